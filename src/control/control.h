@@ -1,0 +1,60 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/model.h"
+
+// The control side as the app sees it: objects in, Models out. Everything here runs on the control thread unless said.
+namespace sluice::control {
+
+// What a command line adds to the objects.
+struct Settings {
+  std::string manifests;                       // directory
+  std::vector<std::string> ingress_classes;    // --ingress-class; empty: class name "nginx" and "sluice"
+  std::vector<std::string> controller_classes{"sluice.dev/ingress-controller", "k8s.io/ingress-nginx"};
+  bool watch_ingress_without_class = false;
+  std::string default_backend;                 // NS/SERVICE[:PORT] or empty
+  std::string default_ssl_certificate;         // NS/NAME or empty
+  std::string config_map = "ingress-nginx/ingress-nginx-controller";  // NS/NAME whose data are options
+  std::string annotations_prefix = "nginx.ingress.kubernetes.io";
+  std::map<std::string, std::string> set;      // --set KEY=VALUE, stronger than the ConfigMap
+  std::vector<std::string> endpoints;          // --endpoint NS/SERVICE:PORT=HOST:PORT
+  std::string resolv_conf = "/etc/resolv.conf";
+};
+
+// One batch of changes. `model` is a value whose parts are shared; unchanged parts are the same pointers as before.
+struct Update {
+  std::shared_ptr<const model::Model> model;
+  model::Change change;
+  bool first = false;                          // the first full sync
+};
+
+// Reads the directory once, synchronously: what `check` and `explain` use. No threads, no DNS (ExternalName services are
+// reported as resolved at run time and get a cluster without endpoints).
+// Throws std::runtime_error when the directory itself cannot be read.
+Update load_once(const Settings& settings);
+
+// Watches until stop(). `publish` is called on the control thread, first with the full sync, then with each batch:
+// the first change goes on at once, later ones at most every 50 ms.
+class Watcher {
+ public:
+  static std::unique_ptr<Watcher> start(Settings settings, std::function<void(Update)> publish);
+  virtual ~Watcher() = default;                // stops and joins
+  // Live counters for metrics; any thread.
+  struct Stats {
+    std::uint64_t files = 0, objects = 0, reads = 0, unreadable_files = 0, batches = 0, dns_failures = 0;
+  };
+  virtual Stats stats() const = 0;
+};
+
+// The option table as documentation: name, default, grammar, effect (docs/configuration.md is made of it by `make docs`).
+std::string options_markdown();
+// The annotation registry as documentation (docs/annotations.md).
+std::string annotations_markdown();
+// Parses `--set` values early, so that the command line can refuse them: empty string when fine, else the message.
+std::string check_option(const std::string& key, const std::string& value);
+
+}  // namespace sluice::control

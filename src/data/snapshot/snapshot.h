@@ -1,0 +1,60 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/routing/route_table.h"
+#include "model/model.h"
+
+namespace sluice::net::tls {
+class CertificateTable;
+}
+
+// The compiled, immutable form of a Model that workers serve from, and how it changes.
+namespace sluice::data {
+
+// Everything a worker needs to route and to shake hands. Shared by all workers; never changes once published.
+// Freed on the control thread (the Publisher keeps the last reference until every worker has moved on).
+struct Snapshot {
+  std::uint64_t version = 0;
+  std::shared_ptr<const RouteTable> routes;
+  std::shared_ptr<const net::tls::CertificateTable> certificates;
+  std::shared_ptr<const model::Options> options;
+};
+
+// A Cluster by number. Numbers are dense and are reused after a Cluster is gone; Routes of the same publication are
+// right about them, so a worker applies `clusters` and `snapshot` in one step.
+struct ClusterUpdate {
+  ClusterId id = 0;
+  std::shared_ptr<const model::Cluster> cluster;  // null: gone
+};
+
+struct Publication {
+  std::shared_ptr<const Snapshot> snapshot;
+  std::vector<ClusterUpdate> clusters;  // only what changed since the previous publication
+  bool options_changed = false;
+};
+
+// Turns Models into Publications, one after the other, each at the cost of what changed. Control thread only.
+// Bad parts (a key that does not match its certificate…) are refused alone: the previous form of that part is kept
+// when there is one, and report() says so.
+class Compiler {
+ public:
+  Compiler();
+  ~Compiler();
+  Compiler(const Compiler&) = delete;
+  Compiler& operator=(const Compiler&) = delete;
+
+  Publication compile(const model::Model& model, const model::Change& change);
+  // Problems of the last compiled state (certificates), without those of model.report.
+  const model::Report& report() const;
+  // For a worker that starts late, and for explain: everything as one publication.
+  Publication everything() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sluice::data

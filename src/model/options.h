@@ -1,0 +1,118 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+// The settings of the whole process that requests are served by: one typed member for each ConfigMap key. The table
+// that reads them (names, defaults, grammar, docs) is control/kube/options.cpp; names and defaults are ingress-nginx's.
+namespace sluice::model {
+
+using Seconds = std::chrono::seconds;
+using Millis = std::chrono::milliseconds;
+
+// An address range. `bytes` is IPv4-mapped into 16 bytes; bits counts from 0 to 128 within that form.
+struct Cidr {
+  std::uint8_t bytes[16]{};
+  std::uint8_t bits = 0;
+  bool operator==(const Cidr&) const = default;
+};
+
+enum class LogFormat : std::uint8_t { text, json };
+
+struct Options {
+  // redirects and HSTS
+  std::uint16_t http_redirect_code = 308;
+  bool ssl_redirect = true;
+  bool force_ssl_redirect = false;
+  bool preserve_trailing_slash = false;
+  bool use_port_in_redirects = false;
+  bool relative_redirects = false;
+  std::vector<std::string> no_tls_redirect_locations{"/.well-known/acme-challenge"};
+  bool hsts = true;
+  std::string hsts_max_age = "31536000";
+  bool hsts_include_subdomains = true;
+  bool hsts_preload = false;
+
+  // who the client is
+  bool use_forwarded_headers = false;
+  bool enable_real_ip = false;
+  bool compute_full_forwarded_for = false;
+  std::string forwarded_for_header = "X-Forwarded-For";
+  std::string forwarded_host_header = "X-Forwarded-Host";
+  std::vector<Cidr> proxy_real_ip_cidr{Cidr{}};  // default 0.0.0.0/0: everyone, as in ingress-nginx; the Report warns when it matters
+  bool generate_request_id = true;
+  bool proxy_add_original_uri_header = false;
+  bool via = false;                       // sluice: add `Via: 1.1 sluice` both ways
+
+  // downstream connections
+  Seconds keep_alive{75};                 // 0: no keep-alive
+  std::uint32_t keep_alive_requests = 1000;  // 0: without limit
+  Seconds client_header_timeout{60};      // for the whole head, from its first byte (or from accept)
+  Seconds client_body_timeout{60};        // between two reads of a body
+  Seconds client_send_timeout{60};        // between two writes that the client takes
+  std::uint64_t client_header_buffer_size = 1024;
+  std::uint32_t large_client_header_buffers = 4;
+  std::uint64_t large_client_header_buffer_size = 8192;
+  std::uint32_t max_headers = 100;        // sluice: more are 431
+  std::uint64_t client_min_rate = 240;    // sluice: bytes a second that a body or a response must move on average after 10 s; 0: off
+  std::uint32_t max_connections = 0;      // sluice: downstream connections of the process; 0: 80 % of the descriptor limit
+  std::uint32_t max_connections_per_address = 0;  // sluice: 0: without limit
+  std::uint32_t max_pipelined = 64;       // sluice: requests in a row answered without a pause for the event loop
+  Seconds tunnel_idle_timeout{3600};      // sluice: upgraded connections
+  bool enable_underscores_in_headers = false;
+  bool ignore_invalid_headers = true;
+  bool server_tokens = false;
+  bool allow_backend_server_header = false;
+  std::vector<std::string> hide_headers;
+  std::uint32_t max_interim_responses = 8;
+
+  // TLS
+  std::string ssl_protocols = "TLSv1.2 TLSv1.3";
+  std::string ssl_ciphers =
+      "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+      "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384";
+  std::string ssl_ecdh_curve = "auto";
+  bool ssl_session_cache = true;
+  bool ssl_session_tickets = true;        // differs: ingress-nginx has them off; keys here are made at start and rotated
+  std::string ssl_session_ticket_key;     // base64 of 80 bytes, to share tickets between replicas; never shown
+  Seconds ssl_session_timeout{600};
+  bool ssl_reject_handshake = false;
+  Seconds ssl_handshake_timeout{10};      // sluice
+
+  // upstream defaults (annotations override them)
+  Seconds proxy_connect_timeout{5};
+  Seconds proxy_send_timeout{60};
+  Seconds proxy_read_timeout{60};
+  std::uint64_t proxy_body_size = 1 << 20;  // 0: without limit
+  std::uint64_t proxy_buffer_size = 4096;   // largest response head
+  bool proxy_request_buffering = true;
+  std::uint32_t proxy_next_upstream_tries = 3;
+  Seconds proxy_next_upstream_timeout{0};
+  bool retry_non_idempotent = false;
+  std::uint32_t upstream_keepalive_connections = 320;  // idle ones, a worker
+  Seconds upstream_keepalive_timeout{60};
+  Seconds upstream_keepalive_time{3600};
+  std::uint32_t upstream_keepalive_requests = 10000;
+  std::uint32_t upstream_max_connections = 0;  // sluice: to one endpoint from one worker, 0: without limit
+  std::uint32_t upstream_max_pending = 1024;   // sluice: requests waiting for one of those, a worker and cluster
+
+  // logs
+  bool disable_access_log = false;
+  bool enable_access_log_for_default_backend = false;
+  std::string access_log_path = "-";
+  std::string log_format_upstream;        // empty: the default line
+  bool log_format_escape_json = false;
+  bool log_format_escape_none = false;
+  LogFormat access_log_format = LogFormat::text;  // sluice: access-log-format: text or json
+  std::vector<std::string> skip_access_log_urls;
+  std::string log_level = "info";         // sluice (ingress-nginx: error-log-level, accepted too)
+
+  // shutdown
+  Seconds shutdown_grace_period{0};       // after SIGTERM: not ready, but still accepting
+  Seconds worker_shutdown_timeout{240};   // then: how long running exchanges may take
+
+  bool operator==(const Options&) const = default;
+};
+
+}  // namespace sluice::model

@@ -1,0 +1,16 @@
+#pragma once
+#include <cstddef>
+#include <string_view>
+
+#include "base/result.h"
+
+// The one normalisation of paths, for matching only; what goes upstream is the target as received (docs/life-of-a-request.md).
+namespace sluice::net::http {
+
+// Writes the normalised path of `target` (origin-form; the query, from the first '?', is cut off) to `out`, which must
+// hold target.size() bytes, and returns its view. Percent-decodes once, resolves "." and "..", merges slashes, as nginx
+// does for locations: "/x%2F..%2Fadmin" → "/admin". When nothing has to change the result is a view into `target` and
+// out is not touched. Errors (400): not starting with '/', a bad escape, %00, climbing above the root.
+Result<std::string_view> normalise_path(std::string_view target, char* out);
+
+}  // namespace sluice::net::http
