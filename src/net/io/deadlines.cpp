@@ -1,0 +1,70 @@
+#include "net/io/deadlines.h"
+
+#include <algorithm>
+
+namespace sluice::net {
+
+DeadlineWheel::DeadlineWheel(Instant now) : start_(now) {
+  for (auto& s : slots_) s.next_ = s.prev_ = &s;
+}
+
+DeadlineWheel::~DeadlineWheel() {
+  for (auto& s : slots_) {
+    while (s.next_ != &s) s.next_->disarm();
+    s.next_ = s.prev_ = nullptr;
+  }
+}
+
+void DeadlineWheel::arm(Deadline& d, Instant at) noexcept {
+  d.disarm();
+  d.at_ = at;
+  // The tick after `at`, so that it never fires early; at least the next one.
+  const std::uint64_t tick = std::max(at <= start_ ? 0 : tick_of(at) + 1, current_ + 1);
+  Head& head = slots_[tick % kSlots];
+  d.next_ = &head;
+  d.prev_ = head.prev_;
+  head.prev_->next_ = &d;
+  head.prev_ = &d;
+}
+
+void DeadlineWheel::advance(Instant now) {
+  const std::uint64_t target = tick_of(now);
+  if (target <= current_) return;
+  const std::uint64_t steps = std::min<std::uint64_t>(target - current_, kSlots);
+  const std::uint64_t from = target - steps;
+  current_ = target;
+  for (std::uint64_t t = from + 1; t <= target; ++t) {
+    Head& head = slots_[t % kSlots];
+    // Moved to a list of its own first: callbacks arm and disarm while it is walked.
+    Head due;
+    due.next_ = due.prev_ = &due;
+    for (Deadline* d = head.next_; d != &head;) {
+      Deadline* following = d->next_;
+      if (d->at_ <= now) {
+        d->disarm();
+        d->next_ = &due;
+        d->prev_ = due.prev_;
+        due.prev_->next_ = d;
+        due.prev_ = d;
+      }
+      d = following;
+    }
+    while (due.next_ != &due) {
+      Deadline* d = due.next_;
+      d->disarm();
+      d->expired();
+    }
+    due.next_ = due.prev_ = nullptr;
+  }
+}
+
+Duration DeadlineWheel::next(Instant now) const noexcept {
+  constexpr std::uint64_t kLook = 10;
+  for (std::uint64_t t = current_ + 1; t <= current_ + kLook; ++t) {
+    const Head& head = slots_[t % kSlots];
+    if (head.next_ != &head) return std::max<Duration>(start_ + t * kTick - now, Duration(0));
+  }
+  return kTick * kLook;
+}
+
+}  // namespace sluice::net

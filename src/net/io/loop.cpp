@@ -1,0 +1,109 @@
+#include "net/io/loop.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+namespace sluice::net {
+
+Loop::Loop(const Clock& clock) : clock_(clock), now_(clock.now()), wheel_(now_), events_(256) {
+  epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (epoll_ < 0 || wake_ < 0) throw std::runtime_error(std::string("cannot create an event loop: ") + std::strerror(errno));
+  epoll_event e{};
+  e.events = EPOLLIN | EPOLLET;
+  e.data.ptr = nullptr;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &e);
+}
+
+Loop::~Loop() {
+  close(wake_);
+  close(epoll_);
+}
+
+bool Loop::add(int fd, std::uint32_t flags, Watcher* watcher) noexcept {
+  epoll_event e{};
+  e.events = flags;
+  e.data.ptr = watcher;
+  return epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &e) == 0;
+}
+
+bool Loop::modify(int fd, std::uint32_t flags, Watcher* watcher) noexcept {
+  epoll_event e{};
+  e.events = flags;
+  e.data.ptr = watcher;
+  return epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &e) == 0;
+}
+
+void Loop::remove(int fd, Watcher* watcher) noexcept {
+  epoll_event e{};
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, &e);
+  forget(watcher);
+}
+
+void Loop::forget(Watcher* watcher) noexcept {
+  for (int i = at_; i < batch_; ++i)
+    if (events_[static_cast<std::size_t>(i)].data.ptr == watcher) events_[static_cast<std::size_t>(i)].events = 0;
+}
+
+void Loop::post(std::function<void()> fn) {
+  bool first;
+  {
+    std::lock_guard lock(mutex_);
+    first = posted_.empty();
+    posted_.push_back(std::move(fn));
+  }
+  if (first) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] auto n = write(wake_, &one, sizeof one);
+  }
+}
+
+void Loop::run_posted() {
+  std::uint64_t count;
+  [[maybe_unused]] auto n = read(wake_, &count, sizeof count);
+  std::vector<std::function<void()>> posted;
+  {
+    std::lock_guard lock(mutex_);
+    posted.swap(posted_);
+  }
+  for (auto& fn : posted) fn();
+}
+
+void Loop::run_ready() {
+  while (!ready_.empty()) {
+    running_.swap(ready_);
+    for (auto h : running_) h.resume();
+    running_.clear();
+  }
+}
+
+void Loop::turn(Duration wait) {
+  const auto sleep = std::min(wait, wheel_.next(now_));
+  // Rounded up, so that a deadline does not make the poll spin through its last millisecond.
+  const auto millis = static_cast<int>((sleep + std::chrono::microseconds(999)) / std::chrono::milliseconds(1));
+  batch_ = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), ready_.empty() ? millis : 0);
+  if (batch_ < 0) batch_ = 0;
+  now_ = clock_.now();
+  const Instant begun = now_;
+  for (at_ = 0; at_ < batch_;) {
+    const epoll_event e = events_[static_cast<std::size_t>(at_++)];
+    if (!e.data.ptr)
+      run_posted();
+    else if (e.events)
+      static_cast<Watcher*>(e.data.ptr)->on_events(e.events);
+  }
+  batch_ = at_ = 0;
+  wheel_.advance(now_);
+  run_ready();
+  if (on_turn) on_turn(clock_.now() - begun);
+}
+
+void Loop::run() {
+  while (!stopped_) turn(std::chrono::seconds(1));
+}
+
+}  // namespace sluice::net

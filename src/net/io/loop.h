@@ -1,0 +1,79 @@
+#pragma once
+#include <sys/epoll.h>
+
+#include <coroutine>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "base/clock.h"
+#include "net/io/deadlines.h"
+
+// The event loop of a worker: one epoll descriptor, edge-triggered, each descriptor registered once for its life.
+// docs/adr/0002-own-epoll-loop.md tells why it is ours.
+namespace sluice::net {
+
+// Gets the events of one descriptor. Must be removed from the loop before it dies; after removal no event comes, not
+// even one that the kernel had already reported.
+class Watcher {
+ public:
+  virtual void on_events(std::uint32_t events) = 0;
+
+ protected:
+  ~Watcher() = default;
+};
+
+// All methods on the loop's thread, unless said.
+class Loop {
+ public:
+  explicit Loop(const Clock& clock);
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // Runs until stop().
+  void run();
+  // One turn: polls for at most `wait`, handles events, deadlines, posted functions. For tests with a fake clock.
+  void turn(Duration wait);
+  void stop() noexcept { stopped_ = true; }
+
+  // Any thread. Runs fn on the loop's thread soon. Control messages only: takes a lock and may allocate.
+  void post(std::function<void()> fn);
+
+  // Registers fd; `flags` such as EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET. False when the kernel refuses.
+  bool add(int fd, std::uint32_t flags, Watcher* watcher) noexcept;
+  bool modify(int fd, std::uint32_t flags, Watcher* watcher) noexcept;
+  // Before close(fd).
+  void remove(int fd, Watcher* watcher) noexcept;
+  // Only forgets events already reported; for a descriptor that is closed right after (closing ends its registration).
+  void forget(Watcher* watcher) noexcept;
+
+  // Resumes h at the end of this turn.
+  void resume_later(std::coroutine_handle<> h) { ready_.push_back(h); }
+
+  Instant now() const noexcept { return now_; }           // of this turn
+  Instant fresh_now() noexcept { return now_ = clock_.now(); }
+  void arm(Deadline& d, Duration in) noexcept { wheel_.arm(d, now_ + in); }
+  void arm_at(Deadline& d, Instant at) noexcept { wheel_.arm(d, at); }
+  // Called after each turn with the time that its work took.
+  std::function<void(Duration)> on_turn;
+
+ private:
+  void run_posted();
+  void run_ready();
+
+  const Clock& clock_;
+  Instant now_;
+  DeadlineWheel wheel_;
+  int epoll_ = -1;
+  int wake_ = -1;
+  bool stopped_ = false;
+  std::vector<epoll_event> events_;
+  int batch_ = 0, at_ = 0;
+  std::vector<std::coroutine_handle<>> ready_, running_;
+  std::mutex mutex_;
+  std::vector<std::function<void()>> posted_;
+};
+
+}  // namespace sluice::net

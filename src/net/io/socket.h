@@ -1,0 +1,36 @@
+#pragma once
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <string_view>
+
+// Sockets: addresses, listening, connecting. No waiting here.
+namespace sluice::net {
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+  const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
+  std::uint16_t port() const noexcept;
+  // "10.0.0.1" or "2001:db8::1"; IPv4-mapped addresses as IPv4. Without port.
+  std::string address() const;
+  std::string text() const;  // with port, brackets around IPv6
+};
+
+// An address literal (with or without brackets) and a port.
+std::expected<SocketAddress, std::string> make_address(std::string_view literal, std::uint16_t port);
+// "ADDR:PORT", "[ADDR]:PORT", ":PORT" (every address, dual-stack where IPv6 exists).
+std::expected<SocketAddress, std::string> parse_listen(std::string_view text);
+
+// A listening, non-blocking socket with SO_REUSEPORT; on error a sentence with the address and the cause.
+std::expected<int, std::string> listen_on(const SocketAddress& address, int backlog);
+SocketAddress local_address(int fd);
+// A non-blocking socket whose connect has begun; -1 with errno set.
+int connect_to(const SocketAddress& address) noexcept;
+void no_delay(int fd) noexcept;
+// Raises the soft limit of descriptors to the hard one and returns it.
+std::uint64_t raise_descriptor_limit() noexcept;
+
+}  // namespace sluice::net

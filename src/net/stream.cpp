@@ -1,0 +1,289 @@
+#include "net/stream.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <limits>
+
+namespace sluice::net {
+
+using tls::Io;
+using tls::IoResult;
+
+Stream::Stream(Loop& loop, int fd, Whose whose, bool connected) : loop_(loop), fd_(fd), whose_(whose), writable_(connected) {
+  reader_.stream = writer_.stream = this;
+  registered_ = loop_.add(fd_, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, this);
+}
+
+Stream::~Stream() {
+  if (gone_) *gone_ = true;
+  loop_.forget(this);
+  if (abort_) {
+    linger hard{1, 0};
+    setsockopt(fd_, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+  }
+  close(fd_);
+}
+
+void Stream::Wait::await_suspend(std::coroutine_handle<> h) noexcept {
+  Waiter& w = write ? s.writer_ : s.reader_;
+  w.handle = h;
+  w.timed_out = false;
+  if (until != Instant::max()) s.loop_.arm_at(w, until);
+}
+
+Status Stream::Wait::await_resume() noexcept {
+  Waiter& w = write ? s.writer_ : s.reader_;
+  w.disarm();
+  w.handle = {};
+  if (s.cancelled_) return std::unexpected(s.cancel_error_);
+  if (w.timed_out) {
+    w.timed_out = false;
+    return std::unexpected(s.error(Fault::timeout, write ? "the peer takes nothing" : "the peer sends nothing"));
+  }
+  return {};
+}
+
+void Stream::Waiter::expired() {
+  timed_out = true;
+  if (auto h = std::exchange(handle, {})) h.resume();
+}
+
+void Stream::wake(Waiter& w) noexcept {
+  w.disarm();
+  if (auto h = std::exchange(w.handle, {})) h.resume();
+}
+
+void Stream::on_events(std::uint32_t events) {
+  const bool end = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+  if (events & (EPOLLIN | EPOLLRDHUP)) readable_ = true;
+  if (events & EPOLLOUT) {
+    writable_ = true;
+    if (std::exchange(read_wants_write_, false)) readable_ = true;
+  }
+  if (events & EPOLLRDHUP) half_closed_ = true;
+  if (events & (EPOLLHUP | EPOLLERR)) broken_ = readable_ = writable_ = true;
+
+  bool gone = false;
+  gone_ = &gone;
+  if ((readable_ || broken_) && reader_.handle) {
+    wake(reader_);
+  } else if (idle_hook_ && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))) {
+    auto hook = std::exchange(idle_hook_, nullptr);
+    hook(hook_context_, broken_);
+  } else if (end && hook_) {
+    hook_(hook_context_, broken_);
+  }
+  if (gone) return;
+  if (writable_ && writer_.handle) wake(writer_);
+  if (gone) return;
+  gone_ = nullptr;
+}
+
+void Stream::cancel(Error why) noexcept {
+  if (cancelled_) return;
+  cancelled_ = true;
+  cancel_error_ = why;
+  for (Waiter* w : {&reader_, &writer_}) {
+    w->disarm();
+    if (auto h = std::exchange(w->handle, {})) loop_.resume_later(h);
+  }
+}
+
+IoResult Stream::try_read(char* out, std::size_t size) {
+  if (cancelled_) return {Io::failed, 0};
+  if (tls_) {
+    if (!readable_ && !tls_->pending_read()) return {Io::again_read, 0};
+    auto r = tls_->read(out, size);
+    bytes_read_ += r.bytes;
+    // Drained until the next edge, unless the end is already known to wait behind it.
+    if (r.io == Io::again_read || (r.io == Io::done && tls_->drained())) readable_ = half_closed_ || broken_;
+    if (r.io == Io::again_write) {  // a key update has to leave before reading goes on
+      read_wants_write_ = true;
+      readable_ = writable_ = false;
+      return {Io::again_read, 0};
+    }
+    return r;
+  }
+  if (!readable_ && !broken_) return {Io::again_read, 0};
+  for (;;) {
+    const ssize_t n = recv(fd_, out, size, 0);
+    if (n > 0) {
+      bytes_read_ += static_cast<std::size_t>(n);
+      // Edge-triggered: a short read means drained, unless the end is already known to wait behind it.
+      if (static_cast<std::size_t>(n) < size && !half_closed_ && !broken_) readable_ = false;
+      return {Io::done, static_cast<std::size_t>(n)};
+    }
+    if (n == 0) return {Io::closed, 0};
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      readable_ = false;
+      return {Io::again_read, 0};
+    }
+    broken_ = true;
+    return {Io::failed, 0};
+  }
+}
+
+IoResult Stream::send_some(const iovec* parts, int count) noexcept {
+  if (tls_) {
+    std::size_t total = 0;
+    for (int i = 0; i < count; ++i) total += parts[i].iov_len;
+    auto r = tls_->write(parts, count);
+    if (r.io == Io::done) {
+      r.bytes = total;
+      bytes_written_ += total;
+    } else if (r.io == Io::again_write) {
+      writable_ = false;
+      r.bytes = 0;
+    }
+    return r;
+  }
+  for (;;) {
+    ssize_t n;
+    if (count == 1) {
+      n = send(fd_, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+    } else {
+      msghdr m{};
+      m.msg_iov = const_cast<iovec*>(parts);
+      m.msg_iovlen = static_cast<std::size_t>(count);
+      n = sendmsg(fd_, &m, MSG_NOSIGNAL);
+    }
+    if (n >= 0) {
+      bytes_written_ += static_cast<std::size_t>(n);
+      return {Io::done, static_cast<std::size_t>(n)};
+    }
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      writable_ = false;
+      return {Io::again_write, 0};
+    }
+    broken_ = true;
+    return {Io::failed, 0};
+  }
+}
+
+void Stream::keep_tail(std::span<const iovec> parts, std::size_t sent) {
+  for (const auto& p : parts) {
+    const std::size_t skip = std::min(sent, p.iov_len);
+    sent -= skip;
+    const char* base = static_cast<const char*>(p.iov_base);
+    tail_.insert(tail_.end(), base + skip, base + p.iov_len);
+  }
+}
+
+bool Stream::write_now(std::span<const iovec> parts) noexcept {
+  if (cancelled_ || write_failed_) return false;
+  if (!tail_.empty() || (tls_ && tls_->pending_write())) {
+    keep_tail(parts, 0);
+    return false;
+  }
+  std::size_t total = 0;
+  for (const auto& p : parts) total += p.iov_len;
+  if (total == 0) return true;
+  if (!writable_) {
+    keep_tail(parts, 0);
+    return false;
+  }
+  const auto r = send_some(parts.data(), static_cast<int>(parts.size()));
+  if (r.io == Io::failed || r.io == Io::closed) {
+    write_failed_ = true;
+    return false;
+  }
+  if (r.bytes == total) return !tls_ || !tls_->pending_write();
+  keep_tail(parts, r.bytes);
+  // A short write filled the socket's buffer: the next room comes as an edge.
+  writable_ = false;
+  return false;
+}
+
+Task<Status> Stream::finish_write(Duration stall) {
+  for (;;) {
+    if (cancelled_) co_return std::unexpected(cancel_error_);
+    if (write_failed_) co_return std::unexpected(error(Fault::reset, "the peer takes no more"));
+    bool wait = false;
+    if (tls_ && tls_->pending_write()) {
+      const Io io = tls_->flush();
+      if (io == Io::failed || io == Io::closed) {
+        write_failed_ = true;
+        continue;
+      }
+      wait = tls_->pending_write();
+      if (wait) writable_ = false;
+    } else if (tail_sent_ < tail_.size()) {
+      const iovec part{tail_.data() + tail_sent_, tail_.size() - tail_sent_};
+      const auto r = send_some(&part, 1);
+      if (r.io == Io::failed || r.io == Io::closed) {
+        write_failed_ = true;
+        continue;
+      }
+      tail_sent_ += r.bytes;
+      wait = r.io == Io::again_write;
+      if (r.io == Io::done && !tls_ && tail_sent_ < tail_.size()) writable_ = false, wait = true;
+    } else {
+      tail_ = {};
+      tail_sent_ = 0;
+      co_return Status{};
+    }
+    if (wait) {
+      const Instant begun = loop_.now();
+      Status ready = co_await writable(begun + stall);
+      if (!ready) co_return ready;
+      blocked_ += loop_.now() - begun;
+      if (min_rate_ && blocked_ > std::chrono::seconds(10) &&
+          bytes_written_ - rate_from_ < min_rate_ * static_cast<std::uint64_t>(blocked_ / std::chrono::seconds(1)))
+        co_return std::unexpected(error(Fault::too_slow, "the peer takes data below the minimum rate"));
+    }
+  }
+}
+
+Task<Status> Stream::write(std::span<const iovec> parts, Duration stall) {
+  if (write_now(parts)) co_return Status{};
+  Status s = co_await finish_write(stall);
+  co_return s;
+}
+
+Task<Status> Stream::handshake(Instant until) {
+  for (;;) {
+    if (cancelled_) co_return std::unexpected(cancel_error_);
+    const Io io = tls_->handshake();
+    if (io == Io::done) co_return Status{};
+    if (io == Io::failed) co_return std::unexpected(error(Fault::tls, "TLS handshake failed"));
+    if (io == Io::closed) co_return std::unexpected(error(Fault::closed, "closed during the TLS handshake"));
+    if (io == Io::again_read) {
+      readable_ = false;
+      if (half_closed_) co_return std::unexpected(error(Fault::closed, "closed during the TLS handshake"));
+      Status ready = co_await readable(until);
+      if (!ready) co_return ready;
+    } else {
+      writable_ = false;
+      Status ready = co_await writable(until);
+      if (!ready) co_return ready;
+    }
+  }
+}
+
+Task<Status> Stream::connected(Instant until) {
+  Status ready = co_await writable(until);
+  if (!ready) {
+    if (ready.error().fault == Fault::timeout) co_return std::unexpected(Error{Fault::connect_timeout, whose_, Retry::yes, 0, "connect timed out"});
+    co_return ready;
+  }
+  int code = 0;
+  socklen_t size = sizeof code;
+  getsockopt(fd_, SOL_SOCKET, SO_ERROR, &code, &size);
+  if (code != 0) co_return std::unexpected(Error{Fault::connect_refused, whose_, Retry::yes, 0, "connect refused"});
+  broken_ = false;
+  co_return Status{};
+}
+
+void Stream::shutdown_write() noexcept {
+  if (tls_) tls_->shutdown();
+  ::shutdown(fd_, SHUT_WR);
+}
+
+void Stream::abort_on_close() noexcept { abort_ = true; }
+
+}  // namespace sluice::net
