@@ -43,6 +43,21 @@ constexpr void for_each_element(std::string_view list, F&& fn) {
   }
 }
 
+// Size of the well-formed UTF-8 sequence at the start of `s` (Unicode, table 3-7), 0 when there is none.
+constexpr std::size_t utf8_length(std::string_view s) noexcept {
+  const auto at = [&](std::size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0u; };
+  const auto tail = [&](std::size_t i) { return (at(i) & 0xc0u) == 0x80u; };
+  const unsigned a = at(0), b = at(1);
+  if (s.empty()) return 0;
+  if (a < 0x80) return 1;
+  if (a >= 0xc2 && a <= 0xdf) return tail(1) ? 2 : 0;
+  if (a >= 0xe0 && a <= 0xef)
+    return tail(1) && tail(2) && !(a == 0xe0 && b < 0xa0) && !(a == 0xed && b > 0x9f) ? 3 : 0;
+  if (a >= 0xf0 && a <= 0xf4)
+    return tail(1) && tail(2) && tail(3) && !(a == 0xf0 && b < 0x90) && !(a == 0xf4 && b > 0x8f) ? 4 : 0;
+  return 0;
+}
+
 // Lets unordered_map<std::string, …> be asked with a string_view, without a copy.
 struct StringHash {
   using is_transparent = void;

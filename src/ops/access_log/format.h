@@ -1,0 +1,68 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sluice/record.h"
+
+// nginx's log_format, compiled once and run for each line.
+namespace sluice::ops {
+
+// How variables are written (nginx's `log_format … escape=`). nginx: `"`, `\`, bytes below 0x20 and above 0x7e as \xXX,
+// absent values as "-". json: as JSON string contents, absent values empty; bytes that are not UTF-8 become \u00XX, so
+// that a line always parses. none: as they are.
+enum class LogEscape : std::uint8_t { nginx, json, none };
+
+struct AccessLogSettings {
+  bool enabled = true;     // disable-access-log, --access-log off
+  std::string path = "-";  // "-": standard output; else a file, made when missing, appended to
+  std::string format;      // log-format-upstream; empty: ingress-nginx's default line
+  LogEscape escape = LogEscape::nginx;
+  bool json = false;                   // access-log-format: json; `format` and `escape` are not used then
+  std::vector<std::string> skip_urls;  // skip-access-log-urls: request targets, compared whole
+  bool log_unrouted = false;           // enable-access-log-for-default-backend: lines for exchanges without a route
+  bool operator==(const AccessLogSettings&) const = default;
+};
+
+// ingress-nginx's default for log-format-upstream.
+extern const std::string_view kDefaultLogFormat;
+
+// Time texts that change once a second. Owned by one worker.
+struct LogTimes {
+  std::int64_t second = -1;
+  char local[32]{};    // 23/Nov/2026:23:28:06 +0000
+  char iso8601[32]{};  // 2026-11-23T23:28:06+00:00
+  std::uint8_t local_size = 0, iso8601_size = 0;
+  void update(std::int64_t unix_seconds) noexcept;
+};
+
+// Immutable; shared by workers.
+class LogFormat {
+ public:
+  // Never fails: an unknown variable is written as an absent value and named in unknown().
+  static std::shared_ptr<const LogFormat> compile(const AccessLogSettings& settings);
+  // Writes one line with its newline to `out` and returns its size. A line that is longer than `capacity` is cut and
+  // still ends with a newline; `capacity` must be at least 1. JSON lines that do not fit have their long values cut
+  // and stay whole JSON (capacity at least 8 KiB).
+  std::size_t write(const ExchangeRecord& record, LogTimes& times, char* out, std::size_t capacity) const noexcept;
+  const std::vector<std::string>& unknown() const noexcept { return unknown_; }
+  // Names that a format may use, sorted.
+  static std::vector<std::string> variables();
+
+  struct Op {
+    std::uint16_t variable = 0;  // 0: literal
+    std::uint32_t begin = 0, size = 0;
+  };
+
+ private:
+  std::string text_;  // all literals
+  std::vector<Op> ops_;
+  std::vector<std::string> unknown_;
+  LogEscape escape_ = LogEscape::nginx;
+  bool json_ = false;
+};
+
+}  // namespace sluice::ops

@@ -1,0 +1,51 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+// The slow-changing values of the controller that /metrics shows. The app fills them after each publication; they are
+// read at scrape, under the mutex of Metrics.
+namespace sluice::ops {
+
+// A certificate that is being served for a host. Never holds key material.
+struct CertificateState {
+  std::string host;        // the host it is served for, as configured ("_" for the default certificate)
+  std::string ns, secret;  // the Secret; empty secret: made at start
+  std::string identifier;  // fingerprint, hexadecimal
+  std::string issuer_common_name, issuer_organization, serial_number, public_key_algorithm;
+  std::int64_t not_after = 0;  // Unix seconds
+};
+
+// An Ingress path that leads nowhere.
+struct OrphanState {
+  std::string ns, ingress;
+  bool no_service = false;  // true: the Service does not exist; false: it has no endpoint
+};
+
+// Entries of the Report with the same severity and reason.
+struct ProblemCount {
+  std::string severity;  // "ignored", "warning", "error"
+  std::string reason;    // CamelCase, bounded by the translators
+  std::uint64_t count = 0;
+};
+
+struct ControllerState {
+  bool ready = false;
+  std::uint64_t config_version = 0;  // of the last published Snapshot
+  std::uint64_t config_hash = 0;
+  bool last_reload_successful = false;
+  double last_reload_success_time = 0;  // Unix seconds; 0: never
+  std::uint64_t reloads = 0;            // publications
+  std::uint64_t reload_errors = 0;      // batches after which the Report held a new error
+  double last_compile_seconds = 0;      // source change to published
+  std::uint64_t hosts = 0, routes = 0, clusters = 0, endpoints = 0;
+  std::vector<CertificateState> certificates;
+  std::vector<OrphanState> orphans;
+  std::vector<ProblemCount> problems;
+  std::uint64_t certificate_refusals = 0;
+  struct Files {  // control::Watcher::Stats
+    std::uint64_t files = 0, objects = 0, reads = 0, unreadable = 0, batches = 0, dns_failures = 0;
+  } files;
+};
+
+}  // namespace sluice::ops
