@@ -1,0 +1,70 @@
+#include "net/http/host.h"
+
+#include <array>
+#include <cstdint>
+
+#include "base/strings.h"
+#include "net/http/cidr.h"
+
+namespace sluice::net::http {
+namespace {
+
+constexpr std::size_t kMaxHost = 255;
+
+// reg-name of RFC 3986 section 3.2.2 without percent-encoding and without the comma, which would read as a list.
+constexpr std::array<bool, 256> kRegName = [] {
+  std::array<bool, 256> t{};
+  for (unsigned c = '0'; c <= '9'; ++c) t[c] = true;
+  for (unsigned c = 'a'; c <= 'z'; ++c) t[c] = t[c - 32] = true;
+  for (unsigned char c : std::string_view("-._~!$&'()*+;=")) t[c] = true;
+  return t;
+}();
+
+std::unexpected<Error> bad(const char* why) {
+  return std::unexpected(Error{Fault::malformed, Whose::downstream, Retry::no, 400, why});
+}
+
+bool port_ok(std::string_view port) noexcept {
+  if (port.size() > 5) return false;
+  std::uint32_t value = 0;
+  for (char c : port) {
+    if (c < '0' || c > '9') return false;
+    value = value * 10 + static_cast<std::uint32_t>(c - '0');
+  }
+  return value <= 65535;
+}
+
+unsigned port_number(std::string_view port, unsigned otherwise) noexcept {
+  if (port.empty()) return otherwise;
+  unsigned value = 0;
+  for (char c : port) value = value * 10 + static_cast<unsigned>(c - '0');
+  return value;
+}
+
+}  // namespace
+
+Result<Authority> split_authority(std::string_view text) noexcept {
+  std::size_t end = 0;  // of the host
+  if (!text.empty() && text.front() == '[') {
+    const auto close = text.find(']');
+    Address ignored;
+    if (close == std::string_view::npos || text.find(':') > close || !parse_address(text.substr(1, close - 1), ignored))
+      return bad("host: not an IPv6 literal");
+    end = close + 1;
+  } else {
+    while (end < text.size() && kRegName[static_cast<std::uint8_t>(text[end])]) ++end;
+  }
+  if (end == 0) return bad("host: empty or with a byte that no host has");
+  if (end > kMaxHost) return bad("host: longer than 255 bytes");
+  if (end == text.size()) return Authority{text, {}};
+  if (text[end] != ':') return bad("host: a byte that no host has");
+  const auto port = text.substr(end + 1);
+  if (!port_ok(port)) return bad("host: the port is not a number from 0 to 65535");
+  return Authority{text.substr(0, end), port};
+}
+
+bool same_authority(const Authority& a, const Authority& b, unsigned default_port) noexcept {
+  return iequals(a.host, b.host) && port_number(a.port, default_port) == port_number(b.port, default_port);
+}
+
+}  // namespace sluice::net::http
