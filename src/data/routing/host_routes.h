@@ -1,0 +1,91 @@
+#pragma once
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "data/routing/route_table.h"
+
+// One host's routes as a radix tree over whole paths.
+namespace sluice::data {
+
+// Immutable once made; any thread. The cost of a match depends on the length of the path and the depth of the tree, not
+// on the number of routes.
+class HostRoutes {
+ public:
+  // `routes[i].spec` points into `spec->routes`; `spec` is kept for as long as this lives. Two routes of the same
+  // (match, path): the first one counts.
+  HostRoutes(std::shared_ptr<const model::Host> spec, std::vector<Route> routes);
+  HostRoutes(const HostRoutes&) = delete;
+  HostRoutes& operator=(const HostRoutes&) = delete;
+
+  const model::Host& spec() const noexcept { return *spec_; }
+  const std::vector<Route>& routes() const noexcept { return routes_; }
+
+  // An exact path (or the /foo of a slash redirect) if there is one, else the longest prefix, else null.
+  const Route* match(std::string_view path) const noexcept {
+    return walk(path, [](const Route&) noexcept {});
+  }
+  // The same walk; tells visit(route) of every route that matches the path, from the shortest to the winner.
+  template <class Visit>
+  const Route* walk(std::string_view path, Visit&& visit) const;
+
+ private:
+  static constexpr std::uint32_t kNone = 0xffffffff;
+  struct Node {
+    std::string_view label;       // the bytes between the parent's end and this node's
+    std::uint32_t exact = kNone;  // the route whose path ends here: exact or slash_redirect
+    std::uint32_t prefix = kNone;
+    std::uint32_t first_child = 0;  // children lie together, in the order of their first byte
+    std::uint16_t children = 0;
+    unsigned char first = 0;  // label's first byte
+  };
+
+  void build();
+  const Node* child(const Node& node, unsigned char byte) const noexcept;
+
+  std::shared_ptr<const model::Host> spec_;
+  std::vector<Route> routes_;
+  std::vector<Node> nodes_;  // nodes_[0] is the root; empty without routes
+};
+
+inline const HostRoutes::Node* HostRoutes::child(const Node& node, unsigned char byte) const noexcept {
+  const Node* low = nodes_.data() + node.first_child;
+  const Node* const end = low + node.children;
+  std::size_t count = node.children;
+  while (count > 0) {
+    const std::size_t half = count / 2;
+    if (low[half].first < byte) {
+      low += half + 1;
+      count -= half + 1;
+    } else {
+      count = half;
+    }
+  }
+  return low != end && low->first == byte ? low : nullptr;
+}
+
+template <class Visit>
+const Route* HostRoutes::walk(std::string_view path, Visit&& visit) const {
+  const Route* best = nullptr;
+  const Node* node = nodes_.empty() ? nullptr : nodes_.data();
+  while (node != nullptr && path.starts_with(node->label)) {
+    path.remove_prefix(node->label.size());
+    if (node->prefix != kNone) {
+      best = &routes_[node->prefix];
+      visit(*best);
+    }
+    if (path.empty()) {
+      if (node->exact != kNone) {
+        best = &routes_[node->exact];
+        visit(*best);
+      }
+      break;
+    }
+    node = child(*node, static_cast<unsigned char>(path.front()));
+  }
+  return best;
+}
+
+}  // namespace sluice::data

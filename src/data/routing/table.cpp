@@ -1,0 +1,269 @@
+#include "data/routing/table.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "data/routing/hash.h"
+
+namespace sluice::data {
+
+namespace {
+
+constexpr std::size_t kShards = 256;
+using HostPtr = std::shared_ptr<const HostRoutes>;
+
+// A host name as it is looked up: wildcards by what follows "*.".
+struct Key {
+  std::string_view text;
+  bool wildcard = false;
+};
+
+Key key_of(std::string_view host_name) {
+  if (host_name.starts_with("*.")) return {host_name.substr(2), true};
+  return {host_name, false};
+}
+
+std::uint64_t hash_of(const HashSeed& seed, Key key) noexcept {
+  return hash_name(key.wildcard ? HashSeed{~seed.k0, seed.k1} : seed, key.text);
+}
+
+std::size_t shard_of(std::uint64_t hash) noexcept {
+  return hash >> 56;
+}
+
+// Open addressing with linear probing, at most half full.
+class Shard {
+ public:
+  struct Slot {
+    std::uint64_t hash = 0;
+    HostPtr host;
+  };
+
+  explicit Shard(std::vector<Slot> hosts) : slots_(std::bit_ceil(hosts.size() * 2 + 1)), count_(hosts.size()) {
+    for (Slot& slot : hosts) {
+      std::size_t at = slot.hash & mask();
+      while (slots_[at].host) at = (at + 1) & mask();
+      slots_[at] = std::move(slot);
+    }
+  }
+
+  const HostPtr* find(std::uint64_t hash, Key key) const noexcept {
+    for (std::size_t at = hash & mask(); slots_[at].host; at = (at + 1) & mask()) {
+      if (slots_[at].hash != hash) continue;
+      const Key have = key_of(slots_[at].host->spec().name);
+      if (have.wildcard == key.wildcard && have.text == key.text) return &slots_[at].host;
+    }
+    return nullptr;
+  }
+
+  std::size_t count() const noexcept { return count_; }
+  template <class F>
+  void for_each(F&& fn) const {
+    for (const Slot& slot : slots_)
+      if (slot.host) fn(slot);
+  }
+
+ private:
+  std::size_t mask() const noexcept { return slots_.size() - 1; }
+  std::vector<Slot> slots_;
+  std::size_t count_;
+};
+
+// The one label that a wildcard stands for (ingress-nginx: [\w-]+).
+bool is_label(std::string_view text) noexcept {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+}
+
+std::string_view to_string(model::PathMatch match) {
+  switch (match) {
+    case model::PathMatch::exact:
+      return "exact";
+    case model::PathMatch::prefix:
+      return "prefix";
+    case model::PathMatch::slash_redirect:
+      return "exact (redirect to the path with a slash)";
+  }
+  return "unknown";
+}
+
+std::string described(const Route& route) {
+  std::string out = std::string(to_string(route.spec->match)) + " " + route.spec->path;
+  if (!route.spec->ingress.empty()) out += " of Ingress " + route.spec->ns + "/" + route.spec->ingress;
+  return out;
+}
+
+class ShardedTable final : public RouteTable {
+ public:
+  const Route* match(std::string_view host, std::string_view path, HostPtr* pin) const noexcept override {
+    const HostPtr* found = find_host(host, [](std::string_view, bool) noexcept {});
+    if (found == nullptr) return nullptr;
+    const Route* route = (*found)->match(path);
+    if (route != nullptr && pin != nullptr) *pin = *found;
+    return route;
+  }
+
+  const Route* explain(std::string_view host, std::string_view path,
+                       const std::function<void(std::string_view)>& say) const override;
+
+  std::size_t hosts() const noexcept override { return hosts_; }
+  std::size_t routes() const noexcept override { return routes_; }
+  void for_each(const std::function<void(const Route&)>& fn) const override;
+
+  std::shared_ptr<const RouteTable> with(const std::vector<HostChange>& changes) const;
+  std::size_t different(const ShardedTable& other) const {
+    std::size_t count = catch_all_ != other.catch_all_ ? 1 : 0;
+    for (std::size_t i = 0; i < kShards; ++i) count += shards_[i] != other.shards_[i] ? 1 : 0;
+    return count;
+  }
+
+ private:
+  // Calls tell(name, found) for each place that is looked at, in order.
+  template <class Tell>
+  const HostPtr* find_host(std::string_view host, Tell&& tell) const {
+    const HostPtr* found = find({host, false});
+    tell(host, found != nullptr);
+    if (found != nullptr) return found;
+    const std::size_t dot = host.find('.');
+    if (wildcards_ > 0 && dot != std::string_view::npos && is_label(host.substr(0, dot))) {
+      found = find({host.substr(dot + 1), true});
+      tell(host.substr(dot), found != nullptr);
+      if (found != nullptr) return found;
+    }
+    tell("", catch_all_ != nullptr);
+    return catch_all_ ? &catch_all_ : nullptr;
+  }
+  const HostPtr* find(Key key) const noexcept {
+    if (key.text.empty()) return nullptr;
+    const std::uint64_t hash = hash_of(seed_, key);
+    const Shard* shard = shards_[shard_of(hash)].get();
+    return shard == nullptr ? nullptr : shard->find(hash, key);
+  }
+  void account(const HostPtr& before, const HostPtr& after, bool wildcard) {
+    hosts_ += (after ? 1U : 0U) - (before ? 1U : 0U);
+    routes_ += (after ? after->routes().size() : 0) - (before ? before->routes().size() : 0);
+    if (wildcard) wildcards_ += (after ? 1U : 0U) - (before ? 1U : 0U);
+  }
+
+  HashSeed seed_ = random_seed();
+  std::array<std::shared_ptr<const Shard>, kShards> shards_;
+  HostPtr catch_all_;
+  std::size_t hosts_ = 0, routes_ = 0, wildcards_ = 0;
+};
+
+const Route* ShardedTable::explain(std::string_view host, std::string_view path,
+                                   const std::function<void(std::string_view)>& say) const {
+  const HostPtr* found = find_host(host, [&](std::string_view name, bool yes) {
+    std::string text = name.empty() ? "catch-all host" : name.front() == '.' ? "host *" : "host ";
+    say(text + std::string(name) + (yes ? ": found" : ": not configured"));
+  });
+  if (found == nullptr) {
+    say("no host takes the request: 404");
+    return nullptr;
+  }
+
+  std::vector<const Route*> matching;
+  const Route* winner = (*found)->walk(path, [&](const Route& route) { matching.push_back(&route); });
+
+  std::vector<const Route*> order;
+  for (const Route& route : (*found)->routes()) order.push_back(&route);
+  auto rank = [](const Route* r) { return r->spec->match == model::PathMatch::prefix ? 1 : 0; };
+  std::sort(order.begin(), order.end(), [&](const Route* a, const Route* b) {
+    if (rank(a) != rank(b)) return rank(a) < rank(b);
+    if (a->spec->path.size() != b->spec->path.size()) return a->spec->path.size() > b->spec->path.size();
+    return a->spec->path < b->spec->path;
+  });
+  for (const Route* route : order) {
+    std::string text = "route " + described(*route) + ": ";
+    const bool matches = std::find(matching.begin(), matching.end(), route) != matching.end();
+    if (route == winner) {
+      text += "chosen";
+    } else if (matches) {
+      text += "matches, but " + described(*winner) +
+              (winner->spec->match == model::PathMatch::prefix ? " is longer" : " is an exact match");
+    } else if (route->spec->match == model::PathMatch::prefix) {
+      text += "the path does not start with it";
+    } else {
+      text += route->spec->path == path ? "another route of the same path comes first" : "the path differs";
+    }
+    say(text);
+  }
+  if (winner == nullptr) say("no route of this host matches: 404 (a host takes no fallback)");
+  return winner;
+}
+
+void ShardedTable::for_each(const std::function<void(const Route&)>& fn) const {
+  std::vector<const HostRoutes*> all;
+  all.reserve(hosts_);
+  for (const auto& shard : shards_)
+    if (shard) shard->for_each([&](const Shard::Slot& slot) { all.push_back(slot.host.get()); });
+  std::sort(all.begin(), all.end(), [](auto* a, auto* b) { return a->spec().name < b->spec().name; });
+  if (catch_all_) all.push_back(catch_all_.get());
+  for (const HostRoutes* host : all)
+    for (const Route& route : host->routes()) fn(route);
+}
+
+std::shared_ptr<const RouteTable> ShardedTable::with(const std::vector<HostChange>& changes) const {
+  struct Pending {
+    std::uint64_t hash;
+    const HostChange* change;
+  };
+  auto next = std::make_shared<ShardedTable>(*this);
+  std::vector<Pending> pending;
+  pending.reserve(changes.size());
+  for (const HostChange& change : changes) {
+    if (change.name.empty()) {
+      next->account(catch_all_, change.routes, false);
+      next->catch_all_ = change.routes;
+      continue;
+    }
+    const Key key = key_of(change.name);
+    if (key.text.empty()) continue;  // "*." names nothing
+    const std::uint64_t hash = hash_of(seed_, key);
+    const HostPtr* before = find(key);
+    next->account(before ? *before : nullptr, change.routes, key.wildcard);
+    pending.push_back({hash, &change});
+  }
+  std::sort(pending.begin(), pending.end(), [](const Pending& a, const Pending& b) { return a.hash < b.hash; });
+
+  for (auto from = pending.begin(); from != pending.end();) {
+    const std::size_t index = shard_of(from->hash);
+    auto to = std::find_if(from, pending.end(), [&](const Pending& p) { return shard_of(p.hash) != index; });
+    std::vector<Shard::Slot> slots;
+    auto changed = [&](const Shard::Slot& slot) {
+      auto same = std::lower_bound(from, to, slot.hash, [](const Pending& p, std::uint64_t h) { return p.hash < h; });
+      for (; same != to && same->hash == slot.hash; ++same)
+        if (same->change->name == slot.host->spec().name) return true;
+      return false;
+    };
+    if (shards_[index]) {
+      slots.reserve(shards_[index]->count() + static_cast<std::size_t>(to - from));
+      shards_[index]->for_each([&](const Shard::Slot& slot) {
+        if (!changed(slot)) slots.push_back(slot);
+      });
+    }
+    for (; from != to; ++from)
+      if (from->change->routes) slots.push_back({from->hash, from->change->routes});
+    next->shards_[index] = slots.empty() ? nullptr : std::make_shared<const Shard>(std::move(slots));
+  }
+  return next;
+}
+
+const ShardedTable& cast(const RouteTable& table) {
+  return static_cast<const ShardedTable&>(table);
+}
+
+}  // namespace
+
+std::shared_ptr<const RouteTable> make_route_table(const RouteTable* previous, const std::vector<HostChange>& changes) {
+  if (previous != nullptr) return cast(*previous).with(changes);
+  return ShardedTable().with(changes);
+}
+
+std::size_t different_shards(const RouteTable& a, const RouteTable& b) {
+  return cast(a).different(cast(b));
+}
+
+}  // namespace sluice::data

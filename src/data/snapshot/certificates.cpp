@@ -1,0 +1,109 @@
+#include "data/snapshot/certificates.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/strings.h"
+
+namespace sluice::data {
+
+namespace {
+
+std::string day(std::int64_t unix_seconds) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
+}
+
+std::string names_of(const net::tls::KeyPair& pair) {
+  std::string out;
+  for (const std::string& name : pair.names()) {
+    if (out.size() + name.size() > 110) return out + ", ...";
+    out += (out.empty() ? "" : ", ") + name;
+  }
+  return out;
+}
+
+int rank(const net::tls::KeyPair& pair) {
+  if (pair.key_type() == "ECDSA") return 0;
+  return pair.key_type() == "RSA" ? 1 : 2;
+}
+
+}  // namespace
+
+std::size_t text_hash(const model::Certificate& spec) {
+  const std::hash<std::string_view> hash;
+  return hash(spec.chain_pem) * 31 + hash(spec.key_pem);
+}
+
+void read_pair(StoredPair& stored, std::shared_ptr<const model::Certificate> spec, const StoredPair* twin) {
+  stored.spec = std::move(spec);
+  stored.broken.clear();
+  const bool same_text = twin != nullptr && twin != &stored && twin->broken.empty() && twin->pair && twin->spec &&
+                         twin->spec->chain_pem == stored.spec->chain_pem && twin->spec->key_pem == stored.spec->key_pem;
+  if (same_text) {
+    stored.pair = twin->pair;
+    return;
+  }
+  auto parsed = net::tls::parse_key_pair(stored.spec->chain_pem, stored.spec->key_pem);
+  if (parsed) {
+    stored.pair = std::move(*parsed);
+  } else {
+    stored.broken = std::move(parsed.error());
+  }
+}
+
+bool covers(const net::tls::KeyPair& pair, std::string_view host) {
+  if (host.empty()) return false;
+  if (!host.starts_with("*.")) return pair.covers(host);
+  const auto names = pair.names();
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return iequals(name, host); });
+}
+
+std::vector<net::tls::KeyPairPtr> choose_pairs(std::string_view host, const std::vector<net::tls::KeyPairPtr>& named) {
+  std::vector<net::tls::KeyPairPtr> chosen;
+  for (const auto& pair : named) {
+    if (!pair || !covers(*pair, host)) continue;
+    const bool taken =
+        std::any_of(chosen.begin(), chosen.end(), [&](auto& c) { return c->key_type() == pair->key_type(); });
+    if (!taken) chosen.push_back(pair);
+  }
+  std::stable_sort(chosen.begin(), chosen.end(), [](auto& a, auto& b) { return rank(*a) < rank(*b); });
+  return chosen;
+}
+
+std::vector<model::Entry> problems_of(const StoredPair& stored, std::int64_t now) {
+  std::vector<model::Entry> out;
+  if (!stored.spec) return out;
+  auto add = [&](model::Severity severity, std::string reason, std::string field, std::string value,
+                 std::string expected, std::string consequence) {
+    out.push_back({stored.spec->object,
+                   {severity, std::move(reason), std::move(field), std::move(value), std::move(expected),
+                    std::move(consequence)}});
+  };
+  if (!stored.broken.empty()) {
+    const bool key = stored.broken.starts_with("tls.key");
+    add(model::Severity::error, "InvalidCertificate", key ? "data[tls.key]" : "data[tls.crt]", "",
+        "a PEM chain and the private key that belongs to it (" + stored.broken + ")",
+        stored.pair ? "the previous pair stays in use" : "hosts that name it are served with the default certificate");
+  }
+  if (!stored.pair) return out;
+  if (stored.pair->not_after() < now) {
+    add(model::Severity::warning, "CertificateExpired", "data[tls.crt]", "notAfter " + day(stored.pair->not_after()),
+        "a certificate that is valid today", "it is served as it is and clients will refuse it");
+  } else if (stored.pair->not_before() > now) {
+    add(model::Severity::warning, "CertificateNotYetValid", "data[tls.crt]",
+        "notBefore " + day(stored.pair->not_before()), "a certificate that is valid today",
+        "it is served as it is and clients will refuse it until then");
+  }
+  return out;
+}
+
+model::Entry mismatch(const StoredPair& stored, std::string_view host) {
+  return {
+      stored.spec->object,
+      {model::Severity::warning, "CertificateNameMismatch", "data[tls.crt]", names_of(*stored.pair),
+       "a certificate that names " + std::string(host), std::string(host) + " is served with the default certificate"}};
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,41 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/model.h"
+#include "net/tls/tls.h"
+
+// Key pairs of Secrets: read, kept when a later form is broken, chosen for hosts. Control thread.
+namespace sluice::data {
+
+// What became of a Certificate of the Model.
+struct StoredPair {
+  std::shared_ptr<const model::Certificate> spec;  // the last form seen
+  net::tls::KeyPairPtr pair;                       // the last good form; null when there never was one
+  std::string broken;                              // why `spec` is not `pair`; empty when it is
+};
+
+// Reads the new form of a pair. A broken one keeps the previous pair.
+// `twins`: another pair that may have the same text (copies of one certificate in many namespaces are read once); or
+// null.
+void read_pair(StoredPair& stored, std::shared_ptr<const model::Certificate> spec, const StoredPair* twin);
+
+// A hash of the texts of a pair, to find twins by.
+std::size_t text_hash(const model::Certificate& spec);
+
+// True when the pair may be shown for the host ("*.x.example" needs a certificate of that name).
+bool covers(const net::tls::KeyPair& pair, std::string_view host);
+
+// The pairs to show for a host out of those it names, oldest first: one for each key type, ECDSA first.
+std::vector<net::tls::KeyPairPtr> choose_pairs(std::string_view host, const std::vector<net::tls::KeyPairPtr>& named);
+
+// What is wrong with a stored pair: broken, expired, not yet valid. `now`: Unix seconds.
+std::vector<model::Entry> problems_of(const StoredPair& stored, std::int64_t now);
+
+// A pair that covers none of what the host needs.
+model::Entry mismatch(const StoredPair& stored, std::string_view host);
+
+}  // namespace sluice::data

@@ -1,0 +1,425 @@
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <tuple>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "data/routing/table.h"
+#include "data/snapshot/certificates.h"
+#include "data/snapshot/numbers.h"
+#include "data/snapshot/snapshot.h"
+#include "net/tls/tls.h"
+
+namespace sluice::data {
+
+namespace {
+
+struct HostEntry;
+using HostSet = std::unordered_set<HostEntry*>;
+
+struct ClusterEntry {
+  std::string name;
+  std::shared_ptr<const model::Cluster> spec;  // null: the Model has none of this name
+  ClusterId id = kNoCluster;
+  HostSet hosts;  // whose routes name it
+};
+
+struct CertificateEntry {
+  std::string name;
+  StoredPair stored;
+  HostSet hosts;  // that name it
+};
+
+struct HostEntry {
+  std::string name;
+  std::shared_ptr<const model::Host> spec;
+  std::vector<ClusterEntry*> clusters;
+  std::vector<CertificateEntry*> certificates;
+  std::vector<SeriesNumbers::Handle> series;
+  std::vector<net::tls::KeyPairPtr> pairs;  // as published
+  std::vector<model::Entry> problems;
+  bool stale_routes = false, stale_pairs = false;
+};
+
+const std::shared_ptr<const model::RouteSettings>& default_settings() {
+  static const auto settings = std::make_shared<const model::RouteSettings>();
+  return settings;
+}
+
+std::string label_set(std::string_view host, const model::Route& route) {
+  std::string key;
+  for (std::string_view part : {host, std::string_view(route.ns), std::string_view(route.ingress),
+                                std::string_view(route.service), std::string_view(route.location)}) {
+    key += part;
+    key += '\0';
+  }
+  return key;
+}
+
+// ingress-nginx compares the path as the Ingress wrote it.
+bool under_any(const model::Route& route, const std::vector<std::string>& locations) {
+  const std::string_view path =
+      route.location.empty() ? std::string_view(route.path) : std::string_view(route.location);
+  return std::any_of(locations.begin(), locations.end(),
+                     [&](const std::string& l) { return !l.empty() && path.starts_with(l); });
+}
+
+template <class T>
+std::shared_ptr<const T> find_part(const StringMap<std::shared_ptr<const T>>& parts, const std::string& name) {
+  auto at = parts.find(name);
+  return at == parts.end() ? nullptr : at->second;
+}
+
+// Names of the Model and names known from before, each once: what a first load or a resynchronisation looks at.
+template <class Known, class Parts>
+std::vector<std::string> all_names(const Known& known, const Parts& parts) {
+  std::vector<std::string> names;
+  names.reserve(parts.size());
+  for (const auto& [name, entry] : known)
+    if (!parts.contains(name)) names.push_back(name);
+  for (const auto& [name, part] : parts) names.push_back(name);
+  return names;
+}
+
+std::int64_t unix_now() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+struct Compiler::State {
+  std::uint64_t version = 0;
+  std::shared_ptr<const Snapshot> snapshot;
+
+  StringMap<ClusterEntry> clusters;
+  StringMap<CertificateEntry> certificates;
+  StringMap<HostEntry> hosts;
+  ClusterNumbers cluster_numbers;
+  SeriesNumbers series;
+  std::unordered_multimap<std::size_t, CertificateEntry*> pairs_by_text;
+
+  net::tls::KeyPairPtr self_signed;
+  std::string default_certificate;
+  bool fallback_may_differ = true;
+
+  // While a batch is compiled.
+  std::vector<HostEntry*> stale;
+  std::vector<ClusterUpdate> cluster_updates;
+
+  // Problems by "kind of part" + name; the Report is made of them when it is asked for.
+  std::map<std::string, std::vector<model::Entry>> problems;
+  bool report_stale = true;
+  model::Report report;
+
+  void stale_routes(HostEntry& host) {
+    if (!host.stale_routes && !host.stale_pairs) stale.push_back(&host);
+    host.stale_routes = true;
+  }
+  void stale_pairs(HostEntry& host) {
+    if (!host.stale_routes && !host.stale_pairs) stale.push_back(&host);
+    host.stale_pairs = true;
+  }
+
+  ClusterEntry& cluster(const std::string& name) {
+    ClusterEntry& entry = clusters[name];
+    if (entry.name.empty()) entry.name = name;
+    return entry;
+  }
+  CertificateEntry& certificate(const std::string& name) {
+    CertificateEntry& entry = certificates[name];
+    if (entry.name.empty()) entry.name = name;
+    return entry;
+  }
+  void drop_if_unused(const ClusterEntry& entry) {
+    if (!entry.spec && entry.hosts.empty()) clusters.erase(clusters.find(entry.name));
+  }
+  void drop_if_unused(const CertificateEntry& entry) {
+    if (!entry.stored.spec && entry.hosts.empty()) certificates.erase(certificates.find(entry.name));
+  }
+
+  void set_problems(const std::string& key, std::vector<model::Entry> now);
+  void update_clusters(const model::Model& model, const std::vector<std::string>& names);
+  void update_certificates(const model::Model& model, const std::vector<std::string>& names);
+  void forget_text(const CertificateEntry& entry);
+  const StoredPair* twin_of(const model::Certificate& spec) const;
+  void update_hosts(const model::Model& model, const std::vector<std::string>& names, std::vector<HostChange>& routes,
+                    std::vector<net::tls::CertificateChange>& pairs);
+  void unlink(HostEntry& host);
+  void link(HostEntry& host);
+  std::shared_ptr<const HostRoutes> compile_routes(HostEntry& host, const model::Options& options);
+  bool choose(HostEntry& host);
+  net::tls::KeyPairPtr fallback() const;
+};
+
+void Compiler::State::set_problems(const std::string& key, std::vector<model::Entry> now) {
+  auto at = problems.find(key);
+  if (at == problems.end() ? now.empty() : at->second == now) return;
+  report_stale = true;
+  if (now.empty()) {
+    problems.erase(at);
+  } else {
+    problems[key] = std::move(now);
+  }
+}
+
+// Clusters come first: routes take their numbers.
+void Compiler::State::update_clusters(const model::Model& model, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    auto spec = find_part(model.clusters, name);
+    auto at = clusters.find(name);
+    if (at == clusters.end() && !spec) continue;
+    ClusterEntry& entry = at == clusters.end() ? cluster(name) : at->second;
+    if (entry.spec == spec) continue;
+    const bool existed = entry.spec != nullptr;
+    const bool equal = existed && spec && *entry.spec == *spec;
+    entry.spec = spec;
+    if (equal) continue;
+    if (existed && spec) {
+      cluster_updates.push_back({entry.id, spec});
+      continue;
+    }
+    if (spec) {
+      entry.id = cluster_numbers.take(version);
+      cluster_updates.push_back({entry.id, spec});
+    } else {
+      cluster_updates.push_back({entry.id, nullptr});
+      cluster_numbers.give_back(entry.id, version);
+      entry.id = kNoCluster;
+    }
+    for (HostEntry* host : entry.hosts) stale_routes(*host);
+    drop_if_unused(entry);
+  }
+}
+
+void Compiler::State::forget_text(const CertificateEntry& entry) {
+  if (!entry.stored.spec) return;
+  auto [from, to] = pairs_by_text.equal_range(text_hash(*entry.stored.spec));
+  for (; from != to; ++from) {
+    if (from->second != &entry) continue;
+    pairs_by_text.erase(from);
+    return;
+  }
+}
+
+const StoredPair* Compiler::State::twin_of(const model::Certificate& spec) const {
+  auto [from, to] = pairs_by_text.equal_range(text_hash(spec));
+  return from == to ? nullptr : &from->second->stored;
+}
+
+void Compiler::State::update_certificates(const model::Model& model, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    auto spec = find_part(model.certificates, name);
+    auto at = certificates.find(name);
+    if (at == certificates.end() && !spec) continue;
+    CertificateEntry& entry = at == certificates.end() ? certificate(name) : at->second;
+    if (entry.stored.spec == spec) continue;
+    const auto before = entry.stored.pair;
+    forget_text(entry);
+    if (spec) {
+      const StoredPair* twin = twin_of(*spec);
+      read_pair(entry.stored, spec, twin);
+      pairs_by_text.emplace(text_hash(*spec), &entry);
+    } else {
+      entry.stored = {};
+    }
+    if (name == default_certificate) fallback_may_differ = true;
+    // Reports name the object, so hosts look again even when the pair stays.
+    if (entry.stored.pair != before || !entry.hosts.empty())
+      for (HostEntry* host : entry.hosts) stale_pairs(*host);
+    set_problems("certificate " + name, problems_of(entry.stored, unix_now()));
+    drop_if_unused(entry);
+  }
+}
+
+void Compiler::State::unlink(HostEntry& host) {
+  for (ClusterEntry* entry : host.clusters) {
+    entry->hosts.erase(&host);
+    drop_if_unused(*entry);
+  }
+  for (CertificateEntry* entry : host.certificates) {
+    entry->hosts.erase(&host);
+    drop_if_unused(*entry);
+  }
+  host.clusters.clear();
+  host.certificates.clear();
+}
+
+void Compiler::State::link(HostEntry& host) {
+  for (const model::Route& route : host.spec->routes) {
+    if (route.cluster.empty()) continue;
+    ClusterEntry& entry = cluster(route.cluster);
+    if (entry.hosts.insert(&host).second) host.clusters.push_back(&entry);
+  }
+  for (const std::string& name : host.spec->certificates) {
+    CertificateEntry& entry = certificate(name);
+    if (entry.hosts.insert(&host).second) host.certificates.push_back(&entry);
+  }
+}
+
+std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& host, const model::Options& options) {
+  const model::Host& spec = *host.spec;
+  std::vector<Route> routes;
+  std::vector<SeriesNumbers::Handle> handles;
+  routes.reserve(spec.routes.size());
+  handles.reserve(spec.routes.size());
+  const std::string shown = spec.name.empty() ? "_" : spec.name;
+  for (const model::Route& from : spec.routes) {
+    Route& route = routes.emplace_back();
+    route.spec = &from;
+    route.settings = from.settings ? from.settings.get() : default_settings().get();
+    if (auto at = clusters.find(from.cluster); at != clusters.end()) route.cluster = at->second.id;
+    handles.push_back(series.take(label_set(shown, from), route.series));
+    route.host = shown;
+    route.host_tls = spec.tls;
+    route.no_tls_redirect = under_any(from, options.no_tls_redirect_locations);
+    if (spec.name.starts_with("*.")) route.default_redirect_host = spec.name;
+  }
+  // Taken before the old ones go back, so that a label set that stays keeps its number.
+  for (SeriesNumbers::Handle handle : host.series) series.give_back(handle);
+  host.series = std::move(handles);
+  return std::make_shared<const HostRoutes>(host.spec, std::move(routes));
+}
+
+// True when other pairs than before are to be shown for the host.
+bool Compiler::State::choose(HostEntry& host) {
+  std::vector<net::tls::KeyPairPtr> named;
+  const CertificateEntry* unusable = nullptr;
+  for (const CertificateEntry* entry : host.certificates) {
+    if (!entry->stored.pair) continue;
+    named.push_back(entry->stored.pair);
+    if (unusable == nullptr) unusable = entry;
+  }
+  auto pairs = choose_pairs(host.name, named);
+  std::vector<model::Entry> found;
+  if (pairs.empty() && unusable != nullptr)
+    found.push_back(
+        mismatch(unusable->stored, host.name.empty() ? "the host of requests that no rule names" : host.name));
+  set_problems("host " + host.name, std::move(found));
+  if (pairs == host.pairs) return false;
+  host.pairs = std::move(pairs);
+  return true;
+}
+
+void Compiler::State::update_hosts(const model::Model& model, const std::vector<std::string>& names,
+                                   std::vector<HostChange>& routes, std::vector<net::tls::CertificateChange>& pairs) {
+  for (const std::string& name : names) {
+    auto spec = find_part(model.hosts, name);
+    auto at = hosts.find(name);
+    if (at == hosts.end()) {
+      if (!spec) continue;
+      at = hosts.emplace(name, HostEntry{}).first;
+      at->second.name = name;
+    }
+    HostEntry& host = at->second;
+    if (host.spec == spec) continue;
+    if (spec) {
+      host.spec = spec;
+      // The new links come first: an entry that both forms name is not dropped and made again.
+      auto old_clusters = std::exchange(host.clusters, {});
+      auto old_certificates = std::exchange(host.certificates, {});
+      for (auto* entry : old_clusters) entry->hosts.erase(&host);
+      for (auto* entry : old_certificates) entry->hosts.erase(&host);
+      link(host);
+      for (auto* entry : old_clusters) drop_if_unused(*entry);
+      for (auto* entry : old_certificates) drop_if_unused(*entry);
+      stale_routes(host);
+      stale_pairs(host);
+      continue;
+    }
+    routes.push_back({name, nullptr});
+    if (!host.pairs.empty()) pairs.push_back({name, {}});
+    set_problems("host " + name, {});
+    unlink(host);
+    for (SeriesNumbers::Handle handle : host.series) series.give_back(handle);
+    std::erase(stale, &host);
+    hosts.erase(at);
+  }
+  for (HostEntry* host : std::exchange(stale, {})) {
+    if (host->stale_routes) routes.push_back({host->name, compile_routes(*host, *model.options)});
+    // The catch-all has no name that a client could ask for.
+    if (host->stale_pairs && choose(*host) && !host->name.empty()) pairs.push_back({host->name, host->pairs});
+    host->stale_routes = host->stale_pairs = false;
+  }
+}
+
+net::tls::KeyPairPtr Compiler::State::fallback() const {
+  auto at = certificates.find(default_certificate);
+  return at != certificates.end() && at->second.stored.pair ? at->second.stored.pair : self_signed;
+}
+
+Compiler::Compiler() : state_(std::make_unique<State>()) {
+  state_->self_signed = net::tls::self_signed();
+}
+Compiler::~Compiler() = default;
+
+Publication Compiler::compile(const model::Model& model, const model::Change& change) {
+  State& s = *state_;
+  const Snapshot* before = s.snapshot.get();
+  const bool all = change.everything || before == nullptr;
+  ++s.version;
+
+  auto next = std::make_shared<Snapshot>();
+  next->version = s.version;
+  next->options = model.options ? model.options : std::make_shared<const model::Options>();
+  const bool options_changed =
+      before == nullptr || (before->options != next->options && !(*before->options == *next->options));
+  if (all || change.default_certificate) {
+    s.default_certificate = model.default_certificate;
+    s.fallback_may_differ = true;
+  }
+  if (before != nullptr && before->options->no_tls_redirect_locations != next->options->no_tls_redirect_locations)
+    for (auto& [name, host] : s.hosts) s.stale_routes(host);
+
+  s.update_clusters(model, all ? all_names(s.clusters, model.clusters) : change.clusters);
+  s.update_certificates(model, all ? all_names(s.certificates, model.certificates) : change.certificates);
+  std::vector<HostChange> routes;
+  std::vector<net::tls::CertificateChange> pairs;
+  s.update_hosts(model, all ? all_names(s.hosts, model.hosts) : change.hosts, routes, pairs);
+
+  next->routes = before != nullptr && routes.empty()
+                     ? before->routes
+                     : make_route_table(before ? before->routes.get() : nullptr, routes);
+  const bool reject = next->options->ssl_reject_handshake;
+  const bool other_table = before == nullptr || !pairs.empty() || before->certificates->reject_unknown() != reject ||
+                           (s.fallback_may_differ && before->certificates->fallback() != s.fallback());
+  next->certificates =
+      other_table ? net::tls::make_table(before ? before->certificates.get() : nullptr, pairs, s.fallback(), reject)
+                  : before->certificates;
+  s.fallback_may_differ = false;
+  s.snapshot = next;
+
+  Publication publication;
+  publication.snapshot = s.snapshot;
+  publication.clusters = std::exchange(s.cluster_updates, {});
+  publication.options_changed = options_changed;
+  return publication;
+}
+
+const model::Report& Compiler::report() const {
+  State& s = *state_;
+  if (!s.report_stale) return s.report;
+  s.report.entries.clear();
+  for (const auto& [key, entries] : s.problems)
+    s.report.entries.insert(s.report.entries.end(), entries.begin(), entries.end());
+  auto order = [](const model::Entry& e) {
+    return std::tie(e.object.kind, e.object.ns, e.object.name, e.problem.field, e.problem.reason,
+                    e.problem.consequence);
+  };
+  std::sort(s.report.entries.begin(), s.report.entries.end(), [&](auto& a, auto& b) { return order(a) < order(b); });
+  s.report_stale = false;
+  return s.report;
+}
+
+Publication Compiler::everything() const {
+  const State& s = *state_;
+  Publication publication;
+  publication.snapshot = s.snapshot;
+  publication.options_changed = true;
+  for (const auto& [name, entry] : s.clusters)
+    if (entry.spec) publication.clusters.push_back({entry.id, entry.spec});
+  return publication;
+}
+
+}  // namespace sluice::data
