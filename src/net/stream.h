@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -55,6 +56,11 @@ class Stream final : public Watcher {
   Task<Status> connected(Instant until);
 
   void cancel(Error why) noexcept;
+  // Makes a coroutine that waits to read look again (its caller has a reason of its own to stop).
+  void wake_reader() noexcept {
+    reader_.disarm();
+    if (auto h = std::exchange(reader_.handle, {})) loop_.resume_later(h);
+  }
   bool cancelled() const noexcept { return cancelled_; }
   // Half-closes for writing (after close_notify on TLS).
   void shutdown_write() noexcept;

@@ -17,6 +17,7 @@ class Deadline {
   Deadline() noexcept = default;
   Deadline(const Deadline&) = delete;
   Deadline& operator=(const Deadline&) = delete;
+  virtual ~Deadline() { disarm(); }
   virtual void expired() = 0;
   bool armed() const noexcept { return next_ != nullptr; }
   void disarm() noexcept {
@@ -26,8 +27,6 @@ class Deadline {
     next_ = prev_ = nullptr;
   }
 
- protected:
-  ~Deadline() { disarm(); }
 
  private:
   friend class DeadlineWheel;

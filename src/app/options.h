@@ -1,0 +1,26 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "control/control.h"
+
+// The command line of `sluice serve`, after flags, environment and configuration file were put together.
+namespace sluice::app {
+
+struct ServeOptions {
+  control::Settings control;
+  std::vector<std::string> http{":80"};
+  std::vector<std::string> https{":443"};
+  std::string admin = "127.0.0.1:10254";
+  unsigned workers = 0;             // 0: one a core, the cgroup's limit respected
+  std::string access_log;           // "", "off", "-", PATH
+  std::string log_level = "info";
+  bool log_json = false;
+};
+
+// Cores that this process may use: affinity and cgroup quota, at least 1.
+unsigned usable_cores();
+
+int serve(const ServeOptions& options);
+
+}  // namespace sluice::app

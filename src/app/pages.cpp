@@ -1,0 +1,102 @@
+#include "app/pages.h"
+
+#include <boost/json.hpp>
+
+namespace sluice::app {
+
+namespace json = boost::json;
+
+namespace {
+
+json::object problem(const model::Entry& e) {
+  return {{"severity", model::to_string(e.problem.severity)},
+          {"object", e.object.text()},
+          {"file", e.object.origin.file},
+          {"line", e.object.origin.line},
+          {"reason", e.problem.reason},
+          {"field", e.problem.field},
+          {"value", e.problem.value},
+          {"expected", e.problem.expected},
+          {"consequence", e.problem.consequence}};
+}
+
+std::string_view match_name(model::PathMatch m) {
+  switch (m) {
+    case model::PathMatch::exact: return "exact";
+    case model::PathMatch::prefix: return "prefix";
+    case model::PathMatch::slash_redirect: return "slash-redirect";
+  }
+  return "unknown";
+}
+
+json::object route(const data::Route& r) {
+  const auto& s = *r.spec;
+  json::object o{{"host", r.host},          {"match", match_name(s.match)}, {"path", s.path}, {"namespace", s.ns}, {"ingress", s.ingress},
+                 {"service", s.service},    {"port", s.service_port},       {"cluster", s.cluster}, {"location", s.location}, {"pathType", s.path_type},
+                 {"tls", r.host_tls}};
+  if (s.cluster.empty()) o["status"] = s.status;
+  if (!s.origin.file.empty()) o["origin"] = s.origin.file + ":" + std::to_string(s.origin.line);
+  return o;
+}
+
+json::object cluster(const model::Cluster& c) {
+  json::array endpoints;
+  for (const auto& e : c.endpoints)
+    endpoints.push_back(json::object{{"address", e.address}, {"port", e.port}, {"ready", e.ready}, {"terminating", e.terminating}, {"pod", e.pod}});
+  json::object o{{"name", c.name}, {"namespace", c.ns}, {"service", c.service}, {"port", c.port}, {"endpoints", std::move(endpoints)}};
+  if (!c.empty_because.empty()) o["emptyBecause"] = c.empty_because;
+  return o;
+}
+
+json::array routes(const Publisher& publisher) {
+  json::array out;
+  if (const auto snapshot = publisher.snapshot()) snapshot->routes->for_each([&](const data::Route& r) { out.push_back(route(r)); });
+  return out;
+}
+
+ops::AdminResponse config(const Publisher& publisher, const std::vector<std::string>& bound) {
+  json::object out;
+  const auto snapshot = publisher.snapshot();
+  out["version"] = snapshot ? snapshot->version : 0;
+  out["listening"] = json::array(bound.begin(), bound.end());
+  out["routes"] = routes(publisher);
+  json::array clusters;
+  for (const auto& c : publisher.clusters())
+    if (c) clusters.push_back(cluster(*c));
+  out["clusters"] = std::move(clusters);
+  json::array problems;
+  for (const auto& e : publisher.report().entries) problems.push_back(problem(e));
+  out["report"] = std::move(problems);
+  return {200, json::serialize(out) + "\n", {}};
+}
+
+}  // namespace
+
+std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, const std::atomic<bool>& draining, const std::vector<std::string>& bound) {
+  const std::string text = "text/plain; charset=utf-8", as_json = "application/json";
+  std::vector<ops::AdminPage> all;
+  all.push_back({"/healthz", text, "200 while the process serves", [](const ops::AdminRequest&) { return ops::AdminResponse{200, "ok\n", {}}; }});
+  all.push_back({"/readyz", text, "200 once the first full sync is served; 503 before it and while draining",
+                 [&publisher, &draining](const ops::AdminRequest&) {
+                   if (draining.load()) return ops::AdminResponse{503, "draining\n", {}};
+                   if (!publisher.ready()) return ops::AdminResponse{503, "waiting for the first full sync\n", {}};
+                   return ops::AdminResponse{200, "ok\n", {}};
+                 }});
+  all.push_back(ops::metrics_page(metrics));
+  ops::AdminPage config_page{"/config", as_json, "the live routes, Clusters and Report with the Snapshot's version; no keys",
+                             [&publisher, &bound](const ops::AdminRequest&) { return config(publisher, bound); }};
+  config_page.slow = true;
+  all.push_back(std::move(config_page));
+  ops::AdminPage routes_page{"/routes", as_json, "the route table as it is matched",
+                             [&publisher](const ops::AdminRequest&) { return ops::AdminResponse{200, json::serialize(routes(publisher)) + "\n", {}}; }};
+  routes_page.slow = true;
+  all.push_back(std::move(routes_page));
+  all.push_back({"/version", as_json, "the version of the configuration that is published", [&publisher](const ops::AdminRequest&) {
+                   const auto s = publisher.snapshot();
+                   return ops::AdminResponse{200, "{\"version\":" + std::to_string(s ? s->version : 0) + "}\n", {}};
+                 }});
+  all.push_back(ops::log_level_page());
+  return all;
+}
+
+}  // namespace sluice::app

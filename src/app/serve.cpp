@@ -1,0 +1,211 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <thread>
+
+#include "app/options.h"
+#include "app/pages.h"
+#include "app/publisher.h"
+#include "base/log.h"
+#include "net/io/socket.h"
+#include "ops/recorder.h"
+
+namespace sluice::app {
+
+namespace {
+
+ops::AccessLogSettings log_settings(const model::Options& o, const std::string& flag) {
+  ops::AccessLogSettings s;
+  s.enabled = flag.empty() ? !o.disable_access_log : flag != "off";
+  s.path = flag.empty() || flag == "off" ? o.access_log_path : flag;
+  s.format = o.log_format_upstream;
+  s.escape = o.log_format_escape_json ? ops::LogEscape::json : o.log_format_escape_none ? ops::LogEscape::none : ops::LogEscape::nginx;
+  s.json = o.access_log_format == model::LogFormat::json;
+  s.skip_urls = o.skip_access_log_urls;
+  s.log_unrouted = o.enable_access_log_for_default_backend;
+  return s;
+}
+
+struct Bound {
+  std::string kind;
+  std::vector<int> fds;  // one a worker
+  bool tls = false;
+};
+
+// One socket a worker for each address; port 0 is chosen once and shared.
+std::expected<Bound, std::string> bind_all(const std::string& text, bool tls, unsigned workers, std::vector<std::string>& said) {
+  auto address = net::parse_listen(text);
+  if (!address) return std::unexpected(fmt::format("--{} {}", tls ? "https" : "http", address.error()));
+  Bound out{tls ? "https" : "http", {}, tls};
+  for (unsigned i = 0; i < workers; ++i) {
+    auto fd = net::listen_on(*address, 4096);
+    if (!fd) return std::unexpected(fmt::format("--{} {}: {}", out.kind, text, fd.error()));
+    out.fds.push_back(*fd);
+    if (i == 0) *address = net::local_address(*fd);
+  }
+  said.push_back(fmt::format("listening {} {}", out.kind, address->text()));
+  return out;
+}
+
+struct Signals {
+  int fd = -1;
+  Signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int s : {SIGTERM, SIGINT, SIGUSR1, SIGHUP}) sigaddset(&set, s);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  }
+  ~Signals() { close(fd); }
+  // The next signal, or 0 when none came within `ms` (-1: for ever).
+  int next(int ms) const {
+    pollfd p{fd, POLLIN, 0};
+    if (poll(&p, 1, ms) <= 0) return 0;
+    signalfd_siginfo info;
+    return read(fd, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+  }
+};
+
+}  // namespace
+
+int serve(const ServeOptions& options) {
+  log::start(options.log_level, options.log_json);
+  Signals signals;  // before any thread
+  const auto descriptors = net::raise_descriptor_limit();
+  const unsigned count = options.workers ? options.workers : usable_cores();
+
+  std::vector<std::string> said;
+  std::vector<Bound> bound;
+  for (const auto& a : options.http) {
+    auto b = bind_all(a, false, count, said);
+    if (!b) return fmt::print(stderr, "sluice: {}\n", b.error()), 2;
+    bound.push_back(*b);
+  }
+  for (const auto& a : options.https) {
+    auto b = bind_all(a, true, count, said);
+    if (!b) return fmt::print(stderr, "sluice: {}\n", b.error()), 2;
+    bound.push_back(*b);
+  }
+
+  ops::Metrics metrics(ops::Metrics::Identity::from_environment(SLUICE_VERSION, SLUICE_COMMIT));
+  ops::AccessLog access_log(log_settings(model::Options{}, options.access_log.empty() ? "off" : options.access_log));
+  metrics.set_log_figures([&] {
+    const auto s = access_log.stats();
+    return ops::Metrics::LogFigures{s.lines, s.lost, s.bytes, s.write_errors};
+  });
+
+  SystemClock clock;
+  data::Shared shared;
+  shared.descriptor_connections = static_cast<std::uint32_t>(std::max<std::uint64_t>(16, std::min<std::uint64_t>(descriptors, 2'000'000) * 8 / 10));
+  std::vector<std::unique_ptr<WorkerStats>> stats;
+  std::vector<std::unique_ptr<ops::WorkerRecorder>> recorders;
+  std::vector<std::unique_ptr<data::Worker>> workers;
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < count; ++i) {
+    stats.push_back(std::make_unique<WorkerStats>());
+    metrics.watch(stats.back().get());
+    recorders.push_back(std::make_unique<ops::WorkerRecorder>(metrics, access_log));
+    workers.push_back(std::make_unique<data::Worker>(i, clock, shared, *stats.back(), *recorders.back()));
+  }
+
+  std::atomic<bool> announced{false};
+  std::atomic<std::int64_t> grace{0}, deadline{240};
+  Publisher publisher(workers, metrics, [&](const model::Options& o) {
+    for (const auto& problem : access_log.configure(log_settings(o, options.access_log))) log::warn("access log: {}", problem);
+    grace = o.shutdown_grace_period.count();
+    deadline = o.worker_shutdown_timeout.count();
+    log::set_level(options.log_level == "info" ? o.log_level : options.log_level);
+  });
+
+  std::unique_ptr<ops::AdminServer> admin;
+  try {
+    admin = ops::AdminServer::start(options.admin, pages(publisher, metrics, shared.draining, said));
+  } catch (const std::exception& e) {
+    return fmt::print(stderr, "sluice: --admin {}\n", e.what()), 2;
+  }
+  for (const auto& line : said) fmt::print("{}\n", line);
+  fmt::print("listening admin {}\n", admin->bound_address());
+  std::fflush(stdout);
+
+  // Workers listen only once they have something to serve: an empty table cannot be asked.
+  const auto go = [&] {
+    for (unsigned i = 0; i < count; ++i) {
+      data::Worker* w = workers[i].get();
+      w->loop.post([w, i, &bound] {
+        for (const auto& b : bound) w->listen(b.fds[i], b.tls);
+      });
+      threads.emplace_back([w] {
+        w->run();
+      });
+      pthread_setname_np(threads.back().native_handle(), fmt::format("worker-{}", i).c_str());
+    }
+    fmt::print("ready\n");
+    std::fflush(stdout);
+  };
+
+  std::unique_ptr<control::Watcher> watcher;
+  try {
+    watcher = control::Watcher::start(options.control, [&](control::Update update) {
+      for (const auto& e : update.model->report.entries)
+        if (update.first && e.problem.severity == model::Severity::error) log::error("{}", model::Report::line(e));
+      publisher.publish(std::move(update));
+      announced = true;
+      announced.notify_all();
+    });
+  } catch (const std::exception& e) {
+    return fmt::print(stderr, "sluice: {}\n", e.what()), 2;
+  }
+
+  int signal = 0;
+  while (!announced && !(signal == SIGTERM || signal == SIGINT)) signal = signals.next(5);
+  if (announced) go();
+
+  while (signal != SIGTERM && signal != SIGINT) {
+    signal = signals.next(1000);
+    if (signal == SIGUSR1 || signal == SIGHUP) access_log.reopen();
+    const auto s = watcher->stats();
+    metrics.update([&](ops::ControllerState& state) {
+      state.files = {s.files, s.objects, s.reads, s.unreadable_files, s.batches, s.dns_failures};
+    });
+  }
+
+  // Not ready any more, but still accepting; then no more connections; then the deadline.
+  shared.draining = true;
+  log::info("draining: not ready from now on, accepting for another {} s, then at most {} s for what is running", grace.load(), deadline.load());
+  const auto second = [&](int s) { return s == SIGTERM || s == SIGINT; };
+  const auto wait_until = std::chrono::steady_clock::now() + std::chrono::seconds(grace.load());
+  bool at_once = false;
+  while (!at_once && std::chrono::steady_clock::now() < wait_until) at_once = second(signals.next(20));
+  for (auto& w : workers) {
+    data::Worker* worker = w.get();
+    worker->loop.post([worker, &deadline] { worker->drain(std::chrono::seconds(deadline.load())); });
+  }
+  std::atomic<unsigned> running{static_cast<unsigned>(threads.size())};
+  std::thread joiner([&] {
+    for (auto& t : threads) {
+      t.join();
+      --running;
+    }
+  });
+  while (!at_once && running.load() > 0) at_once = second(signals.next(20));
+  if (at_once) {
+    log::warn("a second signal: ending at once");
+    access_log.flush(200);
+    _exit(0);
+  }
+  joiner.join();
+  watcher.reset();
+  admin.reset();
+  workers.clear();
+  log::info("drained");
+  return 0;
+}
+
+}  // namespace sluice::app

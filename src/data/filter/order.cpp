@@ -1,0 +1,29 @@
+#include "data/filter/filter.h"
+
+namespace sluice::data {
+
+std::optional<LocalReply> route_answer(Exchange&);
+std::optional<LocalReply> redirect(Exchange&);
+std::optional<LocalReply> ssl_redirect(Exchange&);
+std::optional<LocalReply> endpoints(Exchange&);
+std::optional<LocalReply> body_size(Exchange&);
+
+namespace {
+constexpr Filter kOrder[] = {
+    {"redirect", redirect, "a redirect annotation wins over the https redirect and over everything that guards the pod"},
+    {"ssl-redirect", ssl_redirect, "before any answer that depends on the pod: nothing of it travels in clear"},
+    {"route-answer", route_answer, "routes without a Cluster (404, denied 503) have nothing further to ask"},
+    {"endpoints", endpoints, "no endpoints is 503 before limits and authentication, as in ingress-nginx"},
+    {"body-size", body_size, "413 by Content-Length before a byte of the body is taken or a pod is bothered"},
+};
+}  // namespace
+
+std::span<const Filter> filters() { return kOrder; }
+
+std::optional<LocalReply> run_filters(Exchange& ex) {
+  for (const auto& f : kOrder)
+    if (auto reply = f.request(ex)) return reply;
+  return std::nullopt;
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,106 @@
+#include "data/proxy/local_reply.h"
+
+namespace sluice::data {
+
+std::uint16_t status_of(const Error& e) noexcept {
+  if (e.status) return e.status;
+  if (e.whose == Whose::downstream) {
+    switch (e.fault) {
+      case Fault::timeout:
+      case Fault::too_slow:
+        return 408;
+      case Fault::too_large:
+        return 413;
+      case Fault::unsupported:
+        return 501;
+      case Fault::closed:
+      case Fault::reset:
+      case Fault::cancelled:
+        return 499;
+      default:
+        return 400;
+    }
+  }
+  if (e.whose == Whose::upstream) {
+    switch (e.fault) {
+      case Fault::timeout:
+      case Fault::connect_timeout:
+        return 504;
+      case Fault::no_endpoints:
+      case Fault::overload:
+        return 503;
+      default:
+        return 502;
+    }
+  }
+  return e.fault == Fault::overload || e.fault == Fault::no_endpoints ? 503 : 500;
+}
+
+std::string_view reason_phrase(int status) noexcept {
+  switch (status) {
+    case 200: return "OK";
+    case 204: return "No Content";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 413: return "Request Entity Too Large";
+    case 414: return "Request-URI Too Large";
+    case 417: return "Expectation Failed";
+    case 421: return "Misdirected Request";
+    case 426: return "Upgrade Required";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Temporarily Unavailable";
+    case 504: return "Gateway Time-out";
+    case 505: return "HTTP Version Not Supported";
+    default: return "";
+  }
+}
+
+net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
+  using net::http::Field;
+  using net::http::Name;
+  auto& page = ex.memory.text;
+  page.clear();
+  const auto phrase = reason_phrase(reply.status);
+  const std::string title = std::to_string(reply.status) + " " + std::string(phrase);
+  page += "<html>\r\n<head><title>";
+  page += title;
+  page += "</title></head>\r\n<body>\r\n<h1>";
+  page += title;
+  page += "</h1>\r\n";
+  // A client's own X-Request-ID is not repeated into a page: only ids of our alphabet are.
+  if (!ex.request_id.empty() && ex.request_id.find_first_not_of("0123456789abcdefABCDEF-") == std::string_view::npos) {
+    page += "<p>request id ";
+    page += ex.request_id;
+    page += "</p>\r\n";
+  }
+  page += "</body>\r\n</html>\r\n";
+
+  Field fields[2];
+  std::size_t count = 0;
+  fields[count++] = {"Content-Type", "text/html", Name::content_type, false};
+  if (!reply.location.empty()) fields[count++] = {"Location", reply.location, Name::location, false};
+  ResponseStart start;
+  start.status = reply.status;
+  start.reason = phrase;
+  start.fields = {fields, count};
+  start.framing = net::http::Framing::length;
+  start.content_length = page.size();
+  const bool head_only = ex.head().method == net::http::Method::head;
+  ex.record.status = reply.status;
+  Status s = co_await ex.down.start(ex, start, Chunk{head_only ? std::string_view{} : std::string_view(page), true, {}});
+  co_return s;
+}
+
+}  // namespace sluice::data

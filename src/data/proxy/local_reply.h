@@ -1,0 +1,19 @@
+#pragma once
+#include <string_view>
+
+#include "base/result.h"
+#include "data/filter/filter.h"
+#include "data/proxy/exchange.h"
+#include "net/io/task.h"
+
+// Answers that the proxy gives itself.
+namespace sluice::data {
+
+// The one place that turns an Error into a status.
+std::uint16_t status_of(const Error& e) noexcept;
+std::string_view reason_phrase(int status) noexcept;
+
+// Sends a small page that names the status and the request id and nothing of our insides. Fails only as writes fail.
+net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply);
+
+}  // namespace sluice::data

@@ -1,0 +1,155 @@
+#include "data/proxy/prepare.h"
+
+#include <charconv>
+#include <cstring>
+
+#include "data/server/worker.h"
+#include "net/http/cidr.h"
+#include "net/http/client_address.h"
+#include "net/http/path.h"
+
+namespace sluice::data {
+
+using net::http::Name;
+
+namespace {
+
+const model::RouteSettings kDefaults{};
+
+// The values of all fields with this id, joined by ", ": one view when there is one field.
+std::string_view joined(Exchange& ex, Name id) {
+  std::string_view one;
+  std::string* many = nullptr;
+  for (const auto& f : ex.head().fields.all()) {
+    if (f.id != id || f.value.empty()) continue;
+    if (one.empty()) {
+      one = f.value;
+    } else if (!many) {
+      many = &ex.memory.joined.emplace_back();
+      many->append(one).append(", ").append(f.value);
+    } else {
+      many->append(", ").append(f.value);
+    }
+  }
+  return many ? std::string_view(*many) : one;
+}
+
+std::string_view joined_by_name(Exchange& ex, std::string_view name) {
+  const Name id = net::http::name_of(name);
+  if (id != Name::other) return joined(ex, id);
+  for (const auto& f : ex.head().fields.all())
+    if (iequals(f.name, name)) return f.value;
+  return {};
+}
+
+bool trusted(const model::Options& o, const std::uint8_t* address) {
+  for (const auto& c : o.proxy_real_ip_cidr)
+    if (net::http::contains(c.bytes, c.bits, address)) return true;
+  return false;
+}
+
+void find_client(Exchange& ex) {
+  const auto& o = *ex.options;
+  ex.client_address = ex.peer.address;
+  ex.forwarded_for = joined_by_name(ex, o.forwarded_for_header);
+  if ((!o.use_forwarded_headers && !o.enable_real_ip) || ex.forwarded_for.empty()) return;
+  net::Address peer;
+  std::memcpy(peer.bytes, ex.peer.bytes, 16);
+  const std::string_view list[1] = {ex.forwarded_for};
+  const auto client = net::http::client_address(peer, list, [&](const net::Address& a) { return trusted(o, a.bytes); });
+  auto& text = ex.memory.joined.emplace_back();
+  text.resize(net::http::kAddressText);
+  text.resize(net::http::format_address(client, text.data()).size());
+  ex.client_address = text;
+}
+
+void find_origin(Exchange& ex) {
+  const auto& o = *ex.options;
+  auto& head = ex.head();
+  ex.https = ex.peer.tls;
+  ex.scheme = ex.peer.tls ? "https" : "http";
+  ex.host_header = head.authority;
+  ex.forwarded_host = joined_by_name(ex, o.forwarded_host_header);
+  const auto port = ex.peer.tls ? 443 : ex.peer.local_port;
+  const auto end = std::to_chars(ex.port_storage, ex.port_storage + sizeof ex.port_storage, port).ptr;
+  ex.port_text = {ex.port_storage, static_cast<std::size_t>(end - ex.port_storage)};
+  if (!o.use_forwarded_headers || !trusted(o, ex.peer.bytes)) return;
+  if (const auto* proto = head.fields.find(Name::x_forwarded_proto); proto && !proto->value.empty()) {
+    ex.scheme = proto->value;
+    ex.https = iequals(proto->value, "https");
+  }
+  if (const auto* p = head.fields.find(Name::x_forwarded_port); p && !p->value.empty()) ex.port_text = p->value;
+  if (!ex.forwarded_host.empty()) ex.host_header = trim(ex.forwarded_host.substr(0, ex.forwarded_host.find(',')));
+}
+
+}  // namespace
+
+void give_request_id(Exchange& ex) noexcept {
+  if (!ex.request_id.empty()) return;
+  ex.worker.request_id(ex.id_storage);
+  ex.request_id = {ex.id_storage, sizeof ex.id_storage};
+}
+
+Status prepare(Exchange& ex) {
+  auto& head = ex.head();
+  ex.view = ex.worker.view();
+  ex.view->pin();
+  ex.options = ex.view->snapshot().options.get();
+  ex.settings = &kDefaults;
+  find_client(ex);
+  find_origin(ex);
+  ex.request_id = joined(ex, Name::x_request_id);
+  if (ex.options->generate_request_id) give_request_id(ex);
+  ex.hsts = ex.options->hsts && ex.peer.tls;
+  ex.query = {};
+  if (const auto q = head.path_query.find('?'); q != std::string_view::npos) ex.query = head.path_query.substr(q);
+
+  auto& host = ex.memory.host;
+  host.resize(head.host.size());
+  for (std::size_t i = 0; i < host.size(); ++i) host[i] = lower(head.host[i]);
+  if (host.ends_with('.')) host.pop_back();
+  if (head.path_query == "*") return {};
+
+  auto& storage = ex.memory.path;
+  storage.resize(head.path_query.size());
+  auto path = net::http::normalise_path(head.path_query, storage.data());
+  if (!path) return std::unexpected(path.error());
+  ex.path = *path;
+  ex.route = ex.view->snapshot().routes->match(host, ex.path, nullptr);
+  if (!ex.route) return {};
+  ex.settings = ex.route->settings;
+  ex.cluster = ex.worker.cluster(ex.route->cluster);
+  if (ex.cluster) ex.cluster->pin();
+  return {};
+}
+
+void name_route(Exchange& ex) noexcept {
+  auto& r = ex.record;
+  if (!ex.route) return;
+  const auto& spec = *ex.route->spec;
+  r.series = ex.route->series;
+  r.route_host = ex.route->host;
+  r.ns = spec.ns;
+  r.ingress = spec.ingress;
+  r.service = spec.service;
+  r.service_port = spec.service_port;
+  r.path = spec.location;
+  r.upstream_name = spec.cluster;
+  r.log = ex.settings->access_log;
+}
+
+void keep_for_log(Exchange& ex) {
+  name_route(ex);
+  auto& r = ex.record;
+  for (std::string_view* v : {&r.route_host, &r.ns, &r.ingress, &r.service, &r.service_port, &r.path, &r.upstream_name})
+    *v = ex.memory.joined.emplace_back(*v);
+  release(ex);
+}
+
+void release(Exchange& ex) noexcept {
+  if (ex.cluster) std::exchange(ex.cluster, nullptr)->unpin();
+  if (ex.view) std::exchange(ex.view, nullptr)->unpin();
+  ex.route = nullptr;
+}
+
+}  // namespace sluice::data

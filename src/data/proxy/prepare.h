@@ -1,0 +1,19 @@
+#pragma once
+#include "base/result.h"
+#include "data/proxy/exchange.h"
+
+namespace sluice::data {
+
+// Who the client is, what it asked for, which Route answers: everything that is known before the first filter.
+// Pins the worker's View and the Cluster. Errors: 400 for a path above the root.
+Status prepare(Exchange& ex);
+// Lets go of what prepare pinned.
+void release(Exchange& ex) noexcept;
+// Before a tunnel: copies what the record needs and lets go of routes, options and Cluster for its long life.
+void keep_for_log(Exchange& ex);
+// The record's names of the route, once it is known.
+void name_route(Exchange& ex) noexcept;
+// A request id for an exchange that has none yet.
+void give_request_id(Exchange& ex) noexcept;
+
+}  // namespace sluice::data

@@ -1,0 +1,127 @@
+#include "data/proxy/relay.h"
+
+#include "data/proxy/request_body.h"
+#include "data/proxy/upgrade.h"
+#include "data/server/worker.h"
+#include "data/upstream/h1_client.h"
+
+namespace sluice::data {
+
+namespace {
+
+using net::http::Framing;
+
+float seconds(Duration d) { return std::chrono::duration<float>(d).count(); }
+
+// The request body on its way up. A fault of the client ends the whole attempt; a pod that takes no more does not: its
+// answer (a 413, say) may already be under way.
+net::Task<Status> pump_request(Exchange& ex, H1Client& up) {
+  if (!ex.body.empty()) {  // collected before it grew too large
+    ex.body_touched = true;
+    Status s = co_await up.send_body(Chunk{ex.body, false, {}});
+    if (!s) co_return s;
+  }
+  for (;;) {
+    ex.body_touched = true;
+    Result<Chunk> piece = co_await next_request_piece(ex);
+    if (!piece) {
+      if (piece.error().fault != Fault::cancelled) up.cancel(piece.error());
+      co_return std::unexpected(piece.error());
+    }
+    const bool last = piece->last;
+    Status s = co_await up.send_body(*piece);
+    if (!s) co_return s;
+    if (last) co_return Status{};
+  }
+}
+
+// Heads until the final one; interim ones are passed on, all but 100, which is ours to give.
+net::Task<Status> final_head(Exchange& ex, H1Client& up) {
+  auto& response = ex.memory.response;
+  for (std::uint32_t interim = 0;;) {
+    Status s = co_await up.read_head(ex);
+    if (!s) co_return s;
+    if (response.status == 101) {
+      if (!ex.tunnel) co_return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, 502, "101 without a request to upgrade"});
+      co_return Status{};
+    }
+    if (response.status >= 200) co_return Status{};
+    if (++interim > ex.options->max_interim_responses)
+      co_return std::unexpected(Error{Fault::too_large, Whose::upstream, Retry::no, 502, "too many interim responses"});
+    if (response.status == 100) continue;
+    // The head's views point behind the bytes that the next read will overwrite: serialised before anything waits.
+    up.hold();
+    Status passed = co_await ex.down.interim(response.status, response.fields.all());
+    if (!passed) co_return passed;
+  }
+}
+
+net::Task<Status> pump_response(Exchange& ex, H1Client& up, const net::Fork<Status>* request, Attempt& attempt, Instant begun) {
+  Status s = co_await final_head(ex, up);
+  if (!s) co_return s;
+  auto& response = ex.memory.response;
+  attempt.status = static_cast<std::uint16_t>(response.status);
+  attempt.header_seconds = seconds(ex.worker.loop.now() - begun);
+  if (response.status == 101) {
+    Status t = co_await tunnel(ex, up);
+    co_return t;
+  }
+  Result<Chunk> first = up.body().take();
+  if (!first) co_return std::unexpected(first.error());
+  // An answer before the end of the request: the connection cannot be trusted to find the next one.
+  if (request && !request->done()) ex.close_after = true;
+  ex.tunnel = false;
+  ResponseStart start;
+  start.status = response.status;
+  start.reason = response.reason;
+  start.fields = response.fields.all();
+  start.framing = response.framing;
+  start.content_length = response.content_length;
+  start.from_pod = true;
+  ex.record.status = attempt.status;
+  bool last = first->last;
+  Status w = co_await ex.down.start(ex, start, *first);
+  while (w && !last) {
+    Result<Chunk> piece = co_await up.body().read();
+    if (!piece) {
+      ex.down.abort();
+      co_return std::unexpected(piece.error());
+    }
+    last = piece->last;
+    w = co_await ex.down.write(*piece);
+  }
+  co_return w;
+}
+
+}  // namespace
+
+net::Task<Status> relay(Exchange& ex, Lease lease, Attempt& attempt) {
+  H1Client& up = *lease;
+  up.begin(ex);
+  const Instant begun = ex.worker.loop.now();
+  ex.waiting_on = &up.stream();
+  const bool whole = ex.body_whole;
+  Status outcome = co_await up.send_head(ex, whole ? ex.body : std::string_view{}, whole);
+  if (outcome && (whole || ex.tunnel)) {
+    outcome = co_await pump_response(ex, up, nullptr, attempt, begun);
+  } else if (outcome) {
+    net::Fork<Status> request(pump_request(ex, up));
+    outcome = co_await pump_response(ex, up, &request, attempt, begun);
+    if (!request.done()) {
+      ex.close_after = true;
+      ex.down.body().stop();
+      up.cancel(Error{Fault::cancelled, Whose::internal, Retry::no, 0, "the response is over"});
+    }
+    Status sent = co_await request.join();
+    // The client's own fault is the better reason than what it caused on the other side.
+    if (!outcome && !sent && sent.error().whose == Whose::downstream) outcome = sent;
+  }
+  ex.waiting_on = nullptr;
+  ex.pod_saw_it = up.any_sent();
+  attempt.response_bytes = up.body_bytes();
+  attempt.response_seconds = seconds(ex.worker.loop.now() - begun);
+  if (outcome) lease.give_back();
+  co_return outcome;
+}
+
+}  // namespace sluice::data

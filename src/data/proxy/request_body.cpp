@@ -1,0 +1,44 @@
+#include "data/proxy/request_body.h"
+
+namespace sluice::data {
+
+using net::http::Framing;
+
+net::Task<Result<Chunk>> next_request_piece(Exchange& ex) {
+  Result<Chunk> piece = co_await ex.down.body().read();
+  if (!piece) co_return piece;
+  ex.body_received += piece->data.size();
+  const auto limit = ex.settings->body_limit;
+  if (limit && ex.body_received > limit)
+    co_return std::unexpected(Error{Fault::too_large, Whose::downstream, Retry::no, 413, "the request body is above proxy-body-size"});
+  co_return piece;
+}
+
+net::Task<Status> take_request_body(Exchange& ex) {
+  const auto framing = ex.head().framing;
+  if (framing == Framing::none) {
+    ex.body_whole = true;
+    co_return Status{};
+  }
+  if (ex.tunnel) co_return Status{};
+  if (ex.down.whole_body(ex.body)) {
+    ex.body_whole = true;
+    ex.body_received = ex.body.size();
+    co_return Status{};
+  }
+  if (framing != Framing::chunked || !ex.settings->request_buffering) co_return Status{};
+  auto& collected = ex.memory.collected;
+  while (collected.size() <= kCollect) {
+    Result<Chunk> piece = co_await next_request_piece(ex);
+    if (!piece) co_return std::unexpected(piece.error());
+    collected += piece->data;
+    if (piece->last) {
+      ex.body_whole = true;
+      break;
+    }
+  }
+  ex.body = collected;
+  co_return Status{};
+}
+
+}  // namespace sluice::data

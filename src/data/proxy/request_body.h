@@ -1,0 +1,15 @@
+#pragma once
+#include "base/result.h"
+#include "data/proxy/exchange.h"
+#include "net/io/task.h"
+
+namespace sluice::data {
+
+inline constexpr std::size_t kCollect = 1 << 20;  // chunked bodies up to this reach the pod with a Content-Length
+
+// The next piece of the request body, counted against proxy-body-size (413).
+net::Task<Result<Chunk>> next_request_piece(Exchange& ex);
+// Before the first attempt: finds out whether the body is whole, and collects a chunked one where the route buffers.
+net::Task<Status> take_request_body(Exchange& ex);
+
+}  // namespace sluice::data

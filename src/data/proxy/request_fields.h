@@ -1,0 +1,84 @@
+#pragma once
+#include <charconv>
+#include <string_view>
+
+#include "data/proxy/exchange.h"
+
+// The fields of a request as a pod gets them, in ingress-nginx's order: ours first, then the client's that are left.
+namespace sluice::data {
+
+struct BodyShape {
+  net::http::Framing framing = net::http::Framing::none;  // none, length or chunked
+  std::uint64_t length = 0;
+};
+
+// How the body travels on: whole ones with their length, streamed ones as they came.
+inline BodyShape body_shape(const Exchange& ex) {
+  using net::http::Framing;
+  const auto& head = ex.head();
+  if (ex.body_whole) {
+    if (head.framing == Framing::none) return {};
+    return {Framing::length, ex.body.size()};
+  }
+  if (head.framing == Framing::length) return {Framing::length, head.content_length};
+  return {head.framing, 0};
+}
+
+constexpr bool made_by_us(net::http::Name n) noexcept {
+  using enum net::http::Name;
+  switch (n) {
+    case host: case x_request_id: case x_real_ip: case x_forwarded_for: case x_forwarded_host: case x_forwarded_port:
+    case x_forwarded_proto: case x_forwarded_scheme: case x_scheme: case x_original_forwarded_for: case x_original_forwarded_host:
+    case content_length: case transfer_encoding: case connection: case upgrade: case expect: case te: case keep_alive:
+    case proxy: case proxy_connection: case http2_settings:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Calls sink(name, value) for each field. `shape` for the body.
+template <class Sink>
+void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& sink) {
+  using net::http::Name;
+  const auto& o = *ex.options;
+  sink("Host", ex.host_header);
+  if (!ex.request_id.empty()) sink("X-Request-ID", ex.request_id);
+  sink("X-Real-IP", ex.client_address);
+  if (o.use_forwarded_headers && o.compute_full_forwarded_for && !ex.forwarded_for.empty()) {
+    std::string full(ex.forwarded_for);
+    full += ", ";
+    full += ex.peer.address;
+    sink("X-Forwarded-For", std::string_view(full));
+  } else {
+    sink("X-Forwarded-For", ex.client_address);
+  }
+  sink("X-Forwarded-Host", ex.host_header);
+  sink("X-Forwarded-Port", ex.port_text);
+  sink("X-Forwarded-Proto", ex.scheme);
+  sink("X-Forwarded-Scheme", ex.scheme);
+  sink("X-Scheme", ex.scheme);
+  if (!ex.forwarded_for.empty()) sink("X-Original-Forwarded-For", ex.forwarded_for);
+  if (!ex.forwarded_host.empty()) sink("X-Original-Forwarded-Host", ex.forwarded_host);
+  if (o.proxy_add_original_uri_header) sink("X-Original-URI", ex.head().path_query);
+  if (o.via) sink("Via", std::string_view("1.1 sluice"));
+  char digits[24];
+  if (shape.framing == net::http::Framing::length) {
+    const auto end = std::to_chars(digits, digits + sizeof digits, shape.length).ptr;
+    sink("Content-Length", std::string_view(digits, static_cast<std::size_t>(end - digits)));
+  } else if (shape.framing == net::http::Framing::chunked) {
+    sink("Transfer-Encoding", std::string_view("chunked"));
+  }
+  if (ex.tunnel) {
+    sink("Upgrade", ex.head().upgrade_token);
+    sink("Connection", std::string_view("upgrade"));
+  }
+  for (const auto& f : ex.head().fields.all()) {
+    if (f.drop || made_by_us(f.id)) continue;
+    if (f.id == Name::forwarded && !o.use_forwarded_headers) continue;
+    if (f.id == Name::x_original_uri && o.proxy_add_original_uri_header) continue;
+    sink(f.name, f.value);
+  }
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,159 @@
+#include "data/proxy/serve.h"
+
+#include "data/filter/filter.h"
+#include "data/proxy/local_reply.h"
+#include "data/proxy/prepare.h"
+#include "data/proxy/relay.h"
+#include "data/proxy/request_body.h"
+#include "data/proxy/retry.h"
+#include "data/server/worker.h"
+
+namespace sluice::data {
+
+namespace {
+
+using net::http::Method;
+
+// What no route is asked about.
+std::optional<LocalReply> answer_without_route(Exchange& ex) {
+  const auto& head = ex.head();
+  if (head.path_query == "*") return LocalReply{200, {}, "OPTIONS * is for the proxy itself"};
+  if (head.method == Method::options) {
+    const auto* hops = head.fields.find(net::http::Name::max_forwards);
+    if (hops && hops->value == "0") return LocalReply{200, {}, "Max-Forwards is used up"};
+  }
+  if (!ex.route) return LocalReply{404, {}, "no route"};
+  return std::nullopt;
+}
+
+// Attempts until one succeeds or the retry rule says no. On error nothing was answered, or what was is given up.
+net::Task<Status> attempts(Exchange& ex) {
+  Worker& worker = ex.worker;
+  auto& tried = ex.memory.tried;
+  tried.clear();
+  std::uint32_t tries = 0;
+  bool fresh = false;
+  for (;;) {
+    std::shared_ptr<EndpointRuntime> endpoint = ex.cluster->pick(tried);
+    if (!endpoint) co_return std::unexpected(Error{Fault::no_endpoints, Whose::upstream, Retry::no, 503, "no endpoint takes requests"});
+    auto& record = ex.record;
+    Attempt& attempt = record.attempt[std::min(record.attempts, kMaxAttempts - 1)];
+    attempt = Attempt{};
+    endpoint->text.copy(attempt.address, sizeof attempt.address - 1);
+    record.attempts = std::min(record.attempts + 1, kMaxAttempts);
+
+    ++tries;
+    bool nothing_sent = true;
+    Status outcome{};
+    {
+      Result<Lease> held = co_await lease(worker, ex, endpoint, fresh, attempt);
+      if (held) {
+        outcome = co_await relay(ex, std::move(*held), attempt);
+        nothing_sent = !ex.pod_saw_it;
+      } else {
+        outcome = std::unexpected(held.error());
+      }
+    }
+    if (outcome) co_return Status{};
+    Error error = outcome.error();
+    if (ex.client_gone) co_return std::unexpected(Error{Fault::cancelled, Whose::downstream, Retry::no, 499, "the client left"});
+    if (!may_retry(ex, error, tries, nothing_sent, worker.loop.now())) co_return std::unexpected(error);
+    worker.stats.retries.add();
+    if (error.retry == Retry::reused_only) {
+      fresh = true;
+      --tries;
+    }
+  }
+}
+
+net::Task<void> fail(Exchange& ex, Error error) {
+  const auto status = status_of(error);
+  if (error.whose == Whose::downstream && error.fault == Fault::timeout) ex.worker.stats.timeouts_body.add();
+  if (error.fault == Fault::too_slow) ex.worker.stats.too_slow.add();
+  if (ex.down.started()) {
+    if (!ex.down.complete()) ex.down.abort();
+    ex.close_after = true;
+    co_return;
+  }
+  ex.record.status = status;
+  if (status == 499 || ex.client_gone) {
+    ex.close_after = true;
+    co_return;
+  }
+  if (error.whose == Whose::downstream || !ex.down.body().ended()) ex.close_after = true;
+  LocalReply page{status, {}, error.detail};
+  Status sent = co_await send_local_reply(ex, std::move(page));
+  if (!sent) ex.close_after = true;
+}
+
+// The record of an exchange that is over.
+void finish(Exchange& ex) {
+  auto& r = ex.record;
+  const auto& head = ex.head();
+  Worker& worker = ex.worker;
+  if (ex.view) name_route(ex);
+  r.remote_address = ex.client_address.empty() ? std::string_view(ex.peer.address) : ex.client_address;
+  r.remote_port = ex.peer.port;
+  r.method = head.method_text;
+  r.method_label = net::http::to_string(head.method);
+  r.target = head.target;
+  r.minor = head.minor;
+  r.host = head.authority;
+  if (const auto* f = head.fields.find(net::http::Name::referer)) r.referer = f->value;
+  if (const auto* f = head.fields.find(net::http::Name::user_agent)) r.user_agent = f->value;
+  r.request_id = ex.request_id;
+  r.request_length += ex.body_received;
+  r.request_seconds = std::chrono::duration<float>(worker.loop.fresh_now() - ex.begun).count();
+  r.tls = ex.peer.tls;
+  r.wall_ms = worker.wall_ms();
+  worker.recorder.finished(r);
+}
+
+}  // namespace
+
+net::Task<void> serve(Exchange& ex) {
+  ex.worker.stats.requests.add();
+  ex.worker.stats.requests_active.add();
+  ex.begun = ex.worker.loop.now();
+
+  Status prepared = prepare(ex);                                       // who asks, what for, which route
+  std::optional<LocalReply> reply;
+  if (prepared) reply = answer_without_route(ex);
+  if (prepared && !reply) reply = run_filters(ex);                     // may answer
+  ex.tunnel = prepared && !reply && ex.head().upgrade;
+
+  if (!prepared) {
+    co_await fail(ex, prepared.error());
+  } else if (reply) {
+    // A body that is not here yet is not waited for: the connection ends instead.
+    std::string_view unused;
+    if (!ex.down.body().ended() && !ex.down.whole_body(unused)) ex.close_after = true;
+    Status sent = co_await send_local_reply(ex, std::move(*reply));
+    if (!sent) ex.close_after = true;
+  } else {
+    Status outcome = co_await take_request_body(ex);
+    if (outcome) outcome = co_await attempts(ex);                      // pick, lease, relay; again where the rule allows
+    if (!outcome) co_await fail(ex, outcome.error());
+  }
+
+  ex.worker.stats.requests_active.sub();
+  finish(ex);
+  release(ex);
+}
+
+net::Task<void> refuse(Exchange& ex, Error why) {
+  ex.worker.stats.requests.add();
+  ex.worker.stats.malformed_requests.add();
+  ex.begun = ex.worker.loop.now();
+  ex.view = ex.worker.view();
+  ex.view->pin();
+  ex.options = ex.view->snapshot().options.get();
+  ex.hsts = ex.options->hsts && ex.peer.tls;
+  ex.close_after = true;
+  give_request_id(ex);
+  co_await fail(ex, why);
+  finish(ex);
+  release(ex);
+}
+
+}  // namespace sluice::data

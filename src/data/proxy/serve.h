@@ -1,0 +1,15 @@
+#pragma once
+#include "base/result.h"
+#include "data/proxy/exchange.h"
+#include "net/io/task.h"
+
+namespace sluice::data {
+
+// The story of a request, top to bottom. `ex` holds a parsed head; afterwards the response was sent, or what was sent of
+// it was given up (ex.close_after says whether the connection may go on), and the exchange is recorded.
+net::Task<void> serve(Exchange& ex);
+
+// Answers a request that never became one (its head was refused) and records it.
+net::Task<void> refuse(Exchange& ex, Error why);
+
+}  // namespace sluice::data

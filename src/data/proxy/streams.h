@@ -1,0 +1,84 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/result.h"
+#include "net/http/message.h"
+#include "net/io/task.h"
+#include "net/stream.h"
+
+// What serve() and the relay know of connections: messages, not protocols. H1 implements these in data/server and
+// data/upstream; another version of HTTP is another pair of files.
+namespace sluice::data {
+
+struct Exchange;
+
+// A piece of a body. `data` and `trailers` are borrowed: they are gone at the next suspension of whoever got them, so
+// they are handed on (or copied) before it.
+struct Chunk {
+  std::string_view data;
+  bool last = false;
+  std::string_view trailers;  // "Name: value\r\n" lines, only with last
+};
+
+// The only body interface. Reading the next chunk only after the last write was taken is the back-pressure.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  // Waits for the next piece; a piece may be empty only when it is the last.
+  virtual net::Task<Result<Chunk>> read() = 0;
+  // What is there without waiting; an empty chunk that is not the last when nothing is.
+  virtual Result<Chunk> take() = 0;
+  // No more will be read; a waiting read() fails with Fault::cancelled.
+  virtual void stop() noexcept = 0;
+  virtual bool ended() const noexcept = 0;
+};
+
+// How a response begins.
+struct ResponseStart {
+  int status = 200;
+  std::string_view reason;
+  std::span<const net::http::Field> fields;  // those not dropped are sent
+  net::http::Framing framing = net::http::Framing::length;  // chunked and until_close both mean: length unknown
+  std::uint64_t content_length = 0;
+  bool from_pod = false;
+};
+
+// The client's side of one exchange.
+class Downstream {
+ public:
+  virtual ~Downstream() = default;
+  virtual BodySource& body() = 0;
+  // The whole request body when it has arrived already with its head; it stays valid for the exchange.
+  virtual bool whole_body(std::string_view& out) = 0;
+  virtual net::Task<Status> interim(int status, std::span<const net::http::Field> fields) = 0;
+  // Head and first piece leave together. After the piece with `last` the response is complete.
+  virtual net::Task<Status> start(Exchange& ex, const ResponseStart& response, Chunk first) = 0;
+  virtual net::Task<Status> write(Chunk piece) = 0;
+  // The response cannot be completed: what was sent must not look complete.
+  virtual void abort() noexcept = 0;
+  virtual bool started() const noexcept = 0;
+  virtual bool complete() const noexcept = 0;
+  // After a 101 was started: the bare stream, and what the client sent ahead.
+  virtual net::Stream& become_tunnel(std::string_view& early) = 0;
+};
+
+// A pod's side of one attempt.
+class Upstream {
+ public:
+  virtual ~Upstream() = default;
+  // Request head, and `body` if it is whole already (else its pieces follow by send_body).
+  virtual net::Task<Status> send_head(Exchange& ex, std::string_view body, bool whole) = 0;
+  virtual net::Task<Status> send_body(Chunk piece) = 0;
+  // The next head, interim ones included, in ex.memory->response. `until`: its deadline.
+  virtual net::Task<Status> read_head(Exchange& ex) = 0;
+  // Copies what arrived behind the head, because the caller is about to wait.
+  virtual void hold() = 0;
+  virtual BodySource& body() = 0;
+  virtual void cancel(Error why) noexcept = 0;
+  virtual bool any_sent() const noexcept = 0;       // the pod may have seen something of this request
+  virtual bool any_received() const noexcept = 0;   // a byte of the response came
+};
+
+}  // namespace sluice::data

@@ -1,0 +1,90 @@
+#include "data/proxy/upgrade.h"
+
+#include "data/proxy/prepare.h"
+#include "data/server/worker.h"
+#include "data/upstream/h1_client.h"
+
+namespace sluice::data {
+
+namespace {
+
+struct Tunnel {
+  Instant moved;
+  Duration idle;
+  std::uint64_t down_bytes = 0, up_bytes = 0;
+};
+
+net::Task<Status> pump(Worker& worker, net::Stream& from, net::Stream& to, Tunnel& t, std::uint64_t& bytes, bool& ended) {
+  Status result{};
+  for (;;) {
+    const auto r = from.try_read(worker.scratch.get(), Worker::kScratch);
+    if (r.io == net::tls::Io::done) {
+      t.moved = worker.loop.now();
+      bytes += r.bytes;
+      const iovec part{worker.scratch.get(), r.bytes};
+      if (to.write_now({&part, 1})) continue;
+      result = co_await to.finish_write(t.idle);
+      if (!result) break;
+      continue;
+    }
+    if (r.io != net::tls::Io::again_read) break;
+    result = co_await from.readable(t.moved + t.idle);
+    if (!result && !(result.error().fault == Fault::timeout && worker.loop.now() - t.moved < t.idle)) break;
+    result = Status{};
+  }
+  // Either end ends both: the other pump is woken, and what it holds has been written already.
+  ended = true;
+  const Error over{Fault::cancelled, Whose::internal, Retry::no, 0, "the tunnel is over"};
+  from.cancel(over);
+  to.cancel(over);
+  co_return result;
+}
+
+}  // namespace
+
+net::Task<Status> tunnel(Exchange& ex, H1Client& up) {
+  Worker& worker = ex.worker;
+  up.hold();
+  ResponseStart start;
+  start.status = 101;
+  start.reason = "Switching Protocols";
+  start.fields = ex.memory.response.fields.all();
+  start.framing = net::http::Framing::none;
+  start.from_pod = true;
+  ex.record.status = 101;
+  ex.close_after = true;
+  Status s = co_await ex.down.start(ex, start, Chunk{{}, true, {}});
+  if (!s) co_return s;
+  std::string_view early;
+  net::Stream& client = ex.down.become_tunnel(early);
+  net::Stream& pod = up.stream();
+  Tunnel t{worker.loop.now(), ex.options->tunnel_idle_timeout};
+  if (!early.empty()) {
+    const iovec part{const_cast<char*>(early.data()), early.size()};
+    t.up_bytes += early.size();
+    s = co_await pod.write({&part, 1}, t.idle);
+    if (!s) co_return s;
+  }
+  if (const auto behind = up.surplus(); !behind.empty()) {
+    const iovec part{const_cast<char*>(behind.data()), behind.size()};
+    t.down_bytes += behind.size();
+    s = co_await client.write({&part, 1}, t.idle);
+    if (!s) co_return s;
+  }
+  keep_for_log(ex);
+  worker.stats.tunnels.add();
+  worker.stats.tunnels_active.add();
+  bool ended = false;
+  net::Fork<Status> upward(pump(worker, client, pod, t, t.up_bytes, ended));
+  if (!ended) {
+    net::Task<Status> downward = pump(worker, pod, client, t, t.down_bytes, ended);
+    s = co_await downward;
+  }
+  Status u = co_await upward.join();
+  worker.stats.tunnels_active.sub();
+  ex.record.request_length += t.up_bytes;
+  ex.record.body_bytes_sent += t.down_bytes;
+  co_return Status{};
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,421 @@
+#include "data/server/h1_connection.h"
+
+#include <charconv>
+#include <cstring>
+
+#include "data/proxy/local_reply.h"
+#include "data/proxy/prepare.h"
+#include "data/proxy/serve.h"
+#include "data/server/response_fields.h"
+#include "data/server/worker.h"
+
+namespace sluice::data {
+
+using net::http::Framing;
+using net::tls::Io;
+
+namespace {
+Error client(Fault f, const char* detail) { return Error{f, Whose::downstream, Retry::no, 0, detail}; }
+}  // namespace
+
+H1Connection::H1Connection(Worker& worker, int fd, Peer peer, bool counted_address)
+    : worker_(worker), stream_(worker.loop, fd, Whose::downstream, true), peer_(std::move(peer)), counted_address_(counted_address) {
+  worker_.stats.downstream_connections.add();
+  worker_.add(*this);
+}
+
+H1Connection::~H1Connection() {
+  if (memory_) worker_.return_memory(std::move(memory_));
+  worker_.stats.downstream_connections.sub();
+  worker_.shared.limits.leave(peer_.bytes, counted_address_);
+  worker_.remove(*this);
+}
+
+void H1Connection::start() { net::spawn(run()); }
+
+void H1Connection::drain(bool new_ones_too) noexcept {
+  draining_ = true;
+  if (idle_ && (served_ > 0 || new_ones_too)) stream_.cancel(Error{Fault::cancelled, Whose::internal, Retry::no, 0, "draining"});
+}
+
+void H1Connection::kill() noexcept {
+  draining_ = true;
+  const Error why{Fault::cancelled, Whose::internal, Retry::no, 0, "the deadline of draining has passed"};
+  if (ex_ && ex_->waiting_on) ex_->waiting_on->cancel(why);
+  stream_.cancel(why);
+}
+
+net::Task<void> H1Connection::run() {
+  std::unique_ptr<H1Connection> self(this);
+  if (peer_.tls) {
+    idle_ = false;
+    stream_.start_tls(net::tls::Session::server(worker_.server_tls(), stream_.fd()));
+    Status shaken = co_await stream_.handshake(worker_.loop.now() + worker_.options().ssl_handshake_timeout);
+    if (!shaken) {
+      worker_.stats.tls_handshake_failures.add();
+      co_return;
+    }
+    worker_.stats.tls_handshakes.add();
+    if (stream_.tls()->resumed()) worker_.stats.tls_handshakes_resumed.add();
+    default_certificate_ = stream_.tls()->default_certificate();
+  }
+  for (;;) {
+    Status head = co_await next_head();
+    if (!head) {
+      const Error why = head.error();
+      const bool tell = why.status != 0 || why.fault == Fault::too_large || why.fault == Fault::malformed || (why.fault == Fault::timeout && in_end_ > in_begin_);
+      if (!tell || stream_.cancelled()) break;
+      if (why.fault == Fault::timeout) worker_.stats.timeouts_header.add();
+      auto& request = memory_->request;
+      request = {};
+      request.fields.count = 0;
+      decoder_.start(Framing::none, 0);
+      started_ = complete_ = false;
+      Exchange ex(worker_, *this, peer_, *memory_);
+      ex_ = &ex;
+      written_before_ = stream_.bytes_written();
+      Error refused = why;
+      if (why.fault == Fault::timeout) refused.status = 408;
+      ex.record.request_length = in_end_ - in_begin_;
+      co_await refuse(ex, refused);
+      ex_ = nullptr;
+      co_await linger();
+      break;
+    }
+    bool keep = false;
+    {
+      Exchange ex(worker_, *this, peer_, *memory_);
+      ex_ = &ex;
+      const auto& o = worker_.options();
+      ++served_;
+      ex.close_after = !ex.head().keep_alive || o.keep_alive.count() == 0 || (o.keep_alive_requests && served_ >= o.keep_alive_requests) || draining_ || worker_.draining();
+      ex.record.request_length = head_end_ - in_begin_;
+      if (peer_.tls) {
+        ex.record.tls_protocol = stream_.tls()->version();
+        ex.record.tls_cipher = stream_.tls()->cipher();
+        ex.record.server_name = stream_.tls()->server_name();
+      }
+      written_before_ = stream_.bytes_written();
+      in_begin_ = head_end_;
+      started_ = complete_ = aborted_ = body_stopped_ = probed_ = false;
+      body_sent_ = body_bytes_ = 0;
+      body_wait_ = {};
+      continue_due_ = ex.head().expect_continue;
+      decoder_.start(ex.head().framing, ex.head().content_length);
+      stream_.expect_write_rate(o.client_min_rate);
+      stream_.watch_peer(&H1Connection::on_peer, this);
+      co_await serve(ex);
+      stream_.unwatch_peer();
+      keep = !ex.close_after && complete_ && decoder_.done() && !aborted_ && !stream_.cancelled() && !stream_.broken();
+      ex_ = nullptr;
+    }
+    if (!keep) {
+      if (aborted_)
+        stream_.abort_on_close();
+      else if (complete_ && !stream_.cancelled())
+        co_await linger();
+      break;
+    }
+    park();
+  }
+}
+
+// Between two exchanges: what the client sent ahead moves to the front, or the buffers go back to the worker.
+void H1Connection::park() noexcept {
+  memory_->joined.clear();
+  memory_->collected.clear();
+  if (!memory_->ahead.empty()) {
+    memory_->in.assign(memory_->ahead.begin(), memory_->ahead.end());
+    memory_->ahead.clear();
+    in_begin_ = 0;
+    in_end_ = memory_->in.size();
+    if (memory_->in.size() < ExchangeMemory::kInitial) memory_->in.resize(ExchangeMemory::kInitial);
+    return;
+  }
+  if (in_begin_ == in_end_) {
+    in_begin_ = in_end_ = 0;
+    in_a_row_ = 0;
+    worker_.return_memory(std::move(memory_));
+    return;
+  }
+  std::memmove(memory_->in.data(), memory_->in.data() + in_begin_, in_end_ - in_begin_);
+  in_end_ -= in_begin_;
+  in_begin_ = 0;
+}
+
+net::h1::HeadLimits H1Connection::limits() const {
+  const auto& o = worker_.options();
+  net::h1::HeadLimits l;
+  l.request_line = l.field_line = static_cast<std::size_t>(o.large_client_header_buffer_size);
+  l.head = static_cast<std::size_t>(o.large_client_header_buffer_size * o.large_client_header_buffers);
+  l.fields = std::min<std::size_t>(o.max_headers, net::http::kMaxFields);
+  l.underscores = o.enable_underscores_in_headers;
+  l.ignore_invalid_names = o.ignore_invalid_headers;
+  return l;
+}
+
+// Waits for the next request and parses its head into memory_->request.
+net::Task<Status> H1Connection::next_head() {
+  const auto head_limits = limits();
+  const auto header_timeout = worker_.options().client_header_timeout;
+  const Instant idle_until = worker_.loop.now() + (served_ == 0 ? header_timeout : worker_.options().keep_alive);
+  Instant until = worker_.loop.now() + header_timeout;
+  net::h1::HeadScan scan;
+  bool look = in_end_ > in_begin_;
+  if (look && ++in_a_row_ > worker_.options().max_pipelined) {
+    // One client's long pipeline must not keep the others waiting.
+    in_a_row_ = 0;
+    struct Yield {
+      net::Loop& loop;
+      bool await_ready() const noexcept { return false; }
+      void await_suspend(std::coroutine_handle<> h) const {
+        loop.post([h] { h.resume(); });
+      }
+      void await_resume() const noexcept {}
+    };
+    Yield yield{worker_.loop};
+    co_await yield;
+    if (stream_.cancelled()) co_return std::unexpected(client(Fault::cancelled, "draining"));
+  }
+  for (;;) {
+    if (look) {
+      const std::string_view bytes(memory_->in.data() + in_begin_, in_end_ - in_begin_);
+      auto length = net::h1::find_head(bytes, scan, head_limits, true);
+      if (!length) co_return std::unexpected(length.error());
+      if (*length) {
+        head_end_ = in_begin_ + scan.skip + *length;
+        idle_ = false;
+        Status parsed = net::h1::parse_request(bytes.substr(scan.skip, *length), head_limits, memory_->request);
+        if (!parsed && parsed.error().status == 0) parsed = std::unexpected(Error{parsed.error().fault, Whose::downstream, Retry::no, 400, parsed.error().detail});
+        co_return parsed;
+      }
+      look = false;
+    }
+    idle_ = in_end_ == in_begin_;
+    if (idle_ && draining_ && served_ > 0) co_return std::unexpected(client(Fault::cancelled, "draining"));
+    if (!memory_ && !stream_.maybe_readable()) {
+      worker_.stats.downstream_idle.add();
+      Status ready = co_await stream_.readable(idle_until);
+      worker_.stats.downstream_idle.sub();
+      if (!ready) {
+        if (ready.error().fault == Fault::timeout) worker_.stats.timeouts_idle.add();
+        co_return ready;
+      }
+      until = worker_.loop.now() + header_timeout;
+    }
+    if (!memory_) memory_ = worker_.borrow_memory();
+    auto& in = memory_->in;
+    if (in_end_ == in.size()) in.resize(in.size() * 2);  // bounded: find_head refuses above the limit
+    const auto r = stream_.try_read(in.data() + in_end_, in.size() - in_end_);
+    if (r.io == Io::done) {
+      in_end_ += r.bytes;
+      look = true;
+      continue;
+    }
+    if (r.io != Io::again_read) co_return std::unexpected(client(Fault::closed, "the client closed"));
+    if (in_end_ == in_begin_) {
+      in_begin_ = in_end_ = 0;
+      worker_.return_memory(std::move(memory_));
+      if (!stream_.maybe_readable()) continue;
+    }
+    Status ready = co_await stream_.readable(in_end_ == in_begin_ ? idle_until : until);
+    if (!ready) co_return ready;
+  }
+}
+
+// The client half-closed or broke while an exchange runs. Broken: the exchange is over. Half-closed: it may still be
+// waiting for its answer (RFC 9112 section 9.6 lets it); an interim response tells, because a client that is gone answers
+// it with a reset.
+void H1Connection::on_peer(void* context, bool broken) {
+  auto& self = *static_cast<H1Connection*>(context);
+  if (!self.ex_) return;
+  Exchange& ex = *self.ex_;
+  if (!broken) {
+    if (self.started_ || self.probed_ || ex.head().minor == 0 || ex.tunnel) return;
+    self.probed_ = true;
+    static constexpr std::string_view kProbe = "HTTP/1.1 100 Continue\r\n\r\n";
+    const iovec part{const_cast<char*>(kProbe.data()), kProbe.size()};
+    self.stream_.write_now({&part, 1});
+    return;
+  }
+  ex.client_gone = true;
+  if (ex.waiting_on) ex.waiting_on->cancel(Error{Fault::cancelled, Whose::downstream, Retry::no, 499, "the client left"});
+}
+
+bool H1Connection::whole_body(std::string_view& out) {
+  if (decoder_.framing() != Framing::length || decoder_.left() > in_end_ - in_begin_ || body_bytes_ != 0) return false;
+  auto piece = decoder_.take(memory_->in.data() + in_begin_, in_end_ - in_begin_);
+  if (!piece) return false;
+  in_begin_ += piece->consumed;
+  body_bytes_ = piece->data.size();
+  out = piece->data;
+  continue_due_ = false;
+  return true;
+}
+
+Result<Chunk> H1Connection::take() {
+  if (decoder_.done()) return Chunk{{}, true, {}};
+  if (in_begin_ == in_end_) return Chunk{};
+  auto piece = decoder_.take(memory_->in.data() + in_begin_, in_end_ - in_begin_);
+  if (!piece) return std::unexpected(piece.error());
+  in_begin_ += piece->consumed;
+  body_bytes_ += piece->data.size();
+  return Chunk{piece->data, piece->done, piece->done ? decoder_.trailers() : std::string_view{}};
+}
+
+net::Task<Result<Chunk>> H1Connection::read() {
+  const auto& o = *ex_->options;
+  for (;;) {
+    if (body_stopped_) co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
+    Result<Chunk> ready = take();
+    if (!ready || ready->last || !ready->data.empty()) co_return ready;
+    if (continue_due_ && !started_) {
+      continue_due_ = false;
+      static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+      const iovec part{const_cast<char*>(kContinue.data()), kContinue.size()};
+      Status sent = co_await stream_.write({&part, 1}, o.client_send_timeout);
+      if (!sent) co_return std::unexpected(sent.error());
+    }
+    const std::uint64_t most = decoder_.left() ? std::min<std::uint64_t>(decoder_.left(), Worker::kScratch) : Worker::kScratch;
+    auto r = stream_.try_read(worker_.scratch.get(), static_cast<std::size_t>(most));
+    if (r.io == Io::done) {
+      auto piece = decoder_.take(worker_.scratch.get(), r.bytes);
+      if (!piece) co_return std::unexpected(piece.error());
+      body_bytes_ += piece->data.size();
+      // The next request begins behind a chunked body. Kept apart: the views of this head must not move.
+      memory_->ahead.assign(worker_.scratch.get() + piece->consumed, worker_.scratch.get() + r.bytes);
+      if (piece->done || !piece->data.empty()) co_return Chunk{piece->data, piece->done, piece->done ? decoder_.trailers() : std::string_view{}};
+      continue;
+    }
+    if (r.io == Io::again_read) {
+      const Instant begun = worker_.loop.now();
+      Status waited = co_await stream_.readable(begun + o.client_body_timeout);
+      if (!waited) {
+        if (body_stopped_) co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
+        co_return std::unexpected(waited.error());
+      }
+      body_wait_ += worker_.loop.now() - begun;
+      if (o.client_min_rate && body_wait_ > std::chrono::seconds(10) && body_bytes_ < o.client_min_rate * static_cast<std::uint64_t>(body_wait_ / std::chrono::seconds(1)))
+        co_return std::unexpected(client(Fault::too_slow, "the request body arrives below client-min-rate"));
+      continue;
+    }
+    ex_->client_gone = true;
+    co_return std::unexpected(client(r.io == Io::closed ? Fault::closed : Fault::reset, "the client left inside its request body"));
+  }
+}
+
+void H1Connection::stop() noexcept {
+  body_stopped_ = true;
+  stream_.wake_reader();
+}
+
+Duration H1Connection::send_stall() const noexcept { return ex_->options->client_send_timeout; }
+
+net::Task<Status> H1Connection::interim(int status, std::span<const net::http::Field> fields) {
+  if (ex_->head().minor == 0) co_return Status{};  // RFC 9110 section 15.2: not to a 1.0 client
+  auto& out = worker_.out;
+  out.clear();
+  append_status_line(out, status, reason_phrase(status));
+  for (const auto& f : fields)
+    if (!f.drop) append_field(out, f.name, f.value);
+  out += "\r\n";
+  const iovec part{out.data(), out.size()};
+  Status s = co_await stream_.write({&part, 1}, send_stall());
+  co_return s;
+}
+
+net::Task<Status> H1Connection::start(Exchange& ex, const ResponseStart& response, Chunk first) {
+  started_ = true;
+  const bool old = ex.head().minor == 0;
+  out_framing_ = response.framing;
+  if (out_framing_ == Framing::until_close || out_framing_ == Framing::chunked) out_framing_ = old ? Framing::until_close : Framing::chunked;
+  if (out_framing_ == Framing::until_close) ex.close_after = true;
+  if (worker_.draining()) ex.close_after = true;
+  auto& out = worker_.out;
+  out.clear();
+  ex.hsts = ex.hsts && !default_certificate_;
+  append_response_head(out, ex, response, out_framing_, worker_.date());
+  const iovec head{out.data(), out.size()};
+  Status s = co_await send_body_pieces({&head, 1}, first);
+  co_return s;
+}
+
+net::Task<Status> H1Connection::write(Chunk piece) { return send_body_pieces({}, piece); }
+
+net::Task<Status> H1Connection::send_body_pieces(std::span<const iovec> before, Chunk piece) {
+  iovec parts[6];
+  std::size_t n = 0;
+  for (const auto& p : before) parts[n++] = p;
+  const auto add = [&](std::string_view s) {
+    if (!s.empty()) parts[n++] = {const_cast<char*>(s.data()), s.size()};
+  };
+  char size_line[24];
+  std::string end;
+  body_sent_ += piece.data.size();
+  if (out_framing_ == Framing::chunked) {
+    if (!piece.data.empty()) {
+      auto at = std::to_chars(size_line, size_line + 18, piece.data.size(), 16).ptr;
+      *at++ = '\r';
+      *at++ = '\n';
+      add({size_line, static_cast<std::size_t>(at - size_line)});
+      add(piece.data);
+      end = "\r\n";
+    }
+    if (piece.last) {
+      end += "0\r\n";
+      end += piece.trailers;
+      end += "\r\n";
+    }
+    add(end);
+  } else {
+    add(piece.data);
+  }
+  if (n != 0 && !stream_.write_now({parts, n})) {
+    Status s = co_await stream_.finish_write(send_stall());
+    if (!s) {
+      if (s.error().fault == Fault::timeout) worker_.stats.timeouts_send.add();
+      co_return s;
+    }
+  }
+  if (piece.last) {
+    complete_ = true;
+    ex_->record.bytes_sent = stream_.bytes_written() - written_before_;
+  }
+  ex_->record.body_bytes_sent = body_sent_;
+  co_return Status{};
+}
+
+void H1Connection::abort() noexcept {
+  aborted_ = true;
+  if (ex_) ex_->record.bytes_sent = stream_.bytes_written() - written_before_;
+}
+
+net::Stream& H1Connection::become_tunnel(std::string_view& early) {
+  early = {memory_->in.data() + in_begin_, in_end_ - in_begin_};
+  in_begin_ = in_end_;
+  stream_.unwatch_peer();
+  stream_.expect_write_rate(0);
+  return stream_;
+}
+
+// A close with unread bytes is a reset, which may destroy the answer on its way: the end is announced first, then what
+// still comes is read for a moment (RFC 9112 section 9.6).
+net::Task<void> H1Connection::linger() {
+  stream_.shutdown_write();
+  const bool more = !decoder_.done() || stream_.maybe_readable() || !memory_->ahead.empty() || in_begin_ != in_end_;
+  if (!more) co_return;
+  const Instant until = worker_.loop.now() + std::chrono::seconds(2);
+  std::size_t drained = 0;
+  while (drained < (1 << 20)) {
+    const auto r = stream_.try_read(worker_.scratch.get(), Worker::kScratch);
+    if (r.io == Io::done) {
+      drained += r.bytes;
+      continue;
+    }
+    if (r.io != Io::again_read) break;
+    Status ready = co_await stream_.readable(until);
+    if (!ready) break;
+  }
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,76 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "data/proxy/exchange.h"
+#include "data/proxy/streams.h"
+#include "net/h1/body.h"
+#include "net/h1/parser.h"
+#include "net/stream.h"
+
+namespace sluice::data {
+
+class Worker;
+
+// One client's HTTP/1.x connection: reads heads, runs serve() for each, one after the other, until one side ends it.
+// Owns itself: start() runs it, its end deletes it.
+class H1Connection final : private Downstream, private BodySource {
+ public:
+  H1Connection(Worker& worker, int fd, Peer peer, bool counted_address);
+  ~H1Connection() override;
+  bool usable() const noexcept { return stream_.registered(); }
+  void start();
+  // The worker drains: an idle connection ends now, a busy one after its exchange. One that has not sent its first request
+  // yet is spared unless `new_ones_too`.
+  void drain(bool new_ones_too) noexcept;
+  // The deadline of draining: ends now.
+  void kill() noexcept;
+
+ private:
+  friend class Worker;
+  net::Task<void> run();
+  net::Task<Status> next_head();
+  net::Task<void> linger();
+  void park() noexcept;
+  net::h1::HeadLimits limits() const;
+  static void on_peer(void* self, bool broken);
+
+  // Downstream
+  BodySource& body() override { return *this; }
+  bool whole_body(std::string_view& out) override;
+  net::Task<Status> interim(int status, std::span<const net::http::Field> fields) override;
+  net::Task<Status> start(Exchange& ex, const ResponseStart& response, Chunk first) override;
+  net::Task<Status> write(Chunk piece) override;
+  void abort() noexcept override;
+  bool started() const noexcept override { return started_; }
+  bool complete() const noexcept override { return complete_; }
+  net::Stream& become_tunnel(std::string_view& early) override;
+
+  // BodySource
+  net::Task<Result<Chunk>> read() override;
+  Result<Chunk> take() override;
+  void stop() noexcept override;
+  bool ended() const noexcept override { return decoder_.done(); }
+  net::Task<Status> send_body_pieces(std::span<const iovec> before, Chunk piece);
+  Duration send_stall() const noexcept;
+
+  Worker& worker_;
+  net::Stream stream_;
+  Peer peer_;
+  std::unique_ptr<ExchangeMemory> memory_;
+  std::size_t in_begin_ = 0, in_end_ = 0;  // unread bytes of memory_->in
+  std::size_t head_end_ = 0;
+  net::h1::BodyDecoder decoder_{Whose::downstream};
+  Exchange* ex_ = nullptr;
+  std::uint32_t served_ = 0;
+  std::uint32_t in_a_row_ = 0;
+  std::uint64_t written_before_ = 0, body_sent_ = 0;
+  Duration body_wait_{};
+  std::uint64_t body_bytes_ = 0;
+  net::http::Framing out_framing_ = net::http::Framing::none;
+  bool counted_address_, idle_ = true, draining_ = false;
+  bool started_ = false, complete_ = false, aborted_ = false, continue_due_ = false, body_stopped_ = false, probed_ = false, default_certificate_ = false;
+  H1Connection *next_ = nullptr, *previous_ = nullptr;  // of the worker
+};
+
+}  // namespace sluice::data

@@ -1,0 +1,81 @@
+#include "data/server/listener.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "data/server/worker.h"
+#include "net/io/socket.h"
+
+namespace sluice::data {
+
+Listener::Listener(Worker& worker, int fd, bool tls)
+    : worker_(worker), fd_(fd), spare_(open("/dev/null", O_RDONLY | O_CLOEXEC)), tls_(tls), port_(net::local_address(fd).port()) {
+  pause_.listener = this;
+  worker_.loop.add(fd_, EPOLLIN, this);
+}
+
+Listener::~Listener() {
+  if (fd_ >= 0) {
+    worker_.loop.remove(fd_, this);
+    close(fd_);
+  }
+  if (spare_ >= 0) close(spare_);
+}
+
+void Listener::finish() {
+  if (fd_ < 0) return;
+  while (accept_some(1024)) {
+  }
+  worker_.loop.remove(fd_, this);
+  close(fd_);
+  fd_ = -1;
+}
+
+void Listener::on_events(std::uint32_t) { accept_some(64); }
+
+bool Listener::accept_some(int most) {
+  for (int i = 0; i < most; ++i) {
+    net::SocketAddress from;
+    from.size = sizeof from.storage;
+    const int fd = accept4(fd_, reinterpret_cast<sockaddr*>(&from.storage), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      worker_.accepted(fd, from, tls_, port_);
+      continue;
+    }
+    if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO) continue;
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) out_of_descriptors();
+    return false;
+  }
+  return true;
+}
+
+// Answers the first waiting client with a 503 through the spare descriptor, then looks away for a tick: the kernel keeps
+// the others queued, and a full table does not become a full core.
+void Listener::out_of_descriptors() {
+  worker_.stats.shed_connections.add();
+  if (spare_ >= 0) {
+    close(spare_);
+    const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      if (!tls_) {
+        static constexpr char kBusy[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
+        [[maybe_unused]] auto n = send(fd, kBusy, sizeof kBusy - 1, MSG_NOSIGNAL);
+      }
+      shutdown(fd, SHUT_WR);
+      char rest[4096];
+      while (recv(fd, rest, sizeof rest, 0) > 0) {
+      }
+      close(fd);
+    }
+    spare_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  }
+  worker_.loop.modify(fd_, 0, this);
+  worker_.loop.arm(pause_, net::DeadlineWheel::kTick);
+}
+
+void Listener::Pause::expired() { listener->worker_.loop.modify(listener->fd_, EPOLLIN, listener); }
+
+}  // namespace sluice::data

@@ -1,0 +1,37 @@
+#pragma once
+#include <cstdint>
+
+#include "net/io/loop.h"
+
+namespace sluice::data {
+
+class Worker;
+
+// A listening socket of one worker (one of a SO_REUSEPORT group). Never closed because routes changed.
+class Listener final : public net::Watcher {
+ public:
+  Listener(Worker& worker, int fd, bool tls);
+  ~Listener();
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  // Takes what waits in the accept queue, then closes.
+  void finish();
+  void on_events(std::uint32_t events) override;
+
+ private:
+  // Accepts up to `most`; false when there was nothing more.
+  bool accept_some(int most);
+  void out_of_descriptors();
+  struct Pause final : net::Deadline {
+    Listener* listener = nullptr;
+    void expired() override;
+  };
+  Worker& worker_;
+  int fd_;
+  int spare_;  // given up for a moment when descriptors run out, so that the client gets an answer
+  bool tls_;
+  std::uint16_t port_;
+  Pause pause_;
+};
+
+}  // namespace sluice::data

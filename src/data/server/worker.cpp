@@ -1,0 +1,203 @@
+#include "data/server/worker.h"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "data/server/h1_connection.h"
+
+namespace sluice::data {
+
+Worker::Worker(unsigned n, const Clock& clock, Shared& s, WorkerStats& st, Recorder& r) : loop(clock), number(n), shared(s), stats(st), recorder(r) {
+  out.reserve(64 * 1024);
+  drain_deadline_.worker = this;
+  if (getrandom(random_state_, sizeof random_state_, 0) != sizeof random_state_) random_state_[0] = static_cast<std::uint64_t>(getpid()) * 0x9e3779b97f4a7c15 + n;
+  loop.on_turn = [this](Duration took) {
+    const auto ns = static_cast<std::uint64_t>(took.count());
+    if (ns > stats.loop_lag_ns_max.get()) stats.loop_lag_ns_max.set(ns);
+  };
+}
+
+Worker::~Worker() {
+  pool.close_everything();
+  listeners_.clear();
+  for (auto* c : clusters_)
+    if (c) c->unpin();
+  if (view_) view_->unpin();
+}
+
+void Worker::listen(int fd, bool tls) { listeners_.push_back(std::make_unique<Listener>(*this, fd, tls)); }
+
+void Worker::run() { loop.run(); }
+
+void Worker::apply(const Publication& publication, std::shared_ptr<net::tls::ServerContext> tls) {
+  const Instant begun = loop.fresh_now();
+  for (const auto& update : publication.clusters) {
+    if (update.id >= clusters_.size()) clusters_.resize(update.id + 1);
+    ClusterRuntime*& slot = clusters_[update.id];
+    if (slot && update.cluster && slot->spec().name == update.cluster->name) {
+      slot->reconcile(update.cluster);
+      continue;
+    }
+    if (slot) std::exchange(slot, nullptr)->unpin();
+    if (update.cluster) slot = new ClusterRuntime(*this, update.cluster, random());
+  }
+  View* old = view_;
+  view_ = new View(publication.snapshot);
+  net::tls::set_current_table(publication.snapshot->certificates.get());
+  if (tls) server_tls_ = std::move(tls);
+  if (old) old->unpin();
+  if (client_tls_.size() > 64)
+    std::erase_if(client_tls_, [](const auto& entry) { return entry.second.settings.use_count() == 1; });
+  stats.snapshot_version.set(publication.snapshot->version);
+  const auto pause = static_cast<std::uint64_t>((loop.fresh_now() - begun).count());
+  stats.publish_pause_ns_last.set(pause);
+  if (pause > stats.publish_pause_ns_max.get()) stats.publish_pause_ns_max.set(pause);
+}
+
+std::shared_ptr<net::tls::ClientContext> Worker::client_tls(const std::shared_ptr<const model::UpstreamTls>& settings, std::string& error) {
+  auto& entry = client_tls_[settings.get()];
+  if (entry.context) return entry.context;
+  net::tls::ClientPolicy policy;
+  policy.verify = settings->verify;
+  policy.verify_depth = settings->verify_depth;
+  policy.ca_pem = settings->ca_pem;
+  policy.certificate_pem = settings->certificate_pem;
+  policy.key_pem = settings->key_pem;
+  policy.protocols = settings->protocols;
+  policy.ciphers = settings->ciphers;
+  auto context = net::tls::make_client_context(policy);
+  if (!context) {
+    error = context.error();
+    return nullptr;
+  }
+  entry = {settings, *context};
+  return entry.context;
+}
+
+std::unique_ptr<ExchangeMemory> Worker::borrow_memory() {
+  if (memory_.empty()) return std::make_unique<ExchangeMemory>();
+  auto m = std::move(memory_.back());
+  memory_.pop_back();
+  return m;
+}
+
+void Worker::return_memory(std::unique_ptr<ExchangeMemory> m) noexcept {
+  if (!m || memory_.size() >= 128) return;
+  // One large request must not be remembered for ever.
+  if (m->in.size() > ExchangeMemory::kInitial) {
+    m->in.resize(ExchangeMemory::kInitial);
+    m->in.shrink_to_fit();
+  }
+  if (m->collected.capacity() > 64 * 1024) m->collected = {};
+  if (m->response_head.capacity() > 64 * 1024) m->response_head = {};
+  if (m->ahead.capacity() > 64 * 1024) m->ahead = {};
+  m->joined.clear();
+  m->collected.clear();
+  m->ahead.clear();
+  memory_.push_back(std::move(m));
+}
+
+// xoshiro256**: ids need to be unlike each other, not secret.
+std::uint64_t Worker::random() noexcept {
+  auto& s = random_state_;
+  const auto rotl = [](std::uint64_t x, int k) { return (x << k) | (x >> (64 - k)); };
+  const std::uint64_t result = rotl(s[1] * 5, 7) * 9, t = s[1] << 17;
+  s[2] ^= s[0];
+  s[3] ^= s[1];
+  s[1] ^= s[2];
+  s[0] ^= s[3];
+  s[2] ^= t;
+  s[3] = rotl(s[3], 45);
+  return result;
+}
+
+void Worker::request_id(char* out32) noexcept {
+  static constexpr char kHex[] = "0123456789abcdef";
+  for (int half = 0; half < 2; ++half) {
+    std::uint64_t r = random();
+    for (int i = 0; i < 16; ++i, r >>= 4) out32[half * 16 + i] = kHex[r & 15];
+  }
+}
+
+std::int64_t Worker::wall_ms() noexcept {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::string_view Worker::date() noexcept { return date_.at(wall_ms() / 1000); }
+
+void Worker::add(H1Connection& c) noexcept {
+  c.next_ = connections_;
+  if (connections_) connections_->previous_ = &c;
+  connections_ = &c;
+  ++connection_count_;
+}
+
+void Worker::remove(H1Connection& c) noexcept {
+  (c.previous_ ? c.previous_->next_ : connections_) = c.next_;
+  if (c.next_) c.next_->previous_ = c.previous_;
+  --connection_count_;
+  maybe_drained();
+}
+
+void Worker::accepted(int fd, const net::SocketAddress& from, bool tls, std::uint16_t local_port) {
+  stats.accepted.add();
+  Peer peer;
+  peer.address = from.address();
+  peer.port = from.port();
+  peer.local_port = local_port;
+  peer.tls = tls;
+  net::Address bytes{};
+  net::http::parse_address(peer.address, bytes);
+  std::memcpy(peer.bytes, bytes.bytes, 16);
+  const auto& o = options();
+  if (!shared.limits.enter(peer.bytes, shared.max_connections(o), o.max_connections_per_address)) {
+    stats.shed_connections.add();
+    if (!tls) {
+      static constexpr char kBusy[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
+      [[maybe_unused]] auto n = send(fd, kBusy, sizeof kBusy - 1, MSG_NOSIGNAL);
+      shutdown(fd, SHUT_WR);
+    }
+    close(fd);
+    return;
+  }
+  net::no_delay(fd);
+  auto* connection = new H1Connection(*this, fd, std::move(peer), o.max_connections_per_address != 0);
+  if (!connection->usable() || (tls && !server_tls_)) {
+    stats.shed_connections.add();
+    delete connection;
+    return;
+  }
+  connection->start();
+}
+
+void Worker::drain(Duration deadline) {
+  if (drain_) return;
+  drain_ = true;
+  for (auto& l : listeners_) l->finish();
+  drain_until_ = loop.fresh_now() + deadline;
+  for (H1Connection* c = connections_; c; c = c->next_) c->drain(false);
+  pool.close_everything();
+  loop.arm(drain_deadline_, std::min<Duration>(deadline, std::chrono::seconds(1)));
+  maybe_drained();
+}
+
+void Worker::maybe_drained() {
+  if (drain_ && connection_count_ == 0) loop.stop();
+}
+
+// First for connections that never sent a request, then for everything.
+void Worker::DrainDeadline::expired() {
+  const bool over = worker->loop.now() >= worker->drain_until_;
+  for (H1Connection* c = worker->connections_; c; c = c->next_) over ? c->kill() : c->drain(true);
+  if (!over)
+    worker->loop.arm_at(*this, worker->drain_until_);
+  else
+    worker->loop.arm(*this, std::chrono::seconds(1));
+  worker->overdue_ += over;
+  if (worker->overdue_ > 3) worker->loop.stop();
+  worker->maybe_drained();
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,130 @@
+#pragma once
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "data/proxy/exchange.h"
+#include "data/server/limits.h"
+#include "data/server/listener.h"
+#include "data/snapshot/snapshot.h"
+#include "data/upstream/cluster.h"
+#include "net/http/cidr.h"
+#include "net/http/date.h"
+#include "net/io/loop.h"
+#include "net/tls/tls.h"
+#include "sluice/record.h"
+
+namespace sluice::data {
+
+class H1Connection;
+
+// What a worker serves from at the moment, with a count of the exchanges that hold on to it. One thread.
+class View {
+ public:
+  explicit View(std::shared_ptr<const Snapshot> s) : snapshot_(std::move(s)) {}
+  const Snapshot& snapshot() const noexcept { return *snapshot_; }
+  void pin() noexcept { ++pins_; }
+  void unpin() noexcept {
+    if (--pins_ == 0) delete this;  // the Publisher holds another reference: the Snapshot is freed on the control thread
+  }
+
+ private:
+  ~View() = default;
+  std::shared_ptr<const Snapshot> snapshot_;
+  std::uint32_t pins_ = 1;
+};
+
+// What the workers of a process have in common.
+struct Shared {
+  std::atomic<bool> draining{false};
+  ConnectionLimits limits;
+  std::uint32_t descriptor_connections = 50'000;  // what the descriptor limit allows when max-connections is 0
+  std::uint32_t max_connections(const model::Options& o) const noexcept { return o.max_connections ? o.max_connections : descriptor_connections; }
+  std::string instance;   // for Via
+};
+
+// A thread with its loop, listeners, pools, policies and View. Everything here is used on its thread, except post() of
+// the loop and what says so.
+class Worker {
+ public:
+  Worker(unsigned number, const Clock& clock, Shared& shared, WorkerStats& stats, Recorder& recorder);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // Before run(). Takes the listening descriptor.
+  void listen(int fd, bool tls);
+  void run();  // until drained or stopped
+
+  // On its thread (use loop.post): takes a publication in one step.
+  void apply(const Publication& publication, std::shared_ptr<net::tls::ServerContext> tls);
+  // Stops accepting (the accept queue is emptied first), tells connections to end, stops the loop when the last is gone or
+  // `deadline` has passed. The sequence before it (not ready, still accepting) is the caller's.
+  void drain(Duration deadline);
+  void stop_now() { loop.stop(); }
+
+  net::Loop loop;
+  const unsigned number;
+  Shared& shared;
+  WorkerStats& stats;
+  Recorder& recorder;
+  IdlePool pool{*this};
+
+  // Scratch: valid until the next suspension of whoever fills it, never longer.
+  static constexpr std::size_t kScratch = 256 * 1024;
+  std::unique_ptr<char[]> scratch{new char[kScratch]};
+  std::string out;
+  // Its address marks a borrowed string; where it is full of something, nobody else may be asked to fill it.
+
+  View* view() noexcept { return view_; }
+  const model::Options& options() const noexcept { return *view_->snapshot().options; }
+  ClusterRuntime* cluster(ClusterId id) noexcept { return id < clusters_.size() ? clusters_[id] : nullptr; }
+  const std::shared_ptr<net::tls::ServerContext>& server_tls() const noexcept { return server_tls_; }
+  std::shared_ptr<net::tls::ClientContext> client_tls(const std::shared_ptr<const model::UpstreamTls>& settings, std::string& error);
+  bool draining() const noexcept { return shared.draining.load(std::memory_order_relaxed); }
+
+  std::unique_ptr<ExchangeMemory> borrow_memory();
+  void return_memory(std::unique_ptr<ExchangeMemory> m) noexcept;
+  // 32 hexadecimal digits.
+  void request_id(char* out32) noexcept;
+  std::uint64_t random() noexcept;
+  std::string_view date() noexcept;
+  std::int64_t wall_ms() noexcept;
+
+  // Connections of this worker, for draining.
+  void add(H1Connection& c) noexcept;
+  void remove(H1Connection& c) noexcept;
+  void accepted(int fd, const net::SocketAddress& from, bool tls, std::uint16_t local_port);
+
+ private:
+  void maybe_drained();
+  struct DrainDeadline final : net::Deadline {
+    Worker* worker = nullptr;
+    void expired() override;
+  };
+
+  View* view_ = nullptr;
+  std::vector<ClusterRuntime*> clusters_;
+  std::shared_ptr<net::tls::ServerContext> server_tls_;
+  struct ClientTls {
+    std::shared_ptr<const model::UpstreamTls> settings;
+    std::shared_ptr<net::tls::ClientContext> context;
+  };
+  std::unordered_map<const model::UpstreamTls*, ClientTls> client_tls_;
+  std::vector<std::unique_ptr<ExchangeMemory>> memory_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  H1Connection* connections_ = nullptr;
+  std::size_t connection_count_ = 0;
+  bool drain_ = false;
+  Instant drain_until_{};
+  int overdue_ = 0;
+  DrainDeadline drain_deadline_;
+  std::uint64_t random_state_[4];
+  net::http::DateCache date_;
+};
+
+}  // namespace sluice::data

@@ -1,0 +1,247 @@
+#include "data/upstream/h1_client.h"
+
+#include <charconv>
+#include <cstring>
+
+#include "data/proxy/request_fields.h"
+#include "data/server/worker.h"
+
+namespace sluice::data {
+
+using net::http::Framing;
+using net::tls::Io;
+
+H1Client::H1Client(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const void* tls_key)
+    : worker_(worker), endpoint_(std::move(endpoint)), stream_(worker.loop, fd, Whose::upstream, false), tls_key_(tls_key), made_(worker.loop.now()) {
+  ++endpoint_->connections;
+  worker_.stats.upstream_connections.add();
+  idle_deadline_.client = this;
+}
+
+H1Client::~H1Client() {
+  --endpoint_->connections;
+  worker_.stats.upstream_connections.sub();
+}
+
+void H1Client::IdleDeadline::expired() {
+  H1Client* c = client;
+  c->worker_.pool.unlink(*c);
+  delete c;
+}
+
+void H1Client::begin(Exchange& ex) {
+  ex_ = &ex;
+  ++exchanges_;
+  read_before_ = stream_.bytes_read();
+  body_bytes_ = 0;
+  request_complete_ = request_chunked_ = response_keep_alive_ = head_done_ = sent_anything_ = stopped_ = false;
+  pending_ = {};
+  held_.clear();
+}
+
+net::Task<Status> H1Client::send_head(Exchange& ex, std::string_view body, bool whole) {
+  auto& out = worker_.out;
+  out.clear();
+  const auto& head = ex.head();
+  out.append(head.method_text);
+  out += ' ';
+  out.append(head.path_query);
+  out.append(" HTTP/1.1\r\n");
+  const BodyShape shape = body_shape(ex);
+  request_chunked_ = shape.framing == Framing::chunked;
+  for_each_upstream_field(ex, shape, [&](std::string_view name, std::string_view value) {
+    out.append(name);
+    out.append(": ", 2);
+    out.append(value);
+    out.append("\r\n", 2);
+  });
+  out.append("\r\n", 2);
+  const iovec parts[2] = {{out.data(), out.size()}, {const_cast<char*>(body.data()), body.size()}};
+  sent_anything_ = true;
+  request_complete_ = whole;
+  stream_.expect_write_rate(0);
+  if (stream_.write_now({parts, body.empty() ? 1U : 2U})) co_return Status{};
+  Status s = co_await stream_.finish_write(ex.settings->send_timeout);
+  if (!s && stream_.bytes_written() == 0) sent_anything_ = false;
+  if (!s) {
+    Error e = s.error();
+    if (e.fault != Fault::cancelled && e.fault != Fault::timeout) e.retry = reused() ? Retry::reused_only : Retry::yes;
+    co_return std::unexpected(e);
+  }
+  co_return Status{};
+}
+
+net::Task<Status> H1Client::send_body(Chunk piece) {
+  char size_line[24];
+  iovec parts[4];
+  std::size_t n = 0;
+  static constexpr std::string_view kEnd = "\r\n", kLast = "0\r\n", kCrLf = "\r\n";
+  const auto add = [&](std::string_view s) {
+    if (!s.empty()) parts[n++] = {const_cast<char*>(s.data()), s.size()};
+  };
+  std::string last;
+  if (request_chunked_) {
+    if (!piece.data.empty()) {
+      auto end = std::to_chars(size_line, size_line + 18, piece.data.size(), 16).ptr;
+      *end++ = '\r';
+      *end++ = '\n';
+      add({size_line, static_cast<std::size_t>(end - size_line)});
+      add(piece.data);
+    }
+    if (piece.last) {
+      if (!piece.data.empty()) last = kEnd;
+      last += kLast;
+      last += piece.trailers;
+      last += kCrLf;
+      add(last);
+    } else if (!piece.data.empty()) {
+      add(kEnd);
+    }
+  } else {
+    add(piece.data);
+  }
+  if (piece.last) request_complete_ = true;
+  if (n == 0 || stream_.write_now({parts, n})) co_return Status{};
+  Status s = co_await stream_.finish_write(ex_->settings->send_timeout);
+  co_return s;
+}
+
+net::Task<Status> H1Client::read_head(Exchange& ex) {
+  auto& response = ex.memory.response;
+  auto& kept = ex.memory.response_head;
+  net::h1::HeadLimits limits;
+  limits.request_line = limits.field_line = limits.head = static_cast<std::size_t>(ex.settings->response_head_limit);
+  limits.fields = net::http::kMaxFields;
+  limits.underscores = true;
+  limits.ignore_invalid_names = false;
+  net::h1::HeadScan scan;
+  hold();  // bytes behind an interim response
+  kept.clear();
+  kept.swap(held_);
+  pending_ = {};
+  bool fresh = true;                     // kept has bytes that were not looked at
+  const Instant until = worker_.loop.now() + ex.settings->read_timeout;
+  for (;;) {
+    std::string_view bytes(kept.data(), kept.size());
+    char* base = kept.data();
+    if (!fresh || kept.empty()) {
+      const auto r = stream_.try_read(worker_.scratch.get(), Worker::kScratch);
+      if (r.io == Io::again_read) {
+        Status ready = co_await stream_.readable(until);
+        if (!ready) {
+          Error e = ready.error();
+          if (e.fault == Fault::timeout) e.retry = Retry::yes;
+          co_return std::unexpected(e);
+        }
+        continue;
+      }
+      if (r.io != Io::done) {
+        const bool nothing = !any_received();
+        co_return std::unexpected(upstream(r.io == Io::closed ? Fault::closed : Fault::reset, nothing ? "the pod closed without a response" : "the pod closed inside a response head",
+                                           nothing ? (reused() ? Retry::reused_only : Retry::yes) : Retry::no));
+      }
+      if (kept.empty()) {
+        bytes = {worker_.scratch.get(), r.bytes};
+        base = worker_.scratch.get();
+      } else {
+        kept.insert(kept.end(), worker_.scratch.get(), worker_.scratch.get() + r.bytes);
+        bytes = {kept.data(), kept.size()};
+        base = kept.data();
+      }
+    }
+    fresh = false;
+    auto length = net::h1::find_head(bytes, scan, limits, false);
+    if (!length) {
+      worker_.stats.malformed_responses.add();
+      Error e = length.error();
+      e.whose = Whose::upstream, e.status = 502;
+      co_return std::unexpected(e);
+    }
+    if (*length == 0) {
+      if (kept.empty()) kept.assign(bytes.begin(), bytes.end());
+      continue;
+    }
+    auto parsed = net::h1::parse_response(bytes.substr(0, *length), limits, ex.head().method, response);
+    if (!parsed) {
+      worker_.stats.malformed_responses.add();
+      co_return std::unexpected(parsed.error());
+    }
+    pending_at_ = base + *length;
+    pending_ = bytes.substr(*length);
+    if (response.status >= 200 || response.status == 101) {
+      head_done_ = true;
+      response_keep_alive_ = response.keep_alive;
+      decoder_.start(response.framing, response.content_length);
+    }
+    co_return Status{};
+  }
+}
+
+void H1Client::hold() {
+  if (pending_.empty()) return;
+  std::vector<char> copy(pending_.begin(), pending_.end());
+  held_.swap(copy);
+  pending_ = {held_.data(), held_.size()};
+  pending_at_ = held_.data();
+}
+
+Result<Chunk> H1Client::decode(char* bytes, std::size_t size) {
+  auto piece = decoder_.take(bytes, size);
+  if (!piece) {
+    worker_.stats.malformed_responses.add();
+    return std::unexpected(piece.error());
+  }
+  body_bytes_ += piece->data.size();
+  if (piece->consumed < size) response_keep_alive_ = false;  // surplus: the connection is not to be trusted with another exchange
+  return Chunk{piece->data, piece->done, piece->done ? decoder_.trailers() : std::string_view{}};
+}
+
+Result<Chunk> H1Client::take() {
+  if (pending_.empty()) return Chunk{{}, decoder_.done(), {}};
+  const std::size_t size = pending_.size();
+  pending_ = {};
+  if (decoder_.done()) {
+    response_keep_alive_ = false;
+    return Chunk{{}, true, {}};
+  }
+  return decode(pending_at_, size);
+}
+
+net::Task<Result<Chunk>> H1Client::read() {
+  for (;;) {
+    if (stopped_) co_return std::unexpected(upstream(Fault::cancelled, "the response is not wanted any more"));
+    if (!pending_.empty() || decoder_.done()) {
+      auto chunk = take();
+      if (!chunk || chunk->last || !chunk->data.empty()) co_return chunk;
+    }
+    const auto r = stream_.try_read(worker_.scratch.get(), Worker::kScratch);
+    if (r.io == Io::done) {
+      auto chunk = decode(worker_.scratch.get(), r.bytes);
+      if (!chunk || chunk->last || !chunk->data.empty()) co_return chunk;
+      continue;
+    }
+    if (r.io == Io::again_read) {
+      Status ready = co_await stream_.readable(worker_.loop.now() + ex_->settings->read_timeout);
+      if (!ready) co_return std::unexpected(ready.error());
+      continue;
+    }
+    if (r.io == Io::closed && (!stream_.tls() || stream_.tls()->clean_end() || decoder_.framing() != Framing::until_close)) {
+      Status end = decoder_.end_of_file();
+      if (!end) co_return std::unexpected(end.error());
+      co_return Chunk{{}, true, {}};
+    }
+    co_return std::unexpected(upstream(Fault::reset, "the pod's connection broke inside a body"));
+  }
+}
+
+void H1Client::stop() noexcept {
+  stopped_ = true;
+  stream_.cancel(upstream(Fault::cancelled, "the response is not wanted any more"));
+}
+
+bool H1Client::reusable() const noexcept {
+  return head_done_ && request_complete_ && decoder_.done() && pending_.empty() && response_keep_alive_ && !stream_.cancelled() && !stopped_ &&
+         decoder_.framing() != Framing::until_close && !ex_->tunnel && (!const_cast<net::Stream&>(stream_).tls() || !const_cast<net::Stream&>(stream_).tls()->pending_read());
+}
+
+}  // namespace sluice::data

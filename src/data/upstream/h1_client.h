@@ -1,0 +1,73 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/proxy/exchange.h"
+#include "data/proxy/streams.h"
+#include "data/upstream/cluster.h"
+#include "net/h1/body.h"
+#include "net/stream.h"
+
+namespace sluice::data {
+
+// One HTTP/1.1 connection to an endpoint: the Upstream of one attempt at a time, idle in the pool between them.
+class H1Client final : public Upstream, private BodySource {
+ public:
+  H1Client(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const void* tls_key);
+  ~H1Client() override;
+
+  net::Stream& stream() noexcept { return stream_; }
+  EndpointRuntime& endpoint() noexcept { return *endpoint_; }
+  bool reused() const noexcept { return exchanges_ > 1; }
+
+  // Before each attempt.
+  void begin(Exchange& ex);
+  net::Task<Status> send_head(Exchange& ex, std::string_view body, bool whole) override;
+  net::Task<Status> send_body(Chunk piece) override;
+  net::Task<Status> read_head(Exchange& ex) override;
+  void hold() override;
+  BodySource& body() override { return *this; }
+  void cancel(Error why) noexcept override { stream_.cancel(why); }
+  bool any_sent() const noexcept override { return sent_anything_; }
+  bool any_received() const noexcept override { return stream_.bytes_read() != read_before_; }
+  // Both messages ended, the pod wants to go on, nothing is left over, and no limit of age or count is reached.
+  bool reusable() const noexcept;
+  // The bytes that came behind a 101.
+  std::string_view surplus() const noexcept { return pending_; }
+  std::uint64_t body_bytes() const noexcept { return body_bytes_; }
+
+ private:
+  friend class IdlePool;
+  net::Task<Result<Chunk>> read() override;
+  Result<Chunk> take() override;
+  void stop() noexcept override;
+  bool ended() const noexcept override { return decoder_.done(); }
+  Result<Chunk> decode(char* bytes, std::size_t size);
+  Error upstream(Fault f, const char* detail, Retry retry = Retry::no) const noexcept { return Error{f, Whose::upstream, retry, 0, detail}; }
+
+  struct IdleDeadline final : net::Deadline {
+    H1Client* client = nullptr;
+    void expired() override;
+  };
+
+  Worker& worker_;
+  std::shared_ptr<EndpointRuntime> endpoint_;
+  net::Stream stream_;
+  const void* tls_key_;
+  net::h1::BodyDecoder decoder_{Whose::upstream};
+  std::vector<char> held_;            // bytes behind a head, kept over a suspension
+  std::string_view pending_;          // bytes behind the head: in scratch or in held_
+  char* pending_at_ = nullptr;
+  Exchange* ex_ = nullptr;
+  Instant made_{};
+  std::uint64_t read_before_ = 0, body_bytes_ = 0;
+  std::uint32_t exchanges_ = 0;
+  bool request_complete_ = false, request_chunked_ = false, response_keep_alive_ = false, head_done_ = false, sent_anything_ = false, stopped_ = false;
+  // the pool's
+  IdleDeadline idle_deadline_;
+  H1Client *newer_ = nullptr, *older_ = nullptr;        // of the worker
+  H1Client *above_ = nullptr, *below_ = nullptr;        // of the endpoint
+};
+
+}  // namespace sluice::data
