@@ -177,8 +177,6 @@ const char* ChunkedDecoder::size_line_end() {
 // chunk-ext of RFC 9112 section 7.1.1, without the white space that a sender must not write.
 const char* ChunkedDecoder::extension_byte(char c) {
   constexpr const char* kWrong = "chunk: an extension that is not name or name=value";
-  if (extension_bytes_ == kMostExtension) return "chunk: extensions of more than 256 bytes";
-  if (extension_total_ == kMostExtensions) return "chunk: extensions of more than 4 KiB in one message";
   const bool token = kToken[byte(c)] != 0;
   switch (extension_) {
     case Extension::name_first:
@@ -214,8 +212,8 @@ const char* ChunkedDecoder::extension_byte(char c) {
       }
       break;
   }
-  ++extension_bytes_;
-  ++extension_total_;
+  if (++extension_bytes_ > kMostExtension) return "chunk: extensions of more than 256 bytes";
+  if (++extension_total_ > kMostExtensions) return "chunk: extensions of more than 4 KiB in one message";
   return nullptr;
 }
 
