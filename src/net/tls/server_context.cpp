@@ -1,0 +1,172 @@
+#include <openssl/core_names.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "net/tls/contexts.h"
+#include "net/tls/key_pair.h"
+
+namespace sluice::net::tls {
+namespace {
+
+// Mozilla's intermediate profile, for a policy that names no ciphers.
+constexpr const char* default_ciphers =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
+    "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384";
+constexpr const char* default_groups = "X25519:P-256:P-384";
+constexpr long cached_sessions = 20'000;
+// One for all contexts: they differ in nothing that a session could carry past a check (no client certificates).
+constexpr unsigned char session_context[] = "sluice";
+
+thread_local const CertificateTable* current_table = nullptr;
+
+// RFC 6066 section 3. What is not a plain name is no name: OpenSSL refuses malformed extensions itself right after.
+std::string sni_of(SSL* ssl) {
+  const unsigned char* p = nullptr;
+  std::size_t size = 0;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &size) != 1) return {};
+  if (size < 5 || static_cast<std::size_t>(p[0] << 8 | p[1]) != size - 2 || p[2] != TLSEXT_NAMETYPE_host_name)
+    return {};
+  const std::size_t length = static_cast<std::size_t>(p[3] << 8 | p[4]);
+  if (length == 0 || length > 255 || length > size - 5) return {};
+  std::string name = lower(std::string_view(reinterpret_cast<const char*>(p) + 5, length));
+  if (name.ends_with('.')) name.pop_back();
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == ':';
+  });
+  return plain ? name : std::string();
+}
+
+bool is_default(const CertificateTable& table, const std::vector<KeyPairPtr>* pairs) noexcept {
+  return !pairs || pairs->front() == table.fallback();
+}
+
+bool present(SSL* ssl, const KeyPairPtr& pair) noexcept {
+  return pair && static_cast<const PemKeyPair&>(*pair).present(ssl);
+}
+
+// ffdhe2048 (RFC 7919), whatever the certificate's strength: OpenSSL's automatic choice would take larger groups for
+// larger RSA keys, which the intermediate profile does not ask for and which cost the server more than the client.
+Owned<EVP_PKEY> dhe_parameters() {
+  Owned<EVP_PKEY_CTX> ctx(EVP_PKEY_CTX_new_from_name(nullptr, "DH", nullptr));
+  char group[] = "ffdhe2048";
+  OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
+                         OSSL_PARAM_construct_end()};
+  EVP_PKEY* key = nullptr;
+  if (ctx && EVP_PKEY_fromdata_init(ctx.get()) == 1)
+    EVP_PKEY_fromdata(ctx.get(), &key, EVP_PKEY_KEY_PARAMETERS, params);
+  return Owned<EVP_PKEY>(key);
+}
+
+}  // namespace
+
+void set_current_table(const CertificateTable* table) noexcept {
+  current_table = table;
+}
+
+int ServerContext::on_client_hello(SSL* ssl, int* alert, void*) {
+  Peer* peer = peer_of(ssl);
+  if (!current_table) {
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return SSL_CLIENT_HELLO_ERROR;
+  }
+  peer->server_name = sni_of(ssl);
+  const auto* pairs = current_table->find(peer->server_name);
+  if (!pairs && current_table->reject_unknown()) {
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_CLIENT_HELLO_ERROR;
+  }
+  peer->default_certificate = is_default(*current_table, pairs);
+  return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+// Not called when a session is resumed: no certificate is sent then.
+int ServerContext::on_certificate(SSL* ssl, void*) {
+  Peer* peer = peer_of(ssl);
+  if (!current_table) return 0;
+  const auto* pairs = current_table->find(peer->server_name);
+  bool any = false;
+  if (pairs)
+    for (const auto& pair : *pairs) any |= present(ssl, pair);
+  if (!any) {  // unknown name, or nothing of it passes the security level that the cipher list sets
+    peer->default_certificate = true;
+    any = present(ssl, current_table->fallback());
+  }
+  if (any) ERR_clear_error();
+  return any ? 1 : 0;
+}
+
+int ServerContext::on_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
+                           unsigned in_size, void* self) {
+  const auto& ours = static_cast<ServerContext*>(self)->alpn_;
+  unsigned char* chosen = nullptr;
+  const int found = SSL_select_next_proto(&chosen, out_size, reinterpret_cast<const unsigned char*>(ours.data()),
+                                          static_cast<unsigned>(ours.size()), in, in_size);
+  if (found != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_NOACK;
+  *out = chosen;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+int ServerContext::on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
+                             int seal) {
+  auto* self = static_cast<ServerContext*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), 0));
+  return seal_or_open_ticket(*self->tickets_, name, iv, cipher, mac, seal == 1);
+}
+
+std::expected<std::shared_ptr<ServerContext>, std::string> make_server_context(const ServerPolicy& policy) {
+  ERR_clear_error();
+  auto self = std::make_shared<ServerContext>();
+  self->ctx_.reset(SSL_CTX_new(TLS_server_method()));
+  SSL_CTX* ctx = self->get();
+  if (!ctx) return std::unexpected("no TLS context: " + take_openssl_error());
+  SSL_CTX_set_ex_data(ctx, 0, self.get());
+
+  // Level 1 (80 bits) like the OpenSSL that ingress-nginx ships; "@SECLEVEL=n" in the cipher list changes it.
+  SSL_CTX_set_security_level(ctx, 1);
+  if (auto ok = set_protocols(ctx, policy.protocols); !ok) return std::unexpected("ssl-protocols: " + ok.error());
+  const char* ciphers = policy.ciphers.empty() ? default_ciphers : policy.ciphers.c_str();
+  if (SSL_CTX_set_cipher_list(ctx, ciphers) != 1)
+    return std::unexpected("ssl-ciphers: no known cipher in \"" + policy.ciphers.substr(0, 200) + "\"");
+  const bool automatic = policy.curves.empty() || policy.curves == "auto";
+  if (SSL_CTX_set1_groups_list(ctx, automatic ? default_groups : policy.curves.c_str()) != 1)
+    return std::unexpected("ssl-ecdh-curve: unknown curve in \"" + policy.curves.substr(0, 200) +
+                           "\", expected for example \"X25519:P-256\" or \"auto\"");
+  if (auto dhe = dhe_parameters(); dhe && SSL_CTX_set0_tmp_dh_pkey(ctx, dhe.get()) == 1) dhe.release();
+
+  SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                               SSL_OP_PRIORITIZE_CHACHA);
+  SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+  // Without it SSL_read returns after a record that carries no data, so that it never starts on half a record.
+  SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
+  SSL_CTX_set_max_early_data(ctx, 0);
+
+  auto tickets = TicketKeys::shared(policy.ticket_key);
+  if (!tickets) return std::unexpected("ssl-session-ticket-key: " + tickets.error());
+  self->tickets_ = std::move(*tickets);
+  const auto timeout = std::clamp<std::int64_t>(policy.session_timeout, 1, 7 * 86400);  // RFC 8446 section 4.6.1
+  self->tickets_->set_period(std::chrono::seconds(timeout));
+  SSL_CTX_set_timeout(ctx, static_cast<long>(timeout));
+  SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1);
+  SSL_CTX_set_session_cache_mode(ctx, policy.session_cache ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
+  SSL_CTX_sess_set_cache_size(ctx, cached_sessions);
+  if (policy.session_tickets) {
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ServerContext::on_ticket);
+  } else {
+    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+    if (!policy.session_cache) SSL_CTX_set_num_tickets(ctx, 0);
+  }
+
+  for (const auto& protocol : policy.alpn) {
+    if (protocol.empty() || protocol.size() > 255) continue;
+    self->alpn_ += static_cast<char>(protocol.size());
+    self->alpn_ += protocol;
+  }
+  if (!self->alpn_.empty()) SSL_CTX_set_alpn_select_cb(ctx, ServerContext::on_alpn, self.get());
+  SSL_CTX_set_client_hello_cb(ctx, ServerContext::on_client_hello, self.get());
+  SSL_CTX_set_cert_cb(ctx, ServerContext::on_certificate, self.get());
+  ERR_clear_error();
+  return self;
+}
+
+}  // namespace sluice::net::tls
