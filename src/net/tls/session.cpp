@@ -269,6 +269,7 @@ std::string OpenSslSession::handshake_error() {
 }
 
 Io OpenSslSession::handshake() {
+  drained_ = false;
   if (failed_) return Io::failed;
   if (const Io io = flush(); io != Io::done) return io;
   if (established_) return Io::done;

@@ -59,7 +59,9 @@ struct ServerPolicy {
   std::string curves = "auto";
   bool session_cache = true;
   bool session_tickets = true;
-  std::string ticket_key;          // 80 raw bytes or empty (random, rotated each half session_timeout… kept by TicketKeys)
+  // 80 raw bytes (name, HMAC key, AES key as nginx reads them), never rotated; or empty: random keys of this process, a
+  // new one each session_timeout with the two before it still accepted. Contexts with equal keys open each other's tickets.
+  std::string ticket_key;
   std::int64_t session_timeout = 600;  // seconds
   std::vector<std::string> alpn{"http/1.1"};  // in order of preference
   bool operator==(const ServerPolicy&) const = default;
@@ -87,14 +89,16 @@ struct IoResult {
   std::size_t bytes = 0;
 };
 
-// One TLS connection over `fd` (not owned, non-blocking). Used by one thread.
+// One TLS connection over `fd` (not owned, non-blocking). Used by one thread at a time.
 class Session {
  public:
+  // Null when memory lacks.
   static std::unique_ptr<Session> server(const std::shared_ptr<ServerContext>& context, int fd);
   // `server_name`: sent as SNI when send_sni; verified when the policy verifies.
   static std::unique_ptr<Session> client(const std::shared_ptr<ClientContext>& context, int fd, const std::string& server_name, bool send_sni);
   virtual ~Session() = default;
 
+  // done, again_read, again_write, closed (the peer left) or failed. again_read has seen the socket empty.
   virtual Io handshake() = 0;
   // Decrypts into `out` what is there, up to its size: as many records as one receive brought. done with bytes > 0;
   // closed on close_notify or end of file (see clean_end()). Ciphertext that could not be used yet is moved to storage
@@ -107,6 +111,9 @@ class Session {
   virtual bool pending_write() const noexcept = 0;
   // Decrypted or undecrypted bytes wait inside: read() makes progress without the socket.
   virtual bool pending_read() const noexcept = 0;
+  // The last read() or handshake() received less than it could take: the socket is empty until its next edge. False
+  // when that call needed no receive, since edges may have come in between.
+  virtual bool drained() const noexcept = 0;
   virtual void shutdown() = 0;            // sends close_notify if it can be sent at once
   virtual bool clean_end() const noexcept = 0;  // the peer said close_notify
   virtual bool resumed() const noexcept = 0;
