@@ -1,0 +1,407 @@
+"""HTTP/1.x as RFC 9110 and 9112 have it, on both sides: framings, interim responses, trailers, pipelining, tunnels."""
+import re
+import socket
+import threading
+
+import pytest
+
+from harness import body_of, fnv1a, http_get, read_request, wait_for
+
+
+@pytest.mark.parametrize("query,framing", [("size=5000", "content-length"), ("size=5000&chunked=1&chunk=333", "transfer-encoding"), ("size=5000&nolength=1", None)])
+def test_response_framings(site, query, framing):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        a = c.get(f"/?{query}&id=f1", "app.example")
+        assert a.status == 200 and a.body == body_of("f1", 5000)
+        if framing:
+            assert a.get(framing)
+            assert c.get("/?size=3&id=f2", "app.example").body == body_of("f2", 3)
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 65536, 1_000_000])
+def test_request_bodies_with_length(site, size):
+    sluice, pod = site.simple()
+    body = body_of("b", size)
+    with sluice.raw() as c:
+        a = c.get("/", "app.example", method="POST", body=body, headers=["X-Id: b", "X-Body: id"])
+        assert a.get("x-req-length") == str(size) and a.get("x-req-hash") == str(fnv1a(body))
+        assert c.get("/", "app.example").status == 200
+    assert pod.stats()["bad_bodies"] == 0
+
+
+@pytest.mark.parametrize("pieces", [[b""], [b"hello"], [b"a"] * 300, [b"x" * 70000, b"y" * 30000]])
+def test_small_chunked_bodies_reach_the_pod_with_a_length(site, pieces):
+    sluice, pod = site.simple()
+    body = b"".join(pieces)
+    data = b"POST /c HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for p in pieces:
+        if p:
+            data += b"%x\r\n%s\r\n" % (len(p), p)
+    with sluice.raw() as c:
+        a = c.send(data + b"0\r\n\r\n").answer()
+        assert a.get("x-req-length") == str(len(body)) and a.get("x-req-hash") == str(fnv1a(body))
+    headers = dict((n.lower(), v) for n, v in pod.last_headers()[1])
+    assert headers.get("content-length") == str(len(body)) and "transfer-encoding" not in headers
+
+
+def test_large_chunked_bodies_stream(site):
+    sluice, pod = site.simple(annotations={"proxy-body-size": "0"})
+    body = body_of("big", 3_000_000)
+    with sluice.raw(timeout=30) as c:
+        c.send("POST /c HTTP/1.1\r\nHost: app.example\r\nX-Id: big\r\nX-Body: id\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for at in range(0, len(body), 50000):
+            c.send(b"%x\r\n%s\r\n" % (len(body[at:at + 50000]), body[at:at + 50000]))
+        a = c.send("0\r\n\r\n").answer()
+        assert a.get("x-req-length") == str(len(body)) and a.get("x-req-hash") == str(fnv1a(body))
+    headers = dict((n.lower(), v) for n, v in pod.last_headers()[1])
+    assert headers.get("transfer-encoding") == "chunked" and "content-length" not in headers
+    assert pod.stats()["bad_bodies"] == 0
+
+
+def test_head_has_no_body(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        a = c.get("/?size=1234", "app.example", method="HEAD")
+        assert a.status == 200 and a.get("content-length") == "1234"
+        assert c.get("/?size=5&id=h", "app.example").body == body_of("h", 5)
+
+
+def test_head_of_our_own_answers(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        a = c.get("/", "nobody.example", method="HEAD")
+        assert a.status == 404
+        assert c.get("/?size=5&id=h", "app.example").body == body_of("h", 5)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_bodyless_statuses(site, status):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        a = c.get(f"/?status={status}&size=10", "app.example")
+        assert a.status == status and a.body == b"" and not a.get("transfer-encoding")
+        if status == 204:
+            assert a.get("content-length") is None
+        assert c.get("/?size=5&id=n", "app.example").body == body_of("n", 5)
+
+
+def test_continue_is_ours(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        c.send("POST /e HTTP/1.1\r\nHost: app.example\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+        assert c.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
+        assert c.send("hello").answer().get("x-req-length") == "5"
+    assert not [n for n, _ in pod.last_headers()[1] if n.lower() == "expect"]
+
+
+def test_no_continue_for_what_is_refused(site):
+    sluice, pod = site.simple(annotations={"proxy-body-size": "4"})
+    with sluice.raw() as c:
+        c.send("POST /e HTTP/1.1\r\nHost: app.example\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+        a = c.answer()
+        assert a.status == 413 and not a.interim
+    assert pod.stats()["requests"] == 0
+
+
+def test_expect_with_the_body_already_there(site):  # row 116: body is body
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        c.send("POST /e HTTP/1.1\r\nHost: app.example\r\nExpect: 100-continue\r\nContent-Length: 30\r\n\r\nGET /smuggled HTTP/1.1\r\nX: y\r\n")
+        a = c.answer()
+        assert a.status == 200 and a.get("x-req-length") == "30"
+    assert pod.stats()["requests"] == 1
+
+
+def test_early_hints_pass(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        a = c.get("/?interim=103&size=5&id=i", "app.example")
+        assert a.status == 200 and a.body == body_of("i", 5)
+        assert [(i.status, i.get("link")) for i in a.interim] == [(103, "</s.css>; rel=preload")]
+
+
+def test_eight_interim_responses_and_no_more(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        a = c.get("/?interim=103:8&size=5", "app.example")
+        assert a.status == 200 and len(a.interim) == 8
+        a = c.get("/?interim=103:1000&size=5", "app.example")
+        assert len(a.interim) <= 8 and a.status in (200, 502)
+        c.close()
+    assert sluice.get("/", "app.example").status == 200
+
+
+def test_old_clients_get_no_interim(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        c.send("GET /?interim=103&size=5 HTTP/1.0\r\nHost: app.example\r\n\r\n")
+        assert c.answer().status == 200
+
+
+def test_response_trailers(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        a = c.get("/?size=100&chunked=1&trailers=1&id=t", "app.example", headers=["TE: trailers", "Connection: TE"])
+        assert a.body == body_of("t", 100)
+        assert a.trailers == [("X-Sum", "100")]
+
+
+def test_request_trailers(site):
+    """A body too large to be collected streams, and its trailer fields behind it."""
+    got = {}
+
+    def pod(sock, _):
+        data = b""
+        while b"\r\nX-Late: yes\r\n" not in data:
+            piece = sock.recv(65536)
+            if not piece:
+                break
+            data = (data + piece)[-4000:]
+        got["tail"] = data
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    p = site.scripted(pod)
+    site.app("app.example", p.address, annotations={"proxy-body-size": "0"})
+    sluice = site.sluice()
+    with sluice.raw(timeout=20) as c:
+        c.send("POST / HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\nTrailer: X-Late\r\n\r\n")
+        for _ in range(40):
+            c.send(b"ffff\r\n" + b"z" * 0xffff + b"\r\n")
+        c.send("0\r\nX-Late: yes\r\n\r\n")
+        assert c.answer().status == 200
+    assert got["tail"].endswith(b"0\r\nX-Late: yes\r\n\r\n")
+
+
+def test_pipelining(site):
+    sluice, pod = site.simple()
+    with sluice.raw(timeout=20) as c:
+        n = 200
+        c.send("".join(f"GET /?size={i}&id=p{i} HTTP/1.1\r\nHost: app.example\r\n\r\n" for i in range(n)))
+        for i in range(n):
+            a = c.answer()
+            assert a.status == 200 and a.body == body_of(f"p{i}", i) and a.get("x-id") == f"p{i}"
+
+
+def test_pipelined_posts_and_gets(site):
+    sluice, pod = site.simple()
+    with sluice.raw(timeout=20) as c:
+        c.send("".join(f"POST /?size=7&id=a{i} HTTP/1.1\r\nHost: app.example\r\nContent-Length: {i}\r\n\r\n{'x' * i}"
+                       f"GET /?size=9&id=b{i} HTTP/1.1\r\nHost: app.example\r\n\r\n" for i in range(50)))
+        for i in range(50):
+            a = c.answer()
+            assert a.get("x-id") == f"a{i}" and a.get("x-req-length") == str(i)
+            assert c.answer().get("x-id") == f"b{i}"
+
+
+def test_keep_alive_requests(site):
+    sluice, pod = site.simple(options={"keep-alive-requests": 5})
+    with sluice.raw() as c:
+        for i in range(4):
+            assert c.get("/", "app.example").get("connection") in (None, "keep-alive")
+        assert c.get("/", "app.example").get("connection") == "close"
+        assert c.closed()
+
+
+def test_keep_alive_timeout(site):
+    sluice, pod = site.simple(options={"keep-alive": 1})
+    with sluice.raw() as c:
+        assert c.get("/", "app.example").status == 200
+        assert c.closed()
+
+
+def test_connection_close_is_obeyed(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        a = c.get("/", "app.example", headers=["Connection: close"])
+        assert a.get("connection") == "close" and c.closed()
+
+
+def test_http10(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        a = c.send("GET /?size=5&id=z HTTP/1.0\r\nHost: app.example\r\n\r\n").answer()
+        assert a.status == 200 and a.body == body_of("z", 5) and c.closed()
+    assert pod.last_headers()[0].endswith("HTTP/1.1")
+
+
+def test_http10_keep_alive(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        for i in range(3):
+            a = c.send(f"GET /?size=5&id=z{i} HTTP/1.0\r\nHost: app.example\r\nConnection: keep-alive\r\n\r\n").answer()
+            assert a.body == body_of(f"z{i}", 5) and a.get("connection", "").lower() == "keep-alive"
+
+
+def test_http10_never_gets_chunks(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        c.send("GET /?size=5000&chunked=1&id=z HTTP/1.0\r\nHost: app.example\r\nConnection: keep-alive\r\n\r\n")
+        a = c.answer()
+        assert not a.get("transfer-encoding") and a.body == body_of("z", 5000)
+
+
+def test_http10_without_host_has_no_route(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        assert c.send("GET / HTTP/1.0\r\n\r\n").answer().status == 404
+
+
+def test_early_response_while_uploading(site):
+    """A pod that says 413 at once is heard although the client is still sending."""
+    sluice, pod = site.simple(annotations={"proxy-body-size": "0"})
+    with sluice.raw(timeout=20) as c:
+        c.send("POST /?early=1&status=413&size=3&id=e HTTP/1.1\r\nHost: app.example\r\nContent-Length: 100000000\r\n\r\n")
+        c.send(b"x" * 10000)
+        a = c.answer()
+        assert a.status == 413 and a.body == body_of("e", 3)
+    assert sluice.get("/?size=4&id=f", "app.example").body == body_of("f", 4)
+    assert pod.stats()["violations"] == 0
+
+
+def test_early_response_does_not_poison_the_connection(site):  # CVE-2025-4366
+    sluice, pod = site.simple()
+    with sluice.raw(timeout=20) as c:
+        smuggled = b"GET /smuggled HTTP/1.1\r\nHost: app.example\r\n\r\n"
+        c.send(b"POST /?early=1&status=401&size=3&id=e HTTP/1.1\r\nHost: app.example\r\nContent-Length: %d\r\n\r\n" % len(smuggled))
+        a = c.answer()
+        assert a.status == 401
+        if c.try_send(smuggled):
+            rest = c.get("/?size=2&id=after", "app.example") if a.get("connection") != "close" else None
+            if rest:
+                assert rest.get("x-id") == "after"
+    assert not [h for h in pod.last() if h.startswith("GET /smuggled")]
+
+
+def test_half_closed_client_is_served(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        c.send("GET /?size=50000&delay=200&id=hc HTTP/1.1\r\nHost: app.example\r\n\r\n").half_close()
+        a = c.answer()
+        assert a.status == 200 and a.body == body_of("hc", 50000)
+        assert c.closed()
+
+
+def test_half_close_after_upload(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        c.send(b"POST /?delay=100 HTTP/1.1\r\nHost: app.example\r\nContent-Length: 5\r\n\r\nhello").half_close()
+        assert c.answer().get("x-req-length") == "5"
+
+
+def test_truncated_upload_is_not_completed(site):
+    sluice, pod = site.simple(annotations={"proxy-body-size": "0"})
+    with sluice.raw() as c:
+        c.send(b"POST / HTTP/1.1\r\nHost: app.example\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 100000).half_close()
+        c.read_all()
+    wait_for(lambda: pod.stats()["open"] == 0 or pod.stats()["truncated"] == 1, "the pod sees the end")
+    assert pod.stats()["completed"] == 0
+
+
+WS = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+
+
+def test_tunnel_both_ways_until_either_ends(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        a = c.get("/ws?id=w", "app.example", headers=WS)
+        assert a.status == 101 and a.get("upgrade") == "websocket"
+        for i in range(20):
+            data = body_of(f"w{i}", 5000)
+            assert c.send(data).read_exactly(5000) == data
+        c.half_close()
+        assert c.closed()
+    wait_for(lambda: pod.stats()["open"] == 0, "the pod's side ended")
+
+
+def test_bytes_behind_the_upgrade_request_are_the_tunnels(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        c.send("GET /ws HTTP/1.1\r\nHost: app.example\r\n" + "\r\n".join(WS) + "\r\n\r\nearly bytes")
+        assert c.answer().status == 101
+        assert c.read_exactly(11) == b"early bytes"
+
+
+def test_tunnel_of_another_protocol(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        a = c.get("/x", "app.example", headers=["Connection: upgrade", "Upgrade: my-protocol/2"])
+        assert a.status == 101 and a.get("upgrade") == "my-protocol/2"
+        assert c.send("ping").read_exactly(4) == b"ping"
+
+
+def test_tunnel_idle_timeout(site):
+    sluice, pod = site.simple(options={"tunnel-idle-timeout": 1})
+    with sluice.raw() as c:
+        assert c.get("/ws", "app.example", headers=WS).status == 101
+        assert c.send("ping").read_exactly(4) == b"ping"
+        assert c.closed()
+    wait_for(lambda: pod.stats()["open"] == 0, "the pod's side ended")
+
+
+def test_refused_upgrade_is_an_ordinary_answer(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        assert c.get("/?noupgrade=1&size=5&id=n", "app.example", headers=WS).body == body_of("n", 5)
+        assert c.get("/?size=6&id=m", "app.example").body == body_of("m", 6)
+
+
+def test_events_leave_chunk_by_chunk(site):
+    """Each event arrives while the pod still holds back the next: a gate, not a clock, says so."""
+    gate = threading.Semaphore(0)
+
+    def pod(sock, _):
+        while read_request(sock):
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for i in range(5):
+                event = b"data: %d\n\n" % i
+                sock.sendall(b"%x\r\n%s\r\n" % (len(event), event))
+                assert gate.acquire(timeout=20)
+            sock.sendall(b"0\r\n\r\n")
+    p = site.scripted(pod)
+    site.app("app.example", p.address)
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        c.send("GET /events HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        _, status, _, _ = c.read_head()
+        assert status == 200
+        for i in range(5):
+            size = int(c.read_until(b"\r\n"), 16)
+            assert c.read_exactly(size + 2) == b"data: %d\n\n\r\n" % i
+            gate.release()
+        assert c.read_until(b"0\r\n\r\n")
+
+
+def test_dual_stack(site):
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    pod = site.pod()
+    site.app("app.example", pod.address)
+    sluice = site.sluice("--http", "[::1]:0")
+    assert any(x.startswith("listening http [::1]:") for x in sluice.out), sluice.out
+    address = next(x.split()[-1] for x in sluice.out if x.startswith("listening http [::1]:"))
+    from harness import Raw
+    with Raw(address) as c:
+        assert c.get("/", "app.example").status == 200
+    assert ("X-Real-IP", "::1") in [(n if n != "X-Real-Ip" else "X-Real-IP", v) for n, v in pod.last_headers()[1]]
+
+
+def test_a_client_that_left_is_499_and_its_upstream_request_ends(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        c.send("GET /gone?hold=1 HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        wait_for(lambda: pod.stats()["requests"] == 1, "the pod has it")
+        c.reset()
+    wait_for(lambda: pod.stats()["aborted_by_peer"] == 1 and pod.stats()["open"] == 0, "the upstream request ended")
+    m = sluice.wait_access(r'"GET /gone\?hold=1 HTTP/1.1" (\d+) ')
+    assert m.group(1) == "499"
+    wait_for(lambda: sluice.metric("nginx_ingress_controller_requests", status="499") == 1, "counted")
+
+
+def test_a_client_that_leaves_mid_body(site):
+    sluice, pod = site.simple()
+    with sluice.raw(rcvbuf=4096) as c:
+        c.send("GET /gone?size=100000000&id=x HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        c.read_until(b"\r\n\r\n")
+        c.reset()
+    wait_for(lambda: pod.stats()["open"] == 0, "the upstream request ended")
+    assert sluice.get("/?size=3&id=y", "app.example").body == body_of("y", 3)

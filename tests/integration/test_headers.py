@@ -1,0 +1,142 @@
+"""What reaches a pod in the head of a request, and whom we believe."""
+import re
+
+from harness import http_get, certificate, tls_secret
+
+
+def fields(pod):
+    return pod.last_headers()[1]
+
+
+def values(pod):
+    out = {}
+    for n, v in fields(pod):
+        out.setdefault(n.lower(), []).append(v)
+    return out
+
+
+def test_fields_set_upstream(site):
+    sluice, pod = site.simple()
+    assert sluice.get("/a?b=c", "app.example:8080", headers={"User-Agent": "ua", "Accept": "*/*"}).status == 200
+    v = values(pod)
+    port = sluice.http.rsplit(":", 1)[1]
+    assert v["host"] == ["app.example:8080"]
+    assert v["x-real-ip"] == ["127.0.0.1"] and v["x-forwarded-for"] == ["127.0.0.1"]
+    assert v["x-forwarded-host"] == ["app.example:8080"]
+    assert v["x-forwarded-proto"] == ["http"] and v["x-forwarded-scheme"] == ["http"] and v["x-scheme"] == ["http"]
+    assert v["x-forwarded-port"] == [port]
+    assert re.fullmatch("[0-9a-f]{32}", v["x-request-id"][0])
+    assert v["user-agent"] == ["ua"] and "connection" not in v and "via" not in v and "proxy" not in v
+    assert all(len(x) == 1 for x in v.values()), v
+
+
+def test_order_of_fields(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        c.get("/", "app.example", headers=["User-Agent: ua", "X-B: 1", "X-A: 2", "Accept: */*"])
+    names = [n for n, _ in fields(pod)]
+    assert names[0] == "Host"
+    ours = ["X-Request-ID", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Scheme"]
+    assert [n for n in names if n in ours] == ours
+    assert [n for n in names if n in ("User-Agent", "X-B", "X-A", "Accept")] == ["User-Agent", "X-B", "X-A", "Accept"]
+
+
+def test_request_id_of_the_client_is_kept(site):
+    sluice, pod = site.simple()
+    sluice.get("/", "app.example", headers={"X-Request-ID": "mine-1"})
+    assert values(pod)["x-request-id"] == ["mine-1"]
+
+
+def test_request_id_off(site):
+    sluice, pod = site.simple(options={"generate-request-id": "false"})
+    sluice.get("/", "app.example")
+    assert "x-request-id" not in values(pod) or values(pod)["x-request-id"] == [""]
+
+
+def test_over_tls(site):
+    cert, key = certificate("app.example")
+    pod = site.pod()
+    site.manifests.write("secret.yaml", tls_secret("app-tls", cert, key))
+    site.app("app.example", pod.address, tls=[(["app.example"], "app-tls")])
+    sluice = site.sluice()
+    with sluice.tls("app.example") as c:
+        assert c.get("/", "app.example").status == 200
+    v = values(pod)
+    assert v["x-forwarded-proto"] == ["https"] and v["x-scheme"] == ["https"] and v["x-forwarded-scheme"] == ["https"]
+    assert v["x-forwarded-port"] == ["443"]
+
+
+def test_incoming_forwarding_fields_are_replaced_and_kept_as_original(site):
+    sluice, pod = site.simple()
+    sluice.get("/", "app.example", headers={"X-Forwarded-For": "9.9.9.9, 8.8.8.8", "X-Forwarded-Host": "other", "X-Forwarded-Proto": "https", "Forwarded": "for=6.6.6.6"})
+    v = values(pod)
+    assert v["x-forwarded-for"] == ["127.0.0.1"] and v["x-forwarded-proto"] == ["http"] and v["x-forwarded-host"] == ["app.example"]
+    assert v["x-original-forwarded-for"] == ["9.9.9.9, 8.8.8.8"]
+
+
+def test_trusted_proxy(site):
+    sluice, pod = site.simple(options={"use-forwarded-headers": "true", "proxy-real-ip-cidr": "127.0.0.0/8"})
+    sluice.get("/", "app.example", headers={"X-Forwarded-For": "9.9.9.9", "X-Forwarded-Host": "public.example", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "444"})
+    v = values(pod)
+    assert v["x-real-ip"] == ["9.9.9.9"] and v["x-forwarded-for"] == ["9.9.9.9"]
+    assert v["x-forwarded-proto"] == ["https"] and v["x-forwarded-host"] == ["public.example"]
+    assert v["x-forwarded-port"] == ["444"]
+
+
+def test_real_ip_walks_over_trusted_hops(site):
+    sluice, pod = site.simple(options={"use-forwarded-headers": "true", "proxy-real-ip-cidr": "127.0.0.0/8,10.0.0.0/8"})
+    sluice.get("/", "app.example", headers={"X-Forwarded-For": "6.6.6.6, 9.9.9.9, 10.1.2.3"})
+    assert values(pod)["x-real-ip"] == ["9.9.9.9"]
+
+
+def test_untrusted_proxy(site):
+    sluice, pod = site.simple(options={"use-forwarded-headers": "true", "proxy-real-ip-cidr": "10.0.0.0/8"})
+    sluice.get("/", "app.example", headers={"X-Forwarded-For": "9.9.9.9"})
+    assert values(pod)["x-real-ip"] == ["127.0.0.1"]
+
+
+def test_full_forwarded_for(site):
+    sluice, pod = site.simple(options={"use-forwarded-headers": "true", "compute-full-forwarded-for": "true", "proxy-real-ip-cidr": "127.0.0.0/8"})
+    sluice.get("/", "app.example", headers={"X-Forwarded-For": "9.9.9.9"})
+    got = [x.strip() for x in values(pod)["x-forwarded-for"][0].split(",")]
+    assert got[0] == "9.9.9.9" and len(got) == 2, got
+
+
+def test_real_ip_appears_in_the_access_log(site):
+    sluice, pod = site.simple(options={"use-forwarded-headers": "true", "proxy-real-ip-cidr": "127.0.0.0/8"})
+    sluice.get("/who", "app.example", headers={"X-Forwarded-For": "9.9.9.9"})
+    sluice.wait_access(r"^9\.9\.9\.9 - - \[.*GET /who")
+
+
+def test_underscores_when_allowed(site):
+    sluice, pod = site.simple(options={"enable-underscores-in-headers": "true"})
+    sluice.get("/", "app.example", headers={"X_A": "1"})
+    assert values(pod)["x_a"] == ["1"]
+
+
+def test_via(site):
+    sluice, pod = site.simple(options={"via": "true"})
+    a = sluice.get("/", "app.example")
+    assert values(pod)["via"] == ["1.1 sluice"] and a.get("via") == "1.1 sluice"
+
+
+def test_original_uri(site):
+    sluice, pod = site.simple(options={"proxy-add-original-uri-header": "true"})
+    sluice.get("/a?b=c", "app.example")
+    assert values(pod)["x-original-uri"] == ["/a?b=c"]
+
+
+def test_cookies_and_repeated_fields_pass(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        c.get("/", "app.example", headers=["Cookie: a=b", "X-R: 1", "X-R: 2", "Cookie: c=d", "Accept-Encoding: gzip"])
+    v = values(pod)
+    assert v["x-r"] == ["1", "2"] and v["accept-encoding"] == ["gzip"]
+    assert "; ".join(v["cookie"]) == "a=b; c=d"
+
+
+def test_response_fields_pass_as_they_are(site):
+    sluice, pod = site.simple()
+    a = sluice.get("/?h=Set-Cookie%3A%20a=b%3B%20Path=/", "app.example")
+    assert a.get("set-cookie") == "a=b; Path=/"
+    assert a.get("x-pod") == "pod"

@@ -1,0 +1,113 @@
+"""Redirects to https, HSTS and redirect annotations."""
+import pytest
+
+from harness import certificate, ingress, service, slices, tls_secret
+
+
+@pytest.fixture
+def secured(site):
+    cert, key = certificate("app.example")
+    site.pod_ = site.pod()
+    site.manifests.write("secret.yaml", tls_secret("app-tls", cert, key))
+
+    def start(annotations=None, options=None, paths=None):
+        site.app("app.example", site.pod_.address, tls=[(["app.example"], "app-tls")], annotations=annotations, paths=paths)
+        return site.sluice(options=options)
+    return start
+
+
+@pytest.mark.parametrize("target,location", [("/", "https://app.example"), ("/a/b?c=d", "https://app.example/a/b?c=d"), ("/a/", "https://app.example/a")])
+def test_hosts_with_tls_redirect(secured, target, location):
+    sluice = secured()
+    a = sluice.get(target, "app.example:8080")
+    assert a.status == 308 and a.get("location") == location
+    assert not a.get("strict-transport-security")
+
+
+def test_redirect_off(secured):
+    assert secured({"ssl-redirect": "false"}).get("/", "app.example").status == 200
+
+
+def test_redirect_off_by_option(secured):
+    assert secured(options={"ssl-redirect": "false"}).get("/", "app.example").status == 200
+
+
+def test_redirect_code(secured):
+    assert secured(options={"http-redirect-code": "301"}).get("/", "app.example").status == 301
+
+
+def test_force_without_tls(site):
+    sluice, _ = site.simple(annotations={"force-ssl-redirect": "true"})
+    a = sluice.get("/x", "app.example")
+    assert a.status == 308 and a.get("location") == "https://app.example/x"
+
+
+def test_no_redirect_without_tls(site):
+    sluice, _ = site.simple()
+    assert sluice.get("/", "app.example").status == 200
+
+
+def test_acme_challenges_are_never_redirected(site):
+    """A solver's Ingress merges into the host and its path is served over http."""
+    cert, key = certificate("app.example")
+    app, solver = site.pod("app"), site.pod("solver")
+    site.manifests.write("secret.yaml", tls_secret("app-tls", cert, key))
+    site.app("app.example", app.address, tls=[(["app.example"], "app-tls")])
+    site.app("app.example", solver.address, name="cm-acme-http-solver", file="solver.yaml", svc_port=8089,
+             paths=[("/.well-known/acme-challenge/token", "ImplementationSpecific")])
+    sluice = site.sluice()
+    a = sluice.get("/.well-known/acme-challenge/token", "app.example")
+    assert a.status == 200 and a.get("x-pod") == "solver"
+    assert sluice.get("/", "app.example").status == 308
+
+
+def test_hsts(secured):
+    sluice = secured()
+    with sluice.tls("app.example") as c:
+        assert c.get("/", "app.example").get("strict-transport-security") == "max-age=31536000; includeSubDomains"
+
+
+def test_hsts_replaces_the_pods(secured):
+    sluice = secured()
+    with sluice.tls("app.example") as c:
+        a = c.get("/?h=Strict-Transport-Security%3A%20max-age=1", "app.example")
+        assert a.all("strict-transport-security") == ["max-age=31536000; includeSubDomains"]
+
+
+def test_hsts_options(secured):
+    sluice = secured(options={"hsts-max-age": "600", "hsts-include-subdomains": "false", "hsts-preload": "true"})
+    with sluice.tls("app.example") as c:
+        assert c.get("/", "app.example").get("strict-transport-security") == "max-age=600; preload"
+
+
+def test_hsts_off(secured):
+    sluice = secured(options={"hsts": "false"})
+    with sluice.tls("app.example") as c:
+        assert not c.get("/", "app.example").get("strict-transport-security")
+
+
+def test_no_hsts_on_the_default_certificate(site):
+    sluice, _ = site.simple()
+    with sluice.tls("app.example") as c:
+        assert not c.get("/", "app.example").get("strict-transport-security")
+
+
+def test_permanent_redirect(site):
+    sluice, pod = site.simple(annotations={"permanent-redirect": "https://new.example/x"})
+    a = sluice.get("/old", "app.example")
+    assert a.status == 301 and a.get("location") == "https://new.example/x"
+    assert pod.stats()["requests"] == 0
+
+
+def test_redirect_annotation_wins_over_https(secured):
+    a = secured({"permanent-redirect": "https://new.example"}).get("/", "app.example")
+    assert a.status == 301
+
+
+def test_implicit_slash_redirect(site):
+    pod = site.pod()
+    site.app("app.example", pod.address, paths=[("/foo/", "Prefix")])
+    sluice = site.sluice()
+    a = sluice.get("/foo", "app.example")
+    assert a.status == 301 and a.get("location").endswith("/foo/")
+    assert sluice.get("/foo/x", "app.example").status == 200

@@ -1,0 +1,312 @@
+"""Endpoints, pools, retries and timeouts on the way to pods."""
+import collections
+import socket
+import threading
+
+import pytest
+
+from harness import (body_of, certificate, endpoint_slice, free_port, http_get, ingress, read_request, service, slices, wait_for)
+
+
+def test_round_robin_over_ready_endpoints(site):
+    pods = [site.pod(f"p{i}") for i in range(3)]
+    site.app("app.example", [p.address for p in pods])
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        seen = collections.Counter(c.get("/", "app.example").get("x-pod") for _ in range(30))
+    assert seen == {"p0": 10, "p1": 10, "p2": 10}
+
+
+def test_not_ready_and_terminating_endpoints_get_nothing(site):
+    good, bad, going = site.pod("good"), site.pod("bad"), site.pod("going")
+    site.manifests.write("app.yaml", ingress("app", {"app.example": "app"}), service("app"), endpoint_slice("app", [good.address], name="a"),
+                         endpoint_slice("app", [bad.address], name="b", ready=False), endpoint_slice("app", [going.address], name="c", terminating=True))
+    sluice = site.sluice()
+    assert {sluice.get("/", "app.example").get("x-pod") for _ in range(10)} == {"good"}
+
+
+def test_duplicate_addresses_count_once(site):
+    a, b = site.pod("a"), site.pod("b")
+    site.manifests.write("app.yaml", ingress("app", {"app.example": "app"}), service("app"), endpoint_slice("app", [a.address], name="one"),
+                         endpoint_slice("app", [a.address], name="two"), endpoint_slice("app", [b.address], name="three"))
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        seen = collections.Counter(c.get("/", "app.example").get("x-pod") for _ in range(20))
+    assert seen == {"a": 10, "b": 10}
+
+
+def test_named_ports(site):
+    pod = site.pod()
+    site.manifests.write("app.yaml", ingress("app", {"app.example": [("/", "Prefix", "app", "web")]}), service("app", port_name="web", port=8080, target="http"),
+                         *slices("app", [pod.address], port_name="web"))
+    assert site.sluice().get("/", "app.example").status == 200
+
+
+def test_external_name(site):
+    pod = site.pod()
+    port = int(pod.address.rsplit(":", 1)[1])
+    site.manifests.write("app.yaml", ingress("app", {"app.example": [("/", "Prefix", "app", port)]}), service("app", port=port, external="localhost"))
+    sluice = site.sluice()
+    wait_for(lambda: sluice.get("/", "app.example").status == 200, "the name resolves")
+
+
+def test_external_name_that_does_not_resolve(site):
+    site.manifests.write("app.yaml", ingress("app", {"app.example": "app"}), service("app", external="does-not-exist.invalid"))
+    assert site.sluice().get("/", "app.example").status in (502, 503)
+
+
+def test_endpoint_flag(site):
+    pod = site.pod()
+    site.manifests.write("app.yaml", ingress("app", {"app.example": "app"}), service("app"))
+    sluice = site.sluice(endpoints=[f"default/app:80={pod.address}"])
+    assert sluice.get("/", "app.example").status == 200
+
+
+def test_no_endpoints_is_503(site):
+    site.app("app.example", [])
+    a = site.sluice().get("/", "app.example")
+    assert a.status == 503
+
+
+def test_missing_service_is_503(site):
+    site.manifests.write("app.yaml", ingress("app", {"app.example": "nothing"}))
+    assert site.sluice().get("/", "app.example").status == 503
+
+
+def test_unknown_host_is_404(site):
+    sluice, _ = site.simple()
+    a = sluice.get("/", "nobody.example")
+    assert a.status == 404
+
+
+def test_default_backend(site):
+    pod, fallback = site.pod("app"), site.pod("fallback")
+    site.app("app.example", pod.address)
+    site.manifests.write("fallback.yaml", service("fallback"), *slices("fallback", [fallback.address]))
+    sluice = site.sluice("--default-backend", "default/fallback:80")
+    assert sluice.get("/", "nobody.example").get("x-pod") == "fallback"
+
+
+def test_connections_are_reused(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        for _ in range(50):
+            assert c.get("/", "app.example").status == 200
+    assert pod.stats()["connections"] <= 2
+
+
+def test_a_pod_that_announces_close_is_not_reused(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        for _ in range(10):
+            assert c.get("/?close=1", "app.example").status == 200
+    assert pod.stats()["connections"] == 10
+
+
+@pytest.mark.parametrize("method,body", [("GET", None), ("POST", b""), ("POST", b"hello"), ("DELETE", None)])
+def test_stale_reused_connections_cost_nothing(site, method, body):
+    """The pod closes after each answer without saying so. Requests it never read are replayed on a fresh connection."""
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        for i in range(50):
+            a = c.get(f"/?stale=1&id=s{method}{i}", "app.example", method=method, body=body)
+            assert a.status == 200, (i, a)
+    counts = pod.ids()
+    assert len(counts) == 50 and set(counts.values()) == {1}
+
+
+def test_refused_endpoint_is_skipped(site):
+    pod = site.pod("alive")
+    dead = f"127.0.0.1:{free_port()}"
+    site.app("app.example", [dead, pod.address])
+    sluice = site.sluice()
+    for i in range(20):
+        a = sluice.get("/", "app.example", method="POST" if i % 2 else "GET", body=b"x" if i % 2 else None)
+        assert a.status == 200 and a.get("x-pod") == "alive"
+
+
+def test_all_endpoints_refuse(site):
+    site.app("app.example", [f"127.0.0.1:{free_port()}"])
+    assert site.sluice().get("/", "app.example").status == 502
+
+
+def test_idempotent_requests_go_to_another_endpoint_when_one_dies(site):
+    killer = site.scripted(lambda sock, _: read_request(sock))  # takes the request and closes
+    pod = site.pod("alive")
+    site.app("app.example", [killer.address, pod.address])
+    sluice = site.sluice()
+    for i in range(10):
+        assert sluice.get(f"/{i}", "app.example").get("x-pod") == "alive"
+
+
+def test_post_is_never_sent_twice(site):
+    taken = []
+
+    def pod(sock, number):
+        r = read_request(sock)
+        if r:
+            taken.append(r[0].split("\r\n")[0])
+    pods = [site.scripted(pod) for _ in range(3)]
+    site.app("app.example", [p.address for p in pods])
+    sluice = site.sluice()
+    for i in range(5):
+        assert sluice.get(f"/{i}", "app.example", method="POST", body=b"pay").status == 502
+    assert sorted(taken) == [f"POST /{i} HTTP/1.1" for i in range(5)]
+
+
+def test_tries_are_bounded(site):
+    taken = []
+
+    def pod(sock, number):
+        r = read_request(sock)
+        if r:
+            taken.append(1)
+    pods = [site.scripted(pod) for _ in range(6)]
+    site.app("app.example", [p.address for p in pods])
+    assert site.sluice().get("/", "app.example").status == 502
+    assert len(taken) <= 3
+
+
+def test_read_timeout_is_504(site):
+    sluice, pod = site.simple(annotations={"proxy-read-timeout": "1", "proxy-next-upstream-tries": "1"})
+    with sluice.raw() as c:
+        a = c.get("/?hold=1", "app.example")
+        assert a.status == 504
+    wait_for(lambda: pod.stats()["open"] == 0, "the upstream connection is closed")
+    assert sluice.get("/", "app.example").status == 200
+
+
+def test_read_timeout_between_bytes_cuts(site):
+    sluice, pod = site.simple(annotations={"proxy-read-timeout": "1"})
+    with sluice.raw() as c:
+        c.send("GET /?size=100&chunk=10&gap=60000 HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        data = c.read_all()
+    assert b"Content-Length: 100" in data and len(data.split(b"\r\n\r\n", 1)[1]) < 100
+
+
+def test_slow_but_steady_is_fine(site):
+    sluice, pod = site.simple(annotations={"proxy-read-timeout": "1"})
+    with sluice.raw() as c:
+        a = c.get("/?size=40&chunk=10&gap=500&id=s", "app.example")
+        assert a.body == body_of("s", 40)
+
+
+def test_connect_timeout_is_504(site):
+    """A listener whose queue is full answers no SYN."""
+    blackhole = socket.socket()
+    blackhole.bind(("127.0.0.1", 0))
+    blackhole.listen(0)
+    fillers = []
+    for _ in range(4):
+        s = socket.socket()
+        s.setblocking(False)
+        try:
+            s.connect(blackhole.getsockname())
+        except BlockingIOError:
+            pass
+        fillers.append(s)
+    site.app("app.example", ["127.0.0.1:%d" % blackhole.getsockname()[1]], annotations={"proxy-connect-timeout": "1", "proxy-next-upstream-tries": "1"})
+    sluice = site.sluice()
+    a = sluice.get("/", "app.example")
+    assert a.status == 504
+    for s in fillers + [blackhole]:
+        s.close()
+
+
+def test_connect_timeout_goes_to_the_next(site):
+    blackhole = socket.socket()
+    blackhole.bind(("127.0.0.1", 0))
+    blackhole.listen(0)
+    fillers = []
+    for _ in range(4):
+        s = socket.socket()
+        s.setblocking(False)
+        try:
+            s.connect(blackhole.getsockname())
+        except BlockingIOError:
+            pass
+        fillers.append(s)
+    pod = site.pod("alive")
+    site.app("app.example", ["127.0.0.1:%d" % blackhole.getsockname()[1], pod.address], annotations={"proxy-connect-timeout": "1"})
+    sluice = site.sluice()
+    for i in range(2):
+        assert sluice.get("/", "app.example", method="POST", body=b"x").get("x-pod") == "alive"
+    for s in fillers + [blackhole]:
+        s.close()
+
+
+def test_upstream_tls(site, tmp_path):
+    cert, key = certificate("pod.example")
+    (tmp_path / "c.pem").write_text(cert)
+    (tmp_path / "k.pem").write_text(key)
+    pod = site.nginx("location / { return 200 \"tls $ssl_protocol\"; }", http_extra=f"ssl_certificate {tmp_path}/c.pem; ssl_certificate_key {tmp_path}/k.pem;")
+    conf = pod.dir / "nginx.conf"
+    text = conf.read_text().replace(f"listen 127.0.0.1:{pod.port};", f"listen 127.0.0.1:{pod.port} ssl;")
+    pod.stop()
+    conf.write_text(text)
+    from harness import Process, wait_port
+    again = site.add(Process(["nginx", "-c", str(conf), "-p", str(pod.dir)]))
+    wait_port(pod.address, again)
+    site.app("app.example", pod.address, annotations={"backend-protocol": "HTTPS"})
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        for _ in range(5):
+            a = c.get("/", "app.example")
+            assert a.status == 200 and a.body.startswith(b"tls TLSv1."), a
+
+
+def test_upstream_that_speaks_no_tls(site):
+    pod = site.scripted(lambda sock, _: (sock.recv(1000), sock.sendall(b"HTTP/1.1 400 Bad\r\n\r\n")))
+    site.app("app.example", pod.address, annotations={"backend-protocol": "HTTPS"})
+    assert site.sluice().get("/", "app.example").status == 502
+
+
+def test_recycled_addresses_do_not_inherit_connections(site):
+    """Two Services swap their pods: what was pooled for one is never used for the other."""
+    a, b = site.pod("a"), site.pod("b")
+    site.app("a.example", a.address)
+    site.app("b.example", b.address)
+    sluice = site.sluice()
+    for _ in range(5):
+        assert sluice.get("/", "a.example").get("x-pod") == "a"
+        assert sluice.get("/", "b.example").get("x-pod") == "b"
+
+    def swap():
+        site.app("a.example", b.address)
+        site.app("b.example", a.address)
+    swap()
+    wait_for(lambda: sluice.get("/", "a.example").get("x-pod") == "b" and sluice.get("/", "b.example").get("x-pod") == "a", "swapped")
+    for _ in range(20):
+        assert sluice.get("/", "a.example").get("x-pod") == "b"
+
+
+def test_all_gone_and_back(site):
+    sluice, pod = site.simple()
+    assert sluice.get("/", "app.example").status == 200
+    sluice.changed(lambda: site.app("app.example", []))
+    assert sluice.get("/", "app.example").status == 503
+    sluice.changed(lambda: site.app("app.example", pod.address))
+    assert sluice.get("/", "app.example").status == 200
+
+
+def test_pod_cut_midway_is_not_retried(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        c.send("GET /?size=100000&abort=5000&id=cut HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        data = c.read_all()
+    assert len(data) < 100000
+    assert pod.ids() == {"cut": 1}
+
+
+def test_upstream_queue_and_limit(site):
+    """upstream-max-connections bounds what one endpoint gets; the rest waits its turn."""
+    sluice, pod = site.simple(options={"upstream-max-connections": 2})
+    threads, answers = [], []
+    for i in range(8):
+        t = threading.Thread(target=lambda i=i: answers.append(sluice.get(f"/?delay=100&id=q{i}", "app.example").status))
+        t.start()
+        threads.append(t)
+    for t in threads:
+        t.join()
+    assert answers == [200] * 8
+    assert pod.stats()["connections"] <= 4
