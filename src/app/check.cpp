@@ -1,0 +1,178 @@
+#include "app/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <tuple>
+
+#include "app/describe.h"
+
+namespace sluice::app {
+
+namespace {
+
+// One path of an Ingress. The compiled table may hold several routes for it (exact /foo and prefix /foo/).
+struct Served {
+  const model::Host* host;
+  const model::Route* route;
+};
+
+std::string_view path_of(const model::Route& route) {
+  return route.location.empty() ? route.path : route.location;
+}
+std::string_view type_of(const model::Route& route) {
+  return route.path_type.empty() ? std::string_view("(implicit)") : std::string_view(route.path_type);
+}
+
+std::vector<Served> served(const model::Model& model) {
+  std::vector<const model::Host*> hosts;
+  for (const auto& [name, host] : model.hosts) hosts.push_back(host.get());
+  std::sort(hosts.begin(), hosts.end(), [](auto* a, auto* b) {
+    return std::tuple(a->name.empty(), std::string_view(a->name)) <
+           std::tuple(b->name.empty(), std::string_view(b->name));
+  });
+
+  std::vector<Served> rows;
+  for (const model::Host* host : hosts) {
+    std::vector<const model::Route*> routes;
+    for (const model::Route& route : host->routes) routes.push_back(&route);
+    auto key = [](const model::Route* r) {
+      return std::tuple(path_of(*r), type_of(*r), std::string_view(r->ns), std::string_view(r->ingress),
+                        std::string_view(r->cluster), r->status);
+    };
+    std::sort(routes.begin(), routes.end(), [&](auto* a, auto* b) { return key(a) < key(b); });
+    routes.erase(std::unique(routes.begin(), routes.end(), [&](auto* a, auto* b) { return key(a) == key(b); }),
+                 routes.end());
+    for (const model::Route* route : routes) rows.push_back({host, route});
+  }
+  return rows;
+}
+
+std::string endpoints_of(const model::Model& model, const model::Route& route) {
+  if (route.cluster.empty() || (route.settings && route.settings->redirect)) return "";
+  return endpoints_text(find_cluster(model, route));
+}
+
+void print_served(const model::Model& model, const std::vector<Served>& rows, std::ostream& out) {
+  std::size_t path_width = 0, type_width = 0, to_width = 0;
+  for (const auto& [host, route] : rows) {
+    path_width = std::min<std::size_t>(40, std::max(path_width, path_of(*route).size()));
+    type_width = std::max(type_width, type_of(*route).size());
+    to_width = std::min<std::size_t>(40, std::max(to_width, destination_text(*route).size()));
+  }
+  const model::Host* current = nullptr;
+  for (const auto& [host, route] : rows) {
+    if (host != current) {
+      current = host;
+      out << "  " << host_text(host->name);
+      if (host->tls) {
+        std::string secrets;
+        for (const std::string& name : host->certificates) secrets += (secrets.empty() ? "" : ", ") + name;
+        out << "  TLS: " << (secrets.empty() ? "default certificate" : secrets);
+      }
+      out << '\n';
+    }
+    std::string line = fmt::format("    {:<{}}  {:<{}}  -> {:<{}}  {}", path_of(*route), path_width, type_of(*route),
+                                   type_width, destination_text(*route), to_width, endpoints_of(model, *route));
+    line.erase(line.find_last_not_of(' ') + 1);
+    out << line << "  [" << ingress_text(*route) << "]\n";
+  }
+}
+
+void print_problems(const std::vector<model::Entry>& problems, model::Severity severity, std::string_view title,
+                    std::ostream& out) {
+  const auto count =
+      std::count_if(problems.begin(), problems.end(), [&](auto& e) { return e.problem.severity == severity; });
+  if (count == 0) return;
+  out << '\n' << title << ": " << count << '\n';
+  for (const model::Entry& e : problems)
+    if (e.problem.severity == severity) out << "  " << model::Report::line(e) << '\n';
+}
+
+std::size_t count(const std::vector<model::Entry>& problems, model::Severity severity) {
+  return static_cast<std::size_t>(
+      std::count_if(problems.begin(), problems.end(), [&](auto& e) { return e.problem.severity == severity; }));
+}
+
+boost::json::object to_json(const model::Model& model, const Served& row) {
+  const model::Route& r = *row.route;
+  const model::Cluster* cluster = find_cluster(model, r);
+  boost::json::object out{{"host", row.host->name},
+                          {"tls", row.host->tls},
+                          {"path", path_of(r)},
+                          {"pathType", r.path_type},
+                          {"namespace", r.ns},
+                          {"ingress", r.ingress},
+                          {"service", r.service},
+                          {"servicePort", r.service_port},
+                          {"cluster", r.cluster},
+                          {"endpoints", cluster ? cluster->endpoints.size() : 0},
+                          {"usableEndpoints", cluster ? usable(*cluster) : 0},
+                          {"file", r.origin.file},
+                          {"line", r.origin.line}};
+  if (r.settings && r.settings->redirect) {
+    out["redirect"] = r.settings->redirect->location;
+    out["status"] = r.settings->redirect->status;
+  } else if (r.cluster.empty()) {
+    out["status"] = r.status != 0 ? r.status : 404;
+  } else if (cluster == nullptr || usable(*cluster) == 0) {
+    out["status"] = 503;
+    out["because"] = cluster ? cluster->empty_because : "no such Service or port";
+  }
+  return out;
+}
+
+}  // namespace
+
+int run_check(const control::Settings& settings, bool json, bool strict, std::ostream& out) {
+  control::Update update;
+  data::Compiler compiler;
+  try {
+    update = control::load_once(settings);
+    compiler.compile(*update.model, update.change);
+  } catch (const std::exception& e) {
+    if (json) {
+      out << boost::json::serialize(boost::json::object{{"error", e.what()}}) << '\n';
+    } else {
+      out << "error: " << e.what() << '\n';
+    }
+    return 2;
+  }
+
+  const model::Model& model = *update.model;
+  const auto rows = served(model);
+  const auto problems = all_problems(model, compiler);
+  const std::size_t errors = count(problems, model::Severity::error);
+  const std::size_t warnings = count(problems, model::Severity::warning);
+  const std::size_t ignored = count(problems, model::Severity::ignored);
+  const int exit_code = errors > 0 ? 2 : warnings > 0 && strict ? 1 : 0;
+
+  if (json) {
+    boost::json::array served_json, report;
+    for (const Served& row : rows) served_json.push_back(to_json(model, row));
+    for (const model::Entry& e : problems) report.push_back(to_json(e));
+    boost::json::object summary{{"hosts", model.hosts.size()},
+                                {"paths", rows.size()},
+                                {"clusters", model.clusters.size()},
+                                {"errors", errors},
+                                {"warnings", warnings},
+                                {"ignored", ignored},
+                                {"exit", exit_code}};
+    out << boost::json::serialize(
+               boost::json::object{{"served", served_json}, {"report", report}, {"summary", summary}})
+        << '\n';
+    return exit_code;
+  }
+
+  out << fmt::format("served: {} hosts, {} paths, {} clusters\n", model.hosts.size(), rows.size(),
+                     model.clusters.size());
+  print_served(model, rows, out);
+  print_problems(problems, model::Severity::error, "refused", out);
+  print_problems(problems, model::Severity::warning, "warnings", out);
+  print_problems(problems, model::Severity::ignored, "ignored", out);
+  out << fmt::format("\n{} errors, {} warnings, {} ignored\n", errors, warnings, ignored);
+  return exit_code;
+}
+
+}  // namespace sluice::app

@@ -1,0 +1,88 @@
+#include "app/describe.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sluice::app {
+
+std::string address_text(const model::Endpoint& endpoint) {
+  const bool v6 = endpoint.address.find(':') != std::string::npos;
+  return fmt::format("{}{}{}:{}", v6 ? "[" : "", endpoint.address, v6 ? "]" : "", endpoint.port);
+}
+
+std::string_view state_text(const model::Endpoint& endpoint) {
+  if (endpoint.ready) return "ready";
+  return endpoint.terminating ? "terminating" : "not ready";
+}
+
+std::size_t usable(const model::Cluster& cluster) {
+  auto count = [&](auto&& which) {
+    return static_cast<std::size_t>(std::count_if(cluster.endpoints.begin(), cluster.endpoints.end(), which));
+  };
+  const std::size_t ready = count([](const model::Endpoint& e) { return e.ready; });
+  return ready > 0 ? ready : count([](const model::Endpoint& e) { return e.terminating; });
+}
+
+std::string endpoints_text(const model::Cluster* cluster) {
+  if (cluster == nullptr) return "no such Service or port (503)";
+  const std::size_t all = cluster->endpoints.size(), taking = usable(*cluster);
+  if (taking == 0) {
+    const std::string why = !cluster->empty_because.empty() ? cluster->empty_because
+                            : all > 0                       ? "none of them is ready"
+                                                            : "";
+    return "no endpoints (503)" + (why.empty() ? why : ": " + why);
+  }
+  if (taking == all) return fmt::format("{} endpoint{}", all, all == 1 ? "" : "s");
+  return fmt::format("{} of {} endpoints", taking, all);
+}
+
+std::string destination_text(const model::Route& route) {
+  if (route.settings && route.settings->redirect)
+    return fmt::format("{} to {}", route.settings->redirect->status, route.settings->redirect->location);
+  if (route.cluster.empty()) return fmt::format("{}", route.status != 0 ? route.status : 404);
+  return fmt::format("{}/{}:{}", route.ns, route.service, route.service_port);
+}
+
+std::string host_text(std::string_view name) {
+  return name.empty() ? "(any other host)" : std::string(name);
+}
+
+std::string ingress_text(const model::Route& route) {
+  if (route.ingress.empty()) return "no Ingress";
+  std::string text = fmt::format("Ingress {}/{}", route.ns, route.ingress);
+  if (!route.origin.file.empty()) text += fmt::format(" ({}:{})", route.origin.file, route.origin.line);
+  return text;
+}
+
+const model::Cluster* find_cluster(const model::Model& model, const model::Route& route) {
+  auto at = model.clusters.find(route.cluster);
+  return at == model.clusters.end() ? nullptr : at->second.get();
+}
+
+boost::json::object to_json(const model::Entry& e) {
+  return {{"severity", model::to_string(e.problem.severity)},
+          {"kind", e.object.kind},
+          {"namespace", e.object.ns},
+          {"name", e.object.name},
+          {"file", e.object.origin.file},
+          {"line", e.object.origin.line},
+          {"reason", e.problem.reason},
+          {"field", e.problem.field},
+          {"value", e.problem.value},
+          {"expected", e.problem.expected},
+          {"consequence", e.problem.consequence}};
+}
+
+boost::json::object to_json(const model::Endpoint& e) {
+  return {{"address", address_text(e)}, {"state", state_text(e)}, {"pod", e.pod}};
+}
+
+std::vector<model::Entry> all_problems(const model::Model& model, const data::Compiler& compiler) {
+  std::vector<model::Entry> all = model.report.entries;
+  const auto& compiled = compiler.report().entries;
+  all.insert(all.end(), compiled.begin(), compiled.end());
+  return all;
+}
+
+}  // namespace sluice::app

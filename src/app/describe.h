@@ -1,0 +1,36 @@
+#pragma once
+#include <boost/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/snapshot/snapshot.h"
+#include "model/model.h"
+
+// Words for what is served, shared by `sluice check` and `sluice explain`.
+namespace sluice::app {
+
+// "10.0.0.1:8080", "[fd00::1]:8080".
+std::string address_text(const model::Endpoint& endpoint);
+// "ready", "terminating", "not ready".
+std::string_view state_text(const model::Endpoint& endpoint);
+// Endpoints that take new requests: the ready ones, or without any the terminating ones.
+std::size_t usable(const model::Cluster& cluster);
+// "3 endpoints", "2 of 3 endpoints", "no endpoints (503): why".
+std::string endpoints_text(const model::Cluster* cluster);
+// Where the route leads: "default/app:80", "301 to https://…", "503".
+std::string destination_text(const model::Route& route);
+// "*.x.example"; "(any other host)" for the catch-all.
+std::string host_text(std::string_view name);
+// "Ingress default/app (app.yaml:12)".
+std::string ingress_text(const model::Route& route);
+
+const model::Cluster* find_cluster(const model::Model& model, const model::Route& route);
+
+boost::json::object to_json(const model::Entry& entry);
+boost::json::object to_json(const model::Endpoint& endpoint);
+
+// The Model's Report and the Compiler's, one after the other.
+std::vector<model::Entry> all_problems(const model::Model& model, const data::Compiler& compiler);
+
+}  // namespace sluice::app

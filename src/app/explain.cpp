@@ -1,0 +1,314 @@
+#include "app/explain.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <exception>
+#include <expected>
+#include <optional>
+
+#include "app/describe.h"
+#include "app/explain_settings.h"
+#include "base/strings.h"
+#include "data/filter/filter.h"
+#include "net/http/host.h"
+#include "net/http/message.h"
+#include "net/http/path.h"
+#include "net/tls/tls.h"
+
+namespace sluice::app {
+
+namespace {
+
+struct Request {
+  std::string method, url;
+  bool https = false;
+  std::string authority;   // as it would stand in Host
+  std::string host;        // authority without port, as written
+  std::string match_host;  // lower case, without trailing dot
+  std::string sni;         // the URL's host: what a client asks a certificate for
+  std::string target;      // path and query
+  std::optional<std::uint64_t> content_length;
+  std::string forwarded_proto, forwarded_host;
+};
+
+using Parsed = std::expected<Request, std::string>;
+
+std::string for_matching(std::string_view host) {
+  std::string out = lower(host);
+  if (out.ends_with('.')) out.pop_back();
+  return out;
+}
+
+std::optional<std::string> read_header(Request& request, const std::string& line) {
+  const std::size_t colon = line.find(':');
+  if (colon == 0 || colon == std::string::npos) return fmt::format("header \"{}\": expected \"Name: value\"", line);
+  const std::string_view name = std::string_view(line).substr(0, colon);
+  const std::string_view value = trim(std::string_view(line).substr(colon + 1));
+  if (iequals(name, "host")) {
+    request.authority = value;
+  } else if (iequals(name, "content-length")) {
+    std::uint64_t bytes = 0;
+    auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), bytes);
+    if (error != std::errc() || end != value.data() + value.size())
+      return fmt::format("header \"{}\": expected a number of bytes", line);
+    request.content_length = bytes;
+  } else if (iequals(name, "x-forwarded-proto")) {
+    request.forwarded_proto = value;
+  } else if (iequals(name, "x-forwarded-host")) {
+    request.forwarded_host = trim(value.substr(0, value.find(',')));
+  }
+  return std::nullopt;
+}
+
+Parsed read_request(std::string method, std::string url, const std::vector<std::string>& headers) {
+  auto refuse = [&](std::string_view why) { return std::unexpected(fmt::format("URL \"{}\": {}", url, why)); };
+  Request request;
+  request.method = std::move(method);
+  request.url = url;
+  const bool token = !request.method.empty() && std::all_of(request.method.begin(), request.method.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  });
+  if (!token) return std::unexpected(fmt::format("method \"{}\": expected a token such as GET", request.method));
+
+  std::string_view rest = url;
+  const std::size_t scheme_end = rest.find("://");
+  if (scheme_end == std::string_view::npos) return refuse("expected http://HOST/PATH or https://HOST/PATH");
+  const std::string_view scheme = rest.substr(0, scheme_end);
+  if (!iequals(scheme, "http") && !iequals(scheme, "https"))
+    return refuse(fmt::format("scheme \"{}\" is not served; expected http or https", scheme));
+  request.https = iequals(scheme, "https");
+  rest.remove_prefix(scheme_end + 3);
+  if (rest.find('#') != std::string_view::npos)
+    return refuse("a fragment (#...) is never sent to a server; leave it out");
+  if (std::any_of(rest.begin(), rest.end(), [](char c) { return c <= ' ' || c >= 0x7f; }))
+    return refuse("spaces, control characters and 8-bit characters must be percent-encoded");
+  const std::size_t target = rest.find_first_of("/?");
+  const std::string_view authority = rest.substr(0, target);
+  request.target = target == std::string_view::npos ? "/" : std::string(rest.substr(target));
+  if (request.target.front() == '?') request.target.insert(0, "/");
+  if (authority.empty()) return refuse("it names no host");
+
+  const auto url_authority = net::http::split_authority(authority);
+  if (!url_authority) return refuse(fmt::format("\"{}\" is not a host with an optional port", authority));
+  request.sni = for_matching(url_authority->host);
+  request.authority = authority;
+  for (const std::string& line : headers)
+    if (auto wrong = read_header(request, line)) return std::unexpected(std::move(*wrong));
+  const auto split = net::http::split_authority(request.authority);
+  if (!split)
+    return std::unexpected(
+        fmt::format("header Host \"{}\": not a host with an optional port (400)", request.authority));
+  request.host = split->host;
+  request.match_host = for_matching(split->host);
+  return request;
+}
+
+struct Answer {
+  int status = 0;  // 0: a pod answers
+  std::string location;
+  std::string because;
+  std::string decided_by;  // the filter
+};
+
+// What would be said, and the walk that led there.
+struct Explanation {
+  std::string path;
+  std::vector<std::string> steps;
+  const data::Route* route = nullptr;
+  const model::Cluster* cluster = nullptr;
+  Answer answer;
+  std::vector<SettingRow> settings;
+  std::string certificate;
+};
+
+// The decisions of the filters, in the filters' own order, for a request that was never received.
+Answer decide(const Request& request, const data::Route& route, const model::Cluster* cluster,
+              const model::Options& options) {
+  const model::Route& spec = *route.spec;
+  const model::RouteSettings& settings = *route.settings;
+  const bool forwarded = options.use_forwarded_headers;
+  const bool https =
+      forwarded && !request.forwarded_proto.empty() ? iequals(request.forwarded_proto, "https") : request.https;
+  const std::string_view scheme = https ? "https" : "http";
+  std::string host = request.host;
+  if (forwarded && !request.forwarded_host.empty()) {
+    const auto split = net::http::split_authority(request.forwarded_host);
+    if (split) host = split->host;
+  }
+
+  for (const data::Filter& filter : data::filters()) {
+    const std::string by(filter.name);
+    if (filter.name == "redirect" && settings.redirect) {
+      std::string to = settings.redirect->location;
+      if (to.starts_with('/') && !settings.relative_redirects) to = fmt::format("{}://{}{}", scheme, host, to);
+      return {settings.redirect->status, to, "a redirect annotation", by};
+    }
+    if (filter.name == "ssl-redirect") {
+      if (auto to = data::https_redirect({https, host, request.target}, route, settings, 0))
+        return {settings.ssl_redirect_status, *to,
+                settings.force_ssl_redirect ? "force-ssl-redirect is on" : "the host has TLS and ssl-redirect is on",
+                by};
+    }
+    if (filter.name == "route-answer") {
+      if (spec.match == model::PathMatch::slash_redirect) {
+        const std::size_t query = request.target.find('?');
+        return {301,
+                fmt::format("{}://{}{}/{}", scheme, request.authority, spec.path,
+                            query == std::string::npos ? "" : request.target.substr(query)),
+                "the path of the Ingress ends in a slash", by};
+      }
+      if (spec.cluster.empty()) return {spec.status != 0 ? spec.status : 404, "", "the route has no backend", by};
+    }
+    if (filter.name == "endpoints" && (cluster == nullptr || usable(*cluster) == 0))
+      return {503, "", endpoints_text(cluster), by};
+    if (filter.name == "body-size" && settings.body_limit != 0 &&
+        request.content_length.value_or(0) > settings.body_limit)
+      return {413, "", "Content-Length is above proxy-body-size", by};
+  }
+  return {};
+}
+
+std::string certificate_for(const data::Snapshot& snapshot, const std::string& name) {
+  const auto* pairs = snapshot.certificates->find(name);
+  if (pairs == nullptr || pairs->empty()) {
+    if (snapshot.certificates->reject_unknown()) return "none: the handshake is refused (ssl-reject-handshake)";
+    const auto& fallback = snapshot.certificates->fallback();
+    return fmt::format("the default certificate ({} {})", fallback->key_type(), fallback->serial());
+  }
+  std::string out;
+  for (const auto& pair : *pairs) {
+    std::string names;
+    for (const std::string& covered : pair->names()) names += (names.empty() ? "" : ", ") + covered;
+    out += fmt::format("{}{} {} for {}, until {:%Y-%m-%d}", out.empty() ? "" : "; ", pair->key_type(), pair->serial(),
+                       names, fmt::gmtime(static_cast<std::time_t>(pair->not_after())));
+  }
+  return out;
+}
+
+Explanation explain(const Request& request, const model::Model& model, const data::Snapshot& snapshot) {
+  Explanation out;
+  if (request.https) out.certificate = certificate_for(snapshot, request.sni);
+  std::string scratch(request.target.size(), '\0');
+  const auto path = net::http::normalise_path(request.target, scratch.data());
+  if (!path) {
+    out.answer = {400, "", fmt::format("the path is refused: {}", path.error().detail), ""};
+    return out;
+  }
+  out.path = *path;
+  out.route = snapshot.routes->explain(request.match_host, out.path,
+                                       [&](std::string_view step) { out.steps.emplace_back(step); });
+  if (out.route == nullptr) {
+    out.answer = {404, "", "no route takes the request", ""};
+    return out;
+  }
+  out.cluster = find_cluster(model, *out.route->spec);
+  out.answer = decide(request, *out.route, out.cluster, *snapshot.options);
+  out.settings = settings_of(*out.route->settings, *snapshot.options);
+  return out;
+}
+
+void print(const Request& request, const Explanation& e, std::ostream& out) {
+  out << request.method << ' ' << request.url << '\n';
+  out << "  host " << request.match_host << '\n';
+  if (!e.path.empty())
+    out << "  path " << e.path
+        << (request.target.starts_with(e.path) ? "" : "  (decoded and merged, for matching only)") << '\n';
+  if (!e.certificate.empty()) out << "  certificate " << e.certificate << '\n';
+  if (!e.steps.empty()) out << "steps\n";
+  for (const std::string& step : e.steps) out << "  " << step << '\n';
+
+  out << "answer\n";
+  if (e.answer.status != 0) {
+    out << "  " << e.answer.status;
+    if (!e.answer.location.empty()) out << ' ' << e.answer.location;
+    out << ": " << e.answer.because;
+    if (!e.answer.decided_by.empty()) out << "  [filter " << e.answer.decided_by << ']';
+    out << '\n';
+  }
+  if (e.route == nullptr) return;
+  const model::Route& spec = *e.route->spec;
+  if (e.answer.status == 0)
+    out << "  forwarded to " << destination_text(spec) << " as " << request.method << ' ' << request.target << '\n';
+  out << "  route of " << ingress_text(spec);
+  if (!spec.location.empty())
+    out << ", written " << spec.location << ' ' << (spec.path_type.empty() ? "(implicit)" : spec.path_type);
+  out << '\n';
+
+  if (!spec.cluster.empty()) {
+    out << "endpoints of " << spec.cluster << ": " << endpoints_text(e.cluster) << '\n';
+    if (e.cluster != nullptr)
+      for (const model::Endpoint& endpoint : e.cluster->endpoints)
+        out << "  " << address_text(endpoint) << ' ' << state_text(endpoint)
+            << (endpoint.pod.empty() ? "" : " pod " + endpoint.pod) << '\n';
+  }
+  out << "settings\n";
+  for (const SettingRow& row : e.settings)
+    out << "  " << row.name << " = " << row.value << (row.from.empty() ? "" : "  (" + row.from + ")") << '\n';
+}
+
+boost::json::object as_json(const Request& request, const Explanation& e) {
+  boost::json::array steps, settings, endpoints;
+  for (const std::string& step : e.steps) steps.emplace_back(step);
+  for (const SettingRow& row : e.settings)
+    settings.push_back({{"name", row.name}, {"value", row.value}, {"from", row.from}});
+  boost::json::object answer{
+      {"status", e.answer.status == 0 ? boost::json::value(nullptr) : boost::json::value(e.answer.status)},
+      {"location", e.answer.location},
+      {"because", e.answer.because},
+      {"filter", e.answer.decided_by},
+      {"forwarded", e.answer.status == 0}};
+  boost::json::object out{{"method", request.method}, {"url", request.url},           {"host", request.match_host},
+                          {"path", e.path},           {"certificate", e.certificate}, {"steps", steps},
+                          {"answer", answer}};
+  if (e.route == nullptr) return out;
+  const model::Route& spec = *e.route->spec;
+  if (e.cluster != nullptr)
+    for (const model::Endpoint& endpoint : e.cluster->endpoints) endpoints.push_back(to_json(endpoint));
+  out["route"] = boost::json::object{{"host", e.route->host},     {"path", spec.path},
+                                     {"location", spec.location}, {"pathType", spec.path_type},
+                                     {"namespace", spec.ns},      {"ingress", spec.ingress},
+                                     {"service", spec.service},   {"servicePort", spec.service_port},
+                                     {"cluster", spec.cluster},   {"file", spec.origin.file},
+                                     {"line", spec.origin.line}};
+  out["endpoints"] = endpoints;
+  out["endpointsText"] = spec.cluster.empty() ? "" : endpoints_text(e.cluster);
+  out["settings"] = settings;
+  return out;
+}
+
+int fail(const std::string& message, bool json, std::ostream& out) {
+  if (json) {
+    out << boost::json::serialize(boost::json::object{{"error", message}}) << '\n';
+  } else {
+    out << "error: " << message << '\n';
+  }
+  return 2;
+}
+
+}  // namespace
+
+int run_explain(const control::Settings& settings, std::string method, std::string url,
+                std::vector<std::string> headers, bool json, std::ostream& out) {
+  const Parsed request = read_request(std::move(method), std::move(url), headers);
+  if (!request) return fail(request.error(), json, out);
+  try {
+    const control::Update update = control::load_once(settings);
+    data::Compiler compiler;
+    const data::Publication publication = compiler.compile(*update.model, update.change);
+    const Explanation explanation = explain(*request, *update.model, *publication.snapshot);
+    if (json) {
+      out << boost::json::serialize(as_json(*request, explanation)) << '\n';
+    } else {
+      print(*request, explanation, out);
+    }
+  } catch (const std::exception& e) {
+    return fail(e.what(), json, out);
+  }
+  return 0;
+}
+
+}  // namespace sluice::app

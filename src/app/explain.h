@@ -1,0 +1,17 @@
+#pragma once
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "control/control.h"
+
+namespace sluice::app {
+
+// `sluice explain`: which host and route take a request, why the others do not, and what would be answered, decided by
+// the code that serves. `url`: http(s)://host[:port]/path?query. `headers`: "Name: value"; Host, Content-Length and,
+// with use-forwarded-headers, X-Forwarded-Proto and X-Forwarded-Host count. Returns 0, or 2 with a line that says what
+// is wrong with the arguments or with the directory.
+int run_explain(const control::Settings& settings, std::string method, std::string url,
+                std::vector<std::string> headers, bool json, std::ostream& out);
+
+}  // namespace sluice::app
