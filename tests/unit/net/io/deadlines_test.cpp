@@ -1,0 +1,111 @@
+#include "net/io/deadlines.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace sluice::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Counted final : Deadline {
+  int fired = 0;
+  std::function<void()> then;
+  void expired() override {
+    ++fired;
+    if (then) then();
+  }
+};
+
+TEST(Deadlines, FireNotEarlyAndAtMostOneTickLate) {
+  FakeClock clock;
+  DeadlineWheel wheel(clock.now());
+  Counted d;
+  wheel.arm(d, clock.now() + 250ms);
+  for (int i = 0; i < 24; ++i) {
+    clock.advance(10ms);
+    wheel.advance(clock.now());
+    EXPECT_EQ(d.fired, 0) << i;
+  }
+  clock.advance(110ms);
+  wheel.advance(clock.now());
+  EXPECT_EQ(d.fired, 1);
+  EXPECT_FALSE(d.armed());
+}
+
+TEST(Deadlines, LongerThanOneTurnOfTheWheel) {
+  FakeClock clock;
+  DeadlineWheel wheel(clock.now());
+  Counted d;
+  wheel.arm(d, clock.now() + 3600s);
+  for (int i = 0; i < 3599; ++i) {
+    clock.advance(1s);
+    wheel.advance(clock.now());
+  }
+  EXPECT_EQ(d.fired, 0);
+  clock.advance(1200ms);
+  wheel.advance(clock.now());
+  EXPECT_EQ(d.fired, 1);
+}
+
+TEST(Deadlines, AJumpOfTheClockFiresEverythingDueOnce) {
+  FakeClock clock;
+  DeadlineWheel wheel(clock.now());
+  std::vector<Counted> many(2000);
+  for (std::size_t i = 0; i < many.size(); ++i) wheel.arm(many[i], clock.now() + std::chrono::milliseconds(i * 100));
+  clock.advance(10h);
+  wheel.advance(clock.now());
+  for (const auto& d : many) EXPECT_EQ(d.fired, 1);
+}
+
+TEST(Deadlines, DisarmedByAnotherOfTheSameTick) {
+  FakeClock clock;
+  DeadlineWheel wheel(clock.now());
+  Counted a, b;
+  a.then = [&] { b.disarm(); };
+  wheel.arm(a, clock.now() + 50ms);
+  wheel.arm(b, clock.now() + 50ms);
+  clock.advance(1s);
+  wheel.advance(clock.now());
+  EXPECT_EQ(a.fired, 1);
+  EXPECT_EQ(b.fired, 0);
+}
+
+TEST(Deadlines, RearmedInsideItsCallbackFiresAgainLater) {
+  FakeClock clock;
+  DeadlineWheel wheel(clock.now());
+  Counted a;
+  a.then = [&] {
+    if (a.fired < 3) wheel.arm(a, clock.now() + 100ms);
+  };
+  wheel.arm(a, clock.now());
+  for (int i = 0; i < 20; ++i) {
+    clock.advance(100ms);
+    wheel.advance(clock.now());
+  }
+  EXPECT_EQ(a.fired, 3);
+}
+
+TEST(Deadlines, DestructionDisarms) {
+  FakeClock clock;
+  DeadlineWheel wheel(clock.now());
+  {
+    Counted gone;
+    wheel.arm(gone, clock.now() + 100ms);
+  }
+  clock.advance(1s);
+  wheel.advance(clock.now());
+}
+
+TEST(Deadlines, APollSleepsUntilTheNextOneThatIsNear) {
+  FakeClock clock;
+  DeadlineWheel wheel(clock.now());
+  EXPECT_EQ(wheel.next(clock.now()), 1s);
+  Counted d;
+  wheel.arm(d, clock.now() + 150ms);
+  EXPECT_EQ(wheel.next(clock.now()), 200ms);
+}
+
+}  // namespace
+}  // namespace sluice::net
