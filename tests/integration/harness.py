@@ -433,7 +433,7 @@ class StrictPod(Process):
 class Echo(Process):
     def __init__(self, *args):
         super().__init__([SLUICE_ECHO, "--listen", "127.0.0.1:0", *args])
-        self.address = self.wait_line(r"listening\s+(?:\w+\s+)?(\S+:\d+)").group(1)
+        self.address = self.wait_line(r"listening http://(\S+)").group(1)
 
 
 class NginxPod(Process):
@@ -575,11 +575,7 @@ class Sluice(Process):
 
     def version(self):
         """The version of the Snapshot that every worker serves."""
-        c = self.config()
-        for key in ("version", "snapshot_version", "snapshotVersion"):
-            if key in c:
-                return c[key]
-        return c["snapshot"]["version"]
+        return min(int(v) for (n, _), v in self.metrics().items() if n == "sluice_worker_config_version")
 
     def changed(self, change, seconds=10):
         """Makes a change and waits until a newer Snapshot is live."""

@@ -1,0 +1,137 @@
+"""Start and end of the process."""
+import signal
+import time
+
+import pytest
+
+from harness import Raw, body_of, certificate, http_get, tls_secret, wait_for
+
+
+def test_ports_are_bound_and_printed(site):
+    sluice, _ = site.simple(workers=2)
+    for address in (sluice.http, sluice.https, sluice.admin):
+        assert not address.endswith(":0")
+
+
+def test_sigterm_when_idle(site):
+    sluice, _ = site.simple()
+    start = time.monotonic()
+    assert sluice.stop() == 0
+    assert time.monotonic() - start < 5
+
+
+def test_sigint_ends_too(site):
+    sluice, _ = site.simple()
+    assert sluice.stop(signal.SIGINT) == 0
+
+
+def test_readiness_goes_first_and_new_connections_are_still_taken(site):
+    sluice, pod = site.simple(options={"shutdown-grace-period": 30})
+    sluice.proc.send_signal(signal.SIGTERM)
+    wait_for(lambda: sluice.admin_get("/readyz").status == 503, "not ready")
+    assert sluice.admin_get("/healthz").status == 200
+    for _ in range(5):
+        assert sluice.get("/", "app.example").status == 200
+    assert sluice.proc.poll() is None
+    sluice.proc.send_signal(signal.SIGTERM)
+    assert sluice.proc.wait(10) is not None
+
+
+def test_running_requests_are_finished(site):
+    sluice, pod = site.simple()
+    with sluice.raw(timeout=20) as c:
+        c.send("GET /?size=100&chunk=10&gap=100&id=end HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        c.read_until(b"\r\n\r\n")
+        sluice.proc.send_signal(signal.SIGTERM)
+        assert c.read_exactly(100) == body_of("end", 100)
+        assert c.closed()
+    assert sluice.proc.wait(10) == 0
+
+
+def test_an_answer_that_starts_during_the_drain_says_close(site):
+    sluice, pod = site.simple(options={"shutdown-grace-period": 1})
+    with sluice.raw(timeout=20) as c:
+        assert c.get("/", "app.example").get("connection") in (None, "keep-alive")
+        c.send("GET /?delay=2000&size=5&id=late HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        wait_for(lambda: pod.stats()["requests"] == 2, "the pod has it")
+        sluice.proc.send_signal(signal.SIGTERM)
+        a = c.answer()
+        assert a.status == 200 and a.get("connection") == "close" and a.body == body_of("late", 5)
+        assert c.closed()
+    assert sluice.proc.wait(10) == 0
+
+
+def test_idle_connections_are_told_before_they_are_closed(site):
+    """A request on a connection that was idle when the drain began is answered with Connection: close, or was never read."""
+    sluice, pod = site.simple(options={"shutdown-grace-period": 2})
+    idle = [sluice.raw() for _ in range(10)]
+    for c in idle:
+        assert c.get("/", "app.example").status == 200
+    sluice.proc.send_signal(signal.SIGTERM)
+    wait_for(lambda: sluice.admin_get("/readyz").status == 503, "draining")
+    for c in idle:
+        a = c.get("/", "app.example")
+        assert a.status == 200 and a.get("connection") == "close"
+        assert c.closed()
+    assert sluice.proc.wait(15) == 0
+
+
+def test_the_deadline_ends_what_hangs(site):
+    sluice, pod = site.simple(options={"worker-shutdown-timeout": 1})
+    with sluice.raw(timeout=20) as c:
+        c.send("GET /?hold=1 HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        wait_for(lambda: pod.stats()["requests"] == 1, "the pod has it")
+        start = time.monotonic()
+        sluice.proc.send_signal(signal.SIGTERM)
+        assert sluice.proc.wait(10) == 0
+        assert 0.8 < time.monotonic() - start < 4
+
+
+def test_second_sigterm_ends_at_once(site):
+    sluice, pod = site.simple()
+    with sluice.raw(timeout=20) as c:
+        c.send("GET /?hold=1 HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        wait_for(lambda: pod.stats()["requests"] == 1, "the pod has it")
+        sluice.proc.send_signal(signal.SIGTERM)
+        wait_for(lambda: sluice.admin_get("/readyz").status == 503, "draining")
+        start = time.monotonic()
+        sluice.proc.send_signal(signal.SIGTERM)
+        sluice.proc.wait(5)
+        assert time.monotonic() - start < 2
+
+
+def test_tunnels_end_at_the_deadline(site):
+    sluice, pod = site.simple(options={"worker-shutdown-timeout": 1})
+    with sluice.raw(timeout=20) as c:
+        a = c.get("/ws", "app.example", headers=["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="])
+        assert a.status == 101
+        sluice.proc.send_signal(signal.SIGTERM)
+        assert c.send("x").read_exactly(1) == b"x"
+        c.read_all()
+    assert sluice.proc.wait(10) == 0
+
+
+def test_sigterm_under_load(site):
+    """The short form of tests/chaos/sigterm.py: with the wait, a client that heeds Connection: close loses nothing."""
+    pod = site.pod("pod", "--forget-ids")
+    site.app("app.example", pod.address)
+    sluice = site.sluice(options={"shutdown-grace-period": 1})
+    load = site.tool("load", "--connect", sluice.http, "--host", "app.example", "-c", 16, "-d", 60)
+    load.wait_done(200)
+    sluice.proc.send_signal(signal.SIGTERM)
+    wait_for(lambda: sluice.admin_get("/readyz").status == 503, "not ready")
+    r = load.result(stop=True)
+    assert r["failed"] == 0 and r["closed_unannounced"] == 0, r
+    assert sluice.proc.wait(15) == 0
+
+
+def test_descriptors_and_memory_return_to_the_baseline(site):
+    sluice, pod = site.simple()
+    sluice.get("/", "app.example")
+    from harness import run_tool
+    run_tool("load", "--connect", sluice.http, "--host", "app.example", "-c", 200, "-n", 4000)
+    wait_for(lambda: sluice.metric("sluice_downstream_connections") <= 1, "no connection left", 10)
+    first = sluice.fds()
+    for _ in range(3):
+        run_tool("load", "--connect", sluice.http, "--host", "app.example", "-c", 200, "-n", 4000)
+    wait_for(lambda: sluice.fds() <= first + 5, "descriptors are back", 10)
