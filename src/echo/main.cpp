@@ -125,11 +125,11 @@ int main(int argc, char** argv) {
   std::string bound;
   for (const auto& where : plain) {
     listeners.push_back({listen_on(where, bound), nullptr});
-    std::printf("listening http://%s\n", bound.c_str());
+    std::printf("listening http %s\n", bound.c_str());
   }
   for (const auto& where : secure) {
     listeners.push_back({listen_on(where, bound), tls});
-    std::printf("listening https://%s\n", bound.c_str());
+    std::printf("listening https %s\n", bound.c_str());
   }
   std::fflush(stdout);
 

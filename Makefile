@@ -1,0 +1,107 @@
+# The verbs of this project. `make` lists them; each installs what it lacks and says so.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 600
+PREFIX ?= /usr/local
+IMAGE ?= sluice:dev
+SOURCES = $(shell git ls-files -co --exclude-standard 'src/*.cpp' 'src/*.h' 'include/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp')
+
+help:  ## list the verbs
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps:  ## install the packages that building and testing need (packages.txt says why each)
+	@tools/deps.sh build test lint
+
+deps-build:
+	@tools/deps.sh build
+
+# $(call compile,PRESET,TARGETS)
+compile = @cmake --preset $(1) >build/configure-$(1).log 2>&1 || { cat build/configure-$(1).log; exit 1; }; ninja -C build/$(1) -j$(JOBS) --quiet $(2)
+
+build/.made:
+	@mkdir -p build && touch $@
+
+build: deps-build build/.made  ## optimised binaries with LTO: build/release/sluice and sluice-echo
+	$(call compile,release,sluice sluice-echo)
+	@ls -lh build/release/sluice build/release/sluice-echo | awk '{ print $$9, $$5 }'
+
+dev: deps build/.made  ## debug build of everything, tests too: build/dev
+	$(call compile,dev,all)
+
+run: build  ## build, start demo pods and sluice in front of them, print requests to try
+	@config/quickstart/run.sh build/release
+
+test: dev  ## arch and format check, unit, golden and integration tests
+	@tools/test.py build/dev arch format unit integration
+
+unit: dev  ## unit and golden tests alone
+	@tools/test.py build/dev unit
+
+test-integration: dev  ## the real binary with real clients and pods; FILTER=name for some
+	@tools/test.py build/dev integration $(if $(FILTER),--filter '$(FILTER)')
+
+test-oracle: build  ## replay recorded answers of ingress-nginx; CASES='group case …' for some (root: network namespace)
+	@tools/deps.sh test
+	@SLUICE=build/release/sluice tests/oracle/run.sh $(CASES)
+
+asan: deps build/.made  ## unit and integration tests under AddressSanitizer and UBSan
+	$(call compile,asan,all)
+	@tools/test.py build/asan unit integration
+
+tsan: deps build/.made  ## unit and integration tests under ThreadSanitizer
+	$(call compile,tsan,all)
+	@tools/test.py build/tsan unit integration
+
+fuzz: build/.made  ## every fuzz target for FUZZ_SECONDS (600), corpora kept in tests/fuzz/corpus
+	@tools/deps.sh build fuzz
+	$(call compile,fuzz,all)
+	@tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+
+soak: dev build  ## 30 minutes of load with faults: flat memory and descriptors
+	@tools/long.sh soak
+
+chaos: dev build  ## the long guarantees: changes, SIGTERMs, certificate swaps, slow clients, descriptors, a million mutations
+	@tools/long.sh chaos
+
+bench: build/.made  ## micro benchmarks
+	@tools/deps.sh build bench
+	$(call compile,bench,all)
+	@shopt -s nullglob; for b in build/bench/bench/micro_*; do [ -x $$b ] && [ -f $$b ] && $$b --benchmark_min_time=0.5; done
+
+peers: build  ## side by side with nginx, HAProxy and others; SCENARIOS='h1-1k,tls-1k'
+	@tools/deps.sh test bench
+	@bench/macro/run.sh $(or $(SCENARIOS),h1-1k)
+
+arch:  ## directions of include, forbidden words, and that this check can fail
+	@tests/arch/check.py . && tests/arch/self_test.py
+
+headers: deps-build  ## every header compiles alone (HEADERS='…' for some)
+	@tools/headers.sh $(HEADERS)
+
+fmt:  ## format the sources in place
+	@tools/deps.sh lint
+	@clang-format-19 -i $(SOURCES)
+
+fmt-check:  ## say which sources are not formatted
+	@tools/deps.sh lint
+	@clang-format-19 --dry-run -Werror $(SOURCES)
+
+tidy: dev  ## clang-tidy over the files that differ from BASE (HEAD~1)
+	@tools/tidy.sh build/dev $(or $(BASE),HEAD~1)
+
+docs: build  ## generate docs/configuration.md, annotations.md and metrics.md from the binary
+	@for page in configuration annotations metrics; do build/release/sluice docs $$page > build/$$page.md && mv build/$$page.md docs/$$page.md && echo docs/$$page.md; done
+
+image:  ## container image IMAGE (sluice:dev) with docker, podman or buildah
+	@tools/image.sh $(IMAGE)
+
+install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
+	@install -D -m 644 config/completions/sluice.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sluice
+	@install -D -m 644 config/completions/_sluice $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_sluice
+	@echo "installed below $(DESTDIR)$(PREFIX)/share; a new shell has them"
+
+clean:  ## remove everything that was built
+	@rm -rf build
+
+.PHONY: help deps deps-build build dev run test unit test-integration test-oracle asan tsan fuzz soak chaos bench peers arch headers fmt fmt-check tidy docs image install-completions clean

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""The arch check must pass a good tree and fail on each kind of breach; a check that cannot fail is none."""
+import os
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+GOOD = {
+    "src/base/a.h": "#pragma once\n#include <string>\n",
+    "src/model/a.h": '#include "base/a.h"\n#include "model/b.h"\n',
+    "src/data/a.cpp": '#include "net/http/a.h"\n#include "model/a.h"\n#include "sluice/record.h"\n',
+    "src/app/a.cpp": '#include "control/a.h"\n#include "data/a.h"\n#include "ops/a.h"\n#include <boost/json.hpp>\n#include <net/if.h>\n',
+    "src/control/a.cpp": "#include <net/if.h>\n",
+    "include/sluice/record.h": "#include <cstdint>\n",
+    "docs/a.md": "Put it into /etc/sluice/ or {dir}/work/x.\n",
+}
+BAD = {
+    "model includes net": ("src/model/a.h", '#include "net/http/message.h"\n'),
+    "model includes control": ("src/model/a.h", '#include "control/control.h"\n'),
+    "data includes control": ("src/data/deep/down/a.h", '#include "control/control.h"\n'),
+    "control includes data": ("src/control/a.cpp", '#include "data/snapshot/snapshot.h"\n'),
+    "control includes net": ("src/control/a.cpp", '#  include <net/tls/tls.h>\n'),
+    "net includes model": ("src/net/h1/a.cpp", '#include "model/model.h"\n'),
+    "net includes data": ("src/net/h1/a.cpp", '#include "data/snapshot/snapshot.h"\n'),
+    "base includes anybody": ("src/base/a.cpp", '#include "model/model.h"\n'),
+    "ops includes model": ("src/ops/a.cpp", '#include "model/model.h"\n'),
+    "data includes app": ("src/data/a.cpp", '#include "app/options.h"\n'),
+    "echo includes data": ("src/echo/a.cpp", '#include "data/proxy/serve.h"\n'),
+    "public header includes inside": ("include/sluice/a.h", '#include "data/proxy/serve.h"\n'),
+    "relative include": ("src/data/a.cpp", '#include "../control/control.h"\n'),
+    "unknown module": ("src/misc/a.cpp", "int x;\n"),
+    "open work": ("src/base/a.cpp", "// TO" "DO later\n"),
+    "machine path": ("docs/a.md", "see /wo" "rk/main/x\n"),
+}
+
+
+def outcome(tree):
+    with tempfile.TemporaryDirectory() as root:
+        for path, text in tree.items():
+            full = os.path.join(root, path)
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            with open(full, "w") as f:
+                f.write(text)
+        return subprocess.run([sys.executable, os.path.join(HERE, "check.py"), root], capture_output=True, text=True)
+
+
+def main():
+    wrong = []
+    good = outcome(GOOD)
+    if good.returncode != 0:
+        wrong.append("the good tree is refused:\n" + good.stdout)
+    for name, (path, text) in BAD.items():
+        r = outcome({**GOOD, path: text})
+        if r.returncode == 0 or path + ":1" not in r.stdout:
+            wrong.append(f"not seen: {name}\n{r.stdout}")
+    print("\n".join(wrong) or f"a good tree passes, {len(BAD)} kinds of breach are seen")
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
