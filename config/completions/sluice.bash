@@ -1,0 +1,41 @@
+# bash completion for sluice and sluice-echo
+_sluice() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= word
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case $word in serve | check | explain | version) command=$word; break ;; esac
+  done
+  COMPREPLY=()
+  case $prev in
+    --manifests) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+    --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --access-log) COMPREPLY=($(compgen -W "off -" -- "$cur") $(compgen -f -- "$cur")); return ;;
+    --log-level) COMPREPLY=($(compgen -W "trace debug info warn error critical off" -- "$cur")); return ;;
+    --set)
+      COMPREPLY=($(compgen -S = -W "access-log-path client-body-timeout client-header-timeout disable-access-log force-ssl-redirect
+        forwarded-for-header hsts hsts-max-age http-redirect-code keep-alive keep-alive-requests log-format-upstream proxy-body-size
+        proxy-connect-timeout proxy-read-timeout proxy-send-timeout server-tokens ssl-ciphers ssl-protocols ssl-redirect
+        use-forwarded-headers" -- "$cur")); compopt -o nospace 2>/dev/null; return ;;
+    --http | --https | --admin | --workers | --ingress-class | --controller-class | --default-ssl-certificate | --default-backend | --endpoint | --configmap | --annotations-prefix | -H | --header) return ;;
+  esac
+  local common="--ingress-class --controller-class --watch-ingress-without-class --default-backend --default-ssl-certificate --configmap --annotations-prefix --endpoint --set --help"
+  case $command in
+    serve) COMPREPLY=($(compgen -W "--manifests --http --https --admin --workers --access-log --log-level --log-json --config $common" -- "$cur")) ;;
+    check) COMPREPLY=($(compgen -W "--json --strict $common" -- "$cur") $(compgen -d -- "$cur")) ;;
+    explain)
+      if [[ $prev == explain ]]; then COMPREPLY=($(compgen -d -- "$cur"))
+      elif [[ ${COMP_WORDS[COMP_CWORD-2]} == explain ]]; then COMPREPLY=($(compgen -W "GET HEAD POST PUT PATCH DELETE OPTIONS" -- "$cur"))
+      else COMPREPLY=($(compgen -W "-H --header --json $common" -- "$cur")); fi ;;
+    version) ;;
+    *) COMPREPLY=($(compgen -W "serve check explain version --help" -- "$cur")) ;;
+  esac
+}
+_sluice_echo() {
+  local cur=${COMP_WORDS[COMP_CWORD]}
+  case ${COMP_WORDS[COMP_CWORD-1]} in
+    --tls-cert | --tls-key) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --listen | --tls-listen | --name | --threads) COMPREPLY=(); return ;;
+  esac
+  COMPREPLY=($(compgen -W "--listen --tls-listen --tls-cert --tls-key --name --threads --help" -- "$cur"))
+}
+complete -F _sluice sluice
+complete -F _sluice_echo sluice-echo
