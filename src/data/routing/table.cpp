@@ -142,9 +142,11 @@ class ShardedTable final : public RouteTable {
     return shard == nullptr ? nullptr : shard->find(hash, key);
   }
   void account(const HostPtr& before, const HostPtr& after, bool wildcard) {
-    hosts_ += (after ? 1U : 0U) - (before ? 1U : 0U);
-    routes_ += (after ? after->routes().size() : 0) - (before ? before->routes().size() : 0);
-    if (wildcard) wildcards_ += (after ? 1U : 0U) - (before ? 1U : 0U);
+    const std::size_t more = after ? 1 : 0, less = before ? 1 : 0;
+    hosts_ = hosts_ + more - less;
+    if (wildcard) wildcards_ = wildcards_ + more - less;
+    routes_ += after ? after->routes().size() : 0;
+    routes_ -= before ? before->routes().size() : 0;
   }
 
   HashSeed seed_ = random_seed();
