@@ -1,0 +1,105 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "control/source/object.h"
+#include "model/model.h"
+
+// The contract of an annotation: one row in the table of registry.cpp, one parser in the file of its family.
+namespace sluice::control {
+
+// What an unacceptable value does, as in ingress-nginx (annotations that hand their error up drop the whole Ingress).
+enum class OnInvalid : std::uint8_t {
+  use_default,  // reported, the setting stays at its default
+  deny,         // reported, the Ingress's paths answer 503
+  drop,         // reported, the Ingress is not loaded; an edited one stays at its previous version
+};
+
+// proxy-ssl-* of an Ingress. Of a host's Ingresses the oldest with a usable secret counts for the whole host.
+struct ProxySsl {
+  std::string secret;  // "namespace/name"; empty: all others are ignored
+  bool verify = false;
+  std::uint32_t verify_depth = 1;
+  std::string name;
+  bool server_name = false;
+  std::string protocols = "TLSv1.2";
+  std::string ciphers = "DEFAULT";
+  bool operator==(const ProxySsl&) const = default;
+};
+
+// What the annotations of one Ingress say: parsers write into this.
+struct AnnotationValues {
+  model::RouteSettings settings;
+  ProxySsl proxy_ssl;
+  std::string permanent_redirect, temporal_redirect;
+  std::uint16_t permanent_code = 301, temporal_code = 302;
+};
+
+// A parser reads `value` (trimmed, not empty, free of control characters) and writes `out`, or returns what was
+// expected.
+using AnnotationParser = std::string (*)(std::string_view value, const Ingress& ingress, AnnotationValues& out);
+
+struct Annotation {
+  std::string_view name;  // without prefix
+  OnInvalid on_invalid;
+  AnnotationParser parse;    // null: known to ingress-nginx, not served by this version
+  std::string_view grammar;  // for documentation
+  std::string_view initial;  // the default, or the ConfigMap key that is it
+  std::string_view doc;
+};
+
+// Sorted as the documentation lists them.
+std::span<const Annotation> annotations();
+
+// Annotations of ingress-nginx that this version does not serve.
+struct UnservedAnnotation {
+  std::string_view name;
+  bool protects;  // leaving it out would open what it guards: the Ingress answers 503 instead
+};
+std::span<const UnservedAnnotation> unserved_annotations();
+
+struct AnnotationResult {
+  AnnotationValues values;
+  std::vector<model::Problem> problems;
+  bool denied = false;
+  bool dropped = false;
+};
+
+// Applies all annotations under `prefix` over the defaults that `options` give.
+AnnotationResult read_annotations(const Ingress& ingress, std::string_view prefix, const model::Options& options);
+
+// The ConfigMap's defaults as route settings.
+model::RouteSettings default_settings(const model::Options& options);
+
+// Parsers, one file each family.
+namespace annotation {
+std::string ssl_redirect(std::string_view, const Ingress&, AnnotationValues&);
+std::string force_ssl_redirect(std::string_view, const Ingress&, AnnotationValues&);
+std::string preserve_trailing_slash(std::string_view, const Ingress&, AnnotationValues&);
+std::string backend_protocol(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_body_size(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_connect_timeout(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_send_timeout(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_read_timeout(std::string_view, const Ingress&, AnnotationValues&);
+std::string permanent_redirect(std::string_view, const Ingress&, AnnotationValues&);
+std::string permanent_redirect_code(std::string_view, const Ingress&, AnnotationValues&);
+std::string temporal_redirect(std::string_view, const Ingress&, AnnotationValues&);
+std::string temporal_redirect_code(std::string_view, const Ingress&, AnnotationValues&);
+std::string relative_redirects(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_buffer_size(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_request_buffering(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_next_upstream_tries(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_next_upstream_timeout(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_ssl_secret(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_ssl_verify(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_ssl_verify_depth(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_ssl_name(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_ssl_server_name(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_ssl_protocols(std::string_view, const Ingress&, AnnotationValues&);
+std::string proxy_ssl_ciphers(std::string_view, const Ingress&, AnnotationValues&);
+std::string enable_access_log(std::string_view, const Ingress&, AnnotationValues&);
+}  // namespace annotation
+
+}  // namespace sluice::control

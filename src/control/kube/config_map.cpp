@@ -1,0 +1,28 @@
+#include "control/kube/state.h"
+
+namespace sluice::control {
+
+bool Store::State::is_options(const Object& o) const {
+  return std::holds_alternative<ConfigMap>(o) && key_of(meta(o)) == settings.config_map;
+}
+
+// Reads the options anew; what follows from them (the settings of every Ingress) only if they differ.
+void Store::State::rebuild_options(model::Change& change) {
+  ++work.options;
+  static const std::map<std::string, std::string> nothing;
+  const auto* map = config_map ? &std::get<ConfigMap>(*config_map) : nullptr;
+  auto object = map ? reference("ConfigMap", map->meta) : model::ObjectRef{"ConfigMap", "", settings.config_map, {}};
+  auto result = read_options(map ? map->data : nothing, object, settings.set, *model->options);
+  say("options", std::move(result.entries));
+  if (!defaults || result.options != *model->options) {
+    model->options = std::make_shared<const model::Options>(std::move(result.options));
+    change.options = true;
+  }
+  auto fresh = default_settings(*model->options);
+  if (defaults && *defaults == fresh) return;
+  defaults = std::make_shared<const model::RouteSettings>(fresh);
+  for (auto& [key, state] : ingresses) dirty_ingresses.insert(key);
+  if (hosts.contains("")) dirty_hosts.insert("");
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,61 @@
+#include "control/kube/grammar.h"
+#include "control/kube/state.h"
+
+namespace sluice::control {
+
+namespace {
+// The slice's port for a Service port: the one of its name, else the one of its numeric targetPort.
+std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted) {
+  for (auto& p : slice.ports)
+    if (p.name == wanted.name && p.protocol != "UDP" && p.protocol != "SCTP") return p.port;
+  auto target = parse_int(wanted.target.empty() ? std::to_string(wanted.port) : wanted.target);
+  if (!target || *target < 1 || *target > 65535) return 0;
+  for (auto& p : slice.ports)
+    if (p.port == *target && wanted.name.empty()) return p.port;
+  return slice.ports.empty() ? static_cast<std::uint16_t>(*target) : 0;
+}
+}  // namespace
+
+// Adds the endpoints of all slices of the cluster's Service: the ready ones; only if there is none, those that go away
+// but still serve (KEP-1669).
+void Store::State::add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out,
+                              Entries& entries) const {
+  auto it = slices.find(c.key.ns + "/" + c.key.service);
+  if (it == slices.end()) return;
+  constexpr std::size_t kMaxEndpoints = 20'000;
+  std::unordered_set<std::string> seen;
+  for (auto& e : out.endpoints) seen.insert(e.address + " " + std::to_string(e.port));
+  auto collect = [&](bool leaving, bool report) {
+    for (auto& [name, object] : it->second) {
+      auto& slice = std::get<EndpointSlice>(*object);
+      if (slice.address_type == "FQDN") {
+        if (report)
+          entries.push_back({reference(*object),
+                             {model::Severity::error, "UnsupportedAddressType", "addressType", "FQDN", "IPv4 or IPv6",
+                              "its endpoints are not used; name hosts with an ExternalName Service"}});
+        continue;
+      }
+      auto number = port_in(slice, port);
+      if (number == 0) continue;
+      for (auto& e : slice.endpoints) {
+        if (leaving ? !(e.serving && e.terminating && !e.ready) : !e.ready) continue;
+        for (auto& address : e.addresses) {
+          if (!is_ipv4(address) && !is_ipv6(address)) {
+            if (report)
+              entries.push_back({reference(*object),
+                                 {model::Severity::error, "InvalidAddress", "endpoints.addresses", shorten(address),
+                                  "an IPv4 or IPv6 address", "this endpoint is not used"}});
+            continue;
+          }
+          if (out.endpoints.size() < kMaxEndpoints && seen.insert(address + " " + std::to_string(number)).second)
+            out.endpoints.push_back({address, number, true, leaving, e.pod});
+        }
+      }
+    }
+  };
+  auto before = out.endpoints.size();
+  collect(false, true);
+  if (out.endpoints.size() == before) collect(true, false);
+}
+
+}  // namespace sluice::control

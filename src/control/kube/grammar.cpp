@@ -1,0 +1,145 @@
+#include "control/kube/grammar.h"
+
+#include <arpa/inet.h>
+
+#include <charconv>
+#include <cstring>
+
+#include "base/strings.h"
+
+namespace sluice::control {
+
+std::optional<bool> parse_bool(std::string_view s) {
+  for (auto t : {"1", "t", "T", "TRUE", "true", "True"})
+    if (s == t) return true;
+  for (auto f : {"0", "f", "F", "FALSE", "false", "False"})
+    if (s == f) return false;
+  return std::nullopt;
+}
+
+std::optional<bool> parse_on_off(std::string_view s) {
+  if (s == "on") return true;
+  if (s == "off") return false;
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> parse_int(std::string_view s) {
+  if (s.starts_with('+')) s.remove_prefix(1);
+  std::int64_t out = 0;
+  auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), out);
+  if (s.empty() || error != std::errc{} || end != s.data() + s.size()) return std::nullopt;
+  return out;
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view s) {
+  int shift = 0;
+  if (!s.empty()) {
+    switch (lower(s.back())) {
+      case 'k':
+        shift = 10;
+        break;
+      case 'm':
+        shift = 20;
+        break;
+      case 'g':
+        shift = 30;
+        break;
+      default:
+        break;
+    }
+  }
+  if (shift) s.remove_suffix(1);
+  std::uint64_t out = 0;
+  auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), out);
+  if (s.empty() || error != std::errc{} || end != s.data() + s.size() || out > (1ULL << 60 >> shift))
+    return std::nullopt;
+  return out << shift;
+}
+
+std::optional<model::Cidr> parse_cidr(std::string_view s) {
+  model::Cidr out;
+  auto slash = s.find('/');
+  std::string address(s.substr(0, slash));
+  int base = 0;
+  if (in_addr v4{}; ::inet_pton(AF_INET, address.c_str(), &v4) == 1) {
+    out.bytes[10] = out.bytes[11] = 0xff;
+    std::memcpy(out.bytes + 12, &v4, 4);
+    base = 96;
+  } else if (in6_addr v6{}; ::inet_pton(AF_INET6, address.c_str(), &v6) == 1) {
+    std::memcpy(out.bytes, &v6, 16);
+  } else {
+    return std::nullopt;
+  }
+  int bits = 128 - base;
+  if (slash != std::string_view::npos) {
+    auto given = parse_int(s.substr(slash + 1));
+    if (!given || *given < 0 || *given > bits || s[slash + 1] == '+') return std::nullopt;
+    bits = static_cast<int>(*given);
+  }
+  out.bits = static_cast<std::uint8_t>(base + bits);
+  for (int i = out.bits; i < 128; ++i)
+    out.bytes[i / 8] = static_cast<std::uint8_t>(out.bytes[i / 8] & ~(0x80 >> (i % 8)));
+  // 0.0.0.0/0 is everyone, IPv6 clients too, as nginx treats it for proxy-real-ip-cidr in dual-stack clusters.
+  if (base == 96 && bits == 0) out = {};
+  return out;
+}
+
+bool is_ipv4(std::string_view s) {
+  in_addr a{};
+  return ::inet_pton(AF_INET, std::string(s).c_str(), &a) == 1;
+}
+
+bool is_ipv6(std::string_view s) {
+  in6_addr a{};
+  return ::inet_pton(AF_INET6, std::string(s).c_str(), &a) == 1;
+}
+
+bool is_host_name(std::string_view s, bool wildcard) {
+  if (wildcard && s.starts_with("*.")) s.remove_prefix(2);
+  if (s.empty() || s.size() > 253) return false;
+  std::size_t label = 0;
+  char before = '.';
+  for (char raw : s) {
+    char c = lower(raw);
+    if (c == '.') {
+      if (label == 0 || before == '-') return false;
+      label = 0;
+    } else {
+      bool alnum = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+      if (!alnum && !(c == '-' && label > 0)) return false;
+      if (++label > 63) return false;
+    }
+    before = c;
+  }
+  return label > 0 && before != '-';
+}
+
+bool has_control(std::string_view s) {
+  for (char c : s)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return true;
+  return false;
+}
+
+std::string shorten(std::string_view s) {
+  std::string out(s.substr(0, 120));
+  for (char& c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return out;
+}
+
+std::string size_text(std::uint64_t bytes) {
+  for (auto [shift, unit] : {std::pair{30, "g"}, {20, "m"}, {10, "k"}})
+    if (bytes && bytes % (1ULL << shift) == 0) return std::to_string(bytes >> shift) + unit;
+  return std::to_string(bytes);
+}
+
+std::string cidr_text(const model::Cidr& c) {
+  char text[INET6_ADDRSTRLEN];
+  static constexpr std::uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  if (c.bits == 0) return "0.0.0.0/0";
+  if (c.bits >= 96 && std::memcmp(c.bytes, mapped, 12) == 0)
+    return std::string(::inet_ntop(AF_INET, c.bytes + 12, text, sizeof text)) + "/" + std::to_string(c.bits - 96);
+  return std::string(::inet_ntop(AF_INET6, c.bytes, text, sizeof text)) + "/" + std::to_string(c.bits);
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,36 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/model.h"
+
+// The value grammars that annotations and options share. Each reads the whole text or nothing.
+namespace sluice::control {
+
+// Go's strconv.ParseBool: 1 t T TRUE true True 0 f F FALSE false False.
+std::optional<bool> parse_bool(std::string_view s);
+// "on" or "off", as nginx flags are written.
+std::optional<bool> parse_on_off(std::string_view s);
+// Decimal digits with an optional sign.
+std::optional<std::int64_t> parse_int(std::string_view s);
+// nginx's sizes: digits and one of k K m M g G.
+std::optional<std::uint64_t> parse_size(std::string_view s);
+// "10.0.0.0/8", "2001:db8::/32", or an address alone.
+std::optional<model::Cidr> parse_cidr(std::string_view s);
+// An IPv4 or IPv6 literal without brackets.
+bool is_ipv4(std::string_view s);
+bool is_ipv6(std::string_view s);
+// RFC 1123 host name; `wildcard` allows one leading "*.".
+bool is_host_name(std::string_view s, bool wildcard);
+// Has bytes below 0x20 or 0x7f.
+bool has_control(std::string_view s);
+// At most 120 bytes, control characters shown as '?'.
+std::string shorten(std::string_view s);
+// "8m", "4096": the shortest spelling of a size.
+std::string size_text(std::uint64_t bytes);
+std::string cidr_text(const model::Cidr& c);
+
+}  // namespace sluice::control

@@ -1,0 +1,379 @@
+#include "control/kube/grammar.h"
+#include "control/kube/state.h"
+
+namespace sluice::control {
+
+namespace {
+
+using model::Severity;
+
+// Older first; objects without a timestamp in the order of the files. Ties: namespace/name descending, as in
+// ingress-nginx.
+bool older(const Ingress& a, const Ingress& b) {
+  if (a.meta.created != b.meta.created) return a.meta.created < b.meta.created;
+  if (a.meta.created == kNoTimestamp) {
+    if (a.meta.origin.file != b.meta.origin.file) return a.meta.origin.file < b.meta.origin.file;
+    if (a.meta.position != b.meta.position) return a.meta.position < b.meta.position;
+  }
+  return key_of(a.meta) > key_of(b.meta);
+}
+
+std::string path_field(std::size_t rule, std::size_t path, const char* what) {
+  return "spec.rules[" + std::to_string(rule) + "].http.paths[" + std::to_string(path) + "]" + what;
+}
+
+// One path of one host, before it is split into what the data plane matches.
+struct Location {
+  std::string path;
+  bool exact = false;
+  bool implicit = false;  // the / that every host has
+  const IngressState* owner = nullptr;
+  const Backend* backend = nullptr;  // null: the default backend, or 404
+  std::string written_type;
+  std::shared_ptr<const model::RouteSettings> settings;
+  bool denied = false;
+};
+
+}  // namespace
+
+// Decides what of an Ingress is served, and marks the hosts that this touches.
+void Store::State::evaluate(const std::string& key) {
+  auto it = ingresses.find(key);
+  Entries entries;
+  if (it == ingresses.end()) return say("ingress/" + key, {});
+  ++work.ingresses;
+  auto& state = it->second;
+  auto& ingress = std::get<Ingress>(*state.object);
+  auto ref = reference("Ingress", ingress.meta);
+  auto before = state.hosts;
+  auto secret_before = state.accepted ? state.annotations.values.proxy_ssl.secret : "";
+
+  std::string why;
+  if (!ours(ingress, why)) {
+    entries.push_back(
+        {ref,
+         {Severity::ignored, "OtherClass", "spec.ingressClassName",
+          ingress.class_name ? shorten(*ingress.class_name) : "", "a class of ours", "not served: " + why}});
+    state.accepted = nullptr;
+    state.hosts.clear();
+  } else {
+    auto result = read_annotations(ingress, settings.annotations_prefix, *model->options);
+    for (auto& p : result.problems) entries.push_back({ref, p});
+    if (!result.dropped) {
+      state.accepted = state.object;
+      state.annotations = std::move(result);
+    } else if (state.accepted) {
+      // The previous version stays; its settings still follow the options.
+      state.annotations = read_annotations(state.ingress(), settings.annotations_prefix, *model->options);
+    }
+    state.hosts.clear();
+    if (state.accepted) {
+      auto& served = state.ingress();
+      state.settings = std::make_shared<const model::RouteSettings>(state.annotations.values.settings);
+      for (std::size_t i = 0; i < served.rules.size(); ++i) {
+        auto host = lower(served.rules[i].host);
+        if (!host.empty() && !is_host_name(host, true)) {
+          entries.push_back({ref,
+                             {Severity::error, "InvalidHost", "spec.rules[" + std::to_string(i) + "].host",
+                              shorten(host), "a DNS name, with '*.' at most in front", "the rule is not served"}});
+          continue;
+        }
+        state.hosts.insert(host);
+      }
+      if (served.rules.empty() && served.default_backend) state.hosts.insert("");
+      if (state.hosts.empty() && entries.empty())
+        entries.push_back(
+            {ref, {Severity::warning, "Empty", "spec.rules", "", "rules or a defaultBackend", "it serves nothing"}});
+    }
+  }
+  for (auto& host : before)
+    if (!state.hosts.contains(host)) hosts[host].owners.erase(key);
+  for (auto& host : state.hosts) hosts[host].owners.insert(key);
+  dirty_hosts.insert(before.begin(), before.end());
+  dirty_hosts.insert(state.hosts.begin(), state.hosts.end());
+
+  auto secret_now = state.accepted ? state.annotations.values.proxy_ssl.secret : "";
+  if (secret_before != secret_now) {
+    if (auto s = ingresses_of_secret.find(secret_before);
+        s != ingresses_of_secret.end() && s->second.erase(key) && s->second.empty())
+      ingresses_of_secret.erase(s);
+    if (!secret_now.empty()) ingresses_of_secret[secret_now].insert(key);
+  }
+  say("ingress/" + key, std::move(entries));
+}
+
+// "<ns>-<service>-<port>" as in ingress-nginx's logs. Two different triples can spell the same; the later one gets a
+// name of its own, so that no tenant is served another's pods.
+std::string Store::State::cluster_name(const ClusterKey& key) {
+  auto known = cluster_names.find(key);
+  if (known != cluster_names.end()) return known->second;
+  auto name = key.ns + "-" + key.service + (key.port.empty() ? "" : "-" + key.port);
+  if (auto taken = clusters.find(name); taken != clusters.end() && taken->second.key != key)
+    name = key.ns + "/" + key.service + ":" + key.port;
+  clusters[name].key = key;
+  cluster_names.emplace(key, name);
+  return name;
+}
+
+std::shared_ptr<const model::Host> Store::State::build_host(
+    const std::string& name, Entries& entries, std::map<std::string, model::ObjectRef>& used_clusters,
+    std::map<std::string, model::ObjectRef>& used_certificates) {
+  auto& state = hosts.find(name)->second;
+  std::vector<const IngressState*> owners;
+  for (auto& key : state.owners) owners.push_back(&ingresses.find(key)->second);
+  std::sort(owners.begin(), owners.end(), [](auto* a, auto* b) { return older(a->ingress(), b->ingress()); });
+  bool has_default = !default_backend_service.empty();
+  if (owners.empty() && !(name.empty() && has_default)) return nullptr;
+
+  auto host = std::make_shared<model::Host>();
+  host->name = name;
+  std::set<const IngressState*> denied;
+  const IngressState* secure = nullptr;  // whose proxy-ssl-* count for the host
+  std::shared_ptr<const model::UpstreamTls> tls;
+  for (auto* o : owners) {
+    if (o->annotations.denied) denied.insert(o);
+    auto& wanted = o->annotations.values.proxy_ssl;
+    if (wanted.secret.empty()) continue;
+    std::string why;
+    auto made = upstream_tls(wanted, why);
+    if (!made) {
+      denied.insert(o);
+      entries.push_back({reference("Ingress", o->ingress().meta),
+                         {Severity::error, "InvalidSecret", "metadata.annotations[proxy-ssl-secret]", wanted.secret,
+                          why, "the paths of this Ingress answer 503"}});
+    } else if (!secure) {
+      secure = o;
+      tls = made;
+    }
+  }
+  if (!tls) {
+    auto plain = std::make_shared<model::UpstreamTls>();
+    plain->protocols = "TLSv1.2 TLSv1.3";
+    tls = plain;
+  }
+  std::map<const IngressState*, std::shared_ptr<const model::RouteSettings>> settings_of;
+  auto settings_for = [&](const IngressState* o) {
+    auto& s = settings_of[o];
+    if (s) return s;
+    bool no = denied.contains(o);
+    if (!no && o->settings->protocol == model::BackendProtocol::http) return s = o->settings;
+    auto copy = std::make_shared<model::RouteSettings>(*o->settings);
+    if (copy->protocol == model::BackendProtocol::https) copy->upstream_tls = tls;
+    if (no) {  // refused before any redirect
+      copy->redirect.reset();
+      copy->ssl_redirect = copy->force_ssl_redirect = false;
+    }
+    return s = std::move(copy);
+  };
+
+  // The locations: the implicit / first, then each path of each Ingress by age; (path, type) belongs to the first.
+  std::vector<Location> locations;
+  std::map<std::pair<std::string, bool>, std::size_t> known;
+  {
+    Location root;
+    root.path = "/";
+    root.implicit = true;
+    root.settings = defaults;
+    const IngressState* catch_all = nullptr;
+    for (auto* o : owners)
+      if (name.empty() && o->ingress().rules.empty() && o->ingress().default_backend) {
+        if (!catch_all)
+          catch_all = o;
+        else
+          entries.push_back(
+              {reference("Ingress", o->ingress().meta),
+               {Severity::error, "PathConflict", "spec.defaultBackend", "", "one catch-all",
+                "not served: it belongs to Ingress " + key_of(catch_all->ingress().meta) + ", which is older"}});
+      }
+    if (catch_all) {
+      root.owner = catch_all;
+      root.backend = &*catch_all->ingress().default_backend;
+      root.implicit = false;
+      root.denied = denied.contains(catch_all);
+      // Redirects do not reach the catch-all (as in ingress-nginx); all else does.
+      auto copy = std::make_shared<model::RouteSettings>(*settings_for(catch_all));
+      copy->redirect.reset();
+      copy->ssl_redirect = defaults->ssl_redirect && !root.denied;
+      copy->force_ssl_redirect = defaults->force_ssl_redirect && !root.denied;
+      root.settings = std::move(copy);
+    } else if (!name.empty()) {
+      root.owner = owners.front();
+      if (root.owner->ingress().default_backend) root.backend = &*root.owner->ingress().default_backend;
+      root.settings = settings_for(root.owner);
+      root.denied = denied.contains(root.owner);
+    } else {
+      for (auto* o : owners)
+        if (!root.backend && o->ingress().default_backend) {
+          root.owner = o;
+          root.backend = &*o->ingress().default_backend;
+        }
+    }
+    locations.push_back(std::move(root));
+    known[{"/", false}] = 0;
+  }
+  for (auto* o : owners) {
+    auto& ingress = o->ingress();
+    auto ref = reference("Ingress", ingress.meta);
+    for (std::size_t r = 0; r < ingress.rules.size(); ++r) {
+      if (lower(ingress.rules[r].host) != name) continue;
+      for (std::size_t p = 0; p < ingress.rules[r].paths.size(); ++p) {
+        auto& written = ingress.rules[r].paths[p];
+        Location l;
+        l.path = written.path.empty() ? "/" : written.path;
+        l.exact = written.type == "Exact";
+        l.owner = o;
+        l.backend = &written.backend;
+        l.written_type = written.type;
+        l.settings = settings_for(o);
+        l.denied = denied.contains(o);
+        if (l.path[0] != '/' || has_control(l.path)) {
+          entries.push_back({ref,
+                             {Severity::error, "InvalidPath", path_field(r, p, ".path"), shorten(l.path),
+                              "a path that begins with / and has no control characters", "the path is not served"}});
+          continue;
+        }
+        if (l.path.find("//") != std::string::npos || (l.path + "/").find("/./") != std::string::npos ||
+            (l.path + "/").find("/../") != std::string::npos)
+          entries.push_back({ref,
+                             {Severity::warning, "UnreachablePath", path_field(r, p, ".path"), shorten(l.path),
+                              "a path without //, /./ and /../",
+                              "no request matches it, as requests are compared after such parts are resolved"}});
+        auto [it, added] = known.try_emplace({l.path, l.exact}, locations.size());
+        if (added) {
+          locations.push_back(std::move(l));
+        } else if (auto& owner = locations[it->second]; owner.implicit) {
+          owner = std::move(l);
+        } else {
+          entries.push_back(
+              {ref,
+               {Severity::error, "PathConflict", path_field(r, p, ".path"), shorten(l.path),
+                "a path and type that no older Ingress of host \"" + name + "\" has",
+                "not served: it belongs to Ingress " + key_of(owner.owner->ingress().meta) + ", which is older"}});
+        }
+      }
+    }
+  }
+
+  // Each location becomes what the data plane matches.
+  std::set<std::pair<model::PathMatch, std::string>> taken;
+  auto add = [&](const Location& l, model::PathMatch match, std::string path) {
+    if (!taken.emplace(match, path).second) return;
+    model::Route route;
+    route.match = match;
+    route.path = std::move(path);
+    route.settings = l.settings;
+    route.location = l.path;
+    route.path_type = l.written_type;
+    const Backend* backend = l.backend;
+    if (l.owner) {
+      auto& meta = l.owner->ingress().meta;
+      route.ns = meta.ns;
+      route.ingress = meta.name;
+      route.origin = meta.origin;
+    }
+    auto use = [&](const ClusterKey& key) {
+      route.cluster = cluster_name(key);
+      route.service = key.service;
+      route.service_port = key.port;
+      used_clusters.emplace(route.cluster, l.owner ? reference("Ingress", l.owner->ingress().meta)
+                                                   : model::ObjectRef{"CommandLine", "", "--default-backend", {}});
+    };
+    if (l.denied) {
+      route.status = 503;
+      if (backend) {
+        route.service = backend->service;
+        route.service_port = backend->port;
+      }
+    } else if (backend && backend->resource) {
+      route.status = 404;
+    } else if (backend) {
+      use({route.ns, backend->service, backend->port});
+    } else if (has_default) {
+      auto slash = default_backend_service.find('/');
+      use({default_backend_service.substr(0, slash), default_backend_service.substr(slash + 1), default_backend_port});
+    } else {
+      route.status = 404;
+    }
+    host->routes.push_back(std::move(route));
+  };
+  using enum model::PathMatch;
+  for (auto& l : locations)
+    if (l.exact || l.path.back() == '/') add(l, l.exact ? exact : prefix, l.path);
+  for (auto& l : locations) {
+    if (l.exact || l.path.back() == '/') continue;
+    add(l, prefix, l.path + "/");
+    add(l, exact, l.path);  // unless an Exact path has it
+  }
+  for (auto& l : locations) {
+    if (l.path.size() < 2 || l.path.back() != '/') continue;
+    auto bare = l.path.substr(0, l.path.size() - 1);
+    if (!taken.contains({exact, bare})) add(l, slash_redirect, bare);
+  }
+
+  for (auto* o : owners) {
+    auto& ingress = o->ingress();
+    if (ingress.tls.empty() || name.empty()) continue;
+    host->tls = true;
+    std::vector<std::string> named;
+    for (auto& t : ingress.tls)
+      for (auto& h : t.hosts)
+        if (lower(h) == name && named.empty() && !t.secret.empty()) named.push_back(t.secret);
+    if (named.empty())
+      for (auto& t : ingress.tls)
+        if (!t.secret.empty()) named.push_back(t.secret);
+    for (auto& s : named) {
+      auto full = ingress.meta.ns + "/" + s;
+      if (used_certificates.emplace(full, reference("Ingress", ingress.meta)).second)
+        host->certificates.push_back(full);
+    }
+  }
+  return host;
+}
+
+void Store::State::rebuild_host(const std::string& name, model::Change& change) {
+  auto it = hosts.find(name);
+  if (it == hosts.end()) return;
+  ++work.hosts;
+  auto& state = it->second;
+  Entries entries;
+  std::map<std::string, model::ObjectRef> used_clusters, used_certificates;
+  auto built = build_host(name, entries, used_clusters, used_certificates);
+  say("host/" + name, std::move(entries));
+
+  auto exchange = [&](std::set<std::string>& had, const std::map<std::string, model::ObjectRef>& uses, auto& all,
+                      std::set<std::string>& dirty) {
+    for (auto& n : had)
+      if (!uses.contains(n)) {
+        all[n].users.erase(name);
+        dirty.insert(n);
+      }
+    std::set<std::string> now;
+    for (auto& [n, ref] : uses) {
+      auto& users = all[n].users;
+      if (users.empty()) dirty.insert(n);
+      users[name] = ref;
+      now.insert(n);
+    }
+    had = std::move(now);
+  };
+  exchange(state.clusters, used_clusters, clusters, dirty_clusters);
+  exchange(state.certificates, used_certificates, certificates, dirty_certificates);
+
+  bool same = built && state.built ? *built == *state.built : built == state.built;
+  if (!same) {
+    change.hosts.push_back(name);
+    if (built)
+      model->hosts[name] = built;
+    else
+      model->hosts.erase(name);
+    state.built = built;
+  }
+  if (!built) hosts.erase(it);
+}
+
+void Store::State::mark_hosts_of(const std::string& ingress) {
+  if (auto it = ingresses.find(ingress); it != ingresses.end())
+    dirty_hosts.insert(it->second.hosts.begin(), it->second.hosts.end());
+}
+
+}  // namespace sluice::control

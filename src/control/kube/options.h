@@ -1,0 +1,33 @@
+#pragma once
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/model.h"
+
+// The option table: every ConfigMap key and --set key, with its grammar, default and effect.
+namespace sluice::control {
+
+struct Option {
+  std::string_view key;
+  std::string_view grammar;
+  std::string_view doc;
+  std::string (*parse)(std::string_view value, model::Options& out);  // empty when fine, else what was expected
+  std::string (*print)(const model::Options& in);
+  bool secret = false;  // its value is never shown
+};
+
+std::span<const Option> options();
+
+// Applies `data` (a ConfigMap's) and then `set` over the defaults. A value that cannot be read keeps what `previous`
+// says (the defaults on the first reading). Problems name `object`.
+struct OptionsResult {
+  model::Options options;
+  std::vector<model::Entry> entries;
+};
+OptionsResult read_options(const std::map<std::string, std::string>& data, const model::ObjectRef& object,
+                           const std::map<std::string, std::string>& set, const model::Options& previous);
+
+}  // namespace sluice::control

@@ -1,0 +1,143 @@
+#include "control/kube/grammar.h"
+#include "control/kube/state.h"
+
+namespace sluice::control {
+
+namespace {
+using model::Severity;
+constexpr std::size_t kMaxExternalAddresses = 64;
+
+const ServicePort* find_port(const Service& s, const std::string& wanted) {
+  if (wanted.empty()) return s.ports.empty() ? nullptr : &s.ports.front();
+  auto usable = [](const ServicePort& p) { return p.protocol == "TCP" || p.protocol.empty(); };
+  for (auto& p : s.ports)
+    if (usable(p) && (p.name == wanted || std::to_string(p.port) == wanted)) return &p;
+  for (auto& p : s.ports)  // ingress-nginx accepts the target port as well
+    if (usable(p) && p.target == wanted) return &p;
+  return nullptr;
+}
+}  // namespace
+
+std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::string& name, ClusterState& c,
+                                                                  Entries& entries) {
+  auto out = std::make_shared<model::Cluster>();
+  out->name = name;
+  out->ns = c.key.ns;
+  out->service = c.key.service;
+  out->port = c.key.port;
+  auto service_key = c.key.ns + "/" + c.key.service;
+  auto found = services.find(service_key);
+  const Service* service = found == services.end() ? nullptr : &std::get<Service>(*found->second);
+  const auto& user = c.users.begin()->second;
+  const ServicePort* port = service ? find_port(*service, c.key.port) : nullptr;
+  std::string external;
+
+  auto add_extra = [&](const std::string& p) {
+    if (p.empty()) return;
+    if (auto it = extra.find(service_key + ":" + p); it != extra.end())
+      for (auto& e : it->second)
+        if (std::none_of(out->endpoints.begin(), out->endpoints.end(),
+                         [&](auto& have) { return have.address == e.address && have.port == e.port; }))
+          out->endpoints.push_back({e.address, e.port, true, false, ""});
+  };
+  add_extra(c.key.port);
+  if (port) {
+    add_extra(std::to_string(port->port));
+    add_extra(port->name);
+  }
+  auto empty = [&](model::ObjectRef object, Severity severity, const char* reason, std::string field, std::string value,
+                   std::string expected, std::string because) {
+    if (!out->endpoints.empty()) return;
+    out->empty_because = std::move(because);
+    entries.push_back({std::move(object),
+                       {severity, reason, std::move(field), std::move(value), std::move(expected),
+                        "requests for it answer 503: " + out->empty_because}});
+  };
+
+  if (!service) {
+    empty(user, Severity::warning, "MissingService", "backend.service.name", c.key.service,
+          "a Service of namespace " + c.key.ns, "Service " + service_key + " does not exist");
+  } else if (service->type == "ExternalName") {
+    auto numeric = parse_int(c.key.port);
+    std::uint16_t number = port                                          ? port->port
+                           : numeric && *numeric > 0 && *numeric < 65536 ? static_cast<std::uint16_t>(*numeric)
+                                                                         : 0;
+    auto target = service->external_name;
+    while (target.ends_with('.')) target.pop_back();
+    if (is_ipv4(target) || is_ipv6(target)) {
+      empty(reference(*found->second), Severity::error, "ExternalNameIsAddress", "spec.externalName", target,
+            "a DNS name; addresses go into an EndpointSlice", "externalName is an address, not a name");
+    } else if (!is_host_name(target, false)) {
+      empty(reference(*found->second), Severity::error, "InvalidExternalName", "spec.externalName", shorten(target),
+            "a DNS name", "externalName is not a DNS name");
+    } else if (number == 0) {
+      empty(user, Severity::warning, "MissingPort", "backend.service.port", c.key.port,
+            "a port of Service " + service_key, "Service " + service_key + " has no port " + c.key.port);
+    } else {
+      external = lower(target);
+      auto& r = resolutions[external];
+      for (auto& address : r.addresses)
+        if (out->endpoints.size() < kMaxExternalAddresses) out->endpoints.push_back({address, number, true, false, ""});
+      if (!r.answered && resolve_later)
+        empty(reference(*found->second), Severity::ignored, "ResolvedAtRunTime", "spec.externalName", target, "",
+              "the name is resolved when serving");
+      else if (!r.answered) {
+        if (out->endpoints.empty()) out->empty_because = external + " is being resolved";
+      } else
+        empty(reference(*found->second), Severity::warning, "UnresolvedName", "spec.externalName", target,
+              "a name that resolves", external + ": " + r.error);
+    }
+  } else if (!port) {
+    empty(user, Severity::warning, "MissingPort", "backend.service.port", c.key.port,
+          "a port of Service " + service_key, "Service " + service_key + " has no port " + c.key.port);
+  } else {
+    add_slices(c, *port, *out, entries);
+    bool none = !slices.contains(service_key);
+    empty(reference(*found->second), Severity::warning, "NoEndpoints", "", "",
+          none ? "an EndpointSlice labelled kubernetes.io/service-name=" + c.key.service + ", or --endpoint"
+               : "a ready endpoint",
+          none ? "Service " + service_key + " has no EndpointSlice"
+               : "Service " + service_key + " has no ready endpoint for port " + c.key.port);
+  }
+
+  if (external != c.external) {
+    if (!c.external.empty())
+      if (auto it = externals.find(c.external); it != externals.end() && it->second.erase(name) && it->second.empty())
+        externals.erase(it);
+    if (!external.empty()) externals[external].insert(name);
+    c.external = external;
+  }
+  return out;
+}
+
+void Store::State::rebuild_cluster(const std::string& name, model::Change& change) {
+  auto it = clusters.find(name);
+  if (it == clusters.end()) return;
+  auto& c = it->second;
+  auto service_key = c.key.ns + "/" + c.key.service;
+  if (c.users.empty()) {
+    if (!c.external.empty())
+      if (auto e = externals.find(c.external); e != externals.end() && e->second.erase(name) && e->second.empty())
+        externals.erase(e);
+    if (auto s = clusters_of_service.find(service_key);
+        s != clusters_of_service.end() && s->second.erase(name) && s->second.empty())
+      clusters_of_service.erase(s);
+    cluster_names.erase(c.key);
+    say("cluster/" + name, {});
+    if (c.built) change.clusters.push_back(name);
+    model->clusters.erase(name);
+    clusters.erase(it);
+    return;
+  }
+  ++work.clusters;
+  clusters_of_service[service_key].insert(name);
+  Entries entries;
+  auto built = build_cluster(name, c, entries);
+  say("cluster/" + name, std::move(entries));
+  if (c.built && *c.built == *built) return;
+  c.built = built;
+  model->clusters[name] = built;
+  change.clusters.push_back(name);
+}
+
+}  // namespace sluice::control

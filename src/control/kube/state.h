@@ -1,0 +1,124 @@
+#pragma once
+#include "control/kube/options.h"
+#include "control/kube/store.h"
+
+// The Store's insides, shared by the translators: one file each kind. Not for others.
+namespace sluice::control {
+
+using Entries = std::vector<model::Entry>;
+
+// An Ingress as it stands: its last version, and the version that is served.
+struct IngressState {
+  std::shared_ptr<const Object> object;
+  std::shared_ptr<const Object> accepted;  // null: nothing of it is served
+  AnnotationResult annotations;            // of `accepted`
+  std::shared_ptr<const model::RouteSettings> settings;
+  std::set<std::string> hosts;  // that it has rules for; "" the catch-all
+  const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
+};
+
+struct ClusterKey {
+  std::string ns, service, port;
+  auto operator<=>(const ClusterKey&) const = default;
+};
+
+struct ClusterState {
+  ClusterKey key;
+  std::map<std::string, model::ObjectRef> users;  // host → the Ingress that names it there
+  std::shared_ptr<const model::Cluster> built;
+  std::string external;  // name that the resolver is asked for
+};
+
+struct CertificateState {
+  std::map<std::string, model::ObjectRef> users;  // host → Ingress
+};
+
+struct HostState {
+  std::set<std::string> owners;  // Ingresses, "ns/name"
+  std::shared_ptr<const model::Host> built;
+  std::set<std::string> clusters;
+  std::set<std::string> certificates;
+};
+
+struct Resolution {
+  std::vector<std::string> addresses;
+  std::string error;
+  bool answered = false;
+};
+
+struct ExtraEndpoint {
+  std::string address;
+  std::uint16_t port;
+};
+
+struct Store::State {
+  explicit State(Settings s);
+
+  Settings settings;
+  Work work;
+  std::shared_ptr<model::Model> model = std::make_shared<model::Model>();
+  std::shared_ptr<const model::RouteSettings> defaults;
+  bool first = true;
+  bool resolve_later = false;
+
+  // What is there. Keys are "ns/name"; classes by name.
+  StringMap<IngressState> ingresses;
+  StringMap<ObjectPtr> classes, services, secrets;
+  StringMap<std::map<std::string, ObjectPtr>> slices;  // by Service, then by name
+  StringMap<std::string> service_of_slice;             // "ns/slice" → "ns/service"
+  ObjectPtr config_map;
+  StringMap<std::vector<ExtraEndpoint>> extra;  // "ns/service:port" → --endpoint
+  std::string default_backend_service, default_backend_port;
+
+  // What is made of it.
+  StringMap<HostState> hosts;
+  StringMap<ClusterState> clusters;  // by name
+  std::map<ClusterKey, std::string> cluster_names;
+  StringMap<std::set<std::string>> clusters_of_service;    // "ns/service" → names
+  StringMap<CertificateState> certificates;                // by "ns/secret"
+  StringMap<std::set<std::string>> ingresses_of_secret;    // proxy-ssl-secret → Ingresses
+  std::map<std::string, std::set<std::string>> externals;  // external name → clusters
+  StringMap<Resolution> resolutions;
+
+  // What must be looked at again.
+  std::set<std::string> dirty_ingresses, dirty_hosts, dirty_clusters, dirty_certificates;
+  bool dirty_options = true, dirty_classes = false;
+
+  // Problems by the part that has them ("host/x", "cluster/x"…).
+  std::map<std::string, Entries> problems;
+  bool problems_changed = false;
+  void say(const std::string& part, Entries entries);
+
+  // ingress_class.cpp: is it ours? When not, `why` says so.
+  bool ours(const Ingress& ingress, std::string& why) const;
+  // ingress.cpp
+  void evaluate(const std::string& key);
+  std::shared_ptr<const model::Host> build_host(const std::string& name, Entries& entries,
+                                                std::map<std::string, model::ObjectRef>& clusters,
+                                                std::map<std::string, model::ObjectRef>& certificates);
+  std::string cluster_name(const ClusterKey& key);
+  void rebuild_host(const std::string& name, model::Change& change);
+  // service.cpp, endpoint_slice.cpp
+  std::shared_ptr<const model::Cluster> build_cluster(const std::string& name, ClusterState& c, Entries& entries);
+  void add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out, Entries& entries) const;
+  void rebuild_cluster(const std::string& name, model::Change& change);
+  // secret.cpp
+  std::shared_ptr<const model::Certificate> build_certificate(const std::string& name, const CertificateState& c,
+                                                              Entries& entries) const;
+  void rebuild_certificate(const std::string& name, model::Change& change);
+  // The Secret of proxy-ssl-secret as UpstreamTls; an empty pointer and `why` when it cannot be used.
+  std::shared_ptr<const model::UpstreamTls> upstream_tls(const ProxySsl& wanted, std::string& why) const;
+  // config_map.cpp
+  bool is_options(const Object& o) const;
+  void rebuild_options(model::Change& change);
+
+  void mark_hosts_of(const std::string& ingress);
+  model::Origin origin_of(const model::ObjectRef& ref) const;
+  void assemble_report();
+};
+
+inline std::string key_of(const Meta& m) {
+  return m.ns + "/" + m.name;
+}
+
+}  // namespace sluice::control

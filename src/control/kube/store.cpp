@@ -1,0 +1,296 @@
+#include "control/kube/store.h"
+
+#include <atomic>
+#include <stdexcept>
+#include <tuple>
+
+#include "control/kube/grammar.h"
+#include "control/kube/state.h"
+
+namespace sluice::control {
+
+namespace {
+// "NS/SERVICE:PORT=HOST:PORT" or "…=[V6]:PORT".
+struct ParsedEndpoint {
+  std::string cluster;
+  ExtraEndpoint endpoint;
+};
+std::optional<ParsedEndpoint> parse_endpoint(const std::string& text) {
+  auto equals = text.find('=');
+  if (equals == std::string::npos) return std::nullopt;
+  auto left = text.substr(0, equals), right = text.substr(equals + 1);
+  auto slash = left.find('/'), colon = left.rfind(':'), port_colon = right.rfind(':');
+  if (slash == std::string::npos || slash == 0 || colon == std::string::npos || colon < slash + 2 ||
+      colon + 1 == left.size() || port_colon == std::string::npos)
+    return std::nullopt;
+  auto host = right.substr(0, port_colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host == "localhost") host = "127.0.0.1";
+  auto port = parse_int(right.substr(port_colon + 1));
+  if (!port || *port < 1 || *port > 65535 || (!is_ipv4(host) && !is_ipv6(host))) return std::nullopt;
+  return ParsedEndpoint{left, {host, static_cast<std::uint16_t>(*port)}};
+}
+}  // namespace
+
+Store::State::State(Settings s) : settings(std::move(s)) {
+  Entries entries;
+  auto complain = [&](const char* flag, const std::string& value, const char* expected) {
+    entries.push_back({{"CommandLine", "", flag, {}},
+                       {model::Severity::error, "InvalidFlag", flag, shorten(value), expected, "it is not used"}});
+  };
+  for (auto& text : settings.endpoints) {
+    if (auto e = parse_endpoint(text))
+      extra[e->cluster].push_back(e->endpoint);
+    else
+      complain("--endpoint", text, "NS/SERVICE:PORT=ADDRESS:PORT");
+  }
+  if (!settings.default_backend.empty()) {
+    auto colon = settings.default_backend.find(':');
+    auto service = settings.default_backend.substr(0, colon);
+    if (service.find('/') == std::string::npos) {
+      complain("--default-backend", settings.default_backend, "NS/SERVICE or NS/SERVICE:PORT");
+    } else {
+      default_backend_service = service;
+      if (colon != std::string::npos) default_backend_port = settings.default_backend.substr(colon + 1);
+      hosts[""];
+      dirty_hosts.insert("");
+    }
+  }
+  if (!settings.default_ssl_certificate.empty()) {
+    model->default_certificate = settings.default_ssl_certificate;
+    certificates[settings.default_ssl_certificate];
+    dirty_certificates.insert(settings.default_ssl_certificate);
+  }
+  say("flags", std::move(entries));
+}
+
+void Store::State::say(const std::string& part, Entries entries) {
+  auto it = problems.find(part);
+  if (entries.empty()) {
+    if (it == problems.end()) return;
+    problems.erase(it);
+  } else if (it == problems.end()) {
+    problems.emplace(part, std::move(entries));
+  } else if (it->second != entries) {
+    it->second = std::move(entries);
+  } else {
+    return;
+  }
+  problems_changed = true;
+}
+
+model::Origin Store::State::origin_of(const model::ObjectRef& ref) const {
+  auto key = ref.ns + "/" + ref.name;
+  const Object* object = nullptr;
+  auto look = [&](const StringMap<ObjectPtr>& in) {
+    if (auto it = in.find(key); it != in.end()) object = it->second.get();
+  };
+  if (ref.kind == "Ingress") {
+    if (auto it = ingresses.find(key); it != ingresses.end()) object = it->second.object.get();
+  } else if (ref.kind == "Service") {
+    look(services);
+  } else if (ref.kind == "Secret") {
+    look(secrets);
+  } else if (ref.kind == "ConfigMap" && config_map && key_of(meta(*config_map)) == key) {
+    object = config_map.get();
+  }
+  return object ? meta(*object).origin : ref.origin;
+}
+
+void Store::State::assemble_report() {
+  auto& out = model->report.entries;
+  out.clear();
+  for (auto& [part, entries] : problems) {
+    for (auto e : entries) {
+      if (part != "source") e.object.origin = origin_of(e.object);
+      out.push_back(std::move(e));
+    }
+  }
+  auto order = [](const model::Entry& e) {
+    return std::tie(e.object.kind, e.object.ns, e.object.name, e.problem.field, e.problem.reason, e.problem.value,
+                    e.object.origin.file, e.object.origin.line);
+  };
+  std::stable_sort(out.begin(), out.end(), [&](auto& a, auto& b) { return order(a) < order(b); });
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+}
+
+Store::Store(Settings settings) : state_(std::make_unique<State>(std::move(settings))) {}
+Store::~Store() = default;
+
+void Store::upsert(ObjectPtr object) {
+  auto& s = *state_;
+  auto key = key_of(meta(*object));
+  auto service_changed = [&](const std::string& service) {
+    if (auto it = s.clusters_of_service.find(service); it != s.clusters_of_service.end())
+      s.dirty_clusters.insert(it->second.begin(), it->second.end());
+  };
+  if (std::holds_alternative<Ingress>(*object)) {
+    s.ingresses[key].object = std::move(object);
+    s.dirty_ingresses.insert(key);
+  } else if (std::holds_alternative<IngressClass>(*object)) {
+    auto name = meta(*object).name;
+    s.classes[name] = std::move(object);
+    s.dirty_classes = true;
+  } else if (std::holds_alternative<Service>(*object)) {
+    s.services[key] = std::move(object);
+    service_changed(key);
+  } else if (auto* slice = std::get_if<EndpointSlice>(&*object)) {
+    auto service = slice->meta.ns + "/" + slice->service;
+    auto name = slice->meta.name;
+    // It may come back under the same name for another Service.
+    auto& before = s.service_of_slice[key];
+    if (before != service && !before.empty()) {
+      if (auto it = s.slices.find(before); it != s.slices.end() && it->second.erase(name) && it->second.empty())
+        s.slices.erase(it);
+      service_changed(before);
+    }
+    before = service;
+    s.slices[service][name] = std::move(object);
+    service_changed(service);
+  } else if (std::holds_alternative<Secret>(*object)) {
+    s.secrets[key] = std::move(object);
+    if (s.certificates.contains(key)) s.dirty_certificates.insert(key);
+    if (auto it = s.ingresses_of_secret.find(key); it != s.ingresses_of_secret.end())
+      for (auto& i : it->second) s.mark_hosts_of(i);
+  } else if (s.is_options(*object)) {
+    s.config_map = std::move(object);
+    s.dirty_options = true;
+  }
+}
+
+void Store::moved(ObjectPtr object) {
+  auto& s = *state_;
+  auto key = key_of(meta(*object));
+  s.problems_changed = s.problems_changed || !s.problems.empty();
+  auto replace = [&](StringMap<ObjectPtr>& in, const std::string& k) {
+    if (auto it = in.find(k); it != in.end()) it->second = object;
+  };
+  if (std::holds_alternative<Ingress>(*object)) {
+    auto it = s.ingresses.find(key);
+    if (it == s.ingresses.end()) return;
+    if (it->second.accepted == it->second.object) it->second.accepted = object;
+    it->second.object = object;
+    // Without timestamps the place in the files is the age.
+    if (meta(*object).created == kNoTimestamp)
+      for (auto& host : it->second.hosts)
+        if (auto h = s.hosts.find(host); h != s.hosts.end() && h->second.owners.size() > 1) s.dirty_hosts.insert(host);
+  } else if (std::holds_alternative<IngressClass>(*object)) {
+    replace(s.classes, meta(*object).name);
+  } else if (std::holds_alternative<Service>(*object)) {
+    replace(s.services, key);
+  } else if (auto* slice = std::get_if<EndpointSlice>(&*object)) {
+    if (auto it = s.slices.find(slice->meta.ns + "/" + slice->service);
+        it != s.slices.end() && it->second.contains(slice->meta.name))
+      it->second[slice->meta.name] = object;
+  } else if (std::holds_alternative<Secret>(*object)) {
+    replace(s.secrets, key);
+  } else if (s.is_options(*object)) {
+    s.config_map = object;
+  }
+}
+
+void Store::erase(const Object& object) {
+  auto& s = *state_;
+  auto key = key_of(meta(object));
+  auto service_changed = [&](const std::string& service) {
+    if (auto it = s.clusters_of_service.find(service); it != s.clusters_of_service.end())
+      s.dirty_clusters.insert(it->second.begin(), it->second.end());
+  };
+  if (std::holds_alternative<Ingress>(object)) {
+    auto it = s.ingresses.find(key);
+    if (it == s.ingresses.end()) return;
+    for (auto& host : it->second.hosts) {
+      s.hosts[host].owners.erase(key);
+      s.dirty_hosts.insert(host);
+    }
+    if (it->second.accepted)
+      if (auto used = s.ingresses_of_secret.find(it->second.annotations.values.proxy_ssl.secret);
+          used != s.ingresses_of_secret.end() && used->second.erase(key) && used->second.empty())
+        s.ingresses_of_secret.erase(used);
+    s.ingresses.erase(it);
+    s.dirty_ingresses.insert(key);
+  } else if (std::holds_alternative<IngressClass>(object)) {
+    s.classes.erase(meta(object).name);
+    s.dirty_classes = true;
+  } else if (std::holds_alternative<Service>(object)) {
+    s.services.erase(key);
+    service_changed(key);
+  } else if (auto* slice = std::get_if<EndpointSlice>(&object)) {
+    s.service_of_slice.erase(key);
+    auto service = slice->meta.ns + "/" + slice->service;
+    if (auto it = s.slices.find(service);
+        it != s.slices.end() && it->second.erase(slice->meta.name) && it->second.empty())
+      s.slices.erase(it);
+    service_changed(service);
+  } else if (std::holds_alternative<Secret>(object)) {
+    s.secrets.erase(key);
+    if (s.certificates.contains(key)) s.dirty_certificates.insert(key);
+    if (auto it = s.ingresses_of_secret.find(key); it != s.ingresses_of_secret.end())
+      for (auto& i : it->second) s.mark_hosts_of(i);
+  } else if (s.is_options(object)) {
+    s.config_map = nullptr;
+    s.dirty_options = true;
+  }
+}
+
+void Store::apply(const ObjectChanges& changes) {
+  for (auto& o : changes.erased) erase(*o);
+  for (auto& o : changes.upserts) upsert(o);
+  for (auto& o : changes.moved) moved(o);
+}
+
+void Store::source_problems(std::vector<model::Entry> entries) {
+  state_->say("source", std::move(entries));
+}
+
+void Store::resolved(const std::string& name, std::vector<std::string> addresses, std::string error) {
+  auto& s = *state_;
+  auto users = s.externals.find(name);
+  if (users == s.externals.end()) return;
+  s.resolutions[name] = {std::move(addresses), std::move(error), true};
+  s.dirty_clusters.insert(users->second.begin(), users->second.end());
+}
+
+const std::map<std::string, std::set<std::string>>& Store::external_names() const {
+  return state_->externals;
+}
+void Store::resolve_at_run_time(bool yes) {
+  state_->resolve_later = yes;
+}
+const Store::Work& Store::work() const {
+  return state_->work;
+}
+
+bool Store::dirty() const {
+  auto& s = *state_;
+  return s.first || s.dirty_options || s.dirty_classes || s.problems_changed || !s.dirty_ingresses.empty() ||
+         !s.dirty_hosts.empty() || !s.dirty_clusters.empty() || !s.dirty_certificates.empty();
+}
+
+Update Store::commit() {
+  auto& s = *state_;
+  // Somebody still looks at the last Model: it must not change under them.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (s.model.use_count() > 1) s.model = std::make_shared<model::Model>(*s.model);
+  Update out;
+  auto& change = out.change;
+  if (std::exchange(s.dirty_options, false)) s.rebuild_options(change);
+  if (std::exchange(s.dirty_classes, false))
+    for (auto& [key, state] : s.ingresses) s.dirty_ingresses.insert(key);
+  for (auto& key : std::exchange(s.dirty_ingresses, {})) s.evaluate(key);
+  for (auto& name : std::exchange(s.dirty_hosts, {})) s.rebuild_host(name, change);
+  for (auto& name : std::exchange(s.dirty_clusters, {})) s.rebuild_cluster(name, change);
+  for (auto& name : std::exchange(s.dirty_certificates, {})) s.rebuild_certificate(name, change);
+  if (std::exchange(s.problems_changed, false)) s.assemble_report();
+  std::erase_if(s.resolutions, [&](auto& r) { return !s.externals.contains(r.first); });
+  if (s.first) {
+    change = {};
+    change.everything = true;
+    out.first = true;
+    s.first = false;
+  }
+  out.model = s.model;
+  return out;
+}
+
+}  // namespace sluice::control

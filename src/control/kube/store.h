@@ -1,0 +1,53 @@
+#pragma once
+#include <compare>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "base/strings.h"
+#include "control/control.h"
+#include "control/kube/annotations/registry.h"
+#include "control/source/object.h"
+
+// Objects in, Model out, at the cost of what changed. An upsert or erase marks what depends on the object; commit()
+// rebuilds only that. One thread.
+namespace sluice::control {
+
+class Store {
+ public:
+  explicit Store(Settings settings);
+  ~Store();
+
+  void upsert(ObjectPtr object);
+  void moved(ObjectPtr object);  // the same content at another place
+  void erase(const Object& object);
+  void apply(const ObjectChanges& changes);
+  // Problems of the source, shown beside those of the translators.
+  void source_problems(std::vector<model::Entry> entries);
+
+  // Addresses of an ExternalName, as the resolver learned them; `error`: why there are none.
+  void resolved(const std::string& name, std::vector<std::string> addresses, std::string error);
+  // Host names that Services in use want resolved, in order.
+  const std::map<std::string, std::set<std::string>>& external_names() const;
+  // What ExternalName clusters say before an answer is there.
+  void resolve_at_run_time(bool yes);
+
+  bool dirty() const;
+  // The Model with everything applied. The returned Model does not change while anybody holds it.
+  Update commit();
+
+  // How often each kind of part was rebuilt, for tests and benches.
+  struct Work {
+    std::uint64_t ingresses = 0, hosts = 0, clusters = 0, certificates = 0, options = 0;
+  };
+  const Work& work() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sluice::control

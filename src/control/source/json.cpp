@@ -1,0 +1,88 @@
+#include <boost/json/basic_parser_impl.hpp>
+
+#include "control/source/node.h"
+
+namespace sluice::control {
+
+namespace {
+
+namespace json = boost::json;
+
+// Receives Boost.JSON's events. The text is fed line by line, so that each event knows its line.
+struct Handler {
+  static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
+  static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
+  static constexpr std::size_t max_key_size = 1U << 16;
+  static constexpr std::size_t max_string_size = kMaxFileBytes;
+
+  Document& doc;
+  int line;
+  TreeBuilder tree{doc};
+  std::string partial{};
+
+  bool on_document_begin(json::error_code&) { return true; }
+  bool on_document_end(json::error_code&) { return true; }
+  bool on_object_begin(json::error_code&) { return tree.open(Node::Kind::map, line, 0), true; }
+  bool on_object_end(std::size_t, json::error_code&) { return tree.close(), true; }
+  bool on_array_begin(json::error_code&) { return tree.open(Node::Kind::list, line, 0), true; }
+  bool on_array_end(std::size_t, json::error_code&) { return tree.close(), true; }
+  bool on_key_part(json::string_view s, std::size_t, json::error_code&) {
+    return partial.append(s.data(), s.size()), true;
+  }
+  bool on_key(json::string_view s, std::size_t, json::error_code&) {
+    tree.key(whole(s), line, 0);
+    return partial.clear(), true;
+  }
+  bool on_string_part(json::string_view s, std::size_t, json::error_code&) {
+    return partial.append(s.data(), s.size()), true;
+  }
+  bool on_string(json::string_view s, std::size_t, json::error_code&) {
+    tree.scalar(Node::Kind::string, whole(s), line, 0);
+    return partial.clear(), true;
+  }
+  bool on_number_part(json::string_view s, json::error_code&) { return partial.append(s.data(), s.size()), true; }
+  bool number(json::string_view s) {
+    tree.scalar(Node::Kind::number, whole(s), line, 0);
+    return partial.clear(), true;
+  }
+  bool on_int64(std::int64_t, json::string_view s, json::error_code&) { return number(s); }
+  bool on_uint64(std::uint64_t, json::string_view s, json::error_code&) { return number(s); }
+  bool on_double(double, json::string_view s, json::error_code&) { return number(s); }
+  bool on_bool(bool b, json::error_code&) {
+    return tree.scalar(Node::Kind::boolean, b ? "true" : "false", line, 0), true;
+  }
+  bool on_null(json::error_code&) { return tree.scalar(Node::Kind::null, {}, line, 0), true; }
+  bool on_comment_part(json::string_view, json::error_code&) { return true; }
+  bool on_comment(json::string_view, json::error_code&) { return true; }
+
+  std::string_view whole(json::string_view s) {
+    if (partial.empty()) return {s.data(), s.size()};
+    partial.append(s.data(), s.size());
+    return partial;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Document> parse_json(std::string_view text, int first_line) {
+  auto doc = std::make_unique<Document>();
+  json::parse_options options;
+  options.max_depth = kMaxDepth + 1;  // the builder refuses first, with its own words
+  json::basic_parser<Handler> parser(options, *doc, first_line);
+  auto& handler = parser.handler();
+  json::error_code ec;
+  while (!text.empty()) {
+    auto length = std::min(text.find('\n'), text.size() - 1) + 1;
+    auto used = parser.write_some(true, text.data(), length, ec);
+    if (ec) throw SyntaxError(handler.line, static_cast<int>(used) + 1, ec.message());
+    if (used < length)
+      throw SyntaxError(handler.line, static_cast<int>(used) + 1, "text after the end of the document");
+    handler.line += text[length - 1] == '\n';
+    text.remove_prefix(length);
+  }
+  parser.write_some(false, "", 0, ec);
+  if (ec) throw SyntaxError(handler.line, 1, ec.message());
+  return doc;
+}
+
+}  // namespace sluice::control

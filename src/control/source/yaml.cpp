@@ -1,0 +1,122 @@
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/mark.h>
+#include <yaml-cpp/parser.h>
+
+#include <istream>
+#include <streambuf>
+#include <unordered_map>
+
+#include "control/source/node.h"
+
+namespace sluice::control {
+
+namespace {
+
+// The core schema's plain scalars (YAML 1.2 section 10.3.2), with the spellings of 1.1 that Kubernetes tools still
+// read.
+Node::Kind plain_kind(std::string_view s) {
+  using K = Node::Kind;
+  if (s.empty() || s == "~" || s == "null" || s == "Null" || s == "NULL") return K::null;
+  for (auto b : {"true", "True", "TRUE", "false", "False", "FALSE"})
+    if (s == b) return K::boolean;
+  std::size_t i = s[0] == '-' || s[0] == '+' ? 1 : 0;
+  bool digits = false;
+  bool number = i < s.size();
+  for (; i < s.size() && number; ++i) {
+    if (s[i] >= '0' && s[i] <= '9')
+      digits = true;
+    else if (s[i] != '.' && !((s[i] == 'e' || s[i] == 'E') && digits) &&
+             !((s[i] == '-' || s[i] == '+') && (s[i - 1] == 'e' || s[i - 1] == 'E')))
+      number = false;
+  }
+  return number && digits ? K::number : K::string;
+}
+
+class Handler final : public YAML::EventHandler {
+ public:
+  Handler(std::vector<std::unique_ptr<Document>>& out, int offset) : out_(out), offset_(offset) {}
+
+  void OnDocumentStart(const YAML::Mark&) override {
+    doc_ = std::make_unique<Document>();
+    tree_ = std::make_unique<TreeBuilder>(*doc_);
+    anchors_.clear();
+  }
+  void OnDocumentEnd() override {
+    if (doc_->root && doc_->root->kind != Node::Kind::null) out_.push_back(std::move(doc_));
+    doc_.reset();
+  }
+  void OnNull(const YAML::Mark& m, YAML::anchor_t a) override { value(Node::Kind::null, {}, m, a); }
+  void OnAlias(const YAML::Mark& m, YAML::anchor_t a) override {
+    if (tree_->expects_key()) throw SyntaxError(line(m), m.column + 1, "an alias as a key");
+    auto it = anchors_.find(a);
+    tree_->alias(it == anchors_.end() ? nullptr : it->second, line(m), m.column + 1);
+  }
+  void OnScalar(const YAML::Mark& m, const std::string& tag, YAML::anchor_t a, const std::string& v) override {
+    auto kind = tag == "?" ? plain_kind(v) : Node::Kind::string;
+    value(kind, v, m, a);
+  }
+  void OnSequenceStart(const YAML::Mark& m, const std::string&, YAML::anchor_t a, YAML::EmitterStyle::value) override {
+    open(Node::Kind::list, m, a);
+  }
+  void OnSequenceEnd() override { tree_->close(); }
+  void OnMapStart(const YAML::Mark& m, const std::string&, YAML::anchor_t a, YAML::EmitterStyle::value) override {
+    open(Node::Kind::map, m, a);
+  }
+  void OnMapEnd() override { tree_->close(); }
+
+ private:
+  int line(const YAML::Mark& m) const { return m.line + offset_; }
+  void remember(YAML::anchor_t a, const Node* n) {
+    if (a) anchors_[a] = n;
+  }
+  void value(Node::Kind kind, std::string_view text, const YAML::Mark& m, YAML::anchor_t a) {
+    if (tree_->expects_key()) return tree_->key(text, line(m), m.column + 1);
+    remember(a, tree_->scalar(kind, text, line(m), m.column + 1));
+  }
+  void open(Node::Kind kind, const YAML::Mark& m, YAML::anchor_t a) {
+    if (tree_->expects_key()) throw SyntaxError(line(m), m.column + 1, "a list or map as a key");
+    remember(a, tree_->open(kind, line(m), m.column + 1));
+  }
+
+  std::vector<std::unique_ptr<Document>>& out_;
+  int offset_;
+  std::unique_ptr<Document> doc_;
+  std::unique_ptr<TreeBuilder> tree_;
+  std::unordered_map<YAML::anchor_t, const Node*> anchors_;
+};
+
+// Lets the parser read the text where it lies.
+class ViewBuffer final : public std::streambuf {
+ public:
+  explicit ViewBuffer(std::string_view s) {
+    auto* p = const_cast<char*>(s.data());
+    setg(p, p, p + s.size());
+  }
+};
+
+}  // namespace
+
+std::vector<std::unique_ptr<Document>> parse_yaml(std::string_view text, int first_line) {
+  std::vector<std::unique_ptr<Document>> out;
+  // The parser would take these as the end of the text or as spaces.
+  if (auto at = text.find('\0'); at != std::string_view::npos) {
+    auto before = text.substr(0, at);
+    int line = first_line;
+    for (char c : before) line += c == '\n';
+    throw SyntaxError(line, static_cast<int>(at - (before.rfind('\n') + 1)) + 1, "a NUL byte");
+  }
+  Handler handler(out, first_line);
+  try {
+    ViewBuffer buffer(text);
+    std::istream in(&buffer);
+    YAML::Parser parser(in);
+    while (parser.HandleNextDocument(handler)) {
+    }
+  } catch (const YAML::Exception& e) {
+    throw SyntaxError(e.mark.line + first_line, e.mark.column + 1, e.msg);
+  }
+  return out;
+}
+
+}  // namespace sluice::control
