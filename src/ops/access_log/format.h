@@ -46,7 +46,7 @@ class LogFormat {
   static std::shared_ptr<const LogFormat> compile(const AccessLogSettings& settings);
   // Writes one line with its newline to `out` and returns its size. A line that is longer than `capacity` is cut and
   // still ends with a newline; `capacity` must be at least 1. JSON lines that do not fit have their long values cut
-  // and stay whole JSON (capacity at least 8 KiB).
+  // and stay whole JSON (capacity at least 16 KiB).
   std::size_t write(const ExchangeRecord& record, LogTimes& times, char* out, std::size_t capacity) const noexcept;
   const std::vector<std::string>& unknown() const noexcept { return unknown_; }
   // Names that a format may use, sorted.

@@ -1,0 +1,76 @@
+#pragma once
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "ops/access_log/format.h"
+
+// The variables a log format may name, and how each is read from a record.
+namespace sluice::ops {
+
+// A bounded place for one line. Writing past the end is remembered, not done.
+class LineWriter {
+ public:
+  LineWriter(char* begin, char* end) noexcept : at_(begin), begin_(begin), end_(end) {}
+  void put(char c) noexcept {
+    if (at_ < end_) [[likely]]
+      *at_++ = c;
+    else
+      full_ = true;
+  }
+  void put(std::string_view s) noexcept {
+    const auto room = static_cast<std::size_t>(end_ - at_);
+    if (s.size() > room) [[unlikely]] {
+      full_ = true;
+      s = s.substr(0, room);
+    }
+    std::memcpy(at_, s.data(), s.size());
+    at_ += s.size();
+  }
+  void put_number(std::uint64_t n) noexcept {
+    char text[20];
+    const auto end = std::to_chars(text, text + sizeof text, n).ptr;
+    put(std::string_view(text, static_cast<std::size_t>(end - text)));
+  }
+  // Seconds with three decimals, rounded down like nginx's milliseconds.
+  void put_seconds(float seconds) noexcept;
+  char* at() const noexcept { return at_; }
+  std::size_t size() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
+  std::size_t room() const noexcept { return static_cast<std::size_t>(end_ - at_); }
+  bool full() const noexcept { return full_; }
+  void back_to(char* at) noexcept { at_ = at; }
+
+ private:
+  char* at_;
+  char* begin_;
+  char* end_;
+  bool full_ = false;
+};
+
+void put_escaped_nginx(LineWriter& out, std::string_view s) noexcept;
+void put_escaped_json(LineWriter& out, std::string_view s) noexcept;
+
+struct LogContext {
+  const ExchangeRecord& record;
+  LogTimes& times;
+  bool json = false;
+};
+
+// text: comes from outside and is escaped; false: there is no such value. raw: digits and the like, written as it is;
+// `false`: absent.
+using TextVariable = bool (*)(const LogContext&, std::string_view& value) noexcept;
+using RawVariable = bool (*)(const LogContext&, LineWriter& out) noexcept;
+
+struct LogVariable {
+  std::string_view name;
+  TextVariable text = nullptr;  // one of both is set; neither: known to ingress-nginx, always absent here
+  RawVariable raw = nullptr;
+  bool number = false;  // JSON without quotes when it is written
+};
+
+// Row 0 is the literal and has no name.
+const LogVariable* log_variables(std::size_t& count) noexcept;
+
+}  // namespace sluice::ops

@@ -1,0 +1,311 @@
+#include "ops/admin/admin.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <charconv>
+#include <chrono>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+
+#include "base/log.h"
+
+namespace sluice::ops {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using tcp = asio::ip::tcp;
+
+constexpr std::uint32_t kHeadLimit = 16 * 1024;
+constexpr std::uint64_t kBodyLimit = 64 * 1024;
+
+std::string percent_decoded_path(std::string_view target) {
+  return std::string(target.substr(0, target.find('?')));
+}
+
+std::string text_of(const tcp::endpoint& at) {
+  const std::string address = at.address().to_string();
+  return (at.address().is_v6() ? "[" + address + "]" : address) + ":" + std::to_string(at.port());
+}
+
+[[noreturn]] void refuse(const std::string& address, const std::string& why) {
+  throw std::runtime_error("admin address " + address + ": " + why);
+}
+
+tcp::endpoint parse_address(const std::string& address) {
+  const auto colon = address.rfind(':');
+  if (colon == std::string::npos) refuse(address, "expected ADDRESS:PORT such as 127.0.0.1:10254");
+  std::string host = address.substr(0, colon);
+  const std::string port_text = address.substr(colon + 1);
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
+  if (error != std::errc{} || end != port_text.data() + port_text.size() || port_text.empty())
+    refuse(address, "the port is no number from 0 to 65535");
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host.empty()) return {asio::ip::address_v4::any(), port};
+  if (host == "localhost") return {asio::ip::address_v4::loopback(), port};
+  boost::system::error_code failed;
+  const auto parsed = asio::ip::make_address(host, failed);
+  if (failed) refuse(address, "the host is no IP address");
+  return {parsed, port};
+}
+
+// A thread that no signal is delivered to.
+template <class F>
+std::thread quiet_thread(const char* name, F&& run) {
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread thread(std::forward<F>(run));
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  ::pthread_setname_np(thread.native_handle(), name);
+  return thread;
+}
+
+class Connection;
+
+class Server final : public AdminServer {
+ public:
+  Server(const std::string& address, std::vector<AdminPage> pages, Limits limits);
+  ~Server() override;
+  std::string bound_address() const override { return bound_; }
+
+  const AdminPage* find(std::string_view path) const;
+  std::string listing() const;
+  AdminResponse answer(const AdminPage& page, const AdminRequest& request) const;
+
+  asio::io_context& loop() { return loop_; }
+  asio::io_context& beside() { return beside_; }
+  const Limits& limits() const { return limits_; }
+  void opened(Connection* c);
+  void closed(Connection* c);
+
+ private:
+  void accept();
+
+  const std::vector<AdminPage> pages_;
+  const Limits limits_;
+  bool ending_ = false;                   // loop thread
+  std::vector<Connection*> connections_;  // loop thread, oldest first; outlives the loops, whose ends end connections
+  asio::io_context loop_{1}, beside_{1};  // fast pages and all input and output; slow pages
+  asio::executor_work_guard<asio::io_context::executor_type> keep_{loop_.get_executor()},
+      keep_beside_{beside_.get_executor()};
+  tcp::acceptor acceptor_{loop_};
+  asio::steady_timer pause_{loop_};
+  std::string bound_;
+  std::thread thread_, thread_beside_;
+};
+
+// One client. All on the loop's thread but the handler of a slow page. Owned by its own pending operations.
+class Connection final : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Server& server, tcp::socket socket) : server_(server), stream_(std::move(socket)) { server_.opened(this); }
+  ~Connection() { server_.closed(this); }
+
+  void read() {
+    reading_ = true;
+    parser_.emplace();
+    parser_->header_limit(kHeadLimit);
+    parser_->body_limit(kBodyLimit);
+    stream_.expires_after(std::chrono::seconds(server_.limits().seconds));
+    http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](beast::error_code error, std::size_t) {
+      self->reading_ = false;
+      if (error == http::error::header_limit) return self->refuse(431, "the head is too large\n");
+      if (error == http::error::body_limit) return self->refuse(413, "the body is larger than 64 KiB\n");
+      if (error.category() == http::make_error_code(http::error::bad_method).category() &&
+          error != http::error::end_of_stream && error != http::error::partial_message)
+        return self->refuse(400, "no HTTP/1.1 request\n");
+      if (!error) self->serve();
+    });
+  }
+  void cancel() {
+    reading_ = false;
+    stream_.close();
+  }
+  bool waits() const { return reading_; }
+
+ private:
+  void refuse(unsigned status, std::string_view why) {
+    write({status, std::string(why), "text/plain; charset=utf-8"}, false, false, {});
+  }
+
+  void serve() {
+    auto message = std::make_shared<http::request<http::string_body>>(parser_->release());
+    const bool keep = message->keep_alive();
+    AdminRequest request;
+    request.method = std::string(message->method_string());
+    const std::string_view target(message->target().data(), message->target().size());
+    request.path = percent_decoded_path(target);
+    if (const auto mark = target.find('?'); mark != std::string_view::npos)
+      request.query = std::string(target.substr(mark + 1));
+    request.body = std::move(message->body());
+    const bool head = request.method == "HEAD";
+
+    if (request.path == "/") return write({200, server_.listing(), "text/plain; charset=utf-8"}, keep, head, {});
+    const AdminPage* page = server_.find(request.path);
+    if (page == nullptr)
+      return write({404, "no such page; there are:\n" + server_.listing(), "text/plain; charset=utf-8"}, keep, head,
+                   {});
+    const std::string method = head ? "GET" : request.method;
+    if (std::ranges::find(page->methods, method) == page->methods.end()) {
+      std::string allow;
+      for (const std::string& m : page->methods)
+        allow += (allow.empty() ? "" : ", ") + m + (m == "GET" ? ", HEAD" : "");
+      return write({405, "this page takes " + allow + "\n", "text/plain; charset=utf-8"}, keep, head, allow);
+    }
+    if (!page->slow) return write(server_.answer(*page, request), keep, head, {});
+    stream_.expires_never();
+    asio::post(server_.beside(), [self = shared_from_this(), page, request = std::move(request), keep, head]() mutable {
+      auto response = std::make_shared<AdminResponse>(self->server_.answer(*page, request));
+      asio::post(self->server_.loop(),
+                 [self = std::move(self), response, keep, head] { self->write(std::move(*response), keep, head, {}); });
+    });
+  }
+
+  void write(AdminResponse answer, bool keep, bool head, const std::string& allow) {
+    response_.emplace(static_cast<http::status>(answer.status), 11);
+    response_->set(http::field::content_type, answer.content_type);
+    response_->set(http::field::cache_control, "no-store");
+    response_->set("X-Content-Type-Options", "nosniff");
+    if (!allow.empty()) response_->set(http::field::allow, allow);
+    response_->keep_alive(keep);
+    response_->body() = std::move(answer.body);
+    response_->prepare_payload();
+    if (head) {
+      const auto length = response_->body().size();
+      response_->body().clear();
+      response_->content_length(length);
+    }
+    serializer_.emplace(*response_);
+    serializer_->split(head);
+    stream_.expires_after(std::chrono::seconds(server_.limits().seconds));
+    auto then = [self = shared_from_this(), keep](beast::error_code error, std::size_t) {
+      if (error) return;
+      if (keep) return self->read();
+      beast::error_code ignored;
+      self->stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    };
+    if (head)
+      http::async_write_header(stream_, *serializer_, std::move(then));
+    else
+      http::async_write(stream_, *serializer_, std::move(then));
+  }
+
+  Server& server_;
+  bool reading_ = true;
+  beast::tcp_stream stream_;
+  beast::flat_buffer buffer_{kHeadLimit + kBodyLimit};
+  std::optional<http::request_parser<http::string_body>> parser_;
+  std::optional<http::response<http::string_body>> response_;
+  std::optional<http::response_serializer<http::string_body>> serializer_;
+};
+
+Server::Server(const std::string& address, std::vector<AdminPage> pages, Limits limits)
+    : pages_(std::move(pages)), limits_(limits) {
+  const tcp::endpoint wanted = parse_address(address);
+  boost::system::error_code error;
+  acceptor_.open(wanted.protocol(), error);
+  if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor_.bind(wanted, error);
+  if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  if (error) refuse(address, "cannot listen: " + error.message());
+  bound_ = text_of(acceptor_.local_endpoint());
+  accept();
+  thread_ = quiet_thread("sluice-admin", [this] { loop_.run(); });
+  thread_beside_ = quiet_thread("sluice-admin-2", [this] { beside_.run(); });
+}
+
+Server::~Server() {
+  // First the slow page that runs: its answer goes back through the loop.
+  keep_beside_.reset();
+  beside_.stop();
+  thread_beside_.join();
+  asio::post(loop_, [this] {
+    ending_ = true;
+    beast::error_code ignored;
+    acceptor_.close(ignored);
+    pause_.cancel();
+    for (Connection* c : connections_) c->cancel();
+    keep_.reset();
+  });
+  thread_.join();
+}
+
+void Server::accept() {
+  acceptor_.async_accept([this](beast::error_code error, tcp::socket socket) {
+    if (ending_) return;
+    if (!error) {
+      std::make_shared<Connection>(*this, std::move(socket))->read();
+      return accept();
+    }
+    // Out of descriptors: again in a moment, without spinning.
+    pause_.expires_after(std::chrono::milliseconds(100));
+    pause_.async_wait([this](beast::error_code cancelled) {
+      if (!cancelled) accept();
+    });
+  });
+}
+
+// Slow clients must not keep a probe out: one too many, and the oldest that has not sent a whole request goes.
+void Server::opened(Connection* c) {
+  if (connections_.size() >= limits_.connections) {
+    const auto waiting = std::ranges::find_if(connections_, &Connection::waits);
+    (waiting == connections_.end() ? connections_.front() : *waiting)->cancel();
+  }
+  connections_.push_back(c);
+}
+
+void Server::closed(Connection* c) {
+  std::erase(connections_, c);
+}
+
+const AdminPage* Server::find(std::string_view path) const {
+  const auto at = std::ranges::find(pages_, path, &AdminPage::path);
+  return at == pages_.end() ? nullptr : &*at;
+}
+
+std::string Server::listing() const {
+  std::size_t width = 0;
+  for (const AdminPage& page : pages_) width = std::max(width, page.path.size());
+  std::string out;
+  for (const AdminPage& page : pages_)
+    out += page.path + std::string(width + 2 - page.path.size(), ' ') + page.help + "\n";
+  return out;
+}
+
+AdminResponse Server::answer(const AdminPage& page, const AdminRequest& request) const {
+  AdminResponse response;
+  try {
+    response = page.handler(request);
+  } catch (const std::exception& problem) {
+    log::error("admin page {}: {}", page.path, problem.what());
+    response = {500, "the page failed; the program log says why\n", "text/plain; charset=utf-8"};
+  }
+  if (response.content_type.empty()) response.content_type = page.content_type;
+  return response;
+}
+
+}  // namespace
+
+std::unique_ptr<AdminServer> AdminServer::start(const std::string& address, std::vector<AdminPage> pages,
+                                                Limits limits) {
+  return std::make_unique<Server>(address, std::move(pages), limits);
+}
+
+std::unique_ptr<AdminServer> AdminServer::start(const std::string& address, std::vector<AdminPage> pages) {
+  return start(address, std::move(pages), Limits{});
+}
+
+}  // namespace sluice::ops

@@ -1,0 +1,182 @@
+#include "ops/metrics/catalogue.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+namespace sluice::ops {
+namespace {
+
+using enum MetricType;
+
+constexpr std::string_view kRequest = "status method path namespace ingress service canary host";
+constexpr std::string_view kCertificate =
+    "class host identifier issuer_common_name issuer_organization namespace public_key_algorithm secret_name "
+    "serial_number";
+
+constexpr MetricInfo kCatalogue[] = {
+    // Requests, as ingress-nginx names them.
+    {"nginx_ingress_controller_requests", legacy_counter, kRequest,
+     "Requests that were answered or given up, by route."},
+    {"nginx_ingress_controller_request_duration_seconds", histogram, kRequest,
+     "Time from the first byte of a request to the last byte of its response."},
+    {"nginx_ingress_controller_response_duration_seconds", histogram, kRequest,
+     "Time until the whole response of the pod had come, of the last attempt."},
+    {"nginx_ingress_controller_header_duration_seconds", histogram, kRequest,
+     "Time until the response head of the pod had come, of the last attempt."},
+    {"nginx_ingress_controller_connect_duration_seconds", histogram, kRequest,
+     "Time to connect to the pod, of the last attempt; 0 on a reused connection."},
+    {"nginx_ingress_controller_request_size", histogram, kRequest, "Size of requests in bytes: line, head and body."},
+    {"nginx_ingress_controller_response_size", histogram, kRequest, "Size of responses in bytes: head and body."},
+    {"nginx_ingress_controller_bytes_sent", histogram, kRequest,
+     "Bytes sent to clients; as response_size with wider buckets."},
+
+    // The controller, as ingress-nginx names it.
+    {"nginx_ingress_controller_build_info", gauge, "build release repository",
+     "Always 1; the labels say what is running."},
+    {"nginx_ingress_controller_config_hash", gauge, "", "Hash of the configuration that is served."},
+    {"nginx_ingress_controller_config_last_reload_successful", gauge, "",
+     "1 when the last change of configuration was published."},
+    {"nginx_ingress_controller_config_last_reload_successful_timestamp_seconds", gauge, "",
+     "Unix time of the last published configuration."},
+    {"nginx_ingress_controller_success", legacy_counter, "", "Changes of configuration that were published."},
+    {"nginx_ingress_controller_errors", legacy_counter, "", "Changes of configuration that brought a new error."},
+    {"nginx_ingress_controller_ssl_expire_time_seconds", gauge, "class host namespace secret_name",
+     "Unix time at which the certificate of a host expires."},
+    {"nginx_ingress_controller_ssl_certificate_info", gauge, kCertificate,
+     "Always 1; the labels describe the certificate of a host."},
+    {"nginx_ingress_controller_orphan_ingress", gauge, "ingress namespace type",
+     "1 for an Ingress whose Service is missing (no-service) or has no endpoint (no-endpoint)."},
+    {"nginx_ingress_controller_nginx_process_connections", gauge, "state",
+     "Client connections: active, reading (a request runs), writing (the same), waiting (idle)."},
+    {"nginx_ingress_controller_nginx_process_connections_total", counter, "state",
+     "Client connections: accepted, handled (accepted and not shed)."},
+    {"nginx_ingress_controller_nginx_process_requests_total", counter, "", "Requests of clients."},
+    {"nginx_ingress_controller_nginx_process_num_procs", gauge, "", "Worker threads."},
+    {"nginx_ingress_controller_nginx_process_cpu_seconds_total", counter, "", "CPU time of the process in seconds."},
+    {"nginx_ingress_controller_nginx_process_resident_memory_bytes", gauge, "", "Resident memory of the process."},
+    {"nginx_ingress_controller_nginx_process_virtual_memory_bytes", gauge, "", "Virtual memory of the process."},
+    {"nginx_ingress_controller_nginx_process_oldest_start_time_seconds", gauge, "",
+     "Unix time at which the process started."},
+    {"nginx_ingress_controller_nginx_process_read_bytes_total", counter, "",
+     "Bytes the process read, from files and sockets."},
+    {"nginx_ingress_controller_nginx_process_write_bytes_total", counter, "",
+     "Bytes the process wrote, to files and sockets."},
+
+    // The process, by the names that all Prometheus clients use.
+    {"process_open_fds", gauge, "", "Open descriptors."},
+    {"process_max_fds", gauge, "", "Limit of open descriptors."},
+
+    // Downstream.
+    {"sluice_downstream_accepted_total", counter, "", "Client connections accepted."},
+    {"sluice_downstream_connections", gauge, "", "Client connections that are open."},
+    {"sluice_downstream_idle", gauge, "", "Client connections that wait for a request."},
+    {"sluice_tls_handshakes_total", counter, "",
+     "TLS handshakes with clients that succeeded, resumed ones among them."},
+    {"sluice_tls_handshakes_resumed_total", counter, "", "TLS handshakes that resumed a session."},
+    {"sluice_tls_handshake_failures_total", counter, "", "TLS handshakes that failed."},
+    {"sluice_requests_total", counter, "", "Requests of clients."},
+    {"sluice_requests_active", gauge, "", "Requests in flight."},
+    {"sluice_tunnels_active", gauge, "", "Upgraded connections (WebSocket) that are open."},
+    {"sluice_tunnels_total", counter, "", "Connections that were upgraded."},
+    {"sluice_shed_connections_total", counter, "", "Connections refused by a limit or for lack of descriptors."},
+    {"sluice_shed_requests_total", counter, "", "Requests refused with 503 by a limit or for lack of resources."},
+    {"sluice_malformed_requests_total", counter, "", "Requests refused because the grammar of HTTP/1.1 forbids them."},
+    {"sluice_client_timeouts_total", counter, "phase",
+     "Clients that were too late: header, body, send, idle, or below the minimum rate (too_slow)."},
+
+    // Upstream.
+    {"sluice_upstream_connections", gauge, "", "Connections to pods that are open."},
+    {"sluice_upstream_idle", gauge, "", "Connections to pods that wait in a pool."},
+    {"sluice_upstream_connects_total", counter, "", "Connections to pods that were tried."},
+    {"sluice_upstream_connect_failures_total", counter, "", "Connections to pods that could not be made."},
+    {"sluice_upstream_reused_total", counter, "", "Attempts that took a connection from a pool."},
+    {"sluice_upstream_retries_total", counter, "", "Further attempts of a request."},
+    {"sluice_malformed_responses_total", counter, "",
+     "Responses of pods that were refused with 502 because the grammar forbids them."},
+
+    // Workers.
+    {"sluice_worker_config_version", gauge, "worker", "Version of the configuration that a worker serves."},
+    {"sluice_worker_publish_pause_seconds_max", gauge, "worker",
+     "Longest time a worker took to change over to a configuration."},
+    {"sluice_worker_publish_pause_seconds", gauge, "worker", "Time a worker took to change over the last time."},
+    {"sluice_event_loop_lag_seconds_max", gauge, "worker", "Longest time between two turns of a worker's event loop."},
+    {"sluice_metrics_series", gauge, "worker", "Label sets that a worker counts requests for."},
+    {"sluice_metrics_overflow_total", counter, "",
+     "Requests without a count by route because a worker has too many label sets."},
+
+    // Configuration.
+    {"sluice_ready", gauge, "", "1 after the first full sync, 0 again on shutdown."},
+    {"sluice_config_version", gauge, "", "Version of the configuration that was published last."},
+    {"sluice_config_compile_seconds", gauge, "", "Time from a change to its publication, of the last one."},
+    {"sluice_config_objects", gauge, "kind", "Parts of the configuration: hosts, routes, clusters, endpoints."},
+    {"sluice_config_problems", gauge, "severity reason",
+     "Entries of the Report: what is refused (error), doubtful (warning) or not ours (ignored)."},
+    {"sluice_certificate_refusals_total", counter, "",
+     "Certificates that were refused; the previous one stays in service."},
+    {"sluice_source_files", gauge, "", "Manifest files that are read."},
+    {"sluice_source_files_unreadable", gauge, "",
+     "Manifest files that cannot be read; their last good form is served."},
+    {"sluice_source_objects", gauge, "", "Kubernetes objects in those files."},
+    {"sluice_source_reads_total", counter, "", "Files read."},
+    {"sluice_source_batches_total", counter, "", "Batches of changes that the source delivered."},
+    {"sluice_dns_failures_total", counter, "",
+     "Names of ExternalName Services that could not be resolved; stale addresses stay."},
+
+    // The access log.
+    {"sluice_access_log_lines_total", counter, "", "Access log lines that were taken for writing."},
+    {"sluice_access_log_lost_lines_total", counter, "",
+     "Access log lines lost because the destination was too slow, full or gone."},
+    {"sluice_access_log_bytes_total", counter, "", "Bytes written to the access log."},
+    {"sluice_access_log_write_errors_total", counter, "", "Writes and opens of the access log that failed."},
+};
+
+std::string_view type_text(MetricType type) {
+  switch (type) {
+    case counter:
+      return "counter";
+    case legacy_counter:
+      return "counter (untyped)";
+    case gauge:
+      return "gauge";
+    case histogram:
+      return "histogram";
+  }
+  return "";
+}
+
+template <class Bounds>
+std::string bounds_text(const Bounds& bounds) {
+  std::string out;
+  for (double bound : bounds) out += fmt::format("{}{:g}", out.empty() ? "" : ", ", bound);
+  return out;
+}
+
+}  // namespace
+
+std::span<const MetricInfo> catalogue() {
+  return kCatalogue;
+}
+
+const MetricInfo* find_metric(std::string_view name) {
+  for (const MetricInfo& metric : kCatalogue)
+    if (metric.name == name) return &metric;
+  return nullptr;
+}
+
+std::string metrics_markdown() {
+  std::string out = "| metric | type | labels | meaning |\n|---|---|---|---|\n";
+  for (const MetricInfo& metric : kCatalogue) {
+    std::string labels;
+    for (char c : metric.labels) labels += c == ' ' ? std::string(", ") : std::string(1, c);
+    fmt::format_to(std::back_inserter(out), "| `{}` | {} | {} | {} |\n", metric.name, type_text(metric.type), labels,
+                   metric.help);
+  }
+  fmt::format_to(std::back_inserter(out),
+                 "\nUpper bounds of the buckets: `*_duration_seconds` {}; `request_size` and `response_size` {}; "
+                 "`bytes_sent` {}.\n",
+                 bounds_text(kTimeBuckets), bounds_text(kLengthBuckets), bounds_text(kSizeBuckets));
+  return out;
+}
+
+}  // namespace sluice::ops

@@ -1,0 +1,383 @@
+#include "ops/metrics/metrics.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <limits>
+#include <unordered_map>
+
+#include "ops/metrics/exposition.h"
+#include "ops/metrics/process.h"
+#include "ops/metrics/series_block.h"
+
+namespace sluice::ops {
+namespace {
+
+// A field of WorkerStats, and where it is shown. `label`: the value of the metric's only label, or null.
+struct StatRow {
+  Counter WorkerStats::* field;
+  std::string_view metric;
+  const char* label;
+  bool gauge;
+};
+
+// Summed over workers. A counter's value stays when its worker ends; a gauge's does not.
+constexpr StatRow kSummed[] = {
+    {&WorkerStats::accepted, "sluice_downstream_accepted_total", nullptr, false},
+    {&WorkerStats::downstream_connections, "sluice_downstream_connections", nullptr, true},
+    {&WorkerStats::downstream_idle, "sluice_downstream_idle", nullptr, true},
+    {&WorkerStats::tls_handshakes, "sluice_tls_handshakes_total", nullptr, false},
+    {&WorkerStats::tls_handshakes_resumed, "sluice_tls_handshakes_resumed_total", nullptr, false},
+    {&WorkerStats::tls_handshake_failures, "sluice_tls_handshake_failures_total", nullptr, false},
+    {&WorkerStats::requests, "sluice_requests_total", nullptr, false},
+    {&WorkerStats::requests_active, "sluice_requests_active", nullptr, true},
+    {&WorkerStats::upstream_connections, "sluice_upstream_connections", nullptr, true},
+    {&WorkerStats::upstream_idle, "sluice_upstream_idle", nullptr, true},
+    {&WorkerStats::upstream_connects, "sluice_upstream_connects_total", nullptr, false},
+    {&WorkerStats::upstream_connect_failures, "sluice_upstream_connect_failures_total", nullptr, false},
+    {&WorkerStats::upstream_reused, "sluice_upstream_reused_total", nullptr, false},
+    {&WorkerStats::retries, "sluice_upstream_retries_total", nullptr, false},
+    {&WorkerStats::tunnels_active, "sluice_tunnels_active", nullptr, true},
+    {&WorkerStats::tunnels, "sluice_tunnels_total", nullptr, false},
+    {&WorkerStats::shed_connections, "sluice_shed_connections_total", nullptr, false},
+    {&WorkerStats::shed_requests, "sluice_shed_requests_total", nullptr, false},
+    {&WorkerStats::malformed_requests, "sluice_malformed_requests_total", nullptr, false},
+    {&WorkerStats::malformed_responses, "sluice_malformed_responses_total", nullptr, false},
+    {&WorkerStats::timeouts_header, "sluice_client_timeouts_total", "header", false},
+    {&WorkerStats::timeouts_body, "sluice_client_timeouts_total", "body", false},
+    {&WorkerStats::timeouts_send, "sluice_client_timeouts_total", "send", false},
+    {&WorkerStats::timeouts_idle, "sluice_client_timeouts_total", "idle", false},
+    {&WorkerStats::too_slow, "sluice_client_timeouts_total", "too_slow", false},
+};
+constexpr std::size_t kSummedCount = std::size(kSummed);
+
+struct WorkerRow {
+  Counter WorkerStats::* field;
+  std::string_view metric;
+  double scale;
+};
+
+constexpr WorkerRow kEachWorker[] = {
+    {&WorkerStats::snapshot_version, "sluice_worker_config_version", 1},
+    {&WorkerStats::publish_pause_ns_max, "sluice_worker_publish_pause_seconds_max", 1e-9},
+    {&WorkerStats::publish_pause_ns_last, "sluice_worker_publish_pause_seconds", 1e-9},
+    {&WorkerStats::loop_lag_ns_max, "sluice_event_loop_lag_seconds_max", 1e-9},
+};
+
+static_assert(sizeof(WorkerStats) == ((kSummedCount + std::size(kEachWorker)) * sizeof(Counter) + 63) / 64 * 64,
+              "a new field of WorkerStats needs a row above");
+
+// Sums of the blocks of all workers for one label set.
+struct Merged {
+  const SeriesBlock* labels = nullptr;
+  std::uint64_t requests = 0;
+  std::vector<const SeriesBlock*> blocks;
+};
+
+template <std::size_t N, std::uint64_t Scale>
+void fill(prometheus::ClientMetric& metric, const Merged& merged, Histogram<N, Scale> SeriesBlock::* member,
+          const std::array<double, N>& bounds) {
+  std::array<std::uint64_t, N + 1> counts{};
+  std::uint64_t sum = 0;
+  for (const SeriesBlock* block : merged.blocks) {
+    const auto& histogram = block->*member;
+    for (std::size_t i = 0; i <= N; ++i) counts[i] += histogram.buckets[i].get();
+    sum += histogram.sum.get();
+  }
+  std::uint64_t cumulative = 0;
+  metric.histogram.bucket.reserve(N + 1);
+  for (std::size_t i = 0; i <= N; ++i) {
+    cumulative += counts[i];
+    metric.histogram.bucket.push_back({cumulative, i < N ? bounds[i] : std::numeric_limits<double>::infinity()});
+  }
+  metric.histogram.sample_count = cumulative;
+  metric.histogram.sample_sum = static_cast<double>(sum) / static_cast<double>(Scale);
+}
+
+prometheus::ClientMetric& labelled(Exposition& exposition, std::string_view name, const SeriesBlock& of) {
+  const char status[4] = {static_cast<char>('0' + of.status / 100 % 10), static_cast<char>('0' + of.status / 10 % 10),
+                          static_cast<char>('0' + of.status % 10), 0};
+  const SeriesLabels& l = of.labels;
+  return exposition.add(name, {status, kMethods[of.method], l.path, l.ns, l.ingress, l.service, "", l.host});
+}
+
+template <class H, class B>
+void write_histogram(Exposition& exposition, std::string_view name, const std::vector<Merged>& all, H member,
+                     const B& bounds, std::string& out) {
+  for (const Merged& merged : all) {
+    prometheus::ClientMetric& metric = labelled(exposition, name, *merged.labels);
+    fill(metric, merged, member, bounds);
+  }
+  exposition.flush(out);
+}
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+double number(std::uint64_t v) {
+  return static_cast<double>(v);
+}
+
+}  // namespace
+
+struct Metrics::Impl {
+  Identity identity;
+
+  std::mutex state_mutex;  // the next four
+  ControllerState state;
+  std::vector<const WorkerStats*> watched;          // null: ended
+  std::array<std::uint64_t, kSummedCount> ended{};  // counters of ended workers
+  std::function<LogFigures()> log_figures;
+
+  std::mutex blocks_mutex;  // the lists of blocks, against other readers
+  std::vector<std::shared_ptr<WorkerMetrics>> workers;
+
+  std::vector<Merged> merge();
+  void write_requests(Exposition& exposition, std::string& out);
+  void write_stats(Exposition& exposition);
+  void write_controller(Exposition& exposition);
+  void write_process(Exposition& exposition);
+};
+
+Metrics::Identity Metrics::Identity::from_environment(std::string version, std::string commit) {
+  Identity out;
+  out.controller_namespace = environment("POD_NAMESPACE");
+  out.controller_pod = environment("POD_NAME");
+  if (out.controller_pod.empty()) {
+    char name[256]{};
+    if (::gethostname(name, sizeof name - 1) == 0) out.controller_pod = name;
+  }
+  out.version = std::move(version);
+  out.commit = std::move(commit);
+  return out;
+}
+
+Metrics::Metrics(Identity identity) : impl_(std::make_unique<Impl>()) {
+  impl_->identity = std::move(identity);
+}
+Metrics::~Metrics() = default;
+
+std::shared_ptr<WorkerMetrics> Metrics::add_worker() {
+  auto worker = std::make_shared<WorkerMetrics>();
+  const std::scoped_lock lock(impl_->blocks_mutex);
+  impl_->workers.push_back(worker);
+  return worker;
+}
+
+void Metrics::watch(const WorkerStats* stats) {
+  const std::scoped_lock lock(impl_->state_mutex);
+  impl_->watched.push_back(stats);
+}
+
+void Metrics::unwatch(const WorkerStats* stats) {
+  const std::scoped_lock lock(impl_->state_mutex);
+  for (const WorkerStats*& slot : impl_->watched) {
+    if (slot != stats) continue;
+    for (std::size_t i = 0; i < kSummedCount; ++i)
+      if (!kSummed[i].gauge) impl_->ended[i] += (stats->*kSummed[i].field).get();
+    slot = nullptr;
+    return;
+  }
+}
+
+void Metrics::set_log_figures(std::function<LogFigures()> read) {
+  const std::scoped_lock lock(impl_->state_mutex);
+  impl_->log_figures = std::move(read);
+}
+
+void Metrics::set_state(ControllerState state) {
+  const std::scoped_lock lock(impl_->state_mutex);
+  impl_->state = std::move(state);
+}
+
+void Metrics::update(const std::function<void(ControllerState&)>& change) {
+  const std::scoped_lock lock(impl_->state_mutex);
+  change(impl_->state);
+}
+
+std::string Metrics::scrape() {
+  Exposition exposition({{"controller_class", impl_->identity.controller_class},
+                         {"controller_namespace", impl_->identity.controller_namespace},
+                         {"controller_pod", impl_->identity.controller_pod}});
+  std::string out;
+  impl_->write_requests(exposition, out);
+  impl_->write_process(exposition);
+  impl_->write_stats(exposition);
+  impl_->write_controller(exposition);
+  exposition.flush(out);
+  return out;
+}
+
+std::vector<Merged> Metrics::Impl::merge() {
+  std::unordered_map<std::uint64_t, std::size_t> by_key;
+  std::vector<Merged> all;
+  for (const auto& worker : workers) {
+    for (const SeriesBlock* block = worker->head_.load(std::memory_order_acquire); block != nullptr;
+         block = block->next) {
+      const auto [at, added] = by_key.try_emplace(block->key, all.size());
+      if (added) all.push_back({block, 0, {}});
+      Merged& merged = all[at->second];
+      merged.requests += block->requests.get();
+      merged.blocks.push_back(block);
+    }
+  }
+  std::ranges::sort(all, {}, [](const Merged& m) { return m.labels->key; });
+  return all;
+}
+
+void Metrics::Impl::write_requests(Exposition& exposition, std::string& out) {
+  const std::scoped_lock lock(blocks_mutex);
+  const std::vector<Merged> all = merge();
+  for (const Merged& merged : all)
+    labelled(exposition, "nginx_ingress_controller_requests", *merged.labels).untyped.value = number(merged.requests);
+  exposition.flush(out);
+  const auto times = [&](std::string_view name, TimeHistogram SeriesBlock::* member) {
+    write_histogram(exposition, name, all, member, kTimeBuckets, out);
+  };
+  times("nginx_ingress_controller_request_duration_seconds", &SeriesBlock::request_duration);
+  times("nginx_ingress_controller_response_duration_seconds", &SeriesBlock::response_duration);
+  times("nginx_ingress_controller_header_duration_seconds", &SeriesBlock::header_duration);
+  times("nginx_ingress_controller_connect_duration_seconds", &SeriesBlock::connect_duration);
+  write_histogram(exposition, "nginx_ingress_controller_request_size", all, &SeriesBlock::request_size, kLengthBuckets,
+                  out);
+  write_histogram(exposition, "nginx_ingress_controller_response_size", all, &SeriesBlock::response_size,
+                  kLengthBuckets, out);
+  write_histogram(exposition, "nginx_ingress_controller_bytes_sent", all, &SeriesBlock::bytes_sent, kSizeBuckets, out);
+
+  std::uint64_t overflow = 0;
+  for (std::size_t i = 0; i < workers.size(); ++i) {
+    exposition.value("sluice_metrics_series", number(workers[i]->blocks()), {std::to_string(i)});
+    overflow += workers[i]->overflow();
+  }
+  exposition.value("sluice_metrics_overflow_total", number(overflow));
+}
+
+void Metrics::Impl::write_stats(Exposition& exposition) {
+  const std::scoped_lock lock(state_mutex);
+  std::array<std::uint64_t, kSummedCount> sums = ended;
+  std::size_t running = 0;
+  for (std::size_t w = 0; w < watched.size(); ++w) {
+    const WorkerStats* stats = watched[w];
+    if (stats == nullptr) continue;
+    ++running;
+    for (std::size_t i = 0; i < kSummedCount; ++i) sums[i] += (stats->*kSummed[i].field).get();
+    for (const WorkerRow& row : kEachWorker)
+      exposition.value(row.metric, number((stats->*row.field).get()) * row.scale, {std::to_string(w)});
+  }
+  const auto sum_of = [&](Counter WorkerStats::* field) {
+    for (std::size_t i = 0; i < kSummedCount; ++i)
+      if (kSummed[i].field == field) return number(sums[i]);
+    return 0.0;
+  };
+  for (std::size_t i = 0; i < kSummedCount; ++i) {
+    if (kSummed[i].label != nullptr)
+      exposition.value(kSummed[i].metric, number(sums[i]), {kSummed[i].label});
+    else
+      exposition.value(kSummed[i].metric, number(sums[i]));
+  }
+
+  constexpr std::string_view kConnections = "nginx_ingress_controller_nginx_process_connections";
+  const double active = sum_of(&WorkerStats::requests_active);
+  exposition.value(kConnections, sum_of(&WorkerStats::downstream_connections), {"active"});
+  exposition.value(kConnections, active, {"reading"});
+  exposition.value(kConnections, active, {"writing"});
+  exposition.value(kConnections, sum_of(&WorkerStats::downstream_idle), {"waiting"});
+  constexpr std::string_view kTotal = "nginx_ingress_controller_nginx_process_connections_total";
+  const double accepted = sum_of(&WorkerStats::accepted), shed = sum_of(&WorkerStats::shed_connections);
+  exposition.value(kTotal, accepted, {"accepted"});
+  exposition.value(kTotal, std::max(0.0, accepted - shed), {"handled"});
+  exposition.value("nginx_ingress_controller_nginx_process_requests_total", sum_of(&WorkerStats::requests));
+  exposition.value("nginx_ingress_controller_nginx_process_num_procs", number(running));
+}
+
+void Metrics::Impl::write_process(Exposition& exposition) {
+  const ProcessFigures p = read_process();
+  exposition.value("nginx_ingress_controller_nginx_process_cpu_seconds_total", p.cpu_seconds);
+  exposition.value("nginx_ingress_controller_nginx_process_resident_memory_bytes", number(p.resident_bytes));
+  exposition.value("nginx_ingress_controller_nginx_process_virtual_memory_bytes", number(p.virtual_bytes));
+  exposition.value("nginx_ingress_controller_nginx_process_oldest_start_time_seconds", p.start_time);
+  exposition.value("nginx_ingress_controller_nginx_process_read_bytes_total", number(p.read_bytes));
+  exposition.value("nginx_ingress_controller_nginx_process_write_bytes_total", number(p.written_bytes));
+  exposition.value("process_open_fds", number(p.open_fds));
+  exposition.value("process_max_fds", number(p.max_fds));
+}
+
+void Metrics::Impl::write_controller(Exposition& exposition) {
+  const std::scoped_lock lock(state_mutex);
+  const ControllerState& s = state;
+  exposition.value("nginx_ingress_controller_build_info", 1, {identity.commit, identity.version, "sluice"});
+  // As ingress-nginx: a number that a float64 holds exactly.
+  exposition.value("nginx_ingress_controller_config_hash", number(s.config_hash >> 11));
+  exposition.value("nginx_ingress_controller_config_last_reload_successful", s.last_reload_successful ? 1 : 0);
+  exposition.value("nginx_ingress_controller_config_last_reload_successful_timestamp_seconds",
+                   s.last_reload_success_time);
+  exposition.value("nginx_ingress_controller_success", number(s.reloads));
+  exposition.value("nginx_ingress_controller_errors", number(s.reload_errors));
+  for (const CertificateState& c : s.certificates) {
+    exposition.value("nginx_ingress_controller_ssl_expire_time_seconds", static_cast<double>(c.not_after),
+                     {identity.controller_class, c.host, c.ns, c.secret});
+    exposition.value("nginx_ingress_controller_ssl_certificate_info", 1,
+                     {identity.controller_class, c.host, c.identifier, c.issuer_common_name, c.issuer_organization,
+                      c.ns, c.public_key_algorithm, c.secret, c.serial_number});
+  }
+  for (const OrphanState& o : s.orphans)
+    exposition.value("nginx_ingress_controller_orphan_ingress", 1,
+                     {o.ingress, o.ns, o.no_service ? "no-service" : "no-endpoint"});
+
+  exposition.value("sluice_ready", s.ready ? 1 : 0);
+  exposition.value("sluice_config_version", number(s.config_version));
+  exposition.value("sluice_config_compile_seconds", s.last_compile_seconds);
+  exposition.value("sluice_config_objects", number(s.hosts), {"hosts"});
+  exposition.value("sluice_config_objects", number(s.routes), {"routes"});
+  exposition.value("sluice_config_objects", number(s.clusters), {"clusters"});
+  exposition.value("sluice_config_objects", number(s.endpoints), {"endpoints"});
+  for (const ProblemCount& p : s.problems)
+    exposition.value("sluice_config_problems", number(p.count), {p.severity, p.reason});
+  exposition.value("sluice_certificate_refusals_total", number(s.certificate_refusals));
+  exposition.value("sluice_source_files", number(s.files.files));
+  exposition.value("sluice_source_files_unreadable", number(s.files.unreadable));
+  exposition.value("sluice_source_objects", number(s.files.objects));
+  exposition.value("sluice_source_reads_total", number(s.files.reads));
+  exposition.value("sluice_source_batches_total", number(s.files.batches));
+  exposition.value("sluice_dns_failures_total", number(s.files.dns_failures));
+
+  const LogFigures log = log_figures ? log_figures() : LogFigures{};
+  exposition.value("sluice_access_log_lines_total", number(log.lines));
+  exposition.value("sluice_access_log_lost_lines_total", number(log.lost));
+  exposition.value("sluice_access_log_bytes_total", number(log.bytes));
+  exposition.value("sluice_access_log_write_errors_total", number(log.write_errors));
+}
+
+void Metrics::forget(const std::function<bool(std::uint32_t)>& live, std::int64_t now, std::int64_t idle_seconds) {
+  const std::scoped_lock lock(impl_->blocks_mutex);
+  for (const auto& worker : impl_->workers) {
+    SeriesBlock* before = worker->head_.load(std::memory_order_acquire);
+    bool asked = false;
+    for (SeriesBlock* block = before; block != nullptr;) {
+      SeriesBlock* const next = block->next;
+      const BlockState state = block->state.load(std::memory_order_acquire);
+      // The worker publishes at the head, so the head itself stays until a newer block comes.
+      if (state == BlockState::released && block != before) {
+        before->next = next;
+        delete block;
+        block = next;
+        continue;
+      }
+      const bool idle = now - static_cast<std::int64_t>(block->last_seen.get()) >= idle_seconds;
+      if (state == BlockState::counting && block->series != kNoSeries && idle && !live(block->series)) {
+        BlockState expected = BlockState::counting;
+        block->state.compare_exchange_strong(expected, BlockState::asked, std::memory_order_relaxed);
+      }
+      asked |= block->state.load(std::memory_order_relaxed) == BlockState::asked;
+      before = block;
+      block = next;
+    }
+    if (asked) worker->sweep_wanted_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace sluice::ops

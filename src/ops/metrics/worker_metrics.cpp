@@ -1,0 +1,151 @@
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "ops/metrics/metrics.h"
+#include "ops/metrics/series_block.h"
+
+namespace sluice::ops {
+namespace {
+
+constexpr std::size_t kFirstSlots = 256;
+constexpr int kSweepStep = 8;  // slots looked at with each exchange while a pass is wanted
+
+std::uint64_t key_of(std::uint32_t series, std::uint16_t status, std::uint8_t method) noexcept {
+  return std::uint64_t{series} << 32 | std::uint64_t{status} << 16 | std::uint64_t{method} << 1 | 1;  // never 0
+}
+
+std::size_t hash(std::uint64_t key) noexcept {
+  key *= 0x9e3779b97f4a7c15u;
+  return static_cast<std::size_t>(key ^ key >> 32);
+}
+
+}  // namespace
+
+std::uint8_t method_index(std::string_view method) noexcept {
+  for (std::uint8_t i = 1; i < kMethods.size(); ++i)
+    if (kMethods[i] == method) return i;
+  return 0;
+}
+
+WorkerMetrics::WorkerMetrics(std::size_t max_blocks) : max_blocks_(max_blocks), slots_(kFirstSlots) {}
+
+WorkerMetrics::~WorkerMetrics() {
+  for (SeriesBlock* block = head_.load(std::memory_order_acquire); block != nullptr;)
+    delete std::exchange(block, block->next);
+}
+
+void WorkerMetrics::finished(const ExchangeRecord& record) noexcept {
+  if (sweep_wanted_.load(std::memory_order_relaxed) != sweep_done_) sweep();
+  const std::uint64_t key = key_of(record.series, record.status, method_index(record.method_label));
+  SeriesBlock* block = find_or_make(record, key);
+  if (block == nullptr) {
+    overflow_.add();
+    return;
+  }
+  if (block->state.load(std::memory_order_relaxed) == BlockState::asked)
+    block->state.store(BlockState::counting, std::memory_order_relaxed);
+  block->last_seen.set(static_cast<std::uint64_t>(record.wall_ms / 1000));
+
+  block->requests.add();
+  block->request_duration.add(record.request_seconds, kTimeBuckets);
+  block->request_size.add(record.request_length, kLengthBuckets);
+  block->response_size.add(record.bytes_sent, kLengthBuckets);
+  block->bytes_sent.add(record.bytes_sent, kSizeBuckets);
+  if (record.attempts <= 0) return;
+  const Attempt& last = record.attempt[std::min(record.attempts, kMaxAttempts) - 1];
+  block->response_duration.add(last.response_seconds, kTimeBuckets);
+  block->header_duration.add(last.header_seconds, kTimeBuckets);
+  // As in nginx, a reused connection took no time to connect.
+  const bool reused = last.connect_seconds < 0 && last.header_seconds >= 0;
+  block->connect_duration.add(reused ? 0.0F : last.connect_seconds, kTimeBuckets);
+}
+
+SeriesBlock* WorkerMetrics::find_or_make(const ExchangeRecord& record, std::uint64_t key) noexcept {
+  std::size_t mask = slots_.size() - 1;
+  std::size_t i = hash(key) & mask;
+  for (; slots_[i].key != 0; i = (i + 1) & mask)
+    if (slots_[i].key == key) return slots_[i].block;
+
+  if (used_ >= max_blocks_) return nullptr;
+  if ((used_ + 1) * 2 > slots_.size()) {
+    if (!grow()) return nullptr;
+    mask = slots_.size() - 1;
+    for (i = hash(key) & mask; slots_[i].key != 0;) i = (i + 1) & mask;
+  }
+  SeriesBlock* block = nullptr;
+  try {
+    auto made = std::make_unique<SeriesBlock>();
+    if (record.series == kNoSeries)
+      made->labels.host = "_";
+    else
+      made->labels = {std::string(record.route_host), std::string(record.ns), std::string(record.ingress),
+                      std::string(record.service), std::string(record.path)};
+    block = made.release();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+  block->key = key;
+  block->series = record.series;
+  block->status = record.status;
+  block->method = method_index(record.method_label);
+  block->next = head_.load(std::memory_order_relaxed);
+  head_.store(block, std::memory_order_release);
+  slots_[i] = {key, block};
+  blocks_.set(++used_);
+  return block;
+}
+
+bool WorkerMetrics::grow() noexcept {
+  std::vector<Slot> larger;
+  try {
+    larger.resize(slots_.size() * 2);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  const std::size_t mask = larger.size() - 1;
+  for (const Slot& slot : slots_) {
+    if (slot.key == 0) continue;
+    std::size_t i = hash(slot.key) & mask;
+    while (larger[i].key != 0) i = (i + 1) & mask;
+    larger[i] = slot;
+  }
+  slots_.swap(larger);
+  sweep_at_ = 0;
+  return true;
+}
+
+// Lets go of the blocks that a reader asked for, a few slots with each exchange.
+void WorkerMetrics::sweep() noexcept {
+  for (int step = 0; step < kSweepStep; ++step) {
+    if (sweep_at_ >= slots_.size()) {
+      sweep_at_ = 0;
+      ++sweep_done_;
+      return;
+    }
+    SeriesBlock* block = slots_[sweep_at_].block;
+    if (block == nullptr || block->state.load(std::memory_order_relaxed) != BlockState::asked) {
+      ++sweep_at_;
+      continue;
+    }
+    erase(sweep_at_);  // another slot may have moved here: it is looked at next
+    block->state.store(BlockState::released, std::memory_order_release);
+  }
+}
+
+// Backward shift: no tombstones, so look-ups stay short for ever.
+void WorkerMetrics::erase(std::size_t hole) noexcept {
+  const std::size_t mask = slots_.size() - 1;
+  for (std::size_t i = (hole + 1) & mask; slots_[i].key != 0; i = (i + 1) & mask) {
+    const std::size_t home = hash(slots_[i].key) & mask;
+    if (((i - home) & mask) < ((i - hole) & mask)) continue;  // would move before its home
+    slots_[hole] = slots_[i];
+    hole = i;
+  }
+  slots_[hole] = {};
+  blocks_.set(--used_);
+}
+
+}  // namespace sluice::ops
