@@ -15,7 +15,7 @@ class Search {
       : bytes_(bytes), scan_(scan), limits_(limits), request_(request) {}
 
   Result<std::size_t> run() {
-    if (!scan_.first_line_done && scan_.scanned == 0)
+    if (!scan_.first_line_done && scan_.scanned == scan_.skip)
       if (auto skipped = skip_empty_line(); !skipped) return std::unexpected(skipped.error());
 
     for (;;) {

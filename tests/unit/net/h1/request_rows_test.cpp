@@ -279,6 +279,7 @@ const std::vector<Row>& rows() {
       {"tls_hello", std::string("\x16\x03\x01\x02\x00\x01\x00", 7), 400},
       {"empty_line_first", "\r\n" + get("/"), 0},
       {"two_empty_lines_first", "\r\n\r\n" + get("/"), 400},
+      {"empty_line_and_space_first", "\r\n " + get("/"), 400},
       {"bare_lf_first", "\n" + get("/"), 400},
       {"connection_of_too_many_options",
        with("Connection: " + std::string(130, ',') +
