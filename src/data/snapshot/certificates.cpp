@@ -26,7 +26,7 @@ std::string names_of(const net::tls::KeyPair& pair) {
 
 int rank(const net::tls::KeyPair& pair) {
   if (pair.key_type() == "ECDSA") return 0;
-  return pair.key_type() == "RSA" ? 1 : 2;
+  return pair.key_type() == "Ed25519" ? 1 : 2;
 }
 
 }  // namespace

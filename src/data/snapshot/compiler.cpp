@@ -225,8 +225,7 @@ void Compiler::State::update_certificates(const model::Model& model, const std::
       entry.stored = {};
     }
     if (name == default_certificate) fallback_may_differ = true;
-    // Reports name the object, so hosts look again even when the pair stays.
-    if (entry.stored.pair != before || !entry.hosts.empty())
+    if (entry.stored.pair != before)
       for (HostEntry* host : entry.hosts) stale_pairs(*host);
     set_problems("certificate " + name, problems_of(entry.stored, unix_now()));
     drop_if_unused(entry);
@@ -333,7 +332,7 @@ void Compiler::State::update_hosts(const model::Model& model, const std::vector<
     set_problems("host " + name, {});
     unlink(host);
     for (SeriesNumbers::Handle handle : host.series) series.give_back(handle);
-    std::erase(stale, &host);
+    if (host.stale_routes || host.stale_pairs) std::erase(stale, &host);
     hosts.erase(at);
   }
   for (HostEntry* host : std::exchange(stale, {})) {
