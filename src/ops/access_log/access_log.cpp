@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -138,6 +139,7 @@ struct AccessLog::Impl {
   explicit Impl(std::size_t bytes_of_ring) : ring_bytes(bytes_of_ring) {}
 
   void run();
+  bool off_and_empty(const std::vector<std::shared_ptr<LogRing>>& now);
   bool open_if_wanted();
   enum class Outcome { done, blocked, failed };
   Outcome drain(LogRing& ring);
@@ -255,7 +257,10 @@ void AccessLog::Impl::run() {
       now = rings;
     }
     Outcome outcome = Outcome::failed;
-    if (open_if_wanted()) outcome = drain_all(now);
+    if (off_and_empty(now))
+      outcome = Outcome::done;
+    else if (open_if_wanted())
+      outcome = drain_all(now);
     {
       const std::scoped_lock lock(mutex);
       drained.notify_all();
@@ -298,6 +303,17 @@ void AccessLog::Impl::forget_ended() {
     ended_lost += ring->lost.get();
     return true;
   });
+}
+
+// Without a line to write no file is made.
+bool AccessLog::Impl::off_and_empty(const std::vector<std::shared_ptr<LogRing>>& now) {
+  const std::scoped_lock lock(mutex);
+  if (enabled || !std::ranges::all_of(now, &LogRing::empty, [](const auto& ring) -> const LogRing& { return *ring; }))
+    return false;
+  destination.close();
+  open_wanted = false;
+  target = path;
+  return true;
 }
 
 bool AccessLog::Impl::open_if_wanted() {

@@ -169,7 +169,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     stream_.expires_never();
     asio::post(server_.beside(), [self = shared_from_this(), page, request = std::move(request), keep, head]() mutable {
       auto response = std::make_shared<AdminResponse>(self->server_.answer(*page, request));
-      asio::post(self->server_.loop(),
+      asio::io_context& loop = self->server_.loop();
+      asio::post(loop,
                  [self = std::move(self), response, keep, head] { self->write(std::move(*response), keep, head, {}); });
     });
   }
