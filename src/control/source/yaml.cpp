@@ -37,7 +37,10 @@ class Handler final : public YAML::EventHandler {
  public:
   Handler(std::vector<std::unique_ptr<Document>>& out, int offset) : out_(out), offset_(offset) {}
 
-  void OnDocumentStart(const YAML::Mark&) override {
+  void OnDocumentStart(const YAML::Mark& m) override {
+    // Behind a document that ended early ("{a: 1},b") the parser reports empty documents at one place for ever.
+    if (m.pos == start_) throw SyntaxError(line(m), m.column + 1, "text behind the end of a document");
+    start_ = m.pos;
     doc_ = std::make_unique<Document>();
     tree_ = std::make_unique<TreeBuilder>(*doc_);
     anchors_.clear();
@@ -81,6 +84,7 @@ class Handler final : public YAML::EventHandler {
 
   std::vector<std::unique_ptr<Document>>& out_;
   int offset_;
+  int start_ = -1;  // of the last document
   std::unique_ptr<Document> doc_;
   std::unique_ptr<TreeBuilder> tree_;
   std::unordered_map<YAML::anchor_t, const Node*> anchors_;
