@@ -165,7 +165,27 @@ const MetricInfo* find_metric(std::string_view name) {
 }
 
 std::string metrics_markdown() {
-  std::string out = "| metric | type | labels | meaning |\n|---|---|---|---|\n";
+  std::string out = R"(# Metrics
+
+Made by `make docs` from src/ops/metrics/catalogue.cpp; change it there.
+
+`GET /metrics` on the admin address answers in the Prometheus text format 0.0.4. Counts come from the workers' own
+counters and are exact: nothing is sampled or dropped on the way.
+
+- **Requests by route** carry the names, labels and buckets of ingress-nginx, so that its dashboards and alerts work.
+  `path` is the path as the Ingress wrote it, `method` is one of nine names or `other`, `host` is a host that an Ingress
+  names; all requests that no route took share one series with host `_` and empty labels. A series appears with its
+  first request.
+- Every `nginx_ingress_controller_` metric also has `controller_class`, `controller_namespace` (environment
+  `POD_NAMESPACE`) and `controller_pod` (`POD_NAME`, else the host name).
+- `requests`, `success` and `errors` are counters whose names lack the suffix `_total`. They are exposed as untyped,
+  because `promtool check metrics` refuses such a name for a counter; `rate()` and `increase()` do not mind.
+- The three upstream times are those of the last attempt of a request; requests without one are not observed.
+- A worker counts at most 200,000 label sets; requests beyond are in `sluice_metrics_overflow_total`. The series of a
+  route that is gone leaves when it has counted nothing for an hour.
+
+)";
+  out += "| metric | type | labels | meaning |\n|---|---|---|---|\n";
   for (const MetricInfo& metric : kCatalogue) {
     std::string labels;
     for (char c : metric.labels) labels += c == ' ' ? std::string(", ") : std::string(1, c);
@@ -173,8 +193,8 @@ std::string metrics_markdown() {
                    metric.help);
   }
   fmt::format_to(std::back_inserter(out),
-                 "\nUpper bounds of the buckets: `*_duration_seconds` {}; `request_size` and `response_size` {}; "
-                 "`bytes_sent` {}.\n",
+                 "\nUpper bounds of the buckets:\n\n"
+                 "- `*_duration_seconds`: {}\n- `request_size`, `response_size`: {}\n- `bytes_sent`: {}\n",
                  bounds_text(kTimeBuckets), bounds_text(kLengthBuckets), bounds_text(kSizeBuckets));
   return out;
 }

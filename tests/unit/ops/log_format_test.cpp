@@ -1,0 +1,192 @@
+#include "ops/access_log/format.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <boost/json.hpp>
+
+#include "record_for_test.h"
+
+namespace sluice::ops {
+namespace {
+
+class LogFormatTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ::setenv("TZ", "UTC0", 1);
+    ::tzset();
+  }
+  static std::string line(const AccessLogSettings& settings, const ExchangeRecord& record,
+                          std::size_t capacity = 64 * 1024) {
+    LogTimes times;
+    std::string out(capacity, '\0');
+    out.resize(LogFormat::compile(settings)->write(record, times, out.data(), out.size()));
+    EXPECT_TRUE(out.ends_with('\n'));
+    if (!out.empty()) out.pop_back();
+    return out;
+  }
+  static std::string with(const std::string& format, const ExchangeRecord& record,
+                          LogEscape escape = LogEscape::nginx) {
+    AccessLogSettings settings;
+    settings.format = format;
+    settings.escape = escape;
+    return line(settings, record);
+  }
+};
+
+TEST_F(LogFormatTest, DefaultLineIsThatOfIngressNginx) {
+  EXPECT_EQ(
+      line({}, answered()),
+      R"(192.0.2.7 - - [14/Nov/2023:22:13:20 +0000] "GET /shop?item=1 HTTP/1.1" 200 1000 "https://shop.example/" "curl/7.88.1" )"
+      R"(95 0.012 [default-shop-svc-80] [] 10.0.0.1:8080 1000 0.011 200 0123456789abcdef0123456789abcdef)");
+}
+
+TEST_F(LogFormatTest, AbsentValuesAreDashes) {
+  ExchangeRecord r;
+  r.remote_address = "::1";
+  r.status = 400;
+  r.body_bytes_sent = 150;
+  r.request_id = "id";
+  r.wall_ms = 0;
+  EXPECT_EQ(line({}, r), R"(::1 - - [01/Jan/1970:00:00:00 +0000] "-" 400 150 "-" "-" 0 0.000 [-] [] - - - - id)");
+}
+
+TEST_F(LogFormatTest, RetriedAttemptsAreLists) {
+  auto r = answered();
+  r.attempts = 3;
+  r.attempt[1] = r.attempt[2] = r.attempt[0];
+  r.attempt[0] = {};
+  std::strcpy(r.attempt[0].address, "10.0.0.9:8080");  // refused the connection
+  r.attempt[1].header_seconds = -1;
+  r.attempt[1].status = 0;
+  r.attempt[1].response_bytes = 0;
+  EXPECT_EQ(with("$upstream_addr|$upstream_status|$upstream_response_length|$upstream_response_time|$upstream_connect_"
+                 "time|$upstream_header_time",
+                 r),
+            "10.0.0.9:8080, 10.0.0.1:8080, 10.0.0.1:8080|502, 502, 200|0, 0, 1000|0.000, 0.011, 0.011|-, 0.001, "
+            "0.001|-, -, 0.008");
+}
+
+TEST_F(LogFormatTest, AnAttemptWithoutAnAnswerHasTheStatusNginxWouldShow) {
+  auto r = answered(0, 504);
+  r.attempt[0].status = 0;
+  EXPECT_EQ(with("$upstream_status", r), "504");
+  r.status = 499;
+  EXPECT_EQ(with("$upstream_status", r), "-");
+  r.status = 502;
+  EXPECT_EQ(with("$upstream_status", r), "502");
+}
+
+TEST_F(LogFormatTest, EscapesAsNginxDoes) {
+  auto r = answered();
+  r.user_agent = "a\"b\\c\x01\n\x7f\xc3\xa9 ~";
+  EXPECT_EQ(with("$http_user_agent", r), R"(a\x22b\x5Cc\x01\x0A\x7F\xC3\xA9 ~)");
+  EXPECT_EQ(with("$http_user_agent", r, LogEscape::json), "a\\\"b\\\\c\\u0001\\n\x7f\xc3\xa9 ~");
+  r.user_agent = "a\"b";
+  EXPECT_EQ(with("$http_user_agent", r, LogEscape::none), "a\"b");
+  r.user_agent = {};
+  EXPECT_EQ(with("[$http_user_agent]", r, LogEscape::json), "[]");
+  EXPECT_EQ(with("[$http_user_agent]", r, LogEscape::none), "[]");
+}
+
+TEST_F(LogFormatTest, KnowsTheVariablesDashboardsUse) {
+  auto r = answered();
+  r.tls = true;
+  r.tls_protocol = "TLSv1.3";
+  r.tls_cipher = "TLS_AES_128_GCM_SHA256";
+  r.server_name = "shop.example";
+  EXPECT_EQ(with("$namespace $ingress_name $service_name $service_port $location_path $the_real_ip $ssl_protocol "
+                 "$ssl_cipher $ssl_server_name",
+                 r),
+            "default shop shop-svc 80 /shop 192.0.2.7 TLSv1.3 TLS_AES_128_GCM_SHA256 shop.example");
+  EXPECT_EQ(with("$time_iso8601 $msec $request_method $request_uri $uri $args $is_args $server_protocol $scheme", r),
+            "2023-11-14T22:13:20+00:00 1700000000.123 GET /shop?item=1 /shop item=1 ? HTTP/1.1 https");
+  EXPECT_EQ(with("$host $http_host $bytes_sent $remote_port $request_id $proxy_protocol_addr", r),
+            "shop.example shop.example:8080 1234 40000 0123456789abcdef0123456789abcdef -");
+  r.host = "[2001:db8::1]:80";
+  EXPECT_EQ(with("$host", r), "[2001:db8::1]");
+}
+
+TEST_F(LogFormatTest, NamesUnknownVariablesAndWritesThemAsAbsent) {
+  AccessLogSettings settings;
+  settings.format = "$status $nosuch ${status}x $ ${ $$status ${nosuch}";
+  EXPECT_EQ(LogFormat::compile(settings)->unknown(), std::vector<std::string>{"nosuch"});
+  EXPECT_EQ(line(settings, answered()), "200 - 200x $ ${ $200 -");
+}
+
+TEST_F(LogFormatTest, OneRequestIsOneLineWhateverTheFormat) {
+  EXPECT_EQ(with("a\nb $status\n", answered()), "a b 200 ");
+}
+
+TEST_F(LogFormatTest, TimesFollowTheTimeZone) {
+  ::setenv("TZ", "IST-5:30", 1);
+  ::tzset();
+  EXPECT_EQ(with("$time_local $time_iso8601", answered()), "15/Nov/2023:03:43:20 +0530 2023-11-15T03:43:20+05:30");
+  ::setenv("TZ", "NST3:30", 1);
+  ::tzset();
+  EXPECT_EQ(with("$time_local", answered()), "14/Nov/2023:18:43:20 -0330");
+}
+
+TEST_F(LogFormatTest, ALineThatIsTooLongIsCut) {
+  auto r = answered();
+  const std::string agent(5000, 'x');
+  r.user_agent = agent;
+  const std::string text = line({}, r, 1000);
+  EXPECT_EQ(text.size(), 999U);
+}
+
+TEST_F(LogFormatTest, JsonHasTheSameNamesAndTypes) {
+  AccessLogSettings settings;
+  settings.json = true;
+  const auto object = boost::json::parse(line(settings, answered())).as_object();
+  EXPECT_EQ(object.at("remote_addr").as_string(), "192.0.2.7");
+  EXPECT_EQ(object.at("status").as_int64(), 200);
+  EXPECT_EQ(object.at("body_bytes_sent").as_int64(), 1000);
+  EXPECT_DOUBLE_EQ(object.at("request_time").as_double(), 0.012);
+  EXPECT_EQ(object.at("request_uri").as_string(), "/shop?item=1");
+  EXPECT_EQ(object.at("upstream_addr").as_string(), "10.0.0.1:8080");
+  EXPECT_EQ(object.at("upstream_status").as_string(), "200");
+  EXPECT_EQ(object.at("namespace").as_string(), "default");
+  EXPECT_EQ(object.at("req_id").as_string(), "0123456789abcdef0123456789abcdef");
+}
+
+TEST_F(LogFormatTest, JsonIsValidForEveryByteInEveryPlace) {
+  AccessLogSettings settings;
+  settings.json = true;
+  for (int c = 0; c < 256; ++c) {
+    const std::string odd = std::string("a") + static_cast<char>(c) + "b\xe2\x82" + static_cast<char>(c);
+    auto r = answered();
+    r.user_agent = r.referer = r.target = r.method = r.host = r.request_id = r.path = r.server_name = odd;
+    const std::string text = line(settings, r);
+    boost::json::error_code error;
+    const auto value = boost::json::parse(text, error);
+    ASSERT_FALSE(error) << c << ": " << text;
+    if (c < 0x80) {
+      const auto agent = value.at("http_user_agent").as_string();
+      EXPECT_EQ(std::string_view(agent).substr(0, 3), (std::string("a") + static_cast<char>(c) + "b"));
+    }
+  }
+  auto r = answered();
+  r.status = 0;
+  r.wall_ms = -5;
+  boost::json::error_code error;
+  boost::json::parse(line(settings, r), error);
+  EXPECT_FALSE(error);
+}
+
+TEST_F(LogFormatTest, JsonStaysWholeWhenValuesAreHuge) {
+  AccessLogSettings settings;
+  settings.json = true;
+  const std::string huge(60'000, '\x01');
+  auto r = answered();
+  r.user_agent = r.referer = r.target = r.host = huge;
+  for (std::size_t capacity : {std::size_t{64 * 1024}, std::size_t{16 * 1024}}) {
+    boost::json::error_code error;
+    boost::json::parse(line(settings, r, capacity), error);
+    EXPECT_FALSE(error) << capacity;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::ops
