@@ -1,5 +1,7 @@
 #include <openssl/pem.h>
 
+#include <algorithm>
+
 #include "net/tls/contexts.h"
 #include "net/tls/key_pair.h"
 

@@ -2,19 +2,26 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 
 namespace sluice::net::tls {
 
 std::string take_openssl_error() {
+  // The library that reports a failure comes after those it was built on; TLS's own word is the one to tell.
+  std::string text;
+  bool told = false;
   const char* data = nullptr;
   int flags = 0;
-  const unsigned long code = ERR_peek_error_all(nullptr, nullptr, nullptr, &data, &flags);
-  if (code == 0) return "no reason given";
-  const char* reason = ERR_reason_error_string(code);
-  std::string text = reason ? reason : "error " + std::to_string(ERR_GET_REASON(code));
-  if (data && *data && (flags & ERR_TXT_STRING)) text.append(" (").append(data).append(")");
-  ERR_clear_error();
+  while (const unsigned long code = ERR_get_error_all(nullptr, nullptr, nullptr, &data, &flags)) {
+    const bool by_tls = ERR_GET_LIB(code) == ERR_LIB_SSL;
+    if (told || (!text.empty() && !by_tls)) continue;
+    told = by_tls;
+    const char* reason = ERR_reason_error_string(code);
+    text = reason ? reason : "error " + std::to_string(ERR_GET_REASON(code));
+    if (data && *data && (flags & ERR_TXT_STRING)) text.append(" (").append(data).append(")");
+  }
+  if (text.empty()) return "no reason given";
   if (text.size() > 200) text.resize(200);
   for (char& c : text)
     if (c < 0x20 || c > 0x7e) c = '?';

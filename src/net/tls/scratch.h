@@ -28,7 +28,7 @@ struct Scratch {
 #endif
     in_used = 0;
     out.clear();
-    if (out.capacity() > keep_out) out = {};
+    if (out.capacity() > keep_out) std::vector<char>().swap(out);
   }
 };
 inline Scratch& scratch() {
@@ -48,7 +48,7 @@ class Tail {
     if (empty()) clear();
   }
   void clear() noexcept {
-    data_ = {};
+    std::vector<char>().swap(data_);  // assigning {} would keep the capacity
     begin_ = 0;
   }
 

@@ -111,7 +111,9 @@ int ServerContext::on_alpn(SSL*, const unsigned char** out, unsigned char* out_s
 int ServerContext::on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
                              int seal) {
   auto* self = static_cast<ServerContext*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), 0));
-  return seal_or_open_ticket(*self->tickets_, name, iv, cipher, mac, seal == 1);
+  const int result = seal_or_open_ticket(*self->tickets_, name, iv, cipher, mac, seal == 1);
+  // TLS 1.3 tickets are for one use (RFC 8446 appendix C.4): 2 has OpenSSL send the next one.
+  return result == 1 && seal == 0 && SSL_version(ssl) == TLS1_3_VERSION ? 2 : result;
 }
 
 std::expected<std::shared_ptr<ServerContext>, std::string> make_server_context(const ServerPolicy& policy) {
