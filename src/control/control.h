@@ -26,6 +26,8 @@ struct Settings {
 };
 
 // One batch of changes. `model` is a value whose parts are shared; unchanged parts are the same pointers as before.
+// It never changes while anybody holds it: a Model that is still held when the next batch comes is copied first (some
+// milliseconds with 10,000 hosts), one that was let go is continued in place.
 struct Update {
   std::shared_ptr<const model::Model> model;
   model::Change change;

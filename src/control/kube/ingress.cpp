@@ -58,7 +58,11 @@ void Store::State::evaluate(const std::string& key) {
     state.hosts.clear();
   } else {
     auto result = read_annotations(ingress, settings.annotations_prefix, *model->options);
-    for (auto& p : result.problems) entries.push_back({ref, p});
+    for (auto& p : result.problems) {
+      entries.push_back({ref, p});
+      if (result.dropped && state.accepted)
+        entries.back().problem.consequence = "the previous version of the Ingress is served";
+    }
     if (!result.dropped) {
       state.accepted = state.object;
       state.annotations = std::move(result);
@@ -247,8 +251,14 @@ std::shared_ptr<const model::Host> Store::State::build_host(
           entries.push_back(
               {ref,
                {Severity::error, "PathConflict", path_field(r, p, ".path"), shorten(l.path),
-                "a path and type that no older Ingress of host \"" + name + "\" has",
-                "not served: it belongs to Ingress " + key_of(owner.owner->ingress().meta) + ", which is older"}});
+                "a path and type of its own at " + (name.empty() ? "the catch-all host" : "host " + name),
+                owner.owner == o ? "not served: an earlier path of this Ingress has it"
+                                 : "not served: it belongs to " +
+                                       std::string(owner.written_type.empty() && owner.path == "/" && name.empty()
+                                                       ? "the defaultBackend of "
+                                                       : "") +
+                                       "Ingress " + key_of(owner.owner->ingress().meta) +
+                                       (older(owner.owner->ingress(), ingress) ? ", which is older" : "")}});
         }
       }
     }

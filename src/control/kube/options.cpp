@@ -420,6 +420,91 @@ constexpr std::string_view kNoEffect[] = {"server-name-hash-max-size",
                                           "allow-snippet-annotations",
                                           "annotations-risk-level"};
 
+// Keys of ingress-nginx for what this version does not do.
+constexpr std::string_view kUnserved[] = {"add-headers",
+                                          "allow-cross-namespace-resources",
+                                          "annotation-value-word-blocklist",
+                                          "bind-address",
+                                          "block-cidrs",
+                                          "block-referers",
+                                          "block-user-agents",
+                                          "brotli-level",
+                                          "brotli-min-length",
+                                          "brotli-types",
+                                          "client-body-buffer-size",
+                                          "custom-http-errors",
+                                          "default-type",
+                                          "denylist-source-range",
+                                          "disable-ipv6",
+                                          "disable-ipv6-dns",
+                                          "enable-auth-access-log",
+                                          "enable-brotli",
+                                          "enable-modsecurity",
+                                          "enable-ocsp",
+                                          "enable-opentelemetry",
+                                          "enable-owasp-modsecurity-crs",
+                                          "enable-syslog",
+                                          "forwarded-for-proxy-protocol-header",
+                                          "global-allowed-response-headers",
+                                          "global-auth-always-set-cookie",
+                                          "global-auth-cache-duration",
+                                          "global-auth-cache-key",
+                                          "global-auth-method",
+                                          "global-auth-request-redirect",
+                                          "global-auth-response-headers",
+                                          "global-auth-signin",
+                                          "global-auth-signin-redirect-param",
+                                          "global-auth-snippet",
+                                          "global-auth-url",
+                                          "gzip-disable",
+                                          "gzip-level",
+                                          "gzip-min-length",
+                                          "gzip-types",
+                                          "http2-max-concurrent-streams",
+                                          "http2-max-field-size",
+                                          "http2-max-header-size",
+                                          "http2-max-requests",
+                                          "limit-conn-status-code",
+                                          "limit-conn-zone-variable",
+                                          "limit-rate",
+                                          "limit-rate-after",
+                                          "limit-req-status-code",
+                                          "load-balance",
+                                          "log-format-stream",
+                                          "modsecurity-snippet",
+                                          "no-auth-locations",
+                                          "proxy-add-original-host-header",
+                                          "proxy-buffering",
+                                          "proxy-buffers-number",
+                                          "proxy-busy-buffers-size",
+                                          "proxy-cookie-domain",
+                                          "proxy-cookie-path",
+                                          "proxy-http-version",
+                                          "proxy-max-temp-file-size",
+                                          "proxy-next-upstream",
+                                          "proxy-protocol-header-timeout",
+                                          "proxy-redirect-from",
+                                          "proxy-redirect-to",
+                                          "proxy-set-headers",
+                                          "proxy-ssl-location-only",
+                                          "proxy-stream-next-upstream",
+                                          "proxy-stream-next-upstream-timeout",
+                                          "proxy-stream-next-upstream-tries",
+                                          "proxy-stream-responses",
+                                          "proxy-stream-timeout",
+                                          "service-upstream",
+                                          "ssl-buffer-size",
+                                          "ssl-dh-param",
+                                          "ssl-early-data",
+                                          "syslog-host",
+                                          "syslog-port",
+                                          "upstream-hash-by",
+                                          "use-geoip2",
+                                          "use-gzip",
+                                          "use-http2",
+                                          "use-proxy-protocol",
+                                          "whitelist-source-range"};
+
 const Option* find(std::string_view key) {
   auto it = std::find_if(kOptions.begin(), kOptions.end(), [&](const Option& o) { return o.key == key; });
   return it == kOptions.end() ? nullptr : &*it;
@@ -431,11 +516,19 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
     auto field = prefix + "[" + shorten(key) + "]";
     const Option* row = find(key);
     if (!row) {
-      bool nginx = std::find(std::begin(kNoEffect), std::end(kNoEffect), key) != std::end(kNoEffect);
-      out.entries.push_back(
-          {object,
-           {model::Severity::warning, nginx ? "NoEffect" : "UnknownOption", field, shorten(written),
-            nginx ? "nothing: it belongs to nginx" : "a key that docs/configuration.md lists", "it has no effect"}});
+      auto among = [&](const auto& list) { return std::find(std::begin(list), std::end(list), key) != std::end(list); };
+      bool nginx = among(kNoEffect);
+      bool unserved = among(kUnserved);
+      out.entries.push_back({object,
+                             {model::Severity::warning,
+                              nginx      ? "NoEffect"
+                              : unserved ? "UnsupportedOption"
+                                         : "UnknownOption",
+                              field, shorten(written),
+                              nginx      ? "nothing: it belongs to nginx"
+                              : unserved ? "a key that this version serves"
+                                         : "a key that docs/configuration.md lists",
+                              "it has no effect"}});
       continue;
     }
     auto value = trim(written);

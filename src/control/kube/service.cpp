@@ -78,10 +78,12 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
       auto& r = resolutions[external];
       for (auto& address : r.addresses)
         if (out->endpoints.size() < kMaxExternalAddresses) out->endpoints.push_back({address, number, true, false, ""});
-      if (!r.answered && resolve_later)
-        empty(reference(*found->second), Severity::ignored, "ResolvedAtRunTime", "spec.externalName", target, "",
-              "the name is resolved when serving");
-      else if (!r.answered) {
+      if (!r.answered && resolve_later) {
+        out->empty_because = external + " is resolved when serving";
+        entries.push_back({reference(*found->second),
+                           {Severity::ignored, "ResolvedAtRunTime", "spec.externalName", target, "",
+                            "the name is resolved when serving"}});
+      } else if (!r.answered) {
         if (out->endpoints.empty()) out->empty_because = external + " is being resolved";
       } else
         empty(reference(*found->second), Severity::warning, "UnresolvedName", "spec.externalName", target,

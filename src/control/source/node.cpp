@@ -83,22 +83,29 @@ void TreeBuilder::close() {
   Node* n = state_->levels.back().node;
   state_->levels.pop_back();
   for (const Node* c = n->first; c; c = c->next) n->weight += c->weight;
-  // YAML's merge key: members of the mapping under `<<` that the map does not have itself.
+  // YAML's merge key: the map takes the members of the mapping under `<<` that it does not have itself.
   if (n->kind != Node::Kind::map) return;
-  for (const Node* m = n->first; m; m = m->next) {
-    if (m->key != "<<" || m->kind != Node::Kind::map) continue;
-    for (const Node* c = m->first; c; c = c->next) {
-      bool have = false;
-      for (const Node* own = n->first; own; own = own->next) have = have || own->key == c->key;
-      if (have) continue;
-      Node* copy = state_->doc.make(c->kind, c->line);
-      *copy = *c;
-      copy->next = nullptr;
-      n->last->next = copy;
-      n->last = copy;
-      ++n->count;
-    }
-    break;
+  Node** link = &n->first;
+  Node* before = nullptr;
+  while (*link && !((*link)->key == "<<" && (*link)->kind == Node::Kind::map)) {
+    before = *link;
+    link = &before->next;
+  }
+  const Node* merged = *link;
+  if (!merged) return;
+  *link = merged->next;
+  if (n->last == merged) n->last = before;
+  --n->count;
+  for (const Node* c = merged->first; c; c = c->next) {
+    bool have = false;
+    for (const Node* own = n->first; own; own = own->next) have = have || own->key == c->key;
+    if (have) continue;
+    Node* copy = state_->doc.make(c->kind, c->line);
+    *copy = *c;
+    copy->next = nullptr;
+    (n->last ? n->last->next : n->first) = copy;
+    n->last = copy;
+    ++n->count;
   }
 }
 

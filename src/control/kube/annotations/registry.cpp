@@ -191,7 +191,7 @@ std::string_view consequence(OnInvalid what) {
     case deny:
       return "the paths of this Ingress answer 503";
     case drop:
-      return "the Ingress is not served; an edited one stays at its previous version";
+      return "the Ingress is not served";
   }
   return "";
 }
@@ -276,7 +276,7 @@ AnnotationResult read_annotations(const Ingress& ingress, std::string_view prefi
   else if (!v.permanent_redirect.empty())
     v.settings.redirect = model::Redirect{v.permanent_code, v.permanent_redirect};
   v.settings.access_log = v.settings.access_log && !options.disable_access_log;
-  if (v.proxy_ssl.secret.empty() && v.proxy_ssl != ProxySsl{})
+  if (!out.denied && v.proxy_ssl.secret.empty() && v.proxy_ssl != ProxySsl{})
     out.problems.push_back({model::Severity::warning, "NoEffect", "metadata.annotations[proxy-ssl-*]", "",
                             "proxy-ssl-secret beside them", "without proxy-ssl-secret they are ignored"});
   return out;

@@ -1,0 +1,150 @@
+// Objects in → routes, clusters, certificates and refusals out, as text. Each cases/NAME.yaml is loaded as `sluice check`
+// loads a directory and compared with NAME.expected. SLUICE_GOLDEN_UPDATE=1 writes the expected files anew: read the
+// difference before it is committed.
+//
+// Comment lines `#: key value` in front of a case are command line settings.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "control/control.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace sluice;
+
+std::string read(const fs::path& path) {
+  std::ifstream in(path);
+  std::stringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+control::Settings settings_of(const std::string& text) {
+  control::Settings s;
+  std::istringstream in(text);
+  std::string line;
+  while (std::getline(in, line) && line.starts_with('#')) {
+    if (!line.starts_with("#: ")) continue;
+    std::istringstream words(line.substr(3));
+    std::string key, value;
+    words >> key;
+    std::getline(words >> std::ws, value);
+    if (key == "ingress-class") s.ingress_classes.push_back(value);
+    else if (key == "default-backend") s.default_backend = value;
+    else if (key == "default-ssl-certificate") s.default_ssl_certificate = value;
+    else if (key == "endpoint") s.endpoints.push_back(value);
+    else if (key == "annotations-prefix") s.annotations_prefix = value;
+    else if (key == "watch-ingress-without-class") s.watch_ingress_without_class = true;
+    else if (key == "set") s.set[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
+    else ADD_FAILURE() << "unknown setting " << key;
+  }
+  return s;
+}
+
+// What differs from the defaults, so that a case shows what its annotations did.
+std::string shown(const model::RouteSettings& s, const model::RouteSettings& d) {
+  std::string out;
+  auto flag = [&](const char* name, bool is, bool was) {
+    if (is != was) out += std::string(" ") + name + (is ? "=on" : "=off");
+  };
+  auto number = [&](const char* name, auto is, auto was) {
+    if (is != was) out += std::string(" ") + name + "=" + std::to_string(is);
+  };
+  flag("ssl-redirect", s.ssl_redirect, d.ssl_redirect);
+  flag("force-ssl-redirect", s.force_ssl_redirect, d.force_ssl_redirect);
+  number("ssl-redirect-status", s.ssl_redirect_status, d.ssl_redirect_status);
+  flag("preserve-trailing-slash", s.preserve_trailing_slash, d.preserve_trailing_slash);
+  if (s.redirect) out += " redirect=" + std::to_string(s.redirect->status) + ":" + s.redirect->location;
+  flag("relative-redirects", s.relative_redirects, d.relative_redirects);
+  if (s.protocol == model::BackendProtocol::https) {
+    auto& t = *s.upstream_tls;
+    out += " https(" + t.protocols + " " + t.ciphers + (t.verify ? " verify depth=" + std::to_string(t.verify_depth) : "") + (t.send_sni ? " sni" : "") +
+           (t.server_name.empty() ? "" : " name=" + t.server_name) + (t.ca_pem.empty() ? "" : " ca") + (t.certificate_pem.empty() ? "" : " pair") + ")";
+  }
+  number("body", s.body_limit, d.body_limit);
+  number("head", s.response_head_limit, d.response_head_limit);
+  flag("request-buffering", s.request_buffering, d.request_buffering);
+  number("connect", s.connect_timeout.count(), d.connect_timeout.count());
+  number("send", s.send_timeout.count(), d.send_timeout.count());
+  number("read", s.read_timeout.count(), d.read_timeout.count());
+  number("tries", s.tries, d.tries);
+  number("tries-timeout", s.tries_timeout.count(), d.tries_timeout.count());
+  flag("retry-non-idempotent", s.retry_non_idempotent, d.retry_non_idempotent);
+  flag("access-log", s.access_log, d.access_log);
+  return out;
+}
+
+std::string dump(const model::Model& m) {
+  std::ostringstream out;
+  const model::RouteSettings defaults;
+  std::map<std::string, std::shared_ptr<const model::Host>> hosts(m.hosts.begin(), m.hosts.end());
+  for (auto& [name, host] : hosts) {
+    out << "host " << (name.empty() ? "(catch-all)" : name) << (host->tls ? " tls" : "");
+    for (auto& c : host->certificates) out << " " << c;
+    out << "\n";
+    auto routes = host->routes;
+    std::sort(routes.begin(), routes.end(), [](auto& a, auto& b) { return std::tie(a.path, a.match) < std::tie(b.path, b.match); });
+    for (auto& r : routes) {
+      static const char* names[] = {"exact", "prefix", "slash-redirect"};
+      out << "  " << names[static_cast<int>(r.match)] << " " << r.path << " → " << (r.cluster.empty() ? std::to_string(r.status) : r.cluster);
+      if (!r.ingress.empty()) out << " of " << r.ns << "/" << r.ingress;
+      if (!r.path_type.empty()) out << " " << r.path_type << " " << r.location;
+      out << shown(*r.settings, defaults) << "\n";
+    }
+  }
+  std::map<std::string, std::shared_ptr<const model::Cluster>> clusters(m.clusters.begin(), m.clusters.end());
+  for (auto& [name, c] : clusters) {
+    out << "cluster " << name << " (" << c->ns << " " << c->service << " " << c->port << ")";
+    for (auto& e : c->endpoints) out << " " << e.address << "|" << e.port << (e.ready ? "" : " unready") << (e.terminating ? " terminating" : "") << (e.pod.empty() ? "" : " " + e.pod);
+    if (!c->empty_because.empty()) out << " empty: " << c->empty_because;
+    out << "\n";
+  }
+  std::map<std::string, std::shared_ptr<const model::Certificate>> certificates(m.certificates.begin(), m.certificates.end());
+  for (auto& [name, c] : certificates) out << "certificate " << name << "\n";
+  if (!m.default_certificate.empty()) out << "default certificate " << m.default_certificate << "\n";
+  for (auto& e : m.report.entries) out << model::Report::line(e) << "\n";
+  return out.str();
+}
+
+std::vector<std::string> cases() {
+  std::vector<std::string> out;
+  for (auto& e : fs::directory_iterator(fs::path(SLUICE_SOURCE_DIR) / "tests/golden/cases"))
+    if (e.path().extension() == ".yaml") out.push_back(e.path().stem().string());
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+class Golden : public testing::TestWithParam<std::string> {};
+
+TEST_P(Golden, IsAsExpected) {
+  auto folder = fs::path(SLUICE_SOURCE_DIR) / "tests/golden/cases";
+  auto input = read(folder / (GetParam() + ".yaml"));
+  auto directory = fs::path(testing::TempDir()) / ("golden-" + GetParam() + "-" + std::to_string(::getpid()));
+  fs::create_directory(directory);
+  fs::copy_file(folder / (GetParam() + ".yaml"), directory / "case.yaml", fs::copy_options::overwrite_existing);
+  auto settings = settings_of(input);
+  settings.manifests = directory.string();
+  auto update = control::load_once(settings);
+  fs::remove_all(directory);
+  auto actual = dump(*update.model);
+  auto expected = folder / (GetParam() + ".expected");
+  if (std::getenv("SLUICE_GOLDEN_UPDATE")) std::ofstream(expected) << actual;
+  EXPECT_EQ(actual, read(expected));
+}
+
+TEST(GoldenCases, AreMany) { EXPECT_GE(cases().size(), 60U); }
+
+INSTANTIATE_TEST_SUITE_P(Cases, Golden, testing::ValuesIn(cases()), [](const auto& c) {
+  std::string name = c.param;
+  for (auto& letter : name)
+    if (letter == '-') letter = '_';
+  return name;
+});
+
+}  // namespace

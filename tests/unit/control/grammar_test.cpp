@@ -1,0 +1,62 @@
+#include "control/kube/grammar.h"
+
+#include <gtest/gtest.h>
+
+namespace sluice::control {
+namespace {
+
+TEST(Grammar, BooleansAreGos) {
+  for (auto t : {"1", "t", "T", "TRUE", "true", "True"}) EXPECT_EQ(parse_bool(t), true) << t;
+  for (auto f : {"0", "f", "F", "FALSE", "false", "False"}) EXPECT_EQ(parse_bool(f), false) << f;
+  for (auto n : {"", "yes", "on", " true", "true ", "tRUE", "2", "-1"}) EXPECT_FALSE(parse_bool(n)) << n;
+}
+
+TEST(Grammar, SizesAreNginxs) {
+  EXPECT_EQ(parse_size("0"), 0U);
+  EXPECT_EQ(parse_size("2000"), 2000U);
+  EXPECT_EQ(parse_size("1k"), 1024U);
+  EXPECT_EQ(parse_size("1K"), 1024U);
+  EXPECT_EQ(parse_size("8m"), 8U << 20);
+  EXPECT_EQ(parse_size("2G"), 2ULL << 30);
+  for (auto n : {"", "m", "-1", "1.5m", "8 m", "8mb", "0x10", "18446744073709551616", "99999999999g"})
+    EXPECT_FALSE(parse_size(n)) << n;
+}
+
+TEST(Grammar, IntsAreDecimal) {
+  EXPECT_EQ(parse_int("60"), 60);
+  EXPECT_EQ(parse_int("-3"), -3);
+  EXPECT_EQ(parse_int("+3"), 3);
+  for (auto n : {"", "1s", "1 ", " 1", "0x1", "1.0", "9223372036854775808"}) EXPECT_FALSE(parse_int(n)) << n;
+}
+
+TEST(Grammar, RangesAreMappedAndMasked) {
+  auto v4 = parse_cidr("10.1.2.3/8");
+  ASSERT_TRUE(v4);
+  EXPECT_EQ(v4->bits, 104);
+  EXPECT_EQ(cidr_text(*v4), "10.0.0.0/8");
+  EXPECT_EQ(cidr_text(*parse_cidr("192.0.2.7")), "192.0.2.7/32");
+  EXPECT_EQ(cidr_text(*parse_cidr("2001:db8::1/32")), "2001:db8::/32");
+  EXPECT_EQ(*parse_cidr("0.0.0.0/0"), model::Cidr{});
+  EXPECT_EQ(*parse_cidr("::/0"), model::Cidr{});
+  for (auto n :
+       {"", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/+8", "::/129", "host/8", "10.0.0.0/8/8"})
+    EXPECT_FALSE(parse_cidr(n)) << n;
+}
+
+TEST(Grammar, HostNames) {
+  for (auto y : {"a", "a.example", "A-1.example", "xn--bcher-kva.example", "1.2"})
+    EXPECT_TRUE(is_host_name(y, false)) << y;
+  for (auto n : {"", ".", "a.", ".a", "a..b", "-a", "a-", "a_b", "a b", "a/b", "*.a", "a:80", "ü.example"})
+    EXPECT_FALSE(is_host_name(n, false)) << n;
+  EXPECT_FALSE(is_host_name(std::string(64, 'a') + ".example", false));
+  EXPECT_TRUE(is_host_name("*.a", true));
+  for (auto n : {"*", "*.", "a.*", "*.*.a", "*a.b"}) EXPECT_FALSE(is_host_name(n, true)) << n;
+}
+
+TEST(Grammar, ControlCharactersNeverReachTheReport) {
+  EXPECT_EQ(shorten("a\nb\x7f"), "a?b?");
+  EXPECT_EQ(shorten(std::string(500, 'x')).size(), 120U);
+}
+
+}  // namespace
+}  // namespace sluice::control

@@ -1,0 +1,102 @@
+#include "control/kube/options.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "control/control.h"
+
+namespace sluice::control {
+namespace {
+
+const model::ObjectRef kMap{"ConfigMap", "ns", "name", {}};
+
+TEST(Options, DefaultsPrintAndReadBackAsThemselves) {
+  const model::Options defaults;
+  std::set<std::string_view> keys;
+  for (auto& o : options()) {
+    EXPECT_TRUE(keys.insert(o.key).second) << o.key << " twice";
+    EXPECT_FALSE(o.doc.empty()) << o.key;
+    model::Options out;
+    auto text = o.print(defaults);
+    if (text.empty()) continue;
+    EXPECT_EQ(o.parse(text, out), "") << o.key << "=" << text;
+    EXPECT_EQ(out, defaults) << o.key << "=" << text;
+  }
+}
+
+// Each key changes the options, and prints what it was given.
+TEST(Options, EveryKeyReachesItsMember) {
+  for (auto& o : options()) {
+    const model::Options defaults;
+    bool changed = false;
+    for (auto value : {"true", "false", "7", "301", "9k", "X-Other", "10.0.0.0/8", "off", "2 16k", "TLSv1.3", "HIGH",
+                       "json", "debug", "/other"}) {
+      model::Options out;
+      if (o.parse(value, out).empty() && out != defaults) {
+        changed = true;
+        model::Options again;
+        EXPECT_EQ(o.parse(o.print(out), again), "") << o.key;
+        EXPECT_EQ(again, out) << o.key;
+      }
+    }
+    EXPECT_TRUE(changed || o.secret) << o.key;
+  }
+}
+
+TEST(Options, InvalidValuesKeepThePreviousOne) {
+  model::Options previous;
+  previous.proxy_body_size = 7 << 20;
+  auto r = read_options({{"proxy-body-size", "huge"}, {"keep-alive", "-1"}}, kMap, {}, previous);
+  EXPECT_EQ(r.options.proxy_body_size, 7U << 20);
+  EXPECT_EQ(r.options.keep_alive, model::Seconds(75));
+  ASSERT_EQ(r.entries.size(), 2U);
+  EXPECT_EQ(r.entries[1].problem.reason, "InvalidOption");
+  EXPECT_EQ(r.entries[1].problem.consequence, "it stays at 7m");
+}
+
+TEST(Options, TheCommandLineIsStronger) {
+  auto r = read_options({{"keep-alive", "5"}}, kMap, {{"keep-alive", "9"}}, {});
+  EXPECT_EQ(r.options.keep_alive, model::Seconds(9));
+}
+
+TEST(Options, SpecialGrammars) {
+  auto r = read_options({{"large-client-header-buffers", "8 16k"},
+                         {"no-tls-redirect-locations", "/a, /b"},
+                         {"proxy-real-ip-cidr", "10.0.0.0/8,2001:db8::/32"},
+                         {"worker-shutdown-timeout", "2m"},
+                         {"hide-headers", "X-A,X-B"},
+                         {"error-log-level", "notice"}},
+                        kMap, {}, {});
+  EXPECT_TRUE(r.entries.empty());
+  EXPECT_EQ(r.options.large_client_header_buffers, 8U);
+  EXPECT_EQ(r.options.large_client_header_buffer_size, 16384U);
+  EXPECT_EQ(r.options.no_tls_redirect_locations, (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_EQ(r.options.proxy_real_ip_cidr.size(), 2U);
+  EXPECT_EQ(r.options.worker_shutdown_timeout, model::Seconds(120));
+  EXPECT_EQ(r.options.hide_headers.size(), 2U);
+  EXPECT_EQ(r.options.log_level, "info");
+}
+
+TEST(Options, SecretsAreNeverShown) {
+  auto r = read_options({{"ssl-session-ticket-key", "hunter2"}}, kMap, {}, {});
+  ASSERT_EQ(r.entries.size(), 1U);
+  EXPECT_EQ(model::Report::line(r.entries[0]).find("hunter2"), std::string::npos);
+  EXPECT_EQ(check_option("ssl-session-ticket-key", "hunter2").find("hunter2"), std::string::npos);
+  EXPECT_EQ(check_option("ssl-session-ticket-key", std::string(107, 'A') + "="), "");
+}
+
+TEST(Options, TheCommandLineCanAskFirst) {
+  EXPECT_EQ(check_option("proxy-body-size", "8m"), "");
+  EXPECT_NE(check_option("proxy-body-size", "8q"), "");
+  EXPECT_NE(check_option("nonsense", "1"), "");
+}
+
+TEST(Options, DocumentationListsEveryKey) {
+  auto text = options_markdown();
+  for (auto& o : options()) EXPECT_NE(text.find("`" + std::string(o.key) + "`"), std::string::npos) << o.key;
+  EXPECT_NE(annotations_markdown().find("`proxy-body-size`"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sluice::control

@@ -1,0 +1,120 @@
+// The YAML and JSON readers: the same tree from both, and what they refuse, with its place.
+#include <gtest/gtest.h>
+
+#include "control/source/decode.h"
+#include "control/source/node.h"
+
+namespace sluice::control {
+namespace {
+
+SyntaxError refusal(const std::string& text, bool json) {
+  try {
+    if (json)
+      parse_json(text, 1);
+    else
+      parse_yaml(text, 1);
+  } catch (const SyntaxError& e) {
+    return e;
+  }
+  return {0, 0, "accepted"};
+}
+
+TEST(Readers, AgreeOnATree) {
+  auto yaml = parse_yaml("a: 1\nb: [x, \"2\", true, null]\nc:\n  d: e\n", 1);
+  auto json = parse_json("{\"a\": 1,\n\"b\": [\"x\", \"2\", true, null],\n\"c\": {\n  \"d\": \"e\"}}\n", 1);
+  ASSERT_EQ(yaml.size(), 1U);
+  for (auto* root : {yaml[0]->root, json->root}) {
+    ASSERT_EQ(root->kind, Node::Kind::map);
+    EXPECT_EQ(root->get("a")->kind, Node::Kind::number);
+    auto* b = root->get("b");
+    ASSERT_EQ(b->count, 4U);
+    EXPECT_EQ(b->line, 2);
+    EXPECT_EQ(b->first->kind, Node::Kind::string);
+    EXPECT_EQ(b->first->next->kind, Node::Kind::string);
+    EXPECT_EQ(b->first->next->next->kind, Node::Kind::boolean);
+    EXPECT_EQ(b->last->kind, Node::Kind::null);
+    EXPECT_EQ(root->get("c")->get("d")->text, "e");
+    EXPECT_EQ(root->get("missing"), nullptr);
+  }
+}
+
+TEST(Readers, RefuseWithLineAndColumn) {
+  EXPECT_EQ(refusal("a: 1\nb: 2\na: 3\n", false).line, 3);
+  EXPECT_EQ(refusal("{\"a\": 1,\n\"a\": 2}", true).line, 2);
+  auto flow = refusal("a: 1\nb: [1, 2\n", false);
+  EXPECT_GE(flow.line, 2);
+  auto comma = refusal("{\"a\": 1,\n \"b\": ,}", true);
+  EXPECT_EQ(comma.line, 2);
+  EXPECT_EQ(comma.column, 7);
+  EXPECT_EQ(refusal("{\"a\": 1", true).line, 1);
+  EXPECT_GE(refusal("{} {}", true).line, 1);
+  EXPECT_EQ(refusal(std::string("a: b\nc: \0d\n", 11), false).line, 2);
+}
+
+TEST(Readers, RefuseDepthBombsAndLoops) {
+  EXPECT_NE(refusal(std::string(100, '['), true).line, 0);
+  EXPECT_NE(refusal(std::string(100, '[') + std::string(100, ']'), false).line, 0);
+  EXPECT_EQ(refusal(std::string(60, '[') + std::string(60, ']'), false).line, 0);
+  EXPECT_NE(refusal("a: &a [*a]\n", false).line, 0);
+  EXPECT_NE(refusal("a: *b\n", false).line, 0);
+  std::string bomb = "a: &a [1,1,1,1,1,1,1,1,1,1]\n";
+  for (char c = 'b'; c < 'j'; ++c) {
+    bomb += std::string(1, c) + ": &" + c + " [";
+    for (int i = 0; i < 10; ++i) bomb += std::string(i ? "," : "") + "*" + static_cast<char>(c - 1);
+    bomb += "]\n";
+  }
+  EXPECT_NE(refusal(bomb, false).line, 0);
+}
+
+TEST(Readers, MergeKeysTakeWhatIsNotThere) {
+  auto docs = parse_yaml("base: &b {x: 1, y: 2}\nmore: {<<: *b, y: 3}\n", 1);
+  auto* more = docs[0]->root->get("more");
+  ASSERT_EQ(more->count, 2U);
+  EXPECT_EQ(more->get("x")->text, "1");
+  EXPECT_EQ(more->get("y")->text, "3");
+}
+
+TEST(Readers, ManyKeysAreCheckedForDuplicatesToo) {
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "k" + std::to_string(i) + ": v\n";
+  EXPECT_EQ(refusal(text, false).line, 0);
+  EXPECT_EQ(refusal(text + "k500: again\n", false).line, 1001);
+}
+
+TEST(Decode, ListsAreTakenApartAndObjectsKeepTheirLine) {
+  auto docs = parse_yaml(
+      "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  metadata: {name: a, namespace: n}\n- "
+      "apiVersion: v1\n  kind: Secret\n  metadata: {name: s}\n  data: {k: aGk=}\n",
+      10);
+  Decoded out;
+  decode(*docs[0], "f.yaml", out);
+  ASSERT_EQ(out.objects.size(), 2U);
+  EXPECT_EQ(identity(*out.objects[0]), "Service/n/a");
+  EXPECT_EQ(meta(*out.objects[0]).origin, (model::Origin{"f.yaml", 13}));
+  EXPECT_EQ(std::get<Secret>(*out.objects[1]).data.at("k"), "hi");
+}
+
+TEST(Decode, TimestampsAreAges) {
+  auto age = [](const std::string& text) {
+    auto docs = parse_yaml("apiVersion: v1\nkind: Service\nmetadata: {name: a, creationTimestamp: " + text + "}\n", 1);
+    Decoded out;
+    decode(*docs[0], "f", out);
+    return out.objects.empty() ? -1 : meta(*out.objects[0]).created;
+  };
+  EXPECT_EQ(age("\"2026-01-02T03:04:05Z\""), 1767323045);
+  EXPECT_EQ(age("2026-01-02T05:04:05+02:00"), 1767323045);
+  EXPECT_EQ(age("null"), kNoTimestamp);
+  EXPECT_EQ(age("yesterday"), kNoTimestamp);
+  EXPECT_EQ(age("2026-13-02T03:04:05Z"), kNoTimestamp);
+}
+
+TEST(Decode, SecretMaterialIsNotShown) {
+  auto docs = parse_yaml("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {k: hunter2!}\n", 1);
+  Decoded out;
+  decode(*docs[0], "f", out);
+  ASSERT_EQ(out.entries.size(), 1U);
+  EXPECT_EQ(model::Report::line(out.entries[0]).find("hunter2"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sluice::control

@@ -1,0 +1,257 @@
+// The Store: what a change rebuilds, and what it leaves alone.
+#include "control/kube/store.h"
+
+#include <gtest/gtest.h>
+
+#include "control/source/decode.h"
+#include "scratch.h"
+
+namespace sluice::control {
+namespace {
+
+using testing::ingress;
+using testing::service;
+using testing::slice;
+
+std::vector<ObjectPtr> objects(const std::string& yaml) {
+  Decoded out;
+  for (auto& doc : parse_yaml(yaml, 1)) decode(*doc, "test.yaml", out);
+  EXPECT_TRUE(out.entries.empty());
+  return out.objects;
+}
+
+struct Fixture : ::testing::Test {
+  Store store{Settings{}};
+  Store::Work before;
+  Update put(const std::string& yaml) {
+    for (auto& o : objects(yaml)) store.upsert(o);
+    return commit();
+  }
+  Update remove(const std::string& yaml) {
+    for (auto& o : objects(yaml)) store.erase(*o);
+    return commit();
+  }
+  Update commit() {
+    before = store.work();
+    return store.commit();
+  }
+  std::uint64_t hosts() const { return store.work().hosts - before.hosts; }
+  std::uint64_t clusters() const { return store.work().clusters - before.clusters; }
+  std::uint64_t ingresses() const { return store.work().ingresses - before.ingresses; }
+};
+
+std::string world(int n) {
+  std::string out;
+  for (int i = 0; i < n; ++i) {
+    auto k = std::to_string(i);
+    out += ingress("i" + k, "h" + k + ".example", "s" + k) + service("s" + k) +
+           slice("s" + k, "10.0.0." + std::to_string(i % 250 + 1));
+  }
+  return out;
+}
+
+TEST_F(Fixture, TheFirstUpdateIsEverything) {
+  auto u = put(world(5));
+  EXPECT_TRUE(u.first);
+  EXPECT_TRUE(u.change.everything);
+  EXPECT_EQ(u.model->hosts.size(), 5U);
+  EXPECT_EQ(u.model->clusters.size(), 5U);
+  EXPECT_TRUE(u.model->report.entries.empty());
+}
+
+TEST_F(Fixture, AnEndpointChangeTouchesItsClusterAlone) {
+  auto first = put(world(200));
+  auto host = first.model->hosts.at("h7.example");
+  auto other = first.model->clusters.at("default-s8-80");
+  first = {};
+  auto u = put(slice("s7", "10.9.9.9"));
+  EXPECT_EQ(clusters(), 1U);
+  EXPECT_EQ(hosts(), 0U);
+  EXPECT_EQ(ingresses(), 0U);
+  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default-s7-80"});
+  EXPECT_TRUE(u.change.hosts.empty());
+  EXPECT_EQ(u.model->clusters.at("default-s7-80")->endpoints[0].address, "10.9.9.9");
+  EXPECT_EQ(u.model->hosts.at("h7.example"), host);
+  EXPECT_EQ(u.model->clusters.at("default-s8-80"), other);
+}
+
+TEST_F(Fixture, AnIngressChangeRebuildsItsHostsAlone) {
+  put(world(200));
+  auto u = put(ingress("i7", "h7.example", "s7", "{nginx.ingress.kubernetes.io/proxy-body-size: 9m}"));
+  EXPECT_EQ(hosts(), 1U);
+  EXPECT_EQ(clusters(), 0U);
+  EXPECT_EQ(u.change.hosts, std::vector<std::string>{"h7.example"});
+  EXPECT_EQ(u.model->hosts.at("h7.example")->routes[0].settings->body_limit, 9U << 20);
+}
+
+TEST_F(Fixture, ARenamedHostLeavesTheOldOne) {
+  put(world(3));
+  auto u = put(ingress("i1", "new.example", "s1"));
+  EXPECT_FALSE(u.model->hosts.contains("h1.example"));
+  EXPECT_TRUE(u.model->hosts.contains("new.example"));
+  EXPECT_EQ(u.change.hosts, (std::vector<std::string>{"h1.example", "new.example"}));
+  EXPECT_TRUE(u.model->clusters.contains("default-s1-80"));
+}
+
+TEST_F(Fixture, ClustersGoWithTheirLastRoute) {
+  put(world(3));
+  auto u = remove(ingress("i1", "h1.example", "s1"));
+  EXPECT_FALSE(u.model->clusters.contains("default-s1-80"));
+  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default-s1-80"});
+  u = put(ingress("i1", "h1.example", "s1"));
+  EXPECT_EQ(u.model->clusters.at("default-s1-80")->endpoints.size(), 1U);
+}
+
+TEST_F(Fixture, ServicesAndSlicesMayComeLater) {
+  auto u = put(ingress("a", "a.example"));
+  EXPECT_EQ(u.model->clusters.at("default-app-80")->empty_because, "Service default/app does not exist");
+  u = {};
+  u = put(service("app"));
+  EXPECT_NE(u.model->clusters.at("default-app-80")->empty_because, "");
+  ASSERT_EQ(u.model->report.entries.size(), 1U);
+  EXPECT_EQ(u.model->report.entries[0].problem.reason, "NoEndpoints");
+  u = {};
+  u = put(slice("app", "10.0.0.1"));
+  EXPECT_EQ(u.model->clusters.at("default-app-80")->empty_because, "");
+  EXPECT_TRUE(u.model->report.entries.empty());
+  u = {};
+  u = remove(slice("app", "10.0.0.1"));
+  EXPECT_TRUE(u.model->clusters.at("default-app-80")->endpoints.empty());
+}
+
+TEST_F(Fixture, ASliceMayMoveToAnotherService) {
+  put(ingress("a", "a.example") + service("app") + slice("app", "10.0.0.1", "x") + ingress("b", "b.example", "other") +
+      service("other"));
+  auto u = put(slice("other", "10.0.0.1", "x"));
+  EXPECT_TRUE(u.model->clusters.at("default-app-80")->endpoints.empty());
+  EXPECT_EQ(u.model->clusters.at("default-other-80")->endpoints.size(), 1U);
+}
+
+TEST_F(Fixture, TheSameObjectAgainChangesNothing) {
+  put(world(3));
+  auto u = put(world(3));
+  EXPECT_TRUE(u.change.empty());
+}
+
+TEST_F(Fixture, AnInvalidEditKeepsThePreviousVersion) {
+  put(world(1));
+  auto u = put(ingress("i0", "h0.example", "other", "{nginx.ingress.kubernetes.io/permanent-redirect: bad url}"));
+  EXPECT_EQ(u.model->hosts.at("h0.example")->routes[0].service, "s0");
+  ASSERT_EQ(u.model->report.entries.size(), 1U);
+  EXPECT_EQ(u.model->report.entries[0].problem.consequence, "the previous version of the Ingress is served");
+  u = {};
+  u = put(ingress("i0", "h0.example", "other"));
+  EXPECT_EQ(u.model->hosts.at("h0.example")->routes[0].service, "other");
+}
+
+TEST_F(Fixture, OptionsReachEveryRoute) {
+  put(world(3));
+  auto u =
+      put("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ingress-nginx-controller, namespace: "
+          "ingress-nginx}\ndata: {proxy-body-size: 3m}\n");
+  EXPECT_TRUE(u.change.options);
+  EXPECT_EQ(u.change.hosts.size(), 3U);
+  EXPECT_EQ(u.model->hosts.at("h1.example")->routes[0].settings->body_limit, 3U << 20);
+  u = {};
+  u =
+      put("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ingress-nginx-controller, namespace: "
+          "ingress-nginx}\ndata: {proxy-body-size: 3m, keep-alive: \"9\"}\n");
+  EXPECT_TRUE(u.change.options);
+  EXPECT_TRUE(u.change.hosts.empty());
+  EXPECT_EQ(hosts(), 0U);
+}
+
+TEST_F(Fixture, ClassesDecideAnew) {
+  auto u = put(ingress("a", "a.example") + service("app"));
+  EXPECT_TRUE(u.model->hosts.contains("a.example"));
+  const std::string other =
+      "apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: nginx}\nspec: {controller: "
+      "example.com/other}\n";
+  u = {};
+  u = put(other);
+  EXPECT_FALSE(u.model->hosts.contains("a.example"));
+  u = {};
+  u = remove(other);
+  EXPECT_TRUE(u.model->hosts.contains("a.example"));
+}
+
+const std::string kTls =
+    "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: t}\nspec:\n  ingressClassName: nginx\n  tls: "
+    "[{hosts: [t.example], secretName: crt}]\n  rules: [{host: t.example}]\n";
+std::string secret(const std::string& body) {
+  return "apiVersion: v1\nkind: Secret\nmetadata: {name: crt}\ntype: kubernetes.io/tls\nstringData: {tls.crt: "
+         "\"-----BEGIN CERTIFICATE-----\\n" +
+         body + "\", tls.key: \"" + (body == "broken" ? "" : "-----BEGIN PRIVATE KEY-----\\n" + body) + "\"}\n";
+}
+
+TEST_F(Fixture, CertificatesFollowTheirSecretAlone) {
+  auto u = put(kTls);
+  EXPECT_TRUE(u.model->certificates.empty());
+  u = {};
+  u = put(secret("one"));
+  EXPECT_EQ(u.change.certificates, std::vector<std::string>{"default/crt"});
+  EXPECT_EQ(hosts(), 0U);
+  u = {};
+  u = put(secret("broken"));
+  EXPECT_NE(u.model->certificates.at("default/crt")->chain_pem.find("one"), std::string::npos);
+  EXPECT_TRUE(u.change.certificates.empty());
+  u = {};
+  u = put(secret("two"));
+  EXPECT_NE(u.model->certificates.at("default/crt")->chain_pem.find("two"), std::string::npos);
+  u = {};
+  u = remove(kTls);
+  EXPECT_TRUE(u.model->certificates.empty());
+}
+
+TEST_F(Fixture, SecretsNobodyNamesAreNotInTheModel) {
+  auto u = put(secret("one"));
+  EXPECT_TRUE(u.model->certificates.empty());
+}
+
+TEST_F(Fixture, AModelThatIsHeldDoesNotChange) {
+  auto held = put(world(2));
+  auto address = held.model.get();
+  auto next = put(slice("s0", "10.9.9.9"));
+  EXPECT_NE(next.model.get(), address);
+  EXPECT_EQ(held.model->clusters.at("default-s0-80")->endpoints[0].address, "10.0.0.1");
+  address = next.model.get();
+  held = {};
+  next = {};
+  EXPECT_EQ(put(slice("s0", "10.9.9.8")).model.get(), address);
+}
+
+TEST_F(Fixture, ResolvedNamesBecomeEndpoints) {
+  auto u = put(ingress("a", "a.example") +
+               "---\napiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {type: ExternalName, externalName: "
+               "Pods.example., ports: [{port: 80}]}\n");
+  ASSERT_EQ(store.external_names().size(), 1U);
+  EXPECT_TRUE(store.external_names().contains("pods.example"));
+  store.resolved("pods.example", {"192.0.2.1", "2001:db8::1"}, "");
+  u = {};
+  u = commit();
+  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default-app-80"});
+  EXPECT_EQ(u.model->clusters.at("default-app-80")->endpoints.size(), 2U);
+  EXPECT_EQ(u.model->clusters.at("default-app-80")->endpoints[0].port, 80);
+  store.resolved("unwanted.example", {"192.0.2.9"}, "");
+  EXPECT_FALSE(store.dirty());
+  u = {};
+  remove(ingress("a", "a.example"));
+  EXPECT_TRUE(store.external_names().empty());
+}
+
+TEST_F(Fixture, ConflictsMoveOnWhenTheOwnerGoes) {
+  auto u = put(ingress("a", "h.example", "one") + ingress("b", "h.example", "two"));
+  EXPECT_EQ(u.model->hosts.at("h.example")->routes[0].service, "one");
+  EXPECT_EQ(std::count_if(u.model->report.entries.begin(), u.model->report.entries.end(),
+                          [](auto& e) { return e.problem.reason == "PathConflict"; }),
+            1);
+  u = {};
+  u = remove(ingress("a", "h.example", "one"));
+  EXPECT_EQ(u.model->hosts.at("h.example")->routes[0].service, "two");
+  EXPECT_EQ(std::count_if(u.model->report.entries.begin(), u.model->report.entries.end(),
+                          [](auto& e) { return e.problem.reason == "PathConflict"; }),
+            0);
+}
+
+}  // namespace
+}  // namespace sluice::control
