@@ -118,7 +118,7 @@ boost::json::object to_json(const model::Model& model, const Served& row) {
     out["status"] = r.status != 0 ? r.status : 404;
   } else if (cluster == nullptr || usable(*cluster) == 0) {
     out["status"] = 503;
-    out["because"] = cluster ? cluster->empty_because : "no such Service or port";
+    out["because"] = empty_text(cluster);
   }
   return out;
 }

@@ -24,15 +24,16 @@ std::size_t usable(const model::Cluster& cluster) {
   return ready > 0 ? ready : count([](const model::Endpoint& e) { return e.terminating; });
 }
 
+std::string empty_text(const model::Cluster* cluster) {
+  if (cluster == nullptr) return "no such Service or port";
+  if (!cluster->empty_because.empty()) return cluster->empty_because;
+  return cluster->endpoints.empty() ? "the Service has no endpoints" : "no endpoint of the Service is ready";
+}
+
 std::string endpoints_text(const model::Cluster* cluster) {
-  if (cluster == nullptr) return "no such Service or port (503)";
-  const std::size_t all = cluster->endpoints.size(), taking = usable(*cluster);
-  if (taking == 0) {
-    const std::string why = !cluster->empty_because.empty() ? cluster->empty_because
-                            : all > 0                       ? "none of them is ready"
-                                                            : "";
-    return "no endpoints (503)" + (why.empty() ? why : ": " + why);
-  }
+  const std::size_t all = cluster != nullptr ? cluster->endpoints.size() : 0;
+  const std::size_t taking = cluster != nullptr ? usable(*cluster) : 0;
+  if (taking == 0) return "no endpoints (503): " + empty_text(cluster);
   if (taking == all) return fmt::format("{} endpoint{}", all, all == 1 ? "" : "s");
   return fmt::format("{} of {} endpoints", taking, all);
 }
@@ -40,7 +41,10 @@ std::string endpoints_text(const model::Cluster* cluster) {
 std::string destination_text(const model::Route& route) {
   if (route.settings && route.settings->redirect)
     return fmt::format("{} to {}", route.settings->redirect->status, route.settings->redirect->location);
-  if (route.cluster.empty()) return fmt::format("{}", route.status != 0 ? route.status : 404);
+  if (route.cluster.empty()) {
+    if (route.status != 0 && route.status != 404) return fmt::format("{} (see the report)", route.status);
+    return route.path_type.empty() ? "404 (no default backend)" : "404 (the backend is not a Service)";
+  }
   return fmt::format("{}/{}:{}", route.ns, route.service, route.service_port);
 }
 

@@ -16,9 +16,11 @@ std::string address_text(const model::Endpoint& endpoint);
 std::string_view state_text(const model::Endpoint& endpoint);
 // Endpoints that take new requests: the ready ones, or without any the terminating ones.
 std::size_t usable(const model::Cluster& cluster);
+// Why requests for it are answered 503: "Service default/app has no EndpointSlice".
+std::string empty_text(const model::Cluster* cluster);
 // "3 endpoints", "2 of 3 endpoints", "no endpoints (503): why".
 std::string endpoints_text(const model::Cluster* cluster);
-// Where the route leads: "default/app:80", "301 to https://…", "503".
+// Where the route leads: "default/app:80", "301 to https://…", "404 (no default backend)".
 std::string destination_text(const model::Route& route);
 // "*.x.example"; "(any other host)" for the catch-all.
 std::string host_text(std::string_view name);

@@ -164,7 +164,7 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
       if (spec.cluster.empty()) return {spec.status != 0 ? spec.status : 404, "", "the route has no backend", by};
     }
     if (filter.name == "endpoints" && (cluster == nullptr || usable(*cluster) == 0))
-      return {503, "", endpoints_text(cluster), by};
+      return {503, "", empty_text(cluster), by};
     if (filter.name == "body-size" && settings.body_limit != 0 &&
         request.content_length.value_or(0) > settings.body_limit)
       return {413, "", "Content-Length is above proxy-body-size", by};
@@ -176,8 +176,7 @@ std::string certificate_for(const data::Snapshot& snapshot, const std::string& n
   const auto* pairs = snapshot.certificates->find(name);
   if (pairs == nullptr || pairs->empty()) {
     if (snapshot.certificates->reject_unknown()) return "none: the handshake is refused (ssl-reject-handshake)";
-    const auto& fallback = snapshot.certificates->fallback();
-    return fmt::format("the default certificate ({} {})", fallback->key_type(), fallback->serial());
+    return "the default certificate";
   }
   std::string out;
   for (const auto& pair : *pairs) {
@@ -195,7 +194,7 @@ Explanation explain(const Request& request, const model::Model& model, const dat
   std::string scratch(request.target.size(), '\0');
   const auto path = net::http::normalise_path(request.target, scratch.data());
   if (!path) {
-    out.answer = {400, "", fmt::format("the path is refused: {}", path.error().detail), ""};
+    out.answer = {400, "", path.error().detail, ""};
     return out;
   }
   out.path = *path;

@@ -1,6 +1,6 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -21,6 +21,7 @@ class HostRoutes {
   HostRoutes& operator=(const HostRoutes&) = delete;
 
   const model::Host& spec() const noexcept { return *spec_; }
+  std::string_view name() const noexcept { return {text_, name_size_}; }  // spec().name
   const std::vector<Route>& routes() const noexcept { return routes_; }
 
   // An exact path (or the /foo of a slash redirect) if there is one, else the longest prefix, else null.
@@ -34,24 +35,28 @@ class HostRoutes {
  private:
   static constexpr std::uint32_t kNone = 0xffffffff;
   struct Node {
-    std::string_view label;       // the bytes between the parent's end and this node's
-    std::uint32_t exact = kNone;  // the route whose path ends here: exact or slash_redirect
+    std::uint32_t label = 0, label_size = 0;  // in text_: the bytes between the parent's end and this node's
+    std::uint32_t exact = kNone;              // the route whose path ends here: exact or slash_redirect
     std::uint32_t prefix = kNone;
     std::uint32_t first_child = 0;  // children lie together, in the order of their first byte
     std::uint16_t children = 0;
-    unsigned char first = 0;  // label's first byte
+    unsigned char first = 0;  // the label's first byte
   };
 
   void build();
   const Node* child(const Node& node, unsigned char byte) const noexcept;
 
+  // What a match reads lies in one block, nodes before text: of ten thousand hosts few are in a cache.
+  std::unique_ptr<std::byte[]> block_;
+  const Node* nodes_ = nullptr;  // nodes_[0] is the root; null without routes
+  const char* text_ = nullptr;   // the host's name, then labels
+  std::uint32_t name_size_ = 0;
   std::shared_ptr<const model::Host> spec_;
   std::vector<Route> routes_;
-  std::vector<Node> nodes_;  // nodes_[0] is the root; empty without routes
 };
 
 inline const HostRoutes::Node* HostRoutes::child(const Node& node, unsigned char byte) const noexcept {
-  const Node* low = nodes_.data() + node.first_child;
+  const Node* low = nodes_ + node.first_child;
   const Node* const end = low + node.children;
   std::size_t count = node.children;
   while (count > 0) {
@@ -69,9 +74,9 @@ inline const HostRoutes::Node* HostRoutes::child(const Node& node, unsigned char
 template <class Visit>
 const Route* HostRoutes::walk(std::string_view path, Visit&& visit) const {
   const Route* best = nullptr;
-  const Node* node = nodes_.empty() ? nullptr : nodes_.data();
-  while (node != nullptr && path.starts_with(node->label)) {
-    path.remove_prefix(node->label.size());
+  const Node* node = nodes_;
+  while (node != nullptr && path.starts_with(std::string_view(text_ + node->label, node->label_size))) {
+    path.remove_prefix(node->label_size);
     if (node->prefix != kNone) {
       best = &routes_[node->prefix];
       visit(*best);

@@ -11,6 +11,7 @@ namespace sluice::data {
 namespace {
 
 constexpr std::size_t kShards = 256;
+constexpr std::size_t kToldLosers = 50;  // routes that do not match, in an explanation
 using HostPtr = std::shared_ptr<const HostRoutes>;
 
 // A host name as it is looked up: wildcards by what follows "*.".
@@ -32,7 +33,7 @@ std::size_t shard_of(std::uint64_t hash) noexcept {
   return hash >> 56;
 }
 
-// Open addressing with linear probing, at most half full.
+// Open addressing with linear probing, at most three quarters full.
 class Shard {
  public:
   struct Slot {
@@ -40,7 +41,8 @@ class Shard {
     HostPtr host;
   };
 
-  explicit Shard(std::vector<Slot> hosts) : slots_(std::bit_ceil(hosts.size() * 2 + 1)), count_(hosts.size()) {
+  explicit Shard(std::vector<Slot> hosts)
+      : slots_(std::bit_ceil(hosts.size() + hosts.size() / 3 + 1)), count_(hosts.size()) {
     for (Slot& slot : hosts) {
       std::size_t at = slot.hash & mask();
       while (slots_[at].host) at = (at + 1) & mask();
@@ -51,7 +53,7 @@ class Shard {
   const HostPtr* find(std::uint64_t hash, Key key) const noexcept {
     for (std::size_t at = hash & mask(); slots_[at].host; at = (at + 1) & mask()) {
       if (slots_[at].hash != hash) continue;
-      const Key have = key_of(slots_[at].host->spec().name);
+      const Key have = key_of(slots_[at].host->name());
       if (have.wildcard == key.wildcard && have.text == key.text) return &slots_[at].host;
     }
     return nullptr;
@@ -177,9 +179,11 @@ const Route* ShardedTable::explain(std::string_view host, std::string_view path,
     if (a->spec->path.size() != b->spec->path.size()) return a->spec->path.size() > b->spec->path.size();
     return a->spec->path < b->spec->path;
   });
+  std::size_t told = 0;
   for (const Route* route : order) {
-    std::string text = "route " + described(*route) + ": ";
     const bool matches = std::find(matching.begin(), matching.end(), route) != matching.end();
+    if (!matches && ++told > kToldLosers) continue;
+    std::string text = "route " + described(*route) + ": ";
     if (route == winner) {
       text += "chosen";
     } else if (matches) {
@@ -192,6 +196,7 @@ const Route* ShardedTable::explain(std::string_view host, std::string_view path,
     }
     say(text);
   }
+  if (told > kToldLosers) say(std::to_string(told - kToldLosers) + " more routes do not match");
   if (winner == nullptr) say("no route of this host matches: 404 (a host takes no fallback)");
   return winner;
 }
