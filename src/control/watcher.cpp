@@ -24,6 +24,7 @@ using std::chrono::milliseconds;
 
 constexpr auto kBatch = milliseconds(50);  // at most one publication in this time
 constexpr auto kDoubt = milliseconds(40);  // how long a file may look half-written or gone
+constexpr auto kPatience = std::chrono::seconds(1);
 constexpr auto kRescan =
     std::chrono::seconds(10);  // for what inotify does not tell (network file systems, lost events)
 constexpr auto kSoon = milliseconds(1200);
@@ -65,6 +66,11 @@ class FileWatcher final : public Watcher {
   }
 
  private:
+  // A file that seems half-written or gone counts as it is once it has been quiet for kDoubt, or after kPatience.
+  struct Doubt {
+    Instant since, due;
+  };
+
   void run() {
     // Requests come first.
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 5);
@@ -137,7 +143,7 @@ class FileWatcher final : public Watcher {
     auto now = clock_.now();
     Instant until = rescan_at_;
     if (!touched_.empty() || store_.dirty()) until = std::min(until, next_batch_);
-    for (auto& [path, due] : doubtful_) until = std::min(until, std::max(due, next_batch_));
+    for (auto& [path, doubt] : doubtful_) until = std::min(until, std::max(doubt.due, next_batch_));
     std::vector<pollfd> fds{{wake_, POLLIN, 0}, {watch_.fd(), POLLIN, 0}};
     until = std::min(until, now + resolver_.prepare(fds, now));
     auto wait = std::chrono::ceil<milliseconds>(std::max(Duration(0), until - now));
@@ -158,10 +164,12 @@ class FileWatcher final : public Watcher {
       touched_.directories.insert("");
       rescan_at_ = now + kRescan;
     }
+    for (auto& [path, doubt] : doubtful_)
+      if (touched_.files.contains(path)) doubt.due = std::min(now + kDoubt, doubt.since + kPatience);
     if (now < next_batch_) return;
     std::set<std::string> certain;
-    for (auto& [path, due] : doubtful_)
-      if (due <= now) certain.insert(path);
+    for (auto& [path, doubt] : doubtful_)
+      if (doubt.due <= now) certain.insert(path);
     touched_.files.insert(certain.begin(), certain.end());
     if (!touched_.empty()) look(certain, now);
     if (store_.dirty()) publish();
@@ -172,7 +180,7 @@ class FileWatcher final : public Watcher {
     std::set<std::string> doubtful;
     take(directory_.look(touched, certain, doubtful));
     std::erase_if(doubtful_, [&](auto& d) { return touched.files.contains(d.first) && !doubtful.contains(d.first); });
-    for (auto& path : doubtful) doubtful_.try_emplace(path, now + kDoubt);
+    for (auto& path : doubtful) doubtful_.try_emplace(path, Doubt{now, now + kDoubt});
     for (auto& path : certain) doubtful_.erase(path);
     if (touched.directories.empty()) return;
     // New directories may have changed before they were watched.
@@ -192,7 +200,7 @@ class FileWatcher final : public Watcher {
   Store store_;
   Resolver resolver_;
   Directory::Touched touched_;
-  std::map<std::string, Instant> doubtful_;  // path → when it counts as it is
+  std::map<std::string, Doubt> doubtful_;
   Instant next_batch_{}, rescan_at_{};
   std::vector<model::Entry> report_;
   std::atomic<bool> stop_{false};

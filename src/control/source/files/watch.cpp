@@ -94,8 +94,11 @@ void Watch::touch(const std::string& directory, std::uint32_t mask, std::string_
     touched.directories.insert(directory);
   } else if (name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json")) {
     touched.files.insert(path);
-  } else if (!(mask & IN_CLOSE_WRITE)) {
-    touched.directories.insert(directory);  // perhaps a link to a directory
+  } else if (watches_.contains(path)) {
+    touched.directories.insert(directory);  // a link to a directory that goes
+  } else if (mask & (IN_CREATE | IN_MOVED_TO)) {
+    struct stat st{};
+    if (::stat((root_ + "/" + path).c_str(), &st) == 0 && S_ISDIR(st.st_mode)) touched.directories.insert(directory);
   }
 }
 

@@ -1,0 +1,200 @@
+// The directory of manifests, looked at step by step: what is kept, what goes, what is read again.
+#include "control/source/files/directory.h"
+
+#include <gtest/gtest.h>
+
+#include "scratch.h"
+
+namespace sluice::control {
+namespace {
+
+using testing::ingress;
+using testing::service;
+using testing::fs::create_directory;
+using testing::fs::create_symlink;
+using testing::fs::remove;
+using testing::fs::rename;
+
+struct DirectoryTest : ::testing::Test {
+  testing::Scratch dir;
+  Directory directory{dir.str()};
+  std::set<std::string> doubtful;
+  ObjectChanges look(std::set<std::string> files, std::set<std::string> certain = {}) {
+    doubtful.clear();
+    return directory.look({std::move(files), {}}, certain, doubtful);
+  }
+  ObjectChanges look_everywhere(std::set<std::string> certain = {}) {
+    doubtful.clear();
+    return directory.look({{}, {""}}, certain, doubtful);
+  }
+  std::vector<std::string> reasons() {
+    std::vector<std::string> out;
+    for (auto& e : directory.problems()) out.push_back(e.problem.reason);
+    return out;
+  }
+};
+using Names = std::vector<std::string>;
+
+TEST_F(DirectoryTest, ReadsYamlAndJsonBelowAndSkipsHidden) {
+  dir.write("a.yaml", service("a"));
+  dir.write("sub/deeper/b.yml", service("b"));
+  dir.write("c.json", R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"c"}})");
+  dir.write(".case.tmp", service("x"));
+  dir.write(".hidden.yaml", service("x"));
+  dir.write("..2026_x/y.yaml", service("y"));
+  dir.write("notes.txt", service("x"));
+  auto changes = directory.load();
+  EXPECT_EQ(changes.upserts.size(), 3U);
+  EXPECT_EQ(directory.files(), 3U);
+  EXPECT_EQ(meta(*changes.upserts[1]).origin.file, "sub/deeper/b.yml");
+}
+
+TEST_F(DirectoryTest, AMissingDirectoryThrowsOnlyAtFirst) {
+  EXPECT_THROW(Directory("/nonexistent/manifests").load(), std::runtime_error);
+  dir.write("m/a.yaml", service("a"));
+  Directory d(dir.str() + "/m");
+  d.load();
+  testing::fs::remove_all(dir / "m");
+  std::set<std::string> doubt;
+  auto changes = d.look({{"a.yaml"}, {""}}, {"a.yaml"}, doubt);
+  EXPECT_TRUE(changes.erased.empty());
+  EXPECT_EQ(d.objects(), 1U);
+  ASSERT_EQ(d.problems().size(), 1U);
+  EXPECT_EQ(d.problems()[0].problem.reason, "Unreadable");
+  dir.write("m/a.yaml", service("b"));
+  // Files written within the last second are left to their writer's own event.
+  testing::fs::last_write_time(dir / "m/a.yaml", testing::fs::file_time_type::clock::now() - std::chrono::seconds(5));
+  changes = d.look({{}, {""}}, {}, doubt);
+  EXPECT_EQ(changes.erased.size(), 1U);
+  EXPECT_EQ(changes.upserts.size(), 1U);
+  EXPECT_TRUE(d.problems().empty());
+}
+
+TEST_F(DirectoryTest, UnchangedDocumentsStayTheSameObjects) {
+  dir.write("a.yaml", service("a") + service("b") + service("c"));
+  directory.load();
+  dir.write("a.yaml", service("a") + ingress("new", "n.example") + service("b") + service("d"));
+  auto changes = look({"a.yaml"});
+  EXPECT_EQ(changes.upserts.size(), 2U);  // new, d
+  EXPECT_EQ(changes.erased.size(), 1U);   // c
+  ASSERT_EQ(changes.moved.size(), 1U);    // b, further down
+  EXPECT_EQ(meta(*changes.moved[0]).origin.line, 25);
+  dir.write("a.yaml", service("a") + ingress("new", "n.example") + service("b") + service("d"));
+  EXPECT_TRUE(look({"a.yaml"}).empty());
+}
+
+TEST_F(DirectoryTest, ABrokenDocumentKeepsWhatTheFileHad) {
+  dir.write("a.yaml", service("a") + service("b"));
+  directory.load();
+  dir.write("a.yaml", service("a") + "---\nkind: [Serv");
+  auto changes = look({"a.yaml"});
+  EXPECT_EQ(doubtful, (std::set<std::string>{"a.yaml"}));  // perhaps half-written
+  EXPECT_TRUE(changes.empty());
+  changes = look({"a.yaml"}, {"a.yaml"});
+  EXPECT_TRUE(changes.erased.empty());
+  EXPECT_TRUE(changes.problems_changed);
+  EXPECT_EQ(directory.objects(), 2U);
+  EXPECT_EQ(reasons(), Names{"InvalidYaml"});
+  dir.write("a.yaml", service("a"));
+  changes = look({"a.yaml"});
+  EXPECT_EQ(changes.erased.size(), 1U);
+  EXPECT_TRUE(reasons().empty());
+}
+
+TEST_F(DirectoryTest, ABadShapeKeepsThatObjectAlone) {
+  dir.write("a.yaml", service("a") + service("b") + service("c"));
+  directory.load();
+  dir.write("a.yaml",
+            service("a") + "---\napiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec: {ports: nonsense}\n");
+  auto changes = look({"a.yaml"});
+  ASSERT_EQ(changes.erased.size(), 1U);
+  EXPECT_EQ(meta(*changes.erased[0]).name, "c");
+  EXPECT_EQ(directory.objects(), 2U);
+  EXPECT_EQ(reasons(), Names{"BadShape"});
+}
+
+TEST_F(DirectoryTest, EmptyAndMissingFilesAreDoubtedOnce) {
+  dir.write("a.yaml", service("a"));
+  directory.load();
+  dir.write("a.yaml", "");
+  EXPECT_TRUE(look({"a.yaml"}).empty());
+  EXPECT_EQ(doubtful.size(), 1U);
+  dir.write("a.yaml", service("a"));
+  EXPECT_TRUE(look({"a.yaml"}, {"a.yaml"}).empty());
+  remove(dir / "a.yaml");
+  EXPECT_TRUE(look({"a.yaml"}).empty());
+  EXPECT_EQ(doubtful.size(), 1U);
+  EXPECT_EQ(look({"a.yaml"}, {"a.yaml"}).erased.size(), 1U);
+  EXPECT_EQ(directory.files(), 0U);
+}
+
+TEST_F(DirectoryTest, AFileThatCannotBeReadKeepsItsObjects) {
+  dir.write("a.yaml", service("a"));
+  directory.load();
+  remove(dir / "a.yaml");
+  create_directory(dir / "a.yaml");  // works as root too, where permissions do not bite
+  auto changes = look({"a.yaml"}, {"a.yaml"});
+  EXPECT_TRUE(changes.erased.empty());
+  EXPECT_EQ(reasons(), Names{"Unreadable"});
+  EXPECT_EQ(directory.unreadable(), 1U);
+}
+
+TEST_F(DirectoryTest, FilesBeyondTheLimitAreRefused) {
+  dir.write("a.yaml", service("a"));
+  testing::fs::resize_file(dir / "a.yaml", kMaxFileBytes + 1);
+  directory.load();
+  EXPECT_EQ(reasons(), Names{"Unreadable"});
+}
+
+TEST_F(DirectoryTest, OfTwoFilesTheLaterCounts) {
+  dir.write("a.yaml", service("x") + service("y"));
+  dir.write("b.yaml", service("x"));
+  auto changes = directory.load();
+  EXPECT_EQ(changes.upserts.size(), 2U);
+  ASSERT_EQ(reasons(), Names{"DuplicateObject"});
+  EXPECT_EQ(directory.problems()[0].object.origin.file, "a.yaml");
+  remove(dir / "b.yaml");
+  changes = look({"b.yaml"}, {"b.yaml"});
+  EXPECT_TRUE(changes.erased.empty());
+  EXPECT_EQ(changes.moved.size(), 1U);
+  EXPECT_TRUE(reasons().empty());
+}
+
+TEST_F(DirectoryTest, MountedVolumesAreReadOnceAndSwapWhole) {
+  dir.write("..1/a.yaml", service("a"));
+  dir.write("..1/b.yaml", service("b"));
+  create_symlink("..1", dir / "..data");
+  create_symlink("..data/a.yaml", dir / "a.yaml");
+  create_symlink("..data/b.yaml", dir / "b.yaml");
+  auto changes = directory.load();
+  EXPECT_EQ(changes.upserts.size(), 2U);
+  EXPECT_EQ(directory.files(), 2U);
+  dir.write("..2/a.yaml", service("a2"));
+  dir.write("..2/b.yaml", service("b"));
+  create_symlink("..2", dir / "..data_tmp");
+  rename(dir / "..data_tmp", dir / "..data");
+  changes = look_everywhere();
+  EXPECT_EQ(changes.upserts.size(), 1U);
+  EXPECT_EQ(changes.erased.size(), 1U);
+  EXPECT_TRUE(doubtful.empty());
+}
+
+TEST_F(DirectoryTest, LinksThatLeadBackUpEnd) {
+  dir.write("sub/a.yaml", service("a"));
+  testing::fs::create_directory_symlink("..", dir / "sub/up");
+  EXPECT_EQ(directory.load().upserts.size(), 1U);
+}
+
+TEST_F(DirectoryTest, OnlyWhatDiffersIsReadAgain) {
+  for (int i = 0; i < 50; ++i) dir.write("f" + std::to_string(i) + ".yaml", service("s" + std::to_string(i)));
+  directory.load();
+  auto reads = directory.reads();
+  EXPECT_TRUE(look_everywhere().empty());
+  EXPECT_EQ(directory.reads(), reads);
+  dir.replace("f7.yaml", service("seven"));
+  EXPECT_EQ(look_everywhere().upserts.size(), 1U);
+  EXPECT_EQ(directory.reads(), reads + 1);
+}
+
+}  // namespace
+}  // namespace sluice::control
