@@ -1,56 +1,56 @@
 #!/usr/bin/env bash
-# Builds the fuzz targets and runs each for a time. Exit code 1 when one found something.
+# Builds the fuzz targets and runs each for a time, as many beside each other as there are cores. Exit code 1 when one
+# found something.
 #
 #   tests/fuzz/run.sh [SECONDS] [TARGET…]     default: 60 seconds, every target
 #   KEEP=1 tests/fuzz/run.sh …                afterwards, adds what was learnt to tests/fuzz/corpora, minimised
+#   BUILD=DIR tests/fuzz/run.sh …             another build directory than build/fuzz
 #
-# Findings are kept in build/fuzz/findings/<target>; run build/fuzz/tests/fuzz/fuzz_<target> FILE to repeat one.
+# Findings and logs are kept in BUILD/findings/<target>; run BUILD/tests/fuzz/fuzz_<target> FILE to repeat one.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-seconds=${1:-60}
+export BUILD=${BUILD:-build/fuzz} KEEP=${KEEP:-0} SECONDS_EACH=${1:-60}
 shift || true
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
   targets=(h1_request h1_response chunked path host client_address manifests)
 fi
 
-cmake --preset fuzz >/dev/null
-cmake --build build/fuzz --target "${targets[@]/#/fuzz_}"
+cmake --preset fuzz -B "$BUILD" >/dev/null
+cmake --build "$BUILD" --target "${targets[@]/#/fuzz_}"
 
-declare -A longest=([h1_request]=1100 [h1_response]=1100 [chunked]=2048 [path]=256 [host]=300 [client_address]=512 [manifests]=4096)
-failed=()
-for target in "${targets[@]}"; do
-  binary=build/fuzz/tests/fuzz/fuzz_$target
-  seeds=tests/fuzz/corpora/$target
-  learnt=build/fuzz/corpora/$target
-  findings=build/fuzz/findings/$target
+run_one() {
+  local target=$1 dictionary=tests/fuzz/http.dict longest
+  local binary=$BUILD/tests/fuzz/fuzz_$target seeds=tests/fuzz/corpora/$target
+  local learnt=$BUILD/corpora/$target findings=$BUILD/findings/$target minimal=$BUILD/minimal/$target
+  case $target in
+    h1_*) longest=1100 ;;
+    chunked) longest=2048 ;;
+    path) longest=256 ;;
+    host) longest=300 ;;
+    client_address) longest=512 ;;
+    *) longest=4096 dictionary=tests/fuzz/manifests.dict ;;
+  esac
   mkdir -p "$seeds" "$learnt" "$findings"
-  dictionary=tests/fuzz/http.dict
-  [ "$target" = manifests ] && dictionary=tests/fuzz/manifests.dict
 
-  echo "fuzz: $target for $seconds s"
-  if ! "$binary" -max_total_time="$seconds" -max_len="${longest[$target]:-4096}" -timeout=10 -rss_limit_mb=2048 \
-      -dict="$dictionary" -artifact_prefix="$findings/" -print_final_stats=1 -verbosity=0 "$learnt" "$seeds" \
-      >"$findings/log" 2>&1; then
-    failed+=("$target")
+  if ! "$binary" -max_total_time="$SECONDS_EACH" -max_len="$longest" -timeout=10 -rss_limit_mb=2048 -dict="$dictionary" \
+      -artifact_prefix="$findings/" -print_final_stats=1 -verbosity=0 "$learnt" "$seeds" >"$findings/log" 2>&1; then
     tail -n 60 "$findings/log"
-    continue
+    echo "fuzz: $target: FINDING, see $findings"
+    return 1
   fi
-  grep -E 'number_of_executed_units|average_exec_per_sec|new_units_added' "$findings/log" | sed 's/^stat::/  /'
-  if [ "${KEEP:-0}" = 1 ]; then
-    minimal=build/fuzz/minimal/$target
+  echo "fuzz: $target: no finding in $SECONDS_EACH s, $(awk '/number_of_executed_units/ { print $2 }' "$findings/log") inputs"
+
+  if [ "$KEEP" = 1 ]; then
     rm -rf "$minimal"
     mkdir -p "$minimal"
-    "$binary" -merge=1 -max_len="${longest[$target]:-4096}" -timeout=10 -verbosity=0 "$minimal" "$seeds" "$learnt" >/dev/null 2>&1
+    "$binary" -merge=1 -max_len="$longest" -timeout=10 -verbosity=0 "$minimal" "$seeds" "$learnt" >/dev/null 2>&1
     rm -rf "$seeds"
     mv "$minimal" "$seeds"
-    echo "  kept $(find "$seeds" -type f | wc -l) inputs"
+    echo "fuzz: $target: $(find "$seeds" -type f | wc -l) inputs kept"
   fi
-done
+}
+export -f run_one
 
-if [ ${#failed[@]} -gt 0 ]; then
-  echo "fuzz: findings in ${failed[*]}: see build/fuzz/findings" >&2
-  exit 1
-fi
-echo "fuzz: no findings"
+printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I{} bash -c 'set -euo pipefail; run_one "$1"' _ {}
