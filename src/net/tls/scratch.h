@@ -22,9 +22,9 @@ struct Scratch {
 
   void leave() {
 #if defined(SLUICE_SANITIZED) || !defined(NDEBUG)
-    std::memset(in.get(), 0xdb, in_used);
+    if (in_used > 0) std::memset(in.get(), 0xdb, in_used);
     std::memset(plain.get(), 0xdb, max_plain_record);
-    std::memset(out.data(), 0xdb, out.size());
+    if (!out.empty()) std::memset(out.data(), 0xdb, out.size());
 #endif
     in_used = 0;
     out.clear();
