@@ -86,6 +86,8 @@ struct Exchange {
   bool client_gone = false;
   bool pod_saw_it = false;             // the last attempt may have sent something of the request
   net::Stream* waiting_on = nullptr;   // the upstream connection to cancel when the client leaves
+  bool recorded = false;               // the record holds its own copies: head and memory are gone (tunnels)
+  std::vector<std::string> kept;       // those copies
   Instant begun{};
   ExchangeRecord record;
 };

@@ -138,11 +138,31 @@ void name_route(Exchange& ex) noexcept {
   r.log = ex.settings->access_log;
 }
 
-void keep_for_log(Exchange& ex) {
-  name_route(ex);
+void describe(Exchange& ex) noexcept {
   auto& r = ex.record;
-  for (std::string_view* v : {&r.route_host, &r.ns, &r.ingress, &r.service, &r.service_port, &r.path, &r.upstream_name})
-    *v = ex.memory.joined.emplace_back(*v);
+  const auto& head = ex.head();
+  if (ex.view) name_route(ex);
+  r.remote_address = ex.client_address.empty() ? std::string_view(ex.peer.address) : ex.client_address;
+  r.remote_port = ex.peer.port;
+  r.method = head.method_text;
+  r.method_label = net::http::to_string(head.method);
+  r.target = head.target;
+  r.minor = head.minor;
+  r.host = head.authority;
+  if (const auto* f = head.fields.find(Name::referer)) r.referer = f->value;
+  if (const auto* f = head.fields.find(Name::user_agent)) r.user_agent = f->value;
+  r.request_id = ex.request_id;
+  r.tls = ex.peer.tls;
+}
+
+void keep_for_log(Exchange& ex) {
+  describe(ex);
+  auto& r = ex.record;
+  std::string_view* const views[] = {&r.remote_address, &r.method, &r.target, &r.host, &r.referer, &r.user_agent, &r.request_id, &r.route_host,
+                                     &r.ns, &r.ingress, &r.service, &r.service_port, &r.path, &r.upstream_name};
+  ex.kept.reserve(std::size(views));  // short strings must not move
+  for (auto* v : views) *v = ex.kept.emplace_back(*v);
+  ex.recorded = true;
   release(ex);
 }
 

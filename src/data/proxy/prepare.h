@@ -9,7 +9,10 @@ namespace sluice::data {
 Status prepare(Exchange& ex);
 // Lets go of what prepare pinned.
 void release(Exchange& ex) noexcept;
-// Before a tunnel: copies what the record needs and lets go of routes, options and Cluster for its long life.
+// Fills the record with everything but times, sizes and status.
+void describe(Exchange& ex) noexcept;
+// Before a tunnel: copies what the record needs and lets go of routes, options and Cluster for its long life; the
+// connection may give its buffers back after it.
 void keep_for_log(Exchange& ex);
 // The record's names of the route, once it is known.
 void name_route(Exchange& ex) noexcept;

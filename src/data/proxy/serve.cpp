@@ -89,22 +89,10 @@ net::Task<void> fail(Exchange& ex, Error error) {
 // The record of an exchange that is over.
 void finish(Exchange& ex) {
   auto& r = ex.record;
-  const auto& head = ex.head();
   Worker& worker = ex.worker;
-  if (ex.view) name_route(ex);
-  r.remote_address = ex.client_address.empty() ? std::string_view(ex.peer.address) : ex.client_address;
-  r.remote_port = ex.peer.port;
-  r.method = head.method_text;
-  r.method_label = net::http::to_string(head.method);
-  r.target = head.target;
-  r.minor = head.minor;
-  r.host = head.authority;
-  if (const auto* f = head.fields.find(net::http::Name::referer)) r.referer = f->value;
-  if (const auto* f = head.fields.find(net::http::Name::user_agent)) r.user_agent = f->value;
-  r.request_id = ex.request_id;
+  if (!ex.recorded) describe(ex);
   r.request_length += ex.body_received;
   r.request_seconds = std::chrono::duration<float>(worker.loop.fresh_now() - ex.begun).count();
-  r.tls = ex.peer.tls;
   r.wall_ms = worker.wall_ms();
   worker.recorder.finished(r);
 }

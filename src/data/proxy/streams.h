@@ -62,6 +62,8 @@ class Downstream {
   virtual bool complete() const noexcept = 0;
   // After a 101 was started: the bare stream, and what the client sent ahead.
   virtual net::Stream& become_tunnel(std::string_view& early) = 0;
+  // The tunnel runs and nothing of the exchange's buffers is needed any more.
+  virtual void give_buffers_back() noexcept = 0;
 };
 
 // A pod's side of one attempt.

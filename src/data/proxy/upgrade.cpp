@@ -72,6 +72,7 @@ net::Task<Status> tunnel(Exchange& ex, H1Client& up) {
     if (!s) co_return s;
   }
   keep_for_log(ex);
+  ex.down.give_buffers_back();
   worker.stats.tunnels.add();
   worker.stats.tunnels_active.add();
   bool ended = false;

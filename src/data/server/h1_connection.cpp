@@ -398,11 +398,16 @@ net::Stream& H1Connection::become_tunnel(std::string_view& early) {
   return stream_;
 }
 
+void H1Connection::give_buffers_back() noexcept {
+  in_begin_ = in_end_ = 0;
+  worker_.return_memory(std::move(memory_));
+}
+
 // A close with unread bytes is a reset, which may destroy the answer on its way: the end is announced first, then what
 // still comes is read for a moment (RFC 9112 section 9.6).
 net::Task<void> H1Connection::linger() {
   stream_.shutdown_write();
-  const bool more = !decoder_.done() || stream_.maybe_readable() || !memory_->ahead.empty() || in_begin_ != in_end_;
+  const bool more = !decoder_.done() || stream_.maybe_readable() || (memory_ && !memory_->ahead.empty()) || in_begin_ != in_end_;
   if (!more) co_return;
   const Instant until = worker_.loop.now() + std::chrono::seconds(2);
   std::size_t drained = 0;

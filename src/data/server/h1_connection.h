@@ -45,6 +45,7 @@ class H1Connection final : private Downstream, private BodySource {
   bool started() const noexcept override { return started_; }
   bool complete() const noexcept override { return complete_; }
   net::Stream& become_tunnel(std::string_view& early) override;
+  void give_buffers_back() noexcept override;
 
   // BodySource
   net::Task<Result<Chunk>> read() override;
