@@ -96,6 +96,13 @@ void fill(prometheus::ClientMetric& metric, const Merged& merged, Histogram<N, S
   metric.histogram.sample_sum = static_cast<double>(sum) / static_cast<double>(Scale);
 }
 
+template <class H>
+bool observed(const Merged& merged, H SeriesBlock::* member) {
+  return std::ranges::any_of(merged.blocks, [&](const SeriesBlock* block) {
+    return std::ranges::any_of((block->*member).buckets, [](const Counter& c) { return c.get() != 0; });
+  });
+}
+
 prometheus::ClientMetric& labelled(Exposition& exposition, std::string_view name, const SeriesBlock& of) {
   const char status[4] = {static_cast<char>('0' + of.status / 100 % 10), static_cast<char>('0' + of.status / 10 % 10),
                           static_cast<char>('0' + of.status % 10), 0};
@@ -107,8 +114,9 @@ template <class H, class B>
 void write_histogram(Exposition& exposition, std::string_view name, const std::vector<Merged>& all, H member,
                      const B& bounds, std::string& out) {
   for (const Merged& merged : all) {
-    prometheus::ClientMetric& metric = labelled(exposition, name, *merged.labels);
-    fill(metric, merged, member, bounds);
+    // What was never observed (no attempt was made, no head came) is no series, as in ingress-nginx.
+    if (!observed(merged, member)) continue;
+    fill(labelled(exposition, name, *merged.labels), merged, member, bounds);
   }
   exposition.flush(out);
 }
