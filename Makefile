@@ -5,6 +5,8 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
 PREFIX ?= /usr/local
 IMAGE ?= sluice:dev
+# The optimised binaries, with the load tools of the debug build.
+LONG = TOOLS=$(CURDIR)/build/dev/tests/support tests/chaos/run.sh build/release
 SOURCES = $(shell git ls-files -co --exclude-standard 'src/*.cpp' 'src/*.h' 'include/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp')
 
 help:  ## list the verbs
@@ -32,8 +34,8 @@ dev: deps build/.made  ## debug build of everything, tests too: build/dev
 run: build  ## build, start demo pods and sluice in front of them, print requests to try
 	@config/quickstart/run.sh build/release
 
-test: dev  ## arch and format check, unit, golden and integration tests
-	@tools/test.py build/dev arch format unit integration
+test: dev  ## arch and format check, unit, golden and integration tests, the oracle
+	@tools/test.py build/dev arch format unit integration oracle
 
 unit: dev  ## unit and golden tests alone
 	@tools/test.py build/dev unit
@@ -53,21 +55,23 @@ tsan: deps build/.made  ## unit and integration tests under ThreadSanitizer
 	$(call compile,tsan,all)
 	@tools/test.py build/tsan unit integration
 
-fuzz: build/.made  ## every fuzz target for FUZZ_SECONDS (600), corpora kept in tests/fuzz/corpus
+fuzz: build/.made  ## every fuzz target for FUZZ_SECONDS (600); KEEP=1 keeps what was learnt in tests/fuzz/corpora
 	@tools/deps.sh build fuzz
-	$(call compile,fuzz,all)
-	@tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(TARGETS)
 
 soak: dev build  ## 30 minutes of load with faults: flat memory and descriptors
-	@tools/long.sh soak
+	@$(LONG) --record soak
 
 chaos: dev build  ## the long guarantees: changes, SIGTERMs, certificate swaps, slow clients, descriptors, a million mutations
-	@tools/long.sh chaos
+	@$(LONG) --record $(NAMES)
+
+chaos-short: dev build  ## the same, in a short form
+	@$(LONG) --short $(NAMES)
 
 bench: build/.made  ## micro benchmarks
 	@tools/deps.sh build bench
 	$(call compile,bench,all)
-	@shopt -s nullglob; for b in build/bench/bench/micro_*; do [ -x $$b ] && [ -f $$b ] && $$b --benchmark_min_time=0.5; done
+	@shopt -s nullglob; for b in build/bench/bench/*_bench; do [ -x $$b ] && [ -f $$b ] && $$b --benchmark_min_time=0.5; done
 
 peers: build  ## side by side with nginx, HAProxy and others; SCENARIOS='h1-1k,tls-1k'
 	@tools/deps.sh test bench
@@ -104,4 +108,4 @@ install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
 clean:  ## remove everything that was built
 	@rm -rf build
 
-.PHONY: help deps deps-build build dev run test unit test-integration test-oracle asan tsan fuzz soak chaos bench peers arch headers fmt fmt-check tidy docs image install-completions clean
+.PHONY: help deps deps-build build dev run test unit test-integration test-oracle asan tsan fuzz soak chaos chaos-short bench peers arch headers fmt fmt-check tidy docs image install-completions clean
