@@ -15,16 +15,53 @@ Method method_of(std::string_view token) noexcept;
 std::string_view to_string(Method m) noexcept;  // "other" for other: a bounded label
 // RFC 9110 section 9.2.2.
 constexpr bool idempotent(Method m) noexcept {
-  return m == Method::get || m == Method::head || m == Method::put || m == Method::del || m == Method::options || m == Method::trace;
+  return m == Method::get || m == Method::head || m == Method::put || m == Method::del || m == Method::options ||
+         m == Method::trace;
 }
 
 // Well-known field names, so that the path of a request compares a byte and not a string.
 enum class Name : std::uint8_t {
-  other, accept_encoding, authorization, connection, content_encoding, content_length, content_type, cookie, date, expect, forwarded, host,
-  http2_settings, keep_alive, location, max_forwards, proxy, proxy_authenticate, proxy_authorization, proxy_connection, referer, server,
-  strict_transport_security, te, trailer, transfer_encoding, upgrade, user_agent, via, x_accel, x_forwarded_for, x_forwarded_host,
-  x_forwarded_port, x_forwarded_proto, x_forwarded_scheme, x_original_forwarded_for, x_original_forwarded_host, x_original_uri, x_real_ip,
-  x_request_id, x_scheme,
+  other,
+  accept_encoding,
+  authorization,
+  connection,
+  content_encoding,
+  content_length,
+  content_type,
+  cookie,
+  date,
+  expect,
+  forwarded,
+  host,
+  http2_settings,
+  keep_alive,
+  location,
+  max_forwards,
+  proxy,
+  proxy_authenticate,
+  proxy_authorization,
+  proxy_connection,
+  referer,
+  server,
+  strict_transport_security,
+  te,
+  trailer,
+  transfer_encoding,
+  upgrade,
+  user_agent,
+  via,
+  x_accel,
+  x_forwarded_for,
+  x_forwarded_host,
+  x_forwarded_port,
+  x_forwarded_proto,
+  x_forwarded_scheme,
+  x_original_forwarded_for,
+  x_original_forwarded_host,
+  x_original_uri,
+  x_real_ip,
+  x_request_id,
+  x_scheme,
 };
 // `name` in any case. x_accel stands for every name that starts with "x-accel-".
 Name name_of(std::string_view name) noexcept;
@@ -33,7 +70,7 @@ struct Field {
   std::string_view name;   // as received
   std::string_view value;  // without surrounding OWS
   Name id = Name::other;
-  bool drop = false;       // set by rules (hop-by-hop, underscores…): not passed on
+  bool drop = false;  // set by rules (hop-by-hop, underscores…): not passed on
 };
 
 inline constexpr std::size_t kMaxFields = 256;  // hard ceiling above any configured limit
@@ -56,17 +93,18 @@ struct Fields {
 struct RequestHead {
   std::string_view method_text;
   Method method = Method::other;
-  std::string_view target;      // as received: origin-form, absolute-form, "*"
-  std::string_view path_query;  // what goes upstream: target in origin-form ("/" for an empty absolute path); "*" for OPTIONS *
-  std::string_view authority;   // Host, or the absolute-form's authority (both agree); may carry a port
-  std::string_view host;        // authority without port; not lower-cased; without IPv6 brackets it is not
-  int minor = 1;                // HTTP/1.minor; 1.2 and above are 1
+  std::string_view target;  // as received: origin-form, absolute-form, "*"
+  std::string_view
+      path_query;  // what goes upstream: target in origin-form ("/" for an empty absolute path); "*" for OPTIONS *
+  std::string_view authority;  // Host, or the absolute-form's authority (both agree); may carry a port
+  std::string_view host;       // authority without port; not lower-cased; without IPv6 brackets it is not
+  int minor = 1;               // HTTP/1.minor; 1.2 and above are 1
   Fields fields;
   Framing framing = Framing::none;
   std::uint64_t content_length = 0;
-  bool keep_alive = true;       // the client would go on (version and Connection)
+  bool keep_alive = true;  // the client would go on (version and Connection)
   bool expect_continue = false;
-  bool upgrade = false;         // Connection: upgrade with an Upgrade field whose token is not h2c
+  bool upgrade = false;  // Connection: upgrade with an Upgrade field whose token is not h2c
   std::string_view upgrade_token;
 };
 
@@ -77,7 +115,7 @@ struct ResponseHead {
   Fields fields;
   Framing framing = Framing::none;
   std::uint64_t content_length = 0;
-  bool keep_alive = true;       // the pod would go on
+  bool keep_alive = true;  // the pod would go on
 };
 
 }  // namespace sluice::net::http

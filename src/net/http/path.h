@@ -4,7 +4,8 @@
 
 #include "base/result.h"
 
-// The one normalisation of paths, for matching only; what goes upstream is the target as received (docs/life-of-a-request.md).
+// The one normalisation of paths, for matching only; what goes upstream is the target as received
+// (docs/life-of-a-request.md).
 namespace sluice::net::http {
 
 // Writes the normalised path of `target` (origin-form; the query, from the first '?', is cut off) to `out`, which must
