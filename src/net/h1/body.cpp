@@ -9,7 +9,7 @@ void BodyDecoder::start(http::Framing framing, std::uint64_t length) noexcept {
   framing_ = framing;
   left_ = length;
   done_ = framing == http::Framing::none || (framing == http::Framing::length && length == 0);
-  if (framing == http::Framing::chunked) chunked_.reset();
+  chunked_.reset();  // for every framing: trailers of the last message end here
 }
 
 Result<BodyDecoder::Piece> BodyDecoder::take(char* bytes, std::size_t size) {
