@@ -76,6 +76,30 @@ TEST(KeyPair, BrokenPemsAreRefusedWithTheirReason) {
   EXPECT_EQ(refusal(good.certificate_pem, good.key_pem), "accepted");
 }
 
+TEST(KeyPair, TheOldFormsOfKeysAreRead) {
+  for (const char* type : {"EC", "RSA"}) {
+    const Identity id = make_identity({.type = type, .san = "DNS:a.example"});
+    const std::string old = pem_of(
+        [&](BIO* b) { PEM_write_bio_PrivateKey_traditional(b, id.key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
+    ASSERT_NE(old.find(std::string(type) + " PRIVATE KEY"), std::string::npos);
+    EXPECT_EQ(refusal(id.certificate_pem, old), "accepted") << type;
+    const std::string parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+    EXPECT_EQ(refusal(id.certificate_pem, parameters + old), "accepted") << type;
+    EXPECT_EQ(refusal(id.certificate_pem, id.certificate_pem + id.key_pem), "accepted") << type;
+    const std::string encrypted = pem_of([&](BIO* b) {
+      char word[] = "secret";
+      PEM_write_bio_PrivateKey_traditional(b, id.key.get(), EVP_aes_128_cbc(), reinterpret_cast<unsigned char*>(word),
+                                           6, nullptr, nullptr);
+    });
+    EXPECT_EQ(refusal(id.certificate_pem, encrypted), "tls.key is encrypted; expected a key without passphrase")
+        << type;
+  }
+  const Identity ec = make_identity({.type = "EC", .san = "DNS:a.example"});
+  const Identity rsa = make_identity({.type = "RSA", .san = "DNS:a.example"});
+  EXPECT_EQ(refusal(ec.certificate_pem, rsa.key_pem), "tls.key does not match tls.crt");
+  EXPECT_EQ(refusal(rsa.certificate_pem, ec.key_pem), "tls.key does not match tls.crt");
+}
+
 TEST(KeyPair, TextAroundTheBlocksAndAChainAreFine) {
   const Identity root = make_identity({.cn = "root", .ca = true});
   const Identity leaf = make_identity({.cn = "leaf", .san = "DNS:a.example", .issuer = &root});
