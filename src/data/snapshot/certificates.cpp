@@ -4,12 +4,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <system_error>
+#include <thread>
 
 #include "base/strings.h"
 
 namespace sluice::data {
 
 namespace {
+
+constexpr std::size_t kWorthThreads = 32;  // pairs
+constexpr unsigned kMostThreads = 8;
 
 std::string day(std::int64_t unix_seconds) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
@@ -36,7 +42,32 @@ std::size_t text_hash(const model::Certificate& spec) {
   return hash(spec.chain_pem) * 31 + hash(spec.key_pem);
 }
 
-void read_pair(StoredPair& stored, std::shared_ptr<const model::Certificate> spec, const StoredPair* twin) {
+ParsedPairs read_ahead(const std::vector<const model::Certificate*>& specs) {
+  ParsedPairs results;
+  if (specs.size() < kWorthThreads) return results;
+  std::vector<ParsedPair> parsed(specs.size());
+  std::atomic<std::size_t> next{0};
+  auto work = [&] {
+    for (std::size_t i = next++; i < specs.size(); i = next++)
+      parsed[i] = net::tls::parse_key_pair(specs[i]->chain_pem, specs[i]->key_pem);
+  };
+  {
+    std::vector<std::jthread> helpers;
+    const unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads);
+    try {
+      while (helpers.size() + 1 < threads) helpers.emplace_back(work);
+    } catch (const std::system_error&) {
+      // No more threads to be had: those that started, and this one, do the work.
+    }
+    work();
+  }
+  results.reserve(specs.size());
+  for (std::size_t i = 0; i < specs.size(); ++i) results.emplace(specs[i], std::move(parsed[i]));
+  return results;
+}
+
+void read_pair(StoredPair& stored, std::shared_ptr<const model::Certificate> spec, const StoredPair* twin,
+               const ParsedPairs& ahead) {
   stored.spec = std::move(spec);
   stored.broken.clear();
   const bool same_text = twin != nullptr && twin != &stored && twin->broken.empty() && twin->pair && twin->spec &&
@@ -45,7 +76,9 @@ void read_pair(StoredPair& stored, std::shared_ptr<const model::Certificate> spe
     stored.pair = twin->pair;
     return;
   }
-  auto parsed = net::tls::parse_key_pair(stored.spec->chain_pem, stored.spec->key_pem);
+  const auto at = ahead.find(stored.spec.get());
+  ParsedPair parsed =
+      at != ahead.end() ? at->second : net::tls::parse_key_pair(stored.spec->chain_pem, stored.spec->key_pem);
   if (parsed) {
     stored.pair = std::move(*parsed);
   } else {
@@ -68,7 +101,8 @@ std::vector<net::tls::KeyPairPtr> choose_pairs(std::string_view host, const std:
         std::any_of(chosen.begin(), chosen.end(), [&](auto& c) { return c->key_type() == pair->key_type(); });
     if (!taken) chosen.push_back(pair);
   }
-  std::stable_sort(chosen.begin(), chosen.end(), [](auto& a, auto& b) { return rank(*a) < rank(*b); });
+  // One of each type: there are no equals to keep in order.
+  std::sort(chosen.begin(), chosen.end(), [](auto& a, auto& b) { return rank(*a) < rank(*b); });
   return chosen;
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "model/model.h"
@@ -18,10 +20,19 @@ struct StoredPair {
   std::string broken;                              // why `spec` is not `pair`; empty when it is
 };
 
-// Reads the new form of a pair. A broken one keeps the previous pair.
-// `twins`: another pair that may have the same text (copies of one certificate in many namespaces are read once); or
+using ParsedPair = std::expected<net::tls::KeyPairPtr, std::string>;
+// Results by the Certificate they were read from.
+using ParsedPairs = std::unordered_map<const model::Certificate*, ParsedPair>;
+
+// Reads many pairs on several threads and waits for them (a pair takes half a millisecond, a cluster may have
+// thousands). Few are not worth a thread: then nothing is read.
+ParsedPairs read_ahead(const std::vector<const model::Certificate*>& specs);
+
+// Takes the new form of a pair. A broken one keeps the previous pair.
+// `twin`: another pair that may have the same text (copies of one certificate in many namespaces are read once); or
 // null.
-void read_pair(StoredPair& stored, std::shared_ptr<const model::Certificate> spec, const StoredPair* twin);
+void read_pair(StoredPair& stored, std::shared_ptr<const model::Certificate> spec, const StoredPair* twin,
+               const ParsedPairs& ahead);
 
 // A hash of the texts of a pair, to find twins by.
 std::size_t text_hash(const model::Certificate& spec);

@@ -144,6 +144,7 @@ struct Compiler::State {
   void update_certificates(const model::Model& model, const std::vector<std::string>& names);
   void forget_text(const CertificateEntry& entry);
   const StoredPair* twin_of(const model::Certificate& spec) const;
+  ParsedPairs read_new_pairs(const model::Model& model, const std::vector<std::string>& names) const;
   void update_hosts(const model::Model& model, const std::vector<std::string>& names, std::vector<HostChange>& routes,
                     std::vector<net::tls::CertificateChange>& pairs);
   void unlink(HostEntry& host);
@@ -208,7 +209,21 @@ const StoredPair* Compiler::State::twin_of(const model::Certificate& spec) const
   return from == to ? nullptr : &from->second->stored;
 }
 
+ParsedPairs Compiler::State::read_new_pairs(const model::Model& model, const std::vector<std::string>& names) const {
+  std::vector<const model::Certificate*> specs;
+  std::unordered_set<std::size_t> texts;
+  for (const std::string& name : names) {
+    const auto spec = find_part(model.certificates, name);
+    const auto at = certificates.find(name);
+    const bool same = at != certificates.end() && at->second.stored.spec == spec;
+    if (spec && !same && twin_of(*spec) == nullptr && texts.insert(text_hash(*spec)).second)
+      specs.push_back(spec.get());
+  }
+  return read_ahead(specs);
+}
+
 void Compiler::State::update_certificates(const model::Model& model, const std::vector<std::string>& names) {
+  const ParsedPairs ahead = read_new_pairs(model, names);
   for (const std::string& name : names) {
     auto spec = find_part(model.certificates, name);
     auto at = certificates.find(name);
@@ -219,7 +234,7 @@ void Compiler::State::update_certificates(const model::Model& model, const std::
     forget_text(entry);
     if (spec) {
       const StoredPair* twin = twin_of(*spec);
-      read_pair(entry.stored, spec, twin);
+      read_pair(entry.stored, spec, twin, ahead);
       pairs_by_text.emplace(text_hash(*spec), &entry);
     } else {
       entry.stored = {};

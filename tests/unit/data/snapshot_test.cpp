@@ -354,6 +354,29 @@ TEST(Compiler, CopiesOfACertificateAreOnePair) {
   EXPECT_NE(shown(compiler.everything(), "b.x.example"), "default");
 }
 
+TEST(Compiler, ManyCertificatesAtOnceEachForItsOwnHost) {
+  World w;
+  Compiler compiler;
+  const auto broken = test::make_pem("x");
+  for (int i = 0; i < 100; ++i) {
+    const std::string n = std::to_string(i), name = "m" + n + ".example";
+    auto pem = test::make_pem(name);
+    if (i % 10 == 3) pem.key = broken.key;
+    w.certificate("ns/m" + n, pem);
+    w.host(name, {{"/", "a"}}, {"ns/m" + n});
+  }
+  const auto p = w.publish(compiler);
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = "m" + std::to_string(i) + ".example";
+    const auto* pairs = p.snapshot->certificates->find(name);
+    ASSERT_EQ(pairs != nullptr, i % 10 != 3) << name;
+    if (pairs != nullptr) {
+      EXPECT_EQ(pairs->at(0)->names().at(0), name);
+    }
+  }
+  EXPECT_EQ(compiler.report().count(model::Severity::error), 10u);
+}
+
 TEST(Compiler, AResynchronisationWithTheSamePartsChangesNothing) {
   World w;
   Compiler compiler;
