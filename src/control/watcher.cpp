@@ -105,12 +105,7 @@ class FileWatcher final : public Watcher {
 
   void take(const ObjectChanges& changes) {
     store_.apply(changes);
-    if (changes.problems_changed) {
-      auto problems = directory_.problems();
-      for (auto& e : problems)
-        if (e.problem.severity == model::Severity::error) log::error("{}", model::Report::line(e));
-      store_.source_problems(std::move(problems));
-    }
+    if (changes.problems_changed) store_.source_problems(directory_.problems());
     files_ = directory_.files();
     objects_ = directory_.objects();
     reads_ = directory_.reads();
@@ -125,18 +120,33 @@ class FileWatcher final : public Watcher {
       std::set<std::string> names;
       for (auto& [name, users] : store_.external_names()) names.insert(name);
       resolver_.want(names);
-      if (!first && update.change.empty() && !reported(update)) return;
+      bool news = tell(update, first);
+      if (!first && update.change.empty() && !news) return;
       ++batches_;
       publish_(std::move(update));
     }
   }
 
-  // Only the Report differs: worth an update of its own.
-  bool reported(const Update& update) {
-    auto size = update.model->report.entries.size();
-    bool differs = update.model->report.entries != report_;
-    if (differs || size != report_.size()) report_ = update.model->report.entries;
-    return differs;
+  // Logs what is new in the Report after the first one (which the app prints). True when it differs.
+  bool tell(const Update& update, bool first) {
+    if (!store_.report_changed()) return false;
+    constexpr int kMostLines = 50;
+    auto& entries = update.model->report.entries;
+    if (entries == report_) return false;
+    std::set<std::string> known;
+    for (auto& e : report_) known.insert(model::Report::line(e));
+    int lines = 0;
+    for (auto& e : entries) {
+      if (first || e.problem.severity == model::Severity::ignored) continue;
+      auto line = model::Report::line(e);
+      if (known.contains(line)) continue;
+      if (++lines > kMostLines) break;
+      if (e.problem.severity == model::Severity::error) log::error("{}", line);
+      else log::warn("{}", line);
+    }
+    if (lines > kMostLines) log::warn("and more; `sluice check` and the admin address list all");
+    report_ = entries;
+    return true;
   }
 
   void step() {

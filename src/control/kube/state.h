@@ -57,6 +57,13 @@ struct Store::State {
   Settings settings;
   Work work;
   std::shared_ptr<model::Model> model = std::make_shared<model::Model>();
+  std::shared_ptr<model::Model> spare;  // the Model before, and what it lacks
+  struct Behind {
+    std::set<std::string> hosts, clusters, certificates;
+    bool report = false;
+  } behind;
+  void own_model();
+  void remember(const model::Change& change);
   std::shared_ptr<const model::RouteSettings> defaults;
   bool first = true;
   bool resolve_later = false;
@@ -86,7 +93,7 @@ struct Store::State {
 
   // Problems by the part that has them ("host/x", "cluster/x"…).
   std::map<std::string, Entries> problems;
-  bool problems_changed = false;
+  bool problems_changed = false, report_changed = false;
   void say(const std::string& part, Entries entries);
 
   // ingress_class.cpp: is it ours? When not, `why` says so.

@@ -114,6 +114,43 @@ void Store::State::assemble_report() {
   out.erase(std::unique(out.begin(), out.end()), out.end());
 }
 
+// Makes sure that nobody else holds `model`. Whoever holds the last one has usually let go of the one before: that one
+// is brought up to date by what changed since, which costs less than a copy.
+void Store::State::own_model() {
+  auto free = [](const std::shared_ptr<model::Model>& m) {
+    bool alone = m.use_count() == 1;
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return alone;
+  };
+  if (free(model)) return;
+  if (!spare || !free(spare)) {
+    spare = std::exchange(model, std::make_shared<model::Model>(*model));
+  } else {
+    auto renew = [](auto& map, const auto& from, const std::set<std::string>& names) {
+      for (auto& name : names) {
+        if (auto it = from.find(name); it != from.end()) map[name] = it->second;
+        else map.erase(name);
+      }
+    };
+    renew(spare->hosts, model->hosts, behind.hosts);
+    renew(spare->clusters, model->clusters, behind.clusters);
+    renew(spare->certificates, model->certificates, behind.certificates);
+    spare->options = model->options;
+    if (behind.report) spare->report = model->report;
+    std::swap(spare, model);
+  }
+  behind = {};
+}
+
+void Store::State::remember(const model::Change& change) {
+  if (!spare) return;
+  constexpr std::size_t kWorthwhile = 4096;  // beyond it a copy is as good
+  behind.hosts.insert(change.hosts.begin(), change.hosts.end());
+  behind.clusters.insert(change.clusters.begin(), change.clusters.end());
+  behind.certificates.insert(change.certificates.begin(), change.certificates.end());
+  if (behind.hosts.size() + behind.clusters.size() + behind.certificates.size() > kWorthwhile) spare = nullptr;
+}
+
 Store::Store(Settings settings) : state_(std::make_unique<State>(std::move(settings))) {}
 Store::~Store() = default;
 
@@ -257,6 +294,7 @@ const std::map<std::string, std::set<std::string>>& Store::external_names() cons
 void Store::resolve_at_run_time(bool yes) {
   state_->resolve_later = yes;
 }
+bool Store::report_changed() const { return state_->report_changed; }
 const Store::Work& Store::work() const {
   return state_->work;
 }
@@ -269,9 +307,8 @@ bool Store::dirty() const {
 
 Update Store::commit() {
   auto& s = *state_;
-  // Somebody still looks at the last Model: it must not change under them.
-  std::atomic_thread_fence(std::memory_order_acquire);
-  if (s.model.use_count() > 1) s.model = std::make_shared<model::Model>(*s.model);
+  // Somebody may still look at the last Model: it must not change under them.
+  s.own_model();
   Update out;
   auto& change = out.change;
   if (std::exchange(s.dirty_options, false)) s.rebuild_options(change);
@@ -281,7 +318,12 @@ Update Store::commit() {
   for (auto& name : std::exchange(s.dirty_hosts, {})) s.rebuild_host(name, change);
   for (auto& name : std::exchange(s.dirty_clusters, {})) s.rebuild_cluster(name, change);
   for (auto& name : std::exchange(s.dirty_certificates, {})) s.rebuild_certificate(name, change);
-  if (std::exchange(s.problems_changed, false)) s.assemble_report();
+  s.report_changed = std::exchange(s.problems_changed, false);
+  if (s.report_changed) {
+    s.assemble_report();
+    s.behind.report = true;
+  }
+  s.remember(change);
   std::erase_if(s.resolutions, [&](auto& r) { return !s.externals.contains(r.first); });
   if (s.first) {
     change = {};

@@ -39,6 +39,9 @@ class Store {
   // The Model with everything applied. The returned Model does not change while anybody holds it.
   Update commit();
 
+  // Does the Report of the last commit() differ from the one before?
+  bool report_changed() const;
+
   // How often each kind of part was rebuilt, for tests and benches.
   struct Work {
     std::uint64_t ingresses = 0, hosts = 0, clusters = 0, certificates = 0, options = 0;

@@ -220,6 +220,38 @@ TEST_F(Fixture, AModelThatIsHeldDoesNotChange) {
   EXPECT_EQ(put(slice("s0", "10.9.9.8")).model.get(), address);
 }
 
+// A holder that always keeps the last Model and lets go of the one before, as the app does.
+TEST_F(Fixture, TwoModelsTakeTurnsAndAgree) {
+  auto held = put(world(50)).model;
+  std::set<const model::Model*> seen{held.get()};
+  for (int i = 0; i < 30; ++i) {
+    auto k = std::to_string(i);
+    held = put(i % 3 == 0   ? slice("s" + k, "10.9.9." + k)
+               : i % 3 == 1 ? ingress("i" + k, "moved" + k + ".example", "s" + k)
+                            : ingress("bad" + k, "not_a_host", "s" + k))
+               .model;
+    seen.insert(held.get());
+  }
+  EXPECT_LE(seen.size(), 3U);
+  Store fresh{Settings{}};
+  std::map<std::string, ObjectPtr> all;
+  for (auto& o : objects(world(50))) all[identity(*o)] = o;
+  for (int i = 0; i < 30; ++i) {
+    auto k = std::to_string(i);
+    for (auto& o : objects(i % 3 == 0   ? slice("s" + k, "10.9.9." + k)
+                           : i % 3 == 1 ? ingress("i" + k, "moved" + k + ".example", "s" + k)
+                                        : ingress("bad" + k, "not_a_host", "s" + k)))
+      all[identity(*o)] = o;
+  }
+  for (auto& [id, o] : all) fresh.upsert(o);
+  auto expected = fresh.commit().model;
+  ASSERT_EQ(held->hosts.size(), expected->hosts.size());
+  for (auto& [name, host] : expected->hosts) EXPECT_EQ(*held->hosts.at(name), *host) << name;
+  ASSERT_EQ(held->clusters.size(), expected->clusters.size());
+  for (auto& [name, cluster] : expected->clusters) EXPECT_EQ(*held->clusters.at(name), *cluster) << name;
+  EXPECT_EQ(held->report.entries, expected->report.entries);
+}
+
 TEST_F(Fixture, ResolvedNamesBecomeEndpoints) {
   auto u = put(ingress("a", "a.example") +
                "---\napiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {type: ExternalName, externalName: "
