@@ -3,7 +3,7 @@
 # found something.
 #
 #   tests/fuzz/run.sh [SECONDS] [TARGET…]     default: 60 seconds, every target
-#   KEEP=1 tests/fuzz/run.sh …                afterwards, adds what was learnt to tests/fuzz/corpora, minimised
+#   KEEP=1 tests/fuzz/run.sh …                afterwards, adds to tests/fuzz/corpora what reached something new
 #   BUILD=DIR tests/fuzz/run.sh …             another build directory than build/fuzz
 #
 # Findings and logs are kept in BUILD/findings/<target>; run BUILD/tests/fuzz/fuzz_<target> FILE to repeat one.
@@ -23,7 +23,7 @@ cmake --build "$BUILD" --target "${targets[@]/#/fuzz_}"
 run_one() {
   local target=$1 dictionary=tests/fuzz/http.dict longest
   local binary=$BUILD/tests/fuzz/fuzz_$target seeds=tests/fuzz/corpora/$target
-  local learnt=$BUILD/corpora/$target findings=$BUILD/findings/$target minimal=$BUILD/minimal/$target
+  local learnt=$BUILD/corpora/$target findings=$BUILD/findings/$target
   case $target in
     h1_*) longest=1100 ;;
     chunked) longest=2048 ;;
@@ -43,11 +43,8 @@ run_one() {
   echo "fuzz: $target: no finding in $SECONDS_EACH s, $(awk '/number_of_executed_units/ { print $2 }' "$findings/log") inputs"
 
   if [ "$KEEP" = 1 ]; then
-    rm -rf "$minimal"
-    mkdir -p "$minimal"
-    "$binary" -merge=1 -max_len="$longest" -timeout=10 -verbosity=0 "$minimal" "$seeds" "$learnt" >/dev/null 2>&1
-    rm -rf "$seeds"
-    mv "$minimal" "$seeds"
+    # Only inputs that reach something new are added; the named ones stay.
+    "$binary" -merge=1 -max_len="$longest" -timeout=10 -verbosity=0 "$seeds" "$learnt" >/dev/null 2>&1
     echo "fuzz: $target: $(find "$seeds" -type f | wc -l) inputs kept"
   fi
 }
