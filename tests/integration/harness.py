@@ -433,7 +433,7 @@ class StrictPod(Process):
 class Echo(Process):
     def __init__(self, *args):
         super().__init__([SLUICE_ECHO, "--listen", "127.0.0.1:0", *args])
-        self.address = self.wait_line(r"listening http://(\S+)").group(1)
+        self.address = self.wait_line(r"listening http(?:://| )(\S+)").group(1)
 
 
 class NginxPod(Process):

@@ -32,7 +32,7 @@ def test_check_warnings(site):
 
 def test_check_errors(site):
     good(site)
-    site.manifests.text("broken.yaml", "kind: Ingress\n bad")
+    site.manifests.text("broken.yaml", "kind: Ingress\n bad: [indent\n")
     code, out, _ = run("check", site.manifests.root)
     assert code == 2 and "broken.yaml" in out and "app.example" in out
 

@@ -45,7 +45,7 @@ def test_malformed_head_is_502(site, name, data):
             r = read_request(sock)
             if r is None:
                 return
-            if "GET /bad" in r[0]:
+            if " /bad " in r[0].split("\r\n")[0]:
                 sock.sendall(data)
                 return
             good["n"] += 1

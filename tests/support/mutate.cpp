@@ -210,6 +210,12 @@ std::string hex(std::string_view s) {
   return out;
 }
 
+std::string printable(std::string s) {
+  for (char& c : s)
+    if ((c < 32 && c != '\r' && c != '\n') || c == 127 || static_cast<unsigned char>(c) > 127) c = '.';
+  return s;
+}
+
 // Ids of the requests that a strict reader finds, in order.
 std::vector<std::string> expected(const std::string& bytes) {
   Reader reader(Rules{.behind_proxy = false});
@@ -327,7 +333,8 @@ int main(int argc, char** argv) {
     auto sample = [&](const char* why, std::uint64_t index, const Case& c, const std::string& answer) {
       const std::lock_guard hold(lock);
       if (samples.size() < 20)
-        samples.push_back({{"why", why}, {"case", index}, {"sent", hex(c.bytes)}, {"answer", answer.substr(0, 600)}});
+        samples.push_back(
+            {{"why", why}, {"case", index}, {"sent", hex(c.bytes)}, {"answer", printable(answer.substr(0, 600))}});
     };
     std::vector<std::thread> pool;
     for (int t = 0; t < threads; ++t)

@@ -88,6 +88,11 @@ bool authority_ok(std::string_view a) {
   return digits(port) && port.size() <= 5 && std::stoi(std::string(port)) <= 65535;
 }
 
+// "host:" is "host" (RFC 3986 section 6.2.3).
+std::string_view without_empty_port(std::string_view a) {
+  return a.ends_with(':') ? a.substr(0, a.size() - 1) : a;
+}
+
 }  // namespace
 
 std::string_view Request::get(std::string_view name) const {
@@ -351,7 +356,7 @@ bool Reader::check_fields() {
     if (same(name, "host")) {
       ++hosts;
       if (!authority_ok(value)) return fail("Host is not uri-host [ : port ]"), false;
-      if (!request_.authority.empty() && !same(request_.authority, value))
+      if (!request_.authority.empty() && !same(without_empty_port(request_.authority), without_empty_port(value)))
         return fail("Host differs from the absolute-form"), false;
       request_.authority = value;
     } else if (same(name, "content-length")) {
@@ -386,8 +391,8 @@ bool Reader::check_fields() {
       if (bad && rules_.behind_proxy) return fail("Connection names fields that were passed on"), false;
     } else if (same(name, "expect")) {
       if (rules_.behind_proxy) return fail("Expect was passed on"), false;
-      if (!same(value, "100-continue")) return fail("unknown expectation"), false;
-      request_.expect_continue = true;
+      if (request_.minor == 1 && !same(value, "100-continue")) return fail("unknown expectation"), false;
+      request_.expect_continue = request_.minor == 1;
     } else if (same(name, "upgrade")) {
       request_.upgrade = value;
       if (rules_.behind_proxy && same(value, "h2c")) return fail("Upgrade: h2c was passed on"), false;

@@ -248,7 +248,8 @@ class Connection : public Loop::Handler {
     if (r.query("abort") == "head") return reset();
     if (!r.upgrade.empty() && r.query("noupgrade").empty()) {
       out_ += "HTTP/1.1 101 Switching Protocols\r\nUpgrade: " + r.upgrade +
-              "\r\nConnection: Upgrade\r\nX-Pod: " + g_options.name + "\r\n\r\n";
+              "\r\nConnection: Upgrade\r\nX-Pod-Seq: " + std::to_string(seq_) + "\r\nX-Pod: " + g_options.name +
+              "\r\n\r\n";
       tunnel_ = true;
       ++g_counts.tunnels;
       out_ += reader_.take_rest();
