@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "app/check.h"
+#include "app/config_file.h"
 #include "app/explain.h"
 #include "app/options.h"
 #include "control/control.h"
@@ -15,16 +16,25 @@ using sluice::app::ServeOptions;
 
 // What serve, check and explain have in common.
 void add_common(CLI::App& cmd, sluice::control::Settings& c, std::vector<std::string>& set) {
-  cmd.add_option("--ingress-class", c.ingress_classes, "serve Ingresses of this class name too (default: nginx, sluice)")->envname("SLUICE_INGRESS_CLASS");
-  cmd.add_option("--controller-class", c.controller_classes, "serve IngressClasses with this controller")->capture_default_str();
+  cmd.add_option("--ingress-class", c.ingress_classes,
+                 "serve Ingresses of this class name too (default: nginx, sluice)")
+      ->envname("SLUICE_INGRESS_CLASS");
+  cmd.add_option("--controller-class", c.controller_classes, "serve IngressClasses with this controller")
+      ->capture_default_str();
   cmd.add_flag("--watch-ingress-without-class", c.watch_ingress_without_class, "serve Ingresses that name no class");
-  cmd.add_option("--default-backend", c.default_backend, "NS/SERVICE[:PORT] that answers requests no rule matches (default: 404)")->envname("SLUICE_DEFAULT_BACKEND");
+  cmd.add_option("--default-backend", c.default_backend,
+                 "NS/SERVICE[:PORT] that answers requests no rule matches (default: 404)")
+      ->envname("SLUICE_DEFAULT_BACKEND");
   cmd.add_option("--default-backend-service", c.default_backend, "ingress-nginx's name of --default-backend");
-  cmd.add_option("--default-ssl-certificate", c.default_ssl_certificate, "NS/NAME of the Secret for hosts without a certificate (default: made at start)")
+  cmd.add_option("--default-ssl-certificate", c.default_ssl_certificate,
+                 "NS/NAME of the Secret for hosts without a certificate (default: made at start)")
       ->envname("SLUICE_DEFAULT_SSL_CERTIFICATE");
-  cmd.add_option("--configmap", c.config_map, "NS/NAME of the ConfigMap with options")->capture_default_str()->envname("SLUICE_CONFIGMAP");
+  cmd.add_option("--configmap", c.config_map, "NS/NAME of the ConfigMap with options")
+      ->capture_default_str()
+      ->envname("SLUICE_CONFIGMAP");
   cmd.add_option("--annotations-prefix", c.annotations_prefix, "prefix of annotation names")->capture_default_str();
-  cmd.add_option("--endpoint", c.endpoints, "NS/SERVICE:PORT=HOST:PORT: an endpoint for a Service without EndpointSlices");
+  cmd.add_option("--endpoint", c.endpoints,
+                 "NS/SERVICE:PORT=HOST:PORT: an endpoint for a Service without EndpointSlices");
   cmd.add_option("--set", set, "KEY=VALUE: an option by its ConfigMap key, stronger than the ConfigMap");
 }
 
@@ -32,12 +42,26 @@ void add_common(CLI::App& cmd, sluice::control::Settings& c, std::vector<std::st
 std::string take_set(const std::vector<std::string>& pairs, sluice::control::Settings& c) {
   for (const auto& pair : pairs) {
     const auto equals = pair.find('=');
-    if (equals == std::string::npos || equals == 0) return "--set " + pair + ": expected KEY=VALUE, such as --set proxy-body-size=8m";
+    if (equals == std::string::npos || equals == 0)
+      return "--set " + pair + ": expected KEY=VALUE, such as --set proxy-body-size=8m";
     auto key = pair.substr(0, equals), value = pair.substr(equals + 1);
-    if (auto message = sluice::control::check_option(key, value); !message.empty()) return "--set " + pair + ": " + message;
+    if (auto message = sluice::control::check_option(key, value); !message.empty())
+      return "--set " + pair + ": " + message;
     c.set[key] = value;
   }
   return {};
+}
+
+// NS/SERVICE:PORT=HOST:PORT, judged before anything starts.
+std::string check_endpoint(const std::string& text) {
+  const auto slash = text.find('/'), equals = text.find('='), colon = text.find(':');
+  const auto last = text.rfind(':');
+  const bool shape = slash != std::string::npos && slash > 0 && equals != std::string::npos &&
+                     colon != std::string::npos && slash + 1 < colon && colon + 1 < equals &&
+                     last != std::string::npos && last > equals + 1 && last + 1 < text.size() &&
+                     text.find_first_not_of("0123456789", last + 1) == std::string::npos;
+  if (shape) return {};
+  return "--endpoint " + text + ": expected NS/SERVICE:PORT=HOST:PORT, such as default/shop:80=127.0.0.1:8080";
 }
 
 int fail(const std::string& message) {
@@ -50,26 +74,53 @@ int fail(const std::string& message) {
 int main(int argc, char** argv) {
   CLI::App app{"Sluice: a Kubernetes ingress controller and its data plane in one binary"};
   app.require_subcommand(1);
-  app.footer("Examples:\n  sluice serve --manifests config/quickstart --http 127.0.0.1:8080 --https 127.0.0.1:8443\n"
-             "  sluice check manifests/ --strict\n  sluice explain manifests/ GET https://shop.example/cart -H 'X-Forwarded-Proto: http'\n");
+  app.footer(
+      "Examples:\n  sluice serve --manifests config/quickstart --http 127.0.0.1:8080 --https 127.0.0.1:8443\n"
+      "  sluice check manifests/ --strict\n  sluice explain manifests/ GET https://shop.example/cart -H "
+      "'X-Forwarded-Proto: http'\n");
 
   ServeOptions options;
   std::vector<std::string> set;
   auto* serve = app.add_subcommand("serve", "carry traffic as a directory of manifests says, following its changes");
-  serve->set_config("--config", "", "read these flags from a file (flag > environment > file > default)");
-  serve->get_config_formatter_base()->arrayDelimiter(',');
-  serve->add_option("--manifests", options.control.manifests, "directory of .yaml, .yml and .json files, read recursively and watched")->required()->envname("SLUICE_MANIFESTS");
-  serve->add_option("--http", options.http, "ADDR:PORT to listen on, repeatable; port 0 is chosen by the kernel and printed")->capture_default_str()->envname("SLUICE_HTTP");
-  serve->add_option("--https", options.https, "ADDR:PORT to listen on for TLS, repeatable")->capture_default_str()->envname("SLUICE_HTTPS");
-  serve->add_option("--admin", options.admin, "ADDR:PORT of /healthz, /readyz, /metrics, /config, /routes")->capture_default_str()->envname("SLUICE_ADMIN");
-  serve->add_option("--workers", options.workers, "threads that serve (default: one a core, the cgroup's limit respected)")->check(CLI::Range(0, 1024))->envname("SLUICE_WORKERS");
-  serve->add_option("--access-log", options.access_log, "off, - (standard output) or a path; stronger than the ConfigMap")->envname("SLUICE_ACCESS_LOG");
-  serve->add_option("--log-level", options.log_level, "trace, debug, info, warn, error, critical or off")->capture_default_str()->envname("SLUICE_LOG_LEVEL");
+  std::string config_file;
+  serve
+      ->add_option("--config", config_file,
+                   "YAML file with these flags and options (flag > environment > file > default)")
+      ->envname("SLUICE_CONFIG");
+  serve
+      ->add_option("--manifests", options.control.manifests,
+                   "directory of .yaml, .yml and .json files, read recursively and watched")
+      ->envname("SLUICE_MANIFESTS");
+  serve
+      ->add_option("--http", options.http,
+                   "ADDR:PORT to listen on, repeatable; port 0 is chosen by the kernel and printed")
+      ->capture_default_str()
+      ->envname("SLUICE_HTTP");
+  serve->add_option("--https", options.https, "ADDR:PORT to listen on for TLS, repeatable")
+      ->capture_default_str()
+      ->envname("SLUICE_HTTPS");
+  serve->add_option("--admin", options.admin, "ADDR:PORT of /healthz, /readyz, /metrics, /config, /routes")
+      ->capture_default_str()
+      ->envname("SLUICE_ADMIN");
+  serve
+      ->add_option("--workers", options.workers,
+                   "threads that serve (default: one a core, the cgroup's limit respected)")
+      ->check(CLI::Range(0, 1024))
+      ->envname("SLUICE_WORKERS");
+  serve
+      ->add_option("--access-log", options.access_log,
+                   "off, - (standard output) or a path; stronger than the ConfigMap")
+      ->envname("SLUICE_ACCESS_LOG");
+  serve->add_option("--log-level", options.log_level, "trace, debug, info, warn, error, critical or off")
+      ->capture_default_str()
+      ->envname("SLUICE_LOG_LEVEL");
   serve->add_flag("--log-json", options.log_json, "program log as JSON")->envname("SLUICE_LOG_JSON");
   add_common(*serve, options.control, set);
 
   bool as_json = false, strict = false;
-  auto* check = app.add_subcommand("check", "compile a directory and print what is served, refused and ignored; exit 0 clean, 1 warnings with --strict, 2 errors");
+  auto* check = app.add_subcommand("check",
+                                   "compile a directory and print what is served, refused and ignored; exit 0 clean, 1 "
+                                   "warnings with --strict, 2 errors");
   check->add_option("DIR", options.control.manifests, "directory of manifests")->required();
   check->add_flag("--json", as_json, "as JSON");
   check->add_flag("--strict", strict, "exit 1 when there are warnings");
@@ -97,16 +148,33 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (*docs) {
-    if (page == "configuration") std::cout << sluice::control::options_markdown();
-    else if (page == "annotations") std::cout << sluice::control::annotations_markdown();
-    else if (page == "metrics") std::cout << sluice::ops::metrics_markdown();
-    else return fail("docs " + page + ": expected configuration, annotations or metrics");
+    if (page == "configuration")
+      std::cout << sluice::control::options_markdown();
+    else if (page == "annotations")
+      std::cout << sluice::control::annotations_markdown();
+    else if (page == "metrics")
+      std::cout << sluice::ops::metrics_markdown();
+    else
+      return fail("docs " + page + ": expected configuration, annotations or metrics");
     return 0;
   }
   if (auto message = take_set(set, options.control); !message.empty()) return fail(message);
+  for (const auto& e : options.control.endpoints)
+    if (auto message = check_endpoint(e); !message.empty()) return fail(message);
+  if (*serve && !config_file.empty()) {
+    // --set in the file is weaker than --set on the command line, key by key.
+    const auto given = options.control.set;
+    if (!set.empty()) set.clear();
+    if (auto message = sluice::app::apply_config_file(config_file, *serve, options.control); !message.empty())
+      return fail(message);
+    if (auto message = take_set(set, options.control); !message.empty()) return fail(config_file + ": " + message);
+    for (const auto& [key, value] : given) options.control.set[key] = value;
+  }
+  if (options.control.manifests.empty()) return fail("--manifests is missing: expected a directory of manifests");
   std::error_code ec;
   if (!std::filesystem::is_directory(options.control.manifests, ec))
-    return fail(options.control.manifests + ": is not a directory that can be read" + (ec ? ": " + ec.message() : "") + "; expected a directory of manifests");
+    return fail(options.control.manifests + ": is not a directory that can be read" + (ec ? ": " + ec.message() : "") +
+                "; expected a directory of manifests");
   try {
     if (*check) return sluice::app::run_check(options.control, as_json, strict, std::cout);
     if (*explain) return sluice::app::run_explain(options.control, method, url, headers, as_json, std::cout);

@@ -12,8 +12,8 @@ struct ServeOptions {
   std::vector<std::string> http{":80"};
   std::vector<std::string> https{":443"};
   std::string admin = "127.0.0.1:10254";
-  unsigned workers = 0;             // 0: one a core, the cgroup's limit respected
-  std::string access_log;           // "", "off", "-", PATH
+  unsigned workers = 0;    // 0: one a core, the cgroup's limit respected
+  std::string access_log;  // "", "off", "-", PATH
   std::string log_level = "info";
   bool log_json = false;
 };

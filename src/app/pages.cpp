@@ -22,18 +22,22 @@ json::object problem(const model::Entry& e) {
 
 std::string_view match_name(model::PathMatch m) {
   switch (m) {
-    case model::PathMatch::exact: return "exact";
-    case model::PathMatch::prefix: return "prefix";
-    case model::PathMatch::slash_redirect: return "slash-redirect";
+    case model::PathMatch::exact:
+      return "exact";
+    case model::PathMatch::prefix:
+      return "prefix";
+    case model::PathMatch::slash_redirect:
+      return "slash-redirect";
   }
   return "unknown";
 }
 
 json::object route(const data::Route& r) {
   const auto& s = *r.spec;
-  json::object o{{"host", r.host},          {"match", match_name(s.match)}, {"path", s.path}, {"namespace", s.ns}, {"ingress", s.ingress},
-                 {"service", s.service},    {"port", s.service_port},       {"cluster", s.cluster}, {"location", s.location}, {"pathType", s.path_type},
-                 {"tls", r.host_tls}};
+  json::object o{
+      {"host", r.host},         {"match", match_name(s.match)}, {"path", s.path},         {"namespace", s.ns},
+      {"ingress", s.ingress},   {"service", s.service},         {"port", s.service_port}, {"cluster", s.cluster},
+      {"location", s.location}, {"pathType", s.path_type},      {"tls", r.host_tls}};
   if (s.cluster.empty()) o["status"] = s.status;
   if (!s.origin.file.empty()) o["origin"] = s.origin.file + ":" + std::to_string(s.origin.line);
   return o;
@@ -42,15 +46,21 @@ json::object route(const data::Route& r) {
 json::object cluster(const model::Cluster& c) {
   json::array endpoints;
   for (const auto& e : c.endpoints)
-    endpoints.push_back(json::object{{"address", e.address}, {"port", e.port}, {"ready", e.ready}, {"terminating", e.terminating}, {"pod", e.pod}});
-  json::object o{{"name", c.name}, {"namespace", c.ns}, {"service", c.service}, {"port", c.port}, {"endpoints", std::move(endpoints)}};
+    endpoints.push_back(json::object{
+        {"address", e.address}, {"port", e.port}, {"ready", e.ready}, {"terminating", e.terminating}, {"pod", e.pod}});
+  json::object o{{"name", c.name},
+                 {"namespace", c.ns},
+                 {"service", c.service},
+                 {"port", c.port},
+                 {"endpoints", std::move(endpoints)}};
   if (!c.empty_because.empty()) o["emptyBecause"] = c.empty_because;
   return o;
 }
 
 json::array routes(const Publisher& publisher) {
   json::array out;
-  if (const auto snapshot = publisher.snapshot()) snapshot->routes->for_each([&](const data::Route& r) { out.push_back(route(r)); });
+  if (const auto snapshot = publisher.snapshot())
+    snapshot->routes->for_each([&](const data::Route& r) { out.push_back(route(r)); });
   return out;
 }
 
@@ -72,10 +82,12 @@ ops::AdminResponse config(const Publisher& publisher, const std::vector<std::str
 
 }  // namespace
 
-std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, const std::atomic<bool>& draining, const std::vector<std::string>& bound) {
+std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, const std::atomic<bool>& draining,
+                                  const std::vector<std::string>& bound) {
   const std::string text = "text/plain; charset=utf-8", as_json = "application/json";
   std::vector<ops::AdminPage> all;
-  all.push_back({"/healthz", text, "200 while the process serves", [](const ops::AdminRequest&) { return ops::AdminResponse{200, "ok\n", {}}; }});
+  all.push_back({"/healthz", text, "200 while the process serves",
+                 [](const ops::AdminRequest&) { return ops::AdminResponse{200, "ok\n", {}}; }});
   all.push_back({"/readyz", text, "200 once the first full sync is served; 503 before it and while draining",
                  [&publisher, &draining](const ops::AdminRequest&) {
                    if (draining.load()) return ops::AdminResponse{503, "draining\n", {}};
@@ -83,15 +95,19 @@ std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, c
                    return ops::AdminResponse{200, "ok\n", {}};
                  }});
   all.push_back(ops::metrics_page(metrics));
-  ops::AdminPage config_page{"/config", as_json, "the live routes, Clusters and Report with the Snapshot's version; no keys",
+  ops::AdminPage config_page{"/config", as_json,
+                             "the live routes, Clusters and Report with the Snapshot's version; no keys",
                              [&publisher, &bound](const ops::AdminRequest&) { return config(publisher, bound); }};
   config_page.slow = true;
   all.push_back(std::move(config_page));
   ops::AdminPage routes_page{"/routes", as_json, "the route table as it is matched",
-                             [&publisher](const ops::AdminRequest&) { return ops::AdminResponse{200, json::serialize(routes(publisher)) + "\n", {}}; }};
+                             [&publisher](const ops::AdminRequest&) {
+                               return ops::AdminResponse{200, json::serialize(routes(publisher)) + "\n", {}};
+                             }};
   routes_page.slow = true;
   all.push_back(std::move(routes_page));
-  all.push_back({"/version", as_json, "the version of the configuration that is published", [&publisher](const ops::AdminRequest&) {
+  all.push_back({"/version", as_json, "the version of the configuration that is published",
+                 [&publisher](const ops::AdminRequest&) {
                    const auto s = publisher.snapshot();
                    return ops::AdminResponse{200, "{\"version\":" + std::to_string(s ? s->version : 0) + "}\n", {}};
                  }});

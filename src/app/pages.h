@@ -7,6 +7,7 @@
 namespace sluice::app {
 
 // The admin pages that need both the configuration and operations. `bound`: what is listened on, for /config.
-std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, const std::atomic<bool>& draining, const std::vector<std::string>& bound);
+std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, const std::atomic<bool>& draining,
+                                  const std::vector<std::string>& bound);
 
 }  // namespace sluice::app

@@ -23,7 +23,8 @@ net::tls::ServerPolicy policy_of(const model::Options& o) {
 
 }  // namespace
 
-Publisher::Publisher(std::vector<std::unique_ptr<data::Worker>>& workers, ops::Metrics& metrics, std::function<void(const model::Options&)> on_options)
+Publisher::Publisher(std::vector<std::unique_ptr<data::Worker>>& workers, ops::Metrics& metrics,
+                     std::function<void(const model::Options&)> on_options)
     : workers_(workers), metrics_(metrics), on_options_(std::move(on_options)) {}
 
 void Publisher::publish(control::Update update) {
@@ -36,7 +37,8 @@ void Publisher::publish(control::Update update) {
     if (auto made = net::tls::make_server_context(policy_of(options)))
       tls = *made;
     else
-      log::error("the TLS settings cannot be used: {}; {}", made.error(), server_tls_ ? "the previous ones are kept" : "the defaults are used");
+      log::error("the TLS settings cannot be used: {}; {}", made.error(),
+                 server_tls_ ? "the previous ones are kept" : "the defaults are used");
     if (!tls && !server_tls_) tls = net::tls::make_server_context(policy_of(model::Options{})).value_or(nullptr);
     if (tls) server_tls_ = tls;
     on_options_(options);
@@ -61,6 +63,47 @@ void Publisher::publish(control::Update update) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   ready_ = true;
   tell_metrics(update, seconds);
+  look_at_certificates(update);
+}
+
+// Which certificate each TLS host is served with, for the expiry metrics: looked up anew for hosts that changed, and
+// for all of them when a certificate did.
+void Publisher::look_at_certificates(const control::Update& update) {
+  const auto& table = *snapshot()->certificates;
+  const auto look = [&](const std::string& name) {
+    certificates_.erase(name);
+    const auto host = update.model->hosts.find(name);
+    if (host == update.model->hosts.end() || !host->second->tls) return;
+    const auto* pairs = table.find(name);
+    const auto& pair = pairs && !pairs->empty() ? pairs->front() : table.fallback();
+    if (!pair) return;
+    ops::CertificateState state;
+    state.host = name.empty() ? "_" : name;
+    if (pairs && !host->second->certificates.empty()) {
+      const auto& secret = host->second->certificates.front();
+      const auto slash = secret.find('/');
+      state.ns = secret.substr(0, slash);
+      state.secret = slash == std::string::npos ? secret : secret.substr(slash + 1);
+    }
+    state.serial_number = pair->serial();
+    state.identifier = state.serial_number;
+    state.issuer_common_name = pair->issuer();
+    state.public_key_algorithm = std::string(pair->key_type());
+    state.not_after = pair->not_after();
+    certificates_.emplace(name, std::move(state));
+  };
+  const auto& change = update.change;
+  if (change.everything || change.default_certificate || !change.certificates.empty()) {
+    certificates_.clear();
+    for (const auto& [name, host] : update.model->hosts) look(name);
+  } else {
+    for (const auto& name : change.hosts) look(name);
+    if (change.hosts.empty()) return;
+  }
+  metrics_.update([&](ops::ControllerState& s) {
+    s.certificates.clear();
+    for (const auto& [name, state] : certificates_) s.certificates.push_back(state);
+  });
 }
 
 void Publisher::forget_old() {
@@ -89,7 +132,8 @@ void Publisher::tell_metrics(const control::Update& update, double seconds) {
     s.config_version = snapshot->version;
     s.config_hash = snapshot->version;
     s.last_reload_successful = true;
-    s.last_reload_success_time = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    s.last_reload_success_time =
+        std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     s.reloads = reloads_;
     s.reload_errors = reload_errors_;
     s.last_compile_seconds = seconds;

@@ -1,9 +1,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/signalfd.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -25,7 +25,9 @@ ops::AccessLogSettings log_settings(const model::Options& o, const std::string& 
   s.enabled = flag.empty() ? !o.disable_access_log : flag != "off";
   s.path = flag.empty() || flag == "off" ? o.access_log_path : flag;
   s.format = o.log_format_upstream;
-  s.escape = o.log_format_escape_json ? ops::LogEscape::json : o.log_format_escape_none ? ops::LogEscape::none : ops::LogEscape::nginx;
+  s.escape = o.log_format_escape_json   ? ops::LogEscape::json
+             : o.log_format_escape_none ? ops::LogEscape::none
+                                        : ops::LogEscape::nginx;
   s.json = o.access_log_format == model::LogFormat::json;
   s.skip_urls = o.skip_access_log_urls;
   s.log_unrouted = o.enable_access_log_for_default_backend;
@@ -39,7 +41,8 @@ struct Bound {
 };
 
 // One socket a worker for each address; port 0 is chosen once and shared.
-std::expected<Bound, std::string> bind_all(const std::string& text, bool tls, unsigned workers, std::vector<std::string>& said) {
+std::expected<Bound, std::string> bind_all(const std::string& text, bool tls, unsigned workers,
+                                           std::vector<std::string>& said) {
   auto address = net::parse_listen(text);
   if (!address) return std::unexpected(fmt::format("--{} {}", tls ? "https" : "http", address.error()));
   Bound out{tls ? "https" : "http", {}, tls};
@@ -103,7 +106,8 @@ int serve(const ServeOptions& options) {
 
   SystemClock clock;
   data::Shared shared;
-  shared.descriptor_connections = static_cast<std::uint32_t>(std::max<std::uint64_t>(16, std::min<std::uint64_t>(descriptors, 2'000'000) * 8 / 10));
+  shared.descriptor_connections =
+      static_cast<std::uint32_t>(std::max<std::uint64_t>(16, std::min<std::uint64_t>(descriptors, 2'000'000) * 8 / 10));
   std::vector<std::unique_ptr<WorkerStats>> stats;
   std::vector<std::unique_ptr<ops::WorkerRecorder>> recorders;
   std::vector<std::unique_ptr<data::Worker>> workers;
@@ -118,7 +122,8 @@ int serve(const ServeOptions& options) {
   std::atomic<bool> announced{false};
   std::atomic<std::int64_t> grace{0}, deadline{240};
   Publisher publisher(workers, metrics, [&](const model::Options& o) {
-    for (const auto& problem : access_log.configure(log_settings(o, options.access_log))) log::warn("access log: {}", problem);
+    for (const auto& problem : access_log.configure(log_settings(o, options.access_log)))
+      log::warn("access log: {}", problem);
     grace = o.shutdown_grace_period.count();
     deadline = o.worker_shutdown_timeout.count();
     log::set_level(options.log_level == "info" ? o.log_level : options.log_level);
@@ -141,9 +146,7 @@ int serve(const ServeOptions& options) {
       w->loop.post([w, i, &bound] {
         for (const auto& b : bound) w->listen(b.fds[i], b.tls);
       });
-      threads.emplace_back([w] {
-        w->run();
-      });
+      threads.emplace_back([w] { w->run(); });
       pthread_setname_np(threads.back().native_handle(), fmt::format("worker-{}", i).c_str());
     }
     fmt::print("ready\n");
@@ -178,7 +181,8 @@ int serve(const ServeOptions& options) {
 
   // Not ready any more, but still accepting; then no more connections; then the deadline.
   shared.draining = true;
-  log::info("draining: not ready from now on, accepting for another {} s, then at most {} s for what is running", grace.load(), deadline.load());
+  log::info("draining: not ready from now on, accepting for another {} s, then at most {} s for what is running",
+            grace.load(), deadline.load());
   const auto second = [&](int s) { return s == SIGTERM || s == SIGINT; };
   const auto wait_until = std::chrono::steady_clock::now() + std::chrono::seconds(grace.load());
   bool at_once = false;

@@ -14,7 +14,8 @@ inline std::optional<std::string> decode_base64(std::string_view text) {
     std::array<std::int8_t, 256> t{};
     t.fill(-1);
     constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (std::size_t i = 0; i < digits.size(); ++i) t[static_cast<unsigned char>(digits[i])] = static_cast<std::int8_t>(i);
+    for (std::size_t i = 0; i < digits.size(); ++i)
+      t[static_cast<unsigned char>(digits[i])] = static_cast<std::int8_t>(i);
     return t;
   }();
   std::string out;

@@ -21,22 +21,23 @@ enum class Fault : std::uint8_t {
   timeout,          // a deadline passed
   connect_refused,  // nothing listens there, or unreachable
   connect_timeout,
-  tls,              // a handshake or record failed
-  malformed,        // bytes that the grammar refuses
-  too_large,        // a limit of size or count
-  too_slow,         // below the minimum rate
-  unsupported,      // e.g. a transfer coding that is not implemented
-  cancelled,        // given up by us: shutdown, the other side left
+  tls,          // a handshake or record failed
+  malformed,    // bytes that the grammar refuses
+  too_large,    // a limit of size or count
+  too_slow,     // below the minimum rate
+  unsupported,  // e.g. a transfer coding that is not implemented
+  cancelled,    // given up by us: shutdown, the other side left
   no_endpoints,
-  overload,         // a limit of this process
+  overload,  // a limit of this process
 };
 
 struct Error {
   Fault fault = Fault::none;
   Whose whose = Whose::internal;
   Retry retry = Retry::no;
-  std::uint16_t status = 0;      // a status that the detector already knows (e.g. a parser's 431); 0: derived from fault and whose
-  const char* detail = "";       // a string literal for logs; never shown to clients
+  std::uint16_t status =
+      0;  // a status that the detector already knows (e.g. a parser's 431); 0: derived from fault and whose
+  const char* detail = "";  // a string literal for logs; never shown to clients
 };
 
 template <class T>
@@ -45,20 +46,34 @@ using Status = std::expected<void, Error>;
 
 constexpr std::string_view to_string(Fault f) {
   switch (f) {
-    case Fault::none: return "none";
-    case Fault::closed: return "closed";
-    case Fault::reset: return "reset";
-    case Fault::timeout: return "timeout";
-    case Fault::connect_refused: return "connect_refused";
-    case Fault::connect_timeout: return "connect_timeout";
-    case Fault::tls: return "tls";
-    case Fault::malformed: return "malformed";
-    case Fault::too_large: return "too_large";
-    case Fault::too_slow: return "too_slow";
-    case Fault::unsupported: return "unsupported";
-    case Fault::cancelled: return "cancelled";
-    case Fault::no_endpoints: return "no_endpoints";
-    case Fault::overload: return "overload";
+    case Fault::none:
+      return "none";
+    case Fault::closed:
+      return "closed";
+    case Fault::reset:
+      return "reset";
+    case Fault::timeout:
+      return "timeout";
+    case Fault::connect_refused:
+      return "connect_refused";
+    case Fault::connect_timeout:
+      return "connect_timeout";
+    case Fault::tls:
+      return "tls";
+    case Fault::malformed:
+      return "malformed";
+    case Fault::too_large:
+      return "too_large";
+    case Fault::too_slow:
+      return "too_slow";
+    case Fault::unsupported:
+      return "unsupported";
+    case Fault::cancelled:
+      return "cancelled";
+    case Fault::no_endpoints:
+      return "no_endpoints";
+    case Fault::overload:
+      return "overload";
   }
   return "unknown";
 }

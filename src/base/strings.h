@@ -9,7 +9,9 @@
 // ASCII helpers. Nothing here looks at the locale.
 namespace sluice {
 
-constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+constexpr char lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
 
 inline std::string lower(std::string_view s) {
   std::string out(s);
@@ -51,8 +53,7 @@ constexpr std::size_t utf8_length(std::string_view s) noexcept {
   if (s.empty()) return 0;
   if (a < 0x80) return 1;
   if (a >= 0xc2 && a <= 0xdf) return tail(1) ? 2 : 0;
-  if (a >= 0xe0 && a <= 0xef)
-    return tail(1) && tail(2) && !(a == 0xe0 && b < 0xa0) && !(a == 0xed && b > 0x9f) ? 3 : 0;
+  if (a >= 0xe0 && a <= 0xef) return tail(1) && tail(2) && !(a == 0xe0 && b < 0xa0) && !(a == 0xed && b > 0x9f) ? 3 : 0;
   if (a >= 0xf0 && a <= 0xf4)
     return tail(1) && tail(2) && tail(3) && !(a == 0xf0 && b < 0x90) && !(a == 0xf4 && b > 0x8f) ? 4 : 0;
   return 0;

@@ -12,16 +12,16 @@ namespace sluice::control {
 
 // What a command line adds to the objects.
 struct Settings {
-  std::string manifests;                       // directory
-  std::vector<std::string> ingress_classes;    // --ingress-class; empty: class name "nginx" and "sluice"
+  std::string manifests;                     // directory
+  std::vector<std::string> ingress_classes;  // --ingress-class; empty: class name "nginx" and "sluice"
   std::vector<std::string> controller_classes{"sluice.dev/ingress-controller", "k8s.io/ingress-nginx"};
   bool watch_ingress_without_class = false;
-  std::string default_backend;                 // NS/SERVICE[:PORT] or empty
-  std::string default_ssl_certificate;         // NS/NAME or empty
+  std::string default_backend;                                        // NS/SERVICE[:PORT] or empty
+  std::string default_ssl_certificate;                                // NS/NAME or empty
   std::string config_map = "ingress-nginx/ingress-nginx-controller";  // NS/NAME whose data are options
   std::string annotations_prefix = "nginx.ingress.kubernetes.io";
-  std::map<std::string, std::string> set;      // --set KEY=VALUE, stronger than the ConfigMap
-  std::vector<std::string> endpoints;          // --endpoint NS/SERVICE:PORT=HOST:PORT
+  std::map<std::string, std::string> set;  // --set KEY=VALUE, stronger than the ConfigMap
+  std::vector<std::string> endpoints;      // --endpoint NS/SERVICE:PORT=HOST:PORT
   std::string resolv_conf = "/etc/resolv.conf";
 };
 
@@ -31,12 +31,12 @@ struct Settings {
 struct Update {
   std::shared_ptr<const model::Model> model;
   model::Change change;
-  bool first = false;                          // the first full sync
+  bool first = false;  // the first full sync
 };
 
-// Reads the directory once, synchronously: what `check` and `explain` use. No threads, no DNS (ExternalName services are
-// reported as resolved at run time and get a cluster without endpoints).
-// Throws std::runtime_error when the directory itself cannot be read.
+// Reads the directory once, synchronously: what `check` and `explain` use. No threads, no DNS (ExternalName services
+// are reported as resolved at run time and get a cluster without endpoints). Throws std::runtime_error when the
+// directory itself cannot be read.
 Update load_once(const Settings& settings);
 
 // Watches until stop(). `publish` is called on the control thread, first with the full sync, then with each batch:
@@ -44,7 +44,7 @@ Update load_once(const Settings& settings);
 class Watcher {
  public:
   static std::unique_ptr<Watcher> start(Settings settings, std::function<void(Update)> publish);
-  virtual ~Watcher() = default;                // stops and joins
+  virtual ~Watcher() = default;  // stops and joins
   // Live counters for metrics; any thread.
   struct Stats {
     std::uint64_t files = 0, objects = 0, reads = 0, unreadable_files = 0, batches = 0, dns_failures = 0;
@@ -52,7 +52,8 @@ class Watcher {
   virtual Stats stats() const = 0;
 };
 
-// The option table as documentation: name, default, grammar, effect (docs/configuration.md is made of it by `make docs`).
+// The option table as documentation: name, default, grammar, effect (docs/configuration.md is made of it by `make
+// docs`).
 std::string options_markdown();
 // The annotation registry as documentation (docs/annotations.md).
 std::string annotations_markdown();

@@ -141,8 +141,10 @@ class FileWatcher final : public Watcher {
       auto line = model::Report::line(e);
       if (known.contains(line)) continue;
       if (++lines > kMostLines) break;
-      if (e.problem.severity == model::Severity::error) log::error("{}", line);
-      else log::warn("{}", line);
+      if (e.problem.severity == model::Severity::error)
+        log::error("{}", line);
+      else
+        log::warn("{}", line);
     }
     if (lines > kMostLines) log::warn("and more; `sluice check` and the admin address list all");
     report_ = entries;

@@ -14,17 +14,17 @@
 namespace sluice::model {
 
 struct Endpoint {
-  std::string address;     // an IPv4 or IPv6 literal, without brackets
+  std::string address;  // an IPv4 or IPv6 literal, without brackets
   std::uint16_t port = 0;
-  bool ready = true;       // takes new requests
+  bool ready = true;         // takes new requests
   bool terminating = false;  // goes away: no new requests unless nothing else is ready and it still serves
-  std::string pod;         // namespace/name of the pod when known; part of the identity (addresses are reused)
+  std::string pod;           // namespace/name of the pod when known; part of the identity (addresses are reused)
   bool operator==(const Endpoint&) const = default;
 };
 
 // A Service port as a named set of addresses.
 struct Cluster {
-  std::string name;        // "<namespace>-<service>-<port>" as in ingress-nginx's $proxy_upstream_name
+  std::string name;  // "<namespace>-<service>-<port>" as in ingress-nginx's $proxy_upstream_name
   std::string ns, service, port;
   std::vector<Endpoint> endpoints;  // in a stable order, each address once
   std::string empty_because;        // why there are none, for explain and logs
@@ -37,8 +37,8 @@ struct UpstreamTls {
   bool verify = false;
   std::uint32_t verify_depth = 1;
   bool send_sni = false;
-  std::string server_name;     // name to verify and to send; empty: none is sent, Host is verified
-  std::string ca_pem;          // trust anchors; empty with verify: the system's
+  std::string server_name;               // name to verify and to send; empty: none is sent, Host is verified
+  std::string ca_pem;                    // trust anchors; empty with verify: the system's
   std::string certificate_pem, key_pem;  // ours, when the pod asks
   std::string protocols = "TLSv1.2";     // names separated by spaces
   std::string ciphers = "DEFAULT";
@@ -47,13 +47,13 @@ struct UpstreamTls {
 
 struct Redirect {
   std::uint16_t status = 301;
-  std::string location;    // absolute URL or path, already validated
+  std::string location;  // absolute URL or path, already validated
   bool operator==(const Redirect&) const = default;
 };
 
 // How requests of a route are treated: ConfigMap defaults with the Ingress's annotations over them.
 struct RouteSettings {
-  bool ssl_redirect = true;          // only if the host has TLS
+  bool ssl_redirect = true;  // only if the host has TLS
   bool force_ssl_redirect = false;
   std::uint16_t ssl_redirect_status = 308;
   bool preserve_trailing_slash = false;
@@ -63,13 +63,13 @@ struct RouteSettings {
   std::shared_ptr<const UpstreamTls> upstream_tls;  // null for http
   std::uint64_t body_limit = 1 << 20;               // bytes; 0: none
   std::uint64_t response_head_limit = 4096;
-  bool request_buffering = true;     // chunked bodies are collected up to 1 MiB
+  bool request_buffering = true;  // chunked bodies are collected up to 1 MiB
   Millis connect_timeout{5000}, send_timeout{60000}, read_timeout{60000};
   std::uint32_t tries = 3;
   Millis tries_timeout{0};
   bool retry_non_idempotent = false;
   bool access_log = true;
-  bool operator==(const RouteSettings& o) const;   // upstream_tls by value
+  bool operator==(const RouteSettings& o) const;  // upstream_tls by value
 };
 
 // exact: the path itself. prefix: everything that starts with the text (a Kubernetes Prefix /foo is exact /foo and
@@ -78,40 +78,40 @@ enum class PathMatch : std::uint8_t { exact, prefix, slash_redirect };
 
 struct Route {
   PathMatch match = PathMatch::prefix;
-  std::string path;                 // normalised, starts with '/'
-  std::string cluster;              // a Cluster's name; empty: answer `status`
-  std::uint16_t status = 0;         // without cluster: 404 (resource backend, no default backend) or 503 (denied)
+  std::string path;          // normalised, starts with '/'
+  std::string cluster;       // a Cluster's name; empty: answer `status`
+  std::uint16_t status = 0;  // without cluster: 404 (resource backend, no default backend) or 503 (denied)
   std::shared_ptr<const RouteSettings> settings;
   // for logs, metrics and explain
   std::string ns, ingress, service, service_port;
-  std::string location;             // the path as the Ingress wrote it
-  std::string path_type;            // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
+  std::string location;   // the path as the Ingress wrote it
+  std::string path_type;  // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
   Origin origin;
-  bool operator==(const Route& o) const;           // settings by value
+  bool operator==(const Route& o) const;  // settings by value
 };
 
 struct Host {
-  std::string name;                 // lower case; "*.x.example" one-label wildcard; "" the catch-all server
-  bool tls = false;                 // a TLS section concerns it: plain http is redirected where settings say so
+  std::string name;                       // lower case; "*.x.example" one-label wildcard; "" the catch-all server
+  bool tls = false;                       // a TLS section concerns it: plain http is redirected where settings say so
   std::vector<std::string> certificates;  // "namespace/secret" in order of age; may be missing or not cover the name
-  std::vector<Route> routes;        // any order; (match, path) unique
+  std::vector<Route> routes;              // any order; (match, path) unique
   bool operator==(const Host&) const = default;
 };
 
 struct Certificate {
-  std::string name;                 // "namespace/secret"
+  std::string name;  // "namespace/secret"
   std::string chain_pem, key_pem;
-  ObjectRef object;                 // for reports
+  ObjectRef object;  // for reports
   bool operator==(const Certificate&) const = default;
 };
 
 struct Model {
-  StringMap<std::shared_ptr<const Host>> hosts;                 // by name
-  StringMap<std::shared_ptr<const Cluster>> clusters;           // by name
-  StringMap<std::shared_ptr<const Certificate>> certificates;   // by name; only those that hosts or the default name
-  std::string default_certificate;                              // name, or empty: self-signed
+  StringMap<std::shared_ptr<const Host>> hosts;                // by name
+  StringMap<std::shared_ptr<const Cluster>> clusters;          // by name
+  StringMap<std::shared_ptr<const Certificate>> certificates;  // by name; only those that hosts or the default name
+  std::string default_certificate;                             // name, or empty: self-signed
   std::shared_ptr<const Options> options = std::make_shared<Options>();
-  Report report;                                                // of the translators
+  Report report;  // of the translators
 };
 
 // Which parts of a Model differ from the one before; names may refer to parts that are gone. `everything`: first load.
@@ -120,7 +120,9 @@ struct Change {
   bool options = false;
   bool default_certificate = false;
   std::vector<std::string> hosts, clusters, certificates;
-  bool empty() const { return !everything && !options && !default_certificate && hosts.empty() && clusters.empty() && certificates.empty(); }
+  bool empty() const {
+    return !everything && !options && !default_certificate && hosts.empty() && clusters.empty() && certificates.empty();
+  }
 };
 
 }  // namespace sluice::model

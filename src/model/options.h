@@ -40,26 +40,28 @@ struct Options {
   bool compute_full_forwarded_for = false;
   std::string forwarded_for_header = "X-Forwarded-For";
   std::string forwarded_host_header = "X-Forwarded-Host";
-  std::vector<Cidr> proxy_real_ip_cidr{Cidr{}};  // default 0.0.0.0/0: everyone, as in ingress-nginx; the Report warns when it matters
+  std::vector<Cidr> proxy_real_ip_cidr{
+      Cidr{}};  // default 0.0.0.0/0: everyone, as in ingress-nginx; the Report warns when it matters
   bool generate_request_id = true;
   bool proxy_add_original_uri_header = false;
-  bool via = false;                       // sluice: add `Via: 1.1 sluice` both ways
+  bool via = false;  // sluice: add `Via: 1.1 sluice` both ways
 
   // downstream connections
-  Seconds keep_alive{75};                 // 0: no keep-alive
+  Seconds keep_alive{75};                    // 0: no keep-alive
   std::uint32_t keep_alive_requests = 1000;  // 0: without limit
-  Seconds client_header_timeout{60};      // for the whole head, from its first byte (or from accept)
-  Seconds client_body_timeout{60};        // between two reads of a body
-  Seconds client_send_timeout{60};        // between two writes that the client takes
+  Seconds client_header_timeout{60};         // for the whole head, from its first byte (or from accept)
+  Seconds client_body_timeout{60};           // between two reads of a body
+  Seconds client_send_timeout{60};           // between two writes that the client takes
   std::uint64_t client_header_buffer_size = 1024;
   std::uint32_t large_client_header_buffers = 4;
   std::uint64_t large_client_header_buffer_size = 8192;
-  std::uint32_t max_headers = 100;        // sluice: more are 431
-  std::uint64_t client_min_rate = 240;    // sluice: bytes a second that a body or a response must move on average after 10 s; 0: off
-  std::uint32_t max_connections = 0;      // sluice: downstream connections of the process; 0: 80 % of the descriptor limit
+  std::uint32_t max_headers = 100;  // sluice: more are 431
+  std::uint64_t client_min_rate =
+      240;  // sluice: bytes a second that a body or a response must move on average after 10 s; 0: off
+  std::uint32_t max_connections = 0;  // sluice: downstream connections of the process; 0: 80 % of the descriptor limit
   std::uint32_t max_connections_per_address = 0;  // sluice: 0: without limit
-  std::uint32_t max_pipelined = 64;       // sluice: requests in a row answered without a pause for the event loop
-  Seconds tunnel_idle_timeout{3600};      // sluice: upgraded connections
+  std::uint32_t max_pipelined = 64;   // sluice: requests in a row answered without a pause for the event loop
+  Seconds tunnel_idle_timeout{3600};  // sluice: upgraded connections
   bool enable_underscores_in_headers = false;
   bool ignore_invalid_headers = true;
   bool server_tokens = false;
@@ -70,15 +72,16 @@ struct Options {
   // TLS
   std::string ssl_protocols = "TLSv1.2 TLSv1.3";
   std::string ssl_ciphers =
-      "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+      "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-"
+      "SHA384:"
       "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384";
   std::string ssl_ecdh_curve = "auto";
   bool ssl_session_cache = true;
-  bool ssl_session_tickets = true;        // differs: ingress-nginx has them off; keys here are made at start and rotated
-  std::string ssl_session_ticket_key;     // base64 of 80 bytes, to share tickets between replicas; never shown
+  bool ssl_session_tickets = true;     // differs: ingress-nginx has them off; keys here are made at start and rotated
+  std::string ssl_session_ticket_key;  // base64 of 80 bytes, to share tickets between replicas; never shown
   Seconds ssl_session_timeout{600};
   bool ssl_reject_handshake = false;
-  Seconds ssl_handshake_timeout{10};      // sluice
+  Seconds ssl_handshake_timeout{10};  // sluice
 
   // upstream defaults (annotations override them)
   Seconds proxy_connect_timeout{5};
@@ -101,16 +104,16 @@ struct Options {
   bool disable_access_log = false;
   bool enable_access_log_for_default_backend = false;
   std::string access_log_path = "-";
-  std::string log_format_upstream;        // empty: the default line
+  std::string log_format_upstream;  // empty: the default line
   bool log_format_escape_json = false;
   bool log_format_escape_none = false;
   LogFormat access_log_format = LogFormat::text;  // sluice: access-log-format: text or json
   std::vector<std::string> skip_access_log_urls;
-  std::string log_level = "info";         // sluice (ingress-nginx: error-log-level, accepted too)
+  std::string log_level = "info";  // sluice (ingress-nginx: error-log-level, accepted too)
 
   // shutdown
-  Seconds shutdown_grace_period{0};       // after SIGTERM: not ready, but still accepting
-  Seconds worker_shutdown_timeout{240};   // then: how long running exchanges may take
+  Seconds shutdown_grace_period{0};      // after SIGTERM: not ready, but still accepting
+  Seconds worker_shutdown_timeout{240};  // then: how long running exchanges may take
 
   bool operator==(const Options&) const = default;
 };

@@ -33,7 +33,8 @@ enum class Severity : std::uint8_t { ignored, warning, error };
 // Every refusal names the object, the field, the value, what was expected, and what happens instead.
 struct Problem {
   Severity severity = Severity::warning;
-  std::string reason;       // stable CamelCase word for metrics and Events: "InvalidAnnotation", "NoEndpoints", "PathConflict"…
+  std::string
+      reason;  // stable CamelCase word for metrics and Events: "InvalidAnnotation", "NoEndpoints", "PathConflict"…
   std::string field;        // "spec.rules[0].http.paths[1].path", "metadata.annotations[proxy-body-size]"
   std::string value;        // as written, at most 120 bytes; empty for secret material
   std::string expected;     // "a size such as 8m"
@@ -51,7 +52,8 @@ struct Entry {
 struct Report {
   std::vector<Entry> entries;
   std::size_t count(Severity s) const;
-  // One line: "default/app.yaml:12 Ingress default/app: error InvalidAnnotation field=… value=… expected=… → consequence"
+  // One line: "default/app.yaml:12 Ingress default/app: error InvalidAnnotation field=… value=… expected=… →
+  // consequence"
   static std::string line(const Entry&);
 };
 

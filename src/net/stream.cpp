@@ -12,7 +12,8 @@ namespace sluice::net {
 using tls::Io;
 using tls::IoResult;
 
-Stream::Stream(Loop& loop, int fd, Whose whose, bool connected) : loop_(loop), fd_(fd), whose_(whose), writable_(connected) {
+Stream::Stream(Loop& loop, int fd, Whose whose, bool connected)
+    : loop_(loop), fd_(fd), whose_(whose), writable_(connected) {
   reader_.stream = writer_.stream = this;
   registered_ = loop_.add(fd_, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, this);
 }
@@ -268,7 +269,8 @@ Task<Status> Stream::handshake(Instant until) {
 Task<Status> Stream::connected(Instant until) {
   Status ready = co_await writable(until);
   if (!ready) {
-    if (ready.error().fault == Fault::timeout) co_return std::unexpected(Error{Fault::connect_timeout, whose_, Retry::yes, 0, "connect timed out"});
+    if (ready.error().fault == Fault::timeout)
+      co_return std::unexpected(Error{Fault::connect_timeout, whose_, Retry::yes, 0, "connect timed out"});
     co_return ready;
   }
   int code = 0;
@@ -279,11 +281,19 @@ Task<Status> Stream::connected(Instant until) {
   co_return Status{};
 }
 
+bool Stream::untouched() noexcept {
+  if (half_closed_ || broken_ || cancelled_ || readable_ || (tls_ && tls_->pending_read())) return false;
+  constexpr std::uint32_t kTold = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+  return (loop_.reported(this) & kTold) == 0;
+}
+
 void Stream::shutdown_write() noexcept {
   if (tls_) tls_->shutdown();
   ::shutdown(fd_, SHUT_WR);
 }
 
-void Stream::abort_on_close() noexcept { abort_ = true; }
+void Stream::abort_on_close() noexcept {
+  abort_ = true;
+}
 
 }  // namespace sluice::net

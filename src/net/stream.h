@@ -70,25 +70,36 @@ class Stream final : public Watcher {
   // The peer has shut down its side or the connection broke; data may still be unread.
   bool peer_half_closed() const noexcept { return half_closed_; }
   bool broken() const noexcept { return broken_; }
+  // For an idle connection about to be used again: neither a byte nor the end has come, as far as the last poll
+  // knows, what it reported and nobody handled yet included: such bytes would be taken for the next answer.
+  bool untouched() noexcept;
   bool maybe_readable() const noexcept { return readable_ || (tls_ && tls_->pending_read()); }
 
   // Called (once set) on half-close or breakage while nobody waits to read. Plain function and pointer: no allocation.
   using Hook = void (*)(void* context, bool broken);
-  void watch_peer(Hook hook, void* context) noexcept { hook_ = hook; hook_context_ = context; }
+  void watch_peer(Hook hook, void* context) noexcept {
+    hook_ = hook;
+    hook_context_ = context;
+  }
   void unwatch_peer() noexcept { hook_ = nullptr; }
   // Called when bytes or the end arrive while nobody waits (idle pooled connections).
-  void watch_idle(Hook hook, void* context) noexcept { idle_hook_ = hook; hook_context_ = context; }
+  void watch_idle(Hook hook, void* context) noexcept {
+    idle_hook_ = hook;
+    hook_context_ = context;
+  }
   void unwatch_idle() noexcept { idle_hook_ = nullptr; }
 
-  // A peer that takes less than `bytes_per_second` on average, once it has kept us waiting for ten seconds in all, fails
-  // with Fault::too_slow. 0: off. Counting starts anew with each call.
+  // A peer that takes less than `bytes_per_second` on average, once it has kept us waiting for ten seconds in all,
+  // fails with Fault::too_slow. 0: off. Counting starts anew with each call.
   void expect_write_rate(std::uint64_t bytes_per_second) noexcept {
     min_rate_ = bytes_per_second;
     blocked_ = Duration{};
     rate_from_ = bytes_written_;
   }
   std::uint64_t bytes_read() const noexcept { return bytes_read_; }
-  std::uint64_t bytes_written() const noexcept { return bytes_written_; }  // taken by the kernel (plain) or encrypted (TLS)
+  std::uint64_t bytes_written() const noexcept {
+    return bytes_written_;
+  }  // taken by the kernel (plain) or encrypted (TLS)
   Error error(Fault f, const char* detail) const noexcept { return Error{f, whose_, Retry::no, 0, detail}; }
 
   void on_events(std::uint32_t events) override;
@@ -126,8 +137,8 @@ class Stream final : public Watcher {
   Error cancel_error_{};
   int fd_;
   Whose whose_;
-  bool registered_ = false, readable_ = false, writable_ = false, half_closed_ = false, broken_ = false, cancelled_ = false, abort_ = false, write_failed_ = false,
-       read_wants_write_ = false;
+  bool registered_ = false, readable_ = false, writable_ = false, half_closed_ = false, broken_ = false,
+       cancelled_ = false, abort_ = false, write_failed_ = false, read_wants_write_ = false;
 };
 
 }  // namespace sluice::net

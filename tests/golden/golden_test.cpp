@@ -1,6 +1,6 @@
-// Objects in → routes, clusters, certificates and refusals out, as text. Each cases/NAME.yaml is loaded as `sluice check`
-// loads a directory and compared with NAME.expected. SLUICE_GOLDEN_UPDATE=1 writes the expected files anew: read the
-// difference before it is committed.
+// Objects in → routes, clusters, certificates and refusals out, as text. Each cases/NAME.yaml is loaded as `sluice
+// check` loads a directory and compared with NAME.expected. SLUICE_GOLDEN_UPDATE=1 writes the expected files anew: read
+// the difference before it is committed.
 //
 // Comment lines `#: key value` in front of a case are command line settings.
 #include <gtest/gtest.h>
@@ -35,14 +35,22 @@ control::Settings settings_of(const std::string& text) {
     std::string key, value;
     words >> key;
     std::getline(words >> std::ws, value);
-    if (key == "ingress-class") s.ingress_classes.push_back(value);
-    else if (key == "default-backend") s.default_backend = value;
-    else if (key == "default-ssl-certificate") s.default_ssl_certificate = value;
-    else if (key == "endpoint") s.endpoints.push_back(value);
-    else if (key == "annotations-prefix") s.annotations_prefix = value;
-    else if (key == "watch-ingress-without-class") s.watch_ingress_without_class = true;
-    else if (key == "set") s.set[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
-    else ADD_FAILURE() << "unknown setting " << key;
+    if (key == "ingress-class")
+      s.ingress_classes.push_back(value);
+    else if (key == "default-backend")
+      s.default_backend = value;
+    else if (key == "default-ssl-certificate")
+      s.default_ssl_certificate = value;
+    else if (key == "endpoint")
+      s.endpoints.push_back(value);
+    else if (key == "annotations-prefix")
+      s.annotations_prefix = value;
+    else if (key == "watch-ingress-without-class")
+      s.watch_ingress_without_class = true;
+    else if (key == "set")
+      s.set[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
+    else
+      ADD_FAILURE() << "unknown setting " << key;
   }
   return s;
 }
@@ -64,8 +72,10 @@ std::string shown(const model::RouteSettings& s, const model::RouteSettings& d) 
   flag("relative-redirects", s.relative_redirects, d.relative_redirects);
   if (s.protocol == model::BackendProtocol::https) {
     auto& t = *s.upstream_tls;
-    out += " https(" + t.protocols + " " + t.ciphers + (t.verify ? " verify depth=" + std::to_string(t.verify_depth) : "") + (t.send_sni ? " sni" : "") +
-           (t.server_name.empty() ? "" : " name=" + t.server_name) + (t.ca_pem.empty() ? "" : " ca") + (t.certificate_pem.empty() ? "" : " pair") + ")";
+    out += " https(" + t.protocols + " " + t.ciphers +
+           (t.verify ? " verify depth=" + std::to_string(t.verify_depth) : "") + (t.send_sni ? " sni" : "") +
+           (t.server_name.empty() ? "" : " name=" + t.server_name) + (t.ca_pem.empty() ? "" : " ca") +
+           (t.certificate_pem.empty() ? "" : " pair") + ")";
   }
   number("body", s.body_limit, d.body_limit);
   number("head", s.response_head_limit, d.response_head_limit);
@@ -89,10 +99,12 @@ std::string dump(const model::Model& m) {
     for (auto& c : host->certificates) out << " " << c;
     out << "\n";
     auto routes = host->routes;
-    std::sort(routes.begin(), routes.end(), [](auto& a, auto& b) { return std::tie(a.path, a.match) < std::tie(b.path, b.match); });
+    std::sort(routes.begin(), routes.end(),
+              [](auto& a, auto& b) { return std::tie(a.path, a.match) < std::tie(b.path, b.match); });
     for (auto& r : routes) {
       static const char* names[] = {"exact", "prefix", "slash-redirect"};
-      out << "  " << names[static_cast<int>(r.match)] << " " << r.path << " → " << (r.cluster.empty() ? std::to_string(r.status) : r.cluster);
+      out << "  " << names[static_cast<int>(r.match)] << " " << r.path << " → "
+          << (r.cluster.empty() ? std::to_string(r.status) : r.cluster);
       if (!r.ingress.empty()) out << " of " << r.ns << "/" << r.ingress;
       if (!r.path_type.empty()) out << " " << r.path_type << " " << r.location;
       out << shown(*r.settings, defaults) << "\n";
@@ -101,11 +113,14 @@ std::string dump(const model::Model& m) {
   std::map<std::string, std::shared_ptr<const model::Cluster>> clusters(m.clusters.begin(), m.clusters.end());
   for (auto& [name, c] : clusters) {
     out << "cluster " << name << " (" << c->ns << " " << c->service << " " << c->port << ")";
-    for (auto& e : c->endpoints) out << " " << e.address << "|" << e.port << (e.ready ? "" : " unready") << (e.terminating ? " terminating" : "") << (e.pod.empty() ? "" : " " + e.pod);
+    for (auto& e : c->endpoints)
+      out << " " << e.address << "|" << e.port << (e.ready ? "" : " unready") << (e.terminating ? " terminating" : "")
+          << (e.pod.empty() ? "" : " " + e.pod);
     if (!c->empty_because.empty()) out << " empty: " << c->empty_because;
     out << "\n";
   }
-  std::map<std::string, std::shared_ptr<const model::Certificate>> certificates(m.certificates.begin(), m.certificates.end());
+  std::map<std::string, std::shared_ptr<const model::Certificate>> certificates(m.certificates.begin(),
+                                                                                m.certificates.end());
   for (auto& [name, c] : certificates) out << "certificate " << name << "\n";
   if (!m.default_certificate.empty()) out << "default certificate " << m.default_certificate << "\n";
   for (auto& e : m.report.entries) out << model::Report::line(e) << "\n";
@@ -138,7 +153,9 @@ TEST_P(Golden, IsAsExpected) {
   EXPECT_EQ(actual, read(expected));
 }
 
-TEST(GoldenCases, AreMany) { EXPECT_GE(cases().size(), 60U); }
+TEST(GoldenCases, AreMany) {
+  EXPECT_GE(cases().size(), 60U);
+}
 
 INSTANTIATE_TEST_SUITE_P(Cases, Golden, testing::ValuesIn(cases()), [](const auto& c) {
   std::string name = c.param;

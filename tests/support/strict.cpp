@@ -332,9 +332,11 @@ bool Reader::check_target() {
     if (!authority_ok(request_.authority)) return fail("authority of an absolute-form"), false;
     t = end == std::string_view::npos ? std::string_view("/") : t.substr(end);
   }
+  // A query belongs to the application: a lone '%' in it is no ambiguity of framing or routing, and browsers send it.
+  const auto query = t.find('?');
   for (std::size_t i = 0; i < t.size(); ++i) {
     const auto c = static_cast<unsigned char>(t[i]);
-    if (c == '%') {
+    if (c == '%' && i < query) {
       if (i + 2 >= t.size() || !hex(static_cast<unsigned char>(t[i + 1])) || !hex(static_cast<unsigned char>(t[i + 2])))
         return fail("bad percent-encoding in the target"), false;
     } else if (c <= 32 || c >= 127) {

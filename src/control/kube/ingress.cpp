@@ -58,17 +58,13 @@ void Store::State::evaluate(const std::string& key) {
     state.hosts.clear();
   } else {
     auto result = read_annotations(ingress, settings.annotations_prefix, *model->options);
-    for (auto& p : result.problems) {
-      entries.push_back({ref, p});
-      if (result.dropped && state.accepted)
-        entries.back().problem.consequence = "the previous version of the Ingress is served";
-    }
+    for (auto& p : result.problems) entries.push_back({ref, p});
     if (!result.dropped) {
       state.accepted = state.object;
       state.annotations = std::move(result);
-    } else if (state.accepted) {
-      // The previous version stays; its settings still follow the options.
-      state.annotations = read_annotations(state.ingress(), settings.annotations_prefix, *model->options);
+    } else {
+      // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
+      state.accepted = nullptr;
     }
     state.hosts.clear();
     if (state.accepted) {

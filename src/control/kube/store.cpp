@@ -128,8 +128,10 @@ void Store::State::own_model() {
   } else {
     auto renew = [](auto& map, const auto& from, const std::set<std::string>& names) {
       for (auto& name : names) {
-        if (auto it = from.find(name); it != from.end()) map[name] = it->second;
-        else map.erase(name);
+        if (auto it = from.find(name); it != from.end())
+          map[name] = it->second;
+        else
+          map.erase(name);
       }
     };
     renew(spare->hosts, model->hosts, behind.hosts);
@@ -294,7 +296,9 @@ const std::map<std::string, std::set<std::string>>& Store::external_names() cons
 void Store::resolve_at_run_time(bool yes) {
   state_->resolve_later = yes;
 }
-bool Store::report_changed() const { return state_->report_changed; }
+bool Store::report_changed() const {
+  return state_->report_changed;
+}
 const Store::Work& Store::work() const {
   return state_->work;
 }

@@ -10,8 +10,8 @@ namespace sluice::data {
 
 // What a policy may know: which endpoints take requests, and which of them this exchange has tried already.
 struct Candidates {
-  std::span<const std::uint8_t> usable;     // one for each endpoint, not 0: takes requests
-  std::span<const std::uint32_t> tried;     // indexes, a handful
+  std::span<const std::uint8_t> usable;  // one for each endpoint, not 0: takes requests
+  std::span<const std::uint32_t> tried;  // indexes, a handful
   bool takes(std::size_t i) const noexcept { return usable[i] != 0; }
   bool was_tried(std::size_t i) const noexcept {
     for (auto t : tried)
@@ -23,13 +23,13 @@ struct Candidates {
 class Policy {
  public:
   virtual ~Policy() = default;
-  // Index of the chosen one, or candidates.usable.size() when none takes requests. Prefers those not tried, falls back to
-  // tried ones. Must not cost more with more endpoints, as long as they take requests.
+  // Index of the chosen one, or candidates.usable.size() when none takes requests. Prefers those not tried, falls back
+  // to tried ones. Must not cost more with more endpoints, as long as they take requests.
   virtual std::size_t pick(const Candidates& candidates) noexcept = 0;
 };
 
 struct PolicyRow {
-  std::string_view name;        // of the configuration, of admin pages, of metric labels
+  std::string_view name;  // of the configuration, of admin pages, of metric labels
   std::unique_ptr<Policy> (*make)(std::uint64_t seed);
   std::string_view doc;
 };

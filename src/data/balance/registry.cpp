@@ -10,6 +10,8 @@ constexpr PolicyRow kPolicies[] = {
 };
 }  // namespace
 
-std::span<const PolicyRow> policies() { return kPolicies; }
+std::span<const PolicyRow> policies() {
+  return kPolicies;
+}
 
 }  // namespace sluice::data

@@ -25,7 +25,8 @@ std::optional<LocalReply> endpoints(Exchange& ex) {
 
 std::optional<LocalReply> body_size(Exchange& ex) {
   const auto limit = ex.settings->body_limit;
-  if (limit == 0 || ex.head().framing != net::http::Framing::length || ex.head().content_length <= limit) return std::nullopt;
+  if (limit == 0 || ex.head().framing != net::http::Framing::length || ex.head().content_length <= limit)
+    return std::nullopt;
   ex.close_after = true;
   return LocalReply{413, {}, "Content-Length is above proxy-body-size"};
 }

@@ -15,7 +15,7 @@ namespace sluice::data {
 struct LocalReply {
   std::uint16_t status = 0;
   std::string location;
-  const char* reason = "";   // for logs and explain: why this was answered here
+  const char* reason = "";  // for logs and explain: why this was answered here
 };
 
 struct Filter {
@@ -35,6 +35,7 @@ struct HttpsRedirect {
   std::string_view host;        // authority without port
   std::string_view path_query;  // as received
 };
-std::optional<std::string> https_redirect(const HttpsRedirect& request, const Route& route, const model::RouteSettings& settings, std::uint16_t port);
+std::optional<std::string> https_redirect(const HttpsRedirect& request, const Route& route,
+                                          const model::RouteSettings& settings, std::uint16_t port);
 
 }  // namespace sluice::data

@@ -10,7 +10,8 @@ std::optional<LocalReply> body_size(Exchange&);
 
 namespace {
 constexpr Filter kOrder[] = {
-    {"redirect", redirect, "a redirect annotation wins over the https redirect and over everything that guards the pod"},
+    {"redirect", redirect,
+     "a redirect annotation wins over the https redirect and over everything that guards the pod"},
     {"ssl-redirect", ssl_redirect, "before any answer that depends on the pod: nothing of it travels in clear"},
     {"route-answer", route_answer, "routes without a Cluster (404, denied 503) have nothing further to ask"},
     {"endpoints", endpoints, "no endpoints is 503 before limits and authentication, as in ingress-nginx"},
@@ -18,7 +19,9 @@ constexpr Filter kOrder[] = {
 };
 }  // namespace
 
-std::span<const Filter> filters() { return kOrder; }
+std::span<const Filter> filters() {
+  return kOrder;
+}
 
 std::optional<LocalReply> run_filters(Exchange& ex) {
   for (const auto& f : kOrder)

@@ -8,13 +8,15 @@ std::optional<LocalReply> redirect(Exchange& ex) {
   const auto& to = ex.settings->redirect;
   if (!to) return std::nullopt;
   if (to->location.starts_with('/') && !ex.settings->relative_redirects) {
-    return LocalReply{to->status, fmt::format("{}://{}{}", ex.https ? "https" : "http", ex.head().host, to->location), "redirect annotation"};
+    return LocalReply{to->status, fmt::format("{}://{}{}", ex.https ? "https" : "http", ex.head().host, to->location),
+                      "redirect annotation"};
   }
   return LocalReply{to->status, to->location, "redirect annotation"};
 }
 
 // Location: https, the host without its port, the target with one trailing slash removed (ingress-nginx's lua_ingress).
-std::optional<std::string> https_redirect(const HttpsRedirect& request, const Route& route, const model::RouteSettings& settings, std::uint16_t port) {
+std::optional<std::string> https_redirect(const HttpsRedirect& request, const Route& route,
+                                          const model::RouteSettings& settings, std::uint16_t port) {
   if (request.https || route.no_tls_redirect) return std::nullopt;
   if (!settings.force_ssl_redirect && !(settings.ssl_redirect && route.host_tls)) return std::nullopt;
   std::string_view target = request.path_query;
@@ -25,7 +27,9 @@ std::optional<std::string> https_redirect(const HttpsRedirect& request, const Ro
 
 std::optional<LocalReply> ssl_redirect(Exchange& ex) {
   if (ex.https) return std::nullopt;
-  const std::string_view host = ex.forwarded_host.empty() || !ex.options->use_forwarded_headers ? ex.head().host : ex.host_header.substr(0, ex.host_header.rfind(':'));
+  const std::string_view host = ex.forwarded_host.empty() || !ex.options->use_forwarded_headers
+                                    ? ex.head().host
+                                    : ex.host_header.substr(0, ex.host_header.rfind(':'));
   auto location = https_redirect({ex.https, host, ex.head().path_query}, *ex.route, *ex.settings, 0);
   if (!location) return std::nullopt;
   return LocalReply{ex.settings->ssl_redirect_status, std::move(*location), "https redirect"};

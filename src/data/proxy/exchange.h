@@ -23,20 +23,20 @@ struct ExchangeMemory {
   std::vector<char> in = std::vector<char>(kInitial);  // request head, and what came with it
   net::http::RequestHead request;
   net::http::ResponseHead response;
-  std::vector<char> response_head;                     // a response head that came in pieces
-  std::string path;                                    // normalised path when it differs from the target
-  std::string host;                                    // lower case, for matching
-  std::string ahead;                                   // what came behind a chunked body
-  std::string collected;                               // a chunked request body, for a length
-  std::string text;                                    // the page of a local reply
-  std::vector<std::uint32_t> tried;                    // endpoints that this exchange asked
-  std::deque<std::string> joined;                      // field values put together
+  std::vector<char> response_head;   // a response head that came in pieces
+  std::string path;                  // normalised path when it differs from the target
+  std::string host;                  // lower case, for matching
+  std::string ahead;                 // what came behind a chunked body
+  std::string collected;             // a chunked request body, for a length
+  std::string text;                  // the page of a local reply
+  std::vector<std::uint32_t> tried;  // endpoints that this exchange asked
+  std::deque<std::string> joined;    // field values put together
 };
 
 // Who talks to us: set once for a connection.
 struct Peer {
-  std::string address;          // text
-  std::uint8_t bytes[16]{};     // IPv4-mapped
+  std::string address;       // text
+  std::uint8_t bytes[16]{};  // IPv4-mapped
   std::uint16_t port = 0;
   std::uint16_t local_port = 0;
   bool tls = false;
@@ -55,39 +55,39 @@ struct Exchange {
   net::http::RequestHead& head() { return memory.request; }
   const net::http::RequestHead& head() const { return memory.request; }
 
-  View* view = nullptr;                // pinned: routes and options as they were when the request was matched
+  View* view = nullptr;  // pinned: routes and options as they were when the request was matched
   const model::Options* options = nullptr;
   const Route* route = nullptr;
   const model::RouteSettings* settings = nullptr;  // of the route, or the defaults
-  ClusterRuntime* cluster = nullptr;   // pinned
+  ClusterRuntime* cluster = nullptr;               // pinned
 
-  std::string_view path;               // normalised
-  std::string_view query;              // with its '?', or empty
-  std::string_view client_address;     // after real-ip processing
-  std::string_view forwarded_for;      // incoming list, joined
-  std::string_view forwarded_host;     // incoming
-  bool https = false;                  // as the client sees it
-  std::string_view scheme;             // X-Forwarded-Proto to pods
-  std::string_view host_header;        // Host to pods
-  std::string_view port_text;          // X-Forwarded-Port
+  std::string_view path;            // normalised
+  std::string_view query;           // with its '?', or empty
+  std::string_view client_address;  // after real-ip processing
+  std::string_view forwarded_for;   // incoming list, joined
+  std::string_view forwarded_host;  // incoming
+  bool https = false;               // as the client sees it
+  std::string_view scheme;          // X-Forwarded-Proto to pods
+  std::string_view host_header;     // Host to pods
+  std::string_view port_text;       // X-Forwarded-Port
   std::string_view request_id;
   char id_storage[32];
   char port_storage[8];
 
   // request body
-  bool body_whole = false;             // body holds all of it: may be sent again
+  bool body_whole = false;  // body holds all of it: may be sent again
   std::string_view body;
-  bool body_touched = false;           // some of a streamed body was taken: no further attempt
+  bool body_touched = false;  // some of a streamed body was taken: no further attempt
   std::uint64_t body_received = 0;
 
-  bool close_after = false;            // the connection ends with this exchange
+  bool close_after = false;  // the connection ends with this exchange
   bool hsts = false;
   bool tunnel = false;
   bool client_gone = false;
-  bool pod_saw_it = false;             // the last attempt may have sent something of the request
-  net::Stream* waiting_on = nullptr;   // the upstream connection to cancel when the client leaves
-  bool recorded = false;               // the record holds its own copies: head and memory are gone (tunnels)
-  std::vector<std::string> kept;       // those copies
+  bool pod_saw_it = false;            // the last attempt may have sent something of the request
+  net::Stream* waiting_on = nullptr;  // the upstream connection to cancel when the client leaves
+  bool recorded = false;              // the record holds its own copies: head and memory are gone (tunnels)
+  std::vector<std::string> kept;      // those copies
   Instant begun{};
   ExchangeRecord record;
 };

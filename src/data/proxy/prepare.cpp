@@ -158,8 +158,9 @@ void describe(Exchange& ex) noexcept {
 void keep_for_log(Exchange& ex) {
   describe(ex);
   auto& r = ex.record;
-  std::string_view* const views[] = {&r.remote_address, &r.method, &r.target, &r.host, &r.referer, &r.user_agent, &r.request_id, &r.route_host,
-                                     &r.ns, &r.ingress, &r.service, &r.service_port, &r.path, &r.upstream_name};
+  std::string_view* const views[] = {&r.remote_address, &r.method,       &r.target,     &r.host,         &r.referer,
+                                     &r.user_agent,     &r.request_id,   &r.route_host, &r.ns,           &r.ingress,
+                                     &r.service,        &r.service_port, &r.path,       &r.upstream_name};
   ex.kept.reserve(std::size(views));  // short strings must not move
   for (auto* v : views) *v = ex.kept.emplace_back(*v);
   ex.recorded = true;

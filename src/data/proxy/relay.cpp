@@ -11,7 +11,9 @@ namespace {
 
 using net::http::Framing;
 
-float seconds(Duration d) { return std::chrono::duration<float>(d).count(); }
+float seconds(Duration d) {
+  return std::chrono::duration<float>(d).count();
+}
 
 // The request body on its way up. A fault of the client ends the whole attempt; a pod that takes no more does not: its
 // answer (a 413, say) may already be under way.
@@ -42,7 +44,9 @@ net::Task<Status> final_head(Exchange& ex, H1Client& up) {
     Status s = co_await up.read_head(ex);
     if (!s) co_return s;
     if (response.status == 101) {
-      if (!ex.tunnel) co_return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, 502, "101 without a request to upgrade"});
+      if (!ex.tunnel)
+        co_return std::unexpected(
+            Error{Fault::malformed, Whose::upstream, Retry::no, 502, "101 without a request to upgrade"});
       co_return Status{};
     }
     if (response.status >= 200) co_return Status{};
@@ -56,7 +60,8 @@ net::Task<Status> final_head(Exchange& ex, H1Client& up) {
   }
 }
 
-net::Task<Status> pump_response(Exchange& ex, H1Client& up, const net::Fork<Status>* request, Attempt& attempt, Instant begun) {
+net::Task<Status> pump_response(Exchange& ex, H1Client& up, const net::Fork<Status>* request, Attempt& attempt,
+                                Instant begun) {
   Status s = co_await final_head(ex, up);
   if (!s) co_return s;
   auto& response = ex.memory.response;

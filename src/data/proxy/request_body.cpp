@@ -10,7 +10,8 @@ net::Task<Result<Chunk>> next_request_piece(Exchange& ex) {
   ex.body_received += piece->data.size();
   const auto limit = ex.settings->body_limit;
   if (limit && ex.body_received > limit)
-    co_return std::unexpected(Error{Fault::too_large, Whose::downstream, Retry::no, 413, "the request body is above proxy-body-size"});
+    co_return std::unexpected(
+        Error{Fault::too_large, Whose::downstream, Retry::no, 413, "the request body is above proxy-body-size"});
   co_return piece;
 }
 

@@ -27,10 +27,27 @@ inline BodyShape body_shape(const Exchange& ex) {
 constexpr bool made_by_us(net::http::Name n) noexcept {
   using enum net::http::Name;
   switch (n) {
-    case host: case x_request_id: case x_real_ip: case x_forwarded_for: case x_forwarded_host: case x_forwarded_port:
-    case x_forwarded_proto: case x_forwarded_scheme: case x_scheme: case x_original_forwarded_for: case x_original_forwarded_host:
-    case content_length: case transfer_encoding: case connection: case upgrade: case expect: case te: case keep_alive:
-    case proxy: case proxy_connection: case http2_settings:
+    case host:
+    case x_request_id:
+    case x_real_ip:
+    case x_forwarded_for:
+    case x_forwarded_host:
+    case x_forwarded_port:
+    case x_forwarded_proto:
+    case x_forwarded_scheme:
+    case x_scheme:
+    case x_original_forwarded_for:
+    case x_original_forwarded_host:
+    case content_length:
+    case transfer_encoding:
+    case connection:
+    case upgrade:
+    case expect:
+    case te:
+    case keep_alive:
+    case proxy:
+    case proxy_connection:
+    case http2_settings:
       return true;
     default:
       return false;

@@ -7,7 +7,8 @@ bool may_retry(const Exchange& ex, const Error& error, std::uint32_t tries, bool
   if (error.retry == Retry::no || ex.client_gone || ex.tunnel || ex.down.started()) return false;
   if (!ex.body_whole && ex.body_touched) return false;
   const auto& head = ex.head();
-  const bool safe_again = !(head.method == net::http::Method::post || head.method == net::http::Method::patch || head.method_text == "LOCK");
+  const bool safe_again = !(head.method == net::http::Method::post || head.method == net::http::Method::patch ||
+                            head.method_text == "LOCK");
   if (!nothing_sent && !safe_again && !ex.settings->retry_non_idempotent) return false;
   if (error.retry == Retry::reused_only) return true;
   if (ex.settings->tries != 0 && tries >= ex.settings->tries) return false;

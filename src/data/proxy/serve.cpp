@@ -35,7 +35,9 @@ net::Task<Status> attempts(Exchange& ex) {
   bool fresh = false;
   for (;;) {
     std::shared_ptr<EndpointRuntime> endpoint = ex.cluster->pick(tried);
-    if (!endpoint) co_return std::unexpected(Error{Fault::no_endpoints, Whose::upstream, Retry::no, 503, "no endpoint takes requests"});
+    if (!endpoint)
+      co_return std::unexpected(
+          Error{Fault::no_endpoints, Whose::upstream, Retry::no, 503, "no endpoint takes requests"});
     auto& record = ex.record;
     Attempt& attempt = record.attempt[std::min(record.attempts, kMaxAttempts - 1)];
     attempt = Attempt{};
@@ -56,7 +58,8 @@ net::Task<Status> attempts(Exchange& ex) {
     }
     if (outcome) co_return Status{};
     Error error = outcome.error();
-    if (ex.client_gone) co_return std::unexpected(Error{Fault::cancelled, Whose::downstream, Retry::no, 499, "the client left"});
+    if (ex.client_gone)
+      co_return std::unexpected(Error{Fault::cancelled, Whose::downstream, Retry::no, 499, "the client left"});
     if (!may_retry(ex, error, tries, nothing_sent, worker.loop.now())) co_return std::unexpected(error);
     worker.stats.retries.add();
     if (error.retry == Retry::reused_only) {
@@ -104,10 +107,10 @@ net::Task<void> serve(Exchange& ex) {
   ex.worker.stats.requests_active.add();
   ex.begun = ex.worker.loop.now();
 
-  Status prepared = prepare(ex);                                       // who asks, what for, which route
+  Status prepared = prepare(ex);  // who asks, what for, which route
   std::optional<LocalReply> reply;
   if (prepared) reply = answer_without_route(ex);
-  if (prepared && !reply) reply = run_filters(ex);                     // may answer
+  if (prepared && !reply) reply = run_filters(ex);  // may answer
   ex.tunnel = prepared && !reply && ex.head().upgrade;
 
   if (!prepared) {
@@ -120,7 +123,7 @@ net::Task<void> serve(Exchange& ex) {
     if (!sent) ex.close_after = true;
   } else {
     Status outcome = co_await take_request_body(ex);
-    if (outcome) outcome = co_await attempts(ex);                      // pick, lease, relay; again where the rule allows
+    if (outcome) outcome = co_await attempts(ex);  // pick, lease, relay; again where the rule allows
     if (!outcome) co_await fail(ex, outcome.error());
   }
 

@@ -5,8 +5,8 @@
 
 namespace sluice::data {
 
-// The story of a request, top to bottom. `ex` holds a parsed head; afterwards the response was sent, or what was sent of
-// it was given up (ex.close_after says whether the connection may go on), and the exchange is recorded.
+// The story of a request, top to bottom. `ex` holds a parsed head; afterwards the response was sent, or what was sent
+// of it was given up (ex.close_after says whether the connection may go on), and the exchange is recorded.
 net::Task<void> serve(Exchange& ex);
 
 // Answers a request that never became one (its head was refused) and records it.

@@ -39,7 +39,7 @@ class BodySource {
 struct ResponseStart {
   int status = 200;
   std::string_view reason;
-  std::span<const net::http::Field> fields;  // those not dropped are sent
+  std::span<const net::http::Field> fields;                 // those not dropped are sent
   net::http::Framing framing = net::http::Framing::length;  // chunked and until_close both mean: length unknown
   std::uint64_t content_length = 0;
   bool from_pod = false;
@@ -79,8 +79,8 @@ class Upstream {
   virtual void hold() = 0;
   virtual BodySource& body() = 0;
   virtual void cancel(Error why) noexcept = 0;
-  virtual bool any_sent() const noexcept = 0;       // the pod may have seen something of this request
-  virtual bool any_received() const noexcept = 0;   // a byte of the response came
+  virtual bool any_sent() const noexcept = 0;      // the pod may have seen something of this request
+  virtual bool any_received() const noexcept = 0;  // a byte of the response came
 };
 
 }  // namespace sluice::data

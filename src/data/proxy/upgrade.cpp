@@ -14,7 +14,8 @@ struct Tunnel {
   std::uint64_t down_bytes = 0, up_bytes = 0;
 };
 
-net::Task<Status> pump(Worker& worker, net::Stream& from, net::Stream& to, Tunnel& t, std::uint64_t& bytes, bool& ended) {
+net::Task<Status> pump(Worker& worker, net::Stream& from, net::Stream& to, Tunnel& t, std::uint64_t& bytes,
+                       bool& ended) {
   Status result{};
   for (;;) {
     const auto r = from.try_read(worker.scratch.get(), Worker::kScratch);

@@ -7,7 +7,8 @@ namespace sluice::data {
 
 class H1Client;
 
-// After the pod's 101: passes it on, then bytes both ways until either side ends or nothing moved for tunnel-idle-timeout.
+// After the pod's 101: passes it on, then bytes both ways until either side ends or nothing moved for
+// tunnel-idle-timeout.
 net::Task<Status> tunnel(Exchange& ex, H1Client& up);
 
 }  // namespace sluice::data

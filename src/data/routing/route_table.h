@@ -18,14 +18,14 @@ inline constexpr ClusterId kNoCluster = 0xffffffff;
 
 // A compiled route. Pinned by an Exchange through shared_ptr (aliasing its host), so the rest of a table can go.
 struct Route {
-  const model::Route* spec = nullptr;        // lives as long as this Route
+  const model::Route* spec = nullptr;  // lives as long as this Route
   const model::RouteSettings* settings = nullptr;
   ClusterId cluster = kNoCluster;
-  std::uint32_t series = 0;                  // number of the metric label set; dense, stable while the labels stay the same
-  std::string host;                          // the host name as configured ("_" for the catch-all), for metric labels
+  std::uint32_t series = 0;  // number of the metric label set; dense, stable while the labels stay the same
+  std::string host;          // the host name as configured ("_" for the catch-all), for metric labels
   bool host_tls = false;
-  bool no_tls_redirect = false;              // its configured path is under no-tls-redirect-locations
-  std::string default_redirect_host;         // empty, or the wildcard's own text
+  bool no_tls_redirect = false;       // its configured path is under no-tls-redirect-locations
+  std::string default_redirect_host;  // empty, or the wildcard's own text
 };
 
 // One host's routes, immutable.
@@ -37,9 +37,11 @@ class RouteTable {
   // `host`: lower case, without port and trailing dot. `path`: normalised (net/http/path.h). Never throws, never
   // allocates, cost independent of the number of hosts. Null when nothing matches.
   // The returned pointer is valid while the returned-by-pointer `pin` (set to the owner) or the table lives.
-  virtual const Route* match(std::string_view host, std::string_view path, std::shared_ptr<const HostRoutes>* pin) const noexcept = 0;
+  virtual const Route* match(std::string_view host, std::string_view path,
+                             std::shared_ptr<const HostRoutes>* pin) const noexcept = 0;
   // Like match, and tells each step for `sluice explain`: the same walk, not a copy.
-  virtual const Route* explain(std::string_view host, std::string_view path, const std::function<void(std::string_view step)>& say) const = 0;
+  virtual const Route* explain(std::string_view host, std::string_view path,
+                               const std::function<void(std::string_view step)>& say) const = 0;
   virtual std::size_t hosts() const noexcept = 0;
   virtual std::size_t routes() const noexcept = 0;
   virtual void for_each(const std::function<void(const Route&)>& fn) const = 0;

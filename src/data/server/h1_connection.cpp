@@ -15,11 +15,16 @@ using net::http::Framing;
 using net::tls::Io;
 
 namespace {
-Error client(Fault f, const char* detail) { return Error{f, Whose::downstream, Retry::no, 0, detail}; }
+Error client(Fault f, const char* detail) {
+  return Error{f, Whose::downstream, Retry::no, 0, detail};
+}
 }  // namespace
 
 H1Connection::H1Connection(Worker& worker, int fd, Peer peer, bool counted_address)
-    : worker_(worker), stream_(worker.loop, fd, Whose::downstream, true), peer_(std::move(peer)), counted_address_(counted_address) {
+    : worker_(worker),
+      stream_(worker.loop, fd, Whose::downstream, true),
+      peer_(std::move(peer)),
+      counted_address_(counted_address) {
   worker_.stats.downstream_connections.add();
   worker_.add(*this);
 }
@@ -31,11 +36,14 @@ H1Connection::~H1Connection() {
   worker_.remove(*this);
 }
 
-void H1Connection::start() { net::spawn(run()); }
+void H1Connection::start() {
+  net::spawn(run());
+}
 
 void H1Connection::drain(bool new_ones_too) noexcept {
   draining_ = true;
-  if (idle_ && (served_ > 0 || new_ones_too)) stream_.cancel(Error{Fault::cancelled, Whose::internal, Retry::no, 0, "draining"});
+  if (idle_ && (served_ > 0 || new_ones_too))
+    stream_.cancel(Error{Fault::cancelled, Whose::internal, Retry::no, 0, "draining"});
 }
 
 void H1Connection::kill() noexcept {
@@ -63,7 +71,8 @@ net::Task<void> H1Connection::run() {
     Status head = co_await next_head();
     if (!head) {
       const Error why = head.error();
-      const bool tell = why.status != 0 || why.fault == Fault::too_large || why.fault == Fault::malformed || (why.fault == Fault::timeout && in_end_ > in_begin_);
+      const bool tell = why.status != 0 || why.fault == Fault::too_large || why.fault == Fault::malformed ||
+                        (why.fault == Fault::timeout && in_end_ > in_begin_);
       if (!tell || stream_.cancelled()) break;
       if (why.fault == Fault::timeout) worker_.stats.timeouts_header.add();
       auto& request = memory_->request;
@@ -88,7 +97,8 @@ net::Task<void> H1Connection::run() {
       ex_ = &ex;
       const auto& o = worker_.options();
       ++served_;
-      ex.close_after = !ex.head().keep_alive || o.keep_alive.count() == 0 || (o.keep_alive_requests && served_ >= o.keep_alive_requests) || draining_ || worker_.draining();
+      ex.close_after = !ex.head().keep_alive || o.keep_alive.count() == 0 ||
+                       (o.keep_alive_requests && served_ >= o.keep_alive_requests) || draining_ || worker_.draining();
       ex.record.request_length = head_end_ - in_begin_;
       if (peer_.tls) {
         ex.record.tls_protocol = stream_.tls()->version();
@@ -186,7 +196,9 @@ net::Task<Status> H1Connection::next_head() {
         head_end_ = in_begin_ + scan.skip + *length;
         idle_ = false;
         Status parsed = net::h1::parse_request(bytes.substr(scan.skip, *length), head_limits, memory_->request);
-        if (!parsed && parsed.error().status == 0) parsed = std::unexpected(Error{parsed.error().fault, Whose::downstream, Retry::no, 400, parsed.error().detail});
+        if (!parsed && parsed.error().status == 0)
+          parsed =
+              std::unexpected(Error{parsed.error().fault, Whose::downstream, Retry::no, 400, parsed.error().detail});
         co_return parsed;
       }
       look = false;
@@ -224,8 +236,8 @@ net::Task<Status> H1Connection::next_head() {
 }
 
 // The client half-closed or broke while an exchange runs. Broken: the exchange is over. Half-closed: it may still be
-// waiting for its answer (RFC 9112 section 9.6 lets it); an interim response tells, because a client that is gone answers
-// it with a reset.
+// waiting for its answer (RFC 9112 section 9.6 lets it); an interim response tells, because a client that is gone
+// answers it with a reset.
 void H1Connection::on_peer(void* context, bool broken) {
   auto& self = *static_cast<H1Connection*>(context);
   if (!self.ex_) return;
@@ -239,7 +251,8 @@ void H1Connection::on_peer(void* context, bool broken) {
     return;
   }
   ex.client_gone = true;
-  if (ex.waiting_on) ex.waiting_on->cancel(Error{Fault::cancelled, Whose::downstream, Retry::no, 499, "the client left"});
+  if (ex.waiting_on)
+    ex.waiting_on->cancel(Error{Fault::cancelled, Whose::downstream, Retry::no, 499, "the client left"});
 }
 
 bool H1Connection::whole_body(std::string_view& out) {
@@ -276,7 +289,8 @@ net::Task<Result<Chunk>> H1Connection::read() {
       Status sent = co_await stream_.write({&part, 1}, o.client_send_timeout);
       if (!sent) co_return std::unexpected(sent.error());
     }
-    const std::uint64_t most = decoder_.left() ? std::min<std::uint64_t>(decoder_.left(), Worker::kScratch) : Worker::kScratch;
+    const std::uint64_t most =
+        decoder_.left() ? std::min<std::uint64_t>(decoder_.left(), Worker::kScratch) : Worker::kScratch;
     auto r = stream_.try_read(worker_.scratch.get(), static_cast<std::size_t>(most));
     if (r.io == Io::done) {
       auto piece = decoder_.take(worker_.scratch.get(), r.bytes);
@@ -284,23 +298,27 @@ net::Task<Result<Chunk>> H1Connection::read() {
       body_bytes_ += piece->data.size();
       // The next request begins behind a chunked body. Kept apart: the views of this head must not move.
       memory_->ahead.assign(worker_.scratch.get() + piece->consumed, worker_.scratch.get() + r.bytes);
-      if (piece->done || !piece->data.empty()) co_return Chunk{piece->data, piece->done, piece->done ? decoder_.trailers() : std::string_view{}};
+      if (piece->done || !piece->data.empty())
+        co_return Chunk{piece->data, piece->done, piece->done ? decoder_.trailers() : std::string_view{}};
       continue;
     }
     if (r.io == Io::again_read) {
       const Instant begun = worker_.loop.now();
       Status waited = co_await stream_.readable(begun + o.client_body_timeout);
       if (!waited) {
-        if (body_stopped_) co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
+        if (body_stopped_)
+          co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
         co_return std::unexpected(waited.error());
       }
       body_wait_ += worker_.loop.now() - begun;
-      if (o.client_min_rate && body_wait_ > std::chrono::seconds(10) && body_bytes_ < o.client_min_rate * static_cast<std::uint64_t>(body_wait_ / std::chrono::seconds(1)))
+      if (o.client_min_rate && body_wait_ > std::chrono::seconds(10) &&
+          body_bytes_ < o.client_min_rate * static_cast<std::uint64_t>(body_wait_ / std::chrono::seconds(1)))
         co_return std::unexpected(client(Fault::too_slow, "the request body arrives below client-min-rate"));
       continue;
     }
     ex_->client_gone = true;
-    co_return std::unexpected(client(r.io == Io::closed ? Fault::closed : Fault::reset, "the client left inside its request body"));
+    co_return std::unexpected(
+        client(r.io == Io::closed ? Fault::closed : Fault::reset, "the client left inside its request body"));
   }
 }
 
@@ -309,7 +327,9 @@ void H1Connection::stop() noexcept {
   stream_.wake_reader();
 }
 
-Duration H1Connection::send_stall() const noexcept { return ex_->options->client_send_timeout; }
+Duration H1Connection::send_stall() const noexcept {
+  return ex_->options->client_send_timeout;
+}
 
 net::Task<Status> H1Connection::interim(int status, std::span<const net::http::Field> fields) {
   if (ex_->head().minor == 0) co_return Status{};  // RFC 9110 section 15.2: not to a 1.0 client
@@ -328,7 +348,8 @@ net::Task<Status> H1Connection::start(Exchange& ex, const ResponseStart& respons
   started_ = true;
   const bool old = ex.head().minor == 0;
   out_framing_ = response.framing;
-  if (out_framing_ == Framing::until_close || out_framing_ == Framing::chunked) out_framing_ = old ? Framing::until_close : Framing::chunked;
+  if (out_framing_ == Framing::until_close || out_framing_ == Framing::chunked)
+    out_framing_ = old ? Framing::until_close : Framing::chunked;
   if (out_framing_ == Framing::until_close) ex.close_after = true;
   if (worker_.draining()) ex.close_after = true;
   auto& out = worker_.out;
@@ -340,7 +361,9 @@ net::Task<Status> H1Connection::start(Exchange& ex, const ResponseStart& respons
   co_return s;
 }
 
-net::Task<Status> H1Connection::write(Chunk piece) { return send_body_pieces({}, piece); }
+net::Task<Status> H1Connection::write(Chunk piece) {
+  return send_body_pieces({}, piece);
+}
 
 net::Task<Status> H1Connection::send_body_pieces(std::span<const iovec> before, Chunk piece) {
   iovec parts[6];
@@ -407,7 +430,8 @@ void H1Connection::give_buffers_back() noexcept {
 // still comes is read for a moment (RFC 9112 section 9.6).
 net::Task<void> H1Connection::linger() {
   stream_.shutdown_write();
-  const bool more = !decoder_.done() || stream_.maybe_readable() || (memory_ && !memory_->ahead.empty()) || in_begin_ != in_end_;
+  const bool more =
+      !decoder_.done() || stream_.maybe_readable() || (memory_ && !memory_->ahead.empty()) || in_begin_ != in_end_;
   if (!more) co_return;
   const Instant until = worker_.loop.now() + std::chrono::seconds(2);
   std::size_t drained = 0;

@@ -20,8 +20,8 @@ class H1Connection final : private Downstream, private BodySource {
   ~H1Connection() override;
   bool usable() const noexcept { return stream_.registered(); }
   void start();
-  // The worker drains: an idle connection ends now, a busy one after its exchange. One that has not sent its first request
-  // yet is spared unless `new_ones_too`.
+  // The worker drains: an idle connection ends now, a busy one after its exchange. One that has not sent its first
+  // request yet is spared unless `new_ones_too`.
   void drain(bool new_ones_too) noexcept;
   // The deadline of draining: ends now.
   void kill() noexcept;
@@ -70,7 +70,8 @@ class H1Connection final : private Downstream, private BodySource {
   std::uint64_t body_bytes_ = 0;
   net::http::Framing out_framing_ = net::http::Framing::none;
   bool counted_address_, idle_ = true, draining_ = false;
-  bool started_ = false, complete_ = false, aborted_ = false, continue_due_ = false, body_stopped_ = false, probed_ = false, default_certificate_ = false;
+  bool started_ = false, complete_ = false, aborted_ = false, continue_due_ = false, body_stopped_ = false,
+       probed_ = false, default_certificate_ = false;
   H1Connection *next_ = nullptr, *previous_ = nullptr;  // of the worker
 };
 

@@ -16,7 +16,8 @@ std::size_t ConnectionLimits::slot(int row, const std::uint8_t* address) const n
   return h % kSlots;
 }
 
-bool ConnectionLimits::enter(const std::uint8_t* address, std::uint32_t max_total, std::uint32_t max_per_address) noexcept {
+bool ConnectionLimits::enter(const std::uint8_t* address, std::uint32_t max_total,
+                             std::uint32_t max_per_address) noexcept {
   if (total_.fetch_add(1, std::memory_order_relaxed) >= max_total && max_total != 0) {
     total_.fetch_sub(1, std::memory_order_relaxed);
     return false;

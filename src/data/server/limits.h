@@ -3,8 +3,8 @@
 #include <atomic>
 #include <cstdint>
 
-// The one primitive for limits that count clients over all workers: a fixed table of atomics. Two hashed rows; a count is
-// the smaller of both, so that a collision makes it too high only when both rows collide. Any thread.
+// The one primitive for limits that count clients over all workers: a fixed table of atomics. Two hashed rows; a count
+// is the smaller of both, so that a collision makes it too high only when both rows collide. Any thread.
 namespace sluice::data {
 
 class ConnectionLimits {

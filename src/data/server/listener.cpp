@@ -12,7 +12,11 @@
 namespace sluice::data {
 
 Listener::Listener(Worker& worker, int fd, bool tls)
-    : worker_(worker), fd_(fd), spare_(open("/dev/null", O_RDONLY | O_CLOEXEC)), tls_(tls), port_(net::local_address(fd).port()) {
+    : worker_(worker),
+      fd_(fd),
+      spare_(open("/dev/null", O_RDONLY | O_CLOEXEC)),
+      tls_(tls),
+      port_(net::local_address(fd).port()) {
   pause_.listener = this;
   worker_.loop.add(fd_, EPOLLIN, this);
 }
@@ -34,7 +38,9 @@ void Listener::finish() {
   fd_ = -1;
 }
 
-void Listener::on_events(std::uint32_t) { accept_some(64); }
+void Listener::on_events(std::uint32_t) {
+  accept_some(64);
+}
 
 bool Listener::accept_some(int most) {
   for (int i = 0; i < most; ++i) {
@@ -52,8 +58,8 @@ bool Listener::accept_some(int most) {
   return true;
 }
 
-// Answers the first waiting client with a 503 through the spare descriptor, then looks away for a tick: the kernel keeps
-// the others queued, and a full table does not become a full core.
+// Answers the first waiting client with a 503 through the spare descriptor, then looks away for a tick: the kernel
+// keeps the others queued, and a full table does not become a full core.
 void Listener::out_of_descriptors() {
   worker_.stats.shed_connections.add();
   if (spare_ >= 0) {
@@ -61,7 +67,8 @@ void Listener::out_of_descriptors() {
     const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       if (!tls_) {
-        static constexpr char kBusy[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
+        static constexpr char kBusy[] =
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
         [[maybe_unused]] auto n = send(fd, kBusy, sizeof kBusy - 1, MSG_NOSIGNAL);
       }
       shutdown(fd, SHUT_WR);
@@ -76,6 +83,8 @@ void Listener::out_of_descriptors() {
   worker_.loop.arm(pause_, net::DeadlineWheel::kTick);
 }
 
-void Listener::Pause::expired() { listener->worker_.loop.modify(listener->fd_, EPOLLIN, listener); }
+void Listener::Pause::expired() {
+  listener->worker_.loop.modify(listener->fd_, EPOLLIN, listener);
+}
 
 }  // namespace sluice::data

@@ -30,7 +30,8 @@ void append_status_line(std::string& out, int status, std::string_view reason) {
   out.append("\r\n", 2);
 }
 
-void append_response_head(std::string& out, const Exchange& ex, const ResponseStart& response, Framing framing, std::string_view date) {
+void append_response_head(std::string& out, const Exchange& ex, const ResponseStart& response, Framing framing,
+                          std::string_view date) {
   const auto& o = *ex.options;
   append_status_line(out, response.status, response.reason);
   bool dated = false;
@@ -73,7 +74,8 @@ void append_response_head(std::string& out, const Exchange& ex, const ResponseSt
   }
   if (response.status == 101) {
     append_field(out, "Connection", "upgrade");
-    if (const auto* upgrade = ex.memory.response.fields.find(Name::upgrade)) append_field(out, "Upgrade", upgrade->value);
+    if (const auto* upgrade = ex.memory.response.fields.find(Name::upgrade))
+      append_field(out, "Upgrade", upgrade->value);
     out.append("\r\n", 2);
     return;
   }

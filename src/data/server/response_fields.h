@@ -17,6 +17,7 @@ inline void append_field(std::string& out, std::string_view name, std::string_vi
 void append_status_line(std::string& out, int status, std::string_view reason);
 // All of the head with its final empty line. `framing`: as the connection will send the body. Sets ex.close_after's
 // `Connection: close`.
-void append_response_head(std::string& out, const Exchange& ex, const ResponseStart& response, net::http::Framing framing, std::string_view date);
+void append_response_head(std::string& out, const Exchange& ex, const ResponseStart& response,
+                          net::http::Framing framing, std::string_view date);
 
 }  // namespace sluice::data

@@ -9,10 +9,12 @@
 
 namespace sluice::data {
 
-Worker::Worker(unsigned n, const Clock& clock, Shared& s, WorkerStats& st, Recorder& r) : loop(clock), number(n), shared(s), stats(st), recorder(r) {
+Worker::Worker(unsigned n, const Clock& clock, Shared& s, WorkerStats& st, Recorder& r)
+    : loop(clock), number(n), shared(s), stats(st), recorder(r) {
   out.reserve(64 * 1024);
   drain_deadline_.worker = this;
-  if (getrandom(random_state_, sizeof random_state_, 0) != sizeof random_state_) random_state_[0] = static_cast<std::uint64_t>(getpid()) * 0x9e3779b97f4a7c15 + n;
+  if (getrandom(random_state_, sizeof random_state_, 0) != sizeof random_state_)
+    random_state_[0] = static_cast<std::uint64_t>(getpid()) * 0x9e3779b97f4a7c15 + n;
   loop.on_turn = [this](Duration took) {
     const auto ns = static_cast<std::uint64_t>(took.count());
     if (ns > stats.loop_lag_ns_max.get()) stats.loop_lag_ns_max.set(ns);
@@ -27,9 +29,13 @@ Worker::~Worker() {
   if (view_) view_->unpin();
 }
 
-void Worker::listen(int fd, bool tls) { listeners_.push_back(std::make_unique<Listener>(*this, fd, tls)); }
+void Worker::listen(int fd, bool tls) {
+  listeners_.push_back(std::make_unique<Listener>(*this, fd, tls));
+}
 
-void Worker::run() { loop.run(); }
+void Worker::run() {
+  loop.run();
+}
 
 void Worker::apply(const Publication& publication, std::shared_ptr<net::tls::ServerContext> tls) {
   const Instant begun = loop.fresh_now();
@@ -56,7 +62,8 @@ void Worker::apply(const Publication& publication, std::shared_ptr<net::tls::Ser
   if (pause > stats.publish_pause_ns_max.get()) stats.publish_pause_ns_max.set(pause);
 }
 
-std::shared_ptr<net::tls::ClientContext> Worker::client_tls(const std::shared_ptr<const model::UpstreamTls>& settings, std::string& error) {
+std::shared_ptr<net::tls::ClientContext> Worker::client_tls(const std::shared_ptr<const model::UpstreamTls>& settings,
+                                                            std::string& error) {
   auto& entry = client_tls_[settings.get()];
   if (entry.context) return entry.context;
   net::tls::ClientPolicy policy;
@@ -122,10 +129,13 @@ void Worker::request_id(char* out32) noexcept {
 }
 
 std::int64_t Worker::wall_ms() noexcept {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
-std::string_view Worker::date() noexcept { return date_.at(wall_ms() / 1000); }
+std::string_view Worker::date() noexcept {
+  return date_.at(wall_ms() / 1000);
+}
 
 void Worker::add(H1Connection& c) noexcept {
   c.next_ = connections_;
@@ -155,7 +165,8 @@ void Worker::accepted(int fd, const net::SocketAddress& from, bool tls, std::uin
   if (!shared.limits.enter(peer.bytes, shared.max_connections(o), o.max_connections_per_address)) {
     stats.shed_connections.add();
     if (!tls) {
-      static constexpr char kBusy[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
+      static constexpr char kBusy[] =
+          "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
       [[maybe_unused]] auto n = send(fd, kBusy, sizeof kBusy - 1, MSG_NOSIGNAL);
       shutdown(fd, SHUT_WR);
     }

@@ -29,7 +29,8 @@ class View {
   const Snapshot& snapshot() const noexcept { return *snapshot_; }
   void pin() noexcept { ++pins_; }
   void unpin() noexcept {
-    if (--pins_ == 0) delete this;  // the Publisher holds another reference: the Snapshot is freed on the control thread
+    if (--pins_ == 0)
+      delete this;  // the Publisher holds another reference: the Snapshot is freed on the control thread
   }
 
  private:
@@ -43,8 +44,10 @@ struct Shared {
   std::atomic<bool> draining{false};
   ConnectionLimits limits;
   std::uint32_t descriptor_connections = 50'000;  // what the descriptor limit allows when max-connections is 0
-  std::uint32_t max_connections(const model::Options& o) const noexcept { return o.max_connections ? o.max_connections : descriptor_connections; }
-  std::string instance;   // for Via
+  std::uint32_t max_connections(const model::Options& o) const noexcept {
+    return o.max_connections ? o.max_connections : descriptor_connections;
+  }
+  std::string instance;  // for Via
 };
 
 // A thread with its loop, listeners, pools, policies and View. Everything here is used on its thread, except post() of
@@ -62,8 +65,8 @@ class Worker {
 
   // On its thread (use loop.post): takes a publication in one step.
   void apply(const Publication& publication, std::shared_ptr<net::tls::ServerContext> tls);
-  // Stops accepting (the accept queue is emptied first), tells connections to end, stops the loop when the last is gone or
-  // `deadline` has passed. The sequence before it (not ready, still accepting) is the caller's.
+  // Stops accepting (the accept queue is emptied first), tells connections to end, stops the loop when the last is gone
+  // or `deadline` has passed. The sequence before it (not ready, still accepting) is the caller's.
   void drain(Duration deadline);
   void stop_now() { loop.stop(); }
 
@@ -84,7 +87,8 @@ class Worker {
   const model::Options& options() const noexcept { return *view_->snapshot().options; }
   ClusterRuntime* cluster(ClusterId id) noexcept { return id < clusters_.size() ? clusters_[id] : nullptr; }
   const std::shared_ptr<net::tls::ServerContext>& server_tls() const noexcept { return server_tls_; }
-  std::shared_ptr<net::tls::ClientContext> client_tls(const std::shared_ptr<const model::UpstreamTls>& settings, std::string& error);
+  std::shared_ptr<net::tls::ClientContext> client_tls(const std::shared_ptr<const model::UpstreamTls>& settings,
+                                                      std::string& error);
   bool draining() const noexcept { return shared.draining.load(std::memory_order_relaxed); }
 
   std::unique_ptr<ExchangeMemory> borrow_memory();

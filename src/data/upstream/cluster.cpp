@@ -61,7 +61,39 @@ std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>
   return endpoints_[at];
 }
 
-IdlePool::~IdlePool() { close_everything(); }
+void SlotWait::expired() {
+  timed_out = true;
+  std::erase(endpoint->waiting, this);
+  if (auto h = std::exchange(handle, {})) h.resume();
+}
+
+namespace {
+
+// A connection was closed or became idle: the first in the queue may look again.
+void slot_free(Worker& worker, EndpointRuntime& endpoint) {
+  if (endpoint.waiting.empty()) return;
+  SlotWait* first = endpoint.waiting.front();
+  endpoint.waiting.pop_front();
+  first->disarm();
+  if (auto h = std::exchange(first->handle, {})) worker.loop.resume_later(h);
+}
+
+struct WaitForSlot {
+  SlotWait& wait;
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> h) const { wait.handle = h; }
+  void await_resume() const noexcept {}
+};
+
+}  // namespace
+
+void closed(Worker& worker, EndpointRuntime& endpoint) {
+  slot_free(worker, endpoint);
+}
+
+IdlePool::~IdlePool() {
+  close_everything();
+}
 
 void IdlePool::unlink(H1Client& c) noexcept {
   (c.newer_ ? c.newer_->older_ : newest_) = c.older_;
@@ -82,7 +114,7 @@ std::unique_ptr<H1Client> IdlePool::take(EndpointRuntime& endpoint, const void* 
     if (c->tls_key_ == tls_key) {
       unlink(*c);
       std::unique_ptr<H1Client> out(c);
-      if (!out->stream_.peer_half_closed() && !out->stream_.broken()) return out;
+      if (out->stream_.untouched()) return out;
     }
     c = below;
   }
@@ -93,8 +125,8 @@ void IdlePool::put(std::unique_ptr<H1Client> connection) {
   const auto& o = worker_.options();
   const auto age = worker_.loop.now() - connection->made_;
   if (connection->endpoint_->retired || o.upstream_keepalive_connections == 0 || worker_.draining() ||
-      (o.upstream_keepalive_requests && connection->exchanges_ >= o.upstream_keepalive_requests) || age >= o.upstream_keepalive_time ||
-      connection->stream_.peer_half_closed() || connection->stream_.broken())
+      (o.upstream_keepalive_requests && connection->exchanges_ >= o.upstream_keepalive_requests) ||
+      age >= o.upstream_keepalive_time || connection->stream_.peer_half_closed() || connection->stream_.broken())
     return;
   while (size_ >= o.upstream_keepalive_connections && oldest_) {
     std::unique_ptr<H1Client> oldest(oldest_);
@@ -113,6 +145,7 @@ void IdlePool::put(std::unique_ptr<H1Client> connection) {
   worker_.stats.upstream_idle.add();
   worker_.loop.arm(c->idle_deadline_, o.upstream_keepalive_timeout);
   c->stream_.watch_idle(&IdlePool::on_activity, c);
+  slot_free(worker_, *c->endpoint_);
 }
 
 // A byte or the end on an idle connection: either way it is of no more use.
@@ -136,7 +169,8 @@ void IdlePool::close_everything() {
   }
 }
 
-Lease::Lease(Worker& worker, std::unique_ptr<H1Client> connection) : worker_(worker), connection_(std::move(connection)) {}
+Lease::Lease(Worker& worker, std::unique_ptr<H1Client> connection)
+    : worker_(worker), connection_(std::move(connection)) {}
 Lease::Lease(Lease&&) noexcept = default;
 Lease::~Lease() = default;
 
@@ -145,7 +179,8 @@ void Lease::give_back() {
   connection_.reset();
 }
 
-net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint, bool fresh, Attempt& attempt) {
+net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint, bool fresh,
+                               Attempt& attempt) {
   const auto& settings = *ex.settings;
   const bool https = settings.protocol == model::BackendProtocol::https;
   const void* tls_key = https ? settings.upstream_tls.get() : nullptr;
@@ -157,9 +192,26 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
   }
   const Error refused{Fault::connect_refused, Whose::upstream, Retry::yes, 0, "connect refused"};
   const auto limit = ex.options->upstream_max_connections;
-  if (limit && endpoint->connections >= limit) {
-    worker.stats.shed_requests.add();
-    co_return std::unexpected(Error{Fault::overload, Whose::internal, Retry::yes, 503, "upstream-max-connections is reached"});
+  while (limit && endpoint->connections >= limit) {
+    const Error full{Fault::overload, Whose::internal, Retry::yes, 503, "upstream-max-connections is reached"};
+    if (endpoint->waiting.size() >= ex.options->upstream_max_pending) {
+      worker.stats.shed_requests.add();
+      co_return std::unexpected(full);
+    }
+    SlotWait wait;
+    wait.endpoint = endpoint.get();
+    endpoint->waiting.push_back(&wait);
+    worker.loop.arm(wait, settings.connect_timeout);
+    WaitForSlot slot{wait};
+    co_await slot;
+    if (wait.timed_out) {
+      worker.stats.shed_requests.add();
+      co_return std::unexpected(full);
+    }
+    if (auto idle = worker.pool.take(*endpoint, tls_key)) {
+      worker.stats.upstream_reused.add();
+      co_return Lease(worker, std::move(idle));
+    }
   }
   const Instant begun = worker.loop.now();
   worker.stats.upstream_connects.add();
@@ -177,14 +229,18 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
     co_return std::unexpected(refused);
   }
   auto connection = std::make_unique<H1Client>(worker, endpoint, fd, tls_key);
-  if (!connection->stream().registered()) co_return std::unexpected(Error{Fault::overload, Whose::internal, Retry::no, 503, "cannot watch another descriptor"});
+  if (!connection->stream().registered())
+    co_return std::unexpected(
+        Error{Fault::overload, Whose::internal, Retry::no, 503, "cannot watch another descriptor"});
   const Instant until = begun + settings.connect_timeout;
   ex.waiting_on = &connection->stream();
   Status connected = co_await connection->stream().connected(until);
   if (connected && https) {
     std::string why;
     auto context = worker.client_tls(settings.upstream_tls, why);
-    if (!context) co_return std::unexpected(Error{Fault::tls, Whose::upstream, Retry::no, 502, "the upstream TLS settings cannot be used"});
+    if (!context)
+      co_return std::unexpected(
+          Error{Fault::tls, Whose::upstream, Retry::no, 502, "the upstream TLS settings cannot be used"});
     const auto& tls = *settings.upstream_tls;
     connection->stream().start_tls(net::tls::Session::client(context, fd, tls.server_name, tls.send_sni));
     connected = co_await connection->stream().handshake(until);

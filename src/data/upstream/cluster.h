@@ -1,5 +1,7 @@
 #pragma once
+#include <coroutine>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -20,17 +22,27 @@ class H1Client;
 class Worker;
 class ClusterRuntime;
 struct Exchange;
+struct EndpointRuntime;
+
+// An exchange that waits for a connection to a full endpoint (upstream-max-connections).
+struct SlotWait final : net::Deadline {
+  std::coroutine_handle<> handle;
+  EndpointRuntime* endpoint = nullptr;
+  bool timed_out = false;
+  void expired() override;
+};
 
 // One endpoint on one worker. Lives as long as its Cluster names it or a connection to it is in use.
 struct EndpointRuntime {
-  std::string text;                  // "10.0.0.1:8080"
-  std::string identity;              // address, port and pod: another pod behind the same address is another endpoint
+  std::string text;      // "10.0.0.1:8080"
+  std::string identity;  // address, port and pod: another pod behind the same address is another endpoint
   net::SocketAddress address;
-  bool valid = false;                // the address could be understood
-  bool retired = false;              // no longer named: connections are closed instead of given back
-  std::uint32_t connections = 0;     // open, idle ones included
+  bool valid = false;             // the address could be understood
+  bool retired = false;           // no longer named: connections are closed instead of given back
+  std::uint32_t connections = 0;  // open, idle ones included
   std::uint32_t idle = 0;
-  H1Client* idle_head = nullptr;     // last in, first out
+  H1Client* idle_head = nullptr;  // last in, first out
+  std::deque<SlotWait*> waiting;  // first in, first out; at most upstream-max-pending
 };
 
 // Shared by the worker's table and the exchanges that pin it; one thread, so the count is a plain one.
@@ -99,7 +111,8 @@ class Lease {
   ~Lease();
   H1Client& operator*() const noexcept { return *connection_; }
   H1Client* operator->() const noexcept { return connection_.get(); }
-  // The codec says that both messages ended cleanly and nothing is left over; otherwise this closes like the destructor.
+  // The codec says that both messages ended cleanly and nothing is left over; otherwise this closes like the
+  // destructor.
   void give_back();
 
  private:
@@ -107,7 +120,11 @@ class Lease {
   std::unique_ptr<H1Client> connection_;
 };
 
+// Tells the queue of an endpoint that one of its connections is gone.
+void closed(Worker& worker, EndpointRuntime& endpoint);
+
 // A connection to `endpoint`, reused or new (then connected, and shaken hands with for https).
-net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint, bool fresh, Attempt& attempt);
+net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint, bool fresh,
+                               Attempt& attempt);
 
 }  // namespace sluice::data

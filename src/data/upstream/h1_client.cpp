@@ -12,7 +12,11 @@ using net::http::Framing;
 using net::tls::Io;
 
 H1Client::H1Client(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const void* tls_key)
-    : worker_(worker), endpoint_(std::move(endpoint)), stream_(worker.loop, fd, Whose::upstream, false), tls_key_(tls_key), made_(worker.loop.now()) {
+    : worker_(worker),
+      endpoint_(std::move(endpoint)),
+      stream_(worker.loop, fd, Whose::upstream, false),
+      tls_key_(tls_key),
+      made_(worker.loop.now()) {
   ++endpoint_->connections;
   worker_.stats.upstream_connections.add();
   idle_deadline_.client = this;
@@ -21,6 +25,7 @@ H1Client::H1Client(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, in
 H1Client::~H1Client() {
   --endpoint_->connections;
   worker_.stats.upstream_connections.sub();
+  closed(worker_, *endpoint_);
 }
 
 void H1Client::IdleDeadline::expired() {
@@ -119,7 +124,7 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
   kept.clear();
   kept.swap(held_);
   pending_ = {};
-  bool fresh = true;                     // kept has bytes that were not looked at
+  bool fresh = true;  // kept has bytes that were not looked at
   const Instant until = worker_.loop.now() + ex.settings->read_timeout;
   for (;;) {
     std::string_view bytes(kept.data(), kept.size());
@@ -137,8 +142,10 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
       }
       if (r.io != Io::done) {
         const bool nothing = !any_received();
-        co_return std::unexpected(upstream(r.io == Io::closed ? Fault::closed : Fault::reset, nothing ? "the pod closed without a response" : "the pod closed inside a response head",
-                                           nothing ? (reused() ? Retry::reused_only : Retry::yes) : Retry::no));
+        co_return std::unexpected(
+            upstream(r.io == Io::closed ? Fault::closed : Fault::reset,
+                     nothing ? "the pod closed without a response" : "the pod closed inside a response head",
+                     nothing ? (reused() ? Retry::reused_only : Retry::yes) : Retry::no));
       }
       if (kept.empty()) {
         bytes = {worker_.scratch.get(), r.bytes};
@@ -192,7 +199,8 @@ Result<Chunk> H1Client::decode(char* bytes, std::size_t size) {
     return std::unexpected(piece.error());
   }
   body_bytes_ += piece->data.size();
-  if (piece->consumed < size) response_keep_alive_ = false;  // surplus: the connection is not to be trusted with another exchange
+  if (piece->consumed < size)
+    response_keep_alive_ = false;  // surplus: the connection is not to be trusted with another exchange
   return Chunk{piece->data, piece->done, piece->done ? decoder_.trailers() : std::string_view{}};
 }
 
@@ -225,7 +233,8 @@ net::Task<Result<Chunk>> H1Client::read() {
       if (!ready) co_return std::unexpected(ready.error());
       continue;
     }
-    if (r.io == Io::closed && (!stream_.tls() || stream_.tls()->clean_end() || decoder_.framing() != Framing::until_close)) {
+    if (r.io == Io::closed &&
+        (!stream_.tls() || stream_.tls()->clean_end() || decoder_.framing() != Framing::until_close)) {
       Status end = decoder_.end_of_file();
       if (!end) co_return std::unexpected(end.error());
       co_return Chunk{{}, true, {}};
@@ -240,8 +249,9 @@ void H1Client::stop() noexcept {
 }
 
 bool H1Client::reusable() const noexcept {
-  return head_done_ && request_complete_ && decoder_.done() && pending_.empty() && response_keep_alive_ && !stream_.cancelled() && !stopped_ &&
-         decoder_.framing() != Framing::until_close && !ex_->tunnel && (!const_cast<net::Stream&>(stream_).tls() || !const_cast<net::Stream&>(stream_).tls()->pending_read());
+  return head_done_ && request_complete_ && decoder_.done() && pending_.empty() && response_keep_alive_ &&
+         !stream_.cancelled() && !stopped_ && decoder_.framing() != Framing::until_close && !ex_->tunnel &&
+         (!const_cast<net::Stream&>(stream_).tls() || !const_cast<net::Stream&>(stream_).tls()->pending_read());
 }
 
 }  // namespace sluice::data

@@ -44,7 +44,9 @@ class H1Client final : public Upstream, private BodySource {
   void stop() noexcept override;
   bool ended() const noexcept override { return decoder_.done(); }
   Result<Chunk> decode(char* bytes, std::size_t size);
-  Error upstream(Fault f, const char* detail, Retry retry = Retry::no) const noexcept { return Error{f, Whose::upstream, retry, 0, detail}; }
+  Error upstream(Fault f, const char* detail, Retry retry = Retry::no) const noexcept {
+    return Error{f, Whose::upstream, retry, 0, detail};
+  }
 
   struct IdleDeadline final : net::Deadline {
     H1Client* client = nullptr;
@@ -56,18 +58,19 @@ class H1Client final : public Upstream, private BodySource {
   net::Stream stream_;
   const void* tls_key_;
   net::h1::BodyDecoder decoder_{Whose::upstream};
-  std::vector<char> held_;            // bytes behind a head, kept over a suspension
-  std::string_view pending_;          // bytes behind the head: in scratch or in held_
+  std::vector<char> held_;    // bytes behind a head, kept over a suspension
+  std::string_view pending_;  // bytes behind the head: in scratch or in held_
   char* pending_at_ = nullptr;
   Exchange* ex_ = nullptr;
   Instant made_{};
   std::uint64_t read_before_ = 0, body_bytes_ = 0;
   std::uint32_t exchanges_ = 0;
-  bool request_complete_ = false, request_chunked_ = false, response_keep_alive_ = false, head_done_ = false, sent_anything_ = false, stopped_ = false;
+  bool request_complete_ = false, request_chunked_ = false, response_keep_alive_ = false, head_done_ = false,
+       sent_anything_ = false, stopped_ = false;
   // the pool's
   IdleDeadline idle_deadline_;
-  H1Client *newer_ = nullptr, *older_ = nullptr;        // of the worker
-  H1Client *above_ = nullptr, *below_ = nullptr;        // of the endpoint
+  H1Client *newer_ = nullptr, *older_ = nullptr;  // of the worker
+  H1Client *above_ = nullptr, *below_ = nullptr;  // of the endpoint
 };
 
 }  // namespace sluice::data

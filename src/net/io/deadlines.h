@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 
-// One coarse wheel of deadlines for a worker: arming is a list insertion. A deadline fires at most one tick (100 ms) late
-// and never early.
+// One coarse wheel of deadlines for a worker: arming is a list insertion. A deadline fires at most one tick (100 ms)
+// late and never early.
 namespace sluice::net {
 
 class DeadlineWheel;
@@ -26,7 +26,6 @@ class Deadline {
     prev_->next_ = next_;
     next_ = prev_ = nullptr;
   }
-
 
  private:
   friend class DeadlineWheel;

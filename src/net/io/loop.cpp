@@ -12,7 +12,8 @@ namespace sluice::net {
 Loop::Loop(const Clock& clock) : clock_(clock), now_(clock.now()), wheel_(now_), events_(256) {
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (epoll_ < 0 || wake_ < 0) throw std::runtime_error(std::string("cannot create an event loop: ") + std::strerror(errno));
+  if (epoll_ < 0 || wake_ < 0)
+    throw std::runtime_error(std::string("cannot create an event loop: ") + std::strerror(errno));
   epoll_event e{};
   e.events = EPOLLIN | EPOLLET;
   e.data.ptr = nullptr;
@@ -47,6 +48,12 @@ void Loop::remove(int fd, Watcher* watcher) noexcept {
 void Loop::forget(Watcher* watcher) noexcept {
   for (int i = at_; i < batch_; ++i)
     if (events_[static_cast<std::size_t>(i)].data.ptr == watcher) events_[static_cast<std::size_t>(i)].events = 0;
+}
+
+std::uint32_t Loop::reported(const Watcher* watcher) const noexcept {
+  for (int i = at_; i < batch_; ++i)
+    if (events_[static_cast<std::size_t>(i)].data.ptr == watcher) return events_[static_cast<std::size_t>(i)].events;
+  return 0;
 }
 
 void Loop::post(std::function<void()> fn) {

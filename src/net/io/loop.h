@@ -48,11 +48,13 @@ class Loop {
   void remove(int fd, Watcher* watcher) noexcept;
   // Only forgets events already reported; for a descriptor that is closed right after (closing ends its registration).
   void forget(Watcher* watcher) noexcept;
+  // Events that this turn's poll has reported for it and that were not handled yet.
+  std::uint32_t reported(const Watcher* watcher) const noexcept;
 
   // Resumes h at the end of this turn.
   void resume_later(std::coroutine_handle<> h) { ready_.push_back(h); }
 
-  Instant now() const noexcept { return now_; }           // of this turn
+  Instant now() const noexcept { return now_; }  // of this turn
   Instant fresh_now() noexcept { return now_ = clock_.now(); }
   void arm(Deadline& d, Duration in) noexcept { wheel_.arm(d, now_ + in); }
   void arm_at(Deadline& d, Instant at) noexcept { wheel_.arm(d, at); }

@@ -38,7 +38,8 @@ std::string SocketAddress::text() const {
 }
 
 std::expected<SocketAddress, std::string> make_address(std::string_view literal, std::uint16_t port) {
-  if (literal.size() >= 2 && literal.front() == '[' && literal.back() == ']') literal = literal.substr(1, literal.size() - 2);
+  if (literal.size() >= 2 && literal.front() == '[' && literal.back() == ']')
+    literal = literal.substr(1, literal.size() - 2);
   const std::string text(literal);
   SocketAddress out;
   auto& v4 = reinterpret_cast<sockaddr_in&>(out.storage);
@@ -64,7 +65,9 @@ std::expected<SocketAddress, std::string> parse_listen(std::string_view text) {
   std::uint16_t port = 0;
   const auto [end, ec] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
   if (ec != std::errc{} || end != port_text.data() + port_text.size())
-    return std::unexpected(fmt::format("\"{}\": the port \"{}\" is not a number from 0 to 65535; expected ADDR:PORT, [ADDR]:PORT or :PORT", text, port_text));
+    return std::unexpected(
+        fmt::format("\"{}\": the port \"{}\" is not a number from 0 to 65535; expected ADDR:PORT, [ADDR]:PORT or :PORT",
+                    text, port_text));
   const auto host = colon == std::string_view::npos ? std::string_view{} : text.substr(0, colon);
   if (host.empty() || host == "*") {
     const int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -72,7 +75,8 @@ std::expected<SocketAddress, std::string> parse_listen(std::string_view text) {
     return make_address(probe >= 0 ? "::" : "0.0.0.0", port);
   }
   auto address = make_address(host, port);
-  if (!address) return std::unexpected(fmt::format("\"{}\": {}; expected ADDR:PORT, [ADDR]:PORT or :PORT", text, address.error()));
+  if (!address)
+    return std::unexpected(fmt::format("\"{}\": {}; expected ADDR:PORT, [ADDR]:PORT or :PORT", text, address.error()));
   return address;
 }
 

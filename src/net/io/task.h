@@ -163,11 +163,15 @@ struct Detached {
     [[noreturn]] void unhandled_exception() const noexcept { std::terminate(); }
   };
 };
-inline Detached run_detached(Task<void> task) { co_await task; }
+inline Detached run_detached(Task<void> task) {
+  co_await task;
+}
 }  // namespace detail
 
 // Runs a task to its end with nobody waiting for it. Its owner is itself.
-inline void spawn(Task<void> task) { detail::run_detached(std::move(task)); }
+inline void spawn(Task<void> task) {
+  detail::run_detached(std::move(task));
+}
 
 // The one fork of the relay: starts `task` at once; join() waits for it. The Fork must not die before the task ended.
 template <class T>

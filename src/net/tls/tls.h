@@ -20,13 +20,14 @@ namespace sluice::net::tls {
 class KeyPair {
  public:
   virtual ~KeyPair() = default;
-  virtual bool covers(std::string_view host) const = 0;     // by SAN, one-label wildcards included (RFC 6125); a CN when there is no SAN
-  virtual std::int64_t not_before() const = 0;              // Unix seconds
+  virtual bool covers(
+      std::string_view host) const = 0;  // by SAN, one-label wildcards included (RFC 6125); a CN when there is no SAN
+  virtual std::int64_t not_before() const = 0;  // Unix seconds
   virtual std::int64_t not_after() const = 0;
-  virtual std::string_view key_type() const = 0;            // "RSA", "ECDSA", "Ed25519"
-  virtual std::string serial() const = 0;                   // hexadecimal
-  virtual std::string issuer() const = 0;                   // one line
-  virtual std::vector<std::string> names() const = 0;       // SANs
+  virtual std::string_view key_type() const = 0;       // "RSA", "ECDSA", "Ed25519"
+  virtual std::string serial() const = 0;              // hexadecimal
+  virtual std::string issuer() const = 0;              // one line
+  virtual std::vector<std::string> names() const = 0;  // SANs
 };
 using KeyPairPtr = std::shared_ptr<const KeyPair>;
 
@@ -42,27 +43,29 @@ class CertificateTable {
   // `name`: lower case without trailing dot. Exact first, then the one-label wildcard; else null.
   // At most one pair a key type; ECDSA first.
   virtual const std::vector<KeyPairPtr>* find(std::string_view name) const noexcept = 0;
-  virtual const KeyPairPtr& fallback() const noexcept = 0;   // the default certificate
-  virtual bool reject_unknown() const noexcept = 0;          // ssl-reject-handshake: unknown names get an alert
+  virtual const KeyPairPtr& fallback() const noexcept = 0;  // the default certificate
+  virtual bool reject_unknown() const noexcept = 0;         // ssl-reject-handshake: unknown names get an alert
 };
 struct CertificateChange {
-  std::string name;                // host name, "*.x" allowed
-  std::vector<KeyPairPtr> pairs;   // empty: removed
+  std::string name;               // host name, "*.x" allowed
+  std::vector<KeyPairPtr> pairs;  // empty: removed
 };
-std::shared_ptr<const CertificateTable> make_table(const CertificateTable* previous, const std::vector<CertificateChange>& changes,
-                                                   KeyPairPtr fallback, bool reject_unknown);
+std::shared_ptr<const CertificateTable> make_table(const CertificateTable* previous,
+                                                   const std::vector<CertificateChange>& changes, KeyPairPtr fallback,
+                                                   bool reject_unknown);
 
 // What a TLS listener allows; one SSL_CTX for all hosts, the certificate chosen in the ClientHello callback.
 struct ServerPolicy {
   std::string protocols = "TLSv1.2 TLSv1.3";
-  std::string ciphers;             // OpenSSL list, TLS 1.2
+  std::string ciphers;  // OpenSSL list, TLS 1.2
   std::string curves = "auto";
   bool session_cache = true;
   bool session_tickets = true;
   // 80 raw bytes (name, HMAC key, AES key as nginx reads them), never rotated; or empty: random keys of this process, a
-  // new one each session_timeout with the two before it still accepted. Contexts with equal keys open each other's tickets.
+  // new one each session_timeout with the two before it still accepted. Contexts with equal keys open each other's
+  // tickets.
   std::string ticket_key;
-  std::int64_t session_timeout = 600;  // seconds
+  std::int64_t session_timeout = 600;         // seconds
   std::vector<std::string> alpn{"http/1.1"};  // in order of preference
   bool operator==(const ServerPolicy&) const = default;
 };
@@ -75,7 +78,7 @@ void set_current_table(const CertificateTable* table) noexcept;
 struct ClientPolicy {
   bool verify = false;
   std::uint32_t verify_depth = 1;
-  std::string ca_pem;              // empty with verify: the system's store
+  std::string ca_pem;  // empty with verify: the system's store
   std::string certificate_pem, key_pem;
   std::string protocols = "TLSv1.2 TLSv1.3";
   std::string ciphers = "DEFAULT";
@@ -83,7 +86,13 @@ struct ClientPolicy {
 class ClientContext;
 std::expected<std::shared_ptr<ClientContext>, std::string> make_client_context(const ClientPolicy& policy);
 
-enum class Io : std::uint8_t { done, again_read, again_write, closed, failed };  // again_x: wait until the socket is readable/writable
+enum class Io : std::uint8_t {
+  done,
+  again_read,
+  again_write,
+  closed,
+  failed
+};  // again_x: wait until the socket is readable/writable
 struct IoResult {
   Io io = Io::done;
   std::size_t bytes = 0;
@@ -95,7 +104,8 @@ class Session {
   // Null when memory lacks.
   static std::unique_ptr<Session> server(const std::shared_ptr<ServerContext>& context, int fd);
   // `server_name`: sent as SNI when send_sni; verified when the policy verifies.
-  static std::unique_ptr<Session> client(const std::shared_ptr<ClientContext>& context, int fd, const std::string& server_name, bool send_sni);
+  static std::unique_ptr<Session> client(const std::shared_ptr<ClientContext>& context, int fd,
+                                         const std::string& server_name, bool send_sni);
   virtual ~Session() = default;
 
   // done, again_read, again_write, closed (the peer left) or failed. again_read has seen the socket empty.
@@ -104,8 +114,9 @@ class Session {
   // closed on close_notify or end of file (see clean_end()). Ciphertext that could not be used yet is moved to storage
   // of this session before it returns: nothing of it stays in the thread's scratch.
   virtual IoResult read(char* out, std::size_t size) = 0;
-  // Encrypts and sends. Takes all bytes or none: while ciphertext of an earlier call is unsent it first flushes that and
-  // answers again_write with bytes 0. After done, unsent ciphertext may remain (pending_write()); call flush() when writable.
+  // Encrypts and sends. Takes all bytes or none: while ciphertext of an earlier call is unsent it first flushes that
+  // and answers again_write with bytes 0. After done, unsent ciphertext may remain (pending_write()); call flush() when
+  // writable.
   virtual IoResult write(const iovec* parts, int count) = 0;
   virtual Io flush() = 0;
   virtual bool pending_write() const noexcept = 0;
@@ -114,15 +125,15 @@ class Session {
   // The last read() or handshake() received less than it could take: the socket is empty until its next edge. False
   // when that call needed no receive, since edges may have come in between.
   virtual bool drained() const noexcept = 0;
-  virtual void shutdown() = 0;            // sends close_notify if it can be sent at once
+  virtual void shutdown() = 0;                  // sends close_notify if it can be sent at once
   virtual bool clean_end() const noexcept = 0;  // the peer said close_notify
   virtual bool resumed() const noexcept = 0;
   virtual std::string_view alpn() const noexcept = 0;
   virtual std::string_view server_name() const noexcept = 0;  // SNI in lower case without trailing dot; "" when none
   virtual std::string_view version() const noexcept = 0;      // "TLSv1.3"
   virtual std::string_view cipher() const noexcept = 0;
-  virtual bool default_certificate() const noexcept = 0;      // the fallback was presented
-  virtual std::string error() const = 0;                      // of the last failed call, one line for logs
+  virtual bool default_certificate() const noexcept = 0;  // the fallback was presented
+  virtual std::string error() const = 0;                  // of the last failed call, one line for logs
 };
 
 }  // namespace sluice::net::tls

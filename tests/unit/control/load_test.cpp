@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <ctime>
 #include <cstdio>
+#include <ctime>
 #include <mutex>
 
 #include "control/control.h"
@@ -59,7 +59,8 @@ double load(const testing::Scratch& dir, const char* what) {
   auto cpu = cpu_milliseconds() - cpu_from;
   EXPECT_EQ(update.model->hosts.size(), static_cast<std::size_t>(kObjects));
   EXPECT_EQ(update.model->clusters.size(), static_cast<std::size_t>(kObjects));
-  std::printf("load of %d Ingresses and %d Services, %s: %.0f ms, of CPU %.0f ms\n", kObjects, kObjects, what, took, cpu);
+  std::printf("load of %d Ingresses and %d Services, %s: %.0f ms, of CPU %.0f ms\n", kObjects, kObjects, what, took,
+              cpu);
   return cpu;
 }
 

@@ -133,12 +133,12 @@ TEST_F(Fixture, TheSameObjectAgainChangesNothing) {
   EXPECT_TRUE(u.change.empty());
 }
 
-TEST_F(Fixture, AnInvalidEditKeepsThePreviousVersion) {
+TEST_F(Fixture, AnInvalidEditIsNotServedAndSaysSo) {
   put(world(1));
   auto u = put(ingress("i0", "h0.example", "other", "{nginx.ingress.kubernetes.io/permanent-redirect: bad url}"));
-  EXPECT_EQ(u.model->hosts.at("h0.example")->routes[0].service, "s0");
+  EXPECT_FALSE(u.model->hosts.contains("h0.example"));
   ASSERT_EQ(u.model->report.entries.size(), 1U);
-  EXPECT_EQ(u.model->report.entries[0].problem.consequence, "the previous version of the Ingress is served");
+  EXPECT_EQ(u.model->report.entries[0].problem.severity, model::Severity::error);
   u = {};
   u = put(ingress("i0", "h0.example", "other"));
   EXPECT_EQ(u.model->hosts.at("h0.example")->routes[0].service, "other");

@@ -1,7 +1,8 @@
 #pragma once
 #include <cstddef>
 
-// Counts what the calling thread allocates; defined in allocations_test.cpp, which replaces operator new for this binary.
+// Counts what the calling thread allocates; defined in allocations_test.cpp, which replaces operator new for this
+// binary.
 namespace sluice::test {
 std::size_t allocations() noexcept;
 }

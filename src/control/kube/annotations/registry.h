@@ -14,7 +14,7 @@ namespace sluice::control {
 enum class OnInvalid : std::uint8_t {
   use_default,  // reported, the setting stays at its default
   deny,         // reported, the Ingress's paths answer 503
-  drop,         // reported, the Ingress is not loaded; an edited one stays at its previous version
+  drop,         // reported, the Ingress is not loaded
 };
 
 // proxy-ssl-* of an Ingress. Of a host's Ingresses the oldest with a usable secret counts for the whole host.

@@ -32,7 +32,9 @@ struct Pair {
     if (other >= 0) close(other);
   }
   void turn() { loop.turn(0ms); }
-  void say(std::string_view text) { ASSERT_EQ(send(other, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size())); }
+  void say(std::string_view text) {
+    ASSERT_EQ(send(other, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+  }
   std::string hear() {
     std::string out;
     char buffer[65536];
