@@ -125,8 +125,8 @@ def test_environment_and_file_are_weaker_than_flags(site, tmp_path):
     good(site)
     import os
     from harness import Process
-    config = tmp_path / "sluice.toml"
-    config.write_text(f'manifests="/from-the-file"\nworkers=3\n')
+    config = tmp_path / "sluice.yaml"
+    config.write_text('manifests: /from-the-file\nworkers: 3\n')
     env = {**os.environ, "SLUICE_MANIFESTS": "/from-the-environment"}
     code, out, err = run("serve", "--config", config, "--http", "127.0.0.1:0", env=env)
     assert code != 0 and "/from-the-environment" in err

@@ -358,6 +358,11 @@ void decode_one(const Node& n, const std::string& file, Decoded& out) {
     }
     return;
   }
+  // The begin of a kind of ours with nothing behind it is a file that is still being written, not another kind.
+  if (!n.get("metadata"))
+    for (auto& row : kReaders)
+      if (std::string_view(row.kind).starts_with(kind))
+        throw SyntaxError(n.line, 1, "the document ends inside an object");
   out.entries.push_back({rough_reference(n, kind, file),
                          {model::Severity::ignored, "UnknownKind", "kind",
                           version.empty() ? kind : version + " " + kind, "", "not read by Sluice"}});
