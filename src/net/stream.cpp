@@ -281,10 +281,13 @@ Task<Status> Stream::connected(Instant until) {
   co_return Status{};
 }
 
-bool Stream::untouched() noexcept {
+bool Stream::untouched(bool look) noexcept {
   if (half_closed_ || broken_ || cancelled_ || readable_ || (tls_ && tls_->pending_read())) return false;
   constexpr std::uint32_t kTold = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-  return (loop_.reported(this) & kTold) == 0;
+  if (loop_.reported(this) & kTold) return false;
+  if (!look) return true;
+  char byte;
+  return recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 void Stream::shutdown_write() noexcept {

@@ -72,7 +72,8 @@ class Stream final : public Watcher {
   bool broken() const noexcept { return broken_; }
   // For an idle connection about to be used again: neither a byte nor the end has come, as far as the last poll
   // knows, what it reported and nobody handled yet included: such bytes would be taken for the next answer.
-  bool untouched() noexcept;
+  // `look`: asks the kernel too, for requests that must not be sent twice.
+  bool untouched(bool look) noexcept;
   bool maybe_readable() const noexcept { return readable_ || (tls_ && tls_->pending_read()); }
 
   // Called (once set) on half-close or breakage while nobody waits to read. Plain function and pointer: no allocation.

@@ -108,13 +108,13 @@ void IdlePool::unlink(H1Client& c) noexcept {
   c.stream_.unwatch_idle();
 }
 
-std::unique_ptr<H1Client> IdlePool::take(EndpointRuntime& endpoint, const void* tls_key) {
+std::unique_ptr<H1Client> IdlePool::take(EndpointRuntime& endpoint, const void* tls_key, bool careful) {
   for (H1Client* c = endpoint.idle_head; c;) {
     H1Client* below = c->below_;
     if (c->tls_key_ == tls_key) {
       unlink(*c);
       std::unique_ptr<H1Client> out(c);
-      if (out->stream_.untouched()) return out;
+      if (out->stream_.untouched(careful)) return out;
     }
     c = below;
   }
@@ -184,8 +184,9 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
   const auto& settings = *ex.settings;
   const bool https = settings.protocol == model::BackendProtocol::https;
   const void* tls_key = https ? settings.upstream_tls.get() : nullptr;
+  const bool careful = !net::http::idempotent(ex.head().method);
   if (!fresh) {
-    if (auto idle = worker.pool.take(*endpoint, tls_key)) {
+    if (auto idle = worker.pool.take(*endpoint, tls_key, careful)) {
       worker.stats.upstream_reused.add();
       co_return Lease(worker, std::move(idle));
     }
@@ -208,7 +209,7 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
       worker.stats.shed_requests.add();
       co_return std::unexpected(full);
     }
-    if (auto idle = worker.pool.take(*endpoint, tls_key)) {
+    if (auto idle = worker.pool.take(*endpoint, tls_key, careful)) {
       worker.stats.upstream_reused.add();
       co_return Lease(worker, std::move(idle));
     }

@@ -83,8 +83,9 @@ class IdlePool {
   ~IdlePool();
   IdlePool(const IdlePool&) = delete;
   IdlePool& operator=(const IdlePool&) = delete;
-  // A connection that suits, or null. `tls_key`: the TLS settings it was made with, null for plain.
-  std::unique_ptr<H1Client> take(EndpointRuntime& endpoint, const void* tls_key);
+  // A connection that suits, or null. `tls_key`: the TLS settings it was made with, null for plain. `careful`: for
+  // requests that cannot be sent again, so that the pod's having closed is noticed before and not after.
+  std::unique_ptr<H1Client> take(EndpointRuntime& endpoint, const void* tls_key, bool careful);
   // Keeps it, or closes it when a limit or its endpoint says so.
   void put(std::unique_ptr<H1Client> connection);
   void close_all(EndpointRuntime& endpoint);
