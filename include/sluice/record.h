@@ -9,39 +9,39 @@ namespace sluice {
 
 // One upstream attempt, for the comma lists of the access log.
 struct Attempt {
-  char address[56]{};            // "10.0.0.1:8080", NUL-terminated; empty when none was chosen
-  std::uint16_t status = 0;      // 0: no response head came
+  char address[56]{};                // "10.0.0.1:8080", NUL-terminated; empty when none was chosen
+  std::uint16_t status = 0;          // 0: no response head came
   std::uint64_t response_bytes = 0;  // body bytes from the pod
-  float connect_seconds = -1;    // -1: no connect was needed or made
-  float header_seconds = -1;     // until the response head
-  float response_seconds = 0;    // until the end of the response
+  float connect_seconds = -1;        // -1: no connect was needed or made
+  float header_seconds = -1;         // until the response head
+  float response_seconds = 0;        // until the end of the response
 };
 inline constexpr int kMaxAttempts = 4;
 
 // Everything about a finished exchange. Views are valid during the call that passes it only.
 struct ExchangeRecord {
-  std::string_view remote_address;     // the client, after real-ip processing
+  std::string_view remote_address;  // the client, after real-ip processing
   std::uint16_t remote_port = 0;
-  std::string_view method, target;     // as received; empty when the head could not be parsed
-  std::string_view method_label;       // bounded
+  std::string_view method, target;  // as received; empty when the head could not be parsed
+  std::string_view method_label;    // bounded
   int minor = 1;
-  std::string_view host;               // authority as received
+  std::string_view host;  // authority as received
   std::string_view referer, user_agent;
   std::string_view request_id;
-  std::uint16_t status = 0;            // sent to the client; 499 when it left before a response head, 000 never
-  std::uint64_t request_length = 0;    // line, head and body as received
-  std::uint64_t bytes_sent = 0;        // everything sent to the client
+  std::uint16_t status = 0;          // sent to the client; 499 when it left before a response head, 000 never
+  std::uint64_t request_length = 0;  // line, head and body as received
+  std::uint64_t bytes_sent = 0;      // everything sent to the client
   std::uint64_t body_bytes_sent = 0;
   float request_seconds = 0;
   bool tls = false;
   std::string_view tls_protocol, tls_cipher, server_name;
   // the route; empty when none matched
-  std::uint32_t series = 0xffffffff;   // Route::series; 0xffffffff: none
+  std::uint32_t series = 0xffffffff;  // Route::series; 0xffffffff: none
   std::string_view route_host, ns, ingress, service, service_port, path, upstream_name;
-  bool log = true;                     // false: no access log line
+  bool log = true;  // false: no access log line
   int attempts = 0;
   Attempt attempt[kMaxAttempts];
-  std::int64_t wall_ms = 0;            // Unix milliseconds at the end
+  std::int64_t wall_ms = 0;  // Unix milliseconds at the end
 };
 
 // One for each worker, called on its thread at the end of every exchange. Must not block, throw or allocate on the
@@ -55,8 +55,12 @@ class Recorder {
 // A counter with one writer; any thread may read.
 class Counter {
  public:
-  void add(std::uint64_t n = 1) noexcept { v_.store(v_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
-  void sub(std::uint64_t n = 1) noexcept { v_.store(v_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed); }
+  void add(std::uint64_t n = 1) noexcept {
+    v_.store(v_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void sub(std::uint64_t n = 1) noexcept {
+    v_.store(v_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+  }
   void set(std::uint64_t n) noexcept { v_.store(n, std::memory_order_relaxed); }
   std::uint64_t get() const noexcept { return v_.load(std::memory_order_relaxed); }
 
@@ -66,17 +70,17 @@ class Counter {
 
 // Counters of one worker; it writes, ops sums over workers at scrape.
 struct alignas(64) WorkerStats {
-  Counter accepted, downstream_connections, downstream_idle;             // gauges: the second and third
+  Counter accepted, downstream_connections, downstream_idle;  // gauges: the second and third
   Counter tls_handshakes, tls_handshakes_resumed, tls_handshake_failures;
   Counter requests, requests_active;
   Counter upstream_connections, upstream_idle, upstream_connects, upstream_connect_failures, upstream_reused;
   Counter retries, tunnels_active, tunnels;
-  Counter shed_connections, shed_requests;      // refused by a limit or by lack of descriptors
+  Counter shed_connections, shed_requests;  // refused by a limit or by lack of descriptors
   Counter malformed_requests, malformed_responses;
   Counter timeouts_header, timeouts_body, timeouts_send, timeouts_idle, too_slow;
-  Counter snapshot_version;                     // gauge: what it serves
+  Counter snapshot_version;  // gauge: what it serves
   Counter publish_pause_ns_max, publish_pause_ns_last;
-  Counter loop_lag_ns_max;                      // since the last scrape it is the largest time between two polls
+  Counter loop_lag_ns_max;  // since the last scrape it is the largest time between two polls
 };
 
 }  // namespace sluice
