@@ -46,9 +46,8 @@ std::string annotations_markdown() {
       "|\n|---|---|---|---|---|\n";
   for (auto& a : annotations()) {
     auto invalid = a.on_invalid == OnInvalid::use_default ? "the default is used"
-                   : a.on_invalid == OnInvalid::deny
-                       ? "503 for the Ingress"
-                       : "the Ingress is not served";
+                   : a.on_invalid == OnInvalid::deny      ? "503 for the Ingress"
+                                                          : "the Ingress is not served";
     out += "| `" + std::string(a.name) + "` | " + std::string(a.grammar) + " | " + cell(std::string(a.initial)) +
            " | " + std::string(a.doc) + " | " + invalid + " |\n";
   }
