@@ -396,9 +396,15 @@ ObjectChanges Directory::look(const Touched& touched, const std::set<std::string
     }
     struct stat s{};
     bool there = ::stat((root_ + "/" + path).c_str(), &s) == 0;
-    // Somebody may be writing to it now; its own event will tell when that is done.
-    if (there && it->second.signature.inode == s.st_ino && ::time(nullptr) - s.st_mtim.tv_sec < 1 && !all_certain)
+    // Somebody may be writing to it now. Its own event tells when that is done, except behind a link, where a new file
+    // of a swapped volume may also have taken over the inode number of an old one.
+    struct stat link{};
+    const bool linked = ::lstat((root_ + "/" + path).c_str(), &link) == 0 && S_ISLNK(link.st_mode);
+    if (there && !linked && it->second.signature.inode == s.st_ino && ::time(nullptr) - s.st_mtim.tv_sec < 1 &&
+        !all_certain) {
+      doubtful.insert(path);
       continue;
+    }
     if (!there || it->second.signature != Signature{s.st_dev, s.st_ino, static_cast<std::uint64_t>(s.st_size),
                                                     s.st_mtim.tv_sec * 1'000'000'000LL + s.st_mtim.tv_nsec,
                                                     s.st_ctim.tv_sec * 1'000'000'000LL + s.st_ctim.tv_nsec})
