@@ -40,7 +40,8 @@ struct Update {
 Update load_once(const Settings& settings);
 
 // Watches until stop(). `publish` is called on the control thread, first with the full sync, then with each batch:
-// the first change goes on at once, later ones at most every 50 ms.
+// the first change goes on at once, later ones at most every 50 ms. A directory that cannot be read yet is waited for.
+// start() throws std::runtime_error when the kernel gives no inotify instance.
 class Watcher {
  public:
   static std::unique_ptr<Watcher> start(Settings settings, std::function<void(Update)> publish);

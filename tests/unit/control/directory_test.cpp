@@ -107,6 +107,9 @@ TEST_F(DirectoryTest, ABadShapeKeepsThatObjectAlone) {
   dir.write("a.yaml",
             service("a") + "---\napiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec: {ports: nonsense}\n");
   auto changes = look({"a.yaml"});
+  EXPECT_EQ(doubtful.size(), 1U);
+  EXPECT_TRUE(changes.empty());
+  changes = look({"a.yaml"}, {"a.yaml"});
   ASSERT_EQ(changes.erased.size(), 1U);
   EXPECT_EQ(meta(*changes.erased[0]).name, "c");
   EXPECT_EQ(directory.objects(), 2U);

@@ -288,6 +288,7 @@ void Directory::finish(Reading& r) const {
     }
     refused.insert(part.decoded.refused.begin(), part.decoded.refused.end());
   }
+  next.refuses = !refused.empty();
   if (!r.previous) return;
   for (auto& [id, object] : r.previous->objects)
     if (!next.objects.contains(id) && (next.broken || refused.contains(id))) next.objects.emplace(id, object);
@@ -445,7 +446,7 @@ ObjectChanges Directory::look(const Touched& touched, const std::set<std::string
     }
     finish(r);
     bool emptied = r.previous && !r.previous->objects.empty() && r.next.objects.empty();
-    if (!sure && (r.torn || r.next.unreadable || r.next.broken || emptied)) {
+    if (!sure && (r.torn || r.next.unreadable || r.next.broken || r.next.refuses || emptied)) {
       doubtful.insert(r.path);
       continue;
     }

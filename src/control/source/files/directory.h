@@ -63,7 +63,8 @@ class Directory {
     StringMap<ObjectPtr> objects;  // by identity; with those kept from before
     std::vector<model::Entry> entries;
     bool unreadable = false;
-    bool broken = false;
+    bool broken = false;   // a document that does not parse
+    bool refuses = false;  // an object of a bad shape
   };
   struct Reading;
 

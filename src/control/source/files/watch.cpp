@@ -8,6 +8,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "base/log.h"
+
 namespace sluice::control {
 
 namespace {
@@ -72,7 +74,12 @@ std::set<std::string> Watch::sync(const std::set<std::string>& directories) {
       drop(path, known->second);
       watches_.erase(known);
     }
-    if (wd < 0) continue;
+    if (wd < 0) {
+      if (errno == ENOSPC)
+        log::warn("inotify: no watch is left for {}; its changes are seen within seconds (fs.inotify.max_user_watches)",
+                  path.empty() ? root_ : path);
+      continue;
+    }
     watches_[path] = wd;
     paths_[wd].insert(path);
     fresh.insert(path);
