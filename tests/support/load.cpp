@@ -39,6 +39,7 @@ struct Options {
 };
 Options g;
 std::atomic<bool> g_stop{false};
+std::atomic<bool> g_leave{false};  // SIGUSR1: open nothing new, go on with what is open
 std::atomic<std::uint64_t> g_issued{0}, g_connected{0}, g_done{0};
 
 struct Totals {
@@ -105,7 +106,7 @@ class Client : public Loop::Handler {
   int fd_ = -1;
   SSL* ssl_ = nullptr;
   State state_ = State::closed;
-  bool want_write_ = false, armed_write_ = false, announced_ = false, over_ = false, early_ = false;
+  bool want_write_ = false, armed_write_ = false, announced_ = false, over_ = false, gone_ = false, early_ = false;
   std::string in_, out_, id_;
   std::size_t out_at_ = 0;
   // of the answer
@@ -127,13 +128,13 @@ struct Shard {
   SSL_SESSION* session = nullptr;
   Address to;
   std::mt19937_64 random;
-  std::vector<Client*> free;
+  std::deque<Client*> free;  // the one that rested longest first
   std::deque<Clock::time_point> backlog;
   int index = 0, alive = 0;
   void issue() {
     while (!backlog.empty() && !free.empty()) {
-      Client* c = free.back();
-      free.pop_back();
+      Client* c = free.front();
+      free.pop_front();
       if (!c->idle()) continue;
       const auto t = backlog.front();
       backlog.pop_front();
@@ -162,7 +163,7 @@ void Client::drop() {
 
 void Client::start() {
   drop();
-  if (over_ || g_stop) return finish();
+  if (over_ || g_stop || g_leave) return finish();
   on_connection_ = 0;
   announced_ = head_done_ = false;
   const Buffers buffers = g.mode == "slowread" ? Buffers{1, 0} : Buffers{};
@@ -609,12 +610,11 @@ void Client::answered() {
 }
 
 void Client::finish() {
-  if (over_ && state_ == State::closed) return;
   over_ = true;
-  if (state_ == State::busy) return;  // its answer is still due
-  const bool was_alive = true;
+  if (state_ == State::busy || gone_) return;  // its answer is still due, or it was counted
+  gone_ = true;
   drop();
-  if (was_alive && --shard_.alive == 0) shard_.loop.stop();
+  if (--shard_.alive == 0) shard_.loop.stop();
 }
 
 void run(Shard& s, int connections) {
@@ -695,6 +695,8 @@ int main(int argc, char** argv) {
   sa.sa_handler = [](int) { g_stop = true; };
   sigaction(SIGTERM, &sa, nullptr);
   sigaction(SIGINT, &sa, nullptr);
+  sa.sa_handler = [](int) { g_leave = true; };
+  sigaction(SIGUSR1, &sa, nullptr);
   raise_descriptor_limit();
   try {
     const auto to = Address::parse(g.connect);
