@@ -94,7 +94,12 @@ std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, c
                    if (!publisher.ready()) return ops::AdminResponse{503, "waiting for the first full sync\n", {}};
                    return ops::AdminResponse{200, "ok\n", {}};
                  }});
-  all.push_back(ops::metrics_page(metrics));
+  auto metrics_page = ops::metrics_page(metrics);
+  metrics_page.handler = [&publisher, render = std::move(metrics_page.handler)](const ops::AdminRequest& request) {
+    publisher.count_orphans();
+    return render(request);
+  };
+  all.push_back(std::move(metrics_page));
   ops::AdminPage config_page{"/config", as_json,
                              "the live routes, Clusters and Report with the Snapshot's version; no keys",
                              [&publisher, &bound](const ops::AdminRequest&) { return config(publisher, bound); }};

@@ -1,6 +1,7 @@
 #include "app/publisher.h"
 
 #include <chrono>
+#include <tuple>
 
 #include "base/base64.h"
 #include "base/log.h"
@@ -48,30 +49,56 @@ void Publisher::publish(control::Update update) {
     data::Worker* w = worker.get();
     w->loop.post([w, shared, tls] { w->apply(*shared, tls); });
   }
-  {
-    std::lock_guard lock(mutex_);
-    for (const auto& c : shared->clusters) {
-      if (c.id >= clusters_.size()) clusters_.resize(c.id + 1);
-      clusters_[c.id] = c.cluster;
-    }
-    model_report_ = update.model->report;
-    if (snapshot_) retired_.push_back(std::move(snapshot_));
-    snapshot_ = shared->snapshot;
-    compile_report_ = compiler_.report();
-  }
-  forget_old();
+  keep(update, *shared);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   ready_ = true;
   tell_metrics(update, seconds);
-  look_at_certificates(update);
+  look_at_certificates(update, *shared);
 }
 
-// Which certificate each TLS host is served with, for the expiry metrics: looked up anew for hosts that changed, and
-// for all of them when a certificate did.
-void Publisher::look_at_certificates(const control::Update& update) {
-  const auto& table = *snapshot()->certificates;
-  const auto look = [&](const std::string& name) {
-    certificates_.erase(name);
+void Publisher::keep(const control::Update& update, const data::Publication& publication) {
+  std::lock_guard lock(mutex_);
+  for (const auto& c : publication.clusters) {
+    if (c.id >= clusters_.size()) clusters_.resize(c.id + 1);
+    auto& slot = clusters_[c.id];
+    if (slot) endpoints_ -= slot->endpoints.size();
+    if (c.cluster) endpoints_ += c.cluster->endpoints.size();
+    slot = c.cluster;
+  }
+  if (snapshot_) retired_.push_back(std::move(snapshot_));
+  snapshot_ = publication.snapshot;
+  std::erase_if(retired_, [](const auto& s) { return s.use_count() == 1; });
+  if (!update.first && !update.change.report && !publication.report_changed) return;
+  model_report_ = update.model->report;
+  compile_report_ = compiler_.report();
+  count_problems();
+}
+
+void Publisher::count_problems() {
+  std::map<std::pair<std::string_view, std::string_view>, std::uint64_t> counts;
+  std::set<std::string> refused;
+  std::size_t errors = 0;
+  for (const auto* report : {&model_report_, &compile_report_}) {
+    for (const auto& e : report->entries) {
+      ++counts[{model::to_string(e.problem.severity), e.problem.reason}];
+      if (e.problem.severity != model::Severity::error) continue;
+      ++errors;
+      if (e.object.kind == "Secret") refused.insert(model::Report::line(e));
+    }
+  }
+  if (errors > errors_) ++reload_errors_;
+  errors_ = errors;
+  for (const auto& line : refused) certificate_refusals_ += !refused_secrets_.contains(line);
+  refused_secrets_ = std::move(refused);
+  problems_.clear();
+  for (const auto& [key, n] : counts) problems_.push_back({std::string(key.first), std::string(key.second), n});
+}
+
+// Which certificate each TLS host is served with, for the expiry metrics.
+void Publisher::look_at_certificates(const control::Update& update, const data::Publication& publication) {
+  const auto& table = *publication.snapshot->certificates;
+  const auto look = [&](ops::ControllerState& s, const std::string& name) {
+    s.certificates.erase(name);
     const auto host = update.model->hosts.find(name);
     if (host == update.model->hosts.end() || !host->second->tls) return;
     const auto* pairs = table.find(name);
@@ -90,41 +117,22 @@ void Publisher::look_at_certificates(const control::Update& update) {
     state.issuer_common_name = pair->issuer();
     state.public_key_algorithm = std::string(pair->key_type());
     state.not_after = pair->not_after();
-    certificates_.emplace(name, std::move(state));
+    s.certificates.emplace(name, std::move(state));
   };
-  const auto& change = update.change;
-  if (change.everything || change.default_certificate || !change.certificates.empty()) {
-    certificates_.clear();
-    for (const auto& [name, host] : update.model->hosts) look(name);
-  } else {
-    for (const auto& name : change.hosts) look(name);
-    if (change.hosts.empty()) return;
-  }
+  const bool all = update.first || update.change.everything || publication.fallback_changed;
+  if (!all && update.change.hosts.empty() && publication.certificate_hosts.empty()) return;
   metrics_.update([&](ops::ControllerState& s) {
-    s.certificates.clear();
-    for (const auto& [name, state] : certificates_) s.certificates.push_back(state);
+    if (all) {
+      s.certificates.clear();
+      for (const auto& [name, host] : update.model->hosts) look(s, name);
+      return;
+    }
+    for (const auto& name : update.change.hosts) look(s, name);
+    for (const auto& name : publication.certificate_hosts) look(s, name);
   });
 }
 
-void Publisher::forget_old() {
-  std::erase_if(retired_, [](const auto& s) { return s.use_count() == 1; });
-}
-
 void Publisher::tell_metrics(const control::Update& update, double seconds) {
-  std::map<std::pair<std::string, std::string>, std::uint64_t> counts;
-  std::size_t errors = 0;
-  const auto count = [&](const model::Report& r) {
-    for (const auto& e : r.entries) {
-      ++counts[{std::string(model::to_string(e.problem.severity)), e.problem.reason}];
-      errors += e.problem.severity == model::Severity::error;
-    }
-  };
-  std::uint64_t endpoints = 0;
-  for (const auto& c : clusters()) endpoints += c ? c->endpoints.size() : 0;
-  count(update.model->report);
-  count(compiler_.report());
-  if (errors > last_errors_) ++reload_errors_;
-  last_errors_ = errors;
   ++reloads_;
   const auto snapshot = this->snapshot();
   metrics_.update([&](ops::ControllerState& s) {
@@ -140,9 +148,31 @@ void Publisher::tell_metrics(const control::Update& update, double seconds) {
     s.hosts = snapshot->routes->hosts();
     s.routes = snapshot->routes->routes();
     s.clusters = update.model->clusters.size();
-    s.endpoints = endpoints;
-    s.problems.clear();
-    for (const auto& [key, n] : counts) s.problems.push_back({key.first, key.second, n});
+    s.endpoints = endpoints_;
+    s.certificate_refusals = certificate_refusals_;
+    s.problems = problems_;
+  });
+}
+
+void Publisher::count_orphans() {
+  const auto snapshot = this->snapshot();
+  if (!snapshot) return;
+  const auto clusters = this->clusters();
+  {
+    std::lock_guard lock(mutex_);
+    if (orphans_of_ == snapshot->version) return;
+    orphans_of_ = snapshot->version;
+  }
+  std::set<std::tuple<std::string_view, std::string_view, bool>> found;
+  snapshot->routes->for_each([&](const data::Route& r) {
+    if (r.spec->ingress.empty() || r.spec->cluster.empty()) return;
+    const auto* cluster = r.cluster < clusters.size() ? clusters[r.cluster].get() : nullptr;
+    if (cluster && cluster->endpoints.empty()) found.emplace(r.spec->ns, r.spec->ingress, cluster->no_service);
+  });
+  metrics_.update([&](ops::ControllerState& s) {
+    s.orphans.clear();
+    for (const auto& [ns, ingress, no_service] : found)
+      s.orphans.push_back({std::string(ns), std::string(ingress), no_service});
   });
 }
 

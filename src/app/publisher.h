@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,10 +27,14 @@ class Publisher {
   model::Report report() const;
   std::shared_ptr<const data::Snapshot> snapshot() const;
   bool ready() const { return ready_.load(); }
+  // Brings the figures up to date that cost a walk over all routes; before a scrape, any thread.
+  void count_orphans();
 
  private:
+  void keep(const control::Update& update, const data::Publication& publication);
+  void count_problems();
   void tell_metrics(const control::Update& update, double seconds);
-  void look_at_certificates(const control::Update& update);
+  void look_at_certificates(const control::Update& update, const data::Publication& publication);
   void forget_old();
   std::vector<std::unique_ptr<data::Worker>>& workers_;
   ops::Metrics& metrics_;
@@ -39,13 +44,15 @@ class Publisher {
   std::vector<std::shared_ptr<const data::Snapshot>> retired_;
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<const model::Cluster>> clusters_;
-  model::Report model_report_;
   std::shared_ptr<const data::Snapshot> snapshot_;
-  model::Report compile_report_;
+  model::Report model_report_, compile_report_;
+  std::uint64_t orphans_of_ = 0;  // version that they were counted for
   std::atomic<bool> ready_{false};
-  std::map<std::string, ops::CertificateState> certificates_;  // by host name
-  std::uint64_t reloads_ = 0, reload_errors_ = 0;
-  std::size_t last_errors_ = 0;
+  // Kept from change to change, so that a change costs what changed.
+  std::vector<ops::ProblemCount> problems_;
+  std::set<std::string> refused_secrets_;  // as lines of the Report
+  std::uint64_t endpoints_ = 0, reloads_ = 0, reload_errors_ = 0, certificate_refusals_ = 0;
+  std::size_t errors_ = 0;
 };
 
 }  // namespace sluice::app

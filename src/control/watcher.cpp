@@ -22,8 +22,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr auto kBatch = milliseconds(50);  // at most one publication in this time
-constexpr auto kDoubt = milliseconds(40);  // how long a file may look half-written or gone
+constexpr auto kBatch = milliseconds(50);   // at most one publication in this time
+constexpr auto kDoubt = milliseconds(100);  // how long a file may look half-written or gone
 constexpr auto kPatience = std::chrono::seconds(1);
 constexpr auto kRescan =
     std::chrono::seconds(10);  // for what inotify does not tell (network file systems, lost events)

@@ -28,6 +28,7 @@ struct Cluster {
   std::string ns, service, port;
   std::vector<Endpoint> endpoints;  // in a stable order, each address once
   std::string empty_because;        // why there are none, for explain and logs
+  bool no_service = false;          // the reason is that the Service does not exist
   bool operator==(const Cluster&) const = default;
 };
 
@@ -119,6 +120,7 @@ struct Change {
   bool everything = false;
   bool options = false;
   bool default_certificate = false;
+  bool report = false;  // what is served may still be the same
   std::vector<std::string> hosts, clusters, certificates;
   bool empty() const {
     return !everything && !options && !default_certificate && hosts.empty() && clusters.empty() && certificates.empty();

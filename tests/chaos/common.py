@@ -12,6 +12,7 @@ import platform
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
@@ -94,4 +95,6 @@ def main(name, body, **extra):
         body(run)
     except AssertionError as e:
         run.expect(False, str(e)[:4000])
+    except Exception:  # the children must end all the same
+        run.expect(False, traceback.format_exc()[-4000:])
     run.end()

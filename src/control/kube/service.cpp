@@ -57,6 +57,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   if (!service) {
     empty(user, Severity::warning, "MissingService", "backend.service.name", c.key.service,
           "a Service of namespace " + c.key.ns, "Service " + service_key + " does not exist");
+    out->no_service = out->endpoints.empty();
   } else if (service->type == "ExternalName") {
     auto numeric = parse_int(c.key.port);
     std::uint16_t number = port                                          ? port->port

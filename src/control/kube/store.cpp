@@ -325,7 +325,7 @@ Update Store::commit() {
   s.report_changed = std::exchange(s.problems_changed, false);
   if (s.report_changed) {
     s.assemble_report();
-    s.behind.report = true;
+    s.behind.report = change.report = true;
   }
   s.remember(change);
   std::erase_if(s.resolutions, [&](auto& r) { return !s.externals.contains(r.first); });

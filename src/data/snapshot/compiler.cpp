@@ -401,6 +401,7 @@ Publication Compiler::compile(const model::Model& model, const model::Change& ch
   next->certificates =
       other_table ? net::tls::make_table(before ? before->certificates.get() : nullptr, pairs, s.fallback(), reject)
                   : before->certificates;
+  const bool other_fallback = before == nullptr || before->certificates->fallback() != next->certificates->fallback();
   s.fallback_may_differ = false;
   s.snapshot = next;
 
@@ -408,6 +409,9 @@ Publication Compiler::compile(const model::Model& model, const model::Change& ch
   publication.snapshot = s.snapshot;
   publication.clusters = std::exchange(s.cluster_updates, {});
   publication.options_changed = options_changed;
+  publication.report_changed = s.report_stale;
+  for (auto& pair : pairs) publication.certificate_hosts.push_back(std::move(pair.name));
+  publication.fallback_changed = other_fallback;
   return publication;
 }
 
@@ -430,7 +434,7 @@ Publication Compiler::everything() const {
   const State& s = *state_;
   Publication publication;
   publication.snapshot = s.snapshot;
-  publication.options_changed = true;
+  publication.options_changed = publication.report_changed = publication.fallback_changed = true;
   for (const auto& [name, entry] : s.clusters)
     if (entry.spec) publication.clusters.push_back({entry.id, entry.spec});
   return publication;

@@ -34,6 +34,9 @@ struct Publication {
   std::shared_ptr<const Snapshot> snapshot;
   std::vector<ClusterUpdate> clusters;  // only what changed since the previous publication
   bool options_changed = false;
+  bool report_changed = false;                 // of the Compiler
+  std::vector<std::string> certificate_hosts;  // that are shown other certificates than before
+  bool fallback_changed = false;               // and so are all that have none of their own
 };
 
 // Turns Models into Publications, one after the other, each at the cost of what changed. Control thread only.

@@ -91,6 +91,8 @@ void closed(Worker& worker, EndpointRuntime& endpoint) {
   slot_free(worker, endpoint);
 }
 
+IdlePool::IdlePool(Worker& worker) : worker_(worker) {}
+
 IdlePool::~IdlePool() {
   close_everything();
 }
@@ -156,13 +158,22 @@ void IdlePool::on_activity(void* context, bool) {
 }
 
 void IdlePool::close_all(EndpointRuntime& endpoint) {
+  const bool under_way = !doomed_.empty();
   while (endpoint.idle_head) {
-    std::unique_ptr<H1Client> c(endpoint.idle_head);
-    unlink(*c);
+    doomed_.emplace_back(endpoint.idle_head);
+    unlink(*doomed_.back());
   }
+  if (!under_way && !doomed_.empty()) worker_.loop.post([this] { close_some(); });
+}
+
+void IdlePool::close_some() {
+  constexpr std::size_t kEachTurn = 8;  // a close costs some 10 us, and requests wait
+  for (std::size_t i = 0; i < kEachTurn && !doomed_.empty(); ++i) doomed_.pop_back();
+  if (!doomed_.empty()) worker_.loop.post([this] { close_some(); });
 }
 
 void IdlePool::close_everything() {
+  doomed_.clear();
   while (oldest_) {
     std::unique_ptr<H1Client> c(oldest_);
     unlink(*c);

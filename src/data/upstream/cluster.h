@@ -79,7 +79,7 @@ class ClusterRuntime {
 // Idle connections of one worker: one LRU bound for all, last in first out for each endpoint.
 class IdlePool {
  public:
-  explicit IdlePool(Worker& worker) : worker_(worker) {}
+  explicit IdlePool(Worker& worker);
   ~IdlePool();
   IdlePool(const IdlePool&) = delete;
   IdlePool& operator=(const IdlePool&) = delete;
@@ -88,6 +88,7 @@ class IdlePool {
   std::unique_ptr<H1Client> take(EndpointRuntime& endpoint, const void* tls_key, bool careful);
   // Keeps it, or closes it when a limit or its endpoint says so.
   void put(std::unique_ptr<H1Client> connection);
+  // Nobody takes them any more; they are closed a few at a time, between requests.
   void close_all(EndpointRuntime& endpoint);
   void close_everything();
   std::size_t size() const noexcept { return size_; }
@@ -95,11 +96,13 @@ class IdlePool {
  private:
   friend class H1Client;
   void unlink(H1Client& c) noexcept;
+  void close_some();
   static void on_activity(void* context, bool broken);
   Worker& worker_;
   H1Client* newest_ = nullptr;
   H1Client* oldest_ = nullptr;
   std::size_t size_ = 0;
+  std::vector<std::unique_ptr<H1Client>> doomed_;
 };
 
 // An upstream connection held for one attempt. Goes back to the pool only through give_back(); every other way out

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -39,11 +40,11 @@ struct ControllerState {
   std::uint64_t reload_errors = 0;      // batches after which the Report held a new error
   double last_compile_seconds = 0;      // source change to published
   std::uint64_t hosts = 0, routes = 0, clusters = 0, endpoints = 0;
-  std::vector<CertificateState> certificates;
+  std::map<std::string, CertificateState> certificates;  // by host name
   std::vector<OrphanState> orphans;
   std::vector<ProblemCount> problems;
-  std::uint64_t certificate_refusals = 0;
-  struct Files {  // control::Watcher::Stats
+  std::uint64_t certificate_refusals = 0;  // each time a Secret was found unusable
+  struct Files {                           // control::Watcher::Stats
     std::uint64_t files = 0, objects = 0, reads = 0, unreadable = 0, batches = 0, dns_failures = 0;
   } files;
 };

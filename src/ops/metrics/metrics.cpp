@@ -325,7 +325,7 @@ void Metrics::Impl::write_controller(Exposition& exposition) {
                    s.last_reload_success_time);
   exposition.value("nginx_ingress_controller_success", number(s.reloads));
   exposition.value("nginx_ingress_controller_errors", number(s.reload_errors));
-  for (const CertificateState& c : s.certificates) {
+  for (const auto& [name, c] : s.certificates) {
     exposition.value("nginx_ingress_controller_ssl_expire_time_seconds", static_cast<double>(c.not_after),
                      {identity.controller_class, c.host, c.ns, c.secret});
     exposition.value("nginx_ingress_controller_ssl_certificate_info", 1,

@@ -46,8 +46,8 @@ ControllerState full_state() {
   s.reloads = 6;
   s.reload_errors = 1;
   s.hosts = 3;
-  s.certificates.push_back(
-      {"shop.example", "default", "shop-tls", "ab12", "CN \"quoted\"\nline", "Org", "99", "RSA", 1'800'000'000});
+  s.certificates.emplace("x", ops::CertificateState{"shop.example", "default", "shop-tls", "ab12",
+                                                    "CN \"quoted\"\nline", "Org", "99", "RSA", 1'800'000'000});
   s.orphans.push_back({"default", "lost", true});
   s.orphans.push_back({"default", "empty", false});
   s.problems.push_back({"error", "InvalidAnnotation", 4});
