@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# tools/deps.sh GROUP…: installs the packages of these groups in packages.txt that are missing, and says which.
+# tools/deps.sh GROUP…: installs the packages of these groups in packages.txt that are missing, and says which. For the
+# group test also what Debian does not have: tests/requirements.txt, into build/venv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- build
@@ -12,7 +13,24 @@ while read -r name group _; do
   [ "$package" = "$name" ] || ! command -v "${name#*|}" >/dev/null || continue
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")
 done < packages.txt
-[ ${#missing[@]} -gt 0 ] || exit 0
+
+python_tools() {
+  local wanted
+  wanted=build/venv/.$(sha1sum <tests/requirements.txt | cut -c1-12)
+  if [[ " $* " != *" test "* ]] || [ -e "$wanted" ]; then return 0; fi
+  echo "installing into build/venv: $(grep -v '^#' tests/requirements.txt | cut -d' ' -f1 | xargs)"
+  mkdir -p build
+  if python3 -m venv build/venv && build/venv/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt; then
+    touch "$wanted"
+  else
+    echo "that did not work: the tests that need them will say so and be skipped" >&2
+  fi
+}
+
+if [ ${#missing[@]} -eq 0 ]; then
+  python_tools "$@"
+  exit 0
+fi
 
 echo "installing for '$*': ${missing[*]}"
 as_root=()
@@ -22,3 +40,4 @@ if [ "$(id -u)" != 0 ]; then
 fi
 install() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; }
 install 2>/dev/null || { "${as_root[@]}" apt-get update -qq && install; }
+python_tools "$@"

@@ -9,6 +9,7 @@ import datetime
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +19,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 import harness  # noqa: E402
 from conftest import Site  # noqa: E402
+
+
+def processor():
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
 
 
 class Run:
@@ -81,7 +89,8 @@ class Run:
                "seconds": round(time.monotonic() - self.begin, 1)}
         print(json.dumps(out, indent=1))
         if self.args.record:
-            out = {"date": datetime.datetime.utcnow().strftime("%Y-%m-%dT%H:%MZ"), "cores": os.cpu_count(), "kernel": platform.release(), **out}
+            commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=harness.ROOT, stdout=subprocess.PIPE, text=True).stdout.strip()
+            out = {"date": datetime.datetime.utcnow().strftime("%Y-%m-%dT%H:%MZ"), "commit": commit, "machine": processor(), "cores": os.cpu_count(), "kernel": platform.release(), **out}
             path = harness.ROOT / "bench" / "results" / f"chaos-{self.name}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(out, indent=1) + "\n")

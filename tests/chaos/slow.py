@@ -13,7 +13,7 @@ def body(run):
     pod, big = site.pod("pod", "--forget-ids"), site.pod("big", "--forget-ids")
     site.app("app.example", pod.address)
     site.app("big.example", big.address)
-    s = run.sluice(workers=2, options={"client-min-rate": 0} if False else None)
+    s = run.sluice(workers=2)
     healthy = ["--connect", s.http, "--host", "app.example", "-c", 16, "-d", seconds, "--rate", 1000, "--per-connection", 900]
     harness.run_tool("load", *healthy[:-6], "-d", 1, "--rate", 1000)
     quiet = [harness.run_tool("load", *healthy) for _ in range(2)]

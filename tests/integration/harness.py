@@ -683,6 +683,12 @@ class Tool(Process):
         return json.loads(self.out[-1])
 
 
+def need_python_tool(name):
+    """A tool of tests/requirements.txt, or the same from elsewhere."""
+    path = ROOT / "build" / "venv" / "bin" / name
+    return str(path) if path.exists() else need(name)
+
+
 def need(program):
     import pytest
     path = shutil.which(program)

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness import certificate, ingress, names_of, need, serial_of, service, slices, tls_secret, wait_for
+from harness import certificate, ingress, names_of, need, need_python_tool, serial_of, service, slices, tls_secret, wait_for
 
 
 def start(site, certs, hosts=None, options=None, workers=1, args=()):
@@ -210,3 +210,27 @@ def test_certificate_expiry_is_a_metric(site):
     sluice = start(site, {"a": certificate("a.example.org", days=10)}, {"a.example.org": "a"})
     series = [n for (n, l) in sluice.metrics() if "ssl_expire_time_seconds" in n or "certificate_expir" in n]
     assert series
+
+
+def test_mozilla_intermediate_profile(site):
+    """sslyze's verdict over the shipped defaults. A test's certificate cannot chain to a public root: that, and nothing else, may be found."""
+    sslyze = need_python_tool("sslyze")
+    pod = site.pod()
+    cert, key = certificate("app.example", days=90)
+    site.manifests.write("s.yaml", tls_secret("app-tls", cert, key))
+    site.app("app.example", pod.address, tls=[(["app.example"], "app-tls")])
+    sluice = site.sluice()
+    r = subprocess.run([sslyze, "--mozilla_config=intermediate", "--sni", "app.example", sluice.https], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    said = r.stdout.decode()
+    verdict = said[said.index("COMPLIANCE AGAINST TLS CONFIGURATION"):]
+    findings = re.findall(r"^\s+\* (\S+?):", verdict, re.M)
+    assert findings == ["certificate_path_validation"], said
+
+
+def test_mozilla_profile_notices_laxness(site):
+    """The same check finds a cipher that the profile does not have."""
+    sslyze = need_python_tool("sslyze")
+    sluice, _ = site.simple(options={"ssl-ciphers": "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"})
+    r = subprocess.run([sslyze, "--mozilla_config=intermediate", sluice.https], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    findings = re.findall(r"^\s+\* (\S+?):", r.stdout.decode().split("COMPLIANCE AGAINST TLS CONFIGURATION")[1], re.M)
+    assert set(findings) - {"certificate_path_validation"}, r.stdout.decode()
