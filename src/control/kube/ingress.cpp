@@ -292,6 +292,9 @@ std::shared_ptr<const model::Host> Store::State::build_host(
       }
     } else if (backend && backend->resource) {
       route.status = 404;
+      entries.push_back({reference("Ingress", l.owner->ingress().meta),
+                         {model::Severity::warning, "UnsupportedBackend", "backend.resource", "", "a Service",
+                          "requests for " + (name.empty() ? "any other host" : name) + l.path + " answer 404"}});
     } else if (backend) {
       use({route.ns, backend->service, backend->port});
     } else if (has_default) {

@@ -27,10 +27,14 @@ std::string shown(const Node& n) {
   }
 }
 
+// Values that were taken although the API server would refuse them.
+using Lenient = std::vector<BadShape>;
+
 // A node with the path that led to it, for messages.
 class Field {
  public:
-  Field(const Node* node, std::string path) : node_(node), path_(std::move(path)) {}
+  Field(const Node* node, std::string path, Lenient* lenient)
+      : node_(node), path_(std::move(path)), lenient_(lenient) {}
   explicit operator bool() const { return node_ != nullptr; }
   const Node& node() const { return *node_; }
   const std::string& path() const { return path_; }
@@ -41,11 +45,19 @@ class Field {
 
   Field operator[](std::string_view name) const {
     if (node_ && node_->kind != Node::Kind::map) bad("a map");
-    return {node_ ? node_->get(name) : nullptr, path_.empty() ? std::string(name) : path_ + "." + std::string(name)};
+    return {node_ ? node_->get(name) : nullptr, path_.empty() ? std::string(name) : path_ + "." + std::string(name),
+            lenient_};
   }
   std::string text(std::string otherwise = {}) const {
     if (!node_) return otherwise;
     if (!node_->is_scalar()) bad("a string");
+    expect_string(*node_, path_);
+    return std::string(node_->text);
+  }
+  // A string or a number: IntOrString.
+  std::string text_or_number() const {
+    if (!node_) return {};
+    if (!node_->is_scalar()) bad("a string or a number");
     return std::string(node_->text);
   }
   bool boolean(bool otherwise) const {
@@ -66,22 +78,30 @@ class Field {
     if (!node_) return;
     if (node_->kind != Node::Kind::list) bad("a list");
     std::size_t i = 0;
-    for (const Node* n = node_->first; n; n = n->next) fn(Field(n, path_ + "[" + std::to_string(i++) + "]"));
+    for (const Node* n = node_->first; n; n = n->next) fn(Field(n, path_ + "[" + std::to_string(i++) + "]", lenient_));
   }
-  std::map<std::string, std::string> strings() const {
+  // `secret`: values never reach the Report.
+  std::map<std::string, std::string> strings(bool secret = false) const {
     std::map<std::string, std::string> out;
     if (!node_) return out;
     if (node_->kind != Node::Kind::map) bad("a map of strings");
     for (const Node* n = node_->first; n; n = n->next) {
-      if (!n->is_scalar()) throw BadShape{path_ + "[" + std::string(n->key) + "]", shown(*n), "a string", n->line};
+      if (!n->is_scalar())
+        throw BadShape{path_ + "[" + std::string(n->key) + "]", secret ? "" : shown(*n), "a string", n->line};
+      expect_string(*n, path_ + "[" + std::string(n->key) + "]", secret);
       out.emplace(n->key, n->text);
     }
     return out;
   }
 
  private:
+  void expect_string(const Node& n, const std::string& path, bool secret = false) const {
+    if (n.kind == Node::Kind::number || n.kind == Node::Kind::boolean)
+      lenient_->push_back({path, secret ? "" : shown(n), "a string, in quotes", n.line});
+  }
   const Node* node_;
   std::string path_;
+  Lenient* lenient_;
 };
 
 // RFC 3339 in UTC or with an offset, as metav1.Time is written. kNoTimestamp when it is not one.
@@ -206,7 +226,7 @@ Object read_service(const Field& o) {
     p.name = f["name"].text();
     if (!f["port"]) f.bad("a port with a number");
     p.port = f["port"].port();
-    p.target = f["targetPort"].text();
+    p.target = f["targetPort"].text_or_number();
     p.protocol = f["protocol"].text("TCP");
     out.ports.push_back(std::move(p));
   });
@@ -266,7 +286,7 @@ bool base64(std::string_view in, std::string& out) {
 
 void read_base64(const Field& f, std::map<std::string, std::string>& out) {
   if (!f) return;
-  for (auto& [key, text] : f.strings()) {
+  for (auto& [key, text] : f.strings(true)) {
     std::string value;
     if (!base64(text, value)) throw BadShape{f.path() + "[" + key + "]", "", "base64", f.node().line};
     out[key] = std::move(value);
@@ -278,7 +298,7 @@ Object read_secret(const Field& o) {
   out.meta = read_meta(o, false);
   out.type = o["type"].text("Opaque");
   read_base64(o["data"], out.data);
-  for (auto& [key, value] : o["stringData"].strings()) out.data[key] = value;
+  for (auto& [key, value] : o["stringData"].strings(true)) out.data[key] = value;
   return out;
 }
 
@@ -340,8 +360,9 @@ void decode_one(const Node& n, const std::string& file, Decoded& out) {
                               "apiVersion", version, row.version, "the object is not served"}});
       return;
     }
+    Lenient lenient;
     try {
-      Object object = row.read(Field(&n, ""));
+      Object object = row.read(Field(&n, "", &lenient));
       std::visit(
           [&](auto& o) {
             o.meta.origin = {file, n.line};
@@ -349,6 +370,14 @@ void decode_one(const Node& n, const std::string& file, Decoded& out) {
           },
           object);
       out.objects.push_back(std::make_shared<const Object>(std::move(object)));
+      for (auto& value : lenient) {
+        ref.origin.line = value.line;
+        out.entries.push_back(
+            {ref,
+             {model::Severity::warning, "NotAString", std::move(value.field), value.value, std::move(value.expected),
+              "it is read as " + (value.value.empty() ? "text" : "the text " + value.value) +
+                  "; the API server would refuse the object"}});
+      }
     } catch (const BadShape& bad) {
       ref.origin.line = bad.line;
       out.refused.push_back(identity(row.kind, ref.ns, ref.name));

@@ -21,14 +21,18 @@ Node::Kind plain_kind(std::string_view s) {
   for (auto b : {"true", "True", "TRUE", "false", "False", "FALSE"})
     if (s == b) return K::boolean;
   std::size_t i = s[0] == '-' || s[0] == '+' ? 1 : 0;
-  bool digits = false;
-  bool number = i < s.size();
+  bool digits = false, point = false, exponent = false, number = i < s.size();
   for (; i < s.size() && number; ++i) {
-    if (s[i] >= '0' && s[i] <= '9')
+    const char c = s[i], before = i > 0 ? s[i - 1] : '\0';
+    if (c >= '0' && c <= '9') {
       digits = true;
-    else if (s[i] != '.' && !((s[i] == 'e' || s[i] == 'E') && digits) &&
-             !((s[i] == '-' || s[i] == '+') && (s[i - 1] == 'e' || s[i - 1] == 'E')))
+    } else if (c == '.' && !point && !exponent) {
+      point = true;
+    } else if ((c == 'e' || c == 'E') && digits && !exponent && i + 1 < s.size()) {
+      exponent = true;
+    } else if (!((c == '-' || c == '+') && (before == 'e' || before == 'E'))) {
       number = false;
+    }
   }
   return number && digits ? K::number : K::string;
 }
