@@ -1,10 +1,11 @@
 #pragma once
-#include <deque>
+#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/pages.h"
 #include "data/proxy/streams.h"
 #include "data/routing/route_table.h"
 #include "net/http/message.h"
@@ -17,10 +18,30 @@ class Worker;
 class View;
 class ClusterRuntime;
 
+// Room for a request head: 16 KiB, more when a head needs more.
+class HeadBuffer {
+ public:
+  HeadBuffer() noexcept {}
+  char* data() noexcept { return more_.empty() ? first_ : more_.data(); }
+  std::size_t size() const noexcept { return more_.empty() ? sizeof first_ : more_.size(); }
+  // Keeps what is in it.
+  void make_room(std::size_t bytes) {
+    if (bytes <= size()) return;
+    if (more_.empty()) more_.assign(first_, first_ + sizeof first_);
+    more_.resize(bytes);
+  }
+  // One large head must not be remembered for ever.
+  void shrink() noexcept { std::vector<char>().swap(more_); }
+
+ private:
+  std::vector<char> more_;
+  char first_[16 * 1024];
+};
+
 // The buffers of one exchange, lent by the worker from the first byte of a request until the connection is idle again.
-struct ExchangeMemory {
-  static constexpr std::size_t kInitial = 16 * 1024;
-  std::vector<char> in = std::vector<char>(kInitial);  // request head, and what came with it
+struct ExchangeMemory : PageAllocated {
+  ExchangeMemory() noexcept {}  // not defaulted: that would write zeros over all of it
+  HeadBuffer in;                // request head, and what came with it
   net::http::RequestHead request;
   net::http::ResponseHead response;
   std::vector<char> response_head;   // a response head that came in pieces
@@ -30,7 +51,7 @@ struct ExchangeMemory {
   std::string collected;             // a chunked request body, for a length
   std::string text;                  // the page of a local reply
   std::vector<std::uint32_t> tried;  // endpoints that this exchange asked
-  std::deque<std::string> joined;    // field values put together
+  std::list<std::string> joined;     // field values put together
 };
 
 // Who talks to us: set once for a connection.

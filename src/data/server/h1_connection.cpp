@@ -70,64 +70,69 @@ net::Task<void> H1Connection::run() {
   for (;;) {
     Status head = co_await next_head();
     if (!head) {
-      const Error why = head.error();
-      const bool tell = why.status != 0 || why.fault == Fault::too_large || why.fault == Fault::malformed ||
-                        (why.fault == Fault::timeout && in_end_ > in_begin_);
-      if (!tell || stream_.cancelled()) break;
-      if (why.fault == Fault::timeout) worker_.stats.timeouts_header.add();
-      auto& request = memory_->request;
-      request = {};
-      request.fields.count = 0;
-      decoder_.start(Framing::none, 0);
-      started_ = complete_ = false;
-      Exchange ex(worker_, *this, peer_, *memory_);
-      ex_ = &ex;
-      written_before_ = stream_.bytes_written();
-      Error refused = why;
-      if (why.fault == Fault::timeout) refused.status = 408;
-      ex.record.request_length = in_end_ - in_begin_;
-      co_await refuse(ex, refused);
-      ex_ = nullptr;
-      co_await linger();
+      co_await turn_away(head.error());
       break;
     }
-    bool keep = false;
-    {
-      Exchange ex(worker_, *this, peer_, *memory_);
-      ex_ = &ex;
-      const auto& o = worker_.options();
-      ++served_;
-      ex.close_after = !ex.head().keep_alive || o.keep_alive.count() == 0 ||
-                       (o.keep_alive_requests && served_ >= o.keep_alive_requests) || draining_ || worker_.draining();
-      ex.record.request_length = head_end_ - in_begin_;
-      if (peer_.tls) {
-        ex.record.tls_protocol = stream_.tls()->version();
-        ex.record.tls_cipher = stream_.tls()->cipher();
-        ex.record.server_name = stream_.tls()->server_name();
-      }
-      written_before_ = stream_.bytes_written();
-      in_begin_ = head_end_;
-      started_ = complete_ = aborted_ = body_stopped_ = probed_ = false;
-      body_sent_ = body_bytes_ = 0;
-      body_wait_ = {};
-      continue_due_ = ex.head().expect_continue;
-      decoder_.start(ex.head().framing, ex.head().content_length);
-      stream_.expect_write_rate(o.client_min_rate);
-      stream_.watch_peer(&H1Connection::on_peer, this);
-      co_await serve(ex);
-      stream_.unwatch_peer();
-      keep = !ex.close_after && complete_ && decoder_.done() && !aborted_ && !stream_.cancelled() && !stream_.broken();
-      ex_ = nullptr;
-    }
-    if (!keep) {
-      if (aborted_)
-        stream_.abort_on_close();
-      else if (complete_ && !stream_.cancelled())
-        co_await linger();
-      break;
-    }
+    const bool go_on = co_await exchange();
+    if (!go_on) break;
     park();
   }
+}
+
+// A head that cannot be served: the client is told when there is somebody to tell.
+net::Task<void> H1Connection::turn_away(Error why) {
+  const bool late = why.fault == Fault::timeout && in_end_ > in_begin_;
+  const bool tell = why.status != 0 || why.fault == Fault::too_large || why.fault == Fault::malformed || late;
+  if (!tell || stream_.cancelled()) co_return;
+  if (why.fault == Fault::timeout) {
+    worker_.stats.timeouts_header.add();
+    why.status = 408;
+  }
+  memory_->request = {};
+  decoder_.start(Framing::none, 0);
+  started_ = complete_ = false;
+  Exchange ex(worker_, *this, peer_, *memory_);
+  ex_ = &ex;
+  written_before_ = stream_.bytes_written();
+  ex.record.request_length = in_end_ - in_begin_;
+  co_await refuse(ex, why);
+  ex_ = nullptr;
+  co_await linger();
+}
+
+// Serves the request whose head was read. False: the connection ends with it.
+net::Task<bool> H1Connection::exchange() {
+  Exchange ex(worker_, *this, peer_, *memory_);
+  ex_ = &ex;
+  const auto& o = worker_.options();
+  ++served_;
+  ex.close_after = !ex.head().keep_alive || o.keep_alive.count() == 0 ||
+                   (o.keep_alive_requests && served_ >= o.keep_alive_requests) || draining_ || worker_.draining();
+  ex.record.request_length = head_end_ - in_begin_;
+  if (peer_.tls) {
+    ex.record.tls_protocol = stream_.tls()->version();
+    ex.record.tls_cipher = stream_.tls()->cipher();
+    ex.record.server_name = stream_.tls()->server_name();
+  }
+  written_before_ = stream_.bytes_written();
+  in_begin_ = head_end_;
+  started_ = complete_ = aborted_ = body_stopped_ = probed_ = false;
+  body_sent_ = body_bytes_ = 0;
+  body_wait_ = {};
+  continue_due_ = ex.head().expect_continue;
+  decoder_.start(ex.head().framing, ex.head().content_length);
+  stream_.expect_write_rate(o.client_min_rate);
+  stream_.watch_peer(&H1Connection::on_peer, this);
+  co_await serve(ex);
+  stream_.unwatch_peer();
+  ex_ = nullptr;
+  if (!ex.close_after && complete_ && decoder_.done() && !aborted_ && !stream_.cancelled() && !stream_.broken())
+    co_return true;
+  if (aborted_)
+    stream_.abort_on_close();
+  else if (complete_ && !stream_.cancelled())
+    co_await linger();
+  co_return false;
 }
 
 // Between two exchanges: what the client sent ahead moves to the front, or the buffers go back to the worker.
@@ -135,11 +140,11 @@ void H1Connection::park() noexcept {
   memory_->joined.clear();
   memory_->collected.clear();
   if (!memory_->ahead.empty()) {
-    memory_->in.assign(memory_->ahead.begin(), memory_->ahead.end());
-    memory_->ahead.clear();
     in_begin_ = 0;
-    in_end_ = memory_->in.size();
-    if (memory_->in.size() < ExchangeMemory::kInitial) memory_->in.resize(ExchangeMemory::kInitial);
+    in_end_ = memory_->ahead.size();
+    memory_->in.make_room(in_end_);
+    std::memcpy(memory_->in.data(), memory_->ahead.data(), in_end_);
+    memory_->ahead.clear();
     return;
   }
   if (in_begin_ == in_end_) {
@@ -217,7 +222,7 @@ net::Task<Status> H1Connection::next_head() {
     }
     if (!memory_) memory_ = worker_.borrow_memory();
     auto& in = memory_->in;
-    if (in_end_ == in.size()) in.resize(in.size() * 2);  // bounded: find_head refuses above the limit
+    if (in_end_ == in.size()) in.make_room(in.size() * 2);  // bounded: find_head refuses above the limit
     const auto r = stream_.try_read(in.data() + in_end_, in.size() - in_end_);
     if (r.io == Io::done) {
       in_end_ += r.bytes;

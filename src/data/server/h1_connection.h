@@ -30,6 +30,8 @@ class H1Connection final : private Downstream, private BodySource {
   friend class Worker;
   net::Task<void> run();
   net::Task<Status> next_head();
+  net::Task<bool> exchange();
+  net::Task<void> turn_away(Error why);
   net::Task<void> linger();
   void park() noexcept;
   net::h1::HeadLimits limits() const;

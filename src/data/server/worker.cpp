@@ -12,7 +12,7 @@ namespace sluice::data {
 Worker::Worker(unsigned n, const Clock& clock, Shared& s, WorkerStats& st, Recorder& r)
     : loop(clock), number(n), shared(s), stats(st), recorder(r) {
   out.reserve(64 * 1024);
-  drain_deadline_.worker = this;
+  drain_deadline_.worker = memory_trim_.worker = this;
   if (getrandom(random_state_, sizeof random_state_, 0) != sizeof random_state_)
     random_state_[0] = static_cast<std::uint64_t>(getpid()) * 0x9e3779b97f4a7c15 + n;
   loop.on_turn = [this](Duration took) {
@@ -87,16 +87,13 @@ std::unique_ptr<ExchangeMemory> Worker::borrow_memory() {
   if (memory_.empty()) return std::make_unique<ExchangeMemory>();
   auto m = std::move(memory_.back());
   memory_.pop_back();
+  memory_low_ = std::min(memory_low_, memory_.size());
   return m;
 }
 
 void Worker::return_memory(std::unique_ptr<ExchangeMemory> m) noexcept {
-  if (!m || memory_.size() >= 128) return;
-  // One large request must not be remembered for ever.
-  if (m->in.size() > ExchangeMemory::kInitial) {
-    m->in.resize(ExchangeMemory::kInitial);
-    m->in.shrink_to_fit();
-  }
+  if (!m) return;
+  m->in.shrink();
   if (m->collected.capacity() > 64 * 1024) m->collected = {};
   if (m->response_head.capacity() > 64 * 1024) m->response_head = {};
   if (m->ahead.capacity() > 64 * 1024) m->ahead = {};
@@ -104,6 +101,27 @@ void Worker::return_memory(std::unique_ptr<ExchangeMemory> m) noexcept {
   m->collected.clear();
   m->ahead.clear();
   memory_.push_back(std::move(m));
+  if (memory_.size() > kMemoryKept && !memory_trim_.armed()) {
+    memory_low_ = memory_.size();
+    loop.arm(memory_trim_, kMemoryTrim);
+  }
+}
+
+// Half of what nobody needed since the last time goes back to the kernel, a little in each turn.
+void Worker::MemoryTrim::expired() {
+  auto& spare = worker->memory_;
+  const std::size_t surplus = std::min(worker->memory_low_, spare.size());
+  worker->memory_surplus_ = surplus > kMemoryKept ? std::max<std::size_t>((surplus - kMemoryKept) / 2, 1) : 0;
+  worker->trim_memory();
+  worker->memory_low_ = spare.size();
+  if (spare.size() > kMemoryKept) worker->loop.arm(*this, kMemoryTrim);
+}
+
+void Worker::trim_memory() {
+  constexpr std::size_t kEachTurn = 8;  // a munmap costs some 10 us, and requests wait
+  for (std::size_t i = 0; i < kEachTurn && memory_surplus_ > 0 && !memory_.empty(); ++i, --memory_surplus_)
+    memory_.pop_back();
+  if (memory_surplus_ > 0 && !memory_.empty()) loop.post([this] { trim_memory(); });
 }
 
 // xoshiro256**: ids need to be unlike each other, not secret.

@@ -106,6 +106,7 @@ class Worker {
 
  private:
   void maybe_drained();
+  void trim_memory();
   struct DrainDeadline final : net::Deadline {
     Worker* worker = nullptr;
     void expired() override;
@@ -119,7 +120,17 @@ class Worker {
     std::shared_ptr<net::tls::ClientContext> context;
   };
   std::unordered_map<const model::UpstreamTls*, ClientTls> client_tls_;
+  // Spare memory of exchanges; what a burst left is given back to the kernel over some seconds.
+  static constexpr std::size_t kMemoryKept = 32;
+  static constexpr Duration kMemoryTrim = std::chrono::milliseconds(100);
+  struct MemoryTrim final : net::Deadline {
+    Worker* worker = nullptr;
+    void expired() override;
+  };
   std::vector<std::unique_ptr<ExchangeMemory>> memory_;
+  std::size_t memory_low_ = 0;  // fewest spare ones since the last trim
+  std::size_t memory_surplus_ = 0;
+  MemoryTrim memory_trim_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   H1Connection* connections_ = nullptr;
   std::size_t connection_count_ = 0;

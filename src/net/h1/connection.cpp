@@ -17,9 +17,9 @@ void drop_named(http::Fields& fields, std::string_view name, bool (*keep)(const 
 ConnectionOptions apply_connection(http::Fields& fields, bool (*keep)(const http::Field&)) noexcept {
   ConnectionOptions out;
   unsigned count = 0;
-  for (std::size_t i = 0; i < fields.count; ++i) {
-    if (fields.data[i].id != http::Name::connection) continue;
-    for_each_element(fields.data[i].value, [&](std::string_view option) {
+  for (const auto& field : fields.all()) {
+    if (field.id != http::Name::connection) continue;
+    for_each_element(field.value, [&](std::string_view option) {
       if (++count > kMostOptions) {
         out.too_many = true;
         return;

@@ -117,16 +117,17 @@ class RequestParser {
     http::Fields& all = out_.fields;
     const std::size_t most = limits_.fields < http::kMaxFields ? limits_.fields : http::kMaxFields;
     while (*p_ != '\r') {
-      if (all.count == most) return refuse(431, "head: more fields than the limit");
-      http::Field& field = all.data[all.count];
+      if (all.size() == most) return refuse(431, "head: more fields than the limit");
+      http::Field& field = all.add();
       unsigned seen = 0;
       const char* why = nullptr;
       p_ = read_field(p_, end_, field, seen, why);
-      if (!p_) return refuse(400, why);
+      if (!p_) {
+        all.take_back();
+        return refuse(400, why);
+      }
       field.id = http::name_of(field.name);
-      field.drop = false;
       if (seen != kPlain) field.drop = limits_.ignore_invalid_names && ((seen & kOdd) || !limits_.underscores);
-      ++all.count;
       if (field.id != Name::other)
         if (auto ok = known(field); !ok) return ok;
     }
@@ -325,7 +326,7 @@ Status parse_request(std::string_view head, const HeadLimits& limits, http::Requ
   out.method_text = out.target = out.path_query = out.authority = out.host = out.upgrade_token = {};
   out.method = Method::other;
   out.minor = 1;
-  out.fields.count = 0;
+  out.fields.clear();
   out.framing = Framing::none;
   out.content_length = 0;
   out.keep_alive = true;

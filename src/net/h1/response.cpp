@@ -73,15 +73,16 @@ class ResponseParser {
     http::Fields& all = out_.fields;
     const std::size_t most = limits_.fields < http::kMaxFields ? limits_.fields : http::kMaxFields;
     while (*p_ != '\r') {
-      if (all.count == most) return refuse_upstream("head: more fields than the limit", Fault::too_large);
-      http::Field& field = all.data[all.count];
+      if (all.size() == most) return refuse_upstream("head: more fields than the limit", Fault::too_large);
+      http::Field& field = all.add();
       unsigned seen = 0;
       const char* why = nullptr;
       p_ = read_field(p_, end_, field, seen, why);
-      if (!p_) return refuse_upstream(why);
+      if (!p_) {
+        all.take_back();
+        return refuse_upstream(why);
+      }
       field.id = http::name_of(field.name);
-      field.drop = false;
-      ++all.count;
       if (field.id != Name::other)
         if (auto ok = known(field); !ok) return ok;
     }
@@ -163,7 +164,7 @@ Status parse_response(std::string_view head, const HeadLimits& limits, Method re
   out.status = 0;
   out.minor = 1;
   out.reason = {};
-  out.fields.count = 0;
+  out.fields.clear();
   out.framing = Framing::none;
   out.content_length = 0;
   out.keep_alive = true;

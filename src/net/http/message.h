@@ -1,9 +1,11 @@
 #pragma once
-#include <array>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 // HTTP values that do not know their version on the wire. Views point into memory of the connection that parsed them
 // and stay valid until that exchange is over.
@@ -72,22 +74,44 @@ struct Field {
   Name id = Name::other;
   bool drop = false;  // set by rules (hop-by-hop, underscores…): not passed on
 };
+static_assert(std::is_trivially_copyable_v<Field> && std::is_trivially_destructible_v<Field>);
 
 inline constexpr std::size_t kMaxFields = 256;  // hard ceiling above any configured limit
 
 // How the end of a body is found (RFC 9112 section 6).
 enum class Framing : std::uint8_t { none, length, chunked, until_close };
 
-struct Fields {
-  std::array<Field, kMaxFields> data;
-  std::size_t count = 0;
-  std::span<Field> all() noexcept { return {data.data(), count}; }
-  std::span<const Field> all() const noexcept { return {data.data(), count}; }
+// At most kMaxFields fields in the order of the message. Room for those that are not there is never written to: it
+// costs no memory.
+class Fields {
+ public:
+  Fields() noexcept {}
+  Fields(const Fields& o) noexcept { *this = o; }
+  Fields& operator=(const Fields& o) noexcept {
+    count_ = o.count_;
+    std::copy_n(o.at(0), count_, at(0));
+    return *this;
+  }
+  std::size_t size() const noexcept { return count_; }
+  bool full() const noexcept { return count_ == kMaxFields; }
+  void clear() noexcept { count_ = 0; }
+  // There must be room.
+  Field& add() noexcept { return *new (at(count_++)) Field; }
+  void take_back() noexcept { --count_; }
+  const Field& operator[](std::size_t i) const noexcept { return *at(i); }
+  std::span<Field> all() noexcept { return {at(0), count_}; }
+  std::span<const Field> all() const noexcept { return {at(0), count_}; }
   const Field* find(Name id) const noexcept {
-    for (std::size_t i = 0; i < count; ++i)
-      if (data[i].id == id) return &data[i];
+    for (const Field& f : all())
+      if (f.id == id) return &f;
     return nullptr;
   }
+
+ private:
+  Field* at(std::size_t i) noexcept { return reinterpret_cast<Field*>(storage_) + i; }
+  const Field* at(std::size_t i) const noexcept { return reinterpret_cast<const Field*>(storage_) + i; }
+  std::size_t count_ = 0;
+  alignas(Field) std::byte storage_[kMaxFields * sizeof(Field)];
 };
 
 struct RequestHead {

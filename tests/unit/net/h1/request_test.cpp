@@ -29,10 +29,10 @@ TEST(Request, Plain) {
   EXPECT_TRUE(r.head->keep_alive);
   EXPECT_FALSE(r.head->upgrade);
   EXPECT_FALSE(r.head->expect_continue);
-  ASSERT_EQ(r.head->fields.count, 3u);
-  EXPECT_EQ(r.head->fields.data[1].value, "curl/8");
-  EXPECT_EQ(r.head->fields.data[1].id, Name::user_agent);
-  EXPECT_EQ(r.head->fields.data[2].value, "");
+  ASSERT_EQ(r.head->fields.size(), 3u);
+  EXPECT_EQ(r.head->fields[1].value, "curl/8");
+  EXPECT_EQ(r.head->fields[1].id, Name::user_agent);
+  EXPECT_EQ(r.head->fields[2].value, "");
   EXPECT_TRUE(r.passes("X-Empty"));
 }
 
@@ -45,7 +45,7 @@ TEST(Request, NothingOfTheLastOneStays) {
   ASSERT_TRUE(parse_request(first, {}, head).has_value());
   const std::string_view second = "GET /z HTTP/1.0\r\n\r\n";
   ASSERT_TRUE(parse_request(second, {}, head).has_value());
-  EXPECT_EQ(head.fields.count, 0u);
+  EXPECT_EQ(head.fields.size(), 0u);
   EXPECT_EQ(head.host, "");
   EXPECT_EQ(head.authority, "");
   EXPECT_EQ(head.content_length, 0u);

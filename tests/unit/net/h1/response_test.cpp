@@ -169,7 +169,7 @@ TEST(Response, NothingOfTheLastOneStays) {
   ASSERT_TRUE(
       parse_response("HTTP/1.0 200 OK\r\nContent-Length: 7\r\nA: b\r\n\r\n", {}, Method::get, head).has_value());
   ASSERT_TRUE(parse_response("HTTP/1.1 204 No\r\n\r\n", {}, Method::get, head).has_value());
-  EXPECT_EQ(head.fields.count, 0u);
+  EXPECT_EQ(head.fields.size(), 0u);
   EXPECT_EQ(head.content_length, 0u);
   EXPECT_EQ(head.framing, Framing::none);
   EXPECT_TRUE(head.keep_alive);
