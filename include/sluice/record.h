@@ -39,6 +39,9 @@ struct ExchangeRecord {
   std::uint32_t series = 0xffffffff;  // Route::series; 0xffffffff: none
   std::string_view route_host, ns, ingress, service, service_port, path, upstream_name;
   bool log = true;  // false: no access log line
+  // Why it failed; empty when it did not. One of a few static texts; `note` has the particulars when there are some.
+  std::string_view reason, note;
+  bool ours = false;  // the failure is the pod's or Sluice's, not the client's
   int attempts = 0;
   Attempt attempt[kMaxAttempts];
   std::int64_t wall_ms = 0;  // Unix milliseconds at the end

@@ -109,13 +109,14 @@ int serve(const ServeOptions& options) {
   shared.descriptor_connections =
       static_cast<std::uint32_t>(std::max<std::uint64_t>(16, std::min<std::uint64_t>(descriptors, 2'000'000) * 8 / 10));
   std::vector<std::unique_ptr<WorkerStats>> stats;
+  ops::FailureLog failures([](const std::string& line) { log::warn("{}", line); });
   std::vector<std::unique_ptr<ops::WorkerRecorder>> recorders;
   std::vector<std::unique_ptr<data::Worker>> workers;
   std::vector<std::thread> threads;
   for (unsigned i = 0; i < count; ++i) {
     stats.push_back(std::make_unique<WorkerStats>());
     metrics.watch(stats.back().get());
-    recorders.push_back(std::make_unique<ops::WorkerRecorder>(metrics, access_log));
+    recorders.push_back(std::make_unique<ops::WorkerRecorder>(metrics, access_log, failures));
     workers.push_back(std::make_unique<data::Worker>(i, clock, shared, *stats.back(), *recorders.back()));
   }
 

@@ -2,24 +2,28 @@
 #include <memory>
 
 #include "ops/access_log/access_log.h"
+#include "ops/failure_log/failure_log.h"
 #include "ops/metrics/metrics.h"
 #include "sluice/record.h"
 
 namespace sluice::ops {
 
-// What a worker tells about its exchanges: counted, then logged. One for each worker, made before it starts; finished()
-// on its thread only. `metrics` and `log` must outlive it.
+// What a worker tells about its exchanges: counted, logged, and told to the operator when they failed. One for each
+// worker, made before it starts; finished() on its thread only. What is given must outlive it.
 class WorkerRecorder final : public Recorder {
  public:
-  WorkerRecorder(Metrics& metrics, AccessLog& log) : metrics_(metrics.add_worker()), log_(log.add_worker()) {}
+  WorkerRecorder(Metrics& metrics, AccessLog& log, FailureLog& failures)
+      : metrics_(metrics.add_worker()), log_(log.add_worker()), failures_(failures) {}
   void finished(const ExchangeRecord& record) noexcept override {
     metrics_->finished(record);
     log_->write(record);
+    failures_.finished(record);
   }
 
  private:
   std::shared_ptr<WorkerMetrics> metrics_;
   std::shared_ptr<WorkerLog> log_;
+  FailureLog& failures_;
 };
 
 }  // namespace sluice::ops

@@ -437,10 +437,14 @@ class Echo(Process):
 
 
 class NginxPod(Process):
-    """nginx with the given server block; {port} and {dir} are filled in."""
+    """nginx with the given server block; tls: (certificate, key)."""
 
-    def __init__(self, tmp, server, http_extra="", port=None, stream=False):
+    def __init__(self, tmp, server, http_extra="", port=None, tls=None):
         self.dir = Path(tempfile.mkdtemp(dir=tmp))
+        if tls:
+            for name, text in zip(("cert.pem", "key.pem"), tls):
+                (self.dir / name).write_text(text)
+            http_extra += f"ssl_certificate {self.dir}/cert.pem; ssl_certificate_key {self.dir}/key.pem;"
         self.port = port or free_port()
         self.address = f"127.0.0.1:{self.port}"
         (self.dir / "html").mkdir()
@@ -452,7 +456,7 @@ http {{
   access_log off; client_body_temp_path {self.dir}/b; proxy_temp_path {self.dir}/p; fastcgi_temp_path {self.dir}/f;
   uwsgi_temp_path {self.dir}/u; scgi_temp_path {self.dir}/s; client_max_body_size 0;
   {http_extra}
-  server {{ listen 127.0.0.1:{self.port}; root {self.dir}/html; {server} }}
+  server {{ listen 127.0.0.1:{self.port}{" ssl" if tls else ""}; root {self.dir}/html; {server} }}
 }}""")
         super().__init__(["nginx", "-c", str(conf), "-p", str(self.dir)])
         wait_port(self.address, self)

@@ -1,4 +1,5 @@
 """The access log: its default line, JSON, own formats, and that it never makes a request wait."""
+import base64
 import json
 import os
 import re
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from harness import Sluice, http_get, run_tool, wait_for
+from harness import SLUICE, Sluice, certificate, http_get, ingress, run_tool, tls_secret, wait_for
 
 LINE = re.compile(r'^(?P<addr>\S+) - (?P<user>\S+) \[(?P<time>\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "(?P<request>[^"]*)" (?P<status>\d{3}) (?P<bytes>\d+) '
                   r'"(?P<referer>[^"]*)" "(?P<agent>[^"]*)" (?P<length>\d+) (?P<rt>\d+\.\d{3}) \[(?P<upstream>[^\]]*)\] \[(?P<alt>[^\]]*)\] (?P<uaddr>\S+) '
@@ -121,3 +122,53 @@ def test_standard_output_closed(site):
     wait_for(lambda: http_get(f"127.0.0.1:{admin}", "/readyz").status == 200, "ready")
     for _ in range(20):
         assert http_get(f"127.0.0.1:{http}", "/", host="app.example").status == 200
+
+
+def test_failed_requests_say_why_in_the_program_log(site):
+    """A pod that resets, a Service without endpoints, a pod whose certificate does not verify: reason, Ingress, pod and request id."""
+    cert, key = certificate("pod.example")
+    other, _ = certificate("other.example")
+    pod, nginx = site.pod("pod"), site.nginx("location / { return 200 ok; }", tls=(cert, key))
+    site.app("app.example", pod.address, annotations={"proxy-next-upstream-tries": "1"})
+    site.manifests.write("none.json", ingress("none", {"none.example": "nobody"}))
+    site.manifests.write("ca.json", {**tls_secret("ca", other, key), "type": "Opaque", "data": {"ca.crt": base64.b64encode(other.encode()).decode()}})
+    site.app("tls.example", nginx.address, annotations={"backend-protocol": "HTTPS", "proxy-ssl-secret": "default/ca", "proxy-ssl-verify": "on",
+                                                        "proxy-ssl-name": "pod.example", "proxy-next-upstream-tries": "1"})
+    sluice = site.sluice(options={"access-log-format": "json"})
+
+    answer = sluice.get("/?abort=head", "app.example")
+    assert answer.status == 502
+    line = sluice.wait_line(r"502 GET app.example/\?abort=head: ([^;]*); Ingress default/app, app; pod (\S+); request (\w+)", stream="err")
+    assert line.group(2) == pod.address and line.group(3) in answer.body.decode()
+    assert sluice.get("/x", "none.example").status == 503
+    sluice.wait_line(r"503 GET none.example/x: [^;]+; Ingress default/none, nobody", stream="err")
+    assert sluice.get("/t", "tls.example").status == 502
+    sluice.wait_line(r"502 GET tls.example/t: TLS handshake failed \(.*certificate verify failed.*\); Ingress default/tls", stream="err")
+
+    assert sluice.get("/?size=3", "app.example").status == 200
+    entries = wait_for(lambda: len(sluice.access_lines()) >= 4 and [json.loads(x) for x in sluice.access_lines()], "four lines")
+    assert [e["failure_reason"] for e in entries if e["http_host"] == "app.example"] == [line.group(1), ""]
+
+
+def test_a_blocked_program_log_makes_no_request_wait(site):
+    """Standard error that nobody reads: failures go on being answered."""
+    site.manifests.write("none.json", ingress("none", {"none.example": "nobody"}))
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    try:
+        while True:
+            os.write(write, b"x" * 4096)
+    except BlockingIOError:
+        pass
+    os.set_blocking(write, True)
+    argv = [SLUICE, "serve", "--manifests", str(site.manifests.root), "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--access-log", "off"]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=write, text=True)
+    try:
+        address = next(x.split()[2] for x in process.stdout if x.startswith("listening http "))
+        for i in range(2000):
+            assert http_get(address, f"/{i}", host="none.example", timeout=2).status in (404, 503)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(read)
+        os.close(write)

@@ -1,4 +1,5 @@
 """Endpoints, pools, retries and timeouts on the way to pods."""
+import base64
 import collections
 import socket
 import threading
@@ -237,24 +238,36 @@ def test_connect_timeout_goes_to_the_next(site):
         s.close()
 
 
-def test_upstream_tls(site, tmp_path):
-    cert, key = certificate("pod.example")
-    (tmp_path / "c.pem").write_text(cert)
-    (tmp_path / "k.pem").write_text(key)
-    pod = site.nginx("location / { return 200 \"tls $ssl_protocol\"; }", http_extra=f"ssl_certificate {tmp_path}/c.pem; ssl_certificate_key {tmp_path}/k.pem;")
-    conf = pod.dir / "nginx.conf"
-    text = conf.read_text().replace(f"listen 127.0.0.1:{pod.port};", f"listen 127.0.0.1:{pod.port} ssl;")
-    pod.stop()
-    conf.write_text(text)
-    from harness import Process, wait_port
-    again = site.add(Process(["nginx", "-c", str(conf), "-p", str(pod.dir)]))
-    wait_port(pod.address, again)
+def test_upstream_tls(site):
+    pod = site.nginx("location / { return 200 \"tls $ssl_protocol [$ssl_server_name]\"; }", tls=certificate("pod.example"))
     site.app("app.example", pod.address, annotations={"backend-protocol": "HTTPS"})
     sluice = site.sluice()
     with sluice.raw() as c:
         for _ in range(5):
             a = c.get("/", "app.example")
-            assert a.status == 200 and a.body.startswith(b"tls TLSv1."), a
+            assert a.status == 200 and a.body.startswith(b"tls TLSv1.") and a.body.endswith(b"[]"), a
+
+
+def test_upstream_tls_verified_by_name_and_authority(site):
+    """200 only with the right authority and the right name; SNI is sent where it is asked for."""
+    cert, key = certificate("pod.example")
+    other, _ = certificate("other.example")
+    pod = site.nginx("location / { return 200 \"[$ssl_server_name]\"; }", tls=(cert, key))
+    ca = lambda name, pem: {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "default"}, "type": "Opaque",
+                            "data": {"ca.crt": base64.b64encode(pem.encode()).decode()}}
+    site.manifests.write("ca.json", ca("right", cert), ca("wrong", other))
+    tls = lambda secret, name: {"backend-protocol": "HTTPS", "proxy-ssl-secret": f"default/{secret}", "proxy-ssl-verify": "on", "proxy-ssl-name": name,
+                                "proxy-ssl-server-name": "on", "proxy-next-upstream-tries": "1"}
+    site.app("good.example", pod.address, annotations=tls("right", "pod.example"))
+    site.app("authority.example", pod.address, annotations=tls("wrong", "pod.example"))
+    site.app("name.example", pod.address, annotations=tls("right", "somebody.example"))
+    sluice = site.sluice()
+    good = sluice.get("/", "good.example")
+    assert (good.status, good.body) == (200, b"[pod.example]")
+    assert sluice.get("/", "authority.example").status == 502
+    assert sluice.get("/", "name.example").status == 502
+    sluice.wait_line(r"502 GET authority.example/: .*certificate verify failed", stream="err")
+    sluice.wait_line(r"502 GET name.example/: .*(hostname mismatch|verify failed)", stream="err")
 
 
 def test_upstream_that_speaks_no_tls(site):

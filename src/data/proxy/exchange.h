@@ -109,6 +109,7 @@ struct Exchange {
   net::Stream* waiting_on = nullptr;  // the upstream connection to cancel when the client leaves
   bool recorded = false;              // the record holds its own copies: head and memory are gone (tunnels)
   std::vector<std::string> kept;      // those copies
+  std::string note;                   // particulars of a failure, for the operator
   Instant begun{};
   ExchangeRecord record;
 };

@@ -153,6 +153,7 @@ void describe(Exchange& ex) noexcept {
   if (const auto* f = head.fields.find(Name::user_agent)) r.user_agent = f->value;
   r.request_id = ex.request_id;
   r.tls = ex.peer.tls;
+  r.note = ex.note;
 }
 
 void keep_for_log(Exchange& ex) {

@@ -73,6 +73,8 @@ net::Task<void> fail(Exchange& ex, Error error) {
   const auto status = status_of(error);
   if (error.whose == Whose::downstream && error.fault == Fault::timeout) ex.worker.stats.timeouts_body.add();
   if (error.fault == Fault::too_slow) ex.worker.stats.too_slow.add();
+  ex.record.reason = error.detail;
+  ex.record.ours = error.whose != Whose::downstream && error.fault != Fault::cancelled && !ex.client_gone;
   if (ex.down.started()) {
     if (!ex.down.complete()) ex.down.abort();
     ex.close_after = true;
@@ -119,6 +121,7 @@ net::Task<void> serve(Exchange& ex) {
     // A body that is not here yet is not waited for: the connection ends instead.
     std::string_view unused;
     if (!ex.down.body().ended() && !ex.down.whole_body(unused)) ex.close_after = true;
+    if (reply->status >= 500) ex.record.reason = reply->reason, ex.record.ours = true;
     Status sent = co_await send_local_reply(ex, std::move(*reply));
     if (!sent) ex.close_after = true;
   } else {

@@ -250,12 +250,15 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
   if (connected && https) {
     std::string why;
     auto context = worker.client_tls(settings.upstream_tls, why);
-    if (!context)
+    if (!context) {
+      ex.note = why;
       co_return std::unexpected(
           Error{Fault::tls, Whose::upstream, Retry::no, 502, "the upstream TLS settings cannot be used"});
+    }
     const auto& tls = *settings.upstream_tls;
     connection->stream().start_tls(net::tls::Session::client(context, fd, tls.server_name, tls.send_sni));
     connected = co_await connection->stream().handshake(until);
+    if (!connected) ex.note = connection->stream().tls()->error();
   }
   ex.waiting_on = nullptr;
   attempt.connect_seconds = std::chrono::duration<float>(worker.loop.fresh_now() - begun).count();

@@ -50,6 +50,7 @@ constexpr std::string_view kJsonMembers[] = {"time_iso8601",
                                              "upstream_header_time",
                                              "upstream_response_time",
                                              "upstream_status",
+                                             "failure_reason",
                                              "req_id"};
 constexpr std::size_t kJsonValueLimit = 2048;  // a longer value is cut when the line does not fit
 

@@ -240,6 +240,7 @@ constexpr LogVariable kVariables[] = {
     raw("upstream_connect_time", upstream_connect_time),
     raw("upstream_status", upstream_status),
     text("req_id", field<&Record::request_id>),
+    text("failure_reason", field<&Record::reason>),
     text("request_id", field<&Record::request_id>),
     text("namespace", field<&Record::ns>),
     text("ingress_name", field<&Record::ingress>),

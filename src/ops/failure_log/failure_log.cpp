@@ -1,0 +1,101 @@
+#include "ops/failure_log/failure_log.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include <chrono>
+#include <csignal>
+#include <utility>
+
+namespace sluice::ops {
+
+namespace {
+
+std::string_view some(std::string_view text, std::size_t most) {
+  return text.substr(0, most);
+}
+
+std::string line_of(const ExchangeRecord& r) {
+  std::string out =
+      fmt::format("{} {} {}{}: {}", r.status, some(r.method, 32), some(r.host, 253), some(r.target, 200), r.reason);
+  if (!r.note.empty()) out.append(" (").append(some(r.note, 300)).append(")");
+  if (!r.ingress.empty()) fmt::format_to(std::back_inserter(out), "; Ingress {}/{}, {}", r.ns, r.ingress, r.service);
+  if (r.attempts > 0) {
+    fmt::format_to(std::back_inserter(out), "; pod {}", r.attempt[std::min(r.attempts, kMaxAttempts) - 1].address);
+    if (r.attempts > 1) fmt::format_to(std::back_inserter(out), ", attempt {}", r.attempts);
+  }
+  if (!r.request_id.empty()) out.append("; request ").append(some(r.request_id, 64));
+  return out;
+}
+
+}  // namespace
+
+FailureLog::FailureLog(std::function<void(const std::string&)> line) : line_(std::move(line)) {
+  // Signals are for the main thread.
+  sigset_t all, before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { run(); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  ::pthread_setname_np(thread_.native_handle(), "sluice-failures");
+}
+
+FailureLog::~FailureLog() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void FailureLog::take(const ExchangeRecord& record) noexcept {
+  std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock || queue_.size() >= kQueue) {
+    uncounted_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  try {
+    std::string kind = fmt::format("{} {} {}/{}", record.status, record.reason, record.ns, record.ingress);
+    queue_.emplace_back(std::move(kind), line_of(record));
+  } catch (...) {  // no memory: it is a failure like the others
+    uncounted_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  if (queue_.size() == 1) wake_.notify_one();
+}
+
+void FailureLog::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [&] { return stop_ || !queue_.empty(); });
+    auto batch = std::exchange(queue_, {});
+    const bool last = stop_;
+    lock.unlock();
+    tell(std::move(batch), uncounted_.exchange(0));
+    lock.lock();
+    if (last && queue_.empty()) return;
+    // What fails meanwhile is told together.
+    wake_.wait_for(lock, std::chrono::seconds(1), [&] { return stop_; });
+  }
+}
+
+void FailureLog::tell(std::vector<std::pair<std::string, std::string>> batch, std::uint64_t more) {
+  struct Kind {
+    const std::string* first;
+    std::uint64_t count;
+  };
+  std::map<std::string_view, Kind> kinds;
+  for (const auto& [kind, line] : batch) ++kinds.try_emplace(kind, Kind{&line, 0}).first->second.count;
+  std::size_t lines = 0;
+  for (const auto& [kind, k] : kinds) {
+    if (++lines > kLinesASecond) {
+      more += k.count;
+      continue;
+    }
+    line_(k.count == 1 ? *k.first : fmt::format("{}; and {} more of this kind", *k.first, k.count - 1));
+  }
+  if (more > 0) line_(fmt::format("{} more requests failed; the access log has a line for each", more));
+}
+
+}  // namespace sluice::ops
