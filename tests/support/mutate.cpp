@@ -394,7 +394,9 @@ int main(int argc, char** argv) {
     ping.bytes = "GET /ping?size=4 HTTP/1.1\r\nHost: " + host + "\r\nX-Id: ping\r\nConnection: close\r\n\r\n";
     ping.cuts = {ping.bytes.size()};
     bool reset, timeout, refused;
-    const bool alive = exchange(to, ping, reset, timeout, refused).starts_with("HTTP/1.1 200");
+    auto pong = exchange(to, ping, reset, timeout, refused);
+    while (pong.starts_with("HTTP/1.1 1")) pong.erase(0, pong.find("\r\n\r\n") + 4);
+    const bool alive = pong.starts_with("HTTP/1.1 200");
     const auto stats = json::parse(control(ctl, "GET /stats")).as_object();
     const auto completed = stats.at("completed").to_number<std::uint64_t>() - (alive ? 1 : 0);
     const auto violations = stats.at("violations").to_number<std::uint64_t>();

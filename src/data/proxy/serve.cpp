@@ -113,7 +113,8 @@ net::Task<void> serve(Exchange& ex) {
   std::optional<LocalReply> reply;
   if (prepared) reply = answer_without_route(ex);
   if (prepared && !reply) reply = run_filters(ex);  // may answer
-  ex.tunnel = prepared && !reply && ex.head().upgrade;
+  // With a body it is a request like any other: nothing may be sent behind it before the pod has switched.
+  ex.tunnel = prepared && !reply && ex.head().upgrade && ex.down.body().ended();
 
   if (!prepared) {
     co_await fail(ex, prepared.error());
