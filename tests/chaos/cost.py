@@ -13,7 +13,62 @@ from common import harness, main
 TOOLS = pathlib.Path(os.environ["TOOLS"])
 
 
+YAML = """apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: app{i}
+  namespace: default
+spec:
+  ingressClassName: nginx
+  rules:
+    - host: h{i}.example
+      http:
+        paths:
+          - path: /
+            pathType: Prefix
+            backend:
+              service:
+                name: s{i}
+                port:
+                  number: 80
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: s{i}
+  namespace: default
+spec:
+  ports:
+    - name: http
+      port: 80
+      targetPort: 8080
+---
+"""
+
+
+def load_times(run, count):
+    """Seconds from start to ready with `count` Ingresses and as many Services: one file, and a hundred."""
+    for kind in ("json", "yaml"):
+        for files in (1, 100):
+            site = type(run.site)(run.site.tmp / f"load-{kind}-{files}")
+            for f in range(files):
+                of_file = range(f, count, files)
+                if kind == "yaml":
+                    site.manifests.text(f"part{f}.yaml", "".join(YAML.format(i=i) for i in of_file))
+                else:
+                    site.manifests.write(f"part{f}.json", *[o for i in of_file for o in (harness.ingress(f"app{i}", {f"h{i}.example": f"s{i}"}), harness.service(f"s{i}"))])
+            begin = time.monotonic()
+            sluice = site.sluice(access_log="off")
+            seconds = round(time.monotonic() - begin, 2)
+            run.expect(sluice.metric("sluice_config_objects", kind="hosts") == count, f"{kind}, {files} files: all hosts are there")
+            run.figure(**{f"load_{kind}_{files}_files": {"seconds": seconds, "rss_mb": sluice.rss_kb() >> 10}})
+            run.say(f"{count} Ingresses and Services, {kind}, {files} files: ready after {seconds} s, resident {sluice.rss_kb() >> 10} MB")
+            run.expect(seconds <= {"json": 2, "yaml": 7}[kind], f"{kind}, {files} files: ready after {seconds} s")
+            sluice.stop()
+
+
 def body(run):
+    load_times(run, run.pick(1000, 10000))
     hosts = run.pick(1000, 10000)
     rounds = run.pick(5, 20)
     site = run.site
