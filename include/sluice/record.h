@@ -53,6 +53,8 @@ class Recorder {
  public:
   virtual ~Recorder() = default;
   virtual void finished(const ExchangeRecord& record) noexcept = 0;
+  // After each turn of the worker's loop, before it may sleep: what was put off is done now.
+  virtual void turn_over() noexcept {}
 };
 
 // A counter with one writer; any thread may read.

@@ -15,10 +15,11 @@ class WorkerRecorder final : public Recorder {
   WorkerRecorder(Metrics& metrics, AccessLog& log, FailureLog& failures)
       : metrics_(metrics.add_worker()), log_(log.add_worker()), failures_(failures) {}
   void finished(const ExchangeRecord& record) noexcept override {
-    metrics_->finished(record);
+    metrics_->stage(record);
     log_->write(record);
     failures_.finished(record);
   }
+  void turn_over() noexcept override { metrics_->flush(); }
 
  private:
   std::shared_ptr<WorkerMetrics> metrics_;

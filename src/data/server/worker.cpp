@@ -18,6 +18,7 @@ Worker::Worker(unsigned n, const Clock& clock, Shared& s, WorkerStats& st, Recor
   loop.on_turn = [this](Duration took) {
     const auto ns = static_cast<std::uint64_t>(took.count());
     if (ns > stats.loop_lag_ns_max.get()) stats.loop_lag_ns_max.set(ns);
+    recorder.turn_over();
   };
 }
 

@@ -50,8 +50,8 @@ FailureLog::~FailureLog() {
 }
 
 void FailureLog::take(const ExchangeRecord& record) noexcept {
-  std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock || queue_.size() >= kQueue) {
+  std::lock_guard lock(mutex_);  // held for the time of a copy, never while something is written
+  if (queue_.size() >= kQueue) {
     uncounted_.fetch_add(1, std::memory_order_relaxed);
     return;
   }

@@ -28,7 +28,7 @@ class FailureLog {
   FailureLog(const FailureLog&) = delete;
   FailureLog& operator=(const FailureLog&) = delete;
 
-  // Any worker. Never waits: what finds the queue busy or full is counted with the next line.
+  // Any worker. Never waits for the log: what finds the queue full is counted with the next line.
   void finished(const ExchangeRecord& record) noexcept {
     if (!record.reason.empty() && record.ours) take(record);
   }

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -26,7 +27,14 @@ class WorkerMetrics {
   WorkerMetrics(const WorkerMetrics&) = delete;
   WorkerMetrics& operator=(const WorkerMetrics&) = delete;
 
-  void finished(const ExchangeRecord& record) noexcept;
+  void finished(const ExchangeRecord& record) noexcept {
+    stage(record);
+    flush();
+  }
+  // The same in two steps: with thousands of routes each block lies in cold memory, so that its lines are asked for
+  // when a request is staged and written to at the end of the loop's turn, when they have come.
+  void stage(const ExchangeRecord& record) noexcept;
+  void flush() noexcept;
   std::uint64_t overflow() const noexcept { return overflow_.get(); }  // any thread
   std::size_t blocks() const noexcept { return blocks_.get(); }        // any thread: blocks in the worker's table
 
@@ -36,6 +44,13 @@ class WorkerMetrics {
     std::uint64_t key = 0;
     SeriesBlock* block = nullptr;
   };
+  static constexpr std::size_t kStaged = 64;
+  struct Staged {
+    SeriesBlock* block;
+    std::uint64_t seen, request_length, bytes_sent;
+    float request_seconds, response_seconds, header_seconds, connect_seconds;
+    bool attempted;
+  };
   SeriesBlock* find_or_make(const ExchangeRecord& record, std::uint64_t key) noexcept;
   bool grow() noexcept;
   void sweep() noexcept;
@@ -43,6 +58,8 @@ class WorkerMetrics {
 
   const std::size_t max_blocks_;
   std::vector<Slot> slots_;
+  std::array<Staged, kStaged> staged_;
+  std::size_t staged_count_ = 0;
   std::size_t used_ = 0;
   std::size_t sweep_at_ = 0;
   Counter overflow_, blocks_;

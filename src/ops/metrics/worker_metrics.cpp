@@ -37,30 +37,56 @@ WorkerMetrics::~WorkerMetrics() {
     delete std::exchange(block, block->next);
 }
 
-void WorkerMetrics::finished(const ExchangeRecord& record) noexcept {
-  if (sweep_wanted_.load(std::memory_order_relaxed) != sweep_done_) sweep();
+void WorkerMetrics::stage(const ExchangeRecord& record) noexcept {
+  const bool sweeping = sweep_wanted_.load(std::memory_order_relaxed) != sweep_done_;
+  // A sweep may let go of blocks: none that is staged.
+  if (sweeping || staged_count_ == kStaged) flush();
+  if (sweeping) sweep();
   const std::uint64_t key = key_of(record.series, record.status, method_index(record.method_label));
   SeriesBlock* block = find_or_make(record, key);
   if (block == nullptr) {
     overflow_.add();
     return;
   }
-  if (block->state.load(std::memory_order_relaxed) == BlockState::asked)
-    block->state.store(BlockState::counting, std::memory_order_relaxed);
-  block->last_seen.set(static_cast<std::uint64_t>(record.wall_ms / 1000));
-
-  block->requests.add();
-  block->request_duration.add(record.request_seconds, kTimeBuckets);
-  block->request_size.add(record.request_length, kLengthBuckets);
-  block->response_size.add(record.bytes_sent, kLengthBuckets);
-  block->bytes_sent.add(record.bytes_sent, kSizeBuckets);
-  if (record.attempts <= 0) return;
+  for (std::size_t at = 0; at < sizeof(SeriesBlock); at += 64)
+    __builtin_prefetch(reinterpret_cast<const char*>(block) + at, 1);
+  Staged& s = staged_[staged_count_++];
+  s = {block,
+       static_cast<std::uint64_t>(record.wall_ms / 1000),
+       record.request_length,
+       record.bytes_sent,
+       record.request_seconds,
+       -1,
+       -1,
+       -1,
+       record.attempts > 0};
+  if (!s.attempted) return;
   const Attempt& last = record.attempt[std::min(record.attempts, kMaxAttempts) - 1];
-  block->response_duration.add(last.response_seconds, kTimeBuckets);
-  block->header_duration.add(last.header_seconds, kTimeBuckets);
+  s.response_seconds = last.response_seconds;
+  s.header_seconds = last.header_seconds;
   // As in nginx, a reused connection took no time to connect.
   const bool reused = last.connect_seconds < 0 && last.header_seconds >= 0;
-  block->connect_duration.add(reused ? 0.0F : last.connect_seconds, kTimeBuckets);
+  s.connect_seconds = reused ? 0.0F : last.connect_seconds;
+}
+
+void WorkerMetrics::flush() noexcept {
+  for (std::size_t i = 0; i < staged_count_; ++i) {
+    const Staged& s = staged_[i];
+    SeriesBlock* block = s.block;
+    if (block->state.load(std::memory_order_relaxed) == BlockState::asked)
+      block->state.store(BlockState::counting, std::memory_order_relaxed);
+    block->last_seen.set(s.seen);
+    block->requests.add();
+    block->request_duration.add(s.request_seconds, kTimeBuckets);
+    block->request_size.add(s.request_length, kLengthBuckets);
+    block->response_size.add(s.bytes_sent, kLengthBuckets);
+    block->bytes_sent.add(s.bytes_sent, kSizeBuckets);
+    if (!s.attempted) continue;
+    block->response_duration.add(s.response_seconds, kTimeBuckets);
+    block->header_duration.add(s.header_seconds, kTimeBuckets);
+    block->connect_duration.add(s.connect_seconds, kTimeBuckets);
+  }
+  staged_count_ = 0;
 }
 
 SeriesBlock* WorkerMetrics::find_or_make(const ExchangeRecord& record, std::uint64_t key) noexcept {
