@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <iostream>
 
-#include "app/allocator.h"
 #include "app/check.h"
 #include "app/config_file.h"
 #include "app/explain.h"
@@ -73,7 +72,6 @@ int fail(const std::string& message) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  sluice::app::prepare_allocator();
   CLI::App app{"Sluice: a Kubernetes ingress controller and its data plane in one binary"};
   app.require_subcommand(1);
   app.footer(
