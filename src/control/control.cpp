@@ -26,7 +26,7 @@ std::string cell(std::string text) {
 
 std::string options_markdown() {
   std::string out =
-      "# Options\n\nKeys of the ConfigMap that `--config-map` names, and of `--set KEY=VALUE`, which is stronger. "
+      "# Options\n\nKeys of the ConfigMap that `--configmap` names, and of `--set KEY=VALUE`, which is stronger. "
       "Names and defaults are those of\n"
       "ingress-nginx where it has the key. A value that cannot be read is reported and leaves the key as it was. Sizes "
       "are bytes or carry k, m or g; durations are seconds or carry s, m, h or d.\n\n"

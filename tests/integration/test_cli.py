@@ -1,9 +1,11 @@
 """check, explain, version and the refusals of the command line: what is printed and how it exits."""
 import json
+import re
 import subprocess
 
 import pytest
 
+import harness
 from harness import SLUICE, endpoint_slice, ingress, service, slices
 
 
@@ -134,3 +136,20 @@ def test_environment_and_file_are_weaker_than_flags(site, tmp_path):
     assert code != 0 and "/from-the-flag" in err
     code, out, err = run("serve", "--config", config)
     assert code != 0 and "/from-the-file" in err
+
+
+@pytest.mark.parametrize("page", ["configuration", "annotations", "metrics"])
+def test_generated_pages_are_up_to_date(page):
+    """docs/PAGE.md is what the binary prints: `make docs` writes it anew."""
+    said = subprocess.run([SLUICE, "docs", page], stdout=subprocess.PIPE, check=True, timeout=30).stdout.decode()
+    assert said == (harness.ROOT / "docs" / f"{page}.md").read_text()
+
+
+def test_flags_in_the_documents_exist():
+    """Each --flag of sluice that README and docs name is one that the binary has."""
+    known = set()
+    for command in ("serve", "check", "explain", "version", "docs"):
+        known |= set(re.findall(r"--[a-z][a-z-]+", subprocess.run([SLUICE, command, "--help"], stdout=subprocess.PIPE, timeout=30).stdout.decode()))
+    for page in [harness.ROOT / "README.md", *sorted((harness.ROOT / "docs").glob("*.md"))]:
+        named = set(re.findall(r"`(--[a-z][a-z-]+)", page.read_text()))
+        assert named <= known, (page, named - known)
