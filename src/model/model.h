@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/strings.h"
+#include "base/text.h"
 #include "model/options.h"
 #include "model/report.h"
 
@@ -79,14 +80,14 @@ enum class PathMatch : std::uint8_t { exact, prefix, slash_redirect };
 
 struct Route {
   PathMatch match = PathMatch::prefix;
-  std::string path;          // normalised, starts with '/'
-  std::string cluster;       // a Cluster's name; empty: answer `status`
+  Text path;                 // normalised, starts with '/'
+  Text cluster;              // a Cluster's name; empty: answer `status`
   std::uint16_t status = 0;  // without cluster: 404 (resource backend, no default backend) or 503 (denied)
   std::shared_ptr<const RouteSettings> settings;
   // for logs, metrics and explain
-  std::string ns, ingress, service, service_port;
-  std::string location;   // the path as the Ingress wrote it
-  std::string path_type;  // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
+  Text ns, ingress, service, service_port;
+  Text location;   // the path as the Ingress wrote it
+  Text path_type;  // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
   Origin origin;
   bool operator==(const Route& o) const;  // settings by value
 };

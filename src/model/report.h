@@ -5,21 +5,23 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text.h"
+
 // What was refused, ignored or doubtful, and why. Written by control (translators) and by data/snapshot (compile);
 // read by `sluice check`, the admin pages, logs and metrics. Never read back by anything that decides.
 namespace sluice::model {
 
 // Where an object came from. `file` is relative to the source's root; line counts from 1, 0 when unknown.
 struct Origin {
-  std::string file;
+  Text file;
   int line = 0;
   bool operator==(const Origin&) const = default;
 };
 
 struct ObjectRef {
-  std::string kind;  // "Ingress", "Secret", … ; "File" for a file that could not be read
-  std::string ns;
-  std::string name;
+  Text kind;  // "Ingress", "Secret", … ; "File" for a file that could not be read
+  Text ns;
+  Text name;
   Origin origin;
   // "Ingress default/app"
   std::string text() const { return ns.empty() ? kind + " " + name : kind + " " + ns + "/" + name; }

@@ -20,7 +20,7 @@ void Store::State::rebuild_options(model::Change& change) {
   }
   auto fresh = default_settings(*model->options);
   if (defaults && *defaults == fresh) return;
-  defaults = std::make_shared<const model::RouteSettings>(fresh);
+  defaults = shared_settings.of(fresh);
   for (auto& [key, state] : ingresses) dirty_ingresses.insert(key);
   if (hosts.contains("")) dirty_hosts.insert("");
 }

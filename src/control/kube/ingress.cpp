@@ -32,7 +32,22 @@ struct Location {
   std::string written_type;
   std::shared_ptr<const model::RouteSettings> settings;
   bool denied = false;
+  Text text;  // `path`, once it is known to be served
 };
+
+// The three that Kubernetes knows are everywhere.
+Text path_type_text(const std::string& written) {
+  static const Text known[] = {"Prefix", "Exact", "ImplementationSpecific"};
+  for (const Text& t : known)
+    if (t == written) return t;
+  return written;
+}
+
+RefPtr default_backend_flag() {
+  static const RefPtr flag =
+      std::make_shared<const model::ObjectRef>(model::ObjectRef{"CommandLine", "", "--default-backend", {}});
+  return flag;
+}
 
 }  // namespace
 
@@ -44,9 +59,11 @@ void Store::State::evaluate(const std::string& key) {
   ++work.ingresses;
   auto& state = it->second;
   auto& ingress = std::get<Ingress>(*state.object);
-  auto ref = reference("Ingress", ingress.meta);
+  state.ref = std::make_shared<const model::ObjectRef>(reference("Ingress", ingress.meta));
+  const model::ObjectRef& ref = *state.ref;
   auto before = state.hosts;
-  auto secret_before = state.accepted ? state.annotations.values.proxy_ssl.secret : "";
+  auto secret_of = [](const IngressState& s) { return s.accepted && s.proxy_ssl ? s.proxy_ssl->secret : std::string(); };
+  auto secret_before = secret_of(state);
 
   std::string why;
   if (!ours(ingress, why)) {
@@ -61,7 +78,10 @@ void Store::State::evaluate(const std::string& key) {
     for (auto& p : result.problems) entries.push_back({ref, p});
     if (!result.dropped) {
       state.accepted = state.object;
-      state.annotations = std::move(result);
+      state.denied = result.denied;
+      auto& ssl = result.values.proxy_ssl;
+      state.proxy_ssl = ssl.secret.empty() ? nullptr : std::make_shared<const ProxySsl>(std::move(ssl));
+      state.settings = shared_settings.of(std::move(result.values.settings));
     } else {
       // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
       state.accepted = nullptr;
@@ -69,7 +89,6 @@ void Store::State::evaluate(const std::string& key) {
     state.hosts.clear();
     if (state.accepted) {
       auto& served = state.ingress();
-      state.settings = std::make_shared<const model::RouteSettings>(state.annotations.values.settings);
       for (std::size_t i = 0; i < served.rules.size(); ++i) {
         auto host = lower(served.rules[i].host);
         if (!host.empty() && !is_host_name(host, true)) {
@@ -92,7 +111,7 @@ void Store::State::evaluate(const std::string& key) {
   dirty_hosts.insert(before.begin(), before.end());
   dirty_hosts.insert(state.hosts.begin(), state.hosts.end());
 
-  auto secret_now = state.accepted ? state.annotations.values.proxy_ssl.secret : "";
+  auto secret_now = secret_of(state);
   if (secret_before != secret_now) {
     if (auto s = ingresses_of_secret.find(secret_before);
         s != ingresses_of_secret.end() && s->second.erase(key) && s->second.empty())
@@ -104,20 +123,19 @@ void Store::State::evaluate(const std::string& key) {
 
 // "<ns>-<service>-<port>" as in ingress-nginx's logs. Two different triples can spell the same; the later one gets a
 // name of its own, so that no tenant is served another's pods.
-std::string Store::State::cluster_name(const ClusterKey& key) {
+const ClusterTexts& Store::State::cluster_texts(const ClusterKey& key) {
   auto known = cluster_names.find(key);
   if (known != cluster_names.end()) return known->second;
   auto name = key.ns + "-" + key.service + (key.port.empty() ? "" : "-" + key.port);
   if (auto taken = clusters.find(name); taken != clusters.end() && taken->second.key != key)
     name = key.ns + "/" + key.service + ":" + key.port;
   clusters[name].key = key;
-  cluster_names.emplace(key, name);
-  return name;
+  return cluster_names.emplace(key, ClusterTexts{name, key.service, key.port}).first->second;
 }
 
 std::shared_ptr<const model::Host> Store::State::build_host(
-    const std::string& name, Entries& entries, std::map<std::string, model::ObjectRef>& used_clusters,
-    std::map<std::string, model::ObjectRef>& used_certificates) {
+    const std::string& name, Entries& entries, std::map<std::string, RefPtr>& used_clusters,
+    std::map<std::string, RefPtr>& used_certificates) {
   auto& state = hosts.find(name)->second;
   std::vector<const IngressState*> owners;
   for (auto& key : state.owners) owners.push_back(&ingresses.find(key)->second);
@@ -131,9 +149,9 @@ std::shared_ptr<const model::Host> Store::State::build_host(
   const IngressState* secure = nullptr;  // whose proxy-ssl-* count for the host
   std::shared_ptr<const model::UpstreamTls> tls;
   for (auto* o : owners) {
-    if (o->annotations.denied) denied.insert(o);
-    auto& wanted = o->annotations.values.proxy_ssl;
-    if (wanted.secret.empty()) continue;
+    if (o->denied) denied.insert(o);
+    if (!o->proxy_ssl) continue;
+    auto& wanted = *o->proxy_ssl;
     std::string why;
     auto made = upstream_tls(wanted, why);
     if (!made) {
@@ -157,13 +175,13 @@ std::shared_ptr<const model::Host> Store::State::build_host(
     if (s) return s;
     bool no = denied.contains(o);
     if (!no && o->settings->protocol == model::BackendProtocol::http) return s = o->settings;
-    auto copy = std::make_shared<model::RouteSettings>(*o->settings);
-    if (copy->protocol == model::BackendProtocol::https) copy->upstream_tls = tls;
+    model::RouteSettings copy = *o->settings;
+    if (copy.protocol == model::BackendProtocol::https) copy.upstream_tls = tls;
     if (no) {  // refused before any redirect
-      copy->redirect.reset();
-      copy->ssl_redirect = copy->force_ssl_redirect = false;
+      copy.redirect.reset();
+      copy.ssl_redirect = copy.force_ssl_redirect = false;
     }
-    return s = std::move(copy);
+    return s = shared_settings.of(std::move(copy));
   };
 
   // The locations: the implicit / first, then each path of each Ingress by age; (path, type) belongs to the first.
@@ -191,11 +209,11 @@ std::shared_ptr<const model::Host> Store::State::build_host(
       root.implicit = false;
       root.denied = denied.contains(catch_all);
       // Redirects do not reach the catch-all (as in ingress-nginx); all else does.
-      auto copy = std::make_shared<model::RouteSettings>(*settings_for(catch_all));
-      copy->redirect.reset();
-      copy->ssl_redirect = defaults->ssl_redirect && !root.denied;
-      copy->force_ssl_redirect = defaults->force_ssl_redirect && !root.denied;
-      root.settings = std::move(copy);
+      model::RouteSettings copy = *settings_for(catch_all);
+      copy.redirect.reset();
+      copy.ssl_redirect = defaults->ssl_redirect && !root.denied;
+      copy.force_ssl_redirect = defaults->force_ssl_redirect && !root.denied;
+      root.settings = shared_settings.of(std::move(copy));
     } else if (!name.empty()) {
       root.owner = owners.front();
       if (root.owner->ingress().default_backend) root.backend = &*root.owner->ingress().default_backend;
@@ -262,27 +280,27 @@ std::shared_ptr<const model::Host> Store::State::build_host(
 
   // Each location becomes what the data plane matches.
   std::set<std::pair<model::PathMatch, std::string>> taken;
-  auto add = [&](const Location& l, model::PathMatch match, std::string path) {
+  auto add = [&](const Location& l, model::PathMatch match, const std::string& path) {
     if (!taken.emplace(match, path).second) return;
     model::Route route;
     route.match = match;
-    route.path = std::move(path);
     route.settings = l.settings;
-    route.location = l.path;
-    route.path_type = l.written_type;
+    route.location = l.text;
+    route.path = path == l.path ? l.text : Text(path);
+    route.path_type = path_type_text(l.written_type);
     const Backend* backend = l.backend;
     if (l.owner) {
-      auto& meta = l.owner->ingress().meta;
-      route.ns = meta.ns;
-      route.ingress = meta.name;
-      route.origin = meta.origin;
+      auto& ref = *l.owner->ref;
+      route.ns = ref.ns;
+      route.ingress = ref.name;
+      route.origin = ref.origin;
     }
     auto use = [&](const ClusterKey& key) {
-      route.cluster = cluster_name(key);
-      route.service = key.service;
-      route.service_port = key.port;
-      used_clusters.emplace(route.cluster, l.owner ? reference("Ingress", l.owner->ingress().meta)
-                                                   : model::ObjectRef{"CommandLine", "", "--default-backend", {}});
+      const ClusterTexts& texts = cluster_texts(key);
+      route.cluster = texts.name;
+      route.service = texts.service;
+      route.service_port = texts.port;
+      used_clusters.emplace(texts.name, l.owner ? l.owner->ref : default_backend_flag());
     };
     if (l.denied) {
       route.status = 503;
@@ -296,7 +314,7 @@ std::shared_ptr<const model::Host> Store::State::build_host(
                          {model::Severity::warning, "UnsupportedBackend", "backend.resource", "", "a Service",
                           "requests for " + (name.empty() ? "any other host" : name) + l.path + " answer 404"}});
     } else if (backend) {
-      use({route.ns, backend->service, backend->port});
+      use({route.ns.str(), backend->service, backend->port});
     } else if (has_default) {
       auto slash = default_backend_service.find('/');
       use({default_backend_service.substr(0, slash), default_backend_service.substr(slash + 1), default_backend_port});
@@ -306,6 +324,7 @@ std::shared_ptr<const model::Host> Store::State::build_host(
     host->routes.push_back(std::move(route));
   };
   using enum model::PathMatch;
+  for (auto& l : locations) l.text = l.path;
   for (auto& l : locations)
     if (l.exact || l.path.back() == '/') add(l, l.exact ? exact : prefix, l.path);
   for (auto& l : locations) {
@@ -318,6 +337,8 @@ std::shared_ptr<const model::Host> Store::State::build_host(
     auto bare = l.path.substr(0, l.path.size() - 1);
     if (!taken.contains({exact, bare})) add(l, slash_redirect, bare);
   }
+
+  host->routes.shrink_to_fit();  // it stays for long
 
   for (auto* o : owners) {
     auto& ingress = o->ingress();
@@ -332,7 +353,7 @@ std::shared_ptr<const model::Host> Store::State::build_host(
         if (!t.secret.empty()) named.push_back(t.secret);
     for (auto& s : named) {
       auto full = ingress.meta.ns + "/" + s;
-      if (used_certificates.emplace(full, reference("Ingress", ingress.meta)).second)
+      if (used_certificates.emplace(full, o->ref).second)
         host->certificates.push_back(full);
     }
   }
@@ -345,18 +366,19 @@ void Store::State::rebuild_host(const std::string& name, model::Change& change) 
   ++work.hosts;
   auto& state = it->second;
   Entries entries;
-  std::map<std::string, model::ObjectRef> used_clusters, used_certificates;
+  std::map<std::string, RefPtr> used_clusters, used_certificates;
   auto built = build_host(name, entries, used_clusters, used_certificates);
   say("host/" + name, std::move(entries));
 
-  auto exchange = [&](std::set<std::string>& had, const std::map<std::string, model::ObjectRef>& uses, auto& all,
+  auto exchange = [&](Names& had, const std::map<std::string, RefPtr>& uses, auto& all,
                       std::set<std::string>& dirty) {
     for (auto& n : had)
       if (!uses.contains(n)) {
         all[n].users.erase(name);
         dirty.insert(n);
       }
-    std::set<std::string> now;
+    Names now;
+    now.reserve(uses.size());
     for (auto& [n, ref] : uses) {
       auto& users = all[n].users;
       if (users.empty()) dirty.insert(n);

@@ -18,7 +18,7 @@ std::shared_ptr<const model::Certificate> Store::State::build_certificate(const 
                                                                           Entries& entries) const {
   auto found = secrets.find(name);
   auto user =
-      c.users.empty() ? model::ObjectRef{"CommandLine", "", "--default-ssl-certificate", {}} : c.users.begin()->second;
+      c.users.empty() ? model::ObjectRef{"CommandLine", "", "--default-ssl-certificate", {}} : *c.users.begin()->second;
   if (found == secrets.end()) {
     entries.push_back({user,
                        {model::Severity::warning, "MissingSecret", "spec.tls.secretName", name,

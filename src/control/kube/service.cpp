@@ -28,7 +28,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   auto service_key = c.key.ns + "/" + c.key.service;
   auto found = services.find(service_key);
   const Service* service = found == services.end() ? nullptr : &std::get<Service>(*found->second);
-  const auto& user = c.users.begin()->second;
+  const model::ObjectRef& user = *c.users.begin()->second;
   const ServicePort* port = service ? find_port(*service, c.key.port) : nullptr;
   std::string external;
 

@@ -1,19 +1,27 @@
 #pragma once
+#include <boost/container/flat_set.hpp>
+
 #include "control/kube/options.h"
+#include "control/kube/shared_settings.h"
 #include "control/kube/store.h"
 
 // The Store's insides, shared by the translators: one file each kind. Not for others.
 namespace sluice::control {
 
 using Entries = std::vector<model::Entry>;
+using Names = boost::container::flat_set<std::string>;
+using RefPtr = std::shared_ptr<const model::ObjectRef>;
 
 // An Ingress as it stands: its last version, and the version that is served.
 struct IngressState {
   std::shared_ptr<const Object> object;
   std::shared_ptr<const Object> accepted;  // null: nothing of it is served
-  AnnotationResult annotations;            // of `accepted`
+  RefPtr ref;                              // of `object`; its texts are shared by the routes
+  // What the annotations of `accepted` say.
   std::shared_ptr<const model::RouteSettings> settings;
-  std::set<std::string> hosts;  // that it has rules for; "" the catch-all
+  std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
+  bool denied = false;
+  Names hosts;  // that it has rules for; "" the catch-all
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
 };
 
@@ -22,22 +30,27 @@ struct ClusterKey {
   auto operator<=>(const ClusterKey&) const = default;
 };
 
+// A Cluster as routes spell it.
+struct ClusterTexts {
+  Text name, service, port;
+};
+
 struct ClusterState {
   ClusterKey key;
-  std::map<std::string, model::ObjectRef> users;  // host → the Ingress that names it there
+  std::map<std::string, RefPtr> users;  // host → the Ingress that names it there
   std::shared_ptr<const model::Cluster> built;
   std::string external;  // name that the resolver is asked for
 };
 
 struct CertificateState {
-  std::map<std::string, model::ObjectRef> users;  // host → Ingress
+  std::map<std::string, RefPtr> users;  // host → Ingress
 };
 
 struct HostState {
-  std::set<std::string> owners;  // Ingresses, "ns/name"
+  Names owners;  // Ingresses, "ns/name"
   std::shared_ptr<const model::Host> built;
-  std::set<std::string> clusters;
-  std::set<std::string> certificates;
+  Names clusters;
+  Names certificates;
 };
 
 struct Resolution {
@@ -64,6 +77,7 @@ struct Store::State {
   } behind;
   void own_model();
   void remember(const model::Change& change);
+  SharedSettings shared_settings;
   std::shared_ptr<const model::RouteSettings> defaults;
   bool first = true;
   bool resolve_later = false;
@@ -80,7 +94,7 @@ struct Store::State {
   // What is made of it.
   StringMap<HostState> hosts;
   StringMap<ClusterState> clusters;  // by name
-  std::map<ClusterKey, std::string> cluster_names;
+  std::map<ClusterKey, ClusterTexts> cluster_names;
   StringMap<std::set<std::string>> clusters_of_service;    // "ns/service" → names
   StringMap<CertificateState> certificates;                // by "ns/secret"
   StringMap<std::set<std::string>> ingresses_of_secret;    // proxy-ssl-secret → Ingresses
@@ -101,9 +115,9 @@ struct Store::State {
   // ingress.cpp
   void evaluate(const std::string& key);
   std::shared_ptr<const model::Host> build_host(const std::string& name, Entries& entries,
-                                                std::map<std::string, model::ObjectRef>& clusters,
-                                                std::map<std::string, model::ObjectRef>& certificates);
-  std::string cluster_name(const ClusterKey& key);
+                                                std::map<std::string, RefPtr>& clusters,
+                                                std::map<std::string, RefPtr>& certificates);
+  const ClusterTexts& cluster_texts(const ClusterKey& key);
   void rebuild_host(const std::string& name, model::Change& change);
   // service.cpp, endpoint_slice.cpp
   std::shared_ptr<const model::Cluster> build_cluster(const std::string& name, ClusterState& c, Entries& entries);

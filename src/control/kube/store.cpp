@@ -242,8 +242,8 @@ void Store::erase(const Object& object) {
       s.hosts[host].owners.erase(key);
       s.dirty_hosts.insert(host);
     }
-    if (it->second.accepted)
-      if (auto used = s.ingresses_of_secret.find(it->second.annotations.values.proxy_ssl.secret);
+    if (it->second.accepted && it->second.proxy_ssl)
+      if (auto used = s.ingresses_of_secret.find(it->second.proxy_ssl->secret);
           used != s.ingresses_of_secret.end() && used->second.erase(key) && used->second.empty())
         s.ingresses_of_secret.erase(used);
     s.ingresses.erase(it);

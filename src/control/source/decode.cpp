@@ -147,7 +147,6 @@ Meta read_meta(const Field& object, bool cluster_scoped) {
   if (m.ns.empty() && !cluster_scoped) m.ns = "default";
   if (!cluster_scoped && !plain_name(m.ns)) metadata["namespace"].bad("a name of letters, digits and '-'");
   m.annotations = metadata["annotations"].strings();
-  m.labels = metadata["labels"].strings();
   m.created = timestamp(metadata["creationTimestamp"].text());
   return m;
 }
@@ -237,8 +236,8 @@ Object read_slice(const Field& o) {
   EndpointSlice out;
   out.meta = read_meta(o, false);
   out.address_type = o["addressType"].text();
-  if (auto it = out.meta.labels.find("kubernetes.io/service-name"); it != out.meta.labels.end())
-    out.service = it->second;
+  const auto labels = o["metadata"]["labels"].strings();
+  if (auto it = labels.find("kubernetes.io/service-name"); it != labels.end()) out.service = it->second;
   o["endpoints"].each([&](const Field& f) {
     SliceEndpoint e;
     f["addresses"].each([&](const Field& a) { e.addresses.push_back(a.text()); });
@@ -324,20 +323,20 @@ constexpr std::array kReaders{
 };
 
 // As much of an identity as a refused object shows.
-model::ObjectRef rough_reference(const Node& n, const std::string& kind, const std::string& file) {
+model::ObjectRef rough_reference(const Node& n, const std::string& kind, const Text& file) {
   model::ObjectRef ref{kind, "default", "", {file, n.line}};
   if (const Node* m = n.get("metadata"); m && m->kind == Node::Kind::map) {
     if (const Node* name = m->get("name"); name && name->is_scalar()) ref.name = name->text.substr(0, 253);
     if (const Node* ns = m->get("namespace"); ns && ns->is_scalar()) ref.ns = ns->text.substr(0, 253);
   }
-  if (kind == "IngressClass") ref.ns.clear();
+  if (kind == "IngressClass") ref.ns = {};
   if (ref.name.empty()) {
     ref.name = "(without a name)";
   }
   return ref;
 }
 
-void decode_one(const Node& n, const std::string& file, Decoded& out) {
+void decode_one(const Node& n, const Text& file, Decoded& out) {
   auto position = out.positions++;
   const Node* kind_node = n.get("kind");
   const Node* version_node = n.get("apiVersion");
@@ -380,7 +379,7 @@ void decode_one(const Node& n, const std::string& file, Decoded& out) {
       }
     } catch (const BadShape& bad) {
       ref.origin.line = bad.line;
-      out.refused.push_back(identity(row.kind, ref.ns, ref.name));
+      out.refused.push_back(identity(row.kind, ref.ns.str(), ref.name.str()));
       out.entries.push_back({ref,
                              {model::Severity::error, "BadShape", bad.field, bad.value, bad.expected,
                               "the object is refused; its previous form, if there is one, stays"}});

@@ -25,11 +25,10 @@ struct Meta {
       kNoTimestamp;            // seconds since 1970; objects without a timestamp are younger than those with one
   std::uint64_t position = 0;  // order inside the file
   std::map<std::string, std::string> annotations;
-  std::map<std::string, std::string> labels;
   model::Origin origin;
   // Two versions of an object are the same when only their place in a file differs.
   bool operator==(const Meta& o) const {
-    return ns == o.ns && name == o.name && created == o.created && annotations == o.annotations && labels == o.labels;
+    return ns == o.ns && name == o.name && created == o.created && annotations == o.annotations;
   }
 };
 

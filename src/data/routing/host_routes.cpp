@@ -22,17 +22,13 @@ std::size_t common_prefix(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-HostRoutes::HostRoutes(std::shared_ptr<const model::Host> spec, std::vector<Route> routes)
-    : spec_(std::move(spec)), routes_(std::move(routes)) {
-  build();
-}
-
-void HostRoutes::build() {
+HostRoutes::HostRoutes(std::shared_ptr<const model::Host> spec, const std::vector<Route>& routes)
+    : spec_(std::move(spec)) {
   std::string text = spec_->name;
   std::vector<Node> nodes;
   std::vector<std::pair<std::string_view, std::uint32_t>> paths;
-  paths.reserve(routes_.size());
-  for (std::uint32_t i = 0; i < routes_.size(); ++i) paths.emplace_back(routes_[i].spec->path, i);
+  paths.reserve(routes.size());
+  for (std::uint32_t i = 0; i < routes.size(); ++i) paths.emplace_back(routes[i].spec->path, i);
   std::sort(paths.begin(), paths.end());
 
   // Breadth first, so that the children of a node lie together. A range shares its first bytes, and in a sorted list
@@ -56,14 +52,14 @@ void HostRoutes::build() {
     std::size_t at = range.begin;
     for (; at < range.end && paths[at].first.size() == depth; ++at) {
       const std::uint32_t index = paths[at].second;
-      const model::PathMatch match = routes_[index].spec->match;
+      const model::PathMatch match = routes[index].spec->match;
       if (match == model::PathMatch::prefix) {
         if (node.prefix == kNone) node.prefix = index;
         continue;
       }
       // A path of its own beats the redirect to the path with a slash.
       const bool better = node.exact == kNone || (match == model::PathMatch::exact &&
-                                                  routes_[node.exact].spec->match == model::PathMatch::slash_redirect);
+                                                  routes[node.exact].spec->match == model::PathMatch::slash_redirect);
       if (better) node.exact = index;
     }
 
@@ -81,13 +77,20 @@ void HostRoutes::build() {
   }
 
   const std::size_t nodes_size = nodes.size() * sizeof(Node);
-  block_ = std::make_unique<std::byte[]>(nodes_size + text.size() + 1);
-  text_ = reinterpret_cast<const char*>(block_.get() + nodes_size);
-  std::memcpy(block_.get() + nodes_size, text.data(), text.size());
+  const std::size_t routes_at = (nodes_size + text.size() + alignof(Route) - 1) / alignof(Route) * alignof(Route);
+  block_ = std::make_unique<std::byte[]>(routes_at + routes.size() * sizeof(Route));
+  char* const text_to = reinterpret_cast<char*>(block_.get() + nodes_size);
+  text_ = text_to;
   name_size_ = static_cast<std::uint32_t>(spec_->name.size());
+  std::copy(text.begin(), text.end(), text_to);
   if (nodes.empty()) return;
-  std::memcpy(block_.get(), nodes.data(), nodes_size);
-  nodes_ = reinterpret_cast<const Node*>(block_.get());
+
+  nodes_ = std::uninitialized_copy(nodes.begin(), nodes.end(), reinterpret_cast<Node*>(block_.get())) - nodes.size();
+  Route* const routes_to = reinterpret_cast<Route*>(block_.get() + routes_at);
+  std::uninitialized_copy(routes.begin(), routes.end(), routes_to);
+  for (std::size_t i = 0; i < routes.size(); ++i) routes_to[i].host = name_size_ == 0 ? std::string_view("_") : name();
+  routes_ = routes_to;
+  routes_size_ = static_cast<std::uint32_t>(routes.size());
 }
 
 }  // namespace sluice::data

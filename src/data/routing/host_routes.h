@@ -2,7 +2,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "data/routing/route_table.h"
@@ -16,13 +18,14 @@ class HostRoutes {
  public:
   // `routes[i].spec` points into `spec->routes`; `spec` is kept for as long as this lives. Two routes of the same
   // (match, path): the first one counts.
-  HostRoutes(std::shared_ptr<const model::Host> spec, std::vector<Route> routes);
+  // Route::host is filled in here.
+  HostRoutes(std::shared_ptr<const model::Host> spec, const std::vector<Route>& routes);
   HostRoutes(const HostRoutes&) = delete;
   HostRoutes& operator=(const HostRoutes&) = delete;
 
   const model::Host& spec() const noexcept { return *spec_; }
   std::string_view name() const noexcept { return {text_, name_size_}; }  // spec().name
-  const std::vector<Route>& routes() const noexcept { return routes_; }
+  std::span<const Route> routes() const noexcept { return {routes_, routes_size_}; }
 
   // An exact path (or the /foo of a slash redirect) if there is one, else the longest prefix, else null.
   const Route* match(std::string_view path) const noexcept {
@@ -43,16 +46,16 @@ class HostRoutes {
     unsigned char first = 0;  // the label's first byte
   };
 
-  void build();
   const Node* child(const Node& node, unsigned char byte) const noexcept;
 
-  // What a match reads lies in one block, nodes before text: of ten thousand hosts few are in a cache.
+  // What a request reads lies in one block, nodes, text, routes: of ten thousand hosts few are in a cache.
+  static_assert(std::is_trivially_copyable_v<Route> && std::is_trivially_copyable_v<Node>);
   std::unique_ptr<std::byte[]> block_;
   const Node* nodes_ = nullptr;  // nodes_[0] is the root; null without routes
   const char* text_ = nullptr;   // the host's name, then labels
-  std::uint32_t name_size_ = 0;
+  const Route* routes_ = nullptr;
+  std::uint32_t name_size_ = 0, routes_size_ = 0;
   std::shared_ptr<const model::Host> spec_;
-  std::vector<Route> routes_;
 };
 
 inline const HostRoutes::Node* HostRoutes::child(const Node& node, unsigned char byte) const noexcept {

@@ -16,16 +16,15 @@ namespace sluice::data {
 using ClusterId = std::uint32_t;
 inline constexpr ClusterId kNoCluster = 0xffffffff;
 
-// A compiled route. Pinned by an Exchange through shared_ptr (aliasing its host), so the rest of a table can go.
+// A compiled route: what a request needs of it at once. Lives as long as its HostRoutes.
 struct Route {
   const model::Route* spec = nullptr;  // lives as long as this Route
   const model::RouteSettings* settings = nullptr;
   ClusterId cluster = kNoCluster;
   std::uint32_t series = 0;  // number of the metric label set; dense, stable while the labels stay the same
-  std::string host;          // the host name as configured ("_" for the catch-all), for metric labels
+  std::string_view host;     // the host name as configured ("_" for the catch-all), for metric labels
   bool host_tls = false;
-  bool no_tls_redirect = false;       // its configured path is under no-tls-redirect-locations
-  std::string default_redirect_host;  // empty, or the wildcard's own text
+  bool no_tls_redirect = false;  // its configured path is under no-tls-redirect-locations
 };
 
 // One host's routes, immutable.

@@ -37,9 +37,8 @@ struct HostEntry {
   std::shared_ptr<const model::Host> spec;
   std::vector<ClusterEntry*> clusters;
   std::vector<CertificateEntry*> certificates;
-  std::vector<SeriesNumbers::Handle> series;
-  std::vector<net::tls::KeyPairPtr> pairs;  // as published
-  std::vector<model::Entry> problems;
+  std::shared_ptr<const HostRoutes> compiled;  // as published
+  std::vector<net::tls::KeyPairPtr> pairs;     // as published
   bool stale_routes = false, stale_pairs = false;
 };
 
@@ -48,20 +47,14 @@ const std::shared_ptr<const model::RouteSettings>& default_settings() {
   return settings;
 }
 
-std::string label_set(std::string_view host, const model::Route& route) {
-  std::string key;
-  for (std::string_view part : {host, std::string_view(route.ns), std::string_view(route.ingress),
-                                std::string_view(route.service), std::string_view(route.location)}) {
-    key += part;
-    key += '\0';
-  }
-  return key;
+// The metric labels of a route, but for its host.
+auto labels_of(const model::Route& route) {
+  return std::tuple(route.ns.view(), route.ingress.view(), route.service.view(), route.location.view());
 }
 
 // ingress-nginx compares the path as the Ingress wrote it.
 bool under_any(const model::Route& route, const std::vector<std::string>& locations) {
-  const std::string_view path =
-      route.location.empty() ? std::string_view(route.path) : std::string_view(route.location);
+  const std::string_view path = route.location.empty() ? route.path.view() : route.location.view();
   return std::any_of(locations.begin(), locations.end(),
                      [&](const std::string& l) { return !l.empty() && path.starts_with(l); });
 }
@@ -97,7 +90,7 @@ struct Compiler::State {
   StringMap<CertificateEntry> certificates;
   StringMap<HostEntry> hosts;
   ClusterNumbers cluster_numbers;
-  SeriesNumbers series;
+  std::uint32_t next_series = 0;  // numbers of metric label sets are not used again
   std::unordered_multimap<std::size_t, CertificateEntry*> pairs_by_text;
 
   net::tls::KeyPairPtr self_signed;
@@ -263,7 +256,7 @@ void Compiler::State::unlink(HostEntry& host) {
 void Compiler::State::link(HostEntry& host) {
   for (const model::Route& route : host.spec->routes) {
     if (route.cluster.empty()) continue;
-    ClusterEntry& entry = cluster(route.cluster);
+    ClusterEntry& entry = cluster(route.cluster.str());
     if (entry.hosts.insert(&host).second) host.clusters.push_back(&entry);
   }
   for (const std::string& name : host.spec->certificates) {
@@ -274,26 +267,25 @@ void Compiler::State::link(HostEntry& host) {
 
 std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& host, const model::Options& options) {
   const model::Host& spec = *host.spec;
+  // A label set keeps its number for as long as a route of the host has it.
+  std::map<decltype(labels_of(spec.routes.front())), std::uint32_t> numbers;
+  if (host.compiled)
+    for (const Route& route : host.compiled->routes()) numbers.emplace(labels_of(*route.spec), route.series);
   std::vector<Route> routes;
-  std::vector<SeriesNumbers::Handle> handles;
   routes.reserve(spec.routes.size());
-  handles.reserve(spec.routes.size());
-  const std::string shown = spec.name.empty() ? "_" : spec.name;
   for (const model::Route& from : spec.routes) {
     Route& route = routes.emplace_back();
     route.spec = &from;
     route.settings = from.settings ? from.settings.get() : default_settings().get();
-    if (auto at = clusters.find(from.cluster); at != clusters.end()) route.cluster = at->second.id;
-    handles.push_back(series.take(label_set(shown, from), route.series));
-    route.host = shown;
+    if (auto at = clusters.find(from.cluster.view()); at != clusters.end()) route.cluster = at->second.id;
+    const auto [at, added] = numbers.try_emplace(labels_of(from), next_series);
+    if (added) ++next_series;
+    route.series = at->second;
     route.host_tls = spec.tls;
     route.no_tls_redirect = under_any(from, options.no_tls_redirect_locations);
-    if (spec.name.starts_with("*.")) route.default_redirect_host = spec.name;
   }
-  // Taken before the old ones go back, so that a label set that stays keeps its number.
-  for (SeriesNumbers::Handle handle : host.series) series.give_back(handle);
-  host.series = std::move(handles);
-  return std::make_shared<const HostRoutes>(host.spec, std::move(routes));
+  host.compiled = std::make_shared<const HostRoutes>(host.spec, routes);
+  return host.compiled;
 }
 
 // True when other pairs than before are to be shown for the host.
@@ -346,7 +338,6 @@ void Compiler::State::update_hosts(const model::Model& model, const std::vector<
     if (!host.pairs.empty()) pairs.push_back({name, {}});
     set_problems("host " + name, {});
     unlink(host);
-    for (SeriesNumbers::Handle handle : host.series) series.give_back(handle);
     if (host.stale_routes || host.stale_pairs) std::erase(stale, &host);
     hosts.erase(at);
   }

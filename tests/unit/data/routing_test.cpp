@@ -66,7 +66,7 @@ std::string to(const RouteTable& t, std::string_view host_name, std::string_view
   EXPECT_EQ(t.explain(host_name, path, [&](std::string_view) { ++steps; }), route) << "explain walks another way";
   EXPECT_GE(steps, 2u);
   if (route->spec->match == PathMatch::slash_redirect) return "301";
-  return route->spec->service;
+  return route->spec->service.str();
 }
 
 using Rules = std::vector<std::tuple<std::string, char, std::string, std::string>>;

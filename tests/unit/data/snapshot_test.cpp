@@ -174,11 +174,9 @@ TEST(Compiler, RoutesCarryWhatTheExchangeNeeds) {
   w.host("", {{"/.well-known/acme-challenge/t", "a"}, {"/other", "a"}});
   auto p = w.publish(compiler);
   EXPECT_EQ(route(p, "q.x.example", "/")->host, "*.x.example");
-  EXPECT_EQ(route(p, "q.x.example", "/")->default_redirect_host, "*.x.example");
   EXPECT_TRUE(route(p, "q.x.example", "/")->host_tls);
   const Route* acme = route(p, "any", "/.well-known/acme-challenge/t");
   EXPECT_EQ(acme->host, "_");
-  EXPECT_EQ(acme->default_redirect_host, "");
   EXPECT_FALSE(acme->host_tls);
   EXPECT_TRUE(acme->no_tls_redirect);
   EXPECT_FALSE(route(p, "any", "/other")->no_tls_redirect);
@@ -407,9 +405,9 @@ std::string dump(const Publication& p) {
   std::string out;
   std::set<std::string> hosts;
   p.snapshot->routes->for_each([&](const Route& r) {
-    out += r.host + r.spec->path + "->" + (r.cluster == kNoCluster ? "none" : clusters.at(r.cluster)) +
+    out += std::string(r.host) + r.spec->path + "->" + (r.cluster == kNoCluster ? "none" : clusters.at(r.cluster)) +
            (r.host_tls ? " tls" : "") + "\n";
-    hosts.insert(r.host);
+    hosts.emplace(r.host);
   });
   for (const auto& h : hosts) out += h + " " + shown(p, h) + "\n";
   out += std::to_string(p.snapshot->routes->hosts()) + " " + std::to_string(p.snapshot->routes->routes()) + "\n";
