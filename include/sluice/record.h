@@ -35,7 +35,7 @@ struct ExchangeRecord {
   float request_seconds = 0;
   bool tls = false;
   std::string_view tls_protocol, tls_cipher, server_name;
-  // the route; empty when none matched
+  // the route; empty when none matched, or when Recorder::wants_names() said no
   std::uint32_t series = 0xffffffff;  // Route::series; 0xffffffff: none
   std::string_view route_host, ns, ingress, service, service_port, path, upstream_name;
   bool log = true;  // false: no access log line
@@ -53,6 +53,9 @@ class Recorder {
  public:
   virtual ~Recorder() = default;
   virtual void finished(const ExchangeRecord& record) noexcept = 0;
+  // Whether finished() will read the route's names. Asked of a record that has all but them: they lie in memory that a
+  // request has no other need of.
+  virtual bool wants_names(const ExchangeRecord&) noexcept { return true; }
   // After each turn of the worker's loop, before it may sleep: what was put off is done now.
   virtual void turn_over() noexcept {}
 };

@@ -19,6 +19,9 @@ class WorkerRecorder final : public Recorder {
     log_->write(record);
     failures_.finished(record);
   }
+  bool wants_names(const ExchangeRecord& record) noexcept override {
+    return log_->may_write(record) || FailureLog::wants(record) || !metrics_->knows(record);
+  }
   void turn_over() noexcept override { metrics_->flush(); }
 
  private:

@@ -127,7 +127,6 @@ void name_route(Exchange& ex) noexcept {
   auto& r = ex.record;
   if (!ex.route) return;
   const auto& spec = *ex.route->spec;
-  r.series = ex.route->series;
   r.route_host = ex.route->host;
   r.ns = spec.ns;
   r.ingress = spec.ingress;
@@ -135,13 +134,13 @@ void name_route(Exchange& ex) noexcept {
   r.service_port = spec.service_port;
   r.path = spec.location;
   r.upstream_name = spec.cluster;
-  r.log = ex.settings->access_log;
 }
 
 void describe(Exchange& ex) noexcept {
   auto& r = ex.record;
   const auto& head = ex.head();
-  if (ex.view) name_route(ex);
+  if (ex.route) r.series = ex.route->series;
+  r.log = ex.settings == nullptr || ex.settings->access_log;
   r.remote_address = ex.client_address.empty() ? std::string_view(ex.peer.address) : ex.client_address;
   r.remote_port = ex.peer.port;
   r.method = head.method_text;
@@ -158,6 +157,7 @@ void describe(Exchange& ex) noexcept {
 
 void keep_for_log(Exchange& ex) {
   describe(ex);
+  name_route(ex);
   auto& r = ex.record;
   std::string_view* const views[] = {&r.remote_address, &r.method,       &r.target,     &r.host,         &r.referer,
                                      &r.user_agent,     &r.request_id,   &r.route_host, &r.ns,           &r.ingress,

@@ -9,12 +9,12 @@ namespace sluice::data {
 Status prepare(Exchange& ex);
 // Lets go of what prepare pinned.
 void release(Exchange& ex) noexcept;
-// Fills the record with everything but times, sizes and status.
+// Fills the record with everything but times, sizes, status and the route's names.
 void describe(Exchange& ex) noexcept;
 // Before a tunnel: copies what the record needs and lets go of routes, options and Cluster for its long life; the
 // connection may give its buffers back after it.
 void keep_for_log(Exchange& ex);
-// The record's names of the route, once it is known.
+// The record's names of the route, when somebody wants them.
 void name_route(Exchange& ex) noexcept;
 // A request id for an exchange that has none yet.
 void give_request_id(Exchange& ex) noexcept;

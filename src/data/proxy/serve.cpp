@@ -99,6 +99,7 @@ void finish(Exchange& ex) {
   r.request_length += ex.body_received;
   r.request_seconds = std::chrono::duration<float>(worker.loop.fresh_now() - ex.begun).count();
   r.wall_ms = worker.wall_ms();
+  if (!ex.recorded && worker.recorder.wants_names(r)) name_route(ex);
   worker.recorder.finished(r);
 }
 

@@ -42,8 +42,9 @@ struct Active {
   std::shared_ptr<const LogFormat> format;
   std::unordered_set<std::string, StringHash, std::equal_to<>> skip;
 
+  bool may_want(const ExchangeRecord& r) const noexcept { return enabled && r.log; }
   bool wants(const ExchangeRecord& r) const noexcept {
-    if (!enabled || !r.log) return false;
+    if (!may_want(r)) return false;
     if (!log_unrouted) {
       const bool unknown = r.series == 0xffffffff && r.status == 404;
       const bool default_backend = r.series != 0xffffffff && r.ingress.empty() && r.route_host == "_";
@@ -89,18 +90,29 @@ struct WorkerLog::Impl {
   std::uint32_t generation = 0;
   LogTimes times;
   std::unique_ptr<char[]> line = std::make_unique_for_overwrite<char[]>(kLongestLine);
+  bool asked = false;  // may_write() has spoken for the next record: write() goes by the same settings
+
+  void renew() noexcept {
+    const auto now = shared->generation.load(std::memory_order_acquire);
+    if (now == generation) return;
+    const std::scoped_lock lock(shared->mutex);
+    active = shared->active;
+    generation = now;
+  }
 };
 
 WorkerLog::WorkerLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 WorkerLog::~WorkerLog() = default;
 
+bool WorkerLog::may_write(const ExchangeRecord& record) noexcept {
+  impl_->renew();
+  impl_->asked = true;
+  return impl_->active->may_want(record);
+}
+
 void WorkerLog::write(const ExchangeRecord& record) noexcept {
   Impl& w = *impl_;
-  if (const auto now = w.shared->generation.load(std::memory_order_acquire); now != w.generation) {
-    const std::scoped_lock lock(w.shared->mutex);
-    w.active = w.shared->active;
-    w.generation = now;
-  }
+  if (!std::exchange(w.asked, false)) w.renew();
   if (!w.active->wants(record)) return;
   const std::size_t size = w.active->format->write(record, w.times, w.line.get(), kLongestLine);
   if (!w.ring->push({w.line.get(), size})) {

@@ -23,6 +23,8 @@ class WorkerLog {
   WorkerLog& operator=(const WorkerLog&) = delete;
   // Never blocks and never allocates; takes a new format at its next call after configure().
   void write(const ExchangeRecord& record) noexcept;
+  // False: write() will not look at the record. Decided without the route's names.
+  bool may_write(const ExchangeRecord& record) noexcept;
 
  private:
   friend class AccessLog;

@@ -30,8 +30,9 @@ class FailureLog {
 
   // Any worker. Never waits for the log: what finds the queue full is counted with the next line.
   void finished(const ExchangeRecord& record) noexcept {
-    if (!record.reason.empty() && record.ours) take(record);
+    if (wants(record)) take(record);
   }
+  static bool wants(const ExchangeRecord& record) noexcept { return !record.reason.empty() && record.ours; }
 
  private:
   void take(const ExchangeRecord& record) noexcept;

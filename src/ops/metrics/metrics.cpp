@@ -76,15 +76,16 @@ struct Merged {
   std::vector<const SeriesBlock*> blocks;
 };
 
-template <std::size_t N, std::uint64_t Scale>
-void fill(prometheus::ClientMetric& metric, const Merged& merged, Histogram<N, Scale> SeriesBlock::* member,
-          const std::array<double, N>& bounds) {
+// `view_of`: (block) → HistogramView. `scale`: what the sums are kept in, a unit of the metric.
+template <std::size_t N, class View>
+void fill(prometheus::ClientMetric& metric, const Merged& merged, const View& view_of,
+          const std::array<double, N>& bounds, double scale) {
   std::array<std::uint64_t, N + 1> counts{};
   std::uint64_t sum = 0;
   for (const SeriesBlock* block : merged.blocks) {
-    const auto& histogram = block->*member;
-    for (std::size_t i = 0; i <= N; ++i) counts[i] += histogram.buckets[i].get();
-    sum += histogram.sum.get();
+    const HistogramView histogram = view_of(*block);
+    for (std::size_t i = 0; i <= N; ++i) counts[i] += histogram.bucket(i);
+    sum += histogram.sum();
   }
   std::uint64_t cumulative = 0;
   metric.histogram.bucket.reserve(N + 1);
@@ -93,13 +94,16 @@ void fill(prometheus::ClientMetric& metric, const Merged& merged, Histogram<N, S
     metric.histogram.bucket.push_back({cumulative, i < N ? bounds[i] : std::numeric_limits<double>::infinity()});
   }
   metric.histogram.sample_count = cumulative;
-  metric.histogram.sample_sum = static_cast<double>(sum) / static_cast<double>(Scale);
+  metric.histogram.sample_sum = static_cast<double>(sum) / scale;
 }
 
-template <class H>
-bool observed(const Merged& merged, H SeriesBlock::* member) {
+template <std::size_t N, class View>
+bool observed(const Merged& merged, const View& view_of, const std::array<double, N>&) {
   return std::ranges::any_of(merged.blocks, [&](const SeriesBlock* block) {
-    return std::ranges::any_of((block->*member).buckets, [](const Counter& c) { return c.get() != 0; });
+    const HistogramView histogram = view_of(*block);
+    for (std::size_t i = 0; i <= N; ++i)
+      if (histogram.bucket(i) != 0) return true;
+    return false;
   });
 }
 
@@ -110,13 +114,13 @@ prometheus::ClientMetric& labelled(Exposition& exposition, std::string_view name
   return exposition.add(name, {status, kMethods[of.method], l.path, l.ns, l.ingress, l.service, "", l.host});
 }
 
-template <class H, class B>
-void write_histogram(Exposition& exposition, std::string_view name, const std::vector<Merged>& all, H member,
-                     const B& bounds, std::string& out) {
+template <std::size_t N, class View>
+void write_histogram(Exposition& exposition, std::string_view name, const std::vector<Merged>& all, const View& view_of,
+                     const std::array<double, N>& bounds, double scale, std::string& out) {
   for (const Merged& merged : all) {
     // What was never observed (no attempt was made, no head came) is no series, as in ingress-nginx.
-    if (!observed(merged, member)) continue;
-    fill(labelled(exposition, name, *merged.labels), merged, member, bounds);
+    if (!observed(merged, view_of, bounds)) continue;
+    fill(labelled(exposition, name, *merged.labels), merged, view_of, bounds, scale);
   }
   exposition.flush(out);
 }
@@ -243,18 +247,23 @@ void Metrics::Impl::write_requests(Exposition& exposition, std::string& out) {
   for (const Merged& merged : all)
     labelled(exposition, "nginx_ingress_controller_requests", *merged.labels).untyped.value = number(merged.requests);
   exposition.flush(out);
-  const auto times = [&](std::string_view name, TimeHistogram SeriesBlock::* member) {
-    write_histogram(exposition, name, all, member, kTimeBuckets, out);
+  const auto times = [&](std::string_view name, TimeOf of) {
+    write_histogram(
+        exposition, name, all, [of](const SeriesBlock& b) { return b.view(of); }, kTimeBuckets, number(kTimeScale),
+        out);
   };
-  times("nginx_ingress_controller_request_duration_seconds", &SeriesBlock::request_duration);
-  times("nginx_ingress_controller_response_duration_seconds", &SeriesBlock::response_duration);
-  times("nginx_ingress_controller_header_duration_seconds", &SeriesBlock::header_duration);
-  times("nginx_ingress_controller_connect_duration_seconds", &SeriesBlock::connect_duration);
-  write_histogram(exposition, "nginx_ingress_controller_request_size", all, &SeriesBlock::request_size, kLengthBuckets,
-                  out);
-  write_histogram(exposition, "nginx_ingress_controller_response_size", all, &SeriesBlock::response_size,
-                  kLengthBuckets, out);
-  write_histogram(exposition, "nginx_ingress_controller_bytes_sent", all, &SeriesBlock::bytes_sent, kSizeBuckets, out);
+  times("nginx_ingress_controller_request_duration_seconds", TimeOf::request);
+  times("nginx_ingress_controller_response_duration_seconds", TimeOf::response);
+  times("nginx_ingress_controller_header_duration_seconds", TimeOf::header);
+  times("nginx_ingress_controller_connect_duration_seconds", TimeOf::connect);
+  const auto lengths = [&](std::string_view name, LengthOf of) {
+    write_histogram(exposition, name, all, [of](const SeriesBlock& b) { return b.view(of); }, kLengthBuckets, 1, out);
+  };
+  lengths("nginx_ingress_controller_request_size", LengthOf::request);
+  lengths("nginx_ingress_controller_response_size", LengthOf::response);
+  write_histogram(
+      exposition, "nginx_ingress_controller_bytes_sent", all, [](const SeriesBlock& b) { return b.view_sent(); },
+      kSizeBuckets, 1, out);
 
   std::uint64_t overflow = 0;
   for (std::size_t i = 0; i < workers.size(); ++i) {

@@ -34,6 +34,8 @@ class WorkerMetrics {
   // The same in two steps: with thousands of routes each block lies in cold memory, so that its lines are asked for
   // when a request is staged and written to at the end of the loop's turn, when they have come.
   void stage(const ExchangeRecord& record) noexcept;
+  // Whether this series, status and method has been counted here before: then the record's names are not looked at.
+  bool knows(const ExchangeRecord& record) const noexcept;
   void flush() noexcept;
   std::uint64_t overflow() const noexcept { return overflow_.get(); }  // any thread
   std::size_t blocks() const noexcept { return blocks_.get(); }        // any thread: blocks in the worker's table
@@ -51,6 +53,7 @@ class WorkerMetrics {
     float request_seconds, response_seconds, header_seconds, connect_seconds;
     bool attempted;
   };
+  std::size_t slot_of(std::uint64_t key) const noexcept;
   SeriesBlock* find_or_make(const ExchangeRecord& record, std::uint64_t key) noexcept;
   bool grow() noexcept;
   void sweep() noexcept;

@@ -48,8 +48,7 @@ void WorkerMetrics::stage(const ExchangeRecord& record) noexcept {
     overflow_.add();
     return;
   }
-  for (std::size_t at = 0; at < sizeof(SeriesBlock); at += 64)
-    __builtin_prefetch(reinterpret_cast<const char*>(block) + at, 1);
+  block->prefetch();
   Staged& s = staged_[staged_count_++];
   s = {block,
        static_cast<std::uint64_t>(record.wall_ms / 1000),
@@ -77,29 +76,39 @@ void WorkerMetrics::flush() noexcept {
       block->state.store(BlockState::counting, std::memory_order_relaxed);
     block->last_seen.set(s.seen);
     block->requests.add();
-    block->request_duration.add(s.request_seconds, kTimeBuckets);
-    block->request_size.add(s.request_length, kLengthBuckets);
-    block->response_size.add(s.bytes_sent, kLengthBuckets);
-    block->bytes_sent.add(s.bytes_sent, kSizeBuckets);
+    block->add(TimeOf::request, s.request_seconds);
+    block->add(LengthOf::request, s.request_length);
+    block->add(LengthOf::response, s.bytes_sent);
+    block->add_sent(s.bytes_sent);
     if (!s.attempted) continue;
-    block->response_duration.add(s.response_seconds, kTimeBuckets);
-    block->header_duration.add(s.header_seconds, kTimeBuckets);
-    block->connect_duration.add(s.connect_seconds, kTimeBuckets);
+    block->add(TimeOf::response, s.response_seconds);
+    block->add(TimeOf::header, s.header_seconds);
+    block->add(TimeOf::connect, s.connect_seconds);
   }
   staged_count_ = 0;
 }
 
-SeriesBlock* WorkerMetrics::find_or_make(const ExchangeRecord& record, std::uint64_t key) noexcept {
-  std::size_t mask = slots_.size() - 1;
+bool WorkerMetrics::knows(const ExchangeRecord& record) const noexcept {
+  const std::uint64_t key = key_of(record.series, record.status, method_index(record.method_label));
+  return slots_[slot_of(key)].block != nullptr;
+}
+
+// Where the key is, or where it would go.
+std::size_t WorkerMetrics::slot_of(std::uint64_t key) const noexcept {
+  const std::size_t mask = slots_.size() - 1;
   std::size_t i = hash(key) & mask;
-  for (; slots_[i].key != 0; i = (i + 1) & mask)
-    if (slots_[i].key == key) return slots_[i].block;
+  while (slots_[i].key != 0 && slots_[i].key != key) i = (i + 1) & mask;
+  return i;
+}
+
+SeriesBlock* WorkerMetrics::find_or_make(const ExchangeRecord& record, std::uint64_t key) noexcept {
+  std::size_t i = slot_of(key);
+  if (slots_[i].key == key) return slots_[i].block;
 
   if (used_ >= max_blocks_) return nullptr;
   if ((used_ + 1) * 2 > slots_.size()) {
     if (!grow()) return nullptr;
-    mask = slots_.size() - 1;
-    for (i = hash(key) & mask; slots_[i].key != 0;) i = (i + 1) & mask;
+    i = slot_of(key);
   }
   SeriesBlock* block = nullptr;
   try {

@@ -56,25 +56,48 @@ ControllerState full_state() {
 }
 
 TEST(Histogram, PutsAValueIntoTheFirstBucketWhoseBoundIsNotBelowIt) {
-  EXPECT_EQ(TimeHistogram::bucket_of(0.0F, kTimeBuckets), 0U);
-  EXPECT_EQ(TimeHistogram::bucket_of(0.005F, kTimeBuckets), 0U);  // bounds are inclusive
-  EXPECT_EQ(TimeHistogram::bucket_of(0.00501F, kTimeBuckets), 1U);
-  EXPECT_EQ(TimeHistogram::bucket_of(0.025F, kTimeBuckets), 2U);
-  EXPECT_EQ(TimeHistogram::bucket_of(10.0F, kTimeBuckets), 10U);
-  EXPECT_EQ(TimeHistogram::bucket_of(10.01F, kTimeBuckets), 11U);  // +Inf
-  SizeHistogram sizes;
-  for (std::uint64_t v : {10ULL, 11ULL, 10'000'000ULL, 10'000'001ULL}) sizes.add(v, kSizeBuckets);
-  EXPECT_EQ(sizes.buckets[0].get(), 1U);
-  EXPECT_EQ(sizes.buckets[1].get(), 1U);
-  EXPECT_EQ(sizes.buckets[6].get(), 1U);
-  EXPECT_EQ(sizes.buckets[7].get(), 1U);
-  EXPECT_EQ(sizes.sum.get(), 20'000'022U);
+  EXPECT_EQ(bucket_of(0.0F, kTimeBuckets), 0U);
+  EXPECT_EQ(bucket_of(0.005F, kTimeBuckets), 0U);  // bounds are inclusive
+  EXPECT_EQ(bucket_of(0.00501F, kTimeBuckets), 1U);
+  EXPECT_EQ(bucket_of(0.025F, kTimeBuckets), 2U);
+  EXPECT_EQ(bucket_of(10.0F, kTimeBuckets), 10U);
+  EXPECT_EQ(bucket_of(10.01F, kTimeBuckets), 11U);  // +Inf
+  SeriesBlock block;
+  for (std::uint64_t v : {10ULL, 11ULL, 10'000'000ULL, 10'000'001ULL}) block.add_sent(v);
+  const HistogramView sizes = block.view_sent();
+  EXPECT_EQ(sizes.bucket(0), 1U);
+  EXPECT_EQ(sizes.bucket(1), 1U);
+  EXPECT_EQ(sizes.bucket(6), 1U);
+  EXPECT_EQ(sizes.bucket(7), 1U);
+  EXPECT_EQ(sizes.sum(), 20'000'022U);
+}
+
+TEST(Histogram, KeepsItsBucketsApartFromItsNeighbours) {
+  SeriesBlock block;
+  block.add(TimeOf::header, 0.2F);
+  block.add(LengthOf::response, 55);
+  for (const TimeOf of : {TimeOf::request, TimeOf::response, TimeOf::header, TimeOf::connect})
+    for (std::size_t i = 0; i <= kTimeBuckets.size(); ++i)
+      EXPECT_EQ(block.view(of).bucket(i), of == TimeOf::header && i == 5 ? 1U : 0U);
+  for (const LengthOf of : {LengthOf::request, LengthOf::response})
+    for (std::size_t i = 0; i <= kLengthBuckets.size(); ++i)
+      EXPECT_EQ(block.view(of).bucket(i), of == LengthOf::response && i == 5 ? 1U : 0U);
 }
 
 TEST(Histogram, TakesNoNegativeTime) {
-  TimeHistogram h;
-  h.add(-1.0F, kTimeBuckets);
-  for (const Counter& b : h.buckets) EXPECT_EQ(b.get(), 0U);
+  SeriesBlock block;
+  block.add(TimeOf::request, -1.0F);
+  for (std::size_t i = 0; i <= kTimeBuckets.size(); ++i) EXPECT_EQ(block.view(TimeOf::request).bucket(i), 0U);
+}
+
+TEST(SeriesBlock, WritesThreeLinesForAnOrdinaryRequest) {
+  const SeriesBlock block;
+  const auto line = [&](const void* at) {
+    return (static_cast<const char*>(at) - reinterpret_cast<const char*>(&block)) / 64;
+  };
+  EXPECT_EQ(line(&block.last_seen), line(&block.length_sum.back()));
+  EXPECT_EQ(line(&block.sent_sum), line(&block.time[0].back()));
+  EXPECT_EQ(line(&block.length.back()), line(&block.sent[4]));
 }
 
 TEST(Metrics, CountsAnExchangeWithTheLabelsOfIngressNginx) {
