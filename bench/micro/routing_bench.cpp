@@ -26,7 +26,7 @@ std::shared_ptr<const HostRoutes> host(const std::string& name, std::size_t path
   }
   std::vector<Route> routes;
   for (const model::Route& route : spec->routes) routes.emplace_back().spec = &route;
-  return std::make_shared<const HostRoutes>(spec, std::move(routes));
+  return HostRoutes::make(spec, routes);
 }
 
 std::shared_ptr<const RouteTable> table(std::size_t hosts, std::size_t paths) {

@@ -5,6 +5,7 @@ namespace sluice::data {
 
 // Routes that lead nowhere: a resource backend, no default backend, a denied location, `/foo` of a path `/foo/`.
 std::optional<LocalReply> route_answer(Exchange& ex) {
+  if (ex.route->forwards) return std::nullopt;
   const auto& spec = *ex.route->spec;
   if (spec.match == model::PathMatch::slash_redirect) {
     std::string location(ex.https ? "https://" : "http://");
@@ -14,7 +15,6 @@ std::optional<LocalReply> route_answer(Exchange& ex) {
     location += ex.query;
     return LocalReply{301, std::move(location), "the path of the Ingress ends in a slash"};
   }
-  if (!spec.cluster.empty()) return std::nullopt;
   return LocalReply{spec.status ? spec.status : std::uint16_t{404}, {}, "the route has no backend"};
 }
 

@@ -1,13 +1,17 @@
 #include "data/routing/host_routes.h"
 
 #include <algorithm>
-#include <cstring>
+#include <limits>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
 namespace sluice::data {
 
 namespace {
+
+constexpr std::size_t kLine = 64;
 
 // Where the paths of a node lie in the sorted list, and how much of each its ancestors have eaten.
 struct Range {
@@ -22,10 +26,9 @@ std::size_t common_prefix(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-HostRoutes::HostRoutes(std::shared_ptr<const model::Host> spec, const std::vector<Route>& routes)
-    : spec_(std::move(spec)) {
-  std::string text = spec_->name;
-  std::vector<Node> nodes;
+HostRoutes::Tree HostRoutes::tree_of(const std::vector<Route>& routes) {
+  Tree tree;
+  auto& [nodes, text] = tree;
   std::vector<std::pair<std::string_view, std::uint32_t>> paths;
   paths.reserve(routes.size());
   for (std::uint32_t i = 0; i < routes.size(); ++i) paths.emplace_back(routes[i].spec->path, i);
@@ -76,21 +79,41 @@ HostRoutes::HostRoutes(std::shared_ptr<const model::Host> spec, const std::vecto
     nodes[range.node] = node;
   }
 
-  const std::size_t nodes_size = nodes.size() * sizeof(Node);
-  const std::size_t routes_at = (nodes_size + text.size() + alignof(Route) - 1) / alignof(Route) * alignof(Route);
-  block_ = std::make_unique<std::byte[]>(routes_at + routes.size() * sizeof(Route));
-  char* const text_to = reinterpret_cast<char*>(block_.get() + nodes_size);
-  text_ = text_to;
-  name_size_ = static_cast<std::uint32_t>(spec_->name.size());
-  std::copy(text.begin(), text.end(), text_to);
-  if (nodes.empty()) return;
+  return tree;
+}
 
-  nodes_ = std::uninitialized_copy(nodes.begin(), nodes.end(), reinterpret_cast<Node*>(block_.get())) - nodes.size();
-  Route* const routes_to = reinterpret_cast<Route*>(block_.get() + routes_at);
-  std::uninitialized_copy(routes.begin(), routes.end(), routes_to);
-  for (std::size_t i = 0; i < routes.size(); ++i) routes_to[i].host = name_size_ == 0 ? std::string_view("_") : name();
-  routes_ = routes_to;
-  routes_size_ = static_cast<std::uint32_t>(routes.size());
+std::shared_ptr<const HostRoutes> HostRoutes::make(std::shared_ptr<const model::Host> spec,
+                                                   const std::vector<Route>& routes) {
+  const Tree tree = tree_of(routes);
+  const std::string& name = spec->name;
+  const auto aligned = [](std::size_t size, std::size_t to) { return (size + to - 1) / to * to; };
+  const std::size_t nodes_at = aligned(sizeof(HostRoutes) + name.size(), alignof(Node));
+  const std::size_t labels_at = nodes_at + tree.nodes.size() * sizeof(Node);
+  const std::size_t routes_at = aligned(labels_at + tree.labels.size(), alignof(Route));
+  const std::size_t size = routes_at + routes.size() * sizeof(Route);
+  if (size > std::numeric_limits<std::uint32_t>::max()) throw std::length_error("the routes of one host exceed 4 GiB");
+
+  char* const memory = static_cast<char*>(::operator new(size, std::align_val_t{kLine}));
+  auto* const host = new (memory) HostRoutes(std::move(spec));
+  std::shared_ptr<const HostRoutes> made(host, Delete{});
+  host->name_size_ = static_cast<std::uint32_t>(name.size());
+  host->nodes_size_ = static_cast<std::uint32_t>(tree.nodes.size());
+  host->routes_size_ = static_cast<std::uint32_t>(routes.size());
+  host->nodes_at_ = static_cast<std::uint32_t>(nodes_at);
+  host->labels_at_ = static_cast<std::uint32_t>(labels_at);
+  host->routes_at_ = static_cast<std::uint32_t>(routes_at);
+  std::copy(name.begin(), name.end(), memory + sizeof(HostRoutes));
+  std::uninitialized_copy(tree.nodes.begin(), tree.nodes.end(), reinterpret_cast<Node*>(memory + nodes_at));
+  std::copy(tree.labels.begin(), tree.labels.end(), memory + labels_at);
+  Route* const to = reinterpret_cast<Route*>(memory + routes_at);
+  std::uninitialized_copy(routes.begin(), routes.end(), to);
+  for (std::size_t i = 0; i < routes.size(); ++i) to[i].host = name.empty() ? std::string_view("_") : host->name();
+  return made;
+}
+
+void HostRoutes::Delete::operator()(const HostRoutes* host) const noexcept {
+  host->~HostRoutes();
+  ::operator delete(const_cast<HostRoutes*>(host), std::align_val_t{kLine});
 }
 
 }  // namespace sluice::data

@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "data/routing/route_table.h"
@@ -13,19 +15,20 @@
 namespace sluice::data {
 
 // Immutable once made; any thread. The cost of a match depends on the length of the path and the depth of the tree, not
-// on the number of routes.
+// on the number of routes. Of ten thousand hosts few are in a cache: all that a request reads of one lies in one block
+// of memory, which prefetch() asks for in one go.
 class HostRoutes {
  public:
-  // `routes[i].spec` points into `spec->routes`; `spec` is kept for as long as this lives. Two routes of the same
-  // (match, path): the first one counts.
-  // Route::host is filled in here.
-  HostRoutes(std::shared_ptr<const model::Host> spec, const std::vector<Route>& routes);
+  // `routes[i].spec` points into `spec->routes`; `spec` is kept for as long as this lives. Route::host is filled in
+  // here. Two routes of the same (match, path): the first one counts.
+  static std::shared_ptr<const HostRoutes> make(std::shared_ptr<const model::Host> spec,
+                                                const std::vector<Route>& routes);
   HostRoutes(const HostRoutes&) = delete;
   HostRoutes& operator=(const HostRoutes&) = delete;
 
   const model::Host& spec() const noexcept { return *spec_; }
-  std::string_view name() const noexcept { return {text_, name_size_}; }  // spec().name
-  std::span<const Route> routes() const noexcept { return {routes_, routes_size_}; }
+  std::string_view name() const noexcept { return {text_of(sizeof(HostRoutes)), name_size_}; }  // spec().name
+  std::span<const Route> routes() const noexcept { return {at<Route>(routes_at_), routes_size_}; }
 
   // An exact path (or the /foo of a slash redirect) if there is one, else the longest prefix, else null.
   const Route* match(std::string_view path) const noexcept {
@@ -35,31 +38,50 @@ class HostRoutes {
   template <class Visit>
   const Route* walk(std::string_view path, Visit&& visit) const;
 
+  void prefetch() const noexcept {
+    for (std::size_t line = 0; line < kPrefetched; line += 64)
+      __builtin_prefetch(reinterpret_cast<const char*>(this) + line);
+  }
+
  private:
   static constexpr std::uint32_t kNone = 0xffffffff;
+  static constexpr std::size_t kPrefetched = 384;  // bytes: a host with a few short paths
   struct Node {
-    std::uint32_t label = 0, label_size = 0;  // in text_: the bytes between the parent's end and this node's
+    std::uint32_t label = 0, label_size = 0;  // from labels_at_: the bytes between the parent's end and this node's
     std::uint32_t exact = kNone;              // the route whose path ends here: exact or slash_redirect
     std::uint32_t prefix = kNone;
     std::uint32_t first_child = 0;  // children lie together, in the order of their first byte
     std::uint16_t children = 0;
     unsigned char first = 0;  // the label's first byte
   };
+  struct Tree {
+    std::vector<Node> nodes;  // the root first; none without routes
+    std::string labels;
+  };
+  struct Delete {
+    void operator()(const HostRoutes* host) const noexcept;
+  };
+  static_assert(std::is_trivially_copyable_v<Route> && std::is_trivially_copyable_v<Node>);
+
+  static Tree tree_of(const std::vector<Route>& routes);
+  explicit HostRoutes(std::shared_ptr<const model::Host> spec) : spec_(std::move(spec)) {}
+  ~HostRoutes() = default;
 
   const Node* child(const Node& node, unsigned char byte) const noexcept;
+  template <class T>
+  const T* at(std::uint32_t offset) const noexcept {
+    return reinterpret_cast<const T*>(reinterpret_cast<const std::byte*>(this) + offset);
+  }
+  const char* text_of(std::uint32_t offset) const noexcept { return at<char>(offset); }
 
-  // What a request reads lies in one block, nodes, text, routes: of ten thousand hosts few are in a cache.
-  static_assert(std::is_trivially_copyable_v<Route> && std::is_trivially_copyable_v<Node>);
-  std::unique_ptr<std::byte[]> block_;
-  const Node* nodes_ = nullptr;  // nodes_[0] is the root; null without routes
-  const char* text_ = nullptr;   // the host's name, then labels
-  const Route* routes_ = nullptr;
-  std::uint32_t name_size_ = 0, routes_size_ = 0;
+  // Behind the object: the host's name, nodes, labels, routes; offsets in bytes from the object.
   std::shared_ptr<const model::Host> spec_;
+  std::uint32_t name_size_ = 0, nodes_size_ = 0, routes_size_ = 0;
+  std::uint32_t nodes_at_ = 0, labels_at_ = 0, routes_at_ = 0;
 };
 
 inline const HostRoutes::Node* HostRoutes::child(const Node& node, unsigned char byte) const noexcept {
-  const Node* low = nodes_ + node.first_child;
+  const Node* low = at<Node>(nodes_at_) + node.first_child;
   const Node* const end = low + node.children;
   std::size_t count = node.children;
   while (count > 0) {
@@ -76,17 +98,19 @@ inline const HostRoutes::Node* HostRoutes::child(const Node& node, unsigned char
 
 template <class Visit>
 const Route* HostRoutes::walk(std::string_view path, Visit&& visit) const {
+  const Route* const routes = at<Route>(routes_at_);
+  const char* const labels = text_of(labels_at_);
   const Route* best = nullptr;
-  const Node* node = nodes_;
-  while (node != nullptr && path.starts_with(std::string_view(text_ + node->label, node->label_size))) {
+  const Node* node = nodes_size_ == 0 ? nullptr : at<Node>(nodes_at_);
+  while (node != nullptr && path.starts_with(std::string_view(labels + node->label, node->label_size))) {
     path.remove_prefix(node->label_size);
     if (node->prefix != kNone) {
-      best = &routes_[node->prefix];
+      best = &routes[node->prefix];
       visit(*best);
     }
     if (path.empty()) {
       if (node->exact != kNone) {
-        best = &routes_[node->exact];
+        best = &routes[node->exact];
         visit(*best);
       }
       break;

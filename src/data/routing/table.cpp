@@ -53,6 +53,7 @@ class Shard {
   const HostPtr* find(std::uint64_t hash, Key key) const noexcept {
     for (std::size_t at = hash & mask(); slots_[at].host; at = (at + 1) & mask()) {
       if (slots_[at].hash != hash) continue;
+      slots_[at].host->prefetch();
       const Key have = key_of(slots_[at].host->name());
       if (have.wildcard == key.wildcard && have.text == key.text) return &slots_[at].host;
     }

@@ -281,10 +281,11 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
     const auto [at, added] = numbers.try_emplace(labels_of(from), next_series);
     if (added) ++next_series;
     route.series = at->second;
+    route.forwards = !from.cluster.empty() && from.match != model::PathMatch::slash_redirect;
     route.host_tls = spec.tls;
     route.no_tls_redirect = under_any(from, options.no_tls_redirect_locations);
   }
-  host.compiled = std::make_shared<const HostRoutes>(host.spec, routes);
+  host.compiled = HostRoutes::make(host.spec, routes);
   return host.compiled;
 }
 

@@ -45,7 +45,7 @@ std::shared_ptr<const HostRoutes> host(const std::string& name, const std::vecto
   }
   std::vector<Route> routes;
   for (const model::Route& route : spec->routes) routes.emplace_back().spec = &route;
-  return std::make_shared<const HostRoutes>(spec, std::move(routes));
+  return HostRoutes::make(spec, routes);
 }
 
 std::shared_ptr<const RouteTable> table(const std::map<std::string, std::vector<Path>>& hosts) {
