@@ -250,7 +250,10 @@ Task<Status> Stream::handshake(Instant until) {
   for (;;) {
     if (cancelled_) co_return std::unexpected(cancel_error_);
     const Io io = tls_->handshake();
-    if (io == Io::done) co_return Status{};
+    if (io == Io::done) {
+      if (tls_->drained()) readable_ = half_closed_ || broken_;
+      co_return Status{};
+    }
     if (io == Io::failed) co_return std::unexpected(error(Fault::tls, "TLS handshake failed"));
     if (io == Io::closed) co_return std::unexpected(error(Fault::closed, "closed during the TLS handshake"));
     if (io == Io::again_read) {
@@ -291,7 +294,7 @@ bool Stream::untouched(bool look) noexcept {
 }
 
 void Stream::shutdown_write() noexcept {
-  if (tls_) tls_->shutdown();
+  say_end();
   ::shutdown(fd_, SHUT_WR);
 }
 

@@ -62,6 +62,14 @@ class Stream final : public Watcher {
     if (auto h = std::exchange(reader_.handle, {})) loop_.resume_later(h);
   }
   bool cancelled() const noexcept { return cancelled_; }
+  // The next write is the last: on TLS, close_notify leaves with it.
+  void last_write() noexcept {
+    if (tls_) tls_->last_write();
+  }
+  // Says close_notify on TLS, if it was not said. For a connection that is closed next.
+  void say_end() noexcept {
+    if (tls_) tls_->shutdown();
+  }
   // Half-closes for writing (after close_notify on TLS).
   void shutdown_write() noexcept;
   // Makes close() send RST: the peer must not take what it has for complete.

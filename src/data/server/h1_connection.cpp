@@ -398,6 +398,7 @@ net::Task<Status> H1Connection::send_body_pieces(std::span<const iovec> before, 
   } else {
     add(piece.data);
   }
+  if (piece.last && ex_->close_after) stream_.last_write();
   if (n != 0 && !stream_.write_now({parts, n})) {
     Status s = co_await stream_.finish_write(send_stall());
     if (!s) {
@@ -434,10 +435,13 @@ void H1Connection::give_buffers_back() noexcept {
 // A close with unread bytes is a reset, which may destroy the answer on its way: the end is announced first, then what
 // still comes is read for a moment (RFC 9112 section 9.6).
 net::Task<void> H1Connection::linger() {
-  stream_.shutdown_write();
   const bool more =
       !decoder_.done() || stream_.maybe_readable() || (memory_ && !memory_->ahead.empty()) || in_begin_ != in_end_;
-  if (!more) co_return;
+  if (!more) {
+    stream_.say_end();
+    co_return;
+  }
+  stream_.shutdown_write();
   const Instant until = worker_.loop.now() + std::chrono::seconds(2);
   std::size_t drained = 0;
   while (drained < (1 << 20)) {

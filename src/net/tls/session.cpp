@@ -6,6 +6,7 @@
 #include <cstring>
 #include <ctime>
 #include <thread>
+#include <utility>
 
 #include "net/tls/contexts.h"
 #include "net/tls/scratch.h"
@@ -70,8 +71,9 @@ class OpenSslSession final : public Session {
   IoResult write(const iovec* parts, int count) override;
   Io flush() override;
   void shutdown() override;
+  void last_write() noexcept override { bye_next_ = true; }
 
-  bool pending_write() const noexcept override { return !unsent_.empty(); }
+  bool pending_write() const noexcept override { return !unsent_.empty() && !held_; }
   bool pending_read() const noexcept override {
     return SSL_pending(ssl_.get()) > 0 || closed_ || failed_ || whole_record(received_.data(), received_.size());
   }
@@ -112,10 +114,23 @@ class OpenSslSession final : public Session {
     if (error_.empty()) error_ = std::move(why);
   }
   std::string handshake_error();
+  void add_bye() {
+    said_bye_ = true;
+    SSL_shutdown(ssl_.get());
+    ERR_clear_error();
+  }
+  void take_held() {
+    if (!std::exchange(held_, false)) return;
+    auto& out = scratch().out;
+    out.insert(out.begin(), unsent_.data(), unsent_.data() + unsent_.size());
+    unsent_.clear();
+  }
 
   std::shared_ptr<const void> context_;  // callbacks of the SSL_CTX point into it
   int fd_;
   bool established_ = false, failed_ = false, closed_ = false, clean_end_ = false, drained_ = false, said_bye_ = false;
+  bool bye_next_ = false;
+  bool held_ = false;  // `unsent_` waits for the next write, not for the socket
   bool in_is_scratch_ = false;
   Owned<SSL> ssl_;
   Peer peer_;
@@ -246,6 +261,7 @@ bool OpenSslSession::send_out(bool asked) {
 }
 
 Io OpenSslSession::flush() {
+  held_ = false;
   while (!unsent_.empty()) {
     const ssize_t n = send(fd_, unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
     if (n >= 0) {
@@ -279,6 +295,13 @@ Io OpenSslSession::handshake() {
     const int r = SSL_do_handshake(ssl_.get());
     const int error = r == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), r);
     if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) fail(handshake_error());
+    if (error == SSL_ERROR_NONE && in_size_ > 0 && !scratch().out.empty()) {
+      unsent_.append(scratch().out.data(), scratch().out.size());
+      scratch().out.clear();
+      held_ = established_ = true;
+      result = Io::done;
+      break;
+    }
     send_out(true);
     scratch().out.clear();
     if (failed_) break;
@@ -292,7 +315,7 @@ Io OpenSslSession::handshake() {
       result = Io::done;
       break;
     }
-    const Received got = receive(max_record);
+    const Received got = drained_ ? Received::none : receive(max_record);
     if (got == Received::some) continue;
     if (got == Received::none) result = Io::again_read;
     if (got == Received::end) {
@@ -337,7 +360,7 @@ IoResult OpenSslSession::read(char* out, std::size_t size) {
     fail("read before the handshake is over");
     return {Io::failed, 0};
   }
-  if (!unsent_.empty() && flush() == Io::failed) return {Io::failed, 0};
+  if (pending_write() && flush() == Io::failed) return {Io::failed, 0};
   enter();
   // Room for what fills `out`, the overhead of its records included, and for one record at the least.
   const std::size_t limit = std::max(size + size / 32 + 512, max_record);
@@ -357,6 +380,7 @@ IoResult OpenSslSession::read(char* out, std::size_t size) {
   if (total > 0) return {Io::done, total};
   if (failed_) result = Io::failed;
   if (closed_) result = Io::closed;
+  if (held_ && result == Io::again_read && flush() == Io::failed) result = Io::failed;
   return {result, 0};
 }
 
@@ -409,22 +433,26 @@ IoResult OpenSslSession::write(const iovec* parts, int count) {
     fail(established_ ? "write after close_notify" : "write before the handshake is over");
     return {Io::failed, 0};
   }
-  if (const Io io = flush(); io != Io::done) return {io, 0};
+  if (!held_)
+    if (const Io io = flush(); io != Io::done) return {io, 0};
   std::size_t total = 0;
   for (int i = 0; i < count; ++i) total += parts[i].iov_len;
   if (total == 0) return {Io::done, 0};
   ERR_clear_error();
-  const bool sent = encrypt(parts, count, total) && send_out(true);
+  take_held();
+  bool sent = encrypt(parts, count, total);
+  if (sent && bye_next_) add_bye();
+  sent = sent && send_out(true);
   scratch().leave();
   return sent ? IoResult{Io::done, total} : IoResult{Io::failed, 0};
 }
 
 void OpenSslSession::shutdown() {
-  if (!established_ || failed_ || said_bye_ || flush() != Io::done) return;
-  said_bye_ = true;
+  if (!established_ || failed_ || said_bye_) return;
+  if (!held_ && flush() != Io::done) return;
   ERR_clear_error();
-  SSL_shutdown(ssl_.get());
-  ERR_clear_error();
+  take_held();
+  add_bye();
   send_out(true);
   scratch().leave();
 }

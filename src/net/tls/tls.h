@@ -108,7 +108,9 @@ class Session {
                                          const std::string& server_name, bool send_sni);
   virtual ~Session() = default;
 
-  // done, again_read, again_write, closed (the peer left) or failed. again_read has seen the socket empty.
+  // done, again_read, again_write, closed (the peer left) or failed. again_read has seen the socket empty. Tickets are
+  // held back when a request came with the last flight of the client: they leave with its answer, or before the session
+  // waits for the client.
   virtual Io handshake() = 0;
   // Decrypts into `out` what is there, up to its size: as many records as one receive brought. done with bytes > 0;
   // closed on close_notify or end of file (see clean_end()). Ciphertext that could not be used yet is moved to storage
@@ -126,6 +128,7 @@ class Session {
   // when that call needed no receive, since edges may have come in between.
   virtual bool drained() const noexcept = 0;
   virtual void shutdown() = 0;                  // sends close_notify if it can be sent at once
+  virtual void last_write() noexcept = 0;       // the next write() ends with close_notify, in the same send
   virtual bool clean_end() const noexcept = 0;  // the peer said close_notify
   virtual bool resumed() const noexcept = 0;
   virtual std::string_view alpn() const noexcept = 0;
