@@ -77,6 +77,14 @@ peers: build  ## side by side with nginx, HAProxy and others; SCENARIOS='h1-1k,t
 	@tools/deps.sh test bench
 	@bench/macro/run.sh $(or $(SCENARIOS),h1-1k)
 
+instructions: build  ## user-space instructions of one exchange (callgrind) against the recorded baseline; RECORD=1 writes a new one
+	@tools/deps.sh test bench
+	@bench/instructions/measure.py build/release/sluice $(if $(RECORD),--record)
+
+tail: build  ## latency at a constant rate beside nginx, HAProxy and Envoy, at rest, while the configuration changes, with access logs
+	@tools/deps.sh test bench
+	@/usr/bin/python3 bench/macro/tail.py build/release/sluice
+
 arch:  ## directions of include, forbidden words, and that this check can fail
 	@tests/arch/check.py . && tests/arch/self_test.py
 

@@ -62,7 +62,9 @@ void Store::State::evaluate(const std::string& key) {
   state.ref = std::make_shared<const model::ObjectRef>(reference("Ingress", ingress.meta));
   const model::ObjectRef& ref = *state.ref;
   auto before = state.hosts;
-  auto secret_of = [](const IngressState& s) { return s.accepted && s.proxy_ssl ? s.proxy_ssl->secret : std::string(); };
+  auto secret_of = [](const IngressState& s) {
+    return s.accepted && s.proxy_ssl ? s.proxy_ssl->secret : std::string();
+  };
   auto secret_before = secret_of(state);
 
   std::string why;
@@ -133,9 +135,9 @@ const ClusterTexts& Store::State::cluster_texts(const ClusterKey& key) {
   return cluster_names.emplace(key, ClusterTexts{name, key.service, key.port}).first->second;
 }
 
-std::shared_ptr<const model::Host> Store::State::build_host(
-    const std::string& name, Entries& entries, std::map<std::string, RefPtr>& used_clusters,
-    std::map<std::string, RefPtr>& used_certificates) {
+std::shared_ptr<const model::Host> Store::State::build_host(const std::string& name, Entries& entries,
+                                                            std::map<std::string, RefPtr>& used_clusters,
+                                                            std::map<std::string, RefPtr>& used_certificates) {
   auto& state = hosts.find(name)->second;
   std::vector<const IngressState*> owners;
   for (auto& key : state.owners) owners.push_back(&ingresses.find(key)->second);
@@ -353,8 +355,7 @@ std::shared_ptr<const model::Host> Store::State::build_host(
         if (!t.secret.empty()) named.push_back(t.secret);
     for (auto& s : named) {
       auto full = ingress.meta.ns + "/" + s;
-      if (used_certificates.emplace(full, o->ref).second)
-        host->certificates.push_back(full);
+      if (used_certificates.emplace(full, o->ref).second) host->certificates.push_back(full);
     }
   }
   return host;
@@ -370,8 +371,7 @@ void Store::State::rebuild_host(const std::string& name, model::Change& change) 
   auto built = build_host(name, entries, used_clusters, used_certificates);
   say("host/" + name, std::move(entries));
 
-  auto exchange = [&](Names& had, const std::map<std::string, RefPtr>& uses, auto& all,
-                      std::set<std::string>& dirty) {
+  auto exchange = [&](Names& had, const std::map<std::string, RefPtr>& uses, auto& all, std::set<std::string>& dirty) {
     for (auto& n : had)
       if (!uses.contains(n)) {
         all[n].users.erase(name);

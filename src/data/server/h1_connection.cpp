@@ -398,7 +398,7 @@ net::Task<Status> H1Connection::send_body_pieces(std::span<const iovec> before, 
   } else {
     add(piece.data);
   }
-  if (piece.last && ex_->close_after) stream_.last_write();
+  if (piece.last && ex_->close_after && !ex_->tunnel) stream_.last_write();
   if (n != 0 && !stream_.write_now({parts, n})) {
     Status s = co_await stream_.finish_write(send_stall());
     if (!s) {

@@ -4,16 +4,12 @@
 
 #include "data/proxy/exchange.h"
 #include "data/proxy/streams.h"
+#include "net/h1/append.h"
 
 // Heads of HTTP/1.x responses as clients get them.
 namespace sluice::data {
 
-inline void append_field(std::string& out, std::string_view name, std::string_view value) {
-  out.append(name);
-  out.append(": ", 2);
-  out.append(value);
-  out.append("\r\n", 2);
-}
+using net::h1::append_field;
 void append_status_line(std::string& out, int status, std::string_view reason);
 // All of the head with its final empty line. `framing`: as the connection will send the body. Sets ex.close_after's
 // `Connection: close`.

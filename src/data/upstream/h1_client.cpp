@@ -5,6 +5,7 @@
 
 #include "data/proxy/request_fields.h"
 #include "data/server/worker.h"
+#include "net/h1/append.h"
 
 namespace sluice::data {
 
@@ -54,12 +55,8 @@ net::Task<Status> H1Client::send_head(Exchange& ex, std::string_view body, bool 
   out.append(" HTTP/1.1\r\n");
   const BodyShape shape = body_shape(ex);
   request_chunked_ = shape.framing == Framing::chunked;
-  for_each_upstream_field(ex, shape, [&](std::string_view name, std::string_view value) {
-    out.append(name);
-    out.append(": ", 2);
-    out.append(value);
-    out.append("\r\n", 2);
-  });
+  for_each_upstream_field(
+      ex, shape, [&](std::string_view name, std::string_view value) { net::h1::append_field(out, name, value); });
   out.append("\r\n", 2);
   const iovec parts[2] = {{out.data(), out.size()}, {const_cast<char*>(body.data()), body.size()}};
   sent_anything_ = true;
