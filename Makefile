@@ -68,10 +68,11 @@ chaos: dev build  ## the long guarantees: changes, SIGTERMs, certificate swaps, 
 chaos-short: dev build  ## the same, in a short form
 	@$(LONG) --short $(NAMES)
 
-bench: build/.made  ## micro benchmarks
-	@tools/deps.sh build bench
+bench: build  ## micro benchmarks, then Sluice beside the peers that are installed: table and plot in bench/results
+	@tools/deps.sh build test bench
 	$(call compile,bench,all)
 	@shopt -s nullglob; for b in build/bench/bench/*_bench; do [ -x $$b ] && [ -f $$b ] && $$b --benchmark_min_time=0.5; done
+	@bench/macro/run.sh $(or $(SCENARIOS),h1-1k,h1-64k,h1-1m,h1-1k-10k-hosts,tls-1k,tls-64k,tls-handshake)
 
 peers: build  ## side by side with nginx, HAProxy and others; SCENARIOS='h1-1k,tls-1k'
 	@tools/deps.sh test bench
@@ -116,4 +117,4 @@ install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
 clean:  ## remove everything that was built
 	@rm -rf build
 
-.PHONY: help deps deps-build build dev run test unit test-integration test-oracle asan tsan fuzz soak chaos chaos-short bench peers arch headers fmt fmt-check tidy docs image install-completions clean
+.PHONY: help deps deps-build build dev run test unit test-integration test-oracle asan tsan fuzz soak chaos chaos-short bench peers instructions tail arch headers fmt fmt-check tidy docs image install-completions clean

@@ -18,4 +18,5 @@ out=${OUT:-bench/results/$(date -u +%F)-${scenarios//,/-}.md}
   echo "Differs from the shipped defaults: --workers 1 --access-log off keep-alive-requests=0 (the peers, too, run one worker, log nothing and keep connections without limit)."
   ${PYTHON:-/usr/bin/python3} bench/macro/peers.py "$scenarios" "$@"
 } | tee "$out"
+case $scenarios in idle*) ;; *) bench/macro/plot.py "$out" >"${out%.md}.svg" ;; esac
 echo "kept in $out" >&2
