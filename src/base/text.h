@@ -6,7 +6,6 @@
 #include <concepts>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <new>
 #include <ostream>
 #include <string>
@@ -21,7 +20,7 @@ class Text {
  public:
   Text() noexcept = default;
   template <std::convertible_to<std::string_view> Other>
-    requires(!std::same_as<std::remove_cvref_t<Other>, Text>)
+    requires(!std::same_as<Other, Text>)
   Text(const Other& text) : rep_(make(std::string_view(text))) {}
   Text(const Text& o) noexcept : rep_(o.rep_) {
     if (rep_ != nullptr) rep_->users.fetch_add(1, std::memory_order_relaxed);

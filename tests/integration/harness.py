@@ -104,9 +104,9 @@ class Process:
             t.join(2)
         return self.proc.returncode
 
-    def rss_kb(self):
+    def rss_kb(self, peak=False):
         text = Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", text).group(1))
+        return int(re.search(rf"{'VmHWM' if peak else 'VmRSS'}:\s+(\d+)", text).group(1))
 
     def fds(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

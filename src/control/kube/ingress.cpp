@@ -59,7 +59,6 @@ void Store::State::evaluate(const std::string& key) {
   ++work.ingresses;
   auto& state = it->second;
   auto& ingress = std::get<Ingress>(*state.object);
-  state.ref = std::make_shared<const model::ObjectRef>(reference("Ingress", ingress.meta));
   const model::ObjectRef& ref = *state.ref;
   auto before = state.hosts;
   auto secret_of = [](const IngressState& s) {
@@ -158,7 +157,7 @@ std::shared_ptr<const model::Host> Store::State::build_host(const std::string& n
     auto made = upstream_tls(wanted, why);
     if (!made) {
       denied.insert(o);
-      entries.push_back({reference("Ingress", o->ingress().meta),
+      entries.push_back({*o->ref,
                          {Severity::error, "InvalidSecret", "metadata.annotations[proxy-ssl-secret]", wanted.secret,
                           why, "the paths of this Ingress answer 503"}});
     } else if (!secure) {
@@ -201,7 +200,7 @@ std::shared_ptr<const model::Host> Store::State::build_host(const std::string& n
           catch_all = o;
         else
           entries.push_back(
-              {reference("Ingress", o->ingress().meta),
+              {*o->ref,
                {Severity::error, "PathConflict", "spec.defaultBackend", "", "one catch-all",
                 "not served: it belongs to Ingress " + key_of(catch_all->ingress().meta) + ", which is older"}});
       }
@@ -233,7 +232,7 @@ std::shared_ptr<const model::Host> Store::State::build_host(const std::string& n
   }
   for (auto* o : owners) {
     auto& ingress = o->ingress();
-    auto ref = reference("Ingress", ingress.meta);
+    const model::ObjectRef& ref = *o->ref;
     for (std::size_t r = 0; r < ingress.rules.size(); ++r) {
       if (lower(ingress.rules[r].host) != name) continue;
       for (std::size_t p = 0; p < ingress.rules[r].paths.size(); ++p) {
@@ -312,7 +311,7 @@ std::shared_ptr<const model::Host> Store::State::build_host(const std::string& n
       }
     } else if (backend && backend->resource) {
       route.status = 404;
-      entries.push_back({reference("Ingress", l.owner->ingress().meta),
+      entries.push_back({*l.owner->ref,
                          {model::Severity::warning, "UnsupportedBackend", "backend.resource", "", "a Service",
                           "requests for " + (name.empty() ? "any other host" : name) + l.path + " answer 404"}});
     } else if (backend) {

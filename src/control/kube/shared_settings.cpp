@@ -35,6 +35,7 @@ std::shared_ptr<const model::RouteSettings> SharedSettings::of(model::RouteSetti
     std::erase_if(known_, [](const auto& entry) { return entry.second.expired(); });
     tidy_at_ = std::max<std::size_t>(64, known_.size() * 2);
   }
+  // Not make_shared: the weak pointer would hold the memory of settings that are gone.
   std::shared_ptr<const model::RouteSettings> made(new model::RouteSettings(std::move(settings)));
   known_.emplace(hash, made);
   return made;

@@ -12,7 +12,6 @@ namespace sluice::control {
 class SharedSettings {
  public:
   std::shared_ptr<const model::RouteSettings> of(model::RouteSettings settings);
-  std::size_t size() const noexcept { return known_.size(); }
 
  private:
   std::unordered_multimap<std::size_t, std::weak_ptr<const model::RouteSettings>> known_;

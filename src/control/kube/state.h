@@ -16,13 +16,17 @@ using RefPtr = std::shared_ptr<const model::ObjectRef>;
 struct IngressState {
   std::shared_ptr<const Object> object;
   std::shared_ptr<const Object> accepted;  // null: nothing of it is served
-  RefPtr ref;                              // of `object`; its texts are shared by the routes
+  RefPtr ref;                              // of `object`, always; its texts are shared by the routes
   // What the annotations of `accepted` say.
   std::shared_ptr<const model::RouteSettings> settings;
   std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
   bool denied = false;
   Names hosts;  // that it has rules for; "" the catch-all
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
+  void hold(ObjectPtr next) {
+    object = std::move(next);
+    ref = std::make_shared<const model::ObjectRef>(reference(*object));
+  }
 };
 
 struct ClusterKey {

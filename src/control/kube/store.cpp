@@ -164,7 +164,7 @@ void Store::upsert(ObjectPtr object) {
       s.dirty_clusters.insert(it->second.begin(), it->second.end());
   };
   if (std::holds_alternative<Ingress>(*object)) {
-    s.ingresses[key].object = std::move(object);
+    s.ingresses[key].hold(std::move(object));
     s.dirty_ingresses.insert(key);
   } else if (std::holds_alternative<IngressClass>(*object)) {
     auto name = meta(*object).name;
@@ -208,7 +208,7 @@ void Store::moved(ObjectPtr object) {
     auto it = s.ingresses.find(key);
     if (it == s.ingresses.end()) return;
     if (it->second.accepted == it->second.object) it->second.accepted = object;
-    it->second.object = object;
+    it->second.hold(object);
     // Without timestamps the place in the files is the age.
     if (meta(*object).created == kNoTimestamp)
       for (auto& host : it->second.hosts)

@@ -135,7 +135,8 @@ bool plain_name(std::string_view s) {
   return true;
 }
 
-Meta read_meta(const Field& object, bool cluster_scoped) {
+// `labels`: where to put them; they are checked either way.
+Meta read_meta(const Field& object, bool cluster_scoped, std::map<std::string, std::string>* labels = nullptr) {
   Meta m;
   auto metadata = object["metadata"];
   auto name = metadata["name"];
@@ -147,6 +148,8 @@ Meta read_meta(const Field& object, bool cluster_scoped) {
   if (m.ns.empty() && !cluster_scoped) m.ns = "default";
   if (!cluster_scoped && !plain_name(m.ns)) metadata["namespace"].bad("a name of letters, digits and '-'");
   m.annotations = metadata["annotations"].strings();
+  auto read = metadata["labels"].strings();
+  if (labels != nullptr) *labels = std::move(read);
   m.created = timestamp(metadata["creationTimestamp"].text());
   return m;
 }
@@ -234,9 +237,9 @@ Object read_service(const Field& o) {
 
 Object read_slice(const Field& o) {
   EndpointSlice out;
-  out.meta = read_meta(o, false);
+  std::map<std::string, std::string> labels;
+  out.meta = read_meta(o, false, &labels);
   out.address_type = o["addressType"].text();
-  const auto labels = o["metadata"]["labels"].strings();
   if (auto it = labels.find("kubernetes.io/service-name"); it != labels.end()) out.service = it->second;
   o["endpoints"].each([&](const Field& f) {
     SliceEndpoint e;

@@ -11,8 +11,6 @@ namespace sluice::data {
 
 namespace {
 
-constexpr std::size_t kLine = 64;
-
 // Where the paths of a node lie in the sorted list, and how much of each its ancestors have eaten.
 struct Range {
   std::uint32_t node;

@@ -27,7 +27,7 @@ class HostRoutes {
   HostRoutes& operator=(const HostRoutes&) = delete;
 
   const model::Host& spec() const noexcept { return *spec_; }
-  std::string_view name() const noexcept { return {text_of(sizeof(HostRoutes)), name_size_}; }  // spec().name
+  std::string_view name() const noexcept { return {at<char>(sizeof(HostRoutes)), name_size_}; }  // spec().name
   std::span<const Route> routes() const noexcept { return {at<Route>(routes_at_), routes_size_}; }
 
   // An exact path (or the /foo of a slash redirect) if there is one, else the longest prefix, else null.
@@ -39,12 +39,13 @@ class HostRoutes {
   const Route* walk(std::string_view path, Visit&& visit) const;
 
   void prefetch() const noexcept {
-    for (std::size_t line = 0; line < kPrefetched; line += 64)
+    for (std::size_t line = 0; line < kPrefetched; line += kLine)
       __builtin_prefetch(reinterpret_cast<const char*>(this) + line);
   }
 
  private:
   static constexpr std::uint32_t kNone = 0xffffffff;
+  static constexpr std::size_t kLine = 64;         // bytes of a cache line: where the block begins
   static constexpr std::size_t kPrefetched = 384;  // bytes: a host with a few short paths
   struct Node {
     std::uint32_t label = 0, label_size = 0;  // from labels_at_: the bytes between the parent's end and this node's
@@ -72,7 +73,6 @@ class HostRoutes {
   const T* at(std::uint32_t offset) const noexcept {
     return reinterpret_cast<const T*>(reinterpret_cast<const std::byte*>(this) + offset);
   }
-  const char* text_of(std::uint32_t offset) const noexcept { return at<char>(offset); }
 
   // Behind the object: the host's name, nodes, labels, routes; offsets in bytes from the object.
   std::shared_ptr<const model::Host> spec_;
@@ -99,7 +99,7 @@ inline const HostRoutes::Node* HostRoutes::child(const Node& node, unsigned char
 template <class Visit>
 const Route* HostRoutes::walk(std::string_view path, Visit&& visit) const {
   const Route* const routes = at<Route>(routes_at_);
-  const char* const labels = text_of(labels_at_);
+  const char* const labels = at<char>(labels_at_);
   const Route* best = nullptr;
   const Node* node = nodes_size_ == 0 ? nullptr : at<Node>(nodes_at_);
   while (node != nullptr && path.starts_with(std::string_view(labels + node->label, node->label_size))) {

@@ -9,10 +9,10 @@
 namespace sluice::net::tls {
 namespace {
 
-// Mozilla's intermediate profile, for a policy that names no ciphers.
 // Those of OpenSSL's default, in the order of Mozilla's guidelines, as ssl-ciphers has it for TLS 1.2 (AES-128 first:
 // SHA-256 makes the key schedule of a handshake a tenth cheaper).
 constexpr char suites_of_1_3[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+// Mozilla's intermediate profile, for a policy that names no ciphers.
 constexpr const char* default_ciphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"

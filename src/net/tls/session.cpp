@@ -295,7 +295,10 @@ Io OpenSslSession::handshake() {
     const int r = SSL_do_handshake(ssl_.get());
     const int error = r == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), r);
     if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) fail(handshake_error());
-    if (error == SSL_ERROR_NONE && in_size_ > 0 && !scratch().out.empty()) {
+    // Behind the client's Finished a server of TLS 1.3 sends nothing but tickets.
+    const bool tickets =
+        error == SSL_ERROR_NONE && SSL_is_server(ssl_.get()) && SSL_version(ssl_.get()) == TLS1_3_VERSION;
+    if (tickets && in_size_ > 0 && !scratch().out.empty()) {
       unsent_.append(scratch().out.data(), scratch().out.size());
       scratch().out.clear();
       held_ = established_ = true;

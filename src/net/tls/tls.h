@@ -108,9 +108,9 @@ class Session {
                                          const std::string& server_name, bool send_sni);
   virtual ~Session() = default;
 
-  // done, again_read, again_write, closed (the peer left) or failed. again_read has seen the socket empty. Tickets are
-  // held back when a request came with the last flight of the client: they leave with its answer, or before the session
-  // waits for the client.
+  // done, again_read, again_write, closed (the peer left) or failed. again_read has seen the socket empty. Tickets of
+  // TLS 1.3 are held back when data came with the last flight of the client: they leave with the next write, or when
+  // read() finds nothing.
   virtual Io handshake() = 0;
   // Decrypts into `out` what is there, up to its size: as many records as one receive brought. done with bytes > 0;
   // closed on close_notify or end of file (see clean_end()). Ciphertext that could not be used yet is moved to storage
