@@ -6,9 +6,7 @@ cd "$(dirname "$0")/../.."
 scenarios=${1:-h1-1k}; shift || true
 bin=${SLUICE_BIN:-build/release/sluice}
 [ -x "$bin" ] || { echo "$bin is not there: make build" >&2; exit 1; }
-# A brace inside ${…:-…} would end it.
-default="$bin serve --manifests {dir} --http 127.0.0.1:{http} --https 127.0.0.1:{tls} --admin 127.0.0.1:0 --workers 1 --access-log off --set keep-alive-requests=0"
-export SLUICE="${SLUICE:-$default}"
+export SLUICE_BIN=$bin
 mkdir -p bench/results
 out=${OUT:-bench/results/$(date -u +%F)-${scenarios//,/-}.md}
 {

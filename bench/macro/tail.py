@@ -25,10 +25,7 @@ def arguments():
 
 
 A = arguments()
-FLAGS = ("serve --manifests {dir} --http 127.0.0.1:{http} --https 127.0.0.1:{tls} --admin 127.0.0.1:0 --workers 1 "
-         "--access-log LOG --set keep-alive-requests=0")
-os.environ["SLUICE"] = f"{A.sluice} {FLAGS}"
-sys.argv = sys.argv[:1]
+os.environ["SLUICE_BIN"] = A.sluice
 sys.path.insert(0, str(HERE))
 import peers  # noqa: E402
 
@@ -39,8 +36,8 @@ class Proxy:
         self.name = name
         command = make(binary, root, 18999, 0)
         destination = f"{peers.W}/access.log"
-        if name == "sluice":
-            command = [destination if log and c == "LOG" else "off" if c == "LOG" else c for c in command]
+        if name == "sluice" and log:
+            command = [destination if c == "off" else c for c in command]
         if name == "nginx" and log:
             self.edit(command, lambda text: text.replace("access_log off;", f"access_log {destination};"))
         if name == "haproxy":
@@ -80,14 +77,6 @@ class Proxy:
                 sys.exit("sluice does not follow its manifests")
             time.sleep(0.02)
 
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except sp.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
 
 def measure(client, name, way):
     proxy = Proxy(name, log=way == "access log")
@@ -111,7 +100,7 @@ def measure(client, name, way):
             proxy.must_have_changed()
     finally:
         done.set()
-        proxy.stop()
+        peers.stop(proxy.process)
     if result["client_cpu"] > 0.6:
         print(f"{name}: the client used {result['client_cpu']:.2f} of its core: the rate is too high to measure", file=sys.stderr)
     return result

@@ -321,6 +321,87 @@ TEST_P(SessionIo, OurShutdownReachesThePeerOnce) {
   EXPECT_EQ(c.server->error(), "write after close_notify");
 }
 
+TEST_P(SessionIo, CloseNotifyLeavesWithTheLastWrite) {
+  Connected c(context_);
+  raw(c.wire.a);  // tickets
+  c.server->last_write();
+  char data[] = "the end";
+  const iovec part{data, 7};
+  ASSERT_EQ(c.server->write(&part, 1).io, Io::done);
+  const std::string sent = raw(c.wire.a);
+  EXPECT_EQ(record_sizes(sent).size(), 2u);  // in one piece, before anybody said shutdown
+  c.server->shutdown();
+  EXPECT_TRUE(raw(c.wire.a).empty());
+  EXPECT_EQ(c.server->write(&part, 1).io, Io::failed);
+}
+
+// A server on TLS 1.3 whose client's first request came with its last flight.
+struct RequestWithFinished {
+  explicit RequestWithFinished(const std::shared_ptr<ServerContext>& context) {
+    client.open(outer.a, "a.example");
+    server = Session::server(context, inner.b);
+    EXPECT_EQ(client.step(), 0);
+    carry(outer.b, inner.a);
+    EXPECT_EQ(server->handshake(), Io::again_read);
+    carry(inner.a, outer.b);
+    EXPECT_EQ(client.step(), 1);
+    EXPECT_EQ(SSL_write(client.ssl.get(), "GET", 3), 3);
+    carry(outer.b, inner.a);
+    EXPECT_EQ(server->handshake(), Io::done);
+  }
+  static void carry(int from, int to) {
+    const std::string bytes = raw(from);
+    EXPECT_EQ(send(to, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+  }
+  Wire outer, inner;
+  Client client;
+  std::unique_ptr<Session> server;
+};
+
+class HeldTickets : public testing::Test {
+ protected:
+  HeldTickets() { set_current_table(table_.get()); }
+  ~HeldTickets() override { set_current_table(nullptr); }
+  std::shared_ptr<const CertificateTable> table_ = make_table(nullptr, {}, nullptr, false);
+  std::shared_ptr<ServerContext> context_ = server_context(only("TLSv1.3"));
+};
+
+TEST_F(HeldTickets, LeaveWithTheAnswerToTheRequestThatCameAtOnce) {
+  RequestWithFinished c(context_);
+  EXPECT_TRUE(raw(c.inner.a).empty());
+  EXPECT_FALSE(c.server->pending_write());  // nobody has to wait for the socket
+  char in[10];
+  ASSERT_EQ(c.server->read(in, sizeof in).bytes, 3u);
+  EXPECT_TRUE(raw(c.inner.a).empty());
+  const iovec part{in, 3};
+  ASSERT_EQ(c.server->write(&part, 1).io, Io::done);
+  RequestWithFinished::carry(c.inner.a, c.outer.b);
+  ASSERT_EQ(SSL_read(c.client.ssl.get(), in, sizeof in), 3);
+  EXPECT_NE(c.client.session, nullptr);
+}
+
+TEST_F(HeldTickets, LeaveAtLastWhenTheSessionWouldWaitForMore) {
+  RequestWithFinished c(context_);
+  char in[10];
+  ASSERT_EQ(c.server->read(in, sizeof in).bytes, 3u);
+  ASSERT_EQ(c.server->read(in, sizeof in).io, Io::again_read);
+  const std::string sent = raw(c.inner.a);
+  EXPECT_EQ(record_sizes(sent).size(), 2u);
+  ASSERT_EQ(send(c.outer.b, sent.data(), sent.size(), 0), static_cast<ssize_t>(sent.size()));
+  EXPECT_LE(SSL_read(c.client.ssl.get(), in, sizeof in), 0);
+  EXPECT_NE(c.client.session, nullptr);
+}
+
+TEST_F(HeldTickets, LeaveBeforeCloseNotify) {
+  RequestWithFinished c(context_);
+  c.server->shutdown();
+  RequestWithFinished::carry(c.inner.a, c.outer.b);
+  char in[10];
+  const int r = SSL_read(c.client.ssl.get(), in, sizeof in);
+  EXPECT_EQ(SSL_get_error(c.client.ssl.get(), r), SSL_ERROR_ZERO_RETURN);
+  EXPECT_NE(c.client.session, nullptr);
+}
+
 TEST_P(SessionIo, AChangedByteIsAnErrorAndNothingOfItIsDelivered) {
   Connected c(context_);
   const std::string forged = std::string("\x17\x03\x03\x00\x20", 5) + noise(32, 4);

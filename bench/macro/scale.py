@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+"""What a request costs when something around it grows. Each part is one run of its own, interleaved over its rounds.
+
+usage: scale.py hosts|endpoints|workers|idle-tls|syscalls|resumption… [--rounds 6] [--seconds 3] [--out FILE]
+
+  hosts       1, 100 and 10,000 hosts of three paths, asked for at random: CPU time a request
+  endpoints   3 and 1,000 endpoints of one Service: CPU time a request
+  workers     one and two workers under the same load, nginx beside it: CPU time a request, and futex calls of the second
+  idle-tls    20,000 TLS connections that do nothing (or as many as the limit of descriptors allows): latency of active ones at a constant rate
+  syscalls    system calls a request of a steady h1, TLS and 64 KiB exchange (strace), nginx beside it
+  resumption  the share of TLS connections that resume: over two workers, after a restart with the same key, with another
+
+SLUICE_BIN names the binary (else build/release/sluice). Prints a table for each part and keeps it in bench/results.
+"""
+import argparse, base64, json, os, pathlib, re, resource, socket, ssl, statistics, subprocess as sp, sys, time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import peers  # noqa: E402
+
+ROOT = pathlib.Path(peers.ROOT)
+LINES = []
+
+
+def say(text=""):
+    print(text, flush=True)
+    LINES.append(text)
+
+
+def best_and_median(values):
+    return f"{min(values):.2f} | {statistics.median(values):.2f}"
+
+
+def rows(title, cells):
+    """cells: name → CPU times a request, one for each round."""
+    first = next(iter(cells.values()))
+    say(f"## {title}\n\n| | best | median | to the first, best | median |\n|---|---|---|---|---|")
+    for name, values in cells.items():
+        to = lambda pick: f"{(pick(values) / pick(first) - 1) * 100:+.1f} %"
+        say(f"| {name} | {best_and_median(values)} | {to(min)} | {to(statistics.median)} |")
+    say()
+
+
+def must_be_clean(result, name):
+    if "error" in result or result["bad"]:
+        sys.exit(f"{name}: {result}")
+    return result
+
+
+def hosts(a):
+    scenarios = {"1 host": "h1-1k-1-host", "100 hosts": "h1-1k-100-hosts", "10,000 hosts": "h1-1k-10k-hosts"}
+    cells = {name: [] for name in scenarios}
+    for _ in range(a.rounds):
+        for name, scenario in scenarios.items():
+            cells[name].append(must_be_clean(peers.run("sluice", scenario, a.seconds, 64), name)["cpu_us"])
+    rows("CPU time a request by number of hosts, µs", cells)
+
+
+class Sluice:
+    """One proxy over the manifests of peers.py, edited by `edit`, with further switches."""
+
+    def __init__(self, edit=lambda text: text, switches=(), core="0", size=1024):
+        command = peers.ours(peers.BACKEND[size], "", peers.BACKEND[size], 0)
+        manifest = pathlib.Path(peers.W) / "manifests/m.yaml"
+        manifest.write_text(edit(manifest.read_text()))
+        self.process = sp.Popen(["taskset", "-c", core, *command, *switches], stdout=sp.DEVNULL, stderr=sp.DEVNULL)
+
+    def __enter__(self):
+        if not (peers.wait_port(peers.HTTP) and peers.wait_port(peers.TLS)):
+            sys.exit("sluice does not listen")
+        peers.check("http", 1024, 0)
+        return self
+
+    def __exit__(self, *_):
+        peers.stop(self.process)
+
+
+def wrk(seconds, core="1", scheme="http", connections=64):
+    port = peers.HTTP if scheme == "http" else peers.TLS
+    out = sp.run(["taskset", "-c", core, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-H", "Host: app.example.com",
+                  f"{scheme}://127.0.0.1:{port}/api/users/1"], capture_output=True, text=True).stdout
+    if "Non-2xx" in out or "Socket errors" in out:
+        sys.exit(out)
+    return int(re.search(r"(\d+) requests in", out)[1])
+
+
+def cost(pid, seconds, **kw):
+    wrk(1, **kw)
+    before = peers.cpu(pid)
+    requests = wrk(seconds, **kw)
+    return (peers.cpu(pid) - before) / requests * 1e6
+
+
+def endpoints(a):
+    def with_endpoints(n):
+        every = ", ".join(f"{{addresses: [127.0.{1 + i // 250}.{1 + i % 250}], conditions: {{ready: true}}}}" for i in range(n))
+        return lambda text: re.sub(r"endpoints: \[.*\]", f"endpoints: [{every}]", text)
+
+    cells = {"3 endpoints": [], "1,000 endpoints": []}
+    for _ in range(a.rounds):
+        for name, n in (("3 endpoints", 3), ("1,000 endpoints", 1000)):
+            # Room for all of them, so that no connection is opened anew; 1,000 kept sockets are colder than 64.
+            with Sluice(with_endpoints(n), ["--set", "upstream-keepalive-connections=2000"]) as p:
+                cells[name].append(cost(p.process.pid, a.seconds))
+    rows("CPU time a request by number of endpoints, µs (a thousand kept connections included)", cells)
+
+
+def workers(a):
+    both = "0,1"
+    cells = {"sluice, 1 worker": [], "sluice, 2 workers": [], "nginx, 1 worker": [], "nginx, 2 workers": []}
+    for _ in range(a.rounds):
+        for n in (1, 2):
+            with Sluice(switches=["--workers", str(n)], core=both) as p:
+                cells[f"sluice, {n} worker{'s'[:n - 1]}"].append(cost(p.process.pid, a.seconds, core=both))
+            command = peers.nginx("nginx", "", peers.BACKEND[1024], 0)
+            conf = pathlib.Path(command[command.index("-c") + 1])
+            conf.write_text(re.sub(r"worker_processes \d+", f"worker_processes {n}", conf.read_text()))
+            p = sp.Popen(["taskset", "-c", both, *command], stdout=sp.DEVNULL, stderr=sp.DEVNULL)
+            try:
+                peers.wait_port(peers.HTTP)
+                cells[f"nginx, {n} worker{'s'[:n - 1]}"].append(cost(p.pid, a.seconds, core=both))
+            finally:
+                peers.stop(p)
+    for name in ("sluice", "nginx"):
+        rows(f"{name}: CPU time a request by number of workers, µs (client and pods on the same two cores)",
+             {k: v for k, v in cells.items() if k.startswith(name)})
+    with Sluice(switches=["--workers", "2"], core=both) as p:
+        wrk(1, core=both)
+        requests, calls = counted(p.process.pid, lambda: wrk(3, core=both))
+        say(f"System calls named futex during {requests} requests over two workers: {calls.get('futex', (0, 0))[0]}.\n")
+
+
+def counted(pid, work):
+    """What `work` returns, and the calls of the process meanwhile: name → (calls, errors)."""
+    out = pathlib.Path(peers.W) / "strace"
+    tracer = sp.Popen(["strace", "-c", "-f", "-o", str(out), "-p", str(pid)], stdout=sp.DEVNULL, stderr=sp.PIPE, text=True)
+    tracer.stderr.readline()  # "attached"
+    done = work()
+    tracer.send_signal(2)
+    tracer.wait()
+    calls = {}
+    for line in out.read_text().splitlines():
+        if m := re.match(r"\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(\d+)?\s*(\w+)$", line):
+            calls[m[3]] = (int(m[1]), int(m[2] or 0))
+    calls.pop("total", None)
+    return done, calls
+
+
+def syscalls(a):
+    say("## System calls a request on kept connections (strace -c -f)\n\n| | | each request | of them |\n|---|---|---|---|")
+    for name, size, scheme in (("h1 1 KiB", 1024, "http"), ("TLS 1 KiB", 1024, "https"), ("h1 64 KiB", 65536, "http"),
+                               ("TLS 64 KiB", 65536, "https")):
+        for proxy in ("sluice", "nginx"):
+            make, binary, root = peers.PEERS[proxy]
+            p = sp.Popen(["taskset", "-c", "0", *make(binary, root, peers.BACKEND[size], 0)], stdout=sp.DEVNULL, stderr=sp.DEVNULL)
+            try:
+                peers.wait_port(peers.HTTP if scheme == "http" else peers.TLS)
+                wrk(1, scheme=scheme)
+                requests, calls = counted(peers.tree(p.pid)[-1], lambda: wrk(3, scheme=scheme))
+            finally:
+                peers.stop(p)
+            # The tracer slows the proxy down, so that more requests wait for each turn than without it.
+            top = sorted(calls.items(), key=lambda c: -c[1][0])
+            parts = [f"{k} {n / requests:.2f}" + (f" ({e / requests:.2f} in vain)" if e > requests / 100 else "")
+                     for k, (n, e) in top if n > requests / 100]
+            say(f"| {name} | {proxy} | {sum(n for n, _ in calls.values()) / requests:.2f} | {', '.join(parts)} |")
+    say()
+
+
+def session(context, saved=None):
+    raw = socket.create_connection(("127.0.0.1", peers.TLS))
+    s = context.wrap_socket(raw, server_hostname="app.example.com", session=saved)
+    s.sendall(b"GET / HTTP/1.1\r\nHost: app.example.com\r\nConnection: close\r\n\r\n")
+    answer = b""
+    while chunk := s.recv(65536):
+        answer += chunk
+    assert answer.startswith(b"HTTP/1.1 200"), answer[:200]
+    resumed, new = s.session_reused, s.session
+    s.close()
+    return resumed, new
+
+
+def resumption(a):
+    context = ssl._create_unverified_context()
+    key = lambda: ["--set", "ssl-session-ticket-key=" + base64.b64encode(os.urandom(80)).decode(), "--workers", "2"]
+    one, other = key(), key()
+    say("## TLS sessions resumed\n\n| | of 400 connections |\n|---|---|")
+
+    def ask(sessions):
+        """400 connections: where there is a session, it is offered. Several at once land on both workers."""
+        resumed = 0
+        for i in range(400):
+            again, sessions[i % 20] = session(context, sessions[i % 20])
+            resumed += again
+        return resumed
+
+    sessions = [None] * 20
+    with Sluice(switches=one, core="0,1") as p:
+        say(f"| 20 clients in turn, two workers (the first of each is new) | {ask(sessions)} |")
+    for name, switches in (("after a restart with the same key", one), ("after a restart with another key (the first of each is new)", other)):
+        with Sluice(switches=switches, core="0,1"):
+            say(f"| {name} | {ask(sessions)} |")
+    say()
+
+
+def idle_tls(a):
+    want = 20_000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40_000, max(hard, 40_000)))
+    except (ValueError, PermissionError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        want = min(want, hard - 500)
+    client = f"{peers.BUILD}/openloop"
+    sp.run(["g++", "-std=c++23", "-O2", "-o", client, str(HERE / "openloop.cpp")], check=True)
+    context = ssl._create_unverified_context()
+
+    def active():
+        return json.loads(sp.run(["taskset", "-c", "1", client, "app.example.com", str(peers.HTTP), "4000", str(a.seconds * 2), "64", "1024"],
+                                 stdout=sp.PIPE, text=True, check=True).stdout)
+
+    # They wait for a whole run and longer.
+    with Sluice(switches=["--set", "keep-alive=3600", "--set", "max-connections=30000"]) as p:
+        active()
+        without = [active() for _ in range(a.rounds)]
+        before = peers.rss(p.process.pid)
+        held = []
+        for _ in range(want):
+            s = context.wrap_socket(socket.create_connection(("127.0.0.1", peers.TLS)), server_hostname="app.example.com")
+            s.sendall(b"GET / HTTP/1.1\r\nHost: app.example.com\r\n\r\n")
+            while not s.recv(65536).endswith(b"x"):
+                pass
+            held.append(s)
+        time.sleep(5)
+        each = (peers.rss(p.process.pid) - before) / want
+        beside = [active() for _ in range(a.rounds)]
+        for s in held[::100]:  # none of them was closed to make the figure
+            s.sendall(b"GET / HTTP/1.1\r\nHost: app.example.com\r\n\r\n")
+            assert s.recv(64).startswith(b"HTTP/1.1 200"), "an idle connection has ended"
+    say(f"## {want} idle TLS connections on one worker: latency of 4,000 requests a second on 64 others, µs\n\n| | p50 | p99 | p99.9 | errors |\n|---|---|---|---|---|")
+    for name, results in (("alone", without), (f"beside {want}", beside)):
+        m = lambda k: statistics.median(r[k] for r in results)
+        say(f"| {name} | {m('p50_us'):.0f} | {m('p99_us'):.0f} | {m('p999_us'):.0f} | {sum(r['errors'] for r in results)} |")
+    say(f"\nAn idle one takes {each:.1f} KB.\n")
+
+
+PARTS = {"hosts": hosts, "endpoints": endpoints, "workers": workers, "idle-tls": idle_tls, "syscalls": syscalls, "resumption": resumption}
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("parts", nargs="+", choices=[*PARTS, "all"])
+    p.add_argument("--rounds", type=int, default=6)
+    p.add_argument("--seconds", type=int, default=3)
+    p.add_argument("--out")
+    a = p.parse_args()
+    peers.build()
+    commit = sp.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    say(f"# Scale, {time.strftime('%F')}\n\nCommit {commit}, {os.cpu_count()} cores, Linux {os.uname().release}. {a.rounds} interleaved rounds of {a.seconds} s.\n"
+        f"Differs from the shipped defaults: {' '.join(peers.SLUICE.split()[8:])}\n")
+    pods = [sp.Popen(["taskset", "-c", "1", f"{peers.BUILD}/backend", str(port), str(size)]) for size, port in peers.BACKEND.items()]
+    try:
+        for port in peers.BACKEND.values():
+            peers.wait_port(port)
+        for part in PARTS if "all" in a.parts else a.parts:
+            PARTS[part](a)
+    finally:
+        for pod in pods:
+            pod.terminate()
+    out = pathlib.Path(a.out) if a.out else ROOT / f"bench/results/{time.strftime('%F')}-scale.md"
+    out.write_text("\n".join(LINES).rstrip() + "\n")
+    print(f"kept in {out}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
