@@ -43,6 +43,11 @@ unit: dev  ## unit and golden tests alone
 test-integration: dev  ## the real binary with real clients and pods; FILTER=name for some
 	@tools/test.py build/dev integration $(if $(FILTER),--filter '$(FILTER)')
 
+test-k8s: build  ## the binary against a real API server, built here (Go, root; minutes the first time); FILTER=name for some
+	@tools/deps.sh build test
+	@tests/k8s/build.sh
+	@tools/test.py build/release k8s $(if $(FILTER),--filter '$(FILTER)')
+
 test-oracle: build  ## replay recorded answers of ingress-nginx; CASES='group case …' for some (root: network namespace)
 	@tools/deps.sh test
 	@SLUICE=build/release/sluice tests/oracle/run.sh $(CASES)
@@ -82,6 +87,10 @@ instructions: build  ## user-space instructions of one exchange (callgrind) agai
 	@tools/deps.sh test bench
 	@bench/instructions/measure.py build/release/sluice $(if $(RECORD),--record)
 
+scale: build  ## what a request costs as hosts, endpoints, workers and idle connections grow; PARTS='hosts workers'
+	@tools/deps.sh test bench
+	@bench/macro/scale.py $(or $(PARTS),all)
+
 tail: build  ## latency at a constant rate beside nginx, HAProxy and Envoy, at rest, while the configuration changes, with access logs
 	@tools/deps.sh test bench
 	@/usr/bin/python3 bench/macro/tail.py build/release/sluice
@@ -117,4 +126,4 @@ install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
 clean:  ## remove everything that was built
 	@rm -rf build
 
-.PHONY: help deps deps-build build dev run test unit test-integration test-oracle asan tsan fuzz soak chaos chaos-short bench peers instructions tail arch headers fmt fmt-check tidy docs image install-completions clean
+.PHONY: help deps deps-build build dev run test unit test-integration test-k8s test-oracle asan tsan fuzz soak chaos chaos-short bench peers instructions scale tail arch headers fmt fmt-check tidy docs image install-completions clean

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """tools/test.py BUILD_DIR STEP… [--filter NAME] [--sum FILE]
 
-Runs the steps (arch, format, unit, integration, oracle) and prints what failed and a last line "N passed, N failed".
+Runs the steps (arch, format, unit, integration, k8s, oracle) and prints what failed and a last line "N passed, N failed".
 Output of what passes is kept in BUILD_DIR/test-output/ and not shown. --sum: writes the two numbers to a file.
 """
 import argparse
@@ -78,21 +78,30 @@ def unit(build, out, filter_):
 
 
 def integration(build, out, filter_):
-    report = os.path.join(out, "integration.xml")
+    return pytest("integration", build, out, filter_)
+
+
+def k8s(build, out, filter_):
+    """A real API server; build it first (tests/k8s/build.sh)."""
+    return pytest("k8s", build, out, filter_)
+
+
+def pytest(name, build, out, filter_):
+    report = os.path.join(out, name + ".xml")
     if os.path.exists(report):
         os.remove(report)
-    command = ["tests/integration/run.sh", build, "--junitxml=" + report] + (["-k", filter_] if filter_ else [])
-    status, log = run("integration", command, out)
+    command = [f"tests/{name}/run.sh", build, "--junitxml=" + report] + (["-k", filter_] if filter_ else [])
+    status, log = run(name, command, out)
     if not os.path.exists(report):
-        return [Outcome("integration", 0, 1, log)]
+        return [Outcome(name, 0, 1, log)]
     suite = ET.parse(report).getroot().find("testsuite")
     total, bad = int(suite.get("tests")), int(suite.get("failures")) + int(suite.get("errors"))
     skipped = int(suite.get("skipped", 0))
     if status != 0 and bad == 0:
         bad = 1
     if skipped:
-        print(f"  integration: {skipped} not run, see {os.path.relpath(log, ROOT)}")
-    return [Outcome("integration", total - bad - skipped, bad, log)]
+        print(f"  {name}: {skipped} not run, see {os.path.relpath(log, ROOT)}")
+    return [Outcome(name, total - bad - skipped, bad, log)]
 
 
 def oracle(build, out, _):
@@ -110,7 +119,7 @@ def oracle(build, out, _):
     return [Outcome("oracle", int(m[1]) + int(m[2]), max(int(m[3]), int(status != 0)), log)]
 
 
-STEPS = {"arch": arch, "format": format_check, "unit": unit, "integration": integration, "oracle": oracle}
+STEPS = {"arch": arch, "format": format_check, "unit": unit, "integration": integration, "k8s": k8s, "oracle": oracle}
 
 
 def main():

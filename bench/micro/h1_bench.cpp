@@ -1,5 +1,6 @@
 #include <benchmark/benchmark.h>
 
+#include <boost/beast/http/basic_parser.hpp>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -75,6 +76,45 @@ void BrowserRequest(benchmark::State& state) {
 }
 BENCHMARK(SmallRequest);
 BENCHMARK(BrowserRequest);
+
+// What was chosen over ours (docs/adr/0003-own-h1-parser.md): it keeps nothing, only counts the fields.
+class BeastParser final : public boost::beast::http::basic_parser<true> {
+ public:
+  std::size_t fields = 0;
+
+ private:
+  using Text = boost::core::string_view;
+  using Error = boost::beast::error_code;
+  void on_request_impl(boost::beast::http::verb, Text, Text, int, Error&) override {}
+  void on_response_impl(int, Text, int, Error&) override {}
+  void on_field_impl(boost::beast::http::field, Text, Text, Error&) override { ++fields; }
+  void on_header_impl(Error&) override {}
+  void on_body_init_impl(const boost::optional<std::uint64_t>&, Error&) override {}
+  std::size_t on_body_impl(Text, Error&) override { return 0; }
+  void on_chunk_header_impl(std::uint64_t, Text, Error&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, Text, Error&) override { return 0; }
+  void on_finish_impl(Error&) override {}
+};
+
+void beast(benchmark::State& state, std::string_view text) {
+  const std::string bytes(text);
+  for (auto _ : state) {
+    BeastParser parser;
+    boost::beast::error_code error;
+    parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
+    if (error || !parser.is_header_done()) return stop(state, "the head was refused");
+    benchmark::DoNotOptimize(parser.fields);
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * static_cast<std::int64_t>(bytes.size()));
+}
+void BeastSmallRequest(benchmark::State& state) {
+  beast(state, kSmall);
+}
+void BeastBrowserRequest(benchmark::State& state) {
+  beast(state, kBrowser);
+}
+BENCHMARK(BeastSmallRequest);
+BENCHMARK(BeastBrowserRequest);
 
 void FindHeadOnly(benchmark::State& state) {
   const std::string bytes(kBrowser);

@@ -91,6 +91,18 @@ int main(int argc, char** argv) {
       ->add_option("--manifests", options.control.manifests,
                    "directory of .yaml, .yml and .json files, read recursively and watched")
       ->envname("SLUICE_MANIFESTS");
+  bool kubernetes = false;
+  serve->add_flag("--kubernetes", kubernetes, "serve what the API of a cluster says, as the pod's service account")
+      ->envname("SLUICE_KUBERNETES");
+  serve
+      ->add_option("--kubeconfig", options.control.kubeconfig,
+                   "serve what the API of a cluster says, reached as this file tells (in place of --kubernetes)")
+      ->envname("SLUICE_KUBECONFIG");
+  serve->add_option("--context", options.control.kube_context, "of the kubeconfig (default: its current-context)");
+  serve
+      ->add_option("--watch-namespace", options.control.watch_namespace,
+                   "serve only this namespace of the cluster (default: all)")
+      ->envname("SLUICE_WATCH_NAMESPACE");
   serve
       ->add_option("--http", options.http,
                    "ADDR:PORT to listen on, repeatable; port 0 is chosen by the kernel and printed")
@@ -170,9 +182,14 @@ int main(int argc, char** argv) {
     if (auto message = take_set(set, options.control); !message.empty()) return fail(config_file + ": " + message);
     for (const auto& [key, value] : given) options.control.set[key] = value;
   }
-  if (options.control.manifests.empty()) return fail("--manifests is missing: expected a directory of manifests");
+  const bool cluster = kubernetes || !options.control.kubeconfig.empty();
+  if (cluster && !options.control.manifests.empty())
+    return fail("--manifests " + options.control.manifests + " and " + (kubernetes ? "--kubernetes" : "--kubeconfig") +
+                ": expected one of them, objects come from a directory or from a cluster");
+  if (!cluster && options.control.manifests.empty())
+    return fail("--manifests, --kubernetes or --kubeconfig is missing: expected where objects come from");
   std::error_code ec;
-  if (!std::filesystem::is_directory(options.control.manifests, ec))
+  if (!cluster && !std::filesystem::is_directory(options.control.manifests, ec))
     return fail(options.control.manifests + ": is not a directory that can be read" + (ec ? ": " + ec.message() : "") +
                 "; expected a directory of manifests");
   try {

@@ -38,11 +38,23 @@ inline std::optional<std::string> decode_base64(std::string_view text) {
       bits = 0, count = 0;
     }
   }
-  if (count == 1 || (padding && count + padding != 4)) return std::nullopt;
+  if (count == 0 ? padding != 0 : count == 1 || count + padding != 4) return std::nullopt;
   if (count == 2) out += static_cast<char>(bits >> 4);
   if (count == 3) {
     out += static_cast<char>(bits >> 10);
     out += static_cast<char>(bits >> 2);
+  }
+  return out;
+}
+
+inline std::string encode_base64(std::string_view bytes) {
+  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t bits = 0;
+    for (std::size_t j = 0; j < 3; ++j)
+      bits = bits << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0);
+    for (std::size_t j = 0; j < 4; ++j) out += i + j <= bytes.size() ? kDigits[bits >> (18 - 6 * j) & 63] : '=';
   }
   return out;
 }

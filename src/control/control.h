@@ -12,7 +12,10 @@ namespace sluice::control {
 
 // What a command line adds to the objects.
 struct Settings {
-  std::string manifests;                     // directory
+  std::string manifests;                     // directory; empty: the cluster
+  std::string kubeconfig;                    // of the cluster; empty: the pod's service account
+  std::string kube_context;                  // of the kubeconfig; empty: its current-context
+  std::string watch_namespace;               // of the cluster; empty: all
   std::vector<std::string> ingress_classes;  // --ingress-class; empty: class name "nginx" and "sluice"
   std::vector<std::string> controller_classes{"sluice.dev/ingress-controller", "k8s.io/ingress-nginx"};
   bool watch_ingress_without_class = false;
@@ -40,8 +43,9 @@ struct Update {
 Update load_once(const Settings& settings);
 
 // Watches until stop(). `publish` is called on the control thread, first with the full sync, then with each batch:
-// the first change goes on at once, later ones at most every 50 ms. A directory that cannot be read yet is waited for.
-// start() throws std::runtime_error when the kernel gives no inotify instance.
+// the first change goes on at once, later ones at most every 50 ms. A directory that cannot be read yet, or an API
+// server that does not answer, is waited for. start() throws std::runtime_error when the kernel gives no inotify
+// instance, or the kubeconfig or service account cannot be used.
 class Watcher {
  public:
   static std::unique_ptr<Watcher> start(Settings settings, std::function<void(Update)> publish);

@@ -3,6 +3,8 @@
 #include <ares.h>
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <sys/inotify.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -57,6 +59,34 @@ struct Resolver::State {
   std::uint64_t generation = 0;
   std::uint64_t failures = 0;
   Instant now{};
+  int watch = -1;  // inotify of resolv.conf's directory, while there are names
+
+  ~State() {
+    if (watch >= 0) ::close(watch);
+  }
+
+  // The directory, because editors and kubelets put a new file in the old one's place.
+  void watch_resolv_conf() {
+    if (watch >= 0 || resolv_conf.empty()) return;
+    watch = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    const auto slash = resolv_conf.rfind('/');
+    const std::string folder =
+        slash == std::string::npos ? "." : resolv_conf.substr(0, std::max<std::size_t>(slash, 1));
+    if (watch >= 0)
+      ::inotify_add_watch(watch, folder.c_str(), IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB | IN_ONLYDIR);
+  }
+  bool resolv_conf_changed() const {
+    const std::string name = resolv_conf.substr(resolv_conf.rfind('/') + 1);
+    alignas(inotify_event) char buffer[4096];
+    bool changed_now = false;
+    for (ssize_t n; (n = ::read(watch, buffer, sizeof buffer)) > 0;)
+      for (const char* p = buffer; p < buffer + n;) {
+        const auto* e = reinterpret_cast<const inotify_event*>(p);
+        p += sizeof(inotify_event) + e->len;
+        changed_now |= (e->mask & IN_Q_OVERFLOW) || (e->len > 0 && name == e->name);
+      }
+    return changed_now;
+  }
 
   void open() {
     ares_options options{};
@@ -163,6 +193,7 @@ void Resolver::want(const std::set<std::string>& wanted) {
   std::erase_if(s.names, [&](auto& n) { return !wanted.contains(n.first); });
   if (wanted.empty()) return;
   if (!s.channel) s.open();
+  s.watch_resolv_conf();
   for (auto& text : wanted) {
     if (s.names.size() >= kMaxNames) return;
     auto [it, added] = s.names.try_emplace(text);
@@ -186,6 +217,7 @@ Duration Resolver::prepare(std::vector<pollfd>& fds, Instant now) {
   s.now = now;
   Duration wait = std::chrono::hours(1);
   if (!s.channel) return wait;
+  if (s.watch >= 0) fds.push_back({s.watch, POLLIN, 0});
   ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
   int bits = ares_getsock(s.channel, sockets, ARES_GETSOCK_MAXNUM);
   for (int i = 0; i < ARES_GETSOCK_MAXNUM; ++i) {
@@ -207,6 +239,10 @@ void Resolver::process(const pollfd* fds, std::size_t count, Instant now) {
   bool any = false;
   for (std::size_t i = 0; i < count; ++i) {
     if (!fds[i].revents) continue;
+    if (fds[i].fd == s.watch) {
+      if (s.resolv_conf_changed()) return reload();
+      continue;
+    }
     any = true;
     ares_process_fd(s.channel, fds[i].revents & (POLLIN | POLLERR | POLLHUP) ? fds[i].fd : ARES_SOCKET_BAD,
                     fds[i].revents & POLLOUT ? fds[i].fd : ARES_SOCKET_BAD);

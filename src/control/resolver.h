@@ -13,7 +13,7 @@ namespace sluice::control {
 
 // Keeps the addresses of host names up to date by DNS, for ExternalName Services. One thread, which polls its sockets.
 // Names are absolute (no search list). An answer is asked for again when its TTL ends (1 s to 1 h); when that fails the
-// old addresses stay and the next try waits longer (1 s doubling to 60 s).
+// old addresses stay and the next try waits longer (1 s doubling to 60 s). A changed resolv.conf is read again.
 class Resolver {
  public:
   // `changed` is called from want() and process() when the addresses of a name are new or differ, and for the first

@@ -2,9 +2,10 @@
 
 #include <array>
 #include <charconv>
-#include <chrono>
 
+#include "base/base64.h"
 #include "base/strings.h"
+#include "base/time_text.h"
 
 namespace sluice::control {
 
@@ -104,28 +105,6 @@ class Field {
   Lenient* lenient_;
 };
 
-// RFC 3339 in UTC or with an offset, as metav1.Time is written. kNoTimestamp when it is not one.
-std::int64_t timestamp(std::string_view s) {
-  auto number = [&](std::size_t at, std::size_t length) {
-    int v = -1;
-    if (at + length <= s.size()) {
-      auto [end, error] = std::from_chars(s.data() + at, s.data() + at + length, v);
-      if (error != std::errc{} || end != s.data() + at + length) v = -1;
-    }
-    return v;
-  };
-  if (s.size() < 20 || s[4] != '-' || s[7] != '-' || s[13] != ':' || s[16] != ':') return kNoTimestamp;
-  int y = number(0, 4), mo = number(5, 2), d = number(8, 2), h = number(11, 2), mi = number(14, 2), sec = number(17, 2);
-  std::chrono::year_month_day day{std::chrono::year(y), std::chrono::month(static_cast<unsigned>(mo)),
-                                  std::chrono::day(static_cast<unsigned>(d))};
-  if (y < 0 || mo < 0 || d < 0 || h < 0 || mi < 0 || sec < 0 || !day.ok()) return kNoTimestamp;
-  std::int64_t out = std::chrono::sys_days(day).time_since_epoch().count() * 86400LL + h * 3600 + mi * 60 + sec;
-  auto zone = s.find_first_of("Zz+-", 19);
-  if (zone != std::string_view::npos && (s[zone] == '+' || s[zone] == '-') && zone + 6 == s.size())
-    out -= (s[zone] == '+' ? 1 : -1) * (number(zone + 1, 2) * 3600 + number(zone + 4, 2) * 60);
-  return out;
-}
-
 bool plain_name(std::string_view s) {
   if (s.empty() || s.size() > 253) return false;
   for (char c : s)
@@ -150,7 +129,7 @@ Meta read_meta(const Field& object, bool cluster_scoped, std::map<std::string, s
   m.annotations = metadata["annotations"].strings();
   auto read = metadata["labels"].strings();
   if (labels != nullptr) *labels = std::move(read);
-  m.created = timestamp(metadata["creationTimestamp"].text());
+  m.created = parse_rfc3339(metadata["creationTimestamp"].text()).value_or(kNoTimestamp);
   return m;
 }
 
@@ -259,39 +238,12 @@ Object read_slice(const Field& o) {
   return out;
 }
 
-// Standard base64 with padding; white space is skipped, as YAML block scalars bring line ends.
-bool base64(std::string_view in, std::string& out) {
-  std::uint32_t bits = 0;
-  int have = 0, padding = 0, used = 0;
-  for (char c : in) {
-    if (c == '\n' || c == '\r' || c == ' ' || c == '\t') continue;
-    ++used;
-    if (c == '=') {
-      ++padding;
-      continue;
-    }
-    int v = c >= 'A' && c <= 'Z'   ? c - 'A'
-            : c >= 'a' && c <= 'z' ? c - 'a' + 26
-            : c >= '0' && c <= '9' ? c - '0' + 52
-            : c == '+'             ? 62
-            : c == '/'             ? 63
-                                   : -1;
-    if (v < 0 || padding) return false;
-    bits = bits << 6 | static_cast<std::uint32_t>(v);
-    if ((have += 6) >= 8) {
-      have -= 8;
-      out += static_cast<char>(bits >> have & 0xff);
-    }
-  }
-  return used % 4 == 0 && padding <= 2;
-}
-
 void read_base64(const Field& f, std::map<std::string, std::string>& out) {
   if (!f) return;
   for (auto& [key, text] : f.strings(true)) {
-    std::string value;
-    if (!base64(text, value)) throw BadShape{f.path() + "[" + key + "]", "", "base64", f.node().line};
-    out[key] = std::move(value);
+    auto value = decode_base64(text);
+    if (!value) throw BadShape{f.path() + "[" + key + "]", "", "base64", f.node().line};
+    out[key] = std::move(*value);
   }
 }
 
@@ -339,6 +291,35 @@ model::ObjectRef rough_reference(const Node& n, const std::string& kind, const T
   return ref;
 }
 
+void read_known(const KindRow& row, const Node& n, model::ObjectRef ref, const Text& file, std::uint32_t position,
+                Decoded& out) {
+  Lenient lenient;
+  try {
+    Object object = row.read(Field(&n, "", &lenient));
+    std::visit(
+        [&](auto& o) {
+          o.meta.origin = {file, n.line};
+          o.meta.position = position;
+        },
+        object);
+    out.objects.push_back(std::make_shared<const Object>(std::move(object)));
+    for (auto& value : lenient) {
+      ref.origin.line = value.line;
+      out.entries.push_back(
+          {ref,
+           {model::Severity::warning, "NotAString", std::move(value.field), value.value, std::move(value.expected),
+            "it is read as " + (value.value.empty() ? "text" : "the text " + value.value) +
+                "; the API server would refuse the object"}});
+    }
+  } catch (const BadShape& bad) {
+    ref.origin.line = bad.line;
+    out.refused.push_back(identity(row.kind, ref.ns.str(), ref.name.str()));
+    out.entries.push_back({ref,
+                           {model::Severity::error, "BadShape", bad.field, bad.value, bad.expected,
+                            "the object is refused; its previous form, if there is one, stays"}});
+  }
+}
+
 void decode_one(const Node& n, const Text& file, Decoded& out) {
   auto position = out.positions++;
   const Node* kind_node = n.get("kind");
@@ -362,31 +343,7 @@ void decode_one(const Node& n, const Text& file, Decoded& out) {
                               "apiVersion", version, row.version, "the object is not served"}});
       return;
     }
-    Lenient lenient;
-    try {
-      Object object = row.read(Field(&n, "", &lenient));
-      std::visit(
-          [&](auto& o) {
-            o.meta.origin = {file, n.line};
-            o.meta.position = position;
-          },
-          object);
-      out.objects.push_back(std::make_shared<const Object>(std::move(object)));
-      for (auto& value : lenient) {
-        ref.origin.line = value.line;
-        out.entries.push_back(
-            {ref,
-             {model::Severity::warning, "NotAString", std::move(value.field), value.value, std::move(value.expected),
-              "it is read as " + (value.value.empty() ? "text" : "the text " + value.value) +
-                  "; the API server would refuse the object"}});
-      }
-    } catch (const BadShape& bad) {
-      ref.origin.line = bad.line;
-      out.refused.push_back(identity(row.kind, ref.ns.str(), ref.name.str()));
-      out.entries.push_back({ref,
-                             {model::Severity::error, "BadShape", bad.field, bad.value, bad.expected,
-                              "the object is refused; its previous form, if there is one, stays"}});
-    }
+    read_known(row, n, std::move(ref), file, position, out);
     return;
   }
   // The begin of a kind of ours with nothing behind it is a file that is still being written, not another kind.
@@ -411,6 +368,12 @@ void decode(const Document& document, const std::string& file, Decoded& out) {
     return;
   }
   decode_one(*root, file, out);
+}
+
+void decode_item(const Node& item, const char* kind, Decoded& out) {
+  for (const auto& row : kReaders)
+    if (row.kind == std::string_view(kind))
+      return read_known(row, item, rough_reference(item, kind, Text()), Text(), out.positions++, out);
 }
 
 }  // namespace sluice::control

@@ -18,5 +18,7 @@ struct Decoded {
 // Reads the document's object, or those of its List, into `out`. Never throws for bad shapes: the object is refused
 // alone, with its field and line.
 void decode(const Document& document, const std::string& file, Decoded& out);
+// Reads one object of `kind` (of kKinds) as the API of a cluster sends it: items of its lists name no kind.
+void decode_item(const Node& item, const char* kind, Decoded& out);
 
 }  // namespace sluice::control

@@ -24,7 +24,7 @@ std::pair<std::string, std::string> split(const std::string& path) {
 }
 }  // namespace
 
-Watch::Watch(std::string root, std::string beside) : root_(std::move(root)) {
+Watch::Watch(std::string root) : root_(std::move(root)) {
   fd_ = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   if (fd_ < 0) throw std::runtime_error(std::string("inotify: ") + std::strerror(errno));
   auto trimmed = root_;
@@ -33,11 +33,6 @@ Watch::Watch(std::string root, std::string beside) : root_(std::move(root)) {
   if (!name.empty() && name != "." && name != "..") {
     root_name_ = name;
     parent_ = add(parent);
-  }
-  if (!beside.empty()) {
-    auto [folder, file] = split(beside);
-    beside_name_ = file;
-    beside_ = add(folder);
   }
 }
 
@@ -56,7 +51,7 @@ std::set<std::string> Watch::sync(const std::set<std::string>& directories) {
     names.erase(path);
     if (!names.empty()) return;
     paths_.erase(wd);
-    if (wd != parent_ && wd != beside_) ::inotify_rm_watch(fd_, wd);
+    if (wd != parent_) ::inotify_rm_watch(fd_, wd);
   };
   for (auto it = watches_.begin(); it != watches_.end();) {
     if (directories.contains(it->first)) {
@@ -109,7 +104,7 @@ void Watch::touch(const std::string& directory, std::uint32_t mask, std::string_
   }
 }
 
-void Watch::drain(Directory::Touched& touched, bool& beside) {
+void Watch::drain(Directory::Touched& touched) {
   alignas(inotify_event) char buffer[64 * 1024];
   for (;;) {
     auto n = ::read(fd_, buffer, sizeof buffer);
@@ -123,7 +118,6 @@ void Watch::drain(Directory::Touched& touched, bool& beside) {
         touched.directories.insert("");
         continue;
       }
-      if (e->wd == beside_ && name == beside_name_) beside = true;
       if (e->wd == parent_ && name == root_name_) touched.directories.insert("");
       auto it = paths_.find(e->wd);
       if (it == paths_.end()) continue;

@@ -7,11 +7,10 @@
 
 namespace sluice::control {
 
-// inotify over a tree of directories, its root's parent (the root may be swapped as a whole) and one file beside it.
+// inotify over a tree of directories and its root's parent (the root may be swapped as a whole).
 class Watch {
  public:
-  // `beside`: a file whose change is told apart (resolv.conf); may be empty.
-  Watch(std::string root, std::string beside);
+  explicit Watch(std::string root);
   ~Watch();
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
@@ -19,8 +18,8 @@ class Watch {
   int fd() const { return fd_; }
   // Watches exactly these (relative paths). Returns those that were not watched in this form before.
   std::set<std::string> sync(const std::set<std::string>& directories);
-  // Takes all waiting events. `beside`: the file beside changed.
-  void drain(Directory::Touched& touched, bool& beside);
+  // Takes all waiting events.
+  void drain(Directory::Touched& touched);
 
  private:
   int add(const std::string& path);
@@ -28,8 +27,8 @@ class Watch {
              Directory::Touched& touched) const;
 
   int fd_ = -1;
-  std::string root_, root_name_, beside_name_;
-  int parent_ = -1, beside_ = -1;
+  std::string root_, root_name_;
+  int parent_ = -1;
   std::map<std::string, int> watches_;          // relative path → descriptor
   std::map<int, std::set<std::string>> paths_;  // and back: links may lead to one directory twice
 };

@@ -1,0 +1,157 @@
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <mutex>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/control.h"
+#include "control/kube/store.h"
+#include "control/resolver.h"
+#include "control/source/source.h"
+
+namespace sluice::control {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr auto kBatch = milliseconds(50);  // at most one publication in this time
+constexpr auto kLongest = std::chrono::seconds(60);
+
+// Polls the source and the resolver, and publishes what comes of it in batches.
+class Controller final : public Watcher {
+ public:
+  Controller(const Settings& settings, std::unique_ptr<Source> source, std::function<void(Update)> publish)
+      : publish_(std::move(publish)),
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        source_(std::move(source)),
+        store_(settings),
+        resolver_(settings.resolv_conf,
+                  [this](const std::string& name, std::vector<std::string> addresses, std::string error) {
+                    store_.resolved(name, std::move(addresses), std::move(error));
+                  }) {
+    thread_ = std::thread([this] { run(); });
+  }
+
+  ~Controller() override {
+    stop_ = true;
+    std::uint64_t one = 1;
+    [[maybe_unused]] auto n = ::write(wake_, &one, sizeof one);
+    thread_.join();
+    ::close(wake_);
+  }
+
+  Stats stats() const override {
+    std::lock_guard lock(mutex_);
+    return stats_;
+  }
+
+ private:
+  void run() {
+    // Requests come first.
+    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 5);
+    while (!stop_) step();
+  }
+
+  void take(const ObjectChanges& changes) {
+    store_.apply(changes);
+    if (changes.problems_changed) store_.source_problems(source_->problems());
+  }
+
+  void count() {
+    std::lock_guard lock(mutex_);
+    source_->count(stats_);
+    stats_.batches = batches_;
+    stats_.dns_failures = resolver_.failures();
+  }
+
+  void publish() {
+    next_batch_ = clock_.now() + kBatch;
+    bool first = batches_ == 0;
+    auto update = store_.commit();
+    std::set<std::string> names;
+    for (auto& [name, users] : store_.external_names()) names.insert(name);
+    resolver_.want(names);
+    bool news = tell(update, first);
+    if (!first && update.change.empty() && !news) return;
+    ++batches_;
+    count();
+    publish_(std::move(update));
+  }
+
+  // Logs what is new in the Report after the first one (which the app prints). True when it differs.
+  bool tell(const Update& update, bool first) {
+    if (!store_.report_changed()) return false;
+    constexpr int kMostLines = 50;
+    auto& entries = update.model->report.entries;
+    if (entries == report_) return false;
+    std::set<std::string> known;
+    for (auto& e : report_) known.insert(model::Report::line(e));
+    int lines = 0;
+    for (auto& e : entries) {
+      if (first || e.problem.severity == model::Severity::ignored) continue;
+      auto line = model::Report::line(e);
+      if (known.contains(line)) continue;
+      if (++lines > kMostLines) break;
+      if (e.problem.severity == model::Severity::error)
+        log::error("{}", line);
+      else
+        log::warn("{}", line);
+    }
+    if (lines > kMostLines) log::warn("and more; `sluice check` and the admin address list all");
+    report_ = entries;
+    return true;
+  }
+
+  void step() {
+    auto now = clock_.now();
+    Instant until = std::max(source_->due(), next_batch_);
+    if (store_.dirty() && source_->complete()) until = std::min(until, next_batch_);
+    std::vector<pollfd> fds{{wake_, POLLIN, 0}, {source_->fd(), POLLIN, 0}};
+    until = std::min({until, now + resolver_.prepare(fds, now), now + kLongest});
+    auto wait = std::chrono::ceil<milliseconds>(std::max(Duration(0), until - now));
+    if (::poll(fds.data(), fds.size(), static_cast<int>(wait.count())) < 0 && errno != EINTR) wait_for_stop(kBatch);
+    if (stop_) return;
+    now = clock_.now();
+    resolver_.process(fds.data() + 2, fds.size() - 2, now);
+    const bool open = now >= next_batch_;
+    take(source_->look(now, open));
+    count();
+    if (open && source_->complete() && (store_.dirty() || batches_ == 0)) publish();
+  }
+
+  void wait_for_stop(milliseconds time) {
+    pollfd fd{wake_, POLLIN, 0};
+    ::poll(&fd, 1, static_cast<int>(time.count()));
+  }
+
+  std::function<void(Update)> publish_;
+  SystemClock clock_;
+  int wake_;
+  std::unique_ptr<Source> source_;
+  Store store_;
+  Resolver resolver_;
+  Instant next_batch_{};
+  std::uint64_t batches_ = 0;
+  std::vector<model::Entry> report_;
+  std::atomic<bool> stop_{false};
+  mutable std::mutex mutex_;  // stats_
+  Stats stats_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+std::unique_ptr<Watcher> Watcher::start(Settings settings, std::function<void(Update)> publish) {
+  auto source = settings.manifests.empty() ? make_cluster_source(settings) : make_file_source(settings.manifests);
+  return std::make_unique<Controller>(settings, std::move(source), std::move(publish));
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,174 @@
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "base/log.h"
+#include "control/source/cluster/reflector.h"
+#include "control/source/source.h"
+
+namespace sluice::control {
+
+namespace {
+
+using namespace cluster;
+
+constexpr auto kRepeat = std::chrono::seconds(60);  // the same trouble is said again after this time
+
+std::vector<Resource> resources(const Settings& settings) {
+  const std::string in = settings.watch_namespace.empty() ? "" : "namespaces/" + settings.watch_namespace + "/";
+  const auto slash = settings.config_map.find('/');
+  std::vector<Resource> out{
+      {"IngressClass", "/apis/networking.k8s.io/v1/ingressclasses", ""},
+      {"Ingress", "/apis/networking.k8s.io/v1/" + in + "ingresses", ""},
+      {"Service", "/api/v1/" + in + "services", ""},
+      {"EndpointSlice", "/apis/discovery.k8s.io/v1/" + in + "endpointslices", ""},
+      {"Secret", "/api/v1/" + in + "secrets", "fieldSelector=type%3Dkubernetes.io%2Ftls"},
+  };
+  if (slash != std::string::npos)
+    out.push_back({"ConfigMap", "/api/v1/namespaces/" + settings.config_map.substr(0, slash) + "/configmaps",
+                   "fieldSelector=metadata.name%3D" + settings.config_map.substr(slash + 1)});
+  return out;
+}
+
+// The objects of a cluster. Requests and decoding happen on a thread of its own, of low priority; what it learns waits
+// here, one entry an object, until the control thread takes it.
+class ClusterSource final : public Source, Sink {
+ public:
+  ClusterSource(const Settings& settings, Cluster cluster)
+      : cluster_(std::move(cluster)), ready_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    std::random_device seed;
+    Sink& sink = *this;
+    for (auto& r : resources(settings)) {
+      reflectors_.emplace_back(io_, cluster_.access, *cluster_.credentials, std::move(r), sink, seed());
+      ++missing_;
+    }
+    for (auto& r : reflectors_) boost::asio::co_spawn(io_, r.run(), boost::asio::detached);
+    log::info("watching {}", cluster_.access.described);
+    thread_ = std::thread([this] {
+      ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 5);
+      io_.run();
+    });
+  }
+
+  ~ClusterSource() override {
+    io_.stop();
+    thread_.join();
+    ::close(ready_);
+  }
+
+  int fd() const noexcept override { return ready_; }
+  bool complete() const noexcept override { return missing_ == 0; }
+
+  Instant due() const noexcept override {
+    std::lock_guard lock(mutex_);
+    return pending_.empty() && !problems_changed_ ? Instant::max() : Instant();
+  }
+
+  ObjectChanges look(Instant, bool open) override {
+    std::uint64_t news;
+    [[maybe_unused]] auto n = ::read(ready_, &news, sizeof news);
+    ObjectChanges out;
+    if (!open) return out;
+    std::lock_guard lock(mutex_);
+    for (auto& [name, pending] : pending_) {
+      if (pending.now)
+        out.upserts.push_back(std::move(pending.now));
+      else if (pending.erased)
+        out.erased.push_back(std::move(pending.erased));
+    }
+    pending_.clear();
+    out.problems_changed = std::exchange(problems_changed_, false);
+    return out;
+  }
+
+  std::vector<model::Entry> problems() const override {
+    std::lock_guard lock(mutex_);
+    std::vector<model::Entry> out;
+    for (const auto& [name, entries] : problems_) out.insert(out.end(), entries.begin(), entries.end());
+    return out;
+  }
+
+  void count(Watcher::Stats& stats) const override { stats.objects = objects_; }
+
+ private:
+  struct Pending {
+    ObjectPtr now, erased;
+  };
+  struct Trouble {
+    std::string why;
+    Instant said{};
+  };
+
+  void learnt(const std::string& identity, ObjectPtr object, std::vector<model::Entry> entries) override {
+    std::lock_guard lock(mutex_);
+    if (object) pending_[identity] = {std::move(object), nullptr};
+    if (!entries.empty())
+      problems_[identity] = std::move(entries), problems_changed_ = true;
+    else if (problems_.erase(identity))
+      problems_changed_ = true;
+    changed();
+  }
+  void gone(const std::string& identity, ObjectPtr last) override {
+    std::lock_guard lock(mutex_);
+    if (last) pending_[identity] = {nullptr, std::move(last)};
+    if (problems_.erase(identity)) problems_changed_ = true;
+    changed();
+  }
+  void complete(const Resource& resource) override {
+    log::debug("{}: all of them are known", resource.path);
+    --missing_;
+    changed();
+  }
+  void trouble(const Resource& resource, const std::string& why) override {
+    Trouble& t = troubles_[resource.path];
+    const Instant now = SystemClock().now();
+    if (why.empty()) {
+      if (!t.why.empty()) log::info("{}: goes on again", resource.path);
+      t = {};
+    } else if (t.why != why || now - t.said >= kRepeat) {
+      if (complete())
+        log::warn("{}; what is known is served, and it is tried again", why);
+      else
+        log::error("{}; nothing is served before it succeeds, and it is tried again", why);
+      t = {why, now};
+    }
+  }
+  void changed() {
+    objects_ = 0;
+    for (const auto& r : reflectors_) objects_ += r.objects();
+    const std::uint64_t one = 1;
+    [[maybe_unused]] auto n = ::write(ready_, &one, sizeof one);
+  }
+
+  Cluster cluster_;
+  int ready_;
+  boost::asio::io_context io_{1};
+  std::deque<Reflector> reflectors_;
+  std::map<std::string, Trouble> troubles_;  // by path; the thread of io_
+  std::atomic<std::size_t> missing_{0}, objects_{0};
+  mutable std::mutex mutex_;  // all below
+  std::map<std::string, Pending> pending_;
+  std::map<std::string, std::vector<model::Entry>> problems_;
+  bool problems_changed_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> make_cluster_source(const Settings& settings) {
+  auto found = settings.kubeconfig.empty() ? in_cluster(Environment::of_process())
+                                           : from_kubeconfig(settings.kubeconfig, settings.kube_context);
+  if (!found) throw std::runtime_error(found.error());
+  return std::make_unique<ClusterSource>(settings, std::move(*found));
+}
+
+}  // namespace sluice::control

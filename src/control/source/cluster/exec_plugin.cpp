@@ -1,0 +1,175 @@
+#include "control/source/cluster/exec_plugin.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <cerrno>
+#include <cstring>
+
+#include "base/base64.h"
+#include "base/strings.h"
+#include "base/time_text.h"
+#include "control/source/node.h"
+
+extern char** environ;  // NOLINT(readability-redundant-declaration): no header has it without _GNU_SOURCE
+
+namespace sluice::control::cluster {
+
+namespace {
+
+constexpr std::int64_t kMargin = 60;  // seconds before the end that new ones are asked for
+
+struct Pipe {
+  int read = -1, write = -1;
+  Pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) == 0) read = ends[0], write = ends[1];
+  }
+  ~Pipe() {
+    close_write();
+    if (read >= 0) ::close(read);
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  void close_write() {
+    if (write >= 0) ::close(std::exchange(write, -1));
+  }
+};
+
+std::string first_line(const std::string& text) {
+  std::string line = text.substr(0, std::min<std::size_t>(text.find('\n'), 300));
+  for (char& c : line)
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  return line;
+}
+
+std::string text(const Node* map, std::string_view name) {
+  const Node* n = map ? map->get(name) : nullptr;
+  return n && n->is_scalar() ? std::string(n->text) : std::string();
+}
+
+}  // namespace
+
+ExecPlugin::ExecPlugin(Command command, const Access& access, std::function<std::int64_t()> wall)
+    : command_(std::move(command)), wall_(std::move(wall)) {
+  if (!command_.provide_cluster_info) return;
+  const bool v6 = access.host.find(':') != std::string::npos;
+  boost::json::object cluster{
+      {"server", fmt::format("{}://{}:{}{}", access.tls ? "https" : "http", v6 ? "[" + access.host + "]" : access.host,
+                             access.port, access.base_path)},
+      {"tls-server-name", access.server_name},
+      {"insecure-skip-tls-verify", access.insecure}};
+  if (!access.ca_pem.empty()) cluster["certificate-authority-data"] = encode_base64(access.ca_pem);
+  info_ = boost::json::serialize(cluster);
+}
+
+std::string ExecPlugin::request() const {
+  return fmt::format(R"({{"apiVersion":"{}","kind":"ExecCredential","spec":{{{}"interactive":false}}}})",
+                     command_.api_version, info_.empty() ? "" : "\"cluster\":" + info_ + ",");
+}
+
+std::expected<std::string, std::string> ExecPlugin::run() const {
+  const auto failed = [&](const std::string& why) {
+    return std::unexpected(fmt::format("exec plugin {}: {}{}", command_.command, why,
+                                       command_.install_hint.empty() ? "" : "; " + first_line(command_.install_hint)));
+  };
+  std::vector<std::string> environment = command_.environment;
+  environment.push_back("KUBERNETES_EXEC_INFO=" + request());
+  for (char** e = environ; *e; ++e) {
+    const std::string_view one(*e), name = one.substr(0, one.find('='));
+    const bool replaced = std::any_of(environment.begin(), environment.end(), [&](const std::string& mine) {
+      return mine.starts_with(name) && mine.size() > name.size() && mine[name.size()] == '=';
+    });
+    if (!replaced) environment.emplace_back(one);
+  }
+  std::vector<char*> argv{const_cast<char*>(command_.command.c_str())}, envp;
+  for (const auto& a : command_.arguments) argv.push_back(const_cast<char*>(a.c_str()));
+  for (const auto& e : environment) envp.push_back(const_cast<char*>(e.c_str()));
+  argv.push_back(nullptr);
+  envp.push_back(nullptr);
+
+  Pipe out, err;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, out.write, 1);
+  posix_spawn_file_actions_adddup2(&actions, err.write, 2);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+  pid_t pid = 0;
+  const int error = posix_spawnp(&pid, argv[0], &actions, &attributes, argv.data(), envp.data());
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  if (error) return failed(std::strerror(error));
+  out.close_write();
+  err.close_write();
+
+  std::string printed, said;
+  const Instant end = SystemClock().now() + kPatience;
+  bool late = false, large = false;
+  for (bool open[2] = {true, true}; (open[0] || open[1]) && !late && !large;) {
+    pollfd fds[2] = {{open[0] ? out.read : -1, POLLIN, 0}, {open[1] ? err.read : -1, POLLIN, 0}};
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - SystemClock().now());
+    late = left.count() <= 0 || ::poll(fds, 2, static_cast<int>(left.count())) == 0;
+    for (int i = 0; i < 2 && !late; ++i) {
+      if (!fds[i].revents) continue;
+      char buffer[4096];
+      const ssize_t n = ::read(fds[i].fd, buffer, sizeof buffer);
+      if (n <= 0) open[i] = n < 0 && errno == EINTR;
+      if (n > 0) (i == 0 ? printed : said).append(buffer, static_cast<std::size_t>(n));
+      large = printed.size() > kMaxOutput || said.size() > kMaxOutput;
+    }
+  }
+  if (late || large) ::kill(-pid, SIGKILL);
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (late) return failed(fmt::format("did not end within {} s", kPatience.count()));
+  if (large) return failed(fmt::format("printed more than {} bytes", kMaxOutput));
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    return failed(fmt::format("ended with {} {}: {}", WIFEXITED(status) ? "status" : "signal",
+                              WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), first_line(said)));
+  return printed;
+}
+
+std::expected<Credentials::Current, std::string> ExecPlugin::current(Instant) {
+  if (have_ && (ends_ == 0 || wall_() < ends_ - kMargin)) return last_;
+  auto printed = run();
+  if (!printed) return std::unexpected(printed.error());
+  const auto failed = [&](const std::string& why) {
+    return std::unexpected(fmt::format("exec plugin {}: {}", command_.command, why));
+  };
+  try {
+    const auto document = parse_json(*printed, 1);
+    const Node* root = document->root;
+    if (text(root, "kind") != "ExecCredential" || text(root, "apiVersion") != command_.api_version)
+      return failed(fmt::format("printed {} {}; expected ExecCredential of {}", text(root, "apiVersion"),
+                                text(root, "kind"), command_.api_version));
+    const Node* status = root->get("status");
+    Current c;
+    if (const auto token = text(status, "token"); !token.empty()) c.authorization = "Bearer " + token;
+    c.certificate_pem = text(status, "clientCertificateData");
+    c.key_pem = text(status, "clientKeyData");
+    if (c.authorization.empty() && (c.certificate_pem.empty() || c.key_pem.empty()))
+      return failed("status has neither a token nor a client certificate with its key");
+    const auto expires = text(status, "expirationTimestamp");
+    ends_ = expires.empty() ? 0 : parse_rfc3339(expires).value_or(0);
+    last_ = std::move(c);
+    have_ = true;
+    return last_;
+  } catch (const SyntaxError& e) {
+    return failed(fmt::format("printed no JSON: {}", e.what()));
+  }
+}
+
+}  // namespace sluice::control::cluster

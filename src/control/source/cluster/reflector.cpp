@@ -1,0 +1,218 @@
+#include "control/source/cluster/reflector.h"
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "base/log.h"
+
+namespace sluice::control::cluster {
+
+namespace asio = boost::asio;
+
+namespace {
+
+std::string_view text_of(const Node* node) {
+  return node && node->is_scalar() ? node->text : std::string_view();
+}
+
+std::string_view member(const Node* node, std::string_view name) {
+  return node ? text_of(node->get(name)) : std::string_view();
+}
+
+std::string identity_of(const char* kind, const Node& object) {
+  const Node* metadata = object.get("metadata");
+  return identity(kind, std::string(member(metadata, "namespace")), std::string(member(metadata, "name")));
+}
+
+unsigned number(std::string_view text) {
+  unsigned out = 0;
+  for (const char c : text) out = c >= '0' && c <= '9' ? out * 10 + static_cast<unsigned>(c - '0') : 0;
+  return out;
+}
+
+// A continue token, as a value of a query.
+std::string encoded(std::string_view text) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.')
+      out += c;
+    else
+      (out += '%') += {kHex[byte >> 4], kHex[byte & 15]};
+  }
+  return out;
+}
+
+}  // namespace
+
+Duration Backoff::next(const ApiError& error) {
+  const Duration most = error.refused ? Duration(kRefused) : Duration(kLongest);
+  Duration wait = std::min<Duration>(kFirst * (1 << std::min(failures_, 10U)), most);
+  ++failures_;
+  wait -= wait / 4 * static_cast<std::int64_t>(random_() % 1024) / 1024;
+  return std::max(wait, error.retry_after);
+}
+
+Reflector::Reflector(asio::io_context& io, const Access& access, Credentials& credentials, Resource resource,
+                     Sink& sink, std::uint64_t seed)
+    : io_(io),
+      client_(io, access, credentials),
+      resource_(std::move(resource)),
+      sink_(sink),
+      backoff_(seed),
+      random_(static_cast<unsigned>(seed)) {}
+
+std::string Reflector::query(const std::string& more) const {
+  return resource_.path + "?" + (resource_.selector.empty() ? "" : resource_.selector + "&") + more;
+}
+
+asio::awaitable<void> Reflector::run() {
+  asio::steady_timer timer(io_);
+  for (;;) {
+    std::optional<ApiError> failure;
+    try {
+      co_await follow();
+    } catch (const ApiError& e) {
+      failure = e;
+    } catch (const std::exception& e) {
+      failure = ApiError(0, "GET " + resource_.path + ": " + e.what());
+    }
+    if (!failure) continue;
+    // What we would go on from is no longer kept: a new list helps, at once. During a list it is a failure like others.
+    if (failure->status == 410 && !version_.empty()) {
+      log::info("{}: the server no longer has the changes since the last one seen; listing anew", resource_.path);
+      version_.clear();
+      continue;
+    }
+    sink_.trouble(resource_, failure->what());
+    const Duration wait = backoff_.next(*failure);
+    timer.expires_after(std::chrono::duration_cast<asio::steady_timer::duration>(wait));
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+}
+
+// One list, if it is needed, and one watch to its end.
+asio::awaitable<void> Reflector::follow() {
+  if (version_.empty() && !streams_) co_await list();
+  if (version_.empty()) {
+    bool streamed = true;
+    try {
+      co_await stream();
+    } catch (const ApiError& e) {
+      // Before Kubernetes 1.32, or with the feature off: 400 or 422 for sendInitialEvents.
+      if (e.status != 400 && e.status != 422) throw;
+      streamed = false;
+    }
+    if (streamed) co_return;
+    streams_ = false;
+    log::debug("{}: no streaming lists; listing in pages", resource_.path);
+    co_return;
+  }
+  const auto span = static_cast<unsigned>((kWatchMax - kWatchMin).count());
+  const auto seconds = static_cast<unsigned>(kWatchMin.count()) + static_cast<unsigned>(random_() % span);
+  std::string target = query("watch=1&allowWatchBookmarks=true&resourceVersion=" + version_ +
+                             "&timeoutSeconds=" + std::to_string(seconds));
+  std::function<void(std::string_view)> line = [this](std::string_view text) { event(text); };
+  const Instant began = SystemClock().now();
+  co_await client_.lines(target, kSilence, line);
+  // A server that ends each watch at once would be asked in a circle.
+  if (SystemClock().now() - began < std::chrono::seconds(1))
+    throw ApiError(0, "GET " + resource_.path + ": the watch ended at once");
+}
+
+asio::awaitable<void> Reflector::stream() {
+  std::string target = query(
+      "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=&allowWatchBookmarks=true"
+      "&timeoutSeconds=" +
+      std::to_string(kWatchMax.count()));
+  list_begins();
+  std::function<void(std::string_view)> line = [this](std::string_view text) { event(text); };
+  co_await client_.lines(target, kSilence, line);
+}
+
+asio::awaitable<void> Reflector::list() {
+  list_begins();
+  std::string next, version;
+  do {
+    std::string target = query("limit=" + std::to_string(kPage) + (next.empty() ? "" : "&continue=" + encoded(next)));
+    const std::string body = co_await client_.get(target);
+    const auto document = parse_json(body, 1);
+    const Node* root = document->root;
+    const Node* items = root ? root->get("items") : nullptr;
+    const Node* metadata = root ? root->get("metadata") : nullptr;
+    if (!metadata) throw ApiError(0, "GET " + target + ": the answer is not a list");
+    if (items && items->kind == Node::Kind::list)
+      for (const Node* n = items->first; n; n = n->next) take(*n);
+    version = member(metadata, "resourceVersion");
+    next = member(metadata, "continue");
+  } while (!next.empty());
+  list_ends(version);
+}
+
+void Reflector::list_begins() {
+  listing_ = true;
+  unseen_.clear();
+  for (const auto& [name, known] : known_) unseen_.insert(name);
+}
+
+void Reflector::list_ends(std::string version) {
+  listing_ = false;
+  version_ = std::move(version);
+  for (const auto& name : std::exchange(unseen_, {})) drop(name);
+  if (!std::exchange(complete_, true)) sink_.complete(resource_);
+  if (backoff_.failures() > 0) sink_.trouble(resource_, "");
+  backoff_.reset();
+}
+
+void Reflector::event(std::string_view line) {
+  if (line.empty()) return;
+  const auto document = parse_json(line, 1);
+  const Node* root = document->root;
+  const std::string_view type = member(root, "type");
+  const Node* object = root ? root->get("object") : nullptr;
+  if (!object) throw ApiError(0, "GET " + resource_.path + ": an event without an object");
+  const Node* metadata = object->get("metadata");
+  if (type == "ERROR")
+    throw ApiError(number(member(object, "code")),
+                   "watch of " + resource_.path + ": " + std::string(member(object, "message").substr(0, 300)));
+  const std::string version(member(metadata, "resourceVersion"));
+  if (type == "BOOKMARK") {
+    const Node* annotations = metadata ? metadata->get("annotations") : nullptr;
+    if (listing_ && member(annotations, "k8s.io/initial-events-end") == "true") return list_ends(version);
+  } else if (type == "DELETED") {
+    drop(identity_of(resource_.kind, *object));
+  } else if (type == "ADDED" || type == "MODIFIED") {
+    take(*object);
+  }
+  if (listing_ || version.empty()) return;
+  version_ = version;
+  if (backoff_.failures() > 0) sink_.trouble(resource_, "");
+  backoff_.reset();
+}
+
+void Reflector::take(const Node& object) {
+  const std::string name = identity_of(resource_.kind, object);
+  std::string version(member(object.get("metadata"), "resourceVersion"));
+  unseen_.erase(name);
+  Known& known = known_[name];
+  if (known.version == version) return;
+  known.version = std::move(version);
+  Decoded decoded;
+  decode_item(object, resource_.kind, decoded);
+  ObjectPtr made = decoded.objects.empty() ? nullptr : decoded.objects.front();
+  // Most changes are of parts that mean nothing here: status, managed fields, leases in annotations.
+  if (made && known.object && *made == *known.object && decoded.entries.empty()) return;
+  if (made) known.object = made;
+  sink_.learnt(name, made, std::move(decoded.entries));
+}
+
+void Reflector::drop(const std::string& identity) {
+  const auto it = known_.find(identity);
+  if (it == known_.end()) return;
+  const ObjectPtr last = std::move(it->second.object);
+  known_.erase(it);
+  sink_.gone(identity, last);
+}
+
+}  // namespace sluice::control::cluster

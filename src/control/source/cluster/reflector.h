@@ -1,0 +1,97 @@
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <random>
+#include <string>
+#include <unordered_set>
+
+#include "base/strings.h"
+#include "control/source/cluster/api_client.h"
+#include "control/source/decode.h"
+
+namespace sluice::control::cluster {
+
+// What is listed and watched: one kind, in one namespace or in all.
+struct Resource {
+  const char* kind = "";  // of kKinds
+  std::string path;       // "/apis/networking.k8s.io/v1/ingresses"
+  std::string selector;   // "fieldSelector=…", encoded, or empty
+};
+
+// Takes what a Reflector learns, on the thread of the io_context.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  // New or changed. `object` is null when it was refused (its previous form stays); `entries`: what the Report says.
+  virtual void learnt(const std::string& identity, ObjectPtr object, std::vector<model::Entry> entries) = 0;
+  virtual void gone(const std::string& identity, ObjectPtr last) = 0;
+  // Everything that there is has been handed over for the first time.
+  virtual void complete(const Resource& resource) = 0;
+  // A request failed, or goes through again ("").
+  virtual void trouble(const Resource& resource, const std::string& why) = 0;
+};
+
+// How long to wait before the next try: doubling, with a quarter of jitter.
+class Backoff {
+ public:
+  static constexpr auto kFirst = std::chrono::milliseconds(200);
+  static constexpr auto kRefused = std::chrono::seconds(1);  // nobody listens: asking costs nothing
+  static constexpr auto kLongest = std::chrono::seconds(5);
+  explicit Backoff(std::uint64_t seed) : random_(seed) {}
+  Duration next(const ApiError& error);
+  void reset() noexcept { failures_ = 0; }
+  unsigned failures() const noexcept { return failures_; }
+
+ private:
+  std::minstd_rand random_;
+  unsigned failures_ = 0;
+};
+
+// Keeps up with one Resource: a list (streamed where the server can, else in pages), then watches from there. After a
+// break only the difference is handed on; nothing is called gone before a new list is whole.
+class Reflector {
+ public:
+  Reflector(boost::asio::io_context& io, const Access& access, Credentials& credentials, Resource resource, Sink& sink,
+            std::uint64_t seed);
+
+  static constexpr unsigned kPage = 500;  // objects a page
+  // Without a byte: the server sends a bookmark about once a minute.
+  static constexpr auto kSilence = std::chrono::seconds(90);
+  static constexpr auto kWatchMin = std::chrono::seconds(300), kWatchMax = std::chrono::seconds(600);
+
+  // Goes on until its io_context is stopped.
+  boost::asio::awaitable<void> run();
+
+  const Resource& resource() const noexcept { return resource_; }
+  std::size_t objects() const noexcept { return known_.size(); }
+
+ private:
+  struct Known {
+    ObjectPtr object;  // null: every form of it was refused
+    std::string version;
+  };
+
+  boost::asio::awaitable<void> follow();
+  boost::asio::awaitable<void> list();
+  boost::asio::awaitable<void> stream();
+  void event(std::string_view line);
+  void take(const Node& object);
+  void drop(const std::string& identity);
+  void list_begins();
+  void list_ends(std::string version);
+  std::string query(const std::string& more) const;
+
+  boost::asio::io_context& io_;
+  ApiClient client_;
+  Resource resource_;
+  Sink& sink_;
+  Backoff backoff_;
+  std::minstd_rand random_;
+  StringMap<Known> known_;                  // by identity
+  std::unordered_set<std::string> unseen_;  // during a list: known, but not in it yet
+  std::string version_;                     // to watch from; empty: a list is needed
+  bool streams_ = true;                     // the server has streaming lists, as far as we know
+  bool listing_ = false, complete_ = false;
+};
+
+}  // namespace sluice::control::cluster

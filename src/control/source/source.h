@@ -1,0 +1,37 @@
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "control/control.h"
+#include "control/source/object.h"
+
+namespace sluice::control {
+
+// Where objects come from: a directory of manifests, or the API of a cluster. Made, asked and destroyed on the control
+// thread, which polls its descriptor.
+class Source {
+ public:
+  virtual ~Source() = default;
+  // Readable when look() has something to do.
+  virtual int fd() const noexcept = 0;
+  // When look() wants to be called although nothing is readable.
+  virtual Instant due() const noexcept = 0;
+  // Takes what has happened. Without `open` it only remembers it: changes are handed out when the next batch may leave.
+  virtual ObjectChanges look(Instant now, bool open) = 0;
+  // Everything has been seen once: before that nothing of it may be served.
+  virtual bool complete() const noexcept = 0;
+  // Its own entries for the Report, to be asked after ObjectChanges::problems_changed.
+  virtual std::vector<model::Entry> problems() const = 0;
+  // Adds its figures.
+  virtual void count(Watcher::Stats& stats) const = 0;
+};
+
+// Throws std::runtime_error when the kernel gives no inotify instance. A directory that cannot be read yet is waited
+// for.
+std::unique_ptr<Source> make_file_source(const std::string& directory);
+// The objects of a cluster, by its API. Throws std::runtime_error when the kubeconfig or the service account cannot be
+// used; an API server that does not answer yet is waited for.
+std::unique_ptr<Source> make_cluster_source(const Settings& settings);
+
+}  // namespace sluice::control

@@ -1,0 +1,11 @@
+#!/bin/sh
+# tests/k8s/run.sh BUILD_DIR [pytest arguments]: the binary of BUILD_DIR against a real API server (root: it makes a network
+# namespace). tests/k8s/build.sh makes the server.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+build=${1:?usage: run.sh BUILD_DIR [pytest arguments]}
+shift
+case $build in /*) ;; *) build=$PWD/$build ;; esac
+export SLUICE="${SLUICE:-$build/sluice}" SLUICE_ECHO="${SLUICE_ECHO:-$build/sluice-echo}"
+cd "$here"
+exec "${PYTHON:-/usr/bin/python3}" -m pytest -p no:cacheprovider -q "$@"

@@ -1,0 +1,211 @@
+#include "control/source/cluster/access.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "base/base64.h"
+#include "scratch.h"
+
+namespace sluice::control::cluster {
+namespace {
+
+class AccessTest : public ::testing::Test {
+ protected:
+  control::testing::Scratch dir_;
+  std::int64_t wall_ = 1'800'000'000;
+  std::map<std::string, std::string> variables_;
+  FakeClock clock_;
+  Environment environment() {
+    return {[this](const char* name) { return variables_.contains(name) ? variables_[name] : ""; }, dir_.str(),
+            [this] { return wall_; }};
+  }
+  std::string file(const std::string& name, const std::string& text) {
+    dir_.write(name, text);
+    return (dir_ / name).string();
+  }
+  // A kubeconfig with this user and cluster.
+  std::string config(const std::string& user, const std::string& cluster = "server: https://api.example:6443") {
+    return file("config",
+                "apiVersion: v1\nkind: Config\ncurrent-context: main\n"
+                "contexts:\n- name: main\n  context: {cluster: c, user: u, namespace: shop}\n"
+                "clusters:\n- name: c\n  cluster: {" +
+                    cluster +
+                    "}\n"
+                    "users:\n- name: u\n  user: {" +
+                    user + "}\n");
+  }
+  std::expected<Cluster, std::string> read(const std::string& path, const std::string& context = "") {
+    return from_kubeconfig(path, context, environment());
+  }
+  Cluster good(const std::string& path) {
+    auto found = read(path);
+    EXPECT_TRUE(found) << found.error();
+    return found ? std::move(*found) : Cluster();
+  }
+};
+
+TEST_F(AccessTest, TheContextLeadsToItsClusterAndUser) {
+  const auto c = good(config("token: secret"));
+  EXPECT_EQ(c.access.host, "api.example");
+  EXPECT_EQ(c.access.port, "6443");
+  EXPECT_EQ(c.access.server_name, "api.example");
+  EXPECT_EQ(c.access.ns, "shop");
+  EXPECT_TRUE(c.access.tls);
+  EXPECT_EQ(c.credentials->current(clock_.now())->authorization, "Bearer secret");
+  EXPECT_EQ(c.access.described.find("secret"), std::string::npos);
+}
+
+TEST_F(AccessTest, ServersOfEveryForm) {
+  const auto of = [&](const std::string& url) { return good(config("token: x", "server: \"" + url + "\"")).access; };
+  EXPECT_EQ(of("https://api").port, "443");
+  EXPECT_EQ(of("http://127.0.0.1:8001").tls, false);
+  EXPECT_EQ(of("https://[fd00::1]:6443").host, "fd00::1");
+  EXPECT_EQ(of("https://rancher.example/k8s/clusters/c-1/").base_path, "/k8s/clusters/c-1");
+  for (const char* bad : {"api.example:6443", "https://", "https://a:port", "https://[fd00::1"}) {
+    const auto refused = read(config("token: x", "server: \"" + std::string(bad) + "\""));
+    ASSERT_FALSE(refused) << bad;
+    EXPECT_NE(refused.error().find("server " + std::string(bad)), std::string::npos) << refused.error();
+    EXPECT_NE(refused.error().find("expected"), std::string::npos) << refused.error();
+  }
+}
+
+TEST_F(AccessTest, FilesLieBesideTheKubeconfigAndDataIsBase64) {
+  file("ca.crt", "CA");
+  file("me.crt", "CRT");
+  const auto c = good(config("client-certificate: me.crt, client-key-data: " + encode_base64("KEY"),
+                             "server: https://a, certificate-authority: ca.crt, tls-server-name: kubernetes"));
+  EXPECT_EQ(c.access.ca_pem, "CA");
+  EXPECT_EQ(c.access.server_name, "kubernetes");
+  const auto who = c.credentials->current(clock_.now());
+  EXPECT_EQ(who->certificate_pem, "CRT");
+  EXPECT_EQ(who->key_pem, "KEY");
+  EXPECT_EQ(who->authorization, "");
+}
+
+TEST_F(AccessTest, ATokenFileIsReadAgainEachMinuteAndWhenItWasRefused) {
+  file("token", "one\n");
+  const auto c = good(config("tokenFile: token, token: other"));
+  const auto now = [&] { return c.credentials->current(clock_.now())->authorization; };
+  EXPECT_EQ(now(), "Bearer one");
+  file("token", "two\n");
+  EXPECT_EQ(now(), "Bearer one");
+  clock_.advance(std::chrono::seconds(61));
+  EXPECT_EQ(now(), "Bearer two");
+  file("token", "three\n");
+  c.credentials->refused();
+  EXPECT_EQ(now(), "Bearer three");
+  // While a new file is on its way the old token goes on; once refused it does not.
+  std::filesystem::remove(dir_ / "token");
+  clock_.advance(std::chrono::seconds(61));
+  EXPECT_EQ(now(), "Bearer three");
+  c.credentials->refused();
+  EXPECT_FALSE(c.credentials->current(clock_.now()));
+}
+
+TEST_F(AccessTest, SeveralFilesAreOne) {
+  const auto users = file("users", "users: [{name: u, user: {token: first}}]");
+  const auto c = good((dir_ / "missing").string() + ":" + users + ":" + config("token: second"));
+  EXPECT_EQ(c.credentials->current(clock_.now())->authorization, "Bearer first");
+}
+
+TEST_F(AccessTest, RefusalsNameTheFileAndWhatWasExpected) {
+  const auto says = [&](const std::expected<Cluster, std::string>& found, const std::string& part) {
+    ASSERT_FALSE(found);
+    EXPECT_NE(found.error().find(part), std::string::npos) << found.error();
+  };
+  says(read((dir_ / "nothing").string()), "none of its files is there");
+  says(read(config("token: x"), "other"), "contexts has no \"other\"; expected one of: main");
+  says(read(config("auth-provider: {name: gcp}")), "auth-provider is not supported; expected a token");
+  says(read(config("as: admin")), "as is not supported");
+  says(read(config("client-certificate: me.crt")), "client-certificate and client-key together");
+  says(read(config("token: x", "server: https://a, proxy-url: http://p:1")), "proxy-url http://p:1: is not supported");
+  says(read(config("token: x", "server: https://a, certificate-authority-data: '%'")),
+       "certificate-authority-data: expected base64");
+  says(read(config("token: x", "server: https://a, certificate-authority: gone.crt")), "gone.crt: cannot be read");
+  says(read(file("broken", "clusters: [")), "broken:");
+  says(read(file("empty", "users: []")), "no current-context");
+  says(read(config("exec: {apiVersion: v2, command: x}")), "apiVersion v2: expected client.authentication.k8s.io/v1");
+}
+
+TEST_F(AccessTest, ThePodsServiceAccount) {
+  EXPECT_NE(in_cluster(environment()).error().find("expected --kubeconfig"), std::string::npos);
+  variables_ = {{"KUBERNETES_SERVICE_HOST", "10.96.0.1"}, {"KUBERNETES_SERVICE_PORT", "443"}};
+  EXPECT_NE(in_cluster(environment()).error().find("ca.crt"), std::string::npos);
+  const std::string at = "var/run/secrets/kubernetes.io/serviceaccount/";
+  dir_.write(at + "ca.crt", "CA");
+  dir_.write(at + "token", "abc");
+  dir_.write(at + "namespace", "ingress-nginx");
+  auto environment_there = environment();
+  environment_there.root += "/";
+  const auto c = in_cluster(environment_there);
+  ASSERT_TRUE(c) << c.error();
+  EXPECT_EQ(c->access.ns, "ingress-nginx");
+  EXPECT_EQ(c->credentials->current(clock_.now())->authorization, "Bearer abc");
+}
+
+// A real program as plugin.
+class ExecPluginTest : public AccessTest {
+ protected:
+  Cluster with(const std::string& script, const std::string& more = "") {
+    const auto path = file("plugin.sh", "#!/bin/sh\necho run >> \"$0.runs\"\n" + script);
+    ::chmod(path.c_str(), 0755);
+    return good(config("exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin.sh" + more + "}"));
+  }
+  int runs() {
+    std::ifstream in(dir_ / "plugin.sh.runs");
+    return static_cast<int>(std::count(std::istreambuf_iterator<char>(in), {}, '\n'));
+  }
+  static std::string prints(const std::string& status) {
+    return "printf '%s' '{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":{" +
+           status + "}}'\n";
+  }
+};
+
+TEST_F(ExecPluginTest, RunsWhenItsAnswerEndsOrWasRefused) {
+  const auto c = with(prints(R"("token":"t","expirationTimestamp":"2027-01-15T09:00:00Z")"));
+  wall_ = 1'800'000'000;  // 2027-01-15T08:00:00Z
+  EXPECT_EQ(c.credentials->current(clock_.now())->authorization, "Bearer t");
+  c.credentials->current(clock_.now());
+  EXPECT_EQ(runs(), 1);
+  wall_ += 3600 - 59;
+  c.credentials->current(clock_.now());
+  EXPECT_EQ(runs(), 2);
+  wall_ = 1'800'000'000;
+  c.credentials->current(clock_.now());
+  c.credentials->refused();
+  c.credentials->current(clock_.now());
+  EXPECT_EQ(runs(), 3);
+}
+
+TEST_F(ExecPluginTest, GetsItsArgumentsEnvironmentAndTheCluster) {
+  const auto c = with("echo \"$1 $REGION $KUBERNETES_EXEC_INFO\" > \"$0.seen\"\n" + prints(R"("token":"t")"),
+                      ", args: [login], env: [{name: REGION, value: north}], provideClusterInfo: true");
+  ASSERT_TRUE(c.credentials->current(clock_.now()));
+  std::ifstream in(dir_ / "plugin.sh.seen");
+  std::string seen;
+  std::getline(in, seen);
+  EXPECT_TRUE(seen.starts_with("login north {\"apiVersion\":\"client.authentication.k8s.io/v1\"")) << seen;
+  EXPECT_NE(seen.find("\"server\":\"https://api.example:6443\""), std::string::npos) << seen;
+}
+
+TEST_F(ExecPluginTest, ErrorsNameTheProgramAndWhatItSaid) {
+  const auto error = [&](const std::string& script, const std::string& more = "") {
+    const auto c = with(script, more);
+    const auto who = c.credentials->current(clock_.now());
+    return who ? "none" : who.error();
+  };
+  EXPECT_NE(error("echo no session >&2; exit 7\n", ", installHint: log in first")
+                .find("plugin.sh: ended with status 7: no session; log in first"),
+            std::string::npos);
+  EXPECT_NE(error("echo hello\n").find("printed no JSON"), std::string::npos);
+  EXPECT_NE(error("echo '{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1beta1\"}'\n")
+                .find("expected ExecCredential of client.authentication.k8s.io/v1"),
+            std::string::npos);
+  EXPECT_NE(error(prints("\"clientCertificateData\":\"x\"")).find("neither a token nor"), std::string::npos);
+  EXPECT_NE(error("head -c 2000000 /dev/zero\n").find("printed more than"), std::string::npos);
+  const auto c = good(config("exec: {apiVersion: client.authentication.k8s.io/v1, command: ./not-there}"));
+  EXPECT_NE(c.credentials->current(clock_.now()).error().find("not-there: No such file"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sluice::control::cluster
