@@ -1,0 +1,75 @@
+"""A large cluster: how long from cold, how much memory, how soon a change is live."""
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from cluster import CLASS, Cluster, Pod, Sluice, ingress, service
+
+INGRESSES = 10_000
+
+
+@pytest.fixture(scope="module")
+def large():
+    c = Cluster()
+    pod = Pod(c)
+    try:
+        c.apply(CLASS + "---\n" + service("app", [pod.port]))
+        texts = ["---\n".join(ingress(f"i{i}", f"h{i}.example.com") for i in range(at, at + 500)) for at in range(0, INGRESSES, 500)]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda text: c.kubectl("create", "-f", "-", stdin=text), texts))
+        c.pod = pod
+        yield c
+    finally:
+        c.stop()
+        pod.stop()
+
+
+def memory_mb(process):
+    # The command that entered the namespace became the proxy: one process.
+    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[1]) / 1024
+
+
+def test_10000_ingresses_from_cold(large):
+    begun = time.monotonic()
+    with Sluice(large) as s:
+        took = time.monotonic() - begun
+        assert {s.ask(host=f"h{i}.example.com")[0] for i in (0, INGRESSES // 2, INGRESSES - 1)} == {200}
+        memory = memory_mb(s.process)
+        print(f"ready after {took:.2f} s, {memory:.0f} MB")
+        assert took < 5
+        assert memory < 150
+
+
+def test_a_change_among_them_is_live_soon(large):
+    other = Pod(large, "other")
+    with Sluice(large) as s:
+        took = []
+        for i in range(10):
+            want, port = ("other", other.port) if i % 2 == 0 else ("echo", large.pod.port)
+            large.apply(service("app", [port]))
+            begun = time.monotonic()
+            while f'"name":"{want}"' not in s.ask(host="h77.example.com")[1]:
+                assert time.monotonic() - begun < 5
+            took.append(time.monotonic() - begun)
+        print(f"seen by a client within {max(took) * 1000:.0f} ms of kubectl's end (it starts a program for each look)")
+        assert max(took) < 1
+    other.stop()
+
+
+def test_a_burst_is_few_batches(large):
+    with Sluice(large) as s:
+        def batches():
+            text = large.request(s.port["admin"], "/metrics", "localhost")[1]
+            return int(float(re.search(r"^sluice_source_batches_total (\S+)", text, re.M)[1]))
+
+        before = batches()
+        burst = "---\n".join(ingress(f"i{i}", f"h{i}.example.com", path="/burst") for i in range(1000))
+        begun = time.monotonic()
+        large.apply(burst)
+        s.until("the last of the burst", path="/burst", host="h999.example.com")
+        took = time.monotonic() - begun
+        print(f"{batches() - before} batches for 1,000 changes in {took:.1f} s")
+        # One each 50 ms at the most, however many changes there are.
+        assert batches() - before <= took / 0.05 + 2
