@@ -94,8 +94,9 @@ class Sluice:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.process.stop()
+    def __exit__(self, failed, *_):
+        status = self.process.stop()
+        assert failed or status == 0, f"exit {status}: {self.process.err[-30:]}"
 
 
 class Pod:
