@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <mutex>
@@ -22,7 +23,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr auto kBatch = milliseconds(50);  // at most one publication in this time
+constexpr auto kBatch = milliseconds(50);        // at most one publication in this time
+constexpr auto kHold = std::chrono::seconds(1);  // a change waits at most this long for Secrets it names
 constexpr auto kLongest = std::chrono::seconds(60);
 
 // Polls the source and the resolver, and publishes what comes of it in batches.
@@ -73,17 +75,47 @@ class Controller final : public Watcher {
   }
 
   void publish() {
-    next_batch_ = clock_.now() + kBatch;
-    bool first = batches_ == 0;
+    const bool first = batches_ == 0;
     auto update = store_.commit();
     std::set<std::string> names;
     for (auto& [name, users] : store_.external_names()) names.insert(name);
     resolver_.want(names);
-    bool news = tell(update, first);
-    if (!first && update.change.empty() && !news) return;
+    news_ |= tell(update, first);
+    add(held_, std::move(update.change));
+    auto feedback = store_.feedback();
+    if (store_.report_changed()) feedback.report = &update.model->report.entries;
+    source_->heed(feedback);
+    if (feedback.secrets) hold_until_ = clock_.now() + kHold;
+    // What it names may be on its way: an Ingress with a new Secret must not be seen without it.
+    waiting_ = !may_publish();
+    if (waiting_) return;
+
+    next_batch_ = clock_.now() + kBatch;
+    update.change = std::exchange(held_, {});
+    update.first = first;
+    if (first) update.change.everything = true;
+    if (!std::exchange(news_, false) && !first && update.change.empty()) return;
     ++batches_;
     count();
     publish_(std::move(update));
+  }
+
+  bool may_publish() const { return source_->complete() || (batches_ > 0 && clock_.now() >= hold_until_); }
+
+  static void add(model::Change& to, model::Change&& from) {
+    to.everything |= from.everything;
+    to.options |= from.options;
+    to.default_certificate |= from.default_certificate;
+    to.report |= from.report;
+    auto join = [](std::vector<std::string>& all, std::vector<std::string>& more) {
+      if (all.empty()) return all.swap(more);
+      all.insert(all.end(), more.begin(), more.end());
+      std::sort(all.begin(), all.end());
+      all.erase(std::unique(all.begin(), all.end()), all.end());
+    };
+    join(to.hosts, from.hosts);
+    join(to.clusters, from.clusters);
+    join(to.certificates, from.certificates);
   }
 
   // Logs what is new in the Report after the first one (which the app prints). True when it differs.
@@ -113,7 +145,9 @@ class Controller final : public Watcher {
   void step() {
     auto now = clock_.now();
     Instant until = std::max(source_->due(), next_batch_);
-    if (store_.dirty() && source_->complete()) until = std::min(until, next_batch_);
+    const bool work = store_.dirty() || waiting_;
+    if (work && may_publish()) until = std::min(until, next_batch_);
+    if (work && batches_ > 0) until = std::min(until, std::max(next_batch_, hold_until_));
     std::vector<pollfd> fds{{wake_, POLLIN, 0}, {source_->fd(), POLLIN, 0}};
     until = std::min({until, now + resolver_.prepare(fds, now), now + kLongest});
     auto wait = std::chrono::ceil<milliseconds>(std::max(Duration(0), until - now));
@@ -124,7 +158,7 @@ class Controller final : public Watcher {
     const bool open = now >= next_batch_;
     take(source_->look(now, open));
     count();
-    if (open && source_->complete() && (store_.dirty() || batches_ == 0)) publish();
+    if (open && may_publish() && (store_.dirty() || waiting_ || batches_ == 0)) publish();
   }
 
   void wait_for_stop(milliseconds time) {
@@ -138,7 +172,10 @@ class Controller final : public Watcher {
   std::unique_ptr<Source> source_;
   Store store_;
   Resolver resolver_;
-  Instant next_batch_{};
+  Instant next_batch_{}, hold_until_{};
+  bool waiting_ = false;  // held_ is for the source to be complete
+  bool news_ = false;     // of the Report, not told yet
+  model::Change held_;
   std::uint64_t batches_ = 0;
   std::vector<model::Entry> report_;
   std::atomic<bool> stop_{false};

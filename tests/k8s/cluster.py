@@ -47,6 +47,24 @@ class Cluster:
     def get(self, kind, name, ns="default"):
         return json.loads(self.kubectl("get", kind, name, "-n", ns, "-o", "json"))
 
+    def account(self, ns, name, rules, path, cluster_wide=True):
+        """A kubeconfig of a service account that may do what `rules` (of a Role, as a list) say."""
+        scope, place = ("Cluster", {}) if cluster_wide else ("", {"namespace": ns})
+        self.apply("\n---\n".join(json.dumps(o) for o in (
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": ns}},
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": f"{scope}Role", "metadata": {"name": f"{ns}-{name}"} | place, "rules": rules},
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": f"{scope}RoleBinding", "metadata": {"name": f"{ns}-{name}"} | place,
+             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": f"{scope}Role", "name": f"{ns}-{name}"},
+             "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": ns}]})))
+        config = json.loads(self.kubectl("config", "view", "--raw", "-o", "json"))
+        for user in config["users"]:
+            user["user"] = {"token": self.kubectl("create", "token", name, "-n", ns).strip()}
+        path.write_text(json.dumps(config))
+        # The server learns of a Role a moment after it took it.
+        wait_for(lambda: "403" not in self.kubectl("auth", "can-i", "--list", kubeconfig=path, check=False) and any(
+            r["resources"][0] in self.kubectl("auth", "can-i", "--list", "-n", ns, kubeconfig=path, check=False) for r in rules), "the Role to count")
+        return path
+
     def stop_api(self):
         """As a crash would: at once, no connection is ended in good order."""
         pid = int((self.dir / "run/apiserver.pid").read_text())

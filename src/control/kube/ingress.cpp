@@ -65,6 +65,7 @@ void Store::State::evaluate(const std::string& key) {
     return s.accepted && s.proxy_ssl ? s.proxy_ssl->secret : std::string();
   };
   auto secret_before = secret_of(state);
+  const bool served_before = state.accepted != nullptr;
 
   std::string why;
   if (!ours(ingress, why)) {
@@ -118,7 +119,9 @@ void Store::State::evaluate(const std::string& key) {
         s != ingresses_of_secret.end() && s->second.erase(key) && s->second.empty())
       ingresses_of_secret.erase(s);
     if (!secret_now.empty()) ingresses_of_secret[secret_now].insert(key);
+    references_changed = true;
   }
+  if (served_before != (state.accepted != nullptr)) served_changed[key] = !served_before;
   say("ingress/" + key, std::move(entries));
 }
 
@@ -387,7 +390,9 @@ void Store::State::rebuild_host(const std::string& name, model::Change& change) 
     had = std::move(now);
   };
   exchange(state.clusters, used_clusters, clusters, dirty_clusters);
+  const Names named = state.certificates;
   exchange(state.certificates, used_certificates, certificates, dirty_certificates);
+  references_changed = references_changed || named != state.certificates;
 
   bool same = built && state.built ? *built == *state.built : built == state.built;
   if (!same) {

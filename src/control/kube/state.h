@@ -114,6 +114,10 @@ struct Store::State {
   bool problems_changed = false, report_changed = false;
   void say(const std::string& part, Entries entries);
 
+  // For feedback().
+  std::map<std::string, bool> served_changed;
+  bool references_changed = false;
+
   // ingress_class.cpp: is it ours? When not, `why` says so.
   bool ours(const Ingress& ingress, std::string& why) const;
   // ingress.cpp

@@ -59,6 +59,7 @@ Store::State::State(Settings s) : settings(std::move(s)) {
   if (!settings.default_ssl_certificate.empty()) {
     model->default_certificate = settings.default_ssl_certificate;
     certificates[settings.default_ssl_certificate];
+    references_changed = true;
     dirty_certificates.insert(settings.default_ssl_certificate);
   }
   say("flags", std::move(entries));
@@ -246,6 +247,8 @@ void Store::erase(const Object& object) {
       if (auto used = s.ingresses_of_secret.find(it->second.proxy_ssl->secret);
           used != s.ingresses_of_secret.end() && used->second.erase(key) && used->second.empty())
         s.ingresses_of_secret.erase(used);
+    s.references_changed = s.references_changed || it->second.proxy_ssl;
+    s.served_changed.erase(key);
     s.ingresses.erase(it);
     s.dirty_ingresses.insert(key);
   } else if (std::holds_alternative<IngressClass>(object)) {
@@ -298,6 +301,17 @@ void Store::resolve_at_run_time(bool yes) {
 }
 bool Store::report_changed() const {
   return state_->report_changed;
+}
+Feedback Store::feedback() {
+  auto& s = *state_;
+  Feedback out;
+  out.served = std::exchange(s.served_changed, {});
+  if (std::exchange(s.references_changed, false)) {
+    auto& names = out.secrets.emplace();
+    for (auto& [name, state] : s.certificates) names.insert(name);
+    for (auto& [name, users] : s.ingresses_of_secret) names.insert(name);
+  }
+  return out;
 }
 const Store::Work& Store::work() const {
   return state_->work;

@@ -11,6 +11,7 @@
 #include "control/control.h"
 #include "control/kube/annotations/registry.h"
 #include "control/source/object.h"
+#include "control/source/source.h"
 
 // Objects in, Model out, at the cost of what changed. An upsert or erase marks what depends on the object; commit()
 // rebuilds only that. One thread.
@@ -41,6 +42,8 @@ class Store {
 
   // Does the Report of the last commit() differ from the one before?
   bool report_changed() const;
+  // What the last commits changed for the source, since this was asked before; without the Report.
+  Feedback feedback();
 
   // How often each kind of part was rebuilt, for tests and benches.
   struct Work {

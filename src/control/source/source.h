@@ -1,5 +1,7 @@
 #pragma once
 #include <memory>
+#include <optional>
+#include <set>
 #include <vector>
 
 #include "base/clock.h"
@@ -7,6 +9,13 @@
 #include "control/source/object.h"
 
 namespace sluice::control {
+
+// What was made of the objects, for a Source that can act on it: what differs from the last time.
+struct Feedback {
+  std::optional<std::set<std::string>> secrets;       // all that are named by what is served, "ns/name"
+  std::map<std::string, bool> served;                 // Ingresses, "ns/name": is anything of it served now?
+  const std::vector<model::Entry>* report = nullptr;  // all of it; valid during the call
+};
 
 // Where objects come from: a directory of manifests, or the API of a cluster. Made, asked and destroyed on the control
 // thread, which polls its descriptor.
@@ -19,8 +28,9 @@ class Source {
   virtual Instant due() const noexcept = 0;
   // Takes what has happened. Without `open` it only remembers it: changes are handed out when the next batch may leave.
   virtual ObjectChanges look(Instant now, bool open) = 0;
-  // Everything has been seen once: before that nothing of it may be served.
+  // Everything has been seen once: before that nothing of it may be served. It may have to ask for what heed() tells.
   virtual bool complete() const noexcept = 0;
+  virtual void heed(const Feedback&) {}
   // Its own entries for the Report, to be asked after ObjectChanges::problems_changed.
   virtual std::vector<model::Entry> problems() const = 0;
   // Adds its figures.

@@ -6,12 +6,14 @@
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <deque>
 #include <map>
 #include <mutex>
 #include <thread>
 
 #include "base/log.h"
+#include "control/source/cluster/named_secrets.h"
 #include "control/source/cluster/reflector.h"
 #include "control/source/source.h"
 
@@ -31,7 +33,7 @@ std::vector<Resource> resources(const Settings& settings) {
       {"Ingress", "/apis/networking.k8s.io/v1/" + in + "ingresses", ""},
       {"Service", "/api/v1/" + in + "services", ""},
       {"EndpointSlice", "/apis/discovery.k8s.io/v1/" + in + "endpointslices", ""},
-      {"Secret", "/api/v1/" + in + "secrets", "fieldSelector=type%3Dkubernetes.io%2Ftls"},
+      {"Secret", "/api/v1/" + in + "secrets", "fieldSelector=type%3Dkubernetes.io%2Ftls", true},
   };
   if (slash != std::string::npos)
     out.push_back({"ConfigMap", "/api/v1/namespaces/" + settings.config_map.substr(0, slash) + "/configmaps",
@@ -48,9 +50,19 @@ class ClusterSource final : public Source, Sink {
     std::random_device seed;
     Sink& sink = *this;
     for (auto& r : resources(settings)) {
+      if (r.deniable) secrets_ = reflectors_.size();
       reflectors_.emplace_back(io_, cluster_.access, *cluster_.credentials, std::move(r), sink, seed());
       ++missing_;
     }
+    named_.emplace(
+        io_, cluster_.access, *cluster_.credentials, sink,
+        [this](const std::string& identity) { return listed_ && reflectors_[secrets_].knows(identity); },
+        [this] {
+          answered_ = taken_;
+          changed();
+        },
+        seed());
+    named_->start();
     for (auto& r : reflectors_) boost::asio::co_spawn(io_, r.run(), boost::asio::detached);
     log::info("watching {}", cluster_.access.described);
     thread_ = std::thread([this] {
@@ -66,7 +78,16 @@ class ClusterSource final : public Source, Sink {
   }
 
   int fd() const noexcept override { return ready_; }
-  bool complete() const noexcept override { return missing_ == 0; }
+  bool complete() const noexcept override { return missing_ == 0 && answered_ == asked_; }
+
+  void heed(const Feedback& feedback) override {
+    if (!feedback.secrets) return;
+    const std::uint64_t question = ++asked_;
+    boost::asio::post(io_, [this, question, names = *feedback.secrets] {
+      taken_ = question;
+      named_->want(names);
+    });
+  }
 
   Instant due() const noexcept override {
     std::lock_guard lock(mutex_);
@@ -128,23 +149,31 @@ class ClusterSource final : public Source, Sink {
     --missing_;
     changed();
   }
-  void trouble(const Resource& resource, const std::string& why) override {
+  void trouble(const Resource& resource, const ApiError& error) override {
+    if (resource.deniable && error.status == 403) {
+      if (std::exchange(listed_, false)) {
+        log::info("{}; the Secrets that Ingresses name are asked for one by one", error.what());
+        named_->review();
+      }
+      return;
+    }
     Trouble& t = troubles_[resource.path];
     const Instant now = SystemClock().now();
-    if (why.empty()) {
-      if (!t.why.empty()) log::info("{}: goes on again", resource.path);
-      t = {};
-    } else if (t.why != why || now - t.said >= kRepeat) {
-      if (complete())
-        log::warn("{}; what is known is served, and it is tried again", why);
-      else
-        log::error("{}; nothing is served before it succeeds, and it is tried again", why);
-      t = {why, now};
-    }
+    if (t.why == error.what() && now - t.said < kRepeat) return;
+    if (missing_ == 0)
+      log::warn("{}; what is known is served, and it is tried again", error.what());
+    else
+      log::error("{}; nothing is served before it succeeds, and it is tried again", error.what());
+    t = {error.what(), now};
+  }
+  void recovered(const Resource& resource) override {
+    if (resource.deniable) listed_ = true;
+    if (troubles_.erase(resource.path)) log::info("{}: goes on again", resource.path);
   }
   void changed() {
-    objects_ = 0;
-    for (const auto& r : reflectors_) objects_ += r.objects();
+    std::size_t objects = named_->objects();
+    for (const auto& r : reflectors_) objects += r.objects();
+    objects_ = objects;
     const std::uint64_t one = 1;
     [[maybe_unused]] auto n = ::write(ready_, &one, sizeof one);
   }
@@ -153,9 +182,14 @@ class ClusterSource final : public Source, Sink {
   int ready_;
   boost::asio::io_context io_{1};
   std::deque<Reflector> reflectors_;
+  std::optional<NamedSecrets> named_;
+  std::size_t secrets_ = 0;                  // their place in reflectors_
+  bool listed_ = true;                       // that one may list; the thread of io_
+  std::uint64_t taken_ = 0;                  // the question that named_ has; the thread of io_
   std::map<std::string, Trouble> troubles_;  // by path; the thread of io_
   std::atomic<std::size_t> missing_{0}, objects_{0};
-  mutable std::mutex mutex_;  // all below
+  std::atomic<std::uint64_t> asked_{0}, answered_{0};  // questions for Secrets by name
+  mutable std::mutex mutex_;                           // all below
   std::map<std::string, Pending> pending_;
   std::map<std::string, std::vector<model::Entry>> problems_;
   bool problems_changed_ = false;

@@ -85,8 +85,12 @@ asio::awaitable<void> Reflector::run() {
       version_.clear();
       continue;
     }
-    sink_.trouble(resource_, failure->what());
-    const Duration wait = backoff_.next(*failure);
+    sink_.trouble(resource_, *failure);
+    Duration wait = backoff_.next(*failure);
+    if (failure->status == 403 && resource_.deniable) {
+      wait = kDenied;
+      if (!std::exchange(complete_, true)) sink_.complete(resource_);
+    }
     timer.expires_after(std::chrono::duration_cast<asio::steady_timer::duration>(wait));
     co_await timer.async_wait(asio::use_awaitable);
   }
@@ -161,7 +165,7 @@ void Reflector::list_ends(std::string version) {
   version_ = std::move(version);
   for (const auto& name : std::exchange(unseen_, {})) drop(name);
   if (!std::exchange(complete_, true)) sink_.complete(resource_);
-  if (backoff_.failures() > 0) sink_.trouble(resource_, "");
+  if (backoff_.failures() > 0) sink_.recovered(resource_);
   backoff_.reset();
 }
 
@@ -187,7 +191,7 @@ void Reflector::event(std::string_view line) {
   }
   if (listing_ || version.empty()) return;
   version_ = version;
-  if (backoff_.failures() > 0) sink_.trouble(resource_, "");
+  if (backoff_.failures() > 0) sink_.recovered(resource_);
   backoff_.reset();
 }
 

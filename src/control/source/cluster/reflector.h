@@ -16,6 +16,7 @@ struct Resource {
   const char* kind = "";  // of kKinds
   std::string path;       // "/apis/networking.k8s.io/v1/ingresses"
   std::string selector;   // "fieldSelector=…", encoded, or empty
+  bool deniable = false;  // without the right to list it there is another way: what is there counts as known
 };
 
 // Takes what a Reflector learns, on the thread of the io_context.
@@ -27,8 +28,9 @@ class Sink {
   virtual void gone(const std::string& identity, ObjectPtr last) = 0;
   // Everything that there is has been handed over for the first time.
   virtual void complete(const Resource& resource) = 0;
-  // A request failed, or goes through again ("").
-  virtual void trouble(const Resource& resource, const std::string& why) = 0;
+  // A request failed; it goes through again.
+  virtual void trouble(const Resource& resource, const ApiError& error) = 0;
+  virtual void recovered(const Resource& resource) = 0;
 };
 
 // How long to wait before the next try: doubling, with a quarter of jitter.
@@ -57,6 +59,7 @@ class Reflector {
   static constexpr unsigned kPage = 500;  // objects a page
   // Without a byte: the server sends a bookmark about once a minute.
   static constexpr auto kSilence = std::chrono::seconds(90);
+  static constexpr auto kDenied = std::chrono::minutes(5);  // before a deniable resource is asked for again
   static constexpr auto kWatchMin = std::chrono::seconds(300), kWatchMax = std::chrono::seconds(600);
 
   // Goes on until its io_context is stopped.
@@ -64,6 +67,7 @@ class Reflector {
 
   const Resource& resource() const noexcept { return resource_; }
   std::size_t objects() const noexcept { return known_.size(); }
+  bool knows(const std::string& identity) const noexcept { return known_.contains(identity); }
 
  private:
   struct Known {

@@ -1,0 +1,195 @@
+#include "control/source/cluster/named_secrets.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace sluice::control::cluster {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr auto kWhileIdle = std::chrono::hours(1);
+
+std::string identity_of(const std::string& name) {
+  return "Secret/" + name;
+}
+
+// A name that no Secret can have must not become part of a request.
+bool askable(const std::string& name) {
+  const auto slash = name.find('/');
+  if (slash == 0 || slash == std::string::npos || slash + 1 == name.size() || name.size() > 320) return false;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const char c = name[i];
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || (c == '.' && i > slash + 1);
+    if (!plain && i != slash) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+NamedSecrets::NamedSecrets(asio::io_context& io, const Access& access, Credentials& credentials, Sink& sink,
+                           std::function<bool(const std::string&)> watched, std::function<void()> settled,
+                           std::uint64_t seed)
+    : io_(io),
+      sink_(sink),
+      watched_(std::move(watched)),
+      settled_(std::move(settled)),
+      random_(static_cast<unsigned>(seed)) {
+  for (unsigned i = 0; i < kClients; ++i) clients_.emplace_back(io, access, credentials);
+}
+
+void NamedSecrets::start() {
+  for (Client& c : clients_) asio::co_spawn(io_, run(c), asio::detached);
+}
+
+void NamedSecrets::want(const std::set<std::string>& names) {
+  std::vector<std::string> unwanted;
+  for (const auto& [name, w] : wanted_)
+    if (!names.contains(name)) unwanted.push_back(name);
+  for (const auto& name : unwanted) {
+    Wanted& w = wanted_.find(name)->second;
+    forget(name, w);
+    queue_.erase({w.next, name});
+    unasked_ -= !w.asked;
+    wanted_.erase(name);
+  }
+  const Instant now = SystemClock().now();
+  for (const auto& name : names) {
+    if (wanted_.contains(name) || !askable(name)) continue;
+    Wanted& w = wanted_[name];
+    w.asked = watched_(identity_of(name));
+    unasked_ += !w.asked;
+    schedule(name, w, w.asked ? now + interval() : now);
+  }
+  tell_ = true;
+  tell_when_settled();
+  wake();
+}
+
+void NamedSecrets::review() {
+  const Instant now = SystemClock().now();
+  for (auto& [name, w] : wanted_)
+    if (!w.busy) schedule(name, w, now);
+  wake();
+}
+
+Duration NamedSecrets::interval() const {
+  const Duration fair = std::chrono::seconds(wanted_.size() / kRate);
+  return std::clamp<Duration>(fair, kSoonest, kLatest);
+}
+
+void NamedSecrets::schedule(const std::string& name, Wanted& w, Instant when) {
+  queue_.erase({w.next, name});
+  w.next = when;
+  queue_.emplace(when, name);
+}
+
+void NamedSecrets::wake() {
+  for (Client& c : clients_) c.timer.cancel();
+}
+
+void NamedSecrets::tell_when_settled() {
+  if (unasked_ == 0 && std::exchange(tell_, false)) settled_();
+}
+
+// Takes back what was handed on, unless a watch delivers it by now.
+void NamedSecrets::forget(const std::string& name, Wanted& w) {
+  const ObjectPtr last = std::exchange(w.object, nullptr);
+  w.version.clear();
+  if (last) --held_;
+  if (!watched_(identity_of(name))) sink_.gone(identity_of(name), last);
+}
+
+asio::awaitable<void> NamedSecrets::run(Client& client) {
+  for (;;) {
+    const Instant now = SystemClock().now();
+    if (queue_.empty() || queue_.begin()->first > now) {
+      client.timer.expires_after(
+          std::chrono::ceil<std::chrono::milliseconds>(queue_.empty() ? kWhileIdle : queue_.begin()->first - now));
+      co_await client.timer.async_wait(asio::as_tuple(asio::use_awaitable));
+      continue;
+    }
+    const std::string name = queue_.begin()->second;
+    queue_.erase(queue_.begin());
+    co_await ask(client, name);
+    const auto it = wanted_.find(name);
+    if (it == wanted_.end()) continue;
+    Wanted& w = it->second;
+    w.busy = false;
+    if (!std::exchange(w.asked, true)) --unasked_;
+    tell_when_settled();
+    const Duration absent = kAbsent * (1U << std::min(w.failures, 5U));
+    const Duration wait = w.object ? interval() : std::min(absent, interval());
+    schedule(name, w, SystemClock().now() + wait - wait / 4 * static_cast<std::int64_t>(random_() % 1024) / 1024);
+  }
+}
+
+asio::awaitable<void> NamedSecrets::ask(Client& client, std::string name) {
+  Wanted& w = wanted_.find(name)->second;
+  w.busy = true;
+  if (watched_(identity_of(name))) {
+    if (w.object) --held_;
+    w.object = nullptr;
+    co_return;
+  }
+  const auto slash = name.find('/');
+  const std::string target = "/api/v1/namespaces/" + name.substr(0, slash) + "/secrets/" + name.substr(slash + 1);
+  std::optional<ApiError> failure;
+  std::string body;
+  try {
+    body = co_await client.api.get(target);
+  } catch (const ApiError& e) {
+    failure = e;
+  } catch (const std::exception& e) {
+    failure = ApiError(0, "GET " + target + ": " + e.what());
+  }
+  // Meanwhile it may be unwanted or watched.
+  if (!wanted_.contains(name) || watched_(identity_of(name))) co_return;
+  if (!failure) {
+    try {
+      answered(name, body);
+      co_return;
+    } catch (const std::exception& e) {
+      failure = ApiError(0, "GET " + target + ": " + e.what());
+    }
+  }
+  failed(name, *failure);
+}
+
+void NamedSecrets::answered(const std::string& name, const std::string& body) {
+  if (std::exchange(in_trouble_, false)) sink_.recovered(resource_);
+  Wanted& w = wanted_.find(name)->second;
+  w.failures = 0;
+  const auto document = parse_json(body, 1);
+  Decoded decoded;
+  if (document->root) decode_item(*document->root, resource_.kind, decoded);
+  const ObjectPtr made = decoded.objects.empty() ? nullptr : decoded.objects.front();
+  if (made && w.object && *made == *w.object) return;
+  if (made) {
+    held_ += !w.object;
+    w.object = made;
+  }
+  sink_.learnt(identity_of(name), made, std::move(decoded.entries));
+}
+
+void NamedSecrets::failed(const std::string& name, const ApiError& error) {
+  Wanted& w = wanted_.find(name)->second;
+  ++w.failures;
+  if (error.status == 404) return forget(name, w);
+  if (error.status != 403) {
+    in_trouble_ = true;
+    return sink_.trouble(resource_, error);
+  }
+  const auto slash = name.find('/');
+  const model::ObjectRef ref{"Secret", name.substr(0, slash), name.substr(slash + 1), {}};
+  sink_.learnt(identity_of(name), nullptr,
+               {{ref,
+                 {model::Severity::error, "Forbidden", "", error.what(), "the right to get this Secret",
+                  w.object ? "what was known of it is used" : "it is taken as not there"}}});
+}
+
+}  // namespace sluice::control::cluster

@@ -1,0 +1,76 @@
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <set>
+#include <string>
+
+#include "base/strings.h"
+#include "control/source/cluster/reflector.h"
+
+namespace sluice::control::cluster {
+
+// Secrets asked for by name: those that what is served names and no watch delivers, because their type is not watched
+// or because the account may not list Secrets. Asked again from time to time; no connection is held for each. The
+// thread of the io_context.
+class NamedSecrets {
+ public:
+  static constexpr unsigned kClients = 4;  // connections
+  // Between two questions about one Secret: the shortest, the longest, and how many there are a second in between.
+  static constexpr auto kSoonest = std::chrono::seconds(10), kLatest = std::chrono::seconds(60);
+  static constexpr unsigned kRate = 5;
+  static constexpr auto kAbsent = std::chrono::seconds(2);  // the same while it is not there; then doubled
+
+  // Everything must outlive it. `watched`: a watch delivers this identity. `settled`: every wanted one was asked once.
+  NamedSecrets(boost::asio::io_context& io, const Access& access, Credentials& credentials, Sink& sink,
+               std::function<bool(const std::string&)> watched, std::function<void()> settled, std::uint64_t seed);
+
+  // All that are wanted from now on, "ns/name". Calls `settled` as soon as it is true, perhaps at once.
+  void want(const std::set<std::string>& names);
+  // Which ones are watched is another question now: each is looked at again.
+  void review();
+  // Goes on until the io_context is stopped.
+  void start();
+
+  std::size_t objects() const noexcept { return held_; }
+
+ private:
+  struct Wanted {
+    ObjectPtr object;  // as it was handed on; null: it was not
+    std::string version;
+    Instant next{};
+    unsigned failures = 0;
+    bool asked = false, busy = false;
+  };
+  struct Client {
+    Client(boost::asio::io_context& io, const Access& access, Credentials& credentials)
+        : api(io, access, credentials), timer(io) {}
+    ApiClient api;
+    boost::asio::steady_timer timer;
+  };
+
+  boost::asio::awaitable<void> run(Client& client);
+  boost::asio::awaitable<void> ask(Client& client, std::string name);
+  void answered(const std::string& name, const std::string& body);
+  void failed(const std::string& name, const ApiError& error);
+  void forget(const std::string& name, Wanted& wanted);
+  void schedule(const std::string& name, Wanted& wanted, Instant when);
+  void wake();
+  void tell_when_settled();
+  Duration interval() const;
+
+  boost::asio::io_context& io_;
+  Sink& sink_;
+  std::function<bool(const std::string&)> watched_;
+  std::function<void()> settled_;
+  std::minstd_rand random_;
+  Resource resource_{"Secret", "/api/v1/secrets (by name)", "", false};
+  std::deque<Client> clients_;
+  StringMap<Wanted> wanted_;
+  std::set<std::pair<Instant, std::string>> queue_;  // of those that are not busy
+  std::size_t unasked_ = 0, held_ = 0;
+  bool tell_ = false, in_trouble_ = false;
+};
+
+}  // namespace sluice::control::cluster

@@ -1,0 +1,88 @@
+"""Secrets that no watch delivers: asked for by name, because served Ingresses name them."""
+import base64
+import json
+import subprocess
+
+import pytest
+from cluster import Sluice, ingress, service
+from harness import wait_for
+
+READS = [
+    {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses", "ingressclasses"], "verbs": ["list", "watch"]},
+    {"apiGroups": [""], "resources": ["services", "configmaps"], "verbs": ["list", "watch"]},
+    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+]
+
+
+def rule(*names):
+    return {"apiGroups": [""], "resources": ["secrets"], "resourceNames": list(names), "verbs": ["get"]}
+
+
+@pytest.fixture
+def secret(cluster, ns, tmp_path):
+    def make(name, cn, kind="kubernetes.io/tls"):
+        key, crt = tmp_path / "tls.key", tmp_path / "tls.crt"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key,
+                        "-out", crt, "-days", "2", "-subj", f"/CN={cn}", "-addext", f"subjectAltName=DNS:{ns}.example.com"], check=True,
+                       capture_output=True)
+        data = {f"tls.{k}": base64.b64encode(f.read_bytes()).decode() for k, f in (("key", key), ("crt", crt))}
+        cluster.apply(json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": ns}, "type": kind, "data": data}))
+
+    return make
+
+
+def presented(cluster, s, host):
+    r = subprocess.run(cluster.inside("openssl", "s_client", "-connect", f"127.0.0.1:{s.port['https']}", "-servername", host),
+                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10)
+    return [line for line in r.stdout.splitlines() if line.startswith("subject=")][0].split("CN = ")[1]
+
+
+def tls(ns, name, secret_name):
+    host = f"{ns}.example.com"
+    return ingress(name, host, ns=ns).replace("  rules:", f"  tls: [{{hosts: [{host}], secretName: {secret_name}}}]\n  rules:")
+
+
+def test_only_the_right_to_get_some(cluster, ns, pods, secret, tmp_path):
+    host = f"{ns}.example.com"
+    cluster.apply(service("app", [pods().port], ns) + "---\n" + tls(ns, "app", "one"))
+    secret("one", "first")
+    secret("two", "other")
+    account = cluster.account(ns, "reader", [*READS, rule("one", "late")], tmp_path / "kubeconfig")
+    with Sluice(cluster, kubeconfig=account) as s:
+        assert any("asked for one by one" in line for line in s.process.err)
+        assert presented(cluster, s, host) == "first"  # at once: nothing was published before it was there
+        secret("one", "rotated")
+        wait_for(lambda: presented(cluster, s, host) == "rotated", "the rotated Secret to be asked for again", 15)
+        cluster.apply(tls(ns, "app", "late"))
+        wait_for(lambda: presented(cluster, s, host) not in ("rotated", "first"), "the default certificate without the Secret")
+        secret("late", "late")
+        wait_for(lambda: presented(cluster, s, host) == "late", "the Secret that came later", 15)
+        cluster.apply(tls(ns, "app", "two"))
+        said = s.process.wait_line(rf"Secret {ns}/two.*Forbidden", stream="err").string
+        assert "403" in said and "the right to get this Secret" in said
+
+
+def test_a_changed_name_never_shows_the_default_certificate(cluster, ns, pods, secret):
+    host = f"{ns}.example.com"
+    secret("opaque", "0", kind="Opaque")
+    secret("listed", "1")
+    cluster.apply(service("app", [pods().port], ns) + "---\n" + tls(ns, "app", "opaque"))
+    with Sluice(cluster) as s:
+        seen = {presented(cluster, s, host)}
+        for n, name in enumerate(("listed", "opaque") * 5):
+            cluster.apply(tls(ns, "app", name))
+            wanted = "1" if n % 2 == 0 else "0"
+            while (now := presented(cluster, s, host)) != wanted:
+                seen.add(now)
+        assert seen <= {"0", "1"}
+
+
+def test_the_secret_of_an_annotation_has_any_type(cluster, ns, pods, secret):
+    host = f"{ns}.example.com"
+    secret("upstream", "pod", kind="Opaque")
+    annotations = {"nginx.ingress.kubernetes.io/proxy-ssl-secret": f"{ns}/upstream"}
+    cluster.apply(service("app", [pods().port], ns) + "---\n" + ingress("app", host, ns=ns, annotations=annotations))
+    with Sluice(cluster) as s:
+        assert s.ask(host=host)[0] == 200
+        cluster.kubectl("delete", "secret", "upstream", "-n", ns)
+        s.until("503 without the Secret", host=host, status=503, seconds=15)
