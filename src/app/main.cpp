@@ -1,5 +1,8 @@
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <cstdio>
+
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 
@@ -64,6 +67,28 @@ std::string check_endpoint(const std::string& text) {
   return "--endpoint " + text + ": expected NS/SERVICE:PORT=HOST:PORT, such as default/shop:80=127.0.0.1:8080";
 }
 
+bool ns_and_name(const std::string& text) {
+  const auto slash = text.find('/');
+  return slash != std::string::npos && slash > 0 && slash + 1 < text.size() &&
+         text.find('/', slash + 1) == std::string::npos;
+}
+
+// Who we are in the cluster. Empty when fine, else the message.
+std::string take_identity(sluice::control::StatusSettings& status, bool no_election) {
+  if (!status.publish_service.empty() && !ns_and_name(status.publish_service))
+    return "--publish-service " + status.publish_service + ": expected NS/NAME of a Service";
+  if (status.election_id.empty() || status.election_id.find('/') != std::string::npos)
+    return "--election-id " + status.election_id + ": expected the name of a Lease";
+  status.leader_election = !no_election;
+  const char* name = std::getenv("POD_NAME");
+  const char* ns = std::getenv("POD_NAMESPACE");
+  char host[256] = "sluice";
+  gethostname(host, sizeof host - 1);
+  status.instance = name ? name : host;
+  if (name && ns) status.pod = std::string(ns) + "/" + name;
+  return {};
+}
+
 int fail(const std::string& message) {
   std::cerr << "sluice: " << message << "\n";
   return 2;
@@ -103,6 +128,28 @@ int main(int argc, char** argv) {
       ->add_option("--watch-namespace", options.control.watch_namespace,
                    "serve only this namespace of the cluster (default: all)")
       ->envname("SLUICE_WATCH_NAMESPACE");
+  auto& status = options.control.status;
+  serve
+      ->add_option("--update-status", status.update,
+                   "write the status of Ingresses and Events; false beside another controller of the same class")
+      ->capture_default_str()
+      ->envname("SLUICE_UPDATE_STATUS");
+  serve->add_option("--update-status-on-shutdown", status.on_shutdown, "take the addresses out again at the end")
+      ->capture_default_str();
+  serve
+      ->add_option("--publish-service", status.publish_service,
+                   "NS/NAME of the Service whose addresses go into the status of Ingresses")
+      ->envname("SLUICE_PUBLISH_SERVICE");
+  serve
+      ->add_option("--publish-status-address", status.addresses,
+                   "addresses for the status of Ingresses, with ',' between them")
+      ->delimiter(',');
+  serve->add_flag("--report-node-internal-ip-address", status.node_internal_ip,
+                  "internal addresses of the nodes in the status of Ingresses, even where there are external ones");
+  bool no_election = false;
+  serve->add_flag("--disable-leader-election", no_election, "write without asking for the Lease: for one replica");
+  serve->add_option("--election-id", status.election_id, "name of the Lease, in the pod's namespace")
+      ->capture_default_str();
   serve
       ->add_option("--http", options.http,
                    "ADDR:PORT to listen on, repeatable; port 0 is chosen by the kernel and printed")
@@ -182,6 +229,7 @@ int main(int argc, char** argv) {
     if (auto message = take_set(set, options.control); !message.empty()) return fail(config_file + ": " + message);
     for (const auto& [key, value] : given) options.control.set[key] = value;
   }
+  if (auto message = take_identity(status, no_election); !message.empty()) return fail(message);
   const bool cluster = kubernetes || !options.control.kubeconfig.empty();
   if (cluster && !options.control.manifests.empty())
     return fail("--manifests " + options.control.manifests + " and " + (kubernetes ? "--kubernetes" : "--kubeconfig") +

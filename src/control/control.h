@@ -10,12 +10,26 @@
 // The control side as the app sees it: objects in, Models out. Everything here runs on the control thread unless said.
 namespace sluice::control {
 
+// What is written back to a cluster, and who we are there.
+struct StatusSettings {
+  bool update = true;                  // --update-status: without it nothing at all is written
+  bool on_shutdown = true;             // --update-status-on-shutdown
+  std::vector<std::string> addresses;  // --publish-status-address
+  std::string publish_service;         // NS/NAME; empty, without addresses: those of the nodes that our pods run on
+  bool node_internal_ip = false;       // --report-node-internal-ip-address
+  bool leader_election = true;         // --disable-leader-election
+  std::string election_id = "sluice-leader";
+  std::string pod;       // NS/NAME, of POD_NAMESPACE and POD_NAME; empty: not in a pod
+  std::string instance;  // for the Lease and Events: the pod, or the host
+};
+
 // What a command line adds to the objects.
 struct Settings {
-  std::string manifests;                     // directory; empty: the cluster
-  std::string kubeconfig;                    // of the cluster; empty: the pod's service account
-  std::string kube_context;                  // of the kubeconfig; empty: its current-context
-  std::string watch_namespace;               // of the cluster; empty: all
+  std::string manifests;        // directory; empty: the cluster
+  std::string kubeconfig;       // of the cluster; empty: the pod's service account
+  std::string kube_context;     // of the kubeconfig; empty: its current-context
+  std::string watch_namespace;  // of the cluster; empty: all
+  StatusSettings status;
   std::vector<std::string> ingress_classes;  // --ingress-class; empty: class name "nginx" and "sluice"
   std::vector<std::string> controller_classes{"sluice.dev/ingress-controller", "k8s.io/ingress-nginx"};
   bool watch_ingress_without_class = false;

@@ -77,12 +77,27 @@ std::string inflate_all(const std::string& in, std::size_t most) {
 
 }  // namespace
 
+std::string query_value(std::string_view text) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.')
+      out += c;
+    else
+      (out += '%') += {kHex[byte >> 4], kHex[byte & 15]};
+  }
+  return out;
+}
+
 struct ApiClient::State {
-  State(asio::io_context& i, const Access& a, Credentials& c) : io(i), access(a), credentials(c) {}
+  State(asio::io_context& i, const Access& a, Credentials& c, Duration d)
+      : io(i), access(a), credentials(c), answer(d) {}
 
   asio::io_context& io;
   const Access& access;
   Credentials& credentials;
+  Duration answer;
   std::optional<ssl::context> tls_context;
   std::optional<beast::ssl_stream<beast::tcp_stream>> tls;
   std::optional<beast::tcp_stream> plain;
@@ -196,7 +211,7 @@ struct ApiClient::State {
       parser->body_limit(kMaxBody);
       parser->header_limit(64 * 1024);
       beast::error_code error;
-      transport().expires_after(kAnswer);
+      transport().expires_after(answer);
       if (tls) {
         auto [e, n] = co_await http::async_write(*tls, request, token);
         error = e;
@@ -205,7 +220,7 @@ struct ApiClient::State {
         error = e;
       }
       if (!error) {
-        transport().expires_after(kAnswer);
+        transport().expires_after(answer);
         if (tls) {
           auto [e, n] = co_await http::async_read_header(*tls, buffer, *parser, token);
           error = e;
@@ -244,7 +259,7 @@ struct ApiClient::State {
     const auto token = asio::as_tuple(use_awaitable);
     beast::error_code error;
     while (!parser->is_done() && !error) {
-      transport().expires_after(kAnswer);
+      transport().expires_after(answer);
       if (tls) {
         auto [e, n] = co_await http::async_read_some(*tls, buffer, *parser, token);
         error = e;
@@ -263,8 +278,8 @@ struct ApiClient::State {
   }
 };
 
-ApiClient::ApiClient(asio::io_context& io, const Access& access, Credentials& credentials)
-    : state_(std::make_unique<State>(io, access, credentials)) {}
+ApiClient::ApiClient(asio::io_context& io, const Access& access, Credentials& credentials, Duration answer)
+    : state_(std::make_unique<State>(io, access, credentials, answer)) {}
 ApiClient::~ApiClient() = default;
 
 void ApiClient::close() noexcept {

@@ -23,18 +23,21 @@ struct ApiError : std::runtime_error {
   bool refused = false;  // nobody listens there
 };
 
+// A text as the value of a query.
+std::string query_value(std::string_view text);
+
 class ApiClient {
  public:
-  // Everything must outlive the client. `credentials` is asked before each connection.
-  ApiClient(boost::asio::io_context& io, const Access& access, Credentials& credentials);
-  ~ApiClient();
-  ApiClient(const ApiClient&) = delete;
-  ApiClient& operator=(const ApiClient&) = delete;
-
   // How long connecting, sending and each wait for bytes of an answer may take.
   static constexpr auto kConnect = std::chrono::seconds(10);
   static constexpr auto kAnswer = std::chrono::seconds(30);
   static constexpr std::size_t kMaxBody = 256U << 20;  // of one answer, decompressed
+
+  // Everything must outlive the client. `credentials` is asked before each connection. `answer`: in place of kAnswer.
+  ApiClient(boost::asio::io_context& io, const Access& access, Credentials& credentials, Duration answer = kAnswer);
+  ~ApiClient();
+  ApiClient(const ApiClient&) = delete;
+  ApiClient& operator=(const ApiClient&) = delete;
 
   // The body of GET `target` (a path below the server's base path, with its query).
   boost::asio::awaitable<std::string> get(std::string target);

@@ -14,7 +14,7 @@
 
 #include "base/log.h"
 #include "control/source/cluster/named_secrets.h"
-#include "control/source/cluster/reflector.h"
+#include "control/source/cluster/writer.h"
 #include "control/source/source.h"
 
 namespace sluice::control {
@@ -35,6 +35,11 @@ std::vector<Resource> resources(const Settings& settings) {
       {"EndpointSlice", "/apis/discovery.k8s.io/v1/" + in + "endpointslices", ""},
       {"Secret", "/api/v1/" + in + "secrets", "fieldSelector=type%3Dkubernetes.io%2Ftls", true},
   };
+  const auto& publish = settings.status.publish_service;
+  if (const auto at = publish.find('/');
+      at != std::string::npos && !settings.watch_namespace.empty() && publish.substr(0, at) != settings.watch_namespace)
+    out.push_back({"Service", "/api/v1/namespaces/" + publish.substr(0, at) + "/services",
+                   "fieldSelector=metadata.name%3D" + publish.substr(at + 1)});
   if (slash != std::string::npos)
     out.push_back({"ConfigMap", "/api/v1/namespaces/" + settings.config_map.substr(0, slash) + "/configmaps",
                    "fieldSelector=metadata.name%3D" + settings.config_map.substr(slash + 1)});
@@ -63,6 +68,8 @@ class ClusterSource final : public Source, Sink {
         },
         seed());
     named_->start();
+    writer_.emplace(io_, cluster_.access, *cluster_.credentials, settings, (std::uint64_t(seed()) << 32) | seed());
+    writer_->start();
     for (auto& r : reflectors_) boost::asio::co_spawn(io_, r.run(), boost::asio::detached);
     log::info("watching {}", cluster_.access.described);
     thread_ = std::thread([this] {
@@ -72,7 +79,9 @@ class ClusterSource final : public Source, Sink {
   }
 
   ~ClusterSource() override {
-    io_.stop();
+    boost::asio::steady_timer most(io_, Writer::kFarewell);
+    boost::asio::co_spawn(io_, writer_->farewell(), [this](std::exception_ptr) { io_.stop(); });
+    most.async_wait([this](boost::system::error_code) { io_.stop(); });
     thread_.join();
     ::close(ready_);
   }
@@ -81,6 +90,16 @@ class ClusterSource final : public Source, Sink {
   bool complete() const noexcept override { return missing_ == 0 && answered_ == asked_; }
 
   void heed(const Feedback& feedback) override {
+    std::optional<std::vector<model::Entry>> report;
+    if (feedback.report) {
+      report.emplace();
+      for (const auto& e : *feedback.report)
+        if (e.problem.severity != model::Severity::ignored) report->push_back(e);
+    }
+    if (report || !feedback.served.empty())
+      boost::asio::post(io_, [this, served = feedback.served, report = std::move(report)]() mutable {
+        writer_->heed(served, std::move(report));
+      });
     if (!feedback.secrets) return;
     const std::uint64_t question = ++asked_;
     boost::asio::post(io_, [this, question, names = *feedback.secrets] {
@@ -138,7 +157,9 @@ class ClusterSource final : public Source, Sink {
       problems_changed_ = true;
     changed();
   }
+  void seen(const std::string& identity, const Node& object) override { writer_->seen(identity, object); }
   void gone(const std::string& identity, ObjectPtr last) override {
+    writer_->gone(identity);
     std::lock_guard lock(mutex_);
     if (last) pending_[identity] = {nullptr, std::move(last)};
     if (problems_.erase(identity)) problems_changed_ = true;
@@ -183,6 +204,7 @@ class ClusterSource final : public Source, Sink {
   boost::asio::io_context io_{1};
   std::deque<Reflector> reflectors_;
   std::optional<NamedSecrets> named_;
+  std::optional<Writer> writer_;
   std::size_t secrets_ = 0;                  // their place in reflectors_
   bool listed_ = true;                       // that one may list; the thread of io_
   std::uint64_t taken_ = 0;                  // the question that named_ has; the thread of io_

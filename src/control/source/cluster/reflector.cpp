@@ -30,20 +30,6 @@ unsigned number(std::string_view text) {
   return out;
 }
 
-// A continue token, as a value of a query.
-std::string encoded(std::string_view text) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.')
-      out += c;
-    else
-      (out += '%') += {kHex[byte >> 4], kHex[byte & 15]};
-  }
-  return out;
-}
-
 }  // namespace
 
 Duration Backoff::next(const ApiError& error) {
@@ -139,7 +125,8 @@ asio::awaitable<void> Reflector::list() {
   list_begins();
   std::string next, version;
   do {
-    std::string target = query("limit=" + std::to_string(kPage) + (next.empty() ? "" : "&continue=" + encoded(next)));
+    std::string target =
+        query("limit=" + std::to_string(kPage) + (next.empty() ? "" : "&continue=" + query_value(next)));
     const std::string body = co_await client_.get(target);
     const auto document = parse_json(body, 1);
     const Node* root = document->root;
@@ -202,6 +189,7 @@ void Reflector::take(const Node& object) {
   Known& known = known_[name];
   if (known.version == version) return;
   known.version = std::move(version);
+  sink_.seen(name, object);
   Decoded decoded;
   decode_item(object, resource_.kind, decoded);
   ObjectPtr made = decoded.objects.empty() ? nullptr : decoded.objects.front();

@@ -26,6 +26,8 @@ class Sink {
   // New or changed. `object` is null when it was refused (its previous form stays); `entries`: what the Report says.
   virtual void learnt(const std::string& identity, ObjectPtr object, std::vector<model::Entry> entries) = 0;
   virtual void gone(const std::string& identity, ObjectPtr last) = 0;
+  // Each version, as the server has it; before learnt(), which is only called when something that is read differs.
+  virtual void seen(const std::string&, const Node&) {}
   // Everything that there is has been handed over for the first time.
   virtual void complete(const Resource& resource) = 0;
   // A request failed; it goes through again.

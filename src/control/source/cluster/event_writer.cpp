@@ -1,0 +1,156 @@
+#include "control/source/cluster/event_writer.h"
+
+#include <fmt/chrono.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json.hpp>
+
+#include "base/log.h"
+
+namespace sluice::control::cluster {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::size_t kMaxMessage = 1024;  // of the API
+constexpr auto kWhileIdle = std::chrono::hours(1);
+
+std::string api_version(std::string_view kind) {
+  return kind == "Ingress" || kind == "IngressClass" ? "networking.k8s.io/v1"
+         : kind == "EndpointSlice"                   ? "discovery.k8s.io/v1"
+                                                     : "v1";
+}
+
+bool is_object(std::string_view kind) {
+  return kind == "Ingress" || kind == "Service" || kind == "EndpointSlice" || kind == "Secret" || kind == "ConfigMap";
+}
+
+// FNV-1a: the same in every build and replica.
+std::uint64_t hash(std::string_view text) {
+  std::uint64_t h = 14695981039346656037U;
+  for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  return h;
+}
+
+}  // namespace
+
+EventWriter::EventWriter(asio::io_context& io, const Access& access, Credentials& credentials, std::string instance,
+                         std::function<StatusWriter::Identity(const std::string&)> ingress, std::function<bool()> may)
+    : io_(io),
+      client_(io, access, credentials),
+      timer_(io),
+      instance_(std::move(instance)),
+      ingress_(std::move(ingress)),
+      may_(std::move(may)) {}
+
+void EventWriter::start() {
+  asio::co_spawn(io_, run(), asio::detached);
+}
+
+void EventWriter::stop() {
+  stopped_ = true;
+  timer_.cancel();
+}
+
+void EventWriter::report(std::vector<model::Entry> entries) {
+  report_ = std::move(entries);
+  review();
+}
+
+void EventWriter::review() {
+  // Only the leader remembers: another one that takes over tells all again, under the same names.
+  std::set<std::string> now;
+  std::size_t left = 0;
+  const bool may = may_();
+  for (const auto& e : report_) {
+    if (!may) break;
+    if (!is_object(e.object.kind.view())) continue;
+    auto line = model::Report::line(e);
+    if (!told_.contains(line)) {
+      if (queue_.size() < kMost)
+        queue_.push_back(e);
+      else
+        ++left;
+    }
+    now.insert(std::move(line));
+  }
+  if (left > 0) log::warn("{} problems get no Event: {} wait already; the admin address lists all", left, kMost);
+  told_ = std::move(now);
+  if (!may) queue_.clear();
+  timer_.cancel();
+}
+
+asio::awaitable<void> EventWriter::run() {
+  while (!stopped_) {
+    const Instant now = SystemClock().now();
+    tokens_ = std::min<double>(kBurst, tokens_ + std::chrono::duration<double>(now - filled_) / kEach);
+    filled_ = now;
+    const bool work = !queue_.empty() && may_();
+    if (work && tokens_ >= 1) {
+      tokens_ -= 1;
+      const model::Entry entry = queue_.front();
+      std::string why;
+      try {
+        co_await write(entry);
+      } catch (const ApiError& e) {
+        why = e.what();
+        // Others may work; without an answer it is tried again.
+        if (e.status / 100 == 4 && e.status != 429) why.clear(), log::debug("{}: no Event", e.what());
+      } catch (const std::exception& e) {
+        why = e.what();
+      }
+      if (stopped_) co_return;
+      if (why.empty()) {
+        if (!queue_.empty()) queue_.pop_front();
+        said_.clear();
+        continue;
+      }
+      if (why != said_) log::warn("{}; Events are written later", why);
+      said_ = why;
+      timer_.expires_after(StatusWriter::kAgain);
+    } else {
+      timer_.expires_after(work ? std::chrono::duration_cast<Duration>(kEach) : Duration(kWhileIdle));
+    }
+    co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+}
+
+asio::awaitable<void> EventWriter::write(model::Entry entry) {
+  const std::string ns = entry.object.ns.empty() ? "default" : entry.object.ns.str();
+  const std::string name = entry.object.name.str();
+  json::object about{
+      {"kind", entry.object.kind}, {"namespace", ns}, {"name", name}, {"apiVersion", api_version(entry.object.kind)}};
+  StatusWriter::Identity identity;
+  if (entry.object.kind == "Ingress") identity = ingress_(ns + "/" + name);
+  if (!identity.uid.empty()) {
+    about["uid"] = identity.uid;
+    about["resourceVersion"] = identity.version;
+  }
+  const std::string line = model::Report::line(entry);
+  const std::string now = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+  const json::object event{
+      {"apiVersion", "v1"},
+      {"kind", "Event"},
+      {"metadata", json::object{{"name", fmt::format("{}.{:016x}", name.substr(0, 200),
+                                                     hash(line + identity.uid + identity.version))},
+                                {"namespace", ns}}},
+      {"involvedObject", about},
+      {"reason", entry.problem.reason},
+      {"message", line.substr(0, kMaxMessage)},
+      {"type", "Warning"},
+      {"source", json::object{{"component", "sluice"}, {"host", instance_}}},
+      {"firstTimestamp", now},
+      {"lastTimestamp", now},
+      {"count", 1}};
+  std::string body = json::serialize(event);
+  std::string target = "/api/v1/namespaces/" + ns + "/events";
+  std::string method = "POST", type = "application/json";
+  co_await client_.send(std::move(method), std::move(target), std::move(type), std::move(body));
+}
+
+}  // namespace sluice::control::cluster

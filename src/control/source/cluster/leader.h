@@ -1,0 +1,54 @@
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <random>
+#include <string>
+
+#include "base/clock.h"
+#include "control/source/cluster/api_client.h"
+
+namespace sluice::control::cluster {
+
+// Which one of several replicas writes: the holder of a Lease (coordination.k8s.io/v1). Times are measured on our own
+// clock from what we saw or sent, never read from the Lease. The thread of the io_context.
+class Leader {
+ public:
+  static constexpr auto kLease = std::chrono::seconds(10);  // others take over after it
+  static constexpr auto kSure = std::chrono::seconds(8);    // we stop believing in ours
+  static constexpr auto kRenew = std::chrono::seconds(2);
+  static constexpr auto kAnswer = std::chrono::seconds(4);  // a request that takes longer is given up
+
+  // `lease`: "ns/name". `changed` is called when we become the leader, or are no longer.
+  Leader(boost::asio::io_context& io, const Access& access, Credentials& credentials, const std::string& lease,
+         std::string identity, std::function<void()> changed, std::uint64_t seed);
+  void start();
+
+  // To be asked before each write: true only while nobody else can hold the Lease.
+  bool leading() const noexcept;
+  // Lets go of the Lease, so that the next one need not wait for its end.
+  boost::asio::awaitable<void> release();
+
+ private:
+  boost::asio::awaitable<void> run();
+  boost::asio::awaitable<void> attempt();
+  boost::asio::awaitable<void> write(bool ours, const char* holder, std::chrono::seconds duration);
+  void read(const std::string& body);
+  void trouble(const std::string& why);
+
+  boost::asio::io_context& io_;
+  ApiClient client_;
+  boost::asio::steady_timer timer_;
+  std::string ns_, name_, identity_;
+  std::function<void()> changed_;
+  std::minstd_rand random_;
+  std::string version_, holder_, acquired_, said_;
+  std::int64_t transitions_ = 0;
+  Duration duration_ = kLease;      // that the holder asked for
+  Instant observed_{}, renewed_{};  // the Lease last changed; our last renewal was sent
+  Instant said_at_{};
+  bool led_ = false, stopped_ = false;
+};
+
+}  // namespace sluice::control::cluster

@@ -1,0 +1,275 @@
+#include "control/source/cluster/status_writer.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json.hpp>
+
+#include "base/log.h"
+
+namespace sluice::control::cluster {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::string_view kIngress = "Ingress/", kService = "Service/";
+
+std::string member(const Node* node, std::string_view name) {
+  const Node* found = node ? node->get(name) : nullptr;
+  return found && found->is_scalar() ? std::string(found->text) : std::string();
+}
+const Node* at(const Node* node, std::string_view name) {
+  return node ? node->get(name) : nullptr;
+}
+
+std::vector<std::string> load_balancer(const Node& object) {
+  std::vector<std::string> out;
+  const Node* list = at(at(at(&object, "status"), "loadBalancer"), "ingress");
+  if (list && list->kind == Node::Kind::list)
+    for (const Node* n = list->first; n; n = n->next) {
+      const std::string ip = member(n, "ip");
+      out.push_back(ip.empty() ? member(n, "hostname") : ip);
+    }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+bool is_ip(const std::string& text) {
+  unsigned char room[16];
+  return inet_pton(AF_INET, text.c_str(), room) == 1 || inet_pton(AF_INET6, text.c_str(), room) == 1;
+}
+
+// Where a Service is reached, by its type.
+std::vector<std::string> addresses_of(const Node& service) {
+  const Node* spec = service.get("spec");
+  std::vector<std::string> external;
+  if (const Node* list = at(spec, "externalIPs"); list && list->kind == Node::Kind::list)
+    for (const Node* n = list->first; n; n = n->next)
+      if (n->is_scalar()) external.emplace_back(n->text);
+  const std::string type = member(spec, "type");
+  if (type == "ExternalName") return {member(spec, "externalName")};
+  if (type == "LoadBalancer") {
+    auto out = load_balancer(service);
+    out.insert(out.end(), external.begin(), external.end());
+    return out;
+  }
+  const std::string ip = member(spec, "clusterIP");
+  if (type == "NodePort" && !external.empty()) return external;
+  return ip.empty() || ip == "None" ? std::vector<std::string>() : std::vector<std::string>{ip};
+}
+
+std::string split_target(const std::string& name, const char* api, const char* resource) {
+  const auto slash = name.find('/');
+  return std::string(api) + "/namespaces/" + name.substr(0, slash) + "/" + resource + "/" + name.substr(slash + 1);
+}
+
+}  // namespace
+
+StatusWriter::StatusWriter(asio::io_context& io, const Access& access, Credentials& credentials,
+                           const Settings& settings, std::function<bool()> may)
+    : io_(io), client_(io, access, credentials), timer_(io), settings_(settings.status), may_(std::move(may)) {
+  if (!settings_.addresses.empty()) have(settings_.addresses);
+}
+
+void StatusWriter::start() {
+  asio::co_spawn(io_, run(), asio::detached);
+}
+
+void StatusWriter::have(Addresses addresses) {
+  std::sort(addresses.begin(), addresses.end());
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  if (known_ && addresses == wanted_) return;
+  wanted_ = std::move(addresses);
+  known_ = true;
+  review();
+}
+
+void StatusWriter::review() {
+  for (const auto& [name, k] : ingresses_)
+    if (k.served && k.now != wanted_) due_.insert(name);
+  timer_.cancel();
+}
+
+void StatusWriter::seen(const std::string& identity, const Node& object) {
+  if (identity.starts_with(kService)) {
+    if (settings_.addresses.empty() && identity.substr(kService.size()) == settings_.publish_service)
+      have(addresses_of(object));
+    return;
+  }
+  if (!identity.starts_with(kIngress)) return;
+  const std::string name = identity.substr(kIngress.size());
+  Known& k = ingresses_[name];
+  k.uid = member(object.get("metadata"), "uid");
+  k.version = member(object.get("metadata"), "resourceVersion");
+  k.now = load_balancer(object);
+  if (!k.served || k.now == wanted_) return;
+  due_.insert(name);
+  timer_.cancel();
+}
+
+void StatusWriter::gone(const std::string& identity) {
+  if (identity.starts_with(kIngress)) ingresses_.erase(identity.substr(kIngress.size()));
+  // A publish-service that is gone leaves the addresses as they were: it is being made anew.
+}
+
+void StatusWriter::served(const std::map<std::string, bool>& changes) {
+  for (const auto& [name, yes] : changes) {
+    const auto it = ingresses_.find(name);
+    if (it == ingresses_.end()) continue;
+    it->second.served = yes;
+    if (yes && it->second.now != wanted_) due_.insert(name);
+  }
+  timer_.cancel();
+}
+
+StatusWriter::Identity StatusWriter::identity_of(const std::string& name) const {
+  const auto it = ingresses_.find(name);
+  return it == ingresses_.end() ? Identity{} : Identity{it->second.uid, it->second.version};
+}
+
+asio::awaitable<void> StatusWriter::run() {
+  const bool nodes = settings_.addresses.empty() && settings_.publish_service.empty() && !settings_.pod.empty();
+  while (!stopped_) {
+    std::string why;
+    try {
+      if (nodes && may_() && SystemClock().now() >= nodes_at_) {
+        nodes_at_ = SystemClock().now() + kAddresses;
+        co_await look_at_nodes();
+      }
+      while (!stopped_ && known_ && may_() && !due_.empty()) {
+        const std::string name = *due_.begin();
+        due_.erase(due_.begin());
+        Addresses wanted = wanted_;
+        co_await write(name, std::move(wanted));
+      }
+    } catch (const std::exception& e) {
+      why = e.what();
+    }
+    if (stopped_) co_return;
+    if (!why.empty() && why != said_) log::warn("{}; the status of Ingresses is written later", why);
+    said_ = why;
+    timer_.expires_after(why.empty() ? kAddresses : kAgain);
+    co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+}
+
+asio::awaitable<void> StatusWriter::write(std::string name, Addresses wanted) {
+  const auto it = ingresses_.find(name);
+  if (it == ingresses_.end() || it->second.now == wanted || it->second.version.empty()) co_return;
+  json::array list;
+  for (const auto& a : wanted) list.push_back(json::object{{is_ip(a) ? "ip" : "hostname", a}});
+  std::string body = json::serialize(json::object{{"metadata", json::object{{"resourceVersion", it->second.version}}},
+                                                  {"status", {{"loadBalancer", {{"ingress", list}}}}}});
+  std::string target = split_target(name, "/apis/networking.k8s.io/v1", "ingresses") + "/status";
+  std::string method = "PATCH", type = "application/merge-patch+json";
+  std::optional<ApiError> failure;
+  std::string answer;
+  try {
+    answer = co_await client_.send(std::move(method), std::move(target), std::move(type), std::move(body));
+  } catch (const ApiError& e) {
+    failure = e;
+  }
+  if (failure) {
+    // Gone, or changed: the watch brings the next version, and with it the next try.
+    if (failure->status == 404 || failure->status == 409) co_return;
+    due_.insert(name);
+    throw *failure;
+  }
+  const auto document = parse_json(answer, 1);
+  if (document->root) seen("Ingress/" + name, *document->root);
+}
+
+// The pods that carry the labels of our own, itself among them, as far as they run and are to stay.
+asio::awaitable<json::array> StatusWriter::replicas() {
+  std::string own_target = split_target(settings_.pod, "/api/v1", "pods");
+  const std::string own = co_await client_.get(std::move(own_target));
+  std::string selector;
+  const auto document = json::parse(own);
+  if (const auto* labels = document.at("metadata").as_object().if_contains("labels"); labels && labels->is_object())
+    for (const auto& [key, value] : labels->get_object()) {
+      if (key == "pod-template-hash" || key == "controller-revision-hash" || key == "pod-template-generation") continue;
+      selector += (selector.empty() ? "" : ",") + std::string(key) + "=" + std::string(value.as_string());
+    }
+  std::string target = "/api/v1/namespaces/" + settings_.pod.substr(0, settings_.pod.find('/')) +
+                       "/pods?labelSelector=" + query_value(selector);
+  const std::string body = co_await client_.get(std::move(target));
+  json::array out;
+  const auto list = json::parse(body);
+  for (const auto& pod : list.at("items").as_array()) {
+    const auto* status = pod.as_object().if_contains("status");
+    const auto* phase = status ? status->as_object().if_contains("phase") : nullptr;
+    if (pod.at("metadata").as_object().contains("deletionTimestamp")) continue;
+    if (phase && phase->is_string() && phase->get_string() == "Running") out.push_back(pod);
+  }
+  co_return out;
+}
+
+// Of the nodes that our pods run on: the external addresses, or the internal ones where there are none or when asked.
+asio::awaitable<void> StatusWriter::look_at_nodes() {
+  Addresses found;
+  const json::array pods = co_await replicas();
+  std::set<std::string> nodes;
+  for (const auto& pod : pods)
+    if (const auto* node = pod.at("spec").as_object().if_contains("nodeName"); node && node->is_string())
+      nodes.emplace(node->get_string());
+  for (const auto& node : nodes) {
+    std::string target = "/api/v1/nodes/" + node;
+    const std::string body = co_await client_.get(std::move(target));
+    const auto document = json::parse(body);
+    Addresses internal, external;
+    const auto* status = document.as_object().if_contains("status");
+    const auto* list = status ? status->as_object().if_contains("addresses") : nullptr;
+    if (!list || !list->is_array()) continue;
+    for (const auto& a : list->get_array()) {
+      const std::string type(a.at("type").as_string()), address(a.at("address").as_string());
+      if (type == "InternalIP") internal.push_back(address);
+      if (type == "ExternalIP") external.push_back(address);
+    }
+    const auto& chosen = settings_.node_internal_ip || external.empty() ? internal : external;
+    found.insert(found.end(), chosen.begin(), chosen.end());
+  }
+  have(std::move(found));
+}
+
+asio::awaitable<void> StatusWriter::clear() {
+  stopped_ = true;
+  timer_.cancel();
+  if (!settings_.on_shutdown || !known_ || wanted_.empty() || !may_()) co_return;
+  const Instant until = SystemClock().now() + kClear;
+  std::size_t left = 0;
+  try {
+    if (!settings_.pod.empty()) {
+      const json::array others = co_await replicas();
+      for (const auto& pod : others) {
+        const auto& metadata = pod.at("metadata");
+        if (std::string(metadata.at("namespace").as_string()) + "/" + std::string(metadata.at("name").as_string()) ==
+            settings_.pod)
+          continue;
+        log::info("other replicas run on: the addresses stay in the status of Ingresses");
+        co_return;
+      }
+    }
+    std::vector<std::string> ours;
+    for (const auto& [name, k] : ingresses_)
+      if (k.served && k.now == wanted_) ours.push_back(name);
+    for (const auto& name : ours) {
+      if (SystemClock().now() >= until || !may_())
+        ++left;
+      else {
+        Addresses none;
+        co_await write(name, std::move(none));
+      }
+    }
+  } catch (const std::exception& e) {
+    log::warn("{}; addresses stay in the status of Ingresses", e.what());
+  }
+  if (left > 0) log::warn("there was no time to take the addresses out of the status of {} Ingresses", left);
+}
+
+}  // namespace sluice::control::cluster

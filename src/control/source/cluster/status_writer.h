@@ -1,0 +1,74 @@
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/json/array.hpp>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/strings.h"
+#include "control/control.h"
+#include "control/source/cluster/api_client.h"
+#include "control/source/node.h"
+
+namespace sluice::control::cluster {
+
+// Keeps status.loadBalancer.ingress of the Ingresses that are served at the addresses we are reached at
+// (networking.k8s.io/v1 IngressLoadBalancerStatus). Writes only what differs, only while it may, and only over the
+// version it saw. The thread of the io_context.
+class StatusWriter {
+ public:
+  static constexpr auto kAddresses = std::chrono::seconds(60);  // nodes are looked at again
+  static constexpr auto kClear = std::chrono::seconds(10);      // for all of clear()
+  static constexpr auto kAgain = std::chrono::seconds(2);       // after a failed write
+
+  // `may`: asked before each write.
+  StatusWriter(boost::asio::io_context& io, const Access& access, Credentials& credentials, const Settings& settings,
+               std::function<bool()> may);
+  void start();
+
+  void seen(const std::string& identity, const Node& object);
+  void gone(const std::string& identity);
+  void served(const std::map<std::string, bool>& changes);
+  // `may` answers differently.
+  void review();
+  // Takes our addresses out again, unless other replicas of ours run on.
+  boost::asio::awaitable<void> clear();
+
+  // Of an Ingress; empty when it is not known.
+  struct Identity {
+    std::string uid, version;
+  };
+  Identity identity_of(const std::string& name) const;
+
+ private:
+  using Addresses = std::vector<std::string>;  // as they are, in order
+  struct Known {
+    std::string uid, version;
+    Addresses now;
+    bool served = false;
+  };
+
+  boost::asio::awaitable<void> run();
+  boost::asio::awaitable<void> write(std::string name, Addresses wanted);
+  boost::asio::awaitable<void> look_at_nodes();
+  boost::asio::awaitable<boost::json::array> replicas();
+  void have(Addresses addresses);
+
+  boost::asio::io_context& io_;
+  ApiClient client_;
+  boost::asio::steady_timer timer_;
+  const StatusSettings settings_;
+  std::function<bool()> may_;
+  StringMap<Known> ingresses_;  // "ns/name"
+  std::set<std::string> due_;
+  Addresses wanted_;
+  bool known_ = false, stopped_ = false;  // what wanted_ is
+  Instant nodes_at_{};
+  std::string said_;
+};
+
+}  // namespace sluice::control::cluster

@@ -1,0 +1,57 @@
+#include "control/source/cluster/writer.h"
+
+#include <fmt/format.h>
+
+namespace sluice::control::cluster {
+
+Writer::Writer(boost::asio::io_context& io, const Access& access, Credentials& credentials, const Settings& settings,
+               std::uint64_t seed) {
+  const StatusSettings& s = settings.status;
+  const auto may_write = [this] { return may(); };
+  if (!s.update) return;
+  alone_ = !s.leader_election;
+  status_.emplace(io, access, credentials, settings, may_write);
+  events_.emplace(
+      io, access, credentials, s.instance, [this](const std::string& name) { return status_->identity_of(name); },
+      may_write);
+  if (!s.leader_election) return;
+  const std::string ns = !s.pod.empty() ? s.pod.substr(0, s.pod.find('/')) : access.ns.empty() ? "default" : access.ns;
+  leader_.emplace(
+      io, access, credentials, ns + "/" + s.election_id, fmt::format("{}_{:016x}", s.instance, seed),
+      [this] {
+        status_->review();
+        events_->review();
+      },
+      seed);
+}
+
+void Writer::start() {
+  if (status_) status_->start();
+  if (events_) events_->start();
+  if (leader_) leader_->start();
+}
+
+bool Writer::may() const {
+  return alone_ || (leader_ && leader_->leading());
+}
+
+void Writer::seen(const std::string& identity, const Node& object) {
+  if (status_) status_->seen(identity, object);
+}
+
+void Writer::gone(const std::string& identity) {
+  if (status_) status_->gone(identity);
+}
+
+void Writer::heed(const std::map<std::string, bool>& served, std::optional<std::vector<model::Entry>> report) {
+  if (status_) status_->served(served);
+  if (events_ && report) events_->report(std::move(*report));
+}
+
+boost::asio::awaitable<void> Writer::farewell() {
+  if (events_) events_->stop();
+  if (status_) co_await status_->clear();
+  if (leader_) co_await leader_->release();
+}
+
+}  // namespace sluice::control::cluster

@@ -1,0 +1,172 @@
+"""What is written back: status, Events, and the Lease that says who writes."""
+import json
+import signal
+import time
+
+import pytest
+from cluster import Sluice, ingress, service
+from harness import wait_for
+
+
+def addresses(cluster, ns, name="app"):
+    found = cluster.get("ingress", name, ns).get("status", {}).get("loadBalancer", {}).get("ingress", [])
+    return [a.get("ip") or a.get("hostname") for a in found]
+
+
+def holder(cluster, lease):
+    out = cluster.kubectl("get", "lease", lease, "-n", "default", "-o", "json", check=False)
+    return json.loads(out)["spec"].get("holderIdentity", "") if out else ""
+
+
+@pytest.fixture
+def lease(ns):
+    return ns[-60:].strip("-")
+
+
+def app(cluster, ns, pods):
+    cluster.apply(service("app", [pods().port], ns) + "---\n" + ingress("app", f"{ns}.example.com", ns=ns))
+
+
+def test_fixed_addresses_in_status_and_out_again(cluster, ns, pods, lease):
+    app(cluster, ns, pods)
+    with Sluice(cluster, "--election-id", lease, "--publish-status-address", "192.0.2.7,lb.example.net") as s:
+        wait_for(lambda: addresses(cluster, ns) == ["192.0.2.7", "lb.example.net"], "the addresses in the status")
+        version = cluster.get("ingress", "app", ns)["metadata"]["resourceVersion"]
+        cluster.kubectl("annotate", "ingress", "app", "-n", ns, "a=b")
+        cluster.apply(ingress("late", f"late.{ns}.example.com", ns=ns))
+        wait_for(lambda: addresses(cluster, ns, "late"), "the status of a later one")
+        patch = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.1"}]}}})
+        cluster.kubectl("patch", "ingress", "app", "-n", ns, "--subresource=status", "--type=merge", "-p", patch)
+        wait_for(lambda: addresses(cluster, ns) == ["192.0.2.7", "lb.example.net"], "a foreign address to be replaced")
+        assert cluster.get("ingress", "app", ns)["metadata"]["resourceVersion"] != version
+        settled = cluster.get("ingress", "app", ns)["metadata"]["resourceVersion"]
+        s.until("the late one to be served", host=f"late.{ns}.example.com")
+        assert cluster.get("ingress", "app", ns)["metadata"]["resourceVersion"] == settled  # nothing differs: nothing is written
+    assert addresses(cluster, ns) == [] and addresses(cluster, ns, "late") == []
+    assert holder(cluster, lease) == ""  # let go of
+
+
+def test_the_publish_service_is_followed(cluster, ns, pods, lease):
+    app(cluster, ns, pods)
+    lb = f"""apiVersion: v1
+kind: Service
+metadata: {{name: front, namespace: {ns}}}
+spec: {{type: LoadBalancer, ports: [{{name: http, port: 80}}]}}
+"""
+    cluster.apply(lb)
+
+    def load_balancer(*ips):
+        patch = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": ip} for ip in ips]}}})
+        cluster.kubectl("patch", "service", "front", "-n", ns, "--subresource=status", "--type=merge", "-p", patch)
+
+    load_balancer("203.0.113.9")
+    with Sluice(cluster, "--election-id", lease, "--publish-service", f"{ns}/front", "--update-status-on-shutdown", "false"):
+        wait_for(lambda: addresses(cluster, ns) == ["203.0.113.9"], "the address of the Service")
+        load_balancer("203.0.113.9", "203.0.113.4")
+        wait_for(lambda: addresses(cluster, ns) == ["203.0.113.4", "203.0.113.9"], "its second address")
+    assert addresses(cluster, ns) == ["203.0.113.4", "203.0.113.9"]
+
+
+def test_without_update_status_nothing_is_written(cluster, ns, pods, lease):
+    app(cluster, ns, pods)
+    cluster.apply(ingress("broken", f"broken.{ns}.example.com", ns=ns, service_name="nobody"))
+    before = cluster.get("ingress", "app", ns)["metadata"]["resourceVersion"]
+    with Sluice(cluster, "--election-id", lease, "--publish-status-address", "192.0.2.7", "--update-status", "false") as s:
+        cluster.apply(ingress("more", f"more.{ns}.example.com", ns=ns))
+        s.until("the change to be served", host=f"more.{ns}.example.com")
+    assert cluster.get("ingress", "app", ns)["metadata"]["resourceVersion"] == before
+    assert holder(cluster, lease) == ""
+    assert not json.loads(cluster.kubectl("get", "events", "-n", ns, "-o", "json"))["items"]
+
+
+def test_problems_become_events_once(cluster, ns, pods, lease):
+    app(cluster, ns, pods)
+    host = f"{ns}.example.com"
+    with Sluice(cluster, "--election-id", lease) as s:
+        cluster.apply(ingress("thief", host, ns=ns))
+
+        def events():
+            items = json.loads(cluster.kubectl("get", "events", "-n", ns, "-o", "json"))["items"]
+            return [e for e in items if e["involvedObject"]["name"] == "thief" and e["reason"] == "PathConflict"]
+
+        wait_for(events, "an Event of the refusal")
+        event = events()[0]
+        assert event["type"] == "Warning" and f"it belongs to Ingress {ns}/app" in event["message"] and "which is older" in event["message"]
+        uid = cluster.get("ingress", "thief", ns)["metadata"]["uid"]
+        assert event["involvedObject"]["uid"] == uid and event["source"]["component"] == "sluice"
+        # kubectl finds it where users look.
+        assert "PathConflict" in cluster.kubectl("describe", "ingress", "thief", "-n", ns)
+    with Sluice(cluster, "--election-id", lease) as s:
+        s.process.wait_line("this replica writes", stream="err")
+        cluster.apply(ingress("other", f"other.{host}", service_name="none", ns=ns))
+        wait_for(lambda: "other" in cluster.kubectl("get", "events", "-n", ns), "another Event")
+        assert len(events()) == 1
+
+
+def test_one_of_two_writes_and_the_other_takes_over(cluster, ns, pods, lease):
+    app(cluster, ns, pods)
+    with Sluice(cluster, "--election-id", lease, "--publish-status-address", "192.0.2.1") as first:
+        first.process.wait_line("this replica writes", stream="err")
+        with Sluice(cluster, "--election-id", lease, "--publish-status-address", "192.0.2.2") as second:
+            wait_for(lambda: addresses(cluster, ns) == ["192.0.2.1"], "the leader's address")
+            # Frozen as a virtual machine would be: the other one takes over within 15 s.
+            begun = time.monotonic()
+            first.process.proc.send_signal(signal.SIGSTOP)
+            second.process.wait_line("this replica writes", stream="err", seconds=20)
+            took = time.monotonic() - begun
+            assert took <= 15, took
+            wait_for(lambda: addresses(cluster, ns) == ["192.0.2.2"], "the new leader's address")
+            first.process.proc.send_signal(signal.SIGCONT)
+            first.process.wait_line("it writes", stream="err")
+            # Thawed, it sees a change that it would answer as a leader, and keeps still.
+            cluster.kubectl("annotate", "ingress", "app", "-n", ns, "thawed=yes")
+            cluster.apply(ingress("late", f"late.{ns}.example.com", ns=ns))
+            wait_for(lambda: addresses(cluster, ns, "late"), "the status of a later one")
+            assert addresses(cluster, ns, "late") == ["192.0.2.2"] and addresses(cluster, ns) == ["192.0.2.2"]
+            version = cluster.get("ingress", "app", ns)["metadata"]["resourceVersion"]
+        # The second ended in good order: the first need not wait for the Lease to end.
+        begun = time.monotonic()
+        wait_for(lambda: addresses(cluster, ns) == ["192.0.2.1"], "the first one to write again")
+        assert time.monotonic() - begun < 5 and version
+
+
+def test_without_the_right_to_a_lease_it_serves_and_says_so(cluster, ns, pods, lease, tmp_path):
+    from test_secrets import READS
+
+    app(cluster, ns, pods)
+    account = cluster.account(ns, "reader", READS, tmp_path / "kubeconfig")
+    with Sluice(cluster, "--election-id", lease, "--publish-status-address", "192.0.2.1", kubeconfig=account) as s:
+        said = s.process.wait_line("403.*leases.*without the Lease nothing is written", stream="err").string
+        assert lease in said
+        assert s.ask(host=f"{ns}.example.com")[0] == 200 and addresses(cluster, ns) == []
+
+
+def test_the_addresses_of_the_nodes_that_our_pods_run_on(cluster, ns, pods, lease):
+    app(cluster, ns, pods)
+    cluster.apply(f"""apiVersion: v1
+kind: ServiceAccount
+metadata: {{name: default, namespace: {ns}}}
+""")
+    for n in (1, 2, 3):
+        cluster.apply(f"apiVersion: v1\nkind: Node\nmetadata: {{name: {ns[-40:].strip('-')}-{n}}}\n")
+        node = [{"type": "InternalIP", "address": f"10.0.0.{n}"}] + ([{"type": "ExternalIP", "address": "192.0.2.200"}] if n == 2 else [])
+        cluster.kubectl("patch", "node", f"{ns[-40:].strip('-')}-{n}", "--subresource=status", "--type=merge", "-p", json.dumps({"status": {"addresses": node}}))
+
+    def pod(n, app_label="sluice", phase="Running"):
+        cluster.apply(f"""apiVersion: v1
+kind: Pod
+metadata: {{name: p{n}, namespace: {ns}, labels: {{app: {app_label}, pod-template-hash: h{n}}}}}
+spec: {{nodeName: {ns[-40:].strip('-')}-{n}, containers: [{{name: c, image: none}}]}}
+""")
+        cluster.kubectl("patch", "pod", f"p{n}", "-n", ns, "--subresource=status", "--type=merge", "-p", json.dumps({"status": {"phase": phase}}))
+
+    pod(1), pod(2), pod(3, app_label="other")
+    me = [f"POD_NAMESPACE={ns}", "POD_NAME=p1"]
+    with Sluice(cluster, "--election-id", lease, env=me):
+        wait_for(lambda: addresses(cluster, ns) == ["10.0.0.1", "192.0.2.200"], "internal, or external where there is one")
+        assert cluster.get("lease", lease, ns)["spec"]["holderIdentity"].startswith("p1_")
+    assert addresses(cluster, ns) == ["10.0.0.1", "192.0.2.200"]  # p2 runs on
+    with Sluice(cluster, "--election-id", lease, "--report-node-internal-ip-address", env=me):
+        wait_for(lambda: addresses(cluster, ns) == ["10.0.0.1", "10.0.0.2"], "internal addresses on wish")
+        cluster.kubectl("delete", "pod", "p2", "-n", ns, "--grace-period=0", "--force")
+    assert addresses(cluster, ns) == []  # the last one takes them out
