@@ -94,9 +94,9 @@ class Cluster:
 class Sluice:
     """The shipped binary inside the cluster's namespace."""
 
-    def __init__(self, cluster, *args, kubeconfig=None, manifests=None, wait=True, env=()):
+    def __init__(self, cluster, *args, kubeconfig=None, manifests=None, kubernetes=False, wait=True, env=()):
         self.cluster = cluster
-        source = ["--manifests", manifests] if manifests else ["--kubeconfig", kubeconfig or cluster.kubeconfig]
+        source = ["--kubernetes"] if kubernetes else ["--manifests", manifests] if manifests else ["--kubeconfig", kubeconfig or cluster.kubeconfig]
         self.process = cluster.popen("env", *env, SLUICE, "serve", *source, "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin",
                                      "127.0.0.1:0", "--access-log", "off", *args)
         self.port = {kind: int(self.process.wait_line(rf"^listening {kind} \S+:(\d+)")[1]) for kind in ("http", "https", "admin")}

@@ -99,8 +99,11 @@ asio::awaitable<void> EventWriter::run() {
         co_await write(entry);
       } catch (const ApiError& e) {
         why = e.what();
-        // Others may work; without an answer it is tried again.
-        if (e.status / 100 == 4 && e.status != 429) why.clear(), log::debug("{}: no Event", e.what());
+        // This one is there already, or is not taken: others may work.
+        if (e.status / 100 == 4 && e.status != 403 && e.status != 429) {
+          why.clear();
+          log::debug("{}: no Event", e.what());
+        }
       } catch (const std::exception& e) {
         why = e.what();
       }
