@@ -146,6 +146,13 @@ int main(int argc, char** argv) {
       ->delimiter(',');
   serve->add_flag("--report-node-internal-ip-address", status.node_internal_ip,
                   "internal addresses of the nodes in the status of Ingresses, even where there are external ones");
+  serve->add_option("--validating-webhook", options.webhook.address,
+                    "ADDR:PORT where the API server asks about Ingresses, by TLS (default: not at all)");
+  serve->add_option("--validating-webhook-certificate", options.webhook.certificate,
+                    "PEM file, read again when changed");
+  serve->add_option("--validating-webhook-key", options.webhook.key, "PEM file");
+  serve->add_option("--validating-webhook-client-ca", options.webhook.client_ca,
+                    "PEM file: only callers with a certificate of this authority are answered");
   bool no_election = false;
   serve->add_flag("--disable-leader-election", no_election, "write without asking for the Lease: for one replica");
   serve->add_option("--election-id", status.election_id, "name of the Lease, in the pod's namespace")
@@ -230,6 +237,9 @@ int main(int argc, char** argv) {
     for (const auto& [key, value] : given) options.control.set[key] = value;
   }
   if (auto message = take_identity(status, no_election); !message.empty()) return fail(message);
+  if (!options.webhook.address.empty() && (options.webhook.certificate.empty() || options.webhook.key.empty()))
+    return fail("--validating-webhook " + options.webhook.address +
+                ": expected --validating-webhook-certificate and --validating-webhook-key beside it");
   const bool cluster = kubernetes || !options.control.kubeconfig.empty();
   if (cluster && !options.control.manifests.empty())
     return fail("--manifests " + options.control.manifests + " and " + (kubernetes ? "--kubernetes" : "--kubeconfig") +

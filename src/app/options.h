@@ -9,6 +9,7 @@ namespace sluice::app {
 
 struct ServeOptions {
   control::Settings control;
+  control::WebhookSettings webhook;
   std::vector<std::string> http{":80"};
   std::vector<std::string> https{":443"};
   std::string admin = "127.0.0.1:10254";

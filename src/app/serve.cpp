@@ -168,6 +168,17 @@ int serve(const ServeOptions& options) {
     return fmt::print(stderr, "sluice: {}\n", e.what()), 2;
   }
 
+  std::unique_ptr<control::Webhook> webhook;
+  if (!options.webhook.address.empty()) {
+    try {
+      webhook = control::Webhook::start(options.webhook, *watcher);
+    } catch (const std::exception& e) {
+      return fmt::print(stderr, "sluice: {}\n", e.what()), 2;
+    }
+    fmt::print("listening webhook {}\n", webhook->bound_address());
+    std::fflush(stdout);
+  }
+
   int signal = 0;
   while (!announced && !(signal == SIGTERM || signal == SIGINT)) signal = signals.next(5);
   if (announced) go();
@@ -207,6 +218,7 @@ int serve(const ServeOptions& options) {
     ::syscall(SYS_exit_group, 0);  // whatever runs and whatever hooks an exit: at once
   }
   joiner.join();
+  webhook.reset();
   watcher.reset();
   admin.reset();
   workers.clear();

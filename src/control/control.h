@@ -1,10 +1,12 @@
 #pragma once
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "control/source/object.h"
 #include "model/model.h"
 
 // The control side as the app sees it: objects in, Models out. Everything here runs on the control thread unless said.
@@ -56,6 +58,13 @@ struct Update {
 // directory itself cannot be read.
 Update load_once(const Settings& settings);
 
+// What the validating webhook answers about an Ingress.
+struct Review {
+  bool allowed = true;
+  std::string message;  // why not
+  std::vector<std::string> warnings;
+};
+
 // Watches until stop(). `publish` is called on the control thread, first with the full sync, then with each batch:
 // the first change goes on at once, later ones at most every 50 ms. A directory that cannot be read yet, or an API
 // server that does not answer, is waited for. start() throws std::runtime_error when the kernel gives no inotify
@@ -69,6 +78,26 @@ class Watcher {
     std::uint64_t files = 0, objects = 0, reads = 0, unreadable_files = 0, batches = 0, dns_failures = 0;
   };
   virtual Stats stats() const = 0;
+  // Would this Ingress be served as it is? Any thread; waits for the control thread, at most kReview, and answers no
+  // with a message when that was too short, when too many wait, or before the first full sync. Nothing is changed.
+  static constexpr auto kReview = std::chrono::seconds(5);
+  static constexpr std::size_t kReviews = 64;
+  virtual Review review(std::shared_ptr<const Object> ingress) = 0;
+};
+
+// The validating webhook (admission.k8s.io/v1) at /networking/v1/ingresses, on a thread of its own. It parses, and
+// runs nothing. The files are read again when they change; a pair that cannot be used leaves the former one.
+struct WebhookSettings {
+  std::string address;           // ADDR:PORT; empty: no webhook
+  std::string certificate, key;  // PEM files
+  std::string client_ca;         // PEM file; empty: callers are not asked for a certificate
+};
+class Webhook {
+ public:
+  // `watcher` must outlive it. Throws std::runtime_error naming the flag that cannot be used.
+  static std::unique_ptr<Webhook> start(const WebhookSettings& settings, Watcher& watcher);
+  virtual ~Webhook() = default;
+  virtual std::string bound_address() const = 0;
 };
 
 // The option table as documentation: name, default, grammar, effect (docs/configuration.md is made of it by `make

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -23,7 +24,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr auto kBatch = milliseconds(50);        // at most one publication in this time
+// Between two publications: at least this, and ten times what the last one took, so that a burst on a large
+// configuration is compiled a few times; but never so much that a change waits noticeably.
+constexpr auto kBatch = milliseconds(50), kLongestBatch = milliseconds(200);
 constexpr auto kHold = std::chrono::seconds(1);  // a change waits at most this long for Secrets it names
 constexpr auto kLongest = std::chrono::seconds(60);
 
@@ -50,12 +53,46 @@ class Controller final : public Watcher {
     ::close(wake_);
   }
 
+  Review review(ObjectPtr ingress) override {
+    auto question = std::make_shared<Question>();
+    question->ingress = std::move(ingress);
+    auto answer = question->answer.get_future();
+    {
+      std::lock_guard lock(mutex_);
+      if (questions_.size() >= kReviews) return {false, "too many reviews wait; try again", {}};
+      questions_.push_back(std::move(question));
+    }
+    const std::uint64_t one = 1;
+    [[maybe_unused]] auto n = ::write(wake_, &one, sizeof one);
+    if (answer.wait_for(kReview) != std::future_status::ready)
+      return {false, "a change of the configuration takes longer than a review may wait; try again", {}};
+    return answer.get();
+  }
+
   Stats stats() const override {
     std::lock_guard lock(mutex_);
     return stats_;
   }
 
  private:
+  struct Question {
+    ObjectPtr ingress;
+    std::promise<Review> answer;
+  };
+
+  void answer_questions() {
+    std::uint64_t woken;
+    [[maybe_unused]] auto n = ::read(wake_, &woken, sizeof woken);
+    std::vector<std::shared_ptr<Question>> questions;
+    {
+      std::lock_guard lock(mutex_);
+      questions.swap(questions_);
+    }
+    for (auto& q : questions)
+      q->answer.set_value(batches_ > 0 ? store_.review(*q->ingress)
+                                       : Review{false, "the cluster is still being read; try again", {}});
+  }
+
   void run() {
     // Requests come first.
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 5);
@@ -75,6 +112,7 @@ class Controller final : public Watcher {
   }
 
   void publish() {
+    const Instant begun = clock_.now();
     const bool first = batches_ == 0;
     auto update = store_.commit();
     std::set<std::string> names;
@@ -90,7 +128,7 @@ class Controller final : public Watcher {
     waiting_ = !may_publish();
     if (waiting_) return;
 
-    next_batch_ = clock_.now() + kBatch;
+    Pace pace{*this, begun};
     update.change = std::exchange(held_, {});
     update.first = first;
     if (first) update.change.everything = true;
@@ -99,6 +137,16 @@ class Controller final : public Watcher {
     count();
     publish_(std::move(update));
   }
+
+  // Sets when the next batch may leave, once this one is out.
+  struct Pace {
+    Controller& c;
+    Instant begun;
+    ~Pace() {
+      const Instant now = c.clock_.now();
+      c.next_batch_ = now + std::clamp<Duration>((now - begun) * 10, kBatch, kLongestBatch);
+    }
+  };
 
   bool may_publish() const { return source_->complete() || (batches_ > 0 && clock_.now() >= hold_until_); }
 
@@ -154,6 +202,7 @@ class Controller final : public Watcher {
     if (::poll(fds.data(), fds.size(), static_cast<int>(wait.count())) < 0 && errno != EINTR) wait_for_stop(kBatch);
     if (stop_) return;
     now = clock_.now();
+    answer_questions();
     resolver_.process(fds.data() + 2, fds.size() - 2, now);
     const bool open = now >= next_batch_;
     take(source_->look(now, open));
@@ -179,7 +228,8 @@ class Controller final : public Watcher {
   std::uint64_t batches_ = 0;
   std::vector<model::Entry> report_;
   std::atomic<bool> stop_{false};
-  mutable std::mutex mutex_;  // stats_
+  mutable std::mutex mutex_;  // questions_, stats_
+  std::vector<std::shared_ptr<Question>> questions_;
   Stats stats_;
   std::thread thread_;
 };

@@ -1,5 +1,6 @@
 """A large cluster: how long from cold, how much memory, how soon a change is live."""
 import re
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,3 +74,11 @@ def test_a_burst_is_few_batches(large):
         print(f"{batches() - before} batches for 1,000 changes in {took:.1f} s")
         # One each 50 ms at the most, however many changes there are.
         assert batches() - before <= took / 0.05 + 2
+        # A thousand that are there at once, as after a thaw, are compiled a handful of times.
+        before = batches()
+        s.process.proc.send_signal(signal.SIGSTOP)
+        large.apply(burst.replace("/burst", "/thawed"))
+        s.process.proc.send_signal(signal.SIGCONT)
+        s.until("the last of the burst", path="/thawed", host="h999.example.com")
+        print(f"{batches() - before} batches for 1,000 changes at once")
+        assert batches() - before <= 8

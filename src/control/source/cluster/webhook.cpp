@@ -1,0 +1,278 @@
+#include <sys/stat.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+#include <boost/json.hpp>
+#include <charconv>
+#include <thread>
+
+#include "base/log.h"
+#include "control/control.h"
+#include "control/source/decode.h"
+
+namespace sluice::control {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+namespace json = boost::json;
+namespace ssl = asio::ssl;
+using tcp = asio::ip::tcp;
+
+namespace {
+
+constexpr std::size_t kBody = 4U << 20;      // etcd takes 1.5 MiB an object, and the old form comes along
+constexpr std::size_t kDrained = 32U << 20;  // of a body that is refused
+constexpr std::size_t kHead = 16U << 10;
+constexpr unsigned kConnections = 64;
+constexpr auto kIo = std::chrono::seconds(10);    // handshake, a whole request, a whole answer
+constexpr auto kIdle = std::chrono::seconds(90);  // between two requests
+constexpr std::size_t kWarning = 256, kWarnings = 16;
+constexpr std::string_view kPath = "/networking/v1/ingresses";
+const auto kToken = asio::as_tuple(asio::use_awaitable);
+
+tcp::endpoint endpoint_of(const std::string& text) {
+  const auto fail = [&] [[noreturn]] {
+    throw std::runtime_error("--validating-webhook " + text + ": expected ADDRESS:PORT such as :8444");
+  };
+  const auto colon = text.rfind(':');
+  if (colon == std::string::npos) fail();
+  std::uint16_t port = 0;
+  const auto digits = text.substr(colon + 1);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (error != std::errc{} || end != digits.data() + digits.size()) fail();
+  std::string host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host.empty()) host = "::";
+  beast::error_code bad;
+  const auto address = asio::ip::make_address(host, bad);
+  if (bad) fail();
+  return {address, port};
+}
+
+std::string member(const Node* node, std::string_view name) {
+  const Node* found = node ? node->get(name) : nullptr;
+  return found && found->is_scalar() ? std::string(found->text) : std::string();
+}
+
+Review bad(const std::string& message) {
+  return {false, message, {}};
+}
+
+// The Review of what an AdmissionReview (admission.k8s.io/v1) carries.
+Review judge(const Node* request, Watcher& watcher) {
+  const Node* object = request->get("object");
+  const Node* kind = request->get("kind");
+  if (member(request, "operation") == "DELETE" || !object || object->kind != Node::Kind::map) return {};
+  if (member(kind, "kind") != "Ingress" || member(kind, "group") != "networking.k8s.io")
+    return bad("rejecting admission review because the request does not contain an Ingress resource but " +
+               member(kind, "kind") + " with name " + member(request, "name") + " in namespace " +
+               member(request, "namespace"));
+  Decoded decoded;
+  decode_item(*object, "Ingress", decoded);
+  if (decoded.objects.empty()) {
+    std::string all;
+    for (const auto& e : decoded.entries) all += (all.empty() ? "" : "; ") + model::Report::line(e);
+    return bad(all);
+  }
+  return watcher.review(decoded.objects.front());
+}
+
+struct Answer {
+  http::status status = http::status::ok;
+  std::string body, type = "text/plain; charset=utf-8";
+};
+
+Answer answer(const http::request<http::string_body>& request, Watcher& watcher) {
+  const std::string_view target(request.target().data(), request.target().size());
+  if (target.substr(0, target.find('?')) != kPath)
+    return {http::status::not_found, "only " + std::string(kPath) + " is answered here\n"};
+  if (request.method() != http::verb::post) return {http::status::method_not_allowed, "expected POST\n"};
+  try {
+    const auto document = parse_json(request.body(), 1);
+    const Node* root = document->root;
+    const Node* asked = root ? root->get("request") : nullptr;
+    const std::string uid = member(asked, "uid");
+    if (!asked || asked->kind != Node::Kind::map || uid.empty() || member(root, "apiVersion") != "admission.k8s.io/v1")
+      return {http::status::bad_request, "expected an AdmissionReview of admission.k8s.io/v1 with a request\n"};
+    const Review review = judge(asked, watcher);
+    json::object response{{"uid", uid}, {"allowed", review.allowed}};
+    if (!review.allowed)
+      response["status"] = {
+          {"status", "Failure"}, {"code", 400}, {"reason", "BadRequest"}, {"message", review.message}};
+    if (!review.warnings.empty()) {
+      json::array warnings;
+      for (const auto& w : review.warnings)
+        if (warnings.size() < kWarnings) warnings.emplace_back(w.substr(0, kWarning));
+      response["warnings"] = std::move(warnings);
+    }
+    if (!review.allowed)
+      log::info("webhook: Ingress {}/{} is refused: {}", member(asked, "namespace"), member(asked, "name"),
+                review.message);
+    const json::object out{
+        {"apiVersion", "admission.k8s.io/v1"}, {"kind", "AdmissionReview"}, {"response", std::move(response)}};
+    return {http::status::ok, json::serialize(out), "application/json"};
+  } catch (const SyntaxError& e) {
+    return {http::status::bad_request, std::string("the body is no JSON: ") + e.what() + "\n"};
+  }
+}
+
+class Server final : public Webhook {
+ public:
+  Server(const WebhookSettings& settings, Watcher& watcher) : settings_(settings), watcher_(watcher) {
+    load();
+    const auto wanted = endpoint_of(settings.address);
+    beast::error_code error;
+    acceptor_.open(wanted.protocol(), error);
+    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor_.bind(wanted, error);
+    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    if (error) throw std::runtime_error("--validating-webhook " + settings.address + ": " + error.message());
+    const auto at = acceptor_.local_endpoint();
+    const auto host = at.address().to_string();
+    bound_ = (at.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(at.port());
+    asio::co_spawn(io_, accept(), asio::detached);
+    thread_ = std::thread([this] { io_.run(); });
+    ::pthread_setname_np(thread_.native_handle(), "sluice-webhook");
+  }
+  ~Server() override {
+    io_.stop();
+    thread_.join();
+  }
+  std::string bound_address() const override { return bound_; }
+
+ private:
+  // When the files were written last.
+  std::pair<std::int64_t, std::int64_t> stamps() const {
+    const auto stamp = [](const std::string& path) {
+      struct stat s{};
+      return ::stat(path.c_str(), &s) == 0 ? s.st_mtim.tv_sec * 1'000'000'000 + s.st_mtim.tv_nsec : 0;
+    };
+    return {stamp(settings_.certificate), stamp(settings_.key)};
+  }
+
+  void load() {
+    const auto now = stamps();
+    if (context_ && now == loaded_) return;
+    loaded_ = now;
+    auto made = std::make_shared<ssl::context>(ssl::context::tls_server);
+    made->set_options(ssl::context::default_workarounds | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1);
+    const auto must = [&](const char* flag, const std::string& path, auto&& use) {
+      beast::error_code error;
+      use(error);
+      if (error) throw std::runtime_error(std::string(flag) + " " + path + ": " + error.message());
+    };
+    must("--validating-webhook-certificate", settings_.certificate,
+         [&](auto& e) { made->use_certificate_chain_file(settings_.certificate, e); });
+    must("--validating-webhook-key", settings_.key,
+         [&](auto& e) { made->use_private_key_file(settings_.key, ssl::context::pem, e); });
+    if (!settings_.client_ca.empty()) {
+      must("--validating-webhook-client-ca", settings_.client_ca,
+           [&](auto& e) { made->load_verify_file(settings_.client_ca, e); });
+      made->set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert);
+    }
+    if (context_) log::info("webhook: the certificate of {} is read anew", settings_.certificate);
+    context_ = std::move(made);
+  }
+
+  asio::awaitable<void> accept() {
+    asio::steady_timer pause(io_);
+    for (;;) {
+      auto [error, socket] = co_await acceptor_.async_accept(kToken);
+      if (error || open_ >= kConnections) {
+        // Out of descriptors, or too many: those that wait in the kernel's queue are taken a little later.
+        pause.expires_after(std::chrono::milliseconds(100));
+        co_await pause.async_wait(kToken);
+        if (error) continue;
+      }
+      try {
+        load();
+      } catch (const std::exception& e) {
+        log::error("{}; the webhook goes on with the certificate that it has", e.what());
+      }
+      ++open_;
+      asio::co_spawn(io_, serve(std::move(socket), context_), [this](std::exception_ptr) { --open_; });
+    }
+  }
+
+  asio::awaitable<void> serve(tcp::socket socket, std::shared_ptr<ssl::context> context) {
+    beast::ssl_stream<beast::tcp_stream> stream(beast::tcp_stream(std::move(socket)), *context);
+    auto& transport = beast::get_lowest_layer(stream);
+    transport.expires_after(kIo);
+    auto [failed] = co_await stream.async_handshake(ssl::stream_base::server, kToken);
+    if (failed) {
+      log::debug("webhook: a TLS handshake failed: {}", failed.message());
+      co_return;
+    }
+    beast::flat_buffer buffer(kHead + kBody);
+    for (bool keep = true; keep;) {
+      http::request_parser<http::string_body> parser;
+      parser.header_limit(kHead);
+      parser.body_limit(kBody);
+      transport.expires_after(buffer.size() > 0 ? kIo : kIdle);
+      auto [broken, head] = co_await http::async_read_header(stream, buffer, parser, kToken);
+      transport.expires_after(kIo);
+      beast::error_code error = broken;
+      if (!error) {
+        auto [cut, n] = co_await http::async_read(stream, buffer, parser, kToken);
+        error = cut;
+      }
+      Answer out;
+      if (error == http::error::body_limit)
+        out = {http::status::payload_too_large, "a review has at most 4 MiB\n"};
+      else if (error)
+        break;
+      else
+        out = answer(parser.get(), watcher_);
+      http::response<http::string_body> response(out.status, 11);
+      keep = !error && parser.get().keep_alive();
+      response.set(http::field::content_type, out.type);
+      response.keep_alive(keep);
+      response.body() = std::move(out.body);
+      response.prepare_payload();
+      transport.expires_after(kIo);
+      auto [unsent, sent] = co_await http::async_write(stream, response, kToken);
+      if (unsent) break;
+      if (error) co_await drain(stream);
+    }
+    transport.expires_after(std::chrono::seconds(1));
+    co_await stream.async_shutdown(kToken);
+  }
+
+  // Takes what a refused caller still sends, so that it reads the answer before the connection ends.
+  static asio::awaitable<void> drain(beast::ssl_stream<beast::tcp_stream>& stream) {
+    std::vector<char> rest(64 << 10);
+    std::size_t taken = 0;
+    while (taken < kDrained) {
+      auto [error, n] = co_await stream.async_read_some(asio::buffer(rest), kToken);
+      if (error) break;
+      taken += n;
+    }
+  }
+
+  const WebhookSettings settings_;
+  Watcher& watcher_;
+  std::shared_ptr<ssl::context> context_;
+  std::pair<std::int64_t, std::int64_t> loaded_;
+  unsigned open_ = 0;
+  asio::io_context io_{1};
+  tcp::acceptor acceptor_{io_};
+  std::string bound_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+std::unique_ptr<Webhook> Webhook::start(const WebhookSettings& settings, Watcher& watcher) {
+  return std::make_unique<Server>(settings, watcher);
+}
+
+}  // namespace sluice::control
