@@ -1,3 +1,4 @@
+import re
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def cluster():
 
 @pytest.fixture
 def ns(cluster, request):
-    name = "t-" + request.node.name.replace("_", "-").lower()[:40].strip("-")
+    name = "t-" + re.sub("[^a-z0-9]+", "-", request.node.name.lower())[:40].strip("-")
     cluster.apply(f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n")
     return name
 
