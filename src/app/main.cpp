@@ -89,6 +89,24 @@ std::string take_identity(sluice::control::StatusSettings& status, bool no_elect
   return {};
 }
 
+// Which certificate the webhook has. Empty when fine, else the message.
+std::string take_webhook(ServeOptions& options, bool cluster) {
+  auto& w = options.webhook;
+  auto& c = options.control;
+  if (w.address.empty()) return {};
+  if (w.certificate.empty() != w.key.empty() || (w.certificate.empty() && !cluster))
+    return "--validating-webhook " + w.address +
+           ": expected --validating-webhook-certificate and --validating-webhook-key beside it";
+  if (!w.certificate.empty()) return {};
+  if (c.status.pod.empty())
+    return "--validating-webhook " + w.address +
+           ": expected POD_NAME and POD_NAMESPACE in the environment, or --validating-webhook-certificate and "
+           "--validating-webhook-key";
+  c.webhook_service = c.status.pod.substr(0, c.status.pod.find('/')) + "/" + c.webhook_service;
+  c.webhook_pair = w.made = std::make_shared<sluice::control::MadePair>();
+  return {};
+}
+
 int fail(const std::string& message) {
   std::cerr << "sluice: " << message << "\n";
   return 2;
@@ -153,6 +171,17 @@ int main(int argc, char** argv) {
   serve->add_option("--validating-webhook-key", options.webhook.key, "PEM file");
   serve->add_option("--validating-webhook-client-ca", options.webhook.client_ca,
                     "PEM file: only callers with a certificate of this authority are answered");
+  options.control.webhook_service = "sluice-webhook";
+  serve
+      ->add_option("--validating-webhook-service", options.control.webhook_service,
+                   "without files: the Service that the API server calls, in the pod's namespace; the certificate is "
+                   "made for it and kept in a Secret of this name")
+      ->capture_default_str();
+  options.control.webhook_configuration = "sluice";
+  serve
+      ->add_option("--validating-webhook-configuration", options.control.webhook_configuration,
+                   "without files: the ValidatingWebhookConfiguration that is told the certificate")
+      ->capture_default_str();
   bool no_election = false;
   serve->add_flag("--disable-leader-election", no_election, "write without asking for the Lease: for one replica");
   serve->add_option("--election-id", status.election_id, "name of the Lease, in the pod's namespace")
@@ -237,15 +266,13 @@ int main(int argc, char** argv) {
     for (const auto& [key, value] : given) options.control.set[key] = value;
   }
   if (auto message = take_identity(status, no_election); !message.empty()) return fail(message);
-  if (!options.webhook.address.empty() && (options.webhook.certificate.empty() || options.webhook.key.empty()))
-    return fail("--validating-webhook " + options.webhook.address +
-                ": expected --validating-webhook-certificate and --validating-webhook-key beside it");
   const bool cluster = kubernetes || !options.control.kubeconfig.empty();
   if (cluster && !options.control.manifests.empty())
     return fail("--manifests " + options.control.manifests + " and " + (kubernetes ? "--kubernetes" : "--kubeconfig") +
                 ": expected one of them, objects come from a directory or from a cluster");
   if (!cluster && options.control.manifests.empty())
     return fail("--manifests, --kubernetes or --kubeconfig is missing: expected where objects come from");
+  if (auto message = take_webhook(options, cluster); !message.empty()) return fail(message);
   std::error_code ec;
   if (!cluster && !std::filesystem::is_directory(options.control.manifests, ec))
     return fail(options.control.manifests + ": is not a directory that can be read" + (ec ? ": " + ec.message() : "") +

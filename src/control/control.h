@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,32 @@
 
 // The control side as the app sees it: objects in, Models out. Everything here runs on the control thread unless said.
 namespace sluice::control {
+
+// A certificate that comes to be at run time, and its key, in PEM. Any thread.
+class MadePair {
+ public:
+  void set(std::string certificate, std::string key) {
+    std::lock_guard lock(mutex_);
+    if (certificate == certificate_) return;
+    certificate_ = std::move(certificate);
+    key_ = std::move(key);
+    ++version_;
+  }
+  struct Value {
+    std::string certificate, key;
+    std::int64_t version = 0;  // 0: none yet
+  };
+  Value get() const {
+    std::lock_guard lock(mutex_);
+    return {certificate_, key_, version_};
+  }
+  bool made() const { return get().version > 0; }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string certificate_, key_;
+  std::int64_t version_ = 0;
+};
 
 // What is written back to a cluster, and who we are there.
 struct StatusSettings {
@@ -32,7 +59,9 @@ struct Settings {
   std::string kube_context;     // of the kubeconfig; empty: its current-context
   std::string watch_namespace;  // of the cluster; empty: all
   StatusSettings status;
-  std::vector<std::string> ingress_classes;  // --ingress-class; empty: class name "nginx" and "sluice"
+  std::shared_ptr<MadePair> webhook_pair;  // to be kept filled; null: the webhook has files, or there is none
+  std::string webhook_service, webhook_configuration;  // NS/NAME, also of the Secret; NAME
+  std::vector<std::string> ingress_classes;            // --ingress-class; empty: class name "nginx" and "sluice"
   std::vector<std::string> controller_classes{"sluice.dev/ingress-controller", "k8s.io/ingress-nginx"};
   bool watch_ingress_without_class = false;
   std::string default_backend;                                        // NS/SERVICE[:PORT] or empty
@@ -88,9 +117,10 @@ class Watcher {
 // The validating webhook (admission.k8s.io/v1) at /networking/v1/ingresses, on a thread of its own. It parses, and
 // runs nothing. The files are read again when they change; a pair that cannot be used leaves the former one.
 struct WebhookSettings {
-  std::string address;           // ADDR:PORT; empty: no webhook
-  std::string certificate, key;  // PEM files
-  std::string client_ca;         // PEM file; empty: callers are not asked for a certificate
+  std::string address;             // ADDR:PORT; empty: no webhook
+  std::string certificate, key;    // PEM files
+  std::shared_ptr<MadePair> made;  // instead of the files; handshakes fail while it is empty
+  std::string client_ca;           // PEM file; empty: callers are not asked for a certificate
 };
 class Webhook {
  public:

@@ -49,10 +49,10 @@ spec: {nodeName: node-0, serviceAccountName: sluice, containers: [{name: c, imag
         c.stop()
 
 
-def as_shipped(cluster, tmp_path, wait=True):
+def as_shipped(cluster, tmp_path, *more, wait=True):
     """The container of the Deployment as a process: its arguments, its account in a pod's place, on ports that the kernel chooses."""
     container = json.loads(cluster.kubectl("get", "deployment", "sluice", "-n", "sluice", "-o", "json"))["spec"]["template"]["spec"]["containers"][0]
-    ports = ("--http=", "--https=", "--admin=", "--kubernetes")
+    ports = ("--http=", "--https=", "--admin=", "--validating-webhook=", "--kubernetes")
     args = [a.replace("$(POD_NAMESPACE)", "sluice") for a in container["args"][1:] if not a.startswith(ports)]
     account = tmp_path / "account"
     account.mkdir(exist_ok=True)
@@ -65,14 +65,14 @@ def as_shipped(cluster, tmp_path, wait=True):
     script = f'mkdir -p /var/run/secrets && mount -t tmpfs none /var/run/secrets && mkdir -p {place} && mount --bind {account} {place} && exec "$@"'
     env = ["POD_NAME=sluice-0", "POD_NAMESPACE=sluice", f"KUBERNETES_SERVICE_HOST={host}", f"KUBERNETES_SERVICE_PORT={port}",
            "unshare", "-m", "sh", "-ec", script, "sh"]
-    return Sluice(cluster, *args, kubernetes=True, wait=wait, env=env)
+    return Sluice(cluster, *args, "--set", "shutdown-grace-period=0", *more, kubernetes=True, wait=wait, env=env)
 
 
 def status(cluster):
     return cluster.get("ingress", "app").get("status", {}).get("loadBalancer", {}).get("ingress")
 
 
-@pytest.mark.parametrize("path", ["base", "overlays/daemonset", "overlays/secrets-by-name", "overlays/monitoring"])
+@pytest.mark.parametrize("path", ["base", "overlays/daemonset", "overlays/secrets-by-name", "overlays/monitoring", "overlays/webhook"])
 def test_the_server_accepts(installed, path):
     said = installed.kubectl("apply", "--dry-run=server", "-k", SHIPPED / path)
     assert "(server dry run)" in said and ("daemonset.apps/sluice" in said) == (path == "overlays/daemonset")
@@ -131,3 +131,45 @@ def test_without_one_rule_it_fails_loudly(installed, tmp_path, kind, index):
             installed.kubectl("delete", "ingress", "thief", "thief2", "--ignore-not-found")
     finally:
         installed.kubectl("patch", kind, "sluice", *where, "--type=json", "-p", json.dumps([{"op": "add", "path": f"/rules/{index}", "value": rule}]))
+
+
+def test_the_webhook_makes_its_certificate_and_makes_it_anew(installed, tmp_path):
+    installed.kubectl("apply", "-k", SHIPPED / "overlays/webhook")
+    address = json.loads(installed.kubectl("get", "service", "sluice-webhook", "-n", "sluice", "-o", "json"))["spec"]["clusterIP"]
+    subprocess.run(["ip", "-n", installed.netns, "addr", "add", f"{address}/32", "dev", "lo"], check=True)  # in place of kube-proxy
+
+    def bundle():
+        hooks = json.loads(installed.kubectl("get", "validatingwebhookconfiguration", "sluice", "-o", "json"))["webhooks"]
+        return base64.b64decode(hooks[0]["clientConfig"].get("caBundle", "")).decode()
+
+    def kept():
+        return base64.b64decode(json.loads(installed.kubectl("get", "secret", "sluice-webhook", "-n", "sluice", "-o", "json"))["data"]["tls.crt"]).decode()
+
+    def refused():
+        try:
+            installed.apply(ingress("thief", HOST, class_name="sluice"))
+        except AssertionError as e:
+            assert "already defined in ingress default/app" in str(e) or "failed calling webhook" in str(e)
+            return "already defined" in str(e)
+        return False
+
+    try:
+        with as_shipped(installed, tmp_path, "--validating-webhook", f"{address}:443") as s:
+            wait_for(refused, "a refusal over a certificate that nobody gave", 20)
+            first = kept()
+            assert bundle() == first
+        old = tmp_path / "old"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{old}.key", "-out",
+                        f"{old}.crt", "-days", "30", "-subj", "/CN=old", "-addext", "subjectAltName=DNS:sluice-webhook.sluice.svc"], check=True, capture_output=True)
+        data = {f"tls.{k}": base64.b64encode((tmp_path / f"old.{k}").read_bytes()).decode() for k in ("crt", "key")}
+        installed.kubectl("patch", "secret", "sluice-webhook", "-n", "sluice", "--type=merge", "-p", json.dumps({"data": data}))
+        with as_shipped(installed, tmp_path, "--validating-webhook", f"{address}:443") as again:
+            again.process.wait_line("a new certificate is in Secret sluice/sluice-webhook", stream="err", seconds=20)
+            wait_for(refused, "a refusal over the new certificate", 20)
+            assert kept() not in (first, (tmp_path / "old.crt").read_text())
+            assert bundle() == kept() + (tmp_path / "old.crt").read_text()  # replicas that have not seen the new one are trusted
+        for p in (s, again):
+            assert not [line for line in p.process.err if "403" in line or "forbidden" in line]
+    finally:
+        installed.kubectl("delete", "validatingwebhookconfiguration", "sluice")
+        installed.kubectl("delete", "ingress", "thief", "--ignore-not-found")

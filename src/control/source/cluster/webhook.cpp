@@ -152,6 +152,7 @@ class Server final : public Webhook {
  private:
   // When the files were written last.
   std::pair<std::int64_t, std::int64_t> stamps() const {
+    if (settings_.made) return {settings_.made->get().version, 0};
     const auto stamp = [](const std::string& path) {
       struct stat s{};
       return ::stat(path.c_str(), &s) == 0 ? s.st_mtim.tv_sec * 1'000'000'000 + s.st_mtim.tv_nsec : 0;
@@ -161,7 +162,7 @@ class Server final : public Webhook {
 
   void load() {
     const auto now = stamps();
-    if (context_ && now == loaded_) return;
+    if ((context_ && now == loaded_) || (settings_.made && now.first == 0)) return;
     loaded_ = now;
     auto made = std::make_shared<ssl::context>(ssl::context::tls_server);
     made->set_options(ssl::context::default_workarounds | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1);
@@ -170,16 +171,24 @@ class Server final : public Webhook {
       use(error);
       if (error) throw std::runtime_error(std::string(flag) + " " + path + ": " + error.message());
     };
-    must("--validating-webhook-certificate", settings_.certificate,
-         [&](auto& e) { made->use_certificate_chain_file(settings_.certificate, e); });
-    must("--validating-webhook-key", settings_.key,
-         [&](auto& e) { made->use_private_key_file(settings_.key, ssl::context::pem, e); });
+    if (settings_.made) {
+      const auto pair = settings_.made->get();
+      must("the Secret of the webhook", "", [&](auto& e) {
+        made->use_certificate_chain(asio::buffer(pair.certificate), e);
+        if (!e) made->use_private_key(asio::buffer(pair.key), ssl::context::pem, e);
+      });
+    } else {
+      must("--validating-webhook-certificate", settings_.certificate,
+           [&](auto& e) { made->use_certificate_chain_file(settings_.certificate, e); });
+      must("--validating-webhook-key", settings_.key,
+           [&](auto& e) { made->use_private_key_file(settings_.key, ssl::context::pem, e); });
+    }
     if (!settings_.client_ca.empty()) {
       must("--validating-webhook-client-ca", settings_.client_ca,
            [&](auto& e) { made->load_verify_file(settings_.client_ca, e); });
       made->set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert);
     }
-    if (context_) log::info("webhook: the certificate of {} is read anew", settings_.certificate);
+    if (context_) log::info("webhook: the certificate is read anew");
     context_ = std::move(made);
   }
 
@@ -198,6 +207,7 @@ class Server final : public Webhook {
       } catch (const std::exception& e) {
         log::error("{}; the webhook goes on with the certificate that it has", e.what());
       }
+      if (!context_) continue;  // nobody made one yet: the caller tries again
       ++open_;
       asio::co_spawn(io_, serve(std::move(socket), context_), [this](std::exception_ptr) { --open_; });
     }

@@ -7,25 +7,32 @@ namespace sluice::control::cluster {
 Writer::Writer(boost::asio::io_context& io, const Access& access, Credentials& credentials, const Settings& settings,
                std::uint64_t seed) {
   const StatusSettings& s = settings.status;
+  if (settings.webhook_pair)
+    certificate_.emplace(io, access, credentials, settings.webhook_service, settings.webhook_configuration,
+                         settings.webhook_pair, [this] { return may(); });
   const auto may_write = [this] { return may(); };
-  if (!s.update) return;
   alone_ = !s.leader_election;
-  status_.emplace(io, access, credentials, settings, may_write);
-  events_.emplace(
-      io, access, credentials, s.instance, [this](const std::string& name) { return status_->identity_of(name); },
-      may_write);
+  if (!s.update && !certificate_) return;
+  if (s.update) {
+    status_.emplace(io, access, credentials, settings, may_write);
+    events_.emplace(
+        io, access, credentials, s.instance, [this](const std::string& name) { return status_->identity_of(name); },
+        may_write);
+  }
   if (!s.leader_election) return;
   const std::string ns = !s.pod.empty() ? s.pod.substr(0, s.pod.find('/')) : access.ns.empty() ? "default" : access.ns;
   leader_.emplace(
       io, access, credentials, ns + "/" + s.election_id, fmt::format("{}_{:016x}", s.instance, seed),
       [this] {
-        status_->review();
-        events_->review();
+        if (status_) status_->review();
+        if (events_) events_->review();
+        if (certificate_) certificate_->review();
       },
       seed);
 }
 
 void Writer::start() {
+  if (certificate_) certificate_->start();
   if (status_) status_->start();
   if (events_) events_->start();
   if (leader_) leader_->start();
@@ -49,6 +56,7 @@ void Writer::heed(const std::map<std::string, bool>& served, std::optional<std::
 }
 
 boost::asio::awaitable<void> Writer::farewell() {
+  if (certificate_) certificate_->stop();
   if (events_) events_->stop();
   if (status_) co_await status_->clear();
   if (leader_) co_await leader_->release();

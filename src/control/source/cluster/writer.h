@@ -4,6 +4,7 @@
 #include "control/source/cluster/event_writer.h"
 #include "control/source/cluster/leader.h"
 #include "control/source/cluster/status_writer.h"
+#include "control/source/cluster/webhook_certificate.h"
 #include "control/source/source.h"
 
 namespace sluice::control::cluster {
@@ -29,6 +30,7 @@ class Writer {
   std::optional<Leader> leader_;
   std::optional<StatusWriter> status_;
   std::optional<EventWriter> events_;
+  std::optional<WebhookCertificate> certificate_;
   bool alone_ = false;  // no Lease is asked for
 };
 
