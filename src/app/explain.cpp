@@ -200,6 +200,11 @@ Explanation explain(const Request& request, const model::Model& model, const dat
   out.path = *path;
   out.route = snapshot.routes->explain(request.match_host, out.path,
                                        [&](std::string_view step) { out.steps.emplace_back(step); });
+  if (data::is_probe(out.route, out.path)) {
+    out.route = nullptr;
+    out.answer = {200, "", "a probe of a load balancer, at a host that no Ingress names", ""};
+    return out;
+  }
   if (out.route == nullptr) {
     out.answer = {404, "", "no route takes the request", ""};
     return out;

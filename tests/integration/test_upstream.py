@@ -1,4 +1,5 @@
 """Endpoints, pools, retries and timeouts on the way to pods."""
+import signal
 import base64
 import collections
 import socket
@@ -78,6 +79,27 @@ def test_unknown_host_is_404(site):
     sluice, _ = site.simple()
     a = sluice.get("/", "nobody.example")
     assert a.status == 404
+
+
+def test_a_load_balancer_probes_the_http_port(site):
+    sluice, _ = site.simple(options={"shutdown-grace-period": 2})
+    assert sluice.get("/healthz", "192.0.2.1").status == 200
+    assert sluice.get("/healthz/x", "192.0.2.1").status == 404
+    # A host that an Ingress names has its own /healthz.
+    assert sluice.get("/healthz", "app.example").get("x-pod") == "pod"
+    sluice.proc.send_signal(signal.SIGTERM)
+    wait_for(lambda: sluice.get("/healthz", "192.0.2.1").status == 503, "not ready while it drains")
+
+
+def test_a_catch_all_keeps_its_own_healthz(site):
+    pod = site.pod("pod")
+    site.app(None, pod.address, name="all")
+    sluice = site.sluice()
+    assert sluice.get("/", "nobody.example").get("x-pod") == "pod"
+    answer = sluice.get("/healthz", "nobody.example")
+    assert answer.status == 200 and answer.get("x-pod") is None
+    site.app(None, pod.address, name="all", paths=[("/", "Prefix"), ("/healthz", "Exact")])
+    wait_for(lambda: sluice.get("/healthz", "nobody.example").get("x-pod") == "pod", "the path of the catch-all")
 
 
 def test_default_backend(site):

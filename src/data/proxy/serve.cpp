@@ -22,6 +22,16 @@ std::optional<LocalReply> answer_without_route(Exchange& ex) {
     const auto* hops = head.fields.find(net::http::Name::max_forwards);
     if (hops && hops->value == "0") return LocalReply{200, {}, "Max-Forwards is used up"};
   }
+  if (is_probe(ex.route, ex.path)) {
+    static const model::RouteSettings unlogged = [] {
+      model::RouteSettings s;
+      s.access_log = false;
+      return s;
+    }();
+    ex.settings = &unlogged;
+    if (ex.worker.draining()) return LocalReply{503, {}, "draining"};
+    return LocalReply{200, {}, "a probe of a load balancer"};
+  }
   if (!ex.route) return LocalReply{404, {}, "no route"};
   return std::nullopt;
 }

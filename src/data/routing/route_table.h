@@ -28,6 +28,14 @@ struct Route {
   bool no_tls_redirect = false;  // its configured path is under no-tls-redirect-locations
 };
 
+// Load balancers ask the ports that carry traffic whether somebody is there: this path at a host that no Ingress names
+// is answered by the proxy itself, as by ingress-nginx (--health-check-path), unless a catch-all has that very path.
+inline constexpr std::string_view kProbePath = "/healthz";
+inline bool is_probe(const Route* route, std::string_view path) noexcept {
+  if (route && route->host != "_") return false;
+  return path == kProbePath && (!route || route->spec->location.view() != kProbePath);
+}
+
 // One host's routes, immutable.
 class HostRoutes;
 
