@@ -86,3 +86,16 @@ def test_the_secret_of_an_annotation_has_any_type(cluster, ns, pods, secret):
         assert s.ask(host=host)[0] == 200
         cluster.kubectl("delete", "secret", "upstream", "-n", ns)
         s.until("503 without the Secret", host=host, status=503, seconds=15)
+
+
+def test_the_rights_of_one_namespace_suffice(cluster, ns, pods, secret, tmp_path):
+    """A Role and nothing of the cluster: classes are known by name, Secrets are listed in the namespace."""
+    host = f"{ns}.example.com"
+    secret("cert", "mine")
+    cluster.apply(service("app", [pods().port], ns) + "---\n" + tls(ns, "app", "cert"))
+    rules = [{"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": ["list", "watch"]}, *READS[1:],
+             {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list", "watch"]}]
+    account = cluster.account(ns, "reader", rules, tmp_path / "kubeconfig", cluster_wide=False)
+    with Sluice(cluster, "--watch-namespace", ns, "--configmap", f"{ns}/sluice", "--update-status", "false", kubeconfig=account) as s:
+        assert presented(cluster, s, host) == "mine"
+        assert any("ingressclasses" in line and "classes are known by their names alone" in line for line in s.process.err)

@@ -25,11 +25,13 @@ using namespace cluster;
 
 constexpr auto kRepeat = std::chrono::seconds(60);  // the same trouble is said again after this time
 
+constexpr std::string_view kSecret = "Secret";
+
 std::vector<Resource> resources(const Settings& settings) {
   const std::string in = settings.watch_namespace.empty() ? "" : "namespaces/" + settings.watch_namespace + "/";
   const auto slash = settings.config_map.find('/');
   std::vector<Resource> out{
-      {"IngressClass", "/apis/networking.k8s.io/v1/ingressclasses", ""},
+      {"IngressClass", "/apis/networking.k8s.io/v1/ingressclasses", "", true},
       {"Ingress", "/apis/networking.k8s.io/v1/" + in + "ingresses", ""},
       {"Service", "/api/v1/" + in + "services", ""},
       {"EndpointSlice", "/apis/discovery.k8s.io/v1/" + in + "endpointslices", ""},
@@ -55,7 +57,7 @@ class ClusterSource final : public Source, Sink {
     std::random_device seed;
     Sink& sink = *this;
     for (auto& r : resources(settings)) {
-      if (r.deniable) secrets_ = reflectors_.size();
+      if (r.kind == kSecret) secrets_ = reflectors_.size();
       reflectors_.emplace_back(io_, cluster_.access, *cluster_.credentials, std::move(r), sink, seed());
       ++missing_;
     }
@@ -172,7 +174,9 @@ class ClusterSource final : public Source, Sink {
   }
   void trouble(const Resource& resource, const ApiError& error) override {
     if (resource.deniable && error.status == 403) {
-      if (std::exchange(listed_, false)) {
+      if (resource.kind != kSecret) {
+        log::warn("{}; classes are known by their names alone", error.what());
+      } else if (std::exchange(listed_, false)) {
         log::info("{}; the Secrets that Ingresses name are asked for one by one", error.what());
         named_->review();
       }
@@ -188,7 +192,7 @@ class ClusterSource final : public Source, Sink {
     t = {error.what(), now};
   }
   void recovered(const Resource& resource) override {
-    if (resource.deniable) listed_ = true;
+    if (resource.kind == kSecret) listed_ = true;
     if (troubles_.erase(resource.path)) log::info("{}: goes on again", resource.path);
   }
   void changed() {
