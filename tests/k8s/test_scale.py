@@ -1,6 +1,7 @@
 """A large cluster: how long from cold, how much memory, how soon a change is live."""
 import re
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -82,3 +83,52 @@ def test_a_burst_is_few_batches(large):
         s.until("the last of the burst", path="/thawed", host="h999.example.com")
         print(f"{batches() - before} batches for 1,000 changes at once")
         assert batches() - before <= 8
+
+
+def test_5000_broken_ingresses_hurt_nobody_else():
+    """Half of them fight for one path, half have values that are refused; a neighbour's changes and requests go on."""
+    c = Cluster()
+    try:
+        pod, other = Pod(c), Pod(c, "other")
+        c.apply(CLASS + "---\n" + service("app", [pod.port]) + "---\n" + ingress("app", "app.example.com") +
+                "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: noisy}\n")
+        refused = {"nginx.ingress.kubernetes.io/permanent-redirect": "no\turl"}
+
+        def broken(path):
+            return "---\n".join(ingress(f"b{i}", "same.example.com", ns="noisy", path=path) if i % 2 else
+                                ingress(f"b{i}", f"b{i}.example.com", ns="noisy", annotations=refused) for i in range(5000))
+
+        c.apply(broken("/"))
+        with Sluice(c, "--publish-status-address", "192.0.2.1") as s:
+            done, statuses = threading.Event(), []
+
+            def ask():
+                while not done.is_set():
+                    statuses.append(s.ask()[0])
+
+            def annoy():
+                n = 0
+                while not done.is_set():
+                    n += 1
+                    c.apply(broken(f"/{n}"))
+
+            threads = [threading.Thread(target=f) for f in (ask, annoy)]
+            for t in threads:
+                t.start()
+            took = []
+            try:
+                for i in range(10):
+                    want, port = ("other", other.port) if i % 2 == 0 else ("echo", pod.port)
+                    c.apply(service("app", [port]))
+                    begun = time.monotonic()
+                    while f'"name":"{want}"' not in s.ask()[1]:
+                        assert time.monotonic() - begun < 10
+                    took.append(time.monotonic() - begun)
+            finally:
+                done.set()
+                for t in threads:
+                    t.join()
+            print(f"beside 5,000 broken ones that change: seen within {sorted(took)[5] * 1000:.0f} ms (median), {max(took) * 1000:.0f} ms (slowest)")
+            assert set(statuses) == {200} and max(took) < 5
+    finally:
+        c.stop()
