@@ -128,6 +128,29 @@ IoResult Stream::try_read(char* out, std::size_t size) {
   }
 }
 
+IoResult Stream::peek(char* out, std::size_t size, std::size_t seen) noexcept {
+  if (cancelled_) return {Io::failed, 0};
+  for (;;) {
+    readable_ = false;  // before the call: what arrives after it is an edge
+    const ssize_t n = recv(fd_, out, size, MSG_PEEK | MSG_DONTWAIT);
+    if (n > static_cast<ssize_t>(seen)) {
+      readable_ = true;
+      return {Io::done, static_cast<std::size_t>(n)};
+    }
+    if (n > 0 && !half_closed_ && !broken_) return {Io::again_read, static_cast<std::size_t>(n)};
+    if (n >= 0) return {Io::closed, static_cast<std::size_t>(n)};
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return {Io::again_read, 0};
+    broken_ = true;
+    return {Io::failed, 0};
+  }
+}
+
+Task<Status> Stream::wait_readable(Instant until) {
+  Status ready = co_await readable(until);
+  co_return ready;
+}
+
 IoResult Stream::send_some(const iovec* parts, int count) noexcept {
   if (tls_) {
     std::size_t total = 0;

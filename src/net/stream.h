@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "net/duplex.h"
 #include "net/io/loop.h"
 #include "net/io/task.h"
 #include "net/tls/tls.h"
@@ -24,7 +25,7 @@ namespace sluice::net {
 // only until the call suspends for the first time: an unsent tail is copied to storage of this stream.
 // Used on the loop's thread only. One coroutine may wait to read and one to write at a time. cancel() wakes both; after
 // it every call fails with the given error. Destruction closes.
-class Stream final : public Watcher {
+class Stream final : public Watcher, public Duplex {
  public:
   // Takes fd, which must be non-blocking. `whose` marks the errors. connected: false while a connect is under way.
   Stream(Loop& loop, int fd, Whose whose, bool connected);
@@ -39,9 +40,13 @@ class Stream final : public Watcher {
   void start_tls(std::unique_ptr<tls::Session> session) { tls_ = std::move(session); }
 
   // done (bytes > 0), again_read, closed (end of file or close_notify) or failed.
-  tls::IoResult try_read(char* out, std::size_t size);
+  tls::IoResult try_read(char* out, std::size_t size) override;
+  // Plain bytes that have arrived, without taking them (before TLS starts); as try_read, but done means more than
+  // `seen` bytes lie there, and again_read no more than those: readable() then waits for the next ones.
+  tls::IoResult peek(char* out, std::size_t size, std::size_t seen) noexcept;
   // Waits until a try_read makes sense.
   auto readable(Instant until) noexcept { return Wait{*this, until, false}; }
+  Task<Status> wait_readable(Instant until) override;
   auto writable(Instant until) noexcept { return Wait{*this, until, true}; }
 
   // Sends all of it, waiting at most `stall` for the peer to take more each time. What it cannot send at once it copies
@@ -49,13 +54,13 @@ class Stream final : public Watcher {
   Task<Status> write(std::span<const iovec> parts, Duration stall);
   // The fast way: true when everything left at once; otherwise `write` must be called with the rest already inside:
   // use as  if (!s.write_now(parts)) co_await s.finish_write(stall);
-  bool write_now(std::span<const iovec> parts) noexcept;
-  Task<Status> finish_write(Duration stall);
+  bool write_now(std::span<const iovec> parts) noexcept override;
+  Task<Status> finish_write(Duration stall) override;
 
   Task<Status> handshake(Instant until);
   Task<Status> connected(Instant until);
 
-  void cancel(Error why) noexcept;
+  void cancel(Error why) noexcept override;
   // Makes a coroutine that waits to read look again (its caller has a reason of its own to stop).
   void wake_reader() noexcept {
     reader_.disarm();

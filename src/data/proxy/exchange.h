@@ -9,7 +9,6 @@
 #include "data/proxy/streams.h"
 #include "data/routing/route_table.h"
 #include "net/http/message.h"
-#include "net/stream.h"
 #include "sluice/record.h"
 
 namespace sluice::data {
@@ -105,11 +104,11 @@ struct Exchange {
   bool hsts = false;
   bool tunnel = false;
   bool client_gone = false;
-  bool pod_saw_it = false;            // the last attempt may have sent something of the request
-  net::Stream* waiting_on = nullptr;  // the upstream connection to cancel when the client leaves
-  bool recorded = false;              // the record holds its own copies: head and memory are gone (tunnels)
-  std::vector<std::string> kept;      // those copies
-  std::string note;                   // particulars of a failure, for the operator
+  bool pod_saw_it = false;                 // the last attempt may have sent something of the request
+  net::Cancellable* waiting_on = nullptr;  // on the pod's side: to be given up when the client leaves
+  bool recorded = false;                   // the record holds its own copies: head and memory are gone (tunnels)
+  std::vector<std::string> kept;           // those copies
+  std::string note;                        // particulars of a failure, for the operator
   Instant begun{};
   ExchangeRecord record;
 };

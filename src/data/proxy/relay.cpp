@@ -3,7 +3,6 @@
 #include "data/proxy/request_body.h"
 #include "data/proxy/upgrade.h"
 #include "data/server/worker.h"
-#include "data/upstream/h1_client.h"
 
 namespace sluice::data {
 
@@ -17,7 +16,7 @@ float seconds(Duration d) {
 
 // The request body on its way up. A fault of the client ends the whole attempt; a pod that takes no more does not: its
 // answer (a 413, say) may already be under way.
-net::Task<Status> pump_request(Exchange& ex, H1Client& up) {
+net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
   if (!ex.body.empty()) {  // collected before it grew too large
     ex.body_touched = true;
     Status s = co_await up.send_body(Chunk{ex.body, false, {}});
@@ -38,7 +37,7 @@ net::Task<Status> pump_request(Exchange& ex, H1Client& up) {
 }
 
 // Heads until the final one; interim ones are passed on, all but 100, which is ours to give.
-net::Task<Status> final_head(Exchange& ex, H1Client& up) {
+net::Task<Status> final_head(Exchange& ex, Upstream& up) {
   auto& response = ex.memory.response;
   for (std::uint32_t interim = 0;;) {
     Status s = co_await up.read_head(ex);
@@ -60,7 +59,7 @@ net::Task<Status> final_head(Exchange& ex, H1Client& up) {
   }
 }
 
-net::Task<Status> pump_response(Exchange& ex, H1Client& up, const net::Fork<Status>* request, Attempt& attempt,
+net::Task<Status> pump_response(Exchange& ex, Upstream& up, const net::Fork<Status>* request, Attempt& attempt,
                                 Instant begun) {
   Status s = co_await final_head(ex, up);
   if (!s) co_return s;
@@ -87,7 +86,7 @@ net::Task<Status> pump_response(Exchange& ex, H1Client& up, const net::Fork<Stat
   bool last = first->last;
   Status w = co_await ex.down.start(ex, start, *first);
   while (w && !last) {
-    Result<Chunk> piece = co_await up.body().read();
+    Result<Chunk> piece = co_await up.body().read(ex.down.room());
     if (!piece) {
       ex.down.abort();
       co_return std::unexpected(piece.error());
@@ -101,10 +100,10 @@ net::Task<Status> pump_response(Exchange& ex, H1Client& up, const net::Fork<Stat
 }  // namespace
 
 net::Task<Status> relay(Exchange& ex, Lease lease, Attempt& attempt) {
-  H1Client& up = *lease;
+  Upstream& up = *lease;
   up.begin(ex);
   const Instant begun = ex.worker.loop.now();
-  ex.waiting_on = &up.stream();
+  ex.waiting_on = &up;
   const bool whole = ex.body_whole;
   Status outcome = co_await up.send_head(ex, whole ? ex.body : std::string_view{}, whole);
   if (outcome && (whole || ex.tunnel)) {

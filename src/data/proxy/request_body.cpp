@@ -5,7 +5,7 @@ namespace sluice::data {
 using net::http::Framing;
 
 net::Task<Result<Chunk>> next_request_piece(Exchange& ex) {
-  Result<Chunk> piece = co_await ex.down.body().read();
+  Result<Chunk> piece = co_await ex.down.body().read(kCollect);
   if (!piece) co_return piece;
   ex.body_received += piece->data.size();
   const auto limit = ex.settings->body_limit;

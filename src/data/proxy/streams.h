@@ -2,11 +2,12 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
+#include "net/duplex.h"
 #include "net/http/message.h"
 #include "net/io/task.h"
-#include "net/stream.h"
 
 // What serve() and the relay know of connections: messages, not protocols. H1 implements these in data/server and
 // data/upstream; another version of HTTP is another pair of files.
@@ -26,8 +27,9 @@ struct Chunk {
 class BodySource {
  public:
   virtual ~BodySource() = default;
-  // Waits for the next piece; a piece may be empty only when it is the last.
-  virtual net::Task<Result<Chunk>> read() = 0;
+  // Waits for the next piece; a piece may be empty only when it is the last. `most`: more at once would only have to
+  // be kept; a hint.
+  virtual net::Task<Result<Chunk>> read(std::size_t most) = 0;
   // What is there without waiting; an empty chunk that is not the last when nothing is.
   virtual Result<Chunk> take() = 0;
   // No more will be read; a waiting read() fails with Fault::cancelled.
@@ -60,27 +62,52 @@ class Downstream {
   virtual void abort() noexcept = 0;
   virtual bool started() const noexcept = 0;
   virtual bool complete() const noexcept = 0;
-  // After a 101 was started: the bare stream, and what the client sent ahead.
-  virtual net::Stream& become_tunnel(std::string_view& early) = 0;
+  // How much of a body it can take at once without keeping it; never 0.
+  virtual std::size_t room() const noexcept = 0;
+  // After a 101 was started: the bare bytes, and what the client sent ahead.
+  virtual net::Duplex& become_tunnel(std::string_view& early) = 0;
   // The tunnel runs and nothing of the exchange's buffers is needed any more.
   virtual void give_buffers_back() noexcept = 0;
 };
 
-// A pod's side of one attempt.
-class Upstream {
+// A pod's side of one attempt. Cancelling it wakes whoever waits in it and makes it useless for another exchange.
+class Upstream : public net::Cancellable {
  public:
   virtual ~Upstream() = default;
+  // Before each attempt.
+  virtual void begin(Exchange& ex) = 0;
   // Request head, and `body` if it is whole already (else its pieces follow by send_body).
   virtual net::Task<Status> send_head(Exchange& ex, std::string_view body, bool whole) = 0;
   virtual net::Task<Status> send_body(Chunk piece) = 0;
-  // The next head, interim ones included, in ex.memory->response. `until`: its deadline.
+  // The next head, interim ones included, in ex.memory.response. Its deadline is the route's read_timeout.
   virtual net::Task<Status> read_head(Exchange& ex) = 0;
   // Copies what arrived behind the head, because the caller is about to wait.
   virtual void hold() = 0;
   virtual BodySource& body() = 0;
-  virtual void cancel(Error why) noexcept = 0;
   virtual bool any_sent() const noexcept = 0;      // the pod may have seen something of this request
   virtual bool any_received() const noexcept = 0;  // a byte of the response came
+  virtual std::uint64_t body_bytes() const noexcept = 0;
+  // After a 101: the bare bytes, and what came behind it.
+  virtual net::Duplex& become_tunnel(std::string_view& early) = 0;
+  // The attempt is over, and with it this object's life. `clean`: both messages ended as far as the relay knows; the
+  // codec is asked too before what is below it serves another exchange. Otherwise it is closed or reset.
+  virtual void release(bool clean) noexcept = 0;
+};
+
+// An Upstream held for one attempt. Goes back for further use only through give_back(); every other way out discards.
+class Lease {
+ public:
+  explicit Lease(Upstream& upstream) noexcept : upstream_(&upstream) {}
+  Lease(Lease&& o) noexcept : upstream_(std::exchange(o.upstream_, nullptr)) {}
+  Lease& operator=(Lease&&) = delete;
+  ~Lease() {
+    if (upstream_) upstream_->release(false);
+  }
+  Upstream& operator*() const noexcept { return *upstream_; }
+  void give_back() { std::exchange(upstream_, nullptr)->release(true); }
+
+ private:
+  Upstream* upstream_;
 };
 
 }  // namespace sluice::data

@@ -2,7 +2,6 @@
 
 #include "data/proxy/prepare.h"
 #include "data/server/worker.h"
-#include "data/upstream/h1_client.h"
 
 namespace sluice::data {
 
@@ -14,7 +13,7 @@ struct Tunnel {
   std::uint64_t down_bytes = 0, up_bytes = 0;
 };
 
-net::Task<Status> pump(Worker& worker, net::Stream& from, net::Stream& to, Tunnel& t, std::uint64_t& bytes,
+net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunnel& t, std::uint64_t& bytes,
                        bool& ended) {
   Status result{};
   for (;;) {
@@ -29,7 +28,7 @@ net::Task<Status> pump(Worker& worker, net::Stream& from, net::Stream& to, Tunne
       continue;
     }
     if (r.io != net::tls::Io::again_read) break;
-    result = co_await from.readable(t.moved + t.idle);
+    result = co_await from.wait_readable(t.moved + t.idle);
     if (!result && !(result.error().fault == Fault::timeout && worker.loop.now() - t.moved < t.idle)) break;
     result = Status{};
   }
@@ -43,7 +42,7 @@ net::Task<Status> pump(Worker& worker, net::Stream& from, net::Stream& to, Tunne
 
 }  // namespace
 
-net::Task<Status> tunnel(Exchange& ex, H1Client& up) {
+net::Task<Status> tunnel(Exchange& ex, Upstream& up) {
   Worker& worker = ex.worker;
   up.hold();
   ResponseStart start;
@@ -57,19 +56,20 @@ net::Task<Status> tunnel(Exchange& ex, H1Client& up) {
   Status s = co_await ex.down.start(ex, start, Chunk{{}, true, {}});
   if (!s) co_return s;
   std::string_view early;
-  net::Stream& client = ex.down.become_tunnel(early);
-  net::Stream& pod = up.stream();
+  net::Duplex& client = ex.down.become_tunnel(early);
+  std::string_view behind;
+  net::Duplex& pod = up.become_tunnel(behind);
   Tunnel t{worker.loop.now(), ex.options->tunnel_idle_timeout};
   if (!early.empty()) {
     const iovec part{const_cast<char*>(early.data()), early.size()};
     t.up_bytes += early.size();
-    s = co_await pod.write({&part, 1}, t.idle);
+    if (!pod.write_now({&part, 1})) s = co_await pod.finish_write(t.idle);
     if (!s) co_return s;
   }
-  if (const auto behind = up.surplus(); !behind.empty()) {
+  if (!behind.empty()) {
     const iovec part{const_cast<char*>(behind.data()), behind.size()};
     t.down_bytes += behind.size();
-    s = co_await client.write({&part, 1}, t.idle);
+    if (!client.write_now({&part, 1})) s = co_await client.finish_write(t.idle);
     if (!s) co_return s;
   }
   keep_for_log(ex);

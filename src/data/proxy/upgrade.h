@@ -5,10 +5,8 @@
 
 namespace sluice::data {
 
-class H1Client;
-
 // After the pod's 101: passes it on, then bytes both ways until either side ends or nothing moved for
 // tunnel-idle-timeout.
-net::Task<Status> tunnel(Exchange& ex, H1Client& up);
+net::Task<Status> tunnel(Exchange& ex, Upstream& up);
 
 }  // namespace sluice::data

@@ -20,24 +20,13 @@ Error client(Fault f, const char* detail) {
 }
 }  // namespace
 
-H1Connection::H1Connection(Worker& worker, int fd, Peer peer, bool counted_address)
-    : worker_(worker),
-      stream_(worker.loop, fd, Whose::downstream, true),
-      peer_(std::move(peer)),
-      counted_address_(counted_address) {
-  worker_.stats.downstream_connections.add();
-  worker_.add(*this);
+H1Connection::H1Connection(Connection& connection)
+    : worker_(connection.worker), stream_(connection.stream), peer_(connection.peer) {
+  if (stream_.tls()) default_certificate_ = stream_.tls()->default_certificate();
 }
 
 H1Connection::~H1Connection() {
   if (memory_) worker_.return_memory(std::move(memory_));
-  worker_.stats.downstream_connections.sub();
-  worker_.shared.limits.leave(peer_.bytes, counted_address_);
-  worker_.remove(*this);
-}
-
-void H1Connection::start() {
-  net::spawn(run());
 }
 
 void H1Connection::drain(bool new_ones_too) noexcept {
@@ -54,19 +43,6 @@ void H1Connection::kill() noexcept {
 }
 
 net::Task<void> H1Connection::run() {
-  std::unique_ptr<H1Connection> self(this);
-  if (peer_.tls) {
-    idle_ = false;
-    stream_.start_tls(net::tls::Session::server(worker_.server_tls(), stream_.fd()));
-    Status shaken = co_await stream_.handshake(worker_.loop.now() + worker_.options().ssl_handshake_timeout);
-    if (!shaken) {
-      worker_.stats.tls_handshake_failures.add();
-      co_return;
-    }
-    worker_.stats.tls_handshakes.add();
-    if (stream_.tls()->resumed()) worker_.stats.tls_handshakes_resumed.add();
-    default_certificate_ = stream_.tls()->default_certificate();
-  }
   for (;;) {
     Status head = co_await next_head();
     if (!head) {
@@ -281,7 +257,7 @@ Result<Chunk> H1Connection::take() {
   return Chunk{piece->data, piece->done, piece->done ? decoder_.trailers() : std::string_view{}};
 }
 
-net::Task<Result<Chunk>> H1Connection::read() {
+net::Task<Result<Chunk>> H1Connection::read(std::size_t) {
   const auto& o = *ex_->options;
   for (;;) {
     if (body_stopped_) co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
@@ -419,12 +395,16 @@ void H1Connection::abort() noexcept {
   if (ex_) ex_->record.bytes_sent = stream_.bytes_written() - written_before_;
 }
 
-net::Stream& H1Connection::become_tunnel(std::string_view& early) {
+net::Duplex& H1Connection::become_tunnel(std::string_view& early) {
   early = {memory_->in.data() + in_begin_, in_end_ - in_begin_};
   in_begin_ = in_end_;
   stream_.unwatch_peer();
   stream_.expect_write_rate(0);
   return stream_;
+}
+
+std::size_t H1Connection::room() const noexcept {
+  return Worker::kScratch;
 }
 
 void H1Connection::give_buffers_back() noexcept {

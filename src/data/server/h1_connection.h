@@ -4,31 +4,25 @@
 
 #include "data/proxy/exchange.h"
 #include "data/proxy/streams.h"
+#include "data/server/connection.h"
 #include "net/h1/body.h"
 #include "net/h1/parser.h"
 #include "net/stream.h"
 
 namespace sluice::data {
 
-class Worker;
-
-// One client's HTTP/1.x connection: reads heads, runs serve() for each, one after the other, until one side ends it.
-// Owns itself: start() runs it, its end deletes it.
-class H1Connection final : private Downstream, private BodySource {
+// HTTP/1.x on one client's connection: reads heads, runs serve() for each, one after the other, until one side ends it.
+class H1Connection final : public Protocol, private Downstream, private BodySource {
  public:
-  H1Connection(Worker& worker, int fd, Peer peer, bool counted_address);
+  explicit H1Connection(Connection& connection);
   ~H1Connection() override;
-  bool usable() const noexcept { return stream_.registered(); }
-  void start();
-  // The worker drains: an idle connection ends now, a busy one after its exchange. One that has not sent its first
-  // request yet is spared unless `new_ones_too`.
-  void drain(bool new_ones_too) noexcept;
-  // The deadline of draining: ends now.
-  void kill() noexcept;
+  net::Task<void> run() override;
+  // An idle connection ends now, a busy one after its exchange. One that has not sent its first request yet is spared
+  // unless `new_ones_too`.
+  void drain(bool new_ones_too) noexcept override;
+  void kill() noexcept override;
 
  private:
-  friend class Worker;
-  net::Task<void> run();
   net::Task<Status> next_head();
   net::Task<bool> exchange();
   net::Task<void> turn_away(Error why);
@@ -46,11 +40,12 @@ class H1Connection final : private Downstream, private BodySource {
   void abort() noexcept override;
   bool started() const noexcept override { return started_; }
   bool complete() const noexcept override { return complete_; }
-  net::Stream& become_tunnel(std::string_view& early) override;
+  net::Duplex& become_tunnel(std::string_view& early) override;
+  std::size_t room() const noexcept override;
   void give_buffers_back() noexcept override;
 
   // BodySource
-  net::Task<Result<Chunk>> read() override;
+  net::Task<Result<Chunk>> read(std::size_t most) override;
   Result<Chunk> take() override;
   void stop() noexcept override;
   bool ended() const noexcept override { return decoder_.done(); }
@@ -58,8 +53,8 @@ class H1Connection final : private Downstream, private BodySource {
   Duration send_stall() const noexcept;
 
   Worker& worker_;
-  net::Stream stream_;
-  Peer peer_;
+  net::Stream& stream_;
+  const Peer& peer_;
   std::unique_ptr<ExchangeMemory> memory_;
   std::size_t in_begin_ = 0, in_end_ = 0;  // unread bytes of memory_->in
   std::size_t head_end_ = 0;
@@ -71,10 +66,9 @@ class H1Connection final : private Downstream, private BodySource {
   Duration body_wait_{};
   std::uint64_t body_bytes_ = 0;
   net::http::Framing out_framing_ = net::http::Framing::none;
-  bool counted_address_, idle_ = true, draining_ = false;
+  bool idle_ = true, draining_ = false;
   bool started_ = false, complete_ = false, aborted_ = false, continue_due_ = false, body_stopped_ = false,
        probed_ = false, default_certificate_ = false;
-  H1Connection *next_ = nullptr, *previous_ = nullptr;  // of the worker
 };
 
 }  // namespace sluice::data

@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "data/server/h1_connection.h"
+#include "data/server/connection.h"
 
 namespace sluice::data {
 
@@ -156,14 +156,14 @@ std::string_view Worker::date() noexcept {
   return date_.at(wall_ms() / 1000);
 }
 
-void Worker::add(H1Connection& c) noexcept {
+void Worker::add(Connection& c) noexcept {
   c.next_ = connections_;
   if (connections_) connections_->previous_ = &c;
   connections_ = &c;
   ++connection_count_;
 }
 
-void Worker::remove(H1Connection& c) noexcept {
+void Worker::remove(Connection& c) noexcept {
   (c.previous_ ? c.previous_->next_ : connections_) = c.next_;
   if (c.next_) c.next_->previous_ = c.previous_;
   --connection_count_;
@@ -193,7 +193,7 @@ void Worker::accepted(int fd, const net::SocketAddress& from, bool tls, std::uin
     return;
   }
   net::no_delay(fd);
-  auto* connection = new H1Connection(*this, fd, std::move(peer), o.max_connections_per_address != 0);
+  auto* connection = new Connection(*this, fd, std::move(peer), o.max_connections_per_address != 0);
   if (!connection->usable() || (tls && !server_tls_)) {
     stats.shed_connections.add();
     delete connection;
@@ -207,7 +207,7 @@ void Worker::drain(Duration deadline) {
   drain_ = true;
   for (auto& l : listeners_) l->finish();
   drain_until_ = loop.fresh_now() + deadline;
-  for (H1Connection* c = connections_; c; c = c->next_) c->drain(false);
+  for (Connection* c = connections_; c; c = c->next_) c->drain(false);
   pool.close_everything();
   loop.arm(drain_deadline_, std::min<Duration>(deadline, std::chrono::seconds(1)));
   maybe_drained();
@@ -220,7 +220,7 @@ void Worker::maybe_drained() {
 // First for connections that never sent a request, then for everything.
 void Worker::DrainDeadline::expired() {
   const bool over = worker->loop.now() >= worker->drain_until_;
-  for (H1Connection* c = worker->connections_; c; c = c->next_) over ? c->kill() : c->drain(true);
+  for (Connection* c = worker->connections_; c; c = c->next_) over ? c->kill() : c->drain(true);
   if (!over)
     worker->loop.arm_at(*this, worker->drain_until_);
   else

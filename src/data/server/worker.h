@@ -20,7 +20,7 @@
 
 namespace sluice::data {
 
-class H1Connection;
+class Connection;
 
 // What a worker serves from at the moment, with a count of the exchanges that hold on to it. One thread.
 class View {
@@ -100,8 +100,8 @@ class Worker {
   std::int64_t wall_ms() noexcept;
 
   // Connections of this worker, for draining.
-  void add(H1Connection& c) noexcept;
-  void remove(H1Connection& c) noexcept;
+  void add(Connection& c) noexcept;
+  void remove(Connection& c) noexcept;
   void accepted(int fd, const net::SocketAddress& from, bool tls, std::uint16_t local_port);
 
  private:
@@ -132,7 +132,7 @@ class Worker {
   std::size_t memory_surplus_ = 0;
   MemoryTrim memory_trim_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  H1Connection* connections_ = nullptr;
+  Connection* connections_ = nullptr;
   std::size_t connection_count_ = 0;
   bool drain_ = false;
   Instant drain_until_{};

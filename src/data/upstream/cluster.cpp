@@ -180,16 +180,6 @@ void IdlePool::close_everything() {
   }
 }
 
-Lease::Lease(Worker& worker, std::unique_ptr<H1Client> connection)
-    : worker_(worker), connection_(std::move(connection)) {}
-Lease::Lease(Lease&&) noexcept = default;
-Lease::~Lease() = default;
-
-void Lease::give_back() {
-  if (connection_ && connection_->reusable()) worker_.pool.put(std::move(connection_));
-  connection_.reset();
-}
-
 net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint, bool fresh,
                                Attempt& attempt) {
   const auto& settings = *ex.settings;
@@ -199,7 +189,7 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
   if (!fresh) {
     if (auto idle = worker.pool.take(*endpoint, tls_key, careful)) {
       worker.stats.upstream_reused.add();
-      co_return Lease(worker, std::move(idle));
+      co_return Lease(*idle.release());
     }
   }
   const Error refused{Fault::connect_refused, Whose::upstream, Retry::yes, 0, "connect refused"};
@@ -222,7 +212,7 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
     }
     if (auto idle = worker.pool.take(*endpoint, tls_key, careful)) {
       worker.stats.upstream_reused.add();
-      co_return Lease(worker, std::move(idle));
+      co_return Lease(*idle.release());
     }
   }
   const Instant begun = worker.loop.now();
@@ -269,7 +259,7 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
     if (why.fault != Fault::cancelled) why.retry = Retry::yes;  // nothing of the request was sent
     co_return std::unexpected(why);
   }
-  co_return Lease(worker, std::move(connection));
+  co_return Lease(*connection.release());
 }
 
 }  // namespace sluice::data

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/balance/policy.h"
+#include "data/proxy/streams.h"
 #include "data/routing/route_table.h"
 #include "model/model.h"
 #include "net/io/socket.h"
@@ -103,25 +104,6 @@ class IdlePool {
   H1Client* oldest_ = nullptr;
   std::size_t size_ = 0;
   std::vector<std::unique_ptr<H1Client>> doomed_;
-};
-
-// An upstream connection held for one attempt. Goes back to the pool only through give_back(); every other way out
-// closes it.
-class Lease {
- public:
-  explicit Lease(Worker& worker, std::unique_ptr<H1Client> connection);
-  Lease(Lease&&) noexcept;
-  Lease& operator=(Lease&&) = delete;
-  ~Lease();
-  H1Client& operator*() const noexcept { return *connection_; }
-  H1Client* operator->() const noexcept { return connection_.get(); }
-  // The codec says that both messages ended cleanly and nothing is left over; otherwise this closes like the
-  // destructor.
-  void give_back();
-
- private:
-  Worker& worker_;
-  std::unique_ptr<H1Client> connection_;
 };
 
 // Tells the queue of an endpoint that one of its connections is gone.

@@ -122,12 +122,13 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
   kept.swap(held_);
   pending_ = {};
   bool fresh = true;  // kept has bytes that were not looked at
+  const std::size_t room = std::min(ex.down.room(), Worker::kScratch);
   const Instant until = worker_.loop.now() + ex.settings->read_timeout;
   for (;;) {
     std::string_view bytes(kept.data(), kept.size());
     char* base = kept.data();
     if (!fresh || kept.empty()) {
-      const auto r = stream_.try_read(worker_.scratch.get(), Worker::kScratch);
+      const auto r = stream_.try_read(worker_.scratch.get(), room);
       if (r.io == Io::again_read) {
         Status ready = co_await stream_.readable(until);
         if (!ready) {
@@ -212,14 +213,15 @@ Result<Chunk> H1Client::take() {
   return decode(pending_at_, size);
 }
 
-net::Task<Result<Chunk>> H1Client::read() {
+net::Task<Result<Chunk>> H1Client::read(std::size_t most) {
+  const std::size_t room = std::min(most, Worker::kScratch);
   for (;;) {
     if (stopped_) co_return std::unexpected(upstream(Fault::cancelled, "the response is not wanted any more"));
     if (!pending_.empty() || decoder_.done()) {
       auto chunk = take();
       if (!chunk || chunk->last || !chunk->data.empty()) co_return chunk;
     }
-    const auto r = stream_.try_read(worker_.scratch.get(), Worker::kScratch);
+    const auto r = stream_.try_read(worker_.scratch.get(), room);
     if (r.io == Io::done) {
       auto chunk = decode(worker_.scratch.get(), r.bytes);
       if (!chunk || chunk->last || !chunk->data.empty()) co_return chunk;
@@ -238,6 +240,11 @@ net::Task<Result<Chunk>> H1Client::read() {
     }
     co_return std::unexpected(upstream(Fault::reset, "the pod's connection broke inside a body"));
   }
+}
+
+void H1Client::release(bool clean) noexcept {
+  std::unique_ptr<H1Client> self(this);
+  if (clean && reusable()) worker_.pool.put(std::move(self));
 }
 
 void H1Client::stop() noexcept {

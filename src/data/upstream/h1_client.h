@@ -21,8 +21,7 @@ class H1Client final : public Upstream, private BodySource {
   EndpointRuntime& endpoint() noexcept { return *endpoint_; }
   bool reused() const noexcept { return exchanges_ > 1; }
 
-  // Before each attempt.
-  void begin(Exchange& ex);
+  void begin(Exchange& ex) override;
   net::Task<Status> send_head(Exchange& ex, std::string_view body, bool whole) override;
   net::Task<Status> send_body(Chunk piece) override;
   net::Task<Status> read_head(Exchange& ex) override;
@@ -33,13 +32,16 @@ class H1Client final : public Upstream, private BodySource {
   bool any_received() const noexcept override { return stream_.bytes_read() != read_before_; }
   // Both messages ended, the pod wants to go on, nothing is left over, and no limit of age or count is reached.
   bool reusable() const noexcept;
-  // The bytes that came behind a 101.
-  std::string_view surplus() const noexcept { return pending_; }
-  std::uint64_t body_bytes() const noexcept { return body_bytes_; }
+  std::uint64_t body_bytes() const noexcept override { return body_bytes_; }
+  net::Duplex& become_tunnel(std::string_view& early) override {
+    early = pending_;
+    return stream_;
+  }
+  void release(bool clean) noexcept override;
 
  private:
   friend class IdlePool;
-  net::Task<Result<Chunk>> read() override;
+  net::Task<Result<Chunk>> read(std::size_t most) override;
   Result<Chunk> take() override;
   void stop() noexcept override;
   bool ended() const noexcept override { return decoder_.done(); }

@@ -1,0 +1,63 @@
+#pragma once
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "data/proxy/exchange.h"
+#include "net/io/task.h"
+#include "net/stream.h"
+
+namespace sluice::data {
+
+class Connection;
+class Worker;
+
+// A version of HTTP on one client's connection. Lives in its Connection, on the worker's thread.
+class Protocol {
+ public:
+  virtual ~Protocol() = default;
+  // Serves until one side ends it; the Connection is deleted after it.
+  virtual net::Task<void> run() = 0;
+  // The worker drains: what is idle ends now, what is busy after it is done. A client that has not sent its first
+  // request yet is spared unless `new_ones_too`.
+  virtual void drain(bool new_ones_too) noexcept = 0;
+  // The deadline of draining: ends now.
+  virtual void kill() noexcept = 0;
+};
+
+// A protocol by its ALPN name (RFC 7301). The order of the table is our preference.
+struct ProtocolEntry {
+  std::string_view alpn;
+  std::unique_ptr<Protocol> (*make)(Connection&);
+};
+std::span<const ProtocolEntry> protocols();
+
+// One client's connection: what comes before HTTP (TLS, the choice of a protocol), then that protocol. Owns itself:
+// start() runs it, its end deletes it. Its worker lists it while it lives.
+class Connection {
+ public:
+  // Takes fd. `counted_address`: it counts in max-connections-per-address.
+  Connection(Worker& worker, int fd, Peer peer, bool counted_address);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  bool usable() const noexcept { return stream.registered(); }
+  void start();
+  void drain(bool new_ones_too) noexcept;
+  void kill() noexcept;
+
+  Worker& worker;
+  net::Stream stream;
+  Peer peer;
+
+ private:
+  friend class Worker;
+  net::Task<void> run();
+  net::Task<Status> arrive();
+  net::Task<bool> speaks_h2();
+  std::unique_ptr<Protocol> protocol_;
+  bool counted_address_;
+  Connection *next_ = nullptr, *previous_ = nullptr;  // of the worker
+};
+
+}  // namespace sluice::data
