@@ -1,12 +1,20 @@
 #!/usr/bin/env bash
-# Builds build/k8s/bin/k8s-harness: kube-apiserver, etcd, controllers and kubectl in one program, from Go modules. Ten
-# minutes from nothing on two cores; a second when neither the sources nor go.sum changed.
+# Builds build/k8s/bin/k8s-harness: kube-apiserver, etcd, controllers and kubectl in one program, from Go modules, and
+# build/k8s/bin/helm. Ten minutes from nothing on two cores; a second when neither the sources nor go.sum changed.
 set -euo pipefail
 cd "$(dirname "$0")/harness"
 out=$(cd ../../.. && pwd)/build/k8s
 PATH=$PATH:/usr/local/go/bin
 command -v go >/dev/null || { echo "go is not there: version $(sed -n 's/^go //p' go.mod) or newer is needed to build the API server" >&2; exit 1; }
 export CGO_ENABLED=0 GOFLAGS='-buildvcs=false -trimpath -p=2'
+helm=v3.22.0
+if [ ! -e "$out/bin/.helm-$helm" ]; then
+  mkdir -p "$out/bin"
+  echo "building Helm $helm for the tests (two minutes the first time)"
+  GOBIN=$out/bin nice -n 10 go install "helm.sh/helm/v3/cmd/helm@$helm"
+  rm -f "$out"/bin/.helm-*
+  touch "$out/bin/.helm-$helm"
+fi
 stamp=$out/bin/.$(cat go.sum go.mod cmd/*/*.go | sha1sum | cut -c1-16)
 [ ! -e "$stamp" ] || exit 0
 mkdir -p "$out/bin"

@@ -1,0 +1,40 @@
+{{- define "sluice.arguments" -}}
+{{- $c := .Values.controller -}}
+{{- $name := include "sluice.fullname" . -}}
+- serve
+- --kubernetes
+- --http=:{{ include "sluice.port" (dict "root" . "name" "http") }}
+- --https=:{{ include "sluice.port" (dict "root" . "name" "https") }}
+- --admin={{ $c.healthCheckHost }}:{{ $c.metrics.port }}
+- --configmap=$(POD_NAMESPACE)/{{ $name }}
+{{- with include "sluice.published" . }}
+- --publish-service={{ . }}
+{{- end }}
+- --election-id={{ include "sluice.lease" . }}
+{{- if $c.disableLeaderElection }}
+- --disable-leader-election
+{{- end }}
+{{- if $c.reportNodeInternalIp }}
+- --report-node-internal-ip-address
+{{- end }}
+{{- if $c.ingressClass }}
+{{- include "sluice.flag" (dict "flag" "ingress-class" "value" $c.ingressClass) }}
+{{- end }}
+{{- if not (has $c.ingressClassResource.controllerValue (list "sluice.dev/ingress-controller" "k8s.io/ingress-nginx")) }}
+- --controller-class={{ $c.ingressClassResource.controllerValue }}
+{{- end }}
+{{- if $c.watchIngressWithoutClass }}
+- --watch-ingress-without-class
+{{- end }}
+{{- if $c.scope.enabled }}
+- --watch-namespace={{ default "$(POD_NAMESPACE)" $c.scope.namespace }}
+{{- end }}
+{{- if $c.admissionWebhooks.enabled }}
+- --validating-webhook=:{{ $c.admissionWebhooks.port }}
+- --validating-webhook-service={{ $name }}-webhook
+- --validating-webhook-configuration={{ $name }}
+{{- end }}
+{{- range $flag, $value := $c.extraArgs }}
+{{- include "sluice.flag" (dict "flag" $flag "value" $value) }}
+{{- end }}
+{{- end -}}

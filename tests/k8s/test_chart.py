@@ -1,0 +1,177 @@
+"""The Helm chart: it makes what the kustomizations make, and no value is ignored."""
+import json
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import yaml
+from cluster import HARNESS, ROOT
+
+CHART = ROOT / "config/helm/sluice"
+HELM = Path(HARNESS).with_name("helm")
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+REFUSED = yaml.safe_load((CHART / "refused.yaml").read_text())
+OF_HELM = {"app.kubernetes.io/instance", "app.kubernetes.io/managed-by", "helm.sh/chart"}
+# Values that make the chart as big as it gets: what `helm template` shows of a key depends on others.
+ALL = {"controller.service.internal.enabled": True, "controller.admissionWebhooks.enabled": True, "controller.metrics.serviceMonitor.enabled": True,
+       "controller.metrics.prometheusRule.enabled": True, "rbac.scope": False}
+
+
+def nested(flat):
+    out = {}
+    for path, value in flat.items():
+        *above, last = path.split(".")
+        node = out
+        for key in above:
+            node = node.setdefault(key, {})
+        node[last] = value
+    return out
+
+
+def helm(values, release="sluice", check=True):
+    """What `helm template` says and whether it failed; `values` by their paths with dots."""
+    r = subprocess.run([HELM, "template", release, CHART, "-n", "sluice", "--kube-version", "1.36.3", "-f", "-"], input=json.dumps(nested(values)),
+                       capture_output=True, text=True, timeout=60)
+    assert not check or r.returncode == 0, r.stderr
+    return r.stdout if r.returncode == 0 else r.stderr
+
+
+def leaves(value, path=""):
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}.{key}" if path else key)
+    else:
+        yield path, value
+
+
+def plain(value):
+    """Without what only Helm says; rules of roles in any order."""
+    if isinstance(value, dict):
+        return {k: plain(sorted(v, key=str) if k == "rules" else v) for k, v in value.items() if k not in OF_HELM}
+    return [plain(v) for v in value] if isinstance(value, list) else value
+
+
+def objects(text):
+    """By kind and name, without the Namespace, which Helm does not make."""
+    return {(o["kind"], o["metadata"]["name"]): plain(o) for o in yaml.safe_load_all(text) if o and o["kind"] != "Namespace"}
+
+
+SAME = {
+    "base": {},
+    "overlays/webhook": {"controller.admissionWebhooks.enabled": True},
+    "overlays/daemonset": {"controller.kind": "DaemonSet", "controller.hostPort.enabled": True, "controller.service.enabled": False},
+    "overlays/monitoring": {"controller.metrics.serviceMonitor.enabled": True},
+    "overlays/secrets-by-name": {"rbac.allSecrets": False},
+}
+
+
+@pytest.mark.parametrize("path", SAME)
+def test_it_makes_what_the_kustomization_makes(path):
+    shipped = objects(subprocess.run([HARNESS, "kubectl", "kustomize", ROOT / "config/kubernetes" / path], capture_output=True, text=True, check=True).stdout)
+    made = objects(helm(SAME[path]))
+    assert made.keys() == shipped.keys()
+    for what, want in shipped.items():
+        assert made[what] == want, what
+
+
+def test_lint():
+    said = subprocess.run([HELM, "lint", "--strict", "--kube-version", "1.36.3", CHART], capture_output=True, text=True)
+    assert said.returncode == 0, said.stdout
+
+
+def test_another_release_has_names_of_its_own():
+    made = objects(helm(ALL, release="edge"))
+    assert {name for kind, name in made if kind != "IngressClass"} == {f"edge-sluice{part}" for part in ("", "-admin", "-internal", "-webhook")}
+    text = json.dumps(list(made.values()), default=str)
+    for flag in ("--configmap=$(POD_NAMESPACE)/edge-sluice", "--publish-service=$(POD_NAMESPACE)/edge-sluice", "--election-id=edge-sluice-leader",
+                 "--validating-webhook-service=edge-sluice-webhook", "--validating-webhook-configuration=edge-sluice"):
+        assert f'"{flag}"' in text
+
+
+# Where another value of the same type says nothing, or only together with others.
+INSTEAD = {
+    "nameOverride": "other", "fullnameOverride": "other", "controller.image.tag": "1", "controller.kind": "DaemonSet",
+    "controller.containerPort": {"http": 80}, "controller.ingressClassResource.aliases": ["b"], "controller.autoscaling.targetCPUUtilizationPercentage": 50,
+    "controller.autoscaling.targetMemoryUtilizationPercentage": 50, "controller.maxUnavailable": 1, "controller.topologySpreadConstraints": [],
+    "controller.service.allocateLoadBalancerNodePorts": False, "controller.service.internal.allocateLoadBalancerNodePorts": False,
+    "controller.service.internal.ports": {"http": 81}, "controller.service.internal.targetPorts": {"http": 81}, "controller.updateStrategy": {"type": "Recreate"},
+    "revisionHistoryLimit": 1, "controller.admissionWebhooks.failurePolicy": "Ignore", "controller.service.internal.type": "NodePort",
+    "controller.service.type": "NodePort", "controller.extraArgs": {"log-level": "debug"}, "controller.config": {"keep-alive": 7}, "controller.ingressClass": "edge",
+}
+TOGETHER = {
+    "controller.replicaCount": {"controller.autoscaling.enabled": False}, "controller.hostPort.ports": {"controller.hostPort.enabled": True},
+    "controller.scope.namespace": {"controller.scope.enabled": True}, "rbac.scope": {"controller.scope.enabled": True, "controller.admissionWebhooks.enabled": False},
+    "controller.hostNetwork": {"controller.containerPort": {"http": 8081, "https": 8444}, "controller.admissionWebhooks.port": 9443},
+    "controller.service.external.enabled": {}, "serviceAccount.name": {},
+}
+
+
+def another(path, value):
+    if path in INSTEAD:
+        return INSTEAD[path]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, str):
+        return "other"
+    if isinstance(value, list):
+        return [{"name": "other", "image": "other"}]
+    return {"other": "1"}
+
+
+def test_no_value_is_without_effect():
+    def ignored(leaf):
+        path, value = leaf
+        context = ALL | next((v for k, v in TOGETHER.items() if path == k or path.startswith(k + ".")), {})
+        if path == "rbac.scope":
+            context.pop(path)
+        return helm({**context, path: another(path, value)}) == helm({k: v for k, v in context.items() if k != path})
+
+    wanted = [(p, v) for p, v in leaves(VALUES) if p not in ALL and not p.endswith("kubernetes.io/os") and "Probe." not in p]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        assert [path for (path, _), useless in zip(wanted, pool.map(ignored, wanted)) if useless] == []
+    assert len(wanted) > 150
+
+
+def test_a_key_that_is_not_there_is_named():
+    said = helm({"controller.replicas": 3}, check=False)
+    assert "'/controller'" in said and "'replicas'" in said
+
+
+def known(path):
+    """Whether the chart has this key: itself, or below a map that takes any."""
+    node = VALUES
+    for key in path.split("."):
+        if node in ({}, None):
+            return True
+        if not isinstance(node, dict) or key not in node:
+            return False
+        node = node[key]
+    return True
+
+
+def test_each_key_of_ingress_nginx_is_there_or_refused_with_a_reason():
+    lines = (Path(__file__).with_name("ingress_nginx_values.txt")).read_text().splitlines()
+    theirs = [line for line in lines if not line.startswith("#")]
+    assert len(theirs) > 200
+    lost = [k for k in theirs if not known(k) and not any(k == r or k.startswith(r + ".") for r in REFUSED)]
+    assert lost == []
+    assert [r for r in REFUSED if known(r)] == []
+    said = helm({path: "x" for path in REFUSED}, check=False)
+    for path, why in REFUSED.items():
+        assert f"- {path}: remove it: {why}" in said
+
+
+def test_values_that_cannot_work_are_refused():
+    for values, expected in (
+        ({"rbac.scope": True}, "rbac.scope: expected controller.scope.enabled"),
+        ({"controller.admissionWebhooks.enabled": True, "controller.admissionWebhooks.port": 8443}, "8443 is taken by"),
+        ({"controller.hostNetwork": True}, "controller.hostNetwork: port 80 of a node"),
+        ({"controller.hostNetwork": True, "controller.hostPort.enabled": True, "controller.containerPort.http": 8080}, "controller.hostPort.ports.http"),
+        ({"controller.lifecycle": {"preStop": {"exec": {"command": ["/wait-shutdown"]}}}}, "controller.lifecycle.preStop: remove it"),
+        ({"controller.kind": "Both"}, "/controller/kind"),
+    ):
+        assert expected in helm(values, check=False)
