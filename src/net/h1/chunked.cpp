@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "net/h1/parser.h"
 #include "net/h1/scan.h"
+#include "net/http/trailers.h"
 
 namespace sluice::net::h1 {
 namespace {
@@ -11,55 +12,14 @@ namespace {
 constexpr std::uint8_t kMostDigits = 15;
 constexpr std::uint16_t kMostExtension = 256;
 constexpr std::uint32_t kMostExtensions = 4096;
-constexpr std::size_t kMostTrailers = 8192;
-constexpr unsigned kMostTrailerFields = 64;
+using http::kMostTrailerFields;
+using http::kMostTrailers;
 
 int hex(char c) noexcept {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
-}
-
-// RFC 9110 section 6.5.1: framing, routing, authentication, request modifiers, response control and content format have
-// no place in trailers; a recipient that merges them would act on what nobody checked. Every name with a meaning of its
-// own here is refused, then those by name, then families of names that proxies set.
-bool forbidden(std::string_view name) noexcept {
-  if (http::name_of(name) != http::Name::other) return true;
-  static constexpr std::string_view kNames[] = {
-      "accept",
-      "accept-charset",
-      "accept-language",
-      "accept-ranges",
-      "age",
-      "allow",
-      "cache-control",
-      "content-disposition",
-      "content-language",
-      "content-location",
-      "content-range",
-      "content-security-policy",
-      "expires",
-      "if-match",
-      "if-modified-since",
-      "if-none-match",
-      "if-range",
-      "if-unmodified-since",
-      "last-modified",
-      "origin",
-      "pragma",
-      "priority",
-      "range",
-      "retry-after",
-      "set-cookie",
-      "vary",
-      "warning",
-      "www-authenticate",
-  };
-  if (std::ranges::any_of(kNames, [&](std::string_view n) { return iequals(n, name); })) return true;
-  static constexpr std::string_view kFamilies[] = {"x-forwarded-", "x-original-", "x-real-",         "x-auth-",
-                                                   "proxy-",       "sec-",        "access-control-", "ssl-client-"};
-  return std::ranges::any_of(kFamilies, [&](std::string_view f) { return iequals(name.substr(0, f.size()), f); });
 }
 
 }  // namespace
@@ -262,7 +222,7 @@ const char* ChunkedDecoder::end_trailer_line() {
   unsigned seen = 0;
   const char* why = nullptr;
   if (!read_field(t.line.data(), t.line.data() + t.line.size(), field, seen, why)) return why;
-  if (seen == kPlain && !forbidden(field.name))
+  if (seen == kPlain && http::allowed_in_trailers(field.name))
     t.lines.append(field.name).append(": ").append(field.value).append("\r\n");
   t.line.clear();
   state_ = State::trailer;

@@ -13,11 +13,7 @@ using http::Framing;
 using http::Method;
 using http::Name;
 
-constexpr std::size_t kMostMethod = 32;
-
-bool is_hex(char c) noexcept {
-  return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f');
-}
+using http::kMostMethod;
 
 // Fields that decide who the client is, what it may do, or how the message is framed. A client cannot have them
 // removed.
@@ -219,7 +215,7 @@ class RequestParser {
     } else if (auto ok = absolute(target, authority); !ok) {
       return ok;
     }
-    return escapes(out_.path_query);
+    return http::check_escapes(out_.path_query);
   }
 
   Status absolute(std::string_view target, const http::Authority& from_host) {
@@ -243,18 +239,6 @@ class RequestParser {
     }
     out_.path_query = rest.substr(path);
     if (out_.path_query.front() == '?') return refuse(400, "request line: a URL with a query and no path");
-    return {};
-  }
-
-  // A path that cannot be decoded can be matched by nobody; a query is for the pod to judge.
-  static Status escapes(std::string_view path_query) {
-    if (!std::memchr(path_query.data(), '%', path_query.size())) return {};
-    const auto path = path_query.substr(0, path_query.find('?'));
-    for (auto i = path.find('%'); i != std::string_view::npos; i = path.find('%', i + 3)) {
-      if (i + 2 >= path.size() || !is_hex(path[i + 1]) || !is_hex(path[i + 2]))
-        return refuse(400, "path: a percent sign without two hexadecimal digits");
-      if (path[i + 1] == '0' && path[i + 2] == '0') return refuse(400, "path: an encoded NUL");
-    }
     return {};
   }
 
@@ -323,14 +307,7 @@ class RequestParser {
 }  // namespace
 
 Status parse_request(std::string_view head, const HeadLimits& limits, http::RequestHead& out) {
-  out.method_text = out.target = out.path_query = out.authority = out.host = out.upgrade_token = {};
-  out.method = Method::other;
-  out.minor = 1;
-  out.fields.clear();
-  out.framing = Framing::none;
-  out.content_length = 0;
-  out.keep_alive = true;
-  out.expect_continue = out.upgrade = false;
+  out.clear();
   if (!head.ends_with("\r\n\r\n")) return refuse(400, "head: does not end with an empty line");
   return RequestParser(head, limits, out).run();
 }

@@ -122,14 +122,25 @@ struct RequestHead {
       path_query;  // what goes upstream: target in origin-form ("/" for an empty absolute path); "*" for OPTIONS *
   std::string_view authority;  // Host, or the absolute-form's authority (both agree); may carry a port
   std::string_view host;       // authority without port; not lower-cased; without IPv6 brackets it is not
-  int minor = 1;               // HTTP/1.minor; 1.2 and above are 1
+  int major = 1;               // 1 or 2
+  int minor = 1;               // HTTP/1.minor; 1.2 and above are 1; always 1 in HTTP/2
   Fields fields;
   Framing framing = Framing::none;
   std::uint64_t content_length = 0;
   bool keep_alive = true;  // the client would go on (version and Connection)
   bool expect_continue = false;
-  bool upgrade = false;  // Connection: upgrade with an Upgrade field whose token is not h2c
+  bool upgrade = false;  // Connection: upgrade with an Upgrade field whose token is not h2c; extended CONNECT in HTTP/2
   std::string_view upgrade_token;
+  void clear() noexcept {
+    method_text = target = path_query = authority = host = upgrade_token = {};
+    method = Method::other;
+    major = minor = 1;
+    fields.clear();
+    framing = Framing::none;
+    content_length = 0;
+    keep_alive = true;
+    expect_continue = upgrade = false;
+  }
 };
 
 struct ResponseHead {

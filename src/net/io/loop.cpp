@@ -56,6 +56,12 @@ std::uint32_t Loop::reported(const Watcher* watcher) const noexcept {
   return 0;
 }
 
+void Loop::cancel_end_of_turn(AtEndOfTurn& who) noexcept {
+  for (auto* list : {&ending_, &ending_now_})
+    for (auto& due : *list)
+      if (due == &who) due = nullptr;
+}
+
 void Loop::post(std::function<void()> fn) {
   bool first;
   {
@@ -88,11 +94,21 @@ void Loop::run_ready() {
   }
 }
 
+// What is asked for meanwhile waits for the end of the next turn: the others have theirs in between.
+void Loop::end_turn() {
+  if (ending_.empty()) return;
+  ending_now_.swap(ending_);
+  for (std::size_t i = 0; i < ending_now_.size(); ++i)
+    if (auto* who = ending_now_[i]) who->end_of_turn();
+  ending_now_.clear();
+  run_ready();
+}
+
 void Loop::turn(Duration wait) {
   const auto sleep = std::min(wait, wheel_.next(now_));
   // Rounded up, so that a deadline does not make the poll spin through its last millisecond.
   const auto millis = static_cast<int>((sleep + std::chrono::microseconds(999)) / std::chrono::milliseconds(1));
-  batch_ = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), ready_.empty() ? millis : 0);
+  batch_ = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), ready_.empty() && ending_.empty() ? millis : 0);
   if (batch_ < 0) batch_ = 0;
   now_ = clock_.now();
   const Instant begun = now_;
@@ -106,6 +122,7 @@ void Loop::turn(Duration wait) {
   batch_ = at_ = 0;
   wheel_.advance(now_);
   run_ready();
+  end_turn();
   if (on_turn) on_turn(clock_.now() - begun);
 }
 

@@ -24,6 +24,16 @@ class Watcher {
   ~Watcher() = default;
 };
 
+// Called once at the end of the turn in which it was asked for, after every event and coroutine of it: what a turn has
+// made ready leaves together.
+class AtEndOfTurn {
+ public:
+  virtual void end_of_turn() = 0;
+
+ protected:
+  ~AtEndOfTurn() = default;
+};
+
 // All methods on the loop's thread, unless said.
 class Loop {
  public:
@@ -54,6 +64,10 @@ class Loop {
   // Resumes h at the end of this turn.
   void resume_later(std::coroutine_handle<> h) { ready_.push_back(h); }
 
+  // Once for each call, in order; `who` must call cancel_end_of_turn before it dies while one is due.
+  void call_at_end_of_turn(AtEndOfTurn& who) { ending_.push_back(&who); }
+  void cancel_end_of_turn(AtEndOfTurn& who) noexcept;
+
   Instant now() const noexcept { return now_; }  // of this turn
   Instant fresh_now() noexcept { return now_ = clock_.now(); }
   void arm(Deadline& d, Duration in) noexcept { wheel_.arm(d, now_ + in); }
@@ -64,6 +78,7 @@ class Loop {
  private:
   void run_posted();
   void run_ready();
+  void end_turn();
 
   const Clock& clock_;
   Instant now_;
@@ -74,6 +89,7 @@ class Loop {
   std::vector<epoll_event> events_;
   int batch_ = 0, at_ = 0;
   std::vector<std::coroutine_handle<>> ready_, running_;
+  std::vector<AtEndOfTurn*> ending_, ending_now_;
   std::mutex mutex_;
   std::vector<std::function<void()>> posted_;
 };

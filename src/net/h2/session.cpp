@@ -1,0 +1,510 @@
+#include "net/h2/session.h"
+
+#include <nghttp2/nghttp2.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/strings.h"
+
+namespace sluice::net::h2 {
+
+namespace {
+
+constexpr std::size_t kFrameHead = 9;
+constexpr std::size_t kMostFields = 320;
+constexpr std::size_t kMostGaps = 16;
+
+const std::uint8_t* bytes_of(std::string_view s) noexcept {
+  return reinterpret_cast<const std::uint8_t*>(s.data());
+}
+std::string_view view(const std::uint8_t* p, std::size_t n) noexcept {
+  return {reinterpret_cast<const char*>(p), n};
+}
+
+// nghttp2 copies names (in lower case) and values.
+std::size_t to_nv(std::span<const Field> fields, nghttp2_nv* out) noexcept {
+  const std::size_t count = std::min(fields.size(), kMostFields);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto& f = fields[i];
+    out[i] = {const_cast<std::uint8_t*>(bytes_of(f.name)), const_cast<std::uint8_t*>(bytes_of(f.value)), f.name.size(),
+              f.value.size(), static_cast<std::uint8_t>(f.secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE)};
+  }
+  return count;
+}
+
+}  // namespace
+
+struct Session::Callbacks {
+  static Session& self(void* p) noexcept { return *static_cast<Session*>(p); }
+  static Stream* stream(nghttp2_session* s, std::int32_t id) noexcept {
+    return id == 0 ? nullptr : static_cast<Stream*>(nghttp2_session_get_stream_user_data(s, id));
+  }
+
+  // Every frame is judged before its payload is read, but CONTINUATION, which nghttp2 counts itself.
+  static int on_begin_frame(nghttp2_session* session, const nghttp2_frame_hd* hd, void* user) {
+    Session& me = self(user);
+    if (me.side_ == Side::client) return 0;
+    switch (hd->type) {
+      case NGHTTP2_DATA:
+        if (!nghttp2_session_find_stream(session, hd->stream_id)) return me.on_closed_stream(hd->stream_id);
+        if (hd->length > 0 || (hd->flags & NGHTTP2_FLAG_END_STREAM)) return 0;
+        break;
+      case NGHTTP2_HEADERS:
+        me.head_open_ = true;
+        if (me.opens(hd->stream_id) || nghttp2_session_find_stream(session, hd->stream_id)) return 0;
+        return me.on_closed_stream(hd->stream_id);
+      case NGHTTP2_WINDOW_UPDATE:
+        if (me.updates_ > 0) return --me.updates_, 0;
+        break;
+      default:
+        break;
+    }
+    return me.pay(1) ? 0 : me.fail("too many frames that serve no request", enhance_your_calm);
+  }
+
+  static int on_begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    Session& me = self(user);
+    me.filling_ = nullptr;
+    me.swallow_ = false;
+    me.block_bytes_ = 0;
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    const auto id = frame->hd.stream_id;
+    if (me.side_ == Side::server && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+      ++me.open_;
+      ++me.opened_;
+      Stream* s = me.owner_.begin();
+      if (!s) {
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+      }
+      s->session_ = &me;
+      s->id_ = id;
+      nghttp2_session_set_stream_user_data(session, id, s);
+      me.filling_ = s;
+      return 0;
+    }
+    me.filling_ = stream(session, id);
+    return 0;
+  }
+
+  static int on_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t* name, std::size_t name_size,
+                       const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user) {
+    Session& me = self(user);
+    me.block_bytes_ += name_size + value_size + 32;
+    if (me.block_bytes_ > 2 * static_cast<std::size_t>(me.limits_.header_list))
+      return me.fail("a list of fields above twice the limit", enhance_your_calm);
+    if (!me.filling_ || me.swallow_) return 0;
+    if (!me.filling_->on_field(view(name, name_size), view(value, value_size))) me.swallow_ = true;
+    return 0;
+  }
+
+  static int on_invalid_header(nghttp2_session* session, const nghttp2_frame* frame, const std::uint8_t*, std::size_t,
+                               const std::uint8_t*, std::size_t, std::uint8_t, void*) {
+    nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_PROTOCOL_ERROR);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
+
+  static int on_frame(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    Session& me = self(user);
+    Stream* s = stream(session, frame->hd.stream_id);
+    switch (frame->hd.type) {
+      case NGHTTP2_HEADERS:
+        me.head_open_ = false;
+        if (!s) return 0;
+        s->bytes_in_ += kFrameHead + frame->hd.length;
+        if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) s->ended_ = true;
+        s->on_fields_end();
+        me.touch(*s);
+        break;
+      case NGHTTP2_DATA:
+        if (!s) return 0;
+        s->bytes_in_ += kFrameHead + frame->hd.length;
+        if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) s->ended_ = true;
+        me.touch(*s);
+        break;
+      case NGHTTP2_RST_STREAM:
+        if (!s) return 0;
+        s->reset_by_peer_ = true;
+        s->code_ = frame->rst_stream.error_code;
+        break;
+      case NGHTTP2_GOAWAY:
+        me.goaway_received_ = true;
+        break;
+      default:
+        break;
+    }
+    return 0;
+  }
+
+  static int on_invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int, void* user) {
+    if (frame->hd.type == NGHTTP2_HEADERS) self(user).head_open_ = false;
+    return 0;
+  }
+
+  static int on_data(nghttp2_session* session, std::uint8_t, std::int32_t id, const std::uint8_t* data,
+                     std::size_t size, void* user) {
+    Session& me = self(user);
+    // The connection's window opens at once, the stream's when its owner has taken the bytes: a slow stream stalls
+    // itself alone.
+    nghttp2_session_consume_connection(session, size);
+    Stream* s = stream(session, id);
+    if (!s || s->reset_sent_) {
+      nghttp2_session_consume_stream(session, id, size);
+      return 0;
+    }
+    s->in_.append(reinterpret_cast<const char*>(data), size);
+    me.touch(*s);
+    return 0;
+  }
+
+  static int on_close(nghttp2_session* session, std::int32_t id, std::uint32_t code, void* user) {
+    Session& me = self(user);
+    --me.open_;
+    Stream* s = stream(session, id);
+    if (!s || !(s->ended_ || s->reset_by_peer_)) me.ours_[me.ours_at_++ % std::size(me.ours_)] = id;
+    if (!s) return 0;
+    s->closed_ = true;
+    if (!s->reset_by_peer_) s->code_ = code;
+    if (s->ended_ && s->end_sent_) me.earn();
+    me.touch(*s);
+    return 0;
+  }
+
+  static int on_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    Session& me = self(user);
+    Stream* s = stream(session, frame->hd.stream_id);
+    switch (frame->hd.type) {
+      case NGHTTP2_HEADERS:
+      case NGHTTP2_DATA:
+        if (frame->hd.type == NGHTTP2_DATA && me.updates_ < 4096) me.updates_ += 3;
+        if (!s) return 0;
+        s->bytes_out_ += kFrameHead + frame->hd.length;
+        if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
+          s->end_sent_ = true;
+          me.touch(*s);
+        }
+        break;
+      case NGHTTP2_RST_STREAM:
+        // Resets that the peer makes us send cost it what its own would (CVE-2025-8671).
+        if (me.side_ == Side::server && !(s && s->reset_sent_) &&
+            frame->rst_stream.error_code != NGHTTP2_REFUSED_STREAM && !me.pay(2))
+          me.fail("too many streams that had to be reset", enhance_your_calm);
+        break;
+      case NGHTTP2_GOAWAY:
+        if (frame->goaway.last_stream_id != INT32_MAX) me.goaway_sent_ = true;
+        break;
+      default:
+        break;
+    }
+    return 0;
+  }
+
+  static int on_not_sent(nghttp2_session* session, const nghttp2_frame* frame, int, void* user) {
+    Stream* s = stream(session, frame->hd.stream_id);
+    if (frame->hd.type != NGHTTP2_HEADERS || !s || s->closed_) return 0;
+    s->closed_ = true;
+    s->code_ = refused_stream;
+    self(user).touch(*s);
+    return 0;
+  }
+
+  static ssize_t read_body(nghttp2_session* session, std::int32_t id, std::uint8_t*, std::size_t length,
+                           std::uint32_t* flags, nghttp2_data_source*, void*) {
+    Stream* s = stream(session, id);
+    if (!s) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (s->out_.empty() && !s->out_last_) {
+      s->deferred_ = true;
+      return NGHTTP2_ERR_DEFERRED;
+    }
+    const std::size_t n = std::min(length, s->out_.size());
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (n == s->out_.size() && s->out_last_) {
+      *flags |= NGHTTP2_DATA_FLAG_EOF;
+      if (!s->trailers_.empty() && submit_trailers(session, *s)) *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    }
+    return static_cast<ssize_t>(n);
+  }
+
+  static bool submit_trailers(nghttp2_session* session, Stream& s) {
+    nghttp2_nv nv[64];
+    std::size_t count = 0;
+    for (std::string_view rest = s.trailers_; !rest.empty() && count < std::size(nv);) {
+      const auto end = rest.find("\r\n");
+      const auto line = rest.substr(0, end);
+      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 2);
+      const auto colon = line.find(':');
+      if (colon == std::string_view::npos) continue;
+      const Field f{line.substr(0, colon), trim(line.substr(colon + 1)), false};
+      count += to_nv({&f, 1}, nv + count);
+    }
+    return count > 0 && nghttp2_submit_trailer(session, s.id_, nv, count) == 0;
+  }
+
+  static int send_data(nghttp2_session* session, nghttp2_frame* frame, const std::uint8_t* head, std::size_t length,
+                       nghttp2_data_source*, void* user) {
+    Session& me = self(user);
+    if (me.output_.size() >= kMost) return NGHTTP2_ERR_WOULDBLOCK;
+    Stream* s = stream(session, frame->hd.stream_id);
+    if (!s || s->out_.size() < length) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    me.output_.append(reinterpret_cast<const char*>(head), kFrameHead);
+    me.output_.append(s->out_.substr(0, length));
+    s->out_.remove_prefix(length);
+    if (s->out_.empty() && !s->kept_.empty()) {
+      s->kept_ = {};
+      me.touch(*s);
+    }
+    return 0;
+  }
+
+  static const nghttp2_session_callbacks* table() {
+    static const nghttp2_session_callbacks* made = [] {
+      nghttp2_session_callbacks* c = nullptr;
+      nghttp2_session_callbacks_new(&c);
+      nghttp2_session_callbacks_set_on_begin_frame_callback(c, on_begin_frame);
+      nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
+      nghttp2_session_callbacks_set_on_header_callback(c, on_header);
+      nghttp2_session_callbacks_set_on_invalid_header_callback(c, on_invalid_header);
+      nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
+      nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(c, on_invalid_frame);
+      nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
+      nghttp2_session_callbacks_set_on_stream_close_callback(c, on_close);
+      nghttp2_session_callbacks_set_on_frame_send_callback(c, on_sent);
+      nghttp2_session_callbacks_set_on_frame_not_send_callback(c, on_not_sent);
+      nghttp2_session_callbacks_set_send_data_callback(c, send_data);
+      return c;
+    }();
+    return made;
+  }
+
+  static const nghttp2_option* options() {
+    static const nghttp2_option* made = [] {
+      nghttp2_option* o = nullptr;
+      nghttp2_option_new(&o);
+      nghttp2_option_set_no_auto_window_update(o, 1);
+      nghttp2_option_set_no_closed_streams(o, 1);
+      nghttp2_option_set_builtin_recv_extension_type(o, NGHTTP2_PRIORITY_UPDATE);
+      return o;
+    }();
+    return made;
+  }
+};
+
+Stream::~Stream() {
+  if (session_) session_->forget(*this);
+}
+
+Session::Session(Side side, const Limits& limits, Owner& owner)
+    : side_(side), limits_(limits), owner_(owner), tokens_(limits.tokens) {
+  if (side == Side::server)
+    nghttp2_session_server_new2(&session_, Callbacks::table(), this, Callbacks::options());
+  else
+    nghttp2_session_client_new2(&session_, Callbacks::table(), this, Callbacks::options());
+  nghttp2_settings_entry settings[5];
+  std::size_t n = 0;
+  settings[n++] = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.window};
+  settings[n++] = {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.header_list};
+  if (side == Side::server) {
+    settings[n++] = {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streams};
+    settings[n++] = {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1};
+    settings[n++] = {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1};
+  } else {
+    settings[n++] = {NGHTTP2_SETTINGS_ENABLE_PUSH, 0};
+  }
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, n);
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
+                                        static_cast<std::int32_t>(limits.connection_window));
+}
+
+Session::~Session() {
+  nghttp2_session_del(session_);
+}
+
+int Session::fail(const char* why, std::uint32_t code) noexcept {
+  why_ = why;
+  abused_ = code == enhance_your_calm;
+  nghttp2_session_terminate_session(session_, code);
+  return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+bool Session::pay(std::uint32_t tokens) noexcept {
+  if (tokens_at_ == Instant{}) tokens_at_ = now_;
+  const double passed = std::chrono::duration<double>(now_ - tokens_at_).count();
+  tokens_at_ = now_;
+  tokens_ = std::min<double>(limits_.tokens, tokens_ + passed * limits_.tokens_a_second) - tokens;
+  return tokens_ >= 0;
+}
+
+void Session::earn() noexcept {
+  tokens_ = std::min<double>(limits_.tokens, tokens_ + limits_.earned);
+}
+
+// Streams are opened with rising odd ids; those left out can never be opened (RFC 9113 section 5.1.1).
+bool Session::opens(std::int32_t id) noexcept {
+  if (id <= last_id_ || id % 2 == 0) return false;
+  if (id > last_id_ + 2 || (last_id_ == 0 && id > 1)) {
+    if (gaps_.size() == kMostGaps) gaps_.erase(gaps_.begin());
+    gaps_.emplace_back(last_id_ + 1, id - 1);
+  }
+  last_id_ = id;
+  return true;
+}
+
+// A frame of a stream that is not open (any more). Those under way when we closed it are nobody's fault.
+int Session::on_closed_stream(std::int32_t id) noexcept {
+  if (id > last_id_ || id % 2 == 0 || id == 0) return 0;  // nghttp2 refuses these
+  for (const auto& [from, to] : gaps_)
+    if (id >= from && id <= to) return fail("a stream id below one that was opened", protocol_error);
+  if (std::find(std::begin(ours_), std::end(ours_), id) != std::end(ours_)) return 0;
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, stream_closed);
+  return pay(1) ? 0 : fail("too many frames of closed streams", enhance_your_calm);
+}
+
+void Session::touch(Stream& s) noexcept {
+  if (s.touched_) return;
+  s.touched_ = true;
+  touched_.push_back(&s);
+}
+
+void Session::forget(Stream& s) noexcept {
+  if (s.touched_) std::replace(touched_.begin(), touched_.end(), &s, static_cast<Stream*>(nullptr));
+  if (s.closed_ || s.id_ == 0) return;
+  if (!s.reset_sent_) {
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s.id_, side_ == Side::client ? cancel : internal_error);
+    owner_.output_waits();
+  }
+  nghttp2_session_set_stream_user_data(session_, s.id_, nullptr);
+}
+
+Status Session::receive(std::string_view bytes, Instant now) noexcept {
+  now_ = now;
+  const auto n = nghttp2_session_mem_recv(session_, bytes_of(bytes), bytes.size());
+  if (nghttp2_session_want_write(session_)) owner_.output_waits();
+  if (n == static_cast<ssize_t>(bytes.size()) && why_[0] == '\0') return {};
+  if (why_[0] == '\0') why_ = n < 0 ? nghttp2_strerror(static_cast<int>(n)) : "bytes behind the end";
+  return std::unexpected(
+      Error{Fault::malformed, side_ == Side::server ? Whose::downstream : Whose::upstream, Retry::no, 0, why_});
+}
+
+void Session::deliver() {
+  if (delivering_) return;
+  delivering_ = true;
+  for (std::size_t i = 0; i < touched_.size(); ++i) {
+    Stream* s = std::exchange(touched_[i], nullptr);
+    if (!s) continue;
+    s->touched_ = false;
+    s->on_event();
+  }
+  touched_.clear();
+  delivering_ = false;
+}
+
+void Session::fill() noexcept {
+  while (!blocked_ && output_.size() < kMost) {
+    const std::uint8_t* frame = nullptr;
+    const auto n = nghttp2_session_mem_send(session_, &frame);
+    if (n <= 0) break;
+    output_.append(reinterpret_cast<const char*>(frame), static_cast<std::size_t>(n));
+  }
+}
+
+bool Session::over() const noexcept {
+  return output_.empty() && !nghttp2_session_want_read(session_) && !nghttp2_session_want_write(session_);
+}
+
+void Session::respond(Stream& s, std::span<const Field> fields, bool end) {
+  if (s.closed_) return;
+  nghttp2_nv nv[kMostFields];
+  const std::size_t n = to_nv(fields, nv);
+  nghttp2_data_provider body{};
+  body.read_callback = Callbacks::read_body;
+  nghttp2_submit_response(session_, s.id_, nv, n, end ? nullptr : &body);
+  owner_.output_waits();
+}
+
+void Session::interim(Stream& s, std::span<const Field> fields) {
+  if (s.closed_) return;
+  nghttp2_nv nv[kMostFields];
+  const std::size_t n = to_nv(fields, nv);
+  nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, s.id_, nullptr, nv, n, nullptr);
+  owner_.output_waits();
+}
+
+bool Session::can_open() const noexcept {
+  return nghttp2_session_check_request_allowed(session_) && !goaway_received_ &&
+         open_ < nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
+bool Session::open(Stream& s, std::span<const Field> fields, bool end) {
+  nghttp2_nv nv[kMostFields];
+  const std::size_t n = to_nv(fields, nv);
+  nghttp2_data_provider body{};
+  body.read_callback = Callbacks::read_body;
+  const auto id = nghttp2_submit_request(session_, nullptr, nv, n, end ? nullptr : &body, &s);
+  if (id < 0) return false;
+  s.session_ = this;
+  s.id_ = id;
+  ++open_;
+  ++opened_;
+  owner_.output_waits();
+  return true;
+}
+
+bool Session::send(Stream& s, std::string_view data, bool last, std::string_view trailers) {
+  if (s.closed_ || s.end_sent_ || s.reset_sent_) return true;
+  s.out_ = data;
+  s.out_last_ = last;
+  s.trailers_ = trailers;
+  if (std::exchange(s.deferred_, false)) nghttp2_session_resume_data(session_, s.id_);
+  owner_.output_waits();
+  if (data.empty() && !last) return true;
+  do fill();
+  while (!s.sent_all() && output_.size() >= kMost && owner_.output_full());
+  if (s.sent_all() || s.closed_) {
+    s.out_ = {};
+    return true;
+  }
+  s.kept_.assign(s.out_);
+  s.out_ = s.kept_;
+  return false;
+}
+
+std::size_t Session::window(const Stream& s) const noexcept {
+  if (blocked_ || s.closed_) return 0;
+  const auto stream = nghttp2_session_get_stream_remote_window_size(session_, s.id_);
+  const auto all = nghttp2_session_get_remote_window_size(session_);
+  return static_cast<std::size_t>(std::max(0, std::min(stream, all)));
+}
+
+std::string_view Session::take(Stream& s) noexcept {
+  if (!s.taken_.empty() && !s.closed_ && !s.ended_) {
+    nghttp2_session_consume_stream(session_, s.id_, s.taken_.size());
+    owner_.output_waits();
+  }
+  s.taken_.clear();
+  s.taken_.swap(s.in_);
+  return s.taken_;
+}
+
+void Session::reset(Stream& s, std::uint32_t code) noexcept {
+  if (s.closed_ || std::exchange(s.reset_sent_, true)) return;
+  s.out_ = {};
+  s.kept_ = {};
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s.id_, code);
+  owner_.output_waits();
+}
+
+void Session::shutdown_notice() noexcept {
+  if (goaway_sent_) return;
+  nghttp2_submit_shutdown_notice(session_);
+  owner_.output_waits();
+}
+
+void Session::goaway(std::uint32_t code) noexcept {
+  if (goaway_sent_) return;
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_), code, nullptr,
+                        0);
+  owner_.output_waits();
+}
+
+}  // namespace sluice::net::h2

@@ -1,0 +1,90 @@
+#include "net/h2/transport.h"
+
+namespace sluice::net::h2 {
+
+using tls::Io;
+
+Transport::Transport(net::Stream& stream, Session& session, Duration stall)
+    : stream_(stream), session_(session), stall_(stall), unblocked_(stream.loop()) {}
+
+Transport::~Transport() {
+  if (due_) stream_.loop().cancel_end_of_turn(*this);
+}
+
+Status Transport::read(char* scratch, std::size_t size) {
+  for (;;) {
+    const auto r = stream_.try_read(scratch, size);
+    if (r.io == Io::again_read) return {};
+    if (r.io != Io::done)
+      return std::unexpected(stream_.error(r.io == Io::closed ? Fault::closed : Fault::reset, "the peer closed"));
+    Status taken = session_.receive({scratch, r.bytes}, stream_.loop().now());
+    session_.deliver();
+    if (!taken) return taken;
+    if (r.bytes < size && !stream_.maybe_readable()) return {};
+  }
+}
+
+void Transport::output_waits() noexcept {
+  if (due_) return;
+  due_ = true;
+  stream_.loop().call_at_end_of_turn(*this);
+}
+
+void Transport::end_of_turn() {
+  due_ = false;
+  write_now();
+  session_.deliver();
+}
+
+// True when the socket took everything and would take more.
+bool Transport::write_now() noexcept {
+  auto& out = session_.output();
+  for (;;) {
+    if (blocked_) return false;
+    session_.fill();
+    if (out.empty()) {
+      out = {};  // an idle connection keeps no buffer
+      return true;
+    }
+    const bool more = out.size() >= Session::kMost;
+    const iovec part{out.data(), out.size()};
+    const bool left = stream_.write_now({&part, 1});
+    out.clear();
+    if (!left) {
+      blocked_ = true;
+      session_.block(true);
+      spawn(unblock());
+      return false;
+    }
+    if (!more) {
+      out = {};
+      return true;
+    }
+  }
+}
+
+Task<void> Transport::unblock() {
+  Status s = co_await stream_.finish_write(stall_);
+  blocked_ = false;
+  if (s) {
+    session_.block(false);
+    output_waits();
+  } else {
+    stream_.cancel(s.error());
+  }
+  unblocked_.notify();
+}
+
+Task<void> Transport::flush() {
+  write_now();
+  while (blocked_) {
+    const bool woken = co_await unblocked_.wait(Instant::max());
+    if (woken && !stream_.cancelled()) write_now();
+  }
+}
+
+Task<void> Transport::finished() {
+  while (blocked_) co_await unblocked_.wait(Instant::max());
+}
+
+}  // namespace sluice::net::h2

@@ -1,0 +1,40 @@
+#pragma once
+#include "net/h2/session.h"
+#include "net/io/loop.h"
+#include "net/io/signal.h"
+#include "net/stream.h"
+
+namespace sluice::net::h2 {
+
+// A Session on a connected Stream: one read for many frames, one write for all that a turn has made ready.
+// Loop's thread only. Before it dies its writer must have ended: cancel the Stream and await finished().
+class Transport final : private AtEndOfTurn {
+ public:
+  // `stall`: how long the peer may take nothing before the connection is given up.
+  Transport(net::Stream& stream, Session& session, Duration stall);
+  ~Transport();
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+
+  // Reads what is there into `scratch`, gives it to the session and tells the streams. Ok when nothing more is there;
+  // Fault::closed at the peer's end, or why the session refuses to go on.
+  Status read(char* scratch, std::size_t size);
+  // For Owner::output_waits() and output_full().
+  void output_waits() noexcept;
+  bool write_now() noexcept;
+  // Writes what there is without waiting for the end of the turn, and waits until it has left or cannot.
+  Task<void> flush();
+  // Waits until nobody uses this any more.
+  Task<void> finished();
+
+ private:
+  void end_of_turn() override;
+  Task<void> unblock();
+  net::Stream& stream_;
+  Session& session_;
+  Duration stall_;
+  Signal unblocked_;
+  bool due_ = false, blocked_ = false;
+};
+
+}  // namespace sluice::net::h2

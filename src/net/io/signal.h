@@ -1,0 +1,45 @@
+#pragma once
+#include <coroutine>
+#include <utility>
+
+#include "net/io/loop.h"
+
+namespace sluice::net {
+
+// One coroutine waits here for something to happen. notify() makes it look again, at the end of the turn; the waiting
+// coroutine is told only whether its time ran out. Loop's thread only; nobody may wait when it dies.
+class Signal final : public Deadline {
+ public:
+  explicit Signal(Loop& loop) noexcept : loop_(loop) {}
+  // co_await yields false when `until` passed first (Instant::max(): never).
+  auto wait(Instant until) noexcept {
+    struct Awaiter {
+      Signal& s;
+      Instant until;
+      bool await_ready() const noexcept { return false; }
+      void await_suspend(std::coroutine_handle<> h) const noexcept {
+        s.waiter_ = h;
+        s.timed_out_ = false;
+        if (until != Instant::max()) s.loop_.arm_at(s, until);
+      }
+      bool await_resume() const noexcept { return !s.timed_out_; }
+    };
+    return Awaiter{*this, until};
+  }
+  void notify() noexcept {
+    disarm();
+    if (auto h = std::exchange(waiter_, {})) loop_.resume_later(h);
+  }
+  bool waited_for() const noexcept { return static_cast<bool>(waiter_); }
+
+ private:
+  void expired() override {
+    timed_out_ = true;
+    if (auto h = std::exchange(waiter_, {})) h.resume();
+  }
+  Loop& loop_;
+  std::coroutine_handle<> waiter_;
+  bool timed_out_ = false;
+};
+
+}  // namespace sluice::net
