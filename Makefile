@@ -43,6 +43,11 @@ unit: dev  ## unit and golden tests alone
 test-integration: dev  ## the real binary with real clients and pods; FILTER=name for some
 	@tools/test.py build/dev integration $(if $(FILTER),--filter '$(FILTER)')
 
+test-conformance: dev build  ## suites of other projects: h2spec, gRPC interop, Autobahn; FILTER=name for some
+	@tools/deps.sh conformance
+	@tools/conformance.sh
+	@tools/test.py build/release conformance $(if $(FILTER),--filter '$(FILTER)')
+
 test-k8s: build  ## the binary against a real API server, built here (Go, root; minutes the first time); FILTER=name for some
 	@tools/deps.sh build test
 	@tests/k8s/build.sh
@@ -126,4 +131,4 @@ install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
 clean:  ## remove everything that was built
 	@rm -rf build
 
-.PHONY: help deps deps-build build dev run test unit test-integration test-k8s test-oracle asan tsan fuzz soak chaos chaos-short bench peers instructions scale tail arch headers fmt fmt-check tidy docs image install-completions clean
+.PHONY: help deps deps-build build dev run test unit test-integration test-conformance test-k8s test-oracle asan tsan fuzz soak chaos chaos-short bench peers instructions scale tail arch headers fmt fmt-check tidy docs image install-completions clean

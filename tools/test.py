@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """tools/test.py BUILD_DIR STEP… [--filter NAME] [--sum FILE]
 
-Runs the steps (arch, format, unit, integration, k8s, oracle) and prints what failed and a last line "N passed, N failed".
+Runs the steps (arch, format, unit, integration, conformance, k8s, oracle) and prints what failed and a last line "N passed, N failed".
 Output of what passes is kept in BUILD_DIR/test-output/ and not shown. --sum: writes the two numbers to a file.
 """
 import argparse
@@ -81,6 +81,11 @@ def integration(build, out, filter_):
     return pytest("integration", build, out, filter_)
 
 
+def conformance(build, out, filter_):
+    """Other projects' suites; install them first (tools/conformance.sh)."""
+    return pytest("conformance", build, out, filter_)
+
+
 def k8s(build, out, filter_):
     """A real API server; build it first (tests/k8s/build.sh)."""
     return pytest("k8s", build, out, filter_)
@@ -119,7 +124,7 @@ def oracle(build, out, _):
     return [Outcome("oracle", int(m[1]) + int(m[2]), max(int(m[3]), int(status != 0)), log)]
 
 
-STEPS = {"arch": arch, "format": format_check, "unit": unit, "integration": integration, "k8s": k8s, "oracle": oracle}
+STEPS = {"arch": arch, "format": format_check, "unit": unit, "integration": integration, "conformance": conformance, "k8s": k8s, "oracle": oracle}
 
 
 def main():

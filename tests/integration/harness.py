@@ -693,6 +693,15 @@ def need_python_tool(name):
     return str(path) if path.exists() else need(name)
 
 
+def need_conformance_tool(name):
+    """A tool that tools/conformance.sh installs."""
+    import pytest
+    path = ROOT / "build" / "tools" / "bin" / name
+    if not path.exists():
+        pytest.skip(f"{name} is not there (tools/conformance.sh installs it): this test did NOT run")
+    return str(path)
+
+
 def need(program):
     import pytest
     path = shutil.which(program)

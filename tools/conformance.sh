@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# tools/conformance.sh: installs into build/tools what tests/conformance runs and Debian 12 does not have, by name from the Go
+# module proxy and PyPI. What cannot be installed is said, and its tests are skipped and say so.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p build/tools/bin
+
+# go_tool NAME MODULE@VERSION: one program, under a name of ours.
+go_tool() {
+  [ -x "build/tools/bin/$1" ] && [ "$(cat "build/tools/bin/.$1" 2>/dev/null)" = "$2" ] && return
+  echo "installing $1: $2"
+  local where
+  where=$(mktemp -d)
+  if GOBIN=$where GOFLAGS=-mod=mod nice -n 5 go install "$2"; then
+    mv "$where"/* "build/tools/bin/$1" && echo "$2" >"build/tools/bin/.$1"
+  else
+    echo "that did not work: the tests that need $1 will be skipped" >&2
+  fi
+  rm -rf "$where"
+}
+go_tool h2spec github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
+go_tool grpc-interop-client google.golang.org/grpc/interop/client@v1.85.0
+go_tool grpc-interop-server google.golang.org/grpc/interop/server@v1.85.0
+go_tool grpc-health-probe github.com/grpc-ecosystem/grpc-health-probe@v0.4.61
+
+# Autobahn's WebSocket cases are Python 2.
+autobahn=build/tools/autobahn
+if [ ! -e $autobahn/.0.8.2 ]; then
+  python2=
+  for candidate in python2.7 "$HOME"/.pyenv/versions/2.7.*/bin/python2.7; do
+    if "$candidate" -c 'import pip' 2>/dev/null; then python2=$candidate; fi
+  done
+  if [ -n "$python2" ] && "$python2" -m pip install -q --disable-pip-version-check --target $autobahn autobahntestsuite==0.8.2 2>build/tools/autobahn.log; then
+    touch $autobahn/zope/__init__.py $autobahn/.0.8.2
+    printf '#!/bin/sh\nPYTHONPATH=%s exec %s -c "from autobahntestsuite.wstest import run; run()" "$@"\n' "$PWD/$autobahn" "$python2" >build/tools/bin/wstest
+    chmod +x build/tools/bin/wstest
+  else
+    echo "Autobahn's testsuite needs CPython 2.7 with pip: its cases will be skipped (build/tools/autobahn.log)" >&2
+  fi
+fi
+
+# Our own Go client and server of gRPC, with the gRPC project's package.
+if [ tests/conformance/grpcgo/main.go -nt build/tools/bin/grpcgo ]; then
+  echo "building grpcgo"
+  (cd tests/conformance/grpcgo && GOFLAGS=-mod=mod nice -n 5 go build -o ../../../build/tools/bin/grpcgo .) ||
+    echo "that did not work: the tests that need grpcgo will be skipped" >&2
+fi
