@@ -95,9 +95,9 @@ struct Review {
 };
 
 // Watches until stop(). `publish` is called on the control thread, first with the full sync, then with each batch:
-// the first change goes on at once, later ones at most every 50 ms. A directory that cannot be read yet, or an API
-// server that does not answer, is waited for. start() throws std::runtime_error when the kernel gives no inotify
-// instance, or the kubeconfig or service account cannot be used.
+// the first change goes on at once, later ones each 50 to 200 ms, in a burst each second. A directory that cannot be
+// read yet, or an API server that does not answer, is waited for. start() throws std::runtime_error when the kernel
+// gives no inotify instance, or the kubeconfig or service account cannot be used.
 class Watcher {
  public:
   static std::unique_ptr<Watcher> start(Settings settings, std::function<void(Update)> publish);

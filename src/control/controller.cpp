@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "control/control.h"
 #include "control/kube/store.h"
+#include "control/pace.h"
 #include "control/resolver.h"
 #include "control/source/source.h"
 
@@ -24,11 +25,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Between two publications: at least this, and ten times what the last one took, so that a burst on a large
-// configuration is compiled a few times; but never so much that a change waits noticeably.
-constexpr auto kBatch = milliseconds(50), kLongestBatch = milliseconds(200);
 constexpr auto kHold = std::chrono::seconds(1);  // a change waits at most this long for Secrets it names
 constexpr auto kLongest = std::chrono::seconds(60);
+constexpr auto kPause = milliseconds(50);  // after a poll that failed
 
 // Polls the source and the resolver, and publishes what comes of it in batches.
 class Controller final : public Watcher {
@@ -101,6 +100,7 @@ class Controller final : public Watcher {
 
   void take(const ObjectChanges& changes) {
     store_.apply(changes);
+    taken_ += changes.upserts.size() + changes.erased.size();
     if (changes.problems_changed) store_.source_problems(source_->problems());
   }
 
@@ -128,25 +128,17 @@ class Controller final : public Watcher {
     waiting_ = !may_publish();
     if (waiting_) return;
 
-    Pace pace{*this, begun};
     update.change = std::exchange(held_, {});
     update.first = first;
     if (first) update.change.everything = true;
-    if (!std::exchange(news_, false) && !first && update.change.empty()) return;
-    ++batches_;
-    count();
-    publish_(std::move(update));
-  }
-
-  // Sets when the next batch may leave, once this one is out.
-  struct Pace {
-    Controller& c;
-    Instant begun;
-    ~Pace() {
-      const Instant now = c.clock_.now();
-      c.next_batch_ = now + std::clamp<Duration>((now - begun) * 10, kBatch, kLongestBatch);
+    if (std::exchange(news_, false) || first || !update.change.empty()) {
+      ++batches_;
+      count();
+      publish_(std::move(update));
     }
-  };
+    const std::size_t changes = std::exchange(taken_, 0);
+    pace_.left(begun, clock_.now(), first ? 0 : changes);  // the first batch is all that there is, and no burst
+  }
 
   bool may_publish() const { return source_->complete() || (batches_ > 0 && clock_.now() >= hold_until_); }
 
@@ -192,19 +184,19 @@ class Controller final : public Watcher {
 
   void step() {
     auto now = clock_.now();
-    Instant until = std::max(source_->due(), next_batch_);
+    Instant until = std::max(source_->due(), pace_.next());
     const bool work = store_.dirty() || waiting_;
-    if (work && may_publish()) until = std::min(until, next_batch_);
-    if (work && batches_ > 0) until = std::min(until, std::max(next_batch_, hold_until_));
+    if (work && may_publish()) until = std::min(until, pace_.next());
+    if (work && batches_ > 0) until = std::min(until, std::max(pace_.next(), hold_until_));
     std::vector<pollfd> fds{{wake_, POLLIN, 0}, {source_->fd(), POLLIN, 0}};
     until = std::min({until, now + resolver_.prepare(fds, now), now + kLongest});
     auto wait = std::chrono::ceil<milliseconds>(std::max(Duration(0), until - now));
-    if (::poll(fds.data(), fds.size(), static_cast<int>(wait.count())) < 0 && errno != EINTR) wait_for_stop(kBatch);
+    if (::poll(fds.data(), fds.size(), static_cast<int>(wait.count())) < 0 && errno != EINTR) wait_for_stop(kPause);
     if (stop_) return;
     now = clock_.now();
     answer_questions();
     resolver_.process(fds.data() + 2, fds.size() - 2, now);
-    const bool open = now >= next_batch_;
+    const bool open = now >= pace_.next();
     take(source_->look(now, open));
     count();
     if (open && may_publish() && (store_.dirty() || waiting_ || batches_ == 0)) publish();
@@ -221,7 +213,9 @@ class Controller final : public Watcher {
   std::unique_ptr<Source> source_;
   Store store_;
   Resolver resolver_;
-  Instant next_batch_{}, hold_until_{};
+  Pace pace_;
+  std::size_t taken_ = 0;  // objects that changed since the last batch
+  Instant hold_until_{};
   bool waiting_ = false;  // held_ is for the source to be complete
   bool news_ = false;     // of the Report, not told yet
   model::Change held_;
