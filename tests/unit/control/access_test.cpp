@@ -141,6 +141,15 @@ TEST_F(AccessTest, ThePodsServiceAccount) {
   ASSERT_TRUE(c) << c.error();
   EXPECT_EQ(c->access.ns, "ingress-nginx");
   EXPECT_EQ(c->credentials->current(clock_.now())->authorization, "Bearer abc");
+  // Both are replaced under way; while the authority cannot be read, the former one counts.
+  dir_.write(at + "ca.crt", "other CA");
+  EXPECT_EQ(c->access.current_ca(), "other CA");
+  std::filesystem::remove(dir_ / (at + "ca.crt"));
+  EXPECT_EQ(c->access.current_ca(), "CA");
+  dir_.write(at + "token", "def");
+  EXPECT_EQ(c->credentials->current(clock_.now())->authorization, "Bearer abc");
+  c->credentials->refused();
+  EXPECT_EQ(c->credentials->current(clock_.now())->authorization, "Bearer def");
 }
 
 // A real program as plugin.

@@ -233,6 +233,15 @@ std::unique_ptr<Credentials> read_user(const Node* user, const File& file, const
 
 }  // namespace
 
+std::string Access::current_ca() const {
+  if (ca_file.empty()) return ca_pem;
+  try {
+    return read_file(ca_file, "certificate authority");
+  } catch (const Refused&) {
+    return ca_pem;  // being replaced
+  }
+}
+
 Environment Environment::of_process() {
   return {[](const char* name) {
             const char* value = std::getenv(name);
@@ -253,7 +262,8 @@ std::expected<Cluster, std::string> in_cluster(const Environment& environment) {
     Cluster out;
     out.access.host = out.access.server_name = host;
     out.access.port = port;
-    out.access.ca_pem = read_file(folder + "ca.crt", "service account");
+    out.access.ca_file = folder + "ca.crt";
+    out.access.ca_pem = read_file(out.access.ca_file, "service account");
     std::error_code ec;
     if (std::filesystem::exists(folder + "namespace", ec))
       out.access.ns = without_end(read_file(folder + "namespace", "service account"));
@@ -283,6 +293,7 @@ std::expected<Cluster, std::string> from_kubeconfig(const std::string& files, co
     if (const auto proxy = Kubeconfig::text(cluster, "proxy-url"); !proxy.empty())
       throw Refused{fmt::format("kubeconfig {}: proxy-url {}: is not supported", cluster_file->path, proxy)};
     const Given ca = given(cluster, *cluster_file, "certificate-authority");
+    out.access.ca_file = ca.file;
     out.access.ca_pem = ca.file.empty() ? ca.value : read_file(ca.file, "certificate-authority");
     out.access.described = fmt::format("{} (context {} of {})", url_of(out.access), name, config.path());
     const std::string user = Kubeconfig::text(chosen, "user");

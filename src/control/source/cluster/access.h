@@ -18,8 +18,11 @@ struct Access {
   std::string server_name;  // verified against the certificate and sent as SNI: tls-server-name, or the host
   bool insecure = false;    // insecure-skip-tls-verify
   std::string ca_pem;       // empty: the system's CAs
+  std::string ca_file;      // where ca_pem was read and is read again, as it rotates; empty: it was given itself
   std::string ns;           // of the context or the service account; empty: none
   std::string described;    // for logs: "https://10.96.0.1:443 (service account)"; never a secret
+  // The CAs as they are now: what the file has, or what it had when it cannot be read.
+  std::string current_ca() const;
 };
 
 // Asked before each connection. One thread.

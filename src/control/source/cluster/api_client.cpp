@@ -180,10 +180,11 @@ struct ApiClient::State {
     tls_context->set_options(ssl::context::no_sslv2 | ssl::context::no_sslv3 | ssl::context::no_tlsv1 |
                              ssl::context::no_tlsv1_1);
     tls_context->set_verify_mode(access.insecure ? ssl::verify_none : ssl::verify_peer);
-    if (access.ca_pem.empty()) {
+    const std::string ca = access.current_ca();
+    if (ca.empty()) {
       tls_context->set_default_verify_paths(error);
     } else {
-      tls_context->add_certificate_authority(asio::buffer(access.ca_pem), error);
+      tls_context->add_certificate_authority(asio::buffer(ca), error);
     }
     check("certificate authority");
     if (who.certificate_pem.empty()) return;

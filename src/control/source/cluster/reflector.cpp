@@ -34,6 +34,7 @@ unsigned number(std::string_view text) {
 
 Duration Backoff::next(const ApiError& error) {
   const Duration most = error.refused ? Duration(kRefused) : Duration(kLongest);
+  if (std::exchange(refused_, error.refused) && !error.refused) failures_ = 0;
   Duration wait = std::min<Duration>(kFirst * (1 << std::min(failures_, 10U)), most);
   ++failures_;
   wait -= wait / 4 * static_cast<std::int64_t>(random_() % 1024) / 1024;

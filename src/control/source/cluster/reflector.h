@@ -35,7 +35,8 @@ class Sink {
   virtual void recovered(const Resource& resource) = 0;
 };
 
-// How long to wait before the next try: doubling, with a quarter of jitter.
+// How long to wait before the next try: doubling, with a quarter of jitter. A server that answers after it refused is
+// on its way back: from the beginning then.
 class Backoff {
  public:
   static constexpr auto kFirst = std::chrono::milliseconds(200);
@@ -49,6 +50,7 @@ class Backoff {
  private:
   std::minstd_rand random_;
   unsigned failures_ = 0;
+  bool refused_ = false;  // the last one
 };
 
 // Keeps up with one Resource: a list (streamed where the server can, else in pages), then watches from there. After a
