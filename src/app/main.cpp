@@ -89,6 +89,19 @@ std::string take_identity(sluice::control::StatusSettings& status, bool no_elect
   return {};
 }
 
+// Which namespaces are watched. Empty when fine, else the message.
+std::string check_namespaces(const sluice::control::Settings& c, bool cluster) {
+  const auto& selector = c.watch_namespace_selector;
+  if (selector.empty()) return {};
+  const std::string given = "--watch-namespace-selector " + selector + ": ";
+  if (!cluster) return given + "expected --kubernetes or --kubeconfig beside it: a directory has no Namespaces";
+  if (!c.watch_namespace.empty())
+    return "--watch-namespace " + c.watch_namespace + " and --watch-namespace-selector " + selector +
+           ": expected one of them";
+  const auto wrong = sluice::control::check_label_selector(selector);
+  return wrong.empty() ? wrong : given + wrong;
+}
+
 // Which certificate the webhook has. Empty when fine, else the message.
 std::string take_webhook(ServeOptions& options, bool cluster) {
   auto& w = options.webhook;
@@ -146,6 +159,10 @@ int main(int argc, char** argv) {
       ->add_option("--watch-namespace", options.control.watch_namespace,
                    "serve only this namespace of the cluster (default: all)")
       ->envname("SLUICE_WATCH_NAMESPACE");
+  serve
+      ->add_option("--watch-namespace-selector", options.control.watch_namespace_selector,
+                   "serve only namespaces of the cluster whose labels this selects: 'team=a,tier in (x,y)'")
+      ->envname("SLUICE_WATCH_NAMESPACE_SELECTOR");
   auto& status = options.control.status;
   serve
       ->add_option("--update-status", status.update,
@@ -272,6 +289,7 @@ int main(int argc, char** argv) {
                 ": expected one of them, objects come from a directory or from a cluster");
   if (!cluster && options.control.manifests.empty())
     return fail("--manifests, --kubernetes or --kubeconfig is missing: expected where objects come from");
+  if (auto message = check_namespaces(options.control, cluster); !message.empty()) return fail(message);
   if (auto message = take_webhook(options, cluster); !message.empty()) return fail(message);
   std::error_code ec;
   if (!cluster && !std::filesystem::is_directory(options.control.manifests, ec))

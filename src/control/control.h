@@ -54,10 +54,11 @@ struct StatusSettings {
 
 // What a command line adds to the objects.
 struct Settings {
-  std::string manifests;        // directory; empty: the cluster
-  std::string kubeconfig;       // of the cluster; empty: the pod's service account
-  std::string kube_context;     // of the kubeconfig; empty: its current-context
-  std::string watch_namespace;  // of the cluster; empty: all
+  std::string manifests;                 // directory; empty: the cluster
+  std::string kubeconfig;                // of the cluster; empty: the pod's service account
+  std::string kube_context;              // of the kubeconfig; empty: its current-context
+  std::string watch_namespace;           // of the cluster; empty: all
+  std::string watch_namespace_selector;  // over the labels of Namespaces; empty: all
   StatusSettings status;
   std::shared_ptr<MadePair> webhook_pair;  // to be kept filled; null: the webhook has files, or there is none
   std::string webhook_service, webhook_configuration;  // NS/NAME, also of the Secret; NAME
@@ -137,5 +138,7 @@ std::string options_markdown();
 std::string annotations_markdown();
 // Parses `--set` values early, so that the command line can refuse them: empty string when fine, else the message.
 std::string check_option(const std::string& key, const std::string& value);
+// The same for a label selector, "team=a,tier in (x,y)"; an empty one is refused.
+std::string check_label_selector(const std::string& text);
 
 }  // namespace sluice::control

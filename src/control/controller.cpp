@@ -87,9 +87,12 @@ class Controller final : public Watcher {
       std::lock_guard lock(mutex_);
       questions.swap(questions_);
     }
-    for (auto& q : questions)
-      q->answer.set_value(batches_ > 0 ? store_.review(*q->ingress)
-                                       : Review{false, "the cluster is still being read; try again", {}});
+    for (auto& q : questions) {
+      if (batches_ == 0)
+        q->answer.set_value({false, "the cluster is still being read; try again", {}});
+      else
+        q->answer.set_value(source_->takes(meta(*q->ingress).ns) ? store_.review(*q->ingress) : Review{});
+    }
   }
 
   void run() {

@@ -31,6 +31,8 @@ class Source {
   // Everything has been seen once: before that nothing of it may be served. It may have to ask for what heed() tells.
   virtual bool complete() const noexcept = 0;
   virtual void heed(const Feedback&) {}
+  // May an Ingress of this namespace be handed out at all?
+  virtual bool takes(const std::string&) const { return true; }
   // Its own entries for the Report, to be asked after ObjectChanges::problems_changed.
   virtual std::vector<model::Entry> problems() const = 0;
   // Adds its figures.

@@ -25,7 +25,7 @@ using namespace cluster;
 
 constexpr auto kRepeat = std::chrono::seconds(60);  // the same trouble is said again after this time
 
-constexpr std::string_view kSecret = "Secret";
+constexpr std::string_view kSecret = "Secret", kIngress = "Ingress/", kNamespace = "Namespace//";
 
 std::vector<Resource> resources(const Settings& settings) {
   const std::string in = settings.watch_namespace.empty() ? "" : "namespaces/" + settings.watch_namespace + "/";
@@ -37,6 +37,9 @@ std::vector<Resource> resources(const Settings& settings) {
       {"EndpointSlice", "/apis/discovery.k8s.io/v1/" + in + "endpointslices", ""},
       {"Secret", "/api/v1/" + in + "secrets", "fieldSelector=type%3Dkubernetes.io%2Ftls", true},
   };
+  if (!settings.watch_namespace_selector.empty())
+    out.push_back(
+        {"Namespace", "/api/v1/namespaces", "labelSelector=" + query_value(settings.watch_namespace_selector)});
   const auto& publish = settings.status.publish_service;
   if (const auto at = publish.find('/');
       at != std::string::npos && !settings.watch_namespace.empty() && publish.substr(0, at) != settings.watch_namespace)
@@ -48,16 +51,26 @@ std::vector<Resource> resources(const Settings& settings) {
   return out;
 }
 
+// Of an identity, "Ingress/ns/name".
+std::string_view namespace_of(std::string_view identity) {
+  const auto at = identity.find('/') + 1;
+  return identity.substr(at, identity.find('/', at) - at);
+}
+
 // The objects of a cluster. Requests and decoding happen on a thread of its own, of low priority; what it learns waits
 // here, one entry an object, until the control thread takes it.
 class ClusterSource final : public Source, Sink {
  public:
   ClusterSource(const Settings& settings, Cluster cluster)
-      : cluster_(std::move(cluster)), ready_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+      : cluster_(std::move(cluster)),
+        only_(settings.watch_namespace),
+        selects_(!settings.watch_namespace_selector.empty()),
+        ready_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     std::random_device seed;
     Sink& sink = *this;
     for (auto& r : resources(settings)) {
       if (r.kind == kSecret) secrets_ = reflectors_.size();
+      if (r.kind == std::string_view("Ingress")) ingresses_ = reflectors_.size();
       reflectors_.emplace_back(io_, cluster_.access, *cluster_.credentials, std::move(r), sink, seed());
       ++missing_;
     }
@@ -135,8 +148,14 @@ class ClusterSource final : public Source, Sink {
   std::vector<model::Entry> problems() const override {
     std::lock_guard lock(mutex_);
     std::vector<model::Entry> out;
-    for (const auto& [name, entries] : problems_) out.insert(out.end(), entries.begin(), entries.end());
+    for (const auto& [name, entries] : problems_)
+      if (selected(name)) out.insert(out.end(), entries.begin(), entries.end());
     return out;
+  }
+
+  bool takes(const std::string& ns) const override {
+    std::lock_guard lock(mutex_);
+    return (only_.empty() || ns == only_) && (!selects_ || chosen_.contains(ns));
   }
 
   void count(Watcher::Stats& stats) const override { stats.objects = objects_; }
@@ -151,8 +170,9 @@ class ClusterSource final : public Source, Sink {
   };
 
   void learnt(const std::string& identity, ObjectPtr object, std::vector<model::Entry> entries) override {
+    if (identity.starts_with(kNamespace)) return choose(identity.substr(kNamespace.size()), true);
     std::lock_guard lock(mutex_);
-    if (object) pending_[identity] = {std::move(object), nullptr};
+    if (object && selected(identity)) pending_[identity] = {std::move(object), nullptr};
     if (!entries.empty())
       problems_[identity] = std::move(entries), problems_changed_ = true;
     else if (problems_.erase(identity))
@@ -161,10 +181,27 @@ class ClusterSource final : public Source, Sink {
   }
   void seen(const std::string& identity, const Node& object) override { writer_->seen(identity, object); }
   void gone(const std::string& identity, ObjectPtr last) override {
+    if (identity.starts_with(kNamespace)) return choose(identity.substr(kNamespace.size()), false);
     writer_->gone(identity);
     std::lock_guard lock(mutex_);
     if (last) pending_[identity] = {nullptr, std::move(last)};
     if (problems_.erase(identity)) problems_changed_ = true;
+    changed();
+  }
+  // Only Ingresses are held back: all else is used when one that is served names it. With mutex_.
+  bool selected(std::string_view identity) const {
+    return !selects_ || !identity.starts_with(kIngress) || chosen_.contains(namespace_of(identity));
+  }
+  // The selector takes this namespace, or no longer.
+  void choose(const std::string& ns, bool yes) {
+    std::lock_guard lock(mutex_);
+    if (!(yes ? chosen_.insert(ns).second : chosen_.erase(ns) > 0)) return;
+    log::info("namespace {}: {} by --watch-namespace-selector", ns, yes ? "taken" : "no longer taken");
+    reflectors_[ingresses_].each(std::string(kIngress) + ns + "/",
+                                 [&](const std::string& name, const ObjectPtr& object) {
+                                   pending_[name] = yes ? Pending{object, nullptr} : Pending{nullptr, object};
+                                 });
+    problems_changed_ = true;
     changed();
   }
   void complete(const Resource& resource) override {
@@ -204,18 +241,21 @@ class ClusterSource final : public Source, Sink {
   }
 
   Cluster cluster_;
+  const std::string only_;
+  const bool selects_;
   int ready_;
   boost::asio::io_context io_{1};
   std::deque<Reflector> reflectors_;
   std::optional<NamedSecrets> named_;
   std::optional<Writer> writer_;
-  std::size_t secrets_ = 0;                  // their place in reflectors_
+  std::size_t secrets_ = 0, ingresses_ = 0;  // their places in reflectors_
   bool listed_ = true;                       // that one may list; the thread of io_
   std::uint64_t taken_ = 0;                  // the question that named_ has; the thread of io_
   std::map<std::string, Trouble> troubles_;  // by path; the thread of io_
   std::atomic<std::size_t> missing_{0}, objects_{0};
   std::atomic<std::uint64_t> asked_{0}, answered_{0};  // questions for Secrets by name
   mutable std::mutex mutex_;                           // all below
+  std::set<std::string, std::less<>> chosen_;          // namespaces that the selector takes
   std::map<std::string, Pending> pending_;
   std::map<std::string, std::vector<model::Entry>> problems_;
   bool problems_changed_ = false;

@@ -200,6 +200,12 @@ void Reflector::take(const Node& object) {
   sink_.learnt(name, made, std::move(decoded.entries));
 }
 
+void Reflector::each(std::string_view prefix,
+                     const std::function<void(const std::string&, const ObjectPtr&)>& f) const {
+  for (const auto& [name, known] : known_)
+    if (known.object && name.starts_with(prefix)) f(name, known.object);
+}
+
 void Reflector::drop(const std::string& identity) {
   const auto it = known_.find(identity);
   if (it == known_.end()) return;

@@ -72,6 +72,8 @@ class Reflector {
   const Resource& resource() const noexcept { return resource_; }
   std::size_t objects() const noexcept { return known_.size(); }
   bool knows(const std::string& identity) const noexcept { return known_.contains(identity); }
+  // Calls `f` with each object whose identity begins with `prefix`.
+  void each(std::string_view prefix, const std::function<void(const std::string&, const ObjectPtr&)>& f) const;
 
  private:
   struct Known {
