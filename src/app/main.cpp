@@ -79,6 +79,9 @@ std::string take_identity(sluice::control::StatusSettings& status, bool no_elect
     return "--publish-service " + status.publish_service + ": expected NS/NAME of a Service";
   if (status.election_id.empty() || status.election_id.find('/') != std::string::npos)
     return "--election-id " + status.election_id + ": expected the name of a Lease";
+  if (status.annotation && !status.update)
+    return "--status-annotation and --update-status=false: expected one of them, the annotation is part of what is "
+           "written";
   status.leader_election = !no_election;
   const char* name = std::getenv("POD_NAME");
   const char* ns = std::getenv("POD_NAMESPACE");
@@ -181,6 +184,10 @@ int main(int argc, char** argv) {
       ->delimiter(',');
   serve->add_flag("--report-node-internal-ip-address", status.node_internal_ip,
                   "internal addresses of the nodes in the status of Ingresses, even where there are external ones");
+  serve
+      ->add_flag("--status-annotation", status.annotation,
+                 "write what became of an Ingress into its annotation sluice.dev/verdict")
+      ->envname("SLUICE_STATUS_ANNOTATION");
   serve->add_option("--validating-webhook", options.webhook.address,
                     "ADDR:PORT where the API server asks about Ingresses, by TLS (default: not at all)");
   serve->add_option("--validating-webhook-certificate", options.webhook.certificate,

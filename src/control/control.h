@@ -46,6 +46,7 @@ struct StatusSettings {
   std::vector<std::string> addresses;  // --publish-status-address
   std::string publish_service;         // NS/NAME; empty, without addresses: those of the nodes that our pods run on
   bool node_internal_ip = false;       // --report-node-internal-ip-address
+  bool annotation = false;             // --status-annotation: the verdict on each Ingress, as an annotation of it
   bool leader_election = true;         // --disable-leader-election
   std::string election_id = "sluice-leader";
   std::string pod;       // NS/NAME, of POD_NAMESPACE and POD_NAME; empty: not in a pod

@@ -127,6 +127,7 @@ Meta read_meta(const Field& object, bool cluster_scoped, std::map<std::string, s
   if (m.ns.empty() && !cluster_scoped) m.ns = "default";
   if (!cluster_scoped && !plain_name(m.ns)) metadata["namespace"].bad("a name of letters, digits and '-'");
   m.annotations = metadata["annotations"].strings();
+  m.annotations.erase(kVerdict);
   auto read = metadata["labels"].strings();
   if (labels != nullptr) *labels = std::move(read);
   m.created = parse_rfc3339(metadata["creationTimestamp"].text()).value_or(kNoTimestamp);

@@ -18,6 +18,9 @@ namespace sluice::control {
 
 inline constexpr std::int64_t kNoTimestamp = std::numeric_limits<std::int64_t>::max();
 
+// The annotation that Sluice itself writes (--status-annotation): no part of what is wanted, so never in Meta.
+inline constexpr const char* kVerdict = "sluice.dev/verdict";
+
 struct Meta {
   std::string ns = "default";
   std::string name;

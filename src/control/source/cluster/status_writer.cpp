@@ -91,9 +91,22 @@ void StatusWriter::have(Addresses addresses) {
 }
 
 void StatusWriter::review() {
-  for (const auto& [name, k] : ingresses_)
-    if (k.served && k.now != wanted_) due_.insert(name);
+  for (auto& [name, k] : ingresses_) look_at(name, k);
   timer_.cancel();
+}
+
+StatusWriter::Wanted StatusWriter::lacks(const std::string& name, const Known& k) const {
+  Wanted out;
+  if (known_ && k.served && k.now != wanted_) out.addresses = wanted_;
+  if (!settings_.annotation) return out;
+  auto verdict = verdicts_.of(name, k.served);
+  if (verdict != k.verdict && (k.judged || !verdict.empty())) out.verdict = std::move(verdict);
+  return out;
+}
+
+void StatusWriter::look_at(const std::string& name, Known& k) {
+  if (settings_.annotation && !verdicts_.of(name, k.served).empty()) k.judged = true;
+  if (lacks(name, k)) due_.insert(name);
 }
 
 void StatusWriter::seen(const std::string& identity, const Node& object) {
@@ -108,9 +121,9 @@ void StatusWriter::seen(const std::string& identity, const Node& object) {
   k.uid = member(object.get("metadata"), "uid");
   k.version = member(object.get("metadata"), "resourceVersion");
   k.now = load_balancer(object);
-  if (!k.served || k.now == wanted_) return;
-  due_.insert(name);
-  timer_.cancel();
+  k.verdict = member(at(object.get("metadata"), "annotations"), kVerdict);
+  look_at(name, k);
+  if (!due_.empty()) timer_.cancel();
 }
 
 void StatusWriter::gone(const std::string& identity) {
@@ -123,8 +136,15 @@ void StatusWriter::served(const std::map<std::string, bool>& changes) {
     const auto it = ingresses_.find(name);
     if (it == ingresses_.end()) continue;
     it->second.served = yes;
-    if (yes && it->second.now != wanted_) due_.insert(name);
+    look_at(name, it->second);
   }
+  timer_.cancel();
+}
+
+void StatusWriter::report(const std::vector<model::Entry>& entries) {
+  if (!settings_.annotation) return;
+  for (const auto& name : verdicts_.report(entries))
+    if (const auto it = ingresses_.find(name); it != ingresses_.end()) look_at(name, it->second);
   timer_.cancel();
 }
 
@@ -142,10 +162,12 @@ asio::awaitable<void> StatusWriter::run() {
         nodes_at_ = SystemClock().now() + kAddresses;
         co_await look_at_nodes();
       }
-      while (!stopped_ && known_ && may_() && !due_.empty()) {
+      while (!stopped_ && may_() && !due_.empty()) {
         const std::string name = *due_.begin();
         due_.erase(due_.begin());
-        Addresses wanted = wanted_;
+        const auto it = ingresses_.find(name);
+        if (it == ingresses_.end()) continue;
+        Wanted wanted = lacks(name, it->second);
         co_await write(name, std::move(wanted));
       }
     } catch (const std::exception& e) {
@@ -159,13 +181,22 @@ asio::awaitable<void> StatusWriter::run() {
   }
 }
 
-asio::awaitable<void> StatusWriter::write(std::string name, Addresses wanted) {
+// Both by the subresource: it takes annotations too, so that no right to change an Ingress itself is needed.
+asio::awaitable<void> StatusWriter::write(std::string name, Wanted wanted) {
   const auto it = ingresses_.find(name);
-  if (it == ingresses_.end() || it->second.now == wanted || it->second.version.empty()) co_return;
-  json::array list;
-  for (const auto& a : wanted) list.push_back(json::object{{is_ip(a) ? "ip" : "hostname", a}});
-  std::string body = json::serialize(json::object{{"metadata", json::object{{"resourceVersion", it->second.version}}},
-                                                  {"status", {{"loadBalancer", {{"ingress", list}}}}}});
+  if (!wanted || it == ingresses_.end() || it->second.version.empty()) co_return;
+  json::object metadata{{"resourceVersion", it->second.version}};
+  if (wanted.verdict) {
+    const json::value verdict = wanted.verdict->empty() ? json::value() : json::value(*wanted.verdict);
+    metadata["annotations"] = json::object{{kVerdict, verdict}};
+  }
+  json::object patch{{"metadata", metadata}};
+  if (wanted.addresses) {
+    json::array list;
+    for (const auto& a : *wanted.addresses) list.push_back(json::object{{is_ip(a) ? "ip" : "hostname", a}});
+    patch["status"] = {{"loadBalancer", {{"ingress", list}}}};
+  }
+  std::string body = json::serialize(patch);
   std::string target = split_target(name, "/apis/networking.k8s.io/v1", "ingresses") + "/status";
   std::string method = "PATCH", type = "application/merge-patch+json";
   std::optional<ApiError> failure;
@@ -262,7 +293,8 @@ asio::awaitable<void> StatusWriter::clear() {
       if (SystemClock().now() >= until || !may_())
         ++left;
       else {
-        Addresses none;
+        Wanted none;
+        none.addresses.emplace();
         co_await write(name, std::move(none));
       }
     }

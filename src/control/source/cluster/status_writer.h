@@ -5,6 +5,7 @@
 #include <boost/json/array.hpp>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,13 +13,14 @@
 #include "base/strings.h"
 #include "control/control.h"
 #include "control/source/cluster/api_client.h"
+#include "control/source/cluster/verdict.h"
 #include "control/source/node.h"
 
 namespace sluice::control::cluster {
 
 // Keeps status.loadBalancer.ingress of the Ingresses that are served at the addresses we are reached at
 // (networking.k8s.io/v1 IngressLoadBalancerStatus). Writes only what differs, only while it may, and only over the
-// version it saw. The thread of the io_context.
+// version it saw; on wish the verdict too, as an annotation. The thread of the io_context.
 class StatusWriter {
  public:
   static constexpr auto kAddresses = std::chrono::seconds(60);  // nodes are looked at again
@@ -33,6 +35,8 @@ class StatusWriter {
   void seen(const std::string& identity, const Node& object);
   void gone(const std::string& identity);
   void served(const std::map<std::string, bool>& changes);
+  // The errors and warnings of the Report, when it changed.
+  void report(const std::vector<model::Entry>& entries);
   // `may` answers differently.
   void review();
   // Takes our addresses out again, unless other replicas of ours run on.
@@ -49,11 +53,21 @@ class StatusWriter {
   struct Known {
     std::string uid, version;
     Addresses now;
+    std::string verdict;  // the annotation as it is
     bool served = false;
+    bool judged = false;  // there was a verdict of ours: only then is an annotation ours to remove
+  };
+  // What an Ingress is to have; nothing where it is to stay as it is.
+  struct Wanted {
+    std::optional<Addresses> addresses;
+    std::optional<std::string> verdict;  // empty: none
+    explicit operator bool() const { return addresses || verdict; }
   };
 
   boost::asio::awaitable<void> run();
-  boost::asio::awaitable<void> write(std::string name, Addresses wanted);
+  boost::asio::awaitable<void> write(std::string name, Wanted wanted);
+  Wanted lacks(const std::string& name, const Known& k) const;
+  void look_at(const std::string& name, Known& k);
   boost::asio::awaitable<void> look_at_nodes();
   boost::asio::awaitable<boost::json::array> replicas();
   void have(Addresses addresses);
@@ -65,6 +79,7 @@ class StatusWriter {
   std::function<bool()> may_;
   StringMap<Known> ingresses_;  // "ns/name"
   std::set<std::string> due_;
+  Verdicts verdicts_;
   Addresses wanted_;
   bool known_ = false, stopped_ = false;  // what wanted_ is
   Instant nodes_at_{};

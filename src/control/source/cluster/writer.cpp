@@ -52,6 +52,7 @@ void Writer::gone(const std::string& identity) {
 
 void Writer::heed(const std::map<std::string, bool>& served, std::optional<std::vector<model::Entry>> report) {
   if (status_) status_->served(served);
+  if (status_ && report) status_->report(*report);
   if (events_ && report) events_->report(std::move(*report));
 }
 
