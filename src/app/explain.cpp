@@ -211,7 +211,7 @@ Explanation explain(const Request& request, const model::Model& model, const dat
   }
   out.cluster = find_cluster(model, *out.route->spec);
   out.answer = decide(request, *out.route, out.cluster, *snapshot.options);
-  out.settings = settings_of(*out.route->settings, *snapshot.options);
+  out.settings = settings_of(*out.route->settings, out.cluster, *snapshot.options);
   return out;
 }
 

@@ -40,19 +40,31 @@ class Rows {
   void add(std::string name, std::string route, std::string options, std::string built_in, bool always = false) {
     add(name, name, name, std::move(route), std::move(options), std::move(built_in), always);
   }
+  void add(SettingRow row) { rows_.push_back(std::move(row)); }
   std::vector<SettingRow> take() { return std::move(rows_); }
 
  private:
   std::vector<SettingRow> rows_;
 };
 
+SettingRow protocol_row(const model::RouteSettings& r, const model::Cluster* cluster) {
+  const auto port = cluster ? cluster->protocol : model::BackendProtocol::http;
+  const auto spoken = r.protocol.value_or(port);
+  std::string from;
+  if (spoken != port)
+    from = fmt::format("annotation backend-protocol; without it {}", to_string(port));
+  else if (!r.protocol && port != model::BackendProtocol::http)
+    from = "appProtocol of the Service's port; the default is HTTP";
+  return {"backend-protocol", std::string(to_string(spoken)), from};
+}
+
 }  // namespace
 
-std::vector<SettingRow> settings_of(const model::RouteSettings& r, const model::Options& o) {
+std::vector<SettingRow> settings_of(const model::RouteSettings& r, const model::Cluster* cluster,
+                                    const model::Options& o) {
   const model::Options d;
-  const bool https = r.protocol == model::BackendProtocol::https;
   Rows rows;
-  rows.add("backend-protocol", "backend-protocol", "", https ? "HTTPS" : "HTTP", "HTTP", "HTTP", true);
+  rows.add(protocol_row(r, cluster));
   rows.add("proxy-body-size", size(r.body_limit), size(o.proxy_body_size), size(d.proxy_body_size), true);
   rows.add("proxy-connect-timeout", text(r.connect_timeout), text(o.proxy_connect_timeout),
            text(d.proxy_connect_timeout), true);

@@ -14,6 +14,8 @@ struct SettingRow {
 };
 
 // The limits and timeouts always, everything else only when it differs from the default.
-std::vector<SettingRow> settings_of(const model::RouteSettings& route, const model::Options& options);
+// `cluster` may be null.
+std::vector<SettingRow> settings_of(const model::RouteSettings& route, const model::Cluster* cluster,
+                                    const model::Options& options);
 
 }  // namespace sluice::app

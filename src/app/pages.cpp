@@ -52,6 +52,7 @@ json::object cluster(const model::Cluster& c) {
                  {"namespace", c.ns},
                  {"service", c.service},
                  {"port", c.port},
+                 {"protocol", model::to_string(c.protocol)},
                  {"endpoints", std::move(endpoints)}};
   if (!c.empty_because.empty()) o["emptyBecause"] = c.empty_because;
   return o;

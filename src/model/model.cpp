@@ -33,6 +33,31 @@ std::size_t Report::count(Severity s) const {
       std::count_if(entries.begin(), entries.end(), [s](const Entry& e) { return e.problem.severity == s; }));
 }
 
+std::string_view to_string(BackendProtocol p) {
+  switch (p) {
+    case BackendProtocol::http:
+      return "HTTP";
+    case BackendProtocol::https:
+      return "HTTPS";
+    case BackendProtocol::grpc:
+      return "GRPC";
+    case BackendProtocol::grpcs:
+      return "GRPCS";
+    case BackendProtocol::auto_http:
+      return "AUTO_HTTP";
+  }
+  return "unknown";
+}
+
+const std::shared_ptr<const UpstreamTls>& unverified_tls() {
+  static const std::shared_ptr<const UpstreamTls> plain = [] {
+    auto tls = std::make_shared<UpstreamTls>();
+    tls->protocols = "TLSv1.2 TLSv1.3";
+    return tls;
+  }();
+  return plain;
+}
+
 std::string_view to_string(Severity s) {
   switch (s) {
     case Severity::ignored:

@@ -23,17 +23,21 @@ struct Endpoint {
   bool operator==(const Endpoint&) const = default;
 };
 
+// What pods speak. grpc is HTTP/2 without TLS by prior knowledge, grpcs HTTP/2 over TLS; auto_http is http or https as
+// the client came.
+enum class BackendProtocol : std::uint8_t { http, https, grpc, grpcs, auto_http };
+std::string_view to_string(BackendProtocol);  // as the annotation spells it
+
 // A Service port as a named set of addresses.
 struct Cluster {
   std::string name;  // "<namespace>-<service>-<port>" as in ingress-nginx's $proxy_upstream_name
   std::string ns, service, port;
-  std::vector<Endpoint> endpoints;  // in a stable order, each address once
-  std::string empty_because;        // why there are none, for explain and logs
-  bool no_service = false;          // the reason is that the Service does not exist
+  std::vector<Endpoint> endpoints;                   // in a stable order, each address once
+  BackendProtocol protocol = BackendProtocol::http;  // by the port's appProtocol; routes may say otherwise
+  std::string empty_because;                         // why there are none, for explain and logs
+  bool no_service = false;                           // the reason is that the Service does not exist
   bool operator==(const Cluster&) const = default;
 };
-
-enum class BackendProtocol : std::uint8_t { http, https };
 
 struct UpstreamTls {
   bool verify = false;
@@ -46,6 +50,8 @@ struct UpstreamTls {
   std::string ciphers = "DEFAULT";
   bool operator==(const UpstreamTls&) const = default;
 };
+// What holds where nothing was asked for: nothing is verified, TLS 1.2 and 1.3.
+const std::shared_ptr<const UpstreamTls>& unverified_tls();
 
 struct Redirect {
   std::uint16_t status = 301;
@@ -61,8 +67,8 @@ struct RouteSettings {
   bool preserve_trailing_slash = false;
   std::optional<Redirect> redirect;  // permanent-redirect, temporal-redirect
   bool relative_redirects = false;
-  BackendProtocol protocol = BackendProtocol::http;
-  std::shared_ptr<const UpstreamTls> upstream_tls;  // null for http
+  std::optional<BackendProtocol> protocol;          // empty: as the Cluster says
+  std::shared_ptr<const UpstreamTls> upstream_tls;  // null: unverified_tls()
   std::uint64_t body_limit = 1 << 20;               // bytes; 0: none
   std::uint64_t response_head_limit = 4096;
   bool request_buffering = true;  // chunked bodies are collected up to 1 MiB

@@ -70,9 +70,10 @@ std::string shown(const model::RouteSettings& s, const model::RouteSettings& d) 
   flag("preserve-trailing-slash", s.preserve_trailing_slash, d.preserve_trailing_slash);
   if (s.redirect) out += " redirect=" + std::to_string(s.redirect->status) + ":" + s.redirect->location;
   flag("relative-redirects", s.relative_redirects, d.relative_redirects);
-  if (s.protocol == model::BackendProtocol::https) {
+  if (s.protocol) out += " " + lower(to_string(*s.protocol));
+  if (s.upstream_tls) {
     auto& t = *s.upstream_tls;
-    out += " https(" + t.protocols + " " + t.ciphers +
+    out += " tls(" + t.protocols + " " + t.ciphers +
            (t.verify ? " verify depth=" + std::to_string(t.verify_depth) : "") + (t.send_sni ? " sni" : "") +
            (t.server_name.empty() ? "" : " name=" + t.server_name) + (t.ca_pem.empty() ? "" : " ca") +
            (t.certificate_pem.empty() ? "" : " pair") + ")";
@@ -113,6 +114,7 @@ std::string dump(const model::Model& m) {
   std::map<std::string, std::shared_ptr<const model::Cluster>> clusters(m.clusters.begin(), m.clusters.end());
   for (auto& [name, c] : clusters) {
     out << "cluster " << name << " (" << c->ns << " " << c->service << " " << c->port << ")";
+    if (c->protocol != model::BackendProtocol::http) out << " " << lower(to_string(c->protocol));
     for (auto& e : c->endpoints)
       out << " " << e.address << "|" << e.port << (e.ready ? "" : " unready") << (e.terminating ? " terminating" : "")
           << (e.pod.empty() ? "" : " " + e.pod);

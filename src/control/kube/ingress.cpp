@@ -168,19 +168,16 @@ std::shared_ptr<const model::Host> Store::State::build_host(const std::string& n
       tls = made;
     }
   }
-  if (!tls) {
-    auto plain = std::make_shared<model::UpstreamTls>();
-    plain->protocols = "TLSv1.2 TLSv1.3";
-    tls = plain;
-  }
   std::map<const IngressState*, std::shared_ptr<const model::RouteSettings>> settings_of;
   auto settings_for = [&](const IngressState* o) {
     auto& s = settings_of[o];
     if (s) return s;
     bool no = denied.contains(o);
-    if (!no && o->settings->protocol == model::BackendProtocol::http) return s = o->settings;
+    const auto protocol = o->settings->protocol;
+    const bool plain = protocol == model::BackendProtocol::http || protocol == model::BackendProtocol::grpc;
+    if (!no && (plain || !tls)) return s = o->settings;
     model::RouteSettings copy = *o->settings;
-    if (copy.protocol == model::BackendProtocol::https) copy.upstream_tls = tls;
+    if (!plain) copy.upstream_tls = tls;
     if (no) {  // refused before any redirect
       copy.redirect.reset();
       copy.ssl_redirect = copy.force_ssl_redirect = false;

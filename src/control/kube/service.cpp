@@ -1,3 +1,6 @@
+#include <optional>
+#include <utility>
+
 #include "control/kube/grammar.h"
 #include "control/kube/state.h"
 
@@ -16,6 +19,19 @@ const ServicePort* find_port(const Service& s, const std::string& wanted) {
     if (usable(p) && p.target == wanted) return &p;
   return nullptr;
 }
+
+// What a port's appProtocol says of its pods (KEP-3726 and the names in use without prefix); empty when it is not known
+// here. WebSockets begin as HTTP/1.1.
+std::optional<model::BackendProtocol> read_app_protocol(std::string_view name) {
+  using enum model::BackendProtocol;
+  static constexpr std::pair<std::string_view, model::BackendProtocol> kKnown[] = {
+      {"http", http}, {"kubernetes.io/ws", http},  {"https", https}, {"kubernetes.io/wss", https},
+      {"grpc", grpc}, {"kubernetes.io/h2c", grpc}, {"grpcs", grpcs},
+  };
+  for (const auto& [known, protocol] : kKnown)
+    if (iequals(name, known)) return protocol;
+  return std::nullopt;
+}
 }  // namespace
 
 std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::string& name, ClusterState& c,
@@ -32,6 +48,17 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   const ServicePort* port = service ? find_port(*service, c.key.port) : nullptr;
   std::string external;
 
+  if (port && !port->app_protocol.empty()) {
+    if (const auto protocol = read_app_protocol(port->app_protocol))
+      out->protocol = *protocol;
+    else
+      entries.push_back(
+          {reference(*found->second),
+           {Severity::ignored, "UnknownAppProtocol",
+            "spec.ports[" + std::to_string(port - service->ports.data()) + "].appProtocol", shorten(port->app_protocol),
+            "http, https, grpc, grpcs, kubernetes.io/h2c, kubernetes.io/ws or kubernetes.io/wss",
+            "its pods are spoken to by HTTP/1.1 unless backend-protocol says otherwise"}});
+  }
   auto add_extra = [&](const std::string& p) {
     if (p.empty()) return;
     if (auto it = extra.find(service_key + ":" + p); it != extra.end())

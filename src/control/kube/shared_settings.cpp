@@ -14,7 +14,7 @@ std::size_t hash_of(const model::RouteSettings& s) {
   auto mix = [&](auto value) { h = (h ^ static_cast<std::size_t>(value)) * 0x9e3779b97f4a7c15U; };
   mix(s.ssl_redirect);
   mix(s.force_ssl_redirect);
-  mix(s.protocol);
+  mix(s.protocol ? static_cast<int>(*s.protocol) : -1);
   mix(s.body_limit);
   mix(s.response_head_limit);
   mix(s.connect_timeout.count());

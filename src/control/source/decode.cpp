@@ -210,6 +210,7 @@ Object read_service(const Field& o) {
     p.port = f["port"].port();
     p.target = f["targetPort"].text_or_number();
     p.protocol = f["protocol"].text("TCP");
+    p.app_protocol = f["appProtocol"].text();
     out.ports.push_back(std::move(p));
   });
   return out;

@@ -83,6 +83,7 @@ struct ServicePort {
   std::uint16_t port = 0;
   std::string target;  // number or name; empty: the same as port
   std::string protocol = "TCP";
+  std::string app_protocol;  // empty: not said
   bool operator==(const ServicePort&) const = default;
 };
 

@@ -183,8 +183,14 @@ void IdlePool::close_everything() {
 net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint, bool fresh,
                                Attempt& attempt) {
   const auto& settings = *ex.settings;
-  const bool https = settings.protocol == model::BackendProtocol::https;
-  const void* tls_key = https ? settings.upstream_tls.get() : nullptr;
+  using enum model::BackendProtocol;
+  const auto protocol = settings.protocol.value_or(ex.cluster->spec().protocol);
+  const bool tls = protocol == https || (protocol == auto_http && ex.peer.tls);
+  const auto& tls_settings = settings.upstream_tls ? settings.upstream_tls : model::unverified_tls();
+  const void* tls_key = tls ? tls_settings.get() : nullptr;
+  if (protocol == grpc || protocol == grpcs)
+    co_return std::unexpected(
+        Error{Fault::unsupported, Whose::upstream, Retry::no, 502, "HTTP/2 to pods is not spoken yet"});
   const bool careful = !net::http::idempotent(ex.head().method);
   if (!fresh) {
     if (auto idle = worker.pool.take(*endpoint, tls_key, careful)) {
@@ -237,16 +243,16 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
   const Instant until = begun + settings.connect_timeout;
   ex.waiting_on = &connection->stream();
   Status connected = co_await connection->stream().connected(until);
-  if (connected && https) {
+  if (connected && tls) {
     std::string why;
-    auto context = worker.client_tls(settings.upstream_tls, why);
+    auto context = worker.client_tls(tls_settings, why);
     if (!context) {
       ex.note = why;
       co_return std::unexpected(
           Error{Fault::tls, Whose::upstream, Retry::no, 502, "the upstream TLS settings cannot be used"});
     }
-    const auto& tls = *settings.upstream_tls;
-    connection->stream().start_tls(net::tls::Session::client(context, fd, tls.server_name, tls.send_sni));
+    connection->stream().start_tls(
+        net::tls::Session::client(context, fd, tls_settings->server_name, tls_settings->send_sni));
     connected = co_await connection->stream().handshake(until);
     if (!connected) ex.note = connection->stream().tls()->error();
   }

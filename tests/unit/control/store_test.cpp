@@ -75,6 +75,20 @@ TEST_F(Fixture, AnEndpointChangeTouchesItsClusterAlone) {
   EXPECT_EQ(u.model->clusters.at("default-s8-80"), other);
 }
 
+TEST_F(Fixture, AnAppProtocolTouchesItsClustersAlone) {
+  auto host = put(world(200)).model->hosts.at("h7.example");
+  auto spoken = service("s7");
+  const auto at = spoken.find("port: 80");
+  ASSERT_NE(at, std::string::npos);
+  auto u = put(spoken.insert(at, "appProtocol: kubernetes.io/h2c, "));
+  EXPECT_EQ(clusters(), 1U);
+  EXPECT_EQ(hosts(), 0U);
+  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default-s7-80"});
+  EXPECT_TRUE(u.change.hosts.empty());
+  EXPECT_EQ(u.model->clusters.at("default-s7-80")->protocol, model::BackendProtocol::grpc);
+  EXPECT_EQ(u.model->hosts.at("h7.example"), host);
+}
+
 TEST_F(Fixture, AnIngressChangeRebuildsItsHostsAlone) {
   put(world(200));
   auto u = put(ingress("i7", "h7.example", "s7", "{nginx.ingress.kubernetes.io/proxy-body-size: 9m}"));

@@ -5,15 +5,14 @@
 namespace sluice::control::annotation {
 
 std::string backend_protocol(std::string_view v, const Ingress&, AnnotationValues& out) {
-  if (iequals(v, "HTTP"))
-    out.settings.protocol = model::BackendProtocol::http;
-  else if (iequals(v, "HTTPS"))
-    out.settings.protocol = model::BackendProtocol::https;
-  else if (iequals(v, "GRPC") || iequals(v, "GRPCS") || iequals(v, "AUTO_HTTP") || iequals(v, "FCGI"))
-    return "HTTP or HTTPS; the others are not served by this version";
-  else
-    return "HTTP or HTTPS";
-  return {};
+  using enum model::BackendProtocol;
+  for (const auto protocol : {http, https, grpc, grpcs, auto_http})
+    if (iequals(v, to_string(protocol))) {
+      out.settings.protocol = protocol;
+      return {};
+    }
+  const std::string expected = "HTTP, HTTPS, GRPC, GRPCS or AUTO_HTTP";
+  return iequals(v, "FCGI") ? expected + "; FCGI is not served by this version" : expected;
 }
 
 }  // namespace sluice::control::annotation

@@ -14,8 +14,10 @@ using enum OnInvalid;
 namespace a = annotation;
 
 constexpr std::array kAnnotations{
-    Annotation{"backend-protocol", use_default, a::backend_protocol, "HTTP or HTTPS, any case", "HTTP",
-               "what the pods speak"},
+    Annotation{"backend-protocol", use_default, a::backend_protocol, "HTTP, HTTPS, GRPC, GRPCS or AUTO_HTTP, any case",
+               "HTTP",
+               "what the pods speak: GRPC is HTTP/2, GRPCS HTTP/2 over TLS, AUTO_HTTP is HTTP or HTTPS as the client "
+               "came; stronger than the appProtocol of the Service's port"},
     Annotation{"enable-access-log", use_default, a::enable_access_log, "boolean", "true",
                "log the requests of this Ingress"},
     Annotation{"force-ssl-redirect", use_default, a::force_ssl_redirect, "boolean", "force-ssl-redirect",
