@@ -32,7 +32,7 @@ TEXT = (".cpp", ".h", ".py", ".sh", ".md", ".txt", ".cmake", ".yaml", ".yml", ".
 def files(root):
     """Tracked and new files, build output left out; every file when ROOT is no work tree."""
     r = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True)
-    if r.returncode == 0 and os.path.isdir(os.path.join(root, ".git")):
+    if r.returncode == 0 and os.path.exists(os.path.join(root, ".git")):
         return sorted(set(r.stdout.splitlines()))
     return sorted(os.path.relpath(os.path.join(d, f), root) for d, _, names in os.walk(root) for f in names)
 
