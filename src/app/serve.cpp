@@ -189,6 +189,8 @@ int serve(const ServeOptions& options) {
     const auto s = watcher->stats();
     metrics.update([&](ops::ControllerState& state) {
       state.files = {s.files, s.objects, s.reads, s.unreadable_files, s.batches, s.dns_failures};
+      state.leading = s.leading;
+      state.lease = options.control.status.election_id;
     });
   }
 

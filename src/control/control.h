@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -107,6 +108,7 @@ class Watcher {
   // Live counters for metrics; any thread.
   struct Stats {
     std::uint64_t files = 0, objects = 0, reads = 0, unreadable_files = 0, batches = 0, dns_failures = 0;
+    std::optional<bool> leading;  // of a cluster: this replica writes to the API
   };
   virtual Stats stats() const = 0;
   // Would this Ingress be served as it is? Any thread; waits for the control thread, at most kReview, and answers no

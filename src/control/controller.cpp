@@ -70,7 +70,9 @@ class Controller final : public Watcher {
 
   Stats stats() const override {
     std::lock_guard lock(mutex_);
-    return stats_;
+    Stats now = stats_;
+    now.leading = source_->leading();
+    return now;
   }
 
  private:

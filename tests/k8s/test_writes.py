@@ -122,6 +122,9 @@ def test_one_of_two_writes_and_the_other_takes_over(cluster, ns, pods, lease):
             cluster.kubectl("annotate", "ingress", "app", "-n", ns, "thawed=yes")
             cluster.apply(ingress("late", f"late.{ns}.example.com", ns=ns))
             wait_for(lambda: addresses(cluster, ns, "late"), "the status of a later one")
+            metric = f'nginx_ingress_controller_leader_election_status{{name="{lease}",'
+            wait_for(lambda: [line.split()[-1] for s in (first, second) for line in cluster.request(s.port["admin"], "/metrics")[1].splitlines()
+                              if line.startswith(metric)] == ["0", "1"], "the metric")
             assert addresses(cluster, ns, "late") == ["192.0.2.2"] and addresses(cluster, ns) == ["192.0.2.2"]
             version = cluster.get("ingress", "app", ns)["metadata"]["resourceVersion"]
         # The second ended in good order: the first need not wait for the Lease to end.

@@ -45,6 +45,8 @@ constexpr MetricInfo kCatalogue[] = {
      "Unix time at which the certificate of a host expires."},
     {"nginx_ingress_controller_ssl_certificate_info", gauge, kCertificate,
      "Always 1; the labels describe the certificate of a host."},
+    {"nginx_ingress_controller_leader_election_status", gauge, "name",
+     "In a cluster: 1 when this replica holds the Lease of that name and writes, else 0."},
     {"nginx_ingress_controller_orphan_ingress", gauge, "ingress namespace type",
      "1 for an Ingress whose Service is missing (no-service) or has no endpoint (no-endpoint)."},
     {"nginx_ingress_controller_nginx_process_connections", gauge, "state",

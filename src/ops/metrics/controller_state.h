@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ struct ControllerState {
   std::uint64_t hosts = 0, routes = 0, clusters = 0, endpoints = 0;
   std::map<std::string, CertificateState> certificates;  // by host name
   std::vector<OrphanState> orphans;
+  std::optional<bool> leading;  // of a cluster
+  std::string lease;
   std::vector<ProblemCount> problems;
   std::uint64_t certificate_refusals = 0;  // each time a Secret was found unusable
   struct Files {                           // control::Watcher::Stats

@@ -341,6 +341,7 @@ void Metrics::Impl::write_controller(Exposition& exposition) {
                      {identity.controller_class, c.host, c.identifier, c.issuer_common_name, c.issuer_organization,
                       c.ns, c.public_key_algorithm, c.secret, c.serial_number});
   }
+  if (s.leading) exposition.value("nginx_ingress_controller_leader_election_status", *s.leading ? 1 : 0, {s.lease});
   for (const OrphanState& o : s.orphans)
     exposition.value("nginx_ingress_controller_orphan_ingress", 1,
                      {o.ingress, o.ns, o.no_service ? "no-service" : "no-endpoint"});

@@ -48,6 +48,8 @@ ControllerState full_state() {
   s.hosts = 3;
   s.certificates.emplace("x", ops::CertificateState{"shop.example", "default", "shop-tls", "ab12",
                                                     "CN \"quoted\"\nline", "Org", "99", "RSA", 1'800'000'000});
+  s.leading = true;
+  s.lease = "sluice-leader";
   s.orphans.push_back({"default", "lost", true});
   s.orphans.push_back({"default", "empty", false});
   s.problems.push_back({"error", "InvalidAnnotation", 4});
@@ -354,6 +356,7 @@ TEST(Metrics, ShowsTheController) {
   EXPECT_EQ(value_of(text, "nginx_ingress_controller_orphan_ingress", {"ingress=\"lost\"", "type=\"no-service\""}), 1);
   EXPECT_EQ(value_of(text, "nginx_ingress_controller_orphan_ingress", {"ingress=\"empty\"", "type=\"no-endpoint\""}),
             1);
+  EXPECT_EQ(value_of(text, "nginx_ingress_controller_leader_election_status", {"name=\"sluice-leader\""}), 1);
   EXPECT_EQ(value_of(text, "nginx_ingress_controller_config_last_reload_successful"), 1);
   EXPECT_EQ(value_of(text, "nginx_ingress_controller_success"), 6);
   EXPECT_EQ(value_of(text, "nginx_ingress_controller_build_info", {"release=\"0.1.0\"", "build=\"abcdef\""}), 1);

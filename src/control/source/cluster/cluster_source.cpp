@@ -158,6 +158,7 @@ class ClusterSource final : public Source, Sink {
     return (only_.empty() || ns == only_) && (!selects_ || chosen_.contains(ns));
   }
 
+  std::optional<bool> leading() const override { return writer_->leading(); }
   void count(Watcher::Stats& stats) const override { stats.objects = objects_; }
 
  private:

@@ -54,7 +54,8 @@ void Leader::start() {
 }
 
 bool Leader::leading() const noexcept {
-  return renewed_ != Instant{} && SystemClock().now() - renewed_ < kSure;
+  const Instant renewed = renewed_;
+  return renewed != Instant{} && SystemClock().now() - renewed < kSure;
 }
 
 asio::awaitable<void> Leader::run() {
@@ -117,7 +118,7 @@ asio::awaitable<void> Leader::attempt() {
   } catch (const ApiError& e) {
     if (e.status != 409) throw;
     version_.clear();  // somebody was faster: read it again
-    if (ours) renewed_ = {};
+    if (ours) renewed_ = Instant{};
     co_return;
   }
   renewed_ = now;
@@ -167,7 +168,7 @@ asio::awaitable<void> Leader::release() {
   } catch (const std::exception& e) {
     log::info("{}; the Lease ends by itself", e.what());
   }
-  renewed_ = {};
+  renewed_ = Instant{};
 }
 
 }  // namespace sluice::control::cluster

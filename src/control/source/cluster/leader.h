@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -25,7 +26,7 @@ class Leader {
          std::string identity, std::function<void()> changed, std::uint64_t seed);
   void start();
 
-  // To be asked before each write: true only while nobody else can hold the Lease.
+  // To be asked before each write: true only while nobody else can hold the Lease. Any thread.
   bool leading() const noexcept;
   // Lets go of the Lease, so that the next one need not wait for its end.
   boost::asio::awaitable<void> release();
@@ -46,7 +47,8 @@ class Leader {
   std::string version_, holder_, acquired_, said_;
   std::int64_t transitions_ = 0;
   Duration duration_ = kLease;      // that the holder asked for
-  Instant observed_{}, renewed_{};  // the Lease last changed; our last renewal was sent
+  Instant observed_{};              // the Lease last changed
+  std::atomic<Instant> renewed_{};  // our last renewal was sent
   Instant said_at_{};
   bool led_ = false, stopped_ = false;
 };

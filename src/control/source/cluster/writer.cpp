@@ -9,8 +9,8 @@ Writer::Writer(boost::asio::io_context& io, const Access& access, Credentials& c
   const StatusSettings& s = settings.status;
   if (settings.webhook_pair)
     certificate_.emplace(io, access, credentials, settings.webhook_service, settings.webhook_configuration,
-                         settings.webhook_pair, [this] { return may(); });
-  const auto may_write = [this] { return may(); };
+                         settings.webhook_pair, [this] { return leading(); });
+  const auto may_write = [this] { return leading(); };
   alone_ = !s.leader_election;
   if (!s.update && !certificate_) return;
   if (s.update) {
@@ -36,10 +36,6 @@ void Writer::start() {
   if (status_) status_->start();
   if (events_) events_->start();
   if (leader_) leader_->start();
-}
-
-bool Writer::may() const {
-  return alone_ || (leader_ && leader_->leading());
 }
 
 void Writer::seen(const std::string& identity, const Node& object) {

@@ -17,6 +17,8 @@ class Writer {
   Writer(boost::asio::io_context& io, const Access& access, Credentials& credentials, const Settings& settings,
          std::uint64_t seed);
   void start();
+  // This replica writes. Any thread.
+  bool leading() const noexcept { return alone_ || (leader_ && leader_->leading()); }
 
   void seen(const std::string& identity, const Node& object);
   void gone(const std::string& identity);
@@ -26,7 +28,6 @@ class Writer {
   boost::asio::awaitable<void> farewell();
 
  private:
-  bool may() const;
   std::optional<Leader> leader_;
   std::optional<StatusWriter> status_;
   std::optional<EventWriter> events_;
