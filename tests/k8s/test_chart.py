@@ -16,7 +16,7 @@ REFUSED = yaml.safe_load((CHART / "refused.yaml").read_text())
 OF_HELM = {"app.kubernetes.io/instance", "app.kubernetes.io/managed-by", "helm.sh/chart"}
 # Values that make the chart as big as it gets: what `helm template` shows of a key depends on others.
 ALL = {"controller.service.internal.enabled": True, "controller.admissionWebhooks.enabled": True, "controller.metrics.serviceMonitor.enabled": True,
-       "controller.metrics.prometheusRule.enabled": True, "rbac.scope": False}
+       "controller.metrics.prometheusRule.enabled": True, "controller.metrics.dashboard.enabled": True, "rbac.scope": False}
 
 
 def nested(flat):
@@ -62,7 +62,7 @@ SAME = {
     "base": {},
     "overlays/webhook": {"controller.admissionWebhooks.enabled": True},
     "overlays/daemonset": {"controller.kind": "DaemonSet", "controller.hostPort.enabled": True, "controller.service.enabled": False},
-    "overlays/monitoring": {"controller.metrics.serviceMonitor.enabled": True},
+    "overlays/monitoring": {"controller.metrics.serviceMonitor.enabled": True, "controller.metrics.dashboard.enabled": True},
     "overlays/secrets-by-name": {"rbac.allSecrets": False},
 }
 
@@ -83,7 +83,7 @@ def test_lint():
 
 def test_another_release_has_names_of_its_own():
     made = objects(helm(ALL, release="edge"))
-    assert {name for kind, name in made if kind != "IngressClass"} == {f"edge-sluice{part}" for part in ("", "-admin", "-internal", "-webhook")}
+    assert {name for kind, name in made if kind != "IngressClass"} == {f"edge-sluice{part}" for part in ("", "-admin", "-dashboard", "-internal", "-webhook")}
     text = json.dumps(list(made.values()), default=str)
     for flag in ("--configmap=$(POD_NAMESPACE)/edge-sluice", "--publish-service=$(POD_NAMESPACE)/edge-sluice", "--election-id=edge-sluice-leader",
                  "--validating-webhook-service=edge-sluice-webhook", "--validating-webhook-configuration=edge-sluice"):
