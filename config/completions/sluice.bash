@@ -2,7 +2,7 @@
 _sluice() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case $word in serve | check | explain | version) command=$word; break ;; esac
+    case $word in serve | check | explain | health | version) command=$word; break ;; esac
   done
   COMPREPLY=()
   case $prev in
@@ -25,8 +25,9 @@ _sluice() {
       if [[ $prev == explain ]]; then COMPREPLY=($(compgen -d -- "$cur"))
       elif [[ ${COMP_WORDS[COMP_CWORD-2]} == explain ]]; then COMPREPLY=($(compgen -W "GET HEAD POST PUT PATCH DELETE OPTIONS" -- "$cur"))
       else COMPREPLY=($(compgen -W "-H --header --json $common" -- "$cur")); fi ;;
+    health) COMPREPLY=($(compgen -W "--admin --help" -- "$cur")) ;;
     version) ;;
-    *) COMPREPLY=($(compgen -W "serve check explain version --help" -- "$cur")) ;;
+    *) COMPREPLY=($(compgen -W "serve check explain health version --help" -- "$cur")) ;;
   esac
 }
 _sluice_echo() {

@@ -9,6 +9,7 @@
 #include "app/check.h"
 #include "app/config_file.h"
 #include "app/explain.h"
+#include "app/health.h"
 #include "app/options.h"
 #include "control/control.h"
 #include "ops/metrics/catalogue.h"
@@ -255,6 +256,11 @@ int main(int argc, char** argv) {
   explain->add_flag("--json", as_json, "as JSON");
   add_common(*explain, options.control, set);
 
+  auto* health = app.add_subcommand("health", "ask a running process whether it serves; exit 0 yes, 1 no");
+  health->add_option("--admin", options.admin, "ADDR:PORT of its admin address")
+      ->capture_default_str()
+      ->envname("SLUICE_ADMIN");
+
   auto* version = app.add_subcommand("version", "print the version");
   std::string page;
   auto* docs = app.add_subcommand("docs", "print a reference page")->group("");
@@ -266,6 +272,7 @@ int main(int argc, char** argv) {
     std::printf("sluice %s (%s)\n", SLUICE_VERSION, SLUICE_COMMIT);
     return 0;
   }
+  if (*health) return sluice::app::health(options.admin);
   if (*docs) {
     if (page == "configuration")
       std::cout << sluice::control::options_markdown();

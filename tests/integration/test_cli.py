@@ -91,6 +91,27 @@ def test_explain_says_what_the_proxy_does(site):
             assert answer.get("x-pod") == pod.argv[2] and pod.address in out, (target, answer, out)
 
 
+def test_health(site):
+    site.app("app.example", "127.0.0.1:1")
+    sluice = site.sluice(options={"shutdown-grace-period": "60"})
+    assert run("health", "--admin", sluice.admin)[0] == 0
+    assert run("health", env={"SLUICE_ADMIN": ":" + sluice.admin.rpartition(":")[2]})[0] == 0  # as the image has it
+    sluice.proc.send_signal(harness.signal.SIGTERM)
+    harness.wait_for(lambda: run("health", "--admin", sluice.admin)[0] == 1, "it to be told that it drains")
+    code, out, err = run("health", "--admin", sluice.admin)
+    assert (code, out, err) == (1, "draining\n", "")
+    sluice.stop()
+    code, out, err = run("health", "--admin", sluice.admin)
+    assert (code, out, err) == (1, "", f"sluice: {sluice.admin}: Connection refused\n")
+    assert run("health", "--admin", "nonsense")[0] == 2
+
+
+def test_health_of_one_that_does_not_answer():
+    with harness.socket.create_server(("127.0.0.1", 0)) as silent:
+        code, out, err = run("health", "--admin", "127.0.0.1:%d" % silent.getsockname()[1])
+    assert code == 1 and "no answer within 3 s" in err
+
+
 def test_version():
     code, out, _ = run("version")
     assert code == 0 and out.startswith("sluice ")
@@ -148,7 +169,7 @@ def test_generated_pages_are_up_to_date(page):
 def test_flags_in_the_documents_exist():
     """Each --flag of sluice that README and docs name is one that the binary has."""
     known = set()
-    for command in ("serve", "check", "explain", "version", "docs"):
+    for command in ("serve", "check", "explain", "health", "version", "docs"):
         known |= set(re.findall(r"--[a-z][a-z-]+", subprocess.run([SLUICE, command, "--help"], stdout=subprocess.PIPE, timeout=30).stdout.decode()))
     for page in [harness.ROOT / "README.md", *sorted((harness.ROOT / "docs").glob("*.md"))]:
         named = set(re.findall(r"`(--[a-z][a-z-]+)", page.read_text()))
