@@ -63,6 +63,7 @@ SAME = {
     "overlays/webhook": {"controller.admissionWebhooks.enabled": True},
     "overlays/daemonset": {"controller.kind": "DaemonSet", "controller.hostPort.enabled": True, "controller.service.enabled": False},
     "overlays/monitoring": {"controller.metrics.serviceMonitor.enabled": True, "controller.metrics.dashboard.enabled": True},
+    "overlays/namespace-selector": {"controller.scope.namespaceSelector": "ingress=sluice"},
     "overlays/secrets-by-name": {"rbac.allSecrets": False},
 }
 
@@ -172,6 +173,7 @@ def test_values_that_cannot_work_are_refused():
         ({"controller.hostNetwork": True}, "controller.hostNetwork: port 80 of a node"),
         ({"controller.hostNetwork": True, "controller.hostPort.enabled": True, "controller.containerPort.http": 8080}, "controller.hostPort.ports.http"),
         ({"controller.lifecycle": {"preStop": {"exec": {"command": ["/wait-shutdown"]}}}}, "controller.lifecycle.preStop: remove it"),
+        ({"controller.scope": {"enabled": True, "namespaceSelector": "a=b"}}, "controller.scope.namespaceSelector: expected controller.scope.enabled=false"),
         ({"controller.kind": "Both"}, "/controller/kind"),
     ):
         assert expected in helm(values, check=False)

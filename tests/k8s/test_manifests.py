@@ -5,6 +5,8 @@ import shutil
 import subprocess
 
 import pytest
+import test_chart
+import yaml
 from cluster import ROOT, Cluster, Pod, Sluice, ingress, service
 from harness import wait_for
 
@@ -18,7 +20,15 @@ spec:
   scope: Namespaced
   versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
 """
+MONITOR += "---\n" + MONITOR.replace("servicemonitor", "prometheusrule").replace("ServiceMonitor", "PrometheusRule")
 HOST = "app.example.com"
+
+
+def pod_of(cluster, name):
+    """A pod of the Deployment, as its controller would make it, on a node."""
+    template = json.loads(cluster.kubectl("get", "deployment", "sluice", "-n", "sluice", "-o", "json"))["spec"]["template"]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "sluice", "labels": template["metadata"]["labels"]},
+            "spec": template["spec"] | {"nodeName": "node-0", "serviceAccountName": "sluice"}}
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +44,7 @@ def installed():
         data = {"tls.key": base64.b64encode(key.read_bytes()).decode(), "tls.crt": base64.b64encode(crt.read_bytes()).decode()}
         c.apply(json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cert"}, "type": "kubernetes.io/tls", "data": data}))
         c.apply(json.dumps({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "sluice"}}))
-        c.apply("""apiVersion: v1
-kind: Pod
-metadata: {name: sluice-0, namespace: sluice, labels: {app.kubernetes.io/name: sluice}}
-spec: {nodeName: node-0, serviceAccountName: sluice, containers: [{name: c, image: none}]}
-""")
+        c.apply(json.dumps(pod_of(c, "sluice-0")))
         c.kubectl("patch", "pod", "sluice-0", "-n", "sluice", "--subresource=status", "--type=merge", "-p", '{"status": {"phase": "Running"}}')
         c.apply(service("app", [c.pod.port]) + "---\n" + ingress("app", HOST, class_name="sluice").replace(
             "  rules:", f"  tls: [{{hosts: [{HOST}], secretName: cert}}]\n  rules:"))
@@ -72,10 +78,53 @@ def status(cluster):
     return cluster.get("ingress", "app").get("status", {}).get("loadBalancer", {}).get("ingress")
 
 
-@pytest.mark.parametrize("path", ["base", "overlays/daemonset", "overlays/secrets-by-name", "overlays/monitoring", "overlays/webhook"])
+@pytest.mark.parametrize("path", ["base", *(f"overlays/{p.name}" for p in sorted((SHIPPED / "overlays").iterdir()))])
 def test_the_server_accepts(installed, path):
     said = installed.kubectl("apply", "--dry-run=server", "-k", SHIPPED / path)
     assert "(server dry run)" in said and ("daemonset.apps/sluice" in said) == (path == "overlays/daemonset")
+
+
+CHARTS = {
+    "defaults": {},
+    "all parts": test_chart.ALL,
+    "nodes": test_chart.SAME["overlays/daemonset"] | {"controller.hostNetwork": True, "controller.reportNodeInternalIp": True, "controller.dnsPolicy": "ClusterFirstWithHostNet",
+                                                      "controller.containerSecurityContext.allowPrivilegeEscalation": True},
+    "one namespace": {"controller.scope.enabled": True, "rbac.scope": True, "controller.ingressClassResource.enabled": False},
+    "in place of ingress-nginx": {
+        "controller.ingressClassResource": {"name": "nginx", "default": True, "controllerValue": "k8s.io/ingress-nginx", "aliases": ["public"]},
+        "controller.replicaCount": 3, "controller.autoscaling.enabled": False, "controller.updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
+        "controller.service": {"annotations": {"a.example/b": "c"}, "loadBalancerSourceRanges": ["198.51.100.0/24"], "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"],
+                               "appProtocol": True, "nodePorts": {"http": 30080}, "sessionAffinity": "ClientIP"},
+        "controller.extraArgs": {"update-status": False, "default-ssl-certificate": "$(POD_NAMESPACE)/cert", "endpoint": ["a/b:1=127.0.0.1:1", "a/b:2=127.0.0.1:2"]},
+        "controller.config": {"proxy-body-size": "8m", "keep-alive": 1000000, "hsts": False}, "controller.extraEnvs": [{"name": "TZ", "value": "UTC"}],
+        "controller.tolerations": [{"key": "edge", "operator": "Exists"}], "controller.priorityClassName": "system-cluster-critical", "controller.sysctls": {"net.core.somaxconn": 8192},
+        "controller.affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "edge", "operator": "Exists"}]}]}}},
+        "controller.lifecycle": {"preStop": {"sleep": {"seconds": 5}}}, "controller.resizePolicy": [{"resourceName": "memory", "restartPolicy": "RestartContainer"}],
+        "controller.hostAliases": [{"ip": "127.0.0.1", "hostnames": ["a.example"]}], "controller.dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
+        "controller.extraVolumes": [{"name": "v", "emptyDir": {}}], "controller.extraVolumeMounts": [{"name": "v", "mountPath": "/v"}], "controller.minReadySeconds": 5,
+        "controller.extraContainers": [{"name": "other", "image": "other"}], "controller.extraInitContainers": [{"name": "first", "image": "other"}],
+        "controller.progressDeadlineSeconds": 700, "controller.unhealthyPodEvictionPolicy": "AlwaysAllow", "controller.maxUnavailable": "50%", "commonLabels": {"team": "edge"},
+        "imagePullSecrets": [{"name": "registry"}], "revisionHistoryLimit": 3, "controller.image.registry": "registry.example", "controller.image.digest": "sha256:" + "0" * 64},
+}
+
+
+@pytest.mark.parametrize("values", CHARTS)
+def test_the_server_accepts_the_chart(installed, values):
+    made = test_chart.helm(CHARTS[values], release="edge")
+    said = installed.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=made)
+    assert said.count("(server dry run)") == len([o for o in yaml.safe_load_all(made) if o])
+
+
+@pytest.mark.parametrize("values,allowed", [({}, True), (test_chart.SAME["overlays/daemonset"], False)], ids=["deployment", "host ports"])
+def test_pods_are_restricted(installed, values, allowed):
+    """The namespace's pod security admission takes a pod of the Deployment, and would not take one with ports of a node."""
+    workload = next(o for o in yaml.safe_load_all(test_chart.helm(values)) if o and o["kind"] in ("Deployment", "DaemonSet"))
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "sluice-x", "namespace": "sluice"}, "spec": workload["spec"]["template"]["spec"]}
+    if allowed:
+        assert "dry run" in installed.kubectl("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(pod))
+    else:
+        with pytest.raises(AssertionError, match='violates PodSecurity "restricted:latest": hostPort'):
+            installed.kubectl("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(pod))
 
 
 def test_the_example_role_is_accepted(installed):

@@ -29,6 +29,9 @@
 {{- if $c.scope.enabled }}
 - --watch-namespace={{ default "$(POD_NAMESPACE)" $c.scope.namespace }}
 {{- end }}
+{{- with $c.scope.namespaceSelector }}
+{{- include "sluice.flag" (dict "flag" "watch-namespace-selector" "value" .) }}
+{{- end }}
 {{- if $c.admissionWebhooks.enabled }}
 - --validating-webhook=:{{ $c.admissionWebhooks.port }}
 - --validating-webhook-service={{ $name }}-webhook
