@@ -50,6 +50,7 @@ test-conformance: dev build  ## suites of other projects: h2spec, gRPC interop, 
 
 test-k8s: build  ## the binary against a real API server, built here (Go, root; minutes the first time); FILTER=name for some
 	@tools/deps.sh build test
+	$(call compile,release,load strict-pod)
 	@tests/k8s/build.sh
 	@tools/test.py build/release k8s $(if $(FILTER),--filter '$(FILTER)')
 

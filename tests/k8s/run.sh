@@ -6,6 +6,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=${1:?usage: run.sh BUILD_DIR [pytest arguments]}
 shift
 case $build in /*) ;; *) build=$PWD/$build ;; esac
-export SLUICE="${SLUICE:-$build/sluice}" SLUICE_ECHO="${SLUICE_ECHO:-$build/sluice-echo}"
+export SLUICE="${SLUICE:-$build/sluice}" SLUICE_ECHO="${SLUICE_ECHO:-$build/sluice-echo}" TOOLS="${TOOLS:-$build/tests/support}"
 cd "$here"
 exec "${PYTHON:-/usr/bin/python3}" -m pytest -p no:cacheprovider -q "$@"

@@ -55,7 +55,7 @@ def installed():
         c.stop()
 
 
-def as_shipped(cluster, tmp_path, *more, wait=True):
+def as_shipped(cluster, tmp_path, *more, wait=True, pod="sluice-0", grace=0):
     """The container of the Deployment as a process: its arguments, its account in a pod's place, on ports that the kernel chooses."""
     container = json.loads(cluster.kubectl("get", "deployment", "sluice", "-n", "sluice", "-o", "json"))["spec"]["template"]["spec"]["containers"][0]
     ports = ("--http=", "--https=", "--admin=", "--validating-webhook=", "--kubernetes")
@@ -69,9 +69,9 @@ def as_shipped(cluster, tmp_path, *more, wait=True):
     host, _, port = config["clusters"][0]["cluster"]["server"].removeprefix("https://").rpartition(":")
     place = "/var/run/secrets/kubernetes.io/serviceaccount"
     script = f'mkdir -p /var/run/secrets && mount -t tmpfs none /var/run/secrets && mkdir -p {place} && mount --bind {account} {place} && exec "$@"'
-    env = ["POD_NAME=sluice-0", "POD_NAMESPACE=sluice", f"KUBERNETES_SERVICE_HOST={host}", f"KUBERNETES_SERVICE_PORT={port}",
+    env = [f"POD_NAME={pod}", "POD_NAMESPACE=sluice", f"KUBERNETES_SERVICE_HOST={host}", f"KUBERNETES_SERVICE_PORT={port}",
            "unshare", "-m", "sh", "-ec", script, "sh"]
-    return Sluice(cluster, *args, "--set", "shutdown-grace-period=0", *more, kubernetes=True, wait=wait, env=env)
+    return Sluice(cluster, *args, "--set", f"shutdown-grace-period={grace}", *more, kubernetes=True, wait=wait, env=env)
 
 
 def status(cluster):
