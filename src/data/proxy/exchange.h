@@ -104,6 +104,7 @@ struct Exchange {
   bool hsts = false;
   bool tunnel = false;
   bool client_gone = false;
+  std::uint32_t reset_code = 0;            // of HTTP/2: what the side that failed said, for the other one
   bool pod_saw_it = false;                 // the last attempt may have sent something of the request
   net::Cancellable* waiting_on = nullptr;  // on the pod's side: to be given up when the client leaves
   bool recorded = false;                   // the record holds its own copies: head and memory are gone (tunnels)

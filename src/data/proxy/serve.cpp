@@ -7,6 +7,7 @@
 #include "data/proxy/request_body.h"
 #include "data/proxy/retry.h"
 #include "data/server/worker.h"
+#include "data/upstream/lease.h"
 
 namespace sluice::data {
 

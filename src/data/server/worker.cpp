@@ -214,7 +214,7 @@ void Worker::drain(Duration deadline) {
 }
 
 void Worker::maybe_drained() {
-  if (drain_ && connection_count_ == 0) loop.stop();
+  if (drain_ && connection_count_ + self_ending_ == 0) loop.stop();
 }
 
 // First for connections that never sent a request, then for everything.

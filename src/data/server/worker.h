@@ -11,7 +11,7 @@
 #include "data/server/limits.h"
 #include "data/server/listener.h"
 #include "data/snapshot/snapshot.h"
-#include "data/upstream/cluster.h"
+#include "data/upstream/pool.h"
 #include "net/http/cidr.h"
 #include "net/http/date.h"
 #include "net/io/loop.h"
@@ -102,6 +102,12 @@ class Worker {
   // Connections of this worker, for draining.
   void add(Connection& c) noexcept;
   void remove(Connection& c) noexcept;
+  // Connections to pods that end by themselves: the loop runs until they have.
+  void entered() noexcept { ++self_ending_; }
+  void left() noexcept {
+    --self_ending_;
+    maybe_drained();
+  }
   void accepted(int fd, const net::SocketAddress& from, bool tls, std::uint16_t local_port);
 
  private:
@@ -133,7 +139,7 @@ class Worker {
   MemoryTrim memory_trim_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   Connection* connections_ = nullptr;
-  std::size_t connection_count_ = 0;
+  std::size_t connection_count_ = 0, self_ending_ = 0;
   bool drain_ = false;
   Instant drain_until_{};
   int overdue_ = 0;

@@ -12,29 +12,6 @@ namespace sluice::data {
 using net::http::Framing;
 using net::tls::Io;
 
-H1Client::H1Client(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const void* tls_key)
-    : worker_(worker),
-      endpoint_(std::move(endpoint)),
-      stream_(worker.loop, fd, Whose::upstream, false),
-      tls_key_(tls_key),
-      made_(worker.loop.now()) {
-  ++endpoint_->connections;
-  worker_.stats.upstream_connections.add();
-  idle_deadline_.client = this;
-}
-
-H1Client::~H1Client() {
-  --endpoint_->connections;
-  worker_.stats.upstream_connections.sub();
-  closed(worker_, *endpoint_);
-}
-
-void H1Client::IdleDeadline::expired() {
-  H1Client* c = client;
-  c->worker_.pool.unlink(*c);
-  delete c;
-}
-
 void H1Client::begin(Exchange& ex) {
   ex_ = &ex;
   ++exchanges_;
@@ -244,7 +221,7 @@ net::Task<Result<Chunk>> H1Client::read(std::size_t most) {
 
 void H1Client::release(bool clean) noexcept {
   std::unique_ptr<H1Client> self(this);
-  if (clean && reusable()) worker_.pool.put(std::move(self));
+  if (clean && reusable()) worker_.pool.put(*self.release());
 }
 
 void H1Client::stop() noexcept {

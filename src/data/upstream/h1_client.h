@@ -5,20 +5,18 @@
 
 #include "data/proxy/exchange.h"
 #include "data/proxy/streams.h"
-#include "data/upstream/cluster.h"
+#include "data/upstream/pool.h"
 #include "net/h1/body.h"
 #include "net/stream.h"
 
 namespace sluice::data {
 
 // One HTTP/1.1 connection to an endpoint: the Upstream of one attempt at a time, idle in the pool between them.
-class H1Client final : public Upstream, private BodySource {
+class H1Client final : public PooledConnection, public Upstream, private BodySource {
  public:
-  H1Client(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const void* tls_key);
-  ~H1Client() override;
-
-  net::Stream& stream() noexcept { return stream_; }
-  EndpointRuntime& endpoint() noexcept { return *endpoint_; }
+  H1Client(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd,
+           std::shared_ptr<const model::UpstreamTls> tls)
+      : PooledConnection(worker, std::move(endpoint), fd, std::move(tls), false) {}
   bool reused() const noexcept { return exchanges_ > 1; }
 
   void begin(Exchange& ex) override;
@@ -40,7 +38,7 @@ class H1Client final : public Upstream, private BodySource {
   void release(bool clean) noexcept override;
 
  private:
-  friend class IdlePool;
+  void close_idle() noexcept override { delete this; }
   net::Task<Result<Chunk>> read(std::size_t most) override;
   Result<Chunk> take() override;
   void stop() noexcept override;
@@ -50,29 +48,14 @@ class H1Client final : public Upstream, private BodySource {
     return Error{f, Whose::upstream, retry, 0, detail};
   }
 
-  struct IdleDeadline final : net::Deadline {
-    H1Client* client = nullptr;
-    void expired() override;
-  };
-
-  Worker& worker_;
-  std::shared_ptr<EndpointRuntime> endpoint_;
-  net::Stream stream_;
-  const void* tls_key_;
   net::h1::BodyDecoder decoder_{Whose::upstream};
   std::vector<char> held_;    // bytes behind a head, kept over a suspension
   std::string_view pending_;  // bytes behind the head: in scratch or in held_
   char* pending_at_ = nullptr;
   Exchange* ex_ = nullptr;
-  Instant made_{};
   std::uint64_t read_before_ = 0, body_bytes_ = 0;
-  std::uint32_t exchanges_ = 0;
   bool request_complete_ = false, request_chunked_ = false, response_keep_alive_ = false, head_done_ = false,
        sent_anything_ = false, stopped_ = false;
-  // the pool's
-  IdleDeadline idle_deadline_;
-  H1Client *newer_ = nullptr, *older_ = nullptr;  // of the worker
-  H1Client *above_ = nullptr, *below_ = nullptr;  // of the endpoint
 };
 
 }  // namespace sluice::data

@@ -45,7 +45,7 @@ class Stream {
   // Body bytes that came and were not taken.
   std::size_t received() const noexcept { return in_.size(); }
   // The peer's END_STREAM came; what was received may still wait to be taken.
-  bool ended() const noexcept { return ended_; }
+  bool end_received() const noexcept { return ended_; }
   // It is no longer in the session: both sides ended, or one reset it.
   bool closed() const noexcept { return closed_; }
   // Closed before both sides had ended; `code` says why (the peer's, or what we answered its fault with).
@@ -64,7 +64,7 @@ class Stream {
   // One field of a head or of trailers, name in lower case, checked by RFC 9113 section 8.2.1. False: no more of them
   // are wanted (the rest is decoded and dropped).
   virtual bool on_field(std::string_view name, std::string_view value) noexcept = 0;
-  // The head (or the trailers) is whole. ended() is up to date.
+  // The head (or the trailers) is whole. end_received() is up to date.
   virtual void on_fields_end() noexcept = 0;
   // Something of the above changed. Called by Session::deliver(): here one may do anything, self-destruction included.
   virtual void on_event() = 0;

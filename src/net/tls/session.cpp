@@ -469,7 +469,7 @@ std::unique_ptr<Session> Session::server(const std::shared_ptr<ServerContext>& c
 }
 
 std::unique_ptr<Session> Session::client(const std::shared_ptr<ClientContext>& context, int fd,
-                                         const std::string& server_name, bool send_sni) {
+                                         const std::string& server_name, bool send_sni, std::string_view alpn) {
   auto session = std::make_unique<OpenSslSession>(context, context->get(), fd, false);
   if (!session->usable()) return nullptr;
   SSL* ssl = session->ssl();
@@ -480,6 +480,13 @@ std::unique_ptr<Session> Session::client(const std::shared_ptr<ClientContext>& c
   session->peer().server_name = name;
   if (send_sni && !address && !name.empty() && SSL_set_tlsext_host_name(ssl, name.c_str()) != 1)
     session->refuse("the server name cannot be sent as SNI");
+  if (!alpn.empty()) {
+    std::string wire(1, static_cast<char>(alpn.size()));
+    wire += alpn;
+    if (SSL_set_alpn_protos(ssl, reinterpret_cast<const unsigned char*>(wire.data()),
+                            static_cast<unsigned>(wire.size())) != 0)
+      session->refuse("the protocol cannot be offered by ALPN");
+  }
   if (context->verifies()) {
     X509_VERIFY_PARAM* check = SSL_get0_param(ssl);
     X509_VERIFY_PARAM_set_hostflags(check, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);

@@ -103,9 +103,10 @@ class Session {
  public:
   // Null when memory lacks.
   static std::unique_ptr<Session> server(const std::shared_ptr<ServerContext>& context, int fd);
-  // `server_name`: sent as SNI when send_sni; verified when the policy verifies.
+  // `server_name`: sent as SNI when send_sni; verified when the policy verifies. `alpn`: the one protocol offered,
+  // empty: none; a peer may choose it or nothing.
   static std::unique_ptr<Session> client(const std::shared_ptr<ClientContext>& context, int fd,
-                                         const std::string& server_name, bool send_sni);
+                                         const std::string& server_name, bool send_sni, std::string_view alpn = {});
   virtual ~Session() = default;
 
   // done, again_read, again_write, closed (the peer left) or failed. again_read has seen the socket empty. Tickets of

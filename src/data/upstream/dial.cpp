@@ -1,0 +1,45 @@
+#include "data/upstream/dial.h"
+
+#include <cerrno>
+
+#include "data/server/worker.h"
+
+namespace sluice::data {
+
+Result<int> open_socket(Worker& worker, const EndpointRuntime& endpoint) {
+  worker.stats.upstream_connects.add();
+  int fd = net::connect_to(endpoint.address);
+  if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+    worker.pool.close_everything();  // idle ones are the cheapest descriptors to give up
+    fd = net::connect_to(endpoint.address);
+    if (fd < 0) {
+      worker.stats.shed_requests.add();
+      return std::unexpected(Error{Fault::overload, Whose::internal, Retry::no, 503, "out of descriptors"});
+    }
+  }
+  if (fd >= 0) return fd;
+  worker.stats.upstream_connect_failures.add();
+  return std::unexpected(Error{Fault::connect_refused, Whose::upstream, Retry::yes, 0, "connect refused"});
+}
+
+net::Task<Status> dial(Worker& worker, net::Stream& stream, Dial how, Instant until, std::string& note) {
+  Status connected = co_await stream.connected(until);
+  if (connected && how.tls) {
+    auto context = worker.client_tls(how.tls, note);
+    if (!context)
+      co_return std::unexpected(
+          Error{Fault::tls, Whose::upstream, Retry::no, 502, "the upstream TLS settings cannot be used"});
+    stream.start_tls(
+        net::tls::Session::client(context, stream.fd(), how.tls->server_name, how.tls->send_sni, how.alpn));
+    connected = co_await stream.handshake(until);
+    if (!connected) note = stream.tls()->error();
+  }
+  if (connected) co_return Status{};
+  worker.stats.upstream_connect_failures.add();
+  Error why = connected.error();
+  why.whose = Whose::upstream;
+  if (why.fault != Fault::cancelled) why.retry = Retry::yes;  // nothing of the request was sent
+  co_return std::unexpected(why);
+}
+
+}  // namespace sluice::data

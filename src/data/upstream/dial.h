@@ -1,0 +1,29 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "data/upstream/cluster.h"
+#include "net/io/task.h"
+#include "net/stream.h"
+
+// New connections to pods.
+namespace sluice::data {
+
+// How a connection is made and what it is good for: connections with equal keys are alike.
+struct Dial {
+  std::shared_ptr<const model::UpstreamTls> tls;  // null: plain
+  std::string_view alpn;                          // offered by ALPN; empty: none. A literal
+  const void* key() const noexcept { return tls.get(); }
+};
+
+inline constexpr Error kUnwatched{Fault::overload, Whose::internal, Retry::no, 503, "cannot watch another descriptor"};
+
+// A descriptor whose connect has begun. Idle connections are given up where descriptors lack.
+Result<int> open_socket(Worker& worker, const EndpointRuntime& endpoint);
+// Until `stream` may carry HTTP: connected, and hands shaken for TLS. Errors are the pod's (whose) and allow another
+// attempt, but for settings that cannot be used; `note` gets particulars for the operator.
+net::Task<Status> dial(Worker& worker, net::Stream& stream, Dial how, Instant until, std::string& note);
+
+}  // namespace sluice::data

@@ -1,0 +1,170 @@
+#include "data/upstream/h2_client.h"
+
+#include <algorithm>
+
+#include "data/server/worker.h"
+#include "data/upstream/h2_client_stream.h"
+
+namespace sluice::data {
+
+namespace {
+
+// What one connection is believed to carry before the pod has said how much it takes.
+constexpr std::size_t kBelieved = 100;
+// A connection that was made and that nobody took.
+constexpr Duration kUnused = std::chrono::seconds(5);
+
+net::h2::Limits limits() noexcept {
+  net::h2::Limits l;
+  // Each stream counts its own head against proxy-buffer-size; this is the bound of what is decoded at all.
+  l.header_list = 256 * 1024;
+  return l;
+}
+
+}  // namespace
+
+H2Client::H2Client(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const Dial& how)
+    : PooledConnection(worker, std::move(endpoint), fd, how.tls, true),
+      session_(net::h2::Side::client, limits(), *this),
+      transport_(stream_, session_, worker.options().proxy_send_timeout),
+      all_left_(worker.loop) {
+  worker_.entered();
+  endpoint_->h2.push_back(this);
+}
+
+H2Client::~H2Client() {
+  unlist();
+  worker_.left();
+}
+
+void H2Client::unlist() noexcept {
+  std::erase(endpoint_->h2, this);
+}
+
+H2Client* H2Client::with_room(EndpointRuntime& endpoint, const Dial& how) noexcept {
+  for (H2Client* c : endpoint.h2)
+    if (c->tls_ == how.tls && c->takes_streams()) return c;
+  return nullptr;
+}
+
+bool H2Client::enough_under_way(const EndpointRuntime& endpoint, const Dial& how) noexcept {
+  std::size_t coming = 0;
+  for (const H2Client* c : endpoint.h2)
+    if (c->tls_ == how.tls && !c->ready_) coming += kBelieved;
+  return coming > endpoint.waiting.size();
+}
+
+bool H2Client::takes_streams() const noexcept {
+  return ready_ && !wearing_ && !over_ && session_.can_open() && worker_.pool.worth_keeping(*this);
+}
+
+Status H2Client::start(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, Dial how, Instant until) {
+  auto* connection = new H2Client(worker, std::move(endpoint), fd, how);
+  if (!connection->stream_.registered()) {
+    delete connection;
+    return std::unexpected(kUnwatched);
+  }
+  net::spawn(connection->run(std::move(how), until));
+  return {};
+}
+
+Upstream& H2Client::stream() {
+  return *new H2ClientStream(*this);
+}
+
+net::Task<void> H2Client::run(Dial how, Instant until) {
+  std::unique_ptr<H2Client> self(this);
+  std::string note;
+  net::Task<Status> dialling = dial(worker_, stream_, std::move(how), until, note);
+  Status ended = co_await dialling;
+  if (ended && stream_.tls() && !stream_.tls()->alpn().empty() && stream_.tls()->alpn() != "h2") {
+    worker_.stats.upstream_connect_failures.add();
+    ended = std::unexpected(
+        Error{Fault::unsupported, Whose::upstream, Retry::yes, 502, "the pod does not choose h2 by ALPN"});
+  }
+  if (!ended) {
+    fail_waiting(ended.error(), note);
+  } else {
+    ready_ = true;
+    wake_waiting();
+    ended = co_await serve_frames();
+  }
+  over_ = true;
+  unlist();
+  if (std::exchange(idle_, false)) worker_.pool.take_out(*this);
+  if (!ended) {
+    if (ended.error().fault == Fault::malformed) worker_.stats.malformed_responses.add();
+    for (H2ClientStream* s = streams_; s; s = s->next()) s->connection_over(ended.error());
+  }
+  if (ready_ && !stream_.cancelled()) transport_.write_now();  // a GOAWAY that says why
+  stream_.cancel(Error{Fault::closed, Whose::upstream, Retry::no, 0, "the connection is over"});
+  while (running_ > 0) co_await all_left_.wait(Instant::max());
+  co_await transport_.finished();
+}
+
+net::Task<Status> H2Client::serve_frames() {
+  transport_.output_waits();
+  const Instant unused_until = worker_.loop.now() + kUnused;
+  for (;;) {
+    Status taken = transport_.read(worker_.scratch.get(), Worker::kScratch);
+    if (!taken) co_return taken;
+    if (running_ == 0 && (session_.goaway_received() || wearing_)) co_return Status{};
+    if (session_.over()) co_return std::unexpected(stream_.error(Fault::closed, "the pod said GOAWAY"));
+    if (takes_streams()) slot_free(*endpoint_);  // the pod may take more streams than before
+    const bool used = running_ > 0 || idle_;
+    Status ready = co_await stream_.readable(used ? Instant::max() : unused_until);
+    if (ready) continue;
+    const bool unused = ready.error().fault == Fault::timeout && running_ == 0 && !idle_;
+    if (unused || ready.error().fault != Fault::timeout) co_return ready;
+  }
+}
+
+void H2Client::fail_waiting(const Error& why, const std::string& note) noexcept {
+  std::erase_if(endpoint_->waiting, [&](SlotWait* w) {
+    if (!w->for_shared || w->tls_key != tls_.get()) return false;
+    w->note = note;
+    w->cancel(why);
+    return true;
+  });
+}
+
+// Everybody looks: who finds no room any more waits again.
+void H2Client::wake_waiting() noexcept {
+  std::erase_if(endpoint_->waiting, [&](SlotWait* w) {
+    if (!w->for_shared || w->tls_key != tls_.get()) return false;
+    w->signal.notify();
+    return true;
+  });
+}
+
+void H2Client::entered(H2ClientStream& s) noexcept {
+  if (std::exchange(idle_, false)) worker_.pool.take_out(*this);
+  s.next_ = streams_;
+  if (streams_) streams_->previous_ = &s;
+  streams_ = &s;
+  ++running_;
+  ++exchanges_;
+}
+
+void H2Client::left(H2ClientStream& s) noexcept {
+  (s.previous_ ? s.previous_->next_ : streams_) = s.next_;
+  if (s.next_) s.next_->previous_ = s.previous_;
+  --running_;
+  if (over_) {
+    if (running_ == 0) all_left_.notify();
+    return;
+  }
+  if (takes_streams()) slot_free(*endpoint_);
+  if (running_ > 0) return;
+  if (wearing_ || session_.goaway_received()) return close_idle();
+  idle_ = true;
+  worker_.pool.put(*this);
+}
+
+void H2Client::close_idle() noexcept {
+  idle_ = false;
+  wearing_ = true;
+  stream_.wake_reader();
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,311 @@
+#include "data/upstream/h2_client_stream.h"
+
+#include <array>
+#include <charconv>
+#include <exception>
+
+#include "base/strings.h"
+#include "data/proxy/local_reply.h"
+#include "data/proxy/request_fields.h"
+#include "data/server/worker.h"
+#include "data/upstream/h2_client.h"
+#include "net/http/grammar.h"
+#include "net/http/trailers.h"
+
+namespace sluice::data {
+
+using net::http::Framing;
+using net::http::Name;
+
+namespace {
+
+constexpr std::uint32_t kMostHeads = 64;  // that may wait; the relay refuses interim ones long before
+
+// The fields of a request as they go into a stream. Values are copied into `text`, as some live shortly.
+class RequestFields {
+ public:
+  explicit RequestFields(std::string& text) : text_(text) { text_.clear(); }
+  void add(std::string_view name, std::string_view value, bool secret = false) {
+    if (count_ == parts_.size()) return;
+    parts_[count_++] = {text_.size(), name.size(), value.size(), secret};
+    text_.append(name).append(value);
+  }
+  // Valid until text changes.
+  std::span<const net::h2::Field> all() {
+    for (std::size_t i = 0; i < count_; ++i) {
+      const auto& p = parts_[i];
+      const char* at = text_.data() + p.at;
+      fields_[i] = {{at, p.name}, {at + p.name, p.value}, p.secret};
+    }
+    return {fields_.data(), count_};
+  }
+
+ private:
+  struct Part {
+    std::size_t at, name, value;
+    bool secret;
+  };
+  static constexpr std::size_t kMost = net::http::kMaxFields + 32;
+  std::string& text_;
+  std::array<Part, kMost> parts_;
+  std::array<net::h2::Field, kMost> fields_;
+  std::size_t count_ = 0;
+};
+
+// RFC 9110 section 10.1.4: who takes trailers says so. gRPC pods insist (gRPC over HTTP/2, Requests).
+bool wants_trailers(const net::http::RequestHead& head) noexcept {
+  for (const auto& f : head.fields.all()) {
+    if (f.id == Name::content_type && f.value.starts_with("application/grpc")) return true;
+    if (f.id != Name::te) continue;
+    bool found = false;
+    for_each_element(f.value,
+                     [&](std::string_view e) { found = found || iequals(e.substr(0, e.find(';')), "trailers"); });
+    if (found) return true;
+  }
+  return false;
+}
+
+void fill(RequestFields& out, const Exchange& ex, bool tls) {
+  const auto& head = ex.head();
+  out.add(":method", head.method_text);
+  out.add(":scheme", tls ? "https" : "http");
+  if (!ex.host_header.empty()) out.add(":authority", ex.host_header);
+  out.add(":path", head.path_query);
+  for_each_upstream_field(ex, body_shape(ex), [&](std::string_view name, std::string_view value) {
+    if (name == "Host" || name == "Transfer-Encoding") return;
+    const auto id = net::http::name_of(name);
+    out.add(name, value, id == Name::authorization || id == Name::cookie);
+  });
+  if (wants_trailers(head)) out.add("te", "trailers");
+}
+
+}  // namespace
+
+H2ClientStream::H2ClientStream(H2Client& connection)
+    : connection_(connection), readable_(connection.worker_.loop), writable_(connection.worker_.loop) {
+  connection_.entered(*this);
+}
+
+H2ClientStream::~H2ClientStream() {
+  connection_.left(*this);
+}
+
+void H2ClientStream::release(bool) noexcept {
+  delete this;  // what still runs of it is reset
+}
+
+net::Duplex& H2ClientStream::become_tunnel(std::string_view&) {
+  std::terminate();  // lease() gives no stream to an upgrade, and a 101 is refused
+}
+
+// Nothing of the request was, or will be, processed (RFC 9113 section 8.7).
+bool H2ClientStream::refused() const noexcept {
+  return closed() && (code() == net::h2::refused_stream || bytes_out() == 0);
+}
+
+bool H2ClientStream::any_sent() const noexcept {
+  return bytes_out() > 0 && !refused();
+}
+
+// Why nothing more comes.
+Error H2ClientStream::broken() noexcept {
+  if (given_up_) return *given_up_;
+  const Retry again = any_received() ? Retry::no : Retry::yes;
+  if (refused()) return upstream(Fault::reset, "the pod refused the stream", again);
+  if (closed() && reset_by_peer()) {
+    ex_->reset_code = code();
+    return upstream(Fault::reset, "the pod reset the stream", again);
+  }
+  if (closed()) {
+    connection_.worker_.stats.malformed_responses.add();
+    ex_->reset_code = net::h2::internal_error;
+    return Error{Fault::malformed, Whose::upstream, Retry::no, 502, "the response breaks the rules of HTTP/2"};
+  }
+  return upstream(over_ ? over_->fault : Fault::closed, over_ ? over_->detail : "the pod closed the connection", again);
+}
+
+void H2ClientStream::cancel(Error why) noexcept {
+  if (given_up_) return;
+  given_up_ = why;
+  const auto code = ex_ && ex_->client_gone && ex_->reset_code ? ex_->reset_code : std::uint32_t{net::h2::cancel};
+  connection_.session_.reset(*this, code);
+  readable_.notify();
+  writable_.notify();
+}
+
+void H2ClientStream::stop() noexcept {
+  stopped_ = true;
+  readable_.notify();
+}
+
+void H2ClientStream::connection_over(const Error& why) noexcept {
+  over_ = why;
+  readable_.notify();
+  writable_.notify();
+}
+
+void H2ClientStream::on_event() {
+  readable_.notify();
+  writable_.notify();
+}
+
+bool H2ClientStream::open(const Exchange& ex, bool end) {
+  RequestFields fields(connection_.worker_.out);
+  fill(fields, ex, connection_.tls_ != nullptr);
+  return connection_.session_.open(*this, fields.all(), end);
+}
+
+net::Task<Status> H2ClientStream::send_head(Exchange& ex, std::string_view body, bool whole) {
+  connection_read_ = connection_.stream_.bytes_read();
+  if (!open(ex, whole && body.empty()))
+    co_return std::unexpected(upstream(Fault::closed, "no stream can be opened any more", Retry::yes));
+  if (body.empty() || connection_.session_.send(*this, body, true, {})) co_return Status{};
+  Status s = co_await drained(ex.settings->send_timeout, true);
+  co_return s;
+}
+
+net::Task<Status> H2ClientStream::send_body(Chunk piece) {
+  if (given_up_ || over_ || closed()) co_return std::unexpected(broken());
+  if (connection_.session_.send(*this, piece.data, piece.last, piece.trailers)) co_return Status{};
+  Status s = co_await drained(ex_->settings->send_timeout, false);
+  co_return s;
+}
+
+// Until what was given to the session is in frames: the pod's windows and the socket say when. `or_answered`: or until
+// the response begins; what is left goes on by itself.
+net::Task<Status> H2ClientStream::drained(Duration stall, bool or_answered) {
+  auto& loop = connection_.worker_.loop;
+  auto sent = bytes_out();
+  for (Instant until = loop.now() + stall; !sent_all() && !(or_answered && any_received());) {
+    if (given_up_ || over_ || closed()) co_return std::unexpected(broken());
+    co_await writable_.wait(until);
+    if (bytes_out() != sent) {
+      sent = bytes_out();
+      until = loop.now() + stall;
+    } else if (loop.now() >= until && !sent_all()) {
+      co_return std::unexpected(upstream(Fault::timeout, "the pod takes nothing"));
+    }
+  }
+  co_return Status{};
+}
+
+bool H2ClientStream::on_field(std::string_view name, std::string_view value) noexcept {
+  if (final_seen_) {
+    if (!net::http::allowed_in_trailers(name)) return true;
+    if (trailers_.size() + name.size() + value.size() + 4 > net::http::kMostTrailers) {
+      trailers_too_large_ = true;
+      return false;
+    }
+    trailers_.append(name).append(": ").append(value).append("\r\n");
+    return true;
+  }
+  if (name == ":status") {
+    if (std::from_chars(value.data(), value.data() + value.size(), filling_.status).ec != std::errc{})
+      filling_.status = 0;
+    return true;
+  }
+  const std::size_t limit = ex_ ? static_cast<std::size_t>(ex_->settings->response_head_limit) : 0;
+  if (filling_.fields == net::http::kMaxFields || filling_.bytes.size() + name.size() + value.size() + 2 > limit) {
+    filling_.too_large = true;
+    filling_.refused = "head: larger than proxy-buffer-size, or of too many fields";
+    return false;
+  }
+  filling_.bytes.append(name).push_back('\0');
+  filling_.bytes.append(value).push_back('\0');
+  ++filling_.fields;
+  return true;
+}
+
+void H2ClientStream::on_fields_end() noexcept {
+  if (final_seen_) return;
+  if (filling_.status < 100 || filling_.status > 599) filling_.refused = "status: not within 100 to 599";
+  final_seen_ = filling_.status >= 200 || filling_.refused;
+  ++heads_seen_;
+  if (heads_.size() < kMostHeads) heads_.push_back(std::move(filling_));
+  filling_ = Head{};
+}
+
+net::Task<Status> H2ClientStream::read_head(Exchange& ex) {
+  if (std::exchange(head_read_, true) && !heads_.empty()) heads_.pop_front();
+  auto& worker = connection_.worker_;
+  const Instant until = worker.loop.now() + ex.settings->read_timeout;
+  while (heads_.empty()) {
+    if (given_up_ || over_ || closed()) co_return std::unexpected(broken());
+    const bool woken = co_await readable_.wait(until);
+    if (woken || !heads_.empty()) continue;
+    // Nothing at all came since: it may be dead, and others shall not wait for it.
+    if (connection_.stream_.bytes_read() == connection_read_) connection_.wearing_ = true;
+    co_return std::unexpected(upstream(Fault::timeout, "the pod sends nothing", Retry::yes));
+  }
+  Status parsed = parse(heads_.front(), ex);
+  if (!parsed) worker.stats.malformed_responses.add();
+  co_return parsed;
+}
+
+Status H2ClientStream::parse(const Head& head, Exchange& ex) noexcept {
+  auto& out = ex.memory.response;
+  out.status = head.status;
+  out.minor = 1;
+  out.reason = reason_phrase(head.status);
+  out.fields.clear();
+  out.framing = Framing::none;
+  out.content_length = 0;
+  out.keep_alive = true;
+  if (head.refused)
+    return std::unexpected(
+        Error{head.too_large ? Fault::too_large : Fault::malformed, Whose::upstream, Retry::no, 502, head.refused});
+  net::http::Field* length = nullptr;
+  for (const char *p = head.bytes.data(), *end = p + head.bytes.size(); p != end;) {
+    auto& f = out.fields.add();
+    f.name = p;
+    p += f.name.size() + 1;
+    f.value = trim(p);
+    p += std::string_view(p).size() + 1;
+    f.id = net::http::name_of(f.name);
+    f.drop = f.id == Name::proxy_connection || f.id == Name::te;
+    if (f.id == Name::content_length) length = &f;
+  }
+  if (length && !net::http::read_length(length->value, out.content_length))
+    return std::unexpected(
+        Error{Fault::malformed, Whose::upstream, Retry::no, 502, "content-length: not a number up to 2^63-1"});
+  if (out.status < 200) return {};
+  // As with HTTP/1: to HEAD and in a 304 a length tells what a GET would get.
+  no_body_ = ex.head().method == net::http::Method::head || out.status == 304 || out.status == 204;
+  if (out.status == 204) out.content_length = 0;
+  if (length && (!no_body_ || out.status == 204)) length->drop = true;
+  if (no_body_) return {};
+  out.framing = length ? Framing::length : Framing::chunked;
+  return {};
+}
+
+Result<Chunk> H2ClientStream::take() {
+  if (no_body_) return Chunk{{}, true, {}};
+  if (given_up_) return std::unexpected(*given_up_);
+  if (trailers_too_large_) {
+    ex_->reset_code = net::h2::internal_error;
+    return std::unexpected(Error{Fault::too_large, Whose::upstream, Retry::no, 502, "trailers: larger than 8 KiB"});
+  }
+  const bool last = end_received();
+  if (received() == 0) {
+    if (!last && (over_ || closed())) return std::unexpected(broken());
+    return Chunk{{}, last, last ? std::string_view(trailers_) : std::string_view{}};
+  }
+  const auto data = connection_.session_.take(*this);
+  body_bytes_ += data.size();
+  return Chunk{data, last, last ? std::string_view(trailers_) : std::string_view{}};
+}
+
+net::Task<Result<Chunk>> H2ClientStream::read(std::size_t) {
+  auto& loop = connection_.worker_.loop;
+  const Instant until = loop.now() + ex_->settings->read_timeout;
+  for (;;) {
+    if (stopped_) co_return std::unexpected(upstream(Fault::cancelled, "the response is not wanted any more"));
+    Result<Chunk> ready = take();
+    if (!ready || ready->last || !ready->data.empty()) co_return ready;
+    connection_.session_.take(*this);  // what was handed on has left: the pod's window opens again
+    const bool woken = co_await readable_.wait(until);
+    if (!woken) co_return std::unexpected(upstream(Fault::timeout, "the pod sends nothing"));
+  }
+}
+
+}  // namespace sluice::data

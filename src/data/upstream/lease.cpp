@@ -1,0 +1,137 @@
+#include "data/upstream/lease.h"
+
+#include "data/server/worker.h"
+#include "data/upstream/dial.h"
+#include "data/upstream/h1_client.h"
+#include "data/upstream/h2_client.h"
+
+namespace sluice::data {
+
+namespace {
+
+using enum model::BackendProtocol;
+
+constexpr Error kFull{Fault::overload, Whose::internal, Retry::yes, 503, "upstream-max-connections is reached"};
+
+Dial dial_of(const Exchange& ex, model::BackendProtocol protocol) {
+  const bool tls = protocol == https || protocol == grpcs || (protocol == auto_http && ex.peer.tls);
+  const bool h2 = protocol == grpc || protocol == grpcs;
+  Dial how;
+  if (tls) how.tls = ex.settings->upstream_tls ? ex.settings->upstream_tls : model::unverified_tls();
+  if (tls && h2) how.alpn = "h2";
+  return how;
+}
+
+// Until somebody notices that it is worth looking again, or `until`. Fails as the wait did.
+net::Task<Status> wait_for_slot(Worker& worker, Exchange& ex, EndpointRuntime& endpoint, SlotWait& wait, Instant until,
+                                Error late) {
+  if (endpoint.waiting.size() >= ex.options->upstream_max_pending) {
+    worker.stats.shed_requests.add();
+    co_return std::unexpected(kFull);
+  }
+  endpoint.waiting.push_back(&wait);
+  ex.waiting_on = &wait;
+  const bool woken = co_await wait.signal.wait(until);
+  ex.waiting_on = nullptr;
+  const bool called = std::erase(endpoint.waiting, &wait) == 0;
+  if (called && (wait.error || !woken)) slot_free(endpoint);  // its turn is another's
+  if (wait.error) {
+    if (!wait.note.empty()) ex.note = wait.note;
+    co_return std::unexpected(*wait.error);
+  }
+  if (woken) co_return Status{};
+  if (late.fault == Fault::overload) worker.stats.shed_requests.add();
+  co_return std::unexpected(late);
+}
+
+float seconds(Duration d) noexcept {
+  return std::chrono::duration<float>(d).count();
+}
+
+net::Task<Result<Lease>> lease_stream(Worker& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint, Dial how,
+                                      Attempt& attempt) {
+  const Instant begun = worker.loop.now();
+  const Instant until = begun + ex.settings->connect_timeout;
+  for (bool waited = false;; waited = true) {
+    if (H2Client* c = H2Client::with_room(*endpoint, how)) {
+      Lease stream(c->stream());
+      if (waited) {
+        attempt.connect_seconds = seconds(worker.loop.fresh_now() - begun);
+        slot_free(*endpoint);  // there may be room for the next, too
+      } else {
+        worker.stats.upstream_reused.add();
+      }
+      co_return stream;
+    }
+    bool coming = H2Client::enough_under_way(*endpoint, how);
+    const auto limit = ex.options->upstream_max_connections;
+    if (!coming && (limit == 0 || endpoint->connections < limit)) {
+      Result<int> fd = open_socket(worker, *endpoint);
+      if (!fd) co_return std::unexpected(fd.error());
+      Status made = H2Client::start(worker, endpoint, *fd, how, until);
+      if (!made) co_return std::unexpected(made.error());
+      coming = true;
+    }
+    const Error late =
+        coming ? Error{Fault::connect_timeout, Whose::upstream, Retry::yes, 0, "connect timed out"} : kFull;
+    SlotWait wait(worker.loop, how.key(), true);
+    net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, until, late);
+    Status woken = co_await waiting;
+    if (!woken) co_return std::unexpected(woken.error());
+  }
+}
+
+}  // namespace
+
+model::BackendProtocol upstream_protocol(const Exchange& ex) noexcept {
+  return ex.settings->protocol.value_or(ex.cluster->spec().protocol);
+}
+
+net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint, bool fresh,
+                               Attempt& attempt) {
+  const auto& settings = *ex.settings;
+  const auto protocol = upstream_protocol(ex);
+  Dial how = dial_of(ex, protocol);
+  if (protocol == grpc || protocol == grpcs) {
+    if (ex.tunnel)
+      co_return std::unexpected(
+          Error{Fault::unsupported, Whose::upstream, Retry::no, 502, "an upgrade, but the pods speak HTTP/2"});
+    net::Task<Result<Lease>> stream = lease_stream(worker, ex, std::move(endpoint), std::move(how), attempt);
+    Result<Lease> leased = co_await stream;
+    co_return leased;
+  }
+  const bool careful = !net::http::idempotent(ex.head().method);
+  if (!fresh) {
+    if (auto idle = worker.pool.take(*endpoint, how.key(), careful)) {
+      worker.stats.upstream_reused.add();
+      co_return Lease(*idle.release());
+    }
+  }
+  const auto limit = ex.options->upstream_max_connections;
+  const Instant turn_until = worker.loop.now() + settings.connect_timeout;
+  while (limit && endpoint->connections >= limit) {
+    SlotWait wait(worker.loop, how.key(), false);
+    net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, turn_until, kFull);
+    Status woken = co_await waiting;
+    if (!woken) co_return std::unexpected(woken.error());
+    if (auto idle = worker.pool.take(*endpoint, how.key(), careful)) {
+      worker.stats.upstream_reused.add();
+      co_return Lease(*idle.release());
+    }
+  }
+  const Instant begun = worker.loop.now();
+  const Instant until = begun + settings.connect_timeout;
+  Result<int> fd = open_socket(worker, *endpoint);
+  if (!fd) co_return std::unexpected(fd.error());
+  auto connection = std::make_unique<H1Client>(worker, endpoint, *fd, how.tls);
+  if (!connection->stream().registered()) co_return std::unexpected(kUnwatched);
+  ex.waiting_on = &connection->stream();
+  net::Task<Status> dialling = dial(worker, connection->stream(), std::move(how), until, ex.note);
+  Status connected = co_await dialling;
+  ex.waiting_on = nullptr;
+  attempt.connect_seconds = seconds(worker.loop.fresh_now() - begun);
+  if (!connected) co_return std::unexpected(connected.error());
+  co_return Lease(*connection.release());
+}
+
+}  // namespace sluice::data

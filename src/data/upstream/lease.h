@@ -1,0 +1,20 @@
+#pragma once
+#include <memory>
+
+#include "base/result.h"
+#include "data/proxy/exchange.h"
+#include "data/proxy/streams.h"
+#include "data/upstream/cluster.h"
+#include "net/io/task.h"
+
+namespace sluice::data {
+
+// What pods of this exchange's route speak.
+model::BackendProtocol upstream_protocol(const Exchange& ex) noexcept;
+
+// An Upstream at `endpoint`: a connection or, where pods speak HTTP/2, a stream of one; reused or new, then connected
+// and shaken hands with. `fresh`: not a reused connection of HTTP/1.
+net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint, bool fresh,
+                               Attempt& attempt);
+
+}  // namespace sluice::data

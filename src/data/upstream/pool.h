@@ -1,0 +1,104 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/upstream/cluster.h"
+#include "net/io/signal.h"
+#include "net/stream.h"
+
+// Connections to pods that outlive an exchange, and the exchanges that wait for one.
+namespace sluice::data {
+
+class H1Client;
+
+// A connection to a pod. It may lie idle in the pool of its worker; what it speaks is its derived class's.
+class PooledConnection {
+ public:
+  PooledConnection(const PooledConnection&) = delete;
+  PooledConnection& operator=(const PooledConnection&) = delete;
+  net::Stream& stream() noexcept { return stream_; }
+  EndpointRuntime& endpoint() noexcept { return *endpoint_; }
+
+ protected:
+  // Takes fd. `tls`: the settings it is made with, null for plain. `shared`: it carries many exchanges at once, and is
+  // lent without leaving the endpoint's list of such ones.
+  PooledConnection(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd,
+                   std::shared_ptr<const model::UpstreamTls> tls, bool shared);
+  virtual ~PooledConnection();
+  // No longer in the pool and of no more use: its life ends, now or as soon as may be.
+  virtual void close_idle() noexcept = 0;
+
+  Worker& worker_;
+  std::shared_ptr<EndpointRuntime> endpoint_;
+  net::Stream stream_;
+  const std::shared_ptr<const model::UpstreamTls> tls_;
+  const bool shared_;
+  const Instant made_;
+  std::uint32_t exchanges_ = 0;
+
+ private:
+  friend class IdlePool;
+  struct IdleDeadline final : net::Deadline {
+    PooledConnection* connection = nullptr;
+    void expired() override;
+  };
+  IdleDeadline idle_deadline_;
+  PooledConnection *newer_ = nullptr, *older_ = nullptr;  // of the worker
+  PooledConnection *above_ = nullptr, *below_ = nullptr;  // of the endpoint
+};
+
+// Idle connections of one worker: one LRU bound for all, last in first out for each endpoint.
+class IdlePool {
+ public:
+  explicit IdlePool(Worker& worker);
+  ~IdlePool();
+  IdlePool(const IdlePool&) = delete;
+  IdlePool& operator=(const IdlePool&) = delete;
+  // A connection of HTTP/1 that suits, or null. `careful`: for requests that cannot be sent again, so that the pod's
+  // having closed is noticed before and not after.
+  std::unique_ptr<H1Client> take(EndpointRuntime& endpoint, const void* tls_key, bool careful);
+  // May it carry further exchanges? Limits of number and age, the endpoint and the worker's draining decide.
+  bool worth_keeping(const PooledConnection& c) const noexcept;
+  // Keeps it, or closes it when a limit or its endpoint says so.
+  void put(PooledConnection& c);
+  // Of a shared one that gets an exchange again, or ends by itself.
+  void take_out(PooledConnection& c) noexcept { unlink(c); }
+  // Nobody takes them any more; they are closed a few at a time, between requests.
+  void close_all(EndpointRuntime& endpoint);
+  void close_everything();
+  std::size_t size() const noexcept { return size_; }
+
+ private:
+  friend class PooledConnection;
+  void unlink(PooledConnection& c) noexcept;
+  void close_some();
+  static void on_activity(void* context, bool broken);
+  Worker& worker_;
+  PooledConnection* newest_ = nullptr;
+  PooledConnection* oldest_ = nullptr;
+  std::size_t size_ = 0;
+  std::vector<PooledConnection*> doomed_;
+};
+
+// An exchange that waits for a connection: for its turn at a full endpoint (upstream-max-connections), or for one that
+// is being made and will carry many. On its coroutine's frame; in the endpoint's queue while it waits.
+struct SlotWait final : net::Cancellable {
+  SlotWait(net::Loop& loop, const void* key, bool shared) : signal(loop), tls_key(key), for_shared(shared) {}
+  net::Signal signal;
+  const void* tls_key;
+  bool for_shared;             // a stream of a shared connection will do
+  std::optional<Error> error;  // why it waits in vain
+  std::string note;
+  void cancel(Error why) noexcept override {
+    error = why;
+    signal.notify();
+  }
+};
+
+// A connection was closed or became idle, or has room for a stream: the first in the queue looks again.
+void slot_free(EndpointRuntime& endpoint);
+
+}  // namespace sluice::data
