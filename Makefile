@@ -124,6 +124,10 @@ docs: build  ## generate docs/configuration.md, annotations.md and metrics.md fr
 image:  ## container image IMAGE (sluice:dev) with docker, podman or buildah
 	@tools/image.sh $(IMAGE)
 
+test-image:  ## build the image twice with buildah (root), compare, and run what is in it; minutes, not part of .ci/run
+	@tools/deps.sh image test
+	@tests/image/run.sh
+
 install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
 	@install -D -m 644 config/completions/sluice.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sluice
 	@install -D -m 644 config/completions/_sluice $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_sluice
@@ -132,4 +136,4 @@ install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
 clean:  ## remove everything that was built
 	@rm -rf build
 
-.PHONY: help deps deps-build build dev run test unit test-integration test-conformance test-k8s test-oracle asan tsan fuzz soak chaos chaos-short bench peers instructions scale tail arch headers fmt fmt-check tidy docs image install-completions clean
+.PHONY: help deps deps-build build dev run test unit test-integration test-conformance test-k8s test-oracle asan tsan fuzz soak chaos chaos-short bench peers instructions scale tail arch headers fmt fmt-check tidy docs image test-image install-completions clean

@@ -15,9 +15,10 @@ while read -r name group _; do
 done < packages.txt
 
 python_tools() {
+  [[ " $* " == *" test "* ]] || return 0
   local wanted
   wanted=build/venv/.$(sha1sum <tests/requirements.txt | cut -c1-12)
-  if [[ " $* " != *" test "* ]] || [ -e "$wanted" ]; then return 0; fi
+  [ ! -e "$wanted" ] || return 0
   echo "installing into build/venv: $(grep -v '^#' tests/requirements.txt | cut -d' ' -f1 | xargs)"
   mkdir -p build
   if python3 -m venv build/venv && build/venv/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt; then
