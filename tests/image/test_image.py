@@ -56,6 +56,7 @@ def base():
 
 def build(base, context):
     env = {**BUILDAH, "BASE": base, "SOURCES": sources(), "COMMIT": "0123456789ab", "BUILDER": "buildah"}
+    PLACE.mkdir(parents=True, exist_ok=True)
     log = PLACE / "build.log"
     with open(log, "w") as out:
         status = subprocess.run([context / "tools/image.sh", NAME, "--layers"], env=env, stdout=out, stderr=subprocess.STDOUT).returncode

@@ -1,6 +1,7 @@
 """The shipped manifests: accepted by the server, run with exactly their rights and flags, and no right too many."""
 import base64
 import json
+import re
 import shutil
 import subprocess
 
@@ -55,14 +56,14 @@ def installed():
         c.stop()
 
 
-def as_shipped(cluster, tmp_path, *more, wait=True, pod="sluice-0", grace=0):
+def as_shipped(cluster, tmp_path, *more, wait=True, name="sluice", pod="sluice-0", grace=0):
     """The container of the Deployment as a process: its arguments, its account in a pod's place, on ports that the kernel chooses."""
-    container = json.loads(cluster.kubectl("get", "deployment", "sluice", "-n", "sluice", "-o", "json"))["spec"]["template"]["spec"]["containers"][0]
+    container = json.loads(cluster.kubectl("get", "deployment", name, "-n", "sluice", "-o", "json"))["spec"]["template"]["spec"]["containers"][0]
     ports = ("--http=", "--https=", "--admin=", "--validating-webhook=", "--kubernetes")
     args = [a.replace("$(POD_NAMESPACE)", "sluice") for a in container["args"][1:] if not a.startswith(ports)]
     account = tmp_path / "account"
     account.mkdir(exist_ok=True)
-    (account / "token").write_text(cluster.kubectl("create", "token", "sluice", "-n", "sluice").strip())
+    (account / "token").write_text(cluster.kubectl("create", "token", name, "-n", "sluice").strip())
     config = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))
     shutil.copyfile(config["clusters"][0]["cluster"]["certificate-authority"], account / "ca.crt")
     (account / "namespace").write_text("sluice")
@@ -148,6 +149,22 @@ def test_with_exactly_the_shipped_rights(installed, tmp_path):
         installed.kubectl("delete", "ingress", "thief")
     assert status(installed) is None  # no other pod of ours runs
     assert not [line for line in s.process.err if "403" in line or "forbidden" in line]
+
+
+def test_the_chart_for_one_namespace_with_exactly_its_rights(installed, tmp_path):
+    """controller.scope with rbac.scope: no right outside the two namespaces, and the class is known by its name."""
+    installed.kubectl("create", "namespace", "shop")
+    installed.apply(test_chart.helm({"controller.scope": {"enabled": True, "namespace": "shop"}, "rbac.scope": True, "controller.ingressClassResource.enabled": False},
+                                    release="edge"))
+    assert "edge" not in installed.kubectl("get", "clusterroles,clusterrolebindings")
+    installed.apply(service("app", [installed.pod.port], ns="shop") + "---\n" + ingress("one", "one.example.com", ns="shop", class_name="sluice"))
+    installed.kubectl("patch", "service", "edge-sluice", "-n", "sluice", "--subresource=status", "--type=merge", "-p",
+                      '{"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]}}}')
+    with as_shipped(installed, tmp_path, name="edge-sluice") as s:
+        s.until("the Ingress of the one namespace", host="one.example.com")
+        assert s.ask(host=HOST)[0] == 404
+        wait_for(lambda: "203.0.113.9" in installed.kubectl("get", "ingress", "one", "-n", "shop"), "its status")
+    assert {re.search(r'cannot \w+ resource "(\w+)"', line)[1] for line in s.process.err if "403" in line} <= {"ingressclasses"}, s.process.err
 
 
 RULES = [("clusterrole", i) for i in range(7)] + [("role", i) for i in range(4)]
