@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tools/image.sh NAME [option of the builder…]: builds docker/Dockerfile with whichever of docker, podman and buildah works
-# here. BUILDER from the environment is the one to take; BASE and SOURCES are the Dockerfile's arguments of that name.
+# here. BUILDER from the environment is the one to take; BASE and APT_SOURCES are the Dockerfile's arguments of that name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1
@@ -9,7 +9,7 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || 
 COMMIT=${COMMIT:-$(git rev-parse --short=12 HEAD 2>/dev/null || true)}
 export SOURCE_DATE_EPOCH COMMIT
 options=(-f docker/Dockerfile -t "$name")
-for argument in BASE SOURCES COMMIT SOURCE_DATE_EPOCH; do
+for argument in BASE APT_SOURCES COMMIT SOURCE_DATE_EPOCH; do
   [ -z "${!argument:-}" ] || options+=(--build-arg "$argument=${!argument}")
 done
 builder=${BUILDER:-}

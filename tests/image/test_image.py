@@ -55,7 +55,7 @@ def base():
 
 
 def build(base, context):
-    env = {**BUILDAH, "BASE": base, "SOURCES": sources(), "COMMIT": "0123456789ab", "BUILDER": "buildah"}
+    env = {**BUILDAH, "BASE": base, "APT_SOURCES": sources(), "COMMIT": "0123456789ab", "BUILDER": "buildah"}
     PLACE.mkdir(parents=True, exist_ok=True)
     log = PLACE / "build.log"
     with open(log, "w") as out:
@@ -110,9 +110,9 @@ class Container:
         self.at.mkdir()
         self.mounts = f"mount --bind {root} {self.at} && mount -o remount,bind,ro {self.at} && mount --bind {tmp / 'manifests'} {self.at}/etc/sluice/manifests && exec \"$@\""
 
-    def command(self, *argv):
+    def command(self, *argv, locked=False):
         return ["ip", "netns", "exec", self.netns, "unshare", "--mount", "sh", "-ec", self.mounts, "sh", sys.executable, Path(__file__).with_name("enter.py"),
-                self.at, USER, *argv]
+                *["--no-new-privileges"] * locked, self.at, USER, *argv]
 
     def run(self, *argv):
         return subprocess.run(list(map(str, self.command(*argv))), capture_output=True, text=True, timeout=30)
@@ -181,6 +181,22 @@ endpoints: [{{addresses: [127.0.0.1], conditions: {{ready: true}}}}]
         wait_for(lambda: container.run(*c["Healthcheck"]["Test"][1:]).returncode == 1, "the health check to fail")
     finally:
         pod.stop()
+
+
+def test_without_privilege_escalation_as_in_the_manifests(container):
+    """The binary's capability does not count then: high ports are served, and low ones refused with the reason."""
+    serve = ["/usr/local/bin/sluice", "serve", "--manifests", "/etc/sluice/manifests", "--admin", "127.0.0.1:0", "--https", "127.0.0.1:0", "--http"]
+    sluice = Process(container.command(*serve, "127.0.0.1:8080", locked=True))
+    try:
+        sluice.wait_line("^ready", 30)
+        status = Path(f"/proc/{sluice.proc.pid}/status").read_text()
+        assert re.search(r"^NoNewPrivs:\s+1$", status, re.M) and re.search(r"^CapEff:\s+0+$", status, re.M), status
+        assert container.curl("-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:8080/") == "404"
+    finally:
+        assert sluice.stop() == 0, sluice.err[-20:]
+    low = Process(container.command(*serve, "127.0.0.1:80", locked=True))
+    assert low.proc.wait(30) != 0
+    wait_for(lambda: any("127.0.0.1:80" in line and "Permission denied" in line for line in low.err), "the reason")
 
 
 def test_a_second_build_is_the_same(base, image, tmp_path):
