@@ -116,6 +116,27 @@ def test_the_server_accepts_the_chart(installed, values):
     assert said.count("(server dry run)") == len([o for o in yaml.safe_load_all(made) if o])
 
 
+def test_helm_installs_upgrades_and_takes_away(installed):
+    def helm(*args):
+        r = subprocess.run(installed.inside(test_chart.HELM, *args, "-n", "helm", "--kubeconfig", installed.kubeconfig), capture_output=True, text=True, timeout=60)
+        assert r.returncode == 0, r.stderr
+        return r.stdout
+
+    def there():
+        return set(installed.kubectl("get", "deployment,daemonset,service,hpa,configmap,role", "-n", "helm", "-o", "name", "-l", "app.kubernetes.io/instance=own").split())
+
+    own = ["own", test_chart.CHART, "--set", "controller.ingressClassResource.name=own"]
+    assert "kubectl -n helm rollout status deployment/own-sluice" in helm("install", *own, "--create-namespace")
+    assert "deployment.apps/own-sluice" in there()
+    helm("upgrade", *own, "--set", "controller.kind=DaemonSet,controller.admissionWebhooks.enabled=true,controller.config.keep-alive=30")
+    assert {"daemonset.apps/own-sluice", "service/own-sluice-webhook"} <= there() and "deployment.apps/own-sluice" not in there()
+    assert json.loads(installed.kubectl("get", "configmap", "own-sluice", "-n", "helm", "-o", "json"))["data"] == {
+        "keep-alive": "30", "shutdown-grace-period": "10", "worker-shutdown-timeout": "240s"}
+    helm("uninstall", "own")
+    assert there() == set()
+    assert "/own" not in installed.kubectl("get", "ingressclass,clusterrole,clusterrolebinding,validatingwebhookconfiguration", "-o", "name")
+
+
 @pytest.mark.parametrize("values,allowed", [({}, True), (test_chart.SAME["overlays/daemonset"], False)], ids=["deployment", "host ports"])
 def test_pods_are_restricted(installed, values, allowed):
     """The namespace's pod security admission takes a pod of the Deployment, and would not take one with ports of a node."""
