@@ -24,7 +24,7 @@ struct ExchangeRecord {
   std::uint16_t remote_port = 0;
   std::string_view method, target;  // as received; empty when the head could not be parsed
   std::string_view method_label;    // bounded
-  int minor = 1;
+  int major = 1, minor = 1;
   std::string_view host;  // authority as received
   std::string_view referer, user_agent;
   std::string_view request_id;
@@ -85,6 +85,7 @@ struct alignas(64) WorkerStats {
   Counter retries, tunnels_active, tunnels;
   Counter shed_connections, shed_requests;  // refused by a limit or by lack of descriptors
   Counter malformed_requests, malformed_responses;
+  Counter h2_connections, h2_connections_active, h2_streams_reset, h2_abusers;  // gauge: the second
   Counter timeouts_header, timeouts_body, timeouts_send, timeouts_idle, too_slow;
   Counter snapshot_version;  // gauge: what it serves
   Counter publish_pause_ns_max, publish_pause_ns_last;

@@ -12,6 +12,7 @@ namespace {
 
 net::tls::ServerPolicy policy_of(const model::Options& o) {
   net::tls::ServerPolicy p;
+  if (o.use_http2) p.alpn.insert(p.alpn.begin(), "h2");
   p.protocols = o.ssl_protocols;
   p.ciphers = o.ssl_ciphers;
   p.curves = o.ssl_ecdh_curve;

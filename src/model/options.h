@@ -68,6 +68,10 @@ struct Options {
   bool allow_backend_server_header = false;
   std::vector<std::string> hide_headers;
   std::uint32_t max_interim_responses = 8;
+  bool use_http2 = true;                             // offered to TLS clients
+  bool http2_prior_knowledge = false;                // sluice: h2c on the plain listeners
+  std::uint32_t http2_max_concurrent_streams = 128;  // that a client may have open at once
+  Seconds http2_max_connection_age{3600};            // sluice: then GOAWAY, a tenth earlier or later; 0: never
 
   // TLS
   std::string ssl_protocols = "TLSv1.2 TLSv1.3";

@@ -155,8 +155,17 @@ def test_resumption_across_workers(site, version):
     assert reused == 20
 
 
-def test_alpn_offers_http11(site):
+def test_alpn(site):
     sluice = start(site, {"a": certificate("a.example.org")}, {"a.example.org": "a"})
+    with sluice.tls("a.example.org", alpn=["http/1.1"]) as c:
+        assert c.sock.selected_alpn_protocol() == "http/1.1"
+        assert c.get("/", "a.example.org").status == 200
+    with sluice.tls("a.example.org", alpn=["http/1.1", "h2"]) as c:
+        assert c.sock.selected_alpn_protocol() == "h2"
+
+
+def test_use_http2_false(site):
+    sluice = start(site, {"a": certificate("a.example.org")}, {"a.example.org": "a"}, {"use-http2": "false"})
     with sluice.tls("a.example.org", alpn=["h2", "http/1.1"]) as c:
         assert c.sock.selected_alpn_protocol() == "http/1.1"
         assert c.get("/", "a.example.org").status == 200

@@ -146,6 +146,7 @@ void describe(Exchange& ex) noexcept {
   r.method = head.method_text;
   r.method_label = net::http::to_string(head.method);
   r.target = head.target;
+  r.major = head.major;
   r.minor = head.minor;
   r.host = head.authority;
   if (const auto* f = head.fields.find(Name::referer)) r.referer = f->value;

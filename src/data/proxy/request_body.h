@@ -7,6 +7,12 @@ namespace sluice::data {
 
 inline constexpr std::size_t kCollect = 1 << 20;  // chunked bodies up to this reach the pod with a Content-Length
 
+// Has a peer that kept us waiting for more than ten seconds moved less than `rate` bytes a second on average (0: any)?
+inline bool below_rate(std::uint64_t bytes, Duration waited, std::uint64_t rate) noexcept {
+  return rate && waited > std::chrono::seconds(10) &&
+         bytes < rate * static_cast<std::uint64_t>(waited / std::chrono::seconds(1));
+}
+
 // The next piece of the request body, counted against proxy-body-size (413).
 net::Task<Result<Chunk>> next_request_piece(Exchange& ex);
 // Before the first attempt: finds out whether the body is whole, and collects a chunked one where the route buffers.

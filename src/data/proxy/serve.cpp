@@ -126,7 +126,7 @@ net::Task<void> serve(Exchange& ex) {
   if (prepared) reply = answer_without_route(ex);
   if (prepared && !reply) reply = run_filters(ex);  // may answer
   // With a body it is a request like any other: nothing may be sent behind it before the pod has switched.
-  ex.tunnel = prepared && !reply && ex.head().upgrade && ex.down.body().ended();
+  ex.tunnel = prepared && !reply && ex.down.may_upgrade();
 
   if (!prepared) {
     co_await fail(ex, prepared.error());

@@ -62,6 +62,8 @@ class Downstream {
   virtual void abort() noexcept = 0;
   virtual bool started() const noexcept = 0;
   virtual bool complete() const noexcept = 0;
+  // The request asks to switch protocols and nothing stands in the way: no body of it is under way.
+  virtual bool may_upgrade() const noexcept = 0;
   // How much of a body it can take at once without keeping it; never 0.
   virtual std::size_t room() const noexcept = 0;
   // After a 101 was started: the bare bytes, and what the client sent ahead.

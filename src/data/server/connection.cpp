@@ -17,6 +17,30 @@ Connection::~Connection() {
   worker.remove(*this);
 }
 
+void describe_tls(ExchangeRecord& record, net::Stream& stream) noexcept {
+  const auto* tls = stream.tls();
+  if (!tls) return;
+  record.tls_protocol = tls->version();
+  record.tls_cipher = tls->cipher();
+  record.server_name = tls->server_name();
+}
+
+net::Task<void> linger(Worker& worker, net::Stream& stream) {
+  stream.shutdown_write();
+  const Instant until = worker.loop.now() + std::chrono::seconds(2);
+  std::size_t drained = 0;
+  while (drained < (1 << 20)) {
+    const auto r = stream.try_read(worker.scratch.get(), Worker::kScratch);
+    if (r.io == net::tls::Io::done) {
+      drained += r.bytes;
+      continue;
+    }
+    if (r.io != net::tls::Io::again_read) break;
+    Status ready = co_await stream.readable(until);
+    if (!ready) break;
+  }
+}
+
 void Connection::start() {
   net::spawn(run());
 }
@@ -24,13 +48,22 @@ void Connection::start() {
 net::Task<void> Connection::run() {
   std::unique_ptr<Connection> self(this);
   Status arrived = co_await arrive();
-  if (arrived) co_await protocol_->run();
+  if (arrived)
+    co_await protocol_->run();
+  else if (arrived.error().fault == Fault::malformed)
+    co_await linger(worker, stream);
 }
 
 // Until it is known what the client speaks.
 net::Task<Status> Connection::arrive() {
   if (!peer.tls) {
-    protocol_ = protocols().back().make(*this);
+    bool h2 = false;
+    if (worker.options().http2_prior_knowledge) {
+      Result<bool> prior = co_await speaks_h2();
+      if (!prior) co_return std::unexpected(prior.error());
+      h2 = *prior;
+    }
+    protocol_ = (h2 ? protocols().front() : protocols().back()).make(*this);
     co_return Status{};
   }
   stream.start_tls(net::tls::Session::server(worker.server_tls(), stream.fd()));
@@ -45,6 +78,30 @@ net::Task<Status> Connection::arrive() {
     if (p.alpn == stream.tls()->alpn()) protocol_ = p.make(*this);
   if (!protocol_) protocol_ = protocols().back().make(*this);
   co_return Status{};
+}
+
+// Whether a plain client begins with the preface of HTTP/2 (RFC 9113 section 3.4). Looks without taking anything.
+net::Task<Result<bool>> Connection::speaks_h2() {
+  static constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  const Instant until = worker.loop.now() + worker.options().client_header_timeout;
+  char begin[kPreface.size()];
+  for (std::size_t seen = 0;;) {
+    const auto r = stream.peek(begin, sizeof begin, seen);
+    const std::string_view bytes(begin, r.bytes);
+    if (!kPreface.starts_with(bytes)) {
+      // What starts no target of HTTP/1 either may be a damaged preface: such a client reads no answer of HTTP/1.
+      const auto space = bytes.find(' ');
+      if (space + 1 < bytes.size() && !std::string_view("/*hH").contains(bytes[space + 1]))
+        co_return std::unexpected(stream.error(Fault::malformed, "neither HTTP/1 nor HTTP/2"));
+      co_return false;
+    }
+    if (bytes.size() == kPreface.size()) co_return true;
+    if (r.io == net::tls::Io::failed || r.io == net::tls::Io::closed)
+      co_return std::unexpected(stream.error(Fault::closed, "closed before the first request"));
+    seen = r.bytes;
+    Status more = co_await stream.readable(until);
+    if (!more) co_return std::unexpected(more.error());
+  }
 }
 
 void Connection::drain(bool new_ones_too) noexcept {

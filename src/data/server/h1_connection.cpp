@@ -5,6 +5,7 @@
 
 #include "data/proxy/local_reply.h"
 #include "data/proxy/prepare.h"
+#include "data/proxy/request_body.h"
 #include "data/proxy/serve.h"
 #include "data/server/response_fields.h"
 #include "data/server/worker.h"
@@ -85,11 +86,7 @@ net::Task<bool> H1Connection::exchange() {
   ex.close_after = !ex.head().keep_alive || o.keep_alive.count() == 0 ||
                    (o.keep_alive_requests && served_ >= o.keep_alive_requests) || draining_ || worker_.draining();
   ex.record.request_length = head_end_ - in_begin_;
-  if (peer_.tls) {
-    ex.record.tls_protocol = stream_.tls()->version();
-    ex.record.tls_cipher = stream_.tls()->cipher();
-    ex.record.server_name = stream_.tls()->server_name();
-  }
+  describe_tls(ex.record, stream_);
   written_before_ = stream_.bytes_written();
   in_begin_ = head_end_;
   started_ = complete_ = aborted_ = body_stopped_ = probed_ = false;
@@ -292,8 +289,7 @@ net::Task<Result<Chunk>> H1Connection::read(std::size_t) {
         co_return std::unexpected(waited.error());
       }
       body_wait_ += worker_.loop.now() - begun;
-      if (o.client_min_rate && body_wait_ > std::chrono::seconds(10) &&
-          body_bytes_ < o.client_min_rate * static_cast<std::uint64_t>(body_wait_ / std::chrono::seconds(1)))
+      if (below_rate(body_bytes_, body_wait_, o.client_min_rate))
         co_return std::unexpected(client(Fault::too_slow, "the request body arrives below client-min-rate"));
       continue;
     }
@@ -403,6 +399,10 @@ net::Duplex& H1Connection::become_tunnel(std::string_view& early) {
   return stream_;
 }
 
+bool H1Connection::may_upgrade() const noexcept {
+  return ex_->head().upgrade && decoder_.done();
+}
+
 std::size_t H1Connection::room() const noexcept {
   return Worker::kScratch;
 }
@@ -412,8 +412,6 @@ void H1Connection::give_buffers_back() noexcept {
   worker_.return_memory(std::move(memory_));
 }
 
-// A close with unread bytes is a reset, which may destroy the answer on its way: the end is announced first, then what
-// still comes is read for a moment (RFC 9112 section 9.6).
 net::Task<void> H1Connection::linger() {
   const bool more =
       !decoder_.done() || stream_.maybe_readable() || (memory_ && !memory_->ahead.empty()) || in_begin_ != in_end_;
@@ -421,19 +419,7 @@ net::Task<void> H1Connection::linger() {
     stream_.say_end();
     co_return;
   }
-  stream_.shutdown_write();
-  const Instant until = worker_.loop.now() + std::chrono::seconds(2);
-  std::size_t drained = 0;
-  while (drained < (1 << 20)) {
-    const auto r = stream_.try_read(worker_.scratch.get(), Worker::kScratch);
-    if (r.io == Io::done) {
-      drained += r.bytes;
-      continue;
-    }
-    if (r.io != Io::again_read) break;
-    Status ready = co_await stream_.readable(until);
-    if (!ready) break;
-  }
+  co_await data::linger(worker_, stream_);
 }
 
 }  // namespace sluice::data

@@ -42,6 +42,7 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   bool complete() const noexcept override { return complete_; }
   net::Duplex& become_tunnel(std::string_view& early) override;
   std::size_t room() const noexcept override;
+  bool may_upgrade() const noexcept override;
   void give_buffers_back() noexcept override;
 
   // BodySource

@@ -1,5 +1,6 @@
 #include "data/server/connection.h"
 #include "data/server/h1_connection.h"
+#include "data/server/h2_connection.h"
 
 namespace sluice::data {
 
@@ -11,6 +12,7 @@ std::unique_ptr<Protocol> make(Connection& connection) {
 }
 
 constexpr ProtocolEntry kProtocols[] = {
+    {"h2", make<H2Connection>},        // first: what a preface on a plain connection asks for
     {"http/1.1", make<H1Connection>},  // last: what a client speaks that names nothing
 };
 

@@ -41,28 +41,6 @@ struct Session::Callbacks {
     return id == 0 ? nullptr : static_cast<Stream*>(nghttp2_session_get_stream_user_data(s, id));
   }
 
-  // Every frame is judged before its payload is read, but CONTINUATION, which nghttp2 counts itself.
-  static int on_begin_frame(nghttp2_session* session, const nghttp2_frame_hd* hd, void* user) {
-    Session& me = self(user);
-    if (me.side_ == Side::client) return 0;
-    switch (hd->type) {
-      case NGHTTP2_DATA:
-        if (!nghttp2_session_find_stream(session, hd->stream_id)) return me.on_closed_stream(hd->stream_id);
-        if (hd->length > 0 || (hd->flags & NGHTTP2_FLAG_END_STREAM)) return 0;
-        break;
-      case NGHTTP2_HEADERS:
-        me.head_open_ = true;
-        if (me.opens(hd->stream_id) || nghttp2_session_find_stream(session, hd->stream_id)) return 0;
-        return me.on_closed_stream(hd->stream_id);
-      case NGHTTP2_WINDOW_UPDATE:
-        if (me.updates_ > 0) return --me.updates_, 0;
-        break;
-      default:
-        break;
-    }
-    return me.pay(1) ? 0 : me.fail("too many frames that serve no request", enhance_your_calm);
-  }
-
   static int on_begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     Session& me = self(user);
     me.filling_ = nullptr;
@@ -93,7 +71,7 @@ struct Session::Callbacks {
     Session& me = self(user);
     me.block_bytes_ += name_size + value_size + 32;
     if (me.block_bytes_ > 2 * static_cast<std::size_t>(me.limits_.header_list))
-      return me.fail("a list of fields above twice the limit", enhance_your_calm);
+      return me.fail("a list of fields above twice the limit", enhance_your_calm) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     if (!me.filling_ || me.swallow_) return 0;
     if (!me.filling_->on_field(view(name, name_size), view(value, value_size))) me.swallow_ = true;
     return 0;
@@ -187,7 +165,7 @@ struct Session::Callbacks {
         break;
       case NGHTTP2_RST_STREAM:
         // Resets that the peer makes us send cost it what its own would (CVE-2025-8671).
-        if (me.side_ == Side::server && !(s && s->reset_sent_) &&
+        if (me.side_ == Side::server && !(s && s->forgiven_) &&
             frame->rst_stream.error_code != NGHTTP2_REFUSED_STREAM && !me.pay(2))
           me.fail("too many streams that had to be reset", enhance_your_calm);
         break;
@@ -261,7 +239,6 @@ struct Session::Callbacks {
     static const nghttp2_session_callbacks* made = [] {
       nghttp2_session_callbacks* c = nullptr;
       nghttp2_session_callbacks_new(&c);
-      nghttp2_session_callbacks_set_on_begin_frame_callback(c, on_begin_frame);
       nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
       nghttp2_session_callbacks_set_on_header_callback(c, on_header);
       nghttp2_session_callbacks_set_on_invalid_header_callback(c, on_invalid_header);
@@ -320,11 +297,11 @@ Session::~Session() {
   nghttp2_session_del(session_);
 }
 
-int Session::fail(const char* why, std::uint32_t code) noexcept {
+bool Session::fail(const char* why, std::uint32_t code) noexcept {
   why_ = why;
   abused_ = code == enhance_your_calm;
   nghttp2_session_terminate_session(session_, code);
-  return NGHTTP2_ERR_CALLBACK_FAILURE;
+  return false;
 }
 
 bool Session::pay(std::uint32_t tokens) noexcept {
@@ -351,13 +328,14 @@ bool Session::opens(std::int32_t id) noexcept {
 }
 
 // A frame of a stream that is not open (any more). Those under way when we closed it are nobody's fault.
-int Session::on_closed_stream(std::int32_t id) noexcept {
-  if (id > last_id_ || id % 2 == 0 || id == 0) return 0;  // nghttp2 refuses these
+bool Session::on_closed_stream(std::int32_t id, bool fields) noexcept {
+  if (id > last_id_ || id % 2 == 0) return true;  // nghttp2 refuses these
   for (const auto& [from, to] : gaps_)
     if (id >= from && id <= to) return fail("a stream id below one that was opened", protocol_error);
-  if (std::find(std::begin(ours_), std::end(ours_), id) != std::end(ours_)) return 0;
+  if (std::find(std::begin(ours_), std::end(ours_), id) != std::end(ours_)) return true;
+  if (fields) return fail("a block of fields of a closed stream", stream_closed);
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, stream_closed);
-  return pay(1) ? 0 : fail("too many frames of closed streams", enhance_your_calm);
+  return pay(1) || fail("too many frames of closed streams", enhance_your_calm);
 }
 
 void Session::touch(Stream& s) noexcept {
@@ -376,12 +354,53 @@ void Session::forget(Stream& s) noexcept {
   nghttp2_session_set_stream_user_data(session_, s.id_, nullptr);
 }
 
+// Every frame of a client is judged before nghttp2 acts on it. False: the connection is over.
+bool Session::judge(const FrameHead& frame) noexcept {
+  const auto id = frame.stream;
+  switch (frame.type) {
+    case NGHTTP2_DATA:
+      if (id != 0 && !nghttp2_session_find_stream(session_, id)) return on_closed_stream(id, false);
+      if (frame.length > 0 || (frame.flags & NGHTTP2_FLAG_END_STREAM)) return true;
+      break;
+    case NGHTTP2_HEADERS:
+      head_open_ = true;
+      return id == 0 || opens(id) || nghttp2_session_find_stream(session_, id) || on_closed_stream(id, true);
+    case NGHTTP2_WINDOW_UPDATE:
+      if (updates_ > 0) return --updates_, true;
+      break;
+    case NGHTTP2_PRIORITY:
+      if (id == 0) return fail("PRIORITY on stream 0", protocol_error);
+      break;
+    default:
+      break;
+  }
+  return pay(1) || fail("too many frames that serve no request", enhance_your_calm);
+}
+
 Status Session::receive(std::string_view bytes, Instant now) noexcept {
   now_ = now;
-  const auto n = nghttp2_session_mem_recv(session_, bytes_of(bytes), bytes.size());
+  ssize_t n = 0;
+  while (!bytes.empty() && n >= 0 && why_[0] == '\0') {
+    const std::string_view from = bytes;
+    if (side_ == Side::client) {
+      bytes = {};
+    } else {
+      auto event = scan_.step(bytes);
+      if (event == FrameScan::Event::head) {
+        if (!judge(scan_.frame())) break;
+        event = scan_.step(bytes);
+      }
+      if (event == FrameScan::Event::end && scan_.frame().type == NGHTTP2_PRIORITY && scan_.frame().length == 5 &&
+          scan_.first_word() == static_cast<std::uint32_t>(scan_.frame().stream)) {
+        fail("PRIORITY of a stream that depends on itself", protocol_error);
+        break;
+      }
+    }
+    n = nghttp2_session_mem_recv(session_, bytes_of(from), from.size() - bytes.size());
+  }
   if (nghttp2_session_want_write(session_)) owner_.output_waits();
-  if (n == static_cast<ssize_t>(bytes.size()) && why_[0] == '\0') return {};
-  if (why_[0] == '\0') why_ = n < 0 ? nghttp2_strerror(static_cast<int>(n)) : "bytes behind the end";
+  if (n >= 0 && why_[0] == '\0') return {};
+  if (why_[0] == '\0') why_ = nghttp2_strerror(static_cast<int>(n));
   return std::unexpected(
       Error{Fault::malformed, side_ == Side::server ? Whose::downstream : Whose::upstream, Retry::no, 0, why_});
 }
@@ -419,7 +438,9 @@ void Session::respond(Stream& s, std::span<const Field> fields, bool end) {
   nghttp2_data_provider body{};
   body.read_callback = Callbacks::read_body;
   nghttp2_submit_response(session_, s.id_, nv, n, end ? nullptr : &body);
+  s.out_last_ = end;
   owner_.output_waits();
+  if (end) fill();
 }
 
 void Session::interim(Stream& s, std::span<const Field> fields) {
@@ -486,8 +507,9 @@ std::string_view Session::take(Stream& s) noexcept {
   return s.taken_;
 }
 
-void Session::reset(Stream& s, std::uint32_t code) noexcept {
+void Session::reset(Stream& s, std::uint32_t code, bool peers_fault) noexcept {
   if (s.closed_ || std::exchange(s.reset_sent_, true)) return;
+  s.forgiven_ = !peers_fault;
   s.out_ = {};
   s.kept_ = {};
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s.id_, code);

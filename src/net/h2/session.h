@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "net/h2/frame_scan.h"
 
 struct nghttp2_session;
 
@@ -75,7 +76,8 @@ class Stream {
   std::int32_t id_ = 0;
   std::uint32_t code_ = 0;
   bool ended_ = false, closed_ = false, reset_by_peer_ = false, touched_ = false;
-  bool end_sent_ = false, reset_sent_ = false, out_last_ = false, deferred_ = false, has_body_ = false;
+  bool end_sent_ = false, reset_sent_ = false, forgiven_ = false, out_last_ = false, deferred_ = false,
+       has_body_ = false;
   std::string in_, taken_;
   std::string kept_;      // unsent bytes of our own
   std::string_view out_;  // what send() got and is not in frames yet: the caller's during send(), then kept_
@@ -155,8 +157,8 @@ class Session {
   std::string_view take(Stream& stream) noexcept;
   // All of the body came, in one piece: valid until the stream dies.
   bool whole(const Stream& stream) const noexcept { return stream.ended_ && stream.taken_.empty(); }
-  // Ends a stream with RST_STREAM. Our own wish: it costs the peer no tokens.
-  void reset(Stream& stream, std::uint32_t code) noexcept;
+  // Ends a stream with RST_STREAM. `peers_fault`: it costs the peer tokens.
+  void reset(Stream& stream, std::uint32_t code, bool peers_fault = false) noexcept;
 
   // Server: says that no further streams are wanted without refusing any (GOAWAY 2^31-1), then `finally` the real one.
   void shutdown_notice() noexcept;
@@ -179,21 +181,23 @@ class Session {
   void earn() noexcept;
   void forget(Stream& s) noexcept;
   bool opens(std::int32_t id) noexcept;
-  int on_closed_stream(std::int32_t id) noexcept;
-  int fail(const char* why, std::uint32_t code) noexcept;
+  bool on_closed_stream(std::int32_t id, bool fields) noexcept;
+  bool judge(const FrameHead& frame) noexcept;
+  bool fail(const char* why, std::uint32_t code) noexcept;  // false
 
   Side side_;
   Limits limits_;
   Owner& owner_;
   Instant now_{};
   nghttp2_session* session_ = nullptr;
+  FrameScan scan_;
   std::vector<Stream*> touched_;
   std::string output_;
   std::size_t open_ = 0;
   std::uint32_t opened_ = 0;
   std::int32_t last_id_ = 0;
   std::vector<std::pair<std::int32_t, std::int32_t>> gaps_;  // ids below last_id_ that were never opened
-  std::int32_t ours_[16]{};                                  // ids that we closed before the peer had ended them
+  std::int32_t ours_[64]{};                                  // ids that we closed before the peer had ended them
   std::uint32_t ours_at_ = 0;
   Stream* filling_ = nullptr;  // whose block of fields is being decoded
   bool swallow_ = false;       // the rest of that block is not wanted

@@ -34,6 +34,7 @@ void Transport::end_of_turn() {
   due_ = false;
   write_now();
   session_.deliver();
+  if (session_.over()) stream_.wake_reader();
 }
 
 // True when the socket took everything and would take more.

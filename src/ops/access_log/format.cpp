@@ -79,7 +79,9 @@ bool put_request(LineWriter& out, const ExchangeRecord& r, LogEscape escape) noe
   put_text(out, r.method, escape);
   out.put(' ');
   put_text(out, r.target, escape);
-  out.put(r.minor == 0 ? std::string_view(" HTTP/1.0") : std::string_view(" HTTP/1.1"));
+  out.put(r.major == 2   ? std::string_view(" HTTP/2.0")
+          : r.minor == 0 ? std::string_view(" HTTP/1.0")
+                         : std::string_view(" HTTP/1.1"));
   return true;
 }
 

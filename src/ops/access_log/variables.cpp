@@ -131,7 +131,7 @@ std::string_view query_of(const Record& r) noexcept {
 }
 std::string_view protocol_of(const Record& r) noexcept {
   if (r.target.empty()) return {};
-  return r.minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
+  return r.major == 2 ? "HTTP/2.0" : r.minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
 }
 
 std::string_view host_name(std::string_view authority) noexcept {

@@ -1,0 +1,144 @@
+#include "data/server/h2_connection.h"
+
+#include "data/server/h2_stream.h"
+#include "data/server/worker.h"
+
+namespace sluice::data {
+
+namespace {
+
+net::h2::Limits limits_of(const model::Options& o) noexcept {
+  net::h2::Limits l;
+  l.streams = o.http2_max_concurrent_streams;
+  l.header_list = static_cast<std::uint32_t>(o.large_client_header_buffer_size * o.large_client_header_buffers);
+  return l;
+}
+
+}  // namespace
+
+H2Connection::H2Connection(Connection& connection)
+    : worker_(connection.worker),
+      stream_(connection.stream),
+      peer_(connection.peer),
+      session_(net::h2::Side::server, limits_of(worker_.options()), *this),
+      transport_(stream_, session_, worker_.options().client_send_timeout),
+      all_left_(worker_.loop),
+      idle_since_(worker_.loop.now()),
+      old_at_(Instant::max()) {
+  worker_.stats.h2_connections.add();
+  worker_.stats.h2_connections_active.add();
+  if (const Duration age = worker_.options().http2_max_connection_age; age.count() > 0)
+    old_at_ = worker_.loop.now() + age * 9 / 10 +
+              Duration(static_cast<Duration::rep>(worker_.random() % static_cast<std::uint64_t>(age.count() / 5 + 1)));
+}
+
+H2Connection::~H2Connection() {
+  worker_.stats.h2_connections_active.sub();
+}
+
+net::h2::Stream* H2Connection::begin() noexcept {
+  // Streams that the client has reset count until their exchange is over.
+  if (running_ >= 2 * static_cast<std::size_t>(worker_.options().http2_max_concurrent_streams)) return nullptr;
+  return new H2Stream(*this);
+}
+
+void H2Connection::entered() noexcept {
+  ++running_;
+}
+
+void H2Connection::left() noexcept {
+  if (--running_ > 0) return;
+  idle_since_ = worker_.loop.now();
+  all_left_.notify();
+  stream_.wake_reader();  // it may be time to go
+}
+
+net::Task<void> H2Connection::run() {
+  Status ended = co_await serve_frames();
+  over_ = true;
+  if (session_.abused()) worker_.stats.h2_abusers.add();
+  for (H2Stream* s = streams_; s;) s = s->connection_over();
+  if (!stream_.cancelled() && !stream_.broken() && !stream_.peer_half_closed()) {
+    transport_.write_now();  // a GOAWAY that says why
+    co_await linger(worker_, stream_);
+  }
+  stream_.cancel(Error{Fault::closed, Whose::downstream, Retry::no, 0, "the connection is over"});
+  while (running_ > 0) co_await all_left_.wait(Instant::max());
+  co_await transport_.finished();
+}
+
+net::Task<Status> H2Connection::serve_frames() {
+  transport_.output_waits();
+  for (;;) {
+    Status taken = transport_.read(worker_.scratch.get(), Worker::kScratch);
+    if (!taken) {
+      if (taken.error().fault == Fault::malformed) worker_.stats.malformed_requests.add();
+      co_return taken;
+    }
+    if (session_.over()) co_return Status{};
+    if (session_.opened() >= worker_.options().keep_alive_requests && worker_.options().keep_alive_requests) go_away();
+    if (session_.goaway_sent() && running_ == 0 && session_.streams() == 0) co_return Status{};
+    const Instant until = wait_until();
+    const bool idle = running_ == 0;
+    if (idle) worker_.stats.downstream_idle.add();
+    Status ready = co_await stream_.readable(until);
+    if (idle) worker_.stats.downstream_idle.sub();
+    if (ready) continue;
+    if (ready.error().fault != Fault::timeout) co_return ready;
+    Status go_on = timed_out();
+    if (!go_on) co_return go_on;
+  }
+}
+
+// Until when nothing may come.
+Instant H2Connection::wait_until() noexcept {
+  const auto& o = worker_.options();
+  const Instant now = worker_.loop.now();
+  if (session_.head_open() != head_seen_) {
+    head_seen_ = session_.head_open();
+    head_since_ = now;
+  }
+  Instant until = session_.goaway_sent() ? Instant::max() : old_at_;
+  if (head_seen_) until = std::min(until, head_since_ + o.client_header_timeout);
+  if (running_ == 0)
+    until = std::min(until, idle_since_ + (session_.opened() == 0 ? o.client_header_timeout : o.keep_alive));
+  return until;
+}
+
+Status H2Connection::timed_out() noexcept {
+  const auto& o = worker_.options();
+  const Instant now = worker_.loop.now();
+  if (head_seen_ && now >= head_since_ + o.client_header_timeout) {
+    worker_.stats.timeouts_header.add();
+    session_.goaway(net::h2::protocol_error);
+    return std::unexpected(stream_.error(Fault::timeout, "a block of fields that does not end"));
+  }
+  if (running_ == 0 && now >= idle_since_ + (session_.opened() == 0 ? o.client_header_timeout : o.keep_alive)) {
+    worker_.stats.timeouts_idle.add();
+    session_.goaway(net::h2::no_error);
+    return std::unexpected(stream_.error(Fault::timeout, "idle"));
+  }
+  if (now >= old_at_) go_away();
+  return {};
+}
+
+void H2Connection::go_away() noexcept {
+  session_.goaway(net::h2::no_error);
+  old_at_ = Instant::max();
+}
+
+void H2Connection::drain(bool new_ones_too) noexcept {
+  if (over_) return;
+  if (!new_ones_too)
+    return session_.shutdown_notice();  // a request may be on its way: until the next call it is served
+  go_away();
+  stream_.wake_reader();
+}
+
+void H2Connection::kill() noexcept {
+  const Error why{Fault::cancelled, Whose::internal, Retry::no, 0, "the deadline of draining has passed"};
+  for (H2Stream* s = streams_; s; s = s->next()) s->give_up(why);
+  stream_.cancel(why);
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,45 @@
+#pragma once
+#include "data/server/connection.h"
+#include "net/h2/session.h"
+#include "net/h2/transport.h"
+
+namespace sluice::data {
+
+class H2Stream;
+
+// HTTP/2 on one client's connection: reads frames, starts an exchange for each request (H2Stream) and writes once a
+// turn what they have made ready. All streams have ended when run() does.
+class H2Connection final : public Protocol, private net::h2::Owner {
+ public:
+  explicit H2Connection(Connection& connection);
+  ~H2Connection() override;
+  net::Task<void> run() override;
+  // First a GOAWAY that refuses nothing; with `new_ones_too`, a moment later, the real one. Ends with the last stream.
+  void drain(bool new_ones_too) noexcept override;
+  void kill() noexcept override;
+
+ private:
+  friend class H2Stream;
+  net::h2::Stream* begin() noexcept override;
+  void output_waits() noexcept override { transport_.output_waits(); }
+  bool output_full() noexcept override { return transport_.write_now(); }
+  net::Task<Status> serve_frames();
+  Instant wait_until() noexcept;
+  Status timed_out() noexcept;
+  void go_away() noexcept;
+  void entered() noexcept;
+  void left() noexcept;
+
+  Worker& worker_;
+  net::Stream& stream_;
+  const Peer& peer_;
+  net::h2::Session session_;
+  net::h2::Transport transport_;
+  H2Stream* streams_ = nullptr;  // linked; owned by themselves once they run
+  std::size_t running_ = 0;
+  net::Signal all_left_;
+  Instant idle_since_, head_since_{}, old_at_;
+  bool over_ = false, head_seen_ = false;
+};
+
+}  // namespace sluice::data

@@ -1,0 +1,391 @@
+#include "data/server/h2_stream.h"
+
+#include <charconv>
+#include <cstring>
+
+#include "data/proxy/prepare.h"
+#include "data/proxy/request_body.h"
+#include "data/proxy/serve.h"
+#include "data/server/response_fields.h"
+#include "data/server/worker.h"
+#include "net/http/grammar.h"
+#include "net/http/trailers.h"
+
+namespace sluice::data {
+
+using net::http::Framing;
+using net::http::Name;
+using net::tls::Io;
+
+namespace {
+
+net::h2::HeadRules rules_of(const model::Options& o) noexcept {
+  net::h2::HeadRules r;
+  r.line = static_cast<std::size_t>(o.large_client_header_buffer_size);
+  r.head = static_cast<std::size_t>(o.large_client_header_buffer_size * o.large_client_header_buffers);
+  r.fields = o.max_headers;
+  r.underscores = o.enable_underscores_in_headers;
+  r.ignore_invalid_names = o.ignore_invalid_headers;
+  return r;
+}
+
+Error client(Fault f, const char* detail) noexcept {
+  return Error{f, Whose::downstream, Retry::no, 0, detail};
+}
+
+// The fields of one response, names and values borrowed. One a thread: nothing waits while it is filled and used.
+struct FieldList {
+  net::h2::Field all[net::http::kMaxFields + 8];
+  std::size_t count = 0;
+  char status[4], length[24];
+
+  static FieldList& empty() noexcept {
+    static thread_local FieldList list;
+    list.count = 0;
+    return list;
+  }
+
+  void add(std::string_view name, std::string_view value) noexcept {
+    if (count < std::size(all)) all[count++] = {name, value, false};
+  }
+  void set_status(int code) noexcept {
+    std::to_chars(status, status + 3, code);
+    add(":status", {status, 3});
+  }
+  void set_length(std::uint64_t n) noexcept {
+    const auto end = std::to_chars(length, length + sizeof length, n).ptr;
+    add("content-length", {length, static_cast<std::size_t>(end - length)});
+  }
+  std::span<const net::h2::Field> span() const noexcept { return {all, count}; }
+};
+
+}  // namespace
+
+H2Stream::H2Stream(H2Connection& connection)
+    : connection_(connection),
+      worker_(connection.worker_),
+      memory_(worker_.borrow_memory()),
+      reader_(rules_of(worker_.options()), memory_->in.data(), memory_->in.size(), memory_->request),
+      readable_(worker_.loop),
+      writable_(worker_.loop) {
+  next_ = connection_.streams_;
+  if (next_) next_->previous_ = this;
+  connection_.streams_ = this;
+  connection_.entered();
+}
+
+H2Stream::~H2Stream() {
+  (previous_ ? previous_->next_ : connection_.streams_) = next_;
+  if (next_) next_->previous_ = previous_;
+  if (memory_) worker_.return_memory(std::move(memory_));
+  connection_.left();
+}
+
+bool H2Stream::on_field(std::string_view name, std::string_view value) noexcept {
+  if (!head_done_) return reader_.add(name, value);
+  if (!net::http::allowed_in_trailers(name)) return true;
+  if (trailers_.size() + name.size() + value.size() + 4 > net::http::kMostTrailers) {
+    trailers_refused_ = true;
+    return false;
+  }
+  trailers_.append(name).append(": ").append(value).append("\r\n");
+  return true;
+}
+
+void H2Stream::on_fields_end() noexcept {
+  if (std::exchange(head_done_, true)) return;
+  verdict_ = reader_.finish(end_received());
+}
+
+void H2Stream::on_event() {
+  if (!runs_) {
+    if (closed() || over_) return end();
+    if (!head_done_) return;
+    runs_ = true;
+    net::spawn(run());
+    return;
+  }
+  if (gone()) client_left();
+  readable_.notify();
+  writable_.notify();
+}
+
+// The exchange has nobody to answer to.
+void H2Stream::client_left() noexcept {
+  if (!ex_ || ex_->client_gone || complete_) return;
+  ex_->client_gone = true;
+  ex_->reset_code = closed() ? code() : static_cast<std::uint32_t>(net::h2::cancel);
+  if (ex_->waiting_on)
+    ex_->waiting_on->cancel(Error{Fault::cancelled, Whose::downstream, Retry::no, 499, "the client left"});
+}
+
+H2Stream* H2Stream::connection_over() noexcept {
+  H2Stream* after = next_;
+  over_ = true;
+  on_event();
+  return after;
+}
+
+void H2Stream::give_up(Error why) noexcept {
+  if (is_given_up_) return;
+  is_given_up_ = true;
+  given_up_ = why;
+  if (ex_ && ex_->waiting_on && !tunnel_) ex_->waiting_on->cancel(why);
+  readable_.notify();
+  writable_.notify();
+}
+
+void H2Stream::end() noexcept {
+  delete this;
+}
+
+net::Task<void> H2Stream::run() {
+  if (!verdict_ && verdict_.error().status == 0) {
+    worker_.stats.malformed_requests.add();
+    worker_.stats.h2_streams_reset.add();
+    connection_.session_.reset(*this, net::h2::protocol_error, true);
+    end();
+    co_return;
+  }
+  {
+    Exchange ex(worker_, *this, connection_.peer_, *memory_);
+    ex_ = &ex;
+    ex.record.request_length = bytes_in();
+    describe_tls(ex.record, connection_.stream_);
+    continue_due_ = ex.head().expect_continue;
+    char key[24];
+    if (verdict_ && ex.head().upgrade) verdict_ = as_upgrade(key);
+    if (!verdict_) {
+      Error why = verdict_.error();
+      co_await refuse(ex, why);
+    } else {
+      co_await serve(ex);
+    }
+    ex_ = nullptr;
+    if (tunnel_ && !gone() && !is_given_up_) {
+      connection_.session_.send(*this, {}, true, {});
+      connection_.session_.reset(*this, net::h2::no_error);
+    } else if (!complete_) {
+      worker_.stats.h2_streams_reset.add();
+      connection_.session_.reset(*this,
+                                 ex.reset_code ? ex.reset_code : static_cast<std::uint32_t>(net::h2::internal_error));
+    } else if (!end_received()) {
+      connection_.session_.reset(*this, net::h2::no_error);  // RFC 9113 section 8.1: the rest is not wanted
+    }
+  }
+  end();
+}
+
+// What an HTTP/1.1 pod expects of a WebSocket's client and RFC 8441 leaves out.
+Status H2Stream::as_upgrade(char (&key)[24]) noexcept {
+  static constexpr char kBase64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  auto& fields = memory_->request.fields;
+  bool version = false;
+  for (auto& f : fields.all()) {
+    if (f.name == "sec-websocket-version") version = f.value == "13";
+    if (f.name == "sec-websocket-key") f.drop = true;
+  }
+  if (!version) return net::http::refuse(426, "sec-websocket-version: not 13");
+  if (fields.full()) return net::http::refuse(431, "head: more fields than the limit");
+  for (int i = 0; i < 22; ++i) key[i] = kBase64[worker_.random() % (i == 21 ? 4 : 64) * (i == 21 ? 16 : 1)];
+  key[22] = key[23] = '=';
+  fields.add() = {"sec-websocket-key", {key, sizeof key}, Name::other, false};
+  return {};
+}
+
+bool H2Stream::whole_body(std::string_view& out) {
+  if (body_bytes_ != 0 || !connection_.session_.whole(*this) || !trailers_.empty()) return false;
+  out = connection_.session_.take(*this);
+  body_bytes_ = out.size();
+  continue_due_ = false;
+  return true;
+}
+
+Result<Chunk> H2Stream::take() {
+  if (gone()) {
+    if (ex_) ex_->client_gone = true;
+    return std::unexpected(client(Fault::reset, "the client left inside its request body"));
+  }
+  if (trailers_refused_)
+    return std::unexpected(Error{Fault::too_large, Whose::downstream, Retry::no, 431, "trailers: larger than 8 KiB"});
+  const bool last = end_received();
+  if (received() == 0) return Chunk{{}, last, last ? std::string_view(trailers_) : std::string_view{}};
+  const auto data = connection_.session_.take(*this);
+  body_bytes_ += data.size();
+  return Chunk{data, last, last ? std::string_view(trailers_) : std::string_view{}};
+}
+
+net::Task<Result<Chunk>> H2Stream::read(std::size_t) {
+  const auto& o = *ex_->options;
+  for (const Instant until = worker_.loop.now() + o.client_body_timeout;;) {
+    if (is_given_up_) co_return std::unexpected(given_up_);
+    if (body_stopped_) co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
+    Result<Chunk> ready = take();
+    if (!ready || ready->last || !ready->data.empty()) co_return ready;
+    if (continue_due_ && !started_) {
+      continue_due_ = false;
+      Status sent = co_await interim(100, {});
+      if (!sent) co_return std::unexpected(sent.error());
+    }
+    connection_.session_.take(*this);  // what was handed on has left: the client's window opens again
+    const Instant begun = worker_.loop.now();
+    const bool woken = co_await readable_.wait(until);
+    if (!woken) co_return std::unexpected(client(Fault::timeout, "the client sends nothing"));
+    body_wait_ += worker_.loop.now() - begun;
+    if (below_rate(body_bytes_, body_wait_, o.client_min_rate))
+      co_return std::unexpected(client(Fault::too_slow, "the request body arrives below client-min-rate"));
+  }
+}
+
+void H2Stream::stop() noexcept {
+  body_stopped_ = true;
+  readable_.notify();
+}
+
+net::Task<Status> H2Stream::interim(int status, std::span<const net::http::Field> fields) {
+  auto& list = FieldList::empty();
+  list.set_status(status);
+  for (const auto& f : fields)
+    if (!f.drop) list.add(f.name, f.value);
+  connection_.session_.interim(*this, list.span());
+  co_return Status{};
+}
+
+// 101 stands for the 200 that accepts an extended CONNECT (RFC 8441 section 5.1).
+void H2Stream::respond(Exchange& ex, const ResponseStart& response, bool end) {
+  auto& list = FieldList::empty();
+  const bool tunnel = response.status == 101;
+  list.set_status(tunnel ? 200 : response.status);
+  for_each_response_field(ex, response, worker_.date(), [&](std::string_view name, std::string_view value) {
+    if (!tunnel || !iequals(name, "sec-websocket-accept")) list.add(name, value);
+  });
+  if (response.framing == Framing::length) {
+    list.set_length(response.content_length);
+  } else if (response.framing == Framing::none && response.status != 204 && !tunnel) {
+    for (const auto& f : response.fields)
+      if (f.id == Name::content_length) list.add("content-length", f.value);
+  }
+  connection_.session_.respond(*this, list.span(), end);
+}
+
+net::Task<Status> H2Stream::start(Exchange& ex, const ResponseStart& response, Chunk first) {
+  if (gone()) co_return std::unexpected(client(Fault::reset, "the client left"));
+  started_ = true;
+  ex.hsts = ex.hsts && !(connection_.stream_.tls() && connection_.stream_.tls()->default_certificate());
+  tunnel_ = response.status == 101;
+  const bool end = !tunnel_ && first.last && first.data.empty() && first.trailers.empty();
+  respond(ex, response, end);
+  if (tunnel_) co_return Status{};
+  if (end) {
+    Status sent = co_await drained(ex.options->client_send_timeout);
+    if (!sent) co_return sent;
+    complete_ = true;
+    ex.record.bytes_sent = bytes_out();
+    co_return Status{};
+  }
+  Status s = co_await send(first);
+  co_return s;
+}
+
+net::Task<Status> H2Stream::write(Chunk piece) {
+  return send(piece);
+}
+
+net::Task<Status> H2Stream::send(Chunk piece) {
+  if (gone()) co_return std::unexpected(client(Fault::reset, "the client left"));
+  if (is_given_up_) co_return std::unexpected(given_up_);
+  body_sent_ += piece.data.size();
+  if (!connection_.session_.send(*this, piece.data, piece.last, piece.trailers)) {
+    Status s = co_await drained(ex_->options->client_send_timeout);
+    if (!s) co_return s;
+  }
+  if (piece.last) {
+    complete_ = true;
+    ex_->record.bytes_sent = bytes_out();
+  }
+  ex_->record.body_bytes_sent = body_sent_;
+  co_return Status{};
+}
+
+// Until what was given to the session is in frames. A client whose window stays shut keeps nobody for ever.
+net::Task<Status> H2Stream::drained(Duration stall) {
+  auto sent = bytes_out();
+  for (Instant until = worker_.loop.now() + stall; !sent_all();) {
+    if (gone()) co_return std::unexpected(client(Fault::reset, "the client left"));
+    if (is_given_up_) co_return std::unexpected(given_up_);
+    const Instant begun = worker_.loop.now();
+    co_await writable_.wait(until);
+    const Instant now = worker_.loop.now();
+    send_wait_ += now - begun;
+    if (bytes_out() != sent) {
+      sent = bytes_out();
+      until = now + stall;
+    } else if (now >= until && !sent_all()) {
+      worker_.stats.timeouts_send.add();
+      if (ex_) ex_->reset_code = net::h2::cancel;
+      co_return std::unexpected(client(Fault::timeout, "the client's window stays shut"));
+    }
+    if (ex_ && !tunnel_ && below_rate(bytes_out(), send_wait_, ex_->options->client_min_rate))
+      co_return std::unexpected(client(Fault::too_slow, "the client takes data below client-min-rate"));
+  }
+  co_return Status{};
+}
+
+void H2Stream::abort() noexcept {
+  if (ex_) ex_->record.bytes_sent = bytes_out();
+}
+
+std::size_t H2Stream::room() const noexcept {
+  return std::clamp<std::size_t>(connection_.session_.window(*this), 16 * 1024, Worker::kScratch);
+}
+
+bool H2Stream::may_upgrade() const noexcept {
+  return ex_->head().upgrade;
+}
+
+net::Duplex& H2Stream::become_tunnel(std::string_view& early) {
+  early = {};
+  return *this;
+}
+
+void H2Stream::give_buffers_back() noexcept {
+  worker_.return_memory(std::move(memory_));
+}
+
+net::tls::IoResult H2Stream::try_read(char* out, std::size_t size) {
+  if (is_given_up_ || gone()) return {Io::failed, 0};
+  const auto bytes = connection_.session_.take(*this);
+  if (!bytes.empty()) {
+    const auto n = std::min(bytes.size(), size);  // a window is smaller than the scratch of a worker
+    std::memcpy(out, bytes.data(), n);
+    return {Io::done, n};
+  }
+  return {end_received() ? Io::closed : Io::again_read, 0};
+}
+
+net::Task<Status> H2Stream::wait_readable(Instant until) {
+  while (received() == 0 && !end_received()) {
+    if (is_given_up_) co_return std::unexpected(given_up_);
+    if (gone()) co_return std::unexpected(client(Fault::reset, "the client left"));
+    const bool woken = co_await readable_.wait(until);
+    if (!woken) co_return std::unexpected(client(Fault::timeout, "the client sends nothing"));
+  }
+  co_return Status{};
+}
+
+bool H2Stream::write_now(std::span<const iovec> parts) noexcept {
+  if (is_given_up_ || gone()) return false;
+  if (parts.size() == 1)
+    return connection_.session_.send(*this, {static_cast<const char*>(parts[0].iov_base), parts[0].iov_len}, false, {});
+  std::string all;
+  for (const auto& p : parts) all.append(static_cast<const char*>(p.iov_base), p.iov_len);
+  return connection_.session_.send(*this, all, false, {});
+}
+
+net::Task<Status> H2Stream::finish_write(Duration stall) {
+  if (is_given_up_) co_return std::unexpected(given_up_);
+  Status s = co_await drained(stall);
+  co_return s;
+}
+
+}  // namespace sluice::data

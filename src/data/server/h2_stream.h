@@ -1,0 +1,84 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "data/proxy/exchange.h"
+#include "data/proxy/streams.h"
+#include "data/server/h2_connection.h"
+#include "net/duplex.h"
+#include "net/h2/request_head.h"
+#include "net/h2/session.h"
+#include "net/io/signal.h"
+
+namespace sluice::data {
+
+// One request of an HTTP/2 client and its answer. Made when its first field comes; from the end of the head on its
+// exchange owns it, and it is deleted when that is over.
+class H2Stream final : public net::h2::Stream, private Downstream, private BodySource, private net::Duplex {
+ public:
+  explicit H2Stream(H2Connection& connection);
+  ~H2Stream() override;
+  H2Stream* next() const noexcept { return next_; }
+  // Nothing comes or goes any more: ends what waits, and itself when nothing runs. Returns the next one.
+  H2Stream* connection_over() noexcept;
+  void give_up(Error why) noexcept;
+
+ private:
+  // h2::Stream
+  bool on_field(std::string_view name, std::string_view value) noexcept override;
+  void on_fields_end() noexcept override;
+  void on_event() override;
+
+  net::Task<void> run();
+  Status as_upgrade(char (&key)[24]) noexcept;
+  void end() noexcept;
+  void client_left() noexcept;
+  bool gone() const noexcept { return over_ || (closed() && was_reset()); }
+  void respond(Exchange& ex, const ResponseStart& response, bool end);
+  net::Task<Status> send(Chunk piece);
+  net::Task<Status> drained(Duration stall);
+
+  // Downstream
+  BodySource& body() override { return *this; }
+  bool whole_body(std::string_view& out) override;
+  net::Task<Status> interim(int status, std::span<const net::http::Field> fields) override;
+  net::Task<Status> start(Exchange& ex, const ResponseStart& response, Chunk first) override;
+  net::Task<Status> write(Chunk piece) override;
+  void abort() noexcept override;
+  bool started() const noexcept override { return started_; }
+  bool complete() const noexcept override { return complete_; }
+  std::size_t room() const noexcept override;
+  bool may_upgrade() const noexcept override;
+  net::Duplex& become_tunnel(std::string_view& early) override;
+  void give_buffers_back() noexcept override;
+
+  // BodySource
+  net::Task<Result<Chunk>> read(std::size_t most) override;
+  Result<Chunk> take() override;
+  void stop() noexcept override;
+  bool ended() const noexcept override { return end_received() && received() == 0; }
+
+  // Duplex: the client's end of a tunnel
+  net::tls::IoResult try_read(char* out, std::size_t size) override;
+  net::Task<Status> wait_readable(Instant until) override;
+  bool write_now(std::span<const iovec> parts) noexcept override;
+  net::Task<Status> finish_write(Duration stall) override;
+  void cancel(Error why) noexcept override { give_up(why); }
+
+  H2Connection& connection_;
+  Worker& worker_;
+  std::unique_ptr<ExchangeMemory> memory_;
+  net::h2::RequestHeadReader reader_;
+  Status verdict_{};
+  std::string trailers_;
+  Exchange* ex_ = nullptr;
+  net::Signal readable_, writable_;
+  Error given_up_{};
+  std::uint64_t body_bytes_ = 0, body_sent_ = 0;
+  Duration body_wait_{}, send_wait_{};
+  H2Stream *next_ = nullptr, *previous_ = nullptr;
+  bool head_done_ = false, runs_ = false, over_ = false, started_ = false, complete_ = false, continue_due_ = false,
+       body_stopped_ = false, tunnel_ = false, is_given_up_ = false, trailers_refused_ = false;
+};
+
+}  // namespace sluice::data
