@@ -31,6 +31,10 @@ class Duplex : public Cancellable {
   // True when all of it left (or is surely on its way); else finish_write() must be awaited, with the rest inside.
   virtual bool write_now(std::span<const iovec> parts) noexcept = 0;
   virtual Task<Status> finish_write(Duration stall) = 0;
+  // Nothing more will be written: the peer sees the end behind what it has got.
+  virtual void end_write() noexcept = 0;
+  // Whoever waits to read looks again.
+  virtual void wake_reader() noexcept = 0;
 
  protected:
   ~Duplex() = default;

@@ -62,7 +62,7 @@ class Stream final : public Watcher, public Duplex {
 
   void cancel(Error why) noexcept override;
   // Makes a coroutine that waits to read look again (its caller has a reason of its own to stop).
-  void wake_reader() noexcept {
+  void wake_reader() noexcept override {
     reader_.disarm();
     if (auto h = std::exchange(reader_.handle, {})) loop_.resume_later(h);
   }
@@ -77,6 +77,7 @@ class Stream final : public Watcher, public Duplex {
   }
   // Half-closes for writing (after close_notify on TLS).
   void shutdown_write() noexcept;
+  void end_write() noexcept override { shutdown_write(); }
   // Makes close() send RST: the peer must not take what it has for complete.
   void abort_on_close() noexcept;
 

@@ -70,6 +70,10 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, const net::Fork<Stat
     Status t = co_await tunnel(ex, up);
     co_return t;
   }
+  // To an extended CONNECT any 2xx would mean that the tunnel is open (RFC 8441 section 5).
+  if (ex.tunnel && ex.head().major == 2 && response.status / 100 == 2)
+    co_return std::unexpected(
+        Error{Fault::unsupported, Whose::upstream, Retry::no, 502, "the pod does not switch protocols"});
   Result<Chunk> first = up.body().take();
   if (!first) co_return std::unexpected(first.error());
   // An answer before the end of the request: the connection cannot be trusted to find the next one.

@@ -7,14 +7,18 @@ namespace sluice::data {
 
 namespace {
 
+// How long the other direction may go on once one has ended.
+constexpr Duration kAfterEnd = std::chrono::seconds(10);
+
 struct Tunnel {
   Instant moved;
   Duration idle;
   std::uint64_t down_bytes = 0, up_bytes = 0;
 };
 
-net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunnel& t, std::uint64_t& bytes,
-                       bool& ended) {
+// One direction, until `from` ends: that is passed on, and the other direction may say its last words. What breaks or
+// stays idle ends both.
+net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunnel& t, std::uint64_t& bytes) {
   Status result{};
   for (;;) {
     const auto r = from.try_read(worker.scratch.get(), Worker::kScratch);
@@ -27,13 +31,18 @@ net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunne
       if (!result) break;
       continue;
     }
+    if (r.io == net::tls::Io::closed) {
+      to.end_write();
+      t.idle = std::min(t.idle, kAfterEnd);
+      t.moved = worker.loop.now();
+      to.wake_reader();  // its patience is shorter now
+      co_return Status{};
+    }
     if (r.io != net::tls::Io::again_read) break;
     result = co_await from.wait_readable(t.moved + t.idle);
     if (!result && !(result.error().fault == Fault::timeout && worker.loop.now() - t.moved < t.idle)) break;
     result = Status{};
   }
-  // Either end ends both: the other pump is woken, and what it holds has been written already.
-  ended = true;
   const Error over{Fault::cancelled, Whose::internal, Retry::no, 0, "the tunnel is over"};
   from.cancel(over);
   to.cancel(over);
@@ -76,12 +85,9 @@ net::Task<Status> tunnel(Exchange& ex, Upstream& up) {
   ex.down.give_buffers_back();
   worker.stats.tunnels.add();
   worker.stats.tunnels_active.add();
-  bool ended = false;
-  net::Fork<Status> upward(pump(worker, client, pod, t, t.up_bytes, ended));
-  if (!ended) {
-    net::Task<Status> downward = pump(worker, pod, client, t, t.down_bytes, ended);
-    s = co_await downward;
-  }
+  net::Fork<Status> upward(pump(worker, client, pod, t, t.up_bytes));
+  net::Task<Status> downward = pump(worker, pod, client, t, t.down_bytes);
+  s = co_await downward;
   Status u = co_await upward.join();
   worker.stats.tunnels_active.sub();
   ex.record.request_length += t.up_bytes;

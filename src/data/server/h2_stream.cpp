@@ -162,9 +162,9 @@ net::Task<void> H2Stream::run() {
       co_await serve(ex);
     }
     ex_ = nullptr;
-    if (tunnel_ && !gone() && !is_given_up_) {
-      connection_.session_.send(*this, {}, true, {});
-      connection_.session_.reset(*this, net::h2::no_error);
+    if (tunnel_) {
+      if (!end_received() || !end_sent())
+        connection_.session_.reset(*this, end_sent() ? net::h2::no_error : net::h2::cancel);
     } else if (!complete_) {
       worker_.stats.h2_streams_reset.add();
       connection_.session_.reset(*this,
@@ -209,6 +209,9 @@ Result<Chunk> H2Stream::take() {
   if (trailers_refused_)
     return std::unexpected(Error{Fault::too_large, Whose::downstream, Retry::no, 431, "trailers: larger than 8 KiB"});
   const bool last = end_received();
+  // A body that is longer than its length is malformed: its last bytes wait for the end, so that no pod acts on it.
+  const auto& head = memory_->request;
+  if (!last && head.framing == Framing::length && body_bytes_ + received() >= head.content_length) return Chunk{};
   if (received() == 0) return Chunk{{}, last, last ? std::string_view(trailers_) : std::string_view{}};
   const auto data = connection_.session_.take(*this);
   body_bytes_ += data.size();
@@ -364,12 +367,11 @@ net::tls::IoResult H2Stream::try_read(char* out, std::size_t size) {
 }
 
 net::Task<Status> H2Stream::wait_readable(Instant until) {
-  while (received() == 0 && !end_received()) {
-    if (is_given_up_) co_return std::unexpected(given_up_);
-    if (gone()) co_return std::unexpected(client(Fault::reset, "the client left"));
+  if (received() == 0 && !end_received() && !is_given_up_ && !gone()) {
     const bool woken = co_await readable_.wait(until);
     if (!woken) co_return std::unexpected(client(Fault::timeout, "the client sends nothing"));
   }
+  if (is_given_up_) co_return std::unexpected(given_up_);
   co_return Status{};
 }
 

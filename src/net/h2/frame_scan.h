@@ -41,6 +41,8 @@ class FrameScan {
     return Event::end;
   }
   const FrameHead& frame() const noexcept { return frame_; }
+  // At the end of a frame: its first byte, when it has one.
+  std::uint8_t first_byte() const noexcept { return head_[kHead]; }
   // At the end of a frame: its first four bytes without the highest bit, 0 when it has less.
   std::uint32_t first_word() const noexcept { return first_word_; }
 

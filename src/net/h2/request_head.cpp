@@ -203,7 +203,8 @@ Status RequestHeadReader::finish(bool ended) {
   if (has_length_ && ended && out_.content_length > 0)
     return std::unexpected(malformed("content-length: no body follows"));
   if (out_.upgrade && has_length_) return std::unexpected(malformed("content-length: with CONNECT"));
-  if (!out_.upgrade && has_length_)
+  // "0" with the end still to come may be a lie: it is waited for as where no length is named.
+  if (!out_.upgrade && has_length_ && (ended || out_.content_length > 0))
     out_.framing = Framing::length;
   else if (!out_.upgrade && !ended)
     out_.framing = Framing::chunked;

@@ -14,6 +14,15 @@ namespace {
 constexpr std::size_t kFrameHead = 9;
 constexpr std::size_t kMostFields = 320;
 constexpr std::size_t kMostGaps = 16;
+constexpr std::uint32_t kNoLimit = 0x7fff'ffff;
+
+// Writes the value of a setting into a SETTINGS frame (RFC 9113 section 6.5.1).
+void set_setting(char* frame, std::size_t size, std::uint16_t id, std::uint32_t value) noexcept {
+  for (char* p = frame + kFrameHead; p + 6 <= frame + size; p += 6) {
+    if (static_cast<std::uint8_t>(p[0]) != id >> 8 || static_cast<std::uint8_t>(p[1]) != (id & 0xff)) continue;
+    for (int i = 0; i < 4; ++i) p[2 + i] = static_cast<char>(value >> (24 - 8 * i));
+  }
+}
 
 const std::uint8_t* bytes_of(std::string_view s) noexcept {
   return reinterpret_cast<const std::uint8_t*>(s.data());
@@ -51,7 +60,13 @@ struct Session::Callbacks {
     if (me.side_ == Side::server && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
       ++me.open_;
       ++me.opened_;
-      Stream* s = me.owner_.begin();
+      // nghttp2 would end the connection for one stream too many; RFC 9113 section 5.1.2 has it refused.
+      const bool room = me.open_ <= me.limits_.streams;
+      if (!room && !me.pay(1)) {
+        me.fail("streams above the limit", enhance_your_calm);
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+      }
+      Stream* s = room ? me.owner_.begin() : nullptr;
       if (!s) {
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -282,7 +297,7 @@ Session::Session(Side side, const Limits& limits, Owner& owner)
   settings[n++] = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.window};
   settings[n++] = {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.header_list};
   if (side == Side::server) {
-    settings[n++] = {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streams};
+    settings[n++] = {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kNoLimit};  // the peer is told limits.streams: fill()
     settings[n++] = {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1};
     settings[n++] = {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1};
   } else {
@@ -377,6 +392,15 @@ bool Session::judge(const FrameHead& frame) noexcept {
   return pay(1) || fail("too many frames that serve no request", enhance_your_calm);
 }
 
+bool Session::judge_payload(const FrameHead& frame) noexcept {
+  if (frame.type == NGHTTP2_PRIORITY && frame.length == 5 &&
+      scan_.first_word() == static_cast<std::uint32_t>(frame.stream))
+    return fail("PRIORITY of a stream that depends on itself", protocol_error);
+  const bool padding_alone = frame.type == NGHTTP2_DATA && frame.length > 0 && (frame.flags & NGHTTP2_FLAG_PADDED) &&
+                             !(frame.flags & NGHTTP2_FLAG_END_STREAM) && frame.length == scan_.first_byte() + 1u;
+  return !padding_alone || pay(1) || fail("too many frames that serve no request", enhance_your_calm);
+}
+
 Status Session::receive(std::string_view bytes, Instant now) noexcept {
   now_ = now;
   ssize_t n = 0;
@@ -390,11 +414,7 @@ Status Session::receive(std::string_view bytes, Instant now) noexcept {
         if (!judge(scan_.frame())) break;
         event = scan_.step(bytes);
       }
-      if (event == FrameScan::Event::end && scan_.frame().type == NGHTTP2_PRIORITY && scan_.frame().length == 5 &&
-          scan_.first_word() == static_cast<std::uint32_t>(scan_.frame().stream)) {
-        fail("PRIORITY of a stream that depends on itself", protocol_error);
-        break;
-      }
+      if (event == FrameScan::Event::end && !judge_payload(scan_.frame())) break;
     }
     n = nghttp2_session_mem_recv(session_, bytes_of(from), from.size() - bytes.size());
   }
@@ -424,6 +444,11 @@ void Session::fill() noexcept {
     const auto n = nghttp2_session_mem_send(session_, &frame);
     if (n <= 0) break;
     output_.append(reinterpret_cast<const char*>(frame), static_cast<std::size_t>(n));
+    if (side_ == Side::server && !std::exchange(settings_sent_, true)) {
+      const auto size = static_cast<std::size_t>(n);
+      set_setting(output_.data() + output_.size() - size, size, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
+                  limits_.streams);
+    }
   }
 }
 

@@ -55,6 +55,7 @@ class Stream {
   bool reset_by_peer() const noexcept { return reset_by_peer_; }
   // Everything given to send() has been put into frames.
   bool sent_all() const noexcept { return out_.empty() && (!out_last_ || end_sent_); }
+  bool end_sent() const noexcept { return end_sent_; }
   // Bytes in frames of this stream, each way.
   std::uint64_t bytes_in() const noexcept { return bytes_in_; }
   std::uint64_t bytes_out() const noexcept { return bytes_out_; }
@@ -183,6 +184,7 @@ class Session {
   bool opens(std::int32_t id) noexcept;
   bool on_closed_stream(std::int32_t id, bool fields) noexcept;
   bool judge(const FrameHead& frame) noexcept;
+  bool judge_payload(const FrameHead& frame) noexcept;
   bool fail(const char* why, std::uint32_t code) noexcept;  // false
 
   Side side_;
@@ -207,7 +209,7 @@ class Session {
   std::uint32_t updates_ = 64;  // WINDOW_UPDATE frames that cost nothing: some for each DATA frame that we sent
   const char* why_ = "";
   bool head_open_ = false, goaway_received_ = false, goaway_sent_ = false, abused_ = false, waiting_ = false,
-       blocked_ = false, delivering_ = false;
+       blocked_ = false, delivering_ = false, settings_sent_ = false;
 };
 
 }  // namespace sluice::net::h2
