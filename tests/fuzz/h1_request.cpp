@@ -44,7 +44,7 @@ void judge(const fuzz::StrictHead& strict, const http::RequestHead& head) {
   PROPERTY(strict.count("host") <= 1 && (head.minor == 0 || strict.count("host") == 1));
   PROPERTY(strict.count("content-length") + strict.count("transfer-encoding") <= 1);
   PROPERTY(strict.count("authorization") <= 1);
-  PROPERTY(head.fields.count == strict.fields.size());
+  PROPERTY(head.fields.size() == strict.fields.size());
   if (strict.count("transfer-encoding")) {
     PROPERTY(lower(strict.value("transfer-encoding")) == "chunked" && head.framing == http::Framing::chunked &&
              head.minor == 1);

@@ -4,6 +4,36 @@ namespace sluice::net::h2 {
 
 using tls::Io;
 
+namespace {
+
+// Buffers of output between turns: an idle connection keeps none, a busy one need not ask the allocator.
+class Spare {
+ public:
+  static void take(std::string& out) noexcept {
+    if (out.capacity() >= kSmall || spare().empty()) return;
+    std::string held = std::move(out);
+    out = std::move(spare().back());
+    spare().pop_back();
+    out.assign(held);
+  }
+  static void give(std::string& out) {
+    if (out.capacity() >= kSmall && out.capacity() <= kLarge && spare().size() < kKept) {
+      out.clear();
+      spare().push_back(std::move(out));
+    }
+    out = {};
+  }
+
+ private:
+  static constexpr std::size_t kSmall = 4096, kLarge = 4 * Session::kMost, kKept = 16;
+  static std::vector<std::string>& spare() {
+    static thread_local std::vector<std::string> all;
+    return all;
+  }
+};
+
+}  // namespace
+
 Transport::Transport(net::Stream& stream, Session& session, Duration stall)
     : stream_(stream), session_(session), stall_(stall), unblocked_(stream.loop()) {}
 
@@ -27,6 +57,7 @@ Status Transport::read(char* scratch, std::size_t size) {
 void Transport::output_waits() noexcept {
   if (due_) return;
   due_ = true;
+  Spare::take(session_.output());
   stream_.loop().call_at_end_of_turn(*this);
 }
 
@@ -44,7 +75,7 @@ bool Transport::write_now() noexcept {
     if (blocked_) return false;
     session_.fill();
     if (out.empty()) {
-      out = {};  // an idle connection keeps no buffer
+      Spare::give(out);
       return true;
     }
     const bool more = out.size() >= Session::kMost;
@@ -54,11 +85,12 @@ bool Transport::write_now() noexcept {
     if (!left) {
       blocked_ = true;
       session_.block(true);
+      Spare::give(out);
       spawn(unblock());
       return false;
     }
     if (!more) {
-      out = {};
+      Spare::give(out);
       return true;
     }
   }

@@ -1,0 +1,243 @@
+#include "net/h2/session.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+
+namespace sluice::net::h2 {
+namespace {
+
+// Both sides in one process: what one has to send, the other receives.
+class End;
+
+class TestStream final : public Stream {
+ public:
+  explicit TestStream(End& end) : end_(end) {}
+  std::map<std::string, std::string> fields;
+  std::string body;
+  int heads = 0, events = 0;
+
+ private:
+  bool on_field(std::string_view name, std::string_view value) noexcept override {
+    fields[std::string(name)] = value;
+    return true;
+  }
+  void on_fields_end() noexcept override { ++heads; }
+  void on_event() override;
+  End& end_;
+};
+
+class End final : public Owner {
+ public:
+  explicit End(Side side, Limits limits = {}) : session(side, limits, *this) {}
+  Stream* begin() noexcept override {
+    streams.push_back(std::make_unique<TestStream>(*this));
+    return streams.back().get();
+  }
+  void output_waits() noexcept override {}
+  bool output_full() noexcept override { return false; }
+  std::string sends() {
+    session.fill();
+    session.deliver();
+    return std::exchange(session.output(), {});
+  }
+  Status takes(std::string_view bytes) {
+    const Status s = session.receive(bytes, now);
+    session.deliver();
+    return s;
+  }
+  bool takes_bodies = true;
+  Instant now = Instant{} + std::chrono::hours(1);
+  Session session;
+  std::vector<std::unique_ptr<TestStream>> streams;
+};
+
+void TestStream::on_event() {
+  ++events;
+  if (end_.takes_bodies) body += end_.session.take(*this);
+}
+
+struct Pair {
+  explicit Pair(Limits limits = {}) : server(Side::server, limits) { exchange(); }
+  void exchange() {
+    for (int i = 0; i < 100; ++i) {
+      const auto up = client.sends();
+      if (!up.empty()) last_server = server.takes(up);
+      const auto down = server.sends();
+      if (!down.empty()) last_client = client.takes(down);
+      if (up.empty() && down.empty()) break;
+    }
+  }
+  TestStream& request(bool end = true) {
+    calls.push_back(std::make_unique<TestStream>(client));
+    const Field fields[] = {{":method", "POST"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/"}};
+    EXPECT_TRUE(client.session.open(*calls.back(), fields, end));
+    return *calls.back();
+  }
+  End client{Side::client}, server;
+  std::vector<std::unique_ptr<TestStream>> calls;
+  Status last_server{}, last_client{};
+};
+
+const Field kOk[] = {{":status", "200"}, {"Content-Type", "text/plain"}};
+
+TEST(Session, CarriesARequestAndItsResponseWithTrailers) {
+  Pair p;
+  auto& call = p.request(false);
+  EXPECT_TRUE(p.client.session.send(call, "hello", true, "x-sum: 1\r\n"));
+  p.exchange();
+  ASSERT_EQ(p.server.streams.size(), 1u);
+  auto& s = *p.server.streams[0];
+  EXPECT_EQ(s.body, "hello");
+  EXPECT_EQ(s.fields[":method"], "POST");
+  EXPECT_EQ(s.fields["x-sum"], "1");
+  EXPECT_EQ(s.heads, 2);
+  EXPECT_TRUE(s.end_received());
+  p.server.session.respond(s, kOk, false);
+  EXPECT_TRUE(p.server.session.send(s, "world", true, "grpc-status: 0\r\n"));
+  p.exchange();
+  EXPECT_EQ(call.body, "world");
+  EXPECT_EQ(call.fields["content-type"], "text/plain");
+  EXPECT_EQ(call.fields["grpc-status"], "0");
+  EXPECT_TRUE(call.closed() && !call.was_reset());
+}
+
+TEST(Session, ASlowStreamStallsItselfAlone) {
+  Pair p;
+  p.server.takes_bodies = false;
+  auto& slow = p.request(false);
+  const std::string big(300'000, 'b');
+  EXPECT_FALSE(p.client.session.send(slow, big, true, {}));
+  p.exchange();
+  EXPECT_EQ(p.server.streams[0]->received(), 65535u) << "no more than the window waits";
+  EXPECT_FALSE(slow.sent_all());
+  auto& quick = p.request(false);
+  EXPECT_TRUE(p.client.session.send(quick, "quick", true, {}));
+  p.exchange();
+  EXPECT_EQ(p.server.streams[1]->received(), 5u);
+  p.server.takes_bodies = true;
+  std::string got;
+  auto& s = *p.server.streams[0];
+  for (int i = 0; i < 100 && !slow.closed() && got.size() < big.size(); ++i) {
+    got += p.server.session.take(s);
+    p.server.session.take(s);  // hands the window back
+    p.exchange();
+    got += s.body;
+    s.body.clear();
+  }
+  EXPECT_EQ(got.size(), big.size());
+  EXPECT_TRUE(slow.sent_all());
+}
+
+TEST(Session, OneStreamTooManyIsRefusedAlone) {
+  Limits limits;
+  limits.streams = 2;
+  Pair p(limits);
+  p.request(), p.request();
+  auto& third = p.request();  // nghttp2's client keeps it until there is room
+  EXPECT_FALSE(p.client.session.can_open());
+  p.exchange();
+  EXPECT_EQ(p.server.streams.size(), 2u);
+  EXPECT_FALSE(third.closed());
+  p.server.session.respond(*p.server.streams[0], kOk, true);
+  p.exchange();
+  EXPECT_EQ(p.server.streams.size(), 3u);
+}
+
+std::string frame(unsigned type, unsigned flags, unsigned stream, std::string payload = {}) {
+  const char head[9] = {0,
+                        static_cast<char>(payload.size() >> 8),
+                        static_cast<char>(payload.size()),
+                        static_cast<char>(type),
+                        static_cast<char>(flags),
+                        0,
+                        0,
+                        0,
+                        static_cast<char>(stream)};
+  return std::string(head, sizeof head) + payload;
+}
+
+TEST(Session, FramesThatServeNobodyAreBounded) {
+  Pair p;
+  int sent = 0;
+  while (p.server.takes(frame(6, 0, 0, "12345678")) && sent < 2000) ++sent;
+  EXPECT_GE(sent, 300);
+  EXPECT_LT(sent, 1000);
+  EXPECT_TRUE(p.server.session.abused());
+  const auto out = p.server.sends();
+  EXPECT_NE(out.find(frame(7, 0, 0, std::string(8, 0)).substr(3, 2)), std::string::npos) << "a GOAWAY";
+}
+
+TEST(Session, TimeGivesTokensBack) {
+  Pair p;
+  for (int i = 0; i < 3000; ++i) {
+    p.server.now += std::chrono::milliseconds(40);  // 25 a second
+    ASSERT_TRUE(p.server.takes(frame(6, 0, 0, "12345678"))) << i;
+    p.server.sends();
+  }
+}
+
+TEST(Session, ARequestServedPaysForItsCancelledNeighbours) {
+  Pair p;
+  for (int round = 0; round < 100; ++round) {
+    for (int i = 0; i < 9; ++i) p.request();
+    p.exchange();
+    for (int i = 0; i < 3; ++i) p.client.session.reset(*p.calls[static_cast<std::size_t>(i)], cancel);
+    p.exchange();
+    ASSERT_TRUE(p.last_server) << round;
+    for (auto& s : p.server.streams)
+      if (!s->closed()) p.server.session.respond(*s, kOk, true);
+    p.exchange();
+    p.calls.clear();
+    p.server.streams.clear();
+  }
+}
+
+TEST(Session, FramesOfClosedStreams) {
+  Pair p;
+  p.request();
+  p.exchange();
+  p.server.session.respond(*p.server.streams[0], kOk, true);
+  p.exchange();
+  ASSERT_TRUE(p.calls[0]->closed());
+  EXPECT_TRUE(p.server.takes(frame(0, 0, 1, "late")));
+  EXPECT_NE(p.server.sends().find(frame(3, 0, 1, std::string("\0\0\0\5", 4))), std::string::npos) << "STREAM_CLOSED";
+  EXPECT_FALSE(p.server.takes(frame(1, 5, 1, "\x82"))) << "a block of fields ends the connection";
+}
+
+TEST(Session, IdsThatWereLeftOutStayClosed) {
+  Pair p;
+  // GET / of stream 5, then of stream 3 (RFC 9113 section 5.1.1).
+  const std::string get =
+      "\x82\x86\x84\x41\x01"
+      "a";
+  EXPECT_TRUE(p.server.takes(frame(1, 5, 5, get)));
+  EXPECT_FALSE(p.server.takes(frame(1, 5, 3, get)));
+}
+
+TEST(Session, AStreamThatDependsOnItself) {
+  Pair p;
+  EXPECT_TRUE(p.server.takes(frame(2, 0, 3, std::string("\0\0\0\1\x10", 5))));
+  EXPECT_FALSE(p.server.takes(frame(2, 0, 3, std::string("\0\0\0\3\x10", 5))));
+}
+
+TEST(Session, NoticeAndGoaway) {
+  Pair p;
+  p.request();
+  p.exchange();
+  p.server.session.shutdown_notice();
+  p.exchange();
+  EXPECT_TRUE(p.client.session.goaway_received());
+  EXPECT_FALSE(p.server.session.goaway_sent()) << "the notice refuses nothing";
+  p.server.session.goaway(no_error);
+  p.server.session.respond(*p.server.streams[0], kOk, true);
+  p.exchange();
+  EXPECT_TRUE(p.server.session.goaway_sent());
+  EXPECT_TRUE(p.calls[0]->closed() && !p.calls[0]->was_reset()) << "what runs is finished";
+  EXPECT_TRUE(p.server.session.over());
+}
+
+}  // namespace
+}  // namespace sluice::net::h2
