@@ -5,6 +5,8 @@
 // Control port: GET /stats, /ids, /last, /violations; POST /reset.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -82,6 +84,14 @@ std::uint64_t number(std::string_view s, std::uint64_t otherwise) {
     n = n * 10 + static_cast<std::uint64_t>(c - '0');
   }
   return n;
+}
+
+// RFC 6455 section 4.2.2.
+std::string websocket_accept(std::string_view key) {
+  const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  unsigned char digest[SHA_DIGEST_LENGTH], out[32];
+  SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
+  return {reinterpret_cast<char*>(out), static_cast<std::size_t>(EVP_EncodeBlock(out, digest, sizeof digest))};
 }
 
 void violation(const std::string& why, std::string_view bytes) {
@@ -248,8 +258,10 @@ class Connection : public Loop::Handler {
     if (r.query("abort") == "head") return reset();
     if (!r.upgrade.empty() && r.query("noupgrade").empty()) {
       out_ += "HTTP/1.1 101 Switching Protocols\r\nUpgrade: " + r.upgrade +
-              "\r\nConnection: Upgrade\r\nX-Pod-Seq: " + std::to_string(seq_) + "\r\nX-Pod: " + g_options.name +
-              "\r\n\r\n";
+              "\r\nConnection: Upgrade\r\nX-Pod-Seq: " + std::to_string(seq_) + "\r\nX-Pod: " + g_options.name + "\r\n";
+      if (const auto key = r.get("sec-websocket-key"); !key.empty())
+        out_ += "Sec-WebSocket-Accept: " + websocket_accept(key) + "\r\n";
+      out_ += "\r\n";
       tunnel_ = true;
       ++g_counts.tunnels;
       out_ += reader_.take_rest();
