@@ -1,11 +1,15 @@
 // A client made of Go's net/http: keep-alive GETs, POSTs of known and unknown length, trailers, a large body, an upgrade refused.
+// goclient BASE HOST [ADDRESS]: with an ADDRESS, BASE is https and is dialled there, and every answer must be of HTTP/2.
 // Prints "ok" and exits 0, or says what was wrong.
 package main
 
 import (
 	"bytes"
+	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -21,12 +25,24 @@ func check(good bool, format string, args ...any) {
 
 func main() {
 	base, host := os.Args[1], os.Args[2]
+	major := 1
+	if len(os.Args) > 3 {
+		major = 2
+		http.DefaultTransport = &http.Transport{
+			ForceAttemptHTTP2: true,
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, network, os.Args[3])
+			},
+		}
+	}
 	do := func(method, path string, body io.Reader) (*http.Response, []byte) {
 		r, err := http.NewRequest(method, base+path, body)
 		check(err == nil, "request: %v", err)
 		r.Host = host
 		a, err := http.DefaultClient.Do(r)
 		check(err == nil, "%s %s: %v", method, path, err)
+		check(a.ProtoMajor == major, "%s %s came over %s", method, path, a.Proto)
 		data, err := io.ReadAll(a.Body)
 		check(err == nil, "%s %s body: %v", method, path, err)
 		a.Body.Close()
