@@ -291,6 +291,12 @@ std::string control(const Address& to, const std::string& what) {
   return at == std::string::npos ? "" : all.substr(at + 4);
 }
 
+// What follows the head of a 101 is the echo of the tunnel.
+std::string before_tunnel(const std::string& answer) {
+  const auto at = answer.find("HTTP/1.1 101 ");
+  return at == std::string::npos ? answer : answer.substr(0, answer.find("\r\n\r\n", at));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -356,8 +362,9 @@ int main(int argc, char** argv) {
             ++timeouts;
             sample("no end in 20 s", index, c, answer);
           }
-          const auto seqs = values(answer, "X-Pod-Seq");
-          const auto ids = values(answer, "X-Id");
+          const auto spoken = before_tunnel(answer);
+          const auto seqs = values(spoken, "X-Pod-Seq");
+          const auto ids = values(spoken, "X-Id");
           if (answer.size() >= 12) ++mine[answer.substr(9, 3)];
           if (answer.empty()) ++silent;
           if (seqs.empty() && !answer.empty()) ++refusals;
