@@ -29,6 +29,7 @@ struct ExchangeRecord {
   std::string_view referer, user_agent;
   std::string_view request_id;
   std::uint16_t status = 0;          // sent to the client; 499 when it left before a response head, 000 never
+  std::int16_t grpc_status = -1;     // of a call of gRPC; -1: none was seen
   std::uint64_t request_length = 0;  // line, head and body as received
   std::uint64_t bytes_sent = 0;      // everything sent to the client
   std::uint64_t body_bytes_sent = 0;

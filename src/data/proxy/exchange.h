@@ -1,6 +1,7 @@
 #pragma once
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -100,16 +101,19 @@ struct Exchange {
   bool body_touched = false;  // some of a streamed body was taken: no further attempt
   std::uint64_t body_received = 0;
 
+  bool grpc = false;             // a call of gRPC: both directions stream, and our answers are its own
+  bool deadline_passed = false;  // the one that the call brought along
+
   bool close_after = false;  // the connection ends with this exchange
   bool hsts = false;
   bool tunnel = false;
   bool client_gone = false;
-  std::uint32_t reset_code = 0;            // of HTTP/2: what the side that failed said, for the other one
-  bool pod_saw_it = false;                 // the last attempt may have sent something of the request
-  net::Cancellable* waiting_on = nullptr;  // on the pod's side: to be given up when the client leaves
-  bool recorded = false;                   // the record holds its own copies: head and memory are gone (tunnels)
-  std::vector<std::string> kept;           // those copies
-  std::string note;                        // particulars of a failure, for the operator
+  std::optional<std::uint32_t> reset_code;  // of HTTP/2: what the side that failed said, for the other one
+  bool pod_saw_it = false;                  // the last attempt may have sent something of the request
+  net::Cancellable* waiting_on = nullptr;   // on the pod's side: to be given up when the client leaves
+  bool recorded = false;                    // the record holds its own copies: head and memory are gone (tunnels)
+  std::vector<std::string> kept;            // those copies
+  std::string note;                         // particulars of a failure, for the operator
   Instant begun{};
   ExchangeRecord record;
 };

@@ -1,5 +1,7 @@
 #include "data/proxy/local_reply.h"
 
+#include "data/proxy/grpc.h"
+
 namespace sluice::data {
 
 std::uint16_t status_of(const Error& e) noexcept {
@@ -56,6 +58,8 @@ std::string_view reason_phrase(int status) noexcept {
       return "Permanent Redirect";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
     case 403:
       return "Forbidden";
     case 404:
@@ -74,6 +78,8 @@ std::string_view reason_phrase(int status) noexcept {
       return "Misdirected Request";
     case 426:
       return "Upgrade Required";
+    case 429:
+      return "Too Many Requests";
     case 431:
       return "Request Header Fields Too Large";
     case 500:
@@ -96,6 +102,11 @@ std::string_view reason_phrase(int status) noexcept {
 net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
   using net::http::Field;
   using net::http::Name;
+  if (ex.grpc) {
+    net::Task<Status> sending = send_grpc_reply(ex, reply.status);
+    Status sent = co_await sending;
+    co_return sent;
+  }
   auto& page = ex.memory.text;
   page.clear();
   const auto phrase = reason_phrase(reply.status);

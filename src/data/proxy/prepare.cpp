@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "data/proxy/grpc.h"
 #include "data/server/worker.h"
 #include "net/http/cidr.h"
 #include "net/http/client_address.h"
@@ -96,6 +97,7 @@ Status prepare(Exchange& ex) {
   ex.view->pin();
   ex.options = ex.view->snapshot().options.get();
   ex.settings = &kDefaults;
+  ex.grpc = is_grpc(head.fields);
   find_client(ex);
   find_origin(ex);
   ex.request_id = joined(ex, Name::x_request_id);

@@ -1,5 +1,6 @@
 #include "data/proxy/relay.h"
 
+#include "data/proxy/grpc.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/upgrade.h"
 #include "data/server/worker.h"
@@ -14,22 +15,37 @@ float seconds(Duration d) {
   return std::chrono::duration<float>(d).count();
 }
 
+// Pods refuse streams by GOAWAY in every rollout: what a call has sent so far is kept while it is small, so that
+// another pod can have it.
+void keep_for_retry(Exchange& ex, const Chunk& piece) {
+  auto& kept = ex.memory.collected;
+  if (!ex.grpc || ex.body_touched) return;
+  if (kept.size() + piece.data.size() > kKeptOfCall || !piece.trailers.empty()) {
+    ex.body_touched = true;
+    return;
+  }
+  kept += piece.data;
+  ex.body = kept;
+  ex.body_whole = piece.last;
+}
+
 // The request body on its way up. A fault of the client ends the whole attempt; a pod that takes no more does not: its
 // answer (a 413, say) may already be under way.
 net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
-  if (!ex.body.empty()) {  // collected before it grew too large
-    ex.body_touched = true;
+  if (!ex.body.empty()) {  // collected before it grew too large, or kept from the attempt before
+    if (!ex.grpc) ex.body_touched = true;
     Status s = co_await up.send_body(Chunk{ex.body, false, {}});
     if (!s) co_return s;
   }
   for (;;) {
-    ex.body_touched = true;
+    if (!ex.grpc) ex.body_touched = true;
     Result<Chunk> piece = co_await next_request_piece(ex);
     if (!piece) {
       if (piece.error().fault != Fault::cancelled) up.cancel(piece.error());
       co_return std::unexpected(piece.error());
     }
     const bool last = piece->last;
+    keep_for_retry(ex, *piece);
     Status s = co_await up.send_body(*piece);
     if (!s) co_return s;
     if (last) co_return Status{};
@@ -59,6 +75,11 @@ net::Task<Status> final_head(Exchange& ex, Upstream& up) {
   }
 }
 
+void note_trailers(Exchange& ex, const Chunk& piece) noexcept {
+  if (ex.grpc && !piece.trailers.empty())
+    ex.record.grpc_status = static_cast<std::int16_t>(find_grpc_status(piece.trailers));
+}
+
 net::Task<Status> pump_response(Exchange& ex, Upstream& up, const net::Fork<Status>* request, Attempt& attempt,
                                 Instant begun) {
   Status s = co_await final_head(ex, up);
@@ -66,6 +87,12 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, const net::Fork<Stat
   auto& response = ex.memory.response;
   attempt.status = static_cast<std::uint16_t>(response.status);
   attempt.header_seconds = seconds(ex.worker.loop.now() - begun);
+  if (ex.grpc) {
+    if (response.status != 200 && !is_grpc(response.fields))
+      co_return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, attempt.status,
+                                      "the pod answered a gRPC call with an error of HTTP"});
+    ex.record.grpc_status = static_cast<std::int16_t>(find_grpc_status(response.fields));
+  }
   if (response.status == 101) {
     Status t = co_await tunnel(ex, up);
     co_return t;
@@ -88,6 +115,7 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, const net::Fork<Stat
   start.from_pod = true;
   ex.record.status = attempt.status;
   bool last = first->last;
+  note_trailers(ex, *first);
   Status w = co_await ex.down.start(ex, start, *first);
   while (w && !last) {
     Result<Chunk> piece = co_await up.body().read(ex.down.room());
@@ -96,6 +124,7 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, const net::Fork<Stat
       co_return std::unexpected(piece.error());
     }
     last = piece->last;
+    note_trailers(ex, *piece);
     w = co_await ex.down.write(*piece);
   }
   co_return w;
@@ -117,6 +146,7 @@ net::Task<Status> relay(Exchange& ex, Lease lease, Attempt& attempt) {
     outcome = co_await pump_response(ex, up, &request, attempt, begun);
     if (!request.done()) {
       ex.close_after = true;
+      ex.body_touched = true;
       ex.down.body().stop();
       up.cancel(Error{Fault::cancelled, Whose::internal, Retry::no, 0, "the response is over"});
     }

@@ -27,7 +27,8 @@ net::Task<Status> take_request_body(Exchange& ex) {
     ex.body_received = ex.body.size();
     co_return Status{};
   }
-  if (framing != Framing::chunked || !ex.settings->request_buffering) co_return Status{};
+  // The other end of a call may answer before its client has sent all.
+  if (framing != Framing::chunked || !ex.settings->request_buffering || ex.grpc) co_return Status{};
   auto& collected = ex.memory.collected;
   while (collected.size() <= kCollect) {
     Result<Chunk> piece = co_await next_request_piece(ex);

@@ -1,6 +1,7 @@
 #include "data/proxy/serve.h"
 
 #include "data/filter/filter.h"
+#include "data/proxy/grpc.h"
 #include "data/proxy/local_reply.h"
 #include "data/proxy/prepare.h"
 #include "data/proxy/relay.h"
@@ -42,7 +43,7 @@ net::Task<Status> attempts(Exchange& ex) {
   Worker& worker = ex.worker;
   auto& tried = ex.memory.tried;
   tried.clear();
-  std::uint32_t tries = 0;
+  std::uint32_t tries = 0, unprocessed = 0;
   bool fresh = false;
   for (;;) {
     std::shared_ptr<EndpointRuntime> endpoint = ex.cluster->pick(tried);
@@ -56,6 +57,7 @@ net::Task<Status> attempts(Exchange& ex) {
     record.attempts = std::min(record.attempts + 1, kMaxAttempts);
 
     ++tries;
+    if (!ex.client_gone) ex.reset_code.reset();
     bool nothing_sent = true;
     Status outcome{};
     {
@@ -71,6 +73,8 @@ net::Task<Status> attempts(Exchange& ex) {
     Error error = outcome.error();
     if (ex.client_gone)
       co_return std::unexpected(Error{Fault::cancelled, Whose::downstream, Retry::no, 499, "the client left"});
+    if (ex.deadline_passed) co_return std::unexpected(kDeadlinePassed);
+    if (error.retry == Retry::unprocessed && ++unprocessed <= kMostUnprocessed) --tries;
     if (!may_retry(ex, error, tries, nothing_sent, worker.loop.now())) co_return std::unexpected(error);
     worker.stats.retries.add();
     if (error.retry == Retry::reused_only) {
@@ -94,6 +98,11 @@ net::Task<void> fail(Exchange& ex, Error error) {
   ex.record.status = status;
   if (status == 499 || ex.client_gone) {
     ex.close_after = true;
+    co_return;
+  }
+  // A pod's reset of a call is passed on as what it is: its code tells the client what the pod meant.
+  if (ex.grpc && ex.reset_code && !ex.deadline_passed && error.whose == Whose::upstream && ex.head().major >= 2) {
+    ex.down.abort();
     co_return;
   }
   if (error.whose == Whose::downstream || !ex.down.body().ended()) ex.close_after = true;
@@ -122,6 +131,8 @@ net::Task<void> serve(Exchange& ex) {
   ex.begun = ex.worker.loop.now();
 
   Status prepared = prepare(ex);  // who asks, what for, which route
+  CallDeadline deadline(ex);
+  if (ex.grpc) deadline.arm();
   std::optional<LocalReply> reply;
   if (prepared) reply = answer_without_route(ex);
   if (prepared && !reply) reply = run_filters(ex);  // may answer

@@ -114,7 +114,7 @@ void H2Stream::on_event() {
 void H2Stream::client_left() noexcept {
   if (!ex_ || ex_->client_gone || complete_) return;
   ex_->client_gone = true;
-  ex_->reset_code = closed() ? code() : static_cast<std::uint32_t>(net::h2::cancel);
+  ex_->reset_code = closed() ? code() : std::uint32_t{net::h2::cancel};
   if (ex_->waiting_on)
     ex_->waiting_on->cancel(Error{Fault::cancelled, Whose::downstream, Retry::no, 499, "the client left"});
 }
@@ -167,8 +167,7 @@ net::Task<void> H2Stream::run() {
         connection_.session_.reset(*this, end_sent() ? net::h2::no_error : net::h2::cancel);
     } else if (!complete_) {
       worker_.stats.h2_streams_reset.add();
-      connection_.session_.reset(*this,
-                                 ex.reset_code ? ex.reset_code : static_cast<std::uint32_t>(net::h2::internal_error));
+      connection_.session_.reset(*this, ex.reset_code.value_or(net::h2::internal_error));
     } else if (!end_received()) {
       connection_.session_.reset(*this, net::h2::no_error);  // RFC 9113 section 8.1: the rest is not wanted
     }
@@ -220,7 +219,9 @@ Result<Chunk> H2Stream::take() {
 
 net::Task<Result<Chunk>> H2Stream::read(std::size_t) {
   const auto& o = *ex_->options;
-  for (const Instant until = worker_.loop.now() + o.client_body_timeout;;) {
+  // Streams of gRPC may be quiet for hours; proxy-read-timeout ends those whose pod is quiet, too.
+  const Instant until = ex_->grpc ? Instant::max() : worker_.loop.now() + o.client_body_timeout;
+  for (;;) {
     if (is_given_up_) co_return std::unexpected(given_up_);
     if (body_stopped_) co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
     Result<Chunk> ready = take();
@@ -235,7 +236,7 @@ net::Task<Result<Chunk>> H2Stream::read(std::size_t) {
     const bool woken = co_await readable_.wait(until);
     if (!woken) co_return std::unexpected(client(Fault::timeout, "the client sends nothing"));
     body_wait_ += worker_.loop.now() - begun;
-    if (below_rate(body_bytes_, body_wait_, o.client_min_rate))
+    if (!ex_->grpc && below_rate(body_bytes_, body_wait_, o.client_min_rate))
       co_return std::unexpected(client(Fault::too_slow, "the request body arrives below client-min-rate"));
   }
 }

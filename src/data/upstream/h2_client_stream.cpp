@@ -111,7 +111,12 @@ bool H2ClientStream::any_sent() const noexcept {
 Error H2ClientStream::broken() noexcept {
   if (given_up_) return *given_up_;
   const Retry again = any_received() ? Retry::no : Retry::yes;
-  if (refused()) return upstream(Fault::reset, "the pod refused the stream", again);
+  if (refused()) {
+    ex_->reset_code = net::h2::refused_stream;
+    return reset_by_peer()
+               ? upstream(Fault::reset, "the pod refused the stream", again)
+               : upstream(Fault::closed, "the pod goes away and did not take the stream", Retry::unprocessed);
+  }
   if (closed() && reset_by_peer()) {
     ex_->reset_code = code();
     return upstream(Fault::reset, "the pod reset the stream", again);
@@ -127,8 +132,8 @@ Error H2ClientStream::broken() noexcept {
 void H2ClientStream::cancel(Error why) noexcept {
   if (given_up_) return;
   given_up_ = why;
-  const auto code = ex_ && ex_->client_gone && ex_->reset_code ? ex_->reset_code : std::uint32_t{net::h2::cancel};
-  connection_.session_.reset(*this, code);
+  const bool clients = ex_ && ex_->client_gone;
+  connection_.session_.reset(*this, clients ? ex_->reset_code.value_or(net::h2::cancel) : net::h2::cancel);
   readable_.notify();
   writable_.notify();
 }

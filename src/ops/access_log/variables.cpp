@@ -211,6 +211,12 @@ constexpr LogVariable kVariables[] = {
            return !v.empty();
          }),
     number("status", status),
+    number("grpc_status",
+           [](const LogContext& c, LineWriter& out) noexcept {
+             if (c.record.grpc_status < 0) return false;
+             out.put_number(c.record.grpc_status);
+             return true;
+           }),
     number("body_bytes_sent", count<&Record::body_bytes_sent>),
     number("bytes_sent", count<&Record::bytes_sent>),
     text("http_referer", field<&Record::referer>),

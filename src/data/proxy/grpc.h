@@ -1,0 +1,48 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "data/proxy/exchange.h"
+#include "net/io/deadlines.h"
+#include "net/io/task.h"
+
+// What a proxy has to know of gRPC (grpc/grpc, doc/PROTOCOL-HTTP2.md, doc/http-grpc-status-mapping.md).
+namespace sluice::data {
+
+// Of a request or a response. Not gRPC-Web, which says application/grpc-web.
+bool is_grpc(std::string_view content_type) noexcept;
+bool is_grpc(const net::http::Fields& fields) noexcept;
+
+// The status of a call that was answered with this status of HTTP instead.
+int grpc_status_of(int http) noexcept;
+inline constexpr int kGrpcDeadlineExceeded = 4;
+
+// grpc-timeout: one to eight digits and a unit, at most a year. Empty when it is something else.
+std::optional<Duration> read_grpc_timeout(std::string_view value) noexcept;
+
+// The value of grpc-status among fields ("Name: value\r\n" lines for trailers), -1 when there is none.
+int find_grpc_status(const net::http::Fields& fields) noexcept;
+int find_grpc_status(std::string_view trailers) noexcept;
+
+// Answers a call by ourselves: 200 and no body, the status stands in the head (Trailers-Only).
+net::Task<Status> send_grpc_reply(Exchange& ex, int http_status);
+
+inline constexpr Error kDeadlinePassed{Fault::timeout, Whose::upstream, Retry::no, 504,
+                                       "the call's grpc-timeout has passed"};
+
+// The deadline that a call brought along (grpc-timeout): when it passes, what waits for the pod is given up, and
+// the call is answered DEADLINE_EXCEEDED unless its answer has begun.
+class CallDeadline final : public net::Deadline {
+ public:
+  explicit CallDeadline(Exchange& ex) noexcept : ex_(ex) {}
+  void arm() noexcept;
+
+ private:
+  void expired() override;
+  Exchange& ex_;
+};
+
+}  // namespace sluice::data
