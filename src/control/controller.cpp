@@ -129,8 +129,9 @@ class Controller final : public Watcher {
     if (store_.report_changed()) feedback.report = &update.model->report.entries;
     source_->heed(feedback);
     if (feedback.secrets) hold_until_ = clock_.now() + kHold;
-    // What it names may be on its way: an Ingress with a new Secret must not be seen without it.
-    waiting_ = !may_publish();
+    // What it names may be on its way: an Ingress with a new Secret must not be seen without it. An answer that is
+    // there already is taken first.
+    waiting_ = feedback.secrets || !may_publish();
     if (waiting_) return;
 
     update.change = std::exchange(held_, {});
@@ -202,9 +203,11 @@ class Controller final : public Watcher {
     answer_questions();
     resolver_.process(fds.data() + 2, fds.size() - 2, now);
     const bool open = now >= pace_.next();
+    // Asked before: what the source completes after we have looked is not in our hands yet.
+    const bool whole = may_publish();
     take(source_->look(now, open));
     count();
-    if (open && may_publish() && (store_.dirty() || waiting_ || batches_ == 0)) publish();
+    if (open && whole && (store_.dirty() || waiting_ || batches_ == 0)) publish();
   }
 
   void wait_for_stop(milliseconds time) {
