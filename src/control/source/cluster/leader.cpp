@@ -43,6 +43,7 @@ Leader::Leader(asio::io_context& io, const Access& access, Credentials& credenti
     : io_(io),
       client_(io, access, credentials, kAnswer),
       timer_(io),
+      finish_(io),
       ns_(lease.substr(0, lease.find('/'))),
       name_(lease.substr(lease.find('/') + 1)),
       identity_(std::move(identity)),
@@ -50,7 +51,7 @@ Leader::Leader(asio::io_context& io, const Access& access, Credentials& credenti
       random_(static_cast<unsigned>(seed)) {}
 
 void Leader::start() {
-  asio::co_spawn(io_, run(), asio::detached);
+  finish_.run(run());
 }
 
 bool Leader::leading() const noexcept {
@@ -162,7 +163,8 @@ asio::awaitable<void> Leader::write(bool ours, const char* holder, std::chrono::
 asio::awaitable<void> Leader::release() {
   stopped_ = true;
   timer_.cancel();
-  if (!leading()) co_return;
+  const bool idle = co_await finish_.wait(kAnswer);
+  if (!idle || !leading()) co_return;
   try {
     co_await write(true, "", std::chrono::seconds(1));
   } catch (const std::exception& e) {

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "control/source/cluster/api_client.h"
+#include "control/source/cluster/finish.h"
 
 namespace sluice::control::cluster {
 
@@ -41,6 +42,7 @@ class Leader {
   boost::asio::io_context& io_;
   ApiClient client_;
   boost::asio::steady_timer timer_;
+  Finish finish_;
   std::string ns_, name_, identity_;
   std::function<void()> changed_;
   std::minstd_rand random_;

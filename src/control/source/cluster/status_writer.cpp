@@ -73,12 +73,17 @@ std::string split_target(const std::string& name, const char* api, const char* r
 
 StatusWriter::StatusWriter(asio::io_context& io, const Access& access, Credentials& credentials,
                            const Settings& settings, std::function<bool()> may)
-    : io_(io), client_(io, access, credentials), timer_(io), settings_(settings.status), may_(std::move(may)) {
+    : io_(io),
+      client_(io, access, credentials),
+      timer_(io),
+      finish_(io),
+      settings_(settings.status),
+      may_(std::move(may)) {
   if (!settings_.addresses.empty()) have(settings_.addresses);
 }
 
 void StatusWriter::start() {
-  asio::co_spawn(io_, run(), asio::detached);
+  finish_.run(run());
 }
 
 void StatusWriter::have(Addresses addresses) {
@@ -271,8 +276,10 @@ asio::awaitable<void> StatusWriter::look_at_nodes() {
 asio::awaitable<void> StatusWriter::clear() {
   stopped_ = true;
   timer_.cancel();
-  if (!settings_.on_shutdown || !known_ || wanted_.empty() || !may_()) co_return;
   const Instant until = SystemClock().now() + kClear;
+  const bool idle = co_await finish_.wait(kClear);
+  if (!idle) log::warn("a write is not answered; addresses stay in the status of Ingresses");
+  if (!idle || !settings_.on_shutdown || !known_ || wanted_.empty() || !may_()) co_return;
   std::size_t left = 0;
   try {
     if (!settings_.pod.empty()) {

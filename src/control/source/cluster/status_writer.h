@@ -13,6 +13,7 @@
 #include "base/strings.h"
 #include "control/control.h"
 #include "control/source/cluster/api_client.h"
+#include "control/source/cluster/finish.h"
 #include "control/source/cluster/verdict.h"
 #include "control/source/node.h"
 
@@ -75,6 +76,7 @@ class StatusWriter {
   boost::asio::io_context& io_;
   ApiClient client_;
   boost::asio::steady_timer timer_;
+  Finish finish_;
   const StatusSettings settings_;
   std::function<bool()> may_;
   StringMap<Known> ingresses_;  // "ns/name"
