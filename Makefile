@@ -52,7 +52,13 @@ test-k8s: build  ## the binary against a real API server, built here (Go, root; 
 	@tools/deps.sh build test
 	$(call compile,release,load strict-pod)
 	@tests/k8s/build.sh
+	$(call compile,release,support-tools)
 	@tools/test.py build/release k8s $(if $(FILTER),--filter '$(FILTER)')
+
+test-k8s-long: build  ## those tests against a real API server that have a long form: 10 minutes without it, 10 minutes of churn
+	@tools/deps.sh build test
+	@tests/k8s/build.sh
+	@K8S_LONG=1 tests/k8s/run.sh build/release -k 'away or churn' -s
 
 test-oracle: build  ## replay recorded answers of ingress-nginx; CASES='group case …' for some (root: network namespace)
 	@tools/deps.sh test
@@ -78,6 +84,12 @@ chaos: dev build  ## the long guarantees: changes, SIGTERMs, certificate swaps, 
 
 chaos-short: dev build  ## the same, in a short form
 	@$(LONG) --short $(NAMES)
+
+chaos-k8s: build  ## 20 minutes of random changes and API faults on a real API server, under load (Go, root); SEED=n
+	@tools/deps.sh build test
+	@tests/k8s/build.sh
+	$(call compile,release,support-tools)
+	@tests/chaos/run.sh build/release --record k8s $(if $(SEED),--seed=$(SEED))
 
 bench: build  ## micro benchmarks, then Sluice beside the peers that are installed: table and plot in bench/results
 	@tools/deps.sh build test bench
@@ -136,4 +148,4 @@ install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
 clean:  ## remove everything that was built
 	@rm -rf build
 
-.PHONY: help deps deps-build build dev run test unit test-integration test-conformance test-k8s test-oracle asan tsan fuzz soak chaos chaos-short bench peers instructions scale tail arch headers fmt fmt-check tidy docs image test-image install-completions clean
+.PHONY: help deps deps-build build dev run test unit test-integration test-conformance test-k8s test-k8s-long test-oracle asan tsan fuzz soak chaos chaos-short chaos-k8s bench peers instructions scale tail arch headers fmt fmt-check tidy docs image test-image install-completions clean

@@ -1,7 +1,8 @@
 """An API server that is not well: HTTP in front of the real one. Usage: api_proxy.py KUBECONFIG MODE_FILE; prints its port.
 
 The file says what happens to each request: ok; 429 (four of five, Retry-After: 1); 500; slow (a second before the head and a second
-before each piece of the body); hang (takes the request, says nothing); cut (ends each answer in the middle)."""
+before each piece of the body); hang (takes the request, says nothing); cut (ends each answer in the middle); gone (in place of the
+next event of each watch that is under way: 410, and its end)."""
 import http.client
 import itertools
 import json
@@ -62,9 +63,17 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header(k, v)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        watching = "watch=1" in self.path and "sendInitialEvents" not in self.path
         while piece := answer.read1(65536):
             if mode == "slow":
                 time.sleep(1)
+            if watching and mode_file.read_text().strip() == "gone":
+                error = {"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410, "reason": "Expired",
+                                                     "message": "too old resource version: 1 (2)"}}
+                line = json.dumps(error).encode() + b"\n"
+                self.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(line), line))
+                return
+            watching = watching or ("watch=1" in self.path and b"k8s.io/initial-events-end" in piece)
             if mode == "cut":
                 self.wfile.write(b"%x\r\n%s" % (len(piece), piece[:len(piece) // 2]))
                 self.close_connection = True

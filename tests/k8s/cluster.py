@@ -1,11 +1,18 @@
 """A real API server for tests: etcd, kube-apiserver and, on wish, the controllers, in a network namespace of their own."""
+import ctypes
+import http.client
 import json
 import os
+import re
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
@@ -13,6 +20,10 @@ from harness import ROOT, SLUICE, SLUICE_ECHO, Process, wait_for  # noqa: E402
 
 HARNESS = os.environ.get("K8S_HARNESS") or str(ROOT / "build/k8s/bin/k8s-harness")
 ADDRESS = "10.244.0.1"  # of the namespace; the API server refuses endpoints on loopback
+PATHS = {"Namespace": "/api/v1/namespaces", "IngressClass": "/apis/networking.k8s.io/v1/ingressclasses"} | {
+    kind: f"/api{group}/v1/namespaces/%s/{kind.lower()}{'es' if kind.endswith('s') else 's'}" for group, kinds in {
+        "": ("Service", "Secret", "ConfigMap", "Event"), "s/networking.k8s.io": ("Ingress",), "s/discovery.k8s.io": ("EndpointSlice",),
+        "s/coordination.k8s.io": ("Lease",)}.items() for kind in kinds}
 
 
 class Cluster:
@@ -78,6 +89,35 @@ class Cluster:
     def api_ready(self):
         return self.kubectl("get", "--raw", "/readyz", check=False) == "ok"
 
+    def second_api(self, port=6444):
+        """Another API server on the same etcd: the way in while the first is away. Returns (process, its Api)."""
+        argv = (Path("/proc") / (self.dir / "run/apiserver.pid").read_text().strip() / "cmdline").read_text().split("\0")[1:-1]
+        process = self.popen(HARNESS, *[f"--secure-port={port}" if a.startswith("--secure-port=") else a for a in argv])
+        api = Api(self, port)
+        wait_for(lambda: api.call("GET", "/readyz")[0] == 200, "the second API server", 60)
+        return process, api
+
+    def connect(self, port, timeout=10, address="127.0.0.1"):
+        """A socket of the namespace: a thread enters it and makes one."""
+        made = []
+
+        def make():
+            try:
+                with open(f"/run/netns/{self.netns}") as place:
+                    if ctypes.CDLL(None, use_errno=True).setns(place.fileno(), 0x40000000) != 0:
+                        raise OSError(ctypes.get_errno(), "setns")
+                made.append(socket.create_connection((address, port), timeout=timeout))
+                made[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as e:
+                made.append(e)
+
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        if isinstance(made[0], OSError):
+            raise made[0]
+        return made[0]
+
     def request(self, port, path="/", host="app.example.com", method="GET"):
         """Status and body over a socket of the namespace."""
         r = subprocess.run(self.inside("curl", "-s", "-m", "10", "-X", method, "-H", f"Host: {host}", "-w", "\n%{http_code}",
@@ -89,6 +129,117 @@ class Cluster:
         self.up.stop(seconds=20)
         shutil.rmtree(self.dir, ignore_errors=True)
         subprocess.run(["ip", "netns", "del", self.netns], stderr=subprocess.DEVNULL, check=False)
+
+
+class Api:
+    """The API without kubectl: JSON over a kept connection for each thread, as the admin. Objects are dicts."""
+
+    def __init__(self, cluster, port=6443):
+        config = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))
+        user = config["users"][0]["user"]
+        self.cluster, self.port, self.local = cluster, port, threading.local()
+        self.context = ssl.create_default_context(cafile=config["clusters"][0]["cluster"]["certificate-authority"])
+        self.fields = {"Authorization": "Bearer " + user["token"]} if "token" in user else {}
+        if "client-certificate" in user:
+            self.context.load_cert_chain(user["client-certificate"], user["client-key"])
+
+    def call(self, method, path, body=None, kind="application/json"):
+        """Status and parsed answer; OSError when there is none."""
+        for fresh in (False, True):
+            c = getattr(self.local, "c", None)
+            if c is None or fresh:
+                c = self.local.c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+                c.sock = self.context.wrap_socket(self.cluster.connect(self.port, 30), server_hostname="localhost")
+            try:
+                c.request(method, path, None if body is None else json.dumps(body), self.fields | {"Content-Type": kind})
+                answer = c.getresponse()
+                text = answer.read()
+                return answer.status, json.loads(text) if text.startswith(b"{") else text.decode()
+            except (OSError, http.client.HTTPException) as e:
+                self.local.c = None
+                if fresh or isinstance(e, TimeoutError):
+                    raise ConnectionError(str(e)) from e
+
+    def path(self, kind, ns="default", name=""):
+        return (PATHS[kind] % ns if "%s" in PATHS[kind] else PATHS[kind]) + (f"/{name}" if name else "")
+
+    def good(self, method, path, body=None, kind="application/json"):
+        status, answer = self.call(method, path, body, kind)
+        assert status // 100 == 2, f"{method} {path}: {status} {answer}"
+        return answer
+
+    def create(self, o):
+        return self.good("POST", self.path(o["kind"], o["metadata"].get("namespace", "default")), o)
+
+    def apply(self, o):
+        where = self.path(o["kind"], o["metadata"].get("namespace", "default"), o["metadata"]["name"])
+        return self.good("PATCH", where + "?fieldManager=test&force=true", o, "application/apply-patch+yaml")
+
+    def merge(self, kind, name, patch, ns="default", more=""):
+        return self.good("PATCH", self.path(kind, ns, name) + more, patch, "application/merge-patch+json")
+
+    def get(self, kind, name="", ns="default"):
+        return self.good("GET", self.path(kind, ns, name))
+
+    def delete(self, kind, name, ns="default"):
+        return self.call("DELETE", self.path(kind, ns, name))[0]
+
+
+class Client:
+    """A kept connection to a port of the namespace."""
+
+    def __init__(self, cluster, port):
+        self.cluster, self.port, self.c = cluster, port, None
+
+    def get(self, path="/", host="app.example.com"):
+        """Status and body."""
+        if self.c is None:
+            self.c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+            self.c.sock = self.cluster.connect(self.port)
+        try:
+            self.c.request("GET", path, headers={"Host": host})
+            answer = self.c.getresponse()
+            body = answer.read().decode()
+            if answer.will_close:
+                self.c = None
+            return answer.status, body
+        except (OSError, http.client.HTTPException):
+            self.c = None
+            raise
+
+
+class Load:
+    """Requests one after the other over a kept connection, from a thread, until the block ends: nothing may fail."""
+
+    def __init__(self, cluster, port, *hosts, ok=lambda status, body: status == 200):
+        self.client, self.hosts, self.ok = Client(cluster, port), hosts, ok
+        self.asked, self.failed, self.done = 0, [], threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.done.is_set():
+            host = self.hosts[self.asked % len(self.hosts)]
+            try:
+                status, body = self.client.get(host=host)
+                if not self.ok(status, body):
+                    self.failed.append((time.strftime("%T"), host, status, body[:100]))
+            except (OSError, http.client.HTTPException) as e:
+                self.failed.append((time.strftime("%T"), host, repr(e)))
+            self.asked += 1
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, failed, *_):
+        self.done.set()
+        self.thread.join()
+        assert failed or (self.asked and not self.failed), f"{len(self.failed)} of {self.asked} failed: {self.failed[:5]}"
+
+    def more(self, n=20):
+        """Waits for further requests."""
+        before = self.asked
+        wait_for(lambda: self.asked >= before + n, "requests meanwhile")
 
 
 class Sluice:
@@ -106,6 +257,21 @@ class Sluice:
     def ask(self, path="/", host="app.example.com"):
         return self.cluster.request(self.port["http"], path, host)
 
+    def config(self):
+        """What is served and what was refused, without where it was read."""
+        status, body = Client(self.cluster, self.port["admin"]).get("/config", "localhost")
+        assert status == 200
+        config = json.loads(body)
+        for route in config["routes"]:
+            route.pop("origin", None)
+        for problem in config["report"]:
+            problem.pop("file"), problem.pop("line")
+        return {k: sorted(config[k], key=json.dumps) for k in ("routes", "clusters", "report")}
+
+    def metric(self, name):
+        text = Client(self.cluster, self.port["admin"]).get("/metrics", "localhost")[1]
+        return float(re.search(rf"^{name}(?:{{.*}})? (\S+)", text, re.M)[1])
+
     def until(self, what, path="/", host="app.example.com", status=200, seconds=10):
         wait_for(lambda: self.ask(path, host)[0] == status, what, seconds)
 
@@ -115,6 +281,38 @@ class Sluice:
     def __exit__(self, failed, *_):
         status = self.process.stop()
         assert failed or status == 0, f"exit {status}: {self.process.err[-30:]}"
+
+
+class ServiceAccount:
+    """What a kubelet projects into a pod: a directory whose files are replaced all at once, as a volume does it."""
+
+    def __init__(self, cluster, directory, ns, name):
+        self.cluster, self.directory, self.ns, self.name, self.versions = cluster, Path(directory), ns, name, 0
+        self.directory.mkdir(exist_ok=True)
+        self.server = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))["clusters"][0]["cluster"]
+        self.ca = Path(self.server["certificate-authority"]).read_text()
+
+    def token(self, *more):
+        return self.cluster.kubectl("create", "token", self.name, "-n", self.ns, *more).strip()
+
+    def project(self, token, ca=None):
+        self.versions += 1
+        new = self.directory / f"..{self.versions}"
+        new.mkdir()
+        for name, text in (("token", token), ("ca.crt", ca or self.ca), ("namespace", self.ns)):
+            (new / name).write_text(text)
+            if not (self.directory / name).is_symlink():
+                (self.directory / name).symlink_to(f"..data/{name}")
+        (self.directory / "..next").symlink_to(new.name)
+        (self.directory / "..next").rename(self.directory / "..data")
+
+    def pod(self, name="sluice-0"):
+        """Environment and command that put a process into the pod's place, for Sluice(env=…, kubernetes=True)."""
+        host, _, port = self.server["server"].removeprefix("https://").rpartition(":")
+        place = "/var/run/secrets/kubernetes.io/serviceaccount"
+        script = f'mkdir -p /var/run/secrets && mount -t tmpfs none /var/run/secrets && mkdir -p {place} && mount --bind {self.directory} {place} && exec "$@"'
+        return [f"POD_NAME={name}", f"POD_NAMESPACE={self.ns}", f"KUBERNETES_SERVICE_HOST={host}", f"KUBERNETES_SERVICE_PORT={port}",
+                "unshare", "-m", "sh", "-ec", script, "sh"]
 
 
 class Pod:

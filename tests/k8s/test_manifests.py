@@ -2,13 +2,13 @@
 import base64
 import json
 import re
-import shutil
 import subprocess
+import tempfile
 
 import pytest
 import test_chart
 import yaml
-from cluster import ROOT, Cluster, Pod, Sluice, ingress, service
+from cluster import ROOT, Cluster, Pod, ServiceAccount, Sluice, ingress, service
 from harness import wait_for
 
 SHIPPED = ROOT / "config/kubernetes"
@@ -61,18 +61,9 @@ def as_shipped(cluster, tmp_path, *more, wait=True, name="sluice", pod="sluice-0
     container = json.loads(cluster.kubectl("get", "deployment", name, "-n", "sluice", "-o", "json"))["spec"]["template"]["spec"]["containers"][0]
     ports = ("--http=", "--https=", "--admin=", "--validating-webhook=", "--kubernetes")
     args = [a.replace("$(POD_NAMESPACE)", "sluice") for a in container["args"][1:] if not a.startswith(ports)]
-    account = tmp_path / "account"
-    account.mkdir(exist_ok=True)
-    (account / "token").write_text(cluster.kubectl("create", "token", name, "-n", "sluice").strip())
-    config = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))
-    shutil.copyfile(config["clusters"][0]["cluster"]["certificate-authority"], account / "ca.crt")
-    (account / "namespace").write_text("sluice")
-    host, _, port = config["clusters"][0]["cluster"]["server"].removeprefix("https://").rpartition(":")
-    place = "/var/run/secrets/kubernetes.io/serviceaccount"
-    script = f'mkdir -p /var/run/secrets && mount -t tmpfs none /var/run/secrets && mkdir -p {place} && mount --bind {account} {place} && exec "$@"'
-    env = [f"POD_NAME={pod}", "POD_NAMESPACE=sluice", f"KUBERNETES_SERVICE_HOST={host}", f"KUBERNETES_SERVICE_PORT={port}",
-           "unshare", "-m", "sh", "-ec", script, "sh"]
-    return Sluice(cluster, *args, "--set", f"shutdown-grace-period={grace}", *more, kubernetes=True, wait=wait, env=env)
+    account = ServiceAccount(cluster, tempfile.mkdtemp(dir=tmp_path), "sluice", name)
+    account.project(account.token())
+    return Sluice(cluster, *args, "--set", f"shutdown-grace-period={grace}", *more, kubernetes=True, wait=wait, env=account.pod(pod))
 
 
 def status(cluster):
@@ -186,6 +177,19 @@ def test_the_chart_for_one_namespace_with_exactly_its_rights(installed, tmp_path
         assert s.ask(host=HOST)[0] == 404
         wait_for(lambda: "203.0.113.9" in installed.kubectl("get", "ingress", "one", "-n", "shop"), "its status")
     assert {re.search(r'cannot \w+ resource "(\w+)"', line)[1] for line in s.process.err if "403" in line} <= {"ingressclasses"}, s.process.err
+
+
+def test_namespaces_by_their_labels_with_exactly_the_rights_of_the_overlay(installed, tmp_path):
+    installed.kubectl("apply", "-k", SHIPPED / "overlays/namespace-selector")
+    try:
+        with as_shipped(installed, tmp_path) as s:
+            assert s.ask(host=HOST)[0] == 404
+            installed.kubectl("label", "namespace", "default", "ingress=sluice")
+            s.until("the namespace that is labelled now", host=HOST, status=308)
+        assert not [line for line in s.process.err if "403" in line or "forbidden" in line]
+    finally:
+        installed.kubectl("label", "namespace", "default", "ingress-")
+        installed.kubectl("apply", "-k", SHIPPED / "base")
 
 
 RULES = [("clusterrole", i) for i in range(7)] + [("role", i) for i in range(4)]

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from cluster import CLASS, Cluster, Pod, Sluice, ingress, service
+from cluster import CLASS, Client, Cluster, Pod, Sluice, ingress, service
 from harness import wait_for
 
 
@@ -144,6 +144,16 @@ def test_a_wrong_certificate_authority_is_named(cluster, tmp_path):
         s.process.wait_line("TLS with 127.0.0.1.*certificate.*nothing is served", stream="err")
     finally:
         s.process.stop()
+
+
+def test_ready_means_everything(cluster, ns, pods):
+    """A replica that is started takes requests at once: not one of its hosts may be missing."""
+    hosts = [f"h{i}.{ns}.example.com" for i in range(300)]
+    cluster.apply(service("app", [pods().port], ns) + "---\n" + "---\n".join(ingress(f"i{i}", h, ns=ns) for i, h in enumerate(hosts)))
+    for _ in range(15):
+        with Sluice(cluster, "--watch-namespace", ns, "--update-status", "false") as s:
+            client = Client(cluster, s.port["http"])
+            assert [h for h in reversed(hosts) if client.get(host=h)[0] != 200] == []
 
 
 def test_only_the_watched_namespace(cluster, ns, pods):

@@ -83,19 +83,19 @@ def test_problems_become_events_once(cluster, ns, pods, lease):
     app(cluster, ns, pods)
     host = f"{ns}.example.com"
     with Sluice(cluster, "--election-id", lease) as s:
-        cluster.apply(ingress("thief", host, ns=ns))
+        cluster.apply(ingress("a-thief", host, ns=ns))  # the younger one by its name too, should they be of one second
 
         def events():
             items = json.loads(cluster.kubectl("get", "events", "-n", ns, "-o", "json"))["items"]
-            return [e for e in items if e["involvedObject"]["name"] == "thief" and e["reason"] == "PathConflict"]
+            return [e for e in items if e["involvedObject"]["name"] == "a-thief" and e["reason"] == "PathConflict"]
 
         wait_for(events, "an Event of the refusal")
         event = events()[0]
         assert event["type"] == "Warning" and f"it belongs to Ingress {ns}/app" in event["message"] and "which is older" in event["message"]
-        uid = cluster.get("ingress", "thief", ns)["metadata"]["uid"]
+        uid = cluster.get("ingress", "a-thief", ns)["metadata"]["uid"]
         assert event["involvedObject"]["uid"] == uid and event["source"]["component"] == "sluice"
         # kubectl finds it where users look.
-        assert "PathConflict" in cluster.kubectl("describe", "ingress", "thief", "-n", ns)
+        assert "PathConflict" in cluster.kubectl("describe", "ingress", "a-thief", "-n", ns)
     with Sluice(cluster, "--election-id", lease) as s:
         s.process.wait_line("this replica writes", stream="err")
         cluster.apply(ingress("other", f"other.{host}", service_name="none", ns=ns))
@@ -131,6 +131,18 @@ def test_one_of_two_writes_and_the_other_takes_over(cluster, ns, pods, lease):
         begun = time.monotonic()
         wait_for(lambda: addresses(cluster, ns) == ["192.0.2.1"], "the first one to write again")
         assert time.monotonic() - begun < 5 and version
+
+
+def test_it_ends_in_the_middle_of_its_writing(cluster, ns, pods, lease):
+    """Whatever is under way has its end before the addresses are taken out and the Lease is let go of."""
+    cluster.apply(service("app", [pods().port], ns) + "---\n" + "---\n".join(ingress(f"i{n}", f"i{n}.{ns}.example.com", ns=ns) for n in range(60)))
+    for round_ in range(4):
+        with Sluice(cluster, "--watch-namespace", ns, "--election-id", lease, "--publish-status-address", f"192.0.2.{round_}", "--status-annotation") as s:
+            s.process.wait_line("this replica writes", stream="err")
+            wait_for(lambda: addresses(cluster, ns, "i0"), "the first address")
+            cluster.kubectl("annotate", "ingress", "--all", "-n", ns, f"round={round_}", "--overwrite")
+        assert holder(cluster, lease) == "" and not [line for line in s.process.err if "addresses stay" in line]
+        assert {json.dumps(i["status"].get("loadBalancer", {})) for i in json.loads(cluster.kubectl("get", "ingress", "-n", ns, "-o", "json"))["items"]} == {"{}"}
 
 
 def test_without_the_right_to_a_lease_it_serves_and_says_so(cluster, ns, pods, lease, tmp_path):
@@ -173,3 +185,54 @@ spec: {{nodeName: {ns[-40:].strip('-')}-{n}, containers: [{{name: c, image: none
         wait_for(lambda: addresses(cluster, ns) == ["10.0.0.1", "10.0.0.2"], "internal addresses on wish")
         cluster.kubectl("delete", "pod", "p2", "-n", ns, "--grace-period=0", "--force")
     assert addresses(cluster, ns) == []  # the last one takes them out
+
+
+def verdict(cluster, ns, name):
+    text = cluster.get("ingress", name, ns)["metadata"].get("annotations", {}).get("sluice.dev/verdict")
+    return json.loads(text) if text else None
+
+
+def test_the_verdict_as_an_annotation(cluster, ns, pods, lease, tmp_path):
+    """By the right that the status needs, and no other."""
+    from test_secrets import READS
+
+    rules = [*READS, {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses/status"], "verbs": ["patch"]},
+             {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
+             {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "get", "update"]}]
+    account = cluster.account(ns, "writer", rules, tmp_path / "kubeconfig")
+    host = f"{ns}.example.com"
+    app(cluster, ns, pods)
+    prefix = "nginx.ingress.kubernetes.io"
+    cluster.apply("---\n".join([ingress("a-thief", host, ns=ns), ingress("foreign", f"foreign.{host}", ns=ns, class_name="other"),
+                                ingress("broken", f"broken.{host}", ns=ns, annotations={f"{prefix}/permanent-redirect": "no\turl"})]))
+    with Sluice(cluster, "--election-id", lease, "--status-annotation", "--publish-status-address", "192.0.2.1", kubeconfig=account) as s:
+        wait_for(lambda: verdict(cluster, ns, "app") == {"verdict": "served"}, "the verdict on a good one")
+        wait_for(lambda: (verdict(cluster, ns, "broken") or {}).get("verdict") == "refused", "the verdict on a refused one")
+        assert "permanent-redirect" in verdict(cluster, ns, "broken")["problems"][0]["field"]
+        wait_for(lambda: (verdict(cluster, ns, "a-thief") or {}).get("verdict") == "served with problems", "the verdict on a path that is taken")
+        problem = verdict(cluster, ns, "a-thief")["problems"][0]
+        assert problem["reason"] == "PathConflict" and f"it belongs to Ingress {ns}/app" in problem["text"]
+        assert verdict(cluster, ns, "foreign") is None
+        # Our own writing changes nothing that is served, and is not repeated.
+        wait_for(lambda: addresses(cluster, ns) == ["192.0.2.1"], "the address beside it")
+        batches, version = s.metric("sluice_source_batches_total"), cluster.get("ingress", "app", ns)["metadata"]["resourceVersion"]
+        cluster.kubectl("annotate", "ingress", "broken", "-n", ns, f"{prefix}/permanent-redirect=https://a.example/", "--overwrite")
+        wait_for(lambda: verdict(cluster, ns, "broken") == {"verdict": "served"}, "the verdict on a mended one")
+        assert cluster.get("ingress", "app", ns)["metadata"]["resourceVersion"] == version
+        assert s.metric("sluice_source_batches_total") <= batches + 2
+        # Of another class from now on: what we said of it goes; what others said of theirs stays.
+        cluster.kubectl("annotate", "ingress", "foreign", "-n", ns, "sluice.dev/verdict={\"verdict\":\"of another Sluice\"}")
+        cluster.kubectl("patch", "ingress", "broken", "-n", ns, "--type=merge", "-p", '{"spec": {"ingressClassName": "other"}}')
+        wait_for(lambda: verdict(cluster, ns, "broken") is None, "no verdict on what is not ours")
+        assert verdict(cluster, ns, "foreign") == {"verdict": "of another Sluice"}
+    said = verdict(cluster, ns, "a-thief")
+    assert said["verdict"] == "served with problems"  # it stays at the end
+    with Sluice(cluster, "--election-id", lease, "--status-annotation", "--publish-status-address", "192.0.2.1", "--update-status-on-shutdown", "false",
+                kubeconfig=account) as s:
+        wait_for(lambda: addresses(cluster, ns, "a-thief") == ["192.0.2.1"], "the address again")
+        assert verdict(cluster, ns, "a-thief") == said
+    # Without the flag nothing of it is written.
+    cluster.apply(ingress("plain", f"plain.{host}", ns=ns))
+    with Sluice(cluster, "--election-id", lease, "--publish-status-address", "192.0.2.2") as s:
+        wait_for(lambda: addresses(cluster, ns, "plain") == ["192.0.2.2"], "the address without a verdict")
+        assert verdict(cluster, ns, "plain") is None

@@ -1,0 +1,87 @@
+"""A pod's service account: its token is replaced and the old one is revoked, it ends, its certificate authority changes."""
+import subprocess
+
+import pytest
+from cluster import Api, Load, ServiceAccount, Sluice, ingress, service
+from harness import wait_for
+from test_secrets import READS
+
+RIGHTS = [*READS, {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
+          {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "get", "update"]},
+          {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses/status"], "verbs": ["patch"]}]
+
+
+@pytest.fixture
+def account(cluster, ns, tmp_path):
+    cluster.account(ns, "sluice", RIGHTS, tmp_path / "unused")
+    return ServiceAccount(cluster, tmp_path / "account", ns, "sluice")
+
+
+@pytest.fixture
+def bound(cluster, ns, account):
+    """A token that ends with the Secret it is bound to; the second value revokes it and waits until the server refuses it."""
+    def make(name):
+        cluster.kubectl("create", "secret", "generic", name, "-n", ns)
+        token = account.token("--bound-object-kind", "Secret", "--bound-object-name", name)
+
+        def revoke():
+            cluster.kubectl("delete", "secret", name, "-n", ns)
+
+            def status():
+                r = subprocess.run(cluster.inside("curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "-m", "5", "-H", f"Authorization: Bearer {token}",
+                                                  f"{account.server['server']}/api/v1/namespaces/{ns}/services"), capture_output=True, text=True)
+                return r.stdout
+
+            wait_for(lambda: status() == "401", "the server to refuse the token (it remembers for 10 s)", 30)
+
+        return token, revoke
+
+    return make
+
+
+def test_a_replaced_token_is_used_and_the_old_one_is_not_missed(cluster, ns, pods, account, bound):
+    host, api = f"{ns}.example.com", Api(cluster)
+    cluster.apply(service("app", [pods().port], ns) + "---\n" + ingress("app", host, ns=ns))
+    (first, revoke_first), (second, revoke_second), (third, _) = bound("one"), bound("two"), bound("three")
+    account.project(first)
+    with Sluice(cluster, "--watch-namespace", ns, "--configmap", f"{ns}/none", "--election-id", "tokens", kubernetes=True, env=account.pod()) as s, \
+            Load(cluster, s.port["http"], host) as load:
+        s.process.wait_line("this replica writes", stream="err")
+        account.project(second)
+        revoke_first()
+        renewed = lambda: api.get("Lease", "tokens", ns)["spec"]["renewTime"]
+        for _ in range(2):
+            before = renewed()
+            wait_for(lambda: renewed() > before, "the Lease to be renewed with the new token")
+        cluster.stop_api()  # the watches, which were let in by the old token, end
+        cluster.start_api()
+        cluster.apply(ingress("late", f"late.{host}", ns=ns))
+        s.until("a change, watched with the new token", host=f"late.{host}")
+        assert not [line for line in s.process.err if "401" in line and "watch" in line]
+        # One that ends without another in its place: what is known is served, and it is said why nothing new comes.
+        revoke_second()
+        cluster.stop_api()
+        cluster.start_api()
+        s.process.wait_line("401 Unauthorized; what is known is served", stream="err", seconds=20)
+        cluster.apply(ingress("later", f"later.{host}", ns=ns))
+        load.more()
+        account.project(third)
+        s.until("the change, once there is a token that counts", host=f"later.{host}", seconds=15)
+
+
+def test_the_certificate_authority_is_read_again(cluster, ns, pods, account, tmp_path):
+    host = f"{ns}.example.com"
+    cluster.apply(service("app", [pods().port], ns) + "---\n" + ingress("app", host, ns=ns))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", tmp_path / "k",
+                    "-out", tmp_path / "other.crt", "-days", "2", "-subj", "/CN=other"], check=True, capture_output=True)
+    account.project(account.token())
+    with Sluice(cluster, "--watch-namespace", ns, "--configmap", f"{ns}/none", "--update-status", "false", kubernetes=True, env=account.pod()) as s, \
+            Load(cluster, s.port["http"], host) as load:
+        account.project(account.token(), (tmp_path / "other.crt").read_text())
+        cluster.stop_api()
+        cluster.start_api()
+        s.process.wait_line("TLS with 127.0.0.1.*certificate.*what is known is served", stream="err", seconds=20)
+        cluster.apply(ingress("late", f"late.{host}", ns=ns))
+        load.more()
+        account.project(account.token())
+        s.until("the change, once the authority is the right one", host=f"late.{host}", seconds=15)
