@@ -166,6 +166,17 @@ def test_generated_pages_are_up_to_date(page):
     assert said == (harness.ROOT / "docs" / f"{page}.md").read_text()
 
 
+def test_every_flag_of_serve_is_in_the_example_and_the_completions():
+    said = subprocess.run([SLUICE, "serve", "--help"], stdout=subprocess.PIPE, timeout=30).stdout.decode()
+    flags = set(re.findall(r"^  (--[a-z][a-z-]+)", said, re.M)) - {"--default-backend-service"}  # another name of --default-backend
+    assert len(flags) > 30
+    example = (harness.ROOT / "config/sluice.yaml").read_text()
+    assert [f for f in sorted(flags - {"--config"}) if not re.search(rf"^#?{f[2:]}:", example, re.M)] == []
+    for page in ("sluice.bash", "_sluice"):
+        completion = (harness.ROOT / "config/completions" / page).read_text()
+        assert [f for f in sorted(flags) if not re.search(rf"{f}(?![a-z-])", completion)] == [], page
+
+
 def test_flags_in_the_documents_exist():
     """Each --flag of sluice that README and docs name is one that the binary has."""
     known = set()
