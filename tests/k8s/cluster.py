@@ -30,7 +30,7 @@ class Cluster:
     def __init__(self, api_only=True, apiserver=""):
         self.dir = Path(tempfile.mkdtemp(prefix="sluice-k8s-"))
         self.netns = f"sluice-{os.getpid()}-{self.dir.name[-4:]}"
-        self.kubeconfig = self.dir / "run/kubeconfig"
+        self.kubeconfig, self.second = self.dir / "run/kubeconfig", None
         self.up = Process([HARNESS, "up", "-dir", self.dir / "run", "-netns", self.netns, "-apiserver", apiserver] +
                           (["-api-only"] if api_only else []))
         try:
@@ -92,7 +92,7 @@ class Cluster:
     def second_api(self, port=6444):
         """Another API server on the same etcd: the way in while the first is away. Returns (process, its Api)."""
         argv = (Path("/proc") / (self.dir / "run/apiserver.pid").read_text().strip() / "cmdline").read_text().split("\0")[1:-1]
-        process = self.popen(HARNESS, *[f"--secure-port={port}" if a.startswith("--secure-port=") else a for a in argv])
+        process = self.second = self.popen(HARNESS, *[f"--secure-port={port}" if a.startswith("--secure-port=") else a for a in argv])
         api = Api(self, port)
         wait_for(lambda: api.call("GET", "/readyz")[0] == 200, "the second API server", 60)
         return process, api
@@ -126,6 +126,8 @@ class Cluster:
         return int(status or 0), body
 
     def stop(self):
+        if self.second:
+            self.second.stop()
         self.up.stop(seconds=20)
         shutil.rmtree(self.dir, ignore_errors=True)
         subprocess.run(["ip", "netns", "del", self.netns], stderr=subprocess.DEVNULL, check=False)

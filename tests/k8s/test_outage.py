@@ -16,6 +16,13 @@ AWAY = 600 if os.environ.get("K8S_LONG") else 15
 STABLE = [f"stable{n}.example.com" for n in range(20)]
 
 
+@pytest.fixture
+def unwell(away, tmp_path):
+    u = Unwell(away, tmp_path)
+    yield u
+    u.process.stop()
+
+
 @pytest.fixture(params=[""], ids=["watch-cache"])
 def away(request):
     """A cluster of its own, with hosts that stay."""
@@ -36,7 +43,7 @@ def changing_ingress(i):
 
 def test_objects_change_while_it_is_away(away):
     """Through another API server on the same etcd: Ingresses come and go, the Service's endpoints move from pod to pod."""
-    second, api = away.second_api()
+    _, api = away.second_api()
     with Sluice(away, "--workers", "2", "--publish-status-address", "192.0.2.1", "--update-status-on-shutdown", "false") as s, Load(away, s.port["http"], *STABLE) as load:
         away.stop_api()
         r, there, changes = random.Random(1), set(), 0
@@ -65,7 +72,6 @@ def test_objects_change_while_it_is_away(away):
         wait_for(converged, "what changed meanwhile", 2)
         print(f"away for {AWAY} s, {changes} changes, {len(there)} Ingresses more: converged {time.monotonic() - back:.2f} s after its return; {asked} requests meanwhile")
         wait_for(lambda: all("loadBalancer" in api.get("Ingress", f"c{i}")["status"] for i in there), "their status", 30)
-    second.stop()
 
 
 def etcd(c, verb, body):
@@ -81,9 +87,9 @@ def compact(c):
 
 
 @pytest.mark.parametrize("away", ["--watch-cache=false", "--watch-cache=true"], ids=["etcd", "watch-cache"], indirect=True)
-def test_a_compaction_between_two_watches(away, tmp_path):
+def test_a_compaction_between_two_watches(away, unwell):
     """Cut off, it misses changes that etcd no longer has when it comes back: 410 Gone, a new list, and no 404 for what stayed."""
-    api, unwell = Api(away), Unwell(away, tmp_path)
+    api = Api(away)
     away.apply(ingress("old", "old.example.com"))
     with Sluice(away, "--update-status", "false", kubeconfig=unwell.kubeconfig) as s, Load(away, s.port["http"], *STABLE):
         client = Client(away, s.port["http"])
@@ -104,12 +110,11 @@ def test_a_compaction_between_two_watches(away, tmp_path):
             s.process.wait_line("no longer has the changes since the last one seen; listing anew", stream="err", seconds=20, start=said)
             wait_for(lambda: client.get(host=f"c{round_ * 50 + 49}.example.com")[0] == 200, "what changed meanwhile")
             wait_for(lambda: client.get(host="old.example.com")[0] == (200 if round_ < 1 else 404), "what was deleted to be gone, and no earlier")
-    unwell.process.stop()
 
 
-def test_an_error_in_the_middle_of_a_watch(away, tmp_path):
+def test_an_error_in_the_middle_of_a_watch(away, unwell):
     """The server ends each watch with 410 as an event at the next change."""
-    api, unwell = Api(away), Unwell(away, tmp_path)
+    api = Api(away)
     with Sluice(away, "--update-status", "false", kubeconfig=unwell.kubeconfig) as s, Load(away, s.port["http"], *STABLE):
         client = Client(away, s.port["http"])
         unwell.mode("gone")
@@ -121,4 +126,3 @@ def test_an_error_in_the_middle_of_a_watch(away, tmp_path):
         unwell.mode("ok")
         api.apply(changing_ingress(99))
         wait_for(lambda: client.get(host="c99.example.com")[0] == 200, "a change afterwards")
-    unwell.process.stop()

@@ -131,11 +131,12 @@ def test_a_burst_is_a_handful_of_batches(large):
 
         before, begun = batches(), time.monotonic()
         large.apply(burst("/burst"))
+        made = time.monotonic() - begun
         s.until("the last of the burst", path="/burst", host="h999.example.com")
         took = time.monotonic() - begun
         print(f"{batches() - before} batches for 1,000 changes in {took:.1f} s")
-        # The first at once, then three that come sooner and sooner less often, then one a second.
-        assert batches() - before <= took + 5
+        # The first at once, then three at growing distances, then one a second; where kubectl is too slow for a burst, one each 50 ms.
+        assert batches() - before <= (took + 5 if 1000 / made > 150 else took / 0.05 + 2)
         # A thousand that are there at once, as after a thaw.
         before = batches()
         s.process.proc.send_signal(signal.SIGSTOP)
