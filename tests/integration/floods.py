@@ -146,7 +146,7 @@ def hpack_bomb(c):
 def hpack_table_size(c):
     """Changes of the table's size, over and over, in each block."""
     while True:
-        yield frame(HEADERS, END_HEADERS | END_STREAM, c.open(), (integer(0, 5, 0x20) + integer(4096, 5, 0x20)) * 1000 + fields("/"))
+        yield frame(HEADERS, END_HEADERS | END_STREAM, c.open(), (integer(0, 5, 0x20) + integer(4096, 5, 0x20)) * 100 + fields("/"))
 
 
 def unknown_frames(c):

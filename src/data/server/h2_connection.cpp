@@ -76,7 +76,8 @@ net::Task<Status> H2Connection::serve_frames() {
       co_return taken;
     }
     if (session_.over()) co_return Status{};
-    if (session_.opened() >= worker_.options().keep_alive_requests && worker_.options().keep_alive_requests) go_away();
+    const auto most = worker_.options().keep_alive_requests;
+    if ((most && session_.opened() >= most && !noticed_) || worker_.loop.now() >= old_at_) retire();
     if (session_.goaway_sent() && running_ == 0 && session_.streams() == 0) co_return Status{};
     const Instant until = wait_until();
     const bool idle = running_ == 0;
@@ -118,8 +119,15 @@ Status H2Connection::timed_out() noexcept {
     session_.goaway(net::h2::no_error);
     return std::unexpected(stream_.error(Fault::timeout, "idle"));
   }
-  if (now >= old_at_) go_away();
   return {};
+}
+
+// Its time is over: first a GOAWAY that refuses nothing; a second later, when what was on its way has come, the last
+// one.
+void H2Connection::retire() noexcept {
+  if (std::exchange(noticed_, true)) return go_away();
+  session_.shutdown_notice();
+  old_at_ = worker_.loop.now() + std::chrono::seconds(1);
 }
 
 void H2Connection::go_away() noexcept {
@@ -129,8 +137,10 @@ void H2Connection::go_away() noexcept {
 
 void H2Connection::drain(bool new_ones_too) noexcept {
   if (over_) return;
-  if (!new_ones_too)
-    return session_.shutdown_notice();  // a request may be on its way: until the next call it is served
+  if (!new_ones_too) {
+    if (!noticed_) retire();
+    return;
+  }
   go_away();
   stream_.wake_reader();
 }

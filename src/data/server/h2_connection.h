@@ -26,6 +26,7 @@ class H2Connection final : public Protocol, private net::h2::Owner {
   net::Task<Status> serve_frames();
   Instant wait_until() noexcept;
   Status timed_out() noexcept;
+  void retire() noexcept;
   void go_away() noexcept;
   void entered() noexcept;
   void left() noexcept;
@@ -39,7 +40,7 @@ class H2Connection final : public Protocol, private net::h2::Owner {
   std::size_t running_ = 0;
   net::Signal all_left_;
   Instant idle_since_, head_since_{}, old_at_;
-  bool over_ = false, head_seen_ = false;
+  bool over_ = false, head_seen_ = false, noticed_ = false;
 };
 
 }  // namespace sluice::data

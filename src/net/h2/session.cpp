@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kFrameHead = 9;
 constexpr std::size_t kMostFields = 320;
 constexpr std::size_t kMostGaps = 16;
+constexpr std::uint32_t kMostCrossed = 1024;  // frames that may cross our GOAWAY at no cost
 constexpr std::uint32_t kNoLimit = 0x7fff'ffff;
 
 // Writes the value of a setting into a SETTINGS frame (RFC 9113 section 6.5.1).
@@ -103,7 +104,6 @@ struct Session::Callbacks {
     Stream* s = stream(session, frame->hd.stream_id);
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
-        me.head_open_ = false;
         if (!s) return 0;
         s->bytes_in_ += kFrameHead + frame->hd.length;
         if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) s->ended_ = true;
@@ -127,11 +127,6 @@ struct Session::Callbacks {
       default:
         break;
     }
-    return 0;
-  }
-
-  static int on_invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int, void* user) {
-    if (frame->hd.type == NGHTTP2_HEADERS) self(user).head_open_ = false;
     return 0;
   }
 
@@ -185,7 +180,9 @@ struct Session::Callbacks {
           me.fail("too many streams that had to be reset", enhance_your_calm);
         break;
       case NGHTTP2_GOAWAY:
-        if (frame->goaway.last_stream_id != INT32_MAX) me.goaway_sent_ = true;
+        if (frame->goaway.last_stream_id == INT32_MAX) break;
+        me.goaway_sent_ = true;
+        me.goaway_last_ = frame->goaway.last_stream_id;
         break;
       default:
         break;
@@ -258,7 +255,6 @@ struct Session::Callbacks {
       nghttp2_session_callbacks_set_on_header_callback(c, on_header);
       nghttp2_session_callbacks_set_on_invalid_header_callback(c, on_invalid_header);
       nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
-      nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(c, on_invalid_frame);
       nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
       nghttp2_session_callbacks_set_on_stream_close_callback(c, on_close);
       nghttp2_session_callbacks_set_on_frame_send_callback(c, on_sent);
@@ -372,6 +368,10 @@ void Session::forget(Stream& s) noexcept {
 // Every frame of a client is judged before nghttp2 acts on it. False: the connection is over.
 bool Session::judge(const FrameHead& frame) noexcept {
   const auto id = frame.stream;
+  if (id > goaway_last_) {  // on its way when our GOAWAY left: ignored (RFC 9113 section 6.8)
+    if (frame.type == NGHTTP2_HEADERS) head_open_ = true, opens(id);
+    return ++crossed_ <= kMostCrossed || pay(1) || fail("too many frames after GOAWAY", enhance_your_calm);
+  }
   switch (frame.type) {
     case NGHTTP2_DATA:
       if (id != 0 && !nghttp2_session_find_stream(session_, id)) return on_closed_stream(id, false);
@@ -380,6 +380,7 @@ bool Session::judge(const FrameHead& frame) noexcept {
     case NGHTTP2_HEADERS:
       head_open_ = true;
       return id == 0 || opens(id) || nghttp2_session_find_stream(session_, id) || on_closed_stream(id, true);
+    case NGHTTP2_PING:  // gRPC's clients measure the bandwidth with one each round trip while data flows
     case NGHTTP2_WINDOW_UPDATE:
       if (updates_ > 0) return --updates_, true;
       break;
@@ -393,6 +394,8 @@ bool Session::judge(const FrameHead& frame) noexcept {
 }
 
 bool Session::judge_payload(const FrameHead& frame) noexcept {
+  if ((frame.type == NGHTTP2_HEADERS || frame.type == NGHTTP2_CONTINUATION) && (frame.flags & NGHTTP2_FLAG_END_HEADERS))
+    head_open_ = false;
   if (frame.type == NGHTTP2_PRIORITY && frame.length == 5 &&
       scan_.first_word() == static_cast<std::uint32_t>(frame.stream))
     return fail("PRIORITY of a stream that depends on itself", protocol_error);

@@ -197,6 +197,8 @@ class Session {
   std::string output_;
   std::size_t open_ = 0;
   std::uint32_t opened_ = 0;
+  std::int32_t goaway_last_ = INT32_MAX;  // the last stream that is served, once goaway_sent_
+  std::uint32_t crossed_ = 0;             // frames of later ones
   std::int32_t last_id_ = 0;
   std::vector<std::pair<std::int32_t, std::int32_t>> gaps_;  // ids below last_id_ that were never opened
   std::int32_t ours_[64]{};                                  // ids that we closed before the peer had ended them
@@ -206,7 +208,8 @@ class Session {
   std::size_t block_bytes_ = 0;
   double tokens_;
   Instant tokens_at_{};
-  std::uint32_t updates_ = 64;  // WINDOW_UPDATE frames that cost nothing: some for each DATA frame that we sent
+  std::uint32_t updates_ =
+      64;  // WINDOW_UPDATE and PING frames that cost nothing: some for each DATA frame that we sent
   const char* why_ = "";
   bool head_open_ = false, goaway_received_ = false, goaway_sent_ = false, abused_ = false, waiting_ = false,
        blocked_ = false, delivering_ = false, settings_sent_ = false;

@@ -154,7 +154,7 @@ std::string frame(unsigned type, unsigned flags, unsigned stream, std::string pa
                         static_cast<char>(flags),
                         0,
                         0,
-                        0,
+                        static_cast<char>(stream >> 8),
                         static_cast<char>(stream)};
   return std::string(head, sizeof head) + payload;
 }
@@ -237,6 +237,32 @@ TEST(Session, NoticeAndGoaway) {
   EXPECT_TRUE(p.server.session.goaway_sent());
   EXPECT_TRUE(p.calls[0]->closed() && !p.calls[0]->was_reset()) << "what runs is finished";
   EXPECT_TRUE(p.server.session.over());
+}
+
+TEST(Session, FramesThatCrossAGoawayAreIgnored) {
+  Pair p;
+  p.request();
+  p.exchange();
+  p.server.session.goaway(no_error);
+  p.server.sends();
+  // GET / of stream 3, its body and trailers, again and again.
+  const std::string get =
+      "\x82\x86\x84\x41\x01"
+      "a";
+  for (int id = 3; id < 600; id += 2) {
+    ASSERT_TRUE(p.server.takes(frame(1, 4, id, get)));
+    ASSERT_TRUE(p.server.takes(frame(0, 0, id, "body")));
+    ASSERT_TRUE(p.server.takes(frame(1, 5, id, std::string("\x00\x01x\x01y", 5))));
+  }
+  EXPECT_FALSE(p.server.session.head_open());
+  EXPECT_EQ(p.server.sends().find(frame(3, 0, 3, std::string("\0\0\0\5", 4))), std::string::npos) << "no reset";
+  EXPECT_EQ(p.server.streams.size(), 1u);
+  p.server.session.respond(*p.server.streams[0], kOk, true);
+  p.exchange();
+  EXPECT_TRUE(p.calls[0]->closed() && !p.calls[0]->was_reset()) << "what runs is finished";
+  bool kept = true;
+  for (int id = 601; kept && id < 6001; id += 2) kept = static_cast<bool>(p.server.takes(frame(1, 4, id, get)));
+  EXPECT_FALSE(kept) << "for ever is too long";
 }
 
 }  // namespace
