@@ -59,6 +59,14 @@ def test_interop(interop, case, tls):
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["h2c", "tls"])
+def test_go_client_and_server(site, tls):
+    pod = site.add(GoServer())
+    proxy = through(site, pod)
+    out = run(need_conformance_tool("grpcgo"), "call", proxy.https if tls else proxy.http, "-host", HOST, *(["-ca", site.tmp / "ca.pem"] if tls else []))
+    assert out.endswith("ok\n"), out
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["h2c", "tls"])
 def test_health_probe(site, tls):
     probe = need_conformance_tool("grpc-health-probe")
     proxy = through(site, site.add(GrpcPod()))
