@@ -19,7 +19,7 @@ bool RouteSettings::operator==(const RouteSettings& o) const {
          response_head_limit == o.response_head_limit && request_buffering == o.request_buffering &&
          connect_timeout == o.connect_timeout && send_timeout == o.send_timeout && read_timeout == o.read_timeout &&
          tries == o.tries && tries_timeout == o.tries_timeout && retry_non_idempotent == o.retry_non_idempotent &&
-         access_log == o.access_log;
+         access_log == o.access_log && grpc_web == o.grpc_web;
 }
 
 bool Route::operator==(const Route& o) const {

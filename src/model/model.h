@@ -77,6 +77,7 @@ struct RouteSettings {
   Millis tries_timeout{0};
   bool retry_non_idempotent = false;
   bool access_log = true;
+  bool grpc_web = false;                          // calls of gRPC-Web become calls of gRPC, where pods speak that
   bool operator==(const RouteSettings& o) const;  // upstream_tls by value
 };
 

@@ -97,6 +97,7 @@ struct Options {
   std::uint32_t proxy_next_upstream_tries = 3;
   Seconds proxy_next_upstream_timeout{0};
   bool retry_non_idempotent = false;
+  bool enable_grpc_web = false;                        // sluice
   std::uint32_t upstream_keepalive_connections = 320;  // idle ones, a worker
   Seconds upstream_keepalive_timeout{60};
   Seconds upstream_keepalive_time{3600};

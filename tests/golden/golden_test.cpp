@@ -88,6 +88,7 @@ std::string shown(const model::RouteSettings& s, const model::RouteSettings& d) 
   number("tries-timeout", s.tries_timeout.count(), d.tries_timeout.count());
   flag("retry-non-idempotent", s.retry_non_idempotent, d.retry_non_idempotent);
   flag("access-log", s.access_log, d.access_log);
+  flag("grpc-web", s.grpc_web, d.grpc_web);
   return out;
 }
 

@@ -141,4 +141,5 @@ def test_a_call_that_a_leaving_pod_did_not_take_goes_elsewhere(site):
     body = b"\0\0\0\x10\0" + b"m" * 4096
     _, fields, got, trailers = call(proxy.http, body=body)
     assert (fields[":status"], got, trailers) == ("200", body, {"grpc-status": "0"})
+    assert [c.get("content-length") for c in pod.calls] == [None, None]
     assert [c.connection for c in pod.calls] == [1, 2]

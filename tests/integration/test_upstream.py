@@ -270,6 +270,20 @@ def test_upstream_tls(site):
             assert a.status == 200 and a.body.startswith(b"tls TLSv1.") and a.body.endswith(b"[]"), a
 
 
+def test_auto_http_speaks_as_the_client_came(site):
+    plain = site.nginx("location / { return 200 plain; }")
+    secure = site.nginx("location / { return 200 secure; }", tls=certificate("pod.example"))
+    site.app("plain.example", plain.address, annotations={"backend-protocol": "AUTO_HTTP", "proxy-next-upstream-tries": "1"})
+    site.app("secure.example", secure.address, annotations={"backend-protocol": "auto_http", "proxy-next-upstream-tries": "1"})
+    sluice = site.sluice(options={"hsts": "false"})
+    assert sluice.get("/", "plain.example").body == b"plain"
+    assert sluice.get("/", "secure.example").status == 400
+    with sluice.tls("secure.example") as c:
+        assert c.get("/", "secure.example").body == b"secure"
+    with sluice.tls("plain.example") as c:
+        assert c.get("/", "plain.example").status == 502
+
+
 def test_upstream_tls_verified_by_name_and_authority(site):
     """200 only with the right authority and the right name; SNI is sent where it is asked for."""
     cert, key = certificate("pod.example")

@@ -351,6 +351,8 @@ constexpr std::array kOptions{
     NUMBER("proxy-next-upstream-tries", proxy_next_upstream_tries, 0, 1000, "tries in all; 0 is one for each endpoint"),
     SECONDS("proxy-next-upstream-timeout", proxy_next_upstream_timeout, 0,
             "time in which further tries may start; 0 is no limit"),
+    BOOL("enable-grpc-web", enable_grpc_web,
+         "sluice: calls of gRPC-Web become calls of gRPC, for pods that speak GRPC or GRPCS; CORS is not its business"),
     BOOL("retry-non-idempotent", retry_non_idempotent, "retry POST and PATCH too"),
     NUMBER("upstream-keepalive-connections", upstream_keepalive_connections, 0, 1'000'000,
            "idle connections to pods, a worker"),

@@ -103,6 +103,7 @@ struct Exchange {
 
   bool grpc = false;             // a call of gRPC: both directions stream, and our answers are its own
   bool deadline_passed = false;  // the one that the call brought along
+  std::unique_ptr<BodyFilter> filter;
 
   bool close_after = false;  // the connection ends with this exchange
   bool hsts = false;

@@ -101,7 +101,8 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, const net::Fork<Stat
   if (ex.tunnel && ex.head().major == 2 && response.status / 100 == 2)
     co_return std::unexpected(
         Error{Fault::unsupported, Whose::upstream, Retry::no, 502, "the pod does not switch protocols"});
-  Result<Chunk> first = up.body().take();
+  BodySource& body = ex.filter ? ex.filter->response(ex, up.body()) : up.body();
+  Result<Chunk> first = body.take();
   if (!first) co_return std::unexpected(first.error());
   // An answer before the end of the request: the connection cannot be trusted to find the next one.
   if (request && !request->done()) ex.close_after = true;
@@ -118,7 +119,7 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, const net::Fork<Stat
   note_trailers(ex, *first);
   Status w = co_await ex.down.start(ex, start, *first);
   while (w && !last) {
-    Result<Chunk> piece = co_await up.body().read(ex.down.room());
+    Result<Chunk> piece = co_await body.read(ex.down.room());
     if (!piece) {
       ex.down.abort();
       co_return std::unexpected(piece.error());

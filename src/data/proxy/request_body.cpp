@@ -5,7 +5,8 @@ namespace sluice::data {
 using net::http::Framing;
 
 net::Task<Result<Chunk>> next_request_piece(Exchange& ex) {
-  Result<Chunk> piece = co_await ex.down.body().read(kCollect);
+  BodySource& body = ex.filter ? ex.filter->request(ex.down.body()) : ex.down.body();
+  Result<Chunk> piece = co_await body.read(kCollect);
   if (!piece) co_return piece;
   ex.body_received += piece->data.size();
   const auto limit = ex.settings->body_limit;
@@ -22,7 +23,7 @@ net::Task<Status> take_request_body(Exchange& ex) {
     co_return Status{};
   }
   if (ex.tunnel) co_return Status{};
-  if (ex.down.whole_body(ex.body)) {
+  if (!ex.filter && ex.down.whole_body(ex.body)) {
     ex.body_whole = true;
     ex.body_received = ex.body.size();
     co_return Status{};

@@ -2,6 +2,7 @@
 
 #include "data/filter/filter.h"
 #include "data/proxy/grpc.h"
+#include "data/proxy/grpc_web.h"
 #include "data/proxy/local_reply.h"
 #include "data/proxy/prepare.h"
 #include "data/proxy/relay.h"
@@ -131,6 +132,8 @@ net::Task<void> serve(Exchange& ex) {
   ex.begun = ex.worker.loop.now();
 
   Status prepared = prepare(ex);  // who asks, what for, which route
+  if (prepared) ex.filter = GrpcWeb::begin(ex);
+  ex.grpc = ex.grpc || ex.filter;
   CallDeadline deadline(ex);
   if (ex.grpc) deadline.arm();
   std::optional<LocalReply> reply;

@@ -37,6 +37,17 @@ class BodySource {
   virtual bool ended() const noexcept = 0;
 };
 
+// Something between client and pod that both bodies run through. Lives as long as its exchange.
+class BodyFilter {
+ public:
+  virtual ~BodyFilter() = default;
+  virtual BodySource& request(BodySource& client) = 0;
+  // Once the pod's head is in ex.memory.response, which it may change.
+  virtual BodySource& response(Exchange& ex, BodySource& pod) = 0;
+  // Content type of our own answers to gRPC calls.
+  virtual std::string_view reply_type() const noexcept = 0;
+};
+
 // How a response begins.
 struct ResponseStart {
   int status = 200;

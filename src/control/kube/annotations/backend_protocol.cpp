@@ -15,4 +15,11 @@ std::string backend_protocol(std::string_view v, const Ingress&, AnnotationValue
   return iequals(v, "FCGI") ? expected + "; FCGI is not served by this version" : expected;
 }
 
+std::string enable_grpc_web(std::string_view v, const Ingress&, AnnotationValues& out) {
+  auto b = parse_bool(v);
+  if (!b) return "true or false";
+  out.settings.grpc_web = *b;
+  return {};
+}
+
 }  // namespace sluice::control::annotation

@@ -20,6 +20,8 @@ constexpr std::array kAnnotations{
                "came; stronger than the appProtocol of the Service's port"},
     Annotation{"enable-access-log", use_default, a::enable_access_log, "boolean", "true",
                "log the requests of this Ingress"},
+    Annotation{"enable-grpc-web", use_default, a::enable_grpc_web, "boolean", "enable-grpc-web",
+               "Sluice's own: calls of gRPC-Web become calls of gRPC, for pods that speak GRPC or GRPCS"},
     Annotation{"force-ssl-redirect", use_default, a::force_ssl_redirect, "boolean", "force-ssl-redirect",
                "redirect to https even when the host has no TLS section"},
     Annotation{"permanent-redirect", drop, a::permanent_redirect, "URL or path", "",
@@ -223,6 +225,7 @@ model::RouteSettings default_settings(const model::Options& o) {
   s.tries = o.proxy_next_upstream_tries;
   s.tries_timeout = o.proxy_next_upstream_timeout;
   s.retry_non_idempotent = o.retry_non_idempotent;
+  s.grpc_web = o.enable_grpc_web;
   s.access_log = !o.disable_access_log;
   return s;
 }

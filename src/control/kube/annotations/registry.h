@@ -100,6 +100,7 @@ std::string proxy_ssl_server_name(std::string_view, const Ingress&, AnnotationVa
 std::string proxy_ssl_protocols(std::string_view, const Ingress&, AnnotationValues&);
 std::string proxy_ssl_ciphers(std::string_view, const Ingress&, AnnotationValues&);
 std::string enable_access_log(std::string_view, const Ingress&, AnnotationValues&);
+std::string enable_grpc_web(std::string_view, const Ingress&, AnnotationValues&);
 }  // namespace annotation
 
 }  // namespace sluice::control
