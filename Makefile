@@ -58,7 +58,7 @@ test-k8s: build  ## the binary against a real API server, built here (Go, root; 
 test-k8s-long: build  ## those tests against a real API server that have a long form: 10 minutes without it, 10 minutes of churn
 	@tools/deps.sh build test
 	@tests/k8s/build.sh
-	@K8S_LONG=1 tests/k8s/run.sh build/release -k 'away or churn' -s
+	@K8S_LONG=1 tests/k8s/run.sh build/release -n 0 -s -k 'away or churn'
 
 test-oracle: build  ## replay recorded answers of ingress-nginx; CASES='group case …' for some (root: network namespace)
 	@tools/deps.sh test

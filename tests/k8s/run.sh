@@ -8,4 +8,5 @@ shift
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 export SLUICE="${SLUICE:-$build/sluice}" SLUICE_ECHO="${SLUICE_ECHO:-$build/sluice-echo}" TOOLS="${TOOLS:-$build/tests/support}"
 cd "$here"
-exec "${PYTHON:-/usr/bin/python3}" -m pytest -p no:cacheprovider -q "$@"
+# Most tests wait for something: two files at a time. -n 0 for one after the other, with what they print (-s).
+exec "${PYTHON:-/usr/bin/python3}" -m pytest -p no:cacheprovider -q -n "${K8S_AT_ONCE:-2}" --dist loadfile "$@"
