@@ -34,6 +34,7 @@ class StrictPod(harness.Process):
     def __init__(self, cluster, name):
         super().__init__(cluster.inside(f"{harness.TOOLS}/strict-pod", "--name", name, "--listen", f"{ADDRESS}:0", "--forget-ids"))
         self.cluster = cluster
+        cluster.children.append(self)  # ends with it
         self.port, self.control = (int(self.wait_line(rf"^listening {what} \S+:(\d+)")[1]) for what in ("pod", "control"))
 
     def stats(self):

@@ -30,7 +30,7 @@ class Cluster:
     def __init__(self, api_only=True, apiserver=""):
         self.dir = Path(tempfile.mkdtemp(prefix="sluice-k8s-"))
         self.netns = f"sluice-{os.getpid()}-{self.dir.name[-4:]}"
-        self.kubeconfig, self.second = self.dir / "run/kubeconfig", None
+        self.kubeconfig, self.children = self.dir / "run/kubeconfig", []
         self.up = Process([HARNESS, "up", "-dir", self.dir / "run", "-netns", self.netns, "-apiserver", apiserver] +
                           (["-api-only"] if api_only else []))
         try:
@@ -43,7 +43,8 @@ class Cluster:
         return [HARNESS, "exec", "-netns", self.netns, "--", *map(str, argv)]
 
     def popen(self, *argv, **kw):
-        return Process(self.inside(*argv), **kw)
+        self.children.append(Process(self.inside(*argv), **kw))
+        return self.children[-1]
 
     def kubectl(self, *args, stdin=None, check=True, kubeconfig=None):
         r = subprocess.run(self.inside(HARNESS, "kubectl", "--kubeconfig", kubeconfig or self.kubeconfig, *args), input=stdin,
@@ -92,7 +93,7 @@ class Cluster:
     def second_api(self, port=6444):
         """Another API server on the same etcd: the way in while the first is away. Returns (process, its Api)."""
         argv = (Path("/proc") / (self.dir / "run/apiserver.pid").read_text().strip() / "cmdline").read_text().split("\0")[1:-1]
-        process = self.second = self.popen(HARNESS, *[f"--secure-port={port}" if a.startswith("--secure-port=") else a for a in argv])
+        process = self.popen(HARNESS, *[f"--secure-port={port}" if a.startswith("--secure-port=") else a for a in argv])
         api = Api(self, port)
         wait_for(lambda: api.call("GET", "/readyz")[0] == 200, "the second API server", 60)
         return process, api
@@ -126,8 +127,8 @@ class Cluster:
         return int(status or 0), body
 
     def stop(self):
-        if self.second:
-            self.second.stop()
+        for child in self.children:  # pods that no test ended, the second API server
+            child.stop(signal.SIGKILL)
         self.up.stop(seconds=20)
         shutil.rmtree(self.dir, ignore_errors=True)
         subprocess.run(["ip", "netns", "del", self.netns], stderr=subprocess.DEVNULL, check=False)
