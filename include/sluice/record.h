@@ -1,6 +1,7 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 // What the data plane tells operations about each exchange and each worker. The data plane writes, ops reads; neither
@@ -18,6 +19,17 @@ struct Attempt {
 };
 inline constexpr int kMaxAttempts = 4;
 
+// What the PROXY header of a connection said. Lives as long as its connection.
+struct ProxyHeaderRecord {
+  std::string sender;  // who sent it: the other end of the connection, without port
+  // The ends that it speaks for; empty and 0 when it names none (LOCAL, UNKNOWN).
+  std::string address, server_address;
+  std::uint16_t port = 0, server_port = 0;
+  // TLVs of version 2 as they came, any bytes; empty when absent.
+  std::string alpn, authority, unique_id, tls_version, tls_common_name, tls_cipher;
+  std::string_view tls_verify;  // "0": the client's certificate was found good; "1": not, or there was none
+};
+
 // Everything about a finished exchange. Views are valid during the call that passes it only.
 struct ExchangeRecord {
   std::string_view remote_address;  // the client, after real-ip processing
@@ -34,6 +46,7 @@ struct ExchangeRecord {
   std::uint64_t bytes_sent = 0;      // everything sent to the client
   std::uint64_t body_bytes_sent = 0;
   float request_seconds = 0;
+  const ProxyHeaderRecord* proxy = nullptr;  // null: the connection had no PROXY header
   bool tls = false;
   std::string_view tls_protocol, tls_cipher, server_name;
   // the route; empty when none matched, or when Recorder::wants_names() said no
@@ -57,6 +70,9 @@ class Recorder {
   // Whether finished() will read the route's names. Asked of a record that has all but them: they lie in memory that a
   // request has no other need of.
   virtual bool wants_names(const ExchangeRecord&) noexcept { return true; }
+  // A client's connection was closed before it could ask for anything, or something about it is worth a word. `what`:
+  // one of a few static texts.
+  virtual void complained(std::string_view /*peer*/, const char* /*what*/) noexcept {}
   // After each turn of the worker's loop, before it may sleep: what was put off is done now.
   virtual void turn_over() noexcept {}
 };
@@ -87,6 +103,7 @@ struct alignas(64) WorkerStats {
   Counter shed_connections, shed_requests;  // refused by a limit or by lack of descriptors
   Counter malformed_requests, malformed_responses;
   Counter h2_connections, h2_connections_active, h2_streams_reset, h2_abusers;  // gauge: the second
+  Counter proxy_headers, proxy_headers_refused, proxy_headers_untrusted;
   Counter timeouts_header, timeouts_body, timeouts_send, timeouts_idle, too_slow;
   Counter snapshot_version;  // gauge: what it serves
   Counter publish_pause_ns_max, publish_pause_ns_last;

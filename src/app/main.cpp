@@ -213,10 +213,11 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   serve
       ->add_option("--http", options.http,
-                   "ADDR:PORT to listen on, repeatable; port 0 is chosen by the kernel and printed")
+                   "ADDR:PORT[,proxy-protocol] to listen on, repeatable; port 0 is chosen by the kernel and printed; "
+                   "proxy-protocol: connections begin with a PROXY header")
       ->capture_default_str()
       ->envname("SLUICE_HTTP");
-  serve->add_option("--https", options.https, "ADDR:PORT to listen on for TLS, repeatable")
+  serve->add_option("--https", options.https, "ADDR:PORT[,proxy-protocol] to listen on for TLS, repeatable")
       ->capture_default_str()
       ->envname("SLUICE_HTTPS");
   serve->add_option("--admin", options.admin, "ADDR:PORT of /healthz, /readyz, /metrics, /config, /routes")

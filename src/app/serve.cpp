@@ -14,6 +14,7 @@
 #include "app/pages.h"
 #include "app/publisher.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "net/io/socket.h"
 #include "ops/recorder.h"
 
@@ -38,15 +39,27 @@ ops::AccessLogSettings log_settings(const model::Options& o, const std::string& 
 struct Bound {
   std::string kind;
   std::vector<int> fds;  // one a worker
-  bool tls = false;
+  data::ListenerSettings settings;
 };
 
-// One socket a worker for each address; port 0 is chosen once and shared.
+// ADDR:PORT[,proxy-protocol]. One socket a worker for each address; port 0 is chosen once and shared.
 std::expected<Bound, std::string> bind_all(const std::string& text, bool tls, unsigned workers,
                                            std::vector<std::string>& said) {
-  auto address = net::parse_listen(text);
-  if (!address) return std::unexpected(fmt::format("--{} {}", tls ? "https" : "http", address.error()));
-  Bound out{tls ? "https" : "http", {}, tls};
+  Bound out{tls ? "https" : "http", {}, {}};
+  out.settings.tls = tls;
+  std::string unknown;
+  const auto comma = std::min(text.find(','), text.size());
+  for_each_element(std::string_view(text).substr(comma), [&](std::string_view word) {
+    if (word == "proxy-protocol")
+      out.settings.proxy_protocol = true;
+    else
+      unknown = word;
+  });
+  if (!unknown.empty())
+    return std::unexpected(
+        fmt::format("--{} {}: {}: expected proxy-protocol behind the comma", out.kind, text, unknown));
+  auto address = net::parse_listen(std::string_view(text).substr(0, comma));
+  if (!address) return std::unexpected(fmt::format("--{} {}", out.kind, address.error()));
   for (unsigned i = 0; i < workers; ++i) {
     auto fd = net::listen_on(*address, 4096);
     if (!fd) return std::unexpected(fmt::format("--{} {}: {}", out.kind, text, fd.error()));
@@ -146,7 +159,7 @@ int serve(const ServeOptions& options) {
     for (unsigned i = 0; i < count; ++i) {
       data::Worker* w = workers[i].get();
       w->loop.post([w, i, &bound] {
-        for (const auto& b : bound) w->listen(b.fds[i], b.tls);
+        for (const auto& b : bound) w->listen(b.fds[i], b.settings);
       });
       threads.emplace_back([w] { w->run(); });
       pthread_setname_np(threads.back().native_handle(), fmt::format("worker-{}", i).c_str());

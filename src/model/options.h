@@ -42,6 +42,8 @@ struct Options {
   std::string forwarded_host_header = "X-Forwarded-Host";
   std::vector<Cidr> proxy_real_ip_cidr{
       Cidr{}};  // default 0.0.0.0/0: everyone, as in ingress-nginx; the Report warns when it matters
+  bool use_proxy_protocol = false;           // every http and https listener expects a PROXY header
+  Seconds proxy_protocol_header_timeout{5};  // for all of it, from accept
   bool generate_request_id = true;
   bool proxy_add_original_uri_header = false;
   bool via = false;  // sluice: add `Via: 1.1 sluice` both ways

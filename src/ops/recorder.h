@@ -22,6 +22,7 @@ class WorkerRecorder final : public Recorder {
   bool wants_names(const ExchangeRecord& record) noexcept override {
     return log_->may_write(record) || FailureLog::wants(record) || !metrics_->knows(record);
   }
+  void complained(std::string_view peer, const char* what) noexcept override { failures_.complained(peer, what); }
   void turn_over() noexcept override { metrics_->flush(); }
 
  private:

@@ -285,6 +285,8 @@ constexpr std::array kOptions{
     HEADER("forwarded-for-header", forwarded_for_header, "header with the client's address"),
     HEADER("forwarded-host-header", forwarded_host_header, "header with the client's host"),
     Option{"proxy-real-ip-cidr", "comma list of ranges", "proxies whose headers are believed", read_cidrs, print_cidrs},
+    BOOL("use-proxy-protocol", use_proxy_protocol, "every connection begins with a PROXY header (v1 or v2)"),
+    SECONDS("proxy-protocol-header-timeout", proxy_protocol_header_timeout, 1, "time for a PROXY header"),
     BOOL("generate-request-id", generate_request_id, "make an X-Request-ID where the client sent none"),
     BOOL("proxy-add-original-uri-header", proxy_add_original_uri_header, "send X-Original-URI upstream"),
     BOOL("via", via, "add Via: 1.1 sluice both ways"),
@@ -424,6 +426,7 @@ constexpr std::string_view kNoEffect[] = {"server-name-hash-max-size",
                                           "nginx-status-ipv4-whitelist",
                                           "nginx-status-ipv6-whitelist",
                                           "debug-connections",
+                                          "forwarded-for-proxy-protocol-header",
                                           "strict-validate-path-type",
                                           "allow-snippet-annotations",
                                           "annotations-risk-level"};
@@ -452,7 +455,6 @@ constexpr std::string_view kUnserved[] = {"add-headers",
                                           "enable-opentelemetry",
                                           "enable-owasp-modsecurity-crs",
                                           "enable-syslog",
-                                          "forwarded-for-proxy-protocol-header",
                                           "global-allowed-response-headers",
                                           "global-auth-always-set-cookie",
                                           "global-auth-cache-duration",
@@ -489,7 +491,6 @@ constexpr std::string_view kUnserved[] = {"add-headers",
                                           "proxy-http-version",
                                           "proxy-max-temp-file-size",
                                           "proxy-next-upstream",
-                                          "proxy-protocol-header-timeout",
                                           "proxy-redirect-from",
                                           "proxy-redirect-to",
                                           "proxy-set-headers",
@@ -508,7 +509,6 @@ constexpr std::string_view kUnserved[] = {"add-headers",
                                           "upstream-hash-by",
                                           "use-geoip2",
                                           "use-gzip",
-                                          "use-proxy-protocol",
                                           "whitelist-source-range"};
 
 const Option* find(std::string_view key) {
@@ -565,7 +565,7 @@ OptionsResult read_options(const std::map<std::string, std::string>& data, const
   apply(data, object, "data", previous, out);
   apply(set, {"CommandLine", "", "--set", {}}, "--set", previous, out);
   auto& o = out.options;
-  if ((o.use_forwarded_headers || o.enable_real_ip) &&
+  if ((o.use_forwarded_headers || o.enable_real_ip || o.use_proxy_protocol) &&
       std::find(o.proxy_real_ip_cidr.begin(), o.proxy_real_ip_cidr.end(), model::Cidr{}) != o.proxy_real_ip_cidr.end())
     out.entries.push_back(
         {object,

@@ -54,13 +54,18 @@ struct ExchangeMemory : PageAllocated {
   std::list<std::string> joined;     // field values put together
 };
 
-// Who talks to us: set once for a connection.
+// Who talks to us: set once for a connection, before its first request.
 struct Peer {
   std::string address;       // text
   std::uint8_t bytes[16]{};  // IPv4-mapped
   std::uint16_t port = 0;
   std::uint16_t local_port = 0;
+  int fd = -1;  // the connection, to ask the kernel about it
   bool tls = false;
+  // What its PROXY header said; null: there was none. Where it is believed, address, bytes and port are the client's.
+  std::unique_ptr<const ProxyHeaderRecord> proxy;
+  // The port that the client connected to, when a believed PROXY header says it; else 0.
+  std::uint16_t proxied_port() const noexcept { return proxy ? proxy->server_port : std::uint16_t{0}; }
 };
 
 // One request and its response in flight. Owned by its connection; lives until the response was sent or given up.

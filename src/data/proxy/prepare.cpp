@@ -43,12 +43,6 @@ std::string_view joined_by_name(Exchange& ex, std::string_view name) {
   return {};
 }
 
-bool trusted(const model::Options& o, const std::uint8_t* address) {
-  for (const auto& c : o.proxy_real_ip_cidr)
-    if (net::http::contains(c.bytes, c.bits, address)) return true;
-  return false;
-}
-
 void find_client(Exchange& ex) {
   const auto& o = *ex.options;
   ex.client_address = ex.peer.address;
@@ -71,19 +65,32 @@ void find_origin(Exchange& ex) {
   ex.scheme = ex.peer.tls ? "https" : "http";
   ex.host_header = head.authority;
   ex.forwarded_host = joined_by_name(ex, o.forwarded_host_header);
-  const auto port = ex.peer.tls ? 443 : ex.peer.local_port;
+  const auto proxied = ex.peer.proxied_port();
+  const auto port = proxied ? proxied : ex.peer.tls ? std::uint16_t{443} : ex.peer.local_port;
   const auto end = std::to_chars(ex.port_storage, ex.port_storage + sizeof ex.port_storage, port).ptr;
   ex.port_text = {ex.port_storage, static_cast<std::size_t>(end - ex.port_storage)};
-  if (!o.use_forwarded_headers || !trusted(o, ex.peer.bytes)) return;
-  if (const auto* proto = head.fields.find(Name::x_forwarded_proto); proto && !proto->value.empty()) {
-    ex.scheme = proto->value;
-    ex.https = iequals(proto->value, "https");
+  if (o.use_forwarded_headers && trusted(o, ex.peer.bytes)) {
+    if (const auto* proto = head.fields.find(Name::x_forwarded_proto); proto && !proto->value.empty()) {
+      ex.scheme = proto->value;
+      ex.https = iequals(proto->value, "https");
+    }
+    if (const auto* p = head.fields.find(Name::x_forwarded_port); p && !p->value.empty()) ex.port_text = p->value;
+    if (!ex.forwarded_host.empty()) ex.host_header = trim(ex.forwarded_host.substr(0, ex.forwarded_host.find(',')));
   }
-  if (const auto* p = head.fields.find(Name::x_forwarded_port); p && !p->value.empty()) ex.port_text = p->value;
-  if (!ex.forwarded_host.empty()) ex.host_header = trim(ex.forwarded_host.substr(0, ex.forwarded_host.find(',')));
+  // A load balancer that ended the client's TLS says so by the port alone, as ingress-nginx has it.
+  if (proxied == 443) {
+    ex.scheme = "https";
+    ex.https = true;
+  }
 }
 
 }  // namespace
+
+bool trusted(const model::Options& o, const std::uint8_t* address) noexcept {
+  for (const auto& c : o.proxy_real_ip_cidr)
+    if (net::http::contains(c.bytes, c.bits, address)) return true;
+  return false;
+}
 
 void give_request_id(Exchange& ex) noexcept {
   if (!ex.request_id.empty()) return;
@@ -154,6 +161,7 @@ void describe(Exchange& ex) noexcept {
   if (const auto* f = head.fields.find(Name::referer)) r.referer = f->value;
   if (const auto* f = head.fields.find(Name::user_agent)) r.user_agent = f->value;
   r.request_id = ex.request_id;
+  r.proxy = ex.peer.proxy.get();
   r.tls = ex.peer.tls;
   r.note = ex.note;
 }

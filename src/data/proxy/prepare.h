@@ -7,6 +7,8 @@ namespace sluice::data {
 // Who the client is, what it asked for, which Route answers: everything that is known before the first filter.
 // Pins the worker's View and the Cluster. Errors: 400 for a path above the root.
 Status prepare(Exchange& ex);
+// Is the address (16 bytes) one of proxy-real-ip-cidr, whose word about clients is believed?
+bool trusted(const model::Options& options, const std::uint8_t* address) noexcept;
 // Lets go of what prepare pinned.
 void release(Exchange& ex) noexcept;
 // Fills the record with everything but times, sizes, status and the route's names.

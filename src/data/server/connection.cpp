@@ -4,8 +4,12 @@
 
 namespace sluice::data {
 
-Connection::Connection(Worker& w, int fd, Peer p, bool counted_address)
-    : worker(w), stream(w.loop, fd, Whose::downstream, true), peer(std::move(p)), counted_address_(counted_address) {
+Connection::Connection(Worker& w, int fd, Peer p, bool proxy_header, bool counted_address)
+    : worker(w),
+      stream(w.loop, fd, Whose::downstream, true),
+      peer(std::move(p)),
+      proxy_header_(proxy_header),
+      counted_address_(counted_address) {
   worker.stats.downstream_connections.add();
   worker.add(*this);
 }
@@ -56,6 +60,10 @@ net::Task<void> Connection::run() {
 
 // Until it is known what the client speaks.
 net::Task<Status> Connection::arrive() {
+  if (proxy_header_) {
+    Status named = co_await take_proxy_header();
+    if (!named) co_return named;
+  }
   if (!peer.tls) {
     bool h2 = false;
     if (worker.options().http2_prior_knowledge) {

@@ -5,6 +5,7 @@
 
 #include "data/proxy/exchange.h"
 #include "net/io/task.h"
+#include "net/proxy_protocol.h"
 #include "net/stream.h"
 
 namespace sluice::data {
@@ -39,12 +40,12 @@ void describe_tls(ExchangeRecord& record, net::Stream& stream) noexcept;
 // its way: the end is announced first, then what still comes is read for a moment (RFC 9112 section 9.6).
 net::Task<void> linger(Worker& worker, net::Stream& stream);
 
-// One client's connection: what comes before HTTP (TLS, the choice of a protocol), then that protocol. Owns itself:
-// start() runs it, its end deletes it. Its worker lists it while it lives.
+// One client's connection: what comes before HTTP (PROXY header, TLS, the choice of a protocol), then that protocol.
+// Owns itself: start() runs it, its end deletes it. Its worker lists it while it lives.
 class Connection {
  public:
-  // Takes fd. `counted_address`: it counts in max-connections-per-address.
-  Connection(Worker& worker, int fd, Peer peer, bool counted_address);
+  // Takes fd. `proxy_header`: it begins with one. `counted_address`: it counts in max-connections-per-address.
+  Connection(Worker& worker, int fd, Peer peer, bool proxy_header, bool counted_address);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -61,9 +62,14 @@ class Connection {
   friend class Worker;
   net::Task<void> run();
   net::Task<Status> arrive();
+  // proxy_header.cpp: the header that must come first; from then on the peer is the client that it names, where its
+  // sender is trusted.
+  net::Task<Status> take_proxy_header();
+  void believe(const net::proxy_protocol::Header& header);
+  bool count_address();
   net::Task<Result<bool>> speaks_h2();
   std::unique_ptr<Protocol> protocol_;
-  bool counted_address_;
+  bool proxy_header_, counted_address_;
   Connection *next_ = nullptr, *previous_ = nullptr;  // of the worker
 };
 

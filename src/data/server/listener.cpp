@@ -11,11 +11,11 @@
 
 namespace sluice::data {
 
-Listener::Listener(Worker& worker, int fd, bool tls)
+Listener::Listener(Worker& worker, int fd, ListenerSettings settings)
     : worker_(worker),
       fd_(fd),
       spare_(open("/dev/null", O_RDONLY | O_CLOEXEC)),
-      tls_(tls),
+      settings_(settings),
       port_(net::local_address(fd).port()) {
   pause_.listener = this;
   worker_.loop.add(fd_, EPOLLIN, this);
@@ -48,7 +48,7 @@ bool Listener::accept_some(int most) {
     from.size = sizeof from.storage;
     const int fd = accept4(fd_, reinterpret_cast<sockaddr*>(&from.storage), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      worker_.accepted(fd, from, tls_, port_);
+      worker_.accepted(fd, from, settings_, port_);
       continue;
     }
     if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO) continue;
@@ -66,11 +66,8 @@ void Listener::out_of_descriptors() {
     close(spare_);
     const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      if (!tls_) {
-        static constexpr char kBusy[] =
-            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
-        [[maybe_unused]] auto n = send(fd, kBusy, sizeof kBusy - 1, MSG_NOSIGNAL);
-      }
+      if (!settings_.tls) [[maybe_unused]]
+        auto n = send(fd, kBusyAnswer.data(), kBusyAnswer.size(), MSG_NOSIGNAL);
       shutdown(fd, SHUT_WR);
       char rest[4096];
       while (recv(fd, rest, sizeof rest, 0) > 0) {

@@ -7,10 +7,16 @@ namespace sluice::data {
 
 class Worker;
 
+// What connections of a listener begin with.
+struct ListenerSettings {
+  bool tls = false;
+  bool proxy_protocol = false;  // a PROXY header, whatever the ConfigMap says
+};
+
 // A listening socket of one worker (one of a SO_REUSEPORT group). Never closed because routes changed.
 class Listener final : public net::Watcher {
  public:
-  Listener(Worker& worker, int fd, bool tls);
+  Listener(Worker& worker, int fd, ListenerSettings settings);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -29,7 +35,7 @@ class Listener final : public net::Watcher {
   Worker& worker_;
   int fd_;
   int spare_;  // given up for a moment when descriptors run out, so that the client gets an answer
-  bool tls_;
+  ListenerSettings settings_;
   std::uint16_t port_;
   Pause pause_;
 };

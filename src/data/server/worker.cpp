@@ -30,8 +30,8 @@ Worker::~Worker() {
   if (view_) view_->unpin();
 }
 
-void Worker::listen(int fd, bool tls) {
-  listeners_.push_back(std::make_unique<Listener>(*this, fd, tls));
+void Worker::listen(int fd, ListenerSettings settings) {
+  listeners_.push_back(std::make_unique<Listener>(*this, fd, settings));
 }
 
 void Worker::run() {
@@ -170,31 +170,33 @@ void Worker::remove(Connection& c) noexcept {
   maybe_drained();
 }
 
-void Worker::accepted(int fd, const net::SocketAddress& from, bool tls, std::uint16_t local_port) {
+void Worker::accepted(int fd, const net::SocketAddress& from, ListenerSettings settings, std::uint16_t local_port) {
   stats.accepted.add();
   Peer peer;
   peer.address = from.address();
   peer.port = from.port();
   peer.local_port = local_port;
-  peer.tls = tls;
+  peer.fd = fd;
+  peer.tls = settings.tls;
   net::Address bytes{};
   net::http::parse_address(peer.address, bytes);
   std::memcpy(peer.bytes, bytes.bytes, 16);
   const auto& o = options();
-  if (!shared.limits.enter(peer.bytes, shared.max_connections(o), o.max_connections_per_address)) {
+  const bool proxy_header = settings.proxy_protocol || o.use_proxy_protocol;
+  // Behind a PROXY header the address is not known yet.
+  const auto max_per_address = proxy_header ? 0 : o.max_connections_per_address;
+  if (!shared.limits.enter(peer.bytes, shared.max_connections(o), max_per_address)) {
     stats.shed_connections.add();
-    if (!tls) {
-      static constexpr char kBusy[] =
-          "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
-      [[maybe_unused]] auto n = send(fd, kBusy, sizeof kBusy - 1, MSG_NOSIGNAL);
+    if (!settings.tls) {
+      [[maybe_unused]] auto n = send(fd, kBusyAnswer.data(), kBusyAnswer.size(), MSG_NOSIGNAL);
       shutdown(fd, SHUT_WR);
     }
     close(fd);
     return;
   }
   net::no_delay(fd);
-  auto* connection = new Connection(*this, fd, std::move(peer), o.max_connections_per_address != 0);
-  if (!connection->usable() || (tls && !server_tls_)) {
+  auto* connection = new Connection(*this, fd, std::move(peer), proxy_header, max_per_address != 0);
+  if (!connection->usable() || (settings.tls && !server_tls_)) {
     stats.shed_connections.add();
     delete connection;
     return;

@@ -60,7 +60,7 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
 
   // Before run(). Takes the listening descriptor.
-  void listen(int fd, bool tls);
+  void listen(int fd, ListenerSettings settings);
   void run();  // until drained or stopped
 
   // On its thread (use loop.post): takes a publication in one step.
@@ -108,7 +108,7 @@ class Worker {
     --self_ending_;
     maybe_drained();
   }
-  void accepted(int fd, const net::SocketAddress& from, bool tls, std::uint16_t local_port);
+  void accepted(int fd, const net::SocketAddress& from, ListenerSettings settings, std::uint16_t local_port);
 
  private:
   void maybe_drained();

@@ -40,6 +40,20 @@ bool field(const LogContext& c, std::string_view& value) noexcept {
   return !value.empty();
 }
 
+// A part of the PROXY header.
+template <auto Field>
+bool proxy_field(const LogContext& c, std::string_view& value) noexcept {
+  if (!c.record.proxy) return false;
+  value = c.record.proxy->*Field;
+  return !value.empty();
+}
+template <std::uint16_t ProxyHeaderRecord::* Field>
+bool proxy_port(const LogContext& c, LineWriter& out) noexcept {
+  if (!c.record.proxy || c.record.proxy->address.empty()) return false;
+  out.put_number(c.record.proxy->*Field);
+  return true;
+}
+
 template <std::uint64_t Record::* Field>
 bool count(const LogContext& c, LineWriter& out) noexcept {
   out.put_number(c.record.*Field);
@@ -159,7 +173,11 @@ constexpr LogVariable kVariables[] = {
     {},
     text("remote_addr", field<&Record::remote_address>),
     text("the_real_ip", field<&Record::remote_address>),
-    text("realip_remote_addr", field<&Record::remote_address>),
+    text("realip_remote_addr",
+         [](const LogContext& c, std::string_view& v) noexcept {
+           v = c.record.proxy ? std::string_view(c.record.proxy->sender) : c.record.remote_address;
+           return !v.empty();
+         }),
     number("remote_port",
            [](const LogContext& c, LineWriter& out) noexcept {
              out.put_number(c.record.remote_port);
@@ -277,7 +295,17 @@ constexpr LogVariable kVariables[] = {
              out.put_number(pid);
              return true;
            }),
-    absent("proxy_protocol_addr"),
+    text("proxy_protocol_addr", proxy_field<&ProxyHeaderRecord::address>),
+    raw("proxy_protocol_port", proxy_port<&ProxyHeaderRecord::port>),
+    text("proxy_protocol_server_addr", proxy_field<&ProxyHeaderRecord::server_address>),
+    raw("proxy_protocol_server_port", proxy_port<&ProxyHeaderRecord::server_port>),
+    text("proxy_protocol_tlv_alpn", proxy_field<&ProxyHeaderRecord::alpn>),
+    text("proxy_protocol_tlv_authority", proxy_field<&ProxyHeaderRecord::authority>),
+    text("proxy_protocol_tlv_unique_id", proxy_field<&ProxyHeaderRecord::unique_id>),
+    text("proxy_protocol_tlv_ssl_version", proxy_field<&ProxyHeaderRecord::tls_version>),
+    text("proxy_protocol_tlv_ssl_cn", proxy_field<&ProxyHeaderRecord::tls_common_name>),
+    text("proxy_protocol_tlv_ssl_cipher", proxy_field<&ProxyHeaderRecord::tls_cipher>),
+    text("proxy_protocol_tlv_ssl_verify", proxy_field<&ProxyHeaderRecord::tls_verify>),
     absent("ssl_client_s_dn"),
     absent("ssl_client_verify"),
     absent("geoip2_city_country_code"),

@@ -49,20 +49,32 @@ FailureLog::~FailureLog() {
   thread_.join();
 }
 
-void FailureLog::take(const ExchangeRecord& record) noexcept {
+// `make` gives the kind and the line.
+template <class Make>
+void FailureLog::put(Make&& make) noexcept {
   std::lock_guard lock(mutex_);  // held for the time of a copy, never while something is written
   if (queue_.size() >= kQueue) {
     uncounted_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
   try {
-    std::string kind = fmt::format("{} {} {}/{}", record.status, record.reason, record.ns, record.ingress);
-    queue_.emplace_back(std::move(kind), line_of(record));
+    queue_.push_back(make());
   } catch (...) {  // no memory: it is a failure like the others
     uncounted_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
   if (queue_.size() == 1) wake_.notify_one();
+}
+
+void FailureLog::take(const ExchangeRecord& record) noexcept {
+  put([&] {
+    return std::pair(fmt::format("{} {} {}/{}", record.status, record.reason, record.ns, record.ingress),
+                     line_of(record));
+  });
+}
+
+void FailureLog::complained(std::string_view peer, const char* what) noexcept {
+  put([&] { return std::pair(std::string(what), fmt::format("connection from {}: {}", some(peer, 64), what)); });
 }
 
 void FailureLog::run() {
@@ -95,7 +107,7 @@ void FailureLog::tell(std::vector<std::pair<std::string, std::string>> batch, st
     }
     line_(k.count == 1 ? *k.first : fmt::format("{}; and {} more of this kind", *k.first, k.count - 1));
   }
-  if (more > 0) line_(fmt::format("{} more requests failed; the access log has a line for each", more));
+  if (more > 0) line_(fmt::format("{} more failed; the access log has a line for each request", more));
 }
 
 }  // namespace sluice::ops

@@ -12,8 +12,8 @@
 
 #include "sluice/record.h"
 
-// Why requests failed that the client did not make fail: lines of the program log for the operator. Off the hot path,
-// and never more than a few lines a second however much fails.
+// Why requests failed that the client did not make fail, and connections that never came to one: lines of the program
+// log for the operator. Off the hot path, and never more than a few lines a second however much fails.
 namespace sluice::ops {
 
 class FailureLog {
@@ -32,10 +32,14 @@ class FailureLog {
   void finished(const ExchangeRecord& record) noexcept {
     if (wants(record)) take(record);
   }
+  // As Recorder::complained; the kind is `what`.
+  void complained(std::string_view peer, const char* what) noexcept;
   static bool wants(const ExchangeRecord& record) noexcept { return !record.reason.empty() && record.ours; }
 
  private:
   void take(const ExchangeRecord& record) noexcept;
+  template <class Make>
+  void put(Make&& make) noexcept;
   void run();
   void tell(std::vector<std::pair<std::string, std::string>> batch, std::uint64_t more);
 

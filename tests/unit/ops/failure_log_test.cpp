@@ -60,7 +60,7 @@ TEST(FailureLog, AStormIsCountedNotWritten) {
     const auto at = line.find("; and ");
     if (at != std::string::npos)
       told += 1 + std::stoull(line.substr(at + 6));
-    else if (line.find(" more requests failed") != std::string::npos)
+    else if (line.find(" more failed") != std::string::npos)
       told += std::stoull(line);
     else
       ++told;

@@ -188,5 +188,28 @@ TEST_F(LogFormatTest, JsonStaysWholeWhenValuesAreHuge) {
   }
 }
 
+TEST_F(LogFormatTest, WhatThePROXYHeaderSaid) {
+  ProxyHeaderRecord header;
+  header.sender = "10.0.0.9";
+  header.address = "1.2.3.4";
+  header.server_address = "5.6.7.8";
+  header.port = 1111;
+  header.server_port = 443;
+  header.authority = "shop.example";
+  header.unique_id = std::string("\0id", 3);
+  header.tls_version = "TLSv1.3";
+  header.tls_verify = "0";
+  auto r = answered();
+  const std::string format =
+      "$realip_remote_addr $proxy_protocol_addr:$proxy_protocol_port $proxy_protocol_server_addr:"
+      "$proxy_protocol_server_port $proxy_protocol_tlv_alpn $proxy_protocol_tlv_authority "
+      "$proxy_protocol_tlv_unique_id $proxy_protocol_tlv_ssl_version $proxy_protocol_tlv_ssl_verify";
+  EXPECT_EQ(with(format, r), std::string(r.remote_address) + " -:- -:- - - - - -");
+  r.proxy = &header;
+  EXPECT_EQ(with(format, r), "10.0.0.9 1.2.3.4:1111 5.6.7.8:443 - shop.example \\x00id TLSv1.3 0");
+  header.address.clear();  // LOCAL
+  EXPECT_TRUE(with(format, r).starts_with("10.0.0.9 -:- "));
+}
+
 }  // namespace
 }  // namespace sluice::ops
