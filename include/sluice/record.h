@@ -52,6 +52,9 @@ struct ExchangeRecord {
   // the route; empty when none matched, or when Recorder::wants_names() said no
   std::uint32_t series = 0xffffffff;  // Route::series; 0xffffffff: none
   std::string_view route_host, ns, ingress, service, service_port, path, upstream_name;
+  // Not a request but a connection that was passed through: host and server_name are its SNI, request_length and
+  // bytes_sent what came from the client and went to it, request_seconds its life, status 200, 502 or 503.
+  bool stream = false;
   bool log = true;  // false: no access log line
   // Why it failed; empty when it did not. One of a few static texts; `note` has the particulars when there are some.
   std::string_view reason, note;
@@ -100,6 +103,7 @@ struct alignas(64) WorkerStats {
   Counter requests, requests_active;
   Counter upstream_connections, upstream_idle, upstream_connects, upstream_connect_failures, upstream_reused;
   Counter retries, tunnels_active, tunnels;
+  Counter passthrough, passthrough_active, passthrough_failures;
   Counter shed_connections, shed_requests;  // refused by a limit or by lack of descriptors
   Counter malformed_requests, malformed_responses;
   Counter h2_connections, h2_connections_active, h2_streams_reset, h2_abusers;  // gauge: the second

@@ -190,7 +190,18 @@ std::string certificate_for(const data::Snapshot& snapshot, const std::string& n
 
 Explanation explain(const Request& request, const model::Model& model, const data::Snapshot& snapshot) {
   Explanation out;
-  if (request.https) out.certificate = certificate_for(snapshot, request.sni);
+  if (request.https) {
+    const data::Route* whole = snapshot.routes->match(request.sni, "/", nullptr);
+    if (whole != nullptr && whole->passthrough) {
+      out.certificate = "the pod's own: TLS is passed through (ssl-passthrough)";
+      out.steps.emplace_back(
+          "the name in the ClientHello is one of its hosts: all of it goes to the Service of path /");
+      out.route = whole;
+      out.cluster = find_cluster(model, *whole->spec);
+      return out;
+    }
+    out.certificate = certificate_for(snapshot, request.sni);
+  }
   std::string scratch(request.target.size(), '\0');
   const auto path = net::http::normalise_path(request.target, scratch.data());
   if (!path) {

@@ -37,6 +37,10 @@ void add_common(CLI::App& cmd, sluice::control::Settings& c, std::vector<std::st
       ->capture_default_str()
       ->envname("SLUICE_CONFIGMAP");
   cmd.add_option("--annotations-prefix", c.annotations_prefix, "prefix of annotation names")->capture_default_str();
+  cmd.add_flag("--enable-ssl-passthrough", c.ssl_passthrough,
+               "look at the name in each ClientHello, and pass TLS of hosts with the annotation ssl-passthrough on "
+               "undecrypted")
+      ->envname("SLUICE_ENABLE_SSL_PASSTHROUGH");
   cmd.add_option("--endpoint", c.endpoints,
                  "NS/SERVICE:PORT=HOST:PORT: an endpoint for a Service without EndpointSlices");
   cmd.add_option("--set", set, "KEY=VALUE: an option by its ConfigMap key, stronger than the ConfigMap");

@@ -27,6 +27,7 @@ ops::AccessLogSettings log_settings(const model::Options& o, const std::string& 
   s.enabled = flag.empty() ? !o.disable_access_log : flag != "off";
   s.path = flag.empty() || flag == "off" ? o.access_log_path : flag;
   s.format = o.log_format_upstream;
+  s.stream_format = o.log_format_stream;
   s.escape = o.log_format_escape_json   ? ops::LogEscape::json
              : o.log_format_escape_none ? ops::LogEscape::none
                                         : ops::LogEscape::nginx;
@@ -120,6 +121,7 @@ int serve(const ServeOptions& options) {
 
   SystemClock clock;
   data::Shared shared;
+  shared.passthrough = options.control.ssl_passthrough;
   shared.descriptor_connections =
       static_cast<std::uint32_t>(std::max<std::uint64_t>(16, std::min<std::uint64_t>(descriptors, 2'000'000) * 8 / 10));
   std::vector<std::unique_ptr<WorkerStats>> stats;

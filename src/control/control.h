@@ -71,6 +71,7 @@ struct Settings {
   std::string default_ssl_certificate;                                // NS/NAME or empty
   std::string config_map = "ingress-nginx/ingress-nginx-controller";  // NS/NAME whose data are options
   std::string annotations_prefix = "nginx.ingress.kubernetes.io";
+  bool ssl_passthrough = false;            // --enable-ssl-passthrough: the annotation ssl-passthrough counts
   std::map<std::string, std::string> set;  // --set KEY=VALUE, stronger than the ConfigMap
   std::vector<std::string> endpoints;      // --endpoint NS/SERVICE:PORT=HOST:PORT
   std::string resolv_conf = "/etc/resolv.conf";

@@ -28,14 +28,18 @@ struct Endpoint {
 enum class BackendProtocol : std::uint8_t { http, https, grpc, grpcs, auto_http };
 std::string_view to_string(BackendProtocol);  // as the annotation spells it
 
+// The header that pods expect in front of each connection (net/proxy_protocol.h).
+enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
+
 // A Service port as a named set of addresses.
 struct Cluster {
   std::string name;  // "<namespace>-<service>-<port>" as in ingress-nginx's $proxy_upstream_name
   std::string ns, service, port;
-  std::vector<Endpoint> endpoints;                   // in a stable order, each address once
-  BackendProtocol protocol = BackendProtocol::http;  // by the port's appProtocol; routes may say otherwise
-  std::string empty_because;                         // why there are none, for explain and logs
-  bool no_service = false;                           // the reason is that the Service does not exist
+  std::vector<Endpoint> endpoints;                    // in a stable order, each address once
+  BackendProtocol protocol = BackendProtocol::http;   // by the port's appProtocol; routes may say otherwise
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;  // by the Service's annotation
+  std::string empty_because;                          // why there are none, for explain and logs
+  bool no_service = false;                            // the reason is that the Service does not exist
   bool operator==(const Cluster&) const = default;
 };
 
@@ -101,6 +105,7 @@ struct Route {
 
 struct Host {
   std::string name;                       // lower case; "*.x.example" one-label wildcard; "" the catch-all server
+  bool passthrough = false;               // TLS for it goes on undecrypted to the Service of its path /
   bool tls = false;                       // a TLS section concerns it: plain http is redirected where settings say so
   std::vector<std::string> certificates;  // "namespace/secret" in order of age; may be missing or not cover the name
   std::vector<Route> routes;              // any order; (match, path) unique

@@ -112,6 +112,7 @@ struct Options {
   bool enable_access_log_for_default_backend = false;
   std::string access_log_path = "-";
   std::string log_format_upstream;  // empty: the default line
+  std::string log_format_stream;    // the same for connections that are passed through
   bool log_format_escape_json = false;
   bool log_format_escape_none = false;
   LogFormat access_log_format = LogFormat::text;  // sluice: access-log-format: text or json

@@ -15,7 +15,7 @@ class WorkerRecorder final : public Recorder {
   WorkerRecorder(Metrics& metrics, AccessLog& log, FailureLog& failures)
       : metrics_(metrics.add_worker()), log_(log.add_worker()), failures_(failures) {}
   void finished(const ExchangeRecord& record) noexcept override {
-    metrics_->stage(record);
+    if (!record.stream) metrics_->stage(record);  // what is counted there are requests
     log_->write(record);
     failures_.finished(record);
   }

@@ -47,6 +47,8 @@ control::Settings settings_of(const std::string& text) {
       s.annotations_prefix = value;
     else if (key == "watch-ingress-without-class")
       s.watch_ingress_without_class = true;
+    else if (key == "enable-ssl-passthrough")
+      s.ssl_passthrough = true;
     else if (key == "set")
       s.set[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
     else
@@ -97,7 +99,8 @@ std::string dump(const model::Model& m) {
   const model::RouteSettings defaults;
   std::map<std::string, std::shared_ptr<const model::Host>> hosts(m.hosts.begin(), m.hosts.end());
   for (auto& [name, host] : hosts) {
-    out << "host " << (name.empty() ? "(catch-all)" : name) << (host->tls ? " tls" : "");
+    out << "host " << (name.empty() ? "(catch-all)" : name) << (host->tls ? " tls" : "")
+        << (host->passthrough ? " passthrough" : "");
     for (auto& c : host->certificates) out << " " << c;
     out << "\n";
     auto routes = host->routes;
@@ -115,6 +118,8 @@ std::string dump(const model::Model& m) {
   std::map<std::string, std::shared_ptr<const model::Cluster>> clusters(m.clusters.begin(), m.clusters.end());
   for (auto& [name, c] : clusters) {
     out << "cluster " << name << " (" << c->ns << " " << c->service << " " << c->port << ")";
+    if (c->proxy_protocol != model::ProxyProtocol::off)
+      out << " proxy-protocol-v" << static_cast<int>(c->proxy_protocol);
     if (c->protocol != model::BackendProtocol::http) out << " " << lower(to_string(c->protocol));
     for (auto& e : c->endpoints)
       out << " " << e.address << "|" << e.port << (e.ready ? "" : " unready") << (e.terminating ? " terminating" : "")

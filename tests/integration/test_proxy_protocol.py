@@ -7,7 +7,7 @@ import time
 import pytest
 
 import proxy_header as ph
-from harness import Raw, certificate, config_map, need, tls_secret, wait_for
+from harness import Raw, certificate, config_map, free_port, ingress, need, read_request, service, slices, tls_secret, wait_for
 
 ON = {"use-proxy-protocol": "true"}
 LOG = ("$remote_addr $remote_port $proxy_protocol_addr $proxy_protocol_port $proxy_protocol_server_addr $proxy_protocol_server_port "
@@ -312,3 +312,135 @@ def test_who_has_not_sent_its_header_does_not_hold_up_the_end(site):
         assert sluice.stop(signal.SIGTERM, 20) == 0
         assert time.monotonic() - start < 5
         assert c.closed()
+
+
+# ---- towards pods --------------------------------------------------------------------------------------------------
+
+class ProxiedPod:
+    """A pod that wants a PROXY header in front of each connection, then HTTP/1.1 by keep-alive, by TLS if `tls`."""
+
+    def __init__(self, site, tls=None):
+        self.headers, self.requests = [], []
+        self.tls = tls
+        self.pod = site.scripted(self.serve)
+        self.address = self.pod.address
+
+    def serve(self, sock, number):
+        self.headers.append(ph.read_header(sock))
+        if self.tls:
+            sock = self.tls.wrap_socket(sock, server_side=True)
+        while (request := read_request(sock)) is not None:
+            self.requests.append((number, request[0]))
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+def wanting(site, host, address, version, annotations=None):
+    svc = service("app")
+    svc["metadata"]["annotations"] = {"sluice.dev/upstream-proxy-protocol": version} if version else {}
+    site.manifests.write("app.yaml", ingress("app", {host: "app"}, annotations=annotations), svc, *slices("app", [address]))
+
+
+def ends_of(connection, sluice):
+    return "127.0.0.1", connection.sock.getsockname()[1], "127.0.0.1", int(sluice.http.rsplit(":", 1)[1])
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_pods_that_ask_for_it_are_told_the_client(site, version):
+    pod = ProxiedPod(site)
+    wanting(site, "app.example", pod.address, version)
+    sluice = site.sluice()
+    with sluice.raw() as one, sluice.raw() as other:
+        for _ in range(3):
+            for c in (one, other):
+                assert c.get("/", "app.example").status == 200
+        # A connection for each client, kept for it alone.
+        assert pod.headers == [(version, ends_of(one, sluice)), (version, ends_of(other, sluice))]
+        assert [number for number, _ in pod.requests] == [1, 2] * 3
+    with sluice.raw() as third:
+        assert third.get("/", "app.example").status == 200
+        assert pod.headers[2] == (version, ends_of(third, sluice))
+
+
+def test_it_comes_before_tls_to_the_pod(site):
+    cert, key = certificate("pod.example")
+    (site.tmp / "pod.pem").write_text(cert + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(site.tmp / "pod.pem")
+    pod = ProxiedPod(site, tls=context)
+    wanting(site, "app.example", pod.address, "v2", annotations={"backend-protocol": "HTTPS"})
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        assert c.get("/", "app.example").status == 200
+        assert c.get("/", "app.example").status == 200
+        assert pod.headers == [("v2", ends_of(c, sluice))]
+
+
+def test_the_load_balancers_header_is_told_on(site):
+    pod = ProxiedPod(site)
+    wanting(site, "app.example", pod.address, "v1")
+    sluice = site.sluice(options=ON)
+    for header, ends in ((ph.v2("1.2.3.4", 5, "6.7.8.9", 443), ("1.2.3.4", 5, "6.7.8.9", 443)),
+                         (ph.v1("2001:db8::1", 5, "2001:db8::2", 80), ("2001:db8::1", 5, "2001:db8::2", 80))):
+        with sluice.raw() as c:
+            assert c.send(header).get("/", "app.example").status == 200
+        assert pod.headers[-1] == ("v1", ends)
+    with sluice.raw() as c:
+        assert c.send(ph.LOCAL).get("/", "app.example").status == 200
+        assert pod.headers[-1] == ("v1", ends_of(c, sluice))
+
+
+def test_idle_connections_from_before_are_not_used(site):
+    plain = site.pod()
+    wanting(site, "app.example", plain.address, "")
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        assert c.get("/", "app.example").status == 200
+        pod = ProxiedPod(site)
+        sluice.changed(lambda: wanting(site, "app.example", pod.address, "v2"))
+        assert c.get("/", "app.example").status == 200
+        assert pod.headers == [("v2", ends_of(c, sluice))]
+
+
+def test_a_version_that_does_not_exist_is_reported(site):
+    pod = site.pod()
+    wanting(site, "app.example", pod.address, "v3")
+    sluice = site.sluice()
+    assert sluice.get("/", "app.example").status == 200
+    entry = next(e for e in sluice.config()["report"] if e["reason"] == "InvalidAnnotation")
+    assert entry["object"].startswith("Service") and entry["value"] == "v3" and entry["expected"] == "v1 or v2"
+
+
+def test_pods_of_http2_too(site):
+    """A connection that carries many streams carries those of one client."""
+    port = free_port()
+    nginx = site.nginx(f'listen 127.0.0.1:{port} http2 proxy_protocol; '
+                       'location / { return 200 "$proxy_protocol_addr $proxy_protocol_port $connection $server_protocol"; }')
+    wanting(site, "app.example", f"127.0.0.1:{port}", "v2", annotations={"backend-protocol": "GRPC"})
+    sluice = site.sluice()
+    used = set()
+    for _ in range(3):
+        with sluice.raw() as c:
+            answers = {c.get("/", "app.example").body.decode() for _ in range(4)}
+            assert len(answers) == 1, answers
+            address, source, connection, version = answers.pop().split()
+            assert (address, int(source), version) == ("127.0.0.1", c.sock.getsockname()[1], "HTTP/2.0")
+            used.add(connection)
+    assert len(used) == 3 and nginx.proc.poll() is None
+
+
+def test_http2_behind_it(site):
+    curl = need("curl")
+    site.manifests.write("cert.yaml", tls_secret("cert", *certificate("app.example")))
+    pod = site.pod()
+    site.app("app.example", pod.address, tls=[(["app.example"], "cert")])
+    sluice = site.sluice(options={**ON, "http2-prior-knowledge": "true"})
+    tls, plain = (a.rsplit(":", 1)[1] for a in (sluice.https, sluice.http))
+    with sluice.raw() as lb:  # what comes first is the header, before the preface too
+        lb.send(ph.v1("1.2.3.4", 1, "5.6.7.8", 443) + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0")
+        assert lb.read_exactly(9)[3] == 4  # SETTINGS
+    for flags, url, port in (("--http2", f"https://app.example:{tls}/", tls), ("--http2-prior-knowledge", f"http://app.example:{plain}/", plain)):
+        r = subprocess.run([curl, "-sSk", flags, "--haproxy-protocol", "--resolve", f"app.example:{port}:127.0.0.1", "-o", "/dev/null",
+                            "-w", "%{http_code} %{http_version}", url], capture_output=True, text=True, timeout=20)
+        assert r.stdout in ("200 2", "308 2"), r
+    assert sluice.metric("sluice_proxy_protocol_headers_total") == 3
+    assert seen(pod)["X-Real-IP"] == "127.0.0.1"

@@ -43,6 +43,45 @@ Text path_type_text(const std::string& written) {
   return written;
 }
 
+// Is TLS of the host passed through? Its oldest Ingress says whether, its path / says where to, as in ingress-nginx.
+// What of such a wish cannot be is reported.
+bool passes_through(const std::string& host, const std::vector<const IngressState*>& owners,
+                    const std::vector<Location>& locations, bool enabled, Entries& entries) {
+  bool wanted = false;
+  const auto in_vain = [&](const IngressState* o, std::string expected) {
+    entries.push_back({*o->ref,
+                       {Severity::warning, "NoEffect", "metadata.annotations[ssl-passthrough]", "true",
+                        std::move(expected), "TLS of " + (host.empty() ? "its host" : host) + " ends here"}});
+  };
+  for (const auto* o : owners) {
+    if (!o->ssl_passthrough) continue;
+    if (!enabled)
+      in_vain(o, "--enable-ssl-passthrough on the command line");
+    else if (host.empty())
+      in_vain(o, "a host in the rule, to tell its clients by");
+    else if (!owners.front()->ssl_passthrough)
+      in_vain(o, "the annotation on Ingress " + key_of(owners.front()->ingress().meta) + ", which is older");
+    else
+      wanted = true;
+  }
+  if (!wanted) return false;
+  const auto root = std::find_if(locations.begin(), locations.end(), [](const Location& l) {
+    return l.path == "/" && l.backend && !l.backend->resource && !l.denied;
+  });
+  if (root == locations.end()) {
+    in_vain(owners.front(), "a path / with a Service");
+    return false;
+  }
+  for (const auto& l : locations)
+    if (l.path != "/" && l.owner)
+      entries.push_back(
+          {*l.owner->ref,
+           {Severity::warning, "PassthroughPath", "spec.rules", shorten(l.path),
+            "the path / alone, as TLS of " + host + " is passed through",
+            "it is served on plain http; by TLS all of the host goes to Service " + root->backend->service}});
+  return true;
+}
+
 RefPtr default_backend_flag() {
   static const RefPtr flag =
       std::make_shared<const model::ObjectRef>(model::ObjectRef{"CommandLine", "", "--default-backend", {}});
@@ -81,6 +120,7 @@ void Store::State::evaluate(const std::string& key) {
     if (!result.dropped) {
       state.accepted = state.object;
       state.denied = result.denied;
+      state.ssl_passthrough = result.values.ssl_passthrough;
       auto& ssl = result.values.proxy_ssl;
       state.proxy_ssl = ssl.secret.empty() ? nullptr : std::make_shared<const ProxySsl>(std::move(ssl));
       state.settings = shared_settings.of(std::move(result.values.settings));
@@ -278,6 +318,8 @@ std::shared_ptr<const model::Host> Store::State::build_host(const std::string& n
       }
     }
   }
+
+  host->passthrough = passes_through(name, owners, locations, settings.ssl_passthrough, entries);
 
   // Each location becomes what the data plane matches.
   std::set<std::pair<model::PathMatch, std::string>> taken;

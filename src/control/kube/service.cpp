@@ -32,6 +32,21 @@ std::optional<model::BackendProtocol> read_app_protocol(std::string_view name) {
     if (iequals(name, known)) return protocol;
   return std::nullopt;
 }
+
+// What its pods expect in front of each connection. An annotation of our own: ingress-nginx cannot send it.
+void read_proxy_protocol(const Service& service, const model::ObjectRef& ref, model::Cluster& out, Entries& entries) {
+  static const std::string kName = "sluice.dev/upstream-proxy-protocol";
+  const auto at = service.meta.annotations.find(kName);
+  if (at == service.meta.annotations.end() || at->second.empty()) return;
+  if (at->second == "v1")
+    out.proxy_protocol = model::ProxyProtocol::v1;
+  else if (at->second == "v2")
+    out.proxy_protocol = model::ProxyProtocol::v2;
+  else
+    entries.push_back({ref,
+                       {Severity::error, "InvalidAnnotation", "metadata.annotations[" + kName + "]",
+                        shorten(at->second), "v1 or v2", "its pods get no PROXY header"}});
+}
 }  // namespace
 
 std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::string& name, ClusterState& c,
@@ -48,6 +63,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   const ServicePort* port = service ? find_port(*service, c.key.port) : nullptr;
   std::string external;
 
+  if (service) read_proxy_protocol(*service, reference(*found->second), *out, entries);
   if (port && !port->app_protocol.empty()) {
     if (const auto protocol = read_app_protocol(port->app_protocol))
       out->protocol = *protocol;

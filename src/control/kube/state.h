@@ -21,6 +21,7 @@ struct IngressState {
   std::shared_ptr<const model::RouteSettings> settings;
   std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
   bool denied = false;
+  bool ssl_passthrough = false;
   Names hosts;  // that it has rules for; "" the catch-all
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
   void hold(ObjectPtr next) {

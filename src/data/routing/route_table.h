@@ -25,6 +25,7 @@ struct Route {
   std::string_view host;     // the host name as configured ("_" for the catch-all), for metric labels
   bool forwards = false;     // to `cluster`; else its spec says what is answered
   bool host_tls = false;
+  bool passthrough = false;      // its host's TLS goes to `cluster` undecrypted: the path is /
   bool no_tls_redirect = false;  // its configured path is under no-tls-redirect-locations
 };
 

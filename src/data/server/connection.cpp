@@ -74,8 +74,14 @@ net::Task<Status> Connection::arrive() {
     protocol_ = (h2 ? protocols().front() : protocols().back()).make(*this);
     co_return Status{};
   }
+  const Instant until = worker.loop.now() + worker.options().ssl_handshake_timeout;
+  if (worker.shared.passthrough) {
+    Status looked = co_await look_at_hello(until);
+    if (!looked) worker.stats.tls_handshake_failures.add();
+    if (!looked || protocol_) co_return looked;
+  }
   stream.start_tls(net::tls::Session::server(worker.server_tls(), stream.fd()));
-  Status shaken = co_await stream.handshake(worker.loop.now() + worker.options().ssl_handshake_timeout);
+  Status shaken = co_await stream.handshake(until);
   if (!shaken) {
     worker.stats.tls_handshake_failures.add();
     co_return shaken;

@@ -67,6 +67,9 @@ class Connection {
   net::Task<Status> take_proxy_header();
   void believe(const net::proxy_protocol::Header& header);
   bool count_address();
+  // passthrough.cpp: where the name in the ClientHello belongs to a host whose TLS is passed through, that is the
+  // protocol. Nothing is taken from the stream.
+  net::Task<Status> look_at_hello(Instant until);
   net::Task<Result<bool>> speaks_h2();
   std::unique_ptr<Protocol> protocol_;
   bool proxy_header_, counted_address_;

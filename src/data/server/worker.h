@@ -47,7 +47,8 @@ struct Shared {
   std::uint32_t max_connections(const model::Options& o) const noexcept {
     return o.max_connections ? o.max_connections : descriptor_connections;
   }
-  std::string instance;  // for Via
+  std::string instance;      // for Via
+  bool passthrough = false;  // --enable-ssl-passthrough: ClientHellos are looked at
 };
 
 // A thread with its loop, listeners, pools, policies and View. Everything here is used on its thread, except post() of

@@ -283,6 +283,7 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
     route.series = at->second;
     route.forwards = !from.cluster.empty() && from.match != model::PathMatch::slash_redirect;
     route.host_tls = spec.tls;
+    route.passthrough = spec.passthrough && route.forwards && from.path.view() == "/";
     route.no_tls_redirect = under_any(from, options.no_tls_redirect_locations);
   }
   host.compiled = HostRoutes::make(host.spec, routes);

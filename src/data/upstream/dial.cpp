@@ -24,6 +24,10 @@ Result<int> open_socket(Worker& worker, const EndpointRuntime& endpoint) {
 
 net::Task<Status> dial(Worker& worker, net::Stream& stream, Dial how, Instant until, std::string& note) {
   Status connected = co_await stream.connected(until);
+  if (connected && !how.proxy_header.empty()) {
+    const iovec part{how.proxy_header.data(), how.proxy_header.size()};
+    if (!stream.write_now({&part, 1})) connected = co_await stream.finish_write(until - worker.loop.now());
+  }
   if (connected && how.tls) {
     auto context = worker.client_tls(how.tls, note);
     if (!context)

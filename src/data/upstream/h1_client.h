@@ -14,9 +14,8 @@ namespace sluice::data {
 // One HTTP/1.1 connection to an endpoint: the Upstream of one attempt at a time, idle in the pool between them.
 class H1Client final : public PooledConnection, public Upstream, private BodySource {
  public:
-  H1Client(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd,
-           std::shared_ptr<const model::UpstreamTls> tls)
-      : PooledConnection(worker, std::move(endpoint), fd, std::move(tls), false) {}
+  H1Client(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const Dial& how)
+      : PooledConnection(worker, std::move(endpoint), fd, how, false) {}
   bool reused() const noexcept { return exchanges_ > 1; }
 
   void begin(Exchange& ex) override;

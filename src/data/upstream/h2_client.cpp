@@ -24,7 +24,7 @@ net::h2::Limits limits() noexcept {
 }  // namespace
 
 H2Client::H2Client(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const Dial& how)
-    : PooledConnection(worker, std::move(endpoint), fd, how.tls, true),
+    : PooledConnection(worker, std::move(endpoint), fd, how, true),
       session_(net::h2::Side::client, limits(), *this),
       transport_(stream_, session_, worker.options().proxy_send_timeout),
       all_left_(worker.loop) {
@@ -43,14 +43,14 @@ void H2Client::unlist() noexcept {
 
 H2Client* H2Client::with_room(EndpointRuntime& endpoint, const Dial& how) noexcept {
   for (H2Client* c : endpoint.h2)
-    if (c->tls_ == how.tls && c->takes_streams()) return c;
+    if (c->suits(how) && c->takes_streams()) return c;
   return nullptr;
 }
 
 bool H2Client::enough_under_way(const EndpointRuntime& endpoint, const Dial& how) noexcept {
   std::size_t coming = 0;
   for (const H2Client* c : endpoint.h2)
-    if (c->tls_ == how.tls && !c->ready_) coming += kBelieved;
+    if (c->suits(how) && !c->ready_) coming += kBelieved;
   return coming > endpoint.waiting.size();
 }
 
@@ -121,7 +121,7 @@ net::Task<Status> H2Client::serve_frames() {
 
 void H2Client::fail_waiting(const Error& why, const std::string& note) noexcept {
   std::erase_if(endpoint_->waiting, [&](SlotWait* w) {
-    if (!w->for_shared || w->tls_key != tls_.get()) return false;
+    if (!w->for_shared || !suits(w->how)) return false;
     w->note = note;
     w->cancel(why);
     return true;
@@ -131,7 +131,7 @@ void H2Client::fail_waiting(const Error& why, const std::string& note) noexcept 
 // Everybody looks: who finds no room any more waits again.
 void H2Client::wake_waiting() noexcept {
   std::erase_if(endpoint_->waiting, [&](SlotWait* w) {
-    if (!w->for_shared || w->tls_key != tls_.get()) return false;
+    if (!w->for_shared || !suits(w->how)) return false;
     w->signal.notify();
     return true;
   });

@@ -4,6 +4,7 @@
 #include "data/upstream/dial.h"
 #include "data/upstream/h1_client.h"
 #include "data/upstream/h2_client.h"
+#include "data/upstream/proxy_out.h"
 
 namespace sluice::data {
 
@@ -19,6 +20,7 @@ Dial dial_of(const Exchange& ex, model::BackendProtocol protocol) {
   Dial how;
   if (tls) how.tls = ex.settings->upstream_tls ? ex.settings->upstream_tls : model::unverified_tls();
   if (tls && h2) how.alpn = "h2";
+  how.proxy_header = proxy_header(ex.peer, ex.cluster->spec().proxy_protocol);
   return how;
 }
 
@@ -74,7 +76,7 @@ net::Task<Result<Lease>> lease_stream(Worker& worker, Exchange& ex, std::shared_
     }
     const Error late =
         coming ? Error{Fault::connect_timeout, Whose::upstream, Retry::yes, 0, "connect timed out"} : kFull;
-    SlotWait wait(worker.loop, how.key(), true);
+    SlotWait wait(worker.loop, how, true);
     net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, until, late);
     Status woken = co_await waiting;
     if (!woken) co_return std::unexpected(woken.error());
@@ -102,7 +104,7 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
   }
   const bool careful = !net::http::idempotent(ex.head().method);
   if (!fresh) {
-    if (auto idle = worker.pool.take(*endpoint, how.key(), careful)) {
+    if (auto idle = worker.pool.take(*endpoint, how, careful)) {
       worker.stats.upstream_reused.add();
       co_return Lease(*idle.release());
     }
@@ -110,11 +112,11 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
   const auto limit = ex.options->upstream_max_connections;
   const Instant turn_until = worker.loop.now() + settings.connect_timeout;
   while (limit && endpoint->connections >= limit) {
-    SlotWait wait(worker.loop, how.key(), false);
+    SlotWait wait(worker.loop, how, false);
     net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, turn_until, kFull);
     Status woken = co_await waiting;
     if (!woken) co_return std::unexpected(woken.error());
-    if (auto idle = worker.pool.take(*endpoint, how.key(), careful)) {
+    if (auto idle = worker.pool.take(*endpoint, how, careful)) {
       worker.stats.upstream_reused.add();
       co_return Lease(*idle.release());
     }
@@ -123,7 +125,7 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
   const Instant until = begun + settings.connect_timeout;
   Result<int> fd = open_socket(worker, *endpoint);
   if (!fd) co_return std::unexpected(fd.error());
-  auto connection = std::make_unique<H1Client>(worker, endpoint, *fd, how.tls);
+  auto connection = std::make_unique<H1Client>(worker, endpoint, *fd, how);
   if (!connection->stream().registered()) co_return std::unexpected(kUnwatched);
   ex.waiting_on = &connection->stream();
   net::Task<Status> dialling = dial(worker, connection->stream(), std::move(how), until, ex.note);

@@ -5,12 +5,13 @@
 
 namespace sluice::data {
 
-PooledConnection::PooledConnection(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd,
-                                   std::shared_ptr<const model::UpstreamTls> tls, bool shared)
+PooledConnection::PooledConnection(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const Dial& how,
+                                   bool shared)
     : worker_(worker),
       endpoint_(std::move(endpoint)),
       stream_(worker.loop, fd, Whose::upstream, false),
-      tls_(std::move(tls)),
+      tls_(how.tls),
+      proxy_header_(how.proxy_header),
       shared_(shared),
       made_(worker.loop.now()) {
   ++endpoint_->connections;
@@ -55,10 +56,10 @@ void IdlePool::unlink(PooledConnection& c) noexcept {
   c.stream_.unwatch_idle();
 }
 
-std::unique_ptr<H1Client> IdlePool::take(EndpointRuntime& endpoint, const void* tls_key, bool careful) {
+std::unique_ptr<H1Client> IdlePool::take(EndpointRuntime& endpoint, const Dial& how, bool careful) {
   for (PooledConnection* c = endpoint.idle_head; c;) {
     PooledConnection* below = c->below_;
-    if (!c->shared_ && c->tls_.get() == tls_key) {
+    if (!c->shared_ && c->suits(how)) {
       unlink(*c);
       std::unique_ptr<H1Client> out(static_cast<H1Client*>(c));
       if (out->stream_.untouched(careful)) return out;

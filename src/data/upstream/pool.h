@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/upstream/cluster.h"
+#include "data/upstream/dial.h"
 #include "net/io/signal.h"
 #include "net/stream.h"
 
@@ -21,12 +22,13 @@ class PooledConnection {
   PooledConnection& operator=(const PooledConnection&) = delete;
   net::Stream& stream() noexcept { return stream_; }
   EndpointRuntime& endpoint() noexcept { return *endpoint_; }
+  // Is it what `how` would make?
+  bool suits(const Dial& how) const noexcept { return tls_ == how.tls && proxy_header_ == how.proxy_header; }
 
  protected:
-  // Takes fd. `tls`: the settings it is made with, null for plain. `shared`: it carries many exchanges at once, and is
-  // lent without leaving the endpoint's list of such ones.
-  PooledConnection(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd,
-                   std::shared_ptr<const model::UpstreamTls> tls, bool shared);
+  // Takes fd. `how` it will be made. `shared`: it carries many exchanges at once, and is lent without leaving the
+  // endpoint's list of such ones.
+  PooledConnection(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const Dial& how, bool shared);
   virtual ~PooledConnection();
   // No longer in the pool and of no more use: its life ends, now or as soon as may be.
   virtual void close_idle() noexcept = 0;
@@ -35,6 +37,7 @@ class PooledConnection {
   std::shared_ptr<EndpointRuntime> endpoint_;
   net::Stream stream_;
   const std::shared_ptr<const model::UpstreamTls> tls_;
+  const std::string proxy_header_;
   const bool shared_;
   const Instant made_;
   std::uint32_t exchanges_ = 0;
@@ -59,7 +62,7 @@ class IdlePool {
   IdlePool& operator=(const IdlePool&) = delete;
   // A connection of HTTP/1 that suits, or null. `careful`: for requests that cannot be sent again, so that the pod's
   // having closed is noticed before and not after.
-  std::unique_ptr<H1Client> take(EndpointRuntime& endpoint, const void* tls_key, bool careful);
+  std::unique_ptr<H1Client> take(EndpointRuntime& endpoint, const Dial& how, bool careful);
   // May it carry further exchanges? Limits of number and age, the endpoint and the worker's draining decide.
   bool worth_keeping(const PooledConnection& c) const noexcept;
   // Keeps it, or closes it when a limit or its endpoint says so.
@@ -86,9 +89,9 @@ class IdlePool {
 // An exchange that waits for a connection: for its turn at a full endpoint (upstream-max-connections), or for one that
 // is being made and will carry many. On its coroutine's frame; in the endpoint's queue while it waits.
 struct SlotWait final : net::Cancellable {
-  SlotWait(net::Loop& loop, const void* key, bool shared) : signal(loop), tls_key(key), for_shared(shared) {}
+  SlotWait(net::Loop& loop, const Dial& wanted, bool shared) : signal(loop), how(wanted), for_shared(shared) {}
   net::Signal signal;
-  const void* tls_key;
+  const Dial& how;
   bool for_shared;             // a stream of a shared connection will do
   std::optional<Error> error;  // why it waits in vain
   std::string note;

@@ -39,7 +39,7 @@ constexpr auto kFarewell = milliseconds(1000);     // what the last lines may ta
 struct Active {
   bool enabled = true;
   bool log_unrouted = false;
-  std::shared_ptr<const LogFormat> format;
+  std::shared_ptr<const LogFormat> format, stream_format;
   std::unordered_set<std::string, StringHash, std::equal_to<>> skip;
 
   bool may_want(const ExchangeRecord& r) const noexcept { return enabled && r.log; }
@@ -114,7 +114,8 @@ void WorkerLog::write(const ExchangeRecord& record) noexcept {
   Impl& w = *impl_;
   if (!std::exchange(w.asked, false)) w.renew();
   if (!w.active->wants(record)) return;
-  const std::size_t size = w.active->format->write(record, w.times, w.line.get(), kLongestLine);
+  const std::size_t size =
+      (record.stream ? w.active->stream_format : w.active->format)->write(record, w.times, w.line.get(), kLongestLine);
   if (!w.ring->push({w.line.get(), size})) {
     w.ring->lost.add();
     return;
@@ -201,10 +202,13 @@ std::vector<std::string> AccessLog::configure(AccessLogSettings settings) {
   active->enabled = settings.enabled;
   active->log_unrouted = settings.log_unrouted;
   active->format = LogFormat::compile(settings);
+  active->stream_format = LogFormat::compile_stream(settings);
   active->skip.insert(settings.skip_urls.begin(), settings.skip_urls.end());
   std::vector<std::string> problems;
   for (const std::string& name : active->format->unknown())
     problems.push_back("log-format-upstream: variable $" + name + " is not known, it is written as an absent value");
+  for (const std::string& name : active->stream_format->unknown())
+    problems.push_back("log-format-stream: variable $" + name + " is not known, it is written as an absent value");
   {
     const std::scoped_lock lock(impl_->shared->mutex);
     impl_->shared->active = std::move(active);

@@ -14,6 +14,8 @@ const std::string_view kDefaultLogFormat =
     R"($remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" )"
     R"($request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] $upstream_addr )"
     R"($upstream_response_length $upstream_response_time $upstream_status $req_id)";
+const std::string_view kDefaultStreamFormat =
+    "[$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time";
 
 namespace {
 
@@ -52,6 +54,25 @@ constexpr std::string_view kJsonMembers[] = {"time_iso8601",
                                              "upstream_status",
                                              "failure_reason",
                                              "req_id"};
+// And for a connection that was passed through.
+constexpr std::string_view kStreamMembers[] = {"time_iso8601",
+                                               "msec",
+                                               "remote_addr",
+                                               "remote_port",
+                                               "protocol",
+                                               "status",
+                                               "bytes_sent",
+                                               "bytes_received",
+                                               "session_time",
+                                               "ssl_preread_server_name",
+                                               "namespace",
+                                               "ingress_name",
+                                               "service_name",
+                                               "service_port",
+                                               "proxy_upstream_name",
+                                               "upstream_addr",
+                                               "upstream_connect_time",
+                                               "failure_reason"};
 constexpr std::size_t kJsonValueLimit = 2048;  // a longer value is cut when the line does not fit
 
 std::uint16_t find_variable(std::string_view name) {
@@ -150,6 +171,17 @@ void LogTimes::update(std::int64_t unix_seconds) noexcept {
 }
 
 std::shared_ptr<const LogFormat> LogFormat::compile(const AccessLogSettings& settings) {
+  return make(settings, settings.format.empty() ? kDefaultLogFormat : std::string_view(settings.format), kJsonMembers);
+}
+
+std::shared_ptr<const LogFormat> LogFormat::compile_stream(const AccessLogSettings& settings) {
+  return make(settings,
+              settings.stream_format.empty() ? kDefaultStreamFormat : std::string_view(settings.stream_format),
+              kStreamMembers);
+}
+
+std::shared_ptr<const LogFormat> LogFormat::make(const AccessLogSettings& settings, std::string_view rest,
+                                                 std::span<const std::string_view> members) {
   auto out = std::make_shared<LogFormat>();
   const auto literal = [&](std::string_view s) {
     if (s.empty()) return;
@@ -160,7 +192,7 @@ std::shared_ptr<const LogFormat> LogFormat::compile(const AccessLogSettings& set
     out->json_ = true;
     out->escape_ = LogEscape::json;
     std::string before = "{";
-    for (std::string_view name : kJsonMembers) {
+    for (std::string_view name : members) {
       literal(before + '"' + std::string(name) + "\":");
       out->ops_.push_back({find_variable(name), 0, 0});
       before = ",";
@@ -170,7 +202,6 @@ std::shared_ptr<const LogFormat> LogFormat::compile(const AccessLogSettings& set
   }
 
   out->escape_ = settings.escape;
-  std::string_view rest = settings.format.empty() ? kDefaultLogFormat : std::string_view(settings.format);
   std::string pending;
   while (!rest.empty()) {
     const auto dollar = rest.find('$');

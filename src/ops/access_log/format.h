@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,9 +18,10 @@ namespace sluice::ops {
 enum class LogEscape : std::uint8_t { nginx, json, none };
 
 struct AccessLogSettings {
-  bool enabled = true;     // disable-access-log, --access-log off
-  std::string path = "-";  // "-": standard output; else a file, made when missing, appended to
-  std::string format;      // log-format-upstream; empty: ingress-nginx's default line
+  bool enabled = true;        // disable-access-log, --access-log off
+  std::string path = "-";     // "-": standard output; else a file, made when missing, appended to
+  std::string format;         // log-format-upstream; empty: ingress-nginx's default line
+  std::string stream_format;  // log-format-stream, for connections that were passed through; empty: its default line
   LogEscape escape = LogEscape::nginx;
   bool json = false;                   // access-log-format: json; `format` and `escape` are not used then
   std::vector<std::string> skip_urls;  // skip-access-log-urls: request targets, compared whole
@@ -29,6 +31,8 @@ struct AccessLogSettings {
 
 // ingress-nginx's default for log-format-upstream.
 extern const std::string_view kDefaultLogFormat;
+// And for log-format-stream.
+extern const std::string_view kDefaultStreamFormat;
 
 // Time texts that change once a second. Owned by one worker.
 struct LogTimes {
@@ -44,6 +48,8 @@ class LogFormat {
  public:
   // Never fails: an unknown variable is written as an absent value and named in unknown().
   static std::shared_ptr<const LogFormat> compile(const AccessLogSettings& settings);
+  // The same for ExchangeRecord::stream.
+  static std::shared_ptr<const LogFormat> compile_stream(const AccessLogSettings& settings);
   // Writes one line with its newline to `out` and returns its size. A line that is longer than `capacity` is cut and
   // still ends with a newline; `capacity` must be at least 1. JSON lines that do not fit have their long values cut
   // and stay whole JSON (capacity at least 16 KiB).
@@ -58,6 +64,8 @@ class LogFormat {
   };
 
  private:
+  static std::shared_ptr<const LogFormat> make(const AccessLogSettings& settings, std::string_view format,
+                                               std::span<const std::string_view> members);
   std::string text_;  // all literals
   std::vector<Op> ops_;
   std::vector<std::string> unknown_;

@@ -286,6 +286,18 @@ constexpr LogVariable kVariables[] = {
            v = c.record.tls ? "on" : "";
            return true;
          }),
+    text("protocol",
+         [](const LogContext&, std::string_view& v) noexcept {
+           v = "TCP";
+           return true;
+         }),
+    number("bytes_received", count<&Record::request_length>),
+    number("session_time",
+           [](const LogContext& c, LineWriter& out) noexcept {
+             out.put_seconds(c.record.request_seconds);
+             return true;
+           }),
+    text("ssl_preread_server_name", field<&Record::server_name>),
     text("ssl_protocol", field<&Record::tls_protocol>),
     text("ssl_cipher", field<&Record::tls_cipher>),
     text("ssl_server_name", field<&Record::server_name>),

@@ -16,8 +16,8 @@ std::string_view some(std::string_view text, std::size_t most) {
 }
 
 std::string line_of(const ExchangeRecord& r) {
-  std::string out =
-      fmt::format("{} {} {}{}: {}", r.status, some(r.method, 32), some(r.host, 253), some(r.target, 200), r.reason);
+  std::string out = fmt::format("{} {} {}{}: {}", r.status, r.stream ? "passthrough" : some(r.method, 32),
+                                some(r.host, 253), some(r.target, 200), r.reason);
   if (!r.note.empty()) out.append(" (").append(some(r.note, 300)).append(")");
   if (!r.ingress.empty()) fmt::format_to(std::back_inserter(out), "; Ingress {}/{}, {}", r.ns, r.ingress, r.service);
   if (r.attempts > 0) {

@@ -63,6 +63,9 @@ constexpr std::array kAnnotations{
                "longest chain of issuers"},
     Annotation{"relative-redirects", use_default, a::relative_redirects, "boolean", "relative-redirects",
                "Location without scheme and host"},
+    Annotation{"ssl-passthrough", use_default, a::ssl_passthrough, "boolean", "false",
+               "with `--enable-ssl-passthrough`: TLS for the host goes on undecrypted to the Service of its path `/`; "
+               "the oldest Ingress of the host decides"},
     Annotation{"ssl-redirect", use_default, a::ssl_redirect, "boolean", "ssl-redirect",
                "redirect http to https when the host has a TLS section"},
     Annotation{"temporal-redirect", drop, a::temporal_redirect, "URL or path", "",
@@ -175,7 +178,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"session-cookie-samesite", false},
     UnservedAnnotation{"session-cookie-secure", false},
     UnservedAnnotation{"ssl-ciphers", false},
-    UnservedAnnotation{"ssl-passthrough", false},
     UnservedAnnotation{"ssl-prefer-server-ciphers", false},
     UnservedAnnotation{"stream-snippet", false},
     UnservedAnnotation{"upstream-hash-by", false},

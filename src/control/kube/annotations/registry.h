@@ -33,6 +33,7 @@ struct ProxySsl {
 struct AnnotationValues {
   model::RouteSettings settings;
   ProxySsl proxy_ssl;
+  bool ssl_passthrough = false;
   std::string permanent_redirect, temporal_redirect;
   std::uint16_t permanent_code = 301, temporal_code = 302;
 };
@@ -78,6 +79,7 @@ namespace annotation {
 std::string ssl_redirect(std::string_view, const Ingress&, AnnotationValues&);
 std::string force_ssl_redirect(std::string_view, const Ingress&, AnnotationValues&);
 std::string preserve_trailing_slash(std::string_view, const Ingress&, AnnotationValues&);
+std::string ssl_passthrough(std::string_view, const Ingress&, AnnotationValues&);
 std::string backend_protocol(std::string_view, const Ingress&, AnnotationValues&);
 std::string proxy_body_size(std::string_view, const Ingress&, AnnotationValues&);
 std::string proxy_connect_timeout(std::string_view, const Ingress&, AnnotationValues&);
