@@ -64,6 +64,7 @@ struct Options {
   std::uint32_t max_connections_per_address = 0;  // sluice: 0: without limit
   std::uint32_t max_pipelined = 64;   // sluice: requests in a row answered without a pause for the event loop
   Seconds tunnel_idle_timeout{3600};  // sluice: upgraded connections
+  Seconds tunnel_max_lifetime{0};     // sluice: of one, however busy; 0: none
   bool enable_underscores_in_headers = false;
   bool ignore_invalid_headers = true;
   bool server_tokens = false;

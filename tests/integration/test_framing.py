@@ -338,6 +338,29 @@ def test_tunnel_idle_timeout(site):
     wait_for(lambda: pod.stats()["open"] == 0, "the pod's side ended")
 
 
+def test_tunnel_max_lifetime(site):
+    """However busy: it ends while every byte still comes back."""
+    sluice, pod = site.simple(options={"tunnel-max-lifetime": 1})
+    with sluice.raw() as c:
+        assert c.get("/ws", "app.example", headers=WS).status == 101
+        pings = 0
+        try:
+            while c.send("ping").read_exactly(4) == b"ping":
+                pings += 1
+        except (EOFError, OSError):
+            pass
+        assert pings > 0 and c.closed()
+    wait_for(lambda: pod.stats()["open"] == 0, "the pod's side ended")
+
+
+def test_a_half_closed_tunnel_says_its_last_words(site):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        assert c.get("/ws", "app.example", headers=WS).status == 101
+        c.send("last words").sock.shutdown(socket.SHUT_WR)
+        assert c.read_exactly(10) == b"last words" and c.closed()
+
+
 def test_refused_upgrade_is_an_ordinary_answer(site):
     sluice, pod = site.simple()
     with sluice.raw() as c:

@@ -310,6 +310,8 @@ constexpr std::array kOptions{
            "client connections of one address; 0 is no limit"),
     NUMBER("max-pipelined", max_pipelined, 1, 100'000, "pipelined requests answered in a row"),
     SECONDS("tunnel-idle-timeout", tunnel_idle_timeout, 1, "idle time of upgraded connections"),
+    SECONDS("tunnel-max-lifetime", tunnel_max_lifetime, 0,
+            "how long an upgraded connection may live, however busy; 0 is without limit"),
     BOOL("enable-underscores-in-headers", enable_underscores_in_headers, "pass header names with an underscore"),
     BOOL("ignore-invalid-headers", ignore_invalid_headers, "drop invalid header fields instead of passing them"),
     BOOL("server-tokens", server_tokens, "send a Server header"),

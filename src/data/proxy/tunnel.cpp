@@ -50,10 +50,24 @@ net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunne
   co_return result;
 }
 
+// The end of a tunnel that has lived as long as it may.
+struct Lifetime final : net::Deadline {
+  Lifetime(net::Duplex& a, net::Duplex& b) noexcept : client(a), pod(b) {}
+  net::Duplex& client;
+  net::Duplex& pod;
+  void expired() override {
+    const Error over{Fault::timeout, Whose::internal, Retry::no, 0, "tunnel-max-lifetime has passed"};
+    client.cancel(over);
+    pod.cancel(over);
+  }
+};
+
 }  // namespace
 
-net::Task<void> carry(Worker& worker, net::Duplex& client, net::Duplex& pod, Duration idle, Carried& carried) {
-  Tunnel t{worker.loop.now(), idle};
+net::Task<void> carry(Worker& worker, net::Duplex& client, net::Duplex& pod, TunnelLimits limits, Carried& carried) {
+  Tunnel t{worker.loop.now(), limits.idle};
+  Lifetime lifetime(client, pod);
+  if (limits.lifetime.count() > 0) worker.loop.arm(lifetime, limits.lifetime);
   net::Fork<Status> upward(pump(worker, client, pod, t, carried.up));
   net::Task<Status> downward = pump(worker, pod, client, t, carried.down);
   Status d = co_await downward;

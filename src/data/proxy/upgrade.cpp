@@ -23,25 +23,25 @@ net::Task<Status> tunnel(Exchange& ex, Upstream& up) {
   net::Duplex& client = ex.down.become_tunnel(early);
   std::string_view behind;
   net::Duplex& pod = up.become_tunnel(behind);
-  const Duration idle = ex.options->tunnel_idle_timeout;
+  const TunnelLimits limits{ex.options->tunnel_idle_timeout, ex.options->tunnel_max_lifetime};
   Carried carried;
   if (!early.empty()) {
     const iovec part{const_cast<char*>(early.data()), early.size()};
     carried.up += early.size();
-    if (!pod.write_now({&part, 1})) s = co_await pod.finish_write(idle);
+    if (!pod.write_now({&part, 1})) s = co_await pod.finish_write(limits.idle);
     if (!s) co_return s;
   }
   if (!behind.empty()) {
     const iovec part{const_cast<char*>(behind.data()), behind.size()};
     carried.down += behind.size();
-    if (!client.write_now({&part, 1})) s = co_await client.finish_write(idle);
+    if (!client.write_now({&part, 1})) s = co_await client.finish_write(limits.idle);
     if (!s) co_return s;
   }
   keep_for_log(ex);
   ex.down.give_buffers_back();
   worker.stats.tunnels.add();
   worker.stats.tunnels_active.add();
-  co_await carry(worker, client, pod, idle, carried);
+  co_await carry(worker, client, pod, limits, carried);
   worker.stats.tunnels_active.sub();
   ex.record.request_length += carried.up;
   ex.record.body_bytes_sent += carried.down;

@@ -69,10 +69,10 @@ void Passthrough::kill() noexcept {
 }
 
 net::Task<void> Passthrough::run() {
-  const Duration idle = options_->tunnel_idle_timeout;
+  const TunnelLimits limits{options_->tunnel_idle_timeout, options_->tunnel_max_lifetime};
   Status connected = co_await connect();
   let_go();
-  if (connected) co_await carry(worker_, connection_.stream, *pod_, idle, carried_);
+  if (connected) co_await carry(worker_, connection_.stream, *pod_, limits, carried_);
   finish(connected);
 }
 
