@@ -108,7 +108,8 @@ void Loop::turn(Duration wait) {
   const auto sleep = std::min(wait, wheel_.next(now_));
   // Rounded up, so that a deadline does not make the poll spin through its last millisecond.
   const auto millis = static_cast<int>((sleep + std::chrono::microseconds(999)) / std::chrono::milliseconds(1));
-  batch_ = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), ready_.empty() && ending_.empty() ? millis : 0);
+  batch_ = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()),
+                      ready_.empty() && ending_.empty() ? millis : 0);
   if (batch_ < 0) batch_ = 0;
   now_ = clock_.now();
   const Instant begun = now_;
