@@ -1,12 +1,15 @@
 """Other people's HTTP/2 clients: curl, Go, Node, Java, httpx, h2load."""
+import fcntl
 import os
 import re
+import struct
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
 
-from harness import SLOW, body_of, need
+from harness import SLOW, body_of, need, wait_for
 from middle import middle
 from test_clients import curl, go_build  # noqa: F401  (a fixture)
 
@@ -149,3 +152,21 @@ def test_h2load(site, tls):
     out = run(h2load, "-n", n, "-c", "20", "-m", "20", "-H", ":authority: app.example", f"{'https' if tls else 'http'}://{address}/?size=1000")
     assert re.search(rf"requests: {n} total, {n} started, {n} done, {n} succeeded, 0 failed, 0 errored, 0 timeout", out), out
     assert pod.stats()["completed"] == n
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PROPFIND"])
+def test_http1_byte_by_byte_where_h2c_is_allowed(site, method):
+    """Some of the first bytes may be the preface's, too."""
+    pod = site.pod()
+    site.app("app.example", pod.address)
+    sluice = site.sluice(options={"http2-prior-knowledge": "true"})
+    with sluice.raw() as c:
+        for byte in f"{method} /?size=3 HTTP/1.1\r\nHost: app.example\r\nContent-Length: 0\r\n\r\n".encode():
+            c.send(bytes([byte]))
+            wait_for(lambda: unread(c.sock) == 0, "it has been sent")
+        assert c.answer(method).status == 200
+
+
+def unread(sock):
+    """Bytes of ours that the peer's kernel has not acknowledged (SIOCOUTQ)."""
+    return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0\0\0\0"))[0]

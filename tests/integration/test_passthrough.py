@@ -78,6 +78,22 @@ def test_beside_hosts_that_end_here(site):
     assert sluice.get("/", "pass.example").status == 502
 
 
+@pytest.mark.parametrize("alpn", ["http/1.1", "h2"])
+def test_its_name_inside_another_hosts_tls_is_misdirected(site, alpn):
+    sluice, pod = both(site)
+    if alpn == "http/1.1":
+        with sluice.tls("app.example", alpn=[alpn]) as c:
+            assert c.get("/", "app.example").status == 200
+            assert c.get("/any/path", "pass.example").status == 421
+            assert c.get("/", "app.example").status == 200
+    else:
+        port = sluice.https.rsplit(":", 1)[1]
+        r = subprocess.run(["curl", "-sk", "--http2", "--resolve", f"app.example:{port}:127.0.0.1", "-H", "Host: pass.example", "-o", os.devnull,
+                            "-w", "%{http_version} %{http_code}", f"https://app.example:{port}/"], stdout=subprocess.PIPE, timeout=30)
+        assert r.stdout == b"2 421"
+    assert not pod.names
+
+
 def test_real_servers_and_clients(site):
     """nginx and OpenSSL's own server behind it, curl and OpenSSL's own client before it."""
     curl, openssl = need("curl"), need("openssl")

@@ -36,6 +36,11 @@ std::optional<LocalReply> answer_without_route(Exchange& ex) {
     return LocalReply{200, {}, "a probe of a load balancer"};
   }
   if (!ex.route) return LocalReply{404, {}, "no route"};
+  if (ex.peer.tls && ex.worker.shared.passthrough) {
+    // Its TLS is its pods' own: who says its name inside another host's has come to the wrong server.
+    const Route* root = ex.view->snapshot().routes->match(ex.memory.host, "/", nullptr);
+    if (root && root->passthrough) return LocalReply{421, {}, "a host whose TLS is passed through"};
+  }
   return std::nullopt;
 }
 

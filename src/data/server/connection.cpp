@@ -105,7 +105,7 @@ net::Task<Result<bool>> Connection::speaks_h2() {
     if (!kPreface.starts_with(bytes)) {
       // What starts no target of HTTP/1 either may be a damaged preface: such a client reads no answer of HTTP/1.
       const auto space = bytes.find(' ');
-      if (space + 1 < bytes.size() && !std::string_view("/*hH").contains(bytes[space + 1]))
+      if (space < bytes.size() - 1 && !std::string_view("/*hH").contains(bytes[space + 1]))
         co_return std::unexpected(stream.error(Fault::malformed, "neither HTTP/1 nor HTTP/2"));
       co_return false;
     }
