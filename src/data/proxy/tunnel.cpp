@@ -70,8 +70,8 @@ net::Task<void> carry(Worker& worker, net::Duplex& client, net::Duplex& pod, Tun
   if (limits.lifetime.count() > 0) worker.loop.arm(lifetime, limits.lifetime);
   net::Fork<Status> upward(pump(worker, client, pod, t, carried.up));
   net::Task<Status> downward = pump(worker, pod, client, t, carried.down);
-  Status d = co_await downward;
-  Status u = co_await upward.join();
+  [[maybe_unused]] const Status d = co_await downward;
+  [[maybe_unused]] const Status u = co_await upward.join();
 }
 
 }  // namespace sluice::data

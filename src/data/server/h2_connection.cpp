@@ -54,7 +54,7 @@ void H2Connection::left() noexcept {
 }
 
 net::Task<void> H2Connection::run() {
-  Status ended = co_await serve_frames();
+  [[maybe_unused]] const Status ended = co_await serve_frames();
   over_ = true;
   if (session_.abused()) worker_.stats.h2_abusers.add();
   for (H2Stream* s = streams_; s;) s = s->connection_over();

@@ -36,26 +36,26 @@ class FrameScan {
       return Event::none;
     }
     if (left_ > 0 || (have_ > 0 && have_ < kHead) || have_ == 0) return Event::none;
-    first_word_ = have_ >= kHead + 4 ? word(kHead) : 0;
     have_ = 0;
     return Event::end;
   }
   const FrameHead& frame() const noexcept { return frame_; }
-  // At the end of a frame: its first byte, when it has one.
-  std::uint8_t first_byte() const noexcept { return head_[kHead]; }
-  // At the end of a frame: its first four bytes without the highest bit, 0 when it has less.
-  std::uint32_t first_word() const noexcept { return first_word_; }
+  // At the end of a frame: the first bytes of its payload, at most 24.
+  std::basic_string_view<unsigned char> begin() const noexcept {
+    return {head_ + kHead, frame_.length < kBegin ? frame_.length : kBegin};
+  }
+  // Four of them from `at` on without the highest bit, 0 when it has less.
+  std::uint32_t word_of_begin(std::size_t i) const noexcept { return i + 4 <= begin().size() ? word(kHead + i) : 0; }
 
  private:
-  static constexpr std::size_t kHead = 9, kPreface = 24;
+  static constexpr std::size_t kHead = 9, kPreface = 24, kBegin = 24;
   std::size_t at(std::size_t i) const noexcept { return head_[i]; }
   std::uint32_t word(std::size_t i) const noexcept {
     return static_cast<std::uint32_t>((at(i) & 0x7f) << 24 | at(i + 1) << 16 | at(i + 2) << 8 | at(i + 3));
   }
   std::size_t left_ = kPreface, have_ = kHead;
-  std::uint32_t first_word_ = 0;
   FrameHead frame_;
-  unsigned char head_[kHead + 4]{};
+  unsigned char head_[kHead + kBegin]{};
 };
 
 }  // namespace sluice::net::h2

@@ -43,6 +43,20 @@ std::size_t to_nv(std::span<const Field> fields, nghttp2_nv* out) noexcept {
   return count;
 }
 
+// Updates of the dynamic table's size that a block of fields begins with (RFC 7541 section 6.3), as far as its first
+// bytes show: one that needs more than two (section 4.2) is made to cost.
+unsigned table_updates(std::uint8_t flags, std::basic_string_view<unsigned char> begin) noexcept {
+  std::size_t at = (flags & NGHTTP2_FLAG_PADDED ? 1 : 0) + (flags & NGHTTP2_FLAG_PRIORITY ? 5 : 0);
+  unsigned count = 0;
+  while (at < begin.size() && (begin[at] & 0xe0) == 0x20) {
+    ++count;
+    if ((begin[at++] & 0x1f) == 0x1f)
+      while (at < begin.size() && (begin[at++] & 0x80)) {
+      }
+  }
+  return count;
+}
+
 }  // namespace
 
 struct Session::Callbacks {
@@ -396,11 +410,13 @@ bool Session::judge(const FrameHead& frame) noexcept {
 bool Session::judge_payload(const FrameHead& frame) noexcept {
   if ((frame.type == NGHTTP2_HEADERS || frame.type == NGHTTP2_CONTINUATION) && (frame.flags & NGHTTP2_FLAG_END_HEADERS))
     head_open_ = false;
+  if (frame.type == NGHTTP2_HEADERS && table_updates(frame.flags, scan_.begin()) > 2)
+    return fail("more than two updates of the table's size in a block of fields", compression_error);
   if (frame.type == NGHTTP2_PRIORITY && frame.length == 5 &&
-      scan_.first_word() == static_cast<std::uint32_t>(frame.stream))
+      scan_.word_of_begin(0) == static_cast<std::uint32_t>(frame.stream))
     return fail("PRIORITY of a stream that depends on itself", protocol_error);
   const bool padding_alone = frame.type == NGHTTP2_DATA && frame.length > 0 && (frame.flags & NGHTTP2_FLAG_PADDED) &&
-                             !(frame.flags & NGHTTP2_FLAG_END_STREAM) && frame.length == scan_.first_byte() + 1u;
+                             !(frame.flags & NGHTTP2_FLAG_END_STREAM) && frame.length == scan_.begin()[0] + 1u;
   return !padding_alone || pay(1) || fail("too many frames that serve no request", enhance_your_calm);
 }
 

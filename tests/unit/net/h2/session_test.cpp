@@ -223,6 +223,16 @@ TEST(Session, AStreamThatDependsOnItself) {
   EXPECT_FALSE(p.server.takes(frame(2, 0, 3, std::string("\0\0\0\3\x10", 5))));
 }
 
+TEST(Session, ABlockHasAtMostTwoUpdatesOfTheTablesSize) {
+  const std::string get =
+                        "\x82\x86\x84\x41\x01"
+                        "a",
+                    update = "\x20\x3f\xe1\x1f";  // to 0, to 4096
+  Pair p;
+  EXPECT_TRUE(p.server.takes(frame(1, 5, 1, update + get)));
+  EXPECT_FALSE(p.server.takes(frame(1, 5, 3, update + update + get)));
+}
+
 TEST(Session, NoticeAndGoaway) {
   Pair p;
   p.request();
