@@ -421,9 +421,12 @@ void Store::State::rebuild_host(const std::string& name, model::Change& change) 
     Names now;
     now.reserve(uses.size());
     for (auto& [n, ref] : uses) {
+      // What is wrong with it is said of its first user, who may be another one now.
       auto& users = all[n].users;
-      if (users.empty()) dirty.insert(n);
+      const RefPtr before = users.empty() ? nullptr : users.begin()->second;
       users[name] = ref;
+      const RefPtr& now_first = users.begin()->second;
+      if (!before || before->ns != now_first->ns || before->name != now_first->name) dirty.insert(n);
       now.insert(n);
     }
     had = std::move(now);

@@ -59,6 +59,18 @@ TEST_F(Fixture, TheFirstUpdateIsEverything) {
   EXPECT_TRUE(u.model->report.entries.empty());
 }
 
+// As a fresh process says it, whatever came first.
+TEST_F(Fixture, WhatIsWrongWithAServiceIsSaidOfTheFirstWhoNamesIt) {
+  const auto named = [](const Update& u) {
+    std::string all;
+    for (const auto& e : u.model->report.entries) all += e.object.text() + " ";
+    return all;
+  };
+  EXPECT_EQ(named(put(ingress("b", "b.example", "gone"))), "Ingress default/b ");
+  EXPECT_EQ(named(put(ingress("a", "a.example", "gone"))), "Ingress default/a ");
+  EXPECT_EQ(named(put(ingress("a", "c.example", "gone"))), "Ingress default/b ");
+}
+
 TEST_F(Fixture, AnEndpointChangeTouchesItsClusterAlone) {
   auto first = put(world(200));
   auto host = first.model->hosts.at("h7.example");
