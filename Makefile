@@ -10,7 +10,7 @@ LONG = TOOLS=$(CURDIR)/build/dev/tests/support tests/chaos/run.sh build/release
 SOURCES = $(shell git ls-files -co --exclude-standard 'src/*.cpp' 'src/*.h' 'include/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp')
 
 help:  ## list the verbs
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps:  ## install the packages that building and testing need (packages.txt says why each)
 	@tools/deps.sh build test lint
