@@ -285,6 +285,9 @@ struct Session::Callbacks {
       nghttp2_option_new(&o);
       nghttp2_option_set_no_auto_window_update(o, 1);
       nghttp2_option_set_no_closed_streams(o, 1);
+      // Resets are paid for in tokens, which requests that are served give back; nghttp2 counts them alone, and would
+      // end the connection of a browser that leaves page after page.
+      nghttp2_option_set_stream_reset_rate_limit(o, kNoLimit, kNoLimit);
       nghttp2_option_set_builtin_recv_extension_type(o, NGHTTP2_PRIORITY_UPDATE);
       return o;
     }();
