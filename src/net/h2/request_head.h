@@ -29,8 +29,6 @@ class RequestHeadReader {
   // reset with PROTOCOL_ERROR. Others have the status to answer with.
   // An extended CONNECT for a websocket (RFC 8441) becomes the GET with Upgrade that it stands for.
   Status finish(bool ended);
-  // As RFC 9113 section 6.5.2 counts them.
-  std::size_t bytes() const noexcept { return bytes_; }
 
  private:
   std::string_view keep(std::string_view text);
@@ -47,7 +45,7 @@ class RequestHeadReader {
   std::size_t size_, used_ = 0;
   std::unique_ptr<char[]> more_;
   http::RequestHead& out_;
-  std::size_t bytes_ = 0;
+  std::size_t bytes_ = 0;  // as RFC 9113 section 6.5.2 counts them
   std::string_view scheme_, authority_, host_, protocol_;
   http::Field* cookie_ = nullptr;
   bool has_length_ = false, has_authorization_ = false, expect_ = false, expect_known_ = false, two_hosts_ = false;

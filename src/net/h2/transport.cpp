@@ -108,14 +108,6 @@ Task<void> Transport::unblock() {
   unblocked_.notify();
 }
 
-Task<void> Transport::flush() {
-  write_now();
-  while (blocked_) {
-    const bool woken = co_await unblocked_.wait(Instant::max());
-    if (woken && !stream_.cancelled()) write_now();
-  }
-}
-
 Task<void> Transport::finished() {
   while (blocked_) co_await unblocked_.wait(Instant::max());
 }

@@ -22,8 +22,6 @@ class Transport final : private AtEndOfTurn {
   // For Owner::output_waits() and output_full().
   void output_waits() noexcept;
   bool write_now() noexcept;
-  // Writes what there is without waiting for the end of the turn, and waits until it has left or cannot.
-  Task<void> flush();
   // Waits until nobody uses this any more.
   Task<void> finished();
 

@@ -30,7 +30,6 @@ class Signal final : public Deadline {
     disarm();
     if (auto h = std::exchange(waiter_, {})) loop_.resume_later(h);
   }
-  bool waited_for() const noexcept { return static_cast<bool>(waiter_); }
 
  private:
   void expired() override {
