@@ -1,4 +1,5 @@
 """TLS that goes on to pods undecrypted, by the name in the ClientHello, beside hosts whose TLS ends here."""
+import asyncio
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import time
 import pytest
 
 import proxy_header as ph
-from harness import SLUICE, Process, Raw, certificate, free_port, ingress, need, read_request, serial_of, service, slices, tls_secret, wait_for, wait_port
+from harness import SLOW, SLUICE, Process, Raw, certificate, free_port, ingress, need, read_request, serial_of, service, slices, tls_secret, wait_for, wait_port
 
 FLAG = "--enable-ssl-passthrough"
 
@@ -239,15 +240,31 @@ def test_its_line_in_json(site):
     assert (line["namespace"], line["ingress_name"], line["service_name"]) == ("default", "pass", "pass")
 
 
-def test_much_data_both_ways(site):
-    sluice, pod = both(site)
+class TlsMirror(TlsPod):
+    """Sends every byte back as it comes."""
+
+    def serve(self, sock, _):
+        tls = self.context.wrap_socket(sock, server_side=True)
+        while data := tls.recv(65536):
+            tls.sendall(data)
+
+
+def test_much_data_both_ways_at_once(site):
+    pod = TlsMirror(site, "mirror")
+    passing(site, "pass.example", [pod.address])
+    sluice = site.sluice(FLAG)
+    host, port = sluice.https.rsplit(":", 1)
     body = os.urandom(8 << 20)
-    with sluice.tls("pass.example") as c:
-        out = threading.Thread(target=c.send, args=(b"POST / HTTP/1.1\r\nHost: pass.example\r\nContent-Length: %d\r\n\r\n" % len(body) + body,))
-        out.start()
-        a = c.answer()
-        out.join()
-        assert a.body == b"one|" + body
+
+    async def talk():
+        context = ssl.create_default_context(cadata=pod.cert)
+        reader, writer = await asyncio.open_connection(host, int(port), ssl=context, server_hostname="pass.example")
+        writer.write(body)
+        back = await asyncio.wait_for(reader.readexactly(len(body)), 60 * SLOW)
+        writer.close()
+        return back
+
+    assert asyncio.run(talk()) == body
     assert sluice.rss_kb() < 200_000
 
 

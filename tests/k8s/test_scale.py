@@ -1,4 +1,5 @@
 """A large cluster: how long from cold, how much memory, how soon a change is live."""
+import os
 import queue
 import re
 import signal
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from cluster import CLASS, SLUICE_ECHO, Api, Client, Cluster, Pod, Process, Sluice, ingress, service
 from harness import SLOW
+
+BAR = float(os.environ.get("BAR", "1")) * SLOW  # multiplies the promised figures: run.sh sets it for builds that are not optimised
 
 INGRESSES, SERVICES, ADDRESSES = 10_000, 5_000, [f"10.244.0.{n}" for n in (1, 2, 3, 4)]
 RATE, CHANGES = 50, 400  # a second; in all
@@ -73,8 +76,8 @@ def test_10000_ingresses_from_cold(large):
         assert len(config["clusters"]) == SERVICES and sum(len(k["endpoints"]) for k in config["clusters"]) == 4 * SERVICES
         memory = memory_mb(s.process)
         print(f"ready after {took:.2f} s, {memory:.0f} MB with {INGRESSES} Ingresses and {4 * SERVICES} endpoints")
-        assert took < 5 * SLOW
-        assert memory < 150 * SLOW
+        assert took < 5 * BAR
+        assert memory < 150 * BAR
 
 
 def test_an_endpoint_change_is_live_within_250_ms(large):
@@ -117,7 +120,7 @@ def test_an_endpoint_change_is_live_within_250_ms(large):
         p50, p99 = (took[int(len(took) * q)] * 1000 for q in (0.5, 0.99))
         print(f"live on all connections after {p50:.0f} ms (median), {p99:.0f} ms (p99), {took[-1] * 1000:.0f} ms (slowest) of {len(took)}; "
               f"{s.metric('sluice_source_batches_total') - batches:.0f} batches; {memory_mb(s.process):.0f} MB")
-        assert len(took) == CHANGES and p99 <= 250 * SLOW
+        assert len(took) == CHANGES and p99 <= 250 * BAR
     other.stop()
 
 
