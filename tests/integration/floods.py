@@ -3,6 +3,7 @@ pieces; what one piece needs before it (an open stream) is sent with it."""
 import struct
 
 import h2raw
+from harness import wait_for
 from h2raw import (CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE, PING, PRIORITY, block, frame, indexed, integer, literal,
                    request_fields, rst, settings, window_update)
 
@@ -60,8 +61,11 @@ def made_you_reset_length(c):
         yield frame(HEADERS, END_HEADERS, n, fields(method="POST", more=[("content-length", "1")])) + frame(DATA, END_STREAM, n, b"xx")
 
 
+STREAMS = 128  # that we allow at once
+
+
 def refused_streams(c):
-    """More streams than we allow, all left open."""
+    """More streams than we allow, all left open (those that we allow are opened by prepare())."""
     while True:
         yield frame(HEADERS, END_HEADERS | END_STREAM, c.open(), fields("/?hold=1"))
 
@@ -165,6 +169,15 @@ FLOODS = {f.__name__.strip("_"): f for f in (
     rapid_reset, made_you_reset_zero_increment, made_you_reset_overflow, made_you_reset_data_after_end, made_you_reset_priority_length, made_you_reset_own_dependency,
     made_you_reset_malformed, made_you_reset_length, refused_streams, continuation_large, continuation_tiny, continuation_empty, ping, settings_, settings_empty, priority,
     window_update_one, window_update_one_connection, empty_data, padded_empty_data, hpack_bomb, hpack_table_size, unknown_frames, closed_stream_frames)}
+
+
+def prepare(c, kind, pod):
+    """What every client may do, and this attack does first: its cost is not the attack's."""
+    if kind != "refused_streams":
+        return
+    before = pod.stats()["requests"]
+    c.send(b"".join(frame(HEADERS, END_HEADERS | END_STREAM, c.open(), fields("/?hold=1")) for _ in range(STREAMS)))
+    wait_for(lambda: pod.stats()["requests"] >= before + STREAMS, "the streams that are allowed are at the pod")
 
 
 def attack(c, kind, frames=1000, burst=50):

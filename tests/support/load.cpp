@@ -648,9 +648,9 @@ void run(Shard& s, int connections) {
     if (g_stop) return;
     const double elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
     const auto due = static_cast<std::uint64_t>(elapsed * g.rate / g.threads);
-    for (; sent < due; ++sent)
-      s.backlog.push_back(begin + std::chrono::nanoseconds(
-                                      static_cast<std::int64_t>(static_cast<double>(sent) * 1e9 * g.threads / g.rate)));
+    while (sent < due)
+      s.backlog.push_back(begin + std::chrono::nanoseconds(static_cast<std::int64_t>(static_cast<double>(++sent) * 1e9 *
+                                                                                     g.threads / g.rate)));
     s.issue();
     s.loop.after(std::chrono::microseconds(500), tick);
   };

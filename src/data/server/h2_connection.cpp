@@ -42,6 +42,11 @@ net::h2::Stream* H2Connection::begin() noexcept {
   return new H2Stream(*this);
 }
 
+bool H2Connection::may_begin() noexcept {
+  if (std::exchange(begun_at_, worker_.loop.now()) != worker_.loop.now()) begun_ = 0;
+  return begun_++ < kATurn;
+}
+
 void H2Connection::entered() noexcept {
   ++running_;
 }
@@ -57,7 +62,18 @@ net::Task<void> H2Connection::run() {
   [[maybe_unused]] const Status ended = co_await serve_frames();
   over_ = true;
   if (session_.abused()) worker_.stats.h2_abusers.add();
-  for (H2Stream* s = streams_; s;) s = s->connection_over();
+  std::size_t told = 0;
+  for (H2Stream* s = streams_; s;) {
+    if (s->is_over()) {
+      s = s->next();
+      continue;
+    }
+    s = s->connection_over();
+    if (++told % kATurn > 0) continue;
+    net::EndOfTurn others(worker_.loop);
+    co_await others;
+    s = streams_;
+  }
   if (!stream_.cancelled() && !stream_.broken() && !stream_.peer_half_closed()) {
     transport_.write_now();  // a GOAWAY that says why
     co_await linger(worker_, stream_);
@@ -69,8 +85,10 @@ net::Task<void> H2Connection::run() {
 
 net::Task<Status> H2Connection::serve_frames() {
   transport_.output_waits();
+  std::size_t piece = kPiece;
   for (;;) {
-    Status taken = transport_.read(worker_.scratch.get(), Worker::kScratch);
+    const auto opened = session_.opened();
+    Status taken = transport_.read(worker_.scratch.get(), piece);
     if (!taken) {
       if (taken.error().fault == Fault::malformed) worker_.stats.malformed_requests.add();
       co_return taken;
@@ -79,6 +97,12 @@ net::Task<Status> H2Connection::serve_frames() {
     const auto most = worker_.options().keep_alive_requests;
     if ((most && session_.opened() >= most && !noticed_) || worker_.loop.now() >= old_at_) retire();
     if (session_.goaway_sent() && running_ == 0 && session_.streams() == 0) co_return Status{};
+    piece = transport_.more() && session_.opened() == opened ? Worker::kScratch : kPiece;  // a body
+    if (transport_.more()) {
+      net::EndOfTurn others(worker_.loop);
+      co_await others;
+      continue;
+    }
     const Instant until = wait_until();
     const bool idle = running_ == 0;
     if (idle) worker_.stats.downstream_idle.add();

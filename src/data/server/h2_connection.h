@@ -28,6 +28,10 @@ class H2Connection final : public Protocol, private net::h2::Owner {
   Status timed_out() noexcept;
   void retire() noexcept;
   void go_away() noexcept;
+  // The other clients of this worker have their turn between kPiece bytes of this one's requests (kScratch of a body),
+  // and between kATurn of its streams that begin or end together.
+  static constexpr std::size_t kPiece = 4 * 1024, kATurn = 8;
+  bool may_begin() noexcept;
   void entered() noexcept;
   void left() noexcept;
 
@@ -39,6 +43,8 @@ class H2Connection final : public Protocol, private net::h2::Owner {
   H2Stream* streams_ = nullptr;  // linked; owned by themselves once they run
   std::size_t running_ = 0;
   net::Signal all_left_;
+  Instant begun_at_{};  // the turn in which the last ones were begun
+  std::size_t begun_ = 0;
   Instant idle_since_, head_since_{}, old_at_;
   bool over_ = false, head_seen_ = false, noticed_ = false;
 };

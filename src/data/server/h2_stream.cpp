@@ -99,7 +99,7 @@ void H2Stream::on_fields_end() noexcept {
 
 void H2Stream::on_event() {
   if (!runs_) {
-    if (closed() || over_) return end();
+    if (closed() || over_ || connection_.session_.failed()) return end();
     if (!head_done_) return;
     runs_ = true;
     net::spawn(run());
@@ -140,6 +140,14 @@ void H2Stream::end() noexcept {
 }
 
 net::Task<void> H2Stream::run() {
+  while (!connection_.may_begin()) {
+    net::EndOfTurn others(worker_.loop);
+    co_await others;
+  }
+  if (gone()) {
+    end();
+    co_return;
+  }
   if (!verdict_ && verdict_.error().status == 0) {
     worker_.stats.malformed_requests.add();
     worker_.stats.h2_streams_reset.add();

@@ -21,6 +21,7 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   H2Stream* next() const noexcept { return next_; }
   // Nothing comes or goes any more: ends what waits, and itself when nothing runs. Returns the next one.
   H2Stream* connection_over() noexcept;
+  bool is_over() const noexcept { return over_; }
   void give_up(Error why) noexcept;
 
  private:

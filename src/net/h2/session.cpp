@@ -426,7 +426,7 @@ bool Session::judge_payload(const FrameHead& frame) noexcept {
 Status Session::receive(std::string_view bytes, Instant now) noexcept {
   now_ = now;
   ssize_t n = 0;
-  while (!bytes.empty() && n >= 0 && why_[0] == '\0') {
+  while (!bytes.empty() && n >= 0 && !failed()) {
     const std::string_view from = bytes;
     if (side_ == Side::client) {
       bytes = {};
@@ -440,9 +440,12 @@ Status Session::receive(std::string_view bytes, Instant now) noexcept {
     }
     n = nghttp2_session_mem_recv(session_, bytes_of(from), from.size() - bytes.size());
   }
-  if (nghttp2_session_want_write(session_)) owner_.output_waits();
-  if (n >= 0 && why_[0] == '\0') return {};
-  if (why_[0] == '\0') why_ = nghttp2_strerror(static_cast<int>(n));
+  if (nghttp2_session_want_write(session_)) {
+    owner_.output_waits();
+    fill();  // a stream that these bytes began and broke is closed before deliver(): nobody works for it
+  }
+  if (n >= 0 && !failed()) return {};
+  if (!failed()) why_ = nghttp2_strerror(static_cast<int>(n));
   return std::unexpected(
       Error{Fault::malformed, side_ == Side::server ? Whose::downstream : Whose::upstream, Retry::no, 0, why_});
 }

@@ -171,6 +171,7 @@ class Session {
   bool head_open() const noexcept { return head_open_; }  // a block of fields has begun and not ended
   // Where receive() failed: for logs. A literal.
   const char* why() const noexcept { return why_; }
+  bool failed() const noexcept { return why_[0] != '\0'; }
   bool abused() const noexcept { return abused_; }
 
  private:

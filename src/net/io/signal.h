@@ -41,4 +41,22 @@ class Signal final : public Deadline {
   bool timed_out_ = false;
 };
 
+// co_await EndOfTurn(loop): goes on at the end of this turn, or, inside the end of one, of the next: others have theirs
+// in between. Nobody may destroy the coroutine while it waits.
+class EndOfTurn final : private AtEndOfTurn {
+ public:
+  explicit EndOfTurn(Loop& loop) noexcept : loop_(loop) {}
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> h) {
+    waiter_ = h;
+    loop_.call_at_end_of_turn(*this);
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  void end_of_turn() override { loop_.resume_later(waiter_); }
+  Loop& loop_;
+  std::coroutine_handle<> waiter_;
+};
+
 }  // namespace sluice::net
