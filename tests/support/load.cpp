@@ -117,7 +117,6 @@ class Client : public Loop::Handler {
   std::uint64_t on_connection_ = 0, count_ = 0, body_left_ = 0, body_at_ = 0;
   Clock::time_point since_;
   std::optional<Loop::Timer> timer_, trickle_;
-  std::size_t trickled_ = 0;
 };
 
 struct Shard {

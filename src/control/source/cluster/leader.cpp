@@ -40,8 +40,7 @@ std::int64_t number_of(const json::object& in, std::string_view name, std::int64
 
 Leader::Leader(asio::io_context& io, const Access& access, Credentials& credentials, const std::string& lease,
                std::string identity, std::function<void()> changed, std::uint64_t seed)
-    : io_(io),
-      client_(io, access, credentials, kAnswer),
+    : client_(io, access, credentials, kAnswer),
       timer_(io),
       finish_(io),
       ns_(lease.substr(0, lease.find('/'))),

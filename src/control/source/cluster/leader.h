@@ -39,7 +39,6 @@ class Leader {
   void read(const std::string& body);
   void trouble(const std::string& why);
 
-  boost::asio::io_context& io_;
   ApiClient client_;
   boost::asio::steady_timer timer_;
   Finish finish_;

@@ -73,7 +73,6 @@ class StatusWriter {
   boost::asio::awaitable<boost::json::array> replicas();
   void have(Addresses addresses);
 
-  boost::asio::io_context& io_;
   ApiClient client_;
   boost::asio::steady_timer timer_;
   Finish finish_;
