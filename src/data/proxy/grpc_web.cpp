@@ -42,6 +42,7 @@ bool wants_text(const net::http::Fields& fields, bool wrote_text) noexcept {
 }  // namespace
 
 bool Base64Pieces::decode(std::string_view piece, bool last, std::string& out) {
+  if (piece.find_first_of("\r\n\t ") != std::string_view::npos) return false;  // decode_base64() would skip it
   group_ += piece;
   std::string_view digits = std::string_view(group_).substr(0, group_.size() / 4 * 4);
   const std::size_t whole = digits.size();

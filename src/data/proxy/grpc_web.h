@@ -12,8 +12,8 @@ namespace sluice::data {
 // message.
 class Base64Pieces {
  public:
-  // Appends the bytes of `piece`, and of what was left of those before. False: it is not base64, or with `last` it ends
-  // inside a group.
+  // Appends the bytes of `piece`, and of what was left of those before. False: it is not base64 (white space is
+  // none), or with `last` it ends inside a group.
   bool decode(std::string_view piece, bool last, std::string& out);
 
  private:

@@ -23,7 +23,8 @@ TEST(GrpcWeb, Base64InPiecesOfEverySize) {
 }
 
 TEST(GrpcWeb, WhatIsNoBase64IsRefused) {
-  for (const char* bad : {"AAA", "A", "=AAA", "A===", "AA=A", "AA$A", "AAAA=", "\xff\xff\xff\xff"}) {
+  for (const char* bad :
+       {"AAA", "A", "=AAA", "A===", "AA=A", "AA$A", "AAAA=", "wrpr\n\nwrpr\n\n", "AAAA AAAA", "\xff\xff\xff\xff"}) {
     Base64Pieces pieces;
     std::string out;
     EXPECT_FALSE(pieces.decode(bad, true, out)) << bad;
