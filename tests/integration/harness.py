@@ -583,7 +583,7 @@ class Sluice(Process):
 
     def changed(self, change, seconds=10):
         """Makes a change and waits until a newer Snapshot is live."""
-        before = self.version()
+        before = wait_for(self.version, "every worker serves a Snapshot", seconds)
         result = change()
         wait_for(lambda: self.version() > before, "a newer Snapshot is live", seconds)
         return result
