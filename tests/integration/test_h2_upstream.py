@@ -224,7 +224,7 @@ def test_a_broken_head_is_refused_and_its_neighbours_go_on(site, what):
 def test_a_length_that_the_body_contradicts(site, length, body):
     proxy, pod = start(site, lambda pod, call: call.head(("content-length", length)).data(body, end=True))
     with proxy.raw() as c:
-        c.send(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
+        c.send(f"GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n")
         out = c.read_all()
     head, _, rest = out.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 502 ") or len(rest) < int(length)
