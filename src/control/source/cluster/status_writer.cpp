@@ -73,11 +73,7 @@ std::string split_target(const std::string& name, const char* api, const char* r
 
 StatusWriter::StatusWriter(asio::io_context& io, const Access& access, Credentials& credentials,
                            const Settings& settings, std::function<bool()> may)
-    : client_(io, access, credentials),
-      timer_(io),
-      finish_(io),
-      settings_(settings.status),
-      may_(std::move(may)) {
+    : client_(io, access, credentials), timer_(io), finish_(io), settings_(settings.status), may_(std::move(may)) {
   if (!settings_.addresses.empty()) have(settings_.addresses);
 }
 
