@@ -6,7 +6,7 @@ import time
 import pytest
 
 import h2raw
-from h2raw import NO_ERROR, REFUSED_STREAM, Http2, block, frame, request_fields, window_update
+from h2raw import DATA, END_STREAM, NO_ERROR, REFUSED_STREAM, Http2, block, frame, request_fields, window_update
 from harness import SLOW, body_of, certificate, tls_secret, wait_for
 from middle import H2_OPTIONS, middle
 from test_h2_websocket import connect, opened, send
@@ -342,3 +342,20 @@ def test_end_of_the_clients_side_ends_its_requests(proxied):
         c.sock.shutdown(h2raw.socket.SHUT_WR)
         c.wait_end(10)
     wait_for(lambda: pod.stats()["aborted_by_peer"] == 3, "the pod is told")
+
+
+@pytest.mark.parametrize("pieces", [[b"a" * 5000], [b"a" * 3000, b"b" * 2000], [b"a" * 40_000, b"b"]], ids=len)
+def test_the_end_of_a_body_comes_by_itself(site, pieces):
+    """Each DATA frame, and END_STREAM in one without data, is taken before the next one is sent (the answer to a PING says so)."""
+    pod = site.pod()
+    proxy = middle(site, pod)
+    body = b"".join(pieces)
+    with Http2(proxy.http) as c:
+        stream = c.request("/?mode=echo", method="POST", fields=[("content-length", str(len(body)))], end=False)
+        for piece in pieces:
+            c.ping()
+            c.body(stream, piece, end=False)
+        c.ping()
+        c.send(frame(DATA, END_STREAM, stream.number))
+        c.done(stream)
+        assert stream.status == 200 and stream.get("x-req-length") == str(len(body)), stream

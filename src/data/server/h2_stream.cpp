@@ -239,7 +239,8 @@ net::Task<Result<Chunk>> H2Stream::read(std::size_t) {
       Status sent = co_await interim(100, {});
       if (!sent) co_return std::unexpected(sent.error());
     }
-    connection_.session_.take(*this);  // what was handed on has left: the client's window opens again
+    // What was handed on has left: the client's window opens again. What take() holds back stays.
+    if (received() == 0) connection_.session_.take(*this);
     const Instant begun = worker_.loop.now();
     const bool woken = co_await readable_.wait(until);
     if (!woken) co_return std::unexpected(client(Fault::timeout, "the client sends nothing"));

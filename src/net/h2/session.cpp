@@ -425,6 +425,7 @@ bool Session::judge_payload(const FrameHead& frame) noexcept {
 
 Status Session::receive(std::string_view bytes, Instant now) noexcept {
   now_ = now;
+  const auto opened = opened_;
   ssize_t n = 0;
   while (!bytes.empty() && n >= 0 && !failed()) {
     const std::string_view from = bytes;
@@ -442,7 +443,8 @@ Status Session::receive(std::string_view bytes, Instant now) noexcept {
   }
   if (nghttp2_session_want_write(session_)) {
     owner_.output_waits();
-    fill();  // a stream that these bytes began and broke is closed before deliver(): nobody works for it
+    // A stream that these bytes began and broke is closed before deliver(): nobody works for it.
+    if (side_ == Side::server && opened_ != opened) fill();
   }
   if (n >= 0 && !failed()) return {};
   if (!failed()) why_ = nghttp2_strerror(static_cast<int>(n));
