@@ -282,7 +282,7 @@ class Sluice:
         return self
 
     def __exit__(self, failed, *_):
-        status = self.process.stop()
+        status = self.process.stop(seconds=20)  # up to ten go into taking addresses out of the status of Ingresses
         assert failed or status == 0, f"exit {status}: {self.process.err[-30:]}"
 
 
