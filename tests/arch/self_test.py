@@ -13,7 +13,7 @@ GOOD = {
     "src/app/a.cpp": '#include "control/a.h"\n#include "data/a.h"\n#include "ops/a.h"\n#include <boost/json.hpp>\n#include <net/if.h>\n',
     "src/control/a.cpp": "#include <net/if.h>\n",
     "include/sluice/record.h": "#include <cstdint>\n",
-    "docs/a.md": "Put it into /etc/sluice/ or {dir}/work/x.\n",
+    "docs/a.md": "Put it into /etc/sluice/ or {dir}/wo" "rk/x.\n",
 }
 BAD = {
     "model includes net": ("src/model/a.h", '#include "net/http/message.h"\n'),

@@ -112,8 +112,8 @@ class Process:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def cpu_seconds(self):
-        parts = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+        """Of all its threads, to the nanosecond: what else the machine does is not in it."""
+        return sum(int((t / "schedstat").read_text().split()[0]) for t in Path(f"/proc/{self.pid}/task").iterdir()) / 1e9
 
 
 def http_get(address, path, method="GET", body=None, headers=None, timeout=10, host=None):

@@ -153,16 +153,8 @@ net::Task<Status> H1Connection::next_head() {
   if (look && ++in_a_row_ > worker_.options().max_pipelined) {
     // One client's long pipeline must not keep the others waiting.
     in_a_row_ = 0;
-    struct Yield {
-      net::Loop& loop;
-      bool await_ready() const noexcept { return false; }
-      void await_suspend(std::coroutine_handle<> h) const {
-        loop.post([h] { h.resume(); });
-      }
-      void await_resume() const noexcept {}
-    };
-    Yield yield{worker_.loop};
-    co_await yield;
+    net::EndOfTurn others(worker_.loop);
+    co_await others;
     if (stream_.cancelled()) co_return std::unexpected(client(Fault::cancelled, "draining"));
   }
   for (;;) {

@@ -69,10 +69,11 @@ net::Task<void> H2Connection::run() {
       continue;
     }
     s = s->connection_over();
-    if (++told % kATurn > 0) continue;
-    net::EndOfTurn others(worker_.loop);
-    co_await others;
-    s = streams_;
+    if (++told % kATurn == 0) {
+      net::EndOfTurn others(worker_.loop);
+      co_await others;
+      s = streams_;  // those behind may have gone
+    }
   }
   if (!stream_.cancelled() && !stream_.broken() && !stream_.peer_half_closed()) {
     transport_.write_now();  // a GOAWAY that says why
@@ -97,8 +98,9 @@ net::Task<Status> H2Connection::serve_frames() {
     const auto most = worker_.options().keep_alive_requests;
     if ((most && session_.opened() >= most && !noticed_) || worker_.loop.now() >= old_at_) retire();
     if (session_.goaway_sent() && running_ == 0 && session_.streams() == 0) co_return Status{};
-    piece = transport_.more() && session_.opened() == opened ? Worker::kScratch : kPiece;  // a body
-    if (transport_.more()) {
+    const bool more = stream_.maybe_readable();
+    piece = more && session_.opened() == opened ? Worker::kScratch : kPiece;  // a body
+    if (more) {
       net::EndOfTurn others(worker_.loop);
       co_await others;
       continue;

@@ -111,7 +111,7 @@ net::Task<Status> H2Client::serve_frames() {
     if (running_ == 0 && (session_.goaway_received() || wearing_)) co_return Status{};
     if (session_.over()) co_return std::unexpected(stream_.error(Fault::closed, "the pod said GOAWAY"));
     if (takes_streams()) slot_free(*endpoint_);  // the pod may take more streams than before
-    if (transport_.more()) {
+    if (stream_.maybe_readable()) {
       net::EndOfTurn others(worker_.loop);
       co_await others;
       continue;

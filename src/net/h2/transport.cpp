@@ -42,14 +42,12 @@ Transport::~Transport() {
 }
 
 Status Transport::read(char* scratch, std::size_t size) {
-  more_ = false;
   const auto r = stream_.try_read(scratch, size);
   if (r.io == Io::again_read) return {};
   if (r.io != Io::done)
     return std::unexpected(stream_.error(r.io == Io::closed ? Fault::closed : Fault::reset, "the peer closed"));
   Status taken = session_.receive({scratch, r.bytes}, stream_.loop().now());
   session_.deliver();
-  more_ = r.bytes == size || stream_.maybe_readable();
   return taken;
 }
 

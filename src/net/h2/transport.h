@@ -18,9 +18,8 @@ class Transport final : private AtEndOfTurn {
 
   // Reads at most `size` bytes of what is there into `scratch`, gives them to the session and tells the streams. Ok,
   // too, when nothing is there; Fault::closed at the peer's end, or why the session refuses to go on.
+  // One read only: while the stream is maybe_readable(), others are to have their turn before the next one.
   Status read(char* scratch, std::size_t size);
-  // The last read may have left something: others are to have their turn before the next one.
-  bool more() const noexcept { return more_; }
   // For Owner::output_waits() and output_full().
   void output_waits() noexcept;
   bool write_now() noexcept;
@@ -34,7 +33,7 @@ class Transport final : private AtEndOfTurn {
   Session& session_;
   Duration stall_;
   Signal unblocked_;
-  bool due_ = false, blocked_ = false, more_ = false;
+  bool due_ = false, blocked_ = false;
 };
 
 }  // namespace sluice::net::h2
