@@ -6,7 +6,7 @@ import re
 import pytest
 
 import h2raw
-from h2raw import DATA, END_HEADERS, END_STREAM, HEADERS, Http2, block, frame
+from h2raw import DATA, END_HEADERS, END_STREAM, HEADERS, PRIORITY, Http2, block, frame
 from harness import body_of
 from middle import middle
 
@@ -123,9 +123,8 @@ def running(tmp_path_factory):
     assert stats["violations"] == 0, stats["violation_samples"]
 
 
-@pytest.mark.parametrize("row,name,request_,expected", SHAPES, ids=[f"{r}-{re.sub(r'[^0-9a-z-]', '_', n)}" for r, n, _, _ in SHAPES])
-def test_bad_stream_beside_nine_good_ones(running, row, name, request_, expected):
-    proxy, pod = running
+def beside_nine(proxy, pod, request_):
+    """The stream of a bad request once it has ended, in the middle of nine good ones, which are served; and their ids."""
     pod.reset()
     run = next(counter)
     ids = [f"good{run}-{i}" for i in range(9)]
@@ -151,13 +150,20 @@ def test_bad_stream_beside_nine_good_ones(running, row, name, request_, expected
         for i, stream in zip(ids, good):
             assert stream.status == 200 and bytes(stream.body) == body_of(i, 2000), stream
         assert [good[i].get("x-req-length") for i in (0, 2, 5)] == ["12"] * 3
-        outcomes = expected if isinstance(expected, set) else {expected}
-        if victim.headers is None or R in outcomes and victim.code:
-            assert R in outcomes and victim.code not in (None, h2raw.NO_ERROR), victim
-        else:
-            assert victim.status in outcomes, victim
         assert c.goaway is None
         assert c.done(c.request("/last")).status == 200
+    return victim, ids
+
+
+@pytest.mark.parametrize("row,name,request_,expected", SHAPES, ids=[f"{r}-{re.sub(r'[^0-9a-z-]', '_', n)}" for r, n, _, _ in SHAPES])
+def test_bad_stream_beside_nine_good_ones(running, row, name, request_, expected):
+    proxy, pod = running
+    victim, ids = beside_nine(proxy, pod, request_)
+    outcomes = expected if isinstance(expected, set) else {expected}
+    if victim.headers is None or R in outcomes and victim.code:
+        assert R in outcomes and victim.code not in (None, h2raw.NO_ERROR), victim
+    else:
+        assert victim.status in outcomes, victim
     stats = pod.stats()
     allowed = int(200 in outcomes)
     assert 10 <= stats["completed"] <= 10 + allowed, stats
@@ -166,6 +172,28 @@ def test_bad_stream_beside_nine_good_ones(running, row, name, request_, expected
     assert not any("injected" in h or "/admin" in h for h in pod.last())
     if row not in (140, 142, 143):  # where only the body tells, the head may have gone up; it never becomes a request
         assert stats["requests"] == 10 and "bad" not in seen, pod.last()
+
+
+# Frames of a stream whose request was in order: (frames after it, what RFC 9113 has the stream reset with).
+BROKEN = {
+    "data-after-end": (lambda n: frame(DATA, 0, n, b"more"), h2raw.STREAM_CLOSED),
+    "much-data-after-end": (lambda n: frame(DATA, 0, n, b"m" * 16384) * 3, h2raw.STREAM_CLOSED),
+    "fields-after-end": (lambda n: frame(HEADERS, END_STREAM | END_HEADERS, n, block([("x", "y")])), h2raw.STREAM_CLOSED),
+    "increment-of-0": (lambda n: h2raw.window_update(n, 0), h2raw.PROTOCOL_ERROR),
+    "increments-above-2^31": (lambda n: h2raw.window_update(n, 2**31 - 1), h2raw.FLOW_CONTROL_ERROR),
+    "priority-of-4": (lambda n: frame(PRIORITY, 0, n, bytes(4)), h2raw.FRAME_SIZE_ERROR),
+    "priority-of-6": (lambda n: frame(PRIORITY, 0, n, bytes(6)), h2raw.FRAME_SIZE_ERROR),
+    "priority-on-itself": (lambda n: frame(PRIORITY, 0, n, n.to_bytes(4) + b"\x10"), h2raw.PROTOCOL_ERROR),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_frame_that_breaks_its_stream_beside_nine_good_ones(running, name):
+    proxy, pod = running
+    pieces, code = BROKEN[name]
+    # A slow pod: the stream is still there when the frame comes.
+    victim, _ = beside_nine(proxy, pod, lambda c, n: bad(path="/bad?id=bad&delay=5000")(c, n) + pieces(n))
+    assert (victim.headers, victim.code) == (None, code), victim
 
 
 @pytest.mark.parametrize("size", [102_400, 1 << 20])

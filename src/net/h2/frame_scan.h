@@ -35,11 +35,14 @@ class FrameScan {
       if (left_ == 0) break;
       return Event::none;
     }
-    if (left_ > 0 || (have_ > 0 && have_ < kHead) || have_ == 0) return Event::none;
+    if (left_ > 0 || inside_head() || have_ == 0) return Event::none;
     have_ = 0;
     return Event::end;
   }
   const FrameHead& frame() const noexcept { return frame_; }
+  // A part of a frame's head has come.
+  bool inside_head() const noexcept { return have_ > 0 && have_ < kHead; }
+  std::string_view head() const noexcept { return {reinterpret_cast<const char*>(head_), kHead}; }
   // At the end of a frame: the first bytes of its payload, at most 24.
   std::basic_string_view<unsigned char> begin() const noexcept {
     return {head_ + kHead, frame_.length < kBegin ? frame_.length : kBegin};

@@ -14,7 +14,9 @@ namespace {
 constexpr std::size_t kFrameHead = 9;
 constexpr std::size_t kMostFields = 320;
 constexpr std::size_t kMostGaps = 16;
-constexpr std::uint32_t kMostCrossed = 1024;  // frames that may cross our GOAWAY at no cost
+constexpr std::size_t kPriority = 5;             // bytes of a PRIORITY frame
+constexpr std::uint32_t kMostContinuations = 8;  // nghttp2's own limit, which it keeps without a word to the peer
+constexpr std::uint32_t kMostCrossed = 1024;     // frames that may cross our GOAWAY at no cost
 constexpr std::uint32_t kNoLimit = 0x7fff'ffff;
 
 // Writes the value of a setting into a SETTINGS frame (RFC 9113 section 6.5.1).
@@ -382,6 +384,26 @@ void Session::forget(Stream& s) noexcept {
   nghttp2_session_set_stream_user_data(session_, s.id_, nullptr);
 }
 
+Session::State Session::state_of(std::int32_t id) const noexcept {
+  switch (nghttp2_session_get_stream_remote_close(session_, id)) {
+    case 0:
+      return State::open;
+    case 1:
+      return State::ended;
+    default:
+      return State::none;
+  }
+}
+
+// Resets a stream that its peer has broken before nghttp2 knows how: it would end the connection, where RFC 9113 asks
+// for a stream error. What comes of it then is a frame of a closed stream.
+bool Session::expel(std::int32_t id, std::uint32_t code) noexcept {
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, code);
+  while (state_of(id) != State::none && next_frame()) {
+  }
+  return !failed();
+}
+
 // Every frame of a client is judged before nghttp2 acts on it. False: the connection is over.
 bool Session::judge(const FrameHead& frame) noexcept {
   const auto id = frame.stream;
@@ -389,20 +411,30 @@ bool Session::judge(const FrameHead& frame) noexcept {
     if (frame.type == NGHTTP2_HEADERS) head_open_ = true, opens(id);
     return ++crossed_ <= kMostCrossed || pay(1) || fail("too many frames after GOAWAY", enhance_your_calm);
   }
+  const State state = id == 0 ? State::open : state_of(id);
   switch (frame.type) {
     case NGHTTP2_DATA:
-      if (id != 0 && !nghttp2_session_find_stream(session_, id)) return on_closed_stream(id, false);
+      if (state == State::none) return on_closed_stream(id, false);
+      if (state == State::ended && !expel(id, stream_closed)) return false;
       if (frame.length > 0 || (frame.flags & NGHTTP2_FLAG_END_STREAM)) return true;
       break;
     case NGHTTP2_HEADERS:
       head_open_ = true;
-      return id == 0 || opens(id) || nghttp2_session_find_stream(session_, id) || on_closed_stream(id, true);
+      continuations_ = 0;
+      if (state == State::ended) return expel(id, stream_closed);
+      return state == State::open || opens(id) || on_closed_stream(id, true);
+    case NGHTTP2_CONTINUATION:
+      if (++continuations_ > kMostContinuations)
+        return fail("too many CONTINUATION frames in a block of fields", enhance_your_calm);
+      break;
     case NGHTTP2_PING:  // gRPC's clients measure the bandwidth with one each round trip while data flows
     case NGHTTP2_WINDOW_UPDATE:
       if (updates_ > 0) return --updates_, true;
       break;
     case NGHTTP2_PRIORITY:
       if (id == 0) return fail("PRIORITY on stream 0", protocol_error);
+      drop_ = frame.length != kPriority && id <= last_id_ && !head_open_;
+      if (drop_ && state != State::none && !expel(id, frame_size_error)) return false;
       break;
     default:
       break;
@@ -415,9 +447,14 @@ bool Session::judge_payload(const FrameHead& frame) noexcept {
     head_open_ = false;
   if (frame.type == NGHTTP2_HEADERS && table_updates(frame.flags, scan_.begin()) > 2)
     return fail("more than two updates of the table's size in a block of fields", compression_error);
-  if (frame.type == NGHTTP2_PRIORITY && frame.length == 5 &&
-      scan_.word_of_begin(0) == static_cast<std::uint32_t>(frame.stream))
-    return fail("PRIORITY of a stream that depends on itself", protocol_error);
+  const auto id = frame.stream;
+  if (frame.type == NGHTTP2_PRIORITY && frame.length == kPriority &&
+      scan_.word_of_begin(0) == static_cast<std::uint32_t>(id))
+    return state_of(id) == State::none ? fail("PRIORITY of a stream that depends on itself", protocol_error)
+                                       : expel(id, protocol_error);
+  if (frame.type == NGHTTP2_WINDOW_UPDATE && frame.length == 4 && id != 0 && scan_.word_of_begin(0) == 0 &&
+      state_of(id) != State::none)
+    return expel(id, protocol_error);
   const bool padding_alone = frame.type == NGHTTP2_DATA && frame.length > 0 && (frame.flags & NGHTTP2_FLAG_PADDED) &&
                              !(frame.flags & NGHTTP2_FLAG_END_STREAM) && frame.length == scan_.begin()[0] + 1u;
   return !padding_alone || pay(1) || fail("too many frames that serve no request", enhance_your_calm);
@@ -427,19 +464,31 @@ Status Session::receive(std::string_view bytes, Instant now) noexcept {
   now_ = now;
   const auto opened = opened_;
   ssize_t n = 0;
+  const auto feed = [&](std::string_view piece) {
+    if (n >= 0) n = nghttp2_session_mem_recv(session_, bytes_of(piece), piece.size());
+  };
   while (!bytes.empty() && n >= 0 && !failed()) {
-    const std::string_view from = bytes;
+    std::string_view from = bytes;
     if (side_ == Side::client) {
       bytes = {};
     } else {
+      const bool head_was_cut = scan_.inside_head();
       auto event = scan_.step(bytes);
+      if (scan_.inside_head()) break;  // nghttp2 gets it whole, once it is judged
       if (event == FrameScan::Event::head) {
         if (!judge(scan_.frame())) break;
+        if (head_was_cut && !drop_) feed(scan_.head());
+        if (head_was_cut) from = bytes;
         event = scan_.step(bytes);
       }
-      if (event == FrameScan::Event::end && !judge_payload(scan_.frame())) break;
+      const bool at_end = event == FrameScan::Event::end;
+      if (at_end && !judge_payload(scan_.frame())) break;
+      if (drop_) {
+        drop_ = !at_end;
+        continue;
+      }
     }
-    n = nghttp2_session_mem_recv(session_, bytes_of(from), from.size() - bytes.size());
+    feed(from.substr(0, from.size() - bytes.size()));
   }
   if (nghttp2_session_want_write(session_)) {
     owner_.output_waits();
@@ -465,17 +514,20 @@ void Session::deliver() {
   delivering_ = false;
 }
 
+// Puts the next frame into output_, if there is one.
+bool Session::next_frame() noexcept {
+  const std::uint8_t* frame = nullptr;
+  const auto n = nghttp2_session_mem_send(session_, &frame);
+  if (n <= 0) return false;
+  const auto size = static_cast<std::size_t>(n);
+  output_.append(reinterpret_cast<const char*>(frame), size);
+  if (side_ == Side::server && !std::exchange(settings_sent_, true))
+    set_setting(output_.data() + output_.size() - size, size, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits_.streams);
+  return true;
+}
+
 void Session::fill() noexcept {
-  while (!blocked_ && output_.size() < kMost) {
-    const std::uint8_t* frame = nullptr;
-    const auto n = nghttp2_session_mem_send(session_, &frame);
-    if (n <= 0) break;
-    output_.append(reinterpret_cast<const char*>(frame), static_cast<std::size_t>(n));
-    if (side_ == Side::server && !std::exchange(settings_sent_, true)) {
-      const auto size = static_cast<std::size_t>(n);
-      set_setting(output_.data() + output_.size() - size, size, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
-                  limits_.streams);
-    }
+  while (!blocked_ && output_.size() < kMost && next_frame()) {
   }
 }
 

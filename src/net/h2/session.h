@@ -77,8 +77,7 @@ class Stream {
   std::int32_t id_ = 0;
   std::uint32_t code_ = 0;
   bool ended_ = false, closed_ = false, reset_by_peer_ = false, touched_ = false;
-  bool end_sent_ = false, reset_sent_ = false, forgiven_ = false, out_last_ = false, deferred_ = false,
-       has_body_ = false;
+  bool end_sent_ = false, reset_sent_ = false, forgiven_ = false, out_last_ = false, deferred_ = false;
   std::string in_, taken_;
   std::string kept_;      // unsent bytes of our own
   std::string_view out_;  // what send() got and is not in frames yet: the caller's during send(), then kept_
@@ -177,16 +176,19 @@ class Session {
  private:
   friend class Stream;
   struct Callbacks;
+  enum class State : std::uint8_t { none, open, ended };  // ended: the peer's END_STREAM came
+  State state_of(std::int32_t id) const noexcept;
   void touch(Stream& s) noexcept;
-  void wake_output() noexcept;
   bool pay(std::uint32_t tokens) noexcept;
   void earn() noexcept;
   void forget(Stream& s) noexcept;
   bool opens(std::int32_t id) noexcept;
   bool on_closed_stream(std::int32_t id, bool fields) noexcept;
+  bool expel(std::int32_t id, std::uint32_t code) noexcept;
   bool judge(const FrameHead& frame) noexcept;
   bool judge_payload(const FrameHead& frame) noexcept;
   bool fail(const char* why, std::uint32_t code) noexcept;  // false
+  bool next_frame() noexcept;
 
   Side side_;
   Limits limits_;
@@ -209,11 +211,12 @@ class Session {
   std::size_t block_bytes_ = 0;
   double tokens_;
   Instant tokens_at_{};
-  std::uint32_t updates_ =
-      64;  // WINDOW_UPDATE and PING frames that cost nothing: some for each DATA frame that we sent
+  std::uint32_t updates_ = 64;  // WINDOW_UPDATE and PING frames that cost nothing: some for each DATA frame we sent
   const char* why_ = "";
-  bool head_open_ = false, goaway_received_ = false, goaway_sent_ = false, abused_ = false, waiting_ = false,
-       blocked_ = false, delivering_ = false, settings_sent_ = false;
+  bool head_open_ = false, goaway_received_ = false, goaway_sent_ = false, abused_ = false, blocked_ = false,
+       delivering_ = false, settings_sent_ = false;
+  bool drop_ = false;                // the frame that is coming, of which nghttp2 is not told
+  std::uint32_t continuations_ = 0;  // of the block of fields
 };
 
 }  // namespace sluice::net::h2

@@ -223,6 +223,54 @@ TEST(Session, AStreamThatDependsOnItself) {
   EXPECT_FALSE(p.server.takes(frame(2, 0, 3, std::string("\0\0\0\3\x10", 5))));
 }
 
+// What RFC 9113 calls a stream error ends that stream alone: the frame, and the code it is reset with.
+TEST(Session, AFrameThatBreaksItsStreamLeavesTheOthers) {
+  const std::string zero(4, '\0');
+  const struct {
+    const char* what;
+    std::string bytes;
+    char code;
+  } kinds[] = {
+      {"DATA after END_STREAM (5.1)", frame(0, 0, 1, "more"), stream_closed},
+      {"fields after END_STREAM (5.1)", frame(1, 5, 1, "\x82"), stream_closed},
+      {"an increment of 0 (6.9)", frame(8, 0, 1, zero), protocol_error},
+      {"PRIORITY of 4 bytes (6.3)", frame(2, 0, 1, zero), frame_size_error},
+      {"PRIORITY of 0 bytes (6.3)", frame(2, 0, 1, ""), frame_size_error},
+      {"a dependency on itself", frame(2, 0, 1, std::string("\0\0\0\1\x10", 5)), protocol_error},
+  };
+  for (const auto& kind : kinds)
+    for (const bool in_one_piece : {true, false}) {
+      SCOPED_TRACE(kind.what);
+      Pair p;
+      auto& bad = p.request();
+      auto& good = p.request(false);
+      p.exchange();
+      // A frame's head, too, may come in pieces.
+      for (std::size_t at = 0, step = in_one_piece ? kind.bytes.size() : 1; at < kind.bytes.size(); at += step)
+        ASSERT_TRUE(p.server.takes(kind.bytes.substr(at, step)));
+      p.exchange();
+      EXPECT_TRUE(bad.was_reset());
+      EXPECT_EQ(bad.code(), static_cast<std::uint32_t>(kind.code));
+      EXPECT_TRUE(p.server.streams[0]->was_reset());
+      EXPECT_FALSE(p.client.session.goaway_received());
+      p.client.session.send(good, "body", true, {});
+      p.exchange();
+      EXPECT_EQ(p.server.streams[1]->body, "body");
+      p.server.session.respond(*p.server.streams[1], kOk, true);
+      p.exchange();
+      EXPECT_EQ(good.fields[":status"], "200");
+    }
+}
+
+TEST(Session, TooManyContinuationsEndTheConnectionWithAReason) {
+  Pair p;
+  ASSERT_TRUE(p.server.takes(frame(1, 1, 1, "\x82")));
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(p.server.takes(frame(9, 0, 1, "\x86")));
+  EXPECT_FALSE(p.server.takes(frame(9, 0, 1, "\x86")));
+  p.exchange();
+  EXPECT_TRUE(p.client.session.goaway_received());
+}
+
 TEST(Session, ABlockHasAtMostTwoUpdatesOfTheTablesSize) {
   const std::string get =
                         "\x82\x86\x84\x41\x01"
