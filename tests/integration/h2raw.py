@@ -1,14 +1,13 @@
 """HTTP/2 by hand. What a test writes goes out as it is, right or wrong; what comes back is read strictly: framing, stream states,
 windows, field names, and what RFC 9113 forbids in a response. Nothing is validated on the way out."""
 import select
-import socket
 import ssl
 import struct
 import time
 
 import hpack
 
-from harness import SLOW
+from harness import SLOW, connect
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
@@ -101,13 +100,7 @@ class Http2:
     """One connection. grow=False keeps the windows as they are, for tests of flow control."""
 
     def __init__(self, address, *, sni=None, settings=(), timeout=10.0, grow=True, rcvbuf=None, preface=True, alpn=("h2",)):
-        host, port = address.rsplit(":", 1)
-        self.sock = socket.socket()
-        if rcvbuf:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-        self.sock.settimeout(timeout * SLOW)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock.connect((host, int(port)))
+        self.sock = connect(address, timeout, rcvbuf)
         self.scheme = "http"
         if sni is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -151,19 +151,24 @@ class Answer:
         return f"<{self.status} {self.headers} {self.body[:200]!r}>"
 
 
+def connect(address, timeout, rcvbuf=None):
+    """A socket whose every read and write may take `timeout` seconds."""
+    host, port = address.rsplit(":", 1)
+    host = host.strip("[]")
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    if rcvbuf:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+    sock.settimeout(timeout * SLOW)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.connect((host, int(port)))
+    return sock
+
+
 class Raw:
     """One connection over which bytes are sent as they are and answers are read strictly."""
 
     def __init__(self, address, timeout=10.0, tls=None, sni=None, rcvbuf=None):
-        host, port = address.rsplit(":", 1)
-        host = host.strip("[]")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.sock = socket.socket(family, socket.SOCK_STREAM)
-        if rcvbuf:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-        self.sock.settimeout(timeout * SLOW)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock.connect((host, int(port)))
+        self.sock = connect(address, timeout, rcvbuf)
         if tls:
             self.sock = tls.wrap_socket(self.sock, server_hostname=sni)
         self.buffer = b""

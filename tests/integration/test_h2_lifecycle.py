@@ -1,6 +1,7 @@
 """HTTP/2 connections over time: drain, age, limits, deadlines, priorities, misdirected requests."""
 import re
 import signal
+import socket
 import time
 
 import pytest
@@ -339,7 +340,7 @@ def test_end_of_the_clients_side_ends_its_requests(proxied):
         for i in range(3):
             c.request("/?size=1000&delay=20000")
         wait_for(lambda: pod.stats()["requests"] == 3, "the requests are at the pod")
-        c.sock.shutdown(h2raw.socket.SHUT_WR)
+        c.sock.shutdown(socket.SHUT_WR)
         c.wait_end(10)
     wait_for(lambda: pod.stats()["aborted_by_peer"] == 3, "the pod is told")
 

@@ -166,15 +166,8 @@ class RequestParser {
         if (has_authorization_) return refuse(400, "Authorization: twice");
         has_authorization_ = true;
         break;
-      case Name::keep_alive:
-      case Name::proxy_connection:
-      case Name::te:
-      case Name::http2_settings:
-      case Name::proxy:
-      case Name::proxy_authorization:
-        field.drop = true;
-        break;
       default:
+        if (http::hop_by_hop(field.id) || http::for_the_proxy(field.id)) field.drop = true;
         break;
     }
     return {};

@@ -105,15 +105,10 @@ class ResponseParser {
         break;
       case Name::connection:
         has_connection_ = true;
-        [[fallthrough]];
-      case Name::keep_alive:
-      case Name::proxy_connection:
-      case Name::te:
-      case Name::upgrade:
-      case Name::http2_settings:
         field.drop = true;
         break;
       default:
+        if (http::hop_by_hop(field.id)) field.drop = true;
         break;
     }
     return {};

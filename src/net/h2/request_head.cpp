@@ -104,19 +104,13 @@ bool RequestHeadReader::add(std::string_view name, std::string_view value) {
     case Name::cookie:
       cookie_ = &field;
       break;
-    case Name::connection:
-    case Name::transfer_encoding:
-    case Name::upgrade:
-    case Name::keep_alive:
-    case Name::proxy_connection:
-      return refuse_with(malformed("a field that belongs to a connection of HTTP/1"));
     case Name::te:
     case Name::http2_settings:
-    case Name::proxy:
-    case Name::proxy_authorization:
       field.drop = true;
       break;
     default:
+      if (http::hop_by_hop(id)) return refuse_with(malformed("a field that belongs to a connection of HTTP/1"));
+      if (http::for_the_proxy(id)) field.drop = true;
       break;
   }
   return true;

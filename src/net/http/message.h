@@ -68,6 +68,18 @@ enum class Name : std::uint8_t {
 // `name` in any case. x_accel stands for every name that starts with "x-accel-".
 Name name_of(std::string_view name) noexcept;
 
+// Fields about one connection, which are never passed on (RFC 9110 section 7.6.1) and make a message of HTTP/2
+// malformed (RFC 9113 section 8.2.2; but for `TE: trailers`, and HTTP2-Settings, which it does not name).
+constexpr bool hop_by_hop(Name n) noexcept {
+  return n == Name::connection || n == Name::keep_alive || n == Name::proxy_connection ||
+         n == Name::transfer_encoding || n == Name::upgrade || n == Name::te || n == Name::http2_settings;
+}
+// Fields of a request that speak to a proxy (RFC 9110 section 11.7.2), or that pods take for a variable of CGI: never
+// passed on.
+constexpr bool for_the_proxy(Name n) noexcept {
+  return n == Name::proxy || n == Name::proxy_authorization;
+}
+
 struct Field {
   std::string_view name;   // as received
   std::string_view value;  // without surrounding OWS
