@@ -1,4 +1,5 @@
-"""An API server that is not well: HTTP in front of the real one. Usage: api_proxy.py KUBECONFIG MODE_FILE; prints its port.
+"""An API server that is not well: HTTP in front of the real one. Usage: api_proxy.py KUBECONFIG MODE_FILE; prints its port, and when it
+refuses what.
 
 The file says what happens to each request: ok; 429 (four of five, Retry-After: 1); 500; slow (a second before the head and a second
 before each piece of the body); hang (takes the request, says nothing); cut (ends each answer in the middle); gone (in place of the
@@ -31,6 +32,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def refuse(self, status, **fields):
+        print("refused", time.monotonic(), self.path, flush=True)
         body = json.dumps({"kind": "Status", "message": f"not well: {status}"}).encode()
         self.send_response(status)
         for k, v in fields.items():

@@ -7,7 +7,7 @@ build=${1:?usage: run.sh BUILD_DIR [pytest arguments]}
 shift
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 export SLUICE="${SLUICE:-$build/sluice}" SLUICE_ECHO="${SLUICE_ECHO:-$build/sluice-echo}" TOOLS="${TOOLS:-$build/tests/support}"
-# Times and memory are promised of optimised binaries; a debug build is held to three times as much.
+# Some times are promised of optimised binaries; others are held to three times as much.
 grep -q 'CMAKE_BUILD_TYPE:STRING=Release' "$build/CMakeCache.txt" || export BAR="${BAR:-3}"
 cd "$here"
 # Most tests wait for something: two files at a time. -n 0 for one after the other, with what they print (-s).

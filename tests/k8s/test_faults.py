@@ -30,12 +30,17 @@ class Unwell:
         new.write_text(name)
         new.rename(self.file)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()
+
 
 @pytest.fixture
 def unwell(cluster, tmp_path):
-    u = Unwell(cluster, tmp_path)
-    yield u
-    u.process.stop()
+    with Unwell(cluster, tmp_path) as u:
+        yield u
 
 
 def app(cluster, ns, pods):

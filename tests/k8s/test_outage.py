@@ -18,9 +18,8 @@ STABLE = [f"stable{n}.example.com" for n in range(20)]
 
 @pytest.fixture
 def unwell(away, tmp_path):
-    u = Unwell(away, tmp_path)
-    yield u
-    u.process.stop()
+    with Unwell(away, tmp_path) as u:
+        yield u
 
 
 @pytest.fixture(params=[""], ids=["watch-cache"])

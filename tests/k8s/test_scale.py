@@ -1,5 +1,4 @@
 """A large cluster: how long from cold, how much memory, how soon a change is live."""
-import os
 import queue
 import re
 import signal
@@ -9,10 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from cluster import CLASS, SLUICE_ECHO, Api, Client, Cluster, Pod, Process, Sluice, ingress, service
+from cluster import BAR, CLASS, SLUICE_ECHO, Api, Client, Cluster, Pod, Process, Sluice, ingress, service
 from harness import SLOW
-
-BAR = float(os.environ.get("BAR", "1")) * SLOW  # multiplies the promised figures: run.sh sets it for builds that are not optimised
 
 INGRESSES, SERVICES, ADDRESSES = 10_000, 5_000, [f"10.244.0.{n}" for n in (1, 2, 3, 4)]
 RATE, CHANGES = 50, 400  # a second; in all
@@ -77,7 +74,7 @@ def test_10000_ingresses_from_cold(large):
         memory = memory_mb(s.process)
         print(f"ready after {took:.2f} s, {memory:.0f} MB with {INGRESSES} Ingresses and {4 * SERVICES} endpoints")
         assert took < 5 * BAR
-        assert memory < 150 * BAR
+        assert memory < 150 * SLOW
 
 
 def test_an_endpoint_change_is_live_within_250_ms(large):
@@ -120,7 +117,7 @@ def test_an_endpoint_change_is_live_within_250_ms(large):
         p50, p99 = (took[int(len(took) * q)] * 1000 for q in (0.5, 0.99))
         print(f"live on all connections after {p50:.0f} ms (median), {p99:.0f} ms (p99), {took[-1] * 1000:.0f} ms (slowest) of {len(took)}; "
               f"{s.metric('sluice_source_batches_total') - batches:.0f} batches; {memory_mb(s.process):.0f} MB")
-        assert len(took) == CHANGES and p99 <= 250 * BAR
+        assert len(took) == CHANGES and p99 <= 250 * SLOW
     other.stop()
 
 
@@ -194,6 +191,7 @@ def test_5000_broken_ingresses_hurt_nobody_else():
                     t.join()
             print(f"beside 5,000 broken ones that change: seen within {sorted(took)[5] * 1000:.0f} ms (median), {max(took) * 1000:.0f} ms (slowest)")
             assert set(statuses) == {200}, f"{sum(x != 200 for x in statuses)} of {len(statuses)}: {set(statuses)}; {s.process.err[-5:]}"
-            assert max(took) < 5 * BAR
+            assert max(took) < 5
+            assert s.process.stop(seconds=20) == 0  # ten seconds may go into taking addresses out of the status of Ingresses
     finally:
         c.stop()

@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 from cluster import Sluice, ingress, service
-from harness import wait_for
+from harness import SLOW, wait_for
+from test_faults import Unwell
 
 READS = [
     {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses", "ingressclasses"], "verbs": ["list", "watch"]},
@@ -52,14 +53,34 @@ def test_only_the_right_to_get_some(cluster, ns, pods, secret, tmp_path):
         assert any("asked for one by one" in line for line in s.process.err)
         assert presented(cluster, s, host) == "first"  # at once: nothing was published before it was there
         secret("one", "rotated")
-        wait_for(lambda: presented(cluster, s, host) == "rotated", "the rotated Secret to be asked for again", 15)
+        wait_for(lambda: presented(cluster, s, host) == "rotated", "the rotated Secret to be asked for again", 30)  # ten seconds, and what the server takes
         cluster.apply(tls(ns, "app", "late"))
         wait_for(lambda: presented(cluster, s, host) not in ("rotated", "first"), "the default certificate without the Secret")
         secret("late", "late")
-        wait_for(lambda: presented(cluster, s, host) == "late", "the Secret that came later", 15)
+        wait_for(lambda: presented(cluster, s, host) == "late", "the Secret that came later", 30)
         cluster.apply(tls(ns, "app", "two"))
         said = s.process.wait_line(rf"Secret {ns}/two.*Forbidden", stream="err").string
         assert "403" in said and "the right to get this Secret" in said
+
+
+def test_a_failed_question_is_soon_asked_again(cluster, ns, pods, secret, tmp_path):
+    host = f"{ns}.example.com"
+    secret("one", "first", kind="Opaque")
+    cluster.apply(service("app", [pods().port], ns) + "---\n" + tls(ns, "app", "one"))
+    with Unwell(cluster, tmp_path) as unwell, Sluice(cluster, "--update-status", "false", kubeconfig=unwell.kubeconfig) as s:
+        assert presented(cluster, s, host) == "first"
+        unwell.mode("500")
+        secret("one", "rotated", kind="Opaque")
+        s.process.wait_line(r"secrets/one: 500 .*what is known is served", 30, stream="err")
+
+        def refused():
+            return [float(line.split()[1]) for line in unwell.process.out if line.endswith("/secrets/one")]
+
+        wait_for(lambda: len(refused()) >= 3, "two more questions", 40)
+        assert refused()[2] - refused()[0] < 13 * SLOW  # some six; fifteen and more if each waited for its turn
+        assert presented(cluster, s, host) == "first"
+        unwell.mode("ok")
+        wait_for(lambda: presented(cluster, s, host) == "rotated", "the Secret once the server is well", 30)
 
 
 def test_a_changed_name_never_shows_the_default_certificate(cluster, ns, pods, secret):
@@ -85,7 +106,7 @@ def test_the_secret_of_an_annotation_has_any_type(cluster, ns, pods, secret):
     with Sluice(cluster) as s:
         assert s.ask(host=host)[0] == 200
         cluster.kubectl("delete", "secret", "upstream", "-n", ns)
-        s.until("503 without the Secret", host=host, status=503, seconds=15)
+        s.until("503 without the Secret", host=host, status=503, seconds=30)
 
 
 def test_the_rights_of_one_namespace_suffice(cluster, ns, pods, secret, tmp_path):

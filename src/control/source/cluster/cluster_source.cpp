@@ -230,7 +230,7 @@ class ClusterSource final : public Source, Sink {
     t = {error.what(), now};
   }
   void recovered(const Resource& resource) override {
-    if (resource.kind == kSecret) listed_ = true;
+    if (resource.kind == kSecret && resource.deniable) listed_ = true;  // the list, not one by name
     if (troubles_.erase(resource.path)) log::info("{}: goes on again", resource.path);
   }
   void changed() {

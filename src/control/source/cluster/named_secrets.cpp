@@ -39,7 +39,7 @@ NamedSecrets::NamedSecrets(asio::io_context& io, const Access& access, Credentia
       watched_(std::move(watched)),
       settled_(std::move(settled)),
       random_(static_cast<unsigned>(seed)) {
-  for (unsigned i = 0; i < kClients; ++i) clients_.emplace_back(io, access, credentials);
+  for (unsigned i = 0; i < kClients; ++i) clients_.emplace_back(io, access, credentials, seed + i);
 }
 
 void NamedSecrets::start() {
@@ -82,6 +82,11 @@ Duration NamedSecrets::interval() const {
   return std::clamp<Duration>(fair, kSoonest, kLatest);
 }
 
+Duration NamedSecrets::pause(const Wanted& w) const {
+  if (w.failures == 0) return interval();
+  return std::min<Duration>(kAgain * (1U << std::min(w.failures - 1, 5U)), interval());
+}
+
 void NamedSecrets::schedule(const std::string& name, Wanted& w, Instant when) {
   queue_.erase({w.next, name});
   w.next = when;
@@ -99,12 +104,12 @@ void NamedSecrets::tell_when_settled() {
 // Takes back what was handed on, unless a watch delivers it by now.
 void NamedSecrets::forget(const std::string& name, Wanted& w) {
   const ObjectPtr last = std::exchange(w.object, nullptr);
-  w.version.clear();
   if (last) --held_;
   if (!watched_(identity_of(name))) sink_.gone(identity_of(name), last);
 }
 
 asio::awaitable<void> NamedSecrets::run(Client& client) {
+  asio::steady_timer rest(io_);
   for (;;) {
     const Instant now = SystemClock().now();
     if (queue_.empty() || queue_.begin()->first > now) {
@@ -115,26 +120,34 @@ asio::awaitable<void> NamedSecrets::run(Client& client) {
     }
     const std::string name = queue_.begin()->second;
     queue_.erase(queue_.begin());
-    co_await ask(client, name);
-    const auto it = wanted_.find(name);
-    if (it == wanted_.end()) continue;
-    Wanted& w = it->second;
-    w.busy = false;
-    if (!std::exchange(w.asked, true)) --unasked_;
-    tell_when_settled();
-    const Duration absent = kAbsent * (1U << std::min(w.failures, 5U));
-    const Duration wait = w.object ? interval() : std::min(absent, interval());
-    schedule(name, w, SystemClock().now() + wait - wait / 4 * static_cast<std::int64_t>(random_() % 1024) / 1024);
+    wake();  // the next one is due before what the others wait for, perhaps
+    const std::optional<ApiError> trouble = co_await ask(client, name);
+    if (const auto it = wanted_.find(name); it != wanted_.end()) {
+      Wanted& w = it->second;
+      w.busy = false;
+      if (!std::exchange(w.asked, true)) --unasked_;
+      tell_when_settled();
+      const Duration wait = pause(w);
+      schedule(name, w, SystemClock().now() + wait - wait / 4 * static_cast<std::int64_t>(random_() % 1024) / 1024);
+    }
+    if (!trouble) {
+      client.backoff.reset();
+      continue;
+    }
+    rest.expires_after(std::chrono::ceil<std::chrono::milliseconds>(client.backoff.next(*trouble)));
+    co_await rest.async_wait(asio::use_awaitable);
   }
 }
 
-asio::awaitable<void> NamedSecrets::ask(Client& client, std::string name) {
+// What the server's trouble is, if it is not this Secret's.
+asio::awaitable<std::optional<ApiError>> NamedSecrets::ask(Client& client, std::string name) {
   Wanted& w = wanted_.find(name)->second;
   w.busy = true;
   if (watched_(identity_of(name))) {
     if (w.object) --held_;
     w.object = nullptr;
-    co_return;
+    w.failures = 0;
+    co_return std::nullopt;
   }
   const auto slash = name.find('/');
   const std::string target = "/api/v1/namespaces/" + name.substr(0, slash) + "/secrets/" + name.substr(slash + 1);
@@ -148,16 +161,17 @@ asio::awaitable<void> NamedSecrets::ask(Client& client, std::string name) {
     failure = ApiError(0, "GET " + target + ": " + e.what());
   }
   // Meanwhile it may be unwanted or watched.
-  if (!wanted_.contains(name) || watched_(identity_of(name))) co_return;
-  if (!failure) {
+  const bool ours = wanted_.contains(name) && !watched_(identity_of(name));
+  if (ours && !failure) {
     try {
       answered(name, body);
-      co_return;
     } catch (const std::exception& e) {
       failure = ApiError(0, "GET " + target + ": " + e.what());
     }
   }
-  failed(name, *failure);
+  if (ours && failure) failed(name, *failure);
+  if (failure && (failure->status == 404 || failure->status == 403)) failure.reset();
+  co_return failure;
 }
 
 void NamedSecrets::answered(const std::string& name, const std::string& body) {

@@ -3,6 +3,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -20,7 +21,7 @@ class NamedSecrets {
   // Between two questions about one Secret: the shortest, the longest, and how many there are a second in between.
   static constexpr auto kSoonest = std::chrono::seconds(10), kLatest = std::chrono::seconds(60);
   static constexpr unsigned kRate = 5;
-  static constexpr auto kAbsent = std::chrono::seconds(2);  // the same while it is not there; then doubled
+  static constexpr auto kAgain = std::chrono::seconds(2);  // the same after it was not to be had; then doubled
 
   // Everything must outlive it. `watched`: a watch delivers this identity. `settled`: every wanted one was asked once.
   NamedSecrets(boost::asio::io_context& io, const Access& access, Credentials& credentials, Sink& sink,
@@ -38,20 +39,20 @@ class NamedSecrets {
  private:
   struct Wanted {
     ObjectPtr object;  // as it was handed on; null: it was not
-    std::string version;
     Instant next{};
     unsigned failures = 0;
     bool asked = false, busy = false;
   };
   struct Client {
-    Client(boost::asio::io_context& io, const Access& access, Credentials& credentials)
-        : api(io, access, credentials), timer(io) {}
+    Client(boost::asio::io_context& io, const Access& access, Credentials& credentials, std::uint64_t seed)
+        : api(io, access, credentials), timer(io), backoff(seed) {}
     ApiClient api;
-    boost::asio::steady_timer timer;
+    boost::asio::steady_timer timer;  // until the next one is due
+    Backoff backoff;                  // of a server that is in trouble
   };
 
   boost::asio::awaitable<void> run(Client& client);
-  boost::asio::awaitable<void> ask(Client& client, std::string name);
+  boost::asio::awaitable<std::optional<ApiError>> ask(Client& client, std::string name);
   void answered(const std::string& name, const std::string& body);
   void failed(const std::string& name, const ApiError& error);
   void forget(const std::string& name, Wanted& wanted);
@@ -59,6 +60,7 @@ class NamedSecrets {
   void wake();
   void tell_when_settled();
   Duration interval() const;
+  Duration pause(const Wanted& wanted) const;
 
   boost::asio::io_context& io_;
   Sink& sink_;
