@@ -141,6 +141,11 @@ def body(run):
     run.expect(ws["h2"]["failed"] == 0 and ws["h2"]["tunnels"] == 30 and ws["h2"]["connects"] == 3, f"tunnels over HTTP/2: {ws['h2']}")
     run.expect(results["grpc"]["streams"] == 10, f"gRPC streams that lived from the first change to the last: {results['grpc']}")
     run.expect(under_load >= changes * run.pick(0.5, 0.9), f"only {under_load} of {changes} changes were live before the load was over")
+    calls = lambda: sluice.metric("nginx_ingress_controller_requests", ingress="grpc")
+    try:
+        harness.wait_for(lambda: calls() == n["grpc"] + results["grpc"]["streams"], "every call of gRPC has come once, and those that were made anew not twice")
+    except AssertionError as e:
+        run.expect(False, f"{e}: {calls()}; {results['grpc']}")
     counts = {}
     for p in pods:
         for k, v in p.ids().items():
@@ -153,7 +158,7 @@ def body(run):
         run.expect(exchanges >= 500_000, f"only {exchanges} exchanges")
     run.figure(exchanges=exchanges, failed=sum(r["failed"] for r in results.values()), by_kind={k: r["ok"] for k, r in results.items()}, changes=made, kinds=kinds, under_load=under_load, versions=versions,
                loads_alive_at_the_last_change=alive, tunnels=ws["h1"]["ok"] + ws["h2"]["tunnels"], tunnel_echoes=ws["h1"]["echoes"] + ws["h2"]["echoes"],
-               tunnels_lost=ws["h1"]["failed"] + ws["h2"]["failed"], grpc_streams=results["grpc"]["streams"], grpc_messages=results["grpc"]["messages"],
+               tunnels_lost=ws["h1"]["failed"] + ws["h2"]["failed"], grpc_streams=results["grpc"]["streams"], grpc_messages=results["grpc"]["messages"], grpc_unsent=results["grpc"]["unsent"],
                h2_goaways=sum(results[k]["goaways"] for k in ("h2", "h2-tls")), rate=round(exchanges / seconds), seconds_of_load=round(seconds, 1))
 
 
