@@ -191,7 +191,7 @@ def test_5000_broken_ingresses_hurt_nobody_else():
                     t.join()
             print(f"beside 5,000 broken ones that change: seen within {sorted(took)[5] * 1000:.0f} ms (median), {max(took) * 1000:.0f} ms (slowest)")
             assert set(statuses) == {200}, f"{sum(x != 200 for x in statuses)} of {len(statuses)}: {set(statuses)}; {s.process.err[-5:]}"
-            assert max(took) < 5
+            assert max(took) < 5 * BAR  # one that comes in the middle of compiling everything waits for that
             assert s.process.stop(seconds=20) == 0  # ten seconds may go into taking addresses out of the status of Ingresses
     finally:
         c.stop()
