@@ -175,10 +175,13 @@ class Changes:
         (self.broken.add if pair else self.broken.discard)((ns, f"s{n}"))
         self.apply(o)
 
-    def mend_secrets(self):
-        """One that became unusable keeps its former pair, which a process that starts now never saw: the one thing that is history."""
+    def mend(self):
+        """A Secret that became unusable keeps its former pair, an option that became invalid its former value: a process that starts now
+        never saw them. All else is no history."""
         for ns, name in self.broken:
             self.apply(self.secret(name, ns), True)
+        self.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta("ingress-nginx-controller", "ingress-nginx"),
+                    "data": {name: values[0] for name, values in OPTIONS}})
 
     def one(self):
         dice = self.r.random()
@@ -263,7 +266,7 @@ def body(run):
             stop.set()
             troubled.join()
             unwell.mode("ok")
-        changes.mend_secrets()
+        changes.mend()
         last = time.monotonic()
         with Sluice(cluster, "--update-status", "false") as fresh:
             want = fresh.config()
