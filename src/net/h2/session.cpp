@@ -411,18 +411,21 @@ bool Session::judge(const FrameHead& frame) noexcept {
     if (frame.type == NGHTTP2_HEADERS) head_open_ = true, opens(id);
     return ++crossed_ <= kMostCrossed || pay(1) || fail("too many frames after GOAWAY", enhance_your_calm);
   }
-  const State state = id == 0 ? State::open : state_of(id);
+  const auto state = [&] { return id == 0 ? State::open : state_of(id); };
   switch (frame.type) {
     case NGHTTP2_DATA:
-      if (state == State::none) return on_closed_stream(id, false);
-      if (state == State::ended && !expel(id, stream_closed)) return false;
+      if (const State s = state(); s == State::none)
+        return on_closed_stream(id, false);
+      else if (s == State::ended && !expel(id, stream_closed))
+        return false;
       if (frame.length > 0 || (frame.flags & NGHTTP2_FLAG_END_STREAM)) return true;
       break;
     case NGHTTP2_HEADERS:
       head_open_ = true;
       continuations_ = 0;
-      if (state == State::ended) return expel(id, stream_closed);
-      return state == State::open || opens(id) || on_closed_stream(id, true);
+      if (id == 0 || opens(id)) return true;
+      if (state() == State::ended) return expel(id, stream_closed);
+      return state() == State::open || on_closed_stream(id, true);
     case NGHTTP2_CONTINUATION:
       if (++continuations_ > kMostContinuations)
         return fail("too many CONTINUATION frames in a block of fields", enhance_your_calm);
@@ -434,7 +437,7 @@ bool Session::judge(const FrameHead& frame) noexcept {
     case NGHTTP2_PRIORITY:
       if (id == 0) return fail("PRIORITY on stream 0", protocol_error);
       drop_ = frame.length != kPriority && id <= last_id_ && !head_open_;
-      if (drop_ && state != State::none && !expel(id, frame_size_error)) return false;
+      if (drop_ && state() != State::none && !expel(id, frame_size_error)) return false;
       break;
     default:
       break;
