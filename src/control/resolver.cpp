@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/strings.h"
 
@@ -156,9 +157,7 @@ struct Resolver::State {
     if (found.size() > kMaxAddresses) found.resize(kMaxAddresses);
     if (found.empty()) {
       ++failures;
-      auto wait = seconds(std::min<std::uint32_t>(60, 1U << std::min<std::uint32_t>(name.failed, 6)));
-      ++name.failed;
-      name.next = now + wait;
+      name.next = now + doubled(seconds(1), name.failed++, seconds(60));
       std::string why = status == ARES_SUCCESS ? "no address" : ares_strerror(status);
       if (name.addresses.empty() && !name.told) {
         name.told = true;

@@ -103,6 +103,36 @@ def test_problems_become_events_once(cluster, ns, pods, lease):
         assert len(events()) == 1
 
 
+def test_a_status_that_cannot_be_written_holds_up_no_other(cluster, ns, pods, lease):
+    """A policy of the cluster refuses it, for one Ingress."""
+    app(cluster, ns, pods)
+    cluster.apply(ingress("a-refused", f"refused.{ns}.example.com", ns=ns))
+    rule = {"apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["ingresses/status"]}
+    group, kind = "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"
+    policy = {"apiVersion": group, "kind": kind, "metadata": {"name": ns}, "spec": {"matchConstraints": {"resourceRules": [rule]}, "validations": [
+        {"expression": f"object.metadata.namespace != '{ns}' || object.metadata.name != 'a-refused'", "message": "not this one"}]}}
+    binding = {"apiVersion": group, "kind": kind + "Binding", "metadata": {"name": ns}, "spec": {"policyName": ns, "validationActions": ["Deny"]}}
+    cluster.apply(json.dumps(policy) + "\n---\n" + json.dumps(binding))
+    touch = ["patch", "ingress", "a-refused", "-n", ns, "--subresource=status", "--type=merge", "-p", '{"metadata": {"annotations": {"a": "b"}}}', "--dry-run=server"]
+    wait_for(lambda: not cluster.kubectl(*touch, check=False), "the policy to count", 30)
+    with Sluice(cluster, "--election-id", lease, "--publish-status-address", "192.0.2.7") as s:
+        wait_for(lambda: addresses(cluster, ns) == ["192.0.2.7"], "the address of another one")
+        assert "a-refused" in s.process.wait_line("not this one.*written later", stream="err").string
+        cluster.kubectl("delete", "validatingadmissionpolicybinding", ns)
+        wait_for(lambda: addresses(cluster, ns, "a-refused") == ["192.0.2.7"], "its own, once it may be", 20)
+
+
+def test_a_namespace_that_is_being_removed_holds_up_no_event(cluster, ns, lease):
+    """Nothing can be made there: its Ingresses are, and stay, without an Event."""
+    going = "a-" + ns
+    cluster.apply(f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {going}}}\n")
+    cluster.apply(ingress("broken", f"{going}.example.com", service_name="none", ns=going) + "---\n" + ingress("broken", f"{ns}.example.com", service_name="none", ns=ns))
+    cluster.kubectl("delete", "namespace", going, "--wait=false")  # without its controller it never ends
+    with Sluice(cluster, "--election-id", lease) as s:
+        s.process.wait_line(f"POST .*{going}/events: 403.*Events are written later", stream="err")
+        wait_for(lambda: "broken" in cluster.kubectl("get", "events", "-n", ns), "the Event of another namespace")
+
+
 def test_one_of_two_writes_and_the_other_takes_over(cluster, ns, pods, lease):
     app(cluster, ns, pods)
     with Sluice(cluster, "--election-id", lease, "--publish-status-address", "192.0.2.1") as first:
@@ -131,6 +161,28 @@ def test_one_of_two_writes_and_the_other_takes_over(cluster, ns, pods, lease):
         begun = time.monotonic()
         wait_for(lambda: addresses(cluster, ns) == ["192.0.2.1"], "the first one to write again")
         assert time.monotonic() - begun < 5 and version
+
+
+def test_two_that_want_different_addresses_come_to_rest(cluster, ns, pods, lease):
+    """Two releases that serve one class: each says who is to be silent, and neither wears the API server out."""
+    app(cluster, ns, pods)
+
+    def writes():
+        text = cluster.kubectl("get", "--raw", "/metrics")
+        return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("apiserver_request_total{") and all(
+            label in line for label in ('code="200"', 'resource="ingresses"', 'subresource="status"', 'verb="PATCH"')))
+
+    before, begun = writes(), time.monotonic()
+    flags = ["--watch-namespace", ns, "--update-status-on-shutdown", "false"]
+    with Sluice(cluster, *flags, "--election-id", lease, "--publish-status-address", "192.0.2.1") as one:
+        with Sluice(cluster, *flags, "--election-id", lease[:50] + "-b", "--publish-status-address", "192.0.2.2") as other:
+            for s in (one, other):
+                s.process.wait_line("Ingress .*/app: somebody else wrote .192.0.2.*--update-status=false", stream="err")
+            wait_for(lambda: writes() - before >= 20, "both to have written what they may in a row")
+            # Meanwhile others have their status as ever.
+            cluster.apply(ingress("late", f"late.{ns}.example.com", ns=ns))
+            wait_for(lambda: addresses(cluster, ns, "late"), "the status of a later one")
+    assert writes() - before <= 2 * 20 + 2 * (time.monotonic() - begun) / 30
 
 
 def test_it_ends_in_the_middle_of_its_writing(cluster, ns, pods, lease):

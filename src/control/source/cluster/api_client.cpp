@@ -77,6 +77,11 @@ std::string inflate_all(const std::string& in, std::size_t most) {
 
 }  // namespace
 
+ApiError failure_of(const std::exception& thrown, const std::string& doing) {
+  if (const auto* error = dynamic_cast<const ApiError*>(&thrown)) return *error;
+  return {0, doing + ": " + thrown.what()};
+}
+
 std::string query_value(std::string_view text) {
   static constexpr char kHex[] = "0123456789ABCDEF";
   std::string out;

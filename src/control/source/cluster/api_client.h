@@ -23,6 +23,9 @@ struct ApiError : std::runtime_error {
   bool refused = false;  // nobody listens there
 };
 
+// What was thrown while `doing` something, as an ApiError in any case.
+ApiError failure_of(const std::exception& thrown, const std::string& doing);
+
 // A text as the value of a query.
 std::string query_value(std::string_view text);
 

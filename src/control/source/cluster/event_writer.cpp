@@ -2,10 +2,8 @@
 
 #include <fmt/chrono.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
 
 #include "base/log.h"
@@ -18,7 +16,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t kMaxMessage = 1024;  // of the API
-constexpr auto kWhileIdle = std::chrono::hours(1);
+constexpr Duration kWhileIdle = std::chrono::hours(1);
 
 std::string api_version(std::string_view kind) {
   return kind == "Ingress" || kind == "IngressClass" ? "networking.k8s.io/v1"
@@ -28,6 +26,11 @@ std::string api_version(std::string_view kind) {
 
 bool is_object(std::string_view kind) {
   return kind == "Ingress" || kind == "Service" || kind == "EndpointSlice" || kind == "Secret" || kind == "ConfigMap";
+}
+
+// Where its Event belongs.
+std::string namespace_of(const model::Entry& entry) {
+  return entry.object.ns.empty() ? "default" : entry.object.ns.str();
 }
 
 // FNV-1a: the same in every build and replica.
@@ -40,10 +43,12 @@ std::uint64_t hash(std::string_view text) {
 }  // namespace
 
 EventWriter::EventWriter(asio::io_context& io, const Access& access, Credentials& credentials, std::string instance,
-                         std::function<StatusWriter::Identity(const std::string&)> ingress, std::function<bool()> may)
+                         std::function<StatusWriter::Identity(const std::string&)> ingress, std::function<bool()> may,
+                         std::uint64_t seed)
     : io_(io),
       client_(io, access, credentials),
-      timer_(io),
+      waiter_(io),
+      backoff_(seed),
       instance_(std::move(instance)),
       ingress_(std::move(ingress)),
       may_(std::move(may)) {}
@@ -53,8 +58,7 @@ void EventWriter::start() {
 }
 
 void EventWriter::stop() {
-  stopped_ = true;
-  timer_.cancel();
+  waiter_.stop();
 }
 
 void EventWriter::report(std::vector<model::Entry> entries) {
@@ -72,59 +76,58 @@ void EventWriter::review() {
     if (!is_object(e.object.kind.view())) continue;
     auto line = model::Report::line(e);
     if (!told_.contains(line)) {
-      if (queue_.size() < kMost)
-        queue_.push_back(e);
+      if (const auto ns = namespace_of(e); queue_.waiting(ns) < kMost)
+        queue_.add(ns, e);
       else
         ++left;
     }
     now.insert(std::move(line));
   }
-  if (left > 0) log::warn("{} problems get no Event: {} wait already; the admin address lists all", left, kMost);
+  if (left > 0)
+    log::warn("{} problems get no Event: {} of their namespace wait already; the admin address lists all", left, kMost);
   told_ = std::move(now);
   if (!may) queue_.clear();
-  timer_.cancel();
+  waiter_.news();
 }
 
 asio::awaitable<void> EventWriter::run() {
-  while (!stopped_) {
-    const Instant now = SystemClock().now();
-    tokens_ = std::min<double>(kBurst, tokens_ + std::chrono::duration<double>(now - filled_) / kEach);
-    filled_ = now;
+  while (!waiter_.stopped()) {
     const bool work = !queue_.empty() && may_();
-    if (work && tokens_ >= 1) {
-      tokens_ -= 1;
-      const model::Entry entry = queue_.front();
-      std::string why;
-      try {
-        co_await write(entry);
-      } catch (const ApiError& e) {
-        why = e.what();
-        // This one is there already, or is not taken: others may work.
-        if (e.status / 100 == 4 && e.status != 403 && e.status != 429) {
-          why.clear();
-          log::debug("{}: no Event", e.what());
-        }
-      } catch (const std::exception& e) {
-        why = e.what();
-      }
-      if (stopped_) co_return;
-      if (why.empty()) {
-        if (!queue_.empty()) queue_.pop_front();
-        said_.clear();
-        continue;
-      }
-      if (why != said_) log::warn("{}; Events are written later", why);
-      said_ = why;
-      timer_.expires_after(StatusWriter::kAgain);
-    } else {
-      timer_.expires_after(work ? std::chrono::duration_cast<Duration>(kEach) : Duration(kWhileIdle));
+    const Duration wait = work ? allowance_.wait(SystemClock().now(), kBurst, kEach) : kWhileIdle;
+    if (wait > Duration(0)) {
+      co_await waiter_.for_news(wait);
+      continue;
     }
-    co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+    allowance_.spend();
+    const model::Entry entry = queue_.next();
+    std::optional<ApiError> failure;
+    try {
+      co_await write(entry);
+    } catch (const std::exception& e) {
+      failure = failure_of(e, "an Event");
+    }
+    if (waiter_.stopped()) co_return;
+    const unsigned status = failure ? failure->status : 200;
+    // It is there already, or is not taken.
+    if (status / 100 == 4 && status != 401 && status != 403 && status != 429) {
+      log::debug("{}: no Event", failure->what());
+      failure.reset();
+    }
+    if (!failure) {
+      backoff_.reset();
+      said_.clear();
+      continue;
+    }
+    // Others may work: a namespace that is being removed takes none.
+    if (told_.contains(model::Report::line(entry))) queue_.add(namespace_of(entry), entry);
+    if (failure->what() != said_) log::warn("{}; Events are written later", failure->what());
+    said_ = failure->what();
+    co_await waiter_.rest(backoff_.next(*failure));
   }
 }
 
 asio::awaitable<void> EventWriter::write(model::Entry entry) {
-  const std::string ns = entry.object.ns.empty() ? "default" : entry.object.ns.str();
+  const std::string ns = namespace_of(entry);
   const std::string name = entry.object.name.str();
   json::object about{
       {"kind", entry.object.kind}, {"namespace", ns}, {"name", name}, {"apiVersion", api_version(entry.object.kind)}};

@@ -1,15 +1,16 @@
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <deque>
 #include <functional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "control/source/cluster/api_client.h"
+#include "base/token_bucket.h"
+#include "control/source/cluster/backoff.h"
 #include "control/source/cluster/status_writer.h"
+#include "control/source/cluster/turns.h"
+#include "control/source/cluster/waiter.h"
 #include "model/report.h"
 
 namespace sluice::control::cluster {
@@ -18,12 +19,14 @@ namespace sluice::control::cluster {
 // version of the Ingress, so that replicas and restarts do not say the same twice. The thread of the io_context.
 class EventWriter {
  public:
-  static constexpr std::size_t kMost = 1000;  // that wait; further ones are not made, and a log line says how many
+  // That wait, of one namespace; further ones are not made, and a log line says how many.
+  static constexpr std::size_t kMost = 1000;
   static constexpr unsigned kBurst = 25;
   static constexpr auto kEach = std::chrono::milliseconds(200);  // after the burst
 
   EventWriter(boost::asio::io_context& io, const Access& access, Credentials& credentials, std::string instance,
-              std::function<StatusWriter::Identity(const std::string&)> ingress, std::function<bool()> may);
+              std::function<StatusWriter::Identity(const std::string&)> ingress, std::function<bool()> may,
+              std::uint64_t seed);
   void start();
   // The errors and warnings of the Report as it is now.
   void report(std::vector<model::Entry> entries);
@@ -37,16 +40,15 @@ class EventWriter {
 
   boost::asio::io_context& io_;
   ApiClient client_;
-  boost::asio::steady_timer timer_;
+  Waiter waiter_;
+  Backoff backoff_;
   std::string instance_;
   std::function<StatusWriter::Identity(const std::string&)> ingress_;
   std::function<bool()> may_;
   std::vector<model::Entry> report_;
   std::set<std::string> told_;  // lines of report_ that were queued
-  std::deque<model::Entry> queue_;
-  double tokens_ = kBurst;
-  Instant filled_{};
-  bool stopped_ = false;
+  Turns<model::Entry> queue_;
+  TokenBucket allowance_;
   std::string said_;
 };
 

@@ -2,10 +2,6 @@
 
 #include <fmt/chrono.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
 
 #include "base/log.h"
@@ -41,7 +37,7 @@ std::int64_t number_of(const json::object& in, std::string_view name, std::int64
 Leader::Leader(asio::io_context& io, const Access& access, Credentials& credentials, const std::string& lease,
                std::string identity, std::function<void()> changed, std::uint64_t seed)
     : client_(io, access, credentials, kAnswer),
-      timer_(io),
+      waiter_(io),
       finish_(io),
       ns_(lease.substr(0, lease.find('/'))),
       name_(lease.substr(lease.find('/') + 1)),
@@ -59,14 +55,14 @@ bool Leader::leading() const noexcept {
 }
 
 asio::awaitable<void> Leader::run() {
-  while (!stopped_) {
+  while (!waiter_.stopped()) {
     std::string why;
     try {
       co_await attempt();
     } catch (const std::exception& e) {
       why = e.what();
     }
-    if (stopped_) co_return;
+    if (waiter_.stopped()) co_return;
     trouble(why);
     if (const bool now = leading(); now != led_) {
       led_ = now;
@@ -75,8 +71,7 @@ asio::awaitable<void> Leader::run() {
       changed_();
     }
     const auto jitter = std::chrono::milliseconds(random_() % 200);
-    timer_.expires_after(kRenew - jitter);
-    co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await waiter_.rest(kRenew - jitter);
   }
 }
 
@@ -160,8 +155,7 @@ asio::awaitable<void> Leader::write(bool ours, const char* holder, std::chrono::
 }
 
 asio::awaitable<void> Leader::release() {
-  stopped_ = true;
-  timer_.cancel();
+  waiter_.stop();
   const bool idle = co_await finish_.wait(kAnswer);
   if (!idle || !leading()) co_return;
   try {

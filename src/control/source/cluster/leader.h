@@ -2,7 +2,6 @@
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <random>
 #include <string>
@@ -10,6 +9,7 @@
 #include "base/clock.h"
 #include "control/source/cluster/api_client.h"
 #include "control/source/cluster/finish.h"
+#include "control/source/cluster/waiter.h"
 
 namespace sluice::control::cluster {
 
@@ -40,7 +40,7 @@ class Leader {
   void trouble(const std::string& why);
 
   ApiClient client_;
-  boost::asio::steady_timer timer_;
+  Waiter waiter_;
   Finish finish_;
   std::string ns_, name_, identity_;
   std::function<void()> changed_;
@@ -51,7 +51,7 @@ class Leader {
   Instant observed_{};              // the Lease last changed
   std::atomic<Instant> renewed_{};  // our last renewal was sent
   Instant said_at_{};
-  bool led_ = false, stopped_ = false;
+  bool led_ = false;
 };
 
 }  // namespace sluice::control::cluster

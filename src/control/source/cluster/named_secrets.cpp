@@ -1,9 +1,7 @@
 #include "control/source/cluster/named_secrets.h"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 namespace sluice::control::cluster {
 
@@ -11,7 +9,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr auto kWhileIdle = std::chrono::hours(1);
+constexpr Duration kWhileIdle = std::chrono::hours(1);
 
 std::string identity_of(const std::string& name) {
   return "Secret/" + name;
@@ -84,7 +82,7 @@ Duration NamedSecrets::interval() const {
 
 Duration NamedSecrets::pause(const Wanted& w) const {
   if (w.failures == 0) return interval();
-  return std::min<Duration>(kAgain * (1U << std::min(w.failures - 1, 5U)), interval());
+  return doubled(kAgain, w.failures - 1, interval());
 }
 
 void NamedSecrets::schedule(const std::string& name, Wanted& w, Instant when) {
@@ -94,7 +92,7 @@ void NamedSecrets::schedule(const std::string& name, Wanted& w, Instant when) {
 }
 
 void NamedSecrets::wake() {
-  for (Client& c : clients_) c.timer.cancel();
+  for (Client& c : clients_) c.waiter.news();
 }
 
 void NamedSecrets::tell_when_settled() {
@@ -109,13 +107,11 @@ void NamedSecrets::forget(const std::string& name, Wanted& w) {
 }
 
 asio::awaitable<void> NamedSecrets::run(Client& client) {
-  asio::steady_timer rest(io_);
   for (;;) {
     const Instant now = SystemClock().now();
     if (queue_.empty() || queue_.begin()->first > now) {
-      client.timer.expires_after(
-          std::chrono::ceil<std::chrono::milliseconds>(queue_.empty() ? kWhileIdle : queue_.begin()->first - now));
-      co_await client.timer.async_wait(asio::as_tuple(asio::use_awaitable));
+      const Duration most = queue_.empty() ? kWhileIdle : queue_.begin()->first - now;
+      co_await client.waiter.for_news(most);
       continue;
     }
     const std::string name = queue_.begin()->second;
@@ -127,15 +123,12 @@ asio::awaitable<void> NamedSecrets::run(Client& client) {
       w.busy = false;
       if (!std::exchange(w.asked, true)) --unasked_;
       tell_when_settled();
-      const Duration wait = pause(w);
-      schedule(name, w, SystemClock().now() + wait - wait / 4 * static_cast<std::int64_t>(random_() % 1024) / 1024);
+      schedule(name, w, SystemClock().now() + jittered(pause(w), random_));
     }
-    if (!trouble) {
+    if (trouble)
+      co_await client.waiter.rest(client.backoff.next(*trouble));
+    else
       client.backoff.reset();
-      continue;
-    }
-    rest.expires_after(std::chrono::ceil<std::chrono::milliseconds>(client.backoff.next(*trouble)));
-    co_await rest.async_wait(asio::use_awaitable);
   }
 }
 
@@ -155,10 +148,8 @@ asio::awaitable<std::optional<ApiError>> NamedSecrets::ask(Client& client, std::
   std::string body;
   try {
     body = co_await client.api.get(target);
-  } catch (const ApiError& e) {
-    failure = e;
   } catch (const std::exception& e) {
-    failure = ApiError(0, "GET " + target + ": " + e.what());
+    failure = failure_of(e, "GET " + target);
   }
   // Meanwhile it may be unwanted or watched.
   const bool ours = wanted_.contains(name) && !watched_(identity_of(name));
@@ -166,7 +157,7 @@ asio::awaitable<std::optional<ApiError>> NamedSecrets::ask(Client& client, std::
     try {
       answered(name, body);
     } catch (const std::exception& e) {
-      failure = ApiError(0, "GET " + target + ": " + e.what());
+      failure = failure_of(e, "GET " + target);
     }
   }
   if (ours && failure) failed(name, *failure);

@@ -1,7 +1,6 @@
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <optional>
 #include <set>
@@ -45,10 +44,10 @@ class NamedSecrets {
   };
   struct Client {
     Client(boost::asio::io_context& io, const Access& access, Credentials& credentials, std::uint64_t seed)
-        : api(io, access, credentials), timer(io), backoff(seed) {}
+        : api(io, access, credentials), waiter(io), backoff(seed) {}
     ApiClient api;
-    boost::asio::steady_timer timer;  // until the next one is due
-    Backoff backoff;                  // of a server that is in trouble
+    Waiter waiter;
+    Backoff backoff;  // of a server that is in trouble
   };
 
   boost::asio::awaitable<void> run(Client& client);

@@ -1,8 +1,5 @@
 #include "control/source/cluster/reflector.h"
 
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include "base/log.h"
 
 namespace sluice::control::cluster {
@@ -32,19 +29,10 @@ unsigned number(std::string_view text) {
 
 }  // namespace
 
-Duration Backoff::next(const ApiError& error) {
-  const Duration most = error.refused ? Duration(kRefused) : Duration(kLongest);
-  if (std::exchange(refused_, error.refused) && !error.refused) failures_ = 0;
-  Duration wait = std::min<Duration>(kFirst * (1 << std::min(failures_, 10U)), most);
-  ++failures_;
-  wait -= wait / 4 * static_cast<std::int64_t>(random_() % 1024) / 1024;
-  return std::max(wait, error.retry_after);
-}
-
 Reflector::Reflector(asio::io_context& io, const Access& access, Credentials& credentials, Resource resource,
                      Sink& sink, std::uint64_t seed)
-    : io_(io),
-      client_(io, access, credentials),
+    : client_(io, access, credentials),
+      waiter_(io),
       resource_(std::move(resource)),
       sink_(sink),
       backoff_(seed),
@@ -55,15 +43,12 @@ std::string Reflector::query(const std::string& more) const {
 }
 
 asio::awaitable<void> Reflector::run() {
-  asio::steady_timer timer(io_);
   for (;;) {
     std::optional<ApiError> failure;
     try {
       co_await follow();
-    } catch (const ApiError& e) {
-      failure = e;
     } catch (const std::exception& e) {
-      failure = ApiError(0, "GET " + resource_.path + ": " + e.what());
+      failure = failure_of(e, "GET " + resource_.path);
     }
     if (!failure) continue;
     // What we would go on from is no longer kept: a new list helps, at once. During a list it is a failure like others.
@@ -78,8 +63,7 @@ asio::awaitable<void> Reflector::run() {
       wait = kDenied;
       if (!std::exchange(complete_, true)) sink_.complete(resource_);
     }
-    timer.expires_after(std::chrono::duration_cast<asio::steady_timer::duration>(wait));
-    co_await timer.async_wait(asio::use_awaitable);
+    co_await waiter_.rest(wait);
   }
 }
 

@@ -7,6 +7,8 @@
 
 #include "base/strings.h"
 #include "control/source/cluster/api_client.h"
+#include "control/source/cluster/backoff.h"
+#include "control/source/cluster/waiter.h"
 #include "control/source/decode.h"
 
 namespace sluice::control::cluster {
@@ -33,24 +35,6 @@ class Sink {
   // A request failed; it goes through again.
   virtual void trouble(const Resource& resource, const ApiError& error) = 0;
   virtual void recovered(const Resource& resource) = 0;
-};
-
-// How long to wait before the next try: doubling, with a quarter of jitter. A server that answers after it refused is
-// on its way back: from the beginning then.
-class Backoff {
- public:
-  static constexpr auto kFirst = std::chrono::milliseconds(200);
-  static constexpr auto kRefused = std::chrono::seconds(1);  // nobody listens: asking costs nothing
-  static constexpr auto kLongest = std::chrono::seconds(5);
-  explicit Backoff(std::uint64_t seed) : random_(seed) {}
-  Duration next(const ApiError& error);
-  void reset() noexcept { failures_ = 0; }
-  unsigned failures() const noexcept { return failures_; }
-
- private:
-  std::minstd_rand random_;
-  unsigned failures_ = 0;
-  bool refused_ = false;  // the last one
 };
 
 // Keeps up with one Resource: a list (streamed where the server can, else in pages), then watches from there. After a
@@ -91,8 +75,8 @@ class Reflector {
   void list_ends(std::string version);
   std::string query(const std::string& more) const;
 
-  boost::asio::io_context& io_;
   ApiClient client_;
+  Waiter waiter_;
   Resource resource_;
   Sink& sink_;
   Backoff backoff_;

@@ -1,12 +1,9 @@
 #include "control/source/cluster/status_writer.h"
 
 #include <arpa/inet.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
 
 #include "base/log.h"
@@ -17,6 +14,8 @@ namespace asio = boost::asio;
 namespace json = boost::json;
 
 namespace {
+
+constexpr auto kRepeat = std::chrono::seconds(60);
 
 constexpr std::string_view kIngress = "Ingress/", kService = "Service/";
 
@@ -64,6 +63,10 @@ std::vector<std::string> addresses_of(const Node& service) {
   return ip.empty() || ip == "None" ? std::vector<std::string>() : std::vector<std::string>{ip};
 }
 
+std::string_view namespace_of(std::string_view name) {
+  return name.substr(0, name.find('/'));
+}
+
 std::string split_target(const std::string& name, const char* api, const char* resource) {
   const auto slash = name.find('/');
   return std::string(api) + "/namespaces/" + name.substr(0, slash) + "/" + resource + "/" + name.substr(slash + 1);
@@ -72,8 +75,13 @@ std::string split_target(const std::string& name, const char* api, const char* r
 }  // namespace
 
 StatusWriter::StatusWriter(asio::io_context& io, const Access& access, Credentials& credentials,
-                           const Settings& settings, std::function<bool()> may)
-    : client_(io, access, credentials), timer_(io), finish_(io), settings_(settings.status), may_(std::move(may)) {
+                           const Settings& settings, std::function<bool()> may, std::uint64_t seed)
+    : client_(io, access, credentials),
+      waiter_(io),
+      backoff_(seed),
+      finish_(io),
+      settings_(settings.status),
+      may_(std::move(may)) {
   if (!settings_.addresses.empty()) have(settings_.addresses);
 }
 
@@ -92,7 +100,7 @@ void StatusWriter::have(Addresses addresses) {
 
 void StatusWriter::review() {
   for (auto& [name, k] : ingresses_) look_at(name, k);
-  timer_.cancel();
+  waiter_.news();
 }
 
 StatusWriter::Wanted StatusWriter::lacks(const std::string& name, const Known& k) const {
@@ -106,7 +114,31 @@ StatusWriter::Wanted StatusWriter::lacks(const std::string& name, const Known& k
 
 void StatusWriter::look_at(const std::string& name, Known& k) {
   if (settings_.annotation && !verdicts_.of(name, k.served).empty()) k.judged = true;
-  if (lacks(name, k)) due_.insert(name);
+  if (lacks(name, k)) wait_for_turn(name, k);
+}
+
+void StatusWriter::wait_for_turn(const std::string& name, Known& k) {
+  if (!std::exchange(k.due, true)) due_.add(namespace_of(name), name);
+}
+
+// Puts it off when it was written again and again: two who want different things would not come to rest.
+bool StatusWriter::too_often(const std::string& name, Known& k) {
+  const Instant now = SystemClock().now();
+  const Duration wait = k.writes.wait(now, kInARow, kEach);
+  if (wait == Duration(0)) return false;
+  k.due = true;
+  later_.emplace(now + wait, name);
+  return true;
+}
+
+void StatusWriter::warn_of_another(const std::string& name, const Known& k) {
+  const Instant now = SystemClock().now();
+  if (now - warned_ < kRepeat) return;
+  warned_ = now;
+  log::warn(
+      "Ingress {}: somebody else wrote [{}] into its status, it is written again. Where another controller serves its "
+      "class too, one of the two wants --update-status=false",
+      name, fmt::join(k.now, ", "));
 }
 
 void StatusWriter::seen(const std::string& identity, const Node& object) {
@@ -120,10 +152,12 @@ void StatusWriter::seen(const std::string& identity, const Node& object) {
   Known& k = ingresses_[name];
   k.uid = member(object.get("metadata"), "uid");
   k.version = member(object.get("metadata"), "resourceVersion");
+  const bool ours = known_ && k.served && k.now == wanted_ && may_();
   k.now = load_balancer(object);
+  if (ours && k.now != wanted_) warn_of_another(name, k);
   k.verdict = member(at(object.get("metadata"), "annotations"), kVerdict);
   look_at(name, k);
-  if (!due_.empty()) timer_.cancel();
+  if (!due_.empty()) waiter_.news();
 }
 
 void StatusWriter::gone(const std::string& identity) {
@@ -138,14 +172,14 @@ void StatusWriter::served(const std::map<std::string, bool>& changes) {
     it->second.served = yes;
     look_at(name, it->second);
   }
-  timer_.cancel();
+  waiter_.news();
 }
 
 void StatusWriter::report(const std::vector<model::Entry>& entries) {
   if (!settings_.annotation) return;
   for (const auto& name : verdicts_.report(entries))
     if (const auto it = ingresses_.find(name); it != ingresses_.end()) look_at(name, it->second);
-  timer_.cancel();
+  waiter_.news();
 }
 
 StatusWriter::Identity StatusWriter::identity_of(const std::string& name) const {
@@ -154,37 +188,52 @@ StatusWriter::Identity StatusWriter::identity_of(const std::string& name) const 
 }
 
 asio::awaitable<void> StatusWriter::run() {
-  const bool nodes = settings_.addresses.empty() && settings_.publish_service.empty() && !settings_.pod.empty();
-  while (!stopped_) {
-    std::string why;
+  while (!waiter_.stopped()) {
+    std::optional<ApiError> failure;
     try {
-      if (nodes && may_() && SystemClock().now() >= nodes_at_) {
-        nodes_at_ = SystemClock().now() + kAddresses;
-        co_await look_at_nodes();
-      }
-      while (!stopped_ && may_() && !due_.empty()) {
-        const std::string name = *due_.begin();
-        due_.erase(due_.begin());
-        const auto it = ingresses_.find(name);
-        if (it == ingresses_.end()) continue;
-        Wanted wanted = lacks(name, it->second);
-        co_await write(name, std::move(wanted));
-      }
+      co_await work();
     } catch (const std::exception& e) {
-      why = e.what();
+      failure = failure_of(e, "the status of Ingresses");
     }
-    if (stopped_) co_return;
-    if (!why.empty() && why != said_) log::warn("{}; the status of Ingresses is written later", why);
-    said_ = why;
-    timer_.expires_after(why.empty() ? kAddresses : kAgain);
-    co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (waiter_.stopped()) co_return;
+    if (failure && failure->what() != said_) log::warn("{}; the status of Ingresses is written later", failure->what());
+    said_ = failure ? failure->what() : "";
+    if (failure)
+      co_await waiter_.rest(backoff_.next(*failure));
+    else {
+      const Instant next = later_.empty() ? Instant::max() : later_.begin()->first;
+      const Duration most = std::clamp<Duration>(next - SystemClock().now(), Duration(0), kAddresses);
+      co_await waiter_.for_news(most);
+    }
+  }
+}
+
+asio::awaitable<void> StatusWriter::work() {
+  const bool nodes = settings_.addresses.empty() && settings_.publish_service.empty() && !settings_.pod.empty();
+  if (nodes && may_() && SystemClock().now() >= nodes_at_) {
+    nodes_at_ = SystemClock().now() + kAddresses;
+    co_await look_at_nodes();
+  }
+  while (!later_.empty() && later_.begin()->first <= SystemClock().now()) {
+    const std::string name = later_.extract(later_.begin()).value().second;
+    due_.add(namespace_of(name), name);
+  }
+  while (!waiter_.stopped() && may_() && !due_.empty()) {
+    std::string name = due_.next();
+    const auto it = ingresses_.find(name);
+    if (it == ingresses_.end()) continue;
+    it->second.due = false;
+    Wanted wanted = lacks(name, it->second);
+    if (!wanted || too_often(name, it->second)) continue;
+    co_await write(std::move(name), std::move(wanted));
+    backoff_.reset();
   }
 }
 
 // Both by the subresource: it takes annotations too, so that no right to change an Ingress itself is needed.
 asio::awaitable<void> StatusWriter::write(std::string name, Wanted wanted) {
   const auto it = ingresses_.find(name);
-  if (!wanted || it == ingresses_.end() || it->second.version.empty()) co_return;
+  if (it == ingresses_.end() || it->second.version.empty()) co_return;
   json::object metadata{{"resourceVersion", it->second.version}};
   if (wanted.verdict) {
     const json::value verdict = wanted.verdict->empty() ? json::value() : json::value(*wanted.verdict);
@@ -209,9 +258,10 @@ asio::awaitable<void> StatusWriter::write(std::string name, Wanted wanted) {
   if (failure) {
     // Gone, or changed: the watch brings the next version, and with it the next try.
     if (failure->status == 404 || failure->status == 409) co_return;
-    due_.insert(name);
+    if (const auto found = ingresses_.find(name); found != ingresses_.end()) wait_for_turn(name, found->second);
     throw *failure;
   }
+  if (const auto found = ingresses_.find(name); found != ingresses_.end()) found->second.writes.spend();
   const auto document = parse_json(answer, 1);
   if (document->root) seen("Ingress/" + name, *document->root);
 }
@@ -269,8 +319,7 @@ asio::awaitable<void> StatusWriter::look_at_nodes() {
 }
 
 asio::awaitable<void> StatusWriter::clear() {
-  stopped_ = true;
-  timer_.cancel();
+  waiter_.stop();
   const Instant until = SystemClock().now() + kClear;
   const bool idle = co_await finish_.wait(kClear);
   if (!idle) log::warn("a write is not answered; addresses stay in the status of Ingresses");

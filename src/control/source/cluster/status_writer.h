@@ -1,7 +1,6 @@
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/json/array.hpp>
 #include <functional>
 #include <map>
@@ -11,10 +10,13 @@
 #include <vector>
 
 #include "base/strings.h"
+#include "base/token_bucket.h"
 #include "control/control.h"
-#include "control/source/cluster/api_client.h"
+#include "control/source/cluster/backoff.h"
 #include "control/source/cluster/finish.h"
+#include "control/source/cluster/turns.h"
 #include "control/source/cluster/verdict.h"
+#include "control/source/cluster/waiter.h"
 #include "control/source/node.h"
 
 namespace sluice::control::cluster {
@@ -26,11 +28,13 @@ class StatusWriter {
  public:
   static constexpr auto kAddresses = std::chrono::seconds(60);  // nodes are looked at again
   static constexpr auto kClear = std::chrono::seconds(10);      // for all of clear()
-  static constexpr auto kAgain = std::chrono::seconds(2);       // after a failed write
+  // Of one Ingress, where somebody else writes it too: so often in a row, then once each.
+  static constexpr unsigned kInARow = 10;
+  static constexpr auto kEach = std::chrono::seconds(30);
 
   // `may`: asked before each write.
   StatusWriter(boost::asio::io_context& io, const Access& access, Credentials& credentials, const Settings& settings,
-               std::function<bool()> may);
+               std::function<bool()> may, std::uint64_t seed);
   void start();
 
   void seen(const std::string& identity, const Node& object);
@@ -56,6 +60,8 @@ class StatusWriter {
     Addresses now;
     std::string verdict;  // the annotation as it is
     bool served = false;
+    bool due = false;  // it waits in due_ or later_
+    TokenBucket writes;
     bool judged = false;  // there was a verdict of ours: only then is an annotation ours to remove
   };
   // What an Ingress is to have; nothing where it is to stay as it is.
@@ -66,25 +72,32 @@ class StatusWriter {
   };
 
   boost::asio::awaitable<void> run();
+  boost::asio::awaitable<void> work();
   boost::asio::awaitable<void> write(std::string name, Wanted wanted);
   Wanted lacks(const std::string& name, const Known& k) const;
   void look_at(const std::string& name, Known& k);
+  void wait_for_turn(const std::string& name, Known& k);
+  bool too_often(const std::string& name, Known& k);
+  void warn_of_another(const std::string& name, const Known& k);
   boost::asio::awaitable<void> look_at_nodes();
   boost::asio::awaitable<boost::json::array> replicas();
   void have(Addresses addresses);
 
   ApiClient client_;
-  boost::asio::steady_timer timer_;
+  Waiter waiter_;
+  Backoff backoff_;
   Finish finish_;
   const StatusSettings settings_;
   std::function<bool()> may_;
   StringMap<Known> ingresses_;  // "ns/name"
-  std::set<std::string> due_;
+  Turns<std::string> due_;      // "ns/name"
+  std::set<std::pair<Instant, std::string>> later_;
   Verdicts verdicts_;
   Addresses wanted_;
-  bool known_ = false, stopped_ = false;  // what wanted_ is
+  bool known_ = false;  // what wanted_ is
   Instant nodes_at_{};
   std::string said_;
+  Instant warned_{};  // of somebody else who writes
 };
 
 }  // namespace sluice::control::cluster

@@ -6,10 +6,8 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
 
 #include "base/base64.h"
@@ -93,10 +91,11 @@ std::string decoded(const json::object& data, std::string_view key) {
 
 WebhookCertificate::WebhookCertificate(asio::io_context& io, const Access& access, Credentials& credentials,
                                        const std::string& service, std::string configuration,
-                                       std::shared_ptr<MadePair> pair, std::function<bool()> may)
+                                       std::shared_ptr<MadePair> pair, std::function<bool()> may, std::uint64_t seed)
     : io_(io),
       client_(io, access, credentials),
-      timer_(io),
+      waiter_(io),
+      backoff_(seed),
       ns_(service.substr(0, service.find('/'))),
       service_(service.substr(service.find('/') + 1)),
       configuration_(std::move(configuration)),
@@ -108,27 +107,31 @@ void WebhookCertificate::start() {
 }
 
 void WebhookCertificate::review() {
-  timer_.cancel();
+  waiter_.news();
 }
 
 void WebhookCertificate::stop() {
-  stopped_ = true;
-  timer_.cancel();
+  waiter_.stop();
 }
 
 asio::awaitable<void> WebhookCertificate::run() {
-  while (!stopped_) {
-    std::string why;
+  while (!waiter_.stopped()) {
+    std::optional<ApiError> failure;
     try {
       co_await look();
     } catch (const std::exception& e) {
-      why = e.what();
+      failure = failure_of(e, "Secret " + ns_ + "/" + service_);
     }
-    if (stopped_) co_return;
-    if (!why.empty() && why != said_) log::warn("{}; the webhook's certificate is looked at again", why);
-    said_ = why;
-    timer_.expires_after(why.empty() && pair_->made() ? kLook : kSoon);
-    co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (waiter_.stopped()) co_return;
+    if (failure && failure->what() != said_)
+      log::warn("{}; the webhook's certificate is looked at again", failure->what());
+    said_ = failure ? failure->what() : "";
+    if (failure) {
+      co_await waiter_.rest(backoff_.next(*failure));
+      continue;
+    }
+    backoff_.reset();
+    co_await waiter_.for_news(pair_->made() ? kLook : kSoon);
   }
 }
 

@@ -1,13 +1,13 @@
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "control/control.h"
-#include "control/source/cluster/api_client.h"
+#include "control/source/cluster/backoff.h"
+#include "control/source/cluster/waiter.h"
 
 namespace sluice::control::cluster {
 
@@ -24,7 +24,7 @@ class WebhookCertificate {
   // `service`: "ns/name", that the API server calls. `may`: asked before each write.
   WebhookCertificate(boost::asio::io_context& io, const Access& access, Credentials& credentials,
                      const std::string& service, std::string configuration, std::shared_ptr<MadePair> pair,
-                     std::function<bool()> may);
+                     std::function<bool()> may, std::uint64_t seed);
   void start();
   void review();  // `may` answers differently
   void stop();
@@ -42,11 +42,11 @@ class WebhookCertificate {
 
   boost::asio::io_context& io_;
   ApiClient client_;
-  boost::asio::steady_timer timer_;
+  Waiter waiter_;
+  Backoff backoff_;
   std::string ns_, service_, configuration_, said_;
   std::shared_ptr<MadePair> pair_;
   std::function<bool()> may_;
-  bool stopped_ = false;
 };
 
 }  // namespace sluice::control::cluster

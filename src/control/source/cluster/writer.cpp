@@ -8,16 +8,17 @@ Writer::Writer(boost::asio::io_context& io, const Access& access, Credentials& c
                std::uint64_t seed) {
   const StatusSettings& s = settings.status;
   if (settings.webhook_pair)
-    certificate_.emplace(io, access, credentials, settings.webhook_service, settings.webhook_configuration,
-                         settings.webhook_pair, [this] { return leading(); });
+    certificate_.emplace(
+        io, access, credentials, settings.webhook_service, settings.webhook_configuration, settings.webhook_pair,
+        [this] { return leading(); }, seed);
   const auto may_write = [this] { return leading(); };
   alone_ = !s.leader_election;
   if (!s.update && !certificate_) return;
   if (s.update) {
-    status_.emplace(io, access, credentials, settings, may_write);
+    status_.emplace(io, access, credentials, settings, may_write, seed);
     events_.emplace(
         io, access, credentials, s.instance, [this](const std::string& name) { return status_->identity_of(name); },
-        may_write);
+        may_write, seed);
   }
   if (!s.leader_election) return;
   const std::string ns = !s.pod.empty() ? s.pod.substr(0, s.pod.find('/')) : access.ns.empty() ? "default" : access.ns;
