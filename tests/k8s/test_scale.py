@@ -1,4 +1,5 @@
 """A large cluster: how long from cold, how much memory, how soon a change is live."""
+import json
 import queue
 import re
 import signal
@@ -75,6 +76,25 @@ def test_10000_ingresses_from_cold(large):
         print(f"ready after {took:.2f} s, {memory:.0f} MB with {INGRESSES} Ingresses and {4 * SERVICES} endpoints")
         assert took < 5 * BAR
         assert memory < 150 * SLOW
+
+
+def test_the_status_of_10000_ingresses(large):
+    """Written, and taken out again at the end, which has ten seconds."""
+
+    def with_address():
+        items = json.loads(large.kubectl("get", "--raw", "/apis/networking.k8s.io/v1/ingresses?resourceVersion=0"))["items"]
+        return sum("ingress" in i["status"].get("loadBalancer", {}) for i in items)
+
+    begun = time.monotonic()
+    with Sluice(large, "--publish-status-address", "192.0.2.1") as s:
+        wait_for(lambda: with_address() == INGRESSES, "all of them to have the address", 120 * BAR, 0.5)
+        written, begun = time.monotonic() - begun, time.monotonic()
+        assert s.process.stop(seconds=20) == 0
+        taken, left = time.monotonic() - begun, with_address()
+    print(f"{INGRESSES / written:.0f} statuses written a second, {(INGRESSES - left) / taken:.0f} taken out again, {left} left")
+    said = [line for line in s.process.err if "no time to take" in line]
+    assert taken < 20 and (left == 0 or said), said
+    assert (INGRESSES - left) / taken > 600 / BAR
 
 
 def test_an_endpoint_change_is_live_within_250_ms(large):

@@ -2,6 +2,7 @@
 import base64
 import json
 import shutil
+import socket
 import ssl
 import statistics
 import subprocess
@@ -166,6 +167,32 @@ def test_callers_that_mean_no_good(alone, pki):
     assert json.loads(c.post(review("x", "free.example.com"))[1])["response"] == {"uid": "1", "allowed": True}
     # None of it was kept.
     assert not json.loads(c.post(review("y", "app.example.com"))[1])["response"]["allowed"]
+
+
+def test_those_that_say_nothing_make_room(alone, pki):
+    """More connections than are taken at once, silent before or after their handshake: the oldest ones go, the API server is answered."""
+    p = alone()
+    context = Caller(p.hook, pki).context
+
+    def connect(n):
+        s = socket.create_connection(("127.0.0.1", p.hook), timeout=10)
+        return context.wrap_socket(s, server_hostname="127.0.0.1") if n % 2 else s
+
+    silent = [connect(n) for n in range(100)]
+    try:
+        for s in silent[:30]:
+            s.settimeout(5)  # by itself it would end after 10 s, or 90
+            assert s.recv(1) == b"" or pytest.fail("bytes that nobody asked for")
+        begun = time.monotonic()
+        for n in range(80):
+            assert Caller(p.hook, pki).post(review("x", "free.example.com"))[0] == 200
+        assert time.monotonic() - begun < 5 * BAR
+        silent[-1].settimeout(0.01)
+        with pytest.raises(TimeoutError):  # the youngest are still there
+            silent[-1].recv(1)
+    finally:
+        for s in silent:
+            s.close()
 
 
 def test_only_callers_of_the_authority(alone, pki):

@@ -115,13 +115,11 @@ asio::awaitable<void> EventWriter::run() {
     }
     if (!failure) {
       backoff_.reset();
-      said_.clear();
       continue;
     }
     // Others may work: a namespace that is being removed takes none.
     if (told_.contains(model::Report::line(entry))) queue_.add(namespace_of(entry), entry);
-    if (failure->what() != said_) log::warn("{}; Events are written later", failure->what());
-    said_ = failure->what();
+    complaint_.say(std::string(failure->what()) + "; Events are written later");
     co_await waiter_.rest(backoff_.next(*failure));
   }
 }

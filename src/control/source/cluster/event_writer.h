@@ -8,6 +8,7 @@
 
 #include "base/token_bucket.h"
 #include "control/source/cluster/backoff.h"
+#include "control/source/cluster/complaint.h"
 #include "control/source/cluster/status_writer.h"
 #include "control/source/cluster/turns.h"
 #include "control/source/cluster/waiter.h"
@@ -49,7 +50,7 @@ class EventWriter {
   std::set<std::string> told_;  // lines of report_ that were queued
   Turns<model::Entry> queue_;
   TokenBucket allowance_;
-  std::string said_;
+  Complaint complaint_;
 };
 
 }  // namespace sluice::control::cluster

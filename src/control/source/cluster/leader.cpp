@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/json.hpp>
 
 #include "base/log.h"
@@ -12,8 +13,6 @@ namespace asio = boost::asio;
 namespace json = boost::json;
 
 namespace {
-
-constexpr auto kRepeat = std::chrono::seconds(60);
 
 // MicroTime of the Kubernetes API.
 std::string micro_time() {
@@ -36,9 +35,10 @@ std::int64_t number_of(const json::object& in, std::string_view name, std::int64
 
 Leader::Leader(asio::io_context& io, const Access& access, Credentials& credentials, const std::string& lease,
                std::string identity, std::function<void()> changed, std::uint64_t seed)
-    : client_(io, access, credentials, kAnswer),
+    : io_(io),
+      client_(io, access, credentials, kAnswer),
       waiter_(io),
-      finish_(io),
+      ended_(io),
       ns_(lease.substr(0, lease.find('/'))),
       name_(lease.substr(lease.find('/') + 1)),
       identity_(std::move(identity)),
@@ -46,7 +46,11 @@ Leader::Leader(asio::io_context& io, const Access& access, Credentials& credenti
       random_(static_cast<unsigned>(seed)) {}
 
 void Leader::start() {
-  finish_.run(run());
+  running_ = true;
+  asio::co_spawn(io_, run(), [this](std::exception_ptr) {
+    running_ = false;
+    ended_.news();
+  });
 }
 
 bool Leader::leading() const noexcept {
@@ -63,7 +67,8 @@ asio::awaitable<void> Leader::run() {
       why = e.what();
     }
     if (waiter_.stopped()) co_return;
-    trouble(why);
+    if (!why.empty())
+      complaint_.say(why + "; without the Lease nothing is written to the cluster, and it is tried again");
     if (const bool now = leading(); now != led_) {
       led_ = now;
       log::info("Lease {}/{}: {}", ns_, name_,
@@ -73,15 +78,6 @@ asio::awaitable<void> Leader::run() {
     const auto jitter = std::chrono::milliseconds(random_() % 200);
     co_await waiter_.rest(kRenew - jitter);
   }
-}
-
-void Leader::trouble(const std::string& why) {
-  const Instant now = SystemClock().now();
-  if (!why.empty() && (why != said_ || now - said_at_ >= kRepeat)) {
-    log::warn("{}; without the Lease nothing is written to the cluster, and it is tried again", why);
-    said_at_ = now;
-  }
-  said_ = why;
 }
 
 asio::awaitable<void> Leader::attempt() {
@@ -156,8 +152,8 @@ asio::awaitable<void> Leader::write(bool ours, const char* holder, std::chrono::
 
 asio::awaitable<void> Leader::release() {
   waiter_.stop();
-  const bool idle = co_await finish_.wait(kAnswer);
-  if (!idle || !leading()) co_return;
+  if (running_) co_await ended_.for_news(kAnswer);
+  if (running_ || !leading()) co_return;
   try {
     co_await write(true, "", std::chrono::seconds(1));
   } catch (const std::exception& e) {

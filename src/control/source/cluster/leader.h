@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "control/source/cluster/api_client.h"
-#include "control/source/cluster/finish.h"
+#include "control/source/cluster/complaint.h"
 #include "control/source/cluster/waiter.h"
 
 namespace sluice::control::cluster {
@@ -37,21 +37,21 @@ class Leader {
   boost::asio::awaitable<void> attempt();
   boost::asio::awaitable<void> write(bool ours, const char* holder, std::chrono::seconds duration);
   void read(const std::string& body);
-  void trouble(const std::string& why);
 
+  boost::asio::io_context& io_;
   ApiClient client_;
   Waiter waiter_;
-  Finish finish_;
+  Waiter ended_;  // news: run() has
   std::string ns_, name_, identity_;
   std::function<void()> changed_;
   std::minstd_rand random_;
-  std::string version_, holder_, acquired_, said_;
+  std::string version_, holder_, acquired_;
   std::int64_t transitions_ = 0;
   Duration duration_ = kLease;      // that the holder asked for
   Instant observed_{};              // the Lease last changed
   std::atomic<Instant> renewed_{};  // our last renewal was sent
-  Instant said_at_{};
-  bool led_ = false;
+  Complaint complaint_;
+  bool led_ = false, running_ = false;
 };
 
 }  // namespace sluice::control::cluster

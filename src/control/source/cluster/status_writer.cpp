@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/json.hpp>
 
 #include "base/log.h"
@@ -15,7 +16,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr auto kRepeat = std::chrono::seconds(60);
+constexpr Duration kWhileIdle = std::chrono::hours(1);
 
 constexpr std::string_view kIngress = "Ingress/", kService = "Service/";
 
@@ -67,6 +68,29 @@ std::string_view namespace_of(std::string_view name) {
   return name.substr(0, name.find('/'));
 }
 
+// Of two versions of one object, the former (they rise: Kubernetes API concepts, "Resource versions").
+bool older(const std::string& a, const std::string& b) {
+  const auto number = [](const std::string& text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos && text.front() != '0';
+  };
+  if (!number(a) || !number(b)) return false;
+  return a.size() != b.size() ? a.size() < b.size() : a < b;
+}
+
+std::string patch_of(const std::optional<std::vector<std::string>>& addresses,
+                     const std::optional<std::string>& verdict, const std::string& version) {
+  json::object metadata{{"resourceVersion", version}};
+  if (verdict)
+    metadata["annotations"] = json::object{{kVerdict, verdict->empty() ? json::value() : json::value(*verdict)}};
+  json::object patch{{"metadata", metadata}};
+  if (addresses) {
+    json::array list;
+    for (const auto& a : *addresses) list.push_back(json::object{{is_ip(a) ? "ip" : "hostname", a}});
+    patch["status"] = {{"loadBalancer", {{"ingress", list}}}};
+  }
+  return json::serialize(patch);
+}
+
 std::string split_target(const std::string& name, const char* api, const char* resource) {
   const auto slash = name.find('/');
   return std::string(api) + "/namespaces/" + name.substr(0, slash) + "/" + resource + "/" + name.substr(slash + 1);
@@ -76,37 +100,54 @@ std::string split_target(const std::string& name, const char* api, const char* r
 
 StatusWriter::StatusWriter(asio::io_context& io, const Access& access, Credentials& credentials,
                            const Settings& settings, std::function<bool()> may, std::uint64_t seed)
-    : client_(io, access, credentials),
-      waiter_(io),
-      backoff_(seed),
-      finish_(io),
+    : io_(io),
       settings_(settings.status),
-      may_(std::move(may)) {
+      may_(std::move(may)),
+      nodes_(io, access, credentials, settings_.pod, settings_.node_internal_ip, may_, seed),
+      changed_(io) {
+  for (unsigned i = 0; i < kHands; ++i) hands_.emplace_back(io, access, credentials, seed + i);
   if (!settings_.addresses.empty()) have(settings_.addresses);
 }
 
 void StatusWriter::start() {
-  finish_.run(run());
+  for (Hand& hand : hands_) {
+    ++running_;
+    asio::co_spawn(io_, run(hand), [this](std::exception_ptr) {
+      --running_;
+      changed_.news();
+    });
+  }
+  if (settings_.addresses.empty() && settings_.publish_service.empty() && !settings_.pod.empty())
+    nodes_.start([this](Addresses found) { have(std::move(found)); });
+}
+
+void StatusWriter::news() {
+  for (Hand& hand : hands_) hand.waiter.news();
 }
 
 void StatusWriter::have(Addresses addresses) {
   std::sort(addresses.begin(), addresses.end());
   addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
-  if (known_ && addresses == wanted_) return;
+  if (leaving_ || (known_ && addresses == wanted_)) return;
   wanted_ = std::move(addresses);
   known_ = true;
-  review();
+  look_at_all();
+}
+
+void StatusWriter::look_at_all() {
+  for (auto& [name, k] : ingresses_) look_at(name, k);
+  news();
 }
 
 void StatusWriter::review() {
-  for (auto& [name, k] : ingresses_) look_at(name, k);
-  waiter_.news();
+  look_at_all();
+  nodes_.review();
 }
 
 StatusWriter::Wanted StatusWriter::lacks(const std::string& name, const Known& k) const {
   Wanted out;
-  if (known_ && k.served && k.now != wanted_) out.addresses = wanted_;
-  if (!settings_.annotation) return out;
+  if (known_ && k.served && (k.now == wanted_) == leaving_) out.addresses = leaving_ ? Addresses() : wanted_;
+  if (leaving_ || !settings_.annotation) return out;
   auto verdict = verdicts_.of(name, k.served);
   if (verdict != k.verdict && (k.judged || !verdict.empty())) out.verdict = std::move(verdict);
   return out;
@@ -114,31 +155,32 @@ StatusWriter::Wanted StatusWriter::lacks(const std::string& name, const Known& k
 
 void StatusWriter::look_at(const std::string& name, Known& k) {
   if (settings_.annotation && !verdicts_.of(name, k.served).empty()) k.judged = true;
-  if (lacks(name, k)) wait_for_turn(name, k);
-}
-
-void StatusWriter::wait_for_turn(const std::string& name, Known& k) {
-  if (!std::exchange(k.due, true)) due_.add(namespace_of(name), name);
+  if (k.due || !lacks(name, k)) return;
+  k.due = true;
+  due_.add(namespace_of(name), name);
 }
 
 // Puts it off when it was written again and again: two who want different things would not come to rest.
 bool StatusWriter::too_often(const std::string& name, Known& k) {
   const Instant now = SystemClock().now();
   const Duration wait = k.writes.wait(now, kInARow, kEach);
-  if (wait == Duration(0)) return false;
-  k.due = true;
+  if (leaving_ || wait == Duration(0)) return false;
   later_.emplace(now + wait, name);
   return true;
 }
 
+void StatusWriter::bring_back(Instant until) {
+  while (!later_.empty() && later_.begin()->first <= until) {
+    const std::string name = later_.extract(later_.begin()).value().second;
+    due_.add(namespace_of(name), name);
+  }
+}
+
 void StatusWriter::warn_of_another(const std::string& name, const Known& k) {
-  const Instant now = SystemClock().now();
-  if (now - warned_ < kRepeat) return;
-  warned_ = now;
-  log::warn(
-      "Ingress {}: somebody else wrote [{}] into its status, it is written again. Where another controller serves its "
-      "class too, one of the two wants --update-status=false",
-      name, fmt::join(k.now, ", "));
+  another_.say(
+      fmt::format("Ingress {}: somebody else wrote [{}] into its status, it is written again. Where another controller "
+                  "serves its class too, one of the two wants --update-status=false",
+                  name, fmt::join(k.now, ", ")));
 }
 
 void StatusWriter::seen(const std::string& identity, const Node& object) {
@@ -150,14 +192,18 @@ void StatusWriter::seen(const std::string& identity, const Node& object) {
   if (!identity.starts_with(kIngress)) return;
   const std::string name = identity.substr(kIngress.size());
   Known& k = ingresses_[name];
-  k.uid = member(object.get("metadata"), "uid");
-  k.version = member(object.get("metadata"), "resourceVersion");
-  const bool ours = known_ && k.served && k.now == wanted_ && may_();
+  const std::string uid = member(object.get("metadata"), "uid"),
+                    version = member(object.get("metadata"), "resourceVersion");
+  if (k.ahead && uid == k.uid && older(version, k.version)) return;
+  k.ahead = false;
+  k.uid = uid;
+  k.version = version;
+  const bool ours = known_ && !leaving_ && k.served && k.now == wanted_ && may_();
   k.now = load_balancer(object);
   if (ours && k.now != wanted_) warn_of_another(name, k);
   k.verdict = member(at(object.get("metadata"), "annotations"), kVerdict);
   look_at(name, k);
-  if (!due_.empty()) waiter_.news();
+  if (k.due) news();
 }
 
 void StatusWriter::gone(const std::string& identity) {
@@ -172,14 +218,14 @@ void StatusWriter::served(const std::map<std::string, bool>& changes) {
     it->second.served = yes;
     look_at(name, it->second);
   }
-  waiter_.news();
+  news();
 }
 
 void StatusWriter::report(const std::vector<model::Entry>& entries) {
   if (!settings_.annotation) return;
   for (const auto& name : verdicts_.report(entries))
     if (const auto it = ingresses_.find(name); it != ingresses_.end()) look_at(name, it->second);
-  waiter_.news();
+  news();
 }
 
 StatusWriter::Identity StatusWriter::identity_of(const std::string& name) const {
@@ -187,172 +233,99 @@ StatusWriter::Identity StatusWriter::identity_of(const std::string& name) const 
   return it == ingresses_.end() ? Identity{} : Identity{it->second.uid, it->second.version};
 }
 
-asio::awaitable<void> StatusWriter::run() {
-  while (!waiter_.stopped()) {
-    std::optional<ApiError> failure;
-    try {
-      co_await work();
-    } catch (const std::exception& e) {
-      failure = failure_of(e, "the status of Ingresses");
+asio::awaitable<void> StatusWriter::run(Hand& hand) {
+  while (!hand.waiter.stopped()) {
+    const Instant now = SystemClock().now();
+    bring_back(now);
+    if (due_.empty() || !may_()) {
+      const Duration most = later_.empty() ? kWhileIdle : later_.begin()->first - now;
+      co_await hand.waiter.for_news(most);
+      continue;
     }
-    if (waiter_.stopped()) co_return;
-    if (failure && failure->what() != said_) log::warn("{}; the status of Ingresses is written later", failure->what());
-    said_ = failure ? failure->what() : "";
-    if (failure)
-      co_await waiter_.rest(backoff_.next(*failure));
-    else {
-      const Instant next = later_.empty() ? Instant::max() : later_.begin()->first;
-      const Duration most = std::clamp<Duration>(next - SystemClock().now(), Duration(0), kAddresses);
-      co_await waiter_.for_news(most);
-    }
-  }
-}
-
-asio::awaitable<void> StatusWriter::work() {
-  const bool nodes = settings_.addresses.empty() && settings_.publish_service.empty() && !settings_.pod.empty();
-  if (nodes && may_() && SystemClock().now() >= nodes_at_) {
-    nodes_at_ = SystemClock().now() + kAddresses;
-    co_await look_at_nodes();
-  }
-  while (!later_.empty() && later_.begin()->first <= SystemClock().now()) {
-    const std::string name = later_.extract(later_.begin()).value().second;
-    due_.add(namespace_of(name), name);
-  }
-  while (!waiter_.stopped() && may_() && !due_.empty()) {
     std::string name = due_.next();
-    const auto it = ingresses_.find(name);
-    if (it == ingresses_.end()) continue;
-    it->second.due = false;
-    Wanted wanted = lacks(name, it->second);
-    if (!wanted || too_often(name, it->second)) continue;
-    co_await write(std::move(name), std::move(wanted));
-    backoff_.reset();
+    ++writing_;
+    const std::optional<ApiError> failure = co_await write(hand, std::move(name));
+    --writing_;
+    changed_.news();
+    if (!failure) {
+      hand.backoff.reset();
+      continue;
+    }
+    if (!hand.waiter.stopped())
+      failed_.say(std::string(failure->what()) + "; the status of Ingresses is written later");
+    co_await hand.waiter.rest(hand.backoff.next(*failure));
   }
 }
 
 // Both by the subresource: it takes annotations too, so that no right to change an Ingress itself is needed.
-asio::awaitable<void> StatusWriter::write(std::string name, Wanted wanted) {
+asio::awaitable<std::optional<ApiError>> StatusWriter::write(Hand& hand, std::string name) {
   const auto it = ingresses_.find(name);
-  if (it == ingresses_.end() || it->second.version.empty()) co_return;
-  json::object metadata{{"resourceVersion", it->second.version}};
-  if (wanted.verdict) {
-    const json::value verdict = wanted.verdict->empty() ? json::value() : json::value(*wanted.verdict);
-    metadata["annotations"] = json::object{{kVerdict, verdict}};
-  }
-  json::object patch{{"metadata", metadata}};
-  if (wanted.addresses) {
-    json::array list;
-    for (const auto& a : *wanted.addresses) list.push_back(json::object{{is_ip(a) ? "ip" : "hostname", a}});
-    patch["status"] = {{"loadBalancer", {{"ingress", list}}}};
-  }
-  std::string body = json::serialize(patch);
+  if (it == ingresses_.end()) co_return std::nullopt;
+  const Wanted wanted = lacks(name, it->second);
+  it->second.due = wanted && !it->second.version.empty();
+  if (!it->second.due || too_often(name, it->second)) co_return std::nullopt;
+  const std::string version = it->second.version;
+  std::string body = patch_of(wanted.addresses, wanted.verdict, version);
   std::string target = split_target(name, "/apis/networking.k8s.io/v1", "ingresses") + "/status";
   std::string method = "PATCH", type = "application/merge-patch+json";
   std::optional<ApiError> failure;
-  std::string answer;
+  std::unique_ptr<Document> document;
   try {
-    answer = co_await client_.send(std::move(method), std::move(target), std::move(type), std::move(body));
-  } catch (const ApiError& e) {
-    failure = e;
+    const std::string answer =
+        co_await hand.client.send(std::move(method), std::move(target), std::move(type), std::move(body));
+    document = parse_json(answer, 1);
+  } catch (const std::exception& e) {
+    failure = failure_of(e, "PATCH of the status of " + name);
   }
-  if (failure) {
-    // Gone, or changed: the watch brings the next version, and with it the next try.
-    if (failure->status == 404 || failure->status == 409) co_return;
-    if (const auto found = ingresses_.find(name); found != ingresses_.end()) wait_for_turn(name, found->second);
-    throw *failure;
+  const auto found = ingresses_.find(name);
+  if (found == ingresses_.end()) co_return std::nullopt;
+  Known& k = found->second;
+  k.due = false;
+  const bool outdated = failure && (failure->status == 404 || failure->status == 409);
+  if (!failure) k.writes.spend();
+  if (!failure && document->root && k.version == version) {
+    seen(std::string(kIngress) + name, *document->root);
+    k.ahead = true;
+  } else if (!outdated || k.version != version) {
+    look_at(name, k);
   }
-  if (const auto found = ingresses_.find(name); found != ingresses_.end()) found->second.writes.spend();
-  const auto document = parse_json(answer, 1);
-  if (document->root) seen("Ingress/" + name, *document->root);
+  // Gone, or changed: the watch brings the next version, and with it the next try.
+  if (outdated) co_return std::nullopt;
+  co_return failure;
 }
 
-// The pods that carry the labels of our own, itself among them, as far as they run and are to stay.
-asio::awaitable<json::array> StatusWriter::replicas() {
-  std::string own_target = split_target(settings_.pod, "/api/v1", "pods");
-  const std::string own = co_await client_.get(std::move(own_target));
-  std::string selector;
-  const auto document = json::parse(own);
-  if (const auto* labels = document.at("metadata").as_object().if_contains("labels"); labels && labels->is_object())
-    for (const auto& [key, value] : labels->get_object()) {
-      if (key == "pod-template-hash" || key == "controller-revision-hash" || key == "pod-template-generation") continue;
-      selector += (selector.empty() ? "" : ",") + std::string(key) + "=" + std::string(value.as_string());
-    }
-  std::string target = "/api/v1/namespaces/" + settings_.pod.substr(0, settings_.pod.find('/')) +
-                       "/pods?labelSelector=" + query_value(selector);
-  const std::string body = co_await client_.get(std::move(target));
-  json::array out;
-  const auto list = json::parse(body);
-  for (const auto& pod : list.at("items").as_array()) {
-    const auto* status = pod.as_object().if_contains("status");
-    const auto* phase = status ? status->as_object().if_contains("phase") : nullptr;
-    if (pod.at("metadata").as_object().contains("deletionTimestamp")) continue;
-    if (phase && phase->is_string() && phase->get_string() == "Running") out.push_back(pod);
-  }
-  co_return out;
+std::size_t StatusWriter::ours() const {
+  return static_cast<std::size_t>(std::count_if(
+      ingresses_.begin(), ingresses_.end(), [&](const auto& i) { return i.second.served && i.second.now == wanted_; }));
 }
 
-// Of the nodes that our pods run on: the external addresses, or the internal ones where there are none or when asked.
-asio::awaitable<void> StatusWriter::look_at_nodes() {
-  Addresses found;
-  const json::array pods = co_await replicas();
-  std::set<std::string> nodes;
-  for (const auto& pod : pods)
-    if (const auto* node = pod.at("spec").as_object().if_contains("nodeName"); node && node->is_string())
-      nodes.emplace(node->get_string());
-  for (const auto& node : nodes) {
-    std::string target = "/api/v1/nodes/" + node;
-    const std::string body = co_await client_.get(std::move(target));
-    const auto document = json::parse(body);
-    Addresses internal, external;
-    const auto* status = document.as_object().if_contains("status");
-    const auto* list = status ? status->as_object().if_contains("addresses") : nullptr;
-    if (!list || !list->is_array()) continue;
-    for (const auto& a : list->get_array()) {
-      const std::string type(a.at("type").as_string()), address(a.at("address").as_string());
-      if (type == "InternalIP") internal.push_back(address);
-      if (type == "ExternalIP") external.push_back(address);
-    }
-    const auto& chosen = settings_.node_internal_ip || external.empty() ? internal : external;
-    found.insert(found.end(), chosen.begin(), chosen.end());
+asio::awaitable<bool> StatusWriter::others_run_on() {
+  try {
+    const bool others = co_await nodes_.others_run_on();
+    if (others) log::info("other replicas run on: the addresses stay in the status of Ingresses");
+    co_return others;
+  } catch (const std::exception& e) {
+    log::warn("{}; addresses stay in the status of Ingresses", e.what());
+    co_return true;
   }
-  have(std::move(found));
 }
 
 asio::awaitable<void> StatusWriter::clear() {
-  waiter_.stop();
   const Instant until = SystemClock().now() + kClear;
-  const bool idle = co_await finish_.wait(kClear);
-  if (!idle) log::warn("a write is not answered; addresses stay in the status of Ingresses");
-  if (!idle || !settings_.on_shutdown || !known_ || wanted_.empty() || !may_()) co_return;
-  std::size_t left = 0;
-  try {
-    if (!settings_.pod.empty()) {
-      const json::array others = co_await replicas();
-      for (const auto& pod : others) {
-        const auto& metadata = pod.at("metadata");
-        if (std::string(metadata.at("namespace").as_string()) + "/" + std::string(metadata.at("name").as_string()) ==
-            settings_.pod)
-          continue;
-        log::info("other replicas run on: the addresses stay in the status of Ingresses");
-        co_return;
-      }
-    }
-    std::vector<std::string> ours;
-    for (const auto& [name, k] : ingresses_)
-      if (k.served && k.now == wanted_) ours.push_back(name);
-    for (const auto& name : ours) {
-      if (SystemClock().now() >= until || !may_())
-        ++left;
-      else {
-        Wanted none;
-        none.addresses.emplace();
-        co_await write(name, std::move(none));
-      }
-    }
-  } catch (const std::exception& e) {
-    log::warn("{}; addresses stay in the status of Ingresses", e.what());
+  nodes_.stop();
+  bool leaves = settings_.on_shutdown && known_ && !wanted_.empty() && may_();
+  if (leaves) leaves = !co_await others_run_on();
+  if (leaves) {
+    leaving_ = true;
+    bring_back(Instant::max());
+    look_at_all();
+    while ((!due_.empty() || writing_ > 0) && may_() && SystemClock().now() < until)
+      co_await changed_.for_news(until - SystemClock().now());
   }
-  if (left > 0) log::warn("there was no time to take the addresses out of the status of {} Ingresses", left);
+  for (Hand& hand : hands_) hand.waiter.stop();
+  while (running_ > 0 && SystemClock().now() < until) co_await changed_.for_news(until - SystemClock().now());
+  if (const std::size_t left = leaves ? ours() : 0; left > 0)
+    log::warn("there was no time to take the addresses out of the status of {} Ingresses", left);
 }
 
 }  // namespace sluice::control::cluster

@@ -1,7 +1,7 @@
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/json/array.hpp>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -13,7 +13,8 @@
 #include "base/token_bucket.h"
 #include "control/control.h"
 #include "control/source/cluster/backoff.h"
-#include "control/source/cluster/finish.h"
+#include "control/source/cluster/complaint.h"
+#include "control/source/cluster/node_addresses.h"
 #include "control/source/cluster/turns.h"
 #include "control/source/cluster/verdict.h"
 #include "control/source/cluster/waiter.h"
@@ -26,8 +27,8 @@ namespace sluice::control::cluster {
 // version it saw; on wish the verdict too, as an annotation. The thread of the io_context.
 class StatusWriter {
  public:
-  static constexpr auto kAddresses = std::chrono::seconds(60);  // nodes are looked at again
-  static constexpr auto kClear = std::chrono::seconds(10);      // for all of clear()
+  static constexpr unsigned kHands = 8;  // writes that are under way at once, each of another Ingress
+  static constexpr auto kClear = std::chrono::seconds(10);  // for all of clear()
   // Of one Ingress, where somebody else writes it too: so often in a row, then once each.
   static constexpr unsigned kInARow = 10;
   static constexpr auto kEach = std::chrono::seconds(30);
@@ -59,10 +60,11 @@ class StatusWriter {
     std::string uid, version;
     Addresses now;
     std::string verdict;  // the annotation as it is
+    bool ahead = false;   // the watch has not come to this version yet: it is what a write was answered
     bool served = false;
-    bool due = false;  // it waits in due_ or later_
-    TokenBucket writes;
     bool judged = false;  // there was a verdict of ours: only then is an annotation ours to remove
+    bool due = false;     // it waits in due_ or later_, or is being written
+    TokenBucket writes;
   };
   // What an Ingress is to have; nothing where it is to stay as it is.
   struct Wanted {
@@ -70,34 +72,43 @@ class StatusWriter {
     std::optional<std::string> verdict;  // empty: none
     explicit operator bool() const { return addresses || verdict; }
   };
+  // One connection, one write at a time.
+  struct Hand {
+    Hand(boost::asio::io_context& io, const Access& access, Credentials& credentials, std::uint64_t seed)
+        : client(io, access, credentials), waiter(io), backoff(seed) {}
+    ApiClient client;
+    Waiter waiter;
+    Backoff backoff;
+  };
 
-  boost::asio::awaitable<void> run();
-  boost::asio::awaitable<void> work();
-  boost::asio::awaitable<void> write(std::string name, Wanted wanted);
+  boost::asio::awaitable<void> run(Hand& hand);
+  boost::asio::awaitable<std::optional<ApiError>> write(Hand& hand, std::string name);
+  boost::asio::awaitable<bool> others_run_on();
   Wanted lacks(const std::string& name, const Known& k) const;
   void look_at(const std::string& name, Known& k);
-  void wait_for_turn(const std::string& name, Known& k);
+  void look_at_all();
   bool too_often(const std::string& name, Known& k);
   void warn_of_another(const std::string& name, const Known& k);
-  boost::asio::awaitable<void> look_at_nodes();
-  boost::asio::awaitable<boost::json::array> replicas();
+  void bring_back(Instant until);
   void have(Addresses addresses);
+  void news();
+  std::size_t ours() const;
 
-  ApiClient client_;
-  Waiter waiter_;
-  Backoff backoff_;
-  Finish finish_;
+  boost::asio::io_context& io_;
   const StatusSettings settings_;
   std::function<bool()> may_;
+  NodeAddresses nodes_;
+  std::deque<Hand> hands_;
+  Waiter changed_;              // news for clear(): a hand has finished something
   StringMap<Known> ingresses_;  // "ns/name"
   Turns<std::string> due_;      // "ns/name"
   std::set<std::pair<Instant, std::string>> later_;
   Verdicts verdicts_;
   Addresses wanted_;
-  bool known_ = false;  // what wanted_ is
-  Instant nodes_at_{};
-  std::string said_;
-  Instant warned_{};  // of somebody else who writes
+  bool known_ = false;                  // what wanted_ is
+  bool leaving_ = false;                // they are taken out again
+  unsigned running_ = 0, writing_ = 0;  // hands
+  Complaint failed_, another_;
 };
 
 }  // namespace sluice::control::cluster

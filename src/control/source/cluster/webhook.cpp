@@ -12,6 +12,7 @@
 #include <boost/beast/ssl.hpp>
 #include <boost/json.hpp>
 #include <charconv>
+#include <list>
 #include <thread>
 
 #include "base/log.h"
@@ -193,14 +194,16 @@ class Server final : public Webhook {
   }
 
   asio::awaitable<void> accept() {
-    asio::steady_timer pause(io_);
     for (;;) {
       auto [error, socket] = co_await acceptor_.async_accept(kToken);
-      if (error || open_ >= kConnections) {
-        // Out of descriptors, or too many: those that wait in the kernel's queue are taken a little later.
-        pause.expires_after(std::chrono::milliseconds(100));
-        co_await pause.async_wait(kToken);
-        if (error) continue;
+      if (error) {  // out of descriptors
+        co_await pause();
+        continue;
+      }
+      // The one that has waited longest for its caller makes room.
+      while (open_ >= kConnections) {
+        if (!awaited_.empty()) awaited_.front()->close();
+        co_await pause();
       }
       try {
         load();
@@ -209,15 +212,25 @@ class Server final : public Webhook {
       }
       if (!context_) continue;  // nobody made one yet: the caller tries again
       ++open_;
-      asio::co_spawn(io_, serve(std::move(socket), context_), [this](std::exception_ptr) { --open_; });
+      asio::co_spawn(io_, serve(std::move(socket), context_), [this](std::exception_ptr) {
+        --open_;
+        room_.cancel();
+      });
     }
+  }
+
+  asio::awaitable<void> pause() {
+    room_.expires_after(std::chrono::milliseconds(100));
+    co_await room_.async_wait(kToken);
   }
 
   asio::awaitable<void> serve(tcp::socket socket, std::shared_ptr<ssl::context> context) {
     beast::ssl_stream<beast::tcp_stream> stream(beast::tcp_stream(std::move(socket)), *context);
     auto& transport = beast::get_lowest_layer(stream);
     transport.expires_after(kIo);
+    auto place = awaited_.insert(awaited_.end(), &transport);
     auto [failed] = co_await stream.async_handshake(ssl::stream_base::server, kToken);
+    awaited_.erase(place);
     if (failed) {
       log::debug("webhook: a TLS handshake failed: {}", failed.message());
       co_return;
@@ -228,6 +241,7 @@ class Server final : public Webhook {
       parser.header_limit(kHead);
       parser.body_limit(kBody);
       transport.expires_after(buffer.size() > 0 ? kIo : kIdle);
+      place = awaited_.insert(awaited_.end(), &transport);
       auto [broken, head] = co_await http::async_read_header(stream, buffer, parser, kToken);
       transport.expires_after(kIo);
       beast::error_code error = broken;
@@ -235,6 +249,7 @@ class Server final : public Webhook {
         auto [cut, n] = co_await http::async_read(stream, buffer, parser, kToken);
         error = cut;
       }
+      awaited_.erase(place);
       Answer out;
       if (error == http::error::body_limit)
         out = {http::status::payload_too_large, "a review has at most 4 MiB\n"};
@@ -274,6 +289,8 @@ class Server final : public Webhook {
   std::pair<std::int64_t, std::int64_t> loaded_;
   unsigned open_ = 0;
   asio::io_context io_{1};
+  asio::steady_timer room_{io_};
+  std::list<beast::tcp_stream*> awaited_;  // that a handshake or a request is awaited of, the longest first
   tcp::acceptor acceptor_{io_};
   std::string bound_;
   std::thread thread_;

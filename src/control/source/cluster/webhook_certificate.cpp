@@ -123,10 +123,8 @@ asio::awaitable<void> WebhookCertificate::run() {
       failure = failure_of(e, "Secret " + ns_ + "/" + service_);
     }
     if (waiter_.stopped()) co_return;
-    if (failure && failure->what() != said_)
-      log::warn("{}; the webhook's certificate is looked at again", failure->what());
-    said_ = failure ? failure->what() : "";
     if (failure) {
+      complaint_.say(std::string(failure->what()) + "; the webhook's certificate is looked at again");
       co_await waiter_.rest(backoff_.next(*failure));
       continue;
     }

@@ -7,6 +7,7 @@
 
 #include "control/control.h"
 #include "control/source/cluster/backoff.h"
+#include "control/source/cluster/complaint.h"
 #include "control/source/cluster/waiter.h"
 
 namespace sluice::control::cluster {
@@ -44,7 +45,8 @@ class WebhookCertificate {
   ApiClient client_;
   Waiter waiter_;
   Backoff backoff_;
-  std::string ns_, service_, configuration_, said_;
+  Complaint complaint_;
+  std::string ns_, service_, configuration_;
   std::shared_ptr<MadePair> pair_;
   std::function<bool()> may_;
 };
