@@ -4,12 +4,12 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "net/h2/frame_scan.h"
+#include "net/h2/stream_ids.h"
 
 struct nghttp2_session;
 
@@ -182,7 +182,6 @@ class Session {
   bool pay(std::uint32_t tokens) noexcept;
   void earn() noexcept;
   void forget(Stream& s) noexcept;
-  bool opens(std::int32_t id) noexcept;
   bool on_closed_stream(std::int32_t id, bool fields) noexcept;
   bool expel(std::int32_t id, std::uint32_t code) noexcept;
   bool judge(const FrameHead& frame) noexcept;
@@ -202,10 +201,7 @@ class Session {
   std::uint32_t opened_ = 0;
   std::int32_t goaway_last_ = INT32_MAX;  // the last stream that is served, once goaway_sent_
   std::uint32_t crossed_ = 0;             // frames of later ones
-  std::int32_t last_id_ = 0;
-  std::vector<std::pair<std::int32_t, std::int32_t>> gaps_;  // ids below last_id_ that were never opened
-  std::int32_t ours_[64]{};                                  // ids that we closed before the peer had ended them
-  std::uint32_t ours_at_ = 0;
+  StreamIds ids_;
   Stream* filling_ = nullptr;  // whose block of fields is being decoded
   bool swallow_ = false;       // the rest of that block is not wanted
   std::size_t block_bytes_ = 0;
