@@ -37,6 +37,18 @@ ops::AccessLogSettings log_settings(const model::Options& o, const std::string& 
   return s;
 }
 
+ops::ControllerState::Api api_state(const control::ApiFigures& f, const std::string& lease) {
+  ops::ControllerState::Api out{.leading = f.leading,
+                                .lease = lease,
+                                .resources = {},
+                                .statuses = f.statuses,
+                                .status_failures = f.status_failures,
+                                .events = f.events,
+                                .event_failures = f.event_failures};
+  for (const auto& r : f.resources) out.resources.push_back({r.path, r.followed, r.failures});
+  return out;
+}
+
 struct Bound {
   std::string kind;
   std::vector<int> fds;  // one a worker
@@ -194,19 +206,28 @@ int serve(const ServeOptions& options) {
     std::fflush(stdout);
   }
 
+  const auto show = [&] {
+    const auto s = watcher->stats();
+    metrics.update([&](ops::ControllerState& state) {
+      state.files = {s.files, s.objects, s.reads, s.unreadable_files, s.batches, s.dns_failures};
+      if (s.api) state.api = api_state(*s.api, options.control.status.election_id);
+      if (webhook) {
+        const auto w = webhook->figures();
+        state.webhook = {w.allowed, w.refused, w.seconds};
+      }
+    });
+  };
   int signal = 0;
-  while (!announced && !(signal == SIGTERM || signal == SIGINT)) signal = signals.next(5);
+  for (unsigned turn = 0; !announced && signal != SIGTERM && signal != SIGINT; ++turn) {
+    if (turn % 200 == 0) show();
+    signal = signals.next(5);
+  }
   if (announced) go();
 
   while (signal != SIGTERM && signal != SIGINT) {
     signal = signals.next(1000);
     if (signal == SIGUSR1 || signal == SIGHUP) access_log.reopen();
-    const auto s = watcher->stats();
-    metrics.update([&](ops::ControllerState& state) {
-      state.files = {s.files, s.objects, s.reads, s.unreadable_files, s.batches, s.dns_failures};
-      state.leading = s.leading;
-      state.lease = options.control.status.election_id;
-    });
+    show();
   }
 
   // Not ready any more, but still accepting; then no more connections; then the deadline.

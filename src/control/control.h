@@ -98,6 +98,18 @@ struct Review {
   std::vector<std::string> warnings;
 };
 
+// How a source that follows the API of a cluster gets on.
+struct ApiFigures {
+  struct Resource {
+    std::string path;            // what is listed and watched, as in the logs
+    bool followed = false;       // a list or a watch of it goes through
+    std::uint64_t failures = 0;  // lists and watches that did not
+  };
+  bool leading = false;             // this replica writes to the API
+  std::vector<Resource> resources;  // without those that are forbidden and not needed
+  std::uint64_t statuses = 0, status_failures = 0, events = 0, event_failures = 0;  // written, or not
+};
+
 // Watches until stop(). `publish` is called on the control thread, first with the full sync, then with each batch:
 // the first change goes on at once, later ones each 50 to 200 ms, in a burst each second. A directory that cannot be
 // read yet, or an API server that does not answer, is waited for. start() throws std::runtime_error when the kernel
@@ -109,7 +121,7 @@ class Watcher {
   // Live counters for metrics; any thread.
   struct Stats {
     std::uint64_t files = 0, objects = 0, reads = 0, unreadable_files = 0, batches = 0, dns_failures = 0;
-    std::optional<bool> leading;  // of a cluster: this replica writes to the API
+    std::optional<ApiFigures> api;  // of a cluster
   };
   virtual Stats stats() const = 0;
   // Would this Ingress be served as it is? Any thread; waits for the control thread, at most kReview, and answers no
@@ -133,6 +145,11 @@ class Webhook {
   static std::unique_ptr<Webhook> start(const WebhookSettings& settings, Watcher& watcher);
   virtual ~Webhook() = default;
   virtual std::string bound_address() const = 0;
+  struct Figures {
+    std::uint64_t allowed = 0, refused = 0;  // reviews that were answered
+    double seconds = 0;                      // that their answers took, all together
+  };
+  virtual Figures figures() const = 0;  // any thread
 };
 
 // The option table as documentation: name, default, grammar, effect (docs/configuration.md is made of it by `make

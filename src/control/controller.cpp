@@ -71,7 +71,7 @@ class Controller final : public Watcher {
   Stats stats() const override {
     std::lock_guard lock(mutex_);
     Stats now = stats_;
-    now.leading = source_->leading();
+    now.api = source_->api();
     return now;
   }
 

@@ -9,8 +9,9 @@ from harness import ROOT, Process, certificate, http_get, ingress, need, tls_sec
 
 DASHBOARD = json.loads((ROOT / "config/grafana/sluice.json").read_text())
 PANELS = [p for p in DASHBOARD["panels"] if p["type"] != "row"]
-# Who writes is a question in a cluster alone (tests/k8s/test_writes.py scrapes it there).
-CLUSTER_ALONE = "nginx_ingress_controller_leader_election_status"
+# Of a cluster alone: tests/k8s scrapes them there (test_source.py, test_writes.py, test_webhook.py).
+LEADER = "nginx_ingress_controller_leader_election_status"
+CLUSTER_ALONE = re.compile(LEADER + "|sluice_api_|sluice_webhook_")
 
 
 def expressions():
@@ -35,7 +36,7 @@ def test_it_names_metrics_that_are_declared(site):
             used.add(base)
     variables = {v["name"] for v in DASHBOARD["templating"]["list"]}
     assert set(re.findall(r"\$(\w+)", json.dumps([p["targets"] for p in PANELS]))) - {"__rate_interval"} <= variables
-    assert {"nginx_ingress_controller_requests", CLUSTER_ALONE, "nginx_ingress_controller_ssl_expire_time_seconds"} <= used
+    assert {"nginx_ingress_controller_requests", LEADER, "nginx_ingress_controller_ssl_expire_time_seconds"} <= used
 
 
 def test_its_queries_parse(tmp_path):
@@ -100,5 +101,5 @@ def test_each_panel_shows_something(site, prometheus):
     visit()
     wait_for(lambda: share() == [pytest.approx(1 / 3)], "a third of the requests to be seen as errors", 30)
     for title, expression in expressions():
-        if CLUSTER_ALONE not in expression:
+        if not CLUSTER_ALONE.search(expression):
             assert ask(filled(expression)), f"{title}: {expression} shows nothing"

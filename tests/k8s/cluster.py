@@ -272,9 +272,11 @@ class Sluice:
             problem.pop("file"), problem.pop("line")
         return {k: sorted(config[k], key=json.dumps) for k in ("routes", "clusters", "report")}
 
-    def metric(self, name):
+    def metric(self, name, label=""):
+        """The first of this name, or of those with a label of this value; None when there is none."""
         text = Client(self.cluster, self.port["admin"]).get("/metrics", "localhost")[1]
-        return float(re.search(rf"^{name}(?:{{.*}})? (\S+)", text, re.M)[1])
+        found = re.search(rf"^{name}{{.*=\"{re.escape(label)}\".*}} (\S+)" if label else rf"^{name}(?:{{.*}})? (\S+)", text, re.M)
+        return float(found[1]) if found else None
 
     def until(self, what, path="/", host="app.example.com", status=200, seconds=10):
         wait_for(lambda: self.ask(path, host)[0] == status, what, seconds)

@@ -9,6 +9,8 @@ import pytest
 from cluster import CLASS, Client, Cluster, Pod, Sluice, ingress, service
 from harness import wait_for
 
+INGRESSES = "/apis/networking.k8s.io/v1/ingresses"
+
 
 def served_by(answer):
     return json.loads(answer[1])["name"]
@@ -85,9 +87,11 @@ def test_the_api_server_may_be_away(cluster, ns, pods):
             s.process.wait_line("Connection refused.*what is known is served", stream="err")
             asked = len(statuses)
             wait_for(lambda: len(statuses) > asked + 20, "requests while nobody answers at the API")
+            wait_for(lambda: s.metric("sluice_api_followed", INGRESSES) == 0, "the metrics to show it")
             cluster.start_api()
             cluster.apply(ingress("later", later, ns=ns))
             s.until("the change after its return", host=later, seconds=2)
+            wait_for(lambda: s.metric("sluice_api_followed", INGRESSES) == 1, "the metrics to show it")
         finally:
             done.set()
             asking.join()
@@ -123,8 +127,12 @@ def test_without_the_right_to_list_it_says_so_and_waits(cluster, ns, pods, tmp_p
     try:
         said = s.process.wait_line(r"403.*cannot (list|watch) resource \\?\"ingresses", stream="err").string
         assert f"system:serviceaccount:{ns}:nobody" in said and "nothing is served before it succeeds" in said
+        wait_for(lambda: s.metric("sluice_api_failures_total", INGRESSES), "the metrics to show it")
+        assert s.metric("sluice_api_followed", INGRESSES) == 0 and s.metric("sluice_ready") == 0
+        assert s.metric("sluice_api_followed", "/api/v1/secrets") is None  # there is another way
         cluster.kubectl("create", "clusterrolebinding", ns, "--clusterrole=cluster-admin", f"--serviceaccount={ns}:nobody")
         s.process.wait_line("^ready", 20)
+        wait_for(lambda: s.metric("sluice_api_followed", INGRESSES) == 1, "the metrics to show it")
     finally:
         s.process.stop()
         cluster.kubectl("delete", "clusterrolebinding", ns)

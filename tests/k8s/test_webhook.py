@@ -84,6 +84,8 @@ def test_what_is_refused_and_what_is_not(cluster, ns, asked):
     wait_for(lambda: asked.ask("/more", host)[0] == 200, "the accepted path")
     with pytest.raises(AssertionError, match='path "/more" is already defined'):
         cluster.apply(ingress("third", host, ns=ns, path="/more"))
+    wait_for(lambda: asked.metric("sluice_webhook_reviews_total", "refused") >= 4 and asked.metric("sluice_webhook_reviews_total", "allowed") >= 3, "the metrics to show it")
+    assert 0 < asked.metric("sluice_webhook_review_seconds_total") < 20
     cluster.kubectl("delete", "ingress", "more", "-n", ns)
     asked.until("the path to be free", "/more", host, status=200)
 

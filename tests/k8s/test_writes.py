@@ -41,6 +41,7 @@ def test_fixed_addresses_in_status_and_out_again(cluster, ns, pods, lease):
         assert cluster.get("ingress", "app", ns)["metadata"]["resourceVersion"] != version
         settled = cluster.get("ingress", "app", ns)["metadata"]["resourceVersion"]
         s.until("the late one to be served", host=f"late.{ns}.example.com")
+        wait_for(lambda: s.metric("sluice_api_writes_total", "status") >= 3, "the metrics to show it")
         assert cluster.get("ingress", "app", ns)["metadata"]["resourceVersion"] == settled  # nothing differs: nothing is written
     assert addresses(cluster, ns) == [] and addresses(cluster, ns, "late") == []
     assert holder(cluster, lease) == ""  # let go of
@@ -118,6 +119,7 @@ def test_a_status_that_cannot_be_written_holds_up_no_other(cluster, ns, pods, le
     with Sluice(cluster, "--election-id", lease, "--publish-status-address", "192.0.2.7") as s:
         wait_for(lambda: addresses(cluster, ns) == ["192.0.2.7"], "the address of another one")
         assert "a-refused" in s.process.wait_line("not this one.*written later", stream="err").string
+        wait_for(lambda: s.metric("sluice_api_write_failures_total", "status"), "the metrics to show it")
         cluster.kubectl("delete", "validatingadmissionpolicybinding", ns)
         wait_for(lambda: addresses(cluster, ns, "a-refused") == ["192.0.2.7"], "its own, once it may be", 20)
 
@@ -131,6 +133,7 @@ def test_a_namespace_that_is_being_removed_holds_up_no_event(cluster, ns, lease)
     with Sluice(cluster, "--election-id", lease) as s:
         s.process.wait_line(f"POST .*{going}/events: 403.*Events are written later", stream="err")
         wait_for(lambda: "broken" in cluster.kubectl("get", "events", "-n", ns), "the Event of another namespace")
+        wait_for(lambda: s.metric("sluice_api_writes_total", "event") and s.metric("sluice_api_write_failures_total", "event"), "the metrics to show it")
 
 
 def test_one_of_two_writes_and_the_other_takes_over(cluster, ns, pods, lease):

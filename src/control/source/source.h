@@ -35,8 +35,8 @@ class Source {
   virtual bool takes(const std::string&) const { return true; }
   // Its own entries for the Report, to be asked after ObjectChanges::problems_changed.
   virtual std::vector<model::Entry> problems() const = 0;
-  // Of a cluster: this replica writes to the API. Any thread.
-  virtual std::optional<bool> leading() const { return {}; }
+  // Of a cluster. Any thread.
+  virtual std::optional<ApiFigures> api() const { return {}; }
   // Adds its figures.
   virtual void count(Watcher::Stats& stats) const = 0;
 };

@@ -140,6 +140,18 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_dns_failures_total", counter, "",
      "Names of ExternalName Services that could not be resolved; stale addresses stay."},
 
+    // The API of a cluster.
+    {"sluice_api_followed", gauge, "resource",
+     "In a cluster: 1 while the list and watch of it go through; at 0 what was known is served. Without what may not "
+     "be "
+     "listed and need not be."},
+    {"sluice_api_failures_total", counter, "resource", "Lists and watches of it that failed, and were tried again."},
+    {"sluice_api_writes_total", counter, "what", "Written to the API: status (of an Ingress), event."},
+    {"sluice_api_write_failures_total", counter, "what", "What could not be written, and is tried again."},
+    {"sluice_webhook_reviews_total", counter, "verdict",
+     "Ingresses that the webhook was asked about: allowed, refused."},
+    {"sluice_webhook_review_seconds_total", counter, "", "Time that the answers took, all together."},
+
     // The access log.
     {"sluice_access_log_lines_total", counter, "", "Access log lines that were taken for writing."},
     {"sluice_access_log_lost_lines_total", counter, "",

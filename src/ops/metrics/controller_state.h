@@ -43,8 +43,23 @@ struct ControllerState {
   std::uint64_t hosts = 0, routes = 0, clusters = 0, endpoints = 0;
   std::map<std::string, CertificateState> certificates;  // by host name
   std::vector<OrphanState> orphans;
-  std::optional<bool> leading;  // of a cluster
-  std::string lease;
+  struct Api {  // control::ApiFigures
+    struct Resource {
+      std::string path;
+      bool followed = false;
+      std::uint64_t failures = 0;
+    };
+    bool leading = false;
+    std::string lease;
+    std::vector<Resource> resources;
+    std::uint64_t statuses = 0, status_failures = 0, events = 0, event_failures = 0;
+  };
+  std::optional<Api> api;  // of a cluster
+  struct Webhook {
+    std::uint64_t allowed = 0, refused = 0;
+    double seconds = 0;
+  };
+  std::optional<Webhook> webhook;
   std::vector<ProblemCount> problems;
   std::uint64_t certificate_refusals = 0;  // each time a Secret was found unusable
   struct Files {                           // control::Watcher::Stats

@@ -351,7 +351,8 @@ void Metrics::Impl::write_controller(Exposition& exposition) {
                      {identity.controller_class, c.host, c.identifier, c.issuer_common_name, c.issuer_organization,
                       c.ns, c.public_key_algorithm, c.secret, c.serial_number});
   }
-  if (s.leading) exposition.value("nginx_ingress_controller_leader_election_status", *s.leading ? 1 : 0, {s.lease});
+  if (s.api)
+    exposition.value("nginx_ingress_controller_leader_election_status", s.api->leading ? 1 : 0, {s.api->lease});
   for (const OrphanState& o : s.orphans)
     exposition.value("nginx_ingress_controller_orphan_ingress", 1,
                      {o.ingress, o.ns, o.no_service ? "no-service" : "no-endpoint"});
@@ -372,6 +373,21 @@ void Metrics::Impl::write_controller(Exposition& exposition) {
   exposition.value("sluice_source_reads_total", number(s.files.reads));
   exposition.value("sluice_source_batches_total", number(s.files.batches));
   exposition.value("sluice_dns_failures_total", number(s.files.dns_failures));
+  if (s.api) {
+    for (const auto& r : s.api->resources) {
+      exposition.value("sluice_api_followed", r.followed ? 1 : 0, {r.path});
+      exposition.value("sluice_api_failures_total", number(r.failures), {r.path});
+    }
+    exposition.value("sluice_api_writes_total", number(s.api->statuses), {"status"});
+    exposition.value("sluice_api_writes_total", number(s.api->events), {"event"});
+    exposition.value("sluice_api_write_failures_total", number(s.api->status_failures), {"status"});
+    exposition.value("sluice_api_write_failures_total", number(s.api->event_failures), {"event"});
+  }
+  if (s.webhook) {
+    exposition.value("sluice_webhook_reviews_total", number(s.webhook->allowed), {"allowed"});
+    exposition.value("sluice_webhook_reviews_total", number(s.webhook->refused), {"refused"});
+    exposition.value("sluice_webhook_review_seconds_total", s.webhook->seconds);
+  }
 
   const LogFigures log = log_figures ? log_figures() : LogFigures{};
   exposition.value("sluice_access_log_lines_total", number(log.lines));

@@ -48,8 +48,14 @@ ControllerState full_state() {
   s.hosts = 3;
   s.certificates.emplace("x", ops::CertificateState{"shop.example", "default", "shop-tls", "ab12",
                                                     "CN \"quoted\"\nline", "Org", "99", "RSA", 1'800'000'000});
-  s.leading = true;
-  s.lease = "sluice-leader";
+  s.api = ops::ControllerState::Api{.leading = true,
+                                    .lease = "sluice-leader",
+                                    .resources = {{"/api/v1/services", true, 3}},
+                                    .statuses = 5,
+                                    .status_failures = 0,
+                                    .events = 2,
+                                    .event_failures = 1};
+  s.webhook = ops::ControllerState::Webhook{.allowed = 8, .refused = 1, .seconds = 0.25};
   s.orphans.push_back({"default", "lost", true});
   s.orphans.push_back({"default", "empty", false});
   s.problems.push_back({"error", "InvalidAnnotation", 4});

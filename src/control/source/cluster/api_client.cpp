@@ -321,6 +321,7 @@ asio::awaitable<void> ApiClient::lines(std::string target, Duration silence,
   parser->body_limit(boost::none);  // it goes on for minutes; each line has its limit
   const auto token = asio::as_tuple(use_awaitable);
   const unsigned status = parser->get().result_int();
+  if (status == 200) line({});
   std::string pending;
   std::vector<char> piece(64 * 1024);
   while (!parser->is_done()) {

@@ -44,8 +44,8 @@ class ApiClient {
 
   // The body of GET `target` (a path below the server's base path, with its query).
   boost::asio::awaitable<std::string> get(std::string target);
-  // Hands on the body of GET `target` line by line until the server ends it. `silence`: how long nothing may come.
-  // Throws what `line` throws.
+  // Hands on the body of GET `target` line by line until the server ends it; an empty line comes first, as soon as the
+  // server agrees. `silence`: how long nothing may come. Throws what `line` throws.
   boost::asio::awaitable<void> lines(std::string target, Duration silence, std::function<void(std::string_view)> line);
   // Sends a body and returns the answer's.
   boost::asio::awaitable<std::string> send(std::string method, std::string target, std::string content_type,

@@ -71,6 +71,7 @@ class ClusterSource final : public Source, Sink {
     for (auto& r : resources(settings)) {
       if (r.kind == kSecret) secrets_ = reflectors_.size();
       if (r.kind == std::string_view("Ingress")) ingresses_ = reflectors_.size();
+      followed_.emplace_back(r);
       reflectors_.emplace_back(io_, cluster_.access, *cluster_.credentials, std::move(r), sink, seed());
       ++missing_;
     }
@@ -82,6 +83,7 @@ class ClusterSource final : public Source, Sink {
           changed();
         },
         seed());
+    followed_.emplace_back(named_->resource()).state = Followed::yes;
     named_->start();
     writer_.emplace(io_, cluster_.access, *cluster_.credentials, settings, (std::uint64_t(seed()) << 32) | seed());
     writer_->start();
@@ -158,7 +160,13 @@ class ClusterSource final : public Source, Sink {
     return (only_.empty() || ns == only_) && (!selects_ || chosen_.contains(ns));
   }
 
-  std::optional<bool> leading() const override { return writer_->leading(); }
+  std::optional<ApiFigures> api() const override {
+    ApiFigures out;
+    writer_->count(out);
+    for (const auto& f : followed_)
+      if (f.state != Followed::denied) out.resources.push_back({f.path, f.state == Followed::yes, f.failures});
+    return out;
+  }
   void count(Watcher::Stats& stats) const override { stats.objects = objects_; }
 
  private:
@@ -169,6 +177,18 @@ class ClusterSource final : public Source, Sink {
     std::string why;
     Instant said{};
   };
+  // How it stands with one Resource; read by any thread.
+  struct Followed {
+    enum State : std::uint8_t { no, yes, denied };
+    explicit Followed(const Resource& resource) : path(resource.path) {}
+    const std::string path;
+    std::atomic<State> state{no};
+    std::atomic<std::uint64_t> failures{0};
+  };
+
+  Followed& followed(const Resource& resource) {
+    return *std::find_if(followed_.begin(), followed_.end(), [&](const auto& f) { return f.path == resource.path; });
+  }
 
   void learnt(const std::string& identity, ObjectPtr object, std::vector<model::Entry> entries) override {
     if (identity.starts_with(kNamespace)) return choose(identity.substr(kNamespace.size()), true);
@@ -210,8 +230,12 @@ class ClusterSource final : public Source, Sink {
     --missing_;
     changed();
   }
+  void follows(const Resource& resource) override { followed(resource).state = Followed::yes; }
   void trouble(const Resource& resource, const ApiError& error) override {
+    Followed& f = followed(resource);
+    f.state = Followed::no;
     if (resource.deniable && error.status == 403) {
+      f.state = Followed::denied;
       if (resource.kind != kSecret) {
         log::warn("{}; classes are known by their names alone", error.what());
       } else if (std::exchange(listed_, false)) {
@@ -220,6 +244,7 @@ class ClusterSource final : public Source, Sink {
       }
       return;
     }
+    ++f.failures;
     Trouble& t = troubles_[resource.path];
     const Instant now = SystemClock().now();
     if (t.why == error.what() && now - t.said < kRepeat) return;
@@ -231,6 +256,7 @@ class ClusterSource final : public Source, Sink {
   }
   void recovered(const Resource& resource) override {
     if (resource.kind == kSecret && resource.deniable) listed_ = true;  // the list, not one by name
+    followed(resource).state = Followed::yes;
     if (troubles_.erase(resource.path)) log::info("{}: goes on again", resource.path);
   }
   void changed() {
@@ -246,6 +272,7 @@ class ClusterSource final : public Source, Sink {
   const bool selects_;
   int ready_;
   boost::asio::io_context io_{1};
+  std::deque<Followed> followed_;
   std::deque<Reflector> reflectors_;
   std::optional<NamedSecrets> named_;
   std::optional<Writer> writer_;

@@ -114,11 +114,13 @@ asio::awaitable<void> EventWriter::run() {
       failure.reset();
     }
     if (!failure) {
+      ++written_;
       backoff_.reset();
       continue;
     }
     // Others may work: a namespace that is being removed takes none.
     if (told_.contains(model::Report::line(entry))) queue_.add(namespace_of(entry), entry);
+    ++failures_;
     complaint_.say(std::string(failure->what()) + "; Events are written later");
     co_await waiter_.rest(backoff_.next(*failure));
   }

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <functional>
@@ -35,6 +36,10 @@ class EventWriter {
   void review();
   void stop();
 
+  // Any thread.
+  std::uint64_t written() const noexcept { return written_; }
+  std::uint64_t failures() const noexcept { return failures_; }
+
  private:
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<void> write(model::Entry entry);
@@ -51,6 +56,7 @@ class EventWriter {
   Turns<model::Entry> queue_;
   TokenBucket allowance_;
   Complaint complaint_;
+  std::atomic<std::uint64_t> written_{0}, failures_{0};
 };
 
 }  // namespace sluice::control::cluster

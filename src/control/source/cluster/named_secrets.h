@@ -34,6 +34,7 @@ class NamedSecrets {
   void start();
 
   std::size_t objects() const noexcept { return held_; }
+  const Resource& resource() const noexcept { return resource_; }
 
  private:
   struct Wanted {

@@ -142,7 +142,7 @@ void Reflector::list_ends(std::string version) {
 }
 
 void Reflector::event(std::string_view line) {
-  if (line.empty()) return;
+  if (line.empty()) return sink_.follows(resource_);
   const auto document = parse_json(line, 1);
   const Node* root = document->root;
   const std::string_view type = member(root, "type");

@@ -32,6 +32,8 @@ class Sink {
   virtual void seen(const std::string&, const Node&) {}
   // Everything that there is has been handed over for the first time.
   virtual void complete(const Resource& resource) = 0;
+  // A watch begins.
+  virtual void follows(const Resource&) {}
   // A request failed; it goes through again.
   virtual void trouble(const Resource& resource, const ApiError& error) = 0;
   virtual void recovered(const Resource& resource) = 0;

@@ -251,6 +251,7 @@ asio::awaitable<void> StatusWriter::run(Hand& hand) {
       hand.backoff.reset();
       continue;
     }
+    ++failures_;
     if (!hand.waiter.stopped())
       failed_.say(std::string(failure->what()) + "; the status of Ingresses is written later");
     co_await hand.waiter.rest(hand.backoff.next(*failure));
@@ -282,7 +283,10 @@ asio::awaitable<std::optional<ApiError>> StatusWriter::write(Hand& hand, std::st
   Known& k = found->second;
   k.due = false;
   const bool outdated = failure && (failure->status == 404 || failure->status == 409);
-  if (!failure) k.writes.spend();
+  if (!failure) {
+    k.writes.spend();
+    ++written_;
+  }
   if (!failure && document->root && k.version == version) {
     seen(std::string(kIngress) + name, *document->root);
     k.ahead = true;

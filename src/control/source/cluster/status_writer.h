@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <deque>
@@ -53,6 +54,10 @@ class StatusWriter {
     std::string uid, version;
   };
   Identity identity_of(const std::string& name) const;
+
+  // Any thread.
+  std::uint64_t written() const noexcept { return written_; }
+  std::uint64_t failures() const noexcept { return failures_; }
 
  private:
   using Addresses = std::vector<std::string>;  // as they are, in order
@@ -109,6 +114,7 @@ class StatusWriter {
   bool leaving_ = false;                // they are taken out again
   unsigned running_ = 0, writing_ = 0;  // hands
   Complaint failed_, another_;
+  std::atomic<std::uint64_t> written_{0}, failures_{0};
 };
 
 }  // namespace sluice::control::cluster

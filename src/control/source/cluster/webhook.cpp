@@ -1,5 +1,6 @@
 #include <sys/stat.h>
 
+#include <atomic>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -15,6 +16,7 @@
 #include <list>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/control.h"
 #include "control/source/decode.h"
@@ -87,12 +89,17 @@ Review judge(const Node* request, Watcher& watcher) {
   return watcher.review(decoded.objects.front());
 }
 
+// Read by any thread.
+struct Tally {
+  std::atomic<std::uint64_t> allowed{0}, refused{0}, nanoseconds{0};
+};
+
 struct Answer {
   http::status status = http::status::ok;
   std::string body, type = "text/plain; charset=utf-8";
 };
 
-Answer answer(const http::request<http::string_body>& request, Watcher& watcher) {
+Answer answer(const http::request<http::string_body>& request, Watcher& watcher, Tally& tally) {
   const std::string_view target(request.target().data(), request.target().size());
   if (target.substr(0, target.find('?')) != kPath)
     return {http::status::not_found, "only " + std::string(kPath) + " is answered here\n"};
@@ -104,7 +111,10 @@ Answer answer(const http::request<http::string_body>& request, Watcher& watcher)
     const std::string uid = member(asked, "uid");
     if (!asked || asked->kind != Node::Kind::map || uid.empty() || member(root, "apiVersion") != "admission.k8s.io/v1")
       return {http::status::bad_request, "expected an AdmissionReview of admission.k8s.io/v1 with a request\n"};
+    const Instant begun = SystemClock().now();
     const Review review = judge(asked, watcher);
+    tally.nanoseconds += static_cast<std::uint64_t>((SystemClock().now() - begun).count());
+    ++(review.allowed ? tally.allowed : tally.refused);
     json::object response{{"uid", uid}, {"allowed", review.allowed}};
     if (!review.allowed)
       response["status"] = {
@@ -149,6 +159,9 @@ class Server final : public Webhook {
     thread_.join();
   }
   std::string bound_address() const override { return bound_; }
+  Figures figures() const override {
+    return {tally_.allowed, tally_.refused, static_cast<double>(tally_.nanoseconds) / 1e9};
+  }
 
  private:
   // When the files were written last.
@@ -211,6 +224,9 @@ class Server final : public Webhook {
         log::error("{}; the webhook goes on with the certificate that it has", e.what());
       }
       if (!context_) continue;  // nobody made one yet: the caller tries again
+      // An answer must not wait for the acknowledgement of the tickets that went before it.
+      beast::error_code ignored;
+      socket.set_option(tcp::no_delay(true), ignored);
       ++open_;
       asio::co_spawn(io_, serve(std::move(socket), context_), [this](std::exception_ptr) {
         --open_;
@@ -256,7 +272,7 @@ class Server final : public Webhook {
       else if (error)
         break;
       else
-        out = answer(parser.get(), watcher_);
+        out = answer(parser.get(), watcher_, tally_);
       http::response<http::string_body> response(out.status, 11);
       keep = !error && parser.get().keep_alive();
       response.set(http::field::content_type, out.type);
@@ -288,6 +304,7 @@ class Server final : public Webhook {
   std::shared_ptr<ssl::context> context_;
   std::pair<std::int64_t, std::int64_t> loaded_;
   unsigned open_ = 0;
+  Tally tally_;
   asio::io_context io_{1};
   asio::steady_timer room_{io_};
   std::list<beast::tcp_stream*> awaited_;  // that a handshake or a request is awaited of, the longest first

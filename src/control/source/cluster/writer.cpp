@@ -53,6 +53,12 @@ void Writer::heed(const std::map<std::string, bool>& served, std::optional<std::
   if (events_ && report) events_->report(std::move(*report));
 }
 
+void Writer::count(ApiFigures& figures) const {
+  figures.leading = leading();
+  if (status_) figures.statuses = status_->written(), figures.status_failures = status_->failures();
+  if (events_) figures.events = events_->written(), figures.event_failures = events_->failures();
+}
+
 boost::asio::awaitable<void> Writer::farewell() {
   if (certificate_) certificate_->stop();
   if (events_) events_->stop();

@@ -19,6 +19,8 @@ class Writer {
   void start();
   // This replica writes. Any thread.
   bool leading() const noexcept { return alone_ || (leader_ && leader_->leading()); }
+  // Adds its figures. Any thread.
+  void count(ApiFigures& figures) const;
 
   void seen(const std::string& identity, const Node& object);
   void gone(const std::string& identity);
