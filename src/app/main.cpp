@@ -78,10 +78,25 @@ bool ns_and_name(const std::string& text) {
          text.find('/', slash + 1) == std::string::npos;
 }
 
+// The objects that flags name, and the addresses that go into statuses. Empty when fine, else the message.
+std::string check_names(const sluice::control::Settings& c) {
+  const struct {
+    const char *flag, *kind;
+    const std::string& value;
+  } named[] = {{"--publish-service", "a Service", c.status.publish_service},
+               {"--configmap", "a ConfigMap", c.config_map},
+               {"--default-ssl-certificate", "a Secret", c.default_ssl_certificate}};
+  for (const auto& n : named)
+    if (!n.value.empty() && !ns_and_name(n.value))
+      return std::string(n.flag) + " " + n.value + ": expected NS/NAME of " + n.kind;
+  for (const auto& address : c.status.addresses)
+    if (auto wrong = sluice::control::check_status_address(address); !wrong.empty())
+      return "--publish-status-address " + address + ": " + wrong;
+  return {};
+}
+
 // Who we are in the cluster. Empty when fine, else the message.
 std::string take_identity(sluice::control::StatusSettings& status, bool no_election) {
-  if (!status.publish_service.empty() && !ns_and_name(status.publish_service))
-    return "--publish-service " + status.publish_service + ": expected NS/NAME of a Service";
   if (status.election_id.empty() || status.election_id.find('/') != std::string::npos)
     return "--election-id " + status.election_id + ": expected the name of a Lease";
   if (status.annotation && !status.update)
@@ -301,6 +316,7 @@ int main(int argc, char** argv) {
     if (auto message = take_set(set, options.control); !message.empty()) return fail(config_file + ": " + message);
     for (const auto& [key, value] : given) options.control.set[key] = value;
   }
+  if (auto message = check_names(options.control); !message.empty()) return fail(message);
   if (auto message = take_identity(status, no_election); !message.empty()) return fail(message);
   const bool cluster = kubernetes || !options.control.kubeconfig.empty();
   if (cluster && !options.control.manifests.empty())

@@ -161,5 +161,7 @@ std::string annotations_markdown();
 std::string check_option(const std::string& key, const std::string& value);
 // The same for a label selector, "team=a,tier in (x,y)"; an empty one is refused.
 std::string check_label_selector(const std::string& text);
+// The same for an address in the status of Ingresses: an IP address, or a DNS name (Kubernetes takes it as hostname).
+std::string check_status_address(const std::string& text);
 
 }  // namespace sluice::control

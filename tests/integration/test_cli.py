@@ -128,6 +128,10 @@ def test_help_has_examples():
     (["--http", "127.0.0.1:notaport"], ["notaport"]),
     (["--http", "300.1.1.1:80"], ["300.1.1.1"]),
     (["--endpoint", "nonsense"], ["nonsense"]),
+    (["--configmap", "options"], ["--configmap options", "NS/NAME of a ConfigMap"]),
+    (["--default-ssl-certificate", "a/b/c"], ["--default-ssl-certificate a/b/c", "NS/NAME of a Secret"]),
+    (["--publish-service", "/front"], ["--publish-service /front", "NS/NAME of a Service"]),
+    (["--publish-status-address", "192.0.2.1,lb.Example.net"], ["--publish-status-address lb.Example.net", "a DNS name in lower case"]),
     (["--no-such-flag"], ["no-such-flag"])])
 def test_bad_flags_are_refused_with_what_was_expected(site, args, words):
     code, out, err = run("serve", "--manifests", site.manifests.root, "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0", *args)

@@ -142,8 +142,7 @@ constexpr MetricInfo kCatalogue[] = {
 
     // The API of a cluster.
     {"sluice_api_followed", gauge, "resource",
-     "In a cluster: 1 while the list and watch of it go through; at 0 what was known is served. Without what may not "
-     "be "
+     "In a cluster: 1 while its list and watch go through; at 0 what was known is served. Left out where it may not be "
      "listed and need not be."},
     {"sluice_api_failures_total", counter, "resource", "Lists and watches of it that failed, and were tried again."},
     {"sluice_api_writes_total", counter, "what", "Written to the API: status (of an Ingress), event."},

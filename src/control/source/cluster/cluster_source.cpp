@@ -232,10 +232,10 @@ class ClusterSource final : public Source, Sink {
   }
   void follows(const Resource& resource) override { followed(resource).state = Followed::yes; }
   void trouble(const Resource& resource, const ApiError& error) override {
+    const bool denied = resource.deniable && error.status == 403;
     Followed& f = followed(resource);
-    f.state = Followed::no;
-    if (resource.deniable && error.status == 403) {
-      f.state = Followed::denied;
+    f.state = denied ? Followed::denied : Followed::no;
+    if (denied) {
       if (resource.kind != kSecret) {
         log::warn("{}; classes are known by their names alone", error.what());
       } else if (std::exchange(listed_, false)) {

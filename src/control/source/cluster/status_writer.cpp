@@ -1,6 +1,5 @@
 #include "control/source/cluster/status_writer.h"
 
-#include <arpa/inet.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <boost/json.hpp>
 
 #include "base/log.h"
+#include "control/kube/grammar.h"
 
 namespace sluice::control::cluster {
 
@@ -41,8 +41,7 @@ std::vector<std::string> load_balancer(const Node& object) {
 }
 
 bool is_ip(const std::string& text) {
-  unsigned char room[16];
-  return inet_pton(AF_INET, text.c_str(), room) == 1 || inet_pton(AF_INET6, text.c_str(), room) == 1;
+  return is_ipv4(text) || is_ipv6(text);
 }
 
 // Where a Service is reached, by its type.
@@ -333,3 +332,13 @@ asio::awaitable<void> StatusWriter::clear() {
 }
 
 }  // namespace sluice::control::cluster
+
+namespace sluice::control {
+
+std::string check_status_address(const std::string& text) {
+  const bool name =
+      is_host_name(text, false) && std::none_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+  return name || is_ipv4(text) || is_ipv6(text) ? "" : "expected an IP address, or a DNS name in lower case";
+}
+
+}  // namespace sluice::control
