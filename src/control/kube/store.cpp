@@ -257,11 +257,14 @@ void Store::erase(const Object& object) {
   } else if (std::holds_alternative<Service>(object)) {
     s.services.erase(key);
     service_changed(key);
-  } else if (auto* slice = std::get_if<EndpointSlice>(&object)) {
-    s.service_of_slice.erase(key);
-    auto service = slice->meta.ns + "/" + slice->service;
+  } else if (std::holds_alternative<EndpointSlice>(object)) {
+    // Its last form may name another Service than the one it was taken with: both changes can come in one batch.
+    const auto known = s.service_of_slice.find(key);
+    if (known == s.service_of_slice.end()) return;
+    const std::string service = std::move(known->second);
+    s.service_of_slice.erase(known);
     if (auto it = s.slices.find(service);
-        it != s.slices.end() && it->second.erase(slice->meta.name) && it->second.empty())
+        it != s.slices.end() && it->second.erase(meta(object).name) && it->second.empty())
       s.slices.erase(it);
     service_changed(service);
   } else if (std::holds_alternative<Secret>(object)) {

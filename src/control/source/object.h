@@ -172,7 +172,7 @@ inline model::ObjectRef reference(const Object& o) {
 struct ObjectChanges {
   std::vector<ObjectPtr> upserts;
   std::vector<ObjectPtr> moved;   // the same content at another place of a file
-  std::vector<ObjectPtr> erased;  // the last form of what is gone
+  std::vector<ObjectPtr> erased;  // the last form of what is gone, which may never have been handed out
   bool problems_changed = false;  // the source's own entries (unreadable files, ignored kinds) differ
   bool empty() const { return upserts.empty() && moved.empty() && erased.empty() && !problems_changed; }
 };

@@ -153,6 +153,17 @@ TEST_F(Fixture, ASliceMayMoveToAnotherService) {
   EXPECT_EQ(u.model->clusters.at("default-other-80")->endpoints.size(), 1U);
 }
 
+TEST_F(Fixture, ASliceMayMoveAndGoInOneBatch) {
+  put(ingress("a", "a.example") + service("app") + slice("app", "10.0.0.1", "x") + slice("app", "10.0.0.2", "y") +
+      ingress("b", "b.example", "other") + service("other") + slice("other", "10.0.0.3", "z"));
+  // What is told is the last form, for another Service than the one it was known with.
+  auto u = remove(slice("other", "10.0.0.9", "x"));
+  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default-app-80"});
+  ASSERT_EQ(u.model->clusters.at("default-app-80")->endpoints.size(), 1U);
+  EXPECT_EQ(u.model->clusters.at("default-app-80")->endpoints[0].address, "10.0.0.2");
+  EXPECT_EQ(u.model->clusters.at("default-other-80")->endpoints.size(), 1U);
+}
+
 TEST_F(Fixture, TheSameObjectAgainChangesNothing) {
   put(world(3));
   auto u = put(world(3));
