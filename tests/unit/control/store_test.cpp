@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "control/source/decode.h"
 #include "scratch.h"
 
@@ -34,6 +36,18 @@ struct Fixture : ::testing::Test {
   Update commit() {
     before = store.work();
     return store.commit();
+  }
+  // What a new Store makes of these objects.
+  static void expect_same(const model::Model& held, const std::map<std::string, ObjectPtr>& all) {
+    Store fresh{Settings{}};
+    for (auto& [id, o] : all) fresh.upsert(o);
+    const auto expected = fresh.commit().model;
+    ASSERT_EQ(held.hosts.size(), expected->hosts.size());
+    for (auto& [name, host] : expected->hosts) EXPECT_EQ(*held.hosts.at(name), *host) << name;
+    ASSERT_EQ(held.clusters.size(), expected->clusters.size());
+    for (auto& [name, cluster] : expected->clusters) EXPECT_EQ(*held.clusters.at(name), *cluster) << name;
+    EXPECT_EQ(*held.options, *expected->options);
+    EXPECT_EQ(held.report.entries, expected->report.entries);
   }
   std::uint64_t hosts() const { return store.work().hosts - before.hosts; }
   std::uint64_t clusters() const { return store.work().clusters - before.clusters; }
@@ -270,7 +284,6 @@ TEST_F(Fixture, TwoModelsTakeTurnsAndAgree) {
     seen.insert(held.get());
   }
   EXPECT_LE(seen.size(), 3U);
-  Store fresh{Settings{}};
   std::map<std::string, ObjectPtr> all;
   for (auto& o : objects(world(50))) all[identity(*o)] = o;
   for (int i = 0; i < 30; ++i) {
@@ -280,13 +293,62 @@ TEST_F(Fixture, TwoModelsTakeTurnsAndAgree) {
                                         : ingress("bad" + k, "not_a_host", "s" + k)))
       all[identity(*o)] = o;
   }
-  for (auto& [id, o] : all) fresh.upsert(o);
-  auto expected = fresh.commit().model;
-  ASSERT_EQ(held->hosts.size(), expected->hosts.size());
-  for (auto& [name, host] : expected->hosts) EXPECT_EQ(*held->hosts.at(name), *host) << name;
-  ASSERT_EQ(held->clusters.size(), expected->clusters.size());
-  for (auto& [name, cluster] : expected->clusters) EXPECT_EQ(*held->clusters.at(name), *cluster) << name;
-  EXPECT_EQ(held->report.entries, expected->report.entries);
+  expect_same(*held, all);
+}
+
+// As the API of a cluster tells it: of what happened to an object within a batch only the last counts, and what is gone
+// is told by its last form, which may never have been taken.
+TEST_F(Fixture, AnyOrderOfChangesMeansWhatIsThereAtTheEnd) {
+  for (unsigned seed = 0; seed < 40; ++seed) {
+    std::mt19937 random(seed);
+    const auto any = [&](unsigned n) { return std::to_string(random() % n); };
+    const auto form = [&] {
+      switch (random() % 6) {
+        case 0:
+          return service("s" + any(3));
+        case 1:
+          return ingress("i" + any(4), random() % 8 ? "h" + any(4) + ".example" : "not_a_host", "s" + any(3),
+                         random() % 3 ? "{}" : "{nginx.ingress.kubernetes.io/proxy-body-size: " + any(3) + "m}");
+        case 2:
+          return "---\napiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: nginx}\nspec: "
+                 "{controller: " +
+                 std::string(random() % 2 ? "k8s.io/ingress-nginx" : "example.com/other") + "}\n";
+        case 3:
+          return "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ingress-nginx-controller, namespace: "
+                 "ingress-nginx}\ndata: {keep-alive-requests: \"" +
+                 std::to_string(900 + random() % 3) + "\"}\n";
+        default:
+          return slice("s" + any(3), "10.0.0." + any(9), "x" + any(4));
+      }
+    };
+    Store followed{Settings{}};
+    std::map<std::string, ObjectPtr> there;
+    std::map<std::string, std::pair<ObjectPtr, ObjectPtr>> waiting;  // upserted, or erased
+    std::shared_ptr<const model::Model> model;
+    for (int change = 0; change < 300; ++change) {
+      const ObjectPtr o = objects(form()).front();
+      const std::string id = identity(*o);
+      if (const auto known = there.find(id); known != there.end() && random() % 3 == 0) {
+        waiting[id] = {nullptr, known->second};
+        there.erase(known);
+      } else {
+        waiting[id] = {o, nullptr};
+        there[id] = o;
+      }
+      if (random() % 5 && change + 1 < 300) continue;
+      ObjectChanges batch;
+      for (const auto& [name, w] : waiting)
+        (w.first ? batch.upserts : batch.erased).push_back(w.first ? w.first : w.second);
+      waiting.clear();
+      followed.apply(batch);
+      model = followed.commit().model;
+    }
+    expect_same(*model, there);
+    if (HasFailure()) {
+      ADD_FAILURE() << "seed " << seed;
+      return;
+    }
+  }
 }
 
 TEST_F(Fixture, ResolvedNamesBecomeEndpoints) {
