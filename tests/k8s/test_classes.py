@@ -56,7 +56,7 @@ def test_without_the_right_to_namespaces_it_says_so(cluster, ns, three, tmp_path
     account = cluster.account(ns, "reader", READS, tmp_path / "kubeconfig")
     s = Sluice(cluster, "--watch-namespace-selector", "team=a", "--update-status", "false", kubeconfig=account, wait=False)
     try:
-        said = s.process.wait_line(r'403.*cannot (list|watch) resource \\?"namespaces', stream="err").string
+        said = s.process.wait_line(r': 403 .*cannot (list|watch) resource \\?"namespaces', stream="err").string
         assert "nothing is served before it succeeds" in said
     finally:
         s.process.stop()

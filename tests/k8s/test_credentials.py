@@ -57,7 +57,7 @@ def test_a_replaced_token_is_used_and_the_old_one_is_not_missed(cluster, ns, pod
         cluster.start_api()
         cluster.apply(ingress("late", f"late.{host}", ns=ns))
         s.until("a change, watched with the new token", host=f"late.{host}")
-        assert not [line for line in s.process.err if "401" in line and "watch" in line]
+        assert not [line for line in s.process.err if ": 401 " in line and "watch" in line]
         # One that ends without another in its place: what is known is served, and it is said why nothing new comes.
         revoke_second()
         cluster.stop_api()

@@ -56,6 +56,11 @@ def installed():
         c.stop()
 
 
+def forbidden(sluice):
+    """What it said about rights that it lacks (`.403` may also be the milliseconds of a line)."""
+    return [line for line in sluice.process.err if ": 403 " in line or "forbidden" in line]
+
+
 def as_shipped(cluster, tmp_path, *more, wait=True, name="sluice", pod="sluice-0", grace=0):
     """The container of the Deployment as a process: its arguments, its account in a pod's place, on ports that the kernel chooses."""
     container = json.loads(cluster.kubectl("get", "deployment", name, "-n", "sluice", "-o", "json"))["spec"]["template"]["spec"]["containers"][0]
@@ -160,7 +165,7 @@ def test_with_exactly_the_shipped_rights(installed, tmp_path):
             "the option of the ConfigMap")
         installed.kubectl("delete", "ingress", "thief")
     assert status(installed) is None  # no other pod of ours runs
-    assert not [line for line in s.process.err if "403" in line or "forbidden" in line]
+    assert not forbidden(s)
 
 
 def test_the_chart_for_one_namespace_with_exactly_its_rights(installed, tmp_path):
@@ -176,7 +181,7 @@ def test_the_chart_for_one_namespace_with_exactly_its_rights(installed, tmp_path
         s.until("the Ingress of the one namespace", host="one.example.com")
         assert s.ask(host=HOST)[0] == 404
         wait_for(lambda: "203.0.113.9" in installed.kubectl("get", "ingress", "one", "-n", "shop"), "its status")
-    assert {re.search(r'cannot \w+ resource "(\w+)"', line)[1] for line in s.process.err if "403" in line} <= {"ingressclasses"}, s.process.err
+    assert {re.search(r'cannot \w+ resource "(\w+)"', line)[1] for line in forbidden(s)} <= {"ingressclasses"}, s.process.err
 
 
 def test_namespaces_by_their_labels_with_exactly_the_rights_of_the_overlay(installed, tmp_path):
@@ -186,7 +191,7 @@ def test_namespaces_by_their_labels_with_exactly_the_rights_of_the_overlay(insta
             assert s.ask(host=HOST)[0] == 404
             installed.kubectl("label", "namespace", "default", "ingress=sluice")
             s.until("the namespace that is labelled now", host=HOST, status=308)
-        assert not [line for line in s.process.err if "403" in line or "forbidden" in line]
+        assert not forbidden(s)
     finally:
         installed.kubectl("label", "namespace", "default", "ingress-")
         installed.kubectl("apply", "-k", SHIPPED / "base")
@@ -215,7 +220,7 @@ def test_without_one_rule_it_fails_loudly(installed, tmp_path, kind, index):
                 s.process.wait_line("this replica writes", stream="err")
                 wait_for(lambda: status(installed), "the status")
                 s.process.stop()
-            said = s.process.wait_line(rf"403.*{resource.replace('/', '.*')}", stream="err", seconds=15).string
+            said = s.process.wait_line(rf": 403 .*{resource.replace('/', '.*')}", stream="err", seconds=15).string
             assert "forbidden" in said
         finally:
             s.process.stop()
@@ -260,7 +265,7 @@ def test_the_webhook_makes_its_certificate_and_makes_it_anew(installed, tmp_path
             assert kept() not in (first, (tmp_path / "old.crt").read_text())
             assert bundle() == kept() + (tmp_path / "old.crt").read_text()  # replicas that have not seen the new one are trusted
         for p in (s, again):
-            assert not [line for line in p.process.err if "403" in line or "forbidden" in line]
+            assert not forbidden(p)
     finally:
         installed.kubectl("delete", "validatingwebhookconfiguration", "sluice")
         installed.kubectl("delete", "ingress", "thief", "--ignore-not-found")

@@ -60,7 +60,7 @@ def test_only_the_right_to_get_some(cluster, ns, pods, secret, tmp_path):
         wait_for(lambda: presented(cluster, s, host) == "late", "the Secret that came later", 30)
         cluster.apply(tls(ns, "app", "two"))
         said = s.process.wait_line(rf"Secret {ns}/two.*Forbidden", stream="err").string
-        assert "403" in said and "the right to get this Secret" in said
+        assert ": 403 " in said and "the right to get this Secret" in said
 
 
 def test_a_failed_question_is_soon_asked_again(cluster, ns, pods, secret, tmp_path):

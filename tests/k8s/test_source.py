@@ -125,7 +125,7 @@ def test_without_the_right_to_list_it_says_so_and_waits(cluster, ns, pods, tmp_p
     path.write_text(json.dumps(config))
     s = Sluice(cluster, kubeconfig=path, wait=False)
     try:
-        said = s.process.wait_line(r"403.*cannot (list|watch) resource \\?\"ingresses", stream="err").string
+        said = s.process.wait_line(r": 403 .*cannot (list|watch) resource \\?\"ingresses", stream="err").string
         assert f"system:serviceaccount:{ns}:nobody" in said and "nothing is served before it succeeds" in said
         wait_for(lambda: s.metric("sluice_api_failures_total", INGRESSES), "the metrics to show it")
         assert s.metric("sluice_api_followed", INGRESSES) == 0 and s.metric("sluice_ready") == 0

@@ -206,7 +206,7 @@ def test_without_the_right_to_a_lease_it_serves_and_says_so(cluster, ns, pods, l
     app(cluster, ns, pods)
     account = cluster.account(ns, "reader", READS, tmp_path / "kubeconfig")
     with Sluice(cluster, "--election-id", lease, "--publish-status-address", "192.0.2.1", kubeconfig=account) as s:
-        said = s.process.wait_line("403.*leases.*without the Lease nothing is written", stream="err").string
+        said = s.process.wait_line(": 403 .*leases.*without the Lease nothing is written", stream="err").string
         assert lease in said
         assert s.ask(host=f"{ns}.example.com")[0] == 200 and addresses(cluster, ns) == []
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <vector>
 
 namespace sluice::control {
 namespace {
@@ -16,15 +17,13 @@ struct Outcome {
   Duration first{};    // that the first one waited
 };
 
-// `count` changes, one each `apart`; a batch costs `cost`.
-Outcome simulate(Pace& pace, FakeClock& clock, std::size_t count, Duration apart, Duration cost) {
+// A change at each of `due`; a batch costs `cost`.
+Outcome simulate(Pace& pace, FakeClock& clock, const std::vector<Instant>& due, Duration cost) {
   Outcome out;
-  const Instant start = clock.now();
   std::deque<Instant> waiting;
   std::size_t come = 0;
-  const auto due = [&](std::size_t i) { return start + apart * static_cast<std::int64_t>(i); };
-  while (come < count || !waiting.empty()) {
-    while (come < count && due(come) <= clock.now()) waiting.push_back(due(come++));
+  while (come < due.size() || !waiting.empty()) {
+    while (come < due.size() && due[come] <= clock.now()) waiting.push_back(due[come++]);
     if (!waiting.empty() && clock.now() >= pace.next()) {
       const Instant begun = clock.now();
       const std::size_t changes = waiting.size();
@@ -37,6 +36,13 @@ Outcome simulate(Pace& pace, FakeClock& clock, std::size_t count, Duration apart
     }
   }
   return out;
+}
+
+// `count` changes, one each `apart`.
+Outcome simulate(Pace& pace, FakeClock& clock, std::size_t count, Duration apart, Duration cost) {
+  std::vector<Instant> due;
+  for (std::size_t i = 0; i < count; ++i) due.push_back(clock.now() + apart * static_cast<std::int64_t>(i));
+  return simulate(pace, clock, due, cost);
 }
 
 TEST(Pace, TheFirstChangeGoesAtOnce) {
@@ -61,6 +67,32 @@ TEST(Pace, ABurstIsAHandfulOfBatches) {
     clock.advance(std::chrono::seconds(2));
     EXPECT_EQ(simulate(pace, clock, 1000, Duration(0), cost).batches, 1U);
   }
+}
+
+// As from a server that is slow at times: 20 changes 3 ms apart, then none for as long as `stall`.
+TEST(Pace, ABurstThatFaltersIsOneBurst) {
+  for (const auto stall : {milliseconds(30), milliseconds(60), milliseconds(100)}) {
+    Pace pace;
+    FakeClock clock;
+    std::vector<Instant> due;
+    for (Instant at = clock.now(); due.size() < 1000; at += stall)
+      for (int i = 0; i < 20; ++i, at += milliseconds(3)) due.push_back(at);
+    const auto burst = simulate(pace, clock, due, milliseconds(4));
+    // Three at growing distances, then one a second; it may take three for one for the first of it.
+    const auto took = std::chrono::duration_cast<std::chrono::seconds>(due.back() - due.front()).count();
+    EXPECT_LE(burst.batches, took + 7) << stall;
+    EXPECT_LE(burst.longest, Pace::kLongest + milliseconds(10));
+  }
+}
+
+// At half the rate of a burst, a server that hands out nothing for a while makes none.
+TEST(Pace, WhatWasHeldUpIsNoBurst) {
+  Pace pace;
+  FakeClock clock;
+  std::vector<Instant> due;
+  for (int i = 0; i < 1000; ++i)
+    due.push_back(clock.now() + std::max(milliseconds(20) * i, milliseconds(400) * ((i + 19) / 20)));
+  EXPECT_LE(simulate(pace, clock, due, milliseconds(4)).longest, Pace::kShortest + milliseconds(6));
 }
 
 TEST(Pace, FiftyChangesASecondAreNoBurst) {
