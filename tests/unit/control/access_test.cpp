@@ -3,11 +3,19 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_future.hpp>
+#include <thread>
+
 #include "base/base64.h"
 #include "scratch.h"
 
 namespace sluice::control::cluster {
 namespace {
+
+namespace asio = boost::asio;
 
 class AccessTest : public ::testing::Test {
  protected:
@@ -37,6 +45,12 @@ class AccessTest : public ::testing::Test {
   std::expected<Cluster, std::string> read(const std::string& path, const std::string& context = "") {
     return from_kubeconfig(path, context, environment());
   }
+  Credentials::Answer ask(Credentials& credentials) {
+    asio::io_context io;
+    auto out = asio::co_spawn(io, credentials.current(clock_.now()), asio::use_future);
+    io.run();
+    return out.get();
+  }
   Cluster good(const std::string& path) {
     auto found = read(path);
     EXPECT_TRUE(found) << found.error();
@@ -51,7 +65,7 @@ TEST_F(AccessTest, TheContextLeadsToItsClusterAndUser) {
   EXPECT_EQ(c.access.server_name, "api.example");
   EXPECT_EQ(c.access.ns, "shop");
   EXPECT_TRUE(c.access.tls);
-  EXPECT_EQ(c.credentials->current(clock_.now())->authorization, "Bearer secret");
+  EXPECT_EQ(ask(*c.credentials)->authorization, "Bearer secret");
   EXPECT_EQ(c.access.described.find("secret"), std::string::npos);
 }
 
@@ -76,7 +90,7 @@ TEST_F(AccessTest, FilesLieBesideTheKubeconfigAndDataIsBase64) {
                              "server: https://a, certificate-authority: ca.crt, tls-server-name: kubernetes"));
   EXPECT_EQ(c.access.ca_pem, "CA");
   EXPECT_EQ(c.access.server_name, "kubernetes");
-  const auto who = c.credentials->current(clock_.now());
+  const auto who = ask(*c.credentials);
   EXPECT_EQ(who->certificate_pem, "CRT");
   EXPECT_EQ(who->key_pem, "KEY");
   EXPECT_EQ(who->authorization, "");
@@ -85,7 +99,7 @@ TEST_F(AccessTest, FilesLieBesideTheKubeconfigAndDataIsBase64) {
 TEST_F(AccessTest, ATokenFileIsReadAgainEachMinuteAndWhenItWasRefused) {
   file("token", "one\n");
   const auto c = good(config("tokenFile: token, token: other"));
-  const auto now = [&] { return c.credentials->current(clock_.now())->authorization; };
+  const auto now = [&] { return ask(*c.credentials)->authorization; };
   EXPECT_EQ(now(), "Bearer one");
   file("token", "two\n");
   EXPECT_EQ(now(), "Bearer one");
@@ -99,13 +113,13 @@ TEST_F(AccessTest, ATokenFileIsReadAgainEachMinuteAndWhenItWasRefused) {
   clock_.advance(std::chrono::seconds(61));
   EXPECT_EQ(now(), "Bearer three");
   c.credentials->refused();
-  EXPECT_FALSE(c.credentials->current(clock_.now()));
+  EXPECT_FALSE(ask(*c.credentials));
 }
 
 TEST_F(AccessTest, SeveralFilesAreOne) {
   const auto users = file("users", "users: [{name: u, user: {token: first}}]");
   const auto c = good((dir_ / "missing").string() + ":" + users + ":" + config("token: second"));
-  EXPECT_EQ(c.credentials->current(clock_.now())->authorization, "Bearer first");
+  EXPECT_EQ(ask(*c.credentials)->authorization, "Bearer first");
 }
 
 TEST_F(AccessTest, RefusalsNameTheFileAndWhatWasExpected) {
@@ -140,16 +154,16 @@ TEST_F(AccessTest, ThePodsServiceAccount) {
   const auto c = in_cluster(environment_there);
   ASSERT_TRUE(c) << c.error();
   EXPECT_EQ(c->access.ns, "ingress-nginx");
-  EXPECT_EQ(c->credentials->current(clock_.now())->authorization, "Bearer abc");
+  EXPECT_EQ(ask(*c->credentials)->authorization, "Bearer abc");
   // Both are replaced under way; while the authority cannot be read, the former one counts.
   dir_.write(at + "ca.crt", "other CA");
   EXPECT_EQ(c->access.current_ca(), "other CA");
   std::filesystem::remove(dir_ / (at + "ca.crt"));
   EXPECT_EQ(c->access.current_ca(), "CA");
   dir_.write(at + "token", "def");
-  EXPECT_EQ(c->credentials->current(clock_.now())->authorization, "Bearer abc");
+  EXPECT_EQ(ask(*c->credentials)->authorization, "Bearer abc");
   c->credentials->refused();
-  EXPECT_EQ(c->credentials->current(clock_.now())->authorization, "Bearer def");
+  EXPECT_EQ(ask(*c->credentials)->authorization, "Bearer def");
 }
 
 // A real program as plugin.
@@ -173,23 +187,51 @@ class ExecPluginTest : public AccessTest {
 TEST_F(ExecPluginTest, RunsWhenItsAnswerEndsOrWasRefused) {
   const auto c = with(prints(R"("token":"t","expirationTimestamp":"2027-01-15T09:00:00Z")"));
   wall_ = 1'800'000'000;  // 2027-01-15T08:00:00Z
-  EXPECT_EQ(c.credentials->current(clock_.now())->authorization, "Bearer t");
-  c.credentials->current(clock_.now());
+  EXPECT_EQ(ask(*c.credentials)->authorization, "Bearer t");
+  ask(*c.credentials);
   EXPECT_EQ(runs(), 1);
   wall_ += 3600 - 59;
-  c.credentials->current(clock_.now());
+  ask(*c.credentials);
   EXPECT_EQ(runs(), 2);
   wall_ = 1'800'000'000;
-  c.credentials->current(clock_.now());
+  ask(*c.credentials);
   c.credentials->refused();
-  c.credentials->current(clock_.now());
+  ask(*c.credentials);
   EXPECT_EQ(runs(), 3);
+}
+
+// It waits for a file that comes as late as the thread of those who ask makes it.
+TEST_F(ExecPluginTest, HoldsUpNobodyAndRunsOnceForAllWhoAskMeanwhile) {
+  const auto c = with("mkfifo \"$0.go\"; read line < \"$0.go\"\n" + prints(R"("token":"t")"));
+  asio::io_context io;
+  std::vector<std::future<Credentials::Answer>> asked;
+  for (int i = 0; i < 3; ++i)
+    asked.push_back(asio::co_spawn(io, c.credentials->current(clock_.now()), asio::use_future));
+  asio::post(io, [&] {
+    while (!std::filesystem::exists(dir_ / "plugin.sh.go")) std::this_thread::yield();
+    std::ofstream(dir_ / "plugin.sh.go") << "go\n";
+  });
+  io.run();
+  for (auto& a : asked) EXPECT_EQ(a.get()->authorization, "Bearer t");
+  EXPECT_EQ(runs(), 1);
+}
+
+TEST_F(ExecPluginTest, TheEndOfTheCredentialsEndsIt) {
+  auto c = with("mkfifo \"$0.go\"; read line < \"$0.go\"\n");
+  asio::io_context io;
+  auto asked = asio::co_spawn(io, c.credentials->current(clock_.now()), asio::use_future);
+  asio::post(io, [&] {
+    while (!std::filesystem::exists(dir_ / "plugin.sh.go")) std::this_thread::yield();
+    c.credentials.reset();
+  });
+  io.run();
+  EXPECT_NE(asked.get().error().find("is no longer needed"), std::string::npos);
 }
 
 TEST_F(ExecPluginTest, GetsItsArgumentsEnvironmentAndTheCluster) {
   const auto c = with("echo \"$1 $REGION $KUBERNETES_EXEC_INFO\" > \"$0.seen\"\n" + prints(R"("token":"t")"),
                       ", args: [login], env: [{name: REGION, value: north}], provideClusterInfo: true");
-  ASSERT_TRUE(c.credentials->current(clock_.now()));
+  ASSERT_TRUE(ask(*c.credentials));
   std::ifstream in(dir_ / "plugin.sh.seen");
   std::string seen;
   std::getline(in, seen);
@@ -200,7 +242,7 @@ TEST_F(ExecPluginTest, GetsItsArgumentsEnvironmentAndTheCluster) {
 TEST_F(ExecPluginTest, ErrorsNameTheProgramAndWhatItSaid) {
   const auto error = [&](const std::string& script, const std::string& more = "") {
     const auto c = with(script, more);
-    const auto who = c.credentials->current(clock_.now());
+    const auto who = ask(*c.credentials);
     return who ? "none" : who.error();
   };
   EXPECT_NE(error("echo no session >&2; exit 7\n", ", installHint: log in first")
@@ -213,7 +255,7 @@ TEST_F(ExecPluginTest, ErrorsNameTheProgramAndWhatItSaid) {
   EXPECT_NE(error(prints("\"clientCertificateData\":\"x\"")).find("neither a token nor"), std::string::npos);
   EXPECT_NE(error("head -c 2000000 /dev/zero\n").find("printed more than"), std::string::npos);
   const auto c = good(config("exec: {apiVersion: client.authentication.k8s.io/v1, command: ./not-there}"));
-  EXPECT_NE(c.credentials->current(clock_.now()).error().find("not-there: No such file"), std::string::npos);
+  EXPECT_NE(ask(*c.credentials).error().find("not-there: No such file"), std::string::npos);
 }
 
 }  // namespace

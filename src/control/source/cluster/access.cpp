@@ -50,7 +50,11 @@ class Static final : public Credentials {
   Given token, certificate, key;
   std::string basic;  // "Basic …"
 
-  std::expected<Current, std::string> current(Instant now) override {
+  boost::asio::awaitable<Answer> current(Instant now) override { co_return read(now); }
+  void refused() override { doubted_ = true; }
+
+ private:
+  Answer read(Instant now) {
     if (read_ && now - read_at_ < kReread && !doubted_) return last_;
     try {
       Current c;
@@ -68,9 +72,6 @@ class Static final : public Credentials {
     read_at_ = now;
     return last_;
   }
-  void refused() override { doubted_ = true; }
-
- private:
   static std::string value_of(const Given& given, const char* what) {
     return given.file.empty() ? given.value : read_file(given.file, what);
   }

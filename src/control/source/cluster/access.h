@@ -1,4 +1,5 @@
 #pragma once
+#include <boost/asio/awaitable.hpp>
 #include <cstdint>
 #include <expected>
 #include <functional>
@@ -33,8 +34,9 @@ class Credentials {
     std::string authorization;             // value of the Authorization field, or empty
     std::string certificate_pem, key_pem;  // client certificate, or empty
   };
-  // What to use now; the error is a sentence.
-  virtual std::expected<Current, std::string> current(Instant now) = 0;
+  using Answer = std::expected<Current, std::string>;  // the error is a sentence
+  // What to use now. Holds up nobody else on the caller's thread.
+  virtual boost::asio::awaitable<Answer> current(Instant now) = 0;
   // The server answered 401: what is cached is not to be trusted.
   virtual void refused() = 0;
 };

@@ -131,7 +131,7 @@ struct ApiClient::State {
   }
 
   asio::awaitable<void> connect() {
-    auto who = credentials.current(clock.now());
+    const Credentials::Answer who = co_await credentials.current(clock.now());
     if (!who) throw ApiError(0, "credentials: " + who.error());
     authorization = who->authorization;
     asio::ip::tcp::resolver resolver(io);

@@ -100,6 +100,7 @@ class ClusterSource final : public Source, Sink {
     boost::asio::co_spawn(io_, writer_->farewell(), [this](std::exception_ptr) { io_.stop(); });
     most.async_wait([this](boost::system::error_code) { io_.stop(); });
     thread_.join();
+    cluster_.credentials.reset();  // what runs aside for it ends before io_, whose thread it would call
     ::close(ready_);
   }
 

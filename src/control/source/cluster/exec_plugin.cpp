@@ -5,9 +5,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
 #include <cerrno>
 #include <cstring>
@@ -20,6 +24,8 @@
 extern char** environ;  // NOLINT(readability-redundant-declaration): no header has it without _GNU_SOURCE
 
 namespace sluice::control::cluster {
+
+namespace asio = boost::asio;
 
 namespace {
 
@@ -57,7 +63,7 @@ std::string text(const Node* map, std::string_view name) {
 }  // namespace
 
 ExecPlugin::ExecPlugin(Command command, const Access& access, std::function<std::int64_t()> wall)
-    : command_(std::move(command)), wall_(std::move(wall)) {
+    : command_(std::move(command)), wall_(std::move(wall)), stopped_(::eventfd(0, EFD_CLOEXEC)) {
   if (!command_.provide_cluster_info) return;
   const bool v6 = access.host.find(':') != std::string::npos;
   boost::json::object cluster{
@@ -67,6 +73,13 @@ ExecPlugin::ExecPlugin(Command command, const Access& access, std::function<std:
       {"insecure-skip-tls-verify", access.insecure}};
   if (!access.ca_pem.empty()) cluster["certificate-authority-data"] = encode_base64(access.ca_pem);
   info_ = boost::json::serialize(cluster);
+}
+
+ExecPlugin::~ExecPlugin() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] auto n = ::write(stopped_, &one, sizeof one);
+  thread_.join();
+  ::close(stopped_);
 }
 
 std::string ExecPlugin::request() const {
@@ -116,11 +129,12 @@ std::expected<std::string, std::string> ExecPlugin::run() const {
 
   std::string printed, said;
   const Instant end = SystemClock().now() + kPatience;
-  bool late = false, large = false;
-  for (bool open[2] = {true, true}; (open[0] || open[1]) && !late && !large;) {
-    pollfd fds[2] = {{open[0] ? out.read : -1, POLLIN, 0}, {open[1] ? err.read : -1, POLLIN, 0}};
+  bool late = false, large = false, stopped = false;
+  for (bool open[2] = {true, true}; (open[0] || open[1]) && !late && !large && !stopped;) {
+    pollfd fds[3] = {{open[0] ? out.read : -1, POLLIN, 0}, {open[1] ? err.read : -1, POLLIN, 0}, {stopped_, POLLIN, 0}};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - SystemClock().now());
-    late = left.count() <= 0 || ::poll(fds, 2, static_cast<int>(left.count())) == 0;
+    late = left.count() <= 0 || ::poll(fds, 3, static_cast<int>(left.count())) == 0;
+    stopped = !late && fds[2].revents;
     for (int i = 0; i < 2 && !late; ++i) {
       if (!fds[i].revents) continue;
       char buffer[4096];
@@ -130,10 +144,11 @@ std::expected<std::string, std::string> ExecPlugin::run() const {
       large = printed.size() > kMaxOutput || said.size() > kMaxOutput;
     }
   }
-  if (late || large) ::kill(-pid, SIGKILL);
+  if (late || large || stopped) ::kill(-pid, SIGKILL);
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
+  if (stopped) return failed("is no longer needed");
   if (late) return failed(fmt::format("did not end within {} s", kPatience.count()));
   if (large) return failed(fmt::format("printed more than {} bytes", kMaxOutput));
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
@@ -142,8 +157,26 @@ std::expected<std::string, std::string> ExecPlugin::run() const {
   return printed;
 }
 
-std::expected<Credentials::Current, std::string> ExecPlugin::current(Instant) {
-  if (have_ && (ends_ == 0 || wall_() < ends_ - kMargin)) return last_;
+asio::awaitable<Credentials::Answer> ExecPlugin::current(Instant) {
+  const std::uint64_t before = runs_;
+  Answer out = co_await asio::co_spawn(thread_, answer(before), asio::use_awaitable);
+  co_return out;
+}
+
+void ExecPlugin::refused() {
+  asio::post(thread_, [this] { have_ = false; });
+}
+
+asio::awaitable<Credentials::Answer> ExecPlugin::answer(std::uint64_t runs_before) {
+  const bool good = have_ && (ends_ == 0 || wall_() < ends_ - kMargin);
+  if (good || runs_ != runs_before) co_return last_;
+  last_ = ask();
+  have_ = last_.has_value();
+  ++runs_;
+  co_return last_;
+}
+
+Credentials::Answer ExecPlugin::ask() {
   auto printed = run();
   if (!printed) return std::unexpected(printed.error());
   const auto failed = [&](const std::string& why) {
@@ -164,9 +197,7 @@ std::expected<Credentials::Current, std::string> ExecPlugin::current(Instant) {
       return failed("status has neither a token nor a client certificate with its key");
     const auto expires = text(status, "expirationTimestamp");
     ends_ = expires.empty() ? 0 : parse_rfc3339(expires).value_or(0);
-    last_ = std::move(c);
-    have_ = true;
-    return last_;
+    return c;
   } catch (const SyntaxError& e) {
     return failed(fmt::format("printed no JSON: {}", e.what()));
   }

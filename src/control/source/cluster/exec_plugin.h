@@ -1,4 +1,6 @@
 #pragma once
+#include <atomic>
+#include <boost/asio/thread_pool.hpp>
 #include <string>
 #include <vector>
 
@@ -7,7 +9,8 @@
 namespace sluice::control::cluster {
 
 // Credentials that a program prints (client.authentication.k8s.io/v1, ExecCredential). It runs when there are none yet,
-// when those it gave end within a minute, and after the server refused them. The caller's thread waits for it.
+// when those it gave end within a minute, and after the server refused them, on a thread of its own; all who ask
+// while it runs have what it says.
 class ExecPlugin final : public Credentials {
  public:
   struct Command {
@@ -20,19 +23,26 @@ class ExecPlugin final : public Credentials {
 
   // `wall`: seconds since 1970. `access` must outlive it when cluster information is provided.
   ExecPlugin(Command command, const Access& access, std::function<std::int64_t()> wall);
-  std::expected<Current, std::string> current(Instant now) override;
-  void refused() override { have_ = false; }
+  ~ExecPlugin() override;  // kills what runs
+  boost::asio::awaitable<Answer> current(Instant now) override;
+  void refused() override;
 
  private:
+  boost::asio::awaitable<Answer> answer(std::uint64_t runs_before);
+  Answer ask();
   std::string request() const;
   std::expected<std::string, std::string> run() const;
 
   Command command_;
   std::string info_;  // spec.cluster as JSON, or empty
   std::function<std::int64_t()> wall_;
-  Current last_;
+  int stopped_;  // eventfd: readable from the end on
+  std::atomic<std::uint64_t> runs_{0};
+  // The thread's:
+  Answer last_;
   std::int64_t ends_ = 0;  // seconds since 1970; 0: no end
   bool have_ = false;
+  boost::asio::thread_pool thread_{1};
 };
 
 }  // namespace sluice::control::cluster
