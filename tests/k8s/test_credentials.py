@@ -1,4 +1,6 @@
-"""A pod's service account: its token is replaced and the old one is revoked, it ends, its certificate authority changes."""
+"""A pod's service account: its token is replaced and the old one is revoked, it ends, its certificate authority changes. A kubeconfig's exec plugin."""
+import json
+import os
 import subprocess
 
 import pytest
@@ -8,7 +10,8 @@ from test_secrets import READS
 
 RIGHTS = [*READS, {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
           {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "get", "update"]},
-          {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses/status"], "verbs": ["patch"]}]
+          {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses/status"], "verbs": ["patch"]},
+          {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}]
 
 
 @pytest.fixture
@@ -85,3 +88,35 @@ def test_the_certificate_authority_is_read_again(cluster, ns, pods, account, tmp
         load.more()
         account.project(account.token())
         s.until("the change, once the authority is the right one", host=f"late.{host}", seconds=15)
+
+
+def test_an_exec_plugin_that_takes_its_time_holds_up_nothing(cluster, ns, pods, account, tmp_path):
+    """It is asked for each new connection: what it prints is soon over. The connection for Events is made when there is one."""
+    host, api = f"{ns}.example.com", Api(cluster)
+    cluster.apply(service("app", [pods().port], ns) + "---\n" + ingress("app", host, ns=ns))
+    credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+                  "status": {"token": account.token(), "expirationTimestamp": "2026-01-01T00:00:00Z"}}
+    plugin, hold, held = tmp_path / "plugin", tmp_path / "hold", tmp_path / "held"
+    plugin.write_text(f"#!/bin/sh\nif [ -e {hold} ]; then touch {held}; read go < {hold}; fi\necho '{json.dumps(credential)}'\n")
+    plugin.chmod(0o755)
+    config = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))
+    for user in config["users"]:
+        user["user"] = {"exec": {"apiVersion": credential["apiVersion"], "command": str(plugin), "interactiveMode": "Never"}}
+    for context in config["contexts"]:
+        context["context"]["namespace"] = ns
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    with Sluice(cluster, "--watch-namespace", ns, "--configmap", f"{ns}/none", "--election-id", "tokens", kubeconfig=tmp_path / "kubeconfig") as s:
+        s.process.wait_line("this replica writes", stream="err")
+        os.mkfifo(hold)
+        cluster.apply(ingress("odd", f"odd.{host}", ns=ns, annotations={"nginx.ingress.kubernetes.io/permanent-redirect": "no\turl"}))
+        wait_for(held.exists, "the plugin to be asked")
+        cluster.apply(ingress("late", f"late.{host}", ns=ns))
+        s.until("a change that is watched meanwhile", host=f"late.{host}")
+        renewed = lambda: api.get("Lease", "tokens", ns)["spec"]["renewTime"]
+        before = renewed()
+        wait_for(lambda: renewed() > before, "the Lease to be renewed meanwhile")
+        assert "odd" not in cluster.kubectl("get", "events", "-n", ns)
+        with open(hold, "w") as go:
+            hold.unlink()
+            go.write("go\n")
+        wait_for(lambda: "odd" in cluster.kubectl("get", "events", "-n", ns), "the Event")
