@@ -28,6 +28,7 @@ SLUICE = build_path("SLUICE", "build/release/sluice")
 SLUICE_ECHO = build_path("SLUICE_ECHO", "build/release/sluice-echo")
 TOOLS = build_path("TOOLS", "build/release/tests/support")
 SLOW = float(os.environ.get("SLOW", "1"))  # multiplies waits, for sanitizers
+SANITIZED = any(name in SLUICE for name in ("asan", "tsan"))  # for what takes more memory, or more work, under one
 
 
 def wait_for(condition, what, seconds=10.0, pause=0.01):

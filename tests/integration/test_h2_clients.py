@@ -1,6 +1,5 @@
 """Other people's HTTP/2 clients: curl, Go, Node, Java, httpx, h2load."""
 import fcntl
-import os
 import re
 import struct
 import subprocess
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import SLOW, body_of, need, wait_for
+from harness import SANITIZED, SLOW, body_of, need, wait_for
 from middle import middle
 from test_clients import curl, go_build  # noqa: F401  (a fixture)
 
@@ -147,7 +146,7 @@ def test_h2load(site, tls):
     h2load = need("h2load")
     pod = site.pod("pod", "--forget-ids")
     proxy = middle(site, pod)
-    n = 3000 if "asan" in os.environ.get("SLUICE", "") or "tsan" in os.environ.get("SLUICE", "") else 20000
+    n = 3000 if SANITIZED else 20000
     address = proxy.https if tls else proxy.http
     out = run(h2load, "-n", n, "-c", "20", "-m", "20", "-H", ":authority: app.example", f"{'https' if tls else 'http'}://{address}/?size=1000")
     assert re.search(rf"requests: {n} total, {n} started, {n} done, {n} succeeded, 0 failed, 0 errored, 0 timeout", out), out

@@ -1,11 +1,10 @@
 """Limits: each has its status, and the proxy goes on."""
-import os
 import threading
 import time
 
 import pytest
 
-from harness import Raw, body_of, need, run_tool, wait_for
+from harness import SANITIZED, Raw, body_of, need, run_tool, wait_for
 
 
 def test_body_limit_by_length(site):
@@ -245,4 +244,4 @@ def test_large_bodies_with_a_slow_peer_hold_memory_flat(site, direction):
         stop.set()
         t.join()
     print(f"{direction}: {total >> 20} MiB, resident {before} kB before, {peak[0]} kB at most")
-    assert peak[0] - before < 16_000 * (4 if "asan" in os.environ.get("SLUICE", "") else 1)
+    assert peak[0] - before < 16_000 * (4 if SANITIZED else 1)
