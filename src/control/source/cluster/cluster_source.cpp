@@ -246,14 +246,20 @@ class ClusterSource final : public Source, Sink {
       return;
     }
     ++f.failures;
-    Trouble& t = troubles_[resource.path];
     const Instant now = SystemClock().now();
-    if (t.why == error.what() && now - t.said < kRepeat) return;
+    // All of them have it when the server is away: it is said once.
+    const auto said = std::find_if(troubles_.begin(), troubles_.end(), [&](const auto& t) {
+      return t.second.why == error.what() && now - t.second.said < kRepeat;
+    });
+    if (said != troubles_.end()) {
+      troubles_[resource.path] = Trouble(said->second);
+      return;
+    }
     if (missing_ == 0)
       log::warn("{}; what is known is served, and it is tried again", error.what());
     else
       log::error("{}; nothing is served before it succeeds, and it is tried again", error.what());
-    t = {error.what(), now};
+    troubles_[resource.path] = {error.what(), now};
   }
   void recovered(const Resource& resource) override {
     if (resource.kind == kSecret && resource.deniable) listed_ = true;  // the list, not one by name
