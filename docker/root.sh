@@ -20,7 +20,9 @@ take() {  # a file of a package, by the path where it really is
   packages+=("$(cut -d: -f1 <<<"${package%%$'\n'*}")")
 }
 
-install -s -m 755 "$@" "$root/usr/local/bin/"
+install -m 755 "$@" "$root/usr/local/bin/"
+# The build ID is a digest of the debug information too, in which GCC's link-time optimiser orders some entries at random.
+strip --remove-section=.note.gnu.build-id "$root"/usr/local/bin/*
 libraries=$(ldd "$@" | awk '$2 == "=>" { print $3 } $1 ~ /^\/lib/ && !/=>/ { print $1 }' | sort -u)
 for library in $libraries; do take "$library" "/usr/${library#/usr/}"; done
 take /etc/ssl/openssl.cnf /etc/ssl/openssl.cnf
