@@ -21,7 +21,7 @@ class Pace {
   Instant next() const noexcept { return next_; }
   // A batch of `changes` objects has left; it was worked on from `begun` to `now`.
   void left(Instant begun, Instant now, std::size_t changes) noexcept {
-    constexpr Duration kEach = std::chrono::duration_cast<Duration>(std::chrono::seconds(1)) / kRate;
+    constexpr Duration kEach = Duration(std::chrono::seconds(1)) / kRate;
     owed_ = std::clamp(owed_ + kEach * static_cast<Duration::rep>(changes) - (begun - last_), Duration(0), kMostOwed);
     burst_ = owed_ > kShortest ? std::clamp(burst_ * 3, kShortest, kLongest) : Duration(0);
     next_ = now + std::max(std::clamp((now - begun) * 10, kShortest, kUsual), burst_);

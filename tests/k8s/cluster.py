@@ -60,6 +60,20 @@ class Cluster:
     def get(self, kind, name, ns="default"):
         return json.loads(self.kubectl("get", kind, name, "-n", ns, "-o", "json"))
 
+    def client_config(self):
+        """The admin's kubeconfig."""
+        return json.loads(self.kubectl("config", "view", "--raw", "-o", "json"))
+
+    def kubeconfig_of(self, who, path, ns="default"):
+        """Written to `path`: the admin's, with another user and the namespace of the context."""
+        config = self.client_config()
+        for user in config["users"]:
+            user["user"] = who
+        for context in config["contexts"]:
+            context["context"]["namespace"] = ns
+        path.write_text(json.dumps(config))
+        return path
+
     def account(self, ns, name, rules, path, cluster_wide=True):
         """A kubeconfig of a service account that may do what `rules` (of a Role, as a list) say."""
         scope, place = ("Cluster", {}) if cluster_wide else ("", {"namespace": ns})
@@ -69,10 +83,7 @@ class Cluster:
             {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": f"{scope}RoleBinding", "metadata": {"name": f"{ns}-{name}"} | place,
              "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": f"{scope}Role", "name": f"{ns}-{name}"},
              "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": ns}]})))
-        config = json.loads(self.kubectl("config", "view", "--raw", "-o", "json"))
-        for user in config["users"]:
-            user["user"] = {"token": self.kubectl("create", "token", name, "-n", ns).strip()}
-        path.write_text(json.dumps(config))
+        self.kubeconfig_of({"token": self.kubectl("create", "token", name, "-n", ns).strip()}, path)
         # The server learns of a Role a moment after it took it.
         wait_for(lambda: "403" not in self.kubectl("auth", "can-i", "--list", kubeconfig=path, check=False) and any(
             r["resources"][0] in self.kubectl("auth", "can-i", "--list", "-n", ns, kubeconfig=path, check=False) for r in rules), "the Role to count")
@@ -139,7 +150,7 @@ class Api:
     """The API without kubectl: JSON over a kept connection for each thread, as the admin. Objects are dicts."""
 
     def __init__(self, cluster, port=6443):
-        config = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))
+        config = cluster.client_config()
         user = config["users"][0]["user"]
         self.cluster, self.port, self.local = cluster, port, threading.local()
         self.context = ssl.create_default_context(cafile=config["clusters"][0]["cluster"]["certificate-authority"])
@@ -297,7 +308,7 @@ class ServiceAccount:
     def __init__(self, cluster, directory, ns, name):
         self.cluster, self.directory, self.ns, self.name, self.versions = cluster, Path(directory), ns, name, 0
         self.directory.mkdir(exist_ok=True)
-        self.server = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))["clusters"][0]["cluster"]
+        self.server = cluster.client_config()["clusters"][0]["cluster"]
         self.ca = Path(self.server["certificate-authority"]).read_text()
 
     def token(self, *more):

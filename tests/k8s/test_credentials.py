@@ -100,13 +100,9 @@ def test_an_exec_plugin_that_takes_its_time_holds_up_nothing(cluster, ns, pods, 
     plugin, hold, held = tmp_path / "plugin", tmp_path / "hold", tmp_path / "held"
     plugin.write_text(f"#!/bin/sh\nif [ -e {hold} ]; then touch {held}; read go < {hold}; fi\necho '{json.dumps(credential)}'\n")
     plugin.chmod(0o755)
-    config = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))
-    for user in config["users"]:
-        user["user"] = {"exec": {"apiVersion": credential["apiVersion"], "command": str(plugin), "interactiveMode": "Never"}}
-    for context in config["contexts"]:
-        context["context"]["namespace"] = ns
-    (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    with Sluice(cluster, "--watch-namespace", ns, "--configmap", f"{ns}/none", "--election-id", "tokens", kubeconfig=tmp_path / "kubeconfig") as s:
+    user = {"exec": {"apiVersion": credential["apiVersion"], "command": str(plugin), "interactiveMode": "Never"}}
+    kubeconfig = cluster.kubeconfig_of(user, tmp_path / "kubeconfig", ns)
+    with Sluice(cluster, "--watch-namespace", ns, "--configmap", f"{ns}/none", "--election-id", "tokens", kubeconfig=kubeconfig) as s:
         s.process.wait_line("this replica writes", stream="err")
         os.mkfifo(hold)
         cluster.apply(ingress("odd", f"odd.{host}", ns=ns, annotations={"nginx.ingress.kubernetes.io/permanent-redirect": "no\turl"}))

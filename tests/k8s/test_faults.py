@@ -14,7 +14,7 @@ from harness import SLOW, wait_for
 
 class Unwell:
     def __init__(self, cluster, tmp_path):
-        config = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))
+        config = cluster.client_config()
         (tmp_path / "admin.json").write_text(json.dumps(config))
         self.file = tmp_path / "mode"
         self.mode("ok")
@@ -113,7 +113,7 @@ def test_a_partition_without_a_word_is_noticed(tmp_path):
         ip("addr", "add", "10.250.0.2/24", "dev", "near", where=other)
         for where, device in ((cluster.netns, "far"), (other, "near"), (other, "lo")):
             ip("link", "set", device, "up", where=where)
-        config = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))
+        config = cluster.client_config()
         target = config["clusters"][0]["cluster"]
         target["server"] = target["server"].replace("127.0.0.1", "10.250.0.1")
         target["tls-server-name"] = "localhost"

@@ -118,12 +118,7 @@ def test_what_was_deleted_meanwhile_is_gone_afterwards(cluster, ns, pods):
 def test_without_the_right_to_list_it_says_so_and_waits(cluster, ns, pods, tmp_path):
     cluster.kubectl("create", "serviceaccount", "nobody", "-n", ns)
     token = cluster.kubectl("create", "token", "nobody", "-n", ns).strip()
-    config = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))
-    for user in config["users"]:
-        user["user"] = {"token": token}
-    path = tmp_path / "kubeconfig"
-    path.write_text(json.dumps(config))
-    s = Sluice(cluster, kubeconfig=path, wait=False)
+    s = Sluice(cluster, kubeconfig=cluster.kubeconfig_of({"token": token}, tmp_path / "kubeconfig"), wait=False)
     try:
         said = s.process.wait_line(r": 403 .*cannot (list|watch) resource \\?\"ingresses", stream="err").string
         assert f"system:serviceaccount:{ns}:nobody" in said and "nothing is served before it succeeds" in said
@@ -139,7 +134,7 @@ def test_without_the_right_to_list_it_says_so_and_waits(cluster, ns, pods, tmp_p
 
 
 def test_a_wrong_certificate_authority_is_named(cluster, tmp_path):
-    config = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))
+    config = cluster.client_config()
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", tmp_path / "k",
                     "-out", tmp_path / "other.crt", "-days", "2", "-subj", "/CN=other"], check=True, capture_output=True)
     for c in config["clusters"]:

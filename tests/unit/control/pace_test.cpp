@@ -78,7 +78,7 @@ TEST(Pace, ABurstThatFaltersIsOneBurst) {
     for (Instant at = clock.now(); due.size() < 1000; at += stall)
       for (int i = 0; i < 20; ++i, at += milliseconds(3)) due.push_back(at);
     const auto burst = simulate(pace, clock, due, milliseconds(4));
-    // Three at growing distances, then one a second; it may take three for one for the first of it.
+    // Four at growing distances, then one a second; a few before it is known for a burst.
     const auto took = std::chrono::duration_cast<std::chrono::seconds>(due.back() - due.front()).count();
     EXPECT_LE(burst.batches, took + 7) << stall;
     EXPECT_LE(burst.longest, Pace::kLongest + milliseconds(10));

@@ -252,7 +252,7 @@ class ClusterSource final : public Source, Sink {
       return t.second.why == error.what() && now - t.second.said < kRepeat;
     });
     if (said != troubles_.end()) {
-      troubles_[resource.path] = Trouble(said->second);
+      troubles_[resource.path] = said->second;
       return;
     }
     if (missing_ == 0)

@@ -129,28 +129,29 @@ std::expected<std::string, std::string> ExecPlugin::run() const {
 
   std::string printed, said;
   const Instant end = SystemClock().now() + kPatience;
-  bool late = false, large = false, stopped = false;
-  for (bool open[2] = {true, true}; (open[0] || open[1]) && !late && !large && !stopped;) {
+  std::string cut;  // why it is killed
+  for (bool open[2] = {true, true}; (open[0] || open[1]) && cut.empty();) {
     pollfd fds[3] = {{open[0] ? out.read : -1, POLLIN, 0}, {open[1] ? err.read : -1, POLLIN, 0}, {stopped_, POLLIN, 0}};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - SystemClock().now());
-    late = left.count() <= 0 || ::poll(fds, 3, static_cast<int>(left.count())) == 0;
-    stopped = !late && fds[2].revents;
-    for (int i = 0; i < 2 && !late; ++i) {
+    if (left.count() <= 0 || ::poll(fds, 3, static_cast<int>(left.count())) == 0) {
+      cut = fmt::format("did not end within {} s", kPatience.count());
+      break;
+    }
+    if (fds[2].revents) cut = "is no longer needed";
+    for (int i = 0; i < 2; ++i) {
       if (!fds[i].revents) continue;
       char buffer[4096];
       const ssize_t n = ::read(fds[i].fd, buffer, sizeof buffer);
       if (n <= 0) open[i] = n < 0 && errno == EINTR;
       if (n > 0) (i == 0 ? printed : said).append(buffer, static_cast<std::size_t>(n));
-      large = printed.size() > kMaxOutput || said.size() > kMaxOutput;
     }
+    if (std::max(printed.size(), said.size()) > kMaxOutput) cut = fmt::format("printed more than {} bytes", kMaxOutput);
   }
-  if (late || large || stopped) ::kill(-pid, SIGKILL);
+  if (!cut.empty()) ::kill(-pid, SIGKILL);
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  if (stopped) return failed("is no longer needed");
-  if (late) return failed(fmt::format("did not end within {} s", kPatience.count()));
-  if (large) return failed(fmt::format("printed more than {} bytes", kMaxOutput));
+  if (!cut.empty()) return failed(cut);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
     return failed(fmt::format("ended with {} {}: {}", WIFEXITED(status) ? "status" : "signal",
                               WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), first_line(said)));
