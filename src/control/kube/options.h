@@ -25,7 +25,7 @@ std::span<const Option> options();
 // says (the defaults on the first reading). Problems name `object`.
 struct OptionsResult {
   model::Options options;
-  std::vector<model::Entry> entries;
+  model::Entries entries;
 };
 OptionsResult read_options(const std::map<std::string, std::string>& data, const model::ObjectRef& object,
                            const std::map<std::string, std::string>& set, const model::Options& previous);
