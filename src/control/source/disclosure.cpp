@@ -8,7 +8,7 @@ namespace sluice::control {
 
 namespace {
 
-constexpr std::size_t kValue = 120, kName = 253, kWord = 63;
+constexpr std::size_t kValue = 120, kName = 253, kWord = 63, kMixedWord = 16, kKind = 40;
 constexpr const char* kUnseen = "…";
 
 bool lower_case(char c) {
@@ -32,18 +32,17 @@ bool only(std::string_view text, std::string_view marks) {
   });
 }
 
-// Keys, tokens and what base64 makes of them mix both cases with digits; what people name things does not, or hardly.
+// Keys, tokens and what base64 makes of them mix cases and digits, and are long; what people name things does not.
 bool word(std::string_view text) {
-  const auto digits = std::count_if(text.begin(), text.end(), digit);
-  const bool mixed =
-      std::any_of(text.begin(), text.end(), lower_case) && std::any_of(text.begin(), text.end(), upper_case);
-  return !text.empty() && text.size() <= kWord && (digits <= 2 || !mixed);
+  const auto has = [&](auto what) { return std::any_of(text.begin(), text.end(), what); };
+  const bool mixed = has(lower_case) && has(upper_case);
+  return text.size() <= (mixed ? kMixedWord : kWord) && !(mixed && has(digit)) && (has(lower_case) || has(upper_case));
 }
 
-// RFC 1123, as the names of all objects that are read here.
-bool object_name(std::string_view text) {
-  if (text.empty() || text.size() > kName) return false;
-  return std::all_of(text.begin(), text.end(),
+// RFC 1123, as the names of all objects that are read here. A number alone would be one, too.
+bool names_object(std::string_view text) {
+  return text.size() <= kName && std::any_of(text.begin(), text.end(), lower_case) &&
+         std::all_of(text.begin(), text.end(),
                      [](char c) { return lower_case(c) || digit(c) || c == '-' || c == '.'; });
 }
 
@@ -84,17 +83,26 @@ std::string Disclosure::key(std::string_view text) const {
 }
 
 std::string Disclosure::name(std::string_view text) const {
-  return level_ == Level::all || object_name(text) ? std::string(cut(text, kName)) : "";
+  return level_ == Level::all || names_object(text) ? std::string(cut(text, kName)) : "";
 }
 
+std::string Disclosure::object_name(std::string_view text) {
+  return names_object(text) ? std::string(text) : "";
+}
+
+// "EC2NodeClass" at the worst.
 std::string Disclosure::kind(std::string_view text) {
-  return only(text, "") && word(text) ? std::string(text) : "";
+  const auto digits = std::count_if(text.begin(), text.end(), digit);
+  std::size_t humps = 0;
+  for (std::size_t i = 1; i < text.size(); ++i) humps += lower_case(text[i - 1]) && upper_case(text[i]);
+  const bool camel = !text.empty() && !digit(text.front()) && digits <= 2 && humps * 4 <= text.size();
+  return only(text, "") && camel && text.size() <= kKind ? std::string(text) : "";
 }
 
 // GROUP/VERSION or VERSION, versions as in "v1", "v1beta2".
 std::string Disclosure::api_version(std::string_view text) {
   const auto slash = text.find('/');
-  if (slash != std::string_view::npos && !object_name(text.substr(0, slash))) return "";
+  if (slash != std::string_view::npos && !names_object(text.substr(0, slash))) return "";
   std::string_view version = slash == std::string_view::npos ? text : text.substr(slash + 1);
   const auto digits = [&] {
     std::size_t n = 0;
@@ -114,7 +122,9 @@ std::string Disclosure::api_version(std::string_view text) {
 }
 
 std::string Disclosure::option(std::string_view text) {
-  return only(text, "-._") && word(text) ? std::string(text) : kUnseen;
+  const bool plain = only(text, "-._") && std::none_of(text.begin(), text.end(), upper_case) &&
+                     std::count_if(text.begin(), text.end(), digit) <= 4;
+  return plain && word(text) ? std::string(text) : kUnseen;
 }
 
 }  // namespace sluice::control

@@ -24,6 +24,7 @@ class Disclosure {
   std::string name(std::string_view text) const;
 
   // Any document's: empty when it has not the form of one.
+  static std::string object_name(std::string_view text);
   static std::string kind(std::string_view text);
   static std::string api_version(std::string_view text);
   // Of a ConfigMap, of --set and of the configuration file: these have values that are secret, too.

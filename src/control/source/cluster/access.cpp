@@ -36,8 +36,8 @@ std::string read_file(const std::string& path, const std::string& what) {
 std::string shown_url(std::string_view url) {
   const auto scheme = url.find("://");
   const auto begin = scheme == std::string_view::npos ? 0 : scheme + 3;
-  const auto at = url.substr(0, url.find_first_of("/?#", begin)).rfind('@');
-  std::string_view rest = at == std::string_view::npos || at < begin ? url.substr(begin) : url.substr(at + 1);
+  const auto at = url.rfind('@');  // a password may have a slash
+  std::string_view rest = at == std::string_view::npos ? url.substr(begin) : url.substr(at + 1);
   rest = rest.substr(0, rest.find_first_of("?#"));
   const bool plain = std::all_of(rest.begin(), rest.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
@@ -104,6 +104,7 @@ void read_server(const std::string& url, const std::string& where, Access& out) 
     rest.remove_prefix(7), out.tls = false;
   else
     bad("expected https://HOST[:PORT]");
+  if (rest.find_first_of("?#@") != std::string_view::npos) bad("expected no user, no password and no query in it");
   const auto slash = rest.find('/');
   if (slash != std::string_view::npos) out.base_path = rest.substr(slash);
   while (out.base_path.ends_with('/')) out.base_path.pop_back();

@@ -79,11 +79,11 @@ Review judge(const Node* request, Watcher& watcher) {
   const Node* object = request->get("object");
   const Node* kind = request->get("kind");
   if (member(request, "operation") == "DELETE" || !object || object->kind != Node::Kind::map) return {};
-  const Disclosure shown(*object, member(kind, "kind"));
   if (member(kind, "kind") != "Ingress" || member(kind, "group") != "networking.k8s.io")
     return bad("rejecting admission review because the request does not contain an Ingress resource but " +
-               Disclosure::kind(member(kind, "kind")) + " with name " + shown.name(member(request, "name")) +
-               " in namespace " + shown.name(member(request, "namespace")));
+               Disclosure::kind(member(kind, "kind")) + " with name " +
+               Disclosure::object_name(member(request, "name")) + " in namespace " +
+               Disclosure::object_name(member(request, "namespace")));
   Decoded decoded;
   decode_item(*object, "Ingress", decoded);
   if (decoded.objects.empty()) {
@@ -133,8 +133,8 @@ Answer answer(const http::request<http::string_body>& request, Watcher& watcher,
       response["warnings"] = std::move(warnings);
     }
     if (!review.allowed)
-      log::info("webhook: Ingress {}/{} is refused: {}", member(asked, "namespace"), member(asked, "name"),
-                review.message);
+      log::info("webhook: Ingress {}/{} is refused: {}", Disclosure::object_name(member(asked, "namespace")),
+                Disclosure::object_name(member(asked, "name")), review.message);
     const json::object out{
         {"apiVersion", "admission.k8s.io/v1"}, {"kind", "AdmissionReview"}, {"response", std::move(response)}};
     return {http::status::ok, json::serialize(out), "application/json"};
