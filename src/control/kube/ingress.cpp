@@ -22,6 +22,50 @@ std::string path_field(std::size_t rule, std::size_t path, const char* what) {
   return "spec.rules[" + std::to_string(rule) + "].http.paths[" + std::to_string(path) + "]" + what;
 }
 
+constexpr std::size_t kFew = 16;               // rules and hosts of TLS sections
+constexpr std::size_t kMaxCertificates = 100;  // that are looked at for one host
+
+std::shared_ptr<const IngressState::ByHost> sort_by_host(const Ingress& ingress) {
+  std::size_t size = ingress.rules.size();
+  for (auto& t : ingress.tls) size += t.hosts.size();
+  if (size <= kFew) return nullptr;
+  auto out = std::make_shared<IngressState::ByHost>();
+  for (std::size_t r = 0; r < ingress.rules.size(); ++r)
+    out->rules[lower(ingress.rules[r].host)].push_back(static_cast<std::uint32_t>(r));
+  for (auto& t : ingress.tls)
+    for (auto& h : t.hosts)
+      if (!t.secret.empty()) out->secrets.try_emplace(lower(h), t.secret);
+  return out;
+}
+
+// The places of the rules for a host, in order.
+std::vector<std::uint32_t> rules_of(const IngressState& state, const std::string& host) {
+  if (state.by_host) {
+    const auto at = state.by_host->rules.find(host);
+    return at == state.by_host->rules.end() ? std::vector<std::uint32_t>() : at->second;
+  }
+  std::vector<std::uint32_t> out;
+  for (std::uint32_t r = 0; r < state.ingress().rules.size(); ++r)
+    if (lower(state.ingress().rules[r].host) == host) out.push_back(r);
+  return out;
+}
+
+// The Secrets for a host: the first that names it; without one, all of the Ingress.
+std::vector<std::string> secrets_of(const IngressState& state, const std::string& host) {
+  std::vector<std::string> out;
+  const auto& tls = state.ingress().tls;
+  if (state.by_host) {
+    if (const auto at = state.by_host->secrets.find(host); at != state.by_host->secrets.end()) return {at->second};
+  } else {
+    for (auto& t : tls)
+      for (auto& h : t.hosts)
+        if (lower(h) == host && !t.secret.empty()) return {t.secret};
+  }
+  for (auto& t : tls)
+    if (!t.secret.empty() && out.size() <= kMaxCertificates) out.push_back(t.secret);
+  return out;
+}
+
 // One path of one host, before it is split into what the data plane matches.
 struct Location {
   std::string path;
@@ -129,6 +173,8 @@ void Store::State::evaluate(const std::string& key) {
       state.accepted = nullptr;
     }
     state.hosts.clear();
+    state.by_host = state.accepted ? sort_by_host(state.ingress()) : nullptr;
+    std::vector<std::string> named;
     if (state.accepted) {
       auto& served = state.ingress();
       for (std::size_t i = 0; i < served.rules.size(); ++i) {
@@ -139,9 +185,12 @@ void Store::State::evaluate(const std::string& key) {
                               shorten(host), "a DNS name, with '*.' at most in front", "the rule is not served"}});
           continue;
         }
-        state.hosts.insert(host);
+        named.push_back(std::move(host));
       }
-      if (served.rules.empty() && served.default_backend) state.hosts.insert("");
+      if (served.rules.empty() && served.default_backend) named.emplace_back();
+      std::sort(named.begin(), named.end());
+      named.erase(std::unique(named.begin(), named.end()), named.end());
+      state.hosts.insert(boost::container::ordered_unique_range, named.begin(), named.end());
       if (state.hosts.empty() && entries.empty())
         entries.push_back(
             {ref, {Severity::warning, "Empty", "spec.rules", "", "rules or a defaultBackend", "it serves nothing"}});
@@ -273,8 +322,7 @@ std::shared_ptr<const model::Host> Store::State::build_host(const std::string& n
   for (auto* o : owners) {
     auto& ingress = o->ingress();
     const model::ObjectRef& ref = *o->ref;
-    for (std::size_t r = 0; r < ingress.rules.size(); ++r) {
-      if (lower(ingress.rules[r].host) != name) continue;
+    for (const std::size_t r : rules_of(*o, name)) {
       for (std::size_t p = 0; p < ingress.rules[r].paths.size(); ++p) {
         auto& written = ingress.rules[r].paths[p];
         Location l;
@@ -387,13 +435,14 @@ std::shared_ptr<const model::Host> Store::State::build_host(const std::string& n
     auto& ingress = o->ingress();
     if (ingress.tls.empty() || name.empty()) continue;
     host->tls = true;
-    std::vector<std::string> named;
-    for (auto& t : ingress.tls)
-      for (auto& h : t.hosts)
-        if (lower(h) == name && named.empty() && !t.secret.empty()) named.push_back(t.secret);
-    if (named.empty())
-      for (auto& t : ingress.tls)
-        if (!t.secret.empty()) named.push_back(t.secret);
+    auto named = secrets_of(*o, name);
+    if (named.size() > kMaxCertificates) {
+      named.resize(kMaxCertificates);
+      entries.push_back({*o->ref,
+                         {Severity::warning, "TooMany", "spec.tls", "",
+                          "a TLS section that names " + name + ", or at most " + std::to_string(kMaxCertificates),
+                          "the first are looked at"}});
+    }
     for (auto& s : named) {
       auto full = ingress.meta.ns + "/" + s;
       if (used_certificates.emplace(full, o->ref).second) host->certificates.push_back(full);

@@ -23,6 +23,12 @@ struct IngressState {
   bool denied = false;
   bool ssl_passthrough = false;
   Names hosts;  // that it has rules for; "" the catch-all
+  // What is said of each host; null where it is so little that looking through all of it costs less.
+  struct ByHost {
+    StringMap<std::vector<std::uint32_t>> rules;  // their places
+    StringMap<std::string> secrets;               // the first that a TLS section names for it
+  };
+  std::shared_ptr<const ByHost> by_host;
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
   void hold(ObjectPtr next) {
     object = std::move(next);
