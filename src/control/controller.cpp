@@ -31,7 +31,8 @@ using std::chrono::milliseconds;
 constexpr auto kHold = std::chrono::seconds(1);  // a change waits at most this long for Secrets it names
 constexpr auto kLongest = std::chrono::seconds(60);
 constexpr auto kPause = milliseconds(50);                                                    // after a poll that failed
-constexpr auto kAgainSoon = std::chrono::seconds(1), kAgainLate = std::chrono::seconds(60);  // for want of memory
+constexpr auto kAgainSoon = milliseconds(200);
+constexpr auto kAgainLate = std::chrono::seconds(60);  // for want of memory
 
 // Polls the source and the resolver, and publishes what comes of it in batches.
 class Controller final : public Watcher {

@@ -122,6 +122,11 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
       auto& r = resolutions[external];
       for (auto& address : r.addresses)
         if (out->endpoints.size() < kMaxExternalAddresses) out->endpoints.push_back({address, number, true, false, ""});
+      if (r.addresses.size() > kMaxExternalAddresses)
+        entries.push_back({reference(*found->second),
+                           {Severity::warning, "TooMany", "spec.externalName", target,
+                            "a name with at most " + std::to_string(kMaxExternalAddresses) + " addresses",
+                            "of its " + std::to_string(r.addresses.size()) + " the first in order are used"}});
       if (!r.answered && resolve_later) {
         out->empty_because = external + " is resolved when serving";
         entries.push_back({reference(*found->second),

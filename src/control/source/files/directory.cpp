@@ -189,7 +189,21 @@ ObjectChanges Directory::look(const Touched& touched, const std::set<std::string
       throw;
     }
   }
+  give_up_largest_starved();
   return settle(ids, std::exchange(problems_changed_, false));
+}
+
+// Those that were read beside one that is too much had no memory either: they get another try.
+void Directory::give_up_largest_starved() {
+  const auto starved = std::exchange(starved_, {});
+  const auto size = [&](const std::string& path) { return files_.at(path).signature.size; };
+  const auto most =
+      std::max_element(starved.begin(), starved.end(), [&](const auto& a, const auto& b) { return size(a) < size(b); });
+  if (most == starved.end()) return;
+  given_up_[*most] = files_.at(*most).signature;
+  for (const auto& path : starved)
+    if (path != *most) files_.at(path).signature.changed = 0;  // no file has that
+  unsettled_ = starved.size() > 1;
 }
 
 // There was no memory to take these: the largest of them is given up.
@@ -241,7 +255,9 @@ bool Directory::take(ManifestReading& reading, bool sure, std::set<std::string>&
   const std::size_t told = told_ - (previous ? previous->entries.size() : 0);
   if (told + next.entries.size() > model::Report::kMost) next.entries.keep(1);
   problems_changed_ = problems_changed_ || (previous ? previous->entries != next.entries : !next.entries.empty());
+  const bool starved = reading.starved() && !given_up_.contains(reading.path());
   apply(reading.path(), &next, ids);
+  if (starved) starved_.insert(reading.path());
   return true;
 }
 

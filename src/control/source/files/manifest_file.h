@@ -71,8 +71,9 @@ class ManifestReading {
   std::size_t bytes() const noexcept { return content_.size(); }
   std::size_t documents() const noexcept { return next.parts.size(); }
   bool missing() const noexcept { return missing_; }
-  bool torn() const noexcept { return torn_; }  // changed while it was read
-  ManifestFile next;                            // what comes of it
+  bool torn() const noexcept { return torn_; }        // changed while it was read
+  bool starved() const noexcept { return starved_; }  // there was no memory for it
+  ManifestFile next;                                  // what comes of it
 
  private:
   struct Chunk {
