@@ -72,7 +72,6 @@ REFUSED = {
     "alias-nested.yaml": lambda: "a: &a [" + "x," * 10 + "x]\n" + "".join(f"{c}: &{c} [" + f"*{chr(ord(c) - 1)}," * 10 + "x]\n" for c in "bcdefghij"),
     "hosts-of-tls.json": lambda: ingress_json('"tls":[{"secretName":"s","hosts":[' + '"a",' * (SIZE // 4) + '"b"]}]'),
     "numbers-of-tls.json": lambda: ingress_json('"tls":[{"secretName":"s","hosts":[' + "1," * 200000 + '"b"]}]'),
-    "hosts-and-secrets.json": lambda: ingress_json('"rules":[' + until(SIZE // 8, lambda n: f'{{"host":"{n}"}},') + '{"host":"z"}],"tls":[' + until(SIZE // 8, lambda n: f'{{"secretName":"{n}"}},') + "{}]"),
     "annotations.json": lambda: '{"apiVersion":"v1","kind":"Service","metadata":{"name":"i","annotations":{' + until(SIZE, lambda n: f'"{n}":"",') + '"a":"b"}}}',
     "endpoints.json": lambda: '{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"i"},"addressType":"IPv4","endpoints":[' + "{}," * (SIZE // 3) + "{}]}",
     "ports.json": lambda: '{"apiVersion":"v1","kind":"Service","metadata":{"name":"i"},"spec":{"ports":[' + '{"port":1},' * (SIZE // 11) + '{"port":2}]}}',
@@ -85,6 +84,7 @@ OBJECTS = {
     "secrets.yaml": lambda: until(SIZE, lambda n: f"---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {n}}}\n"),
     "ingresses.yaml": lambda: until(SIZE, lambda n: f"---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: {n}}}\nspec: {{ingressClassName: nginx, rules: [{{host: {n}.x}}]}}\n"),
     "others.yaml": lambda: until(SIZE, lambda n: f"---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {n}}}\nspec: {{}}\n"),
+    "hosts-and-secrets.json": lambda: ingress_json('"rules":[' + until(SIZE // 8, lambda n: f'{{"host":"{n}"}},') + '{"host":"z"}],"tls":[' + until(SIZE // 8, lambda n: f'{{"secretName":"{n}"}},') + "{}]"),
     "rules.json": lambda: ingress_json('"rules":[' + until(SIZE // 2, lambda n: f'{{"host":"{n}.x"}},') + '{"host":"z"}]'),
 }
 
@@ -180,7 +180,7 @@ def test_a_start_without_memory_for_a_file_serves_the_others(site, room):
     wait_for(lambda: live(sluice, "later.example"), "a later change is live", 60)
 
 
-@pytest.mark.parametrize("target", ["/", "/proc", "..", ".", "loop"])
+@pytest.mark.parametrize("target", ["/", "/proc", "/usr/include", "..", ".", "loop"])
 def test_links_out_and_around_leave_changes_live(site, target):
     root = site.manifests.root
     (root / "a.yaml").write_text(redirected("a.example"))
@@ -205,8 +205,8 @@ def test_links_out_and_around_leave_changes_live(site, target):
     wait_for(lambda: time.monotonic() - begun > 3, "three seconds are over", 30)
     assert sluice.cpu_seconds() - before < 0.3 * SLOW
     report = sluice.config()["report"]
-    assert any(e["reason"] == "TooMany" for e in report) == (target == "/"), report
     assert any(e["reason"] == "NotFollowed" for e in report) == (target in ("/", "/proc")), report
+    assert not [e for e in report if e["reason"] in ("Unreadable", "DuplicateObject")], report
 
 
 def test_without_inotify_a_directory_is_looked_at(site):

@@ -23,7 +23,7 @@ std::string path_field(std::size_t rule, std::size_t path, const char* what) {
 }
 
 constexpr std::size_t kFew = 16;               // rules and hosts of TLS sections
-constexpr std::size_t kMaxCertificates = 100;  // that are looked at for one host
+constexpr std::size_t kMaxCertificates = 10;  // that are looked at for one host
 
 std::shared_ptr<const IngressState::ByHost> sort_by_host(const Ingress& ingress) {
   std::size_t size = ingress.rules.size();

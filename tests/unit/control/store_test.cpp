@@ -411,7 +411,7 @@ TEST_F(Fixture, ManyHostsAndSecretsOfOneIngressAreNotMultiplied) {
           "rules: [" +
           rules + "{host: fine.example}], tls: [" + tls + "{hosts: [fine.example], secretName: its}]}\n");
   EXPECT_EQ(u.model->hosts.size(), 2001U);
-  EXPECT_EQ(u.model->hosts.at("h7.example")->certificates.size(), 100U);
+  EXPECT_EQ(u.model->hosts.at("h7.example")->certificates.size(), 10U);
   EXPECT_EQ(u.model->hosts.at("fine.example")->certificates, std::vector<std::string>{"default/its"});
 }
 

@@ -60,16 +60,28 @@ TEST_F(TreeTest, TheKernelsDirectoriesAreNotEntered) {
   create_directory_symlink("/sys", dir / "s");
   const Tree tree = walk(dir.str());
   EXPECT_EQ(tree.files, Names{"own/f.yaml"});
-  EXPECT_EQ(tree.kernel, (Names{"p", "s"}));
+  EXPECT_EQ(tree.not_entered, (Names{"p", "s"}));
 }
 
-TEST_F(TreeTest, OwnDirectoriesComeBeforeALinkToEverything) {
+TEST_F(TreeTest, LinksToWhatHoldsTheRootAreNotEntered) {
   create_directory_symlink("/", dir / "a");
+  create_directory_symlink("..", dir / "b");
+  create_directory_symlink(".", dir / "c");
+  dir.write("z/f.yaml", "");
+  const Tree tree = walk(dir.str() + "/z/..");
+  EXPECT_EQ(tree.files, Names{"z/f.yaml"});
+  EXPECT_EQ(tree.not_entered, (Names{"a", "b"}));
+  EXPECT_TRUE(tree.beyond.empty());
+}
+
+TEST_F(TreeTest, OwnDirectoriesComeBeforeWhatIsElsewhere) {
+  for (std::size_t i = 0; i < Tree::kMaxLinked + 10; ++i) create_directories(elsewhere / ("d" + std::to_string(i)));
+  create_directory_symlink(elsewhere.str(), dir / "a");
   dir.write("z/deep/er/f.yaml", "");
   const Tree tree = walk(dir.str());
-  EXPECT_TRUE(tree.files.contains("z/deep/er/f.yaml"));
-  EXPECT_LE(tree.directories.size(), Tree::kMaxLinked + 10);
-  EXPECT_NE(tree.beyond, "");
+  EXPECT_EQ(tree.files, Names{"z/deep/er/f.yaml"});
+  EXPECT_EQ(tree.directories.size(), Tree::kMaxLinked + 4);
+  EXPECT_EQ(tree.beyond, "1000 directories behind links");
 }
 
 TEST_F(TreeTest, MoreDirectoriesThanAreLookedAtAreReported) {

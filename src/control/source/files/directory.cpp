@@ -117,7 +117,7 @@ void Directory::list(const Touched& touched, std::set<std::string>& certainly, s
     return;
   }
   problems_changed_ = problems_changed_ || !tree_.error.empty() || now.unlistable != tree_.unlistable ||
-                      now.kernel != tree_.kernel || now.beyond != tree_.beyond;
+                      now.not_entered != tree_.not_entered || now.beyond != tree_.beyond;
   const std::set<std::string> before = std::exchange(tree_, std::move(now)).directories;
   // Directories that nothing was said about have their own events.
   const auto concerned = [&](const std::string& directory) {
@@ -274,10 +274,10 @@ std::vector<model::Entry> Directory::problems() const {
     out.push_back({{"File", "", d, {d, 0}},
                    {model::Severity::error, "Unreadable", "", "", "a directory that can be listed",
                     "objects known from it stay as they were"}});
-  for (auto& d : tree_.kernel)
+  for (auto& d : tree_.not_entered)
     out.push_back({{"File", "", d, {d, 0}},
-                   {model::Severity::warning, "NotFollowed", "", "", "a directory of files, not of the kernel's",
-                    "it is not looked into"}});
+                   {model::Severity::warning, "NotFollowed", "", "",
+                    "a directory of files, and none that holds this one", "it is not looked into"}});
   for (auto& [path, file] : files_) file.entries.append_to(out);
   for (auto& id : duplicates_) {
     if (out.size() > model::Report::kMost) break;
