@@ -58,6 +58,13 @@ struct HostState {
   Names certificates;
 };
 
+// A host as it is to be served, and what that uses: by name, with the Ingress that names it there.
+struct BuiltHost {
+  std::shared_ptr<const model::Host> host;  // null: nobody wants it
+  std::map<std::string, RefPtr> clusters, certificates;
+  Entries entries;
+};
+
 struct Resolution {
   std::vector<std::string> addresses;
   std::string error;
@@ -123,9 +130,9 @@ struct Store::State {
   bool ours(const Ingress& ingress, std::string& why) const;
   // ingress.cpp
   void evaluate(const std::string& key);
-  std::shared_ptr<const model::Host> build_host(const std::string& name, Entries& entries,
-                                                std::map<std::string, RefPtr>& clusters,
-                                                std::map<std::string, RefPtr>& certificates);
+  // host_builder.h
+  class HostBuilder;
+  // host.cpp
   const ClusterTexts& cluster_texts(const ClusterKey& key);
   void rebuild_host(const std::string& name, model::Change& change);
   // service.cpp, endpoint_slice.cpp
