@@ -68,7 +68,8 @@ void print_served(const model::Model& model, const std::vector<Served>& rows, st
       out << "  " << host_text(host->name);
       if (host->tls) {
         std::string secrets;
-        for (const std::string& name : host->certificates) secrets += (secrets.empty() ? "" : ", ") + name;
+        for (const model::HostSecrets& named : host->certificates)
+          for (const std::string& name : named.secrets) secrets += (secrets.empty() ? "" : ", ") + name;
         out << "  TLS: " << (secrets.empty() ? "default certificate" : secrets);
       }
       out << '\n';

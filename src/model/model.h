@@ -94,6 +94,7 @@ struct Route {
   Text path;                 // normalised, starts with '/'
   Text cluster;              // a Cluster's name; empty: answer `status`
   std::uint16_t status = 0;  // without cluster: 404 (resource backend, no default backend) or 503 (denied)
+  bool tls = false;          // as Host::tls, for this route alone
   std::shared_ptr<const RouteSettings> settings;
   // for logs, metrics and explain
   Text ns, ingress, service, service_port;
@@ -103,11 +104,19 @@ struct Route {
   bool operator==(const Route& o) const;  // settings by value
 };
 
+// The Secrets that one Ingress names for a host. They may be missing or not cover its name.
+struct HostSecrets {
+  ObjectRef ingress;                 // for reports
+  std::vector<std::string> secrets;  // "namespace/secret"
+  bool operator==(const HostSecrets&) const = default;
+};
+
 struct Host {
   std::string name;                       // lower case; "*.x.example" one-label wildcard; "" the catch-all server
+  Text ns;                                // whom it belongs to: the namespace of its oldest Ingress; "" nobody
   bool passthrough = false;               // TLS for it goes on undecrypted to the Service of its path /
   bool tls = false;                       // a TLS section concerns it: plain http is redirected where settings say so
-  std::vector<std::string> certificates;  // "namespace/secret" in order of age; may be missing or not cover the name
+  std::vector<HostSecrets> certificates;  // oldest Ingress first; the first that has one for the host is shown
   std::vector<Route> routes;              // any order; (match, path) unique
   bool operator==(const Host&) const = default;
 };

@@ -101,7 +101,10 @@ std::string dump(const model::Model& m) {
   for (auto& [name, host] : hosts) {
     out << "host " << (name.empty() ? "(catch-all)" : name) << (host->tls ? " tls" : "")
         << (host->passthrough ? " passthrough" : "");
-    for (auto& c : host->certificates) out << " " << c;
+    for (auto& c : host->certificates) {
+      if (&c != &host->certificates.front()) out << " /";  // of a younger Ingress
+      for (auto& secret : c.secrets) out << " " << secret;
+    }
     out << "\n";
     auto routes = host->routes;
     std::sort(routes.begin(), routes.end(),
@@ -112,7 +115,7 @@ std::string dump(const model::Model& m) {
           << (r.cluster.empty() ? std::to_string(r.status) : r.cluster);
       if (!r.ingress.empty()) out << " of " << r.ns << "/" << r.ingress;
       if (!r.path_type.empty()) out << " " << r.path_type << " " << r.location;
-      out << shown(*r.settings, defaults) << "\n";
+      out << (r.tls && !host->tls ? " tls" : "") << shown(*r.settings, defaults) << "\n";
     }
   }
   std::map<std::string, std::shared_ptr<const model::Cluster>> clusters(m.clusters.begin(), m.clusters.end());

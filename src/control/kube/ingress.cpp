@@ -5,6 +5,26 @@ namespace sluice::control {
 
 using model::Severity;
 
+namespace {
+
+// An Ingress that is refused claims its hosts too: a mistake in it must not hand them to another namespace.
+Names hosts_claimed_by(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) {
+  Names hosts;
+  for (std::size_t i = 0; i < ingress.rules.size(); ++i) {
+    auto host = lower(ingress.rules[i].host);
+    if (host.empty() || is_host_name(host, true))
+      hosts.insert(std::move(host));
+    else
+      entries.push_back({ref,
+                         {Severity::error, "InvalidHost", "spec.rules[" + std::to_string(i) + "].host", shorten(host),
+                          "a DNS name, with '*.' at most in front", "the rule is not served"}});
+  }
+  if (ingress.rules.empty() && ingress.default_backend) hosts.insert("");
+  return hosts;
+}
+
+}  // namespace
+
 // Decides what of an Ingress is served, and marks the hosts that this touches.
 void Store::State::evaluate(const std::string& key) {
   auto it = ingresses.find(key);
@@ -43,28 +63,14 @@ void Store::State::evaluate(const std::string& key) {
       // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
       state.accepted = nullptr;
     }
-    state.hosts.clear();
-    if (state.accepted) {
-      auto& served = state.ingress();
-      for (std::size_t i = 0; i < served.rules.size(); ++i) {
-        auto host = lower(served.rules[i].host);
-        if (!host.empty() && !is_host_name(host, true)) {
-          entries.push_back({ref,
-                             {Severity::error, "InvalidHost", "spec.rules[" + std::to_string(i) + "].host",
-                              shorten(host), "a DNS name, with '*.' at most in front", "the rule is not served"}});
-          continue;
-        }
-        state.hosts.insert(host);
-      }
-      if (served.rules.empty() && served.default_backend) state.hosts.insert("");
-      if (state.hosts.empty() && entries.empty())
-        entries.push_back(
-            {ref, {Severity::warning, "Empty", "spec.rules", "", "rules or a defaultBackend", "it serves nothing"}});
-    }
+    state.hosts = hosts_claimed_by(ingress, ref, entries);
+    if (state.hosts.empty() && entries.empty())
+      entries.push_back(
+          {ref, {Severity::warning, "Empty", "spec.rules", "", "rules or a defaultBackend", "it serves nothing"}});
   }
   for (auto& host : before)
-    if (!state.hosts.contains(host)) hosts[host].owners.erase(key);
-  for (auto& host : state.hosts) hosts[host].owners.insert(key);
+    if (!state.hosts.contains(host)) hosts[host].claims.erase(key);
+  for (auto& host : state.hosts) hosts[host].claims.insert(key);
   dirty_hosts.insert(before.begin(), before.end());
   dirty_hosts.insert(state.hosts.begin(), state.hosts.end());
 

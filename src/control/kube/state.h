@@ -22,8 +22,9 @@ struct IngressState {
   std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
   bool denied = false;
   bool ssl_passthrough = false;
-  Names hosts;  // that it has rules for; "" the catch-all
+  Names hosts;  // that it has rules for, served or not; "" the catch-all
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
+  const Meta& meta() const { return std::get<Ingress>(*object).meta; }
   void hold(ObjectPtr next) {
     object = std::move(next);
     ref = std::make_shared<const model::ObjectRef>(reference(*object));
@@ -52,7 +53,7 @@ struct CertificateState {
 };
 
 struct HostState {
-  Names owners;  // Ingresses, "ns/name"
+  Names claims;  // Ingresses of ours that name it, "ns/name", whether they are served or not
   std::shared_ptr<const model::Host> built;
   Names clusters;
   Names certificates;

@@ -187,7 +187,12 @@ TEST_F(Fixture, TheSameObjectAgainChangesNothing) {
 TEST_F(Fixture, AnInvalidEditIsNotServedAndSaysSo) {
   put(world(1));
   auto u = put(ingress("i0", "h0.example", "other", "{nginx.ingress.kubernetes.io/permanent-redirect: bad url}"));
-  EXPECT_FALSE(u.model->hosts.contains("h0.example"));
+  // The host stays its namespace's, though nothing of it is served: a wildcard host would take its requests else.
+  const auto host = u.model->hosts.at("h0.example");
+  EXPECT_EQ(host->ns, "default");
+  ASSERT_EQ(host->routes.size(), 1U);
+  EXPECT_EQ(host->routes[0].status, 404);
+  EXPECT_TRUE(host->routes[0].cluster.empty());
   ASSERT_EQ(u.model->report.entries.size(), 1U);
   EXPECT_EQ(u.model->report.entries[0].problem.severity, model::Severity::error);
   u = {};

@@ -35,13 +35,13 @@ class World {
     model.clusters.erase(name);
     change.clusters.push_back(name);
   }
-  // `routes`: path → cluster
+  // `routes`: path → cluster; `certificates` of one Ingress.
   void host(const std::string& name, const std::map<std::string, std::string>& routes,
             std::vector<std::string> certificates = {}) {
     auto h = std::make_shared<model::Host>();
     h->name = name;
     h->tls = !certificates.empty();
-    h->certificates = std::move(certificates);
+    if (!certificates.empty()) h->certificates.push_back({{"Ingress", "ns", "ing", {}}, std::move(certificates)});
     for (const auto& [path, to] : routes) {
       model::Route& r = h->routes.emplace_back();
       r.path = r.location = path;
