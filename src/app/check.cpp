@@ -107,7 +107,7 @@ boost::json::object to_json(const model::Model& model, const Served& row) {
                           {"ingress", r.ingress},
                           {"service", r.service},
                           {"servicePort", r.service_port},
-                          {"cluster", r.cluster},
+                          {"cluster", r.upstream_name},
                           {"endpoints", cluster ? cluster->endpoints.size() : 0},
                           {"usableEndpoints", cluster ? usable(*cluster) : 0},
                           {"file", r.origin.file},

@@ -254,7 +254,7 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
   out << '\n';
 
   if (!spec.cluster.empty()) {
-    out << "endpoints of " << spec.cluster << ": " << endpoints_text(e.cluster) << '\n';
+    out << "endpoints of " << spec.upstream_name << ": " << endpoints_text(e.cluster) << '\n';
     if (e.cluster != nullptr)
       for (const model::Endpoint& endpoint : e.cluster->endpoints)
         out << "  " << address_text(endpoint) << ' ' << state_text(endpoint)
@@ -287,7 +287,7 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
                                      {"location", spec.location}, {"pathType", spec.path_type},
                                      {"namespace", spec.ns},      {"ingress", spec.ingress},
                                      {"service", spec.service},   {"servicePort", spec.service_port},
-                                     {"cluster", spec.cluster},   {"file", spec.origin.file},
+                                     {"cluster", spec.upstream_name},   {"file", spec.origin.file},
                                      {"line", spec.origin.line}};
   out["endpoints"] = endpoints;
   out["endpointsText"] = spec.cluster.empty() ? "" : endpoints_text(e.cluster);

@@ -33,7 +33,8 @@ enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 // A Service port as a named set of addresses.
 struct Cluster {
-  std::string name;  // "<namespace>-<service>-<port>" as in ingress-nginx's $proxy_upstream_name
+  std::string name;           // "namespace/service:port": no two spell the same
+  std::string upstream_name;  // "namespace-service-port", ingress-nginx's $proxy_upstream_name: two may spell the same
   std::string ns, service, port;
   std::vector<Endpoint> endpoints;                    // in a stable order, each address once
   BackendProtocol protocol = BackendProtocol::http;   // by the port's appProtocol; routes may say otherwise
@@ -98,6 +99,7 @@ struct Route {
   std::shared_ptr<const RouteSettings> settings;
   // for logs, metrics and explain
   Text ns, ingress, service, service_port;
+  Text upstream_name;  // of the Cluster
   Text location;   // the path as the Ingress wrote it
   Text path_type;  // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
   Origin origin;

@@ -2,16 +2,13 @@
 
 namespace sluice::control {
 
-// "<ns>-<service>-<port>" as in ingress-nginx's logs. Two different triples can spell the same; the later one gets a
-// name of its own, so that no tenant is served another's pods.
 const ClusterTexts& Store::State::cluster_texts(const ClusterKey& key) {
   auto known = cluster_names.find(key);
   if (known != cluster_names.end()) return known->second;
-  auto name = key.ns + "-" + key.service + (key.port.empty() ? "" : "-" + key.port);
-  if (auto taken = clusters.find(name); taken != clusters.end() && taken->second.key != key)
-    name = key.ns + "/" + key.service + ":" + key.port;
+  const auto name = key.ns + "/" + key.service + ":" + key.port;
+  const auto upstream_name = key.ns + "-" + key.service + (key.port.empty() ? "" : "-" + key.port);
   clusters[name].key = key;
-  return cluster_names.emplace(key, ClusterTexts{name, key.service, key.port}).first->second;
+  return cluster_names.emplace(key, ClusterTexts{name, upstream_name, key.service, key.port}).first->second;
 }
 
 void Store::State::rebuild_host(const std::string& name, model::Change& change) {

@@ -38,7 +38,7 @@ struct ClusterKey {
 
 // A Cluster as routes spell it.
 struct ClusterTexts {
-  Text name, service, port;
+  Text name, upstream_name, service, port;
 };
 
 struct ClusterState {
