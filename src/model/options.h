@@ -18,9 +18,20 @@ struct Cidr {
   bool operator==(const Cidr&) const = default;
 };
 
+// One namespace that may have Ingresses for a host: control/kube/host_grants.h has the grammar of both.
+struct HostGrant {
+  std::string host;
+  std::string ns;  // empty: nobody
+  bool operator==(const HostGrant&) const = default;
+};
+
 enum class LogFormat : std::uint8_t { text, json };
 
 struct Options {
+  // whose hosts are whose
+  std::vector<HostGrant> host_namespaces;  // sluice: by host; empty: every namespace may name every host
+  bool share_hosts = true;                 // sluice: other namespaces may have paths at a host
+
   // redirects and HSTS
   std::uint16_t http_redirect_code = 308;
   bool ssl_redirect = true;

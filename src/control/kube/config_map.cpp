@@ -14,12 +14,14 @@ void Store::State::rebuild_options(model::Change& change) {
   auto object = map ? reference("ConfigMap", map->meta) : model::ObjectRef{"ConfigMap", "", settings.config_map, {}};
   auto result = read_options(map ? map->data : nothing, object, settings.set, *model->options);
   say("options", std::move(result.entries));
+  const bool hosts_move = result.options.host_namespaces != model->options->host_namespaces ||
+                          result.options.share_hosts != model->options->share_hosts;
   if (!defaults || result.options != *model->options) {
     model->options = std::make_shared<const model::Options>(std::move(result.options));
     change.options = true;
   }
   auto fresh = default_settings(*model->options);
-  if (defaults && *defaults == fresh) return;
+  if (defaults && *defaults == fresh && !hosts_move) return;
   defaults = shared_settings.of(fresh);
   for (auto& [key, state] : ingresses) dirty_ingresses.insert(key);
   if (hosts.contains("")) dirty_hosts.insert("");

@@ -38,12 +38,18 @@ Store::State::HostBuilder::HostBuilder(State& state, const std::string& name)
   host_->name = name;
 }
 
+Store::State::HostBuilder::HostBuilder(State& state, const std::string& name, const IngressState& candidate)
+    : HostBuilder(state, name) {
+  candidate_ = &candidate;
+}
+
 BuiltHost Store::State::HostBuilder::build() {
   find_tenants();
   const bool served = std::any_of(tenants_.begin(), tenants_.end(), [](auto& t) { return !t.ingresses.empty(); });
   // A host whose Ingresses are all refused is there, so that its requests go to no wildcard host of somebody else's.
   const bool wanted = name_.empty() ? served || !state_.default_backend_service.empty() : !tenants_.empty();
   if (!wanted) return std::move(out_);
+  if (!state_.model->options->share_hosts) turn_others_away();
   for (Tenant& tenant : tenants_) choose_upstream_tls(tenant);
   if (!tenants_.empty()) {
     host_->ns = owner().ns;
@@ -68,7 +74,10 @@ void Store::State::HostBuilder::report(const IngressState& at, model::Problem pr
 
 void Store::State::HostBuilder::find_tenants() {
   std::vector<const IngressState*> claims;
-  for (const auto& key : state_.hosts.find(name_)->second.claims) claims.push_back(&state_.ingresses.find(key)->second);
+  if (const auto known = state_.hosts.find(name_); known != state_.hosts.end())
+    for (const auto& key : known->second.claims)
+      if (!candidate_ || key != key_of(candidate_->meta())) claims.push_back(&state_.ingresses.find(key)->second);
+  if (candidate_) claims.push_back(candidate_);
   std::sort(claims.begin(), claims.end(), [](auto* a, auto* b) { return older(a->meta(), b->meta()); });
   std::map<std::string_view, std::size_t> known;
   for (const IngressState* claim : claims) {
@@ -78,6 +87,17 @@ void Store::State::HostBuilder::find_tenants() {
     (claim->accepted ? tenant.ingresses : tenant.refused).push_back(claim);
     tenant.tls = tenant.tls || (claim->accepted && !name_.empty() && !claim->ingress().tls.empty());
   }
+}
+
+// Where hosts are not shared the owner is alone.
+void Store::State::HostBuilder::turn_others_away() {
+  for (std::size_t i = 1; i < tenants_.size(); ++i)
+    for (const IngressState* o : tenants_[i].ingresses)
+      report(*o, {Severity::error, "HostOfOtherNamespace", "spec.rules", shorten(name_),
+                  "a host of its own, as " + shown_name() + " belongs to namespace " + owner().ns +
+                      " and share-hosts is false",
+                  "its paths there are not served"});
+  if (tenants_.size() > 1) tenants_.resize(1);
 }
 
 // As in ingress-nginx the oldest with a usable Secret counts at the whole host; but not for pods of other namespaces,

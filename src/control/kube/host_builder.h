@@ -46,11 +46,15 @@ class Store::State::HostBuilder {
  public:
   // `name` is one of state.hosts. Both outlive the builder.
   HostBuilder(State& state, const std::string& name);
+  // The host as it would be with `candidate` in place of the Ingress of its name, to see what is said about that:
+  // nothing in `state` is changed. All outlive the builder.
+  HostBuilder(State& state, const std::string& name, const IngressState& candidate);
   BuiltHost build();
 
  private:
   // host_builder.cpp: who has a say, and what holds for more than one path.
   void find_tenants();
+  void turn_others_away();
   void choose_upstream_tls(Tenant& tenant);
   bool closed_by(const Tenant& tenant, const IngressState& ingress) const;
   std::shared_ptr<const model::RouteSettings> settings_of(const Tenant& tenant, const IngressState& ingress);
@@ -82,6 +86,7 @@ class Store::State::HostBuilder {
   void report(const IngressState& at, model::Problem problem);
 
   State& state_;
+  const IngressState* candidate_ = nullptr;
   const std::string& name_;
   BuiltHost out_;
   std::shared_ptr<model::Host> host_;

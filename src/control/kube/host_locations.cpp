@@ -188,6 +188,8 @@ void Store::State::HostBuilder::report_conflict(const Location& holder, const Lo
   if (loser.refused) return;
   const bool default_backend = loser.field == "spec.defaultBackend";
   const IngressState& has_it = holder.refused ? *holder.refused : *holder.owner;
+  if (candidate_)
+    out_.conflicts.push_back({key_of(has_it.meta()), key_of(loser.owner->meta()), loser.path, loser.exact});
   std::string consequence = "not served: ";
   if (&has_it == loser.owner) {
     consequence += "an earlier path of this Ingress has it";

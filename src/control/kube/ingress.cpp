@@ -1,29 +1,47 @@
 #include "control/kube/grammar.h"
+#include "control/kube/host_grants.h"
 #include "control/kube/state.h"
 
 namespace sluice::control {
 
 using model::Severity;
 
-namespace {
-
 // An Ingress that is refused claims its hosts too: a mistake in it must not hand them to another namespace.
-Names hosts_claimed_by(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) {
-  Names hosts;
-  for (std::size_t i = 0; i < ingress.rules.size(); ++i) {
-    auto host = lower(ingress.rules[i].host);
-    if (host.empty() || is_host_name(host, true))
-      hosts.insert(std::move(host));
+Names Store::State::hosts_claimed_by(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) const {
+  Names claimed;
+  const auto refuse = [&](std::string reason, std::string field, const std::string& host, std::string expected) {
+    entries.push_back({ref,
+                       {Severity::error, std::move(reason), std::move(field), shorten(host), std::move(expected),
+                        "the rule is not served"}});
+  };
+  const auto claim = [&](const std::string& host, std::string field) {
+    std::string rule;
+    if (may_name(*model->options, ingress.meta.ns, host, rule))
+      claimed.insert(host);
     else
-      entries.push_back({ref,
-                         {Severity::error, "InvalidHost", "spec.rules[" + std::to_string(i) + "].host", shorten(host),
-                          "a DNS name, with '*.' at most in front", "the rule is not served"}});
+      refuse("HostNotAllowed", std::move(field), host,
+             "a host that host-namespaces gives to namespace " + ingress.meta.ns + ", not " + shorten(rule));
+  };
+  for (std::size_t i = 0; i < ingress.rules.size(); ++i) {
+    const auto host = lower(ingress.rules[i].host);
+    const auto field = "spec.rules[" + std::to_string(i) + "].host";
+    if (host.empty() || is_host_name(host, true))
+      claim(host, field);
+    else
+      refuse("InvalidHost", field, host, "a DNS name, with '*.' at most in front");
   }
-  if (ingress.rules.empty() && ingress.default_backend) hosts.insert("");
-  return hosts;
+  if (ingress.rules.empty() && ingress.default_backend) claim("", "spec.defaultBackend");
+  return claimed;
 }
 
-}  // namespace
+void Store::State::accept(IngressState& ingress, AnnotationResult&& result) {
+  ingress.accepted = ingress.object;
+  ingress.denied = result.denied;
+  ingress.ssl_passthrough = result.values.ssl_passthrough;
+  auto& ssl = result.values.proxy_ssl;
+  ingress.proxy_ssl = ssl.secret.empty() ? nullptr : std::make_shared<const ProxySsl>(std::move(ssl));
+  ingress.settings = shared_settings.of(std::move(result.values.settings));
+}
 
 // Decides what of an Ingress is served, and marks the hosts that this touches.
 void Store::State::evaluate(const std::string& key) {
@@ -39,7 +57,7 @@ void Store::State::evaluate(const std::string& key) {
     return s.accepted && s.proxy_ssl ? s.proxy_ssl->secret : std::string();
   };
   auto secret_before = secret_of(state);
-  const bool served_before = state.accepted != nullptr;
+  const bool served_before = state.served();
 
   std::string why;
   if (!ours(ingress, why)) {
@@ -52,17 +70,9 @@ void Store::State::evaluate(const std::string& key) {
   } else {
     auto result = read_annotations(ingress, settings.annotations_prefix, *model->options);
     for (auto& p : result.problems) entries.push_back({ref, p});
-    if (!result.dropped) {
-      state.accepted = state.object;
-      state.denied = result.denied;
-      state.ssl_passthrough = result.values.ssl_passthrough;
-      auto& ssl = result.values.proxy_ssl;
-      state.proxy_ssl = ssl.secret.empty() ? nullptr : std::make_shared<const ProxySsl>(std::move(ssl));
-      state.settings = shared_settings.of(std::move(result.values.settings));
-    } else {
-      // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
-      state.accepted = nullptr;
-    }
+    // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
+    state.accepted = nullptr;
+    if (!result.dropped) accept(state, std::move(result));
     state.hosts = hosts_claimed_by(ingress, ref, entries);
     if (state.hosts.empty() && entries.empty())
       entries.push_back(
@@ -82,7 +92,7 @@ void Store::State::evaluate(const std::string& key) {
     if (!secret_now.empty()) ingresses_of_secret[secret_now].insert(key);
     references_changed = true;
   }
-  if (served_before != (state.accepted != nullptr)) served_changed[key] = !served_before;
+  if (served_before != state.served()) served_changed[key] = !served_before;
   say("ingress/" + key, std::move(entries));
 }
 

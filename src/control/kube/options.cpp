@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "control/control.h"
 #include "control/kube/grammar.h"
+#include "control/kube/host_grants.h"
 
 namespace sluice::control {
 
@@ -264,6 +265,13 @@ constexpr std::uint64_t kGiB = 1ULL << 30;
   }
 
 constexpr std::array kOptions{
+    // whose hosts are whose
+    Option{"host-namespaces", "list of HOST=NAMESPACE",
+           "sluice: which namespaces may have Ingresses for which hosts; `*.x` is all below x, `*` every host, `_` the "
+           "catch-all, NAMESPACE `*` any; the most specific HOST decides ([tenancy](tenancy.md))",
+           read_host_grants, print_host_grants, false, true, keep_host_grants},
+    BOOL("share-hosts", share_hosts,
+         "sluice: namespaces that a host does not belong to may have paths there ([tenancy](tenancy.md))"),
     // redirects and HSTS
     Option{"http-redirect-code", "301, 302, 307, 308", "status of redirects to https", read_redirect_code,
            print_number<&Options::http_redirect_code>},
@@ -520,6 +528,13 @@ const Option* find(std::string_view key) {
   return it == kOptions.end() ? nullptr : &*it;
 }
 
+// What was expected instead of `value`; empty when it could be read. A list judges each of its words.
+std::string parse(const Option& row, std::string_view value, model::Options& out) {
+  value = trim_space(value);
+  if (!row.secret && !row.list && has_control(value)) return "a value without control characters";
+  return row.parse(value, out);
+}
+
 void apply(const std::map<std::string, std::string>& data, const model::ObjectRef& object, const std::string& prefix,
            const model::Options& previous, OptionsResult& out) {
   for (auto& [key, written] : data) {
@@ -541,19 +556,19 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
                               "it has no effect"}});
       continue;
     }
-    auto value = trim(written);
-    while (!value.empty() && (value.back() == '\n' || value.back() == '\r')) value.remove_suffix(1);
-    std::string expected =
-        has_control(value) && !row->secret ? "a value without control characters" : row->parse(value, out.options);
+    std::string expected = parse(*row, written, out.options);
     if (expected.empty()) continue;
-    auto kept = row->print(previous);
-    if (!row->secret) row->parse(kept, out.options);
+    if (row->keep) row->keep(previous, out.options);
+    auto kept = row->print(row->list ? out.options : previous);
+    if (!row->secret && !row->list) row->parse(kept, out.options);
     out.entries.push_back(
         {object,
          {model::Severity::warning, "InvalidOption", field, row->secret ? "" : shorten(written), expected,
-          row->secret    ? "it is not used"
-          : kept.empty() ? "it stays empty"
-                         : "it stays at " + shorten(kept)}});
+          row->secret                 ? "it is not used"
+          : row->list && kept.empty() ? "none counts"
+          : row->list                 ? "what counts is " + shorten(kept)
+          : kept.empty()              ? "it stays empty"
+                                      : "it stays at " + shorten(kept)}});
   }
 }
 
@@ -582,8 +597,7 @@ std::string check_option(const std::string& key, const std::string& value) {
   const Option* row = find(key);
   if (!row) return "unknown option " + shorten(key);
   model::Options scratch;
-  auto expected =
-      has_control(value) ? std::string("a value without control characters") : row->parse(trim(value), scratch);
+  auto expected = parse(*row, value, scratch);
   return expected.empty() ? "" : key + "=" + (row->secret ? "…" : shorten(value)) + ": expected " + expected;
 }
 

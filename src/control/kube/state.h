@@ -24,6 +24,7 @@ struct IngressState {
   bool ssl_passthrough = false;
   Names hosts;  // that it has rules for, served or not; "" the catch-all
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
+  bool served() const { return accepted && !hosts.empty(); }
   const Meta& meta() const { return std::get<Ingress>(*object).meta; }
   void hold(ObjectPtr next) {
     object = std::move(next);
@@ -59,11 +60,19 @@ struct HostState {
   Names certificates;
 };
 
+// Two Ingresses that ask for one path of a host.
+struct PathConflict {
+  std::string holder, loser;  // "ns/name"
+  std::string path;
+  bool exact = false;
+};
+
 // A host as it is to be served, and what that uses: by name, with the Ingress that names it there.
 struct BuiltHost {
   std::shared_ptr<const model::Host> host;  // null: nobody wants it
   std::map<std::string, RefPtr> clusters, certificates;
   Entries entries;
+  std::vector<PathConflict> conflicts;  // of a candidate
 };
 
 struct Resolution {
@@ -129,8 +138,15 @@ struct Store::State {
 
   // ingress_class.cpp: is it ours? When not, `why` says so.
   bool ours(const Ingress& ingress, std::string& why) const;
+  // review.cpp: what of the host's conflicts speaks against the candidate.
+  void judge_conflicts(const BuiltHost& built, const std::string& host, const std::string& candidate,
+                       Review& out) const;
   // ingress.cpp
+  // What its annotations say is what counts of it.
+  void accept(IngressState& ingress, AnnotationResult&& result);
   void evaluate(const std::string& key);
+  // The hosts that the Ingress has rules for; what of them cannot be, or is not its namespace's, is reported.
+  Names hosts_claimed_by(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) const;
   // host_builder.h
   class HostBuilder;
   // host.cpp

@@ -248,7 +248,7 @@ void Store::erase(const Object& object) {
           used != s.ingresses_of_secret.end() && used->second.erase(key) && used->second.empty())
         s.ingresses_of_secret.erase(used);
     s.references_changed = s.references_changed || it->second.proxy_ssl;
-    if (it->second.accepted) s.served_changed[key] = false;
+    if (it->second.served()) s.served_changed[key] = false;
     s.ingresses.erase(it);
     s.dirty_ingresses.insert(key);
   } else if (std::holds_alternative<IngressClass>(object)) {

@@ -43,7 +43,7 @@ class Store {
   // Does the Report of the last commit() differ from the one before?
   bool report_changed() const;
   // What the webhook says about an Ingress, beside what the last commit() made.
-  Review review(const Object& ingress) const;
+  Review review(const Object& ingress);
   // What the last commits changed for the source, since this was asked before; without the Report.
   Feedback feedback();
 
