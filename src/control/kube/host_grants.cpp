@@ -1,7 +1,7 @@
 #include "control/kube/host_grants.h"
 
 #include <algorithm>
-#include <optional>
+#include <utility>
 
 #include "base/strings.h"
 #include "control/kube/grammar.h"
@@ -57,11 +57,16 @@ std::string print_host_grants(const model::Options& in) {
 }
 
 void keep_host_grants(const model::Options& previous, model::Options& out) {
-  auto& grants = out.host_namespaces;
-  const auto named = grants;
+  const auto read = std::exchange(out.host_namespaces, {});
+  const auto kept = [](const std::vector<HostGrant>& list, const HostGrant& of) {
+    const auto [from, to] = std::equal_range(list.begin(), list.end(), of, by_host);
+    return std::any_of(from, to, [](const HostGrant& g) { return !g.ns.empty(); });
+  };
+  for (const HostGrant& grant : read)
+    if (!grant.ns.empty() || !kept(previous.host_namespaces, grant)) out.host_namespaces.push_back(grant);
   for (const HostGrant& before : previous.host_namespaces)
-    if (!std::binary_search(named.begin(), named.end(), before, by_host)) grants.push_back(before);
-  sort(grants);
+    if (!kept(read, before)) out.host_namespaces.push_back(before);
+  sort(out.host_namespaces);
 }
 
 bool may_name(const model::Options& options, std::string_view ns, std::string_view host, std::string& rule) {

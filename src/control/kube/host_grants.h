@@ -12,7 +12,7 @@ namespace sluice::control {
 // read; the others count then, and a HOST whose NAMESPACE cannot be read is nobody's.
 std::string read_host_grants(std::string_view value, model::Options& out);
 std::string print_host_grants(const model::Options& in);
-// Puts back what `previous` says of HOSTs that `out` does not name.
+// Puts back what `previous` says of HOSTs for which `out` has no NAMESPACE.
 void keep_host_grants(const model::Options& previous, model::Options& out);
 
 // May Ingresses of the namespace name the host ("" is the catch-all)? The most specific HOST decides; a host that none

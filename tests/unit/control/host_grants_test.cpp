@@ -55,7 +55,9 @@ TEST(HostGrants, AWordThatCannotBeReadIsNamedAndAHostWithoutNamespaceIsNobodys) 
                           "shop.example=a.b", "shop.example=-x", "shop.example==shop"}) {
     model::Options o;
     EXPECT_NE(read_host_grants(bad, o).find("HOST=NAMESPACE"), std::string::npos) << bad;
-    if (std::string_view(bad).find(',') == std::string_view::npos) EXPECT_EQ(who(o, "shop.example"), "") << bad;
+    if (std::string_view(bad).find(',') == std::string_view::npos) {
+      EXPECT_EQ(who(o, "shop.example"), "") << bad;
+    }
   }
   model::Options o;
   EXPECT_NE(read_host_grants("shop_.example/=shop team.example=team", o).find("\"shop_.example/=shop\""),
@@ -64,10 +66,13 @@ TEST(HostGrants, AWordThatCannotBeReadIsNamedAndAHostWithoutNamespaceIsNobodys) 
 }
 
 TEST(HostGrants, WhatCannotBeReadOpensNothingThatWasClosed) {
-  const auto before = read_options({{"host-namespaces", "shop.example=shop team.example=team"}}, kMap, {}, {}).options;
-  const auto after = read_options({{"host-namespaces", "shop.example:shop team.example=other"}}, kMap, {}, before);
+  const auto before =
+      read_options({{"host-namespaces", "shop.example=shop team.example=team x.example=x"}}, kMap, {}, {}).options;
+  const auto after = read_options(
+      {{"host-namespaces", "shop.example:shop x.example=X new.example= team.example=other"}}, kMap, {}, before);
   ASSERT_EQ(after.entries.size(), 1U);
-  EXPECT_EQ(after.entries[0].problem.consequence, "what counts is shop.example=shop,team.example=other");
+  EXPECT_EQ(after.entries[0].problem.consequence,
+            "what counts is new.example=,shop.example=shop,team.example=other,x.example=x");
   EXPECT_EQ(who(after.options, "shop.example"), "shop");
   EXPECT_EQ(who(after.options, "team.example"), "other");
   // Once it can be read again, it counts as it is.
