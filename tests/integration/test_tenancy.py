@@ -39,7 +39,7 @@ def shown(sluice, sni=HOST, **kw):
 
 @pytest.mark.parametrize("mine,theirs", [("rsa", "ec"), ("ec", "rsa"), ("rsa", "rsa"), ("ec", "ec")])
 def test_a_younger_strangers_certificate_is_never_shown(site, mine, theirs):
-    owner, stranger = certificate(HOST, kind=mine), certificate(HOST, kind=theirs)
+    owner, stranger = certificate(HOST, kind=mine), certificate(HOST, kind=theirs, cn="stranger")
     pod = site.pod("pod")
     equip(site, "victim", pod.address, owner)
     equip(site, "evil", pod.address, stranger)
@@ -121,7 +121,7 @@ def test_what_a_stranger_asks_for_changes_nothing_of_the_owners(site, owner):
 
 
 def test_who_is_refused_keeps_the_host_and_who_is_gone_does_not(site):
-    mine, theirs = certificate(HOST), certificate(HOST)
+    mine, theirs = certificate(HOST), certificate(HOST, cn="stranger")
     equip(site, "victim", site.pod("mine").address, mine)
     equip(site, "evil", site.pod("theirs").address, theirs)
     there = lambda **kw: ingress("i", {HOST: paths("/web")}, ns="victim", tls=[([HOST], "tls")], created=OLD, **kw)
@@ -170,7 +170,8 @@ def hosts(site):
     for ns, pod in pods.items():
         equip(site, ns, pod.address)
     secrets = [("one", "a", a), ("two", "b", b), ("one", "both", both), ("two", "both", both), ("one", "wild", wild), ("two", "sub", certificate("x.wild.example"))]
-    site.manifests.write("secrets.yaml", *(tls_secret(name, *pair, ns=ns) for ns, name, pair in secrets))
+    for ns, name, pair in secrets:
+        site.manifests.write(f"secret-{ns}-{name}.yaml", tls_secret(name, *pair, ns=ns))
     served = [("one", "a.example", "a"), ("one", "a2.example", None), ("two", "b.example", "b"), ("one", "c.example", "both"), ("two", "d.example", "both"),
               ("one", "plain.example", None), ("two", "bare.example", None), ("one", "*.wild.example", "wild"), ("two", "x.wild.example", "sub"),
               ("two", "y.wild.example", None)]
@@ -214,19 +215,17 @@ def test_a_host_of_another_namespace_on_the_same_connection_is_misdirected(hosts
 
 def test_a_changed_certificate_is_what_counts(hosts, site):
     """The copies are renewed one after the other: until both are, the hosts are two owners'."""
-    renewed = certificate("c.example", "d.example")
+    renewed = certificate("c.example", "d.example", cn="renewed")
 
     def get():
         with hosts.tls("c.example") as c:
             return c.get("/", "d.example").status
+
+    def renew(ns):
+        hosts.changed(lambda: site.manifests.write(f"secret-{ns}-both.yaml", tls_secret("both", *renewed, ns=ns)))
     assert get() == 200
-    hosts.changed(lambda: site.manifests.write("secrets2.yaml", tls_secret("both", *renewed, ns="one")) and _without(site, "secrets.yaml", "one", "both"))
+    renew("one")
     assert get() == 421
-    hosts.changed(lambda: site.manifests.write("secrets3.yaml", tls_secret("both", *renewed, ns="two")) and _without(site, "secrets.yaml", "two", "both"))
+    renew("two")
     assert get() == 200
 
-
-def _without(site, file, ns, name):
-    import yaml
-    objects = list(yaml.safe_load_all((site.manifests.root / file).read_text()))
-    return site.manifests.write(file, *(o for o in objects if (o["metadata"]["namespace"], o["metadata"]["name"]) != (ns, name)))
