@@ -53,7 +53,7 @@ void Store::State::rebuild_host(const std::string& name, model::Change& change) 
       model->hosts.erase(name);
     state.built = built;
   }
-  if (!built) hosts.erase(it);
+  if (!built && state.claims.empty()) hosts.erase(it);
 }
 
 }  // namespace sluice::control

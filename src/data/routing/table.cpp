@@ -173,6 +173,7 @@ const Route* ShardedTable::explain(std::string_view host, std::string_view path,
     say("no host takes the request: 404");
     return nullptr;
   }
+  if (const Text& ns = (*found)->spec().ns; !ns.empty()) say("it belongs to namespace " + ns.str());
 
   std::vector<const Route*> matching;
   const Route* winner = (*found)->walk(path, [&](const Route& route) { matching.push_back(&route); });
