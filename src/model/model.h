@@ -100,8 +100,8 @@ struct Route {
   // for logs, metrics and explain
   Text ns, ingress, service, service_port;
   Text upstream_name;  // of the Cluster
-  Text location;   // the path as the Ingress wrote it
-  Text path_type;  // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
+  Text location;       // the path as the Ingress wrote it
+  Text path_type;      // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
   Origin origin;
   bool operator==(const Route& o) const;  // settings by value
 };

@@ -72,6 +72,7 @@ TEST_P(AnyOrder, TheOwnerHasWhatItHasAlone) {
   // One that has all hosts and is never refused makes the owner the oldest everywhere.
   IngressSpec oldest{.ns = "shop", .name = "oldest", .created = kOwner};
   for (const auto& host : kHosts) oldest.hosts[host].push_back({"/shop"});
+  if (random.once_in(3)) oldest.annotations["ssl-passthrough"] = "true";
   std::vector<IngressSpec> own{oldest};
   for (int i = 0; i < 3; ++i)
     own.push_back(any_ingress(random, "shop", "own" + std::to_string(i),
