@@ -39,9 +39,9 @@ std::string read_host_grants(std::string_view value, model::Options& out) {
   grants.clear();
   std::string bad;
   for_each_word(value, [&](std::string_view word) {
-    const auto equals = word.find('=');
-    const auto host = lower(word.substr(0, equals));
-    const auto ns = equals == std::string_view::npos ? std::string_view() : word.substr(equals + 1);
+    const auto end = std::min(word.find_first_of("=:"), word.size());
+    const auto host = lower(word.substr(0, end));
+    const auto ns = word.substr(end).starts_with('=') ? word.substr(end + 1) : std::string_view();
     const bool readable = is_pattern(host) && is_namespace(ns);
     if (!readable && bad.empty()) bad = shorten(word);
     if (is_pattern(host)) grants.push_back({host, readable ? std::string(ns) : ""});

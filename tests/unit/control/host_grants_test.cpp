@@ -52,7 +52,7 @@ TEST(HostGrants, WhatNoWordHoldsIsEverybodys) {
 
 TEST(HostGrants, AWordThatCannotBeReadIsNamedAndAHostWithoutNamespaceIsNobodys) {
   for (const char* bad : {"shop.example", "shop.example=", "shop.example=a,b.c=", "shop.example=Shop",
-                          "shop.example=a.b", "shop.example=-x", "shop.example==shop"}) {
+                          "shop.example=a.b", "shop.example=-x", "shop.example==shop", "shop.example:shop"}) {
     model::Options o;
     EXPECT_NE(read_host_grants(bad, o).find("HOST=NAMESPACE"), std::string::npos) << bad;
     if (std::string_view(bad).find(',') == std::string_view::npos) {
