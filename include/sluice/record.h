@@ -99,6 +99,7 @@ class Counter {
 // Counters of one worker; it writes, ops sums over workers at scrape.
 struct alignas(64) WorkerStats {
   Counter accepted, downstream_connections, downstream_idle;  // gauges: the second and third
+  Counter downstream_lingering, lingering_refused;            // a gauge: the first
   Counter tls_handshakes, tls_handshakes_resumed, tls_handshake_failures;
   Counter requests, requests_active;
   Counter upstream_connections, upstream_idle, upstream_connects, upstream_connect_failures, upstream_reused;

@@ -1,5 +1,6 @@
 #include "data/server/connection.h"
 
+#include "data/server/linger.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {
@@ -27,22 +28,6 @@ void describe_tls(ExchangeRecord& record, net::Stream& stream) noexcept {
   record.tls_protocol = tls->version();
   record.tls_cipher = tls->cipher();
   record.server_name = tls->server_name();
-}
-
-net::Task<void> linger(Worker& worker, net::Stream& stream) {
-  stream.shutdown_write();
-  const Instant until = worker.loop.now() + std::chrono::seconds(2);
-  std::size_t drained = 0;
-  while (drained < (1 << 20)) {
-    const auto r = stream.try_read(worker.scratch.get(), Worker::kScratch);
-    if (r.io == net::tls::Io::done) {
-      drained += r.bytes;
-      continue;
-    }
-    if (r.io != net::tls::Io::again_read) break;
-    Status ready = co_await stream.readable(until);
-    if (!ready) break;
-  }
 }
 
 void Connection::start() {

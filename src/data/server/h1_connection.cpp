@@ -7,6 +7,7 @@
 #include "data/proxy/prepare.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/serve.h"
+#include "data/server/linger.h"
 #include "data/server/response_fields.h"
 #include "data/server/worker.h"
 

@@ -6,6 +6,7 @@
 #include "data/proxy/prepare.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/serve.h"
+#include "data/server/linger.h"
 #include "data/server/response_fields.h"
 #include "data/server/worker.h"
 #include "net/http/grammar.h"
@@ -155,6 +156,7 @@ net::Task<void> H2Stream::run() {
     end();
     co_return;
   }
+  bool rest_to_come = false;
   {
     Exchange ex(worker_, *this, connection_.peer_, *memory_);
     ex_ = &ex;
@@ -176,11 +178,35 @@ net::Task<void> H2Stream::run() {
     } else if (!complete_) {
       worker_.stats.h2_streams_reset.add();
       connection_.session_.reset(*this, ex.reset_code.value_or(net::h2::internal_error));
-    } else if (!end_received()) {
-      connection_.session_.reset(*this, net::h2::no_error);  // RFC 9113 section 8.1: the rest is not wanted
+    } else {
+      rest_to_come = !end_received();
+      // Libraries of gRPC take a call for ended with its trailers and expect the reset with them.
+      if (rest_to_come && ex.grpc) connection_.session_.reset(*this, net::h2::no_error);
     }
   }
+  if (rest_to_come && !closed()) {
+    co_await linger();
+    if (!end_received()) connection_.session_.reset(*this, net::h2::no_error);  // RFC 9113 section 8.1
+  }
   end();
+}
+
+// The answer is out and the request is not over. With a reset in one piece with it curl 7.88 forgets the answer, and
+// some clients send all of their request before they look for one: what they send is thrown away, and their window
+// opened.
+net::Task<void> H2Stream::linger() {
+  give_buffers_back();
+  Linger state(worker_);
+  if (!state.admitted()) co_return;
+  while (!end_received() && !gone() && !is_given_up_) {
+    const auto bytes = connection_.session_.take(*this).size();
+    if (bytes != 0) connection_.session_.take(*this);  // the window opens with the call after
+    state.took(bytes);
+    const Instant begun = worker_.loop.now(), until = state.until();
+    if (begun >= until) co_return;
+    const bool woken = co_await readable_.wait(until);
+    if (!woken || !state.waited_since(begun)) co_return;
+  }
 }
 
 // What an HTTP/1.1 pod expects of a WebSocket's client and RFC 8441 leaves out.

@@ -31,6 +31,7 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   void on_event() override;
 
   net::Task<void> run();
+  net::Task<void> linger();
   Status as_upgrade(char (&key)[24]) noexcept;
   void end() noexcept;
   void client_left() noexcept;
