@@ -13,6 +13,7 @@
 #include "app/explain_settings.h"
 #include "base/strings.h"
 #include "data/filter/filter.h"
+#include "net/http/forwarded.h"
 #include "net/http/host.h"
 #include "net/http/message.h"
 #include "net/http/path.h"
@@ -58,7 +59,7 @@ std::optional<std::string> read_header(Request& request, const std::string& line
   } else if (iequals(name, "x-forwarded-proto")) {
     request.forwarded_proto = value;
   } else if (iequals(name, "x-forwarded-host")) {
-    request.forwarded_host = trim(value.substr(0, value.find(',')));
+    request.forwarded_host = value;
   }
   return std::nullopt;
 }
@@ -131,14 +132,14 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
   const model::Route& spec = *route.spec;
   const model::RouteSettings& settings = *route.settings;
   const bool forwarded = options.use_forwarded_headers;
-  const bool https =
-      forwarded && !request.forwarded_proto.empty() ? iequals(request.forwarded_proto, "https") : request.https;
+  const auto proto = forwarded ? net::http::forwarded_scheme(request.forwarded_proto) : std::nullopt;
+  const bool https = proto ? *proto == "https" : request.https;
+  // prepare() has the same rule: only "http" and nothing else sends the client to https.
+  const bool plain = forwarded && !request.forwarded_proto.empty() ? request.forwarded_proto == "http" : !request.https;
   const std::string_view scheme = https ? "https" : "http";
   std::string host = request.host;
-  if (forwarded && !request.forwarded_host.empty()) {
-    const auto split = net::http::split_authority(request.forwarded_host);
-    if (split) host = split->host;
-  }
+  if (const auto given = forwarded ? net::http::forwarded_host(request.forwarded_host) : std::nullopt)
+    host = given->authority.host;
 
   for (const data::Filter& filter : data::filters()) {
     const std::string by(filter.name);
@@ -148,7 +149,7 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
       return {settings.redirect->status, to, "a redirect annotation", by};
     }
     if (filter.name == "ssl-redirect") {
-      if (auto to = data::https_redirect({https, host, request.target}, route, settings, 0))
+      if (auto to = data::https_redirect({!plain, host, request.target}, route, settings, 0))
         return {settings.ssl_redirect_status, *to,
                 settings.force_ssl_redirect ? "force-ssl-redirect is on" : "the host has TLS and ssl-redirect is on",
                 by};

@@ -45,6 +45,20 @@ constexpr void for_each_element(std::string_view list, F&& fn) {
   }
 }
 
+// The same, where white space of any kind, the ends of lines included, stands between elements as a comma does.
+template <class F>
+constexpr void for_each_word(std::string_view list, F&& fn) {
+  constexpr std::string_view kBetween = ", \t\r\n";
+  for (;;) {
+    const auto begin = list.find_first_not_of(kBetween);
+    if (begin == std::string_view::npos) return;
+    list.remove_prefix(begin);
+    const auto word = list.substr(0, list.find_first_of(kBetween));
+    fn(word);
+    list.remove_prefix(word.size());
+  }
+}
+
 // Size of the well-formed UTF-8 sequence at the start of `s` (Unicode, table 3-7), 0 when there is none.
 constexpr std::size_t utf8_length(std::string_view s) noexcept {
   const auto at = [&](std::size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0u; };

@@ -120,7 +120,7 @@ std::string print_list(const Options& o) {
 template <auto M>
 std::string read_list(std::string_view v, Options& o) {
   (o.*M).clear();
-  for_each_element(v, [&](std::string_view e) { (o.*M).emplace_back(e); });
+  for_each_word(v, [&](std::string_view e) { (o.*M).emplace_back(e); });
   return {};
 }
 
@@ -131,16 +131,19 @@ std::string read_redirect_code(std::string_view v, Options& o) {
   return {};
 }
 
+// Who is trusted: the ranges that can be read, and nobody when there is none. Falling back to the default, everybody,
+// would open what the list was written to close.
 std::string read_cidrs(std::string_view v, Options& o) {
-  std::vector<model::Cidr> out;
-  bool bad = false;
-  for_each_element(v, [&](std::string_view e) {
-    auto c = parse_cidr(e);
-    bad = bad || !c;
-    if (c) out.push_back(*c);
+  o.proxy_real_ip_cidr.clear();
+  std::string bad;
+  for_each_word(v, [&](std::string_view e) {
+    if (const auto c = parse_cidr(e))
+      o.proxy_real_ip_cidr.push_back(*c);
+    else if (bad.empty())
+      bad = shorten(e);
   });
-  if (bad || out.empty()) return "a comma-separated list of address ranges such as 10.0.0.0/8";
-  o.proxy_real_ip_cidr = std::move(out);
+  if (!bad.empty()) return "address ranges such as 10.0.0.0/8, which \"" + bad + "\" is not";
+  if (o.proxy_real_ip_cidr.empty()) return "address ranges such as 10.0.0.0/8";
   return {};
 }
 std::string print_cidrs(const Options& o) {
@@ -258,9 +261,9 @@ constexpr std::uint64_t kGiB = 1ULL << 30;
   Option {                                                                               \
     key, "header name", doc, read_header<&Options::member>, print_text<&Options::member> \
   }
-#define LIST(key, member, doc)                                                        \
-  Option {                                                                            \
-    key, "comma list", doc, read_list<&Options::member>, print_list<&Options::member> \
+#define LIST(key, member, doc)                                                               \
+  Option {                                                                                   \
+    key, "list", doc, read_list<&Options::member>, print_list<&Options::member>, false, true \
   }
 
 constexpr std::array kOptions{
@@ -284,7 +287,8 @@ constexpr std::array kOptions{
     BOOL("compute-full-forwarded-for", compute_full_forwarded_for, "append to X-Forwarded-For instead of replacing it"),
     HEADER("forwarded-for-header", forwarded_for_header, "header with the client's address"),
     HEADER("forwarded-host-header", forwarded_host_header, "header with the client's host"),
-    Option{"proxy-real-ip-cidr", "comma list of ranges", "proxies whose headers are believed", read_cidrs, print_cidrs},
+    Option{"proxy-real-ip-cidr", "list of ranges", "proxies whose headers are believed", read_cidrs, print_cidrs, false,
+           true},
     BOOL("use-proxy-protocol", use_proxy_protocol, "every connection begins with a PROXY header (v1 or v2)"),
     SECONDS("proxy-protocol-header-timeout", proxy_protocol_header_timeout, 1, "time for a PROXY header"),
     BOOL("generate-request-id", generate_request_id, "make an X-Request-ID where the client sent none"),
@@ -520,6 +524,14 @@ const Option* find(std::string_view key) {
   return it == kOptions.end() ? nullptr : &*it;
 }
 
+std::string parse(const Option& row, std::string_view value, model::Options& out) {
+  const bool control = std::any_of(value.begin(), value.end(), [&](char c) {
+    const bool between_words = row.list && (c == '\n' || c == '\r' || c == '\t');
+    return has_control({&c, 1}) && !between_words;
+  });
+  return control && !row.secret ? "a value without control characters" : row.parse(value, out);
+}
+
 void apply(const std::map<std::string, std::string>& data, const model::ObjectRef& object, const std::string& prefix,
            const model::Options& previous, OptionsResult& out) {
   for (auto& [key, written] : data) {
@@ -543,17 +555,18 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
     }
     auto value = trim(written);
     while (!value.empty() && (value.back() == '\n' || value.back() == '\r')) value.remove_suffix(1);
-    std::string expected =
-        has_control(value) && !row->secret ? "a value without control characters" : row->parse(value, out.options);
+    std::string expected = parse(*row, value, out.options);
     if (expected.empty()) continue;
-    auto kept = row->print(previous);
-    if (!row->secret) row->parse(kept, out.options);
+    auto kept = row->print(row->list ? out.options : previous);
+    if (!row->secret && !row->list) row->parse(kept, out.options);
     out.entries.push_back(
         {object,
          {model::Severity::warning, "InvalidOption", field, row->secret ? "" : shorten(written), expected,
-          row->secret    ? "it is not used"
-          : kept.empty() ? "it stays empty"
-                         : "it stays at " + shorten(kept)}});
+          row->secret                 ? "it is not used"
+          : row->list && kept.empty() ? "none counts"
+          : row->list                 ? "what counts is " + shorten(kept)
+          : kept.empty()              ? "it stays empty"
+                                      : "it stays at " + shorten(kept)}});
   }
 }
 
@@ -582,8 +595,7 @@ std::string check_option(const std::string& key, const std::string& value) {
   const Option* row = find(key);
   if (!row) return "unknown option " + shorten(key);
   model::Options scratch;
-  auto expected =
-      has_control(value) ? std::string("a value without control characters") : row->parse(trim(value), scratch);
+  auto expected = parse(*row, trim(value), scratch);
   return expected.empty() ? "" : key + "=" + (row->secret ? "…" : shorten(value)) + ": expected " + expected;
 }
 

@@ -17,12 +17,13 @@ struct Option {
   std::string (*parse)(std::string_view value, model::Options& out);  // empty when fine, else what was expected
   std::string (*print)(const model::Options& in);
   bool secret = false;  // its value is never shown
+  bool list = false;    // of words; they may stand on lines of their own, and the good ones count beside a bad one
 };
 
 std::span<const Option> options();
 
 // Applies `data` (a ConfigMap's) and then `set` over the defaults. A value that cannot be read keeps what `previous`
-// says (the defaults on the first reading). Problems name `object`.
+// says (the defaults on the first reading); of a list the elements that can be read count. Problems name `object`.
 struct OptionsResult {
   model::Options options;
   std::vector<model::Entry> entries;

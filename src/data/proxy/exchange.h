@@ -93,8 +93,10 @@ struct Exchange {
   std::string_view forwarded_for;   // incoming list, joined
   std::string_view forwarded_host;  // incoming
   bool https = false;               // as the client sees it
+  bool plain = true;                // it is certain that the client came without TLS: it may be sent to https
   std::string_view scheme;          // X-Forwarded-Proto to pods
   std::string_view host_header;     // Host to pods
+  std::string_view client_host;     // the host of that, without its port
   std::string_view port_text;       // X-Forwarded-Port
   std::string_view request_id;
   char id_storage[32];

@@ -7,6 +7,7 @@
 #include "data/server/worker.h"
 #include "net/http/cidr.h"
 #include "net/http/client_address.h"
+#include "net/http/forwarded.h"
 #include "net/http/path.h"
 
 namespace sluice::data {
@@ -17,12 +18,13 @@ namespace {
 
 const model::RouteSettings kDefaults{};
 
-// The values of all fields with this id, joined by ", ": one view when there is one field.
-std::string_view joined(Exchange& ex, Name id) {
+// The values of all fields that `is_it` takes, joined by ", ": one view when there is one field.
+template <class F>
+std::string_view joined(Exchange& ex, F&& is_it) {
   std::string_view one;
   std::string* many = nullptr;
   for (const auto& f : ex.head().fields.all()) {
-    if (f.id != id || f.value.empty()) continue;
+    if (f.value.empty() || !is_it(f)) continue;
     if (one.empty()) {
       one = f.value;
     } else if (!many) {
@@ -35,12 +37,14 @@ std::string_view joined(Exchange& ex, Name id) {
   return many ? std::string_view(*many) : one;
 }
 
+std::string_view joined(Exchange& ex, Name id) {
+  return joined(ex, [id](const net::http::Field& f) { return f.id == id; });
+}
+
 std::string_view joined_by_name(Exchange& ex, std::string_view name) {
   const Name id = net::http::name_of(name);
-  if (id != Name::other) return joined(ex, id);
-  for (const auto& f : ex.head().fields.all())
-    if (iequals(f.name, name)) return f.value;
-  return {};
+  return joined(ex,
+                [&](const net::http::Field& f) { return f.id == id && (id != Name::other || iequals(f.name, name)); });
 }
 
 void find_client(Exchange& ex) {
@@ -69,18 +73,28 @@ void find_origin(Exchange& ex) {
   const auto port = proxied ? proxied : ex.peer.tls ? std::uint16_t{443} : ex.peer.local_port;
   const auto end = std::to_chars(ex.port_storage, ex.port_storage + sizeof ex.port_storage, port).ptr;
   ex.port_text = {ex.port_storage, static_cast<std::size_t>(end - ex.port_storage)};
+  ex.client_host = head.host;
+  ex.plain = !ex.peer.tls;
   if (o.use_forwarded_headers && trusted(o, ex.peer.bytes)) {
-    if (const auto* proto = head.fields.find(Name::x_forwarded_proto); proto && !proto->value.empty()) {
-      ex.scheme = proto->value;
-      ex.https = iequals(proto->value, "https");
+    if (const auto proto = joined(ex, Name::x_forwarded_proto); !proto.empty()) {
+      // As ingress-nginx has it: only "http" and nothing else sends the client to https, so that no value makes a loop.
+      ex.plain = proto == "http";
+      if (const auto scheme = net::http::forwarded_scheme(proto)) {
+        ex.scheme = *scheme;
+        ex.https = *scheme == "https";
+      }
     }
-    if (const auto* p = head.fields.find(Name::x_forwarded_port); p && !p->value.empty()) ex.port_text = p->value;
-    if (!ex.forwarded_host.empty()) ex.host_header = trim(ex.forwarded_host.substr(0, ex.forwarded_host.find(',')));
+    if (const auto p = net::http::forwarded_port(joined(ex, Name::x_forwarded_port))) ex.port_text = *p;
+    if (const auto h = net::http::forwarded_host(ex.forwarded_host)) {
+      ex.host_header = h->text;
+      ex.client_host = h->authority.host;
+    }
   }
   // A load balancer that ended the client's TLS says so by the port alone, as ingress-nginx has it.
   if (proxied == 443) {
     ex.scheme = "https";
     ex.https = true;
+    ex.plain = false;
   }
 }
 

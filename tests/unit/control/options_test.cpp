@@ -78,6 +78,37 @@ TEST(Options, SpecialGrammars) {
   EXPECT_EQ(r.options.log_level, "info");
 }
 
+TEST(Options, AListMayStandOnLinesOfItsOwn) {
+  auto r = read_options({{"proxy-real-ip-cidr", "10.0.0.0/8,\n192.168.0.0/16\n\t2001:db8::/32\r\n"},
+                         {"hide-headers", "X-A\nX-B"},
+                         {"skip-access-log-urls", "/a,\n/b\n"},
+                         {"no-tls-redirect-locations", "\n/a\n/b"}},
+                        kMap, {}, {});
+  EXPECT_TRUE(r.entries.empty());
+  EXPECT_EQ(r.options.proxy_real_ip_cidr.size(), 3U);
+  EXPECT_EQ(r.options.hide_headers, (std::vector<std::string>{"X-A", "X-B"}));
+  EXPECT_EQ(r.options.skip_access_log_urls, (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_EQ(r.options.no_tls_redirect_locations, (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_EQ(read_options({{"hide-headers", std::string("X-A\0X-B", 7)}}, kMap, {}, {}).entries.size(), 1U);
+  EXPECT_EQ(read_options({{"log-level", "in\nfo"}}, kMap, {}, {}).entries.size(), 1U);
+}
+
+// Whoever wrote a list of trusted proxies wanted to trust less than everybody.
+TEST(Options, AListOfProxiesThatCannotBeReadTrustsNobody) {
+  auto one = read_options({{"proxy-real-ip-cidr", "10.0.0.0/8,bogus,192.168.0.0/16"}}, kMap, {}, {});
+  EXPECT_EQ(one.options.proxy_real_ip_cidr.size(), 2U);
+  ASSERT_EQ(one.entries.size(), 1U);
+  EXPECT_NE(one.entries[0].problem.expected.find("\"bogus\""), std::string::npos);
+  EXPECT_EQ(one.entries[0].problem.consequence, "what counts is 10.0.0.0/8,192.168.0.0/16");
+  for (const char* none : {"bogus", "10.0.0.0/33", "", " , ", "10.0.0.0/8/8", "proxy.example"}) {
+    auto r = read_options({{"proxy-real-ip-cidr", none}, {"use-forwarded-headers", "true"}}, kMap, {}, one.options);
+    EXPECT_TRUE(r.options.proxy_real_ip_cidr.empty()) << none;
+    ASSERT_EQ(r.entries.size(), 1U) << none;
+    EXPECT_EQ(r.entries[0].problem.consequence, "none counts");
+  }
+  EXPECT_NE(check_option("proxy-real-ip-cidr", "10.0.0.0/8,bogus"), "");
+}
+
 TEST(Options, SecretsAreNeverShown) {
   auto r = read_options({{"ssl-session-ticket-key", "hunter2"}}, kMap, {}, {});
   ASSERT_EQ(r.entries.size(), 1U);
