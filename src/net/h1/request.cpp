@@ -262,7 +262,7 @@ class RequestParser {
     return iequals(out_.upgrade_token, "websocket") ? websocket() : Status{};
   }
 
-  // RFC 6455 section 4.2.1 and 4.4.
+  // RFC 6455 section 4.1, 4.2.1 and 4.4.
   Status websocket() const {
     const http::Field* key = nullptr;
     const http::Field* version = nullptr;
@@ -278,6 +278,7 @@ class RequestParser {
     }
     if (!key || key->value.empty()) return refuse(400, "Sec-WebSocket-Key: missing");
     if (!version || version->value != "13") return refuse(426, "Sec-WebSocket-Version: not 13");
+    if (out_.method != Method::get) return refuse(400, "Upgrade: websocket by another method than GET");
     if (out_.framing == Framing::chunked || out_.content_length > 0)
       return refuse(400, "Upgrade: websocket with a body");
     return {};
