@@ -22,7 +22,7 @@ _sluice() {
   local common="--ingress-class --controller-class --watch-ingress-without-class --default-backend --default-ssl-certificate --enable-ssl-passthrough --configmap --annotations-prefix --endpoint --set --help"
   local cluster="--kubeconfig --validating-webhook-certificate --validating-webhook-key --validating-webhook-client-ca --kubernetes --update-status --update-status-on-shutdown --report-node-internal-ip-address --status-annotation --disable-leader-election --context --watch-namespace --watch-namespace-selector --publish-service --publish-status-address --election-id --validating-webhook --validating-webhook-service --validating-webhook-configuration"
   case $command in
-    serve) COMPREPLY=($(compgen -W "--manifests --http --https --admin --workers --access-log --log-level --log-json --config $cluster $common" -- "$cur")) ;;
+    serve) COMPREPLY=($(compgen -W "--manifests --http --https --admin --workers --access-log --log-level --log-json --core-dumps --config $cluster $common" -- "$cur")) ;;
     check) COMPREPLY=($(compgen -W "--json --strict $common" -- "$cur") $(compgen -d -- "$cur")) ;;
     explain)
       if [[ $prev == explain ]]; then COMPREPLY=($(compgen -d -- "$cur"))

@@ -254,6 +254,10 @@ int main(int argc, char** argv) {
   serve->add_option("--log-level", options.log_level, "trace, debug, info, warn, error, critical or off")
       ->capture_default_str()
       ->envname("SLUICE_LOG_LEVEL");
+  serve
+      ->add_flag("--core-dumps", options.core_dumps,
+                 "allow core dumps and debuggers of the same user; a dump holds private keys")
+      ->envname("SLUICE_CORE_DUMPS");
   serve->add_flag("--log-json", options.log_json, "program log as JSON")->envname("SLUICE_LOG_JSON");
   add_common(*serve, options.control, set);
 

@@ -17,6 +17,7 @@ struct ServeOptions {
   std::string access_log;  // "", "off", "-", PATH
   std::string log_level = "info";
   bool log_json = false;
+  bool core_dumps = false;
 };
 
 // Cores that this process may use: affinity and cgroup quota, at least 1.

@@ -1,9 +1,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +10,7 @@
 #include "app/options.h"
 #include "app/pages.h"
 #include "app/publisher.h"
+#include "app/signals.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "net/io/socket.h"
@@ -83,31 +81,12 @@ std::expected<Bound, std::string> bind_all(const std::string& text, bool tls, un
   return out;
 }
 
-struct Signals {
-  int fd = -1;
-  Signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (int s : {SIGTERM, SIGINT, SIGUSR1, SIGHUP}) sigaddset(&set, s);
-    pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    signal(SIGPIPE, SIG_IGN);
-    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  }
-  ~Signals() { close(fd); }
-  // The next signal, or 0 when none came within `ms` (-1: for ever).
-  int next(int ms) const {
-    pollfd p{fd, POLLIN, 0};
-    if (poll(&p, 1, ms) <= 0) return 0;
-    signalfd_siginfo info;
-    return read(fd, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
-  }
-};
-
 }  // namespace
 
 int serve(const ServeOptions& options) {
   log::start(options.log_level, options.log_json);
-  Signals signals;  // before any thread
+  if (!options.core_dumps) forbid_core_dumps();
+  const Signals signals;  // before any thread
   const auto descriptors = net::raise_descriptor_limit();
   const unsigned count = options.workers ? options.workers : usable_cores();
 
@@ -217,16 +196,16 @@ int serve(const ServeOptions& options) {
       }
     });
   };
-  int signal = 0;
-  for (unsigned turn = 0; !announced && signal != SIGTERM && signal != SIGINT; ++turn) {
+  Asked asked = Asked::nothing;
+  for (unsigned turn = 0; !announced && asked != Asked::end; ++turn) {
     if (turn % 200 == 0) show();
-    signal = signals.next(5);
+    asked = signals.next(5);
   }
   if (announced) go();
 
-  while (signal != SIGTERM && signal != SIGINT) {
-    signal = signals.next(1000);
-    if (signal == SIGUSR1 || signal == SIGHUP) access_log.reopen();
+  while (asked != Asked::end) {
+    asked = signals.next(1000);
+    if (asked == Asked::reopen) access_log.reopen();
     show();
   }
 
@@ -234,10 +213,10 @@ int serve(const ServeOptions& options) {
   shared.draining = true;
   log::info("draining: not ready from now on, accepting for another {} s, then at most {} s for what is running",
             grace.load(), deadline.load());
-  const auto second = [&](int s) { return s == SIGTERM || s == SIGINT; };
+  const auto second = [&] { return signals.next(20) == Asked::end; };
   const auto wait_until = std::chrono::steady_clock::now() + std::chrono::seconds(grace.load());
   bool at_once = false;
-  while (!at_once && std::chrono::steady_clock::now() < wait_until) at_once = second(signals.next(20));
+  while (!at_once && std::chrono::steady_clock::now() < wait_until) at_once = second();
   for (auto& w : workers) {
     data::Worker* worker = w.get();
     worker->loop.post([worker, &deadline] { worker->drain(std::chrono::seconds(deadline.load())); });
@@ -249,7 +228,7 @@ int serve(const ServeOptions& options) {
       --running;
     }
   });
-  while (!at_once && running.load() > 0) at_once = second(signals.next(20));
+  while (!at_once && running.load() > 0) at_once = second();
   if (at_once) {
     log::warn("a second signal: ending at once");
     access_log.flush(200);
