@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "app/describe.h"
+#include "app/terminal.h"
 
 namespace sluice::app {
 
@@ -65,18 +66,18 @@ void print_served(const model::Model& model, const std::vector<Served>& rows, st
   for (const auto& [host, route] : rows) {
     if (host != current) {
       current = host;
-      out << "  " << host_text(host->name);
+      std::string line = "  " + host_text(host->name);
       if (host->tls) {
         std::string secrets;
         for (const std::string& name : host->certificates) secrets += (secrets.empty() ? "" : ", ") + name;
-        out << "  TLS: " << (secrets.empty() ? "default certificate" : secrets);
+        line += "  TLS: " + (secrets.empty() ? "default certificate" : secrets);
       }
-      out << '\n';
+      print_line(out, line);
     }
     std::string line = fmt::format("    {:<{}}  {:<{}}  -> {:<{}}  {}", path_of(*route), path_width, type_of(*route),
                                    type_width, destination_text(*route), to_width, endpoints_of(model, *route));
     line.erase(line.find_last_not_of(' ') + 1);
-    out << line << "  [" << ingress_text(*route) << "]\n";
+    print_line(out, line + "  [" + ingress_text(*route) + "]");
   }
 }
 
@@ -87,7 +88,7 @@ void print_problems(const std::vector<model::Entry>& problems, model::Severity s
   if (count == 0) return;
   out << '\n' << title << ": " << count << '\n';
   for (const model::Entry& e : problems)
-    if (e.problem.severity == severity) out << "  " << model::Report::line(e) << '\n';
+    if (e.problem.severity == severity) print_line(out, "  " + model::Report::line(e));
 }
 
 std::size_t count(const std::vector<model::Entry>& problems, model::Severity severity) {
@@ -132,11 +133,10 @@ int run_check(const control::Settings& settings, bool json, bool strict, std::os
     update = control::load_once(settings);
     compiler.compile(*update.model, update.change);
   } catch (const std::exception& e) {
-    if (json) {
-      out << boost::json::serialize(boost::json::object{{"error", e.what()}}) << '\n';
-    } else {
-      out << "error: " << e.what() << '\n';
-    }
+    if (json)
+      print_json(out, boost::json::object{{"error", e.what()}});
+    else
+      print_line(out, std::string("error: ") + e.what());
     return 2;
   }
 
@@ -159,9 +159,7 @@ int run_check(const control::Settings& settings, bool json, bool strict, std::os
                                 {"warnings", warnings},
                                 {"ignored", ignored},
                                 {"exit", exit_code}};
-    out << boost::json::serialize(
-               boost::json::object{{"served", served_json}, {"report", report}, {"summary", summary}})
-        << '\n';
+    print_json(out, boost::json::object{{"served", served_json}, {"report", report}, {"summary", summary}});
     return exit_code;
   }
 

@@ -11,6 +11,7 @@
 
 #include "app/describe.h"
 #include "app/explain_settings.h"
+#include "app/terminal.h"
 #include "base/strings.h"
 #include "data/filter/filter.h"
 #include "net/http/forwarded.h"
@@ -228,42 +229,38 @@ Explanation explain(const Request& request, const model::Model& model, const dat
 }
 
 void print(const Request& request, const Explanation& e, std::ostream& out) {
-  out << request.method << ' ' << request.url << '\n';
-  out << "  host " << request.match_host << '\n';
+  const auto line = [&](const std::string& text) { print_line(out, text); };
+  line(request.method + " " + request.url);
+  line("  host " + request.match_host);
   if (!e.path.empty())
-    out << "  path " << e.path
-        << (request.target.starts_with(e.path) ? "" : "  (decoded and merged, for matching only)") << '\n';
-  if (!e.certificate.empty()) out << "  certificate " << e.certificate << '\n';
-  if (!e.steps.empty()) out << "steps\n";
-  for (const std::string& step : e.steps) out << "  " << step << '\n';
+    line("  path " + e.path + (request.target.starts_with(e.path) ? "" : "  (decoded and merged, for matching only)"));
+  if (!e.certificate.empty()) line("  certificate " + e.certificate);
+  if (!e.steps.empty()) line("steps");
+  for (const std::string& step : e.steps) line("  " + step);
 
-  out << "answer\n";
-  if (e.answer.status != 0) {
-    out << "  " << e.answer.status;
-    if (!e.answer.location.empty()) out << ' ' << e.answer.location;
-    out << ": " << e.answer.because;
-    if (!e.answer.decided_by.empty()) out << "  [filter " << e.answer.decided_by << ']';
-    out << '\n';
-  }
+  line("answer");
+  if (e.answer.status != 0)
+    line(fmt::format("  {}{}{}: {}{}", e.answer.status, e.answer.location.empty() ? "" : " ", e.answer.location,
+                     e.answer.because, e.answer.decided_by.empty() ? "" : "  [filter " + e.answer.decided_by + "]"));
   if (e.route == nullptr) return;
   const model::Route& spec = *e.route->spec;
   if (e.answer.status == 0)
-    out << "  forwarded to " << destination_text(spec) << " as " << request.method << ' ' << request.target << '\n';
-  out << "  route of " << ingress_text(spec);
-  if (!spec.location.empty())
-    out << ", written " << spec.location << ' ' << (spec.path_type.empty() ? "(implicit)" : spec.path_type);
-  out << '\n';
+    line("  forwarded to " + destination_text(spec) + " as " + request.method + " " + request.target);
+  line("  route of " + ingress_text(spec) +
+       (spec.location.empty()
+            ? ""
+            : fmt::format(", written {} {}", spec.location, spec.path_type.empty() ? "(implicit)" : spec.path_type)));
 
   if (!spec.cluster.empty()) {
-    out << "endpoints of " << spec.cluster << ": " << endpoints_text(e.cluster) << '\n';
+    line(fmt::format("endpoints of {}: {}", spec.cluster, endpoints_text(e.cluster)));
     if (e.cluster != nullptr)
       for (const model::Endpoint& endpoint : e.cluster->endpoints)
-        out << "  " << address_text(endpoint) << ' ' << state_text(endpoint)
-            << (endpoint.pod.empty() ? "" : " pod " + endpoint.pod) << '\n';
+        line(fmt::format("  {} {}{}", address_text(endpoint), state_text(endpoint),
+                         endpoint.pod.empty() ? "" : " pod " + endpoint.pod));
   }
-  out << "settings\n";
+  line("settings");
   for (const SettingRow& row : e.settings)
-    out << "  " << row.name << " = " << row.value << (row.from.empty() ? "" : "  (" + row.from + ")") << '\n';
+    line("  " + row.name + " = " + row.value + (row.from.empty() ? "" : "  (" + row.from + ")"));
 }
 
 boost::json::object as_json(const Request& request, const Explanation& e) {
@@ -297,11 +294,10 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
 }
 
 int fail(const std::string& message, bool json, std::ostream& out) {
-  if (json) {
-    out << boost::json::serialize(boost::json::object{{"error", message}}) << '\n';
-  } else {
-    out << "error: " << message << '\n';
-  }
+  if (json)
+    print_json(out, boost::json::object{{"error", message}});
+  else
+    print_line(out, "error: " + message);
   return 2;
 }
 
@@ -316,11 +312,10 @@ int run_explain(const control::Settings& settings, std::string method, std::stri
     data::Compiler compiler;
     const data::Publication publication = compiler.compile(*update.model, update.change);
     const Explanation explanation = explain(*request, *update.model, *publication.snapshot);
-    if (json) {
-      out << boost::json::serialize(as_json(*request, explanation)) << '\n';
-    } else {
+    if (json)
+      print_json(out, as_json(*request, explanation));
+    else
       print(*request, explanation, out);
-    }
   } catch (const std::exception& e) {
     return fail(e.what(), json, out);
   }

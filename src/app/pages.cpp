@@ -2,6 +2,8 @@
 
 #include <boost/json.hpp>
 
+#include "app/terminal.h"
+
 namespace sluice::app {
 
 namespace json = boost::json;
@@ -78,7 +80,7 @@ ops::AdminResponse config(const Publisher& publisher, const std::vector<std::str
   json::array problems;
   for (const auto& e : publisher.report().entries) problems.push_back(problem(e));
   out["report"] = std::move(problems);
-  return {200, json::serialize(out) + "\n", {}};
+  return {200, json_page(out), {}};
 }
 
 }  // namespace
@@ -106,10 +108,9 @@ std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, c
                              [&publisher, &bound](const ops::AdminRequest&) { return config(publisher, bound); }};
   config_page.slow = true;
   all.push_back(std::move(config_page));
-  ops::AdminPage routes_page{"/routes", as_json, "the route table as it is matched",
-                             [&publisher](const ops::AdminRequest&) {
-                               return ops::AdminResponse{200, json::serialize(routes(publisher)) + "\n", {}};
-                             }};
+  ops::AdminPage routes_page{
+      "/routes", as_json, "the route table as it is matched",
+      [&publisher](const ops::AdminRequest&) { return ops::AdminResponse{200, json_page(routes(publisher)), {}}; }};
   routes_page.slow = true;
   all.push_back(std::move(routes_page));
   all.push_back({"/version", as_json, "the version of the configuration that is published",

@@ -30,6 +30,16 @@ Publisher::Publisher(std::vector<std::unique_ptr<data::Worker>>& workers, ops::M
     : workers_(workers), metrics_(metrics), on_options_(std::move(on_options)) {}
 
 void Publisher::publish(control::Update update) {
+  try {
+    publish_now(std::move(update));
+  } catch (const std::bad_alloc&) {
+    // Some workers may have got it, and the compiler may be in the middle of it.
+    compiler_.start_over();
+    throw;
+  }
+}
+
+void Publisher::publish_now(control::Update update) {
   const auto begun = std::chrono::steady_clock::now();
   data::Publication publication = compiler_.compile(*update.model, update.change);
 
@@ -69,7 +79,7 @@ void Publisher::keep(const control::Update& update, const data::Publication& pub
   if (snapshot_) retired_.push_back(std::move(snapshot_));
   snapshot_ = publication.snapshot;
   std::erase_if(retired_, [](const auto& s) { return s.use_count() == 1; });
-  if (!update.first && !update.change.report && !publication.report_changed) return;
+  if (!update.first && !update.change.everything && !update.change.report && !publication.report_changed) return;
   model_report_ = update.model->report;
   compile_report_ = compiler_.report();
   count_problems();

@@ -5,13 +5,16 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <iostream>
 #include <thread>
 
 #include "app/options.h"
 #include "app/pages.h"
 #include "app/publisher.h"
 #include "app/signals.h"
+#include "app/terminal.h"
 #include "base/log.h"
+#include "base/reserve.h"
 #include "base/strings.h"
 #include "net/io/socket.h"
 #include "ops/recorder.h"
@@ -87,6 +90,7 @@ int serve(const ServeOptions& options) {
   log::start(options.log_level, options.log_json);
   if (!options.core_dumps) forbid_core_dumps();
   const Signals signals;  // before any thread
+  Reserve::keep();
   const auto descriptors = net::raise_descriptor_limit();
   const unsigned count = options.workers ? options.workers : usable_cores();
 
@@ -94,12 +98,12 @@ int serve(const ServeOptions& options) {
   std::vector<Bound> bound;
   for (const auto& a : options.http) {
     auto b = bind_all(a, false, count, said);
-    if (!b) return fmt::print(stderr, "sluice: {}\n", b.error()), 2;
+    if (!b) return refuse(b.error());
     bound.push_back(*b);
   }
   for (const auto& a : options.https) {
     auto b = bind_all(a, true, count, said);
-    if (!b) return fmt::print(stderr, "sluice: {}\n", b.error()), 2;
+    if (!b) return refuse(b.error());
     bound.push_back(*b);
   }
 
@@ -141,11 +145,11 @@ int serve(const ServeOptions& options) {
   try {
     admin = ops::AdminServer::start(options.admin, pages(publisher, metrics, shared.draining, said));
   } catch (const std::exception& e) {
-    return fmt::print(stderr, "sluice: --admin {}\n", e.what()), 2;
+    return refuse(std::string("--admin ") + e.what());
   }
-  for (const auto& line : said) fmt::print("{}\n", line);
-  fmt::print("listening admin {}\n", admin->bound_address());
-  std::fflush(stdout);
+  for (const auto& line : said) print_line(std::cout, line);
+  print_line(std::cout, "listening admin " + admin->bound_address());
+  std::cout.flush();
 
   // Workers listen only once they have something to serve: an empty table cannot be asked.
   const auto go = [&] {
@@ -171,7 +175,7 @@ int serve(const ServeOptions& options) {
       announced.notify_all();
     });
   } catch (const std::exception& e) {
-    return fmt::print(stderr, "sluice: {}\n", e.what()), 2;
+    return refuse(e.what());
   }
 
   std::unique_ptr<control::Webhook> webhook;
@@ -179,7 +183,7 @@ int serve(const ServeOptions& options) {
     try {
       webhook = control::Webhook::start(options.webhook, *watcher);
     } catch (const std::exception& e) {
-      return fmt::print(stderr, "sluice: {}\n", e.what()), 2;
+      return refuse(e.what());
     }
     fmt::print("listening webhook {}\n", webhook->bound_address());
     std::fflush(stdout);

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/printable.h"
 #include "base/strings.h"
 
 namespace sluice::control {
@@ -121,7 +122,7 @@ bool has_control(std::string_view s) {
 }
 
 std::string shorten(std::string_view s) {
-  std::string out(s.substr(0, 120));
+  std::string out(cut(s, 120));
   for (char& c : out)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   return out;

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "control/control.h"
 #include "control/kube/grammar.h"
+#include "control/source/disclosure.h"
 
 namespace sluice::control {
 
@@ -535,8 +536,8 @@ std::string parse(const Option& row, std::string_view value, model::Options& out
 void apply(const std::map<std::string, std::string>& data, const model::ObjectRef& object, const std::string& prefix,
            const model::Options& previous, OptionsResult& out) {
   for (auto& [key, written] : data) {
-    auto field = prefix + "[" + shorten(key) + "]";
     const Option* row = find(key);
+    auto field = prefix + "[" + (row ? key : Disclosure::option(key)) + "]";
     if (!row) {
       auto among = [&](const auto& list) { return std::find(std::begin(list), std::end(list), key) != std::end(list); };
       bool nginx = among(kNoEffect);
@@ -546,7 +547,8 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
                               nginx      ? "NoEffect"
                               : unserved ? "UnsupportedOption"
                                          : "UnknownOption",
-                              field, shorten(written),
+                              // An unknown key may be a secret one, misspelt.
+                              field, nginx || unserved ? shorten(written) : "",
                               nginx      ? "nothing: it belongs to nginx"
                               : unserved ? "a key that this version serves"
                                          : "a key that docs/configuration.md lists",
@@ -591,9 +593,13 @@ OptionsResult read_options(const std::map<std::string, std::string>& data, const
   return out;
 }
 
+std::string option_name(const std::string& word) {
+  return Disclosure::option(word);
+}
+
 std::string check_option(const std::string& key, const std::string& value) {
   const Option* row = find(key);
-  if (!row) return "unknown option " + shorten(key);
+  if (!row) return "unknown option " + Disclosure::option(key);
   model::Options scratch;
   auto expected = parse(*row, trim(value), scratch);
   return expected.empty() ? "" : key + "=" + (row->secret ? "…" : shorten(value)) + ": expected " + expected;

@@ -26,7 +26,7 @@ std::span<const Option> options();
 // says (the defaults on the first reading); of a list the elements that can be read count. Problems name `object`.
 struct OptionsResult {
   model::Options options;
-  std::vector<model::Entry> entries;
+  model::Entries entries;
 };
 OptionsResult read_options(const std::map<std::string, std::string>& data, const model::ObjectRef& object,
                            const std::map<std::string, std::string>& set, const model::Options& previous);

@@ -8,7 +8,7 @@
 // The Store's insides, shared by the translators: one file each kind. Not for others.
 namespace sluice::control {
 
-using Entries = std::vector<model::Entry>;
+using model::Entries;
 using Names = boost::container::flat_set<std::string>;
 using RefPtr = std::shared_ptr<const model::ObjectRef>;
 
@@ -112,6 +112,8 @@ struct Store::State {
 
   // Problems by the part that has them ("host/x", "cluster/x"…).
   std::map<std::string, Entries> problems;
+  std::size_t told = 0;                       // of all parts together
+  std::vector<model::Entry> source_problems;  // of the source, which knows where they are
   bool problems_changed = false, report_changed = false;
   void say(const std::string& part, Entries entries);
 

@@ -50,6 +50,9 @@ class Compiler {
   Compiler& operator=(const Compiler&) = delete;
 
   Publication compile(const model::Model& model, const model::Change& change);
+  // After compile() threw, or a Publication did not reach everybody: the next compile() must be of everything, and its
+  // Publication holds everything. Numbers of Clusters and of metrics stay, and so do the last good pairs.
+  void start_over() noexcept;
   // Problems of the last compiled state (certificates), without those of model.report.
   const model::Report& report() const;
   // For a worker that starts late, and for explain: everything as one publication.

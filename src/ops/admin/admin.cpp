@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/reserve.h"
 
 namespace sluice::ops {
 namespace {
@@ -93,11 +94,14 @@ class Server final : public AdminServer {
   void closed(Connection* c);
 
  private:
+  void run(asio::io_context& io);
   void accept();
+  void pause();
 
   const std::vector<AdminPage> pages_;
   const Limits limits_;
   bool ending_ = false;                   // loop thread
+  bool accepting_ = false;                // loop thread: a client is awaited
   std::vector<Connection*> connections_;  // loop thread, oldest first; outlives the loops, whose ends end connections
   asio::io_context loop_{1}, beside_{1};  // fast pages and all input and output; slow pages
   asio::executor_work_guard<asio::io_context::executor_type> keep_{loop_.get_executor()},
@@ -167,12 +171,15 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     }
     if (!page->slow) return write(server_.answer(*page, request), keep, head, {});
     stream_.expires_never();
-    asio::post(server_.beside(), [self = shared_from_this(), page, request = std::move(request), keep, head]() mutable {
-      auto response = std::make_shared<AdminResponse>(self->server_.answer(*page, request));
-      asio::io_context& loop = self->server_.loop();
-      asio::post(loop,
-                 [self = std::move(self), response, keep, head] { self->write(std::move(*response), keep, head, {}); });
-    });
+    auto response = std::make_shared<AdminResponse>();
+    asio::post(server_.beside(),
+               [self = shared_from_this(), page, response, request = std::move(request), keep, head]() mutable {
+                 *response = self->server_.answer(*page, request);
+                 asio::io_context& loop = self->server_.loop();
+                 asio::post(loop, [self = std::move(self), response, keep, head] {
+                   self->write(std::move(*response), keep, head, {});
+                 });
+               });
   }
 
   void write(AdminResponse answer, bool keep, bool head, const std::string& allow) {
@@ -224,8 +231,11 @@ Server::Server(const std::string& address, std::vector<AdminPage> pages, Limits 
   if (error) refuse(address, "cannot listen: " + error.message());
   bound_ = text_of(acceptor_.local_endpoint());
   accept();
-  thread_ = quiet_thread("sluice-admin", [this] { loop_.run(); });
-  thread_beside_ = quiet_thread("sluice-admin-2", [this] { beside_.run(); });
+  thread_ = quiet_thread("sluice-admin", [this] { run(loop_); });
+  thread_beside_ = quiet_thread("sluice-admin-2", [this] {
+    const Dispensable as_it_may_be_asked_for_again;
+    run(beside_);
+  });
 }
 
 Server::~Server() {
@@ -244,18 +254,35 @@ Server::~Server() {
   thread_.join();
 }
 
-void Server::accept() {
-  acceptor_.async_accept([this](beast::error_code error, tcp::socket socket) {
-    if (ending_) return;
-    if (!error) {
-      std::make_shared<Connection>(*this, std::move(socket))->read();
-      return accept();
+// A handler that has no memory loses its connection, not the thread.
+void Server::run(asio::io_context& io) {
+  for (;;) {
+    try {
+      if (&io == &loop_ && !accepting_ && !ending_) pause();
+      io.run();
+      return;
+    } catch (const std::bad_alloc&) {
+      // on with the next
     }
-    // Out of descriptors: again in a moment, without spinning.
-    pause_.expires_after(std::chrono::milliseconds(100));
-    pause_.async_wait([this](beast::error_code cancelled) {
-      if (!cancelled) accept();
-    });
+  }
+}
+
+void Server::accept() {
+  accepting_ = true;
+  acceptor_.async_accept([this](beast::error_code error, tcp::socket socket) {
+    accepting_ = false;
+    if (ending_) return;
+    // Out of descriptors or of memory: again in a moment, without spinning.
+    if (error) return pause();
+    std::make_shared<Connection>(*this, std::move(socket))->read();
+    accept();
+  });
+}
+
+void Server::pause() {
+  pause_.expires_after(std::chrono::milliseconds(100));
+  pause_.async_wait([this](beast::error_code cancelled) {
+    if (!cancelled) accept();
   });
 }
 
@@ -290,6 +317,10 @@ AdminResponse Server::answer(const AdminPage& page, const AdminRequest& request)
   AdminResponse response;
   try {
     response = page.handler(request);
+  } catch (const std::bad_alloc&) {
+    response.status = 503;
+    response.content_type = "text/plain; charset=utf-8";
+    response.body = "no memory for it\n";
   } catch (const std::exception& problem) {
     log::error("admin page {}: {}", page.path, problem.what());
     response = {500, "the page failed; the program log says why\n", "text/plain; charset=utf-8"};
