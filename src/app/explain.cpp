@@ -144,6 +144,9 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
 
   for (const data::Filter& filter : data::filters()) {
     const std::string by(filter.name);
+    if (filter.name == "ambiguous-paths" && settings.ambiguous_paths == model::AmbiguousPaths::refuse)
+      if (const char* why = net::http::ambiguity(request.target))
+        return {400, "", fmt::format("ambiguous-paths is refuse, and the path has {}", why), by};
     if (filter.name == "redirect" && settings.redirect) {
       std::string to = settings.redirect->location;
       if (to.starts_with('/') && !settings.relative_redirects) to = fmt::format("{}://{}{}", scheme, host, to);

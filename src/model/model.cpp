@@ -21,7 +21,7 @@ bool RouteSettings::operator==(const RouteSettings& o) const {
          response_head_limit == o.response_head_limit && request_buffering == o.request_buffering &&
          connect_timeout == o.connect_timeout && send_timeout == o.send_timeout && read_timeout == o.read_timeout &&
          tries == o.tries && tries_timeout == o.tries_timeout && retry_non_idempotent == o.retry_non_idempotent &&
-         access_log == o.access_log && grpc_web == o.grpc_web;
+         access_log == o.access_log && grpc_web == o.grpc_web && ambiguous_paths == o.ambiguous_paths;
 }
 
 bool Route::operator==(const Route& o) const {
@@ -88,6 +88,18 @@ std::string_view to_string(BackendProtocol p) {
       return "GRPCS";
     case BackendProtocol::auto_http:
       return "AUTO_HTTP";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(AmbiguousPaths p) {
+  switch (p) {
+    case AmbiguousPaths::raw:
+      return "raw";
+    case AmbiguousPaths::normalize:
+      return "normalize";
+    case AmbiguousPaths::refuse:
+      return "refuse";
   }
   return "unknown";
 }

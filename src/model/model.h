@@ -81,8 +81,9 @@ struct RouteSettings {
   Millis tries_timeout{0};
   bool retry_non_idempotent = false;
   bool access_log = true;
-  bool grpc_web = false;                          // calls of gRPC-Web become calls of gRPC, where pods speak that
-  bool operator==(const RouteSettings& o) const;  // upstream_tls by value
+  bool grpc_web = false;  // calls of gRPC-Web become calls of gRPC, where pods speak that
+  AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // what pods get of a path that has several readings
+  bool operator==(const RouteSettings& o) const;         // upstream_tls by value
 };
 
 // exact: the path itself. prefix: everything that starts with the text (a Kubernetes Prefix /foo is exact /foo and

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 // The settings of the whole process that requests are served by: one typed member for each ConfigMap key. The table
@@ -17,6 +18,10 @@ struct Cidr {
   std::uint8_t bits = 0;
   bool operator==(const Cidr&) const = default;
 };
+
+// What is done with a path that two readers may take for different ones (net/http/path.h).
+enum class AmbiguousPaths : std::uint8_t { raw, normalize, refuse };
+std::string_view to_string(AmbiguousPaths);
 
 enum class LogFormat : std::uint8_t { text, json };
 
@@ -100,8 +105,9 @@ struct Options {
   std::uint32_t proxy_next_upstream_tries = 3;
   Seconds proxy_next_upstream_timeout{0};
   bool retry_non_idempotent = false;
-  bool enable_grpc_web = false;                        // sluice
-  std::uint32_t upstream_keepalive_connections = 320;  // idle ones, a worker
+  bool enable_grpc_web = false;                          // sluice
+  AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // sluice
+  std::uint32_t upstream_keepalive_connections = 320;    // idle ones, a worker
   Seconds upstream_keepalive_timeout{60};
   Seconds upstream_keepalive_time{3600};
   std::uint32_t upstream_keepalive_requests = 10000;

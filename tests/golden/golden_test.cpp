@@ -91,6 +91,7 @@ std::string shown(const model::RouteSettings& s, const model::RouteSettings& d) 
   flag("retry-non-idempotent", s.retry_non_idempotent, d.retry_non_idempotent);
   flag("access-log", s.access_log, d.access_log);
   flag("grpc-web", s.grpc_web, d.grpc_web);
+  if (s.ambiguous_paths != d.ambiguous_paths) out += " ambiguous-paths=" + std::string(to_string(s.ambiguous_paths));
   return out;
 }
 

@@ -143,4 +143,11 @@ std::string cidr_text(const model::Cidr& c) {
   return std::string(::inet_ntop(AF_INET6, c.bytes, text, sizeof text)) + "/" + std::to_string(c.bits);
 }
 
+std::optional<model::AmbiguousPaths> parse_ambiguous_paths(std::string_view text) {
+  using enum model::AmbiguousPaths;
+  for (const auto way : {raw, normalize, refuse})
+    if (iequals(text, to_string(way))) return way;
+  return std::nullopt;
+}
+
 }  // namespace sluice::control

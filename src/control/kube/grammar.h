@@ -33,4 +33,7 @@ std::string shorten(std::string_view s);
 std::string size_text(std::uint64_t bytes);
 std::string cidr_text(const model::Cidr& c);
 
+// raw, normalize or refuse.
+std::optional<model::AmbiguousPaths> parse_ambiguous_paths(std::string_view text);
+
 }  // namespace sluice::control

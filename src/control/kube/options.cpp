@@ -362,6 +362,15 @@ constexpr std::array kOptions{
             "time in which further tries may start; 0 is no limit"),
     BOOL("enable-grpc-web", enable_grpc_web,
          "sluice: calls of gRPC-Web become calls of gRPC, for pods that speak GRPC or GRPCS; CORS is not its business"),
+    Option{"ambiguous-paths", "raw, normalize or refuse",
+           "sluice: what pods get of a path that two readers may take for different ones (docs/paths.md)",
+           [](std::string_view v, Options& o) -> std::string {
+             const auto way = parse_ambiguous_paths(v);
+             if (!way) return "raw, normalize or refuse";
+             o.ambiguous_paths = *way;
+             return {};
+           },
+           [](const Options& o) -> std::string { return std::string(to_string(o.ambiguous_paths)); }},
     BOOL("retry-non-idempotent", retry_non_idempotent, "retry POST and PATCH too"),
     NUMBER("upstream-keepalive-connections", upstream_keepalive_connections, 0, 1'000'000,
            "idle connections to pods, a worker"),

@@ -46,6 +46,7 @@ struct ExchangeMemory : PageAllocated {
   net::http::ResponseHead response;
   std::vector<char> response_head;   // a response head that came in pieces
   std::string path;                  // normalised path when it differs from the target
+  std::string target;                // what goes upstream when that is not what came
   std::string host;                  // lower case, for matching
   std::string ahead;                 // what came behind a chunked body
   std::string collected;             // a chunked request body, for a length
@@ -88,6 +89,7 @@ struct Exchange {
   ClusterRuntime* cluster = nullptr;               // pinned
 
   std::string_view path;            // normalised
+  std::string_view target;          // path and query for the pod
   std::string_view query;           // with its '?', or empty
   std::string_view client_address;  // after real-ip processing
   std::string_view forwarded_for;   // incoming list, joined

@@ -124,6 +124,7 @@ Status prepare(Exchange& ex) {
   ex.request_id = joined(ex, Name::x_request_id);
   if (ex.options->generate_request_id) give_request_id(ex);
   ex.hsts = ex.options->hsts && ex.peer.tls;
+  ex.target = head.path_query;
   ex.query = {};
   if (const auto q = head.path_query.find('?'); q != std::string_view::npos) ex.query = head.path_query.substr(q);
 
@@ -141,6 +142,12 @@ Status prepare(Exchange& ex) {
   ex.route = ex.view->snapshot().routes->match(host, ex.path, nullptr);
   if (!ex.route) return {};
   ex.settings = ex.route->settings;
+  if (ex.settings->ambiguous_paths == model::AmbiguousPaths::normalize) {
+    auto& target = ex.memory.target;
+    target.clear();
+    net::http::append_spelled(ex.path, target);
+    ex.target = target.append(ex.query);
+  }
   ex.cluster = ex.worker.cluster(ex.route->cluster);
   if (ex.cluster) ex.cluster->pin();
   return {};

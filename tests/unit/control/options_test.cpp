@@ -31,7 +31,7 @@ TEST(Options, EveryKeyReachesItsMember) {
     const model::Options defaults;
     bool changed = false;
     for (auto value : {"true", "false", "7", "301", "9k", "X-Other", "10.0.0.0/8", "off", "2 16k", "TLSv1.3", "HIGH",
-                       "json", "debug", "/other"}) {
+                       "json", "debug", "/other", "refuse"}) {
       model::Options out;
       if (o.parse(value, out).empty() && out != defaults) {
         changed = true;

@@ -14,6 +14,10 @@ using enum OnInvalid;
 namespace a = annotation;
 
 constexpr std::array kAnnotations{
+    Annotation{
+        "ambiguous-paths", deny, a::ambiguous_paths, "raw, normalize or refuse", "ambiguous-paths",
+        "Sluice's own: what pods get of a path that two readers may take for different ones: the path as it came, "
+        "the path that was matched, or nothing (400)"},
     Annotation{"backend-protocol", use_default, a::backend_protocol, "HTTP, HTTPS, GRPC, GRPCS or AUTO_HTTP, any case",
                "HTTP",
                "what the pods speak: GRPC is HTTP/2, GRPCS HTTP/2 over TLS, AUTO_HTTP is HTTP or HTTPS as the client "
@@ -228,6 +232,7 @@ model::RouteSettings default_settings(const model::Options& o) {
   s.tries_timeout = o.proxy_next_upstream_timeout;
   s.retry_non_idempotent = o.retry_non_idempotent;
   s.grpc_web = o.enable_grpc_web;
+  s.ambiguous_paths = o.ambiguous_paths;
   s.access_log = !o.disable_access_log;
   return s;
 }

@@ -101,6 +101,7 @@ std::string proxy_ssl_name(std::string_view, const Ingress&, AnnotationValues&);
 std::string proxy_ssl_server_name(std::string_view, const Ingress&, AnnotationValues&);
 std::string proxy_ssl_protocols(std::string_view, const Ingress&, AnnotationValues&);
 std::string proxy_ssl_ciphers(std::string_view, const Ingress&, AnnotationValues&);
+std::string ambiguous_paths(std::string_view, const Ingress&, AnnotationValues&);
 std::string enable_access_log(std::string_view, const Ingress&, AnnotationValues&);
 std::string enable_grpc_web(std::string_view, const Ingress&, AnnotationValues&);
 }  // namespace annotation
