@@ -69,8 +69,9 @@ void print_served(const model::Model& model, const std::vector<Served>& rows, st
       std::string line = "  " + host_text(host->name);
       if (host->tls) {
         std::string secrets;
-        for (const std::string& name : host->certificates) secrets += (secrets.empty() ? "" : ", ") + name;
-        line += "  TLS: " + (secrets.empty() ? "default certificate" : secrets);
+          for (const model::HostSecrets& named : host->certificates)
+            for (const std::string& name : named.secrets) secrets += (secrets.empty() ? "" : ", ") + name;
+          line += "  TLS: " + (secrets.empty() ? "default certificate" : secrets);
       }
       print_line(out, line);
     }
@@ -107,7 +108,7 @@ boost::json::object to_json(const model::Model& model, const Served& row) {
                           {"ingress", r.ingress},
                           {"service", r.service},
                           {"servicePort", r.service_port},
-                          {"cluster", r.cluster},
+                          {"cluster", r.upstream_name},
                           {"endpoints", cluster ? cluster->endpoints.size() : 0},
                           {"usableEndpoints", cluster ? usable(*cluster) : 0},
                           {"file", r.origin.file},

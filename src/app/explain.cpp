@@ -255,7 +255,7 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
             : fmt::format(", written {} {}", spec.location, spec.path_type.empty() ? "(implicit)" : spec.path_type)));
 
   if (!spec.cluster.empty()) {
-    line(fmt::format("endpoints of {}: {}", spec.cluster, endpoints_text(e.cluster)));
+    line(fmt::format("endpoints of {}: {}", spec.upstream_name, endpoints_text(e.cluster)));
     if (e.cluster != nullptr)
       for (const model::Endpoint& endpoint : e.cluster->endpoints)
         line(fmt::format("  {} {}{}", address_text(endpoint), state_text(endpoint),
@@ -288,7 +288,7 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
                                      {"location", spec.location}, {"pathType", spec.path_type},
                                      {"namespace", spec.ns},      {"ingress", spec.ingress},
                                      {"service", spec.service},   {"servicePort", spec.service_port},
-                                     {"cluster", spec.cluster},   {"file", spec.origin.file},
+                                     {"cluster", spec.upstream_name},   {"file", spec.origin.file},
                                      {"line", spec.origin.line}};
   out["endpoints"] = endpoints;
   out["endpointsText"] = spec.cluster.empty() ? "" : endpoints_text(e.cluster);

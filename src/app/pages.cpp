@@ -38,7 +38,7 @@ json::object route(const data::Route& r) {
   const auto& s = *r.spec;
   json::object o{
       {"host", r.host},         {"match", match_name(s.match)}, {"path", s.path},         {"namespace", s.ns},
-      {"ingress", s.ingress},   {"service", s.service},         {"port", s.service_port}, {"cluster", s.cluster},
+      {"ingress", s.ingress},   {"service", s.service},         {"port", s.service_port}, {"cluster", s.upstream_name},
       {"location", s.location}, {"pathType", s.path_type},      {"tls", r.host_tls}};
   if (s.cluster.empty()) o["status"] = s.status;
   if (!s.origin.file.empty()) o["origin"] = s.origin.file + ":" + std::to_string(s.origin.line);
@@ -50,7 +50,7 @@ json::object cluster(const model::Cluster& c) {
   for (const auto& e : c.endpoints)
     endpoints.push_back(json::object{
         {"address", e.address}, {"port", e.port}, {"ready", e.ready}, {"terminating", e.terminating}, {"pod", e.pod}});
-  json::object o{{"name", c.name},
+  json::object o{{"name", c.upstream_name},
                  {"namespace", c.ns},
                  {"service", c.service},
                  {"port", c.port},

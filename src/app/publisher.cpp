@@ -117,11 +117,10 @@ void Publisher::look_at_certificates(const control::Update& update, const data::
     if (!pair) return;
     ops::CertificateState state;
     state.host = name.empty() ? "_" : name;
-    if (pairs && !host->second->certificates.empty()) {
-      const auto& secret = host->second->certificates.front();
-      const auto slash = secret.find('/');
+    const auto secret = compiler_.secret_of(name);
+    if (const auto slash = secret.find('/'); slash != std::string_view::npos) {
       state.ns = secret.substr(0, slash);
-      state.secret = slash == std::string::npos ? secret : secret.substr(slash + 1);
+      state.secret = secret.substr(slash + 1);
     }
     state.serial_number = pair->serial();
     state.identifier = state.serial_number;

@@ -25,9 +25,10 @@ bool RouteSettings::operator==(const RouteSettings& o) const {
 }
 
 bool Route::operator==(const Route& o) const {
-  return match == o.match && path == o.path && cluster == o.cluster && status == o.status &&
+  return match == o.match && path == o.path && cluster == o.cluster && status == o.status && tls == o.tls &&
          same(settings, o.settings) && ns == o.ns && ingress == o.ingress && service == o.service &&
-         service_port == o.service_port && location == o.location && path_type == o.path_type && origin == o.origin;
+         service_port == o.service_port && upstream_name == o.upstream_name && location == o.location &&
+         path_type == o.path_type && origin == o.origin;
 }
 
 std::size_t Report::count(Severity s) const {

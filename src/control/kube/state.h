@@ -22,8 +22,9 @@ struct IngressState {
   std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
   bool denied = false;
   bool ssl_passthrough = false;
-  Names hosts;  // that it has rules for; "" the catch-all
+  Names hosts;  // that it has rules for, served or not; "" the catch-all
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
+  const Meta& meta() const { return std::get<Ingress>(*object).meta; }
   void hold(ObjectPtr next) {
     object = std::move(next);
     ref = std::make_shared<const model::ObjectRef>(reference(*object));
@@ -37,7 +38,7 @@ struct ClusterKey {
 
 // A Cluster as routes spell it.
 struct ClusterTexts {
-  Text name, service, port;
+  Text name, upstream_name, service, port;
 };
 
 struct ClusterState {
@@ -52,10 +53,17 @@ struct CertificateState {
 };
 
 struct HostState {
-  Names owners;  // Ingresses, "ns/name"
+  Names claims;  // Ingresses of ours that name it, "ns/name", whether they are served or not
   std::shared_ptr<const model::Host> built;
   Names clusters;
   Names certificates;
+};
+
+// A host as it is to be served, and what that uses: by name, with the Ingress that names it there.
+struct BuiltHost {
+  std::shared_ptr<const model::Host> host;  // null: nobody wants it
+  std::map<std::string, RefPtr> clusters, certificates;
+  Entries entries;
 };
 
 struct Resolution {
@@ -125,9 +133,9 @@ struct Store::State {
   bool ours(const Ingress& ingress, std::string& why) const;
   // ingress.cpp
   void evaluate(const std::string& key);
-  std::shared_ptr<const model::Host> build_host(const std::string& name, Entries& entries,
-                                                std::map<std::string, RefPtr>& clusters,
-                                                std::map<std::string, RefPtr>& certificates);
+  // host_builder.h
+  class HostBuilder;
+  // host.cpp
   const ClusterTexts& cluster_texts(const ClusterKey& key);
   void rebuild_host(const std::string& name, model::Change& change);
   // service.cpp, endpoint_slice.cpp

@@ -215,7 +215,7 @@ void Store::moved(ObjectPtr object) {
     // Without timestamps the place in the files is the age.
     if (meta(*object).created == kNoTimestamp)
       for (auto& host : it->second.hosts)
-        if (auto h = s.hosts.find(host); h != s.hosts.end() && h->second.owners.size() > 1) s.dirty_hosts.insert(host);
+        if (auto h = s.hosts.find(host); h != s.hosts.end() && h->second.claims.size() > 1) s.dirty_hosts.insert(host);
   } else if (std::holds_alternative<IngressClass>(*object)) {
     replace(s.classes, meta(*object).name);
   } else if (std::holds_alternative<Service>(*object)) {
@@ -242,7 +242,7 @@ void Store::erase(const Object& object) {
     auto it = s.ingresses.find(key);
     if (it == s.ingresses.end()) return;
     for (auto& host : it->second.hosts) {
-      s.hosts[host].owners.erase(key);
+      s.hosts[host].claims.erase(key);
       s.dirty_hosts.insert(host);
     }
     if (it->second.accepted && it->second.proxy_ssl)

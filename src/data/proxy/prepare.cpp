@@ -163,7 +163,7 @@ void name_route(Exchange& ex) noexcept {
   r.service = spec.service;
   r.service_port = spec.service_port;
   r.path = spec.location;
-  r.upstream_name = spec.cluster;
+  r.upstream_name = spec.upstream_name;
 }
 
 void describe(Exchange& ex) noexcept {

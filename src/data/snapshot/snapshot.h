@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/routing/route_table.h"
@@ -55,6 +56,9 @@ class Compiler {
   void start_over() noexcept;
   // Problems of the last compiled state (certificates), without those of model.report.
   const model::Report& report() const;
+  // "namespace/name" of the Secret whose pair the host is served with (of ECDSA, where there are several); empty: it is
+  // served with the default certificate. Until the next compile().
+  std::string_view secret_of(std::string_view host) const;
   // For a worker that starts late, and for explain: everything as one publication.
   Publication everything() const;
 
