@@ -25,7 +25,8 @@ bool RouteSettings::operator==(const RouteSettings& o) const {
 bool Route::operator==(const Route& o) const {
   return match == o.match && path == o.path && cluster == o.cluster && status == o.status &&
          same(settings, o.settings) && ns == o.ns && ingress == o.ingress && service == o.service &&
-         service_port == o.service_port && location == o.location && path_type == o.path_type && origin == o.origin;
+         service_port == o.service_port && location == o.location && path_type == o.path_type && because == o.because &&
+         origin == o.origin;
 }
 
 std::size_t Report::count(Severity s) const {
@@ -45,6 +46,20 @@ std::string_view to_string(BackendProtocol p) {
       return "GRPCS";
     case BackendProtocol::auto_http:
       return "AUTO_HTTP";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(Risk r) {
+  switch (r) {
+    case Risk::low:
+      return "Low";
+    case Risk::medium:
+      return "Medium";
+    case Risk::high:
+      return "High";
+    case Risk::critical:
+      return "Critical";
   }
   return "unknown";
 }

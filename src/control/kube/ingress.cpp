@@ -1,9 +1,9 @@
+#include "control/kube/closing.h"
 #include "control/kube/grammar.h"
+#include "control/kube/guarding_options.h"
 #include "control/kube/state.h"
 
 namespace sluice::control {
-
-namespace {
 
 using model::Severity;
 
@@ -18,6 +18,8 @@ bool older(const Ingress& a, const Ingress& b) {
   return key_of(a.meta) > key_of(b.meta);
 }
 
+namespace {
+
 std::string path_field(std::size_t rule, std::size_t path, const char* what) {
   return "spec.rules[" + std::to_string(rule) + "].http.paths[" + std::to_string(path) + "]" + what;
 }
@@ -31,8 +33,8 @@ struct Location {
   const Backend* backend = nullptr;  // null: the default backend, or 404
   std::string written_type;
   std::shared_ptr<const model::RouteSettings> settings;
-  bool denied = false;
-  Text text;  // `path`, once it is known to be served
+  Text closed;  // why it answers 503; empty: it does not
+  Text text;    // `path`, once it is known to be served
 };
 
 // The three that Kubernetes knows are everywhere.
@@ -66,7 +68,7 @@ bool passes_through(const std::string& host, const std::vector<const IngressStat
   }
   if (!wanted) return false;
   const auto root = std::find_if(locations.begin(), locations.end(), [](const Location& l) {
-    return l.path == "/" && l.backend && !l.backend->resource && !l.denied;
+    return l.path == "/" && l.backend && !l.backend->resource && l.closed.empty();
   });
   if (root == locations.end()) {
     in_vain(owners.front(), "a path / with a Service");
@@ -89,6 +91,22 @@ RefPtr default_backend_flag() {
 }
 
 }  // namespace
+
+void Store::State::accept(IngressState& state, AnnotationResult&& result, Entries& entries) {
+  state.accepted = state.object;
+  if (const auto keys = close_by_options(guards, result.own, result.closing); !keys.empty())
+    entries.push_back({*state.ref,
+                       {Severity::error, "ClosedByOption", "spec.rules", "",
+                        "options that this version serves, or --accept-unprotected",
+                        "its paths answer 503, as the options " + keys + " guard them and are not served"}});
+  state.closing = result.closing == Closing{} ? nullptr : std::make_shared<const Closing>(std::move(result.closing));
+  state.use_regex = result.use_regex;
+  state.rewrite_target = std::move(result.rewrite_target);
+  state.ssl_passthrough = result.values.ssl_passthrough;
+  auto& ssl = result.values.proxy_ssl;
+  state.proxy_ssl = ssl.secret.empty() ? nullptr : std::make_shared<const ProxySsl>(std::move(ssl));
+  state.settings = shared_settings.of(std::move(result.values.settings));
+}
 
 // Decides what of an Ingress is served, and marks the hosts that this touches.
 void Store::State::evaluate(const std::string& key) {
@@ -115,15 +133,10 @@ void Store::State::evaluate(const std::string& key) {
     state.accepted = nullptr;
     state.hosts.clear();
   } else {
-    auto result = read_annotations(ingress, settings.annotations_prefix, *model->options);
+    auto result = read_annotations(ingress, settings, *model->options);
     for (auto& p : result.problems) entries.push_back({ref, p});
-    if (!result.dropped) {
-      state.accepted = state.object;
-      state.denied = result.denied;
-      state.ssl_passthrough = result.values.ssl_passthrough;
-      auto& ssl = result.values.proxy_ssl;
-      state.proxy_ssl = ssl.secret.empty() ? nullptr : std::make_shared<const ProxySsl>(std::move(ssl));
-      state.settings = shared_settings.of(std::move(result.values.settings));
+    if (!result.dropped && !result.canary) {
+      accept(state, std::move(result), entries);
     } else {
       // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
       state.accepted = nullptr;
@@ -189,17 +202,16 @@ std::shared_ptr<const model::Host> Store::State::build_host(const std::string& n
 
   auto host = std::make_shared<model::Host>();
   host->name = name;
-  std::set<const IngressState*> denied;
+  std::map<const IngressState*, Text> denied;
   const IngressState* secure = nullptr;  // whose proxy-ssl-* count for the host
   std::shared_ptr<const model::UpstreamTls> tls;
   for (auto* o : owners) {
-    if (o->denied) denied.insert(o);
     if (!o->proxy_ssl) continue;
     auto& wanted = *o->proxy_ssl;
     std::string why;
     auto made = upstream_tls(wanted, why);
     if (!made) {
-      denied.insert(o);
+      denied[o] = "proxy-ssl-secret of " + o->ref->text() + " cannot be used";
       entries.push_back({*o->ref,
                          {Severity::error, "InvalidSecret", "metadata.annotations[proxy-ssl-secret]", wanted.secret,
                           why, "the paths of this Ingress answer 503"}});
@@ -212,16 +224,11 @@ std::shared_ptr<const model::Host> Store::State::build_host(const std::string& n
   auto settings_for = [&](const IngressState* o) {
     auto& s = settings_of[o];
     if (s) return s;
-    bool no = denied.contains(o);
     const auto protocol = o->settings->protocol;
     const bool plain = protocol == model::BackendProtocol::http || protocol == model::BackendProtocol::grpc;
-    if (!no && (plain || !tls)) return s = o->settings;
+    if (plain || !tls) return s = o->settings;
     model::RouteSettings copy = *o->settings;
-    if (!plain) copy.upstream_tls = tls;
-    if (no) {  // refused before any redirect
-      copy.redirect.reset();
-      copy.ssl_redirect = copy.force_ssl_redirect = false;
-    }
+    copy.upstream_tls = tls;
     return s = shared_settings.of(std::move(copy));
   };
 
@@ -248,18 +255,16 @@ std::shared_ptr<const model::Host> Store::State::build_host(const std::string& n
       root.owner = catch_all;
       root.backend = &*catch_all->ingress().default_backend;
       root.implicit = false;
-      root.denied = denied.contains(catch_all);
       // Redirects do not reach the catch-all (as in ingress-nginx); all else does.
       model::RouteSettings copy = *settings_for(catch_all);
       copy.redirect.reset();
-      copy.ssl_redirect = defaults->ssl_redirect && !root.denied;
-      copy.force_ssl_redirect = defaults->force_ssl_redirect && !root.denied;
+      copy.ssl_redirect = defaults->ssl_redirect;
+      copy.force_ssl_redirect = defaults->force_ssl_redirect;
       root.settings = shared_settings.of(std::move(copy));
     } else if (!name.empty()) {
       root.owner = owners.front();
       if (root.owner->ingress().default_backend) root.backend = &*root.owner->ingress().default_backend;
       root.settings = settings_for(root.owner);
-      root.denied = denied.contains(root.owner);
     } else {
       for (auto* o : owners)
         if (!root.backend && o->ingress().default_backend) {
@@ -284,7 +289,6 @@ std::shared_ptr<const model::Host> Store::State::build_host(const std::string& n
         l.backend = &written.backend;
         l.written_type = written.type;
         l.settings = settings_for(o);
-        l.denied = denied.contains(o);
         if (l.path[0] != '/' || has_control(l.path)) {
           entries.push_back({ref,
                              {Severity::error, "InvalidPath", path_field(r, p, ".path"), shorten(l.path),
@@ -319,6 +323,26 @@ std::shared_ptr<const model::Host> Store::State::build_host(const std::string& n
     }
   }
 
+  HostClosing closing(owners, *model->options);
+  for (const auto& l : locations)
+    if (l.owner) closing.add_location(*l.owner, l.path, l.exact);
+  for (auto& l : locations) {
+    if (!l.owner && has_default) {
+      if (const auto names = closed_without_ingress(guards); !names.empty())
+        l.closed = "requests that no Ingress takes are protected by " + names + ", which this version does not serve";
+    } else if (const auto it = denied.find(l.owner); it != denied.end()) {
+      l.closed = it->second;
+    } else if (l.owner) {
+      l.closed = closing.why(*l.owner, l.path);
+    }
+    if (l.closed.empty()) continue;
+    model::RouteSettings refused = *l.settings;  // before any redirect
+    refused.redirect.reset();
+    refused.ssl_redirect = refused.force_ssl_redirect = false;
+    l.settings = shared_settings.of(std::move(refused));
+  }
+  closing.report(name, entries);
+
   host->passthrough = passes_through(name, owners, locations, settings.ssl_passthrough, entries);
 
   // Each location becomes what the data plane matches.
@@ -345,8 +369,9 @@ std::shared_ptr<const model::Host> Store::State::build_host(const std::string& n
       route.service_port = texts.port;
       used_clusters.emplace(texts.name, l.owner ? l.owner->ref : default_backend_flag());
     };
-    if (l.denied) {
+    if (!l.closed.empty()) {
       route.status = 503;
+      route.because = l.closed;
       if (backend) {
         route.service = backend->service;
         route.service_port = backend->port;

@@ -20,7 +20,9 @@ struct IngressState {
   // What the annotations of `accepted` say.
   std::shared_ptr<const model::RouteSettings> settings;
   std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
-  bool denied = false;
+  std::shared_ptr<const Closing> closing;     // null: nothing
+  bool use_regex = false;
+  std::string rewrite_target;
   bool ssl_passthrough = false;
   Names hosts;  // that it has rules for; "" the catch-all
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
@@ -84,6 +86,7 @@ struct Store::State {
   void remember(const model::Change& change);
   SharedSettings shared_settings;
   std::shared_ptr<const model::RouteSettings> defaults;
+  std::vector<std::string> guards;  // options that guard requests and are not served
   bool first = true;
   bool resolve_later = false;
 
@@ -123,6 +126,8 @@ struct Store::State {
   bool ours(const Ingress& ingress, std::string& why) const;
   // ingress.cpp
   void evaluate(const std::string& key);
+  // What of `ingress` counts for its hosts, `result` being its annotations; `entries`: what options close of it.
+  void accept(IngressState& state, AnnotationResult&& result, Entries& entries);
   std::shared_ptr<const model::Host> build_host(const std::string& name, Entries& entries,
                                                 std::map<std::string, RefPtr>& clusters,
                                                 std::map<std::string, RefPtr>& certificates);
@@ -142,10 +147,16 @@ struct Store::State {
   bool is_options(const Object& o) const;
   void rebuild_options(model::Change& change);
 
+  // review.cpp
+  void warn_of_closing(const Object& ingress, AnnotationResult&& result, Review& out) const;
+
   void mark_hosts_of(const std::string& ingress);
   model::Origin origin_of(const model::ObjectRef& ref) const;
   void assemble_report();
 };
+
+// Which of two Ingresses is the older one.
+bool older(const Ingress& a, const Ingress& b);
 
 inline std::string key_of(const Meta& m) {
   return m.ns + "/" + m.name;
