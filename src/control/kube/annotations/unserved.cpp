@@ -100,7 +100,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"proxy-next-upstream"},
     UnservedAnnotation{"proxy-redirect-from"},
     UnservedAnnotation{"proxy-redirect-to"},
-    UnservedAnnotation{"proxy-ssl-location-only"},
     UnservedAnnotation{"rewrite-target"},
     UnservedAnnotation{"satisfy"},
     UnservedAnnotation{"server-alias"},
