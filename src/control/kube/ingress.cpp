@@ -71,7 +71,7 @@ bool passes_through(const std::string& host, const std::vector<const IngressStat
     return l.path == "/" && l.backend && !l.backend->resource && l.closed.empty();
   });
   if (root == locations.end()) {
-    in_vain(owners.front(), "a path / with a Service");
+    in_vain(owners.front(), "an open path / with a Service");
     return false;
   }
   for (const auto& l : locations)
