@@ -17,9 +17,9 @@ _sluice() {
         use-forwarded-headers" -- "$cur")); compopt -o nospace 2>/dev/null; return ;;
     --update-status | --update-status-on-shutdown) COMPREPLY=($(compgen -W "true false" -- "$cur")); return ;;
     --context | --watch-namespace | --watch-namespace-selector | --publish-service | --publish-status-address | --election-id | --validating-webhook | --validating-webhook-service | --validating-webhook-configuration) return ;;
-    --http | --https | --admin | --workers | --ingress-class | --controller-class | --default-ssl-certificate | --default-backend | --endpoint | --configmap | --annotations-prefix | -H | --header) return ;;
+    --http | --https | --admin | --workers | --ingress-class | --controller-class | --default-ssl-certificate | --default-backend | --endpoint | --configmap | --annotations-prefix | --accept-unprotected | -H | --header) return ;;
   esac
-  local common="--ingress-class --controller-class --watch-ingress-without-class --default-backend --default-ssl-certificate --enable-ssl-passthrough --configmap --annotations-prefix --endpoint --set --help"
+  local common="--ingress-class --controller-class --watch-ingress-without-class --default-backend --default-ssl-certificate --enable-ssl-passthrough --configmap --annotations-prefix --accept-unprotected --endpoint --set --help"
   local cluster="--kubeconfig --validating-webhook-certificate --validating-webhook-key --validating-webhook-client-ca --kubernetes --update-status --update-status-on-shutdown --report-node-internal-ip-address --status-annotation --disable-leader-election --context --watch-namespace --watch-namespace-selector --publish-service --publish-status-address --election-id --validating-webhook --validating-webhook-service --validating-webhook-configuration"
   case $command in
     serve) COMPREPLY=($(compgen -W "--manifests --http --https --admin --workers --access-log --log-level --log-json --core-dumps --config $cluster $common" -- "$cur")) ;;

@@ -166,7 +166,9 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
                             query == std::string::npos ? "" : request.target.substr(query)),
                 "the path of the Ingress ends in a slash", by};
       }
-      if (spec.cluster.empty()) return {spec.status != 0 ? spec.status : 404, "", "the route has no backend", by};
+      if (spec.cluster.empty())
+        return {spec.status != 0 ? spec.status : 404, "",
+                spec.because.empty() ? "the route has no backend" : spec.because.str(), by};
     }
     if (filter.name == "endpoints" && (cluster == nullptr || usable(*cluster) == 0))
       return {503, "", empty_text(cluster), by};
@@ -227,7 +229,9 @@ Explanation explain(const Request& request, const model::Model& model, const dat
   }
   out.cluster = find_cluster(model, *out.route->spec);
   out.answer = decide(request, *out.route, out.cluster, *snapshot.options);
-  out.settings = settings_of(*out.route->settings, out.cluster, *snapshot.options);
+  // A closed route has none that count, and its redirects are off.
+  if (out.route->spec->because.empty())
+    out.settings = settings_of(*out.route->settings, out.cluster, *snapshot.options);
   return out;
 }
 
@@ -261,7 +265,7 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
         line(fmt::format("  {} {}{}", address_text(endpoint), state_text(endpoint),
                          endpoint.pod.empty() ? "" : " pod " + endpoint.pod));
   }
-  line("settings");
+  if (!e.settings.empty()) line("settings");
   for (const SettingRow& row : e.settings)
     line("  " + row.name + " = " + row.value + (row.from.empty() ? "" : "  (" + row.from + ")"));
 }

@@ -45,6 +45,12 @@ void add_common(CLI::App& cmd, sluice::control::Settings& c, std::vector<std::st
       ->envname("SLUICE_ENABLE_SSL_PASSTHROUGH");
   cmd.add_option("--endpoint", c.endpoints,
                  "NS/SERVICE:PORT=HOST:PORT: an endpoint for a Service without EndpointSlices");
+  cmd.add_option(
+         "--accept-unprotected", c.accept_unprotected,
+         "NAME of an annotation or a ConfigMap key that guards requests and is not served by this version: serve "
+         "them without it, instead of answering 503; repeatable")
+      ->delimiter(',')
+      ->envname("SLUICE_ACCEPT_UNPROTECTED");
   cmd.add_option("--set", set, "KEY=VALUE: an option by its ConfigMap key, stronger than the ConfigMap");
 }
 
@@ -90,6 +96,9 @@ std::string check_names(const sluice::control::Settings& c) {
   for (const auto& n : named)
     if (!n.value.empty() && !ns_and_name(n.value))
       return std::string(n.flag) + " " + n.value + ": expected NS/NAME of " + n.kind;
+  for (const auto& name : c.accept_unprotected)
+    if (auto wrong = sluice::control::check_unprotected(name); !wrong.empty())
+      return "--accept-unprotected " + name + ": " + wrong;
   for (const auto& address : c.status.addresses)
     if (auto wrong = sluice::control::check_status_address(address); !wrong.empty())
       return "--publish-status-address " + address + ": " + wrong;

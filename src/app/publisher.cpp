@@ -174,12 +174,15 @@ void Publisher::count_orphans() {
     orphans_of_ = snapshot->version;
   }
   std::set<std::tuple<std::string_view, std::string_view, bool>> found;
+  std::uint64_t closed = 0;
   snapshot->routes->for_each([&](const data::Route& r) {
+    if (!r.spec->because.empty()) ++closed;
     if (r.spec->ingress.empty() || r.spec->cluster.empty()) return;
     const auto* cluster = r.cluster < clusters.size() ? clusters[r.cluster].get() : nullptr;
     if (cluster && cluster->endpoints.empty()) found.emplace(r.spec->ns, r.spec->ingress, cluster->no_service);
   });
   metrics_.update([&](ops::ControllerState& s) {
+    s.closed_routes = closed;
     s.orphans.clear();
     for (const auto& [ns, ingress, no_service] : found)
       s.orphans.push_back({std::string(ns), std::string(ingress), no_service});

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,8 @@ struct Settings {
   bool ssl_passthrough = false;            // --enable-ssl-passthrough: the annotation ssl-passthrough counts
   std::map<std::string, std::string> set;  // --set KEY=VALUE, stronger than the ConfigMap
   std::vector<std::string> endpoints;      // --endpoint NS/SERVICE:PORT=HOST:PORT
+  // --accept-unprotected: annotations and options that guard requests and are not served, to be left out instead
+  std::set<std::string> accept_unprotected;
   std::string resolv_conf = "/etc/resolv.conf";
 };
 
@@ -164,6 +167,8 @@ std::string check_option(const std::string& key, const std::string& value);
 // A word of a command line or a configuration file that should be the name of an option, for messages: "…" for what
 // looks like the value of a secret one.
 std::string option_name(const std::string& word);
+// The same for a name of --accept-unprotected: an annotation or an option that guards requests and is not served.
+std::string check_unprotected(const std::string& name);
 // The same for a label selector, "team=a,tier in (x,y)"; an empty one is refused.
 std::string check_label_selector(const std::string& text);
 // The same for an address in the status of Ingresses: an IP address, or a DNS name (Kubernetes takes it as hostname).

@@ -28,7 +28,7 @@ bool Route::operator==(const Route& o) const {
   return match == o.match && path == o.path && cluster == o.cluster && status == o.status && tls == o.tls &&
          same(settings, o.settings) && ns == o.ns && ingress == o.ingress && service == o.service &&
          service_port == o.service_port && upstream_name == o.upstream_name && location == o.location &&
-         path_type == o.path_type && origin == o.origin;
+         path_type == o.path_type && because == o.because && origin == o.origin;
 }
 
 std::size_t Report::count(Severity s) const {
@@ -101,6 +101,20 @@ std::string_view to_string(AmbiguousPaths p) {
       return "normalize";
     case AmbiguousPaths::refuse:
       return "refuse";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(Risk r) {
+  switch (r) {
+    case Risk::low:
+      return "Low";
+    case Risk::medium:
+      return "Medium";
+    case Risk::high:
+      return "High";
+    case Risk::critical:
+      return "Critical";
   }
   return "unknown";
 }

@@ -25,6 +25,10 @@ std::string_view to_string(AmbiguousPaths);
 
 enum class LogFormat : std::uint8_t { text, json };
 
+// How dangerous an annotation is in the hands of whoever may write Ingresses, as ingress-nginx rates them.
+enum class Risk : std::uint8_t { low, medium, high, critical };
+std::string_view to_string(Risk);  // as the ConfigMap spells it
+
 struct Options {
   // redirects and HSTS
   std::uint16_t http_redirect_code = 308;
@@ -125,6 +129,12 @@ struct Options {
   LogFormat access_log_format = LogFormat::text;  // sluice: access-log-format: text or json
   std::vector<std::string> skip_access_log_urls;
   std::string log_level = "info";  // sluice (ingress-nginx: error-log-level, accepted too)
+
+  // what Ingresses may ask for
+  Risk annotations_risk_level = Risk::high;  // an Ingress with an annotation above it is not served
+  bool allow_snippet_annotations = false;
+  std::vector<std::string> annotation_value_word_blocklist;  // nor one whose annotations hold such a word
+  std::vector<std::string> no_auth_locations{"/.well-known/acme-challenge"};
 
   // shutdown
   Seconds shutdown_grace_period{0};      // after SIGTERM: not ready, but still accepting

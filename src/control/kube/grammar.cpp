@@ -2,13 +2,22 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
+#include <span>
 
 #include "base/printable.h"
 #include "base/strings.h"
 
 namespace sluice::control {
+
+namespace {
+bool is_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+}  // namespace
 
 std::optional<bool> parse_bool(std::string_view s) {
   for (auto t : {"1", "t", "T", "TRUE", "true", "True"})
@@ -83,6 +92,57 @@ std::optional<model::Cidr> parse_cidr(std::string_view s) {
   // 0.0.0.0/0 is everyone, IPv6 clients too, as nginx treats it for proxy-real-ip-cidr in dual-stack clusters.
   if (base == 96 && bits == 0) out = {};
   return out;
+}
+
+namespace {
+
+struct Range {
+  std::array<std::uint8_t, 16> bytes{};
+  int bits = 0;  // that count, from the front
+};
+
+// "10.0.0.0/8" or an address alone, which is a range of one. Adds it to the ranges of its family.
+bool add_range(std::string_view s, std::vector<Range>& v4, std::vector<Range>& v6) {
+  Range out;
+  const auto slash = s.find('/');
+  const std::string address(s.substr(0, slash));
+  const bool four = ::inet_pton(AF_INET, address.c_str(), out.bytes.data()) == 1;
+  if (!four && ::inet_pton(AF_INET6, address.c_str(), out.bytes.data()) != 1) return false;
+  out.bits = four ? 32 : 128;
+  if (slash != std::string_view::npos) {
+    const auto digits = s.substr(slash + 1);
+    if (digits.find_first_not_of("0123456789") != std::string_view::npos) return false;
+    const auto bits = parse_int(digits);
+    if (!bits || *bits > out.bits) return false;
+    out.bits = static_cast<int>(*bits);
+  }
+  (four ? v4 : v6).push_back(out);
+  return true;
+}
+
+// Do the ranges, which agree in their first `bit` bits, hold every address that does? So they do when one of them ends
+// there, and when those of either half hold that half.
+bool hold_all(std::span<Range> ranges, int bit) {
+  if (std::ranges::any_of(ranges, [&](const Range& r) { return r.bits == bit; })) return true;
+  const auto upper = std::ranges::partition(
+      ranges, [&](const Range& r) { return (r.bytes[static_cast<std::size_t>(bit) / 8] >> (7 - bit % 8) & 1) == 0; });
+  const auto lower = ranges.first(ranges.size() - upper.size());
+  return !lower.empty() && !upper.empty() && hold_all(lower, bit + 1) && hold_all(std::span<Range>(upper), bit + 1);
+}
+
+}  // namespace
+
+std::optional<bool> holds_everybody(std::string_view list) {
+  std::vector<Range> v4, v6;
+  for (std::size_t from = 0; from <= list.size();) {
+    const auto comma = std::min(list.find(',', from), list.size());
+    auto element = list.substr(from, comma - from);
+    while (!element.empty() && is_space(element.front())) element.remove_prefix(1);
+    while (!element.empty() && is_space(element.back())) element.remove_suffix(1);
+    if (!add_range(element, v4, v6)) return std::nullopt;
+    from = comma + 1;
+  }
+  return hold_all(v4, 0) && hold_all(v6, 0);
 }
 
 bool is_ipv4(std::string_view s) {

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "control/kube/closing.h"
 #include "control/kube/grammar.h"
+#include "control/kube/guarding_options.h"
 
 namespace sluice::control {
 
@@ -54,6 +56,7 @@ BuiltHost Store::State::HostBuilder::build() {
     add_paths(place);
     if (place + 1 < tenants_.size()) withhold_paths(place);
   }
+  close_locations();
   host_->passthrough = passes_through();
   add_routes();
   add_certificates();
@@ -97,27 +100,43 @@ void Store::State::HostBuilder::choose_upstream_tls(Tenant& tenant) {
   }
 }
 
-// Do the paths of this Ingress answer 503, because what protects them is not served?
-bool Store::State::HostBuilder::closed_by(const Tenant& tenant, const IngressState& ingress) const {
-  return ingress.denied || tenant.without_secret.contains(&ingress);
-}
-
 // Its own settings, with what holds for all of its namespace at the host.
 std::shared_ptr<const model::RouteSettings> Store::State::HostBuilder::settings_of(const Tenant& tenant,
                                                                                    const IngressState& ingress) {
   auto& known = settings_[&ingress];
   if (known) return known;
-  const bool closed = closed_by(tenant, ingress);
   const auto protocol = ingress.settings->protocol;
   const bool plain = protocol == model::BackendProtocol::http || protocol == model::BackendProtocol::grpc;
-  if (!closed && (plain || !tenant.upstream_tls)) return known = ingress.settings;
+  if (plain || !tenant.upstream_tls) return known = ingress.settings;
   model::RouteSettings copy = *ingress.settings;
-  if (!plain) copy.upstream_tls = tenant.upstream_tls;
-  if (closed) {  // refused before any redirect
-    copy.redirect.reset();
-    copy.ssl_redirect = copy.force_ssl_redirect = false;
-  }
+  copy.upstream_tls = tenant.upstream_tls;
   return known = state_.shared_settings.of(std::move(copy));
+}
+
+// What guards a path and is not served closes it, and what closing.h says beside it.
+void Store::State::HostBuilder::close_locations() {
+  std::vector<const IngressState*> served;
+  for (const Tenant& tenant : tenants_) served.insert(served.end(), tenant.ingresses.begin(), tenant.ingresses.end());
+  HostClosing closing(served, tenants_.empty() ? std::string_view() : owner().ns.view(), *state_.model->options);
+  for (const Location& l : locations_)
+    if (l.owner && !l.refused) closing.add_location(*l.owner, l.path, l.exact);
+  for (Location& l : locations_) {
+    if (!l.owner) {
+      if (state_.default_backend_service.empty()) continue;
+      if (const auto names = closed_without_ingress(state_.guards); !names.empty())
+        l.closed = "requests that no Ingress takes are protected by " + names + ", which this version does not serve";
+    } else if (std::any_of(tenants_.begin(), tenants_.end(), [&](auto& t) { return t.without_secret.contains(l.owner); })) {
+      l.closed = "proxy-ssl-secret of " + l.owner->ref->text() + " cannot be used";
+    } else {
+      l.closed = closing.why(*l.owner, l.path);
+    }
+    if (l.closed.empty()) continue;
+    model::RouteSettings refused = *l.settings;  // before any redirect
+    refused.redirect.reset();
+    refused.ssl_redirect = refused.force_ssl_redirect = false;
+    l.settings = state_.shared_settings.of(std::move(refused));
+  }
+  closing.report(name_, out_.entries);
 }
 
 // Is TLS of the host passed through? The oldest Ingress of its owner says whether, the owner's path / says where to.
@@ -145,10 +164,10 @@ bool Store::State::HostBuilder::passes_through() {
   }
   if (!wanted) return false;
   const auto root = std::find_if(locations_.begin(), locations_.end(), [&](const Location& l) {
-    return l.path == "/" && l.rank == 0 && l.backend && !l.backend->resource && !l.closed;
+    return l.path == "/" && l.rank == 0 && l.backend && !l.backend->resource && l.closed.empty();
   });
   if (root == locations_.end()) {
-    in_vain(*owner().ingresses.front(), "a path / with a Service");
+    in_vain(*owner().ingresses.front(), "an open path / with a Service");
     return false;
   }
   for (const Location& l : locations_)

@@ -31,16 +31,13 @@ struct Location {
   std::string field;                      // of `owner`, that says so
   std::string written_type;
   std::shared_ptr<const model::RouteSettings> settings;
-  bool closed = false;  // answers 503
+  Text closed;          // why it answers 503; empty: it does not
   bool tls = false;     // Route::tls
+  bool guarded = false;  // something may close it: it stays its namespace's
   Text text;            // `path`, once it is known to be served
   // The implicit / where nobody has asked for what it answers: any namespace may put a path / in its place.
-  bool free() const { return implicit && !backend && !closed && !refused && !settings->redirect; }
+  bool free() const { return implicit && !backend && !guarded && !refused && !settings->redirect; }
 };
-
-// Older first; objects without a timestamp in the order of the files. Ties: namespace/name descending, as in
-// ingress-nginx.
-bool older(const Meta& a, const Meta& b);
 
 class Store::State::HostBuilder {
  public:
@@ -52,8 +49,8 @@ class Store::State::HostBuilder {
   // host_builder.cpp: who has a say, and what holds for more than one path.
   void find_tenants();
   void choose_upstream_tls(Tenant& tenant);
-  bool closed_by(const Tenant& tenant, const IngressState& ingress) const;
   std::shared_ptr<const model::RouteSettings> settings_of(const Tenant& tenant, const IngressState& ingress);
+  void close_locations();
   bool passes_through();
   void add_certificates();
   void report_without_effect();

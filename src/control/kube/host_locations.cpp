@@ -49,7 +49,9 @@ Location Store::State::HostBuilder::implicit_root() {
     if (oldest.ingress().default_backend) root.backend = &*oldest.ingress().default_backend;
     root.field = "spec.defaultBackend";
     root.settings = settings_of(owner(), oldest);
-    root.closed = closed_by(owner(), oldest);
+    root.guarded = std::any_of(owner().ingresses.begin(), owner().ingresses.end(), [&](auto* o) {
+      return o->closing || owner().without_secret.contains(o);
+    });
   }
   // Where a defaultBackend that is refused would be the answer, nobody else is.
   if (root.free() && !owner().refused.empty() && written(*owner().refused.front()).default_backend)
@@ -72,7 +74,6 @@ Location Store::State::HostBuilder::catch_all_root() {
   root.owner = *with_default;
   root.backend = &*root.owner->ingress().default_backend;
   root.field = "spec.defaultBackend";
-  root.closed = closed_by(owner(), *root.owner);
   return root;
 }
 
@@ -97,7 +98,6 @@ void Store::State::HostBuilder::add_paths(std::size_t place) {
         l.field = path_field(r, p);
         l.written_type = written.type;
         l.settings = settings_of(tenant, *o);
-        l.closed = closed_by(tenant, *o);
         l.tls = tenant.tls;
         add_path(std::move(l));
       }
@@ -113,12 +113,11 @@ void Store::State::HostBuilder::add_catch_all(std::size_t place, const IngressSt
   l.owner = &ingress;
   l.backend = &*ingress.ingress().default_backend;
   l.field = "spec.defaultBackend";
-  l.closed = closed_by(tenant, ingress);
   // Redirects do not reach the catch-all (as in ingress-nginx); all else does.
   model::RouteSettings copy = *settings_of(tenant, ingress);
   copy.redirect.reset();
-  copy.ssl_redirect = state_.defaults->ssl_redirect && !l.closed;
-  copy.force_ssl_redirect = state_.defaults->force_ssl_redirect && !l.closed;
+  copy.ssl_redirect = state_.defaults->ssl_redirect;
+  copy.force_ssl_redirect = state_.defaults->force_ssl_redirect;
   l.settings = state_.shared_settings.of(std::move(copy));
   add_path(std::move(l));
 }

@@ -1,4 +1,6 @@
+#include "control/kube/closing.h"
 #include "control/kube/grammar.h"
+#include "control/kube/guarding_options.h"
 #include "control/kube/state.h"
 
 namespace sluice::control {
@@ -25,6 +27,22 @@ Names hosts_claimed_by(const Ingress& ingress, const model::ObjectRef& ref, Entr
 
 }  // namespace
 
+void Store::State::accept(IngressState& state, AnnotationResult&& result, Entries& entries) {
+  state.accepted = state.object;
+  if (const auto keys = close_by_options(guards, result.own, result.closing); !keys.empty())
+    entries.push_back({*state.ref,
+                       {Severity::error, "ClosedByOption", "spec.rules", "",
+                        "options that this version serves, or --accept-unprotected",
+                        "its paths answer 503, as the options " + keys + " guard them and are not served"}});
+  state.closing = result.closing == Closing{} ? nullptr : std::make_shared<const Closing>(std::move(result.closing));
+  state.use_regex = result.use_regex;
+  state.rewrite_target = std::move(result.rewrite_target);
+  state.ssl_passthrough = result.values.ssl_passthrough;
+  auto& ssl = result.values.proxy_ssl;
+  state.proxy_ssl = ssl.secret.empty() ? nullptr : std::make_shared<const ProxySsl>(std::move(ssl));
+  state.settings = shared_settings.of(std::move(result.values.settings));
+}
+
 // Decides what of an Ingress is served, and marks the hosts that this touches.
 void Store::State::evaluate(const std::string& key) {
   auto it = ingresses.find(key);
@@ -50,20 +68,17 @@ void Store::State::evaluate(const std::string& key) {
     state.accepted = nullptr;
     state.hosts.clear();
   } else {
-    auto result = read_annotations(ingress, settings.annotations_prefix, *model->options);
+    auto result = read_annotations(ingress, settings, *model->options);
     for (auto& p : result.problems) entries.push_back({ref, p});
-    if (!result.dropped) {
-      state.accepted = state.object;
-      state.denied = result.denied;
-      state.ssl_passthrough = result.values.ssl_passthrough;
-      auto& ssl = result.values.proxy_ssl;
-      state.proxy_ssl = ssl.secret.empty() ? nullptr : std::make_shared<const ProxySsl>(std::move(ssl));
-      state.settings = shared_settings.of(std::move(result.values.settings));
+    const bool canary = result.canary;
+    if (!result.dropped && !canary) {
+      accept(state, std::move(result), entries);
     } else {
       // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
       state.accepted = nullptr;
     }
-    state.hosts = hosts_claimed_by(ingress, ref, entries);
+    // A canary makes no host of its own and owns none.
+    state.hosts = canary ? Names{} : hosts_claimed_by(ingress, ref, entries);
     if (state.hosts.empty() && entries.empty())
       entries.push_back(
           {ref, {Severity::warning, "Empty", "spec.rules", "", "rules or a defaultBackend", "it serves nothing"}});

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "control/control.h"
 #include "control/kube/grammar.h"
+#include "control/kube/guarding_options.h"
 #include "control/source/disclosure.h"
 
 namespace sluice::control {
@@ -240,6 +241,16 @@ std::string read_level(std::string_view v, Options& o) {
   return "debug, info, warn, error or off";
 }
 
+// As ingress-nginx reads it: any case, and what is no level counts as the strictest.
+std::string read_risk(std::string_view v, Options& o) {
+  const auto level = lower(v);
+  o.annotations_risk_level = level == "critical" ? model::Risk::critical
+                             : level == "high"   ? model::Risk::high
+                             : level == "medium" ? model::Risk::medium
+                                                 : model::Risk::low;
+  return {};
+}
+
 constexpr std::uint64_t kGiB = 1ULL << 30;
 
 #define BOOL(key, member, doc)                                                     \
@@ -409,6 +420,19 @@ constexpr std::array kOptions{
            print_text<&Options::log_level>},
     Option{"error-log-level", "nginx's names", "the same under ingress-nginx's name", read_level,
            print_text<&Options::log_level>},
+    // what Ingresses may ask for
+    Option{
+        "annotations-risk-level", "Low, Medium, High, Critical",
+        "an Ingress with an annotation of a higher risk is not served; snippets are Critical; what is no level is Low",
+        read_risk, [](const Options& o) { return std::string(to_string(o.annotations_risk_level)); }},
+    BOOL("allow-snippet-annotations", allow_snippet_annotations,
+         "no snippet is ever run: with annotations-risk-level Critical, true closes what Ingresses with snippets would "
+         "guard, false serves them without their snippets"),
+    LIST("annotation-value-word-blocklist", annotation_value_word_blocklist,
+         "an Ingress with one of these words in the value of an annotation is not served"),
+    LIST("no-auth-locations", no_auth_locations,
+         "configured paths that begin with one of these need no authentication, and are served where the lack of it "
+         "closes others"),
     // shutdown
     SECONDS("shutdown-grace-period", shutdown_grace_period, 0, "after SIGTERM: not ready, but still accepting"),
     SECONDS("worker-shutdown-timeout", worker_shutdown_timeout, 0, "then: how long running exchanges may take"),
@@ -436,40 +460,28 @@ constexpr std::string_view kNoEffect[] = {"server-name-hash-max-size",
                                           "enable-aio-write",
                                           "enable-multi-accept",
                                           "main-snippet",
-                                          "http-snippet",
-                                          "server-snippet",
                                           "stream-snippet",
-                                          "location-snippet",
                                           "reuse-port",
                                           "ssl-session-cache-size",
                                           "nginx-status-ipv4-whitelist",
                                           "nginx-status-ipv6-whitelist",
                                           "debug-connections",
                                           "forwarded-for-proxy-protocol-header",
-                                          "strict-validate-path-type",
-                                          "allow-snippet-annotations",
-                                          "annotations-risk-level"};
+                                          "strict-validate-path-type"};
 
 // Keys of ingress-nginx for what this version does not do.
 constexpr std::string_view kUnserved[] = {"add-headers",
                                           "allow-cross-namespace-resources",
-                                          "annotation-value-word-blocklist",
-                                          "bind-address",
-                                          "block-cidrs",
-                                          "block-referers",
-                                          "block-user-agents",
                                           "brotli-level",
                                           "brotli-min-length",
                                           "brotli-types",
                                           "client-body-buffer-size",
                                           "custom-http-errors",
                                           "default-type",
-                                          "denylist-source-range",
                                           "disable-ipv6",
                                           "disable-ipv6-dns",
                                           "enable-auth-access-log",
                                           "enable-brotli",
-                                          "enable-modsecurity",
                                           "enable-ocsp",
                                           "enable-opentelemetry",
                                           "enable-owasp-modsecurity-crs",
@@ -484,7 +496,6 @@ constexpr std::string_view kUnserved[] = {"add-headers",
                                           "global-auth-signin",
                                           "global-auth-signin-redirect-param",
                                           "global-auth-snippet",
-                                          "global-auth-url",
                                           "gzip-disable",
                                           "gzip-level",
                                           "gzip-min-length",
@@ -499,7 +510,6 @@ constexpr std::string_view kUnserved[] = {"add-headers",
                                           "limit-req-status-code",
                                           "load-balance",
                                           "modsecurity-snippet",
-                                          "no-auth-locations",
                                           "proxy-add-original-host-header",
                                           "proxy-buffering",
                                           "proxy-buffers-number",
@@ -526,8 +536,7 @@ constexpr std::string_view kUnserved[] = {"add-headers",
                                           "syslog-port",
                                           "upstream-hash-by",
                                           "use-geoip2",
-                                          "use-gzip",
-                                          "whitelist-source-range"};
+                                          "use-gzip"};
 
 const Option* find(std::string_view key) {
   auto it = std::find_if(kOptions.begin(), kOptions.end(), [&](const Option& o) { return o.key == key; });
@@ -542,9 +551,33 @@ std::string parse(const Option& row, std::string_view value, model::Options& out
   return control && !row.secret ? "a value without control characters" : row.parse(value, out);
 }
 
+// A key that guards requests and is not served. A value that forbids nothing is honoured by doing nothing.
+void guard(const GuardingOption& option, std::string_view value, bool accepted, const model::ObjectRef& object,
+           const std::string& field, OptionsResult& out) {
+  if (!option.forbids(value)) return;
+  const std::string key(option.key);
+  if (accepted) {
+    out.entries.push_back({object,
+                           {model::Severity::warning, "Unprotected", field, shorten(value),
+                            "a key that this version serves", "it has no effect, as --accept-unprotected says"}});
+    return;
+  }
+  out.entries.push_back({object,
+                         {model::Severity::error, "UnsupportedOption", field, shorten(value),
+                          "a key that this version serves, or --accept-unprotected " + key,
+                          "what it guards answers 503, as serving it without this protection would open it"}});
+  if (std::find(out.guards.begin(), out.guards.end(), key) == out.guards.end()) out.guards.push_back(key);
+}
+
 void apply(const std::map<std::string, std::string>& data, const model::ObjectRef& object, const std::string& prefix,
-           const model::Options& previous, OptionsResult& out) {
+           const model::Options& previous, const std::set<std::string>& accepted, OptionsResult& out) {
   for (auto& [key, written] : data) {
+    if (const auto* option = guarding_option(key)) {
+      const bool is_accepted =
+          std::any_of(accepted.begin(), accepted.end(), [&](const auto& a) { return main_name(a) == key; });
+      guard(*option, written, is_accepted, object, prefix + "[" + key + "]", out);
+      continue;
+    }
     const Option* row = find(key);
     auto field = prefix + "[" + (row ? key : Disclosure::option(key)) + "]";
     if (!row) {
@@ -588,10 +621,11 @@ std::span<const Option> options() {
 }
 
 OptionsResult read_options(const std::map<std::string, std::string>& data, const model::ObjectRef& object,
-                           const std::map<std::string, std::string>& set, const model::Options& previous) {
+                           const std::map<std::string, std::string>& set, const model::Options& previous,
+                           const std::set<std::string>& accepted) {
   OptionsResult out;
-  apply(data, object, "data", previous, out);
-  apply(set, {"CommandLine", "", "--set", {}}, "--set", previous, out);
+  apply(data, object, "data", previous, accepted, out);
+  apply(set, {"CommandLine", "", "--set", {}}, "--set", previous, accepted, out);
   auto& o = out.options;
   if ((o.use_forwarded_headers || o.enable_real_ip || o.use_proxy_protocol) &&
       std::find(o.proxy_real_ip_cidr.begin(), o.proxy_real_ip_cidr.end(), model::Cidr{}) != o.proxy_real_ip_cidr.end())
@@ -608,6 +642,7 @@ std::string option_name(const std::string& word) {
 
 std::string check_option(const std::string& key, const std::string& value) {
   const Option* row = find(key);
+  if (guarding_option(key) != nullptr) return key + " guards requests, and is not served by this version";
   if (!row) return "unknown option " + Disclosure::option(key);
   model::Options scratch;
   auto expected = parse(*row, trim(value), scratch);

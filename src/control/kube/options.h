@@ -1,5 +1,6 @@
 #pragma once
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,8 +28,11 @@ std::span<const Option> options();
 struct OptionsResult {
   model::Options options;
   model::Entries entries;
+  std::vector<std::string> guards;  // keys that guard requests and are not served: they close (guarding_options.h)
 };
+// `accepted`: of --accept-unprotected.
 OptionsResult read_options(const std::map<std::string, std::string>& data, const model::ObjectRef& object,
-                           const std::map<std::string, std::string>& set, const model::Options& previous);
+                           const std::map<std::string, std::string>& set, const model::Options& previous,
+                           const std::set<std::string>& accepted = {});
 
 }  // namespace sluice::control

@@ -20,7 +20,9 @@ struct IngressState {
   // What the annotations of `accepted` say.
   std::shared_ptr<const model::RouteSettings> settings;
   std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
-  bool denied = false;
+  std::shared_ptr<const Closing> closing;     // null: nothing
+  bool use_regex = false;
+  std::string rewrite_target;
   bool ssl_passthrough = false;
   Names hosts;  // that it has rules for, served or not; "" the catch-all
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
@@ -92,6 +94,7 @@ struct Store::State {
   void remember(const model::Change& change);
   SharedSettings shared_settings;
   std::shared_ptr<const model::RouteSettings> defaults;
+  std::vector<std::string> guards;  // options that guard requests and are not served
   bool first = true;
   bool resolve_later = false;
 
@@ -133,6 +136,8 @@ struct Store::State {
   bool ours(const Ingress& ingress, std::string& why) const;
   // ingress.cpp
   void evaluate(const std::string& key);
+  // What of `ingress` counts for its hosts, `result` being its annotations; `entries`: what options close of it.
+  void accept(IngressState& state, AnnotationResult&& result, Entries& entries);
   // host_builder.h
   class HostBuilder;
   // host.cpp
@@ -152,10 +157,17 @@ struct Store::State {
   bool is_options(const Object& o) const;
   void rebuild_options(model::Change& change);
 
+  // review.cpp
+  void warn_of_closing(const Object& ingress, AnnotationResult&& result, Review& out) const;
+
   void mark_hosts_of(const std::string& ingress);
   model::Origin origin_of(const model::ObjectRef& ref) const;
   void assemble_report();
 };
+
+// Older first; objects without a timestamp in the order of the files. Ties: namespace/name descending, as in
+// ingress-nginx.
+bool older(const Meta& a, const Meta& b);
 
 inline std::string key_of(const Meta& m) {
   return m.ns + "/" + m.name;

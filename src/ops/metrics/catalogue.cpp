@@ -130,7 +130,9 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_ready", gauge, "", "1 after the first full sync, 0 again on shutdown."},
     {"sluice_config_version", gauge, "", "Version of the configuration that was published last."},
     {"sluice_config_compile_seconds", gauge, "", "Time from a change to its publication, of the last one."},
-    {"sluice_config_objects", gauge, "kind", "Parts of the configuration: hosts, routes, clusters, endpoints."},
+    {"sluice_config_objects", gauge, "kind",
+     "Parts of the configuration: hosts, routes, clusters, endpoints; of the routes those that answer 503 because what "
+     "guards them is not served (closed_routes)."},
     {"sluice_config_problems", gauge, "severity reason",
      "Entries of the Report: what is refused (error), doubtful (warning) or not ours (ignored)."},
     {"sluice_certificate_refusals_total", counter, "",

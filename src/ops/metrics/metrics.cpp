@@ -364,6 +364,7 @@ void Metrics::Impl::write_controller(Exposition& exposition) {
   exposition.value("sluice_config_compile_seconds", s.last_compile_seconds);
   exposition.value("sluice_config_objects", number(s.hosts), {"hosts"});
   exposition.value("sluice_config_objects", number(s.routes), {"routes"});
+  exposition.value("sluice_config_objects", number(s.closed_routes), {"closed_routes"});
   exposition.value("sluice_config_objects", number(s.clusters), {"clusters"});
   exposition.value("sluice_config_objects", number(s.endpoints), {"endpoints"});
   for (const ProblemCount& p : s.problems)
