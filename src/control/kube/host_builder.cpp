@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "control/kube/by_host.h"
 #include "control/kube/closing.h"
 #include "control/kube/grammar.h"
 #include "control/kube/guarding_options.h"
@@ -9,22 +10,6 @@
 namespace sluice::control {
 
 using model::Severity;
-
-namespace {
-
-// The Secrets that an Ingress names for a host: those of the TLS sections that name it, else any, as one of them may
-// cover it.
-std::vector<std::string> secrets_for(const std::string& host, const Ingress& ingress) {
-  std::vector<std::string> named, others;
-  for (const auto& t : ingress.tls) {
-    if (t.secret.empty()) continue;
-    const bool names_it = std::any_of(t.hosts.begin(), t.hosts.end(), [&](auto& h) { return lower(h) == host; });
-    (names_it ? named : others).push_back(ingress.meta.ns + "/" + t.secret);
-  }
-  return named.empty() ? others : named;
-}
-
-}  // namespace
 
 bool older(const Meta& a, const Meta& b) {
   if (a.created != b.created) return a.created < b.created;
@@ -183,7 +168,14 @@ void Store::State::HostBuilder::add_certificates() {
   if (!host_->tls) return;
   for (const IngressState* o : owner().ingresses) {
     model::HostSecrets named{{o->ref->kind, o->ref->ns, o->ref->name, {}}, {}};
-    for (auto& secret : secrets_for(name_, o->ingress()))
+    auto secrets = secrets_of(*o, name_);
+    if (secrets.size() > kMaxCertificates) {
+      secrets.resize(kMaxCertificates);
+      report(*o, {Severity::warning, "TooMany", "spec.tls", "",
+                  "a TLS section that names " + name_ + ", or at most " + std::to_string(kMaxCertificates),
+                  "the first are looked at"});
+    }
+    for (auto& secret : secrets)
       if (out_.certificates.emplace(secret, o->ref).second) named.secrets.push_back(std::move(secret));
     if (!named.secrets.empty()) host_->certificates.push_back(std::move(named));
   }
@@ -201,7 +193,7 @@ void Store::State::HostBuilder::report_without_effect() {
       };
       if (!name_.empty() && !ingress.tls.empty()) {
         std::string secrets;
-        for (const auto& secret : secrets_for(name_, ingress)) secrets += (secrets.empty() ? "" : ", ") + secret;
+        for (const auto& secret : secrets_of(*o, name_)) secrets += (secrets.empty() ? "" : ", ") + secret;
         in_vain("spec.tls", secrets,
                 "no certificate of it is shown for " + name_ + "; it turns on the redirect to https for paths of " +
                     "namespace " + tenants_[i].ns + " alone");

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "control/kube/by_host.h"
 #include "control/kube/grammar.h"
 #include "control/kube/host_builder.h"
 
@@ -85,8 +86,7 @@ void Store::State::HostBuilder::add_paths(std::size_t place) {
       if (is_catch_all(o->ingress())) add_catch_all(place, *o);
   for (const IngressState* o : tenant.ingresses) {
     const auto& rules = o->ingress().rules;
-    for (std::size_t r = 0; r < rules.size(); ++r) {
-      if (lower(rules[r].host) != name_) continue;
+    for (const std::size_t r : rules_of(*o, name_)) {
       for (std::size_t p = 0; p < rules[r].paths.size(); ++p) {
         const IngressPath& written = rules[r].paths[p];
         Location l;
@@ -150,9 +150,8 @@ void Store::State::HostBuilder::withhold_paths(std::size_t place) {
   for (const IngressState* o : tenants_[place].refused) {
     const Ingress& ingress = written(*o);
     if (name_.empty() && is_catch_all(ingress)) withhold(place, *o, "/", false);
-    for (const IngressRule& rule : ingress.rules)
-      if (lower(rule.host) == name_)
-        for (const IngressPath& path : rule.paths) withhold(place, *o, path.path, path.type == "Exact");
+    for (const std::size_t r : rules_of(*o, name_))
+      for (const IngressPath& path : ingress.rules[r].paths) withhold(place, *o, path.path, path.type == "Exact");
   }
 }
 

@@ -1,3 +1,4 @@
+#include "control/kube/by_host.h"
 #include "control/kube/closing.h"
 #include "control/kube/grammar.h"
 #include "control/kube/guarding_options.h"
@@ -60,6 +61,7 @@ void Store::State::evaluate(const std::string& key) {
   const bool served_before = state.accepted != nullptr;
 
   std::string why;
+  state.by_host = nullptr;
   if (!ours(ingress, why)) {
     entries.push_back(
         {ref,
@@ -77,6 +79,7 @@ void Store::State::evaluate(const std::string& key) {
       // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
       state.accepted = nullptr;
     }
+    state.by_host = sort_by_host(ingress);
     // A canary makes no host of its own and owns none.
     state.hosts = canary ? Names{} : hosts_claimed_by(ingress, ref, entries);
     if (state.hosts.empty() && entries.empty())

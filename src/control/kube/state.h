@@ -25,6 +25,11 @@ struct IngressState {
   std::string rewrite_target;
   bool ssl_passthrough = false;
   Names hosts;  // that it has rules for, served or not; "" the catch-all
+  struct ByHost {
+    StringMap<std::vector<std::uint32_t>> rules;  // their places
+    StringMap<std::vector<std::string>> secrets;  // "namespace/name"
+  };
+  std::shared_ptr<const ByHost> by_host;  // of the object; by_host.h
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
   const Meta& meta() const { return std::get<Ingress>(*object).meta; }
   void hold(ObjectPtr next) {

@@ -18,6 +18,7 @@ struct BadShape {
   int line;
 };
 
+constexpr std::uint32_t kMaxObject = 16U << 20;     // bytes of its tree; etcd's limit of 1.5 MiB takes less
 constexpr std::uint32_t kMaxMembers = 10'000;       // of a map of strings
 constexpr std::size_t kMaxAnnotations = 256 << 10;  // bytes of all, names and values: the limits of Kubernetes
 constexpr std::size_t kMaxData = 1 << 20;           // the same of a Secret's and a ConfigMap's data
@@ -315,6 +316,9 @@ void read_known(const KindRow& row, const Node& n, const Text& file, std::uint32
   const Disclosure shown(n, row.kind);
   Reading reading{shown, rough_reference(n, row.kind, shown, file), {}};
   try {
+    if (n.cost > kMaxObject)
+      throw BadShape{
+          "", "", "an object that takes at most " + std::to_string(kMaxObject >> 20) + " MiB when it is read", n.line};
     Object object = row.read(Field(&n, "", reading));
     std::visit(
         [&](auto& o) {

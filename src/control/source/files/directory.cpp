@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <ctime>
 #include <stdexcept>
 
@@ -36,26 +37,35 @@ void Directory::count(const ManifestFile& file, bool more) {
   to(told_, file.entries.size());
 }
 
+void Directory::Known::hold(const std::string& path) {
+  files.insert(std::upper_bound(files.begin(), files.end(), &path, [](auto* a, auto* b) { return *a < *b; }), &path);
+}
+
 void Directory::apply(const std::string& path, ManifestFile* next, std::set<std::string>& touched) {
   auto it = files_.find(path);
   auto [former, first_change] = changed_.try_emplace(path);
+  const auto now = [&](const std::string& id) -> const ObjectPtr* {
+    if (!next) return nullptr;
+    auto same = next->objects.find(id);
+    return same == next->objects.end() ? nullptr : &same->second;
+  };
   if (it != files_.end()) {
     count(it->second, false);
     for (auto& [id, object] : it->second.objects) {
-      if (next) {
-        auto same = next->objects.find(id);
-        if (same != next->objects.end() && same->second == object) continue;
-      }
+      const ObjectPtr* stays = now(id);
+      if (stays && *stays == object) continue;
       touched.insert(id);
-      if (auto h = holders_.find(id); h != holders_.end() && h->second.erase(path) && h->second.empty())
-        holders_.erase(h);
+      if (!stays) std::erase(known_[id].files, &it->first);
     }
   }
   if (next) {
-    for (auto& [id, object] : next->objects)
-      if (holders_[id].insert(path).second) touched.insert(id);
-    count(*next, true);
     if (it == files_.end()) it = files_.try_emplace(path).first;
+    for (auto& [id, object] : next->objects) {
+      if (it->second.objects.contains(id)) continue;
+      known_[id].hold(it->first);
+      touched.insert(id);
+    }
+    count(*next, true);
     std::swap(it->second, *next);
     if (first_change) former->second = std::move(next->objects);
   } else if (it != files_.end()) {
@@ -68,25 +78,22 @@ ObjectChanges Directory::settle(const std::set<std::string>& touched, bool probl
   ObjectChanges out;
   out.problems_changed = problems_changed;
   for (auto& id : touched) {
-    auto h = holders_.find(id);
-    auto had = current_.find(id);
-    if (h == holders_.end()) {
-      if (duplicates_.erase(id)) out.problems_changed = true;
-      if (had == current_.end()) continue;
-      out.erased.push_back(had->second);
-      current_.erase(had);
+    const auto it = known_.find(id);
+    if (it == known_.end()) continue;
+    Known& known = it->second;
+    const bool many = known.files.size() > 1;
+    if (many ? duplicates_.insert(id).second : duplicates_.erase(id) > 0) out.problems_changed = true;
+    if (known.files.empty()) {
+      if (known.current) out.erased.push_back(std::move(known.current));
+      known_.erase(it);
       continue;
     }
-    bool many = h->second.size() > 1;
-    if (many ? duplicates_.insert(id).second : duplicates_.erase(id) > 0) out.problems_changed = true;
-    const auto& object = files_.at(*h->second.rbegin()).objects.at(id);
-    if (had == current_.end()) {
+    const auto& object = files_.at(*known.files.back()).objects.at(id);
+    if (!known.current)
       out.upserts.push_back(object);
-      current_.emplace(id, object);
-    } else if (had->second != object) {
-      (*had->second == *object ? out.moved : out.upserts).push_back(object);
-      had->second = object;
-    }
+    else if (known.current != object)
+      (*known.current == *object ? out.moved : out.upserts).push_back(object);
+    known.current = object;
   }
   return out;
 }
@@ -210,6 +217,9 @@ bool Directory::take(ManifestReading& reading, bool sure, std::set<std::string>&
   const std::size_t aliased = aliased_ - (previous ? previous->aliased : 0) + next.aliased;
   if (aliased > kMaxAliased + AliasAllowance::kTimes * (bytes_ + next.signature.size))
     reading.refuse("aliases that add more than 4 times all files");
+  const std::size_t objects = known_.size() - (previous ? std::min(previous->objects.size(), known_.size()) : 0);
+  if (objects + next.objects.size() > kMaxObjects && next.objects.size() > (previous ? previous->objects.size() : 0))
+    reading.refuse("more than " + std::to_string(kMaxObjects) + " objects in all files");
   const std::size_t told = told_ - (previous ? previous->entries.size() : 0);
   if (told + next.entries.size() > model::Report::kMost) next.entries.keep(1);
   problems_changed_ = problems_changed_ || (previous ? previous->entries != next.entries : !next.entries.empty());
@@ -237,13 +247,13 @@ std::vector<model::Entry> Directory::problems() const {
   for (auto& [path, file] : files_) file.entries.append_to(out);
   for (auto& id : duplicates_) {
     if (out.size() > model::Report::kMost) break;
-    auto& holders = holders_.find(id)->second;
-    for (auto& path : holders) {
-      if (path == *holders.rbegin()) continue;
-      auto& object = *files_.at(path).objects.at(id);
+    auto& holders = known_.find(id)->second.files;
+    for (auto* path : holders) {
+      if (path == holders.back()) continue;
+      auto& object = *files_.at(*path).objects.at(id);
       out.push_back({reference(object),
                      {model::Severity::warning, "DuplicateObject", "metadata.name", meta(object).name,
-                      "one object of this name", "the one of " + *holders.rbegin() + " counts"}});
+                      "one object of this name", "the one of " + *holders.back() + " counts"}});
     }
   }
   return out;
@@ -280,14 +290,13 @@ void Directory::again() {
     files_.at(*most) = std::move(refused.next);
   }
   aliased_ = bytes_ = told_ = 0;
-  holders_.clear();
-  current_.clear();
+  known_.clear();
   duplicates_.clear();
   all_again_.clear();
   for (const auto& [path, file] : files_) {
     count(file, true);
     for (const auto& [id, object] : file.objects) {
-      holders_[id].insert(path);
+      known_[id].hold(path);
       all_again_.insert(id);
     }
   }

@@ -21,6 +21,8 @@ class Directory {
  public:
   explicit Directory(std::string root);
 
+  static constexpr std::size_t kMaxObjects = 500'000;
+
   // What to look at, relative to the root.
   struct Touched {
     std::set<std::string> files;
@@ -46,11 +48,17 @@ class Directory {
   const std::set<std::string>& directories() const { return tree_.directories; }
   const std::string& root() const { return root_; }
   std::size_t files() const { return files_.size(); }
-  std::size_t objects() const { return current_.size(); }
+  std::size_t objects() const { return known_.size(); }
   std::uint64_t reads() const { return reads_; }
   std::size_t unreadable() const;
 
  private:
+  struct Known {
+    ObjectPtr current;                      // as it was handed out
+    std::vector<const std::string*> files;  // that have it, in order; keys of files_
+    void hold(const std::string& path);
+  };
+
   void list(const Touched& touched, std::set<std::string>& certainly, std::set<std::string>& perhaps);
   bool differs(const std::string& path, bool certain, std::set<std::string>& doubtful) const;
   void read(ManifestReading& reading);
@@ -61,9 +69,8 @@ class Directory {
 
   std::string root_;
   std::map<std::string, ManifestFile> files_;
-  Tree tree_;                                 // as it was listed last; with an error, as it was before
-  StringMap<std::set<std::string>> holders_;  // identity → files
-  StringMap<ObjectPtr> current_;
+  Tree tree_;                                            // as it was listed last; with an error, as it was before
+  StringMap<Known> known_;                               // by identity
   std::set<std::string> duplicates_;                     // identities in more than one file
   std::map<std::string, StringMap<ObjectPtr>> changed_;  // files since the last served(): what they had before
   std::map<std::string, Signature> given_up_;            // files that there was no memory for
