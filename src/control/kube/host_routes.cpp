@@ -64,6 +64,7 @@ void Store::State::HostBuilder::add_routes(std::span<const Location> of_one_rank
   for (const Location& l : of_one_rank) {
     if (l.path.size() < 2 || l.path.back() != '/') continue;
     const auto bare = l.path.substr(0, l.path.size() - 1);
+    if (bare.back() == '/') continue;  // of "//", which no request has; "/" is another's
     if (!taken_.contains({exact, bare})) add_route(l, slash_redirect, bare);
   }
 }
