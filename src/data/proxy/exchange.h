@@ -1,4 +1,5 @@
 #pragma once
+#include <cstring>
 #include <list>
 #include <memory>
 #include <optional>
@@ -18,30 +19,36 @@ class Worker;
 class View;
 class ClusterRuntime;
 
-// Room for a request head: 16 KiB, more when a head needs more.
+// Room for a request head: 16 KiB, more when a head needs more. Bytes that nothing is written to cost no memory.
 class HeadBuffer {
  public:
   HeadBuffer() noexcept {}
-  char* data() noexcept { return more_.empty() ? first_ : more_.data(); }
-  std::size_t size() const noexcept { return more_.empty() ? sizeof first_ : more_.size(); }
-  // Keeps what is in it.
+  char* data() noexcept { return more_ ? more_.get() : first_; }
+  std::size_t size() const noexcept { return more_ ? more_size_ : sizeof first_; }
+  // Room for `bytes` at least; keeps what is in it.
   void make_room(std::size_t bytes) {
     if (bytes <= size()) return;
-    if (more_.empty()) more_.assign(first_, first_ + sizeof first_);
-    more_.resize(bytes);
+    bytes = (bytes + kStep - 1) / kStep * kStep;
+    auto next = std::make_unique_for_overwrite<char[]>(bytes);
+    std::memcpy(next.get(), data(), size());
+    more_size_ = bytes;
+    more_ = std::move(next);
   }
   // One large head must not be remembered for ever.
-  void shrink() noexcept { std::vector<char>().swap(more_); }
+  void shrink() noexcept { more_.reset(); }
 
  private:
-  std::vector<char> more_;
+  static constexpr std::size_t kStep = 4 * 1024;
+  std::unique_ptr<char[]> more_;
+  std::size_t more_size_ = 0;
   char first_[16 * 1024];
 };
 
 // The buffers of one exchange, lent by the worker from the first byte of a request until the connection is idle again.
+// What every exchange uses comes first, and the head behind it: most touch one page of the five, and an unfinished
+// head as many as it has bytes for.
 struct ExchangeMemory : PageAllocated {
   ExchangeMemory() noexcept {}  // not defaulted: that would write zeros over all of it
-  HeadBuffer in;                // request head, and what came with it
   net::http::RequestHead request;
   net::http::ResponseHead response;
   std::vector<char> response_head;   // a response head that came in pieces
@@ -53,6 +60,7 @@ struct ExchangeMemory : PageAllocated {
   std::string text;                  // the page of a local reply
   std::vector<std::uint32_t> tried;  // endpoints that this exchange asked
   std::list<std::string> joined;     // field values put together
+  HeadBuffer in;                     // request head, and what came with it
 };
 
 // Who talks to us: set once for a connection, before its first request.

@@ -41,13 +41,13 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   bool started() const noexcept override { return started_; }
   bool complete() const noexcept override { return complete_; }
   net::Duplex& become_tunnel(std::string_view& early) override;
-  std::size_t room() const noexcept override;
+  std::size_t room(std::size_t last) noexcept override { return stream_.room(last); }
   bool may_upgrade() const noexcept override;
   void give_buffers_back() noexcept override;
 
   // BodySource
   net::Task<Result<Chunk>> read(std::size_t most) override;
-  Result<Chunk> take() override;
+  Result<Chunk> take(std::size_t most) override;
   void stop() noexcept override;
   bool ended() const noexcept override { return decoder_.done(); }
   net::Task<Status> send_body_pieces(std::span<const iovec> before, Chunk piece);

@@ -79,6 +79,7 @@ H2Stream::~H2Stream() {
   (previous_ ? previous_->next_ : connection_.streams_) = next_;
   if (next_) next_->previous_ = previous_;
   if (memory_) worker_.return_memory(std::move(memory_));
+  promise(0);
   connection_.left();
 }
 
@@ -234,7 +235,7 @@ bool H2Stream::whole_body(std::string_view& out) {
   return true;
 }
 
-Result<Chunk> H2Stream::take() {
+Result<Chunk> H2Stream::take(std::size_t most) {
   if (gone()) {
     if (ex_) ex_->client_gone = true;
     return std::unexpected(client(Fault::reset, "the client left inside its request body"));
@@ -246,19 +247,20 @@ Result<Chunk> H2Stream::take() {
   const auto& head = memory_->request;
   if (!last && head.framing == Framing::length && body_bytes_ + received() >= head.content_length) return Chunk{};
   if (received() == 0) return Chunk{{}, last, last ? std::string_view(trailers_) : std::string_view{}};
-  const auto data = connection_.session_.take(*this);
+  const auto data = connection_.session_.take(*this, most);
   body_bytes_ += data.size();
-  return Chunk{data, last, last ? std::string_view(trailers_) : std::string_view{}};
+  const bool all = last && received() == 0;
+  return Chunk{data, all, all ? std::string_view(trailers_) : std::string_view{}};
 }
 
-net::Task<Result<Chunk>> H2Stream::read(std::size_t) {
+net::Task<Result<Chunk>> H2Stream::read(std::size_t most) {
   const auto& o = *ex_->options;
   // Streams of gRPC may be quiet for hours; proxy-read-timeout ends those whose pod is quiet, too.
   const Instant until = ex_->grpc ? Instant::max() : worker_.loop.now() + o.client_body_timeout;
   for (;;) {
     if (is_given_up_) co_return std::unexpected(given_up_);
     if (body_stopped_) co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
-    Result<Chunk> ready = take();
+    Result<Chunk> ready = take(most);
     if (!ready || ready->last || !ready->data.empty()) co_return ready;
     if (continue_due_ && !started_) {
       continue_due_ = false;
@@ -334,6 +336,7 @@ net::Task<Status> H2Stream::send(Chunk piece) {
   if (gone()) co_return std::unexpected(client(Fault::reset, "the client left"));
   if (is_given_up_) co_return std::unexpected(given_up_);
   body_sent_ += piece.data.size();
+  promise(0);
   if (!connection_.session_.send(*this, piece.data, piece.last, piece.trailers)) {
     Status s = co_await drained(ex_->options->client_send_timeout);
     if (!s) co_return s;
@@ -374,8 +377,22 @@ void H2Stream::abort() noexcept {
   if (ex_) ex_->record.bytes_sent = bytes_out();
 }
 
-std::size_t H2Stream::room() const noexcept {
-  return std::clamp<std::size_t>(connection_.session_.window(*this), 16 * 1024, Worker::kScratch);
+// What its window and the socket take, less what the other streams were told: told is told, and the bytes may come when
+// nothing is taken any more. A little at least: what waits for a window is woken by it, and has its turn by priority.
+std::size_t H2Stream::room(std::size_t last) noexcept {
+  promise(0);
+  const std::size_t wanted = last ? 4 * last : 64 * 1024;
+  const std::size_t taken =
+      std::min({connection_.session_.window(*this), connection_.stream_.room(last), Worker::kScratch});
+  const std::size_t told = connection_.promised_ + connection_.session_.kept();
+  const std::size_t least = told < H2Connection::kKept ? H2Connection::kKeptEach : H2Connection::kKeptLeast;
+  promise(std::max(std::min(wanted, taken > told ? taken - told : 0), least));
+  return promised_;
+}
+
+void H2Stream::promise(std::size_t bytes) noexcept {
+  connection_.promised_ += bytes - promised_;
+  promised_ = bytes;
 }
 
 bool H2Stream::may_upgrade() const noexcept {
@@ -393,11 +410,10 @@ void H2Stream::give_buffers_back() noexcept {
 
 net::tls::IoResult H2Stream::try_read(char* out, std::size_t size) {
   if (is_given_up_ || gone()) return {Io::failed, 0};
-  const auto bytes = connection_.session_.take(*this);
+  const auto bytes = connection_.session_.take(*this, size);
   if (!bytes.empty()) {
-    const auto n = std::min(bytes.size(), size);  // a window is smaller than the scratch of a worker
-    std::memcpy(out, bytes.data(), n);
-    return {Io::done, n};
+    std::memcpy(out, bytes.data(), bytes.size());
+    return {Io::done, bytes.size()};
   }
   return {end_received() ? Io::closed : Io::again_read, 0};
 }
@@ -413,6 +429,7 @@ net::Task<Status> H2Stream::wait_readable(Instant until) {
 
 bool H2Stream::write_now(std::span<const iovec> parts) noexcept {
   if (is_given_up_ || gone()) return false;
+  promise(0);
   if (parts.size() == 1)
     return connection_.session_.send(*this, {static_cast<const char*>(parts[0].iov_base), parts[0].iov_len}, false, {});
   std::string all;

@@ -1,4 +1,5 @@
 #include <cstring>
+#include <optional>
 
 #include "base/strings.h"
 #include "net/h1/connection.h"
@@ -135,7 +136,7 @@ class RequestParser {
     switch (field.id) {
       case Name::host:
         if (host_) return refuse(400, "Host: twice");
-        host_ = &field;
+        host_ = field.value;
         break;
       case Name::content_length:
         if (has_length_) return refuse(400, "Content-Length: twice");
@@ -146,7 +147,7 @@ class RequestParser {
         break;
       case Name::transfer_encoding:
         if (coding_) return refuse(400, "Transfer-Encoding: twice");
-        coding_ = &field;
+        coding_ = field.value;
         field.drop = true;
         break;
       case Name::connection:
@@ -177,7 +178,7 @@ class RequestParser {
     if (coding_) {
       if (has_length_) return refuse(400, "Transfer-Encoding and Content-Length together");
       if (out_.minor == 0) return refuse(400, "Transfer-Encoding in HTTP/1.0");
-      if (!iequals(coding_->value, "chunked")) return refuse_coding(coding_->value);
+      if (!iequals(*coding_, "chunked")) return refuse_coding(*coding_);
       out_.framing = Framing::chunked;
     } else if (has_length_) {
       out_.framing = Framing::length;
@@ -189,10 +190,10 @@ class RequestParser {
   Status target() {
     http::Authority authority;
     if (host_) {
-      auto parts = http::split_authority(host_->value);
+      auto parts = http::split_authority(*host_);
       if (!parts) return std::unexpected(parts.error());
       authority = *parts;
-      out_.authority = host_->value;
+      out_.authority = *host_;
       out_.host = authority.host;
     } else if (out_.minor == 1) {
       return refuse(400, "Host: missing");
@@ -288,8 +289,7 @@ class RequestParser {
   const char* end_;
   const HeadLimits& limits_;
   http::RequestHead& out_;
-  const http::Field* host_ = nullptr;
-  const http::Field* coding_ = nullptr;
+  std::optional<std::string_view> host_, coding_;
   bool has_length_ = false;
   bool has_connection_ = false;
   bool has_upgrade_ = false;

@@ -102,7 +102,7 @@ bool RequestHeadReader::add(std::string_view name, std::string_view value) {
       field.drop = true;
       break;
     case Name::cookie:
-      cookie_ = &field;
+      cookie_ = out_.fields.size() - 1;
       break;
     case Name::te:
     case Name::http2_settings:
@@ -118,11 +118,12 @@ bool RequestHeadReader::add(std::string_view name, std::string_view value) {
 
 // Crumbs are one field to pods (RFC 9113 section 8.2.3).
 bool RequestHeadReader::cookie(std::string_view value) {
-  make_room(cookie_->value.size() + value.size() + 2);
-  if (cookie_->value.data() + cookie_->value.size() != buffer_ + used_) cookie_->value = keep(cookie_->value);
+  auto& whole = out_.fields[*cookie_].value;
+  make_room(whole.size() + value.size() + 2);
+  if (whole.data() + whole.size() != buffer_ + used_) whole = keep(whole);
   keep("; ");
   keep(value);
-  cookie_->value = {cookie_->value.data(), cookie_->value.size() + 2 + value.size()};
+  whole = {whole.data(), whole.size() + 2 + value.size()};
   return true;
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <new>
 #include <span>
 #include <string_view>
@@ -93,26 +94,40 @@ inline constexpr std::size_t kMaxFields = 256;  // hard ceiling above any config
 // How the end of a body is found (RFC 9112 section 6).
 enum class Framing : std::uint8_t { none, length, chunked, until_close };
 
-// At most kMaxFields fields in the order of the message. Room for those that are not there is never written to: it
-// costs no memory.
+// At most kMaxFields fields in the order of the message. Heads have few: those need no memory but this object's, which
+// is small. Once there were more, room for them is kept; shrink() gives it back.
 class Fields {
  public:
   Fields() noexcept {}
-  Fields(const Fields& o) noexcept { *this = o; }
-  Fields& operator=(const Fields& o) noexcept {
+  Fields(const Fields& o) { *this = o; }
+  Fields& operator=(const Fields& o) {
+    if (this == &o) return *this;
+    count_ = 0;
+    while (room_ < o.count_) make_room();
     count_ = o.count_;
-    std::copy_n(o.at(0), count_, at(0));
+    std::copy_n(o.begin_, count_, begin_);
     return *this;
   }
   std::size_t size() const noexcept { return count_; }
   bool full() const noexcept { return count_ == kMaxFields; }
   void clear() noexcept { count_ = 0; }
-  // There must be room.
-  Field& add() noexcept { return *new (at(count_++)) Field; }
+  void shrink() noexcept {
+    count_ = 0;
+    more_.reset();
+    begin_ = few();
+    room_ = kFew;
+  }
+  // There must be room for it below kMaxFields. References to the others end.
+  Field& add() {
+    if (count_ == room_) [[unlikely]]
+      make_room();
+    return *new (begin_ + count_++) Field;
+  }
   void take_back() noexcept { --count_; }
-  const Field& operator[](std::size_t i) const noexcept { return *at(i); }
-  std::span<Field> all() noexcept { return {at(0), count_}; }
-  std::span<const Field> all() const noexcept { return {at(0), count_}; }
+  const Field& operator[](std::size_t i) const noexcept { return begin_[i]; }
+  Field& operator[](std::size_t i) noexcept { return begin_[i]; }
+  std::span<Field> all() noexcept { return {begin_, count_}; }
+  std::span<const Field> all() const noexcept { return {begin_, count_}; }
   const Field* find(Name id) const noexcept {
     for (const Field& f : all())
       if (f.id == id) return &f;
@@ -120,10 +135,13 @@ class Fields {
   }
 
  private:
-  Field* at(std::size_t i) noexcept { return reinterpret_cast<Field*>(storage_) + i; }
-  const Field* at(std::size_t i) const noexcept { return reinterpret_cast<const Field*>(storage_) + i; }
-  std::size_t count_ = 0;
-  alignas(Field) std::byte storage_[kMaxFields * sizeof(Field)];
+  static constexpr std::size_t kFew = 24;
+  Field* few() noexcept { return reinterpret_cast<Field*>(few_); }
+  void make_room();
+  Field* begin_ = few();
+  std::size_t count_ = 0, room_ = kFew;
+  std::unique_ptr<std::byte[]> more_;
+  alignas(Field) std::byte few_[kFew * sizeof(Field)];
 };
 
 struct RequestHead {

@@ -73,6 +73,8 @@ class OpenSslSession final : public Session {
   void shutdown() override;
   void last_write() noexcept override { bye_next_ = true; }
 
+  std::size_t unsent() const noexcept override { return unsent_.size(); }
+  std::size_t held() const noexcept override { return received_.capacity() + unsent_.capacity(); }
   bool pending_write() const noexcept override { return !unsent_.empty() && !held_; }
   bool pending_read() const noexcept override {
     return SSL_pending(ssl_.get()) > 0 || closed_ || failed_ || whole_record(received_.data(), received_.size());

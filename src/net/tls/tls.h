@@ -122,6 +122,8 @@ class Session {
   // writable.
   virtual IoResult write(const iovec* parts, int count) = 0;
   virtual Io flush() = 0;
+  virtual std::size_t unsent() const noexcept = 0;
+  virtual std::size_t held() const noexcept = 0;  // bytes of memory that unsent and incomplete records take
   virtual bool pending_write() const noexcept = 0;
   // Decrypted or undecrypted bytes wait inside: read() makes progress without the socket.
   virtual bool pending_read() const noexcept = 0;
