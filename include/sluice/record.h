@@ -37,7 +37,9 @@ struct ExchangeRecord {
   std::string_view method, target;  // as received; empty when the head could not be parsed
   std::string_view method_label;    // bounded
   int major = 1, minor = 1;
-  std::string_view host;  // authority as received
+  std::string_view host;       // authority as received
+  std::string_view best_host;  // the same, or what a trusted proxy says instead
+  std::string_view scheme;     // "http" or "https", as a trusted proxy or the connection says; empty: `tls` does
   std::string_view referer, user_agent;
   std::string_view request_id;
   std::uint16_t status = 0;          // sent to the client; 499 when it left before a response head, 000 never

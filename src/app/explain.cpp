@@ -33,7 +33,7 @@ struct Request {
   std::string sni;         // the URL's host: what a client asks a certificate for
   std::string target;      // path and query
   std::optional<std::uint64_t> content_length;
-  std::string forwarded_proto, forwarded_host;
+  std::vector<std::pair<std::string, std::string>> fields;
 };
 
 using Parsed = std::expected<Request, std::string>;
@@ -57,10 +57,8 @@ std::optional<std::string> read_header(Request& request, const std::string& line
     if (error != std::errc() || end != value.data() + value.size())
       return fmt::format("header \"{}\": expected a number of bytes", line);
     request.content_length = bytes;
-  } else if (iequals(name, "x-forwarded-proto")) {
-    request.forwarded_proto = value;
-  } else if (iequals(name, "x-forwarded-host")) {
-    request.forwarded_host = value;
+  } else {
+    request.fields.emplace_back(name, value);
   }
   return std::nullopt;
 }
@@ -109,6 +107,14 @@ Parsed read_request(std::string method, std::string url, const std::vector<std::
   return request;
 }
 
+// The fields of this name as one list.
+std::string joined(const Request& request, std::string_view name) {
+  std::string out;
+  for (const auto& [field, value] : request.fields)
+    if (iequals(field, name)) out += (out.empty() ? "" : ", ") + value;
+  return out;
+}
+
 struct Answer {
   int status = 0;  // 0: a pod answers
   std::string location;
@@ -133,14 +139,15 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
   const model::Route& spec = *route.spec;
   const model::RouteSettings& settings = *route.settings;
   const bool forwarded = options.use_forwarded_headers;
-  const auto proto = forwarded ? net::http::forwarded_scheme(request.forwarded_proto) : std::nullopt;
+  const std::string said_proto = forwarded ? joined(request, "x-forwarded-proto") : "";
+  const std::string said_host = forwarded ? joined(request, options.forwarded_host_header) : "";
+  const auto proto = net::http::forwarded_scheme(said_proto);
   const bool https = proto ? *proto == "https" : request.https;
   // prepare() has the same rule: only "http" and nothing else sends the client to https.
-  const bool plain = forwarded && !request.forwarded_proto.empty() ? request.forwarded_proto == "http" : !request.https;
+  const bool plain = said_proto.empty() ? !request.https : said_proto == "http";
   const std::string_view scheme = https ? "https" : "http";
-  std::string host = request.host;
-  if (const auto given = forwarded ? net::http::forwarded_host(request.forwarded_host) : std::nullopt)
-    host = given->authority.host;
+  std::string_view host = request.host;
+  if (const auto given = net::http::forwarded_host(said_host)) host = given->authority.host;
 
   for (const data::Filter& filter : data::filters()) {
     const std::string by(filter.name);
@@ -149,7 +156,7 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
         return {400, "", fmt::format("ambiguous-paths is refuse, and the path has {}", why), by};
     if (filter.name == "redirect" && settings.redirect) {
       std::string to = settings.redirect->location;
-      if (to.starts_with('/') && !settings.relative_redirects) to = fmt::format("{}://{}{}", scheme, host, to);
+      if (to.starts_with('/') && !settings.relative_redirects) to = fmt::format("{}://{}{}", scheme, request.host, to);
       return {settings.redirect->status, to, "a redirect annotation", by};
     }
     if (filter.name == "ssl-redirect") {

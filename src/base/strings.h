@@ -45,10 +45,18 @@ constexpr void for_each_element(std::string_view list, F&& fn) {
   }
 }
 
-// The same, where white space of any kind, the ends of lines included, stands between elements as a comma does.
+// White space as Go's strings.TrimSpace knows it, of ASCII.
+inline constexpr std::string_view kSpace = " \t\r\n\v\f";
+constexpr std::string_view trim_space(std::string_view s) noexcept {
+  const auto first = s.find_first_not_of(kSpace);
+  return first == std::string_view::npos ? std::string_view{} : s.substr(first, s.find_last_not_of(kSpace) + 1 - first);
+}
+
+// As for_each_element, where white space of any kind, the ends of lines included, stands between elements as a comma
+// does.
 template <class F>
 constexpr void for_each_word(std::string_view list, F&& fn) {
-  constexpr std::string_view kBetween = ", \t\r\n";
+  constexpr std::string_view kBetween = ", \t\r\n\v\f";
   for (;;) {
     const auto begin = list.find_first_not_of(kBetween);
     if (begin == std::string_view::npos) return;

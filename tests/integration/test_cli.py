@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 import harness
-from harness import SLUICE, endpoint_slice, ingress, service, slices
+from harness import SLUICE, config_map, endpoint_slice, ingress, service, slices
 
 
 def run(*args, **kw):
@@ -74,6 +74,20 @@ def test_explain_a_redirect(site):
     site.manifests.app("app.example", "127.0.0.1:8080", annotations={"force-ssl-redirect": "true"})
     _, out, _ = run("explain", site.manifests.root, "GET", "http://app.example/x")
     assert "308" in out and "https://app.example/x" in out
+
+
+@pytest.mark.parametrize("fields, location", [
+    (["X-Site: b.example:1, c.example"], "https://b.example/x"), (["X-Site: a b"], "https://app.example/x"), (["X-Site: ,", "X-Site: b.example"], "https://b.example/x"),
+    (["X-Forwarded-Host: b.example"], "https://app.example/x"), (["X-Forwarded-Proto: http"], "https://app.example/x"),
+    (["X-Forwarded-Proto: https, http"], None), (["X-Forwarded-Proto: https", "X-Forwarded-Proto: http"], None), (["X-Forwarded-Proto: ftp"], None)])
+def test_explain_believes_what_the_proxy_believes(site, fields, location):
+    site.manifests.write("options.yaml", config_map({"use-forwarded-headers": "true", "forwarded-host-header": "X-Site"}))
+    site.app("app.example", site.pod().address, annotations={"force-ssl-redirect": "true"})
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        assert c.get("/x", "app.example", headers=fields).get("location") == location
+    _, out, _ = run("explain", site.manifests.root, "GET", "http://app.example/x", *sum([["-H", f] for f in fields], []))
+    assert f"308 {location}: " in out if location else "308" not in out, out
 
 
 def test_explain_says_what_the_proxy_does(site):

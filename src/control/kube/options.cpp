@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "base/strings.h"
 #include "control/control.h"
@@ -122,8 +123,25 @@ std::string print_list(const Options& o) {
 template <auto M>
 std::string read_list(std::string_view v, Options& o) {
   (o.*M).clear();
-  for_each_word(v, [&](std::string_view e) { (o.*M).emplace_back(e); });
-  return {};
+  bool bad = false;
+  for_each_word(v, [&](std::string_view e) {
+    bad = bad || has_control(e);
+    if (!has_control(e)) (o.*M).emplace_back(e);
+  });
+  return bad ? "words without control characters" : "";
+}
+
+template <auto M>
+std::string read_headers(std::string_view v, Options& o) {
+  (o.*M).clear();
+  std::string bad;
+  for_each_word(v, [&](std::string_view e) {
+    if (token(e))
+      (o.*M).emplace_back(e);
+    else if (bad.empty())
+      bad = shorten(e);
+  });
+  return bad.empty() ? "" : "names of headers, which \"" + bad + "\" is not";
 }
 
 std::string read_redirect_code(std::string_view v, Options& o) {
@@ -137,12 +155,12 @@ std::string read_redirect_code(std::string_view v, Options& o) {
 // would open what the list was written to close.
 std::string read_cidrs(std::string_view v, Options& o) {
   o.proxy_real_ip_cidr.clear();
+  std::set<std::string> seen;
   std::string bad;
   for_each_word(v, [&](std::string_view e) {
-    if (const auto c = parse_cidr(e))
-      o.proxy_real_ip_cidr.push_back(*c);
-    else if (bad.empty())
-      bad = shorten(e);
+    const auto c = parse_cidr(e);
+    if (!c && bad.empty()) bad = shorten(e);
+    if (c && seen.insert(cidr_text(*c)).second) o.proxy_real_ip_cidr.push_back(*c);
   });
   if (!bad.empty()) return "address ranges such as 10.0.0.0/8, which \"" + bad + "\" is not";
   if (o.proxy_real_ip_cidr.empty()) return "address ranges such as 10.0.0.0/8";
@@ -332,7 +350,8 @@ constexpr std::array kOptions{
     BOOL("ignore-invalid-headers", ignore_invalid_headers, "drop invalid header fields instead of passing them"),
     BOOL("server-tokens", server_tokens, "send a Server header"),
     BOOL("allow-backend-server-header", allow_backend_server_header, "pass the pod's Server header"),
-    LIST("hide-headers", hide_headers, "response headers of pods that are removed"),
+    Option{"hide-headers", "list", "response headers of pods that are removed", read_headers<&Options::hide_headers>,
+           print_list<&Options::hide_headers>, false, true},
     NUMBER("max-interim-responses", max_interim_responses, 0, 1000, "1xx responses passed on for one request"),
     BOOL("use-http2", use_http2, "offer HTTP/2 to TLS clients"),
     BOOL("http2-prior-knowledge", http2_prior_knowledge, "take HTTP/2 without TLS (h2c) on the plain listeners too"),
@@ -543,12 +562,11 @@ const Option* find(std::string_view key) {
   return it == kOptions.end() ? nullptr : &*it;
 }
 
+// What was expected instead of `value`; empty when it could be read. A list judges each of its words.
 std::string parse(const Option& row, std::string_view value, model::Options& out) {
-  const bool control = std::any_of(value.begin(), value.end(), [&](char c) {
-    const bool between_words = row.list && (c == '\n' || c == '\r' || c == '\t');
-    return has_control({&c, 1}) && !between_words;
-  });
-  return control && !row.secret ? "a value without control characters" : row.parse(value, out);
+  value = trim_space(value);
+  if (!row.secret && !row.list && has_control(value)) return "a value without control characters";
+  return row.parse(value, out);
 }
 
 // A key that guards requests and is not served. A value that forbids nothing is honoured by doing nothing.
@@ -597,9 +615,7 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
                               "it has no effect"}});
       continue;
     }
-    auto value = trim(written);
-    while (!value.empty() && (value.back() == '\n' || value.back() == '\r')) value.remove_suffix(1);
-    std::string expected = parse(*row, value, out.options);
+    std::string expected = parse(*row, written, out.options);
     if (expected.empty()) continue;
     auto kept = row->print(row->list ? out.options : previous);
     if (!row->secret && !row->list) row->parse(kept, out.options);
@@ -645,7 +661,7 @@ std::string check_option(const std::string& key, const std::string& value) {
   if (guarding_option(key) != nullptr) return key + " guards requests, and is not served by this version";
   if (!row) return "unknown option " + Disclosure::option(key);
   model::Options scratch;
-  auto expected = parse(*row, trim(value), scratch);
+  auto expected = parse(*row, value, scratch);
   return expected.empty() ? "" : key + "=" + (row->secret ? "…" : shorten(value)) + ": expected " + expected;
 }
 

@@ -102,6 +102,7 @@ struct Exchange {
   std::string_view client_address;  // after real-ip processing
   std::string_view forwarded_for;   // incoming list, joined
   std::string_view forwarded_host;  // incoming
+  bool proxy_trusted = false;       // the peer is a proxy whose X-Forwarded-* fields and Forwarded are believed
   bool https = false;               // as the client sees it
   bool plain = true;                // it is certain that the client came without TLS: it may be sent to https
   std::string_view scheme;          // X-Forwarded-Proto to pods

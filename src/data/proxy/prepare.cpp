@@ -75,7 +75,8 @@ void find_origin(Exchange& ex) {
   ex.port_text = {ex.port_storage, static_cast<std::size_t>(end - ex.port_storage)};
   ex.client_host = head.host;
   ex.plain = !ex.peer.tls;
-  if (o.use_forwarded_headers && trusted(o, ex.peer.bytes)) {
+  ex.proxy_trusted = o.use_forwarded_headers && trusted(o, ex.peer.bytes);
+  if (ex.proxy_trusted) {
     if (const auto proto = joined(ex, Name::x_forwarded_proto); !proto.empty()) {
       // As ingress-nginx has it: only "http" and nothing else sends the client to https, so that no value makes a loop.
       ex.plain = proto == "http";
@@ -179,6 +180,8 @@ void describe(Exchange& ex) noexcept {
   r.major = head.major;
   r.minor = head.minor;
   r.host = head.authority;
+  r.best_host = ex.host_header.empty() ? head.authority : ex.host_header;
+  r.scheme = ex.scheme;
   if (const auto* f = head.fields.find(Name::referer)) r.referer = f->value;
   if (const auto* f = head.fields.find(Name::user_agent)) r.user_agent = f->value;
   r.request_id = ex.request_id;
@@ -191,9 +194,9 @@ void keep_for_log(Exchange& ex) {
   describe(ex);
   name_route(ex);
   auto& r = ex.record;
-  std::string_view* const views[] = {&r.remote_address, &r.method,       &r.target,     &r.host,         &r.referer,
-                                     &r.user_agent,     &r.request_id,   &r.route_host, &r.ns,           &r.ingress,
-                                     &r.service,        &r.service_port, &r.path,       &r.upstream_name};
+  std::string_view* const views[] = {
+      &r.remote_address, &r.method, &r.target,  &r.host,    &r.best_host,    &r.referer, &r.user_agent,   &r.request_id,
+      &r.route_host,     &r.ns,     &r.ingress, &r.service, &r.service_port, &r.path,    &r.upstream_name};
   ex.kept.reserve(std::size(views));  // short strings must not move
   for (auto* v : views) *v = ex.kept.emplace_back(*v);
   ex.recorded = true;

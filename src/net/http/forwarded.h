@@ -32,4 +32,9 @@ std::optional<std::string_view> forwarded_port(std::string_view list) noexcept;
 // X-Forwarded-Proto: "http" or "https"; ws and wss are theirs. Empty when it is neither.
 std::optional<std::string_view> forwarded_scheme(std::string_view list) noexcept;
 
+// Forwarded (RFC 7239 section 4), which goes to pods as it is: elements of pairs, each a token and a value, where
+// `host` is what Host may be and `proto` is http or https. White space around separators is taken, as many senders
+// write it; quoted pairs (backslashes) are not.
+bool is_forwarded(std::string_view list) noexcept;
+
 }  // namespace sluice::net::http

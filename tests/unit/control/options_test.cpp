@@ -5,6 +5,7 @@
 #include <set>
 
 #include "control/control.h"
+#include "control/kube/grammar.h"
 
 namespace sluice::control {
 namespace {
@@ -107,6 +108,38 @@ TEST(Options, AListOfProxiesThatCannotBeReadTrustsNobody) {
     EXPECT_EQ(r.entries[0].problem.consequence, "none counts");
   }
   EXPECT_NE(check_option("proxy-real-ip-cidr", "10.0.0.0/8,bogus"), "");
+}
+
+// A byte that no range has spoils its range and not the list: the default would trust everybody.
+TEST(Options, AControlCharacterSpoilsOneWordOfAList) {
+  auto r = read_options({{"proxy-real-ip-cidr",
+                          "10.0.0.0/8,\x01"
+                          "192.168.0.0/16"},
+                         {"hide-headers", "X-A,X\x02,X B/C"},
+                         {"skip-access-log-urls", "/a,/\x7f"}},
+                        kMap, {}, {});
+  ASSERT_EQ(r.options.proxy_real_ip_cidr.size(), 1U);
+  EXPECT_EQ(r.options.proxy_real_ip_cidr[0].bits, 96 + 8);
+  EXPECT_EQ(r.options.hide_headers, (std::vector<std::string>{"X-A", "X"}));
+  EXPECT_EQ(r.options.skip_access_log_urls, std::vector<std::string>{"/a"});
+  ASSERT_EQ(r.entries.size(), 3U);
+  for (auto& e : r.entries) EXPECT_FALSE(has_control(model::Report::line(e))) << e.problem.field;
+  EXPECT_TRUE(read_options({{"proxy-real-ip-cidr", "\x01"}}, kMap, {}, {}).options.proxy_real_ip_cidr.empty());
+}
+
+TEST(Options, ARangeCountsOnceHoweverItIsWritten) {
+  auto r = read_options(
+      {{"proxy-real-ip-cidr", "10.0.0.0/8 10.1.2.3/8\v::ffff:10.0.0.0/104\f10.0.0.0/8,::1,0:0::1/128"}}, kMap, {}, {});
+  EXPECT_TRUE(r.entries.empty());
+  ASSERT_EQ(r.options.proxy_real_ip_cidr.size(), 2U);
+  EXPECT_EQ(r.options.proxy_real_ip_cidr[0], *parse_cidr("10.0.0.0/8"));
+  EXPECT_EQ(r.options.proxy_real_ip_cidr[1], *parse_cidr("::1"));
+}
+
+TEST(Options, WhiteSpaceAroundAValueIsNoPartOfIt) {
+  auto r = read_options({{"use-forwarded-headers", "\n true \n"}, {"keep-alive", "\t9\r\n"}}, kMap, {}, {});
+  EXPECT_EQ(r.options.keep_alive, model::Seconds(9));
+  EXPECT_TRUE(r.options.use_forwarded_headers);
 }
 
 TEST(Options, SecretsAreNeverShown) {

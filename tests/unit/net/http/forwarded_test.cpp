@@ -40,5 +40,16 @@ TEST(Forwarded, ASchemeIsHttpOrHttps) {
     EXPECT_FALSE(forwarded_scheme(bad)) << bad;
 }
 
+TEST(Forwarded, TheFieldOfRfc7239) {
+  for (const char* good : {"for=192.0.2.60;proto=http;by=203.0.113.43", "for=192.0.2.43, for=198.51.100.17",
+                           "For=\"[2001:db8::17]:4711\"", "for=unknown", "for=_hidden;host=a.example",
+                           "host=\"a.example:8443\"; proto=HTTPS", " ,for=1.2.3.4,; ", "secret=\"a,b;c=d\""})
+    EXPECT_TRUE(is_forwarded(good)) << good;
+  for (const char* bad : {"", ",", "for", "for=", "=x", "for 1.2.3.4", "for=1.2.3.4:80", "for=\"1.2.3.4", "for=\"a\"b",
+                          "for=\"a\\\"b\"", "host=a.example:8443", "host=\"a b\"", "host=\"\"", "proto=ftp",
+                          "proto=\"https, http\"", "for=1.2.3.4 for=2.3.4.5"})
+    EXPECT_FALSE(is_forwarded(bad)) << bad;
+}
+
 }  // namespace
 }  // namespace sluice::net::http
