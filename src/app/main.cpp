@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <map>
 
 #include "app/check.h"
 #include "app/config_file.h"
@@ -52,6 +53,31 @@ void add_common(CLI::App& cmd, sluice::control::Settings& c, std::vector<std::st
       ->delimiter(',')
       ->envname("SLUICE_ACCEPT_UNPROTECTED");
   cmd.add_option("--set", set, "KEY=VALUE: an option by its ConfigMap key, stronger than the ConfigMap");
+}
+
+// Who may ask the admin address for what (docs/admin.md).
+void add_admin_access(CLI::App& cmd, sluice::ops::AdminAccessSettings& access) {
+  using enum sluice::ops::TrustedPages;
+  static const std::map<std::string, sluice::ops::TrustedPages> pages{
+      {"guarded", guarded}, {"open", open}, {"off", off}};
+  cmd.add_option("--admin-token-file", access.token_file,
+                 "file with a token, read again when it changes: whoever sends it as a bearer may change something and "
+                 "see all pages, as those on loopback may")
+      ->envname("SLUICE_ADMIN_TOKEN_FILE");
+  cmd.add_option("--admin-trust-loopback", access.trust_loopback,
+                 "whoever asks from a loopback address needs no token; false where others share the network, as on a "
+                 "node's own")
+      ->capture_default_str()
+      ->envname("SLUICE_ADMIN_TRUST_LOOPBACK");
+  cmd.add_option("--admin-pages", access.pages,
+                 "who sees /config and /routes, the objects of all tenants: guarded (loopback or the token), open "
+                 "(whoever reaches the address), off (nobody)")
+      ->transform(CLI::CheckedTransformer(pages))
+      ->default_str("guarded")
+      ->envname("SLUICE_ADMIN_PAGES");
+  cmd.add_option("--admin-host", access.hosts,
+                 "a name that the admin address may be called by in Host, beside addresses and localhost, repeatable")
+      ->envname("SLUICE_ADMIN_HOST");
 }
 
 // KEY=VALUE pairs; a message for the first that cannot be.
@@ -262,6 +288,7 @@ int main(int argc, char** argv) {
   serve->add_option("--admin", options.admin, "ADDR:PORT of /healthz, /readyz, /metrics, /config, /routes")
       ->capture_default_str()
       ->envname("SLUICE_ADMIN");
+  add_admin_access(*serve, options.admin_access);
   serve
       ->add_option("--workers", options.workers,
                    "threads that serve (default: one a core, the cgroup's limit respected)")

@@ -143,9 +143,10 @@ int serve(const ServeOptions& options) {
 
   std::unique_ptr<ops::AdminServer> admin;
   try {
-    admin = ops::AdminServer::start(options.admin, pages(publisher, metrics, shared.draining, said));
+    admin =
+        ops::AdminServer::start(options.admin, pages(publisher, metrics, shared.draining, said), options.admin_access);
   } catch (const std::exception& e) {
-    return refuse(std::string("--admin ") + e.what());
+    return refuse(e.what());
   }
   for (const auto& line : said) print_line(std::cout, line);
   print_line(std::cout, "listening admin " + admin->bound_address());

@@ -146,6 +146,10 @@ def test_help_has_examples():
     (["--default-ssl-certificate", "a/b/c"], ["--default-ssl-certificate a/b/c", "NS/NAME of a Secret"]),
     (["--publish-service", "/front"], ["--publish-service /front", "NS/NAME of a Service"]),
     (["--publish-status-address", "192.0.2.1,lb.Example.net"], ["--publish-status-address lb.Example.net", "a DNS name in lower case"]),
+    (["--admin-token-file", "/nonexistent/token"], ["--admin-token-file /nonexistent/token: cannot be read: No such file", "expected a file with a token"]),
+    (["--admin-token-file", "/dev/null"], ["--admin-token-file /dev/null: is no regular file", "expected a file with a token"]),
+    (["--admin-pages", "some"], ["--admin-pages", "some", "guarded"]),
+    (["--admin-host", "ops.example:10254"], ["--admin-host ops.example:10254: expected a DNS name without port"]),
     (["--no-such-flag"], ["no-such-flag"])])
 def test_bad_flags_are_refused_with_what_was_expected(site, args, words):
     code, out, err = run("serve", "--manifests", site.manifests.root, "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0", *args)
