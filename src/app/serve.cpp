@@ -152,6 +152,7 @@ int serve(const ServeOptions& options) {
   print_line(std::cout, "listening admin " + admin->bound_address());
   std::cout.flush();
 
+  std::atomic<unsigned> running{0};  // workers
   // Workers listen only once they have something to serve: an empty table cannot be asked.
   const auto go = [&] {
     for (unsigned i = 0; i < count; ++i) {
@@ -159,7 +160,11 @@ int serve(const ServeOptions& options) {
       w->loop.post([w, i, &bound] {
         for (const auto& b : bound) w->listen(b.fds[i], b.settings);
       });
-      threads.emplace_back([w] { w->run(); });
+      ++running;
+      threads.emplace_back([w, &running] {
+        w->run();
+        --running;
+      });
       pthread_setname_np(threads.back().native_handle(), fmt::format("worker-{}", i).c_str());
     }
     fmt::print("ready\n");
@@ -226,20 +231,13 @@ int serve(const ServeOptions& options) {
     data::Worker* worker = w.get();
     worker->loop.post([worker, &deadline] { worker->drain(std::chrono::seconds(deadline.load())); });
   }
-  std::atomic<unsigned> running{static_cast<unsigned>(threads.size())};
-  std::thread joiner([&] {
-    for (auto& t : threads) {
-      t.join();
-      --running;
-    }
-  });
   while (!at_once && running.load() > 0) at_once = second();
   if (at_once) {
     log::warn("a second signal: ending at once");
     access_log.flush(200);
     ::syscall(SYS_exit_group, 0);  // whatever runs and whatever hooks an exit: at once
   }
-  joiner.join();
+  for (auto& t : threads) t.join();
   webhook.reset();
   watcher.reset();
   admin.reset();

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstdlib>
 #include <new>
 
 namespace sluice {
@@ -52,6 +53,16 @@ bool Reserve::refill() noexcept {
       ::munmap(fresh, kPiece);
   }
   return full;
+}
+
+bool Reserve::has_room(std::size_t bytes) noexcept {
+  void* p = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return p != MAP_FAILED && ::munmap(p, bytes) == 0;
+}
+
+void Reserve::warm_up() noexcept {
+  void* volatile p = std::malloc(64);
+  std::free(p);
 }
 
 Dispensable::Dispensable() noexcept : before_(dispensable) {

@@ -15,6 +15,11 @@ class Reserve {
   static void keep();
   // Sets aside again what was given out. False while that cannot be had. Any thread.
   static bool refill() noexcept;
+  // Could so much be had beside it now? For what cannot be undone halfway, such as starting threads. Any thread.
+  static bool has_room(std::size_t bytes) noexcept;
+  // At the start of a thread that lives long: takes from the allocator what it sets up at a thread's first request,
+  // while there is memory. Later, without memory, jemalloc would end the process there.
+  static void warm_up() noexcept;
 };
 
 // While it lives, what the thread does can be dispensed with.

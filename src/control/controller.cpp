@@ -110,6 +110,7 @@ class Controller final : public Watcher {
   void run() {
     // Requests come first.
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 5);
+    Reserve::warm_up();
     const Dispensable as_what_was_published_is_served;
     while (!stop_) {
       try {

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kWorthThreads = 32;  // pairs
 constexpr unsigned kMostThreads = 8;
+constexpr std::size_t kOfAThread = 32U << 20;  // its stack, and what the allocator sets up for it
 
 std::string day(std::int64_t unix_seconds) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
@@ -61,7 +62,7 @@ ParsedPairs read_ahead(const std::vector<const model::Certificate*>& specs) {
     std::vector<std::jthread> helpers;
     const unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads);
     try {
-      while (helpers.size() + 1 < threads) helpers.emplace_back(work);
+      while (Reserve::has_room(kOfAThread) && helpers.size() + 1 < threads) helpers.emplace_back(work);
     } catch (const std::exception&) {
       // No more threads to be had, or no memory for them: those that started, and this one, do the work.
     }

@@ -78,7 +78,10 @@ std::thread quiet_thread(const char* name, F&& run) {
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread(std::forward<F>(run));
+  std::thread thread([run = std::forward<F>(run)]() mutable {
+    Reserve::warm_up();
+    run();
+  });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   ::pthread_setname_np(thread.native_handle(), name);
   return thread;

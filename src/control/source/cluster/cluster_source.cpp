@@ -93,6 +93,7 @@ class ClusterSource final : public Source, Sink {
     log::info("watching {}", cluster_.access.described);
     thread_ = std::thread([this] {
       ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 5);
+      Reserve::warm_up();
       const Dispensable as_it_is_asked_for_again;
       for (;;) {
         try {

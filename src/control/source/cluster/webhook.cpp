@@ -161,6 +161,7 @@ class Server final : public Webhook {
     bound_ = (at.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(at.port());
     asio::co_spawn(io_, cluster::enduring([this] { return accept(); }), asio::detached);
     thread_ = std::thread([this] {
+      Reserve::warm_up();
       const Dispensable as_it_is_asked_again;
       for (;;) {
         try {

@@ -177,13 +177,31 @@ ObjectChanges Directory::look(const Touched& touched, const std::set<std::string
       documents += reading.documents();
     }
     reads_ += readings.size();
-    ManifestReading::parse(readings);
-    for (auto& reading : readings) {
-      const bool sure = all_certain || certain.contains(reading.path());
-      if (!take(reading, sure, ids)) doubtful.insert(reading.path());
+    try {
+      ManifestReading::parse(readings);
+      for (; !readings.empty(); readings.pop_front()) {
+        auto& reading = readings.front();
+        const bool sure = all_certain || certain.contains(reading.path());
+        if (!take(reading, sure, ids)) doubtful.insert(reading.path());
+      }
+    } catch (const std::bad_alloc&) {
+      blame(std::move(readings));
+      throw;
     }
   }
   return settle(ids, std::exchange(problems_changed_, false));
+}
+
+// There was no memory to take these: the largest of them is given up.
+void Directory::blame(std::deque<ManifestReading> readings) {
+  const auto largest =
+      std::max_element(readings.begin(), readings.end(), [](auto& a, auto& b) { return a.bytes() < b.bytes(); });
+  if (largest == readings.end() || largest->bytes() == 0) return;
+  std::string path = largest->path();
+  const Signature signature = largest->next.signature;
+  readings.clear();
+  given_up_[std::move(path)] = signature;
+  blamed_ = true;
 }
 
 void Directory::read(ManifestReading& reading) {
@@ -275,9 +293,10 @@ void Directory::again() {
     return files_.at(a).signature.size < files_.at(b).signature.size;
   };
   std::vector<std::string> candidates;
+  const bool known = std::exchange(blamed_, false);
   for (const auto& [path, before] : changed_)
     if (const auto it = files_.find(path);
-        it != files_.end() && !it->second.objects.empty() && !given_up_.contains(path))
+        !known && it != files_.end() && !it->second.objects.empty() && !given_up_.contains(path))
       candidates.push_back(path);
   if (const auto most = std::max_element(candidates.begin(), candidates.end(), larger); most != candidates.end()) {
     given_up_[*most] = files_.at(*most).signature;

@@ -62,6 +62,7 @@ class Directory {
   void list(const Touched& touched, std::set<std::string>& certainly, std::set<std::string>& perhaps);
   bool differs(const std::string& path, bool certain, std::set<std::string>& doubtful) const;
   void read(ManifestReading& reading);
+  void blame(std::deque<ManifestReading> readings);
   bool take(ManifestReading& reading, bool sure, std::set<std::string>& ids);
   void apply(const std::string& path, ManifestFile* next, std::set<std::string>& touched);
   void count(const ManifestFile& file, bool more);
@@ -77,6 +78,7 @@ class Directory {
   std::set<std::string> all_again_;                      // identities that are to be handed out once more
   std::size_t aliased_ = 0, bytes_ = 0, told_ = 0;       // of all files
   bool problems_changed_ = false;
+  bool blamed_ = false;  // a file was given up before it was taken
   std::uint64_t reads_ = 0;
 };
 

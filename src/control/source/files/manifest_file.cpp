@@ -191,7 +191,9 @@ void ManifestReading::take(const Chunk& chunk) noexcept {
 // Runs `work` on as many threads as are worth it, the calling one among them.
 template <class Work>
 void on_threads(std::size_t most, Work&& work) {
+  constexpr std::size_t kOfAThread = 16U << 20;  // its stack, and what the allocator sets up for it
   std::vector<std::jthread> others;
+  if (most < 2 || !Reserve::has_room(most * kOfAThread)) return work();
   try {
     others.reserve(most);
     while (others.size() + 1 < most) others.emplace_back(work);
