@@ -380,7 +380,7 @@ constexpr std::array kOptions{
             "time in which further tries may start; 0 is no limit"),
     BOOL("enable-grpc-web", enable_grpc_web,
          "sluice: calls of gRPC-Web become calls of gRPC, for pods that speak GRPC or GRPCS; CORS is not its business"),
-    BOOL("retry-non-idempotent", retry_non_idempotent, "retry POST and PATCH too"),
+    BOOL("retry-non-idempotent", retry_non_idempotent, "retry POST, PATCH and methods of other standards too"),
     NUMBER("upstream-keepalive-connections", upstream_keepalive_connections, 0, 1'000'000,
            "idle connections to pods, a worker"),
     SECONDS("upstream-keepalive-timeout", upstream_keepalive_timeout, 1, "idle time of connections to pods"),
