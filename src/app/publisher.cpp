@@ -13,6 +13,7 @@ namespace {
 net::tls::ServerPolicy policy_of(const model::Options& o) {
   net::tls::ServerPolicy p;
   if (o.use_http2) p.alpn.insert(p.alpn.begin(), "h2");
+  p.alpn.emplace_back("http/1.0");  // some old clients ask for it by name
   p.protocols = o.ssl_protocols;
   p.ciphers = o.ssl_ciphers;
   p.curves = o.ssl_ecdh_curve;

@@ -401,7 +401,7 @@ constexpr std::array kOptions{
              return {};
            },
            [](const Options& o) -> std::string { return std::string(to_string(o.ambiguous_paths)); }},
-    BOOL("retry-non-idempotent", retry_non_idempotent, "retry POST and PATCH too"),
+    BOOL("retry-non-idempotent", retry_non_idempotent, "retry POST, PATCH and methods of other standards too"),
     NUMBER("upstream-keepalive-connections", upstream_keepalive_connections, 0, 1'000'000,
            "idle connections to pods, a worker"),
     SECONDS("upstream-keepalive-timeout", upstream_keepalive_timeout, 1, "idle time of connections to pods"),

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "data/proxy/exchange.h"
+#include "data/proxy/via.h"
 #include "net/http/forwarded.h"
 
 // The fields of a request as a pod gets them, in ingress-nginx's order: ours first, then the client's that are left.
@@ -79,7 +80,6 @@ void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& 
   if (!ex.forwarded_for.empty()) sink("X-Original-Forwarded-For", ex.forwarded_for);
   if (!ex.forwarded_host.empty()) sink("X-Original-Forwarded-Host", ex.forwarded_host);
   if (o.proxy_add_original_uri_header) sink("X-Original-URI", ex.head().path_query);
-  if (o.via) sink("Via", std::string_view("1.1 sluice"));
   char digits[24];
   if (shape.framing == net::http::Framing::length) {
     const auto end = std::to_chars(digits, digits + sizeof digits, shape.length).ptr;
@@ -97,6 +97,7 @@ void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& 
     if (f.id == Name::x_original_uri && o.proxy_add_original_uri_header) continue;
     sink(f.name, f.value);
   }
+  if (o.via) sink("Via", via(ex.head().major, ex.head().minor));  // behind those of whoever had it before
 }
 
 }  // namespace sluice::data

@@ -11,6 +11,7 @@
 #include "data/server/worker.h"
 #include "net/http/grammar.h"
 #include "net/http/trailers.h"
+#include "net/http/websocket.h"
 
 namespace sluice::data {
 
@@ -101,6 +102,10 @@ void H2Stream::on_fields_end() noexcept {
 
 void H2Stream::on_event() {
   if (!runs_) {
+    if (closed() && !reset_by_peer() && code() == net::h2::protocol_error) {  // nghttp2 found it malformed
+      worker_.stats.malformed_requests.add();
+      worker_.stats.h2_streams_reset.add();
+    }
     if (closed() || over_ || connection_.session_.failed()) return end();
     if (!head_done_) return;
     runs_ = true;
@@ -309,8 +314,21 @@ void H2Stream::respond(Exchange& ex, const ResponseStart& response, bool end) {
   connection_.session_.respond(*this, list.span(), end);
 }
 
+// Towards the pod we are the WebSocket's client: the key was ours, and so is the check of the answer to it.
+bool H2Stream::accepted(const ResponseStart& response) const noexcept {
+  std::string_view key, accept;
+  for (const auto& f : memory_->request.fields.all())
+    if (!f.drop && iequals(f.name, "sec-websocket-key")) key = f.value;
+  for (const auto& f : response.fields)
+    if (!f.drop && iequals(f.name, "sec-websocket-accept")) accept = f.value;
+  return net::http::accepts_websocket(key, accept);
+}
+
 net::Task<Status> H2Stream::start(Exchange& ex, const ResponseStart& response, Chunk first) {
   if (gone()) co_return std::unexpected(client(Fault::reset, "the client left"));
+  if (response.status == 101 && !accepted(response))
+    co_return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, 502,
+                                    "101 without the Sec-WebSocket-Accept that fits the key"});
   started_ = true;
   ex.hsts = ex.hsts && !(connection_.stream_.tls() && connection_.stream_.tls()->default_certificate());
   tunnel_ = response.status == 101;

@@ -256,6 +256,7 @@ net::Task<Status> H2ClientStream::read_head(Exchange& ex) {
 Status H2ClientStream::parse(const Head& head, Exchange& ex) noexcept {
   auto& out = ex.memory.response;
   out.status = head.status;
+  out.major = 2;
   out.minor = 1;
   out.reason = reason_phrase(head.status);
   out.fields.clear();

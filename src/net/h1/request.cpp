@@ -228,7 +228,7 @@ class RequestParser {
       out_.host = named->host;
     }
     if (path == std::string_view::npos) {
-      out_.path_query = "/";
+      out_.path_query = out_.method == Method::options ? "*" : "/";  // RFC 9112 section 3.2.4
       return {};
     }
     out_.path_query = rest.substr(path);
