@@ -82,9 +82,9 @@ void print_served(const model::Model& model, const std::vector<Served>& rows, st
       std::string line = "  " + host_text(host->name);
       if (host->tls) {
         std::string secrets;
-          for (const model::HostSecrets& named : host->certificates)
-            for (const std::string& name : named.secrets) secrets += (secrets.empty() ? "" : ", ") + name;
-          line += "  TLS: " + (secrets.empty() ? "default certificate" : secrets);
+        for (const model::HostSecrets& named : host->certificates)
+          for (const std::string& name : named.secrets) secrets += (secrets.empty() ? "" : ", ") + name;
+        line += "  TLS: " + (secrets.empty() ? "default certificate" : secrets);
       }
       print_line(out, line);
     }

@@ -295,11 +295,11 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
   const model::Route& spec = *e.route->spec;
   if (e.cluster != nullptr)
     for (const model::Endpoint& endpoint : e.cluster->endpoints) endpoints.push_back(to_json(endpoint));
-  out["route"] = boost::json::object{{"host", e.route->host},     {"path", spec.path},
-                                     {"location", spec.location}, {"pathType", spec.path_type},
-                                     {"namespace", spec.ns},      {"ingress", spec.ingress},
-                                     {"service", spec.service},   {"servicePort", spec.service_port},
-                                     {"cluster", spec.upstream_name},   {"file", spec.origin.file},
+  out["route"] = boost::json::object{{"host", e.route->host},         {"path", spec.path},
+                                     {"location", spec.location},     {"pathType", spec.path_type},
+                                     {"namespace", spec.ns},          {"ingress", spec.ingress},
+                                     {"service", spec.service},       {"servicePort", spec.service_port},
+                                     {"cluster", spec.upstream_name}, {"file", spec.origin.file},
                                      {"line", spec.origin.line}};
   out["endpoints"] = endpoints;
   out["endpointsText"] = spec.cluster.empty() ? "" : endpoints_text(e.cluster);

@@ -101,9 +101,9 @@ struct Route {
   // for logs, metrics and explain
   Text ns, ingress, service, service_port;
   Text upstream_name;  // of the Cluster
-  Text location;   // the path as the Ingress wrote it
-  Text path_type;  // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
-  Text because;    // of a status 503: what closes it
+  Text location;       // the path as the Ingress wrote it
+  Text path_type;      // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
+  Text because;        // of a status 503: what closes it
   Origin origin;
   bool operator==(const Route& o) const;  // settings by value
 };

@@ -50,8 +50,8 @@ std::vector<std::string> secrets_of(const IngressState& state, const std::string
   std::vector<std::string> named, others;
   for (const auto& t : ingress.tls) {
     if (t.secret.empty()) continue;
-    const bool names_it = !state.by_host && std::any_of(t.hosts.begin(), t.hosts.end(),
-                                                        [&](const auto& h) { return lower(h) == host; });
+    const bool names_it =
+        !state.by_host && std::any_of(t.hosts.begin(), t.hosts.end(), [&](const auto& h) { return lower(h) == host; });
     auto& into = names_it ? named : others;
     if (into.size() <= kMaxCertificates) into.push_back(ingress.meta.ns + "/" + t.secret);
   }

@@ -110,7 +110,8 @@ void Store::State::HostBuilder::close_locations() {
       if (state_.default_backend_service.empty()) continue;
       if (const auto names = closed_without_ingress(state_.guards); !names.empty())
         l.closed = "requests that no Ingress takes are protected by " + names + ", which this version does not serve";
-    } else if (std::any_of(tenants_.begin(), tenants_.end(), [&](auto& t) { return t.without_secret.contains(l.owner); })) {
+    } else if (std::any_of(tenants_.begin(), tenants_.end(),
+                           [&](auto& t) { return t.without_secret.contains(l.owner); })) {
       l.closed = "proxy-ssl-secret of " + l.owner->ref->text() + " cannot be used";
     } else {
       l.closed = closing.why(*l.owner, l.path);

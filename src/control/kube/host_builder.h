@@ -31,10 +31,10 @@ struct Location {
   std::string field;                      // of `owner`, that says so
   std::string written_type;
   std::shared_ptr<const model::RouteSettings> settings;
-  Text closed;          // why it answers 503; empty: it does not
-  bool tls = false;     // Route::tls
+  Text closed;           // why it answers 503; empty: it does not
+  bool tls = false;      // Route::tls
   bool guarded = false;  // something may close it: it stays its namespace's
-  Text text;            // `path`, once it is known to be served
+  Text text;             // `path`, once it is known to be served
   // The implicit / where nobody has asked for what it answers: any namespace may put a path / in its place.
   bool free() const { return implicit && !backend && !guarded && !refused && !settings->redirect; }
 };

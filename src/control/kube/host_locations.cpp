@@ -50,9 +50,8 @@ Location Store::State::HostBuilder::implicit_root() {
     if (oldest.ingress().default_backend) root.backend = &*oldest.ingress().default_backend;
     root.field = "spec.defaultBackend";
     root.settings = settings_of(owner(), oldest);
-    root.guarded = std::any_of(owner().ingresses.begin(), owner().ingresses.end(), [&](auto* o) {
-      return o->closing || owner().without_secret.contains(o);
-    });
+    root.guarded = std::any_of(owner().ingresses.begin(), owner().ingresses.end(),
+                               [&](auto* o) { return o->closing || owner().without_secret.contains(o); });
   }
   // Where a defaultBackend that is refused would be the answer, nobody else is.
   if (root.free() && !owner().refused.empty() && written(*owner().refused.front()).default_backend)

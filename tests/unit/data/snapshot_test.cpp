@@ -332,7 +332,8 @@ TEST(Compiler, TheFirstIngressWithACertificateForTheHostIsShownAlone) {
     EXPECT_EQ(problem(compiler, "CertificateNameMismatch"), nullptr);
 
     // The same pair under another name is shown already: nothing to say.
-    w.certificate("ns/younger", {w.model.certificates["ns/older"]->chain_pem, w.model.certificates["ns/older"]->key_pem});
+    w.certificate("ns/younger",
+                  {w.model.certificates["ns/older"]->chain_pem, w.model.certificates["ns/older"]->key_pem});
     p = w.publish(compiler);
     EXPECT_EQ(problem(compiler, "CertificateNotShown"), nullptr);
 
