@@ -14,6 +14,9 @@ void Store::State::rebuild_options(model::Change& change) {
   auto object = map ? reference("ConfigMap", map->meta) : model::ObjectRef{"ConfigMap", "", settings.config_map, {}};
   auto result = read_options(map ? map->data : nothing, object, settings.set, *model->options);
   say("options", std::move(result.entries));
+  if (result.options.allow_destinations != model->options->allow_destinations ||
+      result.options.allow_destination_names != model->options->allow_destination_names)
+    for (auto& [name, cluster] : clusters) dirty_clusters.insert(name);
   if (!defaults || result.options != *model->options) {
     model->options = std::make_shared<const model::Options>(std::move(result.options));
     change.options = true;

@@ -97,6 +97,7 @@ struct Exchange {
   std::string_view host_header;     // Host to pods
   std::string_view port_text;       // X-Forwarded-Port
   std::string_view request_id;
+  std::string_view loop_mark;       // CDN-Loop to where it goes; empty: what the client sent of it, if anything
   char id_storage[32];
   char port_storage[8];
 
