@@ -118,6 +118,10 @@ struct Options {
   std::uint32_t upstream_max_connections = 0;  // sluice: to one endpoint from one worker, 0: without limit
   std::uint32_t upstream_max_pending = 1024;   // sluice: requests waiting for one of those, a worker and cluster
 
+  // where requests may be sent although it is refused by default (sluice)
+  std::vector<Cidr> allow_destinations;
+  std::vector<std::string> allow_destination_names;  // lower case; "*.x": every name below x
+
   // logs
   bool disable_access_log = false;
   bool enable_access_log_for_default_backend = false;

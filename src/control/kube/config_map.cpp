@@ -24,6 +24,9 @@ void Store::State::rebuild_options(model::Change& change) {
   };
   const bool rules_changed = guards != result.guards || rules(result.options) != rules(*model->options);
   guards = std::move(result.guards);
+  if (result.options.allow_destinations != model->options->allow_destinations ||
+      result.options.allow_destination_names != model->options->allow_destination_names)
+    for (auto& [name, cluster] : clusters) dirty_clusters.insert(name);
   if (!defaults || result.options != *model->options) {
     model->options = std::make_shared<const model::Options>(std::move(result.options));
     change.options = true;

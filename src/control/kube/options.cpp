@@ -6,6 +6,7 @@
 
 #include "base/strings.h"
 #include "control/control.h"
+#include "control/destination.h"
 #include "control/kube/grammar.h"
 #include "control/kube/guarding_options.h"
 #include "control/source/disclosure.h"
@@ -169,6 +170,29 @@ std::string read_cidrs(std::string_view v, Options& o) {
 std::string print_cidrs(const Options& o) {
   std::string out;
   for (auto& c : o.proxy_real_ip_cidr) out += (out.empty() ? "" : ",") + cidr_text(c);
+  return out;
+}
+
+std::string read_destinations(std::string_view v, Options& o) {
+  std::vector<model::Cidr> ranges;
+  std::vector<std::string> names;
+  bool bad = false;
+  for_each_element(v, [&](std::string_view e) {
+    if (const auto range = parse_cidr(e)) return ranges.push_back(*range);
+    auto name = lower(e);
+    if (name.ends_with('.')) name.pop_back();
+    bad = bad || !is_host_name(name, true) || spells_address(name);
+    names.push_back(std::move(name));
+  });
+  if (bad) return "a comma-separated list of address ranges and host names, such as 127.0.0.0/8,*.corp.example";
+  o.allow_destinations = std::move(ranges);
+  o.allow_destination_names = std::move(names);
+  return {};
+}
+std::string print_destinations(const Options& o) {
+  std::string out;
+  for (auto& c : o.allow_destinations) out += (out.empty() ? "" : ",") + cidr_text(c);
+  for (auto& n : o.allow_destination_names) out += (out.empty() ? "" : ",") + n;
   return out;
 }
 
@@ -412,6 +436,10 @@ constexpr std::array kOptions{
            "connections to one endpoint, a worker; 0 is no limit"),
     NUMBER("upstream-max-pending", upstream_max_pending, 0, 1'000'000,
            "requests that wait for one of those, a worker and cluster"),
+    Option{"allow-destinations", "comma list of ranges and names",
+           "sluice: where requests may be sent although it is refused by default: loopback, link-local, metadata and the "
+           "like, by address; or by the name of an ExternalName Service, `*.` for all below it (docs/destinations.md)",
+           read_destinations, print_destinations},
     // logs
     BOOL("disable-access-log", disable_access_log, "no access log"),
     BOOL("enable-access-log-for-default-backend", enable_access_log_for_default_backend,

@@ -1,6 +1,7 @@
 #pragma once
 #include <boost/container/flat_set.hpp>
 
+#include "control/destination.h"
 #include "control/kube/options.h"
 #include "control/kube/shared_settings.h"
 #include "control/kube/store.h"
@@ -122,6 +123,14 @@ struct Store::State {
   std::map<std::string, std::set<std::string>> externals;  // external name → clusters
   StringMap<Resolution> resolutions;
 
+  // Where we listen ourselves; null: not known, as nothing does.
+  std::shared_ptr<const model::OwnListeners> own;
+  bool own_changed = false;
+  void reach(std::vector<model::Ip> addresses);
+  AllowedDestinations allowed_destinations() const {
+    return {model->options->allow_destinations, model->options->allow_destination_names};
+  }
+
   // What must be looked at again.
   std::set<std::string> dirty_ingresses, dirty_hosts, dirty_clusters, dirty_certificates;
   bool dirty_options = true, dirty_classes = false;
@@ -150,7 +159,8 @@ struct Store::State {
   void rebuild_host(const std::string& name, model::Change& change);
   // service.cpp, endpoint_slice.cpp
   std::shared_ptr<const model::Cluster> build_cluster(const std::string& name, ClusterState& c, Entries& entries);
-  void add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out, Entries& entries) const;
+  // Returns where they lead that nothing is sent to, as text; empty: nowhere.
+  std::string add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out, Entries& entries) const;
   void rebuild_cluster(const std::string& name, model::Change& change);
   // secret.cpp
   std::shared_ptr<const model::Certificate> build_certificate(const std::string& name, const CertificateState& c,

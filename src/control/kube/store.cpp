@@ -33,6 +33,10 @@ std::optional<ParsedEndpoint> parse_endpoint(const std::string& text) {
 }  // namespace
 
 Store::State::State(Settings s) : settings(std::move(s)) {
+  if (!settings.listeners.empty()) {
+    own = std::make_shared<const model::OwnListeners>(model::OwnListeners{settings.listeners, {}});
+    own_changed = true;
+  }
   Entries entries;
   auto complain = [&](const char* flag, const std::string& value, const char* expected) {
     entries.push_back({{"CommandLine", "", flag, {}},
@@ -117,6 +121,20 @@ void Store::State::assemble_report() {
   out.erase(std::unique(out.begin(), out.end()), out.end());
 }
 
+// An address that came or went decides about the endpoints on our ports, and about what was refused.
+void Store::State::reach(std::vector<model::Ip> addresses) {
+  if (!own || addresses == own->addresses) return;
+  own = std::make_shared<const model::OwnListeners>(model::OwnListeners{own->all, std::move(addresses)});
+  own_changed = true;
+  for (auto& [name, c] : clusters) {
+    const auto& built = c.built;
+    if (!built) continue;
+    if (built->refused > 0 || std::any_of(built->endpoints.begin(), built->endpoints.end(),
+                                          [&](const model::Endpoint& e) { return own->has_port(e.port); }))
+      dirty_clusters.insert(name);
+  }
+}
+
 // Makes sure that nobody else holds `model`. Whoever holds the last one has usually let go of the one before: that one
 // is brought up to date by what changed since, which costs less than a copy.
 void Store::State::own_model() {
@@ -141,6 +159,7 @@ void Store::State::own_model() {
     renew(spare->clusters, model->clusters, behind.clusters);
     renew(spare->certificates, model->certificates, behind.certificates);
     spare->options = model->options;
+    spare->own = model->own;
     if (behind.report) spare->report = model->report;
     std::swap(spare, model);
   }
@@ -307,6 +326,12 @@ const std::map<std::string, std::set<std::string>>& Store::external_names() cons
 void Store::resolve_at_run_time(bool yes) {
   state_->resolve_later = yes;
 }
+void Store::reached_by(std::vector<model::Ip> addresses) {
+  state_->reach(std::move(addresses));
+}
+bool Store::listens_everywhere() const {
+  return state_->own && state_->own->any();
+}
 bool Store::report_changed() const {
   return state_->report_changed;
 }
@@ -327,7 +352,7 @@ const Store::Work& Store::work() const {
 
 bool Store::dirty() const {
   auto& s = *state_;
-  return s.first || s.dirty_options || s.dirty_classes || s.problems_changed || !s.dirty_ingresses.empty() ||
+  return s.first || s.own_changed || s.dirty_options || s.dirty_classes || s.problems_changed || !s.dirty_ingresses.empty() ||
          !s.dirty_hosts.empty() || !s.dirty_clusters.empty() || !s.dirty_certificates.empty();
 }
 
@@ -337,6 +362,10 @@ Update Store::commit() {
   s.own_model();
   Update out;
   auto& change = out.change;
+  if (std::exchange(s.own_changed, false)) {
+    s.model->own = s.own;
+    change.own = true;
+  }
   if (std::exchange(s.dirty_options, false)) s.rebuild_options(change);
   if (std::exchange(s.dirty_classes, false))
     for (auto& [key, state] : s.ingresses) s.dirty_ingresses.insert(key);
