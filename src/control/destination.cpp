@@ -21,12 +21,9 @@ struct Range {
 // RFC 6890, RFC 4291 and RFC 1122; for metadata what the providers' documentation says, as far as it is not link-local
 // (169.254.169.254 of AWS, Google, Azure, OpenStack and others; 169.254.170.2 and .23 of AWS; fe80::a9fe:a9fe).
 constexpr Range kRanges[] = {
-    {"127.0.0.0/8", Refusal::loopback},
-    {"::1", Refusal::loopback},
-    {"169.254.0.0/16", Refusal::link_local},
-    {"fe80::/10", Refusal::link_local},
-    {"0.0.0.0/8", Refusal::unspecified},
-    {"::", Refusal::unspecified},
+    {"127.0.0.0/8", Refusal::loopback},      {"::1", Refusal::loopback},
+    {"169.254.0.0/16", Refusal::link_local}, {"fe80::/10", Refusal::link_local},
+    {"0.0.0.0/8", Refusal::unspecified},     {"::", Refusal::unspecified},
     {"100.100.100.200", Refusal::metadata},  // Alibaba Cloud
     {"168.63.129.16", Refusal::metadata},    // Azure, WireServer
     {"192.0.0.192", Refusal::metadata},      // Oracle Cloud
@@ -34,8 +31,7 @@ constexpr Range kRanges[] = {
     {"fd00:ec2::23", Refusal::metadata},     // AWS, EKS Pod Identity
     {"fd20:ce::254", Refusal::metadata},     // Google Cloud
     {"fd00:42::42", Refusal::metadata},      // Scaleway
-    {"224.0.0.0/4", Refusal::multicast},
-    {"255.255.255.255", Refusal::multicast},
+    {"224.0.0.0/4", Refusal::multicast},     {"255.255.255.255", Refusal::multicast},
     {"ff00::/8", Refusal::multicast},
 };
 
@@ -148,7 +144,7 @@ std::string Sieve::text() const {
 }
 
 void Sieve::report(const model::ObjectRef& object, const std::string& field, const std::string& name,
-                   const std::string& consequence, std::vector<model::Entry>& entries) const {
+                   const std::string& consequence, model::Entries& entries) const {
   for (const auto& k : kinds_) {
     const std::string more = k.count > 1 ? " and " + std::to_string(k.count - 1) + " more" : "";
     const std::string from = name.empty() ? "" : name.substr(0, 60) + " at ";

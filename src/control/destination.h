@@ -53,7 +53,7 @@ class Sieve {
   std::string text() const;
   // An entry for each reason. `name`: what led to the addresses; empty when the object has them itself.
   void report(const model::ObjectRef& object, const std::string& field, const std::string& name,
-              const std::string& consequence, std::vector<model::Entry>& entries) const;
+              const std::string& consequence, model::Entries& entries) const;
 
  private:
   struct Kind {

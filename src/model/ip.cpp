@@ -19,12 +19,12 @@ struct Embedding {
   std::uint8_t flip;  // each byte of it is stored with these bits turned over
 };
 constexpr Embedding kEmbeddings[] = {
-    {{}, 12, 12, 0},                                      // ::a.b.c.d
-    {{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 12, 12, 0},    // ::ffff:0:a.b.c.d
-    {{0, 0x64, 0xff, 0x9b}, 12, 12, 0},                   // 64:ff9b::a.b.c.d
-    {{0, 0x64, 0xff, 0x9b, 0, 1}, 6, 12, 0},              // 64:ff9b:1:…:a.b.c.d
-    {{0x20, 0x02}, 2, 2, 0},                              // 2002:aabb:ccdd::
-    {{0x20, 0x01, 0, 0}, 4, 12, 0xff},                    // 2001:0:…, the client's address inverted
+    {{}, 12, 12, 0},                                    // ::a.b.c.d
+    {{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 12, 12, 0},  // ::ffff:0:a.b.c.d
+    {{0, 0x64, 0xff, 0x9b}, 12, 12, 0},                 // 64:ff9b::a.b.c.d
+    {{0, 0x64, 0xff, 0x9b, 0, 1}, 6, 12, 0},            // 64:ff9b:1:…:a.b.c.d
+    {{0x20, 0x02}, 2, 2, 0},                            // 2002:aabb:ccdd::
+    {{0x20, 0x01, 0, 0}, 4, 12, 0xff},                  // 2001:0:…, the client's address inverted
 };
 
 }  // namespace

@@ -7,8 +7,8 @@
 
 #include "model/options.h"
 
-// IP addresses as values. IPv4 is kept in its IPv4-mapped form (RFC 4291 section 2.5.5.2), so that one comparison serves
-// both families, and every spelling of an address is the same value.
+// IP addresses as values. IPv4 is kept in its IPv4-mapped form (RFC 4291 section 2.5.5.2), so that one comparison
+// serves both families, and every spelling of an address is the same value.
 namespace sluice::model {
 
 using Ip = std::array<std::uint8_t, 16>;

@@ -142,7 +142,7 @@ struct Model {
   std::string default_certificate;                             // name, or empty: self-signed
   std::shared_ptr<const Options> options = std::make_shared<Options>();
   std::shared_ptr<const OwnListeners> own;  // where this process listens; null: not known
-  Report report;  // of the translators
+  Report report;                            // of the translators
 };
 
 // Which parts of a Model differ from the one before; names may refer to parts that are gone. `everything`: first load.
@@ -154,7 +154,8 @@ struct Change {
   bool own = false;     // where this process is reached
   std::vector<std::string> hosts, clusters, certificates;
   bool empty() const {
-    return !everything && !options && !default_certificate && !own && hosts.empty() && clusters.empty() && certificates.empty();
+    return !everything && !options && !default_certificate && !own && hosts.empty() && clusters.empty() &&
+           certificates.empty();
   }
 };
 

@@ -436,10 +436,11 @@ constexpr std::array kOptions{
            "connections to one endpoint, a worker; 0 is no limit"),
     NUMBER("upstream-max-pending", upstream_max_pending, 0, 1'000'000,
            "requests that wait for one of those, a worker and cluster"),
-    Option{"allow-destinations", "comma list of ranges and names",
-           "sluice: where requests may be sent although it is refused by default: loopback, link-local, metadata and the "
-           "like, by address; or by the name of an ExternalName Service, `*.` for all below it (docs/destinations.md)",
-           read_destinations, print_destinations},
+    Option{
+        "allow-destinations", "comma list of ranges and names",
+        "sluice: where requests may be sent although it is refused by default: loopback, link-local, metadata and the "
+        "like, by address; or by the name of an ExternalName Service, `*.` for all below it (docs/destinations.md)",
+        read_destinations, print_destinations},
     // logs
     BOOL("disable-access-log", disable_access_log, "no access log"),
     BOOL("enable-access-log-for-default-backend", enable_access_log_for_default_backend,

@@ -125,9 +125,8 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
       ++out->refused;
       if (out->endpoints.empty())
         out->empty_because = "externalName " + target + " is " + std::string(to_string(*name_says));
-      entries.push_back(
-          refusal_entry(reference(*found->second), "spec.externalName", target, *name_says,
-                        out->endpoints.empty() ? "requests for it answer 503" : "nothing is sent there"));
+      entries.push_back(refusal_entry(reference(*found->second), "spec.externalName", target, *name_says,
+                                      out->endpoints.empty() ? "requests for it answer 503" : "nothing is sent there"));
     } else {
       out->outside = true;
       external = lower(target);
@@ -163,10 +162,10 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
       out->empty_because = "Service " + service_key + " leads to " + refused;
     else
       empty(reference(*found->second), Severity::warning, "NoEndpoints", "", "",
-          none ? "an EndpointSlice labelled kubernetes.io/service-name=" + c.key.service + ", or --endpoint"
-               : "a ready endpoint",
-          none ? "Service " + service_key + " has no EndpointSlice"
-               : "Service " + service_key + " has no ready endpoint for port " + c.key.port);
+            none ? "an EndpointSlice labelled kubernetes.io/service-name=" + c.key.service + ", or --endpoint"
+                 : "a ready endpoint",
+            none ? "Service " + service_key + " has no EndpointSlice"
+                 : "Service " + service_key + " has no ready endpoint for port " + c.key.port);
   }
 
   if (external != c.external) {

@@ -352,8 +352,9 @@ const Store::Work& Store::work() const {
 
 bool Store::dirty() const {
   auto& s = *state_;
-  return s.first || s.own_changed || s.dirty_options || s.dirty_classes || s.problems_changed || !s.dirty_ingresses.empty() ||
-         !s.dirty_hosts.empty() || !s.dirty_clusters.empty() || !s.dirty_certificates.empty();
+  return s.first || s.own_changed || s.dirty_options || s.dirty_classes || s.problems_changed ||
+         !s.dirty_ingresses.empty() || !s.dirty_hosts.empty() || !s.dirty_clusters.empty() ||
+         !s.dirty_certificates.empty();
 }
 
 Update Store::commit() {

@@ -72,7 +72,7 @@ Name name_of(std::string_view name) noexcept;
 
 // What proxies on the way have left in a request, as bits.
 struct Trace {
-  static constexpr std::uint8_t cdn_loop = 1;         // a CDN-Loop field (RFC 8586)
+  static constexpr std::uint8_t cdn_loop = 1;           // a CDN-Loop field (RFC 8586)
   static constexpr std::uint8_t all_of_a_proxy = 0xfe;  // all that a proxy of Ingresses tells its pods
 };
 constexpr std::uint8_t trace_of(Name n) noexcept {

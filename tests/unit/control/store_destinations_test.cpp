@@ -29,8 +29,8 @@ struct StoreDestinations : ::testing::Test {
     return store.commit().model;
   }
   static std::string external(const std::string& name, int port = 80) {
-    return "---\napiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {type: ExternalName, externalName: '" + name +
-           "', ports: [{port: " + std::to_string(port) + "}]}\n";
+    return "---\napiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {type: ExternalName, externalName: '" +
+           name + "', ports: [{port: " + std::to_string(port) + "}]}\n";
   }
   static std::string addresses(const model::Model& m) {
     std::string out;
@@ -108,9 +108,10 @@ TEST_F(StoreDestinations, EachAnswerIsJudged) {
 
   m = answer("db.example", {"::ffff:127.0.0.1", "fd00:ec2::254"});
   EXPECT_EQ(addresses(*m), "");
-  EXPECT_EQ(app(*m).empty_because,
-            "db.example leads to [::ffff:127.0.0.1]:80, a loopback address; [fd00:ec2::254]:80, an address of a cloud's "
-            "metadata");
+  EXPECT_EQ(
+      app(*m).empty_because,
+      "db.example leads to [::ffff:127.0.0.1]:80, a loopback address; [fd00:ec2::254]:80, an address of a cloud's "
+      "metadata");
   EXPECT_NE(lines(*m)[0].find("requests for it answer 503"), std::string::npos) << lines(*m)[0];
 
   m = answer("db.example", {"192.0.2.7"});
@@ -129,7 +130,8 @@ TEST_F(StoreDestinations, BadAddressesDoNotCrowdOutTheGood) {
 TEST_F(StoreDestinations, WhatIsListedIsOpened) {
   put(ingress("a", "a.example") + external("localhost"));
   const auto options = [](const std::string& value) {
-    return "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ingress-nginx-controller, namespace: ingress-nginx}\n"
+    return "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ingress-nginx-controller, namespace: "
+           "ingress-nginx}\n"
            "data: {allow-destinations: '" +
            value + "'}\n";
   };
