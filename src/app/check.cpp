@@ -9,6 +9,7 @@
 
 #include "app/describe.h"
 #include "app/terminal.h"
+#include "base/strings.h"
 
 namespace sluice::app {
 
@@ -83,7 +84,7 @@ void print_served(const model::Model& model, const std::vector<Served>& rows, st
       if (host->tls) {
         std::string secrets;
         for (const model::HostSecrets& named : host->certificates)
-          for (const std::string& name : named.secrets) secrets += (secrets.empty() ? "" : ", ") + name;
+          for (const std::string& name : named.secrets) add_element(secrets, name);
         line += "  TLS: " + (secrets.empty() ? "default certificate" : secrets);
       }
       print_line(out, line);

@@ -111,7 +111,7 @@ Parsed read_request(std::string method, std::string url, const std::vector<std::
 std::string joined(const Request& request, std::string_view name) {
   std::string out;
   for (const auto& [field, value] : request.fields)
-    if (iequals(field, name)) out += (out.empty() ? "" : ", ") + value;
+    if (iequals(field, name)) add_element(out, value);
   return out;
 }
 
@@ -141,11 +141,8 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
   const bool forwarded = options.use_forwarded_headers;
   const std::string said_proto = forwarded ? joined(request, "x-forwarded-proto") : "";
   const std::string said_host = forwarded ? joined(request, options.forwarded_host_header) : "";
-  const auto proto = net::http::forwarded_scheme(said_proto);
-  const bool https = proto ? *proto == "https" : request.https;
-  // prepare() has the same rule: only "http" and nothing else sends the client to https.
-  const bool plain = said_proto.empty() ? !request.https : said_proto == "http";
-  const std::string_view scheme = https ? "https" : "http";
+  const auto came = net::http::client_scheme(said_proto, request.https);
+  const std::string_view scheme = came.https ? "https" : "http";
   std::string_view host = request.host;
   if (const auto given = net::http::forwarded_host(said_host)) host = given->authority.host;
 
@@ -160,7 +157,7 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
       return {settings.redirect->status, to, "a redirect annotation", by};
     }
     if (filter.name == "ssl-redirect") {
-      if (auto to = data::https_redirect({!plain, host, request.target}, route, settings, 0))
+      if (auto to = data::https_redirect({!came.plain, host, request.target}, route, settings, 0))
         return {settings.ssl_redirect_status, *to,
                 settings.force_ssl_redirect ? "force-ssl-redirect is on" : "the host has TLS and ssl-redirect is on",
                 by};

@@ -1,5 +1,4 @@
 #pragma once
-#include <string_view>
 
 // What the process does when it is sent a signal. docs/signals.md has the same table for users.
 namespace sluice::app {

@@ -69,6 +69,18 @@ def test_via_of_a_response_from_a_pod_of_http2(site):
     assert sluice.get("/", "app.example").get("via") == "2 sluice"
 
 
+def test_pods_of_http2_may_not_push(site):
+    """RFC 9113 section 8.4: whoever wants none says so before a pod can begin."""
+    said = []
+
+    def answer(_, call):
+        said.append(call.conn.remote_settings.enable_push)
+        call.head(end=True)
+    site.app("app.example", site.add(H2Pod(answer)).address, annotations={"backend-protocol": "GRPC"})
+    assert site.sluice().get("/", "app.example").status == 200
+    assert said == [0]
+
+
 def test_options_of_the_server_by_its_url(site):
     """RFC 9112 section 3.2.4: an absolute URL without a path asks for the server, as * does."""
     sluice, pod = site.simple()

@@ -8,10 +8,6 @@ namespace {
 
 constexpr std::size_t kFew = 16;  // rules and hosts of TLS sections
 
-const Ingress& written(const IngressState& state) {
-  return std::get<Ingress>(*state.object);
-}
-
 }  // namespace
 
 std::shared_ptr<const IngressState::ByHost> sort_by_host(const Ingress& ingress) {
@@ -37,14 +33,14 @@ std::vector<std::uint32_t> rules_of(const IngressState& state, const std::string
     const auto at = state.by_host->rules.find(host);
     return at == state.by_host->rules.end() ? out : at->second;
   }
-  const auto& rules = written(state).rules;
+  const auto& rules = state.written().rules;
   for (std::uint32_t r = 0; r < rules.size(); ++r)
     if (lower(rules[r].host) == host) out.push_back(r);
   return out;
 }
 
 std::vector<std::string> secrets_of(const IngressState& state, const std::string& host) {
-  const Ingress& ingress = written(state);
+  const Ingress& ingress = state.written();
   if (state.by_host)
     if (const auto at = state.by_host->secrets.find(host); at != state.by_host->secrets.end()) return at->second;
   std::vector<std::string> named, others;

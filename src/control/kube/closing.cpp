@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/strings.h"
+
 namespace sluice::control {
 
 namespace {
@@ -11,7 +13,7 @@ constexpr std::string_view kUnserved = ", which this version does not serve";
 std::string names_of(const Closing& c) {
   std::string out;
   for (const auto* names : {&c.host, &c.paths, &c.but_no_auth_locations})
-    if (!names->empty()) out += (out.empty() ? "" : ", ") + *names;
+    if (!names->empty()) add_element(out, *names);
   return out;
 }
 
@@ -34,12 +36,13 @@ std::string_view namespace_of(const IngressState& o) {
   return o.ref->ns.view();
 }
 
-}  // namespace
-
+// Does the configured path need no authentication?
 bool needs_no_auth(std::string_view path, const std::vector<std::string>& no_auth_locations) {
   return std::any_of(no_auth_locations.begin(), no_auth_locations.end(),
                      [&](const std::string& prefix) { return path.starts_with(prefix); });
 }
+
+}  // namespace
 
 HostClosing::HostClosing(const std::vector<const IngressState*>& ingresses, std::string_view owner,
                          const model::Options& options)

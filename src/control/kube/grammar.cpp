@@ -13,12 +13,6 @@
 
 namespace sluice::control {
 
-namespace {
-bool is_space(char c) {
-  return c == ' ' || (c >= '\t' && c <= '\r');
-}
-}  // namespace
-
 std::optional<bool> parse_bool(std::string_view s) {
   for (auto t : {"1", "t", "T", "TRUE", "true", "True"})
     if (s == t) return true;
@@ -136,10 +130,7 @@ std::optional<bool> holds_everybody(std::string_view list) {
   std::vector<Range> v4, v6;
   for (std::size_t from = 0; from <= list.size();) {
     const auto comma = std::min(list.find(',', from), list.size());
-    auto element = list.substr(from, comma - from);
-    while (!element.empty() && is_space(element.front())) element.remove_prefix(1);
-    while (!element.empty() && is_space(element.back())) element.remove_suffix(1);
-    if (!add_range(element, v4, v6)) return std::nullopt;
+    if (!add_range(trim_space(list.substr(from, comma - from)), v4, v6)) return std::nullopt;
     from = comma + 1;
   }
   return hold_all(v4, 0) && hold_all(v6, 0);

@@ -62,8 +62,15 @@ constexpr std::array kGuarding{
     GuardingOption{"whitelist-source-range", not_everybody, [](const Own& o) { return !o.allowlist; }},
 };
 
-void join(std::string& names, std::string_view name) {
-  names += (names.empty() ? "" : ", ") + std::string(name);
+// What --accept-unprotected takes.
+std::string unprotected_names() {
+  std::set<std::string_view> names;
+  for (const auto& g : kGuarding) names.insert(g.key);
+  for (const auto& u : unserved_annotations())
+    if (guards(u.name)) names.insert(u.name);
+  std::string out;
+  for (const auto name : names) add_element(out, name);
+  return out;
 }
 
 }  // namespace
@@ -73,23 +80,13 @@ const GuardingOption* guarding_option(std::string_view key) {
   return it == kGuarding.end() ? nullptr : &*it;
 }
 
-std::string unprotected_names() {
-  std::set<std::string_view> names;
-  for (const auto& g : kGuarding) names.insert(g.key);
-  for (const auto& u : unserved_annotations())
-    if (guards(u.name)) names.insert(u.name);
-  std::string out;
-  for (const auto name : names) join(out, name);
-  return out;
-}
-
 std::string close_by_options(const std::vector<std::string>& keys, const Own& own, Closing& closing) {
   std::string names;
   for (const auto& key : keys) {
     const auto* option = guarding_option(key);
     if (option == nullptr || !option->reaches(own)) continue;
-    join(names, key);
-    join(option->authenticates ? closing.but_no_auth_locations : closing.paths, "option " + key);
+    add_element(names, key);
+    add_element(option->authenticates ? closing.but_no_auth_locations : closing.paths, "option " + key);
   }
   return names;
 }
@@ -98,7 +95,7 @@ std::string closed_without_ingress(const std::vector<std::string>& keys) {
   std::string names;
   for (const auto& key : keys)
     if (const auto* option = guarding_option(key); option != nullptr && option->everywhere)
-      join(names, "option " + key);
+      add_element(names, "option " + key);
   return names;
 }
 

@@ -20,9 +20,6 @@ struct GuardingOption {
 // Null when it is none.
 const GuardingOption* guarding_option(std::string_view key);
 
-// What --accept-unprotected takes, for its error.
-std::string unprotected_names();
-
 // Adds what `keys` close of an Ingress. Returns the names of those that do, "global-auth-url, block-cidrs".
 std::string close_by_options(const std::vector<std::string>& keys, const AnnotationResult::Own& own, Closing& closing);
 

@@ -76,7 +76,7 @@ void Store::State::HostBuilder::choose_upstream_tls(Tenant& tenant) {
     std::string why;
     auto made = state_.upstream_tls(*o->proxy_ssl, why);
     if (!made) {
-      tenant.without_secret.insert(o);
+      without_secret_.insert(o);
       report(*o, {Severity::error, "InvalidSecret", "metadata.annotations[proxy-ssl-secret]", o->proxy_ssl->secret, why,
                   "the paths of this Ingress answer 503"});
     } else if (!tenant.upstream_tls) {
@@ -110,8 +110,7 @@ void Store::State::HostBuilder::close_locations() {
       if (state_.default_backend_service.empty()) continue;
       if (const auto names = closed_without_ingress(state_.guards); !names.empty())
         l.closed = "requests that no Ingress takes are protected by " + names + ", which this version does not serve";
-    } else if (std::any_of(tenants_.begin(), tenants_.end(),
-                           [&](auto& t) { return t.without_secret.contains(l.owner); })) {
+    } else if (without_secret_.contains(l.owner)) {
       l.closed = "proxy-ssl-secret of " + l.owner->ref->text() + " cannot be used";
     } else {
       l.closed = closing.why(*l.owner, l.path);
@@ -194,7 +193,7 @@ void Store::State::HostBuilder::report_without_effect() {
       };
       if (!name_.empty() && !ingress.tls.empty()) {
         std::string secrets;
-        for (const auto& secret : secrets_of(*o, name_)) secrets += (secrets.empty() ? "" : ", ") + secret;
+        for (const auto& secret : secrets_of(*o, name_)) add_element(secrets, secret);
         in_vain("spec.tls", secrets,
                 "no certificate of it is shown for " + name_ + "; it turns on the redirect to https for paths of " +
                     "namespace " + tenants_[i].ns + " alone");

@@ -12,9 +12,8 @@ namespace sluice::control {
 // owns the host, and what one has is not changed by those behind it.
 struct Tenant {
   Text ns;
-  std::vector<const IngressState*> ingresses;    // that are served, oldest first
-  std::vector<const IngressState*> refused;      // oldest first; they have their place in the line all the same
-  std::set<const IngressState*> without_secret;  // whose proxy-ssl-secret cannot be used
+  std::vector<const IngressState*> ingresses;  // that are served, oldest first
+  std::vector<const IngressState*> refused;    // oldest first; they have their place in the line all the same
   std::shared_ptr<const model::UpstreamTls> upstream_tls;  // what counts of their proxy-ssl-*; null: nothing
   bool tls = false;                                        // one of them has a TLS section
 };
@@ -83,6 +82,7 @@ class Store::State::HostBuilder {
   BuiltHost out_;
   std::shared_ptr<model::Host> host_;
   std::vector<Tenant> tenants_;
+  std::set<const IngressState*> without_secret_;  // whose proxy-ssl-secret cannot be used
   std::map<const IngressState*, std::shared_ptr<const model::RouteSettings>> settings_;
   std::vector<Location> locations_;
   std::map<std::pair<std::string, bool>, std::size_t> known_;                  // (path, exact) → location

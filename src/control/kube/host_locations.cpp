@@ -19,10 +19,6 @@ bool is_catch_all(const Ingress& ingress) {
   return ingress.rules.empty() && ingress.default_backend;
 }
 
-const Ingress& written(const IngressState& ingress) {
-  return std::get<Ingress>(*ingress.object);
-}
-
 // Requests are compared after such parts are resolved.
 bool is_unreachable(const std::string& path) {
   return path.find("//") != std::string::npos || (path + "/").find("/./") != std::string::npos ||
@@ -51,10 +47,10 @@ Location Store::State::HostBuilder::implicit_root() {
     root.field = "spec.defaultBackend";
     root.settings = settings_of(owner(), oldest);
     root.guarded = std::any_of(owner().ingresses.begin(), owner().ingresses.end(),
-                               [&](auto* o) { return o->closing || owner().without_secret.contains(o); });
+                               [&](auto* o) { return o->closing || without_secret_.contains(o); });
   }
   // Where a defaultBackend that is refused would be the answer, nobody else is.
-  if (root.free() && !owner().refused.empty() && written(*owner().refused.front()).default_backend)
+  if (root.free() && !owner().refused.empty() && owner().refused.front()->written().default_backend)
     root.refused = owner().refused.front();
   return root;
 }
@@ -147,7 +143,7 @@ void Store::State::HostBuilder::add_path(Location l) {
 // not by a path of a namespace behind it, which would be next to take the requests.
 void Store::State::HostBuilder::withhold_paths(std::size_t place) {
   for (const IngressState* o : tenants_[place].refused) {
-    const Ingress& ingress = written(*o);
+    const Ingress& ingress = o->written();
     if (name_.empty() && is_catch_all(ingress)) withhold(place, *o, "/", false);
     for (const std::size_t r : rules_of(*o, name_))
       for (const IngressPath& path : ingress.rules[r].paths) withhold(place, *o, path.path, path.type == "Exact");

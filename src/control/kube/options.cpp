@@ -100,12 +100,7 @@ std::string print_text(const Options& o) {
 }
 
 bool token(std::string_view v) {
-  if (v.empty()) return false;
-  for (char c : v) {
-    bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (!alnum && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
-  }
-  return true;
+  return !v.empty() && made_of(v, "!#$%&'*+-.^_`|~");
 }
 
 template <auto M>

@@ -1,3 +1,4 @@
+#include "control/kube/by_host.h"
 #include "control/kube/closing.h"
 #include "control/kube/grammar.h"
 #include "control/kube/guarding_options.h"
@@ -76,6 +77,7 @@ void Store::State::warn_of_closing(const Object& object, AnnotationResult&& resu
   IngressState next;
   next.object = next.accepted = std::make_shared<const Object>(object);
   next.ref = std::make_shared<const model::ObjectRef>(reference(object));
+  next.by_host = sort_by_host(next.ingress());
   next.use_regex = result.use_regex;
   next.rewrite_target = std::move(result.rewrite_target);
   if (const auto keys = close_by_options(guards, result.own, result.closing); !keys.empty())
@@ -95,9 +97,9 @@ void Store::State::warn_of_closing(const Object& object, AnnotationResult&& resu
     std::erase_if(claims, [](auto* c) { return !c->accepted; });
     HostClosing closing(claims, owner, *model->options);
     for (const auto* o : claims)
-      for (const auto& r : o->ingress().rules)
-        for (const auto& p : r.paths)
-          if (lower(r.host) == name) closing.add_location(*o, p.path.empty() ? "/" : p.path, p.type == "Exact");
+      for (const auto r : rules_of(*o, name))
+        for (const auto& p : o->ingress().rules[r].paths)
+          closing.add_location(*o, p.path.empty() ? "/" : p.path, p.type == "Exact");
     Entries entries;
     closing.report(name, entries);
     for (const auto& e : entries) out.warnings.push_back(model::Report::line(e));

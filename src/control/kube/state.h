@@ -32,7 +32,8 @@ struct IngressState {
   };
   std::shared_ptr<const ByHost> by_host;  // of the object; by_host.h
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
-  const Meta& meta() const { return std::get<Ingress>(*object).meta; }
+  const Ingress& written() const { return std::get<Ingress>(*object); }
+  const Meta& meta() const { return written().meta; }
   void hold(ObjectPtr next) {
     object = std::move(next);
     ref = std::make_shared<const model::ObjectRef>(reference(*object));

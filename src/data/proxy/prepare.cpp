@@ -65,8 +65,6 @@ void find_client(Exchange& ex) {
 void find_origin(Exchange& ex) {
   const auto& o = *ex.options;
   auto& head = ex.head();
-  ex.https = ex.peer.tls;
-  ex.scheme = ex.peer.tls ? "https" : "http";
   ex.host_header = head.authority;
   ex.forwarded_host = joined_by_name(ex, o.forwarded_host_header);
   const auto proxied = ex.peer.proxied_port();
@@ -74,28 +72,19 @@ void find_origin(Exchange& ex) {
   const auto end = std::to_chars(ex.port_storage, ex.port_storage + sizeof ex.port_storage, port).ptr;
   ex.port_text = {ex.port_storage, static_cast<std::size_t>(end - ex.port_storage)};
   ex.client_host = head.host;
-  ex.plain = !ex.peer.tls;
   ex.proxy_trusted = o.use_forwarded_headers && trusted(o, ex.peer.bytes);
+  auto came = net::http::client_scheme(ex.proxy_trusted ? joined(ex, Name::x_forwarded_proto) : "", ex.peer.tls);
+  // A load balancer that ended the client's TLS says so by the port alone, as ingress-nginx has it.
+  if (proxied == 443) came = {true, false};
+  ex.https = came.https;
+  ex.plain = came.plain;
+  ex.scheme = came.https ? "https" : "http";
   if (ex.proxy_trusted) {
-    if (const auto proto = joined(ex, Name::x_forwarded_proto); !proto.empty()) {
-      // As ingress-nginx has it: only "http" and nothing else sends the client to https, so that no value makes a loop.
-      ex.plain = proto == "http";
-      if (const auto scheme = net::http::forwarded_scheme(proto)) {
-        ex.scheme = *scheme;
-        ex.https = *scheme == "https";
-      }
-    }
     if (const auto p = net::http::forwarded_port(joined(ex, Name::x_forwarded_port))) ex.port_text = *p;
     if (const auto h = net::http::forwarded_host(ex.forwarded_host)) {
       ex.host_header = h->text;
       ex.client_host = h->authority.host;
     }
-  }
-  // A load balancer that ended the client's TLS says so by the port alone, as ingress-nginx has it.
-  if (proxied == 443) {
-    ex.scheme = "https";
-    ex.https = true;
-    ex.plain = false;
   }
 }
 

@@ -143,7 +143,7 @@ std::vector<model::Entry> problems_of(const StoredPair& stored, std::int64_t now
 
 model::Entry not_shown(const model::HostSecrets& named, const model::HostSecrets& shown, std::string_view host) {
   std::string secrets;
-  for (const std::string& name : named.secrets) secrets += (secrets.empty() ? "" : ", ") + name;
+  for (const std::string& name : named.secrets) add_element(secrets, name);
   return {named.ingress,
           {model::Severity::warning, "CertificateNotShown", "spec.tls", secrets,
            "the Secrets of " + shown.ingress.text() + ", which is older and has TLS for " + std::string(host),

@@ -14,13 +14,8 @@ std::optional<ForwardedHost> forwarded_host(std::string_view list) noexcept {
 
 std::optional<std::string_view> forwarded_port(std::string_view list) noexcept {
   const auto text = first_element(list);
-  if (text.empty() || text.size() > 5) return std::nullopt;
-  unsigned port = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return std::nullopt;
-    port = port * 10 + static_cast<unsigned>(c - '0');
-  }
-  if (port == 0 || port > 65535) return std::nullopt;
+  const bool zero = text.find_first_not_of('0') == std::string_view::npos;
+  if (zero || !is_port(text)) return std::nullopt;
   return text;
 }
 
@@ -29,6 +24,12 @@ std::optional<std::string_view> forwarded_scheme(std::string_view list) noexcept
   if (iequals(text, "https") || iequals(text, "wss")) return "https";
   if (iequals(text, "http") || iequals(text, "ws")) return "http";
   return std::nullopt;
+}
+
+ClientScheme client_scheme(std::string_view list, bool tls) noexcept {
+  if (list.empty()) return {tls, !tls};
+  const auto scheme = forwarded_scheme(list);
+  return {scheme ? *scheme == "https" : tls, list == "http"};
 }
 
 bool is_forwarded(std::string_view list) noexcept {

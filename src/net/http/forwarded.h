@@ -32,6 +32,15 @@ std::optional<std::string_view> forwarded_port(std::string_view list) noexcept;
 // X-Forwarded-Proto: "http" or "https"; ws and wss are theirs. Empty when it is neither.
 std::optional<std::string_view> forwarded_scheme(std::string_view list) noexcept;
 
+// How the client came. `list`: X-Forwarded-Proto of a trusted proxy, empty without one; `tls`: the connection's own.
+struct ClientScheme {
+  bool https;
+  // It is certain that the client came without TLS: it may be sent to https. As ingress-nginx has it, only "http" and
+  // nothing else says so, so that no value makes a loop.
+  bool plain;
+};
+ClientScheme client_scheme(std::string_view list, bool tls) noexcept;
+
 // Forwarded (RFC 7239 section 4), which goes to pods as it is: elements of pairs, each a token and a value, where
 // `host` is what Host may be and `proto` is http or https. White space around separators is taken, as many senders
 // write it; quoted pairs (backslashes) are not.

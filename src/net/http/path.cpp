@@ -1,10 +1,10 @@
 #include "net/http/path.h"
 
-#include <array>
 #include <cstdint>
 #include <cstring>
 
 #include "base/strings.h"
+#include "net/http/grammar.h"
 
 namespace sluice::net::http {
 namespace {
@@ -77,13 +77,7 @@ int escaped(std::string_view text, std::size_t at) noexcept {
 }
 
 // pchar of RFC 3986 section 3.3 and the slash. The semicolon begins parameters for some readers.
-constexpr std::array<bool, 256> kSpelled = [] {
-  std::array<bool, 256> t{};
-  for (unsigned c = '0'; c <= '9'; ++c) t[c] = true;
-  for (unsigned c = 'a'; c <= 'z'; ++c) t[c] = t[c - 32] = true;
-  for (unsigned char c : std::string_view("-._~!$&'()*+,=:@/")) t[c] = true;
-  return t;
-}();
+constexpr auto kSpelled = letters_digits_and("-._~!$&'()*+,=:@/");
 
 // Of a character beyond ASCII that tables of code pages turn into a slash, a dot, a backslash or another ASCII one
 // (Unicode's best-fit tables for Windows): fullwidth forms, and the signs that look like those.

@@ -29,16 +29,6 @@ bool reads(std::string_view method) {
   return method == "GET" || method == "HEAD";
 }
 
-bool is_port(std::string_view text) {
-  if (text.size() > 5) return false;
-  unsigned value = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return false;
-    value = value * 10 + static_cast<unsigned>(c - '0');
-  }
-  return value <= 65535;
-}
-
 bool is_address(std::string_view text, bool v6) {
   // No zone, which means something on its own machine alone.
   if (text.find_first_not_of("0123456789abcdefABCDEF.:") != std::string_view::npos) return false;
@@ -51,10 +41,7 @@ bool is_address(std::string_view text, bool v6) {
 }
 
 bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= 253 && text.front() != '.' && text.back() != '.' &&
-         std::ranges::all_of(text, [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
-         });
+  return !text.empty() && text.size() <= 253 && text.front() != '.' && text.back() != '.' && made_of(text, "-._");
 }
 
 std::string shown(std::string_view value) {

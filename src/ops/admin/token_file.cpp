@@ -8,16 +8,12 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/strings.h"
+
 namespace sluice::ops {
 namespace {
 
 constexpr std::size_t kMostToken = 4096;
-
-std::string_view without_space_around(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
 
 }  // namespace
 
@@ -41,7 +37,7 @@ std::expected<std::string, std::string> read_token(const std::string& path) {
     return refuse(std::string("cannot be read: ") + std::strerror(failed) + "; expected a file with a token");
   text.resize(size);
 
-  const std::string_view token = without_space_around(text);
+  const std::string_view token = trim_of(text, kBlank);
   if (token.empty()) return refuse("is empty; expected a token, such as `openssl rand -hex 32` prints");
   if (token.size() > kMostToken) return refuse("is larger than 4096 bytes; expected a file with a token");
   if (!std::ranges::all_of(token, [](char c) { return c > ' ' && c < 0x7f; }))

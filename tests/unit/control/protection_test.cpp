@@ -3,22 +3,15 @@
 
 #include "control/kube/annotations/registry.h"
 #include "control/kube/store.h"
-#include "control/source/decode.h"
 #include "scratch.h"
 
 namespace sluice::control {
 namespace {
 
 using testing::ingress;
+using testing::objects;
 using testing::service;
 using testing::slice;
-
-std::vector<ObjectPtr> objects(const std::string& yaml) {
-  Decoded out;
-  for (auto& doc : parse_yaml(yaml, 1)) decode(*doc, "test.yaml", out);
-  EXPECT_TRUE(out.entries.empty());
-  return out.objects;
-}
 
 std::string options(const std::string& data) {
   return "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ingress-nginx-controller, namespace: ingress-nginx}\n"

@@ -7,15 +7,6 @@
 
 namespace sluice::control {
 
-namespace {
-constexpr std::string_view kBlank = " \t\r\n";
-
-std::string_view stripped(std::string_view s) {
-  const auto first = s.find_first_not_of(kBlank);
-  return first == std::string_view::npos ? std::string_view() : s.substr(first, s.find_last_not_of(kBlank) + 1 - first);
-}
-}  // namespace
-
 Written::Written(const Ingress& ingress, std::string_view prefix, const std::set<std::string>& accepted) {
   for (const auto& [full, value] : ingress.meta.annotations) {
     if (full.size() <= prefix.size() + 1 || !full.starts_with(prefix) || full[prefix.size()] != '/') continue;
@@ -32,7 +23,7 @@ std::string_view Written::raw(std::string_view name) const {
 }
 
 std::string_view Written::operator[](std::string_view name) const {
-  return stripped(raw(name));
+  return trim_of(raw(name), kBlank);
 }
 
 std::string_view main_name(std::string_view annotation) {
@@ -85,14 +76,6 @@ Guard honoured() {
   Guard out;
   out.silent = true;
   return out;
-}
-
-// Only characters that ingress-nginx's patterns allow; blanks do not count.
-bool made_of(std::string_view value, std::string_view punctuation) {
-  return std::all_of(value.begin(), value.end(), [&](char c) {
-    return c == ' ' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           punctuation.find(c) != std::string_view::npos;
-  });
 }
 
 // One of `words` is in it, blanks aside: ingress-nginx does not ask for more.
@@ -148,12 +131,12 @@ Guard auth_secret_type(std::string_view value, const Written& all, const model::
 }
 
 Guard auth_url(std::string_view value, const Written&, const model::Options&) {
-  if (!made_of(value, "-._~/:,?&=$")) return dropped("an absolute URL of letters, digits and -._~/:,?&=$");
+  if (!made_of(value, " -._~/:,?&=$")) return dropped("an absolute URL of letters, digits and -._~/:,?&=$");
   return authenticating(Closes::paths, "auth-url");
 }
 
 Guard auth_tls_secret(std::string_view value, const Written& all, const model::Options&) {
-  if (!made_of(value, "-._~/:")) return dropped("NAMESPACE/NAME of a Secret");
+  if (!made_of(value, " -._~/:")) return dropped("NAMESPACE/NAME of a Secret");
   const bool asks_nobody = trim(all.raw("auth-tls-verify-client")) == "off" && all["auth-tls-match-cn"].empty();
   return asks_nobody ? honoured() : closing(Closes::host, "auth-tls-secret");
 }

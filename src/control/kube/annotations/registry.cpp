@@ -140,14 +140,7 @@ std::string against_rules(std::string_view name, std::string_view value, const m
 
 // nginx reads a rewrite-target made of other characters as none at all.
 bool is_rewrite_target(std::string_view v) {
-  return std::all_of(v.begin(), v.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("-._~/:$").find(c) != std::string_view::npos;
-  });
-}
-
-void join(std::string& names, std::string_view name) {
-  names += (names.empty() ? "" : ", ") + std::string(name);
+  return made_of(v, "-._~/:$");
 }
 
 // An annotation that has no row among those that are served.
@@ -164,9 +157,9 @@ void read_unserved(std::string_view name, std::string_view value, const Written&
   auto guard = row->judge ? row->judge(value, written, options) : Guard{};
   out.dropped = out.dropped || guard.drops;
   if (guard.closes == Closes::host)
-    join(out.closing.host, name);
+    add_element(out.closing.host, name);
   else if (guard.closes == Closes::paths)
-    join(guard.authenticates ? out.closing.but_no_auth_locations : out.closing.paths, name);
+    add_element(guard.authenticates ? out.closing.but_no_auth_locations : out.closing.paths, name);
   if (guard.silent) return;
   (guard.closes == Closes::nothing ? out.problems : closing)
       .push_back({guard.severity, std::string(guard.reason), field, shorten(value), std::move(guard.expected),
@@ -176,14 +169,13 @@ void read_unserved(std::string_view name, std::string_view value, const Written&
 // An annotation of `row`.
 void read_served(const Annotation& row, std::string_view raw, const Ingress& ingress, AnnotationResult& out) {
   auto value = raw;
-  while (!value.empty() && std::string_view(" \t\r\n").find(value.back()) != std::string_view::npos)
-    value.remove_suffix(1);
+  value = value.substr(0, value.find_last_not_of(kBlank) + 1);
   // Strings are trimmed as in ingress-nginx; numbers and booleans with blanks are invalid there.
-  if (row.on_invalid != use_default) value.remove_prefix(std::min(value.size(), value.find_first_not_of(" \t\r\n")));
+  if (row.on_invalid != use_default) value.remove_prefix(std::min(value.size(), value.find_first_not_of(kBlank)));
   auto expected =
       has_control(value) ? std::string("a value without control characters") : row.parse(value, ingress, out.values);
   if (expected.empty()) return;
-  if (row.on_invalid == deny) join(out.closing.denied, row.name);
+  if (row.on_invalid == deny) add_element(out.closing.denied, row.name);
   out.dropped = out.dropped || row.on_invalid == drop;
   out.problems.push_back({row.on_invalid == use_default ? Severity::warning : Severity::error, "InvalidAnnotation",
                           "metadata.annotations[" + std::string(row.name) + "]", shorten(value), std::move(expected),
