@@ -123,8 +123,9 @@ TEST(Destination, WhatIsListedIsOpenAndNothingElse) {
 }
 
 TEST(Destination, NothingOpensOurOwnListeners) {
-  const model::OwnListeners own{{model::read_listener("http", "127.0.0.1:80"), model::read_listener("admin", "[::]:81")},
-                                {*model::read_ip("10.0.0.5")}};
+  const model::OwnListeners own{
+      {model::read_listener("http", "127.0.0.1:80"), model::read_listener("admin", "[::]:81")},
+      {*model::read_ip("10.0.0.5")}};
   const Allowed all("0.0.0.0/0");
   const std::string ours = "where this process listens itself";
   for (const auto says : {Says::name, Says::object, Says::directory, Says::operator_}) {
@@ -179,7 +180,8 @@ TEST(Destination, TheOptionIsReadWholeOrNotAtAll) {
     model::Options again;
     ASSERT_EQ(row.parse(row.print(o), again), "");
     EXPECT_EQ(o, again);
-    for (const char* bad : {"127.0.0.0/33", "127.1", "a b", "10.0.0.0/8,*", "*.", "http://x", "10.0.0.0/8;::1", "a..b"}) {
+    for (const char* bad :
+         {"127.0.0.0/33", "127.1", "a b", "10.0.0.0/8,*", "*.", "http://x", "10.0.0.0/8;::1", "a..b"}) {
       EXPECT_NE(row.parse(bad, o), "") << bad;
       EXPECT_EQ(o, again) << bad;
     }
@@ -204,10 +206,11 @@ TEST(Destination, ASieveNamesTheFirstOfEachReason) {
   std::vector<model::Entry> entries;
   sieve.report({"EndpointSlice", "default", "a", {}}, "endpoints.addresses", "", "nothing is sent there", entries);
   ASSERT_EQ(entries.size(), 2U);
-  EXPECT_EQ(model::Report::line(entries[0]),
-            "EndpointSlice default/a: error DestinationRefused field=endpoints.addresses value=\"127.0.0.1:80 and 1 "
-            "more\" expected a destination other than a loopback address, or one that allow-destinations lists; nothing "
-            "is sent there");
+  EXPECT_EQ(
+      model::Report::line(entries[0]),
+      "EndpointSlice default/a: error DestinationRefused field=endpoints.addresses value=\"127.0.0.1:80 and 1 "
+      "more\" expected a destination other than a loopback address, or one that allow-destinations lists; nothing "
+      "is sent there");
 }
 
 TEST(Destination, InterfacesAreKnown) {

@@ -29,8 +29,8 @@ struct StoreDestinations : ::testing::Test {
     return store.commit().model;
   }
   static std::string external(const std::string& name, int port = 80) {
-    return "---\napiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {type: ExternalName, externalName: '" + name +
-           "', ports: [{port: " + std::to_string(port) + "}]}\n";
+    return "---\napiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {type: ExternalName, externalName: '" +
+           name + "', ports: [{port: " + std::to_string(port) + "}]}\n";
   }
   static std::string addresses(const model::Model& m) {
     std::string out;
@@ -108,9 +108,10 @@ TEST_F(StoreDestinations, EachAnswerIsJudged) {
 
   m = answer("db.example", {"::ffff:127.0.0.1", "fd00:ec2::254"});
   EXPECT_EQ(addresses(*m), "");
-  EXPECT_EQ(app(*m).empty_because,
-            "db.example leads to [::ffff:127.0.0.1]:80, a loopback address; [fd00:ec2::254]:80, an address of a cloud's "
-            "metadata");
+  EXPECT_EQ(
+      app(*m).empty_because,
+      "db.example leads to [::ffff:127.0.0.1]:80, a loopback address; [fd00:ec2::254]:80, an address of a cloud's "
+      "metadata");
   EXPECT_NE(lines(*m)[0].find("requests for it answer 503"), std::string::npos) << lines(*m)[0];
 
   m = answer("db.example", {"192.0.2.7"});
@@ -129,7 +130,8 @@ TEST_F(StoreDestinations, BadAddressesDoNotCrowdOutTheGood) {
 TEST_F(StoreDestinations, WhatIsListedIsOpened) {
   put(ingress("a", "a.example") + external("localhost"));
   const auto options = [](const std::string& value) {
-    return "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ingress-nginx-controller, namespace: ingress-nginx}\n"
+    return "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ingress-nginx-controller, namespace: "
+           "ingress-nginx}\n"
            "data: {allow-destinations: '" +
            value + "'}\n";
   };
@@ -201,6 +203,51 @@ TEST_F(Listening, ANameThatLeadsToUsLeadsNowhere) {
   const auto m = answer("us.example", {"192.0.2.5", "192.0.2.6", "2001:db8::5", "64:ff9b::192.0.2.5"});
   EXPECT_EQ(addresses(*m), "10.0.0.5:80 192.0.2.6:80");
   EXPECT_EQ(app(*m).refused, 4U);
+}
+
+// Pods that share a Service of our namespace with our pod are replicas: their admin pages are as little to be reached.
+struct Replicated : StoreDestinations {
+  static Settings settings() {
+    Settings s;
+    s.listeners = {model::read_listener("admin", "[::]:10254"), model::read_listener("http", "[::]:8080")};
+    s.status.pod = "sluice/one";
+    return s;
+  }
+  Replicated() : StoreDestinations(settings()) {}
+  static std::string pods(const std::string& ns, const std::vector<std::pair<std::string, std::string>>& named) {
+    std::string out = "---\napiVersion: v1\nkind: Service\nmetadata: {name: admin, namespace: " + ns +
+                      "}\nspec: {clusterIP: 10.96.0.9, ports: [{port: 10254}]}\n"
+                      "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\nmetadata:\n  "
+                      "name: admin-1\n  namespace: " +
+                      ns + "\n  labels: {kubernetes.io/service-name: admin}\nports: [{port: 10254}]\nendpoints:\n";
+    for (const auto& [name, address] : named)
+      out += "- {addresses: [" + address + "], targetRef: {kind: Pod, name: " + name + ", namespace: " + ns + "}}\n";
+    return out;
+  }
+};
+
+TEST_F(Replicated, OtherReplicasAreNoDestinationEither) {
+  auto theirs = ingress("a", "a.example");
+  theirs.replace(theirs.find("number: 80"), 10, "number: 10254");
+  put(theirs + external("x.example", 10254));
+  const auto reached = [&](const std::string& address) {
+    const auto m = answer("x.example", {address});
+    return m->clusters.at("default-app-10254")->endpoints.size() == 1;
+  };
+  EXPECT_TRUE(reached("10.1.0.2")) << "nothing is known of replicas yet";
+  put(pods("sluice", {{"one", "10.1.0.1"}, {"two", "10.1.0.2"}}));
+  EXPECT_TRUE(reached("10.1.0.3"));
+  EXPECT_FALSE(reached("10.1.0.2"));
+  EXPECT_FALSE(reached("10.1.0.1"));
+  EXPECT_FALSE(reached("10.96.0.9")) << "the address of the Service leads to them";
+  // They come and go; the same name is judged anew.
+  EXPECT_FALSE(reached("10.1.0.2"));
+  EXPECT_EQ(put(pods("sluice", {{"one", "10.1.0.1"}}))->clusters.at("default-app-10254")->endpoints.size(), 1U);
+  // What another namespace says of itself makes nobody a replica, and neither do Services without our pod.
+  put(pods("tenant", {{"one", "10.1.0.1"}, {"victim", "10.1.0.7"}}));
+  EXPECT_TRUE(reached("10.1.0.7"));
+  put(pods("sluice", {{"other", "10.1.0.8"}}));
+  EXPECT_TRUE(reached("10.1.0.8"));
 }
 
 }  // namespace
