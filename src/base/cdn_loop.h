@@ -30,7 +30,7 @@ constexpr void for_each_pass(std::string_view list, F&& fn) {
     std::string_view route;
     if (semicolon != std::string_view::npos) {
       const auto parameter = trim(element.substr(semicolon + 1));
-      if (parameter.starts_with("r=")) route = parameter.substr(2, parameter.find(';') - 2);
+      if (parameter.starts_with("r=")) route = trim(parameter.substr(2, parameter.find(';') - 2));
     }
     fn(route);
   }

@@ -259,4 +259,4 @@ def test_tls_that_is_passed_through(site, external):
         wait_for(lambda: sluice.metric("sluice_passthrough_active") == 0, "both have ended")
         assert sluice.metric("sluice_passthrough_connections_total") == 2 * n == 2 * sluice.metric("sluice_loops_total")
     sluice.wait_line("the connection has come back: its host leads to us", stream="err")
-    sluice.wait_access(r"TCP 508")
+    sluice.wait_access(r" TCP 508 0 0 ")

@@ -127,7 +127,13 @@ struct Store::State {
   // Where we listen ourselves; null: not known, as nothing does.
   std::shared_ptr<const model::OwnListeners> own;
   bool own_changed = false;
-  void reach(std::vector<model::Ip> addresses);
+  std::vector<model::Ip> interfaces;  // of this machine
+  // Other ways to listeners like ours: pods that share a Service of our namespace with our pod, and its own address.
+  std::vector<model::Ip> replicas;
+  bool replicas_changed = false;  // there may be others
+  void touched(const Object& object);
+  void find_replicas();
+  void reach();  // judges anew what may lead to us
   AllowedDestinations allowed_destinations() const {
     return {model->options->allow_destinations, model->options->allow_destination_names};
   }

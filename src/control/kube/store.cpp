@@ -121,9 +121,42 @@ void Store::State::assemble_report() {
   out.erase(std::unique(out.begin(), out.end()), out.end());
 }
 
+void Store::State::touched(const Object& object) {
+  const auto& ns = meta(object).ns;
+  if (own && settings.status.pod.size() > ns.size() && settings.status.pod.starts_with(ns) &&
+      settings.status.pod[ns.size()] == '/')
+    replicas_changed = true;
+}
+
+void Store::State::find_replicas() {
+  replicas.clear();
+  const auto add = [&](const std::string& text) {
+    if (const auto ip = model::read_ip(text)) replicas.push_back(*ip);
+  };
+  const std::string ns = settings.status.pod.substr(0, settings.status.pod.find('/') + 1);
+  for (const auto& [service, parts] : slices) {
+    if (!service.starts_with(ns)) continue;
+    const auto ours = [&](const auto& part) {
+      const auto& all = std::get<EndpointSlice>(*part.second).endpoints;
+      return std::any_of(all.begin(), all.end(), [&](auto& e) { return e.pod == settings.status.pod; });
+    };
+    if (std::none_of(parts.begin(), parts.end(), ours)) continue;
+    for (const auto& [name, part] : parts)
+      for (const auto& endpoint : std::get<EndpointSlice>(*part).endpoints)
+        for (const auto& address : endpoint.addresses) add(address);
+    if (const auto it = services.find(service); it != services.end()) add(std::get<Service>(*it->second).cluster_ip);
+  }
+  reach();
+}
+
 // An address that came or went decides about the endpoints on our ports, and about what was refused.
-void Store::State::reach(std::vector<model::Ip> addresses) {
-  if (!own || addresses == own->addresses) return;
+void Store::State::reach() {
+  if (!own) return;
+  auto addresses = interfaces;
+  addresses.insert(addresses.end(), replicas.begin(), replicas.end());
+  std::sort(addresses.begin(), addresses.end());
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  if (addresses == own->addresses) return;
   own = std::make_shared<const model::OwnListeners>(model::OwnListeners{own->all, std::move(addresses)});
   own_changed = true;
   for (auto& [name, c] : clusters) {
@@ -193,9 +226,11 @@ void Store::upsert(ObjectPtr object) {
     s.classes[name] = std::move(object);
     s.dirty_classes = true;
   } else if (std::holds_alternative<Service>(*object)) {
+    s.touched(*object);
     s.services[key] = std::move(object);
     service_changed(key);
   } else if (auto* slice = std::get_if<EndpointSlice>(&*object)) {
+    s.touched(*object);
     auto service = slice->meta.ns + "/" + slice->service;
     auto name = slice->meta.name;
     // It may come back under the same name for another Service.
@@ -252,6 +287,7 @@ void Store::moved(ObjectPtr object) {
 
 void Store::erase(const Object& object) {
   auto& s = *state_;
+  if (std::holds_alternative<Service>(object) || std::holds_alternative<EndpointSlice>(object)) s.touched(object);
   auto key = key_of(meta(object));
   auto service_changed = [&](const std::string& service) {
     if (auto it = s.clusters_of_service.find(service); it != s.clusters_of_service.end())
@@ -327,7 +363,8 @@ void Store::resolve_at_run_time(bool yes) {
   state_->resolve_later = yes;
 }
 void Store::reached_by(std::vector<model::Ip> addresses) {
-  state_->reach(std::move(addresses));
+  state_->interfaces = std::move(addresses);
+  state_->reach();
 }
 bool Store::listens_everywhere() const {
   return state_->own && state_->own->any();
@@ -352,7 +389,7 @@ const Store::Work& Store::work() const {
 
 bool Store::dirty() const {
   auto& s = *state_;
-  return s.first || s.own_changed || s.dirty_options || s.dirty_classes || s.problems_changed ||
+  return s.first || s.own_changed || s.replicas_changed || s.dirty_options || s.dirty_classes || s.problems_changed ||
          !s.dirty_ingresses.empty() || !s.dirty_hosts.empty() || !s.dirty_clusters.empty() ||
          !s.dirty_certificates.empty();
 }
@@ -363,6 +400,7 @@ Update Store::commit() {
   s.own_model();
   Update out;
   auto& change = out.change;
+  if (std::exchange(s.replicas_changed, false)) s.find_replicas();
   if (std::exchange(s.own_changed, false)) {
     s.model->own = s.own;
     change.own = true;

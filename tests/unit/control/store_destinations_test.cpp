@@ -205,5 +205,50 @@ TEST_F(Listening, ANameThatLeadsToUsLeadsNowhere) {
   EXPECT_EQ(app(*m).refused, 4U);
 }
 
+// Pods that share a Service of our namespace with our pod are replicas: their admin pages are as little to be reached.
+struct Replicated : StoreDestinations {
+  static Settings settings() {
+    Settings s;
+    s.listeners = {model::read_listener("admin", "[::]:10254"), model::read_listener("http", "[::]:8080")};
+    s.status.pod = "sluice/one";
+    return s;
+  }
+  Replicated() : StoreDestinations(settings()) {}
+  static std::string pods(const std::string& ns, const std::vector<std::pair<std::string, std::string>>& named) {
+    std::string out = "---\napiVersion: v1\nkind: Service\nmetadata: {name: admin, namespace: " + ns +
+                      "}\nspec: {clusterIP: 10.96.0.9, ports: [{port: 10254}]}\n"
+                      "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\nmetadata:\n  "
+                      "name: admin-1\n  namespace: " +
+                      ns + "\n  labels: {kubernetes.io/service-name: admin}\nports: [{port: 10254}]\nendpoints:\n";
+    for (const auto& [name, address] : named)
+      out += "- {addresses: [" + address + "], targetRef: {kind: Pod, name: " + name + ", namespace: " + ns + "}}\n";
+    return out;
+  }
+};
+
+TEST_F(Replicated, OtherReplicasAreNoDestinationEither) {
+  auto theirs = ingress("a", "a.example");
+  theirs.replace(theirs.find("number: 80"), 10, "number: 10254");
+  put(theirs + external("x.example", 10254));
+  const auto reached = [&](const std::string& address) {
+    const auto m = answer("x.example", {address});
+    return m->clusters.at("default-app-10254")->endpoints.size() == 1;
+  };
+  EXPECT_TRUE(reached("10.1.0.2")) << "nothing is known of replicas yet";
+  put(pods("sluice", {{"one", "10.1.0.1"}, {"two", "10.1.0.2"}}));
+  EXPECT_TRUE(reached("10.1.0.3"));
+  EXPECT_FALSE(reached("10.1.0.2"));
+  EXPECT_FALSE(reached("10.1.0.1"));
+  EXPECT_FALSE(reached("10.96.0.9")) << "the address of the Service leads to them";
+  // They come and go; the same name is judged anew.
+  EXPECT_FALSE(reached("10.1.0.2"));
+  EXPECT_EQ(put(pods("sluice", {{"one", "10.1.0.1"}}))->clusters.at("default-app-10254")->endpoints.size(), 1U);
+  // What another namespace says of itself makes nobody a replica, and neither do Services without our pod.
+  put(pods("tenant", {{"one", "10.1.0.1"}, {"victim", "10.1.0.7"}}));
+  EXPECT_TRUE(reached("10.1.0.7"));
+  put(pods("sluice", {{"other", "10.1.0.8"}}));
+  EXPECT_TRUE(reached("10.1.0.8"));
+}
+
 }  // namespace
 }  // namespace sluice::control
