@@ -45,11 +45,42 @@ constexpr void for_each_element(std::string_view list, F&& fn) {
   }
 }
 
+// Without bytes of `blanks` at both ends.
+constexpr std::string_view trim_of(std::string_view s, std::string_view blanks) noexcept {
+  const auto first = s.find_first_not_of(blanks);
+  return first == std::string_view::npos ? std::string_view{} : s.substr(first, s.find_last_not_of(blanks) + 1 - first);
+}
+// Blanks and the ends of lines.
+inline constexpr std::string_view kBlank = " \t\r\n";
 // White space as Go's strings.TrimSpace knows it, of ASCII.
-inline constexpr std::string_view kSpace = " \t\r\n\v\f";
 constexpr std::string_view trim_space(std::string_view s) noexcept {
-  const auto first = s.find_first_not_of(kSpace);
-  return first == std::string_view::npos ? std::string_view{} : s.substr(first, s.find_last_not_of(kSpace) + 1 - first);
+  return trim_of(s, " \t\r\n\v\f");
+}
+
+// Nothing but ASCII letters, digits and `marks`.
+constexpr bool made_of(std::string_view s, std::string_view marks) noexcept {
+  for (const char c : s) {
+    const bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (!alnum && marks.find(c) == std::string_view::npos) return false;
+  }
+  return true;
+}
+
+// At most five digits, and no more than 65535: the port of an authority, which may be empty (RFC 3986 section 3.2.3).
+constexpr bool is_port(std::string_view s) noexcept {
+  if (s.size() > 5) return false;
+  unsigned value = 0;
+  for (const char c : s) {
+    if (c < '0' || c > '9') return false;
+    value = value * 10 + static_cast<unsigned>(c - '0');
+  }
+  return value <= 65535;
+}
+
+// "a", then "a, b".
+inline void add_element(std::string& list, std::string_view element) {
+  if (!list.empty()) list += ", ";
+  list += element;
 }
 
 // As for_each_element, where white space of any kind, the ends of lines included, stands between elements as a comma

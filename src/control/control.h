@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -74,7 +75,10 @@ struct Settings {
   bool ssl_passthrough = false;            // --enable-ssl-passthrough: the annotation ssl-passthrough counts
   std::map<std::string, std::string> set;  // --set KEY=VALUE, stronger than the ConfigMap
   std::vector<std::string> endpoints;      // --endpoint NS/SERVICE:PORT=HOST:PORT
+  // --accept-unprotected: annotations and options that guard requests and are not served, to be left out instead
+  std::set<std::string> accept_unprotected;
   std::string resolv_conf = "/etc/resolv.conf";
+  std::vector<model::OwnListener> listeners;  // where this process listens, bound already: nothing may lead there
 };
 
 // One batch of changes. `model` is a value whose parts are shared; unchanged parts are the same pointers as before.
@@ -112,8 +116,9 @@ struct ApiFigures {
 
 // Watches until stop(). `publish` is called on the control thread, first with the full sync, then with each batch:
 // the first change goes on at once, later ones each 50 to 200 ms, in a burst each second. A directory that cannot be
-// read yet, or an API server that does not answer, is waited for. start() throws std::runtime_error when the kernel
-// gives no inotify instance, or the kubeconfig or service account cannot be used.
+// read yet, or an API server that does not answer, is waited for. A change that there is no memory for is refused: what
+// was published stays, and the rest is published without it as far as it can be told apart. start() throws
+// std::runtime_error when the kubeconfig or service account cannot be used.
 class Watcher {
  public:
   static std::unique_ptr<Watcher> start(Settings settings, std::function<void(Update)> publish);
@@ -141,10 +146,12 @@ struct WebhookSettings {
 };
 class Webhook {
  public:
-  // `watcher` must outlive it. Throws std::runtime_error naming the flag that cannot be used.
-  static std::unique_ptr<Webhook> start(const WebhookSettings& settings, Watcher& watcher);
+  // Callers wait until serve() is called. Throws std::runtime_error naming the flag that cannot be used.
+  static std::unique_ptr<Webhook> listen(const WebhookSettings& settings);
   virtual ~Webhook() = default;
   virtual std::string bound_address() const = 0;
+  // Once. `watcher` must outlive it.
+  virtual void serve(Watcher& watcher) = 0;
   struct Figures {
     std::uint64_t allowed = 0, refused = 0;  // reviews that were answered
     double seconds = 0;                      // that their answers took, all together
@@ -157,8 +164,14 @@ class Webhook {
 std::string options_markdown();
 // The annotation registry as documentation (docs/annotations.md).
 std::string annotations_markdown();
-// Parses `--set` values early, so that the command line can refuse them: empty string when fine, else the message.
+// Parses `--set` values early, so that the command line can refuse them: empty string when fine, else the message,
+// which shows the value unless it is or may be a secret one.
 std::string check_option(const std::string& key, const std::string& value);
+// A word of a command line or a configuration file that should be the name of an option, for messages: "…" for what
+// looks like the value of a secret one.
+std::string option_name(const std::string& word);
+// The same for a name of --accept-unprotected: an annotation or an option that guards requests and is not served.
+std::string check_unprotected(const std::string& name);
 // The same for a label selector, "team=a,tier in (x,y)"; an empty one is refused.
 std::string check_label_selector(const std::string& text);
 // The same for an address in the status of Ingresses: an IP address, or a DNS name (Kubernetes takes it as hostname).

@@ -49,6 +49,8 @@ control::Settings settings_of(const std::string& text) {
       s.watch_ingress_without_class = true;
     else if (key == "enable-ssl-passthrough")
       s.ssl_passthrough = true;
+    else if (key == "accept-unprotected")
+      s.accept_unprotected.insert(value);
     else if (key == "set")
       s.set[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
     else
@@ -91,6 +93,7 @@ std::string shown(const model::RouteSettings& s, const model::RouteSettings& d) 
   flag("retry-non-idempotent", s.retry_non_idempotent, d.retry_non_idempotent);
   flag("access-log", s.access_log, d.access_log);
   flag("grpc-web", s.grpc_web, d.grpc_web);
+  if (s.ambiguous_paths != d.ambiguous_paths) out += " ambiguous-paths=" + std::string(to_string(s.ambiguous_paths));
   return out;
 }
 
@@ -115,7 +118,8 @@ std::string dump(const model::Model& m) {
           << (r.cluster.empty() ? std::to_string(r.status) : r.upstream_name.str());
       if (!r.ingress.empty()) out << " of " << r.ns << "/" << r.ingress;
       if (!r.path_type.empty()) out << " " << r.path_type << " " << r.location;
-      out << (r.tls && !host->tls ? " tls" : "") << shown(*r.settings, defaults) << "\n";
+      out << (r.tls && !host->tls ? " tls" : "") << shown(*r.settings, defaults)
+          << (r.because.empty() ? std::string() : ": " + r.because.str()) << "\n";
     }
   }
   std::map<std::pair<std::string, std::string>, std::shared_ptr<const model::Cluster>> clusters;

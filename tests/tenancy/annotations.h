@@ -23,6 +23,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
   using enum Reach;
   static const std::map<std::string, std::string> secret{{"proxy-ssl-secret", "NS/pair"}};
   static const std::map<std::string, Sample, std::less<>> table{
+      {"ambiguous-paths", {own_paths, "refuse"}},
       {"backend-protocol", {own_paths, "GRPC"}},
       {"enable-access-log", {own_paths, "false"}},
       {"enable-grpc-web", {own_paths, "true"}},
@@ -144,7 +145,6 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"proxy-next-upstream", "http_404"},
       {"proxy-redirect-from", "http://h.example/"},
       {"proxy-redirect-to", "http://to.example/"},
-      {"proxy-ssl-location-only", "on"},
       {"rewrite-target", "/taken"},
       {"satisfy", "any"},
       {"server-alias", "alias.example,other.example"},

@@ -2,27 +2,14 @@
 
 #include <algorithm>
 
+#include "control/kube/by_host.h"
+#include "control/kube/closing.h"
 #include "control/kube/grammar.h"
+#include "control/kube/guarding_options.h"
 
 namespace sluice::control {
 
 using model::Severity;
-
-namespace {
-
-// The Secrets that an Ingress names for a host: those of the TLS sections that name it, else any, as one of them may
-// cover it.
-std::vector<std::string> secrets_for(const std::string& host, const Ingress& ingress) {
-  std::vector<std::string> named, others;
-  for (const auto& t : ingress.tls) {
-    if (t.secret.empty()) continue;
-    const bool names_it = std::any_of(t.hosts.begin(), t.hosts.end(), [&](auto& h) { return lower(h) == host; });
-    (names_it ? named : others).push_back(ingress.meta.ns + "/" + t.secret);
-  }
-  return named.empty() ? others : named;
-}
-
-}  // namespace
 
 bool older(const Meta& a, const Meta& b) {
   if (a.created != b.created) return a.created < b.created;
@@ -60,6 +47,7 @@ BuiltHost Store::State::HostBuilder::build() {
     add_paths(place);
     if (place + 1 < tenants_.size()) withhold_paths(place);
   }
+  close_locations();
   host_->passthrough = passes_through();
   add_routes();
   add_certificates();
@@ -108,7 +96,7 @@ void Store::State::HostBuilder::choose_upstream_tls(Tenant& tenant) {
     std::string why;
     auto made = state_.upstream_tls(*o->proxy_ssl, why);
     if (!made) {
-      tenant.without_secret.insert(o);
+      without_secret_.insert(o);
       report(*o, {Severity::error, "InvalidSecret", "metadata.annotations[proxy-ssl-secret]", o->proxy_ssl->secret, why,
                   "the paths of this Ingress answer 503"});
     } else if (!tenant.upstream_tls) {
@@ -117,27 +105,43 @@ void Store::State::HostBuilder::choose_upstream_tls(Tenant& tenant) {
   }
 }
 
-// Do the paths of this Ingress answer 503, because what protects them is not served?
-bool Store::State::HostBuilder::closed_by(const Tenant& tenant, const IngressState& ingress) const {
-  return ingress.denied || tenant.without_secret.contains(&ingress);
-}
-
 // Its own settings, with what holds for all of its namespace at the host.
 std::shared_ptr<const model::RouteSettings> Store::State::HostBuilder::settings_of(const Tenant& tenant,
                                                                                    const IngressState& ingress) {
   auto& known = settings_[&ingress];
   if (known) return known;
-  const bool closed = closed_by(tenant, ingress);
   const auto protocol = ingress.settings->protocol;
   const bool plain = protocol == model::BackendProtocol::http || protocol == model::BackendProtocol::grpc;
-  if (!closed && (plain || !tenant.upstream_tls)) return known = ingress.settings;
+  if (plain || !tenant.upstream_tls) return known = ingress.settings;
   model::RouteSettings copy = *ingress.settings;
-  if (!plain) copy.upstream_tls = tenant.upstream_tls;
-  if (closed) {  // refused before any redirect
-    copy.redirect.reset();
-    copy.ssl_redirect = copy.force_ssl_redirect = false;
-  }
+  copy.upstream_tls = tenant.upstream_tls;
   return known = state_.shared_settings.of(std::move(copy));
+}
+
+// What guards a path and is not served closes it, and what closing.h says beside it.
+void Store::State::HostBuilder::close_locations() {
+  std::vector<const IngressState*> served;
+  for (const Tenant& tenant : tenants_) served.insert(served.end(), tenant.ingresses.begin(), tenant.ingresses.end());
+  HostClosing closing(served, tenants_.empty() ? std::string_view() : owner().ns.view(), *state_.model->options);
+  for (const Location& l : locations_)
+    if (l.owner && !l.refused) closing.add_location(*l.owner, l.path, l.exact);
+  for (Location& l : locations_) {
+    if (!l.owner) {
+      if (state_.default_backend_service.empty()) continue;
+      if (const auto names = closed_without_ingress(state_.guards); !names.empty())
+        l.closed = "requests that no Ingress takes are protected by " + names + ", which this version does not serve";
+    } else if (without_secret_.contains(l.owner)) {
+      l.closed = "proxy-ssl-secret of " + l.owner->ref->text() + " cannot be used";
+    } else {
+      l.closed = closing.why(*l.owner, l.path);
+    }
+    if (l.closed.empty()) continue;
+    model::RouteSettings refused = *l.settings;  // before any redirect
+    refused.redirect.reset();
+    refused.ssl_redirect = refused.force_ssl_redirect = false;
+    l.settings = state_.shared_settings.of(std::move(refused));
+  }
+  closing.report(name_, out_.entries);
 }
 
 // Is TLS of the host passed through? The oldest Ingress of its owner says whether, the owner's path / says where to.
@@ -165,10 +169,10 @@ bool Store::State::HostBuilder::passes_through() {
   }
   if (!wanted) return false;
   const auto root = std::find_if(locations_.begin(), locations_.end(), [&](const Location& l) {
-    return l.path == "/" && l.rank == 0 && l.backend && !l.backend->resource && !l.closed;
+    return l.path == "/" && l.rank == 0 && l.backend && !l.backend->resource && l.closed.empty();
   });
   if (root == locations_.end()) {
-    in_vain(*owner().ingresses.front(), "a path / with a Service");
+    in_vain(*owner().ingresses.front(), "an open path / with a Service");
     return false;
   }
   for (const Location& l : locations_)
@@ -184,7 +188,14 @@ void Store::State::HostBuilder::add_certificates() {
   if (!host_->tls) return;
   for (const IngressState* o : owner().ingresses) {
     model::HostSecrets named{{o->ref->kind, o->ref->ns, o->ref->name, {}}, {}};
-    for (auto& secret : secrets_for(name_, o->ingress()))
+    auto secrets = secrets_of(*o, name_);
+    if (secrets.size() > kMaxCertificates) {
+      secrets.resize(kMaxCertificates);
+      report(*o, {Severity::warning, "TooMany", "spec.tls", "",
+                  "a TLS section that names " + name_ + ", or at most " + std::to_string(kMaxCertificates),
+                  "the first are looked at"});
+    }
+    for (auto& secret : secrets)
       if (out_.certificates.emplace(secret, o->ref).second) named.secrets.push_back(std::move(secret));
     if (!named.secrets.empty()) host_->certificates.push_back(std::move(named));
   }
@@ -202,7 +213,7 @@ void Store::State::HostBuilder::report_without_effect() {
       };
       if (!name_.empty() && !ingress.tls.empty()) {
         std::string secrets;
-        for (const auto& secret : secrets_for(name_, ingress)) secrets += (secrets.empty() ? "" : ", ") + secret;
+        for (const auto& secret : secrets_of(*o, name_)) add_element(secrets, secret);
         in_vain("spec.tls", secrets,
                 "no certificate of it is shown for " + name_ + "; it turns on the redirect to https for paths of " +
                     "namespace " + tenants_[i].ns + " alone");

@@ -12,9 +12,8 @@ namespace sluice::control {
 // owns the host, and what one has is not changed by those behind it.
 struct Tenant {
   Text ns;
-  std::vector<const IngressState*> ingresses;    // that are served, oldest first
-  std::vector<const IngressState*> refused;      // oldest first; they have their place in the line all the same
-  std::set<const IngressState*> without_secret;  // whose proxy-ssl-secret cannot be used
+  std::vector<const IngressState*> ingresses;  // that are served, oldest first
+  std::vector<const IngressState*> refused;    // oldest first; they have their place in the line all the same
   std::shared_ptr<const model::UpstreamTls> upstream_tls;  // what counts of their proxy-ssl-*; null: nothing
   bool tls = false;                                        // one of them has a TLS section
 };
@@ -31,16 +30,13 @@ struct Location {
   std::string field;                      // of `owner`, that says so
   std::string written_type;
   std::shared_ptr<const model::RouteSettings> settings;
-  bool closed = false;  // answers 503
-  bool tls = false;     // Route::tls
-  Text text;            // `path`, once it is known to be served
+  Text closed;           // why it answers 503; empty: it does not
+  bool tls = false;      // Route::tls
+  bool guarded = false;  // something may close it: it stays its namespace's
+  Text text;             // `path`, once it is known to be served
   // The implicit / where nobody has asked for what it answers: any namespace may put a path / in its place.
-  bool free() const { return implicit && !backend && !closed && !refused && !settings->redirect; }
+  bool free() const { return implicit && !backend && !guarded && !refused && !settings->redirect; }
 };
-
-// Older first; objects without a timestamp in the order of the files. Ties: namespace/name descending, as in
-// ingress-nginx.
-bool older(const Meta& a, const Meta& b);
 
 class Store::State::HostBuilder {
  public:
@@ -56,8 +52,8 @@ class Store::State::HostBuilder {
   void find_tenants();
   void turn_others_away();
   void choose_upstream_tls(Tenant& tenant);
-  bool closed_by(const Tenant& tenant, const IngressState& ingress) const;
   std::shared_ptr<const model::RouteSettings> settings_of(const Tenant& tenant, const IngressState& ingress);
+  void close_locations();
   bool passes_through();
   void add_certificates();
   void report_without_effect();
@@ -91,6 +87,7 @@ class Store::State::HostBuilder {
   BuiltHost out_;
   std::shared_ptr<model::Host> host_;
   std::vector<Tenant> tenants_;
+  std::set<const IngressState*> without_secret_;  // whose proxy-ssl-secret cannot be used
   std::map<const IngressState*, std::shared_ptr<const model::RouteSettings>> settings_;
   std::vector<Location> locations_;
   std::map<std::pair<std::string, bool>, std::size_t> known_;                  // (path, exact) → location

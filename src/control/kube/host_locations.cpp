@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "control/kube/by_host.h"
 #include "control/kube/grammar.h"
 #include "control/kube/host_builder.h"
 
@@ -16,10 +17,6 @@ std::string path_field(std::size_t rule, std::size_t path) {
 // An Ingress that has nothing but a defaultBackend asks for all that no other rule takes.
 bool is_catch_all(const Ingress& ingress) {
   return ingress.rules.empty() && ingress.default_backend;
-}
-
-const Ingress& written(const IngressState& ingress) {
-  return std::get<Ingress>(*ingress.object);
 }
 
 // Requests are compared after such parts are resolved.
@@ -49,10 +46,11 @@ Location Store::State::HostBuilder::implicit_root() {
     if (oldest.ingress().default_backend) root.backend = &*oldest.ingress().default_backend;
     root.field = "spec.defaultBackend";
     root.settings = settings_of(owner(), oldest);
-    root.closed = closed_by(owner(), oldest);
+    root.guarded = std::any_of(owner().ingresses.begin(), owner().ingresses.end(),
+                               [&](auto* o) { return o->closing || without_secret_.contains(o); });
   }
   // Where a defaultBackend that is refused would be the answer, nobody else is.
-  if (root.free() && !owner().refused.empty() && written(*owner().refused.front()).default_backend)
+  if (root.free() && !owner().refused.empty() && owner().refused.front()->written().default_backend)
     root.refused = owner().refused.front();
   return root;
 }
@@ -72,7 +70,6 @@ Location Store::State::HostBuilder::catch_all_root() {
   root.owner = *with_default;
   root.backend = &*root.owner->ingress().default_backend;
   root.field = "spec.defaultBackend";
-  root.closed = closed_by(owner(), *root.owner);
   return root;
 }
 
@@ -84,8 +81,7 @@ void Store::State::HostBuilder::add_paths(std::size_t place) {
       if (is_catch_all(o->ingress())) add_catch_all(place, *o);
   for (const IngressState* o : tenant.ingresses) {
     const auto& rules = o->ingress().rules;
-    for (std::size_t r = 0; r < rules.size(); ++r) {
-      if (lower(rules[r].host) != name_) continue;
+    for (const std::size_t r : rules_of(*o, name_)) {
       for (std::size_t p = 0; p < rules[r].paths.size(); ++p) {
         const IngressPath& written = rules[r].paths[p];
         Location l;
@@ -97,7 +93,6 @@ void Store::State::HostBuilder::add_paths(std::size_t place) {
         l.field = path_field(r, p);
         l.written_type = written.type;
         l.settings = settings_of(tenant, *o);
-        l.closed = closed_by(tenant, *o);
         l.tls = tenant.tls;
         add_path(std::move(l));
       }
@@ -113,12 +108,11 @@ void Store::State::HostBuilder::add_catch_all(std::size_t place, const IngressSt
   l.owner = &ingress;
   l.backend = &*ingress.ingress().default_backend;
   l.field = "spec.defaultBackend";
-  l.closed = closed_by(tenant, ingress);
   // Redirects do not reach the catch-all (as in ingress-nginx); all else does.
   model::RouteSettings copy = *settings_of(tenant, ingress);
   copy.redirect.reset();
-  copy.ssl_redirect = state_.defaults->ssl_redirect && !l.closed;
-  copy.force_ssl_redirect = state_.defaults->force_ssl_redirect && !l.closed;
+  copy.ssl_redirect = state_.defaults->ssl_redirect;
+  copy.force_ssl_redirect = state_.defaults->force_ssl_redirect;
   l.settings = state_.shared_settings.of(std::move(copy));
   add_path(std::move(l));
 }
@@ -149,11 +143,10 @@ void Store::State::HostBuilder::add_path(Location l) {
 // not by a path of a namespace behind it, which would be next to take the requests.
 void Store::State::HostBuilder::withhold_paths(std::size_t place) {
   for (const IngressState* o : tenants_[place].refused) {
-    const Ingress& ingress = written(*o);
+    const Ingress& ingress = o->written();
     if (name_.empty() && is_catch_all(ingress)) withhold(place, *o, "/", false);
-    for (const IngressRule& rule : ingress.rules)
-      if (lower(rule.host) == name_)
-        for (const IngressPath& path : rule.paths) withhold(place, *o, path.path, path.type == "Exact");
+    for (const std::size_t r : rules_of(*o, name_))
+      for (const IngressPath& path : ingress.rules[r].paths) withhold(place, *o, path.path, path.type == "Exact");
   }
 }
 

@@ -104,8 +104,9 @@ const Location* Store::State::HostBuilder::add_route(const Location& location, P
   }
   const Backend* backend = location.backend;
   const std::string& fallback = state_.default_backend_service;
-  if (location.closed) {
+  if (!location.closed.empty()) {
     route.status = 503;
+    route.because = location.closed;
     if (backend) {
       route.service = backend->service;
       route.service_port = backend->port;

@@ -1,4 +1,7 @@
+#include "control/kube/by_host.h"
+#include "control/kube/closing.h"
 #include "control/kube/grammar.h"
+#include "control/kube/guarding_options.h"
 #include "control/kube/host_grants.h"
 #include "control/kube/state.h"
 
@@ -34,13 +37,20 @@ Names Store::State::hosts_claimed_by(const Ingress& ingress, const model::Object
   return claimed;
 }
 
-void Store::State::accept(IngressState& ingress, AnnotationResult&& result) {
-  ingress.accepted = ingress.object;
-  ingress.denied = result.denied;
-  ingress.ssl_passthrough = result.values.ssl_passthrough;
+void Store::State::accept(IngressState& state, AnnotationResult&& result, Entries& entries) {
+  state.accepted = state.object;
+  if (const auto keys = close_by_options(guards, result.own, result.closing); !keys.empty())
+    entries.push_back({*state.ref,
+                       {Severity::error, "ClosedByOption", "spec.rules", "",
+                        "options that this version serves, or --accept-unprotected",
+                        "its paths answer 503, as the options " + keys + " guard them and are not served"}});
+  state.closing = result.closing == Closing{} ? nullptr : std::make_shared<const Closing>(std::move(result.closing));
+  state.use_regex = result.use_regex;
+  state.rewrite_target = std::move(result.rewrite_target);
+  state.ssl_passthrough = result.values.ssl_passthrough;
   auto& ssl = result.values.proxy_ssl;
-  ingress.proxy_ssl = ssl.secret.empty() ? nullptr : std::make_shared<const ProxySsl>(std::move(ssl));
-  ingress.settings = shared_settings.of(std::move(result.values.settings));
+  state.proxy_ssl = ssl.secret.empty() ? nullptr : std::make_shared<const ProxySsl>(std::move(ssl));
+  state.settings = shared_settings.of(std::move(result.values.settings));
 }
 
 // Decides what of an Ingress is served, and marks the hosts that this touches.
@@ -60,6 +70,7 @@ void Store::State::evaluate(const std::string& key) {
   const bool served_before = state.served();
 
   std::string why;
+  state.by_host = nullptr;
   if (!ours(ingress, why)) {
     entries.push_back(
         {ref,
@@ -68,12 +79,18 @@ void Store::State::evaluate(const std::string& key) {
     state.accepted = nullptr;
     state.hosts.clear();
   } else {
-    auto result = read_annotations(ingress, settings.annotations_prefix, *model->options);
+    auto result = read_annotations(ingress, settings, *model->options);
     for (auto& p : result.problems) entries.push_back({ref, p});
-    // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
-    state.accepted = nullptr;
-    if (!result.dropped) accept(state, std::move(result));
-    state.hosts = hosts_claimed_by(ingress, ref, entries);
+    const bool canary = result.canary;
+    if (!result.dropped && !canary) {
+      accept(state, std::move(result), entries);
+    } else {
+      // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
+      state.accepted = nullptr;
+    }
+    state.by_host = sort_by_host(ingress);
+    // A canary makes no host of its own and owns none.
+    state.hosts = canary ? Names{} : hosts_claimed_by(ingress, ref, entries);
     if (state.hosts.empty() && entries.empty())
       entries.push_back(
           {ref, {Severity::warning, "Empty", "spec.rules", "", "rules or a defaultBackend", "it serves nothing"}});

@@ -1,5 +1,6 @@
 #pragma once
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,9 +29,12 @@ std::span<const Option> options();
 // says (the defaults on the first reading); of a list the elements that can be read count. Problems name `object`.
 struct OptionsResult {
   model::Options options;
-  std::vector<model::Entry> entries;
+  model::Entries entries;
+  std::vector<std::string> guards;  // keys that guard requests and are not served: they close (guarding_options.h)
 };
+// `accepted`: of --accept-unprotected.
 OptionsResult read_options(const std::map<std::string, std::string>& data, const model::ObjectRef& object,
-                           const std::map<std::string, std::string>& set, const model::Options& previous);
+                           const std::map<std::string, std::string>& set, const model::Options& previous,
+                           const std::set<std::string>& accepted = {});
 
 }  // namespace sluice::control

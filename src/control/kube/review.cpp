@@ -1,3 +1,4 @@
+#include "control/kube/by_host.h"
 #include "control/kube/grammar.h"
 #include "control/kube/host_builder.h"
 
@@ -44,16 +45,22 @@ Review Store::review(const Object& object) {
   if (!ingress || !s.ours(*ingress, why)) return out;
   IngressState candidate;
   candidate.hold(std::make_shared<const Object>(object));
-  auto result = read_annotations(*ingress, s.settings.annotations_prefix, *s.model->options);
+  auto result = read_annotations(*ingress, s.settings, *s.model->options);
   for (const auto& p : result.problems) judge(out, *candidate.ref, p);
-  Entries entries;
+  if (result.canary) return out;
+  candidate.by_host = sort_by_host(*ingress);
+  Entries entries, closed;
   candidate.hosts = s.hosts_claimed_by(*ingress, *candidate.ref, entries);
   for (const auto& e : entries) judge(out, e.object, e.problem);
-  if (!result.dropped) s.accept(candidate, std::move(result));
+  if (!result.dropped) s.accept(candidate, std::move(result), closed);
 
   for (const auto& host : candidate.hosts) {
-    const auto built = State::HostBuilder(s, host, candidate).build();
-    for (auto e : built.entries) {
+    auto built = State::HostBuilder(s, host, candidate).build();
+    for (auto& e : built.entries) {
+      if (e.problem.reason == "ClosedHost") {
+        closed.push_back(std::move(e));
+        continue;
+      }
       if (e.object.ns != candidate.ref->ns || e.object.name != candidate.ref->name) continue;
       if (e.problem.reason == "PathConflict" && e.problem.severity == model::Severity::error) continue;
       // A Secret may come after the Ingress that names it.
@@ -62,6 +69,8 @@ Review Store::review(const Object& object) {
     }
     s.judge_conflicts(built, host, key_of(ingress->meta), out);
   }
+  // What options close of it, what it would close of others and they of it is no fault of its own.
+  for (const auto& e : closed) out.warnings.push_back(model::Report::line(e));
   return out;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <boost/container/flat_set.hpp>
 
+#include "control/destination.h"
 #include "control/kube/options.h"
 #include "control/kube/shared_settings.h"
 #include "control/kube/store.h"
@@ -8,7 +9,7 @@
 // The Store's insides, shared by the translators: one file each kind. Not for others.
 namespace sluice::control {
 
-using Entries = std::vector<model::Entry>;
+using model::Entries;
 using Names = boost::container::flat_set<std::string>;
 using RefPtr = std::shared_ptr<const model::ObjectRef>;
 
@@ -20,12 +21,20 @@ struct IngressState {
   // What the annotations of `accepted` say.
   std::shared_ptr<const model::RouteSettings> settings;
   std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
-  bool denied = false;
+  std::shared_ptr<const Closing> closing;     // null: nothing
+  bool use_regex = false;
+  std::string rewrite_target;
   bool ssl_passthrough = false;
   Names hosts;  // that it has rules for, served or not; "" the catch-all
+  struct ByHost {
+    StringMap<std::vector<std::uint32_t>> rules;  // their places
+    StringMap<std::vector<std::string>> secrets;  // "namespace/name"
+  };
+  std::shared_ptr<const ByHost> by_host;  // of the object; by_host.h
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
   bool served() const { return accepted && !hosts.empty(); }
-  const Meta& meta() const { return std::get<Ingress>(*object).meta; }
+  const Ingress& written() const { return std::get<Ingress>(*object); }
+  const Meta& meta() const { return written().meta; }
   void hold(ObjectPtr next) {
     object = std::move(next);
     ref = std::make_shared<const model::ObjectRef>(reference(*object));
@@ -101,6 +110,7 @@ struct Store::State {
   void remember(const model::Change& change);
   SharedSettings shared_settings;
   std::shared_ptr<const model::RouteSettings> defaults;
+  std::vector<std::string> guards;  // options that guard requests and are not served
   bool first = true;
   bool resolve_later = false;
 
@@ -123,12 +133,28 @@ struct Store::State {
   std::map<std::string, std::set<std::string>> externals;  // external name → clusters
   StringMap<Resolution> resolutions;
 
+  // Where we listen ourselves; null: not known, as nothing does.
+  std::shared_ptr<const model::OwnListeners> own;
+  bool own_changed = false;
+  std::vector<model::Ip> interfaces;  // of this machine
+  // Other ways to listeners like ours: pods that share a Service of our namespace with our pod, and its own address.
+  std::vector<model::Ip> replicas;
+  bool replicas_changed = false;  // there may be others
+  void touched(const Object& object);
+  void find_replicas();
+  void reach();  // judges anew what may lead to us
+  AllowedDestinations allowed_destinations() const {
+    return {model->options->allow_destinations, model->options->allow_destination_names};
+  }
+
   // What must be looked at again.
   std::set<std::string> dirty_ingresses, dirty_hosts, dirty_clusters, dirty_certificates;
   bool dirty_options = true, dirty_classes = false;
 
   // Problems by the part that has them ("host/x", "cluster/x"…).
   std::map<std::string, Entries> problems;
+  std::size_t told = 0;                       // of all parts together
+  std::vector<model::Entry> source_problems;  // of the source, which knows where they are
   bool problems_changed = false, report_changed = false;
   void say(const std::string& part, Entries entries);
 
@@ -142,11 +168,11 @@ struct Store::State {
   void judge_conflicts(const BuiltHost& built, const std::string& host, const std::string& candidate,
                        Review& out) const;
   // ingress.cpp
-  // What its annotations say is what counts of it.
-  void accept(IngressState& ingress, AnnotationResult&& result);
   void evaluate(const std::string& key);
   // The hosts that the Ingress has rules for; what of them cannot be, or is not its namespace's, is reported.
   Names hosts_claimed_by(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) const;
+  // What of `ingress` counts for its hosts, `result` being its annotations; `entries`: what options close of it.
+  void accept(IngressState& state, AnnotationResult&& result, Entries& entries);
   // host_builder.h
   class HostBuilder;
   // host.cpp
@@ -154,7 +180,8 @@ struct Store::State {
   void rebuild_host(const std::string& name, model::Change& change);
   // service.cpp, endpoint_slice.cpp
   std::shared_ptr<const model::Cluster> build_cluster(const std::string& name, ClusterState& c, Entries& entries);
-  void add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out, Entries& entries) const;
+  // Returns where they lead that nothing is sent to, as text; empty: nowhere.
+  std::string add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out, Entries& entries) const;
   void rebuild_cluster(const std::string& name, model::Change& change);
   // secret.cpp
   std::shared_ptr<const model::Certificate> build_certificate(const std::string& name, const CertificateState& c,
@@ -170,6 +197,10 @@ struct Store::State {
   model::Origin origin_of(const model::ObjectRef& ref) const;
   void assemble_report();
 };
+
+// Older first; objects without a timestamp in the order of the files. Ties: namespace/name descending, as in
+// ingress-nginx.
+bool older(const Meta& a, const Meta& b);
 
 inline std::string key_of(const Meta& m) {
   return m.ns + "/" + m.name;

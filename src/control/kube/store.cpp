@@ -33,6 +33,10 @@ std::optional<ParsedEndpoint> parse_endpoint(const std::string& text) {
 }  // namespace
 
 Store::State::State(Settings s) : settings(std::move(s)) {
+  if (!settings.listeners.empty()) {
+    own = std::make_shared<const model::OwnListeners>(model::OwnListeners{settings.listeners, {}});
+    own_changed = true;
+  }
   Entries entries;
   auto complain = [&](const char* flag, const std::string& value, const char* expected) {
     entries.push_back({{"CommandLine", "", flag, {}},
@@ -67,6 +71,10 @@ Store::State::State(Settings s) : settings(std::move(s)) {
 
 void Store::State::say(const std::string& part, Entries entries) {
   auto it = problems.find(part);
+  if (it != problems.end()) told -= it->second.size();
+  // More than a Report shows is counted, part by part.
+  if (told + entries.size() > model::Report::kMost) entries.keep(1);
+  told += entries.size();
   if (entries.empty()) {
     if (it == problems.end()) return;
     problems.erase(it);
@@ -101,18 +109,63 @@ model::Origin Store::State::origin_of(const model::ObjectRef& ref) const {
 void Store::State::assemble_report() {
   auto& out = model->report.entries;
   out.clear();
-  for (auto& [part, entries] : problems) {
-    for (auto e : entries) {
-      if (part != "source") e.object.origin = origin_of(e.object);
-      out.push_back(std::move(e));
-    }
-  }
+  for (auto& [part, entries] : problems) entries.append_to(out);
+  for (auto& e : out) e.object.origin = origin_of(e.object);
+  out.insert(out.end(), source_problems.begin(), source_problems.end());
+  model->report.limit();
   auto order = [](const model::Entry& e) {
     return std::tie(e.object.kind, e.object.ns, e.object.name, e.problem.field, e.problem.reason, e.problem.value,
                     e.object.origin.file, e.object.origin.line);
   };
   std::stable_sort(out.begin(), out.end(), [&](auto& a, auto& b) { return order(a) < order(b); });
   out.erase(std::unique(out.begin(), out.end()), out.end());
+}
+
+void Store::State::touched(const Object& object) {
+  const auto& ns = meta(object).ns;
+  if (own && settings.status.pod.size() > ns.size() && settings.status.pod.starts_with(ns) &&
+      settings.status.pod[ns.size()] == '/')
+    replicas_changed = true;
+}
+
+void Store::State::find_replicas() {
+  replicas.clear();
+  const auto add = [&](const std::string& text) {
+    if (const auto ip = model::read_ip(text)) replicas.push_back(*ip);
+  };
+  const std::string ns = settings.status.pod.substr(0, settings.status.pod.find('/') + 1);
+  for (const auto& [service, parts] : slices) {
+    if (!service.starts_with(ns)) continue;
+    const auto ours = [&](const auto& part) {
+      const auto& all = std::get<EndpointSlice>(*part.second).endpoints;
+      return std::any_of(all.begin(), all.end(), [&](auto& e) { return e.pod == settings.status.pod; });
+    };
+    if (std::none_of(parts.begin(), parts.end(), ours)) continue;
+    for (const auto& [name, part] : parts)
+      for (const auto& endpoint : std::get<EndpointSlice>(*part).endpoints)
+        for (const auto& address : endpoint.addresses) add(address);
+    if (const auto it = services.find(service); it != services.end()) add(std::get<Service>(*it->second).cluster_ip);
+  }
+  reach();
+}
+
+// An address that came or went decides about the endpoints on our ports, and about what was refused.
+void Store::State::reach() {
+  if (!own) return;
+  auto addresses = interfaces;
+  addresses.insert(addresses.end(), replicas.begin(), replicas.end());
+  std::sort(addresses.begin(), addresses.end());
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  if (addresses == own->addresses) return;
+  own = std::make_shared<const model::OwnListeners>(model::OwnListeners{own->all, std::move(addresses)});
+  own_changed = true;
+  for (auto& [name, c] : clusters) {
+    const auto& built = c.built;
+    if (!built) continue;
+    if (built->refused > 0 || std::any_of(built->endpoints.begin(), built->endpoints.end(),
+                                          [&](const model::Endpoint& e) { return own->has_port(e.port); }))
+      dirty_clusters.insert(name);
+  }
 }
 
 // Makes sure that nobody else holds `model`. Whoever holds the last one has usually let go of the one before: that one
@@ -139,6 +192,7 @@ void Store::State::own_model() {
     renew(spare->clusters, model->clusters, behind.clusters);
     renew(spare->certificates, model->certificates, behind.certificates);
     spare->options = model->options;
+    spare->own = model->own;
     if (behind.report) spare->report = model->report;
     std::swap(spare, model);
   }
@@ -172,9 +226,11 @@ void Store::upsert(ObjectPtr object) {
     s.classes[name] = std::move(object);
     s.dirty_classes = true;
   } else if (std::holds_alternative<Service>(*object)) {
+    s.touched(*object);
     s.services[key] = std::move(object);
     service_changed(key);
   } else if (auto* slice = std::get_if<EndpointSlice>(&*object)) {
+    s.touched(*object);
     auto service = slice->meta.ns + "/" + slice->service;
     auto name = slice->meta.name;
     // It may come back under the same name for another Service.
@@ -231,6 +287,7 @@ void Store::moved(ObjectPtr object) {
 
 void Store::erase(const Object& object) {
   auto& s = *state_;
+  if (std::holds_alternative<Service>(object) || std::holds_alternative<EndpointSlice>(object)) s.touched(object);
   auto key = key_of(meta(object));
   auto service_changed = [&](const std::string& service) {
     if (auto it = s.clusters_of_service.find(service); it != s.clusters_of_service.end())
@@ -285,7 +342,10 @@ void Store::apply(const ObjectChanges& changes) {
 }
 
 void Store::source_problems(std::vector<model::Entry> entries) {
-  state_->say("source", std::move(entries));
+  auto& s = *state_;
+  if (s.source_problems == entries) return;
+  s.source_problems = std::move(entries);
+  s.problems_changed = true;
 }
 
 void Store::resolved(const std::string& name, std::vector<std::string> addresses, std::string error) {
@@ -301,6 +361,13 @@ const std::map<std::string, std::set<std::string>>& Store::external_names() cons
 }
 void Store::resolve_at_run_time(bool yes) {
   state_->resolve_later = yes;
+}
+void Store::reached_by(std::vector<model::Ip> addresses) {
+  state_->interfaces = std::move(addresses);
+  state_->reach();
+}
+bool Store::listens_everywhere() const {
+  return state_->own && state_->own->any();
 }
 bool Store::report_changed() const {
   return state_->report_changed;
@@ -322,8 +389,9 @@ const Store::Work& Store::work() const {
 
 bool Store::dirty() const {
   auto& s = *state_;
-  return s.first || s.dirty_options || s.dirty_classes || s.problems_changed || !s.dirty_ingresses.empty() ||
-         !s.dirty_hosts.empty() || !s.dirty_clusters.empty() || !s.dirty_certificates.empty();
+  return s.first || s.own_changed || s.replicas_changed || s.dirty_options || s.dirty_classes || s.problems_changed ||
+         !s.dirty_ingresses.empty() || !s.dirty_hosts.empty() || !s.dirty_clusters.empty() ||
+         !s.dirty_certificates.empty();
 }
 
 Update Store::commit() {
@@ -332,6 +400,11 @@ Update Store::commit() {
   s.own_model();
   Update out;
   auto& change = out.change;
+  if (std::exchange(s.replicas_changed, false)) s.find_replicas();
+  if (std::exchange(s.own_changed, false)) {
+    s.model->own = s.own;
+    change.own = true;
+  }
   if (std::exchange(s.dirty_options, false)) s.rebuild_options(change);
   if (std::exchange(s.dirty_classes, false))
     for (auto& [key, state] : s.ingresses) s.dirty_ingresses.insert(key);

@@ -36,6 +36,11 @@ class Store {
   // What ExternalName clusters say before an answer is there.
   void resolve_at_run_time(bool yes);
 
+  // Where this machine is reached has been looked up again: `addresses`, sorted.
+  void reached_by(std::vector<model::Ip> addresses);
+  // Do the addresses of this machine matter, because something of ours listens on all of them?
+  bool listens_everywhere() const;
+
   bool dirty() const;
   // The Model with everything applied. The returned Model does not change while anybody holds it.
   Update commit();

@@ -98,6 +98,7 @@ struct Compiler::State {
   std::string default_certificate;
   bool fallback_may_differ = true;
 
+  bool over = false;  // all is to be compiled and published anew
   // While a batch is compiled.
   std::vector<HostEntry*> stale;
   std::vector<ClusterUpdate> cluster_updates;
@@ -133,6 +134,7 @@ struct Compiler::State {
     if (!entry.stored.spec && entry.hosts.empty()) certificates.erase(certificates.find(entry.name));
   }
 
+  void forget_state();
   void set_problems(const std::string& key, std::vector<model::Entry> now);
   void update_clusters(const model::Model& model, const std::vector<std::string>& names);
   void update_certificates(const model::Model& model, const std::vector<std::string>& names);
@@ -156,6 +158,34 @@ void Compiler::State::set_problems(const std::string& key, std::vector<model::En
     problems.erase(at);
   } else {
     problems[key] = std::move(now);
+  }
+}
+
+// Whatever was half done. What has a number keeps it: workers know it by that.
+void Compiler::State::forget_state() {
+  stale.clear();
+  cluster_updates.clear();
+  pairs_by_text.clear();
+  problems.clear();
+  report_stale = fallback_may_differ = true;
+  for (auto& [name, host] : hosts) {
+    host.spec = nullptr;
+    host.clusters.clear();
+    host.certificates.clear();
+    host.pairs.clear();
+    host.stale_routes = host.stale_pairs = false;
+  }
+  for (auto& [name, entry] : certificates) {
+    entry.name = name;
+    entry.stored.spec = nullptr;
+    entry.hosts.clear();
+  }
+  std::erase_if(clusters, [](const auto& c) { return !c.second.spec || c.second.id == kNoCluster; });
+  for (ClusterId id = 0; id < cluster_numbers.end(); ++id) cluster_updates.push_back({id, nullptr});
+  for (auto& [name, entry] : clusters) {
+    entry.name = name;
+    entry.hosts.clear();
+    cluster_updates[entry.id].cluster = entry.spec;
   }
 }
 
@@ -381,13 +411,15 @@ Compiler::~Compiler() = default;
 
 Publication Compiler::compile(const model::Model& model, const model::Change& change) {
   State& s = *state_;
-  const Snapshot* before = s.snapshot.get();
+  const Snapshot* before = s.over ? nullptr : s.snapshot.get();
   const bool all = change.everything || before == nullptr;
   ++s.version;
+  if (s.over) s.forget_state();
 
   auto next = std::make_shared<Snapshot>();
   next->version = s.version;
   next->options = model.options ? model.options : std::make_shared<const model::Options>();
+  next->own = model.own;
   const bool options_changed =
       before == nullptr || (before->options != next->options && !(*before->options == *next->options));
   if (all || change.default_certificate) {
@@ -415,6 +447,8 @@ Publication Compiler::compile(const model::Model& model, const model::Change& ch
   const bool other_fallback = before == nullptr || before->certificates->fallback() != next->certificates->fallback();
   s.fallback_may_differ = false;
   s.snapshot = next;
+  if (std::exchange(s.over, false))
+    std::erase_if(s.certificates, [](const auto& c) { return !c.second.stored.spec && c.second.hosts.empty(); });
 
   Publication publication;
   publication.snapshot = s.snapshot;
@@ -424,6 +458,10 @@ Publication Compiler::compile(const model::Model& model, const model::Change& ch
   for (auto& pair : pairs) publication.certificate_hosts.push_back(std::move(pair.name));
   publication.fallback_changed = other_fallback;
   return publication;
+}
+
+void Compiler::start_over() noexcept {
+  state_->over = true;
 }
 
 const model::Report& Compiler::report() const {

@@ -22,6 +22,7 @@ struct Snapshot {
   std::shared_ptr<const RouteTable> routes;
   std::shared_ptr<const net::tls::CertificateTable> certificates;
   std::shared_ptr<const model::Options> options;
+  std::shared_ptr<const model::OwnListeners> own;  // null: not known
 };
 
 // A Cluster by number. Numbers are dense and are reused after a Cluster is gone; Routes of the same publication are
@@ -51,6 +52,9 @@ class Compiler {
   Compiler& operator=(const Compiler&) = delete;
 
   Publication compile(const model::Model& model, const model::Change& change);
+  // After compile() threw, or a Publication did not reach everybody: the next compile() must be of everything, and its
+  // Publication holds everything. Numbers of Clusters and of metrics stay, and so do the last good pairs.
+  void start_over() noexcept;
   // Problems of the last compiled state (certificates), without those of model.report.
   const model::Report& report() const;
   // "namespace/name" of the Secret whose pair the host is served with (of ECDSA, where there are several); empty: it is

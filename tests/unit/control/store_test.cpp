@@ -5,22 +5,15 @@
 
 #include <random>
 
-#include "control/source/decode.h"
 #include "scratch.h"
 
 namespace sluice::control {
 namespace {
 
 using testing::ingress;
+using testing::objects;
 using testing::service;
 using testing::slice;
-
-std::vector<ObjectPtr> objects(const std::string& yaml) {
-  Decoded out;
-  for (auto& doc : parse_yaml(yaml, 1)) decode(*doc, "test.yaml", out);
-  EXPECT_TRUE(out.entries.empty());
-  return out.objects;
-}
 
 struct Fixture : ::testing::Test {
   Store store{Settings{}};

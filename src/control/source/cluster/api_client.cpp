@@ -14,6 +14,7 @@
 #include <charconv>
 #include <optional>
 
+#include "base/printable.h"
 #include "base/strings.h"
 #include "control/source/node.h"
 
@@ -33,20 +34,20 @@ namespace {
 
 constexpr std::size_t kMaxLine = 8U << 20;  // one event of a watch; etcd takes 1.5 MiB an object
 
-// A Status object's message, for the log; else the beginning of the body.
-std::string message_of(const std::string& body) {
+// A Status object's message, for the log; else the beginning of the body. What is said about a Secret may quote it,
+// unless it is that one may not have it.
+std::string message_of(std::string_view target, unsigned status, const std::string& body) {
+  const bool secret = target.find("/secrets") != std::string_view::npos;
+  if (secret && status != 401 && status != 403 && status != 404) return "";
   try {
     const auto document = parse_json(body, 1);
     if (document->root != nullptr)
       if (const Node* message = document->root->get("message"); message && message->is_scalar())
-        return std::string(message->text.substr(0, 300));
+        return std::string(cut(message->text, 300));
   } catch (const SyntaxError&) {
     // not JSON: shown as it is
   }
-  std::string shown = body.substr(0, 200);
-  for (char& c : shown)
-    if (static_cast<unsigned char>(c) < ' ') c = ' ';
-  return shown;
+  return secret ? "" : std::string(cut(body, 200));
 }
 
 Duration wish(const http::fields& head) {
@@ -255,7 +256,7 @@ struct ApiClient::State {
     if (status / 100 == 2) return;
     if (status == 401) credentials.refused();
     if (status == 401) close();
-    throw ApiError(status, what + ": " + std::to_string(status) + " " + message_of(body), wish(head));
+    throw ApiError(status, what + ": " + std::to_string(status) + " " + message_of(what, status, body), wish(head));
   }
 
   asio::awaitable<std::string> whole(http::request<http::string_body> r) {

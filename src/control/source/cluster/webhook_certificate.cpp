@@ -103,7 +103,7 @@ WebhookCertificate::WebhookCertificate(asio::io_context& io, const Access& acces
       may_(std::move(may)) {}
 
 void WebhookCertificate::start() {
-  asio::co_spawn(io_, run(), asio::detached);
+  asio::co_spawn(io_, enduring([this] { return run(); }), asio::detached);
 }
 
 void WebhookCertificate::review() {
