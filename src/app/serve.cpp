@@ -179,7 +179,7 @@ int serve(const ServeOptions& options) {
     try {
       webhook = control::Webhook::listen(options.webhook);
     } catch (const std::exception& e) {
-      return fmt::print(stderr, "sluice: {}\n", e.what()), 2;
+      return refuse(e.what());
     }
   }
 
