@@ -37,7 +37,10 @@ BuiltHost Store::State::HostBuilder::build() {
   const bool wanted = name_.empty() ? served || !state_.default_backend_service.empty() : !tenants_.empty();
   if (!wanted) return std::move(out_);
   if (!state_.model->options->share_hosts) turn_others_away();
-  for (Tenant& tenant : tenants_) choose_upstream_tls(tenant);
+  for (Tenant& tenant : tenants_) {
+    choose_upstream_tls(tenant);
+    choose_ambiguous_paths(tenant);
+  }
   if (!tenants_.empty()) {
     host_->ns = owner().ns;
     host_->tls = owner().tls;
@@ -105,6 +108,23 @@ void Store::State::HostBuilder::choose_upstream_tls(Tenant& tenant) {
   }
 }
 
+// Paths of one namespace at a host lead to the same pods as often as not: where one of its Ingresses refuses what two
+// readers take for different paths, a sibling that lets them pass would lead around it.
+void Store::State::HostBuilder::choose_ambiguous_paths(Tenant& tenant) {
+  const auto less = [](auto* a, auto* b) { return a->settings->ambiguous_paths < b->settings->ambiguous_paths; };
+  const auto strictest = std::max_element(tenant.ingresses.begin(), tenant.ingresses.end(), less);
+  if (strictest == tenant.ingresses.end()) return;
+  tenant.ambiguous_paths = (*strictest)->settings->ambiguous_paths;
+  const std::string annotation = state_.settings.annotations_prefix + "/ambiguous-paths";
+  for (const IngressState* o : tenant.ingresses)
+    if (o->settings->ambiguous_paths != tenant.ambiguous_paths && o->ingress().meta.annotations.contains(annotation))
+      report(*o, {Severity::warning, "NoEffect", "metadata.annotations[ambiguous-paths]",
+                  std::string(to_string(o->settings->ambiguous_paths)),
+                  "the same at Ingress " + key_of((*strictest)->meta()) + ", as the strictest of a namespace counts",
+                  "paths of namespace " + tenant.ns + " at " + shown_name() + " are treated as " +
+                      std::string(to_string(tenant.ambiguous_paths)) + " says"});
+}
+
 // Its own settings, with what holds for all of its namespace at the host.
 std::shared_ptr<const model::RouteSettings> Store::State::HostBuilder::settings_of(const Tenant& tenant,
                                                                                    const IngressState& ingress) {
@@ -112,9 +132,11 @@ std::shared_ptr<const model::RouteSettings> Store::State::HostBuilder::settings_
   if (known) return known;
   const auto protocol = ingress.settings->protocol;
   const bool plain = protocol == model::BackendProtocol::http || protocol == model::BackendProtocol::grpc;
-  if (plain || !tenant.upstream_tls) return known = ingress.settings;
+  const bool tls = !plain && tenant.upstream_tls;
+  if (!tls && ingress.settings->ambiguous_paths == tenant.ambiguous_paths) return known = ingress.settings;
   model::RouteSettings copy = *ingress.settings;
-  copy.upstream_tls = tenant.upstream_tls;
+  if (tls) copy.upstream_tls = tenant.upstream_tls;
+  copy.ambiguous_paths = tenant.ambiguous_paths;
   return known = state_.shared_settings.of(std::move(copy));
 }
 

@@ -15,6 +15,7 @@ struct Tenant {
   std::vector<const IngressState*> ingresses;  // that are served, oldest first
   std::vector<const IngressState*> refused;    // oldest first; they have their place in the line all the same
   std::shared_ptr<const model::UpstreamTls> upstream_tls;  // what counts of their proxy-ssl-*; null: nothing
+  model::AmbiguousPaths ambiguous_paths{};                 // what counts of theirs: the strictest
   bool tls = false;                                        // one of them has a TLS section
 };
 
@@ -52,6 +53,7 @@ class Store::State::HostBuilder {
   void find_tenants();
   void turn_others_away();
   void choose_upstream_tls(Tenant& tenant);
+  void choose_ambiguous_paths(Tenant& tenant);
   std::shared_ptr<const model::RouteSettings> settings_of(const Tenant& tenant, const IngressState& ingress);
   void close_locations();
   bool passes_through();

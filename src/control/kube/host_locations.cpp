@@ -69,6 +69,9 @@ Location Store::State::HostBuilder::catch_all_root() {
   if (with_default == ingresses.end()) return root;
   root.owner = *with_default;
   root.backend = &*root.owner->ingress().default_backend;
+  model::RouteSettings copy = *state_.defaults;
+  copy.ambiguous_paths = owner().ambiguous_paths;
+  root.settings = state_.shared_settings.of(std::move(copy));
   root.field = "spec.defaultBackend";
   return root;
 }

@@ -420,14 +420,16 @@ constexpr std::array kOptions{
     BOOL("enable-grpc-web", enable_grpc_web,
          "sluice: calls of gRPC-Web become calls of gRPC, for pods that speak GRPC or GRPCS; CORS is not its business"),
     Option{"ambiguous-paths", "raw, normalize or refuse",
-           "sluice: what pods get of a path that two readers may take for different ones (docs/paths.md)",
+           "sluice: what pods get of a path that two readers may take for different ones ([paths](paths.md)); a value "
+           "that cannot be read counts as refuse",
            [](std::string_view v, Options& o) -> std::string {
              const auto way = parse_ambiguous_paths(v);
              if (!way) return "raw, normalize or refuse";
              o.ambiguous_paths = *way;
              return {};
            },
-           [](const Options& o) -> std::string { return std::string(to_string(o.ambiguous_paths)); }},
+           [](const Options& o) -> std::string { return std::string(to_string(o.ambiguous_paths)); }, false, false,
+           [](const Options&, Options& o) { o.ambiguous_paths = model::AmbiguousPaths::refuse; }},
     BOOL("retry-non-idempotent", retry_non_idempotent, "retry POST, PATCH and methods of other standards too"),
     NUMBER("upstream-keepalive-connections", upstream_keepalive_connections, 0, 1'000'000,
            "idle connections to pods, a worker"),
@@ -650,16 +652,17 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
     std::string expected = parse(*row, written, out.options);
     if (expected.empty()) continue;
     if (row->keep) row->keep(previous, out.options);
-    auto kept = row->print(row->list ? out.options : previous);
-    if (!row->secret && !row->list) row->parse(kept, out.options);
+    const bool judged = row->list || row->keep;
+    auto kept = row->print(judged ? out.options : previous);
+    if (!row->secret && !judged) row->parse(kept, out.options);
     out.entries.push_back(
         {object,
          {model::Severity::warning, "InvalidOption", field, row->secret ? "" : shorten(written), expected,
-          row->secret                 ? "it is not used"
-          : row->list && kept.empty() ? "none counts"
-          : row->list                 ? "what counts is " + shorten(kept)
-          : kept.empty()              ? "it stays empty"
-                                      : "it stays at " + shorten(kept)}});
+          row->secret              ? "it is not used"
+          : judged && kept.empty() ? "none counts"
+          : judged                 ? "what counts is " + shorten(kept)
+          : kept.empty()           ? "it stays empty"
+                                   : "it stays at " + shorten(kept)}});
   }
 }
 

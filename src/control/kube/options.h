@@ -19,7 +19,7 @@ struct Option {
   std::string (*print)(const model::Options& in);
   bool secret = false;  // its value is never shown
   bool list = false;    // of words; they may stand on lines of their own, and the good ones count beside a bad one
-  // Of a list that protects: what `previous` says still counts where words cannot be read.
+  // Of what protects: makes `out` what counts where the value cannot be read, instead of what `previous` says.
   void (*keep)(const model::Options& previous, model::Options& out) = nullptr;
 };
 
