@@ -34,11 +34,11 @@ struct StoreDestinations : ::testing::Test {
   }
   static std::string addresses(const model::Model& m) {
     std::string out;
-    for (const auto& e : m.clusters.at("default-app-80")->endpoints)
+    for (const auto& e : m.clusters.at("default/app:80")->endpoints)
       out += (out.empty() ? "" : " ") + e.address + ":" + std::to_string(e.port);
     return out;
   }
-  static const model::Cluster& app(const model::Model& m) { return *m.clusters.at("default-app-80"); }
+  static const model::Cluster& app(const model::Model& m) { return *m.clusters.at("default/app:80"); }
   static std::vector<std::string> lines(const model::Model& m) {
     std::vector<std::string> out;
     for (const auto& e : m.report.entries) out.push_back(model::Report::line(e));
@@ -187,7 +187,7 @@ TEST_F(Listening, AnAddressThatBecomesOursIsGivenUp) {
   EXPECT_TRUE(store.dirty());
   auto u = store.commit();
   EXPECT_TRUE(u.change.own);
-  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default-app-80"});
+  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default/app:80"});
   EXPECT_EQ(addresses(*u.model), "");
   EXPECT_EQ(u.model->own->addresses.size(), 1U);
 
@@ -232,7 +232,7 @@ TEST_F(Replicated, OtherReplicasAreNoDestinationEither) {
   put(theirs + external("x.example", 10254));
   const auto reached = [&](const std::string& address) {
     const auto m = answer("x.example", {address});
-    return m->clusters.at("default-app-10254")->endpoints.size() == 1;
+    return m->clusters.at("default/app:10254")->endpoints.size() == 1;
   };
   EXPECT_TRUE(reached("10.1.0.2")) << "nothing is known of replicas yet";
   put(pods("sluice", {{"one", "10.1.0.1"}, {"two", "10.1.0.2"}}));
@@ -242,7 +242,7 @@ TEST_F(Replicated, OtherReplicasAreNoDestinationEither) {
   EXPECT_FALSE(reached("10.96.0.9")) << "the address of the Service leads to them";
   // They come and go; the same name is judged anew.
   EXPECT_FALSE(reached("10.1.0.2"));
-  EXPECT_EQ(put(pods("sluice", {{"one", "10.1.0.1"}}))->clusters.at("default-app-10254")->endpoints.size(), 1U);
+  EXPECT_EQ(put(pods("sluice", {{"one", "10.1.0.1"}}))->clusters.at("default/app:10254")->endpoints.size(), 1U);
   // What another namespace says of itself makes nobody a replica, and neither do Services without our pod.
   put(pods("tenant", {{"one", "10.1.0.1"}, {"victim", "10.1.0.7"}}));
   EXPECT_TRUE(reached("10.1.0.7"));
