@@ -37,7 +37,9 @@ struct ExchangeRecord {
   std::string_view method, target;  // as received; empty when the head could not be parsed
   std::string_view method_label;    // bounded
   int major = 1, minor = 1;
-  std::string_view host;  // authority as received
+  std::string_view host;       // authority as received
+  std::string_view best_host;  // the same, or what a trusted proxy says instead
+  std::string_view scheme;     // "http" or "https", as a trusted proxy or the connection says; empty: `tls` does
   std::string_view referer, user_agent;
   std::string_view request_id;
   std::uint16_t status = 0;          // sent to the client; 499 when it left before a response head, 000 never
@@ -53,7 +55,7 @@ struct ExchangeRecord {
   std::uint32_t series = 0xffffffff;  // Route::series; 0xffffffff: none
   std::string_view route_host, ns, ingress, service, service_port, path, upstream_name;
   // Not a request but a connection that was passed through: host and server_name are its SNI, request_length and
-  // bytes_sent what came from the client and went to it, request_seconds its life, status 200, 502 or 503.
+  // bytes_sent what came from the client and went to it, request_seconds its life, status 200, 502, 503 or 508.
   bool stream = false;
   bool log = true;  // false: no access log line
   // Why it failed; empty when it did not. One of a few static texts; `note` has the particulars when there are some.
@@ -99,9 +101,12 @@ class Counter {
 // Counters of one worker; it writes, ops sums over workers at scrape.
 struct alignas(64) WorkerStats {
   Counter accepted, downstream_connections, downstream_idle;  // gauges: the second and third
+  Counter downstream_lingering, lingering_refused;            // a gauge: the first
   Counter tls_handshakes, tls_handshakes_resumed, tls_handshake_failures;
   Counter requests, requests_active;
   Counter upstream_connections, upstream_idle, upstream_connects, upstream_connect_failures, upstream_reused;
+  Counter own_refused;  // connections to pods that would have led to our own listeners
+  Counter loops;        // requests and connections that had come back to us
   Counter retries, tunnels_active, tunnels;
   Counter passthrough, passthrough_active, passthrough_failures;
   Counter shed_connections, shed_requests;  // refused by a limit or by lack of descriptors

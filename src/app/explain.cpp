@@ -14,6 +14,7 @@
 #include "app/terminal.h"
 #include "base/strings.h"
 #include "data/filter/filter.h"
+#include "net/http/forwarded.h"
 #include "net/http/host.h"
 #include "net/http/message.h"
 #include "net/http/path.h"
@@ -32,7 +33,7 @@ struct Request {
   std::string sni;         // the URL's host: what a client asks a certificate for
   std::string target;      // path and query
   std::optional<std::uint64_t> content_length;
-  std::string forwarded_proto, forwarded_host;
+  std::vector<std::pair<std::string, std::string>> fields;
 };
 
 using Parsed = std::expected<Request, std::string>;
@@ -56,10 +57,8 @@ std::optional<std::string> read_header(Request& request, const std::string& line
     if (error != std::errc() || end != value.data() + value.size())
       return fmt::format("header \"{}\": expected a number of bytes", line);
     request.content_length = bytes;
-  } else if (iequals(name, "x-forwarded-proto")) {
-    request.forwarded_proto = value;
-  } else if (iequals(name, "x-forwarded-host")) {
-    request.forwarded_host = trim(value.substr(0, value.find(',')));
+  } else {
+    request.fields.emplace_back(name, value);
   }
   return std::nullopt;
 }
@@ -108,6 +107,14 @@ Parsed read_request(std::string method, std::string url, const std::vector<std::
   return request;
 }
 
+// The fields of this name as one list.
+std::string joined(const Request& request, std::string_view name) {
+  std::string out;
+  for (const auto& [field, value] : request.fields)
+    if (iequals(field, name)) add_element(out, value);
+  return out;
+}
+
 struct Answer {
   int status = 0;  // 0: a pod answers
   std::string location;
@@ -132,24 +139,25 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
   const model::Route& spec = *route.spec;
   const model::RouteSettings& settings = *route.settings;
   const bool forwarded = options.use_forwarded_headers;
-  const bool https =
-      forwarded && !request.forwarded_proto.empty() ? iequals(request.forwarded_proto, "https") : request.https;
-  const std::string_view scheme = https ? "https" : "http";
-  std::string host = request.host;
-  if (forwarded && !request.forwarded_host.empty()) {
-    const auto split = net::http::split_authority(request.forwarded_host);
-    if (split) host = split->host;
-  }
+  const std::string said_proto = forwarded ? joined(request, "x-forwarded-proto") : "";
+  const std::string said_host = forwarded ? joined(request, options.forwarded_host_header) : "";
+  const auto came = net::http::client_scheme(said_proto, request.https);
+  const std::string_view scheme = came.https ? "https" : "http";
+  std::string_view host = request.host;
+  if (const auto given = net::http::forwarded_host(said_host)) host = given->authority.host;
 
   for (const data::Filter& filter : data::filters()) {
     const std::string by(filter.name);
+    if (filter.name == "ambiguous-paths" && settings.ambiguous_paths == model::AmbiguousPaths::refuse)
+      if (const char* why = net::http::ambiguity(request.target))
+        return {400, "", fmt::format("ambiguous-paths is refuse, and the path has {}", why), by};
     if (filter.name == "redirect" && settings.redirect) {
       std::string to = settings.redirect->location;
-      if (to.starts_with('/') && !settings.relative_redirects) to = fmt::format("{}://{}{}", scheme, host, to);
+      if (to.starts_with('/') && !settings.relative_redirects) to = fmt::format("{}://{}{}", scheme, request.host, to);
       return {settings.redirect->status, to, "a redirect annotation", by};
     }
     if (filter.name == "ssl-redirect") {
-      if (auto to = data::https_redirect({https, host, request.target}, route, settings, 0))
+      if (auto to = data::https_redirect({!came.plain, host, request.target}, route, settings, 0))
         return {settings.ssl_redirect_status, *to,
                 settings.force_ssl_redirect ? "force-ssl-redirect is on" : "the host has TLS and ssl-redirect is on",
                 by};
@@ -162,7 +170,9 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
                             query == std::string::npos ? "" : request.target.substr(query)),
                 "the path of the Ingress ends in a slash", by};
       }
-      if (spec.cluster.empty()) return {spec.status != 0 ? spec.status : 404, "", "the route has no backend", by};
+      if (spec.cluster.empty())
+        return {spec.status != 0 ? spec.status : 404, "",
+                spec.because.empty() ? "the route has no backend" : spec.because.str(), by};
     }
     if (filter.name == "endpoints" && (cluster == nullptr || usable(*cluster) == 0))
       return {503, "", empty_text(cluster), by};
@@ -223,7 +233,9 @@ Explanation explain(const Request& request, const model::Model& model, const dat
   }
   out.cluster = find_cluster(model, *out.route->spec);
   out.answer = decide(request, *out.route, out.cluster, *snapshot.options);
-  out.settings = settings_of(*out.route->settings, out.cluster, *snapshot.options);
+  // A closed route has none that count, and its redirects are off.
+  if (out.route->spec->because.empty())
+    out.settings = settings_of(*out.route->settings, out.cluster, *snapshot.options);
   return out;
 }
 
@@ -251,13 +263,13 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
             : fmt::format(", written {} {}", spec.location, spec.path_type.empty() ? "(implicit)" : spec.path_type)));
 
   if (!spec.cluster.empty()) {
-    line(fmt::format("endpoints of {}: {}", spec.cluster, endpoints_text(e.cluster)));
+    line(fmt::format("endpoints of {}: {}", spec.upstream_name, endpoints_text(e.cluster)));
     if (e.cluster != nullptr)
       for (const model::Endpoint& endpoint : e.cluster->endpoints)
         line(fmt::format("  {} {}{}", address_text(endpoint), state_text(endpoint),
                          endpoint.pod.empty() ? "" : " pod " + endpoint.pod));
   }
-  line("settings");
+  if (!e.settings.empty()) line("settings");
   for (const SettingRow& row : e.settings)
     line("  " + row.name + " = " + row.value + (row.from.empty() ? "" : "  (" + row.from + ")"));
 }
@@ -280,11 +292,11 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
   const model::Route& spec = *e.route->spec;
   if (e.cluster != nullptr)
     for (const model::Endpoint& endpoint : e.cluster->endpoints) endpoints.push_back(to_json(endpoint));
-  out["route"] = boost::json::object{{"host", e.route->host},     {"path", spec.path},
-                                     {"location", spec.location}, {"pathType", spec.path_type},
-                                     {"namespace", spec.ns},      {"ingress", spec.ingress},
-                                     {"service", spec.service},   {"servicePort", spec.service_port},
-                                     {"cluster", spec.cluster},   {"file", spec.origin.file},
+  out["route"] = boost::json::object{{"host", e.route->host},         {"path", spec.path},
+                                     {"location", spec.location},     {"pathType", spec.path_type},
+                                     {"namespace", spec.ns},          {"ingress", spec.ingress},
+                                     {"service", spec.service},       {"servicePort", spec.service_port},
+                                     {"cluster", spec.upstream_name}, {"file", spec.origin.file},
                                      {"line", spec.origin.line}};
   out["endpoints"] = endpoints;
   out["endpointsText"] = spec.cluster.empty() ? "" : endpoints_text(e.cluster);

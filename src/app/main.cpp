@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <map>
 
 #include "app/check.h"
 #include "app/config_file.h"
@@ -45,7 +46,38 @@ void add_common(CLI::App& cmd, sluice::control::Settings& c, std::vector<std::st
       ->envname("SLUICE_ENABLE_SSL_PASSTHROUGH");
   cmd.add_option("--endpoint", c.endpoints,
                  "NS/SERVICE:PORT=HOST:PORT: an endpoint for a Service without EndpointSlices");
+  cmd.add_option(
+         "--accept-unprotected", c.accept_unprotected,
+         "NAME of an annotation or a ConfigMap key that guards requests and is not served by this version: serve "
+         "them without it, instead of answering 503; repeatable")
+      ->delimiter(',')
+      ->envname("SLUICE_ACCEPT_UNPROTECTED");
   cmd.add_option("--set", set, "KEY=VALUE: an option by its ConfigMap key, stronger than the ConfigMap");
+}
+
+// Who may ask the admin address for what (docs/admin.md).
+void add_admin_access(CLI::App& cmd, sluice::ops::AdminAccessSettings& access) {
+  using enum sluice::ops::TrustedPages;
+  static const std::map<std::string, sluice::ops::TrustedPages> pages{
+      {"guarded", guarded}, {"open", open}, {"off", off}};
+  cmd.add_option("--admin-token-file", access.token_file,
+                 "file with a token, read again when it changes: whoever sends it as a bearer may change something and "
+                 "see all pages, as those on loopback may")
+      ->envname("SLUICE_ADMIN_TOKEN_FILE");
+  cmd.add_option("--admin-trust-loopback", access.trust_loopback,
+                 "whoever asks from a loopback address needs no token; false where others share the network, as on a "
+                 "node's own")
+      ->capture_default_str()
+      ->envname("SLUICE_ADMIN_TRUST_LOOPBACK");
+  cmd.add_option("--admin-pages", access.pages,
+                 "who sees /config and /routes, the objects of all tenants: guarded (loopback or the token), open "
+                 "(whoever reaches the address), off (nobody)")
+      ->transform(CLI::CheckedTransformer(pages))
+      ->default_str("guarded")
+      ->envname("SLUICE_ADMIN_PAGES");
+  cmd.add_option("--admin-host", access.hosts,
+                 "a name that the admin address may be called by in Host, beside addresses and localhost, repeatable")
+      ->envname("SLUICE_ADMIN_HOST");
 }
 
 // KEY=VALUE pairs; a message for the first that cannot be.
@@ -90,6 +122,9 @@ std::string check_names(const sluice::control::Settings& c) {
   for (const auto& n : named)
     if (!n.value.empty() && !ns_and_name(n.value))
       return std::string(n.flag) + " " + n.value + ": expected NS/NAME of " + n.kind;
+  for (const auto& name : c.accept_unprotected)
+    if (auto wrong = sluice::control::check_unprotected(name); !wrong.empty())
+      return "--accept-unprotected " + name + ": " + wrong;
   for (const auto& address : c.status.addresses)
     if (auto wrong = sluice::control::check_status_address(address); !wrong.empty())
       return "--publish-status-address " + address + ": " + wrong;
@@ -253,6 +288,7 @@ int main(int argc, char** argv) {
   serve->add_option("--admin", options.admin, "ADDR:PORT of /healthz, /readyz, /metrics, /config, /routes")
       ->capture_default_str()
       ->envname("SLUICE_ADMIN");
+  add_admin_access(*serve, options.admin_access);
   serve
       ->add_option("--workers", options.workers,
                    "threads that serve (default: one a core, the cgroup's limit respected)")
@@ -265,6 +301,10 @@ int main(int argc, char** argv) {
   serve->add_option("--log-level", options.log_level, "trace, debug, info, warn, error, critical or off")
       ->capture_default_str()
       ->envname("SLUICE_LOG_LEVEL");
+  serve
+      ->add_flag("--core-dumps", options.core_dumps,
+                 "allow core dumps and debuggers of the same user; a dump holds private keys")
+      ->envname("SLUICE_CORE_DUMPS");
   serve->add_flag("--log-json", options.log_json, "program log as JSON")->envname("SLUICE_LOG_JSON");
   add_common(*serve, options.control, set);
 

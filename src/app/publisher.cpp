@@ -13,6 +13,7 @@ namespace {
 net::tls::ServerPolicy policy_of(const model::Options& o) {
   net::tls::ServerPolicy p;
   if (o.use_http2) p.alpn.insert(p.alpn.begin(), "h2");
+  p.alpn.emplace_back("http/1.0");  // some old clients ask for it by name
   p.protocols = o.ssl_protocols;
   p.ciphers = o.ssl_ciphers;
   p.curves = o.ssl_ecdh_curve;
@@ -72,8 +73,8 @@ void Publisher::keep(const control::Update& update, const data::Publication& pub
   for (const auto& c : publication.clusters) {
     if (c.id >= clusters_.size()) clusters_.resize(c.id + 1);
     auto& slot = clusters_[c.id];
-    if (slot) endpoints_ -= slot->endpoints.size();
-    if (c.cluster) endpoints_ += c.cluster->endpoints.size();
+    if (slot) endpoints_ -= slot->endpoints.size(), refused_ -= slot->refused;
+    if (c.cluster) endpoints_ += c.cluster->endpoints.size(), refused_ += c.cluster->refused;
     slot = c.cluster;
   }
   if (snapshot_) retired_.push_back(std::move(snapshot_));
@@ -117,11 +118,10 @@ void Publisher::look_at_certificates(const control::Update& update, const data::
     if (!pair) return;
     ops::CertificateState state;
     state.host = name.empty() ? "_" : name;
-    if (pairs && !host->second->certificates.empty()) {
-      const auto& secret = host->second->certificates.front();
-      const auto slash = secret.find('/');
+    const auto secret = compiler_.secret_of(name);
+    if (const auto slash = secret.find('/'); slash != std::string_view::npos) {
       state.ns = secret.substr(0, slash);
-      state.secret = slash == std::string::npos ? secret : secret.substr(slash + 1);
+      state.secret = secret.substr(slash + 1);
     }
     state.serial_number = pair->serial();
     state.identifier = state.serial_number;
@@ -160,6 +160,7 @@ void Publisher::tell_metrics(const control::Update& update, double seconds) {
     s.routes = snapshot->routes->routes();
     s.clusters = update.model->clusters.size();
     s.endpoints = endpoints_;
+    s.refused_destinations = refused_;
     s.certificate_refusals = certificate_refusals_;
     s.problems = problems_;
   });
@@ -175,12 +176,15 @@ void Publisher::count_orphans() {
     orphans_of_ = snapshot->version;
   }
   std::set<std::tuple<std::string_view, std::string_view, bool>> found;
+  std::uint64_t closed = 0;
   snapshot->routes->for_each([&](const data::Route& r) {
+    if (!r.spec->because.empty()) ++closed;
     if (r.spec->ingress.empty() || r.spec->cluster.empty()) return;
     const auto* cluster = r.cluster < clusters.size() ? clusters[r.cluster].get() : nullptr;
     if (cluster && cluster->endpoints.empty()) found.emplace(r.spec->ns, r.spec->ingress, cluster->no_service);
   });
   metrics_.update([&](ops::ControllerState& s) {
+    s.closed_routes = closed;
     s.orphans.clear();
     for (const auto& [ns, ingress, no_service] : found)
       s.orphans.push_back({std::string(ns), std::string(ingress), no_service});

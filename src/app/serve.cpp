@@ -1,9 +1,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,6 +12,7 @@
 #include "app/options.h"
 #include "app/pages.h"
 #include "app/publisher.h"
+#include "app/signals.h"
 #include "app/terminal.h"
 #include "base/log.h"
 #include "base/reserve.h"
@@ -55,6 +53,7 @@ ops::ControllerState::Api api_state(const control::ApiFigures& f, const std::str
 
 struct Bound {
   std::string kind;
+  std::string address;   // with the port that was chosen
   std::vector<int> fds;  // one a worker
   data::ListenerSettings settings;
 };
@@ -62,7 +61,7 @@ struct Bound {
 // ADDR:PORT[,proxy-protocol]. One socket a worker for each address; port 0 is chosen once and shared.
 std::expected<Bound, std::string> bind_all(const std::string& text, bool tls, unsigned workers,
                                            std::vector<std::string>& said) {
-  Bound out{tls ? "https" : "http", {}, {}};
+  Bound out{tls ? "https" : "http", {}, {}, {}};
   out.settings.tls = tls;
   std::string unknown;
   const auto comma = std::min(text.find(','), text.size());
@@ -83,29 +82,10 @@ std::expected<Bound, std::string> bind_all(const std::string& text, bool tls, un
     out.fds.push_back(*fd);
     if (i == 0) *address = net::local_address(*fd);
   }
-  said.push_back(fmt::format("listening {} {}", out.kind, address->text()));
+  out.address = address->text();
+  said.push_back(fmt::format("listening {} {}", out.kind, out.address));
   return out;
 }
-
-struct Signals {
-  int fd = -1;
-  Signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (int s : {SIGTERM, SIGINT, SIGUSR1, SIGHUP}) sigaddset(&set, s);
-    pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    signal(SIGPIPE, SIG_IGN);
-    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  }
-  ~Signals() { close(fd); }
-  // The next signal, or 0 when none came within `ms` (-1: for ever).
-  int next(int ms) const {
-    pollfd p{fd, POLLIN, 0};
-    if (poll(&p, 1, ms) <= 0) return 0;
-    signalfd_siginfo info;
-    return read(fd, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
-  }
-};
 
 // One thread a worker. Started before anything is read: later there may be no memory for them.
 class WorkerThreads {
@@ -148,7 +128,8 @@ class WorkerThreads {
 
 int serve(const ServeOptions& options) {
   log::start(options.log_level, options.log_json);
-  Signals signals;  // before any thread
+  if (!options.core_dumps) forbid_core_dumps();
+  const Signals signals;  // before any thread
   Reserve::keep();
   const auto descriptors = net::raise_descriptor_limit();
   const unsigned count = options.workers ? options.workers : usable_cores();
@@ -176,6 +157,7 @@ int serve(const ServeOptions& options) {
   SystemClock clock;
   data::Shared shared;
   shared.passthrough = options.control.ssl_passthrough;
+  if (shared.passthrough) shared.hellos = std::make_unique<data::PassingHellos>();
   shared.descriptor_connections =
       static_cast<std::uint32_t>(std::max<std::uint64_t>(16, std::min<std::uint64_t>(descriptors, 2'000'000) * 8 / 10));
   std::vector<std::unique_ptr<WorkerStats>> stats;
@@ -201,9 +183,10 @@ int serve(const ServeOptions& options) {
 
   std::unique_ptr<ops::AdminServer> admin;
   try {
-    admin = ops::AdminServer::start(options.admin, pages(publisher, metrics, shared.draining, said));
+    admin =
+        ops::AdminServer::start(options.admin, pages(publisher, metrics, shared.draining, said), options.admin_access);
   } catch (const std::exception& e) {
-    return refuse(std::string("--admin ") + e.what());
+    return refuse(e.what());
   }
   for (const auto& line : said) print_line(std::cout, line);
   print_line(std::cout, "listening admin " + admin->bound_address());
@@ -222,9 +205,24 @@ int serve(const ServeOptions& options) {
     std::fflush(stdout);
   };
 
+  std::unique_ptr<control::Webhook> webhook;
+  if (!options.webhook.address.empty()) {
+    try {
+      webhook = control::Webhook::listen(options.webhook);
+    } catch (const std::exception& e) {
+      return refuse(e.what());
+    }
+  }
+
+  // All of ours is bound before anything is judged: a port may have been the kernel's choice.
+  control::Settings settings = options.control;
+  for (const auto& b : bound) settings.listeners.push_back(model::read_listener(b.kind, b.address));
+  settings.listeners.push_back(model::read_listener("admin", admin->bound_address()));
+  if (webhook) settings.listeners.push_back(model::read_listener("webhook", webhook->bound_address()));
+
   std::unique_ptr<control::Watcher> watcher;
   try {
-    watcher = control::Watcher::start(options.control, [&](control::Update update) {
+    watcher = control::Watcher::start(settings, [&](control::Update update) {
       for (const auto& e : update.model->report.entries)
         if (update.first && e.problem.severity == model::Severity::error) log::error("{}", model::Report::line(e));
       publisher.publish(std::move(update));
@@ -235,13 +233,8 @@ int serve(const ServeOptions& options) {
     return refuse(e.what());
   }
 
-  std::unique_ptr<control::Webhook> webhook;
-  if (!options.webhook.address.empty()) {
-    try {
-      webhook = control::Webhook::start(options.webhook, *watcher);
-    } catch (const std::exception& e) {
-      return refuse(e.what());
-    }
+  if (webhook) {
+    webhook->serve(*watcher);
     fmt::print("listening webhook {}\n", webhook->bound_address());
     std::fflush(stdout);
   }
@@ -261,16 +254,16 @@ int serve(const ServeOptions& options) {
       // The figures stay those of a second ago.
     }
   };
-  int signal = 0;
-  for (unsigned turn = 0; !announced && signal != SIGTERM && signal != SIGINT; ++turn) {
+  Asked asked = Asked::nothing;
+  for (unsigned turn = 0; !announced && asked != Asked::end; ++turn) {
     if (turn % 200 == 0) show();
-    signal = signals.next(5);
+    asked = signals.next(5);
   }
   if (announced) go();
 
-  while (signal != SIGTERM && signal != SIGINT) {
-    signal = signals.next(1000);
-    if (signal == SIGUSR1 || signal == SIGHUP) access_log.reopen();
+  while (asked != Asked::end) {
+    asked = signals.next(1000);
+    if (asked == Asked::reopen) access_log.reopen();
     show();
   }
 
@@ -278,15 +271,15 @@ int serve(const ServeOptions& options) {
   shared.draining = true;
   log::info("draining: not ready from now on, accepting for another {} s, then at most {} s for what is running",
             grace.load(), deadline.load());
-  const auto second = [&](int s) { return s == SIGTERM || s == SIGINT; };
+  const auto second = [&] { return signals.next(20) == Asked::end; };
   const auto wait_until = std::chrono::steady_clock::now() + std::chrono::seconds(grace.load());
   bool at_once = false;
-  while (!at_once && std::chrono::steady_clock::now() < wait_until) at_once = second(signals.next(20));
+  while (!at_once && std::chrono::steady_clock::now() < wait_until) at_once = second();
   for (auto& w : workers) {
     data::Worker* worker = w.get();
     worker->loop.post([worker, &deadline] { worker->drain(std::chrono::seconds(deadline.load())); });
   }
-  while (!at_once && !threads.ended()) at_once = second(signals.next(20));
+  while (!at_once && !threads.ended()) at_once = second();
   if (at_once) {
     log::warn("a second signal: ending at once");
     access_log.flush(200);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -74,7 +75,10 @@ struct Settings {
   bool ssl_passthrough = false;            // --enable-ssl-passthrough: the annotation ssl-passthrough counts
   std::map<std::string, std::string> set;  // --set KEY=VALUE, stronger than the ConfigMap
   std::vector<std::string> endpoints;      // --endpoint NS/SERVICE:PORT=HOST:PORT
+  // --accept-unprotected: annotations and options that guard requests and are not served, to be left out instead
+  std::set<std::string> accept_unprotected;
   std::string resolv_conf = "/etc/resolv.conf";
+  std::vector<model::OwnListener> listeners;  // where this process listens, bound already: nothing may lead there
 };
 
 // One batch of changes. `model` is a value whose parts are shared; unchanged parts are the same pointers as before.
@@ -142,10 +146,12 @@ struct WebhookSettings {
 };
 class Webhook {
  public:
-  // `watcher` must outlive it. Throws std::runtime_error naming the flag that cannot be used.
-  static std::unique_ptr<Webhook> start(const WebhookSettings& settings, Watcher& watcher);
+  // Callers wait until serve() is called. Throws std::runtime_error naming the flag that cannot be used.
+  static std::unique_ptr<Webhook> listen(const WebhookSettings& settings);
   virtual ~Webhook() = default;
   virtual std::string bound_address() const = 0;
+  // Once. `watcher` must outlive it.
+  virtual void serve(Watcher& watcher) = 0;
   struct Figures {
     std::uint64_t allowed = 0, refused = 0;  // reviews that were answered
     double seconds = 0;                      // that their answers took, all together
@@ -164,6 +170,8 @@ std::string check_option(const std::string& key, const std::string& value);
 // A word of a command line or a configuration file that should be the name of an option, for messages: "…" for what
 // looks like the value of a secret one.
 std::string option_name(const std::string& word);
+// The same for a name of --accept-unprotected: an annotation or an option that guards requests and is not served.
+std::string check_unprotected(const std::string& name);
 // The same for a label selector, "team=a,tier in (x,y)"; an empty one is refused.
 std::string check_label_selector(const std::string& text);
 // The same for an address in the status of Ingresses: an IP address, or a DNS name (Kubernetes takes it as hostname).

@@ -21,13 +21,14 @@ bool RouteSettings::operator==(const RouteSettings& o) const {
          response_head_limit == o.response_head_limit && request_buffering == o.request_buffering &&
          connect_timeout == o.connect_timeout && send_timeout == o.send_timeout && read_timeout == o.read_timeout &&
          tries == o.tries && tries_timeout == o.tries_timeout && retry_non_idempotent == o.retry_non_idempotent &&
-         access_log == o.access_log && grpc_web == o.grpc_web;
+         access_log == o.access_log && grpc_web == o.grpc_web && ambiguous_paths == o.ambiguous_paths;
 }
 
 bool Route::operator==(const Route& o) const {
-  return match == o.match && path == o.path && cluster == o.cluster && status == o.status &&
+  return match == o.match && path == o.path && cluster == o.cluster && status == o.status && tls == o.tls &&
          same(settings, o.settings) && ns == o.ns && ingress == o.ingress && service == o.service &&
-         service_port == o.service_port && location == o.location && path_type == o.path_type && origin == o.origin;
+         service_port == o.service_port && upstream_name == o.upstream_name && location == o.location &&
+         path_type == o.path_type && because == o.because && origin == o.origin;
 }
 
 std::size_t Report::count(Severity s) const {
@@ -88,6 +89,32 @@ std::string_view to_string(BackendProtocol p) {
       return "GRPCS";
     case BackendProtocol::auto_http:
       return "AUTO_HTTP";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(AmbiguousPaths p) {
+  switch (p) {
+    case AmbiguousPaths::raw:
+      return "raw";
+    case AmbiguousPaths::normalize:
+      return "normalize";
+    case AmbiguousPaths::refuse:
+      return "refuse";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(Risk r) {
+  switch (r) {
+    case Risk::low:
+      return "Low";
+    case Risk::medium:
+      return "Medium";
+    case Risk::high:
+      return "High";
+    case Risk::critical:
+      return "Critical";
   }
   return "unknown";
 }

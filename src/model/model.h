@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "base/text.h"
 #include "model/options.h"
+#include "model/own_listeners.h"
 #include "model/report.h"
 
 // What is wanted, as plain values, with every name resolved that Kubernetes objects leave to others. Parts are
@@ -33,12 +34,15 @@ enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 // A Service port as a named set of addresses.
 struct Cluster {
-  std::string name;  // "<namespace>-<service>-<port>" as in ingress-nginx's $proxy_upstream_name
+  std::string name;           // "namespace/service:port": no two spell the same
+  std::string upstream_name;  // "namespace-service-port", ingress-nginx's $proxy_upstream_name: two may spell the same
   std::string ns, service, port;
   std::vector<Endpoint> endpoints;                    // in a stable order, each address once
   BackendProtocol protocol = BackendProtocol::http;   // by the port's appProtocol; routes may say otherwise
   ProxyProtocol proxy_protocol = ProxyProtocol::off;  // by the Service's annotation
   std::string empty_because;                          // why there are none, for explain and logs
+  bool outside = false;                               // not pods of ours: what an ExternalName Service leads to
+  std::uint32_t refused = 0;                          // addresses that are left out: nothing may be sent there
   bool no_service = false;                            // the reason is that the Service does not exist
   bool operator==(const Cluster&) const = default;
 };
@@ -81,8 +85,9 @@ struct RouteSettings {
   Millis tries_timeout{0};
   bool retry_non_idempotent = false;
   bool access_log = true;
-  bool grpc_web = false;                          // calls of gRPC-Web become calls of gRPC, where pods speak that
-  bool operator==(const RouteSettings& o) const;  // upstream_tls by value
+  bool grpc_web = false;  // calls of gRPC-Web become calls of gRPC, where pods speak that
+  AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // what pods get of a path that has several readings
+  bool operator==(const RouteSettings& o) const;         // upstream_tls by value
 };
 
 // exact: the path itself. prefix: everything that starts with the text (a Kubernetes Prefix /foo is exact /foo and
@@ -94,20 +99,31 @@ struct Route {
   Text path;                 // normalised, starts with '/'
   Text cluster;              // a Cluster's name; empty: answer `status`
   std::uint16_t status = 0;  // without cluster: 404 (resource backend, no default backend) or 503 (denied)
+  bool tls = false;          // as Host::tls, for this route alone
   std::shared_ptr<const RouteSettings> settings;
   // for logs, metrics and explain
   Text ns, ingress, service, service_port;
-  Text location;   // the path as the Ingress wrote it
-  Text path_type;  // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
+  Text upstream_name;  // of the Cluster
+  Text location;       // the path as the Ingress wrote it
+  Text path_type;      // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
+  Text because;        // of a status 503: what closes it
   Origin origin;
   bool operator==(const Route& o) const;  // settings by value
 };
 
+// The Secrets that one Ingress names for a host. They may be missing or not cover its name.
+struct HostSecrets {
+  ObjectRef ingress;                 // for reports
+  std::vector<std::string> secrets;  // "namespace/secret"
+  bool operator==(const HostSecrets&) const = default;
+};
+
 struct Host {
   std::string name;                       // lower case; "*.x.example" one-label wildcard; "" the catch-all server
+  Text ns;                                // whom it belongs to: the namespace of its oldest Ingress; "" nobody
   bool passthrough = false;               // TLS for it goes on undecrypted to the Service of its path /
   bool tls = false;                       // a TLS section concerns it: plain http is redirected where settings say so
-  std::vector<std::string> certificates;  // "namespace/secret" in order of age; may be missing or not cover the name
+  std::vector<HostSecrets> certificates;  // oldest Ingress first; the first that has one for the host is shown
   std::vector<Route> routes;              // any order; (match, path) unique
   bool operator==(const Host&) const = default;
 };
@@ -125,7 +141,8 @@ struct Model {
   StringMap<std::shared_ptr<const Certificate>> certificates;  // by name; only those that hosts or the default name
   std::string default_certificate;                             // name, or empty: self-signed
   std::shared_ptr<const Options> options = std::make_shared<Options>();
-  Report report;  // of the translators
+  std::shared_ptr<const OwnListeners> own;  // where this process listens; null: not known
+  Report report;                            // of the translators
 };
 
 // Which parts of a Model differ from the one before; names may refer to parts that are gone. `everything`: first load.
@@ -134,9 +151,11 @@ struct Change {
   bool options = false;
   bool default_certificate = false;
   bool report = false;  // what is served may still be the same
+  bool own = false;     // where this process is reached
   std::vector<std::string> hosts, clusters, certificates;
   bool empty() const {
-    return !everything && !options && !default_certificate && hosts.empty() && clusters.empty() && certificates.empty();
+    return !everything && !options && !default_certificate && !own && hosts.empty() && clusters.empty() &&
+           certificates.empty();
   }
 };
 

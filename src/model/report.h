@@ -73,7 +73,6 @@ class Entries {
 
   bool empty() const noexcept { return told_.empty(); }
   std::size_t size() const noexcept { return told_.size(); }  // of those that are kept
-  std::size_t left_out() const noexcept { return left_out_; }
   Entry& operator[](std::size_t i) { return told_[i]; }
   const Entry& operator[](std::size_t i) const { return told_[i]; }
   auto begin() noexcept { return told_.begin(); }

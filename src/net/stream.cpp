@@ -1,5 +1,6 @@
 #include "net/stream.h"
 
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,6 +12,16 @@ namespace sluice::net {
 
 using tls::Io;
 using tls::IoResult;
+
+namespace {
+
+// Until when this thread does not believe what the kernel says it would take. Short of memory for sockets it takes
+// less, and what was read on its word is left here: that may happen to one connection, not to all.
+thread_local Instant disbelief{};
+constexpr Duration kDisbelief = std::chrono::seconds(60);
+constexpr std::size_t kFraming = 1024;  // of HTTP, on top of a piece
+
+}  // namespace
 
 Stream::Stream(Loop& loop, int fd, Whose whose, bool connected)
     : loop_(loop), fd_(fd), whose_(whose), writable_(connected) {
@@ -189,7 +200,29 @@ IoResult Stream::send_some(const iovec* parts, int count) noexcept {
   }
 }
 
+std::size_t Stream::room(std::size_t last) noexcept {
+  constexpr std::size_t kEnough = 256 * 1024;
+  const auto sure = [this] { return sure_until_ > bytes_written_ ? sure_until_ - bytes_written_ : 0; };
+  if (loop_.now() < disbelief) return kKept;
+  if (last >= kKept / 2 && sure() < kEnough) {
+    std::uint32_t memory[SK_MEMINFO_VARS]{};
+    socklen_t size = sizeof memory;
+    // Half of the free room: the kernel counts what it spends on a segment too, which may be as much as is in it.
+    if (getsockopt(fd_, SOL_SOCKET, SO_MEMINFO, memory, &size) == 0 &&
+        memory[SK_MEMINFO_SNDBUF] > memory[SK_MEMINFO_WMEM_QUEUED])
+      sure_until_ = bytes_written_ + (memory[SK_MEMINFO_SNDBUF] - memory[SK_MEMINFO_WMEM_QUEUED]) / 2;
+  }
+  return sure() + kKept;
+}
+
 void Stream::keep_tail(std::span<const iovec> parts, std::size_t sent) {
+  if (tail_sent_ > 0) {
+    tail_.erase(tail_.begin(), tail_.begin() + static_cast<std::ptrdiff_t>(tail_sent_));
+    tail_sent_ = 0;
+  }
+  std::size_t size = tail_.size();
+  for (const auto& p : parts) size += p.iov_len;
+  tail_.reserve(size - sent);  // no more: it may lie here for long
   for (const auto& p : parts) {
     const std::size_t skip = std::min(sent, p.iov_len);
     sent -= skip;
@@ -216,8 +249,13 @@ bool Stream::write_now(std::span<const iovec> parts) noexcept {
     write_failed_ = true;
     return false;
   }
-  if (r.bytes == total) return !tls_ || !tls_->pending_write();
+  if (r.bytes == total) {
+    if (!tls_ || !tls_->pending_write()) return true;
+    if (tls_->unsent() > kKept + kFraming) disbelief = loop_.now() + kDisbelief;
+    return false;
+  }
   keep_tail(parts, r.bytes);
+  if (tail_.size() > kKept + kFraming) disbelief = loop_.now() + kDisbelief;
   // A short write filled the socket's buffer: the next room comes as an edge.
   writable_ = false;
   return false;

@@ -38,6 +38,11 @@ class Stream final : public Watcher, public Duplex {
   Loop& loop() noexcept { return loop_; }
   tls::Session* tls() noexcept { return tls_.get(); }
   void start_tls(std::unique_ptr<tls::Session> session) { tls_ = std::move(session); }
+  // Its handshake failed before a byte of TLS was sent: the bytes are plain ones again.
+  void end_tls() noexcept {
+    tls_.reset();
+    readable_ = true;
+  }
 
   // done (bytes > 0), again_read, closed (end of file or close_notify) or failed.
   tls::IoResult try_read(char* out, std::size_t size) override;
@@ -56,6 +61,14 @@ class Stream final : public Watcher, public Duplex {
   // use as  if (!s.write_now(parts)) co_await s.finish_write(stall);
   bool write_now(std::span<const iovec> parts) noexcept override;
   Task<Status> finish_write(Duration stall) override;
+
+  // At most this of a write waits here when the kernel takes no more, if the write was no larger than room() said.
+  static constexpr std::size_t kKept = 24 * 1024;
+  // How large a write may be for that. `last`: size of the piece before; only after a large one is the kernel asked
+  // what it would take, and only when that is not known from before.
+  std::size_t room(std::size_t last) noexcept override;
+  // Bytes of memory that wait for the peer, or for the rest of a TLS record.
+  std::size_t held() const noexcept { return tail_.capacity() + (tls_ ? tls_->held() : 0); }
 
   Task<Status> handshake(Instant until);
   Task<Status> connected(Instant until);
@@ -144,6 +157,7 @@ class Stream final : public Watcher, public Duplex {
   std::vector<char> tail_;  // unsent plain bytes, or TLS parts that the session did not take yet
   std::size_t tail_sent_ = 0;
   std::uint64_t bytes_read_ = 0, bytes_written_ = 0;
+  std::uint64_t sure_until_ = 0;  // of bytes_written_: what the kernel takes whatever the peer does
   std::uint64_t min_rate_ = 0, rate_from_ = 0;
   Duration blocked_{};
   Hook hook_ = nullptr, idle_hook_ = nullptr;

@@ -1,6 +1,7 @@
 #pragma once
 #include <boost/container/flat_set.hpp>
 
+#include "control/destination.h"
 #include "control/kube/options.h"
 #include "control/kube/shared_settings.h"
 #include "control/kube/store.h"
@@ -20,16 +21,20 @@ struct IngressState {
   // What the annotations of `accepted` say.
   std::shared_ptr<const model::RouteSettings> settings;
   std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
-  bool denied = false;
+  std::shared_ptr<const Closing> closing;     // null: nothing
+  bool use_regex = false;
+  std::string rewrite_target;
   bool ssl_passthrough = false;
-  Names hosts;  // that it has rules for; "" the catch-all
-  // What is said of each host; null where it is so little that looking through all of it costs less.
+  Names hosts;  // that it has rules for, served or not; "" the catch-all
   struct ByHost {
     StringMap<std::vector<std::uint32_t>> rules;  // their places
-    StringMap<std::string> secrets;               // the first that a TLS section names for it
+    StringMap<std::vector<std::string>> secrets;  // "namespace/name"
   };
-  std::shared_ptr<const ByHost> by_host;
+  std::shared_ptr<const ByHost> by_host;  // of the object; by_host.h
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
+  bool served() const { return accepted && !hosts.empty(); }
+  const Ingress& written() const { return std::get<Ingress>(*object); }
+  const Meta& meta() const { return written().meta; }
   void hold(ObjectPtr next) {
     object = std::move(next);
     ref = std::make_shared<const model::ObjectRef>(reference(*object));
@@ -43,7 +48,7 @@ struct ClusterKey {
 
 // A Cluster as routes spell it.
 struct ClusterTexts {
-  Text name, service, port;
+  Text name, upstream_name, service, port;
 };
 
 struct ClusterState {
@@ -58,10 +63,25 @@ struct CertificateState {
 };
 
 struct HostState {
-  Names owners;  // Ingresses, "ns/name"
+  Names claims;  // Ingresses of ours that name it, "ns/name", whether they are served or not
   std::shared_ptr<const model::Host> built;
   Names clusters;
   Names certificates;
+};
+
+// Two Ingresses that ask for one path of a host.
+struct PathConflict {
+  std::string holder, loser;  // "ns/name"
+  std::string path;
+  bool exact = false;
+};
+
+// A host as it is to be served, and what that uses: by name, with the Ingress that names it there.
+struct BuiltHost {
+  std::shared_ptr<const model::Host> host;  // null: nobody wants it
+  std::map<std::string, RefPtr> clusters, certificates;
+  Entries entries;
+  std::vector<PathConflict> conflicts;  // of a candidate
 };
 
 struct Resolution {
@@ -90,6 +110,7 @@ struct Store::State {
   void remember(const model::Change& change);
   SharedSettings shared_settings;
   std::shared_ptr<const model::RouteSettings> defaults;
+  std::vector<std::string> guards;  // options that guard requests and are not served
   bool first = true;
   bool resolve_later = false;
 
@@ -112,6 +133,20 @@ struct Store::State {
   std::map<std::string, std::set<std::string>> externals;  // external name → clusters
   StringMap<Resolution> resolutions;
 
+  // Where we listen ourselves; null: not known, as nothing does.
+  std::shared_ptr<const model::OwnListeners> own;
+  bool own_changed = false;
+  std::vector<model::Ip> interfaces;  // of this machine
+  // Other ways to listeners like ours: pods that share a Service of our namespace with our pod, and its own address.
+  std::vector<model::Ip> replicas;
+  bool replicas_changed = false;  // there may be others
+  void touched(const Object& object);
+  void find_replicas();
+  void reach();  // judges anew what may lead to us
+  AllowedDestinations allowed_destinations() const {
+    return {model->options->allow_destinations, model->options->allow_destination_names};
+  }
+
   // What must be looked at again.
   std::set<std::string> dirty_ingresses, dirty_hosts, dirty_clusters, dirty_certificates;
   bool dirty_options = true, dirty_classes = false;
@@ -129,16 +164,24 @@ struct Store::State {
 
   // ingress_class.cpp: is it ours? When not, `why` says so.
   bool ours(const Ingress& ingress, std::string& why) const;
+  // review.cpp: what of the host's conflicts speaks against the candidate.
+  void judge_conflicts(const BuiltHost& built, const std::string& host, const std::string& candidate,
+                       Review& out) const;
   // ingress.cpp
   void evaluate(const std::string& key);
-  std::shared_ptr<const model::Host> build_host(const std::string& name, Entries& entries,
-                                                std::map<std::string, RefPtr>& clusters,
-                                                std::map<std::string, RefPtr>& certificates);
+  // The hosts that the Ingress has rules for; what of them cannot be, or is not its namespace's, is reported.
+  Names hosts_claimed_by(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) const;
+  // What of `ingress` counts for its hosts, `result` being its annotations; `entries`: what options close of it.
+  void accept(IngressState& state, AnnotationResult&& result, Entries& entries);
+  // host_builder.h
+  class HostBuilder;
+  // host.cpp
   const ClusterTexts& cluster_texts(const ClusterKey& key);
   void rebuild_host(const std::string& name, model::Change& change);
   // service.cpp, endpoint_slice.cpp
   std::shared_ptr<const model::Cluster> build_cluster(const std::string& name, ClusterState& c, Entries& entries);
-  void add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out, Entries& entries) const;
+  // Returns where they lead that nothing is sent to, as text; empty: nowhere.
+  std::string add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out, Entries& entries) const;
   void rebuild_cluster(const std::string& name, model::Change& change);
   // secret.cpp
   std::shared_ptr<const model::Certificate> build_certificate(const std::string& name, const CertificateState& c,
@@ -154,6 +197,10 @@ struct Store::State {
   model::Origin origin_of(const model::ObjectRef& ref) const;
   void assemble_report();
 };
+
+// Older first; objects without a timestamp in the order of the files. Ties: namespace/name descending, as in
+// ingress-nginx.
+bool older(const Meta& a, const Meta& b);
 
 inline std::string key_of(const Meta& m) {
   return m.ns + "/" + m.name;

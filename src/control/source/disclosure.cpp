@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/printable.h"
+#include "base/strings.h"
 
 namespace sluice::control {
 
@@ -24,12 +25,6 @@ bool digit(char c) {
 template <std::size_t N>
 bool among(const std::string_view (&list)[N], std::string_view text) {
   return std::find(std::begin(list), std::end(list), text) != std::end(list);
-}
-
-bool only(std::string_view text, std::string_view marks) {
-  return std::all_of(text.begin(), text.end(), [&](char c) {
-    return lower_case(c) || upper_case(c) || digit(c) || marks.find(c) != std::string_view::npos;
-  });
 }
 
 // Keys, tokens and what base64 makes of them mix cases and digits, and are long; what people name things does not.
@@ -77,8 +72,8 @@ std::string Disclosure::value(std::string_view text) const {
 }
 
 std::string Disclosure::key(std::string_view text) const {
-  const bool seen =
-      level_ == Level::all || among(kSecretKeys, text) || (level_ == Level::keys && only(text, "-._/") && word(text));
+  const bool seen = level_ == Level::all || among(kSecretKeys, text) ||
+                    (level_ == Level::keys && made_of(text, "-._/") && word(text));
   return seen ? std::string(cut(text, kName)) : kUnseen;
 }
 
@@ -96,7 +91,7 @@ std::string Disclosure::kind(std::string_view text) {
   std::size_t humps = 0;
   for (std::size_t i = 1; i < text.size(); ++i) humps += lower_case(text[i - 1]) && upper_case(text[i]);
   const bool camel = !text.empty() && !digit(text.front()) && digits <= 2 && humps * 4 <= text.size();
-  return only(text, "") && camel && text.size() <= kKind ? std::string(text) : "";
+  return made_of(text, "") && camel && text.size() <= kKind ? std::string(text) : "";
 }
 
 // GROUP/VERSION or VERSION, versions as in "v1", "v1beta2".
@@ -122,7 +117,7 @@ std::string Disclosure::api_version(std::string_view text) {
 }
 
 std::string Disclosure::option(std::string_view text) {
-  const bool plain = only(text, "-._") && std::none_of(text.begin(), text.end(), upper_case) &&
+  const bool plain = made_of(text, "-._") && std::none_of(text.begin(), text.end(), upper_case) &&
                      std::count_if(text.begin(), text.end(), digit) <= 4;
   return plain && word(text) ? std::string(text) : kUnseen;
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstring>
 #include <list>
 #include <memory>
 #include <optional>
@@ -18,40 +19,48 @@ class Worker;
 class View;
 class ClusterRuntime;
 
-// Room for a request head: 16 KiB, more when a head needs more.
+// Room for a request head: 16 KiB, more when a head needs more. Bytes that nothing is written to cost no memory.
 class HeadBuffer {
  public:
   HeadBuffer() noexcept {}
-  char* data() noexcept { return more_.empty() ? first_ : more_.data(); }
-  std::size_t size() const noexcept { return more_.empty() ? sizeof first_ : more_.size(); }
-  // Keeps what is in it.
+  char* data() noexcept { return more_ ? more_.get() : first_; }
+  std::size_t size() const noexcept { return more_ ? more_size_ : sizeof first_; }
+  // Room for `bytes` at least; keeps what is in it.
   void make_room(std::size_t bytes) {
     if (bytes <= size()) return;
-    if (more_.empty()) more_.assign(first_, first_ + sizeof first_);
-    more_.resize(bytes);
+    bytes = (bytes + kStep - 1) / kStep * kStep;
+    auto next = std::make_unique_for_overwrite<char[]>(bytes);
+    std::memcpy(next.get(), data(), size());
+    more_size_ = bytes;
+    more_ = std::move(next);
   }
   // One large head must not be remembered for ever.
-  void shrink() noexcept { std::vector<char>().swap(more_); }
+  void shrink() noexcept { more_.reset(); }
 
  private:
-  std::vector<char> more_;
+  static constexpr std::size_t kStep = 4 * 1024;
+  std::unique_ptr<char[]> more_;
+  std::size_t more_size_ = 0;
   char first_[16 * 1024];
 };
 
 // The buffers of one exchange, lent by the worker from the first byte of a request until the connection is idle again.
+// What every exchange uses comes first, and the head behind it: most touch one page of the five, and an unfinished
+// head as many as it has bytes for.
 struct ExchangeMemory : PageAllocated {
   ExchangeMemory() noexcept {}  // not defaulted: that would write zeros over all of it
-  HeadBuffer in;                // request head, and what came with it
   net::http::RequestHead request;
   net::http::ResponseHead response;
   std::vector<char> response_head;   // a response head that came in pieces
   std::string path;                  // normalised path when it differs from the target
+  std::string target;                // what goes upstream when that is not what came
   std::string host;                  // lower case, for matching
   std::string ahead;                 // what came behind a chunked body
   std::string collected;             // a chunked request body, for a length
   std::string text;                  // the page of a local reply
   std::vector<std::uint32_t> tried;  // endpoints that this exchange asked
   std::list<std::string> joined;     // field values put together
+  HeadBuffer in;                     // request head, and what came with it
 };
 
 // Who talks to us: set once for a connection, before its first request.
@@ -88,15 +97,20 @@ struct Exchange {
   ClusterRuntime* cluster = nullptr;               // pinned
 
   std::string_view path;            // normalised
+  std::string_view target;          // path and query for the pod
   std::string_view query;           // with its '?', or empty
   std::string_view client_address;  // after real-ip processing
   std::string_view forwarded_for;   // incoming list, joined
   std::string_view forwarded_host;  // incoming
+  bool proxy_trusted = false;       // the peer is a proxy whose X-Forwarded-* fields and Forwarded are believed
   bool https = false;               // as the client sees it
+  bool plain = true;                // it is certain that the client came without TLS: it may be sent to https
   std::string_view scheme;          // X-Forwarded-Proto to pods
   std::string_view host_header;     // Host to pods
+  std::string_view client_host;     // the host of that, without its port
   std::string_view port_text;       // X-Forwarded-Port
   std::string_view request_id;
+  std::string_view loop_mark;  // CDN-Loop to where it goes; empty: what the client sent of it, if anything
   char id_storage[32];
   char port_storage[8];
 

@@ -107,8 +107,8 @@ BodySource& GrpcWeb::response(Exchange& ex, BodySource& pod) {
   return response_;
 }
 
-Result<Chunk> GrpcWeb::Source::take() {
-  Result<Chunk> piece = below_->take();
+Result<Chunk> GrpcWeb::Source::take(std::size_t most) {
+  Result<Chunk> piece = below_->take(most);
   if (!piece) return piece;
   return pass(*piece);
 }

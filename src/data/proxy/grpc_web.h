@@ -42,7 +42,7 @@ class GrpcWeb final : public BodyFilter {
   class Source : public BodySource {
    public:
     net::Task<Result<Chunk>> read(std::size_t most) override;
-    Result<Chunk> take() override;
+    Result<Chunk> take(std::size_t most) override;
     void stop() noexcept override { below_->stop(); }
     bool ended() const noexcept override { return below_->ended(); }
     // What becomes of a piece; the result lives until the next call.

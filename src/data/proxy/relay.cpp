@@ -37,14 +37,15 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
     Status s = co_await up.send_body(Chunk{ex.body, false, {}});
     if (!s) co_return s;
   }
-  for (;;) {
+  for (std::size_t taken = 0;;) {
     if (!ex.grpc) ex.body_touched = true;
-    Result<Chunk> piece = co_await next_request_piece(ex);
+    Result<Chunk> piece = co_await next_request_piece(ex, up.room(taken));
     if (!piece) {
       if (piece.error().fault != Fault::cancelled) up.cancel(piece.error());
       co_return std::unexpected(piece.error());
     }
     const bool last = piece->last;
+    taken = piece->data.size();
     keep_for_retry(ex, *piece);
     Status s = co_await up.send_body(*piece);
     if (!s) co_return s;
@@ -62,7 +63,8 @@ net::Task<Status> final_head(Exchange& ex, Upstream& up) {
       if (!ex.tunnel)
         co_return std::unexpected(
             Error{Fault::malformed, Whose::upstream, Retry::no, 502, "101 without a request to upgrade"});
-      co_return Status{};
+      Status switched = switched_as_offered(ex);
+      co_return switched;
     }
     if (response.status >= 200) co_return Status{};
     if (++interim > ex.options->max_interim_responses)
@@ -102,7 +104,7 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, const net::Fork<Stat
     co_return std::unexpected(
         Error{Fault::unsupported, Whose::upstream, Retry::no, 502, "the pod does not switch protocols"});
   BodySource& body = ex.filter ? ex.filter->response(ex, up.body()) : up.body();
-  Result<Chunk> first = body.take();
+  Result<Chunk> first = body.take(ex.down.room(0));
   if (!first) co_return std::unexpected(first.error());
   // An answer before the end of the request: the connection cannot be trusted to find the next one.
   if (request && !request->done()) ex.close_after = true;
@@ -116,15 +118,17 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, const net::Fork<Stat
   start.from_pod = true;
   ex.record.status = attempt.status;
   bool last = first->last;
+  std::size_t taken = first->data.size();
   note_trailers(ex, *first);
   Status w = co_await ex.down.start(ex, start, *first);
   while (w && !last) {
-    Result<Chunk> piece = co_await body.read(ex.down.room());
+    Result<Chunk> piece = co_await body.read(ex.down.room(taken));
     if (!piece) {
       ex.down.abort();
       co_return std::unexpected(piece.error());
     }
     last = piece->last;
+    taken = piece->data.size();
     note_trailers(ex, *piece);
     w = co_await ex.down.write(*piece);
   }

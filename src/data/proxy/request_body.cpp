@@ -4,9 +4,9 @@ namespace sluice::data {
 
 using net::http::Framing;
 
-net::Task<Result<Chunk>> next_request_piece(Exchange& ex) {
+net::Task<Result<Chunk>> next_request_piece(Exchange& ex, std::size_t most) {
   BodySource& body = ex.filter ? ex.filter->request(ex.down.body()) : ex.down.body();
-  Result<Chunk> piece = co_await body.read(kCollect);
+  Result<Chunk> piece = co_await body.read(most);
   if (!piece) co_return piece;
   ex.body_received += piece->data.size();
   const auto limit = ex.settings->body_limit;
@@ -32,8 +32,11 @@ net::Task<Status> take_request_body(Exchange& ex) {
   if (framing != Framing::chunked || !ex.settings->request_buffering || ex.grpc) co_return Status{};
   auto& collected = ex.memory.collected;
   while (collected.size() <= kCollect) {
-    Result<Chunk> piece = co_await next_request_piece(ex);
+    Result<Chunk> piece = co_await next_request_piece(ex, kCollect);
     if (!piece) co_return std::unexpected(piece.error());
+    // A quarter more at a time, not twice as much: many may lie here, unfinished, for long.
+    if (const auto size = collected.size() + piece->data.size(); size > collected.capacity())
+      collected.reserve(size + size / 4);
     collected += piece->data;
     if (piece->last) {
       ex.body_whole = true;

@@ -15,8 +15,8 @@ inline bool below_rate(std::uint64_t bytes, Duration waited, std::uint64_t rate)
 
 inline constexpr std::size_t kKeptOfCall = 64 * 1024;  // of a gRPC call, so that it can be sent again
 
-// The next piece of the request body, counted against proxy-body-size (413).
-net::Task<Result<Chunk>> next_request_piece(Exchange& ex);
+// The next piece of the request body, counted against proxy-body-size (413). `most`: as BodySource::read().
+net::Task<Result<Chunk>> next_request_piece(Exchange& ex, std::size_t most);
 // Before the first attempt: finds out whether the body is whole, and collects a chunked one where the route buffers.
 net::Task<Status> take_request_body(Exchange& ex);
 

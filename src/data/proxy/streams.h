@@ -30,8 +30,8 @@ class BodySource {
   // Waits for the next piece; a piece may be empty only when it is the last. `most`: more at once would only have to
   // be kept; a hint.
   virtual net::Task<Result<Chunk>> read(std::size_t most) = 0;
-  // What is there without waiting; an empty chunk that is not the last when nothing is.
-  virtual Result<Chunk> take() = 0;
+  // What is there without waiting; an empty chunk that is not the last when nothing is. `most`: as for read().
+  virtual Result<Chunk> take(std::size_t most) = 0;
   // No more will be read; a waiting read() fails with Fault::cancelled.
   virtual void stop() noexcept = 0;
   virtual bool ended() const noexcept = 0;
@@ -75,8 +75,8 @@ class Downstream {
   virtual bool complete() const noexcept = 0;
   // The request asks to switch protocols and nothing stands in the way: no body of it is under way.
   virtual bool may_upgrade() const noexcept = 0;
-  // How much of a body it can take at once without keeping it; never 0.
-  virtual std::size_t room() const noexcept = 0;
+  // How much of a body to give it at once so that little must be kept; never 0. `last`: size of the piece before.
+  virtual std::size_t room(std::size_t last) noexcept = 0;
   // After a 101 was started: the bare bytes, and what the client sent ahead.
   virtual net::Duplex& become_tunnel(std::string_view& early) = 0;
   // The tunnel runs and nothing of the exchange's buffers is needed any more.
@@ -92,6 +92,8 @@ class Upstream : public net::Cancellable {
   // Request head, and `body` if it is whole already (else its pieces follow by send_body).
   virtual net::Task<Status> send_head(Exchange& ex, std::string_view body, bool whole) = 0;
   virtual net::Task<Status> send_body(Chunk piece) = 0;
+  // As Downstream::room(), for pieces of the request body.
+  virtual std::size_t room(std::size_t last) noexcept = 0;
   // The next head, interim ones included, in ex.memory.response. Its deadline is the route's read_timeout.
   virtual net::Task<Status> read_head(Exchange& ex) = 0;
   // Copies what arrived behind the head, because the caller is about to wait.

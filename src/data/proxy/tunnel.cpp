@@ -21,9 +21,10 @@ struct Tunnel {
 // stays idle ends both.
 net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunnel& t, std::uint64_t& bytes) {
   Status result{};
-  for (;;) {
-    const auto r = from.try_read(worker.scratch.get(), Worker::kScratch);
+  for (std::size_t taken = 0;;) {
+    const auto r = from.try_read(worker.scratch.get(), std::min(to.room(taken), Worker::kScratch));
     if (r.io == net::tls::Io::done) {
+      taken = r.bytes;
       t.moved = worker.loop.now();
       bytes += r.bytes;
       const iovec part{worker.scratch.get(), r.bytes};

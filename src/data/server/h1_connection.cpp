@@ -7,6 +7,7 @@
 #include "data/proxy/prepare.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/serve.h"
+#include "data/server/linger.h"
 #include "data/server/response_fields.h"
 #include "data/server/worker.h"
 
@@ -61,10 +62,8 @@ net::Task<void> H1Connection::turn_away(Error why) {
   const bool late = why.fault == Fault::timeout && in_end_ > in_begin_;
   const bool tell = why.status != 0 || why.fault == Fault::too_large || why.fault == Fault::malformed || late;
   if (!tell || stream_.cancelled()) co_return;
-  if (why.fault == Fault::timeout) {
-    worker_.stats.timeouts_header.add();
-    why.status = 408;
-  }
+  if (why.fault == Fault::timeout) why.status = 408;
+  if (!memory_) memory_ = worker_.borrow_memory();
   memory_->request = {};
   decoder_.start(Framing::none, 0);
   started_ = complete_ = false;
@@ -72,6 +71,7 @@ net::Task<void> H1Connection::turn_away(Error why) {
   ex_ = &ex;
   written_before_ = stream_.bytes_written();
   ex.record.request_length = in_end_ - in_begin_;
+  describe_tls(ex.record, stream_);
   co_await refuse(ex, why);
   ex_ = nullptr;
   co_await linger();
@@ -187,7 +187,7 @@ net::Task<Status> H1Connection::next_head() {
     }
     if (!memory_) memory_ = worker_.borrow_memory();
     auto& in = memory_->in;
-    if (in_end_ == in.size()) in.make_room(in.size() * 2);  // bounded: find_head refuses above the limit
+    if (in_end_ == in.size()) in.make_room(in_end_ + 1);  // bounded: find_head refuses above the limit
     const auto r = stream_.try_read(in.data() + in_end_, in.size() - in_end_);
     if (r.io == Io::done) {
       in_end_ += r.bytes;
@@ -236,7 +236,7 @@ bool H1Connection::whole_body(std::string_view& out) {
   return true;
 }
 
-Result<Chunk> H1Connection::take() {
+Result<Chunk> H1Connection::take(std::size_t) {
   if (decoder_.done()) return Chunk{{}, true, {}};
   if (in_begin_ == in_end_) return Chunk{};
   auto piece = decoder_.take(memory_->in.data() + in_begin_, in_end_ - in_begin_);
@@ -246,11 +246,11 @@ Result<Chunk> H1Connection::take() {
   return Chunk{piece->data, piece->done, piece->done ? decoder_.trailers() : std::string_view{}};
 }
 
-net::Task<Result<Chunk>> H1Connection::read(std::size_t) {
+net::Task<Result<Chunk>> H1Connection::read(std::size_t most) {
   const auto& o = *ex_->options;
   for (;;) {
     if (body_stopped_) co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
-    Result<Chunk> ready = take();
+    Result<Chunk> ready = take(most);
     if (!ready || ready->last || !ready->data.empty()) co_return ready;
     if (continue_due_ && !started_) {
       continue_due_ = false;
@@ -259,9 +259,9 @@ net::Task<Result<Chunk>> H1Connection::read(std::size_t) {
       Status sent = co_await stream_.write({&part, 1}, o.client_send_timeout);
       if (!sent) co_return std::unexpected(sent.error());
     }
-    const std::uint64_t most =
-        decoder_.left() ? std::min<std::uint64_t>(decoder_.left(), Worker::kScratch) : Worker::kScratch;
-    auto r = stream_.try_read(worker_.scratch.get(), static_cast<std::size_t>(most));
+    std::uint64_t size = std::min(most, Worker::kScratch);
+    if (decoder_.left()) size = std::min(decoder_.left(), size);
+    auto r = stream_.try_read(worker_.scratch.get(), static_cast<std::size_t>(size));
     if (r.io == Io::done) {
       auto piece = decoder_.take(worker_.scratch.get(), r.bytes);
       if (!piece) co_return std::unexpected(piece.error());
@@ -393,10 +393,6 @@ net::Duplex& H1Connection::become_tunnel(std::string_view& early) {
 
 bool H1Connection::may_upgrade() const noexcept {
   return ex_->head().upgrade && decoder_.done();
-}
-
-std::size_t H1Connection::room() const noexcept {
-  return Worker::kScratch;
 }
 
 void H1Connection::give_buffers_back() noexcept {

@@ -21,11 +21,12 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   // unless `new_ones_too`.
   void drain(bool new_ones_too) noexcept override;
   void kill() noexcept override;
+  // Instead of run(), where the client is known to send nothing that can be served: answers, if there is an answer.
+  net::Task<void> turn_away(Error why);
 
  private:
   net::Task<Status> next_head();
   net::Task<bool> exchange();
-  net::Task<void> turn_away(Error why);
   net::Task<void> linger();
   void park() noexcept;
   net::h1::HeadLimits limits() const;
@@ -41,13 +42,13 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   bool started() const noexcept override { return started_; }
   bool complete() const noexcept override { return complete_; }
   net::Duplex& become_tunnel(std::string_view& early) override;
-  std::size_t room() const noexcept override;
+  std::size_t room(std::size_t last) noexcept override { return stream_.room(last); }
   bool may_upgrade() const noexcept override;
   void give_buffers_back() noexcept override;
 
   // BodySource
   net::Task<Result<Chunk>> read(std::size_t most) override;
-  Result<Chunk> take() override;
+  Result<Chunk> take(std::size_t most) override;
   void stop() noexcept override;
   bool ended() const noexcept override { return decoder_.done(); }
   net::Task<Status> send_body_pieces(std::span<const iovec> before, Chunk piece);

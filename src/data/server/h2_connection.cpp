@@ -1,6 +1,7 @@
 #include "data/server/h2_connection.h"
 
 #include "data/server/h2_stream.h"
+#include "data/server/linger.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {
@@ -10,6 +11,7 @@ namespace {
 net::h2::Limits limits_of(const model::Options& o) noexcept {
   net::h2::Limits l;
   l.streams = o.http2_max_concurrent_streams;
+  l.unread = 1024 * 1024;
   l.header_list = static_cast<std::uint32_t>(o.large_client_header_buffer_size * o.large_client_header_buffers);
   return l;
 }

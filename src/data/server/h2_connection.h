@@ -31,6 +31,8 @@ class H2Connection final : public Protocol, private net::h2::Owner {
   // The other clients of this worker have their turn between kPiece bytes of this one's requests (kScratch of a body),
   // and between kATurn of its streams that begin or end together.
   static constexpr std::size_t kPiece = 4 * 1024, kATurn = 8;
+  // Bytes of pods that streams keep while windows are shut: each so many until it is so many together, then fewer.
+  static constexpr std::size_t kKeptEach = 16 * 1024, kKept = 128 * 1024, kKeptLeast = 4 * 1024;
   bool may_begin() noexcept;
   void entered() noexcept;
   void left() noexcept;
@@ -40,8 +42,8 @@ class H2Connection final : public Protocol, private net::h2::Owner {
   const Peer& peer_;
   net::h2::Session session_;
   net::h2::Transport transport_;
-  H2Stream* streams_ = nullptr;  // linked; owned by themselves once they run
-  std::size_t running_ = 0;
+  H2Stream* streams_ = nullptr;             // linked; owned by themselves once they run
+  std::size_t running_ = 0, promised_ = 0;  // bytes that streams may still bring, as H2Stream::room() told them
   net::Signal all_left_;
   Instant begun_at_{};  // the turn in which the last ones were begun
   std::size_t begun_ = 0;

@@ -6,10 +6,12 @@
 #include "data/proxy/prepare.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/serve.h"
+#include "data/server/linger.h"
 #include "data/server/response_fields.h"
 #include "data/server/worker.h"
 #include "net/http/grammar.h"
 #include "net/http/trailers.h"
+#include "net/http/websocket.h"
 
 namespace sluice::data {
 
@@ -78,6 +80,7 @@ H2Stream::~H2Stream() {
   (previous_ ? previous_->next_ : connection_.streams_) = next_;
   if (next_) next_->previous_ = previous_;
   if (memory_) worker_.return_memory(std::move(memory_));
+  promise(0);
   connection_.left();
 }
 
@@ -99,6 +102,10 @@ void H2Stream::on_fields_end() noexcept {
 
 void H2Stream::on_event() {
   if (!runs_) {
+    if (closed() && !reset_by_peer() && code() == net::h2::protocol_error) {  // nghttp2 found it malformed
+      worker_.stats.malformed_requests.add();
+      worker_.stats.h2_streams_reset.add();
+    }
     if (closed() || over_ || connection_.session_.failed()) return end();
     if (!head_done_) return;
     runs_ = true;
@@ -155,6 +162,7 @@ net::Task<void> H2Stream::run() {
     end();
     co_return;
   }
+  bool rest_to_come = false;
   {
     Exchange ex(worker_, *this, connection_.peer_, *memory_);
     ex_ = &ex;
@@ -176,11 +184,35 @@ net::Task<void> H2Stream::run() {
     } else if (!complete_) {
       worker_.stats.h2_streams_reset.add();
       connection_.session_.reset(*this, ex.reset_code.value_or(net::h2::internal_error));
-    } else if (!end_received()) {
-      connection_.session_.reset(*this, net::h2::no_error);  // RFC 9113 section 8.1: the rest is not wanted
+    } else {
+      rest_to_come = !end_received();
+      // Libraries of gRPC take a call for ended with its trailers and expect the reset with them.
+      if (rest_to_come && ex.grpc) connection_.session_.reset(*this, net::h2::no_error);
     }
   }
+  if (rest_to_come && !closed()) {
+    co_await linger();
+    if (!end_received()) connection_.session_.reset(*this, net::h2::no_error);  // RFC 9113 section 8.1
+  }
   end();
+}
+
+// The answer is out and the request is not over. With a reset in one piece with it curl 7.88 forgets the answer, and
+// some clients send all of their request before they look for one: what they send is thrown away, and their window
+// opened.
+net::Task<void> H2Stream::linger() {
+  give_buffers_back();
+  Linger state(worker_);
+  if (!state.admitted()) co_return;
+  while (!end_received() && !gone() && !is_given_up_) {
+    const auto bytes = connection_.session_.take(*this).size();
+    if (bytes != 0) connection_.session_.take(*this);  // the window opens with the call after
+    state.took(bytes);
+    const Instant begun = worker_.loop.now(), until = state.until();
+    if (begun >= until) co_return;
+    const bool woken = co_await readable_.wait(until);
+    if (!woken || !state.waited_since(begun)) co_return;
+  }
 }
 
 // What an HTTP/1.1 pod expects of a WebSocket's client and RFC 8441 leaves out.
@@ -208,7 +240,7 @@ bool H2Stream::whole_body(std::string_view& out) {
   return true;
 }
 
-Result<Chunk> H2Stream::take() {
+Result<Chunk> H2Stream::take(std::size_t most) {
   if (gone()) {
     if (ex_) ex_->client_gone = true;
     return std::unexpected(client(Fault::reset, "the client left inside its request body"));
@@ -220,19 +252,20 @@ Result<Chunk> H2Stream::take() {
   const auto& head = memory_->request;
   if (!last && head.framing == Framing::length && body_bytes_ + received() >= head.content_length) return Chunk{};
   if (received() == 0) return Chunk{{}, last, last ? std::string_view(trailers_) : std::string_view{}};
-  const auto data = connection_.session_.take(*this);
+  const auto data = connection_.session_.take(*this, most);
   body_bytes_ += data.size();
-  return Chunk{data, last, last ? std::string_view(trailers_) : std::string_view{}};
+  const bool all = last && received() == 0;
+  return Chunk{data, all, all ? std::string_view(trailers_) : std::string_view{}};
 }
 
-net::Task<Result<Chunk>> H2Stream::read(std::size_t) {
+net::Task<Result<Chunk>> H2Stream::read(std::size_t most) {
   const auto& o = *ex_->options;
   // Streams of gRPC may be quiet for hours; proxy-read-timeout ends those whose pod is quiet, too.
   const Instant until = ex_->grpc ? Instant::max() : worker_.loop.now() + o.client_body_timeout;
   for (;;) {
     if (is_given_up_) co_return std::unexpected(given_up_);
     if (body_stopped_) co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
-    Result<Chunk> ready = take();
+    Result<Chunk> ready = take(most);
     if (!ready || ready->last || !ready->data.empty()) co_return ready;
     if (continue_due_ && !started_) {
       continue_due_ = false;
@@ -281,8 +314,21 @@ void H2Stream::respond(Exchange& ex, const ResponseStart& response, bool end) {
   connection_.session_.respond(*this, list.span(), end);
 }
 
+// Towards the pod we are the WebSocket's client: the key was ours, and so is the check of the answer to it.
+bool H2Stream::accepted(const ResponseStart& response) const noexcept {
+  std::string_view key, accept;
+  for (const auto& f : memory_->request.fields.all())
+    if (!f.drop && iequals(f.name, "sec-websocket-key")) key = f.value;
+  for (const auto& f : response.fields)
+    if (!f.drop && iequals(f.name, "sec-websocket-accept")) accept = f.value;
+  return net::http::accepts_websocket(key, accept);
+}
+
 net::Task<Status> H2Stream::start(Exchange& ex, const ResponseStart& response, Chunk first) {
   if (gone()) co_return std::unexpected(client(Fault::reset, "the client left"));
+  if (response.status == 101 && !accepted(response))
+    co_return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, 502,
+                                    "101 without the Sec-WebSocket-Accept that fits the key"});
   started_ = true;
   ex.hsts = ex.hsts && !(connection_.stream_.tls() && connection_.stream_.tls()->default_certificate());
   tunnel_ = response.status == 101;
@@ -308,6 +354,7 @@ net::Task<Status> H2Stream::send(Chunk piece) {
   if (gone()) co_return std::unexpected(client(Fault::reset, "the client left"));
   if (is_given_up_) co_return std::unexpected(given_up_);
   body_sent_ += piece.data.size();
+  promise(0);
   if (!connection_.session_.send(*this, piece.data, piece.last, piece.trailers)) {
     Status s = co_await drained(ex_->options->client_send_timeout);
     if (!s) co_return s;
@@ -348,8 +395,22 @@ void H2Stream::abort() noexcept {
   if (ex_) ex_->record.bytes_sent = bytes_out();
 }
 
-std::size_t H2Stream::room() const noexcept {
-  return std::clamp<std::size_t>(connection_.session_.window(*this), 16 * 1024, Worker::kScratch);
+// What its window and the socket take, less what the other streams were told: told is told, and the bytes may come when
+// nothing is taken any more. A little at least: what waits for a window is woken by it, and has its turn by priority.
+std::size_t H2Stream::room(std::size_t last) noexcept {
+  promise(0);
+  const std::size_t wanted = last ? 4 * last : 64 * 1024;
+  const std::size_t taken =
+      std::min({connection_.session_.window(*this), connection_.stream_.room(last), Worker::kScratch});
+  const std::size_t told = connection_.promised_ + connection_.session_.kept();
+  const std::size_t least = told < H2Connection::kKept ? H2Connection::kKeptEach : H2Connection::kKeptLeast;
+  promise(std::max(std::min(wanted, taken > told ? taken - told : 0), least));
+  return promised_;
+}
+
+void H2Stream::promise(std::size_t bytes) noexcept {
+  connection_.promised_ += bytes - promised_;
+  promised_ = bytes;
 }
 
 bool H2Stream::may_upgrade() const noexcept {
@@ -367,11 +428,10 @@ void H2Stream::give_buffers_back() noexcept {
 
 net::tls::IoResult H2Stream::try_read(char* out, std::size_t size) {
   if (is_given_up_ || gone()) return {Io::failed, 0};
-  const auto bytes = connection_.session_.take(*this);
+  const auto bytes = connection_.session_.take(*this, size);
   if (!bytes.empty()) {
-    const auto n = std::min(bytes.size(), size);  // a window is smaller than the scratch of a worker
-    std::memcpy(out, bytes.data(), n);
-    return {Io::done, n};
+    std::memcpy(out, bytes.data(), bytes.size());
+    return {Io::done, bytes.size()};
   }
   return {end_received() ? Io::closed : Io::again_read, 0};
 }
@@ -387,6 +447,7 @@ net::Task<Status> H2Stream::wait_readable(Instant until) {
 
 bool H2Stream::write_now(std::span<const iovec> parts) noexcept {
   if (is_given_up_ || gone()) return false;
+  promise(0);
   if (parts.size() == 1)
     return connection_.session_.send(*this, {static_cast<const char*>(parts[0].iov_base), parts[0].iov_len}, false, {});
   std::string all;

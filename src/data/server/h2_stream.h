@@ -31,10 +31,13 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   void on_event() override;
 
   net::Task<void> run();
+  net::Task<void> linger();
   Status as_upgrade(char (&key)[24]) noexcept;
   void end() noexcept;
   void client_left() noexcept;
+  void promise(std::size_t bytes) noexcept;
   bool gone() const noexcept { return over_ || (closed() && was_reset()); }
+  bool accepted(const ResponseStart& response) const noexcept;
   void respond(Exchange& ex, const ResponseStart& response, bool end);
   net::Task<Status> send(Chunk piece);
   net::Task<Status> drained(Duration stall);
@@ -48,14 +51,14 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   void abort() noexcept override;
   bool started() const noexcept override { return started_; }
   bool complete() const noexcept override { return complete_; }
-  std::size_t room() const noexcept override;
+  std::size_t room(std::size_t last) noexcept override;
   bool may_upgrade() const noexcept override;
   net::Duplex& become_tunnel(std::string_view& early) override;
   void give_buffers_back() noexcept override;
 
   // BodySource
   net::Task<Result<Chunk>> read(std::size_t most) override;
-  Result<Chunk> take() override;
+  Result<Chunk> take(std::size_t most) override;
   void stop() noexcept override;
   bool ended() const noexcept override { return end_received() && received() == 0; }
 
@@ -78,6 +81,7 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   net::Signal readable_, writable_;
   Error given_up_{};
   std::uint64_t body_bytes_ = 0, body_sent_ = 0;
+  std::size_t promised_ = 0;  // what room() said last, until it came
   Duration body_wait_{}, send_wait_{};
   H2Stream *next_ = nullptr, *previous_ = nullptr;
   bool head_done_ = false, runs_ = false, over_ = false, started_ = false, complete_ = false, continue_due_ = false,

@@ -141,6 +141,15 @@ std::vector<model::Entry> problems_of(const StoredPair& stored, std::int64_t now
   return out;
 }
 
+model::Entry not_shown(const model::HostSecrets& named, const model::HostSecrets& shown, std::string_view host) {
+  std::string secrets;
+  for (const std::string& name : named.secrets) add_element(secrets, name);
+  return {named.ingress,
+          {model::Severity::warning, "CertificateNotShown", "spec.tls", secrets,
+           "the Secrets of " + shown.ingress.text() + ", which is older and has TLS for " + std::string(host),
+           std::string(host) + " is served with their certificate"}};
+}
+
 model::Entry mismatch(const StoredPair& stored, std::string_view host) {
   return {
       stored.spec->object,

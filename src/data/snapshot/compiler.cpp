@@ -37,8 +37,9 @@ struct HostEntry {
   std::shared_ptr<const model::Host> spec;
   std::vector<ClusterEntry*> clusters;
   std::vector<CertificateEntry*> certificates;
-  std::shared_ptr<const HostRoutes> compiled;  // as published
-  std::vector<net::tls::KeyPairPtr> pairs;     // as published
+  std::shared_ptr<const HostRoutes> compiled;    // as published
+  std::vector<net::tls::KeyPairPtr> pairs;       // as published
+  const CertificateEntry* first_pair = nullptr;  // the Secret of pairs.front()
   bool stale_routes = false, stale_pairs = false;
 };
 
@@ -289,9 +290,11 @@ void Compiler::State::link(HostEntry& host) {
     ClusterEntry& entry = cluster(route.cluster.str());
     if (entry.hosts.insert(&host).second) host.clusters.push_back(&entry);
   }
-  for (const std::string& name : host.spec->certificates) {
-    CertificateEntry& entry = certificate(name);
-    if (entry.hosts.insert(&host).second) host.certificates.push_back(&entry);
+  for (const model::HostSecrets& named : host.spec->certificates) {
+    for (const std::string& name : named.secrets) {
+      CertificateEntry& entry = certificate(name);
+      if (entry.hosts.insert(&host).second) host.certificates.push_back(&entry);
+    }
   }
 }
 
@@ -312,7 +315,7 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
     if (added) ++next_series;
     route.series = at->second;
     route.forwards = !from.cluster.empty() && from.match != model::PathMatch::slash_redirect;
-    route.host_tls = spec.tls;
+    route.host_tls = spec.tls || from.tls;
     route.passthrough = spec.passthrough && route.forwards && from.path.view() == "/";
     route.no_tls_redirect = under_any(from, options.no_tls_redirect_locations);
   }
@@ -320,20 +323,35 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
   return host.compiled;
 }
 
-// True when other pairs than before are to be shown for the host.
+// The pairs of the first Ingress that has one for the host, as in ingress-nginx; never those of several side by side,
+// or a younger Ingress would choose what clients of another key type see. True when they are others than before.
 bool Compiler::State::choose(HostEntry& host) {
-  std::vector<net::tls::KeyPairPtr> named;
-  const CertificateEntry* unusable = nullptr;
-  for (const CertificateEntry* entry : host.certificates) {
-    if (!entry->stored.pair) continue;
-    named.push_back(entry->stored.pair);
-    if (unusable == nullptr) unusable = entry;
-  }
-  auto pairs = choose_pairs(host.name, named);
+  std::vector<net::tls::KeyPairPtr> pairs;
+  const model::HostSecrets* shown = nullptr;
+  const StoredPair* unusable = nullptr;
   std::vector<model::Entry> found;
-  if (pairs.empty() && unusable != nullptr)
-    found.push_back(
-        mismatch(unusable->stored, host.name.empty() ? "the host of requests that no rule names" : host.name));
+  host.first_pair = nullptr;
+  for (const model::HostSecrets& one : host.spec->certificates) {
+    std::vector<net::tls::KeyPairPtr> named;
+    std::map<net::tls::KeyPairPtr, const CertificateEntry*> secret_of;
+    for (const std::string& name : one.secrets) {
+      const CertificateEntry& entry = certificates.find(name)->second;
+      if (!entry.stored.pair) continue;
+      named.push_back(entry.stored.pair);
+      secret_of.emplace(entry.stored.pair, &entry);
+      if (unusable == nullptr) unusable = &entry.stored;
+    }
+    auto chosen = choose_pairs(host.name, named);
+    if (chosen.empty()) continue;
+    if (shown == nullptr) {
+      shown = &one;
+      host.first_pair = secret_of[chosen.front()];
+      pairs = std::move(chosen);
+    } else if (chosen != pairs) {
+      found.push_back(not_shown(one, *shown, host.name));
+    }
+  }
+  if (shown == nullptr && unusable != nullptr) found.push_back(mismatch(*unusable, host.name));
   set_problems("host " + host.name, std::move(found));
   if (pairs == host.pairs) return false;
   host.pairs = std::move(pairs);
@@ -401,6 +419,7 @@ Publication Compiler::compile(const model::Model& model, const model::Change& ch
   auto next = std::make_shared<Snapshot>();
   next->version = s.version;
   next->options = model.options ? model.options : std::make_shared<const model::Options>();
+  next->own = model.own;
   const bool options_changed =
       before == nullptr || (before->options != next->options && !(*before->options == *next->options));
   if (all || change.default_certificate) {
@@ -458,6 +477,12 @@ const model::Report& Compiler::report() const {
   std::sort(s.report.entries.begin(), s.report.entries.end(), [&](auto& a, auto& b) { return order(a) < order(b); });
   s.report_stale = false;
   return s.report;
+}
+
+std::string_view Compiler::secret_of(std::string_view host) const {
+  const auto at = state_->hosts.find(host);
+  return at == state_->hosts.end() || at->second.first_pair == nullptr ? std::string_view()
+                                                                       : at->second.first_pair->name;
 }
 
 Publication Compiler::everything() const {

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/routing/route_table.h"
@@ -21,6 +22,7 @@ struct Snapshot {
   std::shared_ptr<const RouteTable> routes;
   std::shared_ptr<const net::tls::CertificateTable> certificates;
   std::shared_ptr<const model::Options> options;
+  std::shared_ptr<const model::OwnListeners> own;  // null: not known
 };
 
 // A Cluster by number. Numbers are dense and are reused after a Cluster is gone; Routes of the same publication are
@@ -55,6 +57,9 @@ class Compiler {
   void start_over() noexcept;
   // Problems of the last compiled state (certificates), without those of model.report.
   const model::Report& report() const;
+  // "namespace/name" of the Secret whose pair the host is served with (of ECDSA, where there are several); empty: it is
+  // served with the default certificate. Until the next compile().
+  std::string_view secret_of(std::string_view host) const;
   // For a worker that starts late, and for explain: everything as one publication.
   Publication everything() const;
 

@@ -28,7 +28,7 @@ net::Task<Status> H1Client::send_head(Exchange& ex, std::string_view body, bool 
   const auto& head = ex.head();
   out.append(head.method_text);
   out += ' ';
-  out.append(head.path_query);
+  out.append(ex.target);
   out.append(" HTTP/1.1\r\n");
   const BodyShape shape = body_shape(ex);
   request_chunked_ = shape.framing == Framing::chunked;
@@ -99,7 +99,7 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
   kept.swap(held_);
   pending_ = {};
   bool fresh = true;  // kept has bytes that were not looked at
-  const std::size_t room = std::min(ex.down.room(), Worker::kScratch);
+  const std::size_t room = std::min(ex.down.room(0), Worker::kScratch);
   const Instant until = worker_.loop.now() + ex.settings->read_timeout;
   for (;;) {
     std::string_view bytes(kept.data(), kept.size());
@@ -179,7 +179,7 @@ Result<Chunk> H1Client::decode(char* bytes, std::size_t size) {
   return Chunk{piece->data, piece->done, piece->done ? decoder_.trailers() : std::string_view{}};
 }
 
-Result<Chunk> H1Client::take() {
+Result<Chunk> H1Client::take(std::size_t) {
   if (pending_.empty()) return Chunk{{}, decoder_.done(), {}};
   const std::size_t size = pending_.size();
   pending_ = {};
@@ -195,7 +195,7 @@ net::Task<Result<Chunk>> H1Client::read(std::size_t most) {
   for (;;) {
     if (stopped_) co_return std::unexpected(upstream(Fault::cancelled, "the response is not wanted any more"));
     if (!pending_.empty() || decoder_.done()) {
-      auto chunk = take();
+      auto chunk = take(most);
       if (!chunk || chunk->last || !chunk->data.empty()) co_return chunk;
     }
     const auto r = stream_.try_read(worker_.scratch.get(), room);

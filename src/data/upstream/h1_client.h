@@ -21,6 +21,7 @@ class H1Client final : public PooledConnection, public Upstream, private BodySou
   void begin(Exchange& ex) override;
   net::Task<Status> send_head(Exchange& ex, std::string_view body, bool whole) override;
   net::Task<Status> send_body(Chunk piece) override;
+  std::size_t room(std::size_t last) noexcept override { return stream_.room(last); }
   net::Task<Status> read_head(Exchange& ex) override;
   void hold() override;
   BodySource& body() override { return *this; }
@@ -39,7 +40,7 @@ class H1Client final : public PooledConnection, public Upstream, private BodySou
  private:
   void close_idle() noexcept override { delete this; }
   net::Task<Result<Chunk>> read(std::size_t most) override;
-  Result<Chunk> take() override;
+  Result<Chunk> take(std::size_t most) override;
   void stop() noexcept override;
   bool ended() const noexcept override { return decoder_.done(); }
   Result<Chunk> decode(char* bytes, std::size_t size);

@@ -70,7 +70,7 @@ void fill(RequestFields& out, const Exchange& ex, bool tls) {
   out.add(":method", head.method_text);
   out.add(":scheme", tls ? "https" : "http");
   if (!ex.host_header.empty()) out.add(":authority", ex.host_header);
-  out.add(":path", head.path_query);
+  out.add(":path", ex.target);
   for_each_upstream_field(ex, body_shape(ex), [&](std::string_view name, std::string_view value) {
     if (name == "Host" || name == "Transfer-Encoding") return;
     if (name == "Content-Length" && ex.grpc && head.framing != Framing::length) return;  // calls have none
@@ -177,6 +177,11 @@ net::Task<Status> H2ClientStream::send_body(Chunk piece) {
   co_return s;
 }
 
+std::size_t H2ClientStream::room(std::size_t last) noexcept {
+  const std::size_t window = connection_.session_.window(*this);
+  return std::max<std::size_t>(std::min(window, connection_.stream_.room(last)), 16 * 1024);
+}
+
 // Until what was given to the session is in frames: the pod's windows and the socket say when. `or_answered`: or until
 // the response begins; what is left goes on by itself.
 net::Task<Status> H2ClientStream::drained(Duration stall, bool or_answered) {
@@ -251,6 +256,7 @@ net::Task<Status> H2ClientStream::read_head(Exchange& ex) {
 Status H2ClientStream::parse(const Head& head, Exchange& ex) noexcept {
   auto& out = ex.memory.response;
   out.status = head.status;
+  out.major = 2;
   out.minor = 1;
   out.reason = reason_phrase(head.status);
   out.fields.clear();
@@ -284,7 +290,7 @@ Status H2ClientStream::parse(const Head& head, Exchange& ex) noexcept {
   return {};
 }
 
-Result<Chunk> H2ClientStream::take() {
+Result<Chunk> H2ClientStream::take(std::size_t most) {
   if (no_body_) return Chunk{{}, true, {}};
   if (given_up_) return std::unexpected(*given_up_);
   if (trailers_too_large_) {
@@ -296,17 +302,18 @@ Result<Chunk> H2ClientStream::take() {
     if (!last && (over_ || closed())) return std::unexpected(broken());
     return Chunk{{}, last, last ? std::string_view(trailers_) : std::string_view{}};
   }
-  const auto data = connection_.session_.take(*this);
+  const auto data = connection_.session_.take(*this, most);
   body_bytes_ += data.size();
-  return Chunk{data, last, last ? std::string_view(trailers_) : std::string_view{}};
+  const bool all = last && received() == 0;
+  return Chunk{data, all, all ? std::string_view(trailers_) : std::string_view{}};
 }
 
-net::Task<Result<Chunk>> H2ClientStream::read(std::size_t) {
+net::Task<Result<Chunk>> H2ClientStream::read(std::size_t most) {
   auto& loop = connection_.worker_.loop;
   const Instant until = loop.now() + ex_->settings->read_timeout;
   for (;;) {
     if (stopped_) co_return std::unexpected(upstream(Fault::cancelled, "the response is not wanted any more"));
-    Result<Chunk> ready = take();
+    Result<Chunk> ready = take(most);
     if (!ready || ready->last || !ready->data.empty()) co_return ready;
     connection_.session_.take(*this);  // what was handed on has left: the pod's window opens again
     const bool woken = co_await readable_.wait(until);

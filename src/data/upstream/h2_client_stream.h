@@ -22,6 +22,7 @@ class H2ClientStream final : public Upstream, private BodySource, private net::h
   void begin(Exchange& ex) override { ex_ = &ex; }
   net::Task<Status> send_head(Exchange& ex, std::string_view body, bool whole) override;
   net::Task<Status> send_body(Chunk piece) override;
+  std::size_t room(std::size_t last) noexcept override;
   net::Task<Status> read_head(Exchange& ex) override;
   void hold() override {}  // heads and what came behind them are the stream's own
   BodySource& body() override { return *this; }
@@ -53,7 +54,7 @@ class H2ClientStream final : public Upstream, private BodySource, private net::h
   void on_event() override;
   // BodySource
   net::Task<Result<Chunk>> read(std::size_t most) override;
-  Result<Chunk> take() override;
+  Result<Chunk> take(std::size_t most) override;
   void stop() noexcept override;
   bool ended() const noexcept override { return no_body_ || (end_received() && received() == 0); }
 

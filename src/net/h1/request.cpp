@@ -1,4 +1,5 @@
 #include <cstring>
+#include <optional>
 
 #include "base/strings.h"
 #include "net/h1/connection.h"
@@ -26,6 +27,7 @@ bool keep_named(const http::Field& field) noexcept {
     case Name::cookie:
     case Name::forwarded:
     case Name::via:
+    case Name::cdn_loop:
     case Name::x_forwarded_for:
     case Name::x_forwarded_host:
     case Name::x_forwarded_port:
@@ -135,7 +137,7 @@ class RequestParser {
     switch (field.id) {
       case Name::host:
         if (host_) return refuse(400, "Host: twice");
-        host_ = &field;
+        host_ = field.value;
         break;
       case Name::content_length:
         if (has_length_) return refuse(400, "Content-Length: twice");
@@ -146,7 +148,7 @@ class RequestParser {
         break;
       case Name::transfer_encoding:
         if (coding_) return refuse(400, "Transfer-Encoding: twice");
-        coding_ = &field;
+        coding_ = field.value;
         field.drop = true;
         break;
       case Name::connection:
@@ -166,6 +168,16 @@ class RequestParser {
         if (has_authorization_) return refuse(400, "Authorization: twice");
         has_authorization_ = true;
         break;
+      case Name::cdn_loop:
+      case Name::x_real_ip:
+      case Name::x_forwarded_for:
+      case Name::x_forwarded_host:
+      case Name::x_forwarded_port:
+      case Name::x_forwarded_proto:
+      case Name::x_forwarded_scheme:
+      case Name::x_scheme:
+        out_.traces |= http::trace_of(field.id);
+        break;
       default:
         if (http::hop_by_hop(field.id) || http::for_the_proxy(field.id)) field.drop = true;
         break;
@@ -177,7 +189,7 @@ class RequestParser {
     if (coding_) {
       if (has_length_) return refuse(400, "Transfer-Encoding and Content-Length together");
       if (out_.minor == 0) return refuse(400, "Transfer-Encoding in HTTP/1.0");
-      if (!iequals(coding_->value, "chunked")) return refuse_coding(coding_->value);
+      if (!iequals(*coding_, "chunked")) return refuse_coding(*coding_);
       out_.framing = Framing::chunked;
     } else if (has_length_) {
       out_.framing = Framing::length;
@@ -189,10 +201,10 @@ class RequestParser {
   Status target() {
     http::Authority authority;
     if (host_) {
-      auto parts = http::split_authority(host_->value);
+      auto parts = http::split_authority(*host_);
       if (!parts) return std::unexpected(parts.error());
       authority = *parts;
-      out_.authority = host_->value;
+      out_.authority = *host_;
       out_.host = authority.host;
     } else if (out_.minor == 1) {
       return refuse(400, "Host: missing");
@@ -227,7 +239,7 @@ class RequestParser {
       out_.host = named->host;
     }
     if (path == std::string_view::npos) {
-      out_.path_query = "/";
+      out_.path_query = out_.method == Method::options ? "*" : "/";  // RFC 9112 section 3.2.4
       return {};
     }
     out_.path_query = rest.substr(path);
@@ -262,7 +274,7 @@ class RequestParser {
     return iequals(out_.upgrade_token, "websocket") ? websocket() : Status{};
   }
 
-  // RFC 6455 section 4.2.1 and 4.4.
+  // RFC 6455 section 4.1, 4.2.1 and 4.4.
   Status websocket() const {
     const http::Field* key = nullptr;
     const http::Field* version = nullptr;
@@ -278,6 +290,7 @@ class RequestParser {
     }
     if (!key || key->value.empty()) return refuse(400, "Sec-WebSocket-Key: missing");
     if (!version || version->value != "13") return refuse(426, "Sec-WebSocket-Version: not 13");
+    if (out_.method != Method::get) return refuse(400, "Upgrade: websocket by another method than GET");
     if (out_.framing == Framing::chunked || out_.content_length > 0)
       return refuse(400, "Upgrade: websocket with a body");
     return {};
@@ -287,8 +300,7 @@ class RequestParser {
   const char* end_;
   const HeadLimits& limits_;
   http::RequestHead& out_;
-  const http::Field* host_ = nullptr;
-  const http::Field* coding_ = nullptr;
+  std::optional<std::string_view> host_, coding_;
   bool has_length_ = false;
   bool has_connection_ = false;
   bool has_upgrade_ = false;

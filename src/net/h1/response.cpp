@@ -1,4 +1,5 @@
 #include <cstring>
+#include <optional>
 
 #include "base/strings.h"
 #include "net/h1/connection.h"
@@ -96,11 +97,11 @@ class ResponseParser {
         if (length_) return refuse_upstream("Content-Length: twice");
         if (!read_length(field.value, out_.content_length))
           return refuse_upstream("Content-Length: not a number up to 2^63-1");
-        length_ = &field;
+        length_ = out_.fields.size() - 1;
         break;
       case Name::transfer_encoding:
         if (coding_) return refuse_upstream("Transfer-Encoding: twice");
-        coding_ = &field;
+        coding_ = field.value;
         field.drop = true;
         break;
       case Name::connection:
@@ -118,14 +119,14 @@ class ResponseParser {
   Status framing() {
     if (coding_ && length_) return refuse_upstream("Transfer-Encoding and Content-Length together");
     if (coding_ && out_.minor == 0) return refuse_upstream("Transfer-Encoding in HTTP/1.0");
-    if (coding_ && !iequals(coding_->value, "chunked"))
+    if (coding_ && !iequals(*coding_, "chunked"))
       return refuse_upstream("Transfer-Encoding: something other than chunked");
 
     const bool never_framed = out_.status < 200 || out_.status == 204;
     if (never_framed) {
       // Such a field is a mistake (RFC 9110 section 8.6). What the pod would send after it is nobody's: no reuse.
       if (coding_ || out_.content_length > 0) out_.keep_alive = false;
-      if (length_) length_->drop = true;
+      if (length_) out_.fields[*length_].drop = true;
       out_.content_length = 0;
       return {};
     }
@@ -135,7 +136,7 @@ class ResponseParser {
       out_.framing = Framing::chunked;
     } else if (length_) {
       out_.framing = Framing::length;
-      length_->drop = true;
+      out_.fields[*length_].drop = true;
     } else {
       out_.framing = Framing::until_close;
       out_.keep_alive = false;
@@ -148,8 +149,8 @@ class ResponseParser {
   const HeadLimits& limits_;
   Method method_;
   http::ResponseHead& out_;
-  http::Field* length_ = nullptr;
-  const http::Field* coding_ = nullptr;
+  std::optional<std::size_t> length_;  // which field it is
+  std::optional<std::string_view> coding_;
   bool has_connection_ = false;
 };
 
@@ -157,7 +158,7 @@ class ResponseParser {
 
 Status parse_response(std::string_view head, const HeadLimits& limits, Method request_method, http::ResponseHead& out) {
   out.status = 0;
-  out.minor = 1;
+  out.major = out.minor = 1;
   out.reason = {};
   out.fields.clear();
   out.framing = Framing::none;

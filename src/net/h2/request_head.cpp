@@ -102,7 +102,17 @@ bool RequestHeadReader::add(std::string_view name, std::string_view value) {
       field.drop = true;
       break;
     case Name::cookie:
-      cookie_ = &field;
+      cookie_ = out_.fields.size() - 1;
+      break;
+    case Name::cdn_loop:
+    case Name::x_real_ip:
+    case Name::x_forwarded_for:
+    case Name::x_forwarded_host:
+    case Name::x_forwarded_port:
+    case Name::x_forwarded_proto:
+    case Name::x_forwarded_scheme:
+    case Name::x_scheme:
+      out_.traces |= http::trace_of(id);
       break;
     case Name::te:
     case Name::http2_settings:
@@ -118,11 +128,12 @@ bool RequestHeadReader::add(std::string_view name, std::string_view value) {
 
 // Crumbs are one field to pods (RFC 9113 section 8.2.3).
 bool RequestHeadReader::cookie(std::string_view value) {
-  make_room(cookie_->value.size() + value.size() + 2);
-  if (cookie_->value.data() + cookie_->value.size() != buffer_ + used_) cookie_->value = keep(cookie_->value);
+  auto& whole = out_.fields[*cookie_].value;
+  make_room(whole.size() + value.size() + 2);
+  if (whole.data() + whole.size() != buffer_ + used_) whole = keep(whole);
   keep("; ");
   keep(value);
-  cookie_->value = {cookie_->value.data(), cookie_->value.size() + 2 + value.size()};
+  whole = {whole.data(), whole.size() + 2 + value.size()};
   return true;
 }
 

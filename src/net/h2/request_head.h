@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "base/result.h"
@@ -47,7 +48,7 @@ class RequestHeadReader {
   http::RequestHead& out_;
   std::size_t bytes_ = 0;  // as RFC 9113 section 6.5.2 counts them
   std::string_view scheme_, authority_, host_, protocol_;
-  http::Field* cookie_ = nullptr;
+  std::optional<std::size_t> cookie_;  // which field it is
   bool has_length_ = false, has_authorization_ = false, expect_ = false, expect_known_ = false, two_hosts_ = false;
   Status refused_{};
 };

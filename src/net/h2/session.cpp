@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kFrameHead = 9;
 constexpr std::size_t kMostFields = 320;
 constexpr std::uint32_t kNoLimit = 0x7fff'ffff;
+constexpr std::size_t kKeptEmpty = 4 * 1024;  // buffers of a stream that waits for bytes
 
 // Writes the value of a setting into a SETTINGS frame (RFC 9113 section 6.5.1).
 void set_setting(char* frame, std::size_t size, std::uint16_t id, std::uint32_t value) noexcept {
@@ -131,15 +132,13 @@ struct Session::Callbacks {
   static int on_data(nghttp2_session* session, std::uint8_t, std::int32_t id, const std::uint8_t* data,
                      std::size_t size, void* user) {
     Session& me = self(user);
-    // The connection's window opens at once, the stream's when its owner has taken the bytes: a slow stream stalls
-    // itself alone.
-    nghttp2_session_consume_connection(session, size);
     Stream* s = stream(session, id);
     if (!s || s->reset_sent_) {
-      nghttp2_session_consume_stream(session, id, size);
+      nghttp2_session_consume(session, id, size);
       return 0;
     }
     s->in_.append(reinterpret_cast<const char*>(data), size);
+    me.came(size);
     me.touch(*s);
     return 0;
   }
@@ -232,14 +231,14 @@ struct Session::Callbacks {
   static int send_data(nghttp2_session* session, nghttp2_frame* frame, const std::uint8_t* head, std::size_t length,
                        nghttp2_data_source*, void* user) {
     Session& me = self(user);
-    if (me.output_.size() >= kMost) return NGHTTP2_ERR_WOULDBLOCK;
+    if (me.output_full()) return NGHTTP2_ERR_WOULDBLOCK;
     Stream* s = stream(session, frame->hd.stream_id);
     if (!s || s->out_.size() < length) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     me.output_.append(reinterpret_cast<const char*>(head), kFrameHead);
     me.output_.append(s->out_.substr(0, length));
     s->out_.remove_prefix(length);
     if (s->out_.empty() && !s->kept_.empty()) {
-      s->kept_ = {};
+      me.keep(*s, {});
       me.touch(*s);
     }
     return 0;
@@ -316,6 +315,27 @@ bool Session::fail(const char* why, std::uint32_t code) noexcept {
   return false;
 }
 
+// The connection's window opens as bytes come, the stream's when its owner has taken them.
+void Session::came(std::size_t bytes) noexcept {
+  unread_ += bytes;
+  owed_ += bytes;
+  went(0);
+}
+
+void Session::went(std::size_t bytes) noexcept {
+  unread_ -= bytes;
+  if (owed_ == 0 || unread_ > limits_.unread) return;
+  nghttp2_session_consume_connection(session_, std::exchange(owed_, 0));
+  if (bytes > 0) owner_.output_waits();
+}
+
+void Session::keep(Stream& s, std::string_view bytes) {
+  kept_ -= s.kept_.size();
+  kept_ += bytes.size();
+  std::string(bytes).swap(s.kept_);  // an assignment would keep the capacity
+  s.out_ = s.kept_;
+}
+
 void Session::touch(Stream& s) noexcept {
   if (s.touched_) return;
   s.touched_ = true;
@@ -324,6 +344,8 @@ void Session::touch(Stream& s) noexcept {
 
 void Session::forget(Stream& s) noexcept {
   if (s.touched_) std::replace(touched_.begin(), touched_.end(), &s, static_cast<Stream*>(nullptr));
+  keep(s, {});
+  went(s.in_.size() + s.taken_.size());
   if (s.closed_ || s.id_ == 0) return;
   if (!s.reset_sent_) {
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s.id_, side_ == Side::client ? cancel : internal_error);
@@ -410,7 +432,7 @@ bool Session::next_frame() noexcept {
 }
 
 void Session::fill() noexcept {
-  while (!blocked_ && output_.size() < kMost && next_frame()) {
+  while (!blocked_ && !output_full() && next_frame()) {
   }
 }
 
@@ -467,13 +489,12 @@ bool Session::send(Stream& s, std::string_view data, bool last, std::string_view
   owner_.output_waits();
   if (data.empty() && !last) return true;
   do fill();
-  while (!s.sent_all() && output_.size() >= kMost && owner_.output_full());
+  while (!s.sent_all() && output_full() && owner_.output_full());
   if (s.sent_all() || s.closed_) {
     s.out_ = {};
     return true;
   }
-  s.kept_.assign(s.out_);
-  s.out_ = s.kept_;
+  keep(s, s.out_);
   return false;
 }
 
@@ -484,21 +505,30 @@ std::size_t Session::window(const Stream& s) const noexcept {
   return static_cast<std::size_t>(std::max(0, std::min(stream, all)));
 }
 
-std::string_view Session::take(Stream& s) noexcept {
+std::string_view Session::take(Stream& s, std::size_t most) noexcept {
   if (!s.taken_.empty() && !s.closed_ && !s.ended_) {
     nghttp2_session_consume_stream(session_, s.id_, s.taken_.size());
     owner_.output_waits();
   }
+  const std::size_t done = s.taken_.size();
   s.taken_.clear();
-  s.taken_.swap(s.in_);
+  if (s.in_.empty()) {
+    for (auto* buffer : {&s.in_, &s.taken_})
+      if (buffer->capacity() > kKeptEmpty) std::string().swap(*buffer);
+  } else if (s.in_.size() <= most) {
+    s.taken_.swap(s.in_);
+  } else {
+    s.taken_.assign(s.in_, 0, most);
+    s.in_.erase(0, most);
+  }
+  went(done);
   return s.taken_;
 }
 
 void Session::reset(Stream& s, std::uint32_t code, bool peers_fault) noexcept {
   if (s.closed_ || std::exchange(s.reset_sent_, true)) return;
   s.forgiven_ = !peers_fault;
-  s.out_ = {};
-  s.kept_ = {};
+  keep(s, {});
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s.id_, code);
   owner_.output_waits();
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -108,6 +109,9 @@ struct Limits {
   std::uint32_t streams = 128;           // that the peer may have open at once
   std::uint32_t window = 64 * 1024 - 1;  // of a stream: what may wait to be taken
   std::uint32_t connection_window = 1024 * 1024;
+  // Of all streams together: what may wait to be taken before the connection's window stays shut. Up to here a slow
+  // stream stalls itself alone.
+  std::size_t unread = SIZE_MAX;
   std::uint32_t header_list = 32 * 1024;  // announced; decoding ends the connection above twice as much
   // Frames that serve nobody cost one token each, a served stream gives `earned` back. Empty: ENHANCE_YOUR_CALM.
   std::uint32_t tokens = 400, tokens_a_second = 40, earned = 4;
@@ -129,10 +133,13 @@ class Session {
   void deliver();
   // Frames that are ready to be written. The caller takes them out.
   std::string& output() noexcept { return output_; }
-  // Adds frames to output() until it holds about kMost bytes or nothing is left that windows allow. Streams whose bytes
-  // left are told by the next deliver().
+  // Adds frames to output() until it holds about limit_output() bytes or nothing is left that windows allow. Streams
+  // whose bytes left are told by the next deliver().
   void fill() noexcept;
   static constexpr std::size_t kMost = 96 * 1024;
+  // What the socket would take; kMost at most.
+  void limit_output(std::size_t bytes) noexcept { most_output_ = std::min(bytes, kMost); }
+  bool output_full() const noexcept { return output_.size() >= most_output_; }
   // The socket takes no more: nothing is put into frames until it does.
   void block(bool blocked) noexcept { blocked_ = blocked; }
   // Both sides have said all: close.
@@ -152,9 +159,13 @@ class Session {
   bool send(Stream& stream, std::string_view data, bool last, std::string_view trailers);
   // How much a send() would put into frames now.
   std::size_t window(const Stream& stream) const noexcept;
-  // Received body bytes, valid until the next take() of this stream; the peer's window for those of the call before
-  // opens again.
-  std::string_view take(Stream& stream) noexcept;
+  // Bytes of send() that are not in frames yet, of all streams.
+  std::size_t kept() const noexcept { return kept_; }
+  // Received body bytes, at most so many, valid until the next take() of this stream; the peer's window for those of
+  // the call before opens again.
+  std::string_view take(Stream& stream, std::size_t most = SIZE_MAX) noexcept;
+  // Received body bytes that were not taken, and those that were taken last, of all streams.
+  std::size_t unread() const noexcept { return unread_; }
   // All of the body came, in one piece: valid until the stream dies.
   bool whole(const Stream& stream) const noexcept { return stream.ended_ && stream.taken_.empty(); }
   // Ends a stream with RST_STREAM. `peers_fault`: it costs the peer tokens.
@@ -188,6 +199,9 @@ class Session {
   bool judge_payload(const FrameHead& frame) noexcept;
   bool fail(const char* why, std::uint32_t code) noexcept;  // false
   bool next_frame() noexcept;
+  void came(std::size_t bytes) noexcept;
+  void went(std::size_t bytes) noexcept;
+  void keep(Stream& s, std::string_view bytes);
 
   Side side_;
   Limits limits_;
@@ -197,6 +211,9 @@ class Session {
   FrameScan scan_;
   std::vector<Stream*> touched_;
   std::string output_;
+  std::size_t most_output_ = kMost;
+  std::size_t kept_ = 0, unread_ = 0;
+  std::size_t owed_ = 0;  // bytes that the connection's window was not opened for yet
   std::size_t open_ = 0;
   std::uint32_t opened_ = 0;
   std::int32_t goaway_last_ = INT32_MAX;  // the last stream that is served, once goaway_sent_

@@ -65,18 +65,26 @@ void Transport::end_of_turn() {
   if (session_.over()) stream_.wake_reader();
 }
 
+// So much that little waits in the socket's Stream when its peer takes nothing; a frame may come on top.
+std::size_t Transport::most() noexcept {
+  const std::size_t room = stream_.room(written_);
+  return std::max(room, kLeast + kFrame) - kFrame;
+}
+
 // True when the socket took everything and would take more.
 bool Transport::write_now() noexcept {
   auto& out = session_.output();
   for (;;) {
     if (blocked_) return false;
+    session_.limit_output(most());
     session_.fill();
     if (out.empty()) {
       Spare::give(out);
       return true;
     }
-    const bool more = out.size() >= Session::kMost;
+    const bool more = session_.output_full();
     const iovec part{out.data(), out.size()};
+    written_ = out.size();
     const bool left = stream_.write_now({&part, 1});
     out.clear();
     if (!left) {

@@ -27,12 +27,15 @@ class Transport final : private AtEndOfTurn {
   Task<void> finished();
 
  private:
+  static constexpr std::size_t kFrame = 16 * 1024, kLeast = 8 * 1024;
   void end_of_turn() override;
+  std::size_t most() noexcept;
   Task<void> unblock();
   net::Stream& stream_;
   Session& session_;
   Duration stall_;
   Signal unblocked_;
+  std::size_t written_ = 0;  // at once, the last time
   bool due_ = false, blocked_ = false;
 };
 

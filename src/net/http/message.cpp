@@ -1,8 +1,20 @@
 #include "net/http/message.h"
 
 #include <cstring>
+#include <utility>
 
 namespace sluice::net::http {
+
+void Fields::make_room() {
+  const std::size_t room = std::min(room_ * 2, kMaxFields);
+  auto more = std::make_unique_for_overwrite<std::byte[]>(room * sizeof(Field));
+  auto* begin = reinterpret_cast<Field*>(more.get());
+  std::uninitialized_copy_n(begin_, count_, begin);
+  more_ = std::move(more);
+  begin_ = begin;
+  room_ = room;
+}
+
 namespace {
 
 // A name written in lower case at compile time, as words that are compared with the received bytes. Only letters get
@@ -139,6 +151,7 @@ Name name_of(std::string_view name) noexcept {
       if (same<"trailer">(p)) return Name::trailer;
       break;
     case 8:
+      if (same<"cdn-loop">(p)) return Name::cdn_loop;
       if (same<"location">(p)) return Name::location;
       if (same<"x-scheme">(p)) return Name::x_scheme;
       break;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <new>
 #include <span>
 #include <string_view>
@@ -26,6 +27,7 @@ enum class Name : std::uint8_t {
   other,
   accept_encoding,
   authorization,
+  cdn_loop,
   connection,
   content_encoding,
   content_length,
@@ -68,6 +70,34 @@ enum class Name : std::uint8_t {
 // `name` in any case. x_accel stands for every name that starts with "x-accel-".
 Name name_of(std::string_view name) noexcept;
 
+// What proxies on the way have left in a request, as bits.
+struct Trace {
+  static constexpr std::uint8_t cdn_loop = 1;           // a CDN-Loop field (RFC 8586)
+  static constexpr std::uint8_t all_of_a_proxy = 0xfe;  // all that a proxy of Ingresses tells its pods
+};
+constexpr std::uint8_t trace_of(Name n) noexcept {
+  switch (n) {
+    case Name::cdn_loop:
+      return Trace::cdn_loop;
+    case Name::x_real_ip:
+      return 0x02;
+    case Name::x_forwarded_for:
+      return 0x04;
+    case Name::x_forwarded_host:
+      return 0x08;
+    case Name::x_forwarded_port:
+      return 0x10;
+    case Name::x_forwarded_scheme:
+      return 0x20;
+    case Name::x_scheme:
+      return 0x40;
+    case Name::x_forwarded_proto:
+      return 0x80;
+    default:
+      return 0;
+  }
+}
+
 // Fields about one connection, which are never passed on (RFC 9110 section 7.6.1) and make a message of HTTP/2
 // malformed (RFC 9113 section 8.2.2; but for `TE: trailers`, and HTTP2-Settings, which it does not name).
 constexpr bool hop_by_hop(Name n) noexcept {
@@ -93,26 +123,40 @@ inline constexpr std::size_t kMaxFields = 256;  // hard ceiling above any config
 // How the end of a body is found (RFC 9112 section 6).
 enum class Framing : std::uint8_t { none, length, chunked, until_close };
 
-// At most kMaxFields fields in the order of the message. Room for those that are not there is never written to: it
-// costs no memory.
+// At most kMaxFields fields in the order of the message. Heads have few: those need no memory but this object's, which
+// is small. Once there were more, room for them is kept; shrink() gives it back.
 class Fields {
  public:
   Fields() noexcept {}
-  Fields(const Fields& o) noexcept { *this = o; }
-  Fields& operator=(const Fields& o) noexcept {
+  Fields(const Fields& o) { *this = o; }
+  Fields& operator=(const Fields& o) {
+    if (this == &o) return *this;
+    count_ = 0;
+    while (room_ < o.count_) make_room();
     count_ = o.count_;
-    std::copy_n(o.at(0), count_, at(0));
+    std::copy_n(o.begin_, count_, begin_);
     return *this;
   }
   std::size_t size() const noexcept { return count_; }
   bool full() const noexcept { return count_ == kMaxFields; }
   void clear() noexcept { count_ = 0; }
-  // There must be room.
-  Field& add() noexcept { return *new (at(count_++)) Field; }
+  void shrink() noexcept {
+    count_ = 0;
+    more_.reset();
+    begin_ = few();
+    room_ = kFew;
+  }
+  // There must be room for it below kMaxFields. References to the others end.
+  Field& add() {
+    if (count_ == room_) [[unlikely]]
+      make_room();
+    return *new (begin_ + count_++) Field;
+  }
   void take_back() noexcept { --count_; }
-  const Field& operator[](std::size_t i) const noexcept { return *at(i); }
-  std::span<Field> all() noexcept { return {at(0), count_}; }
-  std::span<const Field> all() const noexcept { return {at(0), count_}; }
+  const Field& operator[](std::size_t i) const noexcept { return begin_[i]; }
+  Field& operator[](std::size_t i) noexcept { return begin_[i]; }
+  std::span<Field> all() noexcept { return {begin_, count_}; }
+  std::span<const Field> all() const noexcept { return {begin_, count_}; }
   const Field* find(Name id) const noexcept {
     for (const Field& f : all())
       if (f.id == id) return &f;
@@ -120,10 +164,13 @@ class Fields {
   }
 
  private:
-  Field* at(std::size_t i) noexcept { return reinterpret_cast<Field*>(storage_) + i; }
-  const Field* at(std::size_t i) const noexcept { return reinterpret_cast<const Field*>(storage_) + i; }
-  std::size_t count_ = 0;
-  alignas(Field) std::byte storage_[kMaxFields * sizeof(Field)];
+  static constexpr std::size_t kFew = 24;
+  Field* few() noexcept { return reinterpret_cast<Field*>(few_); }
+  void make_room();
+  Field* begin_ = few();
+  std::size_t count_ = 0, room_ = kFew;
+  std::unique_ptr<std::byte[]> more_;
+  alignas(Field) std::byte few_[kFew * sizeof(Field)];
 };
 
 struct RequestHead {
@@ -143,6 +190,7 @@ struct RequestHead {
   bool expect_continue = false;
   bool upgrade = false;  // Connection: upgrade with an Upgrade field whose token is not h2c; extended CONNECT in HTTP/2
   std::string_view upgrade_token;
+  std::uint8_t traces = 0;  // of Trace
   void clear() noexcept {
     method_text = target = path_query = authority = host = upgrade_token = {};
     method = Method::other;
@@ -152,11 +200,13 @@ struct RequestHead {
     content_length = 0;
     keep_alive = true;
     expect_continue = upgrade = false;
+    traces = 0;
   }
 };
 
 struct ResponseHead {
   int status = 0;
+  int major = 1;  // 1 or 2
   int minor = 1;
   std::string_view reason;
   Fields fields;

@@ -41,6 +41,7 @@ class Tail {
  public:
   bool empty() const noexcept { return begin_ == data_.size(); }
   std::size_t size() const noexcept { return data_.size() - begin_; }
+  std::size_t capacity() const noexcept { return data_.capacity(); }
   const char* data() const noexcept { return data_.data() + begin_; }
   void append(const char* p, std::size_t n) { data_.insert(data_.end(), p, p + n); }
   void consume(std::size_t n) noexcept {

@@ -122,6 +122,8 @@ class Session {
   // writable.
   virtual IoResult write(const iovec* parts, int count) = 0;
   virtual Io flush() = 0;
+  virtual std::size_t unsent() const noexcept = 0;
+  virtual std::size_t held() const noexcept = 0;  // bytes of memory that unsent and incomplete records take
   virtual bool pending_write() const noexcept = 0;
   // Decrypted or undecrypted bytes wait inside: read() makes progress without the socket.
   virtual bool pending_read() const noexcept = 0;
@@ -137,7 +139,9 @@ class Session {
   virtual std::string_view version() const noexcept = 0;      // "TLSv1.3"
   virtual std::string_view cipher() const noexcept = 0;
   virtual bool default_certificate() const noexcept = 0;  // the fallback was presented
-  virtual std::string error() const = 0;                  // of the last failed call, one line for logs
+  // What came first can begin no record of TLS, but a request in plain text: it may be told so in plain text, too.
+  virtual bool peer_sent_text() const noexcept = 0;
+  virtual std::string error() const = 0;  // of the last failed call, one line for logs
 };
 
 }  // namespace sluice::net::tls

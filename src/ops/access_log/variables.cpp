@@ -246,7 +246,7 @@ constexpr LogVariable kVariables[] = {
            v = host_name(c.record.host);
            return !v.empty();
          }),
-    text("best_http_host", field<&Record::host>),
+    text("best_http_host", field<&Record::best_host>),
     text("server_name", field<&Record::route_host>),
     number("request_length", count<&Record::request_length>),
     number("request_time",
@@ -279,7 +279,7 @@ constexpr LogVariable kVariables[] = {
          }),
     text("pass_access_scheme",
          [](const LogContext& c, std::string_view& v) noexcept {
-           v = c.record.tls ? "https" : "http";
+           v = !c.record.scheme.empty() ? c.record.scheme : c.record.tls ? "https" : "http";
            return true;
          }),
     text("https",

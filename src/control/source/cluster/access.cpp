@@ -119,11 +119,7 @@ void read_server(const std::string& url, const std::string& where, Access& out) 
     out.host = authority.substr(0, colon);
     authority.remove_prefix(std::min(colon, authority.size()));
   }
-  const bool name = std::all_of(out.host.begin(), out.host.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view(".:-_%").find(c) != std::string_view::npos;
-  });
-  if (out.host.empty() || !name) bad("expected a host");
+  if (out.host.empty() || !made_of(out.host, ".:-_%")) bad("expected a host");
   out.port = authority.starts_with(':') ? authority.substr(1) : out.tls ? "443" : "80";
   if (out.port.empty() || out.port.size() > 5 || out.port.find_first_not_of("0123456789") != std::string::npos)
     bad("expected a port number behind ':'");

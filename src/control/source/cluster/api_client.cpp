@@ -97,13 +97,14 @@ std::string query_value(std::string_view text) {
 }
 
 struct ApiClient::State {
-  State(asio::io_context& i, const Access& a, Credentials& c, Duration d)
-      : io(i), access(a), credentials(c), answer(d) {}
+  State(asio::io_context& i, const Access& a, Credentials& c, Duration d, std::function<bool()> m)
+      : io(i), access(a), credentials(c), answer(d), may(std::move(m)) {}
 
   asio::io_context& io;
   const Access& access;
   Credentials& credentials;
   Duration answer;
+  std::function<bool()> may;
   std::optional<ssl::context> tls_context;
   std::optional<beast::ssl_stream<beast::tcp_stream>> tls;
   std::optional<beast::tcp_stream> plain;
@@ -218,6 +219,8 @@ struct ApiClient::State {
       parser->body_limit(kMaxBody);
       parser->header_limit(64 * 1024);
       beast::error_code error;
+      if (may && request.method() != http::verb::get && !may())
+        throw ApiError(0, what + ": not sent, another replica may hold the Lease by now");
       transport().expires_after(answer);
       if (tls) {
         auto [e, n] = co_await http::async_write(*tls, request, token);
@@ -285,8 +288,9 @@ struct ApiClient::State {
   }
 };
 
-ApiClient::ApiClient(asio::io_context& io, const Access& access, Credentials& credentials, Duration answer)
-    : state_(std::make_unique<State>(io, access, credentials, answer)) {}
+ApiClient::ApiClient(asio::io_context& io, const Access& access, Credentials& credentials, Duration answer,
+                     std::function<bool()> may)
+    : state_(std::make_unique<State>(io, access, credentials, answer, std::move(may))) {}
 ApiClient::~ApiClient() = default;
 
 void ApiClient::close() noexcept {

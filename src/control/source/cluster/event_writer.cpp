@@ -47,7 +47,7 @@ EventWriter::EventWriter(asio::io_context& io, const Access& access, Credentials
                          std::function<StatusWriter::Identity(const std::string&)> ingress, std::function<bool()> may,
                          std::uint64_t seed)
     : io_(io),
-      client_(io, access, credentials),
+      client_(io, access, credentials, ApiClient::kAnswer, may),
       waiter_(io),
       backoff_(seed),
       instance_(std::move(instance)),

@@ -64,10 +64,7 @@ std::string without_secrets(std::string_view said, const std::vector<std::string
       out.replace(at, value.size(), kUnseen);
       at += kUnseen.size();
     }
-  const auto of_token = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("+/=._-").find(c) != std::string_view::npos;
-  };
+  const auto of_token = [](char c) { return made_of({&c, 1}, "+/=._-"); };
   for (std::size_t begin = 0; begin < out.size();) {
     std::size_t end = begin;
     while (end < out.size() && of_token(out[end])) ++end;

@@ -104,7 +104,7 @@ StatusWriter::StatusWriter(asio::io_context& io, const Access& access, Credentia
       may_(std::move(may)),
       nodes_(io, access, credentials, settings_.pod, settings_.node_internal_ip, may_, seed),
       changed_(io) {
-  for (unsigned i = 0; i < kHands; ++i) hands_.emplace_back(io, access, credentials, seed + i);
+  for (unsigned i = 0; i < kHands; ++i) hands_.emplace_back(io, access, credentials, may_, seed + i);
   if (!settings_.addresses.empty()) have(settings_.addresses);
 }
 

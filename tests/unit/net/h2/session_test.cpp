@@ -131,6 +131,65 @@ TEST(Session, ASlowStreamStallsItselfAlone) {
   EXPECT_TRUE(slow.sent_all());
 }
 
+TEST(Session, WhatWaitsOnAllStreamsTogetherIsBounded) {
+  Limits limits;
+  limits.unread = 200'000;
+  limits.connection_window = 100'000;
+  Pair p(limits);
+  p.server.takes_bodies = false;
+  const std::string big(300'000, 'b');
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_FALSE(p.client.session.send(p.request(false), big, true, {}));
+    p.exchange();
+  }
+  EXPECT_GT(p.server.session.unread(), limits.unread);
+  EXPECT_LE(p.server.session.unread(), limits.unread + limits.connection_window);
+  // Each that is read, or goes, makes room for the others.
+  p.server.streams.erase(p.server.streams.begin());
+  p.server.takes_bodies = true;
+  std::size_t got = 0;
+  for (int i = 0; i < 1000 && got < 10 * big.size(); ++i) {
+    for (auto& s : p.server.streams) {
+      p.server.session.take(*s, 10'000);
+      p.exchange();
+    }
+    got = 0;
+    for (auto& s : p.server.streams) got += s->bytes_in();
+    ASSERT_LE(p.server.session.unread(), limits.unread + limits.connection_window);
+  }
+  EXPECT_GE(got, 10 * big.size());
+}
+
+TEST(Session, TakesAsMuchAsIsWanted) {
+  Pair p;
+  p.server.takes_bodies = false;
+  EXPECT_TRUE(p.client.session.send(p.request(false), "hello world", true, {}));
+  p.exchange();
+  auto& s = *p.server.streams[0];
+  EXPECT_EQ(p.server.session.take(s, 5), "hello");
+  EXPECT_EQ(s.received(), 6u);
+  EXPECT_EQ(p.server.session.take(s, 100), " world");
+  EXPECT_EQ(p.server.session.take(s, 100), "");
+  EXPECT_EQ(p.server.session.unread(), 0u);
+}
+
+TEST(Session, OutputIsFilledNoFurtherThanTheSocketTakes) {
+  Pair p;
+  const std::string big(60'000, 'b');
+  p.request();
+  p.exchange();
+  auto& s = *p.server.streams[0];
+  p.server.session.respond(s, kOk, false);
+  p.server.session.limit_output(10'000);
+  EXPECT_FALSE(p.server.session.send(s, big, true, {}));
+  EXPECT_LE(p.server.session.output().size(), 10'000u + 16'384 + 9);
+  EXPECT_GE(p.server.session.kept(), big.size() - p.server.session.output().size());
+  p.server.session.limit_output(Session::kMost);
+  p.exchange();
+  EXPECT_EQ(p.calls[0]->body, big);
+  EXPECT_EQ(p.server.session.kept(), 0u);
+}
+
 TEST(Session, OneStreamTooManyIsRefusedAlone) {
   Limits limits;
   limits.streams = 2;

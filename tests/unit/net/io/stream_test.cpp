@@ -1,6 +1,7 @@
 #include "net/stream.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -206,6 +207,92 @@ TEST(Loop, PostedFunctionsRunOnce) {
   });
   for (int i = 0; i < 3; ++i) loop.turn(0ms);
   EXPECT_EQ(runs, 11);
+}
+
+// A stream over TCP, whose peer has a small window, as what the kernel says of its buffers is of TCP.
+struct TcpPair {
+  FakeClock clock;
+  Loop loop{clock};
+  int peer = -1;
+  std::unique_ptr<Stream> stream;
+
+  // `hour`: later than that of the tests before, so that what they taught this thread is forgotten.
+  explicit TcpPair(int hour) {
+    clock.advance(std::chrono::hours(hour));
+    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    EXPECT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&at), size), 0);
+    EXPECT_EQ(listen(listener, 1), 0);
+    EXPECT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&at), &size), 0);
+    peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int small = 4096;
+    setsockopt(peer, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    EXPECT_EQ(connect(peer, reinterpret_cast<sockaddr*>(&at), size), 0);
+    stream = std::make_unique<Stream>(loop, accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC),
+                                      Whose::downstream, true);
+    close(listener);
+    loop.turn(0ms);
+  }
+  ~TcpPair() {
+    stream.reset();
+    if (peer >= 0) close(peer);
+  }
+};
+
+// Pieces as large as room() says, until one does not leave whole. Returns what was written.
+std::size_t write_until_full(Stream& s) {
+  const std::string bytes(256 * 1024, 'x');
+  std::size_t all = 0;
+  for (std::size_t last = 0;;) {
+    last = std::min(s.room(last), bytes.size());
+    all += last;
+    const iovec part{const_cast<char*>(bytes.data()), last};
+    if (!s.write_now({&part, 1})) return all;
+  }
+}
+
+TEST(Stream, KeepsLittleOfWhatItsPeerDoesNotTake) {
+  auto p = std::make_unique<TcpPair>(1);
+  auto all = write_until_full(*p->stream);
+  if (p->stream->held() > Stream::kKept) {
+    // A kernel that is short of memory for sockets may break its word; ABrokenPromiseIsBelievedOnce tells of that.
+    p = std::make_unique<TcpPair>(1);
+    all = write_until_full(*p->stream);
+  }
+  EXPECT_GT(all, Stream::kKept);
+  EXPECT_LE(p->stream->held(), Stream::kKept);
+  EXPECT_EQ(all - p->stream->bytes_written(), p->stream->held()) << "no more memory than bytes";
+}
+
+TEST(Stream, LargePiecesAreNotCutForAPeerThatTakesThem) {
+  TcpPair p(2);
+  const int large = 1 << 22;
+  setsockopt(p.stream->fd(), SOL_SOCKET, SO_SNDBUF, &large, sizeof large);
+  EXPECT_EQ(p.stream->room(0), Stream::kKept) << "nothing is known yet";
+  EXPECT_EQ(p.stream->room(100), Stream::kKept) << "small pieces have no need to know";
+  EXPECT_GE(p.stream->room(Stream::kKept), 256u * 1024);
+  EXPECT_GE(p.stream->room(0), 256u * 1024) << "known from now on";
+}
+
+// The kernel may take less than it said, when it is short of memory for sockets.
+TEST(Stream, ABrokenPromiseIsBelievedOnce) {
+  TcpPair a(3), b(3);
+  const int large = 1 << 22, small = 4096;
+  for (auto* p : {&a, &b}) {
+    setsockopt(p->stream->fd(), SOL_SOCKET, SO_SNDBUF, &large, sizeof large);
+    EXPECT_GE(p->stream->room(Stream::kKept), 256u * 1024);
+    setsockopt(p->stream->fd(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+  }
+  write_until_full(*a.stream);
+  EXPECT_GT(a.stream->held(), Stream::kKept);
+  write_until_full(*b.stream);
+  EXPECT_LE(b.stream->held(), Stream::kKept);
+  b.clock.advance(2min);
+  b.loop.fresh_now();
+  EXPECT_GE(b.stream->room(0), 256u * 1024) << "in a while they are";
 }
 
 }  // namespace

@@ -1,0 +1,40 @@
+"""What a client costs that takes memory and gives nothing for it: measured while it stands there (slow_clients.py has the kinds)."""
+import pytest
+
+import slow_clients
+from harness import SANITIZED
+from middle import middle
+
+# KB of anonymous memory a client, at most: what a connection costs, what was received for it or from it, and 8 KB. What OpenSSL holds
+# is 16 KB a connection, 40 in a handshake; what nghttp2 holds, 14.
+TAIL = 24
+BOUNDS = {
+    "idle": (300, 3),
+    "idle_tls": (100, 20),
+    "unfinished_head": (500, 8),
+    "unfinished_tls_head": (100, 16 + 8),
+    "half_handshake": (100, 44),
+    "slow_reader": (500, TAIL + 8),
+    "slow_chunked_reader": (300, TAIL + 8),
+    "slow_tls_reader": (150, TAIL + 16 + 8),
+    "slow_upload": (100, slow_clients.UPLOADED / 1000 * 1.25 + 8),
+    "tunnel": (100, TAIL + 16),  # both ends of it are slow
+    "h2_idle": (300, 16),
+    "h2_unfinished_head": (300, 16 + 8),
+    "h2_one_shut_window": (300, 16 + 16 + 16),
+    "h2_shut_windows": (10, 16 + 128 + 100 * (4 + 12)),
+    "h2_shut_windows_tls": (10, 32 + 128 + 100 * (4 + 12)),
+    "h2_unread": (10, 16 + TAIL + 128 + 100 * (4 + 12)),
+}
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer has an allocator of its own: memory a client was NOT measured")
+@pytest.mark.parametrize("kind", BOUNDS)
+def test_memory_of_a_client(site, kind):
+    slow_clients.raise_descriptors()
+    clients, bound = BOUNDS[kind]
+    pod = site.pod("pod", "--forget-ids")
+    proxy = middle(site, pod, h2=kind.startswith("h2"), access_log="off")
+    cost = slow_clients.kb_a_client(proxy, kind, clients)
+    print(f"{kind}: {cost:.1f} KB each of {clients}")
+    assert cost <= bound
