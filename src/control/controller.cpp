@@ -97,7 +97,13 @@ class Controller final : public Watcher {
       std::lock_guard lock(mutex_);
       questions.swap(questions_);
     }
-    for (auto& q : questions) q->answer.set_value(answer(*q->ingress));
+    for (auto& q : questions) {
+      try {
+        q->answer.set_value(answer(*q->ingress));
+      } catch (const std::bad_alloc&) {
+        q->answer.set_exception(std::current_exception());
+      }
+    }
   }
 
   Review answer(const Object& ingress) {

@@ -195,7 +195,9 @@ ObjectChanges Directory::look(const Touched& touched, const std::set<std::string
 
 // Those that were read beside one that is too much had no memory either: they get another try.
 void Directory::give_up_largest_starved() {
-  const auto starved = std::exchange(starved_, {});
+  auto starved = std::exchange(starved_, {});
+  // Of a look before, which ended halfway: it may be gone by now.
+  std::erase_if(starved, [&](const auto& path) { return !files_.contains(path); });
   const auto size = [&](const std::string& path) { return files_.at(path).signature.size; };
   const auto most =
       std::max_element(starved.begin(), starved.end(), [&](const auto& a, const auto& b) { return size(a) < size(b); });
