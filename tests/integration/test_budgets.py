@@ -20,7 +20,7 @@ print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"""
 
 def peak(root):
     """Exit code of `sluice check` and the most memory that it took, in bytes."""
-    out = subprocess.run([sys.executable, "-S", "-c", MEASURE, SLUICE, "check", str(root)], stdout=subprocess.PIPE, text=True, timeout=120 * SLOW).stdout.split()
+    out = subprocess.run([sys.executable, "-S", "-c", MEASURE, SLUICE, "check", str(root)], stdout=subprocess.PIPE, text=True, timeout=60 * SLOW).stdout.split()
     return int(out[0]), int(out[1]) * 1024
 
 
