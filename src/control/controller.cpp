@@ -285,6 +285,7 @@ class Controller final : public Watcher {
     if (work && batches_ > 0) until = std::min(until, std::max(pace_.next(), hold_until_));
     std::vector<pollfd> fds{{wake_, POLLIN, 0}, {source_->fd(), POLLIN, 0}};
     if (store_->listens_everywhere()) until = std::min(until, looked_ + kInterfaces);
+    until = std::min(until, store_->next());
     until = std::min({until, now + resolver_.prepare(fds, now), now + kLongest});
     auto wait = std::chrono::ceil<milliseconds>(std::max(Duration(0), until - now));
     if (::poll(fds.data(), fds.size(), static_cast<int>(wait.count())) < 0 && errno != EINTR) wait_for_stop(kPause);
@@ -297,6 +298,7 @@ class Controller final : public Watcher {
     const bool whole = may_publish();
     take(source_->look(now, open));
     count();
+    store_->at(now);
     const auto leaves = [&] { return open && whole && (store_->dirty() || waiting_ || batches_ == 0); };
     look_at_interfaces(now, leaves());
     if (leaves()) publish();

@@ -221,6 +221,27 @@ void Store::State::HostBuilder::add_certificates() {
       if (out_.certificates.emplace(secret, o->ref).second) named.secrets.push_back(std::move(secret));
     if (!named.secrets.empty()) host_->certificates.push_back(std::move(named));
   }
+  if (!candidate_) keep_certificates();
+}
+
+// Where no Secret is there yet of those that are named now, the ones before are shown for a while.
+void Store::State::HostBuilder::keep_certificates() {
+  HostState& state = state_.hosts.find(name_)->second;
+  const auto is_there = [&](const std::string& secret) { return state_.secrets.contains(secret); };
+  const auto& now = host_->certificates;
+  if (now.empty() || std::any_of(now.begin(), now.end(), [&](const model::HostSecrets& named) {
+        return std::any_of(named.secrets.begin(), named.secrets.end(), is_there);
+      }))
+    return state_.settle(Kept::host, name_, state.grace);
+  if (!state.built || state.built->ns != host_->ns) return;
+  std::vector<model::HostSecrets> before = state.built->certificates;
+  for (auto& named : before) std::erase_if(named.secrets, [&](const std::string& s) { return !is_there(s); });
+  std::erase_if(before, [](const model::HostSecrets& named) { return named.secrets.empty(); });
+  if (before.empty() || !state_.graced(Kept::host, name_, state.grace)) return;
+  for (auto& named : before) {
+    for (const auto& secret : named.secrets) out_.certificates.emplace(secret, owner().ingresses.front()->ref);
+    host_->certificates.push_back(std::move(named));
+  }
 }
 
 // What concerns the whole host counts in the Ingresses of its owner alone; passes_through() says so of ssl-passthrough.
