@@ -10,10 +10,12 @@
 #include <cstdio>
 #include <thread>
 
+#include "app/memory_watch.h"
 #include "app/options.h"
 #include "app/pages.h"
 #include "app/publisher.h"
 #include "base/log.h"
+#include "base/memory_gauge.h"
 #include "base/strings.h"
 #include "net/io/socket.h"
 #include "ops/recorder.h"
@@ -132,7 +134,9 @@ int serve(const ServeOptions& options) {
   });
 
   SystemClock clock;
-  data::Shared shared;
+  MemoryGauge gauge(options.memory_limit);
+  data::Overload overload(clock, [&gauge] { return gauge.read(); }, count);
+  data::Shared shared(overload);
   shared.passthrough = options.control.ssl_passthrough;
   shared.descriptor_connections =
       static_cast<std::uint32_t>(std::max<std::uint64_t>(16, std::min<std::uint64_t>(descriptors, 2'000'000) * 8 / 10));
@@ -147,6 +151,16 @@ int serve(const ServeOptions& options) {
     recorders.push_back(std::make_unique<ops::WorkerRecorder>(metrics, access_log, failures));
     workers.push_back(std::make_unique<data::Worker>(i, clock, shared, *stats.back(), *recorders.back()));
   }
+  overload.on_change([&workers](data::Rung rung) {
+    give_memory_back_at_once(rung != data::Rung::calm);
+    for (auto& w : workers) w->loop.post([] {});  // they act at the end of the turn
+  });
+  MemoryWatch memory(overload);
+  memory.look();
+  if (const auto limit = overload.figures().limit)
+    log::info("memory limit: {} MiB ({})", limit >> 20, gauge.describe());
+  else
+    log::info("memory limit: none ({})", gauge.describe());
 
   std::atomic<bool> announced{false};
   std::atomic<std::int64_t> grace{0}, deadline{240};
@@ -155,6 +169,7 @@ int serve(const ServeOptions& options) {
       log::warn("access log: {}", problem);
     grace = o.shutdown_grace_period.count();
     deadline = o.worker_shutdown_timeout.count();
+    overload.set_thresholds(overload_thresholds(o));
     log::set_level(options.log_level == "info" ? o.log_level : options.log_level);
   });
 
@@ -209,6 +224,7 @@ int serve(const ServeOptions& options) {
   const auto show = [&] {
     const auto s = watcher->stats();
     metrics.update([&](ops::ControllerState& state) {
+      state.memory = memory.state();
       state.files = {s.files, s.objects, s.reads, s.unreadable_files, s.batches, s.dns_failures};
       if (s.api) state.api = api_state(*s.api, options.control.status.election_id);
       if (webhook) {
@@ -224,10 +240,14 @@ int serve(const ServeOptions& options) {
   }
   if (announced) go();
 
-  while (signal != SIGTERM && signal != SIGINT) {
-    signal = signals.next(1000);
+  for (auto shown = std::chrono::steady_clock::now(); signal != SIGTERM && signal != SIGINT;) {
+    signal = signals.next(memory.milliseconds());
     if (signal == SIGUSR1 || signal == SIGHUP) access_log.reopen();
-    show();
+    memory.look();
+    if (const auto now = std::chrono::steady_clock::now(); now - shown >= std::chrono::milliseconds(990)) {
+      shown = now;
+      show();
+    }
   }
 
   // Not ready any more, but still accepting; then no more connections; then the deadline.
@@ -249,7 +269,10 @@ int serve(const ServeOptions& options) {
       --running;
     }
   });
-  while (!at_once && running.load() > 0) at_once = second(signals.next(20));
+  while (!at_once && running.load() > 0) {
+    at_once = second(signals.next(20));
+    memory.look();
+  }
   if (at_once) {
     log::warn("a second signal: ending at once");
     access_log.flush(200);

@@ -1,5 +1,7 @@
 #include "data/proxy/request_body.h"
 
+#include "data/server/worker.h"
+
 namespace sluice::data {
 
 using net::http::Framing;
@@ -36,7 +38,7 @@ net::Task<Status> take_request_body(Exchange& ex) {
     if (!piece) co_return std::unexpected(piece.error());
     // A quarter more at a time, not twice as much: many may lie here, unfinished, for long.
     if (const auto size = collected.size() + piece->data.size(); size > collected.capacity())
-      collected.reserve(size + size / 4);
+      ex.worker.grew(size + size / 4 - collected.capacity()), collected.reserve(size + size / 4);
     collected += piece->data;
     if (piece->last) {
       ex.body_whole = true;

@@ -1,5 +1,6 @@
 #include "data/server/connection.h"
 
+#include "data/server/shedding.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {
@@ -8,6 +9,7 @@ Connection::Connection(Worker& w, int fd, Peer p, bool proxy_header, bool counte
     : worker(w),
       stream(w.loop, fd, Whose::downstream, true),
       peer(std::move(p)),
+      begun_(w.loop.now()),
       proxy_header_(proxy_header),
       counted_address_(counted_address) {
   worker.stats.downstream_connections.add();
@@ -123,6 +125,12 @@ void Connection::drain(bool new_ones_too) noexcept {
     protocol_->drain(new_ones_too);
   else if (new_ones_too)
     kill();
+}
+
+void Connection::holdings(Holdings& out) noexcept {
+  if (protocol_) return protocol_->holdings(out);
+  const std::size_t bytes = cost::kConnection + (stream.tls() ? cost::kHandshake : 0) + stream.held();
+  out.add({Holding::Kind::slow, bytes, begun_, &stream, &stream});
 }
 
 void Connection::kill() noexcept {

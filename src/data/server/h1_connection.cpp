@@ -8,6 +8,7 @@
 #include "data/proxy/request_body.h"
 #include "data/proxy/serve.h"
 #include "data/server/response_fields.h"
+#include "data/server/shedding.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {
@@ -41,6 +42,26 @@ void H1Connection::kill() noexcept {
   const Error why{Fault::cancelled, Whose::internal, Retry::no, 0, "the deadline of draining has passed"};
   if (ex_ && ex_->waiting_on) ex_->waiting_on->cancel(why);
   stream_.cancel(why);
+}
+
+void H1Connection::holdings(Holdings& out) noexcept {
+  Holding h{Holding::Kind::slow, cost::kConnection + stream_.held(), {}, &stream_, &stream_};
+  if (stream_.tls()) h.bytes += cost::kTls;
+  if (memory_) h.bytes += in_end_ + memory_->collected.capacity() + memory_->ahead.capacity();
+  if (ex_) h.bytes += cost::kExchange;
+  const auto reads = stream_.waits_to_read(), writes = stream_.waits_to_write();
+  if (writes) {
+    h.since = *writes;
+  } else if (ex_ && (!reads || ex_->tunnel)) {
+    h.kind = Holding::Kind::waiting;
+    h.since = ex_->begun;
+  } else if (reads) {
+    h.since = *reads;
+    if (!ex_ && !memory_) h.kind = Holding::Kind::idle;
+  } else {
+    return;  // it has its turn
+  }
+  out.add(h);
 }
 
 net::Task<void> H1Connection::run() {
@@ -84,7 +105,7 @@ net::Task<bool> H1Connection::exchange() {
   const auto& o = worker_.options();
   ++served_;
   ex.close_after = !ex.head().keep_alive || o.keep_alive.count() == 0 ||
-                   (o.keep_alive_requests && served_ >= o.keep_alive_requests) || draining_ || worker_.draining();
+                   (o.keep_alive_requests && served_ >= o.keep_alive_requests) || draining_ || worker_.ends_connections();
   ex.record.request_length = head_end_ - in_begin_;
   describe_tls(ex.record, stream_);
   written_before_ = stream_.bytes_written();
@@ -320,7 +341,7 @@ net::Task<Status> H1Connection::start(Exchange& ex, const ResponseStart& respons
   if (out_framing_ == Framing::until_close || out_framing_ == Framing::chunked)
     out_framing_ = old ? Framing::until_close : Framing::chunked;
   if (out_framing_ == Framing::until_close) ex.close_after = true;
-  if (worker_.draining()) ex.close_after = true;
+  if (worker_.ends_connections()) ex.close_after = true;
   auto& out = worker_.out;
   out.clear();
   ex.hsts = ex.hsts && !default_certificate_;

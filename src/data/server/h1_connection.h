@@ -21,6 +21,7 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   // unless `new_ones_too`.
   void drain(bool new_ones_too) noexcept override;
   void kill() noexcept override;
+  void holdings(Holdings& out) noexcept override;
 
  private:
   net::Task<Status> next_head();

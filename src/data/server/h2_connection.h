@@ -17,6 +17,7 @@ class H2Connection final : public Protocol, private net::h2::Owner {
   // First a GOAWAY that refuses nothing; with `new_ones_too`, a moment later, the real one. Ends with the last stream.
   void drain(bool new_ones_too) noexcept override;
   void kill() noexcept override;
+  void holdings(Holdings& out) noexcept override;
 
  private:
   friend class H2Stream;
@@ -45,6 +46,7 @@ class H2Connection final : public Protocol, private net::h2::Owner {
   H2Stream* streams_ = nullptr;             // linked; owned by themselves once they run
   std::size_t running_ = 0, promised_ = 0;  // bytes that streams may still bring, as H2Stream::room() told them
   net::Signal all_left_;
+  std::size_t unread_seen_ = 0;
   Instant begun_at_{};  // the turn in which the last ones were begun
   std::size_t begun_ = 0;
   Instant idle_since_, head_since_{}, old_at_;

@@ -43,6 +43,11 @@ void Listener::on_events(std::uint32_t) {
 }
 
 bool Listener::accept_some(int most) {
+  if (worker_.shared.overload.at_least(Rung::stop)) {
+    worker_.stats.overload_pauses.add();
+    look_away();
+    return false;
+  }
   for (int i = 0; i < most; ++i) {
     net::SocketAddress from;
     from.size = sizeof from.storage;
@@ -76,6 +81,10 @@ void Listener::out_of_descriptors() {
     }
     spare_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
   }
+  look_away();
+}
+
+void Listener::look_away() {
   worker_.loop.modify(fd_, 0, this);
   worker_.loop.arm(pause_, net::DeadlineWheel::kTick);
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "data/proxy/local_reply.h"
+#include "data/server/shedding.h"
 #include "data/server/worker.h"
 #include "data/upstream/dial.h"
 #include "data/upstream/pool.h"
@@ -66,6 +67,14 @@ void Passthrough::kill() noexcept {
   const Error why{Fault::cancelled, Whose::internal, Retry::no, 0, "the deadline of draining has passed"};
   if (pod_) pod_->cancel(why);
   connection_.stream.cancel(why);
+}
+
+void Passthrough::holdings(Holdings& out) noexcept {
+  auto& client = connection_.stream;
+  Holding h{Holding::Kind::waiting, 2 * cost::kConnection + client.held(), begun_, &client, &client};
+  if (pod_) h.bytes += pod_->held();
+  if (const auto since = client.waits_to_write()) h.kind = Holding::Kind::slow, h.since = *since;
+  out.add(h);
 }
 
 net::Task<void> Passthrough::run() {
