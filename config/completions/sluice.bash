@@ -7,7 +7,7 @@ _sluice() {
   COMPREPLY=()
   case $prev in
     --manifests) COMPREPLY=($(compgen -d -- "$cur")); return ;;
-    --config | --kubeconfig | --validating-webhook-certificate | --validating-webhook-key | --validating-webhook-client-ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --config | --kubeconfig | --admin-token-file | --validating-webhook-certificate | --validating-webhook-key | --validating-webhook-client-ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     --access-log) COMPREPLY=($(compgen -W "off -" -- "$cur") $(compgen -f -- "$cur")); return ;;
     --log-level) COMPREPLY=($(compgen -W "trace debug info warn error critical off" -- "$cur")); return ;;
     --set)
@@ -15,14 +15,15 @@ _sluice() {
         forwarded-for-header hsts hsts-max-age http-redirect-code keep-alive keep-alive-requests log-format-upstream proxy-body-size
         proxy-connect-timeout proxy-read-timeout proxy-send-timeout server-tokens ssl-ciphers ssl-protocols ssl-redirect
         use-forwarded-headers" -- "$cur")); compopt -o nospace 2>/dev/null; return ;;
-    --update-status | --update-status-on-shutdown) COMPREPLY=($(compgen -W "true false" -- "$cur")); return ;;
+    --admin-pages) COMPREPLY=($(compgen -W "guarded open off" -- "$cur")); return ;;
+    --update-status | --update-status-on-shutdown | --admin-trust-loopback) COMPREPLY=($(compgen -W "true false" -- "$cur")); return ;;
     --context | --watch-namespace | --watch-namespace-selector | --publish-service | --publish-status-address | --election-id | --validating-webhook | --validating-webhook-service | --validating-webhook-configuration) return ;;
-    --http | --https | --admin | --workers | --ingress-class | --controller-class | --default-ssl-certificate | --default-backend | --endpoint | --configmap | --annotations-prefix | -H | --header) return ;;
+    --http | --https | --admin | --admin-host | --workers | --ingress-class | --controller-class | --default-ssl-certificate | --default-backend | --endpoint | --configmap | --annotations-prefix | --accept-unprotected | -H | --header) return ;;
   esac
-  local common="--ingress-class --controller-class --watch-ingress-without-class --default-backend --default-ssl-certificate --enable-ssl-passthrough --configmap --annotations-prefix --endpoint --set --help"
+  local common="--ingress-class --controller-class --watch-ingress-without-class --default-backend --default-ssl-certificate --enable-ssl-passthrough --configmap --annotations-prefix --accept-unprotected --endpoint --set --help"
   local cluster="--kubeconfig --validating-webhook-certificate --validating-webhook-key --validating-webhook-client-ca --kubernetes --update-status --update-status-on-shutdown --report-node-internal-ip-address --status-annotation --disable-leader-election --context --watch-namespace --watch-namespace-selector --publish-service --publish-status-address --election-id --validating-webhook --validating-webhook-service --validating-webhook-configuration"
   case $command in
-    serve) COMPREPLY=($(compgen -W "--manifests --http --https --admin --workers --access-log --log-level --log-json --config $cluster $common" -- "$cur")) ;;
+    serve) COMPREPLY=($(compgen -W "--manifests --http --https --admin --admin-token-file --admin-trust-loopback --admin-pages --admin-host --workers --access-log --log-level --log-json --core-dumps --config $cluster $common" -- "$cur")) ;;
     check) COMPREPLY=($(compgen -W "--json --strict $common" -- "$cur") $(compgen -d -- "$cur")) ;;
     explain)
       if [[ $prev == explain ]]; then COMPREPLY=($(compgen -d -- "$cur"))

@@ -37,7 +37,9 @@ struct ExchangeRecord {
   std::string_view method, target;  // as received; empty when the head could not be parsed
   std::string_view method_label;    // bounded
   int major = 1, minor = 1;
-  std::string_view host;  // authority as received
+  std::string_view host;       // authority as received
+  std::string_view best_host;  // the same, or what a trusted proxy says instead
+  std::string_view scheme;     // "http" or "https", as a trusted proxy or the connection says; empty: `tls` does
   std::string_view referer, user_agent;
   std::string_view request_id;
   std::uint16_t status = 0;          // sent to the client; 499 when it left before a response head, 000 never
@@ -99,6 +101,7 @@ class Counter {
 // Counters of one worker; it writes, ops sums over workers at scrape.
 struct alignas(64) WorkerStats {
   Counter accepted, downstream_connections, downstream_idle;  // gauges: the second and third
+  Counter downstream_lingering, lingering_refused;            // a gauge: the first
   Counter tls_handshakes, tls_handshakes_resumed, tls_handshake_failures;
   Counter requests, requests_active;
   Counter upstream_connections, upstream_idle, upstream_connects, upstream_connect_failures, upstream_reused;

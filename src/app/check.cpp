@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <exception>
+#include <set>
 #include <tuple>
 
 #include "app/describe.h"
+#include "app/terminal.h"
+#include "base/strings.h"
 
 namespace sluice::app {
 
@@ -54,6 +57,18 @@ std::string endpoints_of(const model::Model& model, const model::Route& route) {
   return endpoints_text(find_cluster(model, route));
 }
 
+bool closed(const Served& row) {
+  return !row.route->because.empty();
+}
+
+// Hosts of which something is served.
+std::size_t open_hosts(const std::vector<Served>& rows) {
+  std::set<const model::Host*> open;
+  for (const Served& row : rows)
+    if (!closed(row)) open.insert(row.host);
+  return open.size();
+}
+
 void print_served(const model::Model& model, const std::vector<Served>& rows, std::ostream& out) {
   std::size_t path_width = 0, type_width = 0, to_width = 0;
   for (const auto& [host, route] : rows) {
@@ -65,18 +80,19 @@ void print_served(const model::Model& model, const std::vector<Served>& rows, st
   for (const auto& [host, route] : rows) {
     if (host != current) {
       current = host;
-      out << "  " << host_text(host->name);
+      std::string line = "  " + host_text(host->name);
       if (host->tls) {
         std::string secrets;
-        for (const std::string& name : host->certificates) secrets += (secrets.empty() ? "" : ", ") + name;
-        out << "  TLS: " << (secrets.empty() ? "default certificate" : secrets);
+        for (const model::HostSecrets& named : host->certificates)
+          for (const std::string& name : named.secrets) add_element(secrets, name);
+        line += "  TLS: " + (secrets.empty() ? "default certificate" : secrets);
       }
-      out << '\n';
+      print_line(out, line);
     }
     std::string line = fmt::format("    {:<{}}  {:<{}}  -> {:<{}}  {}", path_of(*route), path_width, type_of(*route),
                                    type_width, destination_text(*route), to_width, endpoints_of(model, *route));
     line.erase(line.find_last_not_of(' ') + 1);
-    out << line << "  [" << ingress_text(*route) << "]\n";
+    print_line(out, line + "  [" + ingress_text(*route) + "]");
   }
 }
 
@@ -87,7 +103,7 @@ void print_problems(const std::vector<model::Entry>& problems, model::Severity s
   if (count == 0) return;
   out << '\n' << title << ": " << count << '\n';
   for (const model::Entry& e : problems)
-    if (e.problem.severity == severity) out << "  " << model::Report::line(e) << '\n';
+    if (e.problem.severity == severity) print_line(out, "  " + model::Report::line(e));
 }
 
 std::size_t count(const std::vector<model::Entry>& problems, model::Severity severity) {
@@ -106,7 +122,7 @@ boost::json::object to_json(const model::Model& model, const Served& row) {
                           {"ingress", r.ingress},
                           {"service", r.service},
                           {"servicePort", r.service_port},
-                          {"cluster", r.cluster},
+                          {"cluster", r.upstream_name},
                           {"endpoints", cluster ? cluster->endpoints.size() : 0},
                           {"usableEndpoints", cluster ? usable(*cluster) : 0},
                           {"file", r.origin.file},
@@ -116,6 +132,7 @@ boost::json::object to_json(const model::Model& model, const Served& row) {
     out["status"] = r.settings->redirect->status;
   } else if (r.cluster.empty()) {
     out["status"] = r.status != 0 ? r.status : 404;
+    if (!r.because.empty()) out["because"] = std::string_view(r.because);
   } else if (cluster == nullptr || usable(*cluster) == 0) {
     out["status"] = 503;
     out["because"] = empty_text(cluster);
@@ -132,11 +149,10 @@ int run_check(const control::Settings& settings, bool json, bool strict, std::os
     update = control::load_once(settings);
     compiler.compile(*update.model, update.change);
   } catch (const std::exception& e) {
-    if (json) {
-      out << boost::json::serialize(boost::json::object{{"error", e.what()}}) << '\n';
-    } else {
-      out << "error: " << e.what() << '\n';
-    }
+    if (json)
+      print_json(out, boost::json::object{{"error", e.what()}});
+    else
+      print_line(out, std::string("error: ") + e.what());
     return 2;
   }
 
@@ -146,27 +162,24 @@ int run_check(const control::Settings& settings, bool json, bool strict, std::os
   const std::size_t errors = count(problems, model::Severity::error);
   const std::size_t warnings = count(problems, model::Severity::warning);
   const std::size_t ignored = count(problems, model::Severity::ignored);
+  const auto closed_paths = static_cast<std::size_t>(std::count_if(rows.begin(), rows.end(), closed));
   const int exit_code = errors > 0 ? 2 : warnings > 0 && strict ? 1 : 0;
 
   if (json) {
     boost::json::array served_json, report;
     for (const Served& row : rows) served_json.push_back(to_json(model, row));
     for (const model::Entry& e : problems) report.push_back(to_json(e));
-    boost::json::object summary{{"hosts", model.hosts.size()},
-                                {"paths", rows.size()},
-                                {"clusters", model.clusters.size()},
-                                {"errors", errors},
-                                {"warnings", warnings},
-                                {"ignored", ignored},
-                                {"exit", exit_code}};
-    out << boost::json::serialize(
-               boost::json::object{{"served", served_json}, {"report", report}, {"summary", summary}})
-        << '\n';
+    boost::json::object summary{{"hosts", open_hosts(rows)}, {"paths", rows.size() - closed_paths},
+                                {"closed", closed_paths},    {"clusters", model.clusters.size()},
+                                {"errors", errors},          {"warnings", warnings},
+                                {"ignored", ignored},        {"exit", exit_code}};
+    print_json(out, boost::json::object{{"served", served_json}, {"report", report}, {"summary", summary}});
     return exit_code;
   }
 
-  out << fmt::format("served: {} hosts, {} paths, {} clusters\n", model.hosts.size(), rows.size(),
-                     model.clusters.size());
+  out << fmt::format("served: {} hosts, {} paths, {} clusters{}\n", open_hosts(rows), rows.size() - closed_paths,
+                     model.clusters.size(),
+                     closed_paths == 0 ? "" : fmt::format("; closed by what guards them: {} paths", closed_paths));
   print_served(model, rows, out);
   print_problems(problems, model::Severity::error, "refused", out);
   print_problems(problems, model::Severity::warning, "warnings", out);

@@ -1,35 +1,35 @@
 #include "app/config_file.h"
 
 #include <fmt/format.h>
-#include <yaml-cpp/yaml.h>
 
 #include <CLI/CLI.hpp>
 #include <vector>
+
+#include "base/read_file.h"
+#include "control/source/node.h"
 
 namespace sluice::app {
 
 namespace {
 
-std::string at(const std::string& path, const YAML::Mark& mark) {
-  return mark.is_null() ? path : fmt::format("{}:{}", path, mark.line + 1);
+using control::Node;
+
+constexpr std::size_t kMost = 1U << 20;
+
+std::string at(const std::string& path, int line) {
+  return fmt::format("{}:{}", path, line);
 }
 
 // A scalar or a list of scalars; a map gives KEY=VALUE pairs, as --set takes them.
-bool values_of(const YAML::Node& node, std::vector<std::string>& out) {
-  if (node.IsScalar()) {
-    out.push_back(node.Scalar());
-  } else if (node.IsSequence()) {
-    for (const auto& element : node) {
-      if (!element.IsScalar()) return false;
-      out.push_back(element.Scalar());
-    }
-  } else if (node.IsMap()) {
-    for (const auto& pair : node) {
-      if (!pair.first.IsScalar() || !pair.second.IsScalar()) return false;
-      out.push_back(pair.first.Scalar() + "=" + pair.second.Scalar());
-    }
-  } else {
-    return node.IsNull();
+bool values_of(const Node& node, std::vector<std::string>& out) {
+  if (node.kind == Node::Kind::null) return true;
+  if (node.is_scalar()) {
+    out.emplace_back(node.text);
+    return true;
+  }
+  for (const Node* n = node.first; n; n = n->next) {
+    if (!n->is_scalar()) return false;
+    out.push_back((node.kind == Node::Kind::map ? std::string(n->key) + "=" : "") + std::string(n->text));
   }
   return true;
 }
@@ -56,25 +56,25 @@ std::string apply_option(const std::string& key, const std::vector<std::string>&
 }  // namespace
 
 std::string apply_config_file(const std::string& path, CLI::App& flags, control::Settings& settings) {
-  YAML::Node root;
+  const auto text = read_file(path, kMost);
+  if (!text) return fmt::format("{}: {}", path, text.error());
+  std::vector<std::unique_ptr<control::Document>> documents;
   try {
-    root = YAML::LoadFile(path);
-  } catch (const YAML::ParserException& e) {
-    return fmt::format("{}: {}; expected `key: value` lines", at(path, e.mark), e.msg);
-  } catch (const YAML::Exception& e) {
-    return fmt::format("{}: {}", path, e.what());
+    documents = control::parse_yaml(*text, 1);
+  } catch (const control::SyntaxError& e) {
+    return fmt::format("{}: {}; expected `key: value` lines", at(path, e.line), e.what());
   }
-  if (root.IsNull()) return {};
-  if (!root.IsMap()) return fmt::format("{}: expected a map of flags and options", at(path, root.Mark()));
-  for (const auto& pair : root) {
-    const auto where = at(path, pair.first.Mark());
-    if (!pair.first.IsScalar()) return fmt::format("{}: expected the name of a flag or an option", where);
-    const auto& key = pair.first.Scalar();
-    std::vector<std::string> values;
-    if (!values_of(pair.second, values)) return fmt::format("{}: {}: expected a value or a list of values", where, key);
+  if (documents.empty()) return {};
+  const Node& root = *documents.front()->root;
+  if (root.kind != Node::Kind::map) return fmt::format("{}: expected a map of flags and options", at(path, root.line));
+  for (const Node* n = root.first; n; n = n->next) {
+    const std::string key(n->key), where = at(path, n->line);
     auto* flag = key == "config" || key == "help" ? nullptr : flags.get_option_no_throw("--" + key);
+    const auto shown = flag ? key : control::option_name(key);
+    std::vector<std::string> values;
+    if (!values_of(*n, values)) return fmt::format("{}: {}: expected a value or a list of values", where, shown);
     const auto wrong = flag ? apply_flag(*flag, values) : apply_option(key, values, settings);
-    if (!wrong.empty()) return fmt::format("{}: {}: {}", where, key, wrong);
+    if (!wrong.empty()) return fmt::format("{}: {}: {}", where, shown, wrong);
   }
   return {};
 }

@@ -42,7 +42,7 @@ std::string destination_text(const model::Route& route) {
   if (route.settings && route.settings->redirect)
     return fmt::format("{} to {}", route.settings->redirect->status, route.settings->redirect->location);
   if (route.cluster.empty()) {
-    if (route.status != 0 && route.status != 404) return fmt::format("{} (see the report)", route.status);
+    if (!route.because.empty()) return fmt::format("{}: {}", route.status, route.because);
     return route.path_type.empty() ? "404 (no default backend)" : "404 (the backend is not a Service)";
   }
   return fmt::format("{}/{}:{}", route.ns, route.service, route.service_port);

@@ -11,8 +11,10 @@
 
 #include "app/describe.h"
 #include "app/explain_settings.h"
+#include "app/terminal.h"
 #include "base/strings.h"
 #include "data/filter/filter.h"
+#include "net/http/forwarded.h"
 #include "net/http/host.h"
 #include "net/http/message.h"
 #include "net/http/path.h"
@@ -31,7 +33,7 @@ struct Request {
   std::string sni;         // the URL's host: what a client asks a certificate for
   std::string target;      // path and query
   std::optional<std::uint64_t> content_length;
-  std::string forwarded_proto, forwarded_host;
+  std::vector<std::pair<std::string, std::string>> fields;
 };
 
 using Parsed = std::expected<Request, std::string>;
@@ -55,10 +57,8 @@ std::optional<std::string> read_header(Request& request, const std::string& line
     if (error != std::errc() || end != value.data() + value.size())
       return fmt::format("header \"{}\": expected a number of bytes", line);
     request.content_length = bytes;
-  } else if (iequals(name, "x-forwarded-proto")) {
-    request.forwarded_proto = value;
-  } else if (iequals(name, "x-forwarded-host")) {
-    request.forwarded_host = trim(value.substr(0, value.find(',')));
+  } else {
+    request.fields.emplace_back(name, value);
   }
   return std::nullopt;
 }
@@ -107,6 +107,14 @@ Parsed read_request(std::string method, std::string url, const std::vector<std::
   return request;
 }
 
+// The fields of this name as one list.
+std::string joined(const Request& request, std::string_view name) {
+  std::string out;
+  for (const auto& [field, value] : request.fields)
+    if (iequals(field, name)) add_element(out, value);
+  return out;
+}
+
 struct Answer {
   int status = 0;  // 0: a pod answers
   std::string location;
@@ -131,24 +139,25 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
   const model::Route& spec = *route.spec;
   const model::RouteSettings& settings = *route.settings;
   const bool forwarded = options.use_forwarded_headers;
-  const bool https =
-      forwarded && !request.forwarded_proto.empty() ? iequals(request.forwarded_proto, "https") : request.https;
-  const std::string_view scheme = https ? "https" : "http";
-  std::string host = request.host;
-  if (forwarded && !request.forwarded_host.empty()) {
-    const auto split = net::http::split_authority(request.forwarded_host);
-    if (split) host = split->host;
-  }
+  const std::string said_proto = forwarded ? joined(request, "x-forwarded-proto") : "";
+  const std::string said_host = forwarded ? joined(request, options.forwarded_host_header) : "";
+  const auto came = net::http::client_scheme(said_proto, request.https);
+  const std::string_view scheme = came.https ? "https" : "http";
+  std::string_view host = request.host;
+  if (const auto given = net::http::forwarded_host(said_host)) host = given->authority.host;
 
   for (const data::Filter& filter : data::filters()) {
     const std::string by(filter.name);
+    if (filter.name == "ambiguous-paths" && settings.ambiguous_paths == model::AmbiguousPaths::refuse)
+      if (const char* why = net::http::ambiguity(request.target))
+        return {400, "", fmt::format("ambiguous-paths is refuse, and the path has {}", why), by};
     if (filter.name == "redirect" && settings.redirect) {
       std::string to = settings.redirect->location;
-      if (to.starts_with('/') && !settings.relative_redirects) to = fmt::format("{}://{}{}", scheme, host, to);
+      if (to.starts_with('/') && !settings.relative_redirects) to = fmt::format("{}://{}{}", scheme, request.host, to);
       return {settings.redirect->status, to, "a redirect annotation", by};
     }
     if (filter.name == "ssl-redirect") {
-      if (auto to = data::https_redirect({https, host, request.target}, route, settings, 0))
+      if (auto to = data::https_redirect({!came.plain, host, request.target}, route, settings, 0))
         return {settings.ssl_redirect_status, *to,
                 settings.force_ssl_redirect ? "force-ssl-redirect is on" : "the host has TLS and ssl-redirect is on",
                 by};
@@ -161,7 +170,9 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
                             query == std::string::npos ? "" : request.target.substr(query)),
                 "the path of the Ingress ends in a slash", by};
       }
-      if (spec.cluster.empty()) return {spec.status != 0 ? spec.status : 404, "", "the route has no backend", by};
+      if (spec.cluster.empty())
+        return {spec.status != 0 ? spec.status : 404, "",
+                spec.because.empty() ? "the route has no backend" : spec.because.str(), by};
     }
     if (filter.name == "endpoints" && (cluster == nullptr || usable(*cluster) == 0))
       return {503, "", empty_text(cluster), by};
@@ -222,47 +233,45 @@ Explanation explain(const Request& request, const model::Model& model, const dat
   }
   out.cluster = find_cluster(model, *out.route->spec);
   out.answer = decide(request, *out.route, out.cluster, *snapshot.options);
-  out.settings = settings_of(*out.route->settings, out.cluster, *snapshot.options);
+  // A closed route has none that count, and its redirects are off.
+  if (out.route->spec->because.empty())
+    out.settings = settings_of(*out.route->settings, out.cluster, *snapshot.options);
   return out;
 }
 
 void print(const Request& request, const Explanation& e, std::ostream& out) {
-  out << request.method << ' ' << request.url << '\n';
-  out << "  host " << request.match_host << '\n';
+  const auto line = [&](const std::string& text) { print_line(out, text); };
+  line(request.method + " " + request.url);
+  line("  host " + request.match_host);
   if (!e.path.empty())
-    out << "  path " << e.path
-        << (request.target.starts_with(e.path) ? "" : "  (decoded and merged, for matching only)") << '\n';
-  if (!e.certificate.empty()) out << "  certificate " << e.certificate << '\n';
-  if (!e.steps.empty()) out << "steps\n";
-  for (const std::string& step : e.steps) out << "  " << step << '\n';
+    line("  path " + e.path + (request.target.starts_with(e.path) ? "" : "  (decoded and merged, for matching only)"));
+  if (!e.certificate.empty()) line("  certificate " + e.certificate);
+  if (!e.steps.empty()) line("steps");
+  for (const std::string& step : e.steps) line("  " + step);
 
-  out << "answer\n";
-  if (e.answer.status != 0) {
-    out << "  " << e.answer.status;
-    if (!e.answer.location.empty()) out << ' ' << e.answer.location;
-    out << ": " << e.answer.because;
-    if (!e.answer.decided_by.empty()) out << "  [filter " << e.answer.decided_by << ']';
-    out << '\n';
-  }
+  line("answer");
+  if (e.answer.status != 0)
+    line(fmt::format("  {}{}{}: {}{}", e.answer.status, e.answer.location.empty() ? "" : " ", e.answer.location,
+                     e.answer.because, e.answer.decided_by.empty() ? "" : "  [filter " + e.answer.decided_by + "]"));
   if (e.route == nullptr) return;
   const model::Route& spec = *e.route->spec;
   if (e.answer.status == 0)
-    out << "  forwarded to " << destination_text(spec) << " as " << request.method << ' ' << request.target << '\n';
-  out << "  route of " << ingress_text(spec);
-  if (!spec.location.empty())
-    out << ", written " << spec.location << ' ' << (spec.path_type.empty() ? "(implicit)" : spec.path_type);
-  out << '\n';
+    line("  forwarded to " + destination_text(spec) + " as " + request.method + " " + request.target);
+  line("  route of " + ingress_text(spec) +
+       (spec.location.empty()
+            ? ""
+            : fmt::format(", written {} {}", spec.location, spec.path_type.empty() ? "(implicit)" : spec.path_type)));
 
   if (!spec.cluster.empty()) {
-    out << "endpoints of " << spec.cluster << ": " << endpoints_text(e.cluster) << '\n';
+    line(fmt::format("endpoints of {}: {}", spec.upstream_name, endpoints_text(e.cluster)));
     if (e.cluster != nullptr)
       for (const model::Endpoint& endpoint : e.cluster->endpoints)
-        out << "  " << address_text(endpoint) << ' ' << state_text(endpoint)
-            << (endpoint.pod.empty() ? "" : " pod " + endpoint.pod) << '\n';
+        line(fmt::format("  {} {}{}", address_text(endpoint), state_text(endpoint),
+                         endpoint.pod.empty() ? "" : " pod " + endpoint.pod));
   }
-  out << "settings\n";
+  if (!e.settings.empty()) line("settings");
   for (const SettingRow& row : e.settings)
-    out << "  " << row.name << " = " << row.value << (row.from.empty() ? "" : "  (" + row.from + ")") << '\n';
+    line("  " + row.name + " = " + row.value + (row.from.empty() ? "" : "  (" + row.from + ")"));
 }
 
 boost::json::object as_json(const Request& request, const Explanation& e) {
@@ -283,11 +292,11 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
   const model::Route& spec = *e.route->spec;
   if (e.cluster != nullptr)
     for (const model::Endpoint& endpoint : e.cluster->endpoints) endpoints.push_back(to_json(endpoint));
-  out["route"] = boost::json::object{{"host", e.route->host},     {"path", spec.path},
-                                     {"location", spec.location}, {"pathType", spec.path_type},
-                                     {"namespace", spec.ns},      {"ingress", spec.ingress},
-                                     {"service", spec.service},   {"servicePort", spec.service_port},
-                                     {"cluster", spec.cluster},   {"file", spec.origin.file},
+  out["route"] = boost::json::object{{"host", e.route->host},         {"path", spec.path},
+                                     {"location", spec.location},     {"pathType", spec.path_type},
+                                     {"namespace", spec.ns},          {"ingress", spec.ingress},
+                                     {"service", spec.service},       {"servicePort", spec.service_port},
+                                     {"cluster", spec.upstream_name}, {"file", spec.origin.file},
                                      {"line", spec.origin.line}};
   out["endpoints"] = endpoints;
   out["endpointsText"] = spec.cluster.empty() ? "" : endpoints_text(e.cluster);
@@ -296,11 +305,10 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
 }
 
 int fail(const std::string& message, bool json, std::ostream& out) {
-  if (json) {
-    out << boost::json::serialize(boost::json::object{{"error", message}}) << '\n';
-  } else {
-    out << "error: " << message << '\n';
-  }
+  if (json)
+    print_json(out, boost::json::object{{"error", message}});
+  else
+    print_line(out, "error: " + message);
   return 2;
 }
 
@@ -315,11 +323,10 @@ int run_explain(const control::Settings& settings, std::string method, std::stri
     data::Compiler compiler;
     const data::Publication publication = compiler.compile(*update.model, update.change);
     const Explanation explanation = explain(*request, *update.model, *publication.snapshot);
-    if (json) {
-      out << boost::json::serialize(as_json(*request, explanation)) << '\n';
-    } else {
+    if (json)
+      print_json(out, as_json(*request, explanation));
+    else
       print(*request, explanation, out);
-    }
   } catch (const std::exception& e) {
     return fail(e.what(), json, out);
   }

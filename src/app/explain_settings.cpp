@@ -77,6 +77,8 @@ std::vector<SettingRow> settings_of(const model::RouteSettings& r, const model::
   rows.add("proxy-buffer-size", size(r.response_head_limit), size(o.proxy_buffer_size), size(d.proxy_buffer_size));
   rows.add("proxy-request-buffering", text(r.request_buffering), text(o.proxy_request_buffering),
            text(d.proxy_request_buffering));
+  rows.add("ambiguous-paths", std::string(to_string(r.ambiguous_paths)), std::string(to_string(o.ambiguous_paths)),
+           std::string(to_string(d.ambiguous_paths)));
   rows.add("enable-grpc-web", text(r.grpc_web), text(o.enable_grpc_web), text(d.enable_grpc_web));
   rows.add("retry-non-idempotent", "proxy-next-upstream", "retry-non-idempotent", text(r.retry_non_idempotent),
            text(o.retry_non_idempotent), text(d.retry_non_idempotent));

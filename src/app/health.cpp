@@ -8,9 +8,11 @@
 #include <cerrno>
 #include <cstring>
 #include <expected>
+#include <iostream>
 #include <string>
 #include <string_view>
 
+#include "app/terminal.h"
 #include "net/io/socket.h"
 
 namespace sluice::app {
@@ -44,14 +46,18 @@ std::expected<std::string, std::string> ask(int fd, Clock::time_point until) {
 
 int health(const std::string& admin) {
   const auto address = net::parse_listen(admin.starts_with(':') ? "127.0.0.1" + admin : admin);
-  if (!address) return fmt::print(stderr, "sluice: --admin {}\n", address.error()), 2;
+  if (!address) return refuse("--admin " + address.error());
   const int fd = net::connect_to(*address);
-  if (fd < 0) return fmt::print(stderr, "sluice: {}: {}\n", admin, std::strerror(errno)), 1;
+  if (fd < 0) return refuse(admin + ": " + std::strerror(errno), 1);
   const auto answer = ask(fd, Clock::now() + kHealthPatience);
   ::close(fd);
-  if (!answer) return fmt::print(stderr, "sluice: {}: {}\n", admin, answer.error()), 1;
+  if (!answer) return refuse(admin + ": " + answer.error(), 1);
   const auto head = answer->find("\r\n\r\n");
-  fmt::print("{}", head == std::string::npos ? *answer : answer->substr(head + 4));
+  // Whoever answers there: a page is a line.
+  std::string_view page =
+      head == std::string::npos ? std::string_view(*answer) : std::string_view(*answer).substr(head + 4);
+  if (page.ends_with('\n')) page.remove_suffix(1);
+  if (!page.empty()) print_line(std::cout, page);
   return answer->starts_with("HTTP/1.1 200 ") ? 0 : 1;
 }
 

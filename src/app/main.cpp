@@ -5,12 +5,15 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <map>
 
 #include "app/check.h"
 #include "app/config_file.h"
 #include "app/explain.h"
 #include "app/health.h"
 #include "app/options.h"
+#include "app/terminal.h"
+#include "base/printable.h"
 #include "control/control.h"
 #include "ops/metrics/catalogue.h"
 
@@ -43,18 +46,48 @@ void add_common(CLI::App& cmd, sluice::control::Settings& c, std::vector<std::st
       ->envname("SLUICE_ENABLE_SSL_PASSTHROUGH");
   cmd.add_option("--endpoint", c.endpoints,
                  "NS/SERVICE:PORT=HOST:PORT: an endpoint for a Service without EndpointSlices");
+  cmd.add_option(
+         "--accept-unprotected", c.accept_unprotected,
+         "NAME of an annotation or a ConfigMap key that guards requests and is not served by this version: serve "
+         "them without it, instead of answering 503; repeatable")
+      ->delimiter(',')
+      ->envname("SLUICE_ACCEPT_UNPROTECTED");
   cmd.add_option("--set", set, "KEY=VALUE: an option by its ConfigMap key, stronger than the ConfigMap");
+}
+
+// Who may ask the admin address for what (docs/admin.md).
+void add_admin_access(CLI::App& cmd, sluice::ops::AdminAccessSettings& access) {
+  using enum sluice::ops::TrustedPages;
+  static const std::map<std::string, sluice::ops::TrustedPages> pages{
+      {"guarded", guarded}, {"open", open}, {"off", off}};
+  cmd.add_option("--admin-token-file", access.token_file,
+                 "file with a token, read again when it changes: whoever sends it as a bearer may change something and "
+                 "see all pages, as those on loopback may")
+      ->envname("SLUICE_ADMIN_TOKEN_FILE");
+  cmd.add_option("--admin-trust-loopback", access.trust_loopback,
+                 "whoever asks from a loopback address needs no token; false where others share the network, as on a "
+                 "node's own")
+      ->capture_default_str()
+      ->envname("SLUICE_ADMIN_TRUST_LOOPBACK");
+  cmd.add_option("--admin-pages", access.pages,
+                 "who sees /config and /routes, the objects of all tenants: guarded (loopback or the token), open "
+                 "(whoever reaches the address), off (nobody)")
+      ->transform(CLI::CheckedTransformer(pages))
+      ->default_str("guarded")
+      ->envname("SLUICE_ADMIN_PAGES");
+  cmd.add_option("--admin-host", access.hosts,
+                 "a name that the admin address may be called by in Host, beside addresses and localhost, repeatable")
+      ->envname("SLUICE_ADMIN_HOST");
 }
 
 // KEY=VALUE pairs; a message for the first that cannot be.
 std::string take_set(const std::vector<std::string>& pairs, sluice::control::Settings& c) {
   for (const auto& pair : pairs) {
     const auto equals = pair.find('=');
+    auto key = pair.substr(0, equals), value = equals == std::string::npos ? "" : pair.substr(equals + 1);
     if (equals == std::string::npos || equals == 0)
-      return "--set " + pair + ": expected KEY=VALUE, such as --set proxy-body-size=8m";
-    auto key = pair.substr(0, equals), value = pair.substr(equals + 1);
-    if (auto message = sluice::control::check_option(key, value); !message.empty())
-      return "--set " + pair + ": " + message;
+      return "--set " + sluice::control::option_name(key) + ": expected KEY=VALUE, such as --set proxy-body-size=8m";
+    if (auto message = sluice::control::check_option(key, value); !message.empty()) return "--set " + message;
     c.set[key] = value;
   }
   return {};
@@ -89,6 +122,9 @@ std::string check_names(const sluice::control::Settings& c) {
   for (const auto& n : named)
     if (!n.value.empty() && !ns_and_name(n.value))
       return std::string(n.flag) + " " + n.value + ": expected NS/NAME of " + n.kind;
+  for (const auto& name : c.accept_unprotected)
+    if (auto wrong = sluice::control::check_unprotected(name); !wrong.empty())
+      return "--accept-unprotected " + name + ": " + wrong;
   for (const auto& address : c.status.addresses)
     if (auto wrong = sluice::control::check_status_address(address); !wrong.empty())
       return "--publish-status-address " + address + ": " + wrong;
@@ -143,9 +179,18 @@ std::string take_webhook(ServeOptions& options, bool cluster) {
   return {};
 }
 
-int fail(const std::string& message) {
-  std::cerr << "sluice: " << message << "\n";
-  return 2;
+// What the command line's own parser refuses. Words that it cannot place may be the value of a misspelt --set.
+std::string refusal(const CLI::App* app, const CLI::Error& e) {
+  std::string what = e.what();
+  if (e.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
+    what = "not expected:";
+    for (const auto& word : app->remaining(true)) {
+      const auto name = word.substr(0, word.find('='));
+      what += " " + (name.starts_with('-') ? name : sluice::control::option_name(name)) +
+              (name.size() < word.size() ? "=…" : "");
+    }
+  }
+  return sluice::printable(what) + "\nRun with --help for more information.\n";
 }
 
 }  // namespace
@@ -153,6 +198,7 @@ int fail(const std::string& message) {
 int main(int argc, char** argv) {
   CLI::App app{"Sluice: a Kubernetes ingress controller and its data plane in one binary"};
   app.require_subcommand(1);
+  app.failure_message(refusal);
   app.footer(
       "Examples:\n  sluice serve --manifests config/quickstart --http 127.0.0.1:8080 --https 127.0.0.1:8443\n"
       "  sluice check manifests/ --strict\n  sluice explain manifests/ GET https://shop.example/cart -H "
@@ -242,6 +288,7 @@ int main(int argc, char** argv) {
   serve->add_option("--admin", options.admin, "ADDR:PORT of /healthz, /readyz, /metrics, /config, /routes")
       ->capture_default_str()
       ->envname("SLUICE_ADMIN");
+  add_admin_access(*serve, options.admin_access);
   serve
       ->add_option("--workers", options.workers,
                    "threads that serve (default: one a core, the cgroup's limit respected)")
@@ -260,6 +307,10 @@ int main(int argc, char** argv) {
   serve->add_option("--log-level", options.log_level, "trace, debug, info, warn, error, critical or off")
       ->capture_default_str()
       ->envname("SLUICE_LOG_LEVEL");
+  serve
+      ->add_flag("--core-dumps", options.core_dumps,
+                 "allow core dumps and debuggers of the same user; a dump holds private keys")
+      ->envname("SLUICE_CORE_DUMPS");
   serve->add_flag("--log-json", options.log_json, "program log as JSON")->envname("SLUICE_LOG_JSON");
   add_common(*serve, options.control, set);
 
@@ -307,40 +358,43 @@ int main(int argc, char** argv) {
     else if (page == "metrics")
       std::cout << sluice::ops::metrics_markdown();
     else
-      return fail("docs " + page + ": expected configuration, annotations or metrics");
+      return sluice::app::refuse("docs " + page + ": expected configuration, annotations or metrics");
     return 0;
   }
-  if (auto message = take_set(set, options.control); !message.empty()) return fail(message);
+  if (auto message = take_set(set, options.control); !message.empty()) return sluice::app::refuse(message);
   for (const auto& e : options.control.endpoints)
-    if (auto message = check_endpoint(e); !message.empty()) return fail(message);
+    if (auto message = check_endpoint(e); !message.empty()) return sluice::app::refuse(message);
   if (*serve && !config_file.empty()) {
     // --set in the file is weaker than --set on the command line, key by key.
     const auto given = options.control.set;
     if (!set.empty()) set.clear();
     if (auto message = sluice::app::apply_config_file(config_file, *serve, options.control); !message.empty())
-      return fail(message);
-    if (auto message = take_set(set, options.control); !message.empty()) return fail(config_file + ": " + message);
+      return sluice::app::refuse(message);
+    if (auto message = take_set(set, options.control); !message.empty())
+      return sluice::app::refuse(config_file + ": " + message);
     for (const auto& [key, value] : given) options.control.set[key] = value;
   }
-  if (auto message = check_names(options.control); !message.empty()) return fail(message);
-  if (auto message = take_identity(status, no_election); !message.empty()) return fail(message);
+  if (auto message = check_names(options.control); !message.empty()) return sluice::app::refuse(message);
+  if (auto message = take_identity(status, no_election); !message.empty()) return sluice::app::refuse(message);
   const bool cluster = kubernetes || !options.control.kubeconfig.empty();
   if (cluster && !options.control.manifests.empty())
-    return fail("--manifests " + options.control.manifests + " and " + (kubernetes ? "--kubernetes" : "--kubeconfig") +
-                ": expected one of them, objects come from a directory or from a cluster");
+    return sluice::app::refuse("--manifests " + options.control.manifests + " and " +
+                               (kubernetes ? "--kubernetes" : "--kubeconfig") +
+                               ": expected one of them, objects come from a directory or from a cluster");
   if (!cluster && options.control.manifests.empty())
-    return fail("--manifests, --kubernetes or --kubeconfig is missing: expected where objects come from");
-  if (auto message = check_namespaces(options.control, cluster); !message.empty()) return fail(message);
-  if (auto message = take_webhook(options, cluster); !message.empty()) return fail(message);
+    return sluice::app::refuse(
+        "--manifests, --kubernetes or --kubeconfig is missing: expected where objects come from");
+  if (auto message = check_namespaces(options.control, cluster); !message.empty()) return sluice::app::refuse(message);
+  if (auto message = take_webhook(options, cluster); !message.empty()) return sluice::app::refuse(message);
   std::error_code ec;
   if (!cluster && !std::filesystem::is_directory(options.control.manifests, ec))
-    return fail(options.control.manifests + ": is not a directory that can be read" + (ec ? ": " + ec.message() : "") +
-                "; expected a directory of manifests");
+    return sluice::app::refuse(options.control.manifests + ": is not a directory that can be read" +
+                               (ec ? ": " + ec.message() : "") + "; expected a directory of manifests");
   try {
     if (*check) return sluice::app::run_check(options.control, as_json, strict, std::cout);
     if (*explain) return sluice::app::run_explain(options.control, method, url, headers, as_json, std::cout);
     return sluice::app::serve(options);
   } catch (const std::exception& e) {
-    return fail(e.what());
+    return sluice::app::refuse(e.what());
   }
 }

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "control/control.h"
+#include "ops/admin/admin.h"
 
 // The command line of `sluice serve`, after flags, environment and configuration file were put together.
 namespace sluice::app {
@@ -14,10 +15,12 @@ struct ServeOptions {
   std::vector<std::string> https{":443"};
   std::string admin = "127.0.0.1:10254";
   std::uint64_t memory_limit = 0;  // of this process, in bytes; 0: what the cgroup says
+  ops::AdminAccessSettings admin_access;
   unsigned workers = 0;    // 0: one a core, the cgroup's limit respected
   std::string access_log;  // "", "off", "-", PATH
   std::string log_level = "info";
   bool log_json = false;
+  bool core_dumps = false;
 };
 
 // On: memory that is freed goes back to the kernel at once, and not half a second later. Any thread.

@@ -2,6 +2,8 @@
 
 #include <boost/json.hpp>
 
+#include "app/terminal.h"
+
 namespace sluice::app {
 
 namespace json = boost::json;
@@ -36,9 +38,10 @@ json::object route(const data::Route& r) {
   const auto& s = *r.spec;
   json::object o{
       {"host", r.host},         {"match", match_name(s.match)}, {"path", s.path},         {"namespace", s.ns},
-      {"ingress", s.ingress},   {"service", s.service},         {"port", s.service_port}, {"cluster", s.cluster},
+      {"ingress", s.ingress},   {"service", s.service},         {"port", s.service_port}, {"cluster", s.upstream_name},
       {"location", s.location}, {"pathType", s.path_type},      {"tls", r.host_tls}};
   if (s.cluster.empty()) o["status"] = s.status;
+  if (!s.because.empty()) o["because"] = s.because.view();
   if (!s.origin.file.empty()) o["origin"] = s.origin.file + ":" + std::to_string(s.origin.line);
   return o;
 }
@@ -48,7 +51,7 @@ json::object cluster(const model::Cluster& c) {
   for (const auto& e : c.endpoints)
     endpoints.push_back(json::object{
         {"address", e.address}, {"port", e.port}, {"ready", e.ready}, {"terminating", e.terminating}, {"pod", e.pod}});
-  json::object o{{"name", c.name},
+  json::object o{{"name", c.upstream_name},
                  {"namespace", c.ns},
                  {"service", c.service},
                  {"port", c.port},
@@ -78,13 +81,14 @@ ops::AdminResponse config(const Publisher& publisher, const std::vector<std::str
   json::array problems;
   for (const auto& e : publisher.report().entries) problems.push_back(problem(e));
   out["report"] = std::move(problems);
-  return {200, json::serialize(out) + "\n", {}};
+  return {200, json_page(out), {}};
 }
 
 }  // namespace
 
 std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, const std::atomic<bool>& draining,
                                   const std::vector<std::string>& bound) {
+  using enum ops::AdminReaders;
   const std::string text = "text/plain; charset=utf-8", as_json = "application/json";
   std::vector<ops::AdminPage> all;
   all.push_back({"/healthz", text, "200 while the process serves",
@@ -95,6 +99,7 @@ std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, c
                    if (!publisher.ready()) return ops::AdminResponse{503, "waiting for the first full sync\n", {}};
                    return ops::AdminResponse{200, "ok\n", {}};
                  }});
+  for (auto& probe : all) probe.readers = everybody;
   auto metrics_page = ops::metrics_page(metrics);
   metrics_page.handler = [&publisher, render = std::move(metrics_page.handler)](const ops::AdminRequest& request) {
     publisher.count_orphans();
@@ -104,12 +109,13 @@ std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, c
   ops::AdminPage config_page{"/config", as_json,
                              "the live routes, Clusters and Report with the Snapshot's version; no keys",
                              [&publisher, &bound](const ops::AdminRequest&) { return config(publisher, bound); }};
+  config_page.readers = trusted;
   config_page.slow = true;
   all.push_back(std::move(config_page));
-  ops::AdminPage routes_page{"/routes", as_json, "the route table as it is matched",
-                             [&publisher](const ops::AdminRequest&) {
-                               return ops::AdminResponse{200, json::serialize(routes(publisher)) + "\n", {}};
-                             }};
+  ops::AdminPage routes_page{
+      "/routes", as_json, "the route table as it is matched",
+      [&publisher](const ops::AdminRequest&) { return ops::AdminResponse{200, json_page(routes(publisher)), {}}; }};
+  routes_page.readers = trusted;
   routes_page.slow = true;
   all.push_back(std::move(routes_page));
   all.push_back({"/version", as_json, "the version of the configuration that is published",

@@ -13,6 +13,7 @@ namespace {
 net::tls::ServerPolicy policy_of(const model::Options& o) {
   net::tls::ServerPolicy p;
   if (o.use_http2) p.alpn.insert(p.alpn.begin(), "h2");
+  p.alpn.emplace_back("http/1.0");  // some old clients ask for it by name
   p.protocols = o.ssl_protocols;
   p.ciphers = o.ssl_ciphers;
   p.curves = o.ssl_ecdh_curve;
@@ -30,6 +31,16 @@ Publisher::Publisher(std::vector<std::unique_ptr<data::Worker>>& workers, ops::M
     : workers_(workers), metrics_(metrics), on_options_(std::move(on_options)) {}
 
 void Publisher::publish(control::Update update) {
+  try {
+    publish_now(std::move(update));
+  } catch (const std::bad_alloc&) {
+    // Some workers may have got it, and the compiler may be in the middle of it.
+    compiler_.start_over();
+    throw;
+  }
+}
+
+void Publisher::publish_now(control::Update update) {
   const auto begun = std::chrono::steady_clock::now();
   data::Publication publication = compiler_.compile(*update.model, update.change);
 
@@ -69,7 +80,7 @@ void Publisher::keep(const control::Update& update, const data::Publication& pub
   if (snapshot_) retired_.push_back(std::move(snapshot_));
   snapshot_ = publication.snapshot;
   std::erase_if(retired_, [](const auto& s) { return s.use_count() == 1; });
-  if (!update.first && !update.change.report && !publication.report_changed) return;
+  if (!update.first && !update.change.everything && !update.change.report && !publication.report_changed) return;
   model_report_ = update.model->report;
   compile_report_ = compiler_.report();
   count_problems();
@@ -107,11 +118,10 @@ void Publisher::look_at_certificates(const control::Update& update, const data::
     if (!pair) return;
     ops::CertificateState state;
     state.host = name.empty() ? "_" : name;
-    if (pairs && !host->second->certificates.empty()) {
-      const auto& secret = host->second->certificates.front();
-      const auto slash = secret.find('/');
+    const auto secret = compiler_.secret_of(name);
+    if (const auto slash = secret.find('/'); slash != std::string_view::npos) {
       state.ns = secret.substr(0, slash);
-      state.secret = slash == std::string::npos ? secret : secret.substr(slash + 1);
+      state.secret = secret.substr(slash + 1);
     }
     state.serial_number = pair->serial();
     state.identifier = state.serial_number;
@@ -165,12 +175,15 @@ void Publisher::count_orphans() {
     orphans_of_ = snapshot->version;
   }
   std::set<std::tuple<std::string_view, std::string_view, bool>> found;
+  std::uint64_t closed = 0;
   snapshot->routes->for_each([&](const data::Route& r) {
+    if (!r.spec->because.empty()) ++closed;
     if (r.spec->ingress.empty() || r.spec->cluster.empty()) return;
     const auto* cluster = r.cluster < clusters.size() ? clusters[r.cluster].get() : nullptr;
     if (cluster && cluster->endpoints.empty()) found.emplace(r.spec->ns, r.spec->ingress, cluster->no_service);
   });
   metrics_.update([&](ops::ControllerState& s) {
+    s.closed_routes = closed;
     s.orphans.clear();
     for (const auto& [ns, ingress, no_service] : found)
       s.orphans.push_back({std::string(ns), std::string(ingress), no_service});

@@ -21,7 +21,9 @@ class Publisher {
   Publisher(std::vector<std::unique_ptr<data::Worker>>& workers, ops::Metrics& metrics,
             std::function<void(const model::Options&)> on_options);
 
-  void publish(control::Update update);  // control thread
+  // Control thread. Throws std::bad_alloc when there is no memory for it: workers may have all of it or nothing by
+  // then, and the next Update must be one of everything.
+  void publish(control::Update update);
   // Any thread; for admin pages.
   std::vector<std::shared_ptr<const model::Cluster>> clusters() const;  // by ClusterId; null: unused
   model::Report report() const;
@@ -31,6 +33,7 @@ class Publisher {
   void count_orphans();
 
  private:
+  void publish_now(control::Update update);
   void keep(const control::Update& update, const data::Publication& publication);
   void count_problems();
   void tell_metrics(const control::Update& update, double seconds);

@@ -1,21 +1,22 @@
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <iostream>
 #include <thread>
 
 #include "app/memory_watch.h"
 #include "app/options.h"
 #include "app/pages.h"
 #include "app/publisher.h"
+#include "app/signals.h"
+#include "app/terminal.h"
 #include "base/log.h"
 #include "base/memory_gauge.h"
+#include "base/reserve.h"
 #include "base/strings.h"
 #include "net/io/socket.h"
 #include "ops/recorder.h"
@@ -85,31 +86,13 @@ std::expected<Bound, std::string> bind_all(const std::string& text, bool tls, un
   return out;
 }
 
-struct Signals {
-  int fd = -1;
-  Signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (int s : {SIGTERM, SIGINT, SIGUSR1, SIGHUP}) sigaddset(&set, s);
-    pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    signal(SIGPIPE, SIG_IGN);
-    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  }
-  ~Signals() { close(fd); }
-  // The next signal, or 0 when none came within `ms` (-1: for ever).
-  int next(int ms) const {
-    pollfd p{fd, POLLIN, 0};
-    if (poll(&p, 1, ms) <= 0) return 0;
-    signalfd_siginfo info;
-    return read(fd, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
-  }
-};
-
 }  // namespace
 
 int serve(const ServeOptions& options) {
   log::start(options.log_level, options.log_json);
-  Signals signals;  // before any thread
+  if (!options.core_dumps) forbid_core_dumps();
+  const Signals signals;  // before any thread
+  Reserve::keep();
   const auto descriptors = net::raise_descriptor_limit();
   const unsigned count = options.workers ? options.workers : usable_cores();
 
@@ -117,12 +100,12 @@ int serve(const ServeOptions& options) {
   std::vector<Bound> bound;
   for (const auto& a : options.http) {
     auto b = bind_all(a, false, count, said);
-    if (!b) return fmt::print(stderr, "sluice: {}\n", b.error()), 2;
+    if (!b) return refuse(b.error());
     bound.push_back(*b);
   }
   for (const auto& a : options.https) {
     auto b = bind_all(a, true, count, said);
-    if (!b) return fmt::print(stderr, "sluice: {}\n", b.error()), 2;
+    if (!b) return refuse(b.error());
     bound.push_back(*b);
   }
 
@@ -175,14 +158,16 @@ int serve(const ServeOptions& options) {
 
   std::unique_ptr<ops::AdminServer> admin;
   try {
-    admin = ops::AdminServer::start(options.admin, pages(publisher, metrics, shared.draining, said));
+    admin =
+        ops::AdminServer::start(options.admin, pages(publisher, metrics, shared.draining, said), options.admin_access);
   } catch (const std::exception& e) {
-    return fmt::print(stderr, "sluice: --admin {}\n", e.what()), 2;
+    return refuse(e.what());
   }
-  for (const auto& line : said) fmt::print("{}\n", line);
-  fmt::print("listening admin {}\n", admin->bound_address());
-  std::fflush(stdout);
+  for (const auto& line : said) print_line(std::cout, line);
+  print_line(std::cout, "listening admin " + admin->bound_address());
+  std::cout.flush();
 
+  std::atomic<unsigned> running{0};  // workers
   // Workers listen only once they have something to serve: an empty table cannot be asked.
   const auto go = [&] {
     for (unsigned i = 0; i < count; ++i) {
@@ -190,7 +175,11 @@ int serve(const ServeOptions& options) {
       w->loop.post([w, i, &bound] {
         for (const auto& b : bound) w->listen(b.fds[i], b.settings);
       });
-      threads.emplace_back([w] { w->run(); });
+      ++running;
+      threads.emplace_back([w, &running] {
+        w->run();
+        --running;
+      });
       pthread_setname_np(threads.back().native_handle(), fmt::format("worker-{}", i).c_str());
     }
     fmt::print("ready\n");
@@ -207,7 +196,7 @@ int serve(const ServeOptions& options) {
       announced.notify_all();
     });
   } catch (const std::exception& e) {
-    return fmt::print(stderr, "sluice: {}\n", e.what()), 2;
+    return refuse(e.what());
   }
 
   std::unique_ptr<control::Webhook> webhook;
@@ -215,7 +204,7 @@ int serve(const ServeOptions& options) {
     try {
       webhook = control::Webhook::start(options.webhook, *watcher);
     } catch (const std::exception& e) {
-      return fmt::print(stderr, "sluice: {}\n", e.what()), 2;
+      return refuse(e.what());
     }
     fmt::print("listening webhook {}\n", webhook->bound_address());
     std::fflush(stdout);
@@ -233,16 +222,16 @@ int serve(const ServeOptions& options) {
       }
     });
   };
-  int signal = 0;
-  for (unsigned turn = 0; !announced && signal != SIGTERM && signal != SIGINT; ++turn) {
+  Asked asked = Asked::nothing;
+  for (unsigned turn = 0; !announced && asked != Asked::end; ++turn) {
     if (turn % 200 == 0) show();
-    signal = signals.next(5);
+    asked = signals.next(5);
   }
   if (announced) go();
 
-  for (auto shown = std::chrono::steady_clock::now(); signal != SIGTERM && signal != SIGINT;) {
-    signal = signals.next(memory.milliseconds());
-    if (signal == SIGUSR1 || signal == SIGHUP) access_log.reopen();
+  for (auto shown = std::chrono::steady_clock::now(); asked != Asked::end;) {
+    asked = signals.next(memory.milliseconds());
+    if (asked == Asked::reopen) access_log.reopen();
     memory.look();
     if (const auto now = std::chrono::steady_clock::now(); now - shown >= std::chrono::milliseconds(990)) {
       shown = now;
@@ -254,23 +243,16 @@ int serve(const ServeOptions& options) {
   shared.draining = true;
   log::info("draining: not ready from now on, accepting for another {} s, then at most {} s for what is running",
             grace.load(), deadline.load());
-  const auto second = [&](int s) { return s == SIGTERM || s == SIGINT; };
+  const auto second = [&] { return signals.next(20) == Asked::end; };
   const auto wait_until = std::chrono::steady_clock::now() + std::chrono::seconds(grace.load());
   bool at_once = false;
-  while (!at_once && std::chrono::steady_clock::now() < wait_until) at_once = second(signals.next(20));
+  while (!at_once && std::chrono::steady_clock::now() < wait_until) at_once = second();
   for (auto& w : workers) {
     data::Worker* worker = w.get();
     worker->loop.post([worker, &deadline] { worker->drain(std::chrono::seconds(deadline.load())); });
   }
-  std::atomic<unsigned> running{static_cast<unsigned>(threads.size())};
-  std::thread joiner([&] {
-    for (auto& t : threads) {
-      t.join();
-      --running;
-    }
-  });
   while (!at_once && running.load() > 0) {
-    at_once = second(signals.next(20));
+    at_once = second();
     memory.look();
   }
   if (at_once) {
@@ -278,7 +260,7 @@ int serve(const ServeOptions& options) {
     access_log.flush(200);
     ::syscall(SYS_exit_group, 0);  // whatever runs and whatever hooks an exit: at once
   }
-  joiner.join();
+  for (auto& t : threads) t.join();
   webhook.reset();
   watcher.reset();
   admin.reset();

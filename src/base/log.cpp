@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "base/printable.h"
 #include "base/strings.h"
 
 namespace sluice::log {
@@ -16,28 +17,12 @@ class EscapedMessage final : public spdlog::custom_flag_formatter {
   explicit EscapedMessage(bool json) : json_(json) {}
   void format(const spdlog::details::log_msg& msg, const std::tm&, spdlog::memory_buf_t& out) override {
     const std::string_view text(msg.payload.data(), msg.payload.size());
-    for (std::size_t i = 0; i < text.size();) {
-      const auto c = static_cast<unsigned char>(text[i]);
-      if (c >= 0x80) {
-        if (const std::size_t n = utf8_length(text.substr(i)); n != 0) {
-          append(out, text.substr(i, n));
-          i += n;
-          continue;
-        }
-        append(out, json_ ? fmt::format("\\u00{:02x}", c) : fmt::format("\\x{:02x}", c));
-      } else if (c < 0x20 || c == 0x7f) {
-        append(out, json_ ? fmt::format("\\u{:04x}", c) : c == '\n' ? "\\n" : fmt::format("\\x{:02x}", c));
-      } else {
-        if (json_ && (c == '"' || c == '\\')) out.push_back('\\');
-        out.push_back(text[i]);
-      }
-      ++i;
-    }
+    const std::string safe = json_ ? json_content(text) : printable(text);
+    out.append(safe.data(), safe.data() + safe.size());
   }
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<EscapedMessage>(json_); }
 
  private:
-  static void append(spdlog::memory_buf_t& out, std::string_view s) { out.append(s.data(), s.data() + s.size()); }
   const bool json_;
 };
 

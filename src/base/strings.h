@@ -45,6 +45,59 @@ constexpr void for_each_element(std::string_view list, F&& fn) {
   }
 }
 
+// Without bytes of `blanks` at both ends.
+constexpr std::string_view trim_of(std::string_view s, std::string_view blanks) noexcept {
+  const auto first = s.find_first_not_of(blanks);
+  return first == std::string_view::npos ? std::string_view{} : s.substr(first, s.find_last_not_of(blanks) + 1 - first);
+}
+// Blanks and the ends of lines.
+inline constexpr std::string_view kBlank = " \t\r\n";
+// White space as Go's strings.TrimSpace knows it, of ASCII.
+constexpr std::string_view trim_space(std::string_view s) noexcept {
+  return trim_of(s, " \t\r\n\v\f");
+}
+
+// Nothing but ASCII letters, digits and `marks`.
+constexpr bool made_of(std::string_view s, std::string_view marks) noexcept {
+  for (const char c : s) {
+    const bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (!alnum && marks.find(c) == std::string_view::npos) return false;
+  }
+  return true;
+}
+
+// At most five digits, and no more than 65535: the port of an authority, which may be empty (RFC 3986 section 3.2.3).
+constexpr bool is_port(std::string_view s) noexcept {
+  if (s.size() > 5) return false;
+  unsigned value = 0;
+  for (const char c : s) {
+    if (c < '0' || c > '9') return false;
+    value = value * 10 + static_cast<unsigned>(c - '0');
+  }
+  return value <= 65535;
+}
+
+// "a", then "a, b".
+inline void add_element(std::string& list, std::string_view element) {
+  if (!list.empty()) list += ", ";
+  list += element;
+}
+
+// As for_each_element, where white space of any kind, the ends of lines included, stands between elements as a comma
+// does.
+template <class F>
+constexpr void for_each_word(std::string_view list, F&& fn) {
+  constexpr std::string_view kBetween = ", \t\r\n\v\f";
+  for (;;) {
+    const auto begin = list.find_first_not_of(kBetween);
+    if (begin == std::string_view::npos) return;
+    list.remove_prefix(begin);
+    const auto word = list.substr(0, list.find_first_of(kBetween));
+    fn(word);
+    list.remove_prefix(word.size());
+  }
+}
+
 // Size of the well-formed UTF-8 sequence at the start of `s` (Unicode, table 3-7), 0 when there is none.
 constexpr std::size_t utf8_length(std::string_view s) noexcept {
   const auto at = [&](std::size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0u; };

@@ -52,11 +52,20 @@ std::string annotations_markdown() {
            " | " + std::string(a.doc) + " | " + invalid + " |\n";
   }
   out +=
-      "\n## Not served by this version\n\nThey are reported. Those marked * protect something: an Ingress that has one "
-      "answers 503 rather than being served without it.\n\n";
+      "\n## Not served by this version\n\nThey are reported. What protects never opens "
+      "([protection.md](protection.md)): an "
+      "Ingress that has one of those marked * answers 503 rather than\nbeing served without it, and with one marked ** "
+      "all "
+      "paths of its namespace at its hosts do, unless its value forbids nothing. `--accept-unprotected NAME` leaves "
+      "one "
+      "out instead.\nSnippets are never run: an Ingress with one is not served at all, as in ingress-nginx, unless "
+      "`annotations-risk-level` is Critical.\n\n";
   bool first = true;
   for (auto& u : unserved_annotations()) {
-    out += (first ? "`" : ", `") + std::string(u.name) + "`" + (u.protects ? "*" : "");
+    out += (first ? "`" : ", `") + std::string(u.name) + "`" +
+           (u.closes == Closes::host    ? "**"
+            : u.closes == Closes::paths ? "*"
+                                        : "");
     first = false;
   }
   return out + "\n";

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,8 @@ struct Settings {
   bool ssl_passthrough = false;            // --enable-ssl-passthrough: the annotation ssl-passthrough counts
   std::map<std::string, std::string> set;  // --set KEY=VALUE, stronger than the ConfigMap
   std::vector<std::string> endpoints;      // --endpoint NS/SERVICE:PORT=HOST:PORT
+  // --accept-unprotected: annotations and options that guard requests and are not served, to be left out instead
+  std::set<std::string> accept_unprotected;
   std::string resolv_conf = "/etc/resolv.conf";
 };
 
@@ -112,8 +115,9 @@ struct ApiFigures {
 
 // Watches until stop(). `publish` is called on the control thread, first with the full sync, then with each batch:
 // the first change goes on at once, later ones each 50 to 200 ms, in a burst each second. A directory that cannot be
-// read yet, or an API server that does not answer, is waited for. start() throws std::runtime_error when the kernel
-// gives no inotify instance, or the kubeconfig or service account cannot be used.
+// read yet, or an API server that does not answer, is waited for. A change that there is no memory for is refused: what
+// was published stays, and the rest is published without it as far as it can be told apart. start() throws
+// std::runtime_error when the kubeconfig or service account cannot be used.
 class Watcher {
  public:
   static std::unique_ptr<Watcher> start(Settings settings, std::function<void(Update)> publish);
@@ -157,8 +161,14 @@ class Webhook {
 std::string options_markdown();
 // The annotation registry as documentation (docs/annotations.md).
 std::string annotations_markdown();
-// Parses `--set` values early, so that the command line can refuse them: empty string when fine, else the message.
+// Parses `--set` values early, so that the command line can refuse them: empty string when fine, else the message,
+// which shows the value unless it is or may be a secret one.
 std::string check_option(const std::string& key, const std::string& value);
+// A word of a command line or a configuration file that should be the name of an option, for messages: "…" for what
+// looks like the value of a secret one.
+std::string option_name(const std::string& word);
+// The same for a name of --accept-unprotected: an annotation or an option that guards requests and is not served.
+std::string check_unprotected(const std::string& name);
 // The same for a label selector, "team=a,tier in (x,y)"; an empty one is refused.
 std::string check_label_selector(const std::string& text);
 // The same for an address in the status of Ingresses: an IP address, or a DNS name (Kubernetes takes it as hostname).

@@ -9,10 +9,13 @@
 #include <cerrno>
 #include <future>
 #include <mutex>
+#include <optional>
 #include <thread>
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/reserve.h"
 #include "control/control.h"
 #include "control/kube/store.h"
 #include "control/pace.h"
@@ -27,7 +30,8 @@ using std::chrono::milliseconds;
 
 constexpr auto kHold = std::chrono::seconds(1);  // a change waits at most this long for Secrets it names
 constexpr auto kLongest = std::chrono::seconds(60);
-constexpr auto kPause = milliseconds(50);  // after a poll that failed
+constexpr auto kPause = milliseconds(50);                                                    // after a poll that failed
+constexpr auto kAgainSoon = std::chrono::seconds(1), kAgainLate = std::chrono::seconds(60);  // for want of memory
 
 // Polls the source and the resolver, and publishes what comes of it in batches.
 class Controller final : public Watcher {
@@ -35,11 +39,12 @@ class Controller final : public Watcher {
   Controller(const Settings& settings, std::unique_ptr<Source> source, std::function<void(Update)> publish)
       : publish_(std::move(publish)),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        settings_(settings),
         source_(std::move(source)),
-        store_(settings),
+        store_(std::in_place, settings),
         resolver_(settings.resolv_conf,
                   [this](const std::string& name, std::vector<std::string> addresses, std::string error) {
-                    store_.resolved(name, std::move(addresses), std::move(error));
+                    store_->resolved(name, std::move(addresses), std::move(error));
                   }) {
     thread_ = std::thread([this] { run(); });
   }
@@ -89,24 +94,74 @@ class Controller final : public Watcher {
       std::lock_guard lock(mutex_);
       questions.swap(questions_);
     }
-    for (auto& q : questions) {
-      if (batches_ == 0)
-        q->answer.set_value({false, "the cluster is still being read; try again", {}});
-      else
-        q->answer.set_value(source_->takes(meta(*q->ingress).ns) ? store_.review(*q->ingress) : Review{});
+    for (auto& q : questions) q->answer.set_value(answer(*q->ingress));
+  }
+
+  Review answer(const Object& ingress) const {
+    if (batches_ == 0) return {false, "the cluster is still being read; try again", {}};
+    try {
+      if (store_) return source_->takes(meta(ingress).ns) ? store_->review(ingress) : Review{};
+    } catch (const std::bad_alloc&) {
+      // answered below
     }
+    return {false, "there is not enough memory; try again", {}};
   }
 
   void run() {
     // Requests come first.
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 5);
-    while (!stop_) step();
+    Reserve::warm_up();
+    const Dispensable as_what_was_published_is_served;
+    while (!stop_) {
+      try {
+        if (!store_ && !begin_again()) continue;
+        step();
+      } catch (const std::bad_alloc&) {
+        give_up();
+      }
+    }
+  }
+
+  // There was no memory for a change: in the middle of it nothing here can be relied on. What was published is served
+  // on, and all is made anew from what the source knows.
+  void give_up() noexcept {
+    store_.reset();
+    again_at_ = clock_.now() + doubled(kAgainSoon, std::min(given_up_++, 16U), kAgainLate);
+    held_ = {};
+    waiting_ = false;
+    try {
+      Reserve::refill();
+      log::error("not enough memory for a change of the configuration: it is not served, what was before stays");
+    } catch (const std::exception&) {
+      // It cannot even be said.
+    }
+  }
+
+  // False while it is too early.
+  bool begin_again() {
+    const auto wait = std::chrono::ceil<milliseconds>(again_at_ - clock_.now());
+    if (wait > Duration(0)) {
+      pollfd fd{wake_, POLLIN, 0};
+      ::poll(&fd, 1, static_cast<int>(wait.count()));
+      answer_questions();
+      return false;
+    }
+    try {
+      source_->again();
+      store_.emplace(settings_);
+      resolver_.again();
+    } catch (const std::bad_alloc&) {
+      store_.reset();
+      throw;
+    }
+    everything_ = true;
+    return true;
   }
 
   void take(const ObjectChanges& changes) {
-    store_.apply(changes);
+    store_->apply(changes);
     taken_ += changes.upserts.size() + changes.erased.size();
-    if (changes.problems_changed) store_.source_problems(source_->problems());
+    if (changes.problems_changed) store_->source_problems(source_->problems());
   }
 
   void count() {
@@ -119,14 +174,17 @@ class Controller final : public Watcher {
   void publish() {
     const Instant begun = clock_.now();
     const bool first = batches_ == 0;
-    auto update = store_.commit();
-    std::set<std::string> names;
-    for (auto& [name, users] : store_.external_names()) names.insert(name);
-    resolver_.want(names);
-    news_ |= tell(update, first);
+    auto update = commit();
+    bool reported = store_->report_changed();
+    if (everything_ && store_->dirty()) {  // the resolver has told the addresses that it knew
+      update = commit();
+      reported |= store_->report_changed();
+    }
+    if (reported) news_ |= tell(update, first);
+    update.change.report |= reported;
     add(held_, std::move(update.change));
-    auto feedback = store_.feedback();
-    if (store_.report_changed()) feedback.report = &update.model->report.entries;
+    auto feedback = store_->feedback();
+    if (reported) feedback.report = &update.model->report.entries;
     source_->heed(feedback);
     if (feedback.secrets) hold_until_ = clock_.now() + kHold;
     // What it names may be on its way: an Ingress with a new Secret must not be seen without it. An answer that is
@@ -136,14 +194,35 @@ class Controller final : public Watcher {
 
     update.change = std::exchange(held_, {});
     update.first = first;
-    if (first) update.change.everything = true;
-    if (std::exchange(news_, false) || first || !update.change.empty()) {
+    if (first || everything_) update.change.everything = true;
+    if (news_ || first || !update.change.empty()) {
       ++batches_;
       count();
-      publish_(std::move(update));
+      try {
+        publish_(std::move(update));
+      } catch (const std::bad_alloc&) {
+        --batches_;
+        throw;
+      }
+      news_ = false;
+    }
+    everything_ = false;
+    given_up_ = 0;
+    source_->served();
+    if (reserve_at_ <= begun) {
+      Reserve::refill();
+      reserve_at_ = begun + kAgainSoon;
     }
     const std::size_t changes = std::exchange(taken_, 0);
     pace_.left(begun, clock_.now(), first ? 0 : changes);  // the first batch is all that there is, and no burst
+  }
+
+  Update commit() {
+    auto update = store_->commit();
+    std::set<std::string> names;
+    for (auto& [name, users] : store_->external_names()) names.insert(name);
+    resolver_.want(names);
+    return update;
   }
 
   bool may_publish() const { return source_->complete() || (batches_ > 0 && clock_.now() >= hold_until_); }
@@ -166,7 +245,6 @@ class Controller final : public Watcher {
 
   // Logs what is new in the Report after the first one (which the app prints). True when it differs.
   bool tell(const Update& update, bool first) {
-    if (!store_.report_changed()) return false;
     constexpr int kMostLines = 50;
     auto& entries = update.model->report.entries;
     if (entries == report_) return false;
@@ -191,7 +269,7 @@ class Controller final : public Watcher {
   void step() {
     auto now = clock_.now();
     Instant until = std::max(source_->due(), pace_.next());
-    const bool work = store_.dirty() || waiting_;
+    const bool work = store_->dirty() || waiting_;
     if (work && may_publish()) until = std::min(until, pace_.next());
     if (work && batches_ > 0) until = std::min(until, std::max(pace_.next(), hold_until_));
     std::vector<pollfd> fds{{wake_, POLLIN, 0}, {source_->fd(), POLLIN, 0}};
@@ -207,7 +285,7 @@ class Controller final : public Watcher {
     const bool whole = may_publish();
     take(source_->look(now, open));
     count();
-    if (open && whole && (store_.dirty() || waiting_ || batches_ == 0)) publish();
+    if (open && whole && (store_->dirty() || waiting_ || batches_ == 0)) publish();
   }
 
   void wait_for_stop(milliseconds time) {
@@ -218,14 +296,18 @@ class Controller final : public Watcher {
   std::function<void(Update)> publish_;
   SystemClock clock_;
   int wake_;
+  const Settings settings_;
   std::unique_ptr<Source> source_;
-  Store store_;
+  std::optional<Store> store_;  // none while there is no memory for it
   Resolver resolver_;
   Pace pace_;
   std::size_t taken_ = 0;  // objects that changed since the last batch
   Instant hold_until_{};
-  bool waiting_ = false;  // held_ is for the source to be complete
-  bool news_ = false;     // of the Report, not told yet
+  bool waiting_ = false;     // held_ is for the source to be complete
+  bool news_ = false;        // of the Report, not told yet
+  bool everything_ = false;  // the store is new: what it says is no change of what was published, but all
+  unsigned given_up_ = 0;    // times in a row
+  Instant again_at_{}, reserve_at_{};
   model::Change held_;
   std::uint64_t batches_ = 0;
   std::vector<model::Entry> report_;

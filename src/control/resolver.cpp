@@ -41,7 +41,9 @@ std::string servers_of(const std::string& path) {
 struct Resolver::State {
   struct Name {
     std::vector<std::string> addresses;
+    std::string error;  // why there are none
     bool told = false;  // something was said about it
+    bool tell = false;  // what is known is to be said once more
     bool asking = false;
     Instant next{};  // when to ask again
     std::uint32_t failed = 0;
@@ -59,6 +61,7 @@ struct Resolver::State {
   std::map<std::string, Name> names;
   std::uint64_t generation = 0;
   std::uint64_t failures = 0;
+  bool starved = false;  // an answer could not be taken for want of memory
   Instant now{};
   int watch = -1;  // inotify of resolv.conf's directory, while there are names
 
@@ -121,14 +124,15 @@ struct Resolver::State {
     ares_getaddrinfo(channel, text.c_str(), nullptr, &hints, answered, question);
   }
 
-  static void answered(void* arg, int status, int, ares_addrinfo* info) {
+  // An exception must not pass through C: process() throws it.
+  static void answered(void* arg, int status, int, ares_addrinfo* info) noexcept {
     std::unique_ptr<Question> question(static_cast<Question*>(arg));
-    if (status == ARES_SUCCESS || info) {
+    try {
       question->state->take(*question, status, info);
-      if (info) ares_freeaddrinfo(info);
-    } else {
-      question->state->take(*question, status, nullptr);
+    } catch (const std::bad_alloc&) {
+      question->state->starved = true;
     }
+    if (info) ares_freeaddrinfo(info);
   }
 
   void take(const Question& question, int status, const ares_addrinfo* info) {
@@ -162,6 +166,7 @@ struct Resolver::State {
       if (name.addresses.empty() && !name.told) {
         name.told = true;
         log::warn("cannot resolve {}: {}", question.name, why);
+        name.error = why;
         changed(question.name, {}, why);
       }
       return;
@@ -171,6 +176,7 @@ struct Resolver::State {
     if (name.told && name.addresses == found) return;
     name.told = true;
     name.addresses = found;
+    name.error.clear();
     changed(question.name, std::move(found), "");
   }
 };
@@ -197,7 +203,13 @@ void Resolver::want(const std::set<std::string>& wanted) {
     if (s.names.size() >= kMaxNames) return;
     auto [it, added] = s.names.try_emplace(text);
     if (added) s.ask(it->first, it->second);
+    if (std::exchange(it->second.tell, false) && it->second.told)
+      s.changed(text, it->second.addresses, it->second.error);
   }
+}
+
+void Resolver::again() {
+  for (auto& [text, name] : state_->names) name.tell = true;
 }
 
 void Resolver::reload() {
@@ -249,6 +261,7 @@ void Resolver::process(const pollfd* fds, std::size_t count, Instant now) {
   if (!any) ares_process_fd(s.channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);  // its timers
   for (auto& [text, name] : s.names)
     if (!name.asking && name.next <= now) s.ask(text, name);
+  if (std::exchange(s.starved, false)) throw std::bad_alloc();
 }
 
 std::uint64_t Resolver::failures() const {

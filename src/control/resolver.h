@@ -26,6 +26,8 @@ class Resolver {
 
   // Resolves exactly these from now on.
   void want(const std::set<std::string>& names);
+  // The next want() tells again what is known.
+  void again();
   // Reads resolv.conf again and asks for everything anew.
   void reload();
   // Adds the sockets to poll for; returns the time until process() must be called at the latest.

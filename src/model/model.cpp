@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/printable.h"
+
 namespace sluice::model {
 
 namespace {
@@ -19,18 +21,60 @@ bool RouteSettings::operator==(const RouteSettings& o) const {
          response_head_limit == o.response_head_limit && request_buffering == o.request_buffering &&
          connect_timeout == o.connect_timeout && send_timeout == o.send_timeout && read_timeout == o.read_timeout &&
          tries == o.tries && tries_timeout == o.tries_timeout && retry_non_idempotent == o.retry_non_idempotent &&
-         access_log == o.access_log && grpc_web == o.grpc_web;
+         access_log == o.access_log && grpc_web == o.grpc_web && ambiguous_paths == o.ambiguous_paths;
 }
 
 bool Route::operator==(const Route& o) const {
-  return match == o.match && path == o.path && cluster == o.cluster && status == o.status &&
+  return match == o.match && path == o.path && cluster == o.cluster && status == o.status && tls == o.tls &&
          same(settings, o.settings) && ns == o.ns && ingress == o.ingress && service == o.service &&
-         service_port == o.service_port && location == o.location && path_type == o.path_type && origin == o.origin;
+         service_port == o.service_port && upstream_name == o.upstream_name && location == o.location &&
+         path_type == o.path_type && because == o.because && origin == o.origin;
 }
 
 std::size_t Report::count(Severity s) const {
   return static_cast<std::size_t>(
       std::count_if(entries.begin(), entries.end(), [s](const Entry& e) { return e.problem.severity == s; }));
+}
+
+namespace {
+Problem and_more(Severity severity, std::size_t count) {
+  return {severity, "MoreProblems", "", "", "", "and " + std::to_string(count) + " more, which are not listed"};
+}
+}  // namespace
+
+void Entries::add(const Entries& others) {
+  for (const auto& e : others.told_) push_back(e);
+  if (others.left_out_ > 0) leave_out(others.worst_, others.left_out_);
+}
+
+void Entries::keep(std::size_t most) {
+  for (std::size_t i = most; i < told_.size(); ++i) leave_out(told_[i].problem.severity, 1);
+  if (most >= told_.size()) return;
+  told_.resize(most);
+  told_.shrink_to_fit();
+}
+
+void Entries::append_to(std::vector<Entry>& out) const {
+  out.insert(out.end(), told_.begin(), told_.end());
+  if (left_out_ == 0) return;
+  const ObjectRef about = told_.empty() ? ObjectRef{"Report", "", "(all)", {}} : told_.front().object;
+  out.push_back({about, and_more(worst_, left_out_)});
+}
+
+std::vector<Entry> Entries::all() const {
+  std::vector<Entry> out;
+  append_to(out);
+  return out;
+}
+
+void Report::limit() {
+  if (entries.size() <= kMost) return;
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const Entry& a, const Entry& b) { return a.problem.severity > b.problem.severity; });
+  const std::size_t beyond = entries.size() - kMost;
+  const Severity worst = entries[kMost].problem.severity;
+  entries.resize(kMost);
+  entries.push_back({{"Report", "", "(all)", {}}, and_more(worst, beyond)});
 }
 
 std::string_view to_string(BackendProtocol p) {
@@ -45,6 +89,32 @@ std::string_view to_string(BackendProtocol p) {
       return "GRPCS";
     case BackendProtocol::auto_http:
       return "AUTO_HTTP";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(AmbiguousPaths p) {
+  switch (p) {
+    case AmbiguousPaths::raw:
+      return "raw";
+    case AmbiguousPaths::normalize:
+      return "normalize";
+    case AmbiguousPaths::refuse:
+      return "refuse";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(Risk r) {
+  switch (r) {
+    case Risk::low:
+      return "Low";
+    case Risk::medium:
+      return "Medium";
+    case Risk::high:
+      return "High";
+    case Risk::critical:
+      return "Critical";
   }
   return "unknown";
 }
@@ -78,7 +148,7 @@ std::string Report::line(const Entry& e) {
   if (!e.problem.value.empty()) out += " value=\"" + e.problem.value + "\"";
   if (!e.problem.expected.empty()) out += " expected " + e.problem.expected;
   if (!e.problem.consequence.empty()) out += "; " + e.problem.consequence;
-  return out;
+  return printable(out);
 }
 
 }  // namespace sluice::model

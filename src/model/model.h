@@ -33,7 +33,8 @@ enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 // A Service port as a named set of addresses.
 struct Cluster {
-  std::string name;  // "<namespace>-<service>-<port>" as in ingress-nginx's $proxy_upstream_name
+  std::string name;           // "namespace/service:port": no two spell the same
+  std::string upstream_name;  // "namespace-service-port", ingress-nginx's $proxy_upstream_name: two may spell the same
   std::string ns, service, port;
   std::vector<Endpoint> endpoints;                    // in a stable order, each address once
   BackendProtocol protocol = BackendProtocol::http;   // by the port's appProtocol; routes may say otherwise
@@ -81,8 +82,9 @@ struct RouteSettings {
   Millis tries_timeout{0};
   bool retry_non_idempotent = false;
   bool access_log = true;
-  bool grpc_web = false;                          // calls of gRPC-Web become calls of gRPC, where pods speak that
-  bool operator==(const RouteSettings& o) const;  // upstream_tls by value
+  bool grpc_web = false;  // calls of gRPC-Web become calls of gRPC, where pods speak that
+  AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // what pods get of a path that has several readings
+  bool operator==(const RouteSettings& o) const;         // upstream_tls by value
 };
 
 // exact: the path itself. prefix: everything that starts with the text (a Kubernetes Prefix /foo is exact /foo and
@@ -94,20 +96,31 @@ struct Route {
   Text path;                 // normalised, starts with '/'
   Text cluster;              // a Cluster's name; empty: answer `status`
   std::uint16_t status = 0;  // without cluster: 404 (resource backend, no default backend) or 503 (denied)
+  bool tls = false;          // as Host::tls, for this route alone
   std::shared_ptr<const RouteSettings> settings;
   // for logs, metrics and explain
   Text ns, ingress, service, service_port;
-  Text location;   // the path as the Ingress wrote it
-  Text path_type;  // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
+  Text upstream_name;  // of the Cluster
+  Text location;       // the path as the Ingress wrote it
+  Text path_type;      // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
+  Text because;        // of a status 503: what closes it
   Origin origin;
   bool operator==(const Route& o) const;  // settings by value
 };
 
+// The Secrets that one Ingress names for a host. They may be missing or not cover its name.
+struct HostSecrets {
+  ObjectRef ingress;                 // for reports
+  std::vector<std::string> secrets;  // "namespace/secret"
+  bool operator==(const HostSecrets&) const = default;
+};
+
 struct Host {
   std::string name;                       // lower case; "*.x.example" one-label wildcard; "" the catch-all server
+  Text ns;                                // whom it belongs to: the namespace of its oldest Ingress; "" nobody
   bool passthrough = false;               // TLS for it goes on undecrypted to the Service of its path /
   bool tls = false;                       // a TLS section concerns it: plain http is redirected where settings say so
-  std::vector<std::string> certificates;  // "namespace/secret" in order of age; may be missing or not cover the name
+  std::vector<HostSecrets> certificates;  // oldest Ingress first; the first that has one for the host is shown
   std::vector<Route> routes;              // any order; (match, path) unique
   bool operator==(const Host&) const = default;
 };

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 // The settings of the whole process that requests are served by: one typed member for each ConfigMap key. The table
@@ -18,7 +19,15 @@ struct Cidr {
   bool operator==(const Cidr&) const = default;
 };
 
+// What is done with a path that two readers may take for different ones (net/http/path.h).
+enum class AmbiguousPaths : std::uint8_t { raw, normalize, refuse };
+std::string_view to_string(AmbiguousPaths);
+
 enum class LogFormat : std::uint8_t { text, json };
+
+// How dangerous an annotation is in the hands of whoever may write Ingresses, as ingress-nginx rates them.
+enum class Risk : std::uint8_t { low, medium, high, critical };
+std::string_view to_string(Risk);  // as the ConfigMap spells it
 
 struct Options {
   // redirects and HSTS
@@ -103,8 +112,9 @@ struct Options {
   std::uint32_t proxy_next_upstream_tries = 3;
   Seconds proxy_next_upstream_timeout{0};
   bool retry_non_idempotent = false;
-  bool enable_grpc_web = false;                        // sluice
-  std::uint32_t upstream_keepalive_connections = 320;  // idle ones, a worker
+  bool enable_grpc_web = false;                          // sluice
+  AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // sluice
+  std::uint32_t upstream_keepalive_connections = 320;    // idle ones, a worker
   Seconds upstream_keepalive_timeout{60};
   Seconds upstream_keepalive_time{3600};
   std::uint32_t upstream_keepalive_requests = 10000;
@@ -122,6 +132,12 @@ struct Options {
   LogFormat access_log_format = LogFormat::text;  // sluice: access-log-format: text or json
   std::vector<std::string> skip_access_log_urls;
   std::string log_level = "info";  // sluice (ingress-nginx: error-log-level, accepted too)
+
+  // what Ingresses may ask for
+  Risk annotations_risk_level = Risk::high;  // an Ingress with an annotation above it is not served
+  bool allow_snippet_annotations = false;
+  std::vector<std::string> annotation_value_word_blocklist;  // nor one whose annotations hold such a word
+  std::vector<std::string> no_auth_locations{"/.well-known/acme-challenge"};
 
   // shutdown
   Seconds shutdown_grace_period{0};      // after SIGTERM: not ready, but still accepting

@@ -1,8 +1,10 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/text.h"
@@ -50,12 +52,54 @@ struct Entry {
   bool operator==(const Entry&) const = default;
 };
 
+// The problems of one thing (a file, an object, a host): the first kMost, and how many more there are. A thing with a
+// million of them takes no more memory than one with a hundred.
+class Entries {
+ public:
+  static constexpr std::size_t kMost = 100;
+
+  void push_back(Entry entry) {
+    if (told_.size() < kMost)
+      told_.push_back(std::move(entry));
+    else
+      leave_out(entry.problem.severity, 1);
+  }
+  void add(const Entries& others);
+  // Keeps `most` of them at most, and counts the others.
+  void keep(std::size_t most);
+  // Appends them, and one that says how many more there are.
+  void append_to(std::vector<Entry>& out) const;
+  std::vector<Entry> all() const;
+
+  bool empty() const noexcept { return told_.empty(); }
+  std::size_t size() const noexcept { return told_.size(); }  // of those that are kept
+  Entry& operator[](std::size_t i) { return told_[i]; }
+  const Entry& operator[](std::size_t i) const { return told_[i]; }
+  auto begin() noexcept { return told_.begin(); }
+  auto end() noexcept { return told_.end(); }
+  auto begin() const noexcept { return told_.begin(); }
+  auto end() const noexcept { return told_.end(); }
+  bool operator==(const Entries&) const = default;
+
+ private:
+  void leave_out(Severity severity, std::size_t count) noexcept {
+    left_out_ += count;
+    worst_ = std::max(worst_, severity);
+  }
+  std::vector<Entry> told_;
+  std::size_t left_out_ = 0;
+  Severity worst_ = Severity::ignored;  // of those that were left out
+};
+
 // Entries in a stable order (kind, namespace, name, field).
 struct Report {
+  static constexpr std::size_t kMost = 50'000;  // entries; the worst are kept
   std::vector<Entry> entries;
   std::size_t count(Severity s) const;
+  // Leaves out the least severe beyond kMost, and says how many.
+  void limit();
   // One line: "default/app.yaml:12 Ingress default/app: error InvalidAnnotation field=… value=… expected=… →
-  // consequence"
+  // consequence". Printable: it goes to terminals, logs, Events and answers of the webhook as it is.
   static std::string line(const Entry&);
 };
 

@@ -39,6 +39,11 @@ class Stream final : public Watcher, public Duplex {
   Loop& loop() noexcept { return loop_; }
   tls::Session* tls() noexcept { return tls_.get(); }
   void start_tls(std::unique_ptr<tls::Session> session) { tls_ = std::move(session); }
+  // Its handshake failed before a byte of TLS was sent: the bytes are plain ones again.
+  void end_tls() noexcept {
+    tls_.reset();
+    readable_ = true;
+  }
 
   // done (bytes > 0), again_read, closed (end of file or close_notify) or failed.
   tls::IoResult try_read(char* out, std::size_t size) override;

@@ -2,6 +2,7 @@
 """tests/arch/check.py ROOT: the house rules that a compiler does not check.
 
 - Directions of include (docs/architecture.md): each module includes itself and those in ALLOWED only.
+- The tables of docs/conformance.md name code and tests that exist (conformance.py).
 - No words for work that is left open in src and include, and no path of anybody's machine anywhere.
 Prints each breach as file:line and exits 1.
 """
@@ -9,6 +10,8 @@ import os
 import re
 import subprocess
 import sys
+
+import conformance
 
 PUBLIC = "sluice"  # include/sluice
 ALLOWED = {
@@ -89,6 +92,9 @@ def main():
             for number, why in check(path, lines):
                 print(f"{path}:{number}: {why}")
                 bad += 1
+    for number, why in conformance.breaches(root):
+        print(f"{conformance.PAGE}:{number}: {why}")
+        bad += 1
     if seen == 0:
         print(f"{root}: no files to check")
         bad = 1

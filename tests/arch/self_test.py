@@ -34,6 +34,32 @@ BAD = {
     "machine path": ("docs/a.md", "see /wo" "rk/main/x\n"),
 }
 
+STANDARDS = ("RFC 9110, section 7", "RFC 9110, the rest", "RFC 9112", "RFC 9113", "RFC 7301")
+ROW = "| 1 | a rule | data/a.cpp | `a_test.cpp::A.B`, `test_a.py::test_b` |"
+PAGE = "docs/conformance.md"
+CONFORMING = {
+    "tests/unit/a_test.cpp": "TEST_P(A, B) {\n}\n",
+    "tests/integration/test_a.py": "def test_b(site):\n    pass\n",
+}
+BAD_ROWS = {
+    "a test that does not exist": "| 1 | a rule | data/a.cpp | `test_a.py::test_c` |",
+    "a test of another suite": "| 1 | a rule | data/a.cpp | `a_test.cpp::C.B` |",
+    "a file of tests that does not exist": "| 1 | a rule | data/a.cpp | `test_c.py::test_b` |",
+    "code that does not exist": "| 1 | a rule | data/b.cpp | `test_a.py::test_b` |",
+    "no code": "| 1 | a rule | | `test_a.py::test_b` |",
+    "no test": "| 1 | a rule | data/a.cpp | |",
+    "words for a test": "| 1 | a rule | data/a.cpp | it is obvious |",
+    "not met without a reason": "| 1 | a rule | data/a.cpp | not met: why |",
+    "not met beside a test that does not exist": "| 1 | a rule | | not met: because it would open the way for others (`test_a.py::test_c`) |",
+    "a cell too few": "| a rule | data/a.cpp | `test_a.py::test_b` |",
+}
+
+
+def page(first_row, standards=STANDARDS):
+    """Its first row is on line 2."""
+    rows = [first_row] + [ROW, "| 2 | another | | not met: because nobody has asked for it yet |"] * len(standards)
+    return "\n".join(f"## {s}\n{rows[i]}" for i, s in enumerate(standards)) + "\n"
+
 
 def outcome(tree):
     with tempfile.TemporaryDirectory() as root:
@@ -54,7 +80,16 @@ def main():
         r = outcome({**GOOD, path: text})
         if r.returncode == 0 or path + ":1" not in r.stdout:
             wrong.append(f"not seen: {name}\n{r.stdout}")
-    print("\n".join(wrong) or f"a good tree passes, {len(BAD)} kinds of breach are seen")
+    if (r := outcome({**GOOD, **CONFORMING, PAGE: page(ROW)})).returncode != 0:
+        wrong.append("a good table is refused:\n" + r.stdout)
+    for name, row in BAD_ROWS.items():
+        r = outcome({**GOOD, **CONFORMING, PAGE: page(row)})
+        if r.returncode == 0 or PAGE + ":2:" not in r.stdout or r.stdout.count(PAGE) != 1:
+            wrong.append(f"not seen: {name}\n{r.stdout}")
+    for name, standards in (("a standard without a row", STANDARDS[1:]), ("a heading of no standard", STANDARDS + ("RFC 1149",))):
+        if outcome({**GOOD, **CONFORMING, PAGE: page(ROW, standards)}).returncode == 0:
+            wrong.append(f"not seen: {name}")
+    print("\n".join(wrong) or f"a good tree passes, {len(BAD) + len(BAD_ROWS) + 2} kinds of breach are seen")
     sys.exit(1 if wrong else 0)
 
 

@@ -1,4 +1,5 @@
 #include "net/http/client_address.h"
+#include "net/http/forwarded.h"
 
 #include <string>
 #include <vector>
@@ -6,7 +7,8 @@
 #include "support.h"
 
 // The walk through X-Forwarded-For: never believes an element left of one that it does not trust, and finds the same in
-// one field as in several.
+// one field as in several. What X-Forwarded-Host, -Port and -Proto say is believed only as what Host, a port and a
+// scheme may be, and is the first element or nothing.
 namespace {
 
 using namespace sluice;       // NOLINT(google-build-using-namespace)
@@ -57,5 +59,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     PROPERTY(http::parse_address(http::format_address(a, out), again) && again == a);
     PROPERTY(http::contains(a.bytes, 128, a.bytes) && http::contains(peer.bytes, 0, a.bytes));
   }
+  const auto first = http::first_element(one);
+  if (const auto host = http::forwarded_host(one)) {
+    PROPERTY(host->text == first && http::split_authority(host->text));
+    for (char c : host->text) PROPERTY(c > 0x20 && c < 0x7f);
+    PROPERTY(host->text.find_first_of(",/@?#\\\"<>") == std::string_view::npos);
+  }
+  if (const auto port = http::forwarded_port(one)) {
+    PROPERTY(*port == first && !port->empty() && port->size() <= 5);
+    for (char c : *port) PROPERTY(c >= '0' && c <= '9');
+    const int number = std::stoi(std::string(*port));
+    PROPERTY(number >= 1 && number <= 65535);
+  }
+  if (const auto scheme = http::forwarded_scheme(one)) PROPERTY(*scheme == "http" || *scheme == "https");
+  if (http::is_forwarded(one)) PROPERTY(one.find('=') != std::string::npos);
   return 0;
 }

@@ -30,6 +30,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   judge(*once);
+  // The one spelling is read as the same path, and has itself no other.
+  std::string spelled;
+  net::http::append_spelled(*once, spelled);
+  std::string spelled_room(spelled.size(), '\0');
+  const auto read = net::http::normalise_path(spelled, spelled_room.data());
+  PROPERTY(read.has_value() && *read == *once);
+  std::string again;
+  net::http::append_spelled(*read, again);
+  PROPERTY(again == spelled);
+  // What is not ambiguous is resolved already: decoding is all that is left to do.
+  if (net::http::ambiguity(target) == nullptr) PROPERTY(once->find_first_of("\\;?#") == std::string_view::npos);
   PROPERTY(once->size() <= target.size());
   if (once->find_first_of("%?") != std::string_view::npos) return 0;
   std::string room_again(once->size(), '\0');

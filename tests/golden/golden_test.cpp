@@ -49,6 +49,8 @@ control::Settings settings_of(const std::string& text) {
       s.watch_ingress_without_class = true;
     else if (key == "enable-ssl-passthrough")
       s.ssl_passthrough = true;
+    else if (key == "accept-unprotected")
+      s.accept_unprotected.insert(value);
     else if (key == "set")
       s.set[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
     else
@@ -91,6 +93,7 @@ std::string shown(const model::RouteSettings& s, const model::RouteSettings& d) 
   flag("retry-non-idempotent", s.retry_non_idempotent, d.retry_non_idempotent);
   flag("access-log", s.access_log, d.access_log);
   flag("grpc-web", s.grpc_web, d.grpc_web);
+  if (s.ambiguous_paths != d.ambiguous_paths) out += " ambiguous-paths=" + std::string(to_string(s.ambiguous_paths));
   return out;
 }
 
@@ -101,7 +104,10 @@ std::string dump(const model::Model& m) {
   for (auto& [name, host] : hosts) {
     out << "host " << (name.empty() ? "(catch-all)" : name) << (host->tls ? " tls" : "")
         << (host->passthrough ? " passthrough" : "");
-    for (auto& c : host->certificates) out << " " << c;
+    for (auto& c : host->certificates) {
+      if (&c != &host->certificates.front()) out << " /";  // of a younger Ingress
+      for (auto& secret : c.secrets) out << " " << secret;
+    }
     out << "\n";
     auto routes = host->routes;
     std::sort(routes.begin(), routes.end(),
@@ -109,15 +115,17 @@ std::string dump(const model::Model& m) {
     for (auto& r : routes) {
       static const char* names[] = {"exact", "prefix", "slash-redirect"};
       out << "  " << names[static_cast<int>(r.match)] << " " << r.path << " → "
-          << (r.cluster.empty() ? std::to_string(r.status) : r.cluster);
+          << (r.cluster.empty() ? std::to_string(r.status) : r.upstream_name.str());
       if (!r.ingress.empty()) out << " of " << r.ns << "/" << r.ingress;
       if (!r.path_type.empty()) out << " " << r.path_type << " " << r.location;
-      out << shown(*r.settings, defaults) << "\n";
+      out << (r.tls && !host->tls ? " tls" : "") << shown(*r.settings, defaults)
+          << (r.because.empty() ? std::string() : ": " + r.because.str()) << "\n";
     }
   }
-  std::map<std::string, std::shared_ptr<const model::Cluster>> clusters(m.clusters.begin(), m.clusters.end());
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<const model::Cluster>> clusters;
+  for (auto& [name, c] : m.clusters) clusters[{c->upstream_name, name}] = c;
   for (auto& [name, c] : clusters) {
-    out << "cluster " << name << " (" << c->ns << " " << c->service << " " << c->port << ")";
+    out << "cluster " << c->upstream_name << " (" << c->ns << " " << c->service << " " << c->port << ")";
     if (c->proxy_protocol != model::ProxyProtocol::off)
       out << " proxy-protocol-v" << static_cast<int>(c->proxy_protocol);
     if (c->protocol != model::BackendProtocol::http) out << " " << lower(to_string(c->protocol));

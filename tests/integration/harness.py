@@ -554,10 +554,10 @@ def read_request(sock):
 # ---- the proxy -----------------------------------------------------------------------------------------------------
 
 class Sluice(Process):
-    def __init__(self, manifests, *args, workers=1, options=None, wait=True, wrap=(), env=None, access_log="-", endpoints=()):
+    def __init__(self, manifests, *args, workers=1, options=None, wait=True, wrap=(), env=None, access_log="-", endpoints=(), admin="127.0.0.1:0"):
         self.manifests = manifests
         argv = [*wrap, SLUICE, "serve", "--manifests", manifests.root, "--http", "127.0.0.1:0", "--https", "127.0.0.1:0",
-                "--admin", "127.0.0.1:0", "--workers", workers, "--access-log", access_log]
+                "--admin", admin, "--workers", workers, "--access-log", access_log]
         for key, value in (options or {}).items():
             argv += ["--set", f"{key}={value}"]
         for e in endpoints:

@@ -3,6 +3,7 @@ KINDS opens one such client and returns its socket; what the proxy spends on a c
 import os
 import re
 import resource
+import select
 import socket
 import ssl
 import struct
@@ -171,7 +172,7 @@ def tunnel(proxy):
         try:
             sent += s.send(b"x" * 65536)
         except BlockingIOError:
-            time.sleep(0.001)
+            select.select([], [s], [], max(0, end - time.monotonic()))
     return s
 
 

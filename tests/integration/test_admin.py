@@ -1,9 +1,11 @@
 """The admin address."""
 import json
 import re
+import socket
 import subprocess
 
-from harness import certificate, http_get, need, tls_secret, wait_for
+import pytest
+from harness import Raw, certificate, http_get, need, tls_secret, wait_for
 
 
 def test_health_and_readiness(site):
@@ -12,6 +14,190 @@ def test_health_and_readiness(site):
     assert sluice.admin_get("/readyz").status == 200
     assert http_get(sluice.admin, "/nothing").status == 404
     assert http_get(sluice.admin, "/healthz", "POST").status == 405
+
+
+OPEN = {"/healthz", "/readyz", "/metrics"}
+EVIL = "evil.example"
+# What reaches the open pages alone: (fields; %s is the address that is ours), and the target in place of the path.
+WEB = {
+    "a foreign Host": ["Host: " + EVIL],
+    "a foreign Host with a port": ["Host: " + EVIL + ":10254"],
+    "a name that begins like ours": ["Host: 127.0.0.1." + EVIL],
+    "a name that ends like ours": ["Host: evil.localhost"],
+    "an empty Host": ["Host:"],
+    "an IPv6 literal that is none": ["Host: [" + EVIL + "]"],
+    "an Origin": ["Host: %s", "Origin: http://" + EVIL],
+    "an Origin that looks like ours": ["Host: %s", "Origin: http://%s"],
+    "an opaque Origin": ["Host: %s", "Origin: null"],
+    "what fetch() sends without Origin": ["Host: %s", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors"],
+    "a form or a link": ["Host: %s", "Referer: http://" + EVIL + "/"],
+}
+PREFLIGHT = ["Host: %s", "Origin: http://" + EVIL, "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: authorization"]
+
+
+def ask(address, path, method="GET", fields=("Host: %s",), body=b"", version="1.1"):
+    """One request as it is written; the answer is read strictly."""
+    lines = [f"{method} {path} HTTP/{version}", *(f.replace("%s", address) for f in fields), "Connection: close"]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    with Raw(address) as c:
+        answer = c.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body).answer(method)
+    assert answer.get("x-content-type-options") == "nosniff" and answer.get("cache-control") == "no-store", answer
+    assert answer.get("cross-origin-resource-policy") == "same-origin", answer
+    assert not [n for n, _ in answer.headers if n.lower().startswith("access-control-")], answer
+    return answer
+
+
+def pages(sluice):
+    """All that the binary has, by its own list."""
+    listed = [line.split()[0] for line in ask(sluice.admin, "/").body.decode().splitlines()]
+    assert OPEN | {"/config", "/routes", "/log/level"} <= set(listed)
+    return listed
+
+
+def outside(address):
+    """The same port at an address of this machine that is not loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but loopback: this test did NOT run")
+        return f"{s.getsockname()[0]}:{address.rpartition(':')[2]}"
+
+
+def level(sluice):
+    return ask(sluice.admin, "/log/level").body.decode().strip()
+
+
+def test_every_page_refuses_web_pages_and_names_that_are_not_ours(site):
+    sluice, _ = site.simple()
+    for path in [*pages(sluice), "/", "/nothing"]:
+        for name, fields in WEB.items():
+            for method in ("GET", "HEAD"):
+                answer = ask(sluice.admin, path, method, fields)
+                assert answer.status == (200 if path in OPEN else 403), (path, name, method, answer)
+            for method in ("PUT", "POST"):  # a simple request of a form, and what a preflight would come before
+                answer = ask(sluice.admin, path, method, [*fields, "Content-Type: text/plain"], b"trace")
+                assert answer.status == 403 and (b"a program such as curl" in answer.body or b"--admin-host" in answer.body), (path, name, answer)
+        assert ask(sluice.admin, path, "OPTIONS", PREFLIGHT).status == 403
+        # The name in an absolute form stands above Host (RFC 9112 section 3.2.2).
+        for target, host in ((f"http://{EVIL}{path}", "%s"), (f"http://%s{path}".replace("%s", sluice.admin), EVIL)):
+            assert ask(sluice.admin, target, fields=["Host: " + host]).status == (200 if path in OPEN else 403), (path, target, host)
+        # RFC 9112 section 3.2: exactly one Host; HTTP/1.0 has none, and a probe of it is answered.
+        assert ask(sluice.admin, path, fields=[]).status == 400
+        assert ask(sluice.admin, path, fields=["Host: %s", "Host: " + EVIL]).status == 400
+        assert ask(sluice.admin, path, fields=[], version="1.0").status == (200 if path in OPEN else 403)
+    assert level(sluice) == "info"
+    assert sluice.admin_get("/healthz").status == 200
+
+
+def test_addresses_and_localhost_with_any_port_are_ours(site):
+    sluice, _ = site.simple()
+    for path in pages(sluice):
+        for host in ("%s", "127.0.0.1", "localhost", "LOCALHOST:9", "localhost.", "[::1]", "[fd00::1]:10254", "10.1.2.3:10254"):
+            assert ask(sluice.admin, path, fields=["Host: " + host]).status == 200, (path, host)
+        assert ask(sluice.admin, f"http://localhost:1{path}", fields=["Host: localhost:1"]).status == 200
+        assert ask(sluice.admin, path, fields=["Host: localhost:1", "Sec-Fetch-Site: none"]).status == 200
+        assert ask(sluice.admin, path, fields=["Host: localhost:1", "Sec-Fetch-Site: same-origin", "Referer: http://localhost:1/"]).status == 200
+
+
+def test_a_method_counts_where_it_stands(site):
+    sluice, _ = site.simple()
+    for field in ("X-HTTP-Method-Override: PUT", "X-HTTP-Method: PUT", "X-Method-Override: PUT"):
+        assert ask(sluice.admin, "/log/level?_method=PUT", fields=["Host: %s", field], body=b"trace").status == 200
+    assert ask(sluice.admin, "/log/level", "put", body=b"trace").status == 405
+    assert level(sluice) == "info"
+
+
+def test_from_elsewhere_only_a_token_changes_something_or_shows_tenants(site, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("Zm9vYmFy+/=\n")
+    site.app("app.example", site.pod().address)
+    plain = site.sluice(admin="0.0.0.0:0")
+    guarded = site.sluice("--admin-token-file", token, admin="0.0.0.0:0")
+    for sluice, refused in ((plain, 403), (guarded, 401)):
+        sluice.admin = sluice.admin.replace("0.0.0.0", "127.0.0.1")
+        far = outside(sluice.admin)
+        for path in pages(sluice):
+            answer = ask(far, path)
+            assert answer.status == (refused if path in ("/config", "/routes") else 200), (path, answer)
+            for method in ("PUT", "POST"):
+                answer = ask(far, path, method, body=b"debug")
+                assert answer.status == (refused if path == "/log/level" else 405), (path, answer)
+            if answer.status == 401:
+                assert answer.get("www-authenticate").startswith("Bearer")
+        answer = ask(far, "/log/level", "PUT", body=b"debug")
+        assert b"changes something here: expected a loopback address or" in answer.body and b"--admin-token-file" in answer.body
+        assert ask(sluice.admin, "/log/level", "PUT", body=b"warn").status == 200  # from loopback
+        # A proxy on this machine speaks for somebody else.
+        for field in ("X-Forwarded-For: 127.0.0.1", "Via: 1.1 sluice", "Forwarded: for=127.0.0.1", "X-Real-IP: 127.0.0.1"):
+            assert ask(sluice.admin, "/log/level", "PUT", ["Host: %s", field], b"debug").status == refused, field
+            assert ask(sluice.admin, "/config", fields=["Host: %s", field]).status == refused, field
+        assert level(sluice) == "warn"
+    bearer = ["Host: %s", "Authorization: Bearer Zm9vYmFy+/="]
+    far = outside(guarded.admin)
+    assert ask(far, "/config", fields=bearer).status == 200
+    assert ask(far, "/log/level", "PUT", bearer, b"debug").status == 200
+    assert level(guarded) == "debug"
+    # The token does not make a web page of somebody else's, or another name, ours.
+    assert ask(far, "/config", fields=[*bearer, "Origin: http://" + EVIL]).status == 403
+    assert ask(far, "/config", fields=["Host: sluice-admin.sluice.svc", *bearer[1:]]).status == 403
+    assert ask(outside(plain.admin), "/config", fields=bearer).status == 403
+    line = guarded.wait_line(r"admin address: (GET|PUT) /\S+ from \S+ is refused with 401: .*--admin-token-file", stream="err")
+    assert "Zm9vYmFy" not in "".join(guarded.err), line
+    guarded.wait_line(r"log level changed from warn to debug through the admin address, by " + re.escape(far.split(":")[0]), stream="err")
+
+
+def test_the_token_is_the_one_that_the_file_has_now(site, tmp_path):
+    """As Kubernetes changes a Secret that is mounted: a link to another directory."""
+    for name, text in (("one", "first"), ("two", "secnd"), ("none", "\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "token").write_text(text)
+    (tmp_path / "now").symlink_to("one")
+    site.app("app.example", site.pod().address)
+    sluice = site.sluice("--admin-token-file", tmp_path / "now/token", "--admin-trust-loopback=false")
+
+    def put(token):
+        return ask(sluice.admin, "/log/level", "PUT", ["Host: %s", f"Authorization: Bearer {token}"], b"info").status
+
+    def become(name):
+        (tmp_path / "next").symlink_to(name)
+        (tmp_path / "next").rename(tmp_path / "now")
+
+    assert (put("first"), put("secnd")) == (200, 401)
+    become("two")
+    assert (put("first"), put("secnd")) == (401, 200)
+    become("none")
+    assert (put("secnd"), put("")) == (403, 403)
+    sluice.wait_line(r"--admin-token-file .*/now/token: is empty; expected a token.*; no token is taken until it is one", stream="err")
+    (tmp_path / "now").unlink()
+    assert put("secnd") == 403
+    become("one")
+    assert put("first") == 200
+    assert ask(sluice.admin, "/config").status == 401 and ask(sluice.admin, "/readyz").status == 200
+
+
+def test_pages_of_all_tenants_are_opened_or_taken_away_apart(site):
+    site.app("app.example", site.pod().address)
+    opened = site.sluice("--admin-pages", "open", admin="0.0.0.0:0")
+    opened.admin = opened.admin.replace("0.0.0.0", "127.0.0.1")
+    for path in ("/config", "/routes"):
+        assert ask(outside(opened.admin), path).status == 200
+        assert ask(outside(opened.admin), path, fields=["Host: " + EVIL]).status == 403
+    assert ask(outside(opened.admin), "/log/level", "PUT", body=b"debug").status == 403
+    shut = site.sluice("--admin-pages", "off")
+    for path in ("/config", "/routes"):
+        answer = ask(shut.admin, path)
+        assert answer.status == 404 and path.encode() not in answer.body
+        assert b"app.example" not in answer.body
+    assert ask(shut.admin, "/log/level", "PUT", body=b"debug").status == 200
+
+
+def test_a_name_of_our_own_is_configured(site):
+    site.app("app.example", site.pod().address)
+    sluice = site.sluice("--admin-host", "sluice-admin.sluice.svc", "--admin-host", "Ops.example")
+    for host, status in (("sluice-admin.sluice.svc:10254", 200), ("OPS.EXAMPLE.", 200), ("x.ops.example", 403), ("sluice-admin.sluice.svc.evil.example", 403)):
+        assert ask(sluice.admin, "/config", fields=["Host: " + host]).status == status, host
 
 
 def test_metrics_pass_promtool(site):

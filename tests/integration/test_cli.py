@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 import harness
-from harness import SLUICE, endpoint_slice, ingress, service, slices
+from harness import SLUICE, config_map, endpoint_slice, ingress, service, slices
 
 
 def run(*args, **kw):
@@ -76,6 +76,20 @@ def test_explain_a_redirect(site):
     assert "308" in out and "https://app.example/x" in out
 
 
+@pytest.mark.parametrize("fields, location", [
+    (["X-Site: b.example:1, c.example"], "https://b.example/x"), (["X-Site: a b"], "https://app.example/x"), (["X-Site: ,", "X-Site: b.example"], "https://b.example/x"),
+    (["X-Forwarded-Host: b.example"], "https://app.example/x"), (["X-Forwarded-Proto: http"], "https://app.example/x"),
+    (["X-Forwarded-Proto: https, http"], None), (["X-Forwarded-Proto: https", "X-Forwarded-Proto: http"], None), (["X-Forwarded-Proto: ftp"], None)])
+def test_explain_believes_what_the_proxy_believes(site, fields, location):
+    site.manifests.write("options.yaml", config_map({"use-forwarded-headers": "true", "forwarded-host-header": "X-Site"}))
+    site.app("app.example", site.pod().address, annotations={"force-ssl-redirect": "true"})
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        assert c.get("/x", "app.example", headers=fields).get("location") == location
+    _, out, _ = run("explain", site.manifests.root, "GET", "http://app.example/x", *sum([["-H", f] for f in fields], []))
+    assert f"308 {location}: " in out if location else "308" not in out, out
+
+
 def test_explain_says_what_the_proxy_does(site):
     """The same router: for each target the explanation names the pod that answers."""
     a, b = site.pod("a"), site.pod("b")
@@ -132,6 +146,10 @@ def test_help_has_examples():
     (["--default-ssl-certificate", "a/b/c"], ["--default-ssl-certificate a/b/c", "NS/NAME of a Secret"]),
     (["--publish-service", "/front"], ["--publish-service /front", "NS/NAME of a Service"]),
     (["--publish-status-address", "192.0.2.1,lb.Example.net"], ["--publish-status-address lb.Example.net", "a DNS name in lower case"]),
+    (["--admin-token-file", "/nonexistent/token"], ["--admin-token-file /nonexistent/token: cannot be read: No such file", "expected a file with a token"]),
+    (["--admin-token-file", "/dev/null"], ["--admin-token-file /dev/null: is no regular file", "expected a file with a token"]),
+    (["--admin-pages", "some"], ["--admin-pages", "some", "guarded"]),
+    (["--admin-host", "ops.example:10254"], ["--admin-host ops.example:10254: expected a DNS name without port"]),
     (["--no-such-flag"], ["no-such-flag"])])
 def test_bad_flags_are_refused_with_what_was_expected(site, args, words):
     code, out, err = run("serve", "--manifests", site.manifests.root, "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0", *args)

@@ -329,6 +329,40 @@ def test_tunnel_of_another_protocol(site):
         assert c.send("ping").read_exactly(4) == b"ping"
 
 
+SWITCHES = [
+    ("websocket", ["Upgrade: websocket"], 101), ("websocket", ["upgrade: WebSocket"], 101), ("my-protocol/2", ["Upgrade: My-Protocol/2"], 101),
+    ("my-protocol/2", ["Upgrade: my-protocol"], 101), ("my-protocol", ["Upgrade: my-protocol/2"], 101), ("tcp", ["Upgrade: tcp"], 101),
+    ("websocket", ["Upgrade: h2c"], 502), ("websocket", [], 502), ("websocket", ["Upgrade: "], 502), ("websocket", ["Upgrade: websocket, h2c"], 502),
+    ("websocket", ["Upgrade: websocket", "Upgrade: h2c"], 502), ("websocket", ["Upgrade: websocket2"], 502), ("my-protocol/2", ["Upgrade: my-protocol/3"], 502),
+    ("tcp", ["Upgrade: websocket"], 502), ("websocket, tcp", ["Upgrade: tcp"], 502)]  # what the pod was offered is the first one
+
+
+@pytest.mark.parametrize("offered, answer, status", SWITCHES, ids=[f"{o}:{'+'.join(a)}" for o, a, _ in SWITCHES])
+def test_a_101_switches_to_what_was_offered(site, offered, answer, status):
+    """RFC 9110 sections 7.8 and 15.2.2: behind a 101 nothing is read any more."""
+    def pod(sock, _):
+        if read_request(sock):
+            sock.sendall("\r\n".join(["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", *answer, "", "opaque"]).encode())
+    site.app("app.example", site.scripted(pod).address)
+    sluice = site.sluice()
+    websocket = WS[2:] if offered.startswith("websocket") else []
+    with sluice.raw() as c:
+        c.send("\r\n".join(["GET /x HTTP/1.1", "Host: app.example", "Connection: upgrade", f"Upgrade: {offered}", *websocket, "", ""]))
+        a = c.answer()
+        assert a.status == status
+        assert (c.read_exactly(6) == b"opaque") if status == 101 else b"opaque" not in a.body
+    if status == 502:
+        sluice.wait_line("101 (to a protocol that was not offered|without the protocol)", stream="err")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "HEAD", "OPTIONS", "PROPFIND"])
+def test_a_websocket_is_asked_for_by_get(site, method):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        assert c.get("/ws", "app.example", method=method, headers=WS).status == 400
+    assert pod.stats()["requests"] == 0
+
+
 def test_tunnel_idle_timeout(site):
     sluice, pod = site.simple(options={"tunnel-idle-timeout": 1})
     with sluice.raw() as c:

@@ -11,7 +11,7 @@ import pytest
 
 import h2raw
 from h2raw import DATA, END_STREAM, Http2, block, frame, window_update
-from harness import SLOW, body_of, read_request, wait_for
+from harness import SANITIZED, SLOW, body_of, read_request, wait_for
 from middle import middle
 
 
@@ -144,6 +144,17 @@ def test_fifty_tunnels_and_requests_on_one_connection(running):
         c.done(*tunnels)
 
 
+def test_a_101_to_another_protocol_is_no_tunnel(site):
+    def handler(sock, _):
+        if read_request(sock):
+            sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n")
+    proxy = middle(site, site.scripted(handler))
+    with Http2(proxy.http) as c:
+        stream = connect(c)
+        c.wait(lambda: stream.headers or stream.done, "the answer")
+        assert stream.status == 502
+
+
 def test_a_tunnel_that_is_not_read_stops_itself_alone(site):
     """The echo of a tunnel whose window stays shut fills what is between; then the client may send no more, and requests go on."""
     def handler(sock, _):
@@ -171,7 +182,8 @@ def test_a_tunnel_that_is_not_read_stops_itself_alone(site):
             assert c.try_send(frame(DATA, 0, stream.number, b"z" * room))
             sent += room
         assert sent < 32 << 20, sent
-        assert proxy.rss_kb() - before < 4096
+        if not SANITIZED:  # which keeps what was freed for a while
+            assert proxy.rss_kb() - before < 4096
         assert len(c.done(c.request("/beside")).body) == 30000
 
 

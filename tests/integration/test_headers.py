@@ -1,7 +1,9 @@
 """What reaches a pod in the head of a request, and whom we believe."""
 import re
 
-from harness import http_get, certificate, tls_secret
+import pytest
+
+from harness import certificate, config_map, http_get, tls_secret
 
 
 def fields(pod):
@@ -140,3 +142,79 @@ def test_response_fields_pass_as_they_are(site):
     a = sluice.get("/?h=Set-Cookie%3A%20a=b%3B%20Path=/", "app.example")
     assert a.get("set-cookie") == "a=b; Path=/"
     assert a.get("x-pod") == "pod"
+
+
+TRUSTED = {"use-forwarded-headers": "true", "proxy-real-ip-cidr": "127.0.0.0/8"}
+
+
+@pytest.mark.parametrize("value, host", [
+    ("public.example", "public.example"), ("public.example:8443", "public.example:8443"), ("one.example, two.example", "one.example"),
+    (", two.example", "two.example"), ("[::1]:8080", "[::1]:8080"),
+    ("a b", None), ("a@b.example", None), ("a.example/x", None), ("a.example#f", None), ("[::1", None), ("a.example:port", None),
+    ("a\tb", None), ("\xe4.example", None), ("x" * 300, None), (",", None)])
+def test_a_forwarded_host_is_a_host_or_is_not_used(site, value, host):
+    sluice, pod = site.simple(options=TRUSTED)
+    with sluice.raw() as c:
+        assert c.get("/", "app.example", headers=[f"X-Forwarded-Host: {value}"]).status == 200
+    v = values(pod)
+    assert v["host"] == [host or "app.example"] and v["x-forwarded-host"] == [host or "app.example"]
+
+
+@pytest.mark.parametrize("value, port", [("444", "444"), ("444, 80", "444"), ("0", None), ("65536", None), ("a b", None), ("4" * 300, None)])
+def test_a_forwarded_port_is_a_port_or_is_not_used(site, value, port):
+    sluice, pod = site.simple(options=TRUSTED)
+    with sluice.raw() as c:
+        assert c.get("/", "app.example", headers=[f"X-Forwarded-Port: {value}"]).status == 200
+    assert values(pod)["x-forwarded-port"] == [port or sluice.http.rsplit(":", 1)[1]]
+
+
+@pytest.mark.parametrize("fields, status, scheme", [
+    (["http"], 308, None), (["https"], 200, "https"), (["https, http"], 200, "https"), (["https,http"], 200, "https"), (["http,https"], 200, "http"),
+    (["http", "https"], 200, "http"), (["https", "http"], 200, "https"), (["HTTP"], 200, "http"), (["wss"], 200, "https"), (["ws"], 200, "http"),
+    (["ftp"], 200, "http"), (["a b"], 200, "http"), (["x" * 300], 200, "http"), ([], 308, None)])
+def test_no_forwarded_scheme_makes_a_redirect_loop(site, fields, status, scheme):
+    """Only "http" and nothing else leads to https, as in ingress-nginx; a pod hears of http or https."""
+    sluice, pod = site.simple(options=TRUSTED, annotations={"force-ssl-redirect": "true"})
+    with sluice.raw() as c:
+        a = c.get("/x", "app.example", headers=[f"X-Forwarded-Proto: {f}" for f in fields])
+    assert a.status == status
+    if scheme:
+        v = values(pod)
+        assert v["x-forwarded-proto"] == v["x-scheme"] == v["x-forwarded-scheme"] == [scheme]
+    else:
+        assert a.get("location") == "https://app.example/x"
+
+
+@pytest.mark.parametrize("host, location", [("b.example:8443", "https://b.example/x"), ("[::1]", "https://[::1]/x"), ("[::1]:80", "https://[::1]/x"),
+                                            ("a b", "https://app.example/x"), ("evil.example/", "https://app.example/x")])
+def test_a_redirect_leads_to_a_forwarded_host_only_if_it_is_one(site, host, location):
+    sluice, _ = site.simple(options=TRUSTED, annotations={"force-ssl-redirect": "true"})
+    with sluice.raw() as c:
+        assert c.get("/x", "app.example", headers=[f"X-Forwarded-Host: {host}"]).get("location") == location
+
+
+def test_a_redirect_keeps_an_address_in_brackets(site):
+    site.app("", site.pod().address, name="any", annotations={"force-ssl-redirect": "true"})
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        assert c.get("/x", "[::1]:8080").get("location") == "https://[::1]/x"
+
+
+@pytest.mark.parametrize("ranges", ["10.0.0.0/8,\n192.168.0.0/16\n", "10.0.0.0/8,bogus", "bogus", ""])
+def test_whoever_is_not_in_the_list_of_proxies_is_not_believed(site, ranges):
+    """However the list is written, and whatever of it cannot be read."""
+    pod = site.pod()
+    site.app("app.example", pod.address)
+    site.manifests.write("options.yaml", config_map({"use-forwarded-headers": "true", "proxy-real-ip-cidr": ranges}))
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        assert c.get("/", "app.example", headers=["X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil.example"]).status == 200
+    v = values(pod)
+    assert v["x-real-ip"] == ["127.0.0.1"] and v["x-forwarded-proto"] == ["http"] and v["host"] == ["app.example"]
+
+
+def test_lists_in_several_fields_are_one_list(site):
+    sluice, pod = site.simple(options={**TRUSTED, "forwarded-for-header": "X-Client"})
+    with sluice.raw() as c:
+        assert c.get("/", "app.example", headers=["X-Client: 203.0.113.9", "X-Client: 127.0.0.1"]).status == 200
+    assert values(pod)["x-real-ip"] == ["203.0.113.9"]

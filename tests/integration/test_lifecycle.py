@@ -1,6 +1,9 @@
 """Start and end of the process."""
+import os
+import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -98,6 +101,46 @@ def test_second_sigterm_ends_at_once(site):
         sluice.proc.send_signal(signal.SIGTERM)
         sluice.proc.wait(5)
         assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGQUIT"])
+def test_what_asks_for_the_end_drains(site, name):
+    """SIGQUIT is nginx's graceful end and the STOPSIGNAL of its images."""
+    sluice, pod = site.simple()
+    with sluice.raw(timeout=20) as c:
+        c.send("GET /?delay=500&size=5&id=e HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        wait_for(lambda: pod.stats()["requests"] == 1, "the pod has it")
+        sluice.proc.send_signal(getattr(signal, name))
+        a = c.answer()
+        assert a.status == 200 and a.body == body_of("e", 5)
+    assert sluice.proc.wait(10) == 0
+
+
+@pytest.mark.parametrize("name", ["SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR", "SIGSTKFLT", "SIGRTMIN", "SIGRTMAX"])
+def test_a_signal_that_means_nothing_is_not_death(site, name):
+    sluice, _ = site.simple()
+    sluice.proc.send_signal(getattr(signal, name))
+    sluice.wait_line(r"SIG\w+ is ignored" if "RT" not in name else r"signal \d+ is ignored|SIGRT\w+ is ignored", stream="err")
+    assert sluice.get("/", "app.example").status == 200
+
+
+@pytest.mark.parametrize("name", ["SIGPIPE", "SIGXFSZ", "SIGWINCH", "SIGHUP", "SIGUSR1"])
+def test_a_signal_that_is_no_end_leaves_it_serving(site, name):
+    sluice, _ = site.simple()
+    sluice.proc.send_signal(getattr(signal, name))
+    assert sluice.get("/", "app.example").status == 200 and sluice.proc.poll() is None
+
+
+@pytest.mark.parametrize("flag", [False, True])
+def test_core_dumps_are_made_only_when_asked_for(site, flag):
+    site.app("app.example", site.pod().address)
+    sluice = site.sluice(*(["--core-dumps"] if flag else []), wrap=["prlimit", "--core=1000000:1000000"])
+    limits = Path(f"/proc/{sluice.pid}/limits").read_text()
+    assert re.search(r"Max core file size +(\d+)", limits).group(1) == ("1000000" if flag else "0")
+    if not flag:
+        sluice.proc.send_signal(signal.SIGABRT)
+        assert os.waitid(os.P_PID, sluice.pid, os.WEXITED | os.WNOWAIT).si_code == os.CLD_KILLED  # not CLD_DUMPED
+        sluice.proc.wait()
 
 
 def test_tunnels_end_at_the_deadline(site):

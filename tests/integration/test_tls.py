@@ -67,8 +67,7 @@ def test_rsa_and_ecdsa_for_one_host(site):
     rsa, ec = certificate("a.example.org", kind="rsa"), certificate("a.example.org", kind="ec")
     pod = site.pod()
     site.manifests.write("s.yaml", tls_secret("rsa", *rsa), tls_secret("ec", *ec))
-    site.manifests.write("app.yaml", ingress("one", {"a.example.org": "app"}, tls=[(["a.example.org"], "rsa")]),
-                         ingress("two", {"a.example.org": [("/two", "Prefix", "app", 80)]}, tls=[(["a.example.org"], "ec")]),
+    site.manifests.write("app.yaml", ingress("one", {"a.example.org": "app"}, tls=[(["a.example.org"], "rsa"), (["a.example.org"], "ec")]),
                          service("app"), *slices("app", [pod.address]))
     sluice = site.sluice()
     with sluice.tls("a.example.org", maximum=ssl.TLSVersion.TLSv1_2, ciphers="ECDHE-RSA-AES128-GCM-SHA256") as c:

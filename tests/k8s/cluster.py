@@ -1,4 +1,5 @@
 """A real API server for tests: etcd, kube-apiserver and, on wish, the controllers, in a network namespace of their own."""
+import base64
 import ctypes
 import http.client
 import json
@@ -372,6 +373,16 @@ spec:
   - host: {host}
     http: {{paths: [{{path: {path}, pathType: Prefix, backend: {{service: {{name: {service_name}, port: {{number: 80}}}}}}}}]}}
 """
+
+
+def webhook(ns, url, authority):
+    """The ValidatingWebhookConfiguration for the Ingresses of one namespace."""
+    return json.dumps({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": ns},
+        "webhooks": [{"name": "validate.nginx.ingress.kubernetes.io", "matchPolicy": "Equivalent", "failurePolicy": "Fail", "sideEffects": "None",
+                      "admissionReviewVersions": ["v1"], "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": ns}},
+                      "rules": [{"apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["ingresses"]}],
+                      "clientConfig": {"url": url, "caBundle": base64.b64encode(authority.read_bytes()).decode()}}]})
 
 
 CLASS = """apiVersion: networking.k8s.io/v1

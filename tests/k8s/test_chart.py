@@ -62,6 +62,7 @@ SAME = {
     "base": {},
     "overlays/webhook": {"controller.admissionWebhooks.enabled": True},
     "overlays/daemonset": {"controller.kind": "DaemonSet", "controller.hostPort.enabled": True, "controller.service.enabled": False},
+    "overlays/admin-token": {"controller.admin.tokenSecret": "sluice-admin"},
     "overlays/monitoring": {"controller.metrics.serviceMonitor.enabled": True, "controller.metrics.dashboard.enabled": True},
     "overlays/namespace-selector": {"controller.scope.namespaceSelector": "ingress=sluice"},
     "overlays/secrets-by-name": {"rbac.allSecrets": False},
@@ -75,6 +76,18 @@ def test_it_makes_what_the_kustomization_makes(path):
     assert made.keys() == shipped.keys()
     for what, want in shipped.items():
         assert made[what] == want, what
+
+
+def test_on_the_network_of_the_node_loopback_is_not_trusted():
+    untrusted = "--admin-trust-loopback=false"
+    node = {"controller.hostNetwork": True, "controller.containerPort": {"http": 8080, "https": 8443}}
+    assert untrusted not in helm({})
+    assert untrusted in helm(node)
+    assert untrusted not in helm(node | {"controller.admin.trustLoopback": True})
+    made = objects(helm({"controller.admin": {"tokenSecret": "t", "hosts": ["a.example", "b.example"], "pages": "off"}, "controller.extraVolumes": [{"name": "v", "emptyDir": {}}]}))
+    pod = made["Deployment", "sluice"]["spec"]["template"]["spec"]
+    assert [v["name"] for v in pod["volumes"]] == ["v", "admin-token"]
+    assert [a for a in pod["containers"][0]["args"] if a.startswith("--admin-")] == ["--admin-token-file=/etc/sluice/admin/token", "--admin-pages=off", "--admin-host=a.example", "--admin-host=b.example"]
 
 
 def test_lint():
@@ -100,6 +113,7 @@ INSTEAD = {
     "controller.service.internal.ports": {"http": 81}, "controller.service.internal.targetPorts": {"http": 81}, "controller.updateStrategy": {"type": "Recreate"},
     "revisionHistoryLimit": 1, "controller.admissionWebhooks.failurePolicy": "Ignore", "controller.service.internal.type": "NodePort",
     "controller.service.type": "NodePort", "controller.extraArgs": {"log-level": "debug"}, "controller.config": {"keep-alive": 7}, "controller.ingressClass": "edge",
+    "controller.admin.trustLoopback": False, "controller.admin.pages": "open", "controller.admin.hosts": ["other"],
 }
 TOGETHER = {
     "controller.replicaCount": {"controller.autoscaling.enabled": False}, "controller.hostPort.ports": {"controller.hostPort.enabled": True},

@@ -6,7 +6,7 @@ import pytest
 from cluster import SLUICE, Cluster, Pod, Sluice, ingress, service
 from harness import wait_for
 from test_secrets import READS
-from test_webhook import PATH, flags, pki, review  # noqa: F401
+from test_webhook import PATH, flags, review
 
 NAMESPACES = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]}
 

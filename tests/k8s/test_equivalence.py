@@ -8,7 +8,9 @@ import yaml
 from cluster import PATHS, Api, Cluster, Sluice
 from harness import ROOT
 
-CASES = sorted((ROOT / "tests/golden/cases").glob("*.yaml"))
+# Whose a host is goes by age, and the API server writes its own creationTimestamp: where several namespaces want one host
+# a cluster filled within a second means something else than the file. tests/tenancy has these.
+CASES = sorted(c for c in (ROOT / "tests/golden/cases").glob("*.yaml") if not c.name.startswith("tenant-"))
 VERSIONS = {"Ingress": "networking.k8s.io/v1", "IngressClass": "networking.k8s.io/v1", "Service": "v1",
             "EndpointSlice": "discovery.k8s.io/v1", "Secret": "v1", "ConfigMap": "v1"}
 REFUSED = {"service-endpoint-flag-bad"}  # by the command line, before any object is read

@@ -99,6 +99,7 @@ CHARTS = {
         "controller.lifecycle": {"preStop": {"sleep": {"seconds": 5}}}, "controller.resizePolicy": [{"resourceName": "memory", "restartPolicy": "RestartContainer"}],
         "controller.hostAliases": [{"ip": "127.0.0.1", "hostnames": ["a.example"]}], "controller.dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
         "controller.extraVolumes": [{"name": "v", "emptyDir": {}}], "controller.extraVolumeMounts": [{"name": "v", "mountPath": "/v"}], "controller.minReadySeconds": 5,
+        "controller.admin": {"tokenSecret": "sluice-admin", "trustLoopback": False, "hosts": ["sluice-admin.sluice.svc"]},
         "controller.extraContainers": [{"name": "other", "image": "other"}], "controller.extraInitContainers": [{"name": "first", "image": "other"}],
         "controller.progressDeadlineSeconds": 700, "controller.unhealthyPodEvictionPolicy": "AlwaysAllow", "controller.maxUnavailable": "50%", "commonLabels": {"team": "edge"},
         "imagePullSecrets": [{"name": "registry"}], "revisionHistoryLimit": 3, "controller.image.registry": "registry.example", "controller.image.digest": "sha256:" + "0" * 64},

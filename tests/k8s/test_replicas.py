@@ -76,10 +76,12 @@ def test_the_leader_is_killed_and_the_next_one_frozen():
             took = writes.of(f"192.0.2.{next_}")[0][0] - killed
             print(f"killed: the next one writes after {took:.1f} s")
             assert took <= FAILOVER * SLOW
-            wait_for(lambda: len({w[1] for w in writes.of(f"192.0.2.{next_}")}) >= 20, "its address everywhere")
+            wait_for(lambda: {w[1] for w in writes.of(f"192.0.2.{next_}")} >= {f"i{n}" for n in range(20)} | set(made[:-5]), "its address everywhere")
         leader, last = replicas[next_ - 1], 5 - next_
         with Load(c, replicas[last - 1].port["http"], *hosts):
-            # Frozen in the middle of its writing: there are some each tenth of a second.
+            # Frozen while it writes, some each tenth of a second. Not in the burst that a new leader begins with: the API
+            # knows no fence, so a write that was on its way out when the process stopped leaves when it goes on. What
+            # the other wrote meanwhile it cannot undo: each write names the version that it saw.
             frozen = time.monotonic()
             leader.process.proc.send_signal(signal.SIGSTOP)
             wait_for(lambda: writes.of(f"192.0.2.{last}"), "the third as leader", 20)

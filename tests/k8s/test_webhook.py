@@ -1,5 +1,4 @@
 """The validating webhook, asked by a real API server and by callers that mean no good."""
-import base64
 import json
 import shutil
 import socket
@@ -11,27 +10,10 @@ import urllib.error
 import urllib.request
 
 import pytest
-from cluster import BAR, HARNESS, SLUICE, Process, Sluice, ingress, service
+from cluster import BAR, HARNESS, SLUICE, Process, Sluice, ingress, service, webhook
 from harness import SLOW, wait_for
 
 PATH = "/networking/v1/ingresses"
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    """ca.crt, server.{crt,key} for 127.0.0.1, client.{crt,key}."""
-    d = tmp_path_factory.mktemp("pki")
-
-    def run(*args):
-        subprocess.run(["openssl", *args], cwd=d, check=True, capture_output=True)
-
-    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    run("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=authority")
-    for name in ("server", "next", "client"):
-        run("req", *new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        (d / "ext").write_text("subjectAltName=IP:127.0.0.1\n")
-        run("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out", f"{name}.crt", "-days", "2", "-extfile", "ext")
-    return d
 
 
 def flags(pki):
@@ -44,12 +26,7 @@ def asked(cluster, ns, pods, pki):
     cluster.apply(service("app", [pods().port], ns) + "---\n" + ingress("app", f"{ns}.example.com", ns=ns))
     with Sluice(cluster, "--update-status", "false", *flags(pki)) as s:
         port = int(s.process.wait_line(r"^listening webhook \S+:(\d+)")[1])
-        cluster.apply(json.dumps({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": ns},
-            "webhooks": [{"name": "validate.nginx.ingress.kubernetes.io", "matchPolicy": "Equivalent", "failurePolicy": "Fail", "sideEffects": "None",
-                          "admissionReviewVersions": ["v1"], "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": ns}},
-                          "rules": [{"apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["ingresses"]}],
-                          "clientConfig": {"url": f"https://127.0.0.1:{port}{PATH}", "caBundle": base64.b64encode((pki / "ca.crt").read_bytes()).decode()}}]}))
+        cluster.apply(webhook(ns, f"https://127.0.0.1:{port}{PATH}", pki / "ca.crt"))
         try:
             def refused():
                 try:

@@ -1,3 +1,5 @@
+#include <tuple>
+
 #include "control/kube/state.h"
 
 namespace sluice::control {
@@ -12,14 +14,22 @@ void Store::State::rebuild_options(model::Change& change) {
   static const std::map<std::string, std::string> nothing;
   const auto* map = config_map ? &std::get<ConfigMap>(*config_map) : nullptr;
   auto object = map ? reference("ConfigMap", map->meta) : model::ObjectRef{"ConfigMap", "", settings.config_map, {}};
-  auto result = read_options(map ? map->data : nothing, object, settings.set, *model->options);
+  auto result =
+      read_options(map ? map->data : nothing, object, settings.set, *model->options, settings.accept_unprotected);
   say("options", std::move(result.entries));
+  // What of it every Ingress was read with, beside the settings that are compared below.
+  const auto rules = [](const model::Options& o) {
+    return std::tie(o.annotations_risk_level, o.allow_snippet_annotations, o.annotation_value_word_blocklist,
+                    o.no_auth_locations);
+  };
+  const bool rules_changed = guards != result.guards || rules(result.options) != rules(*model->options);
+  guards = std::move(result.guards);
   if (!defaults || result.options != *model->options) {
     model->options = std::make_shared<const model::Options>(std::move(result.options));
     change.options = true;
   }
   auto fresh = default_settings(*model->options);
-  if (defaults && *defaults == fresh) return;
+  if (defaults && *defaults == fresh && !rules_changed) return;
   defaults = shared_settings.of(fresh);
   for (auto& [key, state] : ingresses) dirty_ingresses.insert(key);
   if (hosts.contains("")) dirty_hosts.insert("");

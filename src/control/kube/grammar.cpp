@@ -2,9 +2,13 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
+#include <span>
 
+#include "base/printable.h"
 #include "base/strings.h"
 
 namespace sluice::control {
@@ -84,6 +88,54 @@ std::optional<model::Cidr> parse_cidr(std::string_view s) {
   return out;
 }
 
+namespace {
+
+struct Range {
+  std::array<std::uint8_t, 16> bytes{};
+  int bits = 0;  // that count, from the front
+};
+
+// "10.0.0.0/8" or an address alone, which is a range of one. Adds it to the ranges of its family.
+bool add_range(std::string_view s, std::vector<Range>& v4, std::vector<Range>& v6) {
+  Range out;
+  const auto slash = s.find('/');
+  const std::string address(s.substr(0, slash));
+  const bool four = ::inet_pton(AF_INET, address.c_str(), out.bytes.data()) == 1;
+  if (!four && ::inet_pton(AF_INET6, address.c_str(), out.bytes.data()) != 1) return false;
+  out.bits = four ? 32 : 128;
+  if (slash != std::string_view::npos) {
+    const auto digits = s.substr(slash + 1);
+    if (digits.find_first_not_of("0123456789") != std::string_view::npos) return false;
+    const auto bits = parse_int(digits);
+    if (!bits || *bits > out.bits) return false;
+    out.bits = static_cast<int>(*bits);
+  }
+  (four ? v4 : v6).push_back(out);
+  return true;
+}
+
+// Do the ranges, which agree in their first `bit` bits, hold every address that does? So they do when one of them ends
+// there, and when those of either half hold that half.
+bool hold_all(std::span<Range> ranges, int bit) {
+  if (std::ranges::any_of(ranges, [&](const Range& r) { return r.bits == bit; })) return true;
+  const auto upper = std::ranges::partition(
+      ranges, [&](const Range& r) { return (r.bytes[static_cast<std::size_t>(bit) / 8] >> (7 - bit % 8) & 1) == 0; });
+  const auto lower = ranges.first(ranges.size() - upper.size());
+  return !lower.empty() && !upper.empty() && hold_all(lower, bit + 1) && hold_all(std::span<Range>(upper), bit + 1);
+}
+
+}  // namespace
+
+std::optional<bool> holds_everybody(std::string_view list) {
+  std::vector<Range> v4, v6;
+  for (std::size_t from = 0; from <= list.size();) {
+    const auto comma = std::min(list.find(',', from), list.size());
+    if (!add_range(trim_space(list.substr(from, comma - from)), v4, v6)) return std::nullopt;
+    from = comma + 1;
+  }
+  return hold_all(v4, 0) && hold_all(v6, 0);
+}
+
 bool is_ipv4(std::string_view s) {
   in_addr a{};
   return ::inet_pton(AF_INET, std::string(s).c_str(), &a) == 1;
@@ -121,7 +173,7 @@ bool has_control(std::string_view s) {
 }
 
 std::string shorten(std::string_view s) {
-  std::string out(s.substr(0, 120));
+  std::string out(cut(s, 120));
   for (char& c : out)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   return out;
@@ -140,6 +192,13 @@ std::string cidr_text(const model::Cidr& c) {
   if (c.bits >= 96 && std::memcmp(c.bytes, mapped, 12) == 0)
     return std::string(::inet_ntop(AF_INET, c.bytes + 12, text, sizeof text)) + "/" + std::to_string(c.bits - 96);
   return std::string(::inet_ntop(AF_INET6, c.bytes, text, sizeof text)) + "/" + std::to_string(c.bits);
+}
+
+std::optional<model::AmbiguousPaths> parse_ambiguous_paths(std::string_view text) {
+  using enum model::AmbiguousPaths;
+  for (const auto way : {raw, normalize, refuse})
+    if (iequals(text, to_string(way))) return way;
+  return std::nullopt;
 }
 
 }  // namespace sluice::control

@@ -20,6 +20,9 @@ std::optional<std::int64_t> parse_int(std::string_view s);
 std::optional<std::uint64_t> parse_size(std::string_view s);
 // "10.0.0.0/8", "2001:db8::/32", or an address alone.
 std::optional<model::Cidr> parse_cidr(std::string_view s);
+// Do the addresses and ranges of a comma-separated list hold every IPv4 and every IPv6 address? Nothing when one of
+// them is none.
+std::optional<bool> holds_everybody(std::string_view list);
 // An IPv4 or IPv6 literal without brackets.
 bool is_ipv4(std::string_view s);
 bool is_ipv6(std::string_view s);
@@ -32,5 +35,8 @@ std::string shorten(std::string_view s);
 // "8m", "4096": the shortest spelling of a size.
 std::string size_text(std::uint64_t bytes);
 std::string cidr_text(const model::Cidr& c);
+
+// raw, normalize or refuse.
+std::optional<model::AmbiguousPaths> parse_ambiguous_paths(std::string_view text);
 
 }  // namespace sluice::control

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "base/strings.h"
 #include "control/control.h"
 #include "control/kube/grammar.h"
+#include "control/kube/guarding_options.h"
+#include "control/source/disclosure.h"
 
 namespace sluice::control {
 
@@ -96,12 +99,7 @@ std::string print_text(const Options& o) {
 }
 
 bool token(std::string_view v) {
-  if (v.empty()) return false;
-  for (char c : v) {
-    bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (!alnum && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
-  }
-  return true;
+  return !v.empty() && made_of(v, "!#$%&'*+-.^_`|~");
 }
 
 template <auto M>
@@ -120,8 +118,25 @@ std::string print_list(const Options& o) {
 template <auto M>
 std::string read_list(std::string_view v, Options& o) {
   (o.*M).clear();
-  for_each_element(v, [&](std::string_view e) { (o.*M).emplace_back(e); });
-  return {};
+  bool bad = false;
+  for_each_word(v, [&](std::string_view e) {
+    bad = bad || has_control(e);
+    if (!has_control(e)) (o.*M).emplace_back(e);
+  });
+  return bad ? "words without control characters" : "";
+}
+
+template <auto M>
+std::string read_headers(std::string_view v, Options& o) {
+  (o.*M).clear();
+  std::string bad;
+  for_each_word(v, [&](std::string_view e) {
+    if (token(e))
+      (o.*M).emplace_back(e);
+    else if (bad.empty())
+      bad = shorten(e);
+  });
+  return bad.empty() ? "" : "names of headers, which \"" + bad + "\" is not";
 }
 
 std::string read_redirect_code(std::string_view v, Options& o) {
@@ -131,16 +146,19 @@ std::string read_redirect_code(std::string_view v, Options& o) {
   return {};
 }
 
+// Who is trusted: the ranges that can be read, and nobody when there is none. Falling back to the default, everybody,
+// would open what the list was written to close.
 std::string read_cidrs(std::string_view v, Options& o) {
-  std::vector<model::Cidr> out;
-  bool bad = false;
-  for_each_element(v, [&](std::string_view e) {
-    auto c = parse_cidr(e);
-    bad = bad || !c;
-    if (c) out.push_back(*c);
+  o.proxy_real_ip_cidr.clear();
+  std::set<std::string> seen;
+  std::string bad;
+  for_each_word(v, [&](std::string_view e) {
+    const auto c = parse_cidr(e);
+    if (!c && bad.empty()) bad = shorten(e);
+    if (c && seen.insert(cidr_text(*c)).second) o.proxy_real_ip_cidr.push_back(*c);
   });
-  if (bad || out.empty()) return "a comma-separated list of address ranges such as 10.0.0.0/8";
-  o.proxy_real_ip_cidr = std::move(out);
+  if (!bad.empty()) return "address ranges such as 10.0.0.0/8, which \"" + bad + "\" is not";
+  if (o.proxy_real_ip_cidr.empty()) return "address ranges such as 10.0.0.0/8";
   return {};
 }
 std::string print_cidrs(const Options& o) {
@@ -236,6 +254,16 @@ std::string read_level(std::string_view v, Options& o) {
   return "debug, info, warn, error or off";
 }
 
+// As ingress-nginx reads it: any case, and what is no level counts as the strictest.
+std::string read_risk(std::string_view v, Options& o) {
+  const auto level = lower(v);
+  o.annotations_risk_level = level == "critical" ? model::Risk::critical
+                             : level == "high"   ? model::Risk::high
+                             : level == "medium" ? model::Risk::medium
+                                                 : model::Risk::low;
+  return {};
+}
+
 constexpr std::uint64_t kGiB = 1ULL << 30;
 
 #define BOOL(key, member, doc)                                                     \
@@ -258,9 +286,9 @@ constexpr std::uint64_t kGiB = 1ULL << 30;
   Option {                                                                               \
     key, "header name", doc, read_header<&Options::member>, print_text<&Options::member> \
   }
-#define LIST(key, member, doc)                                                        \
-  Option {                                                                            \
-    key, "comma list", doc, read_list<&Options::member>, print_list<&Options::member> \
+#define LIST(key, member, doc)                                                               \
+  Option {                                                                                   \
+    key, "list", doc, read_list<&Options::member>, print_list<&Options::member>, false, true \
   }
 
 constexpr std::array kOptions{
@@ -284,7 +312,8 @@ constexpr std::array kOptions{
     BOOL("compute-full-forwarded-for", compute_full_forwarded_for, "append to X-Forwarded-For instead of replacing it"),
     HEADER("forwarded-for-header", forwarded_for_header, "header with the client's address"),
     HEADER("forwarded-host-header", forwarded_host_header, "header with the client's host"),
-    Option{"proxy-real-ip-cidr", "comma list of ranges", "proxies whose headers are believed", read_cidrs, print_cidrs},
+    Option{"proxy-real-ip-cidr", "list of ranges", "proxies whose headers are believed", read_cidrs, print_cidrs, false,
+           true},
     BOOL("use-proxy-protocol", use_proxy_protocol, "every connection begins with a PROXY header (v1 or v2)"),
     SECONDS("proxy-protocol-header-timeout", proxy_protocol_header_timeout, 1, "time for a PROXY header"),
     BOOL("generate-request-id", generate_request_id, "make an X-Request-ID where the client sent none"),
@@ -323,7 +352,8 @@ constexpr std::array kOptions{
     BOOL("ignore-invalid-headers", ignore_invalid_headers, "drop invalid header fields instead of passing them"),
     BOOL("server-tokens", server_tokens, "send a Server header"),
     BOOL("allow-backend-server-header", allow_backend_server_header, "pass the pod's Server header"),
-    LIST("hide-headers", hide_headers, "response headers of pods that are removed"),
+    Option{"hide-headers", "list", "response headers of pods that are removed", read_headers<&Options::hide_headers>,
+           print_list<&Options::hide_headers>, false, true},
     NUMBER("max-interim-responses", max_interim_responses, 0, 1000, "1xx responses passed on for one request"),
     BOOL("use-http2", use_http2, "offer HTTP/2 to TLS clients"),
     BOOL("http2-prior-knowledge", http2_prior_knowledge, "take HTTP/2 without TLS (h2c) on the plain listeners too"),
@@ -364,7 +394,16 @@ constexpr std::array kOptions{
             "time in which further tries may start; 0 is no limit"),
     BOOL("enable-grpc-web", enable_grpc_web,
          "sluice: calls of gRPC-Web become calls of gRPC, for pods that speak GRPC or GRPCS; CORS is not its business"),
-    BOOL("retry-non-idempotent", retry_non_idempotent, "retry POST and PATCH too"),
+    Option{"ambiguous-paths", "raw, normalize or refuse",
+           "sluice: what pods get of a path that two readers may take for different ones (docs/paths.md)",
+           [](std::string_view v, Options& o) -> std::string {
+             const auto way = parse_ambiguous_paths(v);
+             if (!way) return "raw, normalize or refuse";
+             o.ambiguous_paths = *way;
+             return {};
+           },
+           [](const Options& o) -> std::string { return std::string(to_string(o.ambiguous_paths)); }},
+    BOOL("retry-non-idempotent", retry_non_idempotent, "retry POST, PATCH and methods of other standards too"),
     NUMBER("upstream-keepalive-connections", upstream_keepalive_connections, 0, 1'000'000,
            "idle connections to pods, a worker"),
     SECONDS("upstream-keepalive-timeout", upstream_keepalive_timeout, 1, "idle time of connections to pods"),
@@ -402,6 +441,19 @@ constexpr std::array kOptions{
            print_text<&Options::log_level>},
     Option{"error-log-level", "nginx's names", "the same under ingress-nginx's name", read_level,
            print_text<&Options::log_level>},
+    // what Ingresses may ask for
+    Option{
+        "annotations-risk-level", "Low, Medium, High, Critical",
+        "an Ingress with an annotation of a higher risk is not served; snippets are Critical; what is no level is Low",
+        read_risk, [](const Options& o) { return std::string(to_string(o.annotations_risk_level)); }},
+    BOOL("allow-snippet-annotations", allow_snippet_annotations,
+         "no snippet is ever run: with annotations-risk-level Critical, true closes what Ingresses with snippets would "
+         "guard, false serves them without their snippets"),
+    LIST("annotation-value-word-blocklist", annotation_value_word_blocklist,
+         "an Ingress with one of these words in the value of an annotation is not served"),
+    LIST("no-auth-locations", no_auth_locations,
+         "configured paths that begin with one of these need no authentication, and are served where the lack of it "
+         "closes others"),
     // shutdown
     SECONDS("shutdown-grace-period", shutdown_grace_period, 0, "after SIGTERM: not ready, but still accepting"),
     SECONDS("worker-shutdown-timeout", worker_shutdown_timeout, 0, "then: how long running exchanges may take"),
@@ -429,40 +481,28 @@ constexpr std::string_view kNoEffect[] = {"server-name-hash-max-size",
                                           "enable-aio-write",
                                           "enable-multi-accept",
                                           "main-snippet",
-                                          "http-snippet",
-                                          "server-snippet",
                                           "stream-snippet",
-                                          "location-snippet",
                                           "reuse-port",
                                           "ssl-session-cache-size",
                                           "nginx-status-ipv4-whitelist",
                                           "nginx-status-ipv6-whitelist",
                                           "debug-connections",
                                           "forwarded-for-proxy-protocol-header",
-                                          "strict-validate-path-type",
-                                          "allow-snippet-annotations",
-                                          "annotations-risk-level"};
+                                          "strict-validate-path-type"};
 
 // Keys of ingress-nginx for what this version does not do.
 constexpr std::string_view kUnserved[] = {"add-headers",
                                           "allow-cross-namespace-resources",
-                                          "annotation-value-word-blocklist",
-                                          "bind-address",
-                                          "block-cidrs",
-                                          "block-referers",
-                                          "block-user-agents",
                                           "brotli-level",
                                           "brotli-min-length",
                                           "brotli-types",
                                           "client-body-buffer-size",
                                           "custom-http-errors",
                                           "default-type",
-                                          "denylist-source-range",
                                           "disable-ipv6",
                                           "disable-ipv6-dns",
                                           "enable-auth-access-log",
                                           "enable-brotli",
-                                          "enable-modsecurity",
                                           "enable-ocsp",
                                           "enable-opentelemetry",
                                           "enable-owasp-modsecurity-crs",
@@ -477,7 +517,6 @@ constexpr std::string_view kUnserved[] = {"add-headers",
                                           "global-auth-signin",
                                           "global-auth-signin-redirect-param",
                                           "global-auth-snippet",
-                                          "global-auth-url",
                                           "gzip-disable",
                                           "gzip-level",
                                           "gzip-min-length",
@@ -492,7 +531,6 @@ constexpr std::string_view kUnserved[] = {"add-headers",
                                           "limit-req-status-code",
                                           "load-balance",
                                           "modsecurity-snippet",
-                                          "no-auth-locations",
                                           "proxy-add-original-host-header",
                                           "proxy-buffering",
                                           "proxy-buffers-number",
@@ -519,19 +557,49 @@ constexpr std::string_view kUnserved[] = {"add-headers",
                                           "syslog-port",
                                           "upstream-hash-by",
                                           "use-geoip2",
-                                          "use-gzip",
-                                          "whitelist-source-range"};
+                                          "use-gzip"};
 
 const Option* find(std::string_view key) {
   auto it = std::find_if(kOptions.begin(), kOptions.end(), [&](const Option& o) { return o.key == key; });
   return it == kOptions.end() ? nullptr : &*it;
 }
 
+// What was expected instead of `value`; empty when it could be read. A list judges each of its words.
+std::string parse(const Option& row, std::string_view value, model::Options& out) {
+  value = trim_space(value);
+  if (!row.secret && !row.list && has_control(value)) return "a value without control characters";
+  return row.parse(value, out);
+}
+
+// A key that guards requests and is not served. A value that forbids nothing is honoured by doing nothing.
+void guard(const GuardingOption& option, std::string_view value, bool accepted, const model::ObjectRef& object,
+           const std::string& field, OptionsResult& out) {
+  if (!option.forbids(value)) return;
+  const std::string key(option.key);
+  if (accepted) {
+    out.entries.push_back({object,
+                           {model::Severity::warning, "Unprotected", field, shorten(value),
+                            "a key that this version serves", "it has no effect, as --accept-unprotected says"}});
+    return;
+  }
+  out.entries.push_back({object,
+                         {model::Severity::error, "UnsupportedOption", field, shorten(value),
+                          "a key that this version serves, or --accept-unprotected " + key,
+                          "what it guards answers 503, as serving it without this protection would open it"}});
+  if (std::find(out.guards.begin(), out.guards.end(), key) == out.guards.end()) out.guards.push_back(key);
+}
+
 void apply(const std::map<std::string, std::string>& data, const model::ObjectRef& object, const std::string& prefix,
-           const model::Options& previous, OptionsResult& out) {
+           const model::Options& previous, const std::set<std::string>& accepted, OptionsResult& out) {
   for (auto& [key, written] : data) {
-    auto field = prefix + "[" + shorten(key) + "]";
+    if (const auto* option = guarding_option(key)) {
+      const bool is_accepted =
+          std::any_of(accepted.begin(), accepted.end(), [&](const auto& a) { return main_name(a) == key; });
+      guard(*option, written, is_accepted, object, prefix + "[" + key + "]", out);
+      continue;
+    }
     const Option* row = find(key);
+    auto field = prefix + "[" + (row ? key : Disclosure::option(key)) + "]";
     if (!row) {
       auto among = [&](const auto& list) { return std::find(std::begin(list), std::end(list), key) != std::end(list); };
       bool nginx = among(kNoEffect);
@@ -541,26 +609,26 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
                               nginx      ? "NoEffect"
                               : unserved ? "UnsupportedOption"
                                          : "UnknownOption",
-                              field, shorten(written),
+                              // An unknown key may be a secret one, misspelt.
+                              field, nginx || unserved ? shorten(written) : "",
                               nginx      ? "nothing: it belongs to nginx"
                               : unserved ? "a key that this version serves"
                                          : "a key that docs/configuration.md lists",
                               "it has no effect"}});
       continue;
     }
-    auto value = trim(written);
-    while (!value.empty() && (value.back() == '\n' || value.back() == '\r')) value.remove_suffix(1);
-    std::string expected =
-        has_control(value) && !row->secret ? "a value without control characters" : row->parse(value, out.options);
+    std::string expected = parse(*row, written, out.options);
     if (expected.empty()) continue;
-    auto kept = row->print(previous);
-    if (!row->secret) row->parse(kept, out.options);
+    auto kept = row->print(row->list ? out.options : previous);
+    if (!row->secret && !row->list) row->parse(kept, out.options);
     out.entries.push_back(
         {object,
          {model::Severity::warning, "InvalidOption", field, row->secret ? "" : shorten(written), expected,
-          row->secret    ? "it is not used"
-          : kept.empty() ? "it stays empty"
-                         : "it stays at " + shorten(kept)}});
+          row->secret                 ? "it is not used"
+          : row->list && kept.empty() ? "none counts"
+          : row->list                 ? "what counts is " + shorten(kept)
+          : kept.empty()              ? "it stays empty"
+                                      : "it stays at " + shorten(kept)}});
   }
 }
 
@@ -571,10 +639,11 @@ std::span<const Option> options() {
 }
 
 OptionsResult read_options(const std::map<std::string, std::string>& data, const model::ObjectRef& object,
-                           const std::map<std::string, std::string>& set, const model::Options& previous) {
+                           const std::map<std::string, std::string>& set, const model::Options& previous,
+                           const std::set<std::string>& accepted) {
   OptionsResult out;
-  apply(data, object, "data", previous, out);
-  apply(set, {"CommandLine", "", "--set", {}}, "--set", previous, out);
+  apply(data, object, "data", previous, accepted, out);
+  apply(set, {"CommandLine", "", "--set", {}}, "--set", previous, accepted, out);
   auto& o = out.options;
   if ((o.use_forwarded_headers || o.enable_real_ip || o.use_proxy_protocol) &&
       std::find(o.proxy_real_ip_cidr.begin(), o.proxy_real_ip_cidr.end(), model::Cidr{}) != o.proxy_real_ip_cidr.end())
@@ -585,12 +654,16 @@ OptionsResult read_options(const std::map<std::string, std::string>& data, const
   return out;
 }
 
+std::string option_name(const std::string& word) {
+  return Disclosure::option(word);
+}
+
 std::string check_option(const std::string& key, const std::string& value) {
   const Option* row = find(key);
-  if (!row) return "unknown option " + shorten(key);
+  if (guarding_option(key) != nullptr) return key + " guards requests, and is not served by this version";
+  if (!row) return "unknown option " + Disclosure::option(key);
   model::Options scratch;
-  auto expected =
-      has_control(value) ? std::string("a value without control characters") : row->parse(trim(value), scratch);
+  auto expected = parse(*row, value, scratch);
   return expected.empty() ? "" : key + "=" + (row->secret ? "…" : shorten(value)) + ": expected " + expected;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,17 +18,21 @@ struct Option {
   std::string (*parse)(std::string_view value, model::Options& out);  // empty when fine, else what was expected
   std::string (*print)(const model::Options& in);
   bool secret = false;  // its value is never shown
+  bool list = false;    // of words; they may stand on lines of their own, and the good ones count beside a bad one
 };
 
 std::span<const Option> options();
 
 // Applies `data` (a ConfigMap's) and then `set` over the defaults. A value that cannot be read keeps what `previous`
-// says (the defaults on the first reading). Problems name `object`.
+// says (the defaults on the first reading); of a list the elements that can be read count. Problems name `object`.
 struct OptionsResult {
   model::Options options;
-  std::vector<model::Entry> entries;
+  model::Entries entries;
+  std::vector<std::string> guards;  // keys that guard requests and are not served: they close (guarding_options.h)
 };
+// `accepted`: of --accept-unprotected.
 OptionsResult read_options(const std::map<std::string, std::string>& data, const model::ObjectRef& object,
-                           const std::map<std::string, std::string>& set, const model::Options& previous);
+                           const std::map<std::string, std::string>& set, const model::Options& previous,
+                           const std::set<std::string>& accepted = {});
 
 }  // namespace sluice::control

@@ -1,4 +1,7 @@
+#include "control/kube/by_host.h"
+#include "control/kube/closing.h"
 #include "control/kube/grammar.h"
+#include "control/kube/guarding_options.h"
 #include "control/kube/state.h"
 
 // What the validating webhook says about an Ingress before it is there: the same grammar as when it is.
@@ -38,7 +41,9 @@ Review Store::review(const Object& object) const {
     else if (p.severity == model::Severity::warning)
       out.warnings.push_back(model::Report::line({ref, p}));
   };
-  for (const auto& p : read_annotations(*ingress, s.settings.annotations_prefix, *s.model->options).problems) judge(p);
+  auto result = read_annotations(*ingress, s.settings, *s.model->options);
+  for (const auto& p : result.problems) judge(p);
+  if (result.canary) return out;
   for (std::size_t r = 0; r < ingress->rules.size(); ++r) {
     const auto& rule = ingress->rules[r];
     const auto name = lower(rule.host);
@@ -63,7 +68,42 @@ Review Store::review(const Object& object) const {
              owner);
     }
   }
+  if (!result.dropped) s.warn_of_closing(object, std::move(result), out);
   return out;
+}
+
+// What the Ingress would close of others, and they of it: no fault of its own, so it is taken with a warning.
+void Store::State::warn_of_closing(const Object& object, AnnotationResult&& result, Review& out) const {
+  IngressState next;
+  next.object = next.accepted = std::make_shared<const Object>(object);
+  next.ref = std::make_shared<const model::ObjectRef>(reference(object));
+  next.by_host = sort_by_host(next.ingress());
+  next.use_regex = result.use_regex;
+  next.rewrite_target = std::move(result.rewrite_target);
+  if (const auto keys = close_by_options(guards, result.own, result.closing); !keys.empty())
+    out.warnings.push_back("its paths answer 503, as the options " + keys + " guard them and are not served");
+  next.closing = std::make_shared<const Closing>(std::move(result.closing));
+  const auto self = key_of(next.ingress().meta);
+  std::set<std::string> seen;
+  for (const auto& rule : next.ingress().rules) {
+    const auto name = lower(rule.host);
+    if (!seen.insert(name).second) continue;
+    std::vector<const IngressState*> claims{&next};
+    if (const auto host = hosts.find(name); host != hosts.end())
+      for (const auto& key : host->second.claims)
+        if (key != self) claims.push_back(&ingresses.find(key)->second);
+    std::sort(claims.begin(), claims.end(), [](auto* a, auto* b) { return older(a->meta(), b->meta()); });
+    const std::string_view owner = claims.front()->meta().ns;
+    std::erase_if(claims, [](auto* c) { return !c->accepted; });
+    HostClosing closing(claims, owner, *model->options);
+    for (const auto* o : claims)
+      for (const auto r : rules_of(*o, name))
+        for (const auto& p : o->ingress().rules[r].paths)
+          closing.add_location(*o, p.path.empty() ? "/" : p.path, p.type == "Exact");
+    Entries entries;
+    closing.report(name, entries);
+    for (const auto& e : entries) out.warnings.push_back(model::Report::line(e));
+  }
 }
 
 }  // namespace sluice::control

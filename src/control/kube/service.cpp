@@ -53,6 +53,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
                                                                   Entries& entries) {
   auto out = std::make_shared<model::Cluster>();
   out->name = name;
+  out->upstream_name = cluster_names.at(c.key).upstream_name.str();
   out->ns = c.key.ns;
   out->service = c.key.service;
   out->port = c.key.port;

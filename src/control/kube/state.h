@@ -8,7 +8,7 @@
 // The Store's insides, shared by the translators: one file each kind. Not for others.
 namespace sluice::control {
 
-using Entries = std::vector<model::Entry>;
+using model::Entries;
 using Names = boost::container::flat_set<std::string>;
 using RefPtr = std::shared_ptr<const model::ObjectRef>;
 
@@ -20,10 +20,19 @@ struct IngressState {
   // What the annotations of `accepted` say.
   std::shared_ptr<const model::RouteSettings> settings;
   std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
-  bool denied = false;
+  std::shared_ptr<const Closing> closing;     // null: nothing
+  bool use_regex = false;
+  std::string rewrite_target;
   bool ssl_passthrough = false;
-  Names hosts;  // that it has rules for; "" the catch-all
+  Names hosts;  // that it has rules for, served or not; "" the catch-all
+  struct ByHost {
+    StringMap<std::vector<std::uint32_t>> rules;  // their places
+    StringMap<std::vector<std::string>> secrets;  // "namespace/name"
+  };
+  std::shared_ptr<const ByHost> by_host;  // of the object; by_host.h
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
+  const Ingress& written() const { return std::get<Ingress>(*object); }
+  const Meta& meta() const { return written().meta; }
   void hold(ObjectPtr next) {
     object = std::move(next);
     ref = std::make_shared<const model::ObjectRef>(reference(*object));
@@ -37,7 +46,7 @@ struct ClusterKey {
 
 // A Cluster as routes spell it.
 struct ClusterTexts {
-  Text name, service, port;
+  Text name, upstream_name, service, port;
 };
 
 struct ClusterState {
@@ -52,10 +61,17 @@ struct CertificateState {
 };
 
 struct HostState {
-  Names owners;  // Ingresses, "ns/name"
+  Names claims;  // Ingresses of ours that name it, "ns/name", whether they are served or not
   std::shared_ptr<const model::Host> built;
   Names clusters;
   Names certificates;
+};
+
+// A host as it is to be served, and what that uses: by name, with the Ingress that names it there.
+struct BuiltHost {
+  std::shared_ptr<const model::Host> host;  // null: nobody wants it
+  std::map<std::string, RefPtr> clusters, certificates;
+  Entries entries;
 };
 
 struct Resolution {
@@ -84,6 +100,7 @@ struct Store::State {
   void remember(const model::Change& change);
   SharedSettings shared_settings;
   std::shared_ptr<const model::RouteSettings> defaults;
+  std::vector<std::string> guards;  // options that guard requests and are not served
   bool first = true;
   bool resolve_later = false;
 
@@ -112,6 +129,8 @@ struct Store::State {
 
   // Problems by the part that has them ("host/x", "cluster/x"…).
   std::map<std::string, Entries> problems;
+  std::size_t told = 0;                       // of all parts together
+  std::vector<model::Entry> source_problems;  // of the source, which knows where they are
   bool problems_changed = false, report_changed = false;
   void say(const std::string& part, Entries entries);
 
@@ -123,9 +142,11 @@ struct Store::State {
   bool ours(const Ingress& ingress, std::string& why) const;
   // ingress.cpp
   void evaluate(const std::string& key);
-  std::shared_ptr<const model::Host> build_host(const std::string& name, Entries& entries,
-                                                std::map<std::string, RefPtr>& clusters,
-                                                std::map<std::string, RefPtr>& certificates);
+  // What of `ingress` counts for its hosts, `result` being its annotations; `entries`: what options close of it.
+  void accept(IngressState& state, AnnotationResult&& result, Entries& entries);
+  // host_builder.h
+  class HostBuilder;
+  // host.cpp
   const ClusterTexts& cluster_texts(const ClusterKey& key);
   void rebuild_host(const std::string& name, model::Change& change);
   // service.cpp, endpoint_slice.cpp
@@ -142,10 +163,17 @@ struct Store::State {
   bool is_options(const Object& o) const;
   void rebuild_options(model::Change& change);
 
+  // review.cpp
+  void warn_of_closing(const Object& ingress, AnnotationResult&& result, Review& out) const;
+
   void mark_hosts_of(const std::string& ingress);
   model::Origin origin_of(const model::ObjectRef& ref) const;
   void assemble_report();
 };
+
+// Older first; objects without a timestamp in the order of the files. Ties: namespace/name descending, as in
+// ingress-nginx.
+bool older(const Meta& a, const Meta& b);
 
 inline std::string key_of(const Meta& m) {
   return m.ns + "/" + m.name;

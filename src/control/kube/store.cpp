@@ -67,6 +67,10 @@ Store::State::State(Settings s) : settings(std::move(s)) {
 
 void Store::State::say(const std::string& part, Entries entries) {
   auto it = problems.find(part);
+  if (it != problems.end()) told -= it->second.size();
+  // More than a Report shows is counted, part by part.
+  if (told + entries.size() > model::Report::kMost) entries.keep(1);
+  told += entries.size();
   if (entries.empty()) {
     if (it == problems.end()) return;
     problems.erase(it);
@@ -101,12 +105,10 @@ model::Origin Store::State::origin_of(const model::ObjectRef& ref) const {
 void Store::State::assemble_report() {
   auto& out = model->report.entries;
   out.clear();
-  for (auto& [part, entries] : problems) {
-    for (auto e : entries) {
-      if (part != "source") e.object.origin = origin_of(e.object);
-      out.push_back(std::move(e));
-    }
-  }
+  for (auto& [part, entries] : problems) entries.append_to(out);
+  for (auto& e : out) e.object.origin = origin_of(e.object);
+  out.insert(out.end(), source_problems.begin(), source_problems.end());
+  model->report.limit();
   auto order = [](const model::Entry& e) {
     return std::tie(e.object.kind, e.object.ns, e.object.name, e.problem.field, e.problem.reason, e.problem.value,
                     e.object.origin.file, e.object.origin.line);
@@ -213,7 +215,7 @@ void Store::moved(ObjectPtr object) {
     // Without timestamps the place in the files is the age.
     if (meta(*object).created == kNoTimestamp)
       for (auto& host : it->second.hosts)
-        if (auto h = s.hosts.find(host); h != s.hosts.end() && h->second.owners.size() > 1) s.dirty_hosts.insert(host);
+        if (auto h = s.hosts.find(host); h != s.hosts.end() && h->second.claims.size() > 1) s.dirty_hosts.insert(host);
   } else if (std::holds_alternative<IngressClass>(*object)) {
     replace(s.classes, meta(*object).name);
   } else if (std::holds_alternative<Service>(*object)) {
@@ -240,7 +242,7 @@ void Store::erase(const Object& object) {
     auto it = s.ingresses.find(key);
     if (it == s.ingresses.end()) return;
     for (auto& host : it->second.hosts) {
-      s.hosts[host].owners.erase(key);
+      s.hosts[host].claims.erase(key);
       s.dirty_hosts.insert(host);
     }
     if (it->second.accepted && it->second.proxy_ssl)
@@ -285,7 +287,10 @@ void Store::apply(const ObjectChanges& changes) {
 }
 
 void Store::source_problems(std::vector<model::Entry> entries) {
-  state_->say("source", std::move(entries));
+  auto& s = *state_;
+  if (s.source_problems == entries) return;
+  s.source_problems = std::move(entries);
+  s.problems_changed = true;
 }
 
 void Store::resolved(const std::string& name, std::vector<std::string> addresses, std::string error) {

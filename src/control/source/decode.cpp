@@ -6,48 +6,51 @@
 #include "base/base64.h"
 #include "base/strings.h"
 #include "base/time_text.h"
+#include "control/source/disclosure.h"
 
 namespace sluice::control {
 
 namespace {
 
-// An object that does not have the shape of its kind.
+// An object that does not have the shape of its kind. The value is as a message may show it.
 struct BadShape {
   std::string field, value, expected;
   int line;
 };
 
-std::string shown(const Node& n) {
-  switch (n.kind) {
-    case Node::Kind::list:
-      return "(a list)";
-    case Node::Kind::map:
-      return "(a map)";
-    default:
-      return std::string(n.text.substr(0, 120));
-  }
-}
+constexpr std::uint32_t kMaxObject = 16U << 20;     // bytes of its tree; etcd's limit of 1.5 MiB takes less
+constexpr std::uint32_t kMaxMembers = 10'000;       // of a map of strings
+constexpr std::size_t kMaxAnnotations = 256 << 10;  // bytes of all, names and values: the limits of Kubernetes
+constexpr std::size_t kMaxData = 1 << 20;           // the same of a Secret's and a ConfigMap's data
 
-// Values that were taken although the API server would refuse them.
-using Lenient = std::vector<BadShape>;
+// One object that is read.
+struct Reading {
+  Disclosure shown;
+  model::ObjectRef ref;  // as messages name it
+  model::Entries taken;  // values that were taken although the API server would refuse them
+};
 
 // A node with the path that led to it, for messages.
 class Field {
  public:
-  Field(const Node* node, std::string path, Lenient* lenient)
-      : node_(node), path_(std::move(path)), lenient_(lenient) {}
+  Field(const Node* node, std::string path, Reading& reading)
+      : node_(node), path_(std::move(path)), reading_(&reading) {}
   explicit operator bool() const { return node_ != nullptr; }
   const Node& node() const { return *node_; }
-  const std::string& path() const { return path_; }
 
-  [[noreturn]] void bad(std::string expected, bool secret = false) const {
-    throw BadShape{path_, secret ? "" : shown(*node_), std::move(expected), node_->line};
+  [[noreturn]] void bad(std::string expected) const { bad(*node_, path_, std::move(expected)); }
+  // A member of it, which need not be there.
+  [[noreturn]] void bad(std::string_view name, std::string_view value, std::string expected) const {
+    throw BadShape{below(name), reading_->shown.value(value), std::move(expected), node_->line};
+  }
+
+  [[noreturn]] void bad_member(std::string_view key, std::string expected) const {
+    throw BadShape{path_ + "[" + reading_->shown.key(key) + "]", "", std::move(expected), node_->line};
   }
 
   Field operator[](std::string_view name) const {
     if (node_ && node_->kind != Node::Kind::map) bad("a map");
-    return {node_ ? node_->get(name) : nullptr, path_.empty() ? std::string(name) : path_ + "." + std::string(name),
-            lenient_};
+    return {node_ ? node_->get(name) : nullptr, below(name), *reading_};
   }
   std::string text(std::string otherwise = {}) const {
     if (!node_) return otherwise;
@@ -74,35 +77,55 @@ class Field {
       bad("a number from 1 to 65535");
     return out;
   }
-  template <class F>
-  void each(F&& fn) const {
+  // Appends what `read` makes of each element.
+  template <class T, class F>
+  void list(std::vector<T>& out, F&& read) const {
     if (!node_) return;
     if (node_->kind != Node::Kind::list) bad("a list");
+    out.reserve(node_->count);
     std::size_t i = 0;
-    for (const Node* n = node_->first; n; n = n->next) fn(Field(n, path_ + "[" + std::to_string(i++) + "]", lenient_));
+    for (const Node* n = node_->first; n; n = n->next)
+      read(Field(n, path_ + "[" + std::to_string(i++) + "]", *reading_));
   }
-  // `secret`: values never reach the Report.
-  std::map<std::string, std::string> strings(bool secret = false) const {
+  // `most`: bytes of all keys and values.
+  std::map<std::string, std::string> strings(std::size_t most) const {
     std::map<std::string, std::string> out;
     if (!node_) return out;
     if (node_->kind != Node::Kind::map) bad("a map of strings");
+    if (node_->count > kMaxMembers) bad("at most " + std::to_string(kMaxMembers) + " members");
+    std::size_t left = most;
     for (const Node* n = node_->first; n; n = n->next) {
-      if (!n->is_scalar())
-        throw BadShape{path_ + "[" + std::string(n->key) + "]", secret ? "" : shown(*n), "a string", n->line};
-      expect_string(*n, path_ + "[" + std::string(n->key) + "]", secret);
+      const std::string path = path_ + "[" + reading_->shown.key(n->key) + "]";
+      if (!n->is_scalar()) bad(*n, path, "a string");
+      expect_string(*n, path);
+      const std::size_t size = n->key.size() + n->text.size();
+      if (size > left) bad("at most " + std::to_string(most) + " bytes in all, as the API server takes no more");
+      left -= size;
       out.emplace(n->key, n->text);
     }
     return out;
   }
 
  private:
-  void expect_string(const Node& n, const std::string& path, bool secret = false) const {
-    if (n.kind == Node::Kind::number || n.kind == Node::Kind::boolean)
-      lenient_->push_back({path, secret ? "" : shown(n), "a string, in quotes", n.line});
+  std::string below(std::string_view name) const {
+    return path_.empty() ? std::string(name) : path_ + "." + std::string(name);
+  }
+  [[noreturn]] void bad(const Node& n, std::string path, std::string expected) const {
+    throw BadShape{std::move(path), reading_->shown.value(n), std::move(expected), n.line};
+  }
+  void expect_string(const Node& n, const std::string& path) const {
+    if (n.kind != Node::Kind::number && n.kind != Node::Kind::boolean) return;
+    auto ref = reading_->ref;
+    ref.origin.line = n.line;
+    const std::string value = reading_->shown.value(n);
+    reading_->taken.push_back({std::move(ref),
+                               {model::Severity::warning, "NotAString", path, value, "a string, in quotes",
+                                "it is read as " + (value.empty() ? "text" : "the text " + value) +
+                                    "; the API server would refuse the object"}});
   }
   const Node* node_;
   std::string path_;
-  Lenient* lenient_;
+  Reading* reading_;
 };
 
 bool plain_name(std::string_view s) {
@@ -120,15 +143,13 @@ Meta read_meta(const Field& object, bool cluster_scoped, std::map<std::string, s
   auto metadata = object["metadata"];
   auto name = metadata["name"];
   m.name = name.text();
-  if (!plain_name(m.name))
-    throw BadShape{"metadata.name", m.name.substr(0, 120), "a name of letters, digits, '-' and '.'",
-                   object.node().line};
+  if (!plain_name(m.name)) object.bad("metadata.name", m.name, "a name of letters, digits, '-' and '.'");
   m.ns = cluster_scoped ? "" : metadata["namespace"].text("default");
   if (m.ns.empty() && !cluster_scoped) m.ns = "default";
   if (!cluster_scoped && !plain_name(m.ns)) metadata["namespace"].bad("a name of letters, digits and '-'");
-  m.annotations = metadata["annotations"].strings();
+  m.annotations = metadata["annotations"].strings(kMaxAnnotations);
   m.annotations.erase(kVerdict);
-  auto read = metadata["labels"].strings();
+  auto read = metadata["labels"].strings(kMaxAnnotations);
   if (labels != nullptr) *labels = std::move(read);
   m.created = parse_rfc3339(metadata["creationTimestamp"].text()).value_or(kNoTimestamp);
   return m;
@@ -143,17 +164,14 @@ Backend read_backend(const Field& f) {
   auto service = f["service"];
   if (!service) f.bad("a service or a resource");
   b.service = service["name"].text();
-  if (!plain_name(b.service))
-    throw BadShape{service.path() + ".name", b.service.substr(0, 120), "the name of a Service", service.node().line};
+  if (!plain_name(b.service)) service.bad("name", b.service, "the name of a Service");
   auto port = service["port"];
   if (auto number = port["number"]) {
     b.port = std::to_string(number.port());
     b.port_is_number = true;
   } else {
     b.port = port["name"].text();
-    if (!plain_name(b.port))
-      throw BadShape{service.path() + ".port", b.port.substr(0, 120), "a port number or the name of a port",
-                     service.node().line};
+    if (!plain_name(b.port)) service.bad("port", b.port, "a port number or the name of a port");
   }
   return b;
 }
@@ -162,19 +180,19 @@ Object read_ingress(const Field& o) {
   Ingress out;
   out.meta = read_meta(o, false);
   auto spec = o["spec"];
-  if (!spec) throw BadShape{"spec", "", "a map", o.node().line};
+  if (!spec) o.bad("spec", "", "a map");
   if (auto c = spec["ingressClassName"]) out.class_name = c.text();
   if (auto b = spec["defaultBackend"]) out.default_backend = read_backend(b);
-  spec["tls"].each([&](const Field& f) {
+  spec["tls"].list(out.tls, [&](const Field& f) {
     IngressTls t;
-    f["hosts"].each([&](const Field& h) { t.hosts.push_back(h.text()); });
+    f["hosts"].list(t.hosts, [&](const Field& h) { t.hosts.push_back(h.text()); });
     t.secret = f["secretName"].text();
     out.tls.push_back(std::move(t));
   });
-  spec["rules"].each([&](const Field& f) {
+  spec["rules"].list(out.rules, [&](const Field& f) {
     IngressRule r;
     r.host = f["host"].text();
-    f["http"]["paths"].each([&](const Field& p) {
+    f["http"]["paths"].list(r.paths, [&](const Field& p) {
       IngressPath path;
       path.path = p["path"].text();
       path.type = p["pathType"].text();
@@ -203,7 +221,7 @@ Object read_service(const Field& o) {
   out.type = spec["type"].text("ClusterIP");
   out.cluster_ip = spec["clusterIP"].text();
   out.external_name = spec["externalName"].text();
-  spec["ports"].each([&](const Field& f) {
+  spec["ports"].list(out.ports, [&](const Field& f) {
     ServicePort p;
     p.name = f["name"].text();
     if (!f["port"]) f.bad("a port with a number");
@@ -222,9 +240,9 @@ Object read_slice(const Field& o) {
   out.meta = read_meta(o, false, &labels);
   out.address_type = o["addressType"].text();
   if (auto it = labels.find("kubernetes.io/service-name"); it != labels.end()) out.service = it->second;
-  o["endpoints"].each([&](const Field& f) {
+  o["endpoints"].list(out.endpoints, [&](const Field& f) {
     SliceEndpoint e;
-    f["addresses"].each([&](const Field& a) { e.addresses.push_back(a.text()); });
+    f["addresses"].list(e.addresses, [&](const Field& a) { e.addresses.push_back(a.text()); });
     auto conditions = f["conditions"];
     e.ready = conditions["ready"].boolean(true);
     e.serving = conditions["serving"].boolean(e.ready);
@@ -233,35 +251,31 @@ Object read_slice(const Field& o) {
       e.pod = target["namespace"].text(out.meta.ns) + "/" + target["name"].text();
     out.endpoints.push_back(std::move(e));
   });
-  o["ports"].each([&](const Field& f) {
+  o["ports"].list(out.ports, [&](const Field& f) {
     if (!f["port"]) return;  // "all ports": means nothing to a proxy
     out.ports.push_back({f["name"].text(), f["port"].port(), f["protocol"].text("TCP")});
   });
   return out;
 }
 
-void read_base64(const Field& f, std::map<std::string, std::string>& out) {
-  if (!f) return;
-  for (auto& [key, text] : f.strings(true)) {
-    auto value = decode_base64(text);
-    if (!value) throw BadShape{f.path() + "[" + key + "]", "", "base64", f.node().line};
-    out[key] = std::move(*value);
-  }
-}
-
 Object read_secret(const Field& o) {
   Secret out;
   out.meta = read_meta(o, false);
   out.type = o["type"].text("Opaque");
-  read_base64(o["data"], out.data);
-  for (auto& [key, value] : o["stringData"].strings(true)) out.data[key] = value;
+  const auto data = o["data"];
+  for (auto& [key, text] : data.strings(kMaxData / 3 * 4 + kMaxData / 64)) {
+    auto value = decode_base64(text);
+    if (!value) data.bad_member(key, "base64");
+    out.data[key] = std::move(*value);
+  }
+  for (auto& [key, value] : o["stringData"].strings(kMaxData)) out.data[key] = value;
   return out;
 }
 
 Object read_config_map(const Field& o) {
   ConfigMap out;
   out.meta = read_meta(o, false);
-  out.data = o["data"].strings();
+  out.data = o["data"].strings(kMaxData);
   return out;
 }
 
@@ -279,25 +293,33 @@ constexpr std::array kReaders{
     KindRow{"ConfigMap", "v1", read_config_map},
 };
 
-// As much of an identity as a refused object shows.
-model::ObjectRef rough_reference(const Node& n, const std::string& kind, const Text& file) {
-  model::ObjectRef ref{kind, "default", "", {file, n.line}};
-  if (const Node* m = n.get("metadata"); m && m->kind == Node::Kind::map) {
-    if (const Node* name = m->get("name"); name && name->is_scalar()) ref.name = name->text.substr(0, 253);
-    if (const Node* ns = m->get("namespace"); ns && ns->is_scalar()) ref.ns = ns->text.substr(0, 253);
-  }
+// Its namespace and name, as written, where they are.
+std::pair<std::string_view, std::string_view> written_name(const Node& n) {
+  std::pair<std::string_view, std::string_view> out{"default", ""};
+  const Node* metadata = n.get("metadata");
+  if (!metadata) return out;
+  if (const Node* ns = metadata->get("namespace"); ns && ns->is_scalar() && !ns->text.empty()) out.first = ns->text;
+  if (const Node* name = metadata->get("name"); name && name->is_scalar()) out.second = name->text;
+  return out;
+}
+
+// As much of an identity as a message may show.
+model::ObjectRef rough_reference(const Node& n, const std::string& kind, const Disclosure& shown, const Text& file) {
+  const auto [ns, name] = written_name(n);
+  model::ObjectRef ref{kind, shown.name(ns), shown.name(name), {file, n.line}};
   if (kind == "IngressClass") ref.ns = {};
-  if (ref.name.empty()) {
-    ref.name = "(without a name)";
-  }
+  if (ref.name.empty()) ref.name = name.empty() ? "(without a name)" : "(no name that can be shown)";
   return ref;
 }
 
-void read_known(const KindRow& row, const Node& n, model::ObjectRef ref, const Text& file, std::uint32_t position,
-                Decoded& out) {
-  Lenient lenient;
+void read_known(const KindRow& row, const Node& n, const Text& file, std::uint32_t position, Decoded& out) {
+  const Disclosure shown(n, row.kind);
+  Reading reading{shown, rough_reference(n, row.kind, shown, file), {}};
   try {
-    Object object = row.read(Field(&n, "", &lenient));
+    if (n.cost > kMaxObject)
+      throw BadShape{
+          "", "", "an object that takes at most " + std::to_string(kMaxObject >> 20) + " MiB when it is read", n.line};
+    Object object = row.read(Field(&n, "", reading));
     std::visit(
         [&](auto& o) {
           o.meta.origin = {file, n.line};
@@ -305,18 +327,13 @@ void read_known(const KindRow& row, const Node& n, model::ObjectRef ref, const T
         },
         object);
     out.objects.push_back(std::make_shared<const Object>(std::move(object)));
-    for (auto& value : lenient) {
-      ref.origin.line = value.line;
-      out.entries.push_back(
-          {ref,
-           {model::Severity::warning, "NotAString", std::move(value.field), value.value, std::move(value.expected),
-            "it is read as " + (value.value.empty() ? "text" : "the text " + value.value) +
-                "; the API server would refuse the object"}});
-    }
+    out.entries.add(reading.taken);
   } catch (const BadShape& bad) {
-    ref.origin.line = bad.line;
-    out.refused.push_back(identity(row.kind, ref.ns.str(), ref.name.str()));
-    out.entries.push_back({ref,
+    reading.ref.origin.line = bad.line;
+    const auto [ns, name] = written_name(n);
+    out.refused.push_back(identity(row.kind, row.read == read_class ? "" : std::string(ns.substr(0, 253)),
+                                   std::string(name.substr(0, 253))));
+    out.entries.push_back({reading.ref,
                            {model::Severity::error, "BadShape", bad.field, bad.value, bad.expected,
                             "the object is refused; its previous form, if there is one, stays"}});
   }
@@ -329,23 +346,22 @@ void decode_one(const Node& n, const Text& file, Decoded& out) {
   if (n.kind != Node::Kind::map || !kind_node || !kind_node->is_scalar()) {
     model::ObjectRef ref{"File", "", file, {file, n.line}};
     out.entries.push_back({ref,
-                           {model::Severity::ignored, "NotAnObject", "kind", shown(n),
+                           {model::Severity::ignored, "NotAnObject", "kind", Disclosure(n, "").value(n),
                             "a Kubernetes object with kind and metadata", "the document is skipped"}});
     return;
   }
-  std::string kind(kind_node->text.substr(0, 120));
-  std::string version(version_node && version_node->is_scalar() ? version_node->text.substr(0, 120) : "");
+  const std::string_view kind = kind_node->text;
+  const std::string_view version = version_node && version_node->is_scalar() ? version_node->text : "";
+  const Disclosure shown(n, kind);
   for (auto& row : kReaders) {
     if (kind != row.kind) continue;
-    auto ref = rough_reference(n, kind, file);
-    if (version != row.version) {
-      bool ours = version.ends_with("/v1beta1") || version.empty();
-      out.entries.push_back({ref,
-                             {ours ? model::Severity::error : model::Severity::ignored, "UnsupportedVersion",
-                              "apiVersion", version, row.version, "the object is not served"}});
-      return;
-    }
-    read_known(row, n, std::move(ref), file, position, out);
+    if (version == row.version) return read_known(row, n, file, position, out);
+    const bool ours = version.ends_with("/v1beta1") || version.empty();
+    auto said = Disclosure::api_version(version);
+    if (said.empty()) said = shown.value(version);
+    out.entries.push_back({rough_reference(n, row.kind, shown, file),
+                           {ours ? model::Severity::error : model::Severity::ignored, "UnsupportedVersion",
+                            "apiVersion", std::move(said), row.version, "the object is not served"}});
     return;
   }
   // The begin of a kind of ours with nothing behind it is a file that is still being written, not another kind.
@@ -353,9 +369,10 @@ void decode_one(const Node& n, const Text& file, Decoded& out) {
     for (auto& row : kReaders)
       if (std::string_view(row.kind).starts_with(kind))
         throw SyntaxError(n.line, 1, "the document ends inside an object");
-  out.entries.push_back({rough_reference(n, kind, file),
+  const auto spelt = Disclosure::kind(kind), group = Disclosure::api_version(version);
+  out.entries.push_back({rough_reference(n, spelt.empty() ? "(another kind)" : spelt, shown, file),
                          {model::Severity::ignored, "UnknownKind", "kind",
-                          version.empty() ? kind : version + " " + kind, "", "not read by Sluice"}});
+                          group.empty() || spelt.empty() ? spelt : group + " " + spelt, "", "not read by Sluice"}});
 }
 
 }  // namespace
@@ -374,8 +391,7 @@ void decode(const Document& document, const std::string& file, Decoded& out) {
 
 void decode_item(const Node& item, const char* kind, Decoded& out) {
   for (const auto& row : kReaders)
-    if (row.kind == std::string_view(kind))
-      return read_known(row, item, rough_reference(item, kind, Text()), Text(), out.positions++, out);
+    if (row.kind == std::string_view(kind)) return read_known(row, item, Text(), out.positions++, out);
 }
 
 }  // namespace sluice::control

@@ -10,9 +10,9 @@ namespace sluice::control {
 // The objects of some documents, in order.
 struct Decoded {
   std::vector<ObjectPtr> objects;
-  std::vector<model::Entry> entries;  // refused and ignored objects
-  std::vector<std::string> refused;   // identities of refused objects: their previous form stays
-  std::uint32_t positions = 0;        // objects seen, for the order of those that follow
+  model::Entries entries;            // refused and ignored objects
+  std::vector<std::string> refused;  // identities of refused objects: their previous form stays
+  std::uint32_t positions = 0;       // objects seen, for the order of those that follow
 };
 
 // Reads the document's object, or those of its List, into `out`. Never throws for bad shapes: the object is refused

@@ -17,7 +17,9 @@ struct Handler {
 
   Document& doc;
   int line;
-  TreeBuilder tree{doc};
+  std::size_t left;  // of what the tree may take
+  AliasAllowance aliases{0};
+  TreeBuilder tree{doc, left, aliases};
   std::string partial{};
 
   bool on_document_begin(json::error_code&) { return true; }
@@ -68,7 +70,7 @@ std::unique_ptr<Document> parse_json(std::string_view text, int first_line) {
   auto doc = std::make_unique<Document>();
   json::parse_options options;
   options.max_depth = kMaxDepth + 1;  // the builder refuses first, with its own words
-  json::basic_parser<Handler> parser(options, *doc, first_line);
+  json::basic_parser<Handler> parser(options, *doc, first_line, text.size() * kTreeTimes + kTreeSpare);
   auto& handler = parser.handler();
   json::error_code ec;
   while (!text.empty()) {

@@ -1,11 +1,14 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <memory_resource>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/pages.h"
 
 // A small tree for YAML and JSON documents: what the event readers build and the decoder reads. All memory belongs to
 // the Document; building costs a few bytes over the text.
@@ -14,14 +17,13 @@ namespace sluice::control {
 struct Node {
   enum class Kind : std::uint8_t { null, boolean, number, string, list, map };
   Kind kind = Kind::null;
-  std::int32_t line = 0;     // from 1
-  std::uint32_t count = 0;   // of children
-  std::uint32_t weight = 1;  // nodes of the subtree with aliases written out
-  std::string_view key;      // inside a map
-  std::string_view text;     // of a scalar, as written
-  Node* first = nullptr;
-  Node* last = nullptr;
-  Node* next = nullptr;
+  std::int32_t line = 0;    // from 1
+  std::uint32_t count = 0;  // of children
+  std::uint32_t cost = 0;   // bytes that the subtree takes with aliases written out
+  std::string_view key;     // inside a map
+  std::string_view text;    // of a scalar, as written
+  Node* first = nullptr;    // child
+  Node* next = nullptr;     // sibling
 
   bool is_scalar() const { return kind != Kind::list && kind != Kind::map; }
   // The member of a map, or null. A member that is null counts as absent, as in Kubernetes.
@@ -33,19 +35,44 @@ struct Node {
   }
 };
 
-// Refused text: where and why.
+// Refused text: where and why. The reason never repeats what the text says: it may be a Secret, which is not known
+// before it is read.
 struct SyntaxError : std::runtime_error {
   SyntaxError(int at_line, int at_column, const std::string& why)
       : std::runtime_error(why), line(at_line), column(at_column) {}
   int line, column;
 };
 
-inline constexpr int kMaxDepth = 64;                   // of nesting
-inline constexpr std::uint32_t kMaxAliased = 100'000;  // nodes that aliases of one document may add
+inline constexpr int kMaxDepth = 64;  // of nesting
 inline constexpr std::size_t kMaxFileBytes = 64U << 20;
+// The tree of a text takes at most so many times its bytes, and a constant. What manifests are made of takes about
+// seven.
+inline constexpr std::size_t kTreeTimes = 10, kTreeSpare = 1U << 20;
+inline constexpr std::size_t kMaxAnchors = 10'000;     // of a YAML document
+inline constexpr std::size_t kMaxDocuments = 100'000;  // of a file
+
+// What the aliases of a document may add to it, as those see it who read the tree: so many times the bytes of its file,
+// and a constant. All documents of a file together may add as much.
+class AliasAllowance {
+ public:
+  static constexpr std::size_t kTimes = 4, kSpare = 4U << 20;
+  static constexpr std::size_t of_file(std::size_t bytes) { return bytes * kTimes + kSpare; }
+  explicit AliasAllowance(std::size_t file) : most_(of_file(file)) {}
+  // False when there is no more.
+  bool spend(std::size_t bytes) noexcept { return (spent_ += bytes) <= most_; }
+  std::size_t spent() const noexcept { return spent_; }
+  std::size_t most() const noexcept { return most_; }
+
+ private:
+  const std::size_t most_;
+  std::size_t spent_ = 0;
+};
 
 class Document {
  public:
+  Document() = default;
+  Document(const Document&) = delete;
+  Document& operator=(const Document&) = delete;
   Node* make(Node::Kind kind, int line) {
     auto* n = std::pmr::polymorphic_allocator<Node>(&memory_).new_object<Node>();
     n->kind = kind;
@@ -61,13 +88,16 @@ class Document {
   Node* root = nullptr;  // null: nothing but comments
 
  private:
-  std::pmr::monotonic_buffer_resource memory_{4096};
+  PageResource pages_;
+  std::pmr::monotonic_buffer_resource memory_{4096, &pages_};
 };
 
-// Builds a tree out of the events of either reader. Refuses duplicate keys, depth over kMaxDepth and alias bombs.
+// Builds a tree out of the events of either reader. Refuses duplicate keys, depth over kMaxDepth, and what takes more
+// memory than it may.
 class TreeBuilder {
  public:
-  explicit TreeBuilder(Document& doc);
+  // `left`: of the bytes that trees of the text may take.
+  TreeBuilder(Document& doc, std::size_t& left, AliasAllowance& aliases);
   ~TreeBuilder();
   void key(std::string_view text, int line, int column);
   Node* scalar(Node::Kind kind, std::string_view text, int line, int column);
@@ -80,11 +110,16 @@ class TreeBuilder {
  private:
   struct State;
   Node* attach(Node* n, int line, int column);
+  void spend(std::size_t bytes, int line, int column);
   std::unique_ptr<State> state_;
 };
 
-// One YAML document stream (usually one document); calls nothing back, returns each root. `first_line` is the line
-// number of the text's first line. Throws SyntaxError.
+// One YAML document stream (usually one document); hands on each document with a root before it reads the next.
+// `first_line` is the line number of the text's first line; `aliases`: of the file that the text is part of. Throws
+// SyntaxError.
+using TakeDocument = std::function<void(std::unique_ptr<Document>)>;
+void parse_yaml(std::string_view text, int first_line, AliasAllowance& aliases, const TakeDocument& take);
+// All of them, where there are few and nothing else is in the file.
 std::vector<std::unique_ptr<Document>> parse_yaml(std::string_view text, int first_line);
 // One JSON text. Throws SyntaxError.
 std::unique_ptr<Document> parse_json(std::string_view text, int first_line);

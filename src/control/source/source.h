@@ -31,6 +31,11 @@ class Source {
   // Everything has been seen once: before that nothing of it may be served. It may have to ask for what heed() tells.
   virtual bool complete() const noexcept = 0;
   virtual void heed(const Feedback&) {}
+  // What was handed out is served.
+  virtual void served() {}
+  // What was handed out since then could not be served for want of memory, and is forgotten, with all before it: look()
+  // hands out everything once more, without what seems to have been too much.
+  virtual void again() = 0;
   // May an Ingress of this namespace be handed out at all?
   virtual bool takes(const std::string&) const { return true; }
   // Its own entries for the Report, to be asked after ObjectChanges::problems_changed.
@@ -41,8 +46,8 @@ class Source {
   virtual void count(Watcher::Stats& stats) const = 0;
 };
 
-// Throws std::runtime_error when the kernel gives no inotify instance. A directory that cannot be read yet is waited
-// for.
+// A directory that cannot be read yet is waited for. Where the kernel gives no inotify instance, or no watch, it is
+// looked at each second.
 std::unique_ptr<Source> make_file_source(const std::string& directory);
 // The objects of a cluster, by its API. Throws std::runtime_error when the kubeconfig or the service account cannot be
 // used; an API server that does not answer yet is waited for.

@@ -3,6 +3,7 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include <functional>
 #include <istream>
 #include <streambuf>
 #include <unordered_map>
@@ -37,20 +38,30 @@ Node::Kind plain_kind(std::string_view s) {
   return number && digits ? K::number : K::string;
 }
 
+// What the library says, without the part of the text that it quotes behind some messages.
+std::string without_text(const std::string& said) {
+  for (const std::string_view quoting : {YAML::ErrorMsg::UNKNOWN_ANCHOR, YAML::ErrorMsg::INVALID_ESCAPE,
+                                         YAML::ErrorMsg::INVALID_UNICODE, YAML::ErrorMsg::YAML_VERSION})
+    if (said.starts_with(quoting)) return std::string(quoting.substr(0, quoting.find(':')));
+  return said;
+}
+
 class Handler final : public YAML::EventHandler {
  public:
-  Handler(std::vector<std::unique_ptr<Document>>& out, int offset) : out_(out), offset_(offset) {}
+  Handler(const TakeDocument& take, int offset, std::size_t size, AliasAllowance& aliases)
+      : take_(take), offset_(offset), left_(size * kTreeTimes + kTreeSpare), aliases_(aliases) {}
 
   void OnDocumentStart(const YAML::Mark& m) override {
     // Behind a document that ended early ("{a: 1},b") the parser reports empty documents at one place for ever.
     if (m.pos == start_) throw SyntaxError(line(m), m.column + 1, "text behind the end of a document");
     start_ = m.pos;
     doc_ = std::make_unique<Document>();
-    tree_ = std::make_unique<TreeBuilder>(*doc_);
+    tree_ = std::make_unique<TreeBuilder>(*doc_, left_, aliases_);
     anchors_.clear();
   }
   void OnDocumentEnd() override {
-    if (doc_->root && doc_->root->kind != Node::Kind::null) out_.push_back(std::move(doc_));
+    tree_.reset();
+    if (doc_->root && doc_->root->kind != Node::Kind::null) take_(std::move(doc_));
     doc_.reset();
   }
   void OnNull(const YAML::Mark& m, YAML::anchor_t a) override { value(Node::Kind::null, {}, m, a); }
@@ -74,20 +85,25 @@ class Handler final : public YAML::EventHandler {
 
  private:
   int line(const YAML::Mark& m) const { return m.line + offset_; }
-  void remember(YAML::anchor_t a, const Node* n) {
-    if (a) anchors_[a] = n;
+  void remember(YAML::anchor_t a, const Node* n, const YAML::Mark& m) {
+    if (!a) return;
+    if (anchors_.size() >= kMaxAnchors)
+      throw SyntaxError(line(m), m.column + 1, "more than " + std::to_string(kMaxAnchors) + " anchors");
+    anchors_[a] = n;
   }
   void value(Node::Kind kind, std::string_view text, const YAML::Mark& m, YAML::anchor_t a) {
     if (tree_->expects_key()) return tree_->key(text, line(m), m.column + 1);
-    remember(a, tree_->scalar(kind, text, line(m), m.column + 1));
+    remember(a, tree_->scalar(kind, text, line(m), m.column + 1), m);
   }
   void open(Node::Kind kind, const YAML::Mark& m, YAML::anchor_t a) {
     if (tree_->expects_key()) throw SyntaxError(line(m), m.column + 1, "a list or map as a key");
-    remember(a, tree_->open(kind, line(m), m.column + 1));
+    remember(a, tree_->open(kind, line(m), m.column + 1), m);
   }
 
-  std::vector<std::unique_ptr<Document>>& out_;
-  int offset_;
+  const TakeDocument& take_;
+  const int offset_;
+  std::size_t left_;  // of what the trees may take
+  AliasAllowance& aliases_;
   int start_ = -1;  // of the last document
   std::unique_ptr<Document> doc_;
   std::unique_ptr<TreeBuilder> tree_;
@@ -105,8 +121,7 @@ class ViewBuffer final : public std::streambuf {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Document>> parse_yaml(std::string_view text, int first_line) {
-  std::vector<std::unique_ptr<Document>> out;
+void parse_yaml(std::string_view text, int first_line, AliasAllowance& aliases, const TakeDocument& take) {
   // The parser would take these as the end of the text or as spaces.
   if (auto at = text.find('\0'); at != std::string_view::npos) {
     auto before = text.substr(0, at);
@@ -114,7 +129,7 @@ std::vector<std::unique_ptr<Document>> parse_yaml(std::string_view text, int fir
     for (char c : before) line += c == '\n';
     throw SyntaxError(line, static_cast<int>(at - (before.rfind('\n') + 1)) + 1, "a NUL byte");
   }
-  Handler handler(out, first_line);
+  Handler handler(take, first_line, text.size(), aliases);
   try {
     ViewBuffer buffer(text);
     std::istream in(&buffer);
@@ -122,8 +137,18 @@ std::vector<std::unique_ptr<Document>> parse_yaml(std::string_view text, int fir
     while (parser.HandleNextDocument(handler)) {
     }
   } catch (const YAML::Exception& e) {
-    throw SyntaxError(e.mark.line + first_line, e.mark.column + 1, e.msg);
+    throw SyntaxError(e.mark.line + first_line, e.mark.column + 1, without_text(e.msg));
   }
+}
+
+std::vector<std::unique_ptr<Document>> parse_yaml(std::string_view text, int first_line) {
+  constexpr std::size_t kFew = 1000;
+  std::vector<std::unique_ptr<Document>> out;
+  AliasAllowance aliases(text.size());
+  parse_yaml(text, first_line, aliases, [&](std::unique_ptr<Document> document) {
+    if (out.size() >= kFew) throw SyntaxError(first_line, 0, "more than " + std::to_string(kFew) + " documents");
+    out.push_back(std::move(document));
+  });
   return out;
 }
 

@@ -15,7 +15,9 @@ std::optional<LocalReply> route_answer(Exchange& ex) {
     location += ex.query;
     return LocalReply{301, std::move(location), "the path of the Ingress ends in a slash"};
   }
-  return LocalReply{spec.status ? spec.status : std::uint16_t{404}, {}, "the route has no backend"};
+  return LocalReply{spec.status ? spec.status : std::uint16_t{404},
+                    {},
+                    spec.because.empty() ? "the route has no backend" : "what guards the route is not served"};
 }
 
 std::optional<LocalReply> endpoints(Exchange& ex) {

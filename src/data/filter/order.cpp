@@ -3,6 +3,7 @@
 namespace sluice::data {
 
 std::optional<LocalReply> route_answer(Exchange&);
+std::optional<LocalReply> ambiguous_paths(Exchange&);
 std::optional<LocalReply> redirect(Exchange&);
 std::optional<LocalReply> ssl_redirect(Exchange&);
 std::optional<LocalReply> endpoints(Exchange&);
@@ -10,6 +11,7 @@ std::optional<LocalReply> body_size(Exchange&);
 
 namespace {
 constexpr Filter kOrder[] = {
+    {"ambiguous-paths", ambiguous_paths, "first: what follows decides by a path that others may read differently"},
     {"redirect", redirect,
      "a redirect annotation wins over the https redirect and over everything that guards the pod"},
     {"ssl-redirect", ssl_redirect, "before any answer that depends on the pod: nothing of it travels in clear"},

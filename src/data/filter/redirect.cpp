@@ -26,11 +26,8 @@ std::optional<std::string> https_redirect(const HttpsRedirect& request, const Ro
 }
 
 std::optional<LocalReply> ssl_redirect(Exchange& ex) {
-  if (ex.https) return std::nullopt;
-  const std::string_view host = ex.forwarded_host.empty() || !ex.options->use_forwarded_headers
-                                    ? ex.head().host
-                                    : ex.host_header.substr(0, ex.host_header.rfind(':'));
-  auto location = https_redirect({ex.https, host, ex.head().path_query}, *ex.route, *ex.settings, 0);
+  if (!ex.plain) return std::nullopt;
+  auto location = https_redirect({false, ex.client_host, ex.head().path_query}, *ex.route, *ex.settings, 0);
   if (!location) return std::nullopt;
   return LocalReply{ex.settings->ssl_redirect_status, std::move(*location), "https redirect"};
 }

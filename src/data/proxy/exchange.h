@@ -53,6 +53,7 @@ struct ExchangeMemory : PageAllocated {
   net::http::ResponseHead response;
   std::vector<char> response_head;   // a response head that came in pieces
   std::string path;                  // normalised path when it differs from the target
+  std::string target;                // what goes upstream when that is not what came
   std::string host;                  // lower case, for matching
   std::string ahead;                 // what came behind a chunked body
   std::string collected;             // a chunked request body, for a length
@@ -96,13 +97,17 @@ struct Exchange {
   ClusterRuntime* cluster = nullptr;               // pinned
 
   std::string_view path;            // normalised
+  std::string_view target;          // path and query for the pod
   std::string_view query;           // with its '?', or empty
   std::string_view client_address;  // after real-ip processing
   std::string_view forwarded_for;   // incoming list, joined
   std::string_view forwarded_host;  // incoming
+  bool proxy_trusted = false;       // the peer is a proxy whose X-Forwarded-* fields and Forwarded are believed
   bool https = false;               // as the client sees it
+  bool plain = true;                // it is certain that the client came without TLS: it may be sent to https
   std::string_view scheme;          // X-Forwarded-Proto to pods
   std::string_view host_header;     // Host to pods
+  std::string_view client_host;     // the host of that, without its port
   std::string_view port_text;       // X-Forwarded-Port
   std::string_view request_id;
   char id_storage[32];

@@ -124,10 +124,13 @@ net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
   }
   page += "</body>\r\n</html>\r\n";
 
-  Field fields[2];
+  Field fields[3];
   std::size_t count = 0;
   fields[count++] = {"Content-Type", "text/html", Name::content_type, false};
   if (!reply.location.empty()) fields[count++] = {"Location", reply.location, Name::location, false};
+  // RFC 9110 section 15.5.6. What a pod takes of them is its own affair.
+  if (reply.status == 405)
+    fields[count++] = {"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS", Name::other, false};
   ResponseStart start;
   start.status = reply.status;
   start.reason = phrase;

@@ -7,6 +7,7 @@
 #include "data/server/worker.h"
 #include "net/http/cidr.h"
 #include "net/http/client_address.h"
+#include "net/http/forwarded.h"
 #include "net/http/path.h"
 
 namespace sluice::data {
@@ -17,12 +18,13 @@ namespace {
 
 const model::RouteSettings kDefaults{};
 
-// The values of all fields with this id, joined by ", ": one view when there is one field.
-std::string_view joined(Exchange& ex, Name id) {
+// The values of all fields that `is_it` takes, joined by ", ": one view when there is one field.
+template <class F>
+std::string_view joined(Exchange& ex, F&& is_it) {
   std::string_view one;
   std::string* many = nullptr;
   for (const auto& f : ex.head().fields.all()) {
-    if (f.id != id || f.value.empty()) continue;
+    if (f.value.empty() || !is_it(f)) continue;
     if (one.empty()) {
       one = f.value;
     } else if (!many) {
@@ -35,12 +37,14 @@ std::string_view joined(Exchange& ex, Name id) {
   return many ? std::string_view(*many) : one;
 }
 
+std::string_view joined(Exchange& ex, Name id) {
+  return joined(ex, [id](const net::http::Field& f) { return f.id == id; });
+}
+
 std::string_view joined_by_name(Exchange& ex, std::string_view name) {
   const Name id = net::http::name_of(name);
-  if (id != Name::other) return joined(ex, id);
-  for (const auto& f : ex.head().fields.all())
-    if (iequals(f.name, name)) return f.value;
-  return {};
+  return joined(ex,
+                [&](const net::http::Field& f) { return f.id == id && (id != Name::other || iequals(f.name, name)); });
 }
 
 void find_client(Exchange& ex) {
@@ -61,26 +65,26 @@ void find_client(Exchange& ex) {
 void find_origin(Exchange& ex) {
   const auto& o = *ex.options;
   auto& head = ex.head();
-  ex.https = ex.peer.tls;
-  ex.scheme = ex.peer.tls ? "https" : "http";
   ex.host_header = head.authority;
   ex.forwarded_host = joined_by_name(ex, o.forwarded_host_header);
   const auto proxied = ex.peer.proxied_port();
   const auto port = proxied ? proxied : ex.peer.tls ? std::uint16_t{443} : ex.peer.local_port;
   const auto end = std::to_chars(ex.port_storage, ex.port_storage + sizeof ex.port_storage, port).ptr;
   ex.port_text = {ex.port_storage, static_cast<std::size_t>(end - ex.port_storage)};
-  if (o.use_forwarded_headers && trusted(o, ex.peer.bytes)) {
-    if (const auto* proto = head.fields.find(Name::x_forwarded_proto); proto && !proto->value.empty()) {
-      ex.scheme = proto->value;
-      ex.https = iequals(proto->value, "https");
-    }
-    if (const auto* p = head.fields.find(Name::x_forwarded_port); p && !p->value.empty()) ex.port_text = p->value;
-    if (!ex.forwarded_host.empty()) ex.host_header = trim(ex.forwarded_host.substr(0, ex.forwarded_host.find(',')));
-  }
+  ex.client_host = head.host;
+  ex.proxy_trusted = o.use_forwarded_headers && trusted(o, ex.peer.bytes);
+  auto came = net::http::client_scheme(ex.proxy_trusted ? joined(ex, Name::x_forwarded_proto) : "", ex.peer.tls);
   // A load balancer that ended the client's TLS says so by the port alone, as ingress-nginx has it.
-  if (proxied == 443) {
-    ex.scheme = "https";
-    ex.https = true;
+  if (proxied == 443) came = {true, false};
+  ex.https = came.https;
+  ex.plain = came.plain;
+  ex.scheme = came.https ? "https" : "http";
+  if (ex.proxy_trusted) {
+    if (const auto p = net::http::forwarded_port(joined(ex, Name::x_forwarded_port))) ex.port_text = *p;
+    if (const auto h = net::http::forwarded_host(ex.forwarded_host)) {
+      ex.host_header = h->text;
+      ex.client_host = h->authority.host;
+    }
   }
 }
 
@@ -110,6 +114,7 @@ Status prepare(Exchange& ex) {
   ex.request_id = joined(ex, Name::x_request_id);
   if (ex.options->generate_request_id) give_request_id(ex);
   ex.hsts = ex.options->hsts && ex.peer.tls;
+  ex.target = head.path_query;
   ex.query = {};
   if (const auto q = head.path_query.find('?'); q != std::string_view::npos) ex.query = head.path_query.substr(q);
 
@@ -127,6 +132,12 @@ Status prepare(Exchange& ex) {
   ex.route = ex.view->snapshot().routes->match(host, ex.path, nullptr);
   if (!ex.route) return {};
   ex.settings = ex.route->settings;
+  if (ex.settings->ambiguous_paths == model::AmbiguousPaths::normalize) {
+    auto& target = ex.memory.target;
+    target.clear();
+    net::http::append_spelled(ex.path, target);
+    ex.target = target.append(ex.query);
+  }
   ex.cluster = ex.worker.cluster(ex.route->cluster);
   if (ex.cluster) ex.cluster->pin();
   return {};
@@ -142,7 +153,7 @@ void name_route(Exchange& ex) noexcept {
   r.service = spec.service;
   r.service_port = spec.service_port;
   r.path = spec.location;
-  r.upstream_name = spec.cluster;
+  r.upstream_name = spec.upstream_name;
 }
 
 void describe(Exchange& ex) noexcept {
@@ -158,6 +169,8 @@ void describe(Exchange& ex) noexcept {
   r.major = head.major;
   r.minor = head.minor;
   r.host = head.authority;
+  r.best_host = ex.host_header.empty() ? head.authority : ex.host_header;
+  r.scheme = ex.scheme;
   if (const auto* f = head.fields.find(Name::referer)) r.referer = f->value;
   if (const auto* f = head.fields.find(Name::user_agent)) r.user_agent = f->value;
   r.request_id = ex.request_id;
@@ -170,9 +183,9 @@ void keep_for_log(Exchange& ex) {
   describe(ex);
   name_route(ex);
   auto& r = ex.record;
-  std::string_view* const views[] = {&r.remote_address, &r.method,       &r.target,     &r.host,         &r.referer,
-                                     &r.user_agent,     &r.request_id,   &r.route_host, &r.ns,           &r.ingress,
-                                     &r.service,        &r.service_port, &r.path,       &r.upstream_name};
+  std::string_view* const views[] = {
+      &r.remote_address, &r.method, &r.target,  &r.host,    &r.best_host,    &r.referer, &r.user_agent,   &r.request_id,
+      &r.route_host,     &r.ns,     &r.ingress, &r.service, &r.service_port, &r.path,    &r.upstream_name};
   ex.kept.reserve(std::size(views));  // short strings must not move
   for (auto* v : views) *v = ex.kept.emplace_back(*v);
   ex.recorded = true;

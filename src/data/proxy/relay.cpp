@@ -63,7 +63,8 @@ net::Task<Status> final_head(Exchange& ex, Upstream& up) {
       if (!ex.tunnel)
         co_return std::unexpected(
             Error{Fault::malformed, Whose::upstream, Retry::no, 502, "101 without a request to upgrade"});
-      co_return Status{};
+      Status switched = switched_as_offered(ex);
+      co_return switched;
     }
     if (response.status >= 200) co_return Status{};
     if (++interim > ex.options->max_interim_responses)

@@ -3,6 +3,8 @@
 #include <string_view>
 
 #include "data/proxy/exchange.h"
+#include "data/proxy/via.h"
+#include "net/http/forwarded.h"
 
 // The fields of a request as a pod gets them, in ingress-nginx's order: ours first, then the client's that are left.
 namespace sluice::data {
@@ -62,7 +64,7 @@ void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& 
   sink("Host", ex.host_header);
   if (!ex.request_id.empty()) sink("X-Request-ID", ex.request_id);
   sink("X-Real-IP", ex.client_address);
-  if (o.use_forwarded_headers && o.compute_full_forwarded_for && !ex.forwarded_for.empty()) {
+  if (ex.proxy_trusted && o.compute_full_forwarded_for && !ex.forwarded_for.empty()) {
     std::string full(ex.forwarded_for);
     full += ", ";
     full += ex.peer.address;
@@ -78,7 +80,6 @@ void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& 
   if (!ex.forwarded_for.empty()) sink("X-Original-Forwarded-For", ex.forwarded_for);
   if (!ex.forwarded_host.empty()) sink("X-Original-Forwarded-Host", ex.forwarded_host);
   if (o.proxy_add_original_uri_header) sink("X-Original-URI", ex.head().path_query);
-  if (o.via) sink("Via", std::string_view("1.1 sluice"));
   char digits[24];
   if (shape.framing == net::http::Framing::length) {
     const auto end = std::to_chars(digits, digits + sizeof digits, shape.length).ptr;
@@ -92,10 +93,11 @@ void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& 
   }
   for (const auto& f : ex.head().fields.all()) {
     if (f.drop || made_by_us(f.id)) continue;
-    if (f.id == Name::forwarded && !o.use_forwarded_headers) continue;
+    if (f.id == Name::forwarded && !(ex.proxy_trusted && net::http::is_forwarded(f.value))) continue;
     if (f.id == Name::x_original_uri && o.proxy_add_original_uri_header) continue;
     sink(f.name, f.value);
   }
+  if (o.via) sink("Via", via(ex.head().major, ex.head().minor));  // behind those of whoever had it before
 }
 
 }  // namespace sluice::data

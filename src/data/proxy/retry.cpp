@@ -7,8 +7,8 @@ bool may_retry(const Exchange& ex, const Error& error, std::uint32_t tries, bool
   if (error.retry == Retry::no || ex.client_gone || ex.tunnel || ex.down.started()) return false;
   if (!ex.body_whole && ex.body_touched) return false;
   const auto& head = ex.head();
-  const bool safe_again = !(head.method == net::http::Method::post || head.method == net::http::Method::patch ||
-                            head.method_text == "LOCK");
+  // RFC 9110 section 9.2.2: what is not known to be idempotent is not sent twice, a method that we do not know neither.
+  const bool safe_again = net::http::idempotent(head.method);
   if (!nothing_sent && !safe_again && !ex.settings->retry_non_idempotent) return false;
   if (error.retry == Retry::reused_only) return true;
   if (ex.settings->tries != 0 && tries >= ex.settings->tries) return false;

@@ -10,6 +10,7 @@
 #include "data/proxy/retry.h"
 #include "data/server/worker.h"
 #include "data/upstream/lease.h"
+#include "net/http/grammar.h"
 
 namespace sluice::data {
 
@@ -17,14 +18,24 @@ namespace {
 
 using net::http::Method;
 
+// RFC 9110 section 7.6.2: an OPTIONS that may go no further is answered here, any other has one hop less before it.
+// True: it may go no further.
+bool hops_used_up(Exchange& ex) {
+  for (auto& f : ex.head().fields.all()) {
+    auto digits = f.value;
+    std::uint64_t hops = 0;
+    if (f.id != net::http::Name::max_forwards || !net::http::read_length(digits, hops)) continue;
+    if (hops == 0) return true;
+    f.value = ex.memory.joined.emplace_back(std::to_string(hops - 1));
+  }
+  return false;
+}
+
 // What no route is asked about.
 std::optional<LocalReply> answer_without_route(Exchange& ex) {
   const auto& head = ex.head();
   if (head.path_query == "*") return LocalReply{200, {}, "OPTIONS * is for the proxy itself"};
-  if (head.method == Method::options) {
-    const auto* hops = head.fields.find(net::http::Name::max_forwards);
-    if (hops && hops->value == "0") return LocalReply{200, {}, "Max-Forwards is used up"};
-  }
+  if (head.method == Method::options && hops_used_up(ex)) return LocalReply{200, {}, "Max-Forwards is used up"};
   if (is_probe(ex.route, ex.path)) {
     static const model::RouteSettings unlogged = [] {
       model::RouteSettings s;
@@ -100,7 +111,6 @@ net::Task<Status> attempts(Exchange& ex) {
 
 net::Task<void> fail(Exchange& ex, Error error) {
   const auto status = status_of(error);
-  if (error.whose == Whose::downstream && error.fault == Fault::timeout) ex.worker.stats.timeouts_body.add();
   if (error.fault == Fault::too_slow) ex.worker.stats.too_slow.add();
   ex.record.reason = error.detail;
   ex.record.ours = error.whose != Whose::downstream && error.fault != Fault::cancelled && !ex.client_gone;
@@ -168,7 +178,11 @@ net::Task<void> serve(Exchange& ex) {
   } else {
     Status outcome = co_await take_request_body(ex);
     if (outcome) outcome = co_await attempts(ex);  // pick, lease, relay; again where the rule allows
-    if (!outcome) co_await fail(ex, outcome.error());
+    if (!outcome) {
+      const Error& why = outcome.error();
+      if (why.whose == Whose::downstream && why.fault == Fault::timeout) ex.worker.stats.timeouts_body.add();
+      co_await fail(ex, why);
+    }
   }
 
   ex.worker.stats.requests_active.sub();
@@ -178,7 +192,10 @@ net::Task<void> serve(Exchange& ex) {
 
 net::Task<void> refuse(Exchange& ex, Error why) {
   ex.worker.stats.requests.add();
-  ex.worker.stats.malformed_requests.add();
+  if (why.fault == Fault::timeout)
+    ex.worker.stats.timeouts_header.add();
+  else
+    ex.worker.stats.malformed_requests.add();
   ex.begun = ex.worker.loop.now();
   ex.view = ex.worker.view();
   ex.view->pin();

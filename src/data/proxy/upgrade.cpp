@@ -1,10 +1,39 @@
 #include "data/proxy/upgrade.h"
 
+#include "base/strings.h"
 #include "data/proxy/prepare.h"
 #include "data/proxy/tunnel.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {
+
+namespace {
+
+// protocol-name["/"protocol-version]: names in any case; a version counts where both sides name one.
+bool same_protocol(std::string_view a, std::string_view b) noexcept {
+  const auto at = a.find('/'), bt = b.find('/');
+  if (!iequals(a.substr(0, at), b.substr(0, bt))) return false;
+  return at == std::string_view::npos || bt == std::string_view::npos || a.substr(at) == b.substr(bt);
+}
+
+}  // namespace
+
+Status switched_as_offered(const Exchange& ex) {
+  bool any = false, other = false;
+  for (const auto& field : ex.memory.response.fields.all()) {
+    if (field.id != net::http::Name::upgrade) continue;
+    for_each_element(field.value, [&](std::string_view protocol) {
+      any = true;
+      other = other || !same_protocol(protocol, ex.head().upgrade_token);
+    });
+  }
+  const auto wrong = [](const char* why) {
+    return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, 502, why});
+  };
+  if (!any) return wrong("101 without the protocol that it switches to");
+  if (other) return wrong("101 to a protocol that was not offered");
+  return {};
+}
 
 net::Task<Status> tunnel(Exchange& ex, Upstream& up) {
   Worker& worker = ex.worker;

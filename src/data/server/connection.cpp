@@ -1,5 +1,7 @@
 #include "data/server/connection.h"
 
+#include "data/server/h1_connection.h"
+#include "data/server/linger.h"
 #include "data/server/shedding.h"
 #include "data/server/worker.h"
 
@@ -31,22 +33,6 @@ void describe_tls(ExchangeRecord& record, net::Stream& stream) noexcept {
   record.server_name = tls->server_name();
 }
 
-net::Task<void> linger(Worker& worker, net::Stream& stream) {
-  stream.shutdown_write();
-  const Instant until = worker.loop.now() + std::chrono::seconds(2);
-  std::size_t drained = 0;
-  while (drained < (1 << 20)) {
-    const auto r = stream.try_read(worker.scratch.get(), Worker::kScratch);
-    if (r.io == net::tls::Io::done) {
-      drained += r.bytes;
-      continue;
-    }
-    if (r.io != net::tls::Io::again_read) break;
-    Status ready = co_await stream.readable(until);
-    if (!ready) break;
-  }
-}
-
 void Connection::start() {
   net::spawn(run());
 }
@@ -54,10 +40,16 @@ void Connection::start() {
 net::Task<void> Connection::run() {
   std::unique_ptr<Connection> self(this);
   Status arrived = co_await arrive();
-  if (arrived)
+  if (arrived) {
     co_await protocol_->run();
-  else if (arrived.error().fault == Fault::malformed)
+  } else if (arrived.error().status != 0) {
+    auto turns_away = std::make_unique<H1Connection>(*this);
+    auto& http = *turns_away;
+    protocol_ = std::move(turns_away);
+    co_await http.turn_away(arrived.error());
+  } else if (arrived.error().fault == Fault::malformed) {
     co_await linger(worker, stream);
+  }
 }
 
 // Until it is known what the client speaks.
@@ -86,7 +78,11 @@ net::Task<Status> Connection::arrive() {
   Status shaken = co_await stream.handshake(until);
   if (!shaken) {
     worker.stats.tls_handshake_failures.add();
-    co_return shaken;
+    if (!stream.tls()->peer_sent_text()) co_return shaken;
+    stream.end_tls();
+    peer.tls = false;
+    co_return std::unexpected(
+        Error{Fault::malformed, Whose::downstream, Retry::no, 400, "plain HTTP on a listener of TLS"});
   }
   worker.stats.tls_handshakes.add();
   if (stream.tls()->resumed()) worker.stats.tls_handshakes_resumed.add();
@@ -96,27 +92,47 @@ net::Task<Status> Connection::arrive() {
   co_return Status{};
 }
 
-// Whether a plain client begins with the preface of HTTP/2 (RFC 9113 section 3.4). Looks without taking anything.
+namespace {
+
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+enum class Opening : std::uint8_t { h1, h2, neither, more };
+
+// What a plain client begins with (RFC 9113 section 3.4). A line that looks like no request, and names no version, may
+// be a damaged preface: such a client reads no answer of HTTP/1. Everybody else is answered in it. `full`: no more is
+// looked at.
+Opening opening(std::string_view bytes, bool full) noexcept {
+  if (bytes.starts_with(kPreface)) return Opening::h2;
+  if (kPreface.starts_with(bytes)) return Opening::more;
+  const auto space = bytes.find(' ');
+  if (space >= bytes.size() - 1 || std::string_view("/*hH").contains(bytes[space + 1])) return Opening::h1;
+  const auto line = bytes.substr(0, bytes.find('\n'));
+  if (full || line.contains(" HTTP/")) return Opening::h1;
+  return line.size() < bytes.size() ? Opening::neither : Opening::more;
+}
+
+}  // namespace
+
+// Whether a plain client speaks HTTP/2. Looks without taking anything.
 net::Task<Result<bool>> Connection::speaks_h2() {
-  static constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   const Instant until = worker.loop.now() + worker.options().client_header_timeout;
-  char begin[kPreface.size()];
+  char begin[256];
   for (std::size_t seen = 0;;) {
     const auto r = stream.peek(begin, sizeof begin, seen);
-    const std::string_view bytes(begin, r.bytes);
-    if (!kPreface.starts_with(bytes)) {
-      // What starts no target of HTTP/1 either may be a damaged preface: such a client reads no answer of HTTP/1.
-      const auto space = bytes.find(' ');
-      if (space < bytes.size() - 1 && !std::string_view("/*hH").contains(bytes[space + 1]))
-        co_return std::unexpected(stream.error(Fault::malformed, "neither HTTP/1 nor HTTP/2"));
-      co_return false;
+    const Opening what = opening({begin, r.bytes}, r.bytes == sizeof begin);
+    if (what == Opening::h1 || what == Opening::h2) co_return what == Opening::h2;
+    if (what == Opening::neither) {
+      worker.stats.malformed_requests.add();
+      co_return std::unexpected(stream.error(Fault::malformed, "neither HTTP/1 nor HTTP/2"));
     }
-    if (bytes.size() == kPreface.size()) co_return true;
     if (r.io == net::tls::Io::failed || r.io == net::tls::Io::closed)
       co_return std::unexpected(stream.error(Fault::closed, "closed before the first request"));
     seen = r.bytes;
     Status more = co_await stream.readable(until);
-    if (!more) co_return std::unexpected(more.error());
+    if (more) continue;
+    Error why = more.error();
+    const bool h1 = seen > 0 && !std::string_view(begin, seen).starts_with("PRI ");
+    if (why.fault == Fault::timeout && h1) why.status = 408;
+    co_return std::unexpected(why);
   }
 }
 

@@ -39,10 +39,6 @@ std::span<const ProtocolEntry> protocols();
 // What of TLS goes into the log of each exchange.
 void describe_tls(ExchangeRecord& record, net::Stream& stream) noexcept;
 
-// Before a close that the client may not expect. With unread bytes it would be a reset, which may destroy the answer on
-// its way: the end is announced first, then what still comes is read for a moment (RFC 9112 section 9.6).
-net::Task<void> linger(Worker& worker, net::Stream& stream);
-
 // One client's connection: what comes before HTTP (PROXY header, TLS, the choice of a protocol), then that protocol.
 // Owns itself: start() runs it, its end deletes it. Its worker lists it while it lives.
 class Connection {

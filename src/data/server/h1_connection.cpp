@@ -7,6 +7,7 @@
 #include "data/proxy/prepare.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/serve.h"
+#include "data/server/linger.h"
 #include "data/server/response_fields.h"
 #include "data/server/shedding.h"
 #include "data/server/worker.h"
@@ -82,10 +83,8 @@ net::Task<void> H1Connection::turn_away(Error why) {
   const bool late = why.fault == Fault::timeout && in_end_ > in_begin_;
   const bool tell = why.status != 0 || why.fault == Fault::too_large || why.fault == Fault::malformed || late;
   if (!tell || stream_.cancelled()) co_return;
-  if (why.fault == Fault::timeout) {
-    worker_.stats.timeouts_header.add();
-    why.status = 408;
-  }
+  if (why.fault == Fault::timeout) why.status = 408;
+  if (!memory_) memory_ = worker_.borrow_memory();
   memory_->request = {};
   decoder_.start(Framing::none, 0);
   started_ = complete_ = false;
@@ -93,6 +92,7 @@ net::Task<void> H1Connection::turn_away(Error why) {
   ex_ = &ex;
   written_before_ = stream_.bytes_written();
   ex.record.request_length = in_end_ - in_begin_;
+  describe_tls(ex.record, stream_);
   co_await refuse(ex, why);
   ex_ = nullptr;
   co_await linger();

@@ -22,11 +22,12 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   void drain(bool new_ones_too) noexcept override;
   void kill() noexcept override;
   void holdings(Holdings& out) noexcept override;
+  // Instead of run(), where the client is known to send nothing that can be served: answers, if there is an answer.
+  net::Task<void> turn_away(Error why);
 
  private:
   net::Task<Status> next_head();
   net::Task<bool> exchange();
-  net::Task<void> turn_away(Error why);
   net::Task<void> linger();
   void park() noexcept;
   net::h1::HeadLimits limits() const;

@@ -1,6 +1,7 @@
 #include "data/server/h2_connection.h"
 
 #include "data/server/h2_stream.h"
+#include "data/server/linger.h"
 #include "data/server/shedding.h"
 #include "data/server/worker.h"
 

@@ -6,11 +6,13 @@
 #include "data/proxy/prepare.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/serve.h"
+#include "data/server/linger.h"
 #include "data/server/response_fields.h"
 #include "data/server/shedding.h"
 #include "data/server/worker.h"
 #include "net/http/grammar.h"
 #include "net/http/trailers.h"
+#include "net/http/websocket.h"
 
 namespace sluice::data {
 
@@ -101,6 +103,10 @@ void H2Stream::on_fields_end() noexcept {
 
 void H2Stream::on_event() {
   if (!runs_) {
+    if (closed() && !reset_by_peer() && code() == net::h2::protocol_error) {  // nghttp2 found it malformed
+      worker_.stats.malformed_requests.add();
+      worker_.stats.h2_streams_reset.add();
+    }
     if (closed() || over_ || connection_.session_.failed()) return end();
     if (!head_done_) return;
     runs_ = true;
@@ -167,6 +173,7 @@ net::Task<void> H2Stream::run() {
     end();
     co_return;
   }
+  bool rest_to_come = false;
   {
     Exchange ex(worker_, *this, connection_.peer_, *memory_);
     ex_ = &ex;
@@ -188,11 +195,35 @@ net::Task<void> H2Stream::run() {
     } else if (!complete_) {
       worker_.stats.h2_streams_reset.add();
       connection_.session_.reset(*this, ex.reset_code.value_or(net::h2::internal_error));
-    } else if (!end_received()) {
-      connection_.session_.reset(*this, net::h2::no_error);  // RFC 9113 section 8.1: the rest is not wanted
+    } else {
+      rest_to_come = !end_received();
+      // Libraries of gRPC take a call for ended with its trailers and expect the reset with them.
+      if (rest_to_come && ex.grpc) connection_.session_.reset(*this, net::h2::no_error);
     }
   }
+  if (rest_to_come && !closed()) {
+    co_await linger();
+    if (!end_received()) connection_.session_.reset(*this, net::h2::no_error);  // RFC 9113 section 8.1
+  }
   end();
+}
+
+// The answer is out and the request is not over. With a reset in one piece with it curl 7.88 forgets the answer, and
+// some clients send all of their request before they look for one: what they send is thrown away, and their window
+// opened.
+net::Task<void> H2Stream::linger() {
+  give_buffers_back();
+  Linger state(worker_);
+  if (!state.admitted()) co_return;
+  while (!end_received() && !gone() && !is_given_up_) {
+    const auto bytes = connection_.session_.take(*this).size();
+    if (bytes != 0) connection_.session_.take(*this);  // the window opens with the call after
+    state.took(bytes);
+    const Instant begun = worker_.loop.now(), until = state.until();
+    if (begun >= until) co_return;
+    const bool woken = co_await readable_.wait(until);
+    if (!woken || !state.waited_since(begun)) co_return;
+  }
 }
 
 // What an HTTP/1.1 pod expects of a WebSocket's client and RFC 8441 leaves out.
@@ -296,8 +327,21 @@ void H2Stream::respond(Exchange& ex, const ResponseStart& response, bool end) {
   connection_.session_.respond(*this, list.span(), end);
 }
 
+// Towards the pod we are the WebSocket's client: the key was ours, and so is the check of the answer to it.
+bool H2Stream::accepted(const ResponseStart& response) const noexcept {
+  std::string_view key, accept;
+  for (const auto& f : memory_->request.fields.all())
+    if (!f.drop && iequals(f.name, "sec-websocket-key")) key = f.value;
+  for (const auto& f : response.fields)
+    if (!f.drop && iequals(f.name, "sec-websocket-accept")) accept = f.value;
+  return net::http::accepts_websocket(key, accept);
+}
+
 net::Task<Status> H2Stream::start(Exchange& ex, const ResponseStart& response, Chunk first) {
   if (gone()) co_return std::unexpected(client(Fault::reset, "the client left"));
+  if (response.status == 101 && !accepted(response))
+    co_return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, 502,
+                                    "101 without the Sec-WebSocket-Accept that fits the key"});
   started_ = true;
   ex.hsts = ex.hsts && !(connection_.stream_.tls() && connection_.stream_.tls()->default_certificate());
   tunnel_ = response.status == 101;

@@ -32,11 +32,13 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   void on_event() override;
 
   net::Task<void> run();
+  net::Task<void> linger();
   Status as_upgrade(char (&key)[24]) noexcept;
   void end() noexcept;
   void client_left() noexcept;
   void promise(std::size_t bytes) noexcept;
   bool gone() const noexcept { return over_ || (closed() && was_reset()); }
+  bool accepted(const ResponseStart& response) const noexcept;
   void respond(Exchange& ex, const ResponseStart& response, bool end);
   net::Task<Status> send(Chunk piece);
   net::Task<Status> drained(Duration stall);

@@ -41,7 +41,7 @@ Passthrough::Passthrough(Connection& connection, const Route& route, std::string
       ingress_(route.spec->ingress.view()),
       service_(route.spec->service.view()),
       service_port_(route.spec->service_port.view()),
-      upstream_name_(route.spec->cluster.view()),
+      upstream_name_(route.spec->upstream_name.view()),
       begun_(worker_.loop.now()) {
   view_->pin();
   if (cluster_) cluster_->pin();

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "data/proxy/exchange.h"
 #include "data/proxy/streams.h"
+#include "data/proxy/via.h"
 #include "net/h1/append.h"
 
 // Heads of responses as clients get them.
@@ -52,7 +53,7 @@ void for_each_response_field(const Exchange& ex, const ResponseStart& response, 
   }
   if (!dated) sink("Date", date);
   if (o.server_tokens && !pod_server) sink("Server", std::string_view("sluice"));
-  if (o.via && response.from_pod) sink("Via", std::string_view("1.1 sluice"));
+  if (o.via && response.from_pod) sink("Via", via(ex.memory.response.major, ex.memory.response.minor));
   if (ex.hsts) {
     static thread_local char value[96];
     std::size_t n = 0;

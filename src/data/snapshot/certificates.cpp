@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <system_error>
 #include <thread>
 
+#include "base/reserve.h"
 #include "base/strings.h"
 
 namespace sluice::data {
@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kWorthThreads = 32;  // pairs
 constexpr unsigned kMostThreads = 8;
+constexpr std::size_t kOfAThread = 32U << 20;  // its stack, and what the allocator sets up for it
 
 std::string day(std::int64_t unix_seconds) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
@@ -47,20 +48,27 @@ ParsedPairs read_ahead(const std::vector<const model::Certificate*>& specs) {
   if (specs.size() < kWorthThreads) return results;
   std::vector<ParsedPair> parsed(specs.size());
   std::atomic<std::size_t> next{0};
+  std::atomic<bool> starved{false};
   auto work = [&] {
-    for (std::size_t i = next++; i < specs.size(); i = next++)
-      parsed[i] = net::tls::parse_key_pair(specs[i]->chain_pem, specs[i]->key_pem);
+    const Dispensable as_the_pairs_before_stay;
+    try {
+      for (std::size_t i = next++; i < specs.size(); i = next++)
+        parsed[i] = net::tls::parse_key_pair(specs[i]->chain_pem, specs[i]->key_pem);
+    } catch (const std::bad_alloc&) {
+      starved = true;
+    }
   };
   {
     std::vector<std::jthread> helpers;
     const unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads);
     try {
-      while (helpers.size() + 1 < threads) helpers.emplace_back(work);
-    } catch (const std::system_error&) {
-      // No more threads to be had: those that started, and this one, do the work.
+      while (Reserve::has_room(kOfAThread) && helpers.size() + 1 < threads) helpers.emplace_back(work);
+    } catch (const std::exception&) {
+      // No more threads to be had, or no memory for them: those that started, and this one, do the work.
     }
     work();
   }
+  if (starved) throw std::bad_alloc();
   results.reserve(specs.size());
   for (std::size_t i = 0; i < specs.size(); ++i) results.emplace(specs[i], std::move(parsed[i]));
   return results;
@@ -131,6 +139,15 @@ std::vector<model::Entry> problems_of(const StoredPair& stored, std::int64_t now
         "it is served as it is and clients will refuse it until then");
   }
   return out;
+}
+
+model::Entry not_shown(const model::HostSecrets& named, const model::HostSecrets& shown, std::string_view host) {
+  std::string secrets;
+  for (const std::string& name : named.secrets) add_element(secrets, name);
+  return {named.ingress,
+          {model::Severity::warning, "CertificateNotShown", "spec.tls", secrets,
+           "the Secrets of " + shown.ingress.text() + ", which is older and has TLS for " + std::string(host),
+           std::string(host) + " is served with their certificate"}};
 }
 
 model::Entry mismatch(const StoredPair& stored, std::string_view host) {

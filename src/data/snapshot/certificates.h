@@ -46,6 +46,9 @@ std::vector<net::tls::KeyPairPtr> choose_pairs(std::string_view host, const std:
 // What is wrong with a stored pair: broken, expired, not yet valid. `now`: Unix seconds.
 std::vector<model::Entry> problems_of(const StoredPair& stored, std::int64_t now);
 
+// An Ingress whose pairs could be shown for the host, beside an older one whose pairs are.
+model::Entry not_shown(const model::HostSecrets& named, const model::HostSecrets& shown, std::string_view host);
+
 // A pair that covers none of what the host needs.
 model::Entry mismatch(const StoredPair& stored, std::string_view host);
 

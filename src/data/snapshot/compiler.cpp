@@ -37,8 +37,9 @@ struct HostEntry {
   std::shared_ptr<const model::Host> spec;
   std::vector<ClusterEntry*> clusters;
   std::vector<CertificateEntry*> certificates;
-  std::shared_ptr<const HostRoutes> compiled;  // as published
-  std::vector<net::tls::KeyPairPtr> pairs;     // as published
+  std::shared_ptr<const HostRoutes> compiled;    // as published
+  std::vector<net::tls::KeyPairPtr> pairs;       // as published
+  const CertificateEntry* first_pair = nullptr;  // the Secret of pairs.front()
   bool stale_routes = false, stale_pairs = false;
 };
 
@@ -97,6 +98,7 @@ struct Compiler::State {
   std::string default_certificate;
   bool fallback_may_differ = true;
 
+  bool over = false;  // all is to be compiled and published anew
   // While a batch is compiled.
   std::vector<HostEntry*> stale;
   std::vector<ClusterUpdate> cluster_updates;
@@ -132,6 +134,7 @@ struct Compiler::State {
     if (!entry.stored.spec && entry.hosts.empty()) certificates.erase(certificates.find(entry.name));
   }
 
+  void forget_state();
   void set_problems(const std::string& key, std::vector<model::Entry> now);
   void update_clusters(const model::Model& model, const std::vector<std::string>& names);
   void update_certificates(const model::Model& model, const std::vector<std::string>& names);
@@ -155,6 +158,34 @@ void Compiler::State::set_problems(const std::string& key, std::vector<model::En
     problems.erase(at);
   } else {
     problems[key] = std::move(now);
+  }
+}
+
+// Whatever was half done. What has a number keeps it: workers know it by that.
+void Compiler::State::forget_state() {
+  stale.clear();
+  cluster_updates.clear();
+  pairs_by_text.clear();
+  problems.clear();
+  report_stale = fallback_may_differ = true;
+  for (auto& [name, host] : hosts) {
+    host.spec = nullptr;
+    host.clusters.clear();
+    host.certificates.clear();
+    host.pairs.clear();
+    host.stale_routes = host.stale_pairs = false;
+  }
+  for (auto& [name, entry] : certificates) {
+    entry.name = name;
+    entry.stored.spec = nullptr;
+    entry.hosts.clear();
+  }
+  std::erase_if(clusters, [](const auto& c) { return !c.second.spec || c.second.id == kNoCluster; });
+  for (ClusterId id = 0; id < cluster_numbers.end(); ++id) cluster_updates.push_back({id, nullptr});
+  for (auto& [name, entry] : clusters) {
+    entry.name = name;
+    entry.hosts.clear();
+    cluster_updates[entry.id].cluster = entry.spec;
   }
 }
 
@@ -259,9 +290,11 @@ void Compiler::State::link(HostEntry& host) {
     ClusterEntry& entry = cluster(route.cluster.str());
     if (entry.hosts.insert(&host).second) host.clusters.push_back(&entry);
   }
-  for (const std::string& name : host.spec->certificates) {
-    CertificateEntry& entry = certificate(name);
-    if (entry.hosts.insert(&host).second) host.certificates.push_back(&entry);
+  for (const model::HostSecrets& named : host.spec->certificates) {
+    for (const std::string& name : named.secrets) {
+      CertificateEntry& entry = certificate(name);
+      if (entry.hosts.insert(&host).second) host.certificates.push_back(&entry);
+    }
   }
 }
 
@@ -282,7 +315,7 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
     if (added) ++next_series;
     route.series = at->second;
     route.forwards = !from.cluster.empty() && from.match != model::PathMatch::slash_redirect;
-    route.host_tls = spec.tls;
+    route.host_tls = spec.tls || from.tls;
     route.passthrough = spec.passthrough && route.forwards && from.path.view() == "/";
     route.no_tls_redirect = under_any(from, options.no_tls_redirect_locations);
   }
@@ -290,20 +323,35 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
   return host.compiled;
 }
 
-// True when other pairs than before are to be shown for the host.
+// The pairs of the first Ingress that has one for the host, as in ingress-nginx; never those of several side by side,
+// or a younger Ingress would choose what clients of another key type see. True when they are others than before.
 bool Compiler::State::choose(HostEntry& host) {
-  std::vector<net::tls::KeyPairPtr> named;
-  const CertificateEntry* unusable = nullptr;
-  for (const CertificateEntry* entry : host.certificates) {
-    if (!entry->stored.pair) continue;
-    named.push_back(entry->stored.pair);
-    if (unusable == nullptr) unusable = entry;
-  }
-  auto pairs = choose_pairs(host.name, named);
+  std::vector<net::tls::KeyPairPtr> pairs;
+  const model::HostSecrets* shown = nullptr;
+  const StoredPair* unusable = nullptr;
   std::vector<model::Entry> found;
-  if (pairs.empty() && unusable != nullptr)
-    found.push_back(
-        mismatch(unusable->stored, host.name.empty() ? "the host of requests that no rule names" : host.name));
+  host.first_pair = nullptr;
+  for (const model::HostSecrets& one : host.spec->certificates) {
+    std::vector<net::tls::KeyPairPtr> named;
+    std::map<net::tls::KeyPairPtr, const CertificateEntry*> secret_of;
+    for (const std::string& name : one.secrets) {
+      const CertificateEntry& entry = certificates.find(name)->second;
+      if (!entry.stored.pair) continue;
+      named.push_back(entry.stored.pair);
+      secret_of.emplace(entry.stored.pair, &entry);
+      if (unusable == nullptr) unusable = &entry.stored;
+    }
+    auto chosen = choose_pairs(host.name, named);
+    if (chosen.empty()) continue;
+    if (shown == nullptr) {
+      shown = &one;
+      host.first_pair = secret_of[chosen.front()];
+      pairs = std::move(chosen);
+    } else if (chosen != pairs) {
+      found.push_back(not_shown(one, *shown, host.name));
+    }
+  }
+  if (shown == nullptr && unusable != nullptr) found.push_back(mismatch(*unusable, host.name));
   set_problems("host " + host.name, std::move(found));
   if (pairs == host.pairs) return false;
   host.pairs = std::move(pairs);
@@ -363,9 +411,10 @@ Compiler::~Compiler() = default;
 
 Publication Compiler::compile(const model::Model& model, const model::Change& change) {
   State& s = *state_;
-  const Snapshot* before = s.snapshot.get();
+  const Snapshot* before = s.over ? nullptr : s.snapshot.get();
   const bool all = change.everything || before == nullptr;
   ++s.version;
+  if (s.over) s.forget_state();
 
   auto next = std::make_shared<Snapshot>();
   next->version = s.version;
@@ -397,6 +446,8 @@ Publication Compiler::compile(const model::Model& model, const model::Change& ch
   const bool other_fallback = before == nullptr || before->certificates->fallback() != next->certificates->fallback();
   s.fallback_may_differ = false;
   s.snapshot = next;
+  if (std::exchange(s.over, false))
+    std::erase_if(s.certificates, [](const auto& c) { return !c.second.stored.spec && c.second.hosts.empty(); });
 
   Publication publication;
   publication.snapshot = s.snapshot;
@@ -406,6 +457,10 @@ Publication Compiler::compile(const model::Model& model, const model::Change& ch
   for (auto& pair : pairs) publication.certificate_hosts.push_back(std::move(pair.name));
   publication.fallback_changed = other_fallback;
   return publication;
+}
+
+void Compiler::start_over() noexcept {
+  state_->over = true;
 }
 
 const model::Report& Compiler::report() const {
@@ -421,6 +476,12 @@ const model::Report& Compiler::report() const {
   std::sort(s.report.entries.begin(), s.report.entries.end(), [&](auto& a, auto& b) { return order(a) < order(b); });
   s.report_stale = false;
   return s.report;
+}
+
+std::string_view Compiler::secret_of(std::string_view host) const {
+  const auto at = state_->hosts.find(host);
+  return at == state_->hosts.end() || at->second.first_pair == nullptr ? std::string_view()
+                                                                       : at->second.first_pair->name;
 }
 
 Publication Compiler::everything() const {

@@ -21,6 +21,8 @@ class ClusterNumbers {
     }
     return next_++;
   }
+  // All that were ever taken are below it.
+  ClusterId end() const noexcept { return next_; }
   void give_back(ClusterId id, std::uint64_t version) { resting_.push_back({id, version}); }
 
  private:

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/routing/route_table.h"
@@ -50,8 +51,14 @@ class Compiler {
   Compiler& operator=(const Compiler&) = delete;
 
   Publication compile(const model::Model& model, const model::Change& change);
+  // After compile() threw, or a Publication did not reach everybody: the next compile() must be of everything, and its
+  // Publication holds everything. Numbers of Clusters and of metrics stay, and so do the last good pairs.
+  void start_over() noexcept;
   // Problems of the last compiled state (certificates), without those of model.report.
   const model::Report& report() const;
+  // "namespace/name" of the Secret whose pair the host is served with (of ECDSA, where there are several); empty: it is
+  // served with the default certificate. Until the next compile().
+  std::string_view secret_of(std::string_view host) const;
   // For a worker that starts late, and for explain: everything as one publication.
   Publication everything() const;
 

@@ -28,7 +28,7 @@ net::Task<Status> H1Client::send_head(Exchange& ex, std::string_view body, bool 
   const auto& head = ex.head();
   out.append(head.method_text);
   out += ' ';
-  out.append(head.path_query);
+  out.append(ex.target);
   out.append(" HTTP/1.1\r\n");
   const BodyShape shape = body_shape(ex);
   request_chunked_ = shape.framing == Framing::chunked;

@@ -70,7 +70,7 @@ void fill(RequestFields& out, const Exchange& ex, bool tls) {
   out.add(":method", head.method_text);
   out.add(":scheme", tls ? "https" : "http");
   if (!ex.host_header.empty()) out.add(":authority", ex.host_header);
-  out.add(":path", head.path_query);
+  out.add(":path", ex.target);
   for_each_upstream_field(ex, body_shape(ex), [&](std::string_view name, std::string_view value) {
     if (name == "Host" || name == "Transfer-Encoding") return;
     if (name == "Content-Length" && ex.grpc && head.framing != Framing::length) return;  // calls have none
@@ -256,6 +256,7 @@ net::Task<Status> H2ClientStream::read_head(Exchange& ex) {
 Status H2ClientStream::parse(const Head& head, Exchange& ex) noexcept {
   auto& out = ex.memory.response;
   out.status = head.status;
+  out.major = 2;
   out.minor = 1;
   out.reason = reason_phrase(head.status);
   out.fields.clear();

@@ -228,7 +228,7 @@ class RequestParser {
       out_.host = named->host;
     }
     if (path == std::string_view::npos) {
-      out_.path_query = "/";
+      out_.path_query = out_.method == Method::options ? "*" : "/";  // RFC 9112 section 3.2.4
       return {};
     }
     out_.path_query = rest.substr(path);
@@ -263,7 +263,7 @@ class RequestParser {
     return iequals(out_.upgrade_token, "websocket") ? websocket() : Status{};
   }
 
-  // RFC 6455 section 4.2.1 and 4.4.
+  // RFC 6455 section 4.1, 4.2.1 and 4.4.
   Status websocket() const {
     const http::Field* key = nullptr;
     const http::Field* version = nullptr;
@@ -279,6 +279,7 @@ class RequestParser {
     }
     if (!key || key->value.empty()) return refuse(400, "Sec-WebSocket-Key: missing");
     if (!version || version->value != "13") return refuse(426, "Sec-WebSocket-Version: not 13");
+    if (out_.method != Method::get) return refuse(400, "Upgrade: websocket by another method than GET");
     if (out_.framing == Framing::chunked || out_.content_length > 0)
       return refuse(400, "Upgrade: websocket with a body");
     return {};

@@ -158,7 +158,7 @@ class ResponseParser {
 
 Status parse_response(std::string_view head, const HeadLimits& limits, Method request_method, http::ResponseHead& out) {
   out.status = 0;
-  out.minor = 1;
+  out.major = out.minor = 1;
   out.reason = {};
   out.fields.clear();
   out.framing = Framing::none;

@@ -57,6 +57,7 @@ std::string_view format_address(const std::uint8_t* address, char* out) noexcept
 
 bool contains(const std::uint8_t* range, unsigned bits, const std::uint8_t* address) noexcept {
   if (bits > 128) return false;
+  if (bits > 0 && bits < 96 && std::memcmp(address, kMapped, sizeof kMapped) == 0) return false;
   const std::size_t whole = bits / 8;
   if (std::memcmp(range, address, whole) != 0) return false;
   const unsigned rest = bits % 8;

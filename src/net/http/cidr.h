@@ -31,7 +31,8 @@ inline std::string_view format_address(const Address& address, char* out) noexce
 }
 
 // Does the range of `bits` (0…128, counted in the 16-byte form) that starts at `range` hold `address`? Both point at 16
-// bytes. 0 bits hold every address of both families.
+// bytes. 0 bits hold every address of both families; a range of IPv6 addresses otherwise holds none of IPv4, though
+// their mapped form may lie within it.
 bool contains(const std::uint8_t* range, unsigned bits, const std::uint8_t* address) noexcept;
 
 }  // namespace http

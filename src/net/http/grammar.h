@@ -34,6 +34,15 @@ inline constexpr std::array<std::uint8_t, 256> kToken = [] {
   return t;
 }();
 
+// A table of the letters, the digits and `marks`.
+constexpr std::array<bool, 256> letters_digits_and(std::string_view marks) noexcept {
+  std::array<bool, 256> t{};
+  for (unsigned c = '0'; c <= '9'; ++c) t[c] = true;
+  for (unsigned c = 'a'; c <= 'z'; ++c) t[c] = t[c - 32] = true;
+  for (const char c : marks) t[static_cast<std::uint8_t>(c)] = true;
+  return t;
+}
+
 // Bytes that may stand in a request target: visible ASCII without '#'.
 inline constexpr std::array<bool, 256> kTarget = [] {
   std::array<bool, 256> t{};

@@ -1,10 +1,10 @@
 #include "net/http/host.h"
 
-#include <array>
 #include <cstdint>
 
 #include "base/strings.h"
 #include "net/http/cidr.h"
+#include "net/http/grammar.h"
 
 namespace sluice::net::http {
 namespace {
@@ -12,26 +12,10 @@ namespace {
 constexpr std::size_t kMaxHost = 255;
 
 // reg-name of RFC 3986 section 3.2.2 without percent-encoding and without the comma, which would read as a list.
-constexpr std::array<bool, 256> kRegName = [] {
-  std::array<bool, 256> t{};
-  for (unsigned c = '0'; c <= '9'; ++c) t[c] = true;
-  for (unsigned c = 'a'; c <= 'z'; ++c) t[c] = t[c - 32] = true;
-  for (unsigned char c : std::string_view("-._~!$&'()*+;=")) t[c] = true;
-  return t;
-}();
+constexpr auto kRegName = letters_digits_and("-._~!$&'()*+;=");
 
 std::unexpected<Error> bad(const char* why) {
   return std::unexpected(Error{Fault::malformed, Whose::downstream, Retry::no, 400, why});
-}
-
-bool port_ok(std::string_view port) noexcept {
-  if (port.size() > 5) return false;
-  std::uint32_t value = 0;
-  for (char c : port) {
-    if (c < '0' || c > '9') return false;
-    value = value * 10 + static_cast<std::uint32_t>(c - '0');
-  }
-  return value <= 65535;
 }
 
 unsigned port_number(std::string_view port, unsigned otherwise) noexcept {
@@ -59,7 +43,7 @@ Result<Authority> split_authority(std::string_view text) noexcept {
   if (end == text.size()) return Authority{text, {}};
   if (text[end] != ':') return bad("host: a byte that no host has");
   const auto port = text.substr(end + 1);
-  if (!port_ok(port)) return bad("host: the port is not a number from 0 to 65535");
+  if (!is_port(port)) return bad("host: the port is not a number from 0 to 65535");
   return Authority{text.substr(0, end), port};
 }
 

@@ -175,6 +175,7 @@ struct RequestHead {
 
 struct ResponseHead {
   int status = 0;
+  int major = 1;  // 1 or 2
   int minor = 1;
   std::string_view reason;
   Fields fields;

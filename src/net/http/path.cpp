@@ -1,6 +1,10 @@
 #include "net/http/path.h"
 
+#include <cstdint>
 #include <cstring>
+
+#include "base/strings.h"
+#include "net/http/grammar.h"
 
 namespace sluice::net::http {
 namespace {
@@ -66,7 +70,103 @@ class Writer {
   std::size_t start_ = 1;  // of the current segment: behind the last slash
 };
 
+int escaped(std::string_view text, std::size_t at) noexcept {
+  if (at + 2 >= text.size() || text[at] != '%') return -1;
+  const int high = hex(text[at + 1]), low = hex(text[at + 2]);
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+// pchar of RFC 3986 section 3.3 and the slash. The semicolon begins parameters for some readers.
+constexpr auto kSpelled = letters_digits_and("-._~!$&'()*+,=:@/");
+
+// Of a character beyond ASCII that tables of code pages turn into a slash, a dot, a backslash or another ASCII one
+// (Unicode's best-fit tables for Windows): fullwidth forms, and the signs that look like those.
+bool becomes_ascii(std::string_view utf8) noexcept {
+  static constexpr std::string_view kLikeSlashOrDot[] = {"\xe2\x80\xa4", "\xe2\x80\xa5", "\xe2\x81\x84", "\xe2\x88\x95",
+                                                         "\xe2\x88\x96"};
+  for (const auto sign : kLikeSlashOrDot)
+    if (utf8 == sign) return true;
+  return utf8.size() == 3 && utf8[0] == '\xef' && (utf8[1] == '\xbc' || (utf8[1] == '\xbd' && utf8[2] <= '\x9e'));
+}
+
+// What an escape at `at` may mean to others, or null. `next`: behind it.
+const char* doubtful_escape(std::string_view path, std::size_t at, std::size_t& next) noexcept {
+  const int value = escaped(path, at);
+  next = at + 3;
+  switch (value) {
+    case '/':
+      return "an encoded slash";
+    case '\\':
+      return "an encoded backslash";
+    case '.':
+      return "an encoded dot";
+    case ';':
+      return "an encoded semicolon";
+    case '?':
+    case '#':
+      return "an encoded question mark or number sign";
+    case '%':
+      return "an encoded percent sign";
+    default:
+      break;
+  }
+  if (value < 0x20 || value == 0x7f) return "an encoded control character";
+  if (value < 0x80) return nullptr;
+  char bytes[4];
+  std::size_t size = 0;
+  for (std::size_t i = at; size < sizeof bytes; i += 3) {
+    const int byte = escaped(path, i);
+    if (byte < 0x80) break;
+    bytes[size++] = static_cast<char>(byte);
+  }
+  const std::size_t length = utf8_length({bytes, size});
+  if (length == 0) return "encoded bytes that are no UTF-8";
+  if (becomes_ascii({bytes, length})) return "a character that some readers turn into an ASCII one";
+  next = at + 3 * length;
+  return nullptr;
+}
+
 }  // namespace
+
+const char* ambiguity(std::string_view target) noexcept {
+  const auto path = target.substr(0, target.find('?'));
+  for (std::size_t i = 0; i < path.size();) {
+    std::size_t next = i + 1;
+    switch (path[i]) {
+      case '\\':
+        return "a backslash";
+      case ';':
+        return "a semicolon";
+      case '/':
+        if (next < path.size() && path[next] == '/') return "an empty segment";
+        break;
+      case '%':
+        if (const char* why = doubtful_escape(path, i, next)) return why;
+        break;
+      default:
+        break;
+    }
+    const bool ends = next >= path.size() || path[next] == '/';
+    if (ends && path[i] == '.') return "a segment that is or ends in a dot";
+    if (ends && escaped(path, i) == ' ') return "a segment that ends in a space";
+    i = next;
+  }
+  return nullptr;
+}
+
+void append_spelled(std::string_view path, std::string& out) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  for (const char c : path) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    if (kSpelled[byte]) {
+      out += c;
+    } else {
+      out += '%';
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    }
+  }
+}
 
 Result<std::string_view> normalise_path(std::string_view target, char* out) {
   if (target.empty() || target.front() != '/') return bad("path: does not start with a slash");

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -13,5 +14,13 @@ namespace sluice::net::http {
 // does for locations: "/x%2F..%2Fadmin" → "/admin". When nothing has to change the result is a view into `target` and
 // out is not touched. Errors (400): not starting with '/', a bad escape, %00, climbing above the root.
 Result<std::string_view> normalise_path(std::string_view target, char* out);
+
+// Why two readers may take the path of `target` (origin-form, well-formed escapes) for different ones, as a literal;
+// null when they agree. docs/paths.md lists the spellings and who reads them how.
+const char* ambiguity(std::string_view target) noexcept;
+
+// Appends the one spelling of a normalised path: what RFC 3986 section 3.3 allows in a segment stands as it is, the
+// semicolon excepted, all else is percent-encoded. Normalising the result gives `path` again.
+void append_spelled(std::string_view path, std::string& out);
 
 }  // namespace sluice::net::http

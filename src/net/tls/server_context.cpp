@@ -106,7 +106,8 @@ int ServerContext::on_alpn(SSL*, const unsigned char** out, unsigned char* out_s
   unsigned char* chosen = nullptr;
   const int found = SSL_select_next_proto(&chosen, out_size, reinterpret_cast<const unsigned char*>(ours.data()),
                                           static_cast<unsigned>(ours.size()), in, in_size);
-  if (found != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_NOACK;
+  // RFC 7301 section 3.2: no_application_protocol. Whoever asks for something else alone would not understand us.
+  if (found != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
 }

@@ -95,6 +95,7 @@ class OpenSslSession final : public Session {
     return name ? name : "";
   }
   bool default_certificate() const noexcept override { return peer_.default_certificate; }
+  bool peer_sent_text() const noexcept override { return began_with_ >= 'A' && began_with_ <= 'Z' && !established_; }
   std::string error() const override { return error_; }
 
  private:
@@ -134,6 +135,7 @@ class OpenSslSession final : public Session {
   bool bye_next_ = false;
   bool held_ = false;  // `unsent_` waits for the next write, not for the socket
   bool in_is_scratch_ = false;
+  std::int16_t began_with_ = -1;  // the first byte that was received
   Owned<SSL> ssl_;
   Peer peer_;
   // Ciphertext of the current call: a view of `received_` or of the thread's scratch.
@@ -321,7 +323,10 @@ Io OpenSslSession::handshake() {
       break;
     }
     const Received got = drained_ ? Received::none : receive(max_record);
-    if (got == Received::some) continue;
+    if (got == Received::some) {
+      if (began_with_ < 0) began_with_ = static_cast<unsigned char>(*in_);
+      continue;
+    }
     if (got == Received::none) result = Io::again_read;
     if (got == Received::end) {
       fail("handshake: the peer closed the connection");

@@ -139,7 +139,9 @@ class Session {
   virtual std::string_view version() const noexcept = 0;      // "TLSv1.3"
   virtual std::string_view cipher() const noexcept = 0;
   virtual bool default_certificate() const noexcept = 0;  // the fallback was presented
-  virtual std::string error() const = 0;                  // of the last failed call, one line for logs
+  // What came first can begin no record of TLS, but a request in plain text: it may be told so in plain text, too.
+  virtual bool peer_sent_text() const noexcept = 0;
+  virtual std::string error() const = 0;  // of the last failed call, one line for logs
 };
 
 }  // namespace sluice::net::tls

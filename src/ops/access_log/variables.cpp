@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/printable.h"
 #include "base/strings.h"
 
 namespace sluice::ops {
@@ -245,7 +246,7 @@ constexpr LogVariable kVariables[] = {
            v = host_name(c.record.host);
            return !v.empty();
          }),
-    text("best_http_host", field<&Record::host>),
+    text("best_http_host", field<&Record::best_host>),
     text("server_name", field<&Record::route_host>),
     number("request_length", count<&Record::request_length>),
     number("request_time",
@@ -278,7 +279,7 @@ constexpr LogVariable kVariables[] = {
          }),
     text("pass_access_scheme",
          [](const LogContext& c, std::string_view& v) noexcept {
-           v = c.record.tls ? "https" : "http";
+           v = !c.record.scheme.empty() ? c.record.scheme : c.record.tls ? "https" : "http";
            return true;
          }),
     text("https",
@@ -362,7 +363,9 @@ void put_escaped_json(LineWriter& out, std::string_view s) noexcept {
     const auto c = static_cast<unsigned char>(s.front());
     std::size_t taken = 1;
     if (c >= 0x80 && (taken = utf8_length(s)) != 0) {
-      out.put(s.substr(0, taken));
+      char spelt[12];
+      const std::size_t hidden = spell_hidden_json(s.substr(0, taken), spelt);
+      out.put(hidden == 0 ? s.substr(0, taken) : std::string_view(spelt, hidden));
     } else if (c == '"' || c == '\\') {
       const char text[2] = {'\\', static_cast<char>(c)};
       out.put(std::string_view(text, 2));

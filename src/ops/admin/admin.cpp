@@ -18,7 +18,11 @@
 #include <stdexcept>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/reserve.h"
+#include "base/token_bucket.h"
+#include "ops/admin/access.h"
 
 namespace sluice::ops {
 namespace {
@@ -31,8 +35,14 @@ using tcp = asio::ip::tcp;
 constexpr std::uint32_t kHeadLimit = 16 * 1024;
 constexpr std::uint64_t kBodyLimit = 64 * 1024;
 
-std::string percent_decoded_path(std::string_view target) {
-  return std::string(target.substr(0, target.find('?')));
+// Refusals that are logged: a few at once, then one each ten seconds.
+constexpr unsigned kRefusalsAtOnce = 10;
+constexpr Duration kRefusalsEach = std::chrono::seconds(10);
+
+using MoreFields = std::vector<std::pair<http::field, std::string>>;
+
+AdminResponse plain(unsigned status, std::string text) {
+  return {status, std::move(text) + "\n", "text/plain; charset=utf-8"};
 }
 
 std::string text_of(const tcp::endpoint& at) {
@@ -41,7 +51,7 @@ std::string text_of(const tcp::endpoint& at) {
 }
 
 [[noreturn]] void refuse(const std::string& address, const std::string& why) {
-  throw std::runtime_error("admin address " + address + ": " + why);
+  throw std::runtime_error("--admin " + address + ": " + why);
 }
 
 tcp::endpoint parse_address(const std::string& address) {
@@ -68,22 +78,34 @@ std::thread quiet_thread(const char* name, F&& run) {
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread(std::forward<F>(run));
+  std::thread thread([run = std::forward<F>(run)]() mutable {
+    Reserve::warm_up();
+    run();
+  });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   ::pthread_setname_np(thread.native_handle(), name);
   return thread;
+}
+
+// IPv4 addresses come mapped over a socket of both versions.
+bool is_loopback(const asio::ip::address& address) {
+  if (address.is_v6() && address.to_v6().is_v4_mapped())
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
+  return address.is_loopback();
 }
 
 class Connection;
 
 class Server final : public AdminServer {
  public:
-  Server(const std::string& address, std::vector<AdminPage> pages, Limits limits);
+  Server(const std::string& address, std::vector<AdminPage> pages, AdminAccessSettings access, Limits limits);
   ~Server() override;
   std::string bound_address() const override { return bound_; }
 
   const AdminPage* find(std::string_view path) const;
   std::string listing() const;
+  AdminAccess& access() { return access_; }  // loop thread
+  void refused(const AdminRequest& request, const AdminRefusal& why);
   AdminResponse answer(const AdminPage& page, const AdminRequest& request) const;
 
   asio::io_context& loop() { return loop_; }
@@ -93,11 +115,17 @@ class Server final : public AdminServer {
   void closed(Connection* c);
 
  private:
+  void run(asio::io_context& io);
   void accept();
+  void pause();
 
-  const std::vector<AdminPage> pages_;
+  std::vector<AdminPage> pages_;  // no longer changes once the threads run
   const Limits limits_;
+  AdminAccess access_;
+  TokenBucket refusals_;                  // loop thread
+  std::uint64_t unsaid_ = 0;              // loop thread
   bool ending_ = false;                   // loop thread
+  bool accepting_ = false;                // loop thread: a client is awaited
   std::vector<Connection*> connections_;  // loop thread, oldest first; outlives the loops, whose ends end connections
   asio::io_context loop_{1}, beside_{1};  // fast pages and all input and output; slow pages
   asio::executor_work_guard<asio::io_context::executor_type> keep_{loop_.get_executor()},
@@ -110,8 +138,16 @@ class Server final : public AdminServer {
 
 // One client. All on the loop's thread but the handler of a slow page. Owned by its own pending operations.
 class Connection final : public std::enable_shared_from_this<Connection> {
+  using Message = http::request<http::string_body>;
+
  public:
-  Connection(Server& server, tcp::socket socket) : server_(server), stream_(std::move(socket)) { server_.opened(this); }
+  Connection(Server& server, tcp::socket socket) : server_(server), stream_(std::move(socket)) {
+    boost::system::error_code gone;
+    const auto peer = stream_.socket().remote_endpoint(gone);
+    if (!gone) peer_text_ = text_of(peer);
+    loopback_ = !gone && is_loopback(peer.address());
+    server_.opened(this);
+  }
   ~Connection() { server_.closed(this); }
 
   void read() {
@@ -122,11 +158,11 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     stream_.expires_after(std::chrono::seconds(server_.limits().seconds));
     http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](beast::error_code error, std::size_t) {
       self->reading_ = false;
-      if (error == http::error::header_limit) return self->refuse(431, "the head is too large\n");
-      if (error == http::error::body_limit) return self->refuse(413, "the body is larger than 64 KiB\n");
+      if (error == http::error::header_limit) return self->refuse(431, "the head is too large");
+      if (error == http::error::body_limit) return self->refuse(413, "the body is larger than 64 KiB");
       if (error.category() == http::make_error_code(http::error::bad_method).category() &&
           error != http::error::end_of_stream && error != http::error::partial_message)
-        return self->refuse(400, "no HTTP/1.1 request\n");
+        return self->refuse(400, "no HTTP/1.1 request");
       if (!error) self->serve();
     });
   }
@@ -137,50 +173,62 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   bool waits() const { return reading_; }
 
  private:
-  void refuse(unsigned status, std::string_view why) {
-    write({status, std::string(why), "text/plain; charset=utf-8"}, false, false, {});
-  }
+  void refuse(unsigned status, std::string why) { write(plain(status, std::move(why)), false, false, {}); }
 
   void serve() {
-    auto message = std::make_shared<http::request<http::string_body>>(parser_->release());
-    const bool keep = message->keep_alive();
-    AdminRequest request;
-    request.method = std::string(message->method_string());
-    const std::string_view target(message->target().data(), message->target().size());
-    request.path = percent_decoded_path(target);
-    if (const auto mark = target.find('?'); mark != std::string_view::npos)
-      request.query = std::string(target.substr(mark + 1));
-    request.body = std::move(message->body());
-    const bool head = request.method == "HEAD";
-
-    if (request.path == "/") return write({200, server_.listing(), "text/plain; charset=utf-8"}, keep, head, {});
+    Message message = parser_->release();
+    const bool keep = message.keep_alive(), head = message.method() == http::verb::head;
+    const AdminCaller caller = caller_of(message);
+    AdminRequest request{std::string(caller.method), {}, {}, std::move(message.body()), peer_text_};
+    if (const auto target = read_target(caller.target)) {
+      request.path = target->path;
+      request.query = target->query;
+    }
     const AdminPage* page = server_.find(request.path);
-    if (page == nullptr)
-      return write({404, "no such page; there are:\n" + server_.listing(), "text/plain; charset=utf-8"}, keep, head,
-                   {});
-    const std::string method = head ? "GET" : request.method;
-    if (std::ranges::find(page->methods, method) == page->methods.end()) {
+    if (const auto refusal = server_.access().refuse_caller(caller, page)) return refuse(request, *refusal, keep, head);
+    if (request.path == "/") return write(plain(200, server_.listing()), keep, head, {});
+    if (page == nullptr) return write(plain(404, "no such page; there are:\n" + server_.listing()), keep, head, {});
+    if (std::ranges::find(page->methods, head ? "GET" : request.method) == page->methods.end()) {
       std::string allow;
       for (const std::string& m : page->methods)
         allow += (allow.empty() ? "" : ", ") + m + (m == "GET" ? ", HEAD" : "");
-      return write({405, "this page takes " + allow + "\n", "text/plain; charset=utf-8"}, keep, head, allow);
+      return write(plain(405, "this page takes " + allow), keep, head, {{http::field::allow, allow}});
     }
+    if (const auto refusal = server_.access().refuse_page(caller, *page)) return refuse(request, *refusal, keep, head);
     if (!page->slow) return write(server_.answer(*page, request), keep, head, {});
     stream_.expires_never();
-    asio::post(server_.beside(), [self = shared_from_this(), page, request = std::move(request), keep, head]() mutable {
-      auto response = std::make_shared<AdminResponse>(self->server_.answer(*page, request));
-      asio::io_context& loop = self->server_.loop();
-      asio::post(loop,
-                 [self = std::move(self), response, keep, head] { self->write(std::move(*response), keep, head, {}); });
-    });
+    auto response = std::make_shared<AdminResponse>();
+    asio::post(server_.beside(),
+               [self = shared_from_this(), page, response, request = std::move(request), keep, head]() mutable {
+                 *response = self->server_.answer(*page, request);
+                 asio::io_context& loop = self->server_.loop();
+                 asio::post(loop, [self = std::move(self), response, keep, head] {
+                   self->write(std::move(*response), keep, head, {});
+                 });
+               });
   }
 
-  void write(AdminResponse answer, bool keep, bool head, const std::string& allow) {
+  AdminCaller caller_of(const Message& message) const {
+    const auto view = [](auto text) { return std::string_view(text.data(), text.size()); };
+    AdminCaller caller{loopback_, message.version() < 11, view(message.method_string()), view(message.target()), {}};
+    for (const auto& field : message) caller.fields.emplace_back(view(field.name_string()), view(field.value()));
+    return caller;
+  }
+
+  void refuse(const AdminRequest& request, const AdminRefusal& why, bool keep, bool head) {
+    server_.refused(request, why);
+    MoreFields more;
+    if (why.wants_token) more.emplace_back(http::field::www_authenticate, "Bearer realm=\"sluice\"");
+    write(plain(why.status, why.why), keep, head, more);
+  }
+
+  void write(AdminResponse answer, bool keep, bool head, const MoreFields& more) {
     response_.emplace(static_cast<http::status>(answer.status), 11);
     response_->set(http::field::content_type, answer.content_type);
     response_->set(http::field::cache_control, "no-store");
     response_->set("X-Content-Type-Options", "nosniff");
-    if (!allow.empty()) response_->set(http::field::allow, allow);
+    response_->set("Cross-Origin-Resource-Policy", "same-origin");
+    for (const auto& [name, value] : more) response_->set(name, value);
     response_->keep_alive(keep);
     response_->body() = std::move(answer.body);
     response_->prepare_payload();
@@ -205,6 +253,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   }
 
   Server& server_;
+  std::string peer_text_;
+  bool loopback_ = false;
   bool reading_ = true;
   beast::tcp_stream stream_;
   beast::flat_buffer buffer_{kHeadLimit + kBodyLimit};
@@ -213,8 +263,9 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::optional<http::response_serializer<http::string_body>> serializer_;
 };
 
-Server::Server(const std::string& address, std::vector<AdminPage> pages, Limits limits)
-    : pages_(std::move(pages)), limits_(limits) {
+Server::Server(const std::string& address, std::vector<AdminPage> pages, AdminAccessSettings access, Limits limits)
+    : limits_(limits), access_(std::move(access)) {
+  std::ranges::copy_if(pages, std::back_inserter(pages_), [this](const AdminPage& p) { return access_.serves(p); });
   const tcp::endpoint wanted = parse_address(address);
   boost::system::error_code error;
   acceptor_.open(wanted.protocol(), error);
@@ -224,8 +275,11 @@ Server::Server(const std::string& address, std::vector<AdminPage> pages, Limits 
   if (error) refuse(address, "cannot listen: " + error.message());
   bound_ = text_of(acceptor_.local_endpoint());
   accept();
-  thread_ = quiet_thread("sluice-admin", [this] { loop_.run(); });
-  thread_beside_ = quiet_thread("sluice-admin-2", [this] { beside_.run(); });
+  thread_ = quiet_thread("sluice-admin", [this] { run(loop_); });
+  thread_beside_ = quiet_thread("sluice-admin-2", [this] {
+    const Dispensable as_it_may_be_asked_for_again;
+    run(beside_);
+  });
 }
 
 Server::~Server() {
@@ -244,18 +298,35 @@ Server::~Server() {
   thread_.join();
 }
 
-void Server::accept() {
-  acceptor_.async_accept([this](beast::error_code error, tcp::socket socket) {
-    if (ending_) return;
-    if (!error) {
-      std::make_shared<Connection>(*this, std::move(socket))->read();
-      return accept();
+// A handler that has no memory loses its connection, not the thread.
+void Server::run(asio::io_context& io) {
+  for (;;) {
+    try {
+      if (&io == &loop_ && !accepting_ && !ending_) pause();
+      io.run();
+      return;
+    } catch (const std::bad_alloc&) {
+      // on with the next
     }
-    // Out of descriptors: again in a moment, without spinning.
-    pause_.expires_after(std::chrono::milliseconds(100));
-    pause_.async_wait([this](beast::error_code cancelled) {
-      if (!cancelled) accept();
-    });
+  }
+}
+
+void Server::accept() {
+  accepting_ = true;
+  acceptor_.async_accept([this](beast::error_code error, tcp::socket socket) {
+    accepting_ = false;
+    if (ending_) return;
+    // Out of descriptors or of memory: again in a moment, without spinning.
+    if (error) return pause();
+    std::make_shared<Connection>(*this, std::move(socket))->read();
+    accept();
+  });
+}
+
+void Server::pause() {
+  pause_.expires_after(std::chrono::milliseconds(100));
+  pause_.async_wait([this](beast::error_code cancelled) {
+    if (!cancelled) accept();
   });
 }
 
@@ -282,14 +353,30 @@ std::string Server::listing() const {
   for (const AdminPage& page : pages_) width = std::max(width, page.path.size());
   std::string out;
   for (const AdminPage& page : pages_)
-    out += page.path + std::string(width + 2 - page.path.size(), ' ') + page.help + "\n";
+    out += (out.empty() ? "" : "\n") + page.path + std::string(width + 2 - page.path.size(), ' ') + page.help;
   return out;
+}
+
+// Somebody tries what he may not: an operator wants to know, but not as often as it is tried.
+void Server::refused(const AdminRequest& request, const AdminRefusal& why) {
+  if (refusals_.wait(SystemClock().now(), kRefusalsAtOnce, kRefusalsEach) > Duration(0)) {
+    ++unsaid_;
+    return;
+  }
+  refusals_.spend();
+  log::warn("admin address: {} {} from {} is refused with {}: {}{}", request.method, request.path.substr(0, 100),
+            request.peer, why.status, why.why,
+            unsaid_ == 0 ? "" : " (and " + std::to_string(std::exchange(unsaid_, 0)) + " others before it)");
 }
 
 AdminResponse Server::answer(const AdminPage& page, const AdminRequest& request) const {
   AdminResponse response;
   try {
     response = page.handler(request);
+  } catch (const std::bad_alloc&) {
+    response.status = 503;
+    response.content_type = "text/plain; charset=utf-8";
+    response.body = "no memory for it\n";
   } catch (const std::exception& problem) {
     log::error("admin page {}: {}", page.path, problem.what());
     response = {500, "the page failed; the program log says why\n", "text/plain; charset=utf-8"};
@@ -301,12 +388,13 @@ AdminResponse Server::answer(const AdminPage& page, const AdminRequest& request)
 }  // namespace
 
 std::unique_ptr<AdminServer> AdminServer::start(const std::string& address, std::vector<AdminPage> pages,
-                                                Limits limits) {
-  return std::make_unique<Server>(address, std::move(pages), limits);
+                                                AdminAccessSettings access, Limits limits) {
+  return std::make_unique<Server>(address, std::move(pages), std::move(access), limits);
 }
 
-std::unique_ptr<AdminServer> AdminServer::start(const std::string& address, std::vector<AdminPage> pages) {
-  return start(address, std::move(pages), Limits{});
+std::unique_ptr<AdminServer> AdminServer::start(const std::string& address, std::vector<AdminPage> pages,
+                                                AdminAccessSettings access) {
+  return start(address, std::move(pages), std::move(access), Limits{});
 }
 
 }  // namespace sluice::ops

@@ -11,6 +11,7 @@ AdminPage metrics_page(Metrics& metrics) {
   page.content_type = "text/plain; version=0.0.4; charset=utf-8";
   page.help = "metrics in the Prometheus text format";
   page.handler = [&metrics](const AdminRequest&) { return AdminResponse{200, metrics.scrape(), {}}; };
+  page.readers = AdminReaders::everybody;
   page.slow = true;
   return page;
 }
@@ -29,7 +30,7 @@ AdminPage log_level_page() {
     if (!log::set_level(wanted))
       return {
           400, "the level is none of trace, debug, info, warn, error, critical, off; it stays " + before + "\n", {}};
-    log::warn("log level changed from {} to {} through the admin address", before, log::level());
+    log::warn("log level changed from {} to {} through the admin address, by {}", before, log::level(), request.peer);
     return {200, log::level() + "\n", {}};
   };
   return page;

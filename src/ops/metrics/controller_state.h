@@ -41,6 +41,7 @@ struct ControllerState {
   std::uint64_t reload_errors = 0;      // batches after which the Report held a new error
   double last_compile_seconds = 0;      // source change to published
   std::uint64_t hosts = 0, routes = 0, clusters = 0, endpoints = 0;
+  std::uint64_t closed_routes = 0;                       // of routes
   std::map<std::string, CertificateState> certificates;  // by host name
   std::vector<OrphanState> orphans;
   struct Api {  // control::ApiFigures

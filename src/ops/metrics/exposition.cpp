@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/printable.h"
+
 namespace sluice::ops {
 namespace {
 
@@ -42,7 +44,8 @@ prometheus::ClientMetric& Exposition::add(std::string_view name, std::initialize
   for (std::string_view value : values) {
     if (names.empty()) throw std::logic_error("too many label values: " + std::string(name));
     const auto space = names.find(' ');
-    metric.label.push_back({std::string(names.substr(0, space)), std::string(value)});
+    // Prometheus refuses all of a page that is no UTF-8.
+    metric.label.push_back({std::string(names.substr(0, space)), printable(value)});
     names = space == std::string_view::npos ? std::string_view{} : names.substr(space + 1);
   }
   if (!names.empty()) throw std::logic_error("too few label values: " + std::string(name));

@@ -28,6 +28,8 @@ constexpr StatRow kSummed[] = {
     {&WorkerStats::accepted, "sluice_downstream_accepted_total", nullptr, false},
     {&WorkerStats::downstream_connections, "sluice_downstream_connections", nullptr, true},
     {&WorkerStats::downstream_idle, "sluice_downstream_idle", nullptr, true},
+    {&WorkerStats::downstream_lingering, "sluice_downstream_lingering", nullptr, true},
+    {&WorkerStats::lingering_refused, "sluice_lingering_refused_total", nullptr, false},
     {&WorkerStats::tls_handshakes, "sluice_tls_handshakes_total", nullptr, false},
     {&WorkerStats::tls_handshakes_resumed, "sluice_tls_handshakes_resumed_total", nullptr, false},
     {&WorkerStats::tls_handshake_failures, "sluice_tls_handshake_failures_total", nullptr, false},
@@ -366,6 +368,7 @@ void Metrics::Impl::write_controller(Exposition& exposition) {
   exposition.value("sluice_config_compile_seconds", s.last_compile_seconds);
   exposition.value("sluice_config_objects", number(s.hosts), {"hosts"});
   exposition.value("sluice_config_objects", number(s.routes), {"routes"});
+  exposition.value("sluice_config_objects", number(s.closed_routes), {"closed_routes"});
   exposition.value("sluice_config_objects", number(s.clusters), {"clusters"});
   exposition.value("sluice_config_objects", number(s.endpoints), {"endpoints"});
   for (const ProblemCount& p : s.problems)

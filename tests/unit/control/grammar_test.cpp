@@ -43,6 +43,30 @@ TEST(Grammar, RangesAreMappedAndMasked) {
     EXPECT_FALSE(parse_cidr(n)) << n;
 }
 
+TEST(Grammar, AListHoldsEverybodyWhenItHoldsBothFamilies) {
+  for (auto all :
+       {"0.0.0.0/0,::/0", " ::/0 ,\n0.0.0.0/0\t", "0.0.0.0/0,::/0,10.0.0.1,2001:db8::/32", "1.2.3.4/0,2001::/0",
+        "0.0.0.0/1,128.0.0.0/1,::/1,8000::/1", "128.0.0.0/1,0.0.0.0/2,64.0.0.0/2,::/0", "::/0,::/0,0.0.0.0/00"})
+    EXPECT_EQ(holds_everybody(all), true) << all;
+  for (auto some : {"0.0.0.0/0", "::/0", "10.0.0.0/8,0.0.0.0/0", "0.0.0.0/1,128.0.0.0/2,::/0", "0.0.0.0,::/0",
+                    "0.0.0.0/0,::", "0.0.0.0/1,0.0.0.0/1,::/0", "::ffff:0.0.0.0/96,::/0"})
+    EXPECT_EQ(holds_everybody(some), false) << some;
+  for (auto none : {"", ",", "0.0.0.0/0,::/0,", "0.0.0.0/0 ::/0", "0.0.0.0/-0,::/0", "0.0.0.0/+0,::/0", "0.0.0.0/,::/0",
+                    "0/0,::/0", "0.0.0.0/0,::/129", "0.0.0.0/33,::/0", "everybody", "0.0.0.0/0,::/0,everybody",
+                    "00.0.0.0/0,::/0", "fe80::1%eth0/0,0.0.0.0/0"})
+    EXPECT_FALSE(holds_everybody(none)) << none;
+  // All but one address, and then that one: as deep and as many as it gets.
+  std::string list = "::/0";
+  for (int bit = 0; bit < 32; ++bit) {
+    const std::uint32_t half = 1U << (31 - bit);  // 128.0.0.0/1, 64.0.0.0/2 …
+    list += "," + std::to_string(half >> 24) + "." + std::to_string(half >> 16 & 255) + "." +
+            std::to_string(half >> 8 & 255) + "." + std::to_string(half & 255) + "/" + std::to_string(bit + 1);
+  }
+  EXPECT_EQ(holds_everybody(list), false);
+  EXPECT_EQ(holds_everybody(list + ",0.0.0.1"), false);
+  EXPECT_EQ(holds_everybody(list + ",0.0.0.0"), true);
+}
+
 TEST(Grammar, HostNames) {
   for (auto y : {"a", "a.example", "A-1.example", "xn--bcher-kva.example", "1.2"})
     EXPECT_TRUE(is_host_name(y, false)) << y;

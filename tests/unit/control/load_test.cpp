@@ -122,7 +122,7 @@ TEST(Load, OneEndpointChange) {
   std::size_t changed = 0, batches = 0;
   auto watcher = Watcher::start(settings, [&](Update u) {
     std::lock_guard lock(mutex);
-    auto& endpoints = u.model->clusters.at("default-app-7-80")->endpoints;
+    auto& endpoints = u.model->clusters.at("default/app-7:80")->endpoints;
     seen = endpoints.back().address;
     changed = u.change.clusters.size() + u.change.hosts.size() * 1000;
     ++batches;

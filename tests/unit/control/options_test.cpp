@@ -5,6 +5,7 @@
 #include <set>
 
 #include "control/control.h"
+#include "control/kube/grammar.h"
 
 namespace sluice::control {
 namespace {
@@ -31,7 +32,7 @@ TEST(Options, EveryKeyReachesItsMember) {
     const model::Options defaults;
     bool changed = false;
     for (auto value : {"true", "false", "7", "301", "9k", "X-Other", "10.0.0.0/8", "off", "2 16k", "TLSv1.3", "HIGH",
-                       "json", "debug", "/other"}) {
+                       "json", "debug", "/other", "refuse"}) {
       model::Options out;
       if (o.parse(value, out).empty() && out != defaults) {
         changed = true;
@@ -76,6 +77,69 @@ TEST(Options, SpecialGrammars) {
   EXPECT_EQ(r.options.worker_shutdown_timeout, model::Seconds(120));
   EXPECT_EQ(r.options.hide_headers.size(), 2U);
   EXPECT_EQ(r.options.log_level, "info");
+}
+
+TEST(Options, AListMayStandOnLinesOfItsOwn) {
+  auto r = read_options({{"proxy-real-ip-cidr", "10.0.0.0/8,\n192.168.0.0/16\n\t2001:db8::/32\r\n"},
+                         {"hide-headers", "X-A\nX-B"},
+                         {"skip-access-log-urls", "/a,\n/b\n"},
+                         {"no-tls-redirect-locations", "\n/a\n/b"}},
+                        kMap, {}, {});
+  EXPECT_TRUE(r.entries.empty());
+  EXPECT_EQ(r.options.proxy_real_ip_cidr.size(), 3U);
+  EXPECT_EQ(r.options.hide_headers, (std::vector<std::string>{"X-A", "X-B"}));
+  EXPECT_EQ(r.options.skip_access_log_urls, (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_EQ(r.options.no_tls_redirect_locations, (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_EQ(read_options({{"hide-headers", std::string("X-A\0X-B", 7)}}, kMap, {}, {}).entries.size(), 1U);
+  EXPECT_EQ(read_options({{"log-level", "in\nfo"}}, kMap, {}, {}).entries.size(), 1U);
+}
+
+// Whoever wrote a list of trusted proxies wanted to trust less than everybody.
+TEST(Options, AListOfProxiesThatCannotBeReadTrustsNobody) {
+  auto one = read_options({{"proxy-real-ip-cidr", "10.0.0.0/8,bogus,192.168.0.0/16"}}, kMap, {}, {});
+  EXPECT_EQ(one.options.proxy_real_ip_cidr.size(), 2U);
+  ASSERT_EQ(one.entries.size(), 1U);
+  EXPECT_NE(one.entries[0].problem.expected.find("\"bogus\""), std::string::npos);
+  EXPECT_EQ(one.entries[0].problem.consequence, "what counts is 10.0.0.0/8,192.168.0.0/16");
+  for (const char* none : {"bogus", "10.0.0.0/33", "", " , ", "10.0.0.0/8/8", "proxy.example"}) {
+    auto r = read_options({{"proxy-real-ip-cidr", none}, {"use-forwarded-headers", "true"}}, kMap, {}, one.options);
+    EXPECT_TRUE(r.options.proxy_real_ip_cidr.empty()) << none;
+    ASSERT_EQ(r.entries.size(), 1U) << none;
+    EXPECT_EQ(r.entries[0].problem.consequence, "none counts");
+  }
+  EXPECT_NE(check_option("proxy-real-ip-cidr", "10.0.0.0/8,bogus"), "");
+}
+
+// A byte that no range has spoils its range and not the list: the default would trust everybody.
+TEST(Options, AControlCharacterSpoilsOneWordOfAList) {
+  auto r = read_options({{"proxy-real-ip-cidr",
+                          "10.0.0.0/8,\x01"
+                          "192.168.0.0/16"},
+                         {"hide-headers", "X-A,X\x02,X B/C"},
+                         {"skip-access-log-urls", "/a,/\x7f"}},
+                        kMap, {}, {});
+  ASSERT_EQ(r.options.proxy_real_ip_cidr.size(), 1U);
+  EXPECT_EQ(r.options.proxy_real_ip_cidr[0].bits, 96 + 8);
+  EXPECT_EQ(r.options.hide_headers, (std::vector<std::string>{"X-A", "X"}));
+  EXPECT_EQ(r.options.skip_access_log_urls, std::vector<std::string>{"/a"});
+  ASSERT_EQ(r.entries.size(), 3U);
+  for (auto& e : r.entries) EXPECT_FALSE(has_control(model::Report::line(e))) << e.problem.field;
+  EXPECT_TRUE(read_options({{"proxy-real-ip-cidr", "\x01"}}, kMap, {}, {}).options.proxy_real_ip_cidr.empty());
+}
+
+TEST(Options, ARangeCountsOnceHoweverItIsWritten) {
+  auto r = read_options(
+      {{"proxy-real-ip-cidr", "10.0.0.0/8 10.1.2.3/8\v::ffff:10.0.0.0/104\f10.0.0.0/8,::1,0:0::1/128"}}, kMap, {}, {});
+  EXPECT_TRUE(r.entries.empty());
+  ASSERT_EQ(r.options.proxy_real_ip_cidr.size(), 2U);
+  EXPECT_EQ(r.options.proxy_real_ip_cidr[0], *parse_cidr("10.0.0.0/8"));
+  EXPECT_EQ(r.options.proxy_real_ip_cidr[1], *parse_cidr("::1"));
+}
+
+TEST(Options, WhiteSpaceAroundAValueIsNoPartOfIt) {
+  auto r = read_options({{"use-forwarded-headers", "\n true \n"}, {"keep-alive", "\t9\r\n"}}, kMap, {}, {});
+  EXPECT_EQ(r.options.keep_alive, model::Seconds(9));
+  EXPECT_TRUE(r.options.use_forwarded_headers);
 }
 
 TEST(Options, SecretsAreNeverShown) {

@@ -32,7 +32,7 @@ TEST(Readers, AgreeOnATree) {
     EXPECT_EQ(b->first->kind, Node::Kind::string);
     EXPECT_EQ(b->first->next->kind, Node::Kind::string);
     EXPECT_EQ(b->first->next->next->kind, Node::Kind::boolean);
-    EXPECT_EQ(b->last->kind, Node::Kind::null);
+    EXPECT_EQ(b->first->next->next->next->kind, Node::Kind::null);
     EXPECT_EQ(root->get("c")->get("d")->text, "e");
     EXPECT_EQ(root->get("missing"), nullptr);
   }
@@ -64,6 +64,22 @@ TEST(Readers, RefuseDepthBombsAndLoops) {
     bomb += "]\n";
   }
   EXPECT_NE(refusal(bomb, false).line, 0);
+}
+
+// What stands in a document is not known to be no Secret before it is read: messages repeat none of it.
+TEST(Readers, RefusalsRepeatNothingOfTheText) {
+  const std::string secret = "hunter2";
+  for (const std::string& text :
+       {"a: *" + secret + "\n", "a: \"\\" + secret + "\"\n", secret + ": 1\n" + secret + ": 2\n",
+        "%YAML " + secret + "\n---\na: b\n", "a: !<" + secret + "\n", "a: \"\\x" + secret + "\"\n",
+        "a: \"\\UFFFFFFFF" + secret + "\"\n", "{" + secret, "\t" + secret + ":\n- a: b: " + secret,
+        "a: 'x'" + secret + "\n", "&" + secret + " &b a\n", "@" + secret, "`" + secret, "%TAG " + secret + "\n---\n"}) {
+    const auto refused = refusal(text, false);
+    EXPECT_EQ(std::string(refused.what()).find(secret), std::string::npos) << refused.what();
+  }
+  for (const std::string& text :
+       {"{\"" + secret + "\":1,\"" + secret + "\":2}", secret, "{\"a\":" + secret + "}", "{\"a\":\"\\" + secret})
+    EXPECT_EQ(std::string(refusal(text, true).what()).find(secret), std::string::npos) << text;
 }
 
 TEST(Readers, MergeKeysTakeWhatIsNotThere) {

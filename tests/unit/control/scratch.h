@@ -1,4 +1,5 @@
 #pragma once
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -7,6 +8,9 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <vector>
+
+#include "control/source/decode.h"
 
 // Helpers of the control tests: a directory of one's own, small manifests, waiting for a condition.
 namespace sluice::control::testing {
@@ -50,6 +54,14 @@ inline bool eventually(const std::function<bool()>& condition,
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   return true;
+}
+
+// What manifests hold that are read without a problem.
+inline std::vector<ObjectPtr> objects(const std::string& yaml) {
+  Decoded out;
+  for (auto& doc : parse_yaml(yaml, 1)) decode(*doc, "test.yaml", out);
+  EXPECT_TRUE(out.entries.empty());
+  return out.objects;
 }
 
 inline std::string ingress(const std::string& name, const std::string& host, const std::string& service = "app",

@@ -5,22 +5,15 @@
 
 #include <random>
 
-#include "control/source/decode.h"
 #include "scratch.h"
 
 namespace sluice::control {
 namespace {
 
 using testing::ingress;
+using testing::objects;
 using testing::service;
 using testing::slice;
-
-std::vector<ObjectPtr> objects(const std::string& yaml) {
-  Decoded out;
-  for (auto& doc : parse_yaml(yaml, 1)) decode(*doc, "test.yaml", out);
-  EXPECT_TRUE(out.entries.empty());
-  return out.objects;
-}
 
 struct Fixture : ::testing::Test {
   Store store{Settings{}};
@@ -88,17 +81,17 @@ TEST_F(Fixture, WhatIsWrongWithAServiceIsSaidOfTheFirstWhoNamesIt) {
 TEST_F(Fixture, AnEndpointChangeTouchesItsClusterAlone) {
   auto first = put(world(200));
   auto host = first.model->hosts.at("h7.example");
-  auto other = first.model->clusters.at("default-s8-80");
+  auto other = first.model->clusters.at("default/s8:80");
   first = {};
   auto u = put(slice("s7", "10.9.9.9"));
   EXPECT_EQ(clusters(), 1U);
   EXPECT_EQ(hosts(), 0U);
   EXPECT_EQ(ingresses(), 0U);
-  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default-s7-80"});
+  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default/s7:80"});
   EXPECT_TRUE(u.change.hosts.empty());
-  EXPECT_EQ(u.model->clusters.at("default-s7-80")->endpoints[0].address, "10.9.9.9");
+  EXPECT_EQ(u.model->clusters.at("default/s7:80")->endpoints[0].address, "10.9.9.9");
   EXPECT_EQ(u.model->hosts.at("h7.example"), host);
-  EXPECT_EQ(u.model->clusters.at("default-s8-80"), other);
+  EXPECT_EQ(u.model->clusters.at("default/s8:80"), other);
 }
 
 TEST_F(Fixture, AnAppProtocolTouchesItsClustersAlone) {
@@ -109,9 +102,9 @@ TEST_F(Fixture, AnAppProtocolTouchesItsClustersAlone) {
   auto u = put(spoken.insert(at, "appProtocol: kubernetes.io/h2c, "));
   EXPECT_EQ(clusters(), 1U);
   EXPECT_EQ(hosts(), 0U);
-  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default-s7-80"});
+  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default/s7:80"});
   EXPECT_TRUE(u.change.hosts.empty());
-  EXPECT_EQ(u.model->clusters.at("default-s7-80")->protocol, model::BackendProtocol::grpc);
+  EXPECT_EQ(u.model->clusters.at("default/s7:80")->protocol, model::BackendProtocol::grpc);
   EXPECT_EQ(u.model->hosts.at("h7.example"), host);
 }
 
@@ -130,41 +123,41 @@ TEST_F(Fixture, ARenamedHostLeavesTheOldOne) {
   EXPECT_FALSE(u.model->hosts.contains("h1.example"));
   EXPECT_TRUE(u.model->hosts.contains("new.example"));
   EXPECT_EQ(u.change.hosts, (std::vector<std::string>{"h1.example", "new.example"}));
-  EXPECT_TRUE(u.model->clusters.contains("default-s1-80"));
+  EXPECT_TRUE(u.model->clusters.contains("default/s1:80"));
 }
 
 TEST_F(Fixture, ClustersGoWithTheirLastRoute) {
   put(world(3));
   auto u = remove(ingress("i1", "h1.example", "s1"));
-  EXPECT_FALSE(u.model->clusters.contains("default-s1-80"));
-  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default-s1-80"});
+  EXPECT_FALSE(u.model->clusters.contains("default/s1:80"));
+  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default/s1:80"});
   u = put(ingress("i1", "h1.example", "s1"));
-  EXPECT_EQ(u.model->clusters.at("default-s1-80")->endpoints.size(), 1U);
+  EXPECT_EQ(u.model->clusters.at("default/s1:80")->endpoints.size(), 1U);
 }
 
 TEST_F(Fixture, ServicesAndSlicesMayComeLater) {
   auto u = put(ingress("a", "a.example"));
-  EXPECT_EQ(u.model->clusters.at("default-app-80")->empty_because, "Service default/app does not exist");
+  EXPECT_EQ(u.model->clusters.at("default/app:80")->empty_because, "Service default/app does not exist");
   u = {};
   u = put(service("app"));
-  EXPECT_NE(u.model->clusters.at("default-app-80")->empty_because, "");
+  EXPECT_NE(u.model->clusters.at("default/app:80")->empty_because, "");
   ASSERT_EQ(u.model->report.entries.size(), 1U);
   EXPECT_EQ(u.model->report.entries[0].problem.reason, "NoEndpoints");
   u = {};
   u = put(slice("app", "10.0.0.1"));
-  EXPECT_EQ(u.model->clusters.at("default-app-80")->empty_because, "");
+  EXPECT_EQ(u.model->clusters.at("default/app:80")->empty_because, "");
   EXPECT_TRUE(u.model->report.entries.empty());
   u = {};
   u = remove(slice("app", "10.0.0.1"));
-  EXPECT_TRUE(u.model->clusters.at("default-app-80")->endpoints.empty());
+  EXPECT_TRUE(u.model->clusters.at("default/app:80")->endpoints.empty());
 }
 
 TEST_F(Fixture, ASliceMayMoveToAnotherService) {
   put(ingress("a", "a.example") + service("app") + slice("app", "10.0.0.1", "x") + ingress("b", "b.example", "other") +
       service("other"));
   auto u = put(slice("other", "10.0.0.1", "x"));
-  EXPECT_TRUE(u.model->clusters.at("default-app-80")->endpoints.empty());
-  EXPECT_EQ(u.model->clusters.at("default-other-80")->endpoints.size(), 1U);
+  EXPECT_TRUE(u.model->clusters.at("default/app:80")->endpoints.empty());
+  EXPECT_EQ(u.model->clusters.at("default/other:80")->endpoints.size(), 1U);
 }
 
 TEST_F(Fixture, ASliceMayMoveAndGoInOneBatch) {
@@ -172,10 +165,10 @@ TEST_F(Fixture, ASliceMayMoveAndGoInOneBatch) {
       ingress("b", "b.example", "other") + service("other") + slice("other", "10.0.0.3", "z"));
   // What is told is the last form, for another Service than the one it was known with.
   auto u = remove(slice("other", "10.0.0.9", "x"));
-  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default-app-80"});
-  ASSERT_EQ(u.model->clusters.at("default-app-80")->endpoints.size(), 1U);
-  EXPECT_EQ(u.model->clusters.at("default-app-80")->endpoints[0].address, "10.0.0.2");
-  EXPECT_EQ(u.model->clusters.at("default-other-80")->endpoints.size(), 1U);
+  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default/app:80"});
+  ASSERT_EQ(u.model->clusters.at("default/app:80")->endpoints.size(), 1U);
+  EXPECT_EQ(u.model->clusters.at("default/app:80")->endpoints[0].address, "10.0.0.2");
+  EXPECT_EQ(u.model->clusters.at("default/other:80")->endpoints.size(), 1U);
 }
 
 TEST_F(Fixture, TheSameObjectAgainChangesNothing) {
@@ -187,7 +180,12 @@ TEST_F(Fixture, TheSameObjectAgainChangesNothing) {
 TEST_F(Fixture, AnInvalidEditIsNotServedAndSaysSo) {
   put(world(1));
   auto u = put(ingress("i0", "h0.example", "other", "{nginx.ingress.kubernetes.io/permanent-redirect: bad url}"));
-  EXPECT_FALSE(u.model->hosts.contains("h0.example"));
+  // The host stays its namespace's, though nothing of it is served: a wildcard host would take its requests else.
+  const auto host = u.model->hosts.at("h0.example");
+  EXPECT_EQ(host->ns, "default");
+  ASSERT_EQ(host->routes.size(), 1U);
+  EXPECT_EQ(host->routes[0].status, 404);
+  EXPECT_TRUE(host->routes[0].cluster.empty());
   ASSERT_EQ(u.model->report.entries.size(), 1U);
   EXPECT_EQ(u.model->report.entries[0].problem.severity, model::Severity::error);
   u = {};
@@ -264,7 +262,7 @@ TEST_F(Fixture, AModelThatIsHeldDoesNotChange) {
   auto address = held.model.get();
   auto next = put(slice("s0", "10.9.9.9"));
   EXPECT_NE(next.model.get(), address);
-  EXPECT_EQ(held.model->clusters.at("default-s0-80")->endpoints[0].address, "10.0.0.1");
+  EXPECT_EQ(held.model->clusters.at("default/s0:80")->endpoints[0].address, "10.0.0.1");
   address = next.model.get();
   held = {};
   next = {};
@@ -360,9 +358,9 @@ TEST_F(Fixture, ResolvedNamesBecomeEndpoints) {
   store.resolved("pods.example", {"192.0.2.1", "2001:db8::1"}, "");
   u = {};
   u = commit();
-  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default-app-80"});
-  EXPECT_EQ(u.model->clusters.at("default-app-80")->endpoints.size(), 2U);
-  EXPECT_EQ(u.model->clusters.at("default-app-80")->endpoints[0].port, 80);
+  EXPECT_EQ(u.change.clusters, std::vector<std::string>{"default/app:80"});
+  EXPECT_EQ(u.model->clusters.at("default/app:80")->endpoints.size(), 2U);
+  EXPECT_EQ(u.model->clusters.at("default/app:80")->endpoints[0].port, 80);
   store.resolved("unwanted.example", {"192.0.2.9"}, "");
   EXPECT_FALSE(store.dirty());
   u = {};

@@ -55,7 +55,7 @@ struct WatcherTest : ::testing::Test {
   }
   std::string address() {
     auto m = model();
-    auto it = m->clusters.find("default-app-80");
+    auto it = m->clusters.find("default/app:80");
     return it == m->clusters.end() || it->second->endpoints.empty() ? "" : it->second->endpoints[0].address;
   }
 };

@@ -35,13 +35,13 @@ class World {
     model.clusters.erase(name);
     change.clusters.push_back(name);
   }
-  // `routes`: path → cluster
+  // `routes`: path → cluster; `certificates` of one Ingress.
   void host(const std::string& name, const std::map<std::string, std::string>& routes,
             std::vector<std::string> certificates = {}) {
     auto h = std::make_shared<model::Host>();
     h->name = name;
     h->tls = !certificates.empty();
-    h->certificates = std::move(certificates);
+    if (!certificates.empty()) h->certificates.push_back({{"Ingress", "ns", "ing", {}}, std::move(certificates)});
     for (const auto& [path, to] : routes) {
       model::Route& r = h->routes.emplace_back();
       r.path = r.location = path;
@@ -304,6 +304,44 @@ TEST(Compiler, OnePairAKeyTypeTheOldestOfEachEcdsaFirst) {
   const auto next = w.publish(compiler);
   ASSERT_EQ(next.snapshot->certificates->find("h.example")->size(), 2u);
   EXPECT_NE(next.snapshot->certificates->find("h.example")->front(), pairs->front());
+}
+
+// In whichever order key types come: a younger Ingress would choose what clients of another type see.
+TEST(Compiler, TheFirstIngressWithACertificateForTheHostIsShownAlone) {
+  for (const char* older : {"RSA", "EC"}) {
+    SCOPED_TRACE(older);
+    World w;
+    Compiler compiler;
+    w.certificate("ns/elsewhere", test::make_pem("other.example"));
+    w.certificate("ns/older", test::make_pem("h.example", older));
+    w.certificate("ns/younger", test::make_pem("h.example", std::string_view(older) == "RSA" ? "EC" : "RSA"));
+    w.host("h.example", {{"/", "a"}}, {"ns/elsewhere"});
+    auto host = std::make_shared<model::Host>(*w.model.hosts["h.example"]);
+    host->certificates.push_back({{"Ingress", "ns", "older", {}}, {"ns/missing", "ns/older"}});
+    host->certificates.push_back({{"Ingress", "ns", "younger", {}}, {"ns/younger"}});
+    w.model.hosts["h.example"] = host;
+
+    auto p = w.publish(compiler);
+    const auto* pairs = p.snapshot->certificates->find("h.example");
+    ASSERT_NE(pairs, nullptr);
+    ASSERT_EQ(pairs->size(), 1u);
+    EXPECT_EQ(pairs->front()->key_type(), std::string_view(older) == "RSA" ? "RSA" : "ECDSA");
+    EXPECT_EQ(compiler.secret_of("h.example"), "ns/older");
+    ASSERT_NE(problem(compiler, "CertificateNotShown"), nullptr);
+    EXPECT_EQ(problem(compiler, "CertificateNotShown")->value, "ns/younger");
+    EXPECT_EQ(problem(compiler, "CertificateNameMismatch"), nullptr);
+
+    // The same pair under another name is shown already: nothing to say.
+    w.certificate("ns/younger",
+                  {w.model.certificates["ns/older"]->chain_pem, w.model.certificates["ns/older"]->key_pem});
+    p = w.publish(compiler);
+    EXPECT_EQ(problem(compiler, "CertificateNotShown"), nullptr);
+
+    w.no_certificate("ns/older");
+    p = w.publish(compiler);
+    EXPECT_EQ(compiler.secret_of("h.example"), "ns/younger");
+    EXPECT_EQ(compiler.secret_of("nobody.example"), "");
+  }
 }
 
 TEST(Compiler, TheDefaultCertificate) {

@@ -28,7 +28,9 @@ AdminPage page(std::string path, std::function<AdminResponse(const AdminRequest&
 }
 
 AdminPage health() {
-  return page("/healthz", [](const AdminRequest&) { return AdminResponse{200, "ok\n", {}}; });
+  auto p = page("/healthz", [](const AdminRequest&) { return AdminResponse{200, "ok\n", {}}; });
+  p.readers = AdminReaders::everybody;
+  return p;
 }
 
 std::string curl(const AdminServer& server, const std::string& path, const std::string& more = "") {
@@ -104,9 +106,10 @@ TEST(Admin, AnswersHeadWithoutABody) {
 
 TEST(Admin, KeepsAConnectionForFurtherRequests) {
   const auto server = AdminServer::start("127.0.0.1:0", {health()});
-  const std::string text = talk(*server,
-                                "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /nosuch HTTP/1.1\r\nHost: a\r\n\r\n"
-                                "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  const std::string text =
+      talk(*server,
+           "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /nosuch HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+           "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
   std::size_t answers = 0;
   for (std::size_t at = 0; (at = text.find("HTTP/1.1 ", at)) != std::string::npos; ++at) ++answers;
   EXPECT_EQ(answers, 3U) << text;
@@ -170,7 +173,7 @@ TEST(Admin, SlowPagesAndSlowClientsDoNotHoldUpHealth) {
 }
 
 TEST(Admin, ClosesAConnectionThatSendsNothing) {
-  const auto server = AdminServer::start("127.0.0.1:0", {health()}, {.connections = 4, .seconds = 1});
+  const auto server = AdminServer::start("127.0.0.1:0", {health()}, {}, {.connections = 4, .seconds = 1});
   EXPECT_EQ(talk(*server, "GET /healthz HTT"), "");
 }
 
@@ -193,7 +196,7 @@ TEST(Admin, SaysWhyItCannotListen) {
     return std::string("it listened");
   };
   const auto server = AdminServer::start("127.0.0.1:0", {health()});
-  EXPECT_NE(message(server->bound_address()).find("admin address " + server->bound_address() + ": cannot listen"),
+  EXPECT_NE(message(server->bound_address()).find("--admin " + server->bound_address() + ": cannot listen"),
             std::string::npos);
   EXPECT_NE(message("127.0.0.1").find("expected ADDRESS:PORT"), std::string::npos);
   EXPECT_NE(message("127.0.0.1:x").find("port"), std::string::npos);
@@ -210,6 +213,46 @@ TEST(Admin, ListensOnIpv6) {
   }
   EXPECT_TRUE(server->bound_address().starts_with("[::1]:"));
   EXPECT_TRUE(curl(*server, "/healthz", "-g").starts_with("HTTP/1.1 200 "));
+}
+
+// A socket of both versions shows an IPv4 peer as ::ffff:127.0.0.1.
+TEST(Admin, AMappedLoopbackAddressIsOne) {
+  std::unique_ptr<AdminServer> server;
+  try {
+    server = AdminServer::start("[::]:0", {log_level_page()});
+  } catch (const std::runtime_error&) {
+    GTEST_SKIP() << "no IPv6 here";
+  }
+  const std::string before = log::level();
+  const std::string text = talk(*server,
+                                "PUT /log/level HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n"
+                                "Connection: close\r\n\r\nerror");
+  EXPECT_TRUE(text.starts_with("HTTP/1.1 200 ")) << text;
+  EXPECT_EQ(log::level(), "error");
+  log::set_level(before);
+}
+
+TEST(Admin, SettingsOfAccessThatCannotBeAreNamed) {
+  const auto message = [](AdminAccessSettings access) {
+    try {
+      AdminServer::start("127.0.0.1:0", {health()}, std::move(access));
+    } catch (const std::runtime_error& e) {
+      return std::string(e.what());
+    }
+    return std::string("it listened");
+  };
+  AdminAccessSettings none;
+  none.token_file = "/nonexistent/token";
+  EXPECT_EQ(message(none),
+            "--admin-token-file /nonexistent/token: cannot be read: No such file or directory; expected a file with a "
+            "token");
+  for (const char* host : {"", "a b", "a:1", "*.example", "http://a", ".a", "a..", "[::1]"}) {
+    AdminAccessSettings named;
+    named.hosts = {host};
+    EXPECT_NE(message(named).find("--admin-host " + std::string(host) + ": expected a DNS name without port"),
+              std::string::npos)
+        << host;
+  }
 }
 
 TEST(Admin, ChangesTheLogLevelLive) {

@@ -37,6 +37,18 @@
 - --validating-webhook-service={{ $name }}-webhook
 - --validating-webhook-configuration={{ $name }}
 {{- end }}
+{{- if $c.admin.tokenSecret }}
+- --admin-token-file=/etc/sluice/admin/token
+{{- end }}
+{{- if not (ternary (not $c.hostNetwork) $c.admin.trustLoopback (kindIs "invalid" $c.admin.trustLoopback)) }}
+- --admin-trust-loopback=false
+{{- end }}
+{{- if ne $c.admin.pages "guarded" }}
+- --admin-pages={{ $c.admin.pages }}
+{{- end }}
+{{- with $c.admin.hosts }}
+{{- include "sluice.flag" (dict "flag" "admin-host" "value" .) }}
+{{- end }}
 {{- range $flag, $value := $c.extraArgs }}
 {{- include "sluice.flag" (dict "flag" $flag "value" $value) }}
 {{- end }}

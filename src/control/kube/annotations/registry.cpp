@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "base/strings.h"
 #include "control/kube/grammar.h"
@@ -14,6 +15,10 @@ using enum OnInvalid;
 namespace a = annotation;
 
 constexpr std::array kAnnotations{
+    Annotation{
+        "ambiguous-paths", deny, a::ambiguous_paths, "raw, normalize or refuse", "ambiguous-paths",
+        "Sluice's own: what pods get of a path that two readers may take for different ones: the path as it came, "
+        "the path that was matched, or nothing (400)"},
     Annotation{"backend-protocol", use_default, a::backend_protocol, "HTTP, HTTPS, GRPC, GRPCS or AUTO_HTTP, any case",
                "HTTP",
                "what the pods speak: GRPC is HTTP/2, GRPCS HTTP/2 over TLS, AUTO_HTTP is HTTP or HTTPS as the client "
@@ -74,122 +79,6 @@ constexpr std::array kAnnotations{
                "status of temporal-redirect"},
 };
 
-constexpr std::array kUnserved{
-    UnservedAnnotation{"affinity", false},
-    UnservedAnnotation{"affinity-canary-behavior", false},
-    UnservedAnnotation{"affinity-mode", false},
-    UnservedAnnotation{"allowlist-source-range", true},
-    UnservedAnnotation{"app-root", false},
-    UnservedAnnotation{"auth-always-set-cookie", false},
-    UnservedAnnotation{"auth-cache-duration", false},
-    UnservedAnnotation{"auth-cache-key", false},
-    UnservedAnnotation{"auth-keepalive", false},
-    UnservedAnnotation{"auth-keepalive-requests", false},
-    UnservedAnnotation{"auth-keepalive-share-vars", false},
-    UnservedAnnotation{"auth-keepalive-timeout", false},
-    UnservedAnnotation{"auth-method", false},
-    UnservedAnnotation{"auth-proxy-set-headers", false},
-    UnservedAnnotation{"auth-realm", false},
-    UnservedAnnotation{"auth-request-redirect", false},
-    UnservedAnnotation{"auth-response-headers", false},
-    UnservedAnnotation{"auth-secret", false},
-    UnservedAnnotation{"auth-secret-type", false},
-    UnservedAnnotation{"auth-signin", false},
-    UnservedAnnotation{"auth-signin-redirect-param", false},
-    UnservedAnnotation{"auth-snippet", false},
-    UnservedAnnotation{"auth-tls-error-page", false},
-    UnservedAnnotation{"auth-tls-match-cn", true},
-    UnservedAnnotation{"auth-tls-pass-certificate-to-upstream", false},
-    UnservedAnnotation{"auth-tls-secret", true},
-    UnservedAnnotation{"auth-tls-verify-client", false},
-    UnservedAnnotation{"auth-tls-verify-depth", false},
-    UnservedAnnotation{"auth-type", true},
-    UnservedAnnotation{"auth-url", true},
-    UnservedAnnotation{"canary", false},
-    UnservedAnnotation{"canary-by-cookie", false},
-    UnservedAnnotation{"canary-by-header", false},
-    UnservedAnnotation{"canary-by-header-pattern", false},
-    UnservedAnnotation{"canary-by-header-value", false},
-    UnservedAnnotation{"canary-weight", false},
-    UnservedAnnotation{"canary-weight-total", false},
-    UnservedAnnotation{"client-body-buffer-size", false},
-    UnservedAnnotation{"configuration-snippet", false},
-    UnservedAnnotation{"connection-proxy-header", false},
-    UnservedAnnotation{"cors-allow-credentials", false},
-    UnservedAnnotation{"cors-allow-headers", false},
-    UnservedAnnotation{"cors-allow-methods", false},
-    UnservedAnnotation{"cors-allow-origin", false},
-    UnservedAnnotation{"cors-expose-headers", false},
-    UnservedAnnotation{"cors-max-age", false},
-    UnservedAnnotation{"custom-headers", false},
-    UnservedAnnotation{"custom-http-errors", false},
-    UnservedAnnotation{"default-backend", false},
-    UnservedAnnotation{"denylist-source-range", true},
-    UnservedAnnotation{"disable-proxy-intercept-errors", false},
-    UnservedAnnotation{"enable-cors", false},
-    UnservedAnnotation{"enable-global-auth", false},
-    UnservedAnnotation{"enable-modsecurity", true},
-    UnservedAnnotation{"enable-opentelemetry", false},
-    UnservedAnnotation{"enable-owasp-core-rules", false},
-    UnservedAnnotation{"enable-rewrite-log", false},
-    UnservedAnnotation{"fastcgi-index", false},
-    UnservedAnnotation{"fastcgi-params-configmap", false},
-    UnservedAnnotation{"from-to-www-redirect", false},
-    UnservedAnnotation{"http2-push-preload", false},
-    UnservedAnnotation{"limit-allowlist", false},
-    UnservedAnnotation{"limit-burst-multiplier", false},
-    UnservedAnnotation{"limit-connections", false},
-    UnservedAnnotation{"limit-rate", false},
-    UnservedAnnotation{"limit-rate-after", false},
-    UnservedAnnotation{"limit-rpm", false},
-    UnservedAnnotation{"limit-rps", false},
-    UnservedAnnotation{"limit-whitelist", false},
-    UnservedAnnotation{"load-balance", false},
-    UnservedAnnotation{"mirror-host", false},
-    UnservedAnnotation{"mirror-request-body", false},
-    UnservedAnnotation{"mirror-target", false},
-    UnservedAnnotation{"modsecurity-snippet", false},
-    UnservedAnnotation{"modsecurity-transaction-id", false},
-    UnservedAnnotation{"opentelemetry-operation-name", false},
-    UnservedAnnotation{"opentelemetry-trust-incoming-span", false},
-    UnservedAnnotation{"proxy-buffering", false},
-    UnservedAnnotation{"proxy-buffers-number", false},
-    UnservedAnnotation{"proxy-busy-buffers-size", false},
-    UnservedAnnotation{"proxy-cookie-domain", false},
-    UnservedAnnotation{"proxy-cookie-path", false},
-    UnservedAnnotation{"proxy-http-version", false},
-    UnservedAnnotation{"proxy-max-temp-file-size", false},
-    UnservedAnnotation{"proxy-next-upstream", false},
-    UnservedAnnotation{"proxy-redirect-from", false},
-    UnservedAnnotation{"proxy-redirect-to", false},
-    UnservedAnnotation{"proxy-ssl-location-only", false},
-    UnservedAnnotation{"rewrite-target", false},
-    UnservedAnnotation{"satisfy", false},
-    UnservedAnnotation{"server-alias", false},
-    UnservedAnnotation{"server-snippet", false},
-    UnservedAnnotation{"service-upstream", false},
-    UnservedAnnotation{"session-cookie-change-on-failure", false},
-    UnservedAnnotation{"session-cookie-conditional-samesite-none", false},
-    UnservedAnnotation{"session-cookie-domain", false},
-    UnservedAnnotation{"session-cookie-expires", false},
-    UnservedAnnotation{"session-cookie-max-age", false},
-    UnservedAnnotation{"session-cookie-name", false},
-    UnservedAnnotation{"session-cookie-path", false},
-    UnservedAnnotation{"session-cookie-samesite", false},
-    UnservedAnnotation{"session-cookie-secure", false},
-    UnservedAnnotation{"ssl-ciphers", false},
-    UnservedAnnotation{"ssl-prefer-server-ciphers", false},
-    UnservedAnnotation{"stream-snippet", false},
-    UnservedAnnotation{"upstream-hash-by", false},
-    UnservedAnnotation{"upstream-hash-by-subset", false},
-    UnservedAnnotation{"upstream-hash-by-subset-size", false},
-    UnservedAnnotation{"upstream-vhost", false},
-    UnservedAnnotation{"use-port-in-redirects", false},
-    UnservedAnnotation{"use-regex", false},
-    UnservedAnnotation{"whitelist-source-range", true},
-    UnservedAnnotation{"x-forwarded-prefix", false},
-};
-
 std::string_view consequence(OnInvalid what) {
   switch (what) {
     case use_default:
@@ -206,9 +95,6 @@ std::string_view consequence(OnInvalid what) {
 
 std::span<const Annotation> annotations() {
   return kAnnotations;
-}
-std::span<const UnservedAnnotation> unserved_annotations() {
-  return kUnserved;
 }
 
 model::RouteSettings default_settings(const model::Options& o) {
@@ -228,63 +114,123 @@ model::RouteSettings default_settings(const model::Options& o) {
   s.tries_timeout = o.proxy_next_upstream_timeout;
   s.retry_non_idempotent = o.retry_non_idempotent;
   s.grpc_web = o.enable_grpc_web;
+  s.ambiguous_paths = o.ambiguous_paths;
   s.access_log = !o.disable_access_log;
   return s;
 }
 
-AnnotationResult read_annotations(const Ingress& ingress, std::string_view prefix, const model::Options& options) {
+namespace {
+
+using model::Severity;
+
+// Why an administrator's rules refuse an Ingress with this annotation; empty when they do not.
+std::string against_rules(std::string_view name, std::string_view value, const model::Options& options) {
+  const auto risk = risk_of(name);
+  if (risk > options.annotations_risk_level) {
+    std::string out = "an annotation of no higher risk than " + std::string(to_string(options.annotations_risk_level)) +
+                      " (ConfigMap key annotations-risk-level), this one is " + std::string(to_string(risk));
+    if (guards(name)) out += "; or --accept-unprotected " + std::string(name);
+    return out;
+  }
+  for (const auto& word : options.annotation_value_word_blocklist)
+    if (value.find(word) != std::string_view::npos)
+      return "a value without the word " + shorten(word) + " (ConfigMap key annotation-value-word-blocklist)";
+  return {};
+}
+
+// nginx reads a rewrite-target made of other characters as none at all.
+bool is_rewrite_target(std::string_view v) {
+  return made_of(v, "-._~/:$");
+}
+
+// An annotation that has no row among those that are served.
+void read_unserved(std::string_view name, std::string_view value, const Written& written, const model::Options& options,
+                   AnnotationResult& out, std::vector<model::Problem>& closing) {
+  const auto field = "metadata.annotations[" + shorten(name) + "]";
+  const auto known = unserved_annotations();
+  const auto row = std::find_if(known.begin(), known.end(), [&](auto& r) { return r.name == name; });
+  if (row == known.end()) {
+    out.problems.push_back({Severity::warning, "UnknownAnnotation", field, shorten(value),
+                            "an annotation that docs/annotations.md lists", "it has no effect"});
+    return;
+  }
+  auto guard = row->judge ? row->judge(value, written, options) : Guard{};
+  out.dropped = out.dropped || guard.drops;
+  if (guard.closes == Closes::host)
+    add_element(out.closing.host, name);
+  else if (guard.closes == Closes::paths)
+    add_element(guard.authenticates ? out.closing.but_no_auth_locations : out.closing.paths, name);
+  if (guard.silent) return;
+  (guard.closes == Closes::nothing ? out.problems : closing)
+      .push_back({guard.severity, std::string(guard.reason), field, shorten(value), std::move(guard.expected),
+                  std::move(guard.consequence)});
+}
+
+// An annotation of `row`.
+void read_served(const Annotation& row, std::string_view raw, const Ingress& ingress, AnnotationResult& out) {
+  auto value = raw;
+  value = value.substr(0, value.find_last_not_of(kBlank) + 1);
+  // Strings are trimmed as in ingress-nginx; numbers and booleans with blanks are invalid there.
+  if (row.on_invalid != use_default) value.remove_prefix(std::min(value.size(), value.find_first_not_of(kBlank)));
+  auto expected =
+      has_control(value) ? std::string("a value without control characters") : row.parse(value, ingress, out.values);
+  if (expected.empty()) return;
+  if (row.on_invalid == deny) add_element(out.closing.denied, row.name);
+  out.dropped = out.dropped || row.on_invalid == drop;
+  out.problems.push_back({row.on_invalid == use_default ? Severity::warning : Severity::error, "InvalidAnnotation",
+                          "metadata.annotations[" + std::string(row.name) + "]", shorten(value), std::move(expected),
+                          std::string(consequence(row.on_invalid))});
+}
+
+}  // namespace
+
+AnnotationResult read_annotations(const Ingress& ingress, const Settings& settings, const model::Options& options) {
   AnnotationResult out;
   out.values.settings = default_settings(options);
-  for (auto& [full, written] : ingress.meta.annotations) {
-    if (full.size() <= prefix.size() + 1 || !full.starts_with(prefix) || full[prefix.size()] != '/') continue;
-    std::string_view name = std::string_view(full).substr(prefix.size() + 1);
-    std::string_view value = written;
-    while (!value.empty() &&
-           (value.back() == '\n' || value.back() == '\r' || value.back() == ' ' || value.back() == '\t'))
-      value.remove_suffix(1);
-    bool trimmed_front = false;
-    if (auto first = value.find_first_not_of(" \t\r\n"); first != std::string_view::npos && first > 0)
-      trimmed_front = true;
-    auto field = "metadata.annotations[" + shorten(name) + "]";
-    auto row = std::find_if(kAnnotations.begin(), kAnnotations.end(), [&](auto& r) { return r.name == name; });
-    if (row == kAnnotations.end()) {
-      auto unserved = std::find_if(kUnserved.begin(), kUnserved.end(), [&](auto& r) { return r.name == name; });
-      if (unserved == kUnserved.end()) {
-        out.problems.push_back({model::Severity::warning, "UnknownAnnotation", field, shorten(value),
-                                "an annotation that docs/annotations.md lists", "it has no effect"});
-      } else if (unserved->protects) {
-        out.denied = true;
-        out.problems.push_back(
-            {model::Severity::error, "UnsupportedAnnotation", field, shorten(value),
-             "an annotation that this version serves",
-             "the paths of this Ingress answer 503, as serving them without this protection would open them"});
-      } else {
-        out.problems.push_back({model::Severity::warning, "UnsupportedAnnotation", field, shorten(value),
-                                "an annotation that this version serves", "it has no effect"});
-      }
+  const Written written(ingress, settings.annotations_prefix, settings.accept_unprotected);
+  for (const auto& [name, raw] : written.accepted())
+    out.problems.push_back({Severity::warning, "Unprotected", "metadata.annotations[" + shorten(name) + "]",
+                            shorten(raw), "an annotation that this version serves",
+                            "it has no effect, as --accept-unprotected says"});
+  std::vector<model::Problem> closing;  // said of an Ingress that is served
+  out.canary = parse_bool(written.raw("canary")).value_or(false);
+  for (const auto& [name, raw] : written.all()) {
+    if (written[name].empty()) continue;  // as if absent
+    if (auto expected = against_rules(name, raw, options); !expected.empty()) {
+      out.dropped = true;
+      out.problems.push_back({Severity::error, "RefusedAnnotation", "metadata.annotations[" + shorten(name) + "]",
+                              shorten(written[name]), std::move(expected), "the Ingress is not served"});
       continue;
     }
-    if (value.empty()) continue;  // as if absent
-    // Strings are trimmed as in ingress-nginx; numbers and booleans with blanks are invalid there.
-    bool text = row->on_invalid != use_default;
-    if (trimmed_front && text) value = value.substr(value.find_first_not_of(" \t\r\n"));
-    auto expected =
-        has_control(value) ? std::string("a value without control characters") : row->parse(value, ingress, out.values);
-    if (expected.empty()) continue;
-    out.denied = out.denied || row->on_invalid == deny;
-    out.dropped = out.dropped || row->on_invalid == drop;
-    out.problems.push_back({row->on_invalid == use_default ? model::Severity::warning : model::Severity::error,
-                            "InvalidAnnotation", field, shorten(value), expected,
-                            std::string(consequence(row->on_invalid))});
+    if (out.canary) continue;
+    const auto row = std::find_if(kAnnotations.begin(), kAnnotations.end(), [&](auto& r) { return r.name == name; });
+    if (row != kAnnotations.end())
+      read_served(*row, raw, ingress, out);
+    else
+      read_unserved(name, written[name], written, options, out, closing);
   }
+  if (!out.dropped) std::move(closing.begin(), closing.end(), std::back_inserter(out.problems));
+  if (out.canary) {
+    out.problems.push_back({Severity::warning, "Canary", "metadata.annotations[canary]", shorten(written["canary"]),
+                            "an Ingress that is no canary, as this version serves none",
+                            "nothing of it is served: all requests are its main Ingress's"});
+    return out;
+  }
+  out.use_regex = parse_bool(written.raw("use-regex")).value_or(false);
+  if (is_rewrite_target(written.raw("rewrite-target"))) out.rewrite_target = written.raw("rewrite-target");
+  out.own = {.allowlist = !written["allowlist-source-range"].empty() || !written["whitelist-source-range"].empty(),
+             .denylist = !written["denylist-source-range"].empty(),
+             .auth_url = !written["auth-url"].empty(),
+             .no_global_auth = !parse_bool(written.raw("enable-global-auth")).value_or(true),
+             .no_modsecurity = !parse_bool(written.raw("enable-modsecurity")).value_or(true)};
   auto& v = out.values;
   if (!v.temporal_redirect.empty())
     v.settings.redirect = model::Redirect{v.temporal_code, v.temporal_redirect};
   else if (!v.permanent_redirect.empty())
     v.settings.redirect = model::Redirect{v.permanent_code, v.permanent_redirect};
   v.settings.access_log = v.settings.access_log && !options.disable_access_log;
-  if (!out.denied && v.proxy_ssl.secret.empty() && v.proxy_ssl != ProxySsl{})
-    out.problems.push_back({model::Severity::warning, "NoEffect", "metadata.annotations[proxy-ssl-*]", "",
+  if (out.closing.denied.empty() && v.proxy_ssl.secret.empty() && v.proxy_ssl != ProxySsl{})
+    out.problems.push_back({Severity::warning, "NoEffect", "metadata.annotations[proxy-ssl-*]", "",
                             "proxy-ssl-secret beside them", "without proxy-ssl-secret they are ignored"});
   return out;
 }

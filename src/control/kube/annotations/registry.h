@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "control/control.h"
+#include "control/kube/annotations/guard.h"
 #include "control/source/object.h"
 #include "model/model.h"
 
@@ -54,22 +56,31 @@ struct Annotation {
 // Sorted as the documentation lists them.
 std::span<const Annotation> annotations();
 
-// Annotations of ingress-nginx that this version does not serve.
-struct UnservedAnnotation {
-  std::string_view name;
-  bool protects;  // leaving it out would open what it guards: the Ingress answers 503 instead
+// What answers 503, by the names of what asks for it ("auth-type, option block-cidrs"); empty: nothing.
+struct Closing {
+  std::string denied;                 // its paths, for a value that cannot be used
+  std::string paths;                  // its paths, which it guards
+  std::string but_no_auth_locations;  // the same, but for those below no-auth-locations
+  std::string host;                   // all paths of its namespace at its hosts; of everybody's when they are its own
+  bool operator==(const Closing&) const = default;
 };
-std::span<const UnservedAnnotation> unserved_annotations();
 
 struct AnnotationResult {
   AnnotationValues values;
   std::vector<model::Problem> problems;
-  bool denied = false;
-  bool dropped = false;
+  bool dropped = false;  // nothing of the Ingress is served
+  bool canary = false;   // nor of this one
+  Closing closing;
+  bool use_regex = false;
+  std::string rewrite_target;  // one that ingress-nginx takes; either makes the paths of a host regular expressions
+  // What options that guard every Ingress make an exception for.
+  struct Own {
+    bool allowlist = false, denylist = false, auth_url = false, no_global_auth = false, no_modsecurity = false;
+  } own;
 };
 
-// Applies all annotations under `prefix` over the defaults that `options` give.
-AnnotationResult read_annotations(const Ingress& ingress, std::string_view prefix, const model::Options& options);
+// Applies all annotations under the prefix over the defaults that `options` give.
+AnnotationResult read_annotations(const Ingress& ingress, const Settings& settings, const model::Options& options);
 
 // The ConfigMap's defaults as route settings.
 model::RouteSettings default_settings(const model::Options& options);
@@ -101,6 +112,7 @@ std::string proxy_ssl_name(std::string_view, const Ingress&, AnnotationValues&);
 std::string proxy_ssl_server_name(std::string_view, const Ingress&, AnnotationValues&);
 std::string proxy_ssl_protocols(std::string_view, const Ingress&, AnnotationValues&);
 std::string proxy_ssl_ciphers(std::string_view, const Ingress&, AnnotationValues&);
+std::string ambiguous_paths(std::string_view, const Ingress&, AnnotationValues&);
 std::string enable_access_log(std::string_view, const Ingress&, AnnotationValues&);
 std::string enable_grpc_web(std::string_view, const Ingress&, AnnotationValues&);
 }  // namespace annotation

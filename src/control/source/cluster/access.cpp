@@ -2,14 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 
 #include "base/base64.h"
+#include "base/read_file.h"
 #include "base/strings.h"
 #include "control/source/cluster/exec_plugin.h"
+#include "control/source/disclosure.h"
 #include "control/source/node.h"
 
 namespace sluice::control::cluster {
@@ -25,13 +27,23 @@ struct Refused {
 };
 
 std::string read_file(const std::string& path, const std::string& what) {
-  std::error_code ec;
-  const auto size = std::filesystem::file_size(path, ec);
-  if (!ec && size > kMaxFile) throw Refused{fmt::format("{} {}: more than {} bytes", what, path, kMaxFile)};
-  std::ifstream in(path, std::ios::binary);
-  std::string out((std::istreambuf_iterator<char>(in)), {});
-  if (!in.is_open() || out.empty()) throw Refused{fmt::format("{} {}: cannot be read, or is empty", what, path)};
-  return out;
+  auto text = sluice::read_file(path, kMaxFile);
+  if (text && !text->empty()) return std::move(*text);
+  throw Refused{fmt::format("{} {}: cannot be read, or is empty{}", what, path, text ? "" : ": " + text.error())};
+}
+
+// A URL for messages, without the user and password that may stand in it. What is no URL may be anything.
+std::string shown_url(std::string_view url) {
+  const auto scheme = url.find("://");
+  const auto begin = scheme == std::string_view::npos ? 0 : scheme + 3;
+  const auto at = url.rfind('@');  // a password may have a slash
+  std::string_view rest = at == std::string_view::npos ? url.substr(begin) : url.substr(at + 1);
+  rest = rest.substr(0, rest.find_first_of("?#"));
+  const bool plain = std::all_of(rest.begin(), rest.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           std::string_view(".:-_/[]%").find(c) != std::string_view::npos;
+  });
+  return plain ? std::string(url.substr(0, begin)).append(rest) : "…";
 }
 
 std::string without_end(std::string text) {
@@ -82,7 +94,9 @@ class Static final : public Credentials {
 
 // https://host[:port][/path] into `out`.
 void read_server(const std::string& url, const std::string& where, Access& out) {
-  const auto bad = [&](const char* why) { throw Refused{fmt::format("{}: server {}: {}", where, url, why)}; };
+  const auto bad = [&](const char* why) {
+    throw Refused{fmt::format("{}: server {}: {}", where, shown_url(url), why)};
+  };
   std::string_view rest = url;
   if (rest.starts_with("https://"))
     rest.remove_prefix(8);
@@ -90,6 +104,7 @@ void read_server(const std::string& url, const std::string& where, Access& out) 
     rest.remove_prefix(7), out.tls = false;
   else
     bad("expected https://HOST[:PORT]");
+  if (rest.find_first_of("?#@") != std::string_view::npos) bad("expected no user, no password and no query in it");
   const auto slash = rest.find('/');
   if (slash != std::string_view::npos) out.base_path = rest.substr(slash);
   while (out.base_path.ends_with('/')) out.base_path.pop_back();
@@ -104,7 +119,7 @@ void read_server(const std::string& url, const std::string& where, Access& out) 
     out.host = authority.substr(0, colon);
     authority.remove_prefix(std::min(colon, authority.size()));
   }
-  if (out.host.empty()) bad("expected a host");
+  if (out.host.empty() || !made_of(out.host, ".:-_%")) bad("expected a host");
   out.port = authority.starts_with(':') ? authority.substr(1) : out.tls ? "443" : "80";
   if (out.port.empty() || out.port.size() > 5 || out.port.find_first_not_of("0123456789") != std::string::npos)
     bad("expected a port number behind ':'");
@@ -207,7 +222,7 @@ ExecPlugin::Command exec_command(const Node& exec, const File& file) {
       c.environment.emplace_back(Kubeconfig::text(n, "name") + "=" + Kubeconfig::text(n, "value"));
   if (c.api_version != "client.authentication.k8s.io/v1" && c.api_version != "client.authentication.k8s.io/v1beta1")
     throw Refused{fmt::format("kubeconfig {}: exec: apiVersion {}: expected client.authentication.k8s.io/v1 or v1beta1",
-                              file.path, c.api_version)};
+                              file.path, Disclosure::api_version(c.api_version))};
   return c;
 }
 
@@ -292,7 +307,7 @@ std::expected<Cluster, std::string> from_kubeconfig(const std::string& files, co
     read_server(Kubeconfig::text(cluster, "server"), "kubeconfig " + cluster_file->path, out.access);
     out.access.insecure = Kubeconfig::flag(cluster, "insecure-skip-tls-verify");
     if (const auto proxy = Kubeconfig::text(cluster, "proxy-url"); !proxy.empty())
-      throw Refused{fmt::format("kubeconfig {}: proxy-url {}: is not supported", cluster_file->path, proxy)};
+      throw Refused{fmt::format("kubeconfig {}: proxy-url {}: is not supported", cluster_file->path, shown_url(proxy))};
     const Given ca = given(cluster, *cluster_file, "certificate-authority");
     out.access.ca_file = ca.file;
     out.access.ca_pem = ca.file.empty() ? ca.value : read_file(ca.file, "certificate-authority");

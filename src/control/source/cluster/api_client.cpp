@@ -14,6 +14,7 @@
 #include <charconv>
 #include <optional>
 
+#include "base/printable.h"
 #include "base/strings.h"
 #include "control/source/node.h"
 
@@ -33,20 +34,20 @@ namespace {
 
 constexpr std::size_t kMaxLine = 8U << 20;  // one event of a watch; etcd takes 1.5 MiB an object
 
-// A Status object's message, for the log; else the beginning of the body.
-std::string message_of(const std::string& body) {
+// A Status object's message, for the log; else the beginning of the body. What is said about a Secret may quote it,
+// unless it is that one may not have it.
+std::string message_of(std::string_view target, unsigned status, const std::string& body) {
+  const bool secret = target.find("/secrets") != std::string_view::npos;
+  if (secret && status != 401 && status != 403 && status != 404) return "";
   try {
     const auto document = parse_json(body, 1);
     if (document->root != nullptr)
       if (const Node* message = document->root->get("message"); message && message->is_scalar())
-        return std::string(message->text.substr(0, 300));
+        return std::string(cut(message->text, 300));
   } catch (const SyntaxError&) {
     // not JSON: shown as it is
   }
-  std::string shown = body.substr(0, 200);
-  for (char& c : shown)
-    if (static_cast<unsigned char>(c) < ' ') c = ' ';
-  return shown;
+  return secret ? "" : std::string(cut(body, 200));
 }
 
 Duration wish(const http::fields& head) {
@@ -96,13 +97,14 @@ std::string query_value(std::string_view text) {
 }
 
 struct ApiClient::State {
-  State(asio::io_context& i, const Access& a, Credentials& c, Duration d)
-      : io(i), access(a), credentials(c), answer(d) {}
+  State(asio::io_context& i, const Access& a, Credentials& c, Duration d, std::function<bool()> m)
+      : io(i), access(a), credentials(c), answer(d), may(std::move(m)) {}
 
   asio::io_context& io;
   const Access& access;
   Credentials& credentials;
   Duration answer;
+  std::function<bool()> may;
   std::optional<ssl::context> tls_context;
   std::optional<beast::ssl_stream<beast::tcp_stream>> tls;
   std::optional<beast::tcp_stream> plain;
@@ -217,6 +219,8 @@ struct ApiClient::State {
       parser->body_limit(kMaxBody);
       parser->header_limit(64 * 1024);
       beast::error_code error;
+      if (may && request.method() != http::verb::get && !may())
+        throw ApiError(0, what + ": not sent, another replica may hold the Lease by now");
       transport().expires_after(answer);
       if (tls) {
         auto [e, n] = co_await http::async_write(*tls, request, token);
@@ -255,7 +259,7 @@ struct ApiClient::State {
     if (status / 100 == 2) return;
     if (status == 401) credentials.refused();
     if (status == 401) close();
-    throw ApiError(status, what + ": " + std::to_string(status) + " " + message_of(body), wish(head));
+    throw ApiError(status, what + ": " + std::to_string(status) + " " + message_of(what, status, body), wish(head));
   }
 
   asio::awaitable<std::string> whole(http::request<http::string_body> r) {
@@ -284,8 +288,9 @@ struct ApiClient::State {
   }
 };
 
-ApiClient::ApiClient(asio::io_context& io, const Access& access, Credentials& credentials, Duration answer)
-    : state_(std::make_unique<State>(io, access, credentials, answer)) {}
+ApiClient::ApiClient(asio::io_context& io, const Access& access, Credentials& credentials, Duration answer,
+                     std::function<bool()> may)
+    : state_(std::make_unique<State>(io, access, credentials, answer, std::move(may))) {}
 ApiClient::~ApiClient() = default;
 
 void ApiClient::close() noexcept {

@@ -37,7 +37,10 @@ class ApiClient {
   static constexpr std::size_t kMaxBody = 256U << 20;  // of one answer, decompressed
 
   // Everything must outlive the client. `credentials` is asked before each connection. `answer`: in place of kAnswer.
-  ApiClient(boost::asio::io_context& io, const Access& access, Credentials& credentials, Duration answer = kAnswer);
+  // `may`: asked as the last thing before the bytes of send() leave, which a connection that had to be made first has
+  // put off; where it says no, nothing is sent and an ApiError says so. Empty: always.
+  ApiClient(boost::asio::io_context& io, const Access& access, Credentials& credentials, Duration answer = kAnswer,
+            std::function<bool()> may = {});
   ~ApiClient();
   ApiClient(const ApiClient&) = delete;
   ApiClient& operator=(const ApiClient&) = delete;

@@ -8,11 +8,13 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <deque>
+#include <future>
 #include <map>
 #include <mutex>
 #include <thread>
 
 #include "base/log.h"
+#include "base/reserve.h"
 #include "control/source/cluster/named_secrets.h"
 #include "control/source/cluster/writer.h"
 #include "control/source/source.h"
@@ -87,11 +89,20 @@ class ClusterSource final : public Source, Sink {
     named_->start();
     writer_.emplace(io_, cluster_.access, *cluster_.credentials, settings, (std::uint64_t(seed()) << 32) | seed());
     writer_->start();
-    for (auto& r : reflectors_) boost::asio::co_spawn(io_, r.run(), boost::asio::detached);
+    for (auto& r : reflectors_) boost::asio::co_spawn(io_, enduring([&r] { return r.run(); }), boost::asio::detached);
     log::info("watching {}", cluster_.access.described);
     thread_ = std::thread([this] {
       ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 5);
-      io_.run();
+      Reserve::warm_up();
+      const Dispensable as_it_is_asked_for_again;
+      for (;;) {
+        try {
+          io_.run();
+          return;
+        } catch (const std::bad_alloc&) {
+          log::warn("not enough memory for what the API server says");
+        }
+      }
     });
   }
 
@@ -124,6 +135,27 @@ class ClusterSource final : public Source, Sink {
       taken_ = question;
       named_->want(names);
     });
+  }
+
+  void again() override {
+    // What is known belongs to the other thread.
+    std::promise<void> handed;
+    boost::asio::post(io_, [&] {
+      try {
+        std::lock_guard lock(mutex_);
+        const auto hand = [&](const std::string& name, const ObjectPtr& object) {
+          if (selected(name)) pending_[name] = {object, nullptr};
+        };
+        for (const auto& r : reflectors_) r.each("", hand);
+        named_->each(hand);
+        problems_changed_ = true;
+        changed();
+        handed.set_value();
+      } catch (const std::bad_alloc&) {
+        handed.set_exception(std::current_exception());
+      }
+    });
+    handed.get_future().get();
   }
 
   Instant due() const noexcept override {

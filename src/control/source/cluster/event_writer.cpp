@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 
 #include "base/log.h"
+#include "base/printable.h"
 
 namespace sluice::control::cluster {
 
@@ -46,7 +47,7 @@ EventWriter::EventWriter(asio::io_context& io, const Access& access, Credentials
                          std::function<StatusWriter::Identity(const std::string&)> ingress, std::function<bool()> may,
                          std::uint64_t seed)
     : io_(io),
-      client_(io, access, credentials),
+      client_(io, access, credentials, ApiClient::kAnswer, may),
       waiter_(io),
       backoff_(seed),
       instance_(std::move(instance)),
@@ -54,7 +55,7 @@ EventWriter::EventWriter(asio::io_context& io, const Access& access, Credentials
       may_(std::move(may)) {}
 
 void EventWriter::start() {
-  asio::co_spawn(io_, run(), asio::detached);
+  asio::co_spawn(io_, enduring([this] { return run(); }), asio::detached);
 }
 
 void EventWriter::stop() {
@@ -147,7 +148,7 @@ asio::awaitable<void> EventWriter::write(model::Entry entry) {
                                 {"namespace", ns}}},
       {"involvedObject", about},
       {"reason", entry.problem.reason},
-      {"message", line.substr(0, kMaxMessage)},
+      {"message", cut(line, kMaxMessage)},
       {"type", "Warning"},
       {"source", json::object{{"component", "sluice"}, {"host", instance_}}},
       {"firstTimestamp", now},

@@ -17,8 +17,10 @@
 #include <cstring>
 
 #include "base/base64.h"
+#include "base/printable.h"
 #include "base/strings.h"
 #include "base/time_text.h"
+#include "control/source/disclosure.h"
 #include "control/source/node.h"
 
 extern char** environ;  // NOLINT(readability-redundant-declaration): no header has it without _GNU_SOURCE
@@ -29,6 +31,7 @@ namespace asio = boost::asio;
 
 namespace {
 
+constexpr std::string_view kUnseen = "…";
 constexpr std::int64_t kMargin = 60;  // seconds before the end that new ones are asked for
 
 struct Pipe {
@@ -48,11 +51,34 @@ struct Pipe {
   }
 };
 
-std::string first_line(const std::string& text) {
-  std::string line = text.substr(0, std::min<std::size_t>(text.find('\n'), 300));
-  for (char& c : line)
-    if (static_cast<unsigned char>(c) < ' ') c = ' ';
-  return line;
+std::string first_line(std::string_view text) {
+  return std::string(cut(text.substr(0, text.find('\n')), 300));
+}
+
+// What a plugin says goes into the log, without the values that it was given and with which it may have been given a
+// password, and without words of the form of a token.
+std::string without_secrets(std::string_view said, const std::vector<std::string>& given) {
+  std::string out(said);
+  for (const auto& value : given)
+    for (std::size_t at = 0; !value.empty() && (at = out.find(value, at)) != std::string::npos;) {
+      out.replace(at, value.size(), kUnseen);
+      at += kUnseen.size();
+    }
+  const auto of_token = [](char c) { return made_of({&c, 1}, "+/=._-"); };
+  for (std::size_t begin = 0; begin < out.size();) {
+    std::size_t end = begin;
+    while (end < out.size() && of_token(out[end])) ++end;
+    const auto word = std::string_view(out).substr(begin, end - begin);
+    const auto has = [&](char first, char last) {
+      return std::any_of(word.begin(), word.end(), [&](char c) { return c >= first && c <= last; });
+    };
+    if (word.size() >= 20 && has('0', '9') && has('A', 'Z') && has('a', 'z')) {
+      out.replace(begin, word.size(), kUnseen);
+      end = begin + kUnseen.size();
+    }
+    begin = std::max(end, begin + 1);
+  }
+  return out;
 }
 
 std::string text(const Node* map, std::string_view name) {
@@ -152,9 +178,13 @@ std::expected<std::string, std::string> ExecPlugin::run() const {
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   if (!cut.empty()) return failed(cut);
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    std::vector<std::string> given = command_.arguments;
+    for (const auto& e : command_.environment) given.push_back(e.substr(e.find('=') + 1));
     return failed(fmt::format("ended with {} {}: {}", WIFEXITED(status) ? "status" : "signal",
-                              WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), first_line(said)));
+                              WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
+                              without_secrets(first_line(said), given)));
+  }
   return printed;
 }
 
@@ -187,8 +217,9 @@ Credentials::Answer ExecPlugin::ask() {
     const auto document = parse_json(*printed, 1);
     const Node* root = document->root;
     if (text(root, "kind") != "ExecCredential" || text(root, "apiVersion") != command_.api_version)
-      return failed(fmt::format("printed {} {}; expected ExecCredential of {}", text(root, "apiVersion"),
-                                text(root, "kind"), command_.api_version));
+      return failed(fmt::format("printed {} {}; expected ExecCredential of {}",
+                                Disclosure::api_version(text(root, "apiVersion")), Disclosure::kind(text(root, "kind")),
+                                command_.api_version));
     const Node* status = root->get("status");
     Current c;
     if (const auto token = text(status, "token"); !token.empty()) c.authorization = "Bearer " + token;

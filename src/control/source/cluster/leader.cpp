@@ -47,7 +47,7 @@ Leader::Leader(asio::io_context& io, const Access& access, Credentials& credenti
 
 void Leader::start() {
   running_ = true;
-  asio::co_spawn(io_, run(), [this](std::exception_ptr) {
+  asio::co_spawn(io_, enduring([this] { return run(); }), [this](std::exception_ptr) {
     running_ = false;
     ended_.news();
   });

@@ -41,7 +41,7 @@ NamedSecrets::NamedSecrets(asio::io_context& io, const Access& access, Credentia
 }
 
 void NamedSecrets::start() {
-  for (Client& c : clients_) asio::co_spawn(io_, run(c), asio::detached);
+  for (Client& c : clients_) asio::co_spawn(io_, enduring([this, &c] { return run(c); }), asio::detached);
 }
 
 void NamedSecrets::want(const std::set<std::string>& names) {
@@ -95,6 +95,11 @@ void NamedSecrets::wake() {
   for (Client& c : clients_) c.waiter.news();
 }
 
+void NamedSecrets::each(const std::function<void(const std::string&, const ObjectPtr&)>& f) const {
+  for (const auto& [name, w] : wanted_)
+    if (w.object) f(identity_of(name), w.object);
+}
+
 void NamedSecrets::tell_when_settled() {
   if (unasked_ == 0 && std::exchange(tell_, false)) settled_();
 }
@@ -107,6 +112,11 @@ void NamedSecrets::forget(const std::string& name, Wanted& w) {
 }
 
 asio::awaitable<void> NamedSecrets::run(Client& client) {
+  // One that there was no memory for.
+  if (const auto left = wanted_.find(client.asks); left != wanted_.end() && left->second.busy) {
+    left->second.busy = false;
+    schedule(client.asks, left->second, SystemClock().now() + kAgain);
+  }
   for (;;) {
     const Instant now = SystemClock().now();
     if (queue_.empty() || queue_.begin()->first > now) {
@@ -115,6 +125,8 @@ asio::awaitable<void> NamedSecrets::run(Client& client) {
       continue;
     }
     const std::string name = queue_.begin()->second;
+    client.asks = name;
+    wanted_.find(name)->second.busy = true;
     queue_.erase(queue_.begin());
     wake();  // the next one is due before what the others wait for, perhaps
     const std::optional<ApiError> trouble = co_await ask(client, name);
@@ -174,11 +186,10 @@ void NamedSecrets::answered(const std::string& name, const std::string& body) {
   if (document->root) decode_item(*document->root, resource_.kind, decoded);
   const ObjectPtr made = decoded.objects.empty() ? nullptr : decoded.objects.front();
   if (made && w.object && *made == *w.object) return;
-  if (made) {
-    held_ += !w.object;
-    w.object = made;
-  }
-  sink_.learnt(identity_of(name), made, std::move(decoded.entries));
+  sink_.learnt(identity_of(name), made, decoded.entries.all());
+  if (!made) return;
+  held_ += !w.object;
+  w.object = made;
 }
 
 void NamedSecrets::failed(const std::string& name, const ApiError& error) {

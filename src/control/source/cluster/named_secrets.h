@@ -33,6 +33,8 @@ class NamedSecrets {
   // Goes on until the io_context is stopped.
   void start();
 
+  // Calls `f` with each object that was handed on.
+  void each(const std::function<void(const std::string&, const ObjectPtr&)>& f) const;
   std::size_t objects() const noexcept { return held_; }
   const Resource& resource() const noexcept { return resource_; }
 
@@ -48,7 +50,8 @@ class NamedSecrets {
         : api(io, access, credentials), waiter(io), backoff(seed) {}
     ApiClient api;
     Waiter waiter;
-    Backoff backoff;  // of a server that is in trouble
+    Backoff backoff;   // of a server that is in trouble
+    std::string asks;  // the last one
   };
 
   boost::asio::awaitable<void> run(Client& client);

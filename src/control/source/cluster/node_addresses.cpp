@@ -67,7 +67,7 @@ NodeAddresses::NodeAddresses(asio::io_context& io, const Access& access, Credent
 
 void NodeAddresses::start(std::function<void(std::vector<std::string>)> found) {
   found_ = std::move(found);
-  asio::co_spawn(io_, run(), asio::detached);
+  asio::co_spawn(io_, enduring([this] { return run(); }), asio::detached);
 }
 
 asio::awaitable<void> NodeAddresses::run() {

@@ -1,6 +1,7 @@
 #include "control/source/cluster/reflector.h"
 
 #include "base/log.h"
+#include "base/printable.h"
 
 namespace sluice::control::cluster {
 
@@ -151,7 +152,7 @@ void Reflector::event(std::string_view line) {
   const Node* metadata = object->get("metadata");
   if (type == "ERROR")
     throw ApiError(number(member(object, "code")),
-                   "watch of " + resource_.path + ": " + std::string(member(object, "message").substr(0, 300)));
+                   "watch of " + resource_.path + ": " + std::string(cut(member(object, "message"), 300)));
   const std::string version(member(metadata, "resourceVersion"));
   if (type == "BOOKMARK") {
     const Node* annotations = metadata ? metadata->get("annotations") : nullptr;
@@ -173,15 +174,16 @@ void Reflector::take(const Node& object) {
   unseen_.erase(name);
   Known& known = known_[name];
   if (known.version == version) return;
-  known.version = std::move(version);
   sink_.seen(name, object);
   Decoded decoded;
   decode_item(object, resource_.kind, decoded);
   ObjectPtr made = decoded.objects.empty() ? nullptr : decoded.objects.front();
   // Most changes are of parts that mean nothing here: status, managed fields, leases in annotations.
-  if (made && known.object && *made == *known.object && decoded.entries.empty()) return;
-  if (made) known.object = made;
-  sink_.learnt(name, made, std::move(decoded.entries));
+  if (!made || !known.object || *made != *known.object || !decoded.entries.empty()) {
+    sink_.learnt(name, made, decoded.entries.all());
+    if (made) known.object = std::move(made);
+  }
+  known.version = std::move(version);  // now, and not before: what there was no memory for comes again
 }
 
 void Reflector::each(std::string_view prefix,

@@ -104,14 +104,14 @@ StatusWriter::StatusWriter(asio::io_context& io, const Access& access, Credentia
       may_(std::move(may)),
       nodes_(io, access, credentials, settings_.pod, settings_.node_internal_ip, may_, seed),
       changed_(io) {
-  for (unsigned i = 0; i < kHands; ++i) hands_.emplace_back(io, access, credentials, seed + i);
+  for (unsigned i = 0; i < kHands; ++i) hands_.emplace_back(io, access, credentials, may_, seed + i);
   if (!settings_.addresses.empty()) have(settings_.addresses);
 }
 
 void StatusWriter::start() {
   for (Hand& hand : hands_) {
     ++running_;
-    asio::co_spawn(io_, run(hand), [this](std::exception_ptr) {
+    asio::co_spawn(io_, enduring([this, &hand] { return run(hand); }), [this](std::exception_ptr) {
       --running_;
       changed_.news();
     });
@@ -243,8 +243,17 @@ asio::awaitable<void> StatusWriter::run(Hand& hand) {
     }
     std::string name = due_.next();
     ++writing_;
-    const std::optional<ApiError> failure = co_await write(hand, std::move(name));
+    std::optional<ApiError> failure;
+    bool starved = false;
+    try {
+      std::string which = name;
+      failure = co_await write(hand, std::move(which));
+    } catch (const std::bad_alloc&) {
+      starved = true;
+    }
     --writing_;
+    if (const auto it = ingresses_.find(name); starved && it != ingresses_.end()) it->second.due = false;
+    if (starved) throw std::bad_alloc();
     changed_.news();
     if (!failure) {
       hand.backoff.reset();

@@ -79,8 +79,9 @@ class StatusWriter {
   };
   // One connection, one write at a time.
   struct Hand {
-    Hand(boost::asio::io_context& io, const Access& access, Credentials& credentials, std::uint64_t seed)
-        : client(io, access, credentials), waiter(io), backoff(seed) {}
+    Hand(boost::asio::io_context& io, const Access& access, Credentials& credentials, const std::function<bool()>& may,
+         std::uint64_t seed)
+        : client(io, access, credentials, ApiClient::kAnswer, may), waiter(io), backoff(seed) {}
     ApiClient client;
     Waiter waiter;
     Backoff backoff;

@@ -2,23 +2,23 @@
 
 #include <boost/json.hpp>
 
+#include "base/printable.h"
+
 namespace sluice::control::cluster {
 
 namespace json = boost::json;
 
 namespace {
 
-// At most `most` bytes, and no half of a character at the end.
-std::string cut(std::string text, std::size_t most) {
-  if (text.size() <= most) return text;
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
-  return text.substr(0, most) + "…";
+std::string shortened(const std::string& text) {
+  const std::string safe = printable(text);
+  return safe.size() <= kVerdictText ? safe : std::string(cut(safe, kVerdictText)) + "…";
 }
 
 json::object told(const model::Problem& p) {
   std::string text = p.consequence;
   if (!p.expected.empty()) text = "expected " + p.expected + "; " + text;
-  return {{"reason", p.reason}, {"field", cut(p.field, kVerdictText)}, {"text", cut(std::move(text), kVerdictText)}};
+  return {{"reason", p.reason}, {"field", shortened(p.field)}, {"text", shortened(text)}};
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <new>
+#include <thread>
 #include <utility>
 
 namespace sluice::control::cluster {
@@ -31,6 +33,19 @@ void Waiter::news() noexcept {
 void Waiter::stop() noexcept {
   stopped_ = true;
   timer_.cancel();
+}
+
+asio::awaitable<void> enduring(std::function<asio::awaitable<void>()> make) {
+  for (;;) {
+    try {
+      asio::awaitable<void> run = make();
+      co_await std::move(run);
+      co_return;
+    } catch (const std::bad_alloc&) {
+      // To wait in the loop might need memory, too.
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
 }
 
 }  // namespace sluice::control::cluster

@@ -2,6 +2,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 
 #include "base/clock.h"
 
@@ -29,5 +30,9 @@ class Waiter {
   boost::asio::steady_timer timer_;
   bool news_ = false, stopped_ = false;
 };
+
+// Runs what `make` gives to its end; when it ends for want of memory, it begins anew in a moment. Without it a
+// coroutine that nobody waits for would be gone for ever, and nobody would know.
+boost::asio::awaitable<void> enduring(std::function<boost::asio::awaitable<void>()> make);
 
 }  // namespace sluice::control::cluster

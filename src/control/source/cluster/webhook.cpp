@@ -18,8 +18,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/printable.h"
+#include "base/reserve.h"
 #include "control/control.h"
+#include "control/source/cluster/waiter.h"
 #include "control/source/decode.h"
+#include "control/source/disclosure.h"
 
 namespace sluice::control {
 
@@ -38,7 +42,7 @@ constexpr std::size_t kHead = 16U << 10;
 constexpr unsigned kConnections = 64;
 constexpr auto kIo = std::chrono::seconds(10);    // handshake, a whole request, a whole answer
 constexpr auto kIdle = std::chrono::seconds(90);  // between two requests
-constexpr std::size_t kWarning = 256, kWarnings = 16;
+constexpr std::size_t kMessage = 4096, kWarning = 256, kWarnings = 16;
 constexpr std::string_view kPath = "/networking/v1/ingresses";
 const auto kToken = asio::as_tuple(asio::use_awaitable);
 
@@ -77,8 +81,9 @@ Review judge(const Node* request, Watcher& watcher) {
   if (member(request, "operation") == "DELETE" || !object || object->kind != Node::Kind::map) return {};
   if (member(kind, "kind") != "Ingress" || member(kind, "group") != "networking.k8s.io")
     return bad("rejecting admission review because the request does not contain an Ingress resource but " +
-               member(kind, "kind") + " with name " + member(request, "name") + " in namespace " +
-               member(request, "namespace"));
+               Disclosure::kind(member(kind, "kind")) + " with name " +
+               Disclosure::object_name(member(request, "name")) + " in namespace " +
+               Disclosure::object_name(member(request, "namespace")));
   Decoded decoded;
   decode_item(*object, "Ingress", decoded);
   if (decoded.objects.empty()) {
@@ -117,22 +122,26 @@ Answer answer(const http::request<http::string_body>& request, Watcher& watcher,
     ++(review.allowed ? tally.allowed : tally.refused);
     json::object response{{"uid", uid}, {"allowed", review.allowed}};
     if (!review.allowed)
-      response["status"] = {
-          {"status", "Failure"}, {"code", 400}, {"reason", "BadRequest"}, {"message", review.message}};
+      response["status"] = {{"status", "Failure"},
+                            {"code", 400},
+                            {"reason", "BadRequest"},
+                            {"message", cut(printable(review.message), kMessage)}};
     if (!review.warnings.empty()) {
       json::array warnings;
       for (const auto& w : review.warnings)
-        if (warnings.size() < kWarnings) warnings.emplace_back(w.substr(0, kWarning));
+        if (warnings.size() < kWarnings) warnings.emplace_back(cut(printable(w), kWarning));
       response["warnings"] = std::move(warnings);
     }
     if (!review.allowed)
-      log::info("webhook: Ingress {}/{} is refused: {}", member(asked, "namespace"), member(asked, "name"),
-                review.message);
+      log::info("webhook: Ingress {}/{} is refused: {}", Disclosure::object_name(member(asked, "namespace")),
+                Disclosure::object_name(member(asked, "name")), review.message);
     const json::object out{
         {"apiVersion", "admission.k8s.io/v1"}, {"kind", "AdmissionReview"}, {"response", std::move(response)}};
     return {http::status::ok, json::serialize(out), "application/json"};
   } catch (const SyntaxError& e) {
     return {http::status::bad_request, std::string("the body is no JSON: ") + e.what() + "\n"};
+  } catch (const std::bad_alloc&) {
+    return {http::status::internal_server_error, "no memory\n"};
   }
 }
 
@@ -150,8 +159,19 @@ class Server final : public Webhook {
     const auto at = acceptor_.local_endpoint();
     const auto host = at.address().to_string();
     bound_ = (at.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(at.port());
-    asio::co_spawn(io_, accept(), asio::detached);
-    thread_ = std::thread([this] { io_.run(); });
+    asio::co_spawn(io_, cluster::enduring([this] { return accept(); }), asio::detached);
+    thread_ = std::thread([this] {
+      Reserve::warm_up();
+      const Dispensable as_it_is_asked_again;
+      for (;;) {
+        try {
+          io_.run();
+          return;
+        } catch (const std::bad_alloc&) {
+          // Whoever it was for sees the connection end.
+        }
+      }
+    });
     ::pthread_setname_np(thread_.native_handle(), "sluice-webhook");
   }
   ~Server() override {
@@ -227,11 +247,11 @@ class Server final : public Webhook {
       // An answer must not wait for the acknowledgement of the tickets that went before it.
       beast::error_code ignored;
       socket.set_option(tcp::no_delay(true), ignored);
-      ++open_;
       asio::co_spawn(io_, serve(std::move(socket), context_), [this](std::exception_ptr) {
         --open_;
         room_.cancel();
       });
+      ++open_;
     }
   }
 

@@ -93,7 +93,7 @@ WebhookCertificate::WebhookCertificate(asio::io_context& io, const Access& acces
                                        const std::string& service, std::string configuration,
                                        std::shared_ptr<MadePair> pair, std::function<bool()> may, std::uint64_t seed)
     : io_(io),
-      client_(io, access, credentials),
+      client_(io, access, credentials, ApiClient::kAnswer, may),
       waiter_(io),
       backoff_(seed),
       ns_(service.substr(0, service.find('/'))),
@@ -103,7 +103,7 @@ WebhookCertificate::WebhookCertificate(asio::io_context& io, const Access& acces
       may_(std::move(may)) {}
 
 void WebhookCertificate::start() {
-  asio::co_spawn(io_, run(), asio::detached);
+  asio::co_spawn(io_, enduring([this] { return run(); }), asio::detached);
 }
 
 void WebhookCertificate::review() {

@@ -7,18 +7,21 @@
 #include <vector>
 
 #include "base/strings.h"
-#include "control/source/decode.h"
+#include "control/source/files/manifest_file.h"
+#include "control/source/files/tree.h"
 #include "control/source/object.h"
 
 namespace sluice::control {
 
 // The objects of every .yaml, .yml and .json file under a directory. Names that begin with '.' are not looked at, links
-// are followed (so a mounted volume's `file -> ..data/file` is read once). What cannot be read keeps its last good
-// form. Of two objects with the same identity the later one counts, in the order of paths and then of documents, as
-// with `kubectl apply`.
+// are followed (so a mounted volume's `file -> ..data/file` is read once), to each directory once. What cannot be read
+// keeps its last good form. Of two objects with the same identity the later one counts, in the order of paths and then
+// of documents, as with `kubectl apply`.
 class Directory {
  public:
   explicit Directory(std::string root);
+
+  static constexpr std::size_t kMaxObjects = 500'000;
 
   // What to look at, relative to the root.
   struct Touched {
@@ -33,58 +36,49 @@ class Directory {
   // at once) are put into `doubtful` and left as they are, unless they are in `certain`.
   ObjectChanges look(const Touched& touched, const std::set<std::string>& certain, std::set<std::string>& doubtful);
 
+  // What was handed out is served.
+  void served();
+  // What was handed out since then could not be served for want of memory. The next look() hands out everything once
+  // more, but for the file that seems to have been too much: it stays as it was until it changes. Nothing of the disk
+  // is read.
+  void again();
+
   std::vector<model::Entry> problems() const;
   // Real directories behind what was listed, for a watch on each: path relative to the root ("" is the root).
-  const std::set<std::string>& directories() const { return directories_; }
+  const std::set<std::string>& directories() const { return tree_.directories; }
   const std::string& root() const { return root_; }
   std::size_t files() const { return files_.size(); }
-  std::size_t objects() const { return current_.size(); }
+  std::size_t objects() const { return known_.size(); }
   std::uint64_t reads() const { return reads_; }
   std::size_t unreadable() const;
 
  private:
-  struct Signature {
-    std::uint64_t device = 0, inode = 0, size = 0;
-    std::int64_t modified = 0, changed = 0;
-    bool operator==(const Signature&) const = default;
+  struct Known {
+    ObjectPtr current;                      // as it was handed out
+    std::vector<const std::string*> files;  // that have it, in order; keys of files_
+    void hold(const std::string& path);
   };
-  // A document of a YAML file, or a whole JSON file.
-  struct Part {
-    std::uint64_t hash = 0;
-    std::size_t size = 0;
-    int line = 1;
-    int shift = 0;  // lines that the text moved since it was decoded; applied by finish()
-    Decoded decoded;
-    bool broken = false;
-  };
-  struct File {
-    Signature signature;
-    std::vector<Part> parts;
-    StringMap<ObjectPtr> objects;  // by identity; with those kept from before
-    std::vector<model::Entry> entries;
-    bool unreadable = false;
-    bool broken = false;   // a document that does not parse
-    bool refuses = false;  // an object of a bad shape
-  };
-  struct Reading;
 
-  bool list(const std::string& relative, int depth, std::vector<std::pair<std::uint64_t, std::uint64_t>>& above,
-            std::set<std::string>& files);
-  void read(Reading& r) const;
-  void parse(std::vector<Reading>& readings) const;
-  void finish(Reading& r) const;
-  void apply(const std::string& path, File* next, std::set<std::string>& touched);
+  void list(const Touched& touched, std::set<std::string>& certainly, std::set<std::string>& perhaps);
+  bool differs(const std::string& path, bool certain, std::set<std::string>& doubtful) const;
+  void read(ManifestReading& reading);
+  void blame(std::deque<ManifestReading> readings);
+  bool take(ManifestReading& reading, bool sure, std::set<std::string>& ids);
+  void apply(const std::string& path, ManifestFile* next, std::set<std::string>& touched);
+  void count(const ManifestFile& file, bool more);
   ObjectChanges settle(const std::set<std::string>& touched, bool problems_changed);
 
   std::string root_;
-  std::map<std::string, File> files_;
-  std::set<std::string> directories_;
-  StringMap<std::set<std::string>> holders_;  // identity → files
-  StringMap<ObjectPtr> current_;
-  std::set<std::string> duplicates_;  // identities in more than one file
-  std::string root_error_;
-  std::string list_error_;
-  std::set<std::string> unlistable_;  // directories that exist but cannot be listed: what is known of them stays
+  std::map<std::string, ManifestFile> files_;
+  Tree tree_;                                            // as it was listed last; with an error, as it was before
+  StringMap<Known> known_;                               // by identity
+  std::set<std::string> duplicates_;                     // identities in more than one file
+  std::map<std::string, StringMap<ObjectPtr>> changed_;  // files since the last served(): what they had before
+  std::map<std::string, Signature> given_up_;            // files that there was no memory for
+  std::set<std::string> all_again_;                      // identities that are to be handed out once more
+  std::size_t aliased_ = 0, bytes_ = 0, told_ = 0;       // of all files
+  bool problems_changed_ = false;
+  bool blamed_ = false;  // a file was given up before it was taken
   std::uint64_t reads_ = 0;
 };
 

@@ -12,7 +12,8 @@ using std::chrono::milliseconds;
 constexpr auto kDoubt = milliseconds(100);  // how long a file may look half-written or gone
 constexpr auto kPatience = std::chrono::seconds(1);
 constexpr auto kRescan =
-    std::chrono::seconds(10);  // for what inotify does not tell (network file systems, lost events)
+    std::chrono::seconds(10);                    // for what inotify does not tell (network file systems, lost events)
+constexpr auto kPoll = std::chrono::seconds(1);  // where it tells nothing at all
 constexpr auto kSoon = milliseconds(1200);
 constexpr auto kRootRetry = milliseconds(250);
 
@@ -23,6 +24,11 @@ class FileSource final : public Source {
   int fd() const noexcept override { return watch_.fd(); }
   bool complete() const noexcept override { return complete_; }
   std::vector<model::Entry> problems() const override { return directory_.problems(); }
+  void served() override { directory_.served(); }
+  void again() override {
+    directory_.again();
+    touched_.directories.insert("");  // what was to be looked at is forgotten
+  }
 
   void count(Watcher::Stats& stats) const override {
     stats.files = directory_.files();
@@ -43,7 +49,7 @@ class FileSource final : public Source {
     watch_.drain(touched_);
     if (now >= rescan_at_) {
       touched_.directories.insert("");
-      rescan_at_ = now + kRescan;
+      rescan_at_ = now + rescan();
     }
     for (auto& [path, doubt] : doubtful_)
       if (touched_.files.contains(path)) doubt.due = std::min(now + kDoubt, doubt.since + kPatience);
@@ -61,6 +67,9 @@ class FileSource final : public Source {
     Instant since, due;
   };
 
+  // A directory that takes long to look at is looked at less often.
+  Duration rescan() const { return std::max<Duration>(watch_.complete() ? kRescan : kPoll, took_ * 20); }
+
   ObjectChanges first_load(Instant now) {
     try {
       watch_.sync({""});
@@ -70,6 +79,8 @@ class FileSource final : public Source {
       rescan_at_ = now + kSoon;
       complete_ = true;
       return all;
+    } catch (const std::bad_alloc&) {
+      throw;
     } catch (const std::exception& e) {
       if (!told_) log::error("{}; trying again", e.what());
       told_ = true;
@@ -84,6 +95,7 @@ class FileSource final : public Source {
     auto touched = std::exchange(touched_, {});
     std::set<std::string> doubtful;
     auto changes = directory_.look(touched, certain, doubtful);
+    if (touched.directories.contains("") && changes.empty()) took_ = SystemClock().now() - now;
     std::erase_if(doubtful_, [&](auto& d) { return touched.files.contains(d.first) && !doubtful.contains(d.first); });
     for (auto& path : doubtful) doubtful_.try_emplace(path, Doubt{now, now + kDoubt});
     for (auto& path : certain) doubtful_.erase(path);
@@ -92,7 +104,7 @@ class FileSource final : public Source {
     touched_.directories.merge(watch_.sync(directory_.directories()));
     if (directory_.unreadable() && directory_.directories().empty())
       rescan_at_ = std::min(rescan_at_, now + kRootRetry);
-    if (!(touched.directories.size() == 1 && touched.directories.contains("") && rescan_at_ == now + kRescan))
+    if (!(touched.directories.size() == 1 && touched.directories.contains("") && rescan_at_ == now + rescan()))
       rescan_at_ = std::min(rescan_at_, now + kSoon);
     return changes;
   }
@@ -102,6 +114,7 @@ class FileSource final : public Source {
   Directory::Touched touched_;
   std::map<std::string, Doubt> doubtful_;
   Instant rescan_at_{};
+  Duration took_{0};  // the last look at all of it that found nothing
   bool complete_ = false, told_ = false;
 };
 

@@ -6,7 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
-#include <stdexcept>
+#include <utility>
 
 #include "base/log.h"
 
@@ -25,8 +25,17 @@ std::pair<std::string, std::string> split(const std::string& path) {
 }  // namespace
 
 Watch::Watch(std::string root) : root_(std::move(root)) {
+  open();
+}
+
+void Watch::open() {
   fd_ = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-  if (fd_ < 0) throw std::runtime_error(std::string("inotify: ") + std::strerror(errno));
+  if (fd_ < 0) {
+    if (!std::exchange(told_, true))
+      log::warn("inotify: {}; {} is looked at each second instead (fs.inotify.max_user_instances)",
+                std::strerror(errno), root_);
+    return;
+  }
   auto trimmed = root_;
   while (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
   auto [parent, name] = split(trimmed);
@@ -46,6 +55,9 @@ int Watch::add(const std::string& path) {
 
 std::set<std::string> Watch::sync(const std::set<std::string>& directories) {
   std::set<std::string> fresh;
+  if (fd_ < 0) open();
+  complete_ = fd_ >= 0;
+  if (!complete_) return fresh;
   auto drop = [&](const std::string& path, int wd) {
     auto& names = paths_[wd];
     names.erase(path);
@@ -70,9 +82,12 @@ std::set<std::string> Watch::sync(const std::set<std::string>& directories) {
       watches_.erase(known);
     }
     if (wd < 0) {
-      if (errno == ENOSPC)
-        log::warn("inotify: no watch is left for {}; its changes are seen within seconds (fs.inotify.max_user_watches)",
-                  path.empty() ? root_ : path);
+      // One that is gone meanwhile is no longer there the next time.
+      complete_ = complete_ && (errno == ENOENT || errno == ENOTDIR);
+      if (!complete_ && !std::exchange(told_, true))
+        log::warn(
+            "inotify: {}: {}; directories without a watch are looked at each second (fs.inotify.max_user_watches)",
+            path.empty() ? root_ : path, std::strerror(errno));
       continue;
     }
     watches_[path] = wd;
@@ -106,7 +121,7 @@ void Watch::touch(const std::string& directory, std::uint32_t mask, std::string_
 
 void Watch::drain(Directory::Touched& touched) {
   alignas(inotify_event) char buffer[64 * 1024];
-  for (;;) {
+  while (fd_ >= 0) {
     auto n = ::read(fd_, buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return;

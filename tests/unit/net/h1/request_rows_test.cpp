@@ -247,6 +247,10 @@ const std::vector<Row>& rows() {
        with("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 999\r\nSec-WebSocket-Key: "
             "dGhlIHNhbXBsZSBub25jZQ=="),
        426},
+      {"row113_websocket_by_post",
+       "POST /ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: "
+       "13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+       400},
       {"row113_websocket_no_version",
        with("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="), 426},
       {"row113_websocket_body",

@@ -194,6 +194,10 @@ TEST(Addresses, Ranges) {
   EXPECT_TRUE(in("2001:db8::", 32, "2001:db8:1::1"));
   EXPECT_FALSE(in("2001:db8::", 32, "2001:db9::1"));
   EXPECT_FALSE(in("::", 129, "::"));
+  // Only IPv6 addresses are in a range of IPv6, wide as it may be.
+  EXPECT_TRUE(in("::", 1, "::1") && in("::", 80, "::1"));
+  EXPECT_FALSE(in("::", 1, "9.9.9.9") || in("::", 80, "9.9.9.9") || in("::ffff:0:0", 95, "9.9.9.9"));
+  EXPECT_TRUE(in("::ffff:0:0", 96, "9.9.9.9"));
 }
 
 std::string client(std::string_view peer, std::vector<std::string_view> forwarded,

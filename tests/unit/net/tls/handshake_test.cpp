@@ -140,7 +140,7 @@ TEST_F(Handshake, ANewTableCountsFromTheNextHandshakeOn) {
   EXPECT_EQ(shown("a.example"), fallback_->serial());
 }
 
-TEST_F(Handshake, AlpnByOurPreferenceAndNoneWithoutOverlap) {
+TEST_F(Handshake, AlpnByOurPreferenceAndAnAlertWithoutOverlap) {
   use({});
   ServerPolicy policy;
   policy.alpn = {"h2", "http/1.1"};
@@ -149,12 +149,14 @@ TEST_F(Handshake, AlpnByOurPreferenceAndNoneWithoutOverlap) {
     Client client;
     SSL_CTX_set_alpn_protos(client.ctx.get(), reinterpret_cast<const unsigned char*>(wire_form.data()),
                             static_cast<unsigned>(wire_form.size()));
-    EXPECT_NE(shown("a.example", client), "");
-    return std::string(session_->alpn());
+    return shown("a.example", client).empty() ? "refused" : std::string(session_->alpn());
   };
   EXPECT_EQ(offer("\x08http/1.1\x02h2"), "h2");
   EXPECT_EQ(offer("\x08http/1.1"), "http/1.1");
-  EXPECT_EQ(offer("\x08http/1.0"), "");
+  EXPECT_EQ(offer("\x08http/1.0"), "refused");  // RFC 7301 section 3.2
+  EXPECT_EQ(offer("\x06"
+                  "foobar\x02h2"),
+            "h2");
 }
 
 TEST_F(Handshake, CurvesAndDheGroupOfTheIntermediateProfile) {

@@ -1,0 +1,172 @@
+#include "control/kube/annotations/guard.h"
+
+#include <algorithm>
+
+#include "base/strings.h"
+#include "control/kube/grammar.h"
+
+namespace sluice::control {
+
+Written::Written(const Ingress& ingress, std::string_view prefix, const std::set<std::string>& accepted) {
+  for (const auto& [full, value] : ingress.meta.annotations) {
+    if (full.size() <= prefix.size() + 1 || !full.starts_with(prefix) || full[prefix.size()] != '/') continue;
+    const auto name = std::string_view(full).substr(prefix.size() + 1);
+    const bool is_accepted =
+        std::any_of(accepted.begin(), accepted.end(), [&](const auto& a) { return main_name(a) == main_name(name); });
+    (is_accepted ? accepted_ : values_).emplace(name, value);
+  }
+}
+
+std::string_view Written::raw(std::string_view name) const {
+  const auto it = values_.find(name);
+  return it == values_.end() ? std::string_view() : it->second;
+}
+
+std::string_view Written::operator[](std::string_view name) const {
+  return trim_of(raw(name), kBlank);
+}
+
+std::string_view main_name(std::string_view annotation) {
+  return annotation == "allowlist-source-range" ? "whitelist-source-range" : annotation;
+}
+
+namespace guard {
+
+namespace {
+
+Guard closing(Closes what, std::string_view name) {
+  Guard out;
+  out.closes = what;
+  out.severity = model::Severity::error;
+  out.expected += ", or --accept-unprotected " + std::string(name);
+  out.consequence =
+      what == Closes::host
+          ? "all paths of its namespace at its hosts answer 503, as serving them without this protection would open "
+            "them"
+          : "the paths of this Ingress answer 503, as serving them without this protection would open them";
+  return out;
+}
+
+Guard authenticating(Closes what, std::string_view name) {
+  Guard out = closing(what, name);
+  out.authenticates = true;
+  return out;
+}
+
+// ingress-nginx answers 503 for its locations then.
+Guard denied(std::string expected) {
+  Guard out = closing(Closes::paths, "");
+  out.reason = "InvalidAnnotation";
+  out.expected = std::move(expected);
+  out.consequence = "the paths of this Ingress answer 503";
+  return out;
+}
+
+Guard dropped(std::string expected) {
+  Guard out;
+  out.drops = true;
+  out.severity = model::Severity::error;
+  out.reason = "InvalidAnnotation";
+  out.expected = std::move(expected);
+  out.consequence = "the Ingress is not served";
+  return out;
+}
+
+Guard honoured() {
+  Guard out;
+  out.silent = true;
+  return out;
+}
+
+// One of `words` is in it, blanks aside: ingress-nginx does not ask for more.
+bool holds(std::string_view value, std::initializer_list<std::string_view> words) {
+  std::string text(value);
+  std::erase(text, ' ');
+  if (has_control(text)) return false;
+  return std::any_of(words.begin(), words.end(), [&](auto w) { return text.find(w) != std::string::npos; });
+}
+
+// ingress-nginx runs a snippet when its risk is allowed and snippets are; when its risk alone is, it leaves it out.
+Guard snippet(Closes what, std::string_view name, const model::Options& options) {
+  if (options.allow_snippet_annotations) {
+    Guard out = closing(what, name);
+    out.expected = "no snippet, as none is ever run, or --accept-unprotected " + std::string(name);
+    return out;
+  }
+  Guard out;
+  out.severity = model::Severity::error;
+  out.expected = "no snippet: allow-snippet-annotations is false";
+  out.consequence = "the Ingress is served without it";
+  return out;
+}
+
+}  // namespace
+
+Guard allowlist(std::string_view value, const Written&, const model::Options&) {
+  const auto everybody = holds_everybody(value);
+  if (!everybody) return denied("a comma-separated list of addresses and ranges such as 10.0.0.0/8");
+  return *everybody ? honoured() : closing(Closes::paths, "whitelist-source-range");
+}
+
+Guard whitelist(std::string_view value, const Written& all, const model::Options& options) {
+  if (all["allowlist-source-range"].empty()) return allowlist(value, all, options);
+  Guard out;
+  out.reason = "NoEffect";
+  out.expected = "one of the two names: allowlist-source-range counts";
+  return out;
+}
+
+Guard denylist(std::string_view value, const Written&, const model::Options&) {
+  if (!holds_everybody(value)) return denied("a comma-separated list of addresses and ranges such as 10.0.0.0/8");
+  return closing(Closes::paths, "denylist-source-range");
+}
+
+Guard auth_type(std::string_view value, const Written&, const model::Options&) {
+  return holds(value, {"basic", "digest"}) ? authenticating(Closes::paths, "auth-type") : dropped("basic or digest");
+}
+
+Guard auth_secret_type(std::string_view value, const Written& all, const model::Options&) {
+  const bool asked = holds(all["auth-type"], {"basic", "digest"});
+  return asked && !holds(value, {"auth-file", "auth-map"}) ? dropped("auth-file or auth-map") : Guard{};
+}
+
+Guard auth_url(std::string_view value, const Written&, const model::Options&) {
+  if (!made_of(value, " -._~/:,?&=$")) return dropped("an absolute URL of letters, digits and -._~/:,?&=$");
+  return authenticating(Closes::paths, "auth-url");
+}
+
+Guard auth_tls_secret(std::string_view value, const Written& all, const model::Options&) {
+  if (!made_of(value, " -._~/:")) return dropped("NAMESPACE/NAME of a Secret");
+  const bool asks_nobody = trim(all.raw("auth-tls-verify-client")) == "off" && all["auth-tls-match-cn"].empty();
+  return asks_nobody ? honoured() : closing(Closes::host, "auth-tls-secret");
+}
+
+Guard enable_global_auth(std::string_view, const Written&, const model::Options&) {
+  return honoured();  // it opts out of what closes (guarding_options.cpp)
+}
+
+Guard enable_modsecurity(std::string_view value, const Written&, const model::Options&) {
+  const auto on = parse_bool(value);
+  if (on) return *on ? closing(Closes::paths, "enable-modsecurity") : honoured();
+  Guard out;
+  out.reason = "InvalidAnnotation";
+  out.expected = "true or false";
+  return out;
+}
+
+Guard configuration_snippet(std::string_view, const Written&, const model::Options& options) {
+  return snippet(Closes::paths, "configuration-snippet", options);
+}
+
+Guard server_snippet(std::string_view, const Written&, const model::Options& options) {
+  return snippet(Closes::host, "server-snippet", options);
+}
+
+// Of a connection that is no request, or for what closes by itself (auth-url, enable-modsecurity).
+Guard other_snippet(std::string_view, const Written&, const model::Options& options) {
+  return options.allow_snippet_annotations ? Guard{} : snippet(Closes::nothing, "", options);
+}
+
+}  // namespace guard
+
+}  // namespace sluice::control

@@ -1,0 +1,23 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "control/kube/state.h"
+
+// What an Ingress says of one host, at the cost of what it says: an Ingress with thousands of hosts is not looked
+// through for each of them.
+namespace sluice::control {
+
+// Null where there is so little that looking through all of it costs less.
+std::shared_ptr<const IngressState::ByHost> sort_by_host(const Ingress& ingress);
+
+// The places of the rules for a host (in lower case), in order. Of the object, served or not.
+std::vector<std::uint32_t> rules_of(const IngressState& state, const std::string& host);
+
+// The Secrets that TLS sections name for a host, as "namespace/name", in order; those of the sections that name it,
+// else any, as one of them may cover it: at most kMaxCertificates and one more, which says that there are more.
+inline constexpr std::size_t kMaxCertificates = 100;
+std::vector<std::string> secrets_of(const IngressState& state, const std::string& host);
+
+}  // namespace sluice::control

@@ -1,0 +1,119 @@
+#include "control/kube/closing.h"
+
+#include <algorithm>
+
+#include "base/strings.h"
+
+namespace sluice::control {
+
+namespace {
+
+constexpr std::string_view kUnserved = ", which this version does not serve";
+
+std::string names_of(const Closing& c) {
+  std::string out;
+  for (const auto* names : {&c.host, &c.paths, &c.but_no_auth_locations})
+    if (!names->empty()) add_element(out, *names);
+  return out;
+}
+
+// The names alone: "option block-cidrs" is "block-cidrs".
+std::string to_accept(std::string names) {
+  constexpr std::string_view word = "option ";
+  for (auto at = names.find(word); at != std::string::npos; at = names.find(word, at)) names.erase(at, word.size());
+  return names;
+}
+
+std::string protected_by(const IngressState& o, const std::string& names) {
+  return o.ref->text() + " is protected by " + names + std::string(kUnserved);
+}
+
+bool guarded(const IngressState& o) {
+  return o.closing != nullptr && !names_of(*o.closing).empty();
+}
+
+std::string_view namespace_of(const IngressState& o) {
+  return o.ref->ns.view();
+}
+
+// Does the configured path need no authentication?
+bool needs_no_auth(std::string_view path, const std::vector<std::string>& no_auth_locations) {
+  return std::any_of(no_auth_locations.begin(), no_auth_locations.end(),
+                     [&](const std::string& prefix) { return path.starts_with(prefix); });
+}
+
+}  // namespace
+
+HostClosing::HostClosing(const std::vector<const IngressState*>& ingresses, std::string_view owner,
+                         const model::Options& options)
+    : ingresses_(ingresses), owner_(owner), options_(options) {}
+
+void HostClosing::add_location(const IngressState& owner, std::string_view path, bool exact) {
+  // A rewrite to the path itself is none. ingress-nginx compares once it has put a slash behind a Prefix, though.
+  const bool rewrites =
+      !owner.rewrite_target.empty() && (owner.rewrite_target != path || !(exact || path.ends_with('/')));
+  if (owner.use_regex || rewrites) regex_.try_emplace(namespace_of(owner), &owner);
+}
+
+// ingress-nginx matches the paths of a host with regular expressions by text length, whatever their case: which
+// requests are those of a guarded Ingress is only known once they are matched so, hence all of its namespace are
+// closed.
+void HostClosing::settle() {
+  if (settled_) return;
+  settled_ = true;
+  for (const auto* o : ingresses_) {
+    if (!guarded(*o)) continue;
+    const auto ns = namespace_of(*o);
+    if (!o->closing->host.empty()) {
+      const Closed closed{protected_by(*o, o->closing->host) + "; that guards all of the host", o->closing->host};
+      closed_.try_emplace(ns, closed);
+      if (ns == owner_) closed_.try_emplace("", closed);
+    }
+    auto regex = regex_.find(ns);
+    if (regex == regex_.end()) regex = regex_.find(owner_);
+    if (regex == regex_.end()) continue;
+    const auto names = names_of(*o->closing);
+    closed_.try_emplace(ns, Closed{protected_by(*o, names) + "; " +
+                                       (regex->second->use_regex ? "use-regex of " : "rewrite-target of ") +
+                                       regex->second->ref->text() +
+                                       " makes the paths of this host regular expressions, which are not served "
+                                       "either, so that its requests cannot be told from others",
+                                   to_accept(names)});
+  }
+}
+
+HostClosing::Closed* HostClosing::closed_for_others(const IngressState& owner) {
+  settle();
+  for (const auto ns : {std::string_view(), namespace_of(owner)})
+    if (const auto it = closed_.find(ns); it != closed_.end()) return &it->second;
+  return nullptr;
+}
+
+Text HostClosing::why(const IngressState& owner, std::string_view path) {
+  if (owner.closing != nullptr) {
+    const auto& c = *owner.closing;
+    if (!c.denied.empty()) return c.denied + " of " + owner.ref->text() + " cannot be used";
+    if (!c.paths.empty() || (!c.but_no_auth_locations.empty() && !needs_no_auth(path, options_.no_auth_locations))) {
+      auto& text = own_[&owner];
+      if (text.empty()) text = protected_by(owner, names_of(c));
+      return text;
+    }
+  }
+  auto* closed = closed_for_others(owner);
+  if (closed == nullptr) return {};
+  if (closed->text.empty()) closed->text = closed->why;
+  return closed->text;
+}
+
+void HostClosing::report(const std::string& host, Entries& entries) {
+  for (const auto* o : ingresses_) {
+    const auto* closed = closed_for_others(*o);
+    if (closed == nullptr || guarded(*o)) continue;
+    entries.push_back({*o->ref,
+                       {model::Severity::error, "ClosedHost", "spec.rules", host.empty() ? "any host" : host,
+                        "no protection there that is not served, or --accept-unprotected " + closed->names,
+                        "its paths there answer 503: " + closed->why}});
+  }
+}
+
+}  // namespace sluice::control

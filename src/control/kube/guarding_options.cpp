@@ -1,0 +1,106 @@
+#include "control/kube/guarding_options.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/strings.h"
+#include "control/kube/grammar.h"
+
+namespace sluice::control {
+
+namespace {
+
+using Own = AnnotationResult::Own;
+
+bool any_element(std::string_view value) {
+  return value.find_first_not_of(" \t\r\n,") != std::string_view::npos;
+}
+
+// A list that cannot be read is meant to keep somebody out.
+bool not_everybody(std::string_view value) {
+  return any_element(value) && !holds_everybody(value).value_or(false);
+}
+
+bool is_on(std::string_view value) {
+  return parse_bool(value).value_or(false);
+}
+
+// Addresses other than all of them.
+bool some_addresses(std::string_view value) {
+  bool some = false;
+  for_each_element(value, [&](std::string_view e) { some = some || (e != "0.0.0.0" && e != "::" && e != "[::]"); });
+  return some;
+}
+
+// Text for nginx that is more than comments.
+bool any_directive(std::string_view value) {
+  while (!value.empty()) {
+    const auto line = value.substr(0, value.find('\n'));
+    const auto first = line.find_first_not_of(" \t\r");
+    if (first != std::string_view::npos && line[first] != '#') return true;
+    value.remove_prefix(std::min(value.size(), line.size() + 1));
+  }
+  return false;
+}
+
+bool each(const Own&) {
+  return true;
+}
+
+// Lists of an Ingress stand in place of the ConfigMap's; with any list of its own it does not inherit block-cidrs.
+constexpr std::array kGuarding{
+    GuardingOption{"bind-address", some_addresses, each, false, true},
+    GuardingOption{"block-cidrs", any_element, [](const Own& o) { return !o.allowlist && !o.denylist; }, false, true},
+    GuardingOption{"block-referers", any_element, each, false, true},
+    GuardingOption{"block-user-agents", any_element, each, false, true},
+    GuardingOption{"denylist-source-range", any_element, [](const Own& o) { return !o.denylist; }},
+    GuardingOption{"enable-modsecurity", is_on, [](const Own& o) { return !o.no_modsecurity; }, false, true},
+    GuardingOption{"global-auth-url", any_element, [](const Own& o) { return !o.auth_url && !o.no_global_auth; }, true},
+    GuardingOption{"http-snippet", any_directive, each, false, true},
+    GuardingOption{"location-snippet", any_directive, each, false, true},
+    GuardingOption{"server-snippet", any_directive, each, false, true},
+    GuardingOption{"whitelist-source-range", not_everybody, [](const Own& o) { return !o.allowlist; }},
+};
+
+// What --accept-unprotected takes.
+std::string unprotected_names() {
+  std::set<std::string_view> names;
+  for (const auto& g : kGuarding) names.insert(g.key);
+  for (const auto& u : unserved_annotations())
+    if (guards(u.name)) names.insert(u.name);
+  std::string out;
+  for (const auto name : names) add_element(out, name);
+  return out;
+}
+
+}  // namespace
+
+const GuardingOption* guarding_option(std::string_view key) {
+  const auto it = std::find_if(kGuarding.begin(), kGuarding.end(), [&](const auto& g) { return g.key == key; });
+  return it == kGuarding.end() ? nullptr : &*it;
+}
+
+std::string close_by_options(const std::vector<std::string>& keys, const Own& own, Closing& closing) {
+  std::string names;
+  for (const auto& key : keys) {
+    const auto* option = guarding_option(key);
+    if (option == nullptr || !option->reaches(own)) continue;
+    add_element(names, key);
+    add_element(option->authenticates ? closing.but_no_auth_locations : closing.paths, "option " + key);
+  }
+  return names;
+}
+
+std::string closed_without_ingress(const std::vector<std::string>& keys) {
+  std::string names;
+  for (const auto& key : keys)
+    if (const auto* option = guarding_option(key); option != nullptr && option->everywhere)
+      add_element(names, "option " + key);
+  return names;
+}
+
+std::string check_unprotected(const std::string& name) {
+  return guarding_option(name) != nullptr || guards(name) ? "" : "expected one of " + unprotected_names();
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,29 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/kube/annotations/registry.h"
+
+// Options that guard the requests of every Ingress and are not served by this version: what they guard answers 503, as
+// it does for annotations (annotations/guard.h).
+namespace sluice::control {
+
+struct GuardingOption {
+  std::string_view key;
+  bool (*forbids)(std::string_view value);        // does this value forbid anything?
+  bool (*reaches)(const AnnotationResult::Own&);  // an Ingress that says this of its own
+  bool authenticates = false;                     // not for paths below no-auth-locations
+  bool everywhere = false;                        // requests too that no Ingress takes
+};
+
+// Null when it is none.
+const GuardingOption* guarding_option(std::string_view key);
+
+// Adds what `keys` close of an Ingress. Returns the names of those that do, "global-auth-url, block-cidrs".
+std::string close_by_options(const std::vector<std::string>& keys, const AnnotationResult::Own& own, Closing& closing);
+
+// What `keys` close of requests that no Ingress takes; empty: nothing.
+std::string closed_without_ingress(const std::vector<std::string>& keys);
+
+}  // namespace sluice::control

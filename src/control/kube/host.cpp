@@ -1,0 +1,58 @@
+#include "control/kube/host_builder.h"
+
+namespace sluice::control {
+
+const ClusterTexts& Store::State::cluster_texts(const ClusterKey& key) {
+  auto known = cluster_names.find(key);
+  if (known != cluster_names.end()) return known->second;
+  const auto name = key.ns + "/" + key.service + ":" + key.port;
+  const auto upstream_name = key.ns + "-" + key.service + (key.port.empty() ? "" : "-" + key.port);
+  clusters[name].key = key;
+  return cluster_names.emplace(key, ClusterTexts{name, upstream_name, key.service, key.port}).first->second;
+}
+
+void Store::State::rebuild_host(const std::string& name, model::Change& change) {
+  auto it = hosts.find(name);
+  if (it == hosts.end()) return;
+  ++work.hosts;
+  auto& state = it->second;
+  auto [built, used_clusters, used_certificates, entries] = HostBuilder(*this, name).build();
+  say("host/" + name, std::move(entries));
+
+  auto exchange = [&](Names& had, const std::map<std::string, RefPtr>& uses, auto& all, std::set<std::string>& dirty) {
+    for (auto& n : had)
+      if (!uses.contains(n)) {
+        all[n].users.erase(name);
+        dirty.insert(n);
+      }
+    Names now;
+    now.reserve(uses.size());
+    for (auto& [n, ref] : uses) {
+      // What is wrong with it is said of its first user, who may be another one now.
+      auto& users = all[n].users;
+      const RefPtr before = users.empty() ? nullptr : users.begin()->second;
+      users[name] = ref;
+      const RefPtr& now_first = users.begin()->second;
+      if (!before || before->ns != now_first->ns || before->name != now_first->name) dirty.insert(n);
+      now.insert(n);
+    }
+    had = std::move(now);
+  };
+  exchange(state.clusters, used_clusters, clusters, dirty_clusters);
+  const Names named = state.certificates;
+  exchange(state.certificates, used_certificates, certificates, dirty_certificates);
+  references_changed = references_changed || named != state.certificates;
+
+  bool same = built && state.built ? *built == *state.built : built == state.built;
+  if (!same) {
+    change.hosts.push_back(name);
+    if (built)
+      model->hosts[name] = built;
+    else
+      model->hosts.erase(name);
+    state.built = built;
+  }
+  if (!built) hosts.erase(it);
+}
+
+}  // namespace sluice::control

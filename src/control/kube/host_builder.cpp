@@ -1,0 +1,208 @@
+#include "control/kube/host_builder.h"
+
+#include <algorithm>
+
+#include "control/kube/by_host.h"
+#include "control/kube/closing.h"
+#include "control/kube/grammar.h"
+#include "control/kube/guarding_options.h"
+
+namespace sluice::control {
+
+using model::Severity;
+
+bool older(const Meta& a, const Meta& b) {
+  if (a.created != b.created) return a.created < b.created;
+  if (a.created == kNoTimestamp) {
+    if (a.origin.file != b.origin.file) return a.origin.file < b.origin.file;
+    if (a.position != b.position) return a.position < b.position;
+  }
+  return key_of(a) > key_of(b);
+}
+
+Store::State::HostBuilder::HostBuilder(State& state, const std::string& name)
+    : state_(state), name_(name), host_(std::make_shared<model::Host>()) {
+  host_->name = name;
+}
+
+BuiltHost Store::State::HostBuilder::build() {
+  find_tenants();
+  const bool served = std::any_of(tenants_.begin(), tenants_.end(), [](auto& t) { return !t.ingresses.empty(); });
+  // A host whose Ingresses are all refused is there, so that its requests go to no wildcard host of somebody else's.
+  const bool wanted = name_.empty() ? served || !state_.default_backend_service.empty() : !tenants_.empty();
+  if (!wanted) return std::move(out_);
+  for (Tenant& tenant : tenants_) choose_upstream_tls(tenant);
+  if (!tenants_.empty()) {
+    host_->ns = owner().ns;
+    host_->tls = owner().tls;
+  }
+  add_root();
+  for (std::size_t place = 0; place < tenants_.size(); ++place) {
+    add_paths(place);
+    if (place + 1 < tenants_.size()) withhold_paths(place);
+  }
+  close_locations();
+  host_->passthrough = passes_through();
+  add_routes();
+  add_certificates();
+  report_without_effect();
+  out_.host = std::move(host_);
+  return std::move(out_);
+}
+
+void Store::State::HostBuilder::report(const IngressState& at, model::Problem problem) {
+  out_.entries.push_back({*at.ref, std::move(problem)});
+}
+
+void Store::State::HostBuilder::find_tenants() {
+  std::vector<const IngressState*> claims;
+  for (const auto& key : state_.hosts.find(name_)->second.claims) claims.push_back(&state_.ingresses.find(key)->second);
+  std::sort(claims.begin(), claims.end(), [](auto* a, auto* b) { return older(a->meta(), b->meta()); });
+  std::map<std::string_view, std::size_t> known;
+  for (const IngressState* claim : claims) {
+    const auto [at, added] = known.try_emplace(claim->meta().ns, tenants_.size());
+    if (added) tenants_.emplace_back().ns = claim->ref->ns;
+    Tenant& tenant = tenants_[at->second];
+    (claim->accepted ? tenant.ingresses : tenant.refused).push_back(claim);
+    tenant.tls = tenant.tls || (claim->accepted && !name_.empty() && !claim->ingress().tls.empty());
+  }
+}
+
+// As in ingress-nginx the oldest with a usable Secret counts at the whole host; but not for pods of other namespaces,
+// who would be shown its client certificate or refused by its authorities.
+void Store::State::HostBuilder::choose_upstream_tls(Tenant& tenant) {
+  for (const IngressState* o : tenant.ingresses) {
+    if (!o->proxy_ssl) continue;
+    std::string why;
+    auto made = state_.upstream_tls(*o->proxy_ssl, why);
+    if (!made) {
+      without_secret_.insert(o);
+      report(*o, {Severity::error, "InvalidSecret", "metadata.annotations[proxy-ssl-secret]", o->proxy_ssl->secret, why,
+                  "the paths of this Ingress answer 503"});
+    } else if (!tenant.upstream_tls) {
+      tenant.upstream_tls = std::move(made);
+    }
+  }
+}
+
+// Its own settings, with what holds for all of its namespace at the host.
+std::shared_ptr<const model::RouteSettings> Store::State::HostBuilder::settings_of(const Tenant& tenant,
+                                                                                   const IngressState& ingress) {
+  auto& known = settings_[&ingress];
+  if (known) return known;
+  const auto protocol = ingress.settings->protocol;
+  const bool plain = protocol == model::BackendProtocol::http || protocol == model::BackendProtocol::grpc;
+  if (plain || !tenant.upstream_tls) return known = ingress.settings;
+  model::RouteSettings copy = *ingress.settings;
+  copy.upstream_tls = tenant.upstream_tls;
+  return known = state_.shared_settings.of(std::move(copy));
+}
+
+// What guards a path and is not served closes it, and what closing.h says beside it.
+void Store::State::HostBuilder::close_locations() {
+  std::vector<const IngressState*> served;
+  for (const Tenant& tenant : tenants_) served.insert(served.end(), tenant.ingresses.begin(), tenant.ingresses.end());
+  HostClosing closing(served, tenants_.empty() ? std::string_view() : owner().ns.view(), *state_.model->options);
+  for (const Location& l : locations_)
+    if (l.owner && !l.refused) closing.add_location(*l.owner, l.path, l.exact);
+  for (Location& l : locations_) {
+    if (!l.owner) {
+      if (state_.default_backend_service.empty()) continue;
+      if (const auto names = closed_without_ingress(state_.guards); !names.empty())
+        l.closed = "requests that no Ingress takes are protected by " + names + ", which this version does not serve";
+    } else if (without_secret_.contains(l.owner)) {
+      l.closed = "proxy-ssl-secret of " + l.owner->ref->text() + " cannot be used";
+    } else {
+      l.closed = closing.why(*l.owner, l.path);
+    }
+    if (l.closed.empty()) continue;
+    model::RouteSettings refused = *l.settings;  // before any redirect
+    refused.redirect.reset();
+    refused.ssl_redirect = refused.force_ssl_redirect = false;
+    l.settings = state_.shared_settings.of(std::move(refused));
+  }
+  closing.report(name_, out_.entries);
+}
+
+// Is TLS of the host passed through? The oldest Ingress of its owner says whether, the owner's path / says where to.
+// What of such a wish cannot be is reported.
+bool Store::State::HostBuilder::passes_through() {
+  bool wanted = false;
+  const auto in_vain = [&](const IngressState& o, std::string expected) {
+    report(o, {Severity::warning, "NoEffect", "metadata.annotations[ssl-passthrough]", "true", std::move(expected),
+               "TLS of " + (name_.empty() ? "its host" : name_) + " ends here"});
+  };
+  for (const Tenant& tenant : tenants_) {
+    for (const IngressState* o : tenant.ingresses) {
+      if (!o->ssl_passthrough) continue;
+      if (!state_.settings.ssl_passthrough)
+        in_vain(*o, "--enable-ssl-passthrough on the command line");
+      else if (name_.empty())
+        in_vain(*o, "a host in the rule, to tell its clients by");
+      else if (&tenant != &owner())
+        in_vain(*o, "an Ingress of namespace " + owner().ns + ", which the host belongs to");
+      else if (!tenant.ingresses.front()->ssl_passthrough)
+        in_vain(*o, "the annotation on Ingress " + key_of(tenant.ingresses.front()->meta()) + ", which is older");
+      else
+        wanted = true;
+    }
+  }
+  if (!wanted) return false;
+  const auto root = std::find_if(locations_.begin(), locations_.end(), [&](const Location& l) {
+    return l.path == "/" && l.rank == 0 && l.backend && !l.backend->resource && l.closed.empty();
+  });
+  if (root == locations_.end()) {
+    in_vain(*owner().ingresses.front(), "an open path / with a Service");
+    return false;
+  }
+  for (const Location& l : locations_)
+    if ((l.path != "/" || l.rank > 0) && l.owner && !l.refused)
+      report(*l.owner,
+             {Severity::warning, "PassthroughPath", "spec.rules", shorten(l.path),
+              "the path / alone, as TLS of " + name_ + " is passed through",
+              "it is served on plain http; by TLS all of the host goes to Service " + root->backend->service});
+  return true;
+}
+
+void Store::State::HostBuilder::add_certificates() {
+  if (!host_->tls) return;
+  for (const IngressState* o : owner().ingresses) {
+    model::HostSecrets named{{o->ref->kind, o->ref->ns, o->ref->name, {}}, {}};
+    auto secrets = secrets_of(*o, name_);
+    if (secrets.size() > kMaxCertificates) {
+      secrets.resize(kMaxCertificates);
+      report(*o, {Severity::warning, "TooMany", "spec.tls", "",
+                  "a TLS section that names " + name_ + ", or at most " + std::to_string(kMaxCertificates),
+                  "the first are looked at"});
+    }
+    for (auto& secret : secrets)
+      if (out_.certificates.emplace(secret, o->ref).second) named.secrets.push_back(std::move(secret));
+    if (!named.secrets.empty()) host_->certificates.push_back(std::move(named));
+  }
+}
+
+// What concerns the whole host counts in the Ingresses of its owner alone; passes_through() says so of ssl-passthrough.
+void Store::State::HostBuilder::report_without_effect() {
+  for (std::size_t i = 1; i < tenants_.size(); ++i) {
+    for (const IngressState* o : tenants_[i].ingresses) {
+      const Ingress& ingress = o->ingress();
+      const auto in_vain = [&](const char* field, const std::string& value, std::string consequence) {
+        report(*o, {Severity::warning, "HostOfOtherNamespace", field, shorten(value),
+                    "an Ingress of namespace " + owner().ns + ", which " + shown_name() + " belongs to",
+                    std::move(consequence)});
+      };
+      if (!name_.empty() && !ingress.tls.empty()) {
+        std::string secrets;
+        for (const auto& secret : secrets_of(*o, name_)) add_element(secrets, secret);
+        in_vain("spec.tls", secrets,
+                "no certificate of it is shown for " + name_ + "; it turns on the redirect to https for paths of " +
+                    "namespace " + tenants_[i].ns + " alone");
+      }
+      if (ingress.default_backend && !ingress.rules.empty())
+        in_vain("spec.defaultBackend", ingress.default_backend->service,
+                "paths of " + shown_name() + " that no Ingress names do not go there");
+    }
+  }
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,92 @@
+#pragma once
+#include <span>
+
+#include "control/kube/state.h"
+
+// One host of the Model, made of the Ingresses that name it. A host belongs to the namespace of its oldest Ingress;
+// docs/tenancy.md says what the others may do. build() takes the steps in the order in which they stand here; each
+// reads what the ones before it have left.
+namespace sluice::control {
+
+// What one namespace has at the host. Namespaces stand in a line, by the age of their oldest Ingress there: the first
+// owns the host, and what one has is not changed by those behind it.
+struct Tenant {
+  Text ns;
+  std::vector<const IngressState*> ingresses;  // that are served, oldest first
+  std::vector<const IngressState*> refused;    // oldest first; they have their place in the line all the same
+  std::shared_ptr<const model::UpstreamTls> upstream_tls;  // what counts of their proxy-ssl-*; null: nothing
+  bool tls = false;                                        // one of them has a TLS section
+};
+
+// One path of the host, before it is split into what the data plane matches.
+struct Location {
+  std::string path;
+  bool exact = false;
+  bool implicit = false;                  // the / that every host has
+  std::size_t rank = 0;                   // twice the place of its namespace in the line, one more if it is withheld
+  const IngressState* owner = nullptr;    // null: of the implicit / alone
+  const IngressState* refused = nullptr;  // it is withheld: kept free of others for this Ingress, which is not served
+  const Backend* backend = nullptr;       // null: the default backend, or 404
+  std::string field;                      // of `owner`, that says so
+  std::string written_type;
+  std::shared_ptr<const model::RouteSettings> settings;
+  Text closed;           // why it answers 503; empty: it does not
+  bool tls = false;      // Route::tls
+  bool guarded = false;  // something may close it: it stays its namespace's
+  Text text;             // `path`, once it is known to be served
+  // The implicit / where nobody has asked for what it answers: any namespace may put a path / in its place.
+  bool free() const { return implicit && !backend && !guarded && !refused && !settings->redirect; }
+};
+
+class Store::State::HostBuilder {
+ public:
+  // `name` is one of state.hosts. Both outlive the builder.
+  HostBuilder(State& state, const std::string& name);
+  BuiltHost build();
+
+ private:
+  // host_builder.cpp: who has a say, and what holds for more than one path.
+  void find_tenants();
+  void choose_upstream_tls(Tenant& tenant);
+  std::shared_ptr<const model::RouteSettings> settings_of(const Tenant& tenant, const IngressState& ingress);
+  void close_locations();
+  bool passes_through();
+  void add_certificates();
+  void report_without_effect();
+
+  // host_locations.cpp: the paths.
+  void add_root();
+  Location catch_all_root();
+  Location implicit_root();
+  void add_paths(std::size_t place);
+  void add_catch_all(std::size_t place, const IngressState& ingress);
+  void add_path(Location location);
+  void withhold_paths(std::size_t place);
+  void withhold(std::size_t place, const IngressState& refused, const std::string& written, bool exact);
+  const Location& answers(const std::string& path) const;
+  void report_conflict(const Location& holder, const Location& loser);
+
+  // host_routes.cpp: what the paths become.
+  void add_routes();
+  void add_routes(std::span<const Location> of_one_rank);
+  const Location* add_route(const Location& location, model::PathMatch match, const std::string& path);
+  const Location* holder_of(const Location& asks, model::PathMatch match, const std::string& path) const;
+  void lead_to(model::Route& route, const Location& location, const ClusterKey& key);
+
+  const Tenant& owner() const { return tenants_.front(); }
+  std::string shown_name() const { return name_.empty() ? "the catch-all host" : "host " + name_; }
+  void report(const IngressState& at, model::Problem problem);
+
+  State& state_;
+  const std::string& name_;
+  BuiltHost out_;
+  std::shared_ptr<model::Host> host_;
+  std::vector<Tenant> tenants_;
+  std::set<const IngressState*> without_secret_;  // whose proxy-ssl-secret cannot be used
+  std::map<const IngressState*, std::shared_ptr<const model::RouteSettings>> settings_;
+  std::vector<Location> locations_;
+  std::map<std::pair<std::string, bool>, std::size_t> known_;                  // (path, exact) → location
+  std::map<std::pair<model::PathMatch, std::string>, const Location*> taken_;  // by routes
+};
+
+}  // namespace sluice::control

@@ -1,0 +1,141 @@
+#include <algorithm>
+
+#include "control/kube/grammar.h"
+#include "control/kube/host_builder.h"
+
+namespace sluice::control {
+
+namespace {
+
+using model::PathMatch;
+using model::Severity;
+
+// The three that Kubernetes knows are everywhere.
+Text path_type_text(const std::string& written) {
+  static const Text known[] = {"Prefix", "Exact", "ImplementationSpecific"};
+  for (const Text& t : known)
+    if (t == written) return t;
+  return written;
+}
+
+RefPtr default_backend_flag() {
+  static const RefPtr flag =
+      std::make_shared<const model::ObjectRef>(model::ObjectRef{"CommandLine", "", "--default-backend", {}});
+  return flag;
+}
+
+}  // namespace
+
+// All that a namespace asks for is there before the next one in the line has its turn.
+void Store::State::HostBuilder::add_routes() {
+  for (Location& l : locations_)
+    if (l.text.empty()) l.text = l.path;
+  std::stable_sort(locations_.begin(), locations_.end(), [](auto& a, auto& b) { return a.rank < b.rank; });
+  const std::span<const Location> all = locations_;
+  for (std::size_t from = 0, to = 0; from < all.size(); from = to) {
+    while (to < all.size() && all[to].rank == all[from].rank) ++to;
+    add_routes(all.subspan(from, to - from));
+  }
+  host_->routes.shrink_to_fit();  // it stays for long
+}
+
+// Each location becomes what the data plane matches.
+void Store::State::HostBuilder::add_routes(std::span<const Location> of_one_rank) {
+  using enum PathMatch;
+  for (const Location& l : of_one_rank) {
+    if (!l.exact && l.path.back() != '/') continue;
+    if (const Location* holder = add_route(l, l.exact ? exact : prefix, l.path)) report_conflict(*holder, l);
+  }
+  for (const Location& l : of_one_rank) {
+    if (l.exact || l.path.back() == '/') continue;
+    const Location* below = add_route(l, prefix, l.path + "/");
+    const Location* itself = add_route(l, exact, l.path);  // unless an Exact path has it
+    if (below && itself && below->rank != l.rank) {
+      report_conflict(*below, l);
+      continue;
+    }
+    for (const Location* part : {below, itself})
+      if (part && part->rank != l.rank && !l.refused)
+        report(*l.owner, {Severity::warning, "PathConflict", l.field, shorten(l.path),
+                          "a path and type of its own at " + shown_name(),
+                          std::string(part == below ? "what is below it" : "the path itself") + " belongs to Ingress " +
+                              key_of((part->refused ? part->refused : part->owner)->meta()) + ", the rest is served"});
+  }
+  for (const Location& l : of_one_rank) {
+    if (l.path.size() < 2 || l.path.back() != '/') continue;
+    const auto bare = l.path.substr(0, l.path.size() - 1);
+    if (bare.back() == '/') continue;  // of "//", which no request has; "/" is another's
+    if (!taken_.contains({exact, bare})) add_route(l, slash_redirect, bare);
+  }
+}
+
+// Who has what the route would take: the same match of the same path. Another namespace has more: what answers the
+// very path now, be it as the beginning of longer ones or with a redirect, goes on to do so.
+const Location* Store::State::HostBuilder::holder_of(const Location& asks, PathMatch match,
+                                                     const std::string& path) const {
+  const auto holder = [&](PathMatch of) {
+    const auto at = taken_.find({of, path});
+    return at == taken_.end() ? nullptr : at->second;
+  };
+  if (const Location* same = holder(match)) return same;
+  if (match != PathMatch::exact) return nullptr;
+  for (const PathMatch other : {PathMatch::prefix, PathMatch::slash_redirect})
+    if (const Location* before = holder(other); before && before->rank != asks.rank && !before->free()) return before;
+  return nullptr;
+}
+
+// The route, unless it is somebody's already: then that location is returned.
+const Location* Store::State::HostBuilder::add_route(const Location& location, PathMatch match,
+                                                     const std::string& path) {
+  if (const Location* holder = holder_of(location, match, path)) return holder;
+  taken_.emplace(std::pair(match, path), &location);
+  model::Route route;
+  route.match = match;
+  route.settings = location.settings;
+  route.tls = location.tls;
+  route.location = location.text;
+  route.path = location.text == path ? location.text : Text(path);
+  route.path_type = path_type_text(location.written_type);
+  if (location.owner) {
+    const auto& ref = *location.owner->ref;
+    route.ns = ref.ns;
+    route.ingress = ref.name;
+    route.origin = ref.origin;
+  }
+  const Backend* backend = location.backend;
+  const std::string& fallback = state_.default_backend_service;
+  if (!location.closed.empty()) {
+    route.status = 503;
+    route.because = location.closed;
+    if (backend) {
+      route.service = backend->service;
+      route.service_port = backend->port;
+    }
+  } else if (backend && backend->resource) {
+    route.status = 404;
+    if (!location.refused)
+      report(*location.owner,
+             {Severity::warning, "UnsupportedBackend", "backend.resource", "", "a Service",
+              "requests for " + (name_.empty() ? "any other host" : name_) + location.path + " answer 404"});
+  } else if (backend) {
+    lead_to(route, location, {route.ns.str(), backend->service, backend->port});
+  } else if (!fallback.empty()) {
+    const auto slash = fallback.find('/');
+    lead_to(route, location, {fallback.substr(0, slash), fallback.substr(slash + 1), state_.default_backend_port});
+  } else {
+    route.status = 404;
+  }
+  host_->routes.push_back(std::move(route));
+  return nullptr;
+}
+
+void Store::State::HostBuilder::lead_to(model::Route& route, const Location& location, const ClusterKey& key) {
+  const ClusterTexts& texts = state_.cluster_texts(key);
+  route.cluster = texts.name;
+  route.upstream_name = texts.upstream_name;
+  route.service = texts.service;
+  route.service_port = texts.port;
+  out_.clusters.emplace(texts.name, location.owner ? location.owner->ref : default_backend_flag());
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,320 @@
+#include "control/source/files/manifest_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <set>
+#include <system_error>
+#include <thread>
+#include <unordered_map>
+
+#include "base/reserve.h"
+#include "control/source/files/tree.h"
+
+namespace sluice::control {
+
+namespace {
+
+constexpr std::size_t kInlineBytes = 256 * 1024;  // less is parsed on the calling thread
+constexpr std::size_t kWave = 4096;               // documents that are parsed before their problems are counted
+constexpr std::size_t kWorthKeeping = 64;         // bytes of a document that holds no object
+
+// Nothing but comments, directives and marks.
+bool blank(std::string_view s) {
+  while (!s.empty()) {
+    auto end = std::min(s.find('\n'), s.size() - 1) + 1;
+    auto line = trim(s.substr(0, end));
+    while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
+    if (!line.empty() && line.front() != '#' && line.front() != '%' && line != "---" && line != "...") return false;
+    s.remove_prefix(end);
+  }
+  return true;
+}
+
+bool begins_document(std::string_view line) {
+  return line.starts_with("---") &&
+         (line.size() == 3 || line[3] == '\n' || line[3] == '\r' || line[3] == ' ' || line[3] == '\t');
+}
+
+// Calls `each(text, line)` for every document. A line `---` ends a document wherever it stands (YAML 1.2 section
+// 9.1.2), so documents are parsed apart: one broken document leaves its neighbours alone.
+template <class F>
+void each_document(std::string_view text, F&& each) {
+  std::size_t start = 0;
+  int line = 1, start_line = 1;
+  auto cut = [&](std::size_t end) {
+    auto piece = text.substr(start, end - start);
+    if (!blank(piece)) each(piece, start_line);
+  };
+  for (std::size_t at = 0; at < text.size(); ++line) {
+    auto end = std::min(text.find('\n', at), text.size() - 1) + 1;
+    if (at > start && begins_document(text.substr(at, end - at))) {
+      cut(at);
+      start = at;
+      start_line = line;
+    }
+    at = end;
+  }
+  cut(text.size());
+}
+
+// As much of the file as it had when it was opened; or why not.
+std::string slurp(int fd, std::size_t size, std::string& out) {
+  out.resize(size);
+  std::size_t have = 0;
+  std::string error;
+  while (have < size) {
+    auto n = ::read(fd, out.data() + have, size - have);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) error = std::strerror(errno);
+    if (n <= 0) break;
+    have += static_cast<std::size_t>(n);
+  }
+  out.resize(have);
+  return error;
+}
+
+}  // namespace
+
+void ManifestReading::read(const std::string& root) {
+  auto full = root + "/" + path_;
+  int fd = ::open(full.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) {
+    missing_ = errno == ENOENT || errno == ENOTDIR;
+    error_ = std::strerror(errno);
+    return;
+  }
+  struct stat before{}, after{};
+  ::fstat(fd, &before);
+  next.signature = Signature::of(before);
+  try {
+    if (!S_ISREG(before.st_mode))
+      error_ = "not a regular file";
+    else if (before.st_size > static_cast<off_t>(kMaxFileBytes))
+      error_ = "larger than 64 MiB";
+    else
+      error_ = slurp(fd, static_cast<std::size_t>(before.st_size), content_);
+    if (error_.empty() && !split()) error_ = "more than " + std::to_string(kMaxDocuments) + " documents";
+  } catch (const std::bad_alloc&) {
+    starved_ = true;
+  }
+  ::fstat(fd, &after);
+  torn_ = Signature::of(after) != next.signature || content_.size() != static_cast<std::size_t>(before.st_size);
+  ::close(fd);
+}
+
+bool ManifestReading::split() {
+  std::unordered_multimap<std::uint64_t, const ManifestFile::Part*> known;
+  if (previous_)
+    for (auto& p : previous_->parts) known.emplace(p.hash, &p);
+  const auto each = [&](auto&& take) {
+    if (!is_json(path_))
+      each_document(content_, take);
+    else if (content_.find_first_not_of(" \t\r\n") != std::string::npos)
+      take(content_, 1);
+  };
+  std::size_t count = 0;
+  each([&](std::string_view, int) { ++count; });
+  if (count > kMaxDocuments) return false;
+  next.parts.reserve(count);
+  each([&](std::string_view text, int line) {
+    auto& part = next.parts.emplace_back();
+    part.hash = std::hash<std::string_view>{}(text);
+    part.size = text.size();
+    part.line = line;
+    auto it = known.find(part.hash);
+    if (it == known.end() || it->second->size != part.size) {
+      to_parse_.push_back({text, line, next.parts.size() - 1});
+      return;
+    }
+    // Unchanged text: the same objects, perhaps further down.
+    part.decoded = it->second->decoded;
+    part.shift = part.line - it->second->line;
+    part.aliased = it->second->aliased;
+    aliased_ += part.aliased;
+    told_ += part.decoded.entries.size();
+    known.erase(it);
+  });
+  return true;
+}
+
+void ManifestReading::parse_into(const Chunk& chunk, ManifestFile::Part& part) const {
+  auto first = chunk.text.find_first_not_of(" \t\r\n");
+  const bool json = is_json(path_);
+  if (json || (first != std::string_view::npos && chunk.text[first] == '{')) {
+    // Flow style that is JSON, as most of it is, reads faster by the JSON reader.
+    try {
+      decode(*parse_json(chunk.text, chunk.line), path_, part.decoded);
+      return;
+    } catch (const SyntaxError&) {
+      if (json) throw;
+      part.decoded = {};
+    }
+  }
+  AliasAllowance aliases(content_.size());
+  parse_yaml(chunk.text, chunk.line, aliases,
+             [&](std::unique_ptr<Document> document) { decode(*document, path_, part.decoded); });
+  part.aliased = aliases.spent();
+}
+
+void ManifestReading::take(const Chunk& chunk) noexcept {
+  auto& part = next.parts[chunk.part];
+  try {
+    try {
+      if (starved_ || aliased_ > AliasAllowance::of_file(content_.size())) return;
+      parse_into(chunk, part);
+      aliased_ += part.aliased;
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const std::exception& e) {
+      const auto* at = dynamic_cast<const SyntaxError*>(&e);
+      part.broken = true;
+      part.decoded = {};
+      part.aliased = 0;
+      const bool json = is_json(path_);
+      std::string where;
+      if (at)
+        where = "line " + std::to_string(at->line) + (at->column > 0 ? ", column " + std::to_string(at->column) : "");
+      part.decoded.entries.push_back({{"File", "", path_, {path_, at ? at->line : chunk.line}},
+                                      {model::Severity::error, json ? "InvalidJson" : "InvalidYaml", where, e.what(),
+                                       json ? "a JSON document" : "a YAML document",
+                                       "the document is skipped; objects known from this file stay as they were"}});
+    }
+  } catch (...) {
+    part.decoded = {};
+    starved_ = true;
+  }
+}
+
+// Runs `work` on as many threads as are worth it, the calling one among them.
+template <class Work>
+void on_threads(std::size_t most, Work&& work) {
+  constexpr std::size_t kOfAThread = 16U << 20;  // its stack, and what the allocator sets up for it
+  std::vector<std::jthread> others;
+  if (most < 2 || !Reserve::has_room(most * kOfAThread)) return work();
+  try {
+    others.reserve(most);
+    while (others.size() + 1 < most) others.emplace_back(work);
+  } catch (const std::exception&) {
+    // No more threads to be had, or no memory for them: those that started, and this one, do the work.
+  }
+  work();
+}
+
+void ManifestReading::parse(std::deque<ManifestReading>& readings) {
+  struct Task {
+    ManifestReading* reading;
+    const Chunk* chunk;
+  };
+  std::vector<Task> tasks;
+  std::size_t bytes = 0, count = 0;
+  for (auto& r : readings) count += r.to_parse_.size();
+  tasks.reserve(count);
+  for (auto& r : readings)
+    for (auto& chunk : r.to_parse_) {
+      tasks.push_back({&r, &chunk});
+      bytes += chunk.text.size();
+    }
+  const auto threads = std::min<std::size_t>({std::max(1U, std::thread::hardware_concurrency()), 8, tasks.size()});
+  for (std::size_t begin = 0; begin < tasks.size(); begin += kWave) {
+    const auto end = std::min(begin + kWave, tasks.size());
+    std::atomic<std::size_t> at{begin};
+    on_threads(bytes < kInlineBytes ? 1 : threads, [&] {
+      const Dispensable as_the_former_form_stays;
+      for (std::size_t i; (i = at.fetch_add(1)) < end;) tasks[i].reading->take(*tasks[i].chunk);
+    });
+    for (std::size_t i = begin; i < end; ++i)
+      tasks[i].reading->limit(tasks[i].reading->next.parts[tasks[i].chunk->part]);
+  }
+}
+
+// Problems that nobody will be told are only counted, before there are a hundred thousand of them.
+void ManifestReading::limit(ManifestFile::Part& part) {
+  auto& entries = part.decoded.entries;
+  entries.keep(model::Entries::kMost - std::min(told_, model::Entries::kMost));
+  told_ += entries.size();
+}
+
+void ManifestReading::keep_former(const char* reason, std::string why, std::string expected) {
+  next.parts = {};
+  next.objects = previous_ ? previous_->objects : StringMap<ObjectPtr>();
+  next.entries = {};
+  next.aliased = 0;
+  next.unreadable = true;
+  next.entries.push_back({{"File", "", path_, {path_, 0}},
+                          {model::Severity::error, reason, "", std::move(why), std::move(expected),
+                           "objects known from it stay as they were"}});
+}
+
+void ManifestReading::refuse(std::string why) {
+  keep_former("Unreadable", std::move(why),
+              "a readable file of at most 64 MiB and " + std::to_string(kMaxDocuments) + " documents");
+}
+
+void ManifestReading::finish() {
+  if (error_.empty() && aliased_ > AliasAllowance::of_file(content_.size()))
+    error_ = "aliases that add more than " + std::to_string(AliasAllowance::of_file(content_.size())) + " bytes";
+  if (error_.empty() && !starved_) {
+    try {
+      return collect();
+    } catch (const std::bad_alloc&) {
+      starved_ = true;
+    }
+  }
+  content_ = {};
+  to_parse_ = {};
+  if (starved_)
+    keep_former("NotEnoughMemory", "", "a smaller file, or more memory");
+  else
+    refuse(std::move(error_));
+}
+
+void ManifestReading::collect() {
+  std::set<std::string> refused;
+  std::uint64_t index = 0;
+  next.aliased = aliased_;
+  for (auto& part : next.parts) {
+    next.broken = next.broken || part.broken;
+    int shift = std::exchange(part.shift, 0);
+    auto base = index++ << 24;
+    for (auto& object : part.decoded.objects) {
+      auto position = base | (meta(*object).position & 0xffffff);
+      if (shift != 0 || meta(*object).position != position) {
+        Object copy = *object;
+        std::visit(
+            [&](auto& o) {
+              o.meta.origin.line += shift;
+              o.meta.position = position;
+            },
+            copy);
+        object = std::make_shared<const Object>(std::move(copy));
+      }
+      auto id = identity(*object);
+      auto [it, added] = next.objects.try_emplace(id, object);
+      if (!added) {
+        next.entries.push_back({reference(*it->second),
+                                {model::Severity::warning, "DuplicateObject", "metadata.name", meta(*object).name,
+                                 "one object of this name",
+                                 "the later one counts, at line " + std::to_string(meta(*object).origin.line)}});
+        it->second = object;
+      }
+    }
+    for (auto& e : part.decoded.entries) e.object.origin.line += shift;
+    next.entries.add(part.decoded.entries);
+    refused.insert(part.decoded.refused.begin(), part.decoded.refused.end());
+  }
+  // What is smaller than the memory of it is parsed again when the file changes, and so is what did not parse.
+  std::erase_if(next.parts, [](const auto& part) {
+    const bool empty = part.decoded.objects.empty() && part.decoded.refused.empty();
+    return part.broken || (empty && part.size < kWorthKeeping);
+  });
+  next.parts.shrink_to_fit();
+  next.refuses = !refused.empty();
+  if (!previous_) return;
+  for (auto& [id, object] : previous_->objects)
+    if (!next.objects.contains(id) && (next.broken || refused.contains(id))) next.objects.emplace(id, object);
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,101 @@
+#pragma once
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/strings.h"
+#include "control/source/decode.h"
+#include "control/source/object.h"
+
+// One file of manifests: how it is read, taken apart and parsed, and what of its former form stays.
+namespace sluice::control {
+
+// What tells one content of a path from the next without reading it.
+struct Signature {
+  std::uint64_t device = 0, inode = 0, size = 0;
+  std::int64_t modified = 0, changed = 0;
+  static Signature of(const struct stat& s) {
+    return {s.st_dev, s.st_ino, static_cast<std::uint64_t>(s.st_size),
+            s.st_mtim.tv_sec * 1'000'000'000LL + s.st_mtim.tv_nsec,
+            s.st_ctim.tv_sec * 1'000'000'000LL + s.st_ctim.tv_nsec};
+  }
+  bool operator==(const Signature&) const = default;
+};
+
+struct ManifestFile {
+  // A document of a YAML file, or a whole JSON file.
+  struct Part {
+    std::uint64_t hash = 0;
+    std::size_t size = 0;
+    std::size_t aliased = 0;  // bytes that its aliases add
+    int line = 1;
+    int shift = 0;  // lines that the text moved since it was decoded; applied by finish()
+    Decoded decoded;
+    bool broken = false;
+  };
+  Signature signature;
+  std::vector<Part> parts;       // that need not be parsed again
+  StringMap<ObjectPtr> objects;  // by identity; with those kept from before
+  model::Entries entries;
+  std::size_t aliased = 0;  // of all parts
+  bool unreadable = false;
+  bool broken = false;   // a document that does not parse
+  bool refuses = false;  // an object of a bad shape
+};
+
+// A file on its way from disk. read(), parse() and finish() in this order; the first and the last on one thread.
+class ManifestReading {
+ public:
+  // `previous`: as it was known, or null; must outlive this.
+  ManifestReading(std::string path, const ManifestFile* previous) : path_(std::move(path)), previous_(previous) {}
+
+  // The text, and its documents: those that are known already are not parsed again.
+  void read(const std::string& root);
+  // Parses what is to be parsed, with threads when there is enough of it.
+  static void parse(std::deque<ManifestReading>& readings);
+  // Gives each object its place, and keeps what must be kept of the former form.
+  void finish();
+  // In place of read(): it is not there.
+  void vanish() noexcept { missing_ = true; }
+  // It is not taken, its former form stays: before finish(), for want of memory; after it, for that reason.
+  void starve() noexcept { starved_ = true; }
+  void refuse(std::string why);
+
+  const std::string& path() const noexcept { return path_; }
+  const ManifestFile* previous() const noexcept { return previous_; }
+  std::size_t bytes() const noexcept { return content_.size(); }
+  std::size_t documents() const noexcept { return next.parts.size(); }
+  bool missing() const noexcept { return missing_; }
+  bool torn() const noexcept { return torn_; }  // changed while it was read
+  ManifestFile next;                            // what comes of it
+
+ private:
+  struct Chunk {
+    std::string_view text;
+    int line;
+    std::size_t part;
+  };
+  bool split();  // false: more documents than are taken
+  void take(const Chunk& chunk) noexcept;
+  void parse_into(const Chunk& chunk, ManifestFile::Part& part) const;
+  void limit(ManifestFile::Part& part);
+  void collect();
+  void keep_former(const char* reason, std::string why, std::string expected);
+
+  std::string path_;
+  const ManifestFile* previous_;
+  bool missing_ = false, torn_ = false;
+  std::string error_;
+  std::string content_;
+  std::vector<Chunk> to_parse_;
+  std::size_t told_ = 0;                 // problems that are kept
+  std::atomic<std::size_t> aliased_{0};  // of the documents that are parsed
+  std::atomic<bool> starved_{false};     // there was no memory for it
+};
+
+}  // namespace sluice::control

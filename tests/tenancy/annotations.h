@@ -1,0 +1,177 @@
+#pragma once
+#include <map>
+#include <string>
+
+// What the matrix knows of each annotation. An annotation that is in no table fails the matrix: whoever adds one says
+// here how far it reaches.
+namespace sluice::tenancy {
+
+// Inside one namespace, as ingress-nginx does it. Other namespaces are not reached by any.
+enum class Reach {
+  own_paths,       // of the Ingress that has it
+  host,            // all paths of the namespace at the host, whichever of its Ingresses has it
+  host_by_oldest,  // the same, if the namespace's oldest Ingress has it
+};
+
+struct Sample {
+  Reach reach;
+  std::string value;                               // valid, and no default; "NS" is the namespace
+  std::map<std::string, std::string> beside = {};  // what it has no effect without
+};
+
+inline const std::map<std::string, Sample, std::less<>>& served() {
+  using enum Reach;
+  static const std::map<std::string, std::string> secret{{"proxy-ssl-secret", "NS/pair"}};
+  static const std::map<std::string, Sample, std::less<>> table{
+      {"ambiguous-paths", {own_paths, "refuse"}},
+      {"backend-protocol", {own_paths, "GRPC"}},
+      {"enable-access-log", {own_paths, "false"}},
+      {"enable-grpc-web", {own_paths, "true"}},
+      {"force-ssl-redirect", {own_paths, "true"}},
+      {"permanent-redirect", {own_paths, "https://to.example/"}},
+      {"permanent-redirect-code", {own_paths, "308", {{"permanent-redirect", "/to"}}}},
+      {"preserve-trailing-slash", {own_paths, "true"}},
+      {"proxy-body-size", {own_paths, "7m"}},
+      {"proxy-buffer-size", {own_paths, "9k"}},
+      {"proxy-connect-timeout", {own_paths, "7"}},
+      {"proxy-next-upstream-timeout", {own_paths, "7"}},
+      {"proxy-next-upstream-tries", {own_paths, "7"}},
+      {"proxy-read-timeout", {own_paths, "7"}},
+      {"proxy-request-buffering", {own_paths, "off"}},
+      {"proxy-send-timeout", {own_paths, "7"}},
+      {"proxy-ssl-ciphers", {host, "HIGH", secret}},
+      {"proxy-ssl-name", {host, "pod.example", secret}},
+      {"proxy-ssl-protocols", {host, "TLSv1.3", secret}},
+      {"proxy-ssl-secret", {host, "NS/pair"}},
+      {"proxy-ssl-server-name", {host, "on", secret}},
+      {"proxy-ssl-verify", {host, "on", secret}},
+      {"proxy-ssl-verify-depth", {host, "3", secret}},
+      {"relative-redirects", {own_paths, "true"}},
+      {"ssl-passthrough", {host_by_oldest, "true"}},
+      {"ssl-redirect", {own_paths, "false"}},
+      {"temporal-redirect", {own_paths, "https://to.example/"}},
+      {"temporal-redirect-code", {own_paths, "307", {{"temporal-redirect", "/to"}}}},
+  };
+  return table;
+}
+
+// Values that would do the most, were they served.
+inline const std::map<std::string, std::string, std::less<>>& unserved() {
+  static const std::map<std::string, std::string, std::less<>> table{
+      {"affinity", "cookie"},
+      {"affinity-canary-behavior", "legacy"},
+      {"affinity-mode", "persistent"},
+      {"allowlist-source-range", "192.0.2.1/32"},
+      {"app-root", "/taken"},
+      {"auth-always-set-cookie", "true"},
+      {"auth-cache-duration", "200 1h"},
+      {"auth-cache-key", "$remote_user"},
+      {"auth-keepalive", "7"},
+      {"auth-keepalive-requests", "7"},
+      {"auth-keepalive-share-vars", "true"},
+      {"auth-keepalive-timeout", "7"},
+      {"auth-method", "POST"},
+      {"auth-proxy-set-headers", "NS/headers"},
+      {"auth-realm", "theirs"},
+      {"auth-request-redirect", "https://to.example/"},
+      {"auth-response-headers", "Authorization"},
+      {"auth-secret", "NS/pair"},
+      {"auth-secret-type", "auth-map"},
+      {"auth-signin", "https://to.example/"},
+      {"auth-signin-redirect-param", "to"},
+      {"auth-snippet", "deny all;"},
+      {"auth-tls-error-page", "https://to.example/"},
+      {"auth-tls-match-cn", "CN=nobody"},
+      {"auth-tls-pass-certificate-to-upstream", "true"},
+      {"auth-tls-secret", "NS/pair"},
+      {"auth-tls-verify-client", "on"},
+      {"auth-tls-verify-depth", "3"},
+      {"auth-type", "basic"},
+      {"auth-url", "http://auth.example/"},
+      {"canary", "true"},
+      {"canary-by-cookie", "canary"},
+      {"canary-by-header", "X-Canary"},
+      {"canary-by-header-pattern", ".*"},
+      {"canary-by-header-value", "yes"},
+      {"canary-weight", "100"},
+      {"canary-weight-total", "100"},
+      {"client-body-buffer-size", "1k"},
+      {"configuration-snippet", "return 418;"},
+      {"connection-proxy-header", "close"},
+      {"cors-allow-credentials", "true"},
+      {"cors-allow-headers", "X-Any"},
+      {"cors-allow-methods", "GET"},
+      {"cors-allow-origin", "*"},
+      {"cors-expose-headers", "*"},
+      {"cors-max-age", "7"},
+      {"custom-headers", "NS/headers"},
+      {"custom-http-errors", "404,503"},
+      {"default-backend", "svc"},
+      {"denylist-source-range", "0.0.0.0/0"},
+      {"disable-proxy-intercept-errors", "true"},
+      {"enable-cors", "true"},
+      {"enable-global-auth", "false"},
+      {"enable-modsecurity", "true"},
+      {"enable-opentelemetry", "true"},
+      {"enable-owasp-core-rules", "true"},
+      {"enable-rewrite-log", "true"},
+      {"fastcgi-index", "index.php"},
+      {"fastcgi-params-configmap", "NS/params"},
+      {"from-to-www-redirect", "true"},
+      {"http2-push-preload", "true"},
+      {"limit-allowlist", "0.0.0.0/0"},
+      {"limit-burst-multiplier", "1"},
+      {"limit-connections", "1"},
+      {"limit-rate", "1"},
+      {"limit-rate-after", "1"},
+      {"limit-rpm", "1"},
+      {"limit-rps", "1"},
+      {"limit-whitelist", "0.0.0.0/0"},
+      {"load-balance", "ewma"},
+      {"mirror-host", "mirror.example"},
+      {"mirror-request-body", "on"},
+      {"mirror-target", "https://mirror.example$request_uri"},
+      {"modsecurity-snippet", "SecRuleEngine On"},
+      {"modsecurity-transaction-id", "$request_id"},
+      {"opentelemetry-operation-name", "theirs"},
+      {"opentelemetry-trust-incoming-span", "false"},
+      {"proxy-buffering", "on"},
+      {"proxy-buffers-number", "2"},
+      {"proxy-busy-buffers-size", "16k"},
+      {"proxy-cookie-domain", "h.example to.example"},
+      {"proxy-cookie-path", "/ /taken"},
+      {"proxy-http-version", "1.0"},
+      {"proxy-max-temp-file-size", "1m"},
+      {"proxy-next-upstream", "http_404"},
+      {"proxy-redirect-from", "http://h.example/"},
+      {"proxy-redirect-to", "http://to.example/"},
+      {"rewrite-target", "/taken"},
+      {"satisfy", "any"},
+      {"server-alias", "alias.example,other.example"},
+      {"server-snippet", "return 418;"},
+      {"service-upstream", "true"},
+      {"session-cookie-change-on-failure", "true"},
+      {"session-cookie-conditional-samesite-none", "true"},
+      {"session-cookie-domain", "h.example"},
+      {"session-cookie-expires", "7"},
+      {"session-cookie-max-age", "7"},
+      {"session-cookie-name", "session"},
+      {"session-cookie-path", "/"},
+      {"session-cookie-samesite", "None"},
+      {"session-cookie-secure", "true"},
+      {"ssl-ciphers", "NULL"},
+      {"ssl-prefer-server-ciphers", "true"},
+      {"stream-snippet", "return 418;"},
+      {"upstream-hash-by", "$request_uri"},
+      {"upstream-hash-by-subset", "true"},
+      {"upstream-hash-by-subset-size", "1"},
+      {"upstream-vhost", "to.example"},
+      {"use-port-in-redirects", "true"},
+      {"use-regex", "true"},
+      {"whitelist-source-range", "192.0.2.1/32"},
+      {"x-forwarded-prefix", "/taken"},
+  };
+  return table;
+}
+
+}  // namespace sluice::tenancy
