@@ -17,9 +17,11 @@ __attribute__((used, visibility("default"))) const char* malloc_conf =
 namespace sluice::app {
 
 void give_memory_back_at_once(bool on) noexcept {
-  ssize_t decay = on ? 0 : 500;
+  ssize_t decay = 0;
+  std::size_t size = sizeof decay;
+  if (!on && mallctl("opt.dirty_decay_ms", &decay, &size, nullptr, 0) != 0) return;
   unsigned arenas = 0;
-  std::size_t size = sizeof arenas;
+  size = sizeof arenas;
   if (mallctl("arenas.narenas", &arenas, &size, nullptr, 0) != 0) return;
   for (unsigned i = 0; i < arenas; ++i) {
     char name[48];

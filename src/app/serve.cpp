@@ -153,6 +153,7 @@ int serve(const ServeOptions& options) {
     grace = o.shutdown_grace_period.count();
     deadline = o.worker_shutdown_timeout.count();
     overload.set_thresholds(overload_thresholds(o));
+    overload.look();
     log::set_level(options.log_level == "info" ? o.log_level : options.log_level);
   });
 

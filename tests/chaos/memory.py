@@ -2,41 +2,15 @@
 """Clients that hold memory, in a cgroup of 64 MB: 5,000 that ask for 10 MB and do not read, and the other kinds of slow_clients.py. No
 kill for lack of memory, and healthy clients, old and new, are served all the while. Needs root and a memory cgroup; says so where it did not
 run."""
-import threading
 import time
 
 from common import harness, main
 import slow_clients
 from cgroup import MemoryCgroup, NoCgroup
 from middle import middle
-from test_overload import Healthy
+from overload import Healthy, Peak, actions, open_all
 
 LIMIT = 64 << 20
-
-
-def open_all(proxy, kind, count, threads=4):
-    """As many clients at once as several threads make; those that were reset are made again, as an attacker does."""
-    held, lock = [], threading.Lock()
-    end = time.monotonic() + 120
-
-    def work(n):
-        for _ in range(n):
-            while time.monotonic() < end:
-                try:
-                    s = slow_clients.KINDS[kind](proxy)
-                    break
-                except (OSError, AssertionError):
-                    pass
-            else:
-                return
-            with lock:
-                held.append(s)
-    workers = [threading.Thread(target=work, args=(count // threads,)) for _ in range(threads)]
-    for t in workers:
-        t.start()
-    for t in workers:
-        t.join()
-    return held
 
 
 def one(run, kind, count):
@@ -46,33 +20,23 @@ def one(run, kind, count):
         pod = site.pod("pod", "--forget-ids")
         proxy = middle(site, pod, h2=kind.startswith("h2"), access_log="off", wrap=group.wrap(), workers=2)
         base = group.used()
-        with harness.Raw(proxy.http) as early:  # asked once, and idle from then on
-            assert early.get("/?size=10", "app.example").status == 200
-            healthy, highest, over = Healthy(proxy), [0], threading.Event()
-
-            def watch():
-                while not over.wait(0.01):
-                    highest[0] = max(highest[0], group.used())
-            watcher = threading.Thread(target=watch)
-            watcher.start()
-            begun = time.monotonic()
-            held = []
-            try:
-                held = open_all(proxy, kind, count)
-                opened = time.monotonic() - begun
-                mark = healthy.kept, healthy.new
-                harness.wait_for(lambda: healthy.kept > mark[0] + 50 and healthy.new > mark[1] + 50, "healthy clients are served on", 60)
-                actions = {a: proxy.metric("sluice_overload_actions_total", action=a) for a in ("idle_closed", "slow_reset", "request_refused", "accept_paused")}
-            finally:
-                healthy.stop()
-                over.set()
-                watcher.join()
-                for s in held:
-                    s.close()
+        healthy, peak = Healthy(proxy), Peak(group.used)
+        held, begun = [], time.monotonic()
+        try:
+            held = open_all(proxy, kind, count)
+            opened = time.monotonic() - begun
+            mark = healthy.kept, healthy.new
+            harness.wait_for(lambda: healthy.kept > mark[0] + 50 and healthy.new > mark[1] + 50, "healthy clients are served on", 60)
+            did = actions(proxy)
+        finally:
+            healthy.stop()
+            highest = peak.stop()
+            for s in held:
+                s.close()
         run.expect(proxy.proc.poll() is None and group.kills() == 0, f"{kind}: ended, {group.kills()} kills for lack of memory")
         run.expect(not healthy.failures, f"{kind}: {len(healthy.failures)} of {len(healthy.failures) + healthy.kept + healthy.new} healthy requests failed: {healthy.failures[:3]}")
-        run.figure(**{kind: {"clients": count, "opened_in_s": round(opened, 1), "base_mb": round(base / 2**20, 1), "highest_mb": round(highest[0] / 2**20, 1),
-                             "kept_alive_served": healthy.kept, "new_served": healthy.new, "slowest_s": round(healthy.slowest, 2), **actions}})
+        run.figure(**{kind: {"clients": count, "opened_in_s": round(opened, 1), "base_mb": round(base / 2**20, 1), "highest_mb": round(highest / 2**20, 1),
+                             "kept_alive_served": healthy.kept, "new_served": healthy.new, "slowest_s": round(healthy.slowest, 2), **did}})
         proxy.stop()
         site.children.remove(proxy)
         pod.stop()

@@ -32,16 +32,20 @@ class MemoryCgroup:
             raise NoCgroup("not root")
         self.version, parent = find()
         self.path = parent / f"{name}-{os.getpid()}"
+        self.limit = limit
         try:
             if self.version == 2:
                 (parent / "cgroup.subtree_control").write_text("+memory")
             self.path.mkdir()
         except OSError as e:
             raise NoCgroup(f"{self.path} cannot be made: {e}") from e
-        self.limit = limit
-        (self.path / ("memory.limit_in_bytes" if self.version == 1 else "memory.max")).write_text(str(limit))
-        if self.version == 2:
-            (self.path / "memory.swap.max").write_text("0")
+        try:
+            (self.path / ("memory.limit_in_bytes" if self.version == 1 else "memory.max")).write_text(str(limit))
+            if self.version == 2 and (self.path / "memory.swap.max").exists():
+                (self.path / "memory.swap.max").write_text("0")
+        except OSError as e:
+            self.path.rmdir()
+            raise NoCgroup(f"{self.path} takes no limit: {e}") from e
 
     def wrap(self):
         """argv in front of a command that shall run in it."""
@@ -65,7 +69,7 @@ class MemoryCgroup:
         def gone():
             try:
                 self.path.rmdir()
-            except FileNotFoundError:
+            except OSError:  # what ran in it has not ended yet
                 pass
             return not self.path.exists()
         wait_for(gone, f"{self.path} is empty", 10)

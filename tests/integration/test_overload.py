@@ -1,15 +1,16 @@
 """The ladder of overload (docs/limits.md): what goes first when memory becomes short. --memory-limit stands for a cgroup's limit here;
 with a real one the same is tests/chaos/memory.py."""
-import threading
 import time
 
 import pytest
 
 import h2raw
 import slow_clients
+from cgroup import MemoryCgroup, NoCgroup
 from h2raw import Http2
 from harness import SANITIZED, Raw, config_map, wait_for
 from middle import middle
+from overload import Healthy, Peak, actions, open_all
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="a sanitizer has an allocator of its own: the ladder of overload was NOT driven")
 
@@ -19,76 +20,6 @@ ONLY = {"overload-close-idle": 0, "overload-reset-slow": 0, "overload-refuse-req
 def alone(**on):
     """Options by which one rung alone can be reached."""
     return {**ONLY, **{k.replace("_", "-"): v for k, v in on.items()}}
-
-
-class Healthy:
-    """Clients that behave, all through an attack: one that keeps its connection as long as it is let, and a new one for each request."""
-
-    def __init__(self, proxy, host="app.example"):
-        self.proxy, self.host = proxy, host
-        self.kept = self.new = 0
-        self.failures, self.slowest = [], 0.0
-        self.over = threading.Event()
-        self.threads = [threading.Thread(target=f) for f in (self._keep, self._renew)]
-        for t in self.threads:
-            t.start()
-
-    def _ask(self, c):
-        begun = time.monotonic()
-        a = c.get("/?size=1000", self.host)
-        self.slowest = max(self.slowest, time.monotonic() - begun)
-        assert a.status == 200, a
-        assert len(a.body) == 1000
-        return (a.get("Connection") or "").lower() == "close"
-
-    def _keep(self):
-        c = None
-        while not self.over.wait(0.02):
-            try:
-                c = c or Raw(self.proxy.http)
-                if self._ask(c):
-                    c.close()
-                    c = None
-                self.kept += 1
-            except Exception as e:  # counted: the test says what it makes of it
-                self.failures.append(f"kept: {e!r}")
-                c = None
-        if c:
-            c.close()
-
-    def _renew(self):
-        while not self.over.wait(0.02):
-            try:
-                with Raw(self.proxy.http) as c:
-                    self._ask(c)
-                self.new += 1
-            except Exception as e:
-                self.failures.append(f"new: {e!r}")
-
-    def stop(self):
-        self.over.set()
-        for t in self.threads:
-            t.join()
-
-
-class Peak:
-    def __init__(self, proxy):
-        self.proxy, self.kb, self.over = proxy, 0, threading.Event()
-        self.thread = threading.Thread(target=self._watch)
-        self.thread.start()
-
-    def _watch(self):
-        while not self.over.wait(0.005):
-            self.kb = max(self.kb, slow_clients.anonymous_kb(self.proxy))
-
-    def stop(self):
-        self.over.set()
-        self.thread.join()
-        return self.kb
-
-
-def actions(proxy):
-    return {a: proxy.metric("sluice_overload_actions_total", action=a) for a in ("idle_closed", "slow_reset", "request_refused", "accept_paused")}
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +36,9 @@ def base_kb(tmp_path_factory):
 
 
 # Many times what fits: clients of each kind, and how many MB the process may take above what it starts with.
-ATTACKS = {"slow_reader": (1500, 16), "slow_chunked_reader": (1500, 16), "slow_tls_reader": (800, 16), "unfinished_head": (4000, 12),
-           "half_handshake": (800, 16), "slow_upload": (400, 16), "tunnel": (600, 12), "h2_one_shut_window": (800, 16), "h2_unread": (40, 16),
-           "h2_shut_windows": (40, 16), "h2_unfinished_head": (1500, 16)}
+ATTACKS = {"slow_reader": (800, 12), "slow_chunked_reader": (800, 12), "slow_tls_reader": (400, 12), "unfinished_head": (4000, 12),
+           "half_handshake": (800, 16), "slow_upload": (600, 44), "tunnel": (400, 12), "h2_one_shut_window": (1500, 44), "h2_unread": (60, 44),
+           "h2_shut_windows": (60, 44), "h2_unfinished_head": (1500, 16)}
 
 
 @pytest.mark.parametrize("kind", ATTACKS)
@@ -117,12 +48,12 @@ def test_clients_that_do_not_go_on_are_reset_and_the_others_are_served(site, bas
     limit_kb = base_kb + room_mb * 1024
     pod = site.pod("pod", "--forget-ids")
     proxy = middle(site, pod, h2=kind.startswith("h2"), access_log="off", env={"SLUICE_MEMORY_LIMIT": f"{limit_kb}Ki"})
-    healthy, peak = Healthy(proxy), Peak(proxy)
+    healthy, peak = Healthy(proxy), Peak(lambda: slow_clients.anonymous_kb(proxy))
     attackers, lost = [], 0
     try:
         for _ in range(clients):
             try:
-                attackers.append(slow_clients.KINDS[kind](proxy))
+                attackers.append(slow_clients.opened(proxy, kind))
             except (OSError, AssertionError):  # reset while it was being made
                 lost += 1
         before = healthy.kept, healthy.new
@@ -137,15 +68,44 @@ def test_clients_that_do_not_go_on_are_reset_and_the_others_are_served(site, bas
     assert not healthy.failures, (healthy.failures[:5], len(healthy.failures), healthy.kept, healthy.new)
     assert did["slow_reset"] > 0 and did["request_refused"] == 0 and did["accept_paused"] == 0, did
     assert most <= limit_kb, f"{most} KB of {limit_kb}"
-    assert healthy.slowest < 5
     proxy.wait_line(r"memory: .* MiB \(\d+\.\d %\): clients that hold memory and do not go on are reset", stream="err")
+
+
+@pytest.fixture
+def cgroup():
+    try:
+        group = MemoryCgroup("sluice-test-overload", 40 << 20)
+    except NoCgroup as e:
+        pytest.skip(f"{e}: a real cgroup was NOT filled")
+    yield group
+    group.remove()
+
+
+def test_a_cgroup_that_slow_readers_fill(cgroup, site):
+    """As the kernel counts it, sockets included: nobody is killed and nobody healthy is refused."""
+    slow_clients.raise_descriptors()
+    proxy = middle(site, site.pod("pod", "--forget-ids"), h2=False, access_log="off", wrap=cgroup.wrap(), workers=2)
+    assert proxy.wait_line(r"memory limit: 40 MiB \(cgroup v[12] ", stream="err")
+    healthy, attackers = Healthy(proxy), []
+    try:
+        attackers = open_all(proxy, "slow_reader", 1600, threads=4)
+        before = healthy.kept, healthy.new
+        wait_for(lambda: healthy.kept > before[0] + 5 and healthy.new > before[1] + 5, "the healthy ones are served on")
+        did = actions(proxy)
+    finally:
+        healthy.stop()
+        for s in attackers:
+            s.close()
+    assert proxy.proc.poll() is None and cgroup.kills() == 0
+    assert not healthy.failures, (healthy.failures[:5], len(healthy.failures), healthy.kept, healthy.new)
+    assert did["slow_reset"] > 0 and did["request_refused"] == 0 and did["accept_paused"] == 0, did
 
 
 def test_nothing_is_kept_alive_when_memory_begins_to_be_short(site):
     """The first rung: every answer is the last of its connection, what was idle for a third of its time goes, HTTP/2 says GOAWAY."""
     pod = site.pod("pod", "--forget-ids")
-    # One per cent of little is reached; what is the limit of the others is not.
-    proxy = middle(site, pod, options={**alone(overload_close_idle=1), "keep-alive": 15}, env={"SLUICE_MEMORY_LIMIT": "1Gi"})
+    # One per cent is reached at once, and no other rung is there.
+    proxy = middle(site, pod, options={**alone(overload_close_idle=1), "keep-alive": 15}, env={"SLUICE_MEMORY_LIMIT": "100Mi"})
     with Raw(proxy.http) as c:
         a = c.get("/?size=10", "app.example")
         assert a.status == 200 and a.get("Connection") == "close"
@@ -160,8 +120,8 @@ def test_nothing_is_kept_alive_when_memory_begins_to_be_short(site):
     assert time.monotonic() - begun < 12, "an idle connection had its whole time"
     assert actions(proxy)["idle_closed"] >= 1
     assert proxy.metric("sluice_overload_rung") == 1
-    assert proxy.metric("sluice_memory_limit_bytes") == 1 << 30
-    assert 0 < proxy.metric("sluice_memory_used_bytes") < 1 << 30
+    assert proxy.metric("sluice_memory_limit_bytes") == 100 << 20
+    assert 1 << 20 <= proxy.metric("sluice_memory_used_bytes") < 100 << 20
     proxy.wait_line(r"memory: .* connections are not kept alive", stream="err")
 
 

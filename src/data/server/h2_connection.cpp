@@ -42,7 +42,9 @@ H2Connection::~H2Connection() {
 
 net::h2::Stream* H2Connection::begin() noexcept {
   // Streams that the client has reset count until their exchange is over.
-  if (running_ >= 2 * static_cast<std::size_t>(worker_.options().http2_max_concurrent_streams)) return nullptr;
+  const bool memory_short = worker_.shared.overload.at_least(Rung::save);
+  const std::size_t most = 2 * static_cast<std::size_t>(worker_.options().http2_max_concurrent_streams);
+  if (running_ >= (memory_short ? std::min(most, kStreamsShort) : most)) return nullptr;
   return new H2Stream(*this);
 }
 
@@ -184,12 +186,19 @@ void H2Connection::drain(bool new_ones_too) noexcept {
 void H2Connection::holdings(Holdings& out) noexcept {
   Holding h{Holding::Kind::slow, cost::kConnection + cost::kHttp2 + stream_.held(), idle_since_, &stream_, &stream_};
   if (stream_.tls()) h.bytes += cost::kTls;
+  if (over_) {  // what the client still sends is thrown away
+    const auto since = stream_.waits_to_read();
+    if (!since) return;
+    h.since = *since;
+    return out.add(h);
+  }
   if (const auto since = stream_.waits_to_write()) {
     h.since = *since;
     h.bytes += session_.kept() + session_.unread() + running_ * cost::kExchange;
     return out.add(h);
   }
   if (session_.head_open()) {
+    if (!head_seen_) return;
     h.since = head_since_;
     return out.add(h);
   }

@@ -32,6 +32,7 @@ class H2Connection final : public Protocol, private net::h2::Owner {
   // The other clients of this worker have their turn between kPiece bytes of this one's requests (kScratch of a body),
   // and between kATurn of its streams that begin or end together.
   static constexpr std::size_t kPiece = 4 * 1024, kATurn = 8;
+  static constexpr std::size_t kStreamsShort = 8;  // at once, while memory is short
   // Bytes of pods that streams keep while windows are shut: each so many until it is so many together, then fewer.
   static constexpr std::size_t kKeptEach = 16 * 1024, kKept = 128 * 1024, kKeptLeast = 4 * 1024;
   bool may_begin() noexcept;

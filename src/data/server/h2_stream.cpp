@@ -145,12 +145,10 @@ void H2Stream::give_up(Error why) noexcept {
 }
 
 void H2Stream::holdings(Holdings& out) noexcept {
-  if (is_given_up_ || !ex_) return;
-  Holding h{Holding::Kind::waiting, cost::kExchange + received() + connection_.session_.kept_of(*this), ex_->begun, this,
-            nullptr};
-  if (memory_) h.bytes += memory_->collected.capacity();
-  if (waits_since_ && !ex_->tunnel) h.kind = Holding::Kind::slow, h.since = *waits_since_;
-  out.add(h);
+  if (is_given_up_ || !ex_ || !waits_since_) return;
+  const std::size_t collected = memory_ ? memory_->collected.capacity() : 0;
+  out.add({Holding::Kind::slow, cost::kExchange + received() + connection_.session_.kept_of(*this) + collected,
+           *waits_since_, this, nullptr});
 }
 
 void H2Stream::end() noexcept {
@@ -286,7 +284,7 @@ net::Task<Result<Chunk>> H2Stream::read(std::size_t most) {
     // What was handed on has left: the client's window opens again. What take() holds back stays.
     if (received() == 0) connection_.session_.take(*this);
     const Instant begun = worker_.loop.now();
-    waits_since_ = begun;
+    if (!ex_->grpc) waits_since_ = begun;
     const bool woken = co_await readable_.wait(until);
     waits_since_.reset();
     if (!woken) co_return std::unexpected(client(Fault::timeout, "the client sends nothing"));

@@ -51,8 +51,7 @@ class Overload {
   }
   // Reads the figures and decides. Some 20 us; at once when another thread is at it.
   void look() noexcept;
-  // Slow clients that a worker has found, more (or fewer) than in its round before. Returns those of all workers: as
-  // long as there are some nobody else is ended.
+  // Bytes that a worker's slow clients hold, more (or fewer) than in its round before. Returns those of all workers.
   std::int64_t report_slow(std::int64_t more) noexcept {
     return slow_.fetch_add(more, std::memory_order_relaxed) + more;
   }

@@ -71,10 +71,10 @@ void Passthrough::kill() noexcept {
 
 void Passthrough::holdings(Holdings& out) noexcept {
   auto& client = connection_.stream;
-  Holding h{Holding::Kind::waiting, 2 * cost::kConnection + client.held(), begun_, &client, &client};
-  if (pod_) h.bytes += pod_->held();
-  if (const auto since = client.waits_to_write()) h.kind = Holding::Kind::slow, h.since = *since;
-  out.add(h);
+  const auto since = client.waits_to_write();
+  if (!since) return;
+  const std::size_t bytes = 2 * cost::kConnection + client.held() + (pod_ ? pod_->held() : 0);
+  out.add({Holding::Kind::slow, bytes, *since, &client, &client});
 }
 
 net::Task<void> Passthrough::run() {

@@ -10,14 +10,14 @@
 namespace sluice::data {
 
 struct Holding {
-  // In the order in which they are ended. slow: a client that takes nothing, or does not go on with what it has begun.
-  // idle: one that has asked for nothing. waiting: the pod is waited for.
-  enum class Kind : std::uint8_t { slow, idle, waiting };
+  // slow: a client that takes nothing, or does not go on with what it has begun. idle: one that has asked for nothing.
+  // Not listed: who waits for us or for a pod, and tunnels and gRPC calls that are merely quiet.
+  enum class Kind : std::uint8_t { slow, idle };
   Kind kind = Kind::slow;
   std::size_t bytes = 0;
   Instant since{};  // how long it has been so
   net::Cancellable* who = nullptr;
-  net::Stream* connection = nullptr;  // it ends with a reset; null: it goes on
+  net::Stream* connection = nullptr;  // ends with it, a slow client's with a reset; null: it goes on
   double weight(Instant now) const noexcept {
     return static_cast<double>(bytes) * std::chrono::duration<double>(now - since).count();
   }
@@ -27,7 +27,9 @@ struct Holding {
 namespace cost {
 inline constexpr std::size_t kConnection = 6 * 1024, kExchange = 16 * 1024, kTls = 16 * 1024, kHandshake = 40 * 1024,
                              kHttp2 = 14 * 1024;
-}
+// What a client comes to that takes nothing: its connection, the exchange, what is kept, the connection to a pod.
+inline constexpr std::size_t kClient = 2 * kConnection + kExchange + net::Stream::kKept;
+}  // namespace cost
 
 // Up to a number of them; those beyond are seen another time.
 class Holdings {
@@ -43,6 +45,13 @@ class Holdings {
   std::span<Holding> room_;
   std::size_t count_ = 0;
 };
+
+// Bytes that clients hold who are slow by now and do not merely pause.
+std::uint64_t held_by_slow(std::span<const Holding> all, Instant now) noexcept;
+
+// Those that may be ended, in the order in which they are: slow ones, and with `others_too` behind them those that
+// pause and those that have been idle for a second; each with those first that hold most for longest. Reorders `all`.
+std::span<Holding> whom_to_end(std::span<Holding> all, bool others_too, Instant now) noexcept;
 
 // What those are told that are ended for it.
 inline constexpr Error kShed{Fault::overload, Whose::internal, Retry::no, 503,

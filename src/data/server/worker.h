@@ -129,7 +129,7 @@ class Worker {
   // shedding.cpp: what a rung above calm asks for, after each turn and each tick.
   void relieve();
   void close_idle(Instant since);
-  void shed();
+  bool shed();  // true: some were ended
   struct DrainDeadline final : net::Deadline {
     Worker* worker = nullptr;
     void expired() override;
@@ -164,9 +164,10 @@ class Worker {
   Relief relief_;
   Rung rung_ = Rung::calm;  // as relieve() saw it last
   std::uint64_t grown_ = 0;
-  std::int64_t slow_ = 0;                  // slow clients of the last round
-  Connection* next_looked_at_ = nullptr;   // where the next round begins
+  std::int64_t slow_ = 0;                 // bytes that slow clients held in the last round
+  Connection* next_looked_at_ = nullptr;  // where the next round begins
   Instant shed_at_{}, idle_closed_{};
+  bool ended_some_ = false;  // in the last round
   bool drain_ = false;
   Instant drain_until_{};
   int overdue_ = 0;

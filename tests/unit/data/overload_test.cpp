@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "data/server/shedding.h"
+
 namespace sluice::data {
 namespace {
 
@@ -142,11 +144,48 @@ TEST(Overload, WithoutALimitNothingHappens) {
   EXPECT_EQ(m.overload.figures().share(), 0u);
 }
 
-TEST(Overload, OthersAreEndedOnceNoWorkerHasSlowOnes) {
+TEST(Overload, WhatTheSlowOnesOfAllWorkersHold) {
   Memory m;
-  EXPECT_EQ(m.overload.report_slow(3), 3);
-  EXPECT_EQ(m.overload.report_slow(2), 5);
-  EXPECT_EQ(m.overload.report_slow(-5), 0);
+  EXPECT_EQ(m.overload.report_slow(30'000), 30'000);
+  EXPECT_EQ(m.overload.report_slow(20'000), 50'000);
+  EXPECT_EQ(m.overload.report_slow(-50'000), 0);
+}
+
+struct Clients {
+  FakeClock clock;
+  std::vector<Holding> all;
+  Clients() { clock.advance(1h); }
+  void add(Holding::Kind kind, std::size_t bytes, Duration age) {
+    all.push_back({kind, bytes, clock.now() - age, nullptr, nullptr});
+  }
+  std::vector<std::size_t> ended(bool others_too) {
+    std::vector<std::size_t> out;
+    for (const Holding& h : whom_to_end(all, others_too, clock.now())) out.push_back(h.bytes);
+    return out;
+  }
+};
+
+TEST(WhomToEnd, TheSlowestFirst) {
+  Clients c;
+  c.add(Holding::Kind::slow, 1000, 2s);
+  c.add(Holding::Kind::slow, 30'000, 1s);
+  c.add(Holding::Kind::slow, 30'001, 300ms);
+  c.add(Holding::Kind::slow, 40'000, 249ms);  // pauses
+  c.add(Holding::Kind::idle, 6000, 1h);
+  EXPECT_EQ(c.ended(false), (std::vector<std::size_t>{30'000, 30'001, 1000}));
+  EXPECT_EQ(held_by_slow(c.all, c.clock.now()), 61'001u);
+}
+
+TEST(WhomToEnd, OthersOnlyBehindThem) {
+  Clients c;
+  c.add(Holding::Kind::idle, 6000, 10s);
+  c.add(Holding::Kind::idle, 6001, 999ms);  // was served just now
+  c.add(Holding::Kind::slow, 40'000, 200ms);
+  c.add(Holding::Kind::slow, 2000, 250ms);
+  EXPECT_EQ(c.ended(true), (std::vector<std::size_t>{2000, 6000, 40'000}));
+  EXPECT_EQ(c.ended(false), (std::vector<std::size_t>{2000}));
+  c.all.clear();
+  EXPECT_TRUE(c.ended(true).empty());
 }
 
 }  // namespace
