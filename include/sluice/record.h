@@ -55,7 +55,7 @@ struct ExchangeRecord {
   std::uint32_t series = 0xffffffff;  // Route::series; 0xffffffff: none
   std::string_view route_host, ns, ingress, service, service_port, path, upstream_name;
   // Not a request but a connection that was passed through: host and server_name are its SNI, request_length and
-  // bytes_sent what came from the client and went to it, request_seconds its life, status 200, 502 or 503.
+  // bytes_sent what came from the client and went to it, request_seconds its life, status 200, 502, 503 or 508.
   bool stream = false;
   bool log = true;  // false: no access log line
   // Why it failed; empty when it did not. One of a few static texts; `note` has the particulars when there are some.
@@ -105,6 +105,8 @@ struct alignas(64) WorkerStats {
   Counter tls_handshakes, tls_handshakes_resumed, tls_handshake_failures;
   Counter requests, requests_active;
   Counter upstream_connections, upstream_idle, upstream_connects, upstream_connect_failures, upstream_reused;
+  Counter own_refused;  // connections to pods that would have led to our own listeners
+  Counter loops;        // requests and connections that had come back to us
   Counter retries, tunnels_active, tunnels;
   Counter passthrough, passthrough_active, passthrough_failures;
   Counter shed_connections, shed_requests;  // refused by a limit or by lack of descriptors

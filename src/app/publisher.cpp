@@ -73,8 +73,8 @@ void Publisher::keep(const control::Update& update, const data::Publication& pub
   for (const auto& c : publication.clusters) {
     if (c.id >= clusters_.size()) clusters_.resize(c.id + 1);
     auto& slot = clusters_[c.id];
-    if (slot) endpoints_ -= slot->endpoints.size();
-    if (c.cluster) endpoints_ += c.cluster->endpoints.size();
+    if (slot) endpoints_ -= slot->endpoints.size(), refused_ -= slot->refused;
+    if (c.cluster) endpoints_ += c.cluster->endpoints.size(), refused_ += c.cluster->refused;
     slot = c.cluster;
   }
   if (snapshot_) retired_.push_back(std::move(snapshot_));
@@ -160,6 +160,7 @@ void Publisher::tell_metrics(const control::Update& update, double seconds) {
     s.routes = snapshot->routes->routes();
     s.clusters = update.model->clusters.size();
     s.endpoints = endpoints_;
+    s.refused_destinations = refused_;
     s.certificate_refusals = certificate_refusals_;
     s.problems = problems_;
   });

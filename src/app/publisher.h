@@ -54,7 +54,7 @@ class Publisher {
   // Kept from change to change, so that a change costs what changed.
   std::vector<ops::ProblemCount> problems_;
   std::set<std::string> refused_secrets_;  // as lines of the Report
-  std::uint64_t endpoints_ = 0, reloads_ = 0, reload_errors_ = 0, certificate_refusals_ = 0;
+  std::uint64_t endpoints_ = 0, refused_ = 0, reloads_ = 0, reload_errors_ = 0, certificate_refusals_ = 0;
   std::size_t errors_ = 0;
 };
 

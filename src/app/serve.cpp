@@ -54,6 +54,7 @@ ops::ControllerState::Api api_state(const control::ApiFigures& f, const std::str
 
 struct Bound {
   std::string kind;
+  std::string address;   // with the port that was chosen
   std::vector<int> fds;  // one a worker
   data::ListenerSettings settings;
 };
@@ -61,7 +62,7 @@ struct Bound {
 // ADDR:PORT[,proxy-protocol]. One socket a worker for each address; port 0 is chosen once and shared.
 std::expected<Bound, std::string> bind_all(const std::string& text, bool tls, unsigned workers,
                                            std::vector<std::string>& said) {
-  Bound out{tls ? "https" : "http", {}, {}};
+  Bound out{tls ? "https" : "http", {}, {}, {}};
   out.settings.tls = tls;
   std::string unknown;
   const auto comma = std::min(text.find(','), text.size());
@@ -82,7 +83,8 @@ std::expected<Bound, std::string> bind_all(const std::string& text, bool tls, un
     out.fds.push_back(*fd);
     if (i == 0) *address = net::local_address(*fd);
   }
-  said.push_back(fmt::format("listening {} {}", out.kind, address->text()));
+  out.address = address->text();
+  said.push_back(fmt::format("listening {} {}", out.kind, out.address));
   return out;
 }
 
@@ -121,6 +123,7 @@ int serve(const ServeOptions& options) {
   data::Overload overload(clock, [&gauge] { return gauge.read(); }, count);
   data::Shared shared(overload);
   shared.passthrough = options.control.ssl_passthrough;
+  if (shared.passthrough) shared.hellos = std::make_unique<data::PassingHellos>();
   shared.descriptor_connections =
       static_cast<std::uint32_t>(std::max<std::uint64_t>(16, std::min<std::uint64_t>(descriptors, 2'000'000) * 8 / 10));
   std::vector<std::unique_ptr<WorkerStats>> stats;
@@ -187,9 +190,24 @@ int serve(const ServeOptions& options) {
     std::fflush(stdout);
   };
 
+  std::unique_ptr<control::Webhook> webhook;
+  if (!options.webhook.address.empty()) {
+    try {
+      webhook = control::Webhook::listen(options.webhook);
+    } catch (const std::exception& e) {
+      return refuse(e.what());
+    }
+  }
+
+  // All of ours is bound before anything is judged: a port may have been the kernel's choice.
+  control::Settings settings = options.control;
+  for (const auto& b : bound) settings.listeners.push_back(model::read_listener(b.kind, b.address));
+  settings.listeners.push_back(model::read_listener("admin", admin->bound_address()));
+  if (webhook) settings.listeners.push_back(model::read_listener("webhook", webhook->bound_address()));
+
   std::unique_ptr<control::Watcher> watcher;
   try {
-    watcher = control::Watcher::start(options.control, [&](control::Update update) {
+    watcher = control::Watcher::start(settings, [&](control::Update update) {
       for (const auto& e : update.model->report.entries)
         if (update.first && e.problem.severity == model::Severity::error) log::error("{}", model::Report::line(e));
       publisher.publish(std::move(update));
@@ -200,13 +218,8 @@ int serve(const ServeOptions& options) {
     return refuse(e.what());
   }
 
-  std::unique_ptr<control::Webhook> webhook;
-  if (!options.webhook.address.empty()) {
-    try {
-      webhook = control::Webhook::start(options.webhook, *watcher);
-    } catch (const std::exception& e) {
-      return refuse(e.what());
-    }
+  if (webhook) {
+    webhook->serve(*watcher);
     fmt::print("listening webhook {}\n", webhook->bound_address());
     std::fflush(stdout);
   }

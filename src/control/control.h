@@ -78,6 +78,7 @@ struct Settings {
   // --accept-unprotected: annotations and options that guard requests and are not served, to be left out instead
   std::set<std::string> accept_unprotected;
   std::string resolv_conf = "/etc/resolv.conf";
+  std::vector<model::OwnListener> listeners;  // where this process listens, bound already: nothing may lead there
 };
 
 // One batch of changes. `model` is a value whose parts are shared; unchanged parts are the same pointers as before.
@@ -145,10 +146,12 @@ struct WebhookSettings {
 };
 class Webhook {
  public:
-  // `watcher` must outlive it. Throws std::runtime_error naming the flag that cannot be used.
-  static std::unique_ptr<Webhook> start(const WebhookSettings& settings, Watcher& watcher);
+  // Callers wait until serve() is called. Throws std::runtime_error naming the flag that cannot be used.
+  static std::unique_ptr<Webhook> listen(const WebhookSettings& settings);
   virtual ~Webhook() = default;
   virtual std::string bound_address() const = 0;
+  // Once. `watcher` must outlive it.
+  virtual void serve(Watcher& watcher) = 0;
   struct Figures {
     std::uint64_t allowed = 0, refused = 0;  // reviews that were answered
     double seconds = 0;                      // that their answers took, all together

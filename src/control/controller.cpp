@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/reserve.h"
 #include "control/control.h"
+#include "control/destination.h"
 #include "control/kube/store.h"
 #include "control/pace.h"
 #include "control/resolver.h"
@@ -30,7 +31,8 @@ using std::chrono::milliseconds;
 
 constexpr auto kHold = std::chrono::seconds(1);  // a change waits at most this long for Secrets it names
 constexpr auto kLongest = std::chrono::seconds(60);
-constexpr auto kPause = milliseconds(50);                                                    // after a poll that failed
+constexpr auto kInterfaces = std::chrono::seconds(10);  // between two looks at this machine's addresses
+constexpr auto kPause = milliseconds(50);               // after a poll that failed
 constexpr auto kAgainSoon = std::chrono::seconds(1), kAgainLate = std::chrono::seconds(60);  // for want of memory
 
 // Polls the source and the resolver, and publishes what comes of it in batches.
@@ -97,7 +99,7 @@ class Controller final : public Watcher {
     for (auto& q : questions) q->answer.set_value(answer(*q->ingress));
   }
 
-  Review answer(const Object& ingress) const {
+  Review answer(const Object& ingress) {
     if (batches_ == 0) return {false, "the cluster is still being read; try again", {}};
     try {
       if (store_) return source_->takes(meta(ingress).ns) ? store_->review(ingress) : Review{};
@@ -149,6 +151,7 @@ class Controller final : public Watcher {
     try {
       source_->again();
       store_.emplace(settings_);
+      looked_ = {};
       resolver_.again();
     } catch (const std::bad_alloc&) {
       store_.reset();
@@ -232,6 +235,7 @@ class Controller final : public Watcher {
     to.options |= from.options;
     to.default_certificate |= from.default_certificate;
     to.report |= from.report;
+    to.own |= from.own;
     auto join = [](std::vector<std::string>& all, std::vector<std::string>& more) {
       if (all.empty()) return all.swap(more);
       all.insert(all.end(), more.begin(), more.end());
@@ -273,6 +277,7 @@ class Controller final : public Watcher {
     if (work && may_publish()) until = std::min(until, pace_.next());
     if (work && batches_ > 0) until = std::min(until, std::max(pace_.next(), hold_until_));
     std::vector<pollfd> fds{{wake_, POLLIN, 0}, {source_->fd(), POLLIN, 0}};
+    if (store_->listens_everywhere()) until = std::min(until, looked_ + kInterfaces);
     until = std::min({until, now + resolver_.prepare(fds, now), now + kLongest});
     auto wait = std::chrono::ceil<milliseconds>(std::max(Duration(0), until - now));
     if (::poll(fds.data(), fds.size(), static_cast<int>(wait.count())) < 0 && errno != EINTR) wait_for_stop(kPause);
@@ -285,7 +290,17 @@ class Controller final : public Watcher {
     const bool whole = may_publish();
     take(source_->look(now, open));
     count();
-    if (open && whole && (store_->dirty() || waiting_ || batches_ == 0)) publish();
+    const auto leaves = [&] { return open && whole && (store_->dirty() || waiting_ || batches_ == 0); };
+    look_at_interfaces(now, leaves());
+    if (leaves()) publish();
+  }
+
+  // Before a batch is judged by them, and again and again: addresses come and go.
+  void look_at_interfaces(Instant now, bool before_batch) {
+    if (!store_->listens_everywhere()) return;
+    if (looked_ != Instant{} && now - looked_ < (before_batch ? std::chrono::seconds(1) : kInterfaces)) return;
+    looked_ = now;
+    store_->reached_by(interface_addresses());
   }
 
   void wait_for_stop(milliseconds time) {
@@ -303,6 +318,7 @@ class Controller final : public Watcher {
   Pace pace_;
   std::size_t taken_ = 0;  // objects that changed since the last batch
   Instant hold_until_{};
+  Instant looked_{};         // at the interfaces
   bool waiting_ = false;     // held_ is for the source to be complete
   bool news_ = false;        // of the Report, not told yet
   bool everything_ = false;  // the store is new: what it says is no change of what was published, but all

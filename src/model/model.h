@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "base/text.h"
 #include "model/options.h"
+#include "model/own_listeners.h"
 #include "model/report.h"
 
 // What is wanted, as plain values, with every name resolved that Kubernetes objects leave to others. Parts are
@@ -40,6 +41,8 @@ struct Cluster {
   BackendProtocol protocol = BackendProtocol::http;   // by the port's appProtocol; routes may say otherwise
   ProxyProtocol proxy_protocol = ProxyProtocol::off;  // by the Service's annotation
   std::string empty_because;                          // why there are none, for explain and logs
+  bool outside = false;                               // not pods of ours: what an ExternalName Service leads to
+  std::uint32_t refused = 0;                          // addresses that are left out: nothing may be sent there
   bool no_service = false;                            // the reason is that the Service does not exist
   bool operator==(const Cluster&) const = default;
 };
@@ -138,7 +141,8 @@ struct Model {
   StringMap<std::shared_ptr<const Certificate>> certificates;  // by name; only those that hosts or the default name
   std::string default_certificate;                             // name, or empty: self-signed
   std::shared_ptr<const Options> options = std::make_shared<Options>();
-  Report report;  // of the translators
+  std::shared_ptr<const OwnListeners> own;  // where this process listens; null: not known
+  Report report;                            // of the translators
 };
 
 // Which parts of a Model differ from the one before; names may refer to parts that are gone. `everything`: first load.
@@ -147,9 +151,11 @@ struct Change {
   bool options = false;
   bool default_certificate = false;
   bool report = false;  // what is served may still be the same
+  bool own = false;     // where this process is reached
   std::vector<std::string> hosts, clusters, certificates;
   bool empty() const {
-    return !everything && !options && !default_certificate && hosts.empty() && clusters.empty() && certificates.empty();
+    return !everything && !options && !default_certificate && !own && hosts.empty() && clusters.empty() &&
+           certificates.empty();
   }
 };
 

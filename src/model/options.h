@@ -19,6 +19,13 @@ struct Cidr {
   bool operator==(const Cidr&) const = default;
 };
 
+// One namespace that may have Ingresses for a host: control/kube/host_grants.h has the grammar of both.
+struct HostGrant {
+  std::string host;
+  std::string ns;  // empty: nobody
+  bool operator==(const HostGrant&) const = default;
+};
+
 // What is done with a path that two readers may take for different ones (net/http/path.h).
 enum class AmbiguousPaths : std::uint8_t { raw, normalize, refuse };
 std::string_view to_string(AmbiguousPaths);
@@ -30,6 +37,10 @@ enum class Risk : std::uint8_t { low, medium, high, critical };
 std::string_view to_string(Risk);  // as the ConfigMap spells it
 
 struct Options {
+  // whose hosts are whose
+  std::vector<HostGrant> host_namespaces;  // sluice: by host; empty: every namespace may name every host
+  bool share_hosts = true;                 // sluice: other namespaces may have paths at a host
+
   // redirects and HSTS
   std::uint16_t http_redirect_code = 308;
   bool ssl_redirect = true;
@@ -120,6 +131,10 @@ struct Options {
   std::uint32_t upstream_keepalive_requests = 10000;
   std::uint32_t upstream_max_connections = 0;  // sluice: to one endpoint from one worker, 0: without limit
   std::uint32_t upstream_max_pending = 1024;   // sluice: requests waiting for one of those, a worker and cluster
+
+  // where requests may be sent although it is refused by default (sluice)
+  std::vector<Cidr> allow_destinations;
+  std::vector<std::string> allow_destination_names;  // lower case; "*.x": every name below x
 
   // logs
   bool disable_access_log = false;

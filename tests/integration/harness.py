@@ -554,10 +554,13 @@ def read_request(sock):
 # ---- the proxy -----------------------------------------------------------------------------------------------------
 
 class Sluice(Process):
-    def __init__(self, manifests, *args, workers=1, options=None, wait=True, wrap=(), env=None, access_log="-", endpoints=(), admin="127.0.0.1:0"):
+    def __init__(self, manifests, *args, workers=1, options=None, wait=True, wrap=(), env=None, access_log="-", endpoints=(), admin="127.0.0.1:0",
+                 listen=None):
+        """listen: {"http" | "https" | "admin": address} where it is not to be a port of the kernel's choice on loopback."""
         self.manifests = manifests
-        argv = [*wrap, SLUICE, "serve", "--manifests", manifests.root, "--http", "127.0.0.1:0", "--https", "127.0.0.1:0",
-                "--admin", admin, "--workers", workers, "--access-log", access_log]
+        at = {"http": "127.0.0.1:0", "https": "127.0.0.1:0", "admin": admin, **(listen or {})}
+        argv = [*wrap, SLUICE, "serve", "--manifests", manifests.root, *sum([[f"--{k}", v] for k, v in at.items()], []),
+                "--workers", workers, "--access-log", access_log]
         for key, value in (options or {}).items():
             argv += ["--set", f"{key}={value}"]
         for e in endpoints:

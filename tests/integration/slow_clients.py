@@ -116,7 +116,7 @@ def h2(proxy, settings=(), secure=False):
     return s
 
 
-def h2_requests(streams, path=HUGE, first=1, host="app.example", scheme="http", end=True):
+def h2_requests(streams, path="/?size=300000", first=1, host="app.example", scheme="http", end=True):
     return b"".join(h2raw.Http2.headers(number, h2raw.block(h2raw.request_fields(path, host, scheme=scheme)), end)
                     for number in range(first, first + 2 * streams, 2))
 

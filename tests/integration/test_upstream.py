@@ -48,7 +48,7 @@ def test_external_name(site):
     pod = site.pod()
     port = int(pod.address.rsplit(":", 1)[1])
     site.manifests.write("app.yaml", ingress("app", {"app.example": [("/", "Prefix", "app", port)]}), service("app", port=port, external="localhost"))
-    sluice = site.sluice()
+    sluice = site.sluice(options={"allow-destinations": "localhost"})
     wait_for(lambda: sluice.get("/", "app.example").status == 200, "the name resolves")
 
 

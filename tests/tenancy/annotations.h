@@ -23,7 +23,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
   using enum Reach;
   static const std::map<std::string, std::string> secret{{"proxy-ssl-secret", "NS/pair"}};
   static const std::map<std::string, Sample, std::less<>> table{
-      {"ambiguous-paths", {own_paths, "refuse"}},
+      {"ambiguous-paths", {host, "refuse"}},
       {"backend-protocol", {own_paths, "GRPC"}},
       {"enable-access-log", {own_paths, "false"}},
       {"enable-grpc-web", {own_paths, "true"}},

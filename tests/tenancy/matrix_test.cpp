@@ -315,8 +315,10 @@ TEST(Matrix, NamesThatSpellTheSameStayApart) {
 
 // A value for an option that is not its default.
 std::string other_value(const control::Option& row) {
-  for (const char* value : {"true", "false", "7", "9k", "7s", "X-Other", "192.0.2.0/24", "302", "4 16k", "TLSv1.3",
-                            "HIGH", "json", "warn", "/web,/more", "on", "off", "P-256", "$status $host", "refuse"}) {
+  for (const char* value :
+       {"true",          "false", "7",    "9k",   "7s",         "X-Other", "192.0.2.0/24", "302",   "4 16k",
+        "TLSv1.3",       "HIGH",  "json", "warn", "/web,/more", "on",      "off",          "P-256", "h.example=shop",
+        "$status $host", "refuse"}) {
     model::Options options;
     const std::string before = row.print(options);
     if (row.parse(value, options).empty() && row.print(options) != before) return value;

@@ -44,31 +44,45 @@ IngressSpec any_ingress(Random& random, const std::string& ns, const std::string
   return spec;
 }
 
+std::string text(const model::Host& host) {
+  std::ostringstream out;
+  out << host.ns << (host.tls ? " tls" : "") << (host.passthrough ? " passthrough" : "") << '\n';
+  for (const model::Route& r : host.routes)
+    out << static_cast<int>(r.match) << ' ' << r.path << " of " << r.ns << '/' << r.ingress << " -> " << r.upstream_name
+        << ' ' << r.status << ' ' << r.location << '\n';
+  return out.str();
+}
+
 class AnyOrder : public testing::TestWithParam<unsigned> {};
 
 TEST_P(AnyOrder, TheOwnerHasWhatItHasAlone) {
   Random random{std::mt19937(GetParam())};
   control::Settings settings;
   settings.ssl_passthrough = random.once_in(2);
-  World alone(settings), shared(settings);
   const test::Pem pem = test::make_pem("h.example,*.wild.example", random.once_in(2) ? "RSA" : "EC");
-  for (World* world : {&alone, &shared}) {
-    world->equip("shop", pem);
-    for (const char* ns : {"else", "third", "s"}) world->equip(ns, test::make_pem("h.example,a.wild.example"));
-  }
+  const test::Pem others = test::make_pem("h.example,a.wild.example");
+  const auto equip = [&](World& world) {
+    world.equip("shop", pem);
+    for (const char* ns : {"else", "third", "s"}) world.equip(ns, others);
+  };
+  World alone(settings), shared(settings);
+  equip(alone);
+  equip(shared);
 
   // One that has all hosts and is never refused makes the owner the oldest everywhere.
   IngressSpec oldest{.ns = "shop", .name = "oldest", .created = kOwner};
   for (const auto& host : kHosts) oldest.hosts[host].push_back({"/shop"});
+  if (random.once_in(3)) oldest.annotations["ssl-passthrough"] = "true";
   std::vector<IngressSpec> own{oldest};
   for (int i = 0; i < 3; ++i)
     own.push_back(any_ingress(random, "shop", "own" + std::to_string(i),
                               kOwner + static_cast<std::int64_t>(random.below(1000)), 4));
   std::vector<std::string> requests;
-  // Below a path of the owner's others may have paths of their own: the very paths are its alone.
+  // Below a path of the owner's others may have paths of their own: the very paths are its alone. A canary has none.
   std::set<std::pair<std::string, std::string>> paths;
   for (const IngressSpec& spec : own)
-    if (spec.class_name == "nginx" && !spec.annotations.contains("temporal-redirect"))
+    if (spec.class_name == "nginx" && !spec.annotations.contains("temporal-redirect") &&
+        !spec.annotations.contains("canary"))
       for (const auto& [host, list] : spec.hosts)
         for (const Path& p : list)
           if (p.path[0] == '/') paths.emplace(host, p.path);
@@ -79,29 +93,42 @@ TEST_P(AnyOrder, TheOwnerHasWhatItHasAlone) {
   const View expected = alone.view("shop", requests);
 
   std::vector<IngressSpec> strangers;
-  std::vector<std::pair<bool, IngressSpec>> steps;
-  for (const IngressSpec& spec : own) steps.emplace_back(true, spec);
+  std::vector<IngressSpec> steps = own;
   const char* const namespaces[] = {"else", "third", "s"};
   for (int i = 0; i < 12; ++i) {
     const auto* ns = random.of(namespaces);
     strangers.push_back(any_ingress(random, ns, "i" + std::to_string(random.below(4)),
                                     kOwner + 1 + static_cast<std::int64_t>(random.below(1000)), 5));
-    steps.emplace_back(true, strangers.back());
+    steps.push_back(strangers.back());
   }
   std::shuffle(steps.begin(), steps.end(), random.engine);
-  for (const auto& [put, spec] : steps) {
+  std::map<std::string, IngressSpec> there;
+  for (const IngressSpec& spec : steps) {
     shared.put(spec);
+    there[spec.ns + "/" + spec.name] = spec;
     if (random.once_in(2)) shared.model();  // each step alone, or several in one batch
   }
   EXPECT_TRUE(same(shared.view("shop", requests), expected));
   for (int i = 0; i < 20; ++i) {
     const IngressSpec& spec = random.of(strangers);
-    if (random.once_in(2))
+    if (random.once_in(2)) {
       shared.take(spec);
-    else
+      there.erase(spec.ns + "/" + spec.name);
+    } else {
       shared.put(spec);
+      there[spec.ns + "/" + spec.name] = spec;
+    }
     ASSERT_TRUE(same(shared.view("shop", requests), expected));
   }
+
+  // And whatever the order was, all of it means what a fresh process makes of it.
+  World fresh(settings);
+  equip(fresh);
+  for (const auto& [key, spec] : there) fresh.put(spec);
+  const auto &held = shared.model().hosts, &made = fresh.model().hosts;
+  ASSERT_EQ(held.size(), made.size());
+  for (const auto& [name, host] : made)
+    EXPECT_TRUE(*held.at(name) == *host) << name << "\n" << text(*held.at(name)) << "instead of\n" << text(*host);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, AnyOrder, testing::Range(0U, 100U));

@@ -20,10 +20,13 @@ void Store::State::rebuild_options(model::Change& change) {
   // What of it every Ingress was read with, beside the settings that are compared below.
   const auto rules = [](const model::Options& o) {
     return std::tie(o.annotations_risk_level, o.allow_snippet_annotations, o.annotation_value_word_blocklist,
-                    o.no_auth_locations);
+                    o.no_auth_locations, o.host_namespaces, o.share_hosts);
   };
   const bool rules_changed = guards != result.guards || rules(result.options) != rules(*model->options);
   guards = std::move(result.guards);
+  if (result.options.allow_destinations != model->options->allow_destinations ||
+      result.options.allow_destination_names != model->options->allow_destination_names)
+    for (auto& [name, cluster] : clusters) dirty_clusters.insert(name);
   if (!defaults || result.options != *model->options) {
     model->options = std::make_shared<const model::Options>(std::move(result.options));
     change.options = true;

@@ -1,3 +1,4 @@
+#include "control/destination.h"
 #include "control/kube/grammar.h"
 #include "control/kube/state.h"
 
@@ -18,10 +19,12 @@ std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted) {
 
 // Adds the endpoints of all slices of the cluster's Service: the ready ones; only if there is none, those that go away
 // but still serve (KEP-1669).
-void Store::State::add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out,
-                              Entries& entries) const {
+std::string Store::State::add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out,
+                                     Entries& entries) const {
   auto it = slices.find(c.key.ns + "/" + c.key.service);
-  if (it == slices.end()) return;
+  if (it == slices.end()) return {};
+  const auto says = settings.manifests.empty() ? Says::object : Says::directory;
+  std::string refused;
   constexpr std::size_t kMaxEndpoints = 20'000;
   std::unordered_set<std::string> seen;
   for (auto& e : out.endpoints) seen.insert(e.address + " " + std::to_string(e.port));
@@ -37,6 +40,7 @@ void Store::State::add_slices(const ClusterState& c, const ServicePort& port, mo
       }
       auto number = port_in(slice, port);
       if (number == 0) continue;
+      Sieve sieve(says, allowed_destinations(), own.get());
       for (auto& e : slice.endpoints) {
         if (leaving ? !(e.serving && e.terminating && !e.ready) : !e.ready) continue;
         for (auto& address : e.addresses) {
@@ -47,15 +51,20 @@ void Store::State::add_slices(const ClusterState& c, const ServicePort& port, mo
                                   "an IPv4 or IPv6 address", "this endpoint is not used"}});
             continue;
           }
-          if (out.endpoints.size() < kMaxEndpoints && seen.insert(address + " " + std::to_string(number)).second)
+          if (out.endpoints.size() < kMaxEndpoints && seen.insert(address + " " + std::to_string(number)).second &&
+              sieve.takes(address, number))
             out.endpoints.push_back({address, number, true, leaving, e.pod});
         }
       }
+      out.refused += sieve.refused();
+      sieve.report(reference(*object), "endpoints.addresses", "", "nothing is sent there", entries);
+      if (refused.empty()) refused = sieve.text();
     }
   };
   auto before = out.endpoints.size();
   collect(false, true);
   if (out.endpoints.size() == before) collect(true, false);
+  return refused;
 }
 
 }  // namespace sluice::control

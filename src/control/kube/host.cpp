@@ -16,8 +16,9 @@ void Store::State::rebuild_host(const std::string& name, model::Change& change) 
   if (it == hosts.end()) return;
   ++work.hosts;
   auto& state = it->second;
-  auto [built, used_clusters, used_certificates, entries] = HostBuilder(*this, name).build();
-  say("host/" + name, std::move(entries));
+  BuiltHost made = HostBuilder(*this, name).build();
+  const auto& built = made.host;
+  say("host/" + name, std::move(made.entries));
 
   auto exchange = [&](Names& had, const std::map<std::string, RefPtr>& uses, auto& all, std::set<std::string>& dirty) {
     for (auto& n : had)
@@ -38,9 +39,9 @@ void Store::State::rebuild_host(const std::string& name, model::Change& change) 
     }
     had = std::move(now);
   };
-  exchange(state.clusters, used_clusters, clusters, dirty_clusters);
+  exchange(state.clusters, made.clusters, clusters, dirty_clusters);
   const Names named = state.certificates;
-  exchange(state.certificates, used_certificates, certificates, dirty_certificates);
+  exchange(state.certificates, made.certificates, certificates, dirty_certificates);
   references_changed = references_changed || named != state.certificates;
 
   bool same = built && state.built ? *built == *state.built : built == state.built;
@@ -52,7 +53,7 @@ void Store::State::rebuild_host(const std::string& name, model::Change& change) 
       model->hosts.erase(name);
     state.built = built;
   }
-  if (!built) hosts.erase(it);
+  if (!built && state.claims.empty()) hosts.erase(it);
 }
 
 }  // namespace sluice::control

@@ -25,13 +25,22 @@ Store::State::HostBuilder::HostBuilder(State& state, const std::string& name)
   host_->name = name;
 }
 
+Store::State::HostBuilder::HostBuilder(State& state, const std::string& name, const IngressState& candidate)
+    : HostBuilder(state, name) {
+  candidate_ = &candidate;
+}
+
 BuiltHost Store::State::HostBuilder::build() {
   find_tenants();
   const bool served = std::any_of(tenants_.begin(), tenants_.end(), [](auto& t) { return !t.ingresses.empty(); });
   // A host whose Ingresses are all refused is there, so that its requests go to no wildcard host of somebody else's.
   const bool wanted = name_.empty() ? served || !state_.default_backend_service.empty() : !tenants_.empty();
   if (!wanted) return std::move(out_);
-  for (Tenant& tenant : tenants_) choose_upstream_tls(tenant);
+  if (!state_.model->options->share_hosts) turn_others_away();
+  for (Tenant& tenant : tenants_) {
+    choose_upstream_tls(tenant);
+    choose_ambiguous_paths(tenant);
+  }
   if (!tenants_.empty()) {
     host_->ns = owner().ns;
     host_->tls = owner().tls;
@@ -56,7 +65,10 @@ void Store::State::HostBuilder::report(const IngressState& at, model::Problem pr
 
 void Store::State::HostBuilder::find_tenants() {
   std::vector<const IngressState*> claims;
-  for (const auto& key : state_.hosts.find(name_)->second.claims) claims.push_back(&state_.ingresses.find(key)->second);
+  if (const auto known = state_.hosts.find(name_); known != state_.hosts.end())
+    for (const auto& key : known->second.claims)
+      if (!candidate_ || key != key_of(candidate_->meta())) claims.push_back(&state_.ingresses.find(key)->second);
+  if (candidate_) claims.push_back(candidate_);
   std::sort(claims.begin(), claims.end(), [](auto* a, auto* b) { return older(a->meta(), b->meta()); });
   std::map<std::string_view, std::size_t> known;
   for (const IngressState* claim : claims) {
@@ -66,6 +78,17 @@ void Store::State::HostBuilder::find_tenants() {
     (claim->accepted ? tenant.ingresses : tenant.refused).push_back(claim);
     tenant.tls = tenant.tls || (claim->accepted && !name_.empty() && !claim->ingress().tls.empty());
   }
+}
+
+// Where hosts are not shared the owner is alone.
+void Store::State::HostBuilder::turn_others_away() {
+  for (std::size_t i = 1; i < tenants_.size(); ++i)
+    for (const IngressState* o : tenants_[i].ingresses)
+      report(*o, {Severity::error, "HostOfOtherNamespace", "spec.rules", shorten(name_),
+                  "a host of its own, as " + shown_name() + " belongs to namespace " + owner().ns +
+                      " and share-hosts is false",
+                  "its paths there are not served"});
+  if (tenants_.size() > 1) tenants_.resize(1);
 }
 
 // As in ingress-nginx the oldest with a usable Secret counts at the whole host; but not for pods of other namespaces,
@@ -85,6 +108,23 @@ void Store::State::HostBuilder::choose_upstream_tls(Tenant& tenant) {
   }
 }
 
+// Paths of one namespace at a host lead to the same pods as often as not: where one of its Ingresses refuses what two
+// readers take for different paths, a sibling that lets them pass would lead around it.
+void Store::State::HostBuilder::choose_ambiguous_paths(Tenant& tenant) {
+  const auto less = [](auto* a, auto* b) { return a->settings->ambiguous_paths < b->settings->ambiguous_paths; };
+  const auto strictest = std::max_element(tenant.ingresses.begin(), tenant.ingresses.end(), less);
+  if (strictest == tenant.ingresses.end()) return;
+  tenant.ambiguous_paths = (*strictest)->settings->ambiguous_paths;
+  const std::string annotation = state_.settings.annotations_prefix + "/ambiguous-paths";
+  for (const IngressState* o : tenant.ingresses)
+    if (o->settings->ambiguous_paths != tenant.ambiguous_paths && o->ingress().meta.annotations.contains(annotation))
+      report(*o, {Severity::warning, "NoEffect", "metadata.annotations[ambiguous-paths]",
+                  std::string(to_string(o->settings->ambiguous_paths)),
+                  "the same at Ingress " + key_of((*strictest)->meta()) + ", as the strictest of a namespace counts",
+                  "paths of namespace " + tenant.ns + " at " + shown_name() + " are treated as " +
+                      std::string(to_string(tenant.ambiguous_paths)) + " says"});
+}
+
 // Its own settings, with what holds for all of its namespace at the host.
 std::shared_ptr<const model::RouteSettings> Store::State::HostBuilder::settings_of(const Tenant& tenant,
                                                                                    const IngressState& ingress) {
@@ -92,9 +132,11 @@ std::shared_ptr<const model::RouteSettings> Store::State::HostBuilder::settings_
   if (known) return known;
   const auto protocol = ingress.settings->protocol;
   const bool plain = protocol == model::BackendProtocol::http || protocol == model::BackendProtocol::grpc;
-  if (plain || !tenant.upstream_tls) return known = ingress.settings;
+  const bool tls = !plain && tenant.upstream_tls;
+  if (!tls && ingress.settings->ambiguous_paths == tenant.ambiguous_paths) return known = ingress.settings;
   model::RouteSettings copy = *ingress.settings;
-  copy.upstream_tls = tenant.upstream_tls;
+  if (tls) copy.upstream_tls = tenant.upstream_tls;
+  copy.ambiguous_paths = tenant.ambiguous_paths;
   return known = state_.shared_settings.of(std::move(copy));
 }
 

@@ -15,6 +15,7 @@ struct Tenant {
   std::vector<const IngressState*> ingresses;  // that are served, oldest first
   std::vector<const IngressState*> refused;    // oldest first; they have their place in the line all the same
   std::shared_ptr<const model::UpstreamTls> upstream_tls;  // what counts of their proxy-ssl-*; null: nothing
+  model::AmbiguousPaths ambiguous_paths{};                 // what counts of theirs: the strictest
   bool tls = false;                                        // one of them has a TLS section
 };
 
@@ -42,12 +43,17 @@ class Store::State::HostBuilder {
  public:
   // `name` is one of state.hosts. Both outlive the builder.
   HostBuilder(State& state, const std::string& name);
+  // The host as it would be with `candidate` in place of the Ingress of its name, to see what is said about that:
+  // nothing in `state` is changed. All outlive the builder.
+  HostBuilder(State& state, const std::string& name, const IngressState& candidate);
   BuiltHost build();
 
  private:
   // host_builder.cpp: who has a say, and what holds for more than one path.
   void find_tenants();
+  void turn_others_away();
   void choose_upstream_tls(Tenant& tenant);
+  void choose_ambiguous_paths(Tenant& tenant);
   std::shared_ptr<const model::RouteSettings> settings_of(const Tenant& tenant, const IngressState& ingress);
   void close_locations();
   bool passes_through();
@@ -78,6 +84,7 @@ class Store::State::HostBuilder {
   void report(const IngressState& at, model::Problem problem);
 
   State& state_;
+  const IngressState* candidate_ = nullptr;
   const std::string& name_;
   BuiltHost out_;
   std::shared_ptr<model::Host> host_;

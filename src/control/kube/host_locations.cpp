@@ -69,6 +69,9 @@ Location Store::State::HostBuilder::catch_all_root() {
   if (with_default == ingresses.end()) return root;
   root.owner = *with_default;
   root.backend = &*root.owner->ingress().default_backend;
+  model::RouteSettings copy = *state_.defaults;
+  copy.ambiguous_paths = owner().ambiguous_paths;
+  root.settings = state_.shared_settings.of(std::move(copy));
   root.field = "spec.defaultBackend";
   return root;
 }
@@ -181,6 +184,8 @@ void Store::State::HostBuilder::report_conflict(const Location& holder, const Lo
   if (loser.refused) return;
   const bool default_backend = loser.field == "spec.defaultBackend";
   const IngressState& has_it = holder.refused ? *holder.refused : *holder.owner;
+  if (candidate_)
+    out_.conflicts.push_back({key_of(has_it.meta()), key_of(loser.owner->meta()), loser.path, loser.exact});
   std::string consequence = "not served: ";
   if (&has_it == loser.owner) {
     consequence += "an earlier path of this Ingress has it";

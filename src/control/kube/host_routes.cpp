@@ -130,6 +130,7 @@ const Location* Store::State::HostBuilder::add_route(const Location& location, P
 }
 
 void Store::State::HostBuilder::lead_to(model::Route& route, const Location& location, const ClusterKey& key) {
+  if (candidate_) return;
   const ClusterTexts& texts = state_.cluster_texts(key);
   route.cluster = texts.name;
   route.upstream_name = texts.upstream_name;

@@ -2,31 +2,40 @@
 #include "control/kube/closing.h"
 #include "control/kube/grammar.h"
 #include "control/kube/guarding_options.h"
+#include "control/kube/host_grants.h"
 #include "control/kube/state.h"
 
 namespace sluice::control {
 
 using model::Severity;
 
-namespace {
-
 // An Ingress that is refused claims its hosts too: a mistake in it must not hand them to another namespace.
-Names hosts_claimed_by(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) {
-  Names hosts;
-  for (std::size_t i = 0; i < ingress.rules.size(); ++i) {
-    auto host = lower(ingress.rules[i].host);
-    if (host.empty() || is_host_name(host, true))
-      hosts.insert(std::move(host));
+Names Store::State::hosts_claimed_by(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) const {
+  Names claimed;
+  const auto refuse = [&](std::string reason, std::string field, const std::string& host, std::string expected) {
+    entries.push_back({ref,
+                       {Severity::error, std::move(reason), std::move(field), shorten(host), std::move(expected),
+                        "the rule is not served"}});
+  };
+  const auto claim = [&](const std::string& host, std::string field) {
+    std::string rule;
+    if (may_name(*model->options, ingress.meta.ns, host, rule))
+      claimed.insert(host);
     else
-      entries.push_back({ref,
-                         {Severity::error, "InvalidHost", "spec.rules[" + std::to_string(i) + "].host", shorten(host),
-                          "a DNS name, with '*.' at most in front", "the rule is not served"}});
+      refuse("HostNotAllowed", std::move(field), host,
+             "a host that host-namespaces gives to namespace " + ingress.meta.ns + ", not " + shorten(rule));
+  };
+  for (std::size_t i = 0; i < ingress.rules.size(); ++i) {
+    const auto host = lower(ingress.rules[i].host);
+    const auto field = "spec.rules[" + std::to_string(i) + "].host";
+    if (host.empty() || is_host_name(host, true))
+      claim(host, field);
+    else
+      refuse("InvalidHost", field, host, "a DNS name, with '*.' at most in front");
   }
-  if (ingress.rules.empty() && ingress.default_backend) hosts.insert("");
-  return hosts;
+  if (ingress.rules.empty() && ingress.default_backend) claim("", "spec.defaultBackend");
+  return claimed;
 }
-
-}  // namespace
 
 void Store::State::accept(IngressState& state, AnnotationResult&& result, Entries& entries) {
   state.accepted = state.object;
@@ -58,7 +67,7 @@ void Store::State::evaluate(const std::string& key) {
     return s.accepted && s.proxy_ssl ? s.proxy_ssl->secret : std::string();
   };
   auto secret_before = secret_of(state);
-  const bool served_before = state.accepted != nullptr;
+  const bool served_before = state.served();
 
   std::string why;
   state.by_host = nullptr;
@@ -100,7 +109,7 @@ void Store::State::evaluate(const std::string& key) {
     if (!secret_now.empty()) ingresses_of_secret[secret_now].insert(key);
     references_changed = true;
   }
-  if (served_before != (state.accepted != nullptr)) served_changed[key] = !served_before;
+  if (served_before != state.served()) served_changed[key] = !served_before;
   say("ingress/" + key, std::move(entries));
 }
 

@@ -6,8 +6,10 @@
 
 #include "base/strings.h"
 #include "control/control.h"
+#include "control/destination.h"
 #include "control/kube/grammar.h"
 #include "control/kube/guarding_options.h"
+#include "control/kube/host_grants.h"
 #include "control/source/disclosure.h"
 
 namespace sluice::control {
@@ -167,6 +169,29 @@ std::string print_cidrs(const Options& o) {
   return out;
 }
 
+std::string read_destinations(std::string_view v, Options& o) {
+  std::vector<model::Cidr> ranges;
+  std::vector<std::string> names;
+  bool bad = false;
+  for_each_element(v, [&](std::string_view e) {
+    if (const auto range = parse_cidr(e)) return ranges.push_back(*range);
+    auto name = lower(e);
+    if (name.ends_with('.')) name.pop_back();
+    bad = bad || !is_host_name(name, true) || spells_address(name);
+    names.push_back(std::move(name));
+  });
+  if (bad) return "a comma-separated list of address ranges and host names, such as 127.0.0.0/8,*.corp.example";
+  o.allow_destinations = std::move(ranges);
+  o.allow_destination_names = std::move(names);
+  return {};
+}
+std::string print_destinations(const Options& o) {
+  std::string out;
+  for (auto& c : o.allow_destinations) out += (out.empty() ? "" : ",") + cidr_text(c);
+  for (auto& n : o.allow_destination_names) out += (out.empty() ? "" : ",") + n;
+  return out;
+}
+
 std::string read_header_buffers(std::string_view v, Options& o) {
   auto space = v.find(' ');
   auto n = parse_int(v.substr(0, space));
@@ -292,6 +317,13 @@ constexpr std::uint64_t kGiB = 1ULL << 30;
   }
 
 constexpr std::array kOptions{
+    // whose hosts are whose
+    Option{"host-namespaces", "list of HOST=NAMESPACE",
+           "sluice: which namespaces may have Ingresses for which hosts; `*.x` is all below x, `*` every host, `_` the "
+           "catch-all, NAMESPACE `*` any; the most specific HOST decides ([tenancy](tenancy.md))",
+           read_host_grants, print_host_grants, false, true, keep_host_grants},
+    BOOL("share-hosts", share_hosts,
+         "sluice: namespaces that a host does not belong to may have paths there ([tenancy](tenancy.md))"),
     // redirects and HSTS
     Option{"http-redirect-code", "301, 302, 307, 308", "status of redirects to https", read_redirect_code,
            print_number<&Options::http_redirect_code>},
@@ -394,14 +426,16 @@ constexpr std::array kOptions{
     BOOL("enable-grpc-web", enable_grpc_web,
          "sluice: calls of gRPC-Web become calls of gRPC, for pods that speak GRPC or GRPCS; CORS is not its business"),
     Option{"ambiguous-paths", "raw, normalize or refuse",
-           "sluice: what pods get of a path that two readers may take for different ones (docs/paths.md)",
+           "sluice: what pods get of a path that two readers may take for different ones ([paths](paths.md)); a value "
+           "that cannot be read counts as refuse",
            [](std::string_view v, Options& o) -> std::string {
              const auto way = parse_ambiguous_paths(v);
              if (!way) return "raw, normalize or refuse";
              o.ambiguous_paths = *way;
              return {};
            },
-           [](const Options& o) -> std::string { return std::string(to_string(o.ambiguous_paths)); }},
+           [](const Options& o) -> std::string { return std::string(to_string(o.ambiguous_paths)); }, false, false,
+           [](const Options&, Options& o) { o.ambiguous_paths = model::AmbiguousPaths::refuse; }},
     BOOL("retry-non-idempotent", retry_non_idempotent, "retry POST, PATCH and methods of other standards too"),
     NUMBER("upstream-keepalive-connections", upstream_keepalive_connections, 0, 1'000'000,
            "idle connections to pods, a worker"),
@@ -413,6 +447,11 @@ constexpr std::array kOptions{
            "connections to one endpoint, a worker; 0 is no limit"),
     NUMBER("upstream-max-pending", upstream_max_pending, 0, 1'000'000,
            "requests that wait for one of those, a worker and cluster"),
+    Option{
+        "allow-destinations", "comma list of ranges and names",
+        "sluice: where requests may be sent although it is refused by default: loopback, link-local, metadata and the "
+        "like, by address; or by the name of an ExternalName Service, `*.` for all below it (docs/destinations.md)",
+        read_destinations, print_destinations},
     // logs
     BOOL("disable-access-log", disable_access_log, "no access log"),
     BOOL("enable-access-log-for-default-backend", enable_access_log_for_default_backend,
@@ -618,16 +657,18 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
     }
     std::string expected = parse(*row, written, out.options);
     if (expected.empty()) continue;
-    auto kept = row->print(row->list ? out.options : previous);
-    if (!row->secret && !row->list) row->parse(kept, out.options);
+    if (row->keep) row->keep(previous, out.options);
+    const bool judged = row->list || row->keep;
+    auto kept = row->print(judged ? out.options : previous);
+    if (!row->secret && !judged) row->parse(kept, out.options);
     out.entries.push_back(
         {object,
          {model::Severity::warning, "InvalidOption", field, row->secret ? "" : shorten(written), expected,
-          row->secret                 ? "it is not used"
-          : row->list && kept.empty() ? "none counts"
-          : row->list                 ? "what counts is " + shorten(kept)
-          : kept.empty()              ? "it stays empty"
-                                      : "it stays at " + shorten(kept)}});
+          row->secret              ? "it is not used"
+          : judged && kept.empty() ? "none counts"
+          : judged                 ? "what counts is " + shorten(kept)
+          : kept.empty()           ? "it stays empty"
+                                   : "it stays at " + shorten(kept)}});
   }
 }
 

@@ -19,6 +19,8 @@ struct Option {
   std::string (*print)(const model::Options& in);
   bool secret = false;  // its value is never shown
   bool list = false;    // of words; they may stand on lines of their own, and the good ones count beside a bad one
+  // Of what protects: makes `out` what counts where the value cannot be read, instead of what `previous` says.
+  void (*keep)(const model::Options& previous, model::Options& out) = nullptr;
 };
 
 std::span<const Option> options();

@@ -1,6 +1,7 @@
 #include <optional>
 #include <utility>
 
+#include "control/destination.h"
 #include "control/kube/grammar.h"
 #include "control/kube/state.h"
 
@@ -76,19 +77,20 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
             "http, https, grpc, grpcs, kubernetes.io/h2c, kubernetes.io/ws or kubernetes.io/wss",
             "its pods are spoken to by HTTP/1.1 unless backend-protocol says otherwise"}});
   }
-  auto add_extra = [&](const std::string& p) {
-    if (p.empty()) return;
-    if (auto it = extra.find(service_key + ":" + p); it != extra.end())
-      for (auto& e : it->second)
-        if (std::none_of(out->endpoints.begin(), out->endpoints.end(),
-                         [&](auto& have) { return have.address == e.address && have.port == e.port; }))
-          out->endpoints.push_back({e.address, e.port, true, false, ""});
-  };
-  add_extra(c.key.port);
-  if (port) {
-    add_extra(std::to_string(port->port));
-    add_extra(port->name);
+  std::set<std::string> spellings{c.key.port};
+  if (port) spellings.insert({std::to_string(port->port), port->name});
+  Sieve extras(Says::operator_, allowed_destinations(), own.get());
+  for (auto& p : spellings) {
+    const auto it = p.empty() ? extra.end() : extra.find(service_key + ":" + p);
+    if (it == extra.end()) continue;
+    for (auto& e : it->second)
+      if (std::none_of(out->endpoints.begin(), out->endpoints.end(),
+                       [&](auto& have) { return have.address == e.address && have.port == e.port; }) &&
+          extras.takes(e.address, e.port))
+        out->endpoints.push_back({e.address, e.port, true, false, ""});
   }
+  out->refused += extras.refused();
+  extras.report({"CommandLine", "", "--endpoint", {}}, "--endpoint", "", "it is not used", entries);
   auto empty = [&](model::ObjectRef object, Severity severity, const char* reason, std::string field, std::string value,
                    std::string expected, std::string because) {
     if (!out->endpoints.empty()) return;
@@ -109,7 +111,8 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
                                                                          : 0;
     auto target = service->external_name;
     while (target.ends_with('.')) target.pop_back();
-    if (is_ipv4(target) || is_ipv6(target)) {
+    const auto name_says = judge_name(lower(target), allowed_destinations());
+    if (is_ipv4(target) || is_ipv6(target) || spells_address(target)) {
       empty(reference(*found->second), Severity::error, "ExternalNameIsAddress", "spec.externalName", target,
             "a DNS name; addresses go into an EndpointSlice", "externalName is an address, not a name");
     } else if (!is_host_name(target, false)) {
@@ -118,12 +121,27 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
     } else if (number == 0) {
       empty(user, Severity::warning, "MissingPort", "backend.service.port", c.key.port,
             "a port of Service " + service_key, "Service " + service_key + " has no port " + c.key.port);
+    } else if (name_says) {
+      ++out->refused;
+      if (out->endpoints.empty())
+        out->empty_because = "externalName " + target + " is " + std::string(to_string(*name_says));
+      entries.push_back(refusal_entry(reference(*found->second), "spec.externalName", target, *name_says,
+                                      out->endpoints.empty() ? "requests for it answer 503" : "nothing is sent there"));
     } else {
+      out->outside = true;
       external = lower(target);
       auto& r = resolutions[external];
+      const bool listed = name_allowed(external, allowed_destinations());
+      Sieve sieve(listed ? Says::operator_ : Says::name, allowed_destinations(), own.get());
       for (auto& address : r.addresses)
-        if (out->endpoints.size() < kMaxExternalAddresses) out->endpoints.push_back({address, number, true, false, ""});
-      if (!r.answered && resolve_later) {
+        if (sieve.takes(address, number) && out->endpoints.size() < kMaxExternalAddresses)
+          out->endpoints.push_back({address, number, true, false, ""});
+      out->refused += sieve.refused();
+      sieve.report(reference(*found->second), "spec.externalName", external,
+                   out->endpoints.empty() ? "requests for it answer 503" : "its other addresses are used", entries);
+      if (sieve.refused() > 0) {
+        if (out->endpoints.empty()) out->empty_because = external + " leads to " + sieve.text();
+      } else if (!r.answered && resolve_later) {
         out->empty_because = external + " is resolved when serving";
         entries.push_back({reference(*found->second),
                            {Severity::ignored, "ResolvedAtRunTime", "spec.externalName", target, "",
@@ -138,13 +156,16 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
     empty(user, Severity::warning, "MissingPort", "backend.service.port", c.key.port,
           "a port of Service " + service_key, "Service " + service_key + " has no port " + c.key.port);
   } else {
-    add_slices(c, *port, *out, entries);
+    const auto refused = add_slices(c, *port, *out, entries);
     bool none = !slices.contains(service_key);
-    empty(reference(*found->second), Severity::warning, "NoEndpoints", "", "",
-          none ? "an EndpointSlice labelled kubernetes.io/service-name=" + c.key.service + ", or --endpoint"
-               : "a ready endpoint",
-          none ? "Service " + service_key + " has no EndpointSlice"
-               : "Service " + service_key + " has no ready endpoint for port " + c.key.port);
+    if (!refused.empty() && out->endpoints.empty())
+      out->empty_because = "Service " + service_key + " leads to " + refused;
+    else
+      empty(reference(*found->second), Severity::warning, "NoEndpoints", "", "",
+            none ? "an EndpointSlice labelled kubernetes.io/service-name=" + c.key.service + ", or --endpoint"
+                 : "a ready endpoint",
+            none ? "Service " + service_key + " has no EndpointSlice"
+                 : "Service " + service_key + " has no ready endpoint for port " + c.key.port);
   }
 
   if (external != c.external) {

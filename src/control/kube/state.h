@@ -1,6 +1,7 @@
 #pragma once
 #include <boost/container/flat_set.hpp>
 
+#include "control/destination.h"
 #include "control/kube/options.h"
 #include "control/kube/shared_settings.h"
 #include "control/kube/store.h"
@@ -31,6 +32,7 @@ struct IngressState {
   };
   std::shared_ptr<const ByHost> by_host;  // of the object; by_host.h
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
+  bool served() const { return accepted && !hosts.empty(); }
   const Ingress& written() const { return std::get<Ingress>(*object); }
   const Meta& meta() const { return written().meta; }
   void hold(ObjectPtr next) {
@@ -67,11 +69,19 @@ struct HostState {
   Names certificates;
 };
 
+// Two Ingresses that ask for one path of a host.
+struct PathConflict {
+  std::string holder, loser;  // "ns/name"
+  std::string path;
+  bool exact = false;
+};
+
 // A host as it is to be served, and what that uses: by name, with the Ingress that names it there.
 struct BuiltHost {
   std::shared_ptr<const model::Host> host;  // null: nobody wants it
   std::map<std::string, RefPtr> clusters, certificates;
   Entries entries;
+  std::vector<PathConflict> conflicts;  // of a candidate
 };
 
 struct Resolution {
@@ -123,6 +133,20 @@ struct Store::State {
   std::map<std::string, std::set<std::string>> externals;  // external name → clusters
   StringMap<Resolution> resolutions;
 
+  // Where we listen ourselves; null: not known, as nothing does.
+  std::shared_ptr<const model::OwnListeners> own;
+  bool own_changed = false;
+  std::vector<model::Ip> interfaces;  // of this machine
+  // Other ways to listeners like ours: pods that share a Service of our namespace with our pod, and its own address.
+  std::vector<model::Ip> replicas;
+  bool replicas_changed = false;  // there may be others
+  void touched(const Object& object);
+  void find_replicas();
+  void reach();  // judges anew what may lead to us
+  AllowedDestinations allowed_destinations() const {
+    return {model->options->allow_destinations, model->options->allow_destination_names};
+  }
+
   // What must be looked at again.
   std::set<std::string> dirty_ingresses, dirty_hosts, dirty_clusters, dirty_certificates;
   bool dirty_options = true, dirty_classes = false;
@@ -140,8 +164,13 @@ struct Store::State {
 
   // ingress_class.cpp: is it ours? When not, `why` says so.
   bool ours(const Ingress& ingress, std::string& why) const;
+  // review.cpp: what of the host's conflicts speaks against the candidate.
+  void judge_conflicts(const BuiltHost& built, const std::string& host, const std::string& candidate,
+                       Review& out) const;
   // ingress.cpp
   void evaluate(const std::string& key);
+  // The hosts that the Ingress has rules for; what of them cannot be, or is not its namespace's, is reported.
+  Names hosts_claimed_by(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) const;
   // What of `ingress` counts for its hosts, `result` being its annotations; `entries`: what options close of it.
   void accept(IngressState& state, AnnotationResult&& result, Entries& entries);
   // host_builder.h
@@ -151,7 +180,8 @@ struct Store::State {
   void rebuild_host(const std::string& name, model::Change& change);
   // service.cpp, endpoint_slice.cpp
   std::shared_ptr<const model::Cluster> build_cluster(const std::string& name, ClusterState& c, Entries& entries);
-  void add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out, Entries& entries) const;
+  // Returns where they lead that nothing is sent to, as text; empty: nowhere.
+  std::string add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out, Entries& entries) const;
   void rebuild_cluster(const std::string& name, model::Change& change);
   // secret.cpp
   std::shared_ptr<const model::Certificate> build_certificate(const std::string& name, const CertificateState& c,
@@ -162,9 +192,6 @@ struct Store::State {
   // config_map.cpp
   bool is_options(const Object& o) const;
   void rebuild_options(model::Change& change);
-
-  // review.cpp
-  void warn_of_closing(const Object& ingress, AnnotationResult&& result, Review& out) const;
 
   void mark_hosts_of(const std::string& ingress);
   model::Origin origin_of(const model::ObjectRef& ref) const;

@@ -33,6 +33,10 @@ std::optional<ParsedEndpoint> parse_endpoint(const std::string& text) {
 }  // namespace
 
 Store::State::State(Settings s) : settings(std::move(s)) {
+  if (!settings.listeners.empty()) {
+    own = std::make_shared<const model::OwnListeners>(model::OwnListeners{settings.listeners, {}});
+    own_changed = true;
+  }
   Entries entries;
   auto complain = [&](const char* flag, const std::string& value, const char* expected) {
     entries.push_back({{"CommandLine", "", flag, {}},
@@ -117,6 +121,53 @@ void Store::State::assemble_report() {
   out.erase(std::unique(out.begin(), out.end()), out.end());
 }
 
+void Store::State::touched(const Object& object) {
+  const auto& ns = meta(object).ns;
+  if (own && settings.status.pod.size() > ns.size() && settings.status.pod.starts_with(ns) &&
+      settings.status.pod[ns.size()] == '/')
+    replicas_changed = true;
+}
+
+void Store::State::find_replicas() {
+  replicas.clear();
+  const auto add = [&](const std::string& text) {
+    if (const auto ip = model::read_ip(text)) replicas.push_back(*ip);
+  };
+  const std::string ns = settings.status.pod.substr(0, settings.status.pod.find('/') + 1);
+  for (const auto& [service, parts] : slices) {
+    if (!service.starts_with(ns)) continue;
+    const auto ours = [&](const auto& part) {
+      const auto& all = std::get<EndpointSlice>(*part.second).endpoints;
+      return std::any_of(all.begin(), all.end(), [&](auto& e) { return e.pod == settings.status.pod; });
+    };
+    if (std::none_of(parts.begin(), parts.end(), ours)) continue;
+    for (const auto& [name, part] : parts)
+      for (const auto& endpoint : std::get<EndpointSlice>(*part).endpoints)
+        for (const auto& address : endpoint.addresses) add(address);
+    if (const auto it = services.find(service); it != services.end()) add(std::get<Service>(*it->second).cluster_ip);
+  }
+  reach();
+}
+
+// An address that came or went decides about the endpoints on our ports, and about what was refused.
+void Store::State::reach() {
+  if (!own) return;
+  auto addresses = interfaces;
+  addresses.insert(addresses.end(), replicas.begin(), replicas.end());
+  std::sort(addresses.begin(), addresses.end());
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  if (addresses == own->addresses) return;
+  own = std::make_shared<const model::OwnListeners>(model::OwnListeners{own->all, std::move(addresses)});
+  own_changed = true;
+  for (auto& [name, c] : clusters) {
+    const auto& built = c.built;
+    if (!built) continue;
+    if (built->refused > 0 || std::any_of(built->endpoints.begin(), built->endpoints.end(),
+                                          [&](const model::Endpoint& e) { return own->has_port(e.port); }))
+      dirty_clusters.insert(name);
+  }
+}
+
 // Makes sure that nobody else holds `model`. Whoever holds the last one has usually let go of the one before: that one
 // is brought up to date by what changed since, which costs less than a copy.
 void Store::State::own_model() {
@@ -141,6 +192,7 @@ void Store::State::own_model() {
     renew(spare->clusters, model->clusters, behind.clusters);
     renew(spare->certificates, model->certificates, behind.certificates);
     spare->options = model->options;
+    spare->own = model->own;
     if (behind.report) spare->report = model->report;
     std::swap(spare, model);
   }
@@ -174,9 +226,11 @@ void Store::upsert(ObjectPtr object) {
     s.classes[name] = std::move(object);
     s.dirty_classes = true;
   } else if (std::holds_alternative<Service>(*object)) {
+    s.touched(*object);
     s.services[key] = std::move(object);
     service_changed(key);
   } else if (auto* slice = std::get_if<EndpointSlice>(&*object)) {
+    s.touched(*object);
     auto service = slice->meta.ns + "/" + slice->service;
     auto name = slice->meta.name;
     // It may come back under the same name for another Service.
@@ -233,6 +287,7 @@ void Store::moved(ObjectPtr object) {
 
 void Store::erase(const Object& object) {
   auto& s = *state_;
+  if (std::holds_alternative<Service>(object) || std::holds_alternative<EndpointSlice>(object)) s.touched(object);
   auto key = key_of(meta(object));
   auto service_changed = [&](const std::string& service) {
     if (auto it = s.clusters_of_service.find(service); it != s.clusters_of_service.end())
@@ -250,7 +305,7 @@ void Store::erase(const Object& object) {
           used != s.ingresses_of_secret.end() && used->second.erase(key) && used->second.empty())
         s.ingresses_of_secret.erase(used);
     s.references_changed = s.references_changed || it->second.proxy_ssl;
-    if (it->second.accepted) s.served_changed[key] = false;
+    if (it->second.served()) s.served_changed[key] = false;
     s.ingresses.erase(it);
     s.dirty_ingresses.insert(key);
   } else if (std::holds_alternative<IngressClass>(object)) {
@@ -307,6 +362,13 @@ const std::map<std::string, std::set<std::string>>& Store::external_names() cons
 void Store::resolve_at_run_time(bool yes) {
   state_->resolve_later = yes;
 }
+void Store::reached_by(std::vector<model::Ip> addresses) {
+  state_->interfaces = std::move(addresses);
+  state_->reach();
+}
+bool Store::listens_everywhere() const {
+  return state_->own && state_->own->any();
+}
 bool Store::report_changed() const {
   return state_->report_changed;
 }
@@ -327,8 +389,9 @@ const Store::Work& Store::work() const {
 
 bool Store::dirty() const {
   auto& s = *state_;
-  return s.first || s.dirty_options || s.dirty_classes || s.problems_changed || !s.dirty_ingresses.empty() ||
-         !s.dirty_hosts.empty() || !s.dirty_clusters.empty() || !s.dirty_certificates.empty();
+  return s.first || s.own_changed || s.replicas_changed || s.dirty_options || s.dirty_classes || s.problems_changed ||
+         !s.dirty_ingresses.empty() || !s.dirty_hosts.empty() || !s.dirty_clusters.empty() ||
+         !s.dirty_certificates.empty();
 }
 
 Update Store::commit() {
@@ -337,6 +400,11 @@ Update Store::commit() {
   s.own_model();
   Update out;
   auto& change = out.change;
+  if (std::exchange(s.replicas_changed, false)) s.find_replicas();
+  if (std::exchange(s.own_changed, false)) {
+    s.model->own = s.own;
+    change.own = true;
+  }
   if (std::exchange(s.dirty_options, false)) s.rebuild_options(change);
   if (std::exchange(s.dirty_classes, false))
     for (auto& [key, state] : s.ingresses) s.dirty_ingresses.insert(key);

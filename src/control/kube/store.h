@@ -36,6 +36,11 @@ class Store {
   // What ExternalName clusters say before an answer is there.
   void resolve_at_run_time(bool yes);
 
+  // Where this machine is reached has been looked up again: `addresses`, sorted.
+  void reached_by(std::vector<model::Ip> addresses);
+  // Do the addresses of this machine matter, because something of ours listens on all of them?
+  bool listens_everywhere() const;
+
   bool dirty() const;
   // The Model with everything applied. The returned Model does not change while anybody holds it.
   Update commit();
@@ -43,7 +48,7 @@ class Store {
   // Does the Report of the last commit() differ from the one before?
   bool report_changed() const;
   // What the webhook says about an Ingress, beside what the last commit() made.
-  Review review(const Object& ingress) const;
+  Review review(const Object& ingress);
   // What the last commits changed for the source, since this was asked before; without the Report.
   Feedback feedback();
 

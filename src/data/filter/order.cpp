@@ -6,6 +6,7 @@ std::optional<LocalReply> route_answer(Exchange&);
 std::optional<LocalReply> ambiguous_paths(Exchange&);
 std::optional<LocalReply> redirect(Exchange&);
 std::optional<LocalReply> ssl_redirect(Exchange&);
+std::optional<LocalReply> loop(Exchange&);
 std::optional<LocalReply> endpoints(Exchange&);
 std::optional<LocalReply> body_size(Exchange&);
 
@@ -16,6 +17,7 @@ constexpr Filter kOrder[] = {
      "a redirect annotation wins over the https redirect and over everything that guards the pod"},
     {"ssl-redirect", ssl_redirect, "before any answer that depends on the pod: nothing of it travels in clear"},
     {"route-answer", route_answer, "routes without a Cluster (404, denied 503) have nothing further to ask"},
+    {"loop", loop, "508 for what has come back: behind the answers that end a loop by themselves"},
     {"endpoints", endpoints, "no endpoints is 503 before limits and authentication, as in ingress-nginx"},
     {"body-size", body_size, "413 by Content-Length before a byte of the body is taken or a pod is bothered"},
 };

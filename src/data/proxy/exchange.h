@@ -110,6 +110,7 @@ struct Exchange {
   std::string_view client_host;     // the host of that, without its port
   std::string_view port_text;       // X-Forwarded-Port
   std::string_view request_id;
+  std::string_view loop_mark;  // CDN-Loop to where it goes; empty: what the client sent of it, if anything
   char id_storage[32];
   char port_storage[8];
 

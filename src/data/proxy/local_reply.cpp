@@ -94,6 +94,8 @@ std::string_view reason_phrase(int status) noexcept {
       return "Gateway Time-out";
     case 505:
       return "HTTP Version Not Supported";
+    case 508:
+      return "Loop Detected";
     default:
       return "";
   }

@@ -2,6 +2,7 @@
 #include <charconv>
 #include <string_view>
 
+#include "base/cdn_loop.h"
 #include "data/proxy/exchange.h"
 #include "data/proxy/via.h"
 #include "net/http/forwarded.h"
@@ -80,6 +81,7 @@ void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& 
   if (!ex.forwarded_for.empty()) sink("X-Original-Forwarded-For", ex.forwarded_for);
   if (!ex.forwarded_host.empty()) sink("X-Original-Forwarded-Host", ex.forwarded_host);
   if (o.proxy_add_original_uri_header) sink("X-Original-URI", ex.head().path_query);
+  if (!ex.loop_mark.empty()) sink(kCdnLoop, ex.loop_mark);
   char digits[24];
   if (shape.framing == net::http::Framing::length) {
     const auto end = std::to_chars(digits, digits + sizeof digits, shape.length).ptr;

@@ -4,6 +4,7 @@
 #include "data/proxy/grpc.h"
 #include "data/proxy/grpc_web.h"
 #include "data/proxy/local_reply.h"
+#include "data/proxy/misdirected.h"
 #include "data/proxy/prepare.h"
 #include "data/proxy/relay.h"
 #include "data/proxy/request_body.h"
@@ -47,11 +48,10 @@ std::optional<LocalReply> answer_without_route(Exchange& ex) {
     return LocalReply{200, {}, "a probe of a load balancer"};
   }
   if (!ex.route) return LocalReply{404, {}, "no route"};
-  if (ex.peer.tls && ex.worker.shared.passthrough) {
-    // Its TLS is its pods' own: who says its name inside another host's has come to the wrong server.
-    const Route* root = ex.view->snapshot().routes->match(ex.memory.host, "/", nullptr);
-    if (root && root->passthrough) return LocalReply{421, {}, "a host whose TLS is passed through"};
-  }
+  if (ex.peer.tls)
+    if (const char* why =
+            misdirected(ex.view->snapshot(), ex.record.server_name, ex.memory.host, ex.worker.shared.passthrough))
+      return LocalReply{421, {}, why};
   return std::nullopt;
 }
 

@@ -48,6 +48,8 @@ class RouteTable {
   // The returned pointer is valid while the returned-by-pointer `pin` (set to the owner) or the table lives.
   virtual const Route* match(std::string_view host, std::string_view path,
                              std::shared_ptr<const HostRoutes>* pin) const noexcept = 0;
+  // The host that takes requests for this name; null when there is none. Valid as long as the table.
+  virtual const HostRoutes* host(std::string_view name) const noexcept = 0;
   // Like match, and tells each step for `sluice explain`: the same walk, not a copy.
   virtual const Route* explain(std::string_view host, std::string_view path,
                                const std::function<void(std::string_view step)>& say) const = 0;

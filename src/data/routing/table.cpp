@@ -108,6 +108,11 @@ class ShardedTable final : public RouteTable {
     return route;
   }
 
+  const HostRoutes* host(std::string_view name) const noexcept override {
+    const HostPtr* found = find_host(name, [](std::string_view, bool) noexcept {});
+    return found == nullptr ? nullptr : found->get();
+  }
+
   const Route* explain(std::string_view host, std::string_view path,
                        const std::function<void(std::string_view)>& say) const override;
 
@@ -168,6 +173,7 @@ const Route* ShardedTable::explain(std::string_view host, std::string_view path,
     say("no host takes the request: 404");
     return nullptr;
   }
+  if (const Text& ns = (*found)->spec().ns; !ns.empty()) say("it belongs to namespace " + ns.str());
 
   std::vector<const Route*> matching;
   const Route* winner = (*found)->walk(path, [&](const Route& route) { matching.push_back(&route); });

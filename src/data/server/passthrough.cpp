@@ -9,7 +9,6 @@
 #include "data/upstream/dial.h"
 #include "data/upstream/pool.h"
 #include "data/upstream/proxy_out.h"
-#include "net/tls/client_hello.h"
 
 namespace sluice::data {
 
@@ -29,14 +28,16 @@ Error upstream(Fault fault, std::uint16_t status, const char* detail) {
 
 }  // namespace
 
-Passthrough::Passthrough(Connection& connection, const Route& route, std::string server_name)
+Passthrough::Passthrough(Connection& connection, const Route& route, const net::tls::ClientHello& hello)
     : connection_(connection),
       worker_(connection.worker),
       view_(worker_.view()),
       cluster_(worker_.cluster(route.cluster)),
       settings_(route.settings),
       options_(view_->snapshot().options.get()),
-      server_name_(std::move(server_name)),
+      hello_(hash_name(worker_.shared.loop_seed, hello.random)),
+      came_back_(worker_.shared.hellos && !worker_.shared.hellos->enter(hello_)),
+      server_name_(hello.server_name),
       ns_(route.spec->ns.view()),
       ingress_(route.spec->ingress.view()),
       service_(route.spec->service.view()),
@@ -54,6 +55,7 @@ Passthrough::~Passthrough() {
   let_go();
   pod_.reset();
   if (endpoint_) leave(*endpoint_);
+  if (worker_.shared.hellos && !came_back_) worker_.shared.hellos->leave(hello_);
   worker_.stats.passthrough_active.sub();
 }
 
@@ -87,6 +89,10 @@ net::Task<void> Passthrough::run() {
 
 // A pod that takes the connection, and the PROXY header where its Service asks for one.
 net::Task<Status> Passthrough::connect() {
+  if (came_back_) {
+    worker_.stats.loops.add();
+    co_return std::unexpected(upstream(Fault::unsupported, 508, "the connection has come back: its host leads to us"));
+  }
   if (!cluster_) co_return std::unexpected(upstream(Fault::no_endpoints, 503, "no Service behind the host"));
   std::vector<std::uint32_t> tried;
   const auto most = settings_->tries ? settings_->tries : kMostTries;
@@ -131,6 +137,7 @@ void Passthrough::finish(Status outcome) {
   auto& r = record_;
   r.stream = true;
   r.status = outcome                                        ? std::uint16_t{200}
+             : came_back_                                   ? std::uint16_t{508}
              : outcome.error().fault == Fault::no_endpoints ? std::uint16_t{503}
                                                             : std::uint16_t{502};
   if (!outcome) {
@@ -175,7 +182,7 @@ net::Task<Status> Connection::look_at_hello(Instant until) {
   const std::string& name = reader.hello().server_name;
   if (name.empty()) co_return Status{};
   const Route* route = worker.view()->snapshot().routes->match(name, "/", nullptr);
-  if (route && route->passthrough) protocol_ = std::make_unique<Passthrough>(*this, *route, name);
+  if (route && route->passthrough) protocol_ = std::make_unique<Passthrough>(*this, *route, reader.hello());
   co_return Status{};
 }
 

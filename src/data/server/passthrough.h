@@ -7,6 +7,7 @@
 #include "data/routing/route_table.h"
 #include "data/server/connection.h"
 #include "net/stream.h"
+#include "net/tls/client_hello.h"
 #include "sluice/record.h"
 
 namespace sluice::data {
@@ -19,8 +20,8 @@ class View;
 // routes while it runs.
 class Passthrough final : public Protocol {
  public:
-  // `route`: of the worker's present View. `server_name`: what the ClientHello asks for, which lies unread.
-  Passthrough(Connection& connection, const Route& route, std::string server_name);
+  // `route`: of the worker's present View. `hello`: what the client asks for, which lies unread.
+  Passthrough(Connection& connection, const Route& route, const net::tls::ClientHello& hello);
   ~Passthrough() override;
   net::Task<void> run() override;
   void drain(bool) noexcept override {}  // it may run as long as other tunnels do
@@ -39,6 +40,8 @@ class Passthrough final : public Protocol {
   ClusterRuntime* cluster_;  // the same; null: there is none
   const model::RouteSettings* settings_;
   const model::Options* options_;
+  std::uint64_t hello_;  // its hash
+  const bool came_back_;
   std::string server_name_, ns_, ingress_, service_, service_port_, upstream_name_;
   std::shared_ptr<EndpointRuntime> endpoint_;
   std::unique_ptr<net::Stream> pod_;

@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "data/proxy/exchange.h"
+#include "data/routing/hash.h"
 #include "data/server/limits.h"
 #include "data/server/listener.h"
 #include "data/server/overload.h"
+#include "data/server/passing_hellos.h"
 #include "data/snapshot/snapshot.h"
 #include "data/upstream/pool.h"
 #include "net/http/cidr.h"
@@ -50,8 +52,10 @@ struct Shared {
   std::uint32_t max_connections(const model::Options& o) const noexcept {
     return o.max_connections ? o.max_connections : descriptor_connections;
   }
-  std::string instance;      // for Via
-  bool passthrough = false;  // --enable-ssl-passthrough: ClientHellos are looked at
+  std::string instance;                   // for Via
+  bool passthrough = false;               // --enable-ssl-passthrough: ClientHellos are looked at
+  std::unique_ptr<PassingHellos> hellos;  // with passthrough
+  HashSeed loop_seed = random_seed();     // of the marks by which a route recognises what comes back
 };
 
 // A thread with its loop, listeners, pools, policies and View. Everything here is used on its thread, except post() of

@@ -419,6 +419,7 @@ Publication Compiler::compile(const model::Model& model, const model::Change& ch
   auto next = std::make_shared<Snapshot>();
   next->version = s.version;
   next->options = model.options ? model.options : std::make_shared<const model::Options>();
+  next->own = model.own;
   const bool options_changed =
       before == nullptr || (before->options != next->options && !(*before->options == *next->options));
   if (all || change.default_certificate) {

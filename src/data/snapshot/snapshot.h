@@ -22,6 +22,7 @@ struct Snapshot {
   std::shared_ptr<const RouteTable> routes;
   std::shared_ptr<const net::tls::CertificateTable> certificates;
   std::shared_ptr<const model::Options> options;
+  std::shared_ptr<const model::OwnListeners> own;  // null: not known
 };
 
 // A Cluster by number. Numbers are dense and are reused after a Cluster is gone; Routes of the same publication are

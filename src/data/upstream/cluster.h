@@ -46,6 +46,7 @@ class ClusterRuntime {
   void reconcile(std::shared_ptr<const model::Cluster> spec);
   const model::Cluster& spec() const noexcept { return *spec_; }
   bool available() const noexcept { return available_ > 0; }
+  bool outside() const noexcept { return spec_->outside; }
   // The policy's choice, null when there is none. `tried`: indexes chosen before by this exchange; the new one is added
   // when there is room.
   std::shared_ptr<EndpointRuntime> pick(std::vector<std::uint32_t>& tried);

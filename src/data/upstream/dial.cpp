@@ -6,7 +6,25 @@
 
 namespace sluice::data {
 
+namespace {
+
+// Endpoints are judged before they get here (control/destination.h); whoever finds another way meets this. It costs a
+// look at the port unless that is one of ours.
+bool ours(Worker& worker, const net::SocketAddress& address) {
+  const auto* own = worker.view()->snapshot().own.get();
+  if (!own || !own->has_port(address.port())) return false;
+  const auto ip = model::read_ip(address.address());
+  return ip && own->find(*ip, address.port());
+}
+
+}  // namespace
+
 Result<int> open_socket(Worker& worker, const EndpointRuntime& endpoint) {
+  if (ours(worker, endpoint.address)) {
+    worker.stats.own_refused.add();
+    return std::unexpected(
+        Error{Fault::connect_refused, Whose::upstream, Retry::yes, 503, "the endpoint is a listener of this process"});
+  }
   worker.stats.upstream_connects.add();
   int fd = net::connect_to(endpoint.address);
   if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {

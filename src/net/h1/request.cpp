@@ -27,6 +27,7 @@ bool keep_named(const http::Field& field) noexcept {
     case Name::cookie:
     case Name::forwarded:
     case Name::via:
+    case Name::cdn_loop:
     case Name::x_forwarded_for:
     case Name::x_forwarded_host:
     case Name::x_forwarded_port:
@@ -166,6 +167,16 @@ class RequestParser {
       case Name::authorization:
         if (has_authorization_) return refuse(400, "Authorization: twice");
         has_authorization_ = true;
+        break;
+      case Name::cdn_loop:
+      case Name::x_real_ip:
+      case Name::x_forwarded_for:
+      case Name::x_forwarded_host:
+      case Name::x_forwarded_port:
+      case Name::x_forwarded_proto:
+      case Name::x_forwarded_scheme:
+      case Name::x_scheme:
+        out_.traces |= http::trace_of(field.id);
         break;
       default:
         if (http::hop_by_hop(field.id) || http::for_the_proxy(field.id)) field.drop = true;

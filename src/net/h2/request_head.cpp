@@ -104,6 +104,16 @@ bool RequestHeadReader::add(std::string_view name, std::string_view value) {
     case Name::cookie:
       cookie_ = out_.fields.size() - 1;
       break;
+    case Name::cdn_loop:
+    case Name::x_real_ip:
+    case Name::x_forwarded_for:
+    case Name::x_forwarded_host:
+    case Name::x_forwarded_port:
+    case Name::x_forwarded_proto:
+    case Name::x_forwarded_scheme:
+    case Name::x_scheme:
+      out_.traces |= http::trace_of(id);
+      break;
     case Name::te:
     case Name::http2_settings:
       field.drop = true;

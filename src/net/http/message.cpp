@@ -151,6 +151,7 @@ Name name_of(std::string_view name) noexcept {
       if (same<"trailer">(p)) return Name::trailer;
       break;
     case 8:
+      if (same<"cdn-loop">(p)) return Name::cdn_loop;
       if (same<"location">(p)) return Name::location;
       if (same<"x-scheme">(p)) return Name::x_scheme;
       break;

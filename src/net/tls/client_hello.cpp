@@ -130,7 +130,7 @@ ClientHelloReader::State ClientHelloReader::read_message() {
   Cursor in(std::string_view(message_).substr(kMessageHead));
   ClientHello hello;
   hello.version = static_cast<std::uint16_t>(in.number(2));
-  in.take(32);  // random
+  hello.random = in.take(32);
   const auto session = in.vector(1);
   const auto suites = in.vector(2);
   const auto compression = in.vector(1);

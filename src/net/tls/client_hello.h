@@ -10,6 +10,7 @@
 namespace sluice::net::tls {
 
 struct ClientHello {
+  std::string random;             // 32 bytes, a connection's own
   std::string server_name;        // SNI in lower case without trailing dot; "" when none came
   std::vector<std::string> alpn;  // in the client's order
   std::uint16_t version = 0;      // the highest that is offered: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3

@@ -117,6 +117,11 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_upstream_connect_failures_total", counter, "", "Connections to pods that could not be made."},
     {"sluice_upstream_reused_total", counter, "", "Attempts that took a connection from a pool."},
     {"sluice_upstream_retries_total", counter, "", "Further attempts of a request."},
+    {"sluice_upstream_own_refused_total", counter, "",
+     "Connections that were not made because they would have led to a listener of this process. More than 0 is a fault "
+     "of Sluice's: such addresses are left out before."},
+    {"sluice_loops_total", counter, "",
+     "Requests that were ended with 508, and connections passed through that were closed, because they had come back."},
     {"sluice_malformed_responses_total", counter, "",
      "Responses of pods that were refused with 502 because the grammar forbids them."},
 
@@ -137,6 +142,9 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_config_objects", gauge, "kind",
      "Parts of the configuration: hosts, routes, clusters, endpoints; of the routes those that answer 503 because what "
      "guards them is not served (closed_routes)."},
+    {"sluice_destinations_refused", gauge, "",
+     "Addresses that Services lead to and nothing is sent to: loopback, link-local, metadata and the like, or where "
+     "this process listens itself."},
     {"sluice_config_problems", gauge, "severity reason",
      "Entries of the Report: what is refused (error), doubtful (warning) or not ours (ignored)."},
     {"sluice_certificate_refusals_total", counter, "",

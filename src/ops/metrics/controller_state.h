@@ -42,6 +42,7 @@ struct ControllerState {
   double last_compile_seconds = 0;      // source change to published
   std::uint64_t hosts = 0, routes = 0, clusters = 0, endpoints = 0;
   std::uint64_t closed_routes = 0;                       // of routes
+  std::uint64_t refused_destinations = 0;                // addresses that Services lead to and nothing is sent to
   std::map<std::string, CertificateState> certificates;  // by host name
   std::vector<OrphanState> orphans;
   struct Api {  // control::ApiFigures

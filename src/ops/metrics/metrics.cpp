@@ -40,6 +40,8 @@ constexpr StatRow kSummed[] = {
     {&WorkerStats::upstream_connects, "sluice_upstream_connects_total", nullptr, false},
     {&WorkerStats::upstream_connect_failures, "sluice_upstream_connect_failures_total", nullptr, false},
     {&WorkerStats::upstream_reused, "sluice_upstream_reused_total", nullptr, false},
+    {&WorkerStats::own_refused, "sluice_upstream_own_refused_total", nullptr, false},
+    {&WorkerStats::loops, "sluice_loops_total", nullptr, false},
     {&WorkerStats::retries, "sluice_upstream_retries_total", nullptr, false},
     {&WorkerStats::tunnels_active, "sluice_tunnels_active", nullptr, true},
     {&WorkerStats::tunnels, "sluice_tunnels_total", nullptr, false},
@@ -371,6 +373,7 @@ void Metrics::Impl::write_controller(Exposition& exposition) {
   exposition.value("sluice_config_objects", number(s.closed_routes), {"closed_routes"});
   exposition.value("sluice_config_objects", number(s.clusters), {"clusters"});
   exposition.value("sluice_config_objects", number(s.endpoints), {"endpoints"});
+  exposition.value("sluice_destinations_refused", number(s.refused_destinations));
   for (const ProblemCount& p : s.problems)
     exposition.value("sluice_config_problems", number(p.count), {p.severity, p.reason});
   exposition.value("sluice_certificate_refusals_total", number(s.certificate_refusals));

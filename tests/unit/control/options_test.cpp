@@ -32,7 +32,7 @@ TEST(Options, EveryKeyReachesItsMember) {
     const model::Options defaults;
     bool changed = false;
     for (auto value : {"true", "false", "7", "301", "9k", "X-Other", "10.0.0.0/8", "off", "2 16k", "TLSv1.3", "HIGH",
-                       "json", "debug", "/other", "refuse"}) {
+                       "json", "debug", "/other", "refuse", "h.example=ns"}) {
       model::Options out;
       if (o.parse(value, out).empty() && out != defaults) {
         changed = true;
@@ -108,6 +108,18 @@ TEST(Options, AListOfProxiesThatCannotBeReadTrustsNobody) {
     EXPECT_EQ(r.entries[0].problem.consequence, "none counts");
   }
   EXPECT_NE(check_option("proxy-real-ip-cidr", "10.0.0.0/8,bogus"), "");
+}
+
+// Whoever wrote a word of protection wanted some, on a fresh start and later.
+TEST(Options, AnUnreadableWordAboutPathsRefuses) {
+  for (const auto previous : {model::AmbiguousPaths::raw, model::AmbiguousPaths::normalize}) {
+    model::Options before;
+    before.ambiguous_paths = previous;
+    auto r = read_options({{"ambiguous-paths", "refused"}}, kMap, {}, before);
+    EXPECT_EQ(r.options.ambiguous_paths, model::AmbiguousPaths::refuse);
+    ASSERT_EQ(r.entries.size(), 1U);
+    EXPECT_EQ(r.entries[0].problem.consequence, "what counts is refuse");
+  }
 }
 
 // A byte that no range has spoils its range and not the list: the default would trust everybody.

@@ -19,7 +19,7 @@ enum class OnInvalid : std::uint8_t {
   drop,         // reported, the Ingress is not loaded
 };
 
-// proxy-ssl-* of an Ingress. Of a host's Ingresses the oldest with a usable secret counts for the whole host.
+// proxy-ssl-* of an Ingress. Of those that a namespace has at a host the oldest with a usable secret counts for all.
 struct ProxySsl {
   std::string secret;  // "namespace/name"; empty: all others are ignored
   bool verify = false;

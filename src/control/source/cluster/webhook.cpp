@@ -147,7 +147,7 @@ Answer answer(const http::request<http::string_body>& request, Watcher& watcher,
 
 class Server final : public Webhook {
  public:
-  Server(const WebhookSettings& settings, Watcher& watcher) : settings_(settings), watcher_(watcher) {
+  explicit Server(const WebhookSettings& settings) : settings_(settings) {
     load();
     const auto wanted = endpoint_of(settings.address);
     beast::error_code error;
@@ -159,6 +159,14 @@ class Server final : public Webhook {
     const auto at = acceptor_.local_endpoint();
     const auto host = at.address().to_string();
     bound_ = (at.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(at.port());
+  }
+  ~Server() override {
+    io_.stop();
+    if (thread_.joinable()) thread_.join();
+  }
+  std::string bound_address() const override { return bound_; }
+  void serve(Watcher& watcher) override {
+    watcher_ = &watcher;
     asio::co_spawn(io_, cluster::enduring([this] { return accept(); }), asio::detached);
     thread_ = std::thread([this] {
       Reserve::warm_up();
@@ -174,11 +182,6 @@ class Server final : public Webhook {
     });
     ::pthread_setname_np(thread_.native_handle(), "sluice-webhook");
   }
-  ~Server() override {
-    io_.stop();
-    thread_.join();
-  }
-  std::string bound_address() const override { return bound_; }
   Figures figures() const override {
     return {tally_.allowed, tally_.refused, static_cast<double>(tally_.nanoseconds) / 1e9};
   }
@@ -292,7 +295,7 @@ class Server final : public Webhook {
       else if (error)
         break;
       else
-        out = answer(parser.get(), watcher_, tally_);
+        out = answer(parser.get(), *watcher_, tally_);
       http::response<http::string_body> response(out.status, 11);
       keep = !error && parser.get().keep_alive();
       response.set(http::field::content_type, out.type);
@@ -320,7 +323,7 @@ class Server final : public Webhook {
   }
 
   const WebhookSettings settings_;
-  Watcher& watcher_;
+  Watcher* watcher_ = nullptr;  // from serve() on
   std::shared_ptr<ssl::context> context_;
   std::pair<std::int64_t, std::int64_t> loaded_;
   unsigned open_ = 0;
@@ -335,8 +338,8 @@ class Server final : public Webhook {
 
 }  // namespace
 
-std::unique_ptr<Webhook> Webhook::start(const WebhookSettings& settings, Watcher& watcher) {
-  return std::make_unique<Server>(settings, watcher);
+std::unique_ptr<Webhook> Webhook::listen(const WebhookSettings& settings) {
+  return std::make_unique<Server>(settings);
 }
 
 }  // namespace sluice::control

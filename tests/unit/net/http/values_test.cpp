@@ -27,6 +27,7 @@ TEST(Names, EveryOneIsFoundInAnyCase) {
       {"forwarded", Name::forwarded},
       {"host", Name::host},
       {"http2-settings", Name::http2_settings},
+      {"cdn-loop", Name::cdn_loop},
       {"keep-alive", Name::keep_alive},
       {"location", Name::location},
       {"max-forwards", Name::max_forwards},

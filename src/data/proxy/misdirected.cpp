@@ -1,0 +1,37 @@
+#include "data/proxy/misdirected.h"
+
+#include "data/routing/host_routes.h"
+#include "net/tls/tls.h"
+
+namespace sluice::data {
+
+namespace {
+
+// A client that reaches one namespace by the certificate of another would trust what that has not said. A name that is
+// no host here belongs to nobody: CDNs send such.
+bool is_another_owners(const Snapshot& snapshot, std::string_view server_name, std::string_view host) noexcept {
+  const HostRoutes* const reached = snapshot.routes->host(server_name);
+  const HostRoutes* const wanted = snapshot.routes->host(host);
+  if (reached == nullptr || wanted == nullptr || reached == wanted || reached->name().empty()) return false;
+  const Text &theirs = reached->spec().ns, &ours = wanted->spec().ns;
+  if (theirs == ours || theirs.empty() || ours.empty()) return false;
+  const auto* const shown = snapshot.certificates->find(server_name);
+  const auto* const own = snapshot.certificates->find(host);
+  return shown != own && (shown == nullptr || own == nullptr || *shown != *own);
+}
+
+}  // namespace
+
+const char* misdirected(const Snapshot& snapshot, std::string_view server_name, std::string_view host,
+                        bool passthrough) noexcept {
+  if (passthrough) {
+    // Its TLS is its pods' own: who says its name inside another host's has come to the wrong server.
+    const Route* root = snapshot.routes->match(host, "/", nullptr);
+    if (root != nullptr && root->passthrough) return "a host whose TLS is passed through";
+  }
+  if (server_name.empty() || server_name == host) return nullptr;
+  return is_another_owners(snapshot, server_name, host) ? "a host of another namespace than the TLS connection's"
+                                                        : nullptr;
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,64 @@
+#include "model/own_listeners.h"
+
+#include <algorithm>
+#include <charconv>
+#include <stdexcept>
+
+namespace sluice::model {
+
+namespace {
+
+constexpr std::size_t kQuad = 12;
+
+bool is_ipv4(const Ip& ip) noexcept {
+  return std::all_of(ip.begin(), ip.begin() + 10, [](auto b) { return b == 0; }) && ip[10] == 0xff && ip[11] == 0xff;
+}
+bool loopback(const Ip& ip) noexcept {
+  if (is_ipv4(ip)) return ip[kQuad] == 127;
+  return std::all_of(ip.begin(), ip.end() - 1, [](auto b) { return b == 0; }) && ip[15] == 1;
+}
+// A connection to an unspecified address goes to loopback.
+bool unspecified(const Ip& ip) noexcept {
+  if (is_ipv4(ip)) return ip[kQuad] == 0;
+  return std::all_of(ip.begin(), ip.end(), [](auto b) { return b == 0; });
+}
+
+}  // namespace
+
+bool OwnListener::any() const noexcept {
+  return unspecified(address);
+}
+
+OwnListener read_listener(std::string what, const std::string& bound) {
+  const auto fail = [&] { return std::invalid_argument("not an address and a port: " + bound); };
+  const auto colon = bound.rfind(':');
+  if (colon == std::string::npos) throw fail();
+  std::string host = bound.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const auto ip = read_ip(host.substr(0, host.find('%')));  // a link-local one has a zone
+  OwnListener out{std::move(what), ip.value_or(Ip{}), 0};
+  const char* const end = bound.data() + bound.size();
+  const auto [at, error] = std::from_chars(bound.data() + colon + 1, end, out.port);
+  if (!ip || error != std::errc{} || at != end) throw fail();
+  return out;
+}
+
+bool OwnListeners::has_port(std::uint16_t port) const noexcept {
+  return std::any_of(all.begin(), all.end(), [&](const OwnListener& l) { return l.port == port; });
+}
+
+bool OwnListeners::any() const noexcept {
+  return std::any_of(all.begin(), all.end(), [](const OwnListener& l) { return l.any(); });
+}
+
+const OwnListener* OwnListeners::find(const Ip& ip, std::uint16_t port) const noexcept {
+  if (!has_port(port)) return nullptr;
+  const bool here = loopback(ip) || unspecified(ip);
+  const bool ours = here || std::binary_search(addresses.begin(), addresses.end(), ip);
+  for (const OwnListener& l : all)
+    if (l.port == port && (l.any() ? ours : l.address == ip || (unspecified(ip) && loopback(l.address)))) return &l;
+  const auto inner = embedded_ipv4(ip);
+  return inner && !here ? find(*inner, port) : nullptr;
+}
+
+}  // namespace sluice::model

@@ -1,0 +1,61 @@
+// The last look at where a connection leads.
+#include "data/upstream/dial.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "data/server/worker.h"
+
+namespace sluice::data {
+namespace {
+
+struct Silent final : Recorder {
+  void finished(const ExchangeRecord&) noexcept override {}
+};
+
+TEST(Dial, NoConnectionIsMadeToAListenerOfOurs) {
+  const int listener = net::listen_on(*net::parse_listen("127.0.0.1:0"), 8).value();
+  const int other = net::listen_on(*net::parse_listen("127.0.0.1:0"), 8).value();
+  const auto ours = net::local_address(listener).port(), theirs = net::local_address(other).port();
+
+  SystemClock clock;
+  Overload overload(clock, [] { return MemoryFigures{}; }, 1);
+  Shared shared(overload);
+  WorkerStats stats;
+  Silent recorder;
+  Worker worker(0, clock, shared, stats, recorder);
+  const auto serve = [&](std::shared_ptr<const model::OwnListeners> own) {
+    auto snapshot = std::make_shared<Snapshot>();
+    snapshot->options = std::make_shared<const model::Options>();
+    snapshot->own = std::move(own);
+    Publication publication;
+    publication.snapshot = std::move(snapshot);
+    worker.apply(publication, nullptr);
+  };
+  const auto made = [&](const char* address, std::uint16_t port) {
+    EndpointRuntime endpoint;
+    endpoint.address = net::make_address(address, port).value();
+    const auto fd = open_socket(worker, endpoint);
+    if (fd) close(*fd);
+    return fd ? Error{} : fd.error();
+  };
+
+  serve(nullptr);  // nothing is known
+  EXPECT_EQ(made("127.0.0.1", ours).fault, Fault::none);
+  serve(std::make_shared<const model::OwnListeners>(
+      model::OwnListeners{{model::read_listener("http", "127.0.0.1:" + std::to_string(ours))}, {}}));
+  for (const char* address : {"127.0.0.1", "::ffff:127.0.0.1", "0.0.0.0", "::"}) {
+    const Error refused = made(address, ours);
+    EXPECT_EQ(refused.status, 503) << address;
+    EXPECT_EQ(refused.retry, Retry::yes) << address;
+    EXPECT_NE(made(address, theirs).status, 503) << address;
+  }
+  EXPECT_EQ(stats.own_refused.get(), 4U);
+  EXPECT_EQ(made("127.0.0.1", theirs).fault, Fault::none);
+  close(listener);
+  close(other);
+}
+
+}  // namespace
+}  // namespace sluice::data

@@ -1,0 +1,107 @@
+// Addresses as values, and what leads to a listener of ours.
+#include "model/own_listeners.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace sluice::model {
+namespace {
+
+Ip ip(std::string_view text) {
+  const auto out = read_ip(text);
+  EXPECT_TRUE(out) << text;
+  return out.value_or(Ip{});
+}
+
+TEST(Ip, SpellingsOfAnAddressAreOneValue) {
+  EXPECT_EQ(ip("10.0.0.1"), ip("::ffff:10.0.0.1"));
+  EXPECT_EQ(ip("10.0.0.1"), ip("0:0:0:0:0:FFFF:a00:1"));
+  EXPECT_EQ(ip("::1"), ip("0:0:0:0:0:0:0:1"));
+  EXPECT_NE(ip("::1"), ip("0.0.0.1"));
+  EXPECT_EQ(ip_text(ip("::ffff:10.0.0.1")), "10.0.0.1");
+  EXPECT_EQ(ip_text(ip("2001:DB8:0::1")), "2001:db8::1");
+  for (const char* bad : {"", "localhost", "127.1", "0177.0.0.1", "0x7f000001", "2130706433", "[::1]", "fe80::1%lo",
+                          "1.2.3.4 ", "1.2.3.4.5"})
+    EXPECT_FALSE(read_ip(bad)) << bad;
+  EXPECT_FALSE(read_ip(std::string_view("127.0.0.1\0x", 11)));
+}
+
+TEST(Ip, GatewaysTakeSomeForIPv4) {
+  const struct {
+    const char *six, *four;
+  } table[] = {{"::127.0.0.1", "127.0.0.1"},
+               {"::ffff:0:10.1.2.3", "10.1.2.3"},
+               {"64:ff9b::169.254.169.254", "169.254.169.254"},
+               {"64:ff9b:1:abcd::10.0.0.7", "10.0.0.7"},
+               {"2002:7f00:1::1", "127.0.0.1"},
+               {"2002:a9fe:a9fe::", "169.254.169.254"},
+               {"2001:0:1:2:3:4:80ff:fffe", "127.0.0.1"}};
+  for (const auto& row : table) {
+    const auto inner = embedded_ipv4(ip(row.six));
+    ASSERT_TRUE(inner) << row.six;
+    EXPECT_EQ(*inner, ip(row.four)) << row.six;
+  }
+  for (const char* none : {"10.0.0.1", "2001:db8::7f00:1", "fd00::127.0.0.1", "64:ff9b:2::1", "64:ff9c::127.0.0.1"})
+    EXPECT_FALSE(embedded_ipv4(ip(none))) << none;
+}
+
+TEST(OwnListeners, AreReadAsTheyAreBound) {
+  EXPECT_EQ(read_listener("http", "127.0.0.1:8080"), (OwnListener{"http", ip("127.0.0.1"), 8080}));
+  EXPECT_EQ(read_listener("http", "[::1]:80"), (OwnListener{"http", ip("::1"), 80}));
+  EXPECT_EQ(read_listener("http", "[fe80::1%eth0]:80"), (OwnListener{"http", ip("fe80::1"), 80}));
+  EXPECT_TRUE(read_listener("http", "[::]:80").any());
+  EXPECT_TRUE(read_listener("http", "0.0.0.0:80").any());
+  EXPECT_FALSE(read_listener("http", "10.0.0.1:80").any());
+  for (const char* bad : {"", ":80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000", "localhost:80"})
+    EXPECT_THROW(read_listener("http", bad), std::invalid_argument) << bad;
+}
+
+// What a connection from this machine would reach.
+TEST(OwnListeners, AreFoundByEveryWayThere) {
+  OwnListeners own{{read_listener("http", "[::]:80"), read_listener("admin", "127.0.0.1:10254"),
+                    read_listener("webhook", "10.0.0.5:8444")},
+                   {ip("10.0.0.5"), ip("2001:db8::5")}};
+  std::sort(own.addresses.begin(), own.addresses.end());
+  EXPECT_TRUE(own.any());
+  const struct {
+    const char* address;
+    std::uint16_t port;
+    const char* what;  // empty: nothing of ours
+  } table[] = {
+      // on every address
+      {"127.0.0.1", 80, "http"},
+      {"127.5.6.7", 80, "http"},
+      {"::1", 80, "http"},
+      {"0.0.0.0", 80, "http"},
+      {"::", 80, "http"},
+      {"::ffff:127.0.0.1", 80, "http"},
+      {"10.0.0.5", 80, "http"},
+      {"::ffff:10.0.0.5", 80, "http"},
+      {"2001:db8::5", 80, "http"},
+      {"64:ff9b::10.0.0.5", 80, "http"},
+      {"2002:a00:5::", 80, "http"},
+      {"10.0.0.6", 80, ""},
+      {"127.0.0.1", 8080, ""},
+      {"10.0.0.5", 8080, ""},
+      // on one address
+      {"127.0.0.1", 10254, "admin"},
+      {"::ffff:7f00:1", 10254, "admin"},
+      {"0.0.0.0", 10254, "admin"},
+      {"::", 10254, "admin"},
+      {"64:ff9b::7f00:1", 10254, "admin"},
+      {"127.0.0.2", 10254, ""},
+      {"10.0.0.5", 10254, ""},
+      {"10.0.0.5", 8444, "webhook"},
+      {"127.0.0.1", 8444, ""},
+      {"0.0.0.0", 8444, ""},
+  };
+  for (const auto& row : table) {
+    const auto* found = own.find(ip(row.address), row.port);
+    EXPECT_EQ(found ? found->what : "", row.what) << row.address << " " << row.port;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::model
