@@ -62,7 +62,8 @@ struct Scene {
   }
   std::string request, response;
   SystemClock clock;
-  Shared shared;
+  Overload overload{clock, [] { return MemoryFigures{}; }, 1};
+  Shared shared{overload};
   WorkerStats stats;
   NoRecorder recorder;
   NoClient client;

@@ -295,6 +295,12 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 1024))
       ->envname("SLUICE_WORKERS");
   serve
+      ->add_option("--memory-limit", options.memory_limit,
+                   "what this process may take, such as 512Mi: near it idle and slow clients go first, then new ones "
+                   "(default: the cgroup's limit alone, the nearest of both where there are two)")
+      ->transform(CLI::AsSizeValue(false))
+      ->envname("SLUICE_MEMORY_LIMIT");
+  serve
       ->add_option("--access-log", options.access_log,
                    "off, - (standard output) or a path; stronger than the ConfigMap")
       ->envname("SLUICE_ACCESS_LOG");

@@ -14,6 +14,7 @@ struct ServeOptions {
   std::vector<std::string> http{":80"};
   std::vector<std::string> https{":443"};
   std::string admin = "127.0.0.1:10254";
+  std::uint64_t memory_limit = 0;  // of this process, in bytes; 0: what the cgroup says
   ops::AdminAccessSettings admin_access;
   unsigned workers = 0;    // 0: one a core, the cgroup's limit respected
   std::string access_log;  // "", "off", "-", PATH
@@ -21,6 +22,9 @@ struct ServeOptions {
   bool log_json = false;
   bool core_dumps = false;
 };
+
+// On: memory that is freed goes back to the kernel at once, and not half a second later. Any thread.
+void give_memory_back_at_once(bool on) noexcept;
 
 // Cores that this process may use: affinity and cgroup quota, at least 1.
 unsigned usable_cores();

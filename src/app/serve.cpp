@@ -9,12 +9,14 @@
 #include <latch>
 #include <thread>
 
+#include "app/memory_watch.h"
 #include "app/options.h"
 #include "app/pages.h"
 #include "app/publisher.h"
 #include "app/signals.h"
 #include "app/terminal.h"
 #include "base/log.h"
+#include "base/memory_gauge.h"
 #include "base/reserve.h"
 #include "base/strings.h"
 #include "net/io/socket.h"
@@ -155,7 +157,9 @@ int serve(const ServeOptions& options) {
   });
 
   SystemClock clock;
-  data::Shared shared;
+  MemoryGauge gauge(options.memory_limit);
+  data::Overload overload(clock, [&gauge] { return gauge.read(); }, count);
+  data::Shared shared(overload);
   shared.passthrough = options.control.ssl_passthrough;
   if (shared.passthrough) shared.hellos = std::make_unique<data::PassingHellos>();
   shared.descriptor_connections =
@@ -170,6 +174,16 @@ int serve(const ServeOptions& options) {
     recorders.push_back(std::make_unique<ops::WorkerRecorder>(metrics, access_log, failures));
     workers.push_back(std::make_unique<data::Worker>(i, clock, shared, *stats.back(), *recorders.back()));
   }
+  overload.on_change([&workers](data::Rung rung) {
+    give_memory_back_at_once(rung != data::Rung::calm);
+    for (auto& w : workers) w->loop.post([] {});  // they act at the end of the turn
+  });
+  MemoryWatch memory(overload);
+  memory.look();
+  if (const auto limit = overload.figures().limit)
+    log::info("memory limit: {} MiB ({})", limit >> 20, gauge.describe());
+  else
+    log::info("memory limit: none ({})", gauge.describe());
 
   std::atomic<bool> announced{false};
   std::atomic<std::int64_t> grace{0}, deadline{240};
@@ -178,6 +192,8 @@ int serve(const ServeOptions& options) {
       log::warn("access log: {}", problem);
     grace = o.shutdown_grace_period.count();
     deadline = o.worker_shutdown_timeout.count();
+    overload.set_thresholds(overload_thresholds(o));
+    overload.look();
     log::set_level(options.log_level == "info" ? o.log_level : options.log_level);
   });
 
@@ -243,6 +259,7 @@ int serve(const ServeOptions& options) {
     try {
       const auto s = watcher->stats();
       metrics.update([&](ops::ControllerState& state) {
+        state.memory = memory.state();
         state.files = {s.files, s.objects, s.reads, s.unreadable_files, s.batches, s.dns_failures};
         if (s.api) state.api = api_state(*s.api, options.control.status.election_id);
         if (webhook) {
@@ -261,10 +278,14 @@ int serve(const ServeOptions& options) {
   }
   if (announced) go();
 
-  while (asked != Asked::end) {
-    asked = signals.next(1000);
+  for (auto shown = std::chrono::steady_clock::now(); asked != Asked::end;) {
+    asked = signals.next(memory.milliseconds());
     if (asked == Asked::reopen) access_log.reopen();
-    show();
+    memory.look();
+    if (const auto now = std::chrono::steady_clock::now(); now - shown >= std::chrono::milliseconds(990)) {
+      shown = now;
+      show();
+    }
   }
 
   // Not ready any more, but still accepting; then no more connections; then the deadline.
@@ -279,7 +300,10 @@ int serve(const ServeOptions& options) {
     data::Worker* worker = w.get();
     worker->loop.post([worker, &deadline] { worker->drain(std::chrono::seconds(deadline.load())); });
   }
-  while (!at_once && !threads.ended()) at_once = second();
+  while (!at_once && !threads.ended()) {
+    at_once = second();
+    memory.look();
+  }
   if (at_once) {
     log::warn("a second signal: ending at once");
     access_log.flush(200);

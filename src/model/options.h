@@ -80,6 +80,9 @@ struct Options {
   std::uint32_t max_headers = 100;  // sluice: more are 431
   std::uint64_t client_min_rate =
       240;  // sluice: bytes a second that a body or a response must move on average after 10 s; 0: off
+  // sluice: per cent of the memory limit from which on a rung of the ladder of overload holds; 0: never
+  std::uint32_t overload_close_idle = 85, overload_reset_slow = 90, overload_refuse_requests = 95,
+                overload_stop_accepting = 98;
   std::uint32_t max_connections = 0;  // sluice: downstream connections of the process; 0: 80 % of the descriptor limit
   std::uint32_t max_connections_per_address = 0;  // sluice: 0: without limit
   std::uint32_t max_pipelined = 64;   // sluice: requests in a row answered without a pause for the event loop

@@ -42,6 +42,7 @@ Stream::~Stream() {
 void Stream::Wait::await_suspend(std::coroutine_handle<> h) noexcept {
   Waiter& w = write ? s.writer_ : s.reader_;
   w.handle = h;
+  w.since = s.loop_.now();
   w.timed_out = false;
   if (until != Instant::max()) s.loop_.arm_at(w, until);
 }

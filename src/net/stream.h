@@ -4,6 +4,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -80,6 +81,9 @@ class Stream final : public Watcher, public Duplex {
     if (auto h = std::exchange(reader_.handle, {})) loop_.resume_later(h);
   }
   bool cancelled() const noexcept { return cancelled_; }
+  // Since when somebody waits for the peer to send, or to take; nothing when nobody does.
+  std::optional<Instant> waits_to_read() const noexcept { return reader_.waits(); }
+  std::optional<Instant> waits_to_write() const noexcept { return writer_.waits(); }
   // The next write is the last: on TLS, close_notify leaves with it.
   void last_write() noexcept {
     if (tls_) tls_->last_write();
@@ -136,7 +140,9 @@ class Stream final : public Watcher, public Duplex {
   struct Waiter final : Deadline {
     std::coroutine_handle<> handle;
     Stream* stream = nullptr;
+    Instant since{};
     bool timed_out = false;
+    std::optional<Instant> waits() const noexcept { return handle ? std::optional(since) : std::nullopt; }
     void expired() override;
   };
   struct Wait {

@@ -7,7 +7,6 @@ import select
 import socket
 import ssl
 import struct
-import time
 from pathlib import Path
 
 import h2raw
@@ -117,7 +116,7 @@ def h2(proxy, settings=(), secure=False):
     return s
 
 
-def h2_requests(streams, path=HUGE, first=1, host="app.example", scheme="http", end=True):
+def h2_requests(streams, path="/?size=300000", first=1, host="app.example", scheme="http", end=True):
     return b"".join(h2raw.Http2.headers(number, h2raw.block(h2raw.request_fields(path, host, scheme=scheme)), end)
                     for number in range(first, first + 2 * streams, 2))
 
@@ -166,19 +165,34 @@ def tunnel(proxy):
               b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
     assert b" 101 " in s.recv(4096)
     s.setblocking(False)
-    end = time.monotonic() + 5
     sent = 0
-    while sent < 8_000_000 and time.monotonic() < end:
+    while sent < 8_000_000:
         try:
             sent += s.send(b"x" * 65536)
         except BlockingIOError:
-            select.select([], [s], [], max(0, end - time.monotonic()))
+            if not select.select([], [s], [], 0.5 * SLOW)[1]:
+                break  # all on the way is full
     return s
 
 
 KINDS = {f.__name__: f for f in (idle, idle_tls, unfinished_head, unfinished_tls_head, half_handshake, slow_reader, slow_chunked_reader,
                                  slow_tls_reader, slow_upload, tunnel, h2_idle, h2_unfinished_head, h2_one_shut_window,
                                  h2_shut_windows, h2_shut_windows_tls, h2_unread)}
+
+
+# Of those that a pod answers: how much of the answer shows that it does. Who asks faster than pods answer is another attack.
+ANSWERED = {"slow_reader": 12, "slow_chunked_reader": 12, "slow_tls_reader": 1, "h2_one_shut_window": 120, "h2_shut_windows": 120, "h2_unread": 120}
+
+
+def opened(proxy, kind):
+    """One of this kind, once it is what it is. OSError or AssertionError: the proxy has ended it before."""
+    s = KINDS[kind](proxy)
+    size = ANSWERED.get(kind, 0)
+    got = s.recv(1) if isinstance(s, ssl.SSLSocket) and size else s.recv(size, socket.MSG_PEEK | socket.MSG_WAITALL) if size else b""
+    if len(got) < min(size, 1):
+        s.close()
+        raise OSError("closed")
+    return s
 
 
 def anonymous_kb(proxy):

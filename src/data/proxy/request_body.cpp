@@ -1,5 +1,7 @@
 #include "data/proxy/request_body.h"
 
+#include "data/server/worker.h"
+
 namespace sluice::data {
 
 using net::http::Framing;
@@ -31,12 +33,16 @@ net::Task<Status> take_request_body(Exchange& ex) {
   // The other end of a call may answer before its client has sent all.
   if (framing != Framing::chunked || !ex.settings->request_buffering || ex.grpc) co_return Status{};
   auto& collected = ex.memory.collected;
-  while (collected.size() <= kCollect) {
-    Result<Chunk> piece = co_await next_request_piece(ex, kCollect);
+  const Overload& overload = ex.worker.shared.overload;
+  const auto most = [&overload] { return overload.at_least(Rung::save) ? kCollectShort : kCollect; };
+  while (collected.size() <= most()) {
+    Result<Chunk> piece = co_await next_request_piece(ex, most());
     if (!piece) co_return std::unexpected(piece.error());
     // A quarter more at a time, not twice as much: many may lie here, unfinished, for long.
-    if (const auto size = collected.size() + piece->data.size(); size > collected.capacity())
+    if (const auto size = collected.size() + piece->data.size(); size > collected.capacity()) {
+      ex.worker.grew(size + size / 4 - collected.capacity());
       collected.reserve(size + size / 4);
+    }
     collected += piece->data;
     if (piece->last) {
       ex.body_whole = true;

@@ -6,6 +6,7 @@
 namespace sluice::data {
 
 inline constexpr std::size_t kCollect = 1 << 20;  // chunked bodies up to this reach the pod with a Content-Length
+inline constexpr std::size_t kCollectShort = 16 * 1024;  // the same while memory is short
 
 // Has a peer that kept us waiting for more than ten seconds moved less than `rate` bytes a second on average (0: any)?
 inline bool below_rate(std::uint64_t bytes, Duration waited, std::uint64_t rate) noexcept {

@@ -55,6 +55,14 @@ std::optional<LocalReply> answer_without_route(Exchange& ex) {
   return std::nullopt;
 }
 
+std::optional<LocalReply> answer_for_lack_of_memory(Exchange& ex) {
+  if (!ex.worker.shared.overload.at_least(Rung::refuse)) return std::nullopt;
+  ex.worker.stats.shed_requests.add();
+  ex.worker.stats.overload_refused.add();
+  ex.close_after = true;
+  return LocalReply{503, {}, "memory is short: new requests are refused"};
+}
+
 // Attempts until one succeeds or the retry rule says no. On error nothing was answered, or what was is given up.
 net::Task<Status> attempts(Exchange& ex) {
   Worker& worker = ex.worker;
@@ -153,6 +161,7 @@ net::Task<void> serve(Exchange& ex) {
   if (ex.grpc) deadline.arm();
   std::optional<LocalReply> reply;
   if (prepared) reply = answer_without_route(ex);
+  if (prepared && !reply) reply = answer_for_lack_of_memory(ex);
   if (prepared && !reply) reply = run_filters(ex);  // may answer
   // With a body it is a request like any other: nothing may be sent behind it before the pod has switched.
   ex.tunnel = prepared && !reply && ex.down.may_upgrade();

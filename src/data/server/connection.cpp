@@ -2,6 +2,7 @@
 
 #include "data/server/h1_connection.h"
 #include "data/server/linger.h"
+#include "data/server/shedding.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {
@@ -10,6 +11,7 @@ Connection::Connection(Worker& w, int fd, Peer p, bool proxy_header, bool counte
     : worker(w),
       stream(w.loop, fd, Whose::downstream, true),
       peer(std::move(p)),
+      begun_(w.loop.now()),
       proxy_header_(proxy_header),
       counted_address_(counted_address) {
   worker.stats.downstream_connections.add();
@@ -139,6 +141,12 @@ void Connection::drain(bool new_ones_too) noexcept {
     protocol_->drain(new_ones_too);
   else if (new_ones_too)
     kill();
+}
+
+void Connection::holdings(Holdings& out) noexcept {
+  if (protocol_) return protocol_->holdings(out);
+  const std::size_t bytes = cost::kConnection + (stream.tls() ? cost::kHandshake : 0) + stream.held();
+  out.add({peer.tls ? Holding::Kind::slow : Holding::Kind::idle, bytes, begun_, &stream, &stream});
 }
 
 void Connection::kill() noexcept {

@@ -11,6 +11,7 @@
 namespace sluice::data {
 
 class Connection;
+class Holdings;
 class Worker;
 
 // A version of HTTP on one client's connection. Lives in its Connection, on the worker's thread.
@@ -24,6 +25,8 @@ class Protocol {
   virtual void drain(bool new_ones_too) noexcept = 0;
   // The deadline of draining: ends now.
   virtual void kill() noexcept = 0;
+  // What it holds, and for whom: one entry, or one for each of its streams.
+  virtual void holdings(Holdings& out) noexcept = 0;
 };
 
 // A protocol by its ALPN name (RFC 7301). The order of the table is our preference.
@@ -49,6 +52,7 @@ class Connection {
   void start();
   void drain(bool new_ones_too) noexcept;
   void kill() noexcept;
+  void holdings(Holdings& out) noexcept;
 
   Worker& worker;
   net::Stream stream;
@@ -68,6 +72,7 @@ class Connection {
   net::Task<Status> look_at_hello(Instant until);
   net::Task<Result<bool>> speaks_h2();
   std::unique_ptr<Protocol> protocol_;
+  const Instant begun_;
   bool proxy_header_, counted_address_;
   Connection *next_ = nullptr, *previous_ = nullptr;  // of the worker
 };

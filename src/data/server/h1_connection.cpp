@@ -9,6 +9,7 @@
 #include "data/proxy/serve.h"
 #include "data/server/linger.h"
 #include "data/server/response_fields.h"
+#include "data/server/shedding.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {
@@ -42,6 +43,25 @@ void H1Connection::kill() noexcept {
   const Error why{Fault::cancelled, Whose::internal, Retry::no, 0, "the deadline of draining has passed"};
   if (ex_ && ex_->waiting_on) ex_->waiting_on->cancel(why);
   stream_.cancel(why);
+}
+
+void H1Connection::holdings(Holdings& out) noexcept {
+  Holding h{Holding::Kind::slow, cost::kConnection + stream_.held(), {}, &stream_, &stream_};
+  if (stream_.tls()) h.bytes += cost::kTls;
+  if (memory_) h.bytes += in_end_ + memory_->collected.capacity() + memory_->ahead.capacity();
+  if (ex_) h.bytes += cost::kExchange;
+  const auto reads = stream_.waits_to_read(), writes = stream_.waits_to_write();
+  if (writes) {
+    h.since = *writes;
+  } else if (!reads || (ex_ && ex_->tunnel)) {
+    return;
+  } else if (!ex_ && memory_) {
+    h.since = head_since_;  // however often a little more of it comes
+  } else {
+    h.since = *reads;
+    if (!ex_) h.kind = Holding::Kind::idle;
+  }
+  out.add(h);
 }
 
 net::Task<void> H1Connection::run() {
@@ -84,7 +104,8 @@ net::Task<bool> H1Connection::exchange() {
   const auto& o = worker_.options();
   ++served_;
   ex.close_after = !ex.head().keep_alive || o.keep_alive.count() == 0 ||
-                   (o.keep_alive_requests && served_ >= o.keep_alive_requests) || draining_ || worker_.draining();
+                   (o.keep_alive_requests && served_ >= o.keep_alive_requests) || draining_ ||
+                   worker_.ends_connections();
   ex.record.request_length = head_end_ - in_begin_;
   describe_tls(ex.record, stream_);
   written_before_ = stream_.bytes_written();
@@ -147,7 +168,7 @@ net::Task<Status> H1Connection::next_head() {
   const auto head_limits = limits();
   const auto header_timeout = worker_.options().client_header_timeout;
   const Instant idle_until = worker_.loop.now() + (served_ == 0 ? header_timeout : worker_.options().keep_alive);
-  Instant until = worker_.loop.now() + header_timeout;
+  head_since_ = worker_.loop.now();
   net::h1::HeadScan scan;
   bool look = in_end_ > in_begin_;
   if (look && ++in_a_row_ > worker_.options().max_pipelined) {
@@ -183,7 +204,7 @@ net::Task<Status> H1Connection::next_head() {
         if (ready.error().fault == Fault::timeout) worker_.stats.timeouts_idle.add();
         co_return ready;
       }
-      until = worker_.loop.now() + header_timeout;
+      head_since_ = worker_.loop.now();
     }
     if (!memory_) memory_ = worker_.borrow_memory();
     auto& in = memory_->in;
@@ -200,7 +221,7 @@ net::Task<Status> H1Connection::next_head() {
       worker_.return_memory(std::move(memory_));
       if (!stream_.maybe_readable()) continue;
     }
-    Status ready = co_await stream_.readable(in_end_ == in_begin_ ? idle_until : until);
+    Status ready = co_await stream_.readable(in_end_ == in_begin_ ? idle_until : head_since_ + header_timeout);
     if (!ready) co_return ready;
   }
 }
@@ -320,7 +341,7 @@ net::Task<Status> H1Connection::start(Exchange& ex, const ResponseStart& respons
   if (out_framing_ == Framing::until_close || out_framing_ == Framing::chunked)
     out_framing_ = old ? Framing::until_close : Framing::chunked;
   if (out_framing_ == Framing::until_close) ex.close_after = true;
-  if (worker_.draining()) ex.close_after = true;
+  if (worker_.ends_connections()) ex.close_after = true;
   auto& out = worker_.out;
   out.clear();
   ex.hsts = ex.hsts && !default_certificate_;

@@ -21,6 +21,7 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   // unless `new_ones_too`.
   void drain(bool new_ones_too) noexcept override;
   void kill() noexcept override;
+  void holdings(Holdings& out) noexcept override;
   // Instead of run(), where the client is known to send nothing that can be served: answers, if there is an answer.
   net::Task<void> turn_away(Error why);
 
@@ -60,6 +61,7 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   std::unique_ptr<ExchangeMemory> memory_;
   std::size_t in_begin_ = 0, in_end_ = 0;  // unread bytes of memory_->in
   std::size_t head_end_ = 0;
+  Instant head_since_{};  // when the present head began
   net::h1::BodyDecoder decoder_{Whose::downstream};
   Exchange* ex_ = nullptr;
   std::uint32_t served_ = 0;

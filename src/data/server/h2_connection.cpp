@@ -2,6 +2,7 @@
 
 #include "data/server/h2_stream.h"
 #include "data/server/linger.h"
+#include "data/server/shedding.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {
@@ -29,6 +30,7 @@ H2Connection::H2Connection(Connection& connection)
       old_at_(Instant::max()) {
   worker_.stats.h2_connections.add();
   worker_.stats.h2_connections_active.add();
+  worker_.grew(cost::kHttp2);
   if (const Duration age = worker_.options().http2_max_connection_age; age.count() > 0)
     old_at_ = worker_.loop.now() + age * 9 / 10 +
               Duration(static_cast<Duration::rep>(worker_.random() % static_cast<std::uint64_t>(age.count() / 5 + 1)));
@@ -40,7 +42,9 @@ H2Connection::~H2Connection() {
 
 net::h2::Stream* H2Connection::begin() noexcept {
   // Streams that the client has reset count until their exchange is over.
-  if (running_ >= 2 * static_cast<std::size_t>(worker_.options().http2_max_concurrent_streams)) return nullptr;
+  const bool memory_short = worker_.shared.overload.at_least(Rung::save);
+  const std::size_t most = 2 * static_cast<std::size_t>(worker_.options().http2_max_concurrent_streams);
+  if (running_ >= (memory_short ? std::min(most, kStreamsShort) : most)) return nullptr;
   return new H2Stream(*this);
 }
 
@@ -96,9 +100,15 @@ net::Task<Status> H2Connection::serve_frames() {
       if (taken.error().fault == Fault::malformed) worker_.stats.malformed_requests.add();
       co_return taken;
     }
+    if (const auto unread = session_.unread(); unread != unread_seen_) {
+      if (unread > unread_seen_) worker_.grew(unread - unread_seen_);
+      unread_seen_ = unread;
+    }
     if (session_.over()) co_return Status{};
     const auto most = worker_.options().keep_alive_requests;
-    if ((most && session_.opened() >= most && !noticed_) || worker_.loop.now() >= old_at_) retire();
+    if ((most && session_.opened() >= most && !noticed_) || worker_.loop.now() >= old_at_ ||
+        (!noticed_ && session_.opened() > 0 && worker_.ends_connections()))
+      retire();
     if (session_.goaway_sent() && running_ == 0 && session_.streams() == 0) co_return Status{};
     const bool more = stream_.maybe_readable();
     piece = more && session_.opened() == opened ? Worker::kScratch : kPiece;  // a body
@@ -171,6 +181,32 @@ void H2Connection::drain(bool new_ones_too) noexcept {
   }
   go_away();
   stream_.wake_reader();
+}
+
+void H2Connection::holdings(Holdings& out) noexcept {
+  Holding h{Holding::Kind::slow, cost::kConnection + cost::kHttp2 + stream_.held(), idle_since_, &stream_, &stream_};
+  if (stream_.tls()) h.bytes += cost::kTls;
+  if (over_) {  // what the client still sends is thrown away
+    const auto since = stream_.waits_to_read();
+    if (!since) return;
+    h.since = *since;
+    return out.add(h);
+  }
+  if (const auto since = stream_.waits_to_write()) {
+    h.since = *since;
+    h.bytes += session_.kept() + session_.unread() + running_ * cost::kExchange;
+    return out.add(h);
+  }
+  if (session_.head_open()) {
+    if (!head_seen_) return;
+    h.since = head_since_;
+    return out.add(h);
+  }
+  if (running_ == 0) {
+    h.kind = Holding::Kind::idle;
+    return out.add(h);
+  }
+  for (H2Stream* s = streams_; s; s = s->next()) s->holdings(out);
 }
 
 void H2Connection::kill() noexcept {

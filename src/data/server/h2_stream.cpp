@@ -8,6 +8,7 @@
 #include "data/proxy/serve.h"
 #include "data/server/linger.h"
 #include "data/server/response_fields.h"
+#include "data/server/shedding.h"
 #include "data/server/worker.h"
 #include "net/http/grammar.h"
 #include "net/http/trailers.h"
@@ -137,9 +138,17 @@ void H2Stream::give_up(Error why) noexcept {
   if (is_given_up_) return;
   is_given_up_ = true;
   given_up_ = why;
+  if (ex_ && why.fault == Fault::overload) ex_->reset_code = net::h2::enhance_your_calm;
   if (ex_ && ex_->waiting_on && !tunnel_) ex_->waiting_on->cancel(why);
   readable_.notify();
   writable_.notify();
+}
+
+void H2Stream::holdings(Holdings& out) noexcept {
+  if (is_given_up_ || !ex_ || !waits_since_) return;
+  const std::size_t collected = memory_ ? memory_->collected.capacity() : 0;
+  out.add({Holding::Kind::slow, cost::kExchange + received() + connection_.session_.kept_of(*this) + collected,
+           *waits_since_, this, nullptr});
 }
 
 void H2Stream::end() noexcept {
@@ -275,7 +284,9 @@ net::Task<Result<Chunk>> H2Stream::read(std::size_t most) {
     // What was handed on has left: the client's window opens again. What take() holds back stays.
     if (received() == 0) connection_.session_.take(*this);
     const Instant begun = worker_.loop.now();
+    if (!ex_->grpc) waits_since_ = begun;
     const bool woken = co_await readable_.wait(until);
+    waits_since_.reset();
     if (!woken) co_return std::unexpected(client(Fault::timeout, "the client sends nothing"));
     body_wait_ += worker_.loop.now() - begun;
     if (!ex_->grpc && below_rate(body_bytes_, body_wait_, o.client_min_rate))
@@ -374,7 +385,9 @@ net::Task<Status> H2Stream::drained(Duration stall) {
     if (gone()) co_return std::unexpected(client(Fault::reset, "the client left"));
     if (is_given_up_) co_return std::unexpected(given_up_);
     const Instant begun = worker_.loop.now();
+    waits_since_ = begun;
     co_await writable_.wait(until);
+    waits_since_.reset();
     const Instant now = worker_.loop.now();
     send_wait_ += now - begun;
     if (bytes_out() != sent) {

@@ -22,6 +22,7 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   // Nothing comes or goes any more: ends what waits, and itself when nothing runs. Returns the next one.
   H2Stream* connection_over() noexcept;
   bool is_over() const noexcept { return over_; }
+  void holdings(Holdings& out) noexcept;
   void give_up(Error why) noexcept;
 
  private:
@@ -83,6 +84,7 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   std::uint64_t body_bytes_ = 0, body_sent_ = 0;
   std::size_t promised_ = 0;  // what room() said last, until it came
   Duration body_wait_{}, send_wait_{};
+  std::optional<Instant> waits_since_;  // for the client, where it may not be quiet for long
   H2Stream *next_ = nullptr, *previous_ = nullptr;
   bool head_done_ = false, runs_ = false, over_ = false, started_ = false, complete_ = false, continue_due_ = false,
        body_stopped_ = false, tunnel_ = false, is_given_up_ = false, trailers_refused_ = false;

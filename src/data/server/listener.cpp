@@ -4,8 +4,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
+#include "data/server/shedding.h"
 #include "data/server/worker.h"
 #include "net/io/socket.h"
 
@@ -38,11 +40,24 @@ void Listener::finish() {
   fd_ = -1;
 }
 
+namespace {
+constexpr int kLeastAtOnce = 8;  // clients that are accepted in a turn, however short memory is
+}
+
 void Listener::on_events(std::uint32_t) {
   accept_some(64);
 }
 
 bool Listener::accept_some(int most) {
+  if (worker_.shared.overload.at_least(Rung::stop)) {
+    worker_.stats.overload_pauses.add();
+    look_away();
+    return false;
+  }
+  // What is accepted grows for some turns: no more at once than what is left to the next rung bears meanwhile.
+  const std::uint64_t bearable =
+      worker_.shared.overload.step() / (cost::kClient + (settings_.tls ? cost::kHandshake : 0));
+  if (bearable < static_cast<std::uint64_t>(most)) most = std::max(static_cast<int>(bearable), kLeastAtOnce);
   for (int i = 0; i < most; ++i) {
     net::SocketAddress from;
     from.size = sizeof from.storage;
@@ -76,6 +91,10 @@ void Listener::out_of_descriptors() {
     }
     spare_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
   }
+  look_away();
+}
+
+void Listener::look_away() {
   worker_.loop.modify(fd_, 0, this);
   worker_.loop.arm(pause_, net::DeadlineWheel::kTick);
 }

@@ -28,6 +28,7 @@ class Listener final : public net::Watcher {
   // Accepts up to `most`; false when there was nothing more.
   bool accept_some(int most);
   void out_of_descriptors();
+  void look_away();
   struct Pause final : net::Deadline {
     Listener* listener = nullptr;
     void expired() override;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "data/proxy/local_reply.h"
+#include "data/server/shedding.h"
 #include "data/server/worker.h"
 #include "data/upstream/dial.h"
 #include "data/upstream/pool.h"
@@ -68,6 +69,14 @@ void Passthrough::kill() noexcept {
   const Error why{Fault::cancelled, Whose::internal, Retry::no, 0, "the deadline of draining has passed"};
   if (pod_) pod_->cancel(why);
   connection_.stream.cancel(why);
+}
+
+void Passthrough::holdings(Holdings& out) noexcept {
+  auto& client = connection_.stream;
+  const auto since = client.waits_to_write();
+  if (!since) return;
+  const std::size_t bytes = 2 * cost::kConnection + client.held() + (pod_ ? pod_->held() : 0);
+  out.add({Holding::Kind::slow, bytes, *since, &client, &client});
 }
 
 net::Task<void> Passthrough::run() {

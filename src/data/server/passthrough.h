@@ -26,6 +26,7 @@ class Passthrough final : public Protocol {
   net::Task<void> run() override;
   void drain(bool) noexcept override {}  // it may run as long as other tunnels do
   void kill() noexcept override;
+  void holdings(Holdings& out) noexcept override;
 
  private:
   net::Task<Status> connect();

@@ -6,19 +6,24 @@
 #include <cstring>
 
 #include "data/server/connection.h"
+#include "data/server/shedding.h"
 
 namespace sluice::data {
 
 Worker::Worker(unsigned n, const Clock& clock, Shared& s, WorkerStats& st, Recorder& r)
     : loop(clock), number(n), shared(s), stats(st), recorder(r) {
   out.reserve(64 * 1024);
-  drain_deadline_.worker = memory_trim_.worker = this;
+  drain_deadline_.worker = this;
+  memory_trim_.worker = this;
+  relief_.worker = this;
   if (getrandom(random_state_, sizeof random_state_, 0) != sizeof random_state_)
     random_state_[0] = static_cast<std::uint64_t>(getpid()) * 0x9e3779b97f4a7c15 + n;
   loop.on_turn = [this](Duration took) {
     const auto ns = static_cast<std::uint64_t>(took.count());
     if (ns > stats.loop_lag_ns_max.get()) stats.loop_lag_ns_max.set(ns);
     recorder.turn_over();
+    if (shared.overload.rung() != rung_ || rung_ != Rung::calm) [[unlikely]]
+      relieve();
   };
 }
 
@@ -85,7 +90,10 @@ std::shared_ptr<net::tls::ClientContext> Worker::client_tls(const std::shared_pt
 }
 
 std::unique_ptr<ExchangeMemory> Worker::borrow_memory() {
-  if (memory_.empty()) return std::make_unique<ExchangeMemory>();
+  if (memory_.empty()) {
+    grew(cost::kExchange + net::Stream::kKept);
+    return std::make_unique<ExchangeMemory>();
+  }
   auto m = std::move(memory_.back());
   memory_.pop_back();
   memory_low_ = std::min(memory_low_, memory_.size());
@@ -166,6 +174,7 @@ void Worker::add(Connection& c) noexcept {
 void Worker::remove(Connection& c) noexcept {
   (c.previous_ ? c.previous_->next_ : connections_) = c.next_;
   if (c.next_) c.next_->previous_ = c.previous_;
+  if (next_looked_at_ == &c) next_looked_at_ = c.next_;
   --connection_count_;
   maybe_drained();
 }
@@ -194,6 +203,7 @@ void Worker::accepted(int fd, const net::SocketAddress& from, ListenerSettings s
     close(fd);
     return;
   }
+  grew(cost::kConnection + (settings.tls ? cost::kHandshake : 0));
   net::no_delay(fd);
   auto* connection = new Connection(*this, fd, std::move(peer), proxy_header, max_per_address != 0);
   if (!connection->usable() || (settings.tls && !server_tls_)) {

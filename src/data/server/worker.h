@@ -11,6 +11,7 @@
 #include "data/routing/hash.h"
 #include "data/server/limits.h"
 #include "data/server/listener.h"
+#include "data/server/overload.h"
 #include "data/server/passing_hellos.h"
 #include "data/snapshot/snapshot.h"
 #include "data/upstream/pool.h"
@@ -43,6 +44,8 @@ class View {
 
 // What the workers of a process have in common.
 struct Shared {
+  explicit Shared(Overload& o) : overload(o) {}
+  Overload& overload;
   std::atomic<bool> draining{false};
   ConnectionLimits limits;
   std::uint32_t descriptor_connections = 50'000;  // what the descriptor limit allows when max-connections is 0
@@ -95,6 +98,15 @@ class Worker {
   std::shared_ptr<net::tls::ClientContext> client_tls(const std::shared_ptr<const model::UpstreamTls>& settings,
                                                       std::string& error);
   bool draining() const noexcept { return shared.draining.load(std::memory_order_relaxed); }
+  // No client's connection outlives its exchange: this process ends, or memory is short.
+  bool ends_connections() const noexcept { return draining() || shared.overload.at_least(Rung::save); }
+  // So many bytes more will be held, about, until something ends. What cannot be given back at once is told before.
+  void grew(std::uint64_t bytes) noexcept {
+    grown_ += bytes;
+    if (grown_ < shared.overload.step()) return;
+    grown_ = 0;
+    shared.overload.look();
+  }
 
   std::unique_ptr<ExchangeMemory> borrow_memory();
   void return_memory(std::unique_ptr<ExchangeMemory> m) noexcept;
@@ -118,6 +130,10 @@ class Worker {
  private:
   void maybe_drained();
   void trim_memory();
+  // shedding.cpp: what a rung above calm asks for, after each turn and each tick.
+  void relieve();
+  void close_idle(Instant since);
+  bool shed();  // true: some were ended
   struct DrainDeadline final : net::Deadline {
     Worker* worker = nullptr;
     void expired() override;
@@ -145,6 +161,17 @@ class Worker {
   std::vector<std::unique_ptr<Listener>> listeners_;
   Connection* connections_ = nullptr;
   std::size_t connection_count_ = 0, self_ending_ = 0;
+  struct Relief final : net::Deadline {
+    Worker* worker = nullptr;
+    void expired() override { worker->relieve(); }
+  };
+  Relief relief_;
+  Rung rung_ = Rung::calm;  // as relieve() saw it last
+  std::uint64_t grown_ = 0;
+  std::int64_t slow_ = 0;                 // bytes that slow clients held in the last round
+  Connection* next_looked_at_ = nullptr;  // where the next round begins
+  Instant shed_at_{}, idle_closed_{};
+  bool ended_some_ = false;  // in the last round
   bool drain_ = false;
   Instant drain_until_{};
   int overdue_ = 0;

@@ -1,5 +1,6 @@
 #include "data/upstream/pool.h"
 
+#include "data/server/shedding.h"
 #include "data/server/worker.h"
 #include "data/upstream/h1_client.h"
 
@@ -16,6 +17,7 @@ PooledConnection::PooledConnection(Worker& worker, std::shared_ptr<EndpointRunti
       made_(worker.loop.now()) {
   ++endpoint_->connections;
   worker_.stats.upstream_connections.add();
+  worker_.grew(cost::kConnection);
   idle_deadline_.connection = this;
 }
 

@@ -161,6 +161,7 @@ class Session {
   std::size_t window(const Stream& stream) const noexcept;
   // Bytes of send() that are not in frames yet, of all streams.
   std::size_t kept() const noexcept { return kept_; }
+  static std::size_t kept_of(const Stream& stream) noexcept { return stream.kept_.size(); }
   // Received body bytes, at most so many, valid until the next take() of this stream; the peer's window for those of
   // the call before opens again.
   std::string_view take(Stream& stream, std::size_t most = SIZE_MAX) noexcept;

@@ -96,6 +96,10 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_passthrough_failures_total", counter, "", "Those for which no pod could be reached."},
     {"sluice_shed_connections_total", counter, "", "Connections refused by a limit or for lack of descriptors."},
     {"sluice_shed_requests_total", counter, "", "Requests refused with 503 by a limit or for lack of resources."},
+    {"sluice_overload_actions_total", counter, "action",
+     "What was done for lack of memory: idle_closed and slow_reset (connections, or streams of HTTP/2), "
+     "request_refused "
+     "(503), accept_paused (looks at a listening socket that took nothing)."},
     {"sluice_malformed_requests_total", counter, "", "Requests refused because the grammar of HTTP forbids them."},
     {"sluice_http2_connections_total", counter, "", "Client connections that spoke HTTP/2."},
     {"sluice_http2_connections", gauge, "", "Client connections that speak HTTP/2."},
@@ -153,6 +157,16 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_source_batches_total", counter, "", "Batches of changes that the source delivered."},
     {"sluice_dns_failures_total", counter, "",
      "Names of ExternalName Services that could not be resolved; stale addresses stay."},
+
+    // Memory.
+    {"sluice_memory_used_bytes", gauge, "",
+     "Memory as it counts for the limit that is nearest to being reached (cgroup, --memory-limit), without cache of "
+     "files; 0 without a limit."},
+    {"sluice_memory_limit_bytes", gauge, "", "That limit; 0: there is none."},
+    {"sluice_overload_rung", gauge, "",
+     "Rung of the ladder of overload: 0 calm, 1 nothing kept alive, 2 slow clients reset, 3 requests refused, 4 "
+     "nothing "
+     "accepted."},
 
     // The API of a cluster.
     {"sluice_api_followed", gauge, "resource",

@@ -62,6 +62,10 @@ struct ControllerState {
     double seconds = 0;
   };
   std::optional<Webhook> webhook;
+  struct Memory {
+    std::uint64_t used = 0, limit = 0;  // bytes; limit 0: there is none
+    unsigned rung = 0;                  // of the ladder of overload
+  } memory;
   std::vector<ProblemCount> problems;
   std::uint64_t certificate_refusals = 0;  // each time a Secret was found unusable
   struct Files {                           // control::Watcher::Stats

@@ -50,6 +50,10 @@ constexpr StatRow kSummed[] = {
     {&WorkerStats::passthrough_failures, "sluice_passthrough_failures_total", nullptr, false},
     {&WorkerStats::shed_connections, "sluice_shed_connections_total", nullptr, false},
     {&WorkerStats::shed_requests, "sluice_shed_requests_total", nullptr, false},
+    {&WorkerStats::overload_idle_closed, "sluice_overload_actions_total", "idle_closed", false},
+    {&WorkerStats::overload_slow_reset, "sluice_overload_actions_total", "slow_reset", false},
+    {&WorkerStats::overload_refused, "sluice_overload_actions_total", "request_refused", false},
+    {&WorkerStats::overload_pauses, "sluice_overload_actions_total", "accept_paused", false},
     {&WorkerStats::malformed_requests, "sluice_malformed_requests_total", nullptr, false},
     {&WorkerStats::malformed_responses, "sluice_malformed_responses_total", nullptr, false},
     {&WorkerStats::h2_connections, "sluice_http2_connections_total", nullptr, false},
@@ -394,6 +398,10 @@ void Metrics::Impl::write_controller(Exposition& exposition) {
     exposition.value("sluice_webhook_reviews_total", number(s.webhook->refused), {"refused"});
     exposition.value("sluice_webhook_review_seconds_total", s.webhook->seconds);
   }
+
+  exposition.value("sluice_memory_used_bytes", number(s.memory.used));
+  exposition.value("sluice_memory_limit_bytes", number(s.memory.limit));
+  exposition.value("sluice_overload_rung", s.memory.rung);
 
   const LogFigures log = log_figures ? log_figures() : LogFigures{};
   exposition.value("sluice_access_log_lines_total", number(log.lines));

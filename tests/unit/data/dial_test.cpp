@@ -20,7 +20,8 @@ TEST(Dial, NoConnectionIsMadeToAListenerOfOurs) {
   const auto ours = net::local_address(listener).port(), theirs = net::local_address(other).port();
 
   SystemClock clock;
-  Shared shared;
+  Overload overload(clock, [] { return MemoryFigures{}; }, 1);
+  Shared shared(overload);
   WorkerStats stats;
   Silent recorder;
   Worker worker(0, clock, shared, stats, recorder);

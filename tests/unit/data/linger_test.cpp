@@ -21,7 +21,8 @@ struct NoRecorder final : Recorder {
 // A worker without listeners, a clock that the test moves, and a client that was answered early.
 struct Answered {
   FakeClock clock;
-  Shared shared;
+  Overload overload{clock, [] { return MemoryFigures{}; }, 1};
+  Shared shared{overload};
   WorkerStats stats;
   NoRecorder recorder;
   Compiler compiler;
