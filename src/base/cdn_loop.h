@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <string_view>
 
@@ -13,15 +14,21 @@ inline constexpr std::string_view kCdnLoop = "CDN-Loop";
 inline constexpr std::string_view kCdnId = "sluice";
 
 // Calls fn(route) for each pass through a Sluice that the field's value tells of; `route`: its parameter r, or empty.
-// What does not follow the grammar counts for as little as it says.
+// What does not follow the grammar counts for as little as it says: a quote that nothing closes is a byte like others,
+// or it would hide what stands behind it.
 template <class F>
 constexpr void for_each_pass(std::string_view list, F&& fn) {
-  while (!list.empty()) {
+  for (bool quotes = true; !list.empty();) {
     // A comma inside a quoted string ends no element.
     std::size_t end = 0;
-    for (bool quoted = false; end < list.size() && (quoted || list[end] != ','); ++end) {
-      if (list[end] == '"') quoted = !quoted;
+    bool quoted = false;
+    for (; end < list.size() && (quoted || list[end] != ','); ++end) {
+      if (list[end] == '"') quoted = quotes && !quoted;
       if (quoted && list[end] == '\\') ++end;
+    }
+    if (quoted) {
+      quotes = false;
+      end = std::min(list.find(','), list.size());
     }
     std::string_view element = list.substr(0, end);
     list.remove_prefix(end < list.size() ? end + 1 : list.size());

@@ -44,7 +44,20 @@ OwnListener read_listener(std::string what, const std::string& bound) {
 }
 
 bool OwnListeners::has_port(std::uint16_t port) const noexcept {
-  return std::any_of(all.begin(), all.end(), [&](const OwnListener& l) { return l.port == port; });
+  return std::any_of(all.begin(), all.end(), [&](const OwnListener& l) { return l.port == port; }) ||
+         std::any_of(services.begin(), services.end(), [&](const auto& s) { return s.second == port; });
+}
+
+bool OwnListeners::reached(const Ip& ip, std::uint16_t port) const noexcept {
+  if (find(ip, port) || std::binary_search(services.begin(), services.end(), std::pair(ip, port))) return true;
+  const bool ours = std::any_of(all.begin(), all.end(), [&](const OwnListener& l) { return l.port == port; });
+  if (ours && std::binary_search(replicas.begin(), replicas.end(), ip)) return true;
+  const auto inner = embedded_ipv4(ip);
+  return inner && reached(*inner, port);
+}
+
+bool OwnListeners::everywhere(std::uint16_t port) const noexcept {
+  return std::any_of(all.begin(), all.end(), [&](const OwnListener& l) { return l.port == port && l.any(); });
 }
 
 bool OwnListeners::any() const noexcept {

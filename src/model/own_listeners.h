@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/ip.h"
@@ -22,10 +23,16 @@ OwnListener read_listener(std::string what, const std::string& bound);
 struct OwnListeners {
   std::vector<OwnListener> all;
   std::vector<Ip> addresses;  // by which those on every address are reached, beside loopback; sorted
+  std::vector<Ip> replicas;   // where others like us listen on the same ports; sorted
+  std::vector<std::pair<Ip, std::uint16_t>> services;  // addresses and ports that lead to one of them; sorted
   bool operator==(const OwnListeners&) const = default;
 
-  // Does anything of ours listen on this port at all?
+  // May this port lead to us at all? By an address that is ours, or a Service's.
   bool has_port(std::uint16_t port) const noexcept;
+  // Does one on every address listen on this port?
+  bool everywhere(std::uint16_t port) const noexcept;
+  // Would a connection to this address and port reach a listener of this process or of a replica?
+  bool reached(const Ip& ip, std::uint16_t port) const noexcept;
   // Is there one on every address, so that `addresses` matters?
   bool any() const noexcept;
   // The listener that a connection to this address and port would reach, also by way of a gateway that takes the

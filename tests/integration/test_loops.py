@@ -55,6 +55,17 @@ def test_one_request_is_two_and_no_more(site):
     sluice.wait_line("the request has come back to a route that it took before", stream="err")
 
 
+@pytest.mark.parametrize("mark", ['"', 'x="', '"\\', 'a, "b', '"a", "b', 'x; a="sluice, ', ",,,", "sluice, x"])
+def test_what_a_client_puts_before_our_mark_hides_nothing(site, mark):
+    sluice, _ = looping(site)
+
+    def ask():
+        with sluice.raw() as c:
+            return c.get("/x", "loop.example", headers=[f"CDN-Loop: {mark}"]).status
+    answer, made = counted(sluice, ask)
+    assert (answer, made) == (508, 2)
+
+
 @pytest.mark.parametrize("method,headers,body", [("HEAD", {}, None), ("POST", {}, b"x" * 100_000), ("PUT", {"Transfer-Encoding": "chunked"}, b"5\r\nhello\r\n0\r\n\r\n"),
                                                  ("OPTIONS", {}, None), ("DELETE", {}, None), ("GET", {"Connection": "CDN-Loop, X-Scheme, X-Real-IP"}, None)])
 def test_whatever_is_asked(site, method, headers, body):

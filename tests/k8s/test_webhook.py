@@ -174,6 +174,15 @@ def test_those_that_say_nothing_make_room(alone, pki):
             s.close()
 
 
+def test_what_is_being_deleted_is_not_held_up(alone, pki):
+    """The update that takes its last finalizer is not to be refused for a rule that came after it."""
+    asked = review("gone", "not a host")
+    c = Caller(alone().hook, pki)
+    assert not json.loads(c.post(asked)[1])["response"]["allowed"]
+    asked["request"]["object"]["metadata"].update(deletionTimestamp="2026-11-28T00:00:00Z", finalizers=[])
+    assert json.loads(c.post(asked)[1])["response"] == {"uid": "1", "allowed": True}
+
+
 def test_only_callers_of_the_authority(alone, pki):
     p = alone("--validating-webhook-client-ca", pki / "ca.crt")
     assert Caller(p.hook, pki, "client").post(review("x", "free.example.com"))[0] == 200

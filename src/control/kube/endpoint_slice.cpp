@@ -4,8 +4,6 @@
 
 namespace sluice::control {
 
-namespace {
-// The slice's port for a Service port: the one of its name, else the one of its numeric targetPort.
 std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted) {
   for (auto& p : slice.ports)
     if (p.name == wanted.name && p.protocol != "UDP" && p.protocol != "SCTP") return p.port;
@@ -15,7 +13,6 @@ std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted) {
     if (p.port == *target && wanted.name.empty()) return p.port;
   return slice.ports.empty() ? static_cast<std::uint16_t>(*target) : 0;
 }
-}  // namespace
 
 // Adds the endpoints of all slices of the cluster's Service: the ready ones; only if there is none, those that go away
 // but still serve (KEP-1669).

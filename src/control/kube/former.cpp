@@ -49,7 +49,15 @@ void Store::State::remember(const ClusterState& c, const ServicePort& port, std:
   auto& known = formers[c.key.ns + "/" + c.key.service];
   std::erase_if(known, [&](const Former& f) { return f.number == port.port && f.name == port.name; });
   if (known.size() == kMostFormers) known.erase(known.begin());
-  known.push_back({port.port, port.name, std::move(led)});
+  known.push_back({port.port, port.name, std::move(led), {}});
+}
+
+// The Cluster says something else from now on.
+void Store::State::outdate(const ClusterState& c) {
+  const auto known = formers.find(c.key.ns + "/" + c.key.service);
+  if (known == formers.end()) return;
+  for (Former& f : known->second)
+    if (f.led == c.built && f.ended == Instant{}) f.ended = instant;
 }
 
 // Gives `out` the former endpoints of the port that slices of its Service still list as usable. `port`: what the
@@ -62,6 +70,7 @@ bool Store::State::use_former(const std::string& name, ClusterState& c, const Se
   const Former* former = nullptr;
   int best = 0;
   for (const Former& f : known->second) {
+    if (f.ended != Instant{} && f.ended + kGrace <= instant) continue;
     const int fits = !port                    ? (f.name == c.key.port || std::to_string(f.number) == c.key.port)
                      : f.number == port->port ? 2
                                               : f.name == port->name;
@@ -87,6 +96,9 @@ bool Store::State::use_former(const std::string& name, ClusterState& c, const Se
     out.endpoints = std::move(kept);
     out.outside = false;
     if (!port || port->app_protocol.empty()) out.protocol = former->led->protocol;
+    const auto s = services.find(service);
+    if (s == services.end() || std::get<Service>(*s->second).type == "ExternalName")
+      out.proxy_protocol = former->led->proxy_protocol;
     return true;
   }
   return false;

@@ -322,8 +322,12 @@ constexpr std::array kOptions{
            "sluice: which namespaces may have Ingresses for which hosts; `*.x` is all below x, `*` every host, `_` the "
            "catch-all, NAMESPACE `*` any; the most specific HOST decides ([tenancy](tenancy.md))",
            read_host_grants, print_host_grants, false, true, keep_host_grants},
-    BOOL("share-hosts", share_hosts,
-         "sluice: namespaces that a host does not belong to may have paths there ([tenancy](tenancy.md))"),
+    Option{
+        "share-hosts", "boolean",
+        "sluice: namespaces that a host does not belong to may have paths there ([tenancy](tenancy.md)); a value that "
+        "cannot be read counts as false",
+        read_bool<&Options::share_hosts>, print_bool<&Options::share_hosts>, false, false,
+        [](const Options&, Options& o) { o.share_hosts = false; }},
     // redirects and HSTS
     Option{"http-redirect-code", "301, 302, 307, 308", "status of redirects to https", read_redirect_code,
            print_number<&Options::http_redirect_code>},

@@ -7,15 +7,18 @@ namespace sluice::control {
 
 namespace {
 
-// Who is served (path, exactness) at this host now, "ns/name", but for `self`; empty when nobody is.
-std::string served_there(const model::Host& host, const std::string& path, bool exact, std::string_view self) {
+// (path, exactness) → "ns/name"
+using Served = std::map<std::pair<std::string_view, bool>, std::string>;
+
+// Who is served at this host now but for `self`.
+Served served_there(const model::Host& host, std::string_view self) {
+  Served out;
   for (const auto& r : host.routes) {
-    if (r.ingress.empty() || r.path_type.empty() || r.location.view() != path) continue;
-    if ((r.path_type.view() == "Exact") != exact) continue;
+    if (r.ingress.empty() || r.path_type.empty()) continue;
     std::string served = r.ns.str() + "/" + r.ingress.str();
-    if (served != self) return served;
+    if (served != self) out.try_emplace({r.location.view(), r.path_type.view() == "Exact"}, std::move(served));
   }
-  return {};
+  return out;
 }
 
 void deny(Review& out, const std::string& message) {
@@ -57,11 +60,18 @@ Review Store::review(const Object& object) {
   for (const auto& host : candidate.hosts) {
     auto built = State::HostBuilder(s, host, candidate).build();
     for (auto& e : built.entries) {
+      const bool own = e.object.ns == candidate.ref->ns && e.object.name == candidate.ref->name;
       if (e.problem.reason == "ClosedHost") {
-        closed.push_back(std::move(e));
+        // What is closed already is nobody's business but its owner's.
+        const auto said = s.problems.find("host/" + host);
+        const bool is_new =
+            said == s.problems.end() || std::none_of(said->second.begin(), said->second.end(), [&](const auto& had) {
+              return had.problem == e.problem && had.object.ns == e.object.ns && had.object.name == e.object.name;
+            });
+        if (own || is_new) closed.push_back(std::move(e));
         continue;
       }
-      if (e.object.ns != candidate.ref->ns || e.object.name != candidate.ref->name) continue;
+      if (!own) continue;
       if (e.problem.reason == "PathConflict" && e.problem.severity == model::Severity::error) continue;
       // A Secret may come after the Ingress that names it.
       if (e.problem.reason == "InvalidSecret") e.problem.severity = model::Severity::warning;
@@ -78,7 +88,9 @@ Review Store::review(const Object& object) {
 // that a host belongs to asks for is not held up by what others have there.
 void Store::State::judge_conflicts(const BuiltHost& built, const std::string& host, const std::string& candidate,
                                    Review& out) const {
+  if (built.conflicts.empty()) return;
   const auto known = model->hosts.find(host);
+  const Served served = known == model->hosts.end() ? Served{} : served_there(*known->second, candidate);
   const auto where = [&](const PathConflict& c) {
     return "host \"" + (host.empty() ? "_" : host) + "\" and path \"" + c.path + "\"";
   };
@@ -86,8 +98,8 @@ void Store::State::judge_conflicts(const BuiltHost& built, const std::string& ho
     if (c.holder == c.loser) continue;  // both are the candidate's, or neither
     if (c.loser == candidate) {
       deny(out, where(c) + " is already defined in ingress " + c.holder);
-    } else if (c.holder == candidate && known != model->hosts.end() &&
-               served_there(*known->second, c.path, c.exact, candidate) == c.loser) {
+    } else if (const auto at = served.find({c.path, c.exact});
+               c.holder == candidate && at != served.end() && at->second == c.loser) {
       if (namespace_of(c.loser) == namespace_of(candidate))
         deny(out, where(c) + " is already defined in ingress " + c.loser);
       else

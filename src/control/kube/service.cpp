@@ -64,7 +64,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   const model::ObjectRef& user = *c.users.begin()->second;
   const ServicePort* port = service ? find_port(*service, c.key.port) : nullptr;
   std::string external;
-  bool former = false;  // it leads to former endpoints
+  bool former = false, own_endpoints = false;  // it leads to former ones; to those of its slices
 
   if (service) read_proxy_protocol(*service, reference(*found->second), *out, entries);
   if (port && !port->app_protocol.empty()) {
@@ -177,8 +177,10 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
                  : "a ready endpoint",
             none ? "Service " + service_key + " has no EndpointSlice"
                  : "Service " + service_key + " has no ready endpoint for port " + c.key.port);
-    if (!former && !out->endpoints.empty()) remember(c, *port, out);
+    own_endpoints = !former && !out->endpoints.empty();
   }
+  std::shared_ptr<const model::Cluster> made = c.built && *c.built == *out ? c.built : out;
+  if (own_endpoints) remember(c, *port, made);
   if (!former && !out->endpoints.empty()) settle(Kept::cluster, name, c.grace);
 
   if (external != c.external) {
@@ -188,7 +190,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
     if (!external.empty()) externals[external].insert(name);
     c.external = external;
   }
-  return out;
+  return made;
 }
 
 void Store::State::rebuild_cluster(const std::string& name, model::Change& change) {
@@ -206,6 +208,7 @@ void Store::State::rebuild_cluster(const std::string& name, model::Change& chang
       perhaps_unused.insert(service_key);
     }
     settle(Kept::cluster, name, c.grace);
+    outdate(c);
     cluster_names.erase(c.key);
     say("cluster/" + name, {});
     if (c.built) change.clusters.push_back(name);
@@ -218,7 +221,8 @@ void Store::State::rebuild_cluster(const std::string& name, model::Change& chang
   Entries entries;
   auto built = build_cluster(name, c, entries);
   say("cluster/" + name, std::move(entries));
-  if (c.built && *c.built == *built) return;
+  if (c.built == built) return;
+  outdate(c);
   c.built = built;
   model->clusters[name] = built;
   change.clusters.push_back(name);

@@ -64,6 +64,7 @@ struct Former {
   std::uint16_t number = 0;
   std::string name;
   std::shared_ptr<const model::Cluster> led;
+  Instant ended{};  // when it led elsewhere; none: it does so now
 };
 
 struct CertificateState {
@@ -149,6 +150,7 @@ struct Store::State {
   std::vector<model::Ip> interfaces;  // of this machine
   // Other ways to listeners like ours: pods that share a Service of our namespace with our pod, and its own address.
   std::vector<model::Ip> replicas;
+  std::vector<std::pair<model::Ip, std::uint16_t>> service_addresses;
   bool replicas_changed = false;  // there may be others
   void touched(const Object& object);
   void find_replicas();
@@ -167,6 +169,7 @@ struct Store::State {
   void settle(Kept kind, const std::string& name, Instant& until);
   std::set<std::string> perhaps_unused;  // Services that lost a cluster
   void remember(const ClusterState& c, const ServicePort& port, std::shared_ptr<const model::Cluster> led);
+  void outdate(const ClusterState& c);
   bool use_former(const std::string& name, ClusterState& c, const ServicePort* port, model::Cluster& out);
 
   // What must be looked at again.
@@ -223,6 +226,9 @@ struct Store::State {
 // Older first; objects without a timestamp in the order of the files. Ties: namespace/name descending, as in
 // ingress-nginx.
 bool older(const Meta& a, const Meta& b);
+
+// The slice's port for a Service port: the one of its name, else the one of its numeric targetPort; 0: none.
+std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted);
 
 inline std::string key_of(const Meta& m) {
   return m.ns + "/" + m.name;

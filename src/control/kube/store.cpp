@@ -34,7 +34,7 @@ std::optional<ParsedEndpoint> parse_endpoint(const std::string& text) {
 
 Store::State::State(Settings s) : settings(std::move(s)) {
   if (!settings.listeners.empty()) {
-    own = std::make_shared<const model::OwnListeners>(model::OwnListeners{settings.listeners, {}});
+    own = std::make_shared<const model::OwnListeners>(model::OwnListeners{settings.listeners, {}, {}, {}});
     own_changed = true;
   }
   Entries entries;
@@ -130,8 +130,9 @@ void Store::State::touched(const Object& object) {
 
 void Store::State::find_replicas() {
   replicas.clear();
-  const auto add = [&](const std::string& text) {
-    if (const auto ip = model::read_ip(text)) replicas.push_back(*ip);
+  service_addresses.clear();
+  const auto is_ours = [&](std::uint16_t port) {
+    return std::any_of(own->all.begin(), own->all.end(), [&](const auto& l) { return l.port == port; });
   };
   const std::string ns = settings.status.pod.substr(0, settings.status.pod.find('/') + 1);
   for (const auto& [service, parts] : slices) {
@@ -143,8 +144,20 @@ void Store::State::find_replicas() {
     if (std::none_of(parts.begin(), parts.end(), ours)) continue;
     for (const auto& [name, part] : parts)
       for (const auto& endpoint : std::get<EndpointSlice>(*part).endpoints)
-        for (const auto& address : endpoint.addresses) add(address);
-    if (const auto it = services.find(service); it != services.end()) add(std::get<Service>(*it->second).cluster_ip);
+        for (const auto& address : endpoint.addresses)
+          if (const auto ip = model::read_ip(address)) replicas.push_back(*ip);
+    const auto it = services.find(service);
+    if (it == services.end()) continue;
+    // Its ports need not be those of its pods.
+    const auto& object = std::get<Service>(*it->second);
+    for (const ServicePort& port : object.ports) {
+      const auto leads = [&](const auto& part) {
+        return is_ours(port_in(std::get<EndpointSlice>(*part.second), port));
+      };
+      if (std::none_of(parts.begin(), parts.end(), leads)) continue;
+      for (const auto& address : object.cluster_ips)
+        if (const auto ip = model::read_ip(address)) service_addresses.emplace_back(*ip, port.port);
+    }
   }
   reach();
 }
@@ -152,12 +165,14 @@ void Store::State::find_replicas() {
 // An address that came or went decides about the endpoints on our ports, and about what was refused.
 void Store::State::reach() {
   if (!own) return;
-  auto addresses = interfaces;
-  addresses.insert(addresses.end(), replicas.begin(), replicas.end());
-  std::sort(addresses.begin(), addresses.end());
-  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
-  if (addresses == own->addresses) return;
-  own = std::make_shared<const model::OwnListeners>(model::OwnListeners{own->all, std::move(addresses)});
+  const auto sort = [](auto& list) {
+    std::sort(list.begin(), list.end());
+    list.erase(std::unique(list.begin(), list.end()), list.end());
+  };
+  sort(interfaces), sort(replicas), sort(service_addresses);
+  model::OwnListeners now{own->all, interfaces, replicas, service_addresses};
+  if (now == *own) return;
+  own = std::make_shared<const model::OwnListeners>(std::move(now));
   own_changed = true;
   for (auto& [name, c] : clusters) {
     const auto& built = c.built;

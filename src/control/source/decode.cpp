@@ -219,7 +219,8 @@ Object read_service(const Field& o) {
   out.meta = read_meta(o, false);
   auto spec = o["spec"];
   out.type = spec["type"].text("ClusterIP");
-  out.cluster_ip = spec["clusterIP"].text();
+  spec["clusterIPs"].list(out.cluster_ips, [&](const Field& f) { out.cluster_ips.push_back(f.text()); });
+  if (const auto one = spec["clusterIP"].text(); out.cluster_ips.empty() && !one.empty()) out.cluster_ips = {one};
   out.external_name = spec["externalName"].text();
   spec["ports"].list(out.ports, [&](const Field& f) {
     ServicePort p;

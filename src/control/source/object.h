@@ -90,7 +90,7 @@ struct ServicePort {
 struct Service {
   Meta meta;
   std::string type = "ClusterIP";
-  std::string cluster_ip;
+  std::vector<std::string> cluster_ips;
   std::string external_name;
   std::vector<ServicePort> ports;
   bool operator==(const Service&) const = default;

@@ -59,7 +59,8 @@ std::optional<LocalReply> loop(Exchange& ex) {
     mark += ", ";
   }
   if (same_route) return ended(ex, "the request has come back to a route that it took before");
-  if (before + 1 >= kMostPasses) return ended(ex, "the request has come back four times");
+  if (before + 1 >= kMostPasses)
+    return ended(ex, "the request has been passed on four times before, by this proxy or others of its kind");
   // Another proxy's field, on its way to pods: passed on as it came.
   if (!outside && before == 0 && !proxied) return std::nullopt;
   // The pass before was one to pods, which leave no mark: it counts.

@@ -14,7 +14,9 @@ bool ours(Worker& worker, const net::SocketAddress& address) {
   const auto* own = worker.view()->snapshot().own.get();
   if (!own || !own->has_port(address.port())) return false;
   const auto ip = model::read_ip(address.address());
-  return ip && own->find(*ip, address.port());
+  if (!ip) return false;
+  // A route may make an address ours that no interface has: those of a cloud's load balancers, for one.
+  return own->reached(*ip, address.port()) || (own->everywhere(address.port()) && net::is_local(address));
 }
 
 }  // namespace

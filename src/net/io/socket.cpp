@@ -115,6 +115,15 @@ int connect_to(const SocketAddress& address) noexcept {
   return -1;
 }
 
+bool is_local(const SocketAddress& address) {
+  const int fd = socket(address.storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  bool local = false;
+  if (connect(fd, address.get(), address.size) == 0) local = local_address(fd).address() == address.address();
+  close(fd);
+  return local;
+}
+
 void no_delay(int fd) noexcept {
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

@@ -29,6 +29,8 @@ std::expected<int, std::string> listen_on(const SocketAddress& address, int back
 SocketAddress local_address(int fd);
 // A non-blocking socket whose connect has begun; -1 with errno set.
 int connect_to(const SocketAddress& address) noexcept;
+// Is the address one of this machine's by its routing table, be it on no interface? Sends nothing.
+bool is_local(const SocketAddress& address);
 void no_delay(int fd) noexcept;
 // Raises the soft limit of descriptors to the hard one and returns it.
 std::uint64_t raise_descriptor_limit() noexcept;

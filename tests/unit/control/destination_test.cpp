@@ -125,7 +125,9 @@ TEST(Destination, WhatIsListedIsOpenAndNothingElse) {
 TEST(Destination, NothingOpensOurOwnListeners) {
   const model::OwnListeners own{
       {model::read_listener("http", "127.0.0.1:80"), model::read_listener("admin", "[::]:81")},
-      {*model::read_ip("10.0.0.5")}};
+      {*model::read_ip("10.0.0.5")},
+      {},
+      {}};
   const Allowed all("0.0.0.0/0");
   const std::string ours = "where this process listens itself";
   for (const auto says : {Says::name, Says::object, Says::directory, Says::operator_}) {

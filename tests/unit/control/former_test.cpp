@@ -154,6 +154,26 @@ TEST_F(Former, OnlyWhatASliceStillListsAsReady) {
   EXPECT_EQ(leads_to(), "") << "pods that are not ready are no gap between two objects";
 }
 
+TEST_F(Former, WhatThePodsExpectBeforeEachConnectionIsKept) {
+  std::string service = app("http");
+  service.replace(service.find("{name: app}"), 11,
+                  "{name: app, annotations: {sluice.dev/upstream-proxy-protocol: v1}}");
+  put(route("80") + service + pods("http", {"10.0.0.1"}));
+  remove(service);
+  const auto kept = commit().model->clusters.begin()->second;
+  EXPECT_EQ(kept->endpoints.size(), 1U);
+  EXPECT_EQ(kept->proxy_protocol, model::ProxyProtocol::v1);
+}
+
+TEST_F(Former, WhatWasGoodLongAgoIsNot) {
+  put(route("80") + app("one") + pods("one", {"10.0.0.1"}));
+  put(route("81") + app("two", "81") + pods("two", {"10.0.0.1"}, {}, 9090));
+  EXPECT_EQ(leads_to(), "10.0.0.1:9090");
+  pass(31s);
+  put(route("80"));
+  EXPECT_EQ(leads_to(), "") << "80 has led nowhere for longer than anything is kept";
+}
+
 TEST_F(Former, AServiceIsDeletedAndMadeAnew) {
   put(route("80") + app("http") + pods("http", {"10.0.0.1"}));
   remove(app("http"));

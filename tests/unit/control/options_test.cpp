@@ -122,6 +122,11 @@ TEST(Options, AnUnreadableWordAboutPathsRefuses) {
   }
 }
 
+TEST(Options, AnUnreadableWordAboutSharedHostsSharesNone) {
+  EXPECT_FALSE(read_options({{"share-hosts", "flase"}}, kMap, {}, {}).options.share_hosts);
+  EXPECT_TRUE(read_options({{"share-hosts", "true"}}, kMap, {}, {}).options.share_hosts);
+}
+
 // A byte that no range has spoils its range and not the list: the default would trust everybody.
 TEST(Options, AControlCharacterSpoilsOneWordOfAList) {
   auto r = read_options({{"proxy-real-ip-cidr",

@@ -99,6 +99,23 @@ TEST_F(Webhook, NothingIsChangedByAReview) {
   EXPECT_EQ(store.commit().model->hosts, hosts);
 }
 
+// Whose protection closes what at a host is told to those whom it closes, and to whoever closes more.
+TEST_F(Webhook, WhatIsClosedAlreadyIsNobodyElsesBusiness) {
+  const auto with = [](const std::string& ns, const std::string& name, const std::string& path,
+                       const std::string& annotation) {
+    auto o = std::get<Ingress>(*object({ns, name, 10, "h.example", {path}}));
+    if (!annotation.empty()) o.meta.annotations["nginx.ingress.kubernetes.io/" + annotation] = "true";
+    return std::make_shared<const Object>(std::move(o));
+  };
+  put({"shop", "web", 5, "h.example", {"/web"}});
+  store.upsert(with("else", "regex", "/a", "use-regex"));
+  store.upsert(with("else", "guarded", "/b", "enable-modsecurity"));
+  store.commit();
+  EXPECT_EQ(joined(store.review(*with("third", "new", "/c", "")).warnings), "");
+  EXPECT_NE(joined(store.review(*with("else", "new", "/c", "")).warnings).find("else/new: error ClosedHost"),
+            std::string::npos);
+}
+
 TEST_F(Webhook, AHostOfOthersIsRefused) {
   Settings settings;
   settings.set["host-namespaces"] = "h.example=shop";

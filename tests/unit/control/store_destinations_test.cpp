@@ -240,6 +240,7 @@ TEST_F(Replicated, OtherReplicasAreNoDestinationEither) {
   EXPECT_FALSE(reached("10.1.0.2"));
   EXPECT_FALSE(reached("10.1.0.1"));
   EXPECT_FALSE(reached("10.96.0.9")) << "the address of the Service leads to them";
+  EXPECT_TRUE(reached("10.96.0.10")) << "of another Service";
   // They come and go; the same name is judged anew.
   EXPECT_FALSE(reached("10.1.0.2"));
   EXPECT_EQ(put(pods("sluice", {{"one", "10.1.0.1"}}))->clusters.at("default/app:10254")->endpoints.size(), 1U);
@@ -248,6 +249,26 @@ TEST_F(Replicated, OtherReplicasAreNoDestinationEither) {
   EXPECT_TRUE(reached("10.1.0.7"));
   put(pods("sluice", {{"other", "10.1.0.8"}}));
   EXPECT_TRUE(reached("10.1.0.8"));
+}
+
+// The ports of a Service are not those of its pods.
+TEST_F(Replicated, AServiceLeadsToUsByItsOwnPorts) {
+  auto theirs = ingress("a", "a.example");
+  put(theirs + external("x.example", 80) +
+      "---\napiVersion: v1\nkind: Service\nmetadata: {name: sluice, namespace: sluice}\nspec: {clusterIP: 10.96.0.9, "
+      "clusterIPs: [10.96.0.9, 'fd00::9'], ports: [{name: http, port: 80, targetPort: http}, {name: other, port: 81, "
+      "targetPort: 9999}]}\n"
+      "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\nmetadata: {name: sluice-1, "
+      "namespace: sluice, labels: {kubernetes.io/service-name: sluice}}\nports: [{name: http, port: 8080}, {name: "
+      "other, "
+      "port: 9999}]\nendpoints:\n- {addresses: [10.1.0.1], targetRef: {kind: Pod, name: one, namespace: sluice}}\n");
+  const auto reached = [&](const std::string& address) {
+    return answer("x.example", {address})->clusters.at("default/app:80")->endpoints.size() == 1;
+  };
+  EXPECT_FALSE(reached("10.96.0.9"));
+  EXPECT_FALSE(reached("fd00::9")) << "its other family";
+  EXPECT_TRUE(reached("10.96.0.10"));
+  EXPECT_TRUE(reached("10.1.0.1")) << "nothing of ours listens on its port 80";
 }
 
 }  // namespace

@@ -42,6 +42,35 @@ struct Hosts : ::testing::Test {
   std::shared_ptr<const Snapshot> snapshot;
 };
 
+TEST_F(Hosts, ACopyOfTheDefaultCertificateIsTheSame) {
+  const auto wild = test::make_pem("a.example,b.example");
+  certificate("infra/wild", wild);
+  certificate("b/copy", wild);
+  certificate("c/other", test::make_pem("c.example"));
+  model.default_certificate = "infra/wild";
+  host("a.example", "a");
+  host("b.example", "b", "b/copy");
+  host("c.example", "c", "c/other");
+  EXPECT_EQ(ask("a.example", "b.example"), nullptr);
+  EXPECT_EQ(ask("b.example", "a.example"), nullptr);
+  EXPECT_NE(ask("a.example", "c.example"), nullptr);
+  EXPECT_NE(ask("c.example", "a.example"), nullptr);
+}
+
+TEST_F(Hosts, OnePairInCommonIsEnough) {
+  const auto both = test::make_pem("a.example,b.example", "EC");
+  certificate("a/ec", both);
+  certificate("a/rsa", test::make_pem("a.example", "RSA"));
+  certificate("b/ec", both);
+  host("a.example", "a", "a/ec");
+  auto two = std::make_shared<model::Host>(*model.hosts["a.example"]);
+  two->certificates.front().secrets.push_back("a/rsa");
+  model.hosts["a.example"] = two;
+  host("b.example", "b", "b/ec");
+  EXPECT_EQ(ask("a.example", "b.example"), nullptr);
+  EXPECT_EQ(ask("b.example", "a.example"), nullptr);
+}
+
 TEST_F(Hosts, OfTwoNamespacesWithTwoCertificates) {
   certificate("a/s", test::make_pem("a.example"));
   certificate("b/s", test::make_pem("b.example"));

@@ -62,7 +62,9 @@ TEST(OwnListeners, AreReadAsTheyAreBound) {
 TEST(OwnListeners, AreFoundByEveryWayThere) {
   OwnListeners own{{read_listener("http", "[::]:80"), read_listener("admin", "127.0.0.1:10254"),
                     read_listener("webhook", "10.0.0.5:8444")},
-                   {ip("10.0.0.5"), ip("2001:db8::5")}};
+                   {ip("10.0.0.5"), ip("2001:db8::5")},
+                   {},
+                   {}};
   std::sort(own.addresses.begin(), own.addresses.end());
   EXPECT_TRUE(own.any());
   const struct {
@@ -101,6 +103,29 @@ TEST(OwnListeners, AreFoundByEveryWayThere) {
     const auto* found = own.find(ip(row.address), row.port);
     EXPECT_EQ(found ? found->what : "", row.what) << row.address << " " << row.port;
   }
+}
+
+// Replicas listen on our ports, whatever address ours are bound to; a Service has ports of its own.
+TEST(OwnListeners, ReplicasAndServicesLeadToThemToo) {
+  const OwnListeners own{{read_listener("http", "10.0.0.5:8080"), read_listener("admin", "10.0.0.5:10254")},
+                         {},
+                         {ip("10.0.0.7")},
+                         {{ip("10.96.0.9"), 80}, {ip("10.96.0.9"), 9000}}};
+  const struct {
+    const char* address;
+    std::uint16_t port;
+    bool reached;
+  } table[] = {
+      {"10.0.0.5", 8080, true},        {"10.0.0.7", 8080, true},       {"10.0.0.7", 10254, true},
+      {"::ffff:10.0.0.7", 8080, true}, {"64:ff9b::a00:7", 8080, true}, {"10.0.0.7", 80, false},
+      {"10.0.0.8", 8080, false},       {"10.96.0.9", 80, true},        {"10.96.0.9", 9000, true},
+      {"10.96.0.9", 8080, false},      {"10.96.0.8", 80, false},
+  };
+  for (const auto& row : table)
+    EXPECT_EQ(own.reached(ip(row.address), row.port), row.reached) << row.address << " " << row.port;
+  EXPECT_TRUE(own.has_port(80));
+  EXPECT_FALSE(own.has_port(81));
+  EXPECT_FALSE(own.everywhere(8080));
 }
 
 }  // namespace

@@ -5,9 +5,10 @@ namespace sluice::control::annotation {
 
 std::string ambiguous_paths(std::string_view v, const Ingress&, AnnotationValues& out) {
   const auto way = parse_ambiguous_paths(v);
-  if (!way) return "raw, normalize or refuse";
-  out.settings.ambiguous_paths = *way;
-  return {};
+  // A word that is none closes the paths of its Ingress, and lets its namespace's others pass no more than the
+  // strictest.
+  out.settings.ambiguous_paths = way.value_or(model::AmbiguousPaths::refuse);
+  return way ? "" : "raw, normalize or refuse";
 }
 
 }  // namespace sluice::control::annotation

@@ -84,6 +84,9 @@ Review judge(const Node* request, Watcher& watcher) {
                Disclosure::kind(member(kind, "kind")) + " with name " +
                Disclosure::object_name(member(request, "name")) + " in namespace " +
                Disclosure::object_name(member(request, "namespace")));
+  // What is being deleted serves nothing new; to refuse the update that takes its last finalizer would keep it for
+  // ever.
+  if (const Node* metadata = object->get("metadata"); !member(metadata, "deletionTimestamp").empty()) return {};
   Decoded decoded;
   decode_item(*object, "Ingress", decoded);
   if (decoded.objects.empty()) {

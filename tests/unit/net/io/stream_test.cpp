@@ -1,4 +1,5 @@
 #include "net/stream.h"
+#include "net/io/socket.h"
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -252,6 +253,11 @@ std::size_t write_until_full(Stream& s) {
     const iovec part{const_cast<char*>(bytes.data()), last};
     if (!s.write_now({&part, 1})) return all;
   }
+}
+
+TEST(Socket, WhatIsThisMachinesIsKnownByTheRoute) {
+  EXPECT_TRUE(is_local(*parse_listen("127.0.0.1:80")));
+  EXPECT_FALSE(is_local(*parse_listen("198.51.100.9:80")));
 }
 
 TEST(Stream, KeepsLittleOfWhatItsPeerDoesNotTake) {
