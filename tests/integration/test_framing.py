@@ -95,6 +95,15 @@ def test_continue_is_ours(site):
     assert not [n for n, _ in pod.last_headers()[1] if n.lower() == "expect"]
 
 
+@pytest.mark.parametrize("fields", ["Expect:", "Expect: ,", "Expect:\r\nExpect:"])
+def test_an_empty_expectation_expects_nothing(site, fields):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        a = c.send(f"POST /e HTTP/1.1\r\nHost: app.example\r\n{fields}\r\nContent-Length: 5\r\n\r\nhello").answer()
+        assert a.status == 200 and a.get("x-req-length") == "5" and not a.interim
+    assert not [n for n, _ in pod.last_headers()[1] if n.lower() == "expect"]
+
+
 def test_no_continue_for_what_is_refused(site):
     sluice, pod = site.simple(annotations={"proxy-body-size": "4"})
     with sluice.raw() as c:
