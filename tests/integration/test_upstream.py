@@ -177,6 +177,17 @@ def test_refused_endpoint_is_skipped(site):
         assert a.status == 200 and a.get("x-pod") == "alive"
 
 
+@pytest.mark.parametrize("body", [None, b"x"])
+def test_refused_endpoint_is_skipped_by_upgrades(site, body):
+    pod = site.pod("alive")
+    site.app("app.example", [f"127.0.0.1:{free_port()}", pod.address])
+    sluice = site.sluice()
+    for _ in range(4):
+        with sluice.raw() as c:
+            a = c.get("/", "app.example", method="POST" if body else "GET", body=body, headers=["Connection: upgrade", "Upgrade: tcp"])
+            assert a.status == 101 and c.send("ping").read_exactly(4) == b"ping"
+
+
 def test_all_endpoints_refuse(site):
     site.app("app.example", [f"127.0.0.1:{free_port()}"])
     assert site.sluice().get("/", "app.example").status == 502

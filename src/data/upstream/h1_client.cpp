@@ -41,7 +41,9 @@ net::Task<Status> H1Client::send_head(Exchange& ex, std::string_view body, bool 
   out += ' ';
   out.append(ex.target);
   out.append(" HTTP/1.1\r\n");
-  const BodyShape shape = body_shape(ex);
+  BodyShape shape = body_shape(ex);
+  // HTTP/2 has trailers behind a body of announced length, too.
+  if (!whole && head.major == 2 && head.fields.find(net::http::Name::trailer)) shape = {Framing::chunked, 0};
   request_chunked_ = shape.framing == Framing::chunked;
   for_each_upstream_field(
       ex, shape, [&](std::string_view name, std::string_view value) { net::h1::append_field(out, name, value); });
