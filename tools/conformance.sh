@@ -39,6 +39,31 @@ if [ ! -e $autobahn/.0.8.2 ]; then
   fi
 fi
 
+# Clients that post what is refused (tests/conformance/clients). newer SOURCE INSTALLED: the first has changed since.
+clients=tests/conformance/clients
+newer() { [ ! -e "$2" ] || [ "$1" -nt "$2" ]; }
+failed() { echo "that did not work: the tests of $1 will be skipped" >&2; }
+if newer $clients/requirements.txt build/tools/clients-py/.made; then
+  echo "installing clients of Python"
+  { python3 -m venv build/tools/clients-py && build/tools/clients-py/bin/pip install -q --disable-pip-version-check -r $clients/requirements.txt &&
+    touch build/tools/clients-py/.made; } || failed "Python's clients"
+fi
+if newer $clients/package.json build/tools/clients-node/.made; then
+  echo "installing clients of Node"
+  { mkdir -p build/tools/clients-node && cp $clients/package.json build/tools/clients-node/ && npm install --silent --prefix build/tools/clients-node &&
+    touch build/tools/clients-node/.made; } || failed "Node's clients"
+fi
+if newer $clients/pom.xml build/tools/clients-java/.made || newer $clients/Early.java build/tools/clients-java/.made; then
+  echo "installing clients of Java"
+  { mvn -q -B -f $clients/pom.xml dependency:copy-dependencies -DoutputDirectory="$PWD/build/tools/clients-java/jars" >/dev/null &&
+    javac -cp "build/tools/clients-java/jars/*" -d build/tools/clients-java/classes $clients/Early.java && touch build/tools/clients-java/.made; } ||
+    failed "Java's clients"
+fi
+if newer $clients/early.go build/tools/bin/early-go; then
+  echo "building early-go"
+  nice -n 5 go build -o build/tools/bin/early-go $clients/early.go || failed "Go's client"
+fi
+
 # Our own Go client and server of gRPC, with the gRPC project's package.
 if [ tests/conformance/grpcgo/main.go -nt build/tools/bin/grpcgo ]; then
   echo "building grpcgo"

@@ -95,6 +95,15 @@ def test_continue_is_ours(site):
     assert not [n for n, _ in pod.last_headers()[1] if n.lower() == "expect"]
 
 
+@pytest.mark.parametrize("fields", ["Expect:", "Expect: ,", "Expect:\r\nExpect:"])
+def test_an_empty_expectation_expects_nothing(site, fields):
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        a = c.send(f"POST /e HTTP/1.1\r\nHost: app.example\r\n{fields}\r\nContent-Length: 5\r\n\r\nhello").answer()
+        assert a.status == 200 and a.get("x-req-length") == "5" and not a.interim
+    assert not [n for n, _ in pod.last_headers()[1] if n.lower() == "expect"]
+
+
 def test_no_continue_for_what_is_refused(site):
     sluice, pod = site.simple(annotations={"proxy-body-size": "4"})
     with sluice.raw() as c:
@@ -170,6 +179,82 @@ def test_request_trailers(site):
         c.send("0\r\nX-Late: yes\r\n\r\n")
         assert c.answer().status == 200
     assert got["tail"].endswith(b"0\r\nX-Late: yes\r\n\r\n")
+
+
+def whole_request(sock):
+    """Head, body as it stands on the wire, and what came behind it. Trailers end a chunked one."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += sock.recv(65536) or b"\r\n\r\n"
+    head, rest = data.split(b"\r\n\r\n", 1)
+    if b"\r\ntransfer-encoding: chunked" in head.lower():
+        while not (rest.startswith(b"0\r\n") or b"\r\n0\r\n" in rest) or not rest.endswith(b"\r\n\r\n"):
+            piece = sock.recv(65536)
+            assert piece, "an end inside the body"
+            rest += piece
+        return head.decode(), rest, b""
+    length = int(re.search(rb"(?i)\r\ncontent-length: (\d+)", head + b"\r\ncontent-length: 0").group(1))
+    while len(rest) < length:
+        piece = sock.recv(65536)
+        assert piece, "an end inside the body"
+        rest += piece
+    return head.decode(), rest[:length], rest[length:]
+
+
+class Keeps:
+    """A pod that keeps each request and answers it, if it is not told otherwise, with an empty 200."""
+
+    def __init__(self, site, answers=lambda n: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"):
+        self.got = []
+
+        def pod(sock, number):
+            while True:
+                self.got.append(whole_request(sock))
+                answer = answers(len(self.got))
+                if answer is None:
+                    return
+                sock.sendall(answer)
+        self.address = site.scripted(pod).address
+
+
+@pytest.mark.parametrize("size", [0, 5, 70_000, 1 << 20, (1 << 20) + 1, 3_000_000])
+@pytest.mark.parametrize("buffering", ["on", "off"])
+def test_request_trailers_of_every_size(site, size, buffering):
+    pod = Keeps(site)
+    site.app("app.example", pod.address, annotations={"proxy-body-size": "0", "proxy-request-buffering": buffering})
+    sluice = site.sluice()
+    body = body_of("t1-", size)  # no byte of it is ASCII
+    with sluice.raw(timeout=20) as c:
+        for _ in range(2):
+            c.send("POST / HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-Two\r\n\r\n")
+            for at in range(0, size, 60_000):
+                c.send(b"%x\r\n%s\r\n" % (len(body[at:at + 60_000]), body[at:at + 60_000]))
+            c.send("0\r\nX-Sum: abc\r\nHost: evil\r\nX-Two: 2\r\n\r\n")
+            assert c.answer().status == 200
+    for head, rest, _ in pod.got:
+        assert "\r\nTrailer: X-Sum, X-Two" in head and "content-length" not in head.lower()
+        assert rest.endswith(b"0\r\nX-Sum: abc\r\nX-Two: 2\r\n\r\n")
+        assert b"".join(re.findall(rb"[\x80-\xff]+", rest)) == body
+
+
+def test_trailers_that_are_dropped_leave_a_length(site):
+    pod = Keeps(site)
+    site.app("app.example", pod.address)
+    with site.sluice().raw() as c:
+        c.send("POST / HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nHost: evil\r\n\r\n")
+        assert c.answer().status == 200
+    head, rest, _ = pod.got[0]
+    assert "\r\nContent-Length: 2" in head and rest == b"ab"
+
+
+def test_trailers_are_sent_again_with_their_body(site):
+    """The pod closes without an answer: the whole request goes to it a second time."""
+    pod = Keeps(site, lambda n: None if n == 1 else b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    site.app("app.example", pod.address)
+    with site.sluice().raw() as c:
+        c.send("PUT / HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 5\r\n\r\n")
+        assert c.answer().status in (200, 502)
+    assert {rest for _, rest, _ in pod.got} == {b"5\r\nhello\r\n0\r\nX-Sum: 5\r\n\r\n"}
 
 
 def test_pipelining(site):
@@ -327,6 +412,135 @@ def test_tunnel_of_another_protocol(site):
         a = c.get("/x", "app.example", headers=["Connection: upgrade", "Upgrade: my-protocol/2"])
         assert a.status == 101 and a.get("upgrade") == "my-protocol/2"
         assert c.send("ping").read_exactly(4) == b"ping"
+
+
+class Switches:
+    """A pod that reads a whole request, switches, and sends back what it gets in the tunnel. early: it switches after the head already."""
+
+    def __init__(self, site, early=False):
+        self.got, self.switched = [], threading.Event()
+
+        def pod(sock, _):
+            if early:
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    head += sock.recv(1)
+                sock.sendall(self.ANSWER)
+                self.switched.set()
+                length = int(re.search(rb"(?i)\r\ncontent-length: (\d+)", head).group(1))
+                body = b""
+                while len(body) < length:
+                    body += sock.recv(min(65536, length - len(body))) or b"!" * length
+                self.got.append((head.decode(), body, b""))
+            else:
+                self.got.append(whole_request(sock))
+                sock.setblocking(False)
+                try:
+                    self.got.append(("too early", sock.recv(1), b""))
+                except BlockingIOError:
+                    pass
+                sock.settimeout(30)
+                sock.sendall(self.ANSWER)
+            while data := sock.recv(65536):
+                sock.sendall(data)
+        self.address = site.scripted(pod).address
+
+    ANSWER = b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+
+
+EXEC = "POST /v1.43/exec/1/start HTTP/1.1\r\nHost: app.example\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+JSON = b'{"Detach":false,"Tty":true}'
+
+
+@pytest.mark.parametrize("buffering", ["on", "off"])
+@pytest.mark.parametrize("framing", ["length", "chunked", "large chunked"])
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_an_upgrade_with_a_body(site, framing, pieces, buffering):
+    """docker exec: the pod gets offer and body, and what is sent behind the body once it has switched."""
+    pod = Switches(site)
+    site.app("app.example", pod.address, annotations={"proxy-request-buffering": buffering, "proxy-body-size": "0"})
+    sluice = site.sluice()
+    body = {"length": JSON, "chunked": body_of("t1-", 27), "large chunked": body_of("t1-", 2_000_000)}[framing]  # t1-: no byte of it is ASCII
+    if framing == "length":
+        message = f"{EXEC}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    else:
+        message = f"{EXEC}Transfer-Encoding: chunked\r\n\r\n".encode() + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    message += b"early bytes"
+    cuts = {1: [len(message)], 3: [len(message) - 40, len(message) - 15, len(message)]}[pieces]
+    with sluice.raw(timeout=20) as c:
+        for begin, end in zip([0, *cuts], cuts):
+            c.send(message[begin:end])
+        a = c.answer()
+        assert (a.status, a.get("upgrade"), a.get("connection")) == (101, "tcp", "upgrade")
+        assert c.read_exactly(11) == b"early bytes"
+        assert c.send("more").read_exactly(4) == b"more"
+    (head, rest, behind), = pod.got
+    assert "\r\nUpgrade: tcp\r\nConnection: upgrade\r\n" in head + "\r\n" and behind == b""
+    assert (rest if framing == "length" else b"".join(re.findall(rb"[\x80-\xff]+", rest))) == body
+
+
+def test_a_pod_that_switches_before_it_has_the_body(site):
+    """Client and pod talk in the new protocol once the whole request has gone up."""
+    pod = Switches(site, early=True)
+    site.app("app.example", pod.address)
+    other = site.pod()
+    site.app("other.example", other.address, name="other")
+    sluice = site.sluice()
+    body = body_of("b", 300_000)
+    with sluice.raw(timeout=20) as c:
+        c.send(f"{EXEC}Content-Length: {len(body)}\r\n\r\n".encode() + body[:100_000])
+        assert pod.switched.wait(20)
+        for _ in range(5):
+            assert sluice.get("/", "other.example").status == 200
+        c.sock.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            c.sock.recv(1)
+        c.sock.settimeout(20)
+        c.send(body[100_000:] + b"behind")
+        a = c.answer()
+        assert a.status == 101 and a.get("content-type") == "application/vnd.docker.raw-stream"
+        assert c.read_exactly(6) == b"behind"
+    assert pod.got[0][1] == body
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["waits", "sent along"])
+def test_an_upgrade_that_expects_100_gets_it_first(site, there):  # RFC 9110 section 7.8
+    pod = Switches(site)
+    site.app("app.example", pod.address)
+    with site.sluice().raw() as c:
+        c.send(f"{EXEC}Expect: 100-continue\r\nContent-Length: {len(JSON)}\r\n\r\n".encode() + (JSON if there else b""))
+        assert c.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
+        if not there:
+            c.send(JSON)
+        assert c.answer().status == 101
+        assert c.send("ping").read_exactly(4) == b"ping"
+
+
+def test_an_upgrade_whose_body_is_too_large(site):
+    pod = Switches(site)
+    site.app("app.example", pod.address, annotations={"proxy-body-size": "20"})
+    with site.sluice().raw() as c:
+        c.send(f"{EXEC}Content-Length: {len(JSON)}\r\n\r\n".encode() + JSON)
+        assert c.answer().status == 413 and c.closed()
+    assert not pod.got
+
+
+def test_what_to_upgrade_to_is_in_a_426(site):
+    """Ours is about WebSockets; a pod's says what the pod wants."""
+    def pod(sock, _):
+        while read_request(sock):
+            sock.sendall(b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: tcp, foo/2\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n")
+    site.app("app.example", site.scripted(pod).address)
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        for _ in range(2):
+            a = c.get("/", "app.example")
+            assert (a.status, a.get("upgrade"), a.get("connection")) == (426, "tcp, foo/2", "upgrade")
+        a = c.get("/", "app.example", headers=["Connection: close"])
+        assert (a.status, a.get("upgrade"), a.get("connection")) == (426, "tcp, foo/2", "close, upgrade")
+    with sluice.raw() as c:
+        a = c.get("/ws", "app.example", headers=[*WS[:2], "Sec-WebSocket-Version: 8", WS[3]])
+        assert (a.status, a.get("upgrade"), a.get("connection"), a.get("sec-websocket-version")) == (426, "websocket", "close, upgrade", "13")
 
 
 SWITCHES = [

@@ -203,7 +203,8 @@ def test_versions_that_nobody_speaks(running, fields):
     proxy, pod, dial = running
     with dial() as c:
         stream = c.done(connect(c, fields=fields))
-        assert stream.code or stream.status in (400, 426), stream
+        assert stream.status == 426 and stream.get("sec-websocket-version") == "13", stream
+        assert not stream.get("upgrade") and not stream.get("connection"), "fields of HTTP/1"
 
 
 def test_pod_that_refuses(running):

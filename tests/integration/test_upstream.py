@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from harness import (body_of, certificate, endpoint_slice, free_port, http_get, ingress, read_request, service, slices, wait_for)
+from harness import (SLOW, body_of, certificate, endpoint_slice, free_port, http_get, ingress, read_request, service, slices, wait_for)
 
 
 def test_round_robin_over_ready_endpoints(site):
@@ -126,6 +126,33 @@ def test_a_pod_that_announces_close_is_not_reused(site):
     assert pod.stats()["connections"] == 10
 
 
+def test_a_pod_that_announces_how_long_it_waits_is_left_before(site):
+    """`Keep-Alive: timeout=2`, as Node says it: from then on what comes on this connection is not read any more. A POST that does is lost."""
+    served, over = [], threading.Semaphore(0)
+
+    def pod(sock, number):
+        while read_request(sock):
+            served.append(number)
+            sock.sendall(b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nKeep-Alive: timeout=2\r\nContent-Length: 0\r\n\r\n")
+            if number != served[0] or len(served) == 3:  # the first one serves three
+                sock.settimeout(2 * SLOW)
+                try:
+                    assert sock.recv(1) == b"", "a request, but the test sends none"
+                except TimeoutError:
+                    pass
+                over.release()
+                sock.settimeout(30 * SLOW)
+                return sock.recv(1)
+    site.app("app.example", site.scripted(pod).address)
+    sluice = site.sluice()
+    with sluice.raw(timeout=60) as c:
+        for i in range(5):
+            assert c.get("/", "app.example", method="POST", body=b"x").status == 200
+            if i >= 2:
+                assert over.acquire(timeout=30 * SLOW)
+    assert len(set(served[:3])) == 1 and len(set(served)) == 3, served
+
+
 @pytest.mark.parametrize("method,body", [("GET", None), ("POST", b""), ("POST", b"hello"), ("DELETE", None)])
 def test_stale_reused_connections_cost_nothing(site, method, body):
     """The pod closes after each answer without saying so. Requests it never read are replayed on a fresh connection."""
@@ -148,6 +175,17 @@ def test_refused_endpoint_is_skipped(site):
     for i in range(20):
         a = sluice.get("/", "app.example", method="POST" if i % 2 else "GET", body=b"x" if i % 2 else None)
         assert a.status == 200 and a.get("x-pod") == "alive"
+
+
+@pytest.mark.parametrize("body", [None, b"x"])
+def test_refused_endpoint_is_skipped_by_upgrades(site, body):
+    pod = site.pod("alive")
+    site.app("app.example", [f"127.0.0.1:{free_port()}", pod.address])
+    sluice = site.sluice()
+    for _ in range(4):
+        with sluice.raw() as c:
+            a = c.get("/", "app.example", method="POST" if body else "GET", body=body, headers=["Connection: upgrade", "Upgrade: tcp"])
+            assert a.status == 101 and c.send("ping").read_exactly(4) == b"ping"
 
 
 def test_all_endpoints_refuse(site):

@@ -393,8 +393,11 @@ bool Reader::check_fields() {
       if (bad && rules_.behind_proxy) return fail("Connection names fields that were passed on"), false;
     } else if (same(name, "expect")) {
       if (rules_.behind_proxy) return fail("Expect was passed on"), false;
-      if (request_.minor == 1 && !same(value, "100-continue")) return fail("unknown expectation"), false;
-      request_.expect_continue = request_.minor == 1;
+      bool unknown = false;
+      elements(value,
+               [&](std::string_view e) { (same(e, "100-continue") ? request_.expect_continue : unknown) = true; });
+      if (request_.minor == 1 && unknown) return fail("unknown expectation"), false;
+      if (request_.minor != 1) request_.expect_continue = false;
     } else if (same(name, "upgrade")) {
       request_.upgrade = value;
       if (rules_.behind_proxy && same(value, "h2c")) return fail("Upgrade: h2c was passed on"), false;

@@ -443,7 +443,9 @@ constexpr std::array kOptions{
     BOOL("retry-non-idempotent", retry_non_idempotent, "retry POST, PATCH and methods of other standards too"),
     NUMBER("upstream-keepalive-connections", upstream_keepalive_connections, 0, 1'000'000,
            "idle connections to pods, a worker"),
-    SECONDS("upstream-keepalive-timeout", upstream_keepalive_timeout, 1, "idle time of connections to pods"),
+    SECONDS("upstream-keepalive-timeout", upstream_keepalive_timeout, 1,
+            "idle time of connections to pods; a pod that announces less (`Keep-Alive: timeout=N`) is left a second "
+            "before"),
     SECONDS("upstream-keepalive-time", upstream_keepalive_time, 1, "life of connections to pods"),
     NUMBER("upstream-keepalive-requests", upstream_keepalive_requests, 1, 4'000'000'000,
            "requests on one connection to a pod"),

@@ -117,6 +117,7 @@ struct Exchange {
   // request body
   bool body_whole = false;  // body holds all of it: may be sent again
   std::string_view body;
+  std::string_view trailers;  // of a whole one: it goes up chunked, with them behind it
   bool body_touched = false;  // some of a streamed body was taken: no further attempt
   std::uint64_t body_received = 0;
 

@@ -126,13 +126,18 @@ net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
   }
   page += "</body>\r\n</html>\r\n";
 
-  Field fields[3];
+  Field fields[4];
   std::size_t count = 0;
   fields[count++] = {"Content-Type", "text/html", Name::content_type, false};
   if (!reply.location.empty()) fields[count++] = {"Location", reply.location, Name::location, false};
   // RFC 9110 section 15.5.6. What a pod takes of them is its own affair.
   if (reply.status == 405)
     fields[count++] = {"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS", Name::other, false};
+  // RFC 9110 section 15.5.22 and RFC 6455 section 4.4: of WebSockets alone a version is asked for.
+  if (reply.status == 426) {
+    fields[count++] = {"Upgrade", "websocket", Name::upgrade, false};
+    fields[count++] = {"Sec-WebSocket-Version", "13", Name::other, false};
+  }
   ResponseStart start;
   start.status = reply.status;
   start.reason = phrase;

@@ -32,6 +32,11 @@ void keep_for_retry(Exchange& ex, const Chunk& piece) {
 // The request body on its way up. A fault of the client ends the whole attempt; a pod that takes no more does not: its
 // answer (a 413, say) may already be under way.
 net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
+  if (ex.body_whole) {  // and has trailers: it did not leave with the head
+    const Chunk all{ex.body, true, ex.trailers};
+    Status s = co_await up.send_body(all);
+    co_return s;
+  }
   if (!ex.body.empty()) {  // collected before it grew too large, or kept from the attempt before
     if (!ex.grpc) ex.body_touched = true;
     Status s = co_await up.send_body(Chunk{ex.body, false, {}});
@@ -77,12 +82,25 @@ net::Task<Status> final_head(Exchange& ex, Upstream& up) {
   }
 }
 
+// A pod may switch before it has read the whole request, which goes first (RFC 9110 section 7.8). The head of its 101
+// is kept meanwhile.
+net::Task<Status> rest_of_request(Exchange& ex, Upstream& up, net::Fork<Status>& request) {
+  if (request.done()) co_return request.value();
+  up.hold();
+  for (auto& f : ex.memory.response.fields.all()) {
+    f.name = ex.memory.joined.emplace_back(f.name);
+    f.value = ex.memory.joined.emplace_back(f.value);
+  }
+  Status sent = co_await request.join();
+  co_return sent;
+}
+
 void note_trailers(Exchange& ex, const Chunk& piece) noexcept {
   if (ex.grpc && !piece.trailers.empty())
     ex.record.grpc_status = static_cast<std::int16_t>(find_grpc_status(piece.trailers));
 }
 
-net::Task<Status> pump_response(Exchange& ex, Upstream& up, const net::Fork<Status>* request, Attempt& attempt,
+net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* request, Attempt& attempt,
                                 Instant begun) {
   Status s = co_await final_head(ex, up);
   if (!s) co_return s;
@@ -96,6 +114,9 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, const net::Fork<Stat
     ex.record.grpc_status = static_cast<std::int16_t>(find_grpc_status(response.fields));
   }
   if (response.status == 101) {
+    Status sent{};
+    if (request) sent = co_await rest_of_request(ex, up, *request);
+    if (!sent) co_return sent;
     Status t = co_await tunnel(ex, up);
     co_return t;
   }
@@ -142,9 +163,9 @@ net::Task<Status> relay(Exchange& ex, Lease lease, Attempt& attempt) {
   up.begin(ex);
   const Instant begun = ex.worker.loop.now();
   ex.waiting_on = &up;
-  const bool whole = ex.body_whole;
+  const bool whole = ex.body_whole && ex.trailers.empty();
   Status outcome = co_await up.send_head(ex, whole ? ex.body : std::string_view{}, whole);
-  if (outcome && (whole || ex.tunnel)) {
+  if (outcome && whole) {
     outcome = co_await pump_response(ex, up, nullptr, attempt, begun);
   } else if (outcome) {
     net::Fork<Status> request(pump_request(ex, up));

@@ -24,7 +24,6 @@ net::Task<Status> take_request_body(Exchange& ex) {
     ex.body_whole = true;
     co_return Status{};
   }
-  if (ex.tunnel) co_return Status{};
   if (!ex.filter && ex.down.whole_body(ex.body)) {
     ex.body_whole = true;
     ex.body_received = ex.body.size();
@@ -46,6 +45,7 @@ net::Task<Status> take_request_body(Exchange& ex) {
     collected += piece->data;
     if (piece->last) {
       ex.body_whole = true;
+      if (!piece->trailers.empty()) ex.trailers = ex.memory.joined.emplace_back(piece->trailers);
       break;
     }
   }

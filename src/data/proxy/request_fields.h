@@ -15,11 +15,11 @@ struct BodyShape {
   std::uint64_t length = 0;
 };
 
-// How the body travels on: whole ones with their length, streamed ones as they came.
+// How the body travels on: whole ones with their length, streamed ones and those with trailers as they came.
 inline BodyShape body_shape(const Exchange& ex) {
   using net::http::Framing;
   const auto& head = ex.head();
-  if (ex.body_whole) {
+  if (ex.body_whole && ex.trailers.empty()) {
     if (head.framing == Framing::none) return {};
     return {Framing::length, ex.body.size()};
   }

@@ -4,7 +4,7 @@ namespace sluice::data {
 
 bool may_retry(const Exchange& ex, const Error& error, std::uint32_t tries, bool nothing_sent, Instant now) noexcept {
   if (error.whose != Whose::upstream && error.fault != Fault::overload) return false;
-  if (error.retry == Retry::no || ex.client_gone || ex.tunnel || ex.down.started()) return false;
+  if (error.retry == Retry::no || ex.client_gone || ex.down.started()) return false;
   if (!ex.body_whole && ex.body_touched) return false;
   const auto& head = ex.head();
   // RFC 9110 section 9.2.2: what is not known to be idempotent is not sent twice, a method that we do not know neither.

@@ -163,8 +163,7 @@ net::Task<void> serve(Exchange& ex) {
   if (prepared) reply = answer_without_route(ex);
   if (prepared && !reply) reply = answer_for_lack_of_memory(ex);
   if (prepared && !reply) reply = run_filters(ex);  // may answer
-  // With a body it is a request like any other: nothing may be sent behind it before the pod has switched.
-  ex.tunnel = prepared && !reply && ex.down.may_upgrade();
+  ex.tunnel = prepared && !reply && ex.head().upgrade;
 
   if (!prepared) {
     co_await fail(ex, prepared.error());

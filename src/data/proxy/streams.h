@@ -73,8 +73,6 @@ class Downstream {
   virtual void abort() noexcept = 0;
   virtual bool started() const noexcept = 0;
   virtual bool complete() const noexcept = 0;
-  // The request asks to switch protocols and nothing stands in the way: no body of it is under way.
-  virtual bool may_upgrade() const noexcept = 0;
   // How much of a body to give it at once so that little must be kept; never 0. `last`: size of the piece before.
   virtual std::size_t room(std::size_t last) noexcept = 0;
   // After a 101 was started: the bare bytes, and what the client sent ahead.

@@ -18,9 +18,13 @@ using net::http::Framing;
 using net::tls::Io;
 
 namespace {
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
 Error client(Fault f, const char* detail) {
   return Error{f, Whose::downstream, Retry::no, 0, detail};
 }
+
 }  // namespace
 
 H1Connection::H1Connection(Connection& connection)
@@ -236,8 +240,7 @@ void H1Connection::on_peer(void* context, bool broken) {
   if (!broken) {
     if (self.started_ || self.probed_ || ex.head().minor == 0 || ex.tunnel) return;
     self.probed_ = true;
-    static constexpr std::string_view kProbe = "HTTP/1.1 100 Continue\r\n\r\n";
-    const iovec part{const_cast<char*>(kProbe.data()), kProbe.size()};
+    const iovec part{const_cast<char*>(kContinue.data()), kContinue.size()};
     self.stream_.write_now({&part, 1});
     return;
   }
@@ -253,7 +256,6 @@ bool H1Connection::whole_body(std::string_view& out) {
   in_begin_ += piece->consumed;
   body_bytes_ = piece->data.size();
   out = piece->data;
-  continue_due_ = false;
   return true;
 }
 
@@ -275,7 +277,6 @@ net::Task<Result<Chunk>> H1Connection::read(std::size_t most) {
     if (!ready || ready->last || !ready->data.empty()) co_return ready;
     if (continue_due_ && !started_) {
       continue_due_ = false;
-      static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       const iovec part{const_cast<char*>(kContinue.data()), kContinue.size()};
       Status sent = co_await stream_.write({&part, 1}, o.client_send_timeout);
       if (!sent) co_return std::unexpected(sent.error());
@@ -344,6 +345,7 @@ net::Task<Status> H1Connection::start(Exchange& ex, const ResponseStart& respons
   if (worker_.ends_connections()) ex.close_after = true;
   auto& out = worker_.out;
   out.clear();
+  if (response.status == 101 && continue_due_) out += kContinue;  // RFC 9110 section 7.8
   ex.hsts = ex.hsts && !default_certificate_;
   append_response_head(out, ex, response, out_framing_, worker_.date());
   const iovec head{out.data(), out.size()};
@@ -405,15 +407,12 @@ void H1Connection::abort() noexcept {
 }
 
 net::Duplex& H1Connection::become_tunnel(std::string_view& early) {
-  early = {memory_->in.data() + in_begin_, in_end_ - in_begin_};
+  early = in_begin_ == in_end_ ? std::string_view(memory_->ahead)
+                               : std::string_view(memory_->in.data() + in_begin_, in_end_ - in_begin_);
   in_begin_ = in_end_;
   stream_.unwatch_peer();
   stream_.expect_write_rate(0);
   return stream_;
-}
-
-bool H1Connection::may_upgrade() const noexcept {
-  return ex_->head().upgrade && decoder_.done();
 }
 
 void H1Connection::give_buffers_back() noexcept {

@@ -44,7 +44,6 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   bool complete() const noexcept override { return complete_; }
   net::Duplex& become_tunnel(std::string_view& early) override;
   std::size_t room(std::size_t last) noexcept override { return stream_.room(last); }
-  bool may_upgrade() const noexcept override;
   void give_buffers_back() noexcept override;
 
   // BodySource

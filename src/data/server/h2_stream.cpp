@@ -426,10 +426,6 @@ void H2Stream::promise(std::size_t bytes) noexcept {
   promised_ = bytes;
 }
 
-bool H2Stream::may_upgrade() const noexcept {
-  return ex_->head().upgrade;
-}
-
 net::Duplex& H2Stream::become_tunnel(std::string_view& early) {
   early = {};
   return *this;

@@ -53,7 +53,6 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   bool started() const noexcept override { return started_; }
   bool complete() const noexcept override { return complete_; }
   std::size_t room(std::size_t last) noexcept override;
-  bool may_upgrade() const noexcept override;
   net::Duplex& become_tunnel(std::string_view& early) override;
   void give_buffers_back() noexcept override;
 

@@ -47,10 +47,15 @@ void append_response_head(std::string& out, const Exchange& ex, const ResponseSt
     for (const auto& f : response.fields)
       if (f.id == Name::content_length) append_field(out, "Content-Length", f.value);
   }
-  if (ex.close_after)
-    out.append("Connection: close\r\n");
-  else if (ex.head().minor == 0)
-    out.append("Connection: keep-alive\r\n");
+  std::string_view connection = ex.close_after ? "close" : ex.head().minor == 0 ? "keep-alive" : "";
+  if (response.status == 426) {  // says what to upgrade to (RFC 9110 section 15.5.22)
+    for (const auto& f : response.fields) {
+      if (f.id != Name::upgrade) continue;
+      append_field(out, "Upgrade", f.value);
+      connection = ex.close_after ? "close, upgrade" : "upgrade";
+    }
+  }
+  if (!connection.empty()) append_field(out, "Connection", connection);
   out.append("\r\n", 2);
 }
 

@@ -12,6 +12,17 @@ namespace sluice::data {
 using net::http::Framing;
 using net::tls::Io;
 
+namespace {
+
+// A pod counts from the end of its response, we from its arrival, and a request needs its time to get there: what would
+// come in its last second, or half where that is shorter, is sent on another connection.
+Duration idle_most(std::uint32_t seconds) noexcept {
+  const Duration announced = std::chrono::seconds(seconds);
+  return announced - std::min<Duration>(std::chrono::seconds(1), announced / 2);
+}
+
+}  // namespace
+
 void H1Client::begin(Exchange& ex) {
   ex_ = &ex;
   ++exchanges_;
@@ -30,7 +41,9 @@ net::Task<Status> H1Client::send_head(Exchange& ex, std::string_view body, bool 
   out += ' ';
   out.append(ex.target);
   out.append(" HTTP/1.1\r\n");
-  const BodyShape shape = body_shape(ex);
+  BodyShape shape = body_shape(ex);
+  // HTTP/2 has trailers behind a body of announced length, too.
+  if (!whole && head.major == 2 && head.fields.find(net::http::Name::trailer)) shape = {Framing::chunked, 0};
   request_chunked_ = shape.framing == Framing::chunked;
   for_each_upstream_field(
       ex, shape, [&](std::string_view name, std::string_view value) { net::h1::append_field(out, name, value); });
@@ -153,6 +166,7 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
     if (response.status >= 200 || response.status == 101) {
       head_done_ = true;
       response_keep_alive_ = response.keep_alive;
+      if (response.idle_seconds != net::http::ResponseHead::kNotSaid) idle_most_ = idle_most(response.idle_seconds);
       decoder_.start(response.framing, response.content_length);
     }
     co_return Status{};

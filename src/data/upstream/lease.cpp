@@ -95,9 +95,10 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
   const auto protocol = upstream_protocol(ex);
   Dial how = dial_of(ex, protocol);
   if (protocol == grpc || protocol == grpcs) {
-    if (ex.tunnel)
+    // Another protocol may be offered in vain (RFC 9110 section 7.8); nobody goes on without his WebSocket.
+    if (std::exchange(ex.tunnel, false) && iequals(ex.head().upgrade_token, "websocket"))
       co_return std::unexpected(
-          Error{Fault::unsupported, Whose::upstream, Retry::no, 502, "an upgrade, but the pods speak HTTP/2"});
+          Error{Fault::unsupported, Whose::upstream, Retry::no, 502, "a WebSocket, but the pods speak HTTP/2"});
     net::Task<Result<Lease>> stream = lease_stream(worker, ex, std::move(endpoint), std::move(how), attempt);
     Result<Lease> leased = co_await stream;
     co_return leased;

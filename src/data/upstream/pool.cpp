@@ -75,8 +75,8 @@ bool IdlePool::worth_keeping(const PooledConnection& c) const noexcept {
   const auto& o = worker_.options();
   const bool used_up = o.upstream_keepalive_requests && c.exchanges_ >= o.upstream_keepalive_requests;
   return !c.endpoint_->retired && o.upstream_keepalive_connections > 0 && !worker_.draining() && !used_up &&
-         worker_.loop.now() - c.made_ < o.upstream_keepalive_time && !c.stream_.peer_half_closed() &&
-         !c.stream_.broken();
+         c.idle_most_.count() > 0 && worker_.loop.now() - c.made_ < o.upstream_keepalive_time &&
+         !c.stream_.peer_half_closed() && !c.stream_.broken();
 }
 
 void IdlePool::put(PooledConnection& connection) {
@@ -97,7 +97,7 @@ void IdlePool::put(PooledConnection& connection) {
   ++c->endpoint_->idle;
   ++size_;
   worker_.stats.upstream_idle.add();
-  worker_.loop.arm(c->idle_deadline_, worker_.options().upstream_keepalive_timeout);
+  worker_.loop.arm(c->idle_deadline_, std::min<Duration>(worker_.options().upstream_keepalive_timeout, c->idle_most_));
   if (c->shared_) return;  // it reads by itself
   c->stream_.watch_idle(&IdlePool::on_activity, c);
   slot_free(*c->endpoint_);

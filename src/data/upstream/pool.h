@@ -41,6 +41,7 @@ class PooledConnection {
   const bool shared_;
   const Instant made_;
   std::uint32_t exchanges_ = 0;
+  Duration idle_most_ = Duration::max();  // the pod ends it soon after
 
  private:
   friend class IdlePool;

@@ -75,9 +75,9 @@ class RequestParser {
     if (auto ok = framing(); !ok) return ok;
     if (auto ok = target(); !ok) return ok;
     if (auto ok = connection(); !ok) return ok;
-    if (expect_ && out_.minor == 1) {
-      if (!expect_known_) return refuse(417, "Expect: something other than 100-continue");
-      out_.expect_continue = out_.framing == Framing::chunked || out_.content_length > 0;
+    if (out_.minor == 1) {
+      if (expected_.others) return refuse(417, "Expect: something other than 100-continue");
+      out_.expect_continue = expected_.to_continue && (out_.framing == Framing::chunked || out_.content_length > 0);
     }
     return {};
   }
@@ -160,8 +160,7 @@ class RequestParser {
         field.drop = true;
         break;
       case Name::expect:
-        expect_known_ = !expect_ && iequals(field.value, "100-continue");
-        expect_ = true;
+        expected_.add(field.value);
         field.drop = true;
         break;
       case Name::authorization:
@@ -305,8 +304,7 @@ class RequestParser {
   bool has_connection_ = false;
   bool has_upgrade_ = false;
   bool has_authorization_ = false;
-  bool expect_ = false;
-  bool expect_known_ = false;
+  http::Expectations expected_;
 };
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -108,11 +109,25 @@ class ResponseParser {
         has_connection_ = true;
         field.drop = true;
         break;
+      case Name::keep_alive:
+        field.drop = true;
+        for_each_element(field.value, [this](std::string_view parameter) { keep_alive(parameter); });
+        break;
       default:
         if (http::hop_by_hop(field.id)) field.drop = true;
         break;
     }
     return {};
+  }
+
+  // RFC 2068 section 19.7.1.1. No number: as if it were not there.
+  void keep_alive(std::string_view parameter) noexcept {
+    constexpr std::string_view kTimeout = "timeout=";
+    if (!iequals(parameter.substr(0, kTimeout.size()), kTimeout)) return;
+    auto digits = parameter.substr(kTimeout.size());
+    std::uint64_t seconds = 0;
+    if (http::read_length(digits, seconds))
+      out_.idle_seconds = static_cast<std::uint32_t>(std::min<std::uint64_t>(seconds, out_.idle_seconds));
   }
 
   // RFC 9112 section 6.3.
@@ -164,6 +179,7 @@ Status parse_response(std::string_view head, const HeadLimits& limits, Method re
   out.framing = Framing::none;
   out.content_length = 0;
   out.keep_alive = true;
+  out.idle_seconds = http::ResponseHead::kNotSaid;
   if (!head.ends_with("\r\n\r\n")) return refuse_upstream("head: does not end with an empty line");
   return ResponseParser(head, limits, request_method, out).run();
 }

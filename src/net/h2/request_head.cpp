@@ -97,8 +97,7 @@ bool RequestHeadReader::add(std::string_view name, std::string_view value) {
       has_authorization_ = true;
       break;
     case Name::expect:
-      expect_known_ = !expect_ && iequals(value, "100-continue");
-      expect_ = true;
+      expected_.add(value);
       field.drop = true;
       break;
     case Name::cookie:
@@ -213,10 +212,8 @@ Status RequestHeadReader::finish(bool ended) {
     out_.framing = Framing::length;
   else if (!out_.upgrade && !ended)
     out_.framing = Framing::chunked;
-  if (expect_) {
-    if (!expect_known_) return http::refuse(417, "expect: something other than 100-continue");
-    out_.expect_continue = !ended;
-  }
+  if (expected_.others) return http::refuse(417, "expect: something other than 100-continue");
+  out_.expect_continue = expected_.to_continue && !ended;
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "net/http/grammar.h"
 #include "net/http/message.h"
 
 // The head of an HTTP/2 request as every other version's: RFC 9113 section 8.3, judged as strictly as net/h1 does.
@@ -49,7 +50,8 @@ class RequestHeadReader {
   std::size_t bytes_ = 0;  // as RFC 9113 section 6.5.2 counts them
   std::string_view scheme_, authority_, host_, protocol_;
   std::optional<std::size_t> cookie_;  // which field it is
-  bool has_length_ = false, has_authorization_ = false, expect_ = false, expect_known_ = false, two_hosts_ = false;
+  bool has_length_ = false, has_authorization_ = false, two_hosts_ = false;
+  http::Expectations expected_;
   Status refused_{};
 };
 

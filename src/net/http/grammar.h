@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/strings.h"
 #include "net/http/message.h"
 
 #ifdef __SSE2__
@@ -124,5 +125,17 @@ inline Status check_escapes(std::string_view path_query) noexcept {
   }
   return {};
 }
+
+// The Expect fields of a request: a list (RFC 9110 section 10.1.1), whose empty elements say nothing. One element is
+// understood, and once.
+struct Expectations {
+  bool to_continue = false, others = false;
+  void add(std::string_view value) noexcept {
+    for_each_element(value, [this](std::string_view e) {
+      const bool understood = !to_continue && iequals(e, "100-continue");
+      (understood ? to_continue : others) = true;
+    });
+  }
+};
 
 }  // namespace sluice::net::http

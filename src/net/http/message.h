@@ -213,6 +213,10 @@ struct ResponseHead {
   Framing framing = Framing::none;
   std::uint64_t content_length = 0;
   bool keep_alive = true;  // the pod would go on
+  // `Keep-Alive: timeout=N`: it ends the connection after so many seconds without a request. 0xffffffff: it says
+  // nothing.
+  std::uint32_t idle_seconds = kNotSaid;
+  static constexpr std::uint32_t kNotSaid = ~std::uint32_t{0};
 };
 
 }  // namespace sluice::net::http

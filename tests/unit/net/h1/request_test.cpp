@@ -184,6 +184,18 @@ TEST(Request, Expect) {
   EXPECT_FALSE(Request(with("Expect: 100-continue\r\nContent-Length: 0")).head->expect_continue);
   EXPECT_FALSE(Request(with("Expect: 100-continue")).head->expect_continue);
   EXPECT_FALSE(Request("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n").head->expect_continue);
+  // A list, whose empty elements say nothing.
+  for (const char* nothing : {"Expect:", "Expect: ,", "Expect:\r\nExpect: , ,"}) {
+    const Request r(with(std::string(nothing) + "\r\nContent-Length: 5"));
+    EXPECT_EQ(r.status, 0) << nothing;
+    EXPECT_FALSE(r.head->expect_continue) << nothing;
+    EXPECT_FALSE(r.passes("Expect")) << nothing;
+  }
+  EXPECT_TRUE(Request(with("Expect:\r\nExpect: , 100-Continue\r\nContent-Length: 5")).head->expect_continue);
+  for (const char* other :
+       {"Expect: 200-ok", "Expect: 100-continue, 100-continue", "Expect: 100-continue, 200-ok",
+        "Expect: 100-continue\r\nExpect: x", "Expect: 100-continue=1", "Expect: 100-continue;a=b", "Expect: \"\""})
+    EXPECT_EQ(Request(with(std::string(other) + "\r\nContent-Length: 5")).status, 417) << other;
 }
 
 TEST(Request, Upgrade) {

@@ -164,15 +164,30 @@ TEST(Response, HopByHopAndNamedFieldsAreDropped) {
   EXPECT_EQ(r.head->framing, Framing::length);
 }
 
+TEST(Response, TheIdleTimeThatAPodAnnounces) {
+  const auto seconds = [](const char* fields) { return Response(ok(fields)).head->idle_seconds; };
+  const auto none = http::ResponseHead::kNotSaid;
+  EXPECT_EQ(seconds("A: b"), none);
+  EXPECT_EQ(seconds("Keep-Alive: timeout=5"), 5U);
+  EXPECT_EQ(seconds("keep-alive: max=7 ,TIMEOUT=05"), 5U);
+  EXPECT_EQ(seconds("Keep-Alive: timeout=9\r\nKeep-Alive: timeout=3"), 3U);
+  EXPECT_EQ(seconds("Keep-Alive: timeout=0"), 0U);
+  EXPECT_EQ(seconds("Keep-Alive: timeout=9223372036854775807"), none);
+  for (const char* odd : {"timeout", "timeout=", "timeout=-1", "timeout=5s", "timeouts=5", "300", ""})
+    EXPECT_EQ(seconds((std::string("Keep-Alive: ") + odd).c_str()), none) << odd;
+}
+
 TEST(Response, NothingOfTheLastOneStays) {
   http::ResponseHead head;
   ASSERT_TRUE(
-      parse_response("HTTP/1.0 200 OK\r\nContent-Length: 7\r\nA: b\r\n\r\n", {}, Method::get, head).has_value());
+      parse_response("HTTP/1.0 200 OK\r\nContent-Length: 7\r\nKeep-Alive: timeout=1\r\n\r\n", {}, Method::get, head)
+          .has_value());
   ASSERT_TRUE(parse_response("HTTP/1.1 204 No\r\n\r\n", {}, Method::get, head).has_value());
   EXPECT_EQ(head.fields.size(), 0u);
   EXPECT_EQ(head.content_length, 0u);
   EXPECT_EQ(head.framing, Framing::none);
   EXPECT_TRUE(head.keep_alive);
+  EXPECT_EQ(head.idle_seconds, http::ResponseHead::kNotSaid);
   EXPECT_EQ(head.minor, 1);
 }
 

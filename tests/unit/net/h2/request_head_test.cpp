@@ -115,6 +115,8 @@ TEST(RequestHead, AnswersWhatIsTooMuchOrNotServed) {
   for (int i = 0; i < 1200; ++i) crumbs.emplace_back("cookie", "a=1");
   EXPECT_EQ(status(with(crumbs)), 431);
   EXPECT_EQ(status(with({{"expect", "else"}})), 417);
+  EXPECT_EQ(status(with({{"expect", "100-continue, else"}})), 417);
+  EXPECT_EQ(status(with({{"expect", ""}, {"expect", "100-continue"}})), 200);
   EXPECT_EQ(status(with({}, "/%zz")), 400);
   EXPECT_EQ(status({{":method", "TRACE"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}}), 405);
   EXPECT_EQ(status({{":method", "CONNECT"}, {":authority", "h:443"}}), 405);
