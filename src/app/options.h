@@ -20,6 +20,7 @@ struct ServeOptions {
   std::string log_level = "info";
   bool log_json = false;
   bool core_dumps = false;
+  bool share_ports = false;  // other processes of this user may listen on the same addresses
 };
 
 // Cores that this process may use: affinity and cgroup quota, at least 1.

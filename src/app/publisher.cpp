@@ -62,10 +62,14 @@ void Publisher::publish_now(control::Update update) {
     w->loop.post([w, shared, tls] { w->apply(*shared, tls); });
   }
   keep(update, *shared);
+  fingerprint_.follow(*update.model, update.change, control::options_text);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   ready_ = true;
   tell_metrics(update, seconds);
   look_at_certificates(update, *shared);
+  if (update.first || update.change.everything || update.change.report || shared->report_changed ||
+      !update.served.empty())
+    news_.tell(update, compile_report_);
 }
 
 void Publisher::keep(const control::Update& update, const data::Publication& publication) {
@@ -83,10 +87,10 @@ void Publisher::keep(const control::Update& update, const data::Publication& pub
   if (!update.first && !update.change.everything && !update.change.report && !publication.report_changed) return;
   model_report_ = update.model->report;
   compile_report_ = compiler_.report();
-  count_problems();
+  tally_problems();
 }
 
-void Publisher::count_problems() {
+void Publisher::tally_problems() {
   std::map<std::pair<std::string_view, std::string_view>, std::uint64_t> counts;
   std::set<std::string> refused;
   std::size_t errors = 0;
@@ -149,7 +153,7 @@ void Publisher::tell_metrics(const control::Update& update, double seconds) {
   metrics_.update([&](ops::ControllerState& s) {
     s.ready = true;
     s.config_version = snapshot->version;
-    s.config_hash = snapshot->version;
+    s.config_hash = fingerprint_.value();
     s.last_reload_successful = true;
     s.last_reload_success_time =
         std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();

@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "app/news.h"
 #include "control/control.h"
 #include "data/server/worker.h"
 #include "data/snapshot/snapshot.h"
+#include "model/fingerprint.h"
 #include "ops/metrics/metrics.h"
 
 namespace sluice::app {
@@ -35,7 +37,7 @@ class Publisher {
  private:
   void publish_now(control::Update update);
   void keep(const control::Update& update, const data::Publication& publication);
-  void count_problems();
+  void tally_problems();
   void tell_metrics(const control::Update& update, double seconds);
   void look_at_certificates(const control::Update& update, const data::Publication& publication);
   void forget_old();
@@ -56,6 +58,8 @@ class Publisher {
   std::set<std::string> refused_secrets_;  // as lines of the Report
   std::uint64_t endpoints_ = 0, refused_ = 0, reloads_ = 0, reload_errors_ = 0, certificate_refusals_ = 0;
   std::size_t errors_ = 0;
+  model::Fingerprint fingerprint_;
+  News news_;
 };
 
 }  // namespace sluice::app

@@ -1,0 +1,88 @@
+#include "app/news.h"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "app/problems.h"
+#include "base/log.h"
+
+namespace sluice::app {
+
+namespace {
+
+using model::Entry;
+using model::Severity;
+
+constexpr int kMostLines = 50;  // of one batch, for each of what began, what is wrong and what is over
+
+// Says the first lines, and how many there are beyond.
+class Lines {
+ public:
+  explicit Lines(const char* what) : what_(what) {}
+  ~Lines() {
+    if (count_ > kMostLines)
+      log::info("and {} more {}; `sluice check` and /config of the admin address list all", count_ - kMostLines, what_);
+  }
+  Lines(const Lines&) = delete;
+  Lines& operator=(const Lines&) = delete;
+  bool next() { return ++count_ <= kMostLines; }
+
+ private:
+  const char* what_;
+  int count_ = 0;
+};
+
+void say(Severity severity, const std::string& line) {
+  if (severity == Severity::error)
+    log::error("{}", line);
+  else
+    log::warn("{}", line);
+}
+
+}  // namespace
+
+void News::tell_all(const std::vector<Entry>& entries) const {
+  for (const auto severity : {Severity::error, Severity::warning}) {
+    Lines lines(severity == Severity::error ? "errors" : "kinds of warnings");
+    for (const auto& line : problem_lines(entries, severity))
+      if (lines.next()) say(severity, line);
+  }
+  log::info("serving {} Ingress{}; {}{}", served_.size(), served_.size() == 1 ? "" : "es",
+            count_problems(entries).text(),
+            entries.empty() ? "" : " (`sluice check` and /config of the admin address list them)");
+  for (const auto& line : problem_lines(entries, Severity::ignored))
+    if (line.starts_with("not read")) log::info("{}", line);
+}
+
+void News::tell(const control::Update& update, const model::Report& compiled) {
+  std::vector<Entry> entries = update.model->report.entries;
+  entries.insert(entries.end(), compiled.entries.begin(), compiled.entries.end());
+  std::map<std::string, Told> now;
+  for (const Entry& e : entries) {
+    if (e.problem.severity == Severity::ignored) continue;
+    auto& told = now[problem_identity(e)];
+    if (told.count++ == 0) told.entry = e;
+  }
+  Lines ingresses("Ingresses");
+  for (const auto& [name, served] : update.served)
+    if ((served ? served_.insert(name).second : served_.erase(name) > 0) && begun_ && ingresses.next())
+      log::info("Ingress {}: {}", name, served ? "served" : "no longer served");
+  if (!begun_) {
+    begun_ = true;
+    tell_all(entries);
+  } else {
+    Lines lines("problems");
+    for (const auto& [identity, told] : now) {
+      const auto before = told_.find(identity);
+      if (before != told_.end() && before->second.count >= told.count) continue;
+      if (lines.next()) say(told.entry.problem.severity, model::Report::line(told.entry));
+    }
+    Lines over("problems that are over");
+    for (const auto& [identity, told] : told_)
+      if (!now.contains(identity) && over.next()) log::info("over: {}", model::Report::line(told.entry));
+  }
+  told_ = std::move(now);
+}
+
+}  // namespace sluice::app
