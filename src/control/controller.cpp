@@ -34,7 +34,8 @@ constexpr auto kHold = std::chrono::seconds(1);  // a change waits at most this 
 constexpr auto kLongest = std::chrono::seconds(60);
 constexpr auto kInterfaces = std::chrono::seconds(10);  // between two looks at this machine's addresses
 constexpr auto kPause = milliseconds(50);               // after a poll that failed
-constexpr auto kAgainSoon = std::chrono::seconds(1), kAgainLate = std::chrono::seconds(60);  // for want of memory
+constexpr auto kAgainSoon = milliseconds(200);
+constexpr auto kAgainLate = std::chrono::seconds(60);  // for want of memory
 
 // Polls the source and the resolver, and publishes what comes of it in batches.
 class Controller final : public Watcher {
@@ -97,7 +98,13 @@ class Controller final : public Watcher {
       std::lock_guard lock(mutex_);
       questions.swap(questions_);
     }
-    for (auto& q : questions) q->answer.set_value(answer(*q->ingress));
+    for (auto& q : questions) {
+      try {
+        q->answer.set_value(answer(*q->ingress));
+      } catch (const std::bad_alloc&) {
+        q->answer.set_exception(std::current_exception());
+      }
+    }
   }
 
   Review answer(const Object& ingress) {

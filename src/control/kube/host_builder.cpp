@@ -210,14 +210,14 @@ void Store::State::HostBuilder::add_certificates() {
   if (!host_->tls) return;
   for (const IngressState* o : owner().ingresses) {
     model::HostSecrets named{{o->ref->kind, o->ref->ns, o->ref->name, {}}, {}};
-    auto secrets = secrets_of(*o, name_);
-    if (secrets.size() > kMaxCertificates) {
-      secrets.resize(kMaxCertificates);
-      report(*o, {Severity::warning, "TooMany", "spec.tls", "",
-                  "a TLS section that names " + name_ + ", or at most " + std::to_string(kMaxCertificates),
-                  "the first are looked at"});
+    auto found = secrets_of(*o, name_);
+    if (const auto most = max_certificates(o->written()); found.size() > most) {
+      found.resize(most);
+      report(*o,
+             {Severity::warning, "TooMany", "spec.tls", "",
+              "a TLS section that names " + name_ + ", or at most " + std::to_string(most), "the first are looked at"});
     }
-    for (auto& secret : secrets)
+    for (auto& secret : found)
       if (out_.certificates.emplace(secret, o->ref).second) named.secrets.push_back(std::move(secret));
     if (!named.secrets.empty()) host_->certificates.push_back(std::move(named));
   }
@@ -255,9 +255,9 @@ void Store::State::HostBuilder::report_without_effect() {
                     std::move(consequence)});
       };
       if (!name_.empty() && !ingress.tls.empty()) {
-        std::string secrets;
-        for (const auto& secret : secrets_of(*o, name_)) add_element(secrets, secret);
-        in_vain("spec.tls", secrets,
+        std::string names;
+        for (const auto& secret : secrets_of(*o, name_)) add_element(names, secret);
+        in_vain("spec.tls", names,
                 "no certificate of it is shown for " + name_ + "; it turns on the redirect to https for paths of " +
                     "namespace " + tenants_[i].ns + " alone");
       }

@@ -171,9 +171,15 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
       auto& r = resolutions[external];
       const bool listed = name_allowed(external, allowed_destinations());
       Sieve sieve(listed ? Says::operator_ : Says::name, allowed_destinations(), own.get());
+      std::size_t usable = 0;
       for (auto& address : r.addresses)
-        if (sieve.takes(address, number) && out->endpoints.size() < kMaxExternalAddresses)
+        if (sieve.takes(address, number) && ++usable <= kMaxExternalAddresses)
           out->endpoints.push_back({address, number, true, false, ""});
+      if (usable > kMaxExternalAddresses)
+        entries.push_back({reference(*found->second),
+                           {Severity::warning, "TooMany", "spec.externalName", target,
+                            "a name with at most " + std::to_string(kMaxExternalAddresses) + " addresses",
+                            "of its " + std::to_string(usable) + " the first in order are used"}});
       out->refused += sieve.refused();
       sieve.report(reference(*found->second), "spec.externalName", external,
                    out->endpoints.empty() ? "requests for it answer 503" : "its other addresses are used", entries);

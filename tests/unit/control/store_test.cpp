@@ -337,6 +337,67 @@ TEST_F(Fixture, ResolvedNamesBecomeEndpoints) {
   EXPECT_TRUE(store.external_names().empty());
 }
 
+TEST_F(Fixture, OfAThousandAddressesTheFirstAreUsedAndTheOthersReported) {
+  put(ingress("a", "a.example") +
+      "---\napiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {type: ExternalName, externalName: "
+      "pods.example, ports: [{port: 80}]}\n");
+  std::vector<std::string> addresses;
+  for (int i = 0; i < 1000; ++i) addresses.push_back("10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250));
+  store.resolved("pods.example", addresses, "");
+  const auto u = commit();
+  EXPECT_EQ(u.model->clusters.at("default/app:80")->endpoints.size(), 64U);
+  ASSERT_EQ(u.model->report.entries.size(), 1U);
+  EXPECT_EQ(u.model->report.entries[0].problem.reason, "TooMany");
+  EXPECT_EQ(u.model->report.entries[0].problem.consequence, "of its 1000 the first in order are used");
+}
+
+// Each part of what is wrong is told, but of one object no more than a hundred.
+TEST_F(Fixture, ProblemsOfOneObjectAreCountedBeyondTheFirst) {
+  std::string rules;
+  for (int i = 0; i < 5000; ++i) rules += "{host: _" + std::to_string(i) + "},";
+  const auto u =
+      put("---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\nspec: {ingressClassName: nginx, "
+          "rules: [" +
+          rules + "{host: fine.example}]}\n");
+  ASSERT_EQ(u.model->report.entries.size(), model::Entries::kMost + 1);
+  EXPECT_TRUE(std::any_of(u.model->report.entries.begin(), u.model->report.entries.end(), [](auto& e) {
+    return e.problem.consequence == "and 4900 more, which are not listed" &&
+           e.problem.severity == model::Severity::error;
+  }));
+}
+
+// An Ingress with many hosts and many Secrets names neither each rule for each host nor each Secret for each.
+TEST_F(Fixture, ManyHostsAndSecretsOfOneIngressAreNotMultiplied) {
+  std::string rules, tls;
+  for (int i = 0; i < 2000; ++i) {
+    rules += "{host: h" + std::to_string(i) + ".example},";
+    tls += "{secretName: s" + std::to_string(i) + "},";
+  }
+  const auto u =
+      put("---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\nspec: {ingressClassName: nginx, "
+          "rules: [" +
+          rules + "{host: fine.example}], tls: [" + tls + "{hosts: [fine.example], secretName: its}]}\n");
+  EXPECT_EQ(u.model->hosts.size(), 2001U);
+  const auto secrets = [&](const char* host) { return u.model->hosts.at(host)->certificates.at(0).secrets; };
+  EXPECT_EQ(secrets("h7.example").size(), 10U);
+  EXPECT_EQ(secrets("fine.example"), std::vector<std::string>{"default/its"});
+}
+
+TEST_F(Fixture, ManySecretsForFewHostsAreAllLookedAt) {
+  std::string rules, tls;
+  for (int i = 0; i < 100; ++i) {
+    rules += "{host: h" + std::to_string(i) + ".example},";
+    tls += "{hosts: ['*.z" + std::to_string(i) + ".example'], secretName: s" + std::to_string(i) + "},";
+  }
+  const auto u =
+      put("---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\nspec: {ingressClassName: nginx, "
+          "rules: [" +
+          rules + "], tls: [" + tls + "]}\n");
+  EXPECT_EQ(u.model->hosts.at("h7.example")->certificates.at(0).secrets.size(), 100U);
+  EXPECT_TRUE(std::none_of(u.model->report.entries.begin(), u.model->report.entries.end(),
+                           [](auto& e) { return e.problem.reason == "TooMany"; }));
+}
+
 TEST_F(Fixture, ConflictsMoveOnWhenTheOwnerGoes) {
   auto u = put(ingress("a", "h.example", "one") + ingress("b", "h.example", "two"));
   EXPECT_EQ(u.model->hosts.at("h.example")->routes[0].service, "one");
