@@ -16,7 +16,7 @@ for number in '' -{2..9}; do
 done
 [ -n "$out" ] || { echo "$root/build/quickstart-2 to -9: each is in use by another run; end one of them" >&2; exit 1; }
 dir=$out/manifests
-rm -rf "$dir" && mkdir -p "$dir"
+rm -rf "$dir" "$out"/*.log && mkdir -p "$dir"  # what a former run said would be read for what this one says
 cp "$here"/*.yaml "$dir/"
 
 pids=()

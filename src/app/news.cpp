@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <utility>
 #include <vector>
 
 #include "app/problems.h"
@@ -42,7 +43,9 @@ void say(Severity severity, const std::string& line) {
 
 }  // namespace
 
-void News::tell_all(const std::vector<Entry>& entries) const {
+void News::tell_all(const model::Report& model, const model::Report& compiled) const {
+  std::vector<Entry> entries = model.entries;
+  entries.insert(entries.end(), compiled.entries.begin(), compiled.entries.end());
   for (const auto severity : {Severity::error, Severity::warning}) {
     Lines lines(severity == Severity::error ? "errors" : "kinds of warnings");
     for (const auto& line : problem_lines(entries, severity))
@@ -55,32 +58,34 @@ void News::tell_all(const std::vector<Entry>& entries) const {
     if (line.starts_with("not read")) log::info("{}", line);
 }
 
-void News::tell(const control::Update& update, const model::Report& compiled) {
-  std::vector<Entry> entries = update.model->report.entries;
-  entries.insert(entries.end(), compiled.entries.begin(), compiled.entries.end());
-  std::map<std::string, Told> now;
-  for (const Entry& e : entries) {
-    if (e.problem.severity == Severity::ignored) continue;
-    auto& told = now[problem_identity(e)];
-    if (told.count++ == 0) told.entry = e;
+void News::tell(const control::Update& update, const model::Report& compiled, bool reported) {
+  {
+    Lines ingresses("Ingresses");
+    for (const auto& [name, served] : update.served)
+      if ((served ? served_.insert(name).second : served_.erase(name) > 0) && begun_ && ingresses.next())
+        log::info("Ingress {}: {}", name, served ? "served" : "no longer served");
   }
-  Lines ingresses("Ingresses");
-  for (const auto& [name, served] : update.served)
-    if ((served ? served_.insert(name).second : served_.erase(name) > 0) && begun_ && ingresses.next())
-      log::info("Ingress {}: {}", name, served ? "served" : "no longer served");
-  if (!begun_) {
-    begun_ = true;
-    tell_all(entries);
-  } else {
+  if (!reported && begun_) return;
+  std::map<std::string, Told> now;
+  for (const auto* report : {&update.model->report, &compiled}) {
+    for (const Entry& e : report->entries) {
+      if (e.problem.severity == Severity::ignored) continue;
+      auto& told = now[problem_identity(e)];
+      if (told.count++ == 0) told = {1, e.problem.severity, model::Report::line(e)};
+    }
+  }
+  if (std::exchange(begun_, true)) {
     Lines lines("problems");
     for (const auto& [identity, told] : now) {
       const auto before = told_.find(identity);
       if (before != told_.end() && before->second.count >= told.count) continue;
-      if (lines.next()) say(told.entry.problem.severity, model::Report::line(told.entry));
+      if (lines.next()) say(told.severity, told.line);
     }
     Lines over("problems that are over");
     for (const auto& [identity, told] : told_)
-      if (!now.contains(identity) && over.next()) log::info("over: {}", model::Report::line(told.entry));
+      if (!now.contains(identity) && over.next()) log::info("over: {}", told.line);
+  } else {
+    tell_all(update.model->report, compiled);
   }
   told_ = std::move(now);
 }

@@ -13,14 +13,16 @@ namespace sluice::app {
 
 class News {
  public:
-  void tell(const control::Update& update, const model::Report& compiled);
+  // `reported`: the Model's Report or the compiler's differs from the one before.
+  void tell(const control::Update& update, const model::Report& compiled, bool reported);
 
  private:
-  void tell_all(const std::vector<model::Entry>& entries) const;
+  void tell_all(const model::Report& model, const model::Report& compiled) const;
 
   struct Told {
     std::size_t count = 0;  // of this identity
-    model::Entry entry;
+    model::Severity severity{};
+    std::string line;
   };
   std::map<std::string, Told> told_;  // by identity; errors and warnings
   std::set<std::string> served_;      // Ingresses

@@ -67,9 +67,8 @@ void Publisher::publish_now(control::Update update) {
   ready_ = true;
   tell_metrics(update, seconds);
   look_at_certificates(update, *shared);
-  if (update.first || update.change.everything || update.change.report || shared->report_changed ||
-      !update.served.empty())
-    news_.tell(update, compile_report_);
+  const bool reported = update.first || update.change.everything || update.change.report || shared->report_changed;
+  if (reported || !update.served.empty()) news_.tell(update, compile_report_, reported);
 }
 
 void Publisher::keep(const control::Update& update, const data::Publication& publication) {
