@@ -381,6 +381,9 @@ int main(int argc, char** argv) {
                   "exit 1 when there are warnings; that Services have no EndpointSlices is none where there is none at "
                   "all, as in rendered charts");
   add_common(*check, options.control, set);
+  // WHERE may be left out: what stands behind a flag's one value is not more of the flag.
+  for (auto* option : check->get_options())
+    if (option->get_expected_max() > 1) option->allow_extra_args(false);
 
   std::string method, url;
   std::vector<std::string> headers;

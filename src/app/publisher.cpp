@@ -30,9 +30,9 @@ Publisher::Publisher(std::vector<std::unique_ptr<data::Worker>>& workers, ops::M
                      std::function<void(const model::Options&)> on_options)
     : workers_(workers), metrics_(metrics), on_options_(std::move(on_options)) {}
 
-void Publisher::publish(control::Update update) {
+void Publisher::publish(const control::Update& update) {
   try {
-    publish_now(std::move(update));
+    publish_now(update);
   } catch (const std::bad_alloc&) {
     // Some workers may have got it, and the compiler may be in the middle of it.
     compiler_.start_over();
@@ -40,7 +40,7 @@ void Publisher::publish(control::Update update) {
   }
 }
 
-void Publisher::publish_now(control::Update update) {
+void Publisher::publish_now(const control::Update& update) {
   const auto begun = std::chrono::steady_clock::now();
   data::Publication publication = compiler_.compile(*update.model, update.change);
 
@@ -67,8 +67,15 @@ void Publisher::publish_now(control::Update update) {
   ready_ = true;
   tell_metrics(update, seconds);
   look_at_certificates(update, *shared);
-  const bool reported = update.first || update.change.everything || update.change.report || shared->report_changed;
-  if (reported || !update.served.empty()) news_.tell(update, compile_report_, reported);
+  reported_ = update.first || update.change.everything || update.change.report || shared->report_changed;
+}
+
+void Publisher::tell(const control::Update& update) {
+  try {
+    if (reported_ || !update.served.empty()) news_.tell(update, compile_report_, reported_);
+  } catch (const std::bad_alloc&) {
+    // What is served does not suffer; it is said with the next change of the Report.
+  }
 }
 
 void Publisher::keep(const control::Update& update, const data::Publication& publication) {

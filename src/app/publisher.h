@@ -25,7 +25,9 @@ class Publisher {
 
   // Control thread. Throws std::bad_alloc when there is no memory for it: workers may have all of it or nothing by
   // then, and the next Update must be one of everything.
-  void publish(control::Update update);
+  void publish(const control::Update& update);
+  // Says what of an Update that was published is news. It waits for whoever reads the log, hence by itself.
+  void tell(const control::Update& update);
   // Any thread; for admin pages.
   std::vector<std::shared_ptr<const model::Cluster>> clusters() const;  // by ClusterId; null: unused
   model::Report report() const;
@@ -35,7 +37,7 @@ class Publisher {
   void count_orphans();
 
  private:
-  void publish_now(control::Update update);
+  void publish_now(const control::Update& update);
   void keep(const control::Update& update, const data::Publication& publication);
   void tally_problems();
   void tell_metrics(const control::Update& update, double seconds);
@@ -60,6 +62,7 @@ class Publisher {
   std::size_t errors_ = 0;
   model::Fingerprint fingerprint_;
   News news_;
+  bool reported_ = false;  // the last Update brought another Report
 };
 
 }  // namespace sluice::app

@@ -225,9 +225,10 @@ int serve(const ServeOptions& options) {
   std::unique_ptr<control::Watcher> watcher;
   try {
     watcher = control::Watcher::start(settings, [&](control::Update update) {
-      publisher.publish(std::move(update));
+      publisher.publish(update);
       announced = true;
       announced.notify_all();
+      publisher.tell(update);
     });
   } catch (const std::exception& e) {
     return refuse(e.what());

@@ -167,7 +167,7 @@ def test_the_prefix_of_annotations(cluster, ns, pods):
 def test_check_reads_a_cluster_and_writes_nothing(cluster, ns, pods, tmp_path):
     pod = pods()
     host = f"{ns}.example.com"
-    cluster.apply(service("app", [pod.port], ns) + "---\n" + ingress("app", host, ns=ns, annotations={"no-such-annotation": "x"}))
+    cluster.apply(service("app", [pod.port], ns) + "---\n" + ingress("app", host, ns=ns, annotations={"nginx.ingress.kubernetes.io/no-such-annotation": "x"}))
     account = cluster.account(ns, "reader", READS, tmp_path / "kubeconfig")
 
     def check(*args):
