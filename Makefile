@@ -31,8 +31,12 @@ build: deps-build build/.made  ## optimised binaries with LTO: build/release/slu
 dev: deps build/.made  ## debug build of everything, tests too: build/dev
 	$(call compile,dev,all)
 
-run: build  ## build, start demo pods and sluice in front of them, print requests to try
-	@config/quickstart/run.sh build/release
+run: build/.made  ## build without optimising for speed, start demo pods and sluice in front of them, print requests to try
+	@tools/deps.sh build run
+	@echo "building what runs, into build/quick (some minutes on two cores; a second time it is there):"
+	@cmake --preset quick >build/configure-quick.log 2>&1 || { cat build/configure-quick.log; exit 1; }
+	@NINJA_STATUS='[%f/%t, %e s] ' ninja -C build/quick -j$(JOBS) sluice sluice-echo
+	@exec config/quickstart/run.sh build/quick
 
 test: dev  ## arch and format check, unit, golden and integration tests, the oracle
 	@tools/test.py build/dev arch format unit integration oracle

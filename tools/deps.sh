@@ -33,6 +33,25 @@ if [ ${#missing[@]} -eq 0 ]; then
   exit 0
 fi
 
+# Some of them (nginx-light, haproxy, prometheus) bring services. Nothing is started on this machine, now or when it
+# starts again: invoke-rc.d and systemd ask policy-rc.d, and the units that came are disabled.
+policy=${DEPS_POLICY:-/usr/sbin/policy-rc.d} folder=${DEPS_UNITS:-/lib/systemd/system}  # others: for the test
+keep_from_starting() {
+  [ ! -e "$policy" ] || return 0
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  "${as_root[@]}" chmod 755 "$policy"
+  trap '"${as_root[@]}" rm -f "$policy"' EXIT
+}
+units() { { cd "$folder" 2>/dev/null && ls 2>/dev/null | grep -E '^[^@]+\.(service|socket|timer)$'; } | sort; }
+disable_services() {  # BEFORE: what there was
+  local unit
+  command -v systemctl >/dev/null || return 0
+  for unit in $(comm -13 <(echo "$1") <(units)); do
+    echo "not started: $unit"
+    "${as_root[@]}" systemctl --quiet disable "$unit" >/dev/null 2>&1 || true
+  done
+}
+
 echo "installing for '$*': ${missing[*]}"
 as_root=()
 if [ "$(id -u)" != 0 ]; then
@@ -40,5 +59,8 @@ if [ "$(id -u)" != 0 ]; then
   as_root=(sudo)
 fi
 install() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; }
+keep_from_starting
+before=$(units || true)
 install 2>/dev/null || { "${as_root[@]}" apt-get update -qq && install; }
+disable_services "$before"
 python_tools "$@"

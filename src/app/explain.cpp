@@ -131,7 +131,35 @@ struct Explanation {
   Answer answer;
   std::vector<SettingRow> settings;
   std::string certificate;
+  std::vector<std::string> refused;  // of Ingresses that ask for the host, and do not answer here
 };
+
+constexpr std::size_t kMostRefused = 10;
+
+// Does an Ingress with a rule for this host ask for requests to `host`?
+bool asks_for(const std::string& rule, const std::string& host) {
+  if (!rule.starts_with("*.")) return rule == host;
+  const auto dot = host.find('.');
+  return dot != std::string::npos && host.substr(dot) == rule.substr(1);
+}
+
+std::vector<std::string> refused_at(const std::string& host, const model::Model& model,
+                                    const control::AsWritten& written) {
+  std::vector<std::string> out;
+  for (const model::Entry& e : model.report.entries) {
+    if (e.problem.severity != model::Severity::error || e.object.kind != "Ingress") continue;
+    const auto hosts = written.hosts.find(e.object.ns.str() + "/" + e.object.name.str());
+    if (hosts == written.hosts.end() ||
+        std::none_of(hosts->second.begin(), hosts->second.end(), [&](auto& rule) { return asks_for(rule, host); }))
+      continue;
+    if (out.size() == kMostRefused) {
+      out.emplace_back("and more; `sluice check` lists all");
+      break;
+    }
+    out.push_back(model::Report::line(e));
+  }
+  return out;
+}
 
 // The decisions of the filters, in the filters' own order, for a request that was never received.
 Answer decide(const Request& request, const data::Route& route, const model::Cluster* cluster,
@@ -199,8 +227,10 @@ std::string certificate_for(const data::Snapshot& snapshot, const std::string& n
   return out;
 }
 
-Explanation explain(const Request& request, const model::Model& model, const data::Snapshot& snapshot) {
+Explanation explain(const Request& request, const control::Settings& settings, const model::Model& model,
+                    const control::AsWritten& written, const data::Snapshot& snapshot) {
   Explanation out;
+  out.refused = refused_at(request.match_host, model, written);
   if (request.https) {
     const data::Route* whole = snapshot.routes->match(request.sni, "/", nullptr);
     if (whole != nullptr && whole->passthrough) {
@@ -235,7 +265,12 @@ Explanation explain(const Request& request, const model::Model& model, const dat
   out.answer = decide(request, *out.route, out.cluster, *snapshot.options);
   // A closed route has none that count, and its redirects are off.
   if (out.route->spec->because.empty())
-    out.settings = settings_of(*out.route->settings, out.cluster, *snapshot.options);
+    out.settings = settings_of(*out.route->settings, out.cluster, *snapshot.options, [&](std::string_view name) {
+      const auto& spec = *out.route->spec;
+      const auto of = written.annotations.find(spec.ns.str() + "/" + spec.ingress.str());
+      return of != written.annotations.end() &&
+             of->second.contains(settings.annotations_prefix + "/" + std::string(name));
+    });
   return out;
 }
 
@@ -253,7 +288,11 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
   if (e.answer.status != 0)
     line(fmt::format("  {}{}{}: {}{}", e.answer.status, e.answer.location.empty() ? "" : " ", e.answer.location,
                      e.answer.because, e.answer.decided_by.empty() ? "" : "  [filter " + e.answer.decided_by + "]"));
-  if (e.route == nullptr) return;
+  const auto tell_refused = [&] {
+    if (!e.refused.empty()) line("refused of the Ingresses that ask for the host");
+    for (const std::string& refused : e.refused) line("  " + refused);
+  };
+  if (e.route == nullptr) return tell_refused();
   const model::Route& spec = *e.route->spec;
   if (e.answer.status == 0)
     line("  forwarded to " + destination_text(spec) + " as " + request.method + " " + request.target);
@@ -262,6 +301,7 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
             ? ""
             : fmt::format(", written {} {}", spec.location, spec.path_type.empty() ? "(implicit)" : spec.path_type)));
 
+  tell_refused();
   if (!spec.cluster.empty()) {
     line(fmt::format("endpoints of {}: {}", spec.upstream_name, endpoints_text(e.cluster)));
     if (e.cluster != nullptr)
@@ -288,6 +328,7 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
   boost::json::object out{{"method", request.method}, {"url", request.url},           {"host", request.match_host},
                           {"path", e.path},           {"certificate", e.certificate}, {"steps", steps},
                           {"answer", answer}};
+  out["refused"] = boost::json::array(e.refused.begin(), e.refused.end());
   if (e.route == nullptr) return out;
   const model::Route& spec = *e.route->spec;
   if (e.cluster != nullptr)
@@ -319,10 +360,11 @@ int run_explain(const control::Settings& settings, std::string method, std::stri
   const Parsed request = read_request(std::move(method), std::move(url), headers);
   if (!request) return fail(request.error(), json, out);
   try {
-    const control::Update update = control::load_once(settings);
+    control::AsWritten written;
+    const control::Update update = control::load_once(settings, &written);
     data::Compiler compiler;
     const data::Publication publication = compiler.compile(*update.model, update.change);
-    const Explanation explanation = explain(*request, *update.model, *publication.snapshot);
+    const Explanation explanation = explain(*request, settings, *update.model, written, *publication.snapshot);
     if (json)
       print_json(out, as_json(*request, explanation));
     else

@@ -22,15 +22,19 @@ std::string number(std::uint64_t value) {
   return fmt::format("{}", value);
 }
 
+constexpr std::string_view kByOthers = "not by an annotation of this Ingress, but as others at the host ask";
+
 class Rows {
  public:
+  explicit Rows(const std::function<bool(std::string_view)>& has) : has_(has) {}
   // `annotation`, `option`: the names in each place, empty where there is none. Annotations are stronger than options,
   // options (ConfigMap or --set) than the built-in default.
   void add(std::string name, std::string annotation, std::string option, std::string route, std::string options,
            std::string built_in, bool always = false) {
     std::string from;
     if (route != options && !annotation.empty()) {
-      from = fmt::format("annotation {}; without it {}", annotation, options);
+      from = has_(annotation) ? fmt::format("annotation {}; without it {}", annotation, options)
+                              : fmt::format("{}; without them {}", kByOthers, options);
     } else if (options != built_in && !option.empty()) {
       from = fmt::format("ConfigMap key or --set {}; the default is {}", option, built_in);
     }
@@ -44,6 +48,7 @@ class Rows {
   std::vector<SettingRow> take() { return std::move(rows_); }
 
  private:
+  const std::function<bool(std::string_view)>& has_;
   std::vector<SettingRow> rows_;
 };
 
@@ -61,9 +66,9 @@ SettingRow protocol_row(const model::RouteSettings& r, const model::Cluster* clu
 }  // namespace
 
 std::vector<SettingRow> settings_of(const model::RouteSettings& r, const model::Cluster* cluster,
-                                    const model::Options& o) {
+                                    const model::Options& o, const std::function<bool(std::string_view)>& has) {
   const model::Options d;
-  Rows rows;
+  Rows rows(has);
   rows.add(protocol_row(r, cluster));
   rows.add("proxy-body-size", size(r.body_limit), size(o.proxy_body_size), size(d.proxy_body_size), true);
   rows.add("proxy-connect-timeout", text(r.connect_timeout), text(o.proxy_connect_timeout),

@@ -1,5 +1,7 @@
 #pragma once
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/model.h"
@@ -14,8 +16,8 @@ struct SettingRow {
 };
 
 // The limits and timeouts always, everything else only when it differs from the default.
-// `cluster` may be null.
+// `cluster` may be null. `has`: is there such an annotation on the route's Ingress?
 std::vector<SettingRow> settings_of(const model::RouteSettings& route, const model::Cluster* cluster,
-                                    const model::Options& options);
+                                    const model::Options& options, const std::function<bool(std::string_view)>& has);
 
 }  // namespace sluice::app

@@ -2,10 +2,12 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <optional>
 
 #include "app/check.h"
 #include "app/config_file.h"
@@ -13,6 +15,8 @@
 #include "app/health.h"
 #include "app/options.h"
 #include "app/terminal.h"
+#include "base/log.h"
+#include "base/nearest.h"
 #include "base/printable.h"
 #include "control/control.h"
 #include "ops/metrics/catalogue.h"
@@ -179,6 +183,44 @@ std::string take_webhook(ServeOptions& options, bool cluster) {
   return {};
 }
 
+// The long names of a command's flags.
+std::vector<std::string> flags_of(const CLI::App& command) {
+  std::vector<std::string> out;
+  for (const auto* option : command.get_options())
+    for (const auto& name : option->get_lnames()) out.push_back("--" + name);
+  return out;
+}
+
+// The first word, when it is no command: `help [COMMAND]`, or a slip of the pen. Empty: go on.
+std::optional<int> without_command(CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> commands;
+  const auto all_commands = app.get_subcommands([](const CLI::App*) { return true; });
+  for (const auto* command : all_commands)
+    if (!command->get_group().empty()) commands.push_back(command->get_name());
+  const auto find = [&](std::string_view name) {
+    const auto at =
+        std::find_if(all_commands.begin(), all_commands.end(), [&](auto* c) { return c->get_name() == name; });
+    return at == all_commands.end() ? nullptr : *at;
+  };
+  const std::string word = argc > 1 ? argv[1] : "";
+  if (word.empty() || word.starts_with('-') || find(word)) return std::nullopt;
+  if (word == "help") {
+    auto* about = argc > 2 ? find(argv[2]) : &app;
+    if (about) {
+      std::cout << about->help(about == &app ? "" : "sluice");
+      return 0;
+    }
+  }
+  const std::string wrong = word == "help" ? argv[2] : word;
+  std::string all;
+  for (const auto& name : commands) all += (all.empty() ? "" : ", ") + name;
+  std::error_code ec;
+  const bool place = std::filesystem::exists(wrong, ec) || wrong.starts_with('/') || wrong.starts_with('.');
+  return sluice::app::refuse(
+      wrong + ": is not a command; expected one of " + all +
+      (place ? "; did you mean sluice check " + wrong + "?" : sluice::did_you_mean(wrong, commands)));
+}
+
 // What the command line's own parser refuses. Words that it cannot place may be the value of a misspelt --set.
 std::string refusal(const CLI::App* app, const CLI::Error& e) {
   std::string what = e.what();
@@ -188,6 +230,8 @@ std::string refusal(const CLI::App* app, const CLI::Error& e) {
       const auto name = word.substr(0, word.find('='));
       what += " " + (name.starts_with('-') ? name : sluice::control::option_name(name)) +
               (name.size() < word.size() ? "=…" : "");
+      if (const auto commands = app->get_subcommands(); name.starts_with("--") && !commands.empty())
+        what += sluice::did_you_mean(name, flags_of(*commands.front()));
     }
   }
   return sluice::printable(what) + "\nRun with --help for more information.\n";
@@ -196,12 +240,13 @@ std::string refusal(const CLI::App* app, const CLI::Error& e) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Sluice: a Kubernetes ingress controller and its data plane in one binary"};
+  CLI::App app{"Sluice: a Kubernetes ingress controller and its data plane in one binary", "sluice"};
   app.require_subcommand(1);
   app.failure_message(refusal);
   app.footer(
       "Examples:\n  sluice serve --manifests config/quickstart --http 127.0.0.1:8080 --https 127.0.0.1:8443\n"
-      "  sluice check manifests/ --strict\n  sluice explain manifests/ GET https://shop.example/cart -H "
+      "  helm template my-chart | sluice check - --strict\n  sluice explain manifests/ GET https://shop.example/cart "
+      "-H "
       "'X-Forwarded-Proto: http'\n");
 
   ServeOptions options;
@@ -285,6 +330,10 @@ int main(int argc, char** argv) {
   serve->add_option("--https", options.https, "ADDR:PORT[,proxy-protocol] to listen on for TLS, repeatable")
       ->capture_default_str()
       ->envname("SLUICE_HTTPS");
+  serve
+      ->add_flag("--share-ports", options.share_ports,
+                 "another process of this user may listen on the same addresses: the kernel deals connections to both")
+      ->envname("SLUICE_SHARE_PORTS");
   serve->add_option("--admin", options.admin, "ADDR:PORT of /healthz, /readyz, /metrics, /config, /routes")
       ->capture_default_str()
       ->envname("SLUICE_ADMIN");
@@ -306,6 +355,12 @@ int main(int argc, char** argv) {
       ->envname("SLUICE_ACCESS_LOG");
   serve->add_option("--log-level", options.log_level, "trace, debug, info, warn, error, critical or off")
       ->capture_default_str()
+      ->check([](const std::string& level) {
+        return sluice::log::is_level(level) ? ""
+                                            : level + ": expected trace, debug, info, warn, error, critical or off" +
+                                                  sluice::did_you_mean(level, std::vector{"trace", "debug", "info",
+                                                                                          "warn", "error", "critical"});
+      })
       ->envname("SLUICE_LOG_LEVEL");
   serve
       ->add_flag("--core-dumps", options.core_dumps,
@@ -314,19 +369,33 @@ int main(int argc, char** argv) {
   serve->add_flag("--log-json", options.log_json, "program log as JSON")->envname("SLUICE_LOG_JSON");
   add_common(*serve, options.control, set);
 
-  bool as_json = false, strict = false;
+  bool as_json = false;
+  sluice::app::CheckOptions checks;
   auto* check = app.add_subcommand("check",
-                                   "compile a directory and print what is served, refused and ignored; exit 0 clean, 1 "
+                                   "compile manifests and print what is served, refused and ignored; exit 0 clean, 1 "
                                    "warnings with --strict, 2 errors");
-  check->add_option("DIR", options.control.manifests, "directory of manifests")->required();
-  check->add_flag("--json", as_json, "as JSON");
-  check->add_flag("--strict", strict, "exit 1 when there are warnings");
+  check->add_option("WHERE", options.control.manifests,
+                    "directory of manifests, a file, or - for standard input (helm template … | sluice check -)");
+  check->add_flag("--kubernetes", kubernetes, "what the API of a cluster says, as the pod's service account");
+  check->add_option("--kubeconfig", options.control.kubeconfig,
+                    "what the API of a cluster says, reached as this file tells; nothing is written there");
+  check->add_option("--context", options.control.kube_context, "of the kubeconfig (default: its current-context)");
+  check->add_option("--watch-namespace", options.control.watch_namespace, "only this namespace of the cluster");
+  check->add_flag("--json", checks.json, "as JSON");
+  check->add_flag("--all", checks.all, "every problem on a line of its own, also those that repeat");
+  check->add_flag("--strict", checks.strict,
+                  "exit 1 when there are warnings; that Services have no EndpointSlices is none where there is none at "
+                  "all, as in rendered charts");
   add_common(*check, options.control, set);
+  // WHERE may be left out: what stands behind a flag's one value is not more of the flag.
+  for (auto* option : check->get_options())
+    if (option->get_expected_max() > 1) option->allow_extra_args(false);
 
   std::string method, url;
   std::vector<std::string> headers;
   auto* explain = app.add_subcommand("explain", "tell how a request would be routed and why");
-  explain->add_option("DIR", options.control.manifests, "directory of manifests")->required();
+  explain->add_option("WHERE", options.control.manifests, "directory of manifests, a file, or - for standard input")
+      ->required();
   explain->add_option("METHOD", method, "GET, POST…")->required();
   explain->add_option("URL", url, "http(s)://host[:port]/path?query")->required();
   explain->add_option("-H,--header", headers, "'Name: value', repeatable");
@@ -343,7 +412,13 @@ int main(int argc, char** argv) {
   auto* docs = app.add_subcommand("docs", "print a reference page")->group("");
   docs->add_option("PAGE", page, "configuration, annotations or metrics")->required();
 
-  CLI11_PARSE(app, argc, argv);
+  app.set_version_flag("--version", "sluice " SLUICE_VERSION " (" SLUICE_COMMIT ")", "print the version");
+  if (const auto code = without_command(app, argc, argv)) return *code;
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
 
   if (*version) {
     std::printf("sluice %s (%s)\n", SLUICE_VERSION, SLUICE_COMMIT);
@@ -358,7 +433,8 @@ int main(int argc, char** argv) {
     else if (page == "metrics")
       std::cout << sluice::ops::metrics_markdown();
     else
-      return sluice::app::refuse("docs " + page + ": expected configuration, annotations or metrics");
+      return sluice::app::refuse("docs " + page + ": expected configuration, annotations or metrics" +
+                                 sluice::did_you_mean(page, std::vector{"configuration", "annotations", "metrics"}));
     return 0;
   }
   if (auto message = take_set(set, options.control); !message.empty()) return sluice::app::refuse(message);
@@ -380,18 +456,23 @@ int main(int argc, char** argv) {
   if (cluster && !options.control.manifests.empty())
     return sluice::app::refuse("--manifests " + options.control.manifests + " and " +
                                (kubernetes ? "--kubernetes" : "--kubeconfig") +
-                               ": expected one of them, objects come from a directory or from a cluster");
+                               ": expected one of them, objects come from files or from a cluster");
   if (!cluster && options.control.manifests.empty())
-    return sluice::app::refuse(
-        "--manifests, --kubernetes or --kubeconfig is missing: expected where objects come from");
+    return sluice::app::refuse(std::string(*check ? "WHERE" : "--manifests") +
+                               ", --kubernetes or --kubeconfig is missing: expected where objects come from");
   if (auto message = check_namespaces(options.control, cluster); !message.empty()) return sluice::app::refuse(message);
   if (auto message = take_webhook(options, cluster); !message.empty()) return sluice::app::refuse(message);
   std::error_code ec;
-  if (!cluster && !std::filesystem::is_directory(options.control.manifests, ec))
-    return sluice::app::refuse(options.control.manifests + ": is not a directory that can be read" +
-                               (ec ? ": " + ec.message() : "") + "; expected a directory of manifests");
+  const auto& manifests = options.control.manifests;
+  const bool once = *check || *explain;  // they take a file too
+  if (!cluster && !std::filesystem::is_directory(manifests, ec) &&
+      !(once && (manifests == "-" || std::filesystem::exists(manifests, ec))))
+    return sluice::app::refuse(manifests + ": is not a directory " + (once ? "or file " : "") + "that can be read" +
+                               (ec ? ": " + ec.message() : "") + "; expected a directory of manifests" +
+                               (once ? ", a file, or - for standard input" : ""));
   try {
-    if (*check) return sluice::app::run_check(options.control, as_json, strict, std::cout);
+    if (*check && cluster) sluice::log::start("warn", false);
+    if (*check) return sluice::app::run_check(options.control, checks, std::cout);
     if (*explain) return sluice::app::run_explain(options.control, method, url, headers, as_json, std::cout);
     return sluice::app::serve(options);
   } catch (const std::exception& e) {

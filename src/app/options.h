@@ -21,6 +21,7 @@ struct ServeOptions {
   std::string log_level = "info";
   bool log_json = false;
   bool core_dumps = false;
+  bool share_ports = false;  // other processes of this user may listen on the same addresses
 };
 
 // On: memory that is freed goes back to the kernel at once, and not half a second later. Any thread.

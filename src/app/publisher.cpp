@@ -30,9 +30,9 @@ Publisher::Publisher(std::vector<std::unique_ptr<data::Worker>>& workers, ops::M
                      std::function<void(const model::Options&)> on_options)
     : workers_(workers), metrics_(metrics), on_options_(std::move(on_options)) {}
 
-void Publisher::publish(control::Update update) {
+void Publisher::publish(const control::Update& update) {
   try {
-    publish_now(std::move(update));
+    publish_now(update);
   } catch (const std::bad_alloc&) {
     // Some workers may have got it, and the compiler may be in the middle of it.
     compiler_.start_over();
@@ -40,7 +40,7 @@ void Publisher::publish(control::Update update) {
   }
 }
 
-void Publisher::publish_now(control::Update update) {
+void Publisher::publish_now(const control::Update& update) {
   const auto begun = std::chrono::steady_clock::now();
   data::Publication publication = compiler_.compile(*update.model, update.change);
 
@@ -62,10 +62,20 @@ void Publisher::publish_now(control::Update update) {
     w->loop.post([w, shared, tls] { w->apply(*shared, tls); });
   }
   keep(update, *shared);
+  fingerprint_.follow(*update.model, update.change, control::options_text);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   ready_ = true;
   tell_metrics(update, seconds);
   look_at_certificates(update, *shared);
+  reported_ = update.first || update.change.everything || update.change.report || shared->report_changed;
+}
+
+void Publisher::tell(const control::Update& update) {
+  try {
+    if (reported_ || !update.served.empty()) news_.tell(update, compile_report_, reported_);
+  } catch (const std::bad_alloc&) {
+    // What is served does not suffer; it is said with the next change of the Report.
+  }
 }
 
 void Publisher::keep(const control::Update& update, const data::Publication& publication) {
@@ -83,10 +93,10 @@ void Publisher::keep(const control::Update& update, const data::Publication& pub
   if (!update.first && !update.change.everything && !update.change.report && !publication.report_changed) return;
   model_report_ = update.model->report;
   compile_report_ = compiler_.report();
-  count_problems();
+  tally_problems();
 }
 
-void Publisher::count_problems() {
+void Publisher::tally_problems() {
   std::map<std::pair<std::string_view, std::string_view>, std::uint64_t> counts;
   std::set<std::string> refused;
   std::size_t errors = 0;
@@ -149,7 +159,7 @@ void Publisher::tell_metrics(const control::Update& update, double seconds) {
   metrics_.update([&](ops::ControllerState& s) {
     s.ready = true;
     s.config_version = snapshot->version;
-    s.config_hash = snapshot->version;
+    s.config_hash = fingerprint_.value();
     s.last_reload_successful = true;
     s.last_reload_success_time =
         std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();

@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "app/news.h"
 #include "control/control.h"
 #include "data/server/worker.h"
 #include "data/snapshot/snapshot.h"
+#include "model/fingerprint.h"
 #include "ops/metrics/metrics.h"
 
 namespace sluice::app {
@@ -23,7 +25,9 @@ class Publisher {
 
   // Control thread. Throws std::bad_alloc when there is no memory for it: workers may have all of it or nothing by
   // then, and the next Update must be one of everything.
-  void publish(control::Update update);
+  void publish(const control::Update& update);
+  // Says what of an Update that was published is news. It waits for whoever reads the log, hence by itself.
+  void tell(const control::Update& update);
   // Any thread; for admin pages.
   std::vector<std::shared_ptr<const model::Cluster>> clusters() const;  // by ClusterId; null: unused
   model::Report report() const;
@@ -33,9 +37,9 @@ class Publisher {
   void count_orphans();
 
  private:
-  void publish_now(control::Update update);
+  void publish_now(const control::Update& update);
   void keep(const control::Update& update, const data::Publication& publication);
-  void count_problems();
+  void tally_problems();
   void tell_metrics(const control::Update& update, double seconds);
   void look_at_certificates(const control::Update& update, const data::Publication& publication);
   void forget_old();
@@ -56,6 +60,9 @@ class Publisher {
   std::set<std::string> refused_secrets_;  // as lines of the Report
   std::uint64_t endpoints_ = 0, refused_ = 0, reloads_ = 0, reload_errors_ = 0, certificate_refusals_ = 0;
   std::size_t errors_ = 0;
+  model::Fingerprint fingerprint_;
+  News news_;
+  bool reported_ = false;  // the last Update brought another Report
 };
 
 }  // namespace sluice::app

@@ -61,7 +61,7 @@ struct Bound {
 };
 
 // ADDR:PORT[,proxy-protocol]. One socket a worker for each address; port 0 is chosen once and shared.
-std::expected<Bound, std::string> bind_all(const std::string& text, bool tls, unsigned workers,
+std::expected<Bound, std::string> bind_all(const std::string& text, bool tls, unsigned workers, bool share,
                                            std::vector<std::string>& said) {
   Bound out{tls ? "https" : "http", {}, {}, {}};
   out.settings.tls = tls;
@@ -79,8 +79,10 @@ std::expected<Bound, std::string> bind_all(const std::string& text, bool tls, un
   auto address = net::parse_listen(std::string_view(text).substr(0, comma));
   if (!address) return std::unexpected(fmt::format("--{} {}", out.kind, address.error()));
   for (unsigned i = 0; i < workers; ++i) {
-    auto fd = net::listen_on(*address, 4096);
-    if (!fd) return std::unexpected(fmt::format("--{} {}: {}", out.kind, text, fd.error()));
+    auto fd = net::listen_on(*address, 4096, i == 0 && !share ? net::Binding::first : net::Binding::shared);
+    if (!fd)
+      return std::unexpected(fmt::format("--{} {}: {}; expected an address that nobody listens on{}", out.kind, text,
+                                         fd.error(), share ? "" : ", or --share-ports beside another Sluice"));
     out.fds.push_back(*fd);
     if (i == 0) *address = net::local_address(*fd);
   }
@@ -139,12 +141,12 @@ int serve(const ServeOptions& options) {
   std::vector<std::string> said;
   std::vector<Bound> bound;
   for (const auto& a : options.http) {
-    auto b = bind_all(a, false, count, said);
+    auto b = bind_all(a, false, count, options.share_ports, said);
     if (!b) return refuse(b.error());
     bound.push_back(*b);
   }
   for (const auto& a : options.https) {
-    auto b = bind_all(a, true, count, said);
+    auto b = bind_all(a, true, count, options.share_ports, said);
     if (!b) return refuse(b.error());
     bound.push_back(*b);
   }
@@ -239,11 +241,10 @@ int serve(const ServeOptions& options) {
   std::unique_ptr<control::Watcher> watcher;
   try {
     watcher = control::Watcher::start(settings, [&](control::Update update) {
-      for (const auto& e : update.model->report.entries)
-        if (update.first && e.problem.severity == model::Severity::error) log::error("{}", model::Report::line(e));
-      publisher.publish(std::move(update));
+      publisher.publish(update);
       announced = true;
       announced.notify_all();
+      publisher.tell(update);
     });
   } catch (const std::exception& e) {
     return refuse(e.what());

@@ -56,6 +56,10 @@ bool set_level(std::string_view level) {
   return true;
 }
 
+bool is_level(std::string_view level) {
+  return parse(level).has_value();
+}
+
 std::string level() {
   const auto name = spdlog::level::to_string_view(spdlog::default_logger_raw()->level());
   const std::string text(name.data(), name.size());

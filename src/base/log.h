@@ -19,6 +19,8 @@ void start(std::string_view level, bool json);
 // Changes the level while running (any thread). Takes trace, debug, info, warn, error, critical, off and nginx's names
 // (notice, warning, crit, alert, emerg). Returns false for an unknown one and leaves the level as it is.
 bool set_level(std::string_view level);
+// Is it one of these names?
+bool is_level(std::string_view level);
 // The level in force: trace, debug, info, warn, error, critical or off.
 std::string level();
 

@@ -1,5 +1,15 @@
 #include "control/control.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <stdexcept>
+
 #include "control/kube/annotations/registry.h"
 #include "control/kube/options.h"
 #include "control/kube/store.h"
@@ -7,9 +17,80 @@
 
 namespace sluice::control {
 
-Update load_once(const Settings& settings) {
-  Directory directory(settings.manifests);
+namespace {
+
+// A directory that holds one text as a file, for as long as this lives.
+class Spool {
+ public:
+  explicit Spool(const std::string& path) {
+    const auto text = path == "-" ? take(STDIN_FILENO, "standard input") : take_file(path);
+    std::string name = path == "-" ? "stdin" : std::filesystem::path(path).filename().string();
+    if (name.starts_with('.')) name.insert(0, 1, '_');
+    if (!is_manifest(name)) {
+      const auto first = text.find_first_not_of(" \t\r\n");
+      name += first != std::string::npos && (text[first] == '{' || text[first] == '[') ? ".json" : ".yaml";
+    }
+    std::string made = (std::filesystem::temp_directory_path() / "sluice-XXXXXX").string();
+    if (!::mkdtemp(made.data())) throw std::runtime_error(made + ": " + std::strerror(errno));
+    directory_ = made;
+    std::ofstream out(directory_ + "/" + name, std::ios::binary);
+    if (!(out << text << std::flush)) throw std::runtime_error(directory_ + "/" + name + ": cannot be written");
+  }
+  ~Spool() {
+    std::error_code ec;
+    std::filesystem::remove_all(directory_, ec);
+  }
+  Spool(const Spool&) = delete;
+  Spool& operator=(const Spool&) = delete;
+  const std::string& directory() const { return directory_; }
+
+ private:
+  static std::string take_file(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) throw std::runtime_error(path + ": " + std::strerror(errno));
+    auto text = take(fd, path);
+    ::close(fd);
+    return text;
+  }
+  // One byte more than is read of a file, so that it is refused as too large there.
+  static std::string take(int fd, const std::string& what) {
+    std::string out;
+    char part[1 << 16];
+    while (out.size() <= kMaxFileBytes) {
+      const auto n = ::read(fd, part, sizeof part);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) throw std::runtime_error(what + ": " + std::strerror(errno));
+      if (n == 0) break;
+      out.append(part, static_cast<std::size_t>(n));
+    }
+    return out;
+  }
+  std::string directory_;
+};
+
+void note(const ObjectChanges& changes, AsWritten& out) {
+  for (const auto& object : changes.upserts) {
+    out.slices = out.slices || std::holds_alternative<EndpointSlice>(*object);
+    const auto* ingress = std::get_if<Ingress>(&*object);
+    if (!ingress) continue;
+    const auto key = ingress->meta.ns + "/" + ingress->meta.name;
+    for (const auto& [name, value] : ingress->meta.annotations) out.annotations[key].insert(name);
+    for (const auto& rule : ingress->rules) out.hosts[key].insert(lower(rule.host));
+    if (ingress->default_backend) out.hosts[key].insert("");
+  }
+}
+
+}  // namespace
+
+Update load_once(const Settings& settings, AsWritten* written) {
+  std::error_code ec;
+  std::optional<Spool> spool;
+  if (settings.manifests == "-" ||
+      (std::filesystem::exists(settings.manifests, ec) && !std::filesystem::is_directory(settings.manifests, ec)))
+    spool.emplace(settings.manifests);
+  Directory directory(spool ? spool->directory() : settings.manifests);
   auto changes = directory.load();
+  if (written) note(changes, *written);
   Store store(settings);
   store.resolve_at_run_time(true);
   store.apply(changes);
@@ -35,6 +116,14 @@ std::string options_markdown() {
   for (auto& o : options())
     out += "| `" + std::string(o.key) + "` | " + std::string(o.grammar) + " | " + cell(o.print(defaults)) + " | " +
            std::string(o.doc) + " |\n";
+  return out;
+}
+
+std::string options_text(const model::Options& options) {
+  std::string out;
+  const model::Options defaults;
+  for (auto& o : control::options())
+    if (auto value = o.print(options); value != o.print(defaults)) out += std::string(o.key) + "=" + value + "\n";
   return out;
 }
 

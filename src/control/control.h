@@ -87,13 +87,23 @@ struct Settings {
 struct Update {
   std::shared_ptr<const model::Model> model;
   model::Change change;
-  bool first = false;  // the first full sync
+  bool first = false;                  // the first full sync
+  std::map<std::string, bool> served;  // Ingresses, "ns/name", that something is served of now, or nothing any more
 };
 
-// Reads the directory once, synchronously: what `check` and `explain` use. No threads, no DNS (ExternalName services
-// are reported as resolved at run time and get a cluster without endpoints). Throws std::runtime_error when the
-// directory itself cannot be read.
-Update load_once(const Settings& settings);
+// What the objects hold beside what comes of them, for those who explain.
+struct AsWritten {
+  std::map<std::string, std::set<std::string>> annotations;  // of Ingresses, "ns/name": names, with their prefixes
+  std::map<std::string, std::set<std::string>> hosts;        // likewise: that they have rules for, "" any
+  bool slices = false;                                       // there is an EndpointSlice
+};
+// Reads the manifests once, synchronously: what `check` and `explain` use. `settings.manifests` may also be one file,
+// or "-", which is standard input. No threads, no DNS (ExternalName services are reported as resolved at run time and
+// get a cluster without endpoints). Throws std::runtime_error when they cannot be read at all.
+Update load_once(const Settings& settings, AsWritten* written = nullptr);
+// The same of the API of a cluster, of which nothing is changed. Throws std::runtime_error when it cannot be read
+// within `patience`.
+Update read_cluster_once(Settings settings, std::chrono::seconds patience);
 
 // What the validating webhook answers about an Ingress.
 struct Review {
@@ -162,6 +172,9 @@ class Webhook {
 // The option table as documentation: name, default, grammar, effect (docs/configuration.md is made of it by `make
 // docs`).
 std::string options_markdown();
+// The options that differ from what they are by themselves, one a line, secret ones among them: to be compared, never
+// to be shown.
+std::string options_text(const model::Options& options);
 // The annotation registry as documentation (docs/annotations.md).
 std::string annotations_markdown();
 // Parses `--set` values early, so that the command line can refuse them: empty string when fine, else the message,

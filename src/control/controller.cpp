@@ -10,6 +10,7 @@
 #include <future>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 
 #include "base/backoff.h"
@@ -190,12 +191,13 @@ class Controller final : public Watcher {
       update = commit();
       reported |= store_->report_changed();
     }
-    if (reported) news_ |= tell(update, first);
+    if (reported) news_ |= reports_anew(update);
     update.change.report |= reported;
     add(held_, std::move(update.change));
     auto feedback = store_->feedback();
     if (reported) feedback.report = &update.model->report.entries;
     source_->heed(feedback);
+    for (const auto& [ingress, served] : feedback.served) served_[ingress] = served;
     if (feedback.secrets) hold_until_ = clock_.now() + kHold;
     // What it names may be on its way: an Ingress with a new Secret must not be seen without it. An answer that is
     // there already is taken first.
@@ -204,6 +206,7 @@ class Controller final : public Watcher {
 
     update.change = std::exchange(held_, {});
     update.first = first;
+    update.served = std::exchange(served_, {});
     if (first || everything_) update.change.everything = true;
     if (news_ || first || !update.change.empty()) {
       ++batches_;
@@ -254,25 +257,10 @@ class Controller final : public Watcher {
     join(to.certificates, from.certificates);
   }
 
-  // Logs what is new in the Report after the first one (which the app prints). True when it differs.
-  bool tell(const Update& update, bool first) {
-    constexpr int kMostLines = 50;
+  // True when the Report differs.
+  bool reports_anew(const Update& update) {
     auto& entries = update.model->report.entries;
     if (entries == report_) return false;
-    std::set<std::string> known;
-    for (auto& e : report_) known.insert(model::Report::line(e));
-    int lines = 0;
-    for (auto& e : entries) {
-      if (first || e.problem.severity == model::Severity::ignored) continue;
-      auto line = model::Report::line(e);
-      if (known.contains(line)) continue;
-      if (++lines > kMostLines) break;
-      if (e.problem.severity == model::Severity::error)
-        log::error("{}", line);
-      else
-        log::warn("{}", line);
-    }
-    if (lines > kMostLines) log::warn("and more; `sluice check` and the admin address list all");
     report_ = entries;
     return true;
   }
@@ -327,11 +315,12 @@ class Controller final : public Watcher {
   Pace pace_;
   std::size_t taken_ = 0;  // objects that changed since the last batch
   Instant hold_until_{};
-  Instant looked_{};         // at the interfaces
-  bool waiting_ = false;     // held_ is for the source to be complete
-  bool news_ = false;        // of the Report, not told yet
-  bool everything_ = false;  // the store is new: what it says is no change of what was published, but all
-  unsigned given_up_ = 0;    // times in a row
+  Instant looked_{};                    // at the interfaces
+  bool waiting_ = false;                // held_ is for the source to be complete
+  bool news_ = false;                   // of the Report, not told yet
+  std::map<std::string, bool> served_;  // Ingresses, likewise
+  bool everything_ = false;             // the store is new: what it says is no change of what was published, but all
+  unsigned given_up_ = 0;               // times in a row
   Instant again_at_{}, reserve_at_{};
   model::Change held_;
   std::uint64_t batches_ = 0;
@@ -344,6 +333,19 @@ class Controller final : public Watcher {
 };
 
 }  // namespace
+
+Update read_cluster_once(Settings settings, std::chrono::seconds patience) {
+  settings.status.update = false;  // nothing at all is written then
+  std::promise<Update> first;
+  auto read = first.get_future();
+  const auto watcher = Watcher::start(std::move(settings), [&](Update update) {
+    if (update.first) first.set_value(std::move(update));
+  });
+  if (read.wait_for(patience) != std::future_status::ready)
+    throw std::runtime_error("the API of the cluster could not be read within " + std::to_string(patience.count()) +
+                             " s; what hinders it is said above");
+  return read.get();
+}
 
 std::unique_ptr<Watcher> Watcher::start(Settings settings, std::function<void(Update)> publish) {
   auto source = settings.manifests.empty() ? make_cluster_source(settings) : make_file_source(settings.manifests);

@@ -206,7 +206,8 @@ def test_metrics_pass_promtool(site):
     sluice.get("/", "app.example")
     text = sluice.admin_get("/metrics").body
     r = subprocess.run(["promtool", "check", "metrics"], input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
-    assert r.returncode == 0, r.stdout.decode()
+    said = [line for line in r.stdout.decode().splitlines() if not re.fullmatch(r'nginx_ingress_controller_(requests|success|errors) counter metrics should have "_total" suffix', line)]
+    assert said == []  # of ingress-nginx's own names it says that, here and there
 
 
 def test_request_metrics(site):

@@ -126,6 +126,132 @@ def test_health_of_one_that_does_not_answer():
     assert code == 1 and "no answer within 3 s" in err
 
 
+@pytest.mark.parametrize("args,words", [
+    (["chekc"], ["chekc: is not a command", "did you mean check?", "serve, check, explain"]),
+    (["upgrade"], ["upgrade: is not a command", "serve, check"]),
+    (["help", "chekc"], ["did you mean check?"]),
+    (["/nope"], ["/nope: is not a command", "did you mean sluice check /nope?"]),
+    (["check", "/nope"], ["/nope: is not a directory or file", "expected a directory of manifests, a file, or -"]),
+    (["explain", "/nope", "GET", "http://a/"], ["/nope: is not a directory or file"]),
+    (["serve", "--manifests", "/nope"], ["/nope: is not a directory"]),
+    (["serve", "--manifest", "/tmp"], ["--manifest", "did you mean --manifests?"]),
+    (["serve", "--manifests", "/tmp", "--log-level", "loud"], ["--log-level", "loud: expected trace, debug, info, warn, error, critical or off"]),
+    (["serve", "--manifests", "/tmp", "--log-level", "debgu"], ["did you mean debug?"]),
+    (["serve", "--manifests", "/tmp", "--set", "proxy-body-sise=1m"], ["proxy-body-sise", "did you mean proxy-body-size?"]),
+    (["docs", "metric"], ["did you mean metrics?"]),
+    (["check"], ["WHERE, --kubernetes or --kubeconfig is missing"]),
+    ([], ["subcommand"])])
+def test_slips_of_the_pen_are_answered_with_what_was_meant(args, words):
+    code, out, err = run(*args)
+    assert code == 2 and [w for w in words if w not in err] == [], (code, out, err)
+
+
+@pytest.mark.parametrize("args,words", [(["help"], ["serve", "check"]), (["help", "check"], ["--strict"]), (["--help"], ["serve"]), (["check", "--help"], ["--strict"]), (["--version"], ["sluice "])])
+def test_questions_have_answers(args, words):
+    code, out, err = run(*args)
+    assert code == 0 and [w for w in words if w not in out] == [], (code, out, err)
+
+
+def test_check_of_a_file_and_of_standard_input(site):
+    good(site)
+    site.manifests.app("other.example", "127.0.0.1:8080")
+    file = site.manifests.root / "app.yaml"
+    code, out, _ = run("check", file)
+    assert code == 0 and "app.example" in out and "other.example" not in out and "app.yaml:" in out
+    text = file.read_text()
+    assert run("check", "-", input=text)[1].replace("stdin.yaml", "app.yaml") == out
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": [ingress("json", {"json.example": "app"})]})
+    code, out, _ = run("check", "-", input=listed)
+    assert code == 0 and "json.example" in out and "stdin.json:" in out
+    code, out, _ = run("explain", "-", "GET", "http://app.example/", input=text)
+    assert code == 0 and "forwarded to default/app:80" in out
+    code, out, _ = run("check", "-", input="kind: [")
+    assert code == 2 and "stdin.yaml" in out
+
+
+def test_check_strict_takes_rendered_charts(site):
+    """They hold no EndpointSlices; where there are some, a Service without is a fault."""
+    site.manifests.write("chart.yaml", *[o for n in "abcd" for o in (ingress(n, {f"{n}.example": n}), service(n))])
+    code, out, _ = run("check", site.manifests.root, "--strict")
+    assert code == 0 and "0 warnings" in out and out.count("has no EndpointSlice") == 5  # a line of the table for each, and one for all
+    assert "4 Services: ignored NoEndpoints" not in out and "4 Service: ignored NoEndpoints" in out
+    site.manifests.write("slice.yaml", *slices("a", ["127.0.0.1:8080"]))
+    code, out, _ = run("check", site.manifests.root, "--strict")
+    assert code == 1 and "3 Service: warning NoEndpoints" in out
+
+
+def test_check_says_what_repeats_once(site):
+    good(site)
+    for i in range(7):
+        site.manifests.app(f"h{i}.example", "127.0.0.1:8080", name=f"h{i}", annotations={"no-such-annotation": f"v{i}"})
+    kinds = "".join(f"---\napiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata: {{name: r{i}}}\n" for i in range(5) for kind in ("Role", "ClusterRole"))
+    site.manifests.text("rbac.yaml", kinds)
+    code, out, _ = run("check", site.manifests.root)
+    problems = out[out.index("\nwarnings:"):]
+    assert "warnings: 7" in problems and problems.count("no-such-annotation") == 1 and "h0.yaml:" in problems and "and 4 more" in problems
+    assert "not read by Sluice: 5 ClusterRole, 5 Role" in problems and problems.count("rbac.yaml") == 0
+    assert problems.endswith("0 errors, 7 warnings, 10 ignored\n")
+    _, out, _ = run("check", site.manifests.root, "--all")
+    assert out.count("no-such-annotation") == 7 and out.count("UnknownKind") == 10
+
+
+def test_all_problems_of_an_ingress_at_once(site):
+    site.manifests.app("bad.example", "127.0.0.1:8080", annotations={"server-snippet": "return 200;", "auth-type": "basic", "proxy-body-size": "many"})
+    _, out, _ = run("check", site.manifests.root)
+    assert all(name in out[out.index("refused:"):] for name in ("server-snippet", "auth-type", "proxy-body-size")), out
+
+
+def test_what_is_asked_for_and_matches_nothing(site):
+    site.manifests.write("app.yaml", ingress("web", {"web.example": "web"}), service("web"), service("other"))
+    unused = lambda *endpoints: [line for line in run("check", site.manifests.root, *sum([["--endpoint", e] for e in endpoints], []))[1].splitlines() if "UnusedEndpoint" in line]
+    assert unused("default/web:80=127.0.0.1:9", "default/web:http=127.0.0.1:9") == []
+    for endpoint in ("apps/web:80", "default/web:8080", "default/wep:80", "default/other:80"):
+        lines = unused(endpoint + "=127.0.0.1:9")
+        assert len(lines) == 1 and f"--endpoint {endpoint}" in lines[0] and "it is not used" in lines[0], lines
+    assert "such as default/web:80" in unused("apps/web:80=127.0.0.1:9")[0]
+
+    site.manifests.write("options.yaml", config_map({"keep-alive": "60", "proxy-body-size": "8m"}, name="options", ns="mine"))
+    site.manifests.write("theirs.yaml", config_map({"keep-alive": "60", "a": "b", "c": "d"}, name="theirs", ns="mine"))
+    _, out, _ = run("check", site.manifests.root)
+    assert "ConfigMap mine/options: warning UnreadConfigMap" in out and "--configmap" in out and "theirs" not in out
+    _, out, _ = run("check", site.manifests.root, "--configmap", "mine/options")
+    assert "UnreadConfigMap" not in out and "MissingConfigMap" not in out
+    _, out, _ = run("check", site.manifests.root, "--configmap", "mine/option")
+    assert 'MissingConfigMap field=--configmap value="mine/option"' in out
+
+
+def test_explain_names_what_refused_and_invents_nothing(site):
+    site.manifests.app("ui.example", "127.0.0.1:8080", name="ui", annotations={"auth-type": "basic"})
+    _, out, _ = run("explain", site.manifests.root, "GET", "http://ui.example/")
+    assert "503" in out and "auth-type" in out and "ssl-redirect" not in out and "(annotation " not in out, out
+    site.manifests.app("snip.example", "127.0.0.1:8080", name="snip", annotations={"server-snippet": "return 200;"})
+    _, out, _ = run("explain", site.manifests.root, "GET", "http://snip.example/")
+    assert "refused of the Ingresses that ask for the host" in out and "annotations[server-snippet]" in out
+    _, out, _ = run("explain", site.manifests.root, "GET", "http://snip.example/", "--json")
+    assert "server-snippet" in json.loads(out)["refused"][0]
+    # What another Ingress of the namespace asks for at the host is not said to be this one's.
+    site.manifests.app("two.example", "127.0.0.1:8080", name="one", file="one.yaml", paths=[("/one", "Prefix")], annotations={"sluice.dev/ambiguous-paths": "refuse", "ambiguous-paths": "refuse"})
+    site.manifests.app("two.example", "127.0.0.1:8080", name="two", file="two.yaml", paths=[("/two", "Prefix")])
+    _, out, _ = run("explain", site.manifests.root, "GET", "http://two.example/two")
+    assert "(annotation ambiguous-paths" not in out, out
+
+
+def test_two_on_one_port_are_refused_unless_told(site):
+    good(site)
+    first = site.sluice()
+    args = ["serve", "--manifests", site.manifests.root, "--http", first.http, "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "2"]
+    code, out, err = run(*args)
+    assert code == 2 and f"--http {first.http}" in err and "nobody listens on" in err and "--share-ports" in err
+    assert "ready" not in out
+    from harness import Process
+    second = Process([SLUICE, *args, "--share-ports"])
+    try:
+        second.wait_line("^ready$", 30)
+    finally:
+        second.stop()
+    assert run(*args[:-2], "--workers", "1")[0] == 2  # still the first's
+
+
 def test_version():
     code, out, _ = run("version")
     assert code == 0 and out.startswith("sluice ")
@@ -146,6 +272,8 @@ def test_help_has_examples():
     (["--default-ssl-certificate", "a/b/c"], ["--default-ssl-certificate a/b/c", "NS/NAME of a Secret"]),
     (["--publish-service", "/front"], ["--publish-service /front", "NS/NAME of a Service"]),
     (["--publish-status-address", "192.0.2.1,lb.Example.net"], ["--publish-status-address lb.Example.net", "a DNS name in lower case"]),
+    (["--publish-status-address", "::ffff:192.0.2.1"], ["--publish-status-address ::ffff:192.0.2.1", "expected the IPv4 address itself, 192.0.2.1"]),
+    (["--publish-status-address", "192.000.002.001"], ["--publish-status-address 192.000.002.001", "without leading zeros"]),
     (["--admin-token-file", "/nonexistent/token"], ["--admin-token-file /nonexistent/token: cannot be read: No such file", "expected a file with a token"]),
     (["--admin-token-file", "/dev/null"], ["--admin-token-file /dev/null: is no regular file", "expected a file with a token"]),
     (["--admin-pages", "some"], ["--admin-pages", "some", "guarded"]),
@@ -153,7 +281,7 @@ def test_help_has_examples():
     (["--no-such-flag"], ["no-such-flag"])])
 def test_bad_flags_are_refused_with_what_was_expected(site, args, words):
     code, out, err = run("serve", "--manifests", site.manifests.root, "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0", *args)
-    assert code != 0
+    assert code == 2
     for w in words:
         assert w in out + err, (out, err)
 

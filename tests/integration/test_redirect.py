@@ -36,6 +36,12 @@ def test_redirect_code(secured):
     assert secured(options={"http-redirect-code": "301"}).get("/", "app.example").status == 301
 
 
+def test_port_of_the_listener_by_option(secured):
+    sluice = secured(options={"use-port-in-redirects": "true"})
+    a = sluice.get("/a", "app.example:8080")
+    assert a.status == 308 and a.get("location") == f"https://app.example:{sluice.https.rpartition(':')[2]}/a"
+
+
 def test_force_without_tls(site):
     sluice, _ = site.simple(annotations={"force-ssl-redirect": "true"})
     a = sluice.get("/x", "app.example")

@@ -1,13 +1,14 @@
 """The Helm chart: it makes what the kustomizations make, and no value is ignored."""
 import json
 import os
+import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
-from cluster import HARNESS, ROOT
+from cluster import HARNESS, ROOT, SLUICE
 
 CHART = ROOT / "config/helm/sluice"
 HELM = Path(HARNESS).with_name("helm")
@@ -180,6 +181,17 @@ def test_each_key_of_ingress_nginx_is_there_or_refused_with_a_reason():
         assert f"- {path}: remove it: {why}" in said
 
 
+def test_the_flags_that_the_chart_knows_are_those_of_the_binary():
+    help_text = subprocess.run([SLUICE, "serve", "--help"], capture_output=True, text=True, timeout=30).stdout
+    assert set(re.findall(r"^  --([a-z][a-z-]+)", help_text, re.M)) == set(yaml.safe_load((CHART / "flags.yaml").read_text()))
+
+
+def test_a_drain_that_fits_is_taken():
+    fits = {"controller.config": {"worker-shutdown-timeout": "1m", "shutdown-grace-period": 5}, "controller.terminationGracePeriodSeconds": 65}
+    assert "terminationGracePeriodSeconds: 65" in helm(fits)
+    assert "--log-level=debug" in helm({"controller.extraArgs": {"log-level": "debug", "endpoint": ["a/b:80=10.0.0.1:80"]}})
+
+
 def test_values_that_cannot_work_are_refused():
     for values, expected in (
         ({"rbac.scope": True}, "rbac.scope: expected controller.scope.enabled"),
@@ -189,5 +201,11 @@ def test_values_that_cannot_work_are_refused():
         ({"controller.lifecycle": {"preStop": {"exec": {"command": ["/wait-shutdown"]}}}}, "controller.lifecycle.preStop: remove it"),
         ({"controller.scope": {"enabled": True, "namespaceSelector": "a=b"}}, "controller.scope.namespaceSelector: expected controller.scope.enabled=false"),
         ({"controller.kind": "Both"}, "/controller/kind"),
+        ({"controller.extraArgs": {"enable-ssl-passthrough": True, "publish-status-adress": "192.0.2.1"}}, "controller.extraArgs.publish-status-adress: expected a flag of `sluice serve`"),
+        ({"controller.extraArgs": {"configmap": "a/b"}}, "controller.extraArgs.configmap: remove it: controller.config makes the ConfigMap"),
+        ({"controller.image.registry": "registry.k8s.io", "controller.image.image": "ingress-nginx/controller", "controller.image.tag": "v1.15.1"},
+         "controller.image: registry.k8s.io/ingress-nginx/controller:v1.15.1 is the image of another controller"),
+        ({"controller.terminationGracePeriodSeconds": 60}, "controller.terminationGracePeriodSeconds: 60 is less than the drain takes: expected 250 at least"),
+        ({"controller.config": {"worker-shutdown-timeout": "5m"}}, "controller.terminationGracePeriodSeconds: 300 is less than the drain takes: expected 310 at least"),
     ):
         assert expected in helm(values, check=False)

@@ -162,3 +162,19 @@ def test_the_prefix_of_annotations(cluster, ns, pods):
         assert location(s) == "https://second.example.com/"
         cluster.kubectl("annotate", "ingress", "app", "-n", ns, "sluice.example.org/permanent-redirect=https://third.example.com/", "--overwrite")
         wait_for(lambda: location(s) == "https://third.example.com/", "the changed annotation")
+
+
+def test_check_reads_a_cluster_and_writes_nothing(cluster, ns, pods, tmp_path):
+    pod = pods()
+    host = f"{ns}.example.com"
+    cluster.apply(service("app", [pod.port], ns) + "---\n" + ingress("app", host, ns=ns, annotations={"nginx.ingress.kubernetes.io/no-such-annotation": "x"}))
+    account = cluster.account(ns, "reader", READS, tmp_path / "kubeconfig")
+
+    def check(*args):
+        r = subprocess.run(cluster.inside(SLUICE, "check", "--kubeconfig", account, "--watch-namespace", ns, *args), capture_output=True, text=True, timeout=60)
+        return r.returncode, r.stdout, r.stderr
+    code, out, err = check()
+    assert code == 0 and host in out and "no-such-annotation" in out, (code, out, err)
+    assert check("--strict")[0] == 1
+    assert cluster.get("ingress", "app", ns).get("status", {}).get("loadBalancer", {}) == {}
+    assert cluster.kubectl("get", "lease", "-n", ns, "-o", "name").strip() == ""

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <tuple>
 
 #include "control/kube/state.h"
@@ -8,6 +9,19 @@ bool Store::State::is_options(const Object& o) const {
   return std::holds_alternative<ConfigMap>(o) && key_of(meta(o)) == settings.config_map;
 }
 
+void Store::State::look_at_other(const ConfigMap& map, bool there) {
+  Entries entries;
+  const auto known = static_cast<std::size_t>(
+      std::count_if(map.data.begin(), map.data.end(), [](const auto& d) { return is_option(d.first); }));
+  // One of somebody else may share a word with us.
+  if (there && known > 0 && 2 * known > map.data.size())
+    entries.push_back({reference("ConfigMap", map.meta),
+                       {model::Severity::warning, "UnreadConfigMap", "metadata.name", map.meta.name,
+                        "the ConfigMap that --configmap names, " + settings.config_map,
+                        "nothing of it is read, although its keys are options"}});
+  say("configmap/" + key_of(map.meta), std::move(entries));
+}
+
 // Reads the options anew; what follows from them (the settings of every Ingress) only if they differ.
 void Store::State::rebuild_options(model::Change& change) {
   ++work.options;
@@ -16,6 +30,11 @@ void Store::State::rebuild_options(model::Change& change) {
   auto object = map ? reference("ConfigMap", map->meta) : model::ObjectRef{"ConfigMap", "", settings.config_map, {}};
   auto result =
       read_options(map ? map->data : nothing, object, settings.set, *model->options, settings.accept_unprotected);
+  static const Settings unasked;
+  if (!map && settings.config_map != unasked.config_map)
+    result.entries.push_back({object,
+                              {model::Severity::warning, "MissingConfigMap", "--configmap", settings.config_map,
+                               "a ConfigMap of this namespace and name", "the defaults and --set count"}});
   say("options", std::move(result.entries));
   // What of it every Ingress was read with, beside the settings that are compared below.
   const auto rules = [](const model::Options& o) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <set>
 
+#include "base/nearest.h"
 #include "base/strings.h"
 #include "control/control.h"
 #include "control/destination.h"
@@ -334,7 +335,8 @@ constexpr std::array kOptions{
     BOOL("ssl-redirect", ssl_redirect, "redirect http to https on hosts with a TLS section"),
     BOOL("force-ssl-redirect", force_ssl_redirect, "redirect http to https on every host"),
     BOOL("preserve-trailing-slash", preserve_trailing_slash, "keep a final / in redirects to https"),
-    BOOL("use-port-in-redirects", use_port_in_redirects, "name the listener's port in redirects"),
+    BOOL("use-port-in-redirects", use_port_in_redirects,
+         "name the port of the first https listener in redirects to https"),
     BOOL("relative-redirects", relative_redirects, "Location without scheme and host"),
     LIST("no-tls-redirect-locations", no_tls_redirect_locations,
          "configured paths below these are never redirected to https"),
@@ -700,6 +702,13 @@ OptionsResult read_options(const std::map<std::string, std::string>& data, const
   return out;
 }
 
+bool is_option(std::string_view key) {
+  const auto among = [&](const auto& list) {
+    return std::find(std::begin(list), std::end(list), key) != std::end(list);
+  };
+  return find(key) != nullptr || guarding_option(key) != nullptr || among(kNoEffect) || among(kUnserved);
+}
+
 std::string option_name(const std::string& word) {
   return Disclosure::option(word);
 }
@@ -707,7 +716,11 @@ std::string option_name(const std::string& word) {
 std::string check_option(const std::string& key, const std::string& value) {
   const Option* row = find(key);
   if (guarding_option(key) != nullptr) return key + " guards requests, and is not served by this version";
-  if (!row) return "unknown option " + Disclosure::option(key);
+  if (!row) {
+    std::vector<std::string_view> keys;
+    for (const auto& o : options()) keys.push_back(o.key);
+    return "unknown option " + Disclosure::option(key) + did_you_mean(key, keys);
+  }
   model::Options scratch;
   auto expected = parse(*row, value, scratch);
   return expected.empty() ? "" : key + "=" + (row->secret ? "…" : shorten(value)) + ": expected " + expected;

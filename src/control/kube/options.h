@@ -24,6 +24,8 @@ struct Option {
 };
 
 std::span<const Option> options();
+// Is it the key of an option, of ours or of ingress-nginx, served or not?
+bool is_option(std::string_view key);
 
 // Applies `data` (a ConfigMap's) and then `set` over the defaults. A value that cannot be read keeps what `previous`
 // says (the defaults on the first reading); of a list the elements that can be read count. Problems name `object`.

@@ -50,6 +50,42 @@ void read_proxy_protocol(const Service& service, const model::ObjectRef& ref, mo
 }
 }  // namespace
 
+// By number or by name, however the Ingress says it.
+std::vector<std::string> Store::State::spellings(const ClusterKey& key) const {
+  const std::string service = key.ns + "/" + key.service;
+  std::set<std::string> ports{key.port};
+  if (const auto found = services.find(service); found != services.end())
+    if (const auto* port = find_port(std::get<Service>(*found->second), key.port))
+      ports.insert({std::to_string(port->port), port->name});
+  std::vector<std::string> out;
+  for (const auto& port : ports)
+    if (!port.empty()) out.push_back(service + ":" + port);
+  return out;
+}
+
+// What no Ingress leads to. A Service of the same name, or another port of it, is what may have been meant.
+void Store::State::report_unused_endpoints() {
+  if (extra.empty()) return;
+  std::set<std::string> used;
+  std::map<std::string, std::string> by_name;  // Service without namespace → a cluster
+  for (const auto& [name, c] : clusters) {
+    for (auto& spelling : spellings(c.key)) used.insert(std::move(spelling));
+    by_name.try_emplace(c.key.service, name);
+  }
+  Entries entries;
+  for (const auto& [key, endpoints] : extra) {
+    if (used.contains(key)) continue;
+    const auto slash = key.find('/');
+    const auto meant = by_name.find(key.substr(slash + 1, key.rfind(':') - slash - 1));
+    entries.push_back({{"CommandLine", "", "--endpoint", {}},
+                       {model::Severity::warning, "UnusedEndpoint", "--endpoint " + key, "",
+                        "a Service and a port that an Ingress leads to" +
+                            (meant == by_name.end() ? "" : ", such as " + meant->second),
+                        "it is not used"}});
+  }
+  say("endpoints", std::move(entries));
+}
+
 std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::string& name, ClusterState& c,
                                                                   Entries& entries) {
   auto out = std::make_shared<model::Cluster>();
@@ -78,11 +114,9 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
             "http, https, grpc, grpcs, kubernetes.io/h2c, kubernetes.io/ws or kubernetes.io/wss",
             "its pods are spoken to by HTTP/1.1 unless backend-protocol says otherwise"}});
   }
-  std::set<std::string> spellings{c.key.port};
-  if (port) spellings.insert({std::to_string(port->port), port->name});
   Sieve extras(Says::operator_, allowed_destinations(), own.get());
-  for (auto& p : spellings) {
-    const auto it = p.empty() ? extra.end() : extra.find(service_key + ":" + p);
+  for (const auto& spelling : spellings(c.key)) {
+    const auto it = extra.find(spelling);
     if (it == extra.end()) continue;
     for (auto& e : it->second)
       if (std::none_of(out->endpoints.begin(), out->endpoints.end(),

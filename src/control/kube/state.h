@@ -133,6 +133,9 @@ struct Store::State {
   ObjectPtr config_map;
   StringMap<std::vector<ExtraEndpoint>> extra;  // "ns/service:port" → --endpoint
   std::string default_backend_service, default_backend_port;
+  // The keys of `extra` that mean the cluster's Service port; of them what no cluster uses is reported.
+  std::vector<std::string> spellings(const ClusterKey& key) const;
+  void report_unused_endpoints();
 
   // What is made of it.
   StringMap<HostState> hosts;
@@ -217,6 +220,8 @@ struct Store::State {
   // config_map.cpp
   bool is_options(const Object& o) const;
   void rebuild_options(model::Change& change);
+  // Another ConfigMap whose keys are options: said to be read by nobody. `there`: not gone.
+  void look_at_other(const ConfigMap& map, bool there);
 
   void mark_hosts_of(const std::string& ingress);
   model::Origin origin_of(const model::ObjectRef& ref) const;

@@ -271,6 +271,8 @@ void Store::upsert(ObjectPtr object) {
   } else if (s.is_options(*object)) {
     s.config_map = std::move(object);
     s.dirty_options = true;
+  } else if (const auto* map = std::get_if<ConfigMap>(&*object)) {
+    s.look_at_other(*map, true);
   }
 }
 
@@ -352,6 +354,8 @@ void Store::erase(const Object& object) {
   } else if (s.is_options(object)) {
     s.config_map = nullptr;
     s.dirty_options = true;
+  } else if (const auto* map = std::get_if<ConfigMap>(&object)) {
+    s.look_at_other(*map, false);
   }
 }
 
@@ -430,7 +434,9 @@ Update Store::commit() {
     for (auto& [key, state] : s.ingresses) s.dirty_ingresses.insert(key);
   for (auto& key : std::exchange(s.dirty_ingresses, {})) s.evaluate(key);
   for (auto& name : std::exchange(s.dirty_hosts, {})) s.rebuild_host(name, change);
-  for (auto& name : std::exchange(s.dirty_clusters, {})) s.rebuild_cluster(name, change);
+  const auto clusters = std::exchange(s.dirty_clusters, {});
+  for (auto& name : clusters) s.rebuild_cluster(name, change);
+  if (s.first || !clusters.empty() || !change.hosts.empty()) s.report_unused_endpoints();
   for (auto& name : std::exchange(s.dirty_certificates, {})) s.rebuild_certificate(name, change);
   s.report_changed = std::exchange(s.problems_changed, false);
   if (s.report_changed) {

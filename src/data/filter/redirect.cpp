@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "data/filter/filter.h"
+#include "data/server/worker.h"
 
 namespace sluice::data {
 
@@ -25,9 +28,20 @@ std::optional<std::string> https_redirect(const HttpsRedirect& request, const Ro
   return fmt::format("https://{}{}", request.host, target);
 }
 
+namespace {
+// With use-port-in-redirects that of our first listener of TLS, as in ingress-nginx; else, or where there is none, 0.
+std::uint16_t redirect_port(const Snapshot& snapshot) {
+  if (!snapshot.options->use_port_in_redirects || !snapshot.own) return 0;
+  const auto& all = snapshot.own->all;
+  const auto https = std::find_if(all.begin(), all.end(), [](const auto& l) { return l.what == "https"; });
+  return https == all.end() ? std::uint16_t{0} : https->port;
+}
+}  // namespace
+
 std::optional<LocalReply> ssl_redirect(Exchange& ex) {
   if (!ex.plain) return std::nullopt;
-  auto location = https_redirect({false, ex.client_host, ex.head().path_query}, *ex.route, *ex.settings, 0);
+  auto location = https_redirect({false, ex.client_host, ex.head().path_query}, *ex.route, *ex.settings,
+                                 redirect_port(ex.view->snapshot()));
   if (!location) return std::nullopt;
   return LocalReply{ex.settings->ssl_redirect_status, std::move(*location), "https redirect"};
 }

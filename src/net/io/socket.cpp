@@ -80,7 +80,7 @@ std::expected<SocketAddress, std::string> parse_listen(std::string_view text) {
   return address;
 }
 
-std::expected<int, std::string> listen_on(const SocketAddress& address, int backlog) {
+std::expected<int, std::string> listen_on(const SocketAddress& address, int backlog, Binding binding) {
   const auto fail = [&](const char* what, int fd) {
     const int code = errno;
     if (fd >= 0) close(fd);
@@ -90,10 +90,13 @@ std::expected<int, std::string> listen_on(const SocketAddress& address, int back
   if (fd < 0) return fail("create a socket for", fd);
   const int on = 1, off = 0;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  const auto share = [&] { setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on); };
+  if (binding == Binding::shared) share();
   if (address.storage.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   if (bind(fd, address.get(), address.size) < 0) return fail("bind", fd);
   if (listen(fd, backlog) < 0) return fail("listen on", fd);
+  // The port is ours alone now; only from here on may others of ours join.
+  if (binding == Binding::first) share();
   return fd;
 }
 

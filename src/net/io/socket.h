@@ -24,8 +24,11 @@ std::expected<SocketAddress, std::string> make_address(std::string_view literal,
 // "ADDR:PORT", "[ADDR]:PORT", ":PORT" (every address, dual-stack where IPv6 exists).
 std::expected<SocketAddress, std::string> parse_listen(std::string_view text);
 
+// Whom a listening socket shares its address with: nobody at first, as another process that listens there is an error,
+// but with those of this user that are bound `shared` from then on; or with all of this user that do likewise.
+enum class Binding { first, shared };
 // A listening, non-blocking socket with SO_REUSEPORT; on error a sentence with the address and the cause.
-std::expected<int, std::string> listen_on(const SocketAddress& address, int backlog);
+std::expected<int, std::string> listen_on(const SocketAddress& address, int backlog, Binding binding);
 SocketAddress local_address(int fd);
 // A non-blocking socket whose connect has begun; -1 with errno set.
 int connect_to(const SocketAddress& address) noexcept;

@@ -16,8 +16,7 @@ constexpr std::string_view kCertificate =
 
 constexpr MetricInfo kCatalogue[] = {
     // Requests, as ingress-nginx names them.
-    {"nginx_ingress_controller_requests", legacy_counter, kRequest,
-     "Requests that were answered or given up, by route."},
+    {"nginx_ingress_controller_requests", counter, kRequest, "Requests that were answered or given up, by route."},
     {"nginx_ingress_controller_request_duration_seconds", histogram, kRequest,
      "Time from the first byte of a request to the last byte of its response."},
     {"nginx_ingress_controller_response_duration_seconds", histogram, kRequest,
@@ -34,13 +33,14 @@ constexpr MetricInfo kCatalogue[] = {
     // The controller, as ingress-nginx names it.
     {"nginx_ingress_controller_build_info", gauge, "build release repository",
      "Always 1; the labels say what is running."},
-    {"nginx_ingress_controller_config_hash", gauge, "", "Hash of the configuration that is served."},
+    {"nginx_ingress_controller_config_hash", gauge, "",
+     "Hash of what is served; the same in all replicas that serve the same."},
     {"nginx_ingress_controller_config_last_reload_successful", gauge, "",
      "1 when the last change of configuration was published."},
     {"nginx_ingress_controller_config_last_reload_successful_timestamp_seconds", gauge, "",
      "Unix time of the last published configuration."},
-    {"nginx_ingress_controller_success", legacy_counter, "", "Changes of configuration that were published."},
-    {"nginx_ingress_controller_errors", legacy_counter, "", "Changes of configuration that brought a new error."},
+    {"nginx_ingress_controller_success", counter, "", "Changes of configuration that were published."},
+    {"nginx_ingress_controller_errors", counter, "", "Changes of configuration that brought a new error."},
     {"nginx_ingress_controller_ssl_expire_time_seconds", gauge, "class host namespace secret_name",
      "Unix time at which the certificate of a host expires."},
     {"nginx_ingress_controller_ssl_certificate_info", gauge, kCertificate,
@@ -191,8 +191,6 @@ std::string_view type_text(MetricType type) {
   switch (type) {
     case counter:
       return "counter";
-    case legacy_counter:
-      return "counter (untyped)";
     case gauge:
       return "gauge";
     case histogram:
@@ -234,8 +232,10 @@ counters and are exact: nothing is sampled or dropped on the way.
   first request.
 - Every `nginx_ingress_controller_` metric also has `controller_class`, `controller_namespace` (environment
   `POD_NAMESPACE`) and `controller_pod` (`POD_NAME`, else the host name).
-- `requests`, `success` and `errors` are counters whose names lack the suffix `_total`. They are exposed as untyped,
-  because `promtool check metrics` refuses such a name for a counter; `rate()` and `increase()` do not mind.
+- `requests`, `success` and `errors` are counters, as in ingress-nginx, whose names lack the suffix `_total`: `promtool
+  check metrics` says so of both. Collectors go by the type: OpenTelemetry's receiver would make a gauge of an untyped one.
+- `config_hash` is the same wherever the same is served, whatever the order and the files it came from: replicas whose
+  hashes stay apart do not serve the same.
 - The three upstream times are those of the last attempt of a request; requests without one are not observed.
 - A worker counts at most 200,000 label sets; requests beyond are in `sluice_metrics_overflow_total`. The series of a
   route that is gone leaves when it has counted nothing for an hour.

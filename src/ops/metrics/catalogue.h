@@ -8,9 +8,7 @@
 // Every metric, declared once. docs/metrics.md is made of this table; the scrape takes name, type and help from it.
 namespace sluice::ops {
 
-// legacy_counter: a counter whose name ingress-nginx fixed without the suffix _total. It is exposed as untyped, since
-// `promtool check metrics` refuses the name for a counter; rate() and increase() take it all the same.
-enum class MetricType { counter, legacy_counter, gauge, histogram };
+enum class MetricType { counter, gauge, histogram };
 
 struct MetricInfo {
   std::string_view name;

@@ -16,8 +16,6 @@ prometheus::MetricType wire_type(MetricType type) {
   switch (type) {
     case MetricType::counter:
       return prometheus::MetricType::Counter;
-    case MetricType::legacy_counter:
-      return prometheus::MetricType::Untyped;
     case MetricType::gauge:
       return prometheus::MetricType::Gauge;
     case MetricType::histogram:
@@ -55,7 +53,7 @@ prometheus::ClientMetric& Exposition::add(std::string_view name, std::initialize
 
 void Exposition::value(std::string_view name, double value, std::initializer_list<std::string_view> labels) {
   prometheus::ClientMetric& metric = add(name, labels);
-  metric.counter.value = metric.gauge.value = metric.untyped.value = value;  // the family's type picks one
+  metric.counter.value = metric.gauge.value = value;  // the family's type picks one
 }
 
 void Exposition::flush(std::string& out) {

@@ -263,7 +263,7 @@ void Metrics::Impl::write_requests(Exposition& exposition, std::string& out) {
   const std::scoped_lock lock(blocks_mutex);
   const std::vector<Merged> all = merge();
   for (const Merged& merged : all)
-    labelled(exposition, "nginx_ingress_controller_requests", *merged.labels).untyped.value = number(merged.requests);
+    labelled(exposition, "nginx_ingress_controller_requests", *merged.labels).counter.value = number(merged.requests);
   exposition.flush(out);
   const auto times = [&](std::string_view name, TimeOf of) {
     write_histogram(

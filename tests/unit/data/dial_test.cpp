@@ -15,8 +15,8 @@ struct Silent final : Recorder {
 };
 
 TEST(Dial, NoConnectionIsMadeToAListenerOfOurs) {
-  const int listener = net::listen_on(*net::parse_listen("127.0.0.1:0"), 8).value();
-  const int other = net::listen_on(*net::parse_listen("127.0.0.1:0"), 8).value();
+  const int listener = net::listen_on(*net::parse_listen("127.0.0.1:0"), 8, net::Binding::shared).value();
+  const int other = net::listen_on(*net::parse_listen("127.0.0.1:0"), 8, net::Binding::shared).value();
   const auto ours = net::local_address(listener).port(), theirs = net::local_address(other).port();
 
   SystemClock clock;

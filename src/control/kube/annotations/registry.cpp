@@ -209,7 +209,11 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
     else
       read_unserved(name, written[name], written, options, out, closing);
   }
-  if (!out.dropped) std::move(closing.begin(), closing.end(), std::back_inserter(out.problems));
+  // All at once: whoever mends one shall not find the next only then.
+  for (auto& problem : closing) {
+    if (out.dropped) problem.consequence = "the Ingress is not served; were it, " + problem.consequence;
+    out.problems.push_back(std::move(problem));
+  }
   if (out.canary) {
     out.problems.push_back({Severity::warning, "Canary", "metadata.annotations[canary]", shorten(written["canary"]),
                             "an Ingress that is no canary, as this version serves none",

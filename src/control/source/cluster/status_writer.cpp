@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "control/kube/grammar.h"
+#include "model/ip.h"
 
 namespace sluice::control::cluster {
 
@@ -344,7 +345,14 @@ asio::awaitable<void> StatusWriter::clear() {
 
 namespace sluice::control {
 
+// What ends in one of these texts the API server refuses since Kubernetes 1.37, with all of the status.
 std::string check_status_address(const std::string& text) {
+  const bool colons = text.find(':') != std::string::npos;
+  if (const auto ip = colons ? model::read_ip(text) : std::nullopt)
+    if (const auto plain = model::ip_text(*ip); plain.find(':') == std::string::npos)
+      return "expected the IPv4 address itself, " + plain + ": Kubernetes refuses one mapped into IPv6";
+  if (text.find_first_not_of("0123456789.") == std::string::npos && !is_ipv4(text))
+    return "expected an IPv4 address of four numbers from 0 to 255 without leading zeros, as Kubernetes refuses others";
   const bool name =
       is_host_name(text, false) && std::none_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
   return name || is_ipv4(text) || is_ipv6(text) ? "" : "expected an IP address, or a DNS name in lower case";

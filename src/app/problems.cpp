@@ -1,0 +1,138 @@
+#include "app/problems.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <string_view>
+
+#include "base/printable.h"
+
+namespace sluice::app {
+
+namespace {
+
+using model::Entry;
+using model::Severity;
+
+constexpr std::size_t kAlone = 2;  // so many of a kind are shown each by itself
+constexpr std::size_t kNamed = 3;  // objects that a line for many names
+
+bool in_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+}
+
+void replace_words(std::string& text, std::string_view word, std::string_view by) {
+  if (word.empty()) return;
+  for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at)) {
+    const auto end = at + word.size();
+    const bool whole = (at == 0 || !in_word(text[at - 1])) && (end == text.size() || !in_word(text[end]));
+    if (whole) text.replace(at, word.size(), by);
+    at += whole ? by.size() : word.size();
+  }
+}
+
+// The text without what only says which object it is about.
+std::string in_general(std::string text, const model::ObjectRef& object) {
+  if (!object.ns.empty()) replace_words(text, object.ns.str() + "/" + object.name.str(), "NAME");
+  replace_words(text, object.name.view(), "NAME");
+  return text;
+}
+
+std::string without_places(std::string_view field) {
+  std::string out;
+  bool skips = false;
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    if (field[i] == ']') skips = false;
+    if (!skips) out += field[i];
+    if (field[i] == '[' && i + 1 < field.size() && field[i + 1] >= '0' && field[i + 1] <= '9') skips = true;
+  }
+  return out;
+}
+
+// The line without its object: what several may have in common.
+Entry in_common(const Entry& e) {
+  const auto& p = e.problem;
+  return {{e.object.kind, "", "", {}},
+          {p.severity, p.reason, without_places(p.field), "", in_general(p.expected, e.object),
+           in_general(p.consequence, e.object)}};
+}
+
+std::string place(const model::ObjectRef& object) {
+  std::string out;
+  if (!object.origin.file.empty()) out = fmt::format("{}:{} ", object.origin.file.view(), object.origin.line);
+  if (!object.ns.empty()) out += object.ns.str() + "/";
+  return out + object.name.str();
+}
+
+std::string group_line(const Entry& common, const std::vector<const Entry*>& group) {
+  const auto& p = common.problem;
+  std::string out =
+      fmt::format("{} {}: {} {}", group.size(), common.object.kind.view(), to_string(p.severity), p.reason);
+  if (!p.field.empty()) out += " field=" + p.field;
+  if (!p.expected.empty()) out += " expected " + p.expected;
+  if (!p.consequence.empty()) out += "; " + p.consequence;
+  out += ": ";
+  for (std::size_t i = 0; i < group.size() && i < kNamed; ++i) out += (i ? ", " : "") + place(group[i]->object);
+  if (group.size() > kNamed) out += fmt::format(", and {} more", group.size() - kNamed);
+  return printable(out);
+}
+
+std::string counted(std::size_t n, std::string_view what) {
+  return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
+}
+
+}  // namespace
+
+std::string ProblemCounts::text() const {
+  return counted(errors, "error") + ", " + counted(warnings, "warning") + fmt::format(", {} ignored", ignored);
+}
+
+ProblemCounts count_problems(const std::vector<Entry>& entries) {
+  ProblemCounts out;
+  for (const Entry& e : entries)
+    ++(e.problem.severity == Severity::error     ? out.errors
+       : e.problem.severity == Severity::warning ? out.warnings
+                                                 : out.ignored);
+  return out;
+}
+
+std::vector<std::string> problem_lines(const std::vector<Entry>& entries, Severity severity) {
+  std::vector<std::string> out;
+  std::map<std::string, std::size_t> unread;               // kinds
+  std::map<std::string, std::vector<const Entry*>> alike;  // by what they have in common
+  for (const Entry& e : entries) {
+    if (e.problem.severity != severity || severity == Severity::error) continue;
+    if (e.problem.reason == "UnknownKind")
+      ++unread[e.object.kind.str()];
+    else
+      alike[model::Report::line(in_common(e))].push_back(&e);
+  }
+  for (const Entry& e : entries) {
+    if (e.problem.severity != severity || e.problem.reason == "UnknownKind") continue;
+    if (severity == Severity::error) {
+      out.push_back(model::Report::line(e));
+      continue;
+    }
+    const Entry common = in_common(e);
+    const auto& group = alike[model::Report::line(common)];
+    if (group.size() <= kAlone)
+      out.push_back(model::Report::line(e));
+    else if (group.front() == &e)
+      out.push_back(group_line(common, group));
+  }
+  if (!unread.empty()) {
+    std::string kinds;
+    for (const auto& [kind, n] : unread) kinds += fmt::format("{}{} {}", kinds.empty() ? "" : ", ", n, kind);
+    out.push_back(printable("not read by Sluice: " + kinds));
+  }
+  return out;
+}
+
+std::string problem_identity(const Entry& e) {
+  const auto& p = e.problem;
+  // Of a file that cannot be parsed the field is a place in it, which moves.
+  const std::string_view field = e.object.kind == "File" ? std::string_view() : std::string_view(p.field);
+  return fmt::format("{}\x1f{}\x1f{}\x1f{}\x1f{}", e.object.text(), to_string(p.severity), p.reason, field, p.value);
+}
+
+}  // namespace sluice::app
