@@ -18,6 +18,10 @@ std::vector<std::uint32_t> rules_of(const IngressState& state, const std::string
 // The Secrets that TLS sections name for a host, as "namespace/name", in order; those of the sections that name it,
 // else any, as one of them may cover it: at most kMaxCertificates and one more, which says that there are more.
 inline constexpr std::size_t kMaxCertificates = 100;
-std::vector<std::string> secrets_of(const IngressState& state, const std::string& host);
+struct SecretsOfHost {
+  std::vector<std::string> secrets;
+  bool named = false;  // by sections that name the host
+};
+SecretsOfHost secrets_of(const IngressState& state, const std::string& host);
 
 }  // namespace sluice::control

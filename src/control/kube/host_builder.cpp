@@ -209,8 +209,11 @@ bool Store::State::HostBuilder::passes_through() {
 void Store::State::HostBuilder::add_certificates() {
   if (!host_->tls) return;
   for (const IngressState* o : owner().ingresses) {
-    model::HostSecrets named{{o->ref->kind, o->ref->ns, o->ref->name, {}}, {}};
-    auto secrets = secrets_of(*o, name_);
+    auto [secrets, by_name] = secrets_of(*o, name_);
+    model::HostSecrets named{{o->ref->kind, o->ref->ns, o->ref->name, {}}, {}, by_name};
+    if (host_->passthrough && !secrets.empty())
+      report(*o, {Severity::warning, "NoEffect", "spec.tls", secrets.front(),
+                  "no Secret for " + name_ + ", as its TLS is passed through", "its certificate is never sent"});
     if (secrets.size() > kMaxCertificates) {
       secrets.resize(kMaxCertificates);
       report(*o, {Severity::warning, "TooMany", "spec.tls", "",
@@ -235,7 +238,7 @@ void Store::State::HostBuilder::report_without_effect() {
       };
       if (!name_.empty() && !ingress.tls.empty()) {
         std::string secrets;
-        for (const auto& secret : secrets_of(*o, name_)) add_element(secrets, secret);
+        for (const auto& secret : secrets_of(*o, name_).secrets) add_element(secrets, secret);
         in_vain("spec.tls", secrets,
                 "no certificate of it is shown for " + name_ + "; it turns on the redirect to https for paths of " +
                     "namespace " + tenants_[i].ns + " alone");
