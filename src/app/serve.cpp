@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <latch>
 #include <thread>
 
 #include "app/options.h"
@@ -86,6 +87,43 @@ std::expected<Bound, std::string> bind_all(const std::string& text, bool tls, un
   return out;
 }
 
+// One thread a worker. Started before anything is read: later there may be no memory for them.
+class WorkerThreads {
+ public:
+  using Workers = std::vector<std::unique_ptr<data::Worker>>;
+  // Throws std::system_error.
+  explicit WorkerThreads(Workers& workers) : workers_(workers), warm_(static_cast<std::ptrdiff_t>(workers.size())) {
+    threads_.reserve(workers.size());
+    for (std::size_t i = 0; i < workers.size(); ++i) {
+      threads_.emplace_back([this, w = workers[i].get()] {
+        Reserve::warm_up();
+        warm_.count_down();
+        w->run();
+        ++ended_;
+      });
+      pthread_setname_np(threads_.back().native_handle(), fmt::format("worker-{}", i).c_str());
+    }
+    warm_.wait();
+  }
+  ~WorkerThreads() {
+    for (auto& w : workers_) w->loop.post([worker = w.get()] { worker->loop.stop(); });
+    join();
+  }
+  WorkerThreads(const WorkerThreads&) = delete;
+  WorkerThreads& operator=(const WorkerThreads&) = delete;
+  bool ended() const { return ended_ == workers_.size(); }
+  void join() {
+    for (auto& t : threads_)
+      if (t.joinable()) t.join();
+  }
+
+ private:
+  Workers& workers_;
+  std::latch warm_;
+  std::atomic<std::size_t> ended_{0};
+  std::vector<std::thread> threads_;
+};
+
 }  // namespace
 
 int serve(const ServeOptions& options) {
@@ -126,7 +164,6 @@ int serve(const ServeOptions& options) {
   ops::FailureLog failures([](const std::string& line) { log::warn("{}", line); });
   std::vector<std::unique_ptr<ops::WorkerRecorder>> recorders;
   std::vector<std::unique_ptr<data::Worker>> workers;
-  std::vector<std::thread> threads;
   for (unsigned i = 0; i < count; ++i) {
     stats.push_back(std::make_unique<WorkerStats>());
     metrics.watch(stats.back().get());
@@ -155,7 +192,7 @@ int serve(const ServeOptions& options) {
   print_line(std::cout, "listening admin " + admin->bound_address());
   std::cout.flush();
 
-  std::atomic<unsigned> running{0};  // workers
+  WorkerThreads threads(workers);
   // Workers listen only once they have something to serve: an empty table cannot be asked.
   const auto go = [&] {
     for (unsigned i = 0; i < count; ++i) {
@@ -163,12 +200,6 @@ int serve(const ServeOptions& options) {
       w->loop.post([w, i, &bound] {
         for (const auto& b : bound) w->listen(b.fds[i], b.settings);
       });
-      ++running;
-      threads.emplace_back([w, &running] {
-        w->run();
-        --running;
-      });
-      pthread_setname_np(threads.back().native_handle(), fmt::format("worker-{}", i).c_str());
     }
     fmt::print("ready\n");
     std::fflush(stdout);
@@ -209,15 +240,19 @@ int serve(const ServeOptions& options) {
   }
 
   const auto show = [&] {
-    const auto s = watcher->stats();
-    metrics.update([&](ops::ControllerState& state) {
-      state.files = {s.files, s.objects, s.reads, s.unreadable_files, s.batches, s.dns_failures};
-      if (s.api) state.api = api_state(*s.api, options.control.status.election_id);
-      if (webhook) {
-        const auto w = webhook->figures();
-        state.webhook = {w.allowed, w.refused, w.seconds};
-      }
-    });
+    try {
+      const auto s = watcher->stats();
+      metrics.update([&](ops::ControllerState& state) {
+        state.files = {s.files, s.objects, s.reads, s.unreadable_files, s.batches, s.dns_failures};
+        if (s.api) state.api = api_state(*s.api, options.control.status.election_id);
+        if (webhook) {
+          const auto w = webhook->figures();
+          state.webhook = {w.allowed, w.refused, w.seconds};
+        }
+      });
+    } catch (const std::bad_alloc&) {
+      // The figures stay those of a second ago.
+    }
   };
   Asked asked = Asked::nothing;
   for (unsigned turn = 0; !announced && asked != Asked::end; ++turn) {
@@ -244,13 +279,13 @@ int serve(const ServeOptions& options) {
     data::Worker* worker = w.get();
     worker->loop.post([worker, &deadline] { worker->drain(std::chrono::seconds(deadline.load())); });
   }
-  while (!at_once && running.load() > 0) at_once = second();
+  while (!at_once && !threads.ended()) at_once = second();
   if (at_once) {
     log::warn("a second signal: ending at once");
     access_log.flush(200);
     ::syscall(SYS_exit_group, 0);  // whatever runs and whatever hooks an exit: at once
   }
-  for (auto& t : threads) t.join();
+  threads.join();
   webhook.reset();
   watcher.reset();
   admin.reset();

@@ -30,7 +30,11 @@ struct PageAllocated {
 // What is given back is memory of the whole process again, not of the thread that had it. Any thread.
 class PageResource final : public std::pmr::memory_resource {
  public:
+#ifdef SLUICE_SANITIZED  // sanitizers, and fuzz targets that measure, see each piece
+  static constexpr std::size_t kPages = static_cast<std::size_t>(-1);
+#else
   static constexpr std::size_t kPages = 64 * 1024;
+#endif
 
  private:
   void* do_allocate(std::size_t bytes, std::size_t alignment) override {

@@ -71,5 +71,8 @@ Dispensable::Dispensable() noexcept : before_(dispensable) {
 Dispensable::~Dispensable() {
   dispensable = before_;
 }
+bool Dispensable::here() noexcept {
+  return dispensable;
+}
 
 }  // namespace sluice

@@ -29,6 +29,8 @@ class Dispensable {
   ~Dispensable();
   Dispensable(const Dispensable&) = delete;
   Dispensable& operator=(const Dispensable&) = delete;
+  // Is the calling thread's work so?
+  static bool here() noexcept;
 
  private:
   bool before_;

@@ -33,7 +33,8 @@ constexpr auto kHold = std::chrono::seconds(1);  // a change waits at most this 
 constexpr auto kLongest = std::chrono::seconds(60);
 constexpr auto kInterfaces = std::chrono::seconds(10);  // between two looks at this machine's addresses
 constexpr auto kPause = milliseconds(50);               // after a poll that failed
-constexpr auto kAgainSoon = std::chrono::seconds(1), kAgainLate = std::chrono::seconds(60);  // for want of memory
+constexpr auto kAgainSoon = milliseconds(200);
+constexpr auto kAgainLate = std::chrono::seconds(60);  // for want of memory
 
 // Polls the source and the resolver, and publishes what comes of it in batches.
 class Controller final : public Watcher {
@@ -96,7 +97,13 @@ class Controller final : public Watcher {
       std::lock_guard lock(mutex_);
       questions.swap(questions_);
     }
-    for (auto& q : questions) q->answer.set_value(answer(*q->ingress));
+    for (auto& q : questions) {
+      try {
+        q->answer.set_value(answer(*q->ingress));
+      } catch (const std::bad_alloc&) {
+        q->answer.set_exception(std::current_exception());
+      }
+    }
   }
 
   Review answer(const Object& ingress) {
@@ -278,6 +285,7 @@ class Controller final : public Watcher {
     if (work && batches_ > 0) until = std::min(until, std::max(pace_.next(), hold_until_));
     std::vector<pollfd> fds{{wake_, POLLIN, 0}, {source_->fd(), POLLIN, 0}};
     if (store_->listens_everywhere()) until = std::min(until, looked_ + kInterfaces);
+    until = std::min(until, store_->next());
     until = std::min({until, now + resolver_.prepare(fds, now), now + kLongest});
     auto wait = std::chrono::ceil<milliseconds>(std::max(Duration(0), until - now));
     if (::poll(fds.data(), fds.size(), static_cast<int>(wait.count())) < 0 && errno != EINTR) wait_for_stop(kPause);
@@ -290,6 +298,7 @@ class Controller final : public Watcher {
     const bool whole = may_publish();
     take(source_->look(now, open));
     count();
+    store_->at(now);
     const auto leaves = [&] { return open && whole && (store_->dirty() || waiting_ || batches_ == 0); };
     look_at_interfaces(now, leaves());
     if (leaves()) publish();

@@ -4,9 +4,12 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -14,6 +17,7 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "control/source/files/signature.h"
 
 namespace sluice::control {
 
@@ -39,6 +43,7 @@ std::string servers_of(const std::string& path) {
 }  // namespace
 
 struct Resolver::State {
+  static constexpr seconds kLook{5};
   struct Name {
     std::vector<std::string> addresses;
     std::string error;  // why there are none
@@ -63,7 +68,11 @@ struct Resolver::State {
   std::uint64_t failures = 0;
   bool starved = false;  // an answer could not be taken for want of memory
   Instant now{};
-  int watch = -1;  // inotify of resolv.conf's directory, while there are names
+  // resolv.conf, while there are names: inotify of its directory; where that cannot be had, a look now and then.
+  int watch = -1;
+  Signature seen;
+  Instant look_at{};
+  bool watch_told = false;
 
   ~State() {
     if (watch >= 0) ::close(watch);
@@ -76,9 +85,21 @@ struct Resolver::State {
     const auto slash = resolv_conf.rfind('/');
     const std::string folder =
         slash == std::string::npos ? "." : resolv_conf.substr(0, std::max<std::size_t>(slash, 1));
-    if (watch >= 0)
-      ::inotify_add_watch(watch, folder.c_str(), IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB | IN_ONLYDIR);
+    if (watch >= 0 && ::inotify_add_watch(watch, folder.c_str(),
+                                          IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB | IN_ONLYDIR) >= 0)
+      return;
+    const int why = errno;
+    if (watch >= 0) ::close(std::exchange(watch, -1));
+    if (!std::exchange(watch_told, true))
+      log::warn("inotify: {}; {} is looked at every {} seconds instead", std::strerror(why), resolv_conf,
+                kLook.count());
   }
+  // All zero where there is none.
+  Signature found() const {
+    struct stat s{};
+    return ::stat(resolv_conf.c_str(), &s) == 0 ? Signature::of(s) : Signature();
+  }
+  bool looks() const { return watch < 0 && !resolv_conf.empty() && !names.empty(); }
   bool resolv_conf_changed() const {
     const std::string name = resolv_conf.substr(resolv_conf.rfind('/') + 1);
     alignas(inotify_event) char buffer[4096];
@@ -93,6 +114,7 @@ struct Resolver::State {
   }
 
   void open() {
+    seen = found();
     ares_options options{};
     options.timeout = 2000;
     options.tries = 2;
@@ -115,12 +137,13 @@ struct Resolver::State {
 
   void ask(const std::string& text, Name& name) {
     if (!channel) return;
+    // Freed by answered(), which c-ares calls exactly once.
+    auto* question = new Question{this, text, generation + 1};
     name.asking = true;
     name.generation = ++generation;
     ares_addrinfo_hints hints{};
     hints.ai_family = AF_UNSPEC;
     hints.ai_flags = ARES_AI_NOSORT;
-    auto* question = new Question{this, text, name.generation};  // freed by answered(), which c-ares calls exactly once
     ares_getaddrinfo(channel, text.c_str(), nullptr, &hints, answered, question);
   }
 
@@ -171,13 +194,15 @@ struct Resolver::State {
       }
       return;
     }
+    // Without memory for it the name is asked for again.
+    if (!name.told || name.addresses != found) {
+      name.addresses = found;
+      name.error.clear();
+      name.told = true;
+      changed(question.name, std::move(found), "");
+    }
     name.failed = 0;
     name.next = now + ttl;
-    if (name.told && name.addresses == found) return;
-    name.told = true;
-    name.addresses = found;
-    name.error.clear();
-    changed(question.name, std::move(found), "");
   }
 };
 
@@ -216,11 +241,13 @@ void Resolver::reload() {
   auto& s = *state_;
   if (!s.channel) return;
   s.close();
-  s.open();
   for (auto& [text, name] : s.names) {
     name.failed = 0;
-    s.ask(text, name);
+    name.asking = false;
+    name.next = s.now;
   }
+  s.open();
+  for (auto& [text, name] : s.names) s.ask(text, name);
 }
 
 Duration Resolver::prepare(std::vector<pollfd>& fds, Instant now) {
@@ -229,6 +256,7 @@ Duration Resolver::prepare(std::vector<pollfd>& fds, Instant now) {
   Duration wait = std::chrono::hours(1);
   if (!s.channel) return wait;
   if (s.watch >= 0) fds.push_back({s.watch, POLLIN, 0});
+  if (s.looks()) wait = std::min(wait, std::max(Duration(0), s.look_at - now));
   ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
   int bits = ares_getsock(s.channel, sockets, ARES_GETSOCK_MAXNUM);
   for (int i = 0; i < ARES_GETSOCK_MAXNUM; ++i) {
@@ -247,6 +275,11 @@ void Resolver::process(const pollfd* fds, std::size_t count, Instant now) {
   auto& s = *state_;
   s.now = now;
   if (!s.channel) return;
+  if (s.looks() && now >= s.look_at) {
+    s.look_at = now + State::kLook;
+    s.watch_resolv_conf();
+    if (s.seen != s.found()) return reload();
+  }
   bool any = false;
   for (std::size_t i = 0; i < count; ++i) {
     if (!fds[i].revents) continue;

@@ -36,7 +36,7 @@ class Resolver {
   void process(const pollfd* fds, std::size_t count, Instant now);
   std::uint64_t failures() const;
 
-  static constexpr std::size_t kMaxAddresses = 64;
+  static constexpr std::size_t kMaxAddresses = 1024;  // of one name, the first in order
   static constexpr std::size_t kMaxNames = 10'000;
 
  private:

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 A, CNAME, AAAA = 1, 5, 28
+DATAGRAM = 512  # what is longer is asked for once more by TCP
 
 
 class NameServer:
@@ -16,20 +17,46 @@ class NameServer:
     def __init__(self, **names):
         self.names = {k.replace("_", "."): v for k, v in names.items()}
         self.asked = []
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
+        self.sock, self.listener = self._bound()
         self.port = self.sock.getsockname()[1]
-        threading.Thread(target=self._run, daemon=True).start()
+        for serve in (self._datagrams, self._connections):
+            threading.Thread(target=serve, daemon=True).start()
 
-    def _run(self):
+    @staticmethod
+    def _bound():
+        """One port, for both."""
+        while True:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock.bind(("127.0.0.1", 0))
+            try:
+                return sock, socket.create_server(sock.getsockname())
+            except OSError:  # somebody has it for TCP
+                sock.close()
+
+    def _datagrams(self):
         while True:
             try:
                 query, peer = self.sock.recvfrom(4096)
-                self.sock.sendto(self._answer(query), peer)
+                self.sock.sendto(self._answer(query, DATAGRAM), peer)
             except OSError:
                 return
 
-    def _answer(self, query):
+    def _connections(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._connection, args=(client,), daemon=True).start()
+
+    def _connection(self, client):
+        with client, client.makefile("rwb") as stream:
+            while len(size := stream.read(2)) == 2:
+                answer = self._answer(stream.read(struct.unpack(">H", size)[0]), 65535)
+                stream.write(struct.pack(">H", len(answer)) + answer)
+                stream.flush()
+
+    def _answer(self, query, most):
         at, labels = 12, []
         while query[at]:
             labels.append(query[at + 1:at + 1 + query[at]].decode())
@@ -50,8 +77,10 @@ class NameServer:
                     data, of, name = self._wire(value), CNAME, value
                 if of in (kind, CNAME):
                     records.append(self._wire(owner) + struct.pack(">HHIH", of, 1, 1, len(data)) + data)
-        head = query[:2] + struct.pack(">HHHHH", 0x8180 if known else 0x8183, 1, len(records), 0, 0)
-        return head + query[12:at + 5] + b"".join(records)
+        flags = 0x8180 if known else 0x8183
+        if at + 5 + sum(map(len, records)) > most:
+            flags, records = flags | 0x200, []
+        return query[:2] + struct.pack(">HHHHH", flags, 1, len(records), 0, 0) + query[12:at + 5] + b"".join(records)
 
     @staticmethod
     def _wire(name):
@@ -59,6 +88,7 @@ class NameServer:
 
     def stop(self, *_):
         self.sock.close()
+        self.listener.close()
 
 
 def asking(site, server):

@@ -16,7 +16,7 @@ INGRESS = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": 
 
 
 # Host, path, type, Service and port of an Ingress that the API server takes.
-VALID = re.compile(r"([a-z0-9-]+(\.[a-z0-9-]+)*)? /[^\n]* (Prefix|Exact) [\w.:-]+ \{('number': \d+|'name': '[a-z0-9-]*[a-z][a-z0-9-]*')\}")
+VALID = re.compile(r"([a-z0-9-]+(\.[a-z0-9-]+)*)? /[^\x00-\x1f\x7f-\x9f]* (Prefix|Exact) [\w.:-]+ \{('number': \d+|'name': '[a-z0-9-]*[a-z][a-z0-9-]*')\}")
 
 
 def named(name, host="", **more):

@@ -209,20 +209,41 @@ bool Store::State::HostBuilder::passes_through() {
 void Store::State::HostBuilder::add_certificates() {
   if (!host_->tls) return;
   for (const IngressState* o : owner().ingresses) {
-    auto [secrets, by_name] = secrets_of(*o, name_);
+    auto [found, by_name] = secrets_of(*o, name_);
     model::HostSecrets named{{o->ref->kind, o->ref->ns, o->ref->name, {}}, {}, by_name};
-    if (host_->passthrough && !secrets.empty())
-      report(*o, {Severity::warning, "NoEffect", "spec.tls", secrets.front(),
+    if (host_->passthrough && !found.empty())
+      report(*o, {Severity::warning, "NoEffect", "spec.tls", found.front(),
                   "no Secret for " + name_ + ", as its TLS is passed through", "its certificate is never sent"});
-    if (secrets.size() > kMaxCertificates) {
-      secrets.resize(kMaxCertificates);
-      report(*o, {Severity::warning, "TooMany", "spec.tls", "",
-                  "a TLS section that names " + name_ + ", or at most " + std::to_string(kMaxCertificates),
-                  "the first are looked at"});
+    if (const auto most = max_certificates(o->written()); found.size() > most) {
+      found.resize(most);
+      report(*o,
+             {Severity::warning, "TooMany", "spec.tls", "",
+              "a TLS section that names " + name_ + ", or at most " + std::to_string(most), "the first are looked at"});
     }
-    for (auto& secret : secrets)
+    for (auto& secret : found)
       if (out_.certificates.emplace(secret, o->ref).second) named.secrets.push_back(std::move(secret));
     if (!named.secrets.empty()) host_->certificates.push_back(std::move(named));
+  }
+  if (!candidate_) keep_certificates();
+}
+
+// Where no Secret is there yet of those that are named now, the ones before are shown for a while.
+void Store::State::HostBuilder::keep_certificates() {
+  HostState& state = state_.hosts.find(name_)->second;
+  const auto is_there = [&](const std::string& secret) { return state_.secrets.contains(secret); };
+  const auto& now = host_->certificates;
+  if (now.empty() || std::any_of(now.begin(), now.end(), [&](const model::HostSecrets& named) {
+        return std::any_of(named.secrets.begin(), named.secrets.end(), is_there);
+      }))
+    return state_.settle(Kept::host, name_, state.grace);
+  if (!state.built || state.built->ns != host_->ns) return;
+  std::vector<model::HostSecrets> before = state.built->certificates;
+  for (auto& named : before) std::erase_if(named.secrets, [&](const std::string& s) { return !is_there(s); });
+  std::erase_if(before, [](const model::HostSecrets& named) { return named.secrets.empty(); });
+  if (before.empty() || !state_.graced(Kept::host, name_, state.grace)) return;
+  for (auto& named : before) {
+    for (const auto& secret : named.secrets) out_.certificates.emplace(secret, owner().ingresses.front()->ref);
+    host_->certificates.push_back(std::move(named));
   }
 }
 
@@ -237,9 +258,9 @@ void Store::State::HostBuilder::report_without_effect() {
                     std::move(consequence)});
       };
       if (!name_.empty() && !ingress.tls.empty()) {
-        std::string secrets;
-        for (const auto& secret : secrets_of(*o, name_).secrets) add_element(secrets, secret);
-        in_vain("spec.tls", secrets,
+        std::string names;
+        for (const auto& secret : secrets_of(*o, name_).secrets) add_element(names, secret);
+        in_vain("spec.tls", names,
                 "no certificate of it is shown for " + name_ + "; it turns on the redirect to https for paths of " +
                     "namespace " + tenants_[i].ns + " alone");
       }

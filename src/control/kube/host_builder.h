@@ -58,6 +58,7 @@ class Store::State::HostBuilder {
   void close_locations();
   bool passes_through();
   void add_certificates();
+  void keep_certificates();
   void report_without_effect();
 
   // host_locations.cpp: the paths.

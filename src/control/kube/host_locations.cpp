@@ -81,11 +81,11 @@ Location Store::State::HostBuilder::catch_all_root() {
   root.implicit = true;
   root.settings = state_.defaults;
   if (tenants_.empty()) return root;
-  const auto& ingresses = owner().ingresses;
-  if (std::any_of(ingresses.begin(), ingresses.end(), [](auto* o) { return is_catch_all(o->ingress()); })) return root;
-  const auto with_default = std::find_if(ingresses.begin(), ingresses.end(),
-                                         [](auto* o) { return o->ingress().default_backend.has_value(); });
-  if (with_default == ingresses.end()) return root;
+  const auto& owners = owner().ingresses;
+  if (std::any_of(owners.begin(), owners.end(), [](auto* o) { return is_catch_all(o->ingress()); })) return root;
+  const auto with_default =
+      std::find_if(owners.begin(), owners.end(), [](auto* o) { return o->ingress().default_backend.has_value(); });
+  if (with_default == owners.end()) return root;
   root.owner = *with_default;
   root.backend = &*root.owner->ingress().default_backend;
   model::RouteSettings copy = *state_.defaults;

@@ -1,3 +1,5 @@
+#include <iterator>
+
 #include "control/kube/by_host.h"
 #include "control/kube/closing.h"
 #include "control/kube/grammar.h"
@@ -11,7 +13,7 @@ using model::Severity;
 
 // An Ingress that is refused claims its hosts too: a mistake in it must not hand them to another namespace.
 Names Store::State::hosts_claimed_by(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) const {
-  Names claimed;
+  std::vector<std::string> claimed;  // put in order at the end: an Ingress may have tens of thousands
   const auto refuse = [&](std::string reason, std::string field, const std::string& host, std::string expected) {
     entries.push_back({ref,
                        {Severity::error, std::move(reason), std::move(field), shorten(host), std::move(expected),
@@ -20,7 +22,7 @@ Names Store::State::hosts_claimed_by(const Ingress& ingress, const model::Object
   const auto claim = [&](const std::string& host, std::string field) {
     std::string rule;
     if (may_name(*model->options, ingress.meta.ns, host, rule))
-      claimed.insert(host);
+      claimed.push_back(host);
     else
       refuse("HostNotAllowed", std::move(field), host,
              "a host that host-namespaces gives to namespace " + ingress.meta.ns + ", not " + shorten(rule));
@@ -34,7 +36,7 @@ Names Store::State::hosts_claimed_by(const Ingress& ingress, const model::Object
       refuse("InvalidHost", field, host, "a DNS name, with '*.' at most in front");
   }
   if (ingress.rules.empty() && ingress.default_backend) claim("", "spec.defaultBackend");
-  return claimed;
+  return {std::make_move_iterator(claimed.begin()), std::make_move_iterator(claimed.end())};
 }
 
 // What TLS sections say of hosts that the Ingress has no rule for. Their Secrets may still be those of other hosts.

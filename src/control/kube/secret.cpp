@@ -13,18 +13,21 @@ bool pem(const std::string& text) {
 }
 }  // namespace
 
-std::shared_ptr<const model::Certificate> Store::State::build_certificate(const std::string& name,
-                                                                          const CertificateState& c,
-                                                                          Entries& entries) const {
+std::shared_ptr<const model::Certificate> Store::State::build_certificate(const std::string& name, CertificateState& c,
+                                                                          Entries& entries) {
   auto found = secrets.find(name);
   auto user =
       c.users.empty() ? model::ObjectRef{"CommandLine", "", "--default-ssl-certificate", {}} : *c.users.begin()->second;
   if (found == secrets.end()) {
-    entries.push_back({user,
-                       {model::Severity::warning, "MissingSecret", "spec.tls.secretName", name,
-                        "a Secret of type kubernetes.io/tls", "the default certificate is used"}});
-    return nullptr;
+    const auto had = model->certificates.find(name);
+    const bool kept = had != model->certificates.end() && graced(Kept::certificate, name, c.grace);
+    entries.push_back(
+        {user,
+         {model::Severity::warning, "MissingSecret", "spec.tls.secretName", name, "a Secret of type kubernetes.io/tls",
+          kept ? "the pair that it had is used for some seconds" : "the default certificate is used"}});
+    return kept ? had->second : nullptr;
   }
+  settle(Kept::certificate, name, c.grace);
   auto& secret = std::get<Secret>(*found->second);
   auto& chain = member(secret, "tls.crt");
   auto& key = member(secret, "tls.key");
@@ -52,6 +55,7 @@ void Store::State::rebuild_certificate(const std::string& name, model::Change& c
       model->certificates.erase(had);
       change.certificates.push_back(name);
     }
+    settle(Kept::certificate, name, it->second.grace);
     certificates.erase(it);
     return;
   }

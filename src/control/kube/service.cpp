@@ -73,6 +73,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   const model::ObjectRef& user = *c.users.begin()->second;
   const ServicePort* port = service ? find_port(*service, c.key.port) : nullptr;
   std::string external;
+  bool former = false;  // it leads to former endpoints
 
   if (service) read_proxy_protocol(*service, reference(*found->second), *out, entries);
   if (port && !port->app_protocol.empty()) {
@@ -103,10 +104,13 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   auto empty = [&](model::ObjectRef object, Severity severity, const char* reason, std::string field, std::string value,
                    std::string expected, std::string because) {
     if (!out->endpoints.empty()) return;
-    out->empty_because = std::move(because);
+    former = use_former(name, c, port, *out);
     entries.push_back({std::move(object),
                        {severity, reason, std::move(field), std::move(value), std::move(expected),
-                        "requests for it answer 503: " + out->empty_because}});
+                        (former ? "those that it had, as far as a slice lists them, are used for some seconds: "
+                                : "requests for it answer 503: ") +
+                            because}});
+    if (!former) out->empty_because = std::move(because);
   };
 
   if (!service) {
@@ -139,9 +143,15 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
       auto& r = resolutions[external];
       const bool listed = name_allowed(external, allowed_destinations());
       Sieve sieve(listed ? Says::operator_ : Says::name, allowed_destinations(), own.get());
+      std::size_t usable = 0;
       for (auto& address : r.addresses)
-        if (sieve.takes(address, number) && out->endpoints.size() < kMaxExternalAddresses)
+        if (sieve.takes(address, number) && ++usable <= kMaxExternalAddresses)
           out->endpoints.push_back({address, number, true, false, ""});
+      if (usable > kMaxExternalAddresses)
+        entries.push_back({reference(*found->second),
+                           {Severity::warning, "TooMany", "spec.externalName", target,
+                            "a name with at most " + std::to_string(kMaxExternalAddresses) + " addresses",
+                            "of its " + std::to_string(usable) + " the first in order are used"}});
       out->refused += sieve.refused();
       sieve.report(reference(*found->second), "spec.externalName", external,
                    out->endpoints.empty() ? "requests for it answer 503" : "its other addresses are used", entries);
@@ -153,6 +163,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
                            {Severity::ignored, "ResolvedAtRunTime", "spec.externalName", target, "",
                             "the name is resolved when serving"}});
       } else if (!r.answered) {
+        former = out->endpoints.empty() && use_former(name, c, port, *out);
         if (out->endpoints.empty()) out->empty_because = external + " is being resolved";
       } else
         empty(reference(*found->second), Severity::warning, "UnresolvedName", "spec.externalName", target,
@@ -172,7 +183,9 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
                  : "a ready endpoint",
             none ? "Service " + service_key + " has no EndpointSlice"
                  : "Service " + service_key + " has no ready endpoint for port " + c.key.port);
+    if (!former && !out->endpoints.empty()) remember(c, *port, out);
   }
+  if (!former && !out->endpoints.empty()) settle(Kept::cluster, name, c.grace);
 
   if (external != c.external) {
     if (!c.external.empty())
@@ -194,8 +207,11 @@ void Store::State::rebuild_cluster(const std::string& name, model::Change& chang
       if (auto e = externals.find(c.external); e != externals.end() && e->second.erase(name) && e->second.empty())
         externals.erase(e);
     if (auto s = clusters_of_service.find(service_key);
-        s != clusters_of_service.end() && s->second.erase(name) && s->second.empty())
+        s != clusters_of_service.end() && s->second.erase(name) && s->second.empty()) {
       clusters_of_service.erase(s);
+      perhaps_unused.insert(service_key);
+    }
+    settle(Kept::cluster, name, c.grace);
     cluster_names.erase(c.key);
     say("cluster/" + name, {});
     if (c.built) change.clusters.push_back(name);

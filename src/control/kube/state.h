@@ -56,10 +56,19 @@ struct ClusterState {
   std::map<std::string, RefPtr> users;  // host → the Ingress that names it there
   std::shared_ptr<const model::Cluster> built;
   std::string external;  // name that the resolver is asked for
+  Instant grace{};       // until when it may lead to former endpoints; none: it has its own
+};
+
+// Where a port of a Service led, by what the Service called it then.
+struct Former {
+  std::uint16_t number = 0;
+  std::string name;
+  std::shared_ptr<const model::Cluster> led;
 };
 
 struct CertificateState {
   std::map<std::string, RefPtr> users;  // host → Ingress
+  Instant grace{};                      // until when its pair is kept, as its Secret is gone; none: it is there
 };
 
 struct HostState {
@@ -67,6 +76,7 @@ struct HostState {
   std::shared_ptr<const model::Host> built;
   Names clusters;
   Names certificates;
+  Instant grace{};  // until when Secrets that it named before may be shown; none: they need not
 };
 
 // Two Ingresses that ask for one path of a host.
@@ -147,6 +157,18 @@ struct Store::State {
     return {model->options->allow_destinations, model->options->allow_destination_names};
   }
 
+  // former.cpp: what was good before, and until when it is used.
+  Instant instant{};
+  StringMap<std::vector<Former>> formers;  // by "ns/service", the latest last
+  enum class Kept : std::uint8_t { cluster, certificate, host };
+  std::set<std::tuple<Instant, Kept, std::string>> graces;
+  // Is it still to be used? The first question begins the time.
+  bool graced(Kept kind, const std::string& name, Instant& until);
+  void settle(Kept kind, const std::string& name, Instant& until);
+  std::set<std::string> perhaps_unused;  // Services that lost a cluster
+  void remember(const ClusterState& c, const ServicePort& port, std::shared_ptr<const model::Cluster> led);
+  bool use_former(const std::string& name, ClusterState& c, const ServicePort* port, model::Cluster& out);
+
   // What must be looked at again.
   std::set<std::string> dirty_ingresses, dirty_hosts, dirty_clusters, dirty_certificates;
   bool dirty_options = true, dirty_classes = false;
@@ -184,8 +206,8 @@ struct Store::State {
   std::string add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out, Entries& entries) const;
   void rebuild_cluster(const std::string& name, model::Change& change);
   // secret.cpp
-  std::shared_ptr<const model::Certificate> build_certificate(const std::string& name, const CertificateState& c,
-                                                              Entries& entries) const;
+  std::shared_ptr<const model::Certificate> build_certificate(const std::string& name, CertificateState& c,
+                                                              Entries& entries);
   void rebuild_certificate(const std::string& name, model::Change& change);
   // The Secret of proxy-ssl-secret as UpstreamTls; an empty pointer and `why` when it cannot be used.
   std::shared_ptr<const model::UpstreamTls> upstream_tls(const ProxySsl& wanted, std::string& why) const;

@@ -245,7 +245,12 @@ void Store::upsert(ObjectPtr object) {
     service_changed(service);
   } else if (std::holds_alternative<Secret>(*object)) {
     s.secrets[key] = std::move(object);
-    if (s.certificates.contains(key)) s.dirty_certificates.insert(key);
+    if (const auto used = s.certificates.find(key); used != s.certificates.end()) {
+      s.dirty_certificates.insert(key);
+      for (auto& [host, user] : used->second.users)
+        if (const auto it = s.hosts.find(host); it != s.hosts.end() && it->second.grace != Instant{})
+          s.dirty_hosts.insert(host);
+    }
     if (auto it = s.ingresses_of_secret.find(key); it != s.ingresses_of_secret.end())
       for (auto& i : it->second) s.mark_hosts_of(i);
   } else if (s.is_options(*object)) {
@@ -419,6 +424,8 @@ Update Store::commit() {
   }
   s.remember(change);
   std::erase_if(s.resolutions, [&](auto& r) { return !s.externals.contains(r.first); });
+  for (auto& service : std::exchange(s.perhaps_unused, {}))
+    if (!s.clusters_of_service.contains(service)) s.formers.erase(service);
   if (s.first) {
     change = {};
     change.everything = true;

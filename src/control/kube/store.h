@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/strings.h"
 #include "control/control.h"
 #include "control/kube/annotations/registry.h"
@@ -40,6 +41,13 @@ class Store {
   void reached_by(std::vector<model::Ip> addresses);
   // Do the addresses of this machine matter, because something of ours listens on all of them?
   bool listens_everywhere() const;
+
+  // Of objects that change one after the other the second may be on its way: what was good before is used until it is
+  // there, for kGrace at most (former.cpp). Says what time it is; before it is called nothing is kept.
+  static constexpr auto kGrace = std::chrono::seconds(30);
+  void at(Instant now);
+  // When at() is to be called next, because something is kept until then; far in the future where nothing is.
+  Instant next() const;
 
   bool dirty() const;
   // The Model with everything applied. The returned Model does not change while anybody holds it.

@@ -131,11 +131,13 @@ bool begins_with(std::string_view text, std::string_view begin) {
 std::string suggestion(std::span<const Field> fields, std::string_view written) {
   const Field* nearest = nullptr;
   std::size_t least = std::min<std::size_t>(3, written.size() / 3 + 1);
-  for (const Field& f : fields)
+  for (const Field& f : fields) {
+    if (std::max(f.name.size(), written.size()) - std::min(f.name.size(), written.size()) >= least) continue;
     if (const auto n = slips(written, f.name); n < least) {
       nearest = &f;
       least = n;
     }
+  }
   if (nearest) return std::string(nearest->name);
   for (const Field& f : fields)
     if (begins_with(f.name, written) || begins_with(written, f.name)) return std::string(f.name);
@@ -148,11 +150,13 @@ std::string suggestion(std::span<const Field> fields, std::string_view written) 
   return {};
 }
 
+constexpr std::size_t kSuggested = 10;  // of one object: further slips get no suggestion, which takes time to find
+
 class Search {
  public:
   Search(const Disclosure& shown, const std::function<void(OddField)>& take) : shown_(shown), take_(take) {}
 
-  void look_into(const Node& node, std::span<const Field> fields, const std::string& path) const {
+  void look_into(const Node& node, std::span<const Field> fields, const std::string& path) {
     std::size_t index = 0;
     for (const Node* n = node.first; n; n = n->next) {
       if (node.kind == Node::Kind::list) {
@@ -165,7 +169,7 @@ class Search {
       const Field* known = find(fields, n->key);
       const bool odd = !known && !fields.empty();
       if (!odd && !n->repeated && !n->first) continue;
-      const std::string meant = odd ? suggestion(fields, n->key) : std::string();
+      const std::string meant = odd && suggested_++ < kSuggested ? suggestion(fields, n->key) : std::string();
       const bool plain = known || !meant.empty();
       std::string below = path;
       if (plain || odd)
@@ -181,6 +185,7 @@ class Search {
  private:
   const Disclosure& shown_;
   const std::function<void(OddField)>& take_;
+  std::size_t suggested_ = 0;
 };
 
 }  // namespace

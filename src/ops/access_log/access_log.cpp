@@ -18,6 +18,7 @@
 #include <unordered_set>
 
 #include "base/log.h"
+#include "base/reserve.h"
 #include "base/strings.h"
 #include "ops/access_log/destination.h"
 #include "ops/access_log/ring.h"
@@ -169,7 +170,10 @@ AccessLog::AccessLog(AccessLogSettings settings, std::size_t ring_bytes) : impl_
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+  impl_->thread = std::thread([impl = impl_.get()] {
+    Reserve::warm_up();
+    impl->run();
+  });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   ::pthread_setname_np(impl_->thread.native_handle(), "sluice-log");
 }

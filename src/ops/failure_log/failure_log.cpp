@@ -7,6 +7,8 @@
 #include <csignal>
 #include <utility>
 
+#include "base/reserve.h"
+
 namespace sluice::ops {
 
 namespace {
@@ -35,7 +37,10 @@ FailureLog::FailureLog(std::function<void(const std::string&)> line) : line_(std
   sigset_t all, before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    Reserve::warm_up();
+    run();
+  });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   ::pthread_setname_np(thread_.native_handle(), "sluice-failures");
 }

@@ -188,6 +188,95 @@ TEST_F(DirectoryTest, LinksThatLeadBackUpEnd) {
   EXPECT_EQ(directory.load().upserts.size(), 1U);
 }
 
+TEST_F(DirectoryTest, ALinkThatGoesLeavesTheOtherWay) {
+  testing::Scratch elsewhere;
+  elsewhere.write("x/a.yaml", service("a"));
+  testing::fs::create_directory_symlink(elsewhere / "x", dir / "one");
+  testing::fs::create_directory_symlink(elsewhere / "x", dir / "two");
+  EXPECT_EQ(directory.load().upserts.size(), 1U);
+  remove(dir / "one");
+  auto changes = look_everywhere();
+  EXPECT_TRUE(changes.erased.empty());
+  EXPECT_EQ(doubtful, (std::set<std::string>{"one/a.yaml"}));
+  changes = look({"one/a.yaml"}, {"one/a.yaml"});
+  EXPECT_TRUE(changes.erased.empty());
+  EXPECT_EQ(directory.objects(), 1U);
+  EXPECT_EQ(directory.files(), 1U);
+  EXPECT_TRUE(reasons().empty());
+}
+
+TEST_F(DirectoryTest, ProblemsOfAFileAreCountedBeyondTheFirst) {
+  std::string text = R"({"kind":"List","items":[0)";
+  for (int i = 1; i < 5000; ++i) text += ",0";
+  dir.write("x.json", text + "]}");
+  directory.load();
+  const auto problems = directory.problems();
+  ASSERT_EQ(problems.size(), model::Entries::kMost + 1);
+  EXPECT_EQ(problems.back().problem.reason, "MoreProblems");
+  EXPECT_EQ(problems.back().problem.consequence, "and 4900 more, which are not listed");
+  std::string documents;
+  for (int i = 0; i < 5000; ++i) documents += "---\na: b\n";
+  dir.write("x.yaml", documents);
+  remove(dir / "x.json");
+  look({"x.yaml", "x.json"}, {"x.json"});
+  ASSERT_EQ(directory.problems().size(), model::Entries::kMost + 1);
+  EXPECT_EQ(directory.problems().back().problem.consequence, "and 4900 more, which are not listed");
+  EXPECT_EQ(directory.problems().front().object.origin.line, 2);
+}
+
+TEST_F(DirectoryTest, TooManyDocumentsAreRefusedWithTheFile) {
+  std::string text = service("a");
+  for (std::size_t i = 0; i < kMaxDocuments; ++i) text += "---\na\n";
+  dir.write("x.yaml", text);
+  dir.write("y.yaml", service("b"));
+  EXPECT_EQ(directory.load().upserts.size(), 1U);
+  EXPECT_EQ(reasons(), Names{"Unreadable"});
+}
+
+TEST_F(DirectoryTest, AliasesOfAllDocumentsOfAFileAreCountedTogether) {
+  std::string text;
+  const std::string document = "x: &a " + std::string(5000, 'y') + "\nz: [" + [] {
+    std::string all = "*a";
+    for (int i = 0; i < 199; ++i) all += ",*a";
+    return all;
+  }() + "]\n";
+  for (int i = 0; i < 3; ++i) text += "---\n" + document;
+  dir.write("few.yaml", text + service("a"));
+  EXPECT_EQ(directory.load().upserts.size(), 1U);
+  for (int i = 0; i < 10; ++i) text += "---\n" + document;
+  dir.write("many.yaml", text + service("b"));
+  EXPECT_TRUE(look({"many.yaml"}, {"many.yaml"}).upserts.empty());
+  bool said = false;
+  for (auto& e : directory.problems()) said = said || e.problem.value.starts_with("aliases that add more than");
+  EXPECT_TRUE(said);
+}
+
+// There was no memory to serve a change: all is handed out once more, the largest file that changed as it was.
+TEST_F(DirectoryTest, WhatThereIsNoMemoryForStaysAsItWas) {
+  dir.write("a.yaml", service("a"));
+  dir.write("big.yaml", service("b"));
+  directory.load();
+  directory.served();
+  dir.write("a.yaml", service("a2"));
+  dir.write("big.yaml", service("c") + service("d") + service("e"));
+  EXPECT_EQ(look({"a.yaml", "big.yaml"}).upserts.size(), 4U);
+  directory.again();
+  auto changes = look({});
+  EXPECT_EQ(changes.upserts.size(), 2U);  // a2, b
+  EXPECT_TRUE(changes.erased.empty());
+  EXPECT_TRUE(changes.problems_changed);
+  EXPECT_EQ(reasons(), Names{"NotEnoughMemory"});
+  directory.served();
+  // It stays so until it changes.
+  EXPECT_TRUE(look_everywhere({"*"}).empty());
+  EXPECT_TRUE(look({"big.yaml"}, {"big.yaml"}).empty());
+  dir.write("big.yaml", service("c"));
+  changes = look({"big.yaml"});
+  EXPECT_EQ(changes.upserts.size(), 1U);
+  EXPECT_EQ(changes.erased.size(), 1U);
+  EXPECT_TRUE(reasons().empty());
+}
+
 TEST_F(DirectoryTest, OnlyWhatDiffersIsReadAgain) {
   for (int i = 0; i < 50; ++i) dir.write("f" + std::to_string(i) + ".yaml", service("s" + std::to_string(i)));
   directory.load();

@@ -162,6 +162,39 @@ TEST(Decode, TimestampsAreAges) {
   EXPECT_EQ(age("2026-13-02T03:04:05Z"), kNoTimestamp);
 }
 
+// Kubernetes takes as much, and no more; so does what an API server says.
+TEST(Decode, AnObjectIsBoundedInBytes) {
+  const auto refused = [](const std::string& kind, const std::string& rest) {
+    const auto doc =
+        parse_json(R"({"apiVersion":"v1","kind":")" + kind + R"(","metadata":{"name":"a")" + rest + "}", 1);
+    Decoded out;
+    decode(*doc, "", out);
+    EXPECT_EQ(out.objects.size() + out.entries.size(), 1U);
+    return out.objects.empty();
+  };
+  const auto text = [](std::size_t size) { return "\"" + std::string(size, 'A') + "\""; };
+  const auto members = [](std::size_t count) {
+    std::string out;
+    for (std::size_t i = 0; i < count; ++i) out += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\":\"\"";
+    return out;
+  };
+  constexpr std::size_t kib = 1024, mib = kib * kib;
+  for (const std::string kind : {"Service", "Secret", "ConfigMap"})
+    for (const std::string map : {"annotations", "labels"}) {
+      const std::string begin = ",\"" + map + "\":{";
+      EXPECT_FALSE(refused(kind, begin + "\"k\":" + text(256 * kib - 1) + "}}")) << kind << map;
+      EXPECT_TRUE(refused(kind, begin + "\"k\":" + text(256 * kib) + "}}")) << kind << map;
+      EXPECT_FALSE(refused(kind, begin + members(10'000) + "}}")) << kind << map;
+      EXPECT_TRUE(refused(kind, begin + members(10'001) + "}}")) << kind << map;
+    }
+  EXPECT_FALSE(refused("ConfigMap", R"(},"data":{"k":)" + text(mib - 1) + "}"));
+  EXPECT_TRUE(refused("ConfigMap", R"(},"data":{"k":)" + text(mib) + "}"));
+  EXPECT_FALSE(refused("Secret", R"(},"stringData":{"k":)" + text(mib - 1) + "}"));
+  EXPECT_TRUE(refused("Secret", R"(},"stringData":{"k":)" + text(mib) + "}"));
+  EXPECT_FALSE(refused("Secret", R"(},"data":{"k":)" + text(4 * (mib / 3)) + "}"));
+  EXPECT_TRUE(refused("Secret", R"(},"data":{"k":)" + text(4 * (mib / 3) + mib / 16) + "}"));
+}
+
 TEST(Decode, SecretMaterialIsNotShown) {
   auto docs = parse_yaml("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {k: hunter2!}\n", 1);
   Decoded out;

@@ -210,7 +210,7 @@ TEST_F(ResolverTest, ANewResolvConfIsUsed) {
   EXPECT_TRUE(run([&] { return said["moved.example"].addresses.size() == 1; }));
 }
 
-TEST_F(ResolverTest, AtMostSixtyFourAddresses) {
+TEST_F(ResolverTest, ManyAddressesOfOneName) {
   NameServer::Row row;
   for (int i = 0; i < 20; ++i) row.addresses.push_back("192.0.2." + std::to_string(i));
   server.set("many.example", row);

@@ -5,47 +5,16 @@
 
 #include <random>
 
-#include "scratch.h"
+#include "store_fixture.h"
 
 namespace sluice::control {
 namespace {
 
+using testing::Fixture;
 using testing::ingress;
 using testing::objects;
 using testing::service;
 using testing::slice;
-
-struct Fixture : ::testing::Test {
-  Store store{Settings{}};
-  Store::Work before;
-  Update put(const std::string& yaml) {
-    for (auto& o : objects(yaml)) store.upsert(o);
-    return commit();
-  }
-  Update remove(const std::string& yaml) {
-    for (auto& o : objects(yaml)) store.erase(*o);
-    return commit();
-  }
-  Update commit() {
-    before = store.work();
-    return store.commit();
-  }
-  // What a new Store makes of these objects.
-  static void expect_same(const model::Model& held, const std::map<std::string, ObjectPtr>& all) {
-    Store fresh{Settings{}};
-    for (auto& [id, o] : all) fresh.upsert(o);
-    const auto expected = fresh.commit().model;
-    ASSERT_EQ(held.hosts.size(), expected->hosts.size());
-    for (auto& [name, host] : expected->hosts) EXPECT_EQ(*held.hosts.at(name), *host) << name;
-    ASSERT_EQ(held.clusters.size(), expected->clusters.size());
-    for (auto& [name, cluster] : expected->clusters) EXPECT_EQ(*held.clusters.at(name), *cluster) << name;
-    EXPECT_EQ(*held.options, *expected->options);
-    EXPECT_EQ(held.report.entries, expected->report.entries);
-  }
-  std::uint64_t hosts() const { return store.work().hosts - before.hosts; }
-  std::uint64_t clusters() const { return store.work().clusters - before.clusters; }
-  std::uint64_t ingresses() const { return store.work().ingresses - before.ingresses; }
-};
 
 std::string world(int n) {
   std::string out;
@@ -386,6 +355,67 @@ TEST_F(Fixture, AnOutsideHostListensAtTheTargetPort) {
   EXPECT_EQ(port_for("{name: w, port: 81, targetPort: named}", "{name: w}"), 81);
   EXPECT_EQ(port_for("{name: w, port: 82}", "{name: w}"), 82);
   EXPECT_EQ(port_for("", "{number: 8446}"), 8446);
+}
+
+TEST_F(Fixture, OfAThousandAddressesTheFirstAreUsedAndTheOthersReported) {
+  put(ingress("a", "a.example") +
+      "---\napiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {type: ExternalName, externalName: "
+      "pods.example, ports: [{port: 80}]}\n");
+  std::vector<std::string> addresses;
+  for (int i = 0; i < 1000; ++i) addresses.push_back("10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250));
+  store.resolved("pods.example", addresses, "");
+  const auto u = commit();
+  EXPECT_EQ(u.model->clusters.at("default/app:80")->endpoints.size(), 64U);
+  ASSERT_EQ(u.model->report.entries.size(), 1U);
+  EXPECT_EQ(u.model->report.entries[0].problem.reason, "TooMany");
+  EXPECT_EQ(u.model->report.entries[0].problem.consequence, "of its 1000 the first in order are used");
+}
+
+// Each part of what is wrong is told, but of one object no more than a hundred.
+TEST_F(Fixture, ProblemsOfOneObjectAreCountedBeyondTheFirst) {
+  std::string rules;
+  for (int i = 0; i < 5000; ++i) rules += "{host: _" + std::to_string(i) + "},";
+  const auto u =
+      put("---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\nspec: {ingressClassName: nginx, "
+          "rules: [" +
+          rules + "{host: fine.example}]}\n");
+  ASSERT_EQ(u.model->report.entries.size(), model::Entries::kMost + 1);
+  EXPECT_TRUE(std::any_of(u.model->report.entries.begin(), u.model->report.entries.end(), [](auto& e) {
+    return e.problem.consequence == "and 4900 more, which are not listed" &&
+           e.problem.severity == model::Severity::error;
+  }));
+}
+
+// An Ingress with many hosts and many Secrets names neither each rule for each host nor each Secret for each.
+TEST_F(Fixture, ManyHostsAndSecretsOfOneIngressAreNotMultiplied) {
+  std::string rules, tls;
+  for (int i = 0; i < 2000; ++i) {
+    rules += "{host: h" + std::to_string(i) + ".example},";
+    tls += "{secretName: s" + std::to_string(i) + "},";
+  }
+  const auto u =
+      put("---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\nspec: {ingressClassName: nginx, "
+          "rules: [" +
+          rules + "{host: fine.example}], tls: [" + tls + "{hosts: [fine.example], secretName: its}]}\n");
+  EXPECT_EQ(u.model->hosts.size(), 2001U);
+  const auto secrets = [&](const char* host) { return u.model->hosts.at(host)->certificates.at(0).secrets; };
+  EXPECT_EQ(secrets("h7.example").size(), 10U);
+  EXPECT_EQ(secrets("fine.example"), std::vector<std::string>{"default/its"});
+}
+
+TEST_F(Fixture, ManySecretsForFewHostsAreAllLookedAt) {
+  std::string rules, tls;
+  for (int i = 0; i < 100; ++i) {
+    rules += "{host: h" + std::to_string(i) + ".example},";
+    tls += "{hosts: ['*.z" + std::to_string(i) + ".example'], secretName: s" + std::to_string(i) + "},";
+  }
+  const auto u =
+      put("---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\nspec: {ingressClassName: nginx, "
+          "rules: [" +
+          rules + "], tls: [" + tls + "]}\n");
+  EXPECT_EQ(u.model->hosts.at("h7.example")->certificates.at(0).secrets.size(), 100U);
+  EXPECT_TRUE(std::none_of(u.model->report.entries.begin(), u.model->report.entries.end(),
+                           [](auto& e) { return e.problem.reason == "TooMany"; }));
 }
 
 TEST_F(Fixture, ConflictsMoveOnWhenTheOwnerGoes) {

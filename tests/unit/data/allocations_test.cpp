@@ -7,10 +7,11 @@
 #include "allocations.h"
 
 namespace {
-thread_local std::size_t count = 0;
+thread_local std::size_t count = 0, fails_in = 0;
 
 void* take(std::size_t size) {
   ++count;
+  if (fails_in > 0 && --fails_in == 0) throw std::bad_alloc();
   if (void* memory = std::malloc(size != 0 ? size : 1)) return memory;
   throw std::bad_alloc();
 }
@@ -46,6 +47,9 @@ void operator delete[](void* memory, std::size_t) noexcept {
 namespace sluice::test {
 std::size_t allocations() noexcept {
   return count;
+}
+void fail_at(std::size_t n) noexcept {
+  fails_in = n;
 }
 }  // namespace sluice::test
 

@@ -92,6 +92,72 @@ const model::Problem* problem(const Compiler& compiler, std::string_view reason)
   return nullptr;
 }
 
+// Whichever allocation fails: what the workers have afterwards is what the Model says, and no number means another
+// Cluster than it did.
+TEST(Compiler, StartsOverAfterItHadNoMemory) {
+  const test::Pem one = test::make_pem("a.example"), two = test::make_pem("b.example");
+  for (std::size_t n = 1;; ++n) {
+    SCOPED_TRACE(n);
+    World w;
+    Compiler compiler;
+    std::map<ClusterId, std::shared_ptr<const model::Cluster>> worker;
+    const auto take = [&](const Publication& p) {
+      for (const auto& update : p.clusters) worker[update.id] = update.cluster;
+    };
+    w.cluster("a", 1);
+    w.cluster("b", 2);
+    w.cluster("gone", 2);
+    w.certificate("ns/one", one);
+    w.host("a.example", {{"/", "a"}, {"/b/", "b"}}, {"ns/one"});
+    w.host("gone.example", {{"/", "gone"}}, {"ns/one"});
+    const auto first = w.publish(compiler);
+    take(first);
+    const ClusterId a = route(first, "a.example", "/")->cluster;
+
+    w.cluster("b", 3);
+    w.cluster("c", 1);
+    w.no_cluster("gone");
+    w.no_host("gone.example");
+    w.certificate("ns/one", two);
+    w.certificate("ns/two", one);
+    w.host("a.example", {{"/", "a"}, {"/c/", "c"}}, {"ns/two"});
+    w.host("b.example", {{"/", "b"}}, {"ns/one"});
+    Publication next;
+    bool thrown = false;
+    test::fail_at(n);
+    try {
+      next = w.publish(compiler);
+    } catch (const std::bad_alloc&) {
+      thrown = true;
+    }
+    test::fail_at(0);
+    if (thrown) {
+      compiler.start_over();
+      w.change = {};
+      w.change.everything = true;
+      next = w.publish(compiler);
+    }
+    take(next);
+    EXPECT_EQ(route(next, "a.example", "/")->cluster, a);
+    for (const auto& [host, path, cluster] :
+         {std::tuple("a.example", "/", "a"), {"a.example", "/c/", "c"}, {"b.example", "/", "b"}}) {
+      const Route* r = route(next, host, path);
+      ASSERT_NE(r, nullptr) << host;
+      ASSERT_NE(worker[r->cluster], nullptr) << host;
+      EXPECT_EQ(*worker[r->cluster], *w.model.clusters.at(cluster)) << host;
+    }
+    EXPECT_EQ(route(next, "gone.example", "/"), nullptr);
+    EXPECT_EQ(next.snapshot->routes->hosts(), 2U);
+    EXPECT_NE(shown(next, "a.example"), "default");
+    EXPECT_NE(shown(next, "b.example"), "default");
+    EXPECT_EQ(shown(next, "gone.example"), "default");
+    if (!thrown || HasFailure()) {
+      EXPECT_GT(n, 50U);
+      return;
+    }
+  }
+}
+
 TEST(Compiler, NumbersClustersAndTellsWhatChanged) {
   World w;
   Compiler compiler;

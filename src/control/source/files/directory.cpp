@@ -117,7 +117,7 @@ void Directory::list(const Touched& touched, std::set<std::string>& certainly, s
     return;
   }
   problems_changed_ = problems_changed_ || !tree_.error.empty() || now.unlistable != tree_.unlistable ||
-                      now.kernel != tree_.kernel || now.beyond != tree_.beyond;
+                      now.not_entered != tree_.not_entered || now.beyond != tree_.beyond;
   const std::set<std::string> before = std::exchange(tree_, std::move(now)).directories;
   // Directories that nothing was said about have their own events.
   const auto concerned = [&](const std::string& directory) {
@@ -189,7 +189,23 @@ ObjectChanges Directory::look(const Touched& touched, const std::set<std::string
       throw;
     }
   }
+  give_up_largest_starved();
   return settle(ids, std::exchange(problems_changed_, false));
+}
+
+// Those that were read beside one that is too much had no memory either: they get another try.
+void Directory::give_up_largest_starved() {
+  auto starved = std::exchange(starved_, {});
+  // Of a look before, which ended halfway: it may be gone by now.
+  std::erase_if(starved, [&](const auto& path) { return !files_.contains(path); });
+  const auto size = [&](const std::string& path) { return files_.at(path).signature.size; };
+  const auto most =
+      std::max_element(starved.begin(), starved.end(), [&](const auto& a, const auto& b) { return size(a) < size(b); });
+  if (most == starved.end()) return;
+  given_up_[*most] = files_.at(*most).signature;
+  for (const auto& path : starved)
+    if (path != *most) files_.at(path).signature.changed = 0;  // no file has that
+  unsettled_ = starved.size() > 1;
 }
 
 // There was no memory to take these: the largest of them is given up.
@@ -241,7 +257,9 @@ bool Directory::take(ManifestReading& reading, bool sure, std::set<std::string>&
   const std::size_t told = told_ - (previous ? previous->entries.size() : 0);
   if (told + next.entries.size() > model::Report::kMost) next.entries.keep(1);
   problems_changed_ = problems_changed_ || (previous ? previous->entries != next.entries : !next.entries.empty());
+  const bool starved = reading.starved() && !given_up_.contains(reading.path());
   apply(reading.path(), &next, ids);
+  if (starved) starved_.insert(reading.path());
   return true;
 }
 
@@ -258,10 +276,10 @@ std::vector<model::Entry> Directory::problems() const {
     out.push_back({{"File", "", d, {d, 0}},
                    {model::Severity::error, "Unreadable", "", "", "a directory that can be listed",
                     "objects known from it stay as they were"}});
-  for (auto& d : tree_.kernel)
+  for (auto& d : tree_.not_entered)
     out.push_back({{"File", "", d, {d, 0}},
-                   {model::Severity::warning, "NotFollowed", "", "", "a directory of files, not of the kernel's",
-                    "it is not looked into"}});
+                   {model::Severity::warning, "NotFollowed", "", "",
+                    "a directory of files, and none that holds this one", "it is not looked into"}});
   for (auto& [path, file] : files_) file.entries.append_to(out);
   for (auto& id : duplicates_) {
     if (out.size() > model::Report::kMost) break;

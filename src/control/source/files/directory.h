@@ -43,6 +43,9 @@ class Directory {
   // is read.
   void again();
 
+  // Some files want to be looked at once more soon.
+  bool unsettled() { return std::exchange(unsettled_, false); }
+
   std::vector<model::Entry> problems() const;
   // Real directories behind what was listed, for a watch on each: path relative to the root ("" is the root).
   const std::set<std::string>& directories() const { return tree_.directories; }
@@ -62,6 +65,7 @@ class Directory {
   void list(const Touched& touched, std::set<std::string>& certainly, std::set<std::string>& perhaps);
   bool differs(const std::string& path, bool certain, std::set<std::string>& doubtful) const;
   void read(ManifestReading& reading);
+  void give_up_largest_starved();
   void blame(std::deque<ManifestReading> readings);
   bool take(ManifestReading& reading, bool sure, std::set<std::string>& ids);
   void apply(const std::string& path, ManifestFile* next, std::set<std::string>& touched);
@@ -78,6 +82,8 @@ class Directory {
   std::set<std::string> all_again_;                      // identities that are to be handed out once more
   std::size_t aliased_ = 0, bytes_ = 0, told_ = 0;       // of all files
   bool problems_changed_ = false;
+  std::set<std::string> starved_;  // files that this look had no memory for
+  bool unsettled_ = false;
   bool blamed_ = false;  // a file was given up before it was taken
   std::uint64_t reads_ = 0;
 };

@@ -77,6 +77,7 @@ class FileSource final : public Source {
       // Whatever changed while it was read.
       touched_.directories = watch_.sync(directory_.directories());
       rescan_at_ = now + kSoon;
+      directory_.unsettled();
       complete_ = true;
       return all;
     } catch (const std::bad_alloc&) {
@@ -96,6 +97,7 @@ class FileSource final : public Source {
     std::set<std::string> doubtful;
     auto changes = directory_.look(touched, certain, doubtful);
     if (touched.directories.contains("") && changes.empty()) took_ = SystemClock().now() - now;
+    if (directory_.unsettled()) rescan_at_ = std::min(rescan_at_, now + kSoon);
     std::erase_if(doubtful_, [&](auto& d) { return touched.files.contains(d.first) && !doubtful.contains(d.first); });
     for (auto& path : doubtful) doubtful_.try_emplace(path, Doubt{now, now + kDoubt});
     for (auto& path : certain) doubtful_.erase(path);

@@ -1,6 +1,4 @@
 #pragma once
-#include <sys/stat.h>
-
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -10,22 +8,11 @@
 
 #include "base/strings.h"
 #include "control/source/decode.h"
+#include "control/source/files/signature.h"
 #include "control/source/object.h"
 
 // One file of manifests: how it is read, taken apart and parsed, and what of its former form stays.
 namespace sluice::control {
-
-// What tells one content of a path from the next without reading it.
-struct Signature {
-  std::uint64_t device = 0, inode = 0, size = 0;
-  std::int64_t modified = 0, changed = 0;
-  static Signature of(const struct stat& s) {
-    return {s.st_dev, s.st_ino, static_cast<std::uint64_t>(s.st_size),
-            s.st_mtim.tv_sec * 1'000'000'000LL + s.st_mtim.tv_nsec,
-            s.st_ctim.tv_sec * 1'000'000'000LL + s.st_ctim.tv_nsec};
-  }
-  bool operator==(const Signature&) const = default;
-};
 
 struct ManifestFile {
   // A document of a YAML file, or a whole JSON file.
@@ -71,8 +58,9 @@ class ManifestReading {
   std::size_t bytes() const noexcept { return content_.size(); }
   std::size_t documents() const noexcept { return next.parts.size(); }
   bool missing() const noexcept { return missing_; }
-  bool torn() const noexcept { return torn_; }  // changed while it was read
-  ManifestFile next;                            // what comes of it
+  bool torn() const noexcept { return torn_; }        // changed while it was read
+  bool starved() const noexcept { return starved_; }  // there was no memory for it
+  ManifestFile next;                                  // what comes of it
 
  private:
   struct Chunk {

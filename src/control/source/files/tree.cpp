@@ -8,9 +8,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <iterator>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -54,6 +55,8 @@ class Walk {
   }
 
  private:
+  using Identity = std::pair<dev_t, ino_t>;
+
   void beyond(const std::string& what) {
     if (tree_.beyond.empty()) tree_.beyond = what;
     own_.clear();
@@ -69,13 +72,16 @@ class Walk {
         tree_.unlistable.insert(place.path);
       return;
     }
-    if (!place.path.empty() && is_kernels(fd)) {
-      tree_.kernel.insert(place.path);
+    struct stat st{};
+    const bool known = ::fstat(fd, &st) == 0;
+    const Identity self{st.st_dev, st.st_ino};
+    if (place.path.empty()) find_above();
+    if (!place.path.empty() && (above_.contains(self) || is_kernels(fd))) {
+      tree_.not_entered.insert(place.path);
       ::close(fd);
       return;
     }
-    struct stat st{};
-    DIR* dir = ::fstat(fd, &st) == 0 && seen_.emplace(st.st_dev, st.st_ino).second ? ::fdopendir(fd) : nullptr;
+    DIR* dir = known && seen_.insert(self).second ? ::fdopendir(fd) : nullptr;
     if (!dir) {
       ::close(fd);
       return;
@@ -83,6 +89,16 @@ class Walk {
     tree_.directories.insert(place.path);
     list(dir, place, linked);
     ::closedir(dir);
+  }
+
+  // The directories that the root lies in, wherever a link to it may stand.
+  void find_above() {
+    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(root_.c_str(), nullptr), &std::free);
+    struct stat st{};
+    for (std::string path = real ? real.get() : ""; path.size() > 1;) {
+      path.resize(std::max<std::size_t>(path.rfind('/'), 1));
+      if (::stat(path.c_str(), &st) == 0) above_.emplace(st.st_dev, st.st_ino);
+    }
   }
 
   void list(DIR* dir, const Place& place, bool linked) {
@@ -127,7 +143,7 @@ class Walk {
   const std::string& root_;
   Tree tree_;
   std::deque<Place> own_, linked_;
-  std::set<std::pair<dev_t, ino_t>> seen_;
+  std::set<Identity> seen_, above_;
   std::size_t names_ = 0, behind_links_ = 0;
 };
 

@@ -21,7 +21,7 @@ struct Tree {
   std::set<std::string> directories;  // each once, by its real place if that is below the root, else by the first link
   std::set<std::string> files;        // manifests
   std::set<std::string> unlistable;   // directories that are there but cannot be listed
-  std::set<std::string> kernel;       // links and mounts of /proc, /sys and their like, which are not entered
+  std::set<std::string> not_entered;  // /proc, /sys and their like, and links to a directory that holds the root
   std::string beyond;                 // what there is more of than is looked at; empty: this is all
 };
 

@@ -1,0 +1,274 @@
+"""What a directory of manifests may take: memory in proportion to what is in it, and no way to stop the changes of others."""
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness import SANITIZED, SLOW, SLUICE, wait_for
+from nameserver import NameServer, asking
+
+MIB = 1 << 20
+# The whole run, measured by a small process: what forks a large one begins with its memory.
+MEASURE = """import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"""
+
+
+def peak(root):
+    """Exit code of `sluice check` and the most memory that it took, in bytes."""
+    out = subprocess.run([sys.executable, "-S", "-c", MEASURE, SLUICE, "check", str(root)], stdout=subprocess.PIPE, text=True, timeout=60 * SLOW).stdout.split()
+    return int(out[0]), int(out[1]) * 1024
+
+
+def until(size, unit):
+    """Numbered units, as many as there is room for."""
+    out, have, i = [], 0, 0
+    while have < size:
+        out.append(unit(short(i)))
+        have += len(out[-1])
+        i += 1
+    return "".join(out)
+
+
+def short(i):
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    out = ""
+    while True:
+        out = letters[i % 36] + out
+        i //= 36
+        if not i:
+            return "a" + out
+
+
+def ingress_json(spec):
+    return '{"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"i"},"spec":{"ingressClassName":"nginx",%s}}' % spec
+
+
+SIZE = 2 * MIB
+CONFIG_MAP = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n"
+# Each would take more than 16 times its size if nothing bounded it.
+REFUSED = {
+    "numbers.json": lambda: '{"kind":"List","items":[' + "1," * (SIZE // 2) + "1]}",
+    "strings.json": lambda: '{"kind":"List","items":[' + '"",' * (SIZE // 3) + "1]}",
+    "maps.json": lambda: '{"kind":"List","items":[' + "{}," * (SIZE // 3) + "1]}",
+    "members.json": lambda: "{" + until(SIZE, lambda n: f'"{n}":1,') + '"kind":"x"}',
+    "list.yaml": lambda: "kind: List\nitems:\n" + "- 1\n" * (SIZE // 4),
+    "flow.yaml": lambda: "kind: List\nitems: [" + "a," * (SIZE // 2) + "a]\n",
+    "documents.yaml": lambda: "---\na: b\n" * (SIZE // 9),
+    "dots.yaml": lambda: "a: b\n...\n" * (SIZE // 9),
+    "nested.yaml": lambda: ("[" * 60 + "]" * 60 + "\n---\n") * (SIZE // 125),
+    "scalar.yaml": lambda: 'a: "' + "x" * SIZE + '"',
+    "anchors.yaml": lambda: "a: [" + until(SIZE, lambda n: f"&{n} x,") + "x]",
+    "directives.yaml": lambda: until(SIZE, lambda n: f"%TAG !{n}! x\n") + "---\na: b\n",
+    "alias-data.yaml": lambda: CONFIG_MAP % "a" + "x: &a " + "y" * 20000 + "\ndata: {" + until(SIZE // 4, lambda n: f"{n}: *a,") + "z: b}\n",
+    "alias-labels.yaml": lambda: "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  x: &a " + "y" * 20000 + "\n  labels: {" + until(40000, lambda n: f"{n}: *a, ") + "z: b}\n",
+    "alias-annotations.yaml": lambda: "apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\n  x: &a " + "y" * 20000 + "\n  annotations: {" + until(40000, lambda n: f"{n}: *a, ") + "z: b}\n",
+    "alias-merge.yaml": lambda: "x: &a {" + until(SIZE // 4, lambda n: f"{n}: 1, ") + "z: b}\ny: [" + "{<<: *a}," * (SIZE // 20) + "1]\n",
+    "alias-hosts.yaml": lambda: "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\nspec:\n  x: &h [" + "abcdefgh.x," * 2000 + "y]\n  tls: [" + "{hosts: *h}," * 20000 + "{hosts: *h}]\n",
+    "alias-documents.yaml": lambda: "".join(CONFIG_MAP % f"c{i}" + "x: &a " + "y" * 4000 + "\ndata: {" + until(4000, lambda n: f"{n}: *a,") + "z: b}\n" for i in range(SIZE // 8000)),
+    "alias-nested.yaml": lambda: "a: &a [" + "x," * 10 + "x]\n" + "".join(f"{c}: &{c} [" + f"*{chr(ord(c) - 1)}," * 10 + "x]\n" for c in "bcdefghij"),
+    "hosts-of-tls.json": lambda: ingress_json('"tls":[{"secretName":"s","hosts":[' + '"a",' * (SIZE // 4) + '"b"]}]'),
+    "numbers-of-tls.json": lambda: ingress_json('"tls":[{"secretName":"s","hosts":[' + "1," * 200000 + '"b"]}]'),
+    "annotations.json": lambda: '{"apiVersion":"v1","kind":"Service","metadata":{"name":"i","annotations":{' + until(SIZE, lambda n: f'"{n}":"",') + '"a":"b"}}}',
+    "endpoints.json": lambda: '{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"i"},"addressType":"IPv4","endpoints":[' + "{}," * (SIZE // 3) + "{}]}",
+    "ports.json": lambda: '{"apiVersion":"v1","kind":"Service","metadata":{"name":"i"},"spec":{"ports":[' + '{"port":1},' * (SIZE // 11) + '{"port":2}]}}',
+    "data.json": lambda: '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"i"},"data":{' + until(SIZE, lambda n: f'"{n}":"",') + '"a":"b"}}',
+    "bad-rules.json": lambda: ingress_json('"rules":[' + '{"host":"_"},' * 100000 + '{"host":"z"}]'),
+}
+# Objects are as many as they are; each takes what it takes, but no more.
+OBJECTS = {
+    "services.yaml": lambda: until(SIZE, lambda n: f"---\napiVersion: v1\nkind: Service\nmetadata: {{name: {n}}}\n"),
+    "secrets.yaml": lambda: until(SIZE, lambda n: f"---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {n}}}\n"),
+    "ingresses.yaml": lambda: until(SIZE, lambda n: f"---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: {n}}}\nspec: {{ingressClassName: nginx, rules: [{{host: {n}.x}}]}}\n"),
+    "others.yaml": lambda: until(SIZE, lambda n: f"---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {n}}}\nspec: {{}}\n"),
+    "hosts-and-secrets.json": lambda: ingress_json('"rules":[' + until(SIZE // 8, lambda n: f'{{"host":"{n}"}},') + '{"host":"z"}],"tls":[' + until(SIZE // 8, lambda n: f'{{"secretName":"{n}"}},') + "{}]"),
+    "rules.json": lambda: ingress_json('"rules":[' + until(SIZE // 2, lambda n: f'{{"host":"{n}.x"}},') + '{"host":"z"}]'),
+}
+
+
+def measured(tmp_path, name, text):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    _, base = peak(empty)
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / name).write_text(text)
+    code, most = peak(tmp_path / "m")
+    assert code in (0, 2), (name, code)
+    return most - base
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's memory is its own")
+@pytest.mark.parametrize("name", REFUSED)
+def test_reading_takes_at_most_16_times_the_text(tmp_path, name):
+    text = REFUSED[name]()
+    took = measured(tmp_path, name, text)
+    assert took <= 16 * len(text) + 24 * MIB, (name, len(text), took / len(text))
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's memory is its own")
+@pytest.mark.parametrize("name", OBJECTS)
+def test_an_object_takes_at_most_2_kib_beside_that(tmp_path, name):
+    text = OBJECTS[name]()
+    count = text.count("metadata") + text.count('"host"')
+    took = measured(tmp_path, name, text)
+    assert took <= 16 * len(text) + 2048 * count + 24 * MIB, (name, len(text), count, took / count)
+
+
+def redirected(host, name=None, extra=""):
+    return f"""---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {{name: {name or host.split('.')[0]}, annotations: {{nginx.ingress.kubernetes.io/permanent-redirect: 'https://x.example/{extra}'}}}}
+spec: {{ingressClassName: nginx, rules: [{{host: {host}, http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: a, port: {{number: 80}}}}}}}}]}}}}]}}
+"""
+
+
+def live(sluice, host):
+    return sluice.get("/", host).status == 301
+
+
+def size_of(sluice):
+    return int(re.search(r"VmSize:\s+(\d+)", open(f"/proc/{sluice.pid}/status").read()).group(1)) * 1024
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer takes terabytes of address space")
+@pytest.mark.parametrize("room", [15, 45, 70, 110])  # MiB: reading fails, or taking, or translating, or compiling
+def test_without_memory_for_a_change_what_was_before_is_served(site, room):
+    root = site.manifests.root
+    (root / "small.yaml").write_text(redirected("small.example"))
+    sluice = site.sluice()
+    most = size_of(sluice) + room * MIB
+    resource.prlimit(sluice.pid, resource.RLIMIT_AS, (most, most))
+    (root / "big.yaml").write_text("".join(redirected(f"h{i}.example", f"b{i}", str(i)) for i in range(30000)))
+    asked = 0
+
+    def refused():
+        nonlocal asked
+        asked += 1
+        assert live(sluice, "small.example")  # on a new connection each
+        report = sluice.config()["report"] if asked % 20 == 0 else []
+        return any(e["reason"] == "NotEnoughMemory" and e["file"] == "big.yaml" for e in report)
+
+    wait_for(refused, "the file is refused", 90)
+    (root / "later.yaml").write_text(redirected("later.example"))
+    wait_for(lambda: live(sluice, "later.example"), "a later change is live", 60)
+    assert sluice.admin_get("/readyz").status == 200
+    (root / "big.yaml").unlink()
+    wait_for(lambda: not any(e["reason"] == "NotEnoughMemory" for e in sluice.config()["report"]), "nothing is refused any more", 60)
+    assert live(sluice, "small.example") and not any("terminate" in line for line in sluice.err)
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer takes terabytes of address space")
+@pytest.mark.parametrize("room", [70, 110])
+def test_a_start_without_memory_for_a_file_serves_the_others(site, room):
+    root = site.manifests.root
+    (root / "small.yaml").write_text(redirected("small.example"))
+    first = site.sluice()
+    most = size_of(first) + room * MIB
+    first.stop()
+    (root / "big.yaml").write_text("".join(redirected(f"h{i}.example", f"b{i}", str(i)) for i in range(30000)))
+    sluice = site.sluice(wrap=("prlimit", f"--as={most}"), wait=False)
+    sluice.http = sluice.wait_line(r"^listening http (\S+)", 30).group(1)
+    sluice.admin = sluice.wait_line(r"^listening admin (\S+)").group(1)
+    sluice.wait_line(r"^ready$", 90)
+    wait_for(lambda: live(sluice, "small.example"), "what there is memory for is served")
+    assert any(e["reason"] == "NotEnoughMemory" and e["file"] == "big.yaml" for e in sluice.config()["report"])
+    (root / "later.yaml").write_text(redirected("later.example"))
+    wait_for(lambda: live(sluice, "later.example"), "a later change is live", 60)
+
+
+@pytest.mark.parametrize("target", ["/", "/proc", "/usr/include", "..", ".", "loop"])
+def test_links_out_and_around_leave_changes_live(site, target):
+    root = site.manifests.root
+    (root / "a.yaml").write_text(redirected("a.example"))
+    for i in range(5):
+        (root / "x" / f"d{i}").mkdir(parents=True)
+    for i in range(5):
+        (root / "x" / f"d{i}" / "out").symlink_to(target)
+        for j in range(5):
+            (root / "x" / f"d{i}" / f"l{j}").symlink_to(f"../d{j}")
+    (root / "x" / "d3" / "b.yaml").write_text(redirected("b.example"))
+    sluice = site.sluice()
+    assert live(sluice, "a.example") and live(sluice, "b.example")
+    for n in range(3):
+        (root / f"n{n}.yaml").write_text(redirected(f"n{n}.example"))
+        wait_for(lambda: live(sluice, f"n{n}.example"), "a change is live")
+        (root / "x" / "d2" / "l3" / f"m{n}.yaml").write_text(redirected(f"m{n}.example"))
+        wait_for(lambda: live(sluice, f"m{n}.example"), "a change behind a link is live")
+    # At rest it rests: what it does in a while is less than a tenth of it.
+    before, begun = sluice.cpu_seconds(), time.monotonic()
+    wait_for(lambda: time.monotonic() - begun > 3, "three seconds are over", 30)
+    assert sluice.cpu_seconds() - before < 0.3 * SLOW
+    report = sluice.config()["report"]
+    assert any(e["reason"] == "NotFollowed" for e in report) == (target in ("/", "/proc")), report
+    assert not [e for e in report if e["reason"] in ("Unreadable", "DuplicateObject")], report
+
+
+def test_without_inotify_a_directory_is_looked_at(site):
+    if os.geteuid() != 0 or not os.path.exists("/proc/sys/user/max_inotify_instances"):
+        pytest.skip("needs root, for a user namespace with a count of its own: this test did NOT run")
+    root = site.manifests.root
+    (root / "sub").mkdir()
+    (root / "a.yaml").write_text(redirected("a.example"))
+    for limit in ("max_inotify_instances", "max_inotify_watches"):
+        sluice = site.sluice(wrap=("unshare", "--user", "--map-root-user", "sh", "-c", f'echo 0 >/proc/sys/user/{limit} && exec "$0" "$@"'))
+        for n in range(3):
+            (root / "sub" / f"{limit}{n}.yaml").write_text(redirected(f"n{n}.example", f"n{n}"))
+            wait_for(lambda: live(sluice, f"n{n}.example"), "a change is live", 15)
+            (root / "sub" / f"{limit}{n}.yaml").unlink()
+            wait_for(lambda: not live(sluice, f"n{n}.example"), "a removal is live", 15)
+        said = [line for line in sluice.err if "inotify" in line]
+        assert len(said) == 1 and f"fs.inotify.max_user_{limit.rsplit('_', 1)[1]}" in said[0], said
+        sluice.stop()
+
+
+def external(name, host):
+    return f"""---
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}}}
+spec: {{type: ExternalName, externalName: {host}, ports: [{{port: 80}}]}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {{name: {name}}}
+spec: {{ingressClassName: nginx, rules: [{{host: {name}.example, http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: {name}, port: {{number: 80}}}}}}}}]}}}}]}}
+"""
+
+
+def addresses(sluice, name):
+    return [e["address"] for c in sluice.config()["clusters"] if c["service"] == name for e in c["endpoints"]]
+
+
+def test_a_name_with_a_thousand_addresses(site):
+    many = [f"192.0.2.{i % 250}" if i < 250 else f"198.51.{i // 250}.{i % 250}" for i in range(1000)]
+    server = NameServer(**{"many.example": many, "more.example": many + [f"203.0.{i // 250}.{i % 250}" for i in range(1000)], "one.example": ["192.0.2.1"]})
+    (site.manifests.root / "e.yaml").write_text(external("many", "many.example") + external("more", "more.example") + external("one", "one.example"))
+    sluice = site.sluice(wrap=asking(site, server))
+    wait_for(lambda: addresses(sluice, "many") and addresses(sluice, "more") and addresses(sluice, "one"), "all are resolved", 30)
+    assert addresses(sluice, "many") == sorted(many)[:64] and len(addresses(sluice, "more")) == 64
+    told = {e["object"]: e["consequence"] for e in sluice.config()["report"] if e["reason"] == "TooMany"}
+    assert told == {"Service default/many": "of its 1000 the first in order are used", "Service default/more": "of its 1024 the first in order are used"}
+
+
+def test_without_inotify_a_new_resolv_conf_is_seen(site):
+    if os.geteuid() != 0 or not os.path.exists("/proc/sys/user/max_inotify_instances"):
+        pytest.skip("needs root, for a user namespace with a count of its own: this test did NOT run")
+    first, second = NameServer(**{"moved.example": ["192.0.2.1"]}), NameServer(**{"moved.example": ["192.0.2.2"]})
+    wrap = asking(site, first)
+    asking(site, second)
+    conf = wrap[-1]
+    open(conf, "w").write(f"nameserver 127.0.0.1:{first.port}\n")
+    (site.manifests.root / "e.yaml").write_text(external("moved", "moved.example"))
+    sluice = site.sluice(wrap=("unshare", "--user", "--map-root-user", "-m", "sh", "-c",
+                               'mount --bind "$0" /etc/resolv.conf && echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"', conf))
+    wait_for(lambda: addresses(sluice, "moved") == ["192.0.2.1"], "the first is asked")
+    first.names.clear()
+    open(conf, "w").write(f"nameserver 127.0.0.1:{second.port}\n")
+    wait_for(lambda: addresses(sluice, "moved") == ["192.0.2.2"], "the second is asked", 30)
+    said = [line for line in sluice.err if "inotify" in line and "resolv.conf" in line]
+    assert len(said) == 1, said

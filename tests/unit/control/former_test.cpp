@@ -1,0 +1,275 @@
+// What was good before, while the second of two objects that change one after the other is on its way.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "base/clock.h"
+#include "store_fixture.h"
+
+namespace sluice::control {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::objects;
+
+// "80" or "http": as the Ingress says it.
+std::string route(const std::string& port, const std::string& tls = "", const std::string& name = "web") {
+  const bool number = port[0] >= '0' && port[0] <= '9';
+  return "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: " + name +
+         "}\nspec:\n  ingressClassName: nginx\n" +
+         (tls.empty() ? "" : "  tls: [{hosts: [h.example], secretName: " + tls + "}]\n") +
+         "  rules:\n  - host: h.example\n    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: app, "
+         "port: {" +
+         (number ? "number: " : "name: ") + port + "}}}}]}\n";
+}
+std::string app(const std::string& port_name, const std::string& number = "80", const std::string& target = "8080") {
+  return "---\napiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec:\n  ports:\n  - {name: '" + port_name +
+         "', port: " + number + ", targetPort: " + target + "}\n";
+}
+std::string external(const std::string& name) {
+  return "---\napiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {type: ExternalName, externalName: " + name +
+         ", ports: [{port: 80}]}\n";
+}
+std::string pods(const std::string& port_name, const std::vector<std::string>& ready,
+                 const std::vector<std::string>& not_ready = {}, int port = 8080) {
+  std::string out =
+      "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\nmetadata: {name: app-1, labels: "
+      "{kubernetes.io/service-name: app}}\nports: [{name: '" +
+      port_name + "', port: " + std::to_string(port) + "}]\nendpoints:";
+  for (const auto& a : ready) out += "\n- {addresses: [" + a + "], conditions: {ready: true}}";
+  for (const auto& a : not_ready) out += "\n- {addresses: [" + a + "], conditions: {ready: false}}";
+  return out + (ready.empty() && not_ready.empty() ? " []\n" : "\n");
+}
+std::string secret(const std::string& name, const std::string& mark = "x") {
+  return "---\napiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {name: " + name +
+         "}\nstringData: {tls.crt: '-----BEGIN CERTIFICATE----- " + mark +
+         "', tls.key: '-----BEGIN PRIVATE KEY-----'}\n";
+}
+
+struct Former : testing::Fixture {
+  FakeClock clock;
+  Former() { store.at(clock.now()); }
+
+  void pass(Duration time) {
+    clock.advance(time);
+    store.at(clock.now());
+    commit();
+  }
+  // "10.0.0.1:8080 …" of all Clusters of the Service; "" where there is none.
+  std::string leads_to() {
+    std::string out;
+    for (const auto& [name, cluster] : commit().model->clusters)
+      for (const auto& e : cluster->endpoints)
+        out += (out.empty() ? "" : " ") + e.address + ":" + std::to_string(e.port);
+    return out;
+  }
+  std::string report() {
+    std::string out;
+    for (const auto& e : commit().model->report.entries) out += model::Report::line(e) + "\n";
+    return out;
+  }
+  std::string shown() {
+    std::string out;
+    const auto model = commit().model;
+    for (const auto& named : model->hosts.at("h.example")->certificates)
+      for (const auto& name : named.secrets)
+        if (model->certificates.contains(name)) out += (out.empty() ? "" : " ") + name;
+    return out;
+  }
+};
+
+TEST_F(Former, APortIsRenamedAndTheSlicesFollow) {
+  for (const auto& [old_name, new_name] : std::vector<std::pair<std::string, std::string>>{
+           {"http", "http-web"}, {"", "http"}, {"http", ""}, {"web", "http"}}) {
+    for (const char* target : {"8080", "pod-port"}) {
+      put(route("80") + app(old_name, "80", target) + pods(old_name, {"10.0.0.1", "10.0.0.2"}));
+      ASSERT_EQ(leads_to(), "10.0.0.1:8080 10.0.0.2:8080");
+      put(app(new_name, "80", target));
+      EXPECT_EQ(leads_to(), "10.0.0.1:8080 10.0.0.2:8080") << old_name << " -> " << new_name << " " << target;
+      put(pods(new_name, {"10.0.0.2", "10.0.0.3"}));
+      EXPECT_EQ(leads_to(), "10.0.0.2:8080 10.0.0.3:8080");
+      EXPECT_EQ(report(), "");
+      EXPECT_EQ(store.next(), Instant::max()) << "nothing is kept any more";
+    }
+  }
+}
+
+TEST_F(Former, TheSlicesAreFirst) {
+  put(route("80") + app("http", "80", "pod-port") + pods("http", {"10.0.0.1"}));
+  put(pods("web", {"10.0.0.1"}));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+  put(app("web", "80", "pod-port"));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+  EXPECT_EQ(report(), "");
+}
+
+TEST_F(Former, ThePortThatTheIngressNamesIsRenamed) {
+  put(route("http") + app("http") + pods("http", {"10.0.0.1"}));
+  put(app("web"));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+  EXPECT_NE(report().find("MissingPort"), std::string::npos) << "it is said all the same";
+  EXPECT_NE(report().find("are used for some seconds"), std::string::npos);
+  put(route("web"));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080") << "another port of the same Service by the same number";
+  put(pods("web", {"10.0.0.1"}));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+  EXPECT_EQ(report(), "");
+}
+
+TEST_F(Former, ThePortThatTheIngressNumbersHasAnotherNumber) {
+  put(route("80") + app("http") + pods("http", {"10.0.0.1"}));
+  put(app("http", "81"));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+  put(route("81"));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+  EXPECT_EQ(report(), "");
+}
+
+TEST_F(Former, ThirtySecondsAndNoMore) {
+  put(route("80") + app("http", "80", "pod-port") + pods("http", {"10.0.0.1"}));
+  put(app("web", "80", "pod-port"));
+  for (int i = 0; i < 29; ++i) {
+    pass(1s);
+    ASSERT_EQ(leads_to(), "10.0.0.1:8080") << i;
+    put(i % 2 ? app("web", "80", "pod-port") : app("other", "80", "pod-port"));  // no change of these prolongs it
+  }
+  EXPECT_EQ(store.next(), clock.now() + 1s);
+  pass(1s);
+  EXPECT_EQ(leads_to(), "");
+  EXPECT_NE(report().find("requests for it answer 503"), std::string::npos);
+  put(app("again", "80", "pod-port"));
+  EXPECT_EQ(leads_to(), "") << "it begins anew only once the Service has endpoints of its own";
+  put(pods("again", {"10.0.0.1"}));
+  put(app("web", "80", "pod-port"));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+}
+
+TEST_F(Former, OnlyWhatASliceStillListsAsReady) {
+  put(route("80") + app("http", "80", "pod-port") + pods("http", {"10.0.0.1", "10.0.0.2", "10.0.0.3"}));
+  put(app("web", "80", "pod-port") + pods("http", {"10.0.0.2", "10.0.0.4"}, {"10.0.0.3"}));
+  EXPECT_EQ(leads_to(), "10.0.0.2:8080");
+  put(pods("http", {}, {"10.0.0.2"}));
+  EXPECT_EQ(leads_to(), "");
+  put(app("http", "80", "pod-port"));
+  EXPECT_EQ(leads_to(), "") << "pods that are not ready are no gap between two objects";
+}
+
+TEST_F(Former, AServiceIsDeletedAndMadeAnew) {
+  put(route("80") + app("http") + pods("http", {"10.0.0.1"}));
+  remove(app("http"));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+  remove(pods("http", {"10.0.0.1"}));
+  EXPECT_EQ(leads_to(), "") << "its slices are gone too";
+  put(app("http") + pods("http", {"10.0.0.1"}));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+}
+
+TEST_F(Former, PodsUntilANameIsResolved) {
+  put(route("80") + app("http") + pods("http", {"10.0.0.1"}));
+  put(external("db.example"));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+  store.resolved("db.example", {"192.0.2.7"}, "");
+  EXPECT_EQ(leads_to(), "192.0.2.7:80");
+  put(app("http"));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+}
+
+TEST_F(Former, AnIngressOfAnotherClassKeepsNothing) {
+  put(route("80") + app("http") + pods("http", {"10.0.0.1"}));
+  std::string other = route("80");
+  other.replace(other.find("nginx"), 5, "other");
+  put(other + app("web"));
+  EXPECT_EQ(leads_to(), "");
+  put(route("80") + pods("http", {"10.0.0.1"}) + app("web", "80", "pod-port"));
+  EXPECT_EQ(leads_to(), "") << "what it had before is forgotten";
+}
+
+TEST_F(Former, WithoutAClockNothingIsKept) {
+  Store timeless{Settings{}};
+  for (auto& o : objects(route("80") + app("http", "80", "p") + pods("http", {"10.0.0.1"}))) timeless.upsert(o);
+  timeless.commit();
+  for (auto& o : objects(app("web", "80", "p"))) timeless.upsert(o);
+  EXPECT_TRUE(timeless.commit().model->clusters.begin()->second->endpoints.empty());
+}
+
+TEST_F(Former, ASecretIsDeletedAndMadeAnew) {
+  put(route("80", "pair") + app("http") + pods("http", {"10.0.0.1"}) + secret("pair"));
+  remove(secret("pair"));
+  EXPECT_EQ(shown(), "default/pair");
+  EXPECT_NE(report().find("the pair that it had is used for some seconds"), std::string::npos);
+  pass(29s);
+  EXPECT_EQ(shown(), "default/pair");
+  put(secret("pair", "renewed"));
+  EXPECT_EQ(store.next(), Instant::max());
+  EXPECT_EQ(report(), "");
+  remove(secret("pair"));
+  pass(30s);
+  EXPECT_EQ(shown(), "");
+}
+
+TEST_F(Former, AnIngressNamesASecretThatIsStillToCome) {
+  put(route("80", "old") + app("http") + pods("http", {"10.0.0.1"}) + secret("old"));
+  put(route("80", "new"));
+  EXPECT_EQ(shown(), "default/old");
+  put(secret("new"));
+  EXPECT_EQ(shown(), "default/new");
+  EXPECT_EQ(store.next(), Instant::max());
+  put(route("80", "never"));
+  EXPECT_EQ(shown(), "default/new");
+  pass(30s);
+  EXPECT_EQ(shown(), "");
+  put(route("80"));
+  EXPECT_EQ(shown(), "");
+}
+
+// After the time is over all is what a fresh process makes of it, whatever the order was.
+TEST_F(Former, InTheEndItIsAsIfItHadNeverBeenOtherwise) {
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    std::mt19937 random(seed);
+    const auto one_of = [&](std::initializer_list<const char*> of) {
+      return std::string(of.begin()[random() % of.size()]);
+    };
+    const auto form = [&] {
+      switch (random() % 6) {
+        case 0:
+          return random() % 5 ? app(one_of({"http", "web", ""}), one_of({"80", "81"}), one_of({"8080", "pod-port"}))
+                              : external("db.example");
+        case 1:
+          return route(one_of({"80", "81", "http", "web"}), one_of({"", "a", "b"}), one_of({"web", "more"}));
+        case 2:
+          return secret(one_of({"a", "b"}), one_of({"x", "y"}));
+        default:
+          return pods(one_of({"http", "web", ""}), {"10.0.0." + std::to_string(random() % 4)});
+      }
+    };
+    Store followed{Settings{}};
+    FakeClock time;
+    std::map<std::string, ObjectPtr> there;
+    for (int change = 0; change < 200; ++change) {
+      const ObjectPtr o = objects(form()).front();
+      const std::string id = identity(*o);
+      if (const auto known = there.find(id); known != there.end() && random() % 3 == 0) {
+        followed.erase(*known->second);
+        there.erase(known);
+      } else {
+        followed.upsert(o);
+        there[id] = o;
+      }
+      time.advance(std::chrono::seconds(random() % 12));
+      followed.at(time.now());
+      if (random() % 3 == 0) followed.commit();
+    }
+    followed.commit();
+    time.advance(Store::kGrace);
+    followed.at(time.now());
+    expect_same(*followed.commit().model, there);
+    EXPECT_EQ(followed.next(), Instant::max());
+    if (HasFailure()) {
+      ADD_FAILURE() << "seed " << seed;
+      return;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice::control
