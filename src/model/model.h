@@ -115,6 +115,7 @@ struct Route {
 struct HostSecrets {
   ObjectRef ingress;                 // for reports
   std::vector<std::string> secrets;  // "namespace/secret"
+  bool named = false;                // by TLS sections that name the host; else by sections for no host or for others
   bool operator==(const HostSecrets&) const = default;
 };
 

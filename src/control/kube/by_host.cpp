@@ -44,10 +44,11 @@ std::vector<std::uint32_t> rules_of(const IngressState& state, const std::string
   return out;
 }
 
-std::vector<std::string> secrets_of(const IngressState& state, const std::string& host) {
+SecretsOfHost secrets_of(const IngressState& state, const std::string& host) {
   const Ingress& ingress = state.written();
   if (state.by_host)
-    if (const auto at = state.by_host->secrets.find(host); at != state.by_host->secrets.end()) return at->second;
+    if (const auto at = state.by_host->secrets.find(host); at != state.by_host->secrets.end())
+      return {at->second, true};
   const std::size_t most = max_certificates(ingress);
   std::vector<std::string> named, others;
   for (const auto& t : ingress.tls) {
@@ -57,7 +58,8 @@ std::vector<std::string> secrets_of(const IngressState& state, const std::string
     auto& into = names_it ? named : others;
     if (into.size() <= most) into.push_back(ingress.meta.ns + "/" + t.secret);
   }
-  return named.empty() ? others : named;
+  if (named.empty()) return {std::move(others), false};
+  return {std::move(named), true};
 }
 
 }  // namespace sluice::control

@@ -21,6 +21,10 @@ std::size_t max_certificates(const Ingress& ingress) noexcept;
 
 // The Secrets that TLS sections name for a host, as "namespace/name", in order; those of the sections that name it,
 // else any, as one of them may cover it: at most max_certificates() and one more, which says that there are more.
-std::vector<std::string> secrets_of(const IngressState& state, const std::string& host);
+struct SecretsOfHost {
+  std::vector<std::string> secrets;
+  bool named = false;  // by sections that name the host
+};
+SecretsOfHost secrets_of(const IngressState& state, const std::string& host);
 
 }  // namespace sluice::control

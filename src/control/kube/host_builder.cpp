@@ -209,8 +209,11 @@ bool Store::State::HostBuilder::passes_through() {
 void Store::State::HostBuilder::add_certificates() {
   if (!host_->tls) return;
   for (const IngressState* o : owner().ingresses) {
-    model::HostSecrets named{{o->ref->kind, o->ref->ns, o->ref->name, {}}, {}};
-    auto found = secrets_of(*o, name_);
+    auto [found, by_name] = secrets_of(*o, name_);
+    model::HostSecrets named{{o->ref->kind, o->ref->ns, o->ref->name, {}}, {}, by_name};
+    if (host_->passthrough && !found.empty())
+      report(*o, {Severity::warning, "NoEffect", "spec.tls", found.front(),
+                  "no Secret for " + name_ + ", as its TLS is passed through", "its certificate is never sent"});
     if (const auto most = max_certificates(o->written()); found.size() > most) {
       found.resize(most);
       report(*o,
@@ -256,7 +259,7 @@ void Store::State::HostBuilder::report_without_effect() {
       };
       if (!name_.empty() && !ingress.tls.empty()) {
         std::string names;
-        for (const auto& secret : secrets_of(*o, name_)) add_element(names, secret);
+        for (const auto& secret : secrets_of(*o, name_).secrets) add_element(names, secret);
         in_vain("spec.tls", names,
                 "no certificate of it is shown for " + name_ + "; it turns on the redirect to https for paths of " +
                     "namespace " + tenants_[i].ns + " alone");

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 
 #include "control/kube/by_host.h"
 #include "control/kube/grammar.h"
@@ -19,10 +20,28 @@ bool is_catch_all(const Ingress& ingress) {
   return ingress.rules.empty() && ingress.default_backend;
 }
 
-// Requests are compared after such parts are resolved.
-bool is_unreachable(const std::string& path) {
-  return path.find("//") != std::string::npos || (path + "/").find("/./") != std::string::npos ||
-         (path + "/").find("/../") != std::string::npos;
+bool has_escape(const std::string& path) {
+  const auto hex = [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; };
+  for (std::size_t at = 0; (at = path.find('%', at)) != std::string::npos; ++at)
+    if (at + 2 < path.size() && hex(path[at + 1]) && hex(path[at + 2])) return true;
+  return false;
+}
+
+// Why no request that is meant has the path, and what it should be like; empty: some may have it.
+struct Unreachable {
+  const char *expected = "", *because = "";
+};
+Unreachable unreachable(const std::string& path) {
+  const auto has = [&](const char* part) { return (path + "/").find(part) != std::string::npos; };
+  if (path.find("//") != std::string::npos || has("/./") || has("/../"))
+    return {"a path without //, /./ and /../",
+            "no request matches it, as requests are compared after such parts are resolved"};
+  if (path.find_first_of("?#") != std::string::npos)
+    return {"a path without ? and #", "only requests that write them as %3F and %23 match it, as they end a path"};
+  if (has_escape(path))
+    return {"a path without escapes",
+            "only requests that write % as %25 match it, as requests are compared after their escapes are decoded"};
+  return {};
 }
 
 }  // namespace
@@ -127,9 +146,8 @@ void Store::State::HostBuilder::add_path(Location l) {
                       "a path that begins with / and has no control characters", "the path is not served"});
     return;
   }
-  if (is_unreachable(l.path))
-    report(*l.owner, {Severity::warning, "UnreachablePath", l.field, shorten(l.path), "a path without //, /./ and /../",
-                      "no request matches it, as requests are compared after such parts are resolved"});
+  if (const auto [expected, because] = unreachable(l.path); *expected && !l.owner->use_regex)
+    report(*l.owner, {Severity::warning, "UnreachablePath", l.field, shorten(l.path), expected, because});
   const auto [at, added] = known_.try_emplace({l.path, l.exact}, locations_.size());
   if (added) {
     locations_.push_back(std::move(l));

@@ -39,6 +39,29 @@ Names Store::State::hosts_claimed_by(const Ingress& ingress, const model::Object
   return {std::make_move_iterator(claimed.begin()), std::make_move_iterator(claimed.end())};
 }
 
+// What TLS sections say of hosts that the Ingress has no rule for. Their Secrets may still be those of other hosts.
+void report_tls_without_rule(const IngressState& state, Entries& entries) {
+  const Ingress& ingress = state.written();
+  const auto in_vain = [&](std::string field, const std::string& value, std::string expected, std::string consequence) {
+    entries.push_back({*state.ref,
+                       {Severity::warning, "NoEffect", std::move(field), shorten(value), std::move(expected),
+                        std::move(consequence)}});
+  };
+  const bool hosts = state.hosts.size() > 1 || (state.hosts.size() == 1 && !state.hosts.begin()->empty());
+  for (std::size_t t = 0; t < ingress.tls.size(); ++t) {
+    const auto section = "spec.tls[" + std::to_string(t) + "]";
+    const auto& named = ingress.tls[t].hosts;
+    if (named.empty() && !hosts && !state.hosts.empty())
+      in_vain(section, ingress.tls[t].secret, "a rule with a host", "its certificate is never sent");
+    for (std::size_t h = 0; h < named.size(); ++h) {
+      const auto host = lower(named[h]);
+      if (!state.hosts.contains(host) && rules_of(state, host).empty())
+        in_vain(section + ".hosts[" + std::to_string(h) + "]", named[h], "a host that a rule of this Ingress has",
+                "it changes nothing for that host");
+    }
+  }
+}
+
 void Store::State::accept(IngressState& state, AnnotationResult&& result, Entries& entries) {
   state.accepted = state.object;
   if (const auto keys = close_by_options(guards, result.own, result.closing); !keys.empty())
@@ -93,6 +116,7 @@ void Store::State::evaluate(const std::string& key) {
     state.by_host = sort_by_host(ingress);
     // A canary makes no host of its own and owns none.
     state.hosts = canary ? Names{} : hosts_claimed_by(ingress, ref, entries);
+    if (!canary) report_tls_without_rule(state, entries);
     if (state.hosts.empty() && entries.empty())
       entries.push_back(
           {ref, {Severity::warning, "Empty", "spec.rules", "", "rules or a defaultBackend", "it serves nothing"}});

@@ -14,11 +14,20 @@ constexpr std::size_t kMaxExternalAddresses = 64;
 const ServicePort* find_port(const Service& s, const std::string& wanted) {
   if (wanted.empty()) return s.ports.empty() ? nullptr : &s.ports.front();
   auto usable = [](const ServicePort& p) { return p.protocol == "TCP" || p.protocol.empty(); };
+  const auto number = parse_int(wanted);  // names of ports have a letter
   for (auto& p : s.ports)
-    if (usable(p) && (p.name == wanted || std::to_string(p.port) == wanted)) return &p;
+    if (usable(p) && (number ? p.port == *number : p.name == wanted)) return &p;
   for (auto& p : s.ports)  // ingress-nginx accepts the target port as well
     if (usable(p) && p.target == wanted) return &p;
   return nullptr;
+}
+
+// Where an outside host listens: at the targetPort, if that is a number; else at the port. An ExternalName Service need
+// not have ports: an Ingress may name any number. 0: none.
+std::uint16_t outside_port(const ServicePort* port, const std::string& wanted) {
+  auto number = parse_int(port ? port->target : wanted);
+  if (port && (!number || *number == 0)) number = port->port;
+  return number && *number > 0 && *number < 65536 ? static_cast<std::uint16_t>(*number) : 0;
 }
 
 // What a port's appProtocol says of its pods (KEP-3726 and the names in use without prefix); empty when it is not known
@@ -143,10 +152,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
           "a Service of namespace " + c.key.ns, "Service " + service_key + " does not exist");
     out->no_service = out->endpoints.empty();
   } else if (service->type == "ExternalName") {
-    auto numeric = parse_int(c.key.port);
-    std::uint16_t number = port                                          ? port->port
-                           : numeric && *numeric > 0 && *numeric < 65536 ? static_cast<std::uint16_t>(*numeric)
-                                                                         : 0;
+    const std::uint16_t number = outside_port(port, c.key.port);
     auto target = service->external_name;
     while (target.ends_with('.')) target.pop_back();
     const auto name_says = judge_name(lower(target), allowed_destinations());

@@ -1,12 +1,12 @@
 #include "control/source/decode.h"
 
 #include <array>
-#include <charconv>
 
 #include "base/base64.h"
 #include "base/strings.h"
 #include "base/time_text.h"
 #include "control/source/disclosure.h"
+#include "control/source/fields.h"
 
 namespace sluice::control {
 
@@ -29,6 +29,11 @@ struct Reading {
   model::ObjectRef ref;  // as messages name it
   model::Entries taken;  // values that were taken although the API server would refuse them
 };
+
+// Not a number, that is: the name of a port has a letter.
+bool names_port(std::string_view s) {
+  return s.find_first_not_of("0123456789") != std::string_view::npos;
+}
 
 // A node with the path that led to it, for messages.
 class Field {
@@ -58,24 +63,30 @@ class Field {
     expect_string(*node_, path_);
     return std::string(node_->text);
   }
-  // A string or a number: IntOrString.
-  std::string text_or_number() const {
+  // The name of a port, which has a letter.
+  std::string port_name() const {
+    std::string name = text();
+    if (!names_port(name)) bad("the name of a port, which has a letter; a number goes into the field number");
+    return name;
+  }
+  // A port's number or its name: IntOrString.
+  std::string port_or_name() const {
     if (!node_) return {};
     if (!node_->is_scalar()) bad("a string or a number");
+    if (node_->kind == Node::Kind::number) return std::to_string(port());
+    if (node_->kind == Node::Kind::string && !node_->text.empty() && !names_port(node_->text))
+      taken(*node_, path_, "NotANumber", "a number, without quotes", "it is read as the number");
     return std::string(node_->text);
   }
   bool boolean(bool otherwise) const {
     if (!node_) return otherwise;
     if (node_->kind != Node::Kind::boolean) bad("true or false");
-    return node_->text[0] == 't' || node_->text[0] == 'T';
+    return means_true(node_->text);
   }
   std::uint16_t port() const {
-    std::uint16_t out = 0;
-    auto t = node_->text;
-    auto [end, error] = std::from_chars(t.data(), t.data() + t.size(), out);
-    if (node_->kind != Node::Kind::number || error != std::errc{} || end != t.data() + t.size() || out == 0)
-      bad("a number from 1 to 65535");
-    return out;
+    const auto number = node_->kind == Node::Kind::number ? whole_number(node_->text) : std::nullopt;
+    if (!number || *number < 1 || *number > 65535) bad("a number from 1 to 65535");
+    return static_cast<std::uint16_t>(*number);
   }
   // Appends what `read` makes of each element.
   template <class T, class F>
@@ -115,13 +126,17 @@ class Field {
   }
   void expect_string(const Node& n, const std::string& path) const {
     if (n.kind != Node::Kind::number && n.kind != Node::Kind::boolean) return;
+    const std::string value = reading_->shown.value(n);
+    taken(n, path, "NotAString", "a string, in quotes",
+          "it is read as " + (value.empty() ? "text" : "the text " + value));
+  }
+  void taken(const Node& n, const std::string& path, const char* reason, const char* expected,
+             const std::string& how) const {
     auto ref = reading_->ref;
     ref.origin.line = n.line;
-    const std::string value = reading_->shown.value(n);
     reading_->taken.push_back({std::move(ref),
-                               {model::Severity::warning, "NotAString", path, value, "a string, in quotes",
-                                "it is read as " + (value.empty() ? "text" : "the text " + value) +
-                                    "; the API server would refuse the object"}});
+                               {model::Severity::warning, reason, path, reading_->shown.value(n), expected,
+                                how + "; the API server would refuse the object"}});
   }
   const Node* node_;
   std::string path_;
@@ -166,11 +181,13 @@ Backend read_backend(const Field& f) {
   b.service = service["name"].text();
   if (!plain_name(b.service)) service.bad("name", b.service, "the name of a Service");
   auto port = service["port"];
+  const auto name = port["name"];
   if (auto number = port["number"]) {
+    if (name) port.bad("a number or a name, not both");
     b.port = std::to_string(number.port());
     b.port_is_number = true;
   } else {
-    b.port = port["name"].text();
+    b.port = name ? name.port_name() : "";
     if (!plain_name(b.port)) service.bad("port", b.port, "a port number or the name of a port");
   }
   return b;
@@ -227,7 +244,7 @@ Object read_service(const Field& o) {
     p.name = f["name"].text();
     if (!f["port"]) f.bad("a port with a number");
     p.port = f["port"].port();
-    p.target = f["targetPort"].text_or_number();
+    p.target = f["targetPort"].port_or_name();
     p.protocol = f["protocol"].text("TCP");
     p.app_protocol = f["appProtocol"].text();
     out.ports.push_back(std::move(p));
@@ -282,7 +299,7 @@ Object read_config_map(const Field& o) {
 
 struct KindRow {
   const char* kind;
-  const char* version;
+  const char* version;  // GROUP/VERSION; VERSION alone in the core group
   Object (*read)(const Field&);
 };
 constexpr std::array kReaders{
@@ -313,13 +330,38 @@ model::ObjectRef rough_reference(const Node& n, const std::string& kind, const D
   return ref;
 }
 
-void read_known(const KindRow& row, const Node& n, const Text& file, std::uint32_t position, Decoded& out) {
+// What the API does not know of it, or has twice.
+void report_odd_fields(const Node& n, const Reading& reading, model::Entries& entries) {
+  const std::string kind = reading.ref.kind.str();
+  find_odd_fields(n, kind, reading.shown, [&](OddField odd) {
+    auto ref = reading.ref;
+    ref.origin.line = odd.value->line;
+    const std::string value = reading.shown.value(*odd.value);
+    if (odd.repeated) {
+      const bool at_top = odd.path.find_first_of(".[") == std::string::npos;
+      return entries.push_back({std::move(ref),
+                                {model::Severity::warning, "DuplicateKey", std::move(odd.path), value,
+                                 at_top ? "each key once, and a line --- between objects" : "each key once",
+                                 "the last one counts, as for kubectl"}});
+    }
+    const std::string meant = odd.suggestion.empty() ? "" : "; did you mean " + odd.suggestion + "?";
+    entries.push_back(
+        {std::move(ref),
+         {model::Severity::warning, "UnknownField", std::move(odd.path), value, "a field that " + kind + " has" + meant,
+          "it is not read; the API server would drop it or refuse the object"}});
+  });
+}
+
+// `pruned`: the API server has taken it, so it has no other fields than the API knows.
+void read_known(const KindRow& row, const Node& n, const Text& file, std::uint32_t position, bool pruned,
+                Decoded& out) {
   const Disclosure shown(n, row.kind);
   Reading reading{shown, rough_reference(n, row.kind, shown, file), {}};
   try {
     if (n.cost > kMaxObject)
       throw BadShape{
           "", "", "an object that takes at most " + std::to_string(kMaxObject >> 20) + " MiB when it is read", n.line};
+    if (!pruned) report_odd_fields(n, reading, out.entries);
     Object object = row.read(Field(&n, "", reading));
     std::visit(
         [&](auto& o) {
@@ -340,24 +382,54 @@ void read_known(const KindRow& row, const Node& n, const Text& file, std::uint32
   }
 }
 
-void decode_one(const Node& n, const Text& file, Decoded& out) {
+// "networking.k8s.io" of "networking.k8s.io/v1"; empty: the core group, or no version at all.
+std::string_view group_of(std::string_view version) {
+  const auto slash = version.find('/');
+  return slash == std::string_view::npos ? std::string_view() : version.substr(0, slash);
+}
+
+// What a list says of its items that do not say it themselves.
+struct Of {
+  std::string_view kind, version;
+  bool list = false;
+};
+
+std::string_view scalar(const Node* n) {
+  return n && n->is_scalar() ? n->text : std::string_view();
+}
+
+// Something that was meant to be an object must not get lost without an error; values of charts and the like may lie
+// beside objects.
+bool meant_as_object(const Node& n, const Of& of) {
+  const auto named = [](const Node& o) { return o.get("metadata") && o.get("metadata")->get("name"); };
+  if (of.list || named(n)) return true;
+  if (n.kind != Node::Kind::list) return false;
+  for (const Node* item = n.first; item; item = item->next)
+    if (named(*item)) return true;
+  return false;
+}
+
+void decode_one(const Node& n, const Of& of, const Text& file, Decoded& out) {
   auto position = out.positions++;
-  const Node* kind_node = n.get("kind");
-  const Node* version_node = n.get("apiVersion");
-  if (n.kind != Node::Kind::map || !kind_node || !kind_node->is_scalar()) {
+  const bool bare = !n.get("kind") && !n.get("apiVersion");
+  const std::string_view kind = bare ? of.kind : scalar(n.get("kind"));
+  const std::string_view version = bare ? of.version : scalar(n.get("apiVersion"));
+  if (n.kind != Node::Kind::map || kind.empty()) {
     model::ObjectRef ref{"File", "", file, {file, n.line}};
-    out.entries.push_back({ref,
-                           {model::Severity::ignored, "NotAnObject", "kind", Disclosure(n, "").value(n),
-                            "a Kubernetes object with kind and metadata", "the document is skipped"}});
+    const bool meant = meant_as_object(n, of);
+    out.entries.push_back(
+        {ref,
+         {meant ? model::Severity::error : model::Severity::ignored, "NotAnObject", "kind", Disclosure(n, "").value(n),
+          "a Kubernetes object with kind and metadata", of.list ? "the item is skipped" : "the document is skipped"}});
     return;
   }
-  const std::string_view kind = kind_node->text;
-  const std::string_view version = version_node && version_node->is_scalar() ? version_node->text : "";
   const Disclosure shown(n, kind);
   for (auto& row : kReaders) {
     if (kind != row.kind) continue;
-    if (version == row.version) return read_known(row, n, file, position, out);
-    const bool ours = version.ends_with("/v1beta1") || version.empty();
+    if (version == row.version) return read_known(row, n, file, position, false, out);
+    // The groups that have the kind, or had it; all others have kinds of their own of that name.
+    const auto group = group_of(version);
+    const bool ours = group == group_of(row.version) || group.empty() || group == "extensions";
     auto said = Disclosure::api_version(version);
     if (said.empty()) said = shown.value(version);
     out.entries.push_back({rough_reference(n, row.kind, shown, file),
@@ -376,23 +448,25 @@ void decode_one(const Node& n, const Text& file, Decoded& out) {
                           group.empty() || spelt.empty() ? spelt : group + " " + spelt, "", "not read by Sluice"}});
 }
 
+// An object, or all of a list's: what has `items` is one, whatever its kind, as for kubectl. Lists may hold lists.
+void decode_tree(const Node& n, const Of& of, const Text& file, Decoded& out) {
+  const Node* items = n.get("items");
+  if (!items || items->kind != Node::Kind::list) return decode_one(n, of, file, out);
+  std::string_view kind = scalar(n.get("kind"));
+  if (kind.ends_with("List")) kind.remove_suffix(4);
+  const Of own{kind, scalar(n.get("apiVersion")), true};
+  for (const Node* item = items->first; item; item = item->next) decode_tree(*item, own, file, out);
+}
+
 }  // namespace
 
 void decode(const Document& document, const std::string& file, Decoded& out) {
-  const Node* root = document.root;
-  if (!root) return;
-  const Node* kind = root->get("kind");
-  const Node* items = root->get("items");
-  if (kind && kind->is_scalar() && kind->text.ends_with("List") && items && items->kind == Node::Kind::list) {
-    for (const Node* n = items->first; n; n = n->next) decode_one(*n, file, out);
-    return;
-  }
-  decode_one(*root, file, out);
+  if (document.root) decode_tree(*document.root, {}, file, out);
 }
 
 void decode_item(const Node& item, const char* kind, Decoded& out) {
   for (const auto& row : kReaders)
-    if (row.kind == std::string_view(kind)) return read_known(row, item, Text(), out.positions++, out);
+    if (row.kind == std::string_view(kind)) return read_known(row, item, Text(), out.positions++, true, out);
 }
 
 }  // namespace sluice::control

@@ -32,7 +32,7 @@ struct Handler {
     return partial.append(s.data(), s.size()), true;
   }
   bool on_key(json::string_view s, std::size_t, json::error_code&) {
-    tree.key(whole(s), line, 0);
+    tree.key(whole(s), false, line, 0);
     return partial.clear(), true;
   }
   bool on_string_part(json::string_view s, std::size_t, json::error_code&) {

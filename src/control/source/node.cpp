@@ -1,5 +1,9 @@
 #include "control/source/node.h"
 
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <unordered_map>
 #include <unordered_set>
 
 namespace sluice::control {
@@ -7,34 +11,145 @@ namespace sluice::control {
 namespace {
 constexpr std::uint32_t kLinear = 16;  // members of a map that are looked through one by one
 constexpr std::size_t kKnownKey = 40;  // what a key of a larger one takes beside its text
-// YAML's merge key: the map takes the members of the mapping under `<<` that it does not have itself.
-void merge(Document& doc, Node& map) {
-  Node** link = &map.first;
-  while (*link && !((*link)->key == "<<" && (*link)->kind == Node::Kind::map)) link = &(*link)->next;
-  const Node* merged = *link;
-  if (!merged) return;
-  *link = merged->next;
-  --map.count;
-  std::unordered_set<std::string_view> own;
-  for (link = &map.first; *link; link = &(*link)->next) own.insert((*link)->key);
-  for (const Node* c = merged->first; c; c = c->next) {
-    if (own.contains(c->key)) continue;
-    Node* copy = doc.make(c->kind, c->line);
-    *copy = *c;
-    copy->next = nullptr;
-    *link = copy;
-    link = &copy->next;
-    ++map.count;
-  }
+
+bool digit(char c) {
+  return c >= '0' && c <= '9';
 }
+
+// Underscores mean nothing in numbers of YAML 1.1.
+std::string without_underscores(std::string_view s) {
+  std::string out(s);
+  std::erase(out, '_');
+  return out;
+}
+
+// An integer with a prefix that says its base: 0x, 0o, 0b, or 0 alone for octal.
+std::optional<std::int64_t> integer_of_base(std::string_view s) {
+  const bool negative = s.starts_with('-');
+  if (negative || s.starts_with('+')) s.remove_prefix(1);
+  if (s.size() < 2 || s[0] != '0') return std::nullopt;
+  const char mark = static_cast<char>(s[1] | 0x20);
+  const int base = mark == 'x' ? 16 : mark == 'b' ? 2 : mark == 'o' || digit(mark) ? 8 : 0;
+  if (base == 0) return std::nullopt;
+  s.remove_prefix(digit(s[1]) ? 1 : 2);
+  std::int64_t out = 0;
+  if (s.empty() || s[0] == '-') return std::nullopt;
+  const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), out, base);
+  if (error != std::errc{} || end != s.data() + s.size()) return std::nullopt;
+  return negative ? -out : out;
+}
+
+// [-+]? (\.[0-9]+ | [0-9]+ (\.[0-9]*)?) ([eE] [-+]? [0-9]+)?
+bool decimal(std::string_view s) {
+  std::size_t i = 0;
+  const auto digits = [&] {
+    const std::size_t from = i;
+    while (i < s.size() && digit(s[i])) ++i;
+    return i > from;
+  };
+  const auto sign = [&] { i += i < s.size() && (s[i] == '-' || s[i] == '+'); };
+  sign();
+  const bool whole = digits();
+  if (i < s.size() && s[i] == '.') {
+    ++i;
+    if (!digits() && !whole) return false;
+  } else if (!whole) {
+    return false;
+  }
+  if (i < s.size() && (s[i] | 0x20) == 'e') {
+    ++i;
+    sign();
+    if (!digits()) return false;
+  }
+  return i == s.size();
+}
+
+bool maps(const Node& value) {
+  if (value.kind == Node::Kind::map) return true;
+  if (value.kind != Node::Kind::list) return false;
+  for (const Node* n = value.first; n; n = n->next)
+    if (n->kind != Node::Kind::map) return false;
+  return true;
+}
+
+// The members of a map as kubectl takes them: in the order of the text the later of a key counts, and a merge key
+// stands for the members of its map; of a list of maps the earlier ones win.
+class Members {
+ public:
+  explicit Members(Document& doc) : doc_(doc) {}
+  void put(Node* n, bool written) {
+    const auto [at, added] = places_.try_emplace(n->key, Place{all_.size(), written});
+    if (added) return all_.push_back(n);
+    n->repeated = n->repeated || at->second.written;
+    at->second.written = at->second.written || written;
+    all_[at->second.index] = n;
+  }
+  void merge(const Node& value) {
+    if (value.kind == Node::Kind::map) return merge_map(value);
+    std::vector<const Node*> maps;
+    for (const Node* n = value.first; n; n = n->next) maps.push_back(n);
+    for (; !maps.empty(); maps.pop_back()) merge_map(*maps.back());
+  }
+  void into(Node& map) const {
+    Node** link = &map.first;
+    for (Node* n : all_) {
+      *link = n;
+      link = &n->next;
+    }
+    *link = nullptr;
+    map.count = static_cast<std::uint32_t>(all_.size());
+  }
+
+ private:
+  void merge_map(const Node& map) {
+    for (const Node* c = map.first; c; c = c->next) {
+      Node* copy = doc_.make(c->kind, c->line);
+      *copy = *c;
+      copy->repeated = copy->merges = false;
+      put(copy, false);
+    }
+  }
+  struct Place {
+    std::size_t index;
+    bool written;  // by its own key
+  };
+  Document& doc_;
+  std::vector<Node*> all_;
+  std::unordered_map<std::string_view, Place> places_;
+};
+
 }  // namespace
+
+Node::Kind plain_kind(std::string_view s) {
+  using K = Node::Kind;
+  if (s.empty() || s == "~" || s == "null" || s == "Null" || s == "NULL") return K::null;
+  static constexpr std::string_view kBooleans[] = {"true", "True", "TRUE", "yes",   "Yes",   "YES",   "on", "On",
+                                                   "ON",   "y",    "Y",    "false", "False", "FALSE", "no", "No",
+                                                   "NO",   "off",  "Off",  "OFF",   "n",     "N"};
+  if (s.size() <= 5 && std::ranges::find(kBooleans, s) != std::end(kBooleans)) return K::boolean;
+  if (!digit(s[0]) && s[0] != '-' && s[0] != '+' && s[0] != '.') return K::string;
+  const std::string plain = without_underscores(s);
+  return integer_of_base(plain) || decimal(plain) ? K::number : K::string;
+}
+
+std::optional<std::int64_t> whole_number(std::string_view text) {
+  const std::string plain = without_underscores(text);
+  if (const auto based = integer_of_base(plain)) return based;
+  if (!decimal(plain)) return std::nullopt;
+  double value = 0;
+  const char* first = plain.data() + (plain.starts_with('+') ? 1 : 0);
+  const auto [end, error] = std::from_chars(first, plain.data() + plain.size(), value);
+  if (error != std::errc{} || value != std::floor(value) || std::abs(value) > 1e15) return std::nullopt;
+  return static_cast<std::int64_t>(value);
+}
 
 struct TreeBuilder::State {
   struct Level {
     Node* node;
     Node* last = nullptr;  // child
     std::string_view pending_key;
-    bool has_key = false;
+    bool has_key = false, merges = false;
+    bool unsettled = false;                     // a key stands twice, or is the merge key
     std::unordered_set<std::string_view> keys;  // only used by large maps
   };
   Document& doc;
@@ -65,7 +180,7 @@ bool TreeBuilder::inside(const Node* n) const {
   return false;
 }
 
-void TreeBuilder::key(std::string_view text, int line, int column) {
+void TreeBuilder::key(std::string_view text, bool merges, int line, int column) {
   auto& level = state_->levels.back();
   bool duplicate = false;
   if (level.node->count < kLinear) {
@@ -75,7 +190,8 @@ void TreeBuilder::key(std::string_view text, int line, int column) {
       for (const Node* n = level.node->first; n; n = n->next) level.keys.insert(n->key);
     duplicate = level.keys.contains(text);
   }
-  if (duplicate) throw SyntaxError(line, column, "duplicate key");
+  level.unsettled = level.unsettled || duplicate || merges;
+  level.merges = merges;
   spend(text.size() + (level.node->count >= kLinear ? kKnownKey : 0), line, column);
   level.pending_key = state_->doc.keep(text);
   level.has_key = true;
@@ -91,6 +207,8 @@ Node* TreeBuilder::attach(Node* n, int line, int column) {
   auto& level = state_->levels.back();
   if (level.node->kind == Node::Kind::map) {
     n->key = level.pending_key;
+    n->merges = level.merges;
+    n->repeated = false;
     n->cost += static_cast<std::uint32_t>(n->key.size());
     level.has_key = false;
   }
@@ -114,15 +232,25 @@ Node* TreeBuilder::open(Node::Kind kind, int line, int column) {
   spend(sizeof(Node), line, column);
   Node* n = attach(state_->doc.make(kind, line), line, column);
   n->cost += static_cast<std::uint32_t>(sizeof(Node));
-  state_->levels.push_back({n, nullptr, {}, false, {}});
+  state_->levels.push_back({n, nullptr, {}, false, false, false, {}});
   return n;
 }
 
 void TreeBuilder::close() {
   Node* n = state_->levels.back().node;
+  const bool unsettled = state_->levels.back().unsettled;
   state_->levels.pop_back();
   for (const Node* c = n->first; c; c = c->next) n->cost += c->cost;
-  if (n->kind == Node::Kind::map) merge(state_->doc, *n);
+  if (!unsettled) return;
+  Members members(state_->doc);
+  for (Node *c = n->first, *next = nullptr; c; c = next) {
+    next = c->next;
+    if (c->merges && maps(*c))
+      members.merge(*c);
+    else
+      members.put(c, true);
+  }
+  members.into(*n);
 }
 
 void TreeBuilder::alias(const Node* target, int line, int column) {

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <memory_resource>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -17,6 +18,8 @@ namespace sluice::control {
 struct Node {
   enum class Kind : std::uint8_t { null, boolean, number, string, list, map };
   Kind kind = Kind::null;
+  bool repeated = false;    // its key stood in the map before; this one counts, as for kubectl
+  bool merges = false;      // its key is YAML's merge key
   std::int32_t line = 0;    // from 1
   std::uint32_t count = 0;  // of children
   std::uint32_t cost = 0;   // bytes that the subtree takes with aliases written out
@@ -92,14 +95,24 @@ class Document {
   std::pmr::monotonic_buffer_resource memory_{4096, &pages_};
 };
 
-// Builds a tree out of the events of either reader. Refuses duplicate keys, depth over kMaxDepth, and what takes more
-// memory than it may.
+// What a plain scalar of YAML is, as kubectl reads it: by YAML 1.1 with the numbers of 1.2.
+Node::Kind plain_kind(std::string_view text);
+// Of a boolean.
+inline bool means_true(std::string_view text) {
+  return text == "on" || text == "On" || text == "ON" || (!text.empty() && std::string_view("tTyY").contains(text[0]));
+}
+// The whole number that a scalar of the kind number spells: 80, 8e1, 80.0, 0x50.
+std::optional<std::int64_t> whole_number(std::string_view text);
+
+// Builds a tree out of the events of either reader. Of a key that stands twice the later one stays. Refuses depth over
+// kMaxDepth, and what takes more memory than it may.
 class TreeBuilder {
  public:
   // `left`: of the bytes that trees of the text may take.
   TreeBuilder(Document& doc, std::size_t& left, AliasAllowance& aliases);
   ~TreeBuilder();
-  void key(std::string_view text, int line, int column);
+  // `merges`: it is YAML's merge key if its value is a map, or a list of maps.
+  void key(std::string_view text, bool merges, int line, int column);
   Node* scalar(Node::Kind kind, std::string_view text, int line, int column);
   Node* open(Node::Kind kind, int line, int column);
   void close();

@@ -14,28 +14,21 @@ namespace sluice::control {
 
 namespace {
 
-// The core schema's plain scalars (YAML 1.2 section 10.3.2), with the spellings of 1.1 that Kubernetes tools still
-// read.
-Node::Kind plain_kind(std::string_view s) {
-  using K = Node::Kind;
-  if (s.empty() || s == "~" || s == "null" || s == "Null" || s == "NULL") return K::null;
-  for (auto b : {"true", "True", "TRUE", "false", "False", "FALSE"})
-    if (s == b) return K::boolean;
-  std::size_t i = s[0] == '-' || s[0] == '+' ? 1 : 0;
-  bool digits = false, point = false, exponent = false, number = i < s.size();
-  for (; i < s.size() && number; ++i) {
-    const char c = s[i], before = i > 0 ? s[i - 1] : '\0';
-    if (c >= '0' && c <= '9') {
-      digits = true;
-    } else if (c == '.' && !point && !exponent) {
-      point = true;
-    } else if ((c == 'e' || c == 'E') && digits && !exponent && i + 1 < s.size()) {
-      exponent = true;
-    } else if (!((c == '-' || c == '+') && (before == 'e' || before == 'E'))) {
-      number = false;
-    }
-  }
-  return number && digits ? K::number : K::string;
+// What a scalar is: plain ones say so by their text, tags of YAML's own override that.
+Node::Kind kind_of(std::string_view tag, std::string_view text) {
+  constexpr std::string_view kOwn = "tag:yaml.org,2002:";
+  if (tag == "?") return plain_kind(text);
+  if (!tag.starts_with(kOwn)) return Node::Kind::string;
+  tag.remove_prefix(kOwn.size());
+  return tag == "int" || tag == "float" || tag == "bool" || tag == "null" ? plain_kind(text) : Node::Kind::string;
+}
+
+// A plain key that is no string, as kubectl writes it when it makes JSON of it.
+std::string key_text(std::string_view text, Node::Kind kind) {
+  if (kind == Node::Kind::boolean) return means_true(text) ? "true" : "false";
+  if (kind == Node::Kind::number)
+    if (const auto number = whole_number(text)) return std::to_string(*number);
+  return std::string(text);
 }
 
 // What the library says, without the part of the text that it quotes behind some messages.
@@ -71,8 +64,10 @@ class Handler final : public YAML::EventHandler {
     tree_->alias(it == anchors_.end() ? nullptr : it->second, line(m), m.column + 1);
   }
   void OnScalar(const YAML::Mark& m, const std::string& tag, YAML::anchor_t a, const std::string& v) override {
-    auto kind = tag == "?" ? plain_kind(v) : Node::Kind::string;
-    value(kind, v, m, a);
+    if (tree_->expects_key()) {
+      return tree_->key(key_text(v, kind_of(tag, v)), tag == "?" && v == "<<", line(m), m.column + 1);
+    }
+    value(kind_of(tag, v), v, m, a);
   }
   void OnSequenceStart(const YAML::Mark& m, const std::string&, YAML::anchor_t a, YAML::EmitterStyle::value) override {
     open(Node::Kind::list, m, a);
@@ -92,7 +87,7 @@ class Handler final : public YAML::EventHandler {
     anchors_[a] = n;
   }
   void value(Node::Kind kind, std::string_view text, const YAML::Mark& m, YAML::anchor_t a) {
-    if (tree_->expects_key()) return tree_->key(text, line(m), m.column + 1);
+    if (tree_->expects_key()) return tree_->key(text, false, line(m), m.column + 1);
     remember(a, tree_->scalar(kind, text, line(m), m.column + 1), m);
   }
   void open(Node::Kind kind, const YAML::Mark& m, YAML::anchor_t a) {

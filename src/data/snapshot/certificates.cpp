@@ -94,17 +94,10 @@ void read_pair(StoredPair& stored, std::shared_ptr<const model::Certificate> spe
   }
 }
 
-bool covers(const net::tls::KeyPair& pair, std::string_view host) {
-  if (host.empty()) return false;
-  if (!host.starts_with("*.")) return pair.covers(host);
-  const auto names = pair.names();
-  return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return iequals(name, host); });
-}
-
 std::vector<net::tls::KeyPairPtr> choose_pairs(std::string_view host, const std::vector<net::tls::KeyPairPtr>& named) {
   std::vector<net::tls::KeyPairPtr> chosen;
   for (const auto& pair : named) {
-    if (!pair || !covers(*pair, host)) continue;
+    if (!pair || host.empty() || !pair->covers(host)) continue;
     const bool taken =
         std::any_of(chosen.begin(), chosen.end(), [&](auto& c) { return c->key_type() == pair->key_type(); });
     if (!taken) chosen.push_back(pair);
@@ -130,6 +123,9 @@ std::vector<model::Entry> problems_of(const StoredPair& stored, std::int64_t now
         stored.pair ? "the previous pair stays in use" : "hosts that name it are served with the default certificate");
   }
   if (!stored.pair) return out;
+  if (const auto expected = stored.pair->unfit(); !expected.empty())
+    add(model::Severity::warning, "CertificateUnfit", "data[tls.crt]", names_of(*stored.pair), std::string(expected),
+        "it is served as it is and clients will refuse it");
   if (stored.pair->not_after() < now) {
     add(model::Severity::warning, "CertificateExpired", "data[tls.crt]", "notAfter " + day(stored.pair->not_after()),
         "a certificate that is valid today", "it is served as it is and clients will refuse it");
@@ -150,11 +146,21 @@ model::Entry not_shown(const model::HostSecrets& named, const model::HostSecrets
            std::string(host) + " is served with their certificate"}};
 }
 
-model::Entry mismatch(const StoredPair& stored, std::string_view host) {
+model::Entry not_sent(const StoredPair& stored, std::string_view host) {
+  const std::string type(stored.pair->key_type());
   return {
       stored.spec->object,
-      {model::Severity::warning, "CertificateNameMismatch", "data[tls.crt]", names_of(*stored.pair),
-       "a certificate that names " + std::string(host), std::string(host) + " is served with the default certificate"}};
+      {model::Severity::warning, "CertificateNotShown", "data[tls.crt]", names_of(*stored.pair),
+       "one pair with a key of type " + type + " for " + std::string(host) + ": an earlier TLS section names another",
+       "it is never sent for " + std::string(host)}};
+}
+
+model::Entry mismatch(const StoredPair& stored, std::string_view host, const StoredPair* instead) {
+  return {stored.spec->object,
+          {model::Severity::warning, "CertificateNameMismatch", "data[tls.crt]", names_of(*stored.pair),
+           "a certificate that names " + std::string(host),
+           std::string(host) + " is served with " +
+               (instead ? "Secret " + instead->spec->name : std::string("the default certificate"))}};
 }
 
 }  // namespace sluice::data

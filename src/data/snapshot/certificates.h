@@ -37,9 +37,6 @@ void read_pair(StoredPair& stored, std::shared_ptr<const model::Certificate> spe
 // A hash of the texts of a pair, to find twins by.
 std::size_t text_hash(const model::Certificate& spec);
 
-// True when the pair may be shown for the host ("*.x.example" needs a certificate of that name).
-bool covers(const net::tls::KeyPair& pair, std::string_view host);
-
 // The pairs to show for a host out of those it names, oldest first: one for each key type, ECDSA first.
 std::vector<net::tls::KeyPairPtr> choose_pairs(std::string_view host, const std::vector<net::tls::KeyPairPtr>& named);
 
@@ -49,7 +46,10 @@ std::vector<model::Entry> problems_of(const StoredPair& stored, std::int64_t now
 // An Ingress whose pairs could be shown for the host, beside an older one whose pairs are.
 model::Entry not_shown(const model::HostSecrets& named, const model::HostSecrets& shown, std::string_view host);
 
-// A pair that covers none of what the host needs.
-model::Entry mismatch(const StoredPair& stored, std::string_view host);
+// A pair that could be shown for the host, beside those of the same Ingress that are.
+model::Entry not_sent(const StoredPair& stored, std::string_view host);
+
+// A pair that does not cover the host, which is served with that of `instead`, or with the default one.
+model::Entry mismatch(const StoredPair& stored, std::string_view host, const StoredPair* instead);
 
 }  // namespace sluice::data

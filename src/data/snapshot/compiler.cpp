@@ -347,11 +347,18 @@ bool Compiler::State::choose(HostEntry& host) {
       shown = &one;
       host.first_pair = secret_of[chosen.front()];
       pairs = std::move(chosen);
+      const auto sent = [&](const auto& pair) { return std::find(pairs.begin(), pairs.end(), pair) != pairs.end(); };
+      for (const std::string& name : one.secrets) {
+        const StoredPair& stored = certificates.find(name)->second.stored;
+        if (!one.named || !stored.pair || sent(stored.pair)) continue;
+        found.push_back(stored.pair->covers(host.name) ? not_sent(stored, host.name)
+                                                       : mismatch(stored, host.name, &host.first_pair->stored));
+      }
     } else if (chosen != pairs) {
       found.push_back(not_shown(one, *shown, host.name));
     }
   }
-  if (shown == nullptr && unusable != nullptr) found.push_back(mismatch(*unusable, host.name));
+  if (shown == nullptr && unusable != nullptr) found.push_back(mismatch(*unusable, host.name, nullptr));
   set_problems("host " + host.name, std::move(found));
   if (pairs == host.pairs) return false;
   host.pairs = std::move(pairs);

@@ -18,7 +18,6 @@ namespace sluice::net::tls {
 namespace {
 
 constexpr std::size_t max_pem = 64 * 1024;
-constexpr int max_certificates = 10;
 
 std::int64_t unix_seconds(const ASN1_TIME* t) {
   std::tm tm{};
@@ -50,7 +49,6 @@ std::expected<std::vector<Owned<X509>>, std::string> read_chain(std::string_view
   for (;;) {
     Owned<X509> x(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
     if (!x) break;
-    if (certificates.size() == max_certificates) return std::unexpected("tls.crt holds more than 10 certificates");
     certificates.push_back(std::move(x));
   }
   const unsigned long e = ERR_peek_last_error();
@@ -129,6 +127,24 @@ std::expected<void, std::string> try_out(const PemKeyPair& pair) {
   return {};
 }
 
+// What clients ask of a certificate beside its names and dates; OpenSSL, GnuTLS, NSS and Go agree on these.
+std::string_view unfit_for_clients(X509* leaf, EVP_PKEY* key, std::string_view key_type) {
+  if ((X509_get_extended_key_usage(leaf) & (XKU_SSL_SERVER | XKU_ANYEKU)) == 0)
+    return "an extendedKeyUsage with serverAuth, or none";
+  const auto usage = X509_get_key_usage(leaf);
+  const bool rsa = key_type == "RSA";
+  if ((usage & KU_DIGITAL_SIGNATURE) == 0 && !(rsa && (usage & KU_KEY_ENCIPHERMENT) != 0))
+    return "a keyUsage with digitalSignature, or none";
+  if (rsa && EVP_PKEY_get_bits(key) < 2048) return "an RSA key of 2048 bits or more";
+  if (key_type != "ECDSA") return {};
+  char curve[80] = "";
+  EVP_PKEY_get_group_name(key, curve, sizeof curve, nullptr);
+  static constexpr std::string_view kOffered[] = {"prime256v1", "P-256", "secp384r1", "P-384", "secp521r1", "P-521"};
+  return std::find(std::begin(kOffered), std::end(kOffered), curve) == std::end(kOffered)
+             ? "a key of the curve P-256, P-384 or P-521"
+             : "";
+}
+
 bool wildcard_matches(std::string_view pattern, std::string_view host) noexcept {
   if (!pattern.starts_with("*.")) return false;
   const auto dot = host.find('.');
@@ -159,9 +175,9 @@ PemKeyPair::PemKeyPair(Owned<X509> leaf, Owned<EVP_PKEY> key, Owned<STACK_OF(X50
   not_before_ = unix_seconds(X509_get0_notBefore(leaf_.get()));
   not_after_ = unix_seconds(X509_get0_notAfter(leaf_.get()));
   key_type_ = key_type_of(key_.get());
+  unfit_ = unfit_for_clients(leaf_.get(), key_.get(), key_type_);
 
   auto* sans = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(leaf_.get(), NID_subject_alt_name, nullptr, nullptr));
-  has_san_ = sans != nullptr;
   for (int i = 0; i < sk_GENERAL_NAME_num(sans); ++i) {
     int type = 0;
     const auto* value = static_cast<const ASN1_STRING*>(GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(sans, i), &type));
@@ -175,7 +191,8 @@ PemKeyPair::PemKeyPair(Owned<X509> leaf, Owned<EVP_PKEY> key, Owned<STACK_OF(X50
     }
   }
   GENERAL_NAMES_free(sans);
-  if (!has_san_) {
+  // As ingress-nginx and OpenSSL do; browsers look at SANs alone.
+  if (dns_names_.empty()) {
     X509_NAME* subject = X509_get_subject_name(leaf_.get());
     int at = -1;
     for (int i = -1; (i = X509_NAME_get_index_by_NID(subject, NID_commonName, i)) >= 0;) at = i;
@@ -184,7 +201,7 @@ PemKeyPair::PemKeyPair(Owned<X509> leaf, Owned<EVP_PKEY> key, Owned<STACK_OF(X50
         at < 0 ? -1 : ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
     if (size > 0) {
       std::string cn(reinterpret_cast<char*>(utf8), static_cast<std::size_t>(size));
-      if (plain(cn)) dns_names_.push_back(lower(cn));
+      if (plain(cn)) common_name_ = lower(cn);
     }
     OPENSSL_free(utf8);
   }
@@ -203,8 +220,9 @@ bool PemKeyPair::covers(std::string_view given) const {
     return std::any_of(addresses_.begin(), addresses_.end(), [&](const std::string& a) { return a == raw; });
   }
   if (host.ends_with('.')) host.pop_back();
-  return std::any_of(dns_names_.begin(), dns_names_.end(),
-                     [&](const std::string& name) { return name == host || wildcard_matches(name, host); });
+  const auto names_it = [&](const std::string& name) { return name == host || wildcard_matches(name, host); };
+  return std::any_of(dns_names_.begin(), dns_names_.end(), names_it) ||
+         (!common_name_.empty() && names_it(common_name_));
 }
 
 std::string PemKeyPair::serial() const {
@@ -225,8 +243,7 @@ std::string PemKeyPair::issuer() const {
 }
 
 std::vector<std::string> PemKeyPair::names() const {
-  std::vector<std::string> all;
-  if (has_san_) all = dns_names_;
+  std::vector<std::string> all = dns_names_;
   for (const auto& a : addresses_) {
     char text[INET6_ADDRSTRLEN] = "";
     inet_ntop(a.size() == 4 ? AF_INET : AF_INET6, a.data(), text, sizeof text);

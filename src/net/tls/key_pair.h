@@ -16,6 +16,7 @@ class PemKeyPair final : public KeyPair {
   std::string serial() const override;
   std::string issuer() const override;
   std::vector<std::string> names() const override;
+  std::string_view unfit() const override { return unfit_; }
 
   X509* leaf() const noexcept { return leaf_.get(); }
   EVP_PKEY* key() const noexcept { return key_.get(); }
@@ -29,11 +30,11 @@ class PemKeyPair final : public KeyPair {
   Owned<X509> leaf_;
   Owned<EVP_PKEY> key_;
   Owned<STACK_OF(X509)> chain_;
-  std::vector<std::string> dns_names_;  // lower case; the CN when there is no SAN
+  std::vector<std::string> dns_names_;  // lower case
+  std::string common_name_;             // the same; empty when there are DNS names
   std::vector<std::string> addresses_;  // raw bytes, 4 or 16
-  bool has_san_ = false;
   std::int64_t not_before_ = 0, not_after_ = 0;
-  std::string_view key_type_;
+  std::string_view key_type_, unfit_;
 };
 
 // "RSA", "ECDSA", "Ed25519" or "" for a kind that servers cannot use here.

@@ -20,14 +20,16 @@ namespace sluice::net::tls {
 class KeyPair {
  public:
   virtual ~KeyPair() = default;
-  virtual bool covers(
-      std::string_view host) const = 0;  // by SAN, one-label wildcards included (RFC 6125); a CN when there is no SAN
+  // By SAN, one-label wildcards included (RFC 6125); by the CN when no SAN is a DNS name. `host` may be a wildcard.
+  virtual bool covers(std::string_view host) const = 0;
   virtual std::int64_t not_before() const = 0;  // Unix seconds
   virtual std::int64_t not_after() const = 0;
   virtual std::string_view key_type() const = 0;       // "RSA", "ECDSA", "Ed25519"
   virtual std::string serial() const = 0;              // hexadecimal
   virtual std::string issuer() const = 0;              // one line
   virtual std::vector<std::string> names() const = 0;  // SANs
+  // What clients expect of it in vain, so that none of them takes it; empty: nothing.
+  virtual std::string_view unfit() const { return {}; }
 };
 using KeyPairPtr = std::shared_ptr<const KeyPair>;
 

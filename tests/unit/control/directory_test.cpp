@@ -150,7 +150,7 @@ TEST_F(DirectoryTest, FilesBeyondTheLimitAreRefused) {
 }
 
 TEST_F(DirectoryTest, OfTwoFilesTheLaterCounts) {
-  dir.write("a.yaml", service("x") + service("y"));
+  dir.write("a.yaml", service("x") + service("w"));
   dir.write("b.yaml", service("x"));
   auto changes = directory.load();
   EXPECT_EQ(changes.upserts.size(), 2U);

@@ -39,8 +39,6 @@ TEST(Readers, AgreeOnATree) {
 }
 
 TEST(Readers, RefuseWithLineAndColumn) {
-  EXPECT_EQ(refusal("a: 1\nb: 2\na: 3\n", false).line, 3);
-  EXPECT_EQ(refusal("{\"a\": 1,\n\"a\": 2}", true).line, 2);
   auto flow = refusal("a: 1\nb: [1, 2\n", false);
   EXPECT_GE(flow.line, 2);
   auto comma = refusal("{\"a\": 1,\n \"b\": ,}", true);
@@ -82,19 +80,59 @@ TEST(Readers, RefusalsRepeatNothingOfTheText) {
     EXPECT_EQ(std::string(refusal(text, true).what()).find(secret), std::string::npos) << text;
 }
 
-TEST(Readers, MergeKeysTakeWhatIsNotThere) {
-  auto docs = parse_yaml("base: &b {x: 1, y: 2}\nmore: {<<: *b, y: 3}\n", 1);
-  auto* more = docs[0]->root->get("more");
-  ASSERT_EQ(more->count, 2U);
-  EXPECT_EQ(more->get("x")->text, "1");
-  EXPECT_EQ(more->get("y")->text, "3");
+// The order of the text decides, as for kubectl: what stands behind a merge key overrides it, and is overridden by it.
+TEST(Readers, MergeKeys) {
+  const auto shown = [](const std::string& members) {
+    auto docs = parse_yaml("a: &a {x: 1, w: 2}\nb: &b {x: 3, z: 4}\nm: {" + members + "}\n", 1);
+    std::string out;
+    for (const Node* n = docs[0]->root->get("m")->first; n; n = n->next)
+      out += std::string(n->key) + "=" + std::string(n->text) + (n->repeated ? "! " : " ");
+    return out;
+  };
+  EXPECT_EQ(shown("<<: *a, w: 5"), "x=1 w=5 ");
+  EXPECT_EQ(shown("w: 5, <<: *a"), "w=2! x=1 ");
+  EXPECT_EQ(shown("<<: [*a, *b]"), "x=1 z=4 w=2 ");
+  EXPECT_EQ(shown("<<: *a, <<: *b"), "x=3 w=2 z=4 ");
+  EXPECT_EQ(shown("<<: 1"), "<<=1 ");
+  EXPECT_EQ(shown("\"<<\": *a"), "<<= ");
 }
 
-TEST(Readers, ManyKeysAreCheckedForDuplicatesToo) {
-  std::string text;
-  for (int i = 0; i < 1000; ++i) text += "k" + std::to_string(i) + ": v\n";
-  EXPECT_EQ(refusal(text, false).line, 0);
-  EXPECT_EQ(refusal(text + "k500: again\n", false).line, 1001);
+TEST(Readers, OfAKeyThatStandsTwiceTheLaterCounts) {
+  for (const bool json : {false, true}) {
+    std::string text = "{";
+    for (int i = 0; i < 1000; ++i) text += "\"k" + std::to_string(i) + "\": \"v\",\n";
+    text += "\"k500\": [1],\n\"k501\": \"again\", \"k501\": null}";
+    const auto docs = json ? std::vector<std::unique_ptr<Document>>() : parse_yaml(text, 1);
+    const auto doc = json ? parse_json(text, 1) : nullptr;
+    const Node& root = json ? *doc->root : *docs[0]->root;
+    EXPECT_EQ(root.count, 1000U);
+    EXPECT_EQ(root.get("k500")->count, 1U);
+    EXPECT_TRUE(root.get("k500")->repeated);
+    EXPECT_EQ(root.get("k501"), nullptr);
+    EXPECT_FALSE(root.get("k499")->repeated);
+  }
+}
+
+TEST(Readers, PlainScalarsAreThoseOfKubectl) {
+  using K = Node::Kind;
+  for (const char* number : {"80", "+80", "-1", "0x50", "0o120", "0120", "0b11", "8e1", "8_0", "0080", "80.", ".5"})
+    EXPECT_EQ(plain_kind(number), K::number) << number;
+  for (const char* boolean : {"true", "True", "yes", "NO", "on", "Off", "y", "N"})
+    EXPECT_EQ(plain_kind(boolean), K::boolean) << boolean;
+  for (const char* text :
+       {"0x", "0b2", "0-1", "1:20", "2020-01-01", "tRue", "oN", "1e", "e1", "-", ".", "_1", "=", "0o8"})
+    EXPECT_EQ(plain_kind(text), K::string) << text;
+  for (const auto& [text, value] : {std::pair{"80.0", 80},
+                                    {"0x50", 80},
+                                    {"0120", 80},
+                                    {"0080", 80},
+                                    {"8_0", 80},
+                                    {"8e1", 80},
+                                    {"+80", 80},
+                                    {"-0x1", -1},
+                                    {"80.", 80}})
+    EXPECT_EQ(whole_number(text), value) << text;
+  for (const char* none : {"80.5", ".5", "1e300", "x", ""}) EXPECT_FALSE(whole_number(none)) << none;
 }
 
 TEST(Decode, ListsAreTakenApartAndObjectsKeepTheirLine) {

@@ -130,7 +130,7 @@ TEST_F(Fixture, ASliceMayMoveToAnotherService) {
 }
 
 TEST_F(Fixture, ASliceMayMoveAndGoInOneBatch) {
-  put(ingress("a", "a.example") + service("app") + slice("app", "10.0.0.1", "x") + slice("app", "10.0.0.2", "y") +
+  put(ingress("a", "a.example") + service("app") + slice("app", "10.0.0.1", "x") + slice("app", "10.0.0.2", "w") +
       ingress("b", "b.example", "other") + service("other") + slice("other", "10.0.0.3", "z"));
   // What is told is the last form, for another Service than the one it was known with.
   auto u = remove(slice("other", "10.0.0.9", "x"));
@@ -335,6 +335,26 @@ TEST_F(Fixture, ResolvedNamesBecomeEndpoints) {
   u = {};
   remove(ingress("a", "a.example"));
   EXPECT_TRUE(store.external_names().empty());
+}
+
+// As ingress-nginx connects to an outside host: at a numeric targetPort, else at the port; and at any number that the
+// Service says nothing of.
+TEST_F(Fixture, AnOutsideHostListensAtTheTargetPort) {
+  const auto port_for = [&](const std::string& ports, const std::string& wanted) {
+    auto text = ingress("a", "a.example");
+    text.replace(text.find("{number: 80}"), 12, wanted);
+    put("---\napiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {type: ExternalName, externalName: "
+        "pods.example, ports: [" +
+        ports + "]}\n" + text);
+    store.resolved("pods.example", {"192.0.2.1"}, "");
+    const auto u = commit();
+    return u.model->clusters.begin()->second->endpoints.at(0).port;
+  };
+  EXPECT_EQ(port_for("{name: w, port: 80, targetPort: 8443}", "{number: 80}"), 8443);
+  EXPECT_EQ(port_for("{name: w, port: 80, targetPort: 8444}", "{name: w}"), 8444);
+  EXPECT_EQ(port_for("{name: w, port: 81, targetPort: named}", "{name: w}"), 81);
+  EXPECT_EQ(port_for("{name: w, port: 82}", "{name: w}"), 82);
+  EXPECT_EQ(port_for("", "{number: 8446}"), 8446);
 }
 
 TEST_F(Fixture, OfAThousandAddressesTheFirstAreUsedAndTheOthersReported) {

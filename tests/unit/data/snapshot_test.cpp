@@ -372,6 +372,32 @@ TEST(Compiler, OnePairAKeyTypeTheOldestOfEachEcdsaFirst) {
   EXPECT_NE(next.snapshot->certificates->find("h.example")->front(), pairs->front());
 }
 
+// Of what TLS sections name for a host, what is never sent to its clients is said.
+TEST(Compiler, SaysWhichPairsOfAHostAreNeverSent) {
+  World w;
+  Compiler compiler;
+  w.certificate("ns/first", test::make_pem("h.example"));
+  w.certificate("ns/second", test::make_pem("h.example,i.example"));
+  w.certificate("ns/other", test::make_pem("o.example"));
+  w.host("h.example", {{"/", "a"}}, {"ns/other", "ns/first", "ns/second"});
+  w.publish(compiler);
+  EXPECT_TRUE(compiler.report().entries.empty()) << "sections for any host";
+
+  auto host = std::make_shared<model::Host>(*w.model.hosts["h.example"]);
+  host->certificates[0].named = true;
+  w.model.hosts["h.example"] = host;
+  w.change.hosts.push_back("h.example");
+  w.publish(compiler);
+  EXPECT_EQ(compiler.secret_of("h.example"), "ns/first");
+  ASSERT_EQ(compiler.report().entries.size(), 2u);
+  const auto* twice = problem(compiler, "CertificateNotShown");
+  ASSERT_NE(twice, nullptr);
+  EXPECT_EQ(twice->value, "h.example, i.example");
+  EXPECT_EQ(twice->consequence, "it is never sent for h.example");
+  ASSERT_NE(problem(compiler, "CertificateNameMismatch"), nullptr);
+  EXPECT_EQ(problem(compiler, "CertificateNameMismatch")->consequence, "h.example is served with Secret ns/first");
+}
+
 // In whichever order key types come: a younger Ingress would choose what clients of another type see.
 TEST(Compiler, TheFirstIngressWithACertificateForTheHostIsShownAlone) {
   for (const char* older : {"RSA", "EC"}) {

@@ -3,14 +3,17 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <thread>
 #include <unordered_map>
 
 #include "base/reserve.h"
+#include "control/source/files/encoding.h"
 #include "control/source/files/tree.h"
 
 namespace sluice::control {
@@ -20,6 +23,8 @@ namespace {
 constexpr std::size_t kInlineBytes = 256 * 1024;  // less is parsed on the calling thread
 constexpr std::size_t kWave = 4096;               // documents that are parsed before their problems are counted
 constexpr std::size_t kWorthKeeping = 64;         // bytes of a document that holds no object
+
+constexpr std::string_view kSpace = " \t\r\n";
 
 // Nothing but comments, directives and marks.
 bool blank(std::string_view s) {
@@ -38,15 +43,45 @@ bool begins_document(std::string_view line) {
          (line.size() == 3 || line[3] == '\n' || line[3] == '\r' || line[3] == ' ' || line[3] == '\t');
 }
 
+// The size of the map in braces that the text begins with, if braces and quotes are those of JSON; 0: they are not.
+std::size_t braced(std::string_view text) {
+  std::size_t depth = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted && c == '\\')
+      ++i;
+    else if (c == '"')
+      quoted = !quoted;
+    else if (!quoted && c == '{')
+      ++depth;
+    else if (!quoted && c == '}' && --depth == 0)
+      return i + 1;
+  }
+  return 0;
+}
+
 // Calls `each(text, line)` for every document. A line `---` ends a document wherever it stands (YAML 1.2 section
-// 9.1.2), so documents are parsed apart: one broken document leaves its neighbours alone.
+// 9.1.2), so documents are parsed apart: one broken document leaves its neighbours alone. JSON values may stand behind
+// each other without a mark.
 template <class F>
 void each_document(std::string_view text, F&& each) {
   std::size_t start = 0;
   int line = 1, start_line = 1;
   auto cut = [&](std::size_t end) {
     auto piece = text.substr(start, end - start);
-    if (!blank(piece)) each(piece, start_line);
+    int at_line = start_line;
+    for (;;) {
+      const auto first = piece.find_first_not_of(kSpace);
+      if (first == std::string_view::npos || piece[first] != '{') break;
+      const auto size = braced(piece.substr(first));
+      const auto next = size == 0 ? std::string_view::npos : piece.find_first_not_of(kSpace, first + size);
+      if (next == std::string_view::npos || piece[next] != '{') break;
+      each(piece.substr(0, next), at_line);
+      at_line += static_cast<int>(std::count(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(next), '\n'));
+      piece.remove_prefix(next);
+    }
+    if (!blank(piece)) each(piece, at_line);
   };
   for (std::size_t at = 0; at < text.size(); ++line) {
     auto end = std::min(text.find('\n', at), text.size() - 1) + 1;
@@ -87,6 +122,7 @@ void ManifestReading::read(const std::string& root) {
     return;
   }
   struct stat before{}, after{};
+  bool whole = true;
   ::fstat(fd, &before);
   next.signature = Signature::of(before);
   try {
@@ -96,12 +132,15 @@ void ManifestReading::read(const std::string& root) {
       error_ = "larger than 64 MiB";
     else
       error_ = slurp(fd, static_cast<std::size_t>(before.st_size), content_);
+    whole = content_.size() == static_cast<std::size_t>(before.st_size);
+    if (error_.empty())
+      if (const auto other = to_utf8(content_); !other.empty()) error_ = other;
     if (error_.empty() && !split()) error_ = "more than " + std::to_string(kMaxDocuments) + " documents";
   } catch (const std::bad_alloc&) {
     starved_ = true;
   }
   ::fstat(fd, &after);
-  torn_ = Signature::of(after) != next.signature || content_.size() != static_cast<std::size_t>(before.st_size);
+  torn_ = Signature::of(after) != next.signature || !whole;
   ::close(fd);
 }
 
@@ -109,17 +148,11 @@ bool ManifestReading::split() {
   std::unordered_multimap<std::uint64_t, const ManifestFile::Part*> known;
   if (previous_)
     for (auto& p : previous_->parts) known.emplace(p.hash, &p);
-  const auto each = [&](auto&& take) {
-    if (!is_json(path_))
-      each_document(content_, take);
-    else if (content_.find_first_not_of(" \t\r\n") != std::string::npos)
-      take(content_, 1);
-  };
   std::size_t count = 0;
-  each([&](std::string_view, int) { ++count; });
+  each_document(content_, [&](std::string_view, int) { ++count; });
   if (count > kMaxDocuments) return false;
   next.parts.reserve(count);
-  each([&](std::string_view text, int line) {
+  each_document(content_, [&](std::string_view text, int line) {
     auto& part = next.parts.emplace_back();
     part.hash = std::hash<std::string_view>{}(text);
     part.size = text.size();
@@ -140,22 +173,32 @@ bool ManifestReading::split() {
   return true;
 }
 
+// What kubectl takes, whatever the file is called. Flow style that is JSON, as most of it is, reads faster by the JSON
+// reader; and in a file of JSON that one's complaint is the better one.
 void ManifestReading::parse_into(const Chunk& chunk, ManifestFile::Part& part) const {
-  auto first = chunk.text.find_first_not_of(" \t\r\n");
-  const bool json = is_json(path_);
-  if (json || (first != std::string_view::npos && chunk.text[first] == '{')) {
-    // Flow style that is JSON, as most of it is, reads faster by the JSON reader.
+  const auto first = chunk.text.find_first_not_of(kSpace);
+  std::optional<SyntaxError> no_json;
+  if (is_json(path_) || (first != std::string_view::npos && chunk.text[first] == '{')) {
     try {
       decode(*parse_json(chunk.text, chunk.line), path_, part.decoded);
       return;
-    } catch (const SyntaxError&) {
-      if (json) throw;
+    } catch (const SyntaxError& e) {
+      if (is_json(path_)) no_json = e;
       part.decoded = {};
     }
   }
   AliasAllowance aliases(content_.size());
-  parse_yaml(chunk.text, chunk.line, aliases,
-             [&](std::unique_ptr<Document> document) { decode(*document, path_, part.decoded); });
+  bool map = false;
+  try {
+    parse_yaml(chunk.text, chunk.line, aliases, [&](std::unique_ptr<Document> document) {
+      map = map || document->root->kind == Node::Kind::map;
+      decode(*document, path_, part.decoded);
+    });
+  } catch (const SyntaxError&) {
+    if (no_json) throw *no_json;
+    throw;
+  }
+  if (no_json && !map) throw *no_json;
   part.aliased = aliases.spent();
 }
 
@@ -249,8 +292,9 @@ void ManifestReading::keep_former(const char* reason, std::string why, std::stri
 }
 
 void ManifestReading::refuse(std::string why) {
-  keep_former("Unreadable", std::move(why),
-              "a readable file of at most 64 MiB and " + std::to_string(kMaxDocuments) + " documents");
+  keep_former(
+      "Unreadable", std::move(why),
+      "a readable file of UTF-8 or UTF-16, of at most 64 MiB and " + std::to_string(kMaxDocuments) + " documents");
 }
 
 void ManifestReading::finish() {

@@ -1,5 +1,6 @@
 #include <ctime>
 
+#include "net/tls/key_pair.h"
 #include "support.h"
 
 namespace sluice::net::tls {
@@ -40,8 +41,6 @@ TEST(KeyPair, BrokenPemsAreRefusedWithTheirReason) {
     char word[] = "secret";
     PEM_write_bio_PKCS8PrivateKey(b, good.key.get(), EVP_aes_256_cbc(), word, 6, nullptr, nullptr);
   });
-  std::string many;
-  for (int i = 0; i < 11; ++i) many += good.certificate_pem;
   const struct {
     const char* what;
     std::string chain, key, reason;
@@ -62,7 +61,6 @@ TEST(KeyPair, BrokenPemsAreRefusedWithTheirReason) {
       {"encrypted key", good.certificate_pem, encrypted, "tls.key is encrypted"},
       {"weak key", weak.certificate_pem, weak.key_pem, "cannot be used by a server: ee key too small"},
       {"odd key", odd.certificate_pem, odd.key_pem, "tls.key is of type ED448, expected RSA, EC or Ed25519"},
-      {"too many", many, good.key_pem, "tls.crt holds more than 10 certificates"},
       {"too large", std::string(70'000, 'x'), good.key_pem, "tls.crt is larger than 64 KiB"},
       {"key too large", good.certificate_pem, std::string(70'000, 'x'), "tls.key is larger than 64 KiB"},
       {"zeros", std::string(100, '\0'), std::string(100, '\0'), "tls.crt holds no PEM certificate"},
@@ -109,6 +107,35 @@ TEST(KeyPair, TextAroundTheBlocksAndAChainAreFine) {
   EXPECT_EQ((*pair)->issuer(), "CN=root");
 }
 
+// Whole bundles of authorities stand behind leaves; their bytes are the limit (RFC 8446 section 4.4.2 has none).
+TEST(KeyPair, ABundleOfAnyNumberIsTaken) {
+  const Identity root = make_identity({.cn = "root", .ca = true});
+  const Identity leaf = make_identity({.cn = "leaf", .san = "DNS:a.example", .issuer = &root});
+  std::string bundle = leaf.certificate_pem;
+  for (int i = 0; i < 50; ++i) bundle += root.certificate_pem;
+  auto pair = parse_key_pair(bundle, leaf.key_pem);
+  ASSERT_TRUE(pair) << pair.error();
+  EXPECT_EQ(sk_X509_num(static_cast<const PemKeyPair&>(**pair).chain()), 50);
+}
+
+TEST(KeyPair, SaysWhatNoClientWouldTake) {
+  for (const auto& [wish, expected] : std::initializer_list<std::pair<Wish, std::string_view>>{
+           {{}, ""},
+           {{.type = "RSA"}, ""},
+           {{.type = "Ed25519"}, ""},
+           {{.usage = "digitalSignature", .extended_usage = "serverAuth,clientAuth"}, ""},
+           {{.extended_usage = "anyExtendedKeyUsage"}, ""},
+           {{.type = "RSA", .usage = "keyEncipherment"}, ""},
+           {{.extended_usage = "clientAuth"}, "an extendedKeyUsage with serverAuth, or none"},
+           {{.usage = "keyAgreement"}, "a keyUsage with digitalSignature, or none"},
+           {{.type = "RSA1024"}, "an RSA key of 2048 bits or more"},
+           {{.type = "secp256k1"}, "a key of the curve P-256, P-384 or P-521"}}) {
+    const auto pair = make_pair_of(wish);
+    ASSERT_TRUE(pair);
+    EXPECT_EQ(pair->unfit(), expected) << wish.type;
+  }
+}
+
 TEST(KeyPair, CoversBySanWildcardAddressAndOldCommonName) {
   const auto san =
       make_pair_of({.cn = "cn.example", .san = "DNS:a.example,DNS:*.b.example,IP:10.0.0.1,IP:2001:db8::1"});
@@ -123,6 +150,11 @@ TEST(KeyPair, CoversBySanWildcardAddressAndOldCommonName) {
   EXPECT_TRUE(cn->names().empty());
   const auto cn_wildcard = make_pair_of({.cn = "*.example"});
   EXPECT_TRUE(cn_wildcard->covers("a.example"));
+  EXPECT_TRUE(cn_wildcard->covers("*.example"));
+  // No SAN that is a DNS name: ingress-nginx (verifyHostname) and OpenSSL look at the CN.
+  const auto address = make_pair_of({.cn = "cn.example", .san = "IP:10.0.0.1,URI:spiffe://x"});
+  EXPECT_TRUE(address->covers("cn.example"));
+  EXPECT_TRUE(address->covers("10.0.0.1"));
 }
 
 TEST(KeyPair, SelfSignedIsValidForAYear) {

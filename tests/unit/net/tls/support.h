@@ -28,17 +28,20 @@ struct Identity {
 };
 
 struct Wish {
-  std::string type = "EC";  // EC, RSA, RSA512, Ed25519, Ed448
+  std::string type = "EC";  // EC, secp256k1, RSA, RSA1024, RSA512, Ed25519, Ed448
   std::string cn = "test";
   std::string san{};  // "DNS:a.example,IP:10.0.0.1"; "" for none
   const Identity* issuer = nullptr;
   bool ca = false;
   long from = -3600, until = 86400;  // seconds from now
+  std::string usage{}, extended_usage{};
 };
 
 inline Owned<EVP_PKEY> make_key(const std::string& type) {
   if (type == "EC") return Owned<EVP_PKEY>(EVP_EC_gen("P-256"));
   if (type == "RSA") return Owned<EVP_PKEY>(EVP_RSA_gen(2048));
+  if (type == "secp256k1") return Owned<EVP_PKEY>(EVP_EC_gen("secp256k1"));
+  if (type == "RSA1024") return Owned<EVP_PKEY>(EVP_RSA_gen(1024));
   if (type == "RSA512") return Owned<EVP_PKEY>(EVP_RSA_gen(512));
   return Owned<EVP_PKEY>(EVP_PKEY_Q_keygen(nullptr, nullptr, type == "Ed25519" ? "ED25519" : "ED448"));
 }
@@ -77,6 +80,8 @@ inline Identity make_identity(const Wish& wish) {
     X509_EXTENSION_free(e);
   };
   if (!wish.san.empty()) add(NID_subject_alt_name, wish.san);
+  if (!wish.usage.empty()) add(NID_key_usage, wish.usage);
+  if (!wish.extended_usage.empty()) add(NID_ext_key_usage, wish.extended_usage);
   add(NID_basic_constraints, wish.ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
   EVP_PKEY* signer = wish.issuer ? wish.issuer->key.get() : made.key.get();
   const bool edwards = EVP_PKEY_is_a(signer, "ED25519") || EVP_PKEY_is_a(signer, "ED448");
