@@ -39,7 +39,8 @@ struct Nobody final : Downstream, BodySource {
 // A worker whose clock the test moves, and one pod.
 struct Pod {
   FakeClock clock;
-  Shared shared;
+  Overload overload{clock, [] { return MemoryFigures{}; }, 1};
+  Shared shared{overload};
   WorkerStats stats;
   Silent recorder;
   Compiler compiler;
