@@ -181,11 +181,6 @@ int serve(const ServeOptions& options) {
     for (auto& w : workers) w->loop.post([] {});  // they act at the end of the turn
   });
   MemoryWatch memory(overload);
-  memory.look();
-  if (const auto limit = overload.figures().limit)
-    log::info("memory limit: {} MiB ({})", limit >> 20, gauge.describe());
-  else
-    log::info("memory limit: none ({})", gauge.describe());
 
   std::atomic<bool> announced{false};
   std::atomic<std::int64_t> grace{0}, deadline{240};
@@ -278,6 +273,12 @@ int serve(const ServeOptions& options) {
     asked = signals.next(5);
   }
   if (announced) go();
+  // Said once it serves: nobody may read it.
+  memory.look();
+  if (const auto limit = overload.figures().limit)
+    log::info("memory limit: {} MiB ({})", limit >> 20, gauge.describe());
+  else
+    log::info("memory limit: none ({})", gauge.describe());
 
   for (auto shown = std::chrono::steady_clock::now(); asked != Asked::end;) {
     asked = signals.next(memory.milliseconds());

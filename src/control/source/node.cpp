@@ -165,7 +165,7 @@ TreeBuilder::~TreeBuilder() = default;
 
 void TreeBuilder::spend(std::size_t bytes, int line, int column) {
   if (bytes > state_->left)
-    throw SyntaxError(line, column, "values that take more than " + std::to_string(kTreeTimes) + " times the text");
+    throw TooMuch(line, column, "values that take more than " + std::to_string(kTreeTimes) + " times the text");
   state_->left -= bytes;
 }
 
@@ -228,7 +228,7 @@ Node* TreeBuilder::scalar(Node::Kind kind, std::string_view text, int line, int 
 
 Node* TreeBuilder::open(Node::Kind kind, int line, int column) {
   if (state_->levels.size() >= static_cast<std::size_t>(kMaxDepth))
-    throw SyntaxError(line, column, "nested deeper than " + std::to_string(kMaxDepth) + " levels");
+    throw TooMuch(line, column, "nested deeper than " + std::to_string(kMaxDepth) + " levels");
   spend(sizeof(Node), line, column);
   Node* n = attach(state_->doc.make(kind, line), line, column);
   n->cost += static_cast<std::uint32_t>(sizeof(Node));

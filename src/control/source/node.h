@@ -45,6 +45,10 @@ struct SyntaxError : std::runtime_error {
       : std::runtime_error(why), line(at_line), column(at_column) {}
   int line, column;
 };
+// Whatever the text means, it is more than is taken: no other reader need try.
+struct TooMuch : SyntaxError {
+  using SyntaxError::SyntaxError;
+};
 
 inline constexpr int kMaxDepth = 64;  // of nesting
 inline constexpr std::size_t kMaxFileBytes = 64U << 20;

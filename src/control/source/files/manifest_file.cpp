@@ -182,6 +182,8 @@ void ManifestReading::parse_into(const Chunk& chunk, ManifestFile::Part& part) c
     try {
       decode(*parse_json(chunk.text, chunk.line), path_, part.decoded);
       return;
+    } catch (const TooMuch&) {
+      throw;
     } catch (const SyntaxError& e) {
       if (is_json(path_)) no_json = e;
       part.decoded = {};
