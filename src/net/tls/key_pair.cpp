@@ -177,10 +177,13 @@ PemKeyPair::PemKeyPair(Owned<X509> leaf, Owned<EVP_PKEY> key, Owned<STACK_OF(X50
   key_type_ = key_type_of(key_.get());
   unfit_ = unfit_for_clients(leaf_.get(), key_.get(), key_type_);
 
-  auto* sans = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(leaf_.get(), NID_subject_alt_name, nullptr, nullptr));
-  for (int i = 0; i < sk_GENERAL_NAME_num(sans); ++i) {
+  const std::unique_ptr<GENERAL_NAMES, decltype(&GENERAL_NAMES_free)> sans(
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(leaf_.get(), NID_subject_alt_name, nullptr, nullptr)),
+      GENERAL_NAMES_free);
+  for (int i = 0; i < sk_GENERAL_NAME_num(sans.get()); ++i) {
     int type = 0;
-    const auto* value = static_cast<const ASN1_STRING*>(GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(sans, i), &type));
+    const auto* value =
+        static_cast<const ASN1_STRING*>(GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(sans.get(), i), &type));
     if (type != GEN_DNS && type != GEN_IPADD) continue;
     std::string text = text_of(value);
     if (type == GEN_DNS && plain(text)) {
@@ -190,7 +193,6 @@ PemKeyPair::PemKeyPair(Owned<X509> leaf, Owned<EVP_PKEY> key, Owned<STACK_OF(X50
       addresses_.push_back(std::move(text));
     }
   }
-  GENERAL_NAMES_free(sans);
   // As ingress-nginx and OpenSSL do; browsers look at SANs alone.
   if (dns_names_.empty()) {
     X509_NAME* subject = X509_get_subject_name(leaf_.get());
@@ -199,11 +201,12 @@ PemKeyPair::PemKeyPair(Owned<X509> leaf, Owned<EVP_PKEY> key, Owned<STACK_OF(X50
     unsigned char* utf8 = nullptr;
     const int size =
         at < 0 ? -1 : ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    const auto give_back = [](unsigned char* p) { OPENSSL_free(p); };
+    const std::unique_ptr<unsigned char, decltype(give_back)> owned(utf8, give_back);
     if (size > 0) {
       std::string cn(reinterpret_cast<char*>(utf8), static_cast<std::size_t>(size));
       if (plain(cn)) common_name_ = lower(cn);
     }
-    OPENSSL_free(utf8);
   }
   ERR_clear_error();
 }
