@@ -43,15 +43,18 @@ OwnListener read_listener(std::string what, const std::string& bound) {
   return out;
 }
 
+bool OwnListeners::listens_on(std::uint16_t port) const noexcept {
+  return std::any_of(all.begin(), all.end(), [&](const OwnListener& l) { return l.port == port; });
+}
+
 bool OwnListeners::has_port(std::uint16_t port) const noexcept {
-  return std::any_of(all.begin(), all.end(), [&](const OwnListener& l) { return l.port == port; }) ||
+  return listens_on(port) ||
          std::any_of(services.begin(), services.end(), [&](const auto& s) { return s.second == port; });
 }
 
 bool OwnListeners::reached(const Ip& ip, std::uint16_t port) const noexcept {
   if (find(ip, port) || std::binary_search(services.begin(), services.end(), std::pair(ip, port))) return true;
-  const bool ours = std::any_of(all.begin(), all.end(), [&](const OwnListener& l) { return l.port == port; });
-  if (ours && std::binary_search(replicas.begin(), replicas.end(), ip)) return true;
+  if (listens_on(port) && std::binary_search(replicas.begin(), replicas.end(), ip)) return true;
   const auto inner = embedded_ipv4(ip);
   return inner && reached(*inner, port);
 }

@@ -27,6 +27,8 @@ struct OwnListeners {
   std::vector<std::pair<Ip, std::uint16_t>> services;  // addresses and ports that lead to one of them; sorted
   bool operator==(const OwnListeners&) const = default;
 
+  // Does anything of ours listen on this port?
+  bool listens_on(std::uint16_t port) const noexcept;
   // May this port lead to us at all? By an address that is ours, or a Service's.
   bool has_port(std::uint16_t port) const noexcept;
   // Does one on every address listen on this port?

@@ -27,6 +27,16 @@ def ready(sluice, *names):
     wait_for(resolved, f"{names} resolve")
 
 
+def inside_and_outside(site):
+    """app.example leads to a pod, out.example to another server by an ExternalName."""
+    pod, other = site.pod(), site.pod()
+    site.app("app.example", pod.address)
+    outside(site, "out", int(other.address.rsplit(":", 1)[1]))
+    sluice = site.sluice(options=LISTED)
+    ready(sluice, "out")
+    return sluice, pod, other
+
+
 def looping(site, **kw):
     """loop.example leads to the balancer in front of us."""
     balancer = site.add(Balancer())
@@ -152,11 +162,7 @@ def test_replicas_count_what_others_passed_on(site):
 
 
 def test_what_pods_and_others_receive(site):
-    pod, other = site.pod(), site.pod()
-    site.app("app.example", pod.address)
-    outside(site, "out", int(other.address.rsplit(":", 1)[1]))
-    sluice = site.sluice(options=LISTED)
-    ready(sluice, "out")
+    sluice, pod, other = inside_and_outside(site)
 
     def received(pod, host, *headers):
         with sluice.raw() as c:
@@ -183,11 +189,7 @@ def test_what_pods_and_others_receive(site):
 
 
 def test_whoever_forges_a_mark_hurts_himself_alone(site):
-    pod, other = site.pod(), site.pod()
-    site.app("app.example", pod.address)
-    outside(site, "out", int(other.address.rsplit(":", 1)[1]))
-    sluice = site.sluice(options=LISTED)
-    ready(sluice, "out")
+    sluice, pod, other = inside_and_outside(site)
     for host in ("app.example", "out.example"):
         def ask(value, host=host):
             with sluice.raw() as c:

@@ -18,9 +18,9 @@ std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted) {
 // but still serve (KEP-1669).
 std::string Store::State::add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out,
                                      Entries& entries) const {
-  auto it = slices.find(c.key.ns + "/" + c.key.service);
+  auto it = slices.find(c.key.service_key());
   if (it == slices.end()) return {};
-  const auto says = settings.manifests.empty() ? Says::object : Says::directory;
+  const auto says = slices_say();
   std::string refused;
   constexpr std::size_t kMaxEndpoints = 20'000;
   std::unordered_set<std::string> seen;

@@ -5,7 +5,7 @@ namespace sluice::control {
 const ClusterTexts& Store::State::cluster_texts(const ClusterKey& key) {
   auto known = cluster_names.find(key);
   if (known != cluster_names.end()) return known->second;
-  const auto name = key.ns + "/" + key.service + ":" + key.port;
+  const auto name = key.service_key() + ":" + key.port;
   const auto upstream_name = key.ns + "-" + key.service + (key.port.empty() ? "" : "-" + key.port);
   clusters[name].key = key;
   return cluster_names.emplace(key, ClusterTexts{name, upstream_name, key.service, key.port}).first->second;

@@ -59,11 +59,11 @@ Review Store::review(const Object& object) {
 
   for (const auto& host : candidate.hosts) {
     auto built = State::HostBuilder(s, host, candidate).build();
+    const auto said = s.problems.find("host/" + host);
     for (auto& e : built.entries) {
       const bool own = e.object.ns == candidate.ref->ns && e.object.name == candidate.ref->name;
       if (e.problem.reason == "ClosedHost") {
         // What is closed already is nobody's business but its owner's.
-        const auto said = s.problems.find("host/" + host);
         const bool is_new =
             said == s.problems.end() || std::none_of(said->second.begin(), said->second.end(), [&](const auto& had) {
               return had.problem == e.problem && had.object.ns == e.object.ns && had.object.name == e.object.name;

@@ -61,7 +61,7 @@ void read_proxy_protocol(const Service& service, const model::ObjectRef& ref, mo
 
 // By number or by name, however the Ingress says it.
 std::vector<std::string> Store::State::spellings(const ClusterKey& key) const {
-  const std::string service = key.ns + "/" + key.service;
+  const std::string service = key.service_key();
   std::set<std::string> ports{key.port};
   if (const auto found = services.find(service); found != services.end())
     if (const auto* port = find_port(std::get<Service>(*found->second), key.port))
@@ -103,7 +103,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   out->ns = c.key.ns;
   out->service = c.key.service;
   out->port = c.key.port;
-  auto service_key = c.key.ns + "/" + c.key.service;
+  const auto service_key = c.key.service_key();
   auto found = services.find(service_key);
   const Service* service = found == services.end() ? nullptr : &std::get<Service>(*found->second);
   const model::ObjectRef& user = *c.users.begin()->second;
@@ -237,7 +237,7 @@ void Store::State::rebuild_cluster(const std::string& name, model::Change& chang
   auto it = clusters.find(name);
   if (it == clusters.end()) return;
   auto& c = it->second;
-  auto service_key = c.key.ns + "/" + c.key.service;
+  const auto service_key = c.key.service_key();
   if (c.users.empty()) {
     if (!c.external.empty())
       if (auto e = externals.find(c.external); e != externals.end() && e->second.erase(name) && e->second.empty())

@@ -43,6 +43,7 @@ struct IngressState {
 
 struct ClusterKey {
   std::string ns, service, port;
+  std::string service_key() const { return ns + "/" + service; }
   auto operator<=>(const ClusterKey&) const = default;
 };
 
@@ -158,6 +159,8 @@ struct Store::State {
   void touched(const Object& object);
   void find_replicas();
   void reach();  // judges anew what may lead to us
+  // Who it is that EndpointSlices come from.
+  Says slices_say() const { return settings.manifests.empty() ? Says::object : Says::directory; }
   AllowedDestinations allowed_destinations() const {
     return {model->options->allow_destinations, model->options->allow_destination_names};
   }

@@ -131,9 +131,6 @@ void Store::State::touched(const Object& object) {
 void Store::State::find_replicas() {
   replicas.clear();
   service_addresses.clear();
-  const auto is_ours = [&](std::uint16_t port) {
-    return std::any_of(own->all.begin(), own->all.end(), [&](const auto& l) { return l.port == port; });
-  };
   const std::string ns = settings.status.pod.substr(0, settings.status.pod.find('/') + 1);
   for (const auto& [service, parts] : slices) {
     if (!service.starts_with(ns)) continue;
@@ -152,7 +149,7 @@ void Store::State::find_replicas() {
     const auto& object = std::get<Service>(*it->second);
     for (const ServicePort& port : object.ports) {
       const auto leads = [&](const auto& part) {
-        return is_ours(port_in(std::get<EndpointSlice>(*part.second), port));
+        return own->listens_on(port_in(std::get<EndpointSlice>(*part.second), port));
       };
       if (std::none_of(parts.begin(), parts.end(), leads)) continue;
       for (const auto& address : object.cluster_ips)

@@ -1,6 +1,7 @@
 #include "data/proxy/misdirected.h"
 
 #include <algorithm>
+#include <span>
 
 #include "data/routing/host_routes.h"
 #include "net/tls/tls.h"
@@ -17,15 +18,13 @@ bool is_another_owners(const Snapshot& snapshot, std::string_view server_name, s
   if (reached == nullptr || wanted == nullptr || reached == wanted || reached->name().empty()) return false;
   const Text &theirs = reached->spec().ns, &ours = wanted->spec().ns;
   if (theirs == ours || theirs.empty() || ours.empty()) return false;
-  const std::vector<net::tls::KeyPairPtr> by_default{snapshot.certificates->fallback()};
-  const auto* const shown = snapshot.certificates->find(server_name);
-  const auto* const own = snapshot.certificates->find(host);
+  const auto shown_for = [&](std::string_view name) {
+    const auto* const pairs = snapshot.certificates->find(name);
+    return pairs ? std::span(*pairs) : std::span(&snapshot.certificates->fallback(), 1);
+  };
   // One in common is enough: which of two the client was shown is its own choice.
-  const auto& theirs_all = shown ? *shown : by_default;
-  const auto& ours_all = own ? *own : by_default;
-  return std::none_of(ours_all.begin(), ours_all.end(), [&](const auto& pair) {
-    return std::find(theirs_all.begin(), theirs_all.end(), pair) != theirs_all.end();
-  });
+  const auto shown = shown_for(server_name), own = shown_for(host);
+  return std::find_first_of(own.begin(), own.end(), shown.begin(), shown.end()) == own.end();
 }
 
 }  // namespace

@@ -4,27 +4,19 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "bare_worker.h"
 #include "base/clock.h"
-#include "data/server/worker.h"
 
 namespace sluice::data {
 namespace {
-
-struct Silent final : Recorder {
-  void finished(const ExchangeRecord&) noexcept override {}
-};
 
 TEST(Dial, NoConnectionIsMadeToAListenerOfOurs) {
   const int listener = net::listen_on(*net::parse_listen("127.0.0.1:0"), 8, net::Binding::shared).value();
   const int other = net::listen_on(*net::parse_listen("127.0.0.1:0"), 8, net::Binding::shared).value();
   const auto ours = net::local_address(listener).port(), theirs = net::local_address(other).port();
 
-  SystemClock clock;
-  Overload overload(clock, [] { return MemoryFigures{}; }, 1);
-  Shared shared(overload);
-  WorkerStats stats;
-  Silent recorder;
-  Worker worker(0, clock, shared, stats, recorder);
+  BareWorker bare;
+  Worker& worker = bare.worker;
   const auto serve = [&](std::shared_ptr<const model::OwnListeners> own) {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->options = std::make_shared<const model::Options>();
@@ -51,7 +43,7 @@ TEST(Dial, NoConnectionIsMadeToAListenerOfOurs) {
     EXPECT_EQ(refused.retry, Retry::yes) << address;
     EXPECT_NE(made(address, theirs).status, 503) << address;
   }
-  EXPECT_EQ(stats.own_refused.get(), 4U);
+  EXPECT_EQ(bare.stats.own_refused.get(), 4U);
   EXPECT_EQ(made("127.0.0.1", theirs).fault, Fault::none);
   close(listener);
   close(other);

@@ -5,17 +5,13 @@
 
 #include <string>
 
-#include "data/server/worker.h"
+#include "bare_worker.h"
 #include "data/upstream/h1_client.h"
 
 namespace sluice::data {
 namespace {
 
 using namespace std::chrono_literals;
-
-struct Silent final : Recorder {
-  void finished(const ExchangeRecord&) noexcept override {}
-};
 
 // A client whose requests have no body, and who is told nothing.
 struct Nobody final : Downstream, BodySource {
@@ -37,24 +33,12 @@ struct Nobody final : Downstream, BodySource {
 };
 
 // A worker whose clock the test moves, and one pod.
-struct Pod {
-  FakeClock clock;
-  Overload overload{clock, [] { return MemoryFigures{}; }, 1};
-  Shared shared{overload};
-  WorkerStats stats;
-  Silent recorder;
-  Compiler compiler;
-  Worker worker{0, clock, shared, stats, recorder};
+struct Pod : BareWorker {
   std::shared_ptr<EndpointRuntime> endpoint = std::make_shared<EndpointRuntime>();
   std::shared_ptr<const model::Options> options = std::make_shared<model::Options>();
   model::RouteSettings settings;
   int fd = -1;
 
-  Pod() {
-    model::Change first;
-    first.everything = true;
-    worker.apply(compiler.compile(model::Model{}, first), nullptr);
-  }
   ~Pod() {
     worker.pool.close_everything();
     if (fd >= 0) close(fd);

@@ -7,34 +7,20 @@
 #include <list>
 #include <string>
 
-#include "data/server/worker.h"
+#include "bare_worker.h"
 
 namespace sluice::data {
 namespace {
 
 using namespace std::chrono_literals;
 
-struct NoRecorder final : Recorder {
-  void finished(const ExchangeRecord&) noexcept override {}
-};
-
 // A worker without listeners, a clock that the test moves, and a client that was answered early.
-struct Answered {
-  FakeClock clock;
-  Overload overload{clock, [] { return MemoryFigures{}; }, 1};
-  Shared shared{overload};
-  WorkerStats stats;
-  NoRecorder recorder;
-  Compiler compiler;
-  Worker worker{0, clock, shared, stats, recorder};
+struct Answered : BareWorker {
   int client = -1;
   std::unique_ptr<net::Stream> stream;
   bool over = false;
 
   Answered() {
-    model::Change first;
-    first.everything = true;
-    worker.apply(compiler.compile(model::Model{}, first), nullptr);
     int fds[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     client = fds[1];
