@@ -442,7 +442,7 @@ void decode_one(const Node& n, const Of& of, const Text& file, Decoded& out) {
     for (auto& row : kReaders)
       if (std::string_view(row.kind).starts_with(kind))
         throw SyntaxError(n.line, 1, "the document ends inside an object");
-  const auto spelt = Disclosure::kind(kind), group = Disclosure::api_version(version);
+  const auto spelt = Disclosure::kind(kind, group_of(version)), group = Disclosure::api_version(version);
   out.entries.push_back({rough_reference(n, spelt.empty() ? "(another kind)" : spelt, shown, file),
                          {model::Severity::ignored, "UnknownKind", "kind",
                           group.empty() || spelt.empty() ? spelt : group + " " + spelt, "", "not read by Sluice"}});

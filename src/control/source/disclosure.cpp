@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/nearest.h"
 #include "base/printable.h"
 #include "base/strings.h"
 
@@ -48,6 +49,76 @@ constexpr std::string_view kOpenMembers[] = {"apiVersion", "kind",  "metadata", 
 // What Secrets have by their types (core/v1).
 constexpr std::string_view kSecretKeys[] = {"tls.crt",  "tls.key",  "ca.crt",         "auth",       ".dockerconfigjson",
                                             "username", "password", "ssh-privatekey", ".dockercfg", "token"};
+// The kinds that Kubernetes 1.33 serves without any addition, and those of files for clients.
+constexpr std::string_view kBuiltInKinds[] = {"APIService",
+                                              "AdmissionReview",
+                                              "Binding",
+                                              "CSIDriver",
+                                              "CSINode",
+                                              "CSIStorageCapacity",
+                                              "CertificateSigningRequest",
+                                              "ClusterRole",
+                                              "ClusterRoleBinding",
+                                              "ClusterTrustBundle",
+                                              "ComponentStatus",
+                                              "Config",
+                                              "ConfigMap",
+                                              "ControllerRevision",
+                                              "CronJob",
+                                              "CustomResourceDefinition",
+                                              "DaemonSet",
+                                              "Deployment",
+                                              "DeviceClass",
+                                              "EndpointSlice",
+                                              "Endpoints",
+                                              "Event",
+                                              "Eviction",
+                                              "ExecCredential",
+                                              "FlowSchema",
+                                              "HorizontalPodAutoscaler",
+                                              "IPAddress",
+                                              "Ingress",
+                                              "IngressClass",
+                                              "Job",
+                                              "Kustomization",
+                                              "Lease",
+                                              "LimitRange",
+                                              "List",
+                                              "MutatingAdmissionPolicy",
+                                              "MutatingWebhookConfiguration",
+                                              "Namespace",
+                                              "NetworkPolicy",
+                                              "Node",
+                                              "PersistentVolume",
+                                              "PersistentVolumeClaim",
+                                              "Pod",
+                                              "PodDisruptionBudget",
+                                              "PodTemplate",
+                                              "PriorityClass",
+                                              "PriorityLevelConfiguration",
+                                              "ReplicaSet",
+                                              "ReplicationController",
+                                              "ResourceClaim",
+                                              "ResourceQuota",
+                                              "ResourceSlice",
+                                              "Role",
+                                              "RoleBinding",
+                                              "RuntimeClass",
+                                              "Secret",
+                                              "Service",
+                                              "ServiceAccount",
+                                              "ServiceCIDR",
+                                              "StatefulSet",
+                                              "Status",
+                                              "StorageClass",
+                                              "SubjectAccessReview",
+                                              "TokenRequest",
+                                              "TokenReview",
+                                              "ValidatingAdmissionPolicy",
+                                              "ValidatingAdmissionPolicyBinding",
+                                              "ValidatingWebhookConfiguration",
+                                              "VolumeAttachment",
+                                              "VolumeAttributesClass"};
 
 }  // namespace
 
@@ -85,13 +156,21 @@ std::string Disclosure::object_name(std::string_view text) {
   return names_object(text) ? std::string(text) : "";
 }
 
-// "EC2NodeClass" at the worst.
-std::string Disclosure::kind(std::string_view text) {
+// A Secret with its value in the place of its kind is still one of the core group: there, only what is spelt nearly
+// like a kind that Kubernetes has is shown. Kinds of other groups are as many as there are projects; "EC2NodeClass" is
+// the worst of their forms.
+std::string Disclosure::kind(std::string_view text, std::string_view group) {
+  if (!made_of(text, "") || text.size() > kKind) return "";
+  if (!names_object(group) || group.find('.') == std::string_view::npos) {
+    const auto singular = text.ends_with("List") ? text.substr(0, text.size() - 4) : text;
+    const bool known = singular.empty() || among(kBuiltInKinds, singular) || !nearest(singular, kBuiltInKinds).empty();
+    return known ? std::string(text) : "";
+  }
   const auto digits = std::count_if(text.begin(), text.end(), digit);
   std::size_t humps = 0;
   for (std::size_t i = 1; i < text.size(); ++i) humps += lower_case(text[i - 1]) && upper_case(text[i]);
   const bool camel = !text.empty() && !digit(text.front()) && digits <= 2 && humps * 4 <= text.size();
-  return made_of(text, "") && camel && text.size() <= kKind ? std::string(text) : "";
+  return camel ? std::string(text) : "";
 }
 
 // GROUP/VERSION or VERSION, versions as in "v1", "v1beta2".

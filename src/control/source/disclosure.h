@@ -25,7 +25,8 @@ class Disclosure {
 
   // Any document's: empty when it has not the form of one.
   static std::string object_name(std::string_view text);
-  static std::string kind(std::string_view text);
+  // `group`: that of the document's apiVersion; empty where there is none, or where it is not to be trusted.
+  static std::string kind(std::string_view text, std::string_view group = {});
   static std::string api_version(std::string_view text);
   // Of a ConfigMap, of --set and of the configuration file: these have values that are secret, too.
   static std::string option(std::string_view text);

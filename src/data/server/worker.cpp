@@ -10,8 +10,18 @@
 
 namespace sluice::data {
 
+namespace {
+
+std::shared_ptr<const Snapshot> nothing_yet() {
+  model::Change first;
+  first.everything = true;
+  return Compiler().compile(model::Model{}, first).snapshot;
+}
+
+}  // namespace
+
 Worker::Worker(unsigned n, const Clock& clock, Shared& s, WorkerStats& st, Recorder& r)
-    : loop(clock), number(n), shared(s), stats(st), recorder(r) {
+    : loop(clock), number(n), shared(s), stats(st), recorder(r), view_(new View(nothing_yet())) {
   out.reserve(64 * 1024);
   drain_deadline_.worker = this;
   memory_trim_.worker = this;
@@ -32,7 +42,7 @@ Worker::~Worker() {
   listeners_.clear();
   for (auto* c : clusters_)
     if (c) c->unpin();
-  if (view_) view_->unpin();
+  view_->unpin();
 }
 
 void Worker::listen(int fd, ListenerSettings settings) {
@@ -55,11 +65,10 @@ void Worker::apply(const Publication& publication, std::shared_ptr<net::tls::Ser
     if (slot) std::exchange(slot, nullptr)->unpin();
     if (update.cluster) slot = new ClusterRuntime(*this, update.cluster, random());
   }
-  View* old = view_;
-  view_ = new View(publication.snapshot);
+  View* old = std::exchange(view_, new View(publication.snapshot));
   net::tls::set_current_table(publication.snapshot->certificates.get());
   if (tls) server_tls_ = std::move(tls);
-  if (old) old->unpin();
+  old->unpin();
   if (client_tls_.size() > 64)
     std::erase_if(client_tls_, [](const auto& entry) { return entry.second.settings.use_count() == 1; });
   stats.snapshot_version.set(publication.snapshot->version);

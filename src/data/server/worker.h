@@ -91,6 +91,7 @@ class Worker {
   std::string out;
   // Its address marks a borrowed string; where it is full of something, nobody else may be asked to fill it.
 
+  // Never null: a turn may need the options before anything was published.
   View* view() noexcept { return view_; }
   const model::Options& options() const noexcept { return *view_->snapshot().options; }
   ClusterRuntime* cluster(ClusterId id) noexcept { return id < clusters_.size() ? clusters_[id] : nullptr; }
@@ -139,7 +140,7 @@ class Worker {
     void expired() override;
   };
 
-  View* view_ = nullptr;
+  View* view_;  // of nothing, with the default options, until the first publication
   std::vector<ClusterRuntime*> clusters_;
   std::shared_ptr<net::tls::ServerContext> server_tls_;
   struct ClientTls {

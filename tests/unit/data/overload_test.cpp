@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "bare_worker.h"
 #include "data/server/shedding.h"
 
 namespace sluice::data {
@@ -186,6 +187,21 @@ TEST(WhomToEnd, OthersOnlyBehindThem) {
   EXPECT_EQ(c.ended(false), (std::vector<std::size_t>{2000}));
   c.all.clear();
   EXPECT_TRUE(c.ended(true).empty());
+}
+
+// A process that starts where memory is short already.
+TEST(OverloadedWorker, TurnsBeforeAnythingWasPublished) {
+  BareWorker bare;
+  for (const std::uint64_t used : {860, 910, 960, 990}) {
+    bare.figures = {used, 1000};
+    bare.overload.look();
+    bool turned = false;
+    bare.worker.loop.post([&] { turned = true; });
+    bare.worker.loop.turn(0s);
+    EXPECT_TRUE(turned);
+    bare.clock.advance(1s);
+  }
+  EXPECT_EQ(bare.overload.rung(), Rung::stop);
 }
 
 }  // namespace

@@ -1,0 +1,31 @@
+#include "control/source/disclosure.h"
+
+#include <gtest/gtest.h>
+
+namespace sluice::control {
+namespace {
+
+TEST(Disclosure, KindsOfTheCoreGroupAreThoseThatThereAre) {
+  for (const auto* kind :
+       {"Pod", "PodList", "List", "Secret", "Secert", "secret", "Secrets", "Deploymnt", "Kustomization"})
+    EXPECT_EQ(Disclosure::kind(kind), kind);
+  for (const auto* group : {"", "core", "apps", "extensions", "not a group.x"})
+    EXPECT_EQ(Disclosure::kind("GitRepository", group), "") << group;
+}
+
+TEST(Disclosure, KindsOfOtherGroupsHaveTheFormOfOne) {
+  for (const auto* kind : {"HTTPRoute", "GitRepository", "EC2NodeClass", "PodMonitor", "SealedSecret"})
+    EXPECT_EQ(Disclosure::kind(kind, "example.io"), kind);
+  for (const auto* no : {"", "9Lives", "with space", "slash/ed", "aB3dE5gH7", "AbCdEfGhIjKl"})
+    EXPECT_EQ(Disclosure::kind(no, "example.io"), "") << no;
+}
+
+// Each has the form of a kind, and is the begin of a key in base64 or a password.
+TEST(Disclosure, AValueInThePlaceOfAKindIsNotShown) {
+  for (const auto* value :
+       {"cGE1cyBXMHJkIVJST1dyUEJCbEpDZTFFTDJkaXhC", "Correcthorsebatterystaple", "hunter", "Passwort"})
+    EXPECT_EQ(Disclosure::kind(value), "") << value;
+}
+
+}  // namespace
+}  // namespace sluice::control
