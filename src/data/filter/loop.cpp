@@ -10,7 +10,6 @@ namespace sluice::data {
 namespace {
 
 using net::http::Name;
-using net::http::Trace;
 
 constexpr std::size_t kMostPasses = 5;  // what reaches any Sluice for this time is not passed on
 constexpr std::size_t kRouteDigits = 16;
@@ -26,6 +25,11 @@ void write_route(const Exchange& ex, char* digits) noexcept {
   for (std::size_t i = 0; i < kRouteDigits; ++i, hash >>= 4) digits[i] = kHex[hash & 15];
 }
 
+// All that a proxy of Ingresses tells its pods.
+constexpr net::http::NameSet kOfAProxy{Name::x_real_ip,        Name::x_forwarded_for,   Name::x_forwarded_host,
+                                       Name::x_forwarded_port, Name::x_forwarded_proto, Name::x_forwarded_scheme,
+                                       Name::x_scheme};
+
 LocalReply ended(Exchange& ex, const char* why) {
   ex.worker.stats.loops.add();
   return {508, {}, why};
@@ -36,10 +40,10 @@ LocalReply ended(Exchange& ex, const char* why) {
 // A filter. What a request has passed already is read here, and what is to be written about this pass put into
 // ex.loop_mark.
 std::optional<LocalReply> loop(Exchange& ex) {
-  const auto traces = ex.head().traces;
+  const auto& names = ex.head().names;
   const bool outside = ex.cluster && ex.cluster->outside();
-  const bool marked = (traces & Trace::cdn_loop) != 0;
-  const bool proxied = (traces & Trace::all_of_a_proxy) == Trace::all_of_a_proxy;
+  const bool marked = names.has(Name::cdn_loop);
+  const bool proxied = names.has_all(kOfAProxy);
   if (!outside && !marked && !proxied) return std::nullopt;
 
   char digits[kRouteDigits];

@@ -18,13 +18,14 @@ namespace {
 
 const model::RouteSettings kDefaults{};
 
-// The values of all fields that `is_it` takes, joined by ", ": one view when there is one field.
-template <class F>
-std::string_view joined(Exchange& ex, F&& is_it) {
+// The values of all fields of that name, joined by ", ": one view when there is one field. `text` where it is no
+// well-known name.
+std::string_view joined(Exchange& ex, Name id, std::string_view text = {}) {
   std::string_view one;
+  if (!ex.head().names.has(id)) return one;
   std::string* many = nullptr;
   for (const auto& f : ex.head().fields.all()) {
-    if (f.value.empty() || !is_it(f)) continue;
+    if (f.id != id || f.value.empty() || (id == Name::other && !iequals(f.name, text))) continue;
     if (one.empty()) {
       one = f.value;
     } else if (!many) {
@@ -37,14 +38,8 @@ std::string_view joined(Exchange& ex, F&& is_it) {
   return many ? std::string_view(*many) : one;
 }
 
-std::string_view joined(Exchange& ex, Name id) {
-  return joined(ex, [id](const net::http::Field& f) { return f.id == id; });
-}
-
 std::string_view joined_by_name(Exchange& ex, std::string_view name) {
-  const Name id = net::http::name_of(name);
-  return joined(ex,
-                [&](const net::http::Field& f) { return f.id == id && (id != Name::other || iequals(f.name, name)); });
+  return joined(ex, net::http::name_of(name), name);
 }
 
 void find_client(Exchange& ex) {
@@ -108,7 +103,8 @@ Status prepare(Exchange& ex) {
   ex.view->pin();
   ex.options = ex.view->snapshot().options.get();
   ex.settings = &kDefaults;
-  ex.grpc = is_grpc(head.fields);
+  const auto* type = head.find(Name::content_type);
+  ex.grpc = type && is_grpc(type->value);
   find_client(ex);
   find_origin(ex);
   ex.request_id = joined(ex, Name::x_request_id);
@@ -171,8 +167,8 @@ void describe(Exchange& ex) noexcept {
   r.host = head.authority;
   r.best_host = ex.host_header.empty() ? head.authority : ex.host_header;
   r.scheme = ex.scheme;
-  if (const auto* f = head.fields.find(Name::referer)) r.referer = f->value;
-  if (const auto* f = head.fields.find(Name::user_agent)) r.user_agent = f->value;
+  if (const auto* f = head.find(Name::referer)) r.referer = f->value;
+  if (const auto* f = head.find(Name::user_agent)) r.user_agent = f->value;
   r.request_id = ex.request_id;
   r.proxy = ex.peer.proxy.get();
   r.tls = ex.peer.tls;

@@ -3,6 +3,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstring>
 
 #include "data/server/connection.h"
@@ -157,10 +158,15 @@ std::uint64_t Worker::random() noexcept {
 }
 
 void Worker::request_id(char* out32) noexcept {
-  static constexpr char kHex[] = "0123456789abcdef";
+  static constexpr auto kPairs = [] {
+    constexpr char kHex[] = "0123456789abcdef";
+    std::array<std::array<char, 2>, 256> pairs{};
+    for (std::size_t i = 0; i < pairs.size(); ++i) pairs[i] = {kHex[i >> 4], kHex[i & 15]};
+    return pairs;
+  }();
   for (int half = 0; half < 2; ++half) {
     std::uint64_t r = random();
-    for (int i = 0; i < 16; ++i, r >>= 4) out32[half * 16 + i] = kHex[r & 15];
+    for (int i = 0; i < 8; ++i, r >>= 8, out32 += 2) std::memcpy(out32, kPairs[r & 255].data(), 2);
   }
 }
 

@@ -126,6 +126,7 @@ class RequestParser {
       }
       field.id = http::name_of(field.name);
       if (seen != kPlain) field.drop = limits_.ignore_invalid_names && ((seen & kOdd) || !limits_.underscores);
+      out_.names.add(field.id);
       if (field.id != Name::other)
         if (auto ok = known(field); !ok) return ok;
     }
@@ -166,16 +167,6 @@ class RequestParser {
       case Name::authorization:
         if (has_authorization_) return refuse(400, "Authorization: twice");
         has_authorization_ = true;
-        break;
-      case Name::cdn_loop:
-      case Name::x_real_ip:
-      case Name::x_forwarded_for:
-      case Name::x_forwarded_host:
-      case Name::x_forwarded_port:
-      case Name::x_forwarded_proto:
-      case Name::x_forwarded_scheme:
-      case Name::x_scheme:
-        out_.traces |= http::trace_of(field.id);
         break;
       default:
         if (http::hop_by_hop(field.id) || http::for_the_proxy(field.id)) field.drop = true;

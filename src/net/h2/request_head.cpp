@@ -76,6 +76,7 @@ bool RequestHeadReader::add(std::string_view name, std::string_view value) {
   field.name = keep(name);
   field.value = keep(value);
   field.id = id;
+  out_.names.add(id);
   unsigned seen = 0;
   for (char c : name) seen |= http::kToken[http::byte(c)];
   field.drop = seen != http::kPlain && rules_.ignore_invalid_names && ((seen & http::kOdd) || !rules_.underscores);
@@ -102,16 +103,6 @@ bool RequestHeadReader::add(std::string_view name, std::string_view value) {
       break;
     case Name::cookie:
       cookie_ = out_.fields.size() - 1;
-      break;
-    case Name::cdn_loop:
-    case Name::x_real_ip:
-    case Name::x_forwarded_for:
-    case Name::x_forwarded_host:
-    case Name::x_forwarded_port:
-    case Name::x_forwarded_proto:
-    case Name::x_forwarded_scheme:
-    case Name::x_scheme:
-      out_.traces |= http::trace_of(id);
       break;
     case Name::te:
     case Name::http2_settings:

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <new>
 #include <span>
@@ -70,33 +71,22 @@ enum class Name : std::uint8_t {
 // `name` in any case. x_accel stands for every name that starts with "x-accel-".
 Name name_of(std::string_view name) noexcept;
 
-// What proxies on the way have left in a request, as bits.
-struct Trace {
-  static constexpr std::uint8_t cdn_loop = 1;           // a CDN-Loop field (RFC 8586)
-  static constexpr std::uint8_t all_of_a_proxy = 0xfe;  // all that a proxy of Ingresses tells its pods
-};
-constexpr std::uint8_t trace_of(Name n) noexcept {
-  switch (n) {
-    case Name::cdn_loop:
-      return Trace::cdn_loop;
-    case Name::x_real_ip:
-      return 0x02;
-    case Name::x_forwarded_for:
-      return 0x04;
-    case Name::x_forwarded_host:
-      return 0x08;
-    case Name::x_forwarded_port:
-      return 0x10;
-    case Name::x_forwarded_scheme:
-      return 0x20;
-    case Name::x_scheme:
-      return 0x40;
-    case Name::x_forwarded_proto:
-      return 0x80;
-    default:
-      return 0;
+// Some of these names, so that a look for one that is not there costs a bit and not a walk over all fields.
+class NameSet {
+ public:
+  constexpr NameSet() noexcept = default;
+  constexpr NameSet(std::initializer_list<Name> names) noexcept {
+    for (const Name n : names) add(n);
   }
-}
+  constexpr void add(Name n) noexcept { bits_ |= bit(n); }
+  constexpr bool has(Name n) const noexcept { return (bits_ & bit(n)) != 0; }
+  constexpr bool has_all(NameSet o) const noexcept { return (bits_ & o.bits_) == o.bits_; }
+
+ private:
+  static constexpr std::uint64_t bit(Name n) noexcept { return std::uint64_t{1} << static_cast<unsigned>(n); }
+  static_assert(static_cast<unsigned>(Name::x_scheme) < 64);
+  std::uint64_t bits_ = 0;
+};
 
 // Fields about one connection, which are never passed on (RFC 9110 section 7.6.1) and make a message of HTTP/2
 // malformed (RFC 9113 section 8.2.2; but for `TE: trailers`, and HTTP2-Settings, which it does not name).
@@ -190,7 +180,9 @@ struct RequestHead {
   bool expect_continue = false;
   bool upgrade = false;  // Connection: upgrade with an Upgrade field whose token is not h2c; extended CONNECT in HTTP/2
   std::string_view upgrade_token;
-  std::uint8_t traces = 0;  // of Trace
+  NameSet names;  // of all its fields, those that are dropped too
+  // The first field of that name; null when there is none.
+  const Field* find(Name n) const noexcept { return names.has(n) ? fields.find(n) : nullptr; }
   void clear() noexcept {
     method_text = target = path_query = authority = host = upgrade_token = {};
     method = Method::other;
@@ -200,7 +192,7 @@ struct RequestHead {
     content_length = 0;
     keep_alive = true;
     expect_continue = upgrade = false;
-    traces = 0;
+    names = {};
   }
 };
 
