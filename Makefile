@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
+# A file for "PASSED FAILED", of the verbs that count.
+SUM ?=
 PREFIX ?= /usr/local
 IMAGE ?= sluice:dev
 # The optimised binaries, with the load tools of the debug build.
@@ -39,7 +41,7 @@ run: build/.made  ## build without optimising for speed, start demo pods and slu
 	@exec config/quickstart/run.sh build/quick
 
 test: dev  ## arch and format check, unit, golden and integration tests, the oracle
-	@tools/test.py build/dev arch format unit integration oracle
+	@tools/test.py build/dev arch format unit integration oracle $(SUM:%=--sum %)
 
 unit: dev  ## unit and golden tests alone
 	@tools/test.py build/dev unit
@@ -59,6 +61,10 @@ test-k8s: build  ## the binary against a real API server, built here (Go, root; 
 	$(call compile,release,support-tools)
 	@tools/test.py build/release k8s $(if $(FILTER),--filter '$(FILTER)')
 
+test-k8s-dev: dev  ## the same with the debug build, whose promised times are three times as long
+	@tests/k8s/build.sh
+	@tools/test.py build/dev k8s $(SUM:%=--sum %)
+
 test-k8s-long: build  ## those tests against a real API server that have a long form: 10 minutes without it, 10 minutes of churn
 	@tools/deps.sh build test
 	@tests/k8s/build.sh
@@ -70,7 +76,7 @@ test-oracle: build  ## replay recorded answers of ingress-nginx; CASES='group ca
 
 asan: deps build/.made  ## unit and integration tests under AddressSanitizer and UBSan
 	$(call compile,asan,all)
-	@tools/test.py build/asan unit integration
+	@tools/test.py build/asan unit integration $(SUM:%=--sum %)
 
 tsan: deps build/.made  ## unit and integration tests under ThreadSanitizer
 	$(call compile,tsan,all)
@@ -152,4 +158,4 @@ install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
 clean:  ## remove everything that was built
 	@rm -rf build
 
-.PHONY: help deps deps-build build dev run test unit test-integration test-conformance test-k8s test-k8s-long test-oracle asan tsan fuzz soak chaos chaos-short chaos-k8s bench peers instructions scale tail arch headers fmt fmt-check tidy docs image test-image install-completions clean
+.PHONY: help deps deps-build build dev run test unit test-integration test-conformance test-k8s test-k8s-dev test-k8s-long test-oracle asan tsan fuzz soak chaos chaos-short chaos-k8s bench peers instructions scale tail arch headers fmt fmt-check tidy docs image test-image install-completions clean

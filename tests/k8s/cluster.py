@@ -33,6 +33,7 @@ class Cluster:
         self.dir = Path(tempfile.mkdtemp(prefix="sluice-k8s-"))
         self.netns = f"sluice-{os.getpid()}-{self.dir.name[-4:]}"
         self.kubeconfig, self.children = self.dir / "run/kubeconfig", []
+        self.away = False
         self.up = Process([HARNESS, "up", "-dir", self.dir / "run", "-netns", self.netns, "-apiserver", apiserver] +
                           (["-api-only"] if api_only else []))
         try:
@@ -93,12 +94,14 @@ class Cluster:
     def stop_api(self):
         """As a crash would: at once, no connection is ended in good order."""
         pid = int((self.dir / "run/apiserver.pid").read_text())
+        self.away = True
         self.up.proc.send_signal(signal.SIGUSR1)
         wait_for(lambda: not Path(f"/proc/{pid}").exists(), "the API server to be gone")
 
     def start_api(self):
         self.up.proc.send_signal(signal.SIGUSR2)
         wait_for(self.api_ready, "the API server to be back", 60)
+        self.away = False
 
     def api_ready(self):
         return self.kubectl("get", "--raw", "/readyz", check=False) == "ok"

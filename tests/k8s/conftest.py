@@ -39,6 +39,8 @@ def pki(tmp_path_factory):
 
 @pytest.fixture
 def ns(cluster, request):
+    if cluster.away:  # the test before failed while it was
+        cluster.start_api()
     name = "t-" + re.sub("[^a-z0-9]+", "-", request.node.name.lower())[:40].strip("-")
     cluster.apply(f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n")
     return name
