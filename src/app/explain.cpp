@@ -169,7 +169,8 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
   const bool forwarded = options.use_forwarded_headers;
   const std::string said_proto = forwarded ? joined(request, "x-forwarded-proto") : "";
   const std::string said_host = forwarded ? joined(request, options.forwarded_host_header) : "";
-  const auto came = net::http::client_scheme(said_proto, request.https);
+  const auto came = net::http::client_scheme(
+      said_proto.empty() ? std::nullopt : std::optional<std::string_view>(said_proto), request.https);
   const std::string_view scheme = came.https ? "https" : "http";
   std::string_view host = request.host;
   if (const auto given = net::http::forwarded_host(said_host)) host = given->authority.host;
@@ -200,7 +201,11 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
       }
       if (spec.cluster.empty())
         return {spec.status != 0 ? spec.status : 404, "",
-                spec.because.empty() ? "the route has no backend" : spec.because.str(), by};
+                !spec.because.empty()  ? spec.because.str()
+                : spec.ingress.empty() ? "no path of an Ingress that is served takes the request, and there is no "
+                                         "default backend"
+                                       : "the backend is not a Service",
+                by};
     }
     if (filter.name == "endpoints" && (cluster == nullptr || usable(*cluster) == 0))
       return {503, "", empty_text(cluster), by};

@@ -94,6 +94,15 @@ def test_forwarded_of_rfc_7239_reaches_pods_only_well_formed_and_from_a_trusted_
     assert seen(pod).get("forwarded") == ([value] if passes else None)
 
 
+@pytest.mark.parametrize("fields, status", [
+    ([], 308), (["http"], 308), (["https"], 200), ([""], 200), (["http", ""], 200), (["", "http"], 200), (["http", "http"], 200)])
+def test_what_is_not_http_alone_redirects_nobody(site, fields, status):
+    """An empty field is there too: nginx joins "http" and it to "http, "."""
+    sluice, _ = site.simple(options=TRUSTED, annotations={"force-ssl-redirect": "true"})
+    with sluice.raw() as c:
+        assert c.get("/", "app.example", headers=[f"X-Forwarded-Proto: {f}" for f in fields]).status == status
+
+
 @pytest.mark.parametrize("port, said, status, scheme", [
     (80, None, 308, None), (443, None, 200, "https"), (80, "https", 200, "https"), (80, "http", 308, None), (443, "http", 200, "https"),
     (80, "https, http", 200, "https"), (443, "a b", 200, "https"), (80, "a b", 200, "http")])

@@ -1,23 +1,30 @@
+#include <algorithm>
+
 #include "control/destination.h"
 #include "control/kube/grammar.h"
 #include "control/kube/state.h"
 
 namespace sluice::control {
 
-std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted) {
+std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted, PortBy by) {
+  const auto carries_http = [](const SlicePort& p) { return p.protocol != "UDP" && p.protocol != "SCTP"; };
   for (auto& p : slice.ports)
-    if (p.name == wanted.name && p.protocol != "UDP" && p.protocol != "SCTP") return p.port;
-  auto target = parse_int(wanted.target.empty() ? std::to_string(wanted.port) : wanted.target);
-  if (!target || *target < 1 || *target > 65535) return 0;
-  for (auto& p : slice.ports)
-    if (p.port == *target && wanted.name.empty()) return p.port;
-  return slice.ports.empty() ? static_cast<std::uint16_t>(*target) : 0;
+    if (p.name == wanted.name && carries_http(p)) return p.port;
+  const auto target = parse_int(wanted.target.empty() ? std::to_string(wanted.port) : wanted.target);
+  if (target && *target >= 1 && *target <= 65535 &&
+      (by == PortBy::guess || slice.ports.empty() ||
+       std::any_of(slice.ports.begin(), slice.ports.end(), [&](auto& p) { return p.port == *target; })))
+    return static_cast<std::uint16_t>(*target);
+  if (by == PortBy::guess && wanted.name.empty())
+    for (auto& p : slice.ports)
+      if (carries_http(p)) return p.port;
+  return 0;
 }
 
 // Adds the endpoints of all slices of the cluster's Service: the ready ones; only if there is none, those that go away
 // but still serve (KEP-1669).
 std::string Store::State::add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out,
-                                     Entries& entries) const {
+                                     Entries& entries, PortBy by) const {
   auto it = slices.find(c.key.service_key());
   if (it == slices.end()) return {};
   const auto says = slices_say();
@@ -29,13 +36,13 @@ std::string Store::State::add_slices(const ClusterState& c, const ServicePort& p
     for (auto& [name, object] : it->second) {
       auto& slice = std::get<EndpointSlice>(*object);
       if (slice.address_type == "FQDN") {
-        if (report)
+        if (report && by == PortBy::listed)
           entries.push_back({reference(*object),
                              {model::Severity::error, "UnsupportedAddressType", "addressType", "FQDN", "IPv4 or IPv6",
                               "its endpoints are not used; name hosts with an ExternalName Service"}});
         continue;
       }
-      auto number = port_in(slice, port);
+      auto number = port_in(slice, port, by);
       if (number == 0) continue;
       Sieve sieve(says, allowed_destinations(), own.get());
       for (auto& e : slice.endpoints) {

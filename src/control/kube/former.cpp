@@ -49,7 +49,7 @@ void Store::State::remember(const ClusterState& c, const ServicePort& port, std:
   auto& known = formers[c.key.service_key()];
   std::erase_if(known, [&](const Former& f) { return f.number == port.port && f.name == port.name; });
   if (known.size() == kMostFormers) known.erase(known.begin());
-  known.push_back({port.port, port.name, std::move(led), {}});
+  known.push_back({port.port, port.name, port.target, std::move(led), {}});
 }
 
 // The Cluster says something else from now on.
@@ -73,7 +73,7 @@ bool Store::State::use_former(const std::string& name, ClusterState& c, const Se
     if (f.ended != Instant{} && f.ended + kGrace <= instant) continue;
     const int fits = !port                    ? (f.name == c.key.port || std::to_string(f.number) == c.key.port)
                      : f.number == port->port ? 2
-                                              : f.name == port->name;
+                                              : f.name == port->name || (!f.target.empty() && f.target == port->target);
     if (fits > 0 && fits >= best) best = fits, former = &f;
   }
   if (!former) return false;

@@ -137,8 +137,8 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   extras.report({"CommandLine", "", "--endpoint", {}}, "--endpoint", "", "it is not used", entries);
   auto empty = [&](model::ObjectRef object, Severity severity, const char* reason, std::string field, std::string value,
                    std::string expected, std::string because) {
-    if (!out->endpoints.empty()) return;
-    former = use_former(name, c, port, *out);
+    if (!former && !out->endpoints.empty()) return;
+    former = former || use_former(name, c, port, *out);
     entries.push_back({std::move(object),
                        {severity, reason, std::move(field), std::move(value), std::move(expected),
                         (former ? "those that it had, as far as a slice lists them, are used for some seconds: "
@@ -207,7 +207,9 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
     empty(user, Severity::warning, "MissingPort", "backend.service.port", c.key.port,
           "a port of Service " + service_key, "Service " + service_key + " has no port " + c.key.port);
   } else {
-    const auto refused = add_slices(c, *port, *out, entries);
+    auto refused = add_slices(c, *port, *out, entries, PortBy::listed);
+    if (refused.empty() && out->endpoints.empty()) former = use_former(name, c, port, *out);
+    if (refused.empty() && out->endpoints.empty()) refused = add_slices(c, *port, *out, entries, PortBy::guess);
     bool none = !slices.contains(service_key);
     if (!refused.empty() && out->endpoints.empty())
       out->empty_because = "Service " + service_key + " leads to " + refused;

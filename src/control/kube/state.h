@@ -60,10 +60,17 @@ struct ClusterState {
   Instant grace{};       // until when it may lead to former endpoints; none: it has its own
 };
 
+// The slice's port for a Service port: the one of its name, else its numeric targetPort where the slice lists that or
+// lists no ports; 0: none. A guess, for where nothing else is found, goes on as ingress-nginx does (its issue 7390), as
+// slices that people write name ports as they like: the numeric targetPort, whatever is listed; for a Service port
+// without a name and number the first that there is.
+enum class PortBy : std::uint8_t { listed, guess };
+std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted, PortBy by = PortBy::listed);
+
 // Where a port of a Service led, by what the Service called it then.
 struct Former {
   std::uint16_t number = 0;
-  std::string name;
+  std::string name, target;
   std::shared_ptr<const model::Cluster> led;
   Instant ended{};  // when it led elsewhere; none: it does so now
 };
@@ -212,7 +219,8 @@ struct Store::State {
   // service.cpp, endpoint_slice.cpp
   std::shared_ptr<const model::Cluster> build_cluster(const std::string& name, ClusterState& c, Entries& entries);
   // Returns where they lead that nothing is sent to, as text; empty: nowhere.
-  std::string add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out, Entries& entries) const;
+  std::string add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out, Entries& entries,
+                         PortBy by) const;
   void rebuild_cluster(const std::string& name, model::Change& change);
   // secret.cpp
   std::shared_ptr<const model::Certificate> build_certificate(const std::string& name, CertificateState& c,
@@ -234,9 +242,6 @@ struct Store::State {
 // Older first; objects without a timestamp in the order of the files. Ties: namespace/name descending, as in
 // ingress-nginx.
 bool older(const Meta& a, const Meta& b);
-
-// The slice's port for a Service port: the one of its name, else the one of its numeric targetPort; 0: none.
-std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted);
 
 inline std::string key_of(const Meta& m) {
   return m.ns + "/" + m.name;

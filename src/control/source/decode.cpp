@@ -70,6 +70,7 @@ class Field {
     return name;
   }
   // A port's number or its name: IntOrString.
+  bool is_zero() const { return node_ && node_->kind == Node::Kind::number && whole_number(node_->text) == 0; }
   std::string port_or_name() const {
     if (!node_) return {};
     if (!node_->is_scalar()) bad("a string or a number");
@@ -244,7 +245,8 @@ Object read_service(const Field& o) {
     p.name = f["name"].text();
     if (!f["port"]) f.bad("a port with a number");
     p.port = f["port"].port();
-    p.target = f["targetPort"].port_or_name();
+    // 0 is the API's way to say that there is none (core/v1, SetDefaults_Service).
+    if (const Field target = f["targetPort"]; !target.is_zero()) p.target = target.port_or_name();
     p.protocol = f["protocol"].text("TCP");
     p.app_protocol = f["appProtocol"].text();
     out.ports.push_back(std::move(p));

@@ -17,7 +17,9 @@ std::optional<LocalReply> route_answer(Exchange& ex) {
   }
   return LocalReply{spec.status ? spec.status : std::uint16_t{404},
                     {},
-                    spec.because.empty() ? "the route has no backend" : "what guards the route is not served"};
+                    !spec.because.empty()  ? "what guards the route is not served"
+                    : spec.ingress.empty() ? "no path of an Ingress takes the request"
+                                           : "the backend is not a Service"};
 }
 
 std::optional<LocalReply> endpoints(Exchange& ex) {

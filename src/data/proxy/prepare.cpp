@@ -21,21 +21,23 @@ const model::RouteSettings kDefaults{};
 // The values of all fields of that name, joined by ", ": one view when there is one field. `text` where it is no
 // well-known name.
 std::string_view joined(Exchange& ex, Name id, std::string_view text = {}) {
-  std::string_view one;
-  if (!ex.head().names.has(id)) return one;
+  if (!ex.head().names.has(id)) return {};
+  // Which scheme the client used is no list: an empty field beside another makes it unknown, as in ingress-nginx.
+  const bool empty_ones = id == Name::x_forwarded_proto;
+  const net::http::Field* one = nullptr;
   std::string* many = nullptr;
   for (const auto& f : ex.head().fields.all()) {
-    if (f.id != id || f.value.empty() || (id == Name::other && !iequals(f.name, text))) continue;
-    if (one.empty()) {
-      one = f.value;
+    if (f.id != id || (id == Name::other && !iequals(f.name, text)) || (f.value.empty() && !empty_ones)) continue;
+    if (!one) {
+      one = &f;
     } else if (!many) {
       many = &ex.memory.joined.emplace_back();
-      many->append(one).append(", ").append(f.value);
+      many->append(one->value).append(", ").append(f.value);
     } else {
       many->append(", ").append(f.value);
     }
   }
-  return many ? std::string_view(*many) : one;
+  return many ? std::string_view(*many) : one ? one->value : std::string_view();
 }
 
 std::string_view joined_by_name(Exchange& ex, std::string_view name) {
@@ -68,7 +70,9 @@ void find_origin(Exchange& ex) {
   ex.port_text = {ex.port_storage, static_cast<std::size_t>(end - ex.port_storage)};
   ex.client_host = head.host;
   ex.proxy_trusted = o.use_forwarded_headers && trusted(o, ex.peer.bytes);
-  auto came = net::http::client_scheme(ex.proxy_trusted ? joined(ex, Name::x_forwarded_proto) : "", ex.peer.tls);
+  std::optional<std::string_view> proto;
+  if (ex.proxy_trusted && head.names.has(Name::x_forwarded_proto)) proto = joined(ex, Name::x_forwarded_proto);
+  auto came = net::http::client_scheme(proto, ex.peer.tls);
   // A load balancer that ended the client's TLS says so by the port alone, as ingress-nginx has it.
   if (proxied == 443) came = {true, false};
   ex.https = came.https;

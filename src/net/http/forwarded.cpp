@@ -26,10 +26,10 @@ std::optional<std::string_view> forwarded_scheme(std::string_view list) noexcept
   return std::nullopt;
 }
 
-ClientScheme client_scheme(std::string_view list, bool tls) noexcept {
-  if (list.empty()) return {tls, !tls};
-  const auto scheme = forwarded_scheme(list);
-  return {scheme ? *scheme == "https" : tls, list == "http"};
+ClientScheme client_scheme(std::optional<std::string_view> list, bool tls) noexcept {
+  if (!list) return {tls, !tls};
+  const auto scheme = forwarded_scheme(*list);
+  return {scheme ? *scheme == "https" : tls, *list == "http"};
 }
 
 bool is_forwarded(std::string_view list) noexcept {

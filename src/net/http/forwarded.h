@@ -39,7 +39,8 @@ struct ClientScheme {
   // nothing else says so, so that no value makes a loop.
   bool plain;
 };
-ClientScheme client_scheme(std::string_view list, bool tls) noexcept;
+// Nothing: there is no such field; an empty one is there, and says neither.
+ClientScheme client_scheme(std::optional<std::string_view> list, bool tls) noexcept;
 
 // Forwarded (RFC 7239 section 4), which goes to pods as it is: elements of pairs, each a token and a value, where
 // `host` is what Host may be and `proto` is http or https. White space around separators is taken, as many senders

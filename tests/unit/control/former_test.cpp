@@ -125,6 +125,35 @@ TEST_F(Former, ThePortThatTheIngressNumbersHasAnotherNumber) {
   EXPECT_EQ(report(), "");
 }
 
+// All that is left is where it leads.
+TEST_F(Former, APortHasAnotherNameAndNumberAtOnce) {
+  put(route("80") + app("http", "80", "pod-port") + pods("http", {"10.0.0.1"}));
+  put(app("web", "81", "pod-port") + route("81"));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+  put(pods("web", {"10.0.0.1"}));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+  put(app("other", "82", "another-port") + route("82"));
+  EXPECT_EQ(leads_to(), "") << "that is another port";
+}
+
+// Not for some seconds: as long as it is written so, and from the start.
+TEST_F(Former, WithoutAFormerOneANumberIsANumberAndAnyPortWillDo) {
+  put(route("80") + app("web", "80", "9999") + pods("http", {"10.0.0.1"}));
+  EXPECT_EQ(leads_to(), "10.0.0.1:9999");
+  const auto rests_at = [&](const std::string& service) {
+    put(service);
+    EXPECT_EQ(leads_to(), "10.0.0.1:9999") << "where it led is used meanwhile";
+    pass(Store::kGrace);
+    const auto led = leads_to();
+    put(app("web", "80", "9999"));
+    pass(Store::kGrace);
+    return led;
+  };
+  EXPECT_EQ(rests_at(app("web", "80", "0")), "10.0.0.1:80") << "no targetPort: the port";
+  EXPECT_EQ(rests_at(app("", "80", "pod-port")), "10.0.0.1:8080") << "a port without a name";
+  EXPECT_EQ(rests_at(app("web", "80", "pod-port")), "") << "a name that no slice has";
+}
+
 TEST_F(Former, ThirtySecondsAndNoMore) {
   put(route("80") + app("http", "80", "pod-port") + pods("http", {"10.0.0.1"}));
   put(app("web", "80", "pod-port"));
