@@ -14,6 +14,7 @@
 #include "base/strings.h"
 #include "data/filter/filter.h"
 #include "net/http/forwarded.h"
+#include "net/http/grammar.h"
 #include "net/http/host.h"
 #include "net/http/message.h"
 #include "net/http/path.h"
@@ -67,11 +68,7 @@ Parsed read_request(std::string method, std::string url, const std::vector<std::
   Request request;
   request.method = std::move(method);
   request.url = url;
-  const bool token = !request.method.empty() && std::all_of(request.method.begin(), request.method.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-  });
-  if (!token) return std::unexpected(fmt::format("method \"{}\": expected a token such as GET", request.method));
+  if (!net::http::is_token(request.method)) return std::unexpected(fmt::format("method \"{}\": expected a token such as GET", request.method));
 
   std::string_view rest = url;
   const std::size_t scheme_end = rest.find("://");
