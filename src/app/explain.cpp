@@ -68,7 +68,8 @@ Parsed read_request(std::string method, std::string url, const std::vector<std::
   Request request;
   request.method = std::move(method);
   request.url = url;
-  if (!net::http::is_token(request.method)) return std::unexpected(fmt::format("method \"{}\": expected a token such as GET", request.method));
+  if (!net::http::is_token(request.method))
+    return std::unexpected(fmt::format("method \"{}\": expected a token such as GET", request.method));
 
   std::string_view rest = url;
   const std::size_t scheme_end = rest.find("://");

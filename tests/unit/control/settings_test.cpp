@@ -199,6 +199,32 @@ TEST_F(Rows, NameOptionsThatThereAre) {
   }
 }
 
+// An Ingress is read again with each Secret that its annotations name, and no other is.
+TEST_F(Rows, ReadAgainWhatNamesASecretThatChanges) {
+  with({{"proxy-ssl-secret", "default/pair"}});
+  const auto reads_of = [&](const std::string& name, const char* authority) {
+    Secret secret;
+    secret.meta.ns = "default";
+    secret.meta.name = name;
+    secret.data = {{"ca.crt", authority}};
+    const auto before = store.work().ingresses;
+    store.upsert(std::make_shared<const Object>(std::move(secret)));
+    store.commit();
+    return store.work().ingresses - before;
+  };
+  EXPECT_EQ(reads_of("pair", "-----BEGIN CERTIFICATE----- 2"), 1U);
+  EXPECT_EQ(seen().settings().upstream_tls->ca_pem, "-----BEGIN CERTIFICATE----- 2");
+  EXPECT_EQ(reads_of("other", "-----BEGIN CERTIFICATE----- 2"), 0U);
+  EXPECT_EQ(store.feedback().secrets, std::set<std::string>{"default/pair"});
+  // What it named before is nothing to it.
+  with({{"proxy-ssl-secret", "default/other"}});
+  EXPECT_EQ(store.feedback().secrets, std::set<std::string>{"default/other"});
+  EXPECT_EQ(reads_of("pair", "-----BEGIN CERTIFICATE----- 3"), 0U);
+  EXPECT_EQ(reads_of("other", "-----BEGIN CERTIFICATE----- 3"), 1U);
+  with({});
+  EXPECT_EQ(reads_of("other", "-----BEGIN CERTIFICATE----- 4"), 0U);
+}
+
 template <std::size_t... Places>
 void add_differing(const model::RouteSettings& a, const model::RouteSettings& b, std::set<std::size_t>& places,
                    std::index_sequence<Places...>) {

@@ -13,6 +13,8 @@ std::string read_secret(std::string_view v, const AnnotationContext& context, An
       v.find('/', slash + 1) != std::string_view::npos)
     return "NAMESPACE/NAME of a Secret";
   if (v.substr(0, slash) != context.ns()) return "a Secret of the namespace " + context.ns();
+  // What it holds is judged at each host, where that of another Ingress may count.
+  context.secret(v);
   out.proxy_ssl.secret = v;
   return {};
 }

@@ -50,11 +50,16 @@ struct AnnotationValues {
   WrittenRedirect permanent{{}, 301}, temporal{{}, 302};
 };
 
-// What a parser may look at beside the value.
+// What a parser may look at beside the value. An object that it looks up is one that the Ingress names from then on:
+// the Ingress is read again when the object comes, changes or goes.
 struct AnnotationContext {
   const Ingress& ingress;
   const model::Options& options;
+  const StringMap<ObjectPtr>& secrets;      // that there are, by "ns/name"
+  std::vector<std::string>& named_secrets;  // likewise
   const std::string& ns() const { return ingress.meta.ns; }
+  // Null when it is not there yet.
+  const Secret* secret(std::string_view name) const;
 };
 
 // How a value is written, read and printed.
@@ -107,6 +112,7 @@ struct AnnotationResult {
   bool dropped = false;  // nothing of the Ingress is served
   bool canary = false;   // nor of this one
   Closing closing;
+  std::vector<std::string> named_secrets;  // "ns/name", each once, in order
   bool use_regex = false;
   std::string rewrite_target;  // one that ingress-nginx takes; either makes the paths of a host regular expressions
   // What options that guard every Ingress make an exception for.
@@ -115,8 +121,10 @@ struct AnnotationResult {
   } own;
 };
 
-// Applies all annotations under the prefix over the defaults that `options` give.
-AnnotationResult read_annotations(const Ingress& ingress, const Settings& settings, const model::Options& options);
+// Applies all annotations under the prefix over the defaults that `options` give. `secrets`: that there are, by
+// "ns/name".
+AnnotationResult read_annotations(const Ingress& ingress, const Settings& settings, const model::Options& options,
+                                  const StringMap<ObjectPtr>& secrets);
 
 // The families, one file each.
 namespace annotation {
