@@ -10,11 +10,11 @@
 #include <optional>
 
 #include "app/describe.h"
-#include "app/explain_settings.h"
 #include "app/terminal.h"
 #include "base/strings.h"
 #include "data/filter/filter.h"
 #include "net/http/forwarded.h"
+#include "net/http/grammar.h"
 #include "net/http/host.h"
 #include "net/http/message.h"
 #include "net/http/path.h"
@@ -68,11 +68,8 @@ Parsed read_request(std::string method, std::string url, const std::vector<std::
   Request request;
   request.method = std::move(method);
   request.url = url;
-  const bool token = !request.method.empty() && std::all_of(request.method.begin(), request.method.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-  });
-  if (!token) return std::unexpected(fmt::format("method \"{}\": expected a token such as GET", request.method));
+  if (!net::http::is_token(request.method))
+    return std::unexpected(fmt::format("method \"{}\": expected a token such as GET", request.method));
 
   std::string_view rest = url;
   const std::size_t scheme_end = rest.find("://");
@@ -129,7 +126,7 @@ struct Explanation {
   const data::Route* route = nullptr;
   const model::Cluster* cluster = nullptr;
   Answer answer;
-  std::vector<SettingRow> settings;
+  std::vector<control::SettingRow> settings;
   std::string certificate;
   std::vector<std::string> refused;  // of Ingresses that ask for the host, and do not answer here
 };
@@ -268,9 +265,12 @@ Explanation explain(const Request& request, const control::Settings& settings, c
   }
   out.cluster = find_cluster(model, *out.route->spec);
   out.answer = decide(request, *out.route, out.cluster, *snapshot.options);
+  const auto host = model.hosts.find(out.route->host);
+  const control::ServedRoute served{*out.route->settings, host == model.hosts.end() ? nullptr : host->second.get(),
+                                    out.cluster};
   // A closed route has none that count, and its redirects are off.
   if (out.route->spec->because.empty())
-    out.settings = settings_of(*out.route->settings, out.cluster, *snapshot.options, [&](std::string_view name) {
+    out.settings = control::settings_of(served, *snapshot.options, [&](std::string_view name) {
       const auto& spec = *out.route->spec;
       const auto of = written.annotations.find(spec.ns.str() + "/" + spec.ingress.str());
       return of != written.annotations.end() &&
@@ -315,14 +315,14 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
                          endpoint.pod.empty() ? "" : " pod " + endpoint.pod));
   }
   if (!e.settings.empty()) line("settings");
-  for (const SettingRow& row : e.settings)
+  for (const control::SettingRow& row : e.settings)
     line("  " + row.name + " = " + row.value + (row.from.empty() ? "" : "  (" + row.from + ")"));
 }
 
 boost::json::object as_json(const Request& request, const Explanation& e) {
   boost::json::array steps, settings, endpoints;
   for (const std::string& step : e.steps) steps.emplace_back(step);
-  for (const SettingRow& row : e.settings)
+  for (const control::SettingRow& row : e.settings)
     settings.push_back({{"name", row.name}, {"value", row.value}, {"from", row.from}});
   boost::json::object answer{
       {"status", e.answer.status == 0 ? boost::json::value(nullptr) : boost::json::value(e.answer.status)},

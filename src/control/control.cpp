@@ -114,8 +114,8 @@ std::string options_markdown() {
       "| key | value | default | effect |\n|---|---|---|---|\n";
   const model::Options defaults;
   for (auto& o : options())
-    out += "| `" + std::string(o.key) + "` | " + std::string(o.grammar) + " | " + cell(o.print(defaults)) + " | " +
-           std::string(o.doc) + " |\n";
+    out += "| `" + std::string(o.key) + "` | " + std::string(o.value.grammar) + " | " + cell(o.value.print(defaults)) +
+           " | " + std::string(o.doc) + " |\n";
   return out;
 }
 
@@ -123,22 +123,55 @@ std::string options_text(const model::Options& options) {
   std::string out;
   const model::Options defaults;
   for (auto& o : control::options())
-    if (auto value = o.print(options); value != o.print(defaults)) out += std::string(o.key) + "=" + value + "\n";
+    if (auto value = o.value.print(options); value != o.value.print(defaults))
+      out += std::string(o.key) + "=" + value + "\n";
   return out;
 }
 
+namespace {
+std::string_view scope_text(Scope scope) {
+  switch (scope) {
+    case Scope::location:
+      return "its paths";
+    case Scope::host:
+      return "its namespace at the host";
+    case Scope::backend:
+      return "its pods";
+  }
+  return "";
+}
+std::string_view invalid_text(OnInvalid what) {
+  switch (what) {
+    case OnInvalid::use_default:
+      return "the default is used";
+    case OnInvalid::deny:
+      return "503 for the Ingress";
+    case OnInvalid::drop:
+      return "the Ingress is not served";
+  }
+  return "";
+}
+}  // namespace
+
 std::string annotations_markdown() {
   std::string out =
-      "# Annotations\n\nUnder the prefix `nginx.ingress.kubernetes.io/` (`--annotations-prefix` changes it). The last "
-      "column says what a value that cannot be read does;\n"
-      "it is reported in each case.\n\n| annotation | value | default | effect | when invalid "
-      "|\n|---|---|---|---|---|\n";
-  for (auto& a : annotations()) {
-    auto invalid = a.on_invalid == OnInvalid::use_default ? "the default is used"
-                   : a.on_invalid == OnInvalid::deny      ? "503 for the Ingress"
-                                                          : "the Ingress is not served";
-    out += "| `" + std::string(a.name) + "` | " + std::string(a.grammar) + " | " + cell(std::string(a.initial)) +
-           " | " + std::string(a.doc) + " | " + invalid + " |\n";
+      "# Annotations\n\nUnder the prefix `nginx.ingress.kubernetes.io/` (`--annotations-prefix` changes it). A default "
+      "that is a name is that of an [option](configuration.md).\n\"Concerns\" says what an annotation changes, "
+      "\"risk\" "
+      "how ingress-nginx ranks it (`annotations-risk-level`), the last column what a value that cannot be read does;\n"
+      "it is reported in each case.\n\n| annotation | value | default | effect | concerns | risk | when invalid "
+      "|\n|---|---|---|---|---|---|---|\n";
+  const auto column = [&](std::string_view text) { out.append(" | ").append(text); };
+  for (const Annotation& a : annotations()) {
+    out += "| `" + std::string(a.name) + "`";
+    column(a.value.grammar);
+    column(cell(std::string(a.initial.empty() ? a.option : a.initial)));
+    column(a.doc);
+    if (!a.needs.empty()) out += "; needs `" + std::string(a.needs) + "`";
+    column(scope_text(a.scope));
+    column(to_string(a.risk));
+    column(invalid_text(a.on_invalid));
+    out += " |\n";
   }
   out +=
       "\n## Not served by this version\n\nThey are reported. What protects never opens "

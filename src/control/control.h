@@ -169,6 +169,21 @@ class Webhook {
   virtual Figures figures() const = 0;  // any thread
 };
 
+// A setting of a route as `sluice explain` shows it.
+struct SettingRow {
+  std::string name;  // the annotation's or option's
+  std::string value;
+  std::string from;  // what made it differ from the default, with the default; empty when it does not differ
+};
+struct ServedRoute {
+  const model::RouteSettings& settings;
+  const model::Host* host = nullptr;        // null: not known
+  const model::Cluster* cluster = nullptr;  // null: none
+};
+// The limits and timeouts always, everything else only when it differs from what it is by itself: each row that the
+// annotations and options have says how. `has`: is there such an annotation on the route's Ingress?
+std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Options& options,
+                                    const std::function<bool(std::string_view)>& has);
 // The option table as documentation: name, default, grammar, effect (docs/configuration.md is made of it by `make
 // docs`).
 std::string options_markdown();

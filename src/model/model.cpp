@@ -6,31 +6,6 @@
 
 namespace sluice::model {
 
-namespace {
-template <class T>
-bool same(const std::shared_ptr<const T>& a, const std::shared_ptr<const T>& b) {
-  return a == b || (a && b && *a == *b);
-}
-}  // namespace
-
-bool RouteSettings::operator==(const RouteSettings& o) const {
-  return ssl_redirect == o.ssl_redirect && force_ssl_redirect == o.force_ssl_redirect &&
-         ssl_redirect_status == o.ssl_redirect_status && preserve_trailing_slash == o.preserve_trailing_slash &&
-         redirect == o.redirect && relative_redirects == o.relative_redirects && protocol == o.protocol &&
-         same(upstream_tls, o.upstream_tls) && body_limit == o.body_limit &&
-         response_head_limit == o.response_head_limit && request_buffering == o.request_buffering &&
-         connect_timeout == o.connect_timeout && send_timeout == o.send_timeout && read_timeout == o.read_timeout &&
-         tries == o.tries && tries_timeout == o.tries_timeout && retry_non_idempotent == o.retry_non_idempotent &&
-         access_log == o.access_log && grpc_web == o.grpc_web && ambiguous_paths == o.ambiguous_paths;
-}
-
-bool Route::operator==(const Route& o) const {
-  return match == o.match && path == o.path && cluster == o.cluster && status == o.status && tls == o.tls &&
-         same(settings, o.settings) && ns == o.ns && ingress == o.ingress && service == o.service &&
-         service_port == o.service_port && upstream_name == o.upstream_name && location == o.location &&
-         path_type == o.path_type && because == o.because && origin == o.origin;
-}
-
 std::size_t Report::count(Severity s) const {
   return static_cast<std::size_t>(
       std::count_if(entries.begin(), entries.end(), [s](const Entry& e) { return e.problem.severity == s; }));

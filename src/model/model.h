@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +9,8 @@
 #include "model/options.h"
 #include "model/own_listeners.h"
 #include "model/report.h"
+#include "model/settings/route_settings.h"
+#include "model/shared.h"
 
 // What is wanted, as plain values, with every name resolved that Kubernetes objects leave to others. Parts are
 // immutable and shared: a part that did not change is the same pointer in the next Model.
@@ -23,11 +24,6 @@ struct Endpoint {
   std::string pod;           // namespace/name of the pod when known; part of the identity (addresses are reused)
   bool operator==(const Endpoint&) const = default;
 };
-
-// What pods speak. grpc is HTTP/2 without TLS by prior knowledge, grpcs HTTP/2 over TLS; auto_http is http or https as
-// the client came.
-enum class BackendProtocol : std::uint8_t { http, https, grpc, grpcs, auto_http };
-std::string_view to_string(BackendProtocol);  // as the annotation spells it
 
 // The header that pods expect in front of each connection (net/proxy_protocol.h).
 enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
@@ -47,49 +43,6 @@ struct Cluster {
   bool operator==(const Cluster&) const = default;
 };
 
-struct UpstreamTls {
-  bool verify = false;
-  std::uint32_t verify_depth = 1;
-  bool send_sni = false;
-  std::string server_name;               // name to verify and to send; empty: none is sent, Host is verified
-  std::string ca_pem;                    // trust anchors; empty with verify: the system's
-  std::string certificate_pem, key_pem;  // ours, when the pod asks
-  std::string protocols = "TLSv1.2";     // names separated by spaces
-  std::string ciphers = "DEFAULT";
-  bool operator==(const UpstreamTls&) const = default;
-};
-// What holds where nothing was asked for: nothing is verified, TLS 1.2 and 1.3.
-const std::shared_ptr<const UpstreamTls>& unverified_tls();
-
-struct Redirect {
-  std::uint16_t status = 301;
-  std::string location;  // absolute URL or path, already validated
-  bool operator==(const Redirect&) const = default;
-};
-
-// How requests of a route are treated: ConfigMap defaults with the Ingress's annotations over them.
-struct RouteSettings {
-  bool ssl_redirect = true;  // only if the host has TLS
-  bool force_ssl_redirect = false;
-  std::uint16_t ssl_redirect_status = 308;
-  bool preserve_trailing_slash = false;
-  std::optional<Redirect> redirect;  // permanent-redirect, temporal-redirect
-  bool relative_redirects = false;
-  std::optional<BackendProtocol> protocol;          // empty: as the Cluster says
-  std::shared_ptr<const UpstreamTls> upstream_tls;  // null: unverified_tls()
-  std::uint64_t body_limit = 1 << 20;               // bytes; 0: none
-  std::uint64_t response_head_limit = 4096;
-  bool request_buffering = true;  // chunked bodies are collected up to 1 MiB
-  Millis connect_timeout{5000}, send_timeout{60000}, read_timeout{60000};
-  std::uint32_t tries = 3;
-  Millis tries_timeout{0};
-  bool retry_non_idempotent = false;
-  bool access_log = true;
-  bool grpc_web = false;  // calls of gRPC-Web become calls of gRPC, where pods speak that
-  AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // what pods get of a path that has several readings
-  bool operator==(const RouteSettings& o) const;         // upstream_tls by value
-};
-
 // exact: the path itself. prefix: everything that starts with the text (a Kubernetes Prefix /foo is exact /foo and
 // prefix /foo/, already split by the translator). slash_redirect: path `/foo`, answered 301 to `/foo/`.
 enum class PathMatch : std::uint8_t { exact, prefix, slash_redirect };
@@ -100,7 +53,7 @@ struct Route {
   Text cluster;              // a Cluster's name; empty: answer `status`
   std::uint16_t status = 0;  // without cluster: 404 (resource backend, no default backend) or 503 (denied)
   bool tls = false;          // as Host::tls, for this route alone
-  std::shared_ptr<const RouteSettings> settings;
+  Shared<RouteSettings> settings;
   // for logs, metrics and explain
   Text ns, ingress, service, service_port;
   Text upstream_name;  // of the Cluster
@@ -108,7 +61,7 @@ struct Route {
   Text path_type;      // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
   Text because;        // of a status 503: what closes it
   Origin origin;
-  bool operator==(const Route& o) const;  // settings by value
+  bool operator==(const Route&) const = default;
 };
 
 // The Secrets that one Ingress names for a host. They may be missing or not cover its name.

@@ -6,7 +6,7 @@
 #include <vector>
 
 // The settings of the whole process that requests are served by: one typed member for each ConfigMap key. The table
-// that reads them (names, defaults, grammar, docs) is control/kube/options.cpp; names and defaults are ingress-nginx's.
+// that reads them (names, defaults, grammar, docs) is control/kube/options/; names and defaults are ingress-nginx's.
 namespace sluice::model {
 
 using Seconds = std::chrono::seconds;

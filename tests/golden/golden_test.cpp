@@ -60,50 +60,23 @@ control::Settings settings_of(const std::string& text) {
 }
 
 // What differs from the defaults, so that a case shows what its annotations did.
-std::string shown(const model::RouteSettings& s, const model::RouteSettings& d) {
+std::string shown(const model::Route& route, const model::Host& host, const model::Model& m) {
+  const auto cluster = m.clusters.find(route.cluster);
   std::string out;
-  auto flag = [&](const char* name, bool is, bool was) {
-    if (is != was) out += std::string(" ") + name + (is ? "=on" : "=off");
-  };
-  auto number = [&](const char* name, auto is, auto was) {
-    if (is != was) out += std::string(" ") + name + "=" + std::to_string(is);
-  };
-  flag("ssl-redirect", s.ssl_redirect, d.ssl_redirect);
-  flag("force-ssl-redirect", s.force_ssl_redirect, d.force_ssl_redirect);
-  number("ssl-redirect-status", s.ssl_redirect_status, d.ssl_redirect_status);
-  flag("preserve-trailing-slash", s.preserve_trailing_slash, d.preserve_trailing_slash);
-  if (s.redirect) out += " redirect=" + std::to_string(s.redirect->status) + ":" + s.redirect->location;
-  flag("relative-redirects", s.relative_redirects, d.relative_redirects);
-  if (s.protocol) out += " " + lower(to_string(*s.protocol));
-  if (s.upstream_tls) {
-    auto& t = *s.upstream_tls;
-    out += " tls(" + t.protocols + " " + t.ciphers +
-           (t.verify ? " verify depth=" + std::to_string(t.verify_depth) : "") + (t.send_sni ? " sni" : "") +
-           (t.server_name.empty() ? "" : " name=" + t.server_name) + (t.ca_pem.empty() ? "" : " ca") +
-           (t.certificate_pem.empty() ? "" : " pair") + ")";
-  }
-  number("body", s.body_limit, d.body_limit);
-  number("head", s.response_head_limit, d.response_head_limit);
-  flag("request-buffering", s.request_buffering, d.request_buffering);
-  number("connect", s.connect_timeout.count(), d.connect_timeout.count());
-  number("send", s.send_timeout.count(), d.send_timeout.count());
-  number("read", s.read_timeout.count(), d.read_timeout.count());
-  number("tries", s.tries, d.tries);
-  number("tries-timeout", s.tries_timeout.count(), d.tries_timeout.count());
-  flag("retry-non-idempotent", s.retry_non_idempotent, d.retry_non_idempotent);
-  flag("access-log", s.access_log, d.access_log);
-  flag("grpc-web", s.grpc_web, d.grpc_web);
-  if (s.ambiguous_paths != d.ambiguous_paths) out += " ambiguous-paths=" + std::string(to_string(s.ambiguous_paths));
+  for (const auto& row :
+       control::settings_of({*route.settings, &host, cluster == m.clusters.end() ? nullptr : cluster->second.get()},
+                            *m.options, [](std::string_view) { return true; }))
+    if (!row.from.empty()) out += " " + row.name + "=" + row.value;
+  if (const auto& tls = route.settings->upstream_tls)
+    out += std::string(tls->ca_pem.empty() ? "" : " (ca)") + (tls->certificate_pem.empty() ? "" : " (pair)");
   return out;
 }
 
 std::string dump(const model::Model& m) {
   std::ostringstream out;
-  const model::RouteSettings defaults;
   std::map<std::string, std::shared_ptr<const model::Host>> hosts(m.hosts.begin(), m.hosts.end());
   for (auto& [name, host] : hosts) {
-    out << "host " << (name.empty() ? "(catch-all)" : name) << (host->tls ? " tls" : "")
-        << (host->passthrough ? " passthrough" : "");
+    out << "host " << (name.empty() ? "(catch-all)" : name) << (host->tls ? " tls" : "");
     for (auto& c : host->certificates) {
       if (&c != &host->certificates.front()) out << " /";  // of a younger Ingress
       for (auto& secret : c.secrets) out << " " << secret;
@@ -118,7 +91,7 @@ std::string dump(const model::Model& m) {
           << (r.cluster.empty() ? std::to_string(r.status) : r.upstream_name.str());
       if (!r.ingress.empty()) out << " of " << r.ns << "/" << r.ingress;
       if (!r.path_type.empty()) out << " " << r.path_type << " " << r.location;
-      out << (r.tls && !host->tls ? " tls" : "") << shown(*r.settings, defaults)
+      out << (r.tls && !host->tls ? " tls" : "") << shown(r, *host, m)
           << (r.because.empty() ? std::string() : ": " + r.because.str()) << "\n";
     }
   }

@@ -320,8 +320,8 @@ std::string other_value(const control::Option& row) {
         "TLSv1.3",       "HIGH",  "json", "warn", "/web,/more", "on",      "off",          "P-256", "h.example=shop",
         "$status $host", "refuse"}) {
     model::Options options;
-    const std::string before = row.print(options);
-    if (row.parse(value, options).empty() && row.print(options) != before) return value;
+    const std::string before = row.value.print(options);
+    if (row.value.parse(value, options).empty() && row.value.print(options) != before) return value;
   }
   return {};
 }

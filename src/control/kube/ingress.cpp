@@ -88,10 +88,7 @@ void Store::State::evaluate(const std::string& key) {
   auto& ingress = std::get<Ingress>(*state.object);
   const model::ObjectRef& ref = *state.ref;
   auto before = state.hosts;
-  auto secret_of = [](const IngressState& s) {
-    return s.accepted && s.proxy_ssl ? s.proxy_ssl->secret : std::string();
-  };
-  auto secret_before = secret_of(state);
+  std::vector<std::string> named;
   const bool served_before = state.served();
 
   std::string why;
@@ -104,10 +101,11 @@ void Store::State::evaluate(const std::string& key) {
     state.accepted = nullptr;
     state.hosts.clear();
   } else {
-    auto result = read_annotations(ingress, settings, *model->options);
+    auto result = read_annotations(ingress, settings, *model->options, secrets);
     for (auto& p : result.problems) entries.push_back({ref, p});
     const bool canary = result.canary;
     if (!result.dropped && !canary) {
+      named = std::move(result.named_secrets);
       accept(state, std::move(result), entries);
     } else {
       // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
@@ -127,21 +125,20 @@ void Store::State::evaluate(const std::string& key) {
   dirty_hosts.insert(before.begin(), before.end());
   dirty_hosts.insert(state.hosts.begin(), state.hosts.end());
 
-  auto secret_now = secret_of(state);
-  if (secret_before != secret_now) {
-    if (auto s = ingresses_of_secret.find(secret_before);
-        s != ingresses_of_secret.end() && s->second.erase(key) && s->second.empty())
-      ingresses_of_secret.erase(s);
-    if (!secret_now.empty()) ingresses_of_secret[secret_now].insert(key);
-    references_changed = true;
-  }
+  refer(key, state.named_secrets, std::move(named));
   if (served_before != state.served()) served_changed[key] = !served_before;
   say("ingress/" + key, std::move(entries));
 }
 
-void Store::State::mark_hosts_of(const std::string& ingress) {
-  if (auto it = ingresses.find(ingress); it != ingresses.end())
-    dirty_hosts.insert(it->second.hosts.begin(), it->second.hosts.end());
+void Store::State::refer(const std::string& ingress, std::vector<std::string>& before, std::vector<std::string> now) {
+  if (before == now) return;
+  for (const auto& secret : before)
+    if (const auto users = ingresses_of_secret.find(secret);
+        users != ingresses_of_secret.end() && users->second.erase(ingress) > 0 && users->second.empty())
+      ingresses_of_secret.erase(users);
+  for (const auto& secret : now) ingresses_of_secret[secret].insert(ingress);
+  before = std::move(now);
+  references_changed = true;
 }
 
 }  // namespace sluice::control

@@ -8,22 +8,33 @@
 
 #include "model/model.h"
 
-// The option table: every ConfigMap key and --set key, with its grammar, default and effect.
+// The options: every ConfigMap key and --set key, with its grammar, default and effect. One row each, in the file of
+// its family (options/).
 namespace sluice::control {
+
+// How a value is written, read and printed.
+struct OptionValue {
+  std::string_view grammar;
+  std::string (*parse)(std::string_view value, model::Options& out);  // empty when fine, else what was expected
+  std::string (*print)(const model::Options& in);
+  bool list = false;  // of words; they may stand on lines of their own, and the good ones count beside a bad one
+};
 
 struct Option {
   std::string_view key;
-  std::string_view grammar;
+  OptionValue value;
   std::string_view doc;
-  std::string (*parse)(std::string_view value, model::Options& out);  // empty when fine, else what was expected
-  std::string (*print)(const model::Options& in);
-  bool secret = false;  // its value is never shown
-  bool list = false;    // of words; they may stand on lines of their own, and the good ones count beside a bad one
+  // Of what annotations may say otherwise: writes what routes have by themselves.
+  void (*inherit)(const model::Options& in, model::RouteSettings& out) = nullptr;
   // Of what protects: makes `out` what counts where the value cannot be read, instead of what `previous` says.
   void (*keep)(const model::Options& previous, model::Options& out) = nullptr;
+  bool secret = false;  // its value is never shown
 };
 
+// As the documentation lists them.
 std::span<const Option> options();
+// What routes have that no annotation speaks of.
+model::RouteSettings default_settings(const model::Options& options);
 // Is it the key of an option, of ours or of ingress-nginx, served or not?
 bool is_option(std::string_view key);
 

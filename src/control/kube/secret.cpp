@@ -82,6 +82,7 @@ std::shared_ptr<const model::UpstreamTls> Store::State::upstream_tls(const Proxy
   }
   auto& secret = std::get<Secret>(*found->second);
   auto out = std::make_shared<model::UpstreamTls>();
+  out->secret = wanted.secret;
   out->ca_pem = member(secret, "ca.crt");
   out->certificate_pem = member(secret, "tls.crt");
   out->key_pem = member(secret, "tls.key");

@@ -22,6 +22,7 @@ struct IngressState {
   std::shared_ptr<const model::RouteSettings> settings;
   std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
   std::shared_ptr<const Closing> closing;     // null: nothing
+  std::vector<std::string> named_secrets;     // "ns/name", in order
   bool use_regex = false;
   std::string rewrite_target;
   bool ssl_passthrough = false;
@@ -151,7 +152,7 @@ struct Store::State {
   std::map<ClusterKey, ClusterTexts> cluster_names;
   StringMap<std::set<std::string>> clusters_of_service;    // "ns/service" → names
   StringMap<CertificateState> certificates;                // by "ns/secret"
-  StringMap<std::set<std::string>> ingresses_of_secret;    // proxy-ssl-secret → Ingresses
+  StringMap<std::set<std::string>> ingresses_of_secret;    // that annotations name, "ns/name" → Ingresses
   std::map<std::string, std::set<std::string>> externals;  // external name → clusters
   StringMap<Resolution> resolutions;
 
@@ -234,7 +235,8 @@ struct Store::State {
   // Another ConfigMap whose keys are options: said to be read by nobody. `there`: not gone.
   void look_at_other(const ConfigMap& map, bool there);
 
-  void mark_hosts_of(const std::string& ingress);
+  // `ingress` names `now` from here on.
+  void refer(const std::string& ingress, std::vector<std::string>& before, std::vector<std::string> now);
   model::Origin origin_of(const model::ObjectRef& ref) const;
   void assemble_report();
 };

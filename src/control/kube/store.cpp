@@ -264,7 +264,7 @@ void Store::upsert(ObjectPtr object) {
           s.dirty_hosts.insert(host);
     }
     if (auto it = s.ingresses_of_secret.find(key); it != s.ingresses_of_secret.end())
-      for (auto& i : it->second) s.mark_hosts_of(i);
+      s.dirty_ingresses.insert(it->second.begin(), it->second.end());
   } else if (s.is_options(*object)) {
     s.config_map = std::move(object);
     s.dirty_options = true;
@@ -319,11 +319,7 @@ void Store::erase(const Object& object) {
       s.hosts[host].claims.erase(key);
       s.dirty_hosts.insert(host);
     }
-    if (it->second.accepted && it->second.proxy_ssl)
-      if (auto used = s.ingresses_of_secret.find(it->second.proxy_ssl->secret);
-          used != s.ingresses_of_secret.end() && used->second.erase(key) && used->second.empty())
-        s.ingresses_of_secret.erase(used);
-    s.references_changed = s.references_changed || it->second.proxy_ssl;
+    s.refer(key, it->second.named_secrets, {});
     if (it->second.served()) s.served_changed[key] = false;
     s.ingresses.erase(it);
     s.dirty_ingresses.insert(key);
@@ -347,7 +343,7 @@ void Store::erase(const Object& object) {
     s.secrets.erase(key);
     if (s.certificates.contains(key)) s.dirty_certificates.insert(key);
     if (auto it = s.ingresses_of_secret.find(key); it != s.ingresses_of_secret.end())
-      for (auto& i : it->second) s.mark_hosts_of(i);
+      s.dirty_ingresses.insert(it->second.begin(), it->second.end());
   } else if (s.is_options(object)) {
     s.config_map = nullptr;
     s.dirty_options = true;

@@ -16,7 +16,7 @@ struct Allowed {
   explicit Allowed(const std::string& value = "") {
     for (const auto& row : control::options()) {
       if (row.key != "allow-destinations") continue;
-      EXPECT_EQ(row.parse(value, options), "") << value;
+      EXPECT_EQ(row.value.parse(value, options), "") << value;
     }
   }
   operator AllowedDestinations() const {  // NOLINT(google-explicit-constructor)
@@ -177,17 +177,17 @@ TEST(Destination, TheOptionIsReadWholeOrNotAtAll) {
   for (const auto& row : control::options()) {
     if (row.key != "allow-destinations") continue;
     model::Options o;
-    ASSERT_EQ(row.parse("127.0.0.1/8, Db.Example., *.x.example,::1", o), "");
-    EXPECT_EQ(row.print(o), "127.0.0.0/8,::1/128,db.example,*.x.example");
+    ASSERT_EQ(row.value.parse("127.0.0.1/8, Db.Example., *.x.example,::1", o), "");
+    EXPECT_EQ(row.value.print(o), "127.0.0.0/8,::1/128,db.example,*.x.example");
     model::Options again;
-    ASSERT_EQ(row.parse(row.print(o), again), "");
+    ASSERT_EQ(row.value.parse(row.value.print(o), again), "");
     EXPECT_EQ(o, again);
     for (const char* bad :
          {"127.0.0.0/33", "127.1", "a b", "10.0.0.0/8,*", "*.", "http://x", "10.0.0.0/8;::1", "a..b"}) {
-      EXPECT_NE(row.parse(bad, o), "") << bad;
+      EXPECT_NE(row.value.parse(bad, o), "") << bad;
       EXPECT_EQ(o, again) << bad;
     }
-    ASSERT_EQ(row.parse("", o), "");
+    ASSERT_EQ(row.value.parse("", o), "");
     EXPECT_EQ(o, model::Options{});
     return;
   }

@@ -19,9 +19,9 @@ TEST(Options, DefaultsPrintAndReadBackAsThemselves) {
     EXPECT_TRUE(keys.insert(o.key).second) << o.key << " twice";
     EXPECT_FALSE(o.doc.empty()) << o.key;
     model::Options out;
-    auto text = o.print(defaults);
+    auto text = o.value.print(defaults);
     if (text.empty()) continue;
-    EXPECT_EQ(o.parse(text, out), "") << o.key << "=" << text;
+    EXPECT_EQ(o.value.parse(text, out), "") << o.key << "=" << text;
     EXPECT_EQ(out, defaults) << o.key << "=" << text;
   }
 }
@@ -34,10 +34,10 @@ TEST(Options, EveryKeyReachesItsMember) {
     for (auto value : {"true", "false", "7", "301", "9k", "X-Other", "10.0.0.0/8", "off", "2 16k", "TLSv1.3", "HIGH",
                        "json", "debug", "/other", "refuse", "h.example=ns"}) {
       model::Options out;
-      if (o.parse(value, out).empty() && out != defaults) {
+      if (o.value.parse(value, out).empty() && out != defaults) {
         changed = true;
         model::Options again;
-        EXPECT_EQ(o.parse(o.print(out), again), "") << o.key;
+        EXPECT_EQ(o.value.parse(o.value.print(out), again), "") << o.key;
         EXPECT_EQ(again, out) << o.key;
       }
     }

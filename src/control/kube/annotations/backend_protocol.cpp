@@ -1,10 +1,13 @@
+#include <array>
+
 #include "base/strings.h"
-#include "control/kube/annotations/registry.h"
-#include "control/kube/grammar.h"
+#include "control/kube/annotations/values.h"
 
 namespace sluice::control::annotation {
 
-std::string backend_protocol(std::string_view v, const Ingress&, AnnotationValues& out) {
+namespace {
+
+std::string read_protocol(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   using enum model::BackendProtocol;
   for (const auto protocol : {http, https, grpc, grpcs, auto_http})
     if (iequals(v, to_string(protocol))) {
@@ -15,11 +18,30 @@ std::string backend_protocol(std::string_view v, const Ingress&, AnnotationValue
   return iequals(v, "FCGI") ? expected + "; FCGI is not served by this version" : expected;
 }
 
-std::string enable_grpc_web(std::string_view v, const Ingress&, AnnotationValues& out) {
-  auto b = parse_bool(v);
-  if (!b) return "true or false";
-  out.settings.grpc_web = *b;
-  return {};
+std::string print_protocol(const ServedRoute& served) {
+  const auto port = served.cluster ? served.cluster->protocol : model::BackendProtocol::http;
+  return std::string(to_string(served.settings.protocol.value_or(port)));
+}
+
+constexpr std::array kRows{
+    Annotation{.name = "backend-protocol",
+               .value = {"HTTP, HTTPS, GRPC, GRPCS or AUTO_HTTP, any case", read_protocol, print_protocol},
+               .scope = Scope::backend,
+               .initial = "HTTP",
+               .otherwise = "appProtocol of the Service's port",
+               .always_shown = true,
+               .doc = "what the pods speak: GRPC is HTTP/2, GRPCS HTTP/2 over TLS, AUTO_HTTP is HTTP or HTTPS as the "
+                      "client came; stronger than the appProtocol of the Service's port"},
+    Annotation{.name = "enable-grpc-web",
+               .value = boolean<&RouteSettings::grpc_web>,
+               .option = "enable-grpc-web",
+               .doc = "Sluice's own: calls of gRPC-Web become calls of gRPC, for pods that speak GRPC or GRPCS"},
+};
+
+}  // namespace
+
+AnnotationFamily backend_protocol() {
+  return {kRows};
 }
 
 }  // namespace sluice::control::annotation

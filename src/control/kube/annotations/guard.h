@@ -54,6 +54,7 @@ using Judge = Guard (*)(std::string_view value, const Written& all, const model:
 // The annotations of ingress-nginx that this version does not serve.
 struct UnservedAnnotation {
   std::string_view name;
+  model::Risk risk = model::Risk::low;
   Closes closes = Closes::nothing;  // at most
   Judge judge = nullptr;            // null: it guards nothing
 };

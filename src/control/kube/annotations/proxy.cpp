@@ -1,65 +1,87 @@
-#include "control/kube/annotations/registry.h"
-#include "control/kube/grammar.h"
+#include <array>
+
+#include "control/kube/annotations/values.h"
 
 namespace sluice::control::annotation {
 
 namespace {
-// Bare seconds. nginx reads 0 as "at once".
-std::string seconds(std::string_view v, model::Millis& out) {
-  auto n = parse_int(v);
-  if (!n || *n < 0 || *n > 31'536'000) return "seconds, a bare number";
-  out = std::chrono::seconds(*n);
-  return {};
-}
-}  // namespace
 
-std::string proxy_body_size(std::string_view v, const Ingress&, AnnotationValues& out) {
-  auto n = parse_size(v);
+std::string read_body_size(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto n = parse_size(v);
   if (!n) return "a size such as 8m, or 0 for no limit";
   out.settings.body_limit = *n;
   return {};
 }
-
-std::string proxy_connect_timeout(std::string_view v, const Ingress&, AnnotationValues& out) {
-  return seconds(v, out.settings.connect_timeout);
-}
-std::string proxy_send_timeout(std::string_view v, const Ingress&, AnnotationValues& out) {
-  return seconds(v, out.settings.send_timeout);
-}
-std::string proxy_read_timeout(std::string_view v, const Ingress&, AnnotationValues& out) {
-  return seconds(v, out.settings.read_timeout);
+std::string print_body_size(const ServedRoute& served) {
+  const auto limit = served.settings.body_limit;
+  return limit == 0 ? "0 (no limit)" : size_text(limit);
 }
 
-std::string proxy_buffer_size(std::string_view v, const Ingress&, AnnotationValues& out) {
-  auto n = parse_size(v);
+std::string read_buffer_size(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto n = parse_size(v);
   if (!n || *n == 0 || *n > (64U << 20)) return "a size such as 8k, at most 64m";
   out.settings.response_head_limit = *n;
   return {};
 }
-
-std::string proxy_request_buffering(std::string_view v, const Ingress&, AnnotationValues& out) {
-  auto b = parse_on_off(v);
-  if (!b) return "on or off";
-  out.settings.request_buffering = *b;
-  return {};
+std::string print_buffer_size(const ServedRoute& served) {
+  return size_text(served.settings.response_head_limit);
 }
 
-std::string proxy_next_upstream_tries(std::string_view v, const Ingress&, AnnotationValues& out) {
-  auto n = parse_int(v);
+std::string read_tries(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto n = parse_int(v);
   if (!n || *n < 0 || *n > 1000) return "a number of tries, 0 for all endpoints";
   out.settings.tries = static_cast<std::uint32_t>(*n);
   return {};
 }
-
-std::string proxy_next_upstream_timeout(std::string_view v, const Ingress&, AnnotationValues& out) {
-  return seconds(v, out.settings.tries_timeout);
+std::string print_tries(const ServedRoute& served) {
+  return std::to_string(served.settings.tries);
 }
 
-std::string enable_access_log(std::string_view v, const Ingress&, AnnotationValues& out) {
-  auto b = parse_bool(v);
-  if (!b) return "true or false";
-  out.settings.access_log = *b;
-  return {};
+constexpr std::array kRows{
+    Annotation{.name = "proxy-body-size",
+               .value = {"size", read_body_size, print_body_size},
+               .risk = model::Risk::medium,
+               .option = "proxy-body-size",
+               .always_shown = true,
+               .doc = "largest request body; beyond it 413; 0 is no limit"},
+    Annotation{.name = "proxy-buffer-size",
+               .value = {"size", read_buffer_size, print_buffer_size},
+               .option = "proxy-buffer-size",
+               .doc = "largest response head; beyond it 502"},
+    Annotation{.name = "proxy-connect-timeout",
+               .value = seconds<&RouteSettings::connect_timeout>,
+               .option = "proxy-connect-timeout",
+               .always_shown = true,
+               .doc = "time to connect to a pod"},
+    Annotation{.name = "proxy-next-upstream-timeout",
+               .value = seconds<&RouteSettings::tries_timeout>,
+               .option = "proxy-next-upstream-timeout",
+               .doc = "time in which further tries may start; 0 is no limit"},
+    Annotation{.name = "proxy-next-upstream-tries",
+               .value = {"number", read_tries, print_tries},
+               .option = "proxy-next-upstream-tries",
+               .always_shown = true,
+               .doc = "tries in all, the first one included"},
+    Annotation{.name = "proxy-read-timeout",
+               .value = seconds<&RouteSettings::read_timeout>,
+               .option = "proxy-read-timeout",
+               .always_shown = true,
+               .doc = "time between two reads from a pod"},
+    Annotation{.name = "proxy-request-buffering",
+               .value = on_off<&RouteSettings::request_buffering>,
+               .option = "proxy-request-buffering",
+               .doc = "collect chunked request bodies up to 1 MiB"},
+    Annotation{.name = "proxy-send-timeout",
+               .value = seconds<&RouteSettings::send_timeout>,
+               .option = "proxy-send-timeout",
+               .always_shown = true,
+               .doc = "time between two writes to a pod"},
+};
+
+}  // namespace
+
+AnnotationFamily proxy() {
+  return {kRows};
 }
 
 }  // namespace sluice::control::annotation

@@ -1,54 +1,88 @@
-#include "control/kube/annotations/registry.h"
-#include "control/kube/grammar.h"
+#include <array>
+
+#include "base/strings.h"
+#include "control/kube/annotations/values.h"
 
 namespace sluice::control::annotation {
 
 namespace {
+
 // An absolute http(s) URL or an absolute path, of the characters that RFC 3986 allows; nginx variables are refused, as
 // ingress-nginx refuses them.
 bool target(std::string_view v) {
   std::size_t rest = v.starts_with("https://") ? 8 : v.starts_with("http://") ? 7 : v.starts_with('/') ? 1 : 0;
   if (rest == 0 || v.size() > 4096) return false;
   if (rest > 1 && (v.size() == rest || v[rest] == '/' || v[rest] == '?' || v[rest] == '#')) return false;
-  for (char c : v) {
-    bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (!alnum && std::string_view("-._~:/?#[]@!&'()*+,;=%").find(c) == std::string_view::npos) return false;
-  }
-  return true;
+  return made_of(v, "-._~:/?#[]@!&'()*+,;=%");
 }
 
-std::string redirect(std::string_view v, std::string& out) {
+using Written = WrittenRedirect AnnotationValues::*;
+
+template <Written Which>
+std::string read_target(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   if (!target(v)) return "an absolute http or https URL, or a path, without variables";
-  out = v;
+  (out.*Which).location = v;
+  return {};
+}
+template <Written Which, int Highest>
+std::string read_status(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto n = parse_int(v);
+  if (!n || *n < 300 || *n > Highest) return "a status from 300 to " + std::to_string(Highest);
+  (out.*Which).status = static_cast<std::uint16_t>(*n);
   return {};
 }
 
-std::string code(std::string_view v, int highest, std::uint16_t& out) {
-  auto n = parse_int(v);
-  if (!n || *n < 300 || *n > highest) return "a status from 300 to " + std::to_string(highest);
-  out = static_cast<std::uint16_t>(*n);
-  return {};
+template <bool Temporal>
+std::string print_target(const ServedRoute& served) {
+  const auto& r = served.settings.redirect;
+  return r && r->temporal == Temporal ? r->location : "";
 }
+template <bool Temporal>
+std::string print_status(const ServedRoute& served) {
+  const auto& r = served.settings.redirect;
+  return std::to_string(r && r->temporal == Temporal ? r->status : Temporal ? 302 : 301);
+}
+
+constexpr std::array kRows{
+    Annotation{.name = "permanent-redirect",
+               .value = {"URL or path", read_target<&AnnotationValues::permanent>, print_target<false>},
+               .on_invalid = OnInvalid::drop,
+               .risk = model::Risk::medium,
+               .doc = "answer every request with this redirect"},
+    Annotation{.name = "permanent-redirect-code",
+               .value = {"300 to 308", read_status<&AnnotationValues::permanent, 308>, print_status<false>},
+               .initial = "301",
+               .needs = "permanent-redirect",
+               .doc = "status of permanent-redirect"},
+    Annotation{.name = "relative-redirects",
+               .value = boolean<&RouteSettings::relative_redirects>,
+               .option = "relative-redirects",
+               .doc = "Location without scheme and host"},
+    Annotation{.name = "temporal-redirect",
+               .value = {"URL or path", read_target<&AnnotationValues::temporal>, print_target<true>},
+               .on_invalid = OnInvalid::drop,
+               .risk = model::Risk::medium,
+               .doc = "answer every request with this redirect; stronger than permanent-redirect"},
+    Annotation{.name = "temporal-redirect-code",
+               .value = {"300 to 307", read_status<&AnnotationValues::temporal, 307>, print_status<true>},
+               .initial = "302",
+               .needs = "temporal-redirect",
+               .doc = "status of temporal-redirect"},
+};
+
+void finish(AnnotationResult& out) {
+  for (const bool temporal : {true, false}) {
+    const auto& written = temporal ? out.values.temporal : out.values.permanent;
+    if (written.location.empty()) continue;
+    out.values.settings.redirect = model::Redirect{written.status, written.location, temporal};
+    return;
+  }
+}
+
 }  // namespace
 
-std::string permanent_redirect(std::string_view v, const Ingress&, AnnotationValues& out) {
-  return redirect(v, out.permanent_redirect);
-}
-std::string permanent_redirect_code(std::string_view v, const Ingress&, AnnotationValues& out) {
-  return code(v, 308, out.permanent_code);
-}
-std::string temporal_redirect(std::string_view v, const Ingress&, AnnotationValues& out) {
-  return redirect(v, out.temporal_redirect);
-}
-std::string temporal_redirect_code(std::string_view v, const Ingress&, AnnotationValues& out) {
-  return code(v, 307, out.temporal_code);
-}
-
-std::string relative_redirects(std::string_view v, const Ingress&, AnnotationValues& out) {
-  auto b = parse_bool(v);
-  if (!b) return "true or false";
-  out.settings.relative_redirects = *b;
-  return {};
+AnnotationFamily redirect() {
+  return {kRows, finish};
 }
 
 }  // namespace sluice::control::annotation

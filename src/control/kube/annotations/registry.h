@@ -3,13 +3,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "control/control.h"
 #include "control/kube/annotations/guard.h"
 #include "control/source/object.h"
 #include "model/model.h"
 
-// The contract of an annotation: one row in the table of registry.cpp, one parser in the file of its family.
+// The contract of an annotation: one row, in the table of its family's file; registry.cpp joins them.
 namespace sluice::control {
 
 // What an unacceptable value does, as in ingress-nginx (annotations that hand their error up drop the whole Ingress).
@@ -31,26 +32,66 @@ struct ProxySsl {
   bool operator==(const ProxySsl&) const = default;
 };
 
+// What an annotation changes: requests of its Ingress's paths, all that its namespace has at a host (or the host
+// itself), or how its pods are spoken to.
+enum class Scope : std::uint8_t { location, host, backend };
+
+// A redirect as it is written, in two annotations.
+struct WrittenRedirect {
+  std::string location;  // empty: none
+  std::uint16_t status = 0;
+};
+
 // What the annotations of one Ingress say: parsers write into this.
 struct AnnotationValues {
   model::RouteSettings settings;
   ProxySsl proxy_ssl;
   bool ssl_passthrough = false;
-  std::string permanent_redirect, temporal_redirect;
-  std::uint16_t permanent_code = 301, temporal_code = 302;
+  WrittenRedirect permanent{{}, 301}, temporal{{}, 302};
 };
 
-// A parser reads `value` (trimmed, not empty, free of control characters) and writes `out`, or returns what was
-// expected.
-using AnnotationParser = std::string (*)(std::string_view value, const Ingress& ingress, AnnotationValues& out);
+// What a parser may look at beside the value. An object that it looks up is one that the Ingress names from then on:
+// the Ingress is read again when the object comes, changes or goes.
+struct AnnotationContext {
+  const Ingress& ingress;
+  const model::Options& options;
+  const StringMap<ObjectPtr>& secrets;      // that there are, by "ns/name"
+  std::vector<std::string>& named_secrets;  // likewise
+  const std::string& ns() const { return ingress.meta.ns; }
+  // Null when it is not there yet.
+  const Secret* secret(std::string_view name) const;
+};
+
+// How a value is written, read and printed.
+struct AnnotationValue {
+  std::string_view grammar;
+  // Reads `value` (trimmed, not empty, free of control characters) and writes `out`, or returns what was expected.
+  std::string (*parse)(std::string_view value, const AnnotationContext& context, AnnotationValues& out);
+  // What is served, as the annotation would ask for it; empty: nothing was asked for.
+  std::string (*print)(const ServedRoute& served);
+};
 
 struct Annotation {
   std::string_view name;  // without prefix
-  OnInvalid on_invalid;
-  AnnotationParser parse;    // null: known to ingress-nginx, not served by this version
-  std::string_view grammar;  // for documentation
-  std::string_view initial;  // the default, or the ConfigMap key that is it
-  std::string_view doc;
+  AnnotationValue value;
+  OnInvalid on_invalid = OnInvalid::use_default;
+  model::Risk risk = model::Risk::low;  // as ingress-nginx ranks it
+  Scope scope = Scope::location;
+  std::string_view initial = {};    // the default, where no option is it
+  std::string_view option = {};     // the option that is the default, or decides it; empty: none
+  std::string_view otherwise = {};  // what else decides the default
+  std::string_view needs = {};      // the annotation without which it has no effect; empty: none
+  bool always_shown = false;        // `sluice explain` shows it at its default too
+  bool secret = false;              // its value is never shown
+  std::string_view doc = {};
+};
+
+struct AnnotationResult;
+
+// The rows of one file, and what is to be made of several of them once all have been read.
+struct AnnotationFamily {
+  std::span<const Annotation> rows;
+  void (*finish)(AnnotationResult& out) = nullptr;
 };
 
 // Sorted as the documentation lists them.
@@ -71,6 +112,7 @@ struct AnnotationResult {
   bool dropped = false;  // nothing of the Ingress is served
   bool canary = false;   // nor of this one
   Closing closing;
+  std::vector<std::string> named_secrets;  // "ns/name", each once, in order
   bool use_regex = false;
   std::string rewrite_target;  // one that ingress-nginx takes; either makes the paths of a host regular expressions
   // What options that guard every Ingress make an exception for.
@@ -79,42 +121,21 @@ struct AnnotationResult {
   } own;
 };
 
-// Applies all annotations under the prefix over the defaults that `options` give.
-AnnotationResult read_annotations(const Ingress& ingress, const Settings& settings, const model::Options& options);
+// Applies all annotations under the prefix over the defaults that `options` give. `secrets`: that there are, by
+// "ns/name".
+AnnotationResult read_annotations(const Ingress& ingress, const Settings& settings, const model::Options& options,
+                                  const StringMap<ObjectPtr>& secrets);
 
-// The ConfigMap's defaults as route settings.
-model::RouteSettings default_settings(const model::Options& options);
-
-// Parsers, one file each family.
+// The families, one file each.
 namespace annotation {
-std::string ssl_redirect(std::string_view, const Ingress&, AnnotationValues&);
-std::string force_ssl_redirect(std::string_view, const Ingress&, AnnotationValues&);
-std::string preserve_trailing_slash(std::string_view, const Ingress&, AnnotationValues&);
-std::string ssl_passthrough(std::string_view, const Ingress&, AnnotationValues&);
-std::string backend_protocol(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_body_size(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_connect_timeout(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_send_timeout(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_read_timeout(std::string_view, const Ingress&, AnnotationValues&);
-std::string permanent_redirect(std::string_view, const Ingress&, AnnotationValues&);
-std::string permanent_redirect_code(std::string_view, const Ingress&, AnnotationValues&);
-std::string temporal_redirect(std::string_view, const Ingress&, AnnotationValues&);
-std::string temporal_redirect_code(std::string_view, const Ingress&, AnnotationValues&);
-std::string relative_redirects(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_buffer_size(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_request_buffering(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_next_upstream_tries(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_next_upstream_timeout(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_ssl_secret(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_ssl_verify(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_ssl_verify_depth(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_ssl_name(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_ssl_server_name(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_ssl_protocols(std::string_view, const Ingress&, AnnotationValues&);
-std::string proxy_ssl_ciphers(std::string_view, const Ingress&, AnnotationValues&);
-std::string ambiguous_paths(std::string_view, const Ingress&, AnnotationValues&);
-std::string enable_access_log(std::string_view, const Ingress&, AnnotationValues&);
-std::string enable_grpc_web(std::string_view, const Ingress&, AnnotationValues&);
+AnnotationFamily access_log();
+AnnotationFamily backend_protocol();
+AnnotationFamily paths();
+AnnotationFamily proxy();
+AnnotationFamily proxy_ssl();
+AnnotationFamily redirect();
+AnnotationFamily ssl_passthrough();
+AnnotationFamily ssl_redirect();
 }  // namespace annotation
 
 }  // namespace sluice::control

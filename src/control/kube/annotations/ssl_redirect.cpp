@@ -1,25 +1,32 @@
-#include "control/kube/annotations/registry.h"
-#include "control/kube/grammar.h"
+#include <array>
+
+#include "control/kube/annotations/values.h"
 
 namespace sluice::control::annotation {
 
 namespace {
-std::string boolean(std::string_view v, bool& out) {
-  auto b = parse_bool(v);
-  if (!b) return "true or false";
-  out = *b;
-  return {};
-}
+
+constexpr std::array kRows{
+    Annotation{.name = "force-ssl-redirect",
+               .value = boolean<&RouteSettings::force_ssl_redirect>,
+               .risk = model::Risk::medium,
+               .option = "force-ssl-redirect",
+               .doc = "redirect to https even when the host has no TLS section"},
+    Annotation{.name = "preserve-trailing-slash",
+               .value = boolean<&RouteSettings::preserve_trailing_slash>,
+               .risk = model::Risk::medium,
+               .option = "preserve-trailing-slash",
+               .doc = "keep a final / in the redirect to https"},
+    Annotation{.name = "ssl-redirect",
+               .value = boolean<&RouteSettings::ssl_redirect>,
+               .option = "ssl-redirect",
+               .doc = "redirect http to https when the host has a TLS section"},
+};
+
 }  // namespace
 
-std::string ssl_redirect(std::string_view v, const Ingress&, AnnotationValues& out) {
-  return boolean(v, out.settings.ssl_redirect);
-}
-std::string force_ssl_redirect(std::string_view v, const Ingress&, AnnotationValues& out) {
-  return boolean(v, out.settings.force_ssl_redirect);
-}
-std::string preserve_trailing_slash(std::string_view v, const Ingress&, AnnotationValues& out) {
-  return boolean(v, out.settings.preserve_trailing_slash);
+AnnotationFamily ssl_redirect() {
+  return {kRows};
 }
 
 }  // namespace sluice::control::annotation

@@ -1,0 +1,19 @@
+#pragma once
+#include <span>
+
+#include "control/kube/options.h"
+
+// The tables of options, one file each family; options.cpp joins them in this order.
+namespace sluice::control::options_of {
+
+std::span<const Option> tenancy();
+std::span<const Option> redirects();
+std::span<const Option> clients();
+std::span<const Option> downstream();
+std::span<const Option> tls();
+std::span<const Option> upstream();
+std::span<const Option> logs();
+std::span<const Option> rules();
+std::span<const Option> shutdown();
+
+}  // namespace sluice::control::options_of

@@ -1,0 +1,47 @@
+// What Ingresses may ask for.
+#include <array>
+
+#include "control/kube/options/families.h"
+#include "control/kube/options/values.h"
+
+namespace sluice::control::options_of {
+
+namespace {
+
+// As ingress-nginx reads it: any case, and what is no level counts as the strictest.
+std::string read_risk(std::string_view v, Options& o) {
+  const auto level = lower(v);
+  o.annotations_risk_level = level == "critical" ? model::Risk::critical
+                             : level == "high"   ? model::Risk::high
+                             : level == "medium" ? model::Risk::medium
+                                                 : model::Risk::low;
+  return {};
+}
+
+std::string print_risk(const Options& o) {
+  return std::string(to_string(o.annotations_risk_level));
+}
+
+constexpr std::array kRows{
+    Option{
+        "annotations-risk-level",
+        {"Low, Medium, High, Critical", read_risk, print_risk},
+        "an Ingress with an annotation of a higher risk is not served; snippets are Critical; what is no level is Low"},
+    Option{
+        "allow-snippet-annotations", boolean<&Options::allow_snippet_annotations>,
+        "no snippet is ever run: with annotations-risk-level Critical, true closes what Ingresses with snippets would "
+        "guard, false serves them without their snippets"},
+    Option{"annotation-value-word-blocklist", list<&Options::annotation_value_word_blocklist>,
+           "an Ingress with one of these words in the value of an annotation is not served"},
+    Option{"no-auth-locations", list<&Options::no_auth_locations>,
+           "configured paths that begin with one of these need no authentication, and are served where the lack of it "
+           "closes others"},
+};
+
+}  // namespace
+
+std::span<const Option> rules() {
+  return kRows;
+}
+
+}  // namespace sluice::control::options_of

@@ -1,0 +1,75 @@
+// TLS towards clients.
+#include <array>
+
+#include "control/kube/options/families.h"
+#include "control/kube/options/values.h"
+
+namespace sluice::control::options_of {
+
+namespace {
+
+std::string read_protocols(std::string_view v, Options& o) {
+  std::string out;
+  while (!v.empty()) {
+    auto space = v.find(' ');
+    auto name = v.substr(0, space);
+    v.remove_prefix(space == std::string_view::npos ? v.size() : space + 1);
+    if (name.empty()) continue;
+    if (name == "SSLv2" || name == "SSLv3") return "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3; SSL is not offered";
+    if (name != "TLSv1" && name != "TLSv1.1" && name != "TLSv1.2" && name != "TLSv1.3")
+      return "names of TLS versions separated by spaces";
+    out += (out.empty() ? "" : " ") + std::string(name);
+  }
+  if (out.empty()) return "names of TLS versions separated by spaces";
+  o.ssl_protocols = std::move(out);
+  return {};
+}
+
+template <auto M>
+std::string read_openssl_list(std::string_view v, Options& o) {
+  if (v.empty() || !made_of(v, "!:+-_=@.")) return "an OpenSSL list";
+  o.*M = v;
+  return {};
+}
+
+std::string read_ticket_key(std::string_view v, Options& o) {
+  std::string text;
+  for (char c : v)
+    if (c != '\n' && c != '\r' && c != ' ') text += c;
+  const bool fine = text.size() == 108 && text[107] == '=' && made_of(text, "+/=");
+  if (!text.empty() && !fine) return "base64 of 80 bytes";
+  o.ssl_session_ticket_key = std::move(text);
+  return {};
+}
+
+constexpr std::array kRows{
+    Option{"ssl-protocols",
+           {"TLS versions", read_protocols, print_text<&Options::ssl_protocols>},
+           "versions offered to clients"},
+    Option{"ssl-ciphers",
+           {"OpenSSL list", read_openssl_list<&Options::ssl_ciphers>, print_text<&Options::ssl_ciphers>},
+           "ciphers up to TLS 1.2"},
+    Option{"ssl-ecdh-curve",
+           {"OpenSSL list", read_openssl_list<&Options::ssl_ecdh_curve>, print_text<&Options::ssl_ecdh_curve>},
+           "groups for the key exchange"},
+    Option{"ssl-session-cache", boolean<&Options::ssl_session_cache>, "keep sessions for resumption"},
+    Option{"ssl-session-tickets", boolean<&Options::ssl_session_tickets>,
+           "resume by tickets (ingress-nginx has them off)"},
+    Option{"ssl-session-ticket-key",
+           {"base64 of 80 bytes", read_ticket_key, print_text<&Options::ssl_session_ticket_key>},
+           "shares tickets between replicas",
+           nullptr,
+           nullptr,
+           true},
+    Option{"ssl-session-timeout", seconds<&Options::ssl_session_timeout, 1>, "life of sessions"},
+    Option{"ssl-reject-handshake", boolean<&Options::ssl_reject_handshake>, "refuse handshakes for unknown names"},
+    Option{"ssl-handshake-timeout", seconds<&Options::ssl_handshake_timeout, 1>, "time for a handshake"},
+};
+
+}  // namespace
+
+std::span<const Option> tls() {
+  return kRows;
+}
+
+}  // namespace sluice::control::options_of

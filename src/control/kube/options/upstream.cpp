@@ -1,0 +1,105 @@
+// Pods and the ways to them; what annotations say of them is stronger.
+#include <array>
+
+#include "base/strings.h"
+#include "control/destination.h"
+#include "control/kube/options/families.h"
+#include "control/kube/options/values.h"
+
+namespace sluice::control::options_of {
+
+namespace {
+
+std::string read_destinations(std::string_view v, Options& o) {
+  std::vector<model::Cidr> ranges;
+  std::vector<std::string> names;
+  bool bad = false;
+  for_each_element(v, [&](std::string_view e) {
+    if (const auto range = parse_cidr(e)) return ranges.push_back(*range);
+    auto name = lower(e);
+    if (name.ends_with('.')) name.pop_back();
+    bad = bad || !is_host_name(name, true) || spells_address(name);
+    names.push_back(std::move(name));
+  });
+  if (bad) return "a comma-separated list of address ranges and host names, such as 127.0.0.0/8,*.corp.example";
+  o.allow_destinations = std::move(ranges);
+  o.allow_destination_names = std::move(names);
+  return {};
+}
+
+std::string print_destinations(const Options& o) {
+  std::string out;
+  for (auto& c : o.allow_destinations) out += (out.empty() ? "" : ",") + cidr_text(c);
+  for (auto& n : o.allow_destination_names) out += (out.empty() ? "" : ",") + n;
+  return out;
+}
+
+std::string read_ambiguous_paths(std::string_view v, Options& o) {
+  const auto way = parse_ambiguous_paths(v);
+  if (!way) return "raw, normalize or refuse";
+  o.ambiguous_paths = *way;
+  return {};
+}
+std::string print_ambiguous_paths(const Options& o) {
+  return std::string(to_string(o.ambiguous_paths));
+}
+
+constexpr std::array kRows{
+    Option{"proxy-connect-timeout", seconds<&Options::proxy_connect_timeout, 0>, "time to connect to a pod",
+           to_route<&Options::proxy_connect_timeout, &RouteSettings::connect_timeout>},
+    Option{"proxy-send-timeout", seconds<&Options::proxy_send_timeout, 0>, "time between two writes to a pod",
+           to_route<&Options::proxy_send_timeout, &RouteSettings::send_timeout>},
+    Option{"proxy-read-timeout", seconds<&Options::proxy_read_timeout, 0>, "time between two reads from a pod",
+           to_route<&Options::proxy_read_timeout, &RouteSettings::read_timeout>},
+    Option{"proxy-body-size", size<&Options::proxy_body_size, 0, (1ULL << 60)>, "largest request body; 0 is no limit",
+           to_route<&Options::proxy_body_size, &RouteSettings::body_limit>},
+    Option{"proxy-buffer-size", size<&Options::proxy_buffer_size, 256, (64ULL << 20)>, "largest response head",
+           to_route<&Options::proxy_buffer_size, &RouteSettings::response_head_limit>},
+    Option{"proxy-request-buffering", on_off<&Options::proxy_request_buffering>,
+           "collect chunked request bodies up to 1 MiB",
+           to_route<&Options::proxy_request_buffering, &RouteSettings::request_buffering>},
+    Option{"proxy-next-upstream-tries", number<&Options::proxy_next_upstream_tries, 0, 1000>,
+           "tries in all; 0 is one for each endpoint",
+           to_route<&Options::proxy_next_upstream_tries, &RouteSettings::tries>},
+    Option{"proxy-next-upstream-timeout", seconds<&Options::proxy_next_upstream_timeout, 0>,
+           "time in which further tries may start; 0 is no limit",
+           to_route<&Options::proxy_next_upstream_timeout, &RouteSettings::tries_timeout>},
+    Option{
+        "enable-grpc-web", boolean<&Options::enable_grpc_web>,
+        "sluice: calls of gRPC-Web become calls of gRPC, for pods that speak GRPC or GRPCS; CORS is not its business",
+        to_route<&Options::enable_grpc_web, &RouteSettings::grpc_web>},
+    Option{"ambiguous-paths",
+           {"raw, normalize or refuse", read_ambiguous_paths, print_ambiguous_paths},
+           "sluice: what pods get of a path that two readers may take for different ones ([paths](paths.md)); a value "
+           "that cannot be read counts as refuse",
+           to_route<&Options::ambiguous_paths, &RouteSettings::ambiguous_paths>,
+           [](const Options&, Options& o) { o.ambiguous_paths = model::AmbiguousPaths::refuse; }},
+    Option{"retry-non-idempotent", boolean<&Options::retry_non_idempotent>,
+           "retry POST, PATCH and methods of other standards too",
+           to_route<&Options::retry_non_idempotent, &RouteSettings::retry_non_idempotent>},
+    Option{"upstream-keepalive-connections", number<&Options::upstream_keepalive_connections, 0, 1'000'000>,
+           "idle connections to pods, a worker"},
+    Option{"upstream-keepalive-timeout", seconds<&Options::upstream_keepalive_timeout, 1>,
+           "idle time of connections to pods; a pod that announces less (`Keep-Alive: timeout=N`) is left a second "
+           "before"},
+    Option{"upstream-keepalive-time", seconds<&Options::upstream_keepalive_time, 1>, "life of connections to pods"},
+    Option{"upstream-keepalive-requests", number<&Options::upstream_keepalive_requests, 1, 4'000'000'000>,
+           "requests on one connection to a pod"},
+    Option{"upstream-max-connections", number<&Options::upstream_max_connections, 0, 1'000'000>,
+           "connections to one endpoint, a worker; 0 is no limit"},
+    Option{"upstream-max-pending", number<&Options::upstream_max_pending, 0, 1'000'000>,
+           "requests that wait for one of those, a worker and cluster"},
+    Option{
+        "allow-destinations",
+        {"comma list of ranges and names", read_destinations, print_destinations},
+        "sluice: where requests may be sent although it is refused by default: loopback, link-local, metadata and the "
+        "like, by address; or by the name of an ExternalName Service, `*.` for all below it (docs/destinations.md)"},
+};
+
+}  // namespace
+
+std::span<const Option> upstream() {
+  return kRows;
+}
+
+}  // namespace sluice::control::options_of

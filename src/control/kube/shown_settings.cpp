@@ -1,0 +1,48 @@
+#include <algorithm>
+#include <utility>
+
+#include "control/kube/annotations/registry.h"
+#include "control/kube/options.h"
+
+namespace sluice::control {
+
+std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Options& options,
+                                    const std::function<bool(std::string_view)>& has) {
+  const model::Options plain;
+  const model::RouteSettings by_options = default_settings(options), built_in = default_settings(plain);
+  std::vector<SettingRow> out;
+  const auto add = [&](std::string_view name, std::string value, std::string from, bool secret) {
+    out.push_back({std::string(name), secret ? "\u2026" : std::move(value), std::move(from)});
+  };
+  const auto from_option = [](std::string_view key, const std::string& is_default) {
+    return "ConfigMap key or --set " + std::string(key) + "; the default is " + is_default;
+  };
+  const auto text = [](std::string value, bool secret) {
+    return value.empty() ? std::string("none") : secret ? std::string("another") : value;
+  };
+  for (const Annotation& row : annotations()) {
+    const auto print = [&](const ServedRoute& served) { return row.value.print(served); };
+    const std::string value = print({route.settings, route.host, route.cluster});
+    const std::string without = print({by_options, nullptr, route.cluster}), initial = print({built_in});
+    std::string from;
+    if (value != without)
+      from = has(row.name) ? "annotation " + std::string(row.name) + "; without it " + text(without, row.secret)
+                           : "not by an annotation of this Ingress, but as others at the host ask; without them " +
+                                 text(without, row.secret);
+    else if (without != initial)
+      from = row.otherwise.empty() ? from_option(row.option, text(initial, row.secret))
+                                   : std::string(row.otherwise) + "; the default is " + text(initial, row.secret);
+    if (row.always_shown || !from.empty()) add(row.name, value, std::move(from), row.secret);
+  }
+  // What routes have of options that no annotation speaks of.
+  for (const Option& row : control::options()) {
+    if (!row.inherit) continue;
+    const bool spoken_of = std::ranges::any_of(annotations(), [&](const auto& a) { return a.option == row.key; });
+    const std::string value = row.value.print(options), initial = row.value.print(plain);
+    if (!spoken_of && value != initial)
+      add(row.key, value, from_option(row.key, text(initial, row.secret)), row.secret);
+  }
+  return out;
+}
+
+}  // namespace sluice::control

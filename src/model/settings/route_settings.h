@@ -1,0 +1,38 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+
+#include "model/options.h"
+#include "model/settings/backend_protocol.h"
+#include "model/settings/redirect.h"
+#include "model/settings/upstream_tls.h"
+#include "model/shared.h"
+
+namespace sluice::model {
+
+// How requests of a route are treated: ConfigMap defaults with the Ingress's annotations over them. What every route
+// has is a member; what a feature needs is one struct of its own, in a header of its own, and a Shared of it here.
+// Nothing lists the members again: equality is the compiler's, and hashes walk them all (model/hash.h).
+struct RouteSettings {
+  bool ssl_redirect = true;  // only if the host has TLS
+  bool force_ssl_redirect = false;
+  std::uint16_t ssl_redirect_status = 308;
+  bool preserve_trailing_slash = false;
+  Shared<Redirect> redirect;  // null: none
+  bool relative_redirects = false;
+  std::optional<BackendProtocol> protocol;  // empty: as the Cluster says
+  Shared<UpstreamTls> upstream_tls;         // null: unverified_tls()
+  std::uint64_t body_limit = 1 << 20;       // bytes; 0: none
+  std::uint64_t response_head_limit = 4096;
+  bool request_buffering = true;  // chunked bodies are collected up to 1 MiB
+  Millis connect_timeout{5000}, send_timeout{60000}, read_timeout{60000};
+  std::uint32_t tries = 3;
+  Millis tries_timeout{0};
+  bool retry_non_idempotent = false;
+  bool access_log = true;
+  bool grpc_web = false;  // calls of gRPC-Web become calls of gRPC, where pods speak that
+  AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // what pods get of a path that has several readings
+  bool operator==(const RouteSettings&) const = default;
+};
+
+}  // namespace sluice::model
