@@ -14,6 +14,7 @@
 #include "app/terminal.h"
 #include "base/strings.h"
 #include "data/filter/plan.h"
+#include "model/ip.h"
 #include "net/http/forwarded.h"
 #include "net/http/host.h"
 #include "net/http/message.h"
@@ -162,7 +163,7 @@ std::vector<std::string> refused_at(const std::string& host, const model::Model&
   return out;
 }
 
-// The request as serve() would see it, had it come. Views into `request`; the address of the client is not known.
+// The request as serve() would see it, had it come. Views into `request`.
 struct Asked {
   explicit Asked(const Request& request, const data::Snapshot& snapshot) : view(head) {
     head.method_text = request.method;
@@ -236,8 +237,8 @@ std::string certificate_for(const data::Snapshot& snapshot, const std::string& n
   return out;
 }
 
-Explanation explain(const Request& request, const control::Settings& settings, const model::Model& model,
-                    const control::AsWritten& written, const data::Snapshot& snapshot) {
+Explanation explain(const Request& request, const std::optional<model::Ip>& client, const control::Settings& settings,
+                    const model::Model& model, const control::AsWritten& written, const data::Snapshot& snapshot) {
   Explanation out;
   out.refused = refused_at(request.match_host, model, written);
   if (request.https) {
@@ -267,6 +268,10 @@ Explanation explain(const Request& request, const control::Settings& settings, c
   asked.view.route = out.route;
   asked.view.available = out.cluster != nullptr && usable(*out.cluster) != 0;
   asked.view.outside = out.cluster != nullptr && out.cluster->outside;
+  asked.view.client_known = client.has_value();
+  if (client) asked.view.client = *client;
+  if (!client && out.route != nullptr && out.route->settings->source_ranges)
+    out.steps.emplace_back("whether the client's address may come is not known: --from ADDRESS asks for one");
   const bool secured = request.https && snapshot.certificates->find(request.sni) != nullptr;
   const data::Plan* process = snapshot.process[secured].get();
   if (auto verdict = decide(process, asked.view)) out.answer = answer_of(std::move(*verdict), out.cluster);
@@ -373,15 +378,18 @@ int fail(const std::string& message, bool json, std::ostream& out) {
 }  // namespace
 
 int run_explain(const control::Settings& settings, std::string method, std::string url,
-                std::vector<std::string> headers, bool json, std::ostream& out) {
+                std::vector<std::string> headers, const std::string& from, bool json, std::ostream& out) {
   const Parsed request = read_request(std::move(method), std::move(url), headers);
   if (!request) return fail(request.error(), json, out);
+  const auto client = model::read_ip(from);
+  if (!client && !from.empty())
+    return fail(fmt::format("--from \"{}\": expected an IPv4 or IPv6 address", from), json, out);
   try {
     control::AsWritten written;
     const control::Update update = control::load_once(settings, &written);
     data::Compiler compiler;
     const data::Publication publication = compiler.compile(*update.model, update.change);
-    const Explanation explanation = explain(*request, settings, *update.model, written, *publication.snapshot);
+    const Explanation explanation = explain(*request, client, settings, *update.model, written, *publication.snapshot);
     if (json)
       print_json(out, as_json(*request, explanation));
     else

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "base/strings.h"
+#include "control/kube/grammar.h"
+
 namespace sluice::app {
 
 namespace {
@@ -104,6 +107,23 @@ std::vector<SettingRow> settings_of(const model::RouteSettings& r, const model::
     rows.add("proxy-ssl-name", "proxy-ssl-name", "", r.upstream_tls->server_name, "", "");
     rows.add("proxy-ssl-server-name", "proxy-ssl-server-name", "", text(r.upstream_tls->send_sni), "false", "false");
   }
+  if (r.cors) {
+    std::string origins;
+    for (const auto& origin : r.cors->origins) add_element(origins, origin);
+    rows.add("enable-cors", "enable-cors", "", "true", "false", "false");
+    rows.add("cors-allow-origin", "cors-allow-origin", "", origins.empty() ? "none" : origins, "*", "*");
+  }
+  const model::SourceRanges none;
+  const auto& ranges = r.source_ranges ? *r.source_ranges : none;
+  const auto add_ranges = [&](const std::vector<model::Cidr>& of, const std::string& name, bool own,
+                              const std::string& options_by) {
+    if (!of.empty())
+      rows.add({name, control::source_ranges_text(of), own ? "annotation" : "ConfigMap key or --set " + options_by});
+  };
+  add_ranges(ranges.allowed, "allowlist-source-range", has("allowlist-source-range") || has("whitelist-source-range"),
+             "whitelist-source-range");
+  add_ranges(ranges.denied, "denylist-source-range", has("denylist-source-range"),
+             o.denylist_source_range.empty() ? "block-cidrs" : "denylist-source-range");
   if (!r.access_log) rows.add("enable-access-log", "enable-access-log", "", "false", "true", "true");
   return rows.take();
 }

@@ -36,6 +36,12 @@ class Mixer {
     for (const auto& value : values) add(value);
   }
 
+  template <class T>
+  void add_shared(const std::shared_ptr<const T>& value) {
+    add(value != nullptr);
+    if (value) add(*value);
+  }
+
   // A member that is added to one of these makes its line fail to compile: it is to be judged whether it counts.
   void add(const Redirect& r) {
     const auto& [status, location] = r;
@@ -46,16 +52,30 @@ class Mixer {
         t;  // the key is that of the certificate
     all(verify, depth, sni, name, ca, certificate, protocols, ciphers);
   }
+  void add(const Cors& c) {
+    const auto& [origins, methods, headers, expose, credentials, max_age] = c;
+    all(origins, methods, headers, expose, credentials, max_age);
+  }
+  void add(const Cidr& c) {
+    const auto& [data, bits] = c;
+    for (const auto byte : data) add(byte);
+    add(bits);
+  }
+  void add(const SourceRanges& r) {
+    const auto& [denied, allowed] = r;
+    all(denied, allowed);
+  }
   void add(const RouteSettings& s) {
     const auto& [ssl_redirect, force_ssl_redirect, ssl_redirect_status, preserve_trailing_slash, redirect,
                  relative_redirects, protocol, upstream_tls, body_limit, response_head_limit, request_buffering,
                  connect_timeout, send_timeout, read_timeout, tries, tries_timeout, retry_non_idempotent, access_log,
-                 grpc_web, ambiguous_paths] = s;
+                 grpc_web, ambiguous_paths, cors, source_ranges] = s;
     all(ssl_redirect, force_ssl_redirect, ssl_redirect_status, preserve_trailing_slash, redirect, relative_redirects,
         protocol, body_limit, response_head_limit, request_buffering, connect_timeout, send_timeout, read_timeout,
         tries, tries_timeout, retry_non_idempotent, access_log, grpc_web, ambiguous_paths);
-    add(upstream_tls != nullptr);
-    if (upstream_tls) add(*upstream_tls);
+    add_shared(upstream_tls);
+    add_shared(cors);
+    add_shared(source_ranges);
   }
   void add(const HostSecrets& s) { all(s.ingress.ns, s.ingress.name, s.secrets); }
   void add(const Endpoint& e) {

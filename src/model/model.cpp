@@ -21,7 +21,8 @@ bool RouteSettings::operator==(const RouteSettings& o) const {
          response_head_limit == o.response_head_limit && request_buffering == o.request_buffering &&
          connect_timeout == o.connect_timeout && send_timeout == o.send_timeout && read_timeout == o.read_timeout &&
          tries == o.tries && tries_timeout == o.tries_timeout && retry_non_idempotent == o.retry_non_idempotent &&
-         access_log == o.access_log && grpc_web == o.grpc_web && ambiguous_paths == o.ambiguous_paths;
+         access_log == o.access_log && grpc_web == o.grpc_web && ambiguous_paths == o.ambiguous_paths &&
+         same(cors, o.cors) && same(source_ranges, o.source_ranges);
 }
 
 bool Route::operator==(const Route& o) const {

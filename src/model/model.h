@@ -10,6 +10,8 @@
 #include "model/options.h"
 #include "model/own_listeners.h"
 #include "model/report.h"
+#include "model/settings/cors.h"
+#include "model/settings/source_ranges.h"
 
 // What is wanted, as plain values, with every name resolved that Kubernetes objects leave to others. Parts are
 // immutable and shared: a part that did not change is the same pointer in the next Model.
@@ -87,7 +89,9 @@ struct RouteSettings {
   bool access_log = true;
   bool grpc_web = false;  // calls of gRPC-Web become calls of gRPC, where pods speak that
   AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // what pods get of a path that has several readings
-  bool operator==(const RouteSettings& o) const;         // upstream_tls by value
+  std::shared_ptr<const Cors> cors;                      // null: not enabled
+  std::shared_ptr<const SourceRanges> source_ranges;     // null: everybody may come
+  bool operator==(const RouteSettings& o) const;         // what is pointed to by value
 };
 
 // exact: the path itself. prefix: everything that starts with the text (a Kubernetes Prefix /foo is exact /foo and

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "control/control.h"
+#include "control/kube/grammar.h"
 
 namespace {
 
@@ -94,6 +95,17 @@ std::string shown(const model::RouteSettings& s, const model::RouteSettings& d) 
   flag("access-log", s.access_log, d.access_log);
   flag("grpc-web", s.grpc_web, d.grpc_web);
   if (s.ambiguous_paths != d.ambiguous_paths) out += " ambiguous-paths=" + std::string(to_string(s.ambiguous_paths));
+  if (s.cors) {
+    out += " cors(";
+    for (auto& origin : s.cors->origins) out += origin + " ";
+    out += "| " + s.cors->methods + " | " + s.cors->headers +
+           (s.cors->expose_headers.empty() ? "" : " | expose " + s.cors->expose_headers) +
+           (s.cors->credentials ? "" : " no-credentials") + " " + std::to_string(s.cors->max_age) + ")";
+  }
+  if (s.source_ranges) {
+    if (!s.source_ranges->denied.empty()) out += " deny=" + control::source_ranges_text(s.source_ranges->denied);
+    if (!s.source_ranges->allowed.empty()) out += " allow=" + control::source_ranges_text(s.source_ranges->allowed);
+  }
   return out;
 }
 

@@ -170,6 +170,34 @@ std::string print_cidrs(const Options& o) {
   return out;
 }
 
+// Lists of those whose requests are taken, or are not. Empty ones are none.
+template <auto M>
+std::string read_source_ranges(std::string_view v, Options& o) {
+  (o.*M).clear();
+  std::string bad;
+  for_each_word(v, [&](std::string_view e) {
+    if (const auto range = parse_source_ranges(e))
+      (o.*M).push_back(range->front());
+    else if (bad.empty())
+      bad = shorten(e);
+  });
+  return bad.empty() ? "" : "addresses and ranges such as 10.0.0.0/8, which \"" + bad + "\" is not";
+}
+template <auto M>
+std::string print_source_ranges(const Options& o) {
+  return source_ranges_text(o.*M);
+}
+// Who is meant to be kept out by what cannot be read is not known: nobody comes.
+template <auto M>
+void deny_everybody(const Options&, Options& o) {
+  o.*M = *parse_source_ranges("0.0.0.0/0,::/0");
+}
+// What can be read of a list of those who may come is less than was meant; of none at all, nobody.
+template <auto M>
+void allow_nobody_else(const Options&, Options& o) {
+  if ((o.*M).empty()) o.*M = *parse_source_ranges("0.0.0.0/32");
+}
+
 std::string read_destinations(std::string_view v, Options& o) {
   std::vector<model::Cidr> ranges;
   std::vector<std::string> names;
@@ -329,6 +357,23 @@ constexpr std::array kOptions{
         "cannot be read counts as false",
         read_bool<&Options::share_hosts>, print_bool<&Options::share_hosts>, false, false,
         [](const Options&, Options& o) { o.share_hosts = false; }},
+    // whose requests are taken
+    Option{
+        "whitelist-source-range", "list of ranges",
+        "whose requests are taken, others are 403; an Ingress's allowlist-source-range stands in its place; of a list "
+        "that cannot be read whole the rest counts, of one that cannot be read at all nobody",
+        read_source_ranges<&Options::whitelist_source_range>, print_source_ranges<&Options::whitelist_source_range>,
+        false, true, allow_nobody_else<&Options::whitelist_source_range>},
+    Option{"denylist-source-range", "list of ranges",
+           "whose requests are 403; an Ingress's own list stands in its place; a list that cannot be read whole denies "
+           "everybody",
+           read_source_ranges<&Options::denylist_source_range>, print_source_ranges<&Options::denylist_source_range>,
+           false, true, deny_everybody<&Options::denylist_source_range>},
+    Option{"block-cidrs", "list of ranges",
+           "whose requests are 403 where neither the Ingress nor the two lists above say whose are taken, and where no "
+           "Ingress takes them; a list that cannot be read whole denies everybody",
+           read_source_ranges<&Options::block_cidrs>, print_source_ranges<&Options::block_cidrs>, false, true,
+           deny_everybody<&Options::block_cidrs>},
     // redirects and HSTS
     Option{"http-redirect-code", "301, 302, 307, 308", "status of redirects to https", read_redirect_code,
            print_number<&Options::http_redirect_code>},
@@ -639,9 +684,7 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
            const model::Options& previous, const std::set<std::string>& accepted, OptionsResult& out) {
   for (auto& [key, written] : data) {
     if (const auto* option = guarding_option(key)) {
-      const bool is_accepted =
-          std::any_of(accepted.begin(), accepted.end(), [&](const auto& a) { return main_name(a) == key; });
-      guard(*option, written, is_accepted, object, prefix + "[" + key + "]", out);
+      guard(*option, written, accepted.contains(key), object, prefix + "[" + key + "]", out);
       continue;
     }
     const Option* row = find(key);

@@ -21,6 +21,12 @@ std::size_t hash_of(const model::RouteSettings& s) {
   mix(s.send_timeout.count());
   mix(s.read_timeout.count());
   mix(s.tries);
+  if (s.cors)
+    for (const auto& origin : s.cors->origins) mix(std::hash<std::string_view>{}(origin));
+  if (s.source_ranges)
+    for (const auto* list : {&s.source_ranges->denied, &s.source_ranges->allowed})
+      for (const auto& range : *list)
+        mix(std::hash<std::string_view>{}({reinterpret_cast<const char*>(range.bytes), sizeof range.bytes}));
   return h;
 }
 

@@ -20,6 +20,7 @@ struct RequestView {
   std::string_view scheme = "http";        // as the client sees it: "http" or "https"
   std::string_view client_host;            // the host that the client named, without its port
   std::array<std::uint8_t, 16> client{};   // its address after real-ip processing, IPv4-mapped
+  bool client_known = true;                // false: explain was not told it
   bool https = false;                      // as the client sees it
   bool plain = true;                       // it is certain that the client came without TLS: it may be sent to https
   std::uint16_t https_port = 0;            // that redirects to https name; 0: none

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -64,6 +65,8 @@ class Step {
   // Phases answer and guard: the answer, or nothing, and the request goes on. At most 200 ns, and it allocates nothing
   // for a request that goes on.
   virtual std::optional<LocalReply> decide(const RequestView&) const { return std::nullopt; }
+  // Phase guard, for TLS that is passed through: may a client of this address come at all?
+  virtual bool admits(const std::array<std::uint8_t, 16>&) const { return true; }
   // Phase respond.
   virtual void respond(const RequestView&, ResponseFields&) const {}
   // Phase body: null when this exchange is not concerned. It may change the head of the request.

@@ -15,6 +15,8 @@ using enum OnInvalid;
 namespace a = annotation;
 
 constexpr std::array kAnnotations{
+    Annotation{"allowlist-source-range", deny, a::allowlist_source_range, "list of ranges", "whitelist-source-range",
+               "addresses and ranges whose requests are taken; others are 403"},
     Annotation{
         "ambiguous-paths", deny, a::ambiguous_paths, "raw, normalize or refuse", "ambiguous-paths",
         "Sluice's own: what pods get of a path that two readers may take for different ones: the path as it came, "
@@ -23,8 +25,27 @@ constexpr std::array kAnnotations{
                "HTTP",
                "what the pods speak: GRPC is HTTP/2, GRPCS HTTP/2 over TLS, AUTO_HTTP is HTTP or HTTPS as the client "
                "came; stronger than the appProtocol of the Service's port"},
+    Annotation{"cors-allow-credentials", use_default, a::cors_allow_credentials, "boolean", "true",
+               "send Access-Control-Allow-Credentials: true"},
+    Annotation{"cors-allow-headers", use_default, a::cors_allow_headers, "list",
+               "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,"
+               "Authorization",
+               "Access-Control-Allow-Headers"},
+    Annotation{"cors-allow-methods", use_default, a::cors_allow_methods, "list",
+               "GET, PUT, POST, DELETE, PATCH, OPTIONS", "Access-Control-Allow-Methods"},
+    Annotation{
+        "cors-allow-origin", use_default, a::cors_allow_origin, "list of origins", "*",
+        "which origins are allowed: SCHEME://HOST[:PORT], where HOST may begin with `*.` for one label, or null; "
+        "elements that are none are left out"},
+    Annotation{"cors-expose-headers", use_default, a::cors_expose_headers, "list", "", "Access-Control-Expose-Headers"},
+    Annotation{"cors-max-age", use_default, a::cors_max_age, "seconds", "1728000", "Access-Control-Max-Age"},
+    Annotation{"denylist-source-range", deny, a::denylist_source_range, "list of ranges", "denylist-source-range",
+               "addresses and ranges whose requests are 403, also those that an allowlist takes"},
     Annotation{"enable-access-log", use_default, a::enable_access_log, "boolean", "true",
                "log the requests of this Ingress"},
+    Annotation{
+        "enable-cors", use_default, a::enable_cors, "boolean", "false",
+        "answer CORS preflights of allowed origins with 204, and add the Access-Control fields to their responses"},
     Annotation{"enable-grpc-web", use_default, a::enable_grpc_web, "boolean", "enable-grpc-web",
                "Sluice's own: calls of gRPC-Web become calls of gRPC, for pods that speak GRPC or GRPCS"},
     Annotation{"force-ssl-redirect", use_default, a::force_ssl_redirect, "boolean", "force-ssl-redirect",
@@ -77,6 +98,8 @@ constexpr std::array kAnnotations{
                "answer every request with this redirect; stronger than permanent-redirect"},
     Annotation{"temporal-redirect-code", use_default, a::temporal_redirect_code, "300 to 307", "302",
                "status of temporal-redirect"},
+    Annotation{"whitelist-source-range", deny, a::whitelist_source_range, "list of ranges", "whitelist-source-range",
+               "the older name of allowlist-source-range, which counts where both are there"},
 };
 
 std::string_view consequence(OnInvalid what) {
@@ -116,7 +139,18 @@ model::RouteSettings default_settings(const model::Options& o) {
   s.grpc_web = o.enable_grpc_web;
   s.ambiguous_paths = o.ambiguous_paths;
   s.access_log = !o.disable_access_log;
+  s.source_ranges = source_ranges(o, {}, {});
   return s;
+}
+
+std::shared_ptr<const model::SourceRanges> source_ranges(const model::Options& options,
+                                                         const std::optional<std::vector<model::Cidr>>& allowlist,
+                                                         const std::optional<std::vector<model::Cidr>>& denylist) {
+  model::SourceRanges ranges{denylist.value_or(options.denylist_source_range),
+                             allowlist.value_or(options.whitelist_source_range)};
+  if (ranges == model::SourceRanges{}) ranges.denied = options.block_cidrs;
+  if (holds_everybody(source_ranges_text(ranges.allowed)).value_or(false)) ranges.allowed.clear();
+  return ranges == model::SourceRanges{} ? nullptr : std::make_shared<const model::SourceRanges>(std::move(ranges));
 }
 
 namespace {
@@ -203,6 +237,12 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
       continue;
     }
     if (out.canary) continue;
+    if (name == "whitelist-source-range" && !written["allowlist-source-range"].empty()) {
+      out.problems.push_back({Severity::warning, "NoEffect", "metadata.annotations[whitelist-source-range]",
+                              shorten(written[name]), "one of the two names: allowlist-source-range counts",
+                              "it has no effect"});
+      continue;
+    }
     const auto row = std::find_if(kAnnotations.begin(), kAnnotations.end(), [&](auto& r) { return r.name == name; });
     if (row != kAnnotations.end())
       read_served(*row, raw, ingress, out);
@@ -222,12 +262,20 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
   }
   out.use_regex = parse_bool(written.raw("use-regex")).value_or(false);
   if (is_rewrite_target(written.raw("rewrite-target"))) out.rewrite_target = written.raw("rewrite-target");
-  out.own = {.allowlist = !written["allowlist-source-range"].empty() || !written["whitelist-source-range"].empty(),
-             .denylist = !written["denylist-source-range"].empty(),
-             .auth_url = !written["auth-url"].empty(),
+  out.own = {.auth_url = !written["auth-url"].empty(),
              .no_global_auth = !parse_bool(written.raw("enable-global-auth")).value_or(true),
              .no_modsecurity = !parse_bool(written.raw("enable-modsecurity")).value_or(true)};
   auto& v = out.values;
+  v.settings.source_ranges = source_ranges(options, v.allowlist, v.denylist);
+  for (auto& [annotation, value, expected] : v.left_out)
+    out.problems.push_back({Severity::warning, "InvalidAnnotation",
+                            "metadata.annotations[" + std::string(annotation) + "]", shorten(value),
+                            std::move(expected), "it is left out of the list"});
+  if (v.cors_enabled)
+    v.settings.cors = std::make_shared<const model::Cors>(std::move(v.cors));
+  else if (v.cors != model::Cors{})
+    out.problems.push_back({Severity::warning, "NoEffect", "metadata.annotations[cors-*]", "",
+                            "enable-cors: \"true\" beside them", "without enable-cors they are ignored"});
   if (!v.temporal_redirect.empty())
     v.settings.redirect = model::Redirect{v.temporal_code, v.temporal_redirect};
   else if (!v.permanent_redirect.empty())

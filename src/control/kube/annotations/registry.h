@@ -34,6 +34,15 @@ struct ProxySsl {
 // What the annotations of one Ingress say: parsers write into this.
 struct AnnotationValues {
   model::RouteSettings settings;
+  bool cors_enabled = false;
+  model::Cors cors;
+  std::optional<std::vector<model::Cidr>> allowlist, denylist;  // empty: none is written
+  // Elements of lists that cannot be used, where the others can.
+  struct LeftOut {
+    std::string_view annotation;
+    std::string value, expected;
+  };
+  std::vector<LeftOut> left_out;
   ProxySsl proxy_ssl;
   bool ssl_passthrough = false;
   std::string permanent_redirect, temporal_redirect;
@@ -75,7 +84,7 @@ struct AnnotationResult {
   std::string rewrite_target;  // one that ingress-nginx takes; either makes the paths of a host regular expressions
   // What options that guard every Ingress make an exception for.
   struct Own {
-    bool allowlist = false, denylist = false, auth_url = false, no_global_auth = false, no_modsecurity = false;
+    bool auth_url = false, no_global_auth = false, no_modsecurity = false;
   } own;
 };
 
@@ -84,6 +93,12 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
 
 // The ConfigMap's defaults as route settings.
 model::RouteSettings default_settings(const model::Options& options);
+
+// Whose requests are taken where an Ingress says this of its own. Its lists stand in place of the ConfigMap's, and
+// block-cidrs counts where there are neither, as in ingress-nginx. Null: everybody's.
+std::shared_ptr<const model::SourceRanges> source_ranges(const model::Options& options,
+                                                         const std::optional<std::vector<model::Cidr>>& allowlist,
+                                                         const std::optional<std::vector<model::Cidr>>& denylist);
 
 // Parsers, one file each family.
 namespace annotation {
@@ -115,6 +130,16 @@ std::string proxy_ssl_ciphers(std::string_view, const Ingress&, AnnotationValues
 std::string ambiguous_paths(std::string_view, const Ingress&, AnnotationValues&);
 std::string enable_access_log(std::string_view, const Ingress&, AnnotationValues&);
 std::string enable_grpc_web(std::string_view, const Ingress&, AnnotationValues&);
+std::string enable_cors(std::string_view, const Ingress&, AnnotationValues&);
+std::string cors_allow_origin(std::string_view, const Ingress&, AnnotationValues&);
+std::string cors_allow_methods(std::string_view, const Ingress&, AnnotationValues&);
+std::string cors_allow_headers(std::string_view, const Ingress&, AnnotationValues&);
+std::string cors_expose_headers(std::string_view, const Ingress&, AnnotationValues&);
+std::string cors_allow_credentials(std::string_view, const Ingress&, AnnotationValues&);
+std::string cors_max_age(std::string_view, const Ingress&, AnnotationValues&);
+std::string allowlist_source_range(std::string_view, const Ingress&, AnnotationValues&);
+std::string whitelist_source_range(std::string_view, const Ingress&, AnnotationValues&);
+std::string denylist_source_range(std::string_view, const Ingress&, AnnotationValues&);
 }  // namespace annotation
 
 }  // namespace sluice::control
