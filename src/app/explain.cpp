@@ -12,7 +12,8 @@
 #include "app/describe.h"
 #include "app/terminal.h"
 #include "base/strings.h"
-#include "data/filter/filter.h"
+#include "data/filter/plan.h"
+#include "model/ip.h"
 #include "net/http/forwarded.h"
 #include "net/http/grammar.h"
 #include "net/http/host.h"
@@ -126,6 +127,7 @@ struct Explanation {
   const data::Route* route = nullptr;
   const model::Cluster* cluster = nullptr;
   Answer answer;
+  std::vector<std::string> adds;  // fields of ours in the response
   std::vector<control::SettingRow> settings;
   std::string certificate;
   std::vector<std::string> refused;  // of Ingresses that ask for the host, and do not answer here
@@ -158,59 +160,63 @@ std::vector<std::string> refused_at(const std::string& host, const model::Model&
   return out;
 }
 
-// The decisions of the filters, in the filters' own order, for a request that was never received.
-Answer decide(const Request& request, const data::Route& route, const model::Cluster* cluster,
-              const model::Options& options) {
-  const model::Route& spec = *route.spec;
-  const model::RouteSettings& settings = *route.settings;
-  const bool forwarded = options.use_forwarded_headers;
-  const std::string said_proto = forwarded ? joined(request, "x-forwarded-proto") : "";
-  const std::string said_host = forwarded ? joined(request, options.forwarded_host_header) : "";
-  const auto came = net::http::client_scheme(
-      said_proto.empty() ? std::nullopt : std::optional<std::string_view>(said_proto), request.https);
-  const std::string_view scheme = came.https ? "https" : "http";
-  std::string_view host = request.host;
-  if (const auto given = net::http::forwarded_host(said_host)) host = given->authority.host;
-
-  for (const data::Filter& filter : data::filters()) {
-    const std::string by(filter.name);
-    if (filter.name == "ambiguous-paths" && settings.ambiguous_paths == model::AmbiguousPaths::refuse)
-      if (const char* why = net::http::ambiguity(request.target))
-        return {400, "", fmt::format("ambiguous-paths is refuse, and the path has {}", why), by};
-    if (filter.name == "redirect" && settings.redirect) {
-      std::string to = settings.redirect->location;
-      if (to.starts_with('/') && !settings.relative_redirects) to = fmt::format("{}://{}{}", scheme, request.host, to);
-      return {settings.redirect->status, to, "a redirect annotation", by};
+// The request as serve() would see it, had it come. Views into `request`.
+struct Asked {
+  explicit Asked(const Request& request, const data::Snapshot& snapshot) : view(head) {
+    head.method_text = request.method;
+    head.method = net::http::method_of(request.method);
+    head.target = head.path_query = request.target;
+    head.authority = request.authority;
+    head.host = request.host;
+    for (const auto& [name, value] : request.fields) {
+      if (head.fields.full()) break;
+      const auto id = net::http::name_of(name);
+      head.names.add(id);
+      head.fields.add() = {name, value, id, false};
     }
-    if (filter.name == "ssl-redirect") {
-      if (auto to = data::https_redirect({!came.plain, host, request.target}, route, settings, 0))
-        return {settings.ssl_redirect_status, *to,
-                settings.force_ssl_redirect ? "force-ssl-redirect is on" : "the host has TLS and ssl-redirect is on",
-                by};
+    if (request.content_length) {
+      head.framing = net::http::Framing::length;
+      head.content_length = *request.content_length;
     }
-    if (filter.name == "route-answer") {
-      if (spec.match == model::PathMatch::slash_redirect) {
-        const std::size_t query = request.target.find('?');
-        return {301,
-                fmt::format("{}://{}{}/{}", scheme, request.authority, spec.path,
-                            query == std::string::npos ? "" : request.target.substr(query)),
-                "the path of the Ingress ends in a slash", by};
-      }
-      if (spec.cluster.empty())
-        return {spec.status != 0 ? spec.status : 404, "",
-                !spec.because.empty()  ? spec.because.str()
-                : spec.ingress.empty() ? "no path of an Ingress that is served takes the request, and there is no "
-                                         "default backend"
-                                       : "the backend is not a Service",
-                by};
-    }
-    if (filter.name == "endpoints" && (cluster == nullptr || usable(*cluster) == 0))
-      return {503, "", empty_text(cluster), by};
-    if (filter.name == "body-size" && settings.body_limit != 0 &&
-        request.content_length.value_or(0) > settings.body_limit)
-      return {413, "", "Content-Length is above proxy-body-size", by};
+    const auto& options = *snapshot.options;
+    const bool forwarded = options.use_forwarded_headers;
+    const std::string said_proto = forwarded ? joined(request, "x-forwarded-proto") : "";
+    said_host = forwarded ? joined(request, options.forwarded_host_header) : "";
+    const auto came = net::http::client_scheme(
+        said_proto.empty() ? std::nullopt : std::optional<std::string_view>(said_proto), request.https);
+    view.https = came.https;
+    view.plain = came.plain;
+    view.scheme = came.https ? "https" : "http";
+    view.client_host = request.host;
+    if (const auto given = net::http::forwarded_host(said_host)) view.client_host = given->authority.host;
+    if (const auto query = request.target.find('?'); query != std::string::npos)
+      view.query = head.path_query.substr(query);
+    view.https_port = snapshot.https_port;
+    static const data::HashSeed seed = data::random_seed();
+    view.route_seed = &seed;
   }
-  return {};
+  net::http::RequestHead head;
+  std::string said_host;
+  data::RequestView view;
+};
+
+// What serve() asks, in its order, for a request that was never received.
+std::optional<data::Verdict> decide(const data::Plan* process, const data::RequestView& view) {
+  if (auto verdict = data::decide_for_all(process, view)) return verdict;
+  if (auto verdict = data::decide_without_route(process, view)) return verdict;
+  return data::decide_for_route(view);
+}
+
+Answer answer_of(data::Verdict&& verdict, const model::Cluster* cluster) {
+  Answer out{verdict.reply.status, std::move(verdict.reply.location), verdict.reply.why, std::string(verdict.by)};
+  if (verdict.by == "endpoints")
+    out.because = empty_text(cluster);
+  else if (verdict.by == "route-answer" && !verdict.reply.detail.empty())
+    out.because = verdict.reply.detail;
+  else if (!verdict.reply.detail.empty())
+    out.because += fmt::format(": {}", verdict.reply.detail);
+  if (verdict.by == data::kProbe || verdict.by == data::kNoRoute) out.decided_by.clear();
+  return out;
 }
 
 std::string certificate_for(const data::Snapshot& snapshot, const std::string& name) {
@@ -229,8 +235,8 @@ std::string certificate_for(const data::Snapshot& snapshot, const std::string& n
   return out;
 }
 
-Explanation explain(const Request& request, const control::Settings& settings, const model::Model& model,
-                    const control::AsWritten& written, const data::Snapshot& snapshot) {
+Explanation explain(const Request& request, const std::optional<model::Ip>& client, const control::Settings& settings,
+                    const model::Model& model, const control::AsWritten& written, const data::Snapshot& snapshot) {
   Explanation out;
   out.refused = refused_at(request.match_host, model, written);
   if (request.https) {
@@ -254,17 +260,27 @@ Explanation explain(const Request& request, const control::Settings& settings, c
   out.path = *path;
   out.route = snapshot.routes->explain(request.match_host, out.path,
                                        [&](std::string_view step) { out.steps.emplace_back(step); });
-  if (data::is_probe(out.route, out.path)) {
+  if (out.route != nullptr) out.cluster = find_cluster(model, *out.route->spec);
+  Asked asked(request, snapshot);
+  asked.view.path = out.path;
+  asked.view.route = out.route;
+  asked.view.available = out.cluster != nullptr && usable(*out.cluster) != 0;
+  asked.view.outside = out.cluster != nullptr && out.cluster->outside;
+  asked.view.client_known = client.has_value();
+  if (client) asked.view.client = *client;
+  if (!client && out.route != nullptr && out.route->settings->source_ranges)
+    out.steps.emplace_back("whether the client's address may come is not known: --from ADDRESS asks for one");
+  const bool secured = request.https && snapshot.certificates->find(request.sni) != nullptr;
+  const data::Plan* process = snapshot.process[secured].get();
+  if (auto verdict = decide(process, asked.view)) out.answer = answer_of(std::move(*verdict), out.cluster);
+  if (out.route == nullptr || data::is_probe(out.route, out.path)) {
     out.route = nullptr;
-    out.answer = {200, "", "a probe of a load balancer, at a host that no Ingress names", ""};
     return out;
   }
-  if (out.route == nullptr) {
-    out.answer = {404, "", "no route takes the request", ""};
-    return out;
-  }
-  out.cluster = find_cluster(model, *out.route->spec);
-  out.answer = decide(request, *out.route, out.cluster, *snapshot.options);
+  std::vector<net::http::Field> adds;
+  data::ResponseFields fields(adds, {});
+  data::add_response_fields(process, asked.view, fields);
+  for (const auto& field : adds) out.adds.push_back(fmt::format("{}: {}", field.name, field.value));
   const auto host = model.hosts.find(out.route->host);
   const control::ServedRoute served{*out.route->settings, host == model.hosts.end() ? nullptr : host->second.get(),
                                     out.cluster};
@@ -293,6 +309,7 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
   if (e.answer.status != 0)
     line(fmt::format("  {}{}{}: {}{}", e.answer.status, e.answer.location.empty() ? "" : " ", e.answer.location,
                      e.answer.because, e.answer.decided_by.empty() ? "" : "  [filter " + e.answer.decided_by + "]"));
+  for (const std::string& field : e.adds) line("  with " + field);
   const auto tell_refused = [&] {
     if (!e.refused.empty()) line("refused of the Ingresses that ask for the host");
     for (const std::string& refused : e.refused) line("  " + refused);
@@ -329,6 +346,7 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
       {"location", e.answer.location},
       {"because", e.answer.because},
       {"filter", e.answer.decided_by},
+      {"fields", boost::json::array(e.adds.begin(), e.adds.end())},
       {"forwarded", e.answer.status == 0}};
   boost::json::object out{{"method", request.method}, {"url", request.url},           {"host", request.match_host},
                           {"path", e.path},           {"certificate", e.certificate}, {"steps", steps},
@@ -361,15 +379,18 @@ int fail(const std::string& message, bool json, std::ostream& out) {
 }  // namespace
 
 int run_explain(const control::Settings& settings, std::string method, std::string url,
-                std::vector<std::string> headers, bool json, std::ostream& out) {
+                std::vector<std::string> headers, const std::string& from, bool json, std::ostream& out) {
   const Parsed request = read_request(std::move(method), std::move(url), headers);
   if (!request) return fail(request.error(), json, out);
+  const auto client = model::read_ip(from);
+  if (!client && !from.empty())
+    return fail(fmt::format("--from \"{}\": expected an IPv4 or IPv6 address", from), json, out);
   try {
     control::AsWritten written;
     const control::Update update = control::load_once(settings, &written);
     data::Compiler compiler;
     const data::Publication publication = compiler.compile(*update.model, update.change);
-    const Explanation explanation = explain(*request, settings, *update.model, written, *publication.snapshot);
+    const Explanation explanation = explain(*request, client, settings, *update.model, written, *publication.snapshot);
     if (json)
       print_json(out, as_json(*request, explanation));
     else

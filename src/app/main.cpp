@@ -391,7 +391,7 @@ int main(int argc, char** argv) {
   for (auto* option : check->get_options())
     if (option->get_expected_max() > 1) option->allow_extra_args(false);
 
-  std::string method, url;
+  std::string method, url, from;
   std::vector<std::string> headers;
   auto* explain = app.add_subcommand("explain", "tell how a request would be routed and why");
   explain->add_option("WHERE", options.control.manifests, "directory of manifests, a file, or - for standard input")
@@ -399,6 +399,7 @@ int main(int argc, char** argv) {
   explain->add_option("METHOD", method, "GET, POST…")->required();
   explain->add_option("URL", url, "http(s)://host[:port]/path?query")->required();
   explain->add_option("-H,--header", headers, "'Name: value', repeatable");
+  explain->add_option("--from", from, "the client's address, where the answer depends on it");
   explain->add_flag("--json", as_json, "as JSON");
   add_common(*explain, options.control, set);
 
@@ -473,7 +474,7 @@ int main(int argc, char** argv) {
   try {
     if (*check && cluster) sluice::log::start("warn", false);
     if (*check) return sluice::app::run_check(options.control, checks, std::cout);
-    if (*explain) return sluice::app::run_explain(options.control, method, url, headers, as_json, std::cout);
+    if (*explain) return sluice::app::run_explain(options.control, method, url, headers, from, as_json, std::cout);
     return sluice::app::serve(options);
   } catch (const std::exception& e) {
     return sluice::app::refuse(e.what());

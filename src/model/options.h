@@ -41,6 +41,9 @@ struct Options {
   std::vector<HostGrant> host_namespaces;  // sluice: by host; empty: every namespace may name every host
   bool share_hosts = true;                 // sluice: other namespaces may have paths at a host
 
+  // whose requests are taken
+  std::vector<Cidr> whitelist_source_range, denylist_source_range, block_cidrs;  // as SourceRanges counts bits
+
   // redirects and HSTS
   std::uint16_t http_redirect_code = 308;
   bool ssl_redirect = true;

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "base/base64.h"
-#include "data/proxy/grpc_web.h"
+#include "data/filter/grpc_web.h"
 #include "support.h"
 
 // What of gRPC is read from peers: timeouts, statuses, and the base64 of gRPC-Web, which means the same however it is

@@ -22,10 +22,20 @@ struct Sample {
 inline const std::map<std::string, Sample, std::less<>>& served() {
   using enum Reach;
   static const std::map<std::string, std::string> secret{{"proxy-ssl-secret", "NS/pair"}};
+  static const std::map<std::string, std::string> cors{{"enable-cors", "true"}};
   static const std::map<std::string, Sample, std::less<>> table{
+      {"allowlist-source-range", {own_paths, "192.0.2.1/32"}},
       {"ambiguous-paths", {host, "refuse"}},
       {"backend-protocol", {own_paths, "GRPC"}},
+      {"cors-allow-credentials", {own_paths, "false", cors}},
+      {"cors-allow-headers", {own_paths, "X-Any", cors}},
+      {"cors-allow-methods", {own_paths, "GET", cors}},
+      {"cors-allow-origin", {own_paths, "https://a.example", cors}},
+      {"cors-expose-headers", {own_paths, "*", cors}},
+      {"cors-max-age", {own_paths, "7", cors}},
+      {"denylist-source-range", {own_paths, "0.0.0.0/0"}},
       {"enable-access-log", {own_paths, "false"}},
+      {"enable-cors", {own_paths, "true"}},
       {"enable-grpc-web", {own_paths, "true"}},
       {"force-ssl-redirect", {own_paths, "true"}},
       {"permanent-redirect", {own_paths, "https://to.example/"}},
@@ -51,6 +61,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"ssl-redirect", {own_paths, "false"}},
       {"temporal-redirect", {own_paths, "https://to.example/"}},
       {"temporal-redirect-code", {own_paths, "307", {{"temporal-redirect", "/to"}}}},
+      {"whitelist-source-range", {own_paths, "192.0.2.1/32"}},
   };
   return table;
 }
@@ -61,7 +72,6 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"affinity", "cookie"},
       {"affinity-canary-behavior", "legacy"},
       {"affinity-mode", "persistent"},
-      {"allowlist-source-range", "192.0.2.1/32"},
       {"app-root", "/taken"},
       {"auth-always-set-cookie", "true"},
       {"auth-cache-duration", "200 1h"},
@@ -98,18 +108,10 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"client-body-buffer-size", "1k"},
       {"configuration-snippet", "return 418;"},
       {"connection-proxy-header", "close"},
-      {"cors-allow-credentials", "true"},
-      {"cors-allow-headers", "X-Any"},
-      {"cors-allow-methods", "GET"},
-      {"cors-allow-origin", "*"},
-      {"cors-expose-headers", "*"},
-      {"cors-max-age", "7"},
       {"custom-headers", "NS/headers"},
       {"custom-http-errors", "404,503"},
       {"default-backend", "svc"},
-      {"denylist-source-range", "0.0.0.0/0"},
       {"disable-proxy-intercept-errors", "true"},
-      {"enable-cors", "true"},
       {"enable-global-auth", "false"},
       {"enable-modsecurity", "true"},
       {"enable-opentelemetry", "true"},
@@ -168,7 +170,6 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"upstream-vhost", "to.example"},
       {"use-port-in-redirects", "true"},
       {"use-regex", "true"},
-      {"whitelist-source-range", "192.0.2.1/32"},
       {"x-forwarded-prefix", "/taken"},
   };
   return table;

@@ -32,6 +32,10 @@ bool guarded(const IngressState& o) {
   return o.closing != nullptr && !names_of(*o.closing).empty();
 }
 
+bool same_ranges(const IngressState& a, const IngressState& b) {
+  return a.settings->source_ranges == b.settings->source_ranges;
+}
+
 std::string_view namespace_of(const IngressState& o) {
   return o.ref->ns.view();
 }
@@ -62,9 +66,14 @@ void HostClosing::settle() {
   if (settled_) return;
   settled_ = true;
   for (const auto* o : ingresses_) {
-    if (!guarded(*o)) continue;
     const auto ns = namespace_of(*o);
-    if (!o->closing->host.empty()) {
+    // Lists of addresses are served, but must not miss requests of theirs that go to a neighbour with other ones.
+    const bool by_ranges =
+        o->settings->source_ranges && std::any_of(ingresses_.begin(), ingresses_.end(), [&](const IngressState* other) {
+          return namespace_of(*other) == ns && !same_ranges(*o, *other);
+        });
+    if (!guarded(*o) && !by_ranges) continue;
+    if (guarded(*o) && !o->closing->host.empty()) {
       const Closed closed{protected_by(*o, o->closing->host) + "; that guards all of the host", o->closing->host};
       closed_.try_emplace(ns, closed);
       if (ns == owner_) closed_.try_emplace("", closed);
@@ -72,13 +81,15 @@ void HostClosing::settle() {
     auto regex = regex_.find(ns);
     if (regex == regex_.end()) regex = regex_.find(owner_);
     if (regex == regex_.end()) continue;
-    const auto names = names_of(*o->closing);
-    closed_.try_emplace(ns, Closed{protected_by(*o, names) + "; " +
-                                       (regex->second->use_regex ? "use-regex of " : "rewrite-target of ") +
-                                       regex->second->ref->text() +
-                                       " makes the paths of this host regular expressions, which are not served "
-                                       "either, so that its requests cannot be told from others",
-                                   to_accept(names)});
+    const auto names = guarded(*o) ? names_of(*o->closing) : std::string();
+    closed_.try_emplace(
+        ns,
+        Closed{(names.empty() ? o->ref->text() + " takes requests of some addresses alone" : protected_by(*o, names)) +
+                   "; " + (regex->second->use_regex ? "use-regex of " : "rewrite-target of ") +
+                   regex->second->ref->text() +
+                   " makes the paths of this host regular expressions, which are not served" +
+                   std::string(names.empty() ? "" : " either") + ", so that its requests cannot be told from others",
+               to_accept(names)});
   }
 }
 
@@ -109,10 +120,12 @@ void HostClosing::report(const std::string& host, Entries& entries) {
   for (const auto* o : ingresses_) {
     const auto* closed = closed_for_others(*o);
     if (closed == nullptr || guarded(*o)) continue;
-    entries.push_back({*o->ref,
-                       {model::Severity::error, "ClosedHost", "spec.rules", host.empty() ? "any host" : host,
-                        "no protection there that is not served, or --accept-unprotected " + closed->names,
-                        "its paths there answer 503: " + closed->why}});
+    entries.push_back(
+        {*o->ref,
+         {model::Severity::error, "ClosedHost", "spec.rules", host.empty() ? "any host" : host,
+          closed->names.empty() ? "no use-regex or rewrite-target beside Ingresses that take other addresses"
+                                : "no protection there that is not served, or --accept-unprotected " + closed->names,
+          "its paths there answer 503: " + closed->why}});
   }
 }
 

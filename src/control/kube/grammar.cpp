@@ -198,6 +198,36 @@ std::string cidr_text(const model::Cidr& c) {
   return std::string(::inet_ntop(AF_INET6, c.bytes, text, sizeof text)) + "/" + std::to_string(c.bits);
 }
 
+std::optional<std::vector<model::Cidr>> parse_source_ranges(std::string_view list) {
+  std::vector<model::Cidr> out;
+  for (std::size_t from = 0; from <= list.size();) {
+    const auto comma = std::min(list.find(',', from), list.size());
+    const auto element = trim_space(list.substr(from, comma - from));
+    auto range = parse_cidr(element);
+    const auto slash = element.find('/');
+    const bool digits =
+        slash == std::string_view::npos || element.find_first_not_of("0123456789", slash + 1) == std::string_view::npos;
+    if (!range || !digits) return std::nullopt;
+    // parse_cidr() takes 0.0.0.0/0 for everyone.
+    if (range->bits == 0 && element.find(':') == std::string_view::npos) {
+      range->bits = 96;
+      range->bytes[10] = range->bytes[11] = 0xff;
+    }
+    if (std::find(out.begin(), out.end(), *range) == out.end()) out.push_back(*range);
+    from = comma + 1;
+  }
+  return out;
+}
+
+std::string source_ranges_text(const std::vector<model::Cidr>& ranges) {
+  std::string out;
+  for (const auto& range : ranges) {
+    if (!out.empty()) out += ',';
+    out += range.bits == 0 ? "::/0" : cidr_text(range);
+  }
+  return out;
+}
+
 std::optional<model::AmbiguousPaths> parse_ambiguous_paths(std::string_view text) {
   using enum model::AmbiguousPaths;
   for (const auto way : {raw, normalize, refuse})

@@ -37,6 +37,11 @@ std::string shorten(std::string_view s);
 // "8m", "4096": the shortest spelling of a size.
 std::string size_text(std::uint64_t bytes);
 std::string cidr_text(const model::Cidr& c);
+// A comma-separated list of addresses and ranges, as model::SourceRanges means them: 0.0.0.0/0 is IPv4 alone. Nothing
+// when one of them is none.
+std::optional<std::vector<model::Cidr>> parse_source_ranges(std::string_view list);
+// "10.0.0.0/8,::/0".
+std::string source_ranges_text(const std::vector<model::Cidr>& ranges);
 
 // raw, normalize or refuse.
 std::optional<model::AmbiguousPaths> parse_ambiguous_paths(std::string_view text);

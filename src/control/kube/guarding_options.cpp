@@ -16,11 +16,6 @@ bool any_element(std::string_view value) {
   return value.find_first_not_of(" \t\r\n,") != std::string_view::npos;
 }
 
-// A list that cannot be read is meant to keep somebody out.
-bool not_everybody(std::string_view value) {
-  return any_element(value) && !holds_everybody(value).value_or(false);
-}
-
 bool is_on(std::string_view value) {
   return parse_bool(value).value_or(false);
 }
@@ -47,19 +42,15 @@ bool each(const Own&) {
   return true;
 }
 
-// Lists of an Ingress stand in place of the ConfigMap's; with any list of its own it does not inherit block-cidrs.
 constexpr std::array kGuarding{
     GuardingOption{"bind-address", some_addresses, each, false, true},
-    GuardingOption{"block-cidrs", any_element, [](const Own& o) { return !o.allowlist && !o.denylist; }, false, true},
     GuardingOption{"block-referers", any_element, each, false, true},
     GuardingOption{"block-user-agents", any_element, each, false, true},
-    GuardingOption{"denylist-source-range", any_element, [](const Own& o) { return !o.denylist; }},
     GuardingOption{"enable-modsecurity", is_on, [](const Own& o) { return !o.no_modsecurity; }, false, true},
     GuardingOption{"global-auth-url", any_element, [](const Own& o) { return !o.auth_url && !o.no_global_auth; }, true},
     GuardingOption{"http-snippet", any_directive, each, false, true},
     GuardingOption{"location-snippet", any_directive, each, false, true},
     GuardingOption{"server-snippet", any_directive, each, false, true},
-    GuardingOption{"whitelist-source-range", not_everybody, [](const Own& o) { return !o.allowlist; }},
 };
 
 // What --accept-unprotected takes.

@@ -160,6 +160,7 @@ void Store::State::HostBuilder::close_locations() {
     if (l.closed.empty()) continue;
     model::RouteSettings refused = *l.settings;  // before any redirect
     refused.redirect.reset();
+    refused.cors.reset();
     refused.ssl_redirect = refused.force_ssl_redirect = false;
     l.settings = state_.shared_settings.of(std::move(refused));
   }

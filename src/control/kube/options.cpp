@@ -17,9 +17,9 @@ namespace {
 
 std::vector<Option> joined() {
   std::vector<Option> out;
-  for (const auto rows :
-       {options_of::tenancy(), options_of::redirects(), options_of::clients(), options_of::downstream(),
-        options_of::tls(), options_of::upstream(), options_of::logs(), options_of::rules(), options_of::shutdown()})
+  for (const auto rows : {options_of::tenancy(), options_of::addresses(), options_of::redirects(),
+                          options_of::clients(), options_of::downstream(), options_of::tls(), options_of::upstream(),
+                          options_of::logs(), options_of::rules(), options_of::shutdown()})
     out.insert(out.end(), rows.begin(), rows.end());
   return out;
 }
@@ -153,9 +153,7 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
            const model::Options& previous, const std::set<std::string>& accepted, OptionsResult& out) {
   for (auto& [key, written] : data) {
     if (const auto* option = guarding_option(key)) {
-      const bool is_accepted =
-          std::any_of(accepted.begin(), accepted.end(), [&](const auto& a) { return main_name(a) == key; });
-      guard(*option, written, is_accepted, object, prefix + "[" + key + "]", out);
+      guard(*option, written, accepted.contains(key), object, prefix + "[" + key + "]", out);
       continue;
     }
     const Option* row = find(key);

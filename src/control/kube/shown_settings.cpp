@@ -20,7 +20,24 @@ std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Optio
   const auto text = [](std::string value, bool secret) {
     return value.empty() ? std::string("none") : secret ? std::string("another") : value;
   };
+  // Of two names that one is shown that counts, or the newer one.
+  const auto goes_by_another = [&](const Annotation& row) {
+    if (!row.newer.empty()) return !has(row.name) || has(row.newer);
+    return !has(row.name) && std::ranges::any_of(annotations(), [&](const Annotation& older) {
+      return older.newer == row.name && has(older.name);
+    });
+  };
+  // Would the route be another without it?
+  const auto counts = [&](const Option& row) {
+    model::Options without = options;
+    model::RouteSettings settings = route.settings, others = route.settings;
+    row.value.parse(row.value.print(plain), without);
+    row.inherit(options, settings);
+    row.inherit(without, others);
+    return settings == route.settings && others != route.settings;
+  };
   for (const Annotation& row : annotations()) {
+    if (goes_by_another(row)) continue;
     const auto print = [&](const ServedRoute& served) { return row.value.print(served); };
     const std::string value = print({route.settings, route.host, route.cluster});
     const std::string without = print({by_options, nullptr, route.cluster}), initial = print({built_in});
@@ -39,7 +56,7 @@ std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Optio
     if (!row.inherit) continue;
     const bool spoken_of = std::ranges::any_of(annotations(), [&](const auto& a) { return a.option == row.key; });
     const std::string value = row.value.print(options), initial = row.value.print(plain);
-    if (!spoken_of && value != initial)
+    if (!spoken_of && value != initial && counts(row))
       add(row.key, value, from_option(row.key, text(initial, row.secret)), row.secret);
   }
   return out;

@@ -1,36 +1,43 @@
-#include "data/filter/filter.h"
+#include "data/filter/order.h"
 
 namespace sluice::data {
 
-std::optional<LocalReply> route_answer(Exchange&);
-std::optional<LocalReply> ambiguous_paths(Exchange&);
-std::optional<LocalReply> redirect(Exchange&);
-std::optional<LocalReply> ssl_redirect(Exchange&);
-std::optional<LocalReply> loop(Exchange&);
-std::optional<LocalReply> endpoints(Exchange&);
-std::optional<LocalReply> body_size(Exchange&);
+extern const Row kAmbiguousPaths, kCors, kRedirect, kSslRedirect, kSourceRanges, kHsts, kGrpcWeb;
+
+std::optional<LocalReply> route_answer(const RequestView&);
+std::optional<LocalReply> loop(const RequestView&);
+void mark_pass(Exchange&, bool passed);
+std::optional<LocalReply> endpoints(const RequestView&);
+std::optional<LocalReply> body_size(const RequestView&);
 
 namespace {
-constexpr Filter kOrder[] = {
-    {"ambiguous-paths", ambiguous_paths, "first: what follows decides by a path that others may read differently"},
-    {"redirect", redirect,
-     "a redirect annotation wins over the https redirect and over everything that guards the pod"},
-    {"ssl-redirect", ssl_redirect, "before any answer that depends on the pod: nothing of it travels in clear"},
-    {"route-answer", route_answer, "routes without a Cluster (404, denied 503) have nothing further to ask"},
-    {"loop", loop, "508 for what has come back: behind the answers that end a loop by themselves"},
-    {"endpoints", endpoints, "no endpoints is 503 before limits and authentication, as in ingress-nginx"},
-    {"body-size", body_size, "413 by Content-Length before a byte of the body is taken or a pod is bothered"},
+
+constexpr Ordered kPlanned[] = {
+    {&kAmbiguousPaths, "first: what follows decides by a path that others may read differently"},
+    {&kCors, "browsers follow no redirect of a preflight, and send no credentials with it: before both"},
+    {&kRedirect, "a redirect annotation wins over the https redirect and over everything that guards the pod"},
+    {&kSslRedirect, "before any answer that depends on the pod: nothing of it travels in clear"},
+    {&kSourceRanges, "the cheapest question about who comes"},
+    {&kHsts, "behind the fields that routes add, as in ingress-nginx"},
+    {&kGrpcWeb, "the only one that changes bodies"},
 };
+
+constexpr Always kDestination[] = {
+    {"route-answer", route_answer, nullptr, "routes without a Cluster (404, denied 503) have nothing further to ask"},
+    {"loop", loop, mark_pass, "508 for what has come back: behind the answers that end a loop by themselves"},
+    {"endpoints", endpoints, nullptr, "no endpoints is 503 before limits and authentication, as in ingress-nginx"},
+    {"body-size", body_size, nullptr,
+     "413 by Content-Length before a byte of the body is taken, a pod is bothered or anybody is asked who comes"},
+};
+
 }  // namespace
 
-std::span<const Filter> filters() {
-  return kOrder;
+std::span<const Ordered> planned() {
+  return kPlanned;
 }
 
-std::optional<LocalReply> run_filters(Exchange& ex) {
-  for (const auto& f : kOrder)
-    if (auto reply = f.request(ex)) return reply;
-  return std::nullopt;
+std::span<const Always> destination() {
+  return kDestination;
 }
 
 }  // namespace sluice::data

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/pages.h"
+#include "data/filter/plan.h"
 #include "data/proxy/streams.h"
 #include "data/routing/route_table.h"
 #include "net/http/message.h"
@@ -51,16 +52,17 @@ struct ExchangeMemory : PageAllocated {
   ExchangeMemory() noexcept {}  // not defaulted: that would write zeros over all of it
   net::http::RequestHead request;
   net::http::ResponseHead response;
-  std::vector<char> response_head;   // a response head that came in pieces
-  std::string path;                  // normalised path when it differs from the target
-  std::string target;                // what goes upstream when that is not what came
-  std::string host;                  // lower case, for matching
-  std::string ahead;                 // what came behind a chunked body
-  std::string collected;             // a chunked request body, for a length
-  std::string text;                  // the page of a local reply
-  std::vector<std::uint32_t> tried;  // endpoints that this exchange asked
-  std::list<std::string> joined;     // field values put together
-  HeadBuffer in;                     // request head, and what came with it
+  std::vector<char> response_head;      // a response head that came in pieces
+  std::string path;                     // normalised path when it differs from the target
+  std::string target;                   // what goes upstream when that is not what came
+  std::string host;                     // lower case, for matching
+  std::string ahead;                    // what came behind a chunked body
+  std::string collected;                // a chunked request body, for a length
+  std::string text;                     // the page of a local reply
+  std::vector<std::uint32_t> tried;     // endpoints that this exchange asked
+  std::list<std::string> joined;        // field values put together
+  std::vector<net::http::Field> added;  // fields of ours in the response
+  HeadBuffer in;                        // request head, and what came with it
 };
 
 // Who talks to us: set once for a connection, before its first request.
@@ -71,6 +73,7 @@ struct Peer {
   std::uint16_t local_port = 0;
   int fd = -1;  // the connection, to ask the kernel about it
   bool tls = false;
+  bool secured = false;  // by a certificate that was made for the name that the client asked for, not the default one
   // What its PROXY header said; null: there was none. Where it is believed, address, bytes and port are the client's.
   std::unique_ptr<const ProxyHeaderRecord> proxy;
   // The port that the client connected to, when a believed PROXY header says it; else 0.
@@ -78,8 +81,9 @@ struct Peer {
 };
 
 // One request and its response in flight. Owned by its connection; lives until the response was sent or given up.
-struct Exchange {
-  Exchange(Worker& w, Downstream& d, const Peer& p, ExchangeMemory& m) : worker(w), down(d), peer(p), memory(m) {}
+struct Exchange : RequestView {
+  Exchange(Worker& w, Downstream& d, const Peer& p, ExchangeMemory& m)
+      : RequestView(m.request), worker(w), down(d), peer(p), memory(m) {}
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
@@ -92,22 +96,16 @@ struct Exchange {
 
   View* view = nullptr;  // pinned: routes and options as they were when the request was matched
   const model::Options* options = nullptr;
-  const Route* route = nullptr;
+  const Plan* process = nullptr;                   // what holds for all requests; null: nothing
   const model::RouteSettings* settings = nullptr;  // of the route, or the defaults
   ClusterRuntime* cluster = nullptr;               // pinned
 
-  std::string_view path;            // normalised
   std::string_view target;          // path and query for the pod
-  std::string_view query;           // with its '?', or empty
   std::string_view client_address;  // after real-ip processing
   std::string_view forwarded_for;   // incoming list, joined
   std::string_view forwarded_host;  // incoming
   bool proxy_trusted = false;       // the peer is a proxy whose X-Forwarded-* fields and Forwarded are believed
-  bool https = false;               // as the client sees it
-  bool plain = true;                // it is certain that the client came without TLS: it may be sent to https
-  std::string_view scheme;          // X-Forwarded-Proto to pods
-  std::string_view host_header;     // Host to pods
-  std::string_view client_host;     // the host of that, without its port
+  std::string_view host_header;     // Host to pods; client_host is its host
   std::string_view port_text;       // X-Forwarded-Port
   std::string_view request_id;
   std::string_view loop_mark;  // CDN-Loop to where it goes; empty: what the client sent of it, if anything
@@ -123,10 +121,9 @@ struct Exchange {
 
   bool grpc = false;             // a call of gRPC: both directions stream, and our answers are its own
   bool deadline_passed = false;  // the one that the call brought along
-  std::unique_ptr<BodyFilter> filter;
+  std::unique_ptr<BodyTransform> transform;
 
   bool close_after = false;  // the connection ends with this exchange
-  bool hsts = false;
   bool tunnel = false;
   bool client_gone = false;
   std::optional<std::uint32_t> reset_code;  // of HTTP/2: what the side that failed said, for the other one

@@ -1,5 +1,7 @@
 #include "data/proxy/local_reply.h"
 
+#include <vector>
+
 #include "data/proxy/grpc.h"
 
 namespace sluice::data {
@@ -101,18 +103,10 @@ std::string_view reason_phrase(int status) noexcept {
   }
 }
 
-net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
-  using net::http::Field;
-  using net::http::Name;
-  if (ex.grpc) {
-    net::Task<Status> sending = send_grpc_reply(ex, reply.status);
-    Status sent = co_await sending;
-    co_return sent;
-  }
-  auto& page = ex.memory.text;
-  page.clear();
-  const auto phrase = reason_phrase(reply.status);
-  const std::string title = std::to_string(reply.status) + " " + std::string(phrase);
+namespace {
+
+void write_page(const Exchange& ex, int status, std::string_view phrase, std::string& page) {
+  const std::string title = std::to_string(status) + " " + std::string(phrase);
   page += "<html>\r\n<head><title>";
   page += title;
   page += "</title></head>\r\n<body>\r\n<h1>";
@@ -125,29 +119,47 @@ net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
     page += "</p>\r\n";
   }
   page += "</body>\r\n</html>\r\n";
+}
 
-  Field fields[4];
-  std::size_t count = 0;
-  fields[count++] = {"Content-Type", "text/html", Name::content_type, false};
-  if (!reply.location.empty()) fields[count++] = {"Location", reply.location, Name::location, false};
+}  // namespace
+
+net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
+  using net::http::Field;
+  using net::http::Name;
+  if (ex.grpc) {
+    net::Task<Status> sending = send_grpc_reply(ex, reply.status);
+    Status sent = co_await sending;
+    co_return sent;
+  }
+  const auto phrase = reason_phrase(reply.status);
+  auto& page = ex.memory.text;
+  page.clear();
+  if (!reply.body) write_page(ex, reply.status, phrase, page);
+  const std::string_view body = reply.body ? std::string_view(*reply.body) : std::string_view(page);
+
+  std::vector<Field> fields;
+  fields.reserve(4 + reply.fields.size());
+  if (!body.empty()) fields.push_back({"Content-Type", reply.content_type, Name::content_type, false});
+  if (!reply.location.empty()) fields.push_back({"Location", reply.location, Name::location, false});
   // RFC 9110 section 15.5.6. What a pod takes of them is its own affair.
   if (reply.status == 405)
-    fields[count++] = {"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS", Name::other, false};
+    fields.push_back({"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS", Name::other, false});
   // RFC 9110 section 15.5.22 and RFC 6455 section 4.4: of WebSockets alone a version is asked for.
   if (reply.status == 426) {
-    fields[count++] = {"Upgrade", "websocket", Name::upgrade, false};
-    fields[count++] = {"Sec-WebSocket-Version", "13", Name::other, false};
+    fields.push_back({"Upgrade", "websocket", Name::upgrade, false});
+    fields.push_back({"Sec-WebSocket-Version", "13", Name::other, false});
   }
+  for (const auto& [name, value] : reply.fields) fields.push_back({name, value, net::http::name_of(name), false});
   ResponseStart start;
   start.status = reply.status;
   start.reason = phrase;
-  start.fields = {fields, count};
-  start.framing = net::http::Framing::length;
-  start.content_length = page.size();
-  const bool head_only = ex.head().method == net::http::Method::head;
+  start.fields = fields;
+  // RFC 9110 section 8.6: 204 has neither a body nor a length.
+  start.framing = reply.status == 204 ? net::http::Framing::none : net::http::Framing::length;
+  start.content_length = body.size();
+  const bool head_only = ex.head().method == net::http::Method::head || reply.status == 204;
   ex.record.status = reply.status;
-  Status s =
-      co_await ex.down.start(ex, start, Chunk{head_only ? std::string_view{} : std::string_view(page), true, {}});
+  Status s = co_await ex.down.start(ex, start, Chunk{head_only ? std::string_view{} : body, true, {}});
   co_return s;
 }
 

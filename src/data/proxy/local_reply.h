@@ -2,7 +2,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "data/filter/filter.h"
+#include "data/filter/step.h"
 #include "data/proxy/exchange.h"
 #include "net/io/task.h"
 
@@ -13,7 +13,8 @@ namespace sluice::data {
 std::uint16_t status_of(const Error& e) noexcept;
 std::string_view reason_phrase(int status) noexcept;
 
-// Sends a small page that names the status and the request id and nothing of our insides. Fails only as writes fail.
+// Sends it: its own body, or a small page that names the status and the request id and nothing of our insides. A call
+// of gRPC gets the status in gRPC's form instead. Fails only as writes fail.
 net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply);
 
 }  // namespace sluice::data

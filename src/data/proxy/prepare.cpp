@@ -47,12 +47,14 @@ std::string_view joined_by_name(Exchange& ex, std::string_view name) {
 void find_client(Exchange& ex) {
   const auto& o = *ex.options;
   ex.client_address = ex.peer.address;
+  std::memcpy(ex.client.data(), ex.peer.bytes, 16);
   ex.forwarded_for = joined_by_name(ex, o.forwarded_for_header);
   if ((!o.use_forwarded_headers && !o.enable_real_ip) || ex.forwarded_for.empty()) return;
   net::Address peer;
-  std::memcpy(peer.bytes, ex.peer.bytes, 16);
+  std::memcpy(peer.bytes, ex.peer.bytes, sizeof peer.bytes);
   const std::string_view list[1] = {ex.forwarded_for};
   const auto client = net::http::client_address(peer, list, [&](const net::Address& a) { return trusted(o, a.bytes); });
+  std::memcpy(ex.client.data(), client.bytes, sizeof client.bytes);
   auto& text = ex.memory.joined.emplace_back();
   text.resize(net::http::kAddressText);
   text.resize(net::http::format_address(client, text.data()).size());
@@ -101,11 +103,18 @@ void give_request_id(Exchange& ex) noexcept {
   ex.request_id = {ex.id_storage, sizeof ex.id_storage};
 }
 
-Status prepare(Exchange& ex) {
-  auto& head = ex.head();
+void pin_view(Exchange& ex) noexcept {
   ex.view = ex.worker.view();
   ex.view->pin();
-  ex.options = ex.view->snapshot().options.get();
+  const Snapshot& snapshot = ex.view->snapshot();
+  ex.options = snapshot.options.get();
+  ex.process = snapshot.process[ex.peer.secured].get();
+  ex.https_port = snapshot.https_port;
+}
+
+Status prepare(Exchange& ex) {
+  auto& head = ex.head();
+  pin_view(ex);
   ex.settings = &kDefaults;
   const auto* type = head.find(Name::content_type);
   ex.grpc = type && is_grpc(type->value);
@@ -113,7 +122,6 @@ Status prepare(Exchange& ex) {
   find_origin(ex);
   ex.request_id = joined(ex, Name::x_request_id);
   if (ex.options->generate_request_id) give_request_id(ex);
-  ex.hsts = ex.options->hsts && ex.peer.tls;
   ex.target = head.path_query;
   ex.query = {};
   if (const auto q = head.path_query.find('?'); q != std::string_view::npos) ex.query = head.path_query.substr(q);
@@ -139,7 +147,12 @@ Status prepare(Exchange& ex) {
     ex.target = target.append(ex.query);
   }
   ex.cluster = ex.worker.cluster(ex.route->cluster);
-  if (ex.cluster) ex.cluster->pin();
+  if (ex.cluster) {
+    ex.cluster->pin();
+    ex.available = ex.cluster->available();
+    ex.outside = ex.cluster->outside();
+    ex.route_seed = &ex.worker.shared.loop_seed;
+  }
   return {};
 }
 
@@ -196,6 +209,7 @@ void release(Exchange& ex) noexcept {
   if (ex.cluster) std::exchange(ex.cluster, nullptr)->unpin();
   if (ex.view) std::exchange(ex.view, nullptr)->unpin();
   ex.route = nullptr;
+  ex.process = nullptr;
 }
 
 }  // namespace sluice::data

@@ -124,7 +124,7 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
   if (ex.tunnel && ex.head().major == 2 && response.status / 100 == 2)
     co_return std::unexpected(
         Error{Fault::unsupported, Whose::upstream, Retry::no, 502, "the pod does not switch protocols"});
-  BodySource& body = ex.filter ? ex.filter->response(ex, up.body()) : up.body();
+  BodySource& body = ex.transform ? ex.transform->response(ex, up.body()) : up.body();
   Result<Chunk> first = body.take(ex.down.room(0));
   if (!first) co_return std::unexpected(first.error());
   // An answer before the end of the request: the connection cannot be trusted to find the next one.

@@ -7,7 +7,7 @@ namespace sluice::data {
 using net::http::Framing;
 
 net::Task<Result<Chunk>> next_request_piece(Exchange& ex, std::size_t most) {
-  BodySource& body = ex.filter ? ex.filter->request(ex.down.body()) : ex.down.body();
+  BodySource& body = ex.transform ? ex.transform->request(ex.down.body()) : ex.down.body();
   Result<Chunk> piece = co_await body.read(most);
   if (!piece) co_return piece;
   ex.body_received += piece->data.size();
@@ -24,7 +24,7 @@ net::Task<Status> take_request_body(Exchange& ex) {
     ex.body_whole = true;
     co_return Status{};
   }
-  if (!ex.filter && ex.down.whole_body(ex.body)) {
+  if (!ex.transform && ex.down.whole_body(ex.body)) {
     ex.body_whole = true;
     ex.body_received = ex.body.size();
     co_return Status{};

@@ -1,8 +1,7 @@
 #include "data/proxy/serve.h"
 
-#include "data/filter/filter.h"
+#include "data/filter/plan.h"
 #include "data/proxy/grpc.h"
-#include "data/proxy/grpc_web.h"
 #include "data/proxy/local_reply.h"
 #include "data/proxy/misdirected.h"
 #include "data/proxy/prepare.h"
@@ -32,12 +31,18 @@ bool hops_used_up(Exchange& ex) {
   return false;
 }
 
-// What no route is asked about.
-std::optional<LocalReply> answer_without_route(Exchange& ex) {
+// What is asked of the proxy itself.
+std::optional<LocalReply> answer_for_the_proxy(Exchange& ex) {
   const auto& head = ex.head();
   if (head.path_query == "*") return LocalReply{200, {}, "OPTIONS * is for the proxy itself"};
   if (head.method == Method::options && hops_used_up(ex)) return LocalReply{200, {}, "Max-Forwards is used up"};
-  if (is_probe(ex.route, ex.path)) {
+  return std::nullopt;
+}
+
+// What no route is asked about.
+std::optional<LocalReply> answer_without_route(Exchange& ex) {
+  if (auto verdict = decide_without_route(ex.process, ex)) {
+    if (verdict->by != kProbe) return std::move(verdict->reply);
     static const model::RouteSettings unlogged = [] {
       model::RouteSettings s;
       s.access_log = false;
@@ -45,9 +50,8 @@ std::optional<LocalReply> answer_without_route(Exchange& ex) {
     }();
     ex.settings = &unlogged;
     if (ex.worker.draining()) return LocalReply{503, {}, "draining"};
-    return LocalReply{200, {}, "a probe of a load balancer"};
+    return std::move(verdict->reply);
   }
-  if (!ex.route) return LocalReply{404, {}, "no route"};
   if (ex.peer.tls)
     if (const char* why =
             misdirected(ex.view->snapshot(), ex.record.server_name, ex.memory.host, ex.worker.shared.passthrough))
@@ -59,8 +63,28 @@ std::optional<LocalReply> answer_for_lack_of_memory(Exchange& ex) {
   if (!ex.worker.shared.overload.at_least(Rung::refuse)) return std::nullopt;
   ex.worker.stats.shed_requests.add();
   ex.worker.stats.overload_refused.add();
-  ex.close_after = true;
-  return LocalReply{503, {}, "memory is short: new requests are refused"};
+  return LocalReply{.status = 503, .why = "memory is short: new requests are refused", .close = true};
+}
+
+// The answer that one of ours gives, in the order in which they are asked; nothing: a pod answers.
+std::optional<LocalReply> answer(Exchange& ex) {
+  if (ex.process != nullptr)
+    if (auto verdict = decide_for_all(ex.process, ex)) return std::move(verdict->reply);
+  if (auto reply = answer_for_the_proxy(ex)) return reply;
+  if (auto reply = answer_without_route(ex)) return reply;
+  if (auto reply = answer_for_lack_of_memory(ex)) return reply;
+  auto verdict = decide_for_route(ex);
+  take_effect(ex, verdict ? &*verdict : nullptr);
+  if (verdict) return std::move(verdict->reply);
+  return std::nullopt;
+}
+
+// What both bodies run through; of several the first one that takes the exchange.
+std::unique_ptr<BodyTransform> transform(Exchange& ex) {
+  if (ex.route == nullptr || ex.route->plan == nullptr) return nullptr;
+  for (const auto& entry : (*ex.route->plan)[Phase::body])
+    if (auto taken = entry.step->transform(ex)) return taken;
+  return nullptr;
 }
 
 // Attempts until one succeeds or the retry rule says no. On error nothing was answered, or what was is given up.
@@ -155,14 +179,12 @@ net::Task<void> serve(Exchange& ex) {
   ex.begun = ex.worker.loop.now();
 
   Status prepared = prepare(ex);  // who asks, what for, which route
-  if (prepared) ex.filter = GrpcWeb::begin(ex);
-  ex.grpc = ex.grpc || ex.filter;
+  if (prepared) ex.transform = transform(ex);
+  ex.grpc = ex.grpc || ex.transform;
   CallDeadline deadline(ex);
   if (ex.grpc) deadline.arm();
   std::optional<LocalReply> reply;
-  if (prepared) reply = answer_without_route(ex);
-  if (prepared && !reply) reply = answer_for_lack_of_memory(ex);
-  if (prepared && !reply) reply = run_filters(ex);  // may answer
+  if (prepared) reply = answer(ex);  // who may come, what is answered here
   ex.tunnel = prepared && !reply && ex.head().upgrade;
 
   if (!prepared) {
@@ -171,7 +193,8 @@ net::Task<void> serve(Exchange& ex) {
     // A body that is not here yet is not waited for: the connection ends instead.
     std::string_view unused;
     if (!ex.down.body().ended() && !ex.down.whole_body(unused)) ex.close_after = true;
-    if (reply->status >= 500) ex.record.reason = reply->reason, ex.record.ours = true;
+    if (reply->close) ex.close_after = true;
+    if (reply->status >= 500) ex.record.reason = reply->why, ex.record.ours = true;
     Status sent = co_await send_local_reply(ex, std::move(*reply));
     if (!sent) ex.close_after = true;
   } else {
@@ -196,10 +219,7 @@ net::Task<void> refuse(Exchange& ex, Error why) {
   else
     ex.worker.stats.malformed_requests.add();
   ex.begun = ex.worker.loop.now();
-  ex.view = ex.worker.view();
-  ex.view->pin();
-  ex.options = ex.view->snapshot().options.get();
-  ex.hsts = ex.options->hsts && ex.peer.tls;
+  pin_view(ex);
   ex.close_after = true;
   give_request_id(ex);
   co_await fail(ex, why);

@@ -38,9 +38,9 @@ class BodySource {
 };
 
 // Something between client and pod that both bodies run through. Lives as long as its exchange.
-class BodyFilter {
+class BodyTransform {
  public:
-  virtual ~BodyFilter() = default;
+  virtual ~BodyTransform() = default;
   virtual BodySource& request(BodySource& client) = 0;
   // Once the pod's head is in ex.memory.response, which it may change.
   virtual BodySource& response(Exchange& ex, BodySource& pod) = 0;

@@ -19,10 +19,11 @@ namespace sluice::data {
 // of memory, which prefetch() asks for in one go.
 class HostRoutes {
  public:
-  // `routes[i].spec` points into `spec->routes`; `spec` is kept for as long as this lives. Route::host is filled in
-  // here. Two routes of the same (match, path): the first one counts.
+  // `routes[i].spec` points into `spec->routes`; `spec` and the Plans are kept for as long as this lives. Route::host
+  // is filled in here. Two routes of the same (match, path): the first one counts.
   static std::shared_ptr<const HostRoutes> make(std::shared_ptr<const model::Host> spec,
-                                                const std::vector<Route>& routes);
+                                                const std::vector<Route>& routes,
+                                                std::vector<std::shared_ptr<const Plan>> plans = {});
   HostRoutes(const HostRoutes&) = delete;
   HostRoutes& operator=(const HostRoutes&) = delete;
 
@@ -65,7 +66,8 @@ class HostRoutes {
   static_assert(std::is_trivially_copyable_v<Route> && std::is_trivially_copyable_v<Node>);
 
   static Tree tree_of(const std::vector<Route>& routes);
-  explicit HostRoutes(std::shared_ptr<const model::Host> spec) : spec_(std::move(spec)) {}
+  HostRoutes(std::shared_ptr<const model::Host> spec, std::vector<std::shared_ptr<const Plan>> plans)
+      : spec_(std::move(spec)), plans_(std::move(plans)) {}
   ~HostRoutes() = default;
 
   const Node* child(const Node& node, unsigned char byte) const noexcept;
@@ -78,6 +80,7 @@ class HostRoutes {
   std::shared_ptr<const model::Host> spec_;
   std::uint32_t name_size_ = 0, nodes_size_ = 0, routes_size_ = 0;
   std::uint32_t nodes_at_ = 0, labels_at_ = 0, routes_at_ = 0;
+  std::vector<std::shared_ptr<const Plan>> plans_;  // that the routes name, each once
 };
 
 inline const HostRoutes::Node* HostRoutes::child(const Node& node, unsigned char byte) const noexcept {

@@ -16,10 +16,13 @@ namespace sluice::data {
 using ClusterId = std::uint32_t;
 inline constexpr ClusterId kNoCluster = 0xffffffff;
 
+class Plan;
+
 // A compiled route: what a request needs of it at once. Lives as long as its HostRoutes.
 struct Route {
   const model::Route* spec = nullptr;  // lives as long as this Route
   const model::RouteSettings* settings = nullptr;
+  const Plan* plan = nullptr;  // what its requests need; null: nothing
   ClusterId cluster = kNoCluster;
   std::uint32_t series = 0;  // number of the metric label set; dense, stable while the labels stay the same
   std::string_view host;     // the host name as configured ("_" for the catch-all), for metric labels

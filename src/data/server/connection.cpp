@@ -85,6 +85,7 @@ net::Task<Status> Connection::arrive() {
         Error{Fault::malformed, Whose::downstream, Retry::no, 400, "plain HTTP on a listener of TLS"});
   }
   worker.stats.tls_handshakes.add();
+  peer.secured = !stream.tls()->default_certificate();
   if (stream.tls()->resumed()) worker.stats.tls_handshakes_resumed.add();
   for (const auto& p : protocols())
     if (p.alpn == stream.tls()->alpn()) protocol_ = p.make(*this);

@@ -28,9 +28,7 @@ Error client(Fault f, const char* detail) {
 }  // namespace
 
 H1Connection::H1Connection(Connection& connection)
-    : worker_(connection.worker), stream_(connection.stream), peer_(connection.peer) {
-  if (stream_.tls()) default_certificate_ = stream_.tls()->default_certificate();
-}
+    : worker_(connection.worker), stream_(connection.stream), peer_(connection.peer) {}
 
 H1Connection::~H1Connection() {
   if (memory_) worker_.return_memory(std::move(memory_));
@@ -346,7 +344,6 @@ net::Task<Status> H1Connection::start(Exchange& ex, const ResponseStart& respons
   auto& out = worker_.out;
   out.clear();
   if (response.status == 101 && continue_due_) out += kContinue;  // RFC 9110 section 7.8
-  ex.hsts = ex.hsts && !default_certificate_;
   append_response_head(out, ex, response, out_framing_, worker_.date());
   const iovec head{out.data(), out.size()};
   Status s = co_await send_body_pieces({&head, 1}, first);

@@ -71,7 +71,7 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   net::http::Framing out_framing_ = net::http::Framing::none;
   bool idle_ = true, draining_ = false;
   bool started_ = false, complete_ = false, aborted_ = false, continue_due_ = false, body_stopped_ = false,
-       probed_ = false, default_certificate_ = false;
+       probed_ = false;
 };
 
 }  // namespace sluice::data

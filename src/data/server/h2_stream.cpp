@@ -341,7 +341,6 @@ net::Task<Status> H2Stream::start(Exchange& ex, const ResponseStart& response, C
     co_return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, 502,
                                     "101 without the Sec-WebSocket-Accept that fits the key"});
   started_ = true;
-  ex.hsts = ex.hsts && !(connection_.stream_.tls() && connection_.stream_.tls()->default_certificate());
   tunnel_ = response.status == 101;
   const bool end = !tunnel_ && first.last && first.data.empty() && first.trailers.empty();
   respond(ex, response, end);

@@ -182,7 +182,14 @@ net::Task<Status> Connection::look_at_hello(Instant until) {
   const std::string& name = reader.hello().server_name;
   if (name.empty()) co_return Status{};
   const Route* route = worker.view()->snapshot().routes->match(name, "/", nullptr);
-  if (route && route->passthrough) protocol_ = std::make_unique<Passthrough>(*this, *route, reader.hello());
+  if (!route || !route->passthrough) co_return Status{};
+  if (route->plan != nullptr) {
+    std::array<std::uint8_t, 16> client;
+    std::copy_n(peer.bytes, client.size(), client.begin());
+    for (const auto& entry : (*route->plan)[Phase::guard])
+      if (!entry.step->admits(client)) co_return std::unexpected(stream.error(Fault::closed, "a client who is denied"));
+  }
+  protocol_ = std::make_unique<Passthrough>(*this, *route, reader.hello());
   co_return Status{};
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-#include <algorithm>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,12 +12,23 @@
 // Heads of responses as clients get them.
 namespace sluice::data {
 
+// What the Plans add to this response. What the pod sent of the same names is dropped.
+inline std::span<const net::http::Field> added_fields(const Exchange& ex, const ResponseStart& response) {
+  if (ex.process == nullptr && (ex.route == nullptr || ex.route->plan == nullptr)) return {};
+  auto& added = ex.memory.added;
+  added.clear();
+  ResponseFields fields(added, response.from_pod ? ex.memory.response.fields.all() : std::span<net::http::Field>{});
+  add_response_fields(ex.process, ex, fields);
+  return added;
+}
+
 // Calls sink(name, value) for each field that a client gets but those that frame the message or belong to the
 // connection: what the pod sent and may pass, then ours. Names and values stay valid until the thread's next call.
 template <class Sink>
 void for_each_response_field(const Exchange& ex, const ResponseStart& response, std::string_view date, Sink&& sink) {
   using net::http::Name;
   const auto& o = *ex.options;
+  const auto ours = added_fields(ex, response);
   const auto hidden = [&](const net::http::Field& f) {
     for (const auto& h : o.hide_headers)
       if (iequals(h, f.name)) return true;
@@ -39,9 +50,6 @@ void for_each_response_field(const Exchange& ex, const ResponseStart& response, 
       case Name::server:
         if (!pod_server) continue;
         break;
-      case Name::strict_transport_security:
-        if (ex.hsts) continue;
-        break;
       case Name::date:
         dated = true;
         break;
@@ -54,20 +62,7 @@ void for_each_response_field(const Exchange& ex, const ResponseStart& response, 
   if (!dated) sink("Date", date);
   if (o.server_tokens && !pod_server) sink("Server", std::string_view("sluice"));
   if (o.via && response.from_pod) sink("Via", via(ex.memory.response.major, ex.memory.response.minor));
-  if (ex.hsts) {
-    static thread_local char value[96];
-    std::size_t n = 0;
-    const auto add = [&](std::string_view s) {
-      const auto take = std::min(s.size(), sizeof value - n);
-      s.copy(value + n, take);
-      n += take;
-    };
-    add("max-age=");
-    add(o.hsts_max_age);
-    if (o.hsts_include_subdomains) add("; includeSubDomains");
-    if (o.hsts_preload) add("; preload");
-    sink("Strict-Transport-Security", std::string_view(value, n));
-  }
+  for (const auto& f : ours) sink(f.name, f.value);
 }
 
 using net::h1::append_field;

@@ -6,9 +6,12 @@
 #include <unordered_set>
 #include <utility>
 
+#include "data/filter/plan.h"
+#include "data/routing/host_routes.h"
 #include "data/routing/table.h"
 #include "data/snapshot/certificates.h"
 #include "data/snapshot/numbers.h"
+#include "data/snapshot/plans.h"
 #include "data/snapshot/snapshot.h"
 #include "net/tls/tls.h"
 
@@ -77,6 +80,13 @@ std::vector<std::string> all_names(const Known& known, const Parts& parts) {
   return names;
 }
 
+// With use-port-in-redirects that of our first listener of TLS, as in ingress-nginx; else, or where there is none, 0.
+std::uint16_t https_port(const model::Options& options, const model::OwnListeners* own) {
+  if (!options.use_port_in_redirects || own == nullptr) return 0;
+  const auto https = std::find_if(own->all.begin(), own->all.end(), [](const auto& l) { return l.what == "https"; });
+  return https == own->all.end() ? std::uint16_t{0} : https->port;
+}
+
 std::int64_t unix_now() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -91,6 +101,7 @@ struct Compiler::State {
   StringMap<CertificateEntry> certificates;
   StringMap<HostEntry> hosts;
   ClusterNumbers cluster_numbers;
+  Plans plans;
   std::uint32_t next_series = 0;  // numbers of metric label sets are not used again
   std::unordered_multimap<std::size_t, CertificateEntry*> pairs_by_text;
 
@@ -306,6 +317,7 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
     for (const Route& route : host.compiled->routes()) numbers.emplace(labels_of(*route.spec), route.series);
   std::vector<Route> routes;
   routes.reserve(spec.routes.size());
+  std::vector<std::shared_ptr<const Plan>> used;
   for (const model::Route& from : spec.routes) {
     Route& route = routes.emplace_back();
     route.spec = &from;
@@ -318,8 +330,14 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
     route.host_tls = spec.tls || from.tls;
     route.passthrough = spec.passthrough && route.forwards && from.path.view() == "/";
     route.no_tls_redirect = under_any(from, options.no_tls_redirect_locations);
+    const auto& wanted = *route.settings;
+    const bool to_https =
+        !route.no_tls_redirect && (wanted.force_ssl_redirect || (wanted.ssl_redirect && route.host_tls));
+    auto plan = plans.of(from.settings ? from.settings.pointer() : default_settings(), to_https);
+    route.plan = plan.get();
+    if (plan && std::find(used.begin(), used.end(), plan) == used.end()) used.push_back(std::move(plan));
   }
-  host.compiled = HostRoutes::make(host.spec, routes);
+  host.compiled = HostRoutes::make(host.spec, routes, std::move(used));
   return host.compiled;
 }
 
@@ -427,8 +445,11 @@ Publication Compiler::compile(const model::Model& model, const model::Change& ch
   next->version = s.version;
   next->options = model.options ? model.options : std::make_shared<const model::Options>();
   next->own = model.own;
+  next->https_port = https_port(*next->options, next->own.get());
   const bool options_changed =
       before == nullptr || (before->options != next->options && !(*before->options == *next->options));
+  for (const bool secured : {false, true})
+    next->process[secured] = options_changed ? Plan::of_process(*next->options, secured) : before->process[secured];
   if (all || change.default_certificate) {
     s.default_certificate = model.default_certificate;
     s.fallback_may_differ = true;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "control/kube/annotations/registry.h"
+#include "control/kube/grammar.h"
 #include "control/kube/store.h"
 #include "scratch.h"
 
@@ -87,9 +88,13 @@ TEST_F(Protection, TheWebhookTakesWhatForbidsNothingAndRefusesWhatWouldBeClosed)
   auto r = review(annotated("solver", "i.example", "whitelist-source-range", "0.0.0.0/0,::/0"));
   EXPECT_TRUE(r.allowed) << r.message;
   EXPECT_TRUE(r.warnings.empty());
-  r = review(annotated("a", "i.example", "whitelist-source-range", "0.0.0.0/0"));
+  EXPECT_TRUE(review(annotated("a", "i.example", "whitelist-source-range", "10.0.0.0/8")).allowed);
+  r = review(annotated("a", "i.example", "whitelist-source-range", "10.0.0.0/8, office"));
   EXPECT_FALSE(r.allowed);
-  EXPECT_NE(r.message.find("--accept-unprotected whitelist-source-range"), std::string::npos) << r.message;
+  EXPECT_NE(r.message.find("the paths of this Ingress answer 503"), std::string::npos) << r.message;
+  r = review(annotated("a", "i.example", "auth-type", "basic"));
+  EXPECT_FALSE(r.allowed);
+  EXPECT_NE(r.message.find("--accept-unprotected auth-type"), std::string::npos) << r.message;
   r = review(annotated("a", "i.example", "server-snippet", "deny all;"));
   EXPECT_FALSE(r.allowed);
   EXPECT_NE(r.message.find("annotations-risk-level"), std::string::npos) << r.message;
@@ -102,11 +107,11 @@ TEST_F(Protection, TheWebhookTakesWhatForbidsNothingAndRefusesWhatWouldBeClosed)
 
 TEST_F(Protection, TheWebhookWarnsOfWhatClosesWithoutAFaultOfTheIngress) {
   put(ingress("site", "h.example") + annotated("admin", "h.example", "auth-type", "basic") + service("app") +
-      slice("app", "10.0.0.1") + options("{block-cidrs: '10.0.0.0/8'}"));
+      slice("app", "10.0.0.1") + options("{block-user-agents: curl}"));
   auto r = review(ingress("plain", "i.example"));
   EXPECT_TRUE(r.allowed);
   ASSERT_EQ(r.warnings.size(), 1U);
-  EXPECT_NE(r.warnings[0].find("block-cidrs"), std::string::npos);
+  EXPECT_NE(r.warnings[0].find("block-user-agents"), std::string::npos);
   put(options("{}"));
   const auto regex =
       "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: regex\n  annotations: "
@@ -124,6 +129,67 @@ TEST_F(Protection, TheWebhookWarnsOfWhatClosesWithoutAFaultOfTheIngress) {
   };
   EXPECT_TRUE(says("site"));
   EXPECT_TRUE(says("regex"));
+}
+
+// "deny 10.0.0.0/8 allow " of the first route of a host; "" when everybody may come.
+std::string ranges(const Update& u, const std::string& host) {
+  const auto& settings = *u.model->hosts.at(host)->routes.at(0).settings;
+  if (!settings.source_ranges) return "";
+  return "deny " + source_ranges_text(settings.source_ranges->denied) + " allow " +
+         source_ranges_text(settings.source_ranges->allowed);
+}
+
+TEST_F(Protection, ListsOfAddressesOfAnIngressStandInPlaceOfTheConfigMaps) {
+  const auto world = ingress("none", "none.example") +
+                     annotated("allow", "allow.example", "whitelist-source-range", "10.1.0.0/16") +
+                     annotated("deny", "deny.example", "denylist-source-range", "10.2.0.0/16,2001:db8::/32") +
+                     annotated("all", "all.example", "allowlist-source-range", "0.0.0.0/0,::/0") + service("app") +
+                     slice("app", "10.0.0.1");
+  auto u = put(world + options("{block-cidrs: '192.0.2.0/24, 0.0.0.0/0'}"));
+  EXPECT_EQ(ranges(u, "none.example"), "deny 192.0.2.0/24,0.0.0.0/0 allow ");
+  EXPECT_EQ(ranges(u, "allow.example"), "deny  allow 10.1.0.0/16");
+  EXPECT_EQ(ranges(u, "deny.example"), "deny 10.2.0.0/16,2001:db8::/32 allow ");
+  EXPECT_EQ(ranges(u, "all.example"), "");
+  u = put(options("{block-cidrs: 192.0.2.0/24, whitelist-source-range: '10.3.0.0/16', denylist-source-range: '::/0'}"));
+  EXPECT_EQ(ranges(u, "none.example"), "deny ::/0 allow 10.3.0.0/16");
+  EXPECT_EQ(ranges(u, "allow.example"), "deny ::/0 allow 10.1.0.0/16");
+  EXPECT_EQ(ranges(u, "deny.example"), "deny 10.2.0.0/16,2001:db8::/32 allow 10.3.0.0/16");
+  EXPECT_EQ(ranges(u, "all.example"), "deny ::/0 allow ");
+  u = put(options("{}"));
+  EXPECT_EQ(ranges(u, "none.example"), "");
+  EXPECT_TRUE(u.model->report.entries.empty()) << model::Report::line(u.model->report.entries[0]);
+}
+
+// Nobody knows who was meant.
+TEST_F(Protection, AListOfTheConfigMapThatCannotBeReadOpensNothing) {
+  const auto world = ingress("none", "none.example") + service("app") + slice("app", "10.0.0.1");
+  put(world);
+  EXPECT_EQ(ranges(put(options("{denylist-source-range: '10.0.0.0/8, office'}")), "none.example"),
+            "deny 0.0.0.0/0,::/0 allow ");
+  EXPECT_EQ(ranges(put(options("{block-cidrs: 'office'}")), "none.example"), "deny 0.0.0.0/0,::/0 allow ");
+  EXPECT_EQ(ranges(put(options("{whitelist-source-range: '10.0.0.0/8, office'}")), "none.example"),
+            "deny  allow 10.0.0.0/8");
+  const auto u = put(options("{whitelist-source-range: 'office'}"));
+  EXPECT_EQ(ranges(u, "none.example"), "deny  allow 0.0.0.0/32");
+  ASSERT_EQ(u.model->report.entries.size(), 1u);
+  EXPECT_EQ(u.model->report.entries[0].problem.reason, "InvalidOption");
+}
+
+// A regular expression, which is not served, must not hand requests of an Ingress with a list to its neighbour.
+TEST_F(Protection, ListsBesideRegularExpressionsCloseTheHostUntilTheyAreEqual) {
+  const auto guarded = [](const std::string& list) {
+    return "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: admin\n  annotations: "
+           "{nginx.ingress.kubernetes.io/use-regex: 'true'" +
+           list +
+           "}\nspec:\n  ingressClassName: nginx\n  rules:\n  - host: h.example\n    http: {paths: [{path: '/x.*', "
+           "pathType: ImplementationSpecific, backend: {service: {name: app, port: {number: 80}}}}]}\n";
+  };
+  const auto list = std::string(", nginx.ingress.kubernetes.io/denylist-source-range: '10.0.0.0/8'");
+  auto u = put(ingress("site", "h.example") + service("app") + slice("app", "10.0.0.1") + guarded(list));
+  EXPECT_NE(closed(u, "h.example").find("use-regex"), std::string::npos) << closed(u, "h.example");
+  EXPECT_EQ(closed(put(guarded("")), "h.example"), "");
+  u = put(guarded(list) + annotated("site", "h.example", "denylist-source-range", "10.0.0.0/8"));
+  EXPECT_EQ(closed(u, "h.example"), "");
 }
 
 // The table that the question was asked of: each annotation of ingress-nginx once, those that guard among them.

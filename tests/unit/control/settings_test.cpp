@@ -36,13 +36,15 @@ std::uint64_t fingerprint_of(const model::Model& model) {
 struct Seen {
   std::shared_ptr<const model::Model> model;
   model::Change change;
+  std::set<std::string, std::less<>> written;  // annotations
   const model::Host& host() const { return *model->hosts.at("h.example"); }
   const model::RouteSettings& settings() const { return *host().routes.front().settings; }
   ServedRoute route() const { return {settings(), &host()}; }
   // Of the route, by name.
   std::map<std::string, SettingRow> shown() const {
     std::map<std::string, SettingRow> out;
-    for (auto& row : settings_of(route(), *model->options, [](std::string_view) { return true; }))
+    for (auto& row :
+         settings_of(route(), *model->options, [&](std::string_view name) { return written.contains(name); }))
       EXPECT_TRUE(out.emplace(row.name, row).second) << row.name << " twice";
     return out;
   }
@@ -64,7 +66,7 @@ struct Rows : ::testing::Test {
   }
   Seen seen() {
     auto update = store.commit();
-    return {update.model, update.change};
+    return {update.model, update.change, {}};
   }
   Seen with(const Annotations& annotations) {
     Ingress out;
@@ -77,7 +79,9 @@ struct Rows : ::testing::Test {
     path.backend.port = "80";
     out.rules.push_back({"h.example", {path}});
     store.upsert(std::make_shared<const Object>(std::move(out)));
-    return seen();
+    Seen all = seen();
+    for (const auto& [name, value] : annotations) all.written.insert(name);
+    return all;
   }
   Seen with_option(const std::string& key, const std::string& value) {
     ConfigMap out;
@@ -119,7 +123,7 @@ TEST_F(Rows, OfAnnotationsAreNoticedByAll) {
     EXPECT_EQ(after.change.hosts, std::vector<std::string>{"h.example"});
     EXPECT_NE(*model_before.hosts.at("h.example"), after.host());
     EXPECT_NE(fingerprint_of(model_before), fingerprint_of(*after.model));
-    const Seen was{std::make_shared<const model::Model>(model_before), {}};
+    const Seen was{std::make_shared<const model::Model>(model_before), {}, before.written};
     if (was.settings() == after.settings()) {
       // What the host itself has.
       EXPECT_EQ(row.scope, Scope::host);
@@ -163,7 +167,7 @@ TEST_F(Rows, OfOptionsAreNoticedByAll) {
     SCOPED_TRACE(row.key);
     const Seen before = with_option("", "");
     const model::Model model_before = *before.model;
-    const Seen was{std::make_shared<const model::Model>(model_before), {}};
+    const Seen was{std::make_shared<const model::Model>(model_before), {}, before.written};
     bool changed = false;
     for (const char* value : {"true", "false", "7", "301", "9k", "X-Other", "10.0.0.0/8", "off", "2 16k", "TLSv1.3",
                               "HIGH", "json", "debug", "/other", "refuse", "h.example=default"}) {

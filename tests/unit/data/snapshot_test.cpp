@@ -258,6 +258,59 @@ TEST(Compiler, RoutesCarryWhatTheExchangeNeeds) {
   EXPECT_TRUE(route(p, "any", "/other")->no_tls_redirect);
 }
 
+// A Plan is made once for all routes with the same settings, of any host, and is there for as long as one has it.
+TEST(Compiler, RoutesWithTheSameSettingsShareAPlan) {
+  World w;
+  Compiler compiler;
+  auto settings = std::make_shared<model::RouteSettings>();
+  settings->redirect = model::Redirect{302, "/to"};
+  const auto give = [&](const std::string& name) {
+    auto host = std::make_shared<model::Host>(*w.model.hosts.at(name));
+    for (auto& r : host->routes) r.settings = settings;
+    w.model.hosts[name] = host;
+  };
+  w.host("a.example", {{"/", "a"}, {"/b", "b"}});
+  w.host("b.example", {{"/", "b"}});
+  w.host("plain.example", {{"/", "b"}});
+  w.host("tls.example", {{"/", "b"}}, {"ns/none"});
+  give("a.example");
+  give("b.example");
+  auto p = w.publish(compiler);
+  const Plan* plan = route(p, "a.example", "/")->plan;
+  ASSERT_NE(plan, nullptr);
+  EXPECT_EQ(route(p, "a.example", "/b")->plan, plan);
+  EXPECT_EQ(route(p, "b.example", "/")->plan, plan);
+  EXPECT_EQ(route(p, "plain.example", "/")->plan, nullptr);
+  const Plan* to_https = route(p, "tls.example", "/")->plan;
+  ASSERT_NE(to_https, nullptr);
+  EXPECT_NE(to_https, plan);
+
+  w.no_host("a.example");
+  w.host("later.example", {{"/", "a"}});
+  give("later.example");
+  p = w.publish(compiler);
+  EXPECT_EQ(route(p, "b.example", "/")->plan, plan) << "it outlives the route that it was made for";
+  EXPECT_EQ(route(p, "later.example", "/")->plan, plan);
+}
+
+TEST(Compiler, WhatHoldsForAllRequestsFollowsTheOptions) {
+  World w;
+  Compiler compiler;
+  auto p = w.publish(compiler);
+  const auto before = p.snapshot;
+  EXPECT_EQ(before->process[false], nullptr);
+  EXPECT_NE(before->process[true], nullptr) << "HSTS";
+  w.cluster("a", 1);
+  p = w.publish(compiler);
+  EXPECT_EQ(p.snapshot->process[true], before->process[true]) << "made once";
+  auto options = std::make_shared<model::Options>();
+  options->hsts = false;
+  w.model.options = options;
+  w.change.options = true;
+  p = w.publish(compiler);
+  EXPECT_EQ(p.snapshot->process[true], nullptr);
+}
+
 TEST(Compiler, SeriesStayWithTheirLabels) {
   World w;
   Compiler compiler;

@@ -11,9 +11,7 @@ Written::Written(const Ingress& ingress, std::string_view prefix, const std::set
   for (const auto& [full, value] : ingress.meta.annotations) {
     if (full.size() <= prefix.size() + 1 || !full.starts_with(prefix) || full[prefix.size()] != '/') continue;
     const auto name = std::string_view(full).substr(prefix.size() + 1);
-    const bool is_accepted =
-        std::any_of(accepted.begin(), accepted.end(), [&](const auto& a) { return main_name(a) == main_name(name); });
-    (is_accepted ? accepted_ : values_).emplace(name, value);
+    (accepted.contains(std::string(name)) ? accepted_ : values_).emplace(name, value);
   }
 }
 
@@ -24,10 +22,6 @@ std::string_view Written::raw(std::string_view name) const {
 
 std::string_view Written::operator[](std::string_view name) const {
   return trim_of(raw(name), kBlank);
-}
-
-std::string_view main_name(std::string_view annotation) {
-  return annotation == "allowlist-source-range" ? "whitelist-source-range" : annotation;
 }
 
 namespace guard {
@@ -50,15 +44,6 @@ Guard closing(Closes what, std::string_view name) {
 Guard authenticating(Closes what, std::string_view name) {
   Guard out = closing(what, name);
   out.authenticates = true;
-  return out;
-}
-
-// ingress-nginx answers 503 for its locations then.
-Guard denied(std::string expected) {
-  Guard out = closing(Closes::paths, "");
-  out.reason = "InvalidAnnotation";
-  out.expected = std::move(expected);
-  out.consequence = "the paths of this Ingress answer 503";
   return out;
 }
 
@@ -101,25 +86,6 @@ Guard snippet(Closes what, std::string_view name, const model::Options& options)
 }
 
 }  // namespace
-
-Guard allowlist(std::string_view value, const Written&, const model::Options&) {
-  const auto everybody = holds_everybody(value);
-  if (!everybody) return denied("a comma-separated list of addresses and ranges such as 10.0.0.0/8");
-  return *everybody ? honoured() : closing(Closes::paths, "whitelist-source-range");
-}
-
-Guard whitelist(std::string_view value, const Written& all, const model::Options& options) {
-  if (all["allowlist-source-range"].empty()) return allowlist(value, all, options);
-  Guard out;
-  out.reason = "NoEffect";
-  out.expected = "one of the two names: allowlist-source-range counts";
-  return out;
-}
-
-Guard denylist(std::string_view value, const Written&, const model::Options&) {
-  if (!holds_everybody(value)) return denied("a comma-separated list of addresses and ranges such as 10.0.0.0/8");
-  return closing(Closes::paths, "denylist-source-range");
-}
 
 Guard auth_type(std::string_view value, const Written&, const model::Options&) {
   return holds(value, {"basic", "digest"}) ? authenticating(Closes::paths, "auth-type") : dropped("basic or digest");

@@ -30,9 +30,6 @@ class Written {
   std::map<std::string_view, std::string_view> values_, accepted_;
 };
 
-// The name that two spellings of one annotation share: --accept-unprotected takes either for both.
-std::string_view main_name(std::string_view annotation);
-
 // How far something closes.
 enum class Closes : std::uint8_t { nothing, paths, host };
 
@@ -66,9 +63,6 @@ bool guards(std::string_view annotation);
 model::Risk risk_of(std::string_view annotation);
 
 namespace guard {
-Guard allowlist(std::string_view, const Written&, const model::Options&);
-Guard whitelist(std::string_view, const Written&, const model::Options&);
-Guard denylist(std::string_view, const Written&, const model::Options&);
 Guard auth_type(std::string_view, const Written&, const model::Options&);
 Guard auth_secret_type(std::string_view, const Written&, const model::Options&);
 Guard auth_url(std::string_view, const Written&, const model::Options&);

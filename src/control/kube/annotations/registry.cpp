@@ -14,8 +14,9 @@ namespace {
 using enum OnInvalid;
 
 constexpr AnnotationFamily (*kFamilies[])() = {
-    annotation::access_log, annotation::backend_protocol, annotation::paths,           annotation::proxy,
-    annotation::proxy_ssl,  annotation::redirect,         annotation::ssl_passthrough, annotation::ssl_redirect,
+    annotation::access_log,      annotation::backend_protocol, annotation::cors,     annotation::paths,
+    annotation::proxy,           annotation::proxy_ssl,        annotation::redirect, annotation::source_range,
+    annotation::ssl_passthrough, annotation::ssl_redirect,
 };
 
 // The rows of all families, served or not, by name.
@@ -172,7 +173,11 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
       continue;
     }
     if (out.canary) continue;
-    if (row.served)
+    if (row.served && !row.served->newer.empty() && !written[row.served->newer].empty())
+      out.problems.push_back(
+          {Severity::warning, "NoEffect", "metadata.annotations[" + std::string(name) + "]", shorten(written[name]),
+           "one of the two names: " + std::string(row.served->newer) + " counts", "it has no effect"});
+    else if (row.served)
       read_served(*row.served, raw, context, out);
     else
       read_unserved(row.unserved, name, written[name], written, options, out, closing);
@@ -190,9 +195,7 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
   }
   out.use_regex = parse_bool(written.raw("use-regex")).value_or(false);
   if (is_rewrite_target(written.raw("rewrite-target"))) out.rewrite_target = written.raw("rewrite-target");
-  out.own = {.allowlist = !written["allowlist-source-range"].empty() || !written["whitelist-source-range"].empty(),
-             .denylist = !written["denylist-source-range"].empty(),
-             .auth_url = !written["auth-url"].empty(),
+  out.own = {.auth_url = !written["auth-url"].empty(),
              .no_global_auth = !parse_bool(written.raw("enable-global-auth")).value_or(true),
              .no_modsecurity = !parse_bool(written.raw("enable-modsecurity")).value_or(true)};
   for (const auto family : kFamilies)

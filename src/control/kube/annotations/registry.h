@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,9 +43,18 @@ struct WrittenRedirect {
   std::uint16_t status = 0;
 };
 
+// enable-cors and cors-*: without the first the others have no effect.
+struct WrittenCors {
+  bool enabled = false;
+  model::Cors cors;
+  std::vector<std::string> left_out;  // elements of cors-allow-origin that are no origins
+};
+
 // What the annotations of one Ingress say: parsers write into this.
 struct AnnotationValues {
   model::RouteSettings settings;
+  WrittenCors cors;
+  std::optional<std::vector<model::Cidr>> allowlist, denylist;  // empty: none is written
   ProxySsl proxy_ssl;
   bool ssl_passthrough = false;
   WrittenRedirect permanent{{}, 301}, temporal{{}, 302};
@@ -80,6 +90,7 @@ struct Annotation {
   std::string_view initial = {};    // the default, where no option is it
   std::string_view option = {};     // the option that is the default, or decides it; empty: none
   std::string_view otherwise = {};  // what else decides the default
+  std::string_view newer = {};      // the name that counts where both are written; empty: it has one name
   std::string_view needs = {};      // the annotation without which it has no effect; empty: none
   bool always_shown = false;        // `sluice explain` shows it at its default too
   bool secret = false;              // its value is never shown
@@ -117,7 +128,7 @@ struct AnnotationResult {
   std::string rewrite_target;  // one that ingress-nginx takes; either makes the paths of a host regular expressions
   // What options that guard every Ingress make an exception for.
   struct Own {
-    bool allowlist = false, denylist = false, auth_url = false, no_global_auth = false, no_modsecurity = false;
+    bool auth_url = false, no_global_auth = false, no_modsecurity = false;
   } own;
 };
 
@@ -130,10 +141,12 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
 namespace annotation {
 AnnotationFamily access_log();
 AnnotationFamily backend_protocol();
+AnnotationFamily cors();
 AnnotationFamily paths();
 AnnotationFamily proxy();
 AnnotationFamily proxy_ssl();
 AnnotationFamily redirect();
+AnnotationFamily source_range();
 AnnotationFamily ssl_passthrough();
 AnnotationFamily ssl_redirect();
 }  // namespace annotation

@@ -7,6 +7,7 @@
 namespace sluice::control::options_of {
 
 std::span<const Option> tenancy();
+std::span<const Option> addresses();
 std::span<const Option> redirects();
 std::span<const Option> clients();
 std::span<const Option> downstream();

@@ -1,4 +1,4 @@
-#include "data/proxy/grpc_web.h"
+#include "data/filter/grpc_web.h"
 
 #include <gtest/gtest.h>
 

@@ -26,10 +26,10 @@ void append_trailer_frame(std::string& out, std::string_view trailers);
 // gRPC-Web (grpc/grpc, doc/PROTOCOL-WEB.md) for pods that speak gRPC: what browsers can send becomes a call, and the
 // trailers of its answer, which browsers cannot read, the last frame of its body. In the -text form both bodies are
 // base64.
-class GrpcWeb final : public BodyFilter {
+class GrpcWeb final : public BodyTransform {
  public:
-  // Null unless the route wants it, its pods speak gRPC and the request is of such a type. The request's head in
-  // `ex.memory` is that of a call afterwards.
+  // Null unless the pods of `ex` speak gRPC and the request is of such a type. The request's head in `ex.memory` is
+  // that of a call afterwards.
   static std::unique_ptr<GrpcWeb> begin(Exchange& ex);
 
   BodySource& request(BodySource& client) override;

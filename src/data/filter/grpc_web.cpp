@@ -1,9 +1,10 @@
-#include "data/proxy/grpc_web.h"
+#include "data/filter/grpc_web.h"
 
 #include <cstdint>
 
 #include "base/base64.h"
 #include "base/strings.h"
+#include "data/filter/step.h"
 #include "data/proxy/grpc.h"
 #include "data/server/worker.h"
 #include "data/upstream/lease.h"
@@ -75,7 +76,7 @@ GrpcWeb::GrpcWeb(bool text_up, bool text_down, std::string_view suffix)
 }
 
 std::unique_ptr<GrpcWeb> GrpcWeb::begin(Exchange& ex) {
-  if (!ex.settings->grpc_web || !ex.cluster) return nullptr;
+  if (!ex.cluster) return nullptr;
   const auto protocol = upstream_protocol(ex);
   if (protocol != model::BackendProtocol::grpc && protocol != model::BackendProtocol::grpcs) return nullptr;
   auto& head = ex.head();
@@ -139,5 +140,22 @@ Result<Chunk> GrpcWeb::Response::pass(const Chunk& piece) {
   if (text_) out_ = encode_base64(out_);
   return Chunk{out_, piece.last, {}};
 }
+
+namespace {
+
+class BeginGrpcWeb final : public Step {
+  std::unique_ptr<BodyTransform> transform(Exchange& ex) const override { return GrpcWeb::begin(ex); }
+};
+
+StepPtr make(const Needs& needs) {
+  if (!needs.settings.grpc_web) return nullptr;
+  static const auto step = std::make_shared<const BeginGrpcWeb>();
+  return step;
+}
+
+}  // namespace
+
+extern const Row kGrpcWeb;
+const Row kGrpcWeb{"grpc-web", in(Phase::body), make};
 
 }  // namespace sluice::data

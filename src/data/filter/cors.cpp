@@ -1,0 +1,96 @@
+#include "model/settings/cors.h"
+
+#include <algorithm>
+
+#include "base/strings.h"
+#include "data/filter/step.h"
+
+// enable-cors: preflights are answered here, and responses say what the page of an origin may do.
+namespace sluice::data {
+
+namespace {
+
+constexpr bool of_label(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || (c >= 'A' && c <= 'Z');
+}
+
+// An origin as it is allowed: the text, or what stands before and behind one label of any name.
+class Pattern {
+ public:
+  explicit Pattern(std::string_view text) {
+    const auto star = text.find('*');
+    wildcard_ = star != std::string_view::npos;
+    before_ = text.substr(0, star);
+    if (wildcard_) behind_ = text.substr(star + 1);
+  }
+  bool matches(std::string_view origin) const noexcept {
+    if (!wildcard_) return iequals(origin, before_);
+    if (origin.size() <= before_.size() + behind_.size()) return false;
+    const auto label = origin.substr(before_.size(), origin.size() - before_.size() - behind_.size());
+    return iequals(origin.substr(0, before_.size()), before_) &&
+           iequals(origin.substr(origin.size() - behind_.size()), behind_) &&
+           std::all_of(label.begin(), label.end(), of_label);
+  }
+
+ private:
+  std::string before_, behind_;
+  bool wildcard_ = false;
+};
+
+// ingress-nginx's, but that it compares the end of an origin alone: there https://evil.examplehttps://good.example
+// would be good.example's.
+class Cors final : public Step {
+ public:
+  explicit Cors(const model::Cors& cors) : cors_(cors), max_age_(std::to_string(cors.max_age)) {
+    any_ = cors.origins == std::vector<std::string>{"*"};
+    if (!any_)
+      for (const auto& origin : cors.origins) patterns_.emplace_back(origin);
+  }
+
+  std::optional<LocalReply> decide(const RequestView& request) const override {
+    if (request.received.method != net::http::Method::options || allowed(request).empty()) return std::nullopt;
+    return LocalReply{.status = 204, .why = "a CORS preflight", .body = std::string()};
+  }
+
+  void respond(const RequestView& request, ResponseFields& fields) const override {
+    const auto origin = allowed(request);
+    if (origin.empty()) return;
+    fields.set("Access-Control-Allow-Origin", origin);
+    if (cors_.credentials) fields.set("Access-Control-Allow-Credentials", "true");
+    fields.set("Access-Control-Allow-Methods", cors_.methods);
+    fields.set("Access-Control-Allow-Headers", cors_.headers);
+    if (!cors_.expose_headers.empty()) fields.set("Access-Control-Expose-Headers", cors_.expose_headers);
+    fields.set("Access-Control-Max-Age", max_age_);
+  }
+
+ private:
+  // What is told to be allowed; empty: nothing is.
+  std::string_view allowed(const RequestView& request) const noexcept {
+    if (any_) return "*";
+    const net::http::Field* origin = nullptr;
+    for (const auto& field : request.received.fields.all()) {
+      if (field.id != net::http::Name::other || !iequals(field.name, "origin")) continue;
+      if (origin != nullptr) return {};
+      origin = &field;
+    }
+    const auto matches = [&](const Pattern& pattern) { return pattern.matches(origin->value); };
+    return origin != nullptr && std::any_of(patterns_.begin(), patterns_.end(), matches) ? origin->value
+                                                                                         : std::string_view();
+  }
+
+  const model::Cors cors_;
+  const std::string max_age_;
+  bool any_ = false;
+  std::vector<Pattern> patterns_;
+};
+
+StepPtr make(const Needs& needs) {
+  return needs.settings.cors ? std::make_shared<const Cors>(*needs.settings.cors) : nullptr;
+}
+
+}  // namespace
+
+extern const Row kCors;
+const Row kCors{"cors", in(Phase::answer, Phase::respond), make};
+
+}  // namespace sluice::data

@@ -1,0 +1,36 @@
+#include "data/filter/step.h"
+
+// What every request with a route is asked about where it leads (order.cpp).
+namespace sluice::data {
+
+// Routes that lead nowhere: a resource backend, no default backend, a denied location, `/foo` of a path `/foo/`.
+std::optional<LocalReply> route_answer(const RequestView& request) {
+  if (request.route->forwards) return std::nullopt;
+  const auto& spec = *request.route->spec;
+  if (spec.match == model::PathMatch::slash_redirect) {
+    std::string location(request.scheme);
+    location.append("://").append(request.received.authority).append(spec.path.view());
+    location.append("/").append(request.query);
+    return LocalReply{301, std::move(location), "the path of the Ingress ends in a slash"};
+  }
+  return LocalReply{.status = spec.status ? spec.status : std::uint16_t{404},
+                    .why = !spec.because.empty()  ? "the route is closed"
+                           : spec.ingress.empty() ? "no path of an Ingress that is served takes the request, and there "
+                                                    "is no default backend"
+                                                  : "the backend is not a Service",
+                    .detail = spec.because.view()};
+}
+
+std::optional<LocalReply> endpoints(const RequestView& request) {
+  if (request.available) return std::nullopt;
+  return LocalReply{503, {}, "the Service has no ready endpoints"};
+}
+
+std::optional<LocalReply> body_size(const RequestView& request) {
+  const auto limit = request.route->settings->body_limit;
+  const auto& head = request.received;
+  if (limit == 0 || head.framing != net::http::Framing::length || head.content_length <= limit) return std::nullopt;
+  return LocalReply{.status = 413, .why = "Content-Length is above proxy-body-size", .close = true};
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,32 @@
+#include "data/filter/step.h"
+
+// Strict-Transport-Security. A browser that remembered it from a connection with the default certificate could not come
+// back: only what is secured by a certificate for the name carries it.
+namespace sluice::data {
+
+namespace {
+
+class Hsts final : public Step {
+ public:
+  explicit Hsts(const model::Options& options) : value_("max-age=" + options.hsts_max_age) {
+    if (options.hsts_include_subdomains) value_ += "; includeSubDomains";
+    if (options.hsts_preload) value_ += "; preload";
+  }
+  void respond(const RequestView&, ResponseFields& fields) const override {
+    fields.set("Strict-Transport-Security", value_, net::http::Name::strict_transport_security);
+  }
+
+ private:
+  std::string value_;
+};
+
+StepPtr make(const model::Options& options, bool secured) {
+  return options.hsts && secured ? std::make_shared<const Hsts>(options) : nullptr;
+}
+
+}  // namespace
+
+extern const Row kHsts;
+const Row kHsts{"hsts", in(Phase::respond), nullptr, make};
+
+}  // namespace sluice::data

@@ -1,0 +1,98 @@
+#include "data/filter/plan.h"
+
+#include "data/filter/order.h"
+
+namespace sluice::data {
+
+void ResponseFields::set(std::string_view name, std::string_view value, net::http::Name id) {
+  for (auto& field : theirs_)
+    if (field.id == id && (id != net::http::Name::other || iequals(field.name, name))) field.drop = true;
+  ours_.push_back({name, value, id, false});
+}
+
+template <class Make>
+std::shared_ptr<const Plan> Plan::make(Make&& make) {
+  std::array<std::vector<Entry>, kPhases> found;
+  std::size_t count = 0;
+  for (const Ordered& ordered : planned()) {
+    const Row& row = *ordered.row;
+    const StepPtr step = make(row);
+    if (!step) continue;
+    for (std::size_t phase = 0; phase < kPhases; ++phase) {
+      if ((row.phases >> phase & 1U) == 0) continue;
+      found[phase].push_back({row.name, step});
+      ++count;
+    }
+  }
+  if (count == 0) return nullptr;
+  auto plan = std::make_shared<Plan>();
+  plan->steps_.reserve(count);
+  for (std::size_t phase = 0; phase < kPhases; ++phase) {
+    plan->steps_.insert(plan->steps_.end(), found[phase].begin(), found[phase].end());
+    plan->begin_[phase + 1] = static_cast<std::uint8_t>(plan->steps_.size());
+  }
+  return plan;
+}
+
+std::shared_ptr<const Plan> Plan::of_route(const Needs& needs) {
+  return make([&](const Row& row) { return row.of_route ? row.of_route(needs) : nullptr; });
+}
+
+std::shared_ptr<const Plan> Plan::of_process(const model::Options& options, bool secured) {
+  return make([&](const Row& row) { return row.of_process ? row.of_process(options, secured) : nullptr; });
+}
+
+namespace {
+
+std::optional<Verdict> run(const Plan* plan, Phase phase, const RequestView& request) {
+  if (plan == nullptr) return std::nullopt;
+  for (const auto& [name, step] : (*plan)[phase])
+    if (auto reply = step->decide(request)) return Verdict{std::move(*reply), name};
+  return std::nullopt;
+}
+
+void respond(const Plan* plan, const RequestView& request, ResponseFields& fields) {
+  if (plan == nullptr) return;
+  for (const auto& entry : (*plan)[Phase::respond]) entry.step->respond(request, fields);
+}
+
+}  // namespace
+
+std::optional<Verdict> decide_for_all(const Plan* process, const RequestView& request) {
+  return run(process, Phase::answer, request);
+}
+
+std::optional<Verdict> decide_without_route(const Plan* process, const RequestView& request) {
+  if (is_probe(request.route, request.path))
+    return Verdict{{200, {}, "a probe of a load balancer, at a host that no Ingress names"}, kProbe};
+  if (request.route != nullptr) return std::nullopt;
+  if (auto refused = run(process, Phase::guard, request)) return refused;
+  return Verdict{{404, {}, "no route takes the request"}, kNoRoute};
+}
+
+std::optional<Verdict> decide_for_route(const RequestView& request) {
+  const Plan* plan = request.route->plan;
+  if (plan != nullptr)
+    if (auto verdict = run(plan, Phase::answer, request)) return verdict;
+  for (const Always& always : destination())
+    if (auto reply = always.decide(request)) return Verdict{std::move(*reply), always.name};
+  if (plan != nullptr) return run(plan, Phase::guard, request);
+  return std::nullopt;
+}
+
+void take_effect(Exchange& ex, const Verdict* verdict) {
+  for (const Always& always : destination()) {
+    if (always.effect == nullptr) continue;
+    if (verdict == nullptr)
+      always.effect(ex, true);
+    else if (verdict->by == always.name)
+      always.effect(ex, false);
+  }
+}
+
+void add_response_fields(const Plan* process, const RequestView& request, ResponseFields& fields) {
+  if (request.route != nullptr) respond(request.route->plan, request, fields);
+  respond(process, request, fields);
+}
+
+}  // namespace sluice::data

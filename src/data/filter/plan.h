@@ -1,0 +1,60 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "data/filter/step.h"
+
+// What requests need, compiled: the steps of every feature that is used, in the order of order.cpp.
+namespace sluice::data {
+
+// Made by the Compiler, immutable, shared by all routes with equal settings and by all workers: it holds no state.
+class Plan {
+ public:
+  struct Entry {
+    std::string_view name;  // of the row
+    StepPtr step;
+  };
+  // Null: nothing is used.
+  static std::shared_ptr<const Plan> of_route(const Needs& needs);
+  static std::shared_ptr<const Plan> of_process(const model::Options& options, bool secured);
+
+  std::span<const Entry> operator[](Phase phase) const noexcept {
+    const auto p = static_cast<std::size_t>(phase);
+    return std::span(steps_).subspan(begin_[p], begin_[p + 1] - begin_[p]);
+  }
+
+ private:
+  template <class Make>
+  static std::shared_ptr<const Plan> make(Make&& make);
+
+  std::vector<Entry> steps_;  // those of one phase side by side
+  std::array<std::uint8_t, kPhases + 1> begin_{};
+};
+
+struct Verdict {
+  LocalReply reply;
+  std::string_view by;  // the name of what decided
+};
+inline constexpr std::string_view kProbe = "probe", kNoRoute = "no-route";
+
+// The decisions about a request, for serve() and for explain. All are pure. Each returns the answer, or nothing.
+
+// What the process says to all requests. `process` may be null.
+std::optional<Verdict> decide_for_all(const Plan* process, const RequestView& request);
+// What is said where no route takes the request, or the path is one that the proxy answers itself.
+std::optional<Verdict> decide_without_route(const Plan* process, const RequestView& request);
+// What the route says: its Plan's answers, whether it leads anywhere, its Plan's guards. The request has a route.
+std::optional<Verdict> decide_for_route(const RequestView& request);
+
+// The effects of what decide_for_route said; null: the request goes on.
+void take_effect(Exchange& ex, const Verdict* verdict);
+
+// Puts together what a response to this request carries of ours. `process` may be null.
+void add_response_fields(const Plan* process, const RequestView& request, ResponseFields& fields);
+
+}  // namespace sluice::data

@@ -1,0 +1,34 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "data/routing/hash.h"
+#include "data/routing/route_table.h"
+#include "net/http/message.h"
+
+namespace sluice::data {
+
+// A request as decisions see it: who asks, for what, and where it would go. An Exchange is one; `sluice explain` and
+// tests make others of requests that were never received. Views stay valid for as long as the request is looked at.
+struct RequestView {
+  explicit RequestView(const net::http::RequestHead& head) noexcept : received(head) {}
+
+  const net::http::RequestHead& received;  // method, Host, target, fields, framing
+  std::string_view path;                   // normalised; empty for `*`
+  std::string_view query;                  // with its '?', or empty
+  std::string_view scheme = "http";        // as the client sees it: "http" or "https"
+  std::string_view client_host;            // the host that the client named, without its port
+  std::array<std::uint8_t, 16> client{};   // its address after real-ip processing, IPv4-mapped
+  bool client_known = true;                // false: explain was not told it
+  bool https = false;                      // as the client sees it
+  bool plain = true;                       // it is certain that the client came without TLS: it may be sent to https
+  std::uint16_t https_port = 0;            // that redirects to https name; 0: none
+
+  const Route* route = nullptr;          // null: none takes it
+  bool available = false;                // its Cluster has an endpoint that takes requests
+  bool outside = false;                  // its Cluster is not of pods of ours
+  const HashSeed* route_seed = nullptr;  // of the marks by which a route recognises what comes back (loop.cpp)
+};
+
+}  // namespace sluice::data

@@ -1,0 +1,93 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "data/filter/request_view.h"
+#include "data/proxy/streams.h"
+#include "model/model.h"
+
+// What a feature of the request's path is made of. Each is one file of this folder that declares its Row; order.cpp
+// lists the rows.
+namespace sluice::data {
+
+// An answer of our own. proxy/local_reply.cpp sends it.
+struct LocalReply {
+  std::uint16_t status = 0;
+  std::string location{};                       // Location; empty: none
+  const char* why = "";                         // for logs and explain: why this is answered here
+  std::string_view detail{};                    // for explain: more of that; lives as long as the request
+  bool close = false;                           // the connection ends with it
+  std::optional<std::string> body{};            // nothing: a page that names the status
+  std::string_view content_type = "text/html";  // of the page, or of a body that is not empty
+  std::vector<std::pair<std::string_view, std::string>> fields{};  // further ones; the names live for ever
+};
+
+// Fields that we add to a response. One of ours stands in place of all of its name that the pod sent.
+class ResponseFields {
+ public:
+  // `ours`: where they are put; `theirs`: those of the pod, which are marked as dropped.
+  ResponseFields(std::vector<net::http::Field>& ours, std::span<net::http::Field> theirs) noexcept
+      : ours_(ours), theirs_(theirs) {}
+  // Both live until the head is written.
+  void set(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other);
+
+ private:
+  std::vector<net::http::Field>& ours_;
+  std::span<net::http::Field> theirs_;
+};
+
+// When a step has its say. Phases follow each other as they stand here.
+enum class Phase : std::uint8_t {
+  answer,   // may answer, whether or not there is a pod: redirects, preflights
+  guard,    // may answer once there is one: who may come
+  respond,  // what every response carries, ours and the pod's
+  body,     // what both bodies run through
+};
+inline constexpr std::size_t kPhases = 4;
+using Phases = std::uint8_t;  // a bit each
+template <class... P>
+constexpr Phases in(P... phases) noexcept {
+  return static_cast<Phases>(((1U << static_cast<unsigned>(phases)) | ...));
+}
+
+// What one feature does for the routes that share a Plan. Immutable, used by all workers at once; it holds no state.
+// decide() and respond() are pure: explain and tests call them for requests that were never received.
+class Step {
+ public:
+  virtual ~Step() = default;
+  // Phases answer and guard: the answer, or nothing, and the request goes on. At most 200 ns, and it allocates nothing
+  // for a request that goes on.
+  virtual std::optional<LocalReply> decide(const RequestView&) const { return std::nullopt; }
+  // Phase guard, for TLS that is passed through: may a client of this address come at all?
+  virtual bool admits(const std::array<std::uint8_t, 16>&) const { return true; }
+  // Phase respond.
+  virtual void respond(const RequestView&, ResponseFields&) const {}
+  // Phase body: null when this exchange is not concerned. It may change the head of the request.
+  virtual std::unique_ptr<BodyTransform> transform(Exchange&) const { return nullptr; }
+};
+using StepPtr = std::shared_ptr<const Step>;
+
+// What a route asks for, as far as Plans go: routes with equal needs share one.
+struct Needs {
+  const model::RouteSettings& settings;
+  bool to_https = false;  // plain requests are redirected: ssl-redirect and the host's TLS, or force-ssl-redirect
+};
+
+// A feature. Both functions return null where it is not used, and may be null themselves.
+struct Row {
+  std::string_view name;
+  Phases phases;  // of in()
+  StepPtr (*of_route)(const Needs&) = nullptr;
+  // For all requests, those too that no route takes, before anything of a route. `secured`: by TLS with a certificate
+  // that was made for the name (not the default one).
+  StepPtr (*of_process)(const model::Options&, bool secured) = nullptr;
+};
+
+}  // namespace sluice::data

@@ -1,0 +1,54 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "data/filter/plan.h"
+
+namespace sluice::data {
+
+// A request of a route, to be changed by each test before it is asked about.
+struct Asked {
+  explicit Asked(model::RouteSettings wanted = {}, bool to_https = false)
+      : settings(std::move(wanted)), plan(Plan::of_route({settings, to_https})) {
+    head.method = net::http::Method::get;
+    head.method_text = "GET";
+    head.authority = "a.example:8080";
+    head.host = "a.example";
+    head.path_query = head.target = "/x?y=1";
+    view.path = "/x";
+    view.query = "?y=1";
+    view.client_host = "a.example";
+    view.available = true;
+    view.route = &route;
+    view.route_seed = &seed;
+    spec.path = "/";
+    route.spec = &spec;
+    route.settings = &settings;
+    route.plan = plan.get();
+    route.host = "a.example";
+    route.forwards = true;
+  }
+  void field(std::string_view name, std::string_view value) {
+    head.fields.add() = {name, value, net::http::name_of(name), false};
+    head.names.add(net::http::name_of(name));
+  }
+  // "302 redirect", or "" for a request that goes on.
+  std::string decided() const {
+    const auto verdict = decide_for_route(view);
+    return verdict ? std::to_string(verdict->reply.status) + " " + std::string(verdict->by) : "";
+  }
+  std::string location() const {
+    const auto verdict = decide_for_route(view);
+    return verdict ? verdict->reply.location : "";
+  }
+
+  model::RouteSettings settings;
+  std::shared_ptr<const Plan> plan;
+  model::Route spec;
+  Route route;
+  net::http::RequestHead head;
+  RequestView view{head};
+  HashSeed seed{1, 2};
+};
+
+}  // namespace sluice::data

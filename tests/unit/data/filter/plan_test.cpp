@@ -1,0 +1,170 @@
+#include "data/filter/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "../allocations.h"
+#include "asked.h"
+#include "data/filter/order.h"
+
+namespace sluice::data {
+namespace {
+
+TEST(Plan, IsNoneWhereNothingIsUsed) {
+  EXPECT_EQ(Asked().plan, nullptr);
+  EXPECT_EQ(Plan::of_process(model::Options{}, false), nullptr);
+  EXPECT_EQ(Asked().decided(), "");
+}
+
+TEST(Plan, StepsStandInTheOrderOfTheList) {
+  model::RouteSettings all;
+  all.ambiguous_paths = model::AmbiguousPaths::refuse;
+  all.redirect = model::Redirect{302, "/to"};
+  Asked asked(all, true);
+  std::vector<std::string_view> names;
+  for (const auto& entry : (*asked.plan)[Phase::answer]) names.push_back(entry.name);
+  EXPECT_EQ(names, (std::vector<std::string_view>{"ambiguous-paths", "redirect", "ssl-redirect"}));
+  EXPECT_TRUE((*asked.plan)[Phase::guard].empty());
+
+  asked.head.path_query = "/a//b";
+  EXPECT_EQ(asked.decided(), "400 ambiguous-paths");
+  asked.head.path_query = "/a/b";
+  EXPECT_EQ(asked.decided(), "302 redirect");
+}
+
+TEST(Plan, EveryRowHasAReasonAndANameOfItsOwn) {
+  std::vector<std::string_view> names;
+  for (const auto& ordered : planned()) {
+    names.push_back(ordered.row->name);
+    EXPECT_FALSE(ordered.why_here.empty()) << ordered.row->name;
+    EXPECT_NE(ordered.row->phases, 0) << ordered.row->name;
+    EXPECT_TRUE(ordered.row->of_route != nullptr || ordered.row->of_process != nullptr) << ordered.row->name;
+  }
+  for (const auto& always : destination()) {
+    names.push_back(always.name);
+    EXPECT_FALSE(always.why_here.empty()) << always.name;
+  }
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(std::adjacent_find(names.begin(), names.end()), names.end());
+}
+
+TEST(Plan, ADecisionToGoOnAllocatesNothing) {
+  model::RouteSettings settings;
+  settings.ambiguous_paths = model::AmbiguousPaths::refuse;
+  Asked asked(settings, true);
+  asked.view.plain = false;
+  asked.field("CDN-Loop", "other");
+  const auto before = test::allocations();
+  EXPECT_FALSE(decide_for_route(asked.view));
+  EXPECT_EQ(test::allocations(), before);
+}
+
+TEST(Plan, WhereTheRouteLeads) {
+  Asked asked;
+  asked.view.available = false;
+  EXPECT_EQ(asked.decided(), "503 endpoints");
+  asked.route.forwards = false;
+  EXPECT_EQ(asked.decided(), "404 route-answer");
+  asked.spec.status = 503;
+  EXPECT_EQ(asked.decided(), "503 route-answer");
+  asked.spec.match = model::PathMatch::slash_redirect;
+  asked.spec.path = "/foo";
+  asked.view.scheme = "https";
+  EXPECT_EQ(asked.location(), "https://a.example:8080/foo/?y=1");
+}
+
+TEST(Plan, BodiesThatAreTooLargeEndTheConnection) {
+  Asked asked;
+  asked.settings.body_limit = 10;
+  asked.head.framing = net::http::Framing::length;
+  asked.head.content_length = 10;
+  EXPECT_EQ(asked.decided(), "");
+  asked.head.content_length = 11;
+  const auto verdict = decide_for_route(asked.view);
+  ASSERT_TRUE(verdict);
+  EXPECT_EQ(verdict->reply.status, 413);
+  EXPECT_TRUE(verdict->reply.close);
+  asked.settings.body_limit = 0;
+  EXPECT_EQ(asked.decided(), "");
+}
+
+TEST(Plan, RedirectAnnotation) {
+  model::RouteSettings settings;
+  settings.redirect = model::Redirect{308, "/to"};
+  Asked asked(settings);
+  asked.view.scheme = "https";
+  EXPECT_EQ(asked.location(), "https://a.example/to");
+  settings.relative_redirects = true;
+  EXPECT_EQ(Asked(settings).location(), "/to");
+  settings.redirect = model::Redirect{308, "http://b.example/z"};
+  settings.relative_redirects = false;
+  EXPECT_EQ(Asked(settings).location(), "http://b.example/z");
+}
+
+TEST(Plan, RedirectToHttps) {
+  Asked asked({}, true);
+  EXPECT_EQ(asked.decided(), "308 ssl-redirect");
+  EXPECT_EQ(asked.location(), "https://a.example/x?y=1");
+  asked.head.path_query = "/x/";
+  EXPECT_EQ(asked.location(), "https://a.example/x");
+  asked.view.https_port = 8443;
+  EXPECT_EQ(asked.location(), "https://a.example:8443/x");
+  asked.view.https_port = 443;
+  EXPECT_EQ(asked.location(), "https://a.example/x");
+  asked.view.plain = false;
+  EXPECT_EQ(asked.decided(), "");
+
+  model::RouteSettings keeps;
+  keeps.preserve_trailing_slash = true;
+  Asked kept(keeps, true);
+  kept.head.path_query = "/x/";
+  EXPECT_EQ(kept.location(), "https://a.example/x/");
+}
+
+TEST(Plan, LoopsAreEndedByTheNumberOfPasses) {
+  Asked asked;
+  asked.field("CDN-Loop", "sluice");
+  EXPECT_EQ(asked.decided(), "");
+  asked.field("CDN-Loop", "sluice, sluice, sluice");
+  EXPECT_EQ(asked.decided(), "508 loop");
+}
+
+TEST(Plan, WithoutARoute) {
+  Asked asked;
+  asked.view.route = nullptr;
+  auto verdict = decide_without_route(nullptr, asked.view);
+  ASSERT_TRUE(verdict);
+  EXPECT_EQ(verdict->reply.status, 404);
+  EXPECT_EQ(verdict->by, kNoRoute);
+  asked.view.path = kProbePath;
+  verdict = decide_without_route(nullptr, asked.view);
+  ASSERT_TRUE(verdict);
+  EXPECT_EQ(verdict->by, kProbe);
+  asked.view.route = &asked.route;
+  EXPECT_FALSE(decide_without_route(nullptr, asked.view));
+}
+
+TEST(Plan, StrictTransportSecurityStandsInPlaceOfThePods) {
+  model::Options options;
+  options.hsts_preload = true;
+  EXPECT_EQ(Plan::of_process(options, false), nullptr);
+  const auto secured = Plan::of_process(options, true);
+  ASSERT_NE(secured, nullptr);
+  net::http::Field theirs[] = {
+      {"strict-transport-security", "max-age=1", net::http::Name::strict_transport_security, false},
+      {"X-Other", "1", net::http::Name::other, false}};
+  std::vector<net::http::Field> ours;
+  ResponseFields fields(ours, theirs);
+  const Asked asked;
+  add_response_fields(secured.get(), asked.view, fields);
+  EXPECT_TRUE(theirs[0].drop);
+  EXPECT_FALSE(theirs[1].drop);
+  ASSERT_EQ(ours.size(), 1u);
+  EXPECT_EQ(ours[0].value, "max-age=31536000; includeSubDomains; preload");
+  options.hsts = false;
+  EXPECT_EQ(Plan::of_process(options, true), nullptr);
+}
+
+}  // namespace
+}  // namespace sluice::data
