@@ -14,6 +14,7 @@
 #include "app/terminal.h"
 #include "base/strings.h"
 #include "data/filter/filter.h"
+#include "data/proxy/edit.h"
 #include "net/http/forwarded.h"
 #include "net/http/host.h"
 #include "net/http/message.h"
@@ -127,6 +128,8 @@ struct Explanation {
   std::string path;
   std::vector<std::string> steps;
   const data::Route* route = nullptr;
+  bool gave_up = false;  // nobody knows whether it is the route
+  std::string target;    // what a pod gets
   const model::Cluster* cluster = nullptr;
   Answer answer;
   std::vector<SettingRow> settings;
@@ -161,8 +164,17 @@ std::vector<std::string> refused_at(const std::string& host, const model::Model&
   return out;
 }
 
+data::Rewritten rewritten(const Request& request, std::string_view path, const data::Route& route,
+                          const model::RouteSettings& settings) {
+  data::Rewritten out;
+  const auto query = request.target.find('?');
+  data::rewrite(route, settings, path,
+                query == std::string::npos ? std::string_view() : std::string_view(request.target).substr(query), out);
+  return out;
+}
+
 // The decisions of the filters, in the filters' own order, for a request that was never received.
-Answer decide(const Request& request, const data::Route& route, const model::Cluster* cluster,
+Answer decide(const Request& request, const std::string& path, const data::Route& route, const model::Cluster* cluster,
               const model::Options& options) {
   const model::Route& spec = *route.spec;
   const model::RouteSettings& settings = *route.settings;
@@ -183,6 +195,11 @@ Answer decide(const Request& request, const data::Route& route, const model::Clu
       std::string to = settings.redirect->location;
       if (to.starts_with('/') && !settings.relative_redirects) to = fmt::format("{}://{}{}", scheme, request.host, to);
       return {settings.redirect->status, to, "a redirect annotation", by};
+    }
+    if (filter.name == "rewrite-target" && settings.rewrite && data::leads_away(*settings.rewrite)) {
+      const auto to = rewritten(request, path, route, settings);
+      if (to.wrong != nullptr) return {500, "", to.wrong, by};
+      return {302, to.target, "rewrite-target is a URL", by};
     }
     if (filter.name == "ssl-redirect") {
       if (auto to = data::https_redirect({!came.plain, host, request.target}, route, settings, 0))
@@ -230,9 +247,10 @@ std::string certificate_for(const data::Snapshot& snapshot, const std::string& n
 Explanation explain(const Request& request, const control::Settings& settings, const model::Model& model,
                     const control::AsWritten& written, const data::Snapshot& snapshot) {
   Explanation out;
+  out.target = request.target;
   out.refused = refused_at(request.match_host, model, written);
   if (request.https) {
-    const data::Route* whole = snapshot.routes->match(request.sni, "/", nullptr);
+    const data::Route* whole = snapshot.routes->root(request.sni);
     if (whole != nullptr && whole->passthrough) {
       out.certificate = "the pod's own: TLS is passed through (ssl-passthrough)";
       out.steps.emplace_back(
@@ -252,6 +270,7 @@ Explanation explain(const Request& request, const control::Settings& settings, c
   out.path = *path;
   out.route = snapshot.routes->explain(request.match_host, out.path,
                                        [&](std::string_view step) { out.steps.emplace_back(step); });
+  snapshot.routes->match(request.match_host, out.path, nullptr, &out.gave_up);
   if (data::is_probe(out.route, out.path)) {
     out.route = nullptr;
     out.answer = {200, "", "a probe of a load balancer, at a host that no Ingress names", ""};
@@ -262,7 +281,24 @@ Explanation explain(const Request& request, const control::Settings& settings, c
     return out;
   }
   out.cluster = find_cluster(model, *out.route->spec);
-  out.answer = decide(request, *out.route, out.cluster, *snapshot.options);
+  if (out.gave_up) {
+    out.answer = {500, "", "a pattern of the host takes too many steps for this path", ""};
+    return out;
+  }
+  out.answer = decide(request, out.path, *out.route, out.cluster, *snapshot.options);
+  const model::RouteSettings& asked = *out.route->settings;
+  if (out.answer.status == 0 && asked.rewrite) {
+    const auto to = rewritten(request, out.path, *out.route, asked);
+    if (to.wrong != nullptr)
+      out.answer = {500, "", to.wrong, ""};
+    else
+      out.target = to.target;
+  } else if (asked.ambiguous_paths == model::AmbiguousPaths::normalize) {
+    out.target.clear();
+    net::http::append_spelled(out.path, out.target);
+    if (const auto query = request.target.find('?'); query != std::string::npos)
+      out.target += request.target.substr(query);
+  }
   // A closed route has none that count, and its redirects are off.
   if (out.route->spec->because.empty())
     out.settings = settings_of(*out.route->settings, out.cluster, *snapshot.options, [&](std::string_view name) {
@@ -294,8 +330,7 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
   };
   if (e.route == nullptr) return tell_refused();
   const model::Route& spec = *e.route->spec;
-  if (e.answer.status == 0)
-    line("  forwarded to " + destination_text(spec) + " as " + request.method + " " + request.target);
+  if (e.answer.status == 0) line("  forwarded to " + destination_text(spec) + " as " + request.method + " " + e.target);
   line("  route of " + ingress_text(spec) +
        (spec.location.empty()
             ? ""
@@ -324,7 +359,8 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
       {"location", e.answer.location},
       {"because", e.answer.because},
       {"filter", e.answer.decided_by},
-      {"forwarded", e.answer.status == 0}};
+      {"forwarded", e.answer.status == 0},
+      {"target", e.answer.status == 0 ? boost::json::value(e.target) : boost::json::value(nullptr)}};
   boost::json::object out{{"method", request.method}, {"url", request.url},           {"host", request.match_host},
                           {"path", e.path},           {"certificate", e.certificate}, {"steps", steps},
                           {"answer", answer}};

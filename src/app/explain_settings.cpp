@@ -104,6 +104,7 @@ std::vector<SettingRow> settings_of(const model::RouteSettings& r, const model::
     rows.add("proxy-ssl-name", "proxy-ssl-name", "", r.upstream_tls->server_name, "", "");
     rows.add("proxy-ssl-server-name", "proxy-ssl-server-name", "", text(r.upstream_tls->send_sni), "false", "false");
   }
+  if (r.rewrite) rows.add("rewrite-target", "rewrite-target", "", r.rewrite->target, "none", "none");
   if (!r.access_log) rows.add("enable-access-log", "enable-access-log", "", "false", "true", "true");
   return rows.take();
 }

@@ -4,6 +4,7 @@
 #include <pcre2.h>
 
 #include <mutex>
+#include <new>
 #include <unordered_map>
 
 namespace sluice {
@@ -103,6 +104,7 @@ std::expected<std::shared_ptr<const Regex>, std::string> Regex::make(std::string
   int error = 0;
   PCRE2_SIZE at = 0;
   pcre2_code* const code = pcre2_compile(bytes(pattern), pattern.size(), PCRE2_CASELESS, &error, &at, nullptr);
+  if (error == PCRE2_ERROR_HEAP_FAILED) throw std::bad_alloc();
   if (!code) {
     PCRE2_UCHAR text[128];
     const int size = pcre2_get_error_message(error, text, sizeof text);

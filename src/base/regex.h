@@ -27,7 +27,7 @@ class Regex {
   };
 
   // Any thread, but not on the path of a request: takes a lock. Errors: what is wrong and where, as "missing closing
-  // parenthesis at 4".
+  // parenthesis at 4". Throws std::bad_alloc.
   static std::expected<std::shared_ptr<const Regex>, std::string> make(std::string_view pattern);
 
   Regex(const Regex&) = delete;

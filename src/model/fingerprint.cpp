@@ -46,16 +46,22 @@ class Mixer {
         t;  // the key is that of the certificate
     all(verify, depth, sni, name, ca, certificate, protocols, ciphers);
   }
+  void add(const Rewrite& r) {
+    const auto& [target] = r;
+    add(target);
+  }
   void add(const RouteSettings& s) {
     const auto& [ssl_redirect, force_ssl_redirect, ssl_redirect_status, preserve_trailing_slash, redirect,
                  relative_redirects, protocol, upstream_tls, body_limit, response_head_limit, request_buffering,
                  connect_timeout, send_timeout, read_timeout, tries, tries_timeout, retry_non_idempotent, access_log,
-                 grpc_web, ambiguous_paths] = s;
+                 grpc_web, ambiguous_paths, rewrite] = s;
     all(ssl_redirect, force_ssl_redirect, ssl_redirect_status, preserve_trailing_slash, redirect, relative_redirects,
         protocol, body_limit, response_head_limit, request_buffering, connect_timeout, send_timeout, read_timeout,
         tries, tries_timeout, retry_non_idempotent, access_log, grpc_web, ambiguous_paths);
     add(upstream_tls != nullptr);
     if (upstream_tls) add(*upstream_tls);
+    add(rewrite != nullptr);
+    if (rewrite) add(*rewrite);
   }
   void add(const HostSecrets& s) { all(s.ingress.ns, s.ingress.name, s.secrets); }
   void add(const Endpoint& e) {
@@ -80,10 +86,11 @@ class Mixer {
 };
 
 std::uint64_t of(const Route& r, std::uint64_t settings) {
-  const auto& [match, path, cluster, status, tls, _, ns, ingress, service, port, upstream, location, type, because,
-               origin] = r;
+  const auto& [match, path, cluster, status, tls, free, rank, _, ns, ingress, service, port, upstream, location, type,
+               because, origin] = r;
   Mixer m;
-  m.all(match, path, cluster, status, tls, settings, ns, ingress, service, port, upstream, location, type, because);
+  m.all(match, path, cluster, status, tls, free, rank, settings, ns, ingress, service, port, upstream, location, type,
+        because);
   return m.value();
 }
 

@@ -21,14 +21,15 @@ bool RouteSettings::operator==(const RouteSettings& o) const {
          response_head_limit == o.response_head_limit && request_buffering == o.request_buffering &&
          connect_timeout == o.connect_timeout && send_timeout == o.send_timeout && read_timeout == o.read_timeout &&
          tries == o.tries && tries_timeout == o.tries_timeout && retry_non_idempotent == o.retry_non_idempotent &&
-         access_log == o.access_log && grpc_web == o.grpc_web && ambiguous_paths == o.ambiguous_paths;
+         access_log == o.access_log && grpc_web == o.grpc_web && ambiguous_paths == o.ambiguous_paths &&
+         same(rewrite, o.rewrite);
 }
 
 bool Route::operator==(const Route& o) const {
   return match == o.match && path == o.path && cluster == o.cluster && status == o.status && tls == o.tls &&
-         same(settings, o.settings) && ns == o.ns && ingress == o.ingress && service == o.service &&
-         service_port == o.service_port && upstream_name == o.upstream_name && location == o.location &&
-         path_type == o.path_type && because == o.because && origin == o.origin;
+         free == o.free && rank == o.rank && same(settings, o.settings) && ns == o.ns && ingress == o.ingress &&
+         service == o.service && service_port == o.service_port && upstream_name == o.upstream_name &&
+         location == o.location && path_type == o.path_type && because == o.because && origin == o.origin;
 }
 
 std::size_t Report::count(Severity s) const {

@@ -72,6 +72,7 @@ std::string shown(const model::RouteSettings& s, const model::RouteSettings& d) 
   flag("force-ssl-redirect", s.force_ssl_redirect, d.force_ssl_redirect);
   number("ssl-redirect-status", s.ssl_redirect_status, d.ssl_redirect_status);
   flag("preserve-trailing-slash", s.preserve_trailing_slash, d.preserve_trailing_slash);
+  if (s.rewrite) out += " rewrite=" + s.rewrite->target;
   if (s.redirect) out += " redirect=" + std::to_string(s.redirect->status) + ":" + s.redirect->location;
   flag("relative-redirects", s.relative_redirects, d.relative_redirects);
   if (s.protocol) out += " " + lower(to_string(*s.protocol));
@@ -113,7 +114,7 @@ std::string dump(const model::Model& m) {
     std::sort(routes.begin(), routes.end(),
               [](auto& a, auto& b) { return std::tie(a.path, a.match) < std::tie(b.path, b.match); });
     for (auto& r : routes) {
-      static const char* names[] = {"exact", "prefix", "slash-redirect"};
+      static const char* names[] = {"exact", "prefix", "slash-redirect", "pattern"};
       out << "  " << names[static_cast<int>(r.match)] << " " << r.path << " → "
           << (r.cluster.empty() ? std::to_string(r.status) : r.upstream_name.str());
       if (!r.ingress.empty()) out << " of " << r.ns << "/" << r.ingress;

@@ -48,37 +48,26 @@ HostClosing::HostClosing(const std::vector<const IngressState*>& ingresses, std:
                          const model::Options& options)
     : ingresses_(ingresses), owner_(owner), options_(options) {}
 
-void HostClosing::add_location(const IngressState& owner, std::string_view path, bool exact) {
-  // A rewrite to the path itself is none. ingress-nginx compares once it has put a slash behind a Prefix, though.
-  const bool rewrites =
-      !owner.rewrite_target.empty() && (owner.rewrite_target != path || !(exact || path.ends_with('/')));
-  if (owner.use_regex || rewrites) regex_.try_emplace(namespace_of(owner), &owner);
+void HostClosing::add_unreadable(const IngressState& owner, std::string_view path) {
+  unreadable_.emplace_back(&owner, path);
 }
 
-// ingress-nginx matches the paths of a host with regular expressions by text length, whatever their case: which
-// requests are those of a guarded Ingress is only known once they are matched so, hence all of its namespace are
-// closed.
 void HostClosing::settle() {
   if (settled_) return;
   settled_ = true;
   for (const auto* o : ingresses_) {
+    if (!guarded(*o) || o->closing->host.empty()) continue;
+    const Closed closed{protected_by(*o, o->closing->host) + "; that guards all of the host", o->closing->host};
+    closed_.try_emplace(namespace_of(*o), closed);
+    if (namespace_of(*o) == owner_) closed_.try_emplace("", closed);
+  }
+  for (const auto& [o, path] : unreadable_) {
     if (!guarded(*o)) continue;
-    const auto ns = namespace_of(*o);
-    if (!o->closing->host.empty()) {
-      const Closed closed{protected_by(*o, o->closing->host) + "; that guards all of the host", o->closing->host};
-      closed_.try_emplace(ns, closed);
-      if (ns == owner_) closed_.try_emplace("", closed);
-    }
-    auto regex = regex_.find(ns);
-    if (regex == regex_.end()) regex = regex_.find(owner_);
-    if (regex == regex_.end()) continue;
     const auto names = names_of(*o->closing);
-    closed_.try_emplace(ns, Closed{protected_by(*o, names) + "; " +
-                                       (regex->second->use_regex ? "use-regex of " : "rewrite-target of ") +
-                                       regex->second->ref->text() +
-                                       " makes the paths of this host regular expressions, which are not served "
-                                       "either, so that its requests cannot be told from others",
-                                   to_accept(names)});
+    closed_.try_emplace(namespace_of(*o), Closed{protected_by(*o, names) + "; its path " + path +
+                                                     " is no regular expression, so that its requests cannot be told "
+                                                     "from others",
+                                                 to_accept(names)});
   }
 }
 

@@ -21,6 +21,7 @@ std::size_t hash_of(const model::RouteSettings& s) {
   mix(s.send_timeout.count());
   mix(s.read_timeout.count());
   mix(s.tries);
+  if (s.rewrite) mix(std::hash<std::string_view>{}(s.rewrite->target));
   return h;
 }
 

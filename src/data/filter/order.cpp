@@ -5,6 +5,7 @@ namespace sluice::data {
 std::optional<LocalReply> route_answer(Exchange&);
 std::optional<LocalReply> ambiguous_paths(Exchange&);
 std::optional<LocalReply> redirect(Exchange&);
+std::optional<LocalReply> rewrite_away(Exchange&);
 std::optional<LocalReply> ssl_redirect(Exchange&);
 std::optional<LocalReply> loop(Exchange&);
 std::optional<LocalReply> endpoints(Exchange&);
@@ -15,6 +16,9 @@ constexpr Filter kOrder[] = {
     {"ambiguous-paths", ambiguous_paths, "first: what follows decides by a path that others may read differently"},
     {"redirect", redirect,
      "a redirect annotation wins over the https redirect and over everything that guards the pod"},
+    {"rewrite-target", rewrite_away,
+     "a rewrite-target that is a URL is a redirect: behind the redirect annotations, before the one to https, as in "
+     "ingress-nginx"},
     {"ssl-redirect", ssl_redirect, "before any answer that depends on the pod: nothing of it travels in clear"},
     {"route-answer", route_answer, "routes without a Cluster (404, denied 503) have nothing further to ask"},
     {"loop", loop, "508 for what has come back: behind the answers that end a loop by themselves"},

@@ -93,11 +93,12 @@ struct Exchange {
   View* view = nullptr;  // pinned: routes and options as they were when the request was matched
   const model::Options* options = nullptr;
   const Route* route = nullptr;
+  bool undecided = false;                          // nobody knows whether it is the route: its pattern gave up
   const model::RouteSettings* settings = nullptr;  // of the route, or the defaults
   ClusterRuntime* cluster = nullptr;               // pinned
 
   std::string_view path;            // normalised
-  std::string_view target;          // path and query for the pod
+  std::string_view target;          // path and query for the pod, from edit() on
   std::string_view query;           // with its '?', or empty
   std::string_view client_address;  // after real-ip processing
   std::string_view forwarded_for;   // incoming list, joined

@@ -1,6 +1,7 @@
 #include "data/proxy/serve.h"
 
 #include "data/filter/filter.h"
+#include "data/proxy/edit.h"
 #include "data/proxy/grpc.h"
 #include "data/proxy/grpc_web.h"
 #include "data/proxy/local_reply.h"
@@ -48,6 +49,10 @@ std::optional<LocalReply> answer_without_route(Exchange& ex) {
     return LocalReply{200, {}, "a probe of a load balancer"};
   }
   if (!ex.route) return LocalReply{404, {}, "no route"};
+  if (ex.undecided) {
+    ex.worker.stats.regex_gave_up.add();
+    return LocalReply{500, {}, "a pattern of the host takes too many steps for this path"};
+  }
   if (ex.peer.tls)
     if (const char* why =
             misdirected(ex.view->snapshot(), ex.record.server_name, ex.memory.host, ex.worker.shared.passthrough))
@@ -163,6 +168,7 @@ net::Task<void> serve(Exchange& ex) {
   if (prepared) reply = answer_without_route(ex);
   if (prepared && !reply) reply = answer_for_lack_of_memory(ex);
   if (prepared && !reply) reply = run_filters(ex);  // may answer
+  if (prepared && !reply) reply = edit(ex);         // what the pod will see
   ex.tunnel = prepared && !reply && ex.head().upgrade;
 
   if (!prepared) {

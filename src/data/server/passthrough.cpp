@@ -181,7 +181,7 @@ net::Task<Status> Connection::look_at_hello(Instant until) {
   // What is no ClientHello, or none that we read, is OpenSSL's to refuse; so are names that are not passed through.
   const std::string& name = reader.hello().server_name;
   if (name.empty()) co_return Status{};
-  const Route* route = worker.view()->snapshot().routes->match(name, "/", nullptr);
+  const Route* route = worker.view()->snapshot().routes->root(name);
   if (route && route->passthrough) protocol_ = std::make_unique<Passthrough>(*this, *route, reader.hello());
   co_return Status{};
 }

@@ -108,11 +108,16 @@ TEST_F(Protection, TheWebhookWarnsOfWhatClosesWithoutAFaultOfTheIngress) {
   ASSERT_EQ(r.warnings.size(), 1U);
   EXPECT_NE(r.warnings[0].find("block-cidrs"), std::string::npos);
   put(options("{}"));
+  // What it guards cannot be told once the paths beside it are regular expressions, as its own is none.
+  auto unreadable = annotated("admin", "h.example", "auth-type", "basic");
+  unreadable.replace(unreadable.find("path: /\n"), 8, "path: /x(\n");
+  put(unreadable);
   const auto regex =
       "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: regex\n  annotations: "
-      "{nginx.ingress.kubernetes.io/use-regex: 'true'}\nspec:\n  ingressClassName: nginx\n  rules:\n  - host: "
+      "{nginx.ingress.kubernetes.io/use-regex: 'true'}\nspec:\n  "
+      "ingressClassName: nginx\n  rules:\n  - host: "
       "h.example\n"
-      "    http: {paths: [{path: '/x.*', pathType: ImplementationSpecific, backend: {service: {name: app, port: "
+      "    http: {paths: [{path: '/y.*', pathType: ImplementationSpecific, backend: {service: {name: app, port: "
       "{number: "
       "80}}}}]}\n";
   r = review(regex);

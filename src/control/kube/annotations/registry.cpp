@@ -68,6 +68,9 @@ constexpr std::array kAnnotations{
                "longest chain of issuers"},
     Annotation{"relative-redirects", use_default, a::relative_redirects, "boolean", "relative-redirects",
                "Location without scheme and host"},
+    Annotation{"rewrite-target", use_default, a::rewrite_target, "path or URL with $1 to $9", "",
+               "the path that pods get: $1 to $9 are groups of the path of the Ingress, which is a regular expression "
+               "then, as with use-regex; a URL redirects there with 302 ([rewrite](rewrite.md))"},
     Annotation{"ssl-passthrough", use_default, a::ssl_passthrough, "boolean", "false",
                "with `--enable-ssl-passthrough`: TLS for the host goes on undecrypted to the Service of its path `/`; "
                "the oldest Ingress of the host decides"},
@@ -77,6 +80,10 @@ constexpr std::array kAnnotations{
                "answer every request with this redirect; stronger than permanent-redirect"},
     Annotation{"temporal-redirect-code", use_default, a::temporal_redirect_code, "300 to 307", "302",
                "status of temporal-redirect"},
+    Annotation{
+        "use-regex", use_default, a::use_regex, "boolean", "false",
+        "all paths of its namespace at its hosts are regular expressions that match from the beginning, whatever "
+        "the case; the longest text is asked first ([rewrite](rewrite.md))"},
 };
 
 std::string_view consequence(OnInvalid what) {
@@ -136,11 +143,6 @@ std::string against_rules(std::string_view name, std::string_view value, const m
     if (value.find(word) != std::string_view::npos)
       return "a value without the word " + shorten(word) + " (ConfigMap key annotation-value-word-blocklist)";
   return {};
-}
-
-// nginx reads a rewrite-target made of other characters as none at all.
-bool is_rewrite_target(std::string_view v) {
-  return made_of(v, "-._~/:$");
 }
 
 // An annotation that has no row among those that are served.
@@ -220,8 +222,12 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
                             "nothing of it is served: all requests are its main Ingress's"});
     return out;
   }
-  out.use_regex = parse_bool(written.raw("use-regex")).value_or(false);
-  if (is_rewrite_target(written.raw("rewrite-target"))) out.rewrite_target = written.raw("rewrite-target");
+  if (out.values.rewrite_by_variables) {
+    add_element(out.closing.denied, "rewrite-target");
+    out.problems.push_back({Severity::error, "InvalidAnnotation", "metadata.annotations[rewrite-target]",
+                            shorten(written["rewrite-target"]), "no variables but $1 to $9",
+                            std::string(consequence(deny))});
+  }
   out.own = {.allowlist = !written["allowlist-source-range"].empty() || !written["whitelist-source-range"].empty(),
              .denylist = !written["denylist-source-range"].empty(),
              .auth_url = !written["auth-url"].empty(),

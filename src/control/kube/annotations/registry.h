@@ -38,6 +38,8 @@ struct AnnotationValues {
   bool ssl_passthrough = false;
   std::string permanent_redirect, temporal_redirect;
   std::uint16_t permanent_code = 301, temporal_code = 302;
+  bool use_regex = false;             // it, or a rewrite, makes the paths of a host regular expressions
+  bool rewrite_by_variables = false;  // the rewrite-target names variables that are not served
 };
 
 // A parser reads `value` (trimmed, not empty, free of control characters) and writes `out`, or returns what was
@@ -71,8 +73,6 @@ struct AnnotationResult {
   bool dropped = false;  // nothing of the Ingress is served
   bool canary = false;   // nor of this one
   Closing closing;
-  bool use_regex = false;
-  std::string rewrite_target;  // one that ingress-nginx takes; either makes the paths of a host regular expressions
   // What options that guard every Ingress make an exception for.
   struct Own {
     bool allowlist = false, denylist = false, auth_url = false, no_global_auth = false, no_modsecurity = false;
@@ -101,6 +101,8 @@ std::string permanent_redirect_code(std::string_view, const Ingress&, Annotation
 std::string temporal_redirect(std::string_view, const Ingress&, AnnotationValues&);
 std::string temporal_redirect_code(std::string_view, const Ingress&, AnnotationValues&);
 std::string relative_redirects(std::string_view, const Ingress&, AnnotationValues&);
+std::string rewrite_target(std::string_view, const Ingress&, AnnotationValues&);
+std::string use_regex(std::string_view, const Ingress&, AnnotationValues&);
 std::string proxy_buffer_size(std::string_view, const Ingress&, AnnotationValues&);
 std::string proxy_request_buffering(std::string_view, const Ingress&, AnnotationValues&);
 std::string proxy_next_upstream_tries(std::string_view, const Ingress&, AnnotationValues&);

@@ -100,7 +100,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"proxy-next-upstream"},
     UnservedAnnotation{"proxy-redirect-from"},
     UnservedAnnotation{"proxy-redirect-to"},
-    UnservedAnnotation{"rewrite-target"},
     UnservedAnnotation{"satisfy"},
     UnservedAnnotation{"server-alias"},
     UnservedAnnotation{"server-snippet", host, guard::server_snippet},
@@ -122,7 +121,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"upstream-hash-by-subset-size"},
     UnservedAnnotation{"upstream-vhost"},
     UnservedAnnotation{"use-port-in-redirects"},
-    UnservedAnnotation{"use-regex"},
     UnservedAnnotation{"whitelist-source-range", paths, guard::whitelist},
     UnservedAnnotation{"x-forwarded-prefix"},
 };
