@@ -72,6 +72,40 @@ void match_routes_of_a_host(benchmark::State& state) {
 }
 BENCHMARK(match_routes_of_a_host)->Arg(1)->Arg(10)->Arg(1'000);
 
+// Paths that are regular expressions: what a team of each writes, and the team in the middle is asked for.
+void match_patterns_of_a_host(benchmark::State& state) {
+  auto spec = std::make_shared<model::Host>();
+  spec->name = "h";
+  for (int i = 0; i < state.range(0); ++i) {
+    model::Route& route = spec->routes.emplace_back();
+    route.match = model::PathMatch::pattern;
+    route.path = i == 0 ? "/" : "/api/team" + std::to_string(i) + "(/|$)(.*)";
+  }
+  std::vector<Route> routes;
+  for (const model::Route& route : spec->routes) routes.emplace_back().spec = &route;
+  const auto t = make_route_table(nullptr, {{"h", HostRoutes::make(spec, routes)}});
+  const std::string path = "/api/team" + std::to_string(state.range(0) / 2) + "/items/42";
+  for (auto _ : state) benchmark::DoNotOptimize(t->match("h", path, nullptr));
+}
+BENCHMARK(match_patterns_of_a_host)->Arg(10)->Arg(100)->Arg(1'000);
+
+// The same where no text in front tells them apart: each one before it is asked.
+void match_patterns_alike(benchmark::State& state) {
+  auto spec = std::make_shared<model::Host>();
+  spec->name = "h";
+  for (int i = 0; i < state.range(0); ++i) {
+    model::Route& route = spec->routes.emplace_back();
+    route.match = model::PathMatch::pattern;
+    route.path = "/[a-z]+/team" + std::to_string(i) + "(/|$)(.*)";
+  }
+  std::vector<Route> routes;
+  for (const model::Route& route : spec->routes) routes.emplace_back().spec = &route;
+  const auto t = make_route_table(nullptr, {{"h", HostRoutes::make(spec, routes)}});
+  const std::string path = "/api/team" + std::to_string(state.range(0) / 2) + "/items/42";
+  for (auto _ : state) benchmark::DoNotOptimize(t->match("h", path, nullptr));
+}
+BENCHMARK(match_patterns_alike)->Arg(10)->Arg(100);
+
 void match_wildcard(benchmark::State& state) {
   const auto t = table(10'000, 3);
   for (auto _ : state) benchmark::DoNotOptimize(t->match("any-name.wild.example.com", "/api/v1/items/42", nullptr));

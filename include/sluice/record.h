@@ -105,8 +105,9 @@ struct alignas(64) WorkerStats {
   Counter tls_handshakes, tls_handshakes_resumed, tls_handshake_failures;
   Counter requests, requests_active;
   Counter upstream_connections, upstream_idle, upstream_connects, upstream_connect_failures, upstream_reused;
-  Counter own_refused;  // connections to pods that would have led to our own listeners
-  Counter loops;        // requests and connections that had come back to us
+  Counter own_refused;    // connections to pods that would have led to our own listeners
+  Counter loops;          // requests and connections that had come back to us
+  Counter regex_gave_up;  // requests whose route or rewrite takes too many steps
   Counter retries, tunnels_active, tunnels;
   Counter passthrough, passthrough_active, passthrough_failures;
   Counter shed_connections, shed_requests;  // refused by a limit or by lack of descriptors

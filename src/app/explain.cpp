@@ -13,6 +13,7 @@
 #include "app/terminal.h"
 #include "base/strings.h"
 #include "data/filter/plan.h"
+#include "data/proxy/edit.h"
 #include "model/ip.h"
 #include "net/http/forwarded.h"
 #include "net/http/grammar.h"
@@ -125,6 +126,7 @@ struct Explanation {
   std::string path;
   std::vector<std::string> steps;
   const data::Route* route = nullptr;
+  std::string target;  // what a pod gets
   const model::Cluster* cluster = nullptr;
   Answer answer;
   std::vector<std::string> adds;  // fields of ours in the response
@@ -238,9 +240,10 @@ std::string certificate_for(const data::Snapshot& snapshot, const std::string& n
 Explanation explain(const Request& request, const std::optional<model::Ip>& client, const control::Settings& settings,
                     const model::Model& model, const control::AsWritten& written, const data::Snapshot& snapshot) {
   Explanation out;
+  out.target = request.target;
   out.refused = refused_at(request.match_host, model, written);
   if (request.https) {
-    const data::Route* whole = snapshot.routes->match(request.sni, "/", nullptr);
+    const data::Route* whole = snapshot.routes->root(request.sni);
     if (whole != nullptr && whole->passthrough) {
       out.certificate = "the pod's own: TLS is passed through (ssl-passthrough)";
       out.steps.emplace_back(
@@ -263,6 +266,7 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
   if (out.route != nullptr) out.cluster = find_cluster(model, *out.route->spec);
   Asked asked(request, snapshot);
   asked.view.path = out.path;
+  snapshot.routes->match(request.match_host, out.path, nullptr, &asked.view.undecided);
   asked.view.route = out.route;
   asked.view.available = out.cluster != nullptr && usable(*out.cluster) != 0;
   asked.view.outside = out.cluster != nullptr && out.cluster->outside;
@@ -281,9 +285,15 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
   data::ResponseFields fields(adds, {});
   data::add_response_fields(process, asked.view, fields);
   for (const auto& field : adds) out.adds.push_back(fmt::format("{}: {}", field.name, field.value));
+  if (out.answer.status == 0 && data::is_edited(*out.route->settings)) {
+    data::Rewritten to;
+    data::edited(asked.view, to);
+    if (to.wrong != nullptr) out.answer = {500, "", to.wrong, ""};
+    out.target = std::move(to.target);
+  }
   const auto host = model.hosts.find(out.route->host);
   const control::ServedRoute served{*out.route->settings, host == model.hosts.end() ? nullptr : host->second.get(),
-                                    out.cluster};
+                                    out.cluster, out.route->spec};
   // A closed route has none that count, and its redirects are off.
   if (out.route->spec->because.empty())
     out.settings = control::settings_of(served, *snapshot.options, [&](std::string_view name) {
@@ -316,8 +326,7 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
   };
   if (e.route == nullptr) return tell_refused();
   const model::Route& spec = *e.route->spec;
-  if (e.answer.status == 0)
-    line("  forwarded to " + destination_text(spec) + " as " + request.method + " " + request.target);
+  if (e.answer.status == 0) line("  forwarded to " + destination_text(spec) + " as " + request.method + " " + e.target);
   line("  route of " + ingress_text(spec) +
        (spec.location.empty()
             ? ""
@@ -347,7 +356,8 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
       {"because", e.answer.because},
       {"filter", e.answer.decided_by},
       {"fields", boost::json::array(e.adds.begin(), e.adds.end())},
-      {"forwarded", e.answer.status == 0}};
+      {"forwarded", e.answer.status == 0},
+      {"target", e.answer.status == 0 ? boost::json::value(e.target) : boost::json::value(nullptr)}};
   boost::json::object out{{"method", request.method}, {"url", request.url},           {"host", request.match_host},
                           {"path", e.path},           {"certificate", e.certificate}, {"steps", steps},
                           {"answer", answer}};

@@ -28,6 +28,8 @@ std::string_view match_name(model::PathMatch m) {
       return "exact";
     case model::PathMatch::prefix:
       return "prefix";
+    case model::PathMatch::pattern:
+      return "pattern";
     case model::PathMatch::slash_redirect:
       return "slash-redirect";
   }

@@ -179,6 +179,7 @@ struct ServedRoute {
   const model::RouteSettings& settings;
   const model::Host* host = nullptr;        // null: not known
   const model::Cluster* cluster = nullptr;  // null: none
+  const model::Route* route = nullptr;      // null: not known
 };
 // The limits and timeouts always, everything else only when it differs from what it is by itself: each row that the
 // annotations and options have says how. `has`: is there such an annotation on the route's Ingress?

@@ -44,8 +44,9 @@ struct Cluster {
 };
 
 // exact: the path itself. prefix: everything that starts with the text (a Kubernetes Prefix /foo is exact /foo and
-// prefix /foo/, already split by the translator). slash_redirect: path `/foo`, answered 301 to `/foo/`.
-enum class PathMatch : std::uint8_t { exact, prefix, slash_redirect };
+// prefix /foo/, already split by the translator). slash_redirect: path `/foo`, answered 301 to `/foo/`. pattern: what
+// the regular expression matches from the beginning on, whatever the case of letters; the longer text is asked first.
+enum class PathMatch : std::uint8_t { exact, prefix, slash_redirect, pattern };
 
 struct Route {
   PathMatch match = PathMatch::prefix;
@@ -53,6 +54,10 @@ struct Route {
   Text cluster;              // a Cluster's name; empty: answer `status`
   std::uint16_t status = 0;  // without cluster: 404 (resource backend, no default backend) or 503 (denied)
   bool tls = false;          // as Host::tls, for this route alone
+  // Beside patterns: twice the place of its namespace in the line at the host, one more if nobody else is to have its
+  // requests (who asks for them is refused); whether others may have all of them.
+  bool free = false;
+  std::uint32_t rank = 0;
   Shared<RouteSettings> settings;
   // for logs, metrics and explain
   Text ns, ingress, service, service_port;

@@ -63,9 +63,9 @@ control::Settings settings_of(const std::string& text) {
 std::string shown(const model::Route& route, const model::Host& host, const model::Model& m) {
   const auto cluster = m.clusters.find(route.cluster);
   std::string out;
-  for (const auto& row :
-       control::settings_of({*route.settings, &host, cluster == m.clusters.end() ? nullptr : cluster->second.get()},
-                            *m.options, [](std::string_view) { return true; }))
+  for (const auto& row : control::settings_of(
+           {*route.settings, &host, cluster == m.clusters.end() ? nullptr : cluster->second.get(), &route}, *m.options,
+           [](std::string_view) { return true; }))
     if (!row.from.empty()) out += " " + row.name + "=" + row.value;
   if (const auto& tls = route.settings->upstream_tls)
     out += std::string(tls->ca_pem.empty() ? "" : " (ca)") + (tls->certificate_pem.empty() ? "" : " (pair)");
@@ -86,7 +86,7 @@ std::string dump(const model::Model& m) {
     std::sort(routes.begin(), routes.end(),
               [](auto& a, auto& b) { return std::tie(a.path, a.match) < std::tie(b.path, b.match); });
     for (auto& r : routes) {
-      static const char* names[] = {"exact", "prefix", "slash-redirect"};
+      static const char* names[] = {"exact", "prefix", "slash-redirect", "pattern"};
       out << "  " << names[static_cast<int>(r.match)] << " " << r.path << " → "
           << (r.cluster.empty() ? std::to_string(r.status) : r.upstream_name.str());
       if (!r.ingress.empty()) out << " of " << r.ns << "/" << r.ingress;

@@ -57,10 +57,12 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"proxy-ssl-verify", {host, "on", secret}},
       {"proxy-ssl-verify-depth", {host, "3", secret}},
       {"relative-redirects", {own_paths, "true"}},
+      {"rewrite-target", {host, "/taken/$1"}},
       {"ssl-passthrough", {host_by_oldest, "true"}},
       {"ssl-redirect", {own_paths, "false"}},
       {"temporal-redirect", {own_paths, "https://to.example/"}},
       {"temporal-redirect-code", {own_paths, "307", {{"temporal-redirect", "/to"}}}},
+      {"use-regex", {host, "true"}},
       {"whitelist-source-range", {own_paths, "192.0.2.1/32"}},
   };
   return table;
@@ -147,7 +149,6 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"proxy-next-upstream", "http_404"},
       {"proxy-redirect-from", "http://h.example/"},
       {"proxy-redirect-to", "http://to.example/"},
-      {"rewrite-target", "/taken"},
       {"satisfy", "any"},
       {"server-alias", "alias.example,other.example"},
       {"server-snippet", "return 418;"},
@@ -169,7 +170,6 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"upstream-hash-by-subset-size", "1"},
       {"upstream-vhost", "to.example"},
       {"use-port-in-redirects", "true"},
-      {"use-regex", "true"},
       {"x-forwarded-prefix", "/taken"},
   };
   return table;

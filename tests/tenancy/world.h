@@ -140,7 +140,10 @@ class World {
       std::map<std::tuple<std::string, model::PathMatch>, model::Route> routes;
       for (const model::Route& r : host->routes)
         if (r.ns == ns && !is_place_kept_free(r) && !is_free(r)) routes.emplace(std::tuple(r.path.str(), r.match), r);
-      for (auto& [key, route] : routes) out.routes.push_back(std::move(route));
+      for (auto& [key, route] : routes) {
+        route.rank = 0;  // its place in the line is not what it has
+        out.routes.push_back(std::move(route));
+      }
     }
     for (const model::Route& r : out.routes)
       text << "route " << static_cast<int>(r.match) << ' ' << r.path << " of " << r.ingress << " -> "
@@ -188,14 +191,7 @@ class World {
     return r.path == "/" && r.path_type.empty() && r.status == 404 && !r.settings->redirect;
   }
   // For a path of an Ingress that is refused: it leads where requests go without it, by the route of a shorter path.
-  static bool is_place_kept_free(const model::Route& r) {
-    using enum model::PathMatch;
-    const auto path = r.path.str(), location = r.location.str();
-    if (r.match == slash_redirect) return path + "/" != location;
-    const bool as_written = r.path_type == "Exact" || location.ends_with('/');
-    if (as_written) return path != location || r.match != (r.path_type == "Exact" ? exact : prefix);
-    return path != (r.match == exact ? location : location + "/");
-  }
+  static bool is_place_kept_free(const model::Route& r) { return r.rank % 2 == 1; }
 
   void commit() {
     if (!std::exchange(dirty_, false)) return;

@@ -32,10 +32,6 @@ bool guarded(const IngressState& o) {
   return o.closing != nullptr && !names_of(*o.closing).empty();
 }
 
-bool same_ranges(const IngressState& a, const IngressState& b) {
-  return a.settings->source_ranges == b.settings->source_ranges;
-}
-
 std::string_view namespace_of(const IngressState& o) {
   return o.ref->ns.view();
 }
@@ -52,44 +48,34 @@ HostClosing::HostClosing(const std::vector<const IngressState*>& ingresses, std:
                          const model::Options& options)
     : ingresses_(ingresses), owner_(owner), options_(options) {}
 
-void HostClosing::add_location(const IngressState& owner, std::string_view path, bool exact) {
-  // A rewrite to the path itself is none. ingress-nginx compares once it has put a slash behind a Prefix, though.
-  const bool rewrites =
-      !owner.rewrite_target.empty() && (owner.rewrite_target != path || !(exact || path.ends_with('/')));
-  if (owner.use_regex || rewrites) regex_.try_emplace(namespace_of(owner), &owner);
+void HostClosing::add_unreadable(const IngressState& owner, std::string_view path) {
+  unreadable_.emplace_back(&owner, path);
 }
 
-// ingress-nginx matches the paths of a host with regular expressions by text length, whatever their case: which
-// requests are those of a guarded Ingress is only known once they are matched so, hence all of its namespace are
-// closed.
 void HostClosing::settle() {
   if (settled_) return;
   settled_ = true;
   for (const auto* o : ingresses_) {
-    const auto ns = namespace_of(*o);
+    if (!guarded(*o) || o->closing->host.empty()) continue;
+    const Closed closed{protected_by(*o, o->closing->host) + "; that guards all of the host", o->closing->host};
+    closed_.try_emplace(namespace_of(*o), closed);
+    if (namespace_of(*o) == owner_) closed_.try_emplace("", closed);
+  }
+  for (const auto& [o, path] : unreadable_) {
     // Lists of addresses are served, but must not miss requests of theirs that go to a neighbour with other ones.
+    const auto& ranges = o->settings->source_ranges;
     const bool by_ranges =
-        o->settings->source_ranges && std::any_of(ingresses_.begin(), ingresses_.end(), [&](const IngressState* other) {
-          return namespace_of(*other) == ns && !same_ranges(*o, *other);
+        ranges && std::ranges::any_of(ingresses_, [&](const IngressState* other) {
+          return namespace_of(*other) == namespace_of(*o) && other->settings->source_ranges != ranges;
         });
     if (!guarded(*o) && !by_ranges) continue;
-    if (guarded(*o) && !o->closing->host.empty()) {
-      const Closed closed{protected_by(*o, o->closing->host) + "; that guards all of the host", o->closing->host};
-      closed_.try_emplace(ns, closed);
-      if (ns == owner_) closed_.try_emplace("", closed);
-    }
-    auto regex = regex_.find(ns);
-    if (regex == regex_.end()) regex = regex_.find(owner_);
-    if (regex == regex_.end()) continue;
     const auto names = guarded(*o) ? names_of(*o->closing) : std::string();
-    closed_.try_emplace(
-        ns,
-        Closed{(names.empty() ? o->ref->text() + " takes requests of some addresses alone" : protected_by(*o, names)) +
-                   "; " + (regex->second->use_regex ? "use-regex of " : "rewrite-target of ") +
-                   regex->second->ref->text() +
-                   " makes the paths of this host regular expressions, which are not served" +
-                   std::string(names.empty() ? "" : " either") + ", so that its requests cannot be told from others",
-               to_accept(names)});
+    const auto whose =
+        names.empty() ? o->ref->text() + " takes requests of some addresses alone" : protected_by(*o, names);
+    closed_.try_emplace(namespace_of(*o), Closed{whose + "; its path " + path +
+                                                     " is no regular expression, so that its requests cannot be told "
+                                                     "from others",
+                                                 to_accept(names)});
   }
 }
 
@@ -123,7 +109,7 @@ void HostClosing::report(const std::string& host, Entries& entries) {
     entries.push_back(
         {*o->ref,
          {model::Severity::error, "ClosedHost", "spec.rules", host.empty() ? "any host" : host,
-          closed->names.empty() ? "no use-regex or rewrite-target beside Ingresses that take other addresses"
+          closed->names.empty() ? "paths that are regular expressions where an Ingress takes other addresses"
                                 : "no protection there that is not served, or --accept-unprotected " + closed->names,
           "its paths there answer 503: " + closed->why}});
   }

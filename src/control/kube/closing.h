@@ -15,9 +15,9 @@ class HostClosing {
   // All must outlive this, as must the options.
   HostClosing(const std::vector<const IngressState*>& ingresses, std::string_view owner, const model::Options& options);
 
-  // Each location that the host has, before the questions below: one of them can make the paths of all of its
-  // namespace regular expressions, of everybody's when the host is its own.
-  void add_location(const IngressState& owner, std::string_view path, bool exact);
+  // A path of `owner` that is to be a regular expression and is none, before the questions below: if something guards
+  // it, nobody knows which requests that would be.
+  void add_unreadable(const IngressState& owner, std::string_view path);
 
   // Why a path of `owner` is closed; empty when it is open.
   Text why(const IngressState& owner, std::string_view path);
@@ -36,8 +36,8 @@ class HostClosing {
   const std::vector<const IngressState*>& ingresses_;
   std::string_view owner_;
   const model::Options& options_;
-  std::map<std::string_view, const IngressState*> regex_;  // namespace → who makes its paths regular expressions
-  std::map<std::string_view, Closed> closed_;              // by namespace; "" is everybody
+  std::vector<std::pair<const IngressState*, std::string>> unreadable_;
+  std::map<std::string_view, Closed> closed_;  // by namespace; "" is everybody
   bool settled_ = false;
   std::map<const IngressState*, Text> own_;  // one text for all routes of an Ingress
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/regex.h"
 #include "control/kube/by_host.h"
 #include "control/kube/closing.h"
 #include "control/kube/grammar.h"
@@ -50,6 +51,7 @@ BuiltHost Store::State::HostBuilder::build() {
     add_paths(place);
     if (place + 1 < tenants_.size()) withhold_paths(place);
   }
+  choose_patterns();
   close_locations();
   host_->passthrough = passes_through();
   add_routes();
@@ -140,13 +142,36 @@ std::shared_ptr<const model::RouteSettings> Store::State::HostBuilder::settings_
   return known = state_.shared_settings.of(std::move(copy));
 }
 
+// use-regex and a rewrite make all paths of their namespace at the host regular expressions. Paths that cannot be read
+// as such are left out.
+void Store::State::HostBuilder::choose_patterns() {
+  if (tenants_.empty()) return;
+  for (const Location& l : locations_) {
+    if (!l.owner || l.refused || !(l.use_regex || l.rewrites())) continue;
+    Tenant& tenant = tenants_[l.rank / 2];
+    if (!tenant.patterns) tenant.patterns = l.owner;
+  }
+  std::erase_if(locations_, [&](const Location& l) {
+    if (!tenants_[l.rank / 2].patterns || literal_beginning(l.path).whole) return false;
+    auto why = Regex::make(l.path);
+    if (why) why = Regex::make("^" + l.path);
+    if (why) return false;
+    if (l.refused || !l.owner) return true;
+    report(*l.owner, {Severity::error, "InvalidPattern", l.field, shorten(l.path),
+                      "a regular expression (PCRE2), as those of " + tenants_[l.rank / 2].patterns->ref->text() +
+                          " make the paths of " + shown_name() + " such: " + why.error(),
+                      "the path is not served"});
+    unreadable_.try_emplace(l.owner, l.path);
+    return true;
+  });
+}
+
 // What guards a path and is not served closes it, and what closing.h says beside it.
 void Store::State::HostBuilder::close_locations() {
   std::vector<const IngressState*> served;
   for (const Tenant& tenant : tenants_) served.insert(served.end(), tenant.ingresses.begin(), tenant.ingresses.end());
   HostClosing closing(served, tenants_.empty() ? std::string_view() : owner().ns.view(), *state_.model->options);
-  for (const Location& l : locations_)
-    if (l.owner && !l.refused) closing.add_location(*l.owner, l.path, l.exact);
+  for (const auto& [ingress, path] : unreadable_) closing.add_unreadable(*ingress, path);
   for (Location& l : locations_) {
     if (!l.owner) {
       if (state_.default_backend_service.empty()) continue;
@@ -161,6 +186,7 @@ void Store::State::HostBuilder::close_locations() {
     model::RouteSettings refused = *l.settings;  // before any redirect
     refused.redirect.reset();
     refused.cors.reset();
+    refused.rewrite.reset();
     refused.ssl_redirect = refused.force_ssl_redirect = false;
     l.settings = state_.shared_settings.of(std::move(refused));
   }

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <span>
 
 #include "control/kube/state.h"
@@ -17,6 +18,7 @@ struct Tenant {
   std::shared_ptr<const model::UpstreamTls> upstream_tls;  // what counts of their proxy-ssl-*; null: nothing
   model::AmbiguousPaths ambiguous_paths{};                 // what counts of theirs: the strictest
   bool tls = false;                                        // one of them has a TLS section
+  const IngressState* patterns = nullptr;  // who makes its paths regular expressions; null: they are none
 };
 
 // One path of the host, before it is split into what the data plane matches.
@@ -31,12 +33,18 @@ struct Location {
   std::string field;                      // of `owner`, that says so
   std::string written_type;
   std::shared_ptr<const model::RouteSettings> settings;
-  Text closed;           // why it answers 503; empty: it does not
+  Text closed;  // why it answers 503; empty: it does not
+  bool use_regex = false;
   bool tls = false;      // Route::tls
+  bool lost = false;     // a namespace before has it; it was reported
   bool guarded = false;  // something may close it: it stays its namespace's
   Text text;             // `path`, once it is known to be served
   // The implicit / where nobody has asked for what it answers: any namespace may put a path / in its place.
   bool free() const { return implicit && !backend && !guarded && !refused && !settings->redirect; }
+  // As ingress-nginx, which compares once it has put a slash behind a Prefix: a rewrite to the path itself is none.
+  bool rewrites() const {
+    return settings->rewrite && (settings->rewrite->target != path || !(exact || path.ends_with('/')));
+  }
 };
 
 class Store::State::HostBuilder {
@@ -55,6 +63,7 @@ class Store::State::HostBuilder {
   void choose_upstream_tls(Tenant& tenant);
   void choose_ambiguous_paths(Tenant& tenant);
   std::shared_ptr<const model::RouteSettings> settings_of(const Tenant& tenant, const IngressState& ingress);
+  void choose_patterns();
   void close_locations();
   bool passes_through();
   void add_certificates();
@@ -75,12 +84,17 @@ class Store::State::HostBuilder {
 
   // host_routes.cpp: what the paths become.
   void add_routes();
-  void add_routes(std::span<const Location> of_one_rank);
+  void add_routes(std::span<Location> of_one_rank);
+  void add_patterns(std::span<const Location> of_one_rank);
+  bool of_another(const Location& location);
   const Location* add_route(const Location& location, model::PathMatch match, const std::string& path);
   const Location* holder_of(const Location& asks, model::PathMatch match, const std::string& path) const;
   void lead_to(model::Route& route, const Location& location, const ClusterKey& key);
 
   const Tenant& owner() const { return tenants_.front(); }
+  bool has_patterns() const {
+    return std::any_of(tenants_.begin(), tenants_.end(), [](auto& t) { return t.patterns != nullptr; });
+  }
   std::string shown_name() const { return name_.empty() ? "the catch-all host" : "host " + name_; }
   void report(const IngressState& at, model::Problem problem);
 
@@ -92,9 +106,11 @@ class Store::State::HostBuilder {
   std::vector<Tenant> tenants_;
   std::set<const IngressState*> without_secret_;  // whose proxy-ssl-secret cannot be used
   std::map<const IngressState*, std::shared_ptr<const model::RouteSettings>> settings_;
+  std::map<const IngressState*, std::string> unreadable_;  // a path of theirs that is no regular expression
   std::vector<Location> locations_;
   std::map<std::pair<std::string, bool>, std::size_t> known_;                  // (path, exact) → location
   std::map<std::pair<model::PathMatch, std::string>, const Location*> taken_;  // by routes
+  std::map<std::string, const Location*> texts_;  // paths in lower case; where there are patterns
 };
 
 }  // namespace sluice::control

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/regex.h"
 #include "control/kube/by_host.h"
 #include "control/kube/grammar.h"
 #include "control/kube/host_builder.h"
@@ -44,6 +45,13 @@ Unreachable unreachable(const std::string& path) {
   return {};
 }
 
+// What all that the regular expression matches begins with, as one that matches nothing else.
+std::string sure_beginning(const std::string& pattern) {
+  auto size = std::min(pattern.find_first_of("\\^$.[|()?*+{"), pattern.size());
+  if (size < pattern.size() && std::string_view("?*+{").find(pattern[size]) != std::string_view::npos) --size;
+  return may_alternate(pattern) || size == 0 ? "/" : pattern.substr(0, size);
+}
+
 }  // namespace
 
 // The / that a host has even if no Ingress names it.
@@ -65,6 +73,7 @@ Location Store::State::HostBuilder::implicit_root() {
     if (oldest.ingress().default_backend) root.backend = &*oldest.ingress().default_backend;
     root.field = "spec.defaultBackend";
     root.settings = settings_of(owner(), oldest);
+    root.use_regex = oldest.use_regex;
     root.guarded = std::any_of(owner().ingresses.begin(), owner().ingresses.end(),
                                [&](auto* o) { return o->closing || without_secret_.contains(o); });
   }
@@ -115,6 +124,7 @@ void Store::State::HostBuilder::add_paths(std::size_t place) {
         l.field = path_field(r, p);
         l.written_type = written.type;
         l.settings = settings_of(tenant, *o);
+        l.use_regex = o->use_regex;
         l.tls = tenant.tls;
         add_path(std::move(l));
       }
@@ -130,9 +140,10 @@ void Store::State::HostBuilder::add_catch_all(std::size_t place, const IngressSt
   l.owner = &ingress;
   l.backend = &*ingress.ingress().default_backend;
   l.field = "spec.defaultBackend";
-  // Redirects do not reach the catch-all (as in ingress-nginx); all else does.
+  // Redirects and rewrites do not reach the catch-all (as in ingress-nginx); all else does.
   model::RouteSettings copy = *settings_of(tenant, ingress);
   copy.redirect.reset();
+  copy.rewrite.reset();
   copy.ssl_redirect = state_.defaults->ssl_redirect;
   copy.force_ssl_redirect = state_.defaults->force_ssl_redirect;
   l.settings = state_.shared_settings.of(std::move(copy));
@@ -173,8 +184,9 @@ void Store::State::HostBuilder::withhold_paths(std::size_t place) {
 
 void Store::State::HostBuilder::withhold(std::size_t place, const IngressState& refused, const std::string& written,
                                          bool exact) {
-  const std::string path = written.empty() ? "/" : written;
+  std::string path = written.empty() ? "/" : written;
   if (path[0] != '/' || has_control(path)) return;
+  if (refused.use_regex || refused.rewrites) path = sure_beginning(path);
   Location l = answers(path);
   if (l.text.empty()) l.text = l.path;
   l.path = path;
@@ -182,6 +194,7 @@ void Store::State::HostBuilder::withhold(std::size_t place, const IngressState& 
   l.implicit = false;
   l.rank = 2 * place + 1;
   l.refused = &refused;
+  l.use_regex = false;
   const auto [at, added] = known_.try_emplace({l.path, l.exact}, locations_.size());
   if (added)
     locations_.push_back(std::move(l));
@@ -205,7 +218,9 @@ void Store::State::HostBuilder::report_conflict(const Location& holder, const Lo
   if (candidate_)
     out_.conflicts.push_back({key_of(has_it.meta()), key_of(loser.owner->meta()), loser.path, loser.exact});
   std::string consequence = "not served: ";
-  if (&has_it == loser.owner) {
+  if (holder.implicit && !holder.refused && loser.exact) {
+    consequence += "the / that every host has is asked first, as the paths here are regular expressions";
+  } else if (&has_it == loser.owner) {
     consequence += "an earlier path of this Ingress has it";
   } else {
     const bool by_default_backend = holder.field == "spec.defaultBackend";

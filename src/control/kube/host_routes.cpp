@@ -31,7 +31,7 @@ void Store::State::HostBuilder::add_routes() {
   for (Location& l : locations_)
     if (l.text.empty()) l.text = l.path;
   std::stable_sort(locations_.begin(), locations_.end(), [](auto& a, auto& b) { return a.rank < b.rank; });
-  const std::span<const Location> all = locations_;
+  const std::span<Location> all = locations_;
   for (std::size_t from = 0, to = 0; from < all.size(); from = to) {
     while (to < all.size() && all[to].rank == all[from].rank) ++to;
     add_routes(all.subspan(from, to - from));
@@ -40,14 +40,19 @@ void Store::State::HostBuilder::add_routes() {
 }
 
 // Each location becomes what the data plane matches.
-void Store::State::HostBuilder::add_routes(std::span<const Location> of_one_rank) {
+void Store::State::HostBuilder::add_routes(std::span<Location> of_one_rank) {
   using enum PathMatch;
+  if (has_patterns()) {
+    for (Location& l : of_one_rank) l.lost = of_another(l);
+    for (const Location& l : of_one_rank) texts_.try_emplace(lower(l.path), &l);
+    if (tenants_[of_one_rank.front().rank / 2].patterns) return add_patterns(of_one_rank);
+  }
   for (const Location& l : of_one_rank) {
-    if (!l.exact && l.path.back() != '/') continue;
+    if (l.lost || (!l.exact && l.path.back() != '/')) continue;
     if (const Location* holder = add_route(l, l.exact ? exact : prefix, l.path)) report_conflict(*holder, l);
   }
   for (const Location& l : of_one_rank) {
-    if (l.exact || l.path.back() == '/') continue;
+    if (l.lost || l.exact || l.path.back() == '/') continue;
     const Location* below = add_route(l, prefix, l.path + "/");
     const Location* itself = add_route(l, exact, l.path);  // unless an Exact path has it
     if (below && itself && below->rank != l.rank) {
@@ -62,11 +67,38 @@ void Store::State::HostBuilder::add_routes(std::span<const Location> of_one_rank
                               key_of((part->refused ? part->refused : part->owner)->meta()) + ", the rest is served"});
   }
   for (const Location& l : of_one_rank) {
-    if (l.path.size() < 2 || l.path.back() != '/') continue;
+    if (l.lost || l.path.size() < 2 || l.path.back() != '/') continue;
     const auto bare = l.path.substr(0, l.path.size() - 1);
     if (bare.back() == '/') continue;  // of "//", which no request has; "/" is another's
     if (!taken_.contains({exact, bare})) add_route(l, slash_redirect, bare);
   }
+}
+
+// As ingress-nginx does, where any path of a host is one, each becomes a regular expression. An Exact path is one like
+// the others; a Prefix that is no regular expression by its own Ingress is itself and what is below it.
+void Store::State::HostBuilder::add_patterns(std::span<const Location> of_one_rank) {
+  std::set<std::string_view> exact_paths, written;
+  for (const Location& l : of_one_rank) {
+    written.insert(l.path);
+    if (l.exact) exact_paths.insert(l.path);
+  }
+  for (const Location& l : of_one_rank) {
+    if (l.lost) continue;
+    const bool as_written = l.exact || l.path == "/" || l.use_regex || l.path.ends_with('/') ||
+                            (l.settings->rewrite && l.settings->rewrite->target != l.path);
+    const bool below = !as_written && (exact_paths.contains(l.path) || l.settings->rewrite);
+    if (below && !written.contains(l.path + "/")) add_route(l, PathMatch::pattern, l.path + "/");
+    if (!as_written && exact_paths.contains(l.path)) continue;
+    if (const Location* holder = add_route(l, PathMatch::pattern, l.path)) report_conflict(*holder, l);
+  }
+}
+
+// A path that a namespace before has, whatever its case; where there are patterns. It is reported.
+bool Store::State::HostBuilder::of_another(const Location& location) {
+  const auto at = texts_.find(lower(location.path));
+  if (at == texts_.end() || at->second->rank / 2 == location.rank / 2 || at->second->free()) return false;
+  report_conflict(*at->second, location);
+  return true;
 }
 
 // Who has what the route would take: the same match of the same path. Another namespace has more: what answers the
@@ -91,7 +123,14 @@ const Location* Store::State::HostBuilder::add_route(const Location& location, P
   taken_.emplace(std::pair(match, path), &location);
   model::Route route;
   route.match = match;
+  route.rank = static_cast<std::uint32_t>(location.rank);
+  route.free = location.free();
   route.settings = location.settings;
+  if (const auto& to = route.settings->rewrite; to && (match != PathMatch::pattern || to->target == path)) {
+    model::RouteSettings plain = *route.settings;
+    plain.rewrite.reset();
+    route.settings = state_.shared_settings.of(std::move(plain));
+  }
   route.tls = location.tls;
   route.location = location.text;
   route.path = location.text == path ? location.text : Text(path);

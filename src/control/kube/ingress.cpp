@@ -70,8 +70,6 @@ void Store::State::accept(IngressState& state, AnnotationResult&& result, Entrie
                         "options that this version serves, or --accept-unprotected",
                         "its paths answer 503, as the options " + keys + " guard them and are not served"}});
   state.closing = result.closing == Closing{} ? nullptr : std::make_shared<const Closing>(std::move(result.closing));
-  state.use_regex = result.use_regex;
-  state.rewrite_target = std::move(result.rewrite_target);
   state.ssl_passthrough = result.values.ssl_passthrough;
   auto& ssl = result.values.proxy_ssl;
   state.proxy_ssl = ssl.secret.empty() ? nullptr : std::make_shared<const ProxySsl>(std::move(ssl));
@@ -104,6 +102,7 @@ void Store::State::evaluate(const std::string& key) {
     auto result = read_annotations(ingress, settings, *model->options, secrets);
     for (auto& p : result.problems) entries.push_back({ref, p});
     const bool canary = result.canary;
+    state.wants(result.values);
     if (!result.dropped && !canary) {
       named = std::move(result.named_secrets);
       accept(state, std::move(result), entries);

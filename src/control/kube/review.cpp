@@ -55,6 +55,7 @@ Review Store::review(const Object& object) {
   Entries entries, closed;
   candidate.hosts = s.hosts_claimed_by(*ingress, *candidate.ref, entries);
   for (const auto& e : entries) judge(out, e.object, e.problem);
+  candidate.wants(result.values);
   if (!result.dropped) s.accept(candidate, std::move(result), closed);
 
   for (const auto& host : candidate.hosts) {

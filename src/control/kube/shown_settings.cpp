@@ -39,12 +39,12 @@ std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Optio
   for (const Annotation& row : annotations()) {
     if (goes_by_another(row)) continue;
     const auto print = [&](const ServedRoute& served) { return row.value.print(served); };
-    const std::string value = print({route.settings, route.host, route.cluster});
+    const std::string value = print(route);
     const std::string without = print({by_options, nullptr, route.cluster}), initial = print({built_in});
     std::string from;
     if (value != without)
       from = has(row.name) ? "annotation " + std::string(row.name) + "; without it " + text(without, row.secret)
-                           : "not by an annotation of this Ingress, but as others at the host ask; without them " +
+                           : "not by this annotation of this Ingress, but as others at the host ask; without them " +
                                  text(without, row.secret);
     else if (without != initial)
       from = row.otherwise.empty() ? from_option(row.option, text(initial, row.secret))

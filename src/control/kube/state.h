@@ -16,15 +16,14 @@ using RefPtr = std::shared_ptr<const model::ObjectRef>;
 // An Ingress as it stands: its last version, and the version that is served.
 struct IngressState {
   std::shared_ptr<const Object> object;
-  std::shared_ptr<const Object> accepted;  // null: nothing of it is served
-  RefPtr ref;                              // of `object`, always; its texts are shared by the routes
+  std::shared_ptr<const Object> accepted;    // null: nothing of it is served
+  bool use_regex = false, rewrites = false;  // of `object`, served or not
+  RefPtr ref;                                // of `object`, always; its texts are shared by the routes
   // What the annotations of `accepted` say.
   std::shared_ptr<const model::RouteSettings> settings;
   std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
   std::shared_ptr<const Closing> closing;     // null: nothing
   std::vector<std::string> named_secrets;     // "ns/name", in order
-  bool use_regex = false;
-  std::string rewrite_target;
   bool ssl_passthrough = false;
   Names hosts;  // that it has rules for, served or not; "" the catch-all
   struct ByHost {
@@ -36,6 +35,11 @@ struct IngressState {
   bool served() const { return accepted && !hosts.empty(); }
   const Ingress& written() const { return std::get<Ingress>(*object); }
   const Meta& meta() const { return written().meta; }
+  // Of the annotations, be they refused.
+  void wants(const AnnotationValues& values) {
+    use_regex = values.use_regex;
+    rewrites = static_cast<bool>(values.settings.rewrite);
+  }
   void hold(ObjectPtr next) {
     object = std::move(next);
     ref = std::make_shared<const model::ObjectRef>(reference(*object));

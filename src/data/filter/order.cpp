@@ -2,7 +2,7 @@
 
 namespace sluice::data {
 
-extern const Row kAmbiguousPaths, kCors, kRedirect, kSslRedirect, kSourceRanges, kHsts, kGrpcWeb;
+extern const Row kAmbiguousPaths, kCors, kRedirect, kRewriteAway, kSslRedirect, kSourceRanges, kHsts, kGrpcWeb;
 
 std::optional<LocalReply> route_answer(const RequestView&);
 std::optional<LocalReply> loop(const RequestView&);
@@ -16,6 +16,9 @@ constexpr Ordered kPlanned[] = {
     {&kAmbiguousPaths, "first: what follows decides by a path that others may read differently"},
     {&kCors, "browsers follow no redirect of a preflight, and send no credentials with it: before both"},
     {&kRedirect, "a redirect annotation wins over the https redirect and over everything that guards the pod"},
+    {&kRewriteAway,
+     "a rewrite-target that is a URL is a redirect: behind the redirect annotations, before the one to https, as in "
+     "ingress-nginx"},
     {&kSslRedirect, "before any answer that depends on the pod: nothing of it travels in clear"},
     {&kSourceRanges, "the cheapest question about who comes"},
     {&kHsts, "behind the fields that routes add, as in ingress-nginx"},

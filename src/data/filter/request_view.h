@@ -26,6 +26,7 @@ struct RequestView {
   std::uint16_t https_port = 0;            // that redirects to https name; 0: none
 
   const Route* route = nullptr;          // null: none takes it
+  bool undecided = false;                // nobody knows whether it is the route: its pattern gave up
   bool available = false;                // its Cluster has an endpoint that takes requests
   bool outside = false;                  // its Cluster is not of pods of ours
   const HashSeed* route_seed = nullptr;  // of the marks by which a route recognises what comes back (loop.cpp)

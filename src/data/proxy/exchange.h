@@ -100,7 +100,7 @@ struct Exchange : RequestView {
   const model::RouteSettings* settings = nullptr;  // of the route, or the defaults
   ClusterRuntime* cluster = nullptr;               // pinned
 
-  std::string_view target;          // path and query for the pod
+  std::string_view target;          // path and query for the pod, from edit() on
   std::string_view client_address;  // after real-ip processing
   std::string_view forwarded_for;   // incoming list, joined
   std::string_view forwarded_host;  // incoming

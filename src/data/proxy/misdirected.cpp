@@ -33,7 +33,7 @@ const char* misdirected(const Snapshot& snapshot, std::string_view server_name, 
                         bool passthrough) noexcept {
   if (passthrough) {
     // Its TLS is its pods' own: who says its name inside another host's has come to the wrong server.
-    const Route* root = snapshot.routes->match(host, "/", nullptr);
+    const Route* root = snapshot.routes->root(host);
     if (root != nullptr && root->passthrough) return "a host whose TLS is passed through";
   }
   if (server_name.empty() || server_name == host) return nullptr;

@@ -137,15 +137,9 @@ Status prepare(Exchange& ex) {
   auto path = net::http::normalise_path(head.path_query, storage.data());
   if (!path) return std::unexpected(path.error());
   ex.path = *path;
-  ex.route = ex.view->snapshot().routes->match(host, ex.path, nullptr);
+  ex.route = ex.view->snapshot().routes->match(host, ex.path, nullptr, &ex.undecided);
   if (!ex.route) return {};
   ex.settings = ex.route->settings;
-  if (ex.settings->ambiguous_paths == model::AmbiguousPaths::normalize) {
-    auto& target = ex.memory.target;
-    target.clear();
-    net::http::append_spelled(ex.path, target);
-    ex.target = target.append(ex.query);
-  }
   ex.cluster = ex.worker.cluster(ex.route->cluster);
   if (ex.cluster) {
     ex.cluster->pin();

@@ -1,6 +1,7 @@
 #include "data/proxy/serve.h"
 
 #include "data/filter/plan.h"
+#include "data/proxy/edit.h"
 #include "data/proxy/grpc.h"
 #include "data/proxy/local_reply.h"
 #include "data/proxy/misdirected.h"
@@ -76,7 +77,7 @@ std::optional<LocalReply> answer(Exchange& ex) {
   auto verdict = decide_for_route(ex);
   take_effect(ex, verdict ? &*verdict : nullptr);
   if (verdict) return std::move(verdict->reply);
-  return std::nullopt;
+  return edit(ex);  // what the pod will see
 }
 
 // What both bodies run through; of several the first one that takes the exchange.
@@ -194,6 +195,7 @@ net::Task<void> serve(Exchange& ex) {
     std::string_view unused;
     if (!ex.down.body().ended() && !ex.down.whole_body(unused)) ex.close_after = true;
     if (reply->close) ex.close_after = true;
+    if (reply->gave_up) ex.worker.stats.regex_gave_up.add();
     if (reply->status >= 500) ex.record.reason = reply->why, ex.record.ours = true;
     Status sent = co_await send_local_reply(ex, std::move(*reply));
     if (!sent) ex.close_after = true;

@@ -29,7 +29,8 @@ HostRoutes::Tree HostRoutes::tree_of(const std::vector<Route>& routes) {
   auto& [nodes, text] = tree;
   std::vector<std::pair<std::string_view, std::uint32_t>> paths;
   paths.reserve(routes.size());
-  for (std::uint32_t i = 0; i < routes.size(); ++i) paths.emplace_back(routes[i].spec->path, i);
+  for (std::uint32_t i = 0; i < routes.size(); ++i)
+    if (routes[i].spec->match != model::PathMatch::pattern) paths.emplace_back(routes[i].spec->path, i);
   std::sort(paths.begin(), paths.end());
 
   // Breadth first, so that the children of a node lie together. A range shares its first bytes, and in a sorted list
@@ -107,7 +108,50 @@ std::shared_ptr<const HostRoutes> HostRoutes::make(std::shared_ptr<const model::
   Route* const to = reinterpret_cast<Route*>(memory + routes_at);
   std::uninitialized_copy(routes.begin(), routes.end(), to);
   for (std::size_t i = 0; i < routes.size(); ++i) to[i].host = name.empty() ? std::string_view("_") : host->name();
+  const auto is_pattern = [](const Route& route) { return route.spec->match == model::PathMatch::pattern; };
+  if (std::any_of(to, to + routes.size(), is_pattern))
+    host->patterns_ = std::make_unique<const Patterns>(std::span(to, routes.size()));
   return made;
+}
+
+const Route* HostRoutes::longest(std::string_view path, std::uint32_t from, std::uint32_t to,
+                                 std::int64_t longer) const noexcept {
+  const Route* best = nullptr;
+  walk(path, [&](const Route& route) noexcept {
+    if (route.spec->rank < from || route.spec->rank >= to) return;
+    auto length = static_cast<std::int64_t>(route.spec->path.size());
+    if (route.spec->match == model::PathMatch::prefix) --length;  // the slash at its end
+    if (longer < 0 || length > longer) best = &route;
+  });
+  return best;
+}
+
+const Route* HostRoutes::match_patterns(std::string_view path, bool* gave_up) const noexcept {
+  const auto found = patterns_->walk(
+      path, [&](std::uint32_t from, std::uint32_t to, std::int64_t longer) { return longest(path, from, to, longer); },
+      [](const Route&, Asked) noexcept {});
+  if (!found.gave_up) return found.route;
+  if (gave_up == nullptr) return nullptr;
+  *gave_up = true;
+  return found.route;
+}
+
+Patterns::Found HostRoutes::walk_patterns(std::string_view path,
+                                          const std::function<void(const Route&, Asked)>& visit) const {
+  return patterns_->walk(
+      path, [&](std::uint32_t from, std::uint32_t to, std::int64_t longer) { return longest(path, from, to, longer); },
+      visit);
+}
+
+const Route* HostRoutes::root() const noexcept {
+  if (!patterns_) return match("/");
+  // Of patterns too it is the one that is written so, though another may be asked before it; the owner's is the first.
+  const Route* best = nullptr;
+  for (const Route& route : routes())
+    if (route.spec->path.view() == "/" && route.spec->match != model::PathMatch::slash_redirect &&
+        (best == nullptr || route.spec->rank < best->spec->rank))
+      best = &route;
+  return best;
 }
 
 void HostRoutes::Delete::operator()(const HostRoutes* host) const noexcept {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -9,9 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "data/routing/patterns.h"
 #include "data/routing/route_table.h"
 
-// One host's routes as a radix tree over whole paths.
+// One host's routes as a radix tree over whole paths, with patterns beside it where there are any.
 namespace sluice::data {
 
 // Immutable once made; any thread. The cost of a match depends on the length of the path and the depth of the tree, not
@@ -31,13 +33,21 @@ class HostRoutes {
   std::string_view name() const noexcept { return {at<char>(sizeof(HostRoutes)), name_size_}; }  // spec().name
   std::span<const Route> routes() const noexcept { return {at<Route>(routes_at_), routes_size_}; }
 
-  // An exact path (or the /foo of a slash redirect) if there is one, else the longest prefix, else null.
-  const Route* match(std::string_view path) const noexcept {
+  // An exact path (or the /foo of a slash redirect) if there is one, else the longest prefix, else null; where there
+  // are patterns, as Patterns::walk says. `gave_up` as in RouteTable::match.
+  const Route* match(std::string_view path, bool* gave_up = nullptr) const noexcept {
+    if (patterns_) return match_patterns(path, gave_up);
     return walk(path, [](const Route&) noexcept {});
   }
-  // The same walk; tells visit(route) of every route that matches the path, from the shortest to the winner.
+  // The same walk, of a host without patterns; tells visit(route) of every route that matches the path, from the
+  // shortest to the winner.
   template <class Visit>
   const Route* walk(std::string_view path, Visit&& visit) const;
+  // The same walk, of a host with patterns; null: it has none.
+  const Patterns* patterns() const noexcept { return patterns_.get(); }
+  Patterns::Found walk_patterns(std::string_view path, const std::function<void(const Route&, Asked)>& visit) const;
+  // The route whose path is written "/"; null: there is none.
+  const Route* root() const noexcept;
 
   void prefetch() const noexcept {
     for (std::size_t line = 0; line < kPrefetched; line += kLine)
@@ -76,8 +86,13 @@ class HostRoutes {
     return reinterpret_cast<const T*>(reinterpret_cast<const std::byte*>(this) + offset);
   }
 
+  const Route* match_patterns(std::string_view path, bool* gave_up) const noexcept;
+  // The longest of `rank` from `from` to below `to` that is longer than `longer`.
+  const Route* longest(std::string_view path, std::uint32_t from, std::uint32_t to, std::int64_t longer) const noexcept;
+
   // Behind the object: the host's name, nodes, labels, routes; offsets in bytes from the object.
   std::shared_ptr<const model::Host> spec_;
+  std::unique_ptr<const Patterns> patterns_;
   std::uint32_t name_size_ = 0, nodes_size_ = 0, routes_size_ = 0;
   std::uint32_t nodes_at_ = 0, labels_at_ = 0, routes_at_ = 0;
   std::vector<std::shared_ptr<const Plan>> plans_;  // that the routes name, each once

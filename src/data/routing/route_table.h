@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/regex.h"
 #include "model/model.h"
 
 // Exact host → wildcard host → catch-all; inside a host: exact path, else longest prefix. A host takes no fallback:
@@ -24,9 +25,10 @@ struct Route {
   const model::RouteSettings* settings = nullptr;
   const Plan* plan = nullptr;  // what its requests need; null: nothing
   ClusterId cluster = kNoCluster;
-  std::uint32_t series = 0;  // number of the metric label set; dense, stable while the labels stay the same
-  std::string_view host;     // the host name as configured ("_" for the catch-all), for metric labels
-  bool forwards = false;     // to `cluster`; else its spec says what is answered
+  const Regex* pattern = nullptr;  // whose groups its rewrite-target names; null: none. Lives as long as this Route
+  std::uint32_t series = 0;        // number of the metric label set; dense, stable while the labels stay the same
+  std::string_view host;           // the host name as configured ("_" for the catch-all), for metric labels
+  bool forwards = false;           // to `cluster`; else its spec says what is answered
   bool host_tls = false;
   bool passthrough = false;      // its host's TLS goes to `cluster` undecrypted: the path is /
   bool no_tls_redirect = false;  // its configured path is under no-tls-redirect-locations
@@ -49,8 +51,12 @@ class RouteTable {
   // `host`: lower case, without port and trailing dot. `path`: normalised (net/http/path.h). Never throws, never
   // allocates, cost independent of the number of hosts. Null when nothing matches.
   // The returned pointer is valid while the returned-by-pointer `pin` (set to the owner) or the table lives.
-  virtual const Route* match(std::string_view host, std::string_view path,
-                             std::shared_ptr<const HostRoutes>* pin) const noexcept = 0;
+  // `gave_up` (may be null: the answer is null then) is set when nobody knows the answer, as the pattern of the route
+  // that is returned takes too many steps for this path.
+  virtual const Route* match(std::string_view host, std::string_view path, std::shared_ptr<const HostRoutes>* pin,
+                             bool* gave_up = nullptr) const noexcept = 0;
+  // The route of that host whose path is written "/": where all of its TLS goes when that is passed through.
+  virtual const Route* root(std::string_view host) const noexcept = 0;
   // The host that takes requests for this name; null when there is none. Valid as long as the table.
   virtual const HostRoutes* host(std::string_view name) const noexcept = 0;
   // Like match, and tells each step for `sluice explain`: the same walk, not a copy.

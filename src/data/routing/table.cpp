@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <map>
 
 #include "data/routing/hash.h"
 
@@ -88,6 +89,8 @@ std::string_view to_string(model::PathMatch match) {
       return "prefix";
     case model::PathMatch::slash_redirect:
       return "exact (redirect to the path with a slash)";
+    case model::PathMatch::pattern:
+      return "pattern";
   }
   return "unknown";
 }
@@ -98,14 +101,58 @@ std::string described(const Route& route) {
   return out;
 }
 
+using Say = std::function<void(std::string_view)>;
+
+// Of a host with patterns: what was asked, in order, up to the route that takes the request.
+const Route* explain_patterns(const HostRoutes& host, std::string_view path, const Say& say) {
+  say("its paths are regular expressions: they match from the beginning, whatever the case, the longest text first");
+  std::map<const Route*, Asked> asked;
+  const auto found = host.walk_patterns(path, [&](const Route& r, Asked what) { asked.emplace(&r, what); });
+  std::size_t told = 0, left = 0;
+  bool decided = false;
+  for (const Route* route : host.patterns()->in_order()) {
+    const auto at = asked.find(route);
+    std::string text = "route " + described(*route) + ": ";
+    if (route == found.route) {
+      text += found.gave_up ? "it takes more steps than one match may have: 500" : "chosen";
+      decided = true;
+    } else if (at == asked.end()) {
+      text += decided ? "not asked, " + described(*found.route) + " comes first" : "the path does not begin as it does";
+    } else if (at->second == Asked::too_short) {
+      text += "a namespace before its own has a path there that is no shorter";
+    } else if (at->second == Asked::yes) {
+      text += route->spec->rank % 2 == 1 ? "nobody behind its namespace takes this, as its Ingress is refused"
+                                         : "matches, but another namespace has a longer path there";
+    } else {
+      text += "the path does not match";
+    }
+    if (at == asked.end() && ++told > kToldLosers) {
+      ++left;
+      continue;
+    }
+    say(text);
+  }
+  if (left > 0) say(std::to_string(left) + " more routes do not match");
+  if (found.route != nullptr && found.route->spec->match != model::PathMatch::pattern)
+    say("route " + described(*found.route) + ": chosen");
+  if (found.route == nullptr) say("no route of this host matches: 404 (a host takes no fallback)");
+  return found.route;
+}
+
 class ShardedTable final : public RouteTable {
  public:
-  const Route* match(std::string_view host, std::string_view path, HostPtr* pin) const noexcept override {
+  const Route* match(std::string_view host, std::string_view path, HostPtr* pin,
+                     bool* gave_up) const noexcept override {
     const HostPtr* found = find_host(host, [](std::string_view, bool) noexcept {});
     if (found == nullptr) return nullptr;
-    const Route* route = (*found)->match(path);
+    const Route* route = (*found)->match(path, gave_up);
     if (route != nullptr && pin != nullptr) *pin = *found;
     return route;
+  }
+
+  const Route* root(std::string_view host) const noexcept override {
+    const HostPtr* found = find_host(host, [](std::string_view, bool) noexcept {});
+    return found == nullptr ? nullptr : (*found)->root();
   }
 
   const HostRoutes* host(std::string_view name) const noexcept override {
@@ -175,6 +222,7 @@ const Route* ShardedTable::explain(std::string_view host, std::string_view path,
   }
   if (const Text& ns = (*found)->spec().ns; !ns.empty()) say("it belongs to namespace " + ns.str());
 
+  if ((*found)->patterns() != nullptr) return explain_patterns(**found, path, say);
   std::vector<const Route*> matching;
   const Route* winner = (*found)->walk(path, [&](const Route& route) { matching.push_back(&route); });
 

@@ -181,7 +181,7 @@ net::Task<Status> Connection::look_at_hello(Instant until) {
   // What is no ClientHello, or none that we read, is OpenSSL's to refuse; so are names that are not passed through.
   const std::string& name = reader.hello().server_name;
   if (name.empty()) co_return Status{};
-  const Route* route = worker.view()->snapshot().routes->match(name, "/", nullptr);
+  const Route* route = worker.view()->snapshot().routes->root(name);
   if (!route || !route->passthrough) co_return Status{};
   if (route->plan != nullptr) {
     std::array<std::uint8_t, 16> client;

@@ -6,6 +6,7 @@
 #include "model/settings/backend_protocol.h"
 #include "model/settings/cors.h"
 #include "model/settings/redirect.h"
+#include "model/settings/rewrite.h"
 #include "model/settings/source_ranges.h"
 #include "model/settings/upstream_tls.h"
 #include "model/shared.h"
@@ -34,6 +35,7 @@ struct RouteSettings {
   bool access_log = true;
   bool grpc_web = false;  // calls of gRPC-Web become calls of gRPC, where pods speak that
   AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // what pods get of a path that has several readings
+  Shared<Rewrite> rewrite;                               // null: none
   Shared<Cors> cors;                                     // null: not enabled
   Shared<SourceRanges> source_ranges;                    // null: everybody may come
   bool operator==(const RouteSettings&) const = default;

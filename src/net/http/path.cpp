@@ -154,11 +154,13 @@ const char* ambiguity(std::string_view target) noexcept {
   return nullptr;
 }
 
-void append_spelled(std::string_view path, std::string& out) {
+namespace {
+template <class Stands>
+void append_encoded(std::string_view path, std::string& out, Stands&& stands) {
   static constexpr char kHex[] = "0123456789ABCDEF";
   for (const char c : path) {
     const auto byte = static_cast<std::uint8_t>(c);
-    if (kSpelled[byte]) {
+    if (stands(byte)) {
       out += c;
     } else {
       out += '%';
@@ -166,6 +168,16 @@ void append_spelled(std::string_view path, std::string& out) {
       out += kHex[byte & 15];
     }
   }
+}
+}  // namespace
+
+void append_spelled(std::string_view path, std::string& out) {
+  append_encoded(path, out, [](std::uint8_t byte) { return kSpelled[byte]; });
+}
+
+void append_escaped(std::string_view path, std::string& out) {
+  static constexpr auto kEscaped = letters_digits_and("-._~!$&'()*+,=:@/;[]");
+  append_encoded(path, out, [](std::uint8_t byte) { return kEscaped[byte]; });
 }
 
 Result<std::string_view> normalise_path(std::string_view target, char* out) {

@@ -23,4 +23,8 @@ const char* ambiguity(std::string_view target) noexcept;
 // semicolon excepted, all else is percent-encoded. Normalising the result gives `path` again.
 void append_spelled(std::string_view path, std::string& out);
 
+// Appends text of a normalised path as nginx spells it: blanks, controls, bytes above ASCII and "#%?<>\^`{|} are
+// percent-encoded, all else stands as it is.
+void append_escaped(std::string_view path, std::string& out);
+
 }  // namespace sluice::net::http

@@ -122,6 +122,8 @@ constexpr MetricInfo kCatalogue[] = {
      "of Sluice's: such addresses are left out before."},
     {"sluice_loops_total", counter, "",
      "Requests that were ended with 508, and connections passed through that were closed, because they had come back."},
+    {"sluice_regex_gave_up_total", counter, "",
+     "Requests that were answered 500 because a regular expression of their host takes too many steps for their path."},
     {"sluice_malformed_responses_total", counter, "",
      "Responses of pods that were refused with 502 because the grammar forbids them."},
 

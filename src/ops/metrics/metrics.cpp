@@ -42,6 +42,7 @@ constexpr StatRow kSummed[] = {
     {&WorkerStats::upstream_reused, "sluice_upstream_reused_total", nullptr, false},
     {&WorkerStats::own_refused, "sluice_upstream_own_refused_total", nullptr, false},
     {&WorkerStats::loops, "sluice_loops_total", nullptr, false},
+    {&WorkerStats::regex_gave_up, "sluice_regex_gave_up_total", nullptr, false},
     {&WorkerStats::retries, "sluice_upstream_retries_total", nullptr, false},
     {&WorkerStats::tunnels_active, "sluice_tunnels_active", nullptr, true},
     {&WorkerStats::tunnels, "sluice_tunnels_total", nullptr, false},

@@ -113,11 +113,16 @@ TEST_F(Protection, TheWebhookWarnsOfWhatClosesWithoutAFaultOfTheIngress) {
   ASSERT_EQ(r.warnings.size(), 1U);
   EXPECT_NE(r.warnings[0].find("block-user-agents"), std::string::npos);
   put(options("{}"));
+  // What it guards cannot be told once the paths beside it are regular expressions, as its own is none.
+  auto unreadable = annotated("admin", "h.example", "auth-type", "basic");
+  unreadable.replace(unreadable.find("path: /\n"), 8, "path: /x(\n");
+  put(unreadable);
   const auto regex =
       "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: regex\n  annotations: "
-      "{nginx.ingress.kubernetes.io/use-regex: 'true'}\nspec:\n  ingressClassName: nginx\n  rules:\n  - host: "
+      "{nginx.ingress.kubernetes.io/use-regex: 'true'}\nspec:\n  "
+      "ingressClassName: nginx\n  rules:\n  - host: "
       "h.example\n"
-      "    http: {paths: [{path: '/x.*', pathType: ImplementationSpecific, backend: {service: {name: app, port: "
+      "    http: {paths: [{path: '/y.*', pathType: ImplementationSpecific, backend: {service: {name: app, port: "
       "{number: "
       "80}}}}]}\n";
   r = review(regex);
@@ -175,20 +180,41 @@ TEST_F(Protection, AListOfTheConfigMapThatCannotBeReadOpensNothing) {
   EXPECT_EQ(u.model->report.entries[0].problem.reason, "InvalidOption");
 }
 
-// A regular expression, which is not served, must not hand requests of an Ingress with a list to its neighbour.
-TEST_F(Protection, ListsBesideRegularExpressionsCloseTheHostUntilTheyAreEqual) {
-  const auto guarded = [](const std::string& list) {
+// What its pattern matches is an Ingress's with its list, and the neighbour's is without.
+TEST_F(Protection, ListsBesideRegularExpressionsAreThoseOfThePathThatMatches) {
+  const auto guarded =
+      "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: admin\n  annotations: "
+      "{nginx.ingress.kubernetes.io/use-regex: 'true', nginx.ingress.kubernetes.io/denylist-source-range: "
+      "'10.0.0.0/8'}\nspec:\n  ingressClassName: nginx\n  rules:\n  - host: h.example\n    http: {paths: [{path: "
+      "'/x.*', "
+      "pathType: ImplementationSpecific, backend: {service: {name: app, port: {number: 80}}}}]}\n";
+  const auto u = put(ingress("site", "h.example") + service("app") + slice("app", "10.0.0.1") + guarded);
+  EXPECT_EQ(closed(u, "h.example"), "");
+  std::map<std::string, bool> listed;
+  for (const auto& route : u.model->hosts.at("h.example")->routes) {
+    EXPECT_EQ(route.match, model::PathMatch::pattern) << route.path.view();
+    listed[route.path.str()] = static_cast<bool>(route.settings->source_ranges);
+  }
+  EXPECT_EQ(listed, (std::map<std::string, bool>{{"/", false}, {"/x.*", true}}));
+}
+
+// Which requests it would keep out is not known, and they are the neighbour's now.
+TEST_F(Protection, AListOfAPathThatCannotBeReadClosesUntilAllAreEqual) {
+  const auto list = std::string(", nginx.ingress.kubernetes.io/denylist-source-range: '10.0.0.0/8'");
+  const auto broken = [](const std::string& more) {
     return "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: admin\n  annotations: "
            "{nginx.ingress.kubernetes.io/use-regex: 'true'" +
-           list +
-           "}\nspec:\n  ingressClassName: nginx\n  rules:\n  - host: h.example\n    http: {paths: [{path: '/x.*', "
-           "pathType: ImplementationSpecific, backend: {service: {name: app, port: {number: 80}}}}]}\n";
+           more +
+           "}\nspec:\n  ingressClassName: nginx\n  rules:\n  - host: h.example\n    http: {paths: [{path: '/x(', "
+           "pathType: ImplementationSpecific, backend: {service: {name: app, port: {number: 80}}}}, {path: /y, "
+           "pathType: "
+           "ImplementationSpecific, backend: {service: {name: app, port: {number: 80}}}}]}\n";
   };
-  const auto list = std::string(", nginx.ingress.kubernetes.io/denylist-source-range: '10.0.0.0/8'");
-  auto u = put(ingress("site", "h.example") + service("app") + slice("app", "10.0.0.1") + guarded(list));
-  EXPECT_NE(closed(u, "h.example").find("use-regex"), std::string::npos) << closed(u, "h.example");
-  EXPECT_EQ(closed(put(guarded("")), "h.example"), "");
-  u = put(guarded(list) + annotated("site", "h.example", "denylist-source-range", "10.0.0.0/8"));
+  auto u = put(ingress("site", "h.example") + service("app") + slice("app", "10.0.0.1") + broken(list));
+  EXPECT_NE(closed(u, "h.example").find("takes requests of some addresses alone"), std::string::npos)
+      << closed(u, "h.example");
+  EXPECT_EQ(closed(put(broken("")), "h.example"), "");
+  u = put(broken(list) + annotated("site", "h.example", "denylist-source-range", "10.0.0.0/8"));
   EXPECT_EQ(closed(u, "h.example"), "");
 }
 

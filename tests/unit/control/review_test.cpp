@@ -109,7 +109,7 @@ TEST_F(Webhook, WhatIsClosedAlreadyIsNobodyElsesBusiness) {
   };
   put({"shop", "web", 5, "h.example", {"/web"}});
   store.upsert(with("else", "regex", "/a", "use-regex"));
-  store.upsert(with("else", "guarded", "/b", "enable-modsecurity"));
+  store.upsert(with("else", "guarded", "/b(", "enable-modsecurity"));
   store.commit();
   EXPECT_EQ(joined(store.review(*with("third", "new", "/c", "")).warnings), "");
   EXPECT_NE(joined(store.review(*with("else", "new", "/c", "")).warnings).find("else/new: error ClosedHost"),

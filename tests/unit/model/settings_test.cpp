@@ -69,6 +69,7 @@ RouteSettings with_all_parts() {
   RouteSettings s;
   s.redirect = Redirect{};
   s.upstream_tls = UpstreamTls{};
+  s.rewrite = Rewrite{};
   s.cors = Cors{};
   s.source_ranges = SourceRanges{};
   return s;
@@ -107,8 +108,8 @@ TEST(RouteSettings, EachMemberCountsInEqualityHashAndFingerprint) {
   });
   EXPECT_EQ(secrets, 1U);
   EXPECT_EQ(members, boost::pfr::tuple_size_v<RouteSettings> + boost::pfr::tuple_size_v<Redirect> +
-                         boost::pfr::tuple_size_v<UpstreamTls> + boost::pfr::tuple_size_v<Cors> +
-                         boost::pfr::tuple_size_v<SourceRanges>);
+                         boost::pfr::tuple_size_v<UpstreamTls> + boost::pfr::tuple_size_v<Rewrite> +
+                         boost::pfr::tuple_size_v<Cors> + boost::pfr::tuple_size_v<SourceRanges>);
 }
 
 TEST(Hash, TextsEndWhereTheyEnd) {

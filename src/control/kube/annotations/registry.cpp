@@ -14,9 +14,9 @@ namespace {
 using enum OnInvalid;
 
 constexpr AnnotationFamily (*kFamilies[])() = {
-    annotation::access_log,      annotation::backend_protocol, annotation::cors,     annotation::paths,
-    annotation::proxy,           annotation::proxy_ssl,        annotation::redirect, annotation::source_range,
-    annotation::ssl_passthrough, annotation::ssl_redirect,
+    annotation::access_log,   annotation::backend_protocol, annotation::cors,         annotation::paths,
+    annotation::proxy,        annotation::proxy_ssl,        annotation::redirect,     annotation::rewrite,
+    annotation::source_range, annotation::ssl_passthrough,  annotation::ssl_redirect,
 };
 
 // The rows of all families, served or not, by name.
@@ -97,11 +97,6 @@ std::string against_rules(std::string_view name, std::string_view value, const m
     if (value.find(word) != std::string_view::npos)
       return "a value without the word " + shorten(word) + " (ConfigMap key annotation-value-word-blocklist)";
   return {};
-}
-
-// nginx reads a rewrite-target made of other characters as none at all.
-bool is_rewrite_target(std::string_view v) {
-  return made_of(v, "-._~/:$");
 }
 
 // An annotation that is not served; `row`: null when it is not known either.
@@ -193,8 +188,6 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
                             "nothing of it is served: all requests are its main Ingress's"});
     return out;
   }
-  out.use_regex = parse_bool(written.raw("use-regex")).value_or(false);
-  if (is_rewrite_target(written.raw("rewrite-target"))) out.rewrite_target = written.raw("rewrite-target");
   out.own = {.auth_url = !written["auth-url"].empty(),
              .no_global_auth = !parse_bool(written.raw("enable-global-auth")).value_or(true),
              .no_modsecurity = !parse_bool(written.raw("enable-modsecurity")).value_or(true)};

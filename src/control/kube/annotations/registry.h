@@ -58,6 +58,8 @@ struct AnnotationValues {
   ProxySsl proxy_ssl;
   bool ssl_passthrough = false;
   WrittenRedirect permanent{{}, 301}, temporal{{}, 302};
+  bool use_regex = false;            // it, or a rewrite, makes the paths of a host regular expressions
+  std::string rewrite_by_variables;  // a rewrite-target that names variables that are not served; empty: it does not
 };
 
 // What a parser may look at beside the value. An object that it looks up is one that the Ingress names from then on:
@@ -124,8 +126,6 @@ struct AnnotationResult {
   bool canary = false;   // nor of this one
   Closing closing;
   std::vector<std::string> named_secrets;  // "ns/name", each once, in order
-  bool use_regex = false;
-  std::string rewrite_target;  // one that ingress-nginx takes; either makes the paths of a host regular expressions
   // What options that guard every Ingress make an exception for.
   struct Own {
     bool auth_url = false, no_global_auth = false, no_modsecurity = false;
@@ -146,6 +146,7 @@ AnnotationFamily paths();
 AnnotationFamily proxy();
 AnnotationFamily proxy_ssl();
 AnnotationFamily redirect();
+AnnotationFamily rewrite();
 AnnotationFamily source_range();
 AnnotationFamily ssl_passthrough();
 AnnotationFamily ssl_redirect();

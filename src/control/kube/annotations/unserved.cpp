@@ -91,7 +91,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"proxy-next-upstream", Risk::medium},
     UnservedAnnotation{"proxy-redirect-from", Risk::medium},
     UnservedAnnotation{"proxy-redirect-to", Risk::medium},
-    UnservedAnnotation{"rewrite-target", Risk::medium},
     UnservedAnnotation{"satisfy"},
     UnservedAnnotation{"server-alias", Risk::high},
     UnservedAnnotation{"server-snippet", Risk::critical, host, guard::server_snippet},
@@ -113,7 +112,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"upstream-hash-by-subset-size"},
     UnservedAnnotation{"upstream-vhost"},
     UnservedAnnotation{"use-port-in-redirects"},
-    UnservedAnnotation{"use-regex"},
     UnservedAnnotation{"x-forwarded-prefix", Risk::medium},
 };
 }  // namespace

@@ -21,10 +21,11 @@ TEST(Plan, StepsStandInTheOrderOfTheList) {
   model::RouteSettings all;
   all.ambiguous_paths = model::AmbiguousPaths::refuse;
   all.redirect = model::Redirect{302, "/to"};
+  all.rewrite = model::Rewrite{"https://to.example/"};
   Asked asked(all, true);
   std::vector<std::string_view> names;
   for (const auto& entry : (*asked.plan)[Phase::answer]) names.push_back(entry.name);
-  EXPECT_EQ(names, (std::vector<std::string_view>{"ambiguous-paths", "redirect", "ssl-redirect"}));
+  EXPECT_EQ(names, (std::vector<std::string_view>{"ambiguous-paths", "redirect", "rewrite-target", "ssl-redirect"}));
   EXPECT_TRUE((*asked.plan)[Phase::guard].empty());
 
   asked.head.path_query = "/a//b";
@@ -100,6 +101,25 @@ TEST(Plan, RedirectAnnotation) {
   settings.redirect = model::Redirect{308, "http://b.example/z"};
   settings.relative_redirects = false;
   EXPECT_EQ(Asked(settings).location(), "http://b.example/z");
+}
+
+TEST(Plan, ARewriteToAUrlIsARedirect) {
+  model::RouteSettings settings;
+  settings.rewrite = model::Rewrite{"https://to.example/z"};
+  const Asked asked(settings, true);
+  EXPECT_EQ(asked.decided(), "302 rewrite-target");
+  EXPECT_EQ(asked.location(), "https://to.example/z?y=1");
+  settings.rewrite = model::Rewrite{"/z"};
+  EXPECT_EQ(Asked(settings).plan, nullptr);
+}
+
+TEST(Plan, WhatAPatternCannotTellIsAnswered) {
+  Asked asked;
+  asked.view.undecided = true;
+  const auto verdict = decide_without_route(nullptr, asked.view);
+  ASSERT_TRUE(verdict);
+  EXPECT_EQ(verdict->reply.status, 500);
+  EXPECT_TRUE(verdict->reply.gave_up);
 }
 
 TEST(Plan, RedirectToHttps) {

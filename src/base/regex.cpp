@@ -1,0 +1,212 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "base/regex.h"
+
+#include <pcre2.h>
+
+#include <mutex>
+#include <new>
+#include <unordered_map>
+
+namespace sluice {
+
+// Patterns by text, as long as somebody has them: ten thousand Ingresses write a handful of shapes.
+struct RegexTable {
+  std::mutex mutex;
+  std::unordered_map<std::string_view, std::weak_ptr<const Regex>> known;  // keys are in the Regex
+
+  static RegexTable& instance() {
+    static auto* const table = new RegexTable;  // outlives every static that holds a Regex
+    return *table;
+  }
+  std::shared_ptr<const Regex> find(std::string_view pattern) {
+    const std::lock_guard lock(mutex);
+    const auto at = known.find(pattern);
+    return at == known.end() ? nullptr : at->second.lock();
+  }
+  std::shared_ptr<const Regex> add(std::string_view pattern, pcre2_code* code) {
+    const std::shared_ptr<const Regex> made(new Regex(pattern, code), [](const Regex* gone) {
+      {
+        RegexTable& table = instance();
+        const std::lock_guard lock(table.mutex);
+        // Unless another has come in its place, since nobody could share this one any more.
+        const auto at = table.known.find(gone->pattern());
+        if (at != table.known.end() && at->first.data() == gone->pattern().data()) table.known.erase(at);
+      }
+      delete gone;
+    });
+    const std::lock_guard lock(mutex);
+    known.erase(pattern);  // one whose last user has just left
+    known.emplace(made->pattern(), made);
+    return made;
+  }
+};
+
+namespace {
+
+constexpr std::uint32_t kOften = 64;                                   // matches, and machine code is worth its memory
+constexpr std::uint32_t kHeapLimit = 4096;                             // KiB, of matching without machine code
+constexpr std::size_t kStackStart = 32 << 10, kStackMost = 256 << 10;  // bytes, of matching with it
+
+// What a thread needs to match.
+struct Scratch {
+  pcre2_match_data* data = pcre2_match_data_create(std::tuple_size_v<Regex::Captures>, nullptr);
+  pcre2_match_context* context = pcre2_match_context_create(nullptr);
+  pcre2_jit_stack* stack = pcre2_jit_stack_create(kStackStart, kStackMost, nullptr);
+
+  Scratch() {
+    if (!context) return;
+    pcre2_set_match_limit(context, Regex::kMatchLimit);
+    pcre2_set_heap_limit(context, kHeapLimit);
+    if (stack) pcre2_jit_stack_assign(context, nullptr, stack);
+  }
+  ~Scratch() {
+    pcre2_jit_stack_free(stack);
+    pcre2_match_context_free(context);
+    pcre2_match_data_free(data);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+};
+
+PCRE2_SPTR bytes(std::string_view text) noexcept {
+  return reinterpret_cast<PCRE2_SPTR>(text.data());
+}
+
+// Marks that stand for themselves nowhere in a pattern.
+constexpr std::string_view kMarks = "\\^$.[|()?*+{";
+
+bool is_alphanumeric(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// Behind the class that begins at `at`; npos: it does not end.
+std::size_t behind_class(std::string_view pattern, std::size_t at) noexcept {
+  std::size_t i = at + 1;
+  if (i < pattern.size() && pattern[i] == '^') ++i;
+  if (i < pattern.size() && pattern[i] == ']') ++i;
+  for (; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\')
+      ++i;
+    else if (pattern[i] == '[')
+      return std::string_view::npos;  // "[:alpha:]", or a mere bracket
+    else if (pattern[i] == ']')
+      return i + 1;
+  }
+  return std::string_view::npos;
+}
+
+}  // namespace
+
+std::expected<std::shared_ptr<const Regex>, std::string> Regex::make(std::string_view pattern) {
+  if (pattern.size() > kMaxPattern) return std::unexpected("more than " + std::to_string(kMaxPattern) + " bytes");
+  RegexTable& table = RegexTable::instance();
+  if (auto known = table.find(pattern)) return known;
+  int error = 0;
+  PCRE2_SIZE at = 0;
+  pcre2_code* const code = pcre2_compile(bytes(pattern), pattern.size(), PCRE2_CASELESS, &error, &at, nullptr);
+  if (error == PCRE2_ERROR_HEAP_FAILED) throw std::bad_alloc();
+  if (!code) {
+    PCRE2_UCHAR text[128];
+    const int size = pcre2_get_error_message(error, text, sizeof text);
+    std::string why = size > 0 ? std::string(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size))
+                               : "error " + std::to_string(error);
+    return std::unexpected(why + " at " + std::to_string(at));
+  }
+  return table.add(pattern, code);
+}
+
+Regex::~Regex() {
+  pcre2_code_free(fast_.load(std::memory_order_acquire));
+  pcre2_code_free(code_);
+}
+
+// The one whose use is the last before often makes the machine code; nobody waits for it.
+const pcre2_code* Regex::code() const noexcept {
+  if (const auto* fast = fast_.load(std::memory_order_acquire)) return fast;
+  if (uses_.load(std::memory_order_relaxed) >= kOften) return code_;
+  if (uses_.fetch_add(1, std::memory_order_relaxed) + 1 != kOften) return code_;
+  pcre2_code* const copy = pcre2_code_copy(code_);
+  if (!copy) return code_;
+  if (pcre2_jit_compile(copy, PCRE2_JIT_COMPLETE) != 0) {  // memory that is executed is forbidden here
+    pcre2_code_free(copy);
+    return code_;
+  }
+  fast_.store(copy, std::memory_order_release);
+  return copy;
+}
+
+Regex::Outcome Regex::match(std::string_view subject, Captures* captures) const noexcept {
+  thread_local Scratch scratch;
+  if (!scratch.data || !scratch.context) return Outcome::gave_up;
+  const int found = pcre2_match(code(), bytes(subject), subject.size(), 0, 0, scratch.data, scratch.context);
+  if (found == PCRE2_ERROR_NOMATCH) return Outcome::no;
+  if (found < 0) return Outcome::gave_up;
+  if (!captures) return Outcome::yes;
+  const PCRE2_SIZE* const ends = pcre2_get_ovector_pointer(scratch.data);
+  const std::size_t set = found == 0 ? captures->size() : static_cast<std::size_t>(found);
+  for (std::size_t i = 0; i < captures->size(); ++i) {
+    const bool took_part = i < set && ends[2 * i] != PCRE2_UNSET && ends[2 * i] <= ends[2 * i + 1];
+    (*captures)[i] = took_part ? subject.substr(ends[2 * i], ends[2 * i + 1] - ends[2 * i]) : std::string_view();
+  }
+  return Outcome::yes;
+}
+
+bool may_alternate(std::string_view pattern) noexcept {
+  if (pattern.find('|') == std::string_view::npos) return false;
+  // Quotes, and groups that change what the marks behind them mean.
+  if (pattern.find("\\Q") != std::string_view::npos) return true;
+  std::size_t depth = 0;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    switch (pattern[i]) {
+      case '\\':
+        ++i;
+        break;
+      case '[':
+        i = behind_class(pattern, i);
+        if (i == std::string_view::npos) return true;
+        --i;
+        break;
+      case '(':
+        if (i + 1 < pattern.size() && (pattern[i + 1] == '?' || pattern[i + 1] == '*') &&
+            !pattern.substr(i).starts_with("(?:"))
+          return true;
+        ++depth;
+        break;
+      case ')':
+        if (depth == 0) return true;
+        --depth;
+        break;
+      case '|':
+        if (depth == 0) return true;
+        break;
+      default:
+        break;
+    }
+  }
+  return false;
+}
+
+LiteralBeginning literal_beginning(std::string_view pattern) {
+  LiteralBeginning out;
+  if (may_alternate(pattern)) return out;
+  std::size_t i = 0;
+  while (i < pattern.size()) {
+    std::size_t next = i + 1;
+    char c = pattern[i];
+    if (c == '\\') {
+      if (next == pattern.size() || is_alphanumeric(pattern[next]) || static_cast<unsigned char>(pattern[next]) >= 0x80)
+        return out;
+      c = pattern[next++];
+    } else if (kMarks.find(c) != std::string_view::npos) {
+      return out;
+    }
+    // What may be there more or less often is not what every match has.
+    if (next < pattern.size() && std::string_view("?*+{").find(pattern[next]) != std::string_view::npos) return out;
+    out.text += c;
+    i = next;
+  }
+  out.whole = true;
+  return out;
+}
+
+}  // namespace sluice

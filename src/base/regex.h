@@ -1,0 +1,65 @@
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+
+struct pcre2_real_code_8;
+
+// Regular expressions that tenants write: PCRE2 with a limit on what one match may cost (docs/adr/0010).
+namespace sluice {
+
+// One pattern, compiled, whatever the case of ASCII letters. Immutable; any number of threads may match at once. Those
+// who ask for the same pattern share one.
+class Regex {
+ public:
+  static constexpr std::size_t kMaxPattern = 4096;       // bytes; nginx takes no longer ones either
+  static constexpr std::uint32_t kMatchLimit = 100'000;  // steps of one match, about a millisecond
+  // $0, all that matched, to $9. A group that took no part is empty. Views into the subject.
+  using Captures = std::array<std::string_view, 10>;
+  enum class Outcome : std::uint8_t {
+    no,
+    yes,
+    gave_up,  // the limit is reached, or there is no memory: nobody knows
+  };
+
+  // Any thread, but not on the path of a request: takes a lock. Errors: what is wrong and where, as "missing closing
+  // parenthesis at 4". Throws std::bad_alloc.
+  static std::expected<std::shared_ptr<const Regex>, std::string> make(std::string_view pattern);
+
+  Regex(const Regex&) = delete;
+  Regex& operator=(const Regex&) = delete;
+  ~Regex();
+
+  // Looks for the pattern anywhere in `subject`. Allocates nothing but in the first match of a thread, and once in the
+  // life of a pattern that is used often, which is compiled to machine code then (where the system allows that).
+  Outcome match(std::string_view subject, Captures* captures = nullptr) const noexcept;
+
+  std::string_view pattern() const noexcept { return pattern_; }
+  bool operator==(const Regex& o) const noexcept { return pattern_ == o.pattern_; }
+
+ private:
+  friend struct RegexTable;
+  Regex(std::string_view pattern, pcre2_real_code_8* code) : pattern_(pattern), code_(code) {}
+  const pcre2_real_code_8* code() const noexcept;
+
+  const std::string pattern_;
+  pcre2_real_code_8* const code_;
+  mutable std::atomic<pcre2_real_code_8*> fast_ = nullptr;  // the same as machine code
+  mutable std::atomic<std::uint32_t> uses_ = 0;             // up to when that is made
+};
+
+// What every match of a pattern begins with, if the pattern is to match at the beginning of the subject.
+struct LiteralBeginning {
+  std::string text;    // as written, but for the backslash of an escaped mark
+  bool whole = false;  // there is nothing more in the pattern
+};
+LiteralBeginning literal_beginning(std::string_view pattern);
+
+// Can `^` in front of the pattern be for a part of it alone, as in "a|b"? True also where that cannot be told easily.
+bool may_alternate(std::string_view pattern) noexcept;
+
+}  // namespace sluice

@@ -1,0 +1,63 @@
+#include <array>
+
+#include "base/strings.h"
+#include "control/kube/annotations/values.h"
+
+// use-regex and rewrite-target.
+namespace sluice::control::annotation {
+
+namespace {
+
+std::string read_use_regex(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto on = parse_bool(v);
+  out.use_regex = on.value_or(false);
+  return on ? "" : "true or false";
+}
+std::string print_use_regex(const ServedRoute& served) {
+  return truth(served.route != nullptr && served.route->match == model::PathMatch::pattern);
+}
+
+// What is made of other characters is no rewrite at all in ingress-nginx. Of nginx's variables, which those allow, only
+// groups are known here: the path that the others would make cannot be told, so nothing goes to pods.
+std::string read_target(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  v = trim_of(v, kBlank);
+  if (!made_of(v, "-._~/:$")) return "a path or URL of letters, digits and -._~/:$";
+  for (auto at = v.find('$'); at != std::string_view::npos; at = v.find('$', at + 1))
+    if (at + 1 == v.size() || v[at + 1] < '1' || v[at + 1] > '9') out.rewrite_by_variables = v;
+  out.settings.rewrite = model::Rewrite{std::string(v)};
+  return {};
+}
+std::string print_target(const ServedRoute& served) {
+  return served.settings.rewrite ? served.settings.rewrite->target : "";
+}
+
+constexpr std::array kRows{
+    Annotation{.name = "rewrite-target",
+               .value = {"path or URL with $1 to $9", read_target, print_target},
+               .risk = model::Risk::medium,
+               .scope = Scope::host,
+               .doc = "the path that pods get: $1 to $9 are groups of the path of the Ingress, which is a regular "
+                      "expression then, as with use-regex; a URL redirects there with 302 ([rewrite](rewrite.md))"},
+    Annotation{.name = "use-regex",
+               .value = {"boolean", read_use_regex, print_use_regex},
+               .scope = Scope::host,
+               .initial = "false",
+               .doc = "all paths of its namespace at its hosts are regular expressions that match from the beginning, "
+                      "whatever the case; the longest text is asked first ([rewrite](rewrite.md))"},
+};
+
+void finish(AnnotationResult& out) {
+  if (out.values.rewrite_by_variables.empty()) return;
+  add_element(out.closing.denied, "rewrite-target");
+  out.problems.push_back({model::Severity::error, "InvalidAnnotation", "metadata.annotations[rewrite-target]",
+                          shorten(out.values.rewrite_by_variables), "no variables but $1 to $9",
+                          "the paths of this Ingress answer 503"});
+}
+
+}  // namespace
+
+AnnotationFamily rewrite() {
+  return {kRows, finish};
+}
+
+}  // namespace sluice::control::annotation

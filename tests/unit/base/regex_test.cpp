@@ -1,0 +1,179 @@
+#include "base/regex.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+#include <vector>
+
+namespace sluice {
+namespace {
+
+using enum Regex::Outcome;
+
+std::shared_ptr<const Regex> made(std::string_view pattern) {
+  auto out = Regex::make(pattern);
+  EXPECT_TRUE(out) << pattern << ": " << out.error();
+  return out ? *out : nullptr;
+}
+
+TEST(Regex, MatchesWhateverTheCase) {
+  const auto r = made("^/foo/[a-z]+$");
+  EXPECT_EQ(r->match("/FOO/Bar"), yes);
+  EXPECT_EQ(r->match("/foo/1"), no);
+  EXPECT_EQ(r->match(""), no);
+}
+
+TEST(Regex, GivesGroupsThatTookNoPartAsEmpty) {
+  const auto r = made("^/a(b)?(/|$)(.*)");
+  Regex::Captures c;
+  ASSERT_EQ(r->match("/a/x/y", &c), yes);
+  EXPECT_EQ(c[0], "/a/x/y");
+  EXPECT_EQ(c[1], "");
+  EXPECT_EQ(c[2], "/");
+  EXPECT_EQ(c[3], "x/y");
+  EXPECT_EQ(c[4], "");
+  EXPECT_EQ(c[9], "");
+}
+
+TEST(Regex, HasNineGroupsAndNoMore) {
+  const auto r = made("(1)(2)(3)(4)(5)(6)(7)(8)(9)(a)(b)");
+  Regex::Captures c;
+  ASSERT_EQ(r->match("x123456789ab", &c), yes);
+  EXPECT_EQ(c[0], "123456789ab");
+  EXPECT_EQ(c[9], "9");
+}
+
+// \K sets where a match begins, even behind its end: no view may have a negative size.
+TEST(Regex, AMatchThatEndsBeforeItBeginsIsEmpty) {
+  const auto made_so = Regex::make("(?=ab\\K)");
+  if (!made_so) return;  // PCRE2 since 10.38 refuses it
+  Regex::Captures c;
+  const auto outcome = (*made_so)->match("ab", &c);
+  EXPECT_TRUE(outcome != yes || c[0].empty());
+}
+
+TEST(Regex, SaysWhatIsWrongAndWhere) {
+  EXPECT_EQ(Regex::make("^/a(b").error(), "missing closing parenthesis at 5");
+  EXPECT_EQ(Regex::make("^/a[b").error(), "missing terminating ] for character class at 5");
+  EXPECT_EQ(Regex::make(std::string(Regex::kMaxPattern + 1, 'a')).error(), "more than 4096 bytes");
+  EXPECT_TRUE(Regex::make(std::string(Regex::kMaxPattern, 'a')));
+  EXPECT_FALSE(Regex::make("((a{1000}){1000}){1000}")) << "patterns that grow are refused";
+}
+
+// In both ways of matching: the first matches are interpreted, later ones are machine code.
+TEST(Regex, GivesUpWhatRunsAway) {
+  const auto r = made("^/(a+)+$");
+  const std::string runaway = "/" + std::string(60, 'a') + "b";
+  for (int i = 0; i < 200; ++i) ASSERT_EQ(r->match(runaway), gave_up) << i;
+  for (int i = 0; i < 200; ++i) ASSERT_EQ(r->match("/aaaa"), yes) << i;
+}
+
+TEST(Regex, AnswersAlikeBeforeAndAfterItIsMachineCode) {
+  const auto r = made("^/(x|y)+(/|$)(.*)");
+  const std::string deep = "/" + std::string(4000, 'x') + "/rest";
+  for (int i = 0; i < 200; ++i) {
+    Regex::Captures c;
+    ASSERT_EQ(r->match(deep, &c), yes) << i;
+    ASSERT_EQ(c[3], "rest");
+    ASSERT_EQ(r->match("/z", &c), no);
+  }
+}
+
+TEST(Regex, ManyThreadsMatchAtOnce) {
+  for (int round = 0; round < 20; ++round) {
+    const auto r = made("^/round" + std::to_string(round) + "/(.*)");
+    const std::string subject = "/round" + std::to_string(round) + "/abc";
+    std::vector<std::thread> threads;
+    std::atomic<int> right = 0;
+    for (int t = 0; t < 4; ++t)
+      threads.emplace_back([&] {
+        for (int i = 0; i < 100; ++i) {
+          Regex::Captures c;
+          if (r->match(subject, &c) == yes && c[1] == "abc") ++right;
+        }
+      });
+    for (auto& t : threads) t.join();
+    EXPECT_EQ(right, 400);
+  }
+}
+
+TEST(Regex, EqualPatternsAreOne) {
+  const auto a = made("^/shared(.*)");
+  const auto b = made(std::string("^/shared") + "(.*)");
+  EXPECT_EQ(a, b);
+  const Regex* const was = a.get();
+  EXPECT_EQ(made("^/shared(.*)").get(), was);
+  EXPECT_EQ(*a, *b);
+  EXPECT_FALSE(*a == *made("^/other"));
+}
+
+TEST(Regex, ThoseThatLeaveAreForgotten) {
+  for (int i = 0; i < 3; ++i) {
+    const auto r = made("^/comes-and-goes");
+    EXPECT_EQ(r.use_count(), 1);
+    EXPECT_EQ(r->match("/comes-and-goes"), yes);
+  }
+}
+
+TEST(Regex, LiteralBeginnings) {
+  struct Case {
+    std::string_view pattern, text;
+    bool whole;
+  };
+  for (const auto& [pattern, text, whole] : std::vector<Case>{
+           {"/foo/bar", "/foo/bar", true},
+           {"/foo(/|$)(.*)", "/foo", false},
+           {"/b\\.html", "/b.html", true},
+           {"/b.html", "/b", false},
+           {"/v[0-9]", "/v", false},
+           {"/foo?x", "/fo", false},
+           {"/foo*", "/fo", false},
+           {"/fo{2}", "/f", false},
+           {"/a\\.?b", "/a", false},
+           {"/a\\d", "/a", false},
+           {"/a\\", "/a", false},
+           {"/a|/b", "", false},
+           {"/(a|b)", "/", false},
+           {"/[|]x", "/", false},
+           {"/a\\|b", "/a|b", true},
+           {"/\\Qa|b\\E", "", false},
+           {"/a(?:b|c)", "/a", false},
+           {"/a(?x: # )\n|b)", "", false},
+           {"/a$", "/a", false},
+           {"/a-b_c~d,e:f;g=h&i@j!k'l%m", "/a-b_c~d,e:f;g=h&i@j!k'l%m", true},
+           {"", "", true},
+       }) {
+    const auto found = literal_beginning(pattern);
+    EXPECT_EQ(found.text, text) << pattern;
+    EXPECT_EQ(found.whole, whole) << pattern;
+  }
+}
+
+// What a match begins with is what literal_beginning() says: tried with PCRE2 itself.
+TEST(Regex, EveryMatchHasTheLiteralBeginning) {
+  const std::string_view parts[] = {"/a", "b",  ".",     "(/|$)", "(c|d)", "|e",
+                                    "x*", "y?", "[f-h]", "\\.",   "\\d",   "z{1,2}"};
+  const std::string_view subjects[] = {"/ab", "/a",   "/e",   "e",   "/axy", "/a.",
+                                       "/a5", "/ac/", "/abd", "/ah", "/azz", "/"};
+  int tried = 0;
+  for (const auto a : parts)
+    for (const auto b : parts)
+      for (const auto c : parts) {
+        const std::string pattern = "/" + std::string(a) + std::string(b) + std::string(c);
+        const auto r = Regex::make("^" + pattern);
+        if (!r) continue;
+        const auto beginning = literal_beginning(pattern);
+        for (const auto s : subjects) {
+          if ((*r)->match(s) != yes) continue;
+          ++tried;
+          EXPECT_TRUE(s.starts_with(beginning.text)) << pattern << " matches " << s;
+        }
+        for (const auto s : subjects)
+          EXPECT_TRUE(!beginning.whole || !s.starts_with(beginning.text) || (*r)->match(s) == yes)
+              << pattern << " " << s;
+      }
+  EXPECT_GT(tried, 500);
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,89 @@
+#include "data/proxy/edit.h"
+
+#include <gtest/gtest.h>
+
+#include "data/routing/host_routes.h"
+
+namespace sluice::data {
+namespace {
+
+// A host with one path and its rewrite.
+struct Rewriting {
+  explicit Rewriting(const std::string& path, const std::string& target) {
+    settings->rewrite = std::make_shared<const model::Rewrite>(model::Rewrite{target});
+    auto spec = std::make_shared<model::Host>();
+    spec->name = "h";
+    model::Route& route = spec->routes.emplace_back();
+    route.match = model::PathMatch::pattern;
+    route.path = path;
+    std::vector<Route> routes(1);
+    routes[0].spec = &route;
+    routes[0].settings = settings.get();
+    host = HostRoutes::make(spec, routes);
+  }
+  std::string operator()(std::string_view path, std::string_view query = "") const {
+    const Route* route = host->match(path);
+    if (route == nullptr) return "404";
+    Rewritten out;
+    rewrite(*route, *settings, path, query, out);
+    if (out.wrong != nullptr) return out.wrong;
+    return (out.redirect ? "302 " : "") + out.target;
+  }
+  std::shared_ptr<model::RouteSettings> settings = std::make_shared<model::RouteSettings>();
+  std::shared_ptr<const HostRoutes> host;
+};
+
+TEST(Rewrite, GroupsAndTheQuery) {
+  const Rewriting r("/something(/|$)(.*)", "/$2");
+  EXPECT_EQ(r("/something"), "/");
+  EXPECT_EQ(r("/something/new", "?x=1"), "/new?x=1");
+  EXPECT_EQ(r("/SOMETHING/New"), "/New");
+  EXPECT_EQ(r("/somethingelse"), "404");
+}
+
+TEST(Rewrite, WhatIsNoGroupStays) {
+  EXPECT_EQ(Rewriting("/a(.*)", "/$1$1-$10-$2$")("/a/x"), "//x/x-/x0-$");
+  EXPECT_EQ(Rewriting("/a", "/x/$1/y")("/a/b"), "/x//y") << "a path without groups";
+}
+
+TEST(Rewrite, TextOfTheRequestIsEncoded) {
+  const Rewriting r("/(.*)", "/$1");
+  EXPECT_EQ(r("/a b?c#d%e\"f<g>h\\i^j`k{l|m}n\x01\x7f\xc3\xa9"),
+            "/a%20b%3Fc%23d%25e%22f%3Cg%3Eh%5Ci%5Ej%60k%7Bl%7Cm%7Dn%01%7F%C3%A9");
+  EXPECT_EQ(r("/&=;:@,$!'()*+~[]"), "/&=;:@,$!'()*+~[]");
+  const Rewriting strict("/(.*)", "/$1");
+  strict.settings->ambiguous_paths = model::AmbiguousPaths::normalize;
+  EXPECT_EQ(strict("/a;b[c]"), "/a%3Bb%5Bc%5D");
+}
+
+// ingress-nginx looks for the path anywhere when it rewrites.
+TEST(Rewrite, AnAlternativeIsFoundWhereItIsFirst) {
+  EXPECT_EQ(Rewriting("/a(x)|/b(y)", "/$1$2")("/0/ax/by"), "/x");
+}
+
+TEST(Rewrite, AUrlIsARedirect) {
+  const Rewriting r("/go/(.*)", "https://to.example/$1");
+  EXPECT_EQ(r("/go/a/b", "?x=1"), "302 https://to.example/a/b?x=1");
+  EXPECT_EQ(r("/go/a?b#c;d"), "302 https://to.example/a%3Fb%23c%3Bd");
+}
+
+TEST(Rewrite, ATargetThatARequestMakesIsNoRedirect) {
+  const Rewriting r("/(.*)", "$1");
+  EXPECT_EQ(r("/http://evil.example/"), "rewrite-target makes a path that begins with no slash");
+  EXPECT_EQ(r("/"), "rewrite-target makes a path that begins with no slash");
+}
+
+// The route is found by a literal, the text that the rewrite takes apart is what runs away.
+TEST(Rewrite, WhatRunsAwayIsSaid) {
+  const Rewriting r("/(?:a|(x+x+)+[yz])|/a", "/$1");
+  const std::string runaway = "/" + std::string(60, 'x') + "/a";
+  bool gave_up = false;
+  const Route* route = r.host->match(runaway, &gave_up);
+  ASSERT_TRUE(gave_up);
+  Rewritten out;
+  rewrite(*route, *r.settings, runaway, "", out);
+  EXPECT_STREQ(out.wrong, "the pattern of the route takes too many steps for this path");
+}
+
+}  // namespace
+}  // namespace sluice::data
