@@ -31,8 +31,7 @@ def explain(site, url, *args):
     return subprocess.run([SLUICE, "explain", site.manifests.root, "GET", url, *args], stdout=subprocess.PIPE, timeout=30, text=True).stdout
 
 
-@pytest.mark.parametrize("annotations", [{"auth-type": "basic", "use-regex": "true"}, {"auth-url": "http://auth.example/", "rewrite-target": "/$1"},
-                                         {"denylist-source-range": "10.0.0.0/8", "use-regex": "true"}])
+@pytest.mark.parametrize("annotations", [{"auth-type": "basic", "use-regex": "true"}, {"auth-url": "http://auth.example/", "rewrite-target": "/$1"}])
 def test_a_regular_expression_does_not_open_what_it_guards(pods, annotations):
     pods.put({"h.example": [("/admin/(.*)", "ImplementationSpecific")], "i.example": [("/admin", "Prefix")]}, annotations)
     pods.put({"i.example": [("/", "Prefix")]}, name="site-i", svc="site")
