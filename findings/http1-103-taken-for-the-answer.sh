@@ -11,7 +11,7 @@ from_pypi requests==2.34.2 urllib3==2.8.0 httpx==0.28.1 aiohttp==3.14.5
 from_npm axios@1.21.1
 
 cat >"$T/server.py" <<'P'
-import os, socket, sys, threading
+import socket, sys, threading
 ANSWER = (b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
           b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nfinal")
 def serve(c):
