@@ -13,10 +13,14 @@ namespace sluice::data {
 
 namespace {
 
+// Compiled once for all workers: a Compiler makes a key pair.
 std::shared_ptr<const Snapshot> nothing_yet() {
-  model::Change first;
-  first.everything = true;
-  return Compiler().compile(model::Model{}, first).snapshot;
+  static const auto snapshot = [] {
+    model::Change first;
+    first.everything = true;
+    return Compiler().compile(model::Model{}, first).snapshot;
+  }();
+  return snapshot;
 }
 
 }  // namespace
