@@ -7,7 +7,9 @@
 #   attributes of the cookie before, and where there is none gives up the field. Bottle 0.13.4 reads requests with it;
 #   Werkzeug 3.1.9 and aiohttp 3.14.5 have readers of their own.
 # Usual guess: SimpleCookie reads what a browser may send, and a name is a name.
-. "$(dirname "$0")/common.sh"
+set -euo pipefail
+T=$(mktemp -d)
+. "$(dirname "$0")/lib/packages.sh"
 from_pypi bottle==0.13.4 werkzeug==3.1.9 aiohttp==3.14.5
 
 cat >"$T/readers.py" <<'P'
@@ -23,7 +25,7 @@ for field in ("path=left; session=1", "session=1; version=2; lang=en"):
     print("  aiohttp", dict(make_mocked_request("GET", "/", headers={"Cookie": field}).cookies))
 P
 "$T/py/bin/python" "$T/readers.py" >"$T/got"
-holds "$T/got" <<'X'
+holds "$T/got" <<'X' || exit 1
 path=left; session=1
   SimpleCookie {}
   bottle {}

@@ -6,7 +6,9 @@
 # Source: OpenMetrics 1.0, Counter (the sample's name has the suffix _total); Prometheus' text format 0.0.4 has no such rule.
 #   github.com/prometheus/common 0.74.0 expfmt/openmetrics_create.go; client_golang 1.25.0; prometheus_client 0.26.0.
 # Usual guess: the format of a page changes how a series is written, not its type or its name.
-. "$(dirname "$0")/common.sh"
+set -euo pipefail
+T=$(mktemp -d)
+. "$(dirname "$0")/lib/packages.sh"
 from_pypi prometheus_client==0.26.0
 from_go github.com/prometheus/client_golang@v1.25.0 github.com/prometheus/common@v0.74.0
 
@@ -47,7 +49,7 @@ for family in text_string_to_metric_families(page):
 P
 go_build page
 { "$T/go/page.bin"; "$T/py/bin/python" "$T/read.py"; } >"$T/got"
-holds "$T/got" <<'X'
+holds "$T/got" <<'X' || exit 1
 text/plain;version=0.0.4
 # HELP app_requests Requests.
 # TYPE app_requests counter

@@ -7,7 +7,9 @@
 #   and concatenated). httpx 0.28.1 (GZipDecoder, one zlib.decompressobj), libcurl 8.16 as pycurl 7.45.7 brings it; against them
 #   urllib3 2.8.0, aiohttp 3.14.5, Node's undici 7.30.2, Go's compress/gzip (multistream).
 # Usual guess: the two members are one text in every client, or the rest is at least an error about the coding.
-. "$(dirname "$0")/common.sh"
+set -euo pipefail
+T=$(mktemp -d)
+. "$(dirname "$0")/lib/packages.sh"
 from_pypi httpx==0.28.1 pycurl==7.45.7 urllib3==2.8.0 aiohttp==3.14.5
 from_npm undici@7.30.2
 from_go
@@ -73,7 +75,7 @@ go_build client
 python3 "$T/server.py" "$T/port" &
 url=http://127.0.0.1:$(port_in "$T/port")/
 { "$T/py/bin/python" "$T/clients.py" "$url"; node "$T/clients.mjs" "$url"; "$T/go/client.bin" "$url"; } >"$T/got"
-holds "$T/got" <<'X'
+holds "$T/got" <<'X' || exit 1
 httpx 200 first,
 libcurl 200 first, error 23
 urllib3 200 first,second

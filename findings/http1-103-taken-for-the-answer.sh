@@ -6,7 +6,9 @@
 #   interim responses of status 100 only; requests 2.34.2 and urllib3 2.8.0 are built on it. httpx 0.28.1, aiohttp 3.14.5
 #   and Node's fetch, axios 1.21.1 read on until the final response.
 # Usual guess: all 1xx are skipped alike, and a 103 can at worst be useless to a client that does not know it.
-. "$(dirname "$0")/common.sh"
+set -euo pipefail
+T=$(mktemp -d)
+. "$(dirname "$0")/lib/packages.sh"
 from_pypi requests==2.34.2 urllib3==2.8.0 httpx==0.28.1 aiohttp==3.14.5
 from_npm axios@1.21.1
 
@@ -48,7 +50,7 @@ J
 python3 "$T/server.py" "$T/port" & 
 url=http://127.0.0.1:$(port_in "$T/port")/
 { "$T/py/bin/python" "$T/clients.py" "$url"; node "$T/clients.mjs" "$url"; } >"$T/got"
-holds "$T/got" <<'X'
+holds "$T/got" <<'X' || exit 1
 requests 103 b''
 urllib3 103 b''
 urllib HTTPError 103

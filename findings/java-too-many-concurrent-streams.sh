@@ -6,7 +6,9 @@
 # Source: RFC 9113 section 5.1.2 lets a server change the limit at any time, and asks of a client no more than to stay below.
 #   OpenJDK 17.0.21.1 (Debian 12), Http2Connection and Stream ("too many concurrent streams"); Go 1.26 net/http, httpx 0.28.1.
 # Usual guess: as every pool, it queues what the limit does not let through, up to the request's timeout.
-. "$(dirname "$0")/common.sh"
+set -euo pipefail
+T=$(mktemp -d)
+. "$(dirname "$0")/lib/packages.sh"
 from_pypi "httpx[http2]==0.28.1"
 from_go
 JDK=17.0.21.1+2-1~deb12u1
@@ -16,47 +18,34 @@ rm -r "$java/conf"  # links into /etc
 cp -r "$T/jdk/etc/java-17-openjdk" "$java/conf"
 "$java/bin/java" --version | head -1
 
-openssl req -x509 -newkey rsa:2048 -nodes -keyout "$T/key.pem" -out "$T/cert.pem" -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
-mkdir -p "$T/go/server" "$T/go/client"
+. "$(dirname "$0")/lib/https.sh"
+certificate localhost
 cat >"$T/go/server/main.go" <<'G'
 package main
 
 import (
-	"fmt"
-	"net"
 	"net/http"
-	"os"
 	"time"
 )
 
 func main() {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	os.WriteFile(os.Args[3], []byte(fmt.Sprint(l.Addr().(*net.TCPAddr).Port)), 0o600)
 	s := &http.Server{HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 4}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(500 * time.Millisecond)
 	})}
-	s.ServeTLS(l, os.Args[1], os.Args[2])
+	serve(s)
 }
 G
 cat >"$T/go/client/main.go" <<'G'
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net/http"
 	"os"
 )
 
 func main() {
-	pem, _ := os.ReadFile(os.Args[2])
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
-	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}}
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: trusting(), ForceAttemptHTTP2: true}}
 	one := func() string {
 		r, err := c.Get(os.Args[1])
 		if err != nil {
@@ -125,7 +114,7 @@ url=https://localhost:$(port_in "$T/port")/
   "$T/go/client.bin" "$url" "$T/cert.pem"
   "$T/py/bin/python" "$T/client.py" "$url" "$T/cert.pem"
 } | sort | uniq -c >"$T/got"
-holds "$T/got" <<'X'
+holds "$T/got" <<'X' || exit 1
      12 go 200
      12 httpx 200
       4 java 200

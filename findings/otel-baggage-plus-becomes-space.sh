@@ -6,7 +6,9 @@
 #   properties follow the value behind ";"). opentelemetry-api 1.45.2 (W3CBaggagePropagator: unquote_plus, quote_plus),
 #   go.opentelemetry.io/otel 1.47.0, @opentelemetry/core 2.12.1.
 # Usual guess: one project's propagators read one header alike; a value that has no "%" is what it is.
-. "$(dirname "$0")/common.sh"
+set -euo pipefail
+T=$(mktemp -d)
+. "$(dirname "$0")/lib/packages.sh"
 from_pypi opentelemetry-api==1.45.2
 from_npm @opentelemetry/core@2.12.1 @opentelemetry/api@1.9.1
 from_go go.opentelemetry.io/otel@v1.47.0
@@ -60,7 +62,7 @@ h='call=+4930,plan=a;ttl=1,when=10:00:00+02:00'
   node "$T/read.mjs" "$h"
   "$T/go/read.bin" "$h"
 } >"$T/got"
-holds "$T/got" <<'X'
+holds "$T/got" <<'X' || exit 1
 python call = 4930 | plan = a;ttl=1 | when = 10:00:00 02:00 -> call=4930,plan=a%3Bttl%3D1,when=10%3A00%3A00+02%3A00
 js call = +4930 | plan = a | when = 10:00:00+02:00 -> call=%2B4930,plan=a;ttl=1,when=10%3A00%3A00%2B02%3A00
 go call = +4930 | plan = a | when = 10:00:00+02:00 -> call=+4930,plan=a;ttl=1,when=10:00:00+02:00

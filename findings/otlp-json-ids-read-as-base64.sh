@@ -5,7 +5,9 @@
 #   proto3 has no word for: its bytes are base64, and hex digits are all in base64's alphabet, so nothing can fail.
 #   protobuf 7.36.2 (json_format), opentelemetry-proto 1.45.2.
 # Usual guess: OTLP/JSON is what protobuf's JSON mapping makes of the .proto files, and a misreading would raise.
-. "$(dirname "$0")/common.sh"
+set -euo pipefail
+T=$(mktemp -d)
+. "$(dirname "$0")/lib/packages.sh"
 from_pypi protobuf==7.36.2 opentelemetry-proto==1.45.2
 
 cat >"$T/read.py" <<'P'
@@ -20,7 +22,7 @@ print("read", len(span.span_id), span.span_id.hex())
 print("written", json_format.MessageToDict(Span(trace_id=bytes.fromhex(TRACE), span_id=bytes.fromhex(SPAN))))
 P
 "$T/py/bin/python" "$T/read.py" >"$T/got"
-holds "$T/got" <<'X'
+holds "$T/got" <<'X' || exit 1
 read 24 d1a7fbeb9d7dd7a71de3775df38e3c79bdb5d5cf34df5f5c
 read 12 6fb69de9bef5ebddb4df7df5
 written {'traceId': 'CvdlGRbNQ92ESOshHIAxnA==', 'spanId': 't61rcWkgMzE='}

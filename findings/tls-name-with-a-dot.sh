@@ -7,14 +7,16 @@
 #   Go 1.26 crypto/tls, clientHelloMsg.unmarshal, takes no such name. requests 2.34.2, httpx 0.28.1, aiohttp 3.14.5,
 #   undici 7.30.2, Node 20's https and http2.
 # Usual guess: the dot is a matter of DNS, and both ends of TLS treat the name with and without it alike.
-. "$(dirname "$0")/common.sh"
+set -euo pipefail
+T=$(mktemp -d)
+. "$(dirname "$0")/lib/packages.sh"
 from_pypi requests==2.34.2 httpx==0.28.1 aiohttp==3.14.5
 from_npm undici@7.30.2
 from_go
 
 NAME=pod.shop.svc.cluster.local
-openssl req -x509 -newkey rsa:2048 -nodes -keyout "$T/key.pem" -out "$T/cert.pem" -days 2 -subj /CN=pod -addext "subjectAltName=DNS:$NAME" 2>/dev/null
-mkdir -p "$T/go/server" "$T/go/client"
+. "$(dirname "$0")/lib/https.sh"
+certificate "$NAME"
 cat >"$T/go/server/main.go" <<'G'
 package main
 
@@ -22,21 +24,14 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
-	"os"
 )
 
 func main() {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	os.WriteFile(os.Args[3], []byte(fmt.Sprint(l.Addr().(*net.TCPAddr).Port)), 0o600)
 	s := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, r.TLS.ServerName)
 	})}
-	s.ServeTLS(l, os.Args[1], os.Args[2])
+	serve(s)
 }
 G
 cat >"$T/go/client/main.go" <<'G'
@@ -44,8 +39,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -54,10 +47,7 @@ import (
 )
 
 func main() {
-	pem, _ := os.ReadFile(os.Args[2])
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
-	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool},
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: trusting(),
 		DialContext: func(x context.Context, n, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(x, n, "127.0.0.1:"+os.Args[3])
 		}}}
@@ -130,7 +120,7 @@ url=https://$NAME.:$port/
   NODE_EXTRA_CA_CERTS=$T/cert.pem timeout 30 node "$T/clients.cjs" "$url"
   "$T/go/client.bin" "$url" "$T/cert.pem" "$port"
 } >"$T/got"
-holds "$T/got" <<'X'
+holds "$T/got" <<'X' || exit 1
 requests pod.shop.svc.cluster.local
 aiohttp pod.shop.svc.cluster.local
 httpx decode_error

@@ -7,7 +7,9 @@
 #   k8s.io/apimachinery 0.37.2, util/yaml (it cuts the text at lines of "---" and gives each piece to a reader of one
 #   document); sigs.k8s.io/yaml 1.6.0; a kubectl of 1.32 does the same. yaml 2.9.1 (npm), a reader of 1.2, has all of the documents.
 # Usual guess: Kubernetes reads YAML streams; what it cannot read it refuses, and 1.2 is the version that it means.
-. "$(dirname "$0")/common.sh"
+set -euo pipefail
+T=$(mktemp -d)
+. "$(dirname "$0")/lib/packages.sh"
 from_npm yaml@2.9.1
 from_go k8s.io/apimachinery@v0.37.2 sigs.k8s.io/yaml@v1.6.0
 
@@ -51,7 +53,7 @@ for text in $'a: 1\n---\nb: 2\n' $'a: 1\n--- {b: 2}\n' $'%YAML 1.1\n---\na: 1\n'
   "$T/go/read.bin" "$text"
   node "$T/read.mjs" "$text"
 done >"$T/got"
-holds "$T/got" <<'X'
+holds "$T/got" <<'X' || exit 1
 "a: 1\n---\nb: 2\n"
   kubernetes {"a":1} {"b":2}
   yaml {"a":1} {"b":2}

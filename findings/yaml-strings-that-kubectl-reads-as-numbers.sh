@@ -6,7 +6,9 @@
 #   has it; sigs.k8s.io/yaml 1.6.0 (which Kubernetes reads manifests with) reads 12e3, 08 and 0o14 as YAML 1.2 does and y as 1.1.
 #   yaml 2.9.1 writes YAML 1.2 core, js-yaml 5.5.0 guards against readers of 1.1.
 # Usual guess: what one YAML library writes as a string is a string for the other; only yes, no, on and off are dangerous.
-. "$(dirname "$0")/common.sh"
+set -euo pipefail
+T=$(mktemp -d)
+. "$(dirname "$0")/lib/packages.sh"
 from_pypi pyyaml==6.0.4
 from_npm yaml@2.9.1 js-yaml@5.5.0
 from_go sigs.k8s.io/yaml@v1.6.0
@@ -57,7 +59,7 @@ STRINGS=(12e3 1E3 08 y n 1_000 0o14 yes)
   echo "yaml"; node "$T/write.mjs" yaml "${STRINGS[@]}" | "$T/go/read.bin"
   echo "js-yaml"; node "$T/write.mjs" js-yaml "${STRINGS[@]}" | "$T/go/read.bin"
 } >"$T/got"
-holds "$T/got" <<'X'
+holds "$T/got" <<'X' || exit 1
 PyYAML
 v: 12e3    is read as {"v":12000}
 v: 1E3     is read as {"v":1000}

@@ -1,7 +1,5 @@
-# Sourced by each finding: a temporary folder that goes with the script and what it started, packages of exact
-# versions in it, and the comparison with what the finding says.
-set -euo pipefail
-T=$(mktemp -d)
+# Sourced by each finding, which has made the folder $T: packages of exact versions in it, the end of it and of what was
+# started, and the comparison with what the finding says.
 trap 'jobs -p | xargs -r kill 2>/dev/null || :; rm -rf "$T"' EXIT
 export GOMODCACHE=$T/gomod GOFLAGS="-modcacherw -mod=mod"
 
@@ -37,10 +35,6 @@ port_in() { # FILE
 
 holds() { # FILE with what came; what the finding says comes on standard input
   cat "$1"
-  if diff -u --label "the finding" --label "now" - "$1"; then
-    echo "It is as the finding says."
-  else
-    echo "The behaviour has changed."
-    exit 1
-  fi
+  diff -u --label "the finding" --label "now" - "$1" || { echo "The behaviour has changed."; return 1; }
+  echo "It is as the finding says."
 }
