@@ -66,7 +66,7 @@ test-k8s: build  ## the binary against a real API server, built here (Go, root; 
 
 test-k8s-dev: dev  ## the same with the debug build, whose promised times are three times as long
 	@tests/k8s/build.sh
-	@tools/test.py build/dev k8s $(SUM:%=--sum %)
+	@tools/test.py build/dev k8s $(if $(FILTER),--filter '$(FILTER)') $(SUM:%=--sum %)
 
 test-k8s-long: build  ## those tests against a real API server that have a long form: 10 minutes without it, 10 minutes of churn
 	@tools/deps.sh build test

@@ -94,7 +94,9 @@ def test_the_certificate_authority_is_read_again(cluster, ns, pods, account, tmp
 def test_an_exec_plugin_that_takes_its_time_holds_up_nothing(cluster, ns, pods, account, tmp_path):
     """It is asked for each new connection: what it prints is soon over. The connection for Events is made when there is one."""
     host, api = f"{ns}.example.com", Api(cluster)
-    cluster.apply(service("app", [pods().port], ns) + "---\n" + ingress("app", host, ns=ns))
+    # All is well at the start: no Event is due before the one that the test is about.
+    cluster.apply(service("app", [pods().port], ns) + "---\n" + ingress("app", host, ns=ns) +
+                  f"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: options, namespace: {ns}}}\n")
     credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
                   "status": {"token": account.token(), "expirationTimestamp": "2026-01-01T00:00:00Z"}}
     plugin, hold, held = tmp_path / "plugin", tmp_path / "hold", tmp_path / "held"
@@ -102,7 +104,7 @@ def test_an_exec_plugin_that_takes_its_time_holds_up_nothing(cluster, ns, pods, 
     plugin.chmod(0o755)
     user = {"exec": {"apiVersion": credential["apiVersion"], "command": str(plugin), "interactiveMode": "Never"}}
     kubeconfig = cluster.kubeconfig_of(user, tmp_path / "kubeconfig", ns)
-    with Sluice(cluster, "--watch-namespace", ns, "--configmap", f"{ns}/none", "--election-id", "tokens", kubeconfig=kubeconfig) as s:
+    with Sluice(cluster, "--watch-namespace", ns, "--configmap", f"{ns}/options", "--election-id", "tokens", kubeconfig=kubeconfig) as s:
         s.process.wait_line("this replica writes", stream="err")
         os.mkfifo(hold)
         cluster.apply(ingress("odd", f"odd.{host}", ns=ns, annotations={"nginx.ingress.kubernetes.io/permanent-redirect": "no\turl"}))

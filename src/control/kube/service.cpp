@@ -208,8 +208,10 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
           "a port of Service " + service_key, "Service " + service_key + " has no port " + c.key.port);
   } else {
     auto refused = add_slices(c, *port, *out, entries, PortBy::listed);
-    if (refused.empty() && out->endpoints.empty()) former = use_former(name, c, port, *out);
-    if (refused.empty() && out->endpoints.empty()) refused = add_slices(c, *port, *out, entries, PortBy::guess);
+    if (refused.empty() && out->endpoints.empty()) {
+      former = use_former(name, c, port, *out);
+      if (!former) refused = add_slices(c, *port, *out, entries, PortBy::guess);
+    }
     bool none = !slices.contains(service_key);
     if (!refused.empty() && out->endpoints.empty())
       out->empty_because = "Service " + service_key + " leads to " + refused;

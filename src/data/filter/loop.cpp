@@ -1,4 +1,5 @@
 #include "base/cdn_loop.h"
+#include "base/hex.h"
 #include "data/filter/step.h"
 #include "data/server/worker.h"
 
@@ -34,9 +35,8 @@ void write_route(const RequestView& request, char* digits) noexcept {
   const auto& seed = *request.route_seed;
   const auto& spec = *request.route->spec;
   const auto host = hash_name(seed, request.route->host);
-  auto hash = hash_name({seed.k0 ^ host, seed.k1 + static_cast<std::uint64_t>(spec.match)}, spec.path.view());
-  static constexpr char kHex[] = "0123456789abcdef";
-  for (std::size_t i = 0; i < kRouteDigits; ++i, hash >>= 4) digits[i] = kHex[hash & 15];
+  const auto hash = hash_name({seed.k0 ^ host, seed.k1 + static_cast<std::uint64_t>(spec.match)}, spec.path.view());
+  write_hex(hash, digits);
 }
 
 // The passes that the request tells of.

@@ -3,9 +3,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstring>
 
+#include "base/hex.h"
 #include "data/server/connection.h"
 #include "data/server/shedding.h"
 
@@ -13,10 +13,14 @@ namespace sluice::data {
 
 namespace {
 
+// Compiled once for all workers: a Compiler makes a key pair.
 std::shared_ptr<const Snapshot> nothing_yet() {
-  model::Change first;
-  first.everything = true;
-  return Compiler().compile(model::Model{}, first).snapshot;
+  static const auto snapshot = [] {
+    model::Change first;
+    first.everything = true;
+    return Compiler().compile(model::Model{}, first).snapshot;
+  }();
+  return snapshot;
 }
 
 }  // namespace
@@ -158,16 +162,8 @@ std::uint64_t Worker::random() noexcept {
 }
 
 void Worker::request_id(char* out32) noexcept {
-  static constexpr auto kPairs = [] {
-    constexpr char kHex[] = "0123456789abcdef";
-    std::array<std::array<char, 2>, 256> pairs{};
-    for (std::size_t i = 0; i < pairs.size(); ++i) pairs[i] = {kHex[i >> 4], kHex[i & 15]};
-    return pairs;
-  }();
-  for (int half = 0; half < 2; ++half) {
-    std::uint64_t r = random();
-    for (int i = 0; i < 8; ++i, r >>= 8, out32 += 2) std::memcpy(out32, kPairs[r & 255].data(), 2);
-  }
+  write_hex(random(), out32);
+  write_hex(random(), out32 + 16);
 }
 
 std::int64_t Worker::wall_ms() noexcept {
