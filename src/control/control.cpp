@@ -10,6 +10,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "base/descriptor.h"
 #include "control/kube/annotations/registry.h"
 #include "control/kube/options.h"
 #include "control/kube/store.h"
@@ -46,11 +47,9 @@ class Spool {
 
  private:
   static std::string take_file(const std::string& path) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) throw std::runtime_error(path + ": " + std::strerror(errno));
-    auto text = take(fd, path);
-    ::close(fd);
-    return text;
+    const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) throw std::runtime_error(path + ": " + std::strerror(errno));
+    return take(fd.get(), path);
   }
   // One byte more than is read of a file, so that it is refused as too large there.
   static std::string take(int fd, const std::string& what) {

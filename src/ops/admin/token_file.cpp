@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/descriptor.h"
 #include "base/strings.h"
 
 namespace sluice::ops {
@@ -19,19 +20,18 @@ constexpr std::size_t kMostToken = 4096;
 
 std::expected<std::string, std::string> read_token(const std::string& path) {
   const auto refuse = [&](const std::string& why) { return std::unexpected(path + ": " + why); };
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) return refuse(std::string("cannot be read: ") + std::strerror(errno) + "; expected a file with a token");
+  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd) return refuse(std::string("cannot be read: ") + std::strerror(errno) + "; expected a file with a token");
   struct stat at{};
-  const bool file = ::fstat(fd, &at) == 0 && S_ISREG(at.st_mode);
+  const bool file = ::fstat(fd.get(), &at) == 0 && S_ISREG(at.st_mode);
   std::string text(kMostToken + 2, '\0');  // a line end, and one more to see that it is too long
   std::size_t size = 0;
   ssize_t n = file ? 1 : 0;
   while (n > 0 && size < text.size()) {
-    n = ::read(fd, text.data() + size, text.size() - size);
+    n = ::read(fd.get(), text.data() + size, text.size() - size);
     if (n > 0) size += static_cast<std::size_t>(n);
   }
   const int failed = n < 0 ? errno : 0;
-  ::close(fd);
   if (!file) return refuse("is no regular file; expected a file with a token");
   if (failed != 0)
     return refuse(std::string("cannot be read: ") + std::strerror(failed) + "; expected a file with a token");

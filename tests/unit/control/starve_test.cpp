@@ -6,12 +6,18 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <functional>
+#include <iterator>
 #include <mutex>
 #include <new>
 #include <random>
+#include <utility>
 
+#include "base/read_file.h"
 #include "base/reserve.h"
 #include "control/control.h"
+#include "control/source/files/manifest_file.h"
+#include "control/source/files/tree.h"
 #include "scratch.h"
 
 namespace {
@@ -127,6 +133,37 @@ TEST_F(Starving, AChangeIsRefusedAndTheNextOneServed) {
   }
   EXPECT_FALSE(lost_);
   EXPECT_GT(hits, 5);
+}
+
+// Whichever allocation fails, what was opened is closed: the sanitizer's preset sees the memory, this the descriptors.
+TEST_F(Starving, WhatWasOpenedIsClosed) {
+  const std::string far = "a-name-that-no-short-string-holds";
+  for (const auto* name : {"-1.yaml", "-2.yaml", "/below-it/3.yaml"}) dir_.write(far + name, service("app"));
+  const auto open_now = [] {
+    const testing::fs::directory_iterator all("/proc/self/fd");
+    return std::distance(begin(all), end(all));
+  };
+  const std::pair<const char*, std::function<void()>> readers[] = {
+      {"walk", [&] { (void)walk(dir_.str()); }},
+      {"read_file", [&] { (void)read_file((dir_ / (far + "-1.yaml")).string(), 1 << 20); }},
+      {"ManifestReading", [&] { ManifestReading(far + "-1.yaml", nullptr).read(dir_.str()); }},
+  };
+  for (const auto& [reader, read] : readers) {
+    SCOPED_TRACE(reader);
+    const auto before = open_now();
+    std::size_t nth = 0;
+    do {
+      const Dispensable here;
+      testing::starve_at(++nth);
+      try {
+        read();
+      } catch (const std::bad_alloc&) {
+      }
+    } while (testing::starved());
+    testing::starve_at(0);
+    EXPECT_EQ(open_now(), before);
+    EXPECT_GT(nth, 2U);
+  }
 }
 
 TEST_F(Starving, AStartServesTheRest) {

@@ -12,6 +12,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "base/descriptor.h"
 #include "base/reserve.h"
 #include "control/source/files/encoding.h"
 #include "control/source/files/tree.h"
@@ -115,15 +116,15 @@ std::string slurp(int fd, std::size_t size, std::string& out) {
 
 void ManifestReading::read(const std::string& root) {
   auto full = root + "/" + path_;
-  int fd = ::open(full.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) {
+  const Descriptor fd(::open(full.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) {
     missing_ = errno == ENOENT || errno == ENOTDIR;
     error_ = std::strerror(errno);
     return;
   }
   struct stat before{}, after{};
   bool whole = true;
-  ::fstat(fd, &before);
+  ::fstat(fd.get(), &before);
   next.signature = Signature::of(before);
   try {
     if (!S_ISREG(before.st_mode))
@@ -131,7 +132,7 @@ void ManifestReading::read(const std::string& root) {
     else if (before.st_size > static_cast<off_t>(kMaxFileBytes))
       error_ = "larger than 64 MiB";
     else
-      error_ = slurp(fd, static_cast<std::size_t>(before.st_size), content_);
+      error_ = slurp(fd.get(), static_cast<std::size_t>(before.st_size), content_);
     whole = content_.size() == static_cast<std::size_t>(before.st_size);
     if (error_.empty())
       if (const auto other = to_utf8(content_); !other.empty()) error_ = other;
@@ -139,9 +140,8 @@ void ManifestReading::read(const std::string& root) {
   } catch (const std::bad_alloc&) {
     starved_ = true;
   }
-  ::fstat(fd, &after);
+  ::fstat(fd.get(), &after);
   torn_ = Signature::of(after) != next.signature || !whole;
-  ::close(fd);
 }
 
 bool ManifestReading::split() {

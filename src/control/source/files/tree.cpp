@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/descriptor.h"
+
 namespace sluice::control {
 
 namespace {
@@ -65,30 +67,27 @@ class Walk {
 
   void look(const Place& place, bool linked) {
     const auto full = place.path.empty() ? root_ : root_ + "/" + place.path;
-    const int fd = ::open(full.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
+    Descriptor fd(::open(full.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) {
       if (place.path.empty()) tree_.error = full + ": " + std::strerror(errno);
       if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP && !place.path.empty())
         tree_.unlistable.insert(place.path);
       return;
     }
     struct stat st{};
-    const bool known = ::fstat(fd, &st) == 0;
+    const bool known = ::fstat(fd.get(), &st) == 0;
     const Identity self{st.st_dev, st.st_ino};
     if (place.path.empty()) find_above();
-    if (!place.path.empty() && (above_.contains(self) || is_kernels(fd))) {
+    if (!place.path.empty() && (above_.contains(self) || is_kernels(fd.get()))) {
       tree_.not_entered.insert(place.path);
-      ::close(fd);
       return;
     }
-    DIR* dir = known && seen_.insert(self).second ? ::fdopendir(fd) : nullptr;
-    if (!dir) {
-      ::close(fd);
-      return;
-    }
+    if (!known || !seen_.insert(self).second) return;
+    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::fdopendir(fd.get()), &::closedir);
+    if (!dir) return;
+    fd.release();  // closed with dir
     tree_.directories.insert(place.path);
-    list(dir, place, linked);
-    ::closedir(dir);
+    list(dir.get(), place, linked);
   }
 
   // The directories that the root lies in, wherever a link to it may stand.
