@@ -49,6 +49,7 @@ BuiltHost Store::State::HostBuilder::build() {
   add_root();
   for (std::size_t place = 0; place < tenants_.size(); ++place) {
     add_paths(place);
+    if (place == 0) keep_root();
     if (place + 1 < tenants_.size()) withhold_paths(place);
   }
   choose_patterns();
@@ -147,7 +148,7 @@ std::shared_ptr<const model::RouteSettings> Store::State::HostBuilder::settings_
 void Store::State::HostBuilder::choose_patterns() {
   if (tenants_.empty()) return;
   for (const Location& l : locations_) {
-    if (!l.owner || l.refused || !(l.use_regex || l.rewrites())) continue;
+    if (!l.makes_patterns()) continue;
     Tenant& tenant = tenants_[l.rank / 2];
     if (!tenant.patterns) tenant.patterns = l.owner;
   }

@@ -35,16 +35,18 @@ struct Location {
   std::shared_ptr<const model::RouteSettings> settings;
   Text closed;  // why it answers 503; empty: it does not
   bool use_regex = false;
-  bool tls = false;      // Route::tls
-  bool lost = false;     // a namespace before has it; it was reported
-  bool guarded = false;  // something may close it: it stays its namespace's
-  Text text;             // `path`, once it is known to be served
+  bool tls = false;   // Route::tls
+  bool lost = false;  // a namespace before has it; it was reported
+  bool kept = false;  // it stays its namespace's: something may close it, or the namespace asks for it as Exact
+  Text text;          // `path`, once it is known to be served
   // The implicit / where nobody has asked for what it answers: any namespace may put a path / in its place.
-  bool free() const { return implicit && !backend && !guarded && !refused && !settings->redirect; }
+  bool free() const { return implicit && !backend && !kept && !refused && !settings->redirect; }
   // As ingress-nginx, which compares once it has put a slash behind a Prefix: a rewrite to the path itself is none.
   bool rewrites() const {
     return settings->rewrite && (settings->rewrite->target != path || !(exact || path.ends_with('/')));
   }
+  // Does it make all paths of its namespace at the host regular expressions?
+  bool makes_patterns() const { return owner && !refused && (use_regex || rewrites()); }
 };
 
 class Store::State::HostBuilder {
@@ -74,6 +76,7 @@ class Store::State::HostBuilder {
   void add_root();
   Location catch_all_root();
   Location implicit_root();
+  void keep_root();
   void add_paths(std::size_t place);
   void add_catch_all(std::size_t place, const IngressState& ingress);
   void add_path(Location location);

@@ -74,8 +74,8 @@ Location Store::State::HostBuilder::implicit_root() {
     root.field = "spec.defaultBackend";
     root.settings = settings_of(owner(), oldest);
     root.use_regex = oldest.use_regex;
-    root.guarded = std::any_of(owner().ingresses.begin(), owner().ingresses.end(),
-                               [&](auto* o) { return o->closing || without_secret_.contains(o); });
+    root.kept = std::any_of(owner().ingresses.begin(), owner().ingresses.end(),
+                            [&](auto* o) { return o->closing || without_secret_.contains(o); });
   }
   // Where a defaultBackend that is refused would be the answer, nobody else is.
   if (root.free() && !owner().refused.empty() && owner().refused.front()->written().default_backend)
@@ -130,6 +130,12 @@ void Store::State::HostBuilder::add_paths(std::size_t place) {
       }
     }
   }
+}
+
+// Among regular expressions the / of the host is asked before the owner's / as Exact: what this asked for must not go
+// to whoever would take the place of the former.
+void Store::State::HostBuilder::keep_root() {
+  locations_.front().kept |= known_.contains({"/", true}) && std::ranges::any_of(locations_, &Location::makes_patterns);
 }
 
 void Store::State::HostBuilder::add_catch_all(std::size_t place, const IngressState& ingress) {
