@@ -220,16 +220,19 @@ const Location& Store::State::HostBuilder::answers(const std::string& path) cons
 void Store::State::HostBuilder::report_conflict(const Location& holder, const Location& loser) {
   if (loser.refused) return;
   const bool default_backend = loser.field == "spec.defaultBackend";
-  const IngressState& has_it = holder.refused ? *holder.refused : *holder.owner;
+  // Of the / of the catch-all, where no Ingress answers it, the one that has it kept.
+  const IngressState& has_it = holder.refused ? *holder.refused
+                               : holder.owner ? *holder.owner
+                                              : *locations_[known_.at({"/", true})].owner;
   if (candidate_)
     out_.conflicts.push_back({key_of(has_it.meta()), key_of(loser.owner->meta()), loser.path, loser.exact});
   std::string consequence = "not served: ";
-  if (holder.implicit && !holder.refused && loser.exact) {
+  if (holder.implicit && !holder.refused && loser.exact && holder.rank == loser.rank) {
     consequence += "the / that every host has is asked first, as the paths here are regular expressions";
   } else if (&has_it == loser.owner) {
     consequence += "an earlier path of this Ingress has it";
   } else {
-    const bool by_default_backend = holder.field == "spec.defaultBackend";
+    const bool by_default_backend = holder.field == "spec.defaultBackend" && holder.backend;
     consequence += std::string("it belongs to ") +
                    (by_default_backend && !default_backend ? "the defaultBackend of " : "") + "Ingress " +
                    key_of(has_it.meta());
