@@ -201,6 +201,17 @@ void Publisher::count_orphans() {
   });
 }
 
+void Publisher::forget_series(std::int64_t now) {
+  const auto snapshot = this->snapshot();
+  if (!snapshot) return;
+  std::vector<bool> live;
+  snapshot->routes->for_each([&](const data::Route& r) {
+    if (r.series >= live.size()) live.resize(r.series + 1);
+    live[r.series] = true;
+  });
+  metrics_.forget([&](std::uint32_t series) { return series < live.size() && live[series]; }, now);
+}
+
 std::vector<std::shared_ptr<const model::Cluster>> Publisher::clusters() const {
   std::lock_guard lock(mutex_);
   return clusters_;

@@ -35,6 +35,9 @@ class Publisher {
   bool ready() const { return ready_.load(); }
   // Brings the figures up to date that cost a walk over all routes; before a scrape, any thread.
   void count_orphans();
+  // Lets go of metric series of routes that are gone (ops::Metrics::forget), at `now` in Unix seconds. Every few
+  // minutes, any thread but a worker's. Throws std::bad_alloc: nothing was done then.
+  void forget_series(std::int64_t now);
 
  private:
   void publish_now(const control::Update& update);
@@ -42,7 +45,6 @@ class Publisher {
   void tally_problems();
   void tell_metrics(const control::Update& update, double seconds);
   void look_at_certificates(const control::Update& update, const data::Publication& publication);
-  void forget_old();
   std::vector<std::unique_ptr<data::Worker>>& workers_;
   ops::Metrics& metrics_;
   std::function<void(const model::Options&)> on_options_;

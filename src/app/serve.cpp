@@ -4,7 +4,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <iostream>
 #include <latch>
 #include <thread>
@@ -52,6 +54,8 @@ ops::ControllerState::Api api_state(const control::ApiFigures& f, const std::str
   for (const auto& r : f.resources) out.resources.push_back({r.path, r.followed, r.failures});
   return out;
 }
+
+constexpr std::chrono::minutes kForgetSeries{5};  // this often memory of metric series is looked through
 
 struct Bound {
   std::string kind;
@@ -267,6 +271,13 @@ int serve(const ServeOptions& options) {
       // The figures stay those of a second ago.
     }
   };
+  const auto forget = [&] {
+    try {
+      publisher.forget_series(::time(nullptr));
+    } catch (const std::bad_alloc&) {
+      // The next time.
+    }
+  };
   Asked asked = Asked::nothing;
   for (unsigned turn = 0; !announced && asked != Asked::end; ++turn) {
     if (turn % 200 == 0) show();
@@ -280,13 +291,17 @@ int serve(const ServeOptions& options) {
   else
     log::info("memory limit: none ({})", gauge.describe());
 
-  for (auto shown = std::chrono::steady_clock::now(); asked != Asked::end;) {
+  for (auto shown = std::chrono::steady_clock::now(), forgot = shown; asked != Asked::end;) {
     asked = signals.next(memory.milliseconds());
     if (asked == Asked::reopen) access_log.reopen();
     memory.look();
     if (const auto now = std::chrono::steady_clock::now(); now - shown >= std::chrono::milliseconds(990)) {
       shown = now;
       show();
+      if (now - forgot >= kForgetSeries) {
+        forgot = now;
+        forget();
+      }
     }
   }
 

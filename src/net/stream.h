@@ -56,7 +56,7 @@ class Stream final : public Watcher, public Duplex {
   auto writable(Instant until) noexcept { return Wait{*this, until, true}; }
 
   // Sends all of it, waiting at most `stall` for the peer to take more each time. What it cannot send at once it copies
-  // before it suspends. `on_progress` style accounting is by bytes_written().
+  // before it suspends. How far it is is in bytes_written().
   Task<Status> write(std::span<const iovec> parts, Duration stall);
   // The fast way: true when everything left at once; otherwise `write` must be called with the rest already inside:
   // use as  if (!s.write_now(parts)) co_await s.finish_write(stall);

@@ -52,7 +52,6 @@ struct Shared {
   std::uint32_t max_connections(const model::Options& o) const noexcept {
     return o.max_connections ? o.max_connections : descriptor_connections;
   }
-  std::string instance;                   // for Via
   bool passthrough = false;               // --enable-ssl-passthrough: ClientHellos are looked at
   std::unique_ptr<PassingHellos> hellos;  // with passthrough
   HashSeed loop_seed = random_seed();     // of the marks by which a route recognises what comes back
@@ -89,7 +88,6 @@ class Worker {
   static constexpr std::size_t kScratch = 256 * 1024;
   std::unique_ptr<char[]> scratch{new char[kScratch]};
   std::string out;
-  // Its address marks a borrowed string; where it is full of something, nobody else may be asked to fill it.
 
   // Never null: a turn may need the options before anything was published.
   View* view() noexcept { return view_; }

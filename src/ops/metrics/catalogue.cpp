@@ -240,7 +240,8 @@ counters and are exact: nothing is sampled or dropped on the way.
   hashes stay apart do not serve the same.
 - The three upstream times are those of the last attempt of a request; requests without one are not observed.
 - A worker counts at most 200,000 label sets; requests beyond are in `sluice_metrics_overflow_total`. The series of a
-  route that is gone leaves when it has counted nothing for an hour.
+  route that is gone leaves when it has counted nothing for an hour (looked at every five minutes, given back with the
+  worker's next requests).
 
 )";
   out += "| metric | type | labels | meaning |\n|---|---|---|---|\n";
