@@ -57,11 +57,11 @@ void Publisher::publish_now(const control::Update& update) {
     on_options_(options);
   }
   auto shared = std::make_shared<const data::Publication>(std::move(publication));
+  keep(update, *shared);  // before it is served: who sees it served may ask for its Report
   for (auto& worker : workers_) {
     data::Worker* w = worker.get();
     w->loop.post([w, shared, tls] { w->apply(*shared, tls); });
   }
-  keep(update, *shared);
   fingerprint_.follow(*update.model, update.change, control::options_text);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   ready_ = true;

@@ -16,8 +16,8 @@
 #include <thread>
 #include <vector>
 
+#include "echo/connection.h"
 #include "echo/loop.h"
-#include "echo/serve.h"
 #include "echo/switches.h"
 
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "echo/serve.h"
+#include "echo/connection.h"
 
 // RFC 6455, the server's side of an echo: every frame comes back unmasked, fragments stay fragments.
 namespace sluice::echo {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/pages.h"
+#include "base/page_memory.h"
 
 // A small tree for YAML and JSON documents: what the event readers build and the decoder reads. All memory belongs to
 // the Document; building costs a few bytes over the text.

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/pages.h"
+#include "base/page_memory.h"
 #include "data/filter/plan.h"
 #include "data/proxy/streams.h"
 #include "data/routing/route_table.h"

@@ -2,7 +2,7 @@
 
 #include "data/proxy/grpc.h"
 #include "data/proxy/request_body.h"
-#include "data/proxy/upgrade.h"
+#include "data/proxy/tunnel.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {

@@ -1,78 +1,80 @@
 #include "data/proxy/tunnel.h"
 
-#include <algorithm>
-
+#include "base/strings.h"
+#include "data/proxy/carry.h"
+#include "data/proxy/prepare.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {
 
 namespace {
 
-// How long the other direction may go on once one has ended.
-constexpr Duration kAfterEnd = std::chrono::seconds(10);
-
-// What both directions of a tunnel share.
-struct Tunnel {
-  Instant moved;
-  Duration idle;
-};
-
-// One direction, until `from` ends: that is passed on, and the other direction may say its last words. What breaks or
-// stays idle ends both.
-net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunnel& t, std::uint64_t& bytes) {
-  Status result{};
-  for (std::size_t taken = 0;;) {
-    const auto r = from.try_read(worker.scratch.get(), std::min(to.room(taken), Worker::kScratch));
-    if (r.io == net::tls::Io::done) {
-      taken = r.bytes;
-      t.moved = worker.loop.now();
-      bytes += r.bytes;
-      const iovec part{worker.scratch.get(), r.bytes};
-      if (to.write_now({&part, 1})) continue;
-      result = co_await to.finish_write(t.idle);
-      if (!result) break;
-      continue;
-    }
-    if (r.io == net::tls::Io::closed) {
-      to.end_write();
-      t.idle = std::min(t.idle, kAfterEnd);
-      t.moved = worker.loop.now();
-      to.wake_reader();  // its patience is shorter now
-      co_return Status{};
-    }
-    if (r.io != net::tls::Io::again_read) break;
-    result = co_await from.wait_readable(t.moved + t.idle);
-    if (!result && !(result.error().fault == Fault::timeout && worker.loop.now() - t.moved < t.idle)) break;
-    result = Status{};
-  }
-  const Error over{Fault::cancelled, Whose::internal, Retry::no, 0, "the tunnel is over"};
-  from.cancel(over);
-  to.cancel(over);
-  co_return result;
+// protocol-name["/"protocol-version]: names in any case; a version counts where both sides name one.
+bool same_protocol(std::string_view a, std::string_view b) noexcept {
+  const auto at = a.find('/'), bt = b.find('/');
+  if (!iequals(a.substr(0, at), b.substr(0, bt))) return false;
+  return at == std::string_view::npos || bt == std::string_view::npos || a.substr(at) == b.substr(bt);
 }
-
-// The end of a tunnel that has lived as long as it may.
-struct Lifetime final : net::Deadline {
-  Lifetime(net::Duplex& a, net::Duplex& b) noexcept : client(a), pod(b) {}
-  net::Duplex& client;
-  net::Duplex& pod;
-  void expired() override {
-    const Error over{Fault::timeout, Whose::internal, Retry::no, 0, "tunnel-max-lifetime has passed"};
-    client.cancel(over);
-    pod.cancel(over);
-  }
-};
 
 }  // namespace
 
-net::Task<void> carry(Worker& worker, net::Duplex& client, net::Duplex& pod, TunnelLimits limits, Carried& carried) {
-  Tunnel t{worker.loop.now(), limits.idle};
-  Lifetime lifetime(client, pod);
-  if (limits.lifetime.count() > 0) worker.loop.arm(lifetime, limits.lifetime);
-  net::Fork<Status> upward(pump(worker, client, pod, t, carried.up));
-  net::Task<Status> downward = pump(worker, pod, client, t, carried.down);
-  [[maybe_unused]] const Status d = co_await downward;
-  [[maybe_unused]] const Status u = co_await upward.join();
+Status switched_as_offered(const Exchange& ex) {
+  bool any = false, other = false;
+  for (const auto& field : ex.memory.response.fields.all()) {
+    if (field.id != net::http::Name::upgrade) continue;
+    for_each_element(field.value, [&](std::string_view protocol) {
+      any = true;
+      other = other || !same_protocol(protocol, ex.head().upgrade_token);
+    });
+  }
+  const auto wrong = [](const char* why) {
+    return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, 502, why});
+  };
+  if (!any) return wrong("101 without the protocol that it switches to");
+  if (other) return wrong("101 to a protocol that was not offered");
+  return {};
+}
+
+net::Task<Status> tunnel(Exchange& ex, Upstream& up) {
+  Worker& worker = ex.worker;
+  up.hold();
+  ResponseStart start;
+  start.status = 101;
+  start.reason = "Switching Protocols";
+  start.fields = ex.memory.response.fields.all();
+  start.framing = net::http::Framing::none;
+  start.from_pod = true;
+  ex.record.status = 101;
+  ex.close_after = true;
+  Status s = co_await ex.down.start(ex, start, Chunk{{}, true, {}});
+  if (!s) co_return s;
+  std::string_view early;
+  net::Duplex& client = ex.down.become_tunnel(early);
+  std::string_view behind;
+  net::Duplex& pod = up.become_tunnel(behind);
+  const TunnelLimits limits{ex.options->tunnel_idle_timeout, ex.options->tunnel_max_lifetime};
+  Carried carried;
+  if (!early.empty()) {
+    const iovec part{const_cast<char*>(early.data()), early.size()};
+    carried.up += early.size();
+    if (!pod.write_now({&part, 1})) s = co_await pod.finish_write(limits.idle);
+    if (!s) co_return s;
+  }
+  if (!behind.empty()) {
+    const iovec part{const_cast<char*>(behind.data()), behind.size()};
+    carried.down += behind.size();
+    if (!client.write_now({&part, 1})) s = co_await client.finish_write(limits.idle);
+    if (!s) co_return s;
+  }
+  keep_for_log(ex);
+  ex.down.give_buffers_back();
+  worker.stats.tunnels.add();
+  worker.stats.tunnels_active.add();
+  co_await carry(worker, client, pod, limits, carried);
+  worker.stats.tunnels_active.sub();
+  ex.record.request_length += carried.up;
+  ex.record.body_bytes_sent += carried.down;
+  co_return Status{};
 }
 
 }  // namespace sluice::data

@@ -1,26 +1,17 @@
 #pragma once
-#include <cstdint>
-
-#include "base/clock.h"
-#include "net/duplex.h"
+#include "base/result.h"
+#include "data/proxy/exchange.h"
 #include "net/io/task.h"
 
 namespace sluice::data {
 
-class Worker;
+// Does the 101 in ex.memory.response switch to what was offered? RFC 9110 section 7.8 forbids a pod to choose anything
+// else, and section 15.2.2 demands that it says what it chose: behind a 101 bytes are opaque, and a pod that was
+// offered a WebSocket must not be reached by another protocol. The error is a 502.
+Status switched_as_offered(const Exchange& ex);
 
-// What went through a tunnel, in bytes.
-struct Carried {
-  std::uint64_t up = 0, down = 0;  // client to pod, pod to client
-};
-
-struct TunnelLimits {
-  Duration idle;      // without a byte
-  Duration lifetime;  // in all, however busy; 0: none
-};
-
-// Bytes both ways until both sides have ended, one breaks (then both are cancelled), or a limit is reached.
-// The end of one side is passed on, and the other may say its last words: no more than ten seconds without a byte.
-net::Task<void> carry(Worker& worker, net::Duplex& client, net::Duplex& pod, TunnelLimits limits, Carried& carried);
+// After the pod's 101: passes it on, then bytes both ways until either side ends or nothing moved for
+// tunnel-idle-timeout.
+net::Task<Status> tunnel(Exchange& ex, Upstream& up);
 
 }  // namespace sluice::data

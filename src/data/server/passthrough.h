@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "data/proxy/tunnel.h"
+#include "data/proxy/carry.h"
 #include "data/routing/route_table.h"
 #include "data/server/connection.h"
 #include "net/stream.h"

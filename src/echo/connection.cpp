@@ -1,4 +1,4 @@
-#include "echo/serve.h"
+#include "echo/connection.h"
 
 #include <algorithm>
 #include <array>

@@ -1,0 +1,78 @@
+#include "data/proxy/carry.h"
+
+#include <algorithm>
+
+#include "data/server/worker.h"
+
+namespace sluice::data {
+
+namespace {
+
+// How long the other direction may go on once one has ended.
+constexpr Duration kAfterEnd = std::chrono::seconds(10);
+
+// What both directions of a tunnel share.
+struct Tunnel {
+  Instant moved;
+  Duration idle;
+};
+
+// One direction, until `from` ends: that is passed on, and the other direction may say its last words. What breaks or
+// stays idle ends both.
+net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunnel& t, std::uint64_t& bytes) {
+  Status result{};
+  for (std::size_t taken = 0;;) {
+    const auto r = from.try_read(worker.scratch.get(), std::min(to.room(taken), Worker::kScratch));
+    if (r.io == net::tls::Io::done) {
+      taken = r.bytes;
+      t.moved = worker.loop.now();
+      bytes += r.bytes;
+      const iovec part{worker.scratch.get(), r.bytes};
+      if (to.write_now({&part, 1})) continue;
+      result = co_await to.finish_write(t.idle);
+      if (!result) break;
+      continue;
+    }
+    if (r.io == net::tls::Io::closed) {
+      to.end_write();
+      t.idle = std::min(t.idle, kAfterEnd);
+      t.moved = worker.loop.now();
+      to.wake_reader();  // its patience is shorter now
+      co_return Status{};
+    }
+    if (r.io != net::tls::Io::again_read) break;
+    result = co_await from.wait_readable(t.moved + t.idle);
+    if (!result && !(result.error().fault == Fault::timeout && worker.loop.now() - t.moved < t.idle)) break;
+    result = Status{};
+  }
+  const Error over{Fault::cancelled, Whose::internal, Retry::no, 0, "the tunnel is over"};
+  from.cancel(over);
+  to.cancel(over);
+  co_return result;
+}
+
+// The end of a tunnel that has lived as long as it may.
+struct Lifetime final : net::Deadline {
+  Lifetime(net::Duplex& a, net::Duplex& b) noexcept : client(a), pod(b) {}
+  net::Duplex& client;
+  net::Duplex& pod;
+  void expired() override {
+    const Error over{Fault::timeout, Whose::internal, Retry::no, 0, "tunnel-max-lifetime has passed"};
+    client.cancel(over);
+    pod.cancel(over);
+  }
+};
+
+}  // namespace
+
+net::Task<void> carry(Worker& worker, net::Duplex& client, net::Duplex& pod, TunnelLimits limits, Carried& carried) {
+  Tunnel t{worker.loop.now(), limits.idle};
+  Lifetime lifetime(client, pod);
+  if (limits.lifetime.count() > 0) worker.loop.arm(lifetime, limits.lifetime);
+  net::Fork<Status> upward(pump(worker, client, pod, t, carried.up));
+  net::Task<Status> downward = pump(worker, pod, client, t, carried.down);
+  [[maybe_unused]] const Status d = co_await downward;
+  [[maybe_unused]] const Status u = co_await upward.join();
+}
+
+}  // namespace sluice::data
