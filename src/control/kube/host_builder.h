@@ -87,6 +87,7 @@ class Store::State::HostBuilder {
   void add_routes(std::span<Location> of_one_rank);
   void add_patterns(std::span<const Location> of_one_rank);
   bool of_another(const Location& location);
+  bool hides_exact_root() const;
   const Location* add_route(const Location& location, model::PathMatch match, const std::string& path);
   const Location* holder_of(const Location& asks, model::PathMatch match, const std::string& path) const;
   void lead_to(model::Route& route, const Location& location, const ClusterKey& key);

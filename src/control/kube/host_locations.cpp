@@ -165,7 +165,7 @@ void Store::State::HostBuilder::add_path(Location l) {
     return;
   }
   Location& holder = locations_[at->second];
-  if (holder.implicit && (holder.rank == l.rank || holder.free()))
+  if (holder.implicit && (holder.rank == l.rank || (holder.free() && !hides_exact_root())))
     holder = std::move(l);
   else
     report_conflict(holder, l);
@@ -198,8 +198,18 @@ void Store::State::HostBuilder::withhold(std::size_t place, const IngressState& 
   const auto [at, added] = known_.try_emplace({l.path, l.exact}, locations_.size());
   if (added)
     locations_.push_back(std::move(l));
-  else if (Location& holder = locations_[at->second]; holder.free())
+  else if (Location& holder = locations_[at->second]; holder.free() && !hides_exact_root())
     holder = std::move(l);
+}
+
+// Where the owner's paths are regular expressions the / that every host has is asked before its Exact /, as they are of
+// the same text: it has to stay, or others would decide which of the two is.
+bool Store::State::HostBuilder::hides_exact_root() const {
+  const auto exact = known_.find({"/", true});
+  if (exact == known_.end() || locations_[exact->second].rank != 0) return false;
+  return std::any_of(locations_.begin(), locations_.end(), [](const Location& l) {
+    return l.rank == 0 && l.owner && !l.refused && (l.use_regex || l.rewrites());
+  });
 }
 
 // Where requests for what lies below the path go so far: to the longest location that it begins with.
