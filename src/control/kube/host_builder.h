@@ -57,8 +57,15 @@ class Store::State::HostBuilder {
   BuiltHost build();
 
  private:
+  // host_names.cpp: whose the name is, and what other names the host has.
+  bool is_other_name();
+  void redirect_to(const NameHolder& holder);
+  void choose_names();
+  void report_names_without_effect();
+
   // host_builder.cpp: who has a say, and what holds for more than one path.
   void find_tenants();
+  void add_tenants(const std::vector<const IngressState*>& claims);
   void turn_others_away();
   void choose_upstream_tls(Tenant& tenant);
   void choose_ambiguous_paths(Tenant& tenant);
@@ -67,6 +74,7 @@ class Store::State::HostBuilder {
   void close_locations();
   bool passes_through();
   void add_certificates();
+  std::vector<model::HostSecrets> certificates_of(const std::string& name);
   void keep_certificates();
   void report_without_effect();
 
@@ -79,6 +87,7 @@ class Store::State::HostBuilder {
   void add_path(Location location);
   void withhold_paths(std::size_t place);
   void withhold(std::size_t place, const IngressState& refused, const std::string& written, bool exact);
+  bool hides_exact_root() const;
   const Location& answers(const std::string& path) const;
   void report_conflict(const Location& holder, const Location& loser);
 
@@ -87,7 +96,6 @@ class Store::State::HostBuilder {
   void add_routes(std::span<Location> of_one_rank);
   void add_patterns(std::span<const Location> of_one_rank);
   bool of_another(const Location& location);
-  bool hides_exact_root() const;
   const Location* add_route(const Location& location, model::PathMatch match, const std::string& path);
   const Location* holder_of(const Location& asks, model::PathMatch match, const std::string& path) const;
   void lead_to(model::Route& route, const Location& location, const ClusterKey& key);
@@ -105,6 +113,7 @@ class Store::State::HostBuilder {
   BuiltHost out_;
   std::shared_ptr<model::Host> host_;
   std::vector<Tenant> tenants_;
+  std::map<std::string, NameWish> wishes_;        // for other names
   std::set<const IngressState*> without_secret_;  // whose proxy-ssl-secret cannot be used
   std::map<const IngressState*, std::shared_ptr<const model::RouteSettings>> settings_;
   std::map<const IngressState*, std::string> unreadable_;  // a path of theirs that is no regular expression
