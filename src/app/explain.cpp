@@ -14,6 +14,7 @@
 #include "base/strings.h"
 #include "data/filter/plan.h"
 #include "data/proxy/edit.h"
+#include "data/routing/host_routes.h"
 #include "model/ip.h"
 #include "net/http/forwarded.h"
 #include "net/http/grammar.h"
@@ -139,7 +140,7 @@ constexpr std::size_t kMostRefused = 10;
 
 // Does an Ingress with a rule for this host ask for requests to `host`?
 bool asks_for(const std::string& rule, const std::string& host) {
-  if (!rule.starts_with("*.")) return rule == host;
+  if (rule == host || !rule.starts_with("*.")) return rule == host;
   const auto dot = host.find('.');
   return dot != std::string::npos && host.substr(dot) == rule.substr(1);
 }
@@ -241,7 +242,10 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
                     const model::Model& model, const control::AsWritten& written, const data::Snapshot& snapshot) {
   Explanation out;
   out.target = request.target;
-  out.refused = refused_at(request.match_host, model, written);
+  // Of an alias, those that ask for the host.
+  const data::HostRoutes* const taken = snapshot.routes->host(request.match_host);
+  out.refused = refused_at(taken != nullptr && !taken->spec().name.empty() ? taken->spec().name : request.match_host,
+                           model, written);
   if (request.https) {
     const data::Route* whole = snapshot.routes->root(request.sni);
     if (whole != nullptr && whole->passthrough) {

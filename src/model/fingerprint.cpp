@@ -26,10 +26,15 @@ std::uint64_t of(const Route& r, std::uint64_t settings) {
 }
 
 std::uint64_t of(const Host& host) {
-  const auto& [name, ns, passthrough, tls, certificates, routes] = host;
+  const auto& [name, ns, passthrough, tls, certificates, aliases, redirected, routes] = host;
   Mixer m;
-  m.all(name, ns, passthrough, tls, certificates.size());
+  m.all(name, ns, passthrough, tls, redirected, certificates.size());
   for (const HostSecrets& secrets : certificates) add(m, secrets);
+  m.add(aliases.size());
+  for (const Alias& alias : aliases) {
+    m.all(alias.name, alias.age.created, alias.certificates.size());
+    for (const HostSecrets& secrets : alias.certificates) add(m, secrets);
+  }
   std::uint64_t sum = 0, settings = 0;
   const RouteSettings* known = nullptr;  // most routes of a host share them
   for (const Route& route : routes) {

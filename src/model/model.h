@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/strings.h"
@@ -77,12 +78,37 @@ struct HostSecrets {
   bool operator==(const HostSecrets&) const = default;
 };
 
+// How old the wish of an Ingress is, beside others': the smaller one is older.
+struct Age {
+  std::int64_t created = 0;    // seconds since 1970
+  std::string file;            // of objects without a timestamp, the place in the files decides
+  std::uint64_t position = 0;  // likewise
+  std::string key;             // "namespace/name": the later in the alphabet is the older, as in ingress-nginx
+  std::string host;            // whose other name it is, "_" the catch-all: of two the earlier in the alphabet counts
+  bool operator==(const Age&) const = default;
+  bool operator<(const Age& o) const {
+    return std::tie(created, file, position, o.key, host) < std::tie(o.created, o.file, o.position, key, o.host);
+  }
+};
+
+// Another name of a host (server-alias). `name`: lower case; "*.x" all names below x, at any depth; "x.*" all names
+// that begin with x and a dot; "~…" a regular expression, found anywhere in a name. No two hosts have one of the same
+// text.
+struct Alias {
+  std::string name;
+  Age age;                                // which counts of two that take the same requests (data/routing/aliases.h)
+  std::vector<HostSecrets> certificates;  // as Host::certificates, for this name
+  bool operator==(const Alias&) const = default;
+};
+
 struct Host {
   std::string name;                       // lower case; "*.x.example" one-label wildcard; "" the catch-all server
   Text ns;                                // whom it belongs to: the namespace of its oldest Ingress; "" nobody
   bool passthrough = false;               // TLS for it goes on undecrypted to the Service of its path /
   bool tls = false;                       // a TLS section concerns it: plain http is redirected where settings say so
   std::vector<HostSecrets> certificates;  // oldest Ingress first; the first that has one for the host is shown
+  std::vector<Alias> aliases;             // in order of their names
+  std::string redirected;                 // the host whose requests are all sent here (from-to-www-redirect); "" none
   std::vector<Route> routes;              // any order; (match, path) unique
   bool operator==(const Host&) const = default;
 };

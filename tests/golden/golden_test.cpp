@@ -81,6 +81,12 @@ std::string dump(const model::Model& m) {
       if (&c != &host->certificates.front()) out << " /";  // of a younger Ingress
       for (auto& secret : c.secrets) out << " " << secret;
     }
+    for (auto& alias : host->aliases) {
+      out << " alias " << alias.name;
+      for (auto& c : alias.certificates)
+        for (auto& secret : c.secrets) out << " " << secret;
+    }
+    if (!host->redirected.empty()) out << " redirected " << host->redirected;
     out << "\n";
     auto routes = host->routes;
     std::sort(routes.begin(), routes.end(),
@@ -92,6 +98,7 @@ std::string dump(const model::Model& m) {
       if (!r.ingress.empty()) out << " of " << r.ns << "/" << r.ingress;
       if (!r.path_type.empty()) out << " " << r.path_type << " " << r.location;
       out << (r.tls && !host->tls ? " tls" : "") << shown(r, *host, m)
+          << (r.settings->to_host ? " to-host=" + r.settings->to_host->host : std::string())
           << (r.because.empty() ? std::string() : ": " + r.because.str()) << "\n";
     }
   }

@@ -11,6 +11,7 @@ enum class Reach {
   own_paths,       // of the Ingress that has it
   host,            // all paths of the namespace at the host, whichever of its Ingresses has it
   host_by_oldest,  // the same, if the namespace's oldest Ingress has it
+  names,           // other names of the host, which lead to all of its paths
 };
 
 struct Sample {
@@ -38,6 +39,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"enable-cors", {own_paths, "true"}},
       {"enable-grpc-web", {own_paths, "true"}},
       {"force-ssl-redirect", {own_paths, "true"}},
+      {"from-to-www-redirect", {names, "true"}},
       {"permanent-redirect", {own_paths, "https://to.example/"}},
       {"permanent-redirect-code", {own_paths, "308", {{"permanent-redirect", "/to"}}}},
       {"preserve-trailing-slash", {own_paths, "true"}},
@@ -58,6 +60,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"proxy-ssl-verify-depth", {host, "3", secret}},
       {"relative-redirects", {own_paths, "true"}},
       {"rewrite-target", {host, "/taken/$1"}},
+      {"server-alias", {names, "alias.example,*.other.example,~^re"}},
       {"ssl-passthrough", {host_by_oldest, "true"}},
       {"ssl-redirect", {own_paths, "false"}},
       {"temporal-redirect", {own_paths, "https://to.example/"}},
@@ -121,7 +124,6 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"enable-rewrite-log", "true"},
       {"fastcgi-index", "index.php"},
       {"fastcgi-params-configmap", "NS/params"},
-      {"from-to-www-redirect", "true"},
       {"http2-push-preload", "true"},
       {"limit-allowlist", "0.0.0.0/0"},
       {"limit-burst-multiplier", "1"},
@@ -150,7 +152,6 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"proxy-redirect-from", "http://h.example/"},
       {"proxy-redirect-to", "http://to.example/"},
       {"satisfy", "any"},
-      {"server-alias", "alias.example,other.example"},
       {"server-snippet", "return 418;"},
       {"service-upstream", "true"},
       {"session-cookie-change-on-failure", "true"},

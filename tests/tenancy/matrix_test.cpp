@@ -1,5 +1,6 @@
 // Every annotation, TLS section and option × owner and stranger: what another namespace does at a host changes nothing
 // that its owner has; inside a namespace things reach as far as in ingress-nginx (tests/oracle has its answers).
+#include <algorithm>
 #include <functional>
 
 #include "annotations.h"
@@ -226,6 +227,11 @@ TEST(Matrix, InsideANamespaceAnAnnotationReachesAsFarAsInIngressNginx) {
       if (r.ingress == ingress && !(r.path == "/" && r.path_type.empty())) out.push_back(r);
     return out;
   };
+  const auto named = [](World& world) {
+    return std::ranges::any_of(world.model().hosts, [](const auto& host) {
+      return !host.second->aliases.empty() || !host.second->redirected.empty();
+    });
+  };
   const auto passed_through = [](World& world) { return world.model().hosts.at("h.example")->passthrough; };
   World world(settings());
   equip(world);
@@ -239,8 +245,11 @@ TEST(Matrix, InsideANamespaceAnAnnotationReachesAsFarAsInIngressNginx) {
     annotate(older, name, sample);
     annotate(younger, name, sample);
     world.put(older);
+    EXPECT_EQ(named(world), sample.reach == Reach::names);
     if (sample.reach == Reach::host_by_oldest) {
       EXPECT_TRUE(passed_through(world));
+    } else if (sample.reach == Reach::names) {
+      EXPECT_EQ(routes_of(world, "web"), web_alone);
     } else {
       EXPECT_NE(routes_of(world, "web"), web_alone) << "the sample has no effect";
       EXPECT_EQ(routes_of(world, "more") == more_alone, sample.reach == Reach::own_paths);
@@ -248,7 +257,8 @@ TEST(Matrix, InsideANamespaceAnAnnotationReachesAsFarAsInIngressNginx) {
     world.put(web());
     world.put(younger);
     EXPECT_FALSE(passed_through(world));
-    if (sample.reach != Reach::host_by_oldest) {
+    EXPECT_EQ(named(world), sample.reach == Reach::names);
+    if (sample.reach != Reach::host_by_oldest && sample.reach != Reach::names) {
       EXPECT_NE(routes_of(world, "more"), more_alone);
     }
     EXPECT_EQ(routes_of(world, "web") == web_alone, sample.reach != Reach::host);

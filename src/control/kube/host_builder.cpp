@@ -33,6 +33,7 @@ Store::State::HostBuilder::HostBuilder(State& state, const std::string& name, co
 
 BuiltHost Store::State::HostBuilder::build() {
   find_tenants();
+  if (is_other_name()) return std::move(out_);
   const bool served = std::any_of(tenants_.begin(), tenants_.end(), [](auto& t) { return !t.ingresses.empty(); });
   // A host whose Ingresses are all refused is there, so that its requests go to no wildcard host of somebody else's.
   const bool wanted = name_.empty() ? served || !state_.default_backend_service.empty() : !tenants_.empty();
@@ -55,6 +56,7 @@ BuiltHost Store::State::HostBuilder::build() {
   choose_patterns();
   close_locations();
   host_->passthrough = passes_through();
+  choose_names();
   add_routes();
   add_certificates();
   report_without_effect();
@@ -67,12 +69,10 @@ void Store::State::HostBuilder::report(const IngressState& at, model::Problem pr
 }
 
 void Store::State::HostBuilder::find_tenants() {
-  std::vector<const IngressState*> claims;
-  if (const auto known = state_.hosts.find(name_); known != state_.hosts.end())
-    for (const auto& key : known->second.claims)
-      if (!candidate_ || key != key_of(candidate_->meta())) claims.push_back(&state_.ingresses.find(key)->second);
-  if (candidate_) claims.push_back(candidate_);
-  std::sort(claims.begin(), claims.end(), [](auto* a, auto* b) { return older(a->meta(), b->meta()); });
+  add_tenants(state_.claims_at(name_, candidate_));
+}
+
+void Store::State::HostBuilder::add_tenants(const std::vector<const IngressState*>& claims) {
   std::map<std::string_view, std::size_t> known;
   for (const IngressState* claim : claims) {
     const auto [at, added] = known.try_emplace(claim->meta().ns, tenants_.size());
@@ -236,23 +236,35 @@ bool Store::State::HostBuilder::passes_through() {
 
 void Store::State::HostBuilder::add_certificates() {
   if (!host_->tls) return;
+  host_->certificates = certificates_of(name_);
+  for (model::Alias& alias : host_->aliases)
+    if (!alias.name.starts_with('~') && !alias.name.ends_with(".*")) alias.certificates = certificates_of(alias.name);
+  if (!candidate_) keep_certificates();
+}
+
+// The Secrets of the owner's Ingresses for the host, or another name of it.
+std::vector<model::HostSecrets> Store::State::HostBuilder::certificates_of(const std::string& name) {
+  std::vector<model::HostSecrets> out;
+  std::set<std::string> seen;
   for (const IngressState* o : owner().ingresses) {
-    auto [found, by_name] = secrets_of(*o, name_);
+    auto [found, by_name] = secrets_of(*o, name);
     model::HostSecrets named{{o->ref->kind, o->ref->ns, o->ref->name, {}}, {}, by_name};
-    if (host_->passthrough && !found.empty())
+    if (host_->passthrough && !found.empty() && name == name_)
       report(*o, {Severity::warning, "NoEffect", "spec.tls", found.front(),
                   "no Secret for " + name_ + ", as its TLS is passed through", "its certificate is never sent"});
     if (const auto most = max_certificates(o->written()); found.size() > most) {
       found.resize(most);
       report(*o,
              {Severity::warning, "TooMany", "spec.tls", "",
-              "a TLS section that names " + name_ + ", or at most " + std::to_string(most), "the first are looked at"});
+              "a TLS section that names " + name + ", or at most " + std::to_string(most), "the first are looked at"});
     }
-    for (auto& secret : found)
-      if (out_.certificates.emplace(secret, o->ref).second) named.secrets.push_back(std::move(secret));
-    if (!named.secrets.empty()) host_->certificates.push_back(std::move(named));
+    for (auto& secret : found) {
+      out_.certificates.emplace(secret, o->ref);
+      if (seen.insert(secret).second) named.secrets.push_back(std::move(secret));
+    }
+    if (!named.secrets.empty()) out.push_back(std::move(named));
   }
-  if (!candidate_) keep_certificates();
+  return out;
 }
 
 // Where no Secret is there yet of those that are named now, the ones before are shown for a while.
@@ -277,6 +289,7 @@ void Store::State::HostBuilder::keep_certificates() {
 
 // What concerns the whole host counts in the Ingresses of its owner alone; passes_through() says so of ssl-passthrough.
 void Store::State::HostBuilder::report_without_effect() {
+  report_names_without_effect();
   for (std::size_t i = 1; i < tenants_.size(); ++i) {
     for (const IngressState* o : tenants_[i].ingresses) {
       const Ingress& ingress = o->ingress();

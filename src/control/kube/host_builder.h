@@ -59,8 +59,15 @@ class Store::State::HostBuilder {
   BuiltHost build();
 
  private:
+  // host_names.cpp: whose the name is, and what other names the host has.
+  bool is_other_name();
+  void redirect_to(const NameHolder& holder);
+  void choose_names();
+  void report_names_without_effect();
+
   // host_builder.cpp: who has a say, and what holds for more than one path.
   void find_tenants();
+  void add_tenants(const std::vector<const IngressState*>& claims);
   void turn_others_away();
   void choose_upstream_tls(Tenant& tenant);
   void choose_ambiguous_paths(Tenant& tenant);
@@ -69,6 +76,7 @@ class Store::State::HostBuilder {
   void close_locations();
   bool passes_through();
   void add_certificates();
+  std::vector<model::HostSecrets> certificates_of(const std::string& name);
   void keep_certificates();
   void report_without_effect();
 
@@ -107,6 +115,7 @@ class Store::State::HostBuilder {
   BuiltHost out_;
   std::shared_ptr<model::Host> host_;
   std::vector<Tenant> tenants_;
+  std::map<std::string, NameWish> wishes_;        // for other names
   std::set<const IngressState*> without_secret_;  // whose proxy-ssl-secret cannot be used
   std::map<const IngressState*, std::shared_ptr<const model::RouteSettings>> settings_;
   std::map<const IngressState*, std::string> unreadable_;  // a path of theirs that is no regular expression

@@ -91,4 +91,15 @@ bool may_name(const model::Options& options, std::string_view ns, std::string_vi
   return decide("*", yes) ? yes : true;
 }
 
+bool may_alias(const model::Options& options, std::string_view ns, const std::string& alias, std::string& rule) {
+  const bool leading = alias.starts_with("*.");
+  if (!leading && !alias.starts_with('~') && !alias.ends_with(".*")) return may_name(options, ns, alias, rule);
+  if (leading && !may_name(options, ns, alias, rule)) return false;
+  const std::string_view below = leading ? std::string_view(alias).substr(1) : std::string_view();
+  return std::ranges::all_of(options.host_namespaces, [&](const HostGrant& grant) {
+    const bool concerned = grant.host != "_" && (!leading || grant.host.ends_with(below));
+    return !concerned || may_name(options, ns, grant.host, rule);
+  });
+}
+
 }  // namespace sluice::control

@@ -19,4 +19,7 @@ void keep_host_grants(const model::Options& previous, model::Options& out);
 // holds is everybody's. When not, `rule` says what does: "*.x=shop".
 bool may_name(const model::Options& options, std::string_view ns, std::string_view host, std::string& rule);
 
+// May its hosts have this other name (model::Alias)? One that stands for several, as all of them are the namespace's.
+bool may_alias(const model::Options& options, std::string_view ns, const std::string& alias, std::string& rule);
+
 }  // namespace sluice::control

@@ -5,6 +5,7 @@
 #include "control/kube/grammar.h"
 #include "control/kube/guarding_options.h"
 #include "control/kube/host_grants.h"
+#include "control/kube/other_names.h"
 #include "control/kube/state.h"
 
 namespace sluice::control {
@@ -55,7 +56,7 @@ void report_tls_without_rule(const IngressState& state, Entries& entries) {
       in_vain(section, ingress.tls[t].secret, "a rule with a host", "its certificate is never sent");
     for (std::size_t h = 0; h < named.size(); ++h) {
       const auto host = lower(named[h]);
-      if (!state.hosts.contains(host) && rules_of(state, host).empty())
+      if (!state.hosts.contains(host) && rules_of(state, host).empty() && !asks_for_name(state, host))
         in_vain(section + ".hosts[" + std::to_string(h) + "]", named[h], "a host that a rule of this Ingress has",
                 "it changes nothing for that host");
     }
@@ -103,6 +104,10 @@ void Store::State::evaluate(const std::string& key) {
     for (auto& p : result.problems) entries.push_back({ref, p});
     const bool canary = result.canary;
     state.wants(result.values);
+    state.by_host = sort_by_host(ingress);
+    // A canary makes no host of its own and owns none.
+    state.hosts = canary ? Names{} : hosts_claimed_by(ingress, ref, entries);
+    if (!canary) take_names(state, result.values, entries);
     if (!result.dropped && !canary) {
       named = std::move(result.named_secrets);
       accept(state, std::move(result), entries);
@@ -110,9 +115,6 @@ void Store::State::evaluate(const std::string& key) {
       // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
       state.accepted = nullptr;
     }
-    state.by_host = sort_by_host(ingress);
-    // A canary makes no host of its own and owns none.
-    state.hosts = canary ? Names{} : hosts_claimed_by(ingress, ref, entries);
     if (!canary) report_tls_without_rule(state, entries);
     if (state.hosts.empty() && entries.empty())
       entries.push_back(

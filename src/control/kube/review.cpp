@@ -54,6 +54,7 @@ Review Store::review(const Object& object) {
   candidate.by_host = sort_by_host(*ingress);
   Entries entries, closed;
   candidate.hosts = s.hosts_claimed_by(*ingress, *candidate.ref, entries);
+  s.take_names(candidate, result.values, entries);
   for (const auto& e : entries) judge(out, e.object, e.problem);
   candidate.wants(result.values);
   if (!result.dropped) s.accept(candidate, std::move(result), closed);

@@ -25,7 +25,10 @@ struct IngressState {
   std::shared_ptr<const Closing> closing;     // null: nothing
   std::vector<std::string> named_secrets;     // "ns/name", in order
   bool ssl_passthrough = false;
-  Names hosts;  // that it has rules for, served or not; "" the catch-all
+  // server-alias, of `object`, served or not, without those that its namespace may not have; null: none
+  std::shared_ptr<const std::vector<std::string>> aliases;
+  bool to_www = false;  // from-to-www-redirect, likewise
+  Names hosts;          // that it has rules for, served or not; "" the catch-all
   struct ByHost {
     StringMap<std::vector<std::uint32_t>> rules;  // their places
     StringMap<std::vector<std::string>> secrets;  // "namespace/name"
@@ -90,7 +93,24 @@ struct HostState {
   std::shared_ptr<const model::Host> built;
   Names clusters;
   Names certificates;
+  Names asks_for;   // other names (other_names.h)
   Instant grace{};  // until when Secrets that it named before may be shown; none: they need not
+};
+
+// A host's wish for another name, by the Ingress that asks for it.
+struct NameWish {
+  model::Age age;
+  RefPtr ref;
+  bool redirects = false;  // what comes for the name is sent to the host; else it is an alias
+  bool operator==(const NameWish&) const = default;
+};
+struct NameHolder;
+
+// A host as it would be with an Ingress that is not there yet.
+struct NameCandidate {
+  const IngressState& ingress;
+  const std::string& host;
+  const std::map<std::string, NameWish>& wishes;  // of the host then
 };
 
 // Two Ingresses that ask for one path of a host.
@@ -152,7 +172,9 @@ struct Store::State {
 
   // What is made of it.
   StringMap<HostState> hosts;
-  StringMap<ClusterState> clusters;  // by name
+  StringMap<std::map<std::string, NameWish>> wishes;            // by other name, then by the host that asks for it
+  std::set<std::pair<model::Age, std::string>> pattern_wishes;  // of them the regular expressions
+  StringMap<ClusterState> clusters;                             // by name
   std::map<ClusterKey, ClusterTexts> cluster_names;
   StringMap<std::set<std::string>> clusters_of_service;    // "ns/service" → names
   StringMap<CertificateState> certificates;                // by "ns/secret"
@@ -216,6 +238,16 @@ struct Store::State {
   Names hosts_claimed_by(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) const;
   // What of `ingress` counts for its hosts, `result` being its annotations; `entries`: what options close of it.
   void accept(IngressState& state, AnnotationResult&& result, Entries& entries);
+  // other_names.h
+  std::vector<const IngressState*> claims_at(const std::string& host, const IngressState* candidate) const;
+  // The other names that the Ingress asks for, once its hosts are known.
+  void take_names(IngressState& state, const AnnotationValues& values, Entries& entries) const;
+  std::map<std::string, NameWish> wishes_of(const std::string& host, const IngressState* candidate) const;
+  // Nothing where nobody asks for the name, or too many regular expressions are older. `candidate`: null, none.
+  std::optional<NameHolder> holder_of(const std::string& name, const NameCandidate* candidate) const;
+  Names patterns_that_count() const;
+  // Before hosts are rebuilt: marks those too that have a name, or lose it, by what has changed.
+  void settle_names();
   // host_builder.h
   class HostBuilder;
   // host.cpp

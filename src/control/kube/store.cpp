@@ -288,7 +288,9 @@ void Store::moved(ObjectPtr object) {
     // Without timestamps the place in the files is the age.
     if (meta(*object).created == kNoTimestamp)
       for (auto& host : it->second.hosts)
-        if (auto h = s.hosts.find(host); h != s.hosts.end() && h->second.claims.size() > 1) s.dirty_hosts.insert(host);
+        if (auto h = s.hosts.find(host); h != s.hosts.end() && (h->second.claims.size() > 1 ||
+                                                                !h->second.asks_for.empty() || s.wishes.contains(host)))
+          s.dirty_hosts.insert(host);
   } else if (std::holds_alternative<IngressClass>(*object)) {
     replace(s.classes, meta(*object).name);
   } else if (std::holds_alternative<Service>(*object)) {
@@ -426,6 +428,7 @@ Update Store::commit() {
   if (std::exchange(s.dirty_classes, false))
     for (auto& [key, state] : s.ingresses) s.dirty_ingresses.insert(key);
   for (auto& key : std::exchange(s.dirty_ingresses, {})) s.evaluate(key);
+  s.settle_names();
   for (auto& name : std::exchange(s.dirty_hosts, {})) s.rebuild_host(name, change);
   const auto clusters = std::exchange(s.dirty_clusters, {});
   for (auto& name : clusters) s.rebuild_cluster(name, change);

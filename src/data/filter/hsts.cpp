@@ -12,7 +12,9 @@ class Hsts final : public Step {
     if (options.hsts_include_subdomains) value_ += "; includeSubDomains";
     if (options.hsts_preload) value_ += "; preload";
   }
-  void respond(const RequestView&, ResponseFields& fields) const override {
+  void respond(const RequestView& request, ResponseFields& fields) const override {
+    // The bare name of a www. one may have other hosts below it, which includeSubDomains would speak of.
+    if (request.route != nullptr && request.route->settings->to_host) return;
     fields.set("Strict-Transport-Security", value_, net::http::Name::strict_transport_security);
   }
 

@@ -66,7 +66,10 @@ std::optional<Verdict> decide_without_route(const Plan* process, const RequestVi
   if (is_probe(request.route, request.path))
     return Verdict{{200, {}, "a probe of a load balancer, at a host that no Ingress names"}, kProbe};
   if (request.undecided)
-    return Verdict{{.status = 500, .why = "a pattern of the host takes too many steps for this path", .gave_up = true},
+    return Verdict{{.status = 500,
+                    .why = request.route != nullptr ? "a pattern of the host takes too many steps for this path"
+                                                    : "a server-alias takes too many steps for this host",
+                    .gave_up = true},
                    kNoRoute};
   if (request.route != nullptr) return std::nullopt;
   if (auto refused = run(process, Phase::guard, request)) return refused;

@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "data/routing/hash.h"
@@ -24,12 +25,20 @@ struct RequestView {
   bool https = false;                      // as the client sees it
   bool plain = true;                       // it is certain that the client came without TLS: it may be sent to https
   std::uint16_t https_port = 0;            // that redirects to https name; 0: none
+  std::uint16_t came_by = 0;               // the port that the client connected to; 0: explain was not told it
+  std::string_view said_port;              // the same, as a trusted proxy says; empty: none does
 
   const Route* route = nullptr;          // null: none takes it
   bool undecided = false;                // nobody knows whether it is the route: its pattern gave up
   bool available = false;                // its Cluster has an endpoint that takes requests
   bool outside = false;                  // its Cluster is not of pods of ours
   const HashSeed* route_seed = nullptr;  // of the marks by which a route recognises what comes back (loop.cpp)
+
+  // For redirects that name it.
+  std::string port() const {
+    if (!said_port.empty()) return std::string(said_port);
+    return std::to_string(came_by != 0 ? came_by : https ? 443 : 80);
+  }
 };
 
 }  // namespace sluice::data

@@ -70,6 +70,7 @@ void find_origin(Exchange& ex) {
   const auto port = proxied ? proxied : ex.peer.tls ? std::uint16_t{443} : ex.peer.local_port;
   const auto end = std::to_chars(ex.port_storage, ex.port_storage + sizeof ex.port_storage, port).ptr;
   ex.port_text = {ex.port_storage, static_cast<std::size_t>(end - ex.port_storage)};
+  ex.came_by = proxied ? proxied : ex.peer.local_port;
   ex.client_host = head.host;
   ex.proxy_trusted = o.use_forwarded_headers && trusted(o, ex.peer.bytes);
   std::optional<std::string_view> proto;
@@ -81,7 +82,7 @@ void find_origin(Exchange& ex) {
   ex.plain = came.plain;
   ex.scheme = came.https ? "https" : "http";
   if (ex.proxy_trusted) {
-    if (const auto p = net::http::forwarded_port(joined(ex, Name::x_forwarded_port))) ex.port_text = *p;
+    if (const auto p = net::http::forwarded_port(joined(ex, Name::x_forwarded_port))) ex.port_text = ex.said_port = *p;
     if (const auto h = net::http::forwarded_host(ex.forwarded_host)) {
       ex.host_header = h->text;
       ex.client_host = h->authority.host;

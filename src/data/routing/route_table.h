@@ -10,8 +10,9 @@
 #include "base/regex.h"
 #include "model/model.h"
 
-// Exact host → wildcard host → catch-all; inside a host: exact path, else longest prefix. A host takes no fallback:
-// when its own paths miss, the request is 404 (as in ingress-nginx).
+// Exact host → exact alias → wildcard host, wildcard alias, regular expression (aliases.h) → catch-all; inside a host:
+// exact path, else longest prefix. A host takes no fallback: when its own paths miss, the request is 404 (as in
+// ingress-nginx).
 namespace sluice::data {
 
 using ClusterId = std::uint32_t;

@@ -5,6 +5,7 @@
 #include <bit>
 #include <map>
 
+#include "data/routing/aliases.h"
 #include "data/routing/hash.h"
 
 namespace sluice::data {
@@ -143,20 +144,23 @@ class ShardedTable final : public RouteTable {
  public:
   const Route* match(std::string_view host, std::string_view path, HostPtr* pin,
                      bool* gave_up) const noexcept override {
-    const HostPtr* found = find_host(host, [](std::string_view, bool) noexcept {});
-    if (found == nullptr) return nullptr;
-    const Route* route = (*found)->match(path, gave_up);
-    if (route != nullptr && pin != nullptr) *pin = *found;
+    const Looked looked = find_host(host, Silent());
+    if (looked.host == nullptr) {
+      if (looked.gave_up && gave_up != nullptr) *gave_up = true;
+      return nullptr;
+    }
+    const Route* route = (*looked.host)->match(path, gave_up);
+    if (route != nullptr && pin != nullptr) *pin = *looked.host;
     return route;
   }
 
   const Route* root(std::string_view host) const noexcept override {
-    const HostPtr* found = find_host(host, [](std::string_view, bool) noexcept {});
+    const HostPtr* found = find_host(host, Silent()).host;
     return found == nullptr ? nullptr : (*found)->root();
   }
 
   const HostRoutes* host(std::string_view name) const noexcept override {
-    const HostPtr* found = find_host(name, [](std::string_view, bool) noexcept {});
+    const HostPtr* found = find_host(name, Silent()).host;
     return found == nullptr ? nullptr : found->get();
   }
 
@@ -175,20 +179,44 @@ class ShardedTable final : public RouteTable {
   }
 
  private:
-  // Calls tell(name, found) for each place that is looked at, in order.
+  // The host that takes a name. Null: none, or with `gave_up` nobody knows.
+  struct Looked {
+    const HostPtr* host = nullptr;
+    bool gave_up = false;
+  };
+  // What is told of each place that is looked at, in order.
+  struct Silent {
+    void host(std::string_view, const HostPtr*) const noexcept {}
+    void wildcard(std::string_view, const HostPtr*) const noexcept {}
+    void alias(const Aliases::Entry&, bool) const noexcept {}
+    void catch_all(const HostPtr&) const noexcept {}
+  };
   template <class Tell>
-  const HostPtr* find_host(std::string_view host, Tell&& tell) const {
+  Looked find_host(std::string_view host, const Tell& tell) const {
     const HostPtr* found = find({host, false});
-    tell(host, found != nullptr);
-    if (found != nullptr) return found;
+    tell.host(host, found);
+    if (found != nullptr) return {found, false};
+    if (aliases_) {
+      if (const auto* alias = aliases_->exact(host)) {
+        tell.alias(*alias, true);
+        return {&alias->host, false};
+      }
+    }
     const std::size_t dot = host.find('.');
     if (wildcards_ > 0 && dot != std::string_view::npos && is_label(host.substr(0, dot))) {
       found = find({host.substr(dot + 1), true});
-      tell(host.substr(dot), found != nullptr);
-      if (found != nullptr) return found;
+      tell.wildcard(host.substr(dot), found);
     }
-    tell("", catch_all_ != nullptr);
-    return catch_all_ ? &catch_all_ : nullptr;
+    if (aliases_) {
+      const auto taken =
+          aliases_->match(host, found == nullptr ? nullptr : found->get(),
+                          [&](const Aliases::Entry& entry, bool matches) { tell.alias(entry, matches); });
+      if (taken.gave_up) return {nullptr, true};
+      if (taken.entry != nullptr) return {&taken.entry->host, false};
+    }
+    if (found != nullptr) return {found, false};
+    tell.catch_all(catch_all_);
+    return {catch_all_ ? &catch_all_ : nullptr, false};
   }
   const HostPtr* find(Key key) const noexcept {
     if (key.text.empty()) return nullptr;
@@ -207,15 +235,35 @@ class ShardedTable final : public RouteTable {
   HashSeed seed_ = random_seed();
   std::array<std::shared_ptr<const Shard>, kShards> shards_;
   HostPtr catch_all_;
+  std::shared_ptr<const Aliases> aliases_;  // null: there are none
   std::size_t hosts_ = 0, routes_ = 0, wildcards_ = 0;
+};
+
+// For explain: what Silent is silent about.
+struct Telling {
+  const Say& say;
+  void host(std::string_view name, const HostPtr* found) const {
+    say("host " + std::string(name) + (found ? ": found" : ": not configured"));
+  }
+  void wildcard(std::string_view rest, const HostPtr* found) const {
+    say("host *" + std::string(rest) + (found ? ": found" : ": not configured"));
+  }
+  void alias(const Aliases::Entry& entry, bool matches) const {
+    say("alias " + entry.spec->name + " of host " + std::string(entry.host->name()) +
+        (matches ? ": found" : ": does not match"));
+  }
+  void catch_all(const HostPtr& found) const {
+    say(std::string("catch-all host") + (found ? ": found" : ": not configured"));
+  }
 };
 
 const Route* ShardedTable::explain(std::string_view host, std::string_view path,
                                    const std::function<void(std::string_view)>& say) const {
-  const HostPtr* found = find_host(host, [&](std::string_view name, bool yes) {
-    std::string text = name.empty() ? "catch-all host" : name.front() == '.' ? "host *" : "host ";
-    say(text + std::string(name) + (yes ? ": found" : ": not configured"));
-  });
+  const auto [found, gave_up] = find_host(host, Telling{say});
+  if (gave_up) {
+    say("its regular expression takes more steps for this name than one match may have: 500");
+    return nullptr;
+  }
   if (found == nullptr) {
     say("no host takes the request: 404");
     return nullptr;
@@ -275,8 +323,14 @@ std::shared_ptr<const RouteTable> ShardedTable::with(const std::vector<HostChang
   auto next = std::make_shared<ShardedTable>(*this);
   std::vector<Pending> pending;
   pending.reserve(changes.size());
+  std::vector<HostPtr> unnamed, named;  // whose other names go and come
+  const auto rename = [&](const HostPtr& before, const HostPtr& after) {
+    if (before && !before->spec().aliases.empty()) unnamed.push_back(before);
+    if (after && !after->spec().aliases.empty()) named.push_back(after);
+  };
   for (const HostChange& change : changes) {
     if (change.name.empty()) {
+      rename(catch_all_, change.routes);
       next->account(catch_all_, change.routes, false);
       next->catch_all_ = change.routes;
       continue;
@@ -285,9 +339,11 @@ std::shared_ptr<const RouteTable> ShardedTable::with(const std::vector<HostChang
     if (key.text.empty()) continue;  // "*." names nothing
     const std::uint64_t hash = hash_of(seed_, key);
     const HostPtr* before = find(key);
+    rename(before ? *before : nullptr, change.routes);
     next->account(before ? *before : nullptr, change.routes, key.wildcard);
     pending.push_back({hash, &change});
   }
+  if (!unnamed.empty() || !named.empty()) next->aliases_ = Aliases::make(aliases_.get(), seed_, unnamed, named);
   std::sort(pending.begin(), pending.end(), [](const Pending& a, const Pending& b) { return a.hash < b.hash; });
 
   for (auto from = pending.begin(); from != pending.end();) {

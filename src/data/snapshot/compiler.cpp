@@ -40,9 +40,10 @@ struct HostEntry {
   std::shared_ptr<const model::Host> spec;
   std::vector<ClusterEntry*> clusters;
   std::vector<CertificateEntry*> certificates;
-  std::shared_ptr<const HostRoutes> compiled;    // as published
-  std::vector<net::tls::KeyPairPtr> pairs;       // as published
-  const CertificateEntry* first_pair = nullptr;  // the Secret of pairs.front()
+  std::shared_ptr<const HostRoutes> compiled;                // as published
+  std::vector<net::tls::KeyPairPtr> pairs;                   // as published
+  StringMap<std::vector<net::tls::KeyPairPtr>> alias_pairs;  // likewise, of other names; only those that have some
+  const CertificateEntry* first_pair = nullptr;              // the Secret of pairs.front()
   bool stale_routes = false, stale_pairs = false;
 };
 
@@ -157,7 +158,9 @@ struct Compiler::State {
   void unlink(HostEntry& host);
   void link(HostEntry& host);
   std::shared_ptr<const HostRoutes> compile_routes(HostEntry& host, const model::Options& options);
-  bool choose(HostEntry& host);
+  std::vector<net::tls::KeyPairPtr> choose_for(std::string_view name, const std::vector<model::HostSecrets>& named,
+                                               const CertificateEntry*& first, std::vector<model::Entry>& found) const;
+  bool choose(HostEntry& host, std::vector<net::tls::CertificateChange>& aliases);
   net::tls::KeyPairPtr fallback() const;
 };
 
@@ -184,6 +187,7 @@ void Compiler::State::forget_state() {
     host.clusters.clear();
     host.certificates.clear();
     host.pairs.clear();
+    host.alias_pairs.clear();
     host.stale_routes = host.stale_pairs = false;
   }
   for (auto& [name, entry] : certificates) {
@@ -301,12 +305,16 @@ void Compiler::State::link(HostEntry& host) {
     ClusterEntry& entry = cluster(route.cluster.str());
     if (entry.hosts.insert(&host).second) host.clusters.push_back(&entry);
   }
-  for (const model::HostSecrets& named : host.spec->certificates) {
-    for (const std::string& name : named.secrets) {
-      CertificateEntry& entry = certificate(name);
-      if (entry.hosts.insert(&host).second) host.certificates.push_back(&entry);
+  const auto name_all = [&](const std::vector<model::HostSecrets>& all) {
+    for (const model::HostSecrets& named : all) {
+      for (const std::string& name : named.secrets) {
+        CertificateEntry& entry = certificate(name);
+        if (entry.hosts.insert(&host).second) host.certificates.push_back(&entry);
+      }
     }
-  }
+  };
+  name_all(host.spec->certificates);
+  for (const model::Alias& alias : host.spec->aliases) name_all(alias.certificates);
 }
 
 std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& host, const model::Options& options) {
@@ -341,15 +349,16 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
   return host.compiled;
 }
 
-// The pairs of the first Ingress that has one for the host, as in ingress-nginx; never those of several side by side,
-// or a younger Ingress would choose what clients of another key type see. True when they are others than before.
-bool Compiler::State::choose(HostEntry& host) {
+// The pairs of the first Ingress that has one for the name, as in ingress-nginx; never those of several side by side,
+// or a younger Ingress would choose what clients of another key type see. `first`: the Secret of the first of them.
+std::vector<net::tls::KeyPairPtr> Compiler::State::choose_for(std::string_view host,
+                                                              const std::vector<model::HostSecrets>& certificates_of,
+                                                              const CertificateEntry*& first,
+                                                              std::vector<model::Entry>& found) const {
   std::vector<net::tls::KeyPairPtr> pairs;
   const model::HostSecrets* shown = nullptr;
   const StoredPair* unusable = nullptr;
-  std::vector<model::Entry> found;
-  host.first_pair = nullptr;
-  for (const model::HostSecrets& one : host.spec->certificates) {
+  for (const model::HostSecrets& one : certificates_of) {
     std::vector<net::tls::KeyPairPtr> named;
     std::map<net::tls::KeyPairPtr, const CertificateEntry*> secret_of;
     for (const std::string& name : one.secrets) {
@@ -359,24 +368,42 @@ bool Compiler::State::choose(HostEntry& host) {
       secret_of.emplace(entry.stored.pair, &entry);
       if (unusable == nullptr) unusable = &entry.stored;
     }
-    auto chosen = choose_pairs(host.name, named);
+    auto chosen = choose_pairs(host, named);
     if (chosen.empty()) continue;
     if (shown == nullptr) {
       shown = &one;
-      host.first_pair = secret_of[chosen.front()];
+      first = secret_of[chosen.front()];
       pairs = std::move(chosen);
       const auto sent = [&](const auto& pair) { return std::find(pairs.begin(), pairs.end(), pair) != pairs.end(); };
       for (const std::string& name : one.secrets) {
         const StoredPair& stored = certificates.find(name)->second.stored;
         if (!one.named || !stored.pair || sent(stored.pair)) continue;
-        found.push_back(stored.pair->covers(host.name) ? not_sent(stored, host.name)
-                                                       : mismatch(stored, host.name, &host.first_pair->stored));
+        found.push_back(stored.pair->covers(host) ? not_sent(stored, host) : mismatch(stored, host, &first->stored));
       }
     } else if (chosen != pairs) {
-      found.push_back(not_shown(one, *shown, host.name));
+      found.push_back(not_shown(one, *shown, host));
     }
   }
-  if (shown == nullptr && unusable != nullptr) found.push_back(mismatch(*unusable, host.name, nullptr));
+  if (shown == nullptr && unusable != nullptr) found.push_back(mismatch(*unusable, host, nullptr));
+  return pairs;
+}
+
+// True when the host has others than before; `aliases`: what its other names have now, where that differs.
+bool Compiler::State::choose(HostEntry& host, std::vector<net::tls::CertificateChange>& aliases) {
+  std::vector<model::Entry> found;
+  host.first_pair = nullptr;
+  auto pairs = choose_for(host.name, host.spec->certificates, host.first_pair, found);
+  auto before = std::exchange(host.alias_pairs, {});
+  for (const model::Alias& alias : host.spec->aliases) {
+    const CertificateEntry* first = nullptr;
+    auto own = choose_for(alias.name, alias.certificates, first, found);
+    if (own.empty()) continue;
+    const auto had = before.find(alias.name);
+    if (had == before.end() || had->second != own) aliases.push_back({alias.name, own});
+    if (had != before.end()) before.erase(had);
+    host.alias_pairs.emplace(alias.name, std::move(own));
+  }
+  for (const auto& [name, gone] : before) aliases.push_back({name, {}});
   set_problems("host " + host.name, std::move(found));
   if (pairs == host.pairs) return false;
   host.pairs = std::move(pairs);
@@ -411,6 +438,7 @@ void Compiler::State::update_hosts(const model::Model& model, const std::vector<
     }
     routes.push_back({name, nullptr});
     if (!host.pairs.empty()) pairs.push_back({name, {}});
+    for (const auto& [alias, of] : host.alias_pairs) pairs.push_back({alias, {}});
     set_problems("host " + name, {});
     unlink(host);
     if (host.stale_routes || host.stale_pairs) std::erase(stale, &host);
@@ -419,9 +447,11 @@ void Compiler::State::update_hosts(const model::Model& model, const std::vector<
   for (HostEntry* host : std::exchange(stale, {})) {
     if (host->stale_routes) routes.push_back({host->name, compile_routes(*host, *model.options)});
     // The catch-all has no name that a client could ask for.
-    if (host->stale_pairs && choose(*host) && !host->name.empty()) pairs.push_back({host->name, host->pairs});
+    if (host->stale_pairs && choose(*host, pairs) && !host->name.empty()) pairs.push_back({host->name, host->pairs});
     host->stale_routes = host->stale_pairs = false;
   }
+  // A name may go from one host to another, or become one itself.
+  std::stable_partition(pairs.begin(), pairs.end(), [](const auto& change) { return change.pairs.empty(); });
 }
 
 net::tls::KeyPairPtr Compiler::State::fallback() const {

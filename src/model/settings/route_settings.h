@@ -8,6 +8,7 @@
 #include "model/settings/redirect.h"
 #include "model/settings/rewrite.h"
 #include "model/settings/source_ranges.h"
+#include "model/settings/to_host.h"
 #include "model/settings/upstream_tls.h"
 #include "model/shared.h"
 
@@ -38,6 +39,7 @@ struct RouteSettings {
   Shared<Rewrite> rewrite;                               // null: none
   Shared<Cors> cors;                                     // null: not enabled
   Shared<SourceRanges> source_ranges;                    // null: everybody may come
+  Shared<ToHost> to_host;                                // null: requests stay here
   bool operator==(const RouteSettings&) const = default;
 };
 

@@ -59,6 +59,9 @@ struct AnnotationValues {
   bool ssl_passthrough = false;
   WrittenRedirect permanent{{}, 301}, temporal{{}, 302};
   bool use_regex = false;            // it, or a rewrite, makes the paths of a host regular expressions
+  std::vector<std::string> aliases;  // server-alias, as model::Alias has names
+  std::vector<std::pair<std::string, std::string>> unreadable_aliases;  // elements, with what was expected
+  bool to_www = false;
   std::string rewrite_by_variables;  // a rewrite-target that names variables that are not served; empty: it does not
 };
 
@@ -142,6 +145,7 @@ namespace annotation {
 AnnotationFamily access_log();
 AnnotationFamily backend_protocol();
 AnnotationFamily cors();
+AnnotationFamily names();
 AnnotationFamily paths();
 AnnotationFamily proxy();
 AnnotationFamily proxy_ssl();

@@ -1,0 +1,289 @@
+// Other names of hosts: who gets one that several ask for, at any order of changes.
+#include "control/kube/other_names.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "control/kube/store.h"
+
+namespace sluice::control {
+namespace {
+
+struct Wish {
+  std::string ns, name;
+  std::int64_t created;
+  std::vector<std::string> hosts;
+  std::map<std::string, std::string> annotations = {};
+};
+
+ObjectPtr object(const Wish& wish) {
+  Ingress out;
+  out.meta.ns = wish.ns;
+  out.meta.name = wish.name;
+  out.meta.created = wish.created;
+  for (const auto& [name, value] : wish.annotations)
+    out.meta.annotations["nginx.ingress.kubernetes.io/" + name] = value;
+  out.class_name = "nginx";
+  Backend backend;
+  backend.service = "svc";
+  backend.port = "80";
+  for (const auto& host : wish.hosts) out.rules.push_back({host, {{"/", "Prefix", backend}}});
+  return std::make_shared<const Object>(std::move(out));
+}
+
+Wish aliased(const std::string& ns, const std::string& name, std::int64_t created, const std::string& host,
+             const std::string& aliases) {
+  return {ns, name, created, {host}, {{"server-alias", aliases}}};
+}
+
+struct OtherNames : ::testing::Test {
+  void put(const Wish& wish) {
+    store.upsert(object(wish));
+    model = store.commit().model;
+  }
+  void take(const Wish& wish) {
+    store.erase(*object(wish));
+    model = store.commit().model;
+  }
+  std::string aliases(const std::string& host) const {
+    std::string out;
+    if (const auto at = model->hosts.find(host); at != model->hosts.end())
+      for (const auto& alias : at->second->aliases) out += (out.empty() ? "" : " ") + alias.name;
+    return out;
+  }
+  std::string owner(const std::string& host) const {
+    const auto at = model->hosts.find(host);
+    return at == model->hosts.end() ? "none" : at->second->ns.str();
+  }
+  std::string said() const {
+    std::string out;
+    for (const auto& e : model->report.entries) out += model::Report::line(e) + "\n";
+    return out;
+  }
+  bool said(std::string_view part) const { return said().find(part) != std::string::npos; }
+  Store store{Settings{}};
+  std::shared_ptr<const model::Model> model;
+};
+
+TEST_F(OtherNames, AreReadAsNginxReadsThem) {
+  const auto read = [](std::string_view text) {
+    std::vector<std::string> names;
+    const auto wrong = read_alias(text, names);
+    EXPECT_EQ(wrong.empty(), !names.empty()) << text;
+    std::string out;
+    for (const auto& name : names) out += (out.empty() ? "" : " ") + name;
+    return out;
+  };
+  EXPECT_EQ(read("Shop.Example."), "shop.example");
+  EXPECT_EQ(read("my_host"), "my_host");
+  EXPECT_EQ(read("*.Shop.example"), "*.shop.example");
+  EXPECT_EQ(read("shop.*"), "shop.*");
+  EXPECT_EQ(read(".shop.example"), "*.shop.example shop.example");
+  EXPECT_EQ(read("~^Www\\d+\\.example$"), "~^Www\\d+\\.example$");
+  for (const char* bad : {"~", "~(", "~*x", "*", "*.", "a.*.b", "*x.example", "www*.example", "*.x.*", "a/b", "a:80",
+                          "_", "$hostname", "..", "a..b", "-a"})
+    EXPECT_EQ(read(bad), std::string_view(bad) == "_" ? "_" : "") << bad;
+}
+
+TEST_F(OtherNames, OfAHostAreThoseOfItsOldestIngressThatHasSome) {
+  put({"shop", "plain", 1, {"h.example"}});
+  put(aliased("shop", "first", 2, "h.example", "b.example,a.example,h.example"));
+  put(aliased("shop", "second", 3, "h.example", "c.example"));
+  EXPECT_EQ(aliases("h.example"), "a.example b.example");
+  EXPECT_TRUE(said("value=\"c.example\" expected the annotation on Ingress shop/first")) << said();
+  take(aliased("shop", "first", 2, "h.example", ""));
+  EXPECT_EQ(aliases("h.example"), "c.example");
+}
+
+TEST_F(OtherNames, OfOthersNamespacesAreNoneOfTheOwnersHost) {
+  put({"shop", "web", 1, {"h.example"}});
+  put({"else", "api", 2, {"h.example"}, {{"server-alias", "theirs.example"}, {"from-to-www-redirect", "true"}}});
+  EXPECT_EQ(aliases("h.example"), "");
+  EXPECT_EQ(owner("www.h.example"), "none");
+  EXPECT_TRUE(said("HostOfOtherNamespace field=metadata.annotations[server-alias]")) << said();
+  EXPECT_TRUE(said("HostOfOtherNamespace field=metadata.annotations[from-to-www-redirect]")) << said();
+}
+
+// The recorded case alias-conflict: whoever is older, inside a namespace a rule comes first.
+TEST_F(OtherNames, GiveWayToRulesOfTheirNamespace) {
+  for (const std::int64_t created : {1, 9}) {
+    SCOPED_TRACE(created);
+    put(aliased("shop", "a", 5, "a.example", "b.example"));
+    EXPECT_EQ(aliases("a.example"), "b.example");
+    const Wish rule{"shop", "b", created, {"b.example"}};
+    put(rule);
+    EXPECT_EQ(aliases("a.example"), "");
+    EXPECT_EQ(owner("b.example"), "shop");
+    EXPECT_TRUE(said("NoEffect field=metadata.annotations[server-alias] value=\"b.example\"")) << said();
+    take(rule);
+    EXPECT_EQ(aliases("a.example"), "b.example");
+    EXPECT_EQ(owner("b.example"), "none");
+  }
+}
+
+TEST_F(OtherNames, TakeNoHostOfAnotherNamespaceAndLoseNoneToOne) {
+  const Wish alias = aliased("shop", "a", 5, "a.example", "b.example");
+  put(alias);
+  const Wish older{"else", "b", 1, {"b.example"}};
+  put(older);
+  EXPECT_EQ(aliases("a.example"), "");
+  EXPECT_EQ(owner("b.example"), "else");
+  take(older);
+  EXPECT_EQ(aliases("a.example"), "b.example");
+  const Wish younger{"else", "b", 9, {"b.example", "own.example"}};
+  const Review review = store.review(*object(younger));
+  EXPECT_FALSE(review.allowed);
+  EXPECT_NE(review.message.find("HostOfOtherNamespace"), std::string::npos) << review.message;
+  put(younger);
+  EXPECT_EQ(aliases("a.example"), "b.example");
+  EXPECT_EQ(owner("b.example"), "none");
+  EXPECT_EQ(owner("own.example"), "else");
+  EXPECT_TRUE(said("Ingress else/b: error HostOfOtherNamespace field=spec.rules value=\"b.example\"")) << said();
+  // It named the host first, so a rule of its namespace is the owner's, though a stranger's is older.
+  put({"shop", "late", 20, {"b.example"}});
+  EXPECT_EQ(owner("b.example"), "shop");
+  take(alias);
+  EXPECT_EQ(owner("b.example"), "else");
+}
+
+TEST_F(OtherNames, ThatTwoHostsAskForAreTheOlderOnes) {
+  put(aliased("shop", "a", 5, "a.example", "x.example,~^re"));
+  put(aliased("else", "b", 3, "b.example", "x.example,~^re"));
+  EXPECT_EQ(aliases("a.example"), "");
+  EXPECT_EQ(aliases("b.example"), "x.example ~^re");
+  EXPECT_TRUE(said("requests for x.example go to host b.example, by Ingress else/b")) << said();
+  take(aliased("else", "b", 3, "b.example", ""));
+  EXPECT_EQ(aliases("a.example"), "x.example ~^re");
+}
+
+// A mistake of its owner hands a name to nobody.
+TEST_F(OtherNames, OfAnIngressThatIsRefusedAreKept) {
+  Wish wish = aliased("shop", "a", 5, "a.example", "x.example");
+  wish.annotations["permanent-redirect"] = "not a URL";
+  put(wish);
+  put(aliased("else", "b", 9, "b.example", "x.example"));
+  EXPECT_EQ(aliases("a.example"), "x.example");
+  EXPECT_EQ(aliases("b.example"), "");
+  wish.annotations = {{"server-alias", "bad host {"}};
+  put(wish);
+  EXPECT_EQ(aliases("b.example"), "x.example");
+  EXPECT_TRUE(said("InvalidAnnotation field=metadata.annotations[server-alias]"));
+}
+
+TEST_F(OtherNames, ThatCannotBeReadAreLeftOutAlone) {
+  put(aliased("shop", "a", 5, "a.example", "good.example,~(,a.*.b"));
+  EXPECT_EQ(aliases("a.example"), "good.example");
+  EXPECT_TRUE(said("error InvalidAlias field=metadata.annotations[server-alias] value=\"~(\"")) << said();
+  EXPECT_FALSE(store.review(*object(aliased("shop", "c", 6, "c.example", "~("))).allowed);
+}
+
+TEST_F(OtherNames, AreThoseOfANamespaceThatMayHaveThem) {
+  Settings settings;
+  settings.set["host-namespaces"] = "*.shop.example=shop,shop.example=shop,deep.shop.example=else,*=else";
+  Store strict{settings};
+  const auto put = [&](const std::string& ns, const std::string& host, const std::string& names) {
+    strict.upsert(object(aliased(ns, "app", 1, host, names)));
+    const auto made = strict.commit().model;
+    std::string out;
+    for (const auto& alias : made->hosts.at(host)->aliases) out += (out.empty() ? "" : " ") + alias.name;
+    return out;
+  };
+  EXPECT_EQ(put("shop", "shop.example",
+                "x.shop.example,deep.shop.example,*.a.shop.example,*.shop.example,other.example,"
+                "shop.*,~x"),
+            "*.a.shop.example x.shop.example");
+  EXPECT_EQ(put("else", "else.example", "*.example,*.other.example,e.*,~e"), "*.other.example");
+}
+
+TEST_F(OtherNames, AreAskedForByAtMostSoManyRegularExpressions) {
+  for (std::size_t i = 0; i < kMostNamePatterns + 2; ++i) {
+    const auto n = std::to_string(i);
+    store.upsert(object(aliased("shop", "i" + n, static_cast<std::int64_t>(i), "h" + n + ".example", "~^p" + n + "$")));
+  }
+  model = store.commit().model;
+  const auto host = [](std::size_t i) { return "h" + std::to_string(i) + ".example"; };
+  EXPECT_NE(aliases(host(kMostNamePatterns - 1)), "");
+  EXPECT_EQ(aliases(host(kMostNamePatterns)), "");
+  EXPECT_TRUE(said("expected at most 100 regular expressions")) << said();
+  take(aliased("shop", "i3", 3, "h3.example", ""));
+  EXPECT_NE(aliases(host(kMostNamePatterns)), "");
+  EXPECT_EQ(aliases(host(kMostNamePatterns + 1)), "");
+  put(aliased("shop", "older", -1, "older.example", "~older"));
+  EXPECT_EQ(aliases(host(kMostNamePatterns)), "");
+}
+
+TEST_F(OtherNames, WwwIsRedirectedWhereNobodyHasIt) {
+  const Wish www{"shop", "a", 5, {"a.example", "www.b.example", "*.w.example", ""}, {{"from-to-www-redirect", "true"}}};
+  put(www);
+  for (const auto& [from, to] :
+       std::map<std::string, std::string>{{"www.a.example", "a.example"}, {"b.example", "www.b.example"}}) {
+    ASSERT_EQ(owner(from), "shop") << from;
+    const model::Route& route = model->hosts.at(from)->routes.at(0);
+    EXPECT_EQ(route.settings->to_host->host, to);
+    EXPECT_EQ(route.ingress, "a");
+    EXPECT_EQ(model->hosts.at(to)->redirected, from);
+  }
+  EXPECT_TRUE(said("nothing is redirected to *.w.example")) << said();
+  put({"shop", "c", 9, {"www.a.example"}});
+  EXPECT_EQ(model->hosts.at("www.a.example")->routes.at(0).ingress, "c");
+  EXPECT_EQ(model->hosts.at("a.example")->redirected, "");
+  put({"else", "d", 9, {"b.example"}});
+  EXPECT_EQ(owner("b.example"), "shop");
+  take(www);
+  EXPECT_EQ(owner("b.example"), "else");
+  EXPECT_FALSE(model->hosts.at("b.example")->routes.at(0).settings->to_host);
+}
+
+TEST_F(OtherNames, ARedirectComesBeforeAnAliasOfTheSameName) {
+  put({"shop", "a", 5, {"a.example"}, {{"from-to-www-redirect", "true"}, {"server-alias", "www.a.example"}}});
+  EXPECT_EQ(aliases("a.example"), "");
+  EXPECT_EQ(owner("www.a.example"), "shop");
+  put(aliased("else", "b", 1, "b.example", "www.a.example"));
+  EXPECT_EQ(aliases("b.example"), "www.a.example");
+  EXPECT_EQ(owner("www.a.example"), "none");
+}
+
+// Whatever came before: a new Store makes the same of what is there.
+TEST_F(OtherNames, DoNotDependOnTheOrderOfChanges) {
+  std::mt19937 random(11);
+  const std::vector<std::string> hosts{"a.example", "b.example", "www.a.example", "c.example", "*.d.example"};
+  const std::vector<std::string> names{
+      "", "b.example", "www.a.example", "x.example", "~^p", "b.example,x.example,~q", "*.d.example", "x.*,.y.example"};
+  std::map<std::string, Wish> there;
+  for (int round = 0; round < 400; ++round) {
+    for (auto changes = 1 + random() % 3; changes > 0; --changes) {
+      const std::string ns = random() % 2 ? "shop" : "else", name = "i" + std::to_string(random() % 4);
+      const auto key = ns + "/" + name;
+      if (const auto at = there.find(key); at != there.end() && random() % 3 == 0) {
+        store.erase(*object(at->second));
+        there.erase(at);
+        continue;
+      }
+      Wish wish{ns, name, static_cast<std::int64_t>(random() % 4), {hosts[random() % hosts.size()]}};
+      if (random() % 3 == 0) wish.hosts.push_back(hosts[random() % hosts.size()]);
+      if (const auto& list = names[random() % names.size()]; !list.empty()) wish.annotations["server-alias"] = list;
+      if (random() % 3 == 0) wish.annotations["from-to-www-redirect"] = "true";
+      if (random() % 6 == 0) wish.annotations["temporal-redirect"] = "no URL";
+      store.upsert(object(wish));
+      there.insert_or_assign(key, wish);
+    }
+    model = store.commit().model;
+    Store fresh{Settings{}};
+    for (const auto& [key, wish] : there) fresh.upsert(object(wish));
+    const auto expected = fresh.commit().model;
+    ASSERT_EQ(model->hosts.size(), expected->hosts.size()) << round;
+    std::set<std::string> taken;
+    for (const auto& [name, host] : expected->hosts) {
+      ASSERT_EQ(*model->hosts.at(name), *host) << name << " in round " << round;
+      for (const auto& alias : host->aliases) {
+        EXPECT_TRUE(taken.insert(alias.name).second) << alias.name << " is with two hosts";
+        EXPECT_FALSE(expected->hosts.contains(alias.name)) << alias.name << " is a host and an alias";
+      }
+    }
+    ASSERT_EQ(model->report.entries, expected->report.entries) << round;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::control
