@@ -39,7 +39,7 @@ enum class Scope : std::uint8_t { location, host, backend };
 
 // A redirect as it is written, in two annotations.
 struct WrittenRedirect {
-  std::string location;  // empty: none
+  Template location;  // empty: none
   std::uint16_t status = 0;
 };
 
@@ -58,8 +58,8 @@ struct AnnotationValues {
   ProxySsl proxy_ssl;
   bool ssl_passthrough = false;
   WrittenRedirect permanent{{}, 301}, temporal{{}, 302};
-  bool use_regex = false;            // it, or a rewrite, makes the paths of a host regular expressions
-  std::string rewrite_by_variables;  // a rewrite-target that names variables that are not served; empty: it does not
+  bool use_regex = false;          // it, or a rewrite, makes the paths of a host regular expressions
+  std::string unknown_in_rewrite;  // what rewrite-target names that is no variable; empty: nothing
 };
 
 // What a parser may look at beside the value. An object that it looks up is one that the Ingress names from then on:
