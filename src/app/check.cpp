@@ -135,7 +135,7 @@ boost::json::object to_json(const model::Model& model, const Served& row) {
                           {"file", r.origin.file},
                           {"line", r.origin.line}};
   if (r.settings && r.settings->redirect) {
-    out["redirect"] = r.settings->redirect->location;
+    out["redirect"] = r.settings->redirect->location.text();
     out["status"] = r.settings->redirect->status;
   } else if (r.cluster.empty()) {
     out["status"] = r.status != 0 ? r.status : 404;

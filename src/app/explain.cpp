@@ -191,7 +191,15 @@ struct Asked {
     view.plain = came.plain;
     view.scheme = came.https ? "https" : "http";
     view.client_host = request.host;
-    if (const auto given = net::http::forwarded_host(said_host)) view.client_host = given->authority.host;
+    view.host_header = request.authority;
+    peer.tls = request.https;
+    peer.local_port = request.https ? 443 : 80;
+    view.port_text = request.https ? "443" : "80";
+    view.from = &peer;
+    if (const auto given = net::http::forwarded_host(said_host)) {
+      view.client_host = given->authority.host;
+      view.host_header = given->text;
+    }
     if (const auto query = request.target.find('?'); query != std::string::npos)
       view.query = head.path_query.substr(query);
     view.https_port = snapshot.https_port;
@@ -200,6 +208,7 @@ struct Asked {
   }
   net::http::RequestHead head;
   std::string said_host;
+  data::Peer peer;
   data::RequestView view;
 };
 

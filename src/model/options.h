@@ -51,6 +51,7 @@ struct Options {
   bool preserve_trailing_slash = false;
   bool use_port_in_redirects = false;
   bool relative_redirects = false;
+  bool redirect_variables = false;  // sluice: redirect annotations may name variables
   std::vector<std::string> no_tls_redirect_locations{"/.well-known/acme-challenge"};
   bool hsts = true;
   std::string hsts_max_age = "31536000";

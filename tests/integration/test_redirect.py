@@ -117,3 +117,17 @@ def test_implicit_slash_redirect(site):
     a = sluice.get("/foo", "app.example")
     assert a.status == 301 and a.get("location").endswith("/foo/")
     assert sluice.get("/foo/x", "app.example").status == 200
+
+
+def test_variables_in_redirect_annotations(site):
+    """ingress-nginx refuses them unless its validation of annotations is off: so does Sluice unless it is told."""
+    annotations = {"permanent-redirect": "https://$host/to$uri?x=$arg_q&h=$http_x"}
+    sluice, _ = site.simple(annotations=annotations, options={"redirect-variables": "true"})
+    a = sluice.get("/a/%0d%0aSet-Cookie:%20b?q=1%0a", "App.example:8080", headers={"X": "c d"})
+    assert a.status == 301 and not a.get("set-cookie")
+    assert a.get("location") == "https://app.example/to/a/%0D%0ASet-Cookie:%20b?x=1%0a&h=c%20d"
+
+
+def test_variables_in_redirect_annotations_are_refused_by_default(site):
+    sluice, _ = site.simple(annotations={"permanent-redirect": "https://to.example$request_uri"})
+    assert sluice.get("/", "app.example").status == 404

@@ -15,7 +15,7 @@ def pods(site):
 
     def put(name, host, paths, annotations=None, **kw):
         site.manifests.write(f"{name}.yaml", ingress(name, {host: [(p, t, s, 80) for p, t, s in paths]}, annotations=annotations, **kw))
-    site.put = put
+    site.put, site.a = put, a
     return site
 
 
@@ -45,8 +45,16 @@ def test_a_rewrite_that_leads_nowhere_is_500(pods):
     assert "rewrite-target makes a path that begins with no slash" in explain(pods, "http://h.example/app")
 
 
-def test_variables_in_a_rewrite_close_its_paths(pods):
-    pods.put("app", "h.example", [("/app", "Prefix", "a")], {"rewrite-target": "/$host/x"})
+def test_variables_in_a_rewrite(pods):
+    pods.put("app", "h.example", [("/app(/.*)?", "ImplementationSpecific", "a")], {"rewrite-target": "/$host/$http_x_user$1"})
+    sluice = pods.sluice()
+    assert sluice.get("/app/y?z=1", "H.Example:80", headers={"X-User": "a b?c"}).status == 200
+    assert pods.a.last_headers()[0] == "GET /h.example/a%20b%3Fc/y?z=1 HTTP/1.1"
+    assert "as GET /h.example/u/y" in explain(pods, "http://h.example/app/y", "--header", "X-User: u")
+
+
+def test_a_variable_that_there_is_not_closes_the_paths_of_its_ingress(pods):
+    pods.put("app", "h.example", [("/app", "Prefix", "a")], {"rewrite-target": "/$nobody/x"})
     pods.put("other", "h.example", [("/other", "Prefix", "b")])
     sluice = pods.sluice()
     assert sluice.get("/app", "h.example").status == 503

@@ -43,7 +43,7 @@ struct Location {
   bool free() const { return implicit && !backend && !kept && !refused && !settings->redirect; }
   // As ingress-nginx, which compares once it has put a slash behind a Prefix: a rewrite to the path itself is none.
   bool rewrites() const {
-    return settings->rewrite && (settings->rewrite->target != path || !(exact || path.ends_with('/')));
+    return settings->rewrite && (settings->rewrite->target.text() != path || !(exact || path.ends_with('/')));
   }
   // Does it make all paths of its namespace at the host regular expressions?
   bool makes_patterns() const { return owner && !refused && (use_regex || rewrites()); }

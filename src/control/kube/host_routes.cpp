@@ -85,7 +85,7 @@ void Store::State::HostBuilder::add_patterns(std::span<const Location> of_one_ra
   for (const Location& l : of_one_rank) {
     if (l.lost) continue;
     const bool as_written = l.exact || l.path == "/" || l.use_regex || l.path.ends_with('/') ||
-                            (l.settings->rewrite && l.settings->rewrite->target != l.path);
+                            (l.settings->rewrite && l.settings->rewrite->target.text() != l.path);
     const bool below = !as_written && (exact_paths.contains(l.path) || l.settings->rewrite);
     if (below && !written.contains(l.path + "/")) add_route(l, PathMatch::pattern, l.path + "/");
     if (!as_written && exact_paths.contains(l.path)) continue;
@@ -126,7 +126,7 @@ const Location* Store::State::HostBuilder::add_route(const Location& location, P
   route.rank = static_cast<std::uint32_t>(location.rank);
   route.free = location.free();
   route.settings = location.settings;
-  if (const auto& to = route.settings->rewrite; to && (match != PathMatch::pattern || to->target == path)) {
+  if (const auto& to = route.settings->rewrite; to && (match != PathMatch::pattern || to->target.text() == path)) {
     model::RouteSettings plain = *route.settings;
     plain.rewrite.reset();
     route.settings = state_.shared_settings.of(std::move(plain));

@@ -1,4 +1,5 @@
 #include "data/filter/step.h"
+#include "data/filter/variables.h"
 
 // permanent-redirect and temporal-redirect.
 namespace sluice::data {
@@ -8,12 +9,12 @@ namespace {
 class Redirect final : public Step {
  public:
   explicit Redirect(const model::RouteSettings& settings)
-      : to_(*settings.redirect), completed_(to_.location.starts_with('/') && !settings.relative_redirects) {}
+      : to_(*settings.redirect), completed_(to_.location.text().starts_with('/') && !settings.relative_redirects) {}
 
   std::optional<LocalReply> decide(const RequestView& request) const override {
     LocalReply reply{to_.status, {}, "a redirect annotation"};
     if (completed_) reply.location.append(request.scheme).append("://").append(request.received.host);
-    reply.location += to_.location;
+    evaluate(to_.location, request, Spelling::url, reply.location);
     return reply;
   }
 

@@ -7,8 +7,11 @@
 #include "data/routing/hash.h"
 #include "data/routing/route_table.h"
 #include "net/http/message.h"
+#include "sluice/record.h"
 
 namespace sluice::data {
+
+struct Peer;
 
 // A request as decisions see it: who asks, for what, and where it would go. An Exchange is one; `sluice explain` and
 // tests make others of requests that were never received. Views stay valid for as long as the request is looked at.
@@ -33,6 +36,13 @@ struct RequestView {
   bool available = false;                // its Cluster has an endpoint that takes requests
   bool outside = false;                  // its Cluster is not of pods of ours
   const HashSeed* route_seed = nullptr;  // of the marks by which a route recognises what comes back (loop.cpp)
+
+  // For variables (variables.h). Empty and null where nobody knows.
+  std::string_view host_header;            // Host to pods, but for upstream-vhost; client_host is its host
+  std::string_view port_text;              // X-Forwarded-Port
+  std::string_view request_id;             // X-Request-ID
+  const Peer* from = nullptr;              // who talks to us
+  const ExchangeRecord* so_far = nullptr;  // what is told of it at the end
 
   // For redirects that name it.
   std::string port() const {

@@ -10,7 +10,7 @@ class RewriteAway final : public Step {
  public:
   std::optional<LocalReply> decide(const RequestView& request) const override {
     Rewritten to;
-    rewrite(*request.route, *request.route->settings, request.path, request.query, to);
+    rewrite(request, to);
     if (to.wrong != nullptr) return LocalReply{.status = 500, .why = to.wrong, .gave_up = to.gave_up};
     return LocalReply{302, std::move(to.target), "rewrite-target is a URL"};
   }

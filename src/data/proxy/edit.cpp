@@ -1,60 +1,48 @@
 #include "data/proxy/edit.h"
 
+#include "data/filter/variables.h"
 #include "data/server/worker.h"
 #include "net/http/path.h"
 
 namespace sluice::data {
 
-namespace {
-
-// The target with groups in place of $1 to $9. Text of the request is percent-encoded, so that it stays in the path.
-void fill_in(std::string_view target, const Regex::Captures& groups, bool strictly, std::string& out) {
-  for (std::size_t i = 0; i < target.size(); ++i) {
-    const bool group = target[i] == '$' && i + 1 < target.size() && target[i + 1] >= '1' && target[i + 1] <= '9';
-    if (!group) {
-      out += target[i];
-      continue;
-    }
-    const std::string_view text = groups[static_cast<std::size_t>(target[++i] - '0')];
-    if (strictly)
-      net::http::append_spelled(text, out);
-    else
-      net::http::append_escaped(text, out);
-  }
-}
-
-}  // namespace
-
 bool leads_away(const model::Rewrite& rewrite) noexcept {
-  return rewrite.target.starts_with("http://") || rewrite.target.starts_with("https://");
+  const auto& target = rewrite.target.text();
+  return target.starts_with("http://") || target.starts_with("https://") || target.starts_with("$scheme");
 }
 
-void rewrite(const Route& route, const model::RouteSettings& settings, std::string_view path, std::string_view query,
-             Rewritten& out) {
+void rewrite(const RequestView& request, Rewritten& out) {
+  const auto& settings = *request.route->settings;
   const model::Rewrite& wanted = *settings.rewrite;
   out.redirect = leads_away(wanted);
   out.wrong = nullptr;
   out.gave_up = false;
   out.target.clear();
   Regex::Captures groups{};
-  if (route.pattern != nullptr) {
-    const auto outcome = route.pattern->match(path, &groups);
+  if (request.route->pattern != nullptr) {
+    const auto outcome = request.route->pattern->match(request.path, &groups);
     if (outcome == Regex::Outcome::gave_up) {
       out.wrong = "the pattern of the route takes too many steps for this path";
       out.gave_up = true;
       return;
     }
   }
-  const bool strictly = out.redirect || settings.ambiguous_paths != model::AmbiguousPaths::raw;
-  fill_in(wanted.target, groups, strictly, out.target);
-  if (!out.redirect && !out.target.starts_with('/'))
+  // Text of the request is percent-encoded, so that it stays where it is put.
+  const bool raw = settings.ambiguous_paths == model::AmbiguousPaths::raw;
+  const auto spelling = raw && !out.redirect ? Spelling::path : Spelling::segment;
+  evaluate(wanted.target, request, out.redirect ? Spelling::url : spelling, out.target, &groups, spelling);
+  if (out.redirect && !out.target.starts_with("http://") && !out.target.starts_with("https://"))
+    out.wrong = "rewrite-target makes an URL that is none";
+  else if (!out.redirect && !out.target.starts_with('/'))
     out.wrong = "rewrite-target makes a path that begins with no slash";
-  out.target += query;
+  else if (!out.redirect && !raw && wanted.target.names_variables() && net::http::ambiguity(out.target) != nullptr)
+    out.wrong = "rewrite-target makes a path that two readers may take for different ones";
+  out.target += request.query;
 }
 
 void edited(const RequestView& request, Rewritten& out) {
   const auto& settings = *request.route->settings;
-  if (settings.rewrite) return rewrite(*request.route, settings, request.path, request.query, out);
+  if (settings.rewrite) return rewrite(request, out);
   out.redirect = out.gave_up = false;
   out.wrong = nullptr;
   out.target.clear();

@@ -16,10 +16,9 @@ struct Rewritten {
   const char* wrong = nullptr;  // why there is none: the answer is 500
   bool gave_up = false;         // because the pattern took too many steps
 };
-// A decision; `sluice explain` asks it too. `route` has a rewrite. `path`: normalised; `query`: with its '?', or empty.
-// Writes into `out.target`, whose memory is used again.
-void rewrite(const Route& route, const model::RouteSettings& settings, std::string_view path, std::string_view query,
-             Rewritten& out);
+// A decision; `sluice explain` asks it too. The route has a rewrite. Writes into `out.target`, whose memory is used
+// again.
+void rewrite(const RequestView& request, Rewritten& out);
 // Is the rewrite-target an absolute URL?
 bool leads_away(const model::Rewrite& rewrite) noexcept;
 

@@ -83,7 +83,10 @@ struct Peer {
 // One request and its response in flight. Owned by its connection; lives until the response was sent or given up.
 struct Exchange : RequestView {
   Exchange(Worker& w, Downstream& d, const Peer& p, ExchangeMemory& m)
-      : RequestView(m.request), worker(w), down(d), peer(p), memory(m) {}
+      : RequestView(m.request), worker(w), down(d), peer(p), memory(m) {
+    from = &p;
+    so_far = &record;
+  }
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
@@ -105,10 +108,7 @@ struct Exchange : RequestView {
   std::string_view forwarded_for;   // incoming list, joined
   std::string_view forwarded_host;  // incoming
   bool proxy_trusted = false;       // the peer is a proxy whose X-Forwarded-* fields and Forwarded are believed
-  std::string_view host_header;     // Host to pods; client_host is its host
-  std::string_view port_text;       // X-Forwarded-Port
-  std::string_view request_id;
-  std::string_view loop_mark;  // CDN-Loop to where it goes; empty: what the client sent of it, if anything
+  std::string_view loop_mark;       // CDN-Loop to where it goes; empty: what the client sent of it, if anything
   char id_storage[32];
   char port_storage[8];
 

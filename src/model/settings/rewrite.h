@@ -1,11 +1,11 @@
 #pragma once
-#include <string>
+#include "base/variables.h"
 
 namespace sluice::model {
 
 // What becomes of the path on its way to pods (rewrite-target).
 struct Rewrite {
-  std::string target;  // a path, or an absolute URL to redirect to; $1 to $9 are groups of the route's pattern
+  Template target;  // a path, or an absolute URL to redirect to; $1 to $9 are groups of the route's pattern
   bool operator==(const Rewrite&) const = default;
 };
 

@@ -22,6 +22,9 @@ void alter(std::chrono::duration<Rep, Period>& value) {
 void alter(std::string& value) {
   value += "x";
 }
+void alter(Template& value) {
+  value = Template(value.text() + "x");
+}
 void alter(SecretText& value) {
   value.text += "x";
 }

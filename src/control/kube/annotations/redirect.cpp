@@ -7,21 +7,33 @@ namespace sluice::control::annotation {
 
 namespace {
 
-// An absolute http(s) URL or an absolute path, of the characters that RFC 3986 allows; nginx variables are refused, as
-// ingress-nginx refuses them.
-bool target(std::string_view v) {
-  std::size_t rest = v.starts_with("https://") ? 8 : v.starts_with("http://") ? 7 : v.starts_with('/') ? 1 : 0;
+constexpr std::string_view kSchemes[] = {"https://", "http://", "$scheme://", "${scheme}://"};
+
+// An absolute http(s) URL or an absolute path, of the characters that RFC 3986 allows, but for variables.
+bool target(const Template& target) {
+  const std::string_view v = target;
+  std::size_t rest = v.starts_with('/') ? 1 : 0;
+  for (const auto scheme : kSchemes)
+    if (v.starts_with(scheme)) rest = scheme.size();
   if (rest == 0 || v.size() > 4096) return false;
   if (rest > 1 && (v.size() == rest || v[rest] == '/' || v[rest] == '?' || v[rest] == '#')) return false;
-  return made_of(v, "-._~:/?#[]@!&'()*+,;=%");
+  for (const auto& part : target.parts())
+    if (part.variable == kLiteral && !made_of(target.text_of(part), "-._~:/?#[]@!&'()*+,;=%")) return false;
+  return true;
 }
 
 using Written = WrittenRedirect AnnotationValues::*;
 
 template <Written Which>
-std::string read_target(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
-  if (!target(v)) return "an absolute http or https URL, or a path, without variables";
-  (out.*Which).location = v;
+std::string read_target(std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
+  const Template wanted(v);
+  const bool variables = context.options.redirect_variables;
+  if (!variables && v.find('$') != std::string_view::npos)
+    return "an absolute http or https URL, or a path, without variables (option redirect-variables allows them)";
+  if (const auto unknown = wanted.first_unknown(false); !unknown.empty())
+    return "variables of docs/variables.md, which " + unknown + " is not";
+  if (!target(wanted)) return "an absolute http or https URL, or a path";
+  (out.*Which).location = wanted;
   return {};
 }
 template <Written Which, int Highest>
@@ -35,7 +47,7 @@ std::string read_status(std::string_view v, const AnnotationContext&, Annotation
 template <bool Temporal>
 std::string print_target(const ServedRoute& served) {
   const auto& r = served.settings.redirect;
-  return r && r->temporal == Temporal ? r->location : "";
+  return r && r->temporal == Temporal ? r->location.text() : "";
 }
 template <bool Temporal>
 std::string print_status(const ServedRoute& served) {

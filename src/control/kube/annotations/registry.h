@@ -39,7 +39,7 @@ enum class Scope : std::uint8_t { location, host, backend };
 
 // A redirect as it is written, in two annotations.
 struct WrittenRedirect {
-  std::string location;  // empty: none
+  Template location;  // empty: none
   std::uint16_t status = 0;
 };
 
@@ -62,7 +62,7 @@ struct AnnotationValues {
   std::vector<std::string> aliases;  // server-alias, as model::Alias has names
   std::vector<std::pair<std::string, std::string>> unreadable_aliases;  // elements, with what was expected
   bool to_www = false;
-  std::string rewrite_by_variables;  // a rewrite-target that names variables that are not served; empty: it does not
+  std::string unknown_in_rewrite;  // what rewrite-target names that is no variable; empty: nothing
 };
 
 // What a parser may look at beside the value. An object that it looks up is one that the Ingress names from then on:

@@ -17,23 +17,22 @@ std::string print_use_regex(const ServedRoute& served) {
   return truth(served.route != nullptr && served.route->match == model::PathMatch::pattern);
 }
 
-// What is made of other characters is no rewrite at all in ingress-nginx. Of nginx's variables, which those allow, only
-// groups are known here: the path that the others would make cannot be told, so nothing goes to pods.
+// What is made of other characters is no rewrite at all in ingress-nginx. A variable that there is not stops all
+// changes of its configuration; here nothing goes to pods, as nobody can tell the path that is meant.
 std::string read_target(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   v = trim_of(v, kBlank);
   if (!made_of(v, "-._~/:$")) return "a path or URL of letters, digits and -._~/:$";
-  for (auto at = v.find('$'); at != std::string_view::npos; at = v.find('$', at + 1))
-    if (at + 1 == v.size() || v[at + 1] < '1' || v[at + 1] > '9') out.rewrite_by_variables = v;
   out.settings.rewrite = model::Rewrite{std::string(v)};
+  out.unknown_in_rewrite = out.settings.rewrite->target.first_unknown(true);
   return {};
 }
 std::string print_target(const ServedRoute& served) {
-  return served.settings.rewrite ? served.settings.rewrite->target : "";
+  return served.settings.rewrite ? served.settings.rewrite->target.text() : "";
 }
 
 constexpr std::array kRows{
     Annotation{.name = "rewrite-target",
-               .value = {"path or URL with $1 to $9", read_target, print_target},
+               .value = {"path or URL with $1 to $9 and variables", read_target, print_target},
                .risk = model::Risk::medium,
                .scope = Scope::host,
                .doc = "the path that pods get: $1 to $9 are groups of the path of the Ingress, which is a regular "
@@ -47,11 +46,13 @@ constexpr std::array kRows{
 };
 
 void finish(AnnotationResult& out) {
-  if (out.values.rewrite_by_variables.empty()) return;
+  if (out.values.unknown_in_rewrite.empty()) return;
   add_element(out.closing.denied, "rewrite-target");
-  out.problems.push_back({model::Severity::error, "InvalidAnnotation", "metadata.annotations[rewrite-target]",
-                          shorten(out.values.rewrite_by_variables), "no variables but $1 to $9",
-                          "the paths of this Ingress answer 503"});
+  out.problems.push_back(
+      {model::Severity::error, "InvalidAnnotation", "metadata.annotations[rewrite-target]",
+       shorten(out.values.settings.rewrite->target.text()),
+       "$1 to $9 and variables of docs/variables.md, which " + out.values.unknown_in_rewrite + " is not",
+       "the paths of this Ingress answer 503"});
 }
 
 }  // namespace

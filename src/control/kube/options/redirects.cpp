@@ -38,6 +38,10 @@ constexpr std::array kRows{
            "name the port of the first https listener in redirects to https"},
     Option{"relative-redirects", boolean<&Options::relative_redirects>, "Location without scheme and host",
            to_route<&Options::relative_redirects, &RouteSettings::relative_redirects>},
+    Option{"redirect-variables", boolean<&Options::redirect_variables>,
+           "Sluice's own: `permanent-redirect` and `temporal-redirect` may name [variables](variables.md), as in "
+           "ingress-nginx without the validation of annotations; with it, and here by default, such an Ingress is not "
+           "served"},
     Option{"no-tls-redirect-locations", list<&Options::no_tls_redirect_locations>,
            "configured paths below these are never redirected to https"},
     Option{"hsts", boolean<&Options::hsts>, "send Strict-Transport-Security on https"},

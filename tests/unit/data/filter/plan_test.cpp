@@ -103,6 +103,18 @@ TEST(Plan, RedirectAnnotation) {
   EXPECT_EQ(Asked(settings).location(), "http://b.example/z");
 }
 
+TEST(Plan, VariablesInARedirect) {
+  model::RouteSettings settings;
+  settings.redirect = model::Redirect{308, "https://$host/z$request_uri"};
+  EXPECT_EQ(Asked(settings).location(), "https://a.example/z/x?y=1");
+  // Where it has no scheme, it gets that of the client and its host.
+  settings.redirect = model::Redirect{308, "/z/$http_x-${arg_y}$uri"};
+  Asked asked(settings);
+  asked.view.path = "/a\r\nSet-Cookie: b";
+  asked.field("X", "v\x7f\t\"<\xc3\xa9");
+  EXPECT_EQ(asked.location(), "http://a.example/z/v%7F%09%22%3C%C3%A9-1/a%0D%0ASet-Cookie:%20b");
+}
+
 TEST(Plan, ARewriteToAUrlIsARedirect) {
   model::RouteSettings settings;
   settings.rewrite = model::Rewrite{"https://to.example/z"};

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "data/routing/host_routes.h"
+#include "net/http/message.h"
 
 namespace sluice::data {
 namespace {
@@ -25,12 +26,17 @@ struct Rewriting {
     const Route* route = host->match(path);
     if (route == nullptr) return "404";
     Rewritten out;
-    rewrite(*route, *settings, path, query, out);
+    RequestView view(head);
+    view.route = route;
+    view.path = path;
+    view.query = query;
+    rewrite(view, out);
     if (out.wrong != nullptr) return out.wrong;
     return (out.redirect ? "302 " : "") + out.target;
   }
   std::shared_ptr<model::RouteSettings> settings = std::make_shared<model::RouteSettings>();
   std::shared_ptr<const HostRoutes> host;
+  net::http::RequestHead head;
 };
 
 TEST(Rewrite, GroupsAndTheQuery) {
@@ -54,6 +60,27 @@ TEST(Rewrite, TextOfTheRequestIsEncoded) {
   const Rewriting strict("/(.*)", "/$1");
   strict.settings->ambiguous_paths = model::AmbiguousPaths::normalize;
   EXPECT_EQ(strict("/a;b[c]"), "/a%3Bb%5Bc%5D");
+}
+
+TEST(Rewrite, Variables) {
+  Rewriting r("/a(/.*)", "/$host$1-$http_x");
+  r.head.host = "H.Example";
+  r.head.fields.add() = {"X", "v?#\r\nw", net::http::Name::other, false};
+  EXPECT_EQ(r("/a/b", "?q=1"), "/h.example/b-v%3F%23%0D%0Aw?q=1");
+  // nginx escapes what is escaped already.
+  EXPECT_EQ(Rewriting("/a", "/$arg_q/x")("/a", "?q=b%26c"), "/b%2526c/x?q=b%26c");
+  Rewriting away("/go", "$scheme://$http_host/in");
+  away.head.authority = "to.example:81";
+  EXPECT_EQ(away("/go"), "302 http://to.example:81/in");
+  EXPECT_EQ(Rewriting("/go", "$scheme/in")("/go"), "rewrite-target makes an URL that is none");
+}
+
+TEST(Rewrite, VariablesMakeNoAmbiguousPathWhereNoneMayBe) {
+  Rewriting r("/a", "/in/$arg_q");
+  EXPECT_EQ(r("/a", "?q=../b"), "/in/../b?q=../b");
+  r.settings->ambiguous_paths = model::AmbiguousPaths::normalize;
+  EXPECT_EQ(r("/a", "?q=../b"), "rewrite-target makes a path that two readers may take for different ones");
+  EXPECT_EQ(r("/a", "?q=b"), "/in/b?q=b");
 }
 
 // ingress-nginx looks for the path anywhere when it rewrites.
@@ -81,7 +108,10 @@ TEST(Rewrite, WhatRunsAwayIsSaid) {
   const Route* route = r.host->match(runaway, &gave_up);
   ASSERT_TRUE(gave_up);
   Rewritten out;
-  rewrite(*route, *r.settings, runaway, "", out);
+  RequestView view(r.head);
+  view.route = route;
+  view.path = runaway;
+  rewrite(view, out);
   EXPECT_STREQ(out.wrong, "the pattern of the route takes too many steps for this path");
 }
 

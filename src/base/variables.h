@@ -1,0 +1,168 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// The variables of nginx and ingress-nginx, and the texts that name them. One table for all users: redirects, rewrites
+// and fields are evaluated by data/filter/variables.h, lines of the access log by ops/access_log/.
+namespace sluice {
+
+struct VariableRow {
+  enum class When : std::uint8_t {
+    request,   // there is a value as soon as the head of a request is
+    response,  // only once a head of a response is there; empty before
+    end,       // only in the access log; empty before
+    never,     // known to ingress-nginx, and always absent here
+  };
+  std::string_view name;  // without the dollar sign; one that ends in '_' is a family: any name behind it belongs to it
+  When when = When::request;
+};
+
+// A row of it. Names of families stand behind the names that begin like them.
+using VariableId = std::uint8_t;
+inline constexpr VariableRow kVariables[] = {
+    {""},   // kLiteral
+    {""},   // kGroup
+    {"$"},  // kUnknown: no name is it
+    // the client
+    {"remote_addr"},
+    {"the_real_ip"},
+    {"realip_remote_addr"},
+    {"remote_port"},
+    {"remote_user", VariableRow::When::never},
+    {"proxy_protocol_addr"},
+    {"proxy_protocol_port"},
+    {"proxy_protocol_server_addr"},
+    {"proxy_protocol_server_port"},
+    {"proxy_protocol_tlv_alpn", VariableRow::When::end},
+    {"proxy_protocol_tlv_authority", VariableRow::When::end},
+    {"proxy_protocol_tlv_unique_id", VariableRow::When::end},
+    {"proxy_protocol_tlv_ssl_version", VariableRow::When::end},
+    {"proxy_protocol_tlv_ssl_cn", VariableRow::When::end},
+    {"proxy_protocol_tlv_ssl_cipher", VariableRow::When::end},
+    {"proxy_protocol_tlv_ssl_verify", VariableRow::When::end},
+    {"server_port"},
+    {"pass_server_port"},
+    {"pass_port"},
+    {"scheme"},
+    {"https"},
+    {"pass_access_scheme"},
+    {"ssl_protocol"},
+    {"ssl_cipher"},
+    {"ssl_server_name"},
+    {"ssl_client_s_dn", VariableRow::When::never},
+    {"ssl_client_verify", VariableRow::When::never},
+    {"geoip2_city_country_code", VariableRow::When::never},
+    // the request
+    {"request"},
+    {"request_method"},
+    {"request_uri"},
+    {"uri"},
+    {"document_uri"},
+    {"args"},
+    {"query_string"},
+    {"is_args"},
+    {"server_protocol"},
+    {"host"},
+    {"best_http_host"},
+    {"http_host"},
+    {"http_referer"},
+    {"http_user_agent"},
+    {"content_type"},
+    {"content_length"},
+    {"req_id"},
+    {"request_id"},
+    {"http_"},
+    {"cookie_"},
+    {"arg_"},
+    // the route
+    {"server_name"},
+    {"namespace"},
+    {"ingress_name"},
+    {"service_name"},
+    {"service_port"},
+    {"location_path"},
+    {"proxy_upstream_name"},
+    {"proxy_host"},
+    {"proxy_alternative_upstream_name"},
+    // the response, and what it took
+    {"sent_http_", VariableRow::When::response},
+    {"upstream_http_", VariableRow::When::response},
+    {"status", VariableRow::When::response},
+    {"grpc_status", VariableRow::When::end},
+    {"body_bytes_sent", VariableRow::When::end},
+    {"bytes_sent", VariableRow::When::end},
+    {"request_length", VariableRow::When::end},
+    {"request_time", VariableRow::When::end},
+    {"upstream_addr", VariableRow::When::response},
+    {"upstream_response_length", VariableRow::When::end},
+    {"upstream_bytes_received", VariableRow::When::end},
+    {"upstream_response_time", VariableRow::When::end},
+    {"upstream_header_time", VariableRow::When::end},
+    {"upstream_connect_time", VariableRow::When::end},
+    {"upstream_status", VariableRow::When::end},
+    {"failure_reason", VariableRow::When::end},
+    // a connection that was passed through
+    {"protocol", VariableRow::When::end},
+    {"bytes_received", VariableRow::When::end},
+    {"session_time", VariableRow::When::end},
+    {"ssl_preread_server_name", VariableRow::When::end},
+    // time and process
+    {"msec"},
+    {"time_local", VariableRow::When::end},
+    {"time_iso8601", VariableRow::When::end},
+    {"pid"},
+    {"literal_dollar"},
+};
+inline constexpr VariableId kLiteral = 0, kGroup = 1, kUnknown = 2;
+
+// The row of that name; it must be there.
+consteval VariableId variable(std::string_view name) {
+  for (std::size_t i = kUnknown + 1; i < std::size(kVariables); ++i)
+    if (kVariables[i].name == name) return static_cast<VariableId>(i);
+  throw "no such variable";
+}
+
+struct Variable {
+  VariableId id = kUnknown;
+  std::string_view of{};  // of a family: the rest of the name
+};
+// `name`: without the dollar sign, in any case of letters. kUnknown: there is none.
+Variable find_variable(std::string_view name) noexcept;
+
+// Text that names variables, `$name` or `${name}`, cut once and evaluated often. A value: equal when the texts are.
+class Template {
+ public:
+  struct Part {
+    VariableId variable = kLiteral;
+    // In text(): of a literal itself, of a group its digit, of a family the rest of the name, of kUnknown the name.
+    std::uint32_t begin = 0, size = 0;
+  };
+  Template() = default;
+  Template(std::string text);  // NOLINT: a text is one
+  Template(std::string_view text) : Template(std::string(text)) {}
+  Template(const char* text) : Template(std::string(text)) {}
+
+  const std::string& text() const noexcept { return text_; }
+  operator std::string_view() const noexcept { return text_; }
+  bool empty() const noexcept { return text_.empty(); }
+  std::span<const Part> parts() const noexcept { return parts_; }
+  std::string_view text_of(const Part& part) const noexcept {
+    return std::string_view(text_).substr(part.begin, part.size);
+  }
+  bool names_variables() const noexcept;  // beside groups
+  // The first name in it that is no variable, with its dollar sign ("$nobody", or "$" before what is no name); empty:
+  // there is none. `groups`: $1 to $9 are fine.
+  std::string first_unknown(bool groups) const;
+
+  friend bool operator==(const Template& a, const Template& b) noexcept { return a.text_ == b.text_; }
+
+ private:
+  std::string text_;
+  std::vector<Part> parts_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,301 @@
+#include "data/filter/variables.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+
+#include "base/strings.h"
+#include "data/proxy/exchange.h"
+#include "net/http/cidr.h"
+#include "net/http/path.h"
+
+namespace sluice::data {
+
+namespace {
+
+using net::http::Name;
+
+void append_encoded(std::string_view text, bool (*fine)(unsigned char), std::string& out) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (fine(byte)) {
+      out += c;
+      continue;
+    }
+    out += '%';
+    out += kHex[byte >> 4];
+    out += kHex[byte & 15];
+  }
+}
+
+bool fine_in_field(unsigned char c) {
+  return c >= 0x20 && c != 0x7f;
+}
+bool fine_in_url(unsigned char c) {
+  return c > 0x20 && c < 0x7f && std::string_view("\"<>\\^`{|}").find(static_cast<char>(c)) == std::string_view::npos;
+}
+
+// Where the value of one variable goes.
+class Out {
+ public:
+  Out(Spelling spelling, std::string& out) : spelling_(spelling), out_(out) {}
+  void put(std::string_view text) {
+    switch (spelling_) {
+      case Spelling::raw:
+        out_ += text;
+        return;
+      case Spelling::field:
+        return append_encoded(text, fine_in_field, out_);
+      case Spelling::url:
+        return append_encoded(text, fine_in_url, out_);
+      case Spelling::path:
+        return net::http::append_escaped(text, out_);
+      case Spelling::segment:
+        return net::http::append_spelled(text, out_);
+    }
+  }
+  void put_number(std::uint64_t n) {
+    char digits[24];
+    put({digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, n).ptr - digits)});
+  }
+
+ private:
+  const Spelling spelling_;
+  std::string& out_;
+};
+
+// The rest of a family's name, as nginx compares it: without regard to case, a line below for a dash.
+bool is_field(std::string_view name, std::string_view of) noexcept {
+  if (name.size() != of.size()) return false;
+  for (std::size_t i = 0; i < name.size(); ++i)
+    if ((name[i] == '-' ? '_' : lower(name[i])) != lower(of[i])) return false;
+  return true;
+}
+
+// All lines of that name.
+void put_fields(std::span<const net::http::Field> fields, std::string_view of, Out& out) {
+  const std::string_view between = iequals(of, "cookie") ? "; " : ", ";
+  bool first = true;
+  for (const auto& field : fields) {
+    if (field.drop || !is_field(field.name, of)) continue;
+    if (!std::exchange(first, false)) out.put(between);
+    out.put(field.value);
+  }
+}
+
+// nginx's reading: the first of that name, up to the next semicolon.
+void put_cookie(std::span<const net::http::Field> fields, std::string_view of, Out& out) {
+  for (const auto& field : fields) {
+    if (field.id != Name::cookie || field.drop) continue;
+    auto rest = field.value;
+    while (!rest.empty()) {
+      if (rest.size() > of.size() && rest[of.size()] == '=' && iequals(rest.substr(0, of.size()), of)) {
+        rest.remove_prefix(of.size() + 1);
+        rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+        return out.put(rest.substr(0, rest.find(';')));
+      }
+      rest.remove_prefix(std::min(rest.find_first_of(";,"), rest.size()));
+      rest.remove_prefix(std::min(rest.find_first_not_of(" ;,"), rest.size()));
+    }
+  }
+}
+
+// The first that has a value, as it came; `query` without its question mark.
+void put_argument(std::string_view query, std::string_view of, Out& out) {
+  while (!query.empty()) {
+    const auto one = query.substr(0, query.find('&'));
+    if (one.size() > of.size() && one[of.size()] == '=' && iequals(one.substr(0, of.size()), of))
+      return out.put(one.substr(of.size() + 1));
+    query.remove_prefix(std::min(one.size() + 1, query.size()));
+  }
+}
+
+void put_first(const net::http::RequestHead& head, Name name, Out& out) {
+  if (const auto* field = head.find(name)) out.put(field->value);
+}
+
+void put_host(const RequestView& request, Out& out) {
+  auto host = request.received.host;
+  if (host.empty() && request.route != nullptr) host = request.route->host;
+  if (host.ends_with('.')) host.remove_suffix(1);
+  std::array<char, 64> part;
+  while (!host.empty()) {
+    const auto size = std::min(host.size(), part.size());
+    std::transform(host.begin(), host.begin() + static_cast<std::ptrdiff_t>(size), part.begin(),
+                   [](char c) { return lower(c); });
+    out.put({part.data(), size});
+    host.remove_prefix(size);
+  }
+}
+
+std::string_view protocol(const net::http::RequestHead& head) noexcept {
+  return head.major == 2 ? "HTTP/2.0" : head.minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
+void put_value(const RequestView& request, Variable named, Out& out) {
+  const auto& head = request.received;
+  const auto query = request.query.substr(request.query.empty() ? 0 : 1);
+  const auto* proxy = request.from != nullptr ? request.from->proxy.get() : nullptr;
+  const bool tls = request.from != nullptr && request.from->tls;
+  const auto* spec = request.route != nullptr ? request.route->spec : nullptr;
+  switch (named.id) {
+    case variable("remote_addr"):
+    case variable("the_real_ip"): {
+      if (!request.client_known) return;
+      char text[net::http::kAddressText];
+      return out.put(net::http::format_address(request.client.data(), text));
+    }
+    case variable("realip_remote_addr"):
+      if (proxy != nullptr) return out.put(proxy->sender);
+      if (request.from != nullptr) out.put(request.from->address);
+      return;
+    case variable("remote_port"):
+      if (request.from != nullptr) out.put_number(request.from->port);
+      return;
+    case variable("proxy_protocol_addr"):
+      if (proxy != nullptr) out.put(proxy->address);
+      return;
+    case variable("proxy_protocol_server_addr"):
+      if (proxy != nullptr) out.put(proxy->server_address);
+      return;
+    case variable("proxy_protocol_port"):
+      if (proxy != nullptr && !proxy->address.empty()) out.put_number(proxy->port);
+      return;
+    case variable("proxy_protocol_server_port"):
+      if (proxy != nullptr && !proxy->address.empty()) out.put_number(proxy->server_port);
+      return;
+    case variable("server_port"):
+      if (request.from != nullptr) out.put_number(request.from->local_port);
+      return;
+    case variable("pass_server_port"):
+      if (request.from == nullptr) return;
+      return out.put_number(request.from->proxied_port() != 0 ? request.from->proxied_port()
+                                                              : request.from->local_port);
+    case variable("pass_port"):
+      return out.put(request.port_text);
+    case variable("scheme"):
+      return out.put(tls ? "https" : "http");
+    case variable("https"):
+      return out.put(tls ? "on" : "");
+    case variable("pass_access_scheme"):
+      return out.put(request.scheme);
+    case variable("ssl_protocol"):
+      if (request.so_far != nullptr) out.put(request.so_far->tls_protocol);
+      return;
+    case variable("ssl_cipher"):
+      if (request.so_far != nullptr) out.put(request.so_far->tls_cipher);
+      return;
+    case variable("ssl_server_name"):
+      if (request.so_far != nullptr) out.put(request.so_far->server_name);
+      return;
+    case variable("request"):
+      out.put(head.method_text);
+      out.put(" ");
+      out.put(head.target);
+      out.put(" ");
+      return out.put(protocol(head));
+    case variable("request_method"):
+      return out.put(head.method_text);
+    case variable("request_uri"):
+      return out.put(head.path_query);
+    case variable("uri"):
+    case variable("document_uri"):
+      return out.put(request.path);
+    case variable("args"):
+    case variable("query_string"):
+      return out.put(query);
+    case variable("is_args"):
+      return out.put(query.empty() ? "" : "?");
+    case variable("server_protocol"):
+      return out.put(protocol(head));
+    case variable("host"):
+      return put_host(request, out);
+    case variable("best_http_host"):
+      return out.put(request.host_header.empty() ? head.authority : request.host_header);
+    case variable("http_host"):
+      return out.put(head.authority);
+    case variable("http_referer"):
+      return put_first(head, Name::referer, out);
+    case variable("http_user_agent"):
+      return put_first(head, Name::user_agent, out);
+    case variable("content_type"):
+      return put_first(head, Name::content_type, out);
+    case variable("content_length"):
+      return put_first(head, Name::content_length, out);
+    case variable("req_id"):
+    case variable("request_id"):
+      return out.put(request.request_id);
+    case variable("http_"):
+      return put_fields(head.fields.all(), named.of, out);
+    case variable("cookie_"):
+      return put_cookie(head.fields.all(), named.of, out);
+    case variable("arg_"):
+      return put_argument(query, named.of, out);
+    case variable("server_name"):
+      if (request.route != nullptr) out.put(request.route->host);
+      return;
+    case variable("namespace"):
+      return out.put(spec != nullptr ? spec->ns.view() : "");
+    case variable("ingress_name"):
+      return out.put(spec != nullptr ? spec->ingress.view() : "");
+    case variable("service_name"):
+      return out.put(spec != nullptr ? spec->service.view() : "");
+    case variable("service_port"):
+      return out.put(spec != nullptr ? spec->service_port.view() : "");
+    case variable("location_path"):
+      return out.put(spec != nullptr ? spec->location.view() : "");
+    case variable("proxy_upstream_name"):
+    case variable("proxy_host"):
+      return out.put(spec != nullptr ? spec->upstream_name.view() : "");
+    case variable("status"):
+      if (request.so_far != nullptr && request.so_far->status != 0) out.put_number(request.so_far->status);
+      return;
+    case variable("upstream_addr"):
+      if (request.so_far == nullptr) return;
+      for (int i = 0; i < request.so_far->attempts; ++i) {
+        if (i > 0) out.put(", ");
+        out.put(request.so_far->attempt[i].address);
+      }
+      return;
+    case variable("msec"): {
+      const auto now = std::chrono::system_clock::now().time_since_epoch();
+      const auto ms = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+      out.put_number(ms / 1000);
+      const char rest[4] = {'.', static_cast<char>('0' + ms / 100 % 10), static_cast<char>('0' + ms / 10 % 10),
+                            static_cast<char>('0' + ms % 10)};
+      return out.put({rest, sizeof rest});
+    }
+    case variable("pid"):
+      return out.put_number(static_cast<std::uint64_t>(::getpid()));
+    case variable("literal_dollar"):
+      return out.put("$");
+    default:
+      return;
+  }
+}
+
+}  // namespace
+
+void append_value(const RequestView& request, Variable variable, Spelling spelling, std::string& out) {
+  Out to(spelling, out);
+  put_value(request, variable, to);
+}
+
+void evaluate(const Template& text, const RequestView& request, Spelling spelling, std::string& out,
+              const Regex::Captures* groups, Spelling of_groups) {
+  for (const auto& part : text.parts()) {
+    const auto of = text.text_of(part);
+    if (part.variable == kLiteral)
+      out += of;
+    else if (part.variable != kGroup)
+      append_value(request, {part.variable, of}, spelling, out);
+    else if (groups != nullptr)
+      Out(of_groups, out).put((*groups)[static_cast<std::size_t>(of[0] - '0')]);
+  }
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,29 @@
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "base/regex.h"
+#include "base/variables.h"
+#include "data/filter/request_view.h"
+
+// What templates come to for a request.
+namespace sluice::data {
+
+// How text of the request is written into what is made.
+enum class Spelling : std::uint8_t {
+  raw,      // as it is: for logs, which escape it themselves
+  field,    // into a head: controls are percent-encoded, CR, LF and NUL among them
+  url,      // into an URL: whatever no URL may hold is percent-encoded
+  path,     // into a path, as net::http::append_escaped has it
+  segment,  // likewise, as net::http::append_spelled has it
+};
+
+// Appends the value of a variable of base/variables.h; nothing when it has none, or not yet. Allocates nothing but room
+// in `out`.
+void append_value(const RequestView& request, Variable variable, Spelling spelling, std::string& out);
+
+// Appends what `text` comes to. Literal text stands as it is. `groups`: $1 to $9; null: they are empty.
+void evaluate(const Template& text, const RequestView& request, Spelling spelling, std::string& out,
+              const Regex::Captures* groups = nullptr, Spelling of_groups = Spelling::field);
+
+}  // namespace sluice::data
