@@ -2,6 +2,7 @@
 
 #include "control/kube/by_host.h"
 #include "control/kube/grammar.h"
+#include "control/kube/guarding_options.h"
 #include "control/kube/host_builder.h"
 #include "control/kube/other_names.h"
 
@@ -47,14 +48,17 @@ void Store::State::HostBuilder::redirect_to(const NameHolder& holder) {
                                   [&](auto* o) { return o->ref->name == holder.ref->name; });
   host_->ns = owner().ns;
   host_->tls = owner().tls;
-  model::RouteSettings settings = *state_.defaults;
-  settings.ssl_redirect = settings.force_ssl_redirect = false;
-  settings.source_ranges.reset();
-  if (served) settings.to_host = model::ToHost{holder.host};
+  model::RouteSettings plain = *state_.defaults;
+  plain.ssl_redirect = plain.force_ssl_redirect = false;
+  plain.source_ranges.reset();
+  const auto guards = closed_without_ingress(state_.guards);
+  if (served && guards.empty()) plain.to_host = model::ToHost{holder.host};
   model::Route route;
   route.path = route.location = "/";
-  route.status = 404;
-  route.settings = state_.shared_settings.of(std::move(settings));
+  route.status = guards.empty() ? 404 : 503;
+  if (!guards.empty())
+    route.because = "all requests are protected by " + guards + ", which this version does not serve";
+  route.settings = state_.shared_settings.of(std::move(plain));
   route.tls = host_->tls;
   route.ns = holder.ref->ns;
   route.ingress = holder.ref->name;
@@ -108,17 +112,17 @@ void Store::State::HostBuilder::choose_names() {
 // Names that another Ingress of the host says, or that only its owner may say.
 void Store::State::HostBuilder::report_names_without_effect() {
   for (std::size_t i = 0; i < tenants_.size(); ++i) {
-    const IngressState* first = nullptr;
+    const IngressState* says = nullptr;  // that has some
     for (const IngressState* o : tenants_[i].ingresses) {
       if (rules_of(*o, name_).empty()) continue;
       std::string names;
       if (o->aliases)
         for (const auto& name : *o->aliases) add_element(names, name);
-      if (i == 0 && !names.empty() && first)
+      if (i == 0 && !names.empty() && says)
         report(*o, {Severity::warning, "NoEffect", "metadata.annotations[server-alias]", shorten(names),
-                    "the annotation on Ingress " + key_of(first->meta()) + ", which is older",
+                    "the annotation on Ingress " + key_of(says->meta()) + ", which is older",
                     "they are no names of " + shown_name()});
-      if (!names.empty() && !first) first = o;
+      if (!names.empty() && !says) says = o;
       const auto others = [&](const char* annotation, const std::string& value, const std::string& consequence) {
         report(*o, {Severity::warning, "HostOfOtherNamespace", "metadata.annotations[" + std::string(annotation) + "]",
                     shorten(value), "an Ingress of namespace " + owner().ns + ", which " + shown_name() + " belongs to",

@@ -157,6 +157,33 @@ TEST_F(OtherNames, ThatTwoHostsAskForAreTheOlderOnes) {
   EXPECT_EQ(aliases("a.example"), "x.example ~^re");
 }
 
+TEST_F(OtherNames, ThatAreTakenAreWarningsOfTheWebhook) {
+  put({"shop", "b", 1, {"b.example"}});
+  const Review review = store.review(*object(aliased("shop", "a", 5, "a.example", "b.example,mine.example")));
+  EXPECT_TRUE(review.allowed) << review.message;
+  ASSERT_EQ(review.warnings.size(), 1U);
+  EXPECT_NE(review.warnings[0].find("NoEffect field=metadata.annotations[server-alias] value=\"b.example\""),
+            std::string::npos)
+      << review.warnings[0];
+}
+
+// What closes everything closes the names that are only redirected.
+TEST_F(OtherNames, AreClosedByWhatGuardsEverything) {
+  put({"shop", "a", 5, {"a.example"}, {{"from-to-www-redirect", "true"}}});
+  ConfigMap map;
+  map.meta.ns = "ingress-nginx";
+  map.meta.name = "ingress-nginx-controller";
+  map.data = {{"http-snippet", "deny all;"}};
+  store.upsert(std::make_shared<const Object>(map));
+  model = store.commit().model;
+  EXPECT_EQ(model->hosts.at("www.a.example")->routes.at(0).status, 503);
+  EXPECT_FALSE(model->hosts.at("www.a.example")->routes.at(0).settings->to_host);
+  map.data.clear();
+  store.upsert(std::make_shared<const Object>(map));
+  model = store.commit().model;
+  EXPECT_TRUE(model->hosts.at("www.a.example")->routes.at(0).settings->to_host);
+}
+
 // A mistake of its owner hands a name to nobody.
 TEST_F(OtherNames, OfAnIngressThatIsRefusedAreKept) {
   Wish wish = aliased("shop", "a", 5, "a.example", "x.example");
