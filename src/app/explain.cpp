@@ -301,8 +301,8 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
   const auto host = model.hosts.find(out.route->host);
   const control::ServedRoute served{*out.route->settings, host == model.hosts.end() ? nullptr : host->second.get(),
                                     out.cluster, out.route->spec};
-  // A closed route has none that count, and its redirects are off.
-  if (out.route->spec->because.empty())
+  // A closed route has none that count, and its redirects are off; nor has a name that is sent to another.
+  if (out.route->spec->because.empty() && !out.route->settings->to_host)
     out.settings = control::settings_of(served, *snapshot.options, [&](std::string_view name) {
       const auto& spec = *out.route->spec;
       const auto of = written.annotations.find(spec.ns.str() + "/" + spec.ingress.str());

@@ -49,7 +49,6 @@ void Store::State::HostBuilder::redirect_to(const NameHolder& holder) {
   host_->ns = owner().ns;
   host_->tls = owner().tls;
   model::RouteSettings plain = *state_.defaults;
-  plain.ssl_redirect = plain.force_ssl_redirect = false;
   plain.source_ranges.reset();
   const auto guards = closed_without_ingress(state_.guards);
   if (served && guards.empty()) plain.to_host = model::ToHost{holder.host};
