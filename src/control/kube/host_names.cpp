@@ -69,7 +69,7 @@ void Store::State::HostBuilder::redirect_to(const NameHolder& holder) {
 
 // What of the wishes of the host's owner is granted.
 void Store::State::HostBuilder::choose_names() {
-  if (tenants_.empty()) return;
+  if (tenants_.empty() || (!candidate_ && state_.hosts.find(name_)->second.asks_for.empty())) return;
   if (wishes_.empty()) wishes_ = state_.wishes_of(name_, candidate_);
   if (wishes_.empty()) return;
   std::optional<NameCandidate> with;
