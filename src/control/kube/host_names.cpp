@@ -44,6 +44,7 @@ void Store::State::HostBuilder::redirect_to(const NameHolder& holder) {
   auto claims = state_.claims_at(holder.host, candidate_);
   std::erase_if(claims, [&](auto* o) { return o->ref->ns != holder.ns; });
   add_tenants(claims);
+  if (tenants_.empty()) return;
   const bool served = std::any_of(owner().ingresses.begin(), owner().ingresses.end(),
                                   [&](auto* o) { return o->ref->name == holder.ref->name; });
   host_->ns = owner().ns;

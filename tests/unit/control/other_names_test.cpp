@@ -240,6 +240,13 @@ TEST_F(OtherNames, AreAskedForByAtMostSoManyRegularExpressions) {
   EXPECT_EQ(aliases(host(kMostNamePatterns)), "");
 }
 
+TEST_F(OtherNames, OfOneIngressAreNoMoreThanThatEither) {
+  std::string list;
+  for (std::size_t i = 0; i < kMostNamePatterns + 5; ++i) list += "~^p" + std::to_string(i) + "$,";
+  put(aliased("shop", "a", 5, "a.example", list + "plain.example"));
+  EXPECT_EQ(model->hosts.at("a.example")->aliases.size(), kMostNamePatterns + 1);
+}
+
 TEST_F(OtherNames, WwwIsRedirectedWhereNobodyHasIt) {
   const Wish www{"shop", "a", 5, {"a.example", "www.b.example", "*.w.example", ""}, {{"from-to-www-redirect", "true"}}};
   put(www);
