@@ -51,13 +51,13 @@ void Store::State::HostBuilder::redirect_to(const NameHolder& holder) {
   host_->tls = owner().tls;
   model::RouteSettings plain = *state_.defaults;
   plain.source_ranges.reset();
-  const auto guards = closed_without_ingress(state_.guards);
-  if (served && guards.empty()) plain.to_host = model::ToHost{holder.host};
+  const auto protection = closed_without_ingress(state_.guards);
+  if (served && protection.empty()) plain.to_host = model::ToHost{holder.host};
   model::Route route;
   route.path = route.location = "/";
-  route.status = guards.empty() ? 404 : 503;
-  if (!guards.empty())
-    route.because = "all requests are protected by " + guards + ", which this version does not serve";
+  route.status = protection.empty() ? 404 : 503;
+  if (!protection.empty())
+    route.because = "all requests are protected by " + protection + ", which this version does not serve";
   route.settings = state_.shared_settings.of(std::move(plain));
   route.tls = host_->tls;
   route.ns = holder.ref->ns;
