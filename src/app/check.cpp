@@ -89,6 +89,9 @@ void print_served(const model::Model& model, const std::vector<Served>& rows, st
           for (const std::string& name : named.secrets) add_element(secrets, name);
         line += "  TLS: " + (secrets.empty() ? "default certificate" : secrets);
       }
+      std::string aliases;
+      for (const model::Alias& alias : host->aliases) add_element(aliases, alias.name);
+      if (!aliases.empty()) line += "  aliases: " + aliases;
       print_line(out, line);
     }
     std::string line = fmt::format("    {:<{}}  {:<{}}  -> {:<{}}  {}", path_of(*route), path_width, type_of(*route),
@@ -120,8 +123,11 @@ void expect_no_slices(std::vector<model::Entry>& problems) {
 
 boost::json::object to_json(const model::Model& model, const Served& row) {
   const model::Route& r = *row.route;
+  boost::json::array aliases;
+  for (const model::Alias& alias : row.host->aliases) aliases.emplace_back(alias.name);
   const model::Cluster* cluster = find_cluster(model, r);
   boost::json::object out{{"host", row.host->name},
+                          {"aliases", std::move(aliases)},
                           {"tls", row.host->tls},
                           {"path", path_of(r)},
                           {"pathType", r.path_type},
@@ -137,6 +143,9 @@ boost::json::object to_json(const model::Model& model, const Served& row) {
   if (r.settings && r.settings->redirect) {
     out["redirect"] = r.settings->redirect->location.text();
     out["status"] = r.settings->redirect->status;
+  } else if (r.settings && r.settings->to_host) {
+    out["redirectsTo"] = r.settings->to_host->host;
+    out["status"] = r.settings->ssl_redirect_status;
   } else if (r.cluster.empty()) {
     out["status"] = r.status != 0 ? r.status : 404;
     if (!r.because.empty()) out["because"] = std::string_view(r.because);

@@ -34,6 +34,7 @@ struct Request {
   std::string host;        // authority without port, as written
   std::string match_host;  // lower case, without trailing dot
   std::string sni;         // the URL's host: what a client asks a certificate for
+  std::uint16_t port = 0;  // the URL's; 0: that of its scheme
   std::string target;      // path and query
   std::optional<std::uint64_t> content_length;
   std::vector<std::pair<std::string, std::string>> fields;
@@ -95,6 +96,7 @@ Parsed read_request(std::string method, std::string url, const std::vector<std::
   const auto url_authority = net::http::split_authority(authority);
   if (!url_authority) return refuse(fmt::format("\"{}\" is not a host with an optional port", authority));
   request.sni = for_matching(url_authority->host);
+  std::from_chars(url_authority->port.data(), url_authority->port.data() + url_authority->port.size(), request.port);
   request.authority = authority;
   for (const std::string& line : headers)
     if (auto wrong = read_header(request, line)) return std::unexpected(std::move(*wrong));
@@ -203,6 +205,7 @@ struct Asked {
     if (const auto query = request.target.find('?'); query != std::string::npos)
       view.query = head.path_query.substr(query);
     view.https_port = snapshot.https_port;
+    view.came_by = request.port;
     static const data::HashSeed seed = data::random_seed();
     view.route_seed = &seed;
   }
@@ -307,8 +310,8 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
   const auto host = model.hosts.find(out.route->host);
   const control::ServedRoute served{*out.route->settings, host == model.hosts.end() ? nullptr : host->second.get(),
                                     out.cluster, out.route->spec};
-  // A closed route has none that count, and its redirects are off.
-  if (out.route->spec->because.empty())
+  // A closed route has none that count, and its redirects are off; nor has a name that is sent to another.
+  if (out.route->spec->because.empty() && !out.route->settings->to_host)
     out.settings = control::settings_of(served, *snapshot.options, [&](std::string_view name) {
       const auto& spec = *out.route->spec;
       const auto of = written.annotations.find(spec.ns.str() + "/" + spec.ingress.str());

@@ -42,7 +42,10 @@ json::object route(const data::Route& r) {
       {"host", r.host},         {"match", match_name(s.match)}, {"path", s.path},         {"namespace", s.ns},
       {"ingress", s.ingress},   {"service", s.service},         {"port", s.service_port}, {"cluster", s.upstream_name},
       {"location", s.location}, {"pathType", s.path_type},      {"tls", r.host_tls}};
-  if (s.cluster.empty()) o["status"] = s.status;
+  if (s.settings && s.settings->to_host)
+    o["redirectsTo"] = s.settings->to_host->host;
+  else if (s.cluster.empty())
+    o["status"] = s.status;
   if (!s.because.empty()) o["because"] = s.because.view();
   if (!s.origin.file.empty()) o["origin"] = s.origin.file + ":" + std::to_string(s.origin.line);
   return o;

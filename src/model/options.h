@@ -30,6 +30,18 @@ struct HostGrant {
 enum class AmbiguousPaths : std::uint8_t { raw, normalize, refuse };
 std::string_view to_string(AmbiguousPaths);
 
+// Values of a field that are blocked (control/kube/text_rules.h has the grammar).
+struct TextRule {
+  enum class Kind : std::uint8_t { whole, pattern, pattern_of_any_case };
+  Kind kind = Kind::whole;
+  std::string text;  // whole: whatever the case
+  bool operator==(const TextRule&) const = default;
+};
+// Of a rule with a pattern, as Regex reads it.
+inline std::string regex_text(const TextRule& rule) {
+  return (rule.kind == TextRule::Kind::pattern ? "(?-i)" : "") + rule.text;
+}
+
 enum class LogFormat : std::uint8_t { text, json };
 
 // How dangerous an annotation is in the hands of whoever may write Ingresses, as ingress-nginx rates them.
@@ -43,6 +55,7 @@ struct Options {
 
   // whose requests are taken
   std::vector<Cidr> whitelist_source_range, denylist_source_range, block_cidrs;  // as SourceRanges counts bits
+  std::vector<TextRule> block_user_agents, block_referers;
 
   // redirects and HSTS
   std::uint16_t http_redirect_code = 308;

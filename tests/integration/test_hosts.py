@@ -23,6 +23,8 @@ def test_aliases_of_every_kind_lead_to_the_same_pods(site):
     assert statuses(sluice, "wild.example", "shop", "re.example", "nobody.example") == [404] * 4
     # By the name of the rule alone: clients choose the others.
     assert sluice.metric("nginx_ingress_controller_requests", host="main.example", status="200") == len(names)
+    checked = subprocess.run([SLUICE, "check", site.manifests.root], stdout=subprocess.PIPE, timeout=30, text=True).stdout
+    assert r"main.example  aliases: *.wild.example, other.example, shop.*, ~^re\d+\.example$" in checked
     told = explain(site, "http://x.wild.example/")
     assert "alias *.wild.example of host main.example: found" in told and "forwarded to" in told
 
@@ -93,6 +95,8 @@ def test_www_is_redirected_both_ways_and_names_the_port(site):
         assert answer.get("location") == "https://bare.example:8443/x"
         assert [c.get("/", n).status for n in ("bare.example", "www.front.example", "www.www.front.example")] == [200, 200, 404]
     assert pod.stats()["requests"] == 2
+    checked = subprocess.run([SLUICE, "check", site.manifests.root], stdout=subprocess.PIPE, timeout=30, text=True).stdout
+    assert "-> redirected to host bare.example" in checked
     assert "301 http://bare.example:80/x: from-to-www-redirect" in explain(site, "http://www.bare.example/x", "--set", "http-redirect-code=301")
 
 

@@ -79,6 +79,17 @@ def test_beside_hosts_that_end_here(site):
     assert sluice.get("/", "pass.example").status == 502
 
 
+def test_aliases_go_where_their_host_goes(site):
+    pod = TlsPod(site, "one")
+    passing(site, "pass.example", [pod.address], annotations={"server-alias": "*.pass.example"})
+    sluice = site.sluice(FLAG)
+    with sluice.tls("a.pass.example", verify=pod.cert) as c:
+        assert c.get("/x", "a.pass.example", method="POST", body=b"x").body == b"one|x"
+    with sluice.tls("other.example") as c:
+        assert c.get("/", "b.pass.example").status == 421
+    assert pod.names == ["a.pass.example"]
+
+
 @pytest.mark.parametrize("alpn", ["http/1.1", "h2"])
 def test_its_name_inside_another_hosts_tls_is_misdirected(site, alpn):
     sluice, pod = both(site)

@@ -42,6 +42,48 @@ def test_port_of_the_listener_by_option(secured):
     assert a.status == 308 and a.get("location") == f"https://app.example:{sluice.https.rpartition(':')[2]}/a"
 
 
+def test_port_of_the_listener_by_annotation(secured):
+    sluice = secured({"use-port-in-redirects": "true"}, paths=[("/", "Prefix"), ("/dir/", "Prefix")])
+    https = sluice.https.rpartition(":")[2]
+    assert sluice.get("/a", "app.example:8080").get("location") == f"https://app.example:{https}/a"
+    with sluice.tls("app.example") as c:
+        assert c.get("/dir?a", "app.example:99").get("location") == f"https://app.example:{https}/dir/?a"
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_port_in_a_redirect_to_a_path(site, named):
+    sluice, _ = site.simple(annotations={"permanent-redirect": "/to", "use-port-in-redirects": "true" if named else "false"})
+    port = sluice.http.rpartition(":")[2]
+    assert sluice.get("/x", "app.example:99").get("location") == f"http://app.example{':' + port if named else ''}/to"
+
+
+def test_app_root_is_asked_before_everything_but_whom_to_block(secured):
+    sluice = secured({"app-root": "/home", "permanent-redirect": "https://to.example/"}, options={"block-user-agents": "bad"})
+    for path in ("/", "/?a=b", "//", "/./", "/x/.."):
+        a = sluice.get(path, "app.example:8080")
+        assert (a.status, a.get("location")) == (302, "http://app.example:8080/home")
+    assert sluice.get("/x", "app.example").status == 301
+    with sluice.tls("app.example") as c:
+        assert c.get("/", "app.example").get("location") == "https://app.example/home"
+    assert sluice.get("/", "app.example", headers={"User-Agent": "bad"}).status == 403
+
+
+def test_app_root_of_the_longest_path_counts_at_the_host(site):
+    pod = site.pod()
+    site.app("app.example", pod.address, name="root", annotations={"app-root": "/short"})
+    site.app("app.example", pod.address, name="long", paths=[("/long", "Prefix")], annotations={"app-root": "/long", "server-alias": "alias.example"})
+    site.app("regex.example", pod.address, name="regex", paths=[("/[a-z]*", "ImplementationSpecific")], annotations={"app-root": "/re", "use-regex": "true"})
+    sluice = site.sluice()
+    assert [sluice.get("/", h).get("location") for h in ("app.example", "alias.example", "regex.example")] == ["http://app.example/long", "http://alias.example/long", "http://regex.example/re"]
+    assert [sluice.get("/x", h).status for h in ("app.example", "regex.example")] == [200, 200]
+
+
+@pytest.mark.parametrize("value", ["home", "https://to.example/", "/$host", "/a b", "/a?b"])
+def test_an_app_root_that_is_no_path_is_left_out(site, value):
+    sluice, _ = site.simple(annotations={"app-root": value})
+    assert sluice.get("/", "app.example").status == 200
+
+
 def test_force_without_tls(site):
     sluice, _ = site.simple(annotations={"force-ssl-redirect": "true"})
     a = sluice.get("/x", "app.example")

@@ -79,3 +79,37 @@ def test_explain_asks_for_an_address(site):
     assert "403: the client's address is not in allowlist-source-range  [filter source-ranges]" in explain("--from", "11.0.0.1").stdout
     assert "forwarded to" in explain("--from", "10.0.0.1").stdout
     assert explain("--from", "nobody").returncode == 2
+
+
+AGENTS = {"block-user-agents": r'curl,~*bad\.?bot,"~^Two words"', "block-referers": "~*spam\\.example"}
+
+
+def agent(sluice, host="app.example", path="/", **fields):
+    with sluice.raw() as c:
+        return c.get(path, host, headers=[f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]).status
+
+
+def test_agents_and_referers_of_the_config_map_are_blocked_everywhere(site):
+    """In front of all else, as nginx asks at each server: probes, redirects, hosts that nobody has."""
+    pod = site.pod()
+    site.app("app.example", pod.address, annotations={"from-to-www-redirect": "true"})
+    put = lambda **data: site.manifests.write("options.yaml", config_map({k.replace("_", "-"): v for k, v in data.items()}))
+    site.manifests.write("options.yaml", config_map(AGENTS))
+    sluice = site.sluice()
+    assert [agent(sluice, User_Agent=a) for a in ("curl", "CURL", "a BadBot", "x BAD.BOT", "Two words 1")] == [403] * 5
+    assert [agent(sluice, User_Agent=a) for a in ("curl/8", "two words 1", "good")] == [200] * 3
+    assert [agent(sluice, Referer=r) for r in ("http://SPAM.example/", "http://other.example/")] == [403, 200]
+    assert agent(sluice) == 200 and pod.stats()["requests"] == 5
+    for host, path, status in (("www.app.example", "/", 308), ("nobody.example", "/", 404), ("nobody.example", "/healthz", 200)):
+        assert (agent(sluice, host, path, User_Agent="curl"), agent(sluice, host, path)) == (403, status)
+    assert sluice.metric("nginx_ingress_controller_requests", host="app.example", status="403") == 6
+    told = explain(site, "http://app.example/", "--header", "User-Agent: curl")
+    assert "403: the User-Agent is one of block-user-agents  [filter blocked]" in told
+    sluice.changed(lambda: put(block_user_agents="~(,curl"))
+    assert (agent(sluice, User_Agent="good"), agent(sluice)) == (403, 403)
+    sluice.changed(lambda: put(block_user_agents="", block_referers=","))
+    assert agent(sluice, User_Agent="curl") == 200
+
+
+def explain(site, url, *args):
+    return subprocess.run([SLUICE, "explain", site.manifests.root, "GET", url, *args], stdout=subprocess.PIPE, timeout=30, text=True).stdout

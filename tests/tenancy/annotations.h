@@ -11,6 +11,7 @@ enum class Reach {
   own_paths,       // of the Ingress that has it
   host,            // all paths of the namespace at the host, whichever of its Ingresses has it
   host_by_oldest,  // the same, if the namespace's oldest Ingress has it
+  root,            // requests for / of the host, whichever of its Ingresses has that path
   names,           // other names of the host, which lead to all of its paths
 };
 
@@ -27,6 +28,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
   static const std::map<std::string, Sample, std::less<>> table{
       {"allowlist-source-range", {own_paths, "192.0.2.1/32"}},
       {"ambiguous-paths", {host, "refuse"}},
+      {"app-root", {root, "/taken"}},
       {"backend-protocol", {own_paths, "GRPC"}},
       {"cors-allow-credentials", {own_paths, "false", cors}},
       {"cors-allow-headers", {own_paths, "X-Any", cors}},
@@ -65,6 +67,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"ssl-redirect", {own_paths, "false"}},
       {"temporal-redirect", {own_paths, "https://to.example/"}},
       {"temporal-redirect-code", {own_paths, "307", {{"temporal-redirect", "/to"}}}},
+      {"use-port-in-redirects", {own_paths, "true"}},
       {"use-regex", {host, "true"}},
       {"whitelist-source-range", {own_paths, "192.0.2.1/32"}},
   };
@@ -77,7 +80,6 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"affinity", "cookie"},
       {"affinity-canary-behavior", "legacy"},
       {"affinity-mode", "persistent"},
-      {"app-root", "/taken"},
       {"auth-always-set-cookie", "true"},
       {"auth-cache-duration", "200 1h"},
       {"auth-cache-key", "$remote_user"},
@@ -170,7 +172,6 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"upstream-hash-by-subset", "true"},
       {"upstream-hash-by-subset-size", "1"},
       {"upstream-vhost", "to.example"},
-      {"use-port-in-redirects", "true"},
       {"x-forwarded-prefix", "/taken"},
   };
   return table;

@@ -44,8 +44,6 @@ bool each(const Own&) {
 
 constexpr std::array kGuarding{
     GuardingOption{"bind-address", some_addresses, each, false, true},
-    GuardingOption{"block-referers", any_element, each, false, true},
-    GuardingOption{"block-user-agents", any_element, each, false, true},
     GuardingOption{"enable-modsecurity", is_on, [](const Own& o) { return !o.no_modsecurity; }, false, true},
     GuardingOption{"global-auth-url", any_element, [](const Own& o) { return !o.auth_url && !o.no_global_auth; }, true},
     GuardingOption{"http-snippet", any_directive, each, false, true},

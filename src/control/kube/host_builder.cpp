@@ -54,6 +54,7 @@ BuiltHost Store::State::HostBuilder::build() {
     if (place + 1 < tenants_.size()) withhold_paths(place);
   }
   choose_patterns();
+  choose_app_root();
   close_locations();
   host_->passthrough = passes_through();
   choose_names();
@@ -167,6 +168,25 @@ void Store::State::HostBuilder::choose_patterns() {
   });
 }
 
+// As in ingress-nginx, whose servers ask for it before they look for a path: of the owner's paths the longest decides
+// whose Ingress has an app-root. Of those that a request for / may have, all carry it then, be they another's.
+void Store::State::HostBuilder::choose_app_root() {
+  const Location* asks = nullptr;
+  for (const Location& l : locations_) {
+    if (l.rank != 0 || !l.owner || l.refused || !l.settings->app_root) continue;
+    if (!asks || std::pair(l.path.size(), l.path) > std::pair(asks->path.size(), asks->path)) asks = &l;
+  }
+  const auto chosen = asks ? asks->settings->app_root : model::Shared<model::AppRoot>();
+  for (Location& l : locations_) {
+    const bool may_be_asked = l.path == "/" || (!tenants_.empty() && tenants_[l.rank / 2].patterns);
+    const auto wanted = may_be_asked ? chosen : model::Shared<model::AppRoot>();
+    if (l.settings->app_root == wanted) continue;
+    model::RouteSettings copy = *l.settings;
+    copy.app_root = wanted;
+    l.settings = state_.shared_settings.of(std::move(copy));
+  }
+}
+
 // What guards a path and is not served closes it, and what closing.h says beside it.
 void Store::State::HostBuilder::close_locations() {
   std::vector<const IngressState*> served;
@@ -188,6 +208,7 @@ void Store::State::HostBuilder::close_locations() {
     refused.redirect.reset();
     refused.cors.reset();
     refused.rewrite.reset();
+    refused.app_root.reset();
     refused.ssl_redirect = refused.force_ssl_redirect = false;
     l.settings = state_.shared_settings.of(std::move(refused));
   }

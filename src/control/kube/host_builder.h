@@ -73,6 +73,7 @@ class Store::State::HostBuilder {
   void choose_ambiguous_paths(Tenant& tenant);
   std::shared_ptr<const model::RouteSettings> settings_of(const Tenant& tenant, const IngressState& ingress);
   void choose_patterns();
+  void choose_app_root();
   void close_locations();
   bool passes_through();
   void add_certificates();

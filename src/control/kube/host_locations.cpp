@@ -150,6 +150,7 @@ void Store::State::HostBuilder::add_catch_all(std::size_t place, const IngressSt
   model::RouteSettings copy = *settings_of(tenant, ingress);
   copy.redirect.reset();
   copy.rewrite.reset();
+  copy.app_root.reset();
   copy.ssl_redirect = state_.defaults->ssl_redirect;
   copy.force_ssl_redirect = state_.defaults->force_ssl_redirect;
   l.settings = state_.shared_settings.of(std::move(copy));

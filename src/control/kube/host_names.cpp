@@ -2,6 +2,7 @@
 
 #include "control/kube/by_host.h"
 #include "control/kube/grammar.h"
+#include "control/kube/guarding_options.h"
 #include "control/kube/host_builder.h"
 #include "control/kube/other_names.h"
 
@@ -43,18 +44,21 @@ void Store::State::HostBuilder::redirect_to(const NameHolder& holder) {
   auto claims = state_.claims_at(holder.host, candidate_);
   std::erase_if(claims, [&](auto* o) { return o->ref->ns != holder.ns; });
   add_tenants(claims);
+  if (tenants_.empty()) return;
   const bool served = std::any_of(owner().ingresses.begin(), owner().ingresses.end(),
                                   [&](auto* o) { return o->ref->name == holder.ref->name; });
   host_->ns = owner().ns;
   host_->tls = owner().tls;
-  model::RouteSettings settings = *state_.defaults;
-  settings.ssl_redirect = settings.force_ssl_redirect = false;
-  settings.source_ranges.reset();
-  if (served) settings.to_host = model::ToHost{holder.host};
+  model::RouteSettings plain = *state_.defaults;
+  plain.source_ranges.reset();
+  const auto protection = closed_without_ingress(state_.guards);
+  if (served && protection.empty()) plain.to_host = model::ToHost{holder.host};
   model::Route route;
   route.path = route.location = "/";
-  route.status = 404;
-  route.settings = state_.shared_settings.of(std::move(settings));
+  route.status = protection.empty() ? 404 : 503;
+  if (!protection.empty())
+    route.because = "all requests are protected by " + protection + ", which this version does not serve";
+  route.settings = state_.shared_settings.of(std::move(plain));
   route.tls = host_->tls;
   route.ns = holder.ref->ns;
   route.ingress = holder.ref->name;
@@ -66,7 +70,7 @@ void Store::State::HostBuilder::redirect_to(const NameHolder& holder) {
 
 // What of the wishes of the host's owner is granted.
 void Store::State::HostBuilder::choose_names() {
-  if (tenants_.empty()) return;
+  if (tenants_.empty() || (!candidate_ && state_.hosts.find(name_)->second.asks_for.empty())) return;
   if (wishes_.empty()) wishes_ = state_.wishes_of(name_, candidate_);
   if (wishes_.empty()) return;
   std::optional<NameCandidate> with;
@@ -108,17 +112,17 @@ void Store::State::HostBuilder::choose_names() {
 // Names that another Ingress of the host says, or that only its owner may say.
 void Store::State::HostBuilder::report_names_without_effect() {
   for (std::size_t i = 0; i < tenants_.size(); ++i) {
-    const IngressState* first = nullptr;
+    const IngressState* says = nullptr;  // that has some
     for (const IngressState* o : tenants_[i].ingresses) {
       if (rules_of(*o, name_).empty()) continue;
       std::string names;
       if (o->aliases)
         for (const auto& name : *o->aliases) add_element(names, name);
-      if (i == 0 && !names.empty() && first)
+      if (i == 0 && !names.empty() && says)
         report(*o, {Severity::warning, "NoEffect", "metadata.annotations[server-alias]", shorten(names),
-                    "the annotation on Ingress " + key_of(first->meta()) + ", which is older",
+                    "the annotation on Ingress " + key_of(says->meta()) + ", which is older",
                     "they are no names of " + shown_name()});
-      if (!names.empty() && !first) first = o;
+      if (!names.empty() && !says) says = o;
       const auto others = [&](const char* annotation, const std::string& value, const std::string& consequence) {
         report(*o, {Severity::warning, "HostOfOtherNamespace", "metadata.annotations[" + std::string(annotation) + "]",
                     shorten(value), "an Ingress of namespace " + owner().ns + ", which " + shown_name() + " belongs to",

@@ -183,7 +183,7 @@ std::optional<NameHolder> Store::State::holder_of(const std::string& name, const
   }
   if (is_pattern(name) && pattern_wishes.size() > kMostNamePatterns) {
     const auto end = std::next(pattern_wishes.begin(), kMostNamePatterns);
-    if (best && !(best->age < end->first)) return std::nullopt;
+    if (best && !(std::pair(best->age, name) < *end)) return std::nullopt;
   }
   return out;
 }

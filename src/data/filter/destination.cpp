@@ -9,8 +9,12 @@ std::optional<LocalReply> route_answer(const RequestView& request) {
   const auto& spec = *request.route->spec;
   if (spec.match == model::PathMatch::slash_redirect) {
     std::string location(request.scheme);
-    location.append("://").append(request.received.authority).append(spec.path.view());
-    location.append("/").append(request.query);
+    location.append("://");
+    if (request.route->settings->port_in_redirects)
+      location.append(request.received.host).append(request.port_behind_host());
+    else
+      location.append(request.received.authority);
+    location.append(spec.path.view()).append("/").append(request.query);
     return LocalReply{301, std::move(location), "the path of the Ingress ends in a slash"};
   }
   return LocalReply{.status = spec.status ? spec.status : std::uint16_t{404},

@@ -2,7 +2,8 @@
 
 namespace sluice::data {
 
-extern const Row kToHost, kAmbiguousPaths, kCors, kRedirect, kRewriteAway, kSslRedirect, kSourceRanges, kHsts, kGrpcWeb;
+extern const Row kBlocked, kToHost, kAppRoot, kAmbiguousPaths, kCors, kRedirect, kRewriteAway, kSslRedirect,
+    kSourceRanges, kHsts, kGrpcWeb;
 
 std::optional<LocalReply> route_answer(const RequestView&);
 std::optional<LocalReply> loop(const RequestView&);
@@ -13,7 +14,9 @@ std::optional<LocalReply> body_size(const RequestView&);
 namespace {
 
 constexpr Ordered kPlanned[] = {
+    {&kBlocked, "before anything of a route: nginx asks at the server"},
     {&kToHost, "it has no pod and no path: the name itself is redirected"},
+    {&kAppRoot, "before anything of a path, the redirect to https too: nginx asks at the server"},
     {&kAmbiguousPaths, "first: what follows decides by a path that others may read differently"},
     {&kCors, "browsers follow no redirect of a preflight, and send no credentials with it: before both"},
     {&kRedirect, "a redirect annotation wins over the https redirect and over everything that guards the pod"},

@@ -9,11 +9,14 @@ namespace {
 class Redirect final : public Step {
  public:
   explicit Redirect(const model::RouteSettings& settings)
-      : to_(*settings.redirect), completed_(to_.location.text().starts_with('/') && !settings.relative_redirects) {}
+      : to_(*settings.redirect),
+        completed_(to_.location.text().starts_with('/') && !settings.relative_redirects),
+        names_port_(settings.port_in_redirects) {}
 
   std::optional<LocalReply> decide(const RequestView& request) const override {
     LocalReply reply{to_.status, {}, "a redirect annotation"};
     if (completed_) reply.location.append(request.scheme).append("://").append(request.received.host);
+    if (completed_ && names_port_) reply.location += request.port_behind_host();
     evaluate(to_.location, request, Spelling::url, reply.location);
     return reply;
   }
@@ -21,6 +24,7 @@ class Redirect final : public Step {
  private:
   const model::Redirect to_;
   const bool completed_;  // with scheme and host
+  const bool names_port_;
 };
 
 StepPtr make(const Needs& needs) {

@@ -27,7 +27,7 @@ struct RequestView {
   bool client_known = true;                // false: explain was not told it
   bool https = false;                      // as the client sees it
   bool plain = true;                       // it is certain that the client came without TLS: it may be sent to https
-  std::uint16_t https_port = 0;            // that redirects to https name; 0: none
+  std::uint16_t https_port = 0;            // of our first listener of TLS; 0: there is none
   std::uint16_t came_by = 0;               // the port that the client connected to; 0: explain was not told it
   std::string_view said_port;              // the same, as a trusted proxy says; empty: none does
 
@@ -48,6 +48,11 @@ struct RequestView {
   std::string port() const {
     if (!said_port.empty()) return std::string(said_port);
     return std::to_string(came_by != 0 ? came_by : https ? 443 : 80);
+  }
+  // The same as it stands behind a host: ":8080"; nothing where the scheme says it.
+  std::string port_behind_host() const {
+    const auto text = port();
+    return text == (https ? "443" : "80") ? std::string() : ":" + text;
   }
 };
 

@@ -13,13 +13,14 @@ class SslRedirect final : public Step {
   explicit SslRedirect(const model::RouteSettings& settings)
       : status_(settings.ssl_redirect_status),
         keep_slash_(settings.preserve_trailing_slash),
+        names_port_(settings.port_in_redirects),
         why_(settings.force_ssl_redirect ? "force-ssl-redirect is on" : "the host has TLS and ssl-redirect is on") {}
 
   std::optional<LocalReply> decide(const RequestView& request) const override {
     if (!request.plain) return std::nullopt;
     std::string_view target = request.received.path_query;
     if (!keep_slash_ && target.ends_with('/')) target.remove_suffix(1);
-    const auto port = request.https_port;
+    const auto port = names_port_ ? request.https_port : std::uint16_t{0};
     return LocalReply{status_,
                       port != 0 && port != 443 ? fmt::format("https://{}:{}{}", request.client_host, port, target)
                                                : fmt::format("https://{}{}", request.client_host, target),
@@ -28,7 +29,7 @@ class SslRedirect final : public Step {
 
  private:
   const std::uint16_t status_;
-  const bool keep_slash_;
+  const bool keep_slash_, names_port_;
   const char* const why_;
 };
 

@@ -81,6 +81,7 @@ class Aliases {
 
 template <class Tell>
 Aliases::Found Aliases::match(std::string_view name, const HostRoutes* wildcard, Tell&& tell) const {
+  if (name.empty()) return {};  // a client of HTTP/1.0 that names no host
   const Entry* best = nullptr;
   for (const Entry* entry : {leading(name), trailing(name)}) {
     if (entry == nullptr) continue;

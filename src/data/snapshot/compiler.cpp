@@ -81,9 +81,9 @@ std::vector<std::string> all_names(const Known& known, const Parts& parts) {
   return names;
 }
 
-// With use-port-in-redirects that of our first listener of TLS, as in ingress-nginx; else, or where there is none, 0.
-std::uint16_t https_port(const model::Options& options, const model::OwnListeners* own) {
-  if (!options.use_port_in_redirects || own == nullptr) return 0;
+// That of our first listener of TLS, as in ingress-nginx; where there is none, 0.
+std::uint16_t https_port(const model::OwnListeners* own) {
+  if (own == nullptr) return 0;
   const auto https = std::find_if(own->all.begin(), own->all.end(), [](const auto& l) { return l.what == "https"; });
   return https == own->all.end() ? std::uint16_t{0} : https->port;
 }
@@ -475,7 +475,7 @@ Publication Compiler::compile(const model::Model& model, const model::Change& ch
   next->version = s.version;
   next->options = model.options ? model.options : std::make_shared<const model::Options>();
   next->own = model.own;
-  next->https_port = https_port(*next->options, next->own.get());
+  next->https_port = https_port(next->own.get());
   const bool options_changed =
       before == nullptr || (before->options != next->options && !(*before->options == *next->options));
   for (const bool secured : {false, true})

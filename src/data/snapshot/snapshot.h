@@ -24,7 +24,7 @@ struct Snapshot {
   std::shared_ptr<const model::Options> options;
   std::shared_ptr<const model::OwnListeners> own;  // null: not known
   std::shared_ptr<const Plan> process[2];          // what holds for all requests, by Peer::secured; null: nothing
-  std::uint16_t https_port = 0;                    // that redirects to https name (use-port-in-redirects); 0: none
+  std::uint16_t https_port = 0;                    // of our first listener of TLS; 0: there is none
 };
 
 // A Cluster by number. Numbers are dense and are reused after a Cluster is gone; Routes of the same publication are

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "model/options.h"
+#include "model/settings/app_root.h"
 #include "model/settings/backend_protocol.h"
 #include "model/settings/cors.h"
 #include "model/settings/redirect.h"
@@ -22,7 +23,9 @@ struct RouteSettings {
   bool force_ssl_redirect = false;
   std::uint16_t ssl_redirect_status = 308;
   bool preserve_trailing_slash = false;
-  Shared<Redirect> redirect;  // null: none
+  bool port_in_redirects = false;  // Locations of ours name the port that we listen on
+  Shared<AppRoot> app_root;        // null: none
+  Shared<Redirect> redirect;       // null: none
   bool relative_redirects = false;
   std::optional<BackendProtocol> protocol;  // empty: as the Cluster says
   Shared<UpstreamTls> upstream_tls;         // null: unverified_tls()

@@ -157,6 +157,33 @@ TEST_F(OtherNames, ThatTwoHostsAskForAreTheOlderOnes) {
   EXPECT_EQ(aliases("a.example"), "x.example ~^re");
 }
 
+TEST_F(OtherNames, ThatAreTakenAreWarningsOfTheWebhook) {
+  put({"shop", "b", 1, {"b.example"}});
+  const Review review = store.review(*object(aliased("shop", "a", 5, "a.example", "b.example,mine.example")));
+  EXPECT_TRUE(review.allowed) << review.message;
+  ASSERT_EQ(review.warnings.size(), 1U);
+  EXPECT_NE(review.warnings[0].find("NoEffect field=metadata.annotations[server-alias] value=\"b.example\""),
+            std::string::npos)
+      << review.warnings[0];
+}
+
+// What closes everything closes the names that are only redirected.
+TEST_F(OtherNames, AreClosedByWhatGuardsEverything) {
+  put({"shop", "a", 5, {"a.example"}, {{"from-to-www-redirect", "true"}}});
+  ConfigMap map;
+  map.meta.ns = "ingress-nginx";
+  map.meta.name = "ingress-nginx-controller";
+  map.data = {{"http-snippet", "deny all;"}};
+  store.upsert(std::make_shared<const Object>(map));
+  model = store.commit().model;
+  EXPECT_EQ(model->hosts.at("www.a.example")->routes.at(0).status, 503);
+  EXPECT_FALSE(model->hosts.at("www.a.example")->routes.at(0).settings->to_host);
+  map.data.clear();
+  store.upsert(std::make_shared<const Object>(map));
+  model = store.commit().model;
+  EXPECT_TRUE(model->hosts.at("www.a.example")->routes.at(0).settings->to_host);
+}
+
 // A mistake of its owner hands a name to nobody.
 TEST_F(OtherNames, OfAnIngressThatIsRefusedAreKept) {
   Wish wish = aliased("shop", "a", 5, "a.example", "x.example");
@@ -211,6 +238,13 @@ TEST_F(OtherNames, AreAskedForByAtMostSoManyRegularExpressions) {
   EXPECT_EQ(aliases(host(kMostNamePatterns + 1)), "");
   put(aliased("shop", "older", -1, "older.example", "~older"));
   EXPECT_EQ(aliases(host(kMostNamePatterns)), "");
+}
+
+TEST_F(OtherNames, OfOneIngressAreNoMoreThanThatEither) {
+  std::string list;
+  for (std::size_t i = 0; i < kMostNamePatterns + 5; ++i) list += "~^p" + std::to_string(i) + "$,";
+  put(aliased("shop", "a", 5, "a.example", list + "plain.example"));
+  EXPECT_EQ(model->hosts.at("a.example")->aliases.size(), kMostNamePatterns + 1);
 }
 
 TEST_F(OtherNames, WwwIsRedirectedWhereNobodyHasIt) {

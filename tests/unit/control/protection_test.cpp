@@ -107,11 +107,11 @@ TEST_F(Protection, TheWebhookTakesWhatForbidsNothingAndRefusesWhatWouldBeClosed)
 
 TEST_F(Protection, TheWebhookWarnsOfWhatClosesWithoutAFaultOfTheIngress) {
   put(ingress("site", "h.example") + annotated("admin", "h.example", "auth-type", "basic") + service("app") +
-      slice("app", "10.0.0.1") + options("{block-user-agents: curl}"));
+      slice("app", "10.0.0.1") + options("{http-snippet: deny all;}"));
   auto r = review(ingress("plain", "i.example"));
   EXPECT_TRUE(r.allowed);
   ASSERT_EQ(r.warnings.size(), 1U);
-  EXPECT_NE(r.warnings[0].find("block-user-agents"), std::string::npos);
+  EXPECT_NE(r.warnings[0].find("http-snippet"), std::string::npos);
   put(options("{}"));
   // What it guards cannot be told once the paths beside it are regular expressions, as its own is none.
   auto unreadable = annotated("admin", "h.example", "auth-type", "basic");

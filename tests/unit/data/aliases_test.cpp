@@ -118,6 +118,7 @@ TEST(Aliases, OfTheCatchAllComeBeforeIt) {
   EXPECT_EQ(taker(*t, "a.x.example"), "_");
   EXPECT_EQ(taker(*t, "any"), "b.example");
   EXPECT_EQ(taker(*t, "none"), "_");
+  EXPECT_EQ(taker(*table({host("", {}), host("b.example", {"~^"})}), ""), "_") << "no name is no alias";
 }
 
 TEST(Aliases, WhoseMatchTakesTooManyStepsLeaveTheRequestUndecided) {

@@ -55,7 +55,23 @@ std::string print_status(const ServedRoute& served) {
   return std::to_string(r && r->temporal == Temporal ? r->status : Temporal ? 302 : 301);
 }
 
+std::string read_app_root(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  v = trim_of(v, kBlank);
+  if (!v.starts_with('/') || !made_of(v, "-._~/:")) return "a path of letters, digits and -._~/:";
+  out.settings.app_root = model::AppRoot{std::string(v)};
+  return {};
+}
+std::string print_app_root(const ServedRoute& served) {
+  return served.settings.app_root ? served.settings.app_root->path : "";
+}
+
 constexpr std::array kRows{
+    Annotation{.name = "app-root",
+               .value = {"path", read_app_root, print_app_root},
+               .risk = model::Risk::medium,
+               .scope = Scope::host,
+               .doc = "requests for / of its hosts are sent there with 302; of several at a host the one counts whose "
+                      "Ingress has the longest path"},
     Annotation{.name = "permanent-redirect",
                .value = {"URL or path", read_target<&AnnotationValues::permanent>, print_target<false>},
                .on_invalid = OnInvalid::drop,
@@ -80,6 +96,11 @@ constexpr std::array kRows{
                .initial = "302",
                .needs = "temporal-redirect",
                .doc = "status of temporal-redirect"},
+    Annotation{.name = "use-port-in-redirects",
+               .value = boolean<&RouteSettings::port_in_redirects>,
+               .option = "use-port-in-redirects",
+               .doc = "Locations of ours name ports: in redirects to https that of the first https listener, in those "
+                      "to paths of the host that of the listener"},
 };
 
 void finish(AnnotationResult& out) {

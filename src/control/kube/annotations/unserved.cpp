@@ -16,7 +16,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"affinity"},
     UnservedAnnotation{"affinity-canary-behavior"},
     UnservedAnnotation{"affinity-mode", Risk::medium},
-    UnservedAnnotation{"app-root", Risk::medium},
     UnservedAnnotation{"auth-always-set-cookie"},
     UnservedAnnotation{"auth-cache-duration", Risk::medium},
     UnservedAnnotation{"auth-cache-key", Risk::medium},
@@ -109,7 +108,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"upstream-hash-by-subset"},
     UnservedAnnotation{"upstream-hash-by-subset-size"},
     UnservedAnnotation{"upstream-vhost"},
-    UnservedAnnotation{"use-port-in-redirects"},
     UnservedAnnotation{"x-forwarded-prefix", Risk::medium},
 };
 }  // namespace

@@ -4,6 +4,7 @@
 #include "control/kube/options/families.h"
 #include "control/kube/options/values.h"
 #include "control/kube/source_ranges.h"
+#include "control/kube/text_rules.h"
 
 namespace sluice::control::options_of {
 
@@ -41,6 +42,37 @@ void allow_nobody_else(const Options&, Options& o) {
   if ((o.*M).empty()) o.*M = *parse_source_ranges("0.0.0.0/32");
 }
 
+template <auto M>
+std::string read_rules(std::string_view v, Options& o) {
+  (o.*M).clear();
+  std::string bad;
+  for_each_element(v, [&](std::string_view e) {
+    e = trim_space(e);  // the ends of lines too
+    if (e.empty()) return;
+    if (auto rule = read_text_rule(e))
+      (o.*M).push_back(std::move(*rule));
+    else if (bad.empty())
+      bad = shorten(e);
+  });
+  return bad.empty() ? "" : "texts, and regular expressions behind ~ or ~*, which \"" + bad + "\" is not";
+}
+
+template <auto M>
+std::string print_rules(const Options& o) {
+  std::string out;
+  for (const auto& rule : o.*M) out += (out.empty() ? "" : ",") + text_rule_text(rule);
+  return out;
+}
+
+template <auto M>
+constexpr OptionValue rules{"list of texts, ~REGEX, ~*REGEX", read_rules<M>, print_rules<M>, true};
+
+// As above: nobody knows who is meant.
+template <auto M>
+void block_everybody(const Options&, Options& o) {
+  o.*M = {{model::TextRule::Kind::pattern_of_any_case, "^"}};
+}
+
 // What the three say together.
 void inherit(const Options& o, RouteSettings& s) {
   s.source_ranges = source_ranges(o, {}, {});
@@ -60,6 +92,12 @@ constexpr std::array kRows{
            "whose requests are 403 where neither the Ingress nor the two lists above say whose are taken, and where no "
            "Ingress takes them; a list that cannot be read whole denies everybody",
            inherit, deny_everybody<&Options::block_cidrs>},
+    Option{"block-user-agents", rules<&Options::block_user_agents>,
+           "requests with such a User-Agent are 403: a whole text, whatever the case, or `~` and a regular expression "
+           "(`~*`: whatever the case); a list that cannot be read whole blocks everybody ([protection](protection.md))",
+           nullptr, block_everybody<&Options::block_user_agents>},
+    Option{"block-referers", rules<&Options::block_referers>, "the same by the Referer", nullptr,
+           block_everybody<&Options::block_referers>},
 };
 
 }  // namespace

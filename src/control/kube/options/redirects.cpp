@@ -35,7 +35,9 @@ constexpr std::array kRows{
            "keep a final / in redirects to https",
            to_route<&Options::preserve_trailing_slash, &RouteSettings::preserve_trailing_slash>},
     Option{"use-port-in-redirects", boolean<&Options::use_port_in_redirects>,
-           "name the port of the first https listener in redirects to https"},
+           "name ports in redirects: that of the first https listener in those to https, that of the listener in those "
+           "to paths of the host",
+           to_route<&Options::use_port_in_redirects, &RouteSettings::port_in_redirects>},
     Option{"relative-redirects", boolean<&Options::relative_redirects>, "Location without scheme and host",
            to_route<&Options::relative_redirects, &RouteSettings::relative_redirects>},
     Option{"redirect-variables", boolean<&Options::redirect_variables>,

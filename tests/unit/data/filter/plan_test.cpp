@@ -141,17 +141,85 @@ TEST(Plan, RedirectToHttps) {
   asked.head.path_query = "/x/";
   EXPECT_EQ(asked.location(), "https://a.example/x");
   asked.view.https_port = 8443;
-  EXPECT_EQ(asked.location(), "https://a.example:8443/x");
-  asked.view.https_port = 443;
   EXPECT_EQ(asked.location(), "https://a.example/x");
   asked.view.plain = false;
   EXPECT_EQ(asked.decided(), "");
+
+  model::RouteSettings with_port;
+  with_port.port_in_redirects = true;
+  Asked named(with_port, true);
+  EXPECT_EQ(named.location(), "https://a.example/x?y=1");  // no listener of TLS
+  named.view.https_port = 8443;
+  EXPECT_EQ(named.location(), "https://a.example:8443/x?y=1");
+  named.view.https_port = 443;
+  EXPECT_EQ(named.location(), "https://a.example/x?y=1");
 
   model::RouteSettings keeps;
   keeps.preserve_trailing_slash = true;
   Asked kept(keeps, true);
   kept.head.path_query = "/x/";
   EXPECT_EQ(kept.location(), "https://a.example/x/");
+}
+
+TEST(Plan, PortsInRedirectsToPathsOfTheHost) {
+  model::RouteSettings settings;
+  settings.redirect = model::Redirect{301, "/to", false};
+  EXPECT_EQ(Asked(settings).location(), "http://a.example/to");
+  settings.port_in_redirects = true;
+  Asked asked(settings);
+  EXPECT_EQ(asked.location(), "http://a.example/to");
+  asked.view.came_by = 8080;
+  EXPECT_EQ(asked.location(), "http://a.example:8080/to");
+  asked.view.said_port = "80";
+  EXPECT_EQ(asked.location(), "http://a.example/to");
+  asked.view.https = true;
+  EXPECT_EQ(asked.location(), "http://a.example:80/to");
+  settings.relative_redirects = true;
+  EXPECT_EQ(Asked(settings).location(), "/to");
+  // /foo of a path /foo/
+  for (const bool named : {false, true}) {
+    model::RouteSettings plain;
+    plain.port_in_redirects = named;
+    Asked slash(plain);
+    slash.spec.match = model::PathMatch::slash_redirect;
+    slash.spec.path = "/foo";
+    slash.route.forwards = false;
+    slash.view.came_by = 9080;
+    EXPECT_EQ(slash.location(), std::string("http://a.example:") + (named ? "9080" : "8080") + "/foo/?y=1");
+  }
+}
+
+TEST(Plan, AppRootIsForThePathAlone) {
+  model::RouteSettings settings;
+  settings.app_root = model::AppRoot{"/home"};
+  settings.redirect = model::Redirect{301, "/to", false};
+  Asked asked(settings, true);
+  EXPECT_EQ(asked.decided(), "301 redirect");
+  asked.view.path = "/";
+  EXPECT_EQ(asked.decided(), "302 app-root");
+  EXPECT_EQ(asked.location(), "http://a.example:8080/home");
+  asked.view.scheme = "https";
+  EXPECT_EQ(asked.location(), "https://a.example:8080/home");
+  asked.head.authority = {};
+  EXPECT_EQ(asked.location(), "/home");
+}
+
+TEST(Plan, ANameIsSentToTheOtherWithThePortThatTheClientCameBy) {
+  model::RouteSettings settings;
+  settings.to_host = model::ToHost{"www.a.example"};
+  settings.ssl_redirect_status = 301;
+  Asked asked(settings);
+  EXPECT_EQ(asked.decided(), "301 from-to-www-redirect");
+  EXPECT_EQ(asked.location(), "http://www.a.example:80/x?y=1");
+  asked.head.path_query = "/x/";
+  asked.view.came_by = 8080;
+  EXPECT_EQ(asked.location(), "http://www.a.example:8080/x");
+  asked.view.https = true;
+  asked.view.scheme = "https";
+  asked.view.came_by = 0;
+  EXPECT_EQ(asked.location(), "https://www.a.example:443/x");
+  asked.view.said_port = "8443";
+  EXPECT_EQ(asked.location(), "https://www.a.example:8443/x");
 }
 
 TEST(Plan, LoopsAreEndedByTheNumberOfPasses) {

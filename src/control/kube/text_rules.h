@@ -1,0 +1,19 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/options.h"
+
+// Lists of texts and regular expressions as block-user-agents and block-referers have them: elements of a
+// comma-separated list that ingress-nginx writes as they are into a map of nginx's configuration.
+namespace sluice::control {
+
+// One element (trimmed, not empty): a word of nginx's, which may stand in quotes. `~` makes it a regular expression,
+// `~*` one whatever the case; anything else is a whole text, whatever the case. Nothing where nginx would refuse it.
+std::optional<model::TextRule> read_text_rule(std::string_view element);
+// As read_text_rule reads it.
+std::string text_rule_text(const model::TextRule& rule);
+
+}  // namespace sluice::control
