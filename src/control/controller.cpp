@@ -198,10 +198,10 @@ class Controller final : public Watcher {
     if (reported) feedback.report = &update.model->report.entries;
     source_->heed(feedback);
     for (const auto& [ingress, served] : feedback.served) served_[ingress] = served;
-    if (feedback.secrets) hold_until_ = clock_.now() + kHold;
+    if (feedback.named) hold_until_ = clock_.now() + kHold;
     // What it names may be on its way: an Ingress with a new Secret must not be seen without it. An answer that is
     // there already is taken first.
-    waiting_ = feedback.secrets || !may_publish();
+    waiting_ = feedback.named || !may_publish();
     if (waiting_) return;
 
     update.change = std::exchange(held_, {});

@@ -87,7 +87,7 @@ void Store::State::evaluate(const std::string& key) {
   auto& ingress = std::get<Ingress>(*state.object);
   const model::ObjectRef& ref = *state.ref;
   auto before = state.hosts;
-  std::vector<std::string> named;
+  LookUp look_up(secrets, config_maps);
   const bool served_before = state.served();
 
   std::string why;
@@ -100,7 +100,7 @@ void Store::State::evaluate(const std::string& key) {
     state.accepted = nullptr;
     state.hosts.clear();
   } else {
-    auto result = read_annotations(ingress, settings, *model->options, secrets);
+    auto result = read_annotations(ingress, settings, *model->options, look_up);
     for (auto& p : result.problems) entries.push_back({ref, p});
     const bool canary = result.canary;
     state.wants(result.values);
@@ -109,7 +109,6 @@ void Store::State::evaluate(const std::string& key) {
     state.hosts = canary ? Names{} : hosts_claimed_by(ingress, ref, entries);
     if (!canary) take_names(state, result.values, entries);
     if (!result.dropped && !canary) {
-      named = std::move(result.named_secrets);
       accept(state, std::move(result), entries);
     } else {
       // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
@@ -126,20 +125,9 @@ void Store::State::evaluate(const std::string& key) {
   dirty_hosts.insert(before.begin(), before.end());
   dirty_hosts.insert(state.hosts.begin(), state.hosts.end());
 
-  refer(key, state.named_secrets, std::move(named));
+  if (references.set("Ingress/" + key, look_up.take())) references_changed = true;
   if (served_before != state.served()) served_changed[key] = !served_before;
   say("ingress/" + key, std::move(entries));
-}
-
-void Store::State::refer(const std::string& ingress, std::vector<std::string>& before, std::vector<std::string> now) {
-  if (before == now) return;
-  for (const auto& secret : before)
-    if (const auto users = ingresses_of_secret.find(secret);
-        users != ingresses_of_secret.end() && users->second.erase(ingress) > 0 && users->second.empty())
-      ingresses_of_secret.erase(users);
-  for (const auto& secret : now) ingresses_of_secret[secret].insert(ingress);
-  before = std::move(now);
-  references_changed = true;
 }
 
 }  // namespace sluice::control

@@ -48,7 +48,8 @@ Review Store::review(const Object& object) {
   if (!ingress || !s.ours(*ingress, why)) return out;
   IngressState candidate;
   candidate.hold(std::make_shared<const Object>(object));
-  auto result = read_annotations(*ingress, s.settings, *s.model->options, s.secrets);
+  LookUp look_up(s.secrets, s.config_maps);
+  auto result = read_annotations(*ingress, s.settings, *s.model->options, look_up);
   for (const auto& p : result.problems) judge(out, *candidate.ref, p);
   if (result.canary) return out;
   candidate.by_host = sort_by_host(*ingress);

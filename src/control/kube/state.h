@@ -3,6 +3,7 @@
 
 #include "control/destination.h"
 #include "control/kube/options.h"
+#include "control/kube/references.h"
 #include "control/kube/shared_settings.h"
 #include "control/kube/store.h"
 
@@ -23,7 +24,6 @@ struct IngressState {
   std::shared_ptr<const model::RouteSettings> settings;
   std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
   std::shared_ptr<const Closing> closing;     // null: nothing
-  std::vector<std::string> named_secrets;     // "ns/name", in order
   bool ssl_passthrough = false;
   // server-alias, of `object`, served or not, without those that its namespace may not have; null: none
   std::shared_ptr<const std::vector<std::string>> aliases;
@@ -160,7 +160,7 @@ struct Store::State {
 
   // What is there. Keys are "ns/name"; classes by name.
   StringMap<IngressState> ingresses;
-  StringMap<ObjectPtr> classes, services, secrets;
+  StringMap<ObjectPtr> classes, services, secrets, config_maps;
   StringMap<std::map<std::string, ObjectPtr>> slices;  // by Service, then by name
   StringMap<std::string> service_of_slice;             // "ns/slice" → "ns/service"
   ObjectPtr config_map;
@@ -178,7 +178,7 @@ struct Store::State {
   std::map<ClusterKey, ClusterTexts> cluster_names;
   StringMap<std::set<std::string>> clusters_of_service;    // "ns/service" → names
   StringMap<CertificateState> certificates;                // by "ns/secret"
-  StringMap<std::set<std::string>> ingresses_of_secret;    // that annotations name, "ns/name" → Ingresses
+  References references;                                   // Ingresses → what their annotations name
   std::map<std::string, std::set<std::string>> externals;  // external name → clusters
   StringMap<Resolution> resolutions;
 
@@ -271,8 +271,8 @@ struct Store::State {
   // Another ConfigMap whose keys are options: said to be read by nobody. `there`: not gone.
   void look_at_other(const ConfigMap& map, bool there);
 
-  // `ingress` names `now` from here on.
-  void refer(const std::string& ingress, std::vector<std::string>& before, std::vector<std::string> now);
+  // The object came, changed or went: whoever names it is read again.
+  void mark_users(const Object& object);
   model::Origin origin_of(const model::ObjectRef& ref) const;
   void assemble_report();
 };

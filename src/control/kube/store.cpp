@@ -100,8 +100,8 @@ model::Origin Store::State::origin_of(const model::ObjectRef& ref) const {
     look(services);
   } else if (ref.kind == "Secret") {
     look(secrets);
-  } else if (ref.kind == "ConfigMap" && config_map && key_of(meta(*config_map)) == key) {
-    object = config_map.get();
+  } else if (ref.kind == "ConfigMap") {
+    look(config_maps);
   }
   return object ? meta(*object).origin : ref.origin;
 }
@@ -223,6 +223,12 @@ void Store::State::remember(const model::Change& change) {
 Store::Store(Settings settings) : state_(std::make_unique<State>(std::move(settings))) {}
 Store::~Store() = default;
 
+void Store::State::mark_users(const Object& object) {
+  constexpr std::string_view ingress = "Ingress/";
+  if (const auto* users = references.users(identity(object)))
+    for (const auto& user : *users) dirty_ingresses.insert(user.substr(ingress.size()));
+}
+
 void Store::upsert(ObjectPtr object) {
   auto& s = *state_;
   auto key = key_of(meta(*object));
@@ -256,6 +262,7 @@ void Store::upsert(ObjectPtr object) {
     s.slices[service][name] = std::move(object);
     service_changed(service);
   } else if (std::holds_alternative<Secret>(*object)) {
+    s.mark_users(*object);
     s.secrets[key] = std::move(object);
     if (const auto used = s.certificates.find(key); used != s.certificates.end()) {
       s.dirty_certificates.insert(key);
@@ -263,13 +270,12 @@ void Store::upsert(ObjectPtr object) {
         if (const auto it = s.hosts.find(host); it != s.hosts.end() && it->second.grace != Instant{})
           s.dirty_hosts.insert(host);
     }
-    if (auto it = s.ingresses_of_secret.find(key); it != s.ingresses_of_secret.end())
-      s.dirty_ingresses.insert(it->second.begin(), it->second.end());
-  } else if (s.is_options(*object)) {
+  } else if (const auto* map = std::get_if<ConfigMap>(&*object)) {
+    s.mark_users(*object);
+    s.config_maps[key] = object;
+    if (!s.is_options(*object)) return s.look_at_other(*map, true);
     s.config_map = std::move(object);
     s.dirty_options = true;
-  } else if (const auto* map = std::get_if<ConfigMap>(&*object)) {
-    s.look_at_other(*map, true);
   }
 }
 
@@ -301,8 +307,9 @@ void Store::moved(ObjectPtr object) {
       it->second[slice->meta.name] = object;
   } else if (std::holds_alternative<Secret>(*object)) {
     replace(s.secrets, key);
-  } else if (s.is_options(*object)) {
-    s.config_map = object;
+  } else if (std::holds_alternative<ConfigMap>(*object)) {
+    replace(s.config_maps, key);
+    if (s.is_options(*object)) s.config_map = object;
   }
 }
 
@@ -321,7 +328,7 @@ void Store::erase(const Object& object) {
       s.hosts[host].claims.erase(key);
       s.dirty_hosts.insert(host);
     }
-    s.refer(key, it->second.named_secrets, {});
+    if (s.references.set(identity(object), {})) s.references_changed = true;
     if (it->second.served()) s.served_changed[key] = false;
     s.ingresses.erase(it);
     s.dirty_ingresses.insert(key);
@@ -342,15 +349,15 @@ void Store::erase(const Object& object) {
       s.slices.erase(it);
     service_changed(service);
   } else if (std::holds_alternative<Secret>(object)) {
+    s.mark_users(object);
     s.secrets.erase(key);
     if (s.certificates.contains(key)) s.dirty_certificates.insert(key);
-    if (auto it = s.ingresses_of_secret.find(key); it != s.ingresses_of_secret.end())
-      s.dirty_ingresses.insert(it->second.begin(), it->second.end());
-  } else if (s.is_options(object)) {
+  } else if (const auto* map = std::get_if<ConfigMap>(&object)) {
+    s.mark_users(object);
+    s.config_maps.erase(key);
+    if (!s.is_options(object)) return s.look_at_other(*map, false);
     s.config_map = nullptr;
     s.dirty_options = true;
-  } else if (const auto* map = std::get_if<ConfigMap>(&object)) {
-    s.look_at_other(*map, false);
   }
 }
 
@@ -396,9 +403,9 @@ Feedback Store::feedback() {
   Feedback out;
   out.served = std::exchange(s.served_changed, {});
   if (std::exchange(s.references_changed, false)) {
-    auto& names = out.secrets.emplace();
-    for (auto& [name, state] : s.certificates) names.insert(name);
-    for (auto& [name, users] : s.ingresses_of_secret) names.insert(name);
+    auto& named = out.named.emplace();
+    for (auto& [name, state] : s.certificates) named.insert("Secret/" + name);
+    s.references.each([&](const std::string& object) { named.insert(object); });
   }
   return out;
 }

@@ -12,7 +12,8 @@ namespace sluice::control {
 
 // What was made of the objects, for a Source that can act on it: what differs from the last time.
 struct Feedback {
-  std::optional<std::set<std::string>> secrets;       // all that are named by what is served, "ns/name"
+  // All Secrets and ConfigMaps that Ingresses of ours name, "Secret/ns/name".
+  std::optional<std::set<std::string>> named;
   std::map<std::string, bool> served;                 // Ingresses, "ns/name": is anything of it served now?
   const std::vector<model::Entry>* report = nullptr;  // all of it; valid during the call
 };

@@ -8,6 +8,7 @@
 #include "base/hex.h"
 #include "data/server/connection.h"
 #include "data/server/shedding.h"
+#include "model/hash.h"
 
 namespace sluice::data {
 
@@ -75,7 +76,7 @@ void Worker::apply(const Publication& publication, std::shared_ptr<net::tls::Ser
   if (tls) server_tls_ = std::move(tls);
   old->unpin();
   if (client_tls_.size() > 64)
-    std::erase_if(client_tls_, [](const auto& entry) { return entry.second.settings.use_count() == 1; });
+    std::erase_if(client_tls_, [](const auto& entry) { return entry.first.use_count() == 1; });
   stats.snapshot_version.set(publication.snapshot->version);
   const auto pause = static_cast<std::uint64_t>((loop.fresh_now() - begun).count());
   stats.publish_pause_ns_last.set(pause);
@@ -84,8 +85,7 @@ void Worker::apply(const Publication& publication, std::shared_ptr<net::tls::Ser
 
 std::shared_ptr<net::tls::ClientContext> Worker::client_tls(const std::shared_ptr<const model::UpstreamTls>& settings,
                                                             std::string& error) {
-  auto& entry = client_tls_[settings.get()];
-  if (entry.context) return entry.context;
+  if (const auto known = client_tls_.find(settings); known != client_tls_.end()) return known->second;
   net::tls::ClientPolicy policy;
   policy.verify = settings->verify;
   policy.verify_depth = settings->verify_depth;
@@ -99,8 +99,13 @@ std::shared_ptr<net::tls::ClientContext> Worker::client_tls(const std::shared_pt
     error = context.error();
     return nullptr;
   }
-  entry = {settings, *context};
-  return entry.context;
+  return client_tls_.emplace(settings, std::move(*context)).first->second;
+}
+
+std::size_t Worker::ByValue::operator()(const Settings& s) const {
+  model::Hash all;
+  all.add(*s);
+  return all.value();
 }
 
 std::unique_ptr<ExchangeMemory> Worker::borrow_memory() {

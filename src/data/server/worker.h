@@ -141,11 +141,13 @@ class Worker {
   View* view_;  // of nothing, with the default options, until the first publication
   std::vector<ClusterRuntime*> clusters_;
   std::shared_ptr<net::tls::ServerContext> server_tls_;
-  struct ClientTls {
-    std::shared_ptr<const model::UpstreamTls> settings;
-    std::shared_ptr<net::tls::ClientContext> context;
+  // Settings that were read apart and say the same have one context, and with it one store of sessions.
+  struct ByValue {
+    using Settings = std::shared_ptr<const model::UpstreamTls>;
+    std::size_t operator()(const Settings& s) const;
+    bool operator()(const Settings& a, const Settings& b) const { return a == b || *a == *b; }
   };
-  std::unordered_map<const model::UpstreamTls*, ClientTls> client_tls_;
+  std::unordered_map<ByValue::Settings, std::shared_ptr<net::tls::ClientContext>, ByValue, ByValue> client_tls_;
   // Spare memory of exchanges; what a burst left is given back to the kernel over some seconds.
   static constexpr std::size_t kMemoryKept = 32;
   static constexpr Duration kMemoryTrim = std::chrono::milliseconds(100);

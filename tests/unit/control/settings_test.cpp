@@ -218,10 +218,10 @@ TEST_F(Rows, ReadAgainWhatNamesASecretThatChanges) {
   EXPECT_EQ(reads_of("pair", "-----BEGIN CERTIFICATE----- 2"), 1U);
   EXPECT_EQ(seen().settings().upstream_tls->ca_pem, "-----BEGIN CERTIFICATE----- 2");
   EXPECT_EQ(reads_of("other", "-----BEGIN CERTIFICATE----- 2"), 0U);
-  EXPECT_EQ(store.feedback().secrets, std::set<std::string>{"default/pair"});
+  EXPECT_EQ(store.feedback().named, std::set<std::string>{"Secret/default/pair"});
   // What it named before is nothing to it.
   with({{"proxy-ssl-secret", "default/other"}});
-  EXPECT_EQ(store.feedback().secrets, std::set<std::string>{"default/other"});
+  EXPECT_EQ(store.feedback().named, std::set<std::string>{"Secret/default/other"});
   EXPECT_EQ(reads_of("pair", "-----BEGIN CERTIFICATE----- 3"), 0U);
   EXPECT_EQ(reads_of("other", "-----BEGIN CERTIFICATE----- 3"), 1U);
   with({});

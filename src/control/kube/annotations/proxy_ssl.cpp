@@ -14,7 +14,7 @@ std::string read_secret(std::string_view v, const AnnotationContext& context, An
     return "NAMESPACE/NAME of a Secret";
   if (v.substr(0, slash) != context.ns()) return "a Secret of the namespace " + context.ns();
   // What it holds is judged at each host, where that of another Ingress may count.
-  context.secret(v);
+  context.look_up.secret(v);
   out.proxy_ssl.secret = v;
   return {};
 }

@@ -147,18 +147,11 @@ void read_served(const Annotation& row, std::string_view raw, const AnnotationCo
 
 }  // namespace
 
-const Secret* AnnotationContext::secret(std::string_view name) const {
-  const auto at = std::ranges::lower_bound(named_secrets, name);
-  if (at == named_secrets.end() || *at != name) named_secrets.emplace(at, name);
-  const auto found = secrets.find(name);
-  return found == secrets.end() ? nullptr : std::get_if<Secret>(&*found->second);
-}
-
 AnnotationResult read_annotations(const Ingress& ingress, const Settings& settings, const model::Options& options,
-                                  const StringMap<ObjectPtr>& secrets) {
+                                  LookUp& look_up) {
   AnnotationResult out;
   out.values.settings = default_settings(options);
-  const AnnotationContext context{ingress, options, secrets, out.named_secrets};
+  const AnnotationContext context{ingress, options, look_up};
   const Written written(ingress, settings.annotations_prefix, settings.accept_unprotected);
   for (const auto& [name, raw] : written.accepted())
     out.problems.push_back({Severity::warning, "Unprotected", "metadata.annotations[" + shorten(name) + "]",

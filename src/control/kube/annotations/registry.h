@@ -8,6 +8,7 @@
 
 #include "control/control.h"
 #include "control/kube/annotations/guard.h"
+#include "control/kube/references.h"
 #include "control/source/object.h"
 #include "model/model.h"
 
@@ -70,11 +71,8 @@ struct AnnotationValues {
 struct AnnotationContext {
   const Ingress& ingress;
   const model::Options& options;
-  const StringMap<ObjectPtr>& secrets;      // that there are, by "ns/name"
-  std::vector<std::string>& named_secrets;  // likewise
+  LookUp& look_up;
   const std::string& ns() const { return ingress.meta.ns; }
-  // Null when it is not there yet.
-  const Secret* secret(std::string_view name) const;
 };
 
 // How a value is written, read and printed.
@@ -128,17 +126,15 @@ struct AnnotationResult {
   bool dropped = false;  // nothing of the Ingress is served
   bool canary = false;   // nor of this one
   Closing closing;
-  std::vector<std::string> named_secrets;  // "ns/name", each once, in order
   // What options that guard every Ingress make an exception for.
   struct Own {
     bool auth_url = false, no_global_auth = false, no_modsecurity = false;
   } own;
 };
 
-// Applies all annotations under the prefix over the defaults that `options` give. `secrets`: that there are, by
-// "ns/name".
+// Applies all annotations under the prefix over the defaults that `options` give.
 AnnotationResult read_annotations(const Ingress& ingress, const Settings& settings, const model::Options& options,
-                                  const StringMap<ObjectPtr>& secrets);
+                                  LookUp& look_up);
 
 // The families, one file each.
 namespace annotation {

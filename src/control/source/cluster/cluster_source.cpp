@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -15,7 +16,7 @@
 
 #include "base/log.h"
 #include "base/reserve.h"
-#include "control/source/cluster/named_secrets.h"
+#include "control/source/cluster/named_objects.h"
 #include "control/source/cluster/writer.h"
 #include "control/source/source.h"
 
@@ -79,13 +80,17 @@ class ClusterSource final : public Source, Sink {
     }
     named_.emplace(
         io_, cluster_.access, *cluster_.credentials, sink,
-        [this](const std::string& identity) { return listed_ && reflectors_[secrets_].knows(identity); },
+        [this](const std::string& identity) {
+          return std::ranges::any_of(reflectors_, [&](const Reflector& r) {
+            return r.knows(identity) && (listed_ || &r != &reflectors_[secrets_]);
+          });
+        },
         [this] {
           answered_ = taken_;
           changed();
         },
         seed());
-    followed_.emplace_back(named_->resource()).state = Followed::yes;
+    for (const auto& r : named_->resources()) followed_.emplace_back(r).state = Followed::yes;
     named_->start();
     writer_.emplace(io_, cluster_.access, *cluster_.credentials, settings, (std::uint64_t(seed()) << 32) | seed());
     writer_->start();
@@ -129,9 +134,9 @@ class ClusterSource final : public Source, Sink {
       boost::asio::post(io_, [this, served = feedback.served, report = std::move(report)]() mutable {
         writer_->heed(served, std::move(report));
       });
-    if (!feedback.secrets) return;
+    if (!feedback.named) return;
     const std::uint64_t question = ++asked_;
-    boost::asio::post(io_, [this, question, names = *feedback.secrets] {
+    boost::asio::post(io_, [this, question, names = *feedback.named] {
       taken_ = question;
       named_->want(names);
     });
@@ -313,14 +318,14 @@ class ClusterSource final : public Source, Sink {
   boost::asio::io_context io_{1};
   std::deque<Followed> followed_;
   std::deque<Reflector> reflectors_;
-  std::optional<NamedSecrets> named_;
+  std::optional<NamedObjects> named_;
   std::optional<Writer> writer_;
   std::size_t secrets_ = 0, ingresses_ = 0;  // their places in reflectors_
   bool listed_ = true;                       // that one may list; the thread of io_
   std::uint64_t taken_ = 0;                  // the question that named_ has; the thread of io_
   std::map<std::string, Trouble> troubles_;  // by path; the thread of io_
   std::atomic<std::size_t> missing_{0}, objects_{0};
-  std::atomic<std::uint64_t> asked_{0}, answered_{0};  // questions for Secrets by name
+  std::atomic<std::uint64_t> asked_{0}, answered_{0};  // questions for objects by name
   mutable std::mutex mutex_;                           // all below
   std::set<std::string, std::less<>> chosen_;          // namespaces that the selector takes
   std::map<std::string, Pending> pending_;

@@ -1,9 +1,11 @@
 #pragma once
+#include <array>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <deque>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 
 #include "base/strings.h"
@@ -11,22 +13,23 @@
 
 namespace sluice::control::cluster {
 
-// Secrets asked for by name: those that what is served names and no watch delivers, because their type is not watched
-// or because the account may not list Secrets. Asked again from time to time; no connection is held for each. The
-// thread of the io_context.
-class NamedSecrets {
+// Objects asked for by name: Secrets and ConfigMaps that Ingresses name and no watch delivers, because their type is
+// not watched, because the account may not list Secrets, or because nobody lists other people's ConfigMaps. Asked again
+// from time to time; no connection is held for each. They are called by their identity, "Secret/ns/name". The thread of
+// the io_context.
+class NamedObjects {
  public:
   static constexpr unsigned kClients = 4;  // connections
-  // Between two questions about one Secret: the shortest, the longest, and how many there are a second in between.
+  // Between two questions about one object: the shortest, the longest, and how many there are a second in between.
   static constexpr auto kSoonest = std::chrono::seconds(10), kLatest = std::chrono::seconds(60);
   static constexpr unsigned kRate = 5;
   static constexpr auto kAgain = std::chrono::seconds(2);  // the same after it was not to be had; then doubled
 
   // Everything must outlive it. `watched`: a watch delivers this identity. `settled`: every wanted one was asked once.
-  NamedSecrets(boost::asio::io_context& io, const Access& access, Credentials& credentials, Sink& sink,
+  NamedObjects(boost::asio::io_context& io, const Access& access, Credentials& credentials, Sink& sink,
                std::function<bool(const std::string&)> watched, std::function<void()> settled, std::uint64_t seed);
 
-  // All that are wanted from now on, "ns/name". Calls `settled` as soon as it is true, perhaps at once.
+  // All that are wanted from now on. Calls `settled` as soon as it is true, perhaps at once.
   void want(const std::set<std::string>& names);
   // Which ones are watched is another question now: each is looked at again.
   void review();
@@ -36,7 +39,8 @@ class NamedSecrets {
   // Calls `f` with each object that was handed on.
   void each(const std::function<void(const std::string&, const ObjectPtr&)>& f) const;
   std::size_t objects() const noexcept { return held_; }
-  const Resource& resource() const noexcept { return resource_; }
+  // Of either kind, for the Sink.
+  std::span<const Resource> resources() const noexcept { return resources_; }
 
  private:
   struct Wanted {
@@ -70,12 +74,14 @@ class NamedSecrets {
   std::function<bool(const std::string&)> watched_;
   std::function<void()> settled_;
   std::minstd_rand random_;
-  Resource resource_{"Secret", "/api/v1/secrets (by name)", "", false};
+  const std::array<Resource, 2> resources_{
+      {{"Secret", "/api/v1/secrets (by name)", "", false}, {"ConfigMap", "/api/v1/configmaps (by name)", "", false}}};
   std::deque<Client> clients_;
   StringMap<Wanted> wanted_;
   std::set<std::pair<Instant, std::string>> queue_;  // of those that are not busy
   std::size_t unasked_ = 0, held_ = 0;
-  bool tell_ = false, in_trouble_ = false;
+  std::array<bool, 2> in_trouble_{};  // likewise
+  bool tell_ = false;
 };
 
 }  // namespace sluice::control::cluster

@@ -1,5 +1,8 @@
-#include "control/source/cluster/named_secrets.h"
+#include "control/source/cluster/named_objects.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
@@ -11,25 +14,34 @@ namespace {
 
 constexpr Duration kWhileIdle = std::chrono::hours(1);
 
-std::string identity_of(const std::string& name) {
-  return "Secret/" + name;
-}
-
-// A name that no Secret can have must not become part of a request.
-bool askable(const std::string& name) {
-  const auto slash = name.find('/');
-  if (slash == 0 || slash == std::string::npos || slash + 1 == name.size() || name.size() > 320) return false;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    const char c = name[i];
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || (c == '.' && i > slash + 1);
-    if (!plain && i != slash) return false;
+// "Secret/ns/name", cut.
+struct Named {
+  explicit Named(std::string_view identity) {
+    const auto first = identity.find('/'), second = identity.find('/', first + 1);
+    kind = identity.substr(0, first);
+    ns = identity.substr(first + 1, second == std::string_view::npos ? 0 : second - first - 1);
+    if (second != std::string_view::npos) name = identity.substr(second + 1);
   }
-  return true;
+  std::string_view kind, ns, name;
+  // Its place among the resources.
+  std::size_t place() const { return kind == "ConfigMap" ? 1 : 0; }
+  std::string path() const {
+    return fmt::format("/api/v1/namespaces/{}/{}/{}", ns, place() == 1 ? "configmaps" : "secrets", name);
+  }
+};
+
+// A name that no object can have must not become part of a request.
+bool askable(std::string_view identity) {
+  const Named named(identity);
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+  return !named.ns.empty() && !named.name.empty() && identity.size() <= 330 && named.name.front() != '.' &&
+         std::ranges::all_of(named.ns, plain) &&
+         std::ranges::all_of(named.name, [&](char c) { return plain(c) || c == '.'; });
 }
 
 }  // namespace
 
-NamedSecrets::NamedSecrets(asio::io_context& io, const Access& access, Credentials& credentials, Sink& sink,
+NamedObjects::NamedObjects(asio::io_context& io, const Access& access, Credentials& credentials, Sink& sink,
                            std::function<bool(const std::string&)> watched, std::function<void()> settled,
                            std::uint64_t seed)
     : io_(io),
@@ -40,11 +52,11 @@ NamedSecrets::NamedSecrets(asio::io_context& io, const Access& access, Credentia
   for (unsigned i = 0; i < kClients; ++i) clients_.emplace_back(io, access, credentials, seed + i);
 }
 
-void NamedSecrets::start() {
+void NamedObjects::start() {
   for (Client& c : clients_) asio::co_spawn(io_, enduring([this, &c] { return run(c); }), asio::detached);
 }
 
-void NamedSecrets::want(const std::set<std::string>& names) {
+void NamedObjects::want(const std::set<std::string>& names) {
   std::vector<std::string> unwanted;
   for (const auto& [name, w] : wanted_)
     if (!names.contains(name)) unwanted.push_back(name);
@@ -59,7 +71,7 @@ void NamedSecrets::want(const std::set<std::string>& names) {
   for (const auto& name : names) {
     if (wanted_.contains(name) || !askable(name)) continue;
     Wanted& w = wanted_[name];
-    w.asked = watched_(identity_of(name));
+    w.asked = watched_(name);
     unasked_ += !w.asked;
     schedule(name, w, w.asked ? now + interval() : now);
   }
@@ -68,50 +80,50 @@ void NamedSecrets::want(const std::set<std::string>& names) {
   wake();
 }
 
-void NamedSecrets::review() {
+void NamedObjects::review() {
   const Instant now = SystemClock().now();
   for (auto& [name, w] : wanted_)
     if (!w.busy) schedule(name, w, now);
   wake();
 }
 
-Duration NamedSecrets::interval() const {
+Duration NamedObjects::interval() const {
   const Duration fair = std::chrono::seconds(wanted_.size() / kRate);
   return std::clamp<Duration>(fair, kSoonest, kLatest);
 }
 
-Duration NamedSecrets::pause(const Wanted& w) const {
+Duration NamedObjects::pause(const Wanted& w) const {
   if (w.failures == 0) return interval();
   return doubled(kAgain, w.failures - 1, interval());
 }
 
-void NamedSecrets::schedule(const std::string& name, Wanted& w, Instant when) {
+void NamedObjects::schedule(const std::string& name, Wanted& w, Instant when) {
   queue_.erase({w.next, name});
   w.next = when;
   queue_.emplace(when, name);
 }
 
-void NamedSecrets::wake() {
+void NamedObjects::wake() {
   for (Client& c : clients_) c.waiter.news();
 }
 
-void NamedSecrets::each(const std::function<void(const std::string&, const ObjectPtr&)>& f) const {
+void NamedObjects::each(const std::function<void(const std::string&, const ObjectPtr&)>& f) const {
   for (const auto& [name, w] : wanted_)
-    if (w.object) f(identity_of(name), w.object);
+    if (w.object) f(name, w.object);
 }
 
-void NamedSecrets::tell_when_settled() {
+void NamedObjects::tell_when_settled() {
   if (unasked_ == 0 && std::exchange(tell_, false)) settled_();
 }
 
 // Takes back what was handed on, unless a watch delivers it by now.
-void NamedSecrets::forget(const std::string& name, Wanted& w) {
+void NamedObjects::forget(const std::string& name, Wanted& w) {
   const ObjectPtr last = std::exchange(w.object, nullptr);
   if (last) --held_;
-  if (!watched_(identity_of(name))) sink_.gone(identity_of(name), last);
+  if (!watched_(name)) sink_.gone(name, last);
 }
 
-asio::awaitable<void> NamedSecrets::run(Client& client) {
+asio::awaitable<void> NamedObjects::run(Client& client) {
   // One that there was no memory for.
   if (const auto left = wanted_.find(client.asks); left != wanted_.end() && left->second.busy) {
     left->second.busy = false;
@@ -144,18 +156,17 @@ asio::awaitable<void> NamedSecrets::run(Client& client) {
   }
 }
 
-// What the server's trouble is, if it is not this Secret's.
-asio::awaitable<std::optional<ApiError>> NamedSecrets::ask(Client& client, std::string name) {
+// What the server's trouble is, if it is not this object's.
+asio::awaitable<std::optional<ApiError>> NamedObjects::ask(Client& client, std::string name) {
   Wanted& w = wanted_.find(name)->second;
   w.busy = true;
-  if (watched_(identity_of(name))) {
+  if (watched_(name)) {
     if (w.object) --held_;
     w.object = nullptr;
     w.failures = 0;
     co_return std::nullopt;
   }
-  const auto slash = name.find('/');
-  const std::string target = "/api/v1/namespaces/" + name.substr(0, slash) + "/secrets/" + name.substr(slash + 1);
+  const std::string target = Named(name).path();
   std::optional<ApiError> failure;
   std::string body;
   try {
@@ -164,7 +175,7 @@ asio::awaitable<std::optional<ApiError>> NamedSecrets::ask(Client& client, std::
     failure = failure_of(e, "GET " + target);
   }
   // Meanwhile it may be unwanted or watched.
-  const bool ours = wanted_.contains(name) && !watched_(identity_of(name));
+  const bool ours = wanted_.contains(name) && !watched_(name);
   if (ours && !failure) {
     try {
       answered(name, body);
@@ -177,35 +188,37 @@ asio::awaitable<std::optional<ApiError>> NamedSecrets::ask(Client& client, std::
   co_return failure;
 }
 
-void NamedSecrets::answered(const std::string& name, const std::string& body) {
-  if (std::exchange(in_trouble_, false)) sink_.recovered(resource_);
+void NamedObjects::answered(const std::string& name, const std::string& body) {
+  const std::size_t place = Named(name).place();
+  if (std::exchange(in_trouble_[place], false)) sink_.recovered(resources_[place]);
   Wanted& w = wanted_.find(name)->second;
   w.failures = 0;
   const auto document = parse_json(body, 1);
   Decoded decoded;
-  if (document->root) decode_item(*document->root, resource_.kind, decoded);
+  if (document->root) decode_item(*document->root, resources_[place].kind, decoded);
   const ObjectPtr made = decoded.objects.empty() ? nullptr : decoded.objects.front();
   if (made && w.object && *made == *w.object) return;
-  sink_.learnt(identity_of(name), made, decoded.entries.all());
+  sink_.learnt(name, made, decoded.entries.all());
   if (!made) return;
   held_ += !w.object;
   w.object = made;
 }
 
-void NamedSecrets::failed(const std::string& name, const ApiError& error) {
+void NamedObjects::failed(const std::string& name, const ApiError& error) {
   Wanted& w = wanted_.find(name)->second;
   ++w.failures;
   if (error.status == 404) return forget(name, w);
+  const Named named(name);
   if (error.status != 403) {
-    in_trouble_ = true;
-    return sink_.trouble(resource_, error);
+    in_trouble_[named.place()] = true;
+    return sink_.trouble(resources_[named.place()], error);
   }
-  const auto slash = name.find('/');
-  const model::ObjectRef ref{"Secret", name.substr(0, slash), name.substr(slash + 1), {}};
-  sink_.learnt(identity_of(name), nullptr,
-               {{ref,
-                 {model::Severity::error, "Forbidden", "", error.what(), "the right to get this Secret",
-                  w.object ? "what was known of it is used" : "it is taken as not there"}}});
+  const model::ObjectRef ref{resources_[named.place()].kind, std::string(named.ns), std::string(named.name), {}};
+  sink_.learnt(
+      name, nullptr,
+      {{ref,
+        {model::Severity::error, "Forbidden", "", error.what(), fmt::format("the right to get this {}", named.kind),
+         w.object ? "what was known of it is used" : "it is taken as not there"}}});
 }
 
 }  // namespace sluice::control::cluster
