@@ -3,6 +3,7 @@
 
 - Directions of include (docs/architecture.md): each module includes itself and those in ALLOWED only.
 - The tables of docs/conformance.md name code and tests that exist (conformance.py).
+- The pages that tell how it works name code that exists (stories.py).
 - No words for work that is left open in src and include, and no path of anybody's machine anywhere.
 Prints each breach as file:line and exits 1.
 """
@@ -12,6 +13,7 @@ import subprocess
 import sys
 
 import conformance
+import stories
 
 PUBLIC = "sluice"  # include/sluice
 ALLOWED = {
@@ -94,6 +96,9 @@ def main():
                 bad += 1
     for number, why in conformance.breaches(root):
         print(f"{conformance.PAGE}:{number}: {why}")
+        bad += 1
+    for page, number, why in stories.breaches(root):
+        print(f"{page}:{number}: {why}")
         bad += 1
     if seen == 0:
         print(f"{root}: no files to check")

@@ -54,6 +54,15 @@ BAD_ROWS = {
     "a cell too few": "| a rule | data/a.cpp | `test_a.py::test_b` |",
 }
 
+STORY = "docs/life-of-a-request.md"
+TELLS = "`serve`, **Exchange** and `spell`-checked words are in data/a.cpp; serve() is called.\n"
+BAD_TALES = {
+    "a file that is gone": TELLS + "See data/b.cpp.\n",
+    "a function that is gone": TELLS + "relay() is next.\n",
+    "a type that is gone": TELLS + "A `Lease` is next.\n",
+    "a step that is gone": TELLS + "Then **deliver** is next.\n",
+}
+
 
 def page(first_row, standards=STANDARDS):
     """Its first row is on line 2."""
@@ -89,7 +98,13 @@ def main():
     for name, standards in (("a standard without a row", STANDARDS[1:]), ("a heading of no standard", STANDARDS + ("RFC 1149",))):
         if outcome({**GOOD, **CONFORMING, PAGE: page(ROW, standards)}).returncode == 0:
             wrong.append(f"not seen: {name}")
-    print("\n".join(wrong) or f"a good tree passes, {len(BAD) + len(BAD_ROWS) + 2} kinds of breach are seen")
+    told = {**GOOD, "src/data/a.cpp": "class Exchange;\nvoid serve();\n", "src/base/spell.h": "int spell;\n"}
+    if (r := outcome({**told, STORY: TELLS})).returncode != 0:
+        wrong.append("a good story is refused:\n" + r.stdout)
+    for name, text in {**BAD_TALES, "no code at all": "It works.\n"}.items():
+        if (r := outcome({**told, STORY: text})).returncode == 0 or r.stdout.count(STORY) != 1:
+            wrong.append(f"not seen: {name}\n{r.stdout}")
+    print("\n".join(wrong) or f"a good tree passes, {len(BAD) + len(BAD_ROWS) + len(BAD_TALES) + 3} kinds of breach are seen")
     sys.exit(1 if wrong else 0)
 
 
