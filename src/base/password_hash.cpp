@@ -212,8 +212,7 @@ const char* unusable(std::string_view hash) noexcept {
     const bool known = usable_crypt(hash);
     const int salt = known ? crypt_checksalt(std::string(hash).c_str()) : CRYPT_SALT_INVALID;
     if (salt != CRYPT_SALT_INVALID && salt != CRYPT_SALT_METHOD_DISABLED) return nullptr;
-    return "a hash as htpasswd, mkpasswd or `openssl passwd` write it, of a cost that takes no more than about a "
-           "second";
+    return "a hash that htpasswd or openssl makes, of a bearable cost";
   } catch (const std::bad_alloc&) {
     return "memory to read it";
   }

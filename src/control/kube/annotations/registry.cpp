@@ -14,9 +14,9 @@ namespace {
 using enum OnInvalid;
 
 constexpr AnnotationFamily (*kFamilies[])() = {
-    annotation::access_log,   annotation::backend_protocol, annotation::cors,         annotation::paths,
-    annotation::proxy,        annotation::proxy_ssl,        annotation::redirect,     annotation::rewrite,
-    annotation::source_range, annotation::ssl_passthrough,  annotation::ssl_redirect,
+    annotation::access_log, annotation::auth,         annotation::backend_protocol, annotation::cors,
+    annotation::paths,      annotation::proxy,        annotation::proxy_ssl,        annotation::redirect,
+    annotation::rewrite,    annotation::source_range, annotation::ssl_passthrough,  annotation::ssl_redirect,
 };
 
 // The rows of all families, served or not, by name.
@@ -76,7 +76,9 @@ model::Risk risk_of(std::string_view annotation) {
 }
 
 bool guards(std::string_view annotation) {
-  const auto* row = find(annotation).unserved;
+  const Known known = find(annotation);
+  if (known.served) return known.served->closes;
+  const auto* row = known.unserved;
   return row && (row->closes != Closes::nothing || row->name.ends_with("-snippet"));
 }
 
