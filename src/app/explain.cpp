@@ -219,7 +219,13 @@ struct Asked {
 std::optional<data::Verdict> decide(const data::Plan* process, const data::RequestView& view) {
   if (auto verdict = data::decide_for_all(process, view)) return verdict;
   if (auto verdict = data::decide_without_route(process, view)) return verdict;
-  return data::decide_for_route(view);
+  const data::Plan::Entry* waits = nullptr;
+  auto verdict = data::decide_for_route(view, &waits);
+  while (waits != nullptr) {
+    if (auto reply = waits->step->decide_at_length(view)) return data::Verdict{std::move(*reply), waits->name};
+    verdict = data::decide_behind(view, *waits, &waits);
+  }
+  return verdict;
 }
 
 Answer answer_of(data::Verdict&& verdict, const model::Cluster* cluster) {

@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -17,6 +18,7 @@
 #include "app/publisher.h"
 #include "app/signals.h"
 #include "app/terminal.h"
+#include "base/blocking_pool.h"
 #include "base/log.h"
 #include "base/memory_gauge.h"
 #include "base/reserve.h"
@@ -180,6 +182,8 @@ int serve(const ServeOptions& options) {
     recorders.push_back(std::make_unique<ops::WorkerRecorder>(metrics, access_log, failures));
     workers.push_back(std::make_unique<data::Worker>(i, clock, shared, *stats.back(), *recorders.back()));
   }
+  BlockingPool blocking(std::clamp(count / 2, 1U, 4U));  // ends before the workers, which it tells of what is done
+  shared.blocking = &blocking;
   overload.on_change([&workers](data::Rung rung) {
     give_memory_back_at_once(rung != data::Rung::calm);
     for (auto& w : workers) w->loop.post([] {});  // they act at the end of the turn
@@ -330,6 +334,7 @@ int serve(const ServeOptions& options) {
   webhook.reset();
   watcher.reset();
   admin.reset();
+  blocking.stop();
   workers.clear();
   log::info("drained");
   return 0;

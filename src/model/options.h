@@ -169,6 +169,7 @@ struct Options {
   Risk annotations_risk_level = Risk::high;  // an Ingress with an annotation above it is not served
   bool allow_snippet_annotations = false;
   std::vector<std::string> annotation_value_word_blocklist;  // nor one whose annotations hold such a word
+  bool allow_cross_namespace_resources = false;              // annotations may name Secrets of other namespaces
   std::vector<std::string> no_auth_locations{"/.well-known/acme-challenge"};
 
   // shutdown

@@ -24,11 +24,16 @@ struct Sample {
 inline const std::map<std::string, Sample, std::less<>>& served() {
   using enum Reach;
   static const std::map<std::string, std::string> secret{{"proxy-ssl-secret", "NS/pair"}};
+  static const std::map<std::string, std::string> auth{{"auth-type", "basic"}, {"auth-secret", "NS/pair"}};
   static const std::map<std::string, std::string> cors{{"enable-cors", "true"}};
   static const std::map<std::string, Sample, std::less<>> table{
       {"allowlist-source-range", {own_paths, "192.0.2.1/32"}},
       {"ambiguous-paths", {host, "refuse"}},
       {"app-root", {root, "/taken"}},
+      {"auth-realm", {own_paths, "theirs", auth}},
+      {"auth-secret", {own_paths, "NS/pair", {{"auth-type", "basic"}}}},
+      {"auth-secret-type", {own_paths, "auth-map", auth}},
+      {"auth-type", {own_paths, "basic", {{"auth-secret", "NS/pair"}}}},
       {"backend-protocol", {own_paths, "GRPC"}},
       {"cors-allow-credentials", {own_paths, "false", cors}},
       {"cors-allow-headers", {own_paths, "X-Any", cors}},
@@ -63,6 +68,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"relative-redirects", {own_paths, "true"}},
       {"rewrite-target", {host, "/taken/$1"}},
       {"server-alias", {names, "alias.example,*.other.example,~^re"}},
+      {"satisfy", {own_paths, "any"}},
       {"ssl-passthrough", {host_by_oldest, "true"}},
       {"ssl-redirect", {own_paths, "false"}},
       {"temporal-redirect", {own_paths, "https://to.example/"}},
@@ -89,11 +95,8 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"auth-keepalive-timeout", "7"},
       {"auth-method", "POST"},
       {"auth-proxy-set-headers", "NS/headers"},
-      {"auth-realm", "theirs"},
       {"auth-request-redirect", "https://to.example/"},
       {"auth-response-headers", "Authorization"},
-      {"auth-secret", "NS/pair"},
-      {"auth-secret-type", "auth-map"},
       {"auth-signin", "https://to.example/"},
       {"auth-signin-redirect-param", "to"},
       {"auth-snippet", "deny all;"},
@@ -103,7 +106,6 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"auth-tls-secret", "NS/pair"},
       {"auth-tls-verify-client", "on"},
       {"auth-tls-verify-depth", "3"},
-      {"auth-type", "basic"},
       {"auth-url", "http://auth.example/"},
       {"canary", "true"},
       {"canary-by-cookie", "canary"},
@@ -153,7 +155,6 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"proxy-next-upstream", "http_404"},
       {"proxy-redirect-from", "http://h.example/"},
       {"proxy-redirect-to", "http://to.example/"},
-      {"satisfy", "any"},
       {"server-snippet", "return 418;"},
       {"service-upstream", "true"},
       {"session-cookie-change-on-failure", "true"},

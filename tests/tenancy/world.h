@@ -111,7 +111,8 @@ class World {
     control::Secret secret;
     secret.meta.ns = ns;
     secret.meta.name = "pair";
-    secret.data = {{"tls.crt", pem.chain}, {"tls.key", pem.key}, {"ca.crt", pem.chain}};
+    secret.data = {
+        {"tls.crt", pem.chain}, {"tls.key", pem.key}, {"ca.crt", pem.chain}, {"auth", "user:{PLAIN}password\n"}};
     store_.upsert(std::make_shared<const control::Object>(std::move(secret)));
   }
   void put(const IngressSpec& spec) {

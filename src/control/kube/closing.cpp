@@ -36,13 +36,12 @@ std::string_view namespace_of(const IngressState& o) {
   return o.ref->ns.view();
 }
 
-// Does the configured path need no authentication?
+}  // namespace
+
 bool needs_no_auth(std::string_view path, const std::vector<std::string>& no_auth_locations) {
   return std::any_of(no_auth_locations.begin(), no_auth_locations.end(),
                      [&](const std::string& prefix) { return path.starts_with(prefix); });
 }
-
-}  // namespace
 
 HostClosing::HostClosing(const std::vector<const IngressState*>& ingresses, std::string_view owner,
                          const model::Options& options)
@@ -62,16 +61,21 @@ void HostClosing::settle() {
     if (namespace_of(*o) == owner_) closed_.try_emplace("", closed);
   }
   for (const auto& [o, path] : unreadable_) {
-    // Lists of addresses are served, but must not miss requests of theirs that go to a neighbour with other ones.
-    const auto& ranges = o->settings->source_ranges;
-    const bool by_ranges =
-        ranges && std::ranges::any_of(ingresses_, [&](const IngressState* other) {
-          return namespace_of(*other) == namespace_of(*o) && other->settings->source_ranges != ranges;
+    // Lists of addresses and passwords are served, but must not miss requests of theirs that go to a neighbour with
+    // other ones.
+    const auto& own = *o->settings;
+    const bool asks = own.source_ranges || own.basic_auth;
+    const bool by_others =
+        asks && std::ranges::any_of(ingresses_, [&](const IngressState* other) {
+          return namespace_of(*other) == namespace_of(*o) &&
+                 (other->settings->source_ranges != own.source_ranges ||
+                  other->settings->basic_auth != own.basic_auth || other->settings->satisfy_any != own.satisfy_any);
         });
-    if (!guarded(*o) && !by_ranges) continue;
+    const bool denied = o->closing != nullptr && !o->closing->denied.empty();
+    if (!guarded(*o) && !denied && !by_others) continue;
     const auto names = guarded(*o) ? names_of(*o->closing) : std::string();
     const auto whose =
-        names.empty() ? o->ref->text() + " takes requests of some addresses alone" : protected_by(*o, names);
+        names.empty() ? o->ref->text() + " takes requests of some addresses or users alone" : protected_by(*o, names);
     closed_.try_emplace(namespace_of(*o), Closed{whose + "; its path " + path +
                                                      " is no regular expression, so that its requests cannot be told "
                                                      "from others",
@@ -109,7 +113,7 @@ void HostClosing::report(const std::string& host, Entries& entries) {
     entries.push_back(
         {*o->ref,
          {model::Severity::error, "ClosedHost", "spec.rules", host.empty() ? "any host" : host,
-          closed->names.empty() ? "paths that are regular expressions where an Ingress takes other addresses"
+          closed->names.empty() ? "paths that are regular expressions where an Ingress takes other addresses or users"
                                 : "no protection there that is not served, or --accept-unprotected " + closed->names,
           "its paths there answer 503: " + closed->why}});
   }

@@ -9,6 +9,9 @@
 // Which routes of one host answer 503 because something that guards them is not served, and why.
 namespace sluice::control {
 
+// Does the configured path need no authentication?
+bool needs_no_auth(std::string_view path, const std::vector<std::string>& no_auth_locations);
+
 class HostClosing {
  public:
   // `ingresses`: those of the host that are served, the oldest first; `owner`: the namespace that the host belongs to.

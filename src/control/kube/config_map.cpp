@@ -39,7 +39,8 @@ void Store::State::rebuild_options(model::Change& change) {
   // What of it every Ingress was read with, beside the settings that are compared below.
   const auto rules = [](const model::Options& o) {
     return std::tie(o.annotations_risk_level, o.allow_snippet_annotations, o.annotation_value_word_blocklist,
-                    o.no_auth_locations, o.host_namespaces, o.share_hosts, o.redirect_variables);
+                    o.no_auth_locations, o.host_namespaces, o.share_hosts, o.redirect_variables,
+                    o.allow_cross_namespace_resources);
   };
   const bool rules_changed = guards != result.guards || rules(result.options) != rules(*model->options);
   guards = std::move(result.guards);

@@ -194,6 +194,11 @@ void Store::State::HostBuilder::close_locations() {
   HostClosing closing(served, tenants_.empty() ? std::string_view() : owner().ns.view(), *state_.model->options);
   for (const auto& [ingress, path] : unreadable_) closing.add_unreadable(*ingress, path);
   for (Location& l : locations_) {
+    if (l.settings->basic_auth && needs_no_auth(l.path, state_.model->options->no_auth_locations)) {
+      model::RouteSettings open = *l.settings;
+      open.basic_auth.reset();
+      l.settings = state_.shared_settings.of(std::move(open));
+    }
     if (!l.owner) {
       if (state_.default_backend_service.empty()) continue;
       if (const auto names = closed_without_ingress(state_.guards); !names.empty())

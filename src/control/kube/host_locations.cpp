@@ -99,6 +99,11 @@ Location Store::State::HostBuilder::catch_all_root() {
   root.backend = &*root.owner->ingress().default_backend;
   model::RouteSettings copy = *state_.defaults;
   copy.ambiguous_paths = owner().ambiguous_paths;
+  if (const auto& own = *root.owner->settings; own.basic_auth) {
+    copy.basic_auth = own.basic_auth;
+    copy.satisfy_any = own.satisfy_any;
+    copy.source_ranges = own.source_ranges;
+  }
   root.settings = state_.shared_settings.of(std::move(copy));
   root.field = "spec.defaultBackend";
   return root;

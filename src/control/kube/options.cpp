@@ -51,7 +51,6 @@ constexpr std::string_view kNoEffect[] = {"server-name-hash-max-size",
 
 // Keys of ingress-nginx for what this version does not do.
 constexpr std::string_view kUnserved[] = {"add-headers",
-                                          "allow-cross-namespace-resources",
                                           "brotli-level",
                                           "brotli-min-length",
                                           "brotli-types",

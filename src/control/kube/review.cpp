@@ -50,7 +50,11 @@ Review Store::review(const Object& object) {
   candidate.hold(std::make_shared<const Object>(object));
   LookUp look_up(s.secrets, s.config_maps);
   auto result = read_annotations(*ingress, s.settings, *s.model->options, look_up);
-  for (const auto& p : result.problems) judge(out, *candidate.ref, p);
+  for (auto& p : result.problems) {
+    // A Secret may come after the Ingress that names it.
+    if (p.reason == "MissingSecret" || p.reason == "InvalidSecret") p.severity = model::Severity::warning;
+    judge(out, *candidate.ref, p);
+  }
   if (result.canary) return out;
   candidate.by_host = sort_by_host(*ingress);
   Entries entries, closed;

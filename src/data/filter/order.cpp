@@ -3,7 +3,7 @@
 namespace sluice::data {
 
 extern const Row kBlocked, kToHost, kAppRoot, kAmbiguousPaths, kCors, kRedirect, kRewriteAway, kSslRedirect,
-    kSourceRanges, kHsts, kGrpcWeb;
+    kSourceRanges, kBasicAuth, kHsts, kGrpcWeb;
 
 std::optional<LocalReply> route_answer(const RequestView&);
 std::optional<LocalReply> loop(const RequestView&);
@@ -25,6 +25,7 @@ constexpr Ordered kPlanned[] = {
      "ingress-nginx"},
     {&kSslRedirect, "before any answer that depends on the pod: nothing of it travels in clear"},
     {&kSourceRanges, "the cheapest question about who comes"},
+    {&kBasicAuth, "a password is hashed, perhaps for long: after all that is known without it"},
     {&kHsts, "behind the fields that routes add, as in ingress-nginx"},
     {&kGrpcWeb, "the only one that changes bodies"},
 };

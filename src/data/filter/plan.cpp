@@ -51,6 +51,18 @@ std::optional<Verdict> run(const Plan* plan, Phase phase, const RequestView& req
   return std::nullopt;
 }
 
+// Up to the first that has to wait.
+std::optional<Verdict> run_guards(std::span<const Plan::Entry> guards, const RequestView& request,
+                                  const Plan::Entry** waits) {
+  for (const Plan::Entry& guard : guards) {
+    if (auto reply = guard.step->decide(request)) return Verdict{std::move(*reply), guard.name};
+    if (waits == nullptr || !guard.step->waits(request)) continue;
+    *waits = &guard;
+    break;
+  }
+  return std::nullopt;
+}
+
 void respond(const Plan* plan, const RequestView& request, ResponseFields& fields) {
   if (plan == nullptr) return;
   for (const auto& entry : (*plan)[Phase::respond]) entry.step->respond(request, fields);
@@ -76,14 +88,21 @@ std::optional<Verdict> decide_without_route(const Plan* process, const RequestVi
   return Verdict{{404, {}, "no route takes the request"}, kNoRoute};
 }
 
-std::optional<Verdict> decide_for_route(const RequestView& request) {
+std::optional<Verdict> decide_for_route(const RequestView& request, const Plan::Entry** waits) {
   const Plan* plan = request.route->plan;
   if (plan != nullptr)
     if (auto verdict = run(plan, Phase::answer, request)) return verdict;
   for (const Always& always : destination())
     if (auto reply = always.decide(request)) return Verdict{std::move(*reply), always.name};
-  if (plan != nullptr) return run(plan, Phase::guard, request);
+  if (waits != nullptr) *waits = nullptr;
+  if (plan != nullptr) return run_guards((*plan)[Phase::guard], request, waits);
   return std::nullopt;
+}
+
+std::optional<Verdict> decide_behind(const RequestView& request, const Plan::Entry& waited, const Plan::Entry** waits) {
+  const auto guards = (*request.route->plan)[Phase::guard];
+  *waits = nullptr;
+  return run_guards(guards.subspan(static_cast<std::size_t>(&waited - guards.data()) + 1), request, waits);
 }
 
 void take_effect(Exchange& ex, const Verdict* verdict) {

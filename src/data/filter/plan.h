@@ -49,7 +49,10 @@ std::optional<Verdict> decide_for_all(const Plan* process, const RequestView& re
 // What is said where no route takes the request, or the path is one that the proxy answers itself.
 std::optional<Verdict> decide_without_route(const Plan* process, const RequestView& request);
 // What the route says: its Plan's answers, whether it leads anywhere, its Plan's guards. The request has a route.
-std::optional<Verdict> decide_for_route(const RequestView& request);
+// `waits`: gets the guard that has to wait before anybody knows more, or null; without it such guards are passed over.
+std::optional<Verdict> decide_for_route(const RequestView& request, const Plan::Entry** waits = nullptr);
+// The same from behind a guard that has waited and let the request pass.
+std::optional<Verdict> decide_behind(const RequestView& request, const Plan::Entry& waited, const Plan::Entry** waits);
 
 // The effects of what decide_for_route said; null: the request goes on.
 void take_effect(Exchange& ex, const Verdict* verdict);

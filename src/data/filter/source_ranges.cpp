@@ -11,10 +11,11 @@ namespace {
 // Who is denied is refused though he is allowed as well, as nginx has it where `deny` stands first.
 class Ranges final : public Step {
  public:
-  explicit Ranges(const model::SourceRanges& ranges) : denied_(ranges.denied), allowed_(ranges.allowed) {}
+  explicit Ranges(const model::SourceRanges& ranges, bool or_else = false)
+      : denied_(ranges.denied), allowed_(ranges.allowed), or_else_(or_else) {}
 
   std::optional<LocalReply> decide(const RequestView& request) const override {
-    if (!request.client_known) return std::nullopt;
+    if (or_else_ || !request.client_known) return std::nullopt;
     const char* why = refused(request.client);
     if (why == nullptr) return std::nullopt;
     return LocalReply{.status = 403, .why = why};
@@ -30,11 +31,13 @@ class Ranges final : public Step {
     return nullptr;
   }
   const AddressSet denied_, allowed_;
+  const bool or_else_;  // satisfy: any; basic_auth.cpp asks for both
 };
 
 StepPtr of_route(const Needs& needs) {
   const auto& ranges = needs.settings.source_ranges;
-  return ranges ? std::make_shared<const Ranges>(*ranges) : nullptr;
+  const bool or_else = needs.settings.satisfy_any && needs.settings.basic_auth;
+  return ranges ? std::make_shared<const Ranges>(*ranges, or_else) : nullptr;
 }
 
 // Requests that no Ingress takes are kept from block-cidrs alone, as in ingress-nginx.

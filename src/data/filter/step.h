@@ -9,9 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/result.h"
 #include "data/filter/request_view.h"
 #include "data/proxy/streams.h"
 #include "model/model.h"
+#include "net/io/task.h"
 
 // What a feature of the request's path is made of. Each is one file of this folder that declares its Row; order.cpp
 // lists the rows.
@@ -66,6 +68,15 @@ class Step {
   // Phases answer and guard: the answer, or nothing, and the request goes on. At most 200 ns, and it allocates nothing
   // for a request that goes on.
   virtual std::optional<LocalReply> decide(const RequestView&) const { return std::nullopt; }
+  // Phase guard, of a request that decide() let pass: can only wait() tell whether it may go on? Pure, as cheap.
+  virtual bool waits(const RequestView&) const { return false; }
+  // The answer, or nothing. On the worker; what blocks runs aside (proxy/aside.h). Errors end the exchange: the client
+  // left, its deadline has passed, nobody could tell. The Step and what the exchange has pinned stay meanwhile.
+  virtual net::Task<Result<std::optional<LocalReply>>> wait(Exchange&) const {
+    co_return Result<std::optional<LocalReply>>{};
+  }
+  // What wait() would say, for explain: it may take long, and has no effect on anything.
+  virtual std::optional<LocalReply> decide_at_length(const RequestView&) const { return std::nullopt; }
   // Phase guard, for TLS that is passed through: may a client of this address come at all?
   virtual bool admits(const std::array<std::uint8_t, 16>&) const { return true; }
   // Phase respond.

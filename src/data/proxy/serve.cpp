@@ -67,17 +67,47 @@ std::optional<LocalReply> answer_for_lack_of_memory(Exchange& ex) {
   return LocalReply{.status = 503, .why = "memory is short: new requests are refused", .close = true};
 }
 
-// The answer that one of ours gives, in the order in which they are asked; nothing: a pod answers.
-std::optional<LocalReply> answer(Exchange& ex) {
+// What becomes of the request once all were asked; nothing: a pod answers.
+std::optional<LocalReply> settle(Exchange& ex, std::optional<Verdict> verdict) {
+  take_effect(ex, verdict ? &*verdict : nullptr);
+  if (verdict) return std::move(verdict->reply);
+  // What was meant for us is none of the pod's business, as in ingress-nginx.
+  if (ex.settings->basic_auth)
+    for (auto& f : ex.head().fields.all()) f.drop = f.drop || f.id == net::http::Name::authorization;
+  return edit(ex);  // what the pod will see
+}
+
+// The answer that one of ours gives, in the order in which they are asked; nothing: a pod answers, unless the guard
+// `waits` says otherwise, which has to wait.
+std::optional<LocalReply> answer(Exchange& ex, const Plan::Entry*& waits) {
   if (ex.process != nullptr)
     if (auto verdict = decide_for_all(ex.process, ex)) return std::move(verdict->reply);
   if (auto reply = answer_for_the_proxy(ex)) return reply;
   if (auto reply = answer_without_route(ex)) return reply;
   if (auto reply = answer_for_lack_of_memory(ex)) return reply;
-  auto verdict = decide_for_route(ex);
-  take_effect(ex, verdict ? &*verdict : nullptr);
-  if (verdict) return std::move(verdict->reply);
-  return edit(ex);  // what the pod will see
+  auto verdict = decide_for_route(ex, &waits);
+  if (waits != nullptr) return std::nullopt;
+  return settle(ex, std::move(verdict));
+}
+
+// The same from the guard on that has to wait. Meanwhile the client may leave.
+net::Task<Result<std::optional<LocalReply>>> answer_after(Exchange& ex, const Plan::Entry* guard) {
+  for (;;) {
+    net::Task<Result<std::optional<LocalReply>>> asking = guard->step->wait(ex);
+    Result<std::optional<LocalReply>> said = co_await asking;
+    if (!said) co_return std::move(said);
+    std::optional<Verdict> verdict;
+    const Plan::Entry* next = nullptr;
+    if (*said)
+      verdict.emplace(std::move(**said), guard->name);
+    else
+      verdict = decide_behind(ex, *guard, &next);
+    if (next == nullptr) {
+      *said = settle(ex, std::move(verdict));
+      co_return std::move(said);
+    }
+    guard = next;
+  }
 }
 
 // What both bodies run through; of several the first one that takes the exchange.
@@ -185,7 +215,16 @@ net::Task<void> serve(Exchange& ex) {
   CallDeadline deadline(ex);
   if (ex.grpc) deadline.arm();
   std::optional<LocalReply> reply;
-  if (prepared) reply = answer(ex);  // who may come, what is answered here
+  const Plan::Entry* waits = nullptr;
+  if (prepared) reply = answer(ex, waits);  // who may come, what is answered here
+  if (waits != nullptr) {
+    net::Task<Result<std::optional<LocalReply>>> asking = answer_after(ex, waits);
+    Result<std::optional<LocalReply>> said = co_await asking;
+    if (said)
+      reply = std::move(*said);
+    else
+      prepared = std::unexpected(ex.deadline_passed ? kDeadlinePassed : said.error());
+  }
   ex.tunnel = prepared && !reply && ex.head().upgrade;
 
   if (!prepared) {

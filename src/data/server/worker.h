@@ -7,8 +7,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/blocking_pool.h"
 #include "data/proxy/exchange.h"
 #include "data/routing/hash.h"
+#include "data/server/credentials.h"
 #include "data/server/limits.h"
 #include "data/server/listener.h"
 #include "data/server/overload.h"
@@ -54,7 +56,9 @@ struct Shared {
   }
   bool passthrough = false;               // --enable-ssl-passthrough: ClientHellos are looked at
   std::unique_ptr<PassingHellos> hellos;  // with passthrough
-  HashSeed loop_seed = random_seed();     // of the marks by which a route recognises what comes back
+  BlockingPool* blocking = nullptr;       // stopped before the workers end; null: what blocks is refused
+  Credentials credentials;
+  HashSeed loop_seed = random_seed();  // of the marks by which a route recognises what comes back
 };
 
 // A thread with its loop, listeners, pools, policies and View. Everything here is used on its thread, except post() of

@@ -5,6 +5,7 @@
 #include "model/options.h"
 #include "model/settings/app_root.h"
 #include "model/settings/backend_protocol.h"
+#include "model/settings/basic_auth.h"
 #include "model/settings/cors.h"
 #include "model/settings/redirect.h"
 #include "model/settings/rewrite.h"
@@ -43,6 +44,8 @@ struct RouteSettings {
   Shared<Cors> cors;                                     // null: not enabled
   Shared<SourceRanges> source_ranges;                    // null: everybody may come
   Shared<ToHost> to_host;                                // null: requests stay here
+  Shared<BasicAuth> basic_auth;                          // null: nobody is asked for a password
+  bool satisfy_any = false;                              // either the address or the password suffices
   bool operator==(const RouteSettings&) const = default;
 };
 

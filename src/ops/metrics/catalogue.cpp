@@ -124,6 +124,9 @@ constexpr MetricInfo kCatalogue[] = {
      "Requests that were ended with 508, and connections passed through that were closed, because they had come back."},
     {"sluice_regex_gave_up_total", counter, "",
      "Requests that were answered 500 because a regular expression of their host takes too many steps for their path."},
+    {"sluice_auth_passwords_total", counter, "result",
+     "Names and passwords that clients gave: right, right as before (cached), wrong, not looked at as the client was "
+     "wrong too often (limited, 429), or not checked as too much waited (unchecked, 503)."},
     {"sluice_malformed_responses_total", counter, "",
      "Responses of pods that were refused with 502 because the grammar forbids them."},
 

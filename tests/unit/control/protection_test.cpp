@@ -92,7 +92,7 @@ TEST_F(Protection, TheWebhookTakesWhatForbidsNothingAndRefusesWhatWouldBeClosed)
   r = review(annotated("a", "i.example", "whitelist-source-range", "10.0.0.0/8, office"));
   EXPECT_FALSE(r.allowed);
   EXPECT_NE(r.message.find("the paths of this Ingress answer 503"), std::string::npos) << r.message;
-  r = review(annotated("a", "i.example", "auth-type", "basic"));
+  r = review(annotated("a", "i.example", "auth-type", "digest"));
   EXPECT_FALSE(r.allowed);
   EXPECT_NE(r.message.find("--accept-unprotected auth-type"), std::string::npos) << r.message;
   r = review(annotated("a", "i.example", "server-snippet", "deny all;"));
@@ -106,7 +106,7 @@ TEST_F(Protection, TheWebhookTakesWhatForbidsNothingAndRefusesWhatWouldBeClosed)
 }
 
 TEST_F(Protection, TheWebhookWarnsOfWhatClosesWithoutAFaultOfTheIngress) {
-  put(ingress("site", "h.example") + annotated("admin", "h.example", "auth-type", "basic") + service("app") +
+  put(ingress("site", "h.example") + annotated("admin", "h.example", "auth-type", "digest") + service("app") +
       slice("app", "10.0.0.1") + options("{http-snippet: deny all;}"));
   auto r = review(ingress("plain", "i.example"));
   EXPECT_TRUE(r.allowed);
@@ -114,7 +114,7 @@ TEST_F(Protection, TheWebhookWarnsOfWhatClosesWithoutAFaultOfTheIngress) {
   EXPECT_NE(r.warnings[0].find("http-snippet"), std::string::npos);
   put(options("{}"));
   // What it guards cannot be told once the paths beside it are regular expressions, as its own is none.
-  auto unreadable = annotated("admin", "h.example", "auth-type", "basic");
+  auto unreadable = annotated("admin", "h.example", "auth-type", "digest");
   unreadable.replace(unreadable.find("path: /\n"), 8, "path: /x(\n");
   put(unreadable);
   const auto regex =
@@ -211,7 +211,7 @@ TEST_F(Protection, AListOfAPathThatCannotBeReadClosesUntilAllAreEqual) {
            "ImplementationSpecific, backend: {service: {name: app, port: {number: 80}}}}]}\n";
   };
   auto u = put(ingress("site", "h.example") + service("app") + slice("app", "10.0.0.1") + broken(list));
-  EXPECT_NE(closed(u, "h.example").find("takes requests of some addresses alone"), std::string::npos)
+  EXPECT_NE(closed(u, "h.example").find("takes requests of some addresses or users alone"), std::string::npos)
       << closed(u, "h.example");
   EXPECT_EQ(closed(put(broken("")), "h.example"), "");
   u = put(broken(list) + annotated("site", "h.example", "denylist-source-range", "10.0.0.0/8"));

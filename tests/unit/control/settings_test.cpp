@@ -61,7 +61,7 @@ struct Rows : ::testing::Test {
     Secret pair;
     pair.meta.ns = "default";
     pair.meta.name = "pair";
-    pair.data = {{"ca.crt", "-----BEGIN CERTIFICATE-----"}};
+    pair.data = {{"ca.crt", "-----BEGIN CERTIFICATE-----"}, {"auth", "user:{PLAIN}password\n"}};
     store.upsert(std::make_shared<const Object>(std::move(pair)));
   }
   Seen seen() {
@@ -149,7 +149,8 @@ TEST_F(Rows, OfAnnotationsAreNoticedByAll) {
 
     // What the row says of itself.
     EXPECT_EQ(row.scope == Scope::host, sample->second.reach != tenancy::Reach::own_paths);
-    EXPECT_EQ(!row.needs.empty(), !beside.empty());
+    // Alone it closes, which is no lack of effect.
+    EXPECT_EQ(!row.needs.empty(), !beside.empty() && !row.closes);
     if (row.needs.empty()) continue;
     EXPECT_TRUE(beside.contains(std::string(row.needs)));
     const auto none = with({}).host();

@@ -63,14 +63,6 @@ Guard honoured() {
   return out;
 }
 
-// One of `words` is in it, blanks aside: ingress-nginx does not ask for more.
-bool holds(std::string_view value, std::initializer_list<std::string_view> words) {
-  std::string text(value);
-  std::erase(text, ' ');
-  if (has_control(text)) return false;
-  return std::any_of(words.begin(), words.end(), [&](auto w) { return text.find(w) != std::string::npos; });
-}
-
 // ingress-nginx runs a snippet when its risk is allowed and snippets are; when its risk alone is, it leaves it out.
 Guard snippet(Closes what, std::string_view name, const model::Options& options) {
   if (options.allow_snippet_annotations) {
@@ -86,15 +78,6 @@ Guard snippet(Closes what, std::string_view name, const model::Options& options)
 }
 
 }  // namespace
-
-Guard auth_type(std::string_view value, const Written&, const model::Options&) {
-  return holds(value, {"basic", "digest"}) ? authenticating(Closes::paths, "auth-type") : dropped("basic or digest");
-}
-
-Guard auth_secret_type(std::string_view value, const Written& all, const model::Options&) {
-  const bool asked = holds(all["auth-type"], {"basic", "digest"});
-  return asked && !holds(value, {"auth-file", "auth-map"}) ? dropped("auth-file or auth-map") : Guard{};
-}
 
 Guard auth_url(std::string_view value, const Written&, const model::Options&) {
   if (!made_of(value, " -._~/:,?&=$")) return dropped("an absolute URL of letters, digits and -._~/:,?&=$");

@@ -63,8 +63,6 @@ bool guards(std::string_view annotation);
 model::Risk risk_of(std::string_view annotation);
 
 namespace guard {
-Guard auth_type(std::string_view, const Written&, const model::Options&);
-Guard auth_secret_type(std::string_view, const Written&, const model::Options&);
 Guard auth_url(std::string_view, const Written&, const model::Options&);
 Guard auth_tls_secret(std::string_view, const Written&, const model::Options&);
 Guard enable_global_auth(std::string_view, const Written&, const model::Options&);

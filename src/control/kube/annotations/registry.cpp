@@ -15,6 +15,7 @@ using enum OnInvalid;
 
 constexpr AnnotationFamily (*kFamilies[])() = {
     annotation::access_log,
+    annotation::auth,
     annotation::backend_protocol,
     annotation::cors,
     annotation::names,
@@ -85,7 +86,9 @@ model::Risk risk_of(std::string_view annotation) {
 }
 
 bool guards(std::string_view annotation) {
-  const auto* row = find(annotation).unserved;
+  const Known known = find(annotation);
+  if (known.served) return known.served->closes;
+  const auto* row = known.unserved;
   return row && (row->closes != Closes::nothing || row->name.ends_with("-snippet"));
 }
 

@@ -51,11 +51,20 @@ struct WrittenCors {
   std::vector<std::string> left_out;  // elements of cors-allow-origin that are no origins
 };
 
+// auth-type and what goes with it, as written; empty: it is not.
+struct WrittenAuth {
+  std::string type, realm, secret, secret_type;
+  std::string ns, name;          // of the Secret: its namespace, "ns/name"
+  bool foreign = false;          // of another namespace, which is not allowed
+  const Secret* held = nullptr;  // null: it is not there, or not to be looked at
+};
+
 // What the annotations of one Ingress say: parsers write into this.
 struct AnnotationValues {
   model::RouteSettings settings;
   WrittenCors cors;
   std::optional<std::vector<model::Cidr>> allowlist, denylist;  // empty: none is written
+  WrittenAuth auth;
   ProxySsl proxy_ssl;
   bool ssl_passthrough = false;
   WrittenRedirect permanent{{}, 301}, temporal{{}, 302};
@@ -97,6 +106,7 @@ struct Annotation {
   std::string_view needs = {};      // the annotation without which it has no effect; empty: none
   bool always_shown = false;        // `sluice explain` shows it at its default too
   bool secret = false;              // its value is never shown
+  bool closes = false;              // of its values some guard and are not served: --accept-unprotected takes its name
   std::string_view doc = {};
 };
 
@@ -139,6 +149,7 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
 // The families, one file each.
 namespace annotation {
 AnnotationFamily access_log();
+AnnotationFamily auth();
 AnnotationFamily backend_protocol();
 AnnotationFamily cors();
 AnnotationFamily names();

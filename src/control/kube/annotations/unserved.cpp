@@ -11,7 +11,7 @@ using model::Risk;
 
 // Of each the question was: does leaving it out open something? Rates and numbers of connections (limit-*) keep a
 // service up and let nobody in; headers of responses (custom-headers) speak to browsers; ciphers choose among good
-// ones. What goes with a guard (auth-secret, auth-signin, satisfy…) guards nothing alone.
+// ones. What goes with a guard (auth-signin…) guards nothing alone.
 constexpr std::array kUnserved{
     UnservedAnnotation{"affinity"},
     UnservedAnnotation{"affinity-canary-behavior"},
@@ -25,11 +25,8 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"auth-keepalive-timeout"},
     UnservedAnnotation{"auth-method"},
     UnservedAnnotation{"auth-proxy-set-headers", Risk::medium},
-    UnservedAnnotation{"auth-realm", Risk::medium},
     UnservedAnnotation{"auth-request-redirect", Risk::medium},
     UnservedAnnotation{"auth-response-headers", Risk::medium},
-    UnservedAnnotation{"auth-secret", Risk::medium},
-    UnservedAnnotation{"auth-secret-type", Risk::low, nothing, guard::auth_secret_type},
     UnservedAnnotation{"auth-signin", Risk::high},
     UnservedAnnotation{"auth-signin-redirect-param", Risk::medium},
     UnservedAnnotation{"auth-snippet", Risk::critical, nothing, guard::other_snippet},
@@ -39,7 +36,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"auth-tls-secret", Risk::medium, host, guard::auth_tls_secret},
     UnservedAnnotation{"auth-tls-verify-client", Risk::medium},
     UnservedAnnotation{"auth-tls-verify-depth"},
-    UnservedAnnotation{"auth-type", Risk::low, paths, guard::auth_type},
     UnservedAnnotation{"auth-url", Risk::high, paths, guard::auth_url},
     UnservedAnnotation{"canary"},
     UnservedAnnotation{"canary-by-cookie", Risk::medium},
@@ -89,7 +85,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"proxy-next-upstream", Risk::medium},
     UnservedAnnotation{"proxy-redirect-from", Risk::medium},
     UnservedAnnotation{"proxy-redirect-to", Risk::medium},
-    UnservedAnnotation{"satisfy"},
     UnservedAnnotation{"server-snippet", Risk::critical, host, guard::server_snippet},
     UnservedAnnotation{"service-upstream"},
     UnservedAnnotation{"session-cookie-change-on-failure"},

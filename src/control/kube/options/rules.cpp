@@ -23,6 +23,8 @@ std::string print_risk(const Options& o) {
 }
 
 constexpr std::array kRows{
+    Option{"allow-cross-namespace-resources", boolean<&Options::allow_cross_namespace_resources>,
+           "auth-secret may name a Secret of another namespace"},
     Option{
         "annotations-risk-level",
         {"Low, Medium, High, Critical", read_risk, print_risk},

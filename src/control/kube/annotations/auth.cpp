@@ -1,0 +1,219 @@
+#include <array>
+
+#include "base/password_hash.h"
+#include "base/strings.h"
+#include "control/kube/annotations/values.h"
+
+// auth-type: basic with its Secret, and satisfy. digest is not served and closes.
+namespace sluice::control::annotation {
+
+namespace {
+
+using model::Severity;
+
+constexpr std::string_view kType = "auth-type", kSecretName = "auth-secret";
+constexpr std::string_view kSimple = " -._~/:";  // beside letters and digits, where ingress-nginx is strict
+
+// One of `words` is in it, blanks aside: ingress-nginx does not ask for more.
+bool holds_one(std::string_view value, std::initializer_list<std::string_view> words) {
+  std::string text(value);
+  std::erase(text, ' ');
+  return std::ranges::any_of(words, [&](auto word) { return text.find(word) != std::string::npos; });
+}
+
+std::string read_type(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  if (!holds_one(v, {"basic", "digest"})) return "basic or digest";
+  out.auth.type = v;
+  return {};
+}
+
+// The rest means nothing without auth-type, so that finish() judges it.
+std::string read_secret(std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
+  auto& w = out.auth;
+  w.secret = v;
+  const auto slash = v.find('/');
+  const auto ns = slash == std::string_view::npos || slash == 0 ? std::string_view(context.ns()) : v.substr(0, slash);
+  const auto name = slash == std::string_view::npos ? v : v.substr(slash + 1);
+  w.ns = ns;
+  if (name.empty() || name.find('/') != std::string_view::npos) return {};
+  w.name = std::string(ns) + "/" + std::string(name);
+  w.foreign = ns != context.ns() && !context.options.allow_cross_namespace_resources;
+  if (!w.foreign) w.held = context.look_up.secret(w.name);
+  return {};
+}
+
+std::string read_realm(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  out.auth.realm = v;
+  return {};
+}
+
+std::string read_secret_type(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  out.auth.secret_type = v;
+  return {};
+}
+
+std::string read_satisfy(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  if (v != "any" && v != "all") return "any or all";
+  out.settings.satisfy_any = v == "any";
+  return {};
+}
+
+std::string print_type(const ServedRoute& served) {
+  return served.settings.basic_auth ? "basic" : "";
+}
+std::string print_secret(const ServedRoute& served) {
+  return served.settings.basic_auth ? served.settings.basic_auth->secret : "";
+}
+std::string print_realm(const ServedRoute& served) {
+  return served.settings.basic_auth ? served.settings.basic_auth->realm : "";
+}
+std::string print_secret_type(const ServedRoute& served) {
+  const auto& auth = served.settings.basic_auth;
+  return auth && auth->map ? "auth-map" : "auth-file";
+}
+std::string print_satisfy(const ServedRoute& served) {
+  return served.settings.satisfy_any ? "any" : "all";
+}
+
+constexpr std::array kRows{
+    Annotation{.name = "auth-realm",
+               .value = {"text", read_realm, print_realm},
+               .on_invalid = OnInvalid::drop,
+               .risk = model::Risk::medium,
+               .needs = kType,
+               .doc = "what browsers show when they ask for a password"},
+    Annotation{.name = kSecretName,
+               .value = {"[NAMESPACE/]NAME", read_secret, print_secret},
+               .on_invalid = OnInvalid::deny,
+               .risk = model::Risk::medium,
+               .needs = kType,
+               .doc = "Secret with the users; without one that can be used the paths answer 503 "
+                      "([authentication](authentication.md))"},
+    Annotation{
+        .name = "auth-secret-type",
+        .value = {"auth-file or auth-map", read_secret_type, print_secret_type},
+        .on_invalid = OnInvalid::drop,
+        .initial = "auth-file",
+        .needs = kType,
+        .doc = "auth-file: the key `auth` is an htpasswd file; auth-map: each key is a user, its value the hash"},
+    Annotation{.name = kType,
+               .value = {"basic", read_type, print_type},
+               .on_invalid = OnInvalid::drop,
+               .closes = true,
+               .doc = "ask for a name and a password ([authentication](authentication.md)); digest is not served and "
+                      "closes the paths of its Ingress"},
+    Annotation{.name = "satisfy",
+               .value = {"any or all", read_satisfy, print_satisfy},
+               .initial = "all",
+               .doc = "any: who comes from an address of allowlist-source-range needs no password, and who has one may "
+                      "come from anywhere"},
+};
+
+struct Reader {
+  AnnotationResult& out;
+  WrittenAuth& w = out.values.auth;
+
+  void say(std::string_view annotation, std::string_view value, Severity severity, const char* reason,
+           std::string expected, std::string consequence) {
+    out.problems.push_back({severity, reason, "metadata.annotations[" + std::string(annotation) + "]", shorten(value),
+                            std::move(expected), std::move(consequence)});
+  }
+  void drop(std::string_view annotation, std::string_view value, std::string expected) {
+    out.dropped = true;
+    say(annotation, value, Severity::error, "InvalidAnnotation", std::move(expected), "the Ingress is not served");
+  }
+  // As in ingress-nginx: nobody is let in.
+  void deny(const char* reason, std::string expected) {
+    add_element(out.closing.denied, kSecretName);
+    say(kSecretName, w.secret, Severity::error, reason, std::move(expected), "the paths of this Ingress answer 503");
+  }
+
+  // Lines that nobody can log in by are left out, and said once for all.
+  std::string users() {
+    std::string lines, wrong;
+    std::size_t wrong_ones = 0;
+    const auto take = [&](std::string_view name, std::string_view hash, const std::string& where) {
+      hash = hash.substr(0, hash.find_first_of("\r\n:"));
+      const bool named = !name.empty() && name.find_first_of("\r\n:") == std::string_view::npos;
+      const char* expected = named ? unusable(hash) : "USER:HASH";
+      if (expected == nullptr) {
+        lines.append(name).append(":").append(hash).append("\n");
+      } else if (++wrong_ones <= 3) {
+        add_element(wrong, where + ": " + expected);
+      }
+    };
+    if (w.secret_type == "auth-map") {
+      for (const auto& [name, hash] : w.held->data) take(name, hash, "data[" + shorten(name) + "]");
+    } else {
+      std::string_view rest = w.held->data.at("auth");
+      for (std::size_t number = 1; !rest.empty(); ++number) {
+        const auto end = rest.find('\n');
+        const auto line = rest.substr(0, end);
+        rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+        if (line.empty() || line.front() == '#' || line.front() == '\r') continue;
+        const auto colon = line.find(':');
+        const auto hash = colon == std::string_view::npos ? std::string_view() : line.substr(colon + 1);
+        take(line.substr(0, colon), hash, "line " + std::to_string(number) + " of data[auth]");
+      }
+    }
+    if (wrong_ones > 3) wrong += " and " + std::to_string(wrong_ones - 3) + " more";
+    if (wrong_ones > 0)
+      say(kSecretName, w.secret, Severity::warning, "InvalidSecret", wrong, "nobody can log in by what is wrong there");
+    else if (lines.empty())
+      say(kSecretName, w.secret, Severity::warning, "InvalidSecret", "a user", "nobody can log in");
+    return lines;
+  }
+
+  void read_basic() {
+    if (w.secret.empty()) return deny("InvalidAnnotation", "the name of a Secret");
+    if (w.name.empty()) return deny("InvalidAnnotation", "[NAMESPACE/]NAME of a Secret");
+    if (w.foreign)
+      return deny("InvalidAnnotation", "a Secret of the Ingress's namespace, not of " + w.ns +
+                                           ", as allow-cross-namespace-resources is false");
+    if (w.held == nullptr) return deny("MissingSecret", "a Secret that exists");
+    if (w.secret_type != "auth-file" && w.secret_type != "auth-map" && !w.secret_type.empty())
+      return deny("InvalidAnnotation", "auth-secret-type: auth-file or auth-map");
+    if (w.secret_type != "auth-map" && !w.held->data.contains("auth"))
+      return deny("InvalidSecret", "a Secret with the key auth");
+    model::BasicAuth auth;
+    auth.realm = w.realm;
+    auth.secret = w.name;
+    auth.map = w.secret_type == "auth-map";
+    auth.users = users();
+    out.values.settings.basic_auth = std::move(auth);
+  }
+
+  void read() {
+    if (w.type.empty()) {
+      for (const auto& [name, value] : {std::pair(std::string_view("auth-realm"), w.realm),
+                                        {kSecretName, w.secret},
+                                        {std::string_view("auth-secret-type"), w.secret_type}})
+        if (!value.empty()) say(name, value, Severity::warning, "NoEffect", "auth-type beside it", "it has no effect");
+      return;
+    }
+    if (!w.secret_type.empty() && !holds_one(w.secret_type, {"auth-file", "auth-map"}))
+      drop("auth-secret-type", w.secret_type, "auth-file or auth-map");
+    if (!made_of(w.secret, kSimple)) drop(kSecretName, w.secret, "letters, digits and -._~/:");
+    if (!made_of(w.realm, kSimple)) drop("auth-realm", w.realm, "letters, digits, blanks and -._~/:");
+    if (w.type == "basic") {
+      if (!out.dropped) read_basic();
+      return;
+    }
+    add_element(out.closing.but_no_auth_locations, kType);
+    say(kType, w.type, Severity::error, "UnsupportedAnnotation", "basic, or --accept-unprotected auth-type",
+        std::string(out.dropped ? "the Ingress is not served; were it, " : "") +
+            "the paths of this Ingress answer 503, as serving them without this protection would open them");
+  }
+};
+
+void finish(AnnotationResult& out) {
+  Reader{out}.read();
+}
+
+}  // namespace
+
+AnnotationFamily auth() {
+  return {kRows, finish};
+}
+
+}  // namespace sluice::control::annotation

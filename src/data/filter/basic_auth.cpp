@@ -1,0 +1,213 @@
+#include "model/settings/basic_auth.h"
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/password_hash.h"
+#include "data/filter/address_set.h"
+#include "data/filter/step.h"
+#include "data/proxy/aside.h"
+#include "data/server/worker.h"
+
+// auth-type: basic. A password that was right before is a look into a table; another one is hashed off the worker.
+namespace sluice::data {
+
+namespace {
+
+constexpr std::size_t kMostCredentials = 768;  // bytes of name, colon and password
+constexpr Duration kLongestCheck = std::chrono::seconds(10);
+
+struct User {
+  std::string_view name, hash;
+};
+
+// Who may come. Holds the text that the views are of.
+struct Users {
+  explicit Users(const model::Shared<model::BasicAuth>& auth) : held(auth) {
+    std::string_view rest = held->users.text;
+    while (!rest.empty()) {
+      const auto line = rest.substr(0, rest.find('\n'));
+      rest.remove_prefix(line.size() + 1);
+      const auto colon = line.find(':');
+      all.push_back({line.substr(0, colon), line.substr(colon + 1)});
+    }
+    std::ranges::stable_sort(all, {}, &User::name);
+  }
+  const User* find(std::string_view name) const noexcept {
+    const auto at = std::ranges::lower_bound(all, name, {}, &User::name);
+    return at != all.end() && at->name == name ? &*at : nullptr;
+  }
+  const model::Shared<model::BasicAuth> held;
+  std::vector<User> all;
+};
+
+struct Given {
+  std::string_view name, password;
+};
+
+// As nginx reads it: both alphabets of base64, padded or not.
+std::optional<std::size_t> decode(std::string_view text, std::array<char, kMostCredentials>& out) noexcept {
+  static constexpr auto kValue = [] {
+    std::array<std::int8_t, 256> t{};
+    t.fill(-1);
+    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (std::size_t i = 0; i < digits.size(); ++i)
+      t[static_cast<unsigned char>(digits[i])] = static_cast<std::int8_t>(i);
+    t['-'] = 62;
+    t['_'] = 63;
+    return t;
+  }();
+  text = text.substr(0, text.find('='));
+  if (text.size() % 4 == 1 || text.size() / 4 * 3 + 2 > out.size()) return std::nullopt;
+  std::uint32_t bits = 0;
+  std::size_t have = 0, size = 0;
+  for (const char c : text) {
+    const int value = kValue[static_cast<unsigned char>(c)];
+    if (value < 0) return std::nullopt;
+    bits = bits << 6 | static_cast<std::uint32_t>(value);
+    have += 6;
+    if (have < 8) continue;
+    have -= 8;
+    out[size++] = static_cast<char>(bits >> have);
+  }
+  return size;
+}
+
+// Views into `room`; nothing where there are none that can be read.
+std::optional<Given> given_by(const RequestView& request, std::array<char, kMostCredentials>& room) noexcept {
+  const auto* field = request.received.find(net::http::Name::authorization);
+  constexpr std::string_view scheme = "basic ";
+  if (field == nullptr || field->value.size() < scheme.size()) return std::nullopt;
+  std::string_view text = field->value;
+  if (!iequals(text.substr(0, scheme.size()), scheme)) return std::nullopt;
+  text.remove_prefix(std::min(text.find_first_not_of(' ', scheme.size()), text.size()));
+  text = text.substr(0, text.find(' '));
+  const auto size = decode(text, room);
+  if (!size) return std::nullopt;
+  const std::string_view both(room.data(), *size);
+  const auto colon = both.find(':');
+  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+  const auto password = both.substr(colon + 1);
+  return Given{both.substr(0, colon), password.substr(0, password.find('\0'))};
+}
+
+struct Check final : Aside {
+  Check(std::shared_ptr<const Users> of, std::string_view against, std::string_view given)
+      : users(std::move(of)), hash(against), password(given) {}
+  ~Check() override { OPENSSL_cleanse(password.data(), password.size()); }
+  void work() noexcept override { right = is_password(hash, password); }
+  const std::shared_ptr<const Users> users;  // holds `hash`
+  const std::string_view hash;
+  std::string password;
+  bool right = false;
+};
+
+class BasicAuth final : public Step {
+ public:
+  // `any`: who comes from one of these addresses needs no password; null: everybody does.
+  BasicAuth(const model::Shared<model::BasicAuth>& auth, const model::SourceRanges* any)
+      : users_(std::make_shared<const Users>(auth)),
+        whose_(auth->secret.substr(0, auth->secret.find('/'))),
+        challenge_("Basic realm=\"" + auth->realm + "\""),
+        denied_(any != nullptr ? std::span(any->denied) : std::span<const model::Cidr>()),
+        allowed_(any != nullptr ? std::span(any->allowed) : std::span<const model::Cidr>()) {}
+
+  std::optional<LocalReply> decide(const RequestView& request) const override {
+    if (excused(request)) return std::nullopt;
+    std::array<char, kMostCredentials> room;
+    if (given_by(request, room)) return std::nullopt;
+    return refusal("no name and password by which the request may come");
+  }
+  bool waits(const RequestView& request) const override { return !excused(request); }
+
+  std::optional<LocalReply> decide_at_length(const RequestView& request) const override {
+    std::array<char, kMostCredentials> room;
+    const auto given = given_by(request, room);
+    const User* user = given ? users_->find(given->name) : nullptr;
+    if (user != nullptr && is_password(user->hash, given->password)) return std::nullopt;
+    return refusal(kWrong);
+  }
+
+  net::Task<Result<std::optional<LocalReply>>> wait(Exchange& ex) const override {
+    Result<std::optional<LocalReply>> out{};
+    std::array<char, kMostCredentials> room;
+    const auto given = given_by(ex, room);
+    if (!given || users_->all.empty()) {
+      out->emplace(refusal(kWrong));
+      co_return std::move(out);
+    }
+    WorkerStats& stats = ex.worker.stats;
+    Credentials& checked = ex.worker.shared.credentials;
+    // A name that nobody has costs as much as one that somebody has: how long it takes does not tell.
+    const User* user = users_->find(given->name);
+    const std::string_view hash = user != nullptr ? user->hash : users_->all.front().hash;
+    const auto key = checked.key_of(hash, given->password);
+    if (user != nullptr && checked.known(key)) {
+      stats.auth_cached.add();
+      co_return std::move(out);
+    }
+    if (checked.limited(ex.client, ex.worker.loop.now())) {
+      stats.auth_limited.add();
+      out->emplace(LocalReply{.status = 429, .why = "the client gave too many wrong passwords"});
+      (*out)->fields.emplace_back("Retry-After", "1");
+      co_return std::move(out);
+    }
+    bool right = false;
+    if (quick(hash)) {
+      right = is_password(hash, given->password);
+    } else {
+      auto check = std::make_shared<Check>(users_, hash, given->password);
+      net::Task<Status> checking = run_aside(ex, whose_, check, kLongestCheck);
+      Status done = co_await checking;
+      if (!done) {
+        if (done.error().status == 503) stats.auth_unchecked.add();
+        out = std::unexpected(done.error());
+        co_return std::move(out);
+      }
+      right = check->right;
+    }
+    if (right && user != nullptr) {
+      stats.auth_right.add();
+      checked.remember(key);
+    } else {
+      stats.auth_wrong.add();
+      checked.wrong(ex.client, ex.worker.loop.now());
+      out->emplace(refusal(kWrong));
+    }
+    co_return std::move(out);
+  }
+
+  bool admits(const std::array<std::uint8_t, 16>& client) const override { return of_address(client); }
+
+ private:
+  static constexpr const char* kWrong = "the name and password are not those of a user";
+  bool of_address(const std::array<std::uint8_t, 16>& client) const noexcept {
+    return allowed_.ranges() > 0 && allowed_.contains(client) && !denied_.contains(client);
+  }
+  bool excused(const RequestView& request) const noexcept { return request.client_known && of_address(request.client); }
+  LocalReply refusal(const char* why) const {
+    LocalReply out{.status = 401, .why = why};
+    out.fields.emplace_back("WWW-Authenticate", challenge_);
+    return out;
+  }
+
+  const std::shared_ptr<const Users> users_;
+  const std::string whose_;  // the namespace of the Secret
+  const std::string challenge_;
+  const AddressSet denied_, allowed_;
+};
+
+StepPtr ask_for_password(const Needs& needs) {
+  const auto& s = needs.settings;
+  if (!s.basic_auth) return nullptr;
+  return std::make_shared<const BasicAuth>(s.basic_auth, s.satisfy_any ? s.source_ranges.get() : nullptr);
+}
+
+}  // namespace
+
+extern const Row kBasicAuth;
+const Row kBasicAuth{"basic-auth", in(Phase::guard), ask_for_password};
+
+}  // namespace sluice::data

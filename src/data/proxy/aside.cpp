@@ -1,0 +1,44 @@
+#include "data/proxy/aside.h"
+
+#include <new>
+#include <utility>
+
+#include "data/server/worker.h"
+
+namespace sluice::data {
+
+void Aside::Wait::cancel(Error why) noexcept {
+  error = why;
+  signal.notify();
+}
+
+void Aside::run() noexcept {
+  work();
+  try {
+    loop_->post([self = shared_from_this()] {
+      if (Wait* wait = std::exchange(self->wait_, nullptr)) wait->signal.notify();
+    });
+  } catch (const std::bad_alloc&) {
+    // Nobody can be told: who waits gives up when its time is over.
+  }
+}
+
+net::Task<Status> run_aside(Exchange& ex, std::string_view whose, std::shared_ptr<Aside> work, Duration longest) {
+  constexpr Error full{Fault::overload, Whose::internal, Retry::no, 503, "too much waits for the threads that check"};
+  constexpr Error late{Fault::timeout, Whose::internal, Retry::no, 503, "a check took too long"};
+  Worker& worker = ex.worker;
+  Aside::Wait wait(worker.loop);
+  work->loop_ = &worker.loop;
+  work->wait_ = &wait;
+  if (worker.shared.blocking == nullptr || !worker.shared.blocking->submit(whose, work))
+    co_return std::unexpected(full);
+  ex.waiting_on = &wait;
+  const bool woken = co_await wait.signal.wait(worker.loop.now() + longest);
+  ex.waiting_on = nullptr;
+  work->wait_ = nullptr;
+  if (wait.error) co_return std::unexpected(*wait.error);
+  if (!woken) co_return std::unexpected(late);
+  co_return Status{};
+}
+
+}  // namespace sluice::data
