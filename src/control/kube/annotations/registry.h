@@ -59,6 +59,7 @@ struct AnnotationValues {
   bool ssl_passthrough = false;
   WrittenRedirect permanent{{}, 301}, temporal{{}, 302};
   bool use_regex = false;          // it, or a rewrite, makes the paths of a host regular expressions
+  Template forwarded_prefix;       // empty: none is written
   std::string unknown_in_rewrite;  // what rewrite-target names that is no variable; empty: nothing
 };
 
@@ -150,6 +151,7 @@ AnnotationFamily rewrite();
 AnnotationFamily source_range();
 AnnotationFamily ssl_passthrough();
 AnnotationFamily ssl_redirect();
+AnnotationFamily upstream_vhost();
 }  // namespace annotation
 
 }  // namespace sluice::control

@@ -110,9 +110,7 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"upstream-hash-by", Risk::high},
     UnservedAnnotation{"upstream-hash-by-subset"},
     UnservedAnnotation{"upstream-hash-by-subset-size"},
-    UnservedAnnotation{"upstream-vhost"},
     UnservedAnnotation{"use-port-in-redirects"},
-    UnservedAnnotation{"x-forwarded-prefix", Risk::medium},
 };
 }  // namespace
 
