@@ -129,7 +129,8 @@ struct Explanation {
   std::string path;
   std::vector<std::string> steps;
   const data::Route* route = nullptr;
-  std::string target;  // what a pod gets
+  std::string target;             // what a pod gets
+  std::vector<std::string> sets;  // fields that it gets instead of the client's
   const model::Cluster* cluster = nullptr;
   Answer answer;
   std::vector<std::string> adds;  // fields of ours in the response
@@ -307,11 +308,22 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
   data::ResponseFields fields(adds, {});
   data::add_response_fields(process, asked.view, fields);
   for (const auto& field : adds) out.adds.push_back(fmt::format("{}: {}", field.name, field.value));
+  data::Rewritten to;
   if (out.answer.status == 0 && data::is_edited(*out.route->settings)) {
-    data::Rewritten to;
     data::edited(asked.view, to);
     if (to.wrong != nullptr) out.answer = {500, "", to.wrong, ""};
     out.target = std::move(to.target);
+  }
+  if (out.answer.status == 0 && data::sets_fields(*out.route->settings)) {
+    std::string value;
+    const char* wrong = data::set_fields(
+        asked.view, to.groups,
+        [&]() -> std::string& {
+          value.clear();
+          return value;
+        },
+        [&](std::string_view name, std::string_view text) { out.sets.push_back(fmt::format("{}: {}", name, text)); });
+    if (wrong != nullptr) out.answer = {400, "", wrong, ""};
   }
   const auto host = model.hosts.find(out.route->host);
   const control::ServedRoute served{*out.route->settings, host == model.hosts.end() ? nullptr : host->second.get(),
@@ -349,6 +361,8 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
   if (e.route == nullptr) return tell_refused();
   const model::Route& spec = *e.route->spec;
   if (e.answer.status == 0) line("  forwarded to " + destination_text(spec) + " as " + request.method + " " + e.target);
+  if (e.answer.status == 0)
+    for (const std::string& field : e.sets) line("    with " + field);
   line("  route of " + ingress_text(spec) +
        (spec.location.empty()
             ? ""
@@ -378,6 +392,7 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
       {"because", e.answer.because},
       {"filter", e.answer.decided_by},
       {"fields", boost::json::array(e.adds.begin(), e.adds.end())},
+      {"fieldsForPods", boost::json::array(e.sets.begin(), e.sets.end())},
       {"forwarded", e.answer.status == 0},
       {"target", e.answer.status == 0 ? boost::json::value(e.target) : boost::json::value(nullptr)}};
   boost::json::object out{{"method", request.method}, {"url", request.url},           {"host", request.match_host},

@@ -218,3 +218,46 @@ def test_lists_in_several_fields_are_one_list(site):
     with sluice.raw() as c:
         assert c.get("/", "app.example", headers=["X-Client: 203.0.113.9", "X-Client: 127.0.0.1"]).status == 200
     assert values(pod)["x-real-ip"] == ["203.0.113.9"]
+
+
+def test_upstream_vhost(site):
+    """Host is another one for pods; X-Forwarded-Host stays the client's."""
+    sluice, pod = site.simple(annotations={"upstream-vhost": "$service_name.${namespace}.svc:81"})
+    assert sluice.get("/", "app.example", headers={"X-Forwarded-Host": "evil.example"}).status == 200
+    v = values(pod)
+    assert v["host"] == ["app.default.svc:81"] and v["x-forwarded-host"] == ["app.example"]
+
+
+@pytest.mark.parametrize("value", ["", "a b", "a/b", "a%0d%0aX:y"])
+def test_a_host_that_is_none_is_not_sent(site, value):
+    sluice, pod = site.simple(annotations={"upstream-vhost": "$arg_to"})
+    answer = sluice.get("/?to=" + value.replace(" ", "%20"), "app.example")
+    assert answer.status == 400 and pod.last() == []
+    assert sluice.get("/?to=in.example", "app.example").status == 200
+    assert values(pod)["host"] == ["in.example"]
+
+
+def test_forwarded_prefix(site):
+    pod = site.pod()
+    site.app("app.example", pod.address, annotations={"x-forwarded-prefix": "/$1", "rewrite-target": "/$2"}, paths=[("/(app)(/.*)?", "ImplementationSpecific")])
+    sluice = site.sluice()
+    assert sluice.get("/app/x", "app.example", headers={"X-Forwarded-Prefix": "/fake", "X-Other": "1"}).status == 200
+    line, sent = pod.last_headers()
+    assert line.startswith("GET //x ") and values(pod)["x-forwarded-prefix"] == ["/app"]
+    names = [n for n, _ in sent]
+    assert names.index("X-Forwarded-Prefix") == names.index("X-Scheme") + 1
+
+
+def test_forwarded_prefix_does_nothing_without_a_rewrite(site):
+    sluice, pod = site.simple(annotations={"x-forwarded-prefix": "/outer"})
+    sluice.get("/app/x", "app.example", headers={"X-Forwarded-Prefix": "/fake"})
+    assert values(pod)["x-forwarded-prefix"] == ["/fake"]
+
+
+def test_what_comes_out_of_groups_is_one_line(site):
+    pod = site.pod()
+    site.app("app.example", pod.address, annotations={"x-forwarded-prefix": "$1", "rewrite-target": "/x"}, paths=[("/([^/]*)", "ImplementationSpecific")])
+    sluice = site.sluice()
+    assert sluice.get("/a%0d%0aX-Evil:%201", "app.example").status == 200
+    v = values(pod)
+    assert v["x-forwarded-prefix"] == ["a%0D%0AX-Evil: 1"] and "x-evil" not in v

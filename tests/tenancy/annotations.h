@@ -74,8 +74,10 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"temporal-redirect", {own_paths, "https://to.example/"}},
       {"temporal-redirect-code", {own_paths, "307", {{"temporal-redirect", "/to"}}}},
       {"use-port-in-redirects", {own_paths, "true"}},
+      {"upstream-vhost", {own_paths, "to.example"}},
       {"use-regex", {host, "true"}},
       {"whitelist-source-range", {own_paths, "192.0.2.1/32"}},
+      {"x-forwarded-prefix", {host, "/taken", {{"rewrite-target", "/taken/$1"}}}},
   };
   return table;
 }
@@ -172,8 +174,6 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"upstream-hash-by", "$request_uri"},
       {"upstream-hash-by-subset", "true"},
       {"upstream-hash-by-subset-size", "1"},
-      {"upstream-vhost", "to.example"},
-      {"x-forwarded-prefix", "/taken"},
   };
   return table;
 }

@@ -18,7 +18,7 @@ void rewrite(const RequestView& request, Rewritten& out) {
   out.wrong = nullptr;
   out.gave_up = false;
   out.target.clear();
-  Regex::Captures groups{};
+  auto& groups = out.groups = {};
   if (request.route->pattern != nullptr) {
     const auto outcome = request.route->pattern->match(request.path, &groups);
     if (outcome == Regex::Outcome::gave_up) {
@@ -51,13 +51,31 @@ void edited(const RequestView& request, Rewritten& out) {
 }
 
 std::optional<LocalReply> edit(Exchange& ex) {
-  if (!is_edited(*ex.settings)) return std::nullopt;
+  const auto& settings = *ex.settings;
+  const bool sets = sets_fields(settings);
+  if (!sets && !is_edited(settings)) return std::nullopt;
   Rewritten to;
-  to.target.swap(ex.memory.target);
-  edited(ex, to);
-  to.target.swap(ex.memory.target);
-  ex.target = ex.memory.target;
-  if (to.wrong != nullptr) return LocalReply{.status = 500, .why = to.wrong, .gave_up = to.gave_up};
+  if (is_edited(settings)) {
+    to.target.swap(ex.memory.target);
+    edited(ex, to);
+    to.target.swap(ex.memory.target);
+    ex.target = ex.memory.target;
+    if (to.wrong != nullptr) return LocalReply{.status = 500, .why = to.wrong, .gave_up = to.gave_up};
+  }
+  if (!sets) return std::nullopt;
+  auto& set = ex.memory.set;
+  set.clear();
+  const char* wrong = set_fields(
+      ex, to.groups, [&]() -> std::string& { return ex.memory.texts.next(); },
+      [&](std::string_view name, std::string_view value) {
+        const auto id = net::http::name_of(name);
+        if (id == net::http::Name::host)
+          ex.pod_host = value;
+        else
+          set.push_back({name, value, id, false});
+      });
+  if (wrong != nullptr) return LocalReply{.status = 400, .why = wrong};
+  ex.set_for_pods = set;
   return std::nullopt;
 }
 

@@ -4,7 +4,9 @@
 #include <string_view>
 
 #include "base/regex.h"
+#include "data/filter/variables.h"
 #include "data/proxy/exchange.h"
+#include "net/http/host.h"
 
 // What the pod will see of the request: the step between the answers of our own and the attempts.
 namespace sluice::data {
@@ -15,6 +17,7 @@ struct Rewritten {
   std::string target;           // path or URL and the query, percent-encoded
   const char* wrong = nullptr;  // why there is none: the answer is 500
   bool gave_up = false;         // because the pattern took too many steps
+  Regex::Captures groups{};     // of the path
 };
 // A decision; `sluice explain` asks it too. The route has a rewrite. Writes into `out.target`, whose memory is used
 // again.
@@ -29,7 +32,31 @@ inline bool is_edited(const model::RouteSettings& settings) noexcept {
 // That one, by rewrite-target or ambiguous-paths; a decision as rewrite() is. The route is edited.
 void edited(const RequestView& request, Rewritten& out);
 
-// Sets ex.target. An answer is the end of the request: its rewrite-target leads nowhere.
+// Do pods get fields that annotations make?
+inline bool sets_fields(const model::RouteSettings& settings) noexcept {
+  return settings.upstream_host || (settings.rewrite && !settings.rewrite->prefix.empty());
+}
+// Calls sink(name, value) for each, with the value appended to what room() gives; Host is among them. `groups`: of the
+// rewrite. A decision. Why there is none, if a field cannot be; else null.
+template <class Room, class Sink>
+const char* set_fields(const RequestView& request, const Regex::Captures& groups, Room&& room, Sink&& sink) {
+  const auto& settings = *request.route->settings;
+  if (settings.upstream_host) {
+    std::string& value = room();
+    evaluate(settings.upstream_host->host, request, Spelling::field, value, &groups);
+    if (!net::http::split_authority(value)) return "upstream-vhost makes no host of this request";
+    sink("Host", value);
+  }
+  if (settings.rewrite && !settings.rewrite->prefix.empty()) {
+    std::string& value = room();
+    evaluate(settings.rewrite->prefix, request, Spelling::field, value, &groups);
+    sink("X-Forwarded-Prefix", value);
+  }
+  return nullptr;
+}
+
+// Sets what pods get: ex.target, ex.pod_host, ex.set_for_pods. An answer is the end of the request: there is nothing
+// that they could get.
 std::optional<LocalReply> edit(Exchange& ex);
 
 }  // namespace sluice::data

@@ -3,11 +3,13 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/page_memory.h"
+#include "base/texts.h"
 #include "data/filter/plan.h"
 #include "data/proxy/streams.h"
 #include "data/routing/route_table.h"
@@ -61,7 +63,9 @@ struct ExchangeMemory : PageAllocated {
   std::string text;                     // the page of a local reply
   std::vector<std::uint32_t> tried;     // endpoints that this exchange asked
   std::list<std::string> joined;        // field values put together
+  Texts texts;                          // values made from variables
   std::vector<net::http::Field> added;  // fields of ours in the response
+  std::vector<net::http::Field> set;    // fields that pods get instead of the client's; Exchange::set_for_pods
   HeadBuffer in;                        // request head, and what came with it
 };
 
@@ -103,7 +107,10 @@ struct Exchange : RequestView {
   const model::RouteSettings* settings = nullptr;  // of the route, or the defaults
   ClusterRuntime* cluster = nullptr;               // pinned
 
-  std::string_view target;          // path and query for the pod, from edit() on
+  std::string_view target;    // path and query for the pod, from edit() on
+  std::string_view pod_host;  // Host for the pod, likewise
+  std::span<const net::http::Field>
+      set_for_pods;                 // fields that stand in place of the client's; empty values: none does
   std::string_view client_address;  // after real-ip processing
   std::string_view forwarded_for;   // incoming list, joined
   std::string_view forwarded_host;  // incoming

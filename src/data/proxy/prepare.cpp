@@ -124,6 +124,7 @@ Status prepare(Exchange& ex) {
   ex.request_id = joined(ex, Name::x_request_id);
   if (ex.options->generate_request_id) give_request_id(ex);
   ex.target = head.path_query;
+  ex.pod_host = ex.host_header;
   ex.query = {};
   if (const auto q = head.path_query.find('?'); q != std::string_view::npos) ex.query = head.path_query.substr(q);
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 
@@ -57,12 +58,12 @@ constexpr bool made_by_us(net::http::Name n) noexcept {
   }
 }
 
-// Calls sink(name, value) for each field. `shape` for the body.
-template <class Sink>
-void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& sink) {
+// `between`: called between our fields and the client's.
+template <class Sink, class Between>
+void for_each_usual_field(const Exchange& ex, const BodyShape& shape, Sink&& sink, Between&& between) {
   using net::http::Name;
   const auto& o = *ex.options;
-  sink("Host", ex.host_header);
+  sink("Host", ex.pod_host);
   if (!ex.request_id.empty()) sink("X-Request-ID", ex.request_id);
   sink("X-Real-IP", ex.client_address);
   if (ex.proxy_trusted && o.compute_full_forwarded_for && !ex.forwarded_for.empty()) {
@@ -82,6 +83,7 @@ void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& 
   if (!ex.forwarded_host.empty()) sink("X-Original-Forwarded-Host", ex.forwarded_host);
   if (o.proxy_add_original_uri_header) sink("X-Original-URI", ex.head().path_query);
   if (!ex.loop_mark.empty()) sink(kCdnLoop, ex.loop_mark);
+  between();
   char digits[24];
   if (shape.framing == net::http::Framing::length) {
     const auto end = std::to_chars(digits, digits + sizeof digits, shape.length).ptr;
@@ -100,6 +102,23 @@ void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& 
     sink(f.name, f.value);
   }
   if (o.via) sink("Via", via(ex.head().major, ex.head().minor));  // behind those of whoever had it before
+}
+
+// Calls sink(name, value) for each field. `shape` for the body.
+template <class Sink>
+void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& sink) {
+  const auto set = ex.set_for_pods;
+  if (set.empty()) return for_each_usual_field(ex, shape, sink, [] {});
+  for_each_usual_field(
+      ex, shape,
+      [&](std::string_view name, std::string_view value) {
+        const auto same = [&](const net::http::Field& f) { return iequals(f.name, name); };
+        if (std::ranges::none_of(set, same)) sink(name, value);
+      },
+      [&] {
+        for (const auto& f : set)
+          if (!f.value.empty()) sink(f.name, f.value);
+      });
 }
 
 }  // namespace sluice::data

@@ -134,6 +134,7 @@ net::Task<bool> H1Connection::exchange() {
 // Between two exchanges: what the client sent ahead moves to the front, or the buffers go back to the worker.
 void H1Connection::park() noexcept {
   memory_->joined.clear();
+  memory_->texts.clear();
   memory_->collected.clear();
   if (!memory_->ahead.empty()) {
     in_begin_ = 0;

@@ -126,6 +126,7 @@ void Worker::return_memory(std::unique_ptr<ExchangeMemory> m) noexcept {
   if (m->response_head.capacity() > 64 * 1024) m->response_head = {};
   if (m->ahead.capacity() > 64 * 1024) m->ahead = {};
   m->joined.clear();
+  m->texts.trim();
   m->collected.clear();
   m->ahead.clear();
   memory_.push_back(std::move(m));

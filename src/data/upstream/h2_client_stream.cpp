@@ -69,7 +69,7 @@ void fill(RequestFields& out, const Exchange& ex, bool tls) {
   const auto& head = ex.head();
   out.add(":method", head.method_text);
   out.add(":scheme", tls ? "https" : "http");
-  if (!ex.host_header.empty()) out.add(":authority", ex.host_header);
+  if (!ex.pod_host.empty()) out.add(":authority", ex.pod_host);
   out.add(":path", ex.target);
   for_each_upstream_field(ex, body_shape(ex), [&](std::string_view name, std::string_view value) {
     if (name == "Host" || name == "Transfer-Encoding") return;

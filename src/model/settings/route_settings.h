@@ -11,6 +11,7 @@
 #include "model/settings/rewrite.h"
 #include "model/settings/source_ranges.h"
 #include "model/settings/to_host.h"
+#include "model/settings/upstream_host.h"
 #include "model/settings/upstream_tls.h"
 #include "model/shared.h"
 
@@ -41,6 +42,7 @@ struct RouteSettings {
   bool grpc_web = false;  // calls of gRPC-Web become calls of gRPC, where pods speak that
   AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // what pods get of a path that has several readings
   Shared<Rewrite> rewrite;                               // null: none
+  Shared<UpstreamHost> upstream_host;                    // null: the client's
   Shared<Cors> cors;                                     // null: not enabled
   Shared<SourceRanges> source_ranges;                    // null: everybody may come
   Shared<ToHost> to_host;                                // null: requests stay here

@@ -7,11 +7,19 @@
 
 namespace sluice::control {
 
+namespace {
+// Of what can be left out, what is served: who accepted that nobody asks for a password did so for want of one.
+bool is_served(std::string_view name, std::string_view value) {
+  return name == "auth-type" && trim_of(value, kBlank) == "basic";
+}
+}  // namespace
+
 Written::Written(const Ingress& ingress, std::string_view prefix, const std::set<std::string>& accepted) {
   for (const auto& [full, value] : ingress.meta.annotations) {
     if (full.size() <= prefix.size() + 1 || !full.starts_with(prefix) || full[prefix.size()] != '/') continue;
     const auto name = std::string_view(full).substr(prefix.size() + 1);
-    (accepted.contains(std::string(name)) ? accepted_ : values_).emplace(name, value);
+    const bool left_out = accepted.contains(std::string(name)) && !is_served(name, value);
+    (left_out ? accepted_ : values_).emplace(name, value);
   }
 }
 

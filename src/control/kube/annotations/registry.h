@@ -72,6 +72,7 @@ struct AnnotationValues {
   std::vector<std::string> aliases;  // server-alias, as model::Alias has names
   std::vector<std::pair<std::string, std::string>> unreadable_aliases;  // elements, with what was expected
   bool to_www = false;
+  Template forwarded_prefix;       // empty: none is written
   std::string unknown_in_rewrite;  // what rewrite-target names that is no variable; empty: nothing
 };
 
@@ -161,6 +162,7 @@ AnnotationFamily rewrite();
 AnnotationFamily source_range();
 AnnotationFamily ssl_passthrough();
 AnnotationFamily ssl_redirect();
+AnnotationFamily upstream_vhost();
 }  // namespace annotation
 
 }  // namespace sluice::control

@@ -3,7 +3,7 @@
 #include "base/strings.h"
 #include "control/kube/annotations/values.h"
 
-// use-regex and rewrite-target.
+// use-regex, rewrite-target and x-forwarded-prefix.
 namespace sluice::control::annotation {
 
 namespace {
@@ -30,6 +30,14 @@ std::string print_target(const ServedRoute& served) {
   return served.settings.rewrite ? served.settings.rewrite->target.text() : "";
 }
 
+std::string read_prefix(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  return read_template(v, "-._~/: ", "a path of letters, digits and -._~/:, with $1 to $9 and variables",
+                       out.forwarded_prefix);
+}
+std::string print_prefix(const ServedRoute& served) {
+  return served.settings.rewrite ? served.settings.rewrite->prefix.text() : "";
+}
+
 constexpr std::array kRows{
     Annotation{.name = "rewrite-target",
                .value = {"path or URL with $1 to $9 and variables", read_target, print_target},
@@ -43,9 +51,17 @@ constexpr std::array kRows{
                .initial = "false",
                .doc = "all paths of its namespace at its hosts are regular expressions that match from the beginning, "
                       "whatever the case; the longest text is asked first ([rewrite](rewrite.md))"},
+    Annotation{.name = "x-forwarded-prefix",
+               .value = {"path with $1 to $9 and variables", read_prefix, print_prefix},
+               .on_invalid = OnInvalid::drop,
+               .risk = model::Risk::medium,
+               .needs = "rewrite-target",
+               .doc = "X-Forwarded-Prefix that pods get, instead of the client's"},
 };
 
 void finish(AnnotationResult& out) {
+  if (auto& rewrite = out.values.settings.rewrite; rewrite && !out.values.forwarded_prefix.empty())
+    rewrite = model::Rewrite{rewrite->target, out.values.forwarded_prefix};
   if (out.values.unknown_in_rewrite.empty()) return;
   add_element(out.closing.denied, "rewrite-target");
   out.problems.push_back(

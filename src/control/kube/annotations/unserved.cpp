@@ -102,8 +102,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"upstream-hash-by", Risk::high},
     UnservedAnnotation{"upstream-hash-by-subset"},
     UnservedAnnotation{"upstream-hash-by-subset-size"},
-    UnservedAnnotation{"upstream-vhost"},
-    UnservedAnnotation{"x-forwarded-prefix", Risk::medium},
 };
 }  // namespace
 

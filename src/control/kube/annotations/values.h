@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/strings.h"
 #include "control/kube/annotations/registry.h"
 #include "control/kube/grammar.h"
 
@@ -16,6 +17,16 @@ inline std::string truth(bool value) {
 }
 inline std::string on_off_text(bool value) {
   return value ? "on" : "off";
+}
+
+// Text with variables and $1 to $9, whose other parts are of letters, digits and `marks`; returns what was expected.
+inline std::string read_template(std::string_view v, std::string_view marks, std::string expected, Template& out) {
+  out = Template(v);
+  for (const auto& part : out.parts())
+    if (part.variable == kLiteral && !made_of(out.text_of(part), marks)) return expected;
+  if (const auto unknown = out.first_unknown(true); !unknown.empty())
+    return "variables of docs/variables.md, which " + unknown + " is not";
+  return {};
 }
 
 template <auto M>
