@@ -101,6 +101,14 @@ def test_what_cannot_be_asked_for_opens_nothing(guarded, data, annotations, word
     assert words in said and "{PLAIN}" not in said, said
 
 
+def test_what_is_served_is_not_left_out_by_who_accepted_earlier_that_it_was_not(guarded):
+    guarded.put({"auth": "foo:{PLAIN}a"})
+    sluice = guarded.sluice("--accept-unprotected", "auth-type")
+    assert [ask(sluice, *h).status for h in ([], [basic("foo", "a")])] == [401, 200]
+    sluice.changed(lambda: guarded.put({"auth": "foo:{PLAIN}a"}, {"auth-type": "digest"}))
+    assert ask(sluice).status == 200
+
+
 def test_a_changed_secret_counts_at_once_and_no_password_is_told(guarded):
     guarded.put({"auth": "foo:" + openssl("-apr1", "hunter1") + "\n"})
     sluice = guarded.sluice()
