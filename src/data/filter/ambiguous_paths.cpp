@@ -15,7 +15,7 @@ class Refuse final : public Step {
   }
 };
 
-StepPtr make(const Needs& needs) {
+StepPtr make_ambiguous_paths(const Needs& needs) {
   if (needs.settings.ambiguous_paths != model::AmbiguousPaths::refuse) return nullptr;
   static const auto step = std::make_shared<const Refuse>();
   return step;
@@ -24,6 +24,6 @@ StepPtr make(const Needs& needs) {
 }  // namespace
 
 extern const Row kAmbiguousPaths;
-const Row kAmbiguousPaths{"ambiguous-paths", in(Phase::answer), make};
+const Row kAmbiguousPaths{"ambiguous-paths", in(Phase::answer), make_ambiguous_paths};
 
 }  // namespace sluice::data

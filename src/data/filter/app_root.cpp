@@ -26,13 +26,13 @@ class AppRoot final : public Step {
   const std::string path_;
 };
 
-StepPtr make(const Needs& needs) {
+StepPtr make_app_root(const Needs& needs) {
   return needs.settings.app_root ? std::make_shared<const AppRoot>(*needs.settings.app_root) : nullptr;
 }
 
 }  // namespace
 
 extern const Row kAppRoot;
-const Row kAppRoot{"app-root", in(Phase::answer), make};
+const Row kAppRoot{"app-root", in(Phase::answer), make_app_root};
 
 }  // namespace sluice::data

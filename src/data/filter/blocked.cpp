@@ -80,7 +80,7 @@ class Blocked final : public Step {
   const Rules user_agents_, referers_;
 };
 
-StepPtr make(const model::Options& options, bool) {
+StepPtr make_blocked(const model::Options& options, bool) {
   if (options.block_user_agents.empty() && options.block_referers.empty()) return nullptr;
   return std::make_shared<const Blocked>(options);
 }
@@ -88,6 +88,6 @@ StepPtr make(const model::Options& options, bool) {
 }  // namespace
 
 extern const Row kBlocked;
-const Row kBlocked{"blocked", in(Phase::answer), nullptr, make};
+const Row kBlocked{"blocked", in(Phase::answer), nullptr, make_blocked};
 
 }  // namespace sluice::data

@@ -84,13 +84,13 @@ class Cors final : public Step {
   std::vector<Pattern> patterns_;
 };
 
-StepPtr make(const Needs& needs) {
+StepPtr make_cors(const Needs& needs) {
   return needs.settings.cors ? std::make_shared<const Cors>(*needs.settings.cors) : nullptr;
 }
 
 }  // namespace
 
 extern const Row kCors;
-const Row kCors{"cors", in(Phase::answer, Phase::respond), make};
+const Row kCors{"cors", in(Phase::answer, Phase::respond), make_cors};
 
 }  // namespace sluice::data

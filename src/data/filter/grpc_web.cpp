@@ -147,7 +147,7 @@ class BeginGrpcWeb final : public Step {
   std::unique_ptr<BodyTransform> transform(Exchange& ex) const override { return GrpcWeb::begin(ex); }
 };
 
-StepPtr make(const Needs& needs) {
+StepPtr make_grpc_web(const Needs& needs) {
   if (!needs.settings.grpc_web) return nullptr;
   static const auto step = std::make_shared<const BeginGrpcWeb>();
   return step;
@@ -156,6 +156,6 @@ StepPtr make(const Needs& needs) {
 }  // namespace
 
 extern const Row kGrpcWeb;
-const Row kGrpcWeb{"grpc-web", in(Phase::body), make};
+const Row kGrpcWeb{"grpc-web", in(Phase::body), make_grpc_web};
 
 }  // namespace sluice::data

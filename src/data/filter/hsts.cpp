@@ -22,13 +22,13 @@ class Hsts final : public Step {
   std::string value_;
 };
 
-StepPtr make(const model::Options& options, bool secured) {
+StepPtr make_hsts(const model::Options& options, bool secured) {
   return options.hsts && secured ? std::make_shared<const Hsts>(options) : nullptr;
 }
 
 }  // namespace
 
 extern const Row kHsts;
-const Row kHsts{"hsts", in(Phase::respond), nullptr, make};
+const Row kHsts{"hsts", in(Phase::respond), nullptr, make_hsts};
 
 }  // namespace sluice::data

@@ -27,13 +27,13 @@ class Redirect final : public Step {
   const bool names_port_;
 };
 
-StepPtr make(const Needs& needs) {
+StepPtr make_redirect(const Needs& needs) {
   return needs.settings.redirect ? std::make_shared<const Redirect>(needs.settings) : nullptr;
 }
 
 }  // namespace
 
 extern const Row kRedirect;
-const Row kRedirect{"redirect", in(Phase::answer), make};
+const Row kRedirect{"redirect", in(Phase::answer), make_redirect};
 
 }  // namespace sluice::data

@@ -16,7 +16,7 @@ class RewriteAway final : public Step {
   }
 };
 
-StepPtr make(const Needs& needs) {
+StepPtr make_rewrite_away(const Needs& needs) {
   const auto& rewrite = needs.settings.rewrite;
   return rewrite && leads_away(*rewrite) ? std::make_shared<const RewriteAway>() : nullptr;
 }
@@ -24,6 +24,6 @@ StepPtr make(const Needs& needs) {
 }  // namespace
 
 extern const Row kRewriteAway;
-const Row kRewriteAway{"rewrite-target", in(Phase::answer), make};
+const Row kRewriteAway{"rewrite-target", in(Phase::answer), make_rewrite_away};
 
 }  // namespace sluice::data

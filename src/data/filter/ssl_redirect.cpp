@@ -33,13 +33,13 @@ class SslRedirect final : public Step {
   const char* const why_;
 };
 
-StepPtr make(const Needs& needs) {
+StepPtr make_ssl_redirect(const Needs& needs) {
   return needs.to_https ? std::make_shared<const SslRedirect>(needs.settings) : nullptr;
 }
 
 }  // namespace
 
 extern const Row kSslRedirect;
-const Row kSslRedirect{"ssl-redirect", in(Phase::answer), make};
+const Row kSslRedirect{"ssl-redirect", in(Phase::answer), make_ssl_redirect};
 
 }  // namespace sluice::data

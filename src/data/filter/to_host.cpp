@@ -26,13 +26,13 @@ class ToHost final : public Step {
   const std::uint16_t status_;
 };
 
-StepPtr make(const Needs& needs) {
+StepPtr make_to_host(const Needs& needs) {
   return needs.settings.to_host ? std::make_shared<const ToHost>(needs.settings) : nullptr;
 }
 
 }  // namespace
 
 extern const Row kToHost;
-const Row kToHost{"from-to-www-redirect", in(Phase::answer), make};
+const Row kToHost{"from-to-www-redirect", in(Phase::answer), make_to_host};
 
 }  // namespace sluice::data
