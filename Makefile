@@ -40,6 +40,9 @@ run: build/.made  ## build without optimising for speed, start demo pods and slu
 	@NINJA_STATUS='[%f/%t, %e s] ' ninja -C build/quick -j$(JOBS) sluice sluice-echo
 	@exec config/quickstart/run.sh build/quick
 
+quick: deps-build build/.made  ## compile what make run compiles, eight files as one, without starting it
+	$(call compile,quick,sluice sluice-echo)
+
 first-answer:  ## how long a newcomer waits for the first answer of make run, in a fresh clone; fails above five minutes
 	@tools/first_answer.py
 
@@ -161,4 +164,4 @@ install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
 clean:  ## remove everything that was built
 	@rm -rf build
 
-.PHONY: help deps deps-build build dev run first-answer test unit test-integration test-conformance test-k8s test-k8s-dev test-k8s-long test-oracle asan tsan fuzz soak chaos chaos-short chaos-k8s bench peers instructions scale tail arch headers fmt fmt-check tidy docs image test-image install-completions clean
+.PHONY: help deps deps-build build dev run quick first-answer test unit test-integration test-conformance test-k8s test-k8s-dev test-k8s-long test-oracle asan tsan fuzz soak chaos chaos-short chaos-k8s bench peers instructions scale tail arch headers fmt fmt-check tidy docs image test-image install-completions clean

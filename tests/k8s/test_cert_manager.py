@@ -132,7 +132,7 @@ def renew(api, ns):
 def refused(cluster, ns):
     """Is an Ingress refused that the webhook refuses?"""
     r = cluster.kubectl("apply", "--dry-run=server", "-f", "-", check=False, stdin=ingress("probe", "probe.example.com", ns=ns, annotations={
-        "nginx.ingress.kubernetes.io/whitelist-source-range": "10.0.0.0/8"}))
+        "nginx.ingress.kubernetes.io/permanent-redirect": "not a redirect"}))
     return "probe" not in r
 
 

@@ -67,10 +67,12 @@ def test_a_directory_and_a_cluster_mean_the_same(empty, case, tmp_path):
         for at, o in zip(where, objects):
             status, _ = api.call("PATCH", at + "?fieldManager=test&force=true&fieldValidation=Ignore", json.loads(json.dumps(o, default=str)), "application/apply-patch+yaml")
             asked[status // 100] = asked.get(status // 100, 0) + 1
-        # As the cluster mode is told: Secrets for TLS, and the ConfigMap of the controller.
+        # As the cluster mode is told: Secrets for TLS, those that annotations name, and the ConfigMap of the controller.
+        named = {value if "/" in value else f"{o['metadata'].get('namespace') or 'default'}/{value}" for o in objects
+                 for key, value in (o["metadata"].get("annotations") or {}).items() if key.endswith("/auth-secret")}
         there = [{"apiVersion": version, "kind": kind, **o} for kind, version in VERSIONS.items()
                  for o in api.good("GET", PATHS[kind].replace("namespaces/%s/", ""))["items"]
-                 if (kind != "Secret" or o.get("type") == "kubernetes.io/tls") and
+                 if (kind != "Secret" or o.get("type") == "kubernetes.io/tls" or f"{o['metadata']['namespace']}/{o['metadata']['name']}" in named) and
                  (kind != "ConfigMap" or (o["metadata"]["namespace"], o["metadata"]["name"]) == CONTROLLER)]
         (tmp_path / "all.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": there}))
         flags = flags_of(text)

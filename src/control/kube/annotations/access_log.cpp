@@ -17,7 +17,7 @@ std::string print_access_log(const ServedRoute& served) {
   return truth(served.settings.access_log);
 }
 
-constexpr std::array kRows{
+constexpr std::array kAccessLogRows{
     Annotation{.name = "enable-access-log",
                .value = {"boolean", read_access_log, print_access_log},
                .initial = "true",
@@ -28,7 +28,7 @@ constexpr std::array kRows{
 }  // namespace
 
 AnnotationFamily access_log() {
-  return {kRows};
+  return {kAccessLogRows};
 }
 
 }  // namespace sluice::control::annotation

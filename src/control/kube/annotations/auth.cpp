@@ -27,7 +27,7 @@ std::string read_type(std::string_view v, const AnnotationContext&, AnnotationVa
   return {};
 }
 
-// The rest means nothing without auth-type, so that finish() judges it.
+// The rest means nothing without auth-type, so that finish_auth() judges it.
 std::string read_secret(std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
   auto& w = out.auth;
   w.secret = v;
@@ -75,7 +75,7 @@ std::string print_satisfy(const ServedRoute& served) {
   return served.settings.satisfy_any ? "any" : "all";
 }
 
-constexpr std::array kRows{
+constexpr std::array kAuthRows{
     Annotation{.name = "auth-realm",
                .value = {"text", read_realm, print_realm},
                .on_invalid = OnInvalid::drop,
@@ -206,14 +206,14 @@ struct Reader {
   }
 };
 
-void finish(AnnotationResult& out) {
+void finish_auth(AnnotationResult& out) {
   Reader{out}.read();
 }
 
 }  // namespace
 
 AnnotationFamily auth() {
-  return {kRows, finish};
+  return {kAuthRows, finish_auth};
 }
 
 }  // namespace sluice::control::annotation

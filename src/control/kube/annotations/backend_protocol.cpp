@@ -23,7 +23,7 @@ std::string print_protocol(const ServedRoute& served) {
   return std::string(to_string(served.settings.protocol.value_or(port)));
 }
 
-constexpr std::array kRows{
+constexpr std::array kBackendProtocolRows{
     Annotation{.name = "backend-protocol",
                .value = {"HTTP, HTTPS, GRPC, GRPCS or AUTO_HTTP, any case", read_protocol, print_protocol},
                .scope = Scope::backend,
@@ -41,7 +41,7 @@ constexpr std::array kRows{
 }  // namespace
 
 AnnotationFamily backend_protocol() {
-  return {kRows};
+  return {kBackendProtocolRows};
 }
 
 }  // namespace sluice::control::annotation

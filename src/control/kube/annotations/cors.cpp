@@ -152,7 +152,7 @@ std::string print_max_age(const ServedRoute& served) {
 
 constexpr std::string_view kEnable = "enable-cors";
 
-constexpr std::array kRows{
+constexpr std::array kCorsRows{
     Annotation{.name = "cors-allow-credentials",
                .value = {"boolean", read_credentials, print_credentials},
                .initial = "true",
@@ -195,7 +195,7 @@ constexpr std::array kRows{
                       "responses"},
 };
 
-void finish(AnnotationResult& out) {
+void finish_cors(AnnotationResult& out) {
   const WrittenCors& written = out.values.cors;
   for (const auto& origin : written.left_out)
     out.problems.push_back({model::Severity::warning, "InvalidAnnotation", "metadata.annotations[cors-allow-origin]",
@@ -211,7 +211,7 @@ void finish(AnnotationResult& out) {
 }  // namespace
 
 AnnotationFamily cors() {
-  return {kRows, finish};
+  return {kCorsRows, finish_cors};
 }
 
 }  // namespace sluice::control::annotation

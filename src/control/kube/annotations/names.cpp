@@ -45,7 +45,7 @@ std::string print_to_www(const ServedRoute& served) {
   return truth(served.host && !served.host->redirected.empty());
 }
 
-constexpr std::array kRows{
+constexpr std::array kNamesRows{
     Annotation{.name = "from-to-www-redirect",
                .value = {"boolean", read_to_www, print_to_www},
                .on_invalid = OnInvalid::drop,
@@ -62,7 +62,7 @@ constexpr std::array kRows{
                       "([hosts](hosts.md)); the oldest Ingress of a host that has the annotation says them"},
 };
 
-void finish(AnnotationResult& out) {
+void finish_names(AnnotationResult& out) {
   for (auto& [element, expected] : out.values.unreadable_aliases)
     out.problems.push_back({model::Severity::error, "InvalidAlias", "metadata.annotations[server-alias]",
                             shorten(element), std::move(expected), "it is no name of its hosts"});
@@ -71,7 +71,7 @@ void finish(AnnotationResult& out) {
 }  // namespace
 
 AnnotationFamily names() {
-  return {kRows, finish};
+  return {kNamesRows, finish_names};
 }
 
 }  // namespace sluice::control::annotation

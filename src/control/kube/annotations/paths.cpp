@@ -18,7 +18,7 @@ std::string print_ambiguous_paths(const ServedRoute& served) {
   return std::string(to_string(served.settings.ambiguous_paths));
 }
 
-constexpr std::array kRows{
+constexpr std::array kPathsRows{
     Annotation{.name = "ambiguous-paths",
                .value = {"raw, normalize or refuse", read_ambiguous_paths, print_ambiguous_paths},
                .on_invalid = OnInvalid::deny,
@@ -31,7 +31,7 @@ constexpr std::array kRows{
 }  // namespace
 
 AnnotationFamily paths() {
-  return {kRows};
+  return {kPathsRows};
 }
 
 }  // namespace sluice::control::annotation

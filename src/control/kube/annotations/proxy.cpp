@@ -37,7 +37,7 @@ std::string print_tries(const ServedRoute& served) {
   return std::to_string(served.settings.tries);
 }
 
-constexpr std::array kRows{
+constexpr std::array kProxyRows{
     Annotation{.name = "proxy-body-size",
                .value = {"size", read_body_size, print_body_size},
                .risk = model::Risk::medium,
@@ -81,7 +81,7 @@ constexpr std::array kRows{
 }  // namespace
 
 AnnotationFamily proxy() {
-  return {kRows};
+  return {kProxyRows};
 }
 
 }  // namespace sluice::control::annotation

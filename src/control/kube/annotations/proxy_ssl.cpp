@@ -98,7 +98,7 @@ std::string print_ciphers(const ServedRoute& served) {
 
 constexpr std::string_view kSecret = "proxy-ssl-secret";
 
-constexpr std::array kRows{
+constexpr std::array kProxySslRows{
     Annotation{.name = "proxy-ssl-ciphers",
                .value = {"OpenSSL list", read_ciphers, print_ciphers},
                .risk = model::Risk::medium,
@@ -145,7 +145,7 @@ constexpr std::array kRows{
                .doc = "longest chain of issuers"},
 };
 
-void finish(AnnotationResult& out) {
+void finish_proxy_ssl(AnnotationResult& out) {
   const ProxySsl& written = out.values.proxy_ssl;
   if (out.closing.denied.empty() && written.secret.empty() && written != ProxySsl{})
     out.problems.push_back({model::Severity::warning, "NoEffect", "metadata.annotations[proxy-ssl-*]", "",
@@ -155,7 +155,7 @@ void finish(AnnotationResult& out) {
 }  // namespace
 
 AnnotationFamily proxy_ssl() {
-  return {kRows, finish};
+  return {kProxySslRows, finish_proxy_ssl};
 }
 
 }  // namespace sluice::control::annotation

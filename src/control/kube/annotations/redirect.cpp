@@ -25,7 +25,7 @@ bool target(const Template& target) {
 using Written = WrittenRedirect AnnotationValues::*;
 
 template <Written Which>
-std::string read_target(std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
+std::string read_redirect_target(std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
   const Template wanted(v);
   const bool variables = context.options.redirect_variables;
   if (!variables && v.find('$') != std::string_view::npos)
@@ -45,7 +45,7 @@ std::string read_status(std::string_view v, const AnnotationContext&, Annotation
 }
 
 template <bool Temporal>
-std::string print_target(const ServedRoute& served) {
+std::string print_redirect_target(const ServedRoute& served) {
   const auto& r = served.settings.redirect;
   return r && r->temporal == Temporal ? r->location.text() : "";
 }
@@ -65,18 +65,19 @@ std::string print_app_root(const ServedRoute& served) {
   return served.settings.app_root ? served.settings.app_root->path : "";
 }
 
-constexpr std::array kRows{
+constexpr std::array kRedirectRows{
     Annotation{.name = "app-root",
                .value = {"path", read_app_root, print_app_root},
                .risk = model::Risk::medium,
                .scope = Scope::host,
                .doc = "requests for / of its hosts are sent there with 302; of several at a host the one counts whose "
                       "Ingress has the longest path"},
-    Annotation{.name = "permanent-redirect",
-               .value = {"URL or path", read_target<&AnnotationValues::permanent>, print_target<false>},
-               .on_invalid = OnInvalid::drop,
-               .risk = model::Risk::medium,
-               .doc = "answer every request with this redirect"},
+    Annotation{
+        .name = "permanent-redirect",
+        .value = {"URL or path", read_redirect_target<&AnnotationValues::permanent>, print_redirect_target<false>},
+        .on_invalid = OnInvalid::drop,
+        .risk = model::Risk::medium,
+        .doc = "answer every request with this redirect"},
     Annotation{.name = "permanent-redirect-code",
                .value = {"300 to 308", read_status<&AnnotationValues::permanent, 308>, print_status<false>},
                .initial = "301",
@@ -87,7 +88,7 @@ constexpr std::array kRows{
                .option = "relative-redirects",
                .doc = "Location without scheme and host"},
     Annotation{.name = "temporal-redirect",
-               .value = {"URL or path", read_target<&AnnotationValues::temporal>, print_target<true>},
+               .value = {"URL or path", read_redirect_target<&AnnotationValues::temporal>, print_redirect_target<true>},
                .on_invalid = OnInvalid::drop,
                .risk = model::Risk::medium,
                .doc = "answer every request with this redirect; stronger than permanent-redirect"},
@@ -103,7 +104,7 @@ constexpr std::array kRows{
                       "to paths of the host that of the listener"},
 };
 
-void finish(AnnotationResult& out) {
+void finish_redirect(AnnotationResult& out) {
   for (const bool temporal : {true, false}) {
     const auto& written = temporal ? out.values.temporal : out.values.permanent;
     if (written.location.empty()) continue;
@@ -115,7 +116,7 @@ void finish(AnnotationResult& out) {
 }  // namespace
 
 AnnotationFamily redirect() {
-  return {kRows, finish};
+  return {kRedirectRows, finish_redirect};
 }
 
 }  // namespace sluice::control::annotation

@@ -19,14 +19,14 @@ std::string print_use_regex(const ServedRoute& served) {
 
 // What is made of other characters is no rewrite at all in ingress-nginx. A variable that there is not stops all
 // changes of its configuration; here nothing goes to pods, as nobody can tell the path that is meant.
-std::string read_target(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+std::string read_rewrite_target(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   v = trim_of(v, kBlank);
   if (!made_of(v, "-._~/:$")) return "a path or URL of letters, digits and -._~/:$";
   out.settings.rewrite = model::Rewrite{std::string(v)};
   out.unknown_in_rewrite = out.settings.rewrite->target.first_unknown(true);
   return {};
 }
-std::string print_target(const ServedRoute& served) {
+std::string print_rewrite_target(const ServedRoute& served) {
   return served.settings.rewrite ? served.settings.rewrite->target.text() : "";
 }
 
@@ -38,9 +38,9 @@ std::string print_prefix(const ServedRoute& served) {
   return served.settings.rewrite ? served.settings.rewrite->prefix.text() : "";
 }
 
-constexpr std::array kRows{
+constexpr std::array kRewriteRows{
     Annotation{.name = "rewrite-target",
-               .value = {"path or URL with $1 to $9 and variables", read_target, print_target},
+               .value = {"path or URL with $1 to $9 and variables", read_rewrite_target, print_rewrite_target},
                .risk = model::Risk::medium,
                .scope = Scope::host,
                .doc = "the path that pods get: $1 to $9 are groups of the path of the Ingress, which is a regular "
@@ -59,7 +59,7 @@ constexpr std::array kRows{
                .doc = "X-Forwarded-Prefix that pods get, instead of the client's"},
 };
 
-void finish(AnnotationResult& out) {
+void finish_rewrite(AnnotationResult& out) {
   if (auto& rewrite = out.values.settings.rewrite; rewrite && !out.values.forwarded_prefix.empty())
     rewrite = model::Rewrite{rewrite->target, out.values.forwarded_prefix};
   if (out.values.unknown_in_rewrite.empty()) return;
@@ -74,7 +74,7 @@ void finish(AnnotationResult& out) {
 }  // namespace
 
 AnnotationFamily rewrite() {
-  return {kRows, finish};
+  return {kRewriteRows, finish_rewrite};
 }
 
 }  // namespace sluice::control::annotation

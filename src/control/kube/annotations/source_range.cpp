@@ -32,7 +32,7 @@ std::string print_denied(const ServedRoute& served) {
 constexpr AnnotationValue kAllowed{"list of ranges", read_ranges<&AnnotationValues::allowlist>, print_allowed};
 constexpr std::string_view kNewer = "allowlist-source-range";
 
-constexpr std::array kRows{
+constexpr std::array kSourceRangeRows{
     Annotation{.name = kNewer,
                .value = kAllowed,
                .on_invalid = OnInvalid::deny,
@@ -57,7 +57,7 @@ constexpr std::array kRows{
 }  // namespace
 
 AnnotationFamily source_range() {
-  return {kRows};
+  return {kSourceRangeRows};
 }
 
 }  // namespace sluice::control::annotation

@@ -16,7 +16,7 @@ std::string print_passthrough(const ServedRoute& served) {
   return truth(served.host && served.host->passthrough);
 }
 
-constexpr std::array kRows{
+constexpr std::array kSslPassthroughRows{
     Annotation{.name = "ssl-passthrough",
                .value = {"boolean", read_passthrough, print_passthrough},
                .scope = Scope::host,
@@ -28,7 +28,7 @@ constexpr std::array kRows{
 }  // namespace
 
 AnnotationFamily ssl_passthrough() {
-  return {kRows};
+  return {kSslPassthroughRows};
 }
 
 }  // namespace sluice::control::annotation

@@ -6,7 +6,7 @@ namespace sluice::control::annotation {
 
 namespace {
 
-constexpr std::array kRows{
+constexpr std::array kSslRedirectRows{
     Annotation{.name = "force-ssl-redirect",
                .value = boolean<&RouteSettings::force_ssl_redirect>,
                .risk = model::Risk::medium,
@@ -26,7 +26,7 @@ constexpr std::array kRows{
 }  // namespace
 
 AnnotationFamily ssl_redirect() {
-  return {kRows};
+  return {kSslRedirectRows};
 }
 
 }  // namespace sluice::control::annotation

@@ -18,7 +18,7 @@ std::string print_host(const ServedRoute& served) {
   return served.settings.upstream_host ? served.settings.upstream_host->host.text() : "";
 }
 
-constexpr std::array kRows{
+constexpr std::array kUpstreamVhostRows{
     Annotation{.name = "upstream-vhost",
                .value = {"host with variables", read_host, print_host},
                .on_invalid = OnInvalid::drop,
@@ -29,7 +29,7 @@ constexpr std::array kRows{
 }  // namespace
 
 AnnotationFamily upstream_vhost() {
-  return {kRows};
+  return {kUpstreamVhostRows};
 }
 
 }  // namespace sluice::control::annotation

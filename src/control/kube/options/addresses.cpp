@@ -78,7 +78,7 @@ void inherit(const Options& o, RouteSettings& s) {
   s.source_ranges = source_ranges(o, {}, {});
 }
 
-constexpr std::array kRows{
+constexpr std::array kAddressesRows{
     Option{
         "whitelist-source-range", ranges<&Options::whitelist_source_range>,
         "whose requests are taken, others are 403; an Ingress's allowlist-source-range stands in its place; of a list "
@@ -103,7 +103,7 @@ constexpr std::array kRows{
 }  // namespace
 
 std::span<const Option> addresses() {
-  return kRows;
+  return kAddressesRows;
 }
 
 }  // namespace sluice::control::options_of

@@ -31,7 +31,7 @@ std::string print_cidrs(const Options& o) {
   return out;
 }
 
-constexpr std::array kRows{
+constexpr std::array kClientsRows{
     Option{"use-forwarded-headers", boolean<&Options::use_forwarded_headers>,
            "believe X-Forwarded-* of clients in proxy-real-ip-cidr"},
     Option{"enable-real-ip", boolean<&Options::enable_real_ip>, "take the client's address from forwarded-for-header"},
@@ -55,7 +55,7 @@ constexpr std::array kRows{
 }  // namespace
 
 std::span<const Option> clients() {
-  return kRows;
+  return kClientsRows;
 }
 
 }  // namespace sluice::control::options_of

@@ -23,7 +23,7 @@ std::string print_header_buffers(const Options& o) {
   return std::to_string(o.large_client_header_buffers) + " " + size_text(o.large_client_header_buffer_size);
 }
 
-constexpr std::array kRows{
+constexpr std::array kDownstreamRows{
     Option{"keep-alive", seconds<&Options::keep_alive, 0>,
            "idle time of client connections; 0 closes after each response"},
     Option{"keep-alive-requests", number<&Options::keep_alive_requests, 0, 4'000'000'000>,
@@ -81,7 +81,7 @@ constexpr std::array kRows{
 }  // namespace
 
 std::span<const Option> downstream() {
-  return kRows;
+  return kDownstreamRows;
 }
 
 }  // namespace sluice::control::options_of

@@ -42,7 +42,7 @@ std::string read_path(std::string_view v, Options& o) {
   return {};
 }
 
-constexpr std::array kRows{
+constexpr std::array kLogsRows{
     Option{"disable-access-log", boolean<&Options::disable_access_log>, "no access log",
            [](const Options& o, RouteSettings& s) { s.access_log = !o.disable_access_log; }},
     Option{"enable-access-log-for-default-backend", boolean<&Options::enable_access_log_for_default_backend>,
@@ -71,7 +71,7 @@ constexpr std::array kRows{
 }  // namespace
 
 std::span<const Option> logs() {
-  return kRows;
+  return kLogsRows;
 }
 
 }  // namespace sluice::control::options_of

@@ -22,7 +22,7 @@ std::string read_hsts_age(std::string_view v, Options& o) {
   return {};
 }
 
-constexpr std::array kRows{
+constexpr std::array kRedirectsRows{
     Option{"http-redirect-code",
            {"301, 302, 307, 308", read_redirect_code, print_number<&Options::http_redirect_code>},
            "status of redirects to https",
@@ -55,7 +55,7 @@ constexpr std::array kRows{
 }  // namespace
 
 std::span<const Option> redirects() {
-  return kRows;
+  return kRedirectsRows;
 }
 
 }  // namespace sluice::control::options_of

@@ -22,7 +22,7 @@ std::string print_risk(const Options& o) {
   return std::string(to_string(o.annotations_risk_level));
 }
 
-constexpr std::array kRows{
+constexpr std::array kRulesRows{
     Option{"allow-cross-namespace-resources", boolean<&Options::allow_cross_namespace_resources>,
            "auth-secret may name a Secret of another namespace"},
     Option{
@@ -43,7 +43,7 @@ constexpr std::array kRows{
 }  // namespace
 
 std::span<const Option> rules() {
-  return kRows;
+  return kRulesRows;
 }
 
 }  // namespace sluice::control::options_of

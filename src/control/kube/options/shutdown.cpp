@@ -8,7 +8,7 @@ namespace sluice::control::options_of {
 
 namespace {
 
-constexpr std::array kRows{
+constexpr std::array kShutdownRows{
     Option{"shutdown-grace-period", seconds<&Options::shutdown_grace_period, 0>,
            "after SIGTERM: not ready, but still accepting"},
     Option{"worker-shutdown-timeout", seconds<&Options::worker_shutdown_timeout, 0>,
@@ -18,7 +18,7 @@ constexpr std::array kRows{
 }  // namespace
 
 std::span<const Option> shutdown() {
-  return kRows;
+  return kShutdownRows;
 }
 
 }  // namespace sluice::control::options_of

@@ -9,7 +9,7 @@ namespace sluice::control::options_of {
 
 namespace {
 
-constexpr std::array kRows{
+constexpr std::array kTenancyRows{
     Option{"host-namespaces",
            {"list of HOST=NAMESPACE", read_host_grants, print_host_grants, true},
            "sluice: which namespaces may have Ingresses for which hosts; `*.x` is all below x, `*` every host, `_` the "
@@ -26,7 +26,7 @@ constexpr std::array kRows{
 }  // namespace
 
 std::span<const Option> tenancy() {
-  return kRows;
+  return kTenancyRows;
 }
 
 }  // namespace sluice::control::options_of

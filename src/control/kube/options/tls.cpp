@@ -42,7 +42,7 @@ std::string read_ticket_key(std::string_view v, Options& o) {
   return {};
 }
 
-constexpr std::array kRows{
+constexpr std::array kTlsRows{
     Option{"ssl-protocols",
            {"TLS versions", read_protocols, print_text<&Options::ssl_protocols>},
            "versions offered to clients"},
@@ -69,7 +69,7 @@ constexpr std::array kRows{
 }  // namespace
 
 std::span<const Option> tls() {
-  return kRows;
+  return kTlsRows;
 }
 
 }  // namespace sluice::control::options_of

@@ -44,7 +44,7 @@ std::string print_ambiguous_paths(const Options& o) {
   return std::string(to_string(o.ambiguous_paths));
 }
 
-constexpr std::array kRows{
+constexpr std::array kUpstreamRows{
     Option{"proxy-connect-timeout", seconds<&Options::proxy_connect_timeout, 0>, "time to connect to a pod",
            to_route<&Options::proxy_connect_timeout, &RouteSettings::connect_timeout>},
     Option{"proxy-send-timeout", seconds<&Options::proxy_send_timeout, 0>, "time between two writes to a pod",
@@ -99,7 +99,7 @@ constexpr std::array kRows{
 }  // namespace
 
 std::span<const Option> upstream() {
-  return kRows;
+  return kUpstreamRows;
 }
 
 }  // namespace sluice::control::options_of

@@ -17,7 +17,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t kMaxMessage = 1024;  // of the API
-constexpr Duration kWhileIdle = std::chrono::hours(1);
+constexpr Duration kEventsWhileIdle = std::chrono::hours(1);
 
 std::string api_version(std::string_view kind) {
   return kind == "Ingress" || kind == "IngressClass" ? "networking.k8s.io/v1"
@@ -94,7 +94,7 @@ void EventWriter::review() {
 asio::awaitable<void> EventWriter::run() {
   while (!waiter_.stopped()) {
     const bool work = !queue_.empty() && may_();
-    const Duration wait = work ? allowance_.wait(SystemClock().now(), kBurst, kEach) : kWhileIdle;
+    const Duration wait = work ? allowance_.wait(SystemClock().now(), kBurst, kEach) : kEventsWhileIdle;
     if (wait > Duration(0)) {
       co_await waiter_.for_news(wait);
       continue;

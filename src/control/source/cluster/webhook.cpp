@@ -65,7 +65,7 @@ tcp::endpoint endpoint_of(const std::string& text) {
   return {address, port};
 }
 
-std::string member(const Node* node, std::string_view name) {
+std::string text_member(const Node* node, std::string_view name) {
   const Node* found = node ? node->get(name) : nullptr;
   return found && found->is_scalar() ? std::string(found->text) : std::string();
 }
@@ -78,15 +78,15 @@ Review bad(const std::string& message) {
 Review judge(const Node* request, Watcher& watcher) {
   const Node* object = request->get("object");
   const Node* kind = request->get("kind");
-  if (member(request, "operation") == "DELETE" || !object || object->kind != Node::Kind::map) return {};
-  if (member(kind, "kind") != "Ingress" || member(kind, "group") != "networking.k8s.io")
+  if (text_member(request, "operation") == "DELETE" || !object || object->kind != Node::Kind::map) return {};
+  if (text_member(kind, "kind") != "Ingress" || text_member(kind, "group") != "networking.k8s.io")
     return bad("rejecting admission review because the request does not contain an Ingress resource but " +
-               Disclosure::kind(member(kind, "kind")) + " with name " +
-               Disclosure::object_name(member(request, "name")) + " in namespace " +
-               Disclosure::object_name(member(request, "namespace")));
+               Disclosure::kind(text_member(kind, "kind")) + " with name " +
+               Disclosure::object_name(text_member(request, "name")) + " in namespace " +
+               Disclosure::object_name(text_member(request, "namespace")));
   // What is being deleted serves nothing new; to refuse the update that takes its last finalizer would keep it for
   // ever.
-  if (const Node* metadata = object->get("metadata"); !member(metadata, "deletionTimestamp").empty()) return {};
+  if (const Node* metadata = object->get("metadata"); !text_member(metadata, "deletionTimestamp").empty()) return {};
   Decoded decoded;
   decode_item(*object, "Ingress", decoded);
   if (decoded.objects.empty()) {
@@ -116,8 +116,9 @@ Answer answer(const http::request<http::string_body>& request, Watcher& watcher,
     const auto document = parse_json(request.body(), 1);
     const Node* root = document->root;
     const Node* asked = root ? root->get("request") : nullptr;
-    const std::string uid = member(asked, "uid");
-    if (!asked || asked->kind != Node::Kind::map || uid.empty() || member(root, "apiVersion") != "admission.k8s.io/v1")
+    const std::string uid = text_member(asked, "uid");
+    if (!asked || asked->kind != Node::Kind::map || uid.empty() ||
+        text_member(root, "apiVersion") != "admission.k8s.io/v1")
       return {http::status::bad_request, "expected an AdmissionReview of admission.k8s.io/v1 with a request\n"};
     const Instant begun = SystemClock().now();
     const Review review = judge(asked, watcher);
@@ -136,8 +137,8 @@ Answer answer(const http::request<http::string_body>& request, Watcher& watcher,
       response["warnings"] = std::move(warnings);
     }
     if (!review.allowed)
-      log::info("webhook: Ingress {}/{} is refused: {}", Disclosure::object_name(member(asked, "namespace")),
-                Disclosure::object_name(member(asked, "name")), review.message);
+      log::info("webhook: Ingress {}/{} is refused: {}", Disclosure::object_name(text_member(asked, "namespace")),
+                Disclosure::object_name(text_member(asked, "name")), review.message);
     const json::object out{
         {"apiVersion", "admission.k8s.io/v1"}, {"kind", "AdmissionReview"}, {"response", std::move(response)}};
     return {http::status::ok, json::serialize(out), "application/json"};
