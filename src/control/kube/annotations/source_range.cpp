@@ -9,9 +9,9 @@ namespace sluice::control::annotation {
 
 namespace {
 
-using Written = std::optional<std::vector<model::Cidr>> AnnotationValues::*;
+using WrittenRanges = std::optional<std::vector<model::Cidr>> AnnotationValues::*;
 
-template <Written Which>
+template <WrittenRanges Which>
 std::string read_ranges(std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
   auto read = parse_source_ranges(v);
   if (!read) return "a comma-separated list of addresses and ranges such as 10.0.0.0/8";
