@@ -7,17 +7,20 @@
 
 namespace sluice {
 
+// RFC 4648 section 4.
+inline constexpr std::string_view kBase64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+// What each digit stands for; -1: it is none.
+inline constexpr auto kBase64Values = [] {
+  std::array<std::int8_t, 256> t{};
+  t.fill(-1);
+  for (std::size_t i = 0; i < kBase64Digits.size(); ++i)
+    t[static_cast<unsigned char>(kBase64Digits[i])] = static_cast<std::int8_t>(i);
+  return t;
+}();
+
 // RFC 4648 section 4, with padding; ASCII white space between digits is skipped, as Kubernetes manifests fold it.
 // Nothing for anything else.
 inline std::optional<std::string> decode_base64(std::string_view text) {
-  static constexpr auto kValue = [] {
-    std::array<std::int8_t, 256> t{};
-    t.fill(-1);
-    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (std::size_t i = 0; i < digits.size(); ++i)
-      t[static_cast<unsigned char>(digits[i])] = static_cast<std::int8_t>(i);
-    return t;
-  }();
   std::string out;
   out.reserve(text.size() / 4 * 3);
   std::uint32_t bits = 0;
@@ -28,7 +31,7 @@ inline std::optional<std::string> decode_base64(std::string_view text) {
       if (++padding > 2) return std::nullopt;
       continue;
     }
-    const int v = kValue[static_cast<unsigned char>(c)];
+    const int v = kBase64Values[static_cast<unsigned char>(c)];
     if (v < 0 || padding) return std::nullopt;
     bits = bits << 6 | static_cast<std::uint32_t>(v);
     if (++count == 4) {
@@ -48,13 +51,12 @@ inline std::optional<std::string> decode_base64(std::string_view text) {
 }
 
 inline std::string encode_base64(std::string_view bytes) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     std::uint32_t bits = 0;
     for (std::size_t j = 0; j < 3; ++j)
       bits = bits << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0);
-    for (std::size_t j = 0; j < 4; ++j) out += i + j <= bytes.size() ? kDigits[bits >> (18 - 6 * j) & 63] : '=';
+    for (std::size_t j = 0; j < 4; ++j) out += i + j <= bytes.size() ? kBase64Digits[bits >> (18 - 6 * j) & 63] : '=';
   }
   return out;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/base64.h"
 #include "base/password_hash.h"
 #include "data/filter/address_set.h"
 #include "data/filter/step.h"
@@ -50,11 +51,7 @@ struct Given {
 // As nginx reads it: both alphabets of base64, padded or not.
 std::optional<std::size_t> decode(std::string_view text, std::array<char, kMostCredentials>& out) noexcept {
   static constexpr auto kValue = [] {
-    std::array<std::int8_t, 256> t{};
-    t.fill(-1);
-    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (std::size_t i = 0; i < digits.size(); ++i)
-      t[static_cast<unsigned char>(digits[i])] = static_cast<std::int8_t>(i);
+    auto t = kBase64Values;
     t['-'] = 62;
     t['_'] = 63;
     return t;

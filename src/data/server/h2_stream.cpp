@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/base64.h"
 #include "data/proxy/prepare.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/serve.h"
@@ -226,7 +227,6 @@ net::Task<void> H2Stream::linger() {
 
 // What an HTTP/1.1 pod expects of a WebSocket's client and RFC 8441 leaves out.
 Status H2Stream::as_upgrade(char (&key)[24]) noexcept {
-  static constexpr char kBase64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   auto& fields = memory_->request.fields;
   bool version = false;
   for (auto& f : fields.all()) {
@@ -235,7 +235,7 @@ Status H2Stream::as_upgrade(char (&key)[24]) noexcept {
   }
   if (!version) return net::http::refuse(426, "sec-websocket-version: not 13");
   if (fields.full()) return net::http::refuse(431, "head: more fields than the limit");
-  for (int i = 0; i < 22; ++i) key[i] = kBase64[worker_.random() % (i == 21 ? 4 : 64) * (i == 21 ? 16 : 1)];
+  for (int i = 0; i < 22; ++i) key[i] = kBase64Digits[worker_.random() % (i == 21 ? 4 : 64) * (i == 21 ? 16 : 1)];
   key[22] = key[23] = '=';
   fields.add() = {"sec-websocket-key", {key, sizeof key}, Name::other, false};
   return {};
