@@ -7,6 +7,7 @@
 #include <charconv>
 #include <chrono>
 
+#include "base/percent.h"
 #include "base/strings.h"
 #include "data/proxy/exchange.h"
 #include "net/http/cidr.h"
@@ -17,20 +18,6 @@ namespace sluice::data {
 namespace {
 
 using net::http::Name;
-
-void append_encoded(std::string_view text, bool (*fine)(unsigned char), std::string& out) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (fine(byte)) {
-      out += c;
-      continue;
-    }
-    out += '%';
-    out += kHex[byte >> 4];
-    out += kHex[byte & 15];
-  }
-}
 
 bool fine_in_field(unsigned char c) {
   return c >= 0x20 && c != 0x7f;
@@ -49,9 +36,9 @@ class Out {
         out_ += text;
         return;
       case Spelling::field:
-        return append_encoded(text, fine_in_field, out_);
+        return append_encoded(text, out_, fine_in_field);
       case Spelling::url:
-        return append_encoded(text, fine_in_url, out_);
+        return append_encoded(text, out_, fine_in_url);
       case Spelling::path:
         return net::http::append_escaped(text, out_);
       case Spelling::segment:

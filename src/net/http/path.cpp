@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/percent.h"
 #include "base/strings.h"
 #include "net/http/grammar.h"
 
@@ -153,23 +154,6 @@ const char* ambiguity(std::string_view target) noexcept {
   }
   return nullptr;
 }
-
-namespace {
-template <class Stands>
-void append_encoded(std::string_view path, std::string& out, Stands&& stands) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  for (const char c : path) {
-    const auto byte = static_cast<std::uint8_t>(c);
-    if (stands(byte)) {
-      out += c;
-    } else {
-      out += '%';
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
-  }
-}
-}  // namespace
 
 void append_spelled(std::string_view path, std::string& out) {
   append_encoded(path, out, [](std::uint8_t byte) { return kSpelled[byte]; });

@@ -14,6 +14,7 @@
 #include <charconv>
 #include <optional>
 
+#include "base/percent.h"
 #include "base/printable.h"
 #include "base/strings.h"
 #include "control/source/node.h"
@@ -84,15 +85,11 @@ ApiError failure_of(const std::exception& thrown, const std::string& doing) {
 }
 
 std::string query_value(std::string_view text) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
   std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.')
-      out += c;
-    else
-      (out += '%') += {kHex[byte >> 4], kHex[byte & 15]};
-  }
+  append_encoded(text, out, [](std::uint8_t c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
+  });
   return out;
 }
 
