@@ -1,6 +1,7 @@
 #include "data/routing/patterns.h"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 namespace sluice::data {
@@ -15,6 +16,7 @@ std::string_view written(const Route& route) {
 }  // namespace
 
 Patterns::Patterns(std::span<Route> routes) {
+  std::vector<std::string> texts;  // what each of patterns_ begins with
   for (Route& route : routes) {
     if (route.spec->match != model::PathMatch::pattern) continue;
     const std::string_view text = route.spec->path;
@@ -44,20 +46,12 @@ Patterns::Patterns(std::span<Route> routes) {
     std::string literal = lower(std::string_view(beginning.text).substr(0, kMostLiteral));
     p.length = static_cast<std::uint32_t>(literal.size());
     if (literal.ends_with('/')) --p.length;
-    literals_.push_back({std::move(literal), kNone, {}});
-    p.literal = static_cast<std::uint32_t>(literals_.size() - 1);  // for now: one each
+    texts.push_back(std::move(literal));
   }
-  // Sorted, each once; patterns follow.
-  std::vector<std::string> texts;
-  for (const Pattern& p : patterns_) texts.push_back(literals_[p.literal].text);
-  std::sort(literals_.begin(), literals_.end(), [](auto& a, auto& b) { return a.text < b.text; });
-  literals_.erase(std::unique(literals_.begin(), literals_.end(), [](auto& a, auto& b) { return a.text == b.text; }),
-                  literals_.end());
-  for (std::size_t i = 0; i < patterns_.size(); ++i) {
-    const auto at = std::lower_bound(literals_.begin(), literals_.end(), texts[i],
-                                     [](const Literal& l, const std::string& text) { return l.text < text; });
-    patterns_[i].literal = static_cast<std::uint32_t>(at - literals_.begin());
-  }
+  for (const auto& text : std::set(texts.begin(), texts.end())) literals_.push_back({text, kNone, {}});
+  for (std::size_t i = 0; i < patterns_.size(); ++i)
+    patterns_[i].literal = static_cast<std::uint32_t>(
+        std::ranges::lower_bound(literals_, texts[i], {}, &Literal::text) - literals_.begin());
   for (std::uint32_t i = 0; i < literals_.size(); ++i) {
     std::uint32_t parent = i == 0 ? kNone : i - 1;
     while (parent != kNone && !literals_[i].text.starts_with(literals_[parent].text)) parent = literals_[parent].parent;
