@@ -58,7 +58,7 @@ std::string unprotected_names() {
   for (const auto& u : unserved_annotations())
     if (guards(u.name)) names.insert(u.name);
   for (const auto& a : annotations())
-    if (a.closes) names.insert(a.name);
+    if (guards(a.name)) names.insert(a.name);
   std::string out;
   for (const auto name : names) add_element(out, name);
   return out;

@@ -153,7 +153,7 @@ TEST_F(Rows, OfAnnotationsAreNoticedByAll) {
     const bool far = needed != tenancy::served().end() && needed->second.reach != tenancy::Reach::own_paths;
     EXPECT_EQ(row.scope == Scope::host || far, sample->second.reach != tenancy::Reach::own_paths);
     // Alone it closes, which is no lack of effect.
-    EXPECT_EQ(!row.needs.empty(), !beside.empty() && !row.closes);
+    EXPECT_EQ(!row.needs.empty(), !beside.empty() && !row.serves);
     if (row.needs.empty()) continue;
     EXPECT_TRUE(beside.contains(std::string(row.needs)));
     const auto none = with({}).host();

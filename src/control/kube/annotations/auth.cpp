@@ -11,7 +11,7 @@ namespace {
 
 using model::Severity;
 
-constexpr std::string_view kType = "auth-type", kSecretName = "auth-secret";
+constexpr std::string_view kType = "auth-type", kSecretName = "auth-secret", kBasic = "basic";
 constexpr std::string_view kSimple = " -._~/:";  // beside letters and digits, where ingress-nginx is strict
 
 // One of `words` is in it, blanks aside: ingress-nginx does not ask for more.
@@ -99,7 +99,7 @@ constexpr std::array kAuthRows{
     Annotation{.name = kType,
                .value = {"basic", read_type, print_type},
                .on_invalid = OnInvalid::drop,
-               .closes = true,
+               .serves = [](std::string_view value) { return value == kBasic; },
                .doc = "ask for a name and a password ([authentication](authentication.md)); digest is not served and "
                       "closes the paths of its Ingress"},
     Annotation{.name = "satisfy",
@@ -195,7 +195,7 @@ struct Reader {
       drop("auth-secret-type", w.secret_type, "auth-file or auth-map");
     if (!made_of(w.secret, kSimple)) drop(kSecretName, w.secret, "letters, digits and -._~/:");
     if (!made_of(w.realm, kSimple)) drop("auth-realm", w.realm, "letters, digits, blanks and -._~/:");
-    if (w.type == "basic") {
+    if (w.type == kBasic) {
       if (!out.dropped) read_basic();
       return;
     }

@@ -7,13 +7,6 @@
 
 namespace sluice::control {
 
-namespace {
-// Of what can be left out, what is served: who accepted that nobody asks for a password did so for want of one.
-bool is_served(std::string_view name, std::string_view value) {
-  return name == "auth-type" && trim_of(value, kBlank) == "basic";
-}
-}  // namespace
-
 Written::Written(const Ingress& ingress, std::string_view prefix, const std::set<std::string>& accepted) {
   for (const auto& [full, value] : ingress.meta.annotations) {
     if (full.size() <= prefix.size() + 1 || !full.starts_with(prefix) || full[prefix.size()] != '/') continue;

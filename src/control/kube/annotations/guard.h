@@ -58,6 +58,8 @@ struct UnservedAnnotation {
 std::span<const UnservedAnnotation> unserved_annotations();
 // Can it guard anything? Those are what --accept-unprotected takes.
 bool guards(std::string_view annotation);
+// Then nobody can want to do without it: who accepted that an annotation was not served did so for want of it.
+bool is_served(std::string_view annotation, std::string_view value);
 
 // By annotations-risk-level; low for names that ingress-nginx does not know.
 model::Risk risk_of(std::string_view annotation);

@@ -79,9 +79,14 @@ model::Risk risk_of(std::string_view annotation) {
 
 bool guards(std::string_view annotation) {
   const Known known = find(annotation);
-  if (known.served) return known.served->closes;
+  if (known.served) return known.served->serves != nullptr;
   const auto* row = known.unserved;
   return row && (row->closes != Closes::nothing || row->name.ends_with("-snippet"));
+}
+
+bool is_served(std::string_view annotation, std::string_view value) {
+  const Known known = find(annotation);
+  return known.served && (!known.served->serves || known.served->serves(trim_of(value, kBlank)));
 }
 
 namespace {

@@ -107,7 +107,8 @@ struct Annotation {
   std::string_view needs = {};      // the annotation without which it has no effect; empty: none
   bool always_shown = false;        // `sluice explain` shows it at its default too
   bool secret = false;              // its value is never shown
-  bool closes = false;              // of its values some guard and are not served: --accept-unprotected takes its name
+  // Is a value served? Those that are not guard and close, so that --accept-unprotected takes the name. Null: all are.
+  bool (*serves)(std::string_view value) = nullptr;
   std::string_view doc = {};
 };
 
