@@ -26,7 +26,7 @@ std::size_t usable(const model::Cluster& cluster) {
 
 std::string empty_text(const model::Cluster* cluster) {
   if (cluster == nullptr) return "no such Service or port";
-  if (!cluster->empty_because.empty()) return cluster->empty_because;
+  if (!cluster->empty_because.empty()) return cluster->empty_because.str();
   return cluster->endpoints.empty() ? "the Service has no endpoints" : "no endpoint of the Service is ready";
 }
 

@@ -62,7 +62,7 @@ json::object cluster(const model::Cluster& c) {
                  {"port", c.port},
                  {"protocol", model::to_string(c.protocol)},
                  {"endpoints", std::move(endpoints)}};
-  if (!c.empty_because.empty()) o["emptyBecause"] = c.empty_because;
+  if (!c.empty_because.empty()) o["emptyBecause"] = c.empty_because.view();
   return o;
 }
 

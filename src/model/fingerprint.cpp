@@ -74,7 +74,7 @@ std::uint64_t fingerprint(std::string_view text) noexcept {
 }
 
 void Fingerprint::Parts::set(const std::string& name, std::uint64_t value) {
-  auto& slot = each[name];
+  auto& slot = each[fingerprint(name)];
   sum += value - slot;
   slot = value;
 }
@@ -84,7 +84,7 @@ void Fingerprint::Parts::follow(const StringMap<std::shared_ptr<const T>>& now, 
   for (const auto& name : names) {
     if (const auto it = now.find(name); it != now.end()) {
       set(name, of(*it->second));
-    } else if (const auto gone = each.find(name); gone != each.end()) {
+    } else if (const auto gone = each.find(fingerprint(name)); gone != each.end()) {
       sum -= gone->second;
       each.erase(gone);
     }
@@ -94,6 +94,7 @@ void Fingerprint::Parts::follow(const StringMap<std::shared_ptr<const T>>& now, 
 template <class T>
 void Fingerprint::Parts::follow_all(const StringMap<std::shared_ptr<const T>>& now) {
   each.clear();
+  each.reserve(now.size());
   sum = 0;
   for (const auto& [name, part] : now) set(name, of(*part));
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <string_view>
+#include <unordered_map>
 
 #include "base/strings.h"
 #include "model/model.h"
@@ -25,7 +26,7 @@ class Fingerprint {
  private:
   void follow(const Model& model, const Change& change);
   struct Parts {
-    StringMap<std::uint64_t> each;
+    std::unordered_map<std::uint64_t, std::uint64_t> each;  // by the number of its name, which is long
     std::uint64_t sum = 0;  // of all: their order does not matter
     template <class T>
     void follow(const StringMap<std::shared_ptr<const T>>& now, const std::vector<std::string>& names);

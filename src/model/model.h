@@ -32,12 +32,12 @@ enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 // A Service port as a named set of addresses.
 struct Cluster {
   std::string name;           // "namespace/service:port": no two spell the same
-  std::string upstream_name;  // "namespace-service-port", ingress-nginx's $proxy_upstream_name: two may spell the same
+  Text upstream_name;         // "namespace-service-port", ingress-nginx's $proxy_upstream_name: two may spell the same
   std::string ns, service, port;
   std::vector<Endpoint> endpoints;                    // in a stable order, each address once
   BackendProtocol protocol = BackendProtocol::http;   // by the port's appProtocol; routes may say otherwise
   ProxyProtocol proxy_protocol = ProxyProtocol::off;  // by the Service's annotation
-  std::string empty_because;                          // why there are none, for explain and logs
+  Text empty_because;                                 // why there are none, for explain and logs
   bool outside = false;                               // not pods of ours: what an ExternalName Service leads to
   std::uint32_t refused = 0;                          // addresses that are left out: nothing may be sent there
   bool no_service = false;                            // the reason is that the Service does not exist
@@ -108,7 +108,7 @@ struct Host {
   bool tls = false;                       // a TLS section concerns it: plain http is redirected where settings say so
   std::vector<HostSecrets> certificates;  // oldest Ingress first; the first that has one for the host is shown
   std::vector<Alias> aliases;             // in order of their names
-  std::string redirected;                 // the host whose requests are all sent here (from-to-www-redirect); "" none
+  Text redirected;                        // the host whose requests are all sent here (from-to-www-redirect); "" none
   std::vector<Route> routes;              // any order; (match, path) unique
   bool operator==(const Host&) const = default;
 };

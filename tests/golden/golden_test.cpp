@@ -103,7 +103,7 @@ std::string dump(const model::Model& m) {
     }
   }
   std::map<std::pair<std::string, std::string>, std::shared_ptr<const model::Cluster>> clusters;
-  for (auto& [name, c] : m.clusters) clusters[{c->upstream_name, name}] = c;
+  for (auto& [name, c] : m.clusters) clusters[{c->upstream_name.str(), name}] = c;
   for (auto& [name, c] : clusters) {
     out << "cluster " << c->upstream_name << " (" << c->ns << " " << c->service << " " << c->port << ")";
     if (c->proxy_protocol != model::ProxyProtocol::off)

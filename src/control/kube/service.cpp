@@ -99,7 +99,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
                                                                   Entries& entries) {
   auto out = std::make_shared<model::Cluster>();
   out->name = name;
-  out->upstream_name = cluster_names.at(c.key).upstream_name.str();
+  out->upstream_name = cluster_names.at(c.key).upstream_name;
   out->ns = c.key.ns;
   out->service = c.key.service;
   out->port = c.key.port;
@@ -144,7 +144,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
                         (former ? "those that it had, as far as a slice lists them, are used for some seconds: "
                                 : "requests for it answer 503: ") +
                             because}});
-    if (!former) out->empty_because = std::move(because);
+    if (!former) out->empty_because = because;
   };
 
   if (!service) {

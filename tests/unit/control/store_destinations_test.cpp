@@ -71,7 +71,7 @@ TEST_F(StoreDestinations, LocalhostIsNotEvenAskedFor) {
     EXPECT_TRUE(store.external_names().empty()) << name;
     EXPECT_EQ(addresses(*m), "") << name;
     EXPECT_EQ(app(*m).refused, 1U) << name;
-    EXPECT_TRUE(app(*m).empty_because.ends_with(" is a loopback address")) << app(*m).empty_because;
+    EXPECT_TRUE(app(*m).empty_because.view().ends_with(" is a loopback address")) << app(*m).empty_because;
     ASSERT_EQ(lines(*m).size(), 1U) << name;
     EXPECT_NE(lines(*m)[0].find("Service default/app: error DestinationRefused field=spec.externalName value="),
               std::string::npos)
