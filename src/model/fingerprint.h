@@ -27,7 +27,7 @@ class Fingerprint {
   void follow(const Model& model, const Change& change);
   struct Parts {
     std::unordered_map<std::uint64_t, std::uint64_t> each;  // by the number of its name, which is long
-    std::uint64_t sum = 0;  // of all: their order does not matter
+    std::uint64_t sum = 0;                                  // of all: their order does not matter
     template <class T>
     void follow(const StringMap<std::shared_ptr<const T>>& now, const std::vector<std::string>& names);
     template <class T>

@@ -31,8 +31,8 @@ enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 // A Service port as a named set of addresses.
 struct Cluster {
-  std::string name;           // "namespace/service:port": no two spell the same
-  Text upstream_name;         // "namespace-service-port", ingress-nginx's $proxy_upstream_name: two may spell the same
+  std::string name;    // "namespace/service:port": no two spell the same
+  Text upstream_name;  // "namespace-service-port", ingress-nginx's $proxy_upstream_name: two may spell the same
   std::string ns, service, port;
   std::vector<Endpoint> endpoints;                    // in a stable order, each address once
   BackendProtocol protocol = BackendProtocol::http;   // by the port's appProtocol; routes may say otherwise

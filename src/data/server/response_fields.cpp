@@ -4,6 +4,8 @@
 
 namespace sluice::data {
 
+using std::string_view_literals::operator""sv;
+
 using net::http::Framing;
 using net::http::Name;
 
@@ -17,11 +19,11 @@ void append_number(std::string& out, std::uint64_t n) {
 }  // namespace
 
 void append_status_line(std::string& out, int status, std::string_view reason) {
-  out.append("HTTP/1.1 ");
+  out.append("HTTP/1.1 "sv);
   append_number(out, static_cast<std::uint64_t>(status));
   out += ' ';
   out.append(reason);
-  out.append("\r\n", 2);
+  out.append("\r\n"sv);
 }
 
 void append_response_head(std::string& out, const Exchange& ex, const ResponseStart& response, Framing framing,
@@ -33,15 +35,15 @@ void append_response_head(std::string& out, const Exchange& ex, const ResponseSt
     append_field(out, "Connection", "upgrade");
     if (const auto* upgrade = ex.memory.response.fields.find(Name::upgrade))
       append_field(out, "Upgrade", upgrade->value);
-    out.append("\r\n", 2);
+    out.append("\r\n"sv);
     return;
   }
   if (framing == Framing::length) {
-    out.append("Content-Length: ");
+    out.append("Content-Length: "sv);
     append_number(out, response.content_length);
-    out.append("\r\n", 2);
+    out.append("\r\n"sv);
   } else if (framing == Framing::chunked) {
-    out.append("Transfer-Encoding: chunked\r\n");
+    out.append("Transfer-Encoding: chunked\r\n"sv);
   } else if (framing == Framing::none && response.status != 204) {
     // To HEAD, and with 304, the length that a GET would have had.
     for (const auto& f : response.fields)
@@ -56,7 +58,7 @@ void append_response_head(std::string& out, const Exchange& ex, const ResponseSt
     }
   }
   if (!connection.empty()) append_field(out, "Connection", connection);
-  out.append("\r\n", 2);
+  out.append("\r\n"sv);
 }
 
 }  // namespace sluice::data

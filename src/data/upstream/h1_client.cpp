@@ -9,6 +9,8 @@
 
 namespace sluice::data {
 
+using std::string_view_literals::operator""sv;
+
 using net::http::Framing;
 using net::tls::Io;
 
@@ -40,14 +42,14 @@ net::Task<Status> H1Client::send_head(Exchange& ex, std::string_view body, bool 
   out.append(head.method_text);
   out += ' ';
   out.append(ex.target);
-  out.append(" HTTP/1.1\r\n");
+  out.append(" HTTP/1.1\r\n"sv);
   BodyShape shape = body_shape(ex);
   // HTTP/2 has trailers behind a body of announced length, too.
   if (!whole && head.major == 2 && head.fields.find(net::http::Name::trailer)) shape = {Framing::chunked, 0};
   request_chunked_ = shape.framing == Framing::chunked;
   for_each_upstream_field(
       ex, shape, [&](std::string_view name, std::string_view value) { net::h1::append_field(out, name, value); });
-  out.append("\r\n", 2);
+  out.append("\r\n"sv);
   const iovec parts[2] = {{out.data(), out.size()}, {const_cast<char*>(body.data()), body.size()}};
   sent_anything_ = true;
   request_complete_ = whole;

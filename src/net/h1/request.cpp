@@ -8,6 +8,8 @@
 #include "net/http/host.h"
 
 namespace sluice::net::h1 {
+
+using std::string_view_literals::operator""sv;
 namespace {
 
 using http::Framing;
@@ -302,7 +304,7 @@ class RequestParser {
 
 Status parse_request(std::string_view head, const HeadLimits& limits, http::RequestHead& out) {
   out.clear();
-  if (!head.ends_with("\r\n\r\n")) return refuse(400, "head: does not end with an empty line");
+  if (!head.ends_with("\r\n\r\n"sv)) return refuse(400, "head: does not end with an empty line");
   return RequestParser(head, limits, out).run();
 }
 

@@ -8,6 +8,8 @@
 #include "net/h1/scan.h"
 
 namespace sluice::net::h1 {
+
+using std::string_view_literals::operator""sv;
 namespace {
 
 using http::Framing;
@@ -180,7 +182,7 @@ Status parse_response(std::string_view head, const HeadLimits& limits, Method re
   out.content_length = 0;
   out.keep_alive = true;
   out.idle_seconds = http::ResponseHead::kNotSaid;
-  if (!head.ends_with("\r\n\r\n")) return refuse_upstream("head: does not end with an empty line");
+  if (!head.ends_with("\r\n\r\n"sv)) return refuse_upstream("head: does not end with an empty line");
   return ResponseParser(head, limits, request_method, out).run();
 }
 
