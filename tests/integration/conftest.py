@@ -5,6 +5,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import harness  # noqa: E402
+from alone import pytest_configure, room  # noqa: E402, F401
 
 
 class Site:

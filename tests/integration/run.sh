@@ -19,8 +19,5 @@ for file in "$SLUICE" "$SLUICE_ECHO" "$TOOLS/strict-pod" "$TOOLS/load"; do
   [ -x "$file" ] || { echo "integration tests: $file is not there; build it first" >&2; exit 2; }
 done
 cd "$here"
-# Under a sanitizer nothing is measured, and half of the time is spent waiting: two files at a time. Else one after the other, so that
-# no test's memory or time is another's.
-at_once=0
-! grep -q '^SLUICE_SANITIZE:[A-Z]*=.' "$build/CMakeCache.txt" || at_once=2
-exec "${PYTHON:-/usr/bin/python3}" -m pytest -p no:cacheprovider -q -n "${INTEGRATION_AT_ONCE:-$at_once}" --dist loadfile "$@"
+# More than half of the time is spent waiting: two files at a time. Who measures time is alone (alone.py).
+exec "${PYTHON:-/usr/bin/python3}" -m pytest -p no:cacheprovider -q -n "${INTEGRATION_AT_ONCE:-2}" --dist loadfile "$@"

@@ -34,6 +34,7 @@ def running(tmp_path_factory):
     assert stats["violations"] == 0, stats["violation_samples"]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", FLOODS)
 def test_flood_is_cut_short(running, kind):
     proxy, pod = running

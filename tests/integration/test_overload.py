@@ -12,7 +12,7 @@ from harness import SANITIZED, Raw, config_map, wait_for
 from middle import middle
 from overload import Healthy, Peak, actions, open_all
 
-pytestmark = pytest.mark.skipif(SANITIZED, reason="a sanitizer has an allocator of its own: the ladder of overload was NOT driven")
+pytestmark = [pytest.mark.alone, pytest.mark.skipif(SANITIZED, reason="a sanitizer has an allocator of its own: the ladder of overload was NOT driven")]
 
 ONLY = {"overload-close-idle": 0, "overload-reset-slow": 0, "overload-refuse-requests": 0, "overload-stop-accepting": 0}
 

@@ -7,6 +7,8 @@ import pytest
 
 from harness import endpoint_slice, ingress, service, wait_for
 
+pytestmark = pytest.mark.alone
+
 BUILD = os.environ.get("SLUICE", "")
 FACTOR = 1 if "release" in BUILD else 6  # unoptimised or sanitised builds
 

@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from cluster import CLASS, Cluster, Pod  # noqa: E402
+from alone import pytest_configure, room  # noqa: E402, F401, I001 (beside harness, where cluster looks)
 
 
 @pytest.fixture(scope="session")

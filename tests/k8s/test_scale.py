@@ -65,6 +65,7 @@ def memory_mb(process):
     return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[1]) / 1024
 
 
+@pytest.mark.alone
 def test_10000_ingresses_from_cold(large):
     begun = time.monotonic()
     with Sluice(large) as s:
@@ -97,6 +98,7 @@ def test_the_status_of_10000_ingresses(large):
     assert (INGRESSES - left) / taken > 600 / BAR
 
 
+@pytest.mark.alone
 def test_an_endpoint_change_is_live_within_250_ms(large):
     """50 changes of EndpointSlices a second; each is live when every connection to its host is answered by the new pod."""
     other = Everywhere(large, "other")
@@ -137,7 +139,7 @@ def test_an_endpoint_change_is_live_within_250_ms(large):
         p50, p99 = (took[int(len(took) * q)] * 1000 for q in (0.5, 0.99))
         print(f"live on all connections after {p50:.0f} ms (median), {p99:.0f} ms (p99), {took[-1] * 1000:.0f} ms (slowest) of {len(took)}; "
               f"{s.metric('sluice_source_batches_total') - batches:.0f} batches; {memory_mb(s.process):.0f} MB")
-        assert len(took) == CHANGES and p99 <= 250 * SLOW
+        assert len(took) == CHANGES and p99 <= 250 * BAR
     other.stop()
 
 
