@@ -88,7 +88,7 @@ net::Task<void> H1Connection::turn_away(Error why) {
   if (!memory_) memory_ = worker_.borrow_memory();
   memory_->request = {};
   decoder_.start(Framing::none, 0);
-  started_ = complete_ = false;
+  progress_ = {};
   Exchange ex(worker_, *this, peer_, *memory_);
   ex_ = &ex;
   written_before_ = stream_.bytes_written();
@@ -112,21 +112,21 @@ net::Task<bool> H1Connection::exchange() {
   describe_tls(ex.record, stream_);
   written_before_ = stream_.bytes_written();
   in_begin_ = head_end_;
-  started_ = complete_ = aborted_ = body_stopped_ = probed_ = false;
-  body_sent_ = body_bytes_ = 0;
-  body_wait_ = {};
-  continue_due_ = ex.head().expect_continue;
+  progress_ = {};
+  aborted_ = probed_ = false;
+  progress_.continue_due = ex.head().expect_continue;
   decoder_.start(ex.head().framing, ex.head().content_length);
   stream_.expect_write_rate(o.client_min_rate);
   stream_.watch_peer(&H1Connection::on_peer, this);
   co_await serve(ex);
   stream_.unwatch_peer();
   ex_ = nullptr;
-  if (!ex.close_after && complete_ && decoder_.done() && !aborted_ && !stream_.cancelled() && !stream_.broken())
+  if (!ex.close_after && progress_.complete && decoder_.done() && !aborted_ && !stream_.cancelled() &&
+      !stream_.broken())
     co_return true;
   if (aborted_)
     stream_.abort_on_close();
-  else if (complete_ && !stream_.cancelled())
+  else if (progress_.complete && !stream_.cancelled())
     co_await linger();
   co_return false;
 }
@@ -237,7 +237,7 @@ void H1Connection::on_peer(void* context, bool broken) {
   if (!self.ex_) return;
   Exchange& ex = *self.ex_;
   if (!broken) {
-    if (self.started_ || self.probed_ || ex.head().minor == 0 || ex.tunnel) return;
+    if (self.progress_.started || self.probed_ || ex.head().minor == 0 || ex.tunnel) return;
     self.probed_ = true;
     const iovec part{const_cast<char*>(kContinue.data()), kContinue.size()};
     self.stream_.write_now({&part, 1});
@@ -249,11 +249,12 @@ void H1Connection::on_peer(void* context, bool broken) {
 }
 
 bool H1Connection::whole_body(std::string_view& out) {
-  if (decoder_.framing() != Framing::length || decoder_.left() > in_end_ - in_begin_ || body_bytes_ != 0) return false;
+  if (decoder_.framing() != Framing::length || decoder_.left() > in_end_ - in_begin_ || progress_.body_bytes != 0)
+    return false;
   auto piece = decoder_.take(memory_->in.data() + in_begin_, in_end_ - in_begin_);
   if (!piece) return false;
   in_begin_ += piece->consumed;
-  body_bytes_ = piece->data.size();
+  progress_.body_bytes = piece->data.size();
   out = piece->data;
   return true;
 }
@@ -264,18 +265,19 @@ Result<Chunk> H1Connection::take(std::size_t) {
   auto piece = decoder_.take(memory_->in.data() + in_begin_, in_end_ - in_begin_);
   if (!piece) return std::unexpected(piece.error());
   in_begin_ += piece->consumed;
-  body_bytes_ += piece->data.size();
+  progress_.body_bytes += piece->data.size();
   return Chunk{piece->data, piece->done, piece->done ? decoder_.trailers() : std::string_view{}};
 }
 
 net::Task<Result<Chunk>> H1Connection::read(std::size_t most) {
   const auto& o = *ex_->options;
   for (;;) {
-    if (body_stopped_) co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
+    if (progress_.body_stopped)
+      co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
     Result<Chunk> ready = take(most);
     if (!ready || ready->last || !ready->data.empty()) co_return ready;
-    if (continue_due_ && !started_) {
-      continue_due_ = false;
+    if (progress_.continue_due && !progress_.started) {
+      progress_.continue_due = false;
       const iovec part{const_cast<char*>(kContinue.data()), kContinue.size()};
       Status sent = co_await stream_.write({&part, 1}, o.client_send_timeout);
       if (!sent) co_return std::unexpected(sent.error());
@@ -286,7 +288,7 @@ net::Task<Result<Chunk>> H1Connection::read(std::size_t most) {
     if (r.io == Io::done) {
       auto piece = decoder_.take(worker_.scratch.get(), r.bytes);
       if (!piece) co_return std::unexpected(piece.error());
-      body_bytes_ += piece->data.size();
+      progress_.body_bytes += piece->data.size();
       // The next request begins behind a chunked body. Kept apart: the views of this head must not move.
       memory_->ahead.assign(worker_.scratch.get() + piece->consumed, worker_.scratch.get() + r.bytes);
       if (piece->done || !piece->data.empty())
@@ -297,12 +299,12 @@ net::Task<Result<Chunk>> H1Connection::read(std::size_t most) {
       const Instant begun = worker_.loop.now();
       Status waited = co_await stream_.readable(begun + o.client_body_timeout);
       if (!waited) {
-        if (body_stopped_)
+        if (progress_.body_stopped)
           co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
         co_return std::unexpected(waited.error());
       }
-      body_wait_ += worker_.loop.now() - begun;
-      if (below_rate(body_bytes_, body_wait_, o.client_min_rate))
+      progress_.body_wait += worker_.loop.now() - begun;
+      if (below_rate(progress_.body_bytes, progress_.body_wait, o.client_min_rate))
         co_return std::unexpected(client(Fault::too_slow, "the request body arrives below client-min-rate"));
       continue;
     }
@@ -313,7 +315,7 @@ net::Task<Result<Chunk>> H1Connection::read(std::size_t most) {
 }
 
 void H1Connection::stop() noexcept {
-  body_stopped_ = true;
+  progress_.body_stopped = true;
   stream_.wake_reader();
 }
 
@@ -335,7 +337,7 @@ net::Task<Status> H1Connection::interim(int status, std::span<const net::http::F
 }
 
 net::Task<Status> H1Connection::start(Exchange& ex, const ResponseStart& response, Chunk first) {
-  started_ = true;
+  progress_.started = true;
   const bool old = ex.head().minor == 0;
   out_framing_ = response.framing;
   if (out_framing_ == Framing::until_close || out_framing_ == Framing::chunked)
@@ -344,7 +346,7 @@ net::Task<Status> H1Connection::start(Exchange& ex, const ResponseStart& respons
   if (worker_.ends_connections()) ex.close_after = true;
   auto& out = worker_.out;
   out.clear();
-  if (response.status == 101 && continue_due_) out += kContinue;  // RFC 9110 section 7.8
+  if (response.status == 101 && progress_.continue_due) out += kContinue;  // RFC 9110 section 7.8
   append_response_head(out, ex, response, out_framing_, worker_.date());
   const iovec head{out.data(), out.size()};
   Status s = co_await send_body_pieces({&head, 1}, first);
@@ -364,7 +366,7 @@ net::Task<Status> H1Connection::send_body_pieces(std::span<const iovec> before, 
   };
   char size_line[24];
   std::string end;
-  body_sent_ += piece.data.size();
+  progress_.body_sent += piece.data.size();
   if (out_framing_ == Framing::chunked) {
     if (!piece.data.empty()) {
       auto at = std::to_chars(size_line, size_line + 18, piece.data.size(), 16).ptr;
@@ -392,10 +394,10 @@ net::Task<Status> H1Connection::send_body_pieces(std::span<const iovec> before, 
     }
   }
   if (piece.last) {
-    complete_ = true;
+    progress_.complete = true;
     ex_->record.bytes_sent = stream_.bytes_written() - written_before_;
   }
-  ex_->record.body_bytes_sent = body_sent_;
+  ex_->record.body_bytes_sent = progress_.body_sent;
   co_return Status{};
 }
 

@@ -5,6 +5,7 @@
 #include "data/proxy/exchange.h"
 #include "data/proxy/streams.h"
 #include "data/server/connection.h"
+#include "data/server/progress.h"
 #include "net/h1/body.h"
 #include "net/h1/parser.h"
 #include "net/stream.h"
@@ -40,8 +41,8 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   net::Task<Status> start(Exchange& ex, const ResponseStart& response, Chunk first) override;
   net::Task<Status> write(Chunk piece) override;
   void abort() noexcept override;
-  bool started() const noexcept override { return started_; }
-  bool complete() const noexcept override { return complete_; }
+  bool started() const noexcept override { return progress_.started; }
+  bool complete() const noexcept override { return progress_.complete; }
   net::Duplex& become_tunnel(std::string_view& early) override;
   std::size_t room(std::size_t last) noexcept override { return stream_.room(last); }
   void give_buffers_back() noexcept override;
@@ -65,13 +66,11 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   Exchange* ex_ = nullptr;
   std::uint32_t served_ = 0;
   std::uint32_t in_a_row_ = 0;
-  std::uint64_t written_before_ = 0, body_sent_ = 0;
-  Duration body_wait_{};
-  std::uint64_t body_bytes_ = 0;
+  std::uint64_t written_before_ = 0;
   net::http::Framing out_framing_ = net::http::Framing::none;
+  Progress progress_;  // of the present exchange
+  bool aborted_ = false, probed_ = false;
   bool idle_ = true, draining_ = false;
-  bool started_ = false, complete_ = false, aborted_ = false, continue_due_ = false, body_stopped_ = false,
-       probed_ = false;
 };
 
 }  // namespace sluice::data

@@ -87,7 +87,7 @@ H2Stream::~H2Stream() {
 }
 
 bool H2Stream::on_field(std::string_view name, std::string_view value) noexcept {
-  if (!head_done_) return reader_.add(name, value);
+  if (stage_ == Stage::head) return reader_.add(name, value);
   if (!net::http::allowed_in_trailers(name)) return true;
   if (trailers_.size() + name.size() + value.size() + 4 > net::http::kMostTrailers) {
     trailers_refused_ = true;
@@ -98,19 +98,20 @@ bool H2Stream::on_field(std::string_view name, std::string_view value) noexcept 
 }
 
 void H2Stream::on_fields_end() noexcept {
-  if (std::exchange(head_done_, true)) return;
+  if (stage_ != Stage::head) return;
+  stage_ = Stage::whole_head;
   verdict_ = reader_.finish(end_received());
 }
 
 void H2Stream::on_event() {
-  if (!runs_) {
+  if (stage_ != Stage::exchange) {
     if (closed() && !reset_by_peer() && code() == net::h2::protocol_error) {  // nghttp2 found it malformed
       worker_.stats.malformed_requests.add();
       worker_.stats.h2_streams_reset.add();
     }
     if (closed() || over_ || connection_.session_.failed()) return end();
-    if (!head_done_) return;
-    runs_ = true;
+    if (stage_ == Stage::head) return;
+    stage_ = Stage::exchange;
     net::spawn(run());
     return;
   }
@@ -121,7 +122,7 @@ void H2Stream::on_event() {
 
 // The exchange has nobody to answer to.
 void H2Stream::client_left() noexcept {
-  if (!ex_ || ex_->client_gone || complete_) return;
+  if (!ex_ || ex_->client_gone || progress_.complete) return;
   ex_->client_gone = true;
   ex_->reset_code = closed() ? code() : std::uint32_t{net::h2::cancel};
   if (ex_->waiting_on)
@@ -136,8 +137,7 @@ H2Stream* H2Stream::connection_over() noexcept {
 }
 
 void H2Stream::give_up(Error why) noexcept {
-  if (is_given_up_) return;
-  is_given_up_ = true;
+  if (given_up_) return;
   given_up_ = why;
   if (ex_ && why.fault == Fault::overload) ex_->reset_code = net::h2::enhance_your_calm;
   if (ex_ && ex_->waiting_on && !tunnel_) ex_->waiting_on->cancel(why);
@@ -146,7 +146,7 @@ void H2Stream::give_up(Error why) noexcept {
 }
 
 void H2Stream::holdings(Holdings& out) noexcept {
-  if (is_given_up_ || !ex_ || !waits_since_) return;
+  if (given_up_ || !ex_ || !waits_since_) return;
   const std::size_t collected = memory_ ? memory_->collected.capacity() : 0;
   out.add({Holding::Kind::slow, cost::kExchange + received() + connection_.session_.kept_of(*this) + collected,
            *waits_since_, this, nullptr});
@@ -178,7 +178,7 @@ net::Task<void> H2Stream::run() {
     ex_ = &ex;
     ex.record.request_length = bytes_in();
     describe_tls(ex.record, connection_.stream_);
-    continue_due_ = ex.head().expect_continue;
+    progress_.continue_due = ex.head().expect_continue;
     char key[24];
     if (verdict_ && ex.head().upgrade) verdict_ = as_upgrade(key);
     if (!verdict_) {
@@ -191,7 +191,7 @@ net::Task<void> H2Stream::run() {
     if (tunnel_) {
       if (!end_received() || !end_sent())
         connection_.session_.reset(*this, end_sent() ? net::h2::no_error : net::h2::cancel);
-    } else if (!complete_) {
+    } else if (!progress_.complete) {
       worker_.stats.h2_streams_reset.add();
       connection_.session_.reset(*this, ex.reset_code.value_or(net::h2::internal_error));
     } else {
@@ -214,7 +214,7 @@ net::Task<void> H2Stream::linger() {
   give_buffers_back();
   Linger state(worker_);
   if (!state.admitted()) co_return;
-  while (!end_received() && !gone() && !is_given_up_) {
+  while (!end_received() && !gone() && !given_up_) {
     const auto bytes = connection_.session_.take(*this).size();
     if (bytes != 0) connection_.session_.take(*this);  // the window opens with the call after
     state.took(bytes);
@@ -242,10 +242,10 @@ Status H2Stream::as_upgrade(char (&key)[24]) noexcept {
 }
 
 bool H2Stream::whole_body(std::string_view& out) {
-  if (body_bytes_ != 0 || !connection_.session_.whole(*this) || !trailers_.empty()) return false;
+  if (progress_.body_bytes != 0 || !connection_.session_.whole(*this) || !trailers_.empty()) return false;
   out = connection_.session_.take(*this);
-  body_bytes_ = out.size();
-  continue_due_ = false;
+  progress_.body_bytes = out.size();
+  progress_.continue_due = false;
   return true;
 }
 
@@ -259,10 +259,11 @@ Result<Chunk> H2Stream::take(std::size_t most) {
   const bool last = end_received();
   // A body that is longer than its length is malformed: its last bytes wait for the end, so that no pod acts on it.
   const auto& head = memory_->request;
-  if (!last && head.framing == Framing::length && body_bytes_ + received() >= head.content_length) return Chunk{};
+  if (!last && head.framing == Framing::length && progress_.body_bytes + received() >= head.content_length)
+    return Chunk{};
   if (received() == 0) return Chunk{{}, last, last ? std::string_view(trailers_) : std::string_view{}};
   const auto data = connection_.session_.take(*this, most);
-  body_bytes_ += data.size();
+  progress_.body_bytes += data.size();
   const bool all = last && received() == 0;
   return Chunk{data, all, all ? std::string_view(trailers_) : std::string_view{}};
 }
@@ -272,12 +273,13 @@ net::Task<Result<Chunk>> H2Stream::read(std::size_t most) {
   // Streams of gRPC may be quiet for hours; proxy-read-timeout ends those whose pod is quiet, too.
   const Instant until = ex_->grpc ? Instant::max() : worker_.loop.now() + o.client_body_timeout;
   for (;;) {
-    if (is_given_up_) co_return std::unexpected(given_up_);
-    if (body_stopped_) co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
+    if (given_up_) co_return std::unexpected(*given_up_);
+    if (progress_.body_stopped)
+      co_return std::unexpected(client(Fault::cancelled, "the request body is not wanted any more"));
     Result<Chunk> ready = take(most);
     if (!ready || ready->last || !ready->data.empty()) co_return ready;
-    if (continue_due_ && !started_) {
-      continue_due_ = false;
+    if (progress_.continue_due && !progress_.started) {
+      progress_.continue_due = false;
       Status sent = co_await interim(100, {});
       if (!sent) co_return std::unexpected(sent.error());
     }
@@ -288,14 +290,14 @@ net::Task<Result<Chunk>> H2Stream::read(std::size_t most) {
     const bool woken = co_await readable_.wait(until);
     waits_since_.reset();
     if (!woken) co_return std::unexpected(client(Fault::timeout, "the client sends nothing"));
-    body_wait_ += worker_.loop.now() - begun;
-    if (!ex_->grpc && below_rate(body_bytes_, body_wait_, o.client_min_rate))
+    progress_.body_wait += worker_.loop.now() - begun;
+    if (!ex_->grpc && below_rate(progress_.body_bytes, progress_.body_wait, o.client_min_rate))
       co_return std::unexpected(client(Fault::too_slow, "the request body arrives below client-min-rate"));
   }
 }
 
 void H2Stream::stop() noexcept {
-  body_stopped_ = true;
+  progress_.body_stopped = true;
   readable_.notify();
 }
 
@@ -340,7 +342,7 @@ net::Task<Status> H2Stream::start(Exchange& ex, const ResponseStart& response, C
   if (response.status == 101 && !accepted(response))
     co_return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, 502,
                                     "101 without the Sec-WebSocket-Accept that fits the key"});
-  started_ = true;
+  progress_.started = true;
   tunnel_ = response.status == 101;
   const bool end = !tunnel_ && first.last && first.data.empty() && first.trailers.empty();
   respond(ex, response, end);
@@ -348,7 +350,7 @@ net::Task<Status> H2Stream::start(Exchange& ex, const ResponseStart& response, C
   if (end) {
     Status sent = co_await drained(ex.options->client_send_timeout);
     if (!sent) co_return sent;
-    complete_ = true;
+    progress_.complete = true;
     ex.record.bytes_sent = bytes_out();
     co_return Status{};
   }
@@ -362,18 +364,18 @@ net::Task<Status> H2Stream::write(Chunk piece) {
 
 net::Task<Status> H2Stream::send(Chunk piece) {
   if (gone()) co_return std::unexpected(client(Fault::reset, "the client left"));
-  if (is_given_up_) co_return std::unexpected(given_up_);
-  body_sent_ += piece.data.size();
+  if (given_up_) co_return std::unexpected(*given_up_);
+  progress_.body_sent += piece.data.size();
   promise(0);
   if (!connection_.session_.send(*this, piece.data, piece.last, piece.trailers)) {
     Status s = co_await drained(ex_->options->client_send_timeout);
     if (!s) co_return s;
   }
   if (piece.last) {
-    complete_ = true;
+    progress_.complete = true;
     ex_->record.bytes_sent = bytes_out();
   }
-  ex_->record.body_bytes_sent = body_sent_;
+  ex_->record.body_bytes_sent = progress_.body_sent;
   co_return Status{};
 }
 
@@ -382,7 +384,7 @@ net::Task<Status> H2Stream::drained(Duration stall) {
   auto sent = bytes_out();
   for (Instant until = worker_.loop.now() + stall; !sent_all();) {
     if (gone()) co_return std::unexpected(client(Fault::reset, "the client left"));
-    if (is_given_up_) co_return std::unexpected(given_up_);
+    if (given_up_) co_return std::unexpected(*given_up_);
     const Instant begun = worker_.loop.now();
     waits_since_ = begun;
     co_await writable_.wait(until);
@@ -435,7 +437,7 @@ void H2Stream::give_buffers_back() noexcept {
 }
 
 net::tls::IoResult H2Stream::try_read(char* out, std::size_t size) {
-  if (is_given_up_ || gone()) return {Io::failed, 0};
+  if (given_up_ || gone()) return {Io::failed, 0};
   const auto bytes = connection_.session_.take(*this, size);
   if (!bytes.empty()) {
     std::memcpy(out, bytes.data(), bytes.size());
@@ -445,16 +447,16 @@ net::tls::IoResult H2Stream::try_read(char* out, std::size_t size) {
 }
 
 net::Task<Status> H2Stream::wait_readable(Instant until) {
-  if (received() == 0 && !end_received() && !is_given_up_ && !gone()) {
+  if (received() == 0 && !end_received() && !given_up_ && !gone()) {
     const bool woken = co_await readable_.wait(until);
     if (!woken) co_return std::unexpected(client(Fault::timeout, "the client sends nothing"));
   }
-  if (is_given_up_) co_return std::unexpected(given_up_);
+  if (given_up_) co_return std::unexpected(*given_up_);
   co_return Status{};
 }
 
 bool H2Stream::write_now(std::span<const iovec> parts) noexcept {
-  if (is_given_up_ || gone()) return false;
+  if (given_up_ || gone()) return false;
   promise(0);
   if (parts.size() == 1)
     return connection_.session_.send(*this, {static_cast<const char*>(parts[0].iov_base), parts[0].iov_len}, false, {});
@@ -464,7 +466,7 @@ bool H2Stream::write_now(std::span<const iovec> parts) noexcept {
 }
 
 net::Task<Status> H2Stream::finish_write(Duration stall) {
-  if (is_given_up_) co_return std::unexpected(given_up_);
+  if (given_up_) co_return std::unexpected(*given_up_);
   Status s = co_await drained(stall);
   co_return s;
 }

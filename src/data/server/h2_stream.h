@@ -1,10 +1,12 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "data/proxy/exchange.h"
 #include "data/proxy/streams.h"
 #include "data/server/h2_connection.h"
+#include "data/server/progress.h"
 #include "net/duplex.h"
 #include "net/h2/request_head.h"
 #include "net/h2/session.h"
@@ -50,8 +52,8 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   net::Task<Status> start(Exchange& ex, const ResponseStart& response, Chunk first) override;
   net::Task<Status> write(Chunk piece) override;
   void abort() noexcept override;
-  bool started() const noexcept override { return started_; }
-  bool complete() const noexcept override { return complete_; }
+  bool started() const noexcept override { return progress_.started; }
+  bool complete() const noexcept override { return progress_.complete; }
   std::size_t room(std::size_t last) noexcept override;
   net::Duplex& become_tunnel(std::string_view& early) override;
   void give_buffers_back() noexcept override;
@@ -79,14 +81,15 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   std::string trailers_;
   Exchange* ex_ = nullptr;
   net::Signal readable_, writable_;
-  Error given_up_{};
-  std::uint64_t body_bytes_ = 0, body_sent_ = 0;
+  std::optional<Error> given_up_;
   std::size_t promised_ = 0;  // what room() said last, until it came
-  Duration body_wait_{}, send_wait_{};
+  Duration send_wait_{};
   std::optional<Instant> waits_since_;  // for the client, where it may not be quiet for long
   H2Stream *next_ = nullptr, *previous_ = nullptr;
-  bool head_done_ = false, runs_ = false, over_ = false, started_ = false, complete_ = false, continue_due_ = false,
-       body_stopped_ = false, tunnel_ = false, is_given_up_ = false, trailers_refused_ = false;
+  Progress progress_;
+  enum class Stage : std::uint8_t { head, whole_head, exchange } stage_ = Stage::head;
+  bool over_ = false;  // the connection is
+  bool tunnel_ = false, trailers_refused_ = false;
 };
 
 }  // namespace sluice::data
