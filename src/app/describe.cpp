@@ -67,6 +67,7 @@ const model::Cluster* find_cluster(const model::Model& model, const model::Route
 
 boost::json::object to_json(const model::Entry& e) {
   return {{"severity", model::to_string(e.problem.severity)},
+          {"object", e.object.text()},
           {"kind", e.object.kind},
           {"namespace", e.object.ns},
           {"name", e.object.name},

@@ -289,7 +289,7 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
   if (out.route != nullptr) out.cluster = find_cluster(model, *out.route->spec);
   Asked asked(request, snapshot);
   asked.view.path = out.path;
-  snapshot.routes->match(request.match_host, out.path, nullptr, &asked.view.undecided);
+  snapshot.routes->match(request.match_host, out.path, &asked.view.undecided);
   asked.view.route = out.route;
   asked.view.available = out.cluster != nullptr && usable(*out.cluster) != 0;
   asked.view.outside = out.cluster != nullptr && out.cluster->outside;

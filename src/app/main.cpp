@@ -19,6 +19,7 @@
 #include "base/nearest.h"
 #include "base/printable.h"
 #include "control/control.h"
+#include "control/kube/extra_endpoint.h"
 #include "ops/metrics/catalogue.h"
 
 namespace {
@@ -49,7 +50,7 @@ void add_common(CLI::App& cmd, sluice::control::Settings& c, std::vector<std::st
                "undecrypted")
       ->envname("SLUICE_ENABLE_SSL_PASSTHROUGH");
   cmd.add_option("--endpoint", c.endpoints,
-                 "NS/SERVICE:PORT=HOST:PORT: an endpoint for a Service without EndpointSlices");
+                 "NS/SERVICE:PORT=ADDRESS:PORT: an endpoint for a Service without EndpointSlices");
   cmd.add_option(
          "--accept-unprotected", c.accept_unprotected,
          "NAME of an annotation or a ConfigMap key that guards requests and is not served by this version: serve "
@@ -97,16 +98,10 @@ std::string take_set(const std::vector<std::string>& pairs, sluice::control::Set
   return {};
 }
 
-// NS/SERVICE:PORT=HOST:PORT, judged before anything starts.
 std::string check_endpoint(const std::string& text) {
-  const auto slash = text.find('/'), equals = text.find('='), colon = text.find(':');
-  const auto last = text.rfind(':');
-  const bool shape = slash != std::string::npos && slash > 0 && equals != std::string::npos &&
-                     colon != std::string::npos && slash + 1 < colon && colon + 1 < equals &&
-                     last != std::string::npos && last > equals + 1 && last + 1 < text.size() &&
-                     text.find_first_not_of("0123456789", last + 1) == std::string::npos;
-  if (shape) return {};
-  return "--endpoint " + text + ": expected NS/SERVICE:PORT=HOST:PORT, such as default/shop:80=127.0.0.1:8080";
+  if (sluice::control::read_extra_endpoint(text)) return {};
+  return "--endpoint " + text + ": expected " + sluice::control::kEndpointForm +
+         ", such as default/shop:80=127.0.0.1:8080";
 }
 
 bool ns_and_name(const std::string& text) {

@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "app/describe.h"
 #include "app/terminal.h"
 
 namespace sluice::app {
@@ -10,38 +11,14 @@ namespace json = boost::json;
 
 namespace {
 
-json::object problem(const model::Entry& e) {
-  return {{"severity", model::to_string(e.problem.severity)},
-          {"object", e.object.text()},
-          {"file", e.object.origin.file},
-          {"line", e.object.origin.line},
-          {"reason", e.problem.reason},
-          {"field", e.problem.field},
-          {"value", e.problem.value},
-          {"expected", e.problem.expected},
-          {"consequence", e.problem.consequence}};
-}
-
-std::string_view match_name(model::PathMatch m) {
-  switch (m) {
-    case model::PathMatch::exact:
-      return "exact";
-    case model::PathMatch::prefix:
-      return "prefix";
-    case model::PathMatch::pattern:
-      return "pattern";
-    case model::PathMatch::slash_redirect:
-      return "slash-redirect";
-  }
-  return "unknown";
-}
-
 json::object route(const data::Route& r) {
   const auto& s = *r.spec;
-  json::object o{
-      {"host", r.host},         {"match", match_name(s.match)}, {"path", s.path},         {"namespace", s.ns},
-      {"ingress", s.ingress},   {"service", s.service},         {"port", s.service_port}, {"cluster", s.upstream_name},
-      {"location", s.location}, {"pathType", s.path_type},      {"tls", r.host_tls}};
+  json::object o{{"host", r.host},         {"match", model::to_string(s.match)},
+                 {"path", s.path},         {"namespace", s.ns},
+                 {"ingress", s.ingress},   {"service", s.service},
+                 {"port", s.service_port}, {"cluster", s.upstream_name},
+                 {"location", s.location}, {"pathType", s.path_type},
+                 {"tls", r.host_tls}};
   if (s.settings && s.settings->to_host)
     o["redirectsTo"] = s.settings->to_host->host;
   else if (s.cluster.empty())
@@ -84,7 +61,7 @@ ops::AdminResponse config(const Publisher& publisher, const std::vector<std::str
     if (c) clusters.push_back(cluster(*c));
   out["clusters"] = std::move(clusters);
   json::array problems;
-  for (const auto& e : publisher.report().entries) problems.push_back(problem(e));
+  for (const auto& e : publisher.report().entries) problems.push_back(to_json(e));
   out["report"] = std::move(problems);
   return {200, json_page(out), {}};
 }

@@ -74,7 +74,7 @@ struct Settings {
   std::string annotations_prefix = "nginx.ingress.kubernetes.io";
   bool ssl_passthrough = false;            // --enable-ssl-passthrough: the annotation ssl-passthrough counts
   std::map<std::string, std::string> set;  // --set KEY=VALUE, stronger than the ConfigMap
-  std::vector<std::string> endpoints;      // --endpoint NS/SERVICE:PORT=HOST:PORT
+  std::vector<std::string> endpoints;      // --endpoint NS/SERVICE:PORT=ADDRESS:PORT
   // --accept-unprotected: annotations and options that guard requests and are not served, to be left out instead
   std::set<std::string> accept_unprotected;
   std::string resolv_conf = "/etc/resolv.conf";

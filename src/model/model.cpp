@@ -52,6 +52,20 @@ void Report::limit() {
   entries.push_back({{"Report", "", "(all)", {}}, and_more(worst, beyond)});
 }
 
+std::string_view to_string(PathMatch match) {
+  switch (match) {
+    case PathMatch::exact:
+      return "exact";
+    case PathMatch::prefix:
+      return "prefix";
+    case PathMatch::slash_redirect:
+      return "slash-redirect";
+    case PathMatch::pattern:
+      return "pattern";
+  }
+  return "unknown";
+}
+
 std::string_view to_string(BackendProtocol p) {
   switch (p) {
     case BackendProtocol::http:

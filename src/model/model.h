@@ -48,6 +48,7 @@ struct Cluster {
 // prefix /foo/, already split by the translator). slash_redirect: path `/foo`, answered 301 to `/foo/`. pattern: what
 // the regular expression matches from the beginning on, whatever the case of letters; the longer text is asked first.
 enum class PathMatch : std::uint8_t { exact, prefix, slash_redirect, pattern };
+std::string_view to_string(PathMatch match);
 
 struct Route {
   PathMatch match = PathMatch::prefix;

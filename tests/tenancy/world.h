@@ -165,7 +165,7 @@ class World {
   std::string answer(const std::string& request) {
     commit();
     const auto slash = request.find('/');
-    const data::Route* route = snapshot_->routes->match(request.substr(0, slash), request.substr(slash), nullptr);
+    const data::Route* route = snapshot_->routes->match(request.substr(0, slash), request.substr(slash));
     if (!route) return "404";
     std::ostringstream out;
     out << route->host << ' ' << route->spec->ns << ' ' << route->spec->ingress << ' ' << route->spec->service << ' '

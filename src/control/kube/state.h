@@ -2,6 +2,7 @@
 #include <boost/container/flat_set.hpp>
 
 #include "control/destination.h"
+#include "control/kube/extra_endpoint.h"
 #include "control/kube/options.h"
 #include "control/kube/references.h"
 #include "control/kube/shared_settings.h"
@@ -132,11 +133,6 @@ struct Resolution {
   std::vector<std::string> addresses;
   std::string error;
   bool answered = false;
-};
-
-struct ExtraEndpoint {
-  std::string address;
-  std::uint16_t port;
 };
 
 struct Store::State {

@@ -9,29 +9,6 @@
 
 namespace sluice::control {
 
-namespace {
-// "NS/SERVICE:PORT=HOST:PORT" or "…=[V6]:PORT".
-struct ParsedEndpoint {
-  std::string cluster;
-  ExtraEndpoint endpoint;
-};
-std::optional<ParsedEndpoint> parse_endpoint(const std::string& text) {
-  auto equals = text.find('=');
-  if (equals == std::string::npos) return std::nullopt;
-  auto left = text.substr(0, equals), right = text.substr(equals + 1);
-  auto slash = left.find('/'), colon = left.rfind(':'), port_colon = right.rfind(':');
-  if (slash == std::string::npos || slash == 0 || colon == std::string::npos || colon < slash + 2 ||
-      colon + 1 == left.size() || port_colon == std::string::npos)
-    return std::nullopt;
-  auto host = right.substr(0, port_colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  if (host == "localhost") host = "127.0.0.1";
-  auto port = parse_int(right.substr(port_colon + 1));
-  if (!port || *port < 1 || *port > 65535 || (!is_ipv4(host) && !is_ipv6(host))) return std::nullopt;
-  return ParsedEndpoint{left, {host, static_cast<std::uint16_t>(*port)}};
-}
-}  // namespace
-
 Store::State::State(Settings s) : settings(std::move(s)) {
   if (!settings.listeners.empty()) {
     own = std::make_shared<const model::OwnListeners>(model::OwnListeners{settings.listeners, {}, {}, {}});
@@ -43,10 +20,10 @@ Store::State::State(Settings s) : settings(std::move(s)) {
                        {model::Severity::error, "InvalidFlag", flag, shorten(value), expected, "it is not used"}});
   };
   for (auto& text : settings.endpoints) {
-    if (auto e = parse_endpoint(text))
-      extra[e->cluster].push_back(e->endpoint);
+    if (auto e = read_extra_endpoint(text))
+      extra[e->cluster].push_back(*e);
     else
-      complain("--endpoint", text, "NS/SERVICE:PORT=ADDRESS:PORT");
+      complain("--endpoint", text, kEndpointForm);
   }
   if (!settings.default_backend.empty()) {
     auto colon = settings.default_backend.find(':');

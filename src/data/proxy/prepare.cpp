@@ -139,7 +139,7 @@ Status prepare(Exchange& ex) {
   auto path = net::http::normalise_path(head.path_query, storage.data());
   if (!path) return std::unexpected(path.error());
   ex.path = *path;
-  ex.route = ex.view->snapshot().routes->match(host, ex.path, nullptr, &ex.undecided);
+  ex.route = ex.view->snapshot().routes->match(host, ex.path, &ex.undecided);
   if (!ex.route) return {};
   ex.settings = ex.route->settings;
   ex.cluster = ex.worker.cluster(ex.route->cluster);

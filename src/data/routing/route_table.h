@@ -51,11 +51,10 @@ class RouteTable {
   virtual ~RouteTable() = default;
   // `host`: lower case, without port and trailing dot. `path`: normalised (net/http/path.h). Never throws, never
   // allocates, cost independent of the number of hosts. Null when nothing matches.
-  // The returned pointer is valid while the returned-by-pointer `pin` (set to the owner) or the table lives.
+  // The returned pointer is valid as long as the table lives.
   // `gave_up` (may be null: the answer is null then) is set when nobody knows the answer, as the pattern of the route
   // that is returned takes too many steps for this path.
-  virtual const Route* match(std::string_view host, std::string_view path, std::shared_ptr<const HostRoutes>* pin,
-                             bool* gave_up = nullptr) const noexcept = 0;
+  virtual const Route* match(std::string_view host, std::string_view path, bool* gave_up = nullptr) const noexcept = 0;
   // The route of that host whose path is written "/": where all of its TLS goes when that is passed through.
   virtual const Route* root(std::string_view host) const noexcept = 0;
   // The host that takes requests for this name; null when there is none. Valid as long as the table.

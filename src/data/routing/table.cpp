@@ -82,20 +82,6 @@ bool is_label(std::string_view text) noexcept {
   });
 }
 
-std::string_view to_string(model::PathMatch match) {
-  switch (match) {
-    case model::PathMatch::exact:
-      return "exact";
-    case model::PathMatch::prefix:
-      return "prefix";
-    case model::PathMatch::slash_redirect:
-      return "exact (redirect to the path with a slash)";
-    case model::PathMatch::pattern:
-      return "pattern";
-  }
-  return "unknown";
-}
-
 std::string described(const Route& route) {
   std::string out = std::string(to_string(route.spec->match)) + " " + route.spec->path;
   if (!route.spec->ingress.empty()) out += " of Ingress " + route.spec->ns + "/" + route.spec->ingress;
@@ -142,16 +128,13 @@ const Route* explain_patterns(const HostRoutes& host, std::string_view path, con
 
 class ShardedTable final : public RouteTable {
  public:
-  const Route* match(std::string_view host, std::string_view path, HostPtr* pin,
-                     bool* gave_up) const noexcept override {
+  const Route* match(std::string_view host, std::string_view path, bool* gave_up) const noexcept override {
     const Looked looked = find_host(host, Silent());
     if (looked.host == nullptr) {
       if (looked.gave_up && gave_up != nullptr) *gave_up = true;
       return nullptr;
     }
-    const Route* route = (*looked.host)->match(path, gave_up);
-    if (route != nullptr && pin != nullptr) *pin = *looked.host;
-    return route;
+    return (*looked.host)->match(path, gave_up);
   }
 
   const Route* root(std::string_view host) const noexcept override {

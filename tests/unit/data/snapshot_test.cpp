@@ -77,7 +77,7 @@ class World {
 };
 
 const Route* route(const Publication& p, std::string_view host, std::string_view path) {
-  return p.snapshot->routes->match(host, path, nullptr);
+  return p.snapshot->routes->match(host, path);
 }
 std::string shown(const Publication& p, std::string_view name) {
   const auto* pairs = p.snapshot->certificates->find(name);
