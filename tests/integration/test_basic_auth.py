@@ -1,6 +1,7 @@
 """auth-type: basic: who comes with which htpasswd form, what is never opened, what waits and who is limited."""
 import base64
 import json
+import signal
 import socket
 import subprocess
 
@@ -11,6 +12,7 @@ from h2raw import Http2
 
 BASIC = {"auth-type": "basic", "auth-secret": "users", "auth-realm": "My realm"}
 SLOW_HASH = "$2b$10$abcdefghijklmnopqrstuuJSQfJ8t5HS1cbX0xVq0v5Fg3YCNwzyu"  # some hundred milliseconds, and nobody's password
+SLOW_HASH_OF_BAR = "$2b$12$abcdefghijklmnopqrstuuR7ivg4hWtvwp.7v.ar.TrZbQYcdcDQe"
 
 
 def openssl(*args):
@@ -204,6 +206,26 @@ def test_a_client_that_leaves_while_its_password_is_checked(guarded):
     sluice.wait_access(r'" 499 ', 20)
     assert ask(sluice, basic("foo", "bar")).status == 401
     assert guarded.guarded_pod.stats()["requests"] == 0
+
+
+@pytest.mark.parametrize("change", ["drain", "secret", "ingress"])
+def test_who_waits_for_a_password_is_answered_by_what_counted_when_the_request_came(guarded, change):
+    guarded.put({"auth": f"foo:{SLOW_HASH_OF_BAR}\n"})
+    sluice = guarded.sluice()
+    with sluice.raw() as c:
+        c.send(f"GET / HTTP/1.1\r\nHost: app.example\r\n{basic('foo', 'bar')}\r\n\r\n")
+        wait_for(lambda: sluice.metric("sluice_requests_active") == 1, "the request")
+        if change == "drain":
+            sluice.proc.send_signal(signal.SIGTERM)
+        elif change == "secret":
+            guarded.put({"auth": "other:{PLAIN}bar\n"})
+        else:
+            guarded.manifests.remove("app.yaml")
+        assert c.answer().status == 200
+    if change == "drain":
+        assert sluice.proc.wait(20) == 0
+    else:
+        wait_for(lambda: ask(sluice, basic("foo", "bar")).status == (401 if change == "secret" else 404), "the change")
 
 
 def test_others_are_served_while_a_password_is_checked_and_over_h2(guarded):
