@@ -210,13 +210,13 @@ class Client:
     def __init__(self, cluster, port):
         self.cluster, self.port, self.c = cluster, port, None
 
-    def get(self, path="/", host="app.example.com"):
+    def get(self, path="/", host="app.example.com", headers=None):
         """Status and body."""
         if self.c is None:
             self.c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
             self.c.sock = self.cluster.connect(self.port)
         try:
-            self.c.request("GET", path, headers={"Host": host})
+            self.c.request("GET", path, headers={"Host": host} | (headers or {}))
             answer = self.c.getresponse()
             body = answer.read().decode()
             if answer.will_close:

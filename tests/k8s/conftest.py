@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def pki(tmp_path_factory):
 def ns(cluster, request):
     if cluster.away:  # the test before failed while it was
         cluster.start_api()
-    name = "t-" + re.sub("[^a-z0-9]+", "-", request.node.name.lower())[:40].strip("-")
+    name = "t-" + re.sub("[^a-z0-9]+", "-", request.node.name.lower())[:40].strip("-") + f"-{zlib.crc32(request.node.name.encode()):08x}"
     cluster.apply(f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n")
     return name
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import pytest
-from cluster import Sluice, ingress, service
+from cluster import Client, Sluice, ingress, service
 from harness import SLOW, wait_for
 from test_faults import Unwell
 
@@ -121,3 +121,35 @@ def test_the_rights_of_one_namespace_suffice(cluster, ns, pods, secret, tmp_path
     with Sluice(cluster, "--watch-namespace", ns, "--configmap", f"{ns}/sluice", "--update-status", "false", kubeconfig=account) as s:
         assert presented(cluster, s, host) == "mine"
         assert any("ingressclasses" in line and "classes are known by their names alone" in line for line in s.process.err)
+
+
+@pytest.mark.parametrize("rights", ["to get it", "to all"])
+def test_users_whose_passwords_are_asked_for(cluster, ns, pods, tmp_path, rights):
+    """A Secret of auth-secret: served once it is there, by what it says now."""
+    host = f"{ns}.example.com"
+
+    def users(line):
+        cluster.apply(json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users", "namespace": ns},
+                                  "data": {"auth": base64.b64encode(line.encode()).decode()}}))
+
+    basic = {"nginx.ingress.kubernetes.io/auth-type": "basic", "nginx.ingress.kubernetes.io/auth-secret": "users"}
+    cluster.apply(service("app", [pods().port], ns) + "---\n" + ingress("app", host, ns=ns, annotations=basic))
+    account = None if rights == "to all" else cluster.account(ns, "reader", [*READS, rule("users")], tmp_path / "kubeconfig")
+    with Sluice(cluster, kubeconfig=account) as s:
+        client = Client(cluster, s.port["http"])
+
+        def status(user="", password=""):
+            token = base64.b64encode(f"{user}:{password}".encode()).decode()
+            return client.get(host=host, headers={"Authorization": f"Basic {token}"} if user else None)[0]
+
+        s.process.wait_line(f"{ns}/app: error MissingSecret .*value=\"users\"", stream="err")
+        assert status() == 503 and status("ann", "first-one") == 503  # nobody can be let in
+        users("ann:{PLAIN}first-one")
+        wait_for(lambda: status("ann", "first-one") == 200, "the Secret that came to be", 30)
+        assert status() == 401 and status("ann", "second-one") == 401
+        users("ann:{PLAIN}second-one\nbob:{PLAIN}third-one")
+        wait_for(lambda: status("bob", "third-one") == 200, "the Secret that was changed", 30)
+        assert status("ann", "second-one") == 200 and status("ann", "first-one") == 401
+        said = s.process.err + [json.dumps(s.config())]
+    assert not [line for line in said if "-one" in line]
+    assert not [line for line in said if base64.b64encode(b"ann:{PLAIN}second-one").decode()[:16] in line]
