@@ -587,8 +587,8 @@ class Sluice(Process):
         return self.admin_get("/config").json()
 
     def version(self):
-        """The version of the Snapshot that every worker serves."""
-        return min(int(v) for (n, _), v in self.metrics().items() if n == "sluice_worker_config_version")
+        """The version of the Snapshot that every worker serves and all metrics are of."""
+        return min(int(v) for (n, _), v in self.metrics().items() if n in ("sluice_worker_config_version", "sluice_config_version"))
 
     def changed(self, change, seconds=10):
         """Makes a change and waits until a newer Snapshot is live."""
