@@ -10,5 +10,5 @@ export SLUICE="${SLUICE:-$build/sluice}" SLUICE_ECHO="${SLUICE_ECHO:-$build/slui
 # Some times are promised of optimised binaries; others are held to three times as much.
 grep -q 'CMAKE_BUILD_TYPE:STRING=Release' "$build/CMakeCache.txt" || export BAR="${BAR:-3}"
 cd "$here"
-# Most tests wait for something: two files at a time. -n 0 for one after the other, with what they print (-s).
-exec "${PYTHON:-/usr/bin/python3}" -m pytest -p no:cacheprovider -q -n "${K8S_AT_ONCE:-2}" --dist loadfile "$@"
+# Most tests wait for something: three files at a time, but those that measure time (alone.py). -n 0 for one after the other, with what they print (-s).
+exec "${PYTHON:-/usr/bin/python3}" -m pytest -p no:cacheprovider -q -n "${K8S_AT_ONCE:-3}" --dist loadfile "$@"
