@@ -77,6 +77,7 @@ struct Peer {
   std::uint16_t local_port = 0;
   int fd = -1;  // the connection, to ask the kernel about it
   bool tls = false;
+  bool plain_on_tls = false;  // it speaks plain HTTP on a listener of TLS
   bool secured = false;  // by a certificate that was made for the name that the client asked for, not the default one
   // What its PROXY header said; null: there was none. Where it is believed, address, bytes and port are the client's.
   std::unique_ptr<const ProxyHeaderRecord> proxy;

@@ -112,6 +112,7 @@ void write_page(const Exchange& ex, int status, std::string_view phrase, std::st
   page += "</title></head>\r\n<body>\r\n<h1>";
   page += title;
   page += "</h1>\r\n";
+  if (ex.peer.plain_on_tls) page += "<p>The plain HTTP request was sent to HTTPS port</p>\r\n";  // as nginx puts it
   // A client's own X-Request-ID is not repeated into a page: only ids of our alphabet are.
   if (!ex.request_id.empty() && ex.request_id.find_first_not_of("0123456789abcdefABCDEF-") == std::string_view::npos) {
     page += "<p>request id ";

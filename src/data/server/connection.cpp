@@ -81,6 +81,7 @@ net::Task<Status> Connection::arrive() {
     if (!stream.tls()->peer_sent_text()) co_return shaken;
     stream.end_tls();
     peer.tls = false;
+    peer.plain_on_tls = true;
     co_return std::unexpected(
         Error{Fault::malformed, Whose::downstream, Retry::no, 400, "plain HTTP on a listener of TLS"});
   }
