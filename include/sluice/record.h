@@ -1,8 +1,13 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "base/variables.h"
 
 // What the data plane tells operations about each exchange and each worker. The data plane writes, ops reads; neither
 // includes the other.
@@ -30,6 +35,16 @@ struct ProxyHeaderRecord {
   std::string_view tls_verify;  // "0": the client's certificate was found good; "1": not, or there was none
 };
 
+// Values of an exchange that lines of its log want and that its record has no member for. Immutable.
+struct WantedValues {
+  static constexpr std::size_t kMost = 64;
+  static constexpr std::size_t kMostOfOne = 4096;       // bytes of one value; what is longer is cut
+  static constexpr std::size_t kMostOfAll = 32 * 1024;  // and of all of an exchange
+  std::vector<Variable> of;  // no two alike, kMost at most; the views in it live as long as this
+  bool of_pod = false;       // upstream_http_ is among them
+  bool of_answer = false;    // sent_http_ is
+};
+
 // Everything about a finished exchange. Views are valid during the call that passes it only.
 struct ExchangeRecord {
   std::string_view remote_address;  // the client, after real-ip processing
@@ -41,6 +56,7 @@ struct ExchangeRecord {
   std::string_view best_host;  // the same, or what a trusted proxy says instead
   std::string_view scheme;     // "http" or "https", as a trusted proxy or the connection says; empty: `tls` does
   std::string_view referer, user_agent;
+  std::string_view remote_user;  // the name in an Authorization of Basic, right or wrong; empty: there is none
   std::string_view request_id;
   std::uint16_t status = 0;          // sent to the client; 499 when it left before a response head, 000 never
   std::int16_t grpc_status = -1;     // of a call of gRPC; -1: none was seen
@@ -64,6 +80,10 @@ struct ExchangeRecord {
   int attempts = 0;
   Attempt attempt[kMaxAttempts];
   std::int64_t wall_ms = 0;  // Unix milliseconds at the end
+  // What the exchange was asked to tell beside: Recorder::wanted as it was when the exchange began, and a value for
+  // each of it, as it came; an empty one is absent. Null: nothing was wanted.
+  const WantedValues* wanted = nullptr;
+  std::span<const std::string_view> values;
 };
 
 // One for each worker, called on its thread at the end of every exchange. Must not block, throw or allocate on the
@@ -80,6 +100,9 @@ class Recorder {
   virtual void complained(std::string_view /*peer*/, const char* /*what*/) noexcept {}
   // After each turn of the worker's loop, before it may sleep: what was put off is done now.
   virtual void turn_over() noexcept {}
+  // What exchanges that begin now have to tell beside their record; null: nothing. Changes in turn_over() alone. An
+  // exchange holds on to what it found here until finished() has had it.
+  std::shared_ptr<const WantedValues> wanted;
 };
 
 // A counter with one writer; any thread may read.

@@ -26,6 +26,13 @@ Variable find_variable(std::string_view name) noexcept {
   return {};
 }
 
+bool names_field(std::string_view of, std::string_view field) noexcept {
+  if (field.size() != of.size()) return false;
+  for (std::size_t i = 0; i < field.size(); ++i)
+    if ((field[i] == '-' ? '_' : lower(field[i])) != lower(of[i])) return false;
+  return true;
+}
+
 Template::Template(std::string text) : text_(std::move(text)) {
   const std::string_view all = text_;
   std::size_t literal = 0;  // where the text begins that is not in a part yet

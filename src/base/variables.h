@@ -6,8 +6,9 @@
 #include <string_view>
 #include <vector>
 
-// The variables of nginx and ingress-nginx, and the texts that name them. One table for all users: redirects, rewrites
-// and fields are evaluated by data/filter/variables.h, lines of the access log by ops/access_log/.
+// The variables of nginx and ingress-nginx, and the texts that name them. One table for all users: redirects, rewrites,
+// fields and what lines of the access log want are evaluated by data/filter/variables.h; ops/access_log/ reads what the
+// record of an exchange holds already, and what only its end knows.
 namespace sluice {
 
 struct VariableRow {
@@ -32,7 +33,7 @@ inline constexpr VariableRow kVariables[] = {
     {"the_real_ip"},
     {"realip_remote_addr"},
     {"remote_port"},
-    {"remote_user", VariableRow::When::never},
+    {"remote_user"},
     {"proxy_protocol_addr"},
     {"proxy_protocol_port"},
     {"proxy_protocol_server_addr"},
@@ -132,6 +133,10 @@ struct Variable {
 };
 // `name`: without the dollar sign, in any case of letters. kUnknown: there is none.
 Variable find_variable(std::string_view name) noexcept;
+
+// Is that field one of the family http_, sent_http_ or upstream_http_ with the rest `of`? Without regard to case, and
+// '-' is '_', as in nginx.
+bool names_field(std::string_view of, std::string_view field) noexcept;
 
 // Text that names variables, `$name` or `${name}`, cut once and evaluated often. A value: equal when the texts are.
 class Template {

@@ -13,7 +13,9 @@ namespace sluice::ops {
 class WorkerRecorder final : public Recorder {
  public:
   WorkerRecorder(Metrics& metrics, AccessLog& log, FailureLog& failures)
-      : metrics_(metrics.add_worker()), log_(log.add_worker()), failures_(failures) {}
+      : metrics_(metrics.add_worker()), log_(log.add_worker()), failures_(failures) {
+    log_->renew(wanted);
+  }
   void finished(const ExchangeRecord& record) noexcept override {
     if (!record.stream) metrics_->stage(record);  // what is counted there are requests
     log_->write(record);
@@ -23,7 +25,10 @@ class WorkerRecorder final : public Recorder {
     return log_->may_write(record) || FailureLog::wants(record) || !metrics_->knows(record);
   }
   void complained(std::string_view peer, const char* what) noexcept override { failures_.complained(peer, what); }
-  void turn_over() noexcept override { metrics_->flush(); }
+  void turn_over() noexcept override {
+    metrics_->flush();
+    log_->renew(wanted);
+  }
 
  private:
   std::shared_ptr<WorkerMetrics> metrics_;

@@ -5,11 +5,13 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
 
-from harness import SLUICE, Sluice, certificate, http_get, ingress, run_tool, tls_secret, wait_for
+from harness import SLUICE, Sluice, certificate, config_map, http_get, ingress, read_request, run_tool, tls_secret, wait_for
+from h2raw import Http2
 
 LINE = re.compile(r'^(?P<addr>\S+) - (?P<user>\S+) \[(?P<time>\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "(?P<request>[^"]*)" (?P<status>\d{3}) (?P<bytes>\d+) '
                   r'"(?P<referer>[^"]*)" "(?P<agent>[^"]*)" (?P<length>\d+) (?P<rt>\d+\.\d{3}) \[(?P<upstream>[^\]]*)\] \[(?P<alt>[^\]]*)\] (?P<uaddr>\S+) '
@@ -172,3 +174,148 @@ def test_a_blocked_program_log_makes_no_request_wait(site):
         process.wait()
         os.close(read)
         os.close(write)
+
+
+BESIDE = ("V user=$remote_user x=$http_x_thing ck=$cookie_b arg=$arg_q up=$upstream_http_x_id sent=$sent_http_x_id "
+          "by=$sent_http_x_added ct=$sent_http_content_type host=$host uri=$uri args=$args$is_args end")
+
+
+def values(line):
+    m = re.match(r"V user=(.*) x=(.*) ck=(.*) arg=(.*) up=(.*) sent=(.*) by=(.*) ct=(.*) host=(.*) uri=(.*) args=(.*) end$", line)
+    assert m, line
+    return dict(zip(("user", "x", "ck", "arg", "up", "sent", "by", "ct", "host", "uri", "args"), m.groups()))
+
+
+def answering(head, body=b"ok"):
+    """A pod that answers each request of a connection with these lines of a head."""
+    def handler(sock, number):
+        while read_request(sock) is not None:
+            sock.sendall(b"HTTP/1.1 200 OK\r\n" + head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    return handler
+
+
+def line_of(sluice, request, pattern="^V "):
+    """What the log says of the one request that `request` makes."""
+    before = len(sluice.access_lines())
+    request()
+    return wait_for(lambda: next((x for x in sluice.access_lines()[before:] if re.search(pattern, x)), None), f"a line {pattern}")
+
+
+def test_fields_cookies_and_arguments_of_any_name(site):
+    """Whatever log-format-upstream names, of the request, the pod's answer and what was sent, over both protocols."""
+    pod = site.scripted(answering(b"X-Id: 1\r\nX-Id: 2\r\nContent-Type: text/x\r\n"))
+    site.app("app.example", pod.address)
+    sluice = site.sluice(options={"log-format-upstream": BESIDE})
+    with sluice.raw() as c:
+        line = line_of(sluice, lambda: c.get("/%61b/./c?q=%20x&z", "App.Example:80",
+                                             headers=["X-Thing: 1", "x-THING: 2", "X_Thing: 3", "Cookie: a=1; b=2", "Authorization: Basic YW5uOnB3"]))
+    assert values(line) == {"user": "ann", "x": "1, 2", "ck": "2", "arg": "%20x", "up": "1, 2", "sent": "1, 2", "by": "-", "ct": "text/x",
+                            "host": "app.example", "uri": "/ab/c", "args": "q=%20x&z?"}
+    with Http2(sluice.https, sni="app.example") as c:
+        line = line_of(sluice, lambda: c.done(c.request("/x", fields=[("x-thing", "1"), ("cookie", "a=1"), ("cookie", "b=3")])))
+    assert values(line) == {"user": "-", "x": "1", "ck": "3", "arg": "-", "up": "1, 2", "sent": "1, 2", "by": "-", "ct": "text/x",
+                            "host": "app.example", "uri": "/x", "args": "-"}
+
+
+def test_fields_of_our_own_answers(site):
+    """A redirect, a page of an error and a head that nobody can read."""
+    site.app("app.example", site.pod().address, annotations={"permanent-redirect": "https://there.example/x"})
+    site.manifests.write("none.json", ingress("none", {"none.example": "nobody"}))
+    sluice = site.sluice(options={"log-format-upstream": "V $status $sent_http_location|$sent_http_content_type|$sent_http_content_length|"
+                                                         "$sent_http_connection|$upstream_http_content_type|$http_x_a"})
+    assert line_of(sluice, lambda: sluice.get("/", "app.example", headers={"X-A": "1"})).startswith("V 301 https://there.example/x|text/html|")
+    m = re.match(r"V 503 -\|text/html\|(\d+)\|(\S+)\|-\|1$", line_of(sluice, lambda: sluice.get("/", "none.example", headers={"X-A": "1"})))
+    assert m and int(m.group(1)) > 50
+
+    def unreadable():
+        with sluice.raw() as c:
+            c.send("GET / HTTP/1.1\r\nHost: a b\r\nX-A: 1\r\n\r\n")
+            c.read_all()
+    assert re.match(r"V 400 -\|text/html\|\d+\|close\|-\|-$", line_of(sluice, unreadable))
+
+
+def test_the_answer_of_the_last_attempt_counts(site):
+    """Of a pod that closes nothing is there, and of the next one what it says; an interim head is no answer."""
+    def handler(sock, number):
+        read_request(sock)
+        if number > 1:
+            sock.sendall(b"HTTP/1.1 103 Early\r\nX-Id: early\r\n\r\nHTTP/1.1 200 OK\r\nX-Id: second\r\nContent-Length: 0\r\n\r\n")
+    site.app("app.example", site.scripted(handler).address)
+    site.app("none.example", site.scripted(lambda sock, number: read_request(sock)).address)
+    sluice = site.sluice(options={"log-format-upstream": "V $status [$upstream_http_x_id] [$upstream_status]"})
+    assert line_of(sluice, lambda: sluice.raw().get("/", "app.example")) == "V 200 [second] [502, 200]"
+    assert line_of(sluice, lambda: sluice.get("/", "none.example")) == "V 502 [-] [502, 502, 502]"
+
+
+@pytest.mark.parametrize("escape, expected", [({}, r"V \x22b\x5C\x80 end"), ({"log-format-escape-json": "true"}, r'V \"b\\\u0080 end')], ids=["nginx", "json"])
+def test_values_of_clients_forge_no_line(site, escape, expected):
+    sluice, pod = site.simple(options={"log-format-upstream": "V $http_x end", **escape})
+    with sluice.raw() as c:
+        assert line_of(sluice, lambda: c.send(b'GET / HTTP/1.1\r\nHost: app.example\r\nX: "b\\\x80\r\n\r\n').answer()) == expected
+
+
+def test_a_tunnel_keeps_its_values(site):
+    """The head's memory is another request's while a WebSocket runs."""
+    def handler(sock, number):
+        head, _ = read_request(sock)
+        if "upgrade" not in head.lower():
+            return sock.sendall(b"HTTP/1.1 200 OK\r\nX-Id: plain\r\nContent-Length: 0\r\n\r\n")
+        sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\nX-Id: tunnel\r\n\r\n")
+        sock.sendall(sock.recv(100))
+    site.app("app.example", site.scripted(handler).address)
+    sluice = site.sluice(options={"log-format-upstream": "V $status $http_x_a $upstream_http_x_id $sent_http_upgrade $remote_user"})
+    with sluice.raw() as c:
+        assert c.get("/t", "app.example", headers=["Connection: Upgrade", "Upgrade: echo", "X-A: of-the-tunnel", "Authorization: Basic YW5uOnB3"]).status == 101
+        assert line_of(sluice, lambda: sluice.get("/p", "app.example", headers={"X-A": "of-another-request"})) == "V 200 of-another-request plain - -"
+        assert c.send("ping").read_exactly(4) == b"ping"
+    assert sluice.wait_access("^V 101.*").group(0) == "V 101 of-the-tunnel tunnel echo ann"
+
+
+def test_what_is_no_variable_is_named(site):
+    sluice, pod = site.simple(options={"log-format-upstream": "V $nobody $http_x", "log-format-stream": "$status $http_x"})
+    sluice.wait_line(r"log-format-upstream: variable \$nobody is not known", stream="err")
+    sluice.wait_line(r"log-format-stream: variable \$http_x is not known of a connection", stream="err")
+    assert line_of(sluice, lambda: sluice.get("/", "app.example")) == "V - -"
+
+
+def test_a_change_of_the_format_mixes_no_lines(site):
+    """Requests run while the format changes: each line is of one format, with the values of its own request, and none is missing."""
+    formats = {"A": "A $http_x_n $arg_n $sent_http_content_length", "B": "B $arg_n $http_x_n $cookie_none", "C": "C $request_uri"}
+    pod = site.pod("pod", "--forget-ids")
+    site.app("app.example", pod.address)
+    put = lambda name: site.manifests.write("options.yaml", config_map({"log-format-upstream": formats[name]}))
+    put("A")
+    sluice = site.sluice(workers=2, options={"keep-alive-requests": "10000000"})
+    stop, sent, wrong = threading.Event(), [0, 0], []
+
+    def ask(which):
+        try:
+            with sluice.raw() as c:
+                while not stop.is_set():
+                    n = f"{which}-{sent[which]}"
+                    assert c.get(f"/?size=3&n={n}", "app.example", headers=[f"X-N: {n}"]).status == 200
+                    sent[which] += 1
+        except Exception as e:
+            wrong.append(e)
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(2)]
+    for t in threads:
+        t.start()
+    for name in "BCABCA":
+        before = sum(sent)
+        sluice.changed(lambda: put(name))
+        wait_for(lambda: wrong or sum(sent) > before + 20, "requests with this format")
+    stop.set()
+    for t in threads:
+        t.join()
+    assert not wrong, wrong
+    wait_for(lambda: len(sluice.access_lines()) >= sum(sent), "a line for each request")
+    lines = sluice.access_lines()
+    assert len(lines) == sum(sent)
+    seen = set()
+    for line in lines:
+        m = re.fullmatch(r"A (\S+) (\S+) 3|B (\S+) (\S+) -|C /\?size=3&n=(\S+)", line)
+        assert m, line
+        numbers = {g for g in m.groups() if g}
+        assert len(numbers) == 1, line
+        seen |= numbers
+    assert seen == {f"{i}-{n}" for i in range(2) for n in range(sent[i])} and {x[0] for x in lines} == set("ABC")

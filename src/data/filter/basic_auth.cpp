@@ -3,11 +3,10 @@
 #include <openssl/crypto.h>
 
 #include <algorithm>
-#include <array>
 
-#include "base/base64.h"
 #include "base/password_hash.h"
 #include "data/filter/address_set.h"
+#include "data/filter/basic_credentials.h"
 #include "data/filter/step.h"
 #include "data/proxy/aside.h"
 #include "data/server/worker.h"
@@ -17,7 +16,6 @@ namespace sluice::data {
 
 namespace {
 
-constexpr std::size_t kMostCredentials = 768;  // bytes of name, colon and password
 constexpr Duration kLongestCheck = std::chrono::seconds(10);
 
 struct User {
@@ -44,52 +42,6 @@ struct Users {
   std::vector<User> all;
 };
 
-struct Given {
-  std::string_view name, password;
-};
-
-// As nginx reads it: both alphabets of base64, padded or not.
-std::optional<std::size_t> decode(std::string_view text, std::array<char, kMostCredentials>& out) noexcept {
-  static constexpr auto kValue = [] {
-    auto t = kBase64Values;
-    t['-'] = 62;
-    t['_'] = 63;
-    return t;
-  }();
-  text = text.substr(0, text.find('='));
-  if (text.size() % 4 == 1 || text.size() / 4 * 3 + 2 > out.size()) return std::nullopt;
-  std::uint32_t bits = 0;
-  std::size_t have = 0, size = 0;
-  for (const char c : text) {
-    const int value = kValue[static_cast<unsigned char>(c)];
-    if (value < 0) return std::nullopt;
-    bits = bits << 6 | static_cast<std::uint32_t>(value);
-    have += 6;
-    if (have < 8) continue;
-    have -= 8;
-    out[size++] = static_cast<char>(bits >> have);
-  }
-  return size;
-}
-
-// Views into `room`; nothing where there are none that can be read.
-std::optional<Given> given_by(const RequestView& request, std::array<char, kMostCredentials>& room) noexcept {
-  const auto* field = request.received.find(net::http::Name::authorization);
-  constexpr std::string_view scheme = "basic ";
-  if (field == nullptr || field->value.size() < scheme.size()) return std::nullopt;
-  std::string_view text = field->value;
-  if (!iequals(text.substr(0, scheme.size()), scheme)) return std::nullopt;
-  text.remove_prefix(std::min(text.find_first_not_of(' ', scheme.size()), text.size()));
-  text = text.substr(0, text.find(' '));
-  const auto size = decode(text, room);
-  if (!size) return std::nullopt;
-  const std::string_view both(room.data(), *size);
-  const auto colon = both.find(':');
-  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
-  const auto password = both.substr(colon + 1);
-  return Given{both.substr(0, colon), password.substr(0, password.find('\0'))};
-}
-
 struct Check final : Aside {
   Check(std::shared_ptr<const Users> of, std::string_view against, std::string_view given)
       : users(std::move(of)), hash(against), password(given) {}
@@ -114,14 +66,14 @@ class BasicAuth final : public Step {
   std::optional<LocalReply> decide(const RequestView& request) const override {
     if (excused(request)) return std::nullopt;
     std::array<char, kMostCredentials> room;
-    if (given_by(request, room)) return std::nullopt;
+    if (given_by(request.received, room)) return std::nullopt;
     return refusal("no name and password by which the request may come");
   }
   bool waits(const RequestView& request) const override { return !excused(request); }
 
   std::optional<LocalReply> decide_at_length(const RequestView& request) const override {
     std::array<char, kMostCredentials> room;
-    const auto given = given_by(request, room);
+    const auto given = given_by(request.received, room);
     const User* user = given ? users_->find(given->name) : nullptr;
     if (user != nullptr && is_password(user->hash, given->password)) return std::nullopt;
     return refusal(kWrong);
@@ -130,7 +82,7 @@ class BasicAuth final : public Step {
   net::Task<Result<std::optional<LocalReply>>> wait(Exchange& ex) const override {
     Result<std::optional<LocalReply>> out{};
     std::array<char, kMostCredentials> room;
-    const auto given = given_by(ex, room);
+    const auto given = given_by(ex.received, room);
     if (!given || users_->all.empty()) {
       out->emplace(refusal(kWrong));
       co_return std::move(out);

@@ -9,6 +9,7 @@
 
 #include "base/percent.h"
 #include "base/strings.h"
+#include "data/filter/basic_credentials.h"
 #include "data/proxy/exchange.h"
 #include "net/http/cidr.h"
 #include "net/http/path.h"
@@ -55,20 +56,19 @@ class Out {
   std::string& out_;
 };
 
-// The rest of a family's name, as nginx compares it: without regard to case, a line below for a dash.
-bool is_field(std::string_view name, std::string_view of) noexcept {
-  if (name.size() != of.size()) return false;
-  for (std::size_t i = 0; i < name.size(); ++i)
-    if ((name[i] == '-' ? '_' : lower(name[i])) != lower(of[i])) return false;
-  return true;
+// A field that its name alone keeps from pods: X_User is not to be taken for X-User.
+bool is_ignored(const net::http::Field& field) noexcept {
+  return field.drop && !std::ranges::all_of(field.name, [](char c) {
+           return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
 }
 
-// All lines of that name.
+// All lines of that name that the client sent, those among them that are not for pods.
 void put_fields(std::span<const net::http::Field> fields, std::string_view of, Out& out) {
   const std::string_view between = iequals(of, "cookie") ? "; " : ", ";
   bool first = true;
   for (const auto& field : fields) {
-    if (field.drop || !is_field(field.name, of)) continue;
+    if (!names_field(of, field.name) || is_ignored(field)) continue;
     if (!std::exchange(first, false)) out.put(between);
     out.put(field.value);
   }
@@ -77,7 +77,7 @@ void put_fields(std::span<const net::http::Field> fields, std::string_view of, O
 // nginx's reading: the first of that name, up to the next semicolon.
 void put_cookie(std::span<const net::http::Field> fields, std::string_view of, Out& out) {
   for (const auto& field : fields) {
-    if (field.id != Name::cookie || field.drop) continue;
+    if (field.id != Name::cookie) continue;
     auto rest = field.value;
     while (!rest.empty()) {
       if (rest.size() > of.size() && rest[of.size()] == '=' && iequals(rest.substr(0, of.size()), of)) {
@@ -143,6 +143,11 @@ void put_value(const RequestView& request, Variable named, Out& out) {
     case variable("remote_port"):
       if (request.from != nullptr) out.put_number(request.from->port);
       return;
+    case variable("remote_user"): {
+      std::array<char, kMostCredentials> room;
+      if (const auto given = given_by(head, room)) out.put(given->name);
+      return;
+    }
     case variable("proxy_protocol_addr"):
       if (proxy != nullptr) out.put(proxy->address);
       return;

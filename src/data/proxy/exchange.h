@@ -11,6 +11,7 @@
 #include "base/page_memory.h"
 #include "base/texts.h"
 #include "data/filter/plan.h"
+#include "data/proxy/logged_values.h"
 #include "data/proxy/streams.h"
 #include "data/routing/route_table.h"
 #include "net/http/message.h"
@@ -66,6 +67,7 @@ struct ExchangeMemory : PageAllocated {
   Texts texts;                          // values made from variables
   std::vector<net::http::Field> added;  // fields of ours in the response
   std::vector<net::http::Field> set;    // fields that pods get instead of the client's; Exchange::set_for_pods
+  LoggedValues logged;                  // what the log wants, where it wants something
   HeadBuffer in;                        // request head, and what came with it
 };
 
@@ -134,12 +136,14 @@ struct Exchange : RequestView {
   bool close_after = false;  // the connection ends with this exchange
   bool tunnel = false;
   bool client_gone = false;
-  std::optional<std::uint32_t> reset_code;  // of HTTP/2: what the side that failed said, for the other one
-  bool pod_saw_it = false;                  // the last attempt may have sent something of the request
-  net::Cancellable* waiting_on = nullptr;   // on the pod's side: to be given up when the client leaves
-  bool recorded = false;                    // the record holds its own copies: head and memory are gone (tunnels)
-  std::vector<std::string> kept;            // those copies
-  std::string note;                         // particulars of a failure, for the operator
+  std::optional<std::uint32_t> reset_code;     // of HTTP/2: what the side that failed said, for the other one
+  bool pod_saw_it = false;                     // the last attempt may have sent something of the request
+  net::Cancellable* waiting_on = nullptr;      // on the pod's side: to be given up when the client leaves
+  bool recorded = false;                       // the record holds its own copies: head and memory are gone (tunnels)
+  std::vector<std::string> kept;               // those copies
+  std::shared_ptr<const WantedValues> wanted;  // by the log: one list from the beginning to the end; null: nothing
+  std::unique_ptr<LoggedValues> logged;        // of `wanted`, where `recorded`
+  std::string note;                            // particulars of a failure, for the operator
   Instant begun{};
   ExchangeRecord record;
 };

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "data/filter/variables.h"
 #include "data/proxy/grpc.h"
 #include "data/server/worker.h"
 #include "net/http/cidr.h"
@@ -111,6 +112,8 @@ void pin_view(Exchange& ex) noexcept {
   ex.options = snapshot.options.get();
   ex.process = snapshot.process[ex.peer.secured].get();
   ex.https_port = snapshot.https_port;
+  if (ex.worker.recorder.wanted) [[unlikely]]
+    hold_wanted(ex);
 }
 
 Status prepare(Exchange& ex) {
@@ -182,21 +185,30 @@ void describe(Exchange& ex) noexcept {
   r.scheme = ex.scheme;
   if (const auto* f = head.find(Name::referer)) r.referer = f->value;
   if (const auto* f = head.find(Name::user_agent)) r.user_agent = f->value;
+  if (head.names.has(Name::authorization)) {
+    auto& user = ex.memory.texts.next();
+    append_value(ex, {variable("remote_user")}, Spelling::raw, user);
+    r.remote_user = user;
+  }
   r.request_id = ex.request_id;
   r.proxy = ex.peer.proxy.get();
   r.tls = ex.peer.tls;
   r.note = ex.note;
+  if (ex.wanted && r.log) [[unlikely]]
+    give_values(ex);
 }
 
 void keep_for_log(Exchange& ex) {
   describe(ex);
   name_route(ex);
   auto& r = ex.record;
-  std::string_view* const views[] = {
-      &r.remote_address, &r.method, &r.target,  &r.host,    &r.best_host,    &r.referer, &r.user_agent,   &r.request_id,
-      &r.route_host,     &r.ns,     &r.ingress, &r.service, &r.service_port, &r.path,    &r.upstream_name};
+  std::string_view* const views[] = {&r.remote_address, &r.method,       &r.target,     &r.host,
+                                     &r.best_host,      &r.referer,      &r.user_agent, &r.remote_user,
+                                     &r.request_id,     &r.route_host,   &r.ns,         &r.ingress,
+                                     &r.service,        &r.service_port, &r.path,       &r.upstream_name};
   ex.kept.reserve(std::size(views));  // short strings must not move
   for (auto* v : views) *v = ex.kept.emplace_back(*v);
+  if (r.wanted != nullptr) keep_values(ex);
   ex.recorded = true;
   release(ex);
 }

@@ -104,6 +104,8 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
                                 Instant begun) {
   Status s = co_await final_head(ex, up);
   if (!s) co_return s;
+  if (ex.wanted) [[unlikely]]
+    note_pod_fields(ex);
   auto& response = ex.memory.response;
   attempt.status = static_cast<std::uint16_t>(response.status);
   attempt.header_seconds = seconds(ex.worker.loop.now() - begun);

@@ -157,6 +157,7 @@ net::Task<Status> attempts(Exchange& ex) {
     if (error.retry == Retry::unprocessed && ++unprocessed <= kMostUnprocessed) --tries;
     if (!may_retry(ex, error, tries, nothing_sent, worker.loop.now())) co_return std::unexpected(error);
     worker.stats.retries.add();
+    if (ex.wanted) forget_pod_fields(ex);
     if (error.retry == Retry::reused_only) {
       fresh = true;
       --tries;

@@ -347,7 +347,10 @@ net::Task<Status> H1Connection::start(Exchange& ex, const ResponseStart& respons
   auto& out = worker_.out;
   out.clear();
   if (response.status == 101 && progress_.continue_due) out += kContinue;  // RFC 9110 section 7.8
+  const std::size_t before = out.size();
   append_response_head(out, ex, response, out_framing_, worker_.date());
+  if (ex.wanted) [[unlikely]]
+    note_sent_fields(ex, std::string_view(out).substr(before));
   const iovec head{out.data(), out.size()};
   Status s = co_await send_body_pieces({&head, 1}, first);
   co_return s;

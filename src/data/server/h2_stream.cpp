@@ -324,6 +324,8 @@ void H2Stream::respond(Exchange& ex, const ResponseStart& response, bool end) {
     for (const auto& f : response.fields)
       if (f.id == Name::content_length) list.add("content-length", f.value);
   }
+  if (ex.wanted) [[unlikely]]
+    note_sent_fields(ex, list.span());
   connection_.session_.respond(*this, list.span(), end);
 }
 

@@ -127,6 +127,7 @@ void Worker::return_memory(std::unique_ptr<ExchangeMemory> m) noexcept {
   if (m->ahead.capacity() > 64 * 1024) m->ahead = {};
   m->joined.clear();
   m->texts.trim();
+  m->logged.trim();
   m->collected.clear();
   m->ahead.clear();
   memory_.push_back(std::move(m));

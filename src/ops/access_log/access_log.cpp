@@ -88,7 +88,10 @@ struct WorkerLog::Impl {
   std::shared_ptr<Shared> shared;
   std::shared_ptr<LogRing> ring;
   std::shared_ptr<const Active> active;
+  // The last format that wants nothing beside the record: that of exchanges that began when nothing was wanted.
+  std::shared_ptr<const LogFormat> plain;
   std::uint32_t generation = 0;
+  std::uint32_t offered = 0;  // the generation that renew() has told of; 0: none
   LogTimes times;
   std::unique_ptr<char[]> line = std::make_unique_for_overwrite<char[]>(kLongestLine);
   bool asked = false;  // may_write() has spoken for the next record: write() goes by the same settings
@@ -99,6 +102,7 @@ struct WorkerLog::Impl {
     const std::scoped_lock lock(shared->mutex);
     active = shared->active;
     generation = now;
+    if (!plain || active->format->of.empty() || !plain->of.empty()) plain = active->format;
   }
 };
 
@@ -111,12 +115,25 @@ bool WorkerLog::may_write(const ExchangeRecord& record) noexcept {
   return impl_->active->may_want(record);
 }
 
+void WorkerLog::renew(std::shared_ptr<const WantedValues>& wanted) noexcept {
+  Impl& w = *impl_;
+  w.renew();
+  if (w.offered == w.generation) return;
+  w.offered = w.generation;
+  wanted = nullptr;
+  // With a count of its own, so that workers do not touch each other's.
+  if (const auto& format = w.active->format; w.active->enabled && !format->of.empty())
+    wanted = std::shared_ptr<const WantedValues>(format.get(), [format](const WantedValues*) {});
+}
+
 void WorkerLog::write(const ExchangeRecord& record) noexcept {
   Impl& w = *impl_;
   if (!std::exchange(w.asked, false)) w.renew();
   if (!w.active->wants(record)) return;
-  const std::size_t size =
-      (record.stream ? w.active->stream_format : w.active->format)->write(record, w.times, w.line.get(), kLongestLine);
+  const LogFormat& format = record.stream              ? *w.active->stream_format
+                            : record.wanted != nullptr ? static_cast<const LogFormat&>(*record.wanted)
+                                                       : *w.plain;
+  const std::size_t size = format.write(record, w.times, w.line.get(), kLongestLine);
   if (!w.ring->push({w.line.get(), size})) {
     w.ring->lost.add();
     return;
@@ -191,11 +208,7 @@ std::shared_ptr<WorkerLog> AccessLog::add_worker() {
   auto impl = std::make_unique<WorkerLog::Impl>();
   impl->shared = impl_->shared;
   impl->ring = std::make_shared<LogRing>(impl_->ring_bytes);
-  {
-    const std::scoped_lock lock(impl_->shared->mutex);
-    impl->active = impl_->shared->active;
-    impl->generation = impl_->shared->generation.load(std::memory_order_relaxed);
-  }
+  impl->renew();
   const std::scoped_lock lock(impl_->mutex);
   impl_->rings.push_back(impl->ring);
   return std::shared_ptr<WorkerLog>(new WorkerLog(std::move(impl)));
@@ -209,10 +222,8 @@ std::vector<std::string> AccessLog::configure(AccessLogSettings settings) {
   active->stream_format = LogFormat::compile_stream(settings);
   active->skip.insert(settings.skip_urls.begin(), settings.skip_urls.end());
   std::vector<std::string> problems;
-  for (const std::string& name : active->format->unknown())
-    problems.push_back("log-format-upstream: variable $" + name + " is not known, it is written as an absent value");
-  for (const std::string& name : active->stream_format->unknown())
-    problems.push_back("log-format-stream: variable $" + name + " is not known, it is written as an absent value");
+  for (const auto& problem : active->format->problems()) problems.push_back("log-format-upstream: " + problem);
+  for (const auto& problem : active->stream_format->problems()) problems.push_back("log-format-stream: " + problem);
   {
     const std::scoped_lock lock(impl_->shared->mutex);
     impl_->shared->active = std::move(active);

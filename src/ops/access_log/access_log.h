@@ -21,8 +21,12 @@ class WorkerLog {
   ~WorkerLog();
   WorkerLog(const WorkerLog&) = delete;
   WorkerLog& operator=(const WorkerLog&) = delete;
-  // Never blocks and never allocates; takes a new format at its next call after configure().
+  // Never blocks and never allocates. The line has the format that `wanted` of the record is of; without it the last
+  // one that wants nothing, or the last one of all.
   void write(const ExchangeRecord& record) noexcept;
+  // Sets `wanted` to what lines want beside the record since the last configure(); null: nothing. What exchanges hold
+  // on to of it tells write() the format of their lines.
+  void renew(std::shared_ptr<const WantedValues>& wanted) noexcept;
   // False: write() will not look at the record. Decided without the route's names.
   bool may_write(const ExchangeRecord& record) noexcept;
 

@@ -75,14 +75,6 @@ constexpr std::string_view kStreamMembers[] = {"time_iso8601",
                                                "failure_reason"};
 constexpr std::size_t kJsonValueLimit = 2048;  // a longer value is cut when the line does not fit
 
-std::uint16_t find_variable(std::string_view name) {
-  std::size_t count = 0;
-  const LogVariable* rows = log_variables(count);
-  for (std::size_t i = 1; i < count; ++i)
-    if (rows[i].name == name) return static_cast<std::uint16_t>(i);
-  return 0;
-}
-
 void put_text(LineWriter& out, std::string_view s, LogEscape escape) noexcept {
   switch (escape) {
     case LogEscape::nginx:
@@ -106,18 +98,19 @@ bool put_request(LineWriter& out, const ExchangeRecord& r, LogEscape escape) noe
   return true;
 }
 
-bool put_variable(LineWriter& out, const LogVariable& variable, bool request, const LogContext& context,
-                  LogEscape escape, std::size_t limit) noexcept {
-  if (variable.raw != nullptr) return variable.raw(context, out);
-  if (request) return put_request(out, context.record, escape);
+bool put_variable(LineWriter& out, VariableId id, const LogReader& reader, const LogContext& context, LogEscape escape,
+                  std::size_t limit) noexcept {
+  if (id == variable("request")) return put_request(out, context.record, escape);
+  if (reader.raw != nullptr) return reader.raw(context, out);
   std::string_view value;
-  if (variable.text == nullptr || !variable.text(context, value)) return false;
+  if (!reader.text(context, value)) return false;
   put_text(out, value.substr(0, limit), escape);
   return true;
 }
 
-bool is_name(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+// Values that nginx has for every request, and that may be empty.
+bool never_absent(VariableId id) noexcept {
+  return id == variable("is_args") || id == variable("https");
 }
 
 }  // namespace
@@ -171,98 +164,119 @@ void LogTimes::update(std::int64_t unix_seconds) noexcept {
 }
 
 std::shared_ptr<const LogFormat> LogFormat::compile(const AccessLogSettings& settings) {
-  return make(settings, settings.format.empty() ? kDefaultLogFormat : std::string_view(settings.format), kJsonMembers);
+  return make(settings, settings.format.empty() ? kDefaultLogFormat : std::string_view(settings.format), kJsonMembers,
+              false);
 }
 
 std::shared_ptr<const LogFormat> LogFormat::compile_stream(const AccessLogSettings& settings) {
   return make(settings,
               settings.stream_format.empty() ? kDefaultStreamFormat : std::string_view(settings.stream_format),
-              kStreamMembers);
+              kStreamMembers, true);
 }
 
-std::shared_ptr<const LogFormat> LogFormat::make(const AccessLogSettings& settings, std::string_view rest,
-                                                 std::span<const std::string_view> members) {
+void LogFormat::add_text(std::string_view text) {
+  if (text.empty()) return;
+  const auto size = static_cast<std::uint32_t>(text.size());
+  if (!ops_.empty() && ops_.back().variable == kLiteral)
+    ops_.back().size += size;
+  else
+    ops_.push_back({nullptr, kLiteral, static_cast<std::uint32_t>(text_.size()), size});
+  for (const char c : text) text_ += c == '\n' ? ' ' : c;  // one line a request, whatever the format says
+}
+
+void LogFormat::add_absent(const std::string& name, const std::string& why) {
+  if (escape_ == LogEscape::nginx) add_text("-");
+  auto problem = "variable $" + name + " " + why + ", it is written as an absent value";
+  if (std::ranges::find(problems_, problem) == problems_.end()) problems_.push_back(std::move(problem));
+}
+
+void LogFormat::add_variable(Variable named, bool of_stream) {
+  const auto& row = kVariables[named.id];
+  const auto name = [&] { return std::string(row.name).append(named.of); };
+  if (named.id == variable("literal_dollar")) return add_text("$");
+  if (row.when == VariableRow::When::never) {
+    if (escape_ == LogEscape::nginx) add_text("-");
+    return;
+  }
+  if (const LogReader* reader = log_reader(named.id, of_stream)) {
+    ops_.push_back({reader, named.id, 0, 0});
+    return;
+  }
+  if (of_stream) return add_absent(name(), "is not known of a connection that is passed through");
+  const auto same =
+      std::ranges::find_if(of, [&](const Variable& v) { return v.id == named.id && iequals(v.of, named.of); });
+  const auto number = static_cast<std::uint32_t>(same - of.begin());
+  if (number == kMost)
+    return add_absent(name(), "is one of more than " + std::to_string(kMost) + " that a line may ask for beside");
+  ops_.push_back({nullptr, named.id, number, 0});
+  if (same != of.end()) return;
+  of.push_back(named);
+  of_pod = of_pod || named.id == variable("upstream_http_");
+  of_answer = of_answer || named.id == variable("sent_http_");
+}
+
+std::shared_ptr<const LogFormat> LogFormat::make(const AccessLogSettings& settings, std::string_view format,
+                                                 std::span<const std::string_view> members, bool of_stream) {
   auto out = std::make_shared<LogFormat>();
-  const auto literal = [&](std::string_view s) {
-    if (s.empty()) return;
-    out->ops_.push_back({0, static_cast<std::uint32_t>(out->text_.size()), static_cast<std::uint32_t>(s.size())});
-    out->text_ += s;
-  };
   if (settings.json) {
     out->json_ = true;
     out->escape_ = LogEscape::json;
     std::string before = "{";
-    for (std::string_view name : members) {
-      literal(before + '"' + std::string(name) + "\":");
-      out->ops_.push_back({find_variable(name), 0, 0});
+    for (const std::string_view name : members) {
+      out->add_text(before + '"' + std::string(name) + "\":");
+      out->add_variable(find_variable(name), of_stream);
       before = ",";
     }
-    literal("}");
+    out->add_text("}");
     return out;
   }
-
   out->escape_ = settings.escape;
-  std::string pending;
-  while (!rest.empty()) {
-    const auto dollar = rest.find('$');
-    pending += rest.substr(0, dollar);
-    if (dollar == std::string_view::npos) break;
-    rest.remove_prefix(dollar + 1);
-    // $name or ${name}; a dollar sign before anything else is itself.
-    const bool braced = rest.starts_with('{');
-    std::size_t size = 0;
-    const std::string_view from = rest.substr(braced ? 1 : 0);
-    while (size < from.size() && is_name(from[size])) ++size;
-    if (size == 0 || (braced && (size == from.size() || from[size] != '}'))) {
-      pending += '$';
-      continue;
-    }
-    const std::string_view name = from.substr(0, size);
-    rest = from.substr(size + (braced ? 1 : 0));
-    if (const std::uint16_t row = find_variable(name)) {
-      literal(std::exchange(pending, {}));
-      out->ops_.push_back({row, 0, 0});
-    } else {
-      pending += settings.escape == LogEscape::nginx ? "-" : "";
-      if (std::ranges::find(out->unknown_, name) == out->unknown_.end()) out->unknown_.emplace_back(name);
-    }
+  out->source_ = Template(format);
+  for (const auto& part : out->source_.parts()) {
+    const auto text = out->source_.text_of(part);
+    const bool family = kVariables[part.variable].name.ends_with('_');
+    if (part.variable == kLiteral)
+      out->add_text(text);
+    else if (part.variable == kGroup || part.variable == kUnknown)
+      out->add_absent(std::string(text), "is not known");
+    else
+      out->add_variable({part.variable, family ? text : std::string_view()}, of_stream);
   }
-  // One line a request, whatever the format says.
-  for (char& c : pending) c = c == '\n' ? ' ' : c;
-  literal(pending);
-  for (char& c : out->text_) c = c == '\n' ? ' ' : c;
   return out;
 }
 
 std::size_t LogFormat::write(const ExchangeRecord& record, LogTimes& times, char* begin,
                              std::size_t capacity) const noexcept {
   times.update(record.wall_ms / 1000);
-  std::size_t count = 0;
-  const LogVariable* rows = log_variables(count);
-  static const std::uint16_t request_row = find_variable("request");
   const LogContext context{record, times, json_};
+  const bool given = record.wanted == this;
   // All members of a JSON line but five or so are short; these are cut first when all of it does not fit.
   for (const std::size_t limit :
        {std::string_view::npos, json_ ? kJsonValueLimit : std::string_view::npos, std::size_t{64}}) {
     LineWriter out(begin, begin + capacity - 1);
     for (const Op& op : ops_) {
-      if (op.variable == 0) {
+      if (op.variable == kLiteral) {
         out.put(std::string_view(text_).substr(op.begin, op.size));
         continue;
       }
-      const LogVariable& variable = rows[op.variable];
-      const bool request = op.variable == request_row;
+      if (op.reader == nullptr) {
+        const std::string_view value = given ? record.values[op.begin] : std::string_view();
+        if (value.empty() && escape_ == LogEscape::nginx && !never_absent(op.variable)) out.put('-');
+        put_text(out, value, escape_);
+        continue;
+      }
+      const LogReader& reader = *op.reader;
       if (!json_) {
         char* const before = out.at();
-        if (!put_variable(out, variable, request, context, escape_, limit) && escape_ == LogEscape::nginx) {
+        if (!put_variable(out, op.variable, reader, context, escape_, limit) && escape_ == LogEscape::nginx) {
           out.back_to(before);
           out.put('-');
         }
         continue;
       }
-      const bool quoted = !variable.number;
+      const bool quoted = !reader.number;
       if (quoted) out.put('"');
-      put_variable(out, variable, request, context, escape_, limit);
+      put_variable(out, op.variable, reader, context, escape_, limit);
       if (quoted) out.put('"');
     }
     if (json_ && out.full() && limit != 64) continue;
@@ -270,15 +284,6 @@ std::size_t LogFormat::write(const ExchangeRecord& record, LogTimes& times, char
     return out.size() + 1;
   }
   return 0;
-}
-
-std::vector<std::string> LogFormat::variables() {
-  std::size_t count = 0;
-  const LogVariable* rows = log_variables(count);
-  std::vector<std::string> names;
-  for (std::size_t i = 1; i < count; ++i) names.emplace_back(rows[i].name);
-  std::ranges::sort(names);
-  return names;
 }
 
 }  // namespace sluice::ops

@@ -7,10 +7,13 @@
 #include <string_view>
 #include <vector>
 
+#include "base/variables.h"
 #include "sluice/record.h"
 
 // nginx's log_format, compiled once and run for each line.
 namespace sluice::ops {
+
+struct LogReader;
 
 // How variables are written (nginx's `log_format … escape=`). nginx: `"`, `\`, bytes below 0x20 and above 0x7e as \xXX,
 // absent values as "-". json: as JSON string contents, absent values empty; bytes that are not UTF-8 become \u00XX, so
@@ -43,32 +46,36 @@ struct LogTimes {
   void update(std::int64_t unix_seconds) noexcept;
 };
 
-// Immutable; shared by workers.
-class LogFormat {
+// Immutable; shared by workers. What its lines want beside the record is the WantedValues that it is.
+class LogFormat final : public WantedValues {
  public:
-  // Never fails: an unknown variable is written as an absent value and named in unknown().
+  // Never fails: what cannot be written is written as an absent value and named in problems().
   static std::shared_ptr<const LogFormat> compile(const AccessLogSettings& settings);
-  // The same for ExchangeRecord::stream.
+  // The same for ExchangeRecord::stream. Such a record has no values beside.
   static std::shared_ptr<const LogFormat> compile_stream(const AccessLogSettings& settings);
   // Writes one line with its newline to `out` and returns its size. A line that is longer than `capacity` is cut and
   // still ends with a newline; `capacity` must be at least 1. JSON lines that do not fit have their long values cut
-  // and stay whole JSON (capacity at least 16 KiB).
+  // and stay whole JSON (capacity at least 16 KiB). The record's values are read where they were wanted by this format;
+  // else they are absent.
   std::size_t write(const ExchangeRecord& record, LogTimes& times, char* out, std::size_t capacity) const noexcept;
-  const std::vector<std::string>& unknown() const noexcept { return unknown_; }
-  // Names that a format may use, sorted.
-  static std::vector<std::string> variables();
-
-  struct Op {
-    std::uint16_t variable = 0;  // 0: literal
-    std::uint32_t begin = 0, size = 0;
-  };
+  // "variable $x is not known" and the like, once for each name.
+  const std::vector<std::string>& problems() const noexcept { return problems_; }
 
  private:
+  struct Op {
+    const LogReader* reader = nullptr;  // null: a literal, or a value beside the record
+    VariableId variable = kLiteral;
+    std::uint32_t begin = 0, size = 0;  // of a literal: in text_; of a value beside the record `begin` is its number
+  };
   static std::shared_ptr<const LogFormat> make(const AccessLogSettings& settings, std::string_view format,
-                                               std::span<const std::string_view> members);
+                                               std::span<const std::string_view> members, bool of_stream);
+  void add_text(std::string_view text);
+  void add_variable(Variable named, bool of_stream);
+  void add_absent(const std::string& name, const std::string& why);
+  Template source_;   // holds the names in `of`
   std::string text_;  // all literals
   std::vector<Op> ops_;
-  std::vector<std::string> unknown_;
+  std::vector<std::string> problems_;
   LogEscape escape_ = LogEscape::nginx;
   bool json_ = false;
 };

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 
 #include "base/printable.h"
@@ -137,198 +138,140 @@ bool msec(const LogContext& c, LineWriter& out) noexcept {
   return true;
 }
 
-std::string_view path_of(const Record& r) noexcept {
-  return r.target.substr(0, r.target.find('?'));
-}
-std::string_view query_of(const Record& r) noexcept {
-  const auto mark = r.target.find('?');
-  return mark == std::string_view::npos ? std::string_view{} : r.target.substr(mark + 1);
-}
 std::string_view protocol_of(const Record& r) noexcept {
   if (r.target.empty()) return {};
   return r.major == 2 ? "HTTP/2.0" : r.minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
 }
 
-std::string_view host_name(std::string_view authority) noexcept {
-  if (authority.starts_with('[')) {
-    const auto end = authority.find(']');
-    return end == std::string_view::npos ? authority : authority.substr(0, end + 1);
-  }
-  return authority.substr(0, authority.find(':'));
+constexpr LogReader text(TextReader read) {
+  return {read, nullptr, false, false};
+}
+constexpr LogReader raw(RawReader write) {
+  return {nullptr, write, false, false};
+}
+constexpr LogReader number(RawReader write) {
+  return {nullptr, write, true, false};
+}
+constexpr LogReader of_streams(LogReader reader) {
+  reader.of_streams = true;
+  return reader;
 }
 
-constexpr LogVariable text(std::string_view name, TextVariable read) {
-  return {name, read, nullptr, false};
-}
-constexpr LogVariable raw(std::string_view name, RawVariable write) {
-  return {name, nullptr, write, false};
-}
-constexpr LogVariable number(std::string_view name, RawVariable write) {
-  return {name, nullptr, write, true};
-}
-constexpr LogVariable absent(std::string_view name) {
-  return {name, nullptr, nullptr, false};
-}
+constexpr auto kReaders = [] {
+  std::array<LogReader, std::size(kVariables)> t{};
+  t[variable("remote_addr")] = text(field<&Record::remote_address>);
+  t[variable("the_real_ip")] = text(field<&Record::remote_address>);
+  t[variable("realip_remote_addr")] = of_streams(text([](const LogContext& c, std::string_view& v) noexcept {
+    v = c.record.proxy ? std::string_view(c.record.proxy->sender) : c.record.remote_address;
+    return !v.empty();
+  }));
+  t[variable("remote_port")] = number([](const LogContext& c, LineWriter& out) noexcept {
+    out.put_number(c.record.remote_port);
+    return true;
+  });
+  t[variable("remote_user")] = text(field<&Record::remote_user>);
+  t[variable("time_local")] = raw([](const LogContext& c, LineWriter& out) noexcept {
+    out.put(std::string_view(c.times.local, c.times.local_size));
+    return true;
+  });
+  t[variable("time_iso8601")] = raw([](const LogContext& c, LineWriter& out) noexcept {
+    out.put(std::string_view(c.times.iso8601, c.times.iso8601_size));
+    return true;
+  });
+  t[variable("msec")] = number(msec);
+  t[variable("request")] = text(nullptr);  // several fields: written by put_request
+  t[variable("request_method")] = text(field<&Record::method>);
+  t[variable("request_uri")] = text(field<&Record::target>);
+  t[variable("server_protocol")] = text([](const LogContext& c, std::string_view& v) noexcept {
+    v = protocol_of(c.record);
+    return !v.empty();
+  });
+  t[variable("status")] = number(status);
+  t[variable("grpc_status")] = number([](const LogContext& c, LineWriter& out) noexcept {
+    if (c.record.grpc_status < 0) return false;
+    out.put_number(static_cast<std::uint64_t>(c.record.grpc_status));
+    return true;
+  });
+  t[variable("body_bytes_sent")] = number(count<&Record::body_bytes_sent>);
+  t[variable("bytes_sent")] = number(count<&Record::bytes_sent>);
+  t[variable("http_referer")] = text(field<&Record::referer>);
+  t[variable("http_user_agent")] = text(field<&Record::user_agent>);
+  t[variable("http_host")] = text(field<&Record::host>);
+  t[variable("host")] = of_streams(text(field<&Record::host>));
+  t[variable("server_name")] = text(field<&Record::route_host>);
+  t[variable("request_length")] = number(count<&Record::request_length>);
+  t[variable("request_time")] = number([](const LogContext& c, LineWriter& out) noexcept {
+    out.put_seconds(c.record.request_seconds);
+    return true;
+  });
+  t[variable("proxy_upstream_name")] = text(field<&Record::upstream_name>);
+  // Set but empty.
+  t[variable("proxy_alternative_upstream_name")] = raw([](const LogContext&, LineWriter&) noexcept { return true; });
+  t[variable("upstream_addr")] = raw(upstream_addr);
+  t[variable("upstream_response_length")] = raw(upstream_response_length);
+  t[variable("upstream_bytes_received")] = raw(upstream_response_length);
+  t[variable("upstream_response_time")] = raw(attempt_seconds<&Attempt::response_seconds>);
+  t[variable("upstream_header_time")] = raw(attempt_seconds<&Attempt::header_seconds>);
+  t[variable("upstream_connect_time")] = raw(upstream_connect_time);
+  t[variable("upstream_status")] = raw(upstream_status);
+  t[variable("req_id")] = text(field<&Record::request_id>);
+  t[variable("request_id")] = text(field<&Record::request_id>);
+  t[variable("failure_reason")] = text(field<&Record::reason>);
+  t[variable("namespace")] = text(field<&Record::ns>);
+  t[variable("ingress_name")] = text(field<&Record::ingress>);
+  t[variable("service_name")] = text(field<&Record::service>);
+  t[variable("service_port")] = text(field<&Record::service_port>);
+  t[variable("location_path")] = text(field<&Record::path>);
+  t[variable("scheme")] = text([](const LogContext& c, std::string_view& v) noexcept {
+    v = c.record.tls ? "https" : "http";
+    return true;
+  });
+  t[variable("protocol")] = text([](const LogContext&, std::string_view& v) noexcept {
+    v = "TCP";
+    return true;
+  });
+  t[variable("bytes_received")] = number(count<&Record::request_length>);
+  t[variable("session_time")] = number([](const LogContext& c, LineWriter& out) noexcept {
+    out.put_seconds(c.record.request_seconds);
+    return true;
+  });
+  t[variable("ssl_preread_server_name")] = text(field<&Record::server_name>);
+  t[variable("ssl_protocol")] = text(field<&Record::tls_protocol>);
+  t[variable("ssl_cipher")] = text(field<&Record::tls_cipher>);
+  t[variable("ssl_server_name")] = text(field<&Record::server_name>);
+  t[variable("pid")] = number([](const LogContext&, LineWriter& out) noexcept {
+    static const auto pid = static_cast<std::uint64_t>(::getpid());
+    out.put_number(pid);
+    return true;
+  });
+  t[variable("proxy_protocol_addr")] = text(proxy_field<&ProxyHeaderRecord::address>);
+  t[variable("proxy_protocol_port")] = raw(proxy_port<&ProxyHeaderRecord::port>);
+  t[variable("proxy_protocol_server_addr")] = text(proxy_field<&ProxyHeaderRecord::server_address>);
+  t[variable("proxy_protocol_server_port")] = raw(proxy_port<&ProxyHeaderRecord::server_port>);
+  t[variable("proxy_protocol_tlv_alpn")] = text(proxy_field<&ProxyHeaderRecord::alpn>);
+  t[variable("proxy_protocol_tlv_authority")] = text(proxy_field<&ProxyHeaderRecord::authority>);
+  t[variable("proxy_protocol_tlv_unique_id")] = text(proxy_field<&ProxyHeaderRecord::unique_id>);
+  t[variable("proxy_protocol_tlv_ssl_version")] = text(proxy_field<&ProxyHeaderRecord::tls_version>);
+  t[variable("proxy_protocol_tlv_ssl_cn")] = text(proxy_field<&ProxyHeaderRecord::tls_common_name>);
+  t[variable("proxy_protocol_tlv_ssl_cipher")] = text(proxy_field<&ProxyHeaderRecord::tls_cipher>);
+  t[variable("proxy_protocol_tlv_ssl_verify")] = text(proxy_field<&ProxyHeaderRecord::tls_verify>);
+  return t;
+}();
 
-constexpr LogVariable kVariables[] = {
-    {},
-    text("remote_addr", field<&Record::remote_address>),
-    text("the_real_ip", field<&Record::remote_address>),
-    text("realip_remote_addr",
-         [](const LogContext& c, std::string_view& v) noexcept {
-           v = c.record.proxy ? std::string_view(c.record.proxy->sender) : c.record.remote_address;
-           return !v.empty();
-         }),
-    number("remote_port",
-           [](const LogContext& c, LineWriter& out) noexcept {
-             out.put_number(c.record.remote_port);
-             return true;
-           }),
-    absent("remote_user"),
-    raw("time_local",
-        [](const LogContext& c, LineWriter& out) noexcept {
-          out.put(std::string_view(c.times.local, c.times.local_size));
-          return true;
-        }),
-    raw("time_iso8601",
-        [](const LogContext& c, LineWriter& out) noexcept {
-          out.put(std::string_view(c.times.iso8601, c.times.iso8601_size));
-          return true;
-        }),
-    number("msec", msec),
-    text("request", nullptr),  // several fields: written by put_request
-    text("request_method", field<&Record::method>),
-    text("request_uri", field<&Record::target>),
-    text("uri",
-         [](const LogContext& c, std::string_view& v) noexcept {
-           v = path_of(c.record);
-           return !v.empty();
-         }),
-    text("document_uri",
-         [](const LogContext& c, std::string_view& v) noexcept {
-           v = path_of(c.record);
-           return !v.empty();
-         }),
-    text("args",
-         [](const LogContext& c, std::string_view& v) noexcept {
-           v = query_of(c.record);
-           return !v.empty();
-         }),
-    text("query_string",
-         [](const LogContext& c, std::string_view& v) noexcept {
-           v = query_of(c.record);
-           return !v.empty();
-         }),
-    raw("is_args",
-        [](const LogContext& c, LineWriter& out) noexcept {
-          if (!query_of(c.record).empty()) out.put('?');
-          return true;
-        }),
-    text("server_protocol",
-         [](const LogContext& c, std::string_view& v) noexcept {
-           v = protocol_of(c.record);
-           return !v.empty();
-         }),
-    number("status", status),
-    number("grpc_status",
-           [](const LogContext& c, LineWriter& out) noexcept {
-             if (c.record.grpc_status < 0) return false;
-             out.put_number(c.record.grpc_status);
-             return true;
-           }),
-    number("body_bytes_sent", count<&Record::body_bytes_sent>),
-    number("bytes_sent", count<&Record::bytes_sent>),
-    text("http_referer", field<&Record::referer>),
-    text("http_user_agent", field<&Record::user_agent>),
-    text("http_host", field<&Record::host>),
-    text("host",
-         [](const LogContext& c, std::string_view& v) noexcept {
-           v = host_name(c.record.host);
-           return !v.empty();
-         }),
-    text("best_http_host", field<&Record::best_host>),
-    text("server_name", field<&Record::route_host>),
-    number("request_length", count<&Record::request_length>),
-    number("request_time",
-           [](const LogContext& c, LineWriter& out) noexcept {
-             out.put_seconds(c.record.request_seconds);
-             return true;
-           }),
-    text("proxy_upstream_name", field<&Record::upstream_name>),
-    raw("proxy_alternative_upstream_name",
-        [](const LogContext&, LineWriter&) noexcept { return true; }),  // set but empty
-    raw("upstream_addr", upstream_addr),
-    raw("upstream_response_length", upstream_response_length),
-    raw("upstream_bytes_received", upstream_response_length),
-    raw("upstream_response_time", attempt_seconds<&Attempt::response_seconds>),
-    raw("upstream_header_time", attempt_seconds<&Attempt::header_seconds>),
-    raw("upstream_connect_time", upstream_connect_time),
-    raw("upstream_status", upstream_status),
-    text("req_id", field<&Record::request_id>),
-    text("failure_reason", field<&Record::reason>),
-    text("request_id", field<&Record::request_id>),
-    text("namespace", field<&Record::ns>),
-    text("ingress_name", field<&Record::ingress>),
-    text("service_name", field<&Record::service>),
-    text("service_port", field<&Record::service_port>),
-    text("location_path", field<&Record::path>),
-    text("scheme",
-         [](const LogContext& c, std::string_view& v) noexcept {
-           v = c.record.tls ? "https" : "http";
-           return true;
-         }),
-    text("pass_access_scheme",
-         [](const LogContext& c, std::string_view& v) noexcept {
-           v = !c.record.scheme.empty() ? c.record.scheme : c.record.tls ? "https" : "http";
-           return true;
-         }),
-    text("https",
-         [](const LogContext& c, std::string_view& v) noexcept {
-           v = c.record.tls ? "on" : "";
-           return true;
-         }),
-    text("protocol",
-         [](const LogContext&, std::string_view& v) noexcept {
-           v = "TCP";
-           return true;
-         }),
-    number("bytes_received", count<&Record::request_length>),
-    number("session_time",
-           [](const LogContext& c, LineWriter& out) noexcept {
-             out.put_seconds(c.record.request_seconds);
-             return true;
-           }),
-    text("ssl_preread_server_name", field<&Record::server_name>),
-    text("ssl_protocol", field<&Record::tls_protocol>),
-    text("ssl_cipher", field<&Record::tls_cipher>),
-    text("ssl_server_name", field<&Record::server_name>),
-    number("pid",
-           [](const LogContext&, LineWriter& out) noexcept {
-             static const auto pid = static_cast<std::uint64_t>(::getpid());
-             out.put_number(pid);
-             return true;
-           }),
-    text("proxy_protocol_addr", proxy_field<&ProxyHeaderRecord::address>),
-    raw("proxy_protocol_port", proxy_port<&ProxyHeaderRecord::port>),
-    text("proxy_protocol_server_addr", proxy_field<&ProxyHeaderRecord::server_address>),
-    raw("proxy_protocol_server_port", proxy_port<&ProxyHeaderRecord::server_port>),
-    text("proxy_protocol_tlv_alpn", proxy_field<&ProxyHeaderRecord::alpn>),
-    text("proxy_protocol_tlv_authority", proxy_field<&ProxyHeaderRecord::authority>),
-    text("proxy_protocol_tlv_unique_id", proxy_field<&ProxyHeaderRecord::unique_id>),
-    text("proxy_protocol_tlv_ssl_version", proxy_field<&ProxyHeaderRecord::tls_version>),
-    text("proxy_protocol_tlv_ssl_cn", proxy_field<&ProxyHeaderRecord::tls_common_name>),
-    text("proxy_protocol_tlv_ssl_cipher", proxy_field<&ProxyHeaderRecord::tls_cipher>),
-    text("proxy_protocol_tlv_ssl_verify", proxy_field<&ProxyHeaderRecord::tls_verify>),
-    absent("ssl_client_s_dn"),
-    absent("ssl_client_verify"),
-    absent("geoip2_city_country_code"),
-};
+// What only the end of an exchange knows nobody else can tell.
+static_assert([] {
+  for (std::size_t i = 0; i < std::size(kVariables); ++i)
+    if (kVariables[i].when == VariableRow::When::end && kReaders[i].text == nullptr && kReaders[i].raw == nullptr)
+      return false;
+  return true;
+}());
 
 }  // namespace
 
-const LogVariable* log_variables(std::size_t& count) noexcept {
-  count = std::size(kVariables);
-  return kVariables;
+const LogReader* log_reader(VariableId id, bool of_stream) noexcept {
+  const LogReader& reader = kReaders[id];
+  const bool some = reader.text != nullptr || reader.raw != nullptr || id == variable("request");
+  return some && (of_stream || !reader.of_streams) ? &reader : nullptr;
 }
 
 void LineWriter::put_seconds(float seconds) noexcept {

@@ -5,9 +5,10 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/variables.h"
 #include "ops/access_log/format.h"
 
-// The variables a log format may name, and how each is read from a record.
+// The variables that the record of an exchange holds, and how each is read from it.
 namespace sluice::ops {
 
 // A bounded place for one line. Writing past the end is remembered, not done.
@@ -60,17 +61,19 @@ struct LogContext {
 
 // text: comes from outside and is escaped; false: there is no such value. raw: digits and the like, written as it is;
 // `false`: absent.
-using TextVariable = bool (*)(const LogContext&, std::string_view& value) noexcept;
-using RawVariable = bool (*)(const LogContext&, LineWriter& out) noexcept;
+using TextReader = bool (*)(const LogContext&, std::string_view& value) noexcept;
+using RawReader = bool (*)(const LogContext&, LineWriter& out) noexcept;
 
-struct LogVariable {
-  std::string_view name;
-  TextVariable text = nullptr;  // one of both is set; neither: known to ingress-nginx, always absent here
-  RawVariable raw = nullptr;
-  bool number = false;  // JSON without quotes when it is written
+struct LogReader {
+  TextReader text = nullptr;  // one of both is set
+  RawReader raw = nullptr;
+  bool number = false;      // JSON without quotes when it is written
+  bool of_streams = false;  // what the record says of a connection that was passed through; of requests it says less
+                            // than is known
 };
 
-// Row 0 is the literal and has no name.
-const LogVariable* log_variables(std::size_t& count) noexcept;
+// How a variable is read from the record, of a connection that was passed through or of a request; null: the record
+// does not hold it.
+const LogReader* log_reader(VariableId id, bool of_stream) noexcept;
 
 }  // namespace sluice::ops

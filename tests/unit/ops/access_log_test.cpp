@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <sstream>
 #include <thread>
 
@@ -181,6 +182,45 @@ TEST_F(AccessLogTest, AFullDiskCostsLinesOnly) {
   log.configure(to(path("a.log")));
   ASSERT_TRUE(log.flush(10'000));
   EXPECT_EQ(lines(path("a.log")).size(), full.lines);
+}
+
+// A request that began before a change has the line that it was asked for, with its own values.
+TEST_F(AccessLogTest, AnExchangeHasTheFormatThatItBeganWith) {
+  AccessLog log(to(path("a.log"), "old $http_a $status"));
+  const auto worker = log.add_worker();
+  std::shared_ptr<const WantedValues> wanted;
+  worker->renew(wanted);
+  ASSERT_NE(wanted, nullptr);
+  const auto begun = wanted;
+  const std::vector<std::string_view> a{"A"}, b{"B", "C"};
+  const auto written = [&](const WantedValues* of, std::span<const std::string_view> values) {
+    auto r = answered();
+    r.wanted = of;
+    r.values = values;
+    worker->write(r);
+  };
+  log.configure(to(path("a.log"), "new $http_b-$arg_c"));
+  EXPECT_EQ(wanted, begun) << "changes in renew() alone";
+  worker->renew(wanted);
+  ASSERT_NE(wanted, begun);
+  written(begun.get(), a);
+  written(wanted.get(), b);
+  written(nullptr, {});  // there was no format yet that wants nothing
+  log.configure(to(path("a.log"), "plain $status"));
+  worker->renew(wanted);
+  EXPECT_EQ(wanted, nullptr);
+  written(begun.get(), a);
+  written(nullptr, {});
+  log.configure(to(path("a.log"), "newest $http_b"));
+  written(nullptr, {});
+  auto off = to(path("a.log"), "$http_a");
+  off.enabled = false;
+  log.configure(off);
+  worker->renew(wanted);
+  EXPECT_EQ(wanted, nullptr) << "without a log nothing is wanted";
+  ASSERT_TRUE(log.flush(10'000));
+  EXPECT_EQ(lines(path("a.log")),
+            (std::vector<std::string>{"old A 200", "new B-C", "new ---", "old A 200", "plain 200", "plain 200"}));
 }
 
 TEST_F(AccessLogTest, AFileThatCannotBeOpenedIsTriedAgain) {

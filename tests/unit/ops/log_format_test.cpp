@@ -100,19 +100,100 @@ TEST_F(LogFormatTest, KnowsTheVariablesDashboardsUse) {
                  "$ssl_cipher $ssl_server_name",
                  r),
             "default shop shop-svc 80 /shop 192.0.2.7 TLSv1.3 TLS_AES_128_GCM_SHA256 shop.example");
-  EXPECT_EQ(with("$time_iso8601 $msec $request_method $request_uri $uri $args $is_args $server_protocol $scheme", r),
-            "2023-11-14T22:13:20+00:00 1700000000.123 GET /shop?item=1 /shop item=1 ? HTTP/1.1 https");
-  EXPECT_EQ(with("$host $http_host $bytes_sent $remote_port $request_id $proxy_protocol_addr", r),
-            "shop.example shop.example:8080 1234 40000 0123456789abcdef0123456789abcdef -");
-  r.host = "[2001:db8::1]:80";
-  EXPECT_EQ(with("$host", r), "[2001:db8::1]");
+  EXPECT_EQ(with("$time_iso8601 $msec $request_method $request_uri $server_protocol $scheme", r),
+            "2023-11-14T22:13:20+00:00 1700000000.123 GET /shop?item=1 HTTP/1.1 https");
+  EXPECT_EQ(with("$http_host $bytes_sent $remote_port $request_id $proxy_protocol_addr", r),
+            "shop.example:8080 1234 40000 0123456789abcdef0123456789abcdef -");
+  r.remote_user = "ann\n";
+  EXPECT_EQ(with("$remote_user ${literal_dollar}x", r), "ann\\x0A $x");
+}
+
+// A format with its values for one request.
+struct Beside {
+  explicit Beside(const std::string& format, LogEscape escape = LogEscape::nginx) {
+    AccessLogSettings settings;
+    settings.format = format;
+    settings.escape = escape;
+    compiled = LogFormat::compile(settings);
+    for (const auto& v : compiled->of)
+      wanted += std::string(wanted.empty() ? "" : " ") + std::string(kVariables[v.id].name) + std::string(v.of);
+  }
+  std::string line(ExchangeRecord r, std::vector<std::string_view> values, const WantedValues* of = nullptr) const {
+    r.wanted = of != nullptr ? of : compiled.get();
+    r.values = values;
+    LogTimes times;
+    std::string out(1024, '\0');
+    out.resize(compiled->write(r, times, out.data(), out.size()));
+    out.pop_back();
+    return out;
+  }
+  std::shared_ptr<const LogFormat> compiled;
+  std::string wanted;
+};
+
+TEST_F(LogFormatTest, AsksForWhatTheRecordDoesNotHold) {
+  EXPECT_TRUE(LogFormat::compile({})->of.empty()) << "the default line asks for nothing";
+  AccessLogSettings json;
+  json.json = true;
+  EXPECT_TRUE(LogFormat::compile(json)->of.empty());
+  const Beside f("$http_x_Y $status $arg_a $http_X_y $cookie_c $host $http_host");
+  EXPECT_EQ(f.wanted, "http_x_Y arg_a cookie_c host") << "each once, whatever its letters";
+  EXPECT_FALSE(f.compiled->of_pod || f.compiled->of_answer);
+  EXPECT_EQ(f.line(answered(), {"1", "2", "3", "h"}), "1 200 2 1 3 h shop.example:8080");
+  EXPECT_TRUE(Beside("$upstream_http_x").compiled->of_pod);
+  EXPECT_TRUE(Beside("$sent_http_x").compiled->of_answer);
+}
+
+TEST_F(LogFormatTest, ValuesBesideTheRecordAreEscapedAndMayBeAbsent) {
+  const std::string odd = "a\"b\n\xff";
+  EXPECT_EQ(Beside("[$http_x]").line(answered(), {odd}), R"([a\x22b\x0A\xFF])");
+  EXPECT_EQ(Beside("[$http_x]", LogEscape::json).line(answered(), {odd}), R"([a\"b\n\u00ff])");
+  EXPECT_EQ(Beside("[$http_x]", LogEscape::none).line(answered(), {odd}), "[" + odd + "]");
+  EXPECT_EQ(Beside("[$http_x]").line(answered(), {""}), "[-]");
+  EXPECT_EQ(Beside("[$http_x]", LogEscape::json).line(answered(), {""}), "[]");
+  EXPECT_EQ(Beside("/x$is_args|$https").line(answered(), {"", ""}), "/x|") << "nginx has these for every request";
+  const Beside other("$http_a $http_b");
+  EXPECT_EQ(Beside("[$http_x]").line(answered(), {"1", "2"}, other.compiled.get()), "[-]") << "of another format";
+}
+
+TEST_F(LogFormatTest, AsksForABoundedNumber) {
+  std::string format;
+  for (std::size_t i = 0; i <= WantedValues::kMost; ++i) format += "$http_n" + std::to_string(i) + " ";
+  const Beside f(format);
+  EXPECT_EQ(f.compiled->of.size(), WantedValues::kMost);
+  ASSERT_EQ(f.compiled->problems().size(), 1U);
+  EXPECT_TRUE(f.compiled->problems()[0].starts_with("variable $http_n64 is one of more than 64 "));
+}
+
+// Each name of the table can be written, or is refused by name.
+TEST_F(LogFormatTest, KnowsEveryNameOfTheTable) {
+  for (std::size_t i = kUnknown + 1; i < std::size(kVariables); ++i) {
+    const std::string name = std::string(kVariables[i].name) + (kVariables[i].name.ends_with('_') ? "x" : "");
+    AccessLogSettings settings;
+    settings.format = settings.stream_format = "<$" + name + ">";
+    EXPECT_TRUE(LogFormat::compile(settings)->problems().empty()) << name;
+    const auto of_stream = LogFormat::compile_stream(settings);
+    EXPECT_TRUE(of_stream->of.empty()) << name << ": a connection that is passed through has no values beside";
+    ExchangeRecord r = answered();
+    r.stream = true;
+    LogTimes times;
+    char out[256];
+    const std::string_view line(out, of_stream->write(r, times, out, sizeof out));
+    if (!of_stream->problems().empty()) {
+      EXPECT_TRUE(of_stream->problems()[0].starts_with("variable $" + name + " ")) << of_stream->problems()[0];
+      EXPECT_EQ(line, "<->\n") << name;
+    }
+  }
 }
 
 TEST_F(LogFormatTest, NamesUnknownVariablesAndWritesThemAsAbsent) {
   AccessLogSettings settings;
   settings.format = "$status $nosuch ${status}x $ ${ $$status ${nosuch}";
-  EXPECT_EQ(LogFormat::compile(settings)->unknown(), std::vector<std::string>{"nosuch"});
+  EXPECT_EQ(LogFormat::compile(settings)->problems(),
+            std::vector<std::string>{"variable $nosuch is not known, it is written as an absent value"});
   EXPECT_EQ(line(settings, answered()), "200 - 200x $ ${ $200 -");
+  settings.format = "$1 $http_";
+  EXPECT_EQ(LogFormat::compile(settings)->problems().size(), 2U);
 }
 
 TEST_F(LogFormatTest, OneRequestIsOneLineWhateverTheFormat) {
@@ -201,14 +282,21 @@ TEST_F(LogFormatTest, WhatThePROXYHeaderSaid) {
   header.tls_verify = "0";
   auto r = answered();
   const std::string format =
-      "$realip_remote_addr $proxy_protocol_addr:$proxy_protocol_port $proxy_protocol_server_addr:"
+      "$proxy_protocol_addr:$proxy_protocol_port $proxy_protocol_server_addr:"
       "$proxy_protocol_server_port $proxy_protocol_tlv_alpn $proxy_protocol_tlv_authority "
       "$proxy_protocol_tlv_unique_id $proxy_protocol_tlv_ssl_version $proxy_protocol_tlv_ssl_verify";
-  EXPECT_EQ(with(format, r), std::string(r.remote_address) + " -:- -:- - - - - -");
+  EXPECT_EQ(with(format, r), "-:- -:- - - - - -");
   r.proxy = &header;
-  EXPECT_EQ(with(format, r), "10.0.0.9 1.2.3.4:1111 5.6.7.8:443 - shop.example \\x00id TLSv1.3 0");
+  EXPECT_EQ(with(format, r), "1.2.3.4:1111 5.6.7.8:443 - shop.example \\x00id TLSv1.3 0");
   header.address.clear();  // LOCAL
-  EXPECT_TRUE(with(format, r).starts_with("10.0.0.9 -:- "));
+  EXPECT_TRUE(with(format, r).starts_with("-:- "));
+  AccessLogSettings settings;
+  settings.stream_format = "$realip_remote_addr $host";
+  LogTimes times;
+  char out[64];
+  r.stream = true;
+  EXPECT_EQ(std::string_view(out, LogFormat::compile_stream(settings)->write(r, times, out, sizeof out)),
+            "10.0.0.9 shop.example:8080\n");
 }
 
 }  // namespace

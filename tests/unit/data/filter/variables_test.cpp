@@ -67,7 +67,9 @@ TEST_F(VariablesOfARequest, FieldsOfAHead) {
   EXPECT_EQ(value("$http_x_y_z"), "1, 2");
   EXPECT_EQ(value("[$http_x_y]"), "[]");
   asked.head.fields[0].drop = true;
-  EXPECT_EQ(value("$http_x_y_z"), "2") << "what is not passed on is not there";
+  EXPECT_EQ(value("$http_x_y_z"), "2") << "a name that is ignored is not taken for another one";
+  asked.head.fields[1].drop = true;
+  EXPECT_EQ(value("$http_x_y_z"), "2") << "what is not passed on has come";
   asked.field("Cookie", "a=1");
   asked.field("Cookie", "b=2");
   EXPECT_EQ(value("$http_cookie"), "a=1; b=2");
@@ -115,6 +117,21 @@ TEST_F(VariablesOfARequest, WhatIsNotThereYetIsEmpty) {
   std::copy_n("10.0.0.2:80", 12, record.attempt[1].address);
   asked.view.so_far = &record;
   EXPECT_EQ((*this)("$status $upstream_addr"), "502 10.0.0.1:80, 10.0.0.2:80");
+}
+
+TEST_F(VariablesOfARequest, TheUserIsTheOneOfBasic) {
+  const auto user = [&](std::string_view authorization) {
+    asked.head.fields.clear();
+    asked.field("Authorization", authorization);
+    asked.head.names.add(net::http::Name::authorization);
+    return (*this)("$remote_user");
+  };
+  EXPECT_EQ((*this)("[$remote_user]"), "[]");
+  EXPECT_EQ(user("Basic YW5uOnB3"), "ann");
+  EXPECT_EQ(user("basic   YW5uOg=="), "ann") << "without a password";
+  EXPECT_EQ(user("Basic YQ0KYjpw"), "a%0D%0Ab");
+  for (const auto* none : {"Bearer YW5uOnB3", "Basic", "Basic ", "Basic YW5u", "Basic OnB3", "Basic !"})
+    EXPECT_EQ(user(none), "") << none;
 }
 
 TEST_F(VariablesOfARequest, GroupsAreWhatTheyAreGiven) {
