@@ -305,7 +305,8 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
     return out;
   }
   std::vector<net::http::Field> adds;
-  data::ResponseFields fields(adds, {});
+  Texts texts;
+  data::ResponseFields fields(adds, {}, texts);
   data::add_response_fields(process, asked.view, fields);
   for (const auto& field : adds) out.adds.push_back(fmt::format("{}: {}", field.name, field.value));
   data::Rewritten to;

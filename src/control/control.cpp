@@ -124,6 +124,9 @@ std::string options_text(const model::Options& options) {
   for (auto& o : control::options())
     if (auto value = o.value.print(options); value != o.value.print(defaults))
       out += std::string(o.key) + "=" + value + "\n";
+  // What is read of a ConfigMap that they name.
+  if (options.add_headers)
+    for (const auto& line : options.add_headers->lines) out += line.name + ": " + line.value.text() + "\n";
   return out;
 }
 

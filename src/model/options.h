@@ -5,6 +5,9 @@
 #include <string_view>
 #include <vector>
 
+#include "model/settings/header_map.h"
+#include "model/shared.h"
+
 // The settings of the whole process that requests are served by: one typed member for each ConfigMap key. The table
 // that reads them (names, defaults, grammar, docs) is control/kube/options/; names and defaults are ingress-nginx's.
 namespace sluice::model {
@@ -110,6 +113,7 @@ struct Options {
   bool server_tokens = false;
   bool allow_backend_server_header = false;
   std::vector<std::string> hide_headers;
+  Shared<HeaderMap> add_headers;  // of every response; null: none
   std::uint32_t max_interim_responses = 8;
   bool use_http2 = true;                             // offered to TLS clients
   bool http2_prior_knowledge = false;                // sluice: h2c on the plain listeners
@@ -140,6 +144,7 @@ struct Options {
   std::uint32_t proxy_next_upstream_tries = 3;
   Seconds proxy_next_upstream_timeout{0};
   bool retry_non_idempotent = false;
+  Shared<HeaderMap> proxy_set_headers;                   // null: none
   bool enable_grpc_web = false;                          // sluice
   AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // sluice
   std::uint32_t upstream_keepalive_connections = 320;    // idle ones, a worker
@@ -169,7 +174,8 @@ struct Options {
   Risk annotations_risk_level = Risk::high;  // an Ingress with an annotation above it is not served
   bool allow_snippet_annotations = false;
   std::vector<std::string> annotation_value_word_blocklist;  // nor one whose annotations hold such a word
-  bool allow_cross_namespace_resources = false;              // annotations may name Secrets of other namespaces
+  bool allow_cross_namespace_resources = false;              // annotations may name objects of other namespaces
+  std::vector<std::string> global_allowed_response_headers;  // that custom-headers may set
   std::vector<std::string> no_auth_locations{"/.well-known/acme-challenge"};
 
   // shutdown

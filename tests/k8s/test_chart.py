@@ -91,6 +91,17 @@ def test_on_the_network_of_the_node_loopback_is_not_trusted():
     assert [a for a in pod["containers"][0]["args"] if a.startswith("--admin-")] == ["--admin-token-file=/etc/sluice/admin/token", "--admin-pages=off", "--admin-host=a.example", "--admin-host=b.example"]
 
 
+def test_headers_are_config_maps_that_the_options_name():
+    made = objects(helm({"controller.addHeaders": {"X-Frame-Options": "DENY", "X-Number": 5}, "controller.proxySetHeaders": {"X-Mine": "$host"}}))
+    assert made["ConfigMap", "sluice-custom-add-headers"]["data"] == {"X-Frame-Options": "DENY", "X-Number": "5"}
+    assert made["ConfigMap", "sluice-custom-proxy-headers"]["data"] == {"X-Mine": "$host"}
+    data = made["ConfigMap", "sluice"]["data"]
+    assert (data["add-headers"], data["proxy-set-headers"]) == ("sluice/sluice-custom-add-headers", "sluice/sluice-custom-proxy-headers")
+    made = objects(helm({"controller.addHeaders": {"X-A": "b"}, "controller.config": {"add-headers": "a/b"}, "controller.scope.enabled": True}))
+    assert made["ConfigMap", "sluice"]["data"]["add-headers"] == "a/b"
+    assert ["get"] in [r["verbs"] for r in made["Role", "sluice"]["rules"] if r["resources"] == ["configmaps"]], "the namespace that is watched may be another one"
+
+
 def test_lint():
     said = subprocess.run([HELM, "lint", "--strict", "--kube-version", "1.36.3", CHART], capture_output=True, text=True)
     assert said.returncode == 0, said.stdout

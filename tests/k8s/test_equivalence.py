@@ -67,13 +67,14 @@ def test_a_directory_and_a_cluster_mean_the_same(empty, case, tmp_path):
         for at, o in zip(where, objects):
             status, _ = api.call("PATCH", at + "?fieldManager=test&force=true&fieldValidation=Ignore", json.loads(json.dumps(o, default=str)), "application/apply-patch+yaml")
             asked[status // 100] = asked.get(status // 100, 0) + 1
-        # As the cluster mode is told: Secrets for TLS, those that annotations name, and the ConfigMap of the controller.
+        # As the cluster mode is told: Secrets for TLS, the ConfigMap of the controller, and what annotations and its options name.
         named = {value if "/" in value else f"{o['metadata'].get('namespace') or 'default'}/{value}" for o in objects
-                 for key, value in (o["metadata"].get("annotations") or {}).items() if key.endswith("/auth-secret")}
+                 for key, value in (o["metadata"].get("annotations") or {}).items() if key.endswith(("/auth-secret", "/custom-headers"))}
+        named |= {value for o in objects if o["kind"] == "ConfigMap" for key, value in (o.get("data") or {}).items() if key in ("add-headers", "proxy-set-headers")}
         there = [{"apiVersion": version, "kind": kind, **o} for kind, version in VERSIONS.items()
                  for o in api.good("GET", PATHS[kind].replace("namespaces/%s/", ""))["items"]
-                 if (kind != "Secret" or o.get("type") == "kubernetes.io/tls" or f"{o['metadata']['namespace']}/{o['metadata']['name']}" in named) and
-                 (kind != "ConfigMap" or (o["metadata"]["namespace"], o["metadata"]["name"]) == CONTROLLER)]
+                 if kind not in ("Secret", "ConfigMap") or f"{o['metadata']['namespace']}/{o['metadata']['name']}" in named or
+                 (o.get("type") == "kubernetes.io/tls" if kind == "Secret" else (o["metadata"]["namespace"], o["metadata"]["name"]) == CONTROLLER)]
         (tmp_path / "all.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": there}))
         flags = flags_of(text)
         with Sluice(empty, *flags) as cluster, Sluice(empty, *flags, manifests=tmp_path) as directory:

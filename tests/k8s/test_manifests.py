@@ -198,7 +198,7 @@ def test_namespaces_by_their_labels_with_exactly_the_rights_of_the_overlay(insta
         installed.kubectl("apply", "-k", SHIPPED / "base")
 
 
-RULES = [("clusterrole", i) for i in range(7)] + [("role", i) for i in range(4)]
+RULES = [("clusterrole", i) for i in range(8)] + [("role", i) for i in range(4)]
 
 
 @pytest.mark.parametrize("kind,index", RULES, ids=lambda v: str(v))
@@ -212,6 +212,8 @@ def test_without_one_rule_it_fails_loudly(installed, tmp_path, kind, index):
     try:
         if "create" in rule["verbs"] and resource == "leases":
             installed.kubectl("delete", "lease", "sluice-leader", "-n", "sluice", "--ignore-not-found")
+        if kind == "clusterrole" and resource == "configmaps":
+            installed.apply(ingress("thief", HOST, class_name="sluice", path="/named", annotations={"nginx.ingress.kubernetes.io/custom-headers": "default/named"}))
         s = as_shipped(installed, tmp_path, wait=False)
         try:
             if resource == "events":

@@ -15,6 +15,7 @@ constexpr std::int64_t kOwner = 1'700'000'000, kDay = 86'400;  // when the owner
 control::Settings settings() {
   control::Settings s;
   s.ssl_passthrough = true;
+  s.set["global-allowed-response-headers"] = "X-Taken";
   return s;
 }
 

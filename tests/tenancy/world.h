@@ -92,7 +92,8 @@ class World {
  public:
   explicit World(control::Settings settings = {}) : store_(std::move(settings)) {}
 
-  // Service, endpoint and Secret of a namespace: "pair" for spec.tls and for proxy-ssl-secret.
+  // Service, endpoint, Secret and ConfigMap of a namespace: "pair" for spec.tls and for proxy-ssl-secret, "headers" for
+  // custom-headers.
   void equip(const std::string& ns, const test::Pem& pem) {
     control::Service service;
     service.meta.ns = ns;
@@ -114,6 +115,11 @@ class World {
     secret.data = {
         {"tls.crt", pem.chain}, {"tls.key", pem.key}, {"ca.crt", pem.chain}, {"auth", "user:{PLAIN}password\n"}};
     store_.upsert(std::make_shared<const control::Object>(std::move(secret)));
+    control::ConfigMap headers;
+    headers.meta.ns = ns;
+    headers.meta.name = "headers";
+    headers.data = {{"X-Taken", "theirs"}};
+    store_.upsert(std::make_shared<const control::Object>(std::move(headers)));
   }
   void put(const IngressSpec& spec) {
     store_.upsert(object(spec));

@@ -22,6 +22,27 @@ void Store::State::look_at_other(const ConfigMap& map, bool there) {
   say("configmap/" + key_of(map.meta), std::move(entries));
 }
 
+namespace {
+
+// What the ConfigMap holds that the option names. `field`: of `object`, that names it.
+void read_header_map(model::Shared<model::HeaderMap>& headers, HeadersTo to, const model::ObjectRef& object,
+                     const std::string& field, LookUp& look_up, Entries& entries) {
+  if (!headers) return;
+  const auto* map = look_up.config_map(headers->config_map);
+  if (map == nullptr)
+    return entries.push_back({object,
+                              {model::Severity::warning, "MissingConfigMap", field, headers->config_map,
+                               "a ConfigMap that exists", "no header is set by it"}});
+  auto read = read_headers(map->data, to);
+  for (auto& wrong : read.wrong)
+    entries.push_back({reference("ConfigMap", map->meta),
+                       {model::Severity::warning, "InvalidHeader", std::move(wrong.field), std::move(wrong.value),
+                        std::move(wrong.expected), "it is not set"}});
+  headers = model::HeaderMap{headers->config_map, std::move(read.lines)};
+}
+
+}  // namespace
+
 // Reads the options anew; what follows from them (the settings of every Ingress) only if they differ.
 void Store::State::rebuild_options(model::Change& change) {
   ++work.options;
@@ -35,12 +56,21 @@ void Store::State::rebuild_options(model::Change& change) {
     result.entries.push_back({object,
                               {model::Severity::warning, "MissingConfigMap", "--configmap", settings.config_map,
                                "a ConfigMap of this namespace and name", "the defaults and --set count"}});
+  LookUp look_up(secrets, config_maps);
+  const auto read = [&](const char* key, model::Shared<model::HeaderMap>& headers, HeadersTo to) {
+    const bool by_flag = settings.set.contains(key);
+    read_header_map(headers, to, by_flag ? model::ObjectRef{"CommandLine", "", "--set", {}} : object,
+                    std::string(by_flag ? "--set[" : "data[") + key + "]", look_up, result.entries);
+  };
+  read("add-headers", result.options.add_headers, HeadersTo::clients);
+  read("proxy-set-headers", result.options.proxy_set_headers, HeadersTo::pods);
+  if (references.set(kOptionsUser, look_up.take())) references_changed = true;
   say("options", std::move(result.entries));
   // What of it every Ingress was read with, beside the settings that are compared below.
   const auto rules = [](const model::Options& o) {
     return std::tie(o.annotations_risk_level, o.allow_snippet_annotations, o.annotation_value_word_blocklist,
                     o.no_auth_locations, o.host_namespaces, o.share_hosts, o.redirect_variables,
-                    o.allow_cross_namespace_resources);
+                    o.allow_cross_namespace_resources, o.global_allowed_response_headers);
   };
   const bool rules_changed = guards != result.guards || rules(result.options) != rules(*model->options);
   guards = std::move(result.guards);

@@ -51,8 +51,10 @@ Review Store::review(const Object& object) {
   LookUp look_up(s.secrets, s.config_maps);
   auto result = read_annotations(*ingress, s.settings, *s.model->options, look_up);
   for (auto& p : result.problems) {
-    // A Secret may come after the Ingress that names it.
-    if (p.reason == "MissingSecret" || p.reason == "InvalidSecret") p.severity = model::Severity::warning;
+    // What an Ingress names may come after it.
+    if (p.reason == "MissingSecret" || p.reason == "InvalidSecret" || p.reason == "MissingConfigMap" ||
+        p.reason == "InvalidConfigMap")
+      p.severity = model::Severity::warning;
     judge(out, *candidate.ref, p);
   }
   if (result.canary) return out;

@@ -135,6 +135,8 @@ struct Resolution {
   bool answered = false;
 };
 
+inline constexpr std::string_view kOptionsUser = "Options";
+
 struct Store::State {
   explicit State(Settings s);
 
@@ -172,9 +174,9 @@ struct Store::State {
   std::set<std::pair<model::Age, std::string>> pattern_wishes;  // of them the regular expressions
   StringMap<ClusterState> clusters;                             // by name
   std::map<ClusterKey, ClusterTexts> cluster_names;
-  StringMap<std::set<std::string>> clusters_of_service;    // "ns/service" → names
-  StringMap<CertificateState> certificates;                // by "ns/secret"
-  References references;                                   // Ingresses → what their annotations name
+  StringMap<std::set<std::string>> clusters_of_service;  // "ns/service" → names
+  StringMap<CertificateState> certificates;              // by "ns/secret"
+  References references;                                 // Ingresses, and the options as kOptionsUser → what they name
   std::map<std::string, std::set<std::string>> externals;  // external name → clusters
   StringMap<Resolution> resolutions;
 

@@ -203,7 +203,12 @@ Store::~Store() = default;
 void Store::State::mark_users(const Object& object) {
   constexpr std::string_view ingress = "Ingress/";
   if (const auto* users = references.users(identity(object)))
-    for (const auto& user : *users) dirty_ingresses.insert(user.substr(ingress.size()));
+    for (const auto& user : *users) {
+      if (user == kOptionsUser)
+        dirty_options = true;
+      else
+        dirty_ingresses.insert(user.substr(ingress.size()));
+    }
 }
 
 void Store::upsert(ObjectPtr object) {

@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "base/strings.h"
 #include "data/filter/step.h"
 
 // Strict-Transport-Security. A browser that remembered it from a connection with the default certificate could not come
@@ -15,15 +18,22 @@ class Hsts final : public Step {
   void respond(const RequestView& request, ResponseFields& fields) const override {
     // The bare name of a www. one may have other hosts below it, which includeSubDomains would speak of.
     if (request.route != nullptr && request.route->settings->to_host) return;
-    fields.set("Strict-Transport-Security", value_, net::http::Name::strict_transport_security);
+    fields.set_if_free("Strict-Transport-Security", value_, net::http::Name::strict_transport_security);
   }
 
  private:
   std::string value_;
 };
 
+// add-headers has the say, also where it says that there is none.
+bool adds_hsts(const model::Options& options) {
+  return options.add_headers && std::ranges::any_of(options.add_headers->lines, [](const auto& line) {
+           return iequals(line.name, "Strict-Transport-Security");
+         });
+}
+
 StepPtr make_hsts(const model::Options& options, bool secured) {
-  return options.hsts && secured ? std::make_shared<const Hsts>(options) : nullptr;
+  return options.hsts && secured && !adds_hsts(options) ? std::make_shared<const Hsts>(options) : nullptr;
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 namespace sluice::data {
 
 extern const Row kBlocked, kToHost, kAppRoot, kAmbiguousPaths, kCors, kRedirect, kRewriteAway, kSslRedirect,
-    kSourceRanges, kBasicAuth, kHsts, kGrpcWeb;
+    kSourceRanges, kBasicAuth, kCustomHeaders, kAddHeaders, kHsts, kGrpcWeb;
 
 std::optional<LocalReply> route_answer(const RequestView&);
 std::optional<LocalReply> loop(const RequestView&);
@@ -26,7 +26,9 @@ constexpr Ordered kPlanned[] = {
     {&kSslRedirect, "before any answer that depends on the pod: nothing of it travels in clear"},
     {&kSourceRanges, "the cheapest question about who comes"},
     {&kBasicAuth, "a password is hashed, perhaps for long: after all that is known without it"},
-    {&kHsts, "behind the fields that routes add, as in ingress-nginx"},
+    {&kCustomHeaders, "behind CORS, whose fields nginx sets in a location inside of the one of these"},
+    {&kAddHeaders, "behind the fields that routes set, which are the nearer ones"},
+    {&kHsts, "last: who sets the field by a ConfigMap means it, as in ingress-nginx"},
     {&kGrpcWeb, "the only one that changes bodies"},
 };
 

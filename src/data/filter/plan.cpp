@@ -4,10 +4,30 @@
 
 namespace sluice::data {
 
-void ResponseFields::set(std::string_view name, std::string_view value, net::http::Name id) {
+namespace {
+
+bool has_name(const net::http::Field& field, std::string_view name, net::http::Name id) noexcept {
+  using net::http::Name;
+  // x_accel stands for many.
+  return field.id == id && ((id != Name::other && id != Name::x_accel) || iequals(field.name, name));
+}
+
+}  // namespace
+
+void ResponseFields::drop(std::string_view name, net::http::Name id) noexcept {
   for (auto& field : theirs_)
-    if (field.id == id && (id != net::http::Name::other || iequals(field.name, name))) field.drop = true;
+    if (has_name(field, name, id)) field.drop = true;
+}
+
+void ResponseFields::set(std::string_view name, std::string_view value, net::http::Name id) {
+  drop(name, id);
   ours_.push_back({name, value, id, false});
+}
+
+void ResponseFields::set_if_free(std::string_view name, std::string_view value, net::http::Name id) {
+  for (const auto& field : ours_)
+    if (has_name(field, name, id)) return;
+  set(name, value, id);
 }
 
 template <class Make>

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/texts.h"
 #include "data/filter/request_view.h"
 #include "data/proxy/streams.h"
 #include "model/model.h"
@@ -32,18 +33,26 @@ struct LocalReply {
   std::vector<std::pair<std::string_view, std::string>> fields{};  // further ones; the names live for ever
 };
 
-// Fields that we add to a response. One of ours stands in place of all of its name that the pod sent.
+// Fields that we add to a response. One of ours stands in place of all of its name that the response has.
 class ResponseFields {
  public:
-  // `ours`: where they are put; `theirs`: those of the pod, which are marked as dropped.
-  ResponseFields(std::vector<net::http::Field>& ours, std::span<net::http::Field> theirs) noexcept
-      : ours_(ours), theirs_(theirs) {}
-  // Both live until the head is written.
+  // `ours`: where they are put; `theirs`: those of the response, which are marked as dropped; `texts`: room for values
+  // that are made, as it is when the head is written.
+  ResponseFields(std::vector<net::http::Field>& ours, std::span<net::http::Field> theirs, Texts& texts) noexcept
+      : ours_(ours), theirs_(theirs), texts_(texts) {}
+  // Name and value live until the head is written. None of ours has the name yet.
   void set(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other);
+  // The same, unless one of ours has it: who comes first has the say.
+  void set_if_free(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other);
+  // Those of the response go, and none of ours comes.
+  void drop(std::string_view name, net::http::Name id = net::http::Name::other) noexcept;
+  // An empty one, for a value.
+  std::string& text() { return texts_.next(); }
 
  private:
   std::vector<net::http::Field>& ours_;
   std::span<net::http::Field> theirs_;
+  Texts& texts_;
 };
 
 // When a step has its say. Phases follow each other as they stand here.

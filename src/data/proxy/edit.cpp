@@ -51,9 +51,8 @@ void edited(const RequestView& request, Rewritten& out) {
 }
 
 std::optional<LocalReply> edit(Exchange& ex) {
+  if (!ex.route->edited) return std::nullopt;
   const auto& settings = *ex.settings;
-  const bool sets = sets_fields(settings);
-  if (!sets && !is_edited(settings)) return std::nullopt;
   Rewritten to;
   if (is_edited(settings)) {
     to.target.swap(ex.memory.target);
@@ -62,7 +61,7 @@ std::optional<LocalReply> edit(Exchange& ex) {
     ex.target = ex.memory.target;
     if (to.wrong != nullptr) return LocalReply{.status = 500, .why = to.wrong, .gave_up = to.gave_up};
   }
-  if (!sets) return std::nullopt;
+  if (!sets_fields(settings)) return std::nullopt;
   auto& set = ex.memory.set;
   set.clear();
   const char* wrong = set_fields(

@@ -1,9 +1,11 @@
 #pragma once
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/regex.h"
+#include "base/strings.h"
 #include "data/filter/variables.h"
 #include "data/proxy/exchange.h"
 #include "net/http/host.h"
@@ -32,25 +34,38 @@ inline bool is_edited(const model::RouteSettings& settings) noexcept {
 // That one, by rewrite-target or ambiguous-paths; a decision as rewrite() is. The route is edited.
 void edited(const RequestView& request, Rewritten& out);
 
-// Do pods get fields that annotations make?
+// Do pods get fields that annotations and options make?
 inline bool sets_fields(const model::RouteSettings& settings) noexcept {
-  return settings.upstream_host || (settings.rewrite && !settings.rewrite->prefix.empty());
+  return settings.upstream_host || (settings.rewrite && !settings.rewrite->prefix.empty()) || settings.request_headers;
 }
-// Calls sink(name, value) for each, with the value appended to what room() gives; Host is among them. `groups`: of the
-// rewrite. A decision. Why there is none, if a field cannot be; else null.
+// Calls sink(name, value) for each, with the value appended to what room() gives; Host is among them. An empty value
+// removes the field. What proxy-set-headers names is its own, whatever else would make it. `groups`: of the rewrite. A
+// decision. Why there is none, if a field cannot be; else null.
 template <class Room, class Sink>
 const char* set_fields(const RequestView& request, const Regex::Captures& groups, Room&& room, Sink&& sink) {
   const auto& settings = *request.route->settings;
-  if (settings.upstream_host) {
+  const auto named = [&](std::string_view name) {
+    return settings.request_headers && std::ranges::any_of(settings.request_headers->lines,
+                                                           [&](const auto& line) { return iequals(line.name, name); });
+  };
+  if (settings.upstream_host && !named("Host")) {
     std::string& value = room();
     evaluate(settings.upstream_host->host, request, Spelling::field, value, &groups);
     if (!net::http::split_authority(value)) return "upstream-vhost makes no host of this request";
     sink("Host", value);
   }
-  if (settings.rewrite && !settings.rewrite->prefix.empty()) {
+  if (settings.rewrite && !settings.rewrite->prefix.empty() && !named("X-Forwarded-Prefix")) {
     std::string& value = room();
     evaluate(settings.rewrite->prefix, request, Spelling::field, value, &groups);
     sink("X-Forwarded-Prefix", value);
+  }
+  if (!settings.request_headers) return nullptr;
+  for (const auto& line : settings.request_headers->lines) {
+    std::string& value = room();
+    evaluate(line.value, request, Spelling::field, value);
+    if (iequals(line.name, "Host") && !net::http::split_authority(value))
+      return "proxy-set-headers makes no host of this request";
+    sink(std::string_view(line.name), value);
   }
   return nullptr;
 }

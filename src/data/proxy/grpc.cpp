@@ -118,7 +118,7 @@ net::Task<Status> send_grpc_reply(Exchange& ex, int http_status) {
     message = std::to_string(http_status);
     if (const auto phrase = reason_phrase(http_status); !phrase.empty()) message.append(" ").append(phrase);
   }
-  const net::http::Field fields[] = {
+  net::http::Field fields[] = {
       {"content-type", ex.transform ? ex.transform->reply_type() : "application/grpc", Name::content_type, false},
       {"grpc-status", {digits, static_cast<std::size_t>(end - digits)}, Name::other, false},
       {"grpc-message", message, Name::other, false},  // of plain ASCII: nothing to encode

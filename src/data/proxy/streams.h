@@ -52,7 +52,7 @@ class BodyTransform {
 struct ResponseStart {
   int status = 200;
   std::string_view reason;
-  std::span<const net::http::Field> fields;                 // those not dropped are sent
+  std::span<net::http::Field> fields;                       // those not dropped are sent
   net::http::Framing framing = net::http::Framing::length;  // chunked and until_close both mean: length unknown
   std::uint64_t content_length = 0;
   bool from_pod = false;

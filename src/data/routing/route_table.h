@@ -30,6 +30,7 @@ struct Route {
   std::uint32_t series = 0;        // number of the metric label set; dense, stable while the labels stay the same
   std::string_view host;           // the host name as configured ("_" for the catch-all), for metric labels
   bool forwards = false;           // to `cluster`; else its spec says what is answered
+  bool edited = false;             // pods get another head than the one that came (proxy/edit.h)
   bool host_tls = false;
   bool passthrough = false;      // its host's TLS goes to `cluster` undecrypted: the path is /
   bool no_tls_redirect = false;  // its configured path is under no-tls-redirect-locations

@@ -39,7 +39,7 @@ Error client(Fault f, const char* detail) noexcept {
 
 // The fields of one response, names and values borrowed. One a thread: nothing waits while it is filled and used.
 struct FieldList {
-  net::h2::Field all[net::http::kMaxFields + 8];
+  net::h2::Field all[net::http::kMaxFields + 2 * model::HeaderMap::kMostLines + 16];
   std::size_t count = 0;
   char status[4], length[24];
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,12 +13,12 @@
 // Heads of responses as clients get them.
 namespace sluice::data {
 
-// What the Plans add to this response. What the pod sent of the same names is dropped.
+// What the Plans add to this response. What it has of the same names is dropped.
 inline std::span<const net::http::Field> added_fields(const Exchange& ex, const ResponseStart& response) {
   if (ex.process == nullptr && (ex.route == nullptr || ex.route->plan == nullptr)) return {};
   auto& added = ex.memory.added;
   added.clear();
-  ResponseFields fields(added, response.from_pod ? ex.memory.response.fields.all() : std::span<net::http::Field>{});
+  ResponseFields fields(added, response.fields, ex.memory.texts);
   add_response_fields(ex.process, ex, fields);
   return added;
 }
@@ -29,6 +30,7 @@ void for_each_response_field(const Exchange& ex, const ResponseStart& response, 
   using net::http::Name;
   const auto& o = *ex.options;
   const auto ours = added_fields(ex, response);
+  const auto is_ours = [&](Name name) { return std::ranges::any_of(ours, [&](auto& f) { return f.id == name; }); };
   const auto hidden = [&](const net::http::Field& f) {
     for (const auto& h : o.hide_headers)
       if (iequals(h, f.name)) return true;
@@ -60,7 +62,7 @@ void for_each_response_field(const Exchange& ex, const ResponseStart& response, 
     sink(f.name, f.value);
   }
   if (!dated) sink("Date", date);
-  if (o.server_tokens && !pod_server) sink("Server", std::string_view("sluice"));
+  if (o.server_tokens && !pod_server && !is_ours(Name::server)) sink("Server", std::string_view("sluice"));
   if (o.via && response.from_pod) sink("Via", via(ex.memory.response.major, ex.memory.response.minor));
   for (const auto& f : ours) sink(f.name, f.value);
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "data/filter/plan.h"
+#include "data/proxy/edit.h"
 #include "data/routing/host_routes.h"
 #include "data/routing/table.h"
 #include "data/snapshot/certificates.h"
@@ -335,6 +336,7 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
     if (added) ++next_series;
     route.series = at->second;
     route.forwards = !from.cluster.empty() && from.match != model::PathMatch::slash_redirect;
+    route.edited = is_edited(*route.settings) || sets_fields(*route.settings);
     route.host_tls = spec.tls || from.tls;
     route.passthrough = spec.passthrough && route.forwards && from.path.view() == "/";
     route.no_tls_redirect = under_any(from, options.no_tls_redirect_locations);

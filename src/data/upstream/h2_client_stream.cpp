@@ -45,7 +45,7 @@ class RequestFields {
     std::size_t at, name, value;
     bool secret;
   };
-  static constexpr std::size_t kMost = net::http::kMaxFields + 32;
+  static constexpr std::size_t kMost = net::http::kMaxFields + model::HeaderMap::kMostLines + 32;
   std::string& text_;
   std::array<Part, kMost> parts_;
   std::array<net::h2::Field, kMost> fields_;

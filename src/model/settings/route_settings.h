@@ -7,6 +7,7 @@
 #include "model/settings/backend_protocol.h"
 #include "model/settings/basic_auth.h"
 #include "model/settings/cors.h"
+#include "model/settings/header_map.h"
 #include "model/settings/redirect.h"
 #include "model/settings/rewrite.h"
 #include "model/settings/source_ranges.h"
@@ -43,7 +44,9 @@ struct RouteSettings {
   AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // what pods get of a path that has several readings
   Shared<Rewrite> rewrite;                               // null: none
   Shared<UpstreamHost> upstream_host;                    // null: the client's
+  Shared<HeaderMap> request_headers;                     // that pods get, by proxy-set-headers; null: none
   Shared<Cors> cors;                                     // null: not enabled
+  Shared<HeaderMap> custom_headers;                      // null: none
   Shared<SourceRanges> source_ranges;                    // null: everybody may come
   Shared<ToHost> to_host;                                // null: requests stay here
   Shared<BasicAuth> basic_auth;                          // null: nobody is asked for a password

@@ -63,6 +63,10 @@ struct Rows : ::testing::Test {
     pair.meta.name = "pair";
     pair.data = {{"ca.crt", "-----BEGIN CERTIFICATE-----"}, {"auth", "user:{PLAIN}password\n"}};
     store.upsert(std::make_shared<const Object>(std::move(pair)));
+    ConfigMap headers;
+    headers.meta.ns = "default";
+    headers.meta.name = "headers";  // of nothing: no option has to allow it
+    store.upsert(std::make_shared<const Object>(std::move(headers)));
   }
   Seen seen() {
     auto update = store.commit();
@@ -173,7 +177,7 @@ TEST_F(Rows, OfOptionsAreNoticedByAll) {
     const Seen was{std::make_shared<const model::Model>(model_before), {}, before.written};
     bool changed = false;
     for (const char* value : {"true", "false", "7", "301", "9k", "X-Other", "10.0.0.0/8", "off", "2 16k", "TLSv1.3",
-                              "HIGH", "json", "debug", "/other", "refuse", "h.example=default"}) {
+                              "HIGH", "json", "debug", "/other", "refuse", "h.example=default", "default/headers"}) {
       const Seen after = with_option(std::string(row.key), value);
       if (*after.model->options == *was.model->options) continue;
       changed = true;
@@ -252,8 +256,8 @@ TEST_F(Rows, ReachEachMemberOfRouteSettings) {
       add_differing(plain, *spec->routes.front().settings, reached, members);
   }
   with({});
-  for (const auto& [key, value] :
-       std::map<std::string, std::string>{{"http-redirect-code", "301"}, {"retry-non-idempotent", "true"}})
+  for (const auto& [key, value] : std::map<std::string, std::string>{
+           {"http-redirect-code", "301"}, {"retry-non-idempotent", "true"}, {"proxy-set-headers", "default/headers"}})
     add_differing(plain, with_option(key, value).settings(), reached, members);
   EXPECT_EQ(reached.size(), members.size()) << "a member of RouteSettings that no row gives";
 }

@@ -14,11 +14,21 @@ namespace {
 using enum OnInvalid;
 
 constexpr AnnotationFamily (*kFamilies[])() = {
-    annotation::access_log,   annotation::auth,           annotation::backend_protocol,
-    annotation::cors,         annotation::names,          annotation::paths,
-    annotation::proxy,        annotation::proxy_ssl,      annotation::redirect,
-    annotation::rewrite,      annotation::source_range,   annotation::ssl_passthrough,
-    annotation::ssl_redirect, annotation::upstream_vhost,
+    annotation::access_log,
+    annotation::auth,
+    annotation::backend_protocol,
+    annotation::cors,
+    annotation::custom_headers,
+    annotation::names,
+    annotation::paths,
+    annotation::proxy,
+    annotation::proxy_ssl,
+    annotation::redirect,
+    annotation::rewrite,
+    annotation::source_range,
+    annotation::ssl_passthrough,
+    annotation::ssl_redirect,
+    annotation::upstream_vhost,
 };
 
 // The rows of all families, served or not, by name.

@@ -8,6 +8,7 @@
 
 #include "control/control.h"
 #include "control/kube/annotations/guard.h"
+#include "control/kube/header_map.h"
 #include "control/kube/references.h"
 #include "control/source/object.h"
 #include "model/model.h"
@@ -59,12 +60,20 @@ struct WrittenAuth {
   const Secret* held = nullptr;  // null: it is not there, or not to be looked at
 };
 
+// custom-headers as written; what of it can be used is in the settings.
+struct WrittenHeaders {
+  std::string config_map;  // "namespace/name"; empty: it is not
+  bool missing = false;    // there is none of the name
+  std::vector<WrongHeader> wrong;
+};
+
 // What the annotations of one Ingress say: parsers write into this.
 struct AnnotationValues {
   model::RouteSettings settings;
   WrittenCors cors;
   std::optional<std::vector<model::Cidr>> allowlist, denylist;  // empty: none is written
   WrittenAuth auth;
+  WrittenHeaders headers;
   ProxySsl proxy_ssl;
   bool ssl_passthrough = false;
   WrittenRedirect permanent{{}, 301}, temporal{{}, 302};
@@ -154,6 +163,7 @@ AnnotationFamily access_log();
 AnnotationFamily auth();
 AnnotationFamily backend_protocol();
 AnnotationFamily cors();
+AnnotationFamily custom_headers();
 AnnotationFamily names();
 AnnotationFamily paths();
 AnnotationFamily proxy();

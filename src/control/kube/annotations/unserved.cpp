@@ -10,8 +10,8 @@ using enum Closes;
 using model::Risk;
 
 // Of each the question was: does leaving it out open something? Rates and numbers of connections (limit-*) keep a
-// service up and let nobody in; headers of responses (custom-headers) speak to browsers; ciphers choose among good
-// ones. What goes with a guard (auth-signin…) guards nothing alone.
+// service up and let nobody in; ciphers choose among good ones. What goes with a guard (auth-signin…) guards nothing
+// alone.
 constexpr std::array kUnserved{
     UnservedAnnotation{"affinity"},
     UnservedAnnotation{"affinity-canary-behavior"},
@@ -47,7 +47,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"client-body-buffer-size"},
     UnservedAnnotation{"configuration-snippet", Risk::critical, paths, guard::configuration_snippet},
     UnservedAnnotation{"connection-proxy-header"},
-    UnservedAnnotation{"custom-headers", Risk::medium},
     UnservedAnnotation{"custom-http-errors"},
     UnservedAnnotation{"default-backend"},
     UnservedAnnotation{"disable-proxy-intercept-errors"},

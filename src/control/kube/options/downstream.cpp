@@ -67,6 +67,8 @@ constexpr std::array kDownstreamRows{
     Option{"hide-headers",
            {"list", read_headers<&Options::hide_headers>, print_list<&Options::hide_headers>, true},
            "response headers of pods that are removed"},
+    Option{"add-headers", header_map<&Options::add_headers>,
+           "ConfigMap whose data are headers of all responses, with variables ([headers](headers.md))"},
     Option{"max-interim-responses", number<&Options::max_interim_responses, 0, 1000>,
            "1xx responses passed on for one request"},
     Option{"use-http2", boolean<&Options::use_http2>, "offer HTTP/2 to TLS clients"},

@@ -24,7 +24,7 @@ std::string print_risk(const Options& o) {
 
 constexpr std::array kRulesRows{
     Option{"allow-cross-namespace-resources", boolean<&Options::allow_cross_namespace_resources>,
-           "auth-secret may name a Secret of another namespace"},
+           "auth-secret may name a Secret, custom-headers a ConfigMap of another namespace"},
     Option{
         "annotations-risk-level",
         {"Low, Medium, High, Critical", read_risk, print_risk},
@@ -33,6 +33,10 @@ constexpr std::array kRulesRows{
         "allow-snippet-annotations", boolean<&Options::allow_snippet_annotations>,
         "no snippet is ever run: with annotations-risk-level Critical, true closes what Ingresses with snippets would "
         "guard, false serves them without their snippets"},
+    Option{"global-allowed-response-headers",
+           {"list", read_headers<&Options::global_allowed_response_headers>,
+            print_list<&Options::global_allowed_response_headers>, true},
+           "headers that custom-headers may set, whatever the case of their letters ([headers](headers.md))"},
     Option{"annotation-value-word-blocklist", list<&Options::annotation_value_word_blocklist>,
            "an Ingress with one of these words in the value of an annotation is not served"},
     Option{"no-auth-locations", list<&Options::no_auth_locations>,

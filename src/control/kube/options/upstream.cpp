@@ -77,6 +77,10 @@ constexpr std::array kUpstreamRows{
     Option{"retry-non-idempotent", boolean<&Options::retry_non_idempotent>,
            "retry POST, PATCH and methods of other standards too",
            to_route<&Options::retry_non_idempotent, &RouteSettings::retry_non_idempotent>},
+    Option{"proxy-set-headers", header_map<&Options::proxy_set_headers>,
+           "ConfigMap whose data are headers of requests to pods, with variables; an empty one removes the client's "
+           "([headers](headers.md))",
+           to_route<&Options::proxy_set_headers, &RouteSettings::request_headers>},
     Option{"upstream-keepalive-connections", number<&Options::upstream_keepalive_connections, 0, 1'000'000>,
            "idle connections to pods, a worker"},
     Option{"upstream-keepalive-timeout", seconds<&Options::upstream_keepalive_timeout, 1>,

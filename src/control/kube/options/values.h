@@ -5,6 +5,7 @@
 
 #include "base/strings.h"
 #include "control/kube/grammar.h"
+#include "control/kube/header_map.h"
 #include "control/kube/options.h"
 
 // The kinds of values that options have: a row names one and the member that it is kept in.
@@ -150,6 +151,18 @@ std::string print_on_off(const Options& o) {
   return o.*M ? "on" : "off";
 }
 
+// Of a ConfigMap that holds headers the name: what it holds is read by whoever has the ConfigMaps.
+template <auto M>
+std::string read_header_map(std::string_view v, Options& o) {
+  if (!v.empty() && !names_config_map(v)) return "NAMESPACE/NAME of a ConfigMap";
+  o.*M = v.empty() ? model::Shared<model::HeaderMap>() : model::HeaderMap{std::string(v), {}};
+  return {};
+}
+template <auto M>
+std::string print_header_map(const Options& o) {
+  return o.*M ? (o.*M)->config_map : "";
+}
+
 template <auto M>
 inline constexpr OptionValue boolean{"boolean", read_bool<M>, print_bool<M>};
 template <auto M>
@@ -162,6 +175,8 @@ template <auto M, std::uint64_t Low, std::uint64_t High>
 inline constexpr OptionValue size{"size", read_size<M, Low, High>, print_size<M>};
 template <auto M>
 inline constexpr OptionValue header{"header name", read_header<M>, print_text<M>};
+template <auto M>
+inline constexpr OptionValue header_map{"NAMESPACE/NAME", read_header_map<M>, print_header_map<M>};
 template <auto M>
 inline constexpr OptionValue list{"list", read_list<M>, print_list<M>, true};
 

@@ -21,7 +21,8 @@ std::string allowed(const std::vector<std::string>& origins, std::string_view or
   Asked asked(allowing(origins));
   if (!origin.empty()) asked.field("Origin", origin);
   std::vector<net::http::Field> ours;
-  ResponseFields fields(ours, {});
+  Texts texts;
+  ResponseFields fields(ours, {}, texts);
   add_response_fields(nullptr, asked.view, fields);
   return ours.empty() ? "" : std::string(ours[0].value);
 }
@@ -91,7 +92,8 @@ TEST(Cors, FieldsStandInPlaceOfThePodsInTheOrderOfIngressNginx) {
   net::http::Field theirs[] = {{"access-control-allow-origin", "http://pod.example", net::http::Name::other, false},
                                {"Vary", "Origin", net::http::Name::other, false}};
   std::vector<net::http::Field> ours;
-  ResponseFields fields(ours, theirs);
+  Texts texts;
+  ResponseFields fields(ours, theirs, texts);
   const Asked asked(settings);
   add_response_fields(nullptr, asked.view, fields);
   EXPECT_TRUE(theirs[0].drop);
@@ -115,7 +117,8 @@ TEST(Cors, ADecisionAllocatesNothing) {
   asked.field("Origin", "https://c.b.example");
   std::vector<net::http::Field> ours;
   ours.reserve(8);
-  ResponseFields fields(ours, {});
+  Texts texts;
+  ResponseFields fields(ours, {}, texts);
   const auto before = test::allocations();
   EXPECT_FALSE(decide_for_route(asked.view));
   add_response_fields(nullptr, asked.view, fields);

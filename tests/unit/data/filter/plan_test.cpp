@@ -255,7 +255,8 @@ TEST(Plan, StrictTransportSecurityStandsInPlaceOfThePods) {
       {"strict-transport-security", "max-age=1", net::http::Name::strict_transport_security, false},
       {"X-Other", "1", net::http::Name::other, false}};
   std::vector<net::http::Field> ours;
-  ResponseFields fields(ours, theirs);
+  Texts texts;
+  ResponseFields fields(ours, theirs, texts);
   const Asked asked;
   add_response_fields(secured.get(), asked.view, fields);
   EXPECT_TRUE(theirs[0].drop);

@@ -1,0 +1,122 @@
+#include "control/kube/header_map.h"
+
+#include <algorithm>
+#include <span>
+
+#include "base/strings.h"
+#include "control/kube/grammar.h"
+
+namespace sluice::control {
+
+namespace {
+
+using model::HeaderMap;
+
+// Fields of the connection, of the framing and of what the proxy itself has to tell. nginx takes some of them; a
+// message that two readers end at different bytes is the price.
+constexpr std::string_view kOfNobody[] = {"connection",        "content-length", "keep-alive", "proxy-connection", "te",
+                                          "transfer-encoding", "trailer",        "upgrade",    "http2-settings"};
+// Date is ours, and a call of gRPC that failed must not look like one that did not.
+constexpr std::string_view kNotToClients[] = {"date", "grpc-status", "grpc-message"};
+// Expect is answered here, Proxy is a variable of CGI (httpoxy), by CDN-Loop requests that come back are recognised.
+constexpr std::string_view kNotToPods[] = {"expect", "proxy", "cdn-loop"};
+
+bool names_one(std::span<const std::string_view> names, std::string_view name) {
+  return std::ranges::any_of(names, [&](auto n) { return iequals(n, name); });
+}
+
+// What a name should have been; empty when it is fine.
+std::string wrong_name(std::string_view name, HeadersTo to) {
+  if (!is_token(name)) return "the name of a header";
+  if (names_one(kOfNobody, name)) return "a header that is not of the connection or of the framing of its messages";
+  if (names_one(to == HeadersTo::clients ? std::span<const std::string_view>(kNotToClients) : kNotToPods, name))
+    return "a header that the proxy does not need for itself";
+  return {};
+}
+
+// The first variable in it that has no value yet when a head is made; empty: there is none.
+std::string first_too_late(const Template& text, HeadersTo to) {
+  using When = VariableRow::When;
+  for (const auto& part : text.parts()) {
+    const VariableRow& row = kVariables[part.variable];
+    const bool late = row.when == When::end || (row.when == When::response && to == HeadersTo::pods) ||
+                      part.variable == variable("sent_http_") || part.variable == variable("upstream_http_");
+    if (!late) continue;
+    return "$" + std::string(row.name) + (row.name.ends_with('_') ? std::string(text.text_of(part)) : "");
+  }
+  return {};
+}
+
+// Reads all of them; `read` makes the value, or returns what was expected.
+template <class Read>
+ReadHeaders read_all(const std::map<std::string, std::string>& data, HeadersTo to, Read&& read) {
+  ReadHeaders out;
+  std::size_t bytes = 0, variables = 0;
+  for (const auto& [name, written] : data) {
+    model::HeaderLine line{name, {}};
+    const auto text = trim_of(written, kBlank);
+    std::string expected = wrong_name(name, to);
+    if (expected.empty() && has_control(text)) expected = "a value without control characters";
+    if (expected.empty()) expected = read(name, text, line.value);
+    if (expected.empty()) {
+      const auto parts = line.value.parts();
+      bytes += name.size() + text.size();
+      variables += static_cast<std::size_t>(std::ranges::count_if(
+          parts, [](const auto& p) { return p.variable != kLiteral && p.variable != variable("literal_dollar"); }));
+      if (out.lines.size() == HeaderMap::kMostLines || bytes > HeaderMap::kMostBytes ||
+          variables > HeaderMap::kMostVariables)
+        expected = "at most " + std::to_string(HeaderMap::kMostLines) + " headers, " +
+                   size_text(HeaderMap::kMostBytes) + " and " + std::to_string(HeaderMap::kMostVariables) +
+                   " variables in all";
+    }
+    if (!expected.empty()) {
+      out.wrong.push_back({"data[" + shorten(name) + "]", shorten(text), std::move(expected)});
+      continue;
+    }
+    std::erase_if(out.lines, [&](const auto& other) { return iequals(other.name, name); });
+    out.lines.push_back(std::move(line));
+  }
+  return out;
+}
+
+}  // namespace
+
+bool names_config_map(std::string_view text) {
+  const auto slash = text.find('/');
+  const auto is_name = [](std::string_view s) { return !s.empty() && made_of(s, "-."); };
+  return slash != std::string_view::npos && is_name(text.substr(0, slash)) && is_name(text.substr(slash + 1));
+}
+
+ReadHeaders read_headers(const std::map<std::string, std::string>& data, HeadersTo to) {
+  return read_all(data, to, [to](const std::string& name, std::string_view text, Template& out) -> std::string {
+    out = Template(text);
+    if (to == HeadersTo::pods && text.empty() && iequals(name, "host")) return "a host, which every request has";
+    if (const auto unknown = out.first_unknown(false); !unknown.empty())
+      return "variables of docs/variables.md, which " + unknown + " is not";
+    if (const auto late = first_too_late(out, to); !late.empty())
+      return "variables that have a value by then, which " + late + " has not";
+    return {};
+  });
+}
+
+ReadHeaders read_literal_headers(const std::map<std::string, std::string>& data,
+                                 const std::vector<std::string>& allowed) {
+  return read_all(data, HeadersTo::clients,
+                  [&](const std::string& name, std::string_view text, Template& out) -> std::string {
+                    if (std::ranges::none_of(allowed, [&](const auto& a) { return iequals(a, name); }))
+                      return "a header that global-allowed-response-headers lists";
+                    const auto fine = [](char c) { return c >= ' ' && c <= '~'; };
+                    if (text.empty() || !std::ranges::all_of(text, fine)) return "a value of printable ASCII";
+                    std::string literal;
+                    for (const char c : text) {
+                      if (c == '$')
+                        literal += "${literal_dollar}";
+                      else
+                        literal += c;
+                    }
+                    out = Template(std::move(literal));
+                    return {};
+                  });
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,41 @@
+#pragma once
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/settings/header_map.h"
+
+// ConfigMaps whose keys are names of fields. Whoever writes one must reach neither the end of a field nor that of a
+// message: names are tokens, values hold no control character, and what belongs to the connection or tells where a body
+// ends is not set.
+namespace sluice::control {
+
+// "namespace/name" of a ConfigMap, as annotations and options have it.
+bool names_config_map(std::string_view text);
+
+// Who gets the fields.
+enum class HeadersTo : std::uint8_t { clients, pods };
+
+// A key that cannot be used.
+struct WrongHeader {
+  std::string field;     // "data[NAME]"
+  std::string value;     // shortened
+  std::string expected;  // instead
+  bool operator==(const WrongHeader&) const = default;
+};
+
+struct ReadHeaders {
+  std::vector<model::HeaderLine> lines;  // those that can be used
+  std::vector<WrongHeader> wrong;
+};
+
+// Values name variables; an empty one removes the field. Of two names that differ in the case of their letters the last
+// counts, as in nginx. What is beyond the limits of HeaderMap is wrong.
+ReadHeaders read_headers(const std::map<std::string, std::string>& data, HeadersTo to);
+// For custom-headers, as ingress-nginx has them: values are text that is sent as it is, of printable ASCII and not
+// empty; names are among `allowed`.
+ReadHeaders read_literal_headers(const std::map<std::string, std::string>& data,
+                                 const std::vector<std::string>& allowed);
+
+}  // namespace sluice::control

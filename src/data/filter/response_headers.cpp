@@ -1,0 +1,50 @@
+#include "data/filter/step.h"
+#include "data/filter/variables.h"
+
+// Fields of responses that ConfigMaps name: custom-headers for those of a route, add-headers for all.
+namespace sluice::data {
+
+namespace {
+
+class ResponseHeaders final : public Step {
+ public:
+  explicit ResponseHeaders(const model::HeaderMap& map) {
+    for (const auto& line : map.lines) lines_.push_back({line, net::http::name_of(line.name)});
+  }
+
+  void respond(const RequestView& request, ResponseFields& fields) const override {
+    for (const auto& [line, id] : lines_) {
+      std::string_view value = line.value;
+      if (line.value.names_variables()) {
+        std::string& made = fields.text();
+        evaluate(line.value, request, Spelling::field, made);
+        value = made;
+      }
+      if (value.empty())
+        fields.drop(line.name, id);
+      else
+        fields.set_if_free(line.name, value, id);
+    }
+  }
+
+ private:
+  struct Line {
+    model::HeaderLine of;
+    net::http::Name id;
+  };
+  std::vector<Line> lines_;
+};
+
+StepPtr make_header_step(const model::Shared<model::HeaderMap>& map) {
+  return map && !map->lines.empty() ? std::make_shared<const ResponseHeaders>(*map) : nullptr;
+}
+
+}  // namespace
+
+extern const Row kCustomHeaders, kAddHeaders;
+const Row kCustomHeaders{"custom-headers", in(Phase::respond),
+                         [](const Needs& needs) { return make_header_step(needs.settings.custom_headers); }};
+const Row kAddHeaders{"add-headers", in(Phase::respond), nullptr,
+                      [](const model::Options& options, bool) { return make_header_step(options.add_headers); }};
+
+}  // namespace sluice::data
