@@ -1,9 +1,12 @@
-# The preset quick compiles eight files as one (docs/building.md). These have names of their own that another file beside
+# The presets quick, asan and tsan compile eight files as one (docs/building.md). These have names of their own that another file beside
 # them has too; -Wunused-function and the compiler find further ones.
 set(alone control/kube/closing.cpp control/source/cluster/status_writer.cpp control/source/fields.cpp control/source/yaml.cpp
           model/own_listeners.cpp net/h1/request.cpp net/h1/response.cpp net/http/path.cpp
           app/explain.cpp echo/websocket.cpp)
 list(TRANSFORM alone PREPEND ${CMAKE_SOURCE_DIR}/src/)
+
+# What nearly every file includes.
+set(SLUICE_PRECOMPILED <string> <string_view> <vector> <memory> <unordered_map> <functional> <expected> <algorithm> <chrono> <optional>)
 
 # sluice_module(NAME DEPS …): a static library of every .cpp under src/NAME.
 function(sluice_module name)
@@ -14,7 +17,7 @@ function(sluice_module name)
     set_source_files_properties(${alone} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     target_link_libraries(sluice_${name} PUBLIC sluice_flags ${M_DEPS})
     target_include_directories(sluice_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
-    target_precompile_headers(sluice_${name} PRIVATE <string> <string_view> <vector> <memory> <unordered_map> <functional> <expected> <algorithm> <chrono> <optional>)
+    target_precompile_headers(sluice_${name} PRIVATE ${SLUICE_PRECOMPILED})
   else()
     add_library(sluice_${name} INTERFACE)
     target_link_libraries(sluice_${name} INTERFACE sluice_flags ${M_DEPS})

@@ -306,7 +306,7 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
   }
   std::vector<net::http::Field> adds;
   Texts texts;
-  data::ResponseFields fields(adds, {}, texts);
+  data::ResponseFields fields(adds, texts, nullptr);
   data::add_response_fields(process, asked.view, fields);
   for (const auto& field : adds) out.adds.push_back(fmt::format("{}: {}", field.name, field.value));
   data::Rewritten to;

@@ -75,6 +75,11 @@ bool Template::names_variables() const noexcept {
   return false;
 }
 
+bool Template::names_response() const noexcept {
+  return std::ranges::any_of(
+      parts_, [](const Part& part) { return kVariables[part.variable].when == VariableRow::When::response; });
+}
+
 std::string Template::first_unknown(bool groups) const {
   for (const Part& part : parts_) {
     const auto text = text_of(part);

@@ -187,6 +187,16 @@ def test_routes_and_cors_come_before_them_and_hsts_behind(site):
     assert (a.all("X-Ours"), a.all("Access-Control-Allow-Origin"), a.all("Server")) == (["all"], ["null"], ["mine"])
 
 
+def test_they_read_what_the_pod_sent_and_what_is_sent(site):
+    sluice, _ = optioned(site, "add-headers", {"X-Copy": "$upstream_http_content_type", "X-Sent": "$status $sent_http_location$sent_http_x_copy"})
+    a = ask(sluice)
+    assert a.get("X-Copy") == a.get("Content-Type") and a.get("X-Sent") == "200 " + a.get("Content-Type")
+    with Http2(sluice.https, sni="app.example") as c:
+        assert c.done(c.request("/")).get("x-copy") == a.get("Content-Type")
+    a = ask(sluice, "/none", host="nobody.example")
+    assert a.status == 404 and a.get("X-Copy") is None and a.get("X-Sent") == "404"
+
+
 def test_an_empty_one_removes(site):
     put(site, {"X-Pod": "", "Strict-Transport-Security": "", "X-Arg": "$arg_a"})
     site.app("app.example", site.pod().address, tls=secured(site))

@@ -39,9 +39,7 @@ std::string first_too_late(const Template& text, HeadersTo to) {
   using When = VariableRow::When;
   for (const auto& part : text.parts()) {
     const VariableRow& row = kVariables[part.variable];
-    const bool late = row.when == When::end || (row.when == When::response && to == HeadersTo::pods) ||
-                      part.variable == variable("sent_http_") || part.variable == variable("upstream_http_");
-    if (!late) continue;
+    if (row.when != When::end && (row.when != When::response || to != HeadersTo::pods)) continue;
     return "$" + std::string(row.name) + (row.name.ends_with('_') ? std::string(text.text_of(part)) : "");
   }
   return {};

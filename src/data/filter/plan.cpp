@@ -15,7 +15,8 @@ bool has_name(const net::http::Field& field, std::string_view name, net::http::N
 }  // namespace
 
 void ResponseFields::drop(std::string_view name, net::http::Name id) noexcept {
-  for (auto& field : theirs_)
+  if (response_ == nullptr) return;
+  for (auto& field : response_->fields)
     if (has_name(field, name, id)) field.drop = true;
 }
 

@@ -17,7 +17,11 @@ class ResponseHeaders final : public Step {
       std::string_view value = line.value;
       if (line.value.names_variables()) {
         std::string& made = fields.text();
-        evaluate(line.value, request, Spelling::field, made);
+        // Explain shows what is of the response as it is written.
+        if (fields.response() == nullptr && line.value.names_response())
+          made = line.value.text();
+        else
+          evaluate(line.value, request, fields, made);
         value = made;
       }
       if (value.empty())

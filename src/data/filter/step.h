@@ -36,10 +36,16 @@ struct LocalReply {
 // Fields that we add to a response. One of ours stands in place of all of its name that the response has.
 class ResponseFields {
  public:
-  // `ours`: where they are put; `theirs`: those of the response, which are marked as dropped; `texts`: room for values
-  // that are made, as it is when the head is written.
-  ResponseFields(std::vector<net::http::Field>& ours, std::span<net::http::Field> theirs, Texts& texts) noexcept
-      : ours_(ours), theirs_(theirs), texts_(texts) {}
+  // A response that is about to be sent.
+  struct Response {
+    std::span<net::http::Field> fields;  // the pod's, or those of an answer of ours; marked when they are not sent
+    bool from_pod;
+    const model::Options& options;
+  };
+  // `ours`: where they are put; `texts`: room for values that are made, as it is when the head is written; `response`:
+  // null where there is none yet, for explain.
+  ResponseFields(std::vector<net::http::Field>& ours, Texts& texts, const Response* response) noexcept
+      : ours_(ours), texts_(texts), response_(response) {}
   // Name and value live until the head is written. None of ours has the name yet.
   void set(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other);
   // The same, unless one of ours has it: who comes first has the say.
@@ -48,11 +54,14 @@ class ResponseFields {
   void drop(std::string_view name, net::http::Name id = net::http::Name::other) noexcept;
   // An empty one, for a value.
   std::string& text() { return texts_.next(); }
+  const Response* response() const noexcept { return response_; }
+  // Those that were set so far.
+  std::span<const net::http::Field> ours() const noexcept { return ours_; }
 
  private:
   std::vector<net::http::Field>& ours_;
-  std::span<net::http::Field> theirs_;
   Texts& texts_;
+  const Response* response_;
 };
 
 // When a step has its say. Phases follow each other as they stand here.

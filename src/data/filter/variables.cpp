@@ -10,6 +10,7 @@
 #include "base/percent.h"
 #include "base/strings.h"
 #include "data/filter/basic_credentials.h"
+#include "data/filter/passed_on.h"
 #include "data/proxy/exchange.h"
 #include "net/http/cidr.h"
 #include "net/http/path.h"
@@ -63,15 +64,28 @@ bool is_ignored(const net::http::Field& field) noexcept {
          });
 }
 
-// All lines of that name that the client sent, those among them that are not for pods.
-void put_fields(std::span<const net::http::Field> fields, std::string_view of, Out& out) {
-  const std::string_view between = iequals(of, "cookie") ? "; " : ", ";
-  bool first = true;
-  for (const auto& field : fields) {
-    if (!names_field(of, field.name) || is_ignored(field)) continue;
-    if (!std::exchange(first, false)) out.put(between);
-    out.put(field.value);
+// The values of all fields of one name, in one.
+class Values {
+ public:
+  Values(std::string_view of, Out& out) : of_(of), out_(out), between_(iequals(of, "cookie") ? "; " : ", ") {}
+  void take(const net::http::Field& field) {
+    if (!names_field(of_, field.name)) return;
+    if (!std::exchange(first_, false)) out_.put(between_);
+    out_.put(field.value);
   }
+
+ private:
+  const std::string_view of_;
+  Out& out_;
+  const std::string_view between_;
+  bool first_ = true;
+};
+
+// What the client sent, with those that are not for pods.
+void put_fields(std::span<const net::http::Field> fields, std::string_view of, Out& out) {
+  Values values(of, out);
+  for (const auto& field : fields)
+    if (!is_ignored(field)) values.take(field);
 }
 
 // nginx's reading: the first of that name, up to the next semicolon.
@@ -123,7 +137,27 @@ std::string_view protocol(const net::http::RequestHead& head) noexcept {
   return head.major == 2 ? "HTTP/2.0" : head.minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
 }
 
-void put_value(const RequestView& request, Variable named, Out& out) {
+// What the pod sent, whether or not it is passed on.
+void put_pod_fields(const ResponseFields* fields, std::string_view of, Out& out) {
+  const auto* response = fields != nullptr ? fields->response() : nullptr;
+  if (response == nullptr || !response->from_pod) return;
+  Values values(of, out);
+  for (const auto& field : response->fields) values.take(field);
+}
+
+// What the client will get, as far as it is known by now.
+void put_sent_fields(const ResponseFields* fields, std::string_view of, Out& out) {
+  const auto* response = fields != nullptr ? fields->response() : nullptr;
+  if (response == nullptr) return;
+  Values values(of, out);
+  for (const auto& field : response->fields)
+    if (is_passed_on(field, response->options, response->from_pod) ||
+        (field.id == Name::content_length && !field.drop))
+      values.take(field);
+  for (const auto& field : fields->ours()) values.take(field);
+}
+
+void put_value(const RequestView& request, Variable named, Out& out, const ResponseFields* fields) {
   const auto& head = request.received;
   const auto query = request.query.substr(request.query.empty() ? 0 : 1);
   const auto* proxy = request.from != nullptr ? request.from->proxy.get() : nullptr;
@@ -243,6 +277,10 @@ void put_value(const RequestView& request, Variable named, Out& out) {
     case variable("proxy_upstream_name"):
     case variable("proxy_host"):
       return out.put(spec != nullptr ? spec->upstream_name.view() : "");
+    case variable("upstream_http_"):
+      return put_pod_fields(fields, named.of, out);
+    case variable("sent_http_"):
+      return put_sent_fields(fields, named.of, out);
     case variable("status"):
       if (request.so_far != nullptr && request.so_far->status != 0) out.put_number(request.so_far->status);
       return;
@@ -272,9 +310,10 @@ void put_value(const RequestView& request, Variable named, Out& out) {
 
 }  // namespace
 
-void append_value(const RequestView& request, Variable variable, Spelling spelling, std::string& out) {
+void append_value(const RequestView& request, Variable variable, Spelling spelling, std::string& out,
+                  const ResponseFields* fields) {
   Out to(spelling, out);
-  put_value(request, variable, to);
+  put_value(request, variable, to, fields);
 }
 
 void evaluate(const Template& text, const RequestView& request, Spelling spelling, std::string& out,
@@ -287,6 +326,16 @@ void evaluate(const Template& text, const RequestView& request, Spelling spellin
       append_value(request, {part.variable, of}, spelling, out);
     else if (groups != nullptr)
       Out(of_groups, out).put((*groups)[static_cast<std::size_t>(of[0] - '0')]);
+  }
+}
+
+void evaluate(const Template& text, const RequestView& request, const ResponseFields& fields, std::string& out) {
+  for (const auto& part : text.parts()) {
+    const auto of = text.text_of(part);
+    if (part.variable == kLiteral)
+      out += of;
+    else
+      append_value(request, {part.variable, of}, Spelling::field, out, &fields);
   }
 }
 

@@ -5,6 +5,7 @@
 #include "base/regex.h"
 #include "base/variables.h"
 #include "data/filter/request_view.h"
+#include "data/filter/step.h"
 
 // What templates come to for a request.
 namespace sluice::data {
@@ -19,11 +20,15 @@ enum class Spelling : std::uint8_t {
 };
 
 // Appends the value of a variable of base/variables.h; nothing when it has none, or not yet. Allocates nothing but room
-// in `out`.
-void append_value(const RequestView& request, Variable variable, Spelling spelling, std::string& out);
+// in `out`. `fields`: of the response, as far as they are made; null: none is.
+void append_value(const RequestView& request, Variable variable, Spelling spelling, std::string& out,
+                  const ResponseFields* fields = nullptr);
 
 // Appends what `text` comes to. Literal text stands as it is. `groups`: $1 to $9; null: they are empty.
 void evaluate(const Template& text, const RequestView& request, Spelling spelling, std::string& out,
               const Regex::Captures* groups = nullptr, Spelling of_groups = Spelling::field);
+
+// The same for a field of a response.
+void evaluate(const Template& text, const RequestView& request, const ResponseFields& fields, std::string& out);
 
 }  // namespace sluice::data

@@ -21,10 +21,6 @@ namespace {
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
-Error client(Fault f, const char* detail) {
-  return Error{f, Whose::downstream, Retry::no, 0, detail};
-}
-
 }  // namespace
 
 H1Connection::H1Connection(Connection& connection)

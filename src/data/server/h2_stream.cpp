@@ -33,10 +33,6 @@ net::h2::HeadRules rules_of(const model::Options& o) noexcept {
   return r;
 }
 
-Error client(Fault f, const char* detail) noexcept {
-  return Error{f, Whose::downstream, Retry::no, 0, detail};
-}
-
 // The fields of one response, names and values borrowed. One a thread: nothing waits while it is filled and used.
 struct FieldList {
   net::h2::Field all[net::http::kMaxFields + 2 * model::HeaderMap::kMostLines + 16];

@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "base/clock.h"
+#include "base/result.h"
 
 namespace sluice::data {
 
@@ -15,5 +16,10 @@ struct Progress {
   std::uint64_t body_sent = 0;   // of the response's body, so far
   Duration body_wait{};          // for pieces of the client's body, all together
 };
+
+// What went wrong at the client's side of it.
+inline Error client(Fault fault, const char* detail) noexcept {
+  return {fault, Whose::downstream, Retry::no, 0, detail};
+}
 
 }  // namespace sluice::data

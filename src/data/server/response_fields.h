@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/strings.h"
+#include "data/filter/passed_on.h"
 #include "data/proxy/exchange.h"
 #include "data/proxy/streams.h"
 #include "data/proxy/via.h"
@@ -18,7 +18,8 @@ inline std::span<const net::http::Field> added_fields(const Exchange& ex, const 
   if (ex.process == nullptr && (ex.route == nullptr || ex.route->plan == nullptr)) return {};
   auto& added = ex.memory.added;
   added.clear();
-  ResponseFields fields(added, response.fields, ex.memory.texts);
+  const ResponseFields::Response of{response.fields, response.from_pod, *ex.options};
+  ResponseFields fields(added, ex.memory.texts, &of);
   add_response_fields(ex.process, ex, fields);
   return added;
 }
@@ -31,34 +32,11 @@ void for_each_response_field(const Exchange& ex, const ResponseStart& response, 
   const auto& o = *ex.options;
   const auto ours = added_fields(ex, response);
   const auto is_ours = [&](Name name) { return std::ranges::any_of(ours, [&](auto& f) { return f.id == name; }); };
-  const auto hidden = [&](const net::http::Field& f) {
-    for (const auto& h : o.hide_headers)
-      if (iequals(h, f.name)) return true;
-    return false;
-  };
   bool dated = false;
   const bool pod_server = response.from_pod && o.allow_backend_server_header && o.server_tokens;
   for (const auto& f : response.fields) {
-    if (f.drop) continue;
-    switch (f.id) {
-      case Name::content_length:
-      case Name::transfer_encoding:
-      case Name::connection:
-      case Name::keep_alive:
-      case Name::upgrade:
-      case Name::proxy_connection:
-      case Name::x_accel:
-        continue;
-      case Name::server:
-        if (!pod_server) continue;
-        break;
-      case Name::date:
-        dated = true;
-        break;
-      default:
-        break;
-    }
-    if (!o.hide_headers.empty() && hidden(f)) continue;
+    if (!is_passed_on(f, o, response.from_pod)) continue;
+    dated = dated || f.id == Name::date;
     sink(f.name, f.value);
   }
   if (!dated) sink("Date", date);

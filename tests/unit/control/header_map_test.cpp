@@ -60,8 +60,8 @@ TEST(HeaderMap, VariablesAreThoseOfTheTable) {
   const Data late{{"X-A", "$status"}, {"X-B", "$request_time"}, {"X-C", "$upstream_http_x_pod"}};
   EXPECT_EQ(text(read_headers(late, HeadersTo::clients)),
             "X-A: $status\n"
-            "data[X-B] expected variables that have a value by then, which $request_time has not\n"
-            "data[X-C] expected variables that have a value by then, which $upstream_http_x_pod has not\n");
+            "X-C: $upstream_http_x_pod\n"
+            "data[X-B] expected variables that have a value by then, which $request_time has not\n");
   EXPECT_EQ(read_headers(late, HeadersTo::pods).wrong.size(), 3U);
 }
 

@@ -22,7 +22,7 @@ std::string allowed(const std::vector<std::string>& origins, std::string_view or
   if (!origin.empty()) asked.field("Origin", origin);
   std::vector<net::http::Field> ours;
   Texts texts;
-  ResponseFields fields(ours, {}, texts);
+  ResponseFields fields(ours, texts, nullptr);
   add_response_fields(nullptr, asked.view, fields);
   return ours.empty() ? "" : std::string(ours[0].value);
 }
@@ -93,7 +93,9 @@ TEST(Cors, FieldsStandInPlaceOfThePodsInTheOrderOfIngressNginx) {
                                {"Vary", "Origin", net::http::Name::other, false}};
   std::vector<net::http::Field> ours;
   Texts texts;
-  ResponseFields fields(ours, theirs, texts);
+  const model::Options options;
+  const ResponseFields::Response response{theirs, true, options};
+  ResponseFields fields(ours, texts, &response);
   const Asked asked(settings);
   add_response_fields(nullptr, asked.view, fields);
   EXPECT_TRUE(theirs[0].drop);
@@ -118,7 +120,7 @@ TEST(Cors, ADecisionAllocatesNothing) {
   std::vector<net::http::Field> ours;
   ours.reserve(8);
   Texts texts;
-  ResponseFields fields(ours, {}, texts);
+  ResponseFields fields(ours, texts, nullptr);
   const auto before = test::allocations();
   EXPECT_FALSE(decide_for_route(asked.view));
   add_response_fields(nullptr, asked.view, fields);

@@ -256,7 +256,8 @@ TEST(Plan, StrictTransportSecurityStandsInPlaceOfThePods) {
       {"X-Other", "1", net::http::Name::other, false}};
   std::vector<net::http::Field> ours;
   Texts texts;
-  ResponseFields fields(ours, theirs, texts);
+  const ResponseFields::Response response{theirs, true, options};
+  ResponseFields fields(ours, texts, &response);
   const Asked asked;
   add_response_fields(secured.get(), asked.view, fields);
   EXPECT_TRUE(theirs[0].drop);

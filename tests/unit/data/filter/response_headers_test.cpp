@@ -16,7 +16,9 @@ model::RouteSettings setting(std::vector<model::HeaderLine> lines) {
 std::string sent(const Asked& asked, std::vector<net::http::Field> theirs, const Plan* process = nullptr) {
   std::vector<net::http::Field> ours;
   Texts texts;
-  ResponseFields fields(ours, theirs, texts);
+  const model::Options options;
+  const ResponseFields::Response response{theirs, true, options};
+  ResponseFields fields(ours, texts, &response);
   add_response_fields(process, asked.view, fields);
   std::string out;
   for (const auto* all : {&theirs, &ours})
@@ -33,6 +35,60 @@ TEST(CustomHeaders, StandInPlaceOfAllLinesOfTheirName) {
   const Asked asked(setting({{"X-A", "ours"}, {"Content-Type", "text/css"}}));
   EXPECT_EQ(sent(asked, {field("x-a", "1"), field("X-B", "2"), field("X-A", "3"), field("content-type", "text/html")}),
             "X-B: 2\nX-A: ours\nContent-Type: text/css\n");
+}
+
+// As the option add-headers sets them.
+std::string added(std::vector<model::HeaderLine> lines, std::vector<net::http::Field> theirs,
+                  std::vector<std::string> hidden = {}, bool from_pod = true) {
+  model::Options options;
+  options.add_headers = model::HeaderMap{"default/headers", std::move(lines)};
+  options.hide_headers = std::move(hidden);
+  const auto process = Plan::of_process(options, false);
+  const Asked asked(setting({{"X-Route", "of the route"}}));
+  std::vector<net::http::Field> ours;
+  Texts texts;
+  const ResponseFields::Response response{theirs, from_pod, options};
+  ResponseFields fields(ours, texts, &response);
+  add_response_fields(process.get(), asked.view, fields);
+  std::string out;
+  for (const auto& f : ours) out.append(f.name).append(": ").append(f.value).append("\n");
+  return out;
+}
+
+TEST(AddHeaders, ReadTheResponseAsThePodSentItAndAsItIsSent) {
+  const std::vector<net::http::Field> theirs{field("X-Id", "1"),      field("x-id", "2"),       field("X-Hidden", "h"),
+                                             field("Server", "pod"),  field("Location", "/a"),  field("Keep-Alive", "k"),
+                                             field("X-Route", "pod"), field("Content-Length", "5")};
+  EXPECT_EQ(added({{"X-A", "$upstream_http_x_id|$upstream_http_x_hidden|$upstream_http_server|$upstream_http_x_route|"
+                           "$upstream_http_keep_alive|$upstream_http_none"},
+                   {"X-B", "$sent_http_x_id|$sent_http_x_hidden|$sent_http_server|$sent_http_x_route|"
+                           "$sent_http_keep_alive|$sent_http_content_length|$sent_http_location"},
+                   {"X-C", "<$sent_http_x_a>"}},
+                  theirs, {"x-hidden"}),
+            "X-Route: of the route\n"
+            "X-A: 1, 2|h|pod|pod|k|\n"
+            "X-B: 1, 2|||of the route||5|/a\n"
+            "X-C: <1, 2|h|pod|pod|k|>\n");
+  EXPECT_EQ(added({{"Location", "$upstream_http_location?b"}}, theirs), "X-Route: of the route\nLocation: /a?b\n")
+      << "of its own name";
+  EXPECT_EQ(added({{"X-A", "$upstream_http_none"}}, theirs), "X-Route: of the route\n");
+  EXPECT_EQ(added({{"X-A", "<$upstream_http_location$sent_http_location>"}}, theirs, {}, false),
+            "X-Route: of the route\nX-A: </a>\n")
+      << "an answer of our own";
+}
+
+TEST(AddHeaders, OfAResponseThatIsNotThereAreShownAsWritten) {
+  model::Options options;
+  options.add_headers = model::HeaderMap{"default/headers", {{"X-A", "$host $upstream_http_x"}, {"X-B", "$scheme"}}};
+  const auto process = Plan::of_process(options, false);
+  const Asked asked(setting({}));
+  std::vector<net::http::Field> ours;
+  Texts texts;
+  ResponseFields fields(ours, texts, nullptr);
+  add_response_fields(process.get(), asked.view, fields);
+  ASSERT_EQ(ours.size(), 2U);
+  EXPECT_EQ(ours[0].value, "$host $upstream_http_x");
+  EXPECT_EQ(ours[1].value, "http");
 }
 
 TEST(CustomHeaders, ADollarIsADollar) {
@@ -63,7 +119,7 @@ TEST(ResponseHeaders, CostNoMemoryOnceThereIsSome) {
   const auto respond = [&] {
     ours.clear();
     texts.clear();
-    ResponseFields fields(ours, {}, texts);
+    ResponseFields fields(ours, texts, nullptr);
     add_response_fields(nullptr, asked.view, fields);
   };
   respond();
