@@ -151,8 +151,7 @@ void put_sent_fields(const ResponseFields* fields, std::string_view of, Out& out
   if (response == nullptr) return;
   Values values(of, out);
   for (const auto& field : response->fields)
-    if (is_passed_on(field, response->options, response->from_pod) ||
-        (field.id == Name::content_length && !field.drop))
+    if (is_passed_on(field, response->options, response->from_pod) || (field.id == Name::content_length && !field.drop))
       values.take(field);
   for (const auto& field : fields->ours()) values.take(field);
 }

@@ -179,8 +179,10 @@ net::Task<Status> relay(Exchange& ex, Lease lease, Attempt& attempt) {
       up.cancel(Error{Fault::cancelled, Whose::internal, Retry::no, 0, "the response is over"});
     }
     Status sent = co_await request.join();
-    // The client's own fault is the better reason than what it caused on the other side.
-    if (!outcome && !sent && sent.error().whose == Whose::downstream) outcome = sent;
+    // The client's own fault is the better reason than what it caused on the other side. That its body is not wanted
+    // any more is none.
+    if (!outcome && !sent && sent.error().whose == Whose::downstream && sent.error().fault != Fault::cancelled)
+      outcome = sent;
   }
   ex.waiting_on = nullptr;
   ex.pod_saw_it = up.any_sent();

@@ -35,7 +35,8 @@ net::h2::HeadRules rules_of(const model::Options& o) noexcept {
 
 // The fields of one response, names and values borrowed. One a thread: nothing waits while it is filled and used.
 struct FieldList {
-  net::h2::Field all[net::http::kMaxFields + 2 * model::HeaderMap::kMostLines + 16];
+  static_assert(net::http::kMaxFields + 2 * model::HeaderMap::kMostLines + 32 <= net::h2::Session::kMostFields);
+  net::h2::Field all[net::h2::Session::kMostFields + 1];  // with one too many it does not fit
   std::size_t count = 0;
   char status[4], length[24];
 
@@ -307,7 +308,7 @@ net::Task<Status> H2Stream::interim(int status, std::span<const net::http::Field
 }
 
 // 101 stands for the 200 that accepts an extended CONNECT (RFC 8441 section 5.1).
-void H2Stream::respond(Exchange& ex, const ResponseStart& response, bool end) {
+Status H2Stream::respond(Exchange& ex, const ResponseStart& response, bool end) {
   auto& list = FieldList::empty();
   const bool tunnel = response.status == 101;
   list.set_status(tunnel ? 200 : response.status);
@@ -322,7 +323,10 @@ void H2Stream::respond(Exchange& ex, const ResponseStart& response, bool end) {
   }
   if (ex.wanted) [[unlikely]]
     note_sent_fields(ex, list.span());
-  connection_.session_.respond(*this, list.span(), end);
+  if (!connection_.session_.respond(*this, list.span(), end))
+    return std::unexpected(
+        Error{Fault::too_large, Whose::upstream, Retry::no, 502, "the response's head is larger than HTTP/2 carries"});
+  return {};
 }
 
 // Towards the pod we are the WebSocket's client: the key was ours, and so is the check of the answer to it.
@@ -340,10 +344,12 @@ net::Task<Status> H2Stream::start(Exchange& ex, const ResponseStart& response, C
   if (response.status == 101 && !accepted(response))
     co_return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, 502,
                                     "101 without the Sec-WebSocket-Accept that fits the key"});
+  const bool tunnel = response.status == 101;
+  const bool end = !tunnel && first.last && first.data.empty() && first.trailers.empty();
+  Status responded = respond(ex, response, end);
+  if (!responded) co_return responded;
   progress_.started = true;
-  tunnel_ = response.status == 101;
-  const bool end = !tunnel_ && first.last && first.data.empty() && first.trailers.empty();
-  respond(ex, response, end);
+  tunnel_ = tunnel;
   if (tunnel_) co_return Status{};
   if (end) {
     Status sent = co_await drained(ex.options->client_send_timeout);

@@ -41,7 +41,7 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   void promise(std::size_t bytes) noexcept;
   bool gone() const noexcept { return over_ || (closed() && was_reset()); }
   bool accepted(const ResponseStart& response) const noexcept;
-  void respond(Exchange& ex, const ResponseStart& response, bool end);
+  Status respond(Exchange& ex, const ResponseStart& response, bool end);
   net::Task<Status> send(Chunk piece);
   net::Task<Status> drained(Duration stall);
 

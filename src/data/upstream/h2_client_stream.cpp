@@ -26,7 +26,7 @@ class RequestFields {
  public:
   explicit RequestFields(std::string& text) : text_(text) { text_.clear(); }
   void add(std::string_view name, std::string_view value, bool secret = false) {
-    if (count_ == parts_.size()) return;
+    if (count_ == parts_.size()) return;  // one too many: it does not fit
     parts_[count_++] = {text_.size(), name.size(), value.size(), secret};
     text_.append(name).append(value);
   }
@@ -45,7 +45,8 @@ class RequestFields {
     std::size_t at, name, value;
     bool secret;
   };
-  static constexpr std::size_t kMost = net::http::kMaxFields + model::HeaderMap::kMostLines + 32;
+  static constexpr std::size_t kMost = net::h2::Session::kMostFields + 1;
+  static_assert(net::http::kMaxFields + model::HeaderMap::kMostLines + 32 < kMost);
   std::string& text_;
   std::array<Part, kMost> parts_;
   std::array<net::h2::Field, kMost> fields_;
@@ -155,16 +156,22 @@ void H2ClientStream::on_event() {
   writable_.notify();
 }
 
-bool H2ClientStream::open(const Exchange& ex, bool end) {
+Status H2ClientStream::open(const Exchange& ex, bool end) {
   RequestFields fields(connection_.worker_.out);
   fill(fields, ex, connection_.tls_ != nullptr);
-  return connection_.session_.open(*this, fields.all(), end);
+  const auto all = fields.all();
+  if (!net::h2::Session::fits(all))
+    return std::unexpected(
+        Error{Fault::too_large, Whose::downstream, Retry::no, 431, "the request's head is larger than HTTP/2 carries"});
+  if (!connection_.session_.open(*this, all, end))
+    return std::unexpected(upstream(Fault::closed, "no stream can be opened any more", Retry::yes));
+  return {};
 }
 
 net::Task<Status> H2ClientStream::send_head(Exchange& ex, std::string_view body, bool whole) {
   connection_read_ = connection_.stream_.bytes_read();
-  if (!open(ex, whole && body.empty()))
-    co_return std::unexpected(upstream(Fault::closed, "no stream can be opened any more", Retry::yes));
+  Status opened = open(ex, whole && body.empty());
+  if (!opened) co_return opened;
   if (body.empty() || connection_.session_.send(*this, body, true, {})) co_return Status{};
   Status s = co_await drained(ex.settings->send_timeout, true);
   co_return s;

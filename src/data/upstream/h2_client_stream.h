@@ -58,7 +58,7 @@ class H2ClientStream final : public Upstream, private BodySource, private net::h
   void stop() noexcept override;
   bool ended() const noexcept override { return no_body_ || (end_received() && received() == 0); }
 
-  bool open(const Exchange& ex, bool end);
+  Status open(const Exchange& ex, bool end);
   Status parse(const Head& head, Exchange& ex) noexcept;
   net::Task<Status> drained(Duration stall, bool or_answered);
   bool refused() const noexcept;

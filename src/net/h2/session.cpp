@@ -12,7 +12,6 @@ namespace sluice::net::h2 {
 namespace {
 
 constexpr std::size_t kFrameHead = 9;
-constexpr std::size_t kMostFields = 320;
 constexpr std::uint32_t kNoLimit = 0x7fff'ffff;
 constexpr std::size_t kKeptEmpty = 4 * 1024;  // buffers of a stream that waits for bytes
 
@@ -32,15 +31,19 @@ std::string_view view(const std::uint8_t* p, std::size_t n) noexcept {
 }
 
 // nghttp2 copies names (in lower case) and values.
-std::size_t to_nv(std::span<const Field> fields, nghttp2_nv* out) noexcept {
-  const std::size_t count = std::min(fields.size(), kMostFields);
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto& f = fields[i];
-    out[i] = {const_cast<std::uint8_t*>(bytes_of(f.name)), const_cast<std::uint8_t*>(bytes_of(f.value)), f.name.size(),
-              f.value.size(), static_cast<std::uint8_t>(f.secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE)};
-  }
-  return count;
+nghttp2_nv to_nv(const Field& f) noexcept {
+  return {const_cast<std::uint8_t*>(bytes_of(f.name)), const_cast<std::uint8_t*>(bytes_of(f.value)), f.name.size(),
+          f.value.size(), static_cast<std::uint8_t>(f.secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE)};
 }
+
+// A head that fits, as nghttp2 takes it.
+struct Nv {
+  explicit Nv(std::span<const Field> fields) noexcept : count(fields.size()) {
+    std::transform(fields.begin(), fields.end(), all, to_nv);
+  }
+  nghttp2_nv all[Session::kMostFields];
+  const std::size_t count;
+};
 
 }  // namespace
 
@@ -187,12 +190,11 @@ struct Session::Callbacks {
     return 0;
   }
 
+  // The stream lives on in nghttp2, which has on_close called when it ends: by itself where a request was not sent.
   static int on_not_sent(nghttp2_session* session, const nghttp2_frame* frame, int, void* user) {
     Stream* s = stream(session, frame->hd.stream_id);
-    if (frame->hd.type != NGHTTP2_HEADERS || !s || s->closed_) return 0;
-    s->closed_ = true;
-    s->code_ = refused_stream;
-    self(user).touch(*s);
+    if (frame->hd.type != NGHTTP2_HEADERS || !s || frame->headers.cat == NGHTTP2_HCAT_REQUEST) return 0;
+    self(user).reset(*s, internal_error);
     return 0;
   }
 
@@ -214,18 +216,16 @@ struct Session::Callbacks {
   }
 
   static bool submit_trailers(nghttp2_session* session, Stream& s) {
-    nghttp2_nv nv[64];
-    std::size_t count = 0;
-    for (std::string_view rest = s.trailers_; !rest.empty() && count < std::size(nv);) {
+    std::vector<nghttp2_nv> nv;
+    for (std::string_view rest = s.trailers_; !rest.empty();) {
       const auto end = rest.find("\r\n");
       const auto line = rest.substr(0, end);
       rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 2);
       const auto colon = line.find(':');
       if (colon == std::string_view::npos) continue;
-      const Field f{line.substr(0, colon), trim(line.substr(colon + 1)), false};
-      count += to_nv({&f, 1}, nv + count);
+      nv.push_back(to_nv({line.substr(0, colon), trim(line.substr(colon + 1)), false}));
     }
-    return count > 0 && nghttp2_submit_trailer(session, s.id_, nv, count) == 0;
+    return !nv.empty() && nghttp2_submit_trailer(session, s.id_, nv.data(), nv.size()) == 0;
   }
 
   static int send_data(nghttp2_session* session, nghttp2_frame* frame, const std::uint8_t* head, std::size_t length,
@@ -268,6 +268,7 @@ struct Session::Callbacks {
       nghttp2_option_new(&o);
       nghttp2_option_set_no_auto_window_update(o, 1);
       nghttp2_option_set_no_closed_streams(o, 1);
+      nghttp2_option_set_max_send_header_block_length(o, 2 * kMostHead);  // with what it adds to each field
       // Resets are paid for in tokens, which requests that are served give back; nghttp2 counts them alone, and would
       // end the connection of a browser that leaves page after page.
       nghttp2_option_set_stream_reset_rate_limit(o, kNoLimit, kNoLimit);
@@ -440,23 +441,33 @@ bool Session::over() const noexcept {
   return output_.empty() && !nghttp2_session_want_read(session_) && !nghttp2_session_want_write(session_);
 }
 
-void Session::respond(Stream& s, std::span<const Field> fields, bool end) {
-  if (s.closed_) return;
-  nghttp2_nv nv[kMostFields];
-  const std::size_t n = to_nv(fields, nv);
+bool Session::fits(std::span<const Field> fields) noexcept {
+  if (fields.size() > kMostFields) return false;
+  std::size_t all = 0;
+  for (const auto& f : fields) {
+    if (f.name.size() > kMostOfField || f.value.size() > kMostOfField) return false;
+    all += f.name.size() + f.value.size();
+  }
+  return all <= kMostHead;
+}
+
+bool Session::respond(Stream& s, std::span<const Field> fields, bool end) {
+  if (s.closed_) return true;
+  if (!fits(fields)) return false;
+  const Nv nv(fields);
   nghttp2_data_provider body{};
   body.read_callback = Callbacks::read_body;
-  nghttp2_submit_response(session_, s.id_, nv, n, end ? nullptr : &body);
+  nghttp2_submit_response(session_, s.id_, nv.all, nv.count, end ? nullptr : &body);
   s.out_last_ = end;
   owner_.output_waits();
   if (end) fill();
+  return true;
 }
 
 void Session::interim(Stream& s, std::span<const Field> fields) {
-  if (s.closed_) return;
-  nghttp2_nv nv[kMostFields];
-  const std::size_t n = to_nv(fields, nv);
-  nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, s.id_, nullptr, nv, n, nullptr);
+  if (s.closed_ || !fits(fields)) return;
+  const Nv nv(fields);
+  nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, s.id_, nullptr, nv.all, nv.count, nullptr);
   owner_.output_waits();
 }
 
@@ -466,11 +477,11 @@ bool Session::can_open() const noexcept {
 }
 
 bool Session::open(Stream& s, std::span<const Field> fields, bool end) {
-  nghttp2_nv nv[kMostFields];
-  const std::size_t n = to_nv(fields, nv);
+  if (!fits(fields)) return false;
+  const Nv nv(fields);
   nghttp2_data_provider body{};
   body.read_callback = Callbacks::read_body;
-  const auto id = nghttp2_submit_request(session_, nullptr, nv, n, end ? nullptr : &body, &s);
+  const auto id = nghttp2_submit_request(session_, nullptr, nv.all, nv.count, end ? nullptr : &body, &s);
   if (id < 0) return false;
   s.session_ = this;
   s.id_ = id;

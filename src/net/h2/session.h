@@ -145,11 +145,17 @@ class Session {
   // Both sides have said all: close.
   bool over() const noexcept;
 
-  // Server: a response head (status ≥ 200), or an interim one. Fields start with ":status". `end`: no body, no
-  // trailers.
-  void respond(Stream& stream, std::span<const Field> fields, bool end);
+  // The largest head that is sent, in bytes of names and values, and what one of these may have. nghttp2, which many
+  // clients are made of, ends the connection of a peer that sends more, and behind eight CONTINUATION frames.
+  static constexpr std::size_t kMostFields = 448, kMostHead = 128 * 1024, kMostOfField = 64 * 1024 - 1;
+  static bool fits(std::span<const Field> fields) noexcept;
+  // Server: a response head (status ≥ 200), or an interim one, which is left out when it does not fit. Fields start
+  // with
+  // ":status". `end`: no body, no trailers. False: it does not fit, and nothing is sent. A closed stream takes all.
+  bool respond(Stream& stream, std::span<const Field> fields, bool end);
   void interim(Stream& stream, std::span<const Field> fields);
-  // Client: opens a stream. False when it cannot be (the peer's limit, GOAWAY): look at can_open() before.
+  // Client: opens a stream. False when it cannot be (the peer's limit, GOAWAY, a head that does not fit): look at
+  // can_open() and fits() before.
   bool open(Stream& stream, std::span<const Field> fields, bool end);
   bool can_open() const noexcept;
 

@@ -73,7 +73,7 @@ constexpr std::string_view kStreamMembers[] = {"time_iso8601",
                                                "upstream_addr",
                                                "upstream_connect_time",
                                                "failure_reason"};
-constexpr std::size_t kJsonValueLimit = 2048;  // a longer value is cut when the line does not fit
+constexpr std::size_t kValueLimit = 2048;  // a longer value is cut when the line does not fit
 
 void put_text(LineWriter& out, std::string_view s, LogEscape escape) noexcept {
   switch (escape) {
@@ -250,9 +250,8 @@ std::size_t LogFormat::write(const ExchangeRecord& record, LogTimes& times, char
   times.update(record.wall_ms / 1000);
   const LogContext context{record, times, json_};
   const bool given = record.wanted == this;
-  // All members of a JSON line but five or so are short; these are cut first when all of it does not fit.
-  for (const std::size_t limit :
-       {std::string_view::npos, json_ ? kJsonValueLimit : std::string_view::npos, std::size_t{64}}) {
+  // All values of a line but a few are short; the long ones are cut when all of it does not fit.
+  for (const std::size_t limit : {std::string_view::npos, kValueLimit, std::size_t{64}}) {
     LineWriter out(begin, begin + capacity - 1);
     for (const Op& op : ops_) {
       if (op.variable == kLiteral) {
@@ -262,7 +261,7 @@ std::size_t LogFormat::write(const ExchangeRecord& record, LogTimes& times, char
       if (op.reader == nullptr) {
         const std::string_view value = given ? record.values[op.begin] : std::string_view();
         if (value.empty() && escape_ == LogEscape::nginx && !never_absent(op.variable)) out.put('-');
-        put_text(out, value, escape_);
+        put_text(out, value.substr(0, limit), escape_);
         continue;
       }
       const LogReader& reader = *op.reader;
@@ -279,7 +278,7 @@ std::size_t LogFormat::write(const ExchangeRecord& record, LogTimes& times, char
       put_variable(out, op.variable, reader, context, escape_, limit);
       if (quoted) out.put('"');
     }
-    if (json_ && out.full() && limit != 64) continue;
+    if (out.full() && limit != 64) continue;
     *out.at() = '\n';
     return out.size() + 1;
   }

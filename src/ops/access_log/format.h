@@ -53,10 +53,10 @@ class LogFormat final : public WantedValues {
   static std::shared_ptr<const LogFormat> compile(const AccessLogSettings& settings);
   // The same for ExchangeRecord::stream. Such a record has no values beside.
   static std::shared_ptr<const LogFormat> compile_stream(const AccessLogSettings& settings);
-  // Writes one line with its newline to `out` and returns its size. A line that is longer than `capacity` is cut and
-  // still ends with a newline; `capacity` must be at least 1. JSON lines that do not fit have their long values cut
-  // and stay whole JSON (capacity at least 16 KiB). The record's values are read where they were wanted by this format;
-  // else they are absent.
+  // Writes one line with its newline to `out` and returns its size. Lines that do not fit `capacity` (at least 16 KiB
+  // for what follows) have their long values cut and stay whole, JSON among them; what does not fit even then is cut
+  // and still ends with a newline. `capacity` must be at least 1. The record's values are read where they were wanted
+  // by this format; else they are absent.
   std::size_t write(const ExchangeRecord& record, LogTimes& times, char* out, std::size_t capacity) const noexcept;
   // "variable $x is not known" and the like, once for each name.
   const std::vector<std::string>& problems() const noexcept { return problems_; }

@@ -118,11 +118,12 @@ struct Beside {
     for (const auto& v : compiled->of)
       wanted += std::string(wanted.empty() ? "" : " ") + std::string(kVariables[v.id].name) + std::string(v.of);
   }
-  std::string line(ExchangeRecord r, std::vector<std::string_view> values, const WantedValues* of = nullptr) const {
+  std::string line(ExchangeRecord r, std::vector<std::string_view> values, const WantedValues* of = nullptr,
+                   std::size_t capacity = 1024) const {
     r.wanted = of != nullptr ? of : compiled.get();
     r.values = values;
     LogTimes times;
-    std::string out(1024, '\0');
+    std::string out(capacity, '\0');
     out.resize(compiled->write(r, times, out.data(), out.size()));
     out.pop_back();
     return out;
@@ -266,6 +267,22 @@ TEST_F(LogFormatTest, JsonStaysWholeWhenValuesAreHuge) {
     boost::json::error_code error;
     boost::json::parse(line(settings, r, capacity), error);
     EXPECT_FALSE(error) << capacity;
+  }
+}
+
+// A client that sends large values must not make the rest of its line disappear.
+TEST_F(LogFormatTest, LinesOfAFormatStayWholeWhenValuesAreHuge) {
+  const std::string odd(4096, '\x80');
+  for (const LogEscape escape : {LogEscape::nginx, LogEscape::json}) {
+    const Beside f(R"({"a":"$http_a","b":"$http_b","c":"$http_c","d":"$request_uri","s":$status})", escape);
+    auto r = answered();
+    r.target = odd;
+    const std::string text = f.line(r, {odd, odd, odd}, nullptr, 64 * 1024);
+    EXPECT_TRUE(text.ends_with(R"(","s":200})")) << text.substr(text.size() - 40);
+    if (escape != LogEscape::json) continue;
+    boost::json::error_code error;
+    boost::json::parse(text, error);
+    EXPECT_FALSE(error);
   }
 }
 

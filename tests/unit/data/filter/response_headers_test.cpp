@@ -56,13 +56,15 @@ std::string added(std::vector<model::HeaderLine> lines, std::vector<net::http::F
 }
 
 TEST(AddHeaders, ReadTheResponseAsThePodSentItAndAsItIsSent) {
-  const std::vector<net::http::Field> theirs{field("X-Id", "1"),      field("x-id", "2"),       field("X-Hidden", "h"),
-                                             field("Server", "pod"),  field("Location", "/a"),  field("Keep-Alive", "k"),
-                                             field("X-Route", "pod"), field("Content-Length", "5")};
-  EXPECT_EQ(added({{"X-A", "$upstream_http_x_id|$upstream_http_x_hidden|$upstream_http_server|$upstream_http_x_route|"
-                           "$upstream_http_keep_alive|$upstream_http_none"},
-                   {"X-B", "$sent_http_x_id|$sent_http_x_hidden|$sent_http_server|$sent_http_x_route|"
-                           "$sent_http_keep_alive|$sent_http_content_length|$sent_http_location"},
+  const std::vector<net::http::Field> theirs{
+      field("X-Id", "1"),      field("x-id", "2"),       field("X-Hidden", "h"),  field("Server", "pod"),
+      field("Location", "/a"), field("Keep-Alive", "k"), field("X-Route", "pod"), field("Content-Length", "5")};
+  EXPECT_EQ(added({{"X-A",
+                    "$upstream_http_x_id|$upstream_http_x_hidden|$upstream_http_server|$upstream_http_x_route|"
+                    "$upstream_http_keep_alive|$upstream_http_none"},
+                   {"X-B",
+                    "$sent_http_x_id|$sent_http_x_hidden|$sent_http_server|$sent_http_x_route|"
+                    "$sent_http_keep_alive|$sent_http_content_length|$sent_http_location"},
                    {"X-C", "<$sent_http_x_a>"}},
                   theirs, {"x-hidden"}),
             "X-Route: of the route\n"

@@ -60,7 +60,10 @@ void TestStream::on_event() {
 }
 
 struct Pair {
-  explicit Pair(Limits limits = {}) : server(Side::server, limits) { exchange(); }
+  explicit Pair(Limits limits = {}, Limits of_client = {})
+      : client(Side::client, of_client), server(Side::server, limits) {
+    exchange();
+  }
   void exchange() {
     for (int i = 0; i < 100; ++i) {
       const auto up = client.sends();
@@ -76,7 +79,7 @@ struct Pair {
     EXPECT_TRUE(client.session.open(*calls.back(), fields, end));
     return *calls.back();
   }
-  End client{Side::client}, server;
+  End client, server;
   std::vector<std::unique_ptr<TestStream>> calls;
   Status last_server{}, last_client{};
 };
@@ -102,6 +105,69 @@ TEST(Session, CarriesARequestAndItsResponseWithTrailers) {
   EXPECT_EQ(call.fields["content-type"], "text/plain");
   EXPECT_EQ(call.fields["grpc-status"], "0");
   EXPECT_TRUE(call.closed() && !call.was_reset());
+}
+
+TEST(Session, AHeadThatDoesNotFitIsNotSentAndSaidSo) {
+  Limits limits;
+  limits.header_list = 1024 * 1024;
+  Pair p({}, limits);
+  auto& call = p.request(false);
+  p.exchange();
+  auto& s = *p.server.streams[0];
+  const auto with = [](std::size_t count, std::size_t size) {
+    static std::string value;
+    value.assign(size, 'v');
+    std::vector<Field> fields(kOk, kOk + 1);
+    for (std::size_t i = 1; i < count; ++i) fields.push_back({"x", value});
+    return fields;
+  };
+  EXPECT_FALSE(p.server.session.respond(s, with(2, Session::kMostOfField + 1), true));
+  EXPECT_FALSE(p.server.session.respond(s, with(4, Session::kMostHead / 3), true));
+  EXPECT_FALSE(p.server.session.respond(s, with(Session::kMostFields + 1, 1), true));
+  p.server.session.interim(s, with(2, Session::kMostOfField + 1));
+  p.exchange();
+  EXPECT_EQ(call.heads, 0);
+  EXPECT_FALSE(s.closed());
+  EXPECT_TRUE(p.server.session.respond(s, with(3, Session::kMostOfField - 100), false));
+  p.server.session.send(s, {}, true, {});
+  p.exchange();
+  EXPECT_EQ(call.fields["x"].size(), Session::kMostOfField - 100);
+  auto& second = p.request(true);
+  p.exchange();
+  EXPECT_TRUE(p.server.session.respond(*p.server.streams[1], with(Session::kMostFields, 1), true));
+  p.exchange();
+  EXPECT_EQ(second.heads, 1) << (p.last_client ? "" : p.last_client.error().detail);
+  EXPECT_FALSE(p.client.session.open(second, with(2, Session::kMostOfField + 1), true));
+}
+
+TEST(Session, AStreamWhoseFieldsCannotBeSentIsResetBeforeItIsGone) {
+  Pair p;
+  auto& call = p.request(false);
+  p.exchange();
+  p.server.session.respond(*p.server.streams[0], kOk, true);
+  p.exchange();
+  const Field early[] = {{":status", "103"}};
+  p.server.session.interim(*p.server.streams[0], early);  // behind the end: nghttp2 does not send it
+  p.exchange();
+  EXPECT_EQ(p.server.streams[0]->closed(), call.closed()) << "closed for its owner and not for nghttp2";
+  EXPECT_TRUE(call.closed());
+  p.server.streams.clear();
+  auto& other = p.request(false);
+  p.exchange();
+  p.client.session.send(call, "more", true, {});
+  p.client.session.send(other, "mine", true, {});
+  p.exchange();
+  EXPECT_EQ(p.server.streams[0]->body, "mine");
+}
+
+TEST(Session, AllTrailersAreSent) {
+  Pair p;
+  auto& call = p.request(false);
+  std::string trailers;
+  for (int i = 0; i < 200; ++i) trailers += "x-" + std::to_string(i) + ": " + std::to_string(i) + "\r\n";
+  EXPECT_TRUE(p.client.session.send(call, "hello", true, trailers));
+  p.exchange();
+  EXPECT_EQ(p.server.streams[0]->fields["x-199"], "199");
 }
 
 TEST(Session, ASlowStreamStallsItselfAlone) {
