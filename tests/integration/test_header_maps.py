@@ -209,6 +209,20 @@ def test_an_empty_one_removes(site):
         assert c.done(c.request("/?a=1")).get("x-arg") == "1"
 
 
+def test_no_blank_begins_or_ends_a_value(site):
+    """HTTP/2 takes such a message for malformed."""
+    put(site, {"X-Uri": "$uri", "X-Pair": "$remote_addr $http_x_in", "X-Blank": "$http_x_in $http_x_in", "X-Pod": "$http_x_in $http_x_in"})
+    put(site, {"X-Uri": "$uri", "X-Pair": "$remote_addr $http_x_in", "X-Client": "$http_x_in $http_x_in"}, name="pods")
+    pod = site.add(H2Pod(lambda pod, c: c.head(("x-pod", "h2")).data(b"ok", end=True)))
+    site.app("app.example", pod.address, annotations={"backend-protocol": "GRPC"}, tls=secured(site))
+    sluice = site.sluice(options={"add-headers": "default/mine", "proxy-set-headers": "default/pods"})
+    with Http2(sluice.https, sni="app.example") as c:
+        a = c.done(c.request("/x%20", fields=[("x-client", "theirs")]))
+    assert a.status == 200 and a.get("x-uri") == "/x" and a.get("x-pair") == "127.0.0.1" and not {"x-blank", "x-pod"} & set(dict(a.headers))
+    got = pod.calls[-1]
+    assert got.get("x-uri") == "/x" and got.get("x-pair") == "127.0.0.1" and got.get("x-client") is None
+
+
 def test_what_is_not_set_is_said_and_the_rest_is(site):
     data = {"X-Good": "1", "Content-Length": "5", "Transfer-Encoding": "chunked", "X-Bad": "a\r\nX-Evil: 1", "X-Unknown": "$nobody", "Grpc-Status": "0"}
     sluice, _ = optioned(site, "add-headers", data)

@@ -16,13 +16,11 @@ class ResponseHeaders final : public Step {
     for (const auto& [line, id] : lines_) {
       std::string_view value = line.value;
       if (line.value.names_variables()) {
-        std::string& made = fields.text();
         // Explain shows what is of the response as it is written.
         if (fields.response() == nullptr && line.value.names_response())
-          made = line.value.text();
+          value = line.value.text();
         else
-          evaluate(line.value, request, fields, made);
-        value = made;
+          value = field_value(line.value, request, fields, fields.text());
       }
       if (value.empty())
         fields.drop(line.name, id);

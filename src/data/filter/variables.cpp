@@ -328,14 +328,22 @@ void evaluate(const Template& text, const RequestView& request, Spelling spellin
   }
 }
 
-void evaluate(const Template& text, const RequestView& request, const ResponseFields& fields, std::string& out) {
+std::string_view field_value(const Template& text, const RequestView& request, std::string& room,
+                             const Regex::Captures* groups) {
+  evaluate(text, request, Spelling::field, room, groups);
+  return trim(room);
+}
+
+std::string_view field_value(const Template& text, const RequestView& request, const ResponseFields& fields,
+                             std::string& room) {
   for (const auto& part : text.parts()) {
     const auto of = text.text_of(part);
     if (part.variable == kLiteral)
-      out += of;
+      room += of;
     else
-      append_value(request, {part.variable, of}, Spelling::field, out, &fields);
+      append_value(request, {part.variable, of}, Spelling::field, room, &fields);
   }
+  return trim(room);
 }
 
 }  // namespace sluice::data

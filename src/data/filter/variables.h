@@ -28,7 +28,13 @@ void append_value(const RequestView& request, Variable variable, Spelling spelli
 void evaluate(const Template& text, const RequestView& request, Spelling spelling, std::string& out,
               const Regex::Captures* groups = nullptr, Spelling of_groups = Spelling::field);
 
+// The value of a field: what `text` comes to, without blanks around it, as no field has any (RFC 9110 section 5.5) and
+// HTTP/2 takes a message for malformed that does (RFC 9113 section 8.2.1). Made in `room`, which is empty, and valid
+// for as long as that stays. `groups`: as above.
+std::string_view field_value(const Template& text, const RequestView& request, std::string& room,
+                             const Regex::Captures* groups = nullptr);
 // The same for a field of a response.
-void evaluate(const Template& text, const RequestView& request, const ResponseFields& fields, std::string& out);
+std::string_view field_value(const Template& text, const RequestView& request, const ResponseFields& fields,
+                             std::string& room);
 
 }  // namespace sluice::data

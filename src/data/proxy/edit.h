@@ -38,9 +38,9 @@ void edited(const RequestView& request, Rewritten& out);
 inline bool sets_fields(const model::RouteSettings& settings) noexcept {
   return settings.upstream_host || (settings.rewrite && !settings.rewrite->prefix.empty()) || settings.request_headers;
 }
-// Calls sink(name, value) for each, with the value appended to what room() gives; Host is among them. An empty value
-// removes the field. What proxy-set-headers names is its own, whatever else would make it. `groups`: of the rewrite. A
-// decision. Why there is none, if a field cannot be; else null.
+// Calls sink(name, value) for each, with the value made in what room() gives, which is empty; Host is among them. An
+// empty value removes the field. What proxy-set-headers names is its own, whatever else would make it. `groups`: of the
+// rewrite. A decision. Why there is none, if a field cannot be; else null.
 template <class Room, class Sink>
 const char* set_fields(const RequestView& request, const Regex::Captures& groups, Room&& room, Sink&& sink) {
   const auto& settings = *request.route->settings;
@@ -49,20 +49,16 @@ const char* set_fields(const RequestView& request, const Regex::Captures& groups
                                                            [&](const auto& line) { return iequals(line.name, name); });
   };
   if (settings.upstream_host && !named("Host")) {
-    std::string& value = room();
-    evaluate(settings.upstream_host->host, request, Spelling::field, value, &groups);
+    const auto value = field_value(settings.upstream_host->host, request, room(), &groups);
     if (!net::http::split_authority(value)) return "upstream-vhost makes no host of this request";
     sink("Host", value);
   }
   if (settings.rewrite && !settings.rewrite->prefix.empty() && !named("X-Forwarded-Prefix")) {
-    std::string& value = room();
-    evaluate(settings.rewrite->prefix, request, Spelling::field, value, &groups);
-    sink("X-Forwarded-Prefix", value);
+    sink("X-Forwarded-Prefix", field_value(settings.rewrite->prefix, request, room(), &groups));
   }
   if (!settings.request_headers) return nullptr;
   for (const auto& line : settings.request_headers->lines) {
-    std::string& value = room();
-    evaluate(line.value, request, Spelling::field, value);
+    const auto value = field_value(line.value, request, room());
     if (iequals(line.name, "Host") && !net::http::split_authority(value))
       return "proxy-set-headers makes no host of this request";
     sink(std::string_view(line.name), value);

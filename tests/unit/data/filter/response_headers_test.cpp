@@ -79,6 +79,18 @@ TEST(AddHeaders, ReadTheResponseAsThePodSentItAndAsItIsSent) {
       << "an answer of our own";
 }
 
+// HTTP/2 takes a message with one for malformed.
+TEST(AddHeaders, NoBlankBeginsOrEndsAValue) {
+  const std::vector<net::http::Field> theirs{field("X-Id", "1"), field("X-Gone", "2")};
+  EXPECT_EQ(added({{"X-A", "$http_none $upstream_http_x_id $http_none"}, {"X-Gone", "$http_none  $http_none"}}, theirs),
+            "X-Route: of the route\nX-A: 1\n");
+  model::Options options;
+  options.add_headers = model::HeaderMap{"default/headers", {{"X-Uri", "$uri"}}};
+  Asked asked(setting({}));
+  asked.view.path = "/x ";
+  EXPECT_EQ(sent(asked, {}, Plan::of_process(options, false).get()), "X-Uri: /x\n");
+}
+
 TEST(AddHeaders, OfAResponseThatIsNotThereAreShownAsWritten) {
   model::Options options;
   options.add_headers = model::HeaderMap{"default/headers", {{"X-A", "$host $upstream_http_x"}, {"X-B", "$scheme"}}};
