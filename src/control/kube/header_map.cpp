@@ -45,24 +45,44 @@ std::string first_too_late(const Template& text, HeadersTo to) {
   return {};
 }
 
+// What lines add up to.
+struct Size {
+  std::size_t lines = 0, bytes = 0, variables = 0;
+  friend Size operator+(Size a, Size b) { return {a.lines + b.lines, a.bytes + b.bytes, a.variables + b.variables}; }
+  friend Size operator-(Size a, Size b) { return {a.lines - b.lines, a.bytes - b.bytes, a.variables - b.variables}; }
+  bool fits() const {
+    return lines <= HeaderMap::kMostLines && bytes <= HeaderMap::kMostBytes && variables <= HeaderMap::kMostVariables;
+  }
+};
+
+// `text`: its value as it is written.
+Size size_of(const model::HeaderLine& line, std::string_view text) {
+  const auto variables = std::ranges::count_if(line.value.parts(), [](const auto& p) {
+    return p.variable != kLiteral && p.variable != variable("literal_dollar");
+  });
+  return {1, line.name.size() + text.size(), static_cast<std::size_t>(variables)};
+}
+
 // Reads all of them; `read` makes the value, or returns what was expected.
 template <class Read>
 ReadHeaders read_all(const std::map<std::string, std::string>& data, HeadersTo to, Read&& read) {
   ReadHeaders out;
-  std::size_t bytes = 0, variables = 0;
+  std::vector<Size> sizes;  // of out.lines
+  Size taken;
   for (const auto& [name, written] : data) {
     model::HeaderLine line{name, {}};
     const auto text = trim_of(written, kBlank);
     std::string expected = wrong_name(name, to);
     if (expected.empty() && has_control(text)) expected = "a value without control characters";
     if (expected.empty()) expected = read(name, text, line.value);
+    const auto before = std::ranges::find_if(out.lines, [&](const auto& other) { return iequals(other.name, name); });
+    const auto size_before = sizes.begin() + (before - out.lines.begin());
+    const Size size = size_of(line, text);
     if (expected.empty()) {
-      const auto parts = line.value.parts();
-      bytes += name.size() + text.size();
-      variables += static_cast<std::size_t>(std::ranges::count_if(
-          parts, [](const auto& p) { return p.variable != kLiteral && p.variable != variable("literal_dollar"); }));
-      if (out.lines.size() == HeaderMap::kMostLines || bytes > HeaderMap::kMostBytes ||
-          variables > HeaderMap::kMostVariables)
+      const Size with = taken + size - (before == out.lines.end() ? Size{} : *size_before);
+      if (with.fits())
+        taken = with;
+      else
         expected = "at most " + std::to_string(HeaderMap::kMostLines) + " headers, " +
                    size_text(HeaderMap::kMostBytes) + " and " + std::to_string(HeaderMap::kMostVariables) +
                    " variables in all";
@@ -71,8 +91,12 @@ ReadHeaders read_all(const std::map<std::string, std::string>& data, HeadersTo t
       out.wrong.push_back({"data[" + shorten(name) + "]", shorten(text), std::move(expected)});
       continue;
     }
-    std::erase_if(out.lines, [&](const auto& other) { return iequals(other.name, name); });
+    if (before != out.lines.end()) {
+      out.lines.erase(before);
+      sizes.erase(size_before);
+    }
     out.lines.push_back(std::move(line));
+    sizes.push_back(size);
   }
   return out;
 }

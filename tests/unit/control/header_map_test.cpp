@@ -98,6 +98,29 @@ TEST(HeaderMap, ItDoesNotGrowWithoutBound) {
   EXPECT_EQ(wrong({{"X-A", variables}, {"X-B", "$host"}}), 1U);
 }
 
+TEST(HeaderMap, WhatIsBeyondTheLimitsTakesNothingWithIt) {
+  const std::string expected = " expected at most 64 headers, 16k and 64 variables in all\n";
+  std::string variables;
+  for (std::size_t i = 0; i <= model::HeaderMap::kMostVariables; ++i) variables += "$host";
+  EXPECT_EQ(text(read_headers({{"A-Big", std::string(17000, 'x')}, {"B-Many", variables}, {"X-C", "$host"}},
+                              HeadersTo::clients)),
+            "X-C: $host\ndata[A-Big]" + expected + "data[B-Many]" + expected);
+}
+
+TEST(HeaderMap, WhatIsReplacedCountsNoMore) {
+  Data many;
+  for (std::size_t i = 1; i < model::HeaderMap::kMostLines; ++i) many["X-" + std::to_string(i)] = "x";
+  many["X-A"] = "upper";
+  many["x-a"] = "lower";
+  auto read = read_headers(many, HeadersTo::clients);
+  EXPECT_EQ(read.wrong.size(), 0U);
+  EXPECT_EQ(read.lines.size(), model::HeaderMap::kMostLines);
+  const std::string big(model::HeaderMap::kMostBytes - 3, 'x');
+  read = read_headers({{"X-A", big}, {"x-a", big}}, HeadersTo::clients);
+  EXPECT_EQ(read.wrong.size(), 0U);
+  EXPECT_EQ(read.lines.size(), 1U);
+}
+
 TEST(HeaderMap, NamesOfConfigMaps) {
   for (const char* name : {"a/b", "name-space/config.map-1"}) EXPECT_TRUE(names_config_map(name)) << name;
   for (const char* name : {"", "b", "/b", "a/", "a/b/c", "a/b c", "a/b\n", "a/$b"})
