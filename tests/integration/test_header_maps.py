@@ -311,6 +311,17 @@ def test_pods_of_http2_get_them_and_their_framing_stays(site):
     assert not {"host", "connection", "transfer-encoding", "expect", "proxy"} & {n for n, _ in got.headers} and "x" not in (got.get("cdn-loop") or "").split(", ")
 
 
+def test_what_cannot_be_set_takes_the_clients_away(site):
+    """A mistake in what protects a pod must not open it."""
+    sluice, pod = optioned(site, "proxy-set-headers", {"X-User": "$nope", "X-Role": "a\tb", "X-Big": "x" * 17000, "X-Good": "1", "Connection": "$nope"})
+    assert ask(sluice, headers=["X-User: admin", "X-Role: admin", "x-big: 1", "X-Good: 2", "X-Free: 3"]).status == 200
+    v = values(pod)
+    assert not {"x-user", "x-role", "x-big"} & set(v) and v["x-good"] == ["1"] and v["x-free"] == ["3"]
+    site.manifests.write("options.yaml", config_map({"proxy-set-headers": "default/mine"}))
+    said = check(site)
+    assert "field=data[X-User] value=\"$nope\" expected variables of docs/variables.md, which $nope is not; it is not set, and the client's is taken away" in said, said
+
+
 def test_with_an_upgrade(site):
     sluice, pod = optioned(site, "proxy-set-headers", {"X-Mine": "1", "Upgrade": "h2c", "Connection": "keep-alive"})
     with sluice.raw() as c:

@@ -37,7 +37,8 @@ void read_header_map(model::Shared<model::HeaderMap>& headers, HeadersTo to, con
   for (auto& wrong : read.wrong)
     entries.push_back({reference("ConfigMap", map->meta),
                        {model::Severity::warning, "InvalidHeader", std::move(wrong.field), std::move(wrong.value),
-                        std::move(wrong.expected), "it is not set"}});
+                        std::move(wrong.expected),
+                        wrong.removed ? "it is not set, and the client's is taken away" : "it is not set"}});
   headers = model::HeaderMap{headers->config_map, std::move(read.lines)};
 }
 

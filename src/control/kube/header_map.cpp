@@ -69,15 +69,17 @@ ReadHeaders read_all(const std::map<std::string, std::string>& data, HeadersTo t
   ReadHeaders out;
   std::vector<Size> sizes;  // of out.lines
   Size taken;
+  std::size_t removals = 0;  // of what is wrong
   for (const auto& [name, written] : data) {
     model::HeaderLine line{name, {}};
     const auto text = trim_of(written, kBlank);
     std::string expected = wrong_name(name, to);
+    const bool removable = to == HeadersTo::pods && expected.empty() && !iequals(name, "host");
     if (expected.empty() && has_control(text)) expected = "a value without control characters";
     if (expected.empty()) expected = read(name, text, line.value);
     const auto before = std::ranges::find_if(out.lines, [&](const auto& other) { return iequals(other.name, name); });
     const auto size_before = sizes.begin() + (before - out.lines.begin());
-    const Size size = size_of(line, text);
+    Size size = size_of(line, text);
     if (expected.empty()) {
       const Size with = taken + size - (before == out.lines.end() ? Size{} : *size_before);
       if (with.fits())
@@ -88,8 +90,13 @@ ReadHeaders read_all(const std::map<std::string, std::string>& data, HeadersTo t
                    " variables in all";
     }
     if (!expected.empty()) {
-      out.wrong.push_back({"data[" + shorten(name) + "]", shorten(text), std::move(expected)});
-      continue;
+      const bool removed = removable && removals < HeaderMap::kMostRemovals;
+      out.wrong.push_back({"data[" + shorten(name) + "]", shorten(text), std::move(expected), removed});
+      if (!removed) continue;
+      ++removals;
+      if (before != out.lines.end()) taken = taken - *size_before;
+      line.value = {};
+      size = {};
     }
     if (before != out.lines.end()) {
       out.lines.erase(before);

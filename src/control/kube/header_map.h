@@ -22,6 +22,7 @@ struct WrongHeader {
   std::string field;     // "data[NAME]"
   std::string value;     // shortened
   std::string expected;  // instead
+  bool removed = false;  // pods get none of that name, as if the value were empty
   bool operator==(const WrongHeader&) const = default;
 };
 
@@ -31,7 +32,8 @@ struct ReadHeaders {
 };
 
 // Values name variables; an empty one removes the field. Of two names that differ in the case of their letters the last
-// counts, as in nginx. What is beyond the limits of HeaderMap is wrong.
+// counts, as in nginx. What is beyond the limits of HeaderMap is wrong. A field that pods were to get and that cannot
+// be made is removed: whoever sets one means that the client's does not count.
 ReadHeaders read_headers(const std::map<std::string, std::string>& data, HeadersTo to);
 // For custom-headers, as ingress-nginx has them: values are text that is sent as it is, of printable ASCII and not
 // empty; names are among `allowed`.

@@ -58,6 +58,10 @@ const char* set_fields(const RequestView& request, const Regex::Captures& groups
   }
   if (!settings.request_headers) return nullptr;
   for (const auto& line : settings.request_headers->lines) {
+    if (line.value.text().empty()) {
+      sink(std::string_view(line.name), std::string_view());
+      continue;
+    }
     const auto value = field_value(line.value, request, room());
     if (iequals(line.name, "Host") && !net::http::split_authority(value))
       return "proxy-set-headers makes no host of this request";

@@ -17,6 +17,7 @@ struct HeaderLine {
 // The fields that a ConfigMap names (custom-headers, add-headers, proxy-set-headers).
 struct HeaderMap {
   static constexpr std::size_t kMostLines = 64, kMostBytes = 16 * 1024, kMostVariables = 64;
+  static constexpr std::size_t kMostRemovals = 1024;  // names that are removed as they cannot be set, beside kMostLines
 
   std::string config_map;         // "namespace/name"
   std::vector<HeaderLine> lines;  // each name once, whatever the case of its letters

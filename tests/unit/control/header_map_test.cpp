@@ -52,7 +52,7 @@ TEST(HeaderMap, NoValueEndsAField) {
 TEST(HeaderMap, VariablesAreThoseOfTheTable) {
   EXPECT_EQ(text(read_headers({{"X-A", "$host:${http_x_b}"}, {"X-B", "$nobody"}, {"X-C", "5 $"}, {"X-D", "$1"}},
                               HeadersTo::pods)),
-            "X-A: $host:${http_x_b}\n"
+            "X-A: $host:${http_x_b}\nX-B: \nX-C: \nX-D: \n"
             "data[X-B] expected variables of docs/variables.md, which $nobody is not\n"
             "data[X-C] expected variables of docs/variables.md, which $ is not\n"
             "data[X-D] expected variables of docs/variables.md, which $1 is not\n");
@@ -119,6 +119,31 @@ TEST(HeaderMap, WhatIsReplacedCountsNoMore) {
   read = read_headers({{"X-A", big}, {"x-a", big}}, HeadersTo::clients);
   EXPECT_EQ(read.wrong.size(), 0U);
   EXPECT_EQ(read.lines.size(), 1U);
+}
+
+// Whoever sets X-User means that the client's does not count.
+TEST(HeaderMap, WhatPodsWereToGetAndCannotIsRemoved) {
+  const Data data{{"Connection", "$nope"}, {"Host", "$nope"},    {"X-A", "$nope"}, {"X-B", "a\tb"},
+                  {"X-C", "$status"},      {"X-D", "the first"}, {"a b", "$nope"}, {"x-d", "$nope"}};
+  auto read = read_headers(data, HeadersTo::pods);
+  EXPECT_EQ(read.wrong.size(), 7U);
+  std::string removed;
+  for (const auto& wrong : read.wrong)
+    if (wrong.removed) removed += wrong.field + " ";
+  EXPECT_EQ(removed, "data[X-A] data[X-B] data[X-C] data[x-d] ");
+  read.wrong.clear();
+  EXPECT_EQ(text(read), "X-A: \nX-B: \nX-C: \nx-d: \n");
+  read = read_headers(data, HeadersTo::clients);
+  read.wrong.clear();
+  EXPECT_EQ(text(read), "X-C: $status\nX-D: the first\n") << "to clients it is left out";
+
+  Data many{{"A-Big", std::string(17000, 'x')}};
+  for (std::size_t i = 0; i < model::HeaderMap::kMostLines; ++i) many["X-" + std::to_string(i)] = "x";
+  many["Y-More"] = "x";
+  read = read_headers(many, HeadersTo::pods);
+  ASSERT_EQ(read.lines.size(), model::HeaderMap::kMostLines + 2);
+  EXPECT_EQ(read.lines.front().name + read.lines.front().value.text(), "A-Big");
+  EXPECT_EQ(read.lines.back().name + read.lines.back().value.text(), "Y-More");
 }
 
 TEST(HeaderMap, NamesOfConfigMaps) {
