@@ -39,6 +39,10 @@ void read_header_map(model::Shared<model::HeaderMap>& headers, HeadersTo to, con
                        {model::Severity::warning, "InvalidHeader", std::move(wrong.field), std::move(wrong.value),
                         std::move(wrong.expected),
                         wrong.removed ? "it is not set, and the client's is taken away" : "it is not set"}});
+  if (read.more > 0)
+    entries.push_back({reference("ConfigMap", map->meta),
+                       {model::Severity::warning, "InvalidHeader", "data", std::to_string(read.more) + " more keys",
+                        "headers that can be set", "they are dealt with as those above"}});
   headers = model::HeaderMap{headers->config_map, std::move(read.lines)};
 }
 

@@ -91,7 +91,10 @@ ReadHeaders read_all(const std::map<std::string, std::string>& data, HeadersTo t
     }
     if (!expected.empty()) {
       const bool removed = removable && removals < HeaderMap::kMostRemovals;
-      out.wrong.push_back({"data[" + shorten(name) + "]", shorten(text), std::move(expected), removed});
+      if (out.wrong.size() < ReadHeaders::kShown)
+        out.wrong.push_back({"data[" + shorten(name) + "]", shorten(text), std::move(expected), removed});
+      else
+        ++out.more;
       if (!removed) continue;
       ++removals;
       if (before != out.lines.end()) taken = taken - *size_before;
@@ -130,6 +133,12 @@ ReadHeaders read_headers(const std::map<std::string, std::string>& data, Headers
 
 ReadHeaders read_literal_headers(const std::map<std::string, std::string>& data,
                                  const std::vector<std::string>& allowed) {
+  // A name may have several spellings, but not many.
+  if (data.size() > 2 * HeaderMap::kMostLines)
+    return {{},
+            {{"data", std::to_string(data.size()) + " keys",
+              "at most " + std::to_string(HeaderMap::kMostLines) + " headers", false}},
+            0};
   return read_all(data, HeadersTo::clients,
                   [&](const std::string& name, std::string_view text, Template& out) -> std::string {
                     if (std::ranges::none_of(allowed, [&](const auto& a) { return iequals(a, name); }))

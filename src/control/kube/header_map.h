@@ -28,7 +28,9 @@ struct WrongHeader {
 
 struct ReadHeaders {
   std::vector<model::HeaderLine> lines;  // those that can be used
-  std::vector<WrongHeader> wrong;
+  static constexpr std::size_t kShown = 20;
+  std::vector<WrongHeader> wrong;  // the first of them
+  std::size_t more = 0;            // how many are wrong beside these
 };
 
 // Values name variables; an empty one removes the field. Of two names that differ in the case of their letters the last
@@ -36,7 +38,8 @@ struct ReadHeaders {
 // be made is removed: whoever sets one means that the client's does not count.
 ReadHeaders read_headers(const std::map<std::string, std::string>& data, HeadersTo to);
 // For custom-headers, as ingress-nginx has them: values are text that is sent as it is, of printable ASCII and not
-// empty; names are among `allowed`.
+// empty; names are among `allowed`. One of them that is wrong denies all: of a map that has too many none is looked
+// at, as many Ingresses may name it.
 ReadHeaders read_literal_headers(const std::map<std::string, std::string>& data,
                                  const std::vector<std::string>& allowed);
 

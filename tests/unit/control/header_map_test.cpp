@@ -146,6 +146,19 @@ TEST(HeaderMap, WhatPodsWereToGetAndCannotIsRemoved) {
   EXPECT_EQ(read.lines.back().name + read.lines.back().value.text(), "Y-More");
 }
 
+TEST(HeaderMap, OfManyThatAreWrongTheFirstAreTold) {
+  Data many;
+  for (std::size_t i = 0; i < 2000; ++i) many["X-" + std::to_string(i)] = "$nope";
+  auto read = read_headers(many, HeadersTo::pods);
+  EXPECT_EQ(read.wrong.size(), ReadHeaders::kShown);
+  EXPECT_EQ(read.more, 2000 - ReadHeaders::kShown);
+  EXPECT_EQ(read.lines.size(), model::HeaderMap::kMostRemovals);
+  // A tenant's, which any number of Ingresses may name.
+  read = read_literal_headers(many, {});
+  EXPECT_EQ(text(read), "data expected at most 64 headers\n");
+  EXPECT_EQ(read.wrong.front().value, "2000 keys");
+}
+
 TEST(HeaderMap, NamesOfConfigMaps) {
   for (const char* name : {"a/b", "name-space/config.map-1"}) EXPECT_TRUE(names_config_map(name)) << name;
   for (const char* name : {"", "b", "/b", "a/", "a/b/c", "a/b c", "a/b\n", "a/$b"})

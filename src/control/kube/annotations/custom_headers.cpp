@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "base/strings.h"
@@ -24,6 +25,7 @@ std::string read_map_name(std::string_view v, const AnnotationContext& context, 
   if (map == nullptr) return {};
   auto read = read_literal_headers(map->data, context.options.global_allowed_response_headers);
   out.headers.wrong = std::move(read.wrong);
+  out.headers.more = read.more;
   if (out.headers.wrong.empty()) out.settings.custom_headers = model::HeaderMap{std::string(v), std::move(read.lines)};
   return {};
 }
@@ -52,11 +54,12 @@ void finish_headers(AnnotationResult& out) {
   };
   if (written.missing) return deny("MissingConfigMap", "a ConfigMap that exists");
   if (written.wrong.empty()) return;
-  constexpr std::size_t kShown = 3;
+  const std::size_t shown = std::min<std::size_t>(written.wrong.size(), 3);
   std::string expected;
-  for (std::size_t i = 0; i < written.wrong.size() && i < kShown; ++i)
+  for (std::size_t i = 0; i < shown; ++i)
     add_element(expected, written.wrong[i].field + ": " + written.wrong[i].expected);
-  if (written.wrong.size() > kShown) expected += " and " + std::to_string(written.wrong.size() - kShown) + " more";
+  const std::size_t more = written.wrong.size() - shown + written.more;
+  if (more > 0) expected += " and " + std::to_string(more) + " more";
   deny("InvalidConfigMap", std::move(expected));
 }
 

@@ -65,6 +65,7 @@ struct WrittenHeaders {
   std::string config_map;  // "namespace/name"; empty: it is not
   bool missing = false;    // there is none of the name
   std::vector<WrongHeader> wrong;
+  std::size_t more = 0;  // that are wrong beside these
 };
 
 // What the annotations of one Ingress say: parsers write into this.
