@@ -7,6 +7,7 @@ import pytest
 from h2pod import H2Pod
 from h2raw import Http2
 from harness import SLUICE, certificate, config_map, read_request, tls_secret
+from test_framing import Keeps
 from test_grpc_answers import H2C, HOST as GRPC_HOST, call, is_reply
 
 ALLOWED = {"global-allowed-response-headers": "X-Ours, x-frame-options,Content-Type,Server,Strict-Transport-Security,Access-Control-Max-Age,Connection"}
@@ -320,6 +321,36 @@ def test_what_cannot_be_set_takes_the_clients_away(site):
     site.manifests.write("options.yaml", config_map({"proxy-set-headers": "default/mine"}))
     said = check(site)
     assert "field=data[X-User] value=\"$nope\" expected variables of docs/variables.md, which $nope is not; it is not set, and the client's is taken away" in said, said
+
+
+TRAILERS = {"x-user": "evil", "x_user": "evil", "x-gone": "evil", "x-free": "yes"}
+
+
+@pytest.mark.parametrize("buffering", ["on", "off"])
+def test_trailers_do_not_go_round_them(site, buffering):
+    pod = Keeps(site)
+    put(site, {"X-User": "ours", "X-Gone": ""})
+    site.app("app.example", pod.address, annotations={"proxy-request-buffering": buffering}, tls=secured(site))
+    sluice = site.sluice(options={"proxy-set-headers": "default/mine", "ssl-redirect": "false"})
+    with sluice.raw() as c:
+        c.send("POST / HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\nTrailer: x-user\r\n\r\n2\r\nab\r\n0\r\n"
+               + "".join(f"{n}: {v}\r\n" for n, v in TRAILERS.items()) + "\r\n")
+        assert c.answer().status == 200
+    with Http2(sluice.https, sni="app.example") as c:
+        assert c.done(c.request("/", method="POST", body=b"ab", fields=[("trailer", "x-user")], trailers=list(TRAILERS.items()))).status == 200
+    assert len(pod.got) == 2
+    for head, rest, _ in pod.got:
+        assert "\r\nX-User: ours\r\n" in head and b"evil" not in rest and rest.lower().endswith(b"0\r\nx-free: yes\r\n\r\n"), rest
+
+
+def test_trailers_do_not_go_round_them_to_pods_of_http2(site):
+    put(site, {"X-User": "ours", "X-Gone": ""})
+    pod = site.add(H2Pod(lambda pod, c: c.head(end=True)))
+    site.app("app.example", pod.address, annotations={"backend-protocol": "GRPC"}, tls=secured(site))
+    sluice = site.sluice(options={"proxy-set-headers": "default/mine"})
+    with Http2(sluice.https, sni="app.example") as c:
+        assert c.done(c.request("/", method="POST", body=b"ab", trailers=list(TRAILERS.items()))).status == 200
+    assert dict(pod.calls[-1].trailers) == {"x-free": "yes"} and pod.calls[-1].get("x-user") == "ours"
 
 
 def test_with_an_upgrade(site):

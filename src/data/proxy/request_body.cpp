@@ -1,5 +1,6 @@
 #include "data/proxy/request_body.h"
 
+#include "data/proxy/request_fields.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {
@@ -15,6 +16,11 @@ net::Task<Result<Chunk>> next_request_piece(Exchange& ex, std::size_t most) {
   if (limit && ex.body_received > limit)
     co_return std::unexpected(
         Error{Fault::too_large, Whose::downstream, Retry::no, 413, "the request body is above proxy-body-size"});
+  if (!piece->trailers.empty() && !ex.set_for_pods.empty()) {
+    auto& kept = ex.memory.joined.emplace_back();
+    append_upstream_trailers(ex.set_for_pods, piece->trailers, kept);
+    piece->trailers = kept;
+  }
   co_return piece;
 }
 

@@ -121,4 +121,20 @@ void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& 
       });
 }
 
+// Appends those lines of a request's trailers that a pod may have: what stands in place of the client's does so behind
+// the body too. Names are compared as programs do that turn them into variables: X_User is X-User.
+inline void append_upstream_trailers(std::span<const net::http::Field> set, std::string_view trailers,
+                                     std::string& out) {
+  const auto as_variable = [](char c) { return c == '_' ? '-' : lower(c); };
+  while (!trailers.empty()) {
+    const auto line = trailers.substr(0, trailers.find('\n') + 1);
+    const auto name = line.substr(0, line.find(':'));
+    if (std::ranges::none_of(set, [&](const net::http::Field& f) {
+          return std::ranges::equal(f.name, name, {}, as_variable, as_variable);
+        }))
+      out += line;
+    trailers.remove_prefix(line.size());
+  }
+}
+
 }  // namespace sluice::data

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "data/proxy/request_fields.h"
 #include "data/routing/host_routes.h"
 #include "net/http/message.h"
 
@@ -38,6 +39,17 @@ struct Rewriting {
   std::shared_ptr<const HostRoutes> host;
   net::http::RequestHead head;
 };
+
+TEST(SetForPods, HoldsBehindTheBodyToo) {
+  const std::vector<net::http::Field> set{{"X-User", "ours", net::http::Name::other, false},
+                                          {"X-Gone", "", net::http::Name::other, false}};
+  std::string out;
+  append_upstream_trailers(set, "x-user: a\r\nX-Sum: X-User: 1\r\nX_User: b\r\nX-GONE: c\r\nX-Users: d\r\n", out);
+  EXPECT_EQ(out, "X-Sum: X-User: 1\r\nX-Users: d\r\n");
+  out.clear();
+  append_upstream_trailers(set, "X-User: a\r\n", out);
+  EXPECT_EQ(out, "");
+}
 
 TEST(Rewrite, GroupsAndTheQuery) {
   const Rewriting r("/something(/|$)(.*)", "/$2");
