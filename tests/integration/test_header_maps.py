@@ -174,6 +174,20 @@ def test_all_responses_have_them(site):
     assert a.get("X-Evil") is None and a.get("X-Added") == "app.example GET %0d%0aX-Evil:1 /%0D%0AX-Evil:1"
 
 
+def test_a_head_that_cannot_be_read_has_a_connection_all_the_same(site):
+    put(site, {"X-Peer": "$remote_addr $pass_port $server_port $pass_access_scheme $scheme", "X-Request": "<$request>", "X-Host": "<$best_http_host>"})
+    site.app("app.example", site.pod().address, tls=secured(site))
+    sluice = site.sluice(options={"add-headers": "default/mine"})
+    http, https = (address.rsplit(":")[1] for address in (sluice.http, sluice.https))
+    for tls, port, scheme, said in ((None, http, "http", http), ("app.example", https, "https", 443)):
+        for head, status in ((b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400), (b"?\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431)):
+            with (sluice.tls(tls) if tls else sluice.raw()) as c:
+                a = c.send(head).answer()
+            assert a.status == status and a.get("X-Peer") == f"127.0.0.1 {said} {port} {scheme} {scheme}", a.headers
+            if status == 400 and head.startswith(b"?"):
+                assert a.get("X-Request") == "<>"
+
+
 def test_routes_and_cors_come_before_them_and_hsts_behind(site):
     put(site, {"X-Ours": "route"})
     put(site, {"x-ours": "all", "Access-Control-Allow-Origin": "null", "Strict-Transport-Security": "max-age=1", "Server": "mine"}, name="all")

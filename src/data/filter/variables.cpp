@@ -218,6 +218,7 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
       if (request.so_far != nullptr) out.put(request.so_far->server_name);
       return;
     case variable("request"):
+      if (head.method_text.empty()) return;  // the head could not be read
       out.put(head.method_text);
       out.put(" ");
       out.put(head.target);

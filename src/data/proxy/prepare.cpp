@@ -45,10 +45,18 @@ std::string_view joined_by_name(Exchange& ex, std::string_view name) {
   return joined(ex, net::http::name_of(name), name);
 }
 
+// `said`: by a proxy that is believed.
+void find_scheme(Exchange& ex, std::optional<std::string_view> said) {
+  auto came = net::http::client_scheme(said, ex.peer.tls);
+  // A load balancer that ended the client's TLS says so by the port alone, as ingress-nginx has it.
+  if (ex.peer.proxied_port() == 443) came = {true, false};
+  ex.https = came.https;
+  ex.plain = came.plain;
+  ex.scheme = came.https ? "https" : "http";
+}
+
 void find_client(Exchange& ex) {
   const auto& o = *ex.options;
-  ex.client_address = ex.peer.address;
-  std::memcpy(ex.client.data(), ex.peer.bytes, 16);
   ex.forwarded_for = joined_by_name(ex, o.forwarded_for_header);
   if ((!o.use_forwarded_headers && !o.enable_real_ip) || ex.forwarded_for.empty()) return;
   net::Address peer;
@@ -67,21 +75,9 @@ void find_origin(Exchange& ex) {
   auto& head = ex.head();
   ex.host_header = head.authority;
   ex.forwarded_host = joined_by_name(ex, o.forwarded_host_header);
-  const auto proxied = ex.peer.proxied_port();
-  const auto port = proxied ? proxied : ex.peer.tls ? std::uint16_t{443} : ex.peer.local_port;
-  const auto end = std::to_chars(ex.port_storage, ex.port_storage + sizeof ex.port_storage, port).ptr;
-  ex.port_text = {ex.port_storage, static_cast<std::size_t>(end - ex.port_storage)};
-  ex.came_by = proxied ? proxied : ex.peer.local_port;
   ex.client_host = head.host;
   ex.proxy_trusted = o.use_forwarded_headers && trusted(o, ex.peer.bytes);
-  std::optional<std::string_view> proto;
-  if (ex.proxy_trusted && head.names.has(Name::x_forwarded_proto)) proto = joined(ex, Name::x_forwarded_proto);
-  auto came = net::http::client_scheme(proto, ex.peer.tls);
-  // A load balancer that ended the client's TLS says so by the port alone, as ingress-nginx has it.
-  if (proxied == 443) came = {true, false};
-  ex.https = came.https;
-  ex.plain = came.plain;
-  ex.scheme = came.https ? "https" : "http";
+  if (ex.proxy_trusted && head.names.has(Name::x_forwarded_proto)) find_scheme(ex, joined(ex, Name::x_forwarded_proto));
   if (ex.proxy_trusted) {
     if (const auto p = net::http::forwarded_port(joined(ex, Name::x_forwarded_port))) ex.port_text = ex.said_port = *p;
     if (const auto h = net::http::forwarded_host(ex.forwarded_host)) {
@@ -116,9 +112,21 @@ void pin_view(Exchange& ex) noexcept {
     hold_wanted(ex);
 }
 
+void know_peer(Exchange& ex) noexcept {
+  ex.client_address = ex.peer.address;
+  std::memcpy(ex.client.data(), ex.peer.bytes, 16);
+  const auto proxied = ex.peer.proxied_port();
+  const auto port = proxied ? proxied : ex.peer.tls ? std::uint16_t{443} : ex.peer.local_port;
+  const auto end = std::to_chars(ex.port_storage, ex.port_storage + sizeof ex.port_storage, port).ptr;
+  ex.port_text = {ex.port_storage, static_cast<std::size_t>(end - ex.port_storage)};
+  ex.came_by = proxied ? proxied : ex.peer.local_port;
+  find_scheme(ex, std::nullopt);
+}
+
 Status prepare(Exchange& ex) {
   auto& head = ex.head();
   pin_view(ex);
+  know_peer(ex);
   ex.settings = &kDefaults;
   const auto* type = head.find(Name::content_type);
   ex.grpc = type && is_grpc(type->value);

@@ -9,6 +9,8 @@ namespace sluice::data {
 Status prepare(Exchange& ex);
 // The worker's View, and what of it holds for all requests; a part of prepare().
 void pin_view(Exchange& ex) noexcept;
+// What is known before the client has said anything: its address, the port it came to, TLS or not; a part of prepare().
+void know_peer(Exchange& ex) noexcept;
 // Is the address (16 bytes) one of proxy-real-ip-cidr, whose word about clients is believed?
 bool trusted(const model::Options& options, const std::uint8_t* address) noexcept;
 // Lets go of what prepare pinned.

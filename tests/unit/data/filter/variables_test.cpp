@@ -109,6 +109,9 @@ TEST_F(VariablesOfARequest, NoControlByteGetsIntoAHead) {
 
 TEST_F(VariablesOfARequest, WhatIsNotThereYetIsEmpty) {
   asked.view.from = nullptr;
+  EXPECT_EQ((*this)("$request"), "GET /x?y=1 HTTP/1.1");
+  asked.head.method_text = {};
+  EXPECT_EQ((*this)("[$request]"), "[]") << "the head could not be read";
   EXPECT_EQ((*this)("[$status$upstream_addr$request_time$remote_user$ssl_protocol$remote_port]"), "[]");
   ExchangeRecord record;
   record.status = 502;
