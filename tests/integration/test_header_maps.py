@@ -224,6 +224,19 @@ def test_an_empty_one_removes(site):
         assert c.done(c.request("/?a=1")).get("x-arg") == "1"
 
 
+@pytest.mark.parametrize("value,sent", [("", []), ("$http_x_none", []), ("mine", ["mine"])])
+def test_what_is_written_here_gives_way(site, value, sent):
+    put(site, {"Server": value, "Via": value})
+    site.app("app.example", site.pod().address, tls=secured(site))
+    sluice = site.sluice(options={"add-headers": "default/mine", "server-tokens": "true", "via": "true", "ssl-redirect": "false"})
+    for path, host, status in (("/", "app.example", 200), ("/none", "nobody.example", 404)):
+        a = ask(sluice, path, host=host)
+        assert a.status == status and a.all("Server") == sent and a.all("Via") == sent
+    with Http2(sluice.https, sni="app.example") as c:
+        h = c.done(c.request("/")).headers
+        assert [v for n, v in h if n == "server"] == [v for n, v in h if n == "via"] == sent
+
+
 def test_no_blank_begins_or_ends_a_value(site):
     """HTTP/2 takes such a message for malformed."""
     put(site, {"X-Uri": "$uri", "X-Pair": "$remote_addr $http_x_in", "X-Blank": "$http_x_in $http_x_in", "X-Pod": "$http_x_in $http_x_in"})

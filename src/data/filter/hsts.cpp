@@ -1,6 +1,3 @@
-#include <algorithm>
-
-#include "base/strings.h"
 #include "data/filter/step.h"
 
 // Strict-Transport-Security. A browser that remembered it from a connection with the default certificate could not come
@@ -25,15 +22,8 @@ class Hsts final : public Step {
   std::string value_;
 };
 
-// add-headers has the say, also where it says that there is none.
-bool adds_hsts(const model::Options& options) {
-  return options.add_headers && std::ranges::any_of(options.add_headers->lines, [](const auto& line) {
-           return iequals(line.name, "Strict-Transport-Security");
-         });
-}
-
 StepPtr make_hsts(const model::Options& options, bool secured) {
-  return options.hsts && secured && !adds_hsts(options) ? std::make_shared<const Hsts>(options) : nullptr;
+  return options.hsts && secured ? std::make_shared<const Hsts>(options) : nullptr;
 }
 
 }  // namespace

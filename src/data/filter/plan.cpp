@@ -1,5 +1,7 @@
 #include "data/filter/plan.h"
 
+#include <algorithm>
+
 #include "data/filter/order.h"
 
 namespace sluice::data {
@@ -14,21 +16,28 @@ bool has_name(const net::http::Field& field, std::string_view name, net::http::N
 
 }  // namespace
 
-void ResponseFields::drop(std::string_view name, net::http::Name id) noexcept {
+bool ResponseFields::taken(std::string_view name, net::http::Name id) const noexcept {
+  return std::ranges::any_of(ours_, [&](const auto& field) { return has_name(field, name, id); });
+}
+
+void ResponseFields::hide(std::string_view name, net::http::Name id) noexcept {
   if (response_ == nullptr) return;
   for (auto& field : response_->fields)
     if (has_name(field, name, id)) field.drop = true;
 }
 
+void ResponseFields::drop(std::string_view name, net::http::Name id) {
+  hide(name, id);
+  if (!taken(name, id)) ours_.push_back({name, {}, id, true});
+}
+
 void ResponseFields::set(std::string_view name, std::string_view value, net::http::Name id) {
-  drop(name, id);
+  hide(name, id);
   ours_.push_back({name, value, id, false});
 }
 
 void ResponseFields::set_if_free(std::string_view name, std::string_view value, net::http::Name id) {
-  for (const auto& field : ours_)
-    if (has_name(field, name, id)) return;
-  set(name, value, id);
+  if (!taken(name, id)) set(name, value, id);
 }
 
 template <class Make>

@@ -50,15 +50,19 @@ class ResponseFields {
   void set(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other);
   // The same, unless one of ours has it: who comes first has the say.
   void set_if_free(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other);
-  // Those of the response go, and none of ours comes.
-  void drop(std::string_view name, net::http::Name id = net::http::Name::other) noexcept;
+  // Those of the response go, and none of ours comes: not from a later step, nor from whoever writes the head. One that
+  // ours have already stays.
+  void drop(std::string_view name, net::http::Name id = net::http::Name::other);
   // An empty one, for a value.
   std::string& text() { return texts_.next(); }
   const Response* response() const noexcept { return response_; }
-  // Those that were set so far.
+  // Those that were set so far, and the names of dropped ones, marked as not sent.
   std::span<const net::http::Field> ours() const noexcept { return ours_; }
 
  private:
+  bool taken(std::string_view name, net::http::Name id) const noexcept;
+  void hide(std::string_view name, net::http::Name id) noexcept;
+
   std::vector<net::http::Field>& ours_;
   Texts& texts_;
   const Response* response_;

@@ -153,7 +153,8 @@ void put_sent_fields(const ResponseFields* fields, std::string_view of, Out& out
   for (const auto& field : response->fields)
     if (is_passed_on(field, response->options, response->from_pod) || (field.id == Name::content_length && !field.drop))
       values.take(field);
-  for (const auto& field : fields->ours()) values.take(field);
+  for (const auto& field : fields->ours())
+    if (!field.drop) values.take(field);
 }
 
 void put_value(const RequestView& request, Variable named, Out& out, const ResponseFields* fields) {

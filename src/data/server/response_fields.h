@@ -13,7 +13,8 @@
 // Heads of responses as clients get them.
 namespace sluice::data {
 
-// What the Plans add to this response. What it has of the same names is dropped.
+// What the Plans add to this response, and the names that they drop, marked as not sent. What it has of these names is
+// dropped.
 inline std::span<const net::http::Field> added_fields(const Exchange& ex, const ResponseStart& response) {
   if (ex.process == nullptr && (ex.route == nullptr || ex.route->plan == nullptr)) return {};
   auto& added = ex.memory.added;
@@ -31,6 +32,7 @@ void for_each_response_field(const Exchange& ex, const ResponseStart& response, 
   using net::http::Name;
   const auto& o = *ex.options;
   const auto ours = added_fields(ex, response);
+  // Set or dropped: then we write none.
   const auto is_ours = [&](Name name) { return std::ranges::any_of(ours, [&](auto& f) { return f.id == name; }); };
   bool dated = false;
   const bool pod_server = response.from_pod && o.allow_backend_server_header && o.server_tokens;
@@ -41,8 +43,10 @@ void for_each_response_field(const Exchange& ex, const ResponseStart& response, 
   }
   if (!dated) sink("Date", date);
   if (o.server_tokens && !pod_server && !is_ours(Name::server)) sink("Server", std::string_view("sluice"));
-  if (o.via && response.from_pod) sink("Via", via(ex.memory.response.major, ex.memory.response.minor));
-  for (const auto& f : ours) sink(f.name, f.value);
+  if (o.via && response.from_pod && !is_ours(Name::via))
+    sink("Via", via(ex.memory.response.major, ex.memory.response.minor));
+  for (const auto& f : ours)
+    if (!f.drop) sink(f.name, f.value);
 }
 
 using net::h1::append_field;

@@ -51,7 +51,8 @@ std::string added(std::vector<model::HeaderLine> lines, std::vector<net::http::F
   ResponseFields fields(ours, texts, &response);
   add_response_fields(process.get(), asked.view, fields);
   std::string out;
-  for (const auto& f : ours) out.append(f.name).append(": ").append(f.value).append("\n");
+  for (const auto& f : ours)
+    if (!f.drop) out.append(f.name).append(": ").append(f.value).append("\n");
   return out;
 }
 
@@ -77,6 +78,25 @@ TEST(AddHeaders, ReadTheResponseAsThePodSentItAndAsItIsSent) {
   EXPECT_EQ(added({{"X-A", "<$upstream_http_location$sent_http_location>"}}, theirs, {}, false),
             "X-Route: of the route\nX-A: </a>\n")
       << "an answer of our own";
+}
+
+// Nobody behind add-headers sets what it drops: hsts, or the head's own Server and Via.
+TEST(AddHeaders, WhatIsDroppedStaysAway) {
+  model::Options options;
+  options.add_headers = model::HeaderMap{
+      "default/headers",
+      {{"Strict-Transport-Security", ""}, {"X-A", ""}, {"Via", "$http_none"}, {"X-B", "<$sent_http_via>"}}};
+  const auto process = Plan::of_process(options, true);
+  std::vector<net::http::Field> theirs{field("Via", "1.1 pod"), field("x-a", "pod")}, ours;
+  Texts texts;
+  const Asked asked(setting({{"X-A", "of the route"}}));
+  const ResponseFields::Response response{theirs, true, options};
+  ResponseFields fields(ours, texts, &response);
+  add_response_fields(process.get(), asked.view, fields);
+  std::string out;
+  for (const auto& f : ours) out.append(f.name).append(f.drop ? " dropped" : ": ").append(f.value).append("\n");
+  EXPECT_EQ(out, "X-A: of the route\nStrict-Transport-Security dropped\nVia dropped\nX-B: <>\n");
+  EXPECT_TRUE(theirs[0].drop && theirs[1].drop);
 }
 
 // HTTP/2 takes a message with one for malformed.
