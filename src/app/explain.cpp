@@ -130,10 +130,10 @@ struct Explanation {
   std::vector<std::string> steps;
   const data::Route* route = nullptr;
   std::string target;             // what a pod gets
-  std::vector<std::string> sets;  // fields that it gets instead of the client's
+  std::vector<std::string> sets;  // fields that it gets instead of the client's; without a value: that are removed
   const model::Cluster* cluster = nullptr;
   Answer answer;
-  std::vector<std::string> adds;  // fields of ours in the response
+  std::vector<std::string> adds;  // fields of ours in the response; without a value: that are removed from it
   std::vector<control::SettingRow> settings;
   std::string certificate;
   std::vector<std::string> refused;  // of Ingresses that ask for the host, and do not answer here
@@ -277,38 +277,42 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
     }
     out.certificate = certificate_for(snapshot, request.sni);
   }
+  const bool secured = request.https && snapshot.certificates->find(request.sni) != nullptr;
+  const data::Plan* process = snapshot.process[secured].get();
+  Asked asked(request, snapshot);
+  asked.view.client_known = client.has_value();
+  if (client) asked.view.client = *client;
+  const auto tell_added = [&] {
+    std::vector<net::http::Field> adds;
+    Texts texts;
+    data::ResponseFields fields(adds, texts, nullptr);
+    data::add_response_fields(process, asked.view, fields);
+    for (const auto& field : adds) out.adds.push_back(fmt::format("{}: {}", field.name, field.value));
+  };
   std::string scratch(request.target.size(), '\0');
   const auto path = net::http::normalise_path(request.target, scratch.data());
   if (!path) {
     out.answer = {400, "", path.error().detail, ""};
+    tell_added();
     return out;
   }
   out.path = *path;
   out.route = snapshot.routes->explain(request.match_host, out.path,
                                        [&](std::string_view step) { out.steps.emplace_back(step); });
   if (out.route != nullptr) out.cluster = find_cluster(model, *out.route->spec);
-  Asked asked(request, snapshot);
   asked.view.path = out.path;
   snapshot.routes->match(request.match_host, out.path, &asked.view.undecided);
   asked.view.route = out.route;
   asked.view.available = out.cluster != nullptr && usable(*out.cluster) != 0;
   asked.view.outside = out.cluster != nullptr && out.cluster->outside;
-  asked.view.client_known = client.has_value();
-  if (client) asked.view.client = *client;
   if (!client && out.route != nullptr && out.route->settings->source_ranges)
     out.steps.emplace_back("whether the client's address may come is not known: --from ADDRESS asks for one");
-  const bool secured = request.https && snapshot.certificates->find(request.sni) != nullptr;
-  const data::Plan* process = snapshot.process[secured].get();
   if (auto verdict = decide(process, asked.view)) out.answer = answer_of(std::move(*verdict), out.cluster);
+  tell_added();
   if (out.route == nullptr || data::is_probe(out.route, out.path)) {
     out.route = nullptr;
     return out;
   }
-  std::vector<net::http::Field> adds;
-  Texts texts;
-  data::ResponseFields fields(adds, texts, nullptr);
-  data::add_response_fields(process, asked.view, fields);
-  for (const auto& field : adds) out.adds.push_back(fmt::format("{}: {}", field.name, field.value));
   data::Rewritten to;
   if (out.answer.status == 0 && data::is_edited(*out.route->settings)) {
     data::edited(asked.view, to);
@@ -340,6 +344,12 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
   return out;
 }
 
+// "with NAME: VALUE", or "without NAME".
+std::string with(std::string_view field) {
+  return field.ends_with(": ") ? fmt::format("without {}", field.substr(0, field.size() - 2))
+                               : fmt::format("with {}", field);
+}
+
 void print(const Request& request, const Explanation& e, std::ostream& out) {
   const auto line = [&](const std::string& text) { print_line(out, text); };
   line(request.method + " " + request.url);
@@ -354,7 +364,7 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
   if (e.answer.status != 0)
     line(fmt::format("  {}{}{}: {}{}", e.answer.status, e.answer.location.empty() ? "" : " ", e.answer.location,
                      e.answer.because, e.answer.decided_by.empty() ? "" : "  [filter " + e.answer.decided_by + "]"));
-  for (const std::string& field : e.adds) line("  with " + field);
+  for (const std::string& field : e.adds) line("  " + with(field));
   const auto tell_refused = [&] {
     if (!e.refused.empty()) line("refused of the Ingresses that ask for the host");
     for (const std::string& refused : e.refused) line("  " + refused);
@@ -363,7 +373,7 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
   const model::Route& spec = *e.route->spec;
   if (e.answer.status == 0) line("  forwarded to " + destination_text(spec) + " as " + request.method + " " + e.target);
   if (e.answer.status == 0)
-    for (const std::string& field : e.sets) line("    with " + field);
+    for (const std::string& field : e.sets) line("    " + with(field));
   line("  route of " + ingress_text(spec) +
        (spec.location.empty()
             ? ""

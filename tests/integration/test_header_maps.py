@@ -389,6 +389,22 @@ def test_with_an_upgrade(site):
     assert v["x-mine"] == ["1"] and v["upgrade"] == ["tcp"] and v["connection"] == ["upgrade"]
 
 
+def test_explain_tells_what_is_removed_and_what_others_get(site):
+    put(site, {"X-All": "$host", "X-Gone": "", "Server": "$arg_none"}, name="all")
+    put(site, {"Accept": "", "X-Wrong": "$nope"}, name="pods")
+    site.app("app.example", site.pod().address)
+    site.manifests.write("options.yaml", config_map({"add-headers": "default/all", "proxy-set-headers": "default/pods"}))
+
+    def explain(url, *args):
+        return subprocess.run([SLUICE, "explain", site.manifests.root, "GET", url, *args], stdout=subprocess.PIPE, timeout=30, text=True).stdout
+    said = explain("http://app.example/")
+    for text in ("  with X-All: app.example\n", "  without X-Gone\n", "  without Server\n", "    without Accept\n", "    without X-Wrong\n"):
+        assert text in said, said
+    for url in ("http://nobody.example/", "http://app.example/../.."):
+        fields = json.loads(explain(url, "--json"))["answer"]["fields"]
+        assert f"X-All: {url.split('/')[2]}" in fields and "X-Gone: " in fields, fields
+
+
 def test_explain_tells_all_of_them(site):
     put(site, {"X-Ours": "costs $5"})
     put(site, {"X-All": "$host"}, name="all")
