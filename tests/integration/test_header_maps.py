@@ -117,13 +117,13 @@ def test_over_h2_with_hsts_and_cors(site):
 
 
 def test_calls_of_grpc(site):
-    put(site, {"X-Ours": "ours"})
+    put(site, {"X-Ours": "ours", "Content-Type": "text/plain"})
     pod = site.add(H2Pod(lambda pod, c: c.head(("content-type", "application/grpc"), ("x-ours", "pod"), ("grpc-status", "5"), end=True)))
     site.app(GRPC_HOST, pod.address, annotations={**MINE, "backend-protocol": "GRPC"})
     site.app("none.example", [], annotations={**MINE, "backend-protocol": "GRPC"})
     sluice = site.sluice(options={**ALLOWED, **H2C})
     _, head, body, trailers = call(sluice.http)
-    assert (head["grpc-status"], head["x-ours"], body, trailers) == ("5", "ours", b"", {})
+    assert (head["grpc-status"], head["x-ours"], body, trailers) == ("5", "ours", b"", {}) and head["content-type"] == "application/grpc"
     answer = call(sluice.http, host="none.example")
     is_reply(answer, 14)
     assert answer[1]["x-ours"] == "ours"
@@ -348,6 +348,26 @@ def test_what_cannot_be_set_takes_the_clients_away(site):
     site.manifests.write("options.yaml", config_map({"proxy-set-headers": "default/mine"}))
     said = check(site)
     assert "field=data[X-User] value=\"$nope\" expected variables of docs/variables.md, which $nope is not; it is not set, and the client's is taken away" in said, said
+
+
+def test_the_handshake_of_a_websocket_is_not_theirs(site):
+    """Whatever a ConfigMap says of it: the key and its answer are agreed on by both ends."""
+    names = ("Key", "Accept", "Extensions", "Version", "Protocol")
+    for value, name in (("", "none"), ("x", "all")):
+        put(site, {f"Sec-WebSocket-{n}": value for n in names}, name=name)
+    got = []
+
+    def pod(sock, _):
+        got.append(dict(line.split(": ", 1) for line in read_request(sock)[0].split("\r\n")[1:] if line))
+        sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: yes\r\nSec-WebSocket-Protocol: chat\r\n\r\n")
+    site.app("app.example", site.scripted(pod).address)
+    for name in ("none", "all"):
+        sluice = site.sluice(options={"add-headers": f"default/{name}", "proxy-set-headers": f"default/{name}"})
+        with sluice.raw() as c:
+            a = c.get("/", "app.example", headers=["Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Protocol: chat"])
+        assert a.status == 101 and a.all("Sec-WebSocket-Accept") == ["yes"] and a.all("Sec-WebSocket-Protocol") == ["chat"] and a.get("Sec-WebSocket-Key") is None
+        assert {n: v for n, v in got[-1].items() if n.startswith("Sec-")} == {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": "chat"}
+        sluice.stop()
 
 
 TRAILERS = {"x-user": "evil", "x_user": "evil", "x-gone": "evil", "x-free": "yes"}

@@ -13,9 +13,22 @@ namespace {
 using model::HeaderMap;
 
 // Fields of the connection, of the framing and of what the proxy itself has to tell. nginx takes some of them; a
-// message that two readers end at different bytes is the price.
-constexpr std::string_view kOfNobody[] = {"connection",        "content-length", "keep-alive", "proxy-connection", "te",
-                                          "transfer-encoding", "trailer",        "upgrade",    "http2-settings"};
+// message that two readers end at different bytes is the price. Those of a WebSocket are agreed on by its two ends, and
+// over HTTP/2 we are one of them.
+constexpr std::string_view kOfNobody[] = {"connection",
+                                          "content-length",
+                                          "keep-alive",
+                                          "proxy-connection",
+                                          "te",
+                                          "transfer-encoding",
+                                          "trailer",
+                                          "upgrade",
+                                          "http2-settings",
+                                          "sec-websocket-key",
+                                          "sec-websocket-accept",
+                                          "sec-websocket-extensions",
+                                          "sec-websocket-version",
+                                          "sec-websocket-protocol"};
 // Date is ours, and a call of gRPC that failed must not look like one that did not.
 constexpr std::string_view kNotToClients[] = {"date", "grpc-status", "grpc-message"};
 // Expect is answered here, Proxy is a variable of CGI (httpoxy), by CDN-Loop requests that come back are recognised.

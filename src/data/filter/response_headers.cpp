@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "base/strings.h"
 #include "data/filter/step.h"
 #include "data/filter/variables.h"
 
@@ -5,6 +8,14 @@
 namespace sluice::data {
 
 namespace {
+
+// By its content type a client knows that a call of gRPC, or of gRPC-Web, was answered at all.
+bool answers_call(const ResponseFields::Response* response) noexcept {
+  constexpr std::string_view kType = "application/grpc";
+  return response != nullptr && std::ranges::any_of(response->fields, [&](const auto& field) {
+           return field.id == net::http::Name::content_type && iequals(field.value.substr(0, kType.size()), kType);
+         });
+}
 
 class ResponseHeaders final : public Step {
  public:
@@ -14,6 +25,7 @@ class ResponseHeaders final : public Step {
 
   void respond(const RequestView& request, ResponseFields& fields) const override {
     for (const auto& [line, id] : lines_) {
+      if (id == net::http::Name::content_type && answers_call(fields.response())) continue;
       std::string_view value = line.value;
       if (line.value.names_variables()) {
         // Explain shows what is of the response as it is written.

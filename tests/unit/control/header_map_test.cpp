@@ -19,8 +19,10 @@ std::string text(const ReadHeaders& read) {
 }
 
 TEST(HeaderMap, NamesThatReachTheConnectionOrTheFramingAreNotSet) {
-  for (const char* name : {"Connection", "content-length", "Keep-Alive", "Proxy-Connection", "TE", "Transfer-Encoding",
-                           "Trailer", "UPGRADE", "HTTP2-Settings", "a b", "a:b", "a\r\nb", ":path", ""})
+  for (const char* name :
+       {"Connection", "content-length", "Keep-Alive", "Proxy-Connection", "TE", "Transfer-Encoding", "Trailer",
+        "UPGRADE", "HTTP2-Settings", "Sec-WebSocket-Key", "sec-websocket-accept", "Sec-WebSocket-Extensions",
+        "Sec-WebSocket-Version", "Sec-WebSocket-Protocol", "a b", "a:b", "a\r\nb", ":path", ""})
     for (const auto to : {HeadersTo::clients, HeadersTo::pods}) {
       const auto read = read_headers({{name, "x"}}, to);
       EXPECT_TRUE(read.lines.empty()) << name;

@@ -111,6 +111,15 @@ TEST(AddHeaders, NoBlankBeginsOrEndsAValue) {
   EXPECT_EQ(sent(asked, {}, Plan::of_process(options, false).get()), "X-Uri: /x\n");
 }
 
+TEST(ResponseHeaders, TheContentTypeOfACallStays) {
+  const Asked asked(setting({{"Content-Type", "text/plain"}, {"X-A", "1"}}));
+  for (const std::string type : {"application/grpc", "Application/GRPC+proto", "application/grpc-web-text"})
+    EXPECT_EQ(sent(asked, {field("content-type", type)}), "content-type: " + type + "\nX-A: 1\n");
+  const Asked removing(setting({{"content-type", "$http_none"}}));
+  EXPECT_EQ(sent(removing, {field("Content-Type", "application/grpc")}), "Content-Type: application/grpc\n");
+  EXPECT_EQ(sent(removing, {field("Content-Type", "text/html")}), "");
+}
+
 TEST(AddHeaders, OfAResponseThatIsNotThereAreShownAsWritten) {
   model::Options options;
   options.add_headers = model::HeaderMap{"default/headers", {{"X-A", "$host $upstream_http_x"}, {"X-B", "$scheme"}}};
