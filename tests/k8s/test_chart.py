@@ -92,9 +92,10 @@ def test_on_the_network_of_the_node_loopback_is_not_trusted():
 
 
 def test_headers_are_config_maps_that_the_options_name():
-    made = objects(helm({"controller.addHeaders": {"X-Frame-Options": "DENY", "X-Number": 5}, "controller.proxySetHeaders": {"X-Mine": "$host"}}))
-    assert made["ConfigMap", "sluice-custom-add-headers"]["data"] == {"X-Frame-Options": "DENY", "X-Number": "5"}
-    assert made["ConfigMap", "sluice-custom-proxy-headers"]["data"] == {"X-Mine": "$host"}
+    made = objects(helm({"controller.addHeaders": {"X-Frame-Options": "DENY", "X-Number": 5, "Access-Control-Max-Age": 1728000, "X-Half": 0.5, "X-Gone": ""},
+                          "controller.proxySetHeaders": {"X-Mine": "$host", "X-Big": 12345678901, "X-Yes": True}}))
+    assert made["ConfigMap", "sluice-custom-add-headers"]["data"] == {"X-Frame-Options": "DENY", "X-Number": "5", "Access-Control-Max-Age": "1728000", "X-Half": "0.5", "X-Gone": ""}
+    assert made["ConfigMap", "sluice-custom-proxy-headers"]["data"] == {"X-Mine": "$host", "X-Big": "12345678901", "X-Yes": "true"}
     data = made["ConfigMap", "sluice"]["data"]
     assert (data["add-headers"], data["proxy-set-headers"]) == ("sluice/sluice-custom-add-headers", "sluice/sluice-custom-proxy-headers")
     made = objects(helm({"controller.addHeaders": {"X-A": "b"}, "controller.config": {"add-headers": "a/b"}, "controller.scope.enabled": True}))

@@ -35,6 +35,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end -}}
 
+{{/* A value as text of a ConfigMap, quoted. Numbers of a values file are floats, and 1728000 would become 1.728e+06. */}}
+{{- define "sluice.text" -}}
+{{ ternary (. | toJson) (toString .) (kindIs "float64" .) | quote }}
+{{- end -}}
+
 {{/* metadata: (dict "root" $ "name" … "labels" … "annotations" … "cluster" true, where these are wanted) */}}
 {{- define "sluice.metadata" -}}
 metadata:
