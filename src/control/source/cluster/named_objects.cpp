@@ -64,16 +64,16 @@ void NamedObjects::want(const std::set<std::string>& names) {
     Wanted& w = wanted_.find(name)->second;
     forget(name, w);
     queue_.erase({w.next, name});
-    unasked_ -= !w.asked;
+    unknown_ -= !w.known;
     wanted_.erase(name);
   }
   const Instant now = SystemClock().now();
   for (const auto& name : names) {
     if (wanted_.contains(name) || !askable(name)) continue;
     Wanted& w = wanted_[name];
-    w.asked = watched_(name);
-    unasked_ += !w.asked;
-    schedule(name, w, w.asked ? now + interval() : now);
+    w.known = watched_(name);
+    unknown_ += !w.known;
+    schedule(name, w, w.known ? now + interval() : now);
   }
   tell_ = true;
   tell_when_settled();
@@ -113,7 +113,7 @@ void NamedObjects::each(const std::function<void(const std::string&, const Objec
 }
 
 void NamedObjects::tell_when_settled() {
-  if (unasked_ == 0 && std::exchange(tell_, false)) settled_();
+  if (unknown_ == 0 && std::exchange(tell_, false)) settled_();
 }
 
 // Takes back what was handed on, unless a watch delivers it by now.
@@ -145,7 +145,6 @@ asio::awaitable<void> NamedObjects::run(Client& client) {
     if (const auto it = wanted_.find(name); it != wanted_.end()) {
       Wanted& w = it->second;
       w.busy = false;
-      if (!std::exchange(w.asked, true)) --unasked_;
       tell_when_settled();
       schedule(name, w, SystemClock().now() + jittered(pause(w), random_));
     }
@@ -156,6 +155,12 @@ asio::awaitable<void> NamedObjects::run(Client& client) {
   }
 }
 
+// Whether there is one, or that nobody will tell us. A server in trouble has said neither: what is published then would
+// lack what the object protects.
+void NamedObjects::known(Wanted& w) {
+  if (!std::exchange(w.known, true)) --unknown_;
+}
+
 // What the server's trouble is, if it is not this object's.
 asio::awaitable<std::optional<ApiError>> NamedObjects::ask(Client& client, std::string name) {
   Wanted& w = wanted_.find(name)->second;
@@ -164,6 +169,7 @@ asio::awaitable<std::optional<ApiError>> NamedObjects::ask(Client& client, std::
     if (w.object) --held_;
     w.object = nullptr;
     w.failures = 0;
+    known(w);
     co_return std::nullopt;
   }
   const std::string target = Named(name).path();
@@ -185,6 +191,7 @@ asio::awaitable<std::optional<ApiError>> NamedObjects::ask(Client& client, std::
   }
   if (ours && failure) failed(name, *failure);
   if (failure && (failure->status == 404 || failure->status == 403)) failure.reset();
+  if (const auto it = wanted_.find(name); it != wanted_.end() && (!failure || watched_(name))) known(it->second);
   co_return failure;
 }
 

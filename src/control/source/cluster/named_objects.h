@@ -25,7 +25,8 @@ class NamedObjects {
   static constexpr unsigned kRate = 5;
   static constexpr auto kAgain = std::chrono::seconds(2);  // the same after it was not to be had; then doubled
 
-  // Everything must outlive it. `watched`: a watch delivers this identity. `settled`: every wanted one was asked once.
+  // Everything must outlive it. `watched`: a watch delivers this identity. `settled`: of every wanted one the server
+  // has said what it is, that there is none, or that we may not know; other errors are no answers.
   NamedObjects(boost::asio::io_context& io, const Access& access, Credentials& credentials, Sink& sink,
                std::function<bool(const std::string&)> watched, std::function<void()> settled, std::uint64_t seed);
 
@@ -47,7 +48,7 @@ class NamedObjects {
     ObjectPtr object;  // as it was handed on; null: it was not
     Instant next{};
     unsigned failures = 0;
-    bool asked = false, busy = false;
+    bool known = false, busy = false;
   };
   struct Client {
     Client(boost::asio::io_context& io, const Access& access, Credentials& credentials, std::uint64_t seed)
@@ -62,6 +63,7 @@ class NamedObjects {
   boost::asio::awaitable<std::optional<ApiError>> ask(Client& client, std::string name);
   void answered(const std::string& name, const std::string& body);
   void failed(const std::string& name, const ApiError& error);
+  void known(Wanted& wanted);
   void forget(const std::string& name, Wanted& wanted);
   void schedule(const std::string& name, Wanted& wanted, Instant when);
   void wake();
@@ -79,7 +81,7 @@ class NamedObjects {
   std::deque<Client> clients_;
   StringMap<Wanted> wanted_;
   std::set<std::pair<Instant, std::string>> queue_;  // of those that are not busy
-  std::size_t unasked_ = 0, held_ = 0;
+  std::size_t unknown_ = 0, held_ = 0;
   std::array<bool, 2> in_trouble_{};  // likewise
   bool tell_ = false;
 };
