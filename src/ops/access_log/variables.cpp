@@ -258,14 +258,6 @@ constexpr auto kReaders = [] {
   return t;
 }();
 
-// What only the end of an exchange knows nobody else can tell.
-static_assert([] {
-  for (std::size_t i = 0; i < std::size(kVariables); ++i)
-    if (kVariables[i].when == VariableRow::When::end && kReaders[i].text == nullptr && kReaders[i].raw == nullptr)
-      return false;
-  return true;
-}());
-
 }  // namespace
 
 const LogReader* log_reader(VariableId id, bool of_stream) noexcept {

@@ -6,6 +6,7 @@
 
 #include <boost/json.hpp>
 
+#include "ops/access_log/variables.h"
 #include "record_for_test.h"
 
 namespace sluice::ops {
@@ -155,6 +156,13 @@ TEST_F(LogFormatTest, ValuesBesideTheRecordAreEscapedAndMayBeAbsent) {
   EXPECT_EQ(Beside("/x$is_args|$https").line(answered(), {"", ""}), "/x|") << "nginx has these for every request";
   const Beside other("$http_a $http_b");
   EXPECT_EQ(Beside("[$http_x]").line(answered(), {"1", "2"}, other.compiled.get()), "[-]") << "of another format";
+}
+
+TEST_F(LogFormatTest, ReadsAllThatOnlyTheEndOfAnExchangeKnows) {
+  for (std::size_t i = 0; i < std::size(kVariables); ++i) {
+    if (kVariables[i].when != VariableRow::When::end) continue;
+    EXPECT_NE(log_reader(static_cast<VariableId>(i), false), nullptr) << kVariables[i].name;
+  }
 }
 
 TEST_F(LogFormatTest, AsksForABoundedNumber) {
