@@ -41,11 +41,12 @@ marks = itertools.count()
 
 
 def live(sluice, site, change):
-    """Makes a change and waits until it is served: a new host comes behind it, as it may be none for what is served."""
-    def both():
-        change()
-        put(site, "mark", ingress("mark", {f"mark{next(marks)}.example": "app"}))
-    sluice.changed(both)
+    """Makes a change and waits until it is served: a new host comes behind it, as it may be none for what is served.
+    That the host is there says so; a newer Snapshot may be one of the change before."""
+    change()
+    host = f"mark{next(marks)}.example"
+    put(site, "mark", ingress("mark", {host: "app"}))
+    wait_for(lambda: sluice.get("/", host).status != 404, f"{host} is served")
 
 
 @pytest.mark.parametrize("target", [None, "pod-port"], ids=["number", "named"])

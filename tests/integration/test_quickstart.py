@@ -11,7 +11,8 @@ from harness import ROOT, SLUICE, Process, http_get, need
 
 class Quickstart(Process):
     def __init__(self):
-        super().__init__([ROOT / "config/quickstart/run.sh", Path(SLUICE).parent], start_new_session=True)
+        # Who starts the tests in the background has SIGINT ignored, and a shell leaves it so.
+        super().__init__(["env", "--default-signal=INT", ROOT / "config/quickstart/run.sh", Path(SLUICE).parent], start_new_session=True)
 
     def wait_ready(self):
         self.dir = self.wait_line(r"^sluice serves (\S+)", 60).group(1)
