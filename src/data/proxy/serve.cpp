@@ -176,7 +176,7 @@ net::Task<void> fail(Exchange& ex, Error error) {
     co_return;
   }
   ex.record.status = status;
-  if (status == 499 || ex.client_gone) {
+  if ((status == 499 && error.whose == Whose::downstream) || ex.client_gone) {
     ex.close_after = true;
     co_return;
   }

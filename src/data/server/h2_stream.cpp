@@ -209,6 +209,7 @@ net::Task<void> H2Stream::run() {
 // opened.
 net::Task<void> H2Stream::linger() {
   give_buffers_back();
+  promise(0);
   Linger state(worker_);
   if (!state.admitted()) co_return;
   while (!end_received() && !gone() && !given_up_) {

@@ -347,6 +347,7 @@ void Session::forget(Stream& s) noexcept {
   if (s.touched_) std::replace(touched_.begin(), touched_.end(), &s, static_cast<Stream*>(nullptr));
   keep(s, {});
   went(s.in_.size() + s.taken_.size());
+  if (filling_ == &s) filling_ = nullptr;  // the rest of the block may come before the reset has left
   if (s.closed_ || s.id_ == 0) return;
   if (!s.reset_sent_) {
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s.id_, side_ == Side::client ? cancel : internal_error);

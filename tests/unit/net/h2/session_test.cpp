@@ -160,6 +160,37 @@ TEST(Session, AStreamWhoseFieldsCannotBeSentIsResetBeforeItIsGone) {
   EXPECT_EQ(p.server.streams[0]->body, "mine");
 }
 
+// A block of fields may come in pieces, and its stream may end between two of them.
+TEST(Session, FieldsOfAStreamThatIsGoneReachNobody) {
+  for (const bool of_server : {true, false}) {
+    Pair p;
+    auto& call = p.request(false);
+    p.exchange();
+    const std::string trailers =
+        "x-first: " + std::string(200, 'a') + "\r\nx-second: " + std::string(200, 'b') + "\r\n";
+    End& from = of_server ? p.client : p.server;
+    End& to = of_server ? p.server : p.client;
+    if (of_server) {
+      p.client.session.send(call, "hello", true, trailers);
+    } else {
+      p.server.session.respond(*p.server.streams[0], kOk, false);
+      p.server.session.send(*p.server.streams[0], "hello", true, trailers);
+    }
+    const std::string bytes = from.sends();
+    const std::size_t cut = bytes.size() - 40;
+    ASSERT_TRUE(to.takes(std::string_view(bytes).substr(0, cut)));
+    if (of_server)
+      p.server.streams.clear();
+    else
+      p.calls.clear();
+    EXPECT_TRUE(to.takes(std::string_view(bytes).substr(cut)));  // a sanitizer sees who is told of x-second
+    auto& other = p.request(true);
+    p.exchange();
+    EXPECT_FALSE(other.closed());
+    EXPECT_EQ(p.server.streams.back()->heads, 1);
+  }
+}
+
 TEST(Session, AllTrailersAreSent) {
   Pair p;
   auto& call = p.request(false);
