@@ -69,7 +69,8 @@ struct Session::Callbacks {
         me.fail("streams above the limit", enhance_your_calm);
         return NGHTTP2_ERR_CALLBACK_FAILURE;
       }
-      Stream* s = room ? me.owner_.begin() : nullptr;
+      // What the peer will read as not processed is not: the GOAWAY may wait for its socket.
+      Stream* s = room && id <= me.goaway_promised_ ? me.owner_.begin() : nullptr;
       if (!s) {
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -149,6 +150,7 @@ struct Session::Callbacks {
   static int on_close(nghttp2_session* session, std::int32_t id, std::uint32_t code, void* user) {
     Session& me = self(user);
     --me.open_;
+    me.forgiven_.erase(id);
     Stream* s = stream(session, id);
     if (!s || !(s->ended_ || s->reset_by_peer_)) me.ids_.closed_by_us(id);
     if (!s) return 0;
@@ -175,7 +177,7 @@ struct Session::Callbacks {
         break;
       case NGHTTP2_RST_STREAM:
         // Resets that the peer makes us send cost it what its own would (CVE-2025-8671).
-        if (me.side_ == Side::server && !(s && s->forgiven_) &&
+        if (me.side_ == Side::server && !me.forgiven_.contains(frame->hd.stream_id) &&
             frame->rst_stream.error_code != NGHTTP2_REFUSED_STREAM && !me.pay(2))
           me.fail("too many streams that had to be reset", enhance_your_calm);
         break;
@@ -350,6 +352,7 @@ void Session::forget(Stream& s) noexcept {
   if (filling_ == &s) filling_ = nullptr;  // the rest of the block may come before the reset has left
   if (s.closed_ || s.id_ == 0) return;
   if (!s.reset_sent_) {
+    forgiven_.insert(s.id_);
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s.id_, side_ == Side::client ? cancel : internal_error);
     owner_.output_waits();
   }
@@ -539,7 +542,7 @@ std::string_view Session::take(Stream& s, std::size_t most) noexcept {
 
 void Session::reset(Stream& s, std::uint32_t code, bool peers_fault) noexcept {
   if (s.closed_ || std::exchange(s.reset_sent_, true)) return;
-  s.forgiven_ = !peers_fault;
+  if (!peers_fault) forgiven_.insert(s.id_);
   keep(s, {});
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s.id_, code);
   owner_.output_waits();
@@ -552,9 +555,9 @@ void Session::shutdown_notice() noexcept {
 }
 
 void Session::goaway(std::uint32_t code) noexcept {
-  if (goaway_sent_) return;
-  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_), code, nullptr,
-                        0);
+  if (goaway_sent_ || goaway_promised_ != INT32_MAX) return;  // a second one could not name more (RFC 9113 section 6.8)
+  goaway_promised_ = nghttp2_session_get_last_proc_stream_id(session_);
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, goaway_promised_, code, nullptr, 0);
   owner_.output_waits();
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -78,7 +79,7 @@ class Stream {
   std::int32_t id_ = 0;
   std::uint32_t code_ = 0;
   bool ended_ = false, closed_ = false, reset_by_peer_ = false, touched_ = false;
-  bool end_sent_ = false, reset_sent_ = false, forgiven_ = false, out_last_ = false, deferred_ = false;
+  bool end_sent_ = false, reset_sent_ = false, out_last_ = false, deferred_ = false;
   std::string in_, taken_;
   std::string kept_;      // unsent bytes of our own
   std::string_view out_;  // what send() got and is not in frames yet: the caller's during send(), then kept_
@@ -223,11 +224,13 @@ class Session {
   std::size_t owed_ = 0;  // bytes that the connection's window was not opened for yet
   std::size_t open_ = 0;
   std::uint32_t opened_ = 0;
-  std::int32_t goaway_last_ = INT32_MAX;  // the last stream that is served, once goaway_sent_
-  std::uint32_t crossed_ = 0;             // frames of later ones
+  std::int32_t goaway_promised_ = INT32_MAX;  // the last stream that is served, once goaway() was called
+  std::int32_t goaway_last_ = INT32_MAX;      // the same, once goaway_sent_
+  std::uint32_t crossed_ = 0;                 // frames of later ones
   StreamIds ids_;
-  Stream* filling_ = nullptr;  // whose block of fields is being decoded
-  bool swallow_ = false;       // the rest of that block is not wanted
+  std::set<std::int32_t> forgiven_;  // streams whose reset the peer did not cause; their owners may be gone by then
+  Stream* filling_ = nullptr;        // whose block of fields is being decoded
+  bool swallow_ = false;             // the rest of that block is not wanted
   std::size_t block_bytes_ = 0;
   double tokens_;
   Instant tokens_at_{};

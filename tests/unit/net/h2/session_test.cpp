@@ -191,6 +191,49 @@ TEST(Session, FieldsOfAStreamThatIsGoneReachNobody) {
   }
 }
 
+TEST(Session, ResetsThatAreNotThePeersFaultCostItNothing) {
+  Limits limits;
+  limits.tokens = 4;
+  limits.tokens_a_second = 0;
+  Pair p(limits);
+  for (int i = 0; i < 20; ++i) {
+    auto& call = p.request(false);
+    p.exchange();
+    auto& s = *p.server.streams.back();
+    if (i % 2 == 0) p.server.session.reset(s, internal_error);
+    p.server.streams.pop_back();  // with the exchange, before the reset has left
+    p.exchange();
+    ASSERT_TRUE(call.closed()) << i;
+  }
+  EXPECT_FALSE(p.server.session.failed()) << p.server.session.why();
+  for (int i = 0; i < 3; ++i) {
+    p.request(false);
+    p.exchange();
+    if (!p.server.streams.empty()) p.server.session.reset(*p.server.streams.back(), protocol_error, true);
+    p.server.streams.clear();
+    p.exchange();
+  }
+  EXPECT_TRUE(p.server.session.abused());
+}
+
+TEST(Session, AStreamBehindAGoawayThatWaitsIsRefused) {
+  Pair p;
+  auto& first = p.request(true);
+  p.exchange();
+  p.server.session.block(true);
+  p.server.session.goaway(no_error);
+  auto& second = p.request(true);
+  p.exchange();
+  EXPECT_EQ(p.server.streams.size(), 1u) << "the GOAWAY that the peer will read says that it was not processed";
+  p.server.session.goaway(no_error);  // says no more
+  p.server.session.block(false);
+  p.server.session.respond(*p.server.streams[0], kOk, true);
+  p.exchange();
+  EXPECT_TRUE(second.closed() && second.code() == refused_stream);
+  EXPECT_EQ(first.heads, 1);
+  EXPECT_TRUE(p.client.session.goaway_received());
+}
+
 TEST(Session, AllTrailersAreSent) {
   Pair p;
   auto& call = p.request(false);
