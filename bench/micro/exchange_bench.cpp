@@ -10,6 +10,7 @@
 #include "data/server/response_fields.h"
 #include "data/server/worker.h"
 #include "net/h1/parser.h"
+#include "nobody.h"
 
 namespace {
 
@@ -19,19 +20,6 @@ using net::http::Name;
 
 struct NoRecorder final : Recorder {
   void finished(const ExchangeRecord&) noexcept override {}
-};
-
-struct NoClient final : Downstream {
-  BodySource& body() override { std::abort(); }
-  bool whole_body(std::string_view&) override { return false; }
-  net::Task<Status> interim(int, std::span<const net::http::Field>) override { co_return Status{}; }
-  net::Task<Status> start(Exchange&, const ResponseStart&, Chunk) override { co_return Status{}; }
-  net::Task<Status> write(Chunk) override { co_return Status{}; }
-  void abort() noexcept override {}
-  bool started() const noexcept override { return false; }
-  bool complete() const noexcept override { return false; }
-  net::Stream& become_tunnel(std::string_view&) override { std::abort(); }
-  void give_buffers_back() noexcept override {}
 };
 
 // A browser's request and a pod's answer, as prepare() leaves them.
@@ -66,7 +54,7 @@ struct Scene {
   Shared shared{overload};
   WorkerStats stats;
   NoRecorder recorder;
-  NoClient client;
+  Nobody client;
   Peer peer;
   model::Options options;
   std::unique_ptr<ExchangeMemory> memory{new ExchangeMemory};

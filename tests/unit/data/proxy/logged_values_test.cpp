@@ -2,28 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <stdexcept>
-
 #include "../allocations.h"
 #include "../bare_worker.h"
+#include "../nobody.h"
 #include "data/proxy/exchange.h"
 
 namespace sluice::data {
 namespace {
-
-struct Nobody final : Downstream {
-  BodySource& body() override { throw std::logic_error("nobody asks for it"); }
-  bool whole_body(std::string_view&) override { return false; }
-  net::Task<Status> interim(int, std::span<const net::http::Field>) override { co_return Status{}; }
-  net::Task<Status> start(Exchange&, const ResponseStart&, Chunk) override { co_return Status{}; }
-  net::Task<Status> write(Chunk) override { co_return Status{}; }
-  void abort() noexcept override {}
-  bool started() const noexcept override { return false; }
-  bool complete() const noexcept override { return false; }
-  std::size_t room(std::size_t) noexcept override { return 1; }
-  net::Duplex& become_tunnel(std::string_view&) override { throw std::logic_error("nobody asks for it"); }
-  void give_buffers_back() noexcept override {}
-};
 
 struct LoggedValuesOf : testing::Test {
   // Whoever names these wants them of the exchanges that begin from now on.
