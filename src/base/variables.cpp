@@ -27,10 +27,8 @@ Variable find_variable(std::string_view name) noexcept {
 }
 
 bool names_field(std::string_view of, std::string_view field) noexcept {
-  if (field.size() != of.size()) return false;
-  for (std::size_t i = 0; i < field.size(); ++i)
-    if ((field[i] == '-' ? '_' : lower(field[i])) != lower(of[i])) return false;
-  return true;
+  const auto as_variable = [](char c) { return c == '-' ? '_' : lower(c); };
+  return std::ranges::equal(of, field, {}, as_variable, as_variable);
 }
 
 Template::Template(std::string text) : text_(std::move(text)) {

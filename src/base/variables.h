@@ -135,7 +135,7 @@ struct Variable {
 Variable find_variable(std::string_view name) noexcept;
 
 // Is that field one of the family http_, sent_http_ or upstream_http_ with the rest `of`? Without regard to case, and
-// '-' is '_', as in nginx.
+// '-' is '_', as in nginx. So are two names that programs make the same variable of.
 bool names_field(std::string_view of, std::string_view field) noexcept;
 
 // Text that names variables, `$name` or `${name}`, cut once and evaluated often. A value: equal when the texts are.

@@ -5,6 +5,11 @@
 
 namespace sluice::data {
 
+// Does the pod's Server stand in the response, and not ours?
+inline bool names_pods_server(const model::Options& options, bool from_pod) noexcept {
+  return from_pod && options.allow_backend_server_header && options.server_tokens;
+}
+
 // Does that field of a response reach the client? Fields of the connection and of the framing are made anew.
 inline bool is_passed_on(const net::http::Field& field, const model::Options& options, bool from_pod) noexcept {
   using net::http::Name;
@@ -19,7 +24,7 @@ inline bool is_passed_on(const net::http::Field& field, const model::Options& op
     case Name::x_accel:
       return false;
     case Name::server:
-      if (!from_pod || !options.allow_backend_server_header || !options.server_tokens) return false;
+      if (!names_pods_server(options, from_pod)) return false;
       break;
     default:
       break;

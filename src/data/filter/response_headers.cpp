@@ -1,8 +1,8 @@
 #include <algorithm>
 
-#include "base/strings.h"
 #include "data/filter/step.h"
 #include "data/filter/variables.h"
+#include "data/proxy/grpc.h"
 
 // Fields of responses that ConfigMaps name: custom-headers for those of a route, add-headers for all.
 namespace sluice::data {
@@ -11,9 +11,8 @@ namespace {
 
 // By its content type a client knows that a call of gRPC, or of gRPC-Web, was answered at all.
 bool answers_call(const ResponseFields::Response* response) noexcept {
-  constexpr std::string_view kType = "application/grpc";
   return response != nullptr && std::ranges::any_of(response->fields, [&](const auto& field) {
-           return field.id == net::http::Name::content_type && iequals(field.value.substr(0, kType.size()), kType);
+           return field.id == net::http::Name::content_type && begins_as_grpc(field.value);
          });
 }
 

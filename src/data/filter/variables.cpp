@@ -318,13 +318,13 @@ void append_value(const RequestView& request, Variable variable, Spelling spelli
 }
 
 void evaluate(const Template& text, const RequestView& request, Spelling spelling, std::string& out,
-              const Regex::Captures* groups, Spelling of_groups) {
+              const Regex::Captures* groups, Spelling of_groups, const ResponseFields* fields) {
   for (const auto& part : text.parts()) {
     const auto of = text.text_of(part);
     if (part.variable == kLiteral)
       out += of;
     else if (part.variable != kGroup)
-      append_value(request, {part.variable, of}, spelling, out);
+      append_value(request, {part.variable, of}, spelling, out, fields);
     else if (groups != nullptr)
       Out(of_groups, out).put((*groups)[static_cast<std::size_t>(of[0] - '0')]);
   }
@@ -338,13 +338,7 @@ std::string_view field_value(const Template& text, const RequestView& request, s
 
 std::string_view field_value(const Template& text, const RequestView& request, const ResponseFields& fields,
                              std::string& room) {
-  for (const auto& part : text.parts()) {
-    const auto of = text.text_of(part);
-    if (part.variable == kLiteral)
-      room += of;
-    else
-      append_value(request, {part.variable, of}, Spelling::field, room, &fields);
-  }
+  evaluate(text, request, Spelling::field, room, nullptr, Spelling::field, &fields);
   return trim(room);
 }
 

@@ -24,9 +24,11 @@ enum class Spelling : std::uint8_t {
 void append_value(const RequestView& request, Variable variable, Spelling spelling, std::string& out,
                   const ResponseFields* fields = nullptr);
 
-// Appends what `text` comes to. Literal text stands as it is. `groups`: $1 to $9; null: they are empty.
+// Appends what `text` comes to. Literal text stands as it is. `groups`: $1 to $9; null: they are empty. `fields`: as
+// above.
 void evaluate(const Template& text, const RequestView& request, Spelling spelling, std::string& out,
-              const Regex::Captures* groups = nullptr, Spelling of_groups = Spelling::field);
+              const Regex::Captures* groups = nullptr, Spelling of_groups = Spelling::field,
+              const ResponseFields* fields = nullptr);
 
 // The value of a field: what `text` comes to, without blanks around it, as no field has any (RFC 9110 section 5.5) and
 // HTTP/2 takes a message for malformed that does (RFC 9113 section 8.2.1). Made in `room`, which is empty, and valid

@@ -1,19 +1,28 @@
 #include "data/proxy/grpc.h"
 
 #include <charconv>
+#include <optional>
 
 #include "base/strings.h"
 #include "data/proxy/local_reply.h"
 #include "data/server/worker.h"
 #include "net/h2/session.h"
+#include "net/http/trailers.h"
 
 namespace sluice::data {
 
 using net::http::Name;
 
+namespace {
+constexpr std::string_view kType = "application/grpc";
+}
+
+bool begins_as_grpc(std::string_view type) noexcept {
+  return iequals(type.substr(0, kType.size()), kType);
+}
+
 bool is_grpc(std::string_view type) noexcept {
-  constexpr std::string_view kType = "application/grpc";
-  if (!iequals(type.substr(0, kType.size()), kType)) return false;
+  if (!begins_as_grpc(type)) return false;
   type.remove_prefix(kType.size());
   return type.empty() || type[0] == '+' || type[0] == ';' || type[0] == ' ';
 }
@@ -98,13 +107,11 @@ int find_grpc_status(const net::http::Fields& fields) noexcept {
 }
 
 int find_grpc_status(std::string_view trailers) noexcept {
-  while (!trailers.empty()) {
-    const auto line = trailers.substr(0, trailers.find("\r\n"));
-    trailers.remove_prefix(std::min(trailers.size(), line.size() + 2));
-    const auto colon = line.find(':');
-    if (iequals(line.substr(0, colon), "grpc-status")) return read_status(trim(line.substr(colon + 1)));
-  }
-  return -1;
+  std::optional<int> first;
+  net::http::for_each_line(trailers, [&](std::string_view name, std::string_view value) {
+    if (!first && iequals(name, "grpc-status")) first = read_status(value);
+  });
+  return first.value_or(-1);
 }
 
 net::Task<Status> send_grpc_reply(Exchange& ex, int http_status) {

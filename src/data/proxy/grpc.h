@@ -15,6 +15,8 @@ namespace sluice::data {
 // Of a request or a response. Not gRPC-Web, which says application/grpc-web.
 bool is_grpc(std::string_view content_type) noexcept;
 bool is_grpc(const net::http::Fields& fields) noexcept;
+// Either of both.
+bool begins_as_grpc(std::string_view content_type) noexcept;
 
 // The status of a call that was answered with this status of HTTP instead.
 int grpc_status_of(int http) noexcept;

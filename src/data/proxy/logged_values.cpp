@@ -2,10 +2,10 @@
 
 #include <utility>
 
-#include "base/strings.h"
 #include "data/filter/variables.h"
 #include "data/proxy/exchange.h"
 #include "data/server/worker.h"
+#include "net/http/trailers.h"
 
 namespace sluice::data {
 
@@ -49,15 +49,8 @@ void note_pod_fields(Exchange& ex) {
 
 void note_sent_fields(Exchange& ex, std::string_view head) {
   if (!ex.wanted->of_answer) return;
-  note_fields(ex, variable("sent_http_"), [&](auto&& sink) {
-    std::string_view rest = head;
-    for (bool first = true; !rest.empty(); first = false) {
-      const auto line = rest.substr(0, rest.find("\r\n"));
-      rest.remove_prefix(std::min(line.size() + 2, rest.size()));
-      const auto colon = line.find(':');
-      if (!first && colon != std::string_view::npos) sink(line.substr(0, colon), trim(line.substr(colon + 1)));
-    }
-  });
+  head.remove_prefix(head.find("\r\n") + 2);
+  note_fields(ex, variable("sent_http_"), [&](auto&& sink) { net::http::for_each_line(head, sink); });
 }
 
 void note_sent_fields(Exchange& ex, std::span<const net::h2::Field> fields) {

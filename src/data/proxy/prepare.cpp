@@ -55,6 +55,18 @@ void find_scheme(Exchange& ex, std::optional<std::string_view> said) {
   ex.scheme = came.https ? "https" : "http";
 }
 
+// What is known before the client has said anything.
+void know_peer(Exchange& ex) noexcept {
+  ex.client_address = ex.peer.address;
+  std::memcpy(ex.client.data(), ex.peer.bytes, 16);
+  const auto proxied = ex.peer.proxied_port();
+  const auto port = proxied ? proxied : ex.peer.tls ? std::uint16_t{443} : ex.peer.local_port;
+  const auto end = std::to_chars(ex.port_storage, ex.port_storage + sizeof ex.port_storage, port).ptr;
+  ex.port_text = {ex.port_storage, static_cast<std::size_t>(end - ex.port_storage)};
+  ex.came_by = proxied ? proxied : ex.peer.local_port;
+  find_scheme(ex, std::nullopt);
+}
+
 void find_client(Exchange& ex) {
   const auto& o = *ex.options;
   ex.forwarded_for = joined_by_name(ex, o.forwarded_for_header);
@@ -110,23 +122,12 @@ void pin_view(Exchange& ex) noexcept {
   ex.https_port = snapshot.https_port;
   if (ex.worker.recorder.wanted) [[unlikely]]
     hold_wanted(ex);
-}
-
-void know_peer(Exchange& ex) noexcept {
-  ex.client_address = ex.peer.address;
-  std::memcpy(ex.client.data(), ex.peer.bytes, 16);
-  const auto proxied = ex.peer.proxied_port();
-  const auto port = proxied ? proxied : ex.peer.tls ? std::uint16_t{443} : ex.peer.local_port;
-  const auto end = std::to_chars(ex.port_storage, ex.port_storage + sizeof ex.port_storage, port).ptr;
-  ex.port_text = {ex.port_storage, static_cast<std::size_t>(end - ex.port_storage)};
-  ex.came_by = proxied ? proxied : ex.peer.local_port;
-  find_scheme(ex, std::nullopt);
+  know_peer(ex);
 }
 
 Status prepare(Exchange& ex) {
   auto& head = ex.head();
   pin_view(ex);
-  know_peer(ex);
   ex.settings = &kDefaults;
   const auto* type = head.find(Name::content_type);
   ex.grpc = type && is_grpc(type->value);

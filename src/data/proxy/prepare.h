@@ -7,10 +7,9 @@ namespace sluice::data {
 // Who the client is, what it asked for, which Route answers: everything that is known before the first filter.
 // Pins the worker's View and the Cluster. Errors: 400 for a path above the root.
 Status prepare(Exchange& ex);
-// The worker's View, and what of it holds for all requests; a part of prepare().
+// The worker's View, what of it holds for all requests, and what is known before the client has said anything: its
+// address, the port it came to, TLS or not; a part of prepare().
 void pin_view(Exchange& ex) noexcept;
-// What is known before the client has said anything: its address, the port it came to, TLS or not; a part of prepare().
-void know_peer(Exchange& ex) noexcept;
 // Is the address (16 bytes) one of proxy-real-ip-cidr, whose word about clients is believed?
 bool trusted(const model::Options& options, const std::uint8_t* address) noexcept;
 // Lets go of what prepare pinned.

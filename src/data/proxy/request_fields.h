@@ -4,9 +4,11 @@
 #include <string_view>
 
 #include "base/cdn_loop.h"
+#include "base/variables.h"
 #include "data/proxy/exchange.h"
 #include "data/proxy/via.h"
 #include "net/http/forwarded.h"
+#include "net/http/trailers.h"
 
 // The fields of a request as a pod gets them, in ingress-nginx's order: ours first, then the client's that are left.
 namespace sluice::data {
@@ -125,16 +127,10 @@ void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& 
 // the body too. Names are compared as programs do that turn them into variables: X_User is X-User.
 inline void append_upstream_trailers(std::span<const net::http::Field> set, std::string_view trailers,
                                      std::string& out) {
-  const auto as_variable = [](char c) { return c == '_' ? '-' : lower(c); };
-  while (!trailers.empty()) {
-    const auto line = trailers.substr(0, trailers.find('\n') + 1);
-    const auto name = line.substr(0, line.find(':'));
-    if (std::ranges::none_of(set, [&](const net::http::Field& f) {
-          return std::ranges::equal(f.name, name, {}, as_variable, as_variable);
-        }))
-      out += line;
-    trailers.remove_prefix(line.size());
-  }
+  net::http::for_each_line(trailers, [&](std::string_view name, std::string_view value) {
+    if (std::ranges::any_of(set, [&](const net::http::Field& f) { return names_field(f.name, name); })) return;
+    out.append(name).append(": ").append(value).append("\r\n");
+  });
 }
 
 }  // namespace sluice::data

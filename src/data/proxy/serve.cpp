@@ -262,7 +262,6 @@ net::Task<void> refuse(Exchange& ex, Error why) {
     ex.worker.stats.malformed_requests.add();
   ex.begun = ex.worker.loop.now();
   pin_view(ex);
-  know_peer(ex);
   ex.close_after = true;
   give_request_id(ex);
   co_await fail(ex, why);

@@ -35,14 +35,14 @@ void for_each_response_field(const Exchange& ex, const ResponseStart& response, 
   // Set or dropped: then we write none.
   const auto is_ours = [&](Name name) { return std::ranges::any_of(ours, [&](auto& f) { return f.id == name; }); };
   bool dated = false;
-  const bool pod_server = response.from_pod && o.allow_backend_server_header && o.server_tokens;
   for (const auto& f : response.fields) {
     if (!is_passed_on(f, o, response.from_pod)) continue;
     dated = dated || f.id == Name::date;
     sink(f.name, f.value);
   }
   if (!dated) sink("Date", date);
-  if (o.server_tokens && !pod_server && !is_ours(Name::server)) sink("Server", std::string_view("sluice"));
+  if (o.server_tokens && !names_pods_server(o, response.from_pod) && !is_ours(Name::server))
+    sink("Server", std::string_view("sluice"));
   if (o.via && response.from_pod && !is_ours(Name::via))
     sink("Via", via(ex.memory.response.major, ex.memory.response.minor));
   for (const auto& f : ours)

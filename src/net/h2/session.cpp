@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/strings.h"
+#include "net/http/trailers.h"
 
 namespace sluice::net::h2 {
 
@@ -219,14 +219,8 @@ struct Session::Callbacks {
 
   static bool submit_trailers(nghttp2_session* session, Stream& s) {
     std::vector<nghttp2_nv> nv;
-    for (std::string_view rest = s.trailers_; !rest.empty();) {
-      const auto end = rest.find("\r\n");
-      const auto line = rest.substr(0, end);
-      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 2);
-      const auto colon = line.find(':');
-      if (colon == std::string_view::npos) continue;
-      nv.push_back(to_nv({line.substr(0, colon), trim(line.substr(colon + 1)), false}));
-    }
+    http::for_each_line(
+        s.trailers_, [&](std::string_view name, std::string_view value) { nv.push_back(to_nv({name, value, false})); });
     return !nv.empty() && nghttp2_submit_trailer(session, s.id_, nv.data(), nv.size()) == 0;
   }
 
