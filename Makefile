@@ -69,7 +69,7 @@ test-k8s: build  ## the binary against a real API server, built here (Go, root; 
 	$(call compile,release,support-tools)
 	@tools/test.py build/release k8s $(if $(FILTER),--filter '$(FILTER)')
 
-test-k8s-dev: dev  ## the same with the debug build, whose promised times are three times as long
+test-k8s-dev: dev  ## the same with the debug build, whose promised times are three times as long; not in a large cluster
 	@tests/k8s/build.sh
 	@tools/test.py build/dev k8s $(if $(FILTER),--filter '$(FILTER)') $(SUM:%=--sum %)
 

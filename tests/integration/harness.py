@@ -109,6 +109,11 @@ class Process:
         text = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(rf"{'VmHWM' if peak else 'VmRSS'}:\s+(\d+)", text).group(1))
 
+    def expect_growth_below(self, kb, before, what, peak=False):
+        """Of resident memory since `before`. A sanitizer keeps what was freed, 256 MB of it: nothing can be said under one."""
+        grown = self.rss_kb(peak) - before
+        assert SANITIZED or grown < kb, f"{what}: {grown} kB, not below {kb} kB"
+
     def fds(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 from cluster import Api, Load, Sluice, ingress, service
 from harness import ROOT, SLOW, certificate, tls_secret, wait_for
 
@@ -59,6 +60,7 @@ def test_memory_is_flat_under_churn(cluster, ns, pods):
         assert late <= early * 1.1 + 4096 and made > CHURN
 
 
+@pytest.mark.at_scale
 def test_chaos_for_a_minute():
     r = subprocess.run([sys.executable, ROOT / "tests/chaos/k8s.py", "--short"], stdout=subprocess.PIPE, text=True, timeout=400 * SLOW)
     out = json.loads(r.stdout)

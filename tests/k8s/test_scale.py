@@ -12,6 +12,8 @@ import pytest
 from cluster import BAR, CLASS, SLUICE_ECHO, Api, Client, Cluster, Pod, Process, Sluice, ingress, service
 from harness import SLOW, wait_for
 
+pytestmark = pytest.mark.at_scale
+
 INGRESSES, SERVICES, ADDRESSES = 10_000, 5_000, [f"10.244.0.{n}" for n in (1, 2, 3, 4)]
 RATE, CHANGES = 50, 400  # a second; in all
 
