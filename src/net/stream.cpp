@@ -5,8 +5,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cassert>
 #include <cerrno>
 #include <limits>
+
+#include "base/release.h"
 
 namespace sluice::net {
 
@@ -41,6 +44,7 @@ Stream::~Stream() {
 
 void Stream::Wait::await_suspend(std::coroutine_handle<> h) noexcept {
   Waiter& w = write ? s.writer_ : s.reader_;
+  assert(!w.handle);  // whoever waited before would wait for ever
   w.handle = h;
   w.since = s.loop_.now();
   w.timed_out = false;
@@ -90,7 +94,10 @@ void Stream::on_events(std::uint32_t events) {
     hook_(hook_context_, broken_);
   }
   if (gone) return;
-  if (writable_ && writer_.handle) wake(writer_);
+  if (writable_ && writer_.handle)
+    wake(writer_);
+  else if (writable_ && on_its_own_)
+    on_its_own_ = send_kept() == Io::again_write;
   if (gone) return;
   gone_ = nullptr;
 }
@@ -262,43 +269,56 @@ bool Stream::write_now(std::span<const iovec> parts) noexcept {
   return false;
 }
 
-Task<Status> Stream::finish_write(Duration stall) {
+Io Stream::send_kept() noexcept {
   for (;;) {
-    if (cancelled_) co_return std::unexpected(cancel_error_);
-    if (write_failed_) co_return std::unexpected(error(Fault::reset, "the peer takes no more"));
-    bool wait = false;
+    Io io = Io::done;
     if (tls_ && tls_->pending_write()) {
-      const Io io = tls_->flush();
-      if (io == Io::failed || io == Io::closed) {
-        write_failed_ = true;
-        continue;
+      io = tls_->flush();
+      if (io != Io::failed && io != Io::closed && tls_->pending_write()) {
+        writable_ = false;
+        return Io::again_write;
       }
-      wait = tls_->pending_write();
-      if (wait) writable_ = false;
     } else if (tail_sent_ < tail_.size()) {
       const iovec part{tail_.data() + tail_sent_, tail_.size() - tail_sent_};
       const auto r = send_some(&part, 1);
-      if (r.io == Io::failed || r.io == Io::closed) {
-        write_failed_ = true;
-        continue;
+      io = r.io;
+      if (io == Io::again_write) return io;
+      if (io == Io::done) {
+        tail_sent_ += r.bytes;
+        if (!tls_ && tail_sent_ < tail_.size()) {
+          writable_ = false;
+          return Io::again_write;
+        }
       }
-      tail_sent_ += r.bytes;
-      wait = r.io == Io::again_write;
-      if (r.io == Io::done && !tls_ && tail_sent_ < tail_.size()) writable_ = false, wait = true;
     } else {
-      tail_ = {};
+      if (tail_.capacity() != 0) release(tail_);
       tail_sent_ = 0;
-      co_return Status{};
+      return Io::done;
     }
-    if (wait) {
-      const Instant begun = loop_.now();
-      Status ready = co_await writable(begun + stall);
-      if (!ready) co_return ready;
-      blocked_ += loop_.now() - begun;
-      if (min_rate_ && blocked_ > std::chrono::seconds(10) &&
-          bytes_written_ - rate_from_ < min_rate_ * static_cast<std::uint64_t>(blocked_ / std::chrono::seconds(1)))
-        co_return std::unexpected(error(Fault::too_slow, "the peer takes data below the minimum rate"));
+    if (io == Io::failed || io == Io::closed) {
+      write_failed_ = true;
+      return Io::failed;
     }
+  }
+}
+
+void Stream::write_soon(std::span<const iovec> parts) noexcept {
+  if (!write_now(parts)) on_its_own_ = true;
+}
+
+Task<Status> Stream::finish_write(Duration stall) {
+  for (;;) {
+    if (cancelled_) co_return std::unexpected(cancel_error_);
+    const Io io = write_failed_ ? Io::failed : send_kept();
+    if (io == Io::failed) co_return std::unexpected(error(Fault::reset, "the peer takes no more"));
+    if (io == Io::done) co_return Status{};
+    const Instant begun = loop_.now();
+    Status ready = co_await writable(begun + stall);
+    if (!ready) co_return ready;
+    blocked_ += loop_.now() - begun;
+    if (min_rate_ && blocked_ > std::chrono::seconds(10) &&
+        bytes_written_ - rate_from_ < min_rate_ * static_cast<std::uint64_t>(blocked_ / std::chrono::seconds(1)))
+      co_return std::unexpected(error(Fault::too_slow, "the peer takes data below the minimum rate"));
   }
 }
 

@@ -62,6 +62,9 @@ class Stream final : public Watcher, public Duplex {
   // use as  if (!s.write_now(parts)) co_await s.finish_write(stall);
   bool write_now(std::span<const iovec> parts) noexcept override;
   Task<Status> finish_write(Duration stall) override;
+  // For a few bytes that nobody waits for: what cannot leave at once leaves when the peer takes more, or before what is
+  // written next. Meant where another coroutine may be waiting to write.
+  void write_soon(std::span<const iovec> parts) noexcept;
 
   // At most this of a write waits here when the kernel takes no more, if the write was no larger than room() said.
   static constexpr std::size_t kKept = 24 * 1024;
@@ -156,6 +159,7 @@ class Stream final : public Watcher, public Duplex {
   void wake(Waiter& w) noexcept;
   tls::IoResult send_some(const iovec* parts, int count) noexcept;
   void keep_tail(std::span<const iovec> parts, std::size_t sent);
+  tls::Io send_kept() noexcept;  // done: nothing is left; again_write: until the peer takes more; failed
 
   Loop& loop_;
   std::unique_ptr<tls::Session> tls_;
@@ -173,7 +177,7 @@ class Stream final : public Watcher, public Duplex {
   int fd_;
   Whose whose_;
   bool registered_ = false, readable_ = false, writable_ = false, half_closed_ = false, broken_ = false,
-       cancelled_ = false, abort_ = false, write_failed_ = false, read_wants_write_ = false;
+       cancelled_ = false, abort_ = false, write_failed_ = false, read_wants_write_ = false, on_its_own_ = false;
 };
 
 }  // namespace sluice::net

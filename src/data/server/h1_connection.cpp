@@ -38,9 +38,9 @@ void H1Connection::drain(bool new_ones_too) noexcept {
 
 void H1Connection::kill() noexcept {
   draining_ = true;
-  const Error why{Fault::cancelled, Whose::internal, Retry::no, 0, "the deadline of draining has passed"};
-  if (ex_ && ex_->waiting_on) ex_->waiting_on->cancel(why);
-  stream_.cancel(why);
+  if (ex_) ex_->given_up = kDrainedTooLong;
+  if (ex_ && ex_->waiting_on) ex_->waiting_on->cancel(kDrainedTooLong);
+  stream_.cancel(kDrainedTooLong);
 }
 
 void H1Connection::holdings(Holdings& out) noexcept {
@@ -236,7 +236,7 @@ void H1Connection::on_peer(void* context, bool broken) {
     if (self.progress_.started || self.probed_ || ex.head().minor == 0 || ex.tunnel) return;
     self.probed_ = true;
     const iovec part{const_cast<char*>(kContinue.data()), kContinue.size()};
-    self.stream_.write_now({&part, 1});
+    self.stream_.write_soon({&part, 1});
     return;
   }
   ex.client_gone = true;
@@ -275,8 +275,7 @@ net::Task<Result<Chunk>> H1Connection::read(std::size_t most) {
     if (progress_.continue_due && !progress_.started) {
       progress_.continue_due = false;
       const iovec part{const_cast<char*>(kContinue.data()), kContinue.size()};
-      Status sent = co_await stream_.write({&part, 1}, o.client_send_timeout);
-      if (!sent) co_return std::unexpected(sent.error());
+      stream_.write_soon({&part, 1});  // an early answer may be waiting for the client to take it
     }
     std::uint64_t size = std::min(most, Worker::kScratch);
     if (decoder_.left()) size = std::min(decoder_.left(), size);

@@ -118,6 +118,7 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
     Status woken = co_await waiting;
     if (!woken) co_return std::unexpected(woken.error());
     if (auto idle = worker.pool.take(*endpoint, how, careful)) {
+      if (fresh) continue;  // closed: a new one takes its place
       worker.stats.upstream_reused.add();
       co_return Lease(*idle.release());
     }

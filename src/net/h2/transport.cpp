@@ -1,5 +1,7 @@
 #include "net/h2/transport.h"
 
+#include "base/release.h"
+
 namespace sluice::net::h2 {
 
 using tls::Io;
@@ -21,7 +23,7 @@ class Spare {
       out.clear();
       spare().push_back(std::move(out));
     }
-    out = {};
+    release(out);
   }
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/release.h"
 #include "base/strings.h"
 
 namespace sluice::net::tls {
@@ -152,7 +153,7 @@ ClientHelloReader::State ClientHelloReader::read_message() {
     }
   }
   hello_ = std::move(hello);
-  message_ = {};
+  release(message_);
   return state_ = State::done;
 }
 

@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 #include "base/descriptor.h"
+#include "base/release.h"
 #include "base/reserve.h"
 #include "control/source/files/encoding.h"
 #include "control/source/files/tree.h"
@@ -283,7 +284,7 @@ void ManifestReading::limit(ManifestFile::Part& part) {
 }
 
 void ManifestReading::keep_former(const char* reason, std::string why, std::string expected) {
-  next.parts = {};
+  release(next.parts);
   next.objects = previous_ ? previous_->objects : StringMap<ObjectPtr>();
   next.entries = {};
   next.aliased = 0;
@@ -309,8 +310,8 @@ void ManifestReading::finish() {
       starved_ = true;
     }
   }
-  content_ = {};
-  to_parse_ = {};
+  release(content_);
+  release(to_parse_);
   if (starved_)
     keep_former("NotEnoughMemory", "", "a smaller file, or more memory");
   else

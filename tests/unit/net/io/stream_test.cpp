@@ -126,6 +126,46 @@ TEST(Stream, AnUnsentTailIsItsOwnCopy) {
   EXPECT_EQ(got, text);
 }
 
+void fill(Pair& p) {
+  const std::string text(1000, 'x');
+  while (send(p.stream->fd(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
+  }
+}
+
+void say_soon(Stream& s, std::string_view text) {
+  const iovec part{const_cast<char*>(text.data()), text.size()};
+  s.write_soon({&part, 1});
+}
+
+TEST(Stream, WhatIsWrittenSoonLeavesWithoutAnybodyWaiting) {
+  Pair p(4096);
+  p.turn();
+  say_soon(*p.stream, "at once ");
+  EXPECT_EQ(p.hear(), "at once ");
+  fill(p);
+  say_soon(*p.stream, "when the peer ");
+  say_soon(*p.stream, "reads");
+  const std::string before = p.hear();
+  EXPECT_FALSE(before.ends_with("reads"));
+  p.turn();
+  EXPECT_EQ(p.hear(), "when the peer reads");
+  EXPECT_EQ(p.stream->held(), 0u);
+}
+
+TEST(Stream, WhatIsWrittenSoonDoesNotTakeTheTurnOfAWriter) {
+  Pair p(4096);
+  p.turn();
+  fill(p);
+  std::optional<Status> status;
+  spawn(write_all(*p.stream, "first ", status));
+  say_soon(*p.stream, "second");
+  EXPECT_FALSE(status);
+  (void)p.hear();
+  p.turn();
+  EXPECT_TRUE(status && *status) << "whoever waited is resumed";
+  EXPECT_EQ(p.hear(), "first second");
+}
+
 TEST(Stream, APeerThatTakesNothingIsATimeout) {
   Pair p(4096);
   std::optional<Status> status;
