@@ -1,13 +1,17 @@
 """Start and end of the process."""
 import os
 import re
+import select
 import signal
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
-from harness import Raw, body_of, certificate, http_get, tls_secret, wait_for
+from h2raw import Http2
+from harness import SLOW, Raw, body_of, certificate, http_get, tls_secret, wait_for
+from middle import H2_OPTIONS
 
 
 def test_ports_are_bound_and_printed(site):
@@ -88,6 +92,43 @@ def test_the_deadline_ends_what_hangs(site):
         sluice.proc.send_signal(signal.SIGTERM)
         assert sluice.proc.wait(10) == 0
         assert 0.8 < time.monotonic() - start < 4
+
+
+def never_accepts():
+    """Sockets that keep an address from taking any connection: its backlog is full."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    waiting = []
+    while not waiting or select.select([], waiting[-1:], [], 0.2)[1]:
+        waiting.append(socket.socket())
+        waiting[-1].setblocking(False)
+        waiting[-1].connect_ex(listener.getsockname())
+    return "127.0.0.1:%d" % listener.getsockname()[1], [listener, *waiting]
+
+
+@pytest.mark.parametrize("meets", ["a pod that says nothing", "a body that does not come", "a connect"])
+@pytest.mark.parametrize("version", ["h1", "h2"])
+def test_what_the_deadline_ends_is_logged_as_such(site, version, meets):
+    """Nothing was answered, and nobody else is to blame: 499 with the reason, wherever it meets the exchange."""
+    address, sockets = never_accepts() if meets == "a connect" else (site.pod("pod").address, [])
+    site.app("app.example", [address])
+    sluice = site.sluice(options={**H2_OPTIONS, "worker-shutdown-timeout": 1, "proxy-connect-timeout": 60})
+    post, path = meets == "a body that does not come", "/?hold=1"
+    with sluice.raw(timeout=20) if version == "h1" else Http2(sluice.http, timeout=20) as c:
+        if version == "h1":
+            c.send(f"{'POST' if post else 'GET'} {path} HTTP/1.1\r\nHost: app.example\r\n" + ("Content-Length: 10\r\n\r\n12345" if post else "\r\n"))
+        else:
+            stream = c.request(path, method="POST" if post else "GET", end=not post)
+            if post:
+                c.body(stream, b"12345", end=False)
+        wait_for(lambda: sluice.metric("sluice_requests_active") == 1, "it runs")
+        sluice.proc.send_signal(signal.SIGTERM)
+        assert sluice.proc.wait(10 * SLOW) == 0
+    for s in sockets:
+        s.close()
+    line = sluice.wait_access(rf'"(?:GET|POST) {re.escape(path)} HTTP/[0-9.]+" (\d+) ')
+    assert line[1] == "499", line[0]
 
 
 def test_second_sigterm_ends_at_once(site):

@@ -136,6 +136,7 @@ struct Exchange : RequestView {
   bool close_after = false;  // the connection ends with this exchange
   bool tunnel = false;
   bool client_gone = false;
+  std::optional<Error> given_up;               // by us, for no fault of either side: the deadline of draining
   std::optional<std::uint32_t> reset_code;     // of HTTP/2: what the side that failed said, for the other one
   bool pod_saw_it = false;                     // the last attempt may have sent something of the request
   net::Cancellable* waiting_on = nullptr;      // on the pod's side: to be given up when the client leaves

@@ -141,9 +141,11 @@ net::Task<Status> attempts(Exchange& ex) {
     bool nothing_sent = true;
     Status outcome{};
     {
-      Result<Lease> held = co_await lease(worker, ex, endpoint, fresh, attempt);
+      net::Task<Result<Lease>> leasing = lease(worker, ex, endpoint, fresh, attempt);
+      Result<Lease> held = co_await leasing;
       if (held) {
-        outcome = co_await relay(ex, std::move(*held), attempt);
+        net::Task<Status> relaying = relay(ex, std::move(*held), attempt);
+        outcome = co_await relaying;
         nothing_sent = !ex.pod_saw_it;
       } else {
         outcome = std::unexpected(held.error());
@@ -151,6 +153,7 @@ net::Task<Status> attempts(Exchange& ex) {
     }
     if (outcome) co_return Status{};
     Error error = outcome.error();
+    if (ex.given_up) co_return std::unexpected(*ex.given_up);
     if (ex.client_gone)
       co_return std::unexpected(Error{Fault::cancelled, Whose::downstream, Retry::no, 499, "the client left"});
     if (ex.deadline_passed) co_return std::unexpected(kDeadlinePassed);
@@ -166,6 +169,7 @@ net::Task<Status> attempts(Exchange& ex) {
 }
 
 net::Task<void> fail(Exchange& ex, Error error) {
+  if (ex.given_up) error = *ex.given_up;  // and not what it looked like from where it was met
   const auto status = status_of(error);
   if (error.fault == Fault::too_slow) ex.worker.stats.too_slow.add();
   ex.record.reason = error.detail;
@@ -176,7 +180,7 @@ net::Task<void> fail(Exchange& ex, Error error) {
     co_return;
   }
   ex.record.status = status;
-  if ((status == 499 && error.whose == Whose::downstream) || ex.client_gone) {
+  if (ex.given_up || ex.client_gone || (status == 499 && error.whose == Whose::downstream)) {
     ex.close_after = true;
     co_return;
   }

@@ -14,6 +14,10 @@ class Connection;
 class Holdings;
 class Worker;
 
+// Why kill() ends what runs. Nobody is answered; the log has the status of a client that left.
+inline constexpr Error kDrainedTooLong{Fault::cancelled, Whose::internal, Retry::no, 499,
+                                       "the deadline of draining has passed"};
+
 // A version of HTTP on one client's connection. Lives in its Connection, on the worker's thread.
 class Protocol {
  public:

@@ -210,9 +210,8 @@ void H2Connection::holdings(Holdings& out) noexcept {
 }
 
 void H2Connection::kill() noexcept {
-  const Error why{Fault::cancelled, Whose::internal, Retry::no, 0, "the deadline of draining has passed"};
-  for (H2Stream* s = streams_; s; s = s->next()) s->give_up(why);
-  stream_.cancel(why);
+  for (H2Stream* s = streams_; s; s = s->next()) s->kill();
+  stream_.cancel(kDrainedTooLong);
 }
 
 }  // namespace sluice::data

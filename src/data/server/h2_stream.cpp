@@ -133,6 +133,11 @@ H2Stream* H2Stream::connection_over() noexcept {
   return after;
 }
 
+void H2Stream::kill() noexcept {
+  if (ex_) ex_->given_up = kDrainedTooLong;
+  give_up(kDrainedTooLong);
+}
+
 void H2Stream::give_up(Error why) noexcept {
   if (given_up_) return;
   given_up_ = why;

@@ -26,6 +26,7 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   bool is_over() const noexcept { return over_; }
   void holdings(Holdings& out) noexcept;
   void give_up(Error why) noexcept;
+  void kill() noexcept;
 
  private:
   // h2::Stream

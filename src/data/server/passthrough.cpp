@@ -66,9 +66,8 @@ void Passthrough::let_go() noexcept {
 
 void Passthrough::kill() noexcept {
   killed_ = true;
-  const Error why{Fault::cancelled, Whose::internal, Retry::no, 0, "the deadline of draining has passed"};
-  if (pod_) pod_->cancel(why);
-  connection_.stream.cancel(why);
+  if (pod_) pod_->cancel(kDrainedTooLong);
+  connection_.stream.cancel(kDrainedTooLong);
 }
 
 void Passthrough::holdings(Holdings& out) noexcept {
