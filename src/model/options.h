@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "model/settings/header_map.h"
+#include "model/settings/replacement.h"
+#include "model/settings/retry_conditions.h"
 #include "model/shared.h"
 
 // The settings of the whole process that requests are served by: one typed member for each ConfigMap key. The table
@@ -144,10 +146,13 @@ struct Options {
   std::uint32_t proxy_next_upstream_tries = 3;
   Seconds proxy_next_upstream_timeout{0};
   bool retry_non_idempotent = false;
-  Shared<HeaderMap> proxy_set_headers;                   // null: none
-  bool enable_grpc_web = false;                          // sluice
-  AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // sluice
-  std::uint32_t upstream_keepalive_connections = 320;    // idle ones, a worker
+  RetryConditions proxy_next_upstream;
+  Shared<Replacement> proxy_redirect;                          // null: nothing is replaced
+  Shared<Replacement> proxy_cookie_domain, proxy_cookie_path;  // likewise
+  Shared<HeaderMap> proxy_set_headers;                         // null: none
+  bool enable_grpc_web = false;                                // sluice
+  AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;        // sluice
+  std::uint32_t upstream_keepalive_connections = 320;          // idle ones, a worker
   Seconds upstream_keepalive_timeout{60};
   Seconds upstream_keepalive_time{3600};
   std::uint32_t upstream_keepalive_requests = 10000;

@@ -548,7 +548,7 @@ def read_request(sock):
                 return None
             body += piece
     elif re.search(r"(?im)^transfer-encoding:\s*chunked", text):
-        while not body.endswith(b"0\r\n\r\n"):
+        while not re.search(rb"(?:^|\r\n)0\r\n(?:[^\r\n]+\r\n)*\r\n$", body):
             piece = sock.recv(65536)
             if not piece:
                 return None

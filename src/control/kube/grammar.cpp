@@ -228,6 +228,56 @@ std::string source_ranges_text(const std::vector<model::Cidr>& ranges) {
   return out;
 }
 
+namespace {
+
+struct RetryWord {
+  std::string_view text;
+  model::RetryOn means;
+};
+constexpr RetryWord kRetryWords[] = {
+    {"error", model::RetryOn::error},
+    {"timeout", model::RetryOn::timeout},
+    {"invalid_header", model::RetryOn::invalid_header},
+    {"http_500", model::RetryOn::http_500},
+    {"http_502", model::RetryOn::http_502},
+    {"http_503", model::RetryOn::http_503},
+    {"http_504", model::RetryOn::http_504},
+    {"http_403", model::RetryOn::http_403},
+    {"http_404", model::RetryOn::http_404},
+    {"http_429", model::RetryOn::http_429},
+    {"non_idempotent", model::RetryOn::non_idempotent},
+};
+
+}  // namespace
+
+std::optional<model::RetryConditions> parse_retry_conditions(std::string_view text) {
+  model::RetryConditions out{0};
+  bool off = false, any = false;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find_first_of(" \t\n\r\f\v", at), text.size());
+    const auto word = text.substr(at, end - at);
+    at = end + 1;
+    if (word.empty()) continue;
+    any = true;
+    if (word == "off") {
+      off = true;
+      continue;
+    }
+    const auto known = std::ranges::find(kRetryWords, word, &RetryWord::text);
+    if (known == std::end(kRetryWords)) return std::nullopt;
+    out.add(known->means);
+  }
+  if (!any) return std::nullopt;
+  return off ? model::RetryConditions{0} : out;
+}
+
+std::string retry_conditions_text(model::RetryConditions conditions) {
+  std::string out;
+  for (const auto& [text, means] : kRetryWords)
+    if (conditions.has(means)) out.append(out.empty() ? "" : " ").append(text);
+  return out.empty() ? "off" : out;
+}
+
 std::optional<model::AmbiguousPaths> parse_ambiguous_paths(std::string_view text) {
   using enum model::AmbiguousPaths;
   for (const auto way : {raw, normalize, refuse})

@@ -3,7 +3,7 @@
 namespace sluice::data {
 
 extern const Row kBlocked, kToHost, kAppRoot, kAmbiguousPaths, kCors, kRedirect, kRewriteAway, kSslRedirect,
-    kSourceRanges, kBasicAuth, kCustomHeaders, kAddHeaders, kHsts, kGrpcWeb;
+    kSourceRanges, kBasicAuth, kReplaceRedirects, kReplaceInCookies, kCustomHeaders, kAddHeaders, kHsts, kGrpcWeb;
 
 std::optional<LocalReply> route_answer(const RequestView&);
 std::optional<LocalReply> loop(const RequestView&);
@@ -26,6 +26,8 @@ constexpr Ordered kPlanned[] = {
     {&kSslRedirect, "before any answer that depends on the pod: nothing of it travels in clear"},
     {&kSourceRanges, "the cheapest question about who comes"},
     {&kBasicAuth, "a password is hashed, perhaps for long: after all that is known without it"},
+    {&kReplaceRedirects, "the pod's own fields first: what is set by name stands in place of them"},
+    {&kReplaceInCookies, "likewise"},
     {&kCustomHeaders, "behind CORS, whose fields nginx sets in a location inside of the one of these"},
     {&kAddHeaders, "behind the fields that routes set, which are the nearer ones"},
     {&kHsts, "last: who sets the field by a ConfigMap means it, as in ingress-nginx"},

@@ -15,8 +15,7 @@ class Redirect final : public Step {
 
   std::optional<LocalReply> decide(const RequestView& request) const override {
     LocalReply reply{to_.status, {}, "a redirect annotation"};
-    if (completed_) reply.location.append(request.scheme).append("://").append(request.received.host);
-    if (completed_ && names_port_) reply.location += request.port_behind_host();
+    if (completed_) request.append_origin(names_port_, reply.location);
     evaluate(to_.location, request, Spelling::url, reply.location);
     return reply;
   }

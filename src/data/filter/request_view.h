@@ -54,6 +54,11 @@ struct RequestView {
     const auto text = port();
     return text == (https ? "443" : "80") ? std::string() : ":" + text;
   }
+  // "https://a.example", and the port where it is to be named.
+  void append_origin(bool names_port, std::string& out) const {
+    out.append(scheme).append("://").append(received.host);
+    if (names_port) out += port_behind_host();
+  }
 };
 
 }  // namespace sluice::data

@@ -129,6 +129,8 @@ struct Exchange : RequestView {
   bool body_touched = false;  // some of a streamed body was taken: no further attempt
   std::uint64_t body_received = 0;
 
+  std::uint32_t tries = 0;  // attempts that count for proxy-next-upstream-tries, the present one included
+
   bool grpc = false;             // a call of gRPC: both directions stream, and our answers are its own
   bool deadline_passed = false;  // the one that the call brought along
   std::unique_ptr<BodyTransform> transform;

@@ -2,6 +2,7 @@
 
 #include "data/proxy/grpc.h"
 #include "data/proxy/request_body.h"
+#include "data/proxy/retry.h"
 #include "data/proxy/tunnel.h"
 #include "data/server/worker.h"
 
@@ -15,11 +16,15 @@ float seconds(Duration d) {
   return std::chrono::duration<float>(d).count();
 }
 
-// Pods refuse streams by GOAWAY in every rollout: what a call has sent so far is kept while it is small, so that
-// another pod can have it.
+// What a small body has sent so far is kept, so that another pod can have it: of calls of gRPC, as pods refuse streams
+// by GOAWAY in every rollout, and of requests that may be sent twice.
+bool keeps(const Exchange& ex) noexcept {
+  return ex.grpc || (ex.head().framing == Framing::length && ex.head().content_length <= kKeptOfCall && repeatable(ex));
+}
+
 void keep_for_retry(Exchange& ex, const Chunk& piece) {
   auto& kept = ex.memory.collected;
-  if (!ex.grpc || ex.body_touched) return;
+  if (ex.body_touched || !keeps(ex)) return;
   if (kept.size() + piece.data.size() > kKeptOfCall || !piece.trailers.empty()) {
     ex.body_touched = true;
     return;
@@ -38,12 +43,12 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
     co_return s;
   }
   if (!ex.body.empty()) {  // collected before it grew too large, or kept from the attempt before
-    if (!ex.grpc) ex.body_touched = true;
+    if (!keeps(ex)) ex.body_touched = true;
     Status s = co_await up.send_body(Chunk{ex.body, false, {}});
     if (!s) co_return s;
   }
   for (std::size_t taken = 0;;) {
-    if (!ex.grpc) ex.body_touched = true;
+    if (!keeps(ex)) ex.body_touched = true;
     Result<Chunk> piece = co_await next_request_piece(ex, up.room(taken));
     if (!piece) {
       if (piece.error().fault != Fault::cancelled) up.cancel(piece.error());
@@ -82,6 +87,13 @@ net::Task<Status> final_head(Exchange& ex, Upstream& up) {
   }
 }
 
+// No head came. One that came and cannot be read is asked for again where the route says so.
+Status unreadable_head(Error why) {
+  if (why.whose == Whose::upstream && (why.fault == Fault::malformed || why.fault == Fault::too_large))
+    why.retry = Retry::yes;
+  return std::unexpected(why);
+}
+
 // A pod may switch before it has read the whole request, which goes first (RFC 9110 section 7.8). The head of its 101
 // is kept meanwhile.
 net::Task<Status> rest_of_request(Exchange& ex, Upstream& up, net::Fork<Status>& request) {
@@ -103,7 +115,7 @@ void note_trailers(Exchange& ex, const Chunk& piece) noexcept {
 net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* request, Attempt& attempt,
                                 Instant begun) {
   Status s = co_await final_head(ex, up);
-  if (!s) co_return s;
+  if (!s) co_return unreadable_head(s.error());
   if (ex.wanted) [[unlikely]]
     note_pod_fields(ex);
   auto& response = ex.memory.response;
@@ -115,6 +127,9 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
                                       "the pod answered a gRPC call with an error of HTTP"});
     ex.record.grpc_status = static_cast<std::int16_t>(find_grpc_status(response.fields));
   }
+  if (may_retry_over(ex, response.status))
+    co_return std::unexpected(
+        Error{Fault::none, Whose::upstream, Retry::answered, attempt.status, "a status of proxy-next-upstream"});
   if (response.status == 101) {
     Status sent{};
     if (request) sent = co_await rest_of_request(ex, up, *request);
@@ -173,9 +188,11 @@ net::Task<Status> relay(Exchange& ex, Lease lease, Attempt& attempt) {
     net::Fork<Status> request(pump_request(ex, up));
     outcome = co_await pump_response(ex, up, &request, attempt, begun);
     if (!request.done()) {
-      ex.close_after = true;
-      ex.body_touched = true;
-      ex.down.body().stop();
+      if (outcome || outcome.error().retry != Retry::answered) {
+        ex.close_after = true;
+        ex.body_touched = true;
+        ex.down.body().stop();
+      }
       up.cancel(Error{Fault::cancelled, Whose::internal, Retry::no, 0, "the response is over"});
     }
     Status sent = co_await request.join();

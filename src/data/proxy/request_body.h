@@ -14,7 +14,7 @@ inline bool below_rate(std::uint64_t bytes, Duration waited, std::uint64_t rate)
          bytes < rate * static_cast<std::uint64_t>(waited / std::chrono::seconds(1));
 }
 
-inline constexpr std::size_t kKeptOfCall = 64 * 1024;  // of a gRPC call, so that it can be sent again
+inline constexpr std::size_t kKeptOfCall = 64 * 1024;  // of a body that streams, so that it can be sent again
 
 // The next piece of the request body, counted against proxy-body-size (413). `most`: as BodySource::read().
 net::Task<Result<Chunk>> next_request_piece(Exchange& ex, std::size_t most);

@@ -1,19 +1,58 @@
 #include "data/proxy/retry.h"
 
+#include "data/server/worker.h"
+
 namespace sluice::data {
 
-bool may_retry(const Exchange& ex, const Error& error, std::uint32_t tries, bool nothing_sent, Instant now) noexcept {
-  if (error.whose != Whose::upstream && error.fault != Fault::overload) return false;
-  if (error.retry == Retry::no || ex.client_gone || ex.down.started()) return false;
+namespace {
+
+using model::RetryOn;
+
+RetryOn condition_of(Fault fault) noexcept {
+  switch (fault) {
+    case Fault::timeout:
+    case Fault::connect_timeout:
+      return RetryOn::timeout;
+    case Fault::malformed:
+    case Fault::too_large:
+      return RetryOn::invalid_header;
+    default:
+      return RetryOn::error;
+  }
+}
+
+// What is asked whatever the reason is.
+bool can_be_sent_again(const Exchange& ex, bool nothing_sent) noexcept {
+  if (ex.client_gone || ex.down.started()) return false;
   if (!ex.body_whole && ex.body_touched) return false;
-  const auto& head = ex.head();
-  // RFC 9110 section 9.2.2: what is not known to be idempotent is not sent twice, a method that we do not know neither.
-  const bool safe_again = net::http::idempotent(head.method);
-  if (!nothing_sent && !safe_again && !ex.settings->retry_non_idempotent) return false;
-  if (error.retry == Retry::reused_only) return true;
-  if (ex.settings->tries != 0 && tries >= ex.settings->tries) return false;
-  if (tries >= 16) return false;  // tries 0 means without limit in ingress-nginx; a dead pod must not be asked for ever
+  return nothing_sent || repeatable(ex);
+}
+
+bool more_tries(const Exchange& ex, Instant now) noexcept {
+  if (ex.settings->tries != 0 && ex.tries >= ex.settings->tries) return false;
+  if (ex.tries >= 16) return false;  // tries 0 means without limit in ingress-nginx; a dead pod is not asked for ever
   return ex.settings->tries_timeout.count() == 0 || now - ex.begun < ex.settings->tries_timeout;
+}
+
+}  // namespace
+
+// RFC 9110 section 9.2.2: what is not known to be idempotent is not sent twice, a method that we do not know neither.
+bool repeatable(const Exchange& ex) noexcept {
+  return net::http::idempotent(ex.head().method) || ex.settings->retry_non_idempotent ||
+         ex.settings->retry_on.has(RetryOn::non_idempotent);
+}
+
+bool may_retry(const Exchange& ex, const Error& error, bool nothing_sent, Instant now) noexcept {
+  if (error.whose != Whose::upstream && error.fault != Fault::overload) return false;
+  if (error.retry == Retry::no || !can_be_sent_again(ex, nothing_sent)) return false;
+  if (error.retry == Retry::reused_only) return true;
+  if (error.retry != Retry::unprocessed && !ex.settings->retry_on.has(condition_of(error.fault))) return false;
+  return more_tries(ex, now);
+}
+
+bool may_retry_over(const Exchange& ex, int status) noexcept {
+  if (!ex.settings->retry_on.has_status(status) || ex.grpc) return false;
+  return can_be_sent_again(ex, false) && more_tries(ex, ex.worker.loop.now());
 }
 
 }  // namespace sluice::data

@@ -4,13 +4,19 @@
 
 namespace sluice::data {
 
-// The one retry rule. `tries`: attempts made so far; `nothing_sent`: the pod cannot have seen the request.
+// The one retry rule. `nothing_sent`: the pod cannot have seen the request.
 //  - nothing of a response has been started, the client is there, and the body can be sent again (or was not touched);
-//  - a stale kept-alive connection is replaced once, without counting, when the method allows it or nothing was sent;
+//  - methods that are not idempotent (POST, PATCH and all that are not known) go again only when nothing was sent, or
+//    retry-non-idempotent is on, or proxy-next-upstream says non_idempotent;
+//  - a stale kept-alive connection is replaced, without counting;
 //  - what the pod says it has not processed goes again without counting, kMostUnprocessed times;
-//  - otherwise proxy-next-upstream-tries and -timeout bound it, and methods that are not idempotent (POST, PATCH, LOCK,
-//    as nginx counts them) go again only when nothing was sent or retry-non-idempotent is on.
+//  - otherwise it is a condition of proxy-next-upstream, and -tries and -timeout bound it.
 inline constexpr std::uint32_t kMostUnprocessed = 16;
-bool may_retry(const Exchange& ex, const Error& error, std::uint32_t tries, bool nothing_sent, Instant now) noexcept;
+bool may_retry(const Exchange& ex, const Error& error, bool nothing_sent, Instant now) noexcept;
+// Of the method and of what the route says: may it be sent again although a pod may have seen it?
+bool repeatable(const Exchange& ex) noexcept;
+// may_retry() over the status of an answer that has come. If not, the client gets it, whatever it is. Not of calls of
+// gRPC: their statuses stand elsewhere.
+bool may_retry_over(const Exchange& ex, int status) noexcept;
 
 }  // namespace sluice::data

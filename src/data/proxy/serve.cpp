@@ -123,7 +123,8 @@ net::Task<Status> attempts(Exchange& ex) {
   Worker& worker = ex.worker;
   auto& tried = ex.memory.tried;
   tried.clear();
-  std::uint32_t tries = 0, unprocessed = 0;
+  std::uint32_t& tries = ex.tries;
+  std::uint32_t unprocessed = 0;
   bool fresh = false;
   for (;;) {
     std::shared_ptr<EndpointRuntime> endpoint = ex.cluster->pick(tried);
@@ -158,7 +159,8 @@ net::Task<Status> attempts(Exchange& ex) {
       co_return std::unexpected(Error{Fault::cancelled, Whose::downstream, Retry::no, 499, "the client left"});
     if (ex.deadline_passed) co_return std::unexpected(kDeadlinePassed);
     if (error.retry == Retry::unprocessed && ++unprocessed <= kMostUnprocessed) --tries;
-    if (!may_retry(ex, error, tries, nothing_sent, worker.loop.now())) co_return std::unexpected(error);
+    if (error.retry != Retry::answered && !may_retry(ex, error, nothing_sent, worker.loop.now()))
+      co_return std::unexpected(error);
     worker.stats.retries.add();
     if (ex.wanted) forget_pod_fields(ex);
     if (error.retry == Retry::reused_only) {

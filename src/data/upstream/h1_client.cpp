@@ -135,7 +135,7 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
         co_return std::unexpected(
             upstream(r.io == Io::closed ? Fault::closed : Fault::reset,
                      nothing ? "the pod closed without a response" : "the pod closed inside a response head",
-                     nothing ? (reused() ? Retry::reused_only : Retry::yes) : Retry::no));
+                     nothing && reused() ? Retry::reused_only : Retry::yes));
       }
       if (kept.empty()) {
         bytes = {worker_.scratch.get(), r.bytes};

@@ -9,6 +9,8 @@
 #include "model/settings/cors.h"
 #include "model/settings/header_map.h"
 #include "model/settings/redirect.h"
+#include "model/settings/replacement.h"
+#include "model/settings/retry_conditions.h"
 #include "model/settings/rewrite.h"
 #include "model/settings/source_ranges.h"
 #include "model/settings/to_host.h"
@@ -39,6 +41,9 @@ struct RouteSettings {
   std::uint32_t tries = 3;
   Millis tries_timeout{0};
   bool retry_non_idempotent = false;
+  RetryConditions retry_on;                        // beside what pods say that they did not process
+  Shared<Replacement> redirect_replacement;        // of Location and Refresh of pods; null: they stay
+  Shared<Replacement> cookie_domain, cookie_path;  // of cookies that pods set; null: they stay
   bool access_log = true;
   bool grpc_web = false;  // calls of gRPC-Web become calls of gRPC, where pods speak that
   AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // what pods get of a path that has several readings

@@ -28,6 +28,9 @@ void alter(Template& value) {
 void alter(SecretText& value) {
   value.text += "x";
 }
+void alter(RetryConditions& value) {
+  alter(value.bits);
+}
 template <class T>
 void alter(std::vector<T>& value) {
   value.emplace_back();

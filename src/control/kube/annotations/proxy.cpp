@@ -37,6 +37,16 @@ std::string print_tries(const ServedRoute& served) {
   return std::to_string(served.settings.tries);
 }
 
+std::string read_conditions(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto conditions = parse_retry_conditions(v);
+  if (!conditions) return std::string(kRetryGrammar);
+  out.settings.retry_on = *conditions;
+  return {};
+}
+std::string print_conditions(const ServedRoute& served) {
+  return retry_conditions_text(served.settings.retry_on);
+}
+
 constexpr std::array kProxyRows{
     Annotation{.name = "proxy-body-size",
                .value = {"size", read_body_size, print_body_size},
@@ -53,6 +63,12 @@ constexpr std::array kProxyRows{
                .option = "proxy-connect-timeout",
                .always_shown = true,
                .doc = "time to connect to a pod"},
+    Annotation{.name = "proxy-next-upstream",
+               .value = {"words", read_conditions, print_conditions},
+               .risk = model::Risk::medium,
+               .option = "proxy-next-upstream",
+               .doc = "after what another pod is asked: error, timeout, invalid_header, http_500 and the like, "
+                      "non_idempotent, or off ([retries](retries.md))"},
     Annotation{.name = "proxy-next-upstream-timeout",
                .value = seconds<&RouteSettings::tries_timeout>,
                .option = "proxy-next-upstream-timeout",

@@ -24,6 +24,7 @@ constexpr AnnotationFamily (*kFamilies[])() = {
     annotation::proxy,
     annotation::proxy_ssl,
     annotation::redirect,
+    annotation::replacement,
     annotation::rewrite,
     annotation::source_range,
     annotation::ssl_passthrough,

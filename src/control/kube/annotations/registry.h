@@ -81,6 +81,7 @@ struct AnnotationValues {
   bool use_regex = false;            // it, or a rewrite, makes the paths of a host regular expressions
   std::vector<std::string> aliases;  // server-alias, as model::Alias has names
   std::vector<std::pair<std::string, std::string>> unreadable_aliases;  // elements, with what was expected
+  bool redirect_from = false, redirect_to = false;                      // which of proxy-redirect-* are written
   bool to_www = false;
   Template forwarded_prefix;       // empty: none is written
   std::string unknown_in_rewrite;  // what rewrite-target names that is no variable; empty: nothing
@@ -170,6 +171,7 @@ AnnotationFamily paths();
 AnnotationFamily proxy();
 AnnotationFamily proxy_ssl();
 AnnotationFamily redirect();
+AnnotationFamily replacement();
 AnnotationFamily rewrite();
 AnnotationFamily source_range();
 AnnotationFamily ssl_passthrough();

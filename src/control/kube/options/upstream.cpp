@@ -5,6 +5,7 @@
 #include "control/destination.h"
 #include "control/kube/options/families.h"
 #include "control/kube/options/values.h"
+#include "control/kube/replacement.h"
 
 namespace sluice::control::options_of {
 
@@ -44,6 +45,37 @@ std::string print_ambiguous_paths(const Options& o) {
   return std::string(to_string(o.ambiguous_paths));
 }
 
+std::string read_conditions(std::string_view v, Options& o) {
+  const auto conditions = parse_retry_conditions(v);
+  if (!conditions) return std::string(kRetryGrammar);
+  o.proxy_next_upstream = *conditions;
+  return {};
+}
+std::string print_conditions(const Options& o) {
+  return retry_conditions_text(o.proxy_next_upstream);
+}
+
+std::string read_redirect_from(std::string_view v, Options& o) {
+  return read_replaced(v, {}, o.proxy_redirect);
+}
+std::string print_redirect_from(const Options& o) {
+  return replaced_text(o.proxy_redirect);
+}
+std::string read_redirect_to(std::string_view v, Options& o) {
+  return read_replacing(v, {}, o.proxy_redirect);
+}
+std::string print_redirect_to(const Options& o) {
+  return replacing_text(o.proxy_redirect);
+}
+template <auto M>
+std::string read_cookie(std::string_view v, Options& o) {
+  return read_replacement(v, {}, o.*M);
+}
+template <auto M>
+std::string print_cookie(const Options& o) {
+  return replacement_text(o.*M);
+}
+
 constexpr std::array kUpstreamRows{
     Option{"proxy-connect-timeout", seconds<&Options::proxy_connect_timeout, 0>, "time to connect to a pod",
            to_route<&Options::proxy_connect_timeout, &RouteSettings::connect_timeout>},
@@ -58,6 +90,10 @@ constexpr std::array kUpstreamRows{
     Option{"proxy-request-buffering", on_off<&Options::proxy_request_buffering>,
            "collect chunked request bodies up to 1 MiB",
            to_route<&Options::proxy_request_buffering, &RouteSettings::request_buffering>},
+    Option{"proxy-next-upstream",
+           {"words", read_conditions, print_conditions},
+           "after what another pod is asked, as nginx has it ([retries](retries.md))",
+           to_route<&Options::proxy_next_upstream, &RouteSettings::retry_on>},
     Option{"proxy-next-upstream-tries", number<&Options::proxy_next_upstream_tries, 0, 1000>,
            "tries in all; 0 is one for each endpoint",
            to_route<&Options::proxy_next_upstream_tries, &RouteSettings::tries>},
@@ -81,6 +117,23 @@ constexpr std::array kUpstreamRows{
            "ConfigMap whose data are headers of requests to pods, with variables; an empty one removes the client's "
            "([headers](headers.md))",
            to_route<&Options::proxy_set_headers, &RouteSettings::request_headers>},
+    Option{"proxy-redirect-from",
+           {"text or regular expression", read_redirect_from, print_redirect_from},
+           "what Location and Refresh of pods begin with, or `~` or `~*` and a regular expression; off: they stay",
+           to_route<&Options::proxy_redirect, &RouteSettings::redirect_replacement>},
+    Option{"proxy-redirect-to",
+           {"text with variables", read_redirect_to, print_redirect_to},
+           "what stands in place of it, or of all of the value, with `$1` to `$9` of the expression; off: they stay",
+           to_route<&Options::proxy_redirect, &RouteSettings::redirect_replacement>},
+    Option{
+        "proxy-cookie-domain",
+        {"off or two texts", read_cookie<&Options::proxy_cookie_domain>, print_cookie<&Options::proxy_cookie_domain>},
+        "a Domain of cookies that pods set, or a regular expression, and what stands in its place",
+        to_route<&Options::proxy_cookie_domain, &RouteSettings::cookie_domain>},
+    Option{"proxy-cookie-path",
+           {"off or two texts", read_cookie<&Options::proxy_cookie_path>, print_cookie<&Options::proxy_cookie_path>},
+           "what a Path of such cookies begins with, or a regular expression, and what stands in its place",
+           to_route<&Options::proxy_cookie_path, &RouteSettings::cookie_path>},
     Option{"upstream-keepalive-connections", number<&Options::upstream_keepalive_connections, 0, 1'000'000>,
            "idle connections to pods, a worker"},
     Option{"upstream-keepalive-timeout", seconds<&Options::upstream_keepalive_timeout, 1>,
