@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/settings/compression.h"
 #include "model/settings/header_map.h"
 #include "model/settings/replacement.h"
 #include "model/settings/retry_conditions.h"
@@ -121,6 +122,22 @@ struct Options {
   bool http2_prior_knowledge = false;                // sluice: h2c on the plain listeners
   std::uint32_t http2_max_concurrent_streams = 128;  // that a client may have open at once
   Seconds http2_max_connection_age{3600};            // sluice: then GOAWAY, a tenth earlier or later; 0: never
+
+  // compression of responses
+  bool use_gzip = false;
+  std::uint32_t gzip_level = 1;
+  std::uint32_t gzip_min_length = 256;
+  std::vector<std::string> gzip_types = types_for_gzip();  // beside text/html; lower case; "*": all
+  std::string gzip_disable;                                // a regular expression of User-Agent, or kMsie6; empty: none
+  bool enable_brotli = false;
+  std::uint32_t brotli_level = 4;
+  std::uint32_t brotli_min_length = 20;
+  std::vector<std::string> brotli_types = types_for_brotli();
+  bool enable_zstd = false;  // sluice, and so is what follows
+  std::uint32_t zstd_level = 3;
+  std::uint32_t zstd_min_length = 256;
+  std::vector<std::string> zstd_types = types_for_brotli();
+  std::uint64_t compression_memory = 64 << 20;  // of the process, for all that is being compressed; 0: without limit
 
   // TLS
   std::string ssl_protocols = "TLSv1.2 TLSv1.3";

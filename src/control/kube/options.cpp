@@ -18,8 +18,8 @@ namespace {
 std::vector<Option> joined() {
   std::vector<Option> out;
   for (const auto rows : {options_of::tenancy(), options_of::addresses(), options_of::redirects(),
-                          options_of::clients(), options_of::downstream(), options_of::tls(), options_of::upstream(),
-                          options_of::logs(), options_of::rules(), options_of::shutdown()})
+                          options_of::clients(), options_of::downstream(), options_of::compression(), options_of::tls(),
+                          options_of::upstream(), options_of::logs(), options_of::rules(), options_of::shutdown()})
     out.insert(out.end(), rows.begin(), rows.end());
   return out;
 }
@@ -50,16 +50,12 @@ constexpr std::string_view kNoEffect[] = {"server-name-hash-max-size",
                                           "strict-validate-path-type"};
 
 // Keys of ingress-nginx for what this version does not do.
-constexpr std::string_view kUnserved[] = {"brotli-level",
-                                          "brotli-min-length",
-                                          "brotli-types",
-                                          "client-body-buffer-size",
+constexpr std::string_view kUnserved[] = {"client-body-buffer-size",
                                           "custom-http-errors",
                                           "default-type",
                                           "disable-ipv6",
                                           "disable-ipv6-dns",
                                           "enable-auth-access-log",
-                                          "enable-brotli",
                                           "enable-ocsp",
                                           "enable-opentelemetry",
                                           "enable-owasp-modsecurity-crs",
@@ -73,10 +69,6 @@ constexpr std::string_view kUnserved[] = {"brotli-level",
                                           "global-auth-signin",
                                           "global-auth-signin-redirect-param",
                                           "global-auth-snippet",
-                                          "gzip-disable",
-                                          "gzip-level",
-                                          "gzip-min-length",
-                                          "gzip-types",
                                           "http2-max-field-size",
                                           "http2-max-header-size",
                                           "http2-max-requests",
@@ -106,8 +98,7 @@ constexpr std::string_view kUnserved[] = {"brotli-level",
                                           "syslog-host",
                                           "syslog-port",
                                           "upstream-hash-by",
-                                          "use-geoip2",
-                                          "use-gzip"};
+                                          "use-geoip2"};
 
 const Option* find(std::string_view key) {
   const auto rows = options();

@@ -11,6 +11,7 @@ std::span<const Option> addresses();
 std::span<const Option> redirects();
 std::span<const Option> clients();
 std::span<const Option> downstream();
+std::span<const Option> compression();
 std::span<const Option> tls();
 std::span<const Option> upstream();
 std::span<const Option> logs();
