@@ -3,7 +3,8 @@
 namespace sluice::data {
 
 extern const Row kBlocked, kToHost, kAppRoot, kAmbiguousPaths, kCors, kRedirect, kRewriteAway, kSslRedirect,
-    kSourceRanges, kBasicAuth, kReplaceRedirects, kReplaceInCookies, kCustomHeaders, kAddHeaders, kHsts, kGrpcWeb;
+    kSourceRanges, kBasicAuth, kReplaceRedirects, kReplaceInCookies, kCustomHeaders, kAddHeaders, kHsts, kGrpcWeb,
+    kCompression;
 
 std::optional<LocalReply> route_answer(const RequestView&);
 std::optional<LocalReply> loop(const RequestView&);
@@ -31,7 +32,8 @@ constexpr Ordered kPlanned[] = {
     {&kCustomHeaders, "behind CORS, whose fields nginx sets in a location inside of the one of these"},
     {&kAddHeaders, "behind the fields that routes set, which are the nearer ones"},
     {&kHsts, "last: who sets the field by a ConfigMap means it, as in ingress-nginx"},
-    {&kGrpcWeb, "the only one that changes bodies"},
+    {&kGrpcWeb, "the only one that changes both bodies"},
+    {&kCompression, "last: what it makes of a body nobody else can read"},
 };
 
 constexpr Always kDestination[] = {

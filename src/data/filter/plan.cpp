@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "data/filter/order.h"
+#include "data/proxy/exchange.h"
 
 namespace sluice::data {
 
@@ -143,6 +144,13 @@ void take_effect(Exchange& ex, const Verdict* verdict) {
     else if (verdict->by == always.name)
       always.effect(ex, false);
   }
+}
+
+std::unique_ptr<BodySource> encode(Exchange& ex, ResponseStart& response, BodySource& body) {
+  if (ex.process == nullptr) return nullptr;
+  for (const auto& entry : (*ex.process)[Phase::encode])
+    if (auto encoded = entry.step->encode(ex, response, body)) return encoded;
+  return nullptr;
 }
 
 void add_response_fields(const Plan* process, const RequestView& request, ResponseFields& fields) {

@@ -57,6 +57,9 @@ std::optional<Verdict> decide_behind(const RequestView& request, const Plan::Ent
 // The effects of what decide_for_route said; null: the request goes on.
 void take_effect(Exchange& ex, const Verdict* verdict);
 
+// What is read instead of `body`, which lives as long; null: that is sent as it is. The head may be another afterwards.
+std::unique_ptr<BodySource> encode(Exchange& ex, ResponseStart& response, BodySource& body);
+
 // Puts together what a response to this request carries of ours. `process` may be null.
 void add_response_fields(const Plan* process, const RequestView& request, ResponseFields& fields);
 

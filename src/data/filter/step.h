@@ -74,8 +74,9 @@ enum class Phase : std::uint8_t {
   guard,    // may answer once there is one: who may come
   respond,  // what every response carries, ours and the pod's
   body,     // what both bodies run through
+  encode,   // in which form the response's body is sent
 };
-inline constexpr std::size_t kPhases = 4;
+inline constexpr std::size_t kPhases = 5;
 using Phases = std::uint8_t;  // a bit each
 template <class... P>
 constexpr Phases in(P... phases) noexcept {
@@ -105,6 +106,9 @@ class Step {
   virtual void respond(const RequestView&, ResponseFields&) const {}
   // Phase body: null when this exchange is not concerned. It may change the head of the request.
   virtual std::unique_ptr<BodyTransform> transform(Exchange&) const { return nullptr; }
+  // Phase encode, of pods' responses and of ours, before the head is written: what is read instead of `body`, or null
+  // where that is sent as it is. It may change the head, and does so for HEAD too, where there is nothing to read.
+  virtual std::unique_ptr<BodySource> encode(Exchange&, ResponseStart&, BodySource& /*body*/) const { return nullptr; }
 };
 using StepPtr = std::shared_ptr<const Step>;
 

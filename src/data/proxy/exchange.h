@@ -134,6 +134,7 @@ struct Exchange : RequestView {
   bool grpc = false;             // a call of gRPC: both directions stream, and our answers are its own
   bool deadline_passed = false;  // the one that the call brought along
   std::unique_ptr<BodyTransform> transform;
+  std::size_t coder_memory = 0;  // bytes that the coding of its response takes
 
   bool close_after = false;  // the connection ends with this exchange
   bool tunnel = false;

@@ -1,7 +1,9 @@
 #include "data/proxy/local_reply.h"
 
+#include <memory>
 #include <vector>
 
+#include "data/filter/plan.h"
 #include "data/proxy/grpc.h"
 
 namespace sluice::data {
@@ -122,6 +124,42 @@ void write_page(const Exchange& ex, int status, std::string_view phrase, std::st
   page += "</body>\r\n</html>\r\n";
 }
 
+// A body that is there.
+class WholeBody final : public BodySource {
+ public:
+  explicit WholeBody(std::string_view bytes) noexcept : left_(bytes) {}
+  net::Task<Result<Chunk>> read(std::size_t most) override { co_return take(most); }
+  Result<Chunk> take(std::size_t most) override {
+    const auto piece = left_.substr(0, most);
+    left_.remove_prefix(piece.size());
+    return Chunk{piece, left_.empty(), {}};
+  }
+  void stop() noexcept override {}
+  bool ended() const noexcept override { return left_.empty(); }
+
+ private:
+  std::string_view left_;
+};
+
+net::Task<Status> send_from(Exchange& ex, const ResponseStart& start, BodySource& body) {
+  const Result<Chunk> first = body.take(ex.down.room(0));
+  if (!first) co_return std::unexpected(first.error());
+  bool last = first->last;
+  std::size_t taken = first->data.size();
+  Status s = co_await ex.down.start(ex, start, *first);
+  while (s && !last) {
+    Result<Chunk> piece = co_await body.read(ex.down.room(taken));
+    if (!piece) {
+      ex.down.abort();
+      co_return std::unexpected(piece.error());
+    }
+    last = piece->last;
+    taken = piece->data.size();
+    s = co_await ex.down.write(*piece);
+  }
+  co_return s;
+}
+
 }  // namespace
 
 net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
@@ -160,6 +198,12 @@ net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
   start.content_length = body.size();
   const bool head_only = ex.head().method == net::http::Method::head || reply.status == 204;
   ex.record.status = reply.status;
+  WholeBody plain(body);
+  const std::unique_ptr<BodySource> encoded = encode(ex, start, plain);
+  if (encoded) {
+    Status sent = co_await send_from(ex, start, *encoded);
+    co_return sent;
+  }
   Status s = co_await ex.down.start(ex, start, Chunk{head_only ? std::string_view{} : body, true, {}});
   co_return s;
 }

@@ -1,5 +1,6 @@
 #include "data/proxy/relay.h"
 
+#include "data/filter/plan.h"
 #include "data/proxy/grpc.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/retry.h"
@@ -141,12 +142,7 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
   if (ex.tunnel && ex.head().major == 2 && response.status / 100 == 2)
     co_return std::unexpected(
         Error{Fault::unsupported, Whose::upstream, Retry::no, 502, "the pod does not switch protocols"});
-  BodySource& body = ex.transform ? ex.transform->response(ex, up.body()) : up.body();
-  Result<Chunk> first = body.take(ex.down.room(0));
-  if (!first) co_return std::unexpected(first.error());
-  // An answer before the end of the request: the connection cannot be trusted to find the next one.
-  if (request && !request->done()) ex.close_after = true;
-  ex.tunnel = false;
+  BodySource& plain = ex.transform ? ex.transform->response(ex, up.body()) : up.body();
   ResponseStart start;
   start.status = response.status;
   start.reason = response.reason;
@@ -154,6 +150,13 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
   start.framing = response.framing;
   start.content_length = response.content_length;
   start.from_pod = true;
+  const std::unique_ptr<BodySource> encoded = encode(ex, start, plain);
+  BodySource& body = encoded ? *encoded : plain;
+  Result<Chunk> first = body.take(ex.down.room(0));
+  if (!first) co_return std::unexpected(first.error());
+  // An answer before the end of the request: the connection cannot be trusted to find the next one.
+  if (request && !request->done()) ex.close_after = true;
+  ex.tunnel = false;
   ex.record.status = attempt.status;
   bool last = first->last;
   std::size_t taken = first->data.size();

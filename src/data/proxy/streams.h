@@ -56,6 +56,9 @@ struct ResponseStart {
   net::http::Framing framing = net::http::Framing::length;  // chunked and until_close both mean: length unknown
   std::uint64_t content_length = 0;
   bool from_pod = false;
+  std::string_view coding;  // ours: Content-Encoding; empty: none
+  bool vary = false;        // it depends on Accept-Encoding
+  bool added = false;       // the Exchange's memory has what the Plans add to it
 };
 
 // The client's side of one exchange.

@@ -195,6 +195,7 @@ void H2Connection::holdings(Holdings& out) noexcept {
   if (const auto since = stream_.waits_to_write()) {
     h.since = *since;
     h.bytes += session_.kept() + session_.unread() + running_ * cost::kExchange;
+    for (const H2Stream* s = streams_; s; s = s->next()) h.bytes += s->coder_memory();
     return out.add(h);
   }
   if (session_.head_open()) {

@@ -150,7 +150,8 @@ void H2Stream::give_up(Error why) noexcept {
 void H2Stream::holdings(Holdings& out) noexcept {
   if (given_up_ || !ex_ || !waits_since_) return;
   const std::size_t collected = memory_ ? memory_->collected.capacity() : 0;
-  out.add({Holding::Kind::slow, cost::kExchange + received() + connection_.session_.kept_of(*this) + collected,
+  out.add({Holding::Kind::slow,
+           cost::kExchange + received() + connection_.session_.kept_of(*this) + collected + ex_->coder_memory,
            *waits_since_, this, nullptr});
 }
 
@@ -325,7 +326,7 @@ Status H2Stream::respond(Exchange& ex, const ResponseStart& response, bool end) 
     list.set_length(response.content_length);
   } else if (response.framing == Framing::none && response.status != 204 && !tunnel) {
     for (const auto& f : response.fields)
-      if (f.id == Name::content_length) list.add("content-length", f.value);
+      if (f.id == Name::content_length && !f.drop) list.add("content-length", f.value);
   }
   if (ex.wanted) [[unlikely]]
     note_sent_fields(ex, list.span());

@@ -47,7 +47,7 @@ void append_response_head(std::string& out, const Exchange& ex, const ResponseSt
   } else if (framing == Framing::none && response.status != 204) {
     // To HEAD, and with 304, the length that a GET would have had.
     for (const auto& f : response.fields)
-      if (f.id == Name::content_length) append_field(out, "Content-Length", f.value);
+      if (f.id == Name::content_length && !f.drop) append_field(out, "Content-Length", f.value);
   }
   std::string_view connection = ex.close_after ? "close" : ex.head().minor == 0 ? "keep-alive" : "";
   if (response.status == 426) {  // says what to upgrade to (RFC 9110 section 15.5.22)

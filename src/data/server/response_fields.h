@@ -18,11 +18,17 @@ namespace sluice::data {
 inline std::span<const net::http::Field> added_fields(const Exchange& ex, const ResponseStart& response) {
   if (ex.process == nullptr && (ex.route == nullptr || ex.route->plan == nullptr)) return {};
   auto& added = ex.memory.added;
+  if (response.added) return added;
   added.clear();
   const ResponseFields::Response of{response.fields, response.from_pod, *ex.options};
   ResponseFields fields(added, ex.memory.texts, &of);
   add_response_fields(ex.process, ex, fields);
   return added;
+}
+// The same before the head is written: for who decides by them.
+inline void make_added_fields(const Exchange& ex, ResponseStart& response) {
+  added_fields(ex, response);
+  response.added = true;
 }
 
 // Calls sink(name, value) for each field that a client gets but those that frame the message or belong to the
@@ -35,11 +41,13 @@ void for_each_response_field(const Exchange& ex, const ResponseStart& response, 
   // Set or dropped: then we write none.
   const auto is_ours = [&](Name name) { return std::ranges::any_of(ours, [&](auto& f) { return f.id == name; }); };
   bool dated = false;
+  if (response.vary) sink("Vary", std::string_view("Accept-Encoding"));  // before the pod's, as nginx has it
   for (const auto& f : response.fields) {
     if (!is_passed_on(f, o, response.from_pod)) continue;
     dated = dated || f.id == Name::date;
     sink(f.name, f.value);
   }
+  if (!response.coding.empty()) sink("Content-Encoding", response.coding);
   if (!dated) sink("Date", date);
   if (o.server_tokens && !names_pods_server(o, response.from_pod) && !is_ours(Name::server))
     sink("Server", std::string_view("sluice"));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/coding/coder.h"
 #include "data/server/connection.h"
 #include "data/server/worker.h"
 
@@ -51,6 +52,7 @@ void Worker::relieve() {
   const Instant now = loop.now();
   if (before == Rung::calm) {
     pool.close_everything();
+    drop_spare_coders();
     idle_closed_ = {};
   }
   if (memory_.size() > kMemoryKept) memory_.resize(kMemoryKept);

@@ -10,6 +10,7 @@
 #include "base/blocking_pool.h"
 #include "data/proxy/exchange.h"
 #include "data/routing/hash.h"
+#include "data/server/compression_memory.h"
 #include "data/server/credentials.h"
 #include "data/server/limits.h"
 #include "data/server/listener.h"
@@ -58,6 +59,7 @@ struct Shared {
   std::unique_ptr<PassingHellos> hellos;  // with passthrough
   BlockingPool* blocking = nullptr;       // stopped before the workers end; null: what blocks is refused
   Credentials credentials;
+  CompressionMemory compression;
   HashSeed loop_seed = random_seed();  // of the marks by which a route recognises what comes back
 };
 
@@ -92,6 +94,7 @@ class Worker {
   static constexpr std::size_t kScratch = 256 * 1024;
   std::unique_ptr<char[]> scratch{new char[kScratch]};
   std::string out;
+  std::string coded;  // likewise: a piece of a response as it is sent
 
   // Never null: a turn may need the options before anything was published.
   View* view() noexcept { return view_; }

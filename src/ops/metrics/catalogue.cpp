@@ -100,6 +100,13 @@ constexpr MetricInfo kCatalogue[] = {
      "What was done for lack of memory: idle_closed and slow_reset (connections, or streams of HTTP/2), "
      "request_refused "
      "(503), accept_paused (looks at a listening socket that took nothing)."},
+    {"sluice_compressed_responses_total", counter, "coding", "Responses that were compressed: br, zstd or gzip."},
+    {"sluice_uncompressed_responses_total", counter, "reason",
+     "Responses that would have been compressed and went out as they were: compression-memory was used up (limit), or "
+     "the memory of the process is short (overload)."},
+    {"sluice_compression_bytes_total", counter, "side",
+     "Bytes of bodies that were compressed: before (in) and after (out)."},
+    {"sluice_compression_memory_bytes", gauge, "", "Memory that the compression of responses takes at the moment."},
     {"sluice_malformed_requests_total", counter, "", "Requests refused because the grammar of HTTP forbids them."},
     {"sluice_http2_connections_total", counter, "", "Client connections that spoke HTTP/2."},
     {"sluice_http2_connections", gauge, "", "Client connections that speak HTTP/2."},
