@@ -54,6 +54,23 @@ def slow_chunked_reader(proxy):
     return s
 
 
+COMPRESSED = {"use-gzip": "true", "enable-brotli": "true", "enable-zstd": "true", **{f"{k}-types": "*" for k in ("gzip", "brotli", "zstd")}}
+
+
+def slow_gzip_reader(proxy, coding="gzip"):
+    s = plain(proxy.http)
+    s.sendall(get(HUGE, more=f"Accept-Encoding: {coding}\r\n"))
+    return s
+
+
+def slow_brotli_reader(proxy):
+    return slow_gzip_reader(proxy, "br")
+
+
+def slow_zstd_reader(proxy):
+    return slow_gzip_reader(proxy, "zstd")
+
+
 def slow_tls_reader(proxy):
     s = tls(proxy)
     s.sendall(get(HUGE))
@@ -176,12 +193,16 @@ def tunnel(proxy):
 
 
 KINDS = {f.__name__: f for f in (idle, idle_tls, unfinished_head, unfinished_tls_head, half_handshake, slow_reader, slow_chunked_reader,
+                                 slow_gzip_reader, slow_brotli_reader, slow_zstd_reader,
                                  slow_tls_reader, slow_upload, tunnel, h2_idle, h2_unfinished_head, h2_one_shut_window,
                                  h2_shut_windows, h2_shut_windows_tls, h2_unread)}
 
 
+# Of the proxy, for those that need some.
+OPTIONS = dict.fromkeys(("slow_gzip_reader", "slow_brotli_reader", "slow_zstd_reader"), COMPRESSED)
+
 # Of those that a pod answers: how much of the answer shows that it does. Who asks faster than pods answer is another attack.
-ANSWERED = {"slow_reader": 12, "slow_chunked_reader": 12, "slow_tls_reader": 1, "h2_one_shut_window": 120, "h2_shut_windows": 120, "h2_unread": 120}
+ANSWERED = {"slow_reader": 12, "slow_chunked_reader": 12, "slow_gzip_reader": 12, "slow_brotli_reader": 12, "slow_zstd_reader": 12, "slow_tls_reader": 1, "h2_one_shut_window": 120, "h2_shut_windows": 120, "h2_unread": 120}
 
 
 def opened(proxy, kind):
@@ -236,7 +257,7 @@ if __name__ == "__main__":  # a table, for a look: SLUICE=… slow_clients.py [K
             site = Site(directory)
             try:
                 pod = site.pod("pod", "--forget-ids")
-                proxy = middle(site, pod, access_log="off", h2=name.startswith("h2"))
+                proxy = middle(site, pod, access_log="off", h2=name.startswith("h2"), options=OPTIONS.get(name))
                 count = int(os.environ.get("CLIENTS", 0)) or (20 if name in ("h2_shut_windows", "h2_shut_windows_tls", "h2_unread") else 300)
                 print(f"{name:22} {kb_a_client(proxy, name, count):8.1f} KB each of {count}", flush=True)
             finally:
