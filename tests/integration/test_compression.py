@@ -1,5 +1,6 @@
 """Compression of responses (docs/compression.md), with pods and clients over real sockets."""
 import random
+import struct
 import threading
 
 import pytest
@@ -207,6 +208,16 @@ def test_trailers_follow(site):
             assert decoded("gzip", a.body) == TEXT and a.trailers == [("X-Sum", "1")]
 
 
+@pytest.mark.parametrize("trailers", ["", "X-Sum: 1\r\n"])
+def test_what_came_with_the_head_is_more_than_is_compressed_at_once(site, trailers):
+    """At brotli's highest level a piece is 4 KiB."""
+    sluice = serve(site, answering(HTML, framing="chunked", trailers=trailers), {"enable-brotli": "true", "brotli-level": "11"})
+    with sluice.raw() as c:
+        for _ in range(3):
+            a = c.get("/", HOST, headers=["Accept-Encoding: br"])
+            assert decoded("br", a.body) == TEXT and a.trailers == ([("X-Sum", "1")] if trailers else [])
+
+
 def test_answers_of_ours(site):
     sluice = serve(site, answering(HTML), {"use-gzip": "true", "gzip-min-length": "10"})
     with sluice.raw() as c:
@@ -262,6 +273,51 @@ def test_http2_on_both_sides(site, coding):
             c.done(s)
             assert (s.status, s.get("content-encoding"), s.get("vary"), s.get("etag"), s.get("content-length")) == (200, coding, "Accept-Encoding", 'W/"a"', None)
             assert (decoded(coding, bytes(s.body)) if method == "GET" else TEXT) == TEXT
+
+
+ON = {"backend-protocol": "GRPC", "enable-grpc-web": "true"}
+
+
+def test_calls_of_grpc_are_left_alone_and_those_of_grpc_web_are_not(site):
+    """`*` lists both. A client of gRPC knows no coding of a body; a browser reads a body of gRPC-Web like any other."""
+    def answer(pod, call):
+        call.head(("content-type", "application/grpc+proto")).data(frame(b"message" * 500)).end(("grpc-status", "0"))
+    pod = site.add(H2Pod(answer))
+    site.app(HOST, pod.address, annotations=ON)
+    sluice = site.sluice(options={"use-gzip": "true", "gzip-types": "*", "http2-prior-knowledge": "true"})
+    with Http2(sluice.http) as c:
+        s = c.request(method="POST", host=HOST, fields=[("content-type", "application/grpc+proto"), ("te", "trailers"), ("accept-encoding", "gzip")], body=frame(b"x"))
+        c.done(s)
+        assert s.get("content-encoding") is None and bytes(s.body) == frame(b"message" * 500) and ("grpc-status", "0") in s.trailers
+    with sluice.raw() as c:
+        a = c.get("/pkg.Service/Method", HOST, "POST", ["Content-Type: application/grpc-web+proto", *ACCEPT], frame(b"x"))
+        assert a.get("content-encoding") == "gzip" and a.get("content-type") == "application/grpc-web+proto"
+        assert decoded("gzip", a.body) == frame(b"message" * 500) + frame(b"grpc-status: 0\r\n", 0x80)
+
+
+def frame(data, kind=0):
+    return struct.pack(">BI", kind, len(data)) + data
+
+
+def test_events_over_http2(site):
+    def answer(pod, call):
+        call.head(("content-type", "text/event-stream"))
+    pod = site.add(H2Pod(answer))
+    site.app(HOST, pod.address, annotations={"backend-protocol": "GRPC"})
+    sluice = site.sluice(options={"use-gzip": "true", "gzip-types": "text/event-stream", "http2-prior-knowledge": "true"})
+    with Http2(sluice.http) as c:
+        s = c.request(host=HOST, fields=[("accept-encoding", "gzip")])
+        call = pod.wait_call()
+        decoder, out, at = DECODERS["gzip"](), b"", 0
+        for i in range(3):
+            event = b"data: %d\n\n" % i
+            call.data(event)
+            while not out.endswith(event):
+                c.wait(lambda: len(s.body) > at, "a piece")
+                out, at = out + decoder.decode(bytes(s.body[at:])), len(s.body)
+        call.reset(2)  # INTERNAL_ERROR
+        c.done(s)
+        assert s.code is not None and not s.ended and not decoder.ended
 
 
 # ---- pieces --------------------------------------------------------------------------------------------------------
@@ -387,8 +443,10 @@ def test_a_huge_body_takes_no_memory(site, coding, piece):
 
 
 def test_others_have_their_turn_meanwhile(site):
-    """A pod that is always ahead of what compresses its body does not keep the worker: others are answered before it is at its end."""
+    """A pod that is always ahead of what compresses its body, and a client that takes all of it: nothing but a pause of its own lets the worker answer others."""
     stop = threading.Event()
+    words = [random.Random(i).randbytes(4).hex().encode() for i in range(300)]
+    text = b" ".join(random.Random(1).choices(words, k=120_000))
 
     def pod(sock, _):
         while (r := read_request(sock)) is not None:
@@ -396,15 +454,22 @@ def test_others_have_their_turn_meanwhile(site):
                 sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\nsmall")
                 continue
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n")
+            piece = b"%x\r\n%s\r\n" % (len(text), text)
             while not stop.is_set():
-                sock.sendall(b"10000\r\n" + ZEROS + b"\r\n")
+                sock.sendall(piece)
             sock.sendall(b"0\r\n\r\n")
-    sluice = serve(site, pod)
-    with sluice.raw() as big, sluice.raw() as other:
+    sluice = serve(site, pod, {**GZIP, "gzip-level": "9"})
+    with sluice.raw(timeout=30) as big, sluice.raw() as other:
         big.send(f"GET /big HTTP/1.1\r\nHost: {HOST}\r\nAccept-Encoding: gzip\r\n\r\n")
         big.read_head()
-        for _ in range(20):
-            assert other.get("/", HOST).body == b"small"
-        stop.set()
-        while chunk(big):
-            pass
+        whole = []
+        reader = threading.Thread(target=lambda: whole.append(big.read_until(b"\r\n0\r\n\r\n")), daemon=True)
+        reader.start()
+        wait_for(lambda: sluice.metric("sluice_compression_bytes_total", side="in") > 3_000_000, "it is under way")
+        try:
+            for _ in range(5):
+                assert other.get("/", HOST).body == b"small"
+        finally:
+            stop.set()
+        reader.join(60)
+        assert whole

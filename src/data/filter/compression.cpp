@@ -39,7 +39,7 @@ class Encoder final : public BodySource {
         co_await others;
       }
       if (kept_at_ < kept_.size()) {
-        const auto size = std::min(piece_, kept_.size() - kept_at_);
+        const auto size = std::min(wanted(), kept_.size() - kept_at_);
         const std::string_view part(kept_.data() + kept_at_, size);
         kept_at_ += size;
         const bool all = kept_at_ == kept_.size();
