@@ -53,6 +53,7 @@ void Worker::relieve() {
   if (before == Rung::calm) {
     pool.close_everything();
     drop_spare_coders();
+    coded = {};
     idle_closed_ = {};
   }
   if (memory_.size() > kMemoryKept) memory_.resize(kMemoryKept);

@@ -79,6 +79,29 @@ TEST(Options, SpecialGrammars) {
   EXPECT_EQ(r.options.log_level, "info");
 }
 
+TEST(Options, WhatIsCompressed) {
+  auto r = read_options({{"use-gzip", "true"},
+                         {"gzip-types", "Text/CSS application/json\nimage/svg+xml"},
+                         {"brotli-types", "*"},
+                         {"zstd-types", ""},
+                         {"gzip-disable", "msie6"},
+                         {"compression-memory", "0"}},
+                        kMap, {}, {});
+  EXPECT_TRUE(r.entries.empty());
+  EXPECT_EQ(r.options.gzip_types, (std::vector<std::string>{"text/css", "application/json", "image/svg+xml"}));
+  EXPECT_EQ(r.options.brotli_types, std::vector<std::string>{"*"});
+  EXPECT_TRUE(r.options.zstd_types.empty());
+  EXPECT_EQ(r.options.gzip_disable, "msie6");
+  // A parameter would never be found, and nginx does not start with an expression that cannot be read.
+  r = read_options(
+      {{"gzip-types", "text/css text/plain; charset=utf-8 json"}, {"gzip-disable", "("}, {"gzip-level", "10"}}, kMap,
+      {}, {});
+  EXPECT_EQ(r.options.gzip_types, std::vector<std::string>{"text/css"});
+  EXPECT_EQ(r.options.gzip_disable, "");
+  EXPECT_EQ(r.options.gzip_level, 1u);
+  ASSERT_EQ(r.entries.size(), 3u);
+}
+
 TEST(Options, AListMayStandOnLinesOfItsOwn) {
   auto r = read_options({{"proxy-real-ip-cidr", "10.0.0.0/8,\n192.168.0.0/16\n\t2001:db8::/32\r\n"},
                          {"hide-headers", "X-A\nX-B"},
