@@ -1,5 +1,7 @@
 """HTTP/2 to pods, with clients of HTTP/1 in front: what crosses, how connections are shared, and what a pod may do wrong."""
 import concurrent.futures
+import signal
+import socket
 import ssl
 import threading
 
@@ -416,3 +418,64 @@ def test_nghttpd_is_a_pod(site):
     for host in ("p.example", "s.example"):
         assert proxy.get("/file", host).body == body_of("f", 300000)
         assert proxy.get("/none", host).status == 404
+
+
+def test_where_no_connection_is_kept_each_is_used_before_it_ends(site):
+    proxy, pod = start(site, options={"upstream-keepalive-connections": "0"})
+    for n in range(1, 4):
+        a = proxy.get("/", HOST)
+        assert (a.status, a.body, pod.connections) == (200, b"hello", n)
+    wait_for(lambda: proxy.metric("sluice_upstream_connections") == 0, "none is kept")
+
+
+def test_where_no_connection_is_kept_running_ones_are_shared(site):
+    gate = threading.Event()
+
+    def answer(pod, call):
+        if call.get(":path") == "/wait":
+            threading.Thread(target=lambda: (gate.wait(20 * SLOW), echo(pod, call)), daemon=True).start()
+        else:
+            echo(pod, call)
+    proxy, pod = start(site, answer, options={"upstream-keepalive-connections": "0"})
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(proxy.get, "/wait", HOST)
+        pod.wait_call()
+        assert [proxy.get("/", HOST).status for _ in range(3)] == [200] * 3
+        gate.set()
+        assert waits.result(20 * SLOW).status == 200
+    assert pod.connections == 1
+
+
+def test_a_draining_proxy_makes_one_connection_for_a_call(site):
+    proxy, pod = start(site, options={"shutdown-grace-period": "30"})
+    proxy.proc.send_signal(signal.SIGTERM)
+    wait_for(lambda: proxy.admin_get("/readyz").status == 503, "it drains")
+    assert proxy.get("/", HOST).status == 200
+    assert pod.connections == 1
+
+
+@pytest.mark.parametrize("linger", [None, b"\1\0\0\0\0\0\0\0"], ids=["end", "reset"])
+def test_a_pod_that_takes_connections_and_no_stream(site, linger):
+    def accept(sock, number):
+        if linger:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        sock.close()
+    pod = site.scripted(accept)
+    site.app(HOST, pod.address, annotations={**GRPC, "proxy-next-upstream-tries": "2"})
+    proxy = site.sluice()
+    assert proxy.get("/", HOST).status == 502
+    assert proxy.metric("sluice_upstream_connects_total") <= 2 and pod.connections <= 2
+
+
+def test_a_pod_that_allows_no_stream_is_not_asked_for_ever(site):
+    """SETTINGS_MAX_CONCURRENT_STREAMS 0: they arrive with the end of the handshake."""
+    def accept(sock, number):
+        sock.sendall(bytes.fromhex("000006 04 00 00000000 0003 00000000".replace(" ", "")))
+        while sock.recv(65536):
+            pass
+    pod = site.scripted(accept)
+    site.app(HOST, pod.address, annotations={**GRPC, "proxy-next-upstream-tries": "1", "proxy-connect-timeout": "1", "proxy-read-timeout": "1"})
+    proxy = site.sluice()
+    for _ in range(3):
+        assert proxy.get("/", HOST).status in (502, 504)
+    assert proxy.metric("sluice_upstream_connects_total") <= 9

@@ -29,6 +29,7 @@ struct EndpointRuntime {
   bool retired = false;           // no longer named: connections are closed instead of given back
   std::uint32_t connections = 0;  // open, idle ones included
   std::uint32_t idle = 0;
+  std::uint32_t ended_unused = 0;         // connections of HTTP/2 that ended before a stream was opened, counted
   PooledConnection* idle_head = nullptr;  // last in, first out
   std::vector<H2Client*> h2;              // that take, or will take, streams; oldest first
   std::deque<SlotWait*> waiting;          // for a connection; first in, first out; at most upstream-max-pending

@@ -55,7 +55,7 @@ bool H2Client::enough_under_way(const EndpointRuntime& endpoint, const Dial& how
 }
 
 bool H2Client::takes_streams() const noexcept {
-  return ready_ && !wearing_ && !over_ && session_.can_open() && worker_.pool.worth_keeping(*this);
+  return ready_ && !wearing_ && !over_ && session_.can_open() && worker_.pool.carries_more(*this);
 }
 
 Status H2Client::start(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, Dial how, Instant until) {
@@ -92,6 +92,7 @@ net::Task<void> H2Client::run(Dial how, Instant until) {
   over_ = true;
   unlist();
   if (std::exchange(idle_, false)) worker_.pool.take_out(*this);
+  if (ready_ && exchanges_ == 0 && (ended || ended.error().fault != Fault::timeout)) ++endpoint_->ended_unused;
   if (!ended) {
     if (ended.error().fault == Fault::malformed) worker_.stats.malformed_responses.add();
     for (H2ClientStream* s = streams_; s; s = s->next()) s->connection_over(ended.error());

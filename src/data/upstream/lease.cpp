@@ -14,6 +14,10 @@ using enum model::BackendProtocol;
 
 constexpr Error kFull{Fault::overload, Whose::internal, Retry::yes, 503, "upstream-max-connections is reached"};
 
+// Connections of HTTP/2 that an exchange makes in one attempt: a further one only where others have taken all streams
+// of the one before. A pod whose connections take none is not to be connected to for ever.
+constexpr std::uint32_t kMostMade = 3;
+
 Dial dial_of(const Exchange& ex, model::BackendProtocol protocol) {
   const bool tls = protocol == https || protocol == grpcs || (protocol == auto_http && ex.peer.tls);
   const bool h2 = protocol == grpc || protocol == grpcs;
@@ -54,6 +58,9 @@ net::Task<Result<Lease>> lease_stream(Worker& worker, Exchange& ex, std::shared_
                                       Attempt& attempt) {
   const Instant begun = worker.loop.now();
   const Instant until = begun + ex.settings->connect_timeout;
+  Error late = kFull;
+  std::uint32_t made = 0;
+  bool in_vain = false;  // what it waited for has ended without a stream
   for (bool waited = false;; waited = true) {
     if (H2Client* c = H2Client::with_room(*endpoint, how)) {
       Lease stream(c->stream());
@@ -65,21 +72,27 @@ net::Task<Result<Lease>> lease_stream(Worker& worker, Exchange& ex, std::shared_
       }
       co_return stream;
     }
+    if (in_vain || made == kMostMade)
+      co_return std::unexpected(
+          Error{Fault::closed, Whose::upstream, Retry::yes, 0, "the pod's connections take no stream"});
+    if (waited && worker.loop.now() >= until) co_return std::unexpected(late);
     bool coming = H2Client::enough_under_way(*endpoint, how);
     const auto limit = ex.options->upstream_max_connections;
     if (!coming && (limit == 0 || endpoint->connections < limit)) {
       Result<int> fd = open_socket(worker, *endpoint);
       if (!fd) co_return std::unexpected(fd.error());
-      Status made = H2Client::start(worker, endpoint, *fd, how, until);
-      if (!made) co_return std::unexpected(made.error());
+      Status begins = H2Client::start(worker, endpoint, *fd, how, until);
+      if (!begins) co_return std::unexpected(begins.error());
+      ++made;
       coming = true;
     }
-    const Error late =
-        coming ? Error{Fault::connect_timeout, Whose::upstream, Retry::yes, 0, "connect timed out"} : kFull;
+    late = coming ? Error{Fault::connect_timeout, Whose::upstream, Retry::yes, 0, "connect timed out"} : kFull;
+    const auto ended = endpoint->ended_unused;
     SlotWait wait(worker.loop, how, true);
     net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, until, late);
     Status woken = co_await waiting;
     if (!woken) co_return std::unexpected(woken.error());
+    in_vain = coming && endpoint->ended_unused != ended;
   }
 }
 

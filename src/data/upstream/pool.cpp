@@ -71,12 +71,19 @@ std::unique_ptr<H1Client> IdlePool::take(EndpointRuntime& endpoint, const Dial& 
   return nullptr;
 }
 
-bool IdlePool::worth_keeping(const PooledConnection& c) const noexcept {
+bool IdlePool::carries_more(const PooledConnection& c) const noexcept {
+  if (c.exchanges_ == 0) return true;
   const auto& o = worker_.options();
   const bool used_up = o.upstream_keepalive_requests && c.exchanges_ >= o.upstream_keepalive_requests;
-  return !c.endpoint_->retired && o.upstream_keepalive_connections > 0 && !worker_.draining() && !used_up &&
-         c.idle_most_.count() > 0 && worker_.loop.now() - c.made_ < o.upstream_keepalive_time &&
-         !c.stream_.peer_half_closed() && !c.stream_.broken();
+  return !used_up && worker_.loop.now() - c.made_ < o.upstream_keepalive_time && !c.stream_.peer_half_closed() &&
+         !c.stream_.broken();
+}
+
+// Is it to lie idle? That is not asked of one that is in use: while a worker drains, or where nothing is kept,
+// exchanges share what others have made.
+bool IdlePool::worth_keeping(const PooledConnection& c) const noexcept {
+  return !c.endpoint_->retired && worker_.options().upstream_keepalive_connections > 0 && !worker_.draining() &&
+         c.idle_most_.count() > 0 && carries_more(c);
 }
 
 void IdlePool::put(PooledConnection& connection) {

@@ -64,8 +64,9 @@ class IdlePool {
   // A connection of HTTP/1 that suits, or null. `careful`: for requests that cannot be sent again, so that the pod's
   // having closed is noticed before and not after.
   std::unique_ptr<H1Client> take(EndpointRuntime& endpoint, const Dial& how, bool careful);
-  // May it carry further exchanges? Limits of number and age, the endpoint and the worker's draining decide.
-  bool worth_keeping(const PooledConnection& c) const noexcept;
+  // May it carry a further exchange? Limits of number and age decide, and whether the pod still speaks. One that
+  // carried none yet may: what it was made for is not to be refused by what it was made by.
+  bool carries_more(const PooledConnection& c) const noexcept;
   // Keeps it, or closes it when a limit or its endpoint says so.
   void put(PooledConnection& c);
   // Of a shared one that gets an exchange again, or ends by itself.
@@ -77,6 +78,7 @@ class IdlePool {
 
  private:
   friend class PooledConnection;
+  bool worth_keeping(const PooledConnection& c) const noexcept;
   void unlink(PooledConnection& c) noexcept;
   void close_some();
   static void on_activity(void* context, bool broken);
