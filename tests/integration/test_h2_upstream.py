@@ -479,3 +479,15 @@ def test_a_pod_that_allows_no_stream_is_not_asked_for_ever(site):
     for _ in range(3):
         assert proxy.get("/", HOST).status in (502, 504)
     assert proxy.metric("sluice_upstream_connects_total") <= 9
+
+
+def test_an_upload_lasts_as_long_as_it_moves(site):
+    """proxy-read-timeout is counted from the last piece of the request on, as in nginx."""
+    proxy, pod = start(site, annotations={**GRPC, "proxy-read-timeout": "1", "proxy-next-upstream-tries": "1"})
+    with proxy.raw() as c:
+        c.send(f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 60\r\n\r\n")
+        for _ in range(6):
+            threading.Event().wait(0.5)  # the pace of the client
+            c.send(b"z" * 10)
+        a = c.answer("POST")
+    assert (a.status, a.body) == (200, b"z" * 60)

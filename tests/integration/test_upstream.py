@@ -399,3 +399,23 @@ def test_upstream_queue_and_limit(site):
         t.join()
     assert answers == [200] * 8
     assert pod.stats()["connections"] <= 4
+
+
+def test_an_upload_lasts_as_long_as_it_moves(site):
+    """proxy-read-timeout is counted from the last piece of the request on, as in nginx."""
+    site.app("app.example", site.pod().address, annotations={"proxy-read-timeout": "1", "proxy-next-upstream-tries": "1"})
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        c.send("POST / HTTP/1.1\r\nHost: app.example\r\nContent-Length: 60\r\n\r\n")
+        for _ in range(6):
+            threading.Event().wait(0.5)  # the pace of the client
+            c.send(b"z" * 10)
+        assert c.answer("POST").status == 200
+
+
+def test_an_upload_that_does_not_move_is_504(site):
+    site.app("app.example", site.pod().address, annotations={"proxy-read-timeout": "1", "proxy-next-upstream-tries": "1"})
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        c.send("POST / HTTP/1.1\r\nHost: app.example\r\nContent-Length: 60\r\n\r\nzzz")
+        assert c.answer("POST").status == 504

@@ -95,7 +95,8 @@ class Upstream : public net::Cancellable {
   virtual net::Task<Status> send_body(Chunk piece) = 0;
   // As Downstream::room(), for pieces of the request body.
   virtual std::size_t room(std::size_t last) noexcept = 0;
-  // The next head, interim ones included, in ex.memory.response. Its deadline is the route's read_timeout.
+  // The next head, interim ones included, in ex.memory.response. Its deadline is the route's read_timeout, from when
+  // the pod last took something of the request on: an upload lasts as long as it moves.
   virtual net::Task<Status> read_head(Exchange& ex) = 0;
   // Copies what arrived behind the head, because the caller is about to wait.
   virtual void hold() = 0;

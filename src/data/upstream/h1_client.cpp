@@ -29,6 +29,7 @@ void H1Client::begin(Exchange& ex) {
   ex_ = &ex;
   ++exchanges_;
   read_before_ = stream_.bytes_read();
+  sent_at_ = worker_.loop.now();
   body_bytes_ = 0;
   request_complete_ = request_chunked_ = response_keep_alive_ = head_done_ = sent_anything_ = stopped_ = false;
   pending_ = {};
@@ -95,8 +96,9 @@ net::Task<Status> H1Client::send_body(Chunk piece) {
     add(piece.data);
   }
   if (piece.last) request_complete_ = true;
-  if (n == 0 || stream_.write_now({parts, n})) co_return Status{};
-  Status s = co_await stream_.finish_write(ex_->settings->send_timeout);
+  Status s{};
+  if (n > 0 && !stream_.write_now({parts, n})) s = co_await stream_.finish_write(ex_->settings->send_timeout);
+  sent_at_ = worker_.loop.now();
   co_return s;
 }
 
@@ -115,7 +117,7 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
   pending_ = {};
   bool fresh = true;  // kept has bytes that were not looked at
   const std::size_t room = std::min(ex.down.room(0), Worker::kScratch);
-  const Instant until = worker_.loop.now() + ex.settings->read_timeout;
+  Instant until = worker_.loop.now() + ex.settings->read_timeout;
   for (;;) {
     std::string_view bytes(kept.data(), kept.size());
     char* base = kept.data();
@@ -125,6 +127,13 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
         Status ready = co_await stream_.readable(until);
         if (!ready) {
           Error e = ready.error();
+          // A pod answers when it has the request, and that is still on its way, or was not long ago. Of a piece that
+          // does not leave at once some left when its writer began to wait.
+          const Instant later = stream_.waits_to_write().value_or(sent_at_) + ex.settings->read_timeout;
+          if (e.fault == Fault::timeout && later > until && !ex.grpc) {
+            until = later;
+            continue;
+          }
           if (e.fault == Fault::timeout) e.retry = Retry::yes;
           co_return std::unexpected(e);
         }

@@ -54,6 +54,7 @@ class H1Client final : public PooledConnection, public Upstream, private BodySou
   char* pending_at_ = nullptr;
   Exchange* ex_ = nullptr;
   std::uint64_t read_before_ = 0, body_bytes_ = 0;
+  Instant sent_at_{};  // when the last piece of the request had left
   bool request_complete_ = false, request_chunked_ = false, response_keep_alive_ = false, head_done_ = false,
        sent_anything_ = false, stopped_ = false;
 };

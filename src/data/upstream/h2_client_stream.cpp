@@ -179,6 +179,7 @@ net::Task<Status> H2ClientStream::send_head(Exchange& ex, std::string_view body,
 
 net::Task<Status> H2ClientStream::send_body(Chunk piece) {
   if (given_up_ || over_ || closed()) co_return std::unexpected(broken());
+  sent_at_ = connection_.worker_.loop.now();
   if (connection_.session_.send(*this, piece.data, piece.last, piece.trailers)) co_return Status{};
   Status s = co_await drained(ex_->settings->send_timeout, false);
   co_return s;
@@ -199,7 +200,8 @@ net::Task<Status> H2ClientStream::drained(Duration stall, bool or_answered) {
     co_await writable_.wait(until);
     if (bytes_out() != sent) {
       sent = bytes_out();
-      until = loop.now() + stall;
+      sent_at_ = loop.now();
+      until = sent_at_ + stall;
     } else if (loop.now() >= until && !sent_all()) {
       co_return std::unexpected(upstream(Fault::timeout, "the pod takes nothing"));
     }
@@ -246,11 +248,16 @@ void H2ClientStream::on_fields_end() noexcept {
 net::Task<Status> H2ClientStream::read_head(Exchange& ex) {
   if (std::exchange(head_read_, true) && !heads_.empty()) heads_.pop_front();
   auto& worker = connection_.worker_;
-  const Instant until = worker.loop.now() + ex.settings->read_timeout;
+  Instant until = worker.loop.now() + ex.settings->read_timeout;
   while (heads_.empty()) {
     if (given_up_ || over_ || closed()) co_return std::unexpected(broken());
     const bool woken = co_await readable_.wait(until);
     if (woken || !heads_.empty()) continue;
+    // A pod answers when it has the request, and that is still on its way, or was not long ago.
+    if (const Instant later = sent_at_ + ex.settings->read_timeout; later > until && !ex.grpc) {
+      until = later;
+      continue;
+    }
     // Nothing at all came since: it may be dead, and others shall not wait for it.
     if (connection_.stream_.bytes_read() == connection_read_) connection_.wearing_ = true;
     co_return std::unexpected(upstream(Fault::timeout, "the pod sends nothing", Retry::yes));

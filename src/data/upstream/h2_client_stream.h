@@ -75,6 +75,7 @@ class H2ClientStream final : public Upstream, private BodySource, private net::h
   std::string trailers_;
   std::optional<Error> given_up_, over_;
   std::uint64_t body_bytes_ = 0;
+  Instant sent_at_{};                  // when something of the request left last
   std::uint64_t connection_read_ = 0;  // bytes that had come when the request began to wait
   std::uint32_t heads_seen_ = 0;
   bool final_seen_ = false, head_read_ = false, no_body_ = false, stopped_ = false, trailers_too_large_ = false;
