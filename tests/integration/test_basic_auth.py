@@ -208,6 +208,21 @@ def test_a_client_that_leaves_while_its_password_is_checked(guarded):
     assert guarded.guarded_pod.stats()["requests"] == 0
 
 
+def test_whoever_leaves_before_the_answer_has_tried_as_well(guarded):
+    guarded.put({"auth": f"foo:{SLOW_HASH_OF_BAR}\n"})
+    sluice = guarded.sluice()
+    assert ask(sluice, basic("foo", "bar")).status == 200
+    for n in range(1, 26):
+        with sluice.raw() as c:
+            c.send(f"GET / HTTP/1.1\r\nHost: app.example\r\n{basic('foo', f'x{n}')}\r\n\r\n")
+            wait_for(lambda: sluice.metric("sluice_requests_total") == n + 1, "the request")
+            c.reset()
+        wait_for(lambda: sluice.metric("sluice_requests_active") == 0, "it is over")
+    assert ask(sluice, basic("foo", "baz")).status == 429
+    assert passwords(sluice, "limited") >= 1
+    assert ask(sluice, basic("foo", "bar")).status == 200, "what was right before is not looked at again"
+
+
 @pytest.mark.parametrize("change", ["drain", "secret", "ingress"])
 def test_who_waits_for_a_password_is_answered_by_what_counted_when_the_request_came(guarded, change):
     guarded.put({"auth": f"foo:{SLOW_HASH_OF_BAR}\n"})

@@ -103,6 +103,8 @@ class BasicAuth final : public Step {
       (*out)->fields.emplace_back("Retry-After", "1");
       co_return std::move(out);
     }
+    // Counted before it is known: whoever does not wait for the answer has tried as well.
+    checked.wrong(ex.client, ex.worker.loop.now());
     bool right = false;
     if (quick(hash)) {
       right = is_password(hash, given->password);
@@ -111,6 +113,7 @@ class BasicAuth final : public Step {
       net::Task<Status> checking = run_aside(ex, whose_, check, kLongestCheck);
       Status done = co_await checking;
       if (!done) {
+        if (done.error().whose == Whose::internal) checked.not_wrong(ex.client);  // we could not tell
         if (done.error().status == 503) stats.auth_unchecked.add();
         out = std::unexpected(done.error());
         co_return std::move(out);
@@ -120,9 +123,9 @@ class BasicAuth final : public Step {
     if (right && user != nullptr) {
       stats.auth_right.add();
       checked.remember(key);
+      checked.not_wrong(ex.client);
     } else {
       stats.auth_wrong.add();
-      checked.wrong(ex.client, ex.worker.loop.now());
       out->emplace(refusal(kWrong));
     }
     co_return std::move(out);

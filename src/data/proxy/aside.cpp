@@ -13,6 +13,7 @@ void Aside::Wait::cancel(Error why) noexcept {
 }
 
 void Aside::run() noexcept {
+  if (left_.load(std::memory_order_relaxed)) return;
   work();
   try {
     loop_->post([self = shared_from_this()] {
@@ -36,6 +37,7 @@ net::Task<Status> run_aside(Exchange& ex, std::string_view whose, std::shared_pt
   const bool woken = co_await wait.signal.wait(worker.loop.now() + longest);
   ex.waiting_on = nullptr;
   work->wait_ = nullptr;
+  work->left_.store(true, std::memory_order_relaxed);
   if (wait.error) co_return std::unexpected(*wait.error);
   if (!woken) co_return std::unexpected(late);
   co_return Status{};

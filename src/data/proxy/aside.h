@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -18,7 +19,7 @@ class Aside : public BlockingPool::Job, public std::enable_shared_from_this<Asid
   void run() noexcept final;
 
  protected:
-  virtual void work() noexcept = 0;  // on a thread of the pool
+  virtual void work() noexcept = 0;  // on a thread of the pool, while somebody waits
 
  private:
   friend net::Task<Status> run_aside(Exchange&, std::string_view, std::shared_ptr<Aside>, Duration);
@@ -29,7 +30,10 @@ class Aside : public BlockingPool::Job, public std::enable_shared_from_this<Asid
     void cancel(Error why) noexcept override;
   };
   net::Loop* loop_ = nullptr;  // of who waits; outlives the pool
-  Wait* wait_ = nullptr;       // on the loop's thread; null: nobody waits any more
+  // Nobody waits any more. What was not begun is not done then: those who leave would keep the threads from those who
+  // stay.
+  std::atomic<bool> left_{false};
+  Wait* wait_ = nullptr;  // on the loop's thread; null: nobody waits any more
 };
 
 // Waits until `work` is done, at most `longest`. `whose` has its turns among those that have work there. Errors: 503

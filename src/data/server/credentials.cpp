@@ -79,4 +79,16 @@ void Credentials::wrong(const std::array<std::uint8_t, 16>& client, Instant now)
   }
 }
 
+// What others have pushed out, or what has passed meanwhile, is no longer there to be given back.
+void Credentials::not_wrong(const std::array<std::uint8_t, 16>& client) noexcept {
+  const std::uint64_t hash = tag_of(client), tag = hash >> kTimeBits;
+  const std::size_t set = hash % (kClients / kWays) * kWays;
+  for (std::size_t way = 0; way < kWays; ++way) {
+    auto& at = clients_[set + way];
+    auto entry = at.load(std::memory_order_relaxed);
+    while (entry != 0 && entry >> kTimeBits == tag && (entry & kTime) >= kEach)
+      if (at.compare_exchange_weak(entry, entry - kEach, std::memory_order_relaxed)) return;
+  }
+}
+
 }  // namespace sluice::data

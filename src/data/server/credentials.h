@@ -31,6 +31,8 @@ class Credentials {
   // Was this client wrong too often?
   bool limited(const std::array<std::uint8_t, 16>& client, Instant now) const noexcept;
   void wrong(const std::array<std::uint8_t, 16>& client, Instant now) noexcept;
+  // Takes one wrong() back: the password was right, or nobody could tell.
+  void not_wrong(const std::array<std::uint8_t, 16>& client) noexcept;
 
  private:
   struct Right {

@@ -116,6 +116,23 @@ TEST(Credentials, RememberAPasswordBesideItsHash) {
   EXPECT_TRUE(credentials.known(credentials.key_of("$1$a", "99999")));
 }
 
+TEST(Credentials, WhatWasNotWrongIsGivenBack) {
+  Credentials credentials;
+  Instant now{std::chrono::hours(1)};
+  credentials.not_wrong(client(1));  // nothing is there
+  for (std::uint64_t i = 0; i < 3 * Credentials::kBurst; ++i) {
+    EXPECT_FALSE(credentials.limited(client(1), now)) << i;
+    credentials.wrong(client(1), now);
+    now += std::chrono::milliseconds(200);
+    credentials.not_wrong(client(1));
+  }
+  for (std::uint64_t i = 0; i < Credentials::kBurst; ++i) {
+    EXPECT_FALSE(credentials.limited(client(1), now)) << i;
+    credentials.wrong(client(1), now);
+  }
+  EXPECT_TRUE(credentials.limited(client(1), now));
+}
+
 TEST(Credentials, AClientThatWasWrongTooOftenHasOneTryASecond) {
   Credentials credentials;
   Instant now{std::chrono::hours(1)};
