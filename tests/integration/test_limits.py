@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from h2raw import DATA, END_STREAM, Http2, frame
 from harness import SANITIZED, Raw, body_of, need, run_tool, wait_for
 
 
@@ -38,6 +39,18 @@ def test_body_limit_of_chunked(site, limit, size):
         c.try_send("0\r\n\r\n")
         assert c.answer().status == 413
     assert pod.stats()["completed"] == 0
+
+
+@pytest.mark.parametrize("size,status", [(1024, 200), (1025, 413)])
+def test_body_limit_of_http2_without_a_length(site, size, status):
+    """The body comes with its head, all at once."""
+    sluice, pod = site.simple(annotations={"proxy-body-size": "1k"}, options={"http2-prior-knowledge": "true"})
+    with Http2(sluice.http) as c:
+        head, s = c.head(method="POST", end=False)
+        c.send(head + frame(DATA, END_STREAM, s.number, b"x" * size))
+        c.done(s)
+        assert s.status == status
+    assert pod.stats()["requests"] == (status == 200)
 
 
 def test_request_line_limit(site):

@@ -7,15 +7,24 @@ namespace sluice::data {
 
 using net::http::Framing;
 
+namespace {
+
+Status within_limit(const Exchange& ex) noexcept {
+  const auto limit = ex.settings->body_limit;
+  if (limit == 0 || ex.body_received <= limit) return {};
+  return std::unexpected(
+      Error{Fault::too_large, Whose::downstream, Retry::no, 413, "the request body is above proxy-body-size"});
+}
+
+}  // namespace
+
 net::Task<Result<Chunk>> next_request_piece(Exchange& ex, std::size_t most) {
   BodySource& body = ex.transform ? ex.transform->request(ex.down.body()) : ex.down.body();
   Result<Chunk> piece = co_await body.read(most);
   if (!piece) co_return piece;
   ex.body_received += piece->data.size();
-  const auto limit = ex.settings->body_limit;
-  if (limit && ex.body_received > limit)
-    co_return std::unexpected(
-        Error{Fault::too_large, Whose::downstream, Retry::no, 413, "the request body is above proxy-body-size"});
+  const Status within = within_limit(ex);
+  if (!within) co_return std::unexpected(within.error());
   if (!piece->trailers.empty() && !ex.set_for_pods.empty()) {
     auto& kept = ex.memory.joined.emplace_back();
     append_upstream_trailers(ex.set_for_pods, piece->trailers, kept);
@@ -33,7 +42,8 @@ net::Task<Status> take_request_body(Exchange& ex) {
   if (!ex.transform && ex.down.whole_body(ex.body)) {
     ex.body_whole = true;
     ex.body_received = ex.body.size();
-    co_return Status{};
+    const Status within = within_limit(ex);  // HTTP/2 need not announce a length
+    co_return within;
   }
   // The other end of a call may answer before its client has sent all.
   if (framing != Framing::chunked || !ex.settings->request_buffering || ex.grpc) co_return Status{};
