@@ -1,7 +1,9 @@
 """An answer that is given before the request is over reaches every client, also those that write all of it before they read."""
 import http.client
 import shutil
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -44,6 +46,34 @@ def test_a_404_is_seen_by_a_client_that_writes_first(site, chunked):
     c.request("POST", "/", body=body, headers={"Host": "nobody.example"}, encode_chunked=chunked)
     assert c.getresponse().status == 404
     c.close()
+
+
+@pytest.mark.parametrize("trailer", [False, True], ids=["length", "trailers"])
+def test_the_answer_of_a_pod_that_takes_no_more_of_a_collected_body(site, trailer):
+    """The pod reads the head alone, answers, and leaves the rest where it is. The client's connection goes on."""
+    done = threading.Event()
+
+    def answer(sock, number):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            piece = sock.recv(1024)
+            if not piece:
+                return
+            data += piece
+        sock.sendall(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nlarge")
+        done.wait(60)
+    pod = site.scripted(answer)
+    pod.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    pod.listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)  # the kernel keeps little for the pod
+    site.app("app.example", pod.address)
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        for _ in range(2):
+            body = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces(900_000)) + (b"0\r\nX-End: 1\r\n\r\n" if trailer else b"0\r\n\r\n")
+            c.send(b"POST / HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+            a = c.answer("POST")
+            assert (a.status, a.body, a.get("connection")) == (413, b"large", None)
+    done.set()
 
 
 def test_a_pods_early_answer_is_seen_by_a_client_that_writes_first(site):

@@ -38,9 +38,9 @@ void keep_for_retry(Exchange& ex, const Chunk& piece) {
 // The request body on its way up. A fault of the client ends the whole attempt; a pod that takes no more does not: its
 // answer (a 413, say) may already be under way.
 net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
-  if (ex.body_whole) {  // and has trailers: it did not leave with the head
-    const Chunk all{ex.body, true, ex.trailers};
-    Status s = co_await up.send_body(all);
+  if (ex.body_whole) {  // and has trailers, or has left with the head but for what the pod did not take at once
+    const Chunk rest{ex.trailers.empty() ? std::string_view{} : ex.body, true, ex.trailers};
+    Status s = co_await up.send_body(rest);
     co_return s;
   }
   if (!ex.body.empty()) {  // collected before it grew too large, or kept from the attempt before
@@ -154,8 +154,8 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
   BodySource& body = encoded ? *encoded : plain;
   Result<Chunk> first = body.take(ex.down.room(0));
   if (!first) co_return std::unexpected(first.error());
-  // An answer before the end of the request: the connection cannot be trusted to find the next one.
-  if (request && !request->done()) ex.close_after = true;
+  // An answer before the client has sent all: its connection cannot be trusted to find the next request.
+  if (request && !request->done() && !ex.body_whole) ex.close_after = true;
   ex.tunnel = false;
   ex.record.status = attempt.status;
   bool last = first->last;
@@ -185,13 +185,14 @@ net::Task<Status> relay(Exchange& ex, Lease lease, Attempt& attempt) {
   ex.waiting_on = &up;
   const bool whole = ex.body_whole && ex.trailers.empty();
   Status outcome = co_await up.send_head(ex, whole ? ex.body : std::string_view{}, whole);
-  if (outcome && whole) {
+  if (outcome && whole && up.request_left()) {
     outcome = co_await pump_response(ex, up, nullptr, attempt, begun);
   } else if (outcome) {
     net::Fork<Status> request(pump_request(ex, up));
     outcome = co_await pump_response(ex, up, &request, attempt, begun);
     if (!request.done()) {
-      if (outcome || outcome.error().retry != Retry::answered) {
+      // The rest of a whole one is ours to give; of another, whoever is asked next gets what is kept, and the rest.
+      if (!ex.body_whole && (outcome || outcome.error().retry != Retry::answered)) {
         ex.close_after = true;
         ex.body_touched = true;
         ex.down.body().stop();

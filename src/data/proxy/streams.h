@@ -90,8 +90,11 @@ class Upstream : public net::Cancellable {
   virtual ~Upstream() = default;
   // Before each attempt.
   virtual void begin(Exchange& ex) = 0;
-  // Request head, and `body` if it is whole already (else its pieces follow by send_body).
+  // Request head, and `body` if it is whole already (else its pieces follow by send_body). Of a body it waits for
+  // nothing that the pod does not take: where not request_left(), the next send_body() sends the rest before its piece.
   virtual net::Task<Status> send_head(Exchange& ex, std::string_view body, bool whole) = 0;
+  // All of a whole request has left, or does by itself.
+  virtual bool request_left() const noexcept = 0;
   virtual net::Task<Status> send_body(Chunk piece) = 0;
   // As Downstream::room(), for pieces of the request body.
   virtual std::size_t room(std::size_t last) noexcept = 0;

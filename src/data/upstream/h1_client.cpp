@@ -53,9 +53,12 @@ net::Task<Status> H1Client::send_head(Exchange& ex, std::string_view body, bool 
   out.append("\r\n"sv);
   const iovec parts[2] = {{out.data(), out.size()}, {const_cast<char*>(body.data()), body.size()}};
   sent_anything_ = true;
-  request_complete_ = whole;
   stream_.expect_write_rate(0);
-  if (stream_.write_now({parts, body.empty() ? 1U : 2U})) co_return Status{};
+  const bool left = stream_.write_now({parts, body.empty() ? 1U : 2U});
+  request_complete_ = whole && (left || body.empty());
+  // The pod may answer before it has taken a body, or instead of it. (On a new connection of which nothing left at all
+  // the request can go elsewhere, and that is known only here.)
+  if (left || (!body.empty() && stream_.bytes_written() != 0)) co_return Status{};
   Status s = co_await stream_.finish_write(ex.settings->send_timeout);
   if (!s && stream_.bytes_written() == 0) sent_anything_ = false;
   if (!s) {
@@ -63,6 +66,7 @@ net::Task<Status> H1Client::send_head(Exchange& ex, std::string_view body, bool 
     if (e.fault != Fault::cancelled && e.fault != Fault::timeout) e.retry = reused() ? Retry::reused_only : Retry::yes;
     co_return std::unexpected(e);
   }
+  request_complete_ = whole;
   co_return Status{};
 }
 
@@ -97,8 +101,8 @@ net::Task<Status> H1Client::send_body(Chunk piece) {
   }
   if (piece.last) request_complete_ = true;
   Status s{};
-  if (n > 0 && !stream_.write_now({parts, n})) s = co_await stream_.finish_write(ex_->settings->send_timeout);
-  sent_at_ = worker_.loop.now();
+  if (!stream_.write_now({parts, n})) s = co_await stream_.finish_write(ex_->settings->send_timeout);
+  if (s) sent_at_ = worker_.loop.now();
   co_return s;
 }
 

@@ -20,6 +20,7 @@ class H1Client final : public PooledConnection, public Upstream, private BodySou
 
   void begin(Exchange& ex) override;
   net::Task<Status> send_head(Exchange& ex, std::string_view body, bool whole) override;
+  bool request_left() const noexcept override { return request_complete_; }
   net::Task<Status> send_body(Chunk piece) override;
   std::size_t room(std::size_t last) noexcept override { return stream_.room(last); }
   net::Task<Status> read_head(Exchange& ex) override;

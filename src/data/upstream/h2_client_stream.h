@@ -21,6 +21,7 @@ class H2ClientStream final : public Upstream, private BodySource, private net::h
 
   void begin(Exchange& ex) override { ex_ = &ex; }
   net::Task<Status> send_head(Exchange& ex, std::string_view body, bool whole) override;
+  bool request_left() const noexcept override { return true; }
   net::Task<Status> send_body(Chunk piece) override;
   std::size_t room(std::size_t last) noexcept override;
   net::Task<Status> read_head(Exchange& ex) override;
