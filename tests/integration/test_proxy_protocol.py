@@ -7,6 +7,7 @@ import time
 import pytest
 
 import proxy_header as ph
+from h2pod import H2Pod
 from harness import Raw, certificate, config_map, free_port, ingress, need, read_request, service, slices, tls_secret, wait_for
 
 ON = {"use-proxy-protocol": "true"}
@@ -444,3 +445,26 @@ def test_http2_behind_it(site):
         assert r.stdout in ("200 2", "308 2"), r
     assert sluice.metric("sluice_proxy_protocol_headers_total") == 3
     assert seen(pod)["X-Real-IP"] == "127.0.0.1"
+
+
+class ProxiedH2Pod(H2Pod):
+    def _serve(self, sock, number):
+        ph.read_header(sock)
+        super()._serve(sock, number)
+
+
+@pytest.mark.parametrize("protocol", ["HTTP", "GRPC"])
+def test_idle_connections_of_other_clients_do_not_hold_all_places(site, protocol):
+    if protocol == "GRPC":
+        address = site.add(ProxiedH2Pod(lambda pod, call: call.head().data(b"ok", end=True))).address
+    else:
+        address = ProxiedPod(site).address
+    wanting(site, "app.example", address, "v1", annotations={"backend-protocol": protocol})
+    sluice = site.sluice(options={"upstream-max-connections": 2})
+    clients = [sluice.raw() for _ in range(5)]
+    for c in clients * 2:
+        assert c.get("/", "app.example").status == 200
+    assert sluice.metric("sluice_upstream_connections") <= 2
+    assert sluice.metric("sluice_upstream_retries_total") == 0
+    for c in clients:
+        c.close()

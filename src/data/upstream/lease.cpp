@@ -50,6 +50,15 @@ net::Task<Status> wait_for_slot(Worker& worker, Exchange& ex, EndpointRuntime& e
   co_return std::unexpected(late);
 }
 
+// May another connection be made? Idle ones are of no use to whoever asks: those of another protocol, other TLS
+// settings or another client's PROXY header. They must not hold all places.
+bool has_place(Worker& worker, const Exchange& ex, EndpointRuntime& endpoint) noexcept {
+  const auto limit = ex.options->upstream_max_connections;
+  if (limit == 0 || endpoint.connections < limit) return true;
+  // One of HTTP/2 ends by itself, soon: then whoever waits is called.
+  return worker.pool.make_room(endpoint) && endpoint.connections < limit;
+}
+
 float seconds(Duration d) noexcept {
   return std::chrono::duration<float>(d).count();
 }
@@ -77,8 +86,7 @@ net::Task<Result<Lease>> lease_stream(Worker& worker, Exchange& ex, std::shared_
           Error{Fault::closed, Whose::upstream, Retry::yes, 0, "the pod's connections take no stream"});
     if (waited && worker.loop.now() >= until) co_return std::unexpected(late);
     bool coming = H2Client::enough_under_way(*endpoint, how);
-    const auto limit = ex.options->upstream_max_connections;
-    if (!coming && (limit == 0 || endpoint->connections < limit)) {
+    if (!coming && has_place(worker, ex, *endpoint)) {
       Result<int> fd = open_socket(worker, *endpoint);
       if (!fd) co_return std::unexpected(fd.error());
       Status begins = H2Client::start(worker, endpoint, *fd, how, until);
@@ -123,9 +131,8 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
       co_return Lease(*idle.release());
     }
   }
-  const auto limit = ex.options->upstream_max_connections;
   const Instant turn_until = worker.loop.now() + settings.connect_timeout;
-  while (limit && endpoint->connections >= limit) {
+  while (!has_place(worker, ex, *endpoint)) {
     SlotWait wait(worker.loop, how, false);
     net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, turn_until, kFull);
     Status woken = co_await waiting;

@@ -110,6 +110,15 @@ void IdlePool::put(PooledConnection& connection) {
   slot_free(*c->endpoint_);
 }
 
+bool IdlePool::make_room(EndpointRuntime& endpoint) noexcept {
+  PooledConnection* c = endpoint.idle_head;
+  if (c == nullptr) return false;
+  while (c->below_) c = c->below_;
+  unlink(*c);
+  c->close_idle();
+  return true;
+}
+
 // A byte or the end on an idle connection: either way it is of no more use.
 void IdlePool::on_activity(void* context, bool) {
   auto* c = static_cast<PooledConnection*>(context);

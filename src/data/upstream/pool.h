@@ -69,6 +69,9 @@ class IdlePool {
   bool carries_more(const PooledConnection& c) const noexcept;
   // Keeps it, or closes it when a limit or its endpoint says so.
   void put(PooledConnection& c);
+  // Gives up the endpoint's oldest idle connection, for whoever found none that suits and has no place to make one.
+  // False: it has none.
+  bool make_room(EndpointRuntime& endpoint) noexcept;
   // Of a shared one that gets an exchange again, or ends by itself.
   void take_out(PooledConnection& c) noexcept { unlink(c); }
   // Nobody takes them any more; they are closed a few at a time, between requests.
