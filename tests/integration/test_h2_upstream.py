@@ -491,3 +491,29 @@ def test_an_upload_lasts_as_long_as_it_moves(site):
             c.send(b"z" * 10)
         a = c.answer("POST")
     assert (a.status, a.body) == (200, b"z" * 60)
+
+
+def test_who_waits_for_a_stream_gets_that_of_a_client_who_left(site):
+    """The pod takes one stream at once: it is free when our reset has been sent."""
+    def answer(pod, call):
+        if call.stream == 1:
+            with call.lock:
+                call.conn.update_settings({3: 1})
+                call._flush()
+        if call.get(":path") != "/hold":
+            echo(pod, call)
+    proxy, pod = start(site, answer, options={"upstream-max-connections": "1"}, annotations={**GRPC, "proxy-connect-timeout": "30"})
+    assert proxy.get("/", HOST).status == 200
+    with proxy.raw() as leaves, proxy.raw() as waits:
+        leaves.send(f"GET /hold HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
+        wait_for(lambda: len(pod.calls) == 2, "the first holds the stream")
+        waits.send(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")
+        wait_for(lambda: proxy.metric("sluice_requests_active") == 2, "the second waits")
+        leaves.reset()
+        assert waits.answer().status == 200
+    assert pod.connections == 1
+
+
+def test_who_begins_a_connection_is_not_one_too_many(site):
+    proxy, pod = start(site, options={"upstream-max-pending": "0"})
+    assert proxy.get("/", HOST).status == 200

@@ -152,6 +152,11 @@ void H2Client::entered(H2ClientStream& s) noexcept {
   ++exchanges_;
 }
 
+// One that we reset is closed when that has left, long after its lessee.
+void H2Client::stream_closed() noexcept {
+  if (takes_streams()) slot_free(*endpoint_);
+}
+
 void H2Client::left(H2ClientStream& s) noexcept {
   (s.previous_ ? s.previous_->next_ : streams_) = s.next_;
   if (s.next_) s.next_->previous_ = s.previous_;
@@ -160,7 +165,6 @@ void H2Client::left(H2ClientStream& s) noexcept {
     if (running_ == 0) all_left_.notify();
     return;
   }
-  if (takes_streams()) slot_free(*endpoint_);
   if (running_ > 0) return;
   if (wearing_ || session_.goaway_received()) return close_idle();
   idle_ = true;

@@ -36,6 +36,7 @@ class H2Client final : public PooledConnection, private net::h2::Owner {
   void close_idle() noexcept override;
   void output_waits() noexcept override { transport_.output_waits(); }
   bool output_full() noexcept override { return transport_.write_now(); }
+  void stream_closed() noexcept override;
   net::h2::Stream* begin() noexcept override { return nullptr; }
   net::Task<void> run(Dial how, Instant until);
   net::Task<Status> serve_frames();

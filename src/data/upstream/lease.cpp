@@ -28,10 +28,11 @@ Dial dial_of(const Exchange& ex, model::BackendProtocol protocol) {
   return how;
 }
 
-// Until somebody notices that it is worth looking again, or `until`. Fails as the wait did.
+// Until somebody notices that it is worth looking again, or `until`. Fails as the wait did. `makes_it`: for the
+// connection that the exchange itself has begun; one of those is never too many.
 net::Task<Status> wait_for_slot(Worker& worker, Exchange& ex, EndpointRuntime& endpoint, SlotWait& wait, Instant until,
-                                Error late) {
-  if (endpoint.waiting.size() >= ex.options->upstream_max_pending) {
+                                Error late, bool makes_it) {
+  if (!makes_it && endpoint.waiting.size() >= ex.options->upstream_max_pending) {
     worker.stats.shed_requests.add();
     co_return std::unexpected(kFull);
   }
@@ -81,23 +82,28 @@ net::Task<Result<Lease>> lease_stream(Worker& worker, Exchange& ex, std::shared_
       }
       co_return stream;
     }
-    if (in_vain || made == kMostMade)
-      co_return std::unexpected(
-          Error{Fault::closed, Whose::upstream, Retry::yes, 0, "the pod's connections take no stream"});
-    if (waited && worker.loop.now() >= until) co_return std::unexpected(late);
-    bool coming = H2Client::enough_under_way(*endpoint, how);
+    if (in_vain || made == kMostMade || (waited && worker.loop.now() >= until)) {
+      slot_free(*endpoint);  // its turn is another's
+      if (in_vain || made == kMostMade)
+        late = Error{Fault::closed, Whose::upstream, Retry::yes, 0, "the pod's connections take no stream"};
+      co_return std::unexpected(late);
+    }
+    bool coming = H2Client::enough_under_way(*endpoint, how), begun_here = false;
     if (!coming && has_place(worker, ex, *endpoint)) {
       Result<int> fd = open_socket(worker, *endpoint);
-      if (!fd) co_return std::unexpected(fd.error());
+      if (!fd) {
+        slot_free(*endpoint);  // its turn is another's
+        co_return std::unexpected(fd.error());
+      }
       Status begins = H2Client::start(worker, endpoint, *fd, how, until);
       if (!begins) co_return std::unexpected(begins.error());
       ++made;
-      coming = true;
+      coming = begun_here = true;
     }
     late = coming ? Error{Fault::connect_timeout, Whose::upstream, Retry::yes, 0, "connect timed out"} : kFull;
     const auto ended = endpoint->ended_unused;
     SlotWait wait(worker.loop, how, true);
-    net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, until, late);
+    net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, until, late, begun_here);
     Status woken = co_await waiting;
     if (!woken) co_return std::unexpected(woken.error());
     in_vain = coming && endpoint->ended_unused != ended;
@@ -134,7 +140,7 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
   const Instant turn_until = worker.loop.now() + settings.connect_timeout;
   while (!has_place(worker, ex, *endpoint)) {
     SlotWait wait(worker.loop, how, false);
-    net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, turn_until, kFull);
+    net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, turn_until, kFull, false);
     Status woken = co_await waiting;
     if (!woken) co_return std::unexpected(woken.error());
     if (auto idle = worker.pool.take(*endpoint, how, careful)) {
@@ -146,7 +152,10 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
   const Instant begun = worker.loop.now();
   const Instant until = begun + settings.connect_timeout;
   Result<int> fd = open_socket(worker, *endpoint);
-  if (!fd) co_return std::unexpected(fd.error());
+  if (!fd) {
+    slot_free(*endpoint);  // its turn is another's
+    co_return std::unexpected(fd.error());
+  }
   auto connection = std::make_unique<H1Client>(worker, endpoint, *fd, how);
   if (!connection->stream().registered()) co_return std::unexpected(kUnwatched);
   ex.waiting_on = &connection->stream();

@@ -151,6 +151,7 @@ struct Session::Callbacks {
     Session& me = self(user);
     --me.open_;
     me.forgiven_.erase(id);
+    me.owner_.stream_closed();
     Stream* s = stream(session, id);
     if (!s || !(s->ended_ || s->reset_by_peer_)) me.ids_.closed_by_us(id);
     if (!s) return 0;

@@ -96,6 +96,8 @@ class Owner {
   virtual void output_waits() noexcept = 0;
   // From inside send(): output() is full. Writes it now if that is possible; true: there is room again.
   virtual bool output_full() noexcept = 0;
+  // A stream has ended: there may be room for another one.
+  virtual void stream_closed() noexcept {}
 
  protected:
   ~Owner() = default;
