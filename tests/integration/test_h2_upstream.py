@@ -493,6 +493,17 @@ def test_an_upload_lasts_as_long_as_it_moves(site):
     assert (a.status, a.body) == (200, b"z" * 60)
 
 
+def test_the_final_head_is_kept_behind_many_interim_ones(site):
+    def answer(pod, call):
+        for i in range(80):
+            call.conn.send_headers(call.stream, [(":status", "103"), ("link", f"</{i}>")])
+        call.head().data(b"done", end=True)
+    proxy, pod = start(site, answer, options={"max-interim-responses": "100"})
+    with proxy.raw() as c:
+        a = c.get("/", HOST)
+    assert (a.status, a.body) == (200, b"done")
+
+
 def test_who_waits_for_a_stream_gets_that_of_a_client_who_left(site):
     """The pod takes one stream at once: it is free when our reset has been sent."""
     def answer(pod, call):

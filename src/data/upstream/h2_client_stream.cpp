@@ -19,7 +19,7 @@ using net::http::Name;
 
 namespace {
 
-constexpr std::uint32_t kMostHeads = 64;  // that may wait; the relay refuses interim ones long before
+constexpr std::uint32_t kMostHeads = 64;  // interim ones that may wait; further ones are not passed on
 
 // The fields of a request as they go into a stream. Values are copied into `text`, as some live shortly.
 class RequestFields {
@@ -241,7 +241,7 @@ void H2ClientStream::on_fields_end() noexcept {
   if (filling_.status < 100 || filling_.status > 599) filling_.refused = "status: not within 100 to 599";
   final_seen_ = filling_.status >= 200 || filling_.refused;
   ++heads_seen_;
-  if (heads_.size() < kMostHeads) heads_.push_back(std::move(filling_));
+  if (heads_.size() < kMostHeads || final_seen_) heads_.push_back(std::move(filling_));
   filling_ = Head{};
 }
 
