@@ -2,6 +2,7 @@
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "base/clock.h"
@@ -31,6 +32,8 @@ class Duplex : public Cancellable {
   // True when all of it left (or is surely on its way); else finish_write() must be awaited, with the rest inside.
   virtual bool write_now(std::span<const iovec> parts) noexcept = 0;
   virtual Task<Status> finish_write(Duration stall) = 0;
+  // Bytes that have left, in all.
+  virtual std::uint64_t written() const noexcept = 0;
   // How much to write at once so that little of it must be kept; never 0. `last`: size of the piece before.
   virtual std::size_t room(std::size_t last) noexcept = 0;
   // Nothing more will be written: the peer sees the end behind what it has got.

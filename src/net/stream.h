@@ -131,6 +131,7 @@ class Stream final : public Watcher, public Duplex {
     blocked_ = Duration{};
     rate_from_ = bytes_written_;
   }
+  std::uint64_t written() const noexcept override { return bytes_written_; }
   std::uint64_t bytes_read() const noexcept { return bytes_read_; }
   std::uint64_t bytes_written() const noexcept {
     return bytes_written_;

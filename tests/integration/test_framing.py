@@ -609,6 +609,29 @@ def test_a_half_closed_tunnel_says_its_last_words(site):
         assert c.read_exactly(10) == b"last words" and c.closed()
 
 
+def test_a_tunnel_whose_pod_has_ended_and_takes_nothing_is_over_soon(site):
+    """Ten seconds, not tunnel-idle-timeout: the direction that is blocked in writing hears of the end of the other."""
+    full, over = threading.Event(), threading.Event()
+
+    def pod(sock, _):
+        if read_request(sock):
+            sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            full.wait(60)
+            sock.shutdown(socket.SHUT_WR)
+            over.wait(60)
+    site.app("app.example", site.scripted(pod).address)
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        assert c.get("/ws", "app.example", headers=WS).status == 101
+        c.sock.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            while True:
+                c.sock.send(b"z" * 65536)
+        full.set()
+        wait_for(lambda: sluice.metric("sluice_tunnels_active") == 0, "the tunnel is over", 25)
+    over.set()
+
+
 def test_refused_upgrade_is_an_ordinary_answer(site):
     sluice, pod = site.simple()
     with sluice.raw() as c:

@@ -17,6 +17,21 @@ struct Tunnel {
   Duration idle;
 };
 
+// As finish_write(t.idle), which may become shorter meanwhile: the other direction ends, and nobody tells a writer.
+net::Task<Status> finish_write(Worker& worker, net::Duplex& to, const Tunnel& t) {
+  std::uint64_t written = to.written();
+  for (Instant moved = worker.loop.now();;) {
+    const Duration slice = std::min(t.idle, kAfterEnd);
+    net::Task<Status> writing = to.finish_write(slice);
+    Status result = co_await writing;
+    if (result || result.error().fault != Fault::timeout) co_return result;
+    const Instant now = worker.loop.now();
+    if (to.written() != written) moved = now - slice;  // the last of it left then
+    written = to.written();
+    if (now - moved >= t.idle) co_return result;
+  }
+}
+
 // One direction, until `from` ends: that is passed on, and the other direction may say its last words. What breaks or
 // stays idle ends both.
 net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunnel& t, std::uint64_t& bytes) {
@@ -28,9 +43,11 @@ net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunne
       t.moved = worker.loop.now();
       bytes += r.bytes;
       const iovec part{worker.scratch.get(), r.bytes};
-      if (to.write_now({&part, 1})) continue;
-      result = co_await to.finish_write(t.idle);
-      if (!result) break;
+      if (!to.write_now({&part, 1})) {
+        net::Task<Status> rest = finish_write(worker, to, t);
+        result = co_await rest;
+        if (!result) break;
+      }
       continue;
     }
     if (r.io == net::tls::Io::closed) {

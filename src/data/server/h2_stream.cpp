@@ -406,7 +406,7 @@ net::Task<Status> H2Stream::drained(Duration stall) {
       sent = bytes_out();
       until = now + stall;
     } else if (now >= until && !sent_all()) {
-      worker_.stats.timeouts_send.add();
+      if (!tunnel_) worker_.stats.timeouts_send.add();  // who writes into a tunnel may go on waiting
       if (ex_) ex_->reset_code = net::h2::cancel;
       co_return std::unexpected(client(Fault::timeout, "the client's window stays shut"));
     }

@@ -71,6 +71,7 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   net::Task<Status> wait_readable(Instant until) override;
   bool write_now(std::span<const iovec> parts) noexcept override;
   net::Task<Status> finish_write(Duration stall) override;
+  std::uint64_t written() const noexcept override { return bytes_out(); }
   void end_write() noexcept override { connection_.session_.send(*this, {}, true, {}); }
   void wake_reader() noexcept override { readable_.notify(); }
   void cancel(Error why) noexcept override { give_up(why); }
