@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "data/server/worker.h"
+#include "net/io/signal.h"
 
 namespace sluice::data {
 
@@ -36,6 +37,7 @@ net::Task<Status> finish_write(Worker& worker, net::Duplex& to, const Tunnel& t)
 // stays idle ends both.
 net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunnel& t, std::uint64_t& bytes) {
   Status result{};
+  net::ShareOfTurn share(worker.loop);
   for (std::size_t taken = 0;;) {
     const auto r = from.try_read(worker.scratch.get(), std::min(to.room(taken), Worker::kScratch));
     if (r.io == net::tls::Io::done) {
@@ -47,6 +49,9 @@ net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunne
         net::Task<Status> rest = finish_write(worker, to, t);
         result = co_await rest;
         if (!result) break;
+      } else if (share.used_up(taken)) {
+        net::EndOfTurn others(worker.loop);
+        co_await others;
       }
       continue;
     }

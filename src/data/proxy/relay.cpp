@@ -6,6 +6,7 @@
 #include "data/proxy/retry.h"
 #include "data/proxy/tunnel.h"
 #include "data/server/worker.h"
+#include "net/io/signal.h"
 
 namespace sluice::data {
 
@@ -48,7 +49,12 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
     Status s = co_await up.send_body(Chunk{ex.body, false, {}});
     if (!s) co_return s;
   }
+  net::ShareOfTurn share(ex.worker.loop);
   for (std::size_t taken = 0;;) {
+    if (share.used_up(taken)) {
+      net::EndOfTurn others(ex.worker.loop);
+      co_await others;
+    }
     if (!keeps(ex)) ex.body_touched = true;
     Result<Chunk> piece = co_await next_request_piece(ex, up.room(taken));
     if (!piece) {
@@ -162,7 +168,12 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
   std::size_t taken = first->data.size();
   note_trailers(ex, *first);
   Status w = co_await ex.down.start(ex, start, *first);
+  net::ShareOfTurn share(ex.worker.loop);
   while (w && !last) {
+    if (share.used_up(taken)) {
+      net::EndOfTurn others(ex.worker.loop);
+      co_await others;
+    }
     Result<Chunk> piece = co_await body.read(ex.down.room(taken));
     if (!piece) {
       ex.down.abort();

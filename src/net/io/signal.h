@@ -59,4 +59,27 @@ class EndOfTurn final : private AtEndOfTurn {
   std::coroutine_handle<> waiter_;
 };
 
+// How much of a turn somebody has had who never has to wait: both of his sides are always ready. Asked for each piece:
+//
+//   if (share.used_up(bytes)) { net::EndOfTurn others(loop); co_await others; }
+class ShareOfTurn {
+ public:
+  explicit ShareOfTurn(const Loop& loop) noexcept : loop_(loop), turn_(loop.now()) {}
+  // A piece of so many bytes was moved: have the others waited long enough?
+  bool used_up(std::size_t bytes) noexcept {
+    bytes_ += bytes;
+    if (bytes_ < kMost) return false;
+    const bool same = turn_ == loop_.now();
+    turn_ = loop_.now();
+    bytes_ = 0;
+    return same;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 1024 * 1024;  // a millisecond, or less
+  const Loop& loop_;
+  Instant turn_;  // in which the counting began
+  std::size_t bytes_ = 0;
+};
+
 }  // namespace sluice::net

@@ -7,7 +7,7 @@
 namespace sluice::data {
 
 // A client whose requests have no body, and who is told nothing.
-struct Nobody final : Downstream, BodySource {
+struct Nobody : Downstream, BodySource {
   BodySource& body() override { return *this; }
   bool whole_body(std::string_view&) override { return true; }
   net::Task<Status> interim(int, std::span<const net::http::Field>) override { co_return Status{}; }
