@@ -154,12 +154,12 @@ Status prepare(Exchange& ex) {
   ex.route = ex.view->snapshot().routes->match(host, ex.path, &ex.undecided);
   if (!ex.route) return {};
   ex.settings = ex.route->settings;
+  ex.route_seed = &ex.worker.shared.loop_seed;
   ex.cluster = ex.worker.cluster(ex.route->cluster);
   if (ex.cluster) {
     ex.cluster->pin();
     ex.available = ex.cluster->available();
     ex.outside = ex.cluster->outside();
-    ex.route_seed = &ex.worker.shared.loop_seed;
   }
   return {};
 }

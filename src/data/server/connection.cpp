@@ -74,7 +74,12 @@ net::Task<Status> Connection::arrive() {
     if (!looked) worker.stats.tls_handshake_failures.add();
     if (!looked || protocol_) co_return looked;
   }
-  stream.start_tls(net::tls::Session::server(worker.server_tls(), stream.fd()));
+  auto session = net::tls::Session::server(worker.server_tls(), stream.fd());
+  if (!session) {
+    worker.stats.tls_handshake_failures.add();
+    co_return std::unexpected(Error{Fault::overload, Whose::internal, Retry::no, 0, "no memory for TLS"});
+  }
+  stream.start_tls(std::move(session));
   Status shaken = co_await stream.handshake(until);
   if (!shaken) {
     worker.stats.tls_handshake_failures.add();

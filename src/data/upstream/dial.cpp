@@ -53,8 +53,10 @@ net::Task<Status> dial(Worker& worker, net::Stream& stream, Dial how, Instant un
     if (!context)
       co_return std::unexpected(
           Error{Fault::tls, Whose::upstream, Retry::no, 502, "the upstream TLS settings cannot be used"});
-    stream.start_tls(
-        net::tls::Session::client(context, stream.fd(), how.tls->server_name, how.tls->send_sni, how.alpn));
+    auto session = net::tls::Session::client(context, stream.fd(), how.tls->server_name, how.tls->send_sni, how.alpn);
+    if (!session)
+      co_return std::unexpected(Error{Fault::overload, Whose::internal, Retry::no, 503, "no memory for TLS"});
+    stream.start_tls(std::move(session));
     connected = co_await stream.handshake(until);
     if (!connected) note = stream.tls()->error();
   }
