@@ -2,13 +2,14 @@
 import random
 import struct
 import threading
+from urllib.parse import quote, unquote
 
 import pytest
 
 from codings import DECODERS, TOKENS, decoded
 from h2pod import H2Pod
 from h2raw import Http2
-from harness import config_map, read_request, wait_for
+from harness import Raw, config_map, read_request, wait_for
 
 HOST = "app.example"
 ALL = {"use-gzip": "true", "enable-brotli": "true", "enable-zstd": "true"}
@@ -250,6 +251,59 @@ def test_fields_of_config_maps_decide_too(site):
     with sluice.raw() as c:
         a = c.get("/", HOST, headers=ACCEPT)
         assert a.body == TEXT and a.all("content-encoding") == ["x-own"]
+
+
+def told(sock, _):
+    """A pod that answers as the query says: status, length of the body, framing, fields."""
+    while (r := read_request(sock)) is not None:
+        status, size, framing, *fields = map(unquote, r[0].split(" ")[1].partition("?")[2].split("&"))
+        body = b"a" * int(size)
+        fields.append(f"Content-Length: {size}" if framing == "length" else "Transfer-Encoding: chunked")
+        if framing == "chunked":
+            body = (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
+        head = "\r\n".join([f"HTTP/1.1 {status} X", *fields])
+        sock.sendall(head.encode() + b"\r\n\r\n" + (b"" if r[0].startswith("HEAD") else body))
+
+
+WORDS = ["gzip", "GZIP", "x-gzip", "br", "*", ",", ", ", " ", ";", ";q=", "; q=", "q", "=", "0", "1", "0.5", "0.001", "1.001", "00.5", ".", "0.0", "Q=", "x"]
+TYPE_WORDS = ["text/html", "TEXT/HTML", "text/plain", "application/json", "image/png", "application/problem+json", ";", "; ", " ", "charset=utf-8", "CHARSET=x", 'charset="u"',
+              "v=1", "charset", ";;"]
+
+
+@pytest.mark.parametrize("types,least", [("application/json text/plain", 256), ("*", 0)])
+def test_nginx_decides_the_same(site, types, least):
+    """The same requests, right and wrong ones, to the same pod through both."""
+    pod = site.scripted(told)
+    site.app(HOST, pod.address)
+    sluice = site.sluice(options={**GZIP, "gzip-types": types, "gzip-min-length": least, "gzip-disable": "bad"})
+    nginx = site.nginx(f"""gzip on; gzip_types {types}; gzip_min_length {least}; gzip_disable bad; gzip_proxied any; gzip_vary on;
+        location / {{ proxy_pass http://{pod.address}; proxy_http_version 1.1; proxy_buffering off; proxy_set_header Connection ""; }}""")
+    chance = random.Random(least)
+
+    def some(words, usual):
+        return "".join(chance.choices(words, k=chance.randrange(1, 6))).strip() if chance.random() < 0.6 else usual
+
+    for _ in range(700):
+        fields = [f"Content-Type: {some(TYPE_WORDS, 'text/html') or 'x'}"]
+        for share, name, values in [(0.4, "ETag", ['"a"', 'W/"a"', "abc", 'w/"a"', '"', "W/"]), (0.2, "Content-Encoding", ["identity", "br", ""]), (0.3, "Accept-Ranges", ["bytes"]),
+                                    (0.3, "Vary", ["Origin", "Accept-Encoding"])]:
+            if chance.random() < share:
+                fields.append(f"{name}: {chance.choice(values)}")
+        query = "&".join(quote(str(x), "") for x in [chance.choice([200, 200, 200, 403, 404, 201, 206, 500]), chance.choice([0, 255, 256, 1000]), chance.choice(["length", "chunked"]), *fields])
+        method, version = chance.choice(["GET", "GET", "HEAD"]), chance.choice(["1.1", "1.1", "1.0"])
+        lines = [f"{method} /?{query} HTTP/{version}", f"Host: {HOST}", "Connection: close", f"Accept-Encoding: {some(WORDS, 'gzip')}"]
+        if chance.random() < 0.1:
+            lines.append("Accept-Encoding: gzip")
+        if chance.random() < 0.1:
+            lines.append("User-Agent: " + chance.choice(["BAD one", "good"]))
+        seen = []
+        for address in (sluice.http, nginx.address):
+            with Raw(address) as c:
+                c.send("\r\n".join(lines) + "\r\n\r\n")
+                a = c.answer(method)
+            coding = [v for v in a.all("content-encoding") if v]  # nginx leaves the pod's empty one beside its own
+            seen.append((a.status, coding, *map(a.all, ("vary", "etag", "accept-ranges", "content-length")), decoded("gzip", a.body) if coding == ["gzip"] and a.body else a.body))
+        assert seen[0] == seen[1], lines
 
 
 # ---- HTTP/2 --------------------------------------------------------------------------------------------------------
