@@ -8,12 +8,12 @@ namespace sluice::data {
 
 namespace {
 
-constexpr std::size_t kNone = std::string_view::npos;
+constexpr std::size_t kNotThere = std::string_view::npos;
 
-std::size_t find(std::string_view text, std::string_view token, std::size_t from) noexcept {
+std::size_t find_in_any_case(std::string_view text, std::string_view token, std::size_t from) noexcept {
   for (; from + token.size() <= text.size(); ++from)
     if (iequals(text.substr(from, token.size()), token)) return from;
-  return kNone;
+  return kNotThere;
 }
 
 // Is `text`, behind the "q=", a weight above 0? Digits are added up, which is what tells 1.001 from 1.
@@ -37,8 +37,8 @@ bool accepts_gzip(std::string_view value) noexcept {
   constexpr std::string_view kToken = "gzip";
   std::size_t at = 0;
   for (std::size_t from = 0;; from = at + kToken.size()) {
-    at = find(value, kToken, from);
-    if (at == kNone) return false;
+    at = find_in_any_case(value, kToken, from);
+    if (at == kNotThere) return false;
     // Where the look began anew counts as a beginning, too.
     if (at == from || value[at - 1] == ',' || value[at - 1] == ' ') break;
   }
@@ -57,8 +57,8 @@ bool accepts_gzip(std::string_view value) noexcept {
 bool accepts(std::string_view value, std::string_view token) noexcept {
   const auto at = [&](std::size_t i) { return i < value.size() ? value[i] : '\0'; };
   for (std::size_t i = 0;;) {
-    i = find(value, token, i);
-    if (i == kNone) return false;
+    i = find_in_any_case(value, token, i);
+    if (i == kNotThere) return false;
     const char before = i == 0 ? ' ' : value[i - 1];
     i += token.size();
     const char after = i == value.size() ? ' ' : value[i];

@@ -11,11 +11,11 @@ namespace {
 
 // A window of 256 KiB: what lies further back is seldom repeated, and the memory of a response goes with it. From
 // quality 5 on the tables grow with the quality, up to 32 MB, unless the window is small.
-constexpr int kWindow = 18, kWindowOfSlow = 16;
-constexpr unsigned kSlow = 5;
+constexpr int kBrotliWindow = 18, kBrotliWindowOfSlow = 16;
+constexpr unsigned kBrotliSlow = 5;
 
-int window(unsigned level, std::optional<std::uint64_t> length) noexcept {
-  return window_for(length, 12, level >= kSlow ? kWindowOfSlow : kWindow);
+int brotli_window(unsigned level, std::optional<std::uint64_t> length) noexcept {
+  return window_for(length, 12, level >= kBrotliSlow ? kBrotliWindowOfSlow : kBrotliWindow);
 }
 
 class Brotli final : public Coder {
@@ -24,7 +24,8 @@ class Brotli final : public Coder {
     std::unique_ptr<Brotli> made(new Brotli);
     if (made->state_ == nullptr) return nullptr;
     BrotliEncoderSetParameter(made->state_, BROTLI_PARAM_QUALITY, level);
-    BrotliEncoderSetParameter(made->state_, BROTLI_PARAM_LGWIN, static_cast<std::uint32_t>(window(level, length)));
+    BrotliEncoderSetParameter(made->state_, BROTLI_PARAM_LGWIN,
+                              static_cast<std::uint32_t>(brotli_window(level, length)));
     // Above a MiB it would take larger tables.
     if (length)
       BrotliEncoderSetParameter(made->state_, BROTLI_PARAM_SIZE_HINT,
@@ -58,7 +59,7 @@ class Brotli final : public Coder {
 };
 
 // Measured (coder_test.cpp), and a little more: what every body takes, what the largest do, and how it grows between.
-std::size_t memory(unsigned level, std::optional<std::uint64_t> length) noexcept {
+std::size_t memory_of_brotli(unsigned level, std::optional<std::uint64_t> length) noexcept {
   struct Row {
     std::uint32_t least, most, each;  // KiB, KiB, bytes a byte
   };
@@ -70,12 +71,12 @@ std::size_t memory(unsigned level, std::optional<std::uint64_t> length) noexcept
   return length && *length < (most - least) / row.each ? least + *length * row.each : most;
 }
 
-std::size_t piece(unsigned level) noexcept {
+std::size_t piece_of_brotli(unsigned level) noexcept {
   return level <= 4 ? 64 * 1024 : level <= 9 ? 16 * 1024 : 4 * 1024;
 }
 
 }  // namespace
 
-const CodingInfo kBrotli{"br", Brotli::make, memory, piece};
+const CodingInfo kBrotli{"br", Brotli::make, memory_of_brotli, piece_of_brotli};
 
 }  // namespace sluice::data

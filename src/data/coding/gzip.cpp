@@ -8,14 +8,14 @@ namespace sluice::data {
 
 namespace {
 
-constexpr std::size_t kStep = 16 * 1024;
+constexpr std::size_t kGzipStep = 16 * 1024;
 
 // As nginx halves both for bodies that are known to be short: the window and what is remembered of it.
-struct Sizes {
+struct GzipSizes {
   int window = 15, memory = 8;
 };
-constexpr Sizes sizes_for(std::optional<std::uint64_t> length) noexcept {
-  Sizes s;
+constexpr GzipSizes sizes_for(std::optional<std::uint64_t> length) noexcept {
+  GzipSizes s;
   while (length && s.window > 9 && *length + 262 < (std::uint64_t{1} << (s.window - 1))) {
     --s.window;
     s.memory = std::max(s.memory - 1, 1);
@@ -45,8 +45,8 @@ class Gzip final : public Coder {
     stream_.avail_in = static_cast<uInt>(in.size());
     const int how = last ? Z_FINISH : Z_SYNC_FLUSH;
     for (int result = Z_OK;;) {
-      append_filled(out, std::min(kStep, in.size() + kOverhead), [&](char* bytes) {
-        const auto room = static_cast<uInt>(std::min(kStep, in.size() + kOverhead));
+      append_filled(out, std::min(kGzipStep, in.size() + kOverhead), [&](char* bytes) {
+        const auto room = static_cast<uInt>(std::min(kGzipStep, in.size() + kOverhead));
         stream_.next_out = reinterpret_cast<Bytef*>(bytes);
         stream_.avail_out = room;
         result = deflate(&stream_, how);
@@ -67,17 +67,17 @@ class Gzip final : public Coder {
 };
 
 // zconf.h has the formula, "plus a few kilobytes".
-std::size_t memory(unsigned, std::optional<std::uint64_t> length) noexcept {
+std::size_t memory_of_gzip(unsigned, std::optional<std::uint64_t> length) noexcept {
   const auto s = sizes_for(length);
   return (std::size_t{1} << (s.window + 2)) + (std::size_t{1} << (s.memory + 9)) + 8 * 1024;
 }
 
-std::size_t piece(unsigned level) noexcept {
+std::size_t piece_of_gzip(unsigned level) noexcept {
   return level <= 3 ? 64 * 1024 : level <= 6 ? 32 * 1024 : 16 * 1024;
 }
 
 }  // namespace
 
-const CodingInfo kGzip{"gzip", Gzip::make, memory, piece};
+const CodingInfo kGzip{"gzip", Gzip::make, memory_of_gzip, piece_of_gzip};
 
 }  // namespace sluice::data
