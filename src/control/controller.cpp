@@ -19,6 +19,7 @@
 #include "base/reserve.h"
 #include "control/control.h"
 #include "control/destination.h"
+#include "control/hold.h"
 #include "control/kube/store.h"
 #include "control/pace.h"
 #include "control/resolver.h"
@@ -30,7 +31,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr auto kHold = std::chrono::seconds(1);  // a change waits at most this long for Secrets it names
 constexpr auto kLongest = std::chrono::seconds(60);
 constexpr auto kInterfaces = std::chrono::seconds(10);  // between two looks at this machine's addresses
 constexpr auto kPause = milliseconds(50);               // after a poll that failed
@@ -139,6 +139,7 @@ class Controller final : public Watcher {
     again_at_ = clock_.now() + doubled(kAgainSoon, std::min(given_up_++, 16U), kAgainLate);
     held_ = {};
     waiting_ = false;
+    hold_.reset();
     try {
       Reserve::refill();
       log::error("not enough memory for a change of the configuration: it is not served, what was before stays");
@@ -198,10 +199,9 @@ class Controller final : public Watcher {
     if (reported) feedback.report = &update.model->report.entries;
     source_->heed(feedback);
     for (const auto& [ingress, served] : feedback.served) served_[ingress] = served;
-    if (feedback.named) hold_until_ = clock_.now() + kHold;
-    // What it names may be on its way: an Ingress with a new Secret must not be seen without it. An answer that is
-    // there already is taken first.
-    waiting_ = feedback.named || !may_publish();
+    // What it names may be on its way: an Ingress with a new Secret must not be seen without it.
+    waiting_ = hold_.holds(feedback.named.has_value(), source_->complete(), clock_.now()) ||
+               (first && (feedback.named || !source_->complete()));
     if (waiting_) return;
 
     update.change = std::exchange(held_, {});
@@ -238,7 +238,7 @@ class Controller final : public Watcher {
     return update;
   }
 
-  bool may_publish() const { return source_->complete() || (batches_ > 0 && clock_.now() >= hold_until_); }
+  bool may_publish() const { return source_->complete() || (batches_ > 0 && clock_.now() >= hold_.until()); }
 
   static void add(model::Change& to, model::Change&& from) {
     to.everything |= from.everything;
@@ -270,7 +270,7 @@ class Controller final : public Watcher {
     Instant until = std::max(source_->due(), pace_.next());
     const bool work = store_->dirty() || waiting_;
     if (work && may_publish()) until = std::min(until, pace_.next());
-    if (work && batches_ > 0) until = std::min(until, std::max(pace_.next(), hold_until_));
+    if (work && batches_ > 0) until = std::min(until, std::max(pace_.next(), hold_.until()));
     std::vector<pollfd> fds{{wake_, POLLIN, 0}, {source_->fd(), POLLIN, 0}};
     if (store_->listens_everywhere()) until = std::min(until, looked_ + kInterfaces);
     until = std::min(until, store_->next());
@@ -314,7 +314,7 @@ class Controller final : public Watcher {
   Resolver resolver_;
   Pace pace_;
   std::size_t taken_ = 0;  // objects that changed since the last batch
-  Instant hold_until_{};
+  Hold hold_;
   Instant looked_{};                    // at the interfaces
   bool waiting_ = false;                // held_ is for the source to be complete
   bool news_ = false;                   // of the Report, not told yet
