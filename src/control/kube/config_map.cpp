@@ -56,6 +56,12 @@ void Store::State::rebuild_options(model::Change& change) {
   auto object = map ? reference("ConfigMap", map->meta) : model::ObjectRef{"ConfigMap", "", settings.config_map, {}};
   auto result =
       read_options(map ? map->data : nothing, object, settings.set, *model->options, settings.accept_unprotected);
+  if (config_map_gone)
+    result.entries.push_back({object,
+                              {model::Severity::warning, "MissingConfigMap", "--configmap", settings.config_map,
+                               "a ConfigMap of this namespace and name",
+                               "it is gone; what it said still counts until there is another or the process starts "
+                               "anew"}});
   static const Settings unasked;
   if (!map && settings.config_map != unasked.config_map)
     result.entries.push_back({object,

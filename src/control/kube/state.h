@@ -162,6 +162,7 @@ struct Store::State {
   StringMap<std::map<std::string, ObjectPtr>> slices;  // by Service, then by name
   StringMap<std::string> service_of_slice;             // "ns/slice" → "ns/service"
   ObjectPtr config_map;
+  bool config_map_gone = false;                 // what it said last counts
   StringMap<std::vector<ExtraEndpoint>> extra;  // "ns/service:port" → --endpoint
   std::string default_backend_service, default_backend_port;
   // The keys of `extra` that mean the cluster's Service port; of them what no cluster uses is reported.

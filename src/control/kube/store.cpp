@@ -257,6 +257,7 @@ void Store::upsert(ObjectPtr object) {
     s.config_maps[key] = object;
     if (!s.is_options(*object)) return s.look_at_other(*map, true);
     s.config_map = std::move(object);
+    s.config_map_gone = false;
     s.dirty_options = true;
   }
 }
@@ -338,7 +339,12 @@ void Store::erase(const Object& object) {
     s.mark_users(object);
     s.config_maps.erase(key);
     if (!s.is_options(object)) return s.look_at_other(*map, false);
-    s.config_map = nullptr;
+    // What it protects must not open because it is gone, be it for the moment until it is made anew. A directory is
+    // taken at its word: what it holds is all there is, and the same after a restart.
+    if (s.settings.manifests.empty())
+      s.config_map_gone = s.config_map != nullptr;
+    else
+      s.config_map = nullptr;
     s.dirty_options = true;
   }
 }

@@ -61,9 +61,37 @@ TEST_F(Protection, AnOptionThatIsEditedClosesAndOpensEveryHost) {
   EXPECT_EQ(closed(u, "a.example"), "");
   u = put(options("{global-auth-url: 'http://auth/'}"));
   EXPECT_NE(closed(u, "a.example"), "");
-  u = remove(options("{}"));
+  u = put(options("{}"));
   EXPECT_EQ(closed(u, "a.example"), "");
   EXPECT_TRUE(u.model->report.entries.empty()) << model::Report::line(u.model->report.entries[0]);
+}
+
+TEST_F(Protection, OptionsThatAreDeletedOpenNothing) {
+  const std::string guards = options("{global-auth-url: 'http://auth/', denylist-source-range: 192.0.2.0/24}");
+  put(ingress("a", "a.example") + service("app") + slice("app", "10.0.0.1") + guards);
+  auto u = remove(guards);
+  EXPECT_NE(closed(u, "a.example"), "");
+  EXPECT_FALSE(u.change.options);
+  const auto& said = u.model->report.entries;
+  const auto gone =
+      std::find_if(said.begin(), said.end(), [](const auto& e) { return e.problem.reason == "MissingConfigMap"; });
+  ASSERT_NE(gone, said.end());
+  EXPECT_NE(gone->problem.consequence.find("still counts"), std::string::npos);
+  // Another one says it all.
+  u = put(options("{}"));
+  EXPECT_EQ(closed(u, "a.example"), "");
+  EXPECT_TRUE(u.model->report.entries.empty());
+}
+
+TEST_F(Protection, ADirectoryIsTakenAtItsWord) {
+  settings.manifests = "somewhere";
+  Store directory{settings};
+  const auto guards = objects(options("{global-auth-url: 'http://auth/'}"));
+  for (auto& o : objects(ingress("a", "a.example") + service("app") + slice("app", "10.0.0.1"))) directory.upsert(o);
+  directory.upsert(guards.at(0));
+  EXPECT_NE(closed(directory.commit(), "a.example"), "");
+  directory.erase(*guards.at(0));
+  EXPECT_EQ(closed(directory.commit(), "a.example"), "");
 }
 
 TEST_F(Protection, TheLevelOfRiskThatIsEditedTakesIngressesOutAndIn) {
