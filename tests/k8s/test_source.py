@@ -69,6 +69,22 @@ def test_a_refused_object_hurts_only_itself(cluster, ns, pods):
         assert served_by(s.ask(host=host)) in ("one", "two")
 
 
+def test_an_object_with_a_large_tree_hurts_only_itself(cluster, ns, pods):
+    """Three bytes of JSON a rule, and much more in memory: nothing behind it may wait for it, now or after a start."""
+    pod = pods("one")
+    large = json.dumps({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "large", "namespace": ns},
+                        "spec": {"ingressClassName": "nginx", "rules": [{}] * 40_000}}, separators=(",", ":"))
+    cluster.apply(service("app", [pod.port], ns) + "---\n" + ingress("before", f"before.{ns}.example.com", ns=ns))
+    with Sluice(cluster) as s:
+        assert served_by(s.ask(host=f"before.{ns}.example.com")) == "one"
+        cluster.apply(large)
+        cluster.apply(ingress("behind", f"behind.{ns}.example.com", ns=ns))
+        s.until("the Ingress behind the large one", host=f"behind.{ns}.example.com")
+    with Sluice(cluster) as s:
+        for name in ("before", "behind"):
+            assert served_by(s.ask(host=f"{name}.{ns}.example.com")) == "one"
+
+
 def test_the_api_server_may_be_away(cluster, ns, pods):
     host, later = f"{ns}.example.com", f"later.{ns}.example.com"
     pod = pods()

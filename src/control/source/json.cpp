@@ -66,11 +66,11 @@ struct Handler {
 
 }  // namespace
 
-std::unique_ptr<Document> parse_json(std::string_view text, int first_line) {
+std::unique_ptr<Document> parse_json(std::string_view text, int first_line, std::size_t times) {
   auto doc = std::make_unique<Document>();
   json::parse_options options;
   options.max_depth = kMaxDepth + 1;  // the builder refuses first, with its own words
-  json::basic_parser<Handler> parser(options, *doc, first_line, text.size() * kTreeTimes + kTreeSpare);
+  json::basic_parser<Handler> parser(options, *doc, first_line, text.size() * times + kTreeSpare);
   auto& handler = parser.handler();
   json::error_code ec;
   while (!text.empty()) {
@@ -85,6 +85,38 @@ std::unique_ptr<Document> parse_json(std::string_view text, int first_line) {
   parser.write_some(false, "", 0, ec);
   if (ec) throw SyntaxError(handler.line, 1, ec.message());
   return doc;
+}
+
+JsonList cut_json_list(std::string_view text) {
+  static_assert(sizeof(Node) + 1 <= kJsonTimes * 2);
+  JsonList out;
+  std::string_view key;  // the last text of the outermost map
+  std::size_t depth = 0, cut = 0, from = 0;
+  bool inside = false;  // `items`
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') {
+      const std::size_t begin = ++i;
+      while (i < text.size() && text[i] != '"') i += text[i] == '\\' ? 2 : 1;
+      if (depth == 1) key = text.substr(begin, std::min(i, text.size()) - begin);
+    } else if (c == '{' || c == '[') {
+      if (inside && depth == 2) from = i;
+      if (!inside && c == '[' && depth == 1 && key == "items") {
+        inside = true;
+        out.rest += text.substr(cut, i + 1 - cut);
+      }
+      ++depth;
+    } else if ((c == '}' || c == ']') && depth > 0) {
+      --depth;
+      if (inside && depth == 2) out.items.push_back(text.substr(from, i + 1 - from));
+      if (inside && depth == 1) {
+        inside = false;
+        cut = i;
+      }
+    }
+  }
+  if (!inside) out.rest += text.substr(cut);
+  return out;
 }
 
 }  // namespace sluice::control

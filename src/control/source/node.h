@@ -55,6 +55,9 @@ inline constexpr std::size_t kMaxFileBytes = 64U << 20;
 // The tree of a text takes at most so many times its bytes, and a constant. What manifests are made of takes about
 // seven.
 inline constexpr std::size_t kTreeTimes = 10, kTreeSpare = 1U << 20;
+// The same of one object that an API server has taken: any JSON at all fits, as the shortest value and its comma are
+// two bytes for a Node and a byte. What is too large is refused when it is decoded, by its name and alone.
+inline constexpr std::size_t kJsonTimes = 33;
 inline constexpr std::size_t kMaxAnchors = 10'000;     // of a YAML document
 inline constexpr std::size_t kMaxDocuments = 100'000;  // of a file
 
@@ -138,7 +141,14 @@ using TakeDocument = std::function<void(std::unique_ptr<Document>)>;
 void parse_yaml(std::string_view text, int first_line, AliasAllowance& aliases, const TakeDocument& take);
 // All of them, where there are few and nothing else is in the file.
 std::vector<std::unique_ptr<Document>> parse_yaml(std::string_view text, int first_line);
-// One JSON text. Throws SyntaxError.
-std::unique_ptr<Document> parse_json(std::string_view text, int first_line);
+// One JSON text, whose tree takes at most `times` its bytes and kTreeSpare. Throws SyntaxError.
+std::unique_ptr<Document> parse_json(std::string_view text, int first_line, std::size_t times = kTreeTimes);
+// The objects in the member `items` of a JSON text, each a part of it, and the text without them: each has a tree of
+// its own then, that is gone before the next. Checks nothing: a text that is no JSON gives parts that are none.
+struct JsonList {
+  std::string rest;
+  std::vector<std::string_view> items;
+};
+JsonList cut_json_list(std::string_view text);
 
 }  // namespace sluice::control

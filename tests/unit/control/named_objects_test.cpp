@@ -35,6 +35,8 @@ struct Learns : Sink {
   int troubles = 0;
 };
 
+constexpr int kNoJson = -1;  // 200, with what cannot be read
+
 // Answers each path with the statuses that it was given, the last one for ever; 0: the connection ends instead.
 struct Server {
   explicit Server(asio::io_context& context) : io(context), acceptor(io, {asio::ip::address_v4::loopback(), 0}) {
@@ -57,10 +59,11 @@ struct Server {
       const auto& of = statuses.at(path);
       const int status = of[std::min(asked[path]++, of.size() - 1)];
       if (status == 0) co_return;
-      const std::string body = R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"a","name":")" +
-                               path.substr(path.rfind('/') + 1) + R"("},"data":{}})";
+      std::string body = R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"a","name":")" +
+                         path.substr(path.rfind('/') + 1) + R"("},"data":{}})";
+      if (status == kNoJson) body.resize(body.size() - 1);
       const std::string out =
-          "HTTP/1.1 " + std::to_string(status) +
+          "HTTP/1.1 " + std::to_string(status == kNoJson ? 200 : status) +
           " Any\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
           body;
       const auto [failed, written] =
@@ -79,11 +82,8 @@ TEST(NamedObjects, AnErrorOfTheServerIsNoAnswer) {
   asio::io_context io;
   Server server(io);
   const auto at = [](const std::string& name) { return "/api/v1/namespaces/a/configmaps/" + name; };
-  server.statuses = {{at("error"), {500, 200}},
-                     {at("cut"), {0, 404}},
-                     {at("busy"), {429, 200}},
-                     {at("none"), {404}},
-                     {at("denied"), {403}}};
+  server.statuses = {{at("error"), {500, 200}}, {at("cut"), {0, 404}}, {at("busy"), {429, 200}},
+                     {at("none"), {404}},       {at("denied"), {403}}, {at("broken"), {kNoJson}}};
   Access access;
   access.tls = false;
   access.host = "127.0.0.1";
@@ -111,6 +111,7 @@ TEST(NamedObjects, AnErrorOfTheServerIsNoAnswer) {
   EXPECT_EQ(sink.heard["ConfigMap/a/cut"], "gone");
   EXPECT_EQ(sink.heard["ConfigMap/a/none"], "gone");
   EXPECT_EQ(sink.heard["ConfigMap/a/denied"], "Forbidden");
+  EXPECT_EQ(sink.heard["ConfigMap/a/broken"], "Unreadable");
 }
 
 }  // namespace

@@ -195,12 +195,22 @@ asio::awaitable<std::optional<ApiError>> NamedObjects::ask(Client& client, std::
   co_return failure;
 }
 
+void NamedObjects::speaks_again(std::size_t place) {
+  if (std::exchange(in_trouble_[place], false)) sink_.recovered(resources_[place]);
+}
+
 void NamedObjects::answered(const std::string& name, const std::string& body) {
   const std::size_t place = Named(name).place();
-  if (std::exchange(in_trouble_[place], false)) sink_.recovered(resources_[place]);
+  speaks_again(place);
   Wanted& w = wanted_.find(name)->second;
   w.failures = 0;
-  const auto document = parse_json(body, 1);
+  std::unique_ptr<Document> document;
+  try {
+    document = parse_json(body, 1, kJsonTimes);
+  } catch (const SyntaxError& e) {
+    // It would be the same next time, and everything that waits for this object would wait for ever.
+    return cannot_have(name, "Unreadable", e.what(), "an object in JSON");
+  }
   Decoded decoded;
   if (document->root) decode_item(*document->root, resources_[place].kind, decoded);
   const ObjectPtr made = decoded.objects.empty() ? nullptr : decoded.objects.front();
@@ -214,18 +224,24 @@ void NamedObjects::answered(const std::string& name, const std::string& body) {
 void NamedObjects::failed(const std::string& name, const ApiError& error) {
   Wanted& w = wanted_.find(name)->second;
   ++w.failures;
-  if (error.status == 404) return forget(name, w);
   const Named named(name);
+  // Both are answers of a server that is well.
+  if (error.status == 404 || error.status == 403) speaks_again(named.place());
+  if (error.status == 404) return forget(name, w);
   if (error.status != 403) {
     in_trouble_[named.place()] = true;
     return sink_.trouble(resources_[named.place()], error);
   }
+  cannot_have(name, "Forbidden", error.what(), fmt::format("the right to get this {}", named.kind));
+}
+
+// Nobody will tell us what it is like.
+void NamedObjects::cannot_have(const std::string& name, const char* reason, const char* got, std::string expected) {
+  const Named named(name);
   const model::ObjectRef ref{resources_[named.place()].kind, std::string(named.ns), std::string(named.name), {}};
-  sink_.learnt(
-      name, nullptr,
-      {{ref,
-        {model::Severity::error, "Forbidden", "", error.what(), fmt::format("the right to get this {}", named.kind),
-         w.object ? "what was known of it is used" : "it is taken as not there"}}});
+  const char* const instead =
+      wanted_.find(name)->second.object ? "what was known of it is used" : "it is taken as not there";
+  sink_.learnt(name, nullptr, {{ref, {model::Severity::error, reason, "", got, std::move(expected), instead}}});
 }
 
 }  // namespace sluice::control::cluster

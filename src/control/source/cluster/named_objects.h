@@ -62,6 +62,8 @@ class NamedObjects {
   boost::asio::awaitable<void> run(Client& client);
   boost::asio::awaitable<std::optional<ApiError>> ask(Client& client, std::string name);
   void answered(const std::string& name, const std::string& body);
+  void speaks_again(std::size_t place);
+  void cannot_have(const std::string& name, const char* reason, const char* got, std::string expected);
   void failed(const std::string& name, const ApiError& error);
   void known(Wanted& wanted);
   void forget(const std::string& name, Wanted& wanted);

@@ -110,20 +110,30 @@ asio::awaitable<void> Reflector::stream() {
 asio::awaitable<void> Reflector::list() {
   list_begins();
   std::string next, version;
+  bool whole = true;
   do {
     std::string target =
         query("limit=" + std::to_string(kPage) + (next.empty() ? "" : "&continue=" + query_value(next)));
     const std::string body = co_await client_.get(target);
-    const auto document = parse_json(body, 1);
+    // One object after the other: what one tenant's objects take is no reason to refuse those of others.
+    const JsonList page = cut_json_list(body);
+    const auto document = parse_json(page.rest, 1);
     const Node* root = document->root;
-    const Node* items = root ? root->get("items") : nullptr;
     const Node* metadata = root ? root->get("metadata") : nullptr;
     if (!metadata) throw ApiError(0, "GET " + target + ": the answer is not a list");
-    if (items && items->kind == Node::Kind::list)
-      for (const Node* n = items->first; n; n = n->next) take(*n);
+    for (const std::string_view item : page.items) {
+      try {
+        if (const auto object = parse_json(item, 1, kJsonTimes); object->root) take(*object->root);
+      } catch (const SyntaxError& e) {
+        log::warn("GET {}: an object of {} bytes cannot be read ({}); it is left out, what was known of it stays",
+                  target, item.size(), e.what());
+        whole = false;  // it may be any of those that are not seen
+      }
+    }
     version = member(metadata, "resourceVersion");
     next = member(metadata, "continue");
   } while (!next.empty());
+  if (!whole) unseen_.clear();
   list_ends(version);
 }
 
@@ -144,7 +154,16 @@ void Reflector::list_ends(std::string version) {
 
 void Reflector::event(std::string_view line) {
   if (line.empty()) return sink_.follows(resource_);
-  const auto document = parse_json(line, 1);
+  std::unique_ptr<Document> document;
+  try {
+    document = parse_json(line, 1, kJsonTimes);
+  } catch (const SyntaxError& e) {
+    // From the same version on it would come again, and nothing behind it; a page leaves out one object alone.
+    version_.clear();
+    streams_ = false;
+    throw ApiError(0, "watch of " + resource_.path + ": an event of " + std::to_string(line.size()) +
+                          " bytes cannot be read (" + e.what() + "); all is listed anew");
+  }
   const Node* root = document->root;
   const std::string_view type = member(root, "type");
   const Node* object = root ? root->get("object") : nullptr;

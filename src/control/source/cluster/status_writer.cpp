@@ -283,7 +283,7 @@ asio::awaitable<std::optional<ApiError>> StatusWriter::write(Hand& hand, std::st
   try {
     const std::string answer =
         co_await hand.client.send(std::move(method), std::move(target), std::move(type), std::move(body));
-    document = parse_json(answer, 1);
+    document = parse_json(answer, 1, kJsonTimes);
   } catch (const std::exception& e) {
     failure = failure_of(e, "PATCH of the status of " + name);
   }
