@@ -108,5 +108,33 @@ TEST_F(ReflectorTest, AnEventThatCannotBeReadIsNotAskedForAgain) {
   EXPECT_EQ(troubles.size(), 1U);
 }
 
+TEST_F(ReflectorTest, AListThatEndsBeforeItIsWholeIsNotAskedForInACircle) {
+  int asked = 0;
+  run(
+      [&](const std::string&, const std::string&) -> ApiServer::Said {
+        if (++asked == 4) io.stop();
+        return {200, ""};
+      },
+      kPatience);
+  EXPECT_EQ(asked, 4);
+  EXPECT_GE(troubles.size(), 3U);
+}
+
+TEST_F(ReflectorTest, OneRefusalDoesNotMakeItKnown) {
+  bool refused = false;
+  run(
+      [&](const std::string&, const std::string&) -> ApiServer::Said {
+        if (!std::exchange(refused, true)) return {403, kRefusal};
+        return {200,
+                R"({"type":"ADDED","object":)" + ingress("small", "1") + "}\n" +
+                    R"({"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1","annotations":)"
+                    R"({"k8s.io/initial-events-end":"true"}}}})"
+                    "\n",
+                true};
+      },
+      kPatience);
+  EXPECT_EQ(known_when_complete, 1U);
+}
+
 }  // namespace
 }  // namespace sluice::control::cluster

@@ -272,10 +272,10 @@ class ClusterSource final : public Source, Sink {
   void trouble(const Resource& resource, const ApiError& error) override {
     const bool denied = resource.deniable && error.status == 403;
     Followed& f = followed(resource);
-    f.state = denied ? Followed::denied : Followed::no;
+    const bool before = f.state.exchange(denied ? Followed::denied : Followed::no) == Followed::denied;
     if (denied) {
       if (resource.kind != kSecret) {
-        log::warn("{}; classes are known by their names alone", error.what());
+        if (!before) log::warn("{}; classes are known by their names alone", error.what());
       } else if (std::exchange(listed_, false)) {
         log::info("{}; the Secrets that Ingresses name are asked for one by one", error.what());
         named_->review();

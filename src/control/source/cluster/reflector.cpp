@@ -53,16 +53,21 @@ asio::awaitable<void> Reflector::run() {
     }
     if (!failure) continue;
     // What we would go on from is no longer kept: a new list helps, at once. During a list it is a failure like others.
+    bool circles = false;
     if (failure->status == 410 && !version_.empty()) {
       log::info("{}: the server no longer has the changes since the last one seen; listing anew", resource_.path);
       version_.clear();
-      continue;
+      // Once: a server that has lost them again before an event came would list all in a circle.
+      circles = std::exchange(expired_, true);
+      if (!circles) continue;
     }
     sink_.trouble(resource_, *failure);
     Duration wait = backoff_.next(*failure);
+    if (circles) wait = std::max<Duration>(wait, Backoff::kLongest);
     if (failure->status == 403 && resource_.deniable) {
-      wait = kDenied;
-      if (!std::exchange(complete_, true)) sink_.complete(resource_);
+      // One may pass, while roles are made or an authorizer starts: what is there is not known for it.
+      wait = doubled(kDeniedSoon, denials_++, kDenied);
+      if (denials_ >= kDenials && !std::exchange(complete_, true)) sink_.complete(resource_);
     }
     co_await waiter_.rest(wait);
   }
@@ -105,6 +110,8 @@ asio::awaitable<void> Reflector::stream() {
   list_begins();
   std::function<void(std::string_view)> line = [this](std::string_view text) { event(text); };
   co_await client_.lines(target, kSilence, line);
+  // To be asked again after a pause: a server that is about to end does so each time.
+  if (listing_) throw ApiError(0, "GET " + resource_.path + ": the list ended before it was whole");
 }
 
 asio::awaitable<void> Reflector::list() {
@@ -148,6 +155,7 @@ void Reflector::list_ends(std::string version) {
   version_ = std::move(version);
   for (const auto& name : std::exchange(unseen_, {})) drop(name);
   if (!std::exchange(complete_, true)) sink_.complete(resource_);
+  denials_ = 0;
   if (backoff_.failures() > 0) sink_.recovered(resource_);
   backoff_.reset();
 }
@@ -183,6 +191,8 @@ void Reflector::event(std::string_view line) {
   }
   if (listing_ || version.empty()) return;
   version_ = version;
+  expired_ = false;
+  denials_ = 0;
   if (backoff_.failures() > 0) sink_.recovered(resource_);
   backoff_.reset();
 }

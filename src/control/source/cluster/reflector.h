@@ -49,7 +49,9 @@ class Reflector {
   static constexpr unsigned kPage = 500;  // objects a page
   // Without a byte: the server sends a bookmark about once a minute.
   static constexpr auto kSilence = std::chrono::seconds(90);
-  static constexpr auto kDenied = std::chrono::minutes(5);  // before a deniable resource is asked for again
+  // Before a deniable resource is asked for again: at first, and at last. So often before it counts as known.
+  static constexpr auto kDeniedSoon = std::chrono::milliseconds(1500), kDenied = std::chrono::minutes(5);
+  static constexpr unsigned kDenials = 3;
   static constexpr auto kWatchMin = std::chrono::seconds(300), kWatchMax = std::chrono::seconds(600);
 
   // Goes on until its io_context is stopped.
@@ -88,6 +90,8 @@ class Reflector {
   std::string version_;                     // to watch from; empty: a list is needed
   bool streams_ = true;                     // the server has streaming lists, as far as we know
   bool listing_ = false, complete_ = false;
+  bool expired_ = false;  // what was listed last was no longer kept, and no event came since
+  unsigned denials_ = 0;  // in a row
 };
 
 }  // namespace sluice::control::cluster
