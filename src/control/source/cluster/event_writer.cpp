@@ -94,7 +94,9 @@ void EventWriter::review() {
 asio::awaitable<void> EventWriter::run() {
   while (!waiter_.stopped()) {
     const bool work = !queue_.empty() && may_();
-    const Duration wait = work ? allowance_.wait(SystemClock().now(), kBurst, kEach) : kEventsWhileIdle;
+    const Duration wait = work             ? allowance_.wait(SystemClock().now(), kBurst, kEach)
+                          : queue_.empty() ? Duration(kEventsWhileIdle)
+                                           : Duration(kMayAgain);
     if (wait > Duration(0)) {
       co_await waiter_.for_news(wait);
       continue;

@@ -74,6 +74,9 @@ asio::awaitable<void> Leader::run() {
       log::info("Lease {}/{}: {}", ns_, name_,
                 led_ ? "held; this replica writes status and Events" : "held by " + holder_ + "; it writes");
       changed_();
+    } else if (std::exchange(lapsed_, false)) {
+      log::info("Lease {}/{}: held again, after it could not be renewed in time", ns_, name_);
+      changed_();
     }
     const auto jitter = std::chrono::milliseconds(random_() % 200);
     co_await waiter_.rest(kRenew - jitter);
@@ -112,6 +115,8 @@ asio::awaitable<void> Leader::attempt() {
     if (ours) renewed_ = Instant{};
     co_return;
   }
+  // Who looked meanwhile was told that somebody else leads, and would not look again.
+  lapsed_ = lapsed_ || (led_ && !leading());
   renewed_ = now;
 }
 

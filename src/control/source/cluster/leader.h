@@ -52,6 +52,7 @@ class Leader {
   std::atomic<Instant> renewed_{};  // our last renewal was sent
   Complaint complaint_;
   bool led_ = false, running_ = false;
+  bool lapsed_ = false;  // we did not lead for a moment, and nobody was told
 };
 
 }  // namespace sluice::control::cluster

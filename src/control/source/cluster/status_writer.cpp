@@ -238,7 +238,9 @@ asio::awaitable<void> StatusWriter::run(Hand& hand) {
     const Instant now = SystemClock().now();
     bring_back(now);
     if (due_.empty() || !may_()) {
-      const Duration most = later_.empty() ? kWhileIdle : later_.begin()->first - now;
+      // Nobody says when `may` begins to hold, and the Lease may have lapsed between two looks at it.
+      Duration most = due_.empty() ? Duration(kWhileIdle) : Duration(kMayAgain);
+      if (!later_.empty()) most = std::min<Duration>(most, later_.begin()->first - now);
       co_await hand.waiter.for_news(most);
       continue;
     }

@@ -8,6 +8,9 @@
 
 namespace sluice::control::cluster {
 
+// Who has something to write and may not looks again after this time.
+inline constexpr auto kMayAgain = std::chrono::seconds(2);
+
 // What a coroutine that works when there is something to do waits on, in between. One waits at a time. The thread of
 // the io_context.
 class Waiter {
