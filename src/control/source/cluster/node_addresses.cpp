@@ -26,7 +26,8 @@ struct Pod {
   std::string name, node;  // name: "ns/name"
 };
 
-// The pods that carry the labels of `own`, itself among them, as far as they run and are to stay.
+// The pods that carry the labels of `own`, as far as they run and are to stay; itself whatever is said of it, as it is
+// here: what is said may be late, and while it drains it is reached still.
 asio::awaitable<std::vector<Pod>> replicas(ApiClient& client, std::string own) {
   const auto slash = own.find('/');
   const std::string pods = "/api/v1/namespaces/" + own.substr(0, slash) + "/pods";
@@ -45,8 +46,10 @@ asio::awaitable<std::vector<Pod>> replicas(ApiClient& client, std::string own) {
   std::vector<Pod> out;
   for (const auto& p : list.at("items").as_array()) {
     const auto* metadata = at(&p, "metadata");
-    if (at(metadata, "deletionTimestamp") || text(at(&p, "status"), "phase") != "Running") continue;
-    out.push_back({text(metadata, "namespace") + "/" + text(metadata, "name"), text(at(&p, "spec"), "nodeName")});
+    std::string name = text(metadata, "namespace") + "/" + text(metadata, "name");
+    const bool stays = !at(metadata, "deletionTimestamp") && text(at(&p, "status"), "phase") == "Running";
+    if (!stays && name != own) continue;
+    out.push_back({std::move(name), text(at(&p, "spec"), "nodeName")});
   }
   co_return out;
 }
@@ -73,14 +76,15 @@ void NodeAddresses::start(std::function<void(std::vector<std::string>)> found) {
 asio::awaitable<void> NodeAddresses::run() {
   while (!waiter_.stopped()) {
     std::optional<ApiError> failure;
+    bool found = true;
     try {
-      if (may_()) co_await look();
+      if (may_()) found = co_await look();
     } catch (const std::exception& e) {
       failure = failure_of(e, "the addresses of our nodes");
     }
     if (!failure) {
       backoff_.reset();
-      co_await waiter_.for_news(kLook);
+      co_await waiter_.for_news(found ? Duration(kLook) : Duration(kUnknown));
       continue;
     }
     if (!waiter_.stopped())
@@ -90,7 +94,8 @@ asio::awaitable<void> NodeAddresses::run() {
 }
 
 // Of each node the external addresses, or the internal ones where there are none or when asked.
-asio::awaitable<void> NodeAddresses::look() {
+// False: none is known, which is no reason to take away those that were.
+asio::awaitable<bool> NodeAddresses::look() {
   std::string own = pod_;
   const std::vector<Pod> pods = co_await replicas(client_, std::move(own));
   std::set<std::string> nodes;
@@ -112,7 +117,9 @@ asio::awaitable<void> NodeAddresses::look() {
     const auto& chosen = internal_ || external.empty() ? internal : external;
     out.insert(out.end(), chosen.begin(), chosen.end());
   }
+  if (out.empty()) co_return false;
   found_(std::move(out));
+  co_return true;
 }
 
 asio::awaitable<bool> NodeAddresses::others_run_on() {

@@ -17,13 +17,14 @@ namespace sluice::control::cluster {
 class NodeAddresses {
  public:
   static constexpr auto kLook = std::chrono::seconds(60);
-  static constexpr auto kAnswer = std::chrono::seconds(4);  // of others_run_on()
+  static constexpr auto kUnknown = std::chrono::seconds(2);  // the same while no address is to be seen
+  static constexpr auto kAnswer = std::chrono::seconds(4);   // of others_run_on()
 
   // `pod`: our own, "ns/name". `internal`: internal addresses even where there are external ones. `may`: asked before
   // each look. All must outlive it.
   NodeAddresses(boost::asio::io_context& io, const Access& access, Credentials& credentials, std::string pod,
                 bool internal, std::function<bool()> may, std::uint64_t seed);
-  // From now on `found` is told the addresses after each look.
+  // From now on `found` is told the addresses after each look that saw any.
   void start(std::function<void(std::vector<std::string>)> found);
   // `may` answers differently.
   void review() { waiter_.news(); }
@@ -34,7 +35,7 @@ class NodeAddresses {
 
  private:
   boost::asio::awaitable<void> run();
-  boost::asio::awaitable<void> look();
+  boost::asio::awaitable<bool> look();
 
   boost::asio::io_context& io_;
   const Access& access_;

@@ -146,18 +146,18 @@ void StatusWriter::review() {
 
 StatusWriter::Wanted StatusWriter::lacks(const std::string& name, const Known& k) const {
   Wanted out;
-  if (known_ && k.served && (k.now == wanted_) == leaving_) out.addresses = leaving_ ? Addresses() : wanted_;
+  if (known_ && served(name) && (k.now == wanted_) == leaving_) out.addresses = leaving_ ? Addresses() : wanted_;
   if (leaving_ || !settings_.annotation) return out;
-  auto verdict = verdicts_.of(name, k.served);
+  auto verdict = verdicts_.of(name, served(name));
   if (verdict != k.verdict && (k.judged || !verdict.empty())) out.verdict = std::move(verdict);
   return out;
 }
 
 void StatusWriter::look_at(const std::string& name, Known& k) {
-  if (settings_.annotation && !verdicts_.of(name, k.served).empty()) k.judged = true;
+  if (settings_.annotation && !verdicts_.of(name, served(name)).empty()) k.judged = true;
   if (k.due || !lacks(name, k)) return;
-  k.due = true;
   due_.add(namespace_of(name), name);
+  k.due = true;
 }
 
 // Puts it off when it was written again and again: two who want different things would not come to rest.
@@ -171,8 +171,9 @@ bool StatusWriter::too_often(const std::string& name, Known& k) {
 
 void StatusWriter::bring_back(Instant until) {
   while (!later_.empty() && later_.begin()->first <= until) {
-    const std::string name = later_.extract(later_.begin()).value().second;
+    const std::string& name = later_.begin()->second;
     due_.add(namespace_of(name), name);
+    later_.erase(later_.begin());
   }
 }
 
@@ -186,7 +187,8 @@ void StatusWriter::warn_of_another(const std::string& name, const Known& k) {
 void StatusWriter::seen(const std::string& identity, const Node& object) {
   if (identity.starts_with(kService)) {
     if (settings_.addresses.empty() && identity.substr(kService.size()) == settings_.publish_service)
-      have(addresses_of(object));
+      // An empty list is one that is not known yet: a Service that was made anew waits for its load balancer.
+      if (auto addresses = addresses_of(object); !addresses.empty()) have(std::move(addresses));
     return;
   }
   if (!identity.starts_with(kIngress)) return;
@@ -198,7 +200,7 @@ void StatusWriter::seen(const std::string& identity, const Node& object) {
   k.ahead = false;
   k.uid = uid;
   k.version = version;
-  const bool ours = known_ && !leaving_ && k.served && k.now == wanted_ && may_();
+  const bool ours = known_ && !leaving_ && served(name) && k.now == wanted_ && may_();
   k.now = load_balancer(object);
   if (ours && k.now != wanted_) warn_of_another(name, k);
   k.verdict = member(at(object.get("metadata"), "annotations"), kVerdict);
@@ -213,10 +215,11 @@ void StatusWriter::gone(const std::string& identity) {
 
 void StatusWriter::served(const std::map<std::string, bool>& changes) {
   for (const auto& [name, yes] : changes) {
-    const auto it = ingresses_.find(name);
-    if (it == ingresses_.end()) continue;
-    it->second.served = yes;
-    look_at(name, it->second);
+    if (yes)
+      served_.insert(name);
+    else
+      served_.erase(name);
+    if (const auto it = ingresses_.find(name); it != ingresses_.end()) look_at(name, it->second);
   }
   news();
 }
@@ -234,6 +237,9 @@ StatusWriter::Identity StatusWriter::identity_of(const std::string& name) const 
 }
 
 asio::awaitable<void> StatusWriter::run(Hand& hand) {
+  // What there was no memory for waits nowhere.
+  if (starved_) look_at_all();
+  starved_ = false;
   while (!hand.waiter.stopped()) {
     const Instant now = SystemClock().now();
     bring_back(now);
@@ -256,7 +262,10 @@ asio::awaitable<void> StatusWriter::run(Hand& hand) {
     }
     --writing_;
     if (const auto it = ingresses_.find(name); starved && it != ingresses_.end()) it->second.due = false;
-    if (starved) throw std::bad_alloc();
+    if (starved) {
+      starved_ = true;
+      throw std::bad_alloc();
+    }
     changed_.news();
     if (!failure) {
       hand.backoff.reset();
@@ -311,7 +320,7 @@ asio::awaitable<std::optional<ApiError>> StatusWriter::write(Hand& hand, std::st
 
 std::size_t StatusWriter::ours() const {
   return static_cast<std::size_t>(std::count_if(
-      ingresses_.begin(), ingresses_.end(), [&](const auto& i) { return i.second.served && i.second.now == wanted_; }));
+      ingresses_.begin(), ingresses_.end(), [&](const auto& i) { return served(i.first) && i.second.now == wanted_; }));
 }
 
 asio::awaitable<bool> StatusWriter::others_run_on() {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/strings.h"
@@ -66,7 +67,6 @@ class StatusWriter {
     Addresses now;
     std::string verdict;  // the annotation as it is
     bool ahead = false;   // the watch has not come to this version yet: it is what a write was answered
-    bool served = false;
     bool judged = false;  // there was a verdict of ours: only then is an annotation ours to remove
     bool due = false;     // it waits in due_ or later_, or is being written
     TokenBucket writes;
@@ -90,6 +90,7 @@ class StatusWriter {
   boost::asio::awaitable<void> run(Hand& hand);
   boost::asio::awaitable<std::optional<ApiError>> write(Hand& hand, std::string name);
   boost::asio::awaitable<bool> others_run_on();
+  bool served(const std::string& name) const { return served_.contains(name); }
   Wanted lacks(const std::string& name, const Known& k) const;
   void look_at(const std::string& name, Known& k);
   void look_at_all();
@@ -107,12 +108,16 @@ class StatusWriter {
   std::deque<Hand> hands_;
   Waiter changed_;              // news for clear(): a hand has finished something
   StringMap<Known> ingresses_;  // "ns/name"
-  Turns<std::string> due_;      // "ns/name"
+  // What the Store said last, by name: it may say it of one that the watch has not brought yet, and an Ingress that is
+  // deleted and made anew at once has not changed for it.
+  std::unordered_set<std::string> served_;
+  Turns<std::string> due_;  // "ns/name"
   std::set<std::pair<Instant, std::string>> later_;
   Verdicts verdicts_;
   Addresses wanted_;
   bool known_ = false;                  // what wanted_ is
   bool leaving_ = false;                // they are taken out again
+  bool starved_ = false;                // there was no memory for one that is due
   unsigned running_ = 0, writing_ = 0;  // hands
   Complaint failed_, another_;
   std::atomic<std::uint64_t> written_{0}, failures_{0};
