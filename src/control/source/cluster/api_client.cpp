@@ -341,10 +341,15 @@ asio::awaitable<void> ApiClient::lines(std::string target, Duration silence,
     if (error && error != http::error::need_buffer) s.fail(what, error);
     pending.append(piece.data(), piece.size() - parser->get().body().size);
     std::size_t done = 0;
-    if (status == 200)
-      for (std::size_t end; (end = pending.find('\n', done)) != std::string::npos; done = end + 1)
-        line(std::string_view(pending).substr(done, end - done));
+    if (status == 200) try {
+        for (std::size_t end; (end = pending.find('\n', done)) != std::string::npos; done = end + 1)
+          line(std::string_view(pending).substr(done, end - done));
+      } catch (...) {
+        s.close();  // the rest of the answer is still to come, and would be read as that of the next request
+        throw;
+      }
     pending.erase(0, done);
+    if (pending.size() > kMaxLine) s.close();
     if (pending.size() > kMaxLine)
       throw ApiError(0, what + ": an event has more than " + std::to_string(kMaxLine) + " bytes");
   }
