@@ -167,6 +167,7 @@ class Server final : public Webhook {
   ~Server() override {
     io_.stop();
     if (thread_.joinable()) thread_.join();
+    ending_ = true;
   }
   std::string bound_address() const override { return bound_; }
   void serve(Watcher& watcher) override {
@@ -254,11 +255,7 @@ class Server final : public Webhook {
       // An answer must not wait for the acknowledgement of the tickets that went before it.
       beast::error_code ignored;
       socket.set_option(tcp::no_delay(true), ignored);
-      asio::co_spawn(io_, serve(std::move(socket), context_), [this](std::exception_ptr) {
-        --open_;
-        room_.cancel();
-      });
-      ++open_;
+      asio::co_spawn(io_, serve(Open(*this), std::move(socket), context_), asio::detached);
     }
   }
 
@@ -267,13 +264,42 @@ class Server final : public Webhook {
     co_await room_.async_wait(kToken);
   }
 
-  asio::awaitable<void> serve(tcp::socket socket, std::shared_ptr<ssl::context> context) {
+  // A connection that counts, from the moment on that it is taken to the end of its coroutine, however that comes.
+  class Open {
+   public:
+    explicit Open(Server& server) : server_(&server) { ++server.open_; }
+    Open(Open&& other) noexcept : server_(std::exchange(other.server_, nullptr)) {}
+    Open& operator=(Open&&) = delete;
+    ~Open() {
+      if (!server_) return;
+      --server_->open_;
+      if (!server_->ending_) server_->room_.cancel();
+    }
+
+   private:
+    Server* server_;
+  };
+  // It is in the list of those that something is awaited of.
+  class Awaited {
+   public:
+    Awaited(std::list<beast::tcp_stream*>& all, beast::tcp_stream& one)
+        : all_(all), place_(all.insert(all.end(), &one)) {}
+    Awaited(const Awaited&) = delete;
+    Awaited& operator=(const Awaited&) = delete;
+    ~Awaited() { all_.erase(place_); }
+
+   private:
+    std::list<beast::tcp_stream*>& all_;
+    std::list<beast::tcp_stream*>::iterator place_;
+  };
+
+  asio::awaitable<void> serve(Open, tcp::socket socket, std::shared_ptr<ssl::context> context) {
     beast::ssl_stream<beast::tcp_stream> stream(beast::tcp_stream(std::move(socket)), *context);
     auto& transport = beast::get_lowest_layer(stream);
     transport.expires_after(kIo);
-    auto place = awaited_.insert(awaited_.end(), &transport);
+    std::optional<Awaited> awaited(std::in_place, awaited_, transport);
     auto [failed] = co_await stream.async_handshake(ssl::stream_base::server, kToken);
-    awaited_.erase(place);
+    awaited.reset();
     if (failed) {
       log::debug("webhook: a TLS handshake failed: {}", failed.message());
       co_return;
@@ -284,7 +310,7 @@ class Server final : public Webhook {
       parser.header_limit(kHead);
       parser.body_limit(kBody);
       transport.expires_after(buffer.size() > 0 ? kIo : kIdle);
-      place = awaited_.insert(awaited_.end(), &transport);
+      awaited.emplace(awaited_, transport);
       auto [broken, head] = co_await http::async_read_header(stream, buffer, parser, kToken);
       transport.expires_after(kIo);
       beast::error_code error = broken;
@@ -292,7 +318,7 @@ class Server final : public Webhook {
         auto [cut, n] = co_await http::async_read(stream, buffer, parser, kToken);
         error = cut;
       }
-      awaited_.erase(place);
+      awaited.reset();
       Answer out;
       if (error == http::error::body_limit)
         out = {http::status::payload_too_large, "a review has at most 4 MiB\n"};
@@ -330,11 +356,13 @@ class Server final : public Webhook {
   Watcher* watcher_ = nullptr;  // from serve() on
   std::shared_ptr<ssl::context> context_;
   std::pair<std::int64_t, std::int64_t> loaded_;
+  // Before io_, whose end unwinds what still runs.
   unsigned open_ = 0;
+  bool ending_ = false;
+  std::list<beast::tcp_stream*> awaited_;  // that a handshake or a request is awaited of, the longest first
   Tally tally_;
   asio::io_context io_{1};
   asio::steady_timer room_{io_};
-  std::list<beast::tcp_stream*> awaited_;  // that a handshake or a request is awaited of, the longest first
   tcp::acceptor acceptor_{io_};
   std::string bound_;
   std::thread thread_;
