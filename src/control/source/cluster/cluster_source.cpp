@@ -102,6 +102,7 @@ class ClusterSource final : public Source, Sink {
       const Dispensable as_it_is_asked_for_again;
       for (;;) {
         try {
+          ask();
           io_.run();
           return;
         } catch (const std::bad_alloc&) {
@@ -136,9 +137,10 @@ class ClusterSource final : public Source, Sink {
       });
     if (!feedback.named) return;
     const std::uint64_t question = ++asked_;
-    boost::asio::post(io_, [this, question, names = *feedback.named] {
+    boost::asio::post(io_, [this, question, names = *feedback.named]() mutable {
       taken_ = question;
-      named_->want(names);
+      to_ask_ = std::move(names);
+      ask();
     });
   }
 
@@ -228,6 +230,12 @@ class ClusterSource final : public Source, Sink {
     return *std::find_if(followed_.begin(), followed_.end(), [&](const auto& f) { return f.path == resource.path; });
   }
 
+  // Again and again until there is memory for it: nothing else would ask once more.
+  void ask() {
+    if (!to_ask_) return;
+    named_->want(*to_ask_);
+    to_ask_.reset();
+  }
   void learnt(const std::string& identity, ObjectPtr object, std::vector<model::Entry> entries) override {
     if (identity.starts_with(kNamespace)) return choose(identity.substr(kNamespace.size()), true);
     std::lock_guard lock(mutex_);
@@ -254,12 +262,17 @@ class ClusterSource final : public Source, Sink {
   // The selector takes this namespace, or no longer.
   void choose(const std::string& ns, bool yes) {
     std::lock_guard lock(mutex_);
-    if (!(yes ? chosen_.insert(ns).second : chosen_.erase(ns) > 0)) return;
+    if (chosen_.contains(ns) == yes) return;
     log::info("namespace {}: {} by --watch-namespace-selector", ns, yes ? "taken" : "no longer taken");
     reflectors_[ingresses_].each(std::string(kIngress) + ns + "/",
                                  [&](const std::string& name, const ObjectPtr& object) {
                                    pending_[name] = yes ? Pending{object, nullptr} : Pending{nullptr, object};
                                  });
+    // Behind the rest: what there was no memory for is told again, and has changed nothing then.
+    if (yes)
+      chosen_.insert(ns);
+    else
+      chosen_.erase(ns);
     problems_changed_ = true;
     changed();
   }
@@ -320,10 +333,11 @@ class ClusterSource final : public Source, Sink {
   std::deque<Reflector> reflectors_;
   std::optional<NamedObjects> named_;
   std::optional<Writer> writer_;
-  std::size_t secrets_ = 0, ingresses_ = 0;  // their places in reflectors_
-  bool listed_ = true;                       // that one may list; the thread of io_
-  std::uint64_t taken_ = 0;                  // the question that named_ has; the thread of io_
-  std::map<std::string, Trouble> troubles_;  // by path; the thread of io_
+  std::size_t secrets_ = 0, ingresses_ = 0;      // their places in reflectors_
+  bool listed_ = true;                           // that one may list; the thread of io_
+  std::uint64_t taken_ = 0;                      // the question that named_ has; the thread of io_
+  std::optional<std::set<std::string>> to_ask_;  // that named_ has not taken yet; the thread of io_
+  std::map<std::string, Trouble> troubles_;      // by path; the thread of io_
   std::atomic<std::size_t> missing_{0}, objects_{0};
   std::atomic<std::uint64_t> asked_{0}, answered_{0};  // questions for objects by name
   mutable std::mutex mutex_;                           // all below

@@ -62,8 +62,9 @@ void NamedObjects::want(const std::set<std::string>& names) {
     if (!names.contains(name)) unwanted.push_back(name);
   for (const auto& name : unwanted) {
     Wanted& w = wanted_.find(name)->second;
+    const std::pair<Instant, std::string> place{w.next, name};
     forget(name, w);
-    queue_.erase({w.next, name});
+    queue_.erase(place);
     unknown_ -= !w.known;
     wanted_.erase(name);
   }
@@ -72,8 +73,13 @@ void NamedObjects::want(const std::set<std::string>& names) {
     if (wanted_.contains(name) || !askable(name)) continue;
     Wanted& w = wanted_[name];
     w.known = watched_(name);
+    try {
+      schedule(name, w, w.known ? now + interval() : now);
+    } catch (...) {
+      wanted_.erase(name);  // what is in no queue is never asked for
+      throw;
+    }
     unknown_ += !w.known;
-    schedule(name, w, w.known ? now + interval() : now);
   }
   tell_ = true;
   tell_when_settled();
@@ -98,9 +104,10 @@ Duration NamedObjects::pause(const Wanted& w) const {
 }
 
 void NamedObjects::schedule(const std::string& name, Wanted& w, Instant when) {
-  queue_.erase({w.next, name});
-  w.next = when;
+  const std::pair<Instant, std::string> before{w.next, name};
   queue_.emplace(when, name);
+  if (w.next != when) queue_.erase(before);
+  w.next = when;
 }
 
 void NamedObjects::wake() {
@@ -118,16 +125,15 @@ void NamedObjects::tell_when_settled() {
 
 // Takes back what was handed on, unless a watch delivers it by now.
 void NamedObjects::forget(const std::string& name, Wanted& w) {
-  const ObjectPtr last = std::exchange(w.object, nullptr);
-  if (last) --held_;
-  if (!watched_(name)) sink_.gone(name, last);
+  if (!watched_(name)) sink_.gone(name, w.object);
+  if (std::exchange(w.object, nullptr)) --held_;
 }
 
 asio::awaitable<void> NamedObjects::run(Client& client) {
   // One that there was no memory for.
   if (const auto left = wanted_.find(client.asks); left != wanted_.end() && left->second.busy) {
-    left->second.busy = false;
     schedule(client.asks, left->second, SystemClock().now() + kAgain);
+    left->second.busy = false;
   }
   for (;;) {
     const Instant now = SystemClock().now();
@@ -144,9 +150,9 @@ asio::awaitable<void> NamedObjects::run(Client& client) {
     const std::optional<ApiError> trouble = co_await ask(client, name);
     if (const auto it = wanted_.find(name); it != wanted_.end()) {
       Wanted& w = it->second;
+      schedule(name, w, SystemClock().now() + jittered(pause(w), random_));
       w.busy = false;
       tell_when_settled();
-      schedule(name, w, SystemClock().now() + jittered(pause(w), random_));
     }
     if (trouble)
       co_await client.waiter.rest(client.backoff.next(*trouble));

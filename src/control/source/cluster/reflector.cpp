@@ -152,8 +152,12 @@ void Reflector::list_begins() {
 
 void Reflector::list_ends(std::string version) {
   listing_ = false;
-  version_ = std::move(version);
-  for (const auto& name : std::exchange(unseen_, {})) drop(name);
+  while (!unseen_.empty()) {
+    const std::string name = *unseen_.begin();
+    drop(name);
+    unseen_.erase(name);
+  }
+  version_ = std::move(version);  // now, and not before: what there was no memory for is listed anew
   if (!std::exchange(complete_, true)) sink_.complete(resource_);
   denials_ = 0;
   if (backoff_.failures() > 0) sink_.recovered(resource_);
@@ -224,9 +228,13 @@ void Reflector::each(std::string_view prefix,
 void Reflector::drop(const std::string& identity) {
   const auto it = known_.find(identity);
   if (it == known_.end()) return;
-  const ObjectPtr last = std::move(it->second.object);
-  known_.erase(it);
-  sink_.gone(identity, last);
+  auto one = known_.extract(it);
+  try {
+    sink_.gone(identity, one.mapped().object);
+  } catch (...) {
+    known_.insert(std::move(one));  // what there was no memory for comes again
+    throw;
+  }
 }
 
 }  // namespace sluice::control::cluster

@@ -17,7 +17,15 @@ class Turns {
     const auto queue = queues_.find(ns);
     return queue == queues_.end() ? 0 : queue->second.size();
   }
-  void add(std::string_view ns, T work) { queues_[std::string(ns)].push_back(std::move(work)); }
+  void add(std::string_view ns, T work) {
+    const auto queue = queues_.try_emplace(std::string(ns)).first;
+    try {
+      queue->second.push_back(std::move(work));
+    } catch (...) {
+      if (queue->second.empty()) queues_.erase(queue);
+      throw;
+    }
+  }
   void clear() noexcept { queues_.clear(); }
 
   // What has waited longest in the namespace whose turn it is. Not when empty().
