@@ -18,6 +18,12 @@ float seconds(Duration d) {
   return std::chrono::duration<float>(d).count();
 }
 
+// A coroutine of its own: what it needs is not part of every exchange's frame.
+net::Task<void> others_first(net::Loop& loop) {
+  net::EndOfTurn others(loop);
+  co_await others;
+}
+
 // What a small body has sent so far is kept, so that another pod can have it: of calls of gRPC, as pods refuse streams
 // by GOAWAY in every rollout, and of requests that may be sent twice.
 bool keeps(const Exchange& ex) noexcept {
@@ -52,7 +58,7 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
   net::ShareOfTurn share(ex.worker.loop);
   for (std::size_t taken = 0;;) {
     if (share.used_up(taken)) {
-      net::EndOfTurn others(ex.worker.loop);
+      net::Task<void> others = others_first(ex.worker.loop);
       co_await others;
     }
     if (!keeps(ex)) ex.body_touched = true;
@@ -94,6 +100,8 @@ net::Task<Status> final_head(Exchange& ex, Upstream& up) {
   }
 }
 
+constexpr Error kUnwanted{Fault::none, Whose::upstream, Retry::answered, 502, "a status of proxy-next-upstream"};
+
 // No head came. One that came and cannot be read is asked for again where the route says so.
 Status unreadable_head(Error why) {
   if (why.whose == Whose::upstream && (why.fault == Fault::malformed || why.fault == Fault::too_large))
@@ -122,7 +130,10 @@ void note_trailers(Exchange& ex, const Chunk& piece) noexcept {
 net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* request, Attempt& attempt,
                                 Instant begun) {
   Status s = co_await final_head(ex, up);
-  if (!s) co_return unreadable_head(s.error());
+  if (!s) {
+    s = unreadable_head(s.error());
+    co_return s;
+  }
   if (ex.wanted) [[unlikely]]
     note_pod_fields(ex);
   auto& response = ex.memory.response;
@@ -134,9 +145,10 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
                                       "the pod answered a gRPC call with an error of HTTP"});
     ex.record.grpc_status = static_cast<std::int16_t>(find_grpc_status(response.fields));
   }
-  if (may_retry_over(ex, response.status))
-    co_return std::unexpected(
-        Error{Fault::none, Whose::upstream, Retry::answered, attempt.status, "a status of proxy-next-upstream"});
+  if (may_retry_over(ex, response.status)) {
+    s = std::unexpected(kUnwanted);
+    co_return s;
+  }
   if (response.status == 101) {
     Status sent{};
     if (request) sent = co_await rest_of_request(ex, up, *request);
@@ -171,7 +183,7 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
   net::ShareOfTurn share(ex.worker.loop);
   while (w && !last) {
     if (share.used_up(taken)) {
-      net::EndOfTurn others(ex.worker.loop);
+      net::Task<void> others = others_first(ex.worker.loop);
       co_await others;
     }
     Result<Chunk> piece = co_await body.read(ex.down.room(taken));
@@ -182,9 +194,9 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
     last = piece->last;
     taken = piece->data.size();
     note_trailers(ex, *piece);
-    w = co_await ex.down.write(*piece);
+    s = co_await ex.down.write(*piece);
   }
-  co_return w;
+  co_return s;
 }
 
 }  // namespace
