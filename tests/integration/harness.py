@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -489,6 +490,19 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def never_accepts():
+    """Sockets that keep an address from taking any connection: its backlog is full."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    waiting = []
+    while not waiting or select.select([], waiting[-1:], [], 0.2)[1]:
+        waiting.append(socket.socket())
+        waiting[-1].setblocking(False)
+        waiting[-1].connect_ex(listener.getsockname())
+    return "127.0.0.1:%d" % listener.getsockname()[1], [listener, *waiting]
 
 
 class ScriptedPod:

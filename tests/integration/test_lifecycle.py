@@ -1,16 +1,14 @@
 """Start and end of the process."""
 import os
 import re
-import select
 import signal
-import socket
 import time
 from pathlib import Path
 
 import pytest
 
 from h2raw import Http2
-from harness import SLOW, Raw, body_of, certificate, http_get, tls_secret, wait_for
+from harness import SLOW, Raw, body_of, certificate, http_get, never_accepts, tls_secret, wait_for
 from middle import H2_OPTIONS
 
 
@@ -92,19 +90,6 @@ def test_the_deadline_ends_what_hangs(site):
         sluice.proc.send_signal(signal.SIGTERM)
         assert sluice.proc.wait(10) == 0
         assert 0.8 < time.monotonic() - start < 4
-
-
-def never_accepts():
-    """Sockets that keep an address from taking any connection: its backlog is full."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    waiting = []
-    while not waiting or select.select([], waiting[-1:], [], 0.2)[1]:
-        waiting.append(socket.socket())
-        waiting[-1].setblocking(False)
-        waiting[-1].connect_ex(listener.getsockname())
-    return "127.0.0.1:%d" % listener.getsockname()[1], [listener, *waiting]
 
 
 @pytest.mark.parametrize("meets", ["a pod that says nothing", "a body that does not come", "a connect"])

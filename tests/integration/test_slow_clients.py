@@ -24,7 +24,7 @@ BOUNDS = {
     "tunnel": (100, 2 * TAIL + 8),  # nobody reads at either end, and each may have its tail
     "h2_idle": (300, 16),
     "h2_unfinished_head": (300, 16 + 8),
-    "h2_one_shut_window": (300, 16 + 16 + 17),  # 48.0 to 48.3 in a debug build, whose frames hold each temporary
+    "h2_one_shut_window": (300, 16 + 16 + 17),  # 47.9 to 48.0 in a debug build, whose frames hold each temporary
     "h2_shut_windows": (10, 16 + 128 + 100 * (4 + 12)),
     "h2_shut_windows_tls": (10, 32 + 128 + 100 * (4 + 12)),
     "h2_unread": (10, 16 + TAIL + 128 + 100 * (4 + 12)),

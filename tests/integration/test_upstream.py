@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from harness import (SLOW, body_of, certificate, endpoint_slice, free_port, http_get, ingress, read_request, service, slices, wait_for)
+from harness import (SLOW, body_of, certificate, endpoint_slice, free_port, http_get, ingress, never_accepts, read_request, service, slices, wait_for)
 
 
 def test_round_robin_over_ready_endpoints(site):
@@ -256,45 +256,23 @@ def test_slow_but_steady_is_fine(site):
 
 def test_connect_timeout_is_504(site):
     """A listener whose queue is full answers no SYN."""
-    blackhole = socket.socket()
-    blackhole.bind(("127.0.0.1", 0))
-    blackhole.listen(0)
-    fillers = []
-    for _ in range(4):
-        s = socket.socket()
-        s.setblocking(False)
-        try:
-            s.connect(blackhole.getsockname())
-        except BlockingIOError:
-            pass
-        fillers.append(s)
-    site.app("app.example", ["127.0.0.1:%d" % blackhole.getsockname()[1]], annotations={"proxy-connect-timeout": "1", "proxy-next-upstream-tries": "1"})
+    address, sockets = never_accepts()
+    site.app("app.example", [address], annotations={"proxy-connect-timeout": "1", "proxy-next-upstream-tries": "1"})
     sluice = site.sluice()
     a = sluice.get("/", "app.example")
     assert a.status == 504
-    for s in fillers + [blackhole]:
+    for s in sockets:
         s.close()
 
 
 def test_connect_timeout_goes_to_the_next(site):
-    blackhole = socket.socket()
-    blackhole.bind(("127.0.0.1", 0))
-    blackhole.listen(0)
-    fillers = []
-    for _ in range(4):
-        s = socket.socket()
-        s.setblocking(False)
-        try:
-            s.connect(blackhole.getsockname())
-        except BlockingIOError:
-            pass
-        fillers.append(s)
+    address, sockets = never_accepts()
     pod = site.pod("alive")
-    site.app("app.example", ["127.0.0.1:%d" % blackhole.getsockname()[1], pod.address], annotations={"proxy-connect-timeout": "1"})
+    site.app("app.example", [address, pod.address], annotations={"proxy-connect-timeout": "1"})
     sluice = site.sluice()
     for i in range(2):
         assert sluice.get("/", "app.example", method="POST", body=b"x").get("x-pod") == "alive"
-    for s in fillers + [blackhole]:
+    for s in sockets:
         s.close()
 
 

@@ -44,9 +44,10 @@ class Gzip final : public Coder {
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(in.data()));
     stream_.avail_in = static_cast<uInt>(in.size());
     const int how = last ? Z_FINISH : Z_SYNC_FLUSH;
+    const std::size_t step = std::min(kGzipStep, in.size() + kOverhead);
     for (int result = Z_OK;;) {
-      append_filled(out, std::min(kGzipStep, in.size() + kOverhead), [&](char* bytes) {
-        const auto room = static_cast<uInt>(std::min(kGzipStep, in.size() + kOverhead));
+      append_filled(out, step, [&](char* bytes) {
+        const auto room = static_cast<uInt>(step);
         stream_.next_out = reinterpret_cast<Bytef*>(bytes);
         stream_.avail_out = room;
         result = deflate(&stream_, how);

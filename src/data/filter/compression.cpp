@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/release.h"
 #include "base/strings.h"
 #include "data/coding/accepts.h"
 #include "data/proxy/grpc.h"
@@ -45,7 +46,7 @@ class Encoder final : public BodySource {
         const bool all = kept_at_ == kept_.size();
         co_return code({part, all && kept_last_, all ? std::string_view(kept_trailers_) : std::string_view()});
       }
-      kept_ = {};
+      sluice::release(kept_);
       kept_at_ = 0;
       Result<Chunk> piece = co_await below_.read(wanted());
       if (!piece || piece->last || !piece->data.empty()) co_return pass(piece);

@@ -8,12 +8,11 @@ std::optional<LocalReply> route_answer(const RequestView& request) {
   if (request.route->forwards) return std::nullopt;
   const auto& spec = *request.route->spec;
   if (spec.match == model::PathMatch::slash_redirect) {
-    std::string location(request.scheme);
-    location.append("://");
+    std::string location;
     if (request.route->settings->port_in_redirects)
-      location.append(request.received.host).append(request.port_behind_host());
+      request.append_origin(true, location);
     else
-      location.append(request.received.authority);
+      location.append(request.scheme).append("://").append(request.received.authority);
     location.append(spec.path.view()).append("/").append(request.query);
     return LocalReply{301, std::move(location), "the path of the Ingress ends in a slash"};
   }

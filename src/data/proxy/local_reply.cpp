@@ -5,6 +5,7 @@
 
 #include "data/filter/plan.h"
 #include "data/proxy/grpc.h"
+#include "data/proxy/response_body.h"
 
 namespace sluice::data {
 
@@ -141,25 +142,6 @@ class WholeBody final : public BodySource {
   std::string_view left_;
 };
 
-net::Task<Status> send_from(Exchange& ex, const ResponseStart& start, BodySource& body) {
-  const Result<Chunk> first = body.take(ex.down.room(0));
-  if (!first) co_return std::unexpected(first.error());
-  bool last = first->last;
-  std::size_t taken = first->data.size();
-  Status s = co_await ex.down.start(ex, start, *first);
-  while (s && !last) {
-    Result<Chunk> piece = co_await body.read(ex.down.room(taken));
-    if (!piece) {
-      ex.down.abort();
-      co_return std::unexpected(piece.error());
-    }
-    last = piece->last;
-    taken = piece->data.size();
-    s = co_await ex.down.write(*piece);
-  }
-  co_return s;
-}
-
 }  // namespace
 
 net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
@@ -201,7 +183,14 @@ net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
   WholeBody plain(body);
   const std::unique_ptr<BodySource> encoded = encode(ex, start, plain);
   if (encoded) {
-    Status sent = co_await send_from(ex, start, *encoded);
+    const Result<Chunk> first = encoded->take(ex.down.room(0));
+    if (!first) co_return std::unexpected(first.error());
+    const bool last = first->last;
+    const std::size_t taken = first->data.size();
+    Status sent = co_await ex.down.start(ex, start, *first);
+    if (!sent || last) co_return sent;
+    net::Task<Status> rest = send_rest(ex, *encoded, taken);
+    sent = co_await rest;
     co_return sent;
   }
   Status s = co_await ex.down.start(ex, start, Chunk{head_only ? std::string_view{} : body, true, {}});

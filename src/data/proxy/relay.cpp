@@ -3,6 +3,7 @@
 #include "data/filter/plan.h"
 #include "data/proxy/grpc.h"
 #include "data/proxy/request_body.h"
+#include "data/proxy/response_body.h"
 #include "data/proxy/retry.h"
 #include "data/proxy/tunnel.h"
 #include "data/server/worker.h"
@@ -18,12 +19,6 @@ float seconds(Duration d) {
   return std::chrono::duration<float>(d).count();
 }
 
-// A coroutine of its own: what it needs is not part of every exchange's frame.
-net::Task<void> others_first(net::Loop& loop) {
-  net::EndOfTurn others(loop);
-  co_await others;
-}
-
 // What a small body has sent so far is kept, so that another pod can have it: of calls of gRPC, as pods refuse streams
 // by GOAWAY in every rollout, and of requests that may be sent twice.
 bool keeps(const Exchange& ex) noexcept {
@@ -32,7 +27,7 @@ bool keeps(const Exchange& ex) noexcept {
 
 void keep_for_retry(Exchange& ex, const Chunk& piece) {
   auto& kept = ex.memory.collected;
-  if (ex.body_touched || !keeps(ex)) return;
+  if (ex.body_touched) return;
   if (kept.size() + piece.data.size() > kKeptOfCall || !piece.trailers.empty()) {
     ex.body_touched = true;
     return;
@@ -50,18 +45,17 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
     Status s = co_await up.send_body(rest);
     co_return s;
   }
+  if (!keeps(ex)) ex.body_touched = true;
   if (!ex.body.empty()) {  // collected before it grew too large, or kept from the attempt before
-    if (!keeps(ex)) ex.body_touched = true;
     Status s = co_await up.send_body(Chunk{ex.body, false, {}});
     if (!s) co_return s;
   }
   net::ShareOfTurn share(ex.worker.loop);
   for (std::size_t taken = 0;;) {
     if (share.used_up(taken)) {
-      net::Task<void> others = others_first(ex.worker.loop);
+      net::EndOfTurn others(ex.worker.loop);
       co_await others;
     }
-    if (!keeps(ex)) ex.body_touched = true;
     Result<Chunk> piece = co_await next_request_piece(ex, up.room(taken));
     if (!piece) {
       if (piece.error().fault != Fault::cancelled) up.cancel(piece.error());
@@ -122,11 +116,6 @@ net::Task<Status> rest_of_request(Exchange& ex, Upstream& up, net::Fork<Status>&
   co_return sent;
 }
 
-void note_trailers(Exchange& ex, const Chunk& piece) noexcept {
-  if (ex.grpc && !piece.trailers.empty())
-    ex.record.grpc_status = static_cast<std::int16_t>(find_grpc_status(piece.trailers));
-}
-
 net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* request, Attempt& attempt,
                                 Instant begun) {
   Status s = co_await final_head(ex, up);
@@ -176,26 +165,13 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
   if (request && !request->done() && !ex.body_whole) ex.close_after = true;
   ex.tunnel = false;
   ex.record.status = attempt.status;
-  bool last = first->last;
-  std::size_t taken = first->data.size();
+  const bool last = first->last;
+  const std::size_t taken = first->data.size();
   note_trailers(ex, *first);
-  Status w = co_await ex.down.start(ex, start, *first);
-  net::ShareOfTurn share(ex.worker.loop);
-  while (w && !last) {
-    if (share.used_up(taken)) {
-      net::Task<void> others = others_first(ex.worker.loop);
-      co_await others;
-    }
-    Result<Chunk> piece = co_await body.read(ex.down.room(taken));
-    if (!piece) {
-      ex.down.abort();
-      co_return std::unexpected(piece.error());
-    }
-    last = piece->last;
-    taken = piece->data.size();
-    note_trailers(ex, *piece);
-    s = co_await ex.down.write(*piece);
-  }
+  s = co_await ex.down.start(ex, start, *first);
+  if (!s || last) co_return s;
+  net::Task<Status> rest = send_rest(ex, body, taken);
+  s = co_await rest;
   co_return s;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/release.h"
 #include "data/coding/coder.h"
 #include "data/server/connection.h"
 #include "data/server/worker.h"
@@ -53,7 +54,7 @@ void Worker::relieve() {
   if (before == Rung::calm) {
     pool.close_everything();
     drop_spare_coders();
-    coded = {};
+    sluice::release(coded);
     idle_closed_ = {};
   }
   if (memory_.size() > kMemoryKept) memory_.resize(kMemoryKept);

@@ -143,8 +143,8 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
     net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, turn_until, kFull, false);
     Status woken = co_await waiting;
     if (!woken) co_return std::unexpected(woken.error());
+    if (fresh) continue;  // what lies idle gives up its place
     if (auto idle = worker.pool.take(*endpoint, how, careful)) {
-      if (fresh) continue;  // closed: a new one takes its place
       worker.stats.upstream_reused.add();
       co_return Lease(*idle.release());
     }

@@ -51,4 +51,27 @@ struct Asked {
   HashSeed seed{1, 2};
 };
 
+inline net::http::Field field(std::string_view name, std::string_view value) {
+  return {name, value, net::http::name_of(name), false};
+}
+
+// A response to it, with what the Plans make of the fields. Those that are left are sent: the pod's, then ours.
+struct Responded {
+  Responded(const Asked& asked, std::vector<net::http::Field> sent, const Plan* process = nullptr, bool from_pod = true,
+            const model::Options& options = {})
+      : theirs(std::move(sent)) {
+    const ResponseFields::Response response{theirs, from_pod, options};
+    ResponseFields fields(ours, texts, &response);
+    add_response_fields(process, asked.view, fields);
+  }
+  template <class Print>
+  void each(Print&& print) const {
+    for (const auto* all : {&theirs, &ours})
+      for (const auto& f : *all)
+        if (!f.drop) print(f);
+  }
+  std::vector<net::http::Field> theirs, ours;
+  Texts texts;
+};
+
 }  // namespace sluice::data

@@ -7,22 +7,12 @@
 namespace sluice::data {
 namespace {
 
-net::http::Field field(std::string_view name, std::string_view value) {
-  return {name, value, net::http::name_of(name), false};
-}
-
 // The values that clients get, one in a line.
 std::string sent(const Asked& asked, std::vector<net::http::Field> theirs, bool from_pod = true) {
-  std::vector<net::http::Field> ours;
-  Texts texts;
-  const model::Options options;
-  const ResponseFields::Response response{theirs, from_pod, options};
-  ResponseFields fields(ours, texts, &response);
-  add_response_fields(nullptr, asked.view, fields);
   std::string out;
-  for (const auto* all : {&theirs, &ours})
-    for (const auto& f : *all)
-      if (!f.drop) out.append(out.empty() ? "" : "\n").append(f.value);
+  Responded(asked, std::move(theirs), nullptr, from_pod).each([&](const auto& f) {
+    out.append(out.empty() ? "" : "\n").append(f.value);
+  });
   return out;
 }
 

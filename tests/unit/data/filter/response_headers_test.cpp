@@ -14,21 +14,11 @@ model::RouteSettings setting(std::vector<model::HeaderLine> lines) {
 
 // What is sent: the fields of `theirs` that are left, then ours.
 std::string sent(const Asked& asked, std::vector<net::http::Field> theirs, const Plan* process = nullptr) {
-  std::vector<net::http::Field> ours;
-  Texts texts;
-  const model::Options options;
-  const ResponseFields::Response response{theirs, true, options};
-  ResponseFields fields(ours, texts, &response);
-  add_response_fields(process, asked.view, fields);
   std::string out;
-  for (const auto* all : {&theirs, &ours})
-    for (const auto& f : *all)
-      if (!f.drop) out.append(f.name).append(": ").append(f.value).append("\n");
+  Responded(asked, std::move(theirs), process).each([&](const auto& f) {
+    out.append(f.name).append(": ").append(f.value).append("\n");
+  });
   return out;
-}
-
-net::http::Field field(std::string_view name, std::string_view value) {
-  return {name, value, net::http::name_of(name), false};
 }
 
 TEST(CustomHeaders, StandInPlaceOfAllLinesOfTheirName) {
