@@ -162,6 +162,21 @@ def test_refused_is_an_error_too(site):
     assert {sluice.get("/", "app.example").status for _ in range(4)} == {200, 502}
 
 
+@pytest.mark.parametrize("words,answered", [("error", True), ("off", False)])
+def test_a_stale_connection_is_an_error(site, words, answered):
+    """The pod closes instead of answering a second request; a new connection is made where `error` is listed."""
+    def serve(sock, number):
+        read_request(sock)
+        sock.sendall(GOOD)
+        read_request(sock)
+    pod = site.scripted(serve)
+    site.app("app.example", [pod.address], annotations={"proxy-next-upstream": words})
+    sluice = site.sluice()
+    assert sluice.get("/", "app.example").status == 200
+    assert sluice.get("/", "app.example").status == (200 if answered else 502)
+    assert pod.connections == (2 if answered else 1)
+
+
 def test_no_new_try_after_the_time(site):
     made = [Answers(site, None) for _ in range(4)]
     site.app("app.example", [p.address for p in made],

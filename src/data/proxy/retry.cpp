@@ -45,8 +45,8 @@ bool repeatable(const Exchange& ex) noexcept {
 bool may_retry(const Exchange& ex, const Error& error, bool nothing_sent, Instant now) noexcept {
   if (error.whose != Whose::upstream && error.fault != Fault::overload) return false;
   if (error.retry == Retry::no || !can_be_sent_again(ex, nothing_sent)) return false;
-  if (error.retry == Retry::reused_only) return true;
   if (error.retry != Retry::unprocessed && !ex.settings->retry_on.has(condition_of(error.fault))) return false;
+  if (error.retry == Retry::reused_only) return true;
   return more_tries(ex, now);
 }
 

@@ -8,7 +8,7 @@ namespace sluice::data {
 //  - nothing of a response has been started, the client is there, and the body can be sent again (or was not touched);
 //  - methods that are not idempotent (POST, PATCH and all that are not known) go again only when nothing was sent, or
 //    retry-non-idempotent is on, or proxy-next-upstream says non_idempotent;
-//  - a stale kept-alive connection is replaced, without counting;
+//  - a stale kept-alive connection is replaced, without counting, where proxy-next-upstream has that condition;
 //  - what the pod says it has not processed goes again without counting, kMostUnprocessed times;
 //  - otherwise it is a condition of proxy-next-upstream, and -tries and -timeout bound it.
 inline constexpr std::uint32_t kMostUnprocessed = 16;
