@@ -50,6 +50,16 @@ struct Cluster {
 enum class PathMatch : std::uint8_t { exact, prefix, slash_redirect, pattern };
 std::string_view to_string(PathMatch match);
 
+// What a Cluster beside the one that a route leads to is for.
+enum class Role : std::uint8_t { canary, errors, authentication, mirror };
+inline constexpr std::size_t kRoles = 4;
+
+struct FurtherCluster {
+  Role role{};
+  Text cluster;  // its name
+  bool operator==(const FurtherCluster&) const = default;
+};
+
 struct Route {
   PathMatch match = PathMatch::prefix;
   Text path;                 // normalised, starts with '/'
@@ -61,6 +71,7 @@ struct Route {
   bool free = false;
   std::uint32_t rank = 0;
   Shared<RouteSettings> settings;
+  Shared<std::vector<FurtherCluster>> further;  // each role once; null: none
   // for logs, metrics and explain
   Text ns, ingress, service, service_port;
   Text upstream_name;  // of the Cluster

@@ -102,6 +102,8 @@ class Store::State::HostBuilder {
   const Location* add_route(const Location& location, model::PathMatch match, const std::string& path);
   const Location* holder_of(const Location& asks, model::PathMatch match, const std::string& path) const;
   void lead_to(model::Route& route, const Location& location, const ClusterKey& key);
+  // Beside its own Cluster; each role once.
+  void also_lead_to(model::Route& route, const Location& location, model::Role role, const ClusterKey& key);
 
   const Tenant& owner() const { return tenants_.front(); }
   bool has_patterns() const {

@@ -178,4 +178,14 @@ void Store::State::HostBuilder::lead_to(model::Route& route, const Location& loc
   out_.clusters.emplace(texts.name, location.owner ? location.owner->ref : default_backend_flag());
 }
 
+void Store::State::HostBuilder::also_lead_to(model::Route& route, const Location& location, model::Role role,
+                                             const ClusterKey& key) {
+  if (candidate_) return;
+  const Text& name = state_.cluster_texts(key).name;
+  auto further = route.further ? *route.further : std::vector<model::FurtherCluster>();
+  further.push_back({role, name});
+  route.further = std::move(further);
+  out_.clusters.emplace(name, location.owner ? location.owner->ref : default_backend_flag());
+}
+
 }  // namespace sluice::control

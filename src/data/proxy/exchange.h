@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstring>
 #include <list>
 #include <memory>
@@ -106,9 +107,10 @@ struct Exchange : RequestView {
 
   View* view = nullptr;  // pinned: routes and options as they were when the request was matched
   const model::Options* options = nullptr;
-  const Plan* process = nullptr;                   // what holds for all requests; null: nothing
-  const model::RouteSettings* settings = nullptr;  // of the route, or the defaults
-  ClusterRuntime* cluster = nullptr;               // pinned
+  const Plan* process = nullptr;                         // what holds for all requests; null: nothing
+  const model::RouteSettings* settings = nullptr;        // of the route, or the defaults
+  ClusterRuntime* cluster = nullptr;                     // pinned
+  std::array<ClusterRuntime*, model::kRoles> further{};  // of the route, by role; pinned, null: there is none
 
   std::string_view target;    // path and query for the pod, from edit() on
   std::string_view pod_host;  // Host for the pod, likewise

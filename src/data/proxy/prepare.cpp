@@ -161,6 +161,13 @@ Status prepare(Exchange& ex) {
     ex.available = ex.cluster->available();
     ex.outside = ex.cluster->outside();
   }
+  if (ex.route->further != nullptr) {
+    for (std::size_t role = 0; role < model::kRoles; ++role) {
+      ClusterRuntime* cluster = ex.worker.cluster((*ex.route->further)[role]);
+      if (cluster != nullptr) cluster->pin();
+      ex.further[role] = cluster;
+    }
+  }
   return {};
 }
 
@@ -224,6 +231,9 @@ void keep_for_log(Exchange& ex) {
 
 void release(Exchange& ex) noexcept {
   if (ex.cluster) std::exchange(ex.cluster, nullptr)->unpin();
+  if (ex.route != nullptr && ex.route->further != nullptr)
+    for (auto*& cluster : ex.further)
+      if (cluster != nullptr) std::exchange(cluster, nullptr)->unpin();
   if (ex.view) std::exchange(ex.view, nullptr)->unpin();
   ex.route = nullptr;
   ex.process = nullptr;

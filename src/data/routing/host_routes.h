@@ -21,11 +21,11 @@ namespace sluice::data {
 // of memory, which prefetch() asks for in one go.
 class HostRoutes {
  public:
-  // `routes[i].spec` points into `spec->routes`; `spec` and the Plans are kept for as long as this lives. Route::host
-  // is filled in here. Two routes of the same (match, path): the first one counts.
+  // `routes[i].spec` points into `spec->routes`; `spec` and `kept`, whatever else the routes point to, are kept for as
+  // long as this lives. Route::host is filled in here. Two routes of the same (match, path): the first one counts.
   static std::shared_ptr<const HostRoutes> make(std::shared_ptr<const model::Host> spec,
                                                 const std::vector<Route>& routes,
-                                                std::vector<std::shared_ptr<const Plan>> plans = {});
+                                                std::vector<std::shared_ptr<const void>> kept = {});
   HostRoutes(const HostRoutes&) = delete;
   HostRoutes& operator=(const HostRoutes&) = delete;
 
@@ -76,8 +76,8 @@ class HostRoutes {
   static_assert(std::is_trivially_copyable_v<Route> && std::is_trivially_copyable_v<Node>);
 
   static Tree tree_of(const std::vector<Route>& routes);
-  HostRoutes(std::shared_ptr<const model::Host> spec, std::vector<std::shared_ptr<const Plan>> plans)
-      : spec_(std::move(spec)), plans_(std::move(plans)) {}
+  HostRoutes(std::shared_ptr<const model::Host> spec, std::vector<std::shared_ptr<const void>> kept)
+      : spec_(std::move(spec)), kept_(std::move(kept)) {}
   ~HostRoutes() = default;
 
   const Node* child(const Node& node, unsigned char byte) const noexcept;
@@ -95,7 +95,7 @@ class HostRoutes {
   std::unique_ptr<const Patterns> patterns_;
   std::uint32_t name_size_ = 0, nodes_size_ = 0, routes_size_ = 0;
   std::uint32_t nodes_at_ = 0, labels_at_ = 0, routes_at_ = 0;
-  std::vector<std::shared_ptr<const Plan>> plans_;  // that the routes name, each once
+  std::vector<std::shared_ptr<const void>> kept_;  // that the routes point to, each once
 };
 
 inline const HostRoutes::Node* HostRoutes::child(const Node& node, unsigned char byte) const noexcept {

@@ -18,6 +18,9 @@ namespace sluice::data {
 using ClusterId = std::uint32_t;
 inline constexpr ClusterId kNoCluster = 0xffffffff;
 
+// Clusters by what they are for (model::Role); kNoCluster: none.
+using FurtherClusters = std::array<ClusterId, model::kRoles>;
+
 class Plan;
 
 // A compiled route: what a request needs of it at once. Lives as long as its HostRoutes.
@@ -26,6 +29,7 @@ struct Route {
   const model::RouteSettings* settings = nullptr;
   const Plan* plan = nullptr;  // what its requests need; null: nothing
   ClusterId cluster = kNoCluster;
+  const FurtherClusters* further = nullptr;  // null: none. Lives as long as this Route
   const Regex* pattern = nullptr;  // whose groups its rewrite-target names; null: none. Lives as long as this Route
   std::uint32_t series = 0;        // number of the metric label set; dense, stable while the labels stay the same
   std::string_view host;           // the host name as configured ("_" for the catch-all), for metric labels

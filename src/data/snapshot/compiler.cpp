@@ -301,10 +301,15 @@ void Compiler::State::unlink(HostEntry& host) {
 }
 
 void Compiler::State::link(HostEntry& host) {
-  for (const model::Route& route : host.spec->routes) {
-    if (route.cluster.empty()) continue;
-    ClusterEntry& entry = cluster(route.cluster.str());
+  const auto lead_to = [&](const Text& name) {
+    if (name.empty()) return;
+    ClusterEntry& entry = cluster(name.str());
     if (entry.hosts.insert(&host).second) host.clusters.push_back(&entry);
+  };
+  for (const model::Route& route : host.spec->routes) {
+    lead_to(route.cluster);
+    if (!route.further) continue;
+    for (const model::FurtherCluster& further : *route.further) lead_to(further.cluster);
   }
   const auto name_all = [&](const std::vector<model::HostSecrets>& all) {
     for (const model::HostSecrets& named : all) {
@@ -326,12 +331,22 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
     for (const Route& route : host.compiled->routes()) numbers.emplace(labels_of(*route.spec), route.series);
   std::vector<Route> routes;
   routes.reserve(spec.routes.size());
-  std::vector<std::shared_ptr<const Plan>> used;
+  std::vector<std::shared_ptr<const void>> used;
+  std::shared_ptr<const FurtherClusters> further;  // those of the route before: most routes of a host have the same
   for (const model::Route& from : spec.routes) {
     Route& route = routes.emplace_back();
     route.spec = &from;
     route.settings = from.settings ? from.settings.get() : default_settings().get();
     if (auto at = clusters.find(from.cluster.view()); at != clusters.end()) route.cluster = at->second.id;
+    if (from.further) {
+      FurtherClusters now;
+      now.fill(kNoCluster);
+      for (const auto& [role, name] : *from.further)
+        if (auto at = clusters.find(name.view()); at != clusters.end())
+          now[static_cast<std::size_t>(role)] = at->second.id;
+      if (!further || *further != now) used.push_back(further = std::make_shared<const FurtherClusters>(now));
+      route.further = further.get();
+    }
     const auto [at, added] = numbers.try_emplace(labels_of(from), next_series);
     if (added) ++next_series;
     route.series = at->second;
