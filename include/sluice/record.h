@@ -132,6 +132,8 @@ struct alignas(64) WorkerStats {
   Counter loops;          // requests and connections that had come back to us
   Counter regex_gave_up;  // requests whose route or rewrite takes too many steps
   Counter auth_cached, auth_right, auth_wrong, auth_limited, auth_unchecked;  // passwords
+  Counter mirrored, mirrors_failed, mirrors_dropped;
+  Counter auth_kept, auth_allowed, auth_refused, auth_failed;  // services that are asked
   Counter retries, tunnels_active, tunnels;
   Counter passthrough, passthrough_active, passthrough_failures;
   Counter shed_connections, shed_requests;  // refused by a limit or by lack of descriptors

@@ -216,14 +216,16 @@ struct Asked {
   data::RequestView view;
 };
 
-// What serve() asks, in its order, for a request that was never received.
-std::optional<data::Verdict> decide(const data::Plan* process, const data::RequestView& view) {
+// What serve() asks, in its order, for a request that was never received. `steps`: gets whom it would ask elsewhere.
+std::optional<data::Verdict> decide(const data::Plan* process, const data::RequestView& view,
+                                    std::vector<std::string>& steps) {
   if (auto verdict = data::decide_for_all(process, view)) return verdict;
   if (auto verdict = data::decide_without_route(process, view)) return verdict;
   const data::Plan::Entry* waits = nullptr;
   auto verdict = data::decide_for_route(view, &waits);
   while (waits != nullptr) {
     if (auto reply = waits->step->decide_at_length(view)) return data::Verdict{std::move(*reply), waits->name};
+    if (auto asks = waits->step->asks(view); !asks.empty()) steps.push_back("it is asked whether it may come: " + asks);
     verdict = data::decide_behind(view, *waits, &waits);
   }
   return verdict;
@@ -307,7 +309,10 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
   asked.view.outside = out.cluster != nullptr && out.cluster->outside;
   if (!client && out.route != nullptr && out.route->settings->source_ranges)
     out.steps.emplace_back("whether the client's address may come is not known: --from ADDRESS asks for one");
-  if (auto verdict = decide(process, asked.view)) out.answer = answer_of(std::move(*verdict), out.cluster);
+  if (auto verdict = decide(process, asked.view, out.steps)) out.answer = answer_of(std::move(*verdict), out.cluster);
+  if (out.answer.status == 0 && out.route != nullptr && out.route->plan != nullptr)
+    for (const auto& entry : (*out.route->plan)[data::Phase::copy])
+      out.steps.push_back("a copy of it goes to " + entry.step->asks(asked.view));
   tell_added();
   if (out.route == nullptr || data::is_probe(out.route, out.path)) {
     out.route = nullptr;

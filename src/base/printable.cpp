@@ -44,14 +44,18 @@ template <class AsItIs, class Spell>
 std::string rewritten(std::string_view text, AsItIs&& as_it_is, Spell&& spell) {
   std::string out;
   out.reserve(text.size());
-  while (!text.empty()) {
-    const Piece piece = first_of(text);
-    if (as_it_is(piece))
-      out.append(text.substr(0, piece.size));
-    else
-      spell(out, piece);
-    text.remove_prefix(piece.size);
+  for (std::size_t at = 0; at < text.size();) {
+    const Piece piece = first_of(text.substr(at));
+    if (as_it_is(piece)) {
+      at += piece.size;
+      continue;
+    }
+    out.append(text.substr(0, at));
+    spell(out, piece);
+    text.remove_prefix(at + piece.size);
+    at = 0;
   }
+  out.append(text);
   return out;
 }
 

@@ -61,6 +61,7 @@ inline constexpr VariableRow kVariables[] = {
     {"request"},
     {"request_method"},
     {"request_uri"},
+    {"escaped_request_uri"},
     {"uri"},
     {"document_uri"},
     {"args"},

@@ -82,7 +82,8 @@ std::string_view to_string(Refusal r) noexcept {
 
 std::optional<Refusal> judge(const Ip& ip, std::uint16_t port, Says says, const AllowedDestinations& allowed,
                              const model::OwnListeners* own) noexcept {
-  if (own && own->reached(ip, port)) return Refusal::own_listener;
+  if (own && own->reached(ip, port) && !(says == Says::question && own->takes_requests(ip, port)))
+    return Refusal::own_listener;
   if (says == Says::operator_) return std::nullopt;
   if (auto why = judge_one(ip, says, allowed); why || kind_of(ip) || listed(ip, allowed)) return why;
   const auto inner = model::embedded_ipv4(ip);

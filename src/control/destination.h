@@ -17,6 +17,7 @@ enum class Says : std::uint8_t {
   name,       // an ExternalName Service: DNS, which its author chooses
   object,     // an EndpointSlice of a cluster
   directory,  // an EndpointSlice of a directory, whose pods may well run beside us: loopback is allowed
+  question,   // auth-url: as a name, but where requests are taken, be it here: those that go in circles are found out
   operator_   // --endpoint: all but our own listeners is allowed
 };
 

@@ -39,6 +39,7 @@ struct Cluster {
   ProxyProtocol proxy_protocol = ProxyProtocol::off;  // by the Service's annotation
   Text empty_because;                                 // why there are none, for explain and logs
   bool outside = false;                               // not pods of ours: what an ExternalName Service leads to
+  bool question = false;                              // what auth-url leads to: it may be one of our own listeners
   std::uint32_t refused = 0;                          // addresses that are left out: nothing may be sent there
   bool no_service = false;                            // the reason is that the Service does not exist
   bool operator==(const Cluster&) const = default;

@@ -200,6 +200,15 @@ struct Options {
   std::vector<std::string> global_allowed_response_headers;  // that custom-headers may set
   std::vector<std::string> no_auth_locations{"/.well-known/acme-challenge"};
 
+  std::vector<std::uint16_t> custom_http_errors;  // that the default backend answers in place of, in order
+
+  // who is asked whether requests may come, of Ingresses that say nothing of their own (control/kube/external_auth.h)
+  std::string global_auth_url;  // empty: nobody
+  std::string global_auth_method, global_auth_signin, global_auth_signin_redirect_param, global_auth_request_redirect;
+  std::vector<std::string> global_auth_response_headers;
+  std::string global_auth_cache_key, global_auth_cache_duration;
+  bool global_auth_always_set_cookie = false;
+
   // shutdown
   Seconds shutdown_grace_period{0};      // after SIGTERM: not ready, but still accepting
   Seconds worker_shutdown_timeout{240};  // then: how long running exchanges may take

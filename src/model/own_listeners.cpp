@@ -59,6 +59,15 @@ bool OwnListeners::reached(const Ip& ip, std::uint16_t port) const noexcept {
   return inner && reached(*inner, port);
 }
 
+bool OwnListeners::takes_requests(const Ip& ip, std::uint16_t port) const noexcept {
+  const auto for_clients = [](const OwnListener& l) { return l.what == "http" || l.what == "https"; };
+  if (const OwnListener* here = find(ip, port)) return for_clients(*here);
+  if (!std::binary_search(replicas.begin(), replicas.end(), ip)) return false;
+  const auto of_port = [&](const OwnListener& l) { return l.port == port; };
+  return std::ranges::any_of(all, [&](const auto& l) { return of_port(l) && for_clients(l); }) &&
+         std::ranges::none_of(all, [&](const auto& l) { return of_port(l) && !for_clients(l); });
+}
+
 bool OwnListeners::everywhere(std::uint16_t port) const noexcept {
   return std::any_of(all.begin(), all.end(), [&](const OwnListener& l) { return l.port == port && l.any(); });
 }

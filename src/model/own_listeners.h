@@ -35,6 +35,8 @@ struct OwnListeners {
   bool everywhere(std::uint16_t port) const noexcept;
   // Would a connection to this address and port reach a listener of this process or of a replica?
   bool reached(const Ip& ip, std::uint16_t port) const noexcept;
+  // And would that be one for clients' requests?
+  bool takes_requests(const Ip& ip, std::uint16_t port) const noexcept;
   // Is there one on every address, so that `addresses` matters?
   bool any() const noexcept;
   // The listener that a connection to this address and port would reach, also by way of a gateway that takes the

@@ -31,7 +31,7 @@ def explain(site, url, *args):
     return subprocess.run([SLUICE, "explain", site.manifests.root, "GET", url, *args], stdout=subprocess.PIPE, timeout=30, text=True).stdout
 
 
-@pytest.mark.parametrize("annotations", [{"auth-type": "digest", "use-regex": "true"}, {"auth-url": "http://auth.example/", "rewrite-target": "/$1"}])
+@pytest.mark.parametrize("annotations", [{"auth-type": "digest", "use-regex": "true"}, {"enable-modsecurity": "true", "rewrite-target": "/$1"}])
 def test_a_regular_expression_does_not_open_what_it_guards(pods, annotations):
     pods.put({"h.example": [("/admin/(.*)", "ImplementationSpecific")], "i.example": [("/admin", "Prefix")]}, annotations)
     pods.put({"i.example": [("/", "Prefix")]}, name="site-i", svc="site")
@@ -90,7 +90,7 @@ def test_an_option_that_guards_closes_every_host_while_it_is_there(pods):
     options = lambda **data: pods.manifests.write("options.yaml", config_map({k.replace("_", "-"): v for k, v in data.items()}))
     sluice = pods.sluice()
     assert sluice.get("/", "h.example").status == 200
-    sluice.changed(lambda: options(global_auth_url="http://auth.example/"))
+    sluice.changed(lambda: options(global_auth_url="ldap://auth.example/"))
     assert sluice.get("/", "h.example").status == 503
     assert sluice.get("/.well-known/acme-challenge/token", "h.example").get("x-pod") == "admin"
     assert sluice.get("/healthz", "nobody.example").status == 200
@@ -119,7 +119,7 @@ def test_the_way_out_is_taken_wherever_flags_are(pods, given, tmp_path):
 
 
 @pytest.mark.parametrize("args,words", [(["--accept-unprotected", "limit-rps"], ["limit-rps", "expected one of", "auth-type", "global-auth-url"]),
-                                        (["--set", "global-auth-url=http://auth/"], ["global-auth-url", "not served"])])
+                                        (["--set", "global-auth-url=ldap://auth/"], ["global-auth-url", "not served"])])
 def test_what_cannot_be_accepted_is_refused(site, args, words):
     r = subprocess.run([SLUICE, "check", site.manifests.root, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, text=True)
     assert r.returncode == 2 and [w for w in words if w not in r.stderr] == [], r.stderr

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/strings.h"
+#include "control/kube/external_auth.h"
 #include "control/kube/grammar.h"
 
 namespace sluice::control {
@@ -12,8 +13,11 @@ namespace {
 
 using Own = AnnotationResult::Own;
 
-bool any_element(std::string_view value) {
-  return value.find_first_not_of(" \t\r\n,") != std::string_view::npos;
+// An URL that cannot be read: nobody knows who is to be asked.
+bool unreadable_url(std::string_view value) {
+  value = trim_of(value, kBlank);
+  model::ExternalAuth scratch;
+  return !value.empty() && !read_auth_url(value, scratch).empty();
 }
 
 bool is_on(std::string_view value) {
@@ -45,7 +49,8 @@ bool each(const Own&) {
 constexpr std::array kGuarding{
     GuardingOption{"bind-address", some_addresses, each, false, true},
     GuardingOption{"enable-modsecurity", is_on, [](const Own& o) { return !o.no_modsecurity; }, false, true},
-    GuardingOption{"global-auth-url", any_element, [](const Own& o) { return !o.auth_url && !o.no_global_auth; }, true},
+    GuardingOption{"global-auth-url", unreadable_url, [](const Own& o) { return !o.auth_url && !o.no_global_auth; },
+                   true},
     GuardingOption{"http-snippet", any_directive, each, false, true},
     GuardingOption{"location-snippet", any_directive, each, false, true},
     GuardingOption{"server-snippet", any_directive, each, false, true},

@@ -5,8 +5,10 @@ namespace sluice::control {
 const ClusterTexts& Store::State::cluster_texts(const ClusterKey& key) {
   auto known = cluster_names.find(key);
   if (known != cluster_names.end()) return known->second;
-  const auto name = key.service_key() + ":" + key.port;
-  const auto upstream_name = key.ns + "-" + key.service + (key.port.empty() ? "" : "-" + key.port);
+  // A host that an annotation names has no namespace; a name without a slash is nobody else's.
+  const bool outside = key.ns.empty();
+  const auto name = (outside ? key.service : key.service_key()) + ":" + key.port;
+  const auto upstream_name = outside ? name : key.ns + "-" + key.service + (key.port.empty() ? "" : "-" + key.port);
   clusters[name].key = key;
   return cluster_names.emplace(key, ClusterTexts{name, upstream_name, key.service, key.port}).first->second;
 }

@@ -187,6 +187,26 @@ void Store::State::HostBuilder::choose_app_root() {
   }
 }
 
+// Who is asked whether a request may come. Where the URL of the service names the host of the request it is this one.
+void Store::State::HostBuilder::choose_auth(Location& l) {
+  const auto& service = l.settings->external_auth;
+  if (!l.settings->basic_auth && !service) return;
+  const bool nobody = needs_no_auth(l.path, state_.model->options->no_auth_locations);
+  const bool one_name = !name_.empty() && !name_.starts_with("*.");
+  const bool by_host = service && service->by_host && one_name;
+  if (!nobody && l.owner && !by_host) return;
+  model::RouteSettings copy = *l.settings;
+  if (nobody) copy.basic_auth.reset();
+  if (nobody || !l.owner) {
+    copy.external_auth.reset();
+  } else {
+    model::ExternalAuth here = *service;
+    here.host = name_;
+    copy.external_auth = std::move(here);
+  }
+  l.settings = state_.shared_settings.of(std::move(copy));
+}
+
 // What guards a path and is not served closes it, and what closing.h says beside it.
 void Store::State::HostBuilder::close_locations() {
   std::vector<const IngressState*> served;
@@ -194,11 +214,7 @@ void Store::State::HostBuilder::close_locations() {
   HostClosing closing(served, tenants_.empty() ? std::string_view() : owner().ns.view(), *state_.model->options);
   for (const auto& [ingress, path] : unreadable_) closing.add_unreadable(*ingress, path);
   for (Location& l : locations_) {
-    if (l.settings->basic_auth && needs_no_auth(l.path, state_.model->options->no_auth_locations)) {
-      model::RouteSettings open = *l.settings;
-      open.basic_auth.reset();
-      l.settings = state_.shared_settings.of(std::move(open));
-    }
+    choose_auth(l);
     if (!l.owner) {
       if (state_.default_backend_service.empty()) continue;
       if (const auto names = closed_without_ingress(state_.guards); !names.empty())
@@ -207,6 +223,13 @@ void Store::State::HostBuilder::close_locations() {
       l.closed = "proxy-ssl-secret of " + l.owner->ref->text() + " cannot be used";
     } else {
       l.closed = closing.why(*l.owner, l.path);
+      if (l.closed.empty() && l.settings->external_auth && l.settings->external_auth->host.empty()) {
+        l.closed = "auth-url of " + l.owner->ref->text() + " names the host of the request, and " + shown_name() +
+                   " has more than one name";
+        report(*l.owner,
+               {Severity::error, "UnsupportedAuthUrl", "metadata.annotations[auth-url]", l.settings->external_auth->url,
+                "an URL whose host is a name, for " + shown_name(), "its paths there answer 503"});
+      }
     }
     if (l.closed.empty()) continue;
     model::RouteSettings refused = *l.settings;  // before any redirect

@@ -74,6 +74,7 @@ class Store::State::HostBuilder {
   std::shared_ptr<const model::RouteSettings> settings_of(const Tenant& tenant, const IngressState& ingress);
   void choose_patterns();
   void choose_app_root();
+  void choose_auth(Location& location);
   void close_locations();
   bool passes_through();
   void add_certificates();
@@ -102,6 +103,7 @@ class Store::State::HostBuilder {
   const Location* add_route(const Location& location, model::PathMatch match, const std::string& path);
   const Location* holder_of(const Location& asks, model::PathMatch match, const std::string& path) const;
   void lead_to(model::Route& route, const Location& location, const ClusterKey& key);
+  void lead_to_error_pages(model::Route& route, const Location& location);
   // Beside its own Cluster; each role once.
   void also_lead_to(model::Route& route, const Location& location, model::Role role, const ClusterKey& key);
 
@@ -121,6 +123,7 @@ class Store::State::HostBuilder {
   std::map<std::string, NameWish> wishes_;        // for other names
   std::set<const IngressState*> without_secret_;  // whose proxy-ssl-secret cannot be used
   std::map<const IngressState*, std::shared_ptr<const model::RouteSettings>> settings_;
+  std::set<const IngressState*> without_pages_;            // whose custom-http-errors nobody answers in place of
   std::map<const IngressState*, std::string> unreadable_;  // a path of theirs that is no regular expression
   std::vector<Location> locations_;
   std::map<std::pair<std::string, bool>, std::size_t> known_;                  // (path, exact) → location

@@ -104,6 +104,7 @@ Location Store::State::HostBuilder::catch_all_root() {
     copy.satisfy_any = own.satisfy_any;
     copy.source_ranges = own.source_ranges;
   }
+  copy.external_auth = root.owner->settings->external_auth;
   root.settings = state_.shared_settings.of(std::move(copy));
   root.field = "spec.defaultBackend";
   return root;

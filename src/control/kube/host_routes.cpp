@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "control/kube/error_pages.h"
 #include "control/kube/grammar.h"
 #include "control/kube/host_builder.h"
 
@@ -164,8 +165,30 @@ const Location* Store::State::HostBuilder::add_route(const Location& location, P
   } else {
     route.status = 404;
   }
+  if (const auto& auth = route.settings->external_auth; auth && !route.cluster.empty())
+    also_lead_to(route, location, model::Role::authentication, {"", auth->host, std::to_string(auth->port)});
+  if (const auto& mirror = route.settings->mirror; mirror && !route.cluster.empty())
+    also_lead_to(route, location, model::Role::mirror, {"", mirror->host, std::to_string(mirror->port)});
+  if (!route.cluster.empty()) lead_to_error_pages(route, location);
   host_->routes.push_back(std::move(route));
   return nullptr;
+}
+
+// The Service that answers in place of errors.
+void Store::State::HostBuilder::lead_to_error_pages(model::Route& route, const Location& location) {
+  const auto& pages = route.settings->error_pages;
+  if (!pages) return;
+  if (!pages->service.empty())
+    return also_lead_to(route, location, model::Role::errors, {route.ns.str(), pages->service, ""});
+  if (const std::string& all = state_.default_backend_service; !all.empty()) {
+    const auto slash = all.find('/');
+    return also_lead_to(route, location, model::Role::errors,
+                        {all.substr(0, slash), all.substr(slash + 1), state_.default_backend_port});
+  }
+  if (location.owner && without_pages_.insert(location.owner).second && !state_.defaults->error_pages)
+    report(*location.owner,
+           {Severity::warning, "NoEffect", "metadata.annotations[custom-http-errors]", statuses_text(pages->statuses),
+            "default-backend beside it, or --default-backend-service", "errors are answered as they are"});
 }
 
 void Store::State::HostBuilder::lead_to(model::Route& route, const Location& location, const ClusterKey& key) {

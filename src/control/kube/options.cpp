@@ -17,9 +17,10 @@ namespace {
 
 std::vector<Option> joined() {
   std::vector<Option> out;
-  for (const auto rows : {options_of::tenancy(), options_of::addresses(), options_of::redirects(),
-                          options_of::clients(), options_of::downstream(), options_of::compression(), options_of::tls(),
-                          options_of::upstream(), options_of::logs(), options_of::rules(), options_of::shutdown()})
+  for (const auto rows :
+       {options_of::tenancy(), options_of::addresses(), options_of::redirects(), options_of::clients(),
+        options_of::downstream(), options_of::compression(), options_of::tls(), options_of::upstream(),
+        options_of::logs(), options_of::rules(), options_of::external_auth(), options_of::shutdown()})
     out.insert(out.end(), rows.begin(), rows.end());
   return out;
 }
@@ -51,7 +52,6 @@ constexpr std::string_view kNoEffect[] = {"server-name-hash-max-size",
 
 // Keys of ingress-nginx for what this version does not do.
 constexpr std::string_view kUnserved[] = {"client-body-buffer-size",
-                                          "custom-http-errors",
                                           "default-type",
                                           "disable-ipv6",
                                           "disable-ipv6-dns",
@@ -60,14 +60,6 @@ constexpr std::string_view kUnserved[] = {"client-body-buffer-size",
                                           "enable-opentelemetry",
                                           "enable-owasp-modsecurity-crs",
                                           "enable-syslog",
-                                          "global-auth-always-set-cookie",
-                                          "global-auth-cache-duration",
-                                          "global-auth-cache-key",
-                                          "global-auth-method",
-                                          "global-auth-request-redirect",
-                                          "global-auth-response-headers",
-                                          "global-auth-signin",
-                                          "global-auth-signin-redirect-param",
                                           "global-auth-snippet",
                                           "http2-max-field-size",
                                           "http2-max-header-size",
@@ -134,11 +126,11 @@ void guard(const GuardingOption& option, std::string_view value, bool accepted, 
 void apply(const std::map<std::string, std::string>& data, const model::ObjectRef& object, const std::string& prefix,
            const model::Options& previous, const std::set<std::string>& accepted, OptionsResult& out) {
   for (auto& [key, written] : data) {
-    if (const auto* option = guarding_option(key)) {
+    const Option* row = find(key);
+    if (const auto* option = guarding_option(key); option && (!row || option->forbids(written))) {
       guard(*option, written, accepted.contains(key), object, prefix + "[" + key + "]", out);
       continue;
     }
-    const Option* row = find(key);
     auto field = prefix + "[" + (row ? key : Disclosure::option(key)) + "]";
     if (!row) {
       auto among = [&](const auto& list) { return std::find(std::begin(list), std::end(list), key) != std::end(list); };
@@ -217,7 +209,8 @@ std::string option_name(const std::string& word) {
 
 std::string check_option(const std::string& key, const std::string& value) {
   const Option* row = find(key);
-  if (guarding_option(key) != nullptr) return key + " guards requests, and is not served by this version";
+  if (const auto* option = guarding_option(key); option && (!row || option->forbids(value)))
+    return key + " guards requests, and is not served by this version" + (row ? " with that value" : "");
   if (!row) {
     std::vector<std::string_view> keys;
     for (const auto& o : options()) keys.push_back(o.key);

@@ -97,6 +97,7 @@ void Store::State::report_unused_endpoints() {
 
 std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::string& name, ClusterState& c,
                                                                   Entries& entries) {
+  if (c.key.ns.empty()) return build_outside(name, c, entries);
   auto out = std::make_shared<model::Cluster>();
   out->name = name;
   out->upstream_name = cluster_names.at(c.key).upstream_name;
@@ -227,14 +228,65 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   if (own_endpoints) remember(c, *port, made);
   if (!former && !out->endpoints.empty()) settle(Kept::cluster, name, c.grace);
 
-  if (external != c.external) {
-    if (!c.external.empty())
-      if (auto it = externals.find(c.external); it != externals.end() && it->second.erase(name) && it->second.empty())
-        externals.erase(it);
-    if (!external.empty()) externals[external].insert(name);
-    c.external = external;
-  }
+  follow(external, name, c);
   return made;
+}
+
+// A host that an annotation names (auth-url), and no Service.
+std::shared_ptr<const model::Cluster> Store::State::build_outside(const std::string& name, ClusterState& c,
+                                                                  Entries& entries) {
+  static const std::string kField = "auth-url", kAnswer = "requests answer 500";
+  auto out = std::make_shared<model::Cluster>();
+  const std::string& host = c.key.service;
+  out->name = name;
+  out->upstream_name = cluster_names.at(c.key).upstream_name;
+  out->service = host;
+  out->port = c.key.port;
+  out->outside = out->question = true;
+  const auto number = static_cast<std::uint16_t>(parse_int(c.key.port).value_or(0));
+  const model::ObjectRef& user = *c.users.begin()->second;
+  const bool address = is_ipv4(host) || is_ipv6(host);
+  const bool listed = !address && name_allowed(host, allowed_destinations());
+  Sieve sieve(listed ? Says::operator_ : Says::question, allowed_destinations(), own.get());
+  std::string external;
+  if (address) {
+    if (sieve.takes(host, number)) out->endpoints.push_back({host, number, true, false, ""});
+  } else if (const auto refused = judge_name(host, allowed_destinations()); refused || spells_address(host)) {
+    ++out->refused;
+    entries.push_back(refusal_entry(user, kField, host, refused.value_or(Refusal::unspecified), kAnswer));
+  } else {
+    external = host;
+    const auto& r = resolutions[external];
+    std::size_t usable = 0;
+    for (const auto& a : r.addresses)
+      if (sieve.takes(a, number) && ++usable <= kMaxExternalAddresses)
+        out->endpoints.push_back({a, number, true, false, ""});
+    if (out->endpoints.empty() && sieve.refused() == 0) {
+      if (!r.answered && resolve_later)
+        entries.push_back(
+            {user, {Severity::ignored, "ResolvedAtRunTime", kField, host, "", "the name is resolved when serving"}});
+      else if (r.answered)
+        entries.push_back({user,
+                           {Severity::warning, "UnresolvedName", kField, host, "a name that resolves",
+                            kAnswer + ": " + host + ": " + r.error}});
+    }
+  }
+  out->refused += sieve.refused();
+  sieve.report(user, kField, address ? "" : host, out->endpoints.empty() ? kAnswer : "its other addresses are used",
+               entries);
+  if (out->endpoints.empty()) out->empty_because = host + " has no address that is used";
+  follow(external, name, c);
+  return c.built && *c.built == *out ? c.built : out;
+}
+
+// The name that is to be resolved for the cluster from here on; empty: none.
+void Store::State::follow(const std::string& external, const std::string& name, ClusterState& c) {
+  if (external == c.external) return;
+  if (!c.external.empty())
+    if (auto it = externals.find(c.external); it != externals.end() && it->second.erase(name) && it->second.empty())
+      externals.erase(it);
+  if (!external.empty()) externals[external].insert(name);
+  c.external = external;
 }
 
 void Store::State::rebuild_cluster(const std::string& name, model::Change& change) {

@@ -254,6 +254,8 @@ struct Store::State {
   void rebuild_host(const std::string& name, model::Change& change);
   // service.cpp, endpoint_slice.cpp
   std::shared_ptr<const model::Cluster> build_cluster(const std::string& name, ClusterState& c, Entries& entries);
+  std::shared_ptr<const model::Cluster> build_outside(const std::string& name, ClusterState& c, Entries& entries);
+  void follow(const std::string& external, const std::string& name, ClusterState& c);
   // Returns where they lead that nothing is sent to, as text; empty: nowhere.
   std::string add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out, Entries& entries,
                          PortBy by) const;

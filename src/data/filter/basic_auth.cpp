@@ -6,6 +6,7 @@
 
 #include "base/password_hash.h"
 #include "data/filter/address_set.h"
+#include "data/filter/basic_auth.h"
 #include "data/filter/basic_credentials.h"
 #include "data/filter/step.h"
 #include "data/proxy/aside.h"
@@ -151,13 +152,19 @@ class BasicAuth final : public Step {
   const AddressSet denied_, allowed_;
 };
 
+// Where a service may answer instead, external_auth.cpp asks for both.
 StepPtr ask_for_password(const Needs& needs) {
-  const auto& s = needs.settings;
-  if (!s.basic_auth) return nullptr;
-  return std::make_shared<const BasicAuth>(s.basic_auth, s.satisfy_any ? s.source_ranges.get() : nullptr);
+  if (needs.settings.satisfy_any && needs.settings.external_auth) return nullptr;
+  return password_step(needs.settings, true);
 }
 
 }  // namespace
+
+StepPtr password_step(const model::RouteSettings& settings, bool alone) {
+  if (!settings.basic_auth) return nullptr;
+  const bool or_address = alone && settings.satisfy_any;
+  return std::make_shared<const BasicAuth>(settings.basic_auth, or_address ? settings.source_ranges.get() : nullptr);
+}
 
 extern const Row kBasicAuth;
 const Row kBasicAuth{"basic-auth", in(Phase::guard), ask_for_password};

@@ -3,8 +3,8 @@
 namespace sluice::data {
 
 extern const Row kBlocked, kToHost, kAppRoot, kAmbiguousPaths, kCors, kRedirect, kRewriteAway, kSslRedirect,
-    kSourceRanges, kBasicAuth, kReplaceRedirects, kReplaceInCookies, kCustomHeaders, kAddHeaders, kHsts, kGrpcWeb,
-    kCompression;
+    kSourceRanges, kBasicAuth, kExternalAuth, kMirror, kReplaceRedirects, kReplaceInCookies, kCustomHeaders,
+    kAddHeaders, kHsts, kGrpcWeb, kCompression;
 
 std::optional<LocalReply> route_answer(const RequestView&);
 std::optional<LocalReply> loop(const RequestView&);
@@ -27,6 +27,8 @@ constexpr Ordered kPlanned[] = {
     {&kSslRedirect, "before any answer that depends on the pod: nothing of it travels in clear"},
     {&kSourceRanges, "the cheapest question about who comes"},
     {&kBasicAuth, "a password is hashed, perhaps for long: after all that is known without it"},
+    {&kExternalAuth, "another service is asked, over the network: last of those who say who may come, as in nginx"},
+    {&kMirror, "what nobody has refused"},
     {&kReplaceRedirects, "the pod's own fields first: what is set by name stands in place of them"},
     {&kReplaceInCookies, "likewise"},
     {&kCustomHeaders, "behind CORS, whose fields nginx sets in a location inside of the one of these"},

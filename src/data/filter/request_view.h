@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -38,11 +39,12 @@ struct RequestView {
   const HashSeed* route_seed = nullptr;  // of the marks by which a route recognises what comes back (loop.cpp)
 
   // For variables (variables.h). Empty and null where nobody knows.
-  std::string_view host_header;            // Host to pods, but for upstream-vhost; client_host is its host
-  std::string_view port_text;              // X-Forwarded-Port
-  std::string_view request_id;             // X-Request-ID
-  const Peer* from = nullptr;              // who talks to us
-  const ExchangeRecord* so_far = nullptr;  // what is told of it at the end
+  std::string_view host_header;                   // Host to pods, but for upstream-vhost; client_host is its host
+  std::string_view port_text;                     // X-Forwarded-Port
+  std::string_view request_id;                    // X-Request-ID
+  std::span<const std::string_view> set_cookies;  // that an authentication set: Set-Cookie of the response
+  const Peer* from = nullptr;                     // who talks to us
+  const ExchangeRecord* so_far = nullptr;         // what is told of it at the end
 
   // For redirects that name it.
   std::string port() const {

@@ -41,6 +41,7 @@ class ResponseFields {
     std::span<net::http::Field> fields;  // the pod's, or those of an answer of ours; marked when they are not sent
     bool from_pod;
     const model::Options& options;
+    int status = 200;
   };
   // `ours`: where they are put; `texts`: room for values that are made, as it is when the head is written; `response`:
   // null where there is none yet, for explain.
@@ -50,6 +51,10 @@ class ResponseFields {
   void set(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other);
   // The same, unless one of ours has it: who comes first has the say.
   void set_if_free(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other);
+  // Beside those of the response and of ours that have the name.
+  void add(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other) {
+    ours_.push_back({name, value, id, false});
+  }
   // Those of the response go, and none of ours comes: not from a later step, nor from whoever writes the head. One that
   // ours have already stays.
   void drop(std::string_view name, net::http::Name id = net::http::Name::other);
@@ -68,15 +73,25 @@ class ResponseFields {
   const Response* response_;
 };
 
+// A copy of a request for somebody else, which takes the body as it comes. Dropped before the last piece, there is
+// none.
+class RequestCopy {
+ public:
+  virtual ~RequestCopy() = default;
+  // Piece by piece, in order; nothing comes after the `last` one.
+  virtual void take(std::string_view piece, bool last) = 0;
+};
+
 // When a step has its say. Phases follow each other as they stand here.
 enum class Phase : std::uint8_t {
   answer,   // may answer, whether or not there is a pod: redirects, preflights
   guard,    // may answer once there is one: who may come
+  copy,     // who else gets the request, once a pod does
   respond,  // what every response carries, ours and the pod's
   body,     // what both bodies run through
   encode,   // in which form the response's body is sent
 };
-inline constexpr std::size_t kPhases = 5;
+inline constexpr std::size_t kPhases = 6;
 using Phases = std::uint8_t;  // a bit each
 template <class... P>
 constexpr Phases in(P... phases) noexcept {
@@ -100,6 +115,11 @@ class Step {
   }
   // What wait() would say, for explain: it may take long, and has no effect on anything.
   virtual std::optional<LocalReply> decide_at_length(const RequestView&) const { return std::nullopt; }
+  // Phase copy: null when this exchange is not concerned.
+  virtual std::unique_ptr<RequestCopy> copy(Exchange&) const { return nullptr; }
+  // Whom wait() asks or copy() copies to, for explain: "http://…"; empty: nobody outside of this process, and
+  // decide_at_length() knows.
+  virtual std::string asks(const RequestView&) const { return {}; }
   // Phase guard, for TLS that is passed through: may a client of this address come at all?
   virtual bool admits(const std::array<std::uint8_t, 16>&) const { return true; }
   // Phase respond.

@@ -27,6 +27,11 @@ bool fine_in_field(unsigned char c) {
 bool fine_in_url(unsigned char c) {
   return c > 0x20 && c < 0x7f && std::string_view("\"<>\\^`{|}").find(static_cast<char>(c)) == std::string_view::npos;
 }
+// RFC 3986 section 2.3.
+bool fine_in_parameter(unsigned char c) {
+  return (lower(static_cast<char>(c)) >= 'a' && lower(static_cast<char>(c)) <= 'z') || (c >= '0' && c <= '9') ||
+         std::string_view("-._~").find(static_cast<char>(c)) != std::string_view::npos;
+}
 
 // Where the value of one variable goes.
 class Out {
@@ -47,6 +52,7 @@ class Out {
         return net::http::append_spelled(text, out_);
     }
   }
+  std::string& text() noexcept { return out_; }
   void put_number(std::uint64_t n) {
     char digits[24];
     put({digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, n).ptr - digits)});
@@ -229,6 +235,11 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
       return out.put(head.method_text);
     case variable("request_uri"):
       return out.put(head.path_query);
+    case variable("escaped_request_uri"): {
+      // Whatever the spelling: it is one already, and stands in the query of another URL.
+      auto& text = out.text();
+      return append_encoded(head.path_query, text, fine_in_parameter);
+    }
     case variable("uri"):
     case variable("document_uri"):
       return out.put(request.path);

@@ -1,6 +1,7 @@
 #include "data/proxy/edit.h"
 
 #include "data/filter/variables.h"
+#include "data/proxy/error_page.h"
 #include "data/server/worker.h"
 #include "net/http/path.h"
 
@@ -50,8 +51,23 @@ void edited(const RequestView& request, Rewritten& out) {
   out.target += request.query;
 }
 
-std::optional<LocalReply> edit(Exchange& ex) {
-  if (!ex.route->edited) return std::nullopt;
+namespace {
+
+// What an authentication says of the client stands in place of what anybody else says.
+void add_vouched(Exchange& ex) {
+  auto& set = ex.memory.set;
+  if (ex.set_for_pods.empty()) set.clear();
+  for (const auto& field : ex.vouched) {
+    std::erase_if(set, [&](const auto& other) { return iequals(other.name, field.name); });
+    if (field.id == net::http::Name::host && !field.value.empty())
+      ex.pod_host = field.value;
+    else
+      set.push_back(field);
+  }
+  ex.set_for_pods = set;
+}
+
+std::optional<LocalReply> edit_by_settings(Exchange& ex) {
   const auto& settings = *ex.settings;
   Rewritten to;
   if (is_edited(settings)) {
@@ -75,6 +91,16 @@ std::optional<LocalReply> edit(Exchange& ex) {
       });
   if (wrong != nullptr) return LocalReply{.status = 400, .why = wrong};
   ex.set_for_pods = set;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<LocalReply> edit(Exchange& ex) {
+  if (ex.route->edited)
+    if (auto wrong = edit_by_settings(ex)) return wrong;
+  if (!ex.vouched.empty()) add_vouched(ex);
+  if (ex.instead) tell_default_backend(ex);
   return std::nullopt;
 }
 

@@ -56,20 +56,22 @@ struct ExchangeMemory : PageAllocated {
   ExchangeMemory() noexcept {}  // not defaulted: that would write zeros over all of it
   net::http::RequestHead request;
   net::http::ResponseHead response;
-  std::vector<char> response_head;      // a response head that came in pieces
-  std::string path;                     // normalised path when it differs from the target
-  std::string target;                   // what goes upstream when that is not what came
-  std::string host;                     // lower case, for matching
-  std::string ahead;                    // what came behind a chunked body
-  std::string collected;                // a chunked request body, for a length
-  std::string text;                     // the page of a local reply
-  std::vector<std::uint32_t> tried;     // endpoints that this exchange asked
-  std::list<std::string> joined;        // field values put together
-  Texts texts;                          // values made from variables
-  std::vector<net::http::Field> added;  // fields of ours in the response
-  std::vector<net::http::Field> set;    // fields that pods get instead of the client's; Exchange::set_for_pods
-  LoggedValues logged;                  // what the log wants, where it wants something
-  HeadBuffer in;                        // request head, and what came with it
+  std::vector<char> response_head;            // a response head that came in pieces
+  std::string path;                           // normalised path when it differs from the target
+  std::string target;                         // what goes upstream when that is not what came
+  std::string host;                           // lower case, for matching
+  std::string ahead;                          // what came behind a chunked body
+  std::string collected;                      // a chunked request body, for a length
+  std::string text;                           // the page of a local reply
+  std::vector<std::uint32_t> tried;           // endpoints that this exchange asked
+  std::list<std::string> joined;              // field values put together
+  Texts texts;                                // values made from variables
+  std::vector<net::http::Field> added;        // fields of ours in the response
+  std::vector<net::http::Field> set;          // fields that pods get instead of the client's; Exchange::set_for_pods
+  std::vector<net::http::Field> vouched;      // Exchange::vouched
+  std::vector<std::string_view> set_cookies;  // RequestView::set_cookies
+  LoggedValues logged;                        // what the log wants, where it wants something
+  HeadBuffer in;                              // request head, and what came with it
 };
 
 // Who talks to us: set once for a connection, before its first request.
@@ -115,7 +117,9 @@ struct Exchange : RequestView {
   std::string_view target;    // path and query for the pod, from edit() on
   std::string_view pod_host;  // Host for the pod, likewise
   std::span<const net::http::Field>
-      set_for_pods;                 // fields that stand in place of the client's; empty values: none does
+      set_for_pods;  // fields that stand in place of the client's; empty values: none does
+  std::span<const net::http::Field>
+      vouched;                      // those of them that an authentication says; empty values: the client's go
   std::string_view client_address;  // after real-ip processing
   std::string_view forwarded_for;   // incoming list, joined
   std::string_view forwarded_host;  // incoming
@@ -133,10 +137,14 @@ struct Exchange : RequestView {
 
   std::uint32_t tries = 0;  // attempts that count for proxy-next-upstream-tries, the present one included
 
-  bool grpc = false;             // a call of gRPC: both directions stream, and our answers are its own
-  bool deadline_passed = false;  // the one that the call brought along
+  bool instead = false;           // `cluster` is that of error pages, as the route's has no endpoints
+  std::uint16_t intercepted = 0;  // status of a pod's response that error pages answer in place of
+  bool of_ours = false;           // a request of our own: pods get what it says in set_for_pods, and no usual fields
+  bool grpc = false;              // a call of gRPC: both directions stream, and our answers are its own
+  bool deadline_passed = false;   // the one that the call brought along
   std::unique_ptr<BodyTransform> transform;
-  std::size_t coder_memory = 0;  // bytes that the coding of its response takes
+  std::unique_ptr<RequestCopy> copy;  // null: nobody else gets the request
+  std::size_t coder_memory = 0;       // bytes that the coding of its response takes
 
   bool close_after = false;  // the connection ends with this exchange
   bool tunnel = false;

@@ -99,6 +99,15 @@ void find_origin(Exchange& ex) {
   }
 }
 
+// A Service without endpoints has another that answers for it: default-backend, where that has some.
+void ask_error_pages_instead(Exchange& ex) noexcept {
+  auto& pages = ex.further[static_cast<std::size_t>(model::Role::errors)];
+  if (ex.available || pages == nullptr || !pages->available() || ex.cluster == nullptr) return;
+  if (ex.settings->error_pages->service.empty()) return;
+  std::swap(ex.cluster, pages);
+  ex.instead = ex.available = true;
+}
+
 }  // namespace
 
 bool trusted(const model::Options& o, const std::uint8_t* address) noexcept {
@@ -167,6 +176,7 @@ Status prepare(Exchange& ex) {
       if (cluster != nullptr) cluster->pin();
       ex.further[role] = cluster;
     }
+    ask_error_pages_instead(ex);
   }
   return {};
 }

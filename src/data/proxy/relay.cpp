@@ -1,6 +1,7 @@
 #include "data/proxy/relay.h"
 
 #include "data/filter/plan.h"
+#include "data/proxy/error_page.h"
 #include "data/proxy/grpc.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/response_body.h"
@@ -70,31 +71,31 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
   }
 }
 
-// Heads until the final one; interim ones are passed on, all but 100, which is ours to give.
-net::Task<Status> final_head(Exchange& ex, Upstream& up) {
+// An interim head is passed on, unless it is a 100, which is ours to give. `count`: how many there were, this one
+// included.
+net::Task<Status> pass_interim(Exchange& ex, Upstream& up, std::uint32_t count) {
   auto& response = ex.memory.response;
-  for (std::uint32_t interim = 0;;) {
-    Status s = co_await up.read_head(ex);
-    if (!s) co_return s;
-    if (response.status == 101) {
-      if (!ex.tunnel)
-        co_return std::unexpected(
-            Error{Fault::malformed, Whose::upstream, Retry::no, 502, "101 without a request to upgrade"});
-      Status switched = switched_as_offered(ex);
-      co_return switched;
-    }
-    if (response.status >= 200) co_return Status{};
-    if (++interim > ex.options->max_interim_responses)
-      co_return std::unexpected(Error{Fault::too_large, Whose::upstream, Retry::no, 502, "too many interim responses"});
-    if (response.status == 100) continue;
-    // The head's views point behind the bytes that the next read will overwrite: serialised before anything waits.
-    up.hold();
-    Status passed = co_await ex.down.interim(response.status, response.fields.all());
-    if (!passed) co_return passed;
-  }
+  if (count > ex.options->max_interim_responses)
+    co_return std::unexpected(Error{Fault::too_large, Whose::upstream, Retry::no, 502, "too many interim responses"});
+  if (response.status == 100) co_return Status{};
+  // The head's views point behind the bytes that the next read will overwrite: serialised before anything waits.
+  up.hold();
+  Status passed = co_await ex.down.interim(response.status, response.fields.all());
+  co_return passed;
+}
+
+bool is_final(int status) noexcept {
+  return status >= 200 || status == 101;
+}
+
+Status may_switch(const Exchange& ex) {
+  if (ex.tunnel) return switched_as_offered(ex);
+  return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, 502, "101 without a request to upgrade"});
 }
 
 constexpr Error kUnwanted{Fault::none, Whose::upstream, Retry::answered, 502, "a status of proxy-next-upstream"};
+
+constexpr Error kIntercepted{Fault::none, Whose::upstream, Retry::no, 502, "a status of custom-http-errors"};
 
 // No head came. One that came and cannot be read is asked for again where the route says so.
 Status unreadable_head(Error why) {
@@ -118,14 +119,19 @@ net::Task<Status> rest_of_request(Exchange& ex, Upstream& up, net::Fork<Status>&
 
 net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* request, Attempt& attempt,
                                 Instant begun) {
-  Status s = co_await final_head(ex, up);
+  auto& response = ex.memory.response;
+  Status s = co_await up.read_head(ex);
+  for (std::uint32_t interim = 0; s && !is_final(response.status);) {
+    s = co_await pass_interim(ex, up, ++interim);
+    if (s) s = co_await up.read_head(ex);
+  }
+  if (s && response.status == 101) s = may_switch(ex);
   if (!s) {
     s = unreadable_head(s.error());
     co_return s;
   }
   if (ex.wanted) [[unlikely]]
     note_pod_fields(ex);
-  auto& response = ex.memory.response;
   attempt.status = static_cast<std::uint16_t>(response.status);
   attempt.header_seconds = seconds(ex.worker.loop.now() - begun);
   if (ex.grpc) {
@@ -136,6 +142,11 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
   }
   if (may_retry_over(ex, response.status)) {
     s = std::unexpected(kUnwanted);
+    co_return s;
+  }
+  if (response.status >= 400 && intercepts(ex, response.status)) [[unlikely]] {
+    ex.intercepted = attempt.status;
+    s = std::unexpected(kIntercepted);
     co_return s;
   }
   if (response.status == 101) {

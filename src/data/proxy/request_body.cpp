@@ -25,6 +25,8 @@ net::Task<Result<Chunk>> next_request_piece(Exchange& ex, std::size_t most) {
   ex.body_received += piece->data.size();
   const Status within = within_limit(ex);
   if (!within) co_return std::unexpected(within.error());
+  if (ex.copy) [[unlikely]]
+    ex.copy->take(piece->data, piece->last);
   if (!piece->trailers.empty() && !ex.set_for_pods.empty()) {
     auto& kept = ex.memory.joined.emplace_back();
     append_upstream_trailers(ex.set_for_pods, piece->trailers, kept);
@@ -33,16 +35,18 @@ net::Task<Result<Chunk>> next_request_piece(Exchange& ex, std::size_t most) {
   co_return piece;
 }
 
+bool body_is_here(Exchange& ex) noexcept {
+  ex.body_whole = ex.body_whole || ex.head().framing == Framing::none;
+  return ex.body_whole;
+}
+
 net::Task<Status> take_request_body(Exchange& ex) {
   const auto framing = ex.head().framing;
-  if (framing == Framing::none) {
-    ex.body_whole = true;
-    co_return Status{};
-  }
   if (!ex.transform && ex.down.whole_body(ex.body)) {
     ex.body_whole = true;
     ex.body_received = ex.body.size();
     const Status within = within_limit(ex);  // HTTP/2 need not announce a length
+    if (within && ex.copy) ex.copy->take(ex.body, true);
     co_return within;
   }
   // The other end of a call may answer before its client has sent all.

@@ -18,7 +18,9 @@ inline constexpr std::size_t kKeptOfCall = 64 * 1024;  // of a body that streams
 
 // The next piece of the request body, counted against proxy-body-size (413). `most`: as BodySource::read().
 net::Task<Result<Chunk>> next_request_piece(Exchange& ex, std::size_t most);
-// Before the first attempt: finds out whether the body is whole, and collects a chunked one where the route buffers.
+// Before the first attempt: is there no body, or all of it? Else take_request_body() finds out whether it is whole, and
+// collects a chunked one where the route buffers.
+bool body_is_here(Exchange& ex) noexcept;
 net::Task<Status> take_request_body(Exchange& ex);
 
 }  // namespace sluice::data

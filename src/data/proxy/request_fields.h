@@ -60,6 +60,24 @@ constexpr bool made_by_us(net::http::Name n) noexcept {
   }
 }
 
+// Who the client is, as a list of those whom the request has passed.
+inline std::string_view client_list(const Exchange& ex, std::string& room) {
+  if (!ex.proxy_trusted || !ex.options->compute_full_forwarded_for || ex.forwarded_for.empty())
+    return ex.client_address;
+  return room.assign(ex.forwarded_for).append(", ").append(ex.peer.address);
+}
+
+template <class Sink>
+void put_length(const BodyShape& shape, Sink&& sink) {
+  char digits[24];
+  if (shape.framing == net::http::Framing::length) {
+    const auto end = std::to_chars(digits, digits + sizeof digits, shape.length).ptr;
+    sink("Content-Length", std::string_view(digits, static_cast<std::size_t>(end - digits)));
+  } else if (shape.framing == net::http::Framing::chunked) {
+    sink("Transfer-Encoding", std::string_view("chunked"));
+  }
+}
+
 // `between`: called between our fields and the client's.
 template <class Sink, class Between>
 void for_each_usual_field(const Exchange& ex, const BodyShape& shape, Sink&& sink, Between&& between) {
@@ -68,14 +86,8 @@ void for_each_usual_field(const Exchange& ex, const BodyShape& shape, Sink&& sin
   sink("Host", ex.pod_host);
   if (!ex.request_id.empty()) sink("X-Request-ID", ex.request_id);
   sink("X-Real-IP", ex.client_address);
-  if (ex.proxy_trusted && o.compute_full_forwarded_for && !ex.forwarded_for.empty()) {
-    std::string full(ex.forwarded_for);
-    full += ", ";
-    full += ex.peer.address;
-    sink("X-Forwarded-For", std::string_view(full));
-  } else {
-    sink("X-Forwarded-For", ex.client_address);
-  }
+  std::string list;
+  sink("X-Forwarded-For", client_list(ex, list));
   sink("X-Forwarded-Host", ex.host_header);
   sink("X-Forwarded-Port", ex.port_text);
   sink("X-Forwarded-Proto", ex.scheme);
@@ -86,13 +98,7 @@ void for_each_usual_field(const Exchange& ex, const BodyShape& shape, Sink&& sin
   if (o.proxy_add_original_uri_header) sink("X-Original-URI", ex.head().path_query);
   if (!ex.loop_mark.empty()) sink(kCdnLoop, ex.loop_mark);
   between();
-  char digits[24];
-  if (shape.framing == net::http::Framing::length) {
-    const auto end = std::to_chars(digits, digits + sizeof digits, shape.length).ptr;
-    sink("Content-Length", std::string_view(digits, static_cast<std::size_t>(end - digits)));
-  } else if (shape.framing == net::http::Framing::chunked) {
-    sink("Transfer-Encoding", std::string_view("chunked"));
-  }
+  put_length(shape, sink);
   if (ex.tunnel) {
     sink("Upgrade", ex.head().upgrade_token);
     sink("Connection", std::string_view("upgrade"));
@@ -106,9 +112,29 @@ void for_each_usual_field(const Exchange& ex, const BodyShape& shape, Sink&& sin
   if (o.via) sink("Via", via(ex.head().major, ex.head().minor));  // behind those of whoever had it before
 }
 
+// Of a request of our own (subrequest.h): what it says itself, then what the client said beside that.
+template <class Sink>
+void for_each_field_of_ours(const Exchange& ex, const BodyShape& shape, Sink&& sink) {
+  using net::http::Name;
+  const auto ours = ex.set_for_pods;
+  for (const auto& f : ours)
+    if (!f.value.empty()) sink(f.name, f.value);
+  if (!ex.loop_mark.empty()) sink(kCdnLoop, ex.loop_mark);
+  put_length(shape, sink);
+  for (const auto& f : ex.head().fields.all()) {
+    if (f.drop || net::http::hop_by_hop(f.id) || f.id == Name::proxy || f.id == Name::host ||
+        f.id == Name::content_length || f.id == Name::expect || f.id == Name::trailer)
+      continue;
+    if (std::ranges::any_of(ours, [&](const net::http::Field& set) { return iequals(set.name, f.name); })) continue;
+    sink(f.name, f.value);
+  }
+}
+
 // Calls sink(name, value) for each field. `shape` for the body.
 template <class Sink>
 void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& sink) {
+  if (ex.of_ours) [[unlikely]]
+    return for_each_field_of_ours(ex, shape, sink);
   const auto set = ex.set_for_pods;
   if (set.empty()) return for_each_usual_field(ex, shape, sink, [] {});
   for_each_usual_field(

@@ -2,6 +2,7 @@
 
 #include "data/filter/plan.h"
 #include "data/proxy/edit.h"
+#include "data/proxy/error_page.h"
 #include "data/proxy/grpc.h"
 #include "data/proxy/local_reply.h"
 #include "data/proxy/misdirected.h"
@@ -118,7 +119,8 @@ std::unique_ptr<BodyTransform> transform(Exchange& ex) {
   return nullptr;
 }
 
-// Attempts until one succeeds or the retry rule says no. On error nothing was answered, or what was is given up.
+}  // namespace
+
 net::Task<Status> attempts(Exchange& ex) {
   Worker& worker = ex.worker;
   auto& tried = ex.memory.tried;
@@ -170,6 +172,28 @@ net::Task<Status> attempts(Exchange& ex) {
   }
 }
 
+namespace {
+
+void copy(Exchange& ex) {
+  for (const auto& entry : (*ex.route->plan)[Phase::copy]) {
+    ex.copy = entry.step->copy(ex);
+    if (ex.copy && ex.head().framing == net::http::Framing::none) ex.copy->take({}, true);
+  }
+}
+
+// By the route's Service of error pages, where it answers in place of this one.
+net::Task<Status> send_reply(Exchange& ex, LocalReply reply) {
+  if (has_page(ex, reply.status)) {
+    net::Task<Result<bool>> paging = send_error_page(ex, reply);
+    Result<bool> paged = co_await paging;
+    if (!paged) co_return std::unexpected(paged.error());
+    if (*paged) co_return Status{};
+  }
+  net::Task<Status> sending = send_local_reply(ex, std::move(reply));
+  Status sent = co_await sending;
+  co_return sent;
+}
+
 net::Task<void> fail(Exchange& ex, Error error) {
   if (ex.given_up) error = *ex.given_up;  // and not what it looked like from where it was met
   const auto status = status_of(error);
@@ -193,7 +217,8 @@ net::Task<void> fail(Exchange& ex, Error error) {
   }
   if (error.whose == Whose::downstream || !ex.down.body().ended()) ex.close_after = true;
   LocalReply page{status, {}, error.detail};
-  Status sent = co_await send_local_reply(ex, std::move(page));
+  net::Task<Status> sending = send_reply(ex, std::move(page));
+  Status sent = co_await sending;
   if (!sent) ex.close_after = true;
 }
 
@@ -243,12 +268,20 @@ net::Task<void> serve(Exchange& ex) {
     if (reply->close) ex.close_after = true;
     if (reply->gave_up) ex.worker.stats.regex_gave_up.add();
     if (reply->status >= 500) ex.record.reason = reply->why, ex.record.ours = true;
-    Status sent = co_await send_local_reply(ex, std::move(*reply));
+    net::Task<Status> sending = send_reply(ex, std::move(*reply));
+    Status sent = co_await sending;
     if (!sent) ex.close_after = true;
   } else {
-    Status outcome = co_await take_request_body(ex);
+    Status outcome{};
+    if (ex.route->plan != nullptr) copy(ex);  // who else gets it
+    if (!body_is_here(ex)) outcome = co_await take_request_body(ex);
     if (outcome) outcome = co_await attempts(ex);  // pick, lease, relay; again where the rule allows
-    if (!outcome) {
+    if (!outcome && ex.intercepted != 0) {
+      LocalReply error{ex.intercepted, {}, "the pod's answer is one of custom-http-errors"};
+      net::Task<Status> sending = send_reply(ex, std::move(error));
+      Status sent = co_await sending;
+      if (!sent) ex.close_after = true;
+    } else if (!outcome) {
       const Error& why = outcome.error();
       if (why.whose == Whose::downstream && why.fault == Fault::timeout) ex.worker.stats.timeouts_body.add();
       co_await fail(ex, why);

@@ -9,6 +9,10 @@ namespace sluice::data {
 // of it was given up (ex.close_after says whether the connection may go on), and the exchange is recorded.
 net::Task<void> serve(Exchange& ex);
 
+// Attempts until one succeeds or the retry rule says no. On error nothing was answered, or what was is given up. The
+// exchange has a Cluster, settings and options.
+net::Task<Status> attempts(Exchange& ex);
+
 // Answers a request that never became one (its head was refused) and records it.
 net::Task<void> refuse(Exchange& ex, Error why);
 

@@ -20,7 +20,7 @@ inline std::span<const net::http::Field> added_fields(const Exchange& ex, const 
   auto& added = ex.memory.added;
   if (response.added) return added;
   added.clear();
-  const ResponseFields::Response of{response.fields, response.from_pod, *ex.options};
+  const ResponseFields::Response of{response.fields, response.from_pod, *ex.options, response.status};
   ResponseFields fields(added, ex.memory.texts, &of);
   add_response_fields(ex.process, ex, fields);
   return added;

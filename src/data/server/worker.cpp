@@ -251,6 +251,7 @@ void Worker::maybe_drained() {
 void Worker::DrainDeadline::expired() {
   const bool over = worker->loop.now() >= worker->drain_until_;
   for (Connection* c = worker->connections_; c; c = c->next_) over ? c->kill() : c->drain(true);
+  if (over) worker->mirrors.cancel_all(Error{Fault::cancelled, Whose::internal, Retry::no, 0, "the worker ends"});
   if (!over)
     worker->loop.arm_at(*this, worker->drain_until_);
   else

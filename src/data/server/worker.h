@@ -10,10 +10,12 @@
 #include "base/blocking_pool.h"
 #include "data/proxy/exchange.h"
 #include "data/routing/hash.h"
+#include "data/server/answer_cache.h"
 #include "data/server/compression_memory.h"
 #include "data/server/credentials.h"
 #include "data/server/limits.h"
 #include "data/server/listener.h"
+#include "data/server/mirrors.h"
 #include "data/server/overload.h"
 #include "data/server/passing_hellos.h"
 #include "data/snapshot/snapshot.h"
@@ -89,6 +91,8 @@ class Worker {
   WorkerStats& stats;
   Recorder& recorder;
   IdlePool pool{*this};
+  AnswerCache answers;  // of external authentication
+  Mirrors mirrors;
 
   // Scratch: valid until the next suspension of whoever fills it, never longer.
   static constexpr std::size_t kScratch = 256 * 1024;

@@ -36,6 +36,7 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec) {
       runtime->identity = std::move(identity);
       auto address = net::make_address(e.address, e.port);
       runtime->valid = address.has_value();
+      runtime->question = spec->question;
       if (address) runtime->address = *address, runtime->text = address->text();
     }
     usable.push_back(e.ready && runtime->valid);

@@ -26,6 +26,7 @@ struct EndpointRuntime {
   std::string identity;  // address, port and pod: another pod behind the same address is another endpoint
   net::SocketAddress address;
   bool valid = false;             // the address could be understood
+  bool question = false;          // model::Cluster::question
   bool retired = false;           // no longer named: connections are closed instead of given back
   std::uint32_t connections = 0;  // open, idle ones included
   std::uint32_t idle = 0;

@@ -10,11 +10,13 @@ namespace {
 
 // Endpoints are judged before they get here (control/destination.h); whoever finds another way meets this. It costs a
 // look at the port unless that is one of ours.
-bool ours(Worker& worker, const net::SocketAddress& address) {
+bool ours(Worker& worker, const EndpointRuntime& endpoint) {
+  const auto& address = endpoint.address;
   const auto* own = worker.view()->snapshot().own.get();
   if (!own || !own->has_port(address.port())) return false;
   const auto ip = model::read_ip(address.address());
   if (!ip) return false;
+  if (endpoint.question && own->takes_requests(*ip, address.port())) return false;
   // A route may make an address ours that no interface has: those of a cloud's load balancers, for one.
   return own->reached(*ip, address.port()) || (own->everywhere(address.port()) && net::is_local(address));
 }
@@ -22,7 +24,7 @@ bool ours(Worker& worker, const net::SocketAddress& address) {
 }  // namespace
 
 Result<int> open_socket(Worker& worker, const EndpointRuntime& endpoint) {
-  if (ours(worker, endpoint.address)) {
+  if (ours(worker, endpoint)) {
     worker.stats.own_refused.add();
     return std::unexpected(
         Error{Fault::connect_refused, Whose::upstream, Retry::yes, 503, "the endpoint is a listener of this process"});

@@ -7,7 +7,10 @@
 #include "model/settings/backend_protocol.h"
 #include "model/settings/basic_auth.h"
 #include "model/settings/cors.h"
+#include "model/settings/error_pages.h"
+#include "model/settings/external_auth.h"
 #include "model/settings/header_map.h"
+#include "model/settings/mirror.h"
 #include "model/settings/redirect.h"
 #include "model/settings/replacement.h"
 #include "model/settings/retry_conditions.h"
@@ -55,7 +58,10 @@ struct RouteSettings {
   Shared<SourceRanges> source_ranges;                    // null: everybody may come
   Shared<ToHost> to_host;                                // null: requests stay here
   Shared<BasicAuth> basic_auth;                          // null: nobody is asked for a password
-  bool satisfy_any = false;                              // either the address or the password suffices
+  Shared<ExternalAuth> external_auth;                    // null: no other service is asked
+  Shared<ErrorPages> error_pages;                        // null: errors are answered as they are
+  Shared<Mirror> mirror;                                 // null: nobody gets a copy
+  bool satisfy_any = false;                              // one of address, password and that service suffices
   bool operator==(const RouteSettings&) const = default;
 };
 

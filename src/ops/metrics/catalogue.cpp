@@ -134,6 +134,14 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_auth_passwords_total", counter, "result",
      "Names and passwords that clients gave: right, right as before (cached), wrong, not looked at as the client was "
      "wrong too often (limited, 429), or not checked as too much waited (unchecked, 503)."},
+    {"sluice_auth_requests_total", counter, "result",
+     "What services of auth-url said of requests: allowed, refused (401, 403), failed (500: they could not be asked, "
+     "or "
+     "said something else), or said before and kept (kept)."},
+    {"sluice_mirrored_requests_total", counter, "result",
+     "Copies of requests for mirror-target: answered, failed (nobody answered), or dropped as there were too many or "
+     "too "
+     "much."},
     {"sluice_malformed_responses_total", counter, "",
      "Responses of pods that were refused with 502 because the grammar forbids them."},
 

@@ -141,6 +141,20 @@ TEST(Destination, NothingOpensOurOwnListeners) {
   }
 }
 
+TEST(Destination, AQuestionMayComeBackToWhereRequestsAreTaken) {
+  const model::OwnListeners own{
+      {model::read_listener("https", "0.0.0.0:443"), model::read_listener("admin", "0.0.0.0:10254")},
+      {*model::read_ip("10.0.0.5")},
+      {},
+      {}};
+  EXPECT_EQ(verdict("10.0.0.5", Says::question, Allowed{}, &own, 443), "");
+  EXPECT_NE(verdict("10.0.0.5", Says::name, Allowed{}, &own, 443), "");
+  EXPECT_NE(verdict("10.0.0.5", Says::question, Allowed{}, &own, 10254), "");
+  EXPECT_EQ(verdict("127.0.0.1", Says::question, Allowed{}, &own, 443), kLoopback);
+  EXPECT_EQ(verdict("169.254.169.254", Says::question, Allowed{}, &own, 80), kLink);
+  EXPECT_EQ(verdict("203.0.113.1", Says::question, Allowed{}, &own, 443), "");
+}
+
 TEST(Destination, NamesThatMeanLoopback) {
   for (const char* name : {"localhost", "a.localhost", "a.b.localhost"}) {
     EXPECT_EQ(judge_name(name, Allowed()), Refusal::loopback) << name;

@@ -31,8 +31,10 @@ TEST(Options, EveryKeyReachesItsMember) {
   for (auto& o : options()) {
     const model::Options defaults;
     bool changed = false;
-    for (auto value : {"true", "false", "7", "301", "9k", "X-Other", "10.0.0.0/8", "off", "2 16k", "TLSv1.3", "HIGH",
-                       "json", "debug", "/other", "refuse", "h.example=ns"}) {
+    for (auto value : {"true",         "false",      "7",     "301",    "9k",
+                       "X-Other",      "10.0.0.0/8", "off",   "2 16k",  "TLSv1.3",
+                       "HIGH",         "json",       "debug", "/other", "refuse",
+                       "h.example=ns", "404",        "POST",  "200 5m", "https://to.example/"}) {
       model::Options out;
       if (o.value.parse(value, out).empty() && out != defaults) {
         changed = true;

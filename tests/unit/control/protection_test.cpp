@@ -51,15 +51,15 @@ TEST_F(Protection, AnOptionThatIsEditedClosesAndOpensEveryHost) {
   const auto world = ingress("a", "a.example") + annotated("b", "b.example", "enable-global-auth", "false") +
                      service("app") + slice("app", "10.0.0.1");
   EXPECT_EQ(closed(put(world + options("{}")), "a.example"), "");
-  auto u = put(options("{global-auth-url: 'http://auth/'}"));
+  auto u = put(options("{global-auth-url: 'ldap://auth/'}"));
   EXPECT_NE(closed(u, "a.example").find("global-auth-url"), std::string::npos);
   EXPECT_EQ(closed(u, "b.example"), "");
   EXPECT_EQ(u.change.hosts, std::vector<std::string>{"a.example"});
   u = put(options("{no-auth-locations: '/'}"));
   EXPECT_EQ(closed(u, "a.example"), "");
-  u = put(options("{global-auth-url: 'http://auth/', no-auth-locations: '/'}"));
+  u = put(options("{global-auth-url: 'ldap://auth/', no-auth-locations: '/'}"));
   EXPECT_EQ(closed(u, "a.example"), "");
-  u = put(options("{global-auth-url: 'http://auth/'}"));
+  u = put(options("{global-auth-url: 'ldap://auth/'}"));
   EXPECT_NE(closed(u, "a.example"), "");
   u = put(options("{}"));
   EXPECT_EQ(closed(u, "a.example"), "");
@@ -67,7 +67,7 @@ TEST_F(Protection, AnOptionThatIsEditedClosesAndOpensEveryHost) {
 }
 
 TEST_F(Protection, OptionsThatAreDeletedOpenNothing) {
-  const std::string guards = options("{global-auth-url: 'http://auth/', denylist-source-range: 192.0.2.0/24}");
+  const std::string guards = options("{global-auth-url: 'ldap://auth/', denylist-source-range: 192.0.2.0/24}");
   put(ingress("a", "a.example") + service("app") + slice("app", "10.0.0.1") + guards);
   auto u = remove(guards);
   EXPECT_NE(closed(u, "a.example"), "");
@@ -86,7 +86,7 @@ TEST_F(Protection, OptionsThatAreDeletedOpenNothing) {
 TEST_F(Protection, ADirectoryIsTakenAtItsWord) {
   settings.manifests = "somewhere";
   Store directory{settings};
-  const auto guards = objects(options("{global-auth-url: 'http://auth/'}"));
+  const auto guards = objects(options("{global-auth-url: 'ldap://auth/'}"));
   for (auto& o : objects(ingress("a", "a.example") + service("app") + slice("app", "10.0.0.1"))) directory.upsert(o);
   directory.upsert(guards.at(0));
   EXPECT_NE(closed(directory.commit(), "a.example"), "");

@@ -176,8 +176,27 @@ TEST_F(Rows, OfOptionsAreNoticedByAll) {
     const model::Model model_before = *before.model;
     const Seen was{std::make_shared<const model::Model>(model_before), {}, before.written};
     bool changed = false;
-    for (const char* value : {"true", "false", "7", "301", "9k", "X-Other", "10.0.0.0/8", "off", "2 16k", "TLSv1.3",
-                              "HIGH", "json", "debug", "/other", "refuse", "h.example=default", "default/headers"}) {
+    for (const char* value : {"true",
+                              "false",
+                              "7",
+                              "301",
+                              "9k",
+                              "X-Other",
+                              "10.0.0.0/8",
+                              "off",
+                              "2 16k",
+                              "TLSv1.3",
+                              "HIGH",
+                              "json",
+                              "debug",
+                              "/other",
+                              "refuse",
+                              "h.example=default",
+                              "default/headers",
+                              "POST",
+                              "200 5m",
+                              "https://to.example/",
+                              "404"}) {
       const Seen after = with_option(std::string(row.key), value);
       if (*after.model->options == *was.model->options) continue;
       changed = true;

@@ -25,8 +25,9 @@ TEST(Dial, NoConnectionIsMadeToAListenerOfOurs) {
     publication.snapshot = std::move(snapshot);
     worker.apply(publication, nullptr);
   };
-  const auto made = [&](const char* address, std::uint16_t port) {
+  const auto made = [&](const char* address, std::uint16_t port, bool question = false) {
     EndpointRuntime endpoint;
+    endpoint.question = question;
     endpoint.address = net::make_address(address, port).value();
     const auto fd = open_socket(worker, endpoint);
     if (fd) close(*fd);
@@ -44,6 +45,10 @@ TEST(Dial, NoConnectionIsMadeToAListenerOfOurs) {
     EXPECT_NE(made(address, theirs).status, 503) << address;
   }
   EXPECT_EQ(bare.stats.own_refused.get(), 4U);
+  EXPECT_EQ(made("127.0.0.1", ours, true).fault, Fault::none);  // a question may come back
+  serve(std::make_shared<const model::OwnListeners>(
+      model::OwnListeners{{model::read_listener("admin", "127.0.0.1:" + std::to_string(ours))}, {}, {}, {}}));
+  EXPECT_EQ(made("127.0.0.1", ours, true).status, 503);
   EXPECT_EQ(made("127.0.0.1", theirs).fault, Fault::none);
   close(listener);
   close(other);

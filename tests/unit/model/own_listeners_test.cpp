@@ -128,5 +128,28 @@ TEST(OwnListeners, ReplicasAndServicesLeadToThemToo) {
   EXPECT_FALSE(own.everywhere(8080));
 }
 
+// Where clients' requests are taken, a question may come back to; nowhere else.
+TEST(OwnListeners, SomeTakeRequests) {
+  const OwnListeners own{{read_listener("http", "0.0.0.0:80"), read_listener("https", "10.0.0.5:443"),
+                          read_listener("admin", "0.0.0.0:10254"), read_listener("webhook", "10.0.0.6:443")},
+                         {ip("10.0.0.5"), ip("10.0.0.6")},
+                         {ip("10.0.0.7")},
+                         {{ip("10.96.0.9"), 80}, {ip("10.96.0.9"), 443}}};
+  const struct {
+    const char* address;
+    std::uint16_t port;
+    bool takes;
+  } table[] =
+      {
+          {"10.0.0.5", 80, true},     {"10.0.0.5", 443, true},    {"::ffff:10.0.0.5", 443, true},
+          {"10.0.0.6", 443, false},   {"10.0.0.5", 10254, false}, {"10.0.0.7", 80, true},
+          {"10.0.0.7", 443, false},  // the webhook's there, perhaps
+          {"10.0.0.7", 10254, false}, {"10.96.0.9", 80, false},   {"10.96.0.9", 443, false},
+          {"10.0.0.9", 80, false},    {"127.0.0.1", 80, true},    {"127.0.0.1", 10254, false},
+      };
+  for (const auto& row : table)
+    EXPECT_EQ(own.takes_requests(ip(row.address), row.port), row.takes) << row.address << " " << row.port;
+}
+
 }  // namespace
 }  // namespace sluice::model

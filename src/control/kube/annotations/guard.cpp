@@ -42,12 +42,6 @@ Guard closing(Closes what, std::string_view name) {
   return out;
 }
 
-Guard authenticating(Closes what, std::string_view name) {
-  Guard out = closing(what, name);
-  out.authenticates = true;
-  return out;
-}
-
 Guard dropped(std::string expected) {
   Guard out;
   out.drops = true;
@@ -80,19 +74,20 @@ Guard snippet(Closes what, std::string_view name, const model::Options& options)
 
 }  // namespace
 
-Guard auth_url(std::string_view value, const Written&, const model::Options&) {
-  if (!made_of(value, " -._~/:,?&=$")) return dropped("an absolute URL of letters, digits and -._~/:,?&=$");
-  return authenticating(Closes::paths, "auth-url");
+// Connections to the service of auth-url are always kept, as those to pods are.
+Guard kept_connections(std::string_view, const Written&, const model::Options&) {
+  return honoured();
+}
+
+// It opts out of global-auth-url (external_auth.cpp).
+Guard enable_global_auth(std::string_view, const Written&, const model::Options&) {
+  return honoured();
 }
 
 Guard auth_tls_secret(std::string_view value, const Written& all, const model::Options&) {
   if (!made_of(value, " -._~/:")) return dropped("NAMESPACE/NAME of a Secret");
   const bool asks_nobody = trim(all.raw("auth-tls-verify-client")) == "off" && all["auth-tls-match-cn"].empty();
   return asks_nobody ? honoured() : closing(Closes::host, "auth-tls-secret");
-}
-
-Guard enable_global_auth(std::string_view, const Written&, const model::Options&) {
-  return honoured();  // it opts out of what closes (guarding_options.cpp)
 }
 
 Guard enable_modsecurity(std::string_view value, const Written&, const model::Options&) {
@@ -112,7 +107,7 @@ Guard server_snippet(std::string_view, const Written&, const model::Options& opt
   return snippet(Closes::host, "server-snippet", options);
 }
 
-// Of a connection that is no request, or for what closes by itself (auth-url, enable-modsecurity).
+// Of a connection that is no request, or for what closes by itself (enable-modsecurity).
 Guard other_snippet(std::string_view, const Written&, const model::Options& options) {
   return options.allow_snippet_annotations ? Guard{} : snippet(Closes::nothing, "", options);
 }

@@ -65,9 +65,9 @@ bool is_served(std::string_view annotation, std::string_view value);
 model::Risk risk_of(std::string_view annotation);
 
 namespace guard {
-Guard auth_url(std::string_view, const Written&, const model::Options&);
-Guard auth_tls_secret(std::string_view, const Written&, const model::Options&);
+Guard kept_connections(std::string_view, const Written&, const model::Options&);
 Guard enable_global_auth(std::string_view, const Written&, const model::Options&);
+Guard auth_tls_secret(std::string_view, const Written&, const model::Options&);
 Guard enable_modsecurity(std::string_view, const Written&, const model::Options&);
 Guard configuration_snippet(std::string_view, const Written&, const model::Options&);
 Guard server_snippet(std::string_view, const Written&, const model::Options&);

@@ -13,12 +13,16 @@ namespace {
 
 using enum OnInvalid;
 
+// clang-format off: a line a family
 constexpr AnnotationFamily (*kFamilies[])() = {
     annotation::access_log,
     annotation::auth,
     annotation::backend_protocol,
     annotation::cors,
     annotation::custom_headers,
+    annotation::error_pages,
+    annotation::external_auth,
+    annotation::mirror,
     annotation::names,
     annotation::paths,
     annotation::proxy,
@@ -31,6 +35,7 @@ constexpr AnnotationFamily (*kFamilies[])() = {
     annotation::ssl_redirect,
     annotation::upstream_vhost,
 };
+// clang-format on
 
 // The rows of all families, served or not, by name.
 struct Known {

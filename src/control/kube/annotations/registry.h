@@ -60,6 +60,28 @@ struct WrittenAuth {
   const Secret* held = nullptr;  // null: it is not there, or not to be looked at
 };
 
+// auth-url and what goes with it, as written.
+struct WrittenExternalAuth {
+  model::ExternalAuth auth;  // but for the URL, which is not read yet
+  std::string config_map;    // auth-proxy-set-headers: "namespace/name"; empty: it is not
+  bool missing = false;      // there is none of the name
+  std::vector<WrongHeader> wrong;
+  std::vector<std::pair<std::string_view, std::string>> beside;  // what is written beside auth-url, with its value
+};
+
+// custom-http-errors and what goes with it, as written.
+struct WrittenErrorPages {
+  std::vector<std::uint16_t> statuses;  // empty: none are
+  std::string service;
+  bool of_pods = true;
+};
+
+// mirror-target and what goes with it, as written.
+struct WrittenMirror {
+  model::Mirror mirror;
+  std::string host;  // empty: none is written
+};
+
 // custom-headers as written; what of it can be used is in the settings.
 struct WrittenHeaders {
   std::string config_map;  // "namespace/name"; empty: it is not
@@ -74,6 +96,9 @@ struct AnnotationValues {
   WrittenCors cors;
   std::optional<std::vector<model::Cidr>> allowlist, denylist;  // empty: none is written
   WrittenAuth auth;
+  WrittenExternalAuth external_auth;
+  WrittenErrorPages error_pages;
+  WrittenMirror mirror;
   WrittenHeaders headers;
   ProxySsl proxy_ssl;
   bool ssl_passthrough = false;
@@ -166,6 +191,9 @@ AnnotationFamily auth();
 AnnotationFamily backend_protocol();
 AnnotationFamily cors();
 AnnotationFamily custom_headers();
+AnnotationFamily error_pages();
+AnnotationFamily external_auth();
+AnnotationFamily mirror();
 AnnotationFamily names();
 AnnotationFamily paths();
 AnnotationFamily proxy();

@@ -10,25 +10,15 @@ using enum Closes;
 using model::Risk;
 
 // Of each the question was: does leaving it out open something? Rates and numbers of connections (limit-*) keep a
-// service up and let nobody in; ciphers choose among good ones. What goes with a guard (auth-signin…) guards nothing
-// alone.
+// service up and let nobody in; ciphers choose among good ones.
 constexpr std::array kUnserved{
     UnservedAnnotation{"affinity"},
     UnservedAnnotation{"affinity-canary-behavior"},
     UnservedAnnotation{"affinity-mode", Risk::medium},
-    UnservedAnnotation{"auth-always-set-cookie"},
-    UnservedAnnotation{"auth-cache-duration", Risk::medium},
-    UnservedAnnotation{"auth-cache-key", Risk::medium},
-    UnservedAnnotation{"auth-keepalive"},
-    UnservedAnnotation{"auth-keepalive-requests"},
-    UnservedAnnotation{"auth-keepalive-share-vars"},
-    UnservedAnnotation{"auth-keepalive-timeout"},
-    UnservedAnnotation{"auth-method"},
-    UnservedAnnotation{"auth-proxy-set-headers", Risk::medium},
-    UnservedAnnotation{"auth-request-redirect", Risk::medium},
-    UnservedAnnotation{"auth-response-headers", Risk::medium},
-    UnservedAnnotation{"auth-signin", Risk::high},
-    UnservedAnnotation{"auth-signin-redirect-param", Risk::medium},
+    UnservedAnnotation{"auth-keepalive", Risk::low, nothing, guard::kept_connections},
+    UnservedAnnotation{"auth-keepalive-requests", Risk::low, nothing, guard::kept_connections},
+    UnservedAnnotation{"auth-keepalive-share-vars", Risk::low, nothing, guard::kept_connections},
+    UnservedAnnotation{"auth-keepalive-timeout", Risk::low, nothing, guard::kept_connections},
     UnservedAnnotation{"auth-snippet", Risk::critical, nothing, guard::other_snippet},
     UnservedAnnotation{"auth-tls-error-page", Risk::high},
     UnservedAnnotation{"auth-tls-match-cn", Risk::high},
@@ -36,7 +26,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"auth-tls-secret", Risk::medium, host, guard::auth_tls_secret},
     UnservedAnnotation{"auth-tls-verify-client", Risk::medium},
     UnservedAnnotation{"auth-tls-verify-depth"},
-    UnservedAnnotation{"auth-url", Risk::high, paths, guard::auth_url},
     UnservedAnnotation{"canary"},
     UnservedAnnotation{"canary-by-cookie", Risk::medium},
     UnservedAnnotation{"canary-by-header", Risk::medium},
@@ -47,9 +36,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"client-body-buffer-size"},
     UnservedAnnotation{"configuration-snippet", Risk::critical, paths, guard::configuration_snippet},
     UnservedAnnotation{"connection-proxy-header"},
-    UnservedAnnotation{"custom-http-errors"},
-    UnservedAnnotation{"default-backend"},
-    UnservedAnnotation{"disable-proxy-intercept-errors"},
     UnservedAnnotation{"enable-global-auth", Risk::low, nothing, guard::enable_global_auth},
     UnservedAnnotation{"enable-modsecurity", Risk::low, paths, guard::enable_modsecurity},
     UnservedAnnotation{"enable-opentelemetry"},
@@ -67,9 +53,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"limit-rps"},
     UnservedAnnotation{"limit-whitelist"},
     UnservedAnnotation{"load-balance"},
-    UnservedAnnotation{"mirror-host", Risk::high},
-    UnservedAnnotation{"mirror-request-body"},
-    UnservedAnnotation{"mirror-target", Risk::high},
     UnservedAnnotation{"modsecurity-snippet", Risk::critical, nothing, guard::other_snippet},
     UnservedAnnotation{"modsecurity-transaction-id", Risk::high},
     UnservedAnnotation{"opentelemetry-operation-name", Risk::medium},

@@ -16,6 +16,7 @@ std::span<const Option> tls();
 std::span<const Option> upstream();
 std::span<const Option> logs();
 std::span<const Option> rules();
+std::span<const Option> external_auth();
 std::span<const Option> shutdown();
 
 }  // namespace sluice::control::options_of

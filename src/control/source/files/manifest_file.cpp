@@ -45,20 +45,30 @@ bool begins_document(std::string_view line) {
          (line.size() == 3 || line[3] == '\n' || line[3] == '\r' || line[3] == ' ' || line[3] == '\t');
 }
 
+// Where the string of JSON ends that begins with the quote at `begin`: its last quote; npos: nowhere. Most of a
+// manifest are strings.
+std::size_t end_of_string(std::string_view text, std::size_t begin) {
+  for (auto quote = text.find('"', begin + 1); quote != std::string_view::npos; quote = text.find('"', quote + 1)) {
+    std::size_t first = quote;
+    while (text[first - 1] == '\\') --first;
+    if ((quote - first) % 2 == 0) return quote;
+  }
+  return std::string_view::npos;
+}
+
 // The size of the map in braces that the text begins with, if braces and quotes are those of JSON; 0: they are not.
 std::size_t braced(std::string_view text) {
   std::size_t depth = 0;
-  bool quoted = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    if (quoted && c == '\\')
-      ++i;
-    else if (c == '"')
-      quoted = !quoted;
-    else if (!quoted && c == '{')
+    if (c == '"') {
+      i = end_of_string(text, i);
+      if (i == std::string_view::npos) return 0;
+    } else if (c == '{') {
       ++depth;
-    else if (!quoted && c == '}' && --depth == 0)
+    } else if (c == '}' && --depth == 0) {
       return i + 1;
+    }
   }
   return 0;
 }

@@ -1,0 +1,10 @@
+#pragma once
+#include "data/filter/step.h"
+
+namespace sluice::data {
+
+// The Step that asks for a password; null: the route asks for none. `alone`: who comes from an allowed address needs
+// none either, where the route says that either suffices; else somebody has asked that before.
+StepPtr password_step(const model::RouteSettings& settings, bool alone);
+
+}  // namespace sluice::data

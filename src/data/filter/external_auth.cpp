@@ -1,0 +1,318 @@
+#include "model/settings/external_auth.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "data/filter/address_set.h"
+#include "data/filter/basic_auth.h"
+#include "data/filter/step.h"
+#include "data/filter/upstream_way.h"
+#include "data/filter/variables.h"
+#include "data/proxy/request_fields.h"
+#include "data/proxy/subrequest.h"
+#include "data/server/worker.h"
+#include "model/hash.h"
+
+// auth-url: another service is asked whether a request may come. 2xx: it may; 401 and 403 are passed on; else 500.
+namespace sluice::data {
+
+namespace {
+
+using net::http::Field;
+using net::http::Name;
+
+// Whom a cookie of the service reaches without auth-always-set-cookie: nginx's add_header.
+constexpr bool sets_cookies(int status) noexcept {
+  switch (status) {
+    case 200:
+    case 201:
+    case 204:
+    case 206:
+    case 301:
+    case 302:
+    case 303:
+    case 304:
+    case 307:
+    case 308:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// How long the service itself lets an answer be kept; nothing: it does not say. Zero: not at all.
+struct Lifetime {
+  bool said = false;
+  std::chrono::seconds time{};
+};
+
+Lifetime lifetime_of(std::span<const Field> fields) {
+  Lifetime out;
+  for (const auto& f : fields) {
+    if (iequals(f.name, "set-cookie") || iequals(f.name, "vary") || iequals(f.name, "expires")) return {true, {}};
+    const bool accel = iequals(f.name, "x-accel-expires");
+    if (accel) {
+      std::int64_t n = 0;
+      const auto [end, error] = std::from_chars(f.value.data(), f.value.data() + f.value.size(), n);
+      if (error != std::errc() || end != f.value.data() + f.value.size() || n <= 0) return {true, {}};
+      return {true, std::chrono::seconds(std::min<std::int64_t>(n, 31'536'000))};
+    }
+    if (!iequals(f.name, "cache-control")) continue;
+    for_each_element(f.value, [&](std::string_view directive) {
+      const auto is = [&](std::string_view name) { return iequals(directive, name); };
+      if (is("no-store") || is("no-cache") || is("private")) out = {true, {}};
+      for (const std::string_view name : {std::string_view("max-age="), std::string_view("s-maxage=")}) {
+        if (directive.size() <= name.size() || !iequals(directive.substr(0, name.size()), name)) continue;
+        if (out.said && out.time.count() == 0) continue;
+        std::int64_t n = 0;
+        const auto digits = directive.substr(name.size());
+        const auto error = std::from_chars(digits.data(), digits.data() + digits.size(), n).ec;
+        out = {true, std::chrono::seconds(error == std::errc() ? std::clamp<std::int64_t>(n, 0, 31'536'000) : 0)};
+      }
+    });
+  }
+  return out;
+}
+
+// What its answer means, wherever it comes from.
+struct Said {
+  int status = 0;
+  std::span<const Field> fields;
+};
+
+class ExternalAuth final : public Step {
+ public:
+  // `any`: of the address, the password and the service one suffices.
+  ExternalAuth(const model::Shared<model::ExternalAuth>& auth, const model::RouteSettings& route)
+      : auth_(auth),
+        way_(way_to(auth->tls, auth->host)),
+        any_(route.satisfy_any),
+        password_(any_ ? password_step(route, false) : nullptr),
+        denied_(any_ && route.source_ranges ? std::span(route.source_ranges->denied) : std::span<const model::Cidr>()),
+        allowed_(any_ && route.source_ranges ? std::span(route.source_ranges->allowed)
+                                             : std::span<const model::Cidr>()) {
+    model::Hash hash;
+    hash.add(*auth);
+    identity_ = std::to_string(hash.value());
+  }
+
+  bool waits(const RequestView& request) const override { return !excused(request); }
+  bool admits(const std::array<std::uint8_t, 16>& client) const override { return of_address(client); }
+  std::string asks(const RequestView& request) const override {
+    std::string out = auth_->tls ? "https://" : "http://";
+    evaluate(auth_->host_header, request, Spelling::url, out);
+    out += ":" + std::to_string(auth_->port);
+    evaluate(auth_->target, request, Spelling::url, out);
+    return out;
+  }
+
+  net::Task<Result<std::optional<LocalReply>>> wait(Exchange& ex) const override {
+    Result<std::optional<LocalReply>> out{};
+    std::optional<LocalReply> other;  // what the password says
+    if (password_ != nullptr) {
+      other = password_->decide(ex);
+      if (!other) {
+        net::Task<Result<std::optional<LocalReply>>> checking = password_->wait(ex);
+        Result<std::optional<LocalReply>> checked = co_await checking;
+        if (!checked || !*checked) co_return std::move(checked);
+        other = std::move(*checked);
+      }
+    }
+    WorkerStats& stats = ex.worker.stats;
+    const std::string key = key_of(ex);
+    if (!key.empty()) {
+      if (const auto* known = ex.worker.answers.find(key, ex.worker.loop.now())) {
+        stats.auth_kept.add();
+        std::vector<Field> fields;
+        for (const auto& [name, value] : known->fields)
+          fields.push_back({name, value, net::http::name_of(name), false});
+        *out = judge({known->status, fields}, ex, std::move(other));
+        co_return std::move(out);
+      }
+    }
+
+    ClusterRuntime* cluster = ex.further[static_cast<std::size_t>(model::Role::authentication)];
+    if (cluster == nullptr) {
+      stats.auth_failed.add();
+      out->emplace(LocalReply{.status = 500, .why = "the service of auth-url has no address"});
+      co_return std::move(out);
+    }
+    std::string target, host, url, list;
+    evaluate(auth_->target, ex, Spelling::url, target);
+    evaluate(auth_->host_header, ex, Spelling::url, host);
+    static const Template kUrl("$scheme://$http_host$request_uri");
+    evaluate(kUrl, ex, Spelling::field, url);
+    std::string redirect;
+    if (auth_->request_redirect.empty())
+      redirect = ex.head().path_query;
+    else
+      evaluate(auth_->request_redirect, ex, Spelling::field, redirect);
+    std::vector<Field> fields;
+    Texts texts;
+    fields.push_back({"X-Forwarded-Proto", {}, Name::x_forwarded_proto, false});
+    fields.push_back({"X-Request-ID", ex.request_id, Name::x_request_id, false});
+    if (!auth_->method.empty()) {
+      fields.push_back({"X-Original-URI", ex.head().path_query, Name::x_original_uri, false});
+      fields.push_back({"X-Scheme", ex.scheme, Name::x_scheme, false});
+    }
+    const std::size_t at_host = fields.size();
+    fields.push_back({"Host", host, Name::host, false});
+    fields.push_back({"X-Original-URL", url, Name::other, false});
+    fields.push_back({"X-Original-Method", ex.head().method_text, Name::other, false});
+    fields.push_back({"X-Sent-From", "nginx-ingress-controller", Name::other, false});
+    fields.push_back({"X-Real-IP", ex.client_address, Name::x_real_ip, false});
+    fields.push_back({"X-Forwarded-For", client_list(ex, list), Name::x_forwarded_for, false});
+    fields.push_back({"X-Auth-Request-Redirect", redirect, Name::other, false});
+    if (auth_->request_headers) {
+      for (const auto& line : auth_->request_headers->lines) {
+        const auto value = field_value(line.value, ex, texts.next());
+        if (iequals(line.name, "host"))
+          fields[at_host].value = value;
+        else
+          fields.push_back({line.name, value, net::http::name_of(line.name), false});
+      }
+    }
+    const std::string_view method = auth_->method.empty() ? std::string_view("GET") : std::string_view(auth_->method);
+    SubRequest asked(ex, {*cluster, way_, method, target, host, fields, true});
+    net::Task<Status> asking = asked.run();
+    Status outcome = co_await asking;
+    if (!outcome) {
+      if (ex.given_up || ex.client_gone || ex.deadline_passed) {
+        out = std::unexpected(ex.given_up.value_or(outcome.error()));
+        co_return std::move(out);
+      }
+      stats.auth_failed.add();
+      if (ex.note.empty()) ex.note = outcome.error().detail;
+      out->emplace(LocalReply{.status = 500, .why = "the service of auth-url cannot be asked"});
+      co_return std::move(out);
+    }
+    const Said said{asked.status(), asked.fields()};
+    count(said.status, stats);
+    if (!key.empty()) keep(key, said, ex);
+    *out = judge(said, ex, std::move(other));
+    co_return std::move(out);
+  }
+
+  void respond(const RequestView& request, ResponseFields& fields) const override {
+    if (request.set_cookies.empty()) return;
+    const auto* response = fields.response();
+    if (!auth_->always_set_cookie && response != nullptr && !sets_cookies(response->status)) return;
+    for (const auto& cookie : request.set_cookies) fields.add("Set-Cookie", cookie);
+  }
+
+ private:
+  bool of_address(const std::array<std::uint8_t, 16>& client) const noexcept {
+    return allowed_.ranges() > 0 && allowed_.contains(client) && !denied_.contains(client);
+  }
+  bool excused(const RequestView& request) const noexcept { return request.client_known && of_address(request.client); }
+
+  static void count(int status, WorkerStats& stats) noexcept {
+    (status / 100 == 2                ? stats.auth_allowed
+     : status == 401 || status == 403 ? stats.auth_refused
+                                      : stats.auth_failed)
+        .add();
+  }
+
+  // Under which an answer is kept; empty: none is. Another route, and another wish, has other answers.
+  std::string key_of(const Exchange& ex) const {
+    if (auth_->cache_key.empty()) return {};
+    std::string out(ex.route->host);
+    out.append("\n").append(ex.route->spec->location.view()).append("\n").append(identity_).append("\n");
+    evaluate(auth_->cache_key, ex, Spelling::raw, out);
+    return out;
+  }
+
+  // Answers of other statuses are never kept: a service that fails now may not a moment later.
+  void keep(const std::string& key, const Said& said, Exchange& ex) const {
+    if (said.status / 100 != 2 && said.status != 401 && said.status != 403) return;
+    std::chrono::seconds time{};
+    for (const auto& row : auth_->cache_times) {
+      const auto named = [&](int status) { return std::ranges::find(row.statuses, status) != row.statuses.end(); };
+      if (row.statuses.empty() ? said.status == 200 : named(0) || named(said.status)) {
+        time = row.time;
+        break;
+      }
+    }
+    if (time.count() == 0) return;
+    if (const auto own = lifetime_of(said.fields); own.said) time = own.time;
+    if (time.count() == 0 || ex.worker.shared.overload.at_least(Rung::save)) return;
+    AnswerCache::Answer kept{static_cast<std::uint16_t>(said.status), {}};
+    for (const auto& f : said.fields)
+      if (is_used(f)) kept.fields.emplace_back(f.name, f.value);
+    ex.worker.answers.keep(key, std::move(kept), ex.worker.loop.now() + time);
+  }
+
+  bool is_used(const Field& field) const {
+    return iequals(field.name, "www-authenticate") || iequals(field.name, "set-cookie") ||
+           std::ranges::any_of(auth_->response_headers, [&](const auto& name) { return iequals(name, field.name); });
+  }
+
+  // `other`: the answer that the request would get without the service.
+  std::optional<LocalReply> judge(const Said& said, Exchange& ex, std::optional<LocalReply> other) const {
+    auto& memory = ex.memory;
+    const auto keep_text = [&](std::string_view text) { return std::string_view(memory.joined.emplace_back(text)); };
+    memory.set_cookies.clear();
+    for (const auto& f : said.fields)
+      if (iequals(f.name, "set-cookie")) memory.set_cookies.push_back(keep_text(f.value));
+    ex.set_cookies = memory.set_cookies;
+    if (said.status / 100 == 2) {
+      vouch(said, ex);
+      return std::nullopt;
+    }
+    if (said.status == 401) {
+      if (!auth_->signin.empty()) {
+        LocalReply out{.status = 302, .why = "the service of auth-url says 401, and auth-signin where to"};
+        evaluate(auth_->signin, ex, Spelling::url, out.location);
+        return out;
+      }
+      LocalReply out{.status = 401, .why = "the service of auth-url says 401"};
+      for (const auto& f : said.fields)
+        if (iequals(f.name, "www-authenticate")) out.fields.emplace_back("WWW-Authenticate", f.value);
+      if (other && other->status == 401)
+        for (auto& field : other->fields) out.fields.push_back(std::move(field));
+      return out;
+    }
+    if (said.status == 403)
+      return other ? std::move(other) : LocalReply{.status = 403, .why = "the service of auth-url says 403"};
+    ex.note = "it answers " + std::to_string(said.status);
+    return LocalReply{.status = 500, .why = "the service of auth-url answers what is neither 2xx, 401 nor 403"};
+  }
+
+  // What pods get of its answer, and not from the client.
+  void vouch(const Said& said, Exchange& ex) const {
+    auto& vouched = ex.memory.vouched;
+    vouched.clear();
+    for (const auto& name : auth_->response_headers) {
+      std::string* value = nullptr;
+      for (const auto& f : said.fields) {
+        if (!iequals(f.name, name)) continue;
+        if (value == nullptr)
+          value = &ex.memory.joined.emplace_back(f.value);
+        else
+          value->append(", ").append(f.value);
+      }
+      vouched.push_back(
+          {name, value != nullptr ? std::string_view(*value) : std::string_view(), net::http::name_of(name), false});
+    }
+    ex.vouched = vouched;
+  }
+
+  const model::Shared<model::ExternalAuth> auth_;
+  const model::RouteSettings way_;
+  const bool any_;
+  const StepPtr password_;
+  const AddressSet denied_, allowed_;
+  std::string identity_;
+};
+
+StepPtr ask_service(const Needs& needs) {
+  const auto& s = needs.settings;
+  return s.external_auth ? std::make_shared<const ExternalAuth>(s.external_auth, s) : nullptr;
+}
+
+}  // namespace
+
+extern const Row kExternalAuth;
+const Row kExternalAuth{"external-auth", in(Phase::guard, Phase::respond), ask_service};
+
+}  // namespace sluice::data

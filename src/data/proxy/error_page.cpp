@@ -1,0 +1,140 @@
+#include "data/proxy/error_page.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "data/proxy/request_fields.h"
+#include "data/proxy/subrequest.h"
+#include "data/server/worker.h"
+
+namespace sluice::data {
+
+namespace {
+
+using net::http::Field;
+using net::http::Name;
+
+constexpr auto kErrors = static_cast<std::size_t>(model::Role::errors);
+
+// A page is there soon, or the error is answered without.
+const model::RouteSettings& way_to_pages() {
+  static const model::RouteSettings settings = [] {
+    model::RouteSettings out;
+    out.protocol = model::BackendProtocol::http;
+    out.read_timeout = std::chrono::seconds(10);
+    return out;
+  }();
+  return settings;
+}
+
+// The statuses of who may not come say so whatever the page is: a page is not to open anything.
+bool keeps_status(int status) noexcept {
+  return status == 401 || status == 403 || status == 429;
+}
+
+// Passes the page on to the client.
+class Page final : public Downstream {
+ public:
+  Page(Exchange& asker, const LocalReply& error) : asker_(asker), error_(error) {}
+  BodySource& body() override { return asker_.down.body(); }
+  bool whole_body(std::string_view&) override { return false; }
+  net::Task<Status> interim(int, std::span<const Field>) override { co_return Status{}; }
+  net::Task<Status> start(Exchange&, const ResponseStart& response, Chunk first) override {
+    ResponseStart page = response;
+    std::vector<Field> fields;
+    if (error_.status != 0 && keeps_status(error_.status)) {
+      page.status = error_.status;
+      page.reason = {};
+      fields.assign(response.fields.begin(), response.fields.end());
+      for (const auto& [name, value] : error_.fields) fields.push_back({name, value, net::http::name_of(name), false});
+      page.fields = fields;
+    }
+    asker_.record.status = static_cast<std::uint16_t>(page.status);
+    net::Task<Status> starting = asker_.down.start(asker_, page, first);
+    Status started = co_await starting;
+    co_return started;
+  }
+  net::Task<Status> write(Chunk piece) override { return asker_.down.write(piece); }
+  void abort() noexcept override { asker_.down.abort(); }
+  bool started() const noexcept override { return asker_.down.started(); }
+  bool complete() const noexcept override { return asker_.down.complete(); }
+  std::size_t room(std::size_t last) noexcept override { return asker_.down.room(last); }
+  net::Duplex& become_tunnel(std::string_view& early) override { return asker_.down.become_tunnel(early); }
+  void give_buffers_back() noexcept override {}
+
+ private:
+  Exchange& asker_;
+  const LocalReply& error_;
+};
+
+std::string_view accepted(const Exchange& ex) noexcept {
+  for (const auto& f : ex.received.fields.all())
+    if (!f.drop && iequals(f.name, "accept")) return f.value;
+  return {};
+}
+
+// Whose error it is, in the order of ingress-nginx.
+template <class Sink>
+void describe_error(const Exchange& ex, std::string_view code, bool with_target, Sink&& sink) {
+  const auto& spec = *ex.route->spec;
+  sink("X-Code", code);
+  sink("X-Format", accepted(ex));
+  if (with_target) sink("X-Original-URI", ex.received.path_query);
+  sink("X-Namespace", spec.ns.view());
+  sink("X-Ingress-Name", spec.ingress.view());
+  sink("X-Service-Name", spec.service.view());
+  sink("X-Service-Port", spec.service_port.view());
+}
+
+}  // namespace
+
+bool has_page(const Exchange& ex, int status) noexcept {
+  if (ex.route == nullptr || ex.further[kErrors] == nullptr || ex.grpc || ex.instead) return false;
+  if (ex.worker.shared.overload.at_least(Rung::refuse)) return false;  // the shortest answer is the best one
+  const auto& pages = ex.settings->error_pages;
+  return pages && std::ranges::binary_search(pages->statuses, status);
+}
+
+bool intercepts(const Exchange& ex, int status) noexcept {
+  return has_page(ex, status) && ex.settings->error_pages->of_pods && !ex.tunnel;
+}
+
+net::Task<Result<bool>> send_error_page(Exchange& ex, const LocalReply& error) {
+  ClusterRuntime& cluster = *ex.further[kErrors];
+  char digits[8];
+  const std::string_view code(digits,
+                              static_cast<std::size_t>(std::to_chars(digits, digits + 8, error.status).ptr - digits));
+  const bool head = ex.head().method == net::http::Method::head;
+  std::string target = "/", list;
+  target += ex.query;
+  std::vector<Field> fields;
+  describe_error(ex, code, true, [&](std::string_view name, std::string_view value) {
+    fields.push_back({name, value, net::http::name_of(name), false});
+  });
+  fields.push_back({"X-Request-ID", ex.request_id, Name::x_request_id, false});
+  fields.push_back({"X-Forwarded-For", client_list(ex, list), Name::x_forwarded_for, false});
+  fields.push_back({"Host", ex.host_header, Name::host, false});
+  Page page(ex, error);
+  SubRequest asked(ex, {cluster, way_to_pages(), head ? "HEAD" : "GET", target, ex.host_header, fields}, &page);
+  net::Task<Status> asking = asked.run();
+  Status outcome = co_await asking;
+  Result<bool> out = true;
+  if (outcome) co_return out;
+  if (ex.down.started())
+    out = std::unexpected(outcome.error());
+  else
+    out = false;
+  co_return out;
+}
+
+void tell_default_backend(Exchange& ex) {
+  auto& set = ex.memory.set;
+  if (ex.set_for_pods.empty()) set.clear();
+  describe_error(ex, "503", false, [&](std::string_view name, std::string_view value) {
+    std::erase_if(set, [&](const auto& other) { return iequals(other.name, name); });
+    set.push_back({name, value, net::http::name_of(name), false});
+  });
+  ex.set_for_pods = set;
+}
+
+}  // namespace sluice::data

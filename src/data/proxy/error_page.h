@@ -1,0 +1,19 @@
+#pragma once
+#include "data/filter/step.h"
+#include "data/proxy/exchange.h"
+#include "net/io/task.h"
+
+// custom-http-errors: a Service answers in place of errors.
+namespace sluice::data {
+
+// Does the route's Service of error pages answer in place of an error of ours with this status?
+bool has_page(const Exchange& ex, int status) noexcept;
+// And of a pod's response?
+bool intercepts(const Exchange& ex, int status) noexcept;
+// Asks it for the page of an error, and passes its answer on. False: it could not be asked, and nothing was sent.
+// Otherwise an Error is one of the client's connection, or the page broke off.
+net::Task<Result<bool>> send_error_page(Exchange& ex, const LocalReply& error);
+// What a default backend that answers for a Service without endpoints gets to know.
+void tell_default_backend(Exchange& ex);
+
+}  // namespace sluice::data

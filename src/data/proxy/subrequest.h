@@ -1,0 +1,94 @@
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "data/proxy/exchange.h"
+#include "net/io/task.h"
+
+namespace sluice::data {
+
+// What is asked on behalf of an exchange. Everything is borrowed, and must outlive the SubRequest.
+struct Question {
+  ClusterRuntime& cluster;               // pinned by the exchange
+  const model::RouteSettings& settings;  // protocol, TLS, timeouts and tries
+  std::string_view method;
+  std::string_view target;                   // path and query
+  std::string_view host;                     // Host
+  std::span<const net::http::Field> fields;  // that stand in place of the client's; an empty value: there is none
+  bool marked = false;                       // it leaves for somebody who may send it back to us
+};
+
+// Of requests without one.
+struct NoBody final : BodySource {
+  net::Task<Result<Chunk>> read(std::size_t) override { co_return Chunk{{}, true, {}}; }
+  Result<Chunk> take(std::size_t) override { return Chunk{{}, true, {}}; }
+  void stop() noexcept override {}
+  bool ended() const noexcept override { return true; }
+};
+// Gets an answer, keeps its head and drops its body.
+struct KeptAnswer final : Downstream {
+  static constexpr std::size_t kMostDropped = 64 * 1024;  // bytes of a body; then its connection ends
+
+  BodySource& body() override { return none; }
+  bool whole_body(std::string_view&) override { return false; }
+  net::Task<Status> interim(int, std::span<const net::http::Field>) override { co_return Status{}; }
+  net::Task<Status> start(Exchange&, const ResponseStart& response, Chunk first) override;
+  net::Task<Status> write(Chunk piece) override { co_return drop(piece); }
+  void abort() noexcept override {}
+  bool started() const noexcept override { return status != 0; }
+  bool complete() const noexcept override { return ended; }
+  std::size_t room(std::size_t) noexcept override { return 16 * 1024; }
+  net::Duplex& become_tunnel(std::string_view&) override { std::terminate(); }  // it asks for no upgrade
+  void give_buffers_back() noexcept override {}
+  Status drop(const Chunk& piece) noexcept;
+
+  NoBody none;
+  int status = 0;
+  bool ended = false;
+  std::size_t dropped = 0;
+  std::string text;  // what the fields are views of
+  std::vector<net::http::Field> fields;
+};
+// Makes `ex` a request of our own: the head that stands in its memory, with the question's method and target, without a
+// body and an upgrade. What the question borrows must live as long.
+void make_ours(Exchange& ex, const Question& question, const model::Options& options);
+
+// A request of our own, for which the client's waits: without a body, with the client's fields beside its own. It goes
+// through the same attempts and retries as any request; it is neither counted nor logged as one of a client.
+class SubRequest {
+ public:
+  // `to`: who gets the answer instead, and outlives this; null: it is kept here.
+  SubRequest(Exchange& asker, const Question& question, Downstream* to = nullptr);
+  ~SubRequest();
+  SubRequest(const SubRequest&) = delete;
+  SubRequest& operator=(const SubRequest&) = delete;
+
+  // Until the head of an answer is there; its body is dropped. Errors: those of attempts(); where the asker's client
+  // has left meanwhile, or its deadline has passed, the asker knows. Awaited once.
+  net::Task<Status> run();
+
+  // Of the answer, once there is one.
+  int status() const noexcept { return answer_.status; }
+  std::span<const net::http::Field> fields() const noexcept { return answer_.fields; }
+
+ private:
+  // What waits at the asker is given up for the same reason.
+  struct Forward final : net::Cancellable {
+    explicit Forward(SubRequest& of) noexcept : of_(of) {}
+    void cancel(Error why) noexcept override;
+    SubRequest& of_;
+  };
+
+  Exchange& asker_;
+  std::unique_ptr<ExchangeMemory> memory_;
+  KeptAnswer answer_;
+  Downstream& to_;
+  Exchange ex_;
+  Forward forward_{*this};
+};
+
+}  // namespace sluice::data

@@ -1,0 +1,210 @@
+"""custom-http-errors and default-backend: a Service answers in place of errors, and of a Service without endpoints."""
+import pytest
+
+from harness import config_map, free_port, ingress, read_request, service, slices
+from h2raw import Http2
+
+ERRORS = {"custom-http-errors": "404,413,503", "default-backend": "errs"}
+
+
+class Pages:
+    """A Service of error pages, and what it was asked."""
+
+    def __init__(self, site, status=None, body=b"a page", lines=()):
+        self.asked, self.status, self.body, self.lines = [], status, body, list(lines)
+        self.pod = site.scripted(self._serve)
+        self.address = self.pod.address
+
+    def _serve(self, sock, _):
+        while (request := read_request(sock)) is not None:
+            line, *rest = request[0].split("\r\n")
+            fields = {k.lower(): v for k, v in (x.split(": ", 1) if ": " in x else (x.rstrip(":"), "") for x in rest if x)}
+            self.asked.append((line, fields, request[1]))
+            head = [f"HTTP/1.1 {self.status or fields['x-code']} Page", f"Content-Length: {len(self.body)}", "Content-Type: text/plain", *self.lines]
+            sock.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + (b"" if line.startswith("HEAD") else self.body))
+
+
+def answering(status, body=b"the pod's own"):
+    def serve(sock, _):
+        while (request := read_request(sock)) is not None:
+            code = request[0].split(" ")[1].rsplit("=", 1)[-1] if "?s=" in request[0] else status
+            sock.sendall(f"HTTP/1.1 {code} Own\r\nContent-Length: {len(body)}\r\nX-Own: 1\r\nRetry-After: 9\r\n\r\n".encode() + body)
+    return serve
+
+
+@pytest.fixture
+def paged(site):
+    """site.put(annotations): an app whose pod answers ?s=STATUS, with a Service `errs` beside it."""
+    site.pages = Pages(site)
+    site.own = site.scripted(answering(200))
+    site.manifests.write("errs.yaml", service("errs"), *slices("errs", [site.pages.address]))
+    site.put = lambda annotations=ERRORS, **kw: site.app("app.example", site.own.address, name="app", annotations=annotations, **kw)
+    return site
+
+
+def ask(sluice, path="/", method="GET", host="app.example", headers=(), body=None):
+    with sluice.raw() as c:
+        return c.get(path, host, method=method, headers=list(headers), body=body)
+
+
+def test_a_page_stands_in_place_of_a_pods_error(paged):
+    paged.put()
+    sluice = paged.sluice()
+    a = ask(sluice, "/x/y?s=404", headers=["Accept: text/html", "X-Code: forged", "Cookie: a=b"])
+    assert (a.status, a.body, a.get("content-type")) == (404, b"a page", "text/plain")
+    assert a.get("x-own") is None and a.get("retry-after") is None
+    line, fields, body = paged.pages.asked[-1]
+    assert line == "GET /?s=404 HTTP/1.1" and body == b""
+    assert {k: fields[k] for k in ("x-code", "x-format", "x-original-uri", "x-namespace", "x-ingress-name", "x-service-name", "x-service-port", "host",
+                                   "x-forwarded-for", "cookie")} == {
+        "x-code": "404", "x-format": "text/html", "x-original-uri": "/x/y?s=404", "x-namespace": "default", "x-ingress-name": "app",
+        "x-service-name": "app", "x-service-port": "80", "host": "app.example", "x-forwarded-for": "127.0.0.1", "cookie": "a=b"}
+    assert fields["x-request-id"]
+    # What is not listed is passed on.
+    a = ask(sluice, "/?s=500")
+    assert (a.status, a.body, a.get("x-own")) == (500, b"the pod's own", "1")
+    assert len(paged.pages.asked) == 1
+
+
+def test_the_status_is_that_of_the_page(paged):
+    paged.pages.status = 200
+    paged.put()
+    assert ask(paged.sluice(), "/?s=404").status == 200
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "OPTIONS"])
+def test_whatever_the_method_a_page_is_fetched(paged, method):
+    paged.put()
+    sluice = paged.sluice()
+    a = ask(sluice, "/?s=404", method=method, body=b"abc" if method in ("POST", "PUT") else None)
+    assert a.status == 404 and a.body == (b"" if method == "HEAD" else b"a page")
+    line, fields, body = paged.pages.asked[-1]
+    assert line.startswith("HEAD /" if method == "HEAD" else "GET /") and body == b"" and "content-length" not in fields
+
+
+def test_our_own_errors_have_pages_too(paged):
+    paged.put(ERRORS | {"proxy-body-size": "10", "custom-http-errors": "404,413,502,503"})
+    paged.manifests.write("more.yaml", ingress("more", {"app.example": [("/dead", "Prefix", "dead", 80), ("/empty", "Prefix", "none", 80)]},
+                                              annotations={"custom-http-errors": "502,503", "default-backend": "errs"}),
+                          service("dead"), *slices("dead", [f"127.0.0.1:{free_port()}"]))
+    sluice = paged.sluice()
+    a = ask(sluice, "/", method="POST", body=b"x" * 100)
+    assert (a.status, a.body) == (413, b"a page")
+    a = ask(sluice, "/dead")
+    assert (a.status, a.body) == (502, b"a page")
+    assert paged.pages.asked[-1][1]["x-service-name"] == "dead"
+
+
+def test_who_may_not_come_gets_a_page_and_no_other_status(paged):
+    paged.pages.status = 200
+    paged.manifests.text("users.json", '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users"}, "data": {"auth": "Zm9vOntQTEFJTn1iYXIK"}}')
+    paged.put(ERRORS | {"custom-http-errors": "401,403", "auth-type": "basic", "auth-secret": "users"})
+    sluice = paged.sluice()
+    a = ask(sluice)
+    assert (a.status, a.body, a.get("www-authenticate")) == (401, b"a page", 'Basic realm=""')
+    sluice.changed(lambda: paged.put(ERRORS | {"custom-http-errors": "403", "denylist-source-range": "127.0.0.0/8"}))
+    a = ask(sluice)
+    assert (a.status, a.body) == (403, b"a page")
+
+
+def test_pods_errors_may_pass_while_ours_have_pages(paged):
+    paged.put(ERRORS | {"disable-proxy-intercept-errors": "true", "proxy-body-size": "10"})
+    sluice = paged.sluice()
+    assert ask(sluice, "/?s=404").body == b"the pod's own"
+    assert ask(sluice, "/", method="POST", body=b"x" * 100).body == b"a page"
+
+
+def test_without_a_page_the_error_is_answered_as_it_is(paged):
+    paged.manifests.write("errs.yaml", service("errs"), *slices("errs", [f"127.0.0.1:{free_port()}"]))
+    paged.put(ERRORS | {"custom-http-errors": "404,503"})
+    sluice = paged.sluice()
+    a = ask(sluice, "/?s=404")
+    assert a.status == 404 and b"404 Not Found" in a.body
+    sluice.changed(lambda: paged.manifests.remove("errs.yaml"))
+    assert ask(sluice, "/?s=404").status == 404
+    sluice.changed(lambda: paged.manifests.write("errs.yaml", service("errs"), *slices("errs", [paged.pages.address])))
+    assert ask(sluice, "/?s=404").body == b"a page"
+
+
+def test_errors_without_anybody_who_answers_are_said(paged):
+    paged.put({"custom-http-errors": "404"})
+    sluice = paged.sluice()
+    assert ask(sluice, "/?s=404").body == b"the pod's own"
+    assert [e for e in sluice.config()["report"] if e["reason"] == "NoEffect" and "custom-http-errors" in e["field"]]
+
+
+@pytest.mark.parametrize("value", ["404,abc", "200", "99", "600"])
+def test_wrong_statuses_take_the_ingress_out(paged, value):
+    paged.put({"custom-http-errors": value, "default-backend": "errs"})
+    sluice = paged.sluice()
+    assert ask(sluice).status == 404 and paged.own.connections == 0
+    assert [e["reason"] for e in sluice.config()["report"] if "custom-http-errors" in e["field"]] == ["InvalidAnnotation"]
+
+
+def test_a_service_without_endpoints_is_answered_for(paged):
+    pod = paged.pod("defback")
+    paged.manifests.write("defback.yaml", service("defback"), *slices("defback", [pod.address]))
+    paged.app("empty.example", [], name="empty", annotations={"default-backend": "defback"})
+    sluice = paged.sluice()
+    a = ask(sluice, "/x?y=1", host="empty.example", headers=["X-Code: forged"])
+    assert a.status == 200
+    line, fields = pod.last_headers()
+    got = {k.lower(): v for k, v in fields}
+    assert line == "GET /x?y=1 HTTP/1.1" and got["x-code"] == "503" and got["x-service-name"] == "empty" and got["x-ingress-name"] == "empty"
+    assert got["x-forwarded-host"] == "empty.example"
+    sluice.changed(lambda: paged.manifests.write("defback.yaml", service("defback")))
+    assert ask(sluice, "/", host="empty.example").status == 503
+
+
+def test_for_all_ingresses_by_the_default_backend(paged):
+    paged.put({})
+    paged.app("own.example", paged.own.address, name="own", annotations={"custom-http-errors": "500"})
+    paged.app("empty.example", [], name="empty")
+    paged.manifests.write("options.yaml", config_map({"custom-http-errors": "404,503"}))
+    sluice = paged.sluice("--default-backend-service", "default/errs")
+    assert ask(sluice, "/?s=404").body == b"a page"
+    a = ask(sluice, host="empty.example")
+    assert (a.status, a.body) == (503, b"a page") and paged.pages.asked[-1][1]["x-service-name"] == "empty"
+    # An Ingress that lists errors means these alone.
+    assert ask(sluice, "/?s=404", host="own.example").body == b"the pod's own"
+    assert ask(sluice, "/?s=500", host="own.example").body == b"a page"
+
+
+def test_the_rest_of_an_upload_is_not_waited_for(paged):
+    """The pod answers early; the page comes, and the connection ends."""
+    def early(sock, _):
+        sock.recv(65536)
+        sock.sendall(b"HTTP/1.1 404 Own\r\nContent-Length: 0\r\n\r\n")
+    paged.app("early.example", paged.scripted(early).address, name="early", annotations=ERRORS)
+    sluice = paged.sluice()
+    with sluice.raw() as c:
+        c.send("POST / HTTP/1.1\r\nHost: early.example\r\nContent-Length: 100000\r\n\r\n" + "x" * 1000)
+        a = c.answer()
+        assert (a.status, a.body, a.get("connection")) == (404, b"a page", "close")
+
+
+def test_the_connection_goes_on_and_the_log_has_one_line(paged):
+    paged.put()
+    sluice = paged.sluice()
+    with sluice.raw() as c:
+        assert [c.get("/?s=404", "app.example").body for _ in range(3)] == [b"a page"] * 3
+        assert c.get("/", "app.example").body == b"the pod's own"
+    sluice.wait_access(r'"GET / HTTP/1.1" 200 ')
+    lines = [x for x in sluice.access_lines() if "HTTP/1.1" in x]
+    assert len(lines) == 4 and all('"GET /?s=404 HTTP/1.1" 404 6 ' in x for x in lines[:3])
+    assert paged.pages.pod.connections == 1
+
+
+def test_over_http2(paged):
+    paged.put()
+    sluice = paged.sluice(options={"http2-prior-knowledge": "true"})
+    with Http2(sluice.http) as h2:
+        s = h2.done(h2.request("/?s=404"))
+        assert s.status == 404 and bytes(s.body) == b"a page"
+
+
+def test_a_long_page_arrives_whole(paged):
+    paged.pages.body = bytes(range(256)) * 8192
+    paged.put()
+    a = ask(paged.sluice(), "/?s=503")
+    assert a.status == 503 and a.body == paged.pages.body
