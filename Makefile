@@ -69,6 +69,9 @@ test-k8s: build  ## the binary against a real API server, built here (Go, root; 
 	$(call compile,release,support-tools)
 	@tools/test.py build/release k8s $(if $(FILTER),--filter '$(FILTER)')
 
+k8s-harness:  ## build the API server that those tests need, without running any (Go; minutes the first time)
+	@tests/k8s/build.sh
+
 test-k8s-dev: dev  ## the same with the debug build, whose promised times are three times as long; not in a large cluster
 	@tests/k8s/build.sh
 	@tools/test.py build/dev k8s $(if $(FILTER),--filter '$(FILTER)') $(SUM:%=--sum %)
@@ -81,6 +84,9 @@ test-k8s-long: build  ## those tests against a real API server that have a long 
 test-oracle: build  ## replay recorded answers of ingress-nginx; CASES='group case …' for some (root: network namespace)
 	@tools/deps.sh test
 	@SLUICE=build/release/sluice tests/oracle/run.sh $(CASES)
+
+asan-build: deps build/.made  ## compile what `make asan` runs
+	$(call compile,asan,all)
 
 asan: deps build/.made  ## unit and integration tests under AddressSanitizer and UBSan
 	$(call compile,asan,all)

@@ -1,6 +1,7 @@
 // What decisions cost: a route that uses nothing, lists of addresses, origins.
 #include <benchmark/benchmark.h>
 
+#include "data/filter/choice.h"
 #include "data/filter/plan.h"
 #include "model/ip.h"
 
@@ -53,6 +54,23 @@ void DecideByRanges(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(decide_for_route(s.view));
 }
 BENCHMARK(DecideByRanges)->Arg(1)->Arg(50)->Arg(5'000);
+
+// Which of two Services: what falls through to the draw has been asked everything.
+void Choose(benchmark::State& state) {
+  Scene s({});
+  model::Canary canary;
+  canary.rule = {.header = "X-Canary", .pattern = state.range(0) == 2 ? "^v[0-9]+$" : "", .cookie = "ck", .weight = 20};
+  if (state.range(0) > 0) s.head.fields.add() = {"X-Canary", "v12x", net::http::Name::other, false};
+  const Choice choice(canary, 0);
+  const model::Cluster main, other;
+  std::uint64_t random = 1;
+  for (auto _ : state) {
+    const auto opinion = choice.ask(s.view, {&main, true}, {&other, true});
+    random = random * 6364136223846793005U + 1442695040888963407U;
+    benchmark::DoNotOptimize(opinion.by == Choice::By::weight ? choice.draw(random) : opinion.canary);
+  }
+}
+BENCHMARK(Choose)->ArgName("header")->Arg(0)->Arg(1)->Arg(2);  // none, there, matched against a pattern
 
 void DecideByOrigin(benchmark::State& state) {
   model::Cors cors;

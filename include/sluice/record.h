@@ -70,6 +70,7 @@ struct ExchangeRecord {
   // the route; empty when none matched, or when Recorder::wants_names() said no
   std::uint32_t series = 0xffffffff;  // Route::series; 0xffffffff: none
   std::string_view route_host, ns, ingress, service, service_port, path, upstream_name;
+  std::string_view canary;  // the upstream name of the canary's Cluster, where that took the request; else empty
   // Not a request but a connection that was passed through: host and server_name are its SNI, request_length and
   // bytes_sent what came from the client and went to it, request_seconds its life, status 200, 502, 503 or 508.
   bool stream = false;
@@ -135,6 +136,7 @@ struct alignas(64) WorkerStats {
   Counter mirrored, mirrors_failed, mirrors_dropped;
   Counter auth_kept, auth_allowed, auth_refused, auth_failed;  // services that are asked
   Counter retries, tunnels_active, tunnels;
+  Counter sessions_begun, sessions_moved;  // of affinity: by requests without and with the cookie of one
   Counter passthrough, passthrough_active, passthrough_failures;
   Counter shed_connections, shed_requests;  // refused by a limit or by lack of descriptors
   Counter overload_idle_closed, overload_slow_reset, overload_refused, overload_pauses;  // for lack of memory

@@ -98,6 +98,10 @@ void print_served(const model::Model& model, const std::vector<Served>& rows, st
                                    type_width, destination_text(*route), to_width, endpoints_of(model, *route));
     line.erase(line.find_last_not_of(' ') + 1);
     print_line(out, line + "  [" + ingress_text(*route) + "]");
+    if (route->canary)
+      print_line(out,
+                 fmt::format("      canary -> {}  {}  [{}]", canary_text(*route),
+                             canary_endpoints_text(find_canary_cluster(model, *route)), canary_ingress_text(*route)));
   }
 }
 
@@ -140,6 +144,13 @@ boost::json::object to_json(const model::Model& model, const Served& row) {
                           {"usableEndpoints", cluster ? usable(*cluster) : 0},
                           {"file", r.origin.file},
                           {"line", r.origin.line}};
+  if (r.canary) {
+    auto canary = app::to_json(*r.canary);
+    const model::Cluster* of = find_canary_cluster(model, r);
+    canary["endpoints"] = of ? of->endpoints.size() : 0;
+    canary["usableEndpoints"] = of ? usable(*of) : 0;
+    out["canary"] = std::move(canary);
+  }
   if (r.settings && r.settings->redirect) {
     out["redirect"] = r.settings->redirect->location.text();
     out["status"] = r.settings->redirect->status;

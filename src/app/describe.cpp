@@ -38,6 +38,11 @@ std::string endpoints_text(const model::Cluster* cluster) {
   return fmt::format("{} of {} endpoints", taking, all);
 }
 
+std::string canary_endpoints_text(const model::Cluster* cluster) {
+  if (cluster != nullptr && usable(*cluster) > 0) return endpoints_text(cluster);
+  return "no endpoints (the main Service gets all requests): " + empty_text(cluster);
+}
+
 std::string destination_text(const model::Route& route) {
   if (route.settings && route.settings->redirect)
     return fmt::format("{} to {}", route.settings->redirect->status, route.settings->redirect->location.text());
@@ -47,6 +52,25 @@ std::string destination_text(const model::Route& route) {
     return route.path_type.empty() ? "404 (no default backend)" : "404 (the backend is not a Service)";
   }
   return fmt::format("{}/{}:{}", route.ns, route.service, route.service_port);
+}
+
+std::string canary_text(const model::Route& route) {
+  const model::Canary& canary = *route.canary;
+  const auto& rule = canary.rule;
+  std::string out = fmt::format("{}/{}:{}: ", route.ns, canary.service, canary.service_port);
+  if (!rule.header.empty() && !rule.value.empty())
+    out += fmt::format("header {} is {}, ", rule.header, rule.value);
+  else if (!rule.header.empty() && !rule.pattern.empty())
+    out += fmt::format("header {} matches {}, ", rule.header, rule.pattern);
+  else if (!rule.header.empty())
+    out += fmt::format("header {} is always, ", rule.header);
+  if (!rule.cookie.empty()) out += fmt::format("cookie {} is always, ", rule.cookie);
+  const auto weight = std::clamp(rule.weight, std::int64_t{0}, rule.total);
+  return out + fmt::format("{} of {} {}", weight, rule.total, out.ends_with(", ") ? "others" : "requests");
+}
+
+std::string canary_ingress_text(const model::Route& route) {
+  return fmt::format("Ingress {}/{}", route.ns, route.canary->ingress);
 }
 
 std::string host_text(std::string_view name) {
@@ -62,6 +86,14 @@ std::string ingress_text(const model::Route& route) {
 
 const model::Cluster* find_cluster(const model::Model& model, const model::Route& route) {
   auto at = model.clusters.find(route.cluster);
+  return at == model.clusters.end() ? nullptr : at->second.get();
+}
+
+const model::Cluster* find_canary_cluster(const model::Model& model, const model::Route& route) {
+  if (!route.canary || !route.further) return nullptr;
+  const auto of = std::ranges::find(*route.further, model::Role::canary, &model::FurtherCluster::role);
+  if (of == route.further->end()) return nullptr;
+  const auto at = model.clusters.find(of->cluster);
   return at == model.clusters.end() ? nullptr : at->second.get();
 }
 
@@ -82,6 +114,14 @@ boost::json::object to_json(const model::Entry& e) {
 
 boost::json::object to_json(const model::Endpoint& e) {
   return {{"address", address_text(e)}, {"state", state_text(e)}, {"pod", e.pod}};
+}
+
+boost::json::object to_json(const model::Canary& canary) {
+  const auto& rule = canary.rule;
+  return {{"ingress", canary.ingress},       {"service", canary.service}, {"servicePort", canary.service_port},
+          {"cluster", canary.upstream_name}, {"header", rule.header},     {"headerValue", rule.value},
+          {"headerPattern", rule.pattern},   {"cookie", rule.cookie},     {"weight", rule.weight},
+          {"weightTotal", rule.total}};
 }
 
 std::vector<model::Entry> all_problems(const model::Model& model, const data::Compiler& compiler) {

@@ -20,17 +20,27 @@ std::size_t usable(const model::Cluster& cluster);
 std::string empty_text(const model::Cluster* cluster);
 // "3 endpoints", "2 of 3 endpoints", "no endpoints (503): why".
 std::string endpoints_text(const model::Cluster* cluster);
+// The same of a canary's, whose requests the main Service gets then.
+std::string canary_endpoints_text(const model::Cluster* cluster);
 // Where the route leads: "default/app:80", "301 to https://…", "404 (no default backend)".
 std::string destination_text(const model::Route& route);
+// Where its canary leads and which requests that takes: "default/next:80: header X-Canary is always, 20 of 100 others".
+// The route has one.
+std::string canary_text(const model::Route& route);
+// "Ingress default/canary".
+std::string canary_ingress_text(const model::Route& route);
 // "*.x.example"; "(any other host)" for the catch-all.
 std::string host_text(std::string_view name);
 // "Ingress default/app (app.yaml:12)".
 std::string ingress_text(const model::Route& route);
 
 const model::Cluster* find_cluster(const model::Model& model, const model::Route& route);
+// Null: the route has no canary, or nobody knows its Cluster.
+const model::Cluster* find_canary_cluster(const model::Model& model, const model::Route& route);
 
 boost::json::object to_json(const model::Entry& entry);
 boost::json::object to_json(const model::Endpoint& endpoint);
+boost::json::object to_json(const model::Canary& canary);
 
 // The Model's Report and the Compiler's, one after the other.
 std::vector<model::Entry> all_problems(const model::Model& model, const data::Compiler& compiler);

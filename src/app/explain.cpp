@@ -11,8 +11,13 @@
 
 #include "app/describe.h"
 #include "app/terminal.h"
+#include "base/printable.h"
 #include "base/strings.h"
+#include "data/balance/policy.h"
+#include "data/balance/session_cookie.h"
+#include "data/filter/choice.h"
 #include "data/filter/plan.h"
+#include "data/filter/variables.h"
 #include "data/proxy/edit.h"
 #include "data/routing/host_routes.h"
 #include "model/ip.h"
@@ -131,7 +136,15 @@ struct Explanation {
   const data::Route* route = nullptr;
   std::string target;             // what a pod gets
   std::vector<std::string> sets;  // fields that it gets instead of the client's; without a value: that are removed
-  const model::Cluster* cluster = nullptr;
+  const model::Cluster* cluster = nullptr;  // that takes the request
+  std::string balancing;                    // how its endpoint is chosen; empty: there is none to choose
+  struct Canary {
+    const model::Cluster* cluster = nullptr;
+    bool takes = false;      // the request, for certain
+    bool by_chance = false;  // some of such requests
+    std::string because;
+  };
+  std::optional<Canary> canary;  // of the route
   Answer answer;
   std::vector<std::string> adds;  // fields of ours in the response; without a value: that are removed from it
   std::vector<control::SettingRow> settings;
@@ -216,6 +229,31 @@ struct Asked {
   data::RequestView view;
 };
 
+// Does the canary of the route take the request? Of those that a draw decides the main Service is asked about, unless
+// all are the canary's.
+void choose(Explanation& out, data::RequestView& view, const model::Model& model) {
+  const data::Choice& choice = *out.route->choice;
+  const auto candidate = [](const model::Cluster* cluster) {
+    return data::Candidate{cluster, cluster != nullptr && usable(*cluster) != 0};
+  };
+  Explanation::Canary& canary = out.canary.emplace();
+  canary.cluster = find_canary_cluster(model, *out.route->spec);
+  const auto opinion = choice.ask(view, candidate(out.cluster), candidate(canary.cluster));
+  const bool drawn = opinion.by == data::Choice::By::weight;
+  const auto share = choice.share();
+  canary.takes = drawn ? share == choice.total() : opinion.canary;
+  canary.by_chance = drawn && share > 0 && !canary.takes;
+  canary.because = choice.because(opinion.by);
+  out.steps.push_back(fmt::format("its canary, {}, {}: {}", canary_ingress_text(*out.route->spec),
+                                  canary.takes       ? "takes the request"
+                                  : canary.by_chance ? "takes some of such requests"
+                                                     : "does not take it",
+                                  canary.because));
+  if (!canary.takes) return;
+  out.cluster = canary.cluster;
+  view.canary = &choice.spec();
+}
+
 // What serve() asks, in its order, for a request that was never received. `steps`: gets whom it would ask elsewhere.
 std::optional<data::Verdict> decide(const data::Plan* process, const data::RequestView& view,
                                     std::vector<std::string>& steps) {
@@ -256,6 +294,32 @@ std::string certificate_for(const data::Snapshot& snapshot, const std::string& n
     out += fmt::format("{}{} {} for {}, until {:%Y-%m-%d}", out.empty() ? "" : "; ", pair->key_type(), pair->serial(),
                        names, fmt::gmtime(static_cast<std::time_t>(pair->not_after())));
   }
+  return out;
+}
+
+// The policy, and the key that decides.
+std::string balancing_of(const model::Cluster& cluster, const data::RequestView& view) {
+  const data::PolicyRow& policy = data::policy_of(cluster.balancing.get());
+  std::string out(policy.name);
+  if (policy.key == data::PolicyRow::Key::hash) {
+    const Template& by = cluster.balancing->hash_by->key;
+    std::string key;
+    data::evaluate(by, view, data::Spelling::raw, key);
+    out += fmt::format(" by {}, ", by.text());
+    out +=
+        key.empty() ? "which is empty here: one endpoint after the other" : fmt::format("here \"{}\"", printable(key));
+  } else if (policy.key == data::PolicyRow::Key::session) {
+    const std::string& name = cluster.balancing->affinity->name;
+    const std::string id = data::session_id_of(cluster.upstream_name);
+    const auto cookie = data::session_cookie(view.received, name, id);
+    out += fmt::format(" by the cookie {}, ", name);
+    if (cookie.key.empty())
+      out += "which is not there: a session begins";
+    else
+      out += fmt::format("here the session {}{}", printable(cookie.key),
+                         cookie.id == id ? "" : ", which was not begun at this Service");
+  }
+  if (!cluster.balanced_by.empty()) out += fmt::format(" (as Ingress {} says)", cluster.balanced_by);
   return out;
 }
 
@@ -305,10 +369,20 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
   asked.view.path = out.path;
   snapshot.routes->match(request.match_host, out.path, &asked.view.undecided);
   asked.view.route = out.route;
+  if (out.route != nullptr && out.route->choice != nullptr) choose(out, asked.view, model);
   asked.view.available = out.cluster != nullptr && usable(*out.cluster) != 0;
   asked.view.outside = out.cluster != nullptr && out.cluster->outside;
   if (!client && out.route != nullptr && out.route->settings->source_ranges)
     out.steps.emplace_back("whether the client's address may come is not known: --from ADDRESS asks for one");
+  asked.view.certificate_known = !request.https;
+  if (request.https && out.route != nullptr && out.route->settings->client_auth)
+    if (const auto& auth = *out.route->settings->client_auth; auth.denied.empty())
+      out.steps.push_back(auth.verify == model::VerifyClient::off && auth.match_cn.empty()
+                              ? "the client is asked for no certificate (auth-tls-verify-client: off)"
+                              : fmt::format("what certificate the client shows is not known: Secret {} decides whether "
+                                            "it may come (auth-tls-secret)",
+                                            auth.secret));
+  if (out.cluster != nullptr) out.balancing = balancing_of(*out.cluster, asked.view);
   if (auto verdict = decide(process, asked.view, out.steps)) out.answer = answer_of(std::move(*verdict), out.cluster);
   if (out.answer.status == 0 && out.route != nullptr && out.route->plan != nullptr)
     for (const auto& entry : (*out.route->plan)[data::Phase::copy])
@@ -376,7 +450,16 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
   };
   if (e.route == nullptr) return tell_refused();
   const model::Route& spec = *e.route->spec;
-  if (e.answer.status == 0) line("  forwarded to " + destination_text(spec) + " as " + request.method + " " + e.target);
+  const bool to_canary = e.canary && e.canary->takes;
+  const auto canary_service = [&] {
+    return fmt::format("{}/{}:{}", spec.ns, spec.canary->service, spec.canary->service_port);
+  };
+  if (e.answer.status == 0)
+    line("  forwarded to " + (to_canary ? canary_service() : destination_text(spec)) + " as " + request.method + " " +
+         e.target);
+  if (e.answer.status == 0 && e.canary && e.canary->by_chance)
+    line(fmt::format("    or, {} of {} times, to {}", e.route->choice->share(), e.route->choice->total(),
+                     canary_service()));
   if (e.answer.status == 0)
     for (const std::string& field : e.sets) line("    " + with(field));
   line("  route of " + ingress_text(spec) +
@@ -384,14 +467,21 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
             ? ""
             : fmt::format(", written {} {}", spec.location, spec.path_type.empty() ? "(implicit)" : spec.path_type)));
 
+  if (e.canary)
+    line("  its canary of " + canary_ingress_text(spec) + (to_canary ? " takes it: " : ": ") + e.canary->because);
+
   tell_refused();
-  if (!spec.cluster.empty()) {
-    line(fmt::format("endpoints of {}: {}", spec.upstream_name, endpoints_text(e.cluster)));
-    if (e.cluster != nullptr)
-      for (const model::Endpoint& endpoint : e.cluster->endpoints)
+  const auto tell_endpoints = [&](std::string_view name, const model::Cluster* cluster, const std::string& text) {
+    line(fmt::format("endpoints of {}: {}", name, text));
+    if (cluster != nullptr && cluster->balancing) line("  chosen by " + e.balancing);
+    if (cluster != nullptr)
+      for (const model::Endpoint& endpoint : cluster->endpoints)
         line(fmt::format("  {} {}{}", address_text(endpoint), state_text(endpoint),
                          endpoint.pod.empty() ? "" : " pod " + endpoint.pod));
-  }
+  };
+  if (!spec.cluster.empty() && !to_canary) tell_endpoints(spec.upstream_name, e.cluster, endpoints_text(e.cluster));
+  if (e.canary && (to_canary || e.canary->by_chance))
+    tell_endpoints(spec.canary->upstream_name, e.canary->cluster, canary_endpoints_text(e.canary->cluster));
   if (!e.settings.empty()) line("settings");
   for (const control::SettingRow& row : e.settings)
     line("  " + row.name + " = " + row.value + (row.from.empty() ? "" : "  (" + row.from + ")"));
@@ -425,8 +515,15 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
                                      {"service", spec.service},       {"servicePort", spec.service_port},
                                      {"cluster", spec.upstream_name}, {"file", spec.origin.file},
                                      {"line", spec.origin.line}};
+  if (e.canary) {
+    auto canary = to_json(*spec.canary);
+    canary["takes"] = e.canary->takes ? "yes" : e.canary->by_chance ? "by chance" : "no";
+    canary["because"] = e.canary->because;
+    out["canary"] = std::move(canary);
+  }
   out["endpoints"] = endpoints;
   out["endpointsText"] = spec.cluster.empty() ? "" : endpoints_text(e.cluster);
+  out["balancing"] = e.balancing;
   out["settings"] = settings;
   return out;
 }

@@ -23,6 +23,7 @@ json::object route(const data::Route& r) {
     o["redirectsTo"] = s.settings->to_host->host;
   else if (s.cluster.empty())
     o["status"] = s.status;
+  if (r.choice != nullptr) o["canary"] = to_json(*s.canary);
   if (!s.because.empty()) o["because"] = s.because.view();
   if (!s.origin.file.empty()) o["origin"] = s.origin.file + ":" + std::to_string(s.origin.line);
   return o;

@@ -3,28 +3,11 @@
 #include <chrono>
 #include <tuple>
 
-#include "base/base64.h"
 #include "base/log.h"
+#include "data/filter/choice.h"
+#include "data/snapshot/tls_policies.h"
 
 namespace sluice::app {
-
-namespace {
-
-net::tls::ServerPolicy policy_of(const model::Options& o) {
-  net::tls::ServerPolicy p;
-  if (o.use_http2) p.alpn.insert(p.alpn.begin(), "h2");
-  p.alpn.emplace_back("http/1.0");  // some old clients ask for it by name
-  p.protocols = o.ssl_protocols;
-  p.ciphers = o.ssl_ciphers;
-  p.curves = o.ssl_ecdh_curve;
-  p.session_cache = o.ssl_session_cache;
-  p.session_tickets = o.ssl_session_tickets;
-  p.session_timeout = o.ssl_session_timeout.count();
-  p.ticket_key = decode_base64(o.ssl_session_ticket_key).value_or("");
-  return p;
-}
-
-}  // namespace
 
 Publisher::Publisher(std::vector<std::unique_ptr<data::Worker>>& workers, ops::Metrics& metrics,
                      std::function<void(const model::Options&)> on_options)
@@ -47,12 +30,13 @@ void Publisher::publish_now(const control::Update& update) {
   std::shared_ptr<net::tls::ServerContext> tls;
   if (update.first || update.change.everything || update.change.options) {
     const auto& options = *update.model->options;
-    if (auto made = net::tls::make_server_context(policy_of(options)))
+    if (auto made = net::tls::make_server_context(data::server_policy(options)))
       tls = *made;
     else
       log::error("the TLS settings cannot be used: {}; {}", made.error(),
                  server_tls_ ? "the previous ones are kept" : "the defaults are used");
-    if (!tls && !server_tls_) tls = net::tls::make_server_context(policy_of(model::Options{})).value_or(nullptr);
+    if (!tls && !server_tls_)
+      tls = net::tls::make_server_context(data::server_policy(model::Options{})).value_or(nullptr);
     if (tls) server_tls_ = tls;
     on_options_(options);
   }
@@ -192,6 +176,10 @@ void Publisher::count_orphans() {
     if (r.spec->ingress.empty() || r.spec->cluster.empty()) return;
     const auto* cluster = r.cluster < clusters.size() ? clusters[r.cluster].get() : nullptr;
     if (cluster && cluster->endpoints.empty()) found.emplace(r.spec->ns, r.spec->ingress, cluster->no_service);
+    if (r.choice == nullptr) return;
+    const auto id = (*r.further)[static_cast<std::size_t>(model::Role::canary)];
+    const auto* canary = id < clusters.size() ? clusters[id].get() : nullptr;
+    if (canary && canary->endpoints.empty()) found.emplace(r.spec->ns, r.choice->spec().ingress, canary->no_service);
   });
   metrics_.update([&](ops::ControllerState& s) {
     s.closed_routes = closed;
@@ -208,6 +196,9 @@ void Publisher::forget_series(std::int64_t now) {
   snapshot->routes->for_each([&](const data::Route& r) {
     if (r.series >= live.size()) live.resize(r.series + 1);
     live[r.series] = true;
+    if (r.choice == nullptr) return;
+    if (r.choice->series() >= live.size()) live.resize(r.choice->series() + 1);
+    live[r.choice->series()] = true;
   });
   metrics_.forget([&](std::uint32_t series) { return series < live.size() && live[series]; }, now);
 }

@@ -30,6 +30,7 @@ inline constexpr VariableRow kVariables[] = {
     {"$"},  // kUnknown: no name is it
     // the client
     {"remote_addr"},
+    {"binary_remote_addr"},
     {"the_real_ip"},
     {"realip_remote_addr"},
     {"remote_port"},
@@ -54,8 +55,15 @@ inline constexpr VariableRow kVariables[] = {
     {"ssl_protocol"},
     {"ssl_cipher"},
     {"ssl_server_name"},
-    {"ssl_client_s_dn", VariableRow::When::never},
-    {"ssl_client_verify", VariableRow::When::never},
+    {"ssl_client_verify"},
+    {"ssl_client_s_dn"},
+    {"ssl_client_i_dn"},
+    {"ssl_client_serial"},
+    {"ssl_client_fingerprint"},
+    {"ssl_client_v_start"},
+    {"ssl_client_v_end"},
+    {"ssl_client_v_remain"},
+    {"ssl_client_escaped_cert"},
     {"geoip2_city_country_code", VariableRow::When::never},
     // the request
     {"request"},

@@ -139,6 +139,8 @@ std::string_view scope_text(Scope scope) {
       return "its namespace at the host";
     case Scope::backend:
       return "its pods";
+    case Scope::canary:
+      return "requests of its main Ingress";
   }
   return "";
 }

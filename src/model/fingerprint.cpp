@@ -17,19 +17,21 @@ void add(Hash& m, const HostSecrets& s) {
 }
 
 std::uint64_t of(const Route& r, std::uint64_t settings) {
-  const auto& [match, path, cluster, status, tls, free, rank, _, further, ns, ingress, service, port, upstream,
+  const auto& [match, path, cluster, status, tls, free, rank, _, further, canary, ns, ingress, service, port, upstream,
                location, type, because, origin] = r;
   Mixer m;
-  m.all(match, path, cluster, status, tls, free, rank, settings, further, ns, ingress, service, port, upstream,
+  m.all(match, path, cluster, status, tls, free, rank, settings, further, canary, ns, ingress, service, port, upstream,
         location, type, because);
   return m.value();
 }
 
 std::uint64_t of(const Host& host) {
-  const auto& [name, ns, passthrough, tls, certificates, aliases, redirected, routes] = host;
+  const auto& [name, ns, passthrough, tls, certificates, policy, aliases, redirected, routes] = host;
   Mixer m;
   m.all(name, ns, passthrough, tls, redirected, certificates.size());
   for (const HostSecrets& secrets : certificates) add(m, secrets);
+  m.add(static_cast<bool>(policy));
+  if (policy) m.all(policy->ciphers, policy->prefer_server_ciphers, policy->client_auth);
   m.add(aliases.size());
   for (const Alias& alias : aliases) {
     m.all(alias.name, alias.age.created, alias.certificates.size());
@@ -55,7 +57,8 @@ std::uint64_t of(const Host& host) {
 // Without `refused` and why it is empty: what is left out because this very process is reached there differs.
 std::uint64_t of(const Cluster& c) {
   Mixer m;
-  m.all(c.name, c.upstream_name, c.endpoints, c.protocol, c.proxy_protocol, c.outside, c.no_service);
+  m.all(c.name, c.upstream_name, c.endpoints, c.protocol, c.proxy_protocol, c.outside, c.no_service, c.balancing,
+        c.balanced_by);
   return m.value();
 }
 

@@ -10,8 +10,10 @@
 #include "model/options.h"
 #include "model/own_listeners.h"
 #include "model/report.h"
+#include "model/settings/canary.h"
 #include "model/settings/route_settings.h"
 #include "model/shared.h"
+#include "model/tls_policy.h"
 
 // What is wanted, as plain values, with every name resolved that Kubernetes objects leave to others. Parts are
 // immutable and shared: a part that did not change is the same pointer in the next Model.
@@ -42,6 +44,8 @@ struct Cluster {
   bool question = false;                              // what auth-url leads to: it may be one of our own listeners
   std::uint32_t refused = 0;                          // addresses that are left out: nothing may be sent there
   bool no_service = false;                            // the reason is that the Service does not exist
+  Shared<Balancing> balancing;                        // null: one endpoint after the other
+  Text balanced_by;                                   // the Ingress that says so, "namespace/name"; empty: none does
   bool operator==(const Cluster&) const = default;
 };
 
@@ -73,6 +77,7 @@ struct Route {
   std::uint32_t rank = 0;
   Shared<RouteSettings> settings;
   Shared<std::vector<FurtherCluster>> further;  // each role once; null: none
+  Shared<Canary> canary;                        // null: none, as there is no Role::canary in `further`
   // for logs, metrics and explain
   Text ns, ingress, service, service_port;
   Text upstream_name;  // of the Cluster
@@ -120,6 +125,7 @@ struct Host {
   bool passthrough = false;               // TLS for it goes on undecrypted to the Service of its path /
   bool tls = false;                       // a TLS section concerns it: plain http is redirected where settings say so
   std::vector<HostSecrets> certificates;  // oldest Ingress first; the first that has one for the host is shown
+  Shared<TlsPolicy> tls_policy;           // null: as the options say
   std::vector<Alias> aliases;             // in order of their names
   Text redirected;                        // the host whose requests are all sent here (from-to-www-redirect); "" none
   std::vector<Route> routes;              // any order; (match, path) unique

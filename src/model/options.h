@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/settings/balancing.h"
 #include "model/settings/compression.h"
 #include "model/settings/header_map.h"
 #include "model/settings/replacement.h"
@@ -163,13 +164,15 @@ struct Options {
   std::uint32_t proxy_next_upstream_tries = 3;
   Seconds proxy_next_upstream_timeout{0};
   bool retry_non_idempotent = false;
+  bool proxy_ssl_location_only = false;  // proxy-ssl-* are not for other Ingresses of the host
   RetryConditions proxy_next_upstream;
   Shared<Replacement> proxy_redirect;                          // null: nothing is replaced
   Shared<Replacement> proxy_cookie_domain, proxy_cookie_path;  // likewise
   Shared<HeaderMap> proxy_set_headers;                         // null: none
   bool enable_grpc_web = false;                                // sluice
-  AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;        // sluice
-  std::uint32_t upstream_keepalive_connections = 320;          // idle ones, a worker
+  LoadBalance load_balance = LoadBalance::round_robin;
+  AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // sluice
+  std::uint32_t upstream_keepalive_connections = 320;    // idle ones, a worker
   Seconds upstream_keepalive_timeout{60};
   Seconds upstream_keepalive_time{3600};
   std::uint32_t upstream_keepalive_requests = 10000;

@@ -97,6 +97,7 @@ std::string dump(const model::Model& m) {
           << (r.cluster.empty() ? std::to_string(r.status) : r.upstream_name.str());
       if (!r.ingress.empty()) out << " of " << r.ns << "/" << r.ingress;
       if (!r.path_type.empty()) out << " " << r.path_type << " " << r.location;
+      if (r.canary) out << " canary " << r.canary->upstream_name << " of " << r.ns << "/" << r.canary->ingress;
       out << (r.tls && !host->tls ? " tls" : "") << shown(r, *host, m)
           << (r.settings->to_host ? " to-host=" + r.settings->to_host->host : std::string())
           << (r.because.empty() ? std::string() : ": " + r.because.str()) << "\n";
@@ -109,6 +110,12 @@ std::string dump(const model::Model& m) {
     if (c->proxy_protocol != model::ProxyProtocol::off)
       out << " proxy-protocol-v" << static_cast<int>(c->proxy_protocol);
     if (c->protocol != model::BackendProtocol::http) out << " " << lower(to_string(c->protocol));
+    if (const auto& by = c->balancing)
+      out << " by "
+          << (by->affinity  ? "cookie " + by->affinity->name
+              : by->hash_by ? "hash of " + by->hash_by->key.text()
+                            : std::string(to_string(by->load_balance)))
+          << (c->balanced_by.empty() ? std::string() : " of " + c->balanced_by);
     for (auto& e : c->endpoints)
       out << " " << e.address << "|" << e.port << (e.ready ? "" : " unready") << (e.terminating ? " terminating" : "")
           << (e.pod.empty() ? "" : " " + e.pod);

@@ -174,10 +174,10 @@ def connect(address, timeout, rcvbuf=None):
 class Raw:
     """One connection over which bytes are sent as they are and answers are read strictly."""
 
-    def __init__(self, address, timeout=10.0, tls=None, sni=None, rcvbuf=None):
+    def __init__(self, address, timeout=10.0, tls=None, sni=None, rcvbuf=None, session=None):
         self.sock = connect(address, timeout, rcvbuf)
         if tls:
-            self.sock = tls.wrap_socket(self.sock, server_hostname=sni)
+            self.sock = tls.wrap_socket(self.sock, server_hostname=sni, session=session)
         self.buffer = b""
 
     def __enter__(self):
@@ -645,7 +645,8 @@ class Sluice(Process):
     def get(self, path, host, **kw):
         return http_get(self.http, path, host=host, **kw)
 
-    def tls(self, sni, *, verify=None, maximum=None, minimum=None, alpn=None, ciphers=None):
+    def tls(self, sni, *, verify=None, maximum=None, minimum=None, alpn=None, ciphers=None, identity=None, session=None):
+        """`identity`: (certificate, key) of the client; `session`: of an earlier connection, to be resumed."""
         ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         ctx.check_hostname = False
         ctx.verify_mode = ssl.CERT_NONE
@@ -661,7 +662,14 @@ class Sluice(Process):
             ctx.set_alpn_protocols(alpn)
         if ciphers:
             ctx.set_ciphers(ciphers)
-        return Raw(self.https, tls=ctx, sni=sni)
+        if session:
+            ctx = session.context
+        if identity:
+            with tempfile.NamedTemporaryFile("w") as f:
+                f.write(identity[0] + identity[1])
+                f.flush()
+                ctx.load_cert_chain(f.name)
+        return Raw(self.https, tls=ctx, sni=sni, session=session and session.session)
 
     def check_clean(self):
         for line in self.err + self.out:

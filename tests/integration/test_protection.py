@@ -63,9 +63,10 @@ def test_a_stranger_closes_nothing_of_the_owner(pods):
 
 
 def test_client_certificates_guard_the_whole_host(pods):
+    """One that nobody can have: there is no Secret. In clear as by TLS."""
     pods.put({"h.example": [("/admin", "Prefix")]}, {"auth-tls-secret": "default/ca"})
     sluice = pods.sluice()
-    assert [sluice.get(t, "h.example").status for t in ("/", "/admin", "/other")] == [503] * 3
+    assert [sluice.get(t, "h.example").status for t in ("/", "/admin", "/other")] == [403] * 3
     sluice.changed(lambda: pods.put({"h.example": [("/admin", "Prefix")]}, {"auth-tls-secret": "", "auth-tls-match-cn": ""}))
     assert sluice.get("/other", "h.example").get("x-pod") == "site"
 
@@ -133,18 +134,6 @@ def test_an_ingress_with_a_snippet_is_as_if_it_were_not_there(pods):
     assert code == 2 and "server-snippet" in out and "annotations-risk-level" in out and "--accept-unprotected server-snippet" in out
     pods.manifests.write("options.yaml", config_map({"annotations-risk-level": "Critical", "allow-snippet-annotations": "true"}))
     wait_for(lambda: sluice.get("/config/config.php", "i.example").status == 503, "what would be run is closed")
-
-
-def test_a_canary_serves_nothing(pods):
-    canary = {"canary": "true", "canary-weight": "100"}
-    pods.put({"h.example": [("/", "Prefix")], "alone.example": [("/", "Prefix")]}, canary, created="2020-01-01T00:00:00Z")
-    sluice = pods.sluice()
-    assert sluice.get("/", "h.example").get("x-pod") == "site"
-    assert sluice.get("/", "alone.example").status == 404
-    pods.manifests.write("other.yaml", ingress("other", {"alone.example": "site"}, cls="another"))
-    sluice.changed(lambda: pods.put({"new.example": [("/", "Prefix")]}, name="marker", svc="site"))
-    assert sluice.get("/", "alone.example").status == 404
-    assert "nothing of it is served" in check(pods)[1]
 
 
 def test_explain_and_check_say_why(pods):

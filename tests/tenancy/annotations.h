@@ -12,7 +12,9 @@ enum class Reach {
   host,            // all paths of the namespace at the host, whichever of its Ingresses has it
   host_by_oldest,  // the same, if the namespace's oldest Ingress has it
   root,            // requests for / of the host, whichever of its Ingresses has that path
+  handshake,       // how TLS of the host is spoken, whichever of its Ingresses has it: no route
   names,           // other names of the host, which lead to all of its paths
+  canary,          // requests of the main Ingress of its namespace: of a canary alone (tests/unit/control/canary_test)
 };
 
 struct Sample {
@@ -24,11 +26,17 @@ struct Sample {
 inline const std::map<std::string, Sample, std::less<>>& served() {
   using enum Reach;
   static const std::map<std::string, std::string> secret{{"proxy-ssl-secret", "NS/pair"}};
+  static const std::map<std::string, std::string> clients{{"auth-tls-secret", "NS/pair"}};
   static const std::map<std::string, std::string> auth{{"auth-type", "basic"}, {"auth-secret", "NS/pair"}};
   static const std::map<std::string, std::string> url{{"auth-url", "http://auth.example/"}};
   static const std::map<std::string, std::string> mirror{{"mirror-target", "https://mirror.example$request_uri"}};
+  static const std::map<std::string, std::string> session{{"affinity", "cookie"}}, hash{{"upstream-hash-by", "$uri"}};
+  static const std::map<std::string, std::string> on{{"canary", "true"}};
   static const std::map<std::string, std::string> cors{{"enable-cors", "true"}};
   static const std::map<std::string, Sample, std::less<>> table{
+      {"affinity", {own_paths, "cookie"}},
+      {"affinity-canary-behavior", {canary, "legacy", on}},
+      {"affinity-mode", {own_paths, "persistent", session}},
       {"allowlist-source-range", {own_paths, "192.0.2.1/32"}},
       {"ambiguous-paths", {host, "refuse"}},
       {"app-root", {root, "/taken"}},
@@ -47,8 +55,21 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"auth-secret", {own_paths, "NS/pair", {{"auth-type", "basic"}}}},
       {"auth-secret-type", {own_paths, "auth-map", auth}},
       {"auth-url", {own_paths, "http://auth.example/"}},
+      {"auth-tls-error-page", {host, "https://to.example/", clients}},
+      {"auth-tls-match-cn", {host, "CN=nobody", clients}},
+      {"auth-tls-pass-certificate-to-upstream", {host, "true", clients}},
+      {"auth-tls-secret", {host, "NS/pair"}},
+      {"auth-tls-verify-client", {host, "optional", clients}},
+      {"auth-tls-verify-depth", {host, "3", clients}},
       {"auth-type", {own_paths, "basic", {{"auth-secret", "NS/pair"}}}},
       {"backend-protocol", {own_paths, "GRPC"}},
+      {"canary", {canary, "true"}},
+      {"canary-by-cookie", {canary, "canary", on}},
+      {"canary-by-header", {canary, "X-Canary", on}},
+      {"canary-by-header-pattern", {canary, ".*", {{"canary", "true"}, {"canary-by-header", "X-Canary"}}}},
+      {"canary-by-header-value", {canary, "yes", {{"canary", "true"}, {"canary-by-header", "X-Canary"}}}},
+      {"canary-weight", {canary, "100", on}},
+      {"canary-weight-total", {canary, "1000", {{"canary", "true"}, {"canary-weight", "100"}}}},
       {"cors-allow-credentials", {own_paths, "false", cors}},
       {"cors-allow-headers", {own_paths, "X-Any", cors}},
       {"cors-allow-methods", {own_paths, "GET", cors}},
@@ -68,6 +89,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"mirror-host", {own_paths, "other.example", mirror}},
       {"mirror-request-body", {own_paths, "off", mirror}},
       {"mirror-target", {own_paths, "https://mirror.example$request_uri"}},
+      {"load-balance", {own_paths, "ewma"}},
       {"permanent-redirect", {own_paths, "https://to.example/"}},
       {"permanent-redirect-code", {own_paths, "308", {{"permanent-redirect", "/to"}}}},
       {"preserve-trailing-slash", {own_paths, "true"}},
@@ -93,14 +115,28 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"proxy-ssl-verify-depth", {host, "3", secret}},
       {"relative-redirects", {own_paths, "true"}},
       {"rewrite-target", {host, "/taken/$1"}},
-      {"server-alias", {names, "alias.example,*.other.example,~^re"}},
       {"satisfy", {own_paths, "any"}},
+      {"server-alias", {names, "alias.example,*.other.example,~^re"}},
+      {"session-cookie-change-on-failure", {own_paths, "true", session}},
+      {"session-cookie-conditional-samesite-none", {own_paths, "true", session}},
+      {"session-cookie-domain", {own_paths, "h.example", session}},
+      {"session-cookie-expires", {own_paths, "7", session}},
+      {"session-cookie-max-age", {own_paths, "7", session}},
+      {"session-cookie-name", {own_paths, "session", session}},
+      {"session-cookie-path", {own_paths, "/taken", session}},
+      {"session-cookie-samesite", {own_paths, "None", session}},
+      {"session-cookie-secure", {own_paths, "true", session}},
+      {"ssl-ciphers", {handshake, "HIGH"}},
       {"ssl-passthrough", {host_by_oldest, "true"}},
+      {"ssl-prefer-server-ciphers", {handshake, "false"}},
       {"ssl-redirect", {own_paths, "false"}},
       {"temporal-redirect", {own_paths, "https://to.example/"}},
       {"temporal-redirect-code", {own_paths, "307", {{"temporal-redirect", "/to"}}}},
-      {"use-port-in-redirects", {own_paths, "true"}},
+      {"upstream-hash-by", {own_paths, "$request_uri"}},
+      {"upstream-hash-by-subset", {own_paths, "true", hash}},
+      {"upstream-hash-by-subset-size", {own_paths, "1", hash}},
       {"upstream-vhost", {own_paths, "to.example"}},
+      {"use-port-in-redirects", {own_paths, "true"}},
       {"use-regex", {host, "true"}},
       {"whitelist-source-range", {own_paths, "192.0.2.1/32"}},
       {"x-forwarded-prefix", {host, "/taken", {{"rewrite-target", "/taken/$1"}}}},
@@ -111,27 +147,11 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
 // Values that would do the most, were they served.
 inline const std::map<std::string, std::string, std::less<>>& unserved() {
   static const std::map<std::string, std::string, std::less<>> table{
-      {"affinity", "cookie"},
-      {"affinity-canary-behavior", "legacy"},
-      {"affinity-mode", "persistent"},
       {"auth-keepalive", "7"},
       {"auth-keepalive-requests", "7"},
       {"auth-keepalive-share-vars", "true"},
       {"auth-keepalive-timeout", "7"},
       {"auth-snippet", "deny all;"},
-      {"auth-tls-error-page", "https://to.example/"},
-      {"auth-tls-match-cn", "CN=nobody"},
-      {"auth-tls-pass-certificate-to-upstream", "true"},
-      {"auth-tls-secret", "NS/pair"},
-      {"auth-tls-verify-client", "on"},
-      {"auth-tls-verify-depth", "3"},
-      {"canary", "true"},
-      {"canary-by-cookie", "canary"},
-      {"canary-by-header", "X-Canary"},
-      {"canary-by-header-pattern", ".*"},
-      {"canary-by-header-value", "yes"},
-      {"canary-weight", "100"},
-      {"canary-weight-total", "100"},
       {"client-body-buffer-size", "1k"},
       {"configuration-snippet", "return 418;"},
       {"connection-proxy-header", "close"},
@@ -151,7 +171,6 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"limit-rpm", "1"},
       {"limit-rps", "1"},
       {"limit-whitelist", "0.0.0.0/0"},
-      {"load-balance", "ewma"},
       {"modsecurity-snippet", "SecRuleEngine On"},
       {"modsecurity-transaction-id", "$request_id"},
       {"opentelemetry-operation-name", "theirs"},
@@ -163,21 +182,7 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"proxy-max-temp-file-size", "1m"},
       {"server-snippet", "return 418;"},
       {"service-upstream", "true"},
-      {"session-cookie-change-on-failure", "true"},
-      {"session-cookie-conditional-samesite-none", "true"},
-      {"session-cookie-domain", "h.example"},
-      {"session-cookie-expires", "7"},
-      {"session-cookie-max-age", "7"},
-      {"session-cookie-name", "session"},
-      {"session-cookie-path", "/"},
-      {"session-cookie-samesite", "None"},
-      {"session-cookie-secure", "true"},
-      {"ssl-ciphers", "NULL"},
-      {"ssl-prefer-server-ciphers", "true"},
       {"stream-snippet", "return 418;"},
-      {"upstream-hash-by", "$request_uri"},
-      {"upstream-hash-by-subset", "true"},
-      {"upstream-hash-by-subset-size", "1"},
   };
   return table;
 }

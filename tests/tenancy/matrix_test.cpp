@@ -143,9 +143,12 @@ TEST(Matrix, AllAnnotationsOfAnotherNamespaceAtOnceChangeNothingOfTheOwner) {
   world.put(web());
   world.put(more());
   const View alone = world.view("shop", requests());
-  expect_untouched(world, alone, [&](IngressSpec& s) {
-    for (const auto& [name, sample] : every_annotation()) annotate(s, name, sample);
-  });
+  // A canary has none but those of canaries.
+  for (const bool of_canaries : {false, true})
+    expect_untouched(world, alone, [&](IngressSpec& s) {
+      for (const auto& [name, sample] : every_annotation())
+        if (of_canaries || sample.reach != Reach::canary) annotate(s, name, sample);
+    });
 }
 
 TEST(Matrix, ATlsSectionOfAnotherNamespaceChangesNothingOfTheOwner) {
@@ -179,7 +182,7 @@ TEST(Matrix, ATlsSectionOfAnotherNamespaceChangesNothingOfTheOwner) {
 }
 
 // The host belongs to the stranger then. What it asks for by annotations is still no matter of others' paths.
-// Whose a host is may demand a certificate of all its clients; while that is not served, nothing of the host is.
+// Whose a host is may demand a certificate of all its clients.
 TEST(Matrix, AClientCertificateThatTheOwnerDemandsGuardsAllOfItsHost) {
   IngressSpec younger = web();
   younger.hosts = {{"h.example", {{"/theirs"}}}};
@@ -192,7 +195,28 @@ TEST(Matrix, AClientCertificateThatTheOwnerDemandsGuardsAllOfItsHost) {
   world.put(older);
   const auto routes = world.view("shop", {}).routes;
   ASSERT_FALSE(routes.empty());
-  for (const auto& route : routes) EXPECT_EQ(route.status, 503);
+  for (const auto& route : routes) {
+    ASSERT_TRUE(route.settings->client_auth);
+    EXPECT_EQ(route.settings->client_auth->secret, "else/pair");
+    EXPECT_EQ(route.because, "");
+  }
+}
+
+// A stranger cannot have that asked for: what it wants guarded is closed, and nothing else.
+TEST(Matrix, AClientCertificateThatAStrangerDemandsClosesItsOwnPaths) {
+  World world(settings());
+  equip(world);
+  world.put(web());
+  IngressSpec spec = stranger();
+  spec.annotations["auth-tls-secret"] = spec.ns + "/pair";
+  world.put(spec);
+  const auto routes = world.view("else", {}).routes;
+  ASSERT_FALSE(routes.empty());
+  for (const auto& route : routes) {
+    EXPECT_EQ(route.status, 503);
+    EXPECT_NE(route.because.view().find("auth-tls-secret"), std::string_view::npos);
+  }
+  EXPECT_FALSE(world.model().hosts.at("h.example")->tls_policy);
 }
 
 TEST(Matrix, AnAnnotationOfAnOlderNamespaceChangesNothingOfTheYoungerOnesPaths) {
@@ -208,7 +232,8 @@ TEST(Matrix, AnAnnotationOfAnOlderNamespaceChangesNothingOfTheYoungerOnesPaths) 
   ASSERT_EQ(routes.size(), 3U);
   EXPECT_EQ(world.model().hosts.at("h.example")->ns, "else");
   for (const auto& [name, sample] : every_annotation()) {
-    if (name == "auth-tls-secret") continue;  // the test above
+    if (name.starts_with("auth-tls-")) continue;                      // the tests above
+    if (sample.reach == Reach::canary && name != "canary") continue;  // what is a canary has no place in the line
     SCOPED_TRACE(name);
     IngressSpec annotated = older;
     annotate(annotated, name, sample);
@@ -241,13 +266,17 @@ TEST(Matrix, InsideANamespaceAnAnnotationReachesAsFarAsInIngressNginx) {
   const auto web_alone = routes_of(world, "web"), more_alone = routes_of(world, "more");
   ASSERT_FALSE(passed_through(world));
   for (const auto& [name, sample] : served()) {
+    if (sample.reach == Reach::canary) continue;
     SCOPED_TRACE(name);
     IngressSpec older = web(), younger = more();
     annotate(older, name, sample);
     annotate(younger, name, sample);
     world.put(older);
     EXPECT_EQ(named(world), sample.reach == Reach::names);
-    if (sample.reach == Reach::host_by_oldest) {
+    if (sample.reach == Reach::handshake) {
+      EXPECT_TRUE(world.model().hosts.at("h.example")->tls_policy);
+      EXPECT_EQ(routes_of(world, "web"), web_alone);
+    } else if (sample.reach == Reach::host_by_oldest) {
       EXPECT_TRUE(passed_through(world));
     } else if (sample.reach == Reach::names) {
       EXPECT_EQ(routes_of(world, "web"), web_alone);
@@ -259,6 +288,9 @@ TEST(Matrix, InsideANamespaceAnAnnotationReachesAsFarAsInIngressNginx) {
     world.put(younger);
     EXPECT_FALSE(passed_through(world));
     EXPECT_EQ(named(world), sample.reach == Reach::names);
+    if (sample.reach == Reach::handshake) {
+      EXPECT_TRUE(world.model().hosts.at("h.example")->tls_policy);
+    }
     EXPECT_EQ(routes_of(world, "more") != more_alone, sample.reach == Reach::own_paths || sample.reach == Reach::host);
     EXPECT_EQ(routes_of(world, "web") == web_alone, sample.reach != Reach::host && sample.reach != Reach::root);
     world.put(more());
@@ -327,7 +359,8 @@ std::string other_value(const control::Option& row) {
   for (const char* value : {"true",          "false",      "7",     "9k",      "7s",     "X-Other",
                             "192.0.2.0/24",  "302",        "4 16k", "TLSv1.3", "HIGH",   "json",
                             "warn",          "/web,/more", "on",    "off",     "P-256",  "h.example=shop",
-                            "$status $host", "refuse",     "404",   "POST",    "200 5m", "https://to.example/"}) {
+                            "$status $host", "refuse",     "404",   "POST",    "200 5m", "https://to.example/",
+                            "ewma"}) {
     model::Options options;
     const std::string before = row.value.print(options);
     if (row.value.parse(value, options).empty() && row.value.print(options) != before) return value;
@@ -352,7 +385,7 @@ TEST(Matrix, UnderEveryOptionTheOwnerIsUntouched) {
       spec.tls = {{{"h.example"}, "pair"}};
       spec.default_backend = true;
       for (const auto& [name, sample] : served())
-        if (!name.ends_with("-redirect")) annotate(spec, name, sample);
+        if (!name.ends_with("-redirect") && sample.reach != Reach::canary) annotate(spec, name, sample);
     });
   }
 }

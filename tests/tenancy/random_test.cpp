@@ -31,7 +31,7 @@ IngressSpec any_ingress(Random& random, const std::string& ns, const std::string
       spec.hosts[random.of(kHosts)].push_back({random.of(kPaths), random.of(kTypes)});
   spec.default_backend = random.once_in(3);
   for (const auto& [annotation, sample] : served())
-    if (random.once_in(6)) {
+    if (random.once_in(sample.reach == Reach::canary ? 60 : 6)) {  // of a canary nothing else counts
       const auto at = sample.value.find("NS/");
       spec.annotations[annotation] = at == std::string::npos ? sample.value : ns + "/pair";
     }

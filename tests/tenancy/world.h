@@ -140,6 +140,9 @@ class World {
         text << "host " << name << (host->tls ? " tls" : "") << (host->passthrough ? " passthrough" : "");
         for (const auto& named : host->certificates)
           for (const auto& secret : named.secrets) text << ' ' << secret;
+        if (host->tls_policy)
+          text << " ciphers " << host->tls_policy->ciphers << host->tls_policy->prefer_server_ciphers << " clients "
+               << (host->tls_policy->client_auth ? host->tls_policy->client_auth->secret : "");
         if (const auto* pairs = snapshot_->certificates->find(name))
           for (const auto& pair : *pairs) text << ' ' << pair->key_type() << ' ' << pair->serial();
         text << '\n';

@@ -81,7 +81,7 @@ void Store::State::rebuild_options(model::Change& change) {
   const auto rules = [](const model::Options& o) {
     return std::tie(o.annotations_risk_level, o.allow_snippet_annotations, o.annotation_value_word_blocklist,
                     o.no_auth_locations, o.host_namespaces, o.share_hosts, o.redirect_variables,
-                    o.allow_cross_namespace_resources, o.global_allowed_response_headers);
+                    o.allow_cross_namespace_resources, o.global_allowed_response_headers, o.proxy_ssl_location_only);
   };
   const bool rules_changed = guards != result.guards || rules(result.options) != rules(*model->options);
   guards = std::move(result.guards);
@@ -94,6 +94,11 @@ void Store::State::rebuild_options(model::Change& change) {
   }
   auto fresh = default_settings(*model->options);
   if (defaults && *defaults == fresh && !rules_changed) return;
+  if (!defaults || defaults->balancing != fresh.balancing)
+    for (auto& [name, cluster] : clusters) {
+      cluster.users_changed = true;
+      dirty_clusters.insert(name);
+    }
   defaults = shared_settings.of(fresh);
   for (auto& [key, state] : ingresses) dirty_ingresses.insert(key);
   if (hosts.contains("")) dirty_hosts.insert("");

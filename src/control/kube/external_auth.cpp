@@ -5,6 +5,7 @@
 
 #include "base/strings.h"
 #include "control/kube/grammar.h"
+#include "control/kube/header_map.h"
 
 namespace sluice::control {
 
@@ -115,12 +116,14 @@ std::string read_auth_headers(std::string_view written, std::vector<std::string>
   std::string wrong;
   for_each_element(written, [&](std::string_view name) {
     if (name.empty()) return;
-    if (!made_of(name, "-_"))
+    // Pods get no Host, no length and nothing of a connection from there.
+    if (!made_of(name, "-_") || iequals(name, "host") || !wrong_header_name(name, HeadersTo::pods).empty())
       wrong = name;
     else if (std::ranges::none_of(out, [&](const auto& known) { return iequals(known, name); }))
       out.emplace_back(name);
   });
-  if (!wrong.empty()) return "names of headers, separated by commas, which " + shorten(wrong) + " is not";
+  if (!wrong.empty())
+    return "names of headers that pods may get, separated by commas, which " + shorten(wrong) + " is not";
   if (out.size() > model::HeaderMap::kMostLines)
     return "at most " + std::to_string(model::HeaderMap::kMostLines) + " names";
   return {};

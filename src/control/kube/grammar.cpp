@@ -278,6 +278,13 @@ std::string retry_conditions_text(model::RetryConditions conditions) {
   return out.empty() ? "off" : out;
 }
 
+std::optional<model::LoadBalance> parse_load_balance(std::string_view text) {
+  using enum model::LoadBalance;
+  for (const auto way : {round_robin, ewma, least_request})
+    if (text == to_string(way)) return way;
+  return std::nullopt;
+}
+
 std::optional<model::AmbiguousPaths> parse_ambiguous_paths(std::string_view text) {
   using enum model::AmbiguousPaths;
   for (const auto way : {raw, normalize, refuse})

@@ -38,14 +38,17 @@ bool names_one(std::span<const std::string_view> names, std::string_view name) {
   return std::ranges::any_of(names, [&](auto n) { return iequals(n, name); });
 }
 
-// What a name should have been; empty when it is fine.
-std::string wrong_name(std::string_view name, HeadersTo to) {
+}  // namespace
+
+std::string wrong_header_name(std::string_view name, HeadersTo to) {
   if (!is_token(name)) return "the name of a header";
   if (names_one(kOfNobody, name)) return "a header that is not of the connection or of the framing of its messages";
   if (names_one(to == HeadersTo::clients ? std::span<const std::string_view>(kNotToClients) : kNotToPods, name))
     return "a header that the proxy does not need for itself";
   return {};
 }
+
+namespace {
 
 // The first variable in it that has no value yet when a head is made; empty: there is none.
 std::string first_too_late(const Template& text, HeadersTo to) {
@@ -86,7 +89,7 @@ ReadHeaders read_all(const std::map<std::string, std::string>& data, HeadersTo t
   for (const auto& [name, written] : data) {
     model::HeaderLine line{name, {}};
     const auto text = trim_of(written, kBlank);
-    std::string expected = wrong_name(name, to);
+    std::string expected = wrong_header_name(name, to);
     const bool removable = to == HeadersTo::pods && expected.empty() && !iequals(name, "host");
     if (expected.empty() && has_control(text)) expected = "a value without control characters";
     if (expected.empty()) expected = read(name, text, line.value);

@@ -17,6 +17,9 @@ bool names_config_map(std::string_view text);
 // Who gets the fields.
 enum class HeadersTo : std::uint8_t { clients, pods };
 
+// What the name of a field that they get should have been; empty when it is fine.
+std::string wrong_header_name(std::string_view name, HeadersTo to);
+
 // A key that cannot be used.
 struct WrongHeader {
   std::string field;     // "data[NAME]"

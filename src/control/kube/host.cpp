@@ -2,6 +2,31 @@
 
 namespace sluice::control {
 
+namespace {
+
+const RefPtr& ref_of(const RefPtr& user) {
+  return user;
+}
+const RefPtr& ref_of(const ClusterUser& user) {
+  return user.ref;
+}
+bool wishes_differ(const RefPtr&, const RefPtr&, bool) {
+  return false;
+}
+// `alone`: nobody else leads there, so that it does not matter how old a wish is.
+bool wishes_differ(const ClusterUser& before, const ClusterUser& now, bool alone) {
+  if (before.wishes == now.wishes) return false;
+  if (!alone || before.wishes.size() != 1 || now.wishes.size() != 1) return true;
+  const BalancingWish &was = *before.wishes.front(), &is = *now.wishes.front();
+  return was.says != is.says || was.ref->ns != is.ref->ns || was.ref->name != is.ref->name;
+}
+void users_changed(CertificateState&) {}
+void users_changed(ClusterState& c) {
+  c.users_changed = true;
+}
+
+}  // namespace
+
 const ClusterTexts& Store::State::cluster_texts(const ClusterKey& key) {
   auto known = cluster_names.find(key);
   if (known != cluster_names.end()) return known->second;
@@ -13,6 +38,11 @@ const ClusterTexts& Store::State::cluster_texts(const ClusterKey& key) {
   return cluster_names.emplace(key, ClusterTexts{name, upstream_name, key.service, key.port}).first->second;
 }
 
+void Store::State::leave_canaries(const std::string& host, const std::string& ingress) {
+  const auto them = canaries.find(host);
+  if (them != canaries.end() && them->second.erase(ingress) > 0 && them->second.empty()) canaries.erase(them);
+}
+
 void Store::State::rebuild_host(const std::string& name, model::Change& change) {
   auto it = hosts.find(name);
   if (it == hosts.end()) return;
@@ -22,20 +52,26 @@ void Store::State::rebuild_host(const std::string& name, model::Change& change) 
   const auto& built = made.host;
   say("host/" + name, std::move(made.entries));
 
-  auto exchange = [&](Names& had, const std::map<std::string, RefPtr>& uses, auto& all, std::set<std::string>& dirty) {
+  auto exchange = [&](Names& had, const auto& uses, auto& all, std::set<std::string>& dirty) {
     for (auto& n : had)
       if (!uses.contains(n)) {
         all[n].users.erase(name);
+        users_changed(all[n]);
         dirty.insert(n);
       }
     Names now;
     now.reserve(uses.size());
-    for (auto& [n, ref] : uses) {
+    for (auto& [n, user] : uses) {
       // What is wrong with it is said of its first user, who may be another one now.
       auto& users = all[n].users;
-      const RefPtr before = users.empty() ? nullptr : users.begin()->second;
-      users[name] = ref;
-      const RefPtr& now_first = users.begin()->second;
+      const RefPtr before = users.empty() ? nullptr : ref_of(users.begin()->second);
+      auto& slot = users[name];
+      if (wishes_differ(slot, user, users.size() == 1)) {
+        users_changed(all[n]);
+        dirty.insert(n);
+      }
+      slot = user;
+      const RefPtr& now_first = ref_of(users.begin()->second);
       if (!before || before->ns != now_first->ns || before->name != now_first->name) dirty.insert(n);
       now.insert(n);
     }
@@ -55,7 +91,7 @@ void Store::State::rebuild_host(const std::string& name, model::Change& change) 
       model->hosts.erase(name);
     state.built = built;
   }
-  if (!built && state.claims.empty()) hosts.erase(it);
+  if (!built && state.claims.empty() && !has_canaries(name)) hosts.erase(it);
 }
 
 }  // namespace sluice::control

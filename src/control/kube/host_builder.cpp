@@ -12,6 +12,32 @@ namespace sluice::control {
 
 using model::Severity;
 
+namespace {
+
+// nginx's inheritance of directives: what the nearer one says counts, the rest is as the farther one says. null:
+// nothing is said there.
+std::shared_ptr<const model::UpstreamTls> within(const std::shared_ptr<const model::UpstreamTls>& near,
+                                                 const std::shared_ptr<const model::UpstreamTls>& far) {
+  if (!near || !far || near == far) return near ? near : far;
+  model::UpstreamTls out = *near;
+  if (out.ca_pem.empty()) {
+    out.ca_pem = far->ca_pem;
+    out.verify = far->verify;
+    out.verify_depth = far->verify_depth;
+    out.protocols = far->protocols;
+    out.ciphers = far->ciphers;
+  }
+  if (out.server_name.empty()) out.server_name = far->server_name;
+  if (out.certificate_pem.empty()) {
+    out.certificate_pem = far->certificate_pem;
+    out.key_pem = far->key_pem;
+  }
+  if (out == *near) return near;
+  return out == *far ? far : std::make_shared<const model::UpstreamTls>(std::move(out));
+}
+
+}  // namespace
+
 bool older(const Meta& a, const Meta& b) {
   if (a.created != b.created) return a.created < b.created;
   if (a.created == kNoTimestamp) {
@@ -33,11 +59,18 @@ Store::State::HostBuilder::HostBuilder(State& state, const std::string& name, co
 
 BuiltHost Store::State::HostBuilder::build() {
   find_tenants();
-  if (is_other_name()) return std::move(out_);
+  find_canaries();
+  make();
+  if (!out_.host || !out_.host->redirected.empty()) report_lone_canaries();
+  return std::move(out_);
+}
+
+void Store::State::HostBuilder::make() {
+  if (is_other_name()) return;
   const bool served = std::any_of(tenants_.begin(), tenants_.end(), [](auto& t) { return !t.ingresses.empty(); });
   // A host whose Ingresses are all refused is there, so that its requests go to no wildcard host of somebody else's.
   const bool wanted = name_.empty() ? served || !state_.default_backend_service.empty() : !tenants_.empty();
-  if (!wanted) return std::move(out_);
+  if (!wanted) return;
   if (!state_.model->options->share_hosts) turn_others_away();
   for (Tenant& tenant : tenants_) {
     choose_upstream_tls(tenant);
@@ -55,14 +88,15 @@ BuiltHost Store::State::HostBuilder::build() {
   }
   choose_patterns();
   choose_app_root();
+  choose_client_auth();
   close_locations();
+  merge_canaries();
   host_->passthrough = passes_through();
   choose_names();
   add_routes();
   add_certificates();
   report_without_effect();
   out_.host = std::move(host_);
-  return std::move(out_);
 }
 
 void Store::State::HostBuilder::report(const IngressState& at, model::Problem problem) {
@@ -95,7 +129,8 @@ void Store::State::HostBuilder::turn_others_away() {
   if (tenants_.size() > 1) tenants_.resize(1);
 }
 
-// As in ingress-nginx the oldest with a usable Secret counts at the whole host; but not for pods of other namespaces,
+// As in ingress-nginx the oldest with a usable Secret counts at the whole host, where an Ingress has none of its own
+// (settings_of), unless proxy-ssl-location-only says that each has its own alone; but not for pods of other namespaces,
 // who would be shown its client certificate or refused by its authorities.
 void Store::State::HostBuilder::choose_upstream_tls(Tenant& tenant) {
   for (const IngressState* o : tenant.ingresses) {
@@ -106,8 +141,9 @@ void Store::State::HostBuilder::choose_upstream_tls(Tenant& tenant) {
       without_secret_.insert(o);
       report(*o, {Severity::error, "InvalidSecret", "metadata.annotations[proxy-ssl-secret]", o->proxy_ssl->secret, why,
                   "the paths of this Ingress answer 503"});
-    } else if (!tenant.upstream_tls) {
-      tenant.upstream_tls = std::move(made);
+    } else {
+      own_upstream_tls_.emplace(o, made);
+      if (!tenant.upstream_tls) tenant.upstream_tls = std::move(made);
     }
   }
 }
@@ -136,10 +172,13 @@ std::shared_ptr<const model::RouteSettings> Store::State::HostBuilder::settings_
   if (known) return known;
   const auto protocol = ingress.settings->protocol;
   const bool plain = protocol == model::BackendProtocol::http || protocol == model::BackendProtocol::grpc;
-  const bool tls = !plain && tenant.upstream_tls;
+  const auto own = own_upstream_tls_.find(&ingress);
+  const auto upstream_tls = within(own == own_upstream_tls_.end() ? nullptr : own->second,
+                                   state_.model->options->proxy_ssl_location_only ? nullptr : tenant.upstream_tls);
+  const bool tls = !plain && upstream_tls;
   if (!tls && ingress.settings->ambiguous_paths == tenant.ambiguous_paths) return known = ingress.settings;
   model::RouteSettings copy = *ingress.settings;
-  if (tls) copy.upstream_tls = tenant.upstream_tls;
+  if (tls) copy.upstream_tls = upstream_tls;
   copy.ambiguous_paths = tenant.ambiguous_paths;
   return known = state_.shared_settings.of(std::move(copy));
 }
@@ -211,6 +250,7 @@ void Store::State::HostBuilder::choose_auth(Location& l) {
 void Store::State::HostBuilder::close_locations() {
   std::vector<const IngressState*> served;
   for (const Tenant& tenant : tenants_) served.insert(served.end(), tenant.ingresses.begin(), tenant.ingresses.end());
+  std::ranges::copy_if(canaries_, std::back_inserter(served), [](auto* o) { return o->closing != nullptr; });
   HostClosing closing(served, tenants_.empty() ? std::string_view() : owner().ns.view(), *state_.model->options);
   for (const auto& [ingress, path] : unreadable_) closing.add_unreadable(*ingress, path);
   for (Location& l : locations_) {
@@ -221,6 +261,8 @@ void Store::State::HostBuilder::close_locations() {
         l.closed = "requests that no Ingress takes are protected by " + names + ", which this version does not serve";
     } else if (without_secret_.contains(l.owner)) {
       l.closed = "proxy-ssl-secret of " + l.owner->ref->text() + " cannot be used";
+    } else if (const auto at = demands_certificates_.find(l.owner->ref->ns.view()); at != demands_certificates_.end()) {
+      l.closed = at->second;
     } else {
       l.closed = closing.why(*l.owner, l.path);
       if (l.closed.empty() && l.settings->external_auth && l.settings->external_auth->host.empty()) {

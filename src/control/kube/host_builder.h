@@ -15,7 +15,7 @@ struct Tenant {
   Text ns;
   std::vector<const IngressState*> ingresses;  // that are served, oldest first
   std::vector<const IngressState*> refused;    // oldest first; they have their place in the line all the same
-  std::shared_ptr<const model::UpstreamTls> upstream_tls;  // what counts of their proxy-ssl-*; null: nothing
+  std::shared_ptr<const model::UpstreamTls> upstream_tls;  // the oldest proxy-ssl-* of theirs; null: nothing
   model::AmbiguousPaths ambiguous_paths{};                 // what counts of theirs: the strictest
   bool tls = false;                                        // one of them has a TLS section
   const IngressState* patterns = nullptr;  // who makes its paths regular expressions; null: they are none
@@ -31,6 +31,8 @@ struct Location {
   const IngressState* refused = nullptr;  // it is withheld: kept free of others for this Ingress, which is not served
   const Backend* backend = nullptr;       // null: the default backend, or 404
   std::string field;                      // of `owner`, that says so
+  const IngressState* canary = nullptr;   // that takes some of its requests, to `canary_backend`; null: none does
+  const Backend* canary_backend = nullptr;
   std::string written_type;
   std::shared_ptr<const model::RouteSettings> settings;
   Text closed;  // why it answers 503; empty: it does not
@@ -59,6 +61,9 @@ class Store::State::HostBuilder {
   BuiltHost build();
 
  private:
+  // The steps; the host stays away where nobody wants it.
+  void make();
+
   // host_names.cpp: whose the name is, and what other names the host has.
   bool is_other_name();
   void redirect_to(const NameHolder& holder);
@@ -76,6 +81,9 @@ class Store::State::HostBuilder {
   void choose_app_root();
   void choose_auth(Location& location);
   void close_locations();
+  // host_tls.cpp: how TLS with clients is spoken.
+  void choose_client_auth();
+  void choose_tls_policy(const model::Shared<model::ClientAuth>& clients);
   bool passes_through();
   void add_certificates();
   std::vector<model::HostSecrets> certificates_of(const std::string& name);
@@ -94,6 +102,21 @@ class Store::State::HostBuilder {
   void withhold(std::size_t place, const IngressState& refused, const std::string& written, bool exact);
   const Location& answers(const std::string& path) const;
   void report_conflict(const Location& holder, const Location& loser);
+
+  // host_canaries.cpp: which canaries join which paths.
+  struct Mains {  // what a namespace has at the host, by path and pathType
+    std::map<std::pair<std::string_view, std::string_view>, Location*> locations;
+    std::set<std::pair<std::string_view, std::string_view>> upstreams;  // Service and port, that these lead to
+  };
+  void find_canaries();
+  void merge_canaries();
+  void merge_canary(const IngressState& canary, const Mains& mains);
+  void join(const IngressState& canary, const Backend& backend, const std::string& field, Location& location,
+            const Mains& mains);
+  void report_without_main(const IngressState& canary, const std::string& field, const std::string& path);
+  void report_unprotected(const IngressState& canary, const IngressState& main);
+  void report_lone_canaries();
+  void lead_to_canary(model::Route& route, const Location& location);
 
   // host_routes.cpp: what the paths become.
   void add_routes();
@@ -120,11 +143,15 @@ class Store::State::HostBuilder {
   BuiltHost out_;
   std::shared_ptr<model::Host> host_;
   std::vector<Tenant> tenants_;
+  std::vector<const IngressState*> canaries_;     // oldest first
+  std::set<const IngressState*> unprotected_;     // of them, that were reported as such
   std::map<std::string, NameWish> wishes_;        // for other names
   std::set<const IngressState*> without_secret_;  // whose proxy-ssl-secret cannot be used
+  std::map<const IngressState*, std::shared_ptr<const model::UpstreamTls>> own_upstream_tls_;  // of the others
   std::map<const IngressState*, std::shared_ptr<const model::RouteSettings>> settings_;
-  std::set<const IngressState*> without_pages_;            // whose custom-http-errors nobody answers in place of
-  std::map<const IngressState*, std::string> unreadable_;  // a path of theirs that is no regular expression
+  std::set<const IngressState*> without_pages_;                   // whose custom-http-errors nobody answers in place of
+  std::map<std::string_view, std::string> demands_certificates_;  // namespaces that do so in vain → why they are closed
+  std::map<const IngressState*, std::string> unreadable_;         // a path of theirs that is no regular expression
   std::vector<Location> locations_;
   std::map<std::pair<std::string, bool>, std::size_t> known_;                  // (path, exact) → location
   std::map<std::pair<model::PathMatch, std::string>, const Location*> taken_;  // by routes

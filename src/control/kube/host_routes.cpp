@@ -159,6 +159,7 @@ const Location* Store::State::HostBuilder::add_route(const Location& location, P
               "requests for " + (name_.empty() ? "any other host" : name_) + location.path + " answer 404"});
   } else if (backend) {
     lead_to(route, location, {route.ns.str(), backend->service, backend->port});
+    lead_to_canary(route, location);
   } else if (!fallback.empty()) {
     const auto slash = fallback.find('/');
     lead_to(route, location, {fallback.substr(0, slash), fallback.substr(slash + 1), state_.default_backend_port});
@@ -198,7 +199,12 @@ void Store::State::HostBuilder::lead_to(model::Route& route, const Location& loc
   route.upstream_name = texts.upstream_name;
   route.service = texts.service;
   route.service_port = texts.port;
-  out_.clusters.emplace(texts.name, location.owner ? location.owner->ref : default_backend_flag());
+  ClusterUser& user = out_.clusters[texts.name.str()];
+  if (!user.ref) user.ref = location.owner ? location.owner->ref : default_backend_flag();
+  // Where its own paths lead; what nobody names goes to --default-backend by nobody's wish.
+  if (location.owner && location.owner->wish && location.backend &&
+      std::ranges::find(user.wishes, location.owner->wish) == user.wishes.end())
+    user.wishes.push_back(location.owner->wish);
 }
 
 void Store::State::HostBuilder::also_lead_to(model::Route& route, const Location& location, model::Role role,

@@ -1,4 +1,5 @@
 #include <iterator>
+#include <utility>
 
 #include "control/kube/by_host.h"
 #include "control/kube/closing.h"
@@ -72,9 +73,29 @@ void Store::State::accept(IngressState& state, AnnotationResult&& result, Entrie
                         "its paths answer 503, as the options " + keys + " guard them and are not served"}});
   state.closing = result.closing == Closing{} ? nullptr : std::make_shared<const Closing>(std::move(result.closing));
   state.ssl_passthrough = result.values.ssl_passthrough;
+  state.tls =
+      result.values.tls == WrittenTls{} ? nullptr : std::make_shared<const WrittenTls>(std::move(result.values.tls));
   auto& ssl = result.values.proxy_ssl;
   state.proxy_ssl = ssl.secret.empty() ? nullptr : std::make_shared<const ProxySsl>(std::move(ssl));
   state.settings = shared_settings.of(std::move(result.values.settings));
+  take_wish(state);
+}
+
+// What closes a whole host does so from a canary too; all else is its main Ingress's to say.
+void Store::State::accept_canary(IngressState& state, AnnotationResult&& result) const {
+  state.accepted = state.object;
+  state.closing = result.closing == Closing{} ? nullptr : std::make_shared<const Closing>(std::move(result.closing));
+  state.ssl_passthrough = false;
+  state.proxy_ssl = nullptr;
+  state.settings = defaults;
+  state.canary = std::make_shared<const CanaryWish>(
+      CanaryWish{std::move(result.values.canary.rule), std::move(result.protection)});
+}
+
+Names Store::State::canary_hosts_of(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) const {
+  Names out = hosts_claimed_by(ingress, ref, entries);
+  if (ingress.default_backend) out.insert("");
+  return out;
 }
 
 // Decides what of an Ingress is served, and marks the hosts that this touches.
@@ -86,9 +107,11 @@ void Store::State::evaluate(const std::string& key) {
   auto& state = it->second;
   auto& ingress = std::get<Ingress>(*state.object);
   const model::ObjectRef& ref = *state.ref;
-  auto before = state.hosts;
-  LookUp look_up(secrets, config_maps);
+  const auto before = state.hosts, canary_before = state.canary_hosts;
   const bool served_before = state.served();
+  const bool was_canary = std::exchange(state.canary, nullptr) != nullptr;
+  state.canary_hosts.clear();
+  LookUp look_up(secrets, config_maps);
 
   std::string why;
   state.by_host = nullptr;
@@ -107,21 +130,37 @@ void Store::State::evaluate(const std::string& key) {
     state.by_host = sort_by_host(ingress);
     // A canary makes no host of its own and owns none.
     state.hosts = canary ? Names{} : hosts_claimed_by(ingress, ref, entries);
-    if (!canary) take_names(state, result.values, entries);
-    if (!result.dropped && !canary) {
+    static const AnnotationValues none;
+    take_names(state, canary ? none : result.values, entries);
+    if (!result.dropped && canary) {
+      state.canary_hosts = canary_hosts_of(ingress, ref, entries);
+      accept_canary(state, std::move(result));
+    } else if (!result.dropped) {
       accept(state, std::move(result), entries);
     } else {
       // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
       state.accepted = nullptr;
     }
     if (!canary) report_tls_without_rule(state, entries);
-    if (state.hosts.empty() && entries.empty())
+    if (state.hosts.empty() && state.canary_hosts.empty() && entries.empty())
       entries.push_back(
           {ref, {Severity::warning, "Empty", "spec.rules", "", "rules or a defaultBackend", "it serves nothing"}});
   }
   for (auto& host : before)
     if (!state.hosts.contains(host)) hosts[host].claims.erase(key);
   for (auto& host : state.hosts) hosts[host].claims.insert(key);
+  for (auto& host : canary_before)
+    if (!state.canary_hosts.contains(host)) leave_canaries(host, key);
+  for (auto& host : state.canary_hosts) {
+    hosts.try_emplace(host);
+    canaries[host].insert(key);
+  }
+  dirty_hosts.insert(canary_before.begin(), canary_before.end());
+  // What is said of its Services differs between the two.
+  if (was_canary != static_cast<bool>(state.canary))
+    for (const Names* names : {&before, &canary_before})
+      for (const auto& host : *names) dirty_clusters.insert(hosts[host].clusters.begin(), hosts[host].clusters.end());
+  dirty_hosts.insert(state.canary_hosts.begin(), state.canary_hosts.end());
   dirty_hosts.insert(before.begin(), before.end());
   dirty_hosts.insert(state.hosts.begin(), state.hosts.end());
 

@@ -57,16 +57,24 @@ Review Store::review(const Object& object) {
       p.severity = model::Severity::warning;
     judge(out, *candidate.ref, p);
   }
-  if (result.canary) return out;
   candidate.by_host = sort_by_host(*ingress);
   Entries entries, closed;
-  candidate.hosts = s.hosts_claimed_by(*ingress, *candidate.ref, entries);
-  s.take_names(candidate, result.values, entries);
+  if (result.canary) {
+    if (!result.dropped) candidate.canary_hosts = s.canary_hosts_of(*ingress, *candidate.ref, entries);
+  } else {
+    candidate.hosts = s.hosts_claimed_by(*ingress, *candidate.ref, entries);
+    s.take_names(candidate, result.values, entries);
+  }
   for (const auto& e : entries) judge(out, e.object, e.problem);
   candidate.wants(result.values);
-  if (!result.dropped) s.accept(candidate, std::move(result), closed);
+  if (!result.dropped && result.canary)
+    s.accept_canary(candidate, std::move(result));
+  else if (!result.dropped)
+    s.accept(candidate, std::move(result), closed);
 
-  for (const auto& host : candidate.hosts) {
+  Names touched = candidate.hosts;
+  touched.insert(candidate.canary_hosts.begin(), candidate.canary_hosts.end());
+  for (const auto& host : touched) {
     auto built = State::HostBuilder(s, host, candidate).build();
     const auto said = s.problems.find("host/" + host);
     for (auto& e : built.entries) {

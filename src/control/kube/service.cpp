@@ -104,10 +104,17 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   out->ns = c.key.ns;
   out->service = c.key.service;
   out->port = c.key.port;
+  choose_balancing(name, c);
+  out->balancing = c.balancing;
+  out->balanced_by = c.balanced_by;
+  entries.add(c.in_vain);
   const auto service_key = c.key.service_key();
   auto found = services.find(service_key);
   const Service* service = found == services.end() ? nullptr : &std::get<Service>(*found->second);
-  const model::ObjectRef& user = *c.users.begin()->second;
+  const model::ObjectRef& user = *c.users.begin()->second.ref;
+  const auto by = ingresses.find(user.ns.str() + "/" + user.name.str());
+  const std::string unanswered =
+      by != ingresses.end() && by->second.canary ? "its canary takes no requests" : "requests for it answer 503";
   const ServicePort* port = service ? find_port(*service, c.key.port) : nullptr;
   std::string external;
   bool former = false, own_endpoints = false;  // it leads to former ones; to those of its slices
@@ -143,7 +150,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
     entries.push_back({std::move(object),
                        {severity, reason, std::move(field), std::move(value), std::move(expected),
                         (former ? "those that it had, as far as a slice lists them, are used for some seconds: "
-                                : "requests for it answer 503: ") +
+                                : unanswered + ": ") +
                             because}});
     if (!former) out->empty_because = because;
   };
@@ -171,7 +178,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
       if (out->endpoints.empty())
         out->empty_because = "externalName " + target + " is " + std::string(to_string(*name_says));
       entries.push_back(refusal_entry(reference(*found->second), "spec.externalName", target, *name_says,
-                                      out->endpoints.empty() ? "requests for it answer 503" : "nothing is sent there"));
+                                      out->endpoints.empty() ? unanswered : "nothing is sent there"));
     } else {
       out->outside = true;
       external = lower(target);
@@ -189,7 +196,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
                             "of its " + std::to_string(usable) + " the first in order are used"}});
       out->refused += sieve.refused();
       sieve.report(reference(*found->second), "spec.externalName", external,
-                   out->endpoints.empty() ? "requests for it answer 503" : "its other addresses are used", entries);
+                   out->endpoints.empty() ? unanswered : "its other addresses are used", entries);
       if (sieve.refused() > 0) {
         if (out->endpoints.empty()) out->empty_because = external + " leads to " + sieve.text();
       } else if (!r.answered && resolve_later) {
@@ -244,7 +251,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_outside(const std::str
   out->port = c.key.port;
   out->outside = out->question = true;
   const auto number = static_cast<std::uint16_t>(parse_int(c.key.port).value_or(0));
-  const model::ObjectRef& user = *c.users.begin()->second;
+  const model::ObjectRef& user = *c.users.begin()->second.ref;
   const bool address = is_ipv4(host) || is_ipv6(host);
   const bool listed = !address && name_allowed(host, allowed_destinations());
   Sieve sieve(listed ? Says::operator_ : Says::question, allowed_destinations(), own.get());

@@ -42,7 +42,10 @@ std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Optio
     const std::string value = print(route);
     const std::string without = print({by_options, nullptr, route.cluster}), initial = print({built_in});
     std::string from;
-    if (value != without)
+    if (value != without && row.scope == Scope::canary)
+      from = "annotation " + std::string(row.name) + " of canary Ingress " + route.route->ns + "/" +
+             route.route->canary->ingress + "; without it " + text(without, row.secret);
+    else if (value != without)
       from = has(row.name) ? "annotation " + std::string(row.name) + "; without it " + text(without, row.secret)
                            : "not by this annotation of this Ingress, but as others at the host ask; without them " +
                                  text(without, row.secret);

@@ -15,6 +15,32 @@ using model::Entries;
 using Names = boost::container::flat_set<std::string>;
 using RefPtr = std::shared_ptr<const model::ObjectRef>;
 
+// What one Ingress says of how the pods of its Services are chosen, and since when.
+struct BalancingWish {
+  std::int64_t created = 0;  // as Meta has it
+  std::uint64_t position = 0;
+  RefPtr ref;
+  model::Shared<model::Balancing> says;  // null: nothing
+  bool operator==(const BalancingWish& o) const {
+    return created == o.created && position == o.position && *ref == *o.ref && says == o.says;
+  }
+};
+using WishPtr = std::shared_ptr<const BalancingWish>;
+// As of two Ingresses: the older one.
+bool older(const BalancingWish& a, const BalancingWish& b);
+
+// Who leads to a Cluster at one host.
+struct ClusterUser {
+  RefPtr ref;                   // who names it first there: for reports
+  std::vector<WishPtr> wishes;  // of the Ingresses whose paths lead there, each once; none of --default-backend
+};
+
+// A canary as its annotations say it.
+struct CanaryWish {
+  model::CanaryRule rule;
+  std::vector<std::pair<std::string, std::string>> protection;  // AnnotationResult::protection
+};
+
 // An Ingress as it stands: its last version, and the version that is served.
 struct IngressState {
   std::shared_ptr<const Object> object;
@@ -25,18 +51,23 @@ struct IngressState {
   std::shared_ptr<const model::RouteSettings> settings;
   std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
   std::shared_ptr<const Closing> closing;     // null: nothing
+  WishPtr wish, wish_without_sessions;        // never null where it is accepted
+  std::shared_ptr<const WrittenTls> tls;      // null: nothing
   bool ssl_passthrough = false;
   // server-alias, of `object`, served or not, without those that its namespace may not have; null: none
   std::shared_ptr<const std::vector<std::string>> aliases;
   bool to_www = false;  // from-to-www-redirect, likewise
   Names hosts;          // that it has rules for, served or not; "" the catch-all
+  // A canary names no hosts: it joins those that others have. Null: it is none, or nothing of it is served.
+  std::shared_ptr<const CanaryWish> canary;
+  Names canary_hosts;  // that its rules name; "" the catch-all
   struct ByHost {
     StringMap<std::vector<std::uint32_t>> rules;  // their places
     StringMap<std::vector<std::string>> secrets;  // "namespace/name"
   };
   std::shared_ptr<const ByHost> by_host;  // of the object; by_host.h
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
-  bool served() const { return accepted && !hosts.empty(); }
+  bool served() const { return accepted && (!hosts.empty() || !canary_hosts.empty()); }
   const Ingress& written() const { return std::get<Ingress>(*object); }
   const Meta& meta() const { return written().meta; }
   // Of the annotations, be they refused.
@@ -63,7 +94,11 @@ struct ClusterTexts {
 
 struct ClusterState {
   ClusterKey key;
-  std::map<std::string, RefPtr> users;  // host → the Ingress that names it there
+  std::map<std::string, ClusterUser> users;  // by host
+  bool users_changed = true;                 // since its balancing was chosen
+  model::Shared<model::Balancing> balancing;
+  Text balanced_by;
+  Entries in_vain;  // what is said of wishes that do not count
   std::shared_ptr<const model::Cluster> built;
   std::string external;  // name that the resolver is asked for
   Instant grace{};       // until when it may lead to former endpoints; none: it has its own
@@ -124,7 +159,8 @@ struct PathConflict {
 // A host as it is to be served, and what that uses: by name, with the Ingress that names it there.
 struct BuiltHost {
   std::shared_ptr<const model::Host> host;  // null: nobody wants it
-  std::map<std::string, RefPtr> clusters, certificates;
+  std::map<std::string, ClusterUser> clusters;
+  std::map<std::string, RefPtr> certificates;
   Entries entries;
   std::vector<PathConflict> conflicts;  // of a candidate
 };
@@ -171,6 +207,9 @@ struct Store::State {
 
   // What is made of it.
   StringMap<HostState> hosts;
+  StringMap<Names> canaries;  // by host: Ingresses of ours that are canaries there and served; none has an empty list
+  bool has_canaries(const std::string& host) const { return canaries.contains(host); }
+  void leave_canaries(const std::string& host, const std::string& ingress);
   StringMap<std::map<std::string, NameWish>> wishes;            // by other name, then by the host that asks for it
   std::set<std::pair<model::Age, std::string>> pattern_wishes;  // of them the regular expressions
   StringMap<ClusterState> clusters;                             // by name
@@ -239,6 +278,10 @@ struct Store::State {
   void accept(IngressState& state, AnnotationResult&& result, Entries& entries);
   // other_names.h
   std::vector<const IngressState*> claims_at(const std::string& host, const IngressState* candidate) const;
+  std::vector<const IngressState*> canaries_at(const std::string& host, const IngressState* candidate) const;
+  // The same of a canary, but for its hosts.
+  void accept_canary(IngressState& state, AnnotationResult&& result) const;
+  Names canary_hosts_of(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) const;
   // The other names that the Ingress asks for, once its hosts are known.
   void take_names(IngressState& state, const AnnotationValues& values, Entries& entries) const;
   std::map<std::string, NameWish> wishes_of(const std::string& host, const IngressState* candidate) const;
@@ -249,6 +292,11 @@ struct Store::State {
   void settle_names();
   // host_builder.h
   class HostBuilder;
+  // cluster_balancing.cpp: what an Ingress says, and which of those that lead to a Cluster decides.
+  void take_wish(IngressState& state) const;
+  void choose_balancing(const std::string& name, ClusterState& c) const;
+  // Does another host lead where this one does?
+  bool shares_clusters(const HostState& host) const;
   // host.cpp
   const ClusterTexts& cluster_texts(const ClusterKey& key);
   void rebuild_host(const std::string& name, model::Change& change);

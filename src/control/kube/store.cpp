@@ -275,11 +275,17 @@ void Store::moved(ObjectPtr object) {
     if (it->second.accepted == it->second.object) it->second.accepted = object;
     it->second.hold(object);
     // Without timestamps the place in the files is the age.
-    if (meta(*object).created == kNoTimestamp)
+    if (meta(*object).created == kNoTimestamp) {
+      if (it->second.wish) s.take_wish(it->second);
       for (auto& host : it->second.hosts)
-        if (auto h = s.hosts.find(host); h != s.hosts.end() && (h->second.claims.size() > 1 ||
-                                                                !h->second.asks_for.empty() || s.wishes.contains(host)))
+        if (auto h = s.hosts.find(host);
+            h != s.hosts.end() && (h->second.claims.size() > 1 || !h->second.asks_for.empty() ||
+                                   s.wishes.contains(host) || s.shares_clusters(h->second)))
           s.dirty_hosts.insert(host);
+      for (auto& host : it->second.canary_hosts)
+        if (const auto them = s.canaries.find(host); them != s.canaries.end() && them->second.size() > 1)
+          s.dirty_hosts.insert(host);
+    }
   } else if (std::holds_alternative<IngressClass>(*object)) {
     replace(s.classes, meta(*object).name);
   } else if (std::holds_alternative<Service>(*object)) {
@@ -309,6 +315,10 @@ void Store::erase(const Object& object) {
     if (it == s.ingresses.end()) return;
     for (auto& host : it->second.hosts) {
       s.hosts[host].claims.erase(key);
+      s.dirty_hosts.insert(host);
+    }
+    for (auto& host : it->second.canary_hosts) {
+      s.leave_canaries(host, key);
       s.dirty_hosts.insert(host);
     }
     if (s.references.set(identity(object), {})) s.references_changed = true;

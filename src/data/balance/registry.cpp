@@ -2,16 +2,38 @@
 
 namespace sluice::data {
 
-std::unique_ptr<Policy> make_round_robin(std::uint64_t seed);
+extern const PolicyRow kRoundRobin, kEwma, kLeastRequest, kConsistentHash, kHashToSubset, kStickyBalanced,
+    kStickyPersistent;
 
 namespace {
-constexpr PolicyRow kPolicies[] = {
-    {"round_robin", make_round_robin, "one after the other, beginning at a random endpoint in each worker"},
+constexpr const PolicyRow* kPolicies[] = {
+    &kRoundRobin,      //
+    &kEwma,            //
+    &kLeastRequest,    //
+    &kConsistentHash,  //
+    &kHashToSubset,    //
+    &kStickyBalanced,  //
+    &kStickyPersistent,
 };
 }  // namespace
 
-std::span<const PolicyRow> policies() {
+std::span<const PolicyRow* const> policies() {
   return kPolicies;
+}
+
+const PolicyRow& policy_of(const model::Balancing* balancing) noexcept {
+  if (balancing == nullptr) return kRoundRobin;
+  if (balancing->affinity) return balancing->affinity->persistent ? kStickyPersistent : kStickyBalanced;
+  if (balancing->hash_by) return balancing->hash_by->subset ? kHashToSubset : kConsistentHash;
+  switch (balancing->load_balance) {
+    case model::LoadBalance::ewma:
+      return kEwma;
+    case model::LoadBalance::least_request:
+      return kLeastRequest;
+    case model::LoadBalance::round_robin:
+      break;
+  }
+  return kRoundRobin;
 }
 
 }  // namespace sluice::data

@@ -8,6 +8,7 @@
 #include "data/filter/step.h"
 #include "data/filter/upstream_way.h"
 #include "data/filter/variables.h"
+#include "data/proxy/edit.h"
 #include "data/proxy/request_fields.h"
 #include "data/proxy/subrequest.h"
 #include "data/server/worker.h"
@@ -66,8 +67,10 @@ Lifetime lifetime_of(std::span<const Field> fields) {
         if (out.said && out.time.count() == 0) continue;
         std::int64_t n = 0;
         const auto digits = directive.substr(name.size());
-        const auto error = std::from_chars(digits.data(), digits.data() + digits.size(), n).ec;
-        out = {true, std::chrono::seconds(error == std::errc() ? std::clamp<std::int64_t>(n, 0, 31'536'000) : 0)};
+        const auto* const all = digits.data() + digits.size();
+        const auto [end, error] = std::from_chars(digits.data(), all, n);
+        const bool number = error == std::errc() && end == all;
+        out = {true, std::chrono::seconds(number ? std::clamp<std::int64_t>(n, 0, 31'536'000) : 0)};
       }
     });
   }
@@ -163,6 +166,10 @@ class ExternalAuth final : public Step {
     fields.push_back({"X-Real-IP", ex.client_address, Name::x_real_ip, false});
     fields.push_back({"X-Forwarded-For", client_list(ex, list), Name::x_forwarded_for, false});
     fields.push_back({"X-Auth-Request-Redirect", redirect, Name::other, false});
+    if (ex.settings->client_auth)
+      tell_certificate(ex, [&](std::string_view name, std::string_view value) {
+        fields.push_back({name, value, Name::other, false});
+      });
     if (auth_->request_headers) {
       for (const auto& line : auth_->request_headers->lines) {
         const auto value = field_value(line.value, ex, texts.next());

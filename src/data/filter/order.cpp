@@ -2,9 +2,9 @@
 
 namespace sluice::data {
 
-extern const Row kBlocked, kToHost, kAppRoot, kAmbiguousPaths, kCors, kRedirect, kRewriteAway, kSslRedirect,
-    kSourceRanges, kBasicAuth, kExternalAuth, kMirror, kReplaceRedirects, kReplaceInCookies, kCustomHeaders,
-    kAddHeaders, kHsts, kGrpcWeb, kCompression;
+extern const Row kClientCertificate, kBlocked, kToHost, kAppRoot, kAmbiguousPaths, kCors, kRedirect, kRewriteAway,
+    kSslRedirect, kClientInClear, kSourceRanges, kBasicAuth, kExternalAuth, kMirror, kReplaceRedirects,
+    kReplaceInCookies, kAffinity, kCustomHeaders, kAddHeaders, kHsts, kGrpcWeb, kCompression;
 
 std::optional<LocalReply> route_answer(const RequestView&);
 std::optional<LocalReply> loop(const RequestView&);
@@ -15,6 +15,8 @@ std::optional<LocalReply> body_size(const RequestView&);
 namespace {
 
 constexpr Ordered kPlanned[] = {
+    {&kClientCertificate,
+     "before all else, as nginx asks once the head is read; a redirect would tell who may not come what there is"},
     {&kBlocked, "before anything of a route: nginx asks at the server"},
     {&kToHost, "it has no pod and no path: the name itself is redirected"},
     {&kAppRoot, "before anything of a path, the redirect to https too: nginx asks at the server"},
@@ -25,12 +27,14 @@ constexpr Ordered kPlanned[] = {
      "a rewrite-target that is a URL is a redirect: behind the redirect annotations, before the one to https, as in "
      "ingress-nginx"},
     {&kSslRedirect, "before any answer that depends on the pod: nothing of it travels in clear"},
+    {&kClientInClear, "behind the redirect to https, where the client can show a certificate"},
     {&kSourceRanges, "the cheapest question about who comes"},
     {&kBasicAuth, "a password is hashed, perhaps for long: after all that is known without it"},
     {&kExternalAuth, "another service is asked, over the network: last of those who say who may come, as in nginx"},
     {&kMirror, "what nobody has refused"},
     {&kReplaceRedirects, "the pod's own fields first: what is set by name stands in place of them"},
     {&kReplaceInCookies, "likewise"},
+    {&kAffinity, "behind the pod's own cookies, whose Domain and Path are not its business"},
     {&kCustomHeaders, "behind CORS, whose fields nginx sets in a location inside of the one of these"},
     {&kAddHeaders, "behind the fields that routes set, which are the nearer ones"},
     {&kHsts, "last: who sets the field by a ConfigMap means it, as in ingress-nginx"},

@@ -37,6 +37,10 @@ void ResponseFields::set(std::string_view name, std::string_view value, net::htt
   ours_.push_back({name, value, id, false});
 }
 
+void ResponseFields::add(std::string_view name, std::string_view value, net::http::Name id) {
+  ours_.push_back({name, value, id, false});
+}
+
 void ResponseFields::set_if_free(std::string_view name, std::string_view value, net::http::Name id) {
   if (!taken(name, id)) set(name, value, id);
 }

@@ -26,17 +26,20 @@ struct RequestView {
   std::string_view client_host;            // the host that the client named, without its port
   std::array<std::uint8_t, 16> client{};   // its address after real-ip processing, IPv4-mapped
   bool client_known = true;                // false: explain was not told it
+  bool certificate_known = true;           // false: explain does not know what certificate the client has
   bool https = false;                      // as the client sees it
   bool plain = true;                       // it is certain that the client came without TLS: it may be sent to https
   std::uint16_t https_port = 0;            // of our first listener of TLS; 0: there is none
   std::uint16_t came_by = 0;               // the port that the client connected to; 0: explain was not told it
   std::string_view said_port;              // the same, as a trusted proxy says; empty: none does
 
-  const Route* route = nullptr;          // null: none takes it
-  bool undecided = false;                // nobody knows whether it is the route: its pattern gave up
-  bool available = false;                // its Cluster has an endpoint that takes requests
-  bool outside = false;                  // its Cluster is not of pods of ours
-  const HashSeed* route_seed = nullptr;  // of the marks by which a route recognises what comes back (loop.cpp)
+  const Route* route = nullptr;           // null: none takes it
+  bool undecided = false;                 // nobody knows whether it is the route: its pattern gave up
+  bool available = false;                 // its Cluster has an endpoint that takes requests
+  bool outside = false;                   // its Cluster is not of pods of ours
+  const model::Canary* canary = nullptr;  // that takes it from the route's own Cluster; null: none does
+  std::string_view session;               // "NAME=KEY|ID" of the session that began with it; empty: none did
+  const HashSeed* route_seed = nullptr;   // of the marks by which a route recognises what comes back (loop.cpp)
 
   // For variables (variables.h). Empty and null where nobody knows.
   std::string_view host_header;                   // Host to pods, but for upstream-vhost; client_host is its host

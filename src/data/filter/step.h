@@ -49,12 +49,10 @@ class ResponseFields {
       : ours_(ours), texts_(texts), response_(response) {}
   // Name and value live until the head is written. None of ours has the name yet.
   void set(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other);
-  // The same, unless one of ours has it: who comes first has the say.
+  // Beside whatever has the name: for a field that a response may have several times, each with a value of its own.
+  void add(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other);
+  // As set(), unless one of ours has it: who comes first has the say.
   void set_if_free(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other);
-  // Beside those of the response and of ours that have the name.
-  void add(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other) {
-    ours_.push_back({name, value, id, false});
-  }
   // Those of the response go, and none of ours comes: not from a later step, nor from whoever writes the head. One that
   // ours have already stays.
   void drop(std::string_view name, net::http::Name id = net::http::Name::other);

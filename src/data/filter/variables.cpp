@@ -10,10 +10,12 @@
 #include "base/percent.h"
 #include "base/strings.h"
 #include "data/filter/basic_credentials.h"
+#include "data/filter/fields.h"
 #include "data/filter/passed_on.h"
 #include "data/proxy/exchange.h"
 #include "net/http/cidr.h"
 #include "net/http/path.h"
+#include "net/tls/client_certificate.h"
 
 namespace sluice::data {
 
@@ -63,13 +65,6 @@ class Out {
   std::string& out_;
 };
 
-// A field that its name alone keeps from pods: X_User is not to be taken for X-User.
-bool is_ignored(const net::http::Field& field) noexcept {
-  return field.drop && !std::ranges::all_of(field.name, [](char c) {
-           return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '-';
-         });
-}
-
 // The values of all fields of one name, in one.
 class Values {
  public:
@@ -92,23 +87,6 @@ void put_fields(std::span<const net::http::Field> fields, std::string_view of, O
   Values values(of, out);
   for (const auto& field : fields)
     if (!is_ignored(field)) values.take(field);
-}
-
-// nginx's reading: the first of that name, up to the next semicolon.
-void put_cookie(std::span<const net::http::Field> fields, std::string_view of, Out& out) {
-  for (const auto& field : fields) {
-    if (field.id != Name::cookie) continue;
-    auto rest = field.value;
-    while (!rest.empty()) {
-      if (rest.size() > of.size() && rest[of.size()] == '=' && iequals(rest.substr(0, of.size()), of)) {
-        rest.remove_prefix(of.size() + 1);
-        rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
-        return out.put(rest.substr(0, rest.find(';')));
-      }
-      rest.remove_prefix(std::min(rest.find_first_of(";,"), rest.size()));
-      rest.remove_prefix(std::min(rest.find_first_not_of(" ;,"), rest.size()));
-    }
-  }
 }
 
 // The first that has a value, as it came; `query` without its question mark.
@@ -168,6 +146,7 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
   const auto query = request.query.substr(request.query.empty() ? 0 : 1);
   const auto* proxy = request.from != nullptr ? request.from->proxy.get() : nullptr;
   const bool tls = request.from != nullptr && request.from->tls;
+  const auto* shown = request.from != nullptr ? request.from->client.get() : nullptr;
   const auto* spec = request.route != nullptr ? request.route->spec : nullptr;
   switch (named.id) {
     case variable("remote_addr"):
@@ -175,6 +154,12 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
       if (!request.client_known) return;
       char text[net::http::kAddressText];
       return out.put(net::http::format_address(request.client.data(), text));
+    }
+    case variable("binary_remote_addr"): {
+      if (!request.client_known) return;
+      const std::string_view bytes(reinterpret_cast<const char*>(request.client.data()), request.client.size());
+      static constexpr std::string_view kMapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);  // of IPv4
+      return out.put(bytes.starts_with(kMapped) ? bytes.substr(kMapped.size()) : bytes);
     }
     case variable("realip_remote_addr"):
       if (proxy != nullptr) return out.put(proxy->sender);
@@ -224,6 +209,26 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     case variable("ssl_server_name"):
       if (request.so_far != nullptr) out.put(request.so_far->server_name);
       return;
+    case variable("ssl_client_verify"):
+      return out.put(shown != nullptr ? shown->verify() : tls ? std::string_view("NONE") : std::string_view());
+    case variable("ssl_client_s_dn"):
+      return out.put(shown != nullptr ? shown->subject() : std::string_view());
+    case variable("ssl_client_i_dn"):
+      return out.put(shown != nullptr ? shown->issuer() : std::string_view());
+    case variable("ssl_client_serial"):
+      return out.put(shown != nullptr ? shown->serial() : std::string_view());
+    case variable("ssl_client_fingerprint"):
+      return out.put(shown != nullptr ? shown->fingerprint() : std::string_view());
+    case variable("ssl_client_v_start"):
+      return out.put(shown != nullptr ? shown->not_before() : std::string_view());
+    case variable("ssl_client_v_end"):
+      return out.put(shown != nullptr ? shown->not_after() : std::string_view());
+    case variable("ssl_client_v_remain"):
+      if (shown != nullptr && !shown->not_after().empty())
+        out.put_number(static_cast<std::uint64_t>(shown->days_left()));
+      return;
+    case variable("ssl_client_escaped_cert"):
+      return out.put(shown != nullptr ? shown->escaped() : std::string_view());
     case variable("request"):
       if (head.method_text.empty()) return;  // the head could not be read
       out.put(head.method_text);
@@ -270,7 +275,7 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     case variable("http_"):
       return put_fields(head.fields.all(), named.of, out);
     case variable("cookie_"):
-      return put_cookie(head.fields.all(), named.of, out);
+      return out.put(cookie(head.fields.all(), named.of).value_or(""));
     case variable("arg_"):
       return put_argument(query, named.of, out);
     case variable("server_name"):
@@ -289,6 +294,8 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     case variable("proxy_upstream_name"):
     case variable("proxy_host"):
       return out.put(spec != nullptr ? spec->upstream_name.view() : "");
+    case variable("proxy_alternative_upstream_name"):
+      return out.put(request.canary != nullptr ? request.canary->upstream_name.view() : "");
     case variable("upstream_http_"):
       return put_pod_fields(fields, named.of, out);
     case variable("sent_http_"):

@@ -9,6 +9,7 @@
 #include "data/filter/variables.h"
 #include "data/proxy/exchange.h"
 #include "net/http/host.h"
+#include "net/tls/client_certificate.h"
 
 // What the pod will see of the request: the step between the answers of our own and the attempts.
 namespace sluice::data {
@@ -36,7 +37,23 @@ void edited(const RequestView& request, Rewritten& out);
 
 // Do pods get fields that annotations and options make?
 inline bool sets_fields(const model::RouteSettings& settings) noexcept {
-  return settings.upstream_host || (settings.rewrite && !settings.rewrite->prefix.empty()) || settings.request_headers;
+  return settings.upstream_host || (settings.rewrite && !settings.rewrite->prefix.empty()) ||
+         settings.request_headers || settings.client_auth;
+}
+// What pods and the service of auth-url are told of the client's certificate, where its host wants one. The client's
+// own fields of these names are taken away in any case, as they are believed.
+template <class Sink>
+void tell_certificate(const RequestView& request, Sink&& sink) {
+  const auto* const shown = request.from != nullptr ? request.from->client.get() : nullptr;
+  const bool tls = request.from != nullptr && request.from->tls;
+  const bool pass = request.route->settings->client_auth->pass_certificate && shown != nullptr;
+  const std::string_view none;
+  sink("ssl-client-cert", pass ? std::string_view(shown->escaped()) : none);
+  sink("ssl-client-verify", shown != nullptr ? std::string_view(shown->verify())
+                            : tls            ? std::string_view("NONE")
+                                             : none);
+  sink("ssl-client-subject-dn", shown != nullptr ? std::string_view(shown->subject()) : none);
+  sink("ssl-client-issuer-dn", shown != nullptr ? std::string_view(shown->issuer()) : none);
 }
 // Calls sink(name, value) for each, with the value made in what room() gives, which is empty; Host is among them. An
 // empty value removes the field. What proxy-set-headers names is its own, whatever else would make it. `groups`: of the
@@ -55,6 +72,11 @@ const char* set_fields(const RequestView& request, const Regex::Captures& groups
   }
   if (settings.rewrite && !settings.rewrite->prefix.empty() && !named("X-Forwarded-Prefix")) {
     sink("X-Forwarded-Prefix", field_value(settings.rewrite->prefix, request, room(), &groups));
+  }
+  if (settings.client_auth) {
+    tell_certificate(request, [&](std::string_view name, std::string_view value) {
+      if (!named(name)) sink(name, value);
+    });
   }
   if (!settings.request_headers) return nullptr;
   for (const auto& line : settings.request_headers->lines) {

@@ -18,6 +18,10 @@
 #include "net/http/message.h"
 #include "sluice/record.h"
 
+namespace sluice::net::tls {
+class ClientCertificate;
+}
+
 namespace sluice::data {
 
 class Worker;
@@ -63,7 +67,7 @@ struct ExchangeMemory : PageAllocated {
   std::string ahead;                          // what came behind a chunked body
   std::string collected;                      // a chunked request body, for a length
   std::string text;                           // the page of a local reply
-  std::vector<std::uint32_t> tried;           // endpoints that this exchange asked
+  std::vector<std::uint32_t> tried;           // endpoints that this exchange asked, by EndpointLoad::id
   std::list<std::string> joined;              // field values put together
   Texts texts;                                // values made from variables
   std::vector<net::http::Field> added;        // fields of ours in the response
@@ -84,6 +88,8 @@ struct Peer {
   bool tls = false;
   bool plain_on_tls = false;  // it speaks plain HTTP on a listener of TLS
   bool secured = false;  // by a certificate that was made for the name that the client asked for, not the default one
+  // What the client showed by TLS; null: it was not asked for a certificate.
+  std::shared_ptr<const net::tls::ClientCertificate> client;
   // What its PROXY header said; null: there was none. Where it is believed, address, bytes and port are the client's.
   std::unique_ptr<const ProxyHeaderRecord> proxy;
   // The port that the client connected to, when a believed PROXY header says it; else 0.

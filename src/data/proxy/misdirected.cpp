@@ -4,6 +4,7 @@
 #include <span>
 
 #include "data/routing/host_routes.h"
+#include "data/snapshot/tls_policies.h"
 #include "net/tls/tls.h"
 
 namespace sluice::data {
@@ -27,6 +28,16 @@ bool is_another_owners(const Snapshot& snapshot, std::string_view server_name, s
   return std::find_first_of(own.begin(), own.end(), shown.begin(), shown.end()) == own.end();
 }
 
+// Likewise a name that is no host here was promised nothing: such a connection is none that the host's clients made,
+// and what the host demands of them is asked for by its own steps.
+bool is_of_another_policy(const Snapshot& snapshot, std::string_view server_name, std::string_view host) noexcept {
+  if (snapshot.contexts == nullptr) return false;
+  const HostRoutes* const reached = snapshot.routes->host(server_name);
+  const HostRoutes* const wanted = snapshot.routes->host(host);
+  if (reached == nullptr || wanted == nullptr || reached == wanted || reached->name().empty()) return false;
+  return !serves_for(reached->spec().tls_policy.get(), wanted->spec().tls_policy.get());
+}
+
 }  // namespace
 
 const char* misdirected(const Snapshot& snapshot, std::string_view server_name, std::string_view host,
@@ -37,8 +48,9 @@ const char* misdirected(const Snapshot& snapshot, std::string_view server_name, 
     if (root != nullptr && root->passthrough) return "a host whose TLS is passed through";
   }
   if (server_name.empty() || server_name == host) return nullptr;
-  return is_another_owners(snapshot, server_name, host) ? "a host of another namespace than the TLS connection's"
-                                                        : nullptr;
+  if (is_another_owners(snapshot, server_name, host)) return "a host of another namespace than the TLS connection's";
+  return is_of_another_policy(snapshot, server_name, host) ? "a host of another TLS policy than the connection's"
+                                                           : nullptr;
 }
 
 }  // namespace sluice::data

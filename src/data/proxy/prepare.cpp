@@ -3,7 +3,9 @@
 #include <charconv>
 #include <cstring>
 
+#include "data/filter/choice.h"
 #include "data/filter/variables.h"
+#include "data/proxy/choose.h"
 #include "data/proxy/grpc.h"
 #include "data/server/worker.h"
 #include "net/http/cidr.h"
@@ -102,7 +104,7 @@ void find_origin(Exchange& ex) {
 // A Service without endpoints has another that answers for it: default-backend, where that has some.
 void ask_error_pages_instead(Exchange& ex) noexcept {
   auto& pages = ex.further[static_cast<std::size_t>(model::Role::errors)];
-  if (ex.available || pages == nullptr || !pages->available() || ex.cluster == nullptr) return;
+  if (pages == nullptr || !pages->available() || ex.cluster == nullptr) return;
   if (ex.settings->error_pages->service.empty()) return;
   std::swap(ex.cluster, pages);
   ex.instead = ex.available = true;
@@ -176,8 +178,9 @@ Status prepare(Exchange& ex) {
       if (cluster != nullptr) cluster->pin();
       ex.further[role] = cluster;
     }
-    ask_error_pages_instead(ex);
   }
+  if (ex.route->choice != nullptr) choose(ex);
+  if (!ex.available) ask_error_pages_instead(ex);
   return {};
 }
 
@@ -192,12 +195,13 @@ void name_route(Exchange& ex) noexcept {
   r.service_port = spec.service_port;
   r.path = spec.location;
   r.upstream_name = spec.upstream_name;
+  if (ex.canary != nullptr) r.canary = ex.canary->upstream_name;
 }
 
 void describe(Exchange& ex) noexcept {
   auto& r = ex.record;
   const auto& head = ex.head();
-  if (ex.route) r.series = ex.route->series;
+  if (ex.route) r.series = ex.canary == nullptr ? ex.route->series : ex.route->choice->series();
   r.log = ex.settings == nullptr || ex.settings->access_log;
   r.remote_address = ex.client_address.empty() ? std::string_view(ex.peer.address) : ex.client_address;
   r.remote_port = ex.peer.port;
@@ -228,10 +232,10 @@ void keep_for_log(Exchange& ex) {
   describe(ex);
   name_route(ex);
   auto& r = ex.record;
-  std::string_view* const views[] = {&r.remote_address, &r.method,       &r.target,     &r.host,
-                                     &r.best_host,      &r.referer,      &r.user_agent, &r.remote_user,
-                                     &r.request_id,     &r.route_host,   &r.ns,         &r.ingress,
-                                     &r.service,        &r.service_port, &r.path,       &r.upstream_name};
+  std::string_view* const views[] = {
+      &r.remote_address, &r.method,       &r.target,     &r.host,          &r.best_host, &r.referer,
+      &r.user_agent,     &r.remote_user,  &r.request_id, &r.route_host,    &r.ns,        &r.ingress,
+      &r.service,        &r.service_port, &r.path,       &r.upstream_name, &r.canary};
   ex.kept.reserve(std::size(views));  // short strings must not move
   for (auto* v : views) *v = ex.kept.emplace_back(*v);
   if (r.wanted != nullptr) keep_values(ex);
@@ -246,6 +250,7 @@ void release(Exchange& ex) noexcept {
       if (cluster != nullptr) std::exchange(cluster, nullptr)->unpin();
   if (ex.view) std::exchange(ex.view, nullptr)->unpin();
   ex.route = nullptr;
+  ex.canary = nullptr;
   ex.process = nullptr;
 }
 

@@ -125,7 +125,8 @@ void for_each_field_of_ours(const Exchange& ex, const BodyShape& shape, Sink&& s
     if (f.drop || net::http::hop_by_hop(f.id) || f.id == Name::proxy || f.id == Name::host ||
         f.id == Name::content_length || f.id == Name::expect || f.id == Name::trailer)
       continue;
-    if (std::ranges::any_of(ours, [&](const net::http::Field& set) { return iequals(set.name, f.name); })) continue;
+    // Names are compared as programs do that turn them into variables: who is asked believes them.
+    if (std::ranges::any_of(ours, [&](const net::http::Field& set) { return names_field(set.name, f.name); })) continue;
     sink(f.name, f.value);
   }
 }
@@ -140,7 +141,8 @@ void for_each_upstream_field(const Exchange& ex, const BodyShape& shape, Sink&& 
   for_each_usual_field(
       ex, shape,
       [&](std::string_view name, std::string_view value) {
-        const auto same = [&](const net::http::Field& f) { return iequals(f.name, name); };
+        // As programs that turn names into variables take them: X_User is X-User.
+        const auto same = [&](const net::http::Field& f) { return names_field(f.name, name); };
         if (std::ranges::none_of(set, same)) sink(name, value);
       },
       [&] {

@@ -1,5 +1,8 @@
 #include "data/proxy/serve.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include "data/filter/plan.h"
 #include "data/proxy/edit.h"
 #include "data/proxy/error_page.h"
@@ -119,17 +122,28 @@ std::unique_ptr<BodyTransform> transform(Exchange& ex) {
   return nullptr;
 }
 
+// What the endpoint's policy learns from an attempt; without a clock where it learns nothing.
+void learn(Exchange& ex, AttemptInFlight& in_flight, Instant begun, const Status& outcome, const Attempt& attempt) {
+  using enum AttemptOutcome::How;
+  if (!in_flight.is_observed()) return;
+  if (!outcome && outcome.error().retry == Retry::reused_only) return;  // it may not have noticed the request
+  const Instant now = ex.worker.loop.fresh_now();
+  if (attempt.header_seconds >= 0)
+    return in_flight.over({answered, attempt.header_seconds + std::max(attempt.connect_seconds, 0.0F)}, now);
+  const bool to_blame = !outcome && outcome.error().whose == Whose::upstream && !ex.client_gone && !ex.given_up;
+  in_flight.over({to_blame ? failed : cut_short, std::chrono::duration<float>(now - begun).count()}, now);
+}
+
 }  // namespace
 
 net::Task<Status> attempts(Exchange& ex) {
   Worker& worker = ex.worker;
-  auto& tried = ex.memory.tried;
-  tried.clear();
+  ex.memory.tried.clear();
   std::uint32_t& tries = ex.tries;
   std::uint32_t unprocessed = 0;
   bool fresh = false;
   for (;;) {
-    std::shared_ptr<EndpointRuntime> endpoint = ex.cluster->pick(tried);
+    std::shared_ptr<EndpointRuntime> endpoint = ex.cluster->pick(ex);
     if (!endpoint)
       co_return std::unexpected(
           Error{Fault::no_endpoints, Whose::upstream, Retry::no, 503, "no endpoint takes requests"});
@@ -144,6 +158,8 @@ net::Task<Status> attempts(Exchange& ex) {
     bool nothing_sent = true;
     Status outcome{};
     {
+      AttemptInFlight in_flight(*endpoint, ex.cluster->policy());
+      const Instant begun = worker.loop.now();
       net::Task<Result<Lease>> leasing = lease(worker, ex, endpoint, fresh, attempt);
       Result<Lease> held = co_await leasing;
       if (held) {
@@ -153,6 +169,7 @@ net::Task<Status> attempts(Exchange& ex) {
       } else {
         outcome = std::unexpected(held.error());
       }
+      learn(ex, in_flight, begun, outcome, attempt);
     }
     if (outcome) co_return Status{};
     Error error = outcome.error();

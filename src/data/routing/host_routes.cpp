@@ -83,7 +83,9 @@ HostRoutes::Tree HostRoutes::tree_of(const std::vector<Route>& routes) {
 
 std::shared_ptr<const HostRoutes> HostRoutes::make(std::shared_ptr<const model::Host> spec,
                                                    const std::vector<Route>& routes,
-                                                   std::vector<std::shared_ptr<const void>> kept) {
+                                                   std::vector<std::shared_ptr<const void>> kept,
+                                                   std::shared_ptr<net::tls::ServerContext> tls) {
+  if (tls) kept.push_back(tls);
   const Tree tree = tree_of(routes);
   const std::string& name = spec->name;
   const auto aligned = [](std::size_t size, std::size_t to) { return (size + to - 1) / to * to; };
@@ -96,6 +98,7 @@ std::shared_ptr<const HostRoutes> HostRoutes::make(std::shared_ptr<const model::
   char* const memory = static_cast<char*>(::operator new(size, std::align_val_t{kLine}));
   auto* const host = new (memory) HostRoutes(std::move(spec), std::move(kept));
   std::shared_ptr<const HostRoutes> made(host, Delete{});
+  host->tls_ = tls.get();
   host->name_size_ = static_cast<std::uint32_t>(name.size());
   host->nodes_size_ = static_cast<std::uint32_t>(tree.nodes.size());
   host->routes_size_ = static_cast<std::uint32_t>(routes.size());

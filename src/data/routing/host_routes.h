@@ -14,6 +14,10 @@
 #include "data/routing/route_table.h"
 
 // One host's routes as a radix tree over whole paths, with patterns beside it where there are any.
+namespace sluice::net::tls {
+class ServerContext;
+}
+
 namespace sluice::data {
 
 // Immutable once made; any thread. The cost of a match depends on the length of the path and the depth of the tree, not
@@ -25,11 +29,16 @@ class HostRoutes {
   // long as this lives. Route::host is filled in here. Two routes of the same (match, path): the first one counts.
   static std::shared_ptr<const HostRoutes> make(std::shared_ptr<const model::Host> spec,
                                                 const std::vector<Route>& routes,
-                                                std::vector<std::shared_ptr<const void>> kept = {});
+                                                std::vector<std::shared_ptr<const void>> kept = {},
+                                                std::shared_ptr<net::tls::ServerContext> tls = nullptr);
   HostRoutes(const HostRoutes&) = delete;
   HostRoutes& operator=(const HostRoutes&) = delete;
 
   const model::Host& spec() const noexcept { return *spec_; }
+  // Of its TLS policy; null: it has that of the listener.
+  std::shared_ptr<net::tls::ServerContext> tls() const noexcept {
+    return tls_ == nullptr ? nullptr : std::shared_ptr<net::tls::ServerContext>(kept_.back(), tls_);
+  }
   std::string_view name() const noexcept { return {at<char>(sizeof(HostRoutes)), name_size_}; }  // spec().name
   std::span<const Route> routes() const noexcept { return {at<Route>(routes_at_), routes_size_}; }
 
@@ -95,7 +104,8 @@ class HostRoutes {
   std::unique_ptr<const Patterns> patterns_;
   std::uint32_t name_size_ = 0, nodes_size_ = 0, routes_size_ = 0;
   std::uint32_t nodes_at_ = 0, labels_at_ = 0, routes_at_ = 0;
-  std::vector<std::shared_ptr<const void>> kept_;  // that the routes point to, each once
+  std::vector<std::shared_ptr<const void>> kept_;  // that the routes point to, each once; last what tls_ points to
+  net::tls::ServerContext* tls_ = nullptr;
 };
 
 inline const HostRoutes::Node* HostRoutes::child(const Node& node, unsigned char byte) const noexcept {

@@ -21,6 +21,7 @@ inline constexpr ClusterId kNoCluster = 0xffffffff;
 // Clusters by what they are for (model::Role); kNoCluster: none.
 using FurtherClusters = std::array<ClusterId, model::kRoles>;
 
+class Choice;
 class Plan;
 
 // A compiled route: what a request needs of it at once. Lives as long as its HostRoutes.
@@ -29,9 +30,10 @@ struct Route {
   const model::RouteSettings* settings = nullptr;
   const Plan* plan = nullptr;  // what its requests need; null: nothing
   ClusterId cluster = kNoCluster;
+  std::uint32_t series = 0;                  // number of the metric label set; dense, stable while the labels stay so
   const FurtherClusters* further = nullptr;  // null: none. Lives as long as this Route
+  const Choice* choice = nullptr;            // between `cluster` and its canary; null: it has none. Lives as long
   const Regex* pattern = nullptr;  // whose groups its rewrite-target names; null: none. Lives as long as this Route
-  std::uint32_t series = 0;        // number of the metric label set; dense, stable while the labels stay the same
   std::string_view host;           // the host name as configured ("_" for the catch-all), for metric labels
   bool forwards = false;           // to `cluster`; else its spec says what is answered
   bool edited = false;             // pods get another head than the one that came (proxy/edit.h)

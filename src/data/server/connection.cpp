@@ -92,6 +92,7 @@ net::Task<Status> Connection::arrive() {
   }
   worker.stats.tls_handshakes.add();
   peer.secured = !stream.tls()->default_certificate();
+  peer.client = stream.tls()->client_certificate();
   if (stream.tls()->resumed()) worker.stats.tls_handshakes_resumed.add();
   for (const auto& p : protocols())
     if (p.alpn == stream.tls()->alpn()) protocol_ = p.make(*this);

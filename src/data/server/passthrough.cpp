@@ -19,6 +19,7 @@ constexpr std::uint32_t kMostTries = 16;
 // A connection to it is gone.
 void leave(EndpointRuntime& endpoint) {
   --endpoint.connections;
+  --endpoint.load.in_flight;
   slot_free(endpoint);
 }
 
@@ -105,6 +106,7 @@ net::Task<Status> Passthrough::connect() {
     next->text.copy(attempt.address, sizeof attempt.address - 1);
     endpoint_ = std::move(next);
     ++endpoint_->connections;
+    ++endpoint_->load.in_flight;
     outcome = co_await try_endpoint(attempt);
     if (outcome) break;
     pod_.reset();

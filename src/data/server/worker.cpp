@@ -65,14 +65,15 @@ void Worker::apply(const Publication& publication, std::shared_ptr<net::tls::Ser
     if (update.id >= clusters_.size()) clusters_.resize(update.id + 1);
     ClusterRuntime*& slot = clusters_[update.id];
     if (slot && update.cluster && slot->spec().name == update.cluster->name) {
-      slot->reconcile(update.cluster);
+      slot->reconcile(update.cluster, update.placement);
       continue;
     }
     if (slot) std::exchange(slot, nullptr)->unpin();
-    if (update.cluster) slot = new ClusterRuntime(*this, update.cluster, random());
+    if (update.cluster) slot = new ClusterRuntime(*this, update.cluster, update.placement, random());
   }
   View* old = std::exchange(view_, new View(publication.snapshot));
   net::tls::set_current_table(publication.snapshot->certificates.get());
+  net::tls::set_current_contexts(publication.snapshot->contexts.get());
   if (tls) server_tls_ = std::move(tls);
   old->unpin();
   if (client_tls_.size() > 64)

@@ -6,6 +6,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "data/balance/placement.h"
+#include "data/filter/choice.h"
 #include "data/filter/plan.h"
 #include "data/proxy/edit.h"
 #include "data/routing/host_routes.h"
@@ -14,6 +16,7 @@
 #include "data/snapshot/numbers.h"
 #include "data/snapshot/plans.h"
 #include "data/snapshot/snapshot.h"
+#include "data/snapshot/tls_policies.h"
 #include "net/tls/tls.h"
 
 namespace sluice::data {
@@ -26,6 +29,7 @@ using HostSet = std::unordered_set<HostEntry*>;
 struct ClusterEntry {
   std::string name;
   std::shared_ptr<const model::Cluster> spec;  // null: the Model has none of this name
+  std::shared_ptr<const Placement> placement;  // of `spec`
   ClusterId id = kNoCluster;
   HostSet hosts;  // whose routes name it
 };
@@ -46,6 +50,7 @@ struct HostEntry {
   StringMap<std::vector<net::tls::KeyPairPtr>> alias_pairs;  // likewise, of other names; only those that have some
   const CertificateEntry* first_pair = nullptr;              // the Secret of pairs.front()
   bool stale_routes = false, stale_pairs = false;
+  bool has_policy = false;  // as published
 };
 
 const std::shared_ptr<const model::RouteSettings>& default_settings() {
@@ -53,9 +58,12 @@ const std::shared_ptr<const model::RouteSettings>& default_settings() {
   return settings;
 }
 
-// The metric labels of a route, but for its host.
-auto labels_of(const model::Route& route) {
-  return std::tuple(route.ns.view(), route.ingress.view(), route.service.view(), route.location.view());
+// The metric labels of a route, but for its host; `canary`: the upstream name of the one that takes its requests.
+auto labels_of(const model::Route& route, std::string_view canary = {}) {
+  return std::tuple(route.ns.view(), route.ingress.view(), route.service.view(), route.location.view(), canary);
+}
+std::string_view canary_of(const model::Route& route) {
+  return route.canary ? route.canary->upstream_name.view() : std::string_view();
 }
 
 // ingress-nginx compares the path as the Ingress wrote it.
@@ -104,6 +112,8 @@ struct Compiler::State {
   StringMap<HostEntry> hosts;
   ClusterNumbers cluster_numbers;
   Plans plans;
+  TlsPolicies tls_policies;
+  std::size_t hosts_with_policies = 0;
   std::uint32_t next_series = 0;  // numbers of metric label sets are not used again
   std::unordered_multimap<std::size_t, CertificateEntry*> pairs_by_text;
 
@@ -145,6 +155,11 @@ struct Compiler::State {
   }
   void drop_if_unused(const CertificateEntry& entry) {
     if (!entry.stored.spec && entry.hosts.empty()) certificates.erase(certificates.find(entry.name));
+  }
+
+  void count_policy(HostEntry& host, bool has) noexcept {
+    hosts_with_policies = hosts_with_policies + has - host.has_policy;
+    host.has_policy = has;
   }
 
   void forget_state();
@@ -202,6 +217,7 @@ void Compiler::State::forget_state() {
     entry.name = name;
     entry.hosts.clear();
     cluster_updates[entry.id].cluster = entry.spec;
+    cluster_updates[entry.id].placement = entry.placement;
   }
 }
 
@@ -217,13 +233,14 @@ void Compiler::State::update_clusters(const model::Model& model, const std::vect
     const bool equal = existed && spec && *entry.spec == *spec;
     entry.spec = spec;
     if (equal) continue;
+    entry.placement = spec ? Placement::of(*spec, entry.placement.get()) : nullptr;
     if (existed && spec) {
-      cluster_updates.push_back({entry.id, spec});
+      cluster_updates.push_back({entry.id, spec, entry.placement});
       continue;
     }
     if (spec) {
       entry.id = cluster_numbers.take(version);
-      cluster_updates.push_back({entry.id, spec});
+      cluster_updates.push_back({entry.id, spec, entry.placement});
     } else {
       cluster_updates.push_back({entry.id, nullptr});
       cluster_numbers.give_back(entry.id, version);
@@ -328,11 +345,21 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
   // A label set keeps its number for as long as a route of the host has it.
   std::map<decltype(labels_of(spec.routes.front())), std::uint32_t> numbers;
   if (host.compiled)
-    for (const Route& route : host.compiled->routes()) numbers.emplace(labels_of(*route.spec), route.series);
+    for (const Route& route : host.compiled->routes()) {
+      numbers.emplace(labels_of(*route.spec), route.series);
+      if (route.choice != nullptr)
+        numbers.emplace(labels_of(*route.spec, canary_of(*route.spec)), route.choice->series());
+    }
   std::vector<Route> routes;
   routes.reserve(spec.routes.size());
   std::vector<std::shared_ptr<const void>> used;
   std::shared_ptr<const FurtherClusters> further;  // those of the route before: most routes of a host have the same
+  std::shared_ptr<const Choice> choice;            // likewise: two routes of one path have the same
+  const auto number_of = [&](const auto& labels) {
+    const auto [at, added] = numbers.try_emplace(labels, next_series);
+    if (added) ++next_series;
+    return at->second;
+  };
   for (const model::Route& from : spec.routes) {
     Route& route = routes.emplace_back();
     route.spec = &from;
@@ -347,10 +374,14 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
       if (!further || *further != now) used.push_back(further = std::make_shared<const FurtherClusters>(now));
       route.further = further.get();
     }
-    const auto [at, added] = numbers.try_emplace(labels_of(from), next_series);
-    if (added) ++next_series;
-    route.series = at->second;
+    route.series = number_of(labels_of(from));
     route.forwards = !from.cluster.empty() && from.match != model::PathMatch::slash_redirect;
+    if (from.canary && route.further != nullptr && route.forwards) {
+      const std::uint32_t series = number_of(labels_of(from, canary_of(from)));
+      if (!choice || choice->series() != series || choice->spec() != *from.canary)
+        used.push_back(choice = std::make_shared<const Choice>(from.canary, series));
+      route.choice = choice.get();
+    }
     route.edited = is_edited(*route.settings) || sets_fields(*route.settings);
     route.host_tls = spec.tls || from.tls;
     route.passthrough = spec.passthrough && route.forwards && from.path.view() == "/";
@@ -362,7 +393,16 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
     route.plan = plan.get();
     if (plan && std::find(used.begin(), used.end(), plan) == used.end()) used.push_back(std::move(plan));
   }
-  host.compiled = HostRoutes::make(host.spec, routes, std::move(used));
+  std::shared_ptr<net::tls::ServerContext> tls;
+  std::vector<model::Entry> found;
+  if (spec.tls_policy) {
+    auto made = tls_policies.of(*spec.tls_policy, options, host.name);
+    tls = std::move(made.context);
+    found = std::move(made.problems);
+  }
+  set_problems("TLS of host " + host.name, std::move(found));
+  count_policy(host, static_cast<bool>(spec.tls_policy));
+  host.compiled = HostRoutes::make(host.spec, routes, std::move(used), std::move(tls));
   return host.compiled;
 }
 
@@ -457,6 +497,8 @@ void Compiler::State::update_hosts(const model::Model& model, const std::vector<
     if (!host.pairs.empty()) pairs.push_back({name, {}});
     for (const auto& [alias, of] : host.alias_pairs) pairs.push_back({alias, {}});
     set_problems("host " + name, {});
+    set_problems("TLS of host " + name, {});
+    count_policy(host, false);
     unlink(host);
     if (host.stale_routes || host.stale_pairs) std::erase(stale, &host);
     hosts.erase(at);
@@ -503,6 +545,9 @@ Publication Compiler::compile(const model::Model& model, const model::Change& ch
   }
   if (before != nullptr && before->options->no_tls_redirect_locations != next->options->no_tls_redirect_locations)
     for (auto& [name, host] : s.hosts) s.stale_routes(host);
+  if (before != nullptr && options_changed && server_policy(*before->options) != server_policy(*next->options))
+    for (auto& [name, host] : s.hosts)
+      if (host.has_policy) s.stale_routes(host);
 
   s.update_clusters(model, all ? all_names(s.clusters, model.clusters) : change.clusters);
   s.update_certificates(model, all ? all_names(s.certificates, model.certificates) : change.certificates);
@@ -513,6 +558,10 @@ Publication Compiler::compile(const model::Model& model, const model::Change& ch
   next->routes = before != nullptr && routes.empty()
                      ? before->routes
                      : make_route_table(before ? before->routes.get() : nullptr, routes);
+  if (s.hosts_with_policies > 0)
+    next->contexts = before != nullptr && before->contexts && before->routes == next->routes
+                         ? before->contexts
+                         : std::make_shared<const HostContexts>(next->routes);
   const bool reject = next->options->ssl_reject_handshake;
   const bool other_table = before == nullptr || !pairs.empty() || before->certificates->reject_unknown() != reject ||
                            (s.fallback_may_differ && before->certificates->fallback() != s.fallback());
@@ -566,7 +615,7 @@ Publication Compiler::everything() const {
   publication.snapshot = s.snapshot;
   publication.options_changed = publication.report_changed = publication.fallback_changed = true;
   for (const auto& [name, entry] : s.clusters)
-    if (entry.spec) publication.clusters.push_back({entry.id, entry.spec});
+    if (entry.spec) publication.clusters.push_back({entry.id, entry.spec, entry.placement});
   return publication;
 }
 

@@ -10,7 +10,8 @@
 
 namespace sluice::net::tls {
 class CertificateTable;
-}
+class ContextSource;
+}  // namespace sluice::net::tls
 
 // The compiled, immutable form of a Model that workers serve from, and how it changes.
 namespace sluice::data {
@@ -21,17 +22,21 @@ struct Snapshot {
   std::uint64_t version = 0;
   std::shared_ptr<const RouteTable> routes;
   std::shared_ptr<const net::tls::CertificateTable> certificates;
+  std::shared_ptr<const net::tls::ContextSource> contexts;  // of hosts with TLS policies; null: there are none
   std::shared_ptr<const model::Options> options;
   std::shared_ptr<const model::OwnListeners> own;  // null: not known
   std::shared_ptr<const Plan> process[2];          // what holds for all requests, by Peer::secured; null: nothing
   std::uint16_t https_port = 0;                    // of our first listener of TLS; 0: there is none
 };
 
+class Placement;
+
 // A Cluster by number. Numbers are dense and are reused after a Cluster is gone; Routes of the same publication are
 // right about them, so a worker applies `clusters` and `snapshot` in one step.
 struct ClusterUpdate {
   ClusterId id = 0;
   std::shared_ptr<const model::Cluster> cluster;  // null: gone
+  std::shared_ptr<const Placement> placement{};   // of the Cluster; null: its policy goes by no key
 };
 
 struct Publication {

@@ -1,12 +1,16 @@
 #include "data/upstream/cluster.h"
 
+#include "data/balance/placement.h"
+#include "data/balance/session_cookie.h"
+#include "data/filter/variables.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {
 
-ClusterRuntime::ClusterRuntime(Worker& worker, std::shared_ptr<const model::Cluster> spec, std::uint64_t seed)
-    : worker_(worker), policy_(policies().front().make(seed)) {
-  reconcile(std::move(spec));
+ClusterRuntime::ClusterRuntime(Worker& worker, std::shared_ptr<const model::Cluster> spec,
+                               std::shared_ptr<const Placement> placement, std::uint64_t seed)
+    : worker_(worker), seed_(seed) {
+  reconcile(std::move(spec), std::move(placement));
 }
 
 ClusterRuntime::~ClusterRuntime() {
@@ -16,16 +20,17 @@ ClusterRuntime::~ClusterRuntime() {
   }
 }
 
-void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec) {
+void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::shared_ptr<const Placement> placement) {
   std::unordered_map<std::string_view, std::shared_ptr<EndpointRuntime>> old;
   old.reserve(endpoints_.size());
   for (auto& e : endpoints_) old.emplace(e->identity, e);
   std::vector<std::shared_ptr<EndpointRuntime>> now;
-  std::vector<std::uint8_t> usable;
   now.reserve(spec->endpoints.size());
-  usable.reserve(spec->endpoints.size());
-  available_ = 0;
+  loads_.clear();
+  takers_.clear();
+  std::vector<std::uint32_t> newcomers;
   for (const auto& e : spec->endpoints) {
+    const auto at = static_cast<std::uint32_t>(now.size());
     std::string identity = e.address + '|' + std::to_string(e.port) + '|' + e.pod;
     std::shared_ptr<EndpointRuntime> runtime;
     if (auto found = old.find(identity); found != old.end()) {
@@ -34,13 +39,15 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec) {
     } else {
       runtime = std::make_shared<EndpointRuntime>();
       runtime->identity = std::move(identity);
+      runtime->load.id = ++last_id_;
       auto address = net::make_address(e.address, e.port);
       runtime->valid = address.has_value();
       runtime->question = spec->question;
       if (address) runtime->address = *address, runtime->text = address->text();
+      newcomers.push_back(at);
     }
-    usable.push_back(e.ready && runtime->valid);
-    available_ += usable.back();
+    if (e.ready && runtime->valid) takers_.push_back(at);
+    loads_.push_back(&runtime->load);
     now.push_back(std::move(runtime));
   }
   for (auto& [identity, gone] : old) {
@@ -48,15 +55,63 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec) {
     worker_.pool.close_all(*gone);
   }
   endpoints_ = std::move(now);
-  usable_ = std::move(usable);
   spec_ = std::move(spec);
+
+  static const model::Balancing plain{};
+  const model::Balancing* balancing = spec_->balancing.get();
+  if (const PolicyRow& row = policy_of(balancing); row_ != &row) {
+    row_ = &row;
+    policy_ = row.make(seed_);
+  }
+  session_id_ = row_->key == PolicyRow::Key::session ? session_id_of(spec_->upstream_name) : std::string();
+  policy_->reconcile({.endpoints = loads_,
+                      .takers = takers_,
+                      .newcomers = newcomers,
+                      .balancing = balancing != nullptr ? *balancing : plain,
+                      .placement = std::move(placement),
+                      .now = worker_.loop.now()});
 }
 
-std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>& tried) {
-  const std::size_t at = policy_->pick({usable_, tried});
+std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>& tried, std::string_view key,
+                                                      std::string* session) {
+  const std::size_t at = policy_->pick({.endpoints = loads_,
+                                        .takers = takers_,
+                                        .tried = tried,
+                                        .key = key,
+                                        .now = worker_.loop.now(),
+                                        .session = session});
   if (at >= endpoints_.size()) return nullptr;
-  if (tried.size() < 16) tried.push_back(static_cast<std::uint32_t>(at));
+  if (tried.size() < 16) tried.push_back(loads_[at]->id);
   return endpoints_[at];
+}
+
+std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(Exchange& ex) {
+  using enum PolicyRow::Key;
+  auto& tried = ex.memory.tried;
+  if (row_->key == none) [[likely]]
+    return pick(tried, {}, nullptr);
+  key_.clear();
+  if (row_->key == hash) {
+    evaluate(spec_->balancing->hash_by->key, ex, Spelling::raw, key_);
+    return pick(tried, key_, nullptr);
+  }
+  const std::string& name = spec_->balancing->affinity->name;
+  const auto cookie = session_cookie(ex.head(), name, session_id_);
+  const auto& asked_for = ex.settings->balancing;
+  const bool may_begin = asked_for && asked_for->affinity;  // other routes go by the cookie, and set none
+  auto chosen = pick(tried, cookie.key, may_begin ? &key_ : nullptr);
+  if (!key_.empty()) {
+    if (ex.session.empty()) (cookie.key.empty() ? worker_.stats.sessions_begun : worker_.stats.sessions_moved).add();
+    std::string& value = ex.memory.texts.next();
+    value.append(name).append("=").append(key_).append("|").append(session_id_);
+    ex.session = value;
+  }
+  return chosen;
+}
+
+bool ClusterRuntime::has_session_of(const RequestView& request) const noexcept {
+  return !session_id_.empty() &&
+         session_cookie(request.received, spec_->balancing->affinity->name, session_id_).id == session_id_;
 }
 
 }  // namespace sluice::data

@@ -5,7 +5,9 @@
 #include "model/options.h"
 #include "model/settings/app_root.h"
 #include "model/settings/backend_protocol.h"
+#include "model/settings/balancing.h"
 #include "model/settings/basic_auth.h"
+#include "model/settings/client_auth.h"
 #include "model/settings/cors.h"
 #include "model/settings/error_pages.h"
 #include "model/settings/external_auth.h"
@@ -61,6 +63,8 @@ struct RouteSettings {
   Shared<ExternalAuth> external_auth;                    // null: no other service is asked
   Shared<ErrorPages> error_pages;                        // null: errors are answered as they are
   Shared<Mirror> mirror;                                 // null: nobody gets a copy
+  Shared<Balancing> balancing;                           // what its Ingress asks for; Cluster says what counts
+  Shared<ClientAuth> client_auth;                        // the host's; null: certificates of clients mean nothing
   bool satisfy_any = false;                              // one of address, password and that service suffices
   bool operator==(const RouteSettings&) const = default;
 };

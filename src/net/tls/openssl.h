@@ -16,11 +16,15 @@ namespace sluice::net::tls {
 struct Release {
   void operator()(BIO* p) const noexcept { BIO_free(p); }
   void operator()(X509* p) const noexcept { X509_free(p); }
+  void operator()(X509_CRL* p) const noexcept { X509_CRL_free(p); }
+  void operator()(X509_STORE* p) const noexcept { X509_STORE_free(p); }
+  void operator()(X509_STORE_CTX* p) const noexcept { X509_STORE_CTX_free(p); }
   void operator()(EVP_PKEY* p) const noexcept { EVP_PKEY_free(p); }
   void operator()(EVP_PKEY_CTX* p) const noexcept { EVP_PKEY_CTX_free(p); }
   void operator()(SSL* p) const noexcept { SSL_free(p); }
   void operator()(SSL_CTX* p) const noexcept { SSL_CTX_free(p); }
   void operator()(SSL_SESSION* p) const noexcept { SSL_SESSION_free(p); }
+  void operator()(STACK_OF(X509_NAME) * p) const noexcept { sk_X509_NAME_pop_free(p, X509_NAME_free); }
   void operator()(STACK_OF(X509) * p) const noexcept { sk_X509_pop_free(p, X509_free); }
 };
 template <class T>

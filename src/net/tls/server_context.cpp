@@ -19,10 +19,12 @@ constexpr const char* default_ciphers =
     "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384";
 constexpr const char* default_groups = "X25519:P-256:P-384";
 constexpr long cached_sessions = 20'000;
-// One for all contexts: they differ in nothing that a session could carry past a check (no client certificates).
-constexpr unsigned char session_context[] = "sluice";
+constexpr long most_of_a_client = 32 * 1024;  // bytes of certificates that it shows
+// Of hosts that have nothing of their own: such contexts differ in nothing that a session could carry past a check.
+constexpr std::string_view common_scope = "sluice";
 
 thread_local const CertificateTable* current_table = nullptr;
+thread_local const ContextSource* current_contexts = nullptr;
 
 // RFC 6066 section 3. What is not a plain name is no name: OpenSSL refuses malformed extensions itself right after.
 std::string sni_of(SSL* ssl) {
@@ -68,6 +70,32 @@ void set_current_table(const CertificateTable* table) noexcept {
   current_table = table;
 }
 
+void set_current_contexts(const ContextSource* source) noexcept {
+  current_contexts = source;
+}
+
+// What an SSL has of its context from its beginning on does not follow by itself.
+bool ServerContext::take_over(SSL* ssl, Peer& peer, std::shared_ptr<ServerContext> own) {
+  SSL_CTX* const ctx = own->get();
+  if (SSL_set_SSL_CTX(ssl, ctx) == nullptr) return false;
+  SSL_set_verify(ssl, SSL_CTX_get_verify_mode(ctx), SSL_CTX_get_verify_callback(ctx));
+  SSL_set_verify_depth(ssl, SSL_CTX_get_verify_depth(ctx));
+  constexpr std::uint64_t preference = SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA;
+  SSL_clear_options(ssl, preference);
+  SSL_set_options(ssl, SSL_CTX_get_options(ctx) & preference);
+  peer.context = std::move(own);
+  return true;
+}
+
+// The handshake goes on whatever the certificate is: a client that is told by an alert learns nothing, and its requests
+// are answered.
+int ServerContext::on_verify(int ok, X509_STORE_CTX* verifying) {
+  if (ok) return 1;
+  auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(verifying, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  if (Peer* peer = ssl ? peer_of(ssl) : nullptr) peer->client_error = X509_STORE_CTX_get_error(verifying);
+  return 1;
+}
+
 int ServerContext::on_client_hello(SSL* ssl, int* alert, void*) {
   Peer* peer = peer_of(ssl);
   if (!current_table) {
@@ -81,6 +109,18 @@ int ServerContext::on_client_hello(SSL* ssl, int* alert, void*) {
     return SSL_CLIENT_HELLO_ERROR;
   }
   peer->default_certificate = is_default(*current_table, pairs);
+  if (current_contexts) {
+    auto own = current_contexts->context_for(peer->server_name);
+    // A second ClientHello is the first one again, but for what it was asked for (RFC 8446 section 4.1.2).
+    if (peer->context && own != peer->context) {
+      *alert = SSL_AD_ILLEGAL_PARAMETER;
+      return SSL_CLIENT_HELLO_ERROR;
+    }
+    if (own && !take_over(ssl, *peer, std::move(own))) {
+      *alert = SSL_AD_INTERNAL_ERROR;
+      return SSL_CLIENT_HELLO_ERROR;
+    }
+  }
   return SSL_CLIENT_HELLO_SUCCESS;
 }
 
@@ -142,8 +182,9 @@ std::expected<std::shared_ptr<ServerContext>, std::string> make_server_context(c
                            "\", expected for example \"X25519:P-256\" or \"auto\"");
   if (auto dhe = dhe_parameters(); dhe && SSL_CTX_set0_tmp_dh_pkey(ctx, dhe.get()) == 1) dhe.release();
 
-  SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                               SSL_OP_PRIORITIZE_CHACHA);
+  SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  if (policy.prefer_server_ciphers)
+    SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
   // Without it SSL_read returns after a record that carries no data, so that it never starts on half a record.
   SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
@@ -155,7 +196,28 @@ std::expected<std::shared_ptr<ServerContext>, std::string> make_server_context(c
   const auto timeout = std::clamp<std::int64_t>(policy.session_timeout, 1, 7 * 86400);  // RFC 8446 section 4.6.1
   self->tickets_->set_period(std::chrono::seconds(timeout));
   SSL_CTX_set_timeout(ctx, static_cast<long>(timeout));
-  SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1);
+  // OpenSSL compares it before it resumes a session, be that of a ticket or of its cache. It is made of the texts:
+  // other replicas with the same ticket key have the same.
+  std::string scope(common_scope);
+  if (!policy.scope.empty()) scope += "/" + policy.scope;
+  if (policy.clients) {
+    const Digest& authority = policy.clients->authority->digest();
+    scope += "/" + std::to_string(policy.clients->depth) + "/";
+    scope.append(reinterpret_cast<const char*>(authority.data()), authority.size());
+  }
+  const Digest scope_digest = sha256(scope);
+  const bool common = scope == common_scope;
+  SSL_CTX_set_session_id_context(
+      ctx, common ? reinterpret_cast<const unsigned char*>(common_scope.data()) : scope_digest.data(),
+      static_cast<unsigned>(common ? common_scope.size() : scope_digest.size()));
+  if (policy.clients) {
+    self->clients_ = policy.clients;
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, ServerContext::on_verify);
+    SSL_CTX_set_verify_depth(ctx, static_cast<int>(std::min<std::uint32_t>(policy.clients->depth, 100)));
+    SSL_CTX_set1_cert_store(ctx, policy.clients->authority->store());
+    SSL_CTX_set_client_CA_list(ctx, SSL_dup_CA_list(policy.clients->authority->names()));
+    SSL_CTX_set_max_cert_list(ctx, most_of_a_client);
+  }
   SSL_CTX_set_session_cache_mode(ctx, policy.session_cache ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
   SSL_CTX_sess_set_cache_size(ctx, cached_sessions);
   if (policy.session_tickets) {

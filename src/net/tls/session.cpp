@@ -95,6 +95,12 @@ class OpenSslSession final : public Session {
     return name ? name : "";
   }
   bool default_certificate() const noexcept override { return peer_.default_certificate; }
+  std::shared_ptr<const ClientCertificate> client_certificate() const override {
+    if (!established_ || !SSL_is_server(ssl_.get())) return nullptr;
+    const auto* context = static_cast<const ServerContext*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl_.get()), 0));
+    if (!context->clients()) return nullptr;
+    return client_certificate_of(ssl_.get(), *context->clients(), peer_.client_error);
+  }
   bool peer_sent_text() const noexcept override { return began_with_ >= 'A' && began_with_ <= 'Z' && !established_; }
   std::string error() const override { return error_; }
 

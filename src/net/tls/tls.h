@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "net/tls/client_certificate.h"
 
 typedef struct ssl_ctx_st SSL_CTX;
 typedef struct ssl_st SSL;
@@ -56,11 +58,17 @@ std::shared_ptr<const CertificateTable> make_table(const CertificateTable* previ
                                                    const std::vector<CertificateChange>& changes, KeyPairPtr fallback,
                                                    bool reject_unknown);
 
-// What a TLS listener allows; one SSL_CTX for all hosts, the certificate chosen in the ClientHello callback.
+// What handshakes allow: one SSL_CTX for all hosts that allow the same, the certificate chosen in the ClientHello
+// callback.
 struct ServerPolicy {
   std::string protocols = "TLSv1.2 TLSv1.3";
-  std::string ciphers;  // OpenSSL list, TLS 1.2
+  std::string ciphers;                // OpenSSL list, TLS 1.2
+  bool prefer_server_ciphers = true;  // our order counts, not the client's
   std::string curves = "auto";
+  std::optional<ClientCheck> clients;  // clients are asked for a certificate, and none is refused for it here
+  // Sessions are resumed among contexts of one scope and one check of clients alone. "": the scope of hosts that have
+  // nothing of their own.
+  std::string scope;
   bool session_cache = true;
   bool session_tickets = true;
   // 80 raw bytes (name, HMAC key, AES key as nginx reads them), never rotated; or empty: random keys of this process, a
@@ -76,6 +84,17 @@ class ServerContext;
 std::expected<std::shared_ptr<ServerContext>, std::string> make_server_context(const ServerPolicy& policy);
 // The table that handshakes of the calling thread use from now on; must outlive them or be replaced first.
 void set_current_table(const CertificateTable* table) noexcept;
+
+// Which names have a context of their own.
+class ContextSource {
+ public:
+  virtual ~ContextSource() = default;
+  // `server_name`: of the ClientHello, in lower case; "" when there is none. Null: that of the listener.
+  virtual std::shared_ptr<ServerContext> context_for(std::string_view server_name) const noexcept = 0;
+};
+// Likewise for handshakes of the calling thread; null: all have that of their listener. They may change protocols,
+// curves, ALPN and tickets of no connection: those are the listener's.
+void set_current_contexts(const ContextSource* source) noexcept;
 
 struct ClientPolicy {
   bool verify = false;
@@ -141,6 +160,8 @@ class Session {
   virtual std::string_view version() const noexcept = 0;      // "TLSv1.3"
   virtual std::string_view cipher() const noexcept = 0;
   virtual bool default_certificate() const noexcept = 0;  // the fallback was presented
+  // What the client showed, once the handshake is over; null: it was not asked for a certificate.
+  virtual std::shared_ptr<const ClientCertificate> client_certificate() const = 0;
   // What came first can begin no record of TLS, but a request in plain text: it may be told so in plain text, too.
   virtual bool peer_sent_text() const noexcept = 0;
   virtual std::string error() const = 0;  // of the last failed call, one line for logs

@@ -205,8 +205,11 @@ constexpr auto kReaders = [] {
     return true;
   });
   t[variable("proxy_upstream_name")] = text(field<&Record::upstream_name>);
-  // Set but empty.
-  t[variable("proxy_alternative_upstream_name")] = raw([](const LogContext&, LineWriter&) noexcept { return true; });
+  // Set, be it empty.
+  t[variable("proxy_alternative_upstream_name")] = raw([](const LogContext& c, LineWriter& out) noexcept {
+    out.put(c.record.canary);
+    return true;
+  });
   t[variable("upstream_addr")] = raw(upstream_addr);
   t[variable("upstream_response_length")] = raw(upstream_response_length);
   t[variable("upstream_bytes_received")] = raw(upstream_response_length);

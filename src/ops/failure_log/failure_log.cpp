@@ -22,6 +22,7 @@ std::string line_of(const ExchangeRecord& r) {
                                 some(r.host, 253), some(r.target, 200), r.reason);
   if (!r.note.empty()) out.append(" (").append(some(r.note, 300)).append(")");
   if (!r.ingress.empty()) fmt::format_to(std::back_inserter(out), "; Ingress {}/{}, {}", r.ns, r.ingress, r.service);
+  if (!r.canary.empty()) fmt::format_to(std::back_inserter(out), ", canary {}", r.canary);
   if (r.attempts > 0) {
     fmt::format_to(std::back_inserter(out), "; pod {}", r.attempt[std::min(r.attempts, kMaxAttempts) - 1].address);
     if (r.attempts > 1) fmt::format_to(std::back_inserter(out), ", attempt {}", r.attempts);

@@ -124,6 +124,8 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_upstream_connect_failures_total", counter, "", "Connections to pods that could not be made."},
     {"sluice_upstream_reused_total", counter, "", "Attempts that took a connection from a pool."},
     {"sluice_upstream_retries_total", counter, "", "Further attempts of a request."},
+    {"sluice_affinity_sessions_total", counter, "result",
+     "Sessions of affinity: cookie that began, and those that moved to another pod, as theirs is gone or has failed."},
     {"sluice_upstream_own_refused_total", counter, "",
      "Connections that were not made because they would have led to a listener of this process. More than 0 is a fault "
      "of Sluice's: such addresses are left out before."},
@@ -248,8 +250,8 @@ counters and are exact: nothing is sampled or dropped on the way.
 
 - **Requests by route** carry the names, labels and buckets of ingress-nginx, so that its dashboards and alerts work.
   `path` is the path as the Ingress wrote it, `method` is one of nine names or `other`, `host` is a host that an Ingress
-  names; all requests that no route took share one series with host `_` and empty labels. A series appears with its
-  first request.
+  names; all requests that no route took share one series with host `_` and empty labels. `canary` is empty, or
+  `<namespace>-<service>-<port>` of the canary that took the request. A series appears with its first request.
 - Every `nginx_ingress_controller_` metric also has `controller_class`, `controller_namespace` (environment
   `POD_NAMESPACE`) and `controller_pod` (`POD_NAME`, else the host name).
 - `requests`, `success` and `errors` are counters, as in ingress-nginx, whose names lack the suffix `_total`: `promtool

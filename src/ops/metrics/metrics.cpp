@@ -56,6 +56,8 @@ constexpr StatRow kSummed[] = {
     {&WorkerStats::auth_refused, "sluice_auth_requests_total", "refused", false},
     {&WorkerStats::auth_failed, "sluice_auth_requests_total", "failed", false},
     {&WorkerStats::retries, "sluice_upstream_retries_total", nullptr, false},
+    {&WorkerStats::sessions_begun, "sluice_affinity_sessions_total", "begun", false},
+    {&WorkerStats::sessions_moved, "sluice_affinity_sessions_total", "moved", false},
     {&WorkerStats::tunnels_active, "sluice_tunnels_active", nullptr, true},
     {&WorkerStats::tunnels, "sluice_tunnels_total", nullptr, false},
     {&WorkerStats::passthrough, "sluice_passthrough_connections_total", nullptr, false},
@@ -150,7 +152,7 @@ prometheus::ClientMetric& labelled(Exposition& exposition, std::string_view name
   const char status[4] = {static_cast<char>('0' + of.status / 100 % 10), static_cast<char>('0' + of.status / 10 % 10),
                           static_cast<char>('0' + of.status % 10), 0};
   const SeriesLabels& l = of.labels;
-  return exposition.add(name, {status, kMethods[of.method], l.path, l.ns, l.ingress, l.service, "", l.host});
+  return exposition.add(name, {status, kMethods[of.method], l.path, l.ns, l.ingress, l.service, l.canary, l.host});
 }
 
 template <std::size_t N, class View>

@@ -41,7 +41,7 @@ enum class LengthOf : std::uint8_t { request, response };
 inline constexpr std::uint64_t kTimeScale = 1'000'000'000;  // sums of times are kept in nanoseconds, exactly
 
 struct SeriesLabels {
-  std::string host, ns, ingress, service, path;
+  std::string host, ns, ingress, service, path, canary;
 };
 
 // counting → asked (a reader found it idle and its route gone) → counting again, when a late exchange finds it, or

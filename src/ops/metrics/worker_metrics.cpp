@@ -116,8 +116,8 @@ SeriesBlock* WorkerMetrics::find_or_make(const ExchangeRecord& record, std::uint
     if (record.series == kNoSeries)
       made->labels.host = "_";
     else
-      made->labels = {std::string(record.route_host), std::string(record.ns), std::string(record.ingress),
-                      std::string(record.service), std::string(record.path)};
+      made->labels = {std::string(record.route_host), std::string(record.ns),   std::string(record.ingress),
+                      std::string(record.service),    std::string(record.path), std::string(record.canary)};
     block = made.release();
   } catch (const std::bad_alloc&) {
     return nullptr;

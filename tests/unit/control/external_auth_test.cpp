@@ -78,6 +78,10 @@ TEST(AuthHeaders, AreNamesOnce) {
   EXPECT_EQ(out, (std::vector<std::string>{"X-User", "X_Other"}));
   EXPECT_NE(read_auth_headers("X-User, X User", out), "");
   EXPECT_NE(read_auth_headers("X-User: a", out), "");
+  // What would change where a message ends, or whom it is for.
+  for (const char* name : {"Content-Length", "transfer-encoding", "Connection", "Upgrade", "TE", "Trailer", "Host",
+                           "Expect", "CDN-Loop", "Sec-WebSocket-Key"})
+    EXPECT_NE(read_auth_headers(std::string("X-User, ") + name, out), "") << name;
   std::string many;
   for (int i = 0; i < 65; ++i) many += "X-" + std::to_string(i) + ",";
   EXPECT_NE(read_auth_headers(many, out), "");

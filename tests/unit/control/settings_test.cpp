@@ -112,6 +112,7 @@ std::string line_of(const std::string& page, std::string_view name) {
 TEST_F(Rows, OfAnnotationsAreNoticedByAll) {
   const std::string page = annotations_markdown();
   for (const Annotation& row : annotations()) {
+    if (row.scope == Scope::canary) continue;  // the test below
     SCOPED_TRACE(row.name);
     const std::string name(row.name);
     const auto sample = tenancy::served().find(row.name);
@@ -166,6 +167,56 @@ TEST_F(Rows, OfAnnotationsAreNoticedByAll) {
   }
 }
 
+// Those of a canary are noticed at the routes of its main Ingress.
+TEST_F(Rows, OfCanariesAreNoticedByAll) {
+  const std::string page = annotations_markdown();
+  with({});
+  const auto canary = [&](const Annotations& annotations) {
+    Ingress out;
+    out.meta.ns = "default";
+    out.meta.name = "canary";
+    for (const auto& [name, value] : annotations) out.meta.annotations["nginx.ingress.kubernetes.io/" + name] = value;
+    out.class_name = "nginx";
+    IngressPath path{"/", "Prefix", {}};
+    path.backend.service = "next";
+    path.backend.port = "80";
+    out.rules.push_back({"h.example", {path}});
+    store.upsert(std::make_shared<const Object>(std::move(out)));
+    return seen();
+  };
+  std::size_t rows = 0;
+  for (const Annotation& row : annotations()) {
+    if (row.scope != Scope::canary) continue;
+    ++rows;
+    SCOPED_TRACE(row.name);
+    const auto& sample = tenancy::served().at(std::string(row.name));
+    EXPECT_EQ(sample.reach, tenancy::Reach::canary);
+    auto annotated = sample.beside;
+    annotated[std::string(row.name)] = sample.value;
+    const Seen before = canary(sample.beside.empty() ? Annotations{{"canary", "false"}} : sample.beside);
+    const model::Model model_before = *before.model;
+    const Seen after = canary(annotated);
+    EXPECT_EQ(after.change.hosts, std::vector<std::string>{"h.example"});
+    EXPECT_NE(*model_before.hosts.at("h.example"), after.host());
+    EXPECT_NE(fingerprint_of(model_before), fingerprint_of(*after.model));
+    const Seen was{std::make_shared<const model::Model>(model_before), {}, {}};
+    EXPECT_EQ(was.settings(), after.settings()) << "those of the main Ingress";
+    EXPECT_NE(row.value.print(was.route()), row.value.print(after.route()));
+    const auto shown = after.shown();
+    ASSERT_TRUE(shown.contains(std::string(row.name)));
+    const auto& of = shown.at(std::string(row.name));
+    EXPECT_TRUE(of.from.starts_with("annotation " + std::string(row.name) + " of canary Ingress default/canary;"))
+        << of.from;
+    EXPECT_EQ(of.value, sample.value);
+    EXPECT_EQ(row.needs.empty(), sample.beside.empty());
+    const std::string line = line_of(page, row.name);
+    for (const auto part : {row.value.grammar, row.doc, row.initial, to_string(row.risk)})
+      EXPECT_NE(line.find(part), std::string::npos) << part;
+    canary({{"canary", "true"}});
+  }
+  EXPECT_EQ(rows, 8U);
+}
+
 // Those that annotations may say otherwise reach the routes, too.
 TEST_F(Rows, OfOptionsAreNoticedByAll) {
   const std::string page = options_markdown();
@@ -196,7 +247,8 @@ TEST_F(Rows, OfOptionsAreNoticedByAll) {
                               "POST",
                               "200 5m",
                               "https://to.example/",
-                              "404"}) {
+                              "404",
+                              "ewma"}) {
       const Seen after = with_option(std::string(row.key), value);
       if (*after.model->options == *was.model->options) continue;
       changed = true;
@@ -225,6 +277,7 @@ TEST_F(Rows, NameOptionsThatThereAre) {
     if (row.option.empty()) continue;
     const auto twin = std::ranges::find(options(), row.option, &Option::key);
     ASSERT_NE(twin, options().end()) << row.name;
+    if (row.scope == Scope::host) continue;  // TLS of a host is no affair of its routes
     EXPECT_NE(twin->inherit, nullptr) << row.name;
   }
 }

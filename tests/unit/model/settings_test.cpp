@@ -78,6 +78,10 @@ RouteSettings with_all_parts() {
   s.rewrite = Rewrite{};
   s.cors = Cors{};
   s.source_ranges = SourceRanges{};
+  Balancing balancing;
+  balancing.hash_by = HashBy{};
+  balancing.affinity = Affinity{};
+  s.balancing = balancing;
   return s;
 }
 
@@ -115,7 +119,9 @@ TEST(RouteSettings, EachMemberCountsInEqualityHashAndFingerprint) {
   EXPECT_EQ(secrets, 1U);
   EXPECT_EQ(members, boost::pfr::tuple_size_v<RouteSettings> + boost::pfr::tuple_size_v<Redirect> +
                          boost::pfr::tuple_size_v<UpstreamTls> + boost::pfr::tuple_size_v<Rewrite> +
-                         boost::pfr::tuple_size_v<Cors> + boost::pfr::tuple_size_v<SourceRanges>);
+                         boost::pfr::tuple_size_v<Cors> + boost::pfr::tuple_size_v<SourceRanges> +
+                         boost::pfr::tuple_size_v<Balancing> + boost::pfr::tuple_size_v<HashBy> +
+                         boost::pfr::tuple_size_v<Affinity>);
 }
 
 TEST(Hash, TextsEndWhereTheyEnd) {

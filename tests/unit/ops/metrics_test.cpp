@@ -145,6 +145,20 @@ TEST(Metrics, CountsAnExchangeWithTheLabelsOfIngressNginx) {
   EXPECT_EQ(value_of(text, "nginx_ingress_controller_request_duration_seconds_count"), 1);
 }
 
+TEST(Metrics, TellsRequestsOfACanaryApart) {
+  Metrics metrics(identity());
+  const auto worker = metrics.add_worker();
+  worker->finished(answered(0));
+  auto taken = answered(1);
+  taken.canary = "default-next-80";
+  worker->finished(taken);
+  worker->finished(taken);
+  const std::string text = metrics.scrape();
+  EXPECT_EQ(value_of(text, "nginx_ingress_controller_requests", {"service=\"shop-svc\"", "canary=\"\""}), 1);
+  EXPECT_EQ(value_of(text, "nginx_ingress_controller_requests", {"service=\"shop-svc\"", "canary=\"default-next-80\""}),
+            2);
+}
+
 TEST(Metrics, ObservesNoUpstreamTimesWithoutAnAttempt) {
   Metrics metrics(identity());
   auto r = answered(0, 503);

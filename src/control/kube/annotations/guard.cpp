@@ -42,16 +42,6 @@ Guard closing(Closes what, std::string_view name) {
   return out;
 }
 
-Guard dropped(std::string expected) {
-  Guard out;
-  out.drops = true;
-  out.severity = model::Severity::error;
-  out.reason = "InvalidAnnotation";
-  out.expected = std::move(expected);
-  out.consequence = "the Ingress is not served";
-  return out;
-}
-
 Guard honoured() {
   Guard out;
   out.silent = true;
@@ -82,12 +72,6 @@ Guard kept_connections(std::string_view, const Written&, const model::Options&) 
 // It opts out of global-auth-url (external_auth.cpp).
 Guard enable_global_auth(std::string_view, const Written&, const model::Options&) {
   return honoured();
-}
-
-Guard auth_tls_secret(std::string_view value, const Written& all, const model::Options&) {
-  if (!made_of(value, " -._~/:")) return dropped("NAMESPACE/NAME of a Secret");
-  const bool asks_nobody = trim(all.raw("auth-tls-verify-client")) == "off" && all["auth-tls-match-cn"].empty();
-  return asks_nobody ? honoured() : closing(Closes::host, "auth-tls-secret");
 }
 
 Guard enable_modsecurity(std::string_view value, const Written&, const model::Options&) {

@@ -58,6 +58,8 @@ struct UnservedAnnotation {
 std::span<const UnservedAnnotation> unserved_annotations();
 // Can it guard anything? Those are what --accept-unprotected takes.
 bool guards(std::string_view annotation);
+// Does it say, alone or with others, which requests are taken?
+bool protects(std::string_view annotation);
 // Then nobody can want to do without it: who accepted that an annotation was not served did so for want of it.
 bool is_served(std::string_view annotation, std::string_view value);
 

@@ -18,6 +18,9 @@ constexpr AnnotationFamily (*kFamilies[])() = {
     annotation::access_log,
     annotation::auth,
     annotation::backend_protocol,
+    annotation::balancing,
+    annotation::canary,
+    annotation::client_auth,
     annotation::cors,
     annotation::custom_headers,
     annotation::error_pages,
@@ -31,6 +34,7 @@ constexpr AnnotationFamily (*kFamilies[])() = {
     annotation::replacement,
     annotation::rewrite,
     annotation::source_range,
+    annotation::ssl_ciphers,
     annotation::ssl_passthrough,
     annotation::ssl_redirect,
     annotation::upstream_vhost,
@@ -91,6 +95,10 @@ std::span<const Annotation> annotations() {
 model::Risk risk_of(std::string_view annotation) {
   const Known row = find(annotation);
   return row.served ? row.served->risk : row.unserved ? row.unserved->risk : model::Risk::low;
+}
+
+bool protects(std::string_view annotation) {
+  return guards(annotation) || annotation.starts_with("auth-") || annotation.ends_with("-source-range");
 }
 
 bool guards(std::string_view annotation) {
@@ -161,6 +169,17 @@ void read_served(const Annotation& row, std::string_view raw, const AnnotationCo
                           std::move(expected), std::string(consequence(row.on_invalid))});
 }
 
+// A canary that asks clients of the host for a certificate: ingress-nginx goes by it, Sluice by main Ingresses alone.
+void close_by_canary(std::string_view name, std::string_view value, AnnotationResult& out,
+                     std::vector<model::Problem>& closing) {
+  add_element(out.closing.host, name);
+  closing.push_back(
+      {Severity::error, "UnsupportedAnnotation", "metadata.annotations[" + std::string(name) + "]", shorten(value),
+       "the annotation on the main Ingress, not on its canary",
+       "all paths of its namespace at its hosts answer 503, as serving them without this protection would "
+       "open them"});
+}
+
 }  // namespace
 
 AnnotationResult read_annotations(const Ingress& ingress, const Settings& settings, const model::Options& options,
@@ -175,6 +194,7 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
                             "it has no effect, as --accept-unprotected says"});
   std::vector<model::Problem> closing;  // said of an Ingress that is served
   out.canary = parse_bool(written.raw("canary")).value_or(false);
+  std::string without_effect;  // of a canary
   for (const auto& [name, raw] : written.all()) {
     if (written[name].empty()) continue;  // as if absent
     const Known row = find(name);
@@ -185,7 +205,18 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
                               "the Ingress is not served"});
       continue;
     }
-    if (out.canary) continue;
+    const bool of_canary = row.served && row.served->scope == Scope::canary;
+    if (of_canary && name != "canary") out.values.canary.beside.emplace_back(name, written[name]);
+    if (out.canary && !of_canary) {
+      // ingress-nginx asks clients of the whole host for a certificate, whichever of its Ingresses says so.
+      if (name == "auth-tls-secret" && trim(written.raw("auth-tls-verify-client")) != "off")
+        close_by_canary(name, written[name], out, closing);
+      else if (protects(name))
+        out.protection.emplace_back(name, written[name]);
+      else
+        add_element(without_effect, name);
+      continue;
+    }
     if (row.served && !row.served->newer.empty() && !written[row.served->newer].empty())
       out.problems.push_back(
           {Severity::warning, "NoEffect", "metadata.annotations[" + std::string(name) + "]", shorten(written[name]),
@@ -201,9 +232,12 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
     out.problems.push_back(std::move(problem));
   }
   if (out.canary) {
-    out.problems.push_back({Severity::warning, "Canary", "metadata.annotations[canary]", shorten(written["canary"]),
-                            "an Ingress that is no canary, as this version serves none",
-                            "nothing of it is served: all requests are its main Ingress's"});
+    if (!without_effect.empty())
+      out.problems.push_back({Severity::ignored, "NoEffect", "metadata.annotations", shorten(without_effect),
+                              "annotations of the main Ingress, which count for what its canary takes too",
+                              "they have no effect"});
+    for (const auto family : kFamilies)
+      if (family == annotation::canary) family().finish(out);
     return out;
   }
   out.own = {.auth_url = !written["auth-url"].empty(),

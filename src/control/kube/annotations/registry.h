@@ -36,8 +36,8 @@ struct ProxySsl {
 };
 
 // What an annotation changes: requests of its Ingress's paths, all that its namespace has at a host (or the host
-// itself), or how its pods are spoken to.
-enum class Scope : std::uint8_t { location, host, backend };
+// itself), how its pods are spoken to, or which requests a canary takes.
+enum class Scope : std::uint8_t { location, host, backend, canary };
 
 // A redirect as it is written, in two annotations.
 struct WrittenRedirect {
@@ -82,6 +82,22 @@ struct WrittenMirror {
   std::string host;  // empty: none is written
 };
 
+// auth-tls-* as written; empty: it is not. What can be used of it is in the settings.
+struct WrittenClientAuth {
+  std::string secret, verify, depth, error_page, pass, match_cn;
+  std::string ns, name;          // of the Secret: its namespace, "ns/name"; empty: it is not spelled so
+  std::string ingress;           // "ns/name", for reports
+  bool foreign = false;          // of another namespace, which is not allowed
+  const Secret* held = nullptr;  // null: it is not there, or not to be looked at
+};
+
+// What annotations say of how TLS of a host is spoken.
+struct WrittenTls {
+  std::string ciphers;                        // empty: it is not
+  std::optional<bool> prefer_server_ciphers;  // likewise
+  bool operator==(const WrittenTls&) const = default;
+};
+
 // custom-headers as written; what of it can be used is in the settings.
 struct WrittenHeaders {
   std::string config_map;  // "namespace/name"; empty: it is not
@@ -90,16 +106,35 @@ struct WrittenHeaders {
   std::size_t more = 0;  // that are wrong beside these
 };
 
+// load-balance, upstream-hash-by*, affinity and what goes with it, as written.
+struct WrittenBalancing {
+  std::optional<model::LoadBalance> load_balance;
+  model::HashBy hash_by;      // without a key the rest has no effect
+  bool has_affinity = false;  // without it `affinity` has no effect
+  model::Affinity affinity;
+};
+
+// canary and canary-*, as written.
+struct WrittenCanary {
+  bool enabled = false;
+  model::CanaryRule rule;
+  std::vector<std::pair<std::string_view, std::string_view>> beside;  // names and values of canary-*
+};
+
 // What the annotations of one Ingress say: parsers write into this.
 struct AnnotationValues {
   model::RouteSettings settings;
   WrittenCors cors;
+  WrittenBalancing balancing;
   std::optional<std::vector<model::Cidr>> allowlist, denylist;  // empty: none is written
   WrittenAuth auth;
   WrittenExternalAuth external_auth;
   WrittenErrorPages error_pages;
   WrittenMirror mirror;
+  WrittenClientAuth client_auth;
+  WrittenTls tls;
   WrittenHeaders headers;
+  WrittenCanary canary;
   ProxySsl proxy_ssl;
   bool ssl_passthrough = false;
   WrittenRedirect permanent{{}, 301}, temporal{{}, 302};
@@ -172,7 +207,9 @@ struct AnnotationResult {
   AnnotationValues values;
   std::vector<model::Problem> problems;
   bool dropped = false;  // nothing of the Ingress is served
-  bool canary = false;   // nor of this one
+  // It is one: its other annotations are not read. Of a main Ingress those of `protection` would guard its paths.
+  bool canary = false;
+  std::vector<std::pair<std::string, std::string>> protection;  // names and values
   Closing closing;
   // What options that guard every Ingress make an exception for.
   struct Own {
@@ -189,6 +226,9 @@ namespace annotation {
 AnnotationFamily access_log();
 AnnotationFamily auth();
 AnnotationFamily backend_protocol();
+AnnotationFamily balancing();
+AnnotationFamily canary();
+AnnotationFamily client_auth();
 AnnotationFamily cors();
 AnnotationFamily custom_headers();
 AnnotationFamily error_pages();
@@ -202,6 +242,7 @@ AnnotationFamily redirect();
 AnnotationFamily replacement();
 AnnotationFamily rewrite();
 AnnotationFamily source_range();
+AnnotationFamily ssl_ciphers();
 AnnotationFamily ssl_passthrough();
 AnnotationFamily ssl_redirect();
 AnnotationFamily upstream_vhost();

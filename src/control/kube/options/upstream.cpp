@@ -76,6 +76,24 @@ std::string print_cookie(const Options& o) {
   return replacement_text(o.*M);
 }
 
+std::string read_load_balance(std::string_view v, Options& o) {
+  const auto way = parse_load_balance(v);
+  if (!way) return std::string(kLoadBalanceGrammar);
+  o.load_balance = *way;
+  return {};
+}
+std::string print_load_balance(const Options& o) {
+  return std::string(to_string(o.load_balance));
+}
+void inherit_load_balance(const Options& in, RouteSettings& out) {
+  model::Balancing made = out.balancing ? *out.balancing : model::Balancing{};
+  made.load_balance = in.load_balance;
+  if (made == model::Balancing{})
+    out.balancing.reset();
+  else
+    out.balancing = std::move(made);
+}
+
 constexpr std::array kUpstreamRows{
     Option{"proxy-connect-timeout", seconds<&Options::proxy_connect_timeout, 0>, "time to connect to a pod",
            to_route<&Options::proxy_connect_timeout, &RouteSettings::connect_timeout>},
@@ -117,6 +135,9 @@ constexpr std::array kUpstreamRows{
            "ConfigMap whose data are headers of requests to pods, with variables; an empty one removes the client's "
            "([headers](headers.md))",
            to_route<&Options::proxy_set_headers, &RouteSettings::request_headers>},
+    Option{"proxy-ssl-location-only", boolean<&Options::proxy_ssl_location_only>,
+           "proxy-ssl-* of an Ingress are for its own paths alone, and not for those of its namespace at the host that "
+           "have none"},
     Option{"proxy-redirect-from",
            {"text or regular expression", read_redirect_from, print_redirect_from},
            "what Location and Refresh of pods begin with, or `~` or `~*` and a regular expression; off: they stay",
@@ -134,6 +155,10 @@ constexpr std::array kUpstreamRows{
            {"off or two texts", read_cookie<&Options::proxy_cookie_path>, print_cookie<&Options::proxy_cookie_path>},
            "what a Path of such cookies begins with, or a regular expression, and what stands in its place",
            to_route<&Options::proxy_cookie_path, &RouteSettings::cookie_path>},
+    Option{"load-balance",
+           {"round_robin, ewma or least_request", read_load_balance, print_load_balance},
+           "which pod the next request goes to, where no annotation says otherwise ([balancing](balancing.md))",
+           inherit_load_balance},
     Option{"upstream-keepalive-connections", number<&Options::upstream_keepalive_connections, 0, 1'000'000>,
            "idle connections to pods, a worker"},
     Option{"upstream-keepalive-timeout", seconds<&Options::upstream_keepalive_timeout, 1>,

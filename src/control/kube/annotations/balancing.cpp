@@ -1,0 +1,278 @@
+#include <array>
+
+#include "base/strings.h"
+#include "control/kube/annotations/values.h"
+
+namespace sluice::control::annotation {
+
+namespace {
+
+using model::Affinity;
+using model::Balancing;
+using model::HashBy;
+
+// What is served of it, or what is so by itself.
+const Affinity& affinity_of(const ServedRoute& served) {
+  static const Affinity none{};
+  const auto& b = served.settings.balancing;
+  return b && b->affinity ? *b->affinity : none;
+}
+const HashBy* hash_of(const ServedRoute& served) {
+  const auto& b = served.settings.balancing;
+  return b ? b->hash_by.get() : nullptr;
+}
+
+std::string read_load_balance(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto way = parse_load_balance(v);
+  if (!way) return std::string(kLoadBalanceGrammar);
+  out.balancing.load_balance = *way;
+  return {};
+}
+std::string print_load_balance(const ServedRoute& served) {
+  const auto& b = served.settings.balancing;
+  return std::string(to_string(b ? b->load_balance : model::LoadBalance::round_robin));
+}
+
+std::string read_hash_by(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  Template key(v);
+  if (const auto unknown = key.first_unknown(false); !unknown.empty())
+    return "variables of docs/variables.md, which " + unknown + " is not";
+  if (key.names_response()) return "variables that a request has before there is a response";
+  if (!made_of(v, "-_${}")) return "variables, and letters, digits, - and _ between them";
+  out.balancing.hash_by.key = std::move(key);
+  return {};
+}
+std::string print_hash_by(const ServedRoute& served) {
+  const auto* hash = hash_of(served);
+  return hash != nullptr ? hash->key.text() : "";
+}
+std::string read_subset(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto b = parse_bool(v);
+  if (!b) return "true or false";
+  out.balancing.hash_by.subset = *b;
+  return {};
+}
+std::string print_subset(const ServedRoute& served) {
+  const auto* hash = hash_of(served);
+  return truth(hash != nullptr && hash->subset);
+}
+std::string read_subset_size(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto n = parse_int(v);
+  if (!n || *n < 0 || *n > 100'000) return "a number of endpoints, 0 for 3";
+  out.balancing.hash_by.subset_size = *n == 0 ? HashBy{}.subset_size : static_cast<std::uint32_t>(*n);
+  return {};
+}
+std::string print_subset_size(const ServedRoute& served) {
+  const auto* hash = hash_of(served);
+  return std::to_string(hash != nullptr ? hash->subset_size : HashBy{}.subset_size);
+}
+
+std::string read_affinity(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  if (v != "cookie") return "cookie, which is the only kind";
+  out.balancing.has_affinity = true;
+  return {};
+}
+std::string print_affinity(const ServedRoute& served) {
+  const auto& b = served.settings.balancing;
+  return b && b->affinity ? "cookie" : "";
+}
+std::string read_mode(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  if (v != "balanced" && v != "persistent") return "balanced or persistent";
+  out.balancing.affinity.persistent = v == "persistent";
+  return {};
+}
+std::string print_mode(const ServedRoute& served) {
+  return affinity_of(served).persistent ? "persistent" : "balanced";
+}
+std::string read_name(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  if (!is_token(v)) return "the name of a cookie";
+  out.balancing.affinity.name = v;
+  return {};
+}
+std::string print_name(const ServedRoute& served) {
+  return affinity_of(served).name;
+}
+std::string read_path(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  if (!v.starts_with('/') || v.find_first_of(" ;,\"") != std::string_view::npos)
+    return "a path, which begins with / and has no blank, comma, semicolon or quotation mark";
+  out.balancing.affinity.path = v;
+  return {};
+}
+std::string print_path(const ServedRoute& served) {
+  return affinity_of(served).path;
+}
+std::string read_domain(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  if (!is_host_name(v.starts_with('.') ? v.substr(1) : v, false)) return "a domain such as a.example";
+  out.balancing.affinity.domain = v;
+  return {};
+}
+std::string print_domain(const ServedRoute& served) {
+  return affinity_of(served).domain;
+}
+template <auto M>
+std::string read_life(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto n = parse_int(v);
+  if (!n || *n < -3'153'600'000 || *n > 3'153'600'000) return "seconds, a bare number, of a hundred years at most";
+  out.balancing.affinity.*M = *n;
+  return {};
+}
+template <auto M>
+std::string print_life(const ServedRoute& served) {
+  const auto& life = affinity_of(served).*M;
+  return life ? std::to_string(*life) : "";
+}
+std::string read_same_site(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  using enum model::SameSite;
+  for (const auto way : {none, lax, strict})
+    if (iequals(v, to_string(way))) {
+      out.balancing.affinity.same_site = way;
+      return {};
+    }
+  return "None, Lax or Strict";
+}
+std::string print_same_site(const ServedRoute& served) {
+  return std::string(to_string(affinity_of(served).same_site));
+}
+template <auto M>
+constexpr AnnotationValue truth_of{"boolean",
+                                   [](std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+                                     const auto b = parse_bool(v);
+                                     if (!b) return std::string("true or false");
+                                     out.balancing.affinity.*M = *b;
+                                     return std::string();
+                                   },
+                                   [](const ServedRoute& served) { return truth(affinity_of(served).*M); }};
+
+constexpr std::string_view kAffinityName = "affinity", kHashName = "upstream-hash-by";
+
+constexpr std::array kBalancingRows{
+    Annotation{.name = kAffinityName,
+               .value = {"cookie", read_affinity, print_affinity},
+               .scope = Scope::backend,
+               .doc = "a cookie keeps the requests of a browser at one pod ([balancing](balancing.md)); stronger than "
+                      "upstream-hash-by and load-balance"},
+    Annotation{.name = "affinity-mode",
+               .value = {"balanced or persistent", read_mode, print_mode},
+               .risk = model::Risk::medium,
+               .scope = Scope::backend,
+               .initial = "balanced",
+               .needs = kAffinityName,
+               .doc = "balanced: when pods come some sessions move to them; persistent: a session stays for as long as "
+                      "its pod is there"},
+    Annotation{.name = "load-balance",
+               .value = {"round_robin, ewma or least_request", read_load_balance, print_load_balance},
+               .scope = Scope::backend,
+               .option = "load-balance",
+               .doc =
+                   "which pod the next request goes to: one after the other, the one that answers sooner, or the one "
+                   "with the fewest requests in flight ([balancing](balancing.md)); least_request is Sluice's own"},
+    Annotation{.name = "session-cookie-change-on-failure",
+               .value = truth_of<&Affinity::change_on_failure>,
+               .scope = Scope::backend,
+               .initial = "false",
+               .needs = kAffinityName,
+               .doc = "after a failed attempt another pod is asked and the session moves there; false: the same pod is "
+                      "asked again"},
+    Annotation{.name = "session-cookie-conditional-samesite-none",
+               .value = truth_of<&Affinity::same_site_none_if_understood>,
+               .scope = Scope::backend,
+               .initial = "false",
+               .needs = kAffinityName,
+               .doc = "leave SameSite=None out for browsers that do not understand it"},
+    Annotation{.name = "session-cookie-domain",
+               .value = {"domain", read_domain, print_domain},
+               .risk = model::Risk::medium,
+               .scope = Scope::backend,
+               .needs = kAffinityName,
+               .doc = "Domain of the cookie"},
+    Annotation{.name = "session-cookie-expires",
+               .value = {"seconds", read_life<&Affinity::expires>, print_life<&Affinity::expires>},
+               .risk = model::Risk::medium,
+               .scope = Scope::backend,
+               .needs = kAffinityName,
+               .doc = "Expires of the cookie: so many seconds from now"},
+    Annotation{.name = "session-cookie-max-age",
+               .value = {"seconds", read_life<&Affinity::max_age>, print_life<&Affinity::max_age>},
+               .risk = model::Risk::medium,
+               .scope = Scope::backend,
+               .needs = kAffinityName,
+               .doc = "Max-Age of the cookie"},
+    Annotation{.name = "session-cookie-name",
+               .value = {"name", read_name, print_name},
+               .risk = model::Risk::medium,
+               .scope = Scope::backend,
+               .initial = "INGRESSCOOKIE",
+               .needs = kAffinityName,
+               .doc = "name of the cookie"},
+    Annotation{.name = "session-cookie-path",
+               .value = {"path", read_path, print_path},
+               .risk = model::Risk::medium,
+               .scope = Scope::backend,
+               .otherwise = "the path of the Ingress's rule",
+               .needs = kAffinityName,
+               .doc = "Path of the cookie; with use-regex it is to be written, as browsers know no patterns"},
+    Annotation{.name = "session-cookie-samesite",
+               .value = {"None, Lax or Strict, any case", read_same_site, print_same_site},
+               .scope = Scope::backend,
+               .needs = kAffinityName,
+               .doc = "SameSite of the cookie"},
+    Annotation{.name = "session-cookie-secure",
+               .value = truth_of<&Affinity::secure>,
+               .scope = Scope::backend,
+               .initial = "false",
+               .needs = kAffinityName,
+               .doc = "Secure even where the client came without TLS; where it came with TLS the cookie always is"},
+    Annotation{.name = kHashName,
+               .value = {"text with variables", read_hash_by, print_hash_by},
+               .risk = model::Risk::high,
+               .scope = Scope::backend,
+               .doc = "requests with the same key go to the same pod ([balancing](balancing.md), "
+                      "[variables](variables.md)); stronger than load-balance"},
+    Annotation{.name = "upstream-hash-by-subset",
+               .value = {"boolean", read_subset, print_subset},
+               .scope = Scope::backend,
+               .initial = "false",
+               .needs = kHashName,
+               .doc = "the key leads to a few pods, of which one is chosen by chance"},
+    Annotation{.name = "upstream-hash-by-subset-size",
+               .value = {"number", read_subset_size, print_subset_size},
+               .scope = Scope::backend,
+               .initial = "3",
+               .needs = kHashName,
+               .doc = "how many pods that are"},
+};
+
+void finish_balancing(AnnotationResult& out) {
+  WrittenBalancing& written = out.values.balancing;
+  const auto in_vain = [&](const char* field, const char* expected, const char* consequence) {
+    out.problems.push_back({model::Severity::warning, "NoEffect", field, "", expected, consequence});
+  };
+  Balancing made = out.values.settings.balancing ? *out.values.settings.balancing : Balancing{};
+  if (written.load_balance) made.load_balance = *written.load_balance;
+  if (!written.hash_by.key.empty())
+    made.hash_by = std::move(written.hash_by);
+  else if (written.hash_by != HashBy{})
+    in_vain("metadata.annotations[upstream-hash-by-*]", "upstream-hash-by beside them",
+            "without upstream-hash-by they are ignored");
+  if (written.has_affinity) {
+    if (out.values.use_regex && written.affinity.path.empty())
+      in_vain("metadata.annotations[affinity]", "session-cookie-path beside it, as use-regex makes the paths patterns",
+              "browsers do not send the cookie back, whose Path is the pattern");
+    made.affinity = std::move(written.affinity);
+  } else if (written.affinity != Affinity{}) {
+    in_vain("metadata.annotations[session-cookie-*]", "affinity: cookie beside them",
+            "without affinity they are ignored");
+  }
+  if (made == Balancing{})
+    out.values.settings.balancing.reset();
+  else
+    out.values.settings.balancing = std::move(made);
+}
+
+}  // namespace
+
+AnnotationFamily balancing() {
+  return {kBalancingRows, finish_balancing};
+}
+
+}  // namespace sluice::control::annotation

@@ -1,0 +1,97 @@
+#include <algorithm>
+
+#include "control/kube/state.h"
+
+// Who decides how the pods of a Service port are chosen. As in ingress-nginx that is said for the port, not for a path:
+// all hosts that lead there share it. Only Ingresses of the Service's own namespace can lead there, and of those the
+// oldest decides, be it by saying nothing; sessions are kept as the oldest says that asks for any.
+namespace sluice::control {
+
+namespace {
+
+using model::Balancing;
+
+const Balancing& said(const model::Shared<Balancing>& says) {
+  static const Balancing nothing{};
+  return says ? *says : nothing;
+}
+
+bool same_without_session(const Balancing& a, const Balancing& b) {
+  return a.load_balance == b.load_balance && a.hash_by == b.hash_by;
+}
+
+// What of an affinity holds for the whole Cluster; the rest is of the cookie that each route sets.
+bool same_session(const model::Affinity& a, const model::Affinity& b) {
+  return a.name == b.name && a.persistent == b.persistent && a.change_on_failure == b.change_on_failure;
+}
+
+}  // namespace
+
+bool older(const BalancingWish& a, const BalancingWish& b) {
+  if (a.created != b.created) return a.created < b.created;
+  if (a.created == kNoTimestamp) {
+    if (a.ref->origin.file != b.ref->origin.file) return a.ref->origin.file < b.ref->origin.file;
+    if (a.position != b.position) return a.position < b.position;
+  }
+  return std::pair(a.ref->ns.str() + "/", a.ref->name) > std::pair(b.ref->ns.str() + "/", b.ref->name);
+}
+
+// The one from before where it is the same: then no Cluster has to be looked at again.
+void Store::State::take_wish(IngressState& state) const {
+  const auto& says = state.settings->balancing;
+  BalancingWish made{state.meta().created, state.meta().position, state.ref, says};
+  if (state.wish && *state.wish == made) return;
+  state.wish = std::make_shared<const BalancingWish>(made);
+  state.wish_without_sessions = state.wish;
+  if (!says || !says->affinity) return;
+  Balancing rest = *says;
+  rest.affinity = {};
+  made.says = rest;
+  state.wish_without_sessions = std::make_shared<const BalancingWish>(std::move(made));
+}
+
+bool Store::State::shares_clusters(const HostState& host) const {
+  return std::ranges::any_of(host.clusters, [&](const std::string& name) {
+    const auto at = clusters.find(name);
+    return at != clusters.end() && at->second.users.size() > 1;
+  });
+}
+
+void Store::State::choose_balancing(const std::string& name, ClusterState& c) const {
+  if (!std::exchange(c.users_changed, false)) return;
+  std::vector<WishPtr> all;
+  for (const auto& [host, user] : c.users) all.insert(all.end(), user.wishes.begin(), user.wishes.end());
+  const auto by_age = [](const WishPtr& a, const WishPtr& b) { return a != b && older(*a, *b); };
+  std::ranges::sort(all, by_age);
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+
+  const auto& by_options = defaults->balancing;
+  const WishPtr oldest = all.empty() ? nullptr : all.front();
+  const auto asks = std::ranges::find_if(all, [](const WishPtr& w) { return w->says && w->says->affinity; });
+  const WishPtr session = asks == all.end() ? nullptr : *asks;
+  Balancing made = said(oldest ? oldest->says : by_options);
+  made.affinity = session ? session->says->affinity : model::Shared<model::Affinity>();
+  c.balancing = made == Balancing{} ? model::Shared<Balancing>() : model::Shared<Balancing>(made);
+  const WishPtr& decides = session ? session : oldest;
+  c.balanced_by = c.balancing && decides && decides->says != by_options
+                      ? Text(decides->ref->ns.str() + "/" + decides->ref->name.str())
+                      : Text();
+
+  c.in_vain = {};
+  const auto in_vain = [&](const BalancingWish& wish, const char* annotations, const BalancingWish& counts) {
+    c.in_vain.push_back(
+        {*wish.ref,
+         {model::Severity::warning, "NoEffect", std::string("metadata.annotations[") + annotations + "]", "",
+          "the same at " + counts.ref->text() + ", which is older and leads to " + name + " as well",
+          "the pods of " + name + " are chosen as that one says"}});
+  };
+  for (const WishPtr& wish : all) {
+    const Balancing& one = said(wish->says);
+    if (wish != oldest && !same_without_session(one, made) && !same_without_session(one, said(by_options)))
+      in_vain(*wish, one.hash_by ? "upstream-hash-by" : "load-balance", *oldest);
+    if (wish != session && one.affinity && !same_session(*one.affinity, *made.affinity))
+      in_vain(*wish, "affinity", *session);
+  }
+}
+
+}  // namespace sluice::control

@@ -1,0 +1,30 @@
+#include "data/proxy/choose.h"
+
+#include <utility>
+
+#include "data/filter/choice.h"
+#include "data/proxy/exchange.h"
+#include "data/server/worker.h"
+
+namespace sluice::data {
+
+void choose(Exchange& ex) {
+  auto& canary = ex.further[static_cast<std::size_t>(model::Role::canary)];
+  if (ex.cluster == nullptr || canary == nullptr) return;
+  const Choice& choice = *ex.route->choice;
+  const Choice::Opinion opinion =
+      choice.ask(ex, {&ex.cluster->spec(), ex.cluster->available()}, {&canary->spec(), canary->available()});
+  if (opinion.by == Choice::By::pattern_gave_up) {
+    ex.worker.stats.regex_gave_up.add();
+    ex.worker.recorder.complained(ex.peer.address,
+                                  "canary-by-header-pattern takes too many steps for a header: its request stays with "
+                                  "the main Ingress");
+  }
+  if (!(opinion.by == Choice::By::weight ? choice.draw(ex.worker.random()) : opinion.canary)) return;
+  std::swap(ex.cluster, canary);  // both stay pinned
+  ex.canary = &choice.spec();
+  ex.available = ex.cluster->available();
+  ex.outside = ex.cluster->outside();
+}
+
+}  // namespace sluice::data

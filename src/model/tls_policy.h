@@ -1,0 +1,19 @@
+#pragma once
+#include <string>
+
+#include "model/report.h"
+#include "model/settings/client_auth.h"
+#include "model/shared.h"
+
+namespace sluice::model {
+
+// How TLS with clients of a host is spoken, where that is not as the options say.
+struct TlsPolicy {
+  std::string ciphers;                // an OpenSSL list, up to TLS 1.2; empty: those of the options
+  bool prefer_server_ciphers = true;  // our order counts, not the client's
+  Shared<ClientAuth> client_auth;     // null: no client is asked for a certificate
+  ObjectRef ciphers_by;               // for reports: who asks for them
+  bool operator==(const TlsPolicy&) const = default;
+};
+
+}  // namespace sluice::model

@@ -1,0 +1,435 @@
+// The contract of policies, over the whole table; then what each of them is chosen for.
+#include <gtest/gtest.h>
+
+#include <random>
+#include <set>
+
+#include "cluster_of.h"
+
+namespace sluice::data {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct EachPolicy : ::testing::TestWithParam<const PolicyRow*> {
+  ClusterOf cluster{*GetParam(), 7};
+  // Of a request, where the policy goes by one; a new session has none.
+  std::string key(int i) const { return GetParam()->key == PolicyRow::Key::hash ? std::to_string(i) : std::string(); }
+};
+INSTANTIATE_TEST_SUITE_P(Table, EachPolicy, ::testing::ValuesIn(policies().begin(), policies().end()),
+                         [](const auto& of) { return std::string(of.param->name); });
+
+TEST_P(EachPolicy, IsTheOneThatAClusterAsksFor) {
+  const model::Balancing asked = ClusterOf::asking_for(*GetParam());
+  EXPECT_EQ(&policy_of(&asked), GetParam());
+  EXPECT_FALSE(GetParam()->doc.empty());
+}
+
+TEST_P(EachPolicy, ChoosesNobodyWhereNobodyTakesRequests) {
+  cluster.become({});
+  EXPECT_EQ(cluster.pick(key(1)), -1);
+  cluster.become({{1, false}, {2, false}});
+  EXPECT_EQ(cluster.pick(key(1)), -1);
+}
+
+TEST_P(EachPolicy, PrefersTheUntriedAndFallsBackToTheTried) {
+  cluster.become({{0, false}, {1}, {2}, {3, false}, {4}});
+  for (int i = 0; i < 200; ++i) {
+    std::string session;
+    EXPECT_EQ(cluster.pick(key(i), {1, 4}, &session), 2);
+    EXPECT_TRUE(cluster.takes(cluster.pick(key(i), {1, 2, 4}, &session)));
+  }
+}
+
+// Endpoints come, go, stop and start, in any order, while requests are chosen for: who takes none is never chosen, who
+// was tried only where all were, what was learned stays with its endpoint, and what was begun is ended.
+TEST_P(EachPolicy, KeepsTheContractWhateverTheClusterBecomes) {
+  for (unsigned seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    const auto below = [&](unsigned n) { return static_cast<int>(random() % n); };
+    ClusterOf churned(*GetParam(), seed);
+    std::map<int, bool> endpoints;
+    std::map<int, std::uint32_t> ids;
+    std::vector<int> in_flight;
+    for (int round = 0; round < 60; ++round) {
+      for (int changes = below(4); changes > 0; --changes) {
+        const int which = below(24);
+        if (below(3) == 0)
+          endpoints.erase(which);
+        else
+          endpoints[which] = below(4) != 0;
+      }
+      std::vector<ClusterOf::Wanted> wanted;
+      for (const auto& [number, ready] : endpoints) wanted.push_back({number, ready});
+      std::ranges::shuffle(wanted, random);
+      churned.become(wanted);
+      std::erase_if(in_flight, [&](int number) { return !endpoints.contains(number); });
+      std::erase_if(ids, [&](const auto& known) { return !endpoints.contains(known.first); });
+      for (const auto& [number, ready] : endpoints) {
+        const auto id = churned.load(number).id;
+        EXPECT_EQ(ids.try_emplace(number, id).first->second, id);
+        EXPECT_EQ(churned.load(number).in_flight, std::ranges::count(in_flight, number));
+      }
+      std::vector<int> tried;
+      for (int attempt = 0; attempt < 8; ++attempt) {
+        std::string session;
+        const int chosen = churned.pick(key(round), tried, &session);
+        if (churned.takers() == 0) {
+          EXPECT_EQ(chosen, -1);
+          break;
+        }
+        ASSERT_TRUE(churned.takes(chosen)) << chosen;
+        std::set<int> distinct(tried.begin(), tried.end());
+        EXPECT_TRUE(!distinct.contains(chosen) || distinct.size() == churned.takers()) << chosen;
+        tried.push_back(chosen);
+        ++churned.load(chosen).in_flight;
+        in_flight.push_back(chosen);
+        churned.pass(std::chrono::milliseconds(below(500)));
+        if (below(2) == 0) {
+          const int over = in_flight[static_cast<std::size_t>(below(static_cast<unsigned>(in_flight.size())))];
+          --churned.load(over).in_flight;
+          in_flight.erase(std::ranges::find(in_flight, over));
+          if (GetParam()->observe != nullptr)
+            GetParam()->observe(churned.load(over), {AttemptOutcome::How::answered, 0.01F}, churned.now());
+        }
+      }
+    }
+  }
+}
+
+// Alike endpoints get alike shares.
+TEST_P(EachPolicy, SpreadsRequests) {
+  cluster.become(0, 10);
+  std::map<int, int> count;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string session;
+    ++count[cluster.pick(key(i), {}, &session)];
+  }
+  ASSERT_EQ(count.size(), 10U);
+  for (const auto& [number, got] : count) {
+    // 160 points on a ring are not quite alike, and two of ten stand in two subsets of three.
+    EXPECT_GT(got, 1'100) << number;
+    EXPECT_LT(got, 4'400) << number;
+  }
+}
+
+TEST(RoundRobin, GivesEachItsTurn) {
+  ClusterOf cluster(policy_named("round_robin"), 1);
+  cluster.become(0, 3);
+  std::map<int, int> count;
+  for (int i = 0; i < 300; ++i) ++count[cluster.pick()];
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(count[i], 100);
+}
+
+TEST(RoundRobin, WorkersBeginAtDifferentPlaces) {
+  ClusterOf one(policy_named("round_robin"), 0), other(policy_named("round_robin"), 1);
+  one.become(0, 3);
+  other.become(0, 3);
+  EXPECT_NE(one.pick(), other.pick());
+}
+
+TEST(LeastRequest, OfFewItIsTheVeryLeast) {
+  ClusterOf cluster(policy_named("least_request"), 3);
+  cluster.become(0, 8);
+  for (int i = 0; i < 8; ++i) cluster.load(i).in_flight = 5;
+  cluster.load(6).in_flight = 4;
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(cluster.pick(), 6);
+  EXPECT_NE(cluster.pick({}, {6}), 6);
+}
+
+TEST(LeastRequest, OfManyTheBusyOneIsSpared) {
+  ClusterOf cluster(policy_named("least_request"), 3);
+  cluster.become(0, 100);
+  cluster.load(6).in_flight = 50;
+  for (int i = 0; i < 5'000; ++i) EXPECT_NE(cluster.pick(), 6);
+}
+
+struct OfLatency : ::testing::Test {
+  const PolicyRow& row = policy_named("ewma");
+  ClusterOf cluster{row, 5};
+  void answers(int number, float seconds) {
+    row.observe(cluster.load(number), {AttemptOutcome::How::answered, seconds}, cluster.now());
+  }
+  // How many of a thousand.
+  int share(int number) {
+    int out = 0;
+    for (int i = 0; i < 1'000; ++i) out += cluster.pick() == number ? 1 : 0;
+    return out;
+  }
+};
+
+TEST_F(OfLatency, TheSlowOneIsSparedAndComesBackInTime) {
+  cluster.become(0, 3);
+  for (int i = 0; i < 3; ++i) answers(i, 0.010F);
+  answers(1, 2.0F);  // a peak counts at once
+  EXPECT_EQ(share(1), 0);
+  cluster.pass(30s);
+  for (const int quick : {0, 2}) answers(quick, 0.2F);
+  // Two seconds of half a minute ago are a tenth of a second.
+  EXPECT_GT(share(1), 500);
+}
+
+TEST_F(OfLatency, QuickAnswersLowerItBitByBit) {
+  cluster.become(0, 1);
+  answers(0, 1.0F);
+  cluster.pass(1s);
+  answers(0, 0.1F);
+  EXPECT_GT(cluster.load(0).latency, 0.85F);
+  for (int i = 0; i < 60; ++i) {
+    cluster.pass(1s);
+    answers(0, 0.1F);
+  }
+  EXPECT_NEAR(cluster.load(0).latency, 0.1F, 0.01F);
+}
+
+TEST_F(OfLatency, NewOnesBeginAtTheMean) {
+  cluster.become(0, 2);
+  answers(0, 0.1F);
+  answers(1, 0.3F);
+  cluster.become(0, 3);
+  EXPECT_NEAR(cluster.load(2).latency, 0.2F, 0.001F);
+  EXPECT_NEAR(cluster.load(0).latency, 0.1F, 0.001F);
+}
+
+TEST_F(OfLatency, WhoFailsAtOnceIsNotTheQuickest) {
+  cluster.become(0, 3);
+  for (int i = 0; i < 3; ++i) answers(i, 0.1F);
+  row.observe(cluster.load(2), {AttemptOutcome::How::failed, 0.0001F}, cluster.now());
+  EXPECT_EQ(share(2), 0);
+}
+
+TEST_F(OfLatency, WhomNobodyWaitsForAnyLongerIsSlowAtLeast) {
+  cluster.become(0, 1);
+  answers(0, 0.5F);
+  row.observe(cluster.load(0), {AttemptOutcome::How::cut_short, 0.01F}, cluster.now());
+  EXPECT_FLOAT_EQ(cluster.load(0).latency, 0.5F);
+  row.observe(cluster.load(0), {AttemptOutcome::How::cut_short, 3.0F}, cluster.now());
+  EXPECT_FLOAT_EQ(cluster.load(0).latency, 3.0F);
+}
+
+TEST_F(OfLatency, RequestsInFlightCountToo) {
+  cluster.become(0, 2);
+  for (int i = 0; i < 2; ++i) answers(i, 0.1F);
+  cluster.load(0).in_flight = 10;
+  EXPECT_EQ(share(0), 0);
+}
+
+// What the ring promises, for any Cluster and any change of it.
+struct OfKeys : ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Rings, OfKeys, ::testing::Values("chash", "sticky_balanced"));
+
+TEST_P(OfKeys, OneThatLeavesMovesItsOwnKeysAlone) {
+  for (unsigned seed = 1; seed <= 10; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    ClusterOf cluster(policy_named(GetParam()), seed);
+    std::set<int> there;
+    while (there.size() < 12) there.insert(static_cast<int>(random() % 200));
+    const auto become = [&] {
+      std::vector<ClusterOf::Wanted> all;
+      for (const int i : there) all.push_back({i});
+      std::ranges::shuffle(all, random);
+      cluster.become(all);
+    };
+    const auto places = [&] {
+      std::map<int, int> out;
+      for (int k = 0; k < 2'000; ++k) out[k] = cluster.pick("key-" + std::to_string(k));
+      return out;
+    };
+    become();
+    for (int round = 0; round < 10; ++round) {
+      const auto before = places();
+      const int gone = *std::next(there.begin(), static_cast<std::ptrdiff_t>(random() % there.size()));
+      there.erase(gone);
+      become();
+      for (const auto& [k, at] : places()) ASSERT_TRUE(before.at(k) == gone || at == before.at(k)) << k;
+      // It comes back to what it had, and so does one that only stops taking requests.
+      there.insert(gone);
+      become();
+      EXPECT_EQ(places(), before);
+    }
+  }
+}
+
+TEST_P(OfKeys, OneThatTakesNoRequestsIsAsIfItWereGone) {
+  ClusterOf cluster(policy_named(GetParam()), 1), without(policy_named(GetParam()), 1);
+  cluster.become({{1}, {2, false}, {3}, {4}});
+  without.become({{1}, {3}, {4}});
+  for (int k = 0; k < 500; ++k) EXPECT_EQ(cluster.pick(std::to_string(k)), without.pick(std::to_string(k)));
+}
+
+// The real ingress-nginx, recorded: 10.200.0.41 to .43, port 8080.
+TEST(Ring, LeadsKeysWhereIngressNginxDoes) {
+  model::Cluster cluster;
+  cluster.upstream_name = "oracle-multi-80";
+  cluster.balancing = ClusterOf::asking_for(policy_named("chash"));
+  for (const char* address : {"10.200.0.41", "10.200.0.42", "10.200.0.43"})
+    cluster.endpoints.push_back({address, 8080, true, false, ""});
+  const auto placement = Placement::of(cluster, nullptr);
+  ASSERT_TRUE(placement);
+  for (const auto& [key, pod] : std::map<std::string, std::uint32_t>{{"ann", 0},
+                                                                     {"bob", 1},
+                                                                     {"constant", 0},
+                                                                     {"bogus", 1},
+                                                                     {"1795466952.29.30772.42876", 1},
+                                                                     {"1795466952.368.30772.204353", 0},
+                                                                     {"1795466954.717.30912.932030", 1},
+                                                                     {"1795466954.742.30912.537355", 0},
+                                                                     {"1795466954.773.30912.246755", 2},
+                                                                     {"1795467323.263.21281.499768", 1},
+                                                                     {"1795467323.286.21281.889603", 0},
+                                                                     {"1795467323.287.21281.634193", 2}})
+    EXPECT_EQ(placement->ring().find(key, [](auto) { return true; }), pod) << key;
+}
+
+TEST(Ring, IsTheSameHoweverItCameAbout) {
+  std::mt19937 random(11);
+  model::Cluster cluster;
+  cluster.balancing = ClusterOf::asking_for(policy_named("chash"));
+  std::shared_ptr<const Placement> step;
+  std::set<int> there;
+  for (int round = 0; round < 50; ++round) {
+    for (int i = 0; i < 3; ++i)
+      if (const int which = static_cast<int>(random() % 40); !there.erase(which)) there.insert(which);
+    std::vector<int> order(there.begin(), there.end());
+    std::ranges::shuffle(order, random);
+    cluster.endpoints.clear();
+    for (const int i : order) cluster.endpoints.push_back({ClusterOf::address(i), 8080, true, false, ""});
+    step = Placement::of(cluster, step.get());
+    const auto afresh = Placement::of(cluster, nullptr);
+    EXPECT_TRUE(
+        std::ranges::equal(step->ring().points(), afresh->ring().points(), {}, &Ring::Point::hash, &Ring::Point::hash));
+    for (int k = 0; k < 200; ++k) {
+      const auto key = std::to_string(k);
+      EXPECT_EQ(step->ring().find(key, [](auto) { return true; }), afresh->ring().find(key, [](auto) { return true; }));
+    }
+  }
+}
+
+TEST(ConsistentHash, WithoutAKeyEachHasItsTurn) {
+  ClusterOf cluster(policy_named("chash"), 1);
+  cluster.become(0, 3);
+  std::map<int, int> count;
+  for (int i = 0; i < 30; ++i) ++count[cluster.pick("")];
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(count[i], 10);
+}
+
+TEST(HashToSubset, OneKeyHasASubset) {
+  for (const auto& [endpoints, size] : std::vector<std::pair<int, std::uint32_t>>{{9, 3}, {10, 3}, {2, 3}, {5, 1}}) {
+    SCOPED_TRACE(endpoints);
+    ClusterOf cluster(policy_named("chashsubset"), 1);
+    auto balancing = cluster.balancing();
+    auto by = *balancing.hash_by;
+    by.subset_size = size;
+    balancing.hash_by = by;
+    cluster.ask(balancing);
+    cluster.become(0, endpoints);
+    std::set<std::set<int>> subsets;
+    std::set<int> all;
+    for (int k = 0; k < 300; ++k) {
+      std::set<int> subset;
+      for (int i = 0; i < 60; ++i) subset.insert(cluster.pick(std::to_string(k)));
+      EXPECT_EQ(subset.size(), std::min<std::size_t>(size, static_cast<std::size_t>(endpoints)));
+      subsets.insert(subset);
+      all.insert(subset.begin(), subset.end());
+    }
+    EXPECT_EQ(subsets.size(), (static_cast<std::size_t>(endpoints) + size - 1) / size);
+    EXPECT_EQ(all.size(), static_cast<std::size_t>(endpoints));
+    // The last one is filled from the first.
+    EXPECT_EQ(subsets.contains({9, 0, 1}), endpoints == 10);
+  }
+}
+
+struct OfSessions : ::testing::TestWithParam<const char*> {
+  ClusterOf cluster{policy_named(GetParam()), 9};
+  // Of sessions that begin now: key to endpoint.
+  std::map<std::string, int> begin(int count) {
+    std::map<std::string, int> out;
+    for (int i = 0; i < count; ++i) {
+      std::string session;
+      const int at = cluster.pick({}, {}, &session);
+      EXPECT_FALSE(session.empty());
+      out[session] = at;
+    }
+    return out;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Modes, OfSessions, ::testing::Values("sticky_balanced", "sticky_persistent"));
+
+TEST_P(OfSessions, StayWhereTheyBegan) {
+  cluster.become(0, 10);
+  for (const auto& [key, at] : begin(500)) {
+    std::string session;
+    EXPECT_EQ(cluster.pick(key, {}, &session), at);
+    EXPECT_TRUE(session.empty());
+    // The same pod is asked again, whatever has become of the first attempt.
+    EXPECT_EQ(cluster.pick(key, {at}, &session), at);
+    EXPECT_TRUE(session.empty());
+  }
+}
+
+TEST_P(OfSessions, MoveAfterAFailureWhereTheyAreToldTo) {
+  auto balancing = cluster.balancing();
+  auto affinity = *balancing.affinity;
+  affinity.change_on_failure = true;
+  balancing.affinity = affinity;
+  cluster.ask(balancing);
+  cluster.become(0, 10);
+  for (const auto& [key, at] : begin(200)) {
+    std::string session;
+    const int other = cluster.pick(key, {at}, &session);
+    EXPECT_NE(other, at);
+    EXPECT_FALSE(session.empty());
+    EXPECT_EQ(cluster.pick(session), other);
+  }
+}
+
+TEST_P(OfSessions, ARequestThatMayBeginNoneIsServedAllTheSame) {
+  cluster.become(0, 3);
+  std::set<int> seen;
+  for (int i = 0; i < 100; ++i) seen.insert(cluster.pick());
+  EXPECT_EQ(seen.size(), 3U);
+}
+
+TEST(StickyPersistent, StaysHoweverManyCome) {
+  ClusterOf cluster(policy_named("sticky_persistent"), 9);
+  cluster.become(0, 3);
+  std::string session;
+  const int at = cluster.pick({}, {}, &session);
+  EXPECT_EQ(session, md5_text("default-svc-80" + ClusterOf::address(at) + ":8080"));
+  cluster.become(0, 50);
+  EXPECT_EQ(cluster.pick(session), at);
+  // The pod is gone: another session begins.
+  std::vector<ClusterOf::Wanted> rest;
+  for (int i = 0; i < 50; ++i)
+    if (i != at) rest.push_back({i});
+  cluster.become(rest);
+  std::string other;
+  EXPECT_NE(cluster.pick(session, {}, &other), at);
+  EXPECT_FALSE(other.empty());
+}
+
+TEST(StickyBalanced, SomeMoveToThoseThatCome) {
+  ClusterOf cluster(policy_named("sticky_balanced"), 9);
+  cluster.become(0, 5);
+  std::map<std::string, int> sessions;
+  for (int i = 0; i < 1'000; ++i) {
+    std::string session;
+    const int at = cluster.pick({}, {}, &session);
+    sessions[session] = at;
+  }
+  cluster.become(0, 10);
+  int moved = 0;
+  for (const auto& [key, at] : sessions) {
+    const int now = cluster.pick(key);
+    if (now == at) continue;
+    EXPECT_GE(now, 5);  // to a new one, never among the old
+    ++moved;
+  }
+  EXPECT_GT(moved, 350);
+  EXPECT_LT(moved, 650);
+}
+
+}  // namespace
+}  // namespace sluice::data
