@@ -146,7 +146,7 @@ def test_match_cn_and_the_error_page(guarded):
     sluice = guarded.sluice()
     assert ask(sluice, ours).status == 200
     a = ask(sluice, theirs)
-    assert (a.status, a.body, a.get("connection")) == (403, b"client certificate unauthorized", None)
+    assert (a.status, a.body, a.get("connection")) == (403, b"client certificate unauthorized", "close")
     for identity in (None, Authority("stranger").client("other.client")):
         a = ask(sluice, identity)
         assert (a.status, a.get("location"), a.get("connection")) == (302, "https://errors.example/cert", "close")
@@ -203,6 +203,55 @@ def test_sessions_carry_what_was_shown_and_end_with_the_authority(guarded, versi
     with sluice.tls(OTHER, identity=good, minimum=version, maximum=version) as c:
         assert c.get("/", OTHER).status == 200
         assert again(c.sock) == (False, 200)
+
+
+@pytest.mark.parametrize("tickets", ["false", "true"])
+@pytest.mark.parametrize("version", [V12, V13])
+def test_a_session_that_was_refused_is_not_resumed(guarded, version, tickets):
+    """Who comes again comes with another certificate, for which he has to be asked again."""
+    good = guarded.ca.client()
+    sluice = guarded.sluice(options={"ssl-session-tickets": tickets})
+    for identity in (None, Authority("stranger").client(), guarded.ca.client("old", days=-1)):
+        with sluice.tls(HOST, identity=identity, minimum=version, maximum=version) as c:
+            assert c.get("/", HOST).status == 400
+            with sluice.tls(HOST, identity=good, session=c.sock) as again:
+                assert (again.sock.session_reused, again.get("/", HOST).status) == (False, 200)
+    with sluice.tls(HOST, identity=good, minimum=version, maximum=version) as c:
+        assert c.get("/", HOST).status == 200
+        with sluice.tls(HOST, session=c.sock) as again:
+            assert (again.sock.session_reused, again.get("/", HOST).status) == (True, 200)
+
+
+def test_where_nobody_is_asked_another_hosts_certificate_says_nothing(guarded):
+    """auth-tls-verify-client: off beside a host whose authorities are its own: a certificate of theirs is none here."""
+    guarded.put({"auth-tls-verify-client": "off", "auth-tls-match-cn": "CN=admin"}, paths=[("/", "Prefix")])
+    theirs = Authority("theirs")
+    guarded.manifests.text("theirs.json", secret("theirs", {"ca.crt": theirs.pem}))
+    guarded.app(OTHER, guarded.pods.address, name="open", annotations={"auth-tls-secret": "default/theirs"}, tls=[([OTHER], "tls")])
+    options = {"annotations-risk-level": "Critical", "proxy-set-headers": "default/more"}
+    guarded.manifests.write("more.yaml", config_map({"X-Subject": "$ssl_client_s_dn"}, name="more"))
+    sluice = guarded.sluice(options=options)
+    admin = theirs.client("admin")
+    with sluice.tls(OTHER, identity=admin) as c:
+        assert c.get("/", OTHER).status == 200
+        assert dict(guarded.pods.last_headers()[1])["ssl-client-subject-dn"] == "O=Ours,CN=admin"
+        assert c.get("/", HOST).status == 403
+    sluice.changed(lambda: guarded.put({"auth-tls-verify-client": "off"}))
+    with sluice.tls(OTHER, identity=admin) as c:
+        assert c.get("/", HOST).status == 200
+        told = {k.lower(): v for k, v in guarded.pods.last_headers()[1]}
+        assert told["ssl-client-verify"] == "NONE"
+        assert not {"ssl-client-subject-dn", "ssl-client-issuer-dn", "ssl-client-cert", "x-subject"} & told.keys()
+
+
+@pytest.mark.parametrize("version", [V12, V13])
+def test_a_client_shows_at_most_32_kib(guarded, version):
+    cert, key = guarded.ca.client()
+    sluice = guarded.sluice()
+    some = cert + guarded.ca.pem * 20
+    assert ask(sluice, (some, key), minimum=version, maximum=version).status == 200
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        ask(sluice, (cert + guarded.ca.pem * 150, key), minimum=version, maximum=version)
 
 
 def test_a_connection_goes_on_while_its_certificate_is_good(guarded):

@@ -107,6 +107,33 @@ def test_who_may_not_come_gets_a_page_and_no_other_status(paged):
     assert (a.status, a.body) == (403, b"a page")
 
 
+def test_a_refusal_has_a_body_whatever_the_page(paged):
+    """A page without one, as 204 and 304 have none, does not leave the client waiting."""
+    paged.manifests.text("users.json", '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users"}, "data": {"auth": "Zm9vOntQTEFJTn1iYXIK"}}')
+    paged.pages.status, paged.pages.body = 204, b""
+    paged.put(ERRORS | {"custom-http-errors": "401", "auth-type": "basic", "auth-secret": "users"})
+    sluice = paged.sluice()
+    with sluice.raw() as c:
+        for _ in range(2):
+            a = c.get("/", "app.example", headers=['If-None-Match: "x"', "If-Modified-Since: Sat, 29 Oct 1994 19:43:31 GMT", "Range: bytes=0-1"])
+            assert (a.status, a.body, a.get("content-length")) == (401, b"", "0")
+    for _, fields, _ in paged.pages.asked:
+        assert not {"if-none-match", "if-modified-since", "range"} & fields.keys()
+
+
+def test_pages_are_told_nothing_that_clients_made_up(paged):
+    from test_client_certificates import Authority, secret
+    authority = Authority()
+    paged.manifests.text("ca.json", secret("ca", {"ca.crt": authority.pem}))
+    paged.put(ERRORS | {"custom-http-errors": "400,503", "auth-tls-secret": "default/ca", "auth-url": "http://127.0.0.1:1/", "auth-response-headers": "X-User"})
+    sluice = paged.sluice(options={"allow-destinations": "127.0.0.0/8"})
+    with sluice.tls("app.example") as c:
+        assert c.get("/", "app.example", headers=["ssl-client-verify: SUCCESS", "SSL_Client_Subject_DN: CN=admin", "X-User: admin", "X_User: admin"]).status == 400
+    _, fields, _ = paged.pages.asked[-1]
+    assert fields["ssl-client-verify"] == "NONE"
+    assert not {"ssl-client-subject-dn", "ssl_client_subject_dn", "x-user", "x_user"} & fields.keys()
+
+
 def test_pods_errors_may_pass_while_ours_have_pages(paged):
     paged.put(ERRORS | {"disable-proxy-intercept-errors": "true", "proxy-body-size": "10"})
     sluice = paged.sluice()

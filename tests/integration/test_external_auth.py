@@ -195,6 +195,21 @@ def test_headers_by_a_config_map(asked):
     assert ask(sluice).status == 200 and who.fields["x-to-auth"] == "back"
 
 
+def test_where_it_is_not_asked_clients_say_nothing_of_themselves(asked):
+    """satisfy: any: the address or the password suffices, and what the service would say is said by nobody."""
+    asked.manifests.text("users.json", secret({"auth": "foo:{PLAIN}bar\n"}))
+    who, pod = Service(asked, lambda t, f: (401, [])), asked.pod()
+    told = {"auth-url": who.url, "auth-response-headers": "X-User", "satisfy": "any"}
+    asked.app("from.example", pod.address, name="from", annotations=told | {"whitelist-source-range": "127.0.0.0/8"})
+    asked.app("password.example", pod.address, name="password", annotations=told | BASIC)
+    sluice = asked.sluice(options=LOOPBACK)
+    for host, *headers in (("from.example",), ("password.example", GOOD)):
+        assert ask(sluice, "X-User: admin", "X_User: admin", "X-Mine: 1", *headers, host=host).status == 200
+        got = of_pod(pod)
+        assert got["x-mine"] == "1" and "x-user" not in got and "x_user" not in got
+    assert who.asked == []
+
+
 def test_its_connection_is_kept_and_a_long_body_ends_it(asked):
     sluice, who, _ = asked.guard(say=lambda t, f: (200, [], b"x" * 1000))
     for _ in range(5):
@@ -224,6 +239,27 @@ def test_who_leaves_meanwhile_takes_the_question_along(asked):
         gone.set()
     who = asked.scripted(serve)
     pod = asked.pod()
+    asked.app("app.example", pod.address, annotations={"auth-url": f"http://{who.address}/"})
+    sluice = asked.sluice(options=LOOPBACK)
+    c = sluice.raw()
+    c.send("GET / HTTP/1.1\r\nHost: app.example\r\n\r\n")
+    wait_for(lambda: who.connections == 1, "the service is asked")
+    c.reset()
+    assert gone.wait(10)
+    sluice.wait_access(r'" 499 ')
+    assert pod.stats()["requests"] == 0
+
+
+def test_who_leaves_while_the_services_body_comes_reaches_no_pod(asked):
+    """The service has let him in already, but for the end of a body that nobody reads."""
+    gone = threading.Event()
+
+    def serve(sock, _):
+        read_request(sock)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+        sock.recv(1)
+        gone.set()
+    who, pod = asked.scripted(serve), asked.pod()
     asked.app("app.example", pod.address, annotations={"auth-url": f"http://{who.address}/"})
     sluice = asked.sluice(options=LOOPBACK)
     c = sluice.raw()
@@ -359,7 +395,8 @@ def test_answers_are_kept_by_their_key(asked):
 @pytest.mark.parametrize("status,fields,kept", [
     (200, [], True), (202, [], True), (401, [], True), (204, [], False), (403, [], False), (500, ["Cache-Control: max-age=60"], False),
     (200, ["Cache-Control: no-store"], False), (200, ["Cache-Control: private"], False), (200, ["Cache-Control: max-age=0"], False),
-    (200, ["Set-Cookie: a=b"], False), (200, ["Vary: Cookie"], False), (200, ["X-Accel-Expires: 0"], False), (200, ["Cache-Control: max-age=60"], True)])
+    (200, ["Set-Cookie: a=b"], False), (200, ["X-Accel-Expires: 60", "Set-Cookie: a=b"], False),
+    (200, ["X-Accel-Expires: 60", "Vary: Cookie"], False), (200, ["X-Accel-Expires: 60", "Cache-Control: no-store"], True), (200, ["Vary: Cookie"], False), (200, ["X-Accel-Expires: 0"], False), (200, ["Cache-Control: max-age=60"], True)])
 def test_which_answers_are_kept(asked, status, fields, kept):
     sluice, who, _ = asked.guard(KEPT, say=lambda t, f: (status, fields))
     assert asked_for(sluice, who, ("a", "/"), ("a", "/"))[1] == (1 if kept else 2)

@@ -1,4 +1,5 @@
 """mirror-target: somebody else gets a copy of each request, and nothing of it reaches the request."""
+import socket
 import subprocess
 import threading
 
@@ -173,6 +174,44 @@ def test_a_mirror_of_itself_ends(mirrored):
     wait_for(lambda: sum(v for (n, _), v in sluice.metrics().items() if n == "sluice_mirrored_requests_total") >= 1
              or any(e["reason"] == "DestinationRefused" for e in sluice.config()["report"]), "the copy has ended")
     assert pod.stats()["requests"] == 1
+
+
+def test_mirrors_that_lead_to_each_other_end(mirrored):
+    """Each copy is a request of the other route, which is copied in turn, until the first one comes back."""
+    pod, port = mirrored.pod(), free_port()
+
+    def relay(sock, _):
+        with socket.create_connection(("127.0.0.1", port)) as other:
+            back = threading.Thread(target=pump, args=(other, sock))
+            back.start()
+            pump(sock, other)
+            back.join()
+
+    def pump(source, to):
+        while data := source.recv(4096):
+            to.sendall(data)
+        to.shutdown(socket.SHUT_WR)
+    balancer = mirrored.scripted(relay)
+    for host, other in (("app.example", "b.example"), ("b.example", "app.example")):
+        mirrored.app(host, pod.address, name=host[0], annotations={"mirror-target": f"http://{balancer.address}", "mirror-host": other})
+    sluice = mirrored.sluice(options=LOOPBACK, listen={"http": f"127.0.0.1:{port}"})
+    wait_for(lambda: ask(sluice).status == 200 and sluice.metric("sluice_mirrored_requests_total", result="answered") >= 1, "copies are made")
+    wait_for(lambda: sluice.metric("sluice_loops_total") >= 1, "a copy that came back is known")
+    before = pod.stats()["requests"]
+    assert ask(sluice).status == 200
+    wait_for(lambda: sluice.metric("sluice_mirrored_requests_total", result="answered") >= 4, "they have ended")
+    assert pod.stats()["requests"] - before <= 3
+
+
+def test_a_copy_says_nothing_of_who_the_client_is(mirrored):
+    """What pods believe of an authentication comes to them from us alone; a mirror is the next version of the pods."""
+    who = mirrored.scripted(lambda sock, _: [sock.sendall(b"HTTP/1.1 200 OK\r\nX-User: alice\r\nContent-Length: 0\r\n\r\n")
+                                             for _ in iter(lambda: read_request(sock), None)])
+    sluice, mirror, pod = mirrored.mirrored({"auth-url": f"http://{who.address}", "auth-response-headers": "X-User"})
+    assert ask(sluice, headers=["X-User: admin", "X_User: admin", "X-Mine: 1"]).status == 200
+    got = {k.lower(): v for k, v in mirror.wait(1)[1]}
+    assert got["x-mine"] == "1" and "x-user" not in got and "x_user" not in got
+    assert {k.lower(): v for k, v in pod.last_headers()[1]}["x-user"] == "alice"
 
 
 def test_explain_says_where_a_copy_goes(mirrored):

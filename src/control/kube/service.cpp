@@ -242,7 +242,6 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
 // A host that an annotation names (auth-url), and no Service.
 std::shared_ptr<const model::Cluster> Store::State::build_outside(const std::string& name, ClusterState& c,
                                                                   Entries& entries) {
-  static const std::string kField = "auth-url", kAnswer = "requests answer 500";
   auto out = std::make_shared<model::Cluster>();
   const std::string& host = c.key.service;
   out->name = name;
@@ -252,6 +251,11 @@ std::shared_ptr<const model::Cluster> Store::State::build_outside(const std::str
   out->outside = out->question = true;
   const auto number = static_cast<std::uint16_t>(parse_int(c.key.port).value_or(0));
   const model::ObjectRef& user = *c.users.begin()->second.ref;
+  const auto by = ingresses.find(user.ns.str() + "/" + user.name.str());
+  const bool mirror = by != ingresses.end() && by->second.settings && by->second.settings->mirror &&
+                      by->second.settings->mirror->host == host;
+  const std::string field = mirror ? "mirror-target" : "auth-url";
+  const std::string answer = mirror ? "no copies are made" : "requests answer 500";
   const bool address = is_ipv4(host) || is_ipv6(host);
   const bool listed = !address && name_allowed(host, allowed_destinations());
   Sieve sieve(listed ? Says::operator_ : Says::question, allowed_destinations(), own.get());
@@ -260,7 +264,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_outside(const std::str
     if (sieve.takes(host, number)) out->endpoints.push_back({host, number, true, false, ""});
   } else if (const auto refused = judge_name(host, allowed_destinations()); refused || spells_address(host)) {
     ++out->refused;
-    entries.push_back(refusal_entry(user, kField, host, refused.value_or(Refusal::unspecified), kAnswer));
+    entries.push_back(refusal_entry(user, field, host, refused.value_or(Refusal::unspecified), answer));
   } else {
     external = host;
     const auto& r = resolutions[external];
@@ -271,15 +275,15 @@ std::shared_ptr<const model::Cluster> Store::State::build_outside(const std::str
     if (out->endpoints.empty() && sieve.refused() == 0) {
       if (!r.answered && resolve_later)
         entries.push_back(
-            {user, {Severity::ignored, "ResolvedAtRunTime", kField, host, "", "the name is resolved when serving"}});
+            {user, {Severity::ignored, "ResolvedAtRunTime", field, host, "", "the name is resolved when serving"}});
       else if (r.answered)
         entries.push_back({user,
-                           {Severity::warning, "UnresolvedName", kField, host, "a name that resolves",
-                            kAnswer + ": " + host + ": " + r.error}});
+                           {Severity::warning, "UnresolvedName", field, host, "a name that resolves",
+                            answer + ": " + host + ": " + r.error}});
     }
   }
   out->refused += sieve.refused();
-  sieve.report(user, kField, address ? "" : host, out->endpoints.empty() ? kAnswer : "its other addresses are used",
+  sieve.report(user, field, address ? "" : host, out->endpoints.empty() ? answer : "its other addresses are used",
                entries);
   if (out->endpoints.empty()) out->empty_because = host + " has no address that is used";
   follow(external, name, c);

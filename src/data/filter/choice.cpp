@@ -38,7 +38,7 @@ bool is_bound(const RequestView& request, const model::Cluster& cluster) {
   const auto& balancing = cluster.balancing;
   if (!balancing || !balancing->affinity) return false;
   const std::string& name = balancing->affinity->name;
-  if (session_cookie(request.received, name, {}).id.empty()) return false;  // most have none
+  if (session_cookie(request.received, name, {}).key.empty()) return false;  // most have none
   const std::string id = session_id_of(cluster.upstream_name);
   return session_cookie(request.received, name, id).id == id;
 }

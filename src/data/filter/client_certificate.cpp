@@ -62,7 +62,7 @@ class Certificates final : public Step {
     if (tls && check_)
       if (auto reply = judge(request, peer->client.get())) return reply;
     if (!cn_) return std::nullopt;
-    const auto* const shown = tls ? peer->client.get() : nullptr;
+    const auto* const shown = shown_certificate(request);
     switch (cn_->match(shown != nullptr ? shown->subject() : std::string_view())) {
       case Regex::Outcome::yes:
         return std::nullopt;
@@ -72,7 +72,9 @@ class Certificates final : public Step {
       case Regex::Outcome::no:
         break;
     }
-    LocalReply out{.status = 403, .why = "the subject of the client's certificate does not match auth-tls-match-cn"};
+    LocalReply out{.status = 403,
+                   .why = "the subject of the client's certificate does not match auth-tls-match-cn",
+                   .close = true};  // it may come with another one
     out.body = "client certificate unauthorized";
     return out;
   }
@@ -83,9 +85,9 @@ class Certificates final : public Step {
     const bool must = auth_->verify == model::VerifyClient::on;
     const auto server_name = request.so_far != nullptr ? request.so_far->server_name : std::string_view();
     if (shown == nullptr) {
-      if (!must) return std::nullopt;
+      if (!must && !cn_) return std::nullopt;
       if (is_same_name(server_name, request.received.host)) return anew("the host asks for certificates since");
-      return refused(*auth_, kNone);
+      return must ? std::optional(refused(*auth_, kNone)) : std::nullopt;
     }
     // The authorities are others than when the connection was made, or it was made for another host.
     if (shown->judged_by() != *check_) {
@@ -140,6 +142,12 @@ StepPtr refuse_in_clear(const Needs& needs) {
 }
 
 }  // namespace
+
+const ClientCertificate* shown_certificate(const RequestView& request) noexcept {
+  if (request.from == nullptr || request.route == nullptr) return nullptr;
+  const auto& auth = request.route->settings->client_auth;
+  return auth && auth->verify != model::VerifyClient::off ? request.from->client.get() : nullptr;
+}
 
 extern const Row kClientCertificate, kClientInClear;
 const Row kClientCertificate{"client-certificate", in(Phase::answer), judge_certificates};

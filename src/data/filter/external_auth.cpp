@@ -49,8 +49,10 @@ struct Lifetime {
 
 Lifetime lifetime_of(std::span<const Field> fields) {
   Lifetime out;
-  for (const auto& f : fields) {
+  // What is for one client alone comes first, wherever it stands.
+  for (const auto& f : fields)
     if (iequals(f.name, "set-cookie") || iequals(f.name, "vary") || iequals(f.name, "expires")) return {true, {}};
+  for (const auto& f : fields) {
     const bool accel = iequals(f.name, "x-accel-expires");
     if (accel) {
       std::int64_t n = 0;
@@ -183,11 +185,12 @@ class ExternalAuth final : public Step {
     SubRequest asked(ex, {*cluster, way_, method, target, host, fields, true});
     net::Task<Status> asking = asked.run();
     Status outcome = co_await asking;
+    // Whatever the service has said: nobody waits for it any more.
+    if (ex.given_up || ex.client_gone || ex.deadline_passed) {
+      out = std::unexpected(ex.given_up.value_or(outcome ? kClientLeft : outcome.error()));
+      co_return std::move(out);
+    }
     if (!outcome) {
-      if (ex.given_up || ex.client_gone || ex.deadline_passed) {
-        out = std::unexpected(ex.given_up.value_or(outcome.error()));
-        co_return std::move(out);
-      }
       stats.auth_failed.add();
       if (ex.note.empty()) ex.note = outcome.error().detail;
       out->emplace(LocalReply{.status = 500, .why = "the service of auth-url cannot be asked"});

@@ -5,6 +5,7 @@
 #include "data/filter/step.h"
 #include "data/filter/upstream_way.h"
 #include "data/filter/variables.h"
+#include "data/proxy/edit.h"
 #include "data/proxy/serve.h"
 #include "data/proxy/subrequest.h"
 #include "data/server/worker.h"
@@ -34,6 +35,7 @@ class Copy final : private Mirrors::Running {
         method_(of.head().method_text),
         memory_(worker_.borrow_memory()),
         ex_(worker_, answer_, peer_, *memory_) {
+    worker_.mirrors.enter();
     view_->pin();
     cluster_->pin();
     peer_.address = of.peer.address;
@@ -52,7 +54,8 @@ class Copy final : private Mirrors::Running {
       return std::string_view(text_).substr(begin);
     };
     for (const auto& f : of.head().fields.all()) {
-      if (f.drop) continue;
+      if (f.drop && f.id != net::http::Name::cdn_loop) continue;  // which this pass is added to
+      if (is_identity(of, f.name)) continue;
       const auto name = keep(f.name), value = keep(f.value);
       head.fields.add() = {name, value, f.id, false};
       head.names.add(f.id);
@@ -68,6 +71,7 @@ class Copy final : private Mirrors::Running {
   Copy& operator=(const Copy&) = delete;
   ~Copy() {
     worker_.mirrors.give_back(body_.size());
+    worker_.mirrors.leave();
     memory_->joined.clear();
     memory_->texts.clear();
     memory_->collected.clear();

@@ -141,12 +141,40 @@ void put_sent_fields(const ResponseFields* fields, std::string_view of, Out& out
     if (!field.drop) values.take(field);
 }
 
+// Of what the client showed, where its host asks for that.
+void put_certificate(const RequestView& request, Variable named, Out& out) {
+  const auto* const shown = shown_certificate(request);
+  if (shown == nullptr) {
+    if (named.id == variable("ssl_client_verify") && request.from != nullptr && request.from->tls) out.put("NONE");
+    return;
+  }
+  switch (named.id) {
+    case variable("ssl_client_verify"):
+      return out.put(shown->verify());
+    case variable("ssl_client_s_dn"):
+      return out.put(shown->subject());
+    case variable("ssl_client_i_dn"):
+      return out.put(shown->issuer());
+    case variable("ssl_client_serial"):
+      return out.put(shown->serial());
+    case variable("ssl_client_fingerprint"):
+      return out.put(shown->fingerprint());
+    case variable("ssl_client_v_start"):
+      return out.put(shown->not_before());
+    case variable("ssl_client_v_end"):
+      return out.put(shown->not_after());
+    case variable("ssl_client_escaped_cert"):
+      return out.put(shown->escaped());
+    default:
+      if (!shown->not_after().empty()) out.put_number(static_cast<std::uint64_t>(shown->days_left()));
+  }
+}
+
 void put_value(const RequestView& request, Variable named, Out& out, const ResponseFields* fields) {
   const auto& head = request.received;
   const auto query = request.query.substr(request.query.empty() ? 0 : 1);
   const auto* proxy = request.from != nullptr ? request.from->proxy.get() : nullptr;
   const bool tls = request.from != nullptr && request.from->tls;
-  const auto* shown = request.from != nullptr ? request.from->client.get() : nullptr;
   const auto* spec = request.route != nullptr ? request.route->spec : nullptr;
   switch (named.id) {
     case variable("remote_addr"):
@@ -210,25 +238,15 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
       if (request.so_far != nullptr) out.put(request.so_far->server_name);
       return;
     case variable("ssl_client_verify"):
-      return out.put(shown != nullptr ? shown->verify() : tls ? std::string_view("NONE") : std::string_view());
     case variable("ssl_client_s_dn"):
-      return out.put(shown != nullptr ? shown->subject() : std::string_view());
     case variable("ssl_client_i_dn"):
-      return out.put(shown != nullptr ? shown->issuer() : std::string_view());
     case variable("ssl_client_serial"):
-      return out.put(shown != nullptr ? shown->serial() : std::string_view());
     case variable("ssl_client_fingerprint"):
-      return out.put(shown != nullptr ? shown->fingerprint() : std::string_view());
     case variable("ssl_client_v_start"):
-      return out.put(shown != nullptr ? shown->not_before() : std::string_view());
     case variable("ssl_client_v_end"):
-      return out.put(shown != nullptr ? shown->not_after() : std::string_view());
     case variable("ssl_client_v_remain"):
-      if (shown != nullptr && !shown->not_after().empty())
-        out.put_number(static_cast<std::uint64_t>(shown->days_left()));
-      return;
     case variable("ssl_client_escaped_cert"):
-      return out.put(shown != nullptr ? shown->escaped() : std::string_view());
+      return put_certificate(request, named, out);
     case variable("request"):
       if (head.method_text.empty()) return;  // the head could not be read
       out.put(head.method_text);

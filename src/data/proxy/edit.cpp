@@ -96,9 +96,25 @@ std::optional<LocalReply> edit_by_settings(Exchange& ex) {
 
 }  // namespace
 
+void forget_unvouched(Exchange& ex) {
+  if (!ex.vouched.empty() || !ex.settings->external_auth) return;
+  auto& vouched = ex.memory.vouched;
+  vouched.clear();
+  for (const auto& name : ex.settings->external_auth->response_headers)
+    vouched.push_back({name, {}, net::http::name_of(name), false});
+  ex.vouched = vouched;
+}
+
+bool is_identity(const Exchange& ex, std::string_view name) noexcept {
+  const auto is = [name](std::string_view other) { return names_field(other, name); };
+  if (ex.settings->client_auth && std::ranges::any_of(kCertificateFields, is)) return true;
+  return ex.settings->external_auth && std::ranges::any_of(ex.settings->external_auth->response_headers, is);
+}
+
 std::optional<LocalReply> edit(Exchange& ex) {
   if (ex.route->edited)
     if (auto wrong = edit_by_settings(ex)) return wrong;
+  forget_unvouched(ex);
   if (!ex.vouched.empty()) add_vouched(ex);
   if (ex.instead) tell_default_backend(ex);
   return std::nullopt;

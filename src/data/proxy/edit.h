@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,20 +41,27 @@ inline bool sets_fields(const model::RouteSettings& settings) noexcept {
   return settings.upstream_host || (settings.rewrite && !settings.rewrite->prefix.empty()) ||
          settings.request_headers || settings.client_auth;
 }
+// As ingress-nginx names them.
+inline constexpr std::array<std::string_view, 4> kCertificateFields{"ssl-client-cert", "ssl-client-verify",
+                                                                    "ssl-client-subject-dn", "ssl-client-issuer-dn"};
+// Whom no authentication was asked about has none of the fields in which pods are told of it (Exchange::vouched).
+void forget_unvouched(Exchange& ex);
+// Is it a field in which pods are told who the client is, so that no client may set it?
+bool is_identity(const Exchange& ex, std::string_view name) noexcept;
 // What pods and the service of auth-url are told of the client's certificate, where its host wants one. The client's
 // own fields of these names are taken away in any case, as they are believed.
 template <class Sink>
 void tell_certificate(const RequestView& request, Sink&& sink) {
-  const auto* const shown = request.from != nullptr ? request.from->client.get() : nullptr;
+  const auto* const shown = shown_certificate(request);
   const bool tls = request.from != nullptr && request.from->tls;
   const bool pass = request.route->settings->client_auth->pass_certificate && shown != nullptr;
   const std::string_view none;
-  sink("ssl-client-cert", pass ? std::string_view(shown->escaped()) : none);
-  sink("ssl-client-verify", shown != nullptr ? std::string_view(shown->verify())
-                            : tls            ? std::string_view("NONE")
-                                             : none);
-  sink("ssl-client-subject-dn", shown != nullptr ? std::string_view(shown->subject()) : none);
-  sink("ssl-client-issuer-dn", shown != nullptr ? std::string_view(shown->issuer()) : none);
+  sink(kCertificateFields[0], pass ? std::string_view(shown->escaped()) : none);
+  sink(kCertificateFields[1], shown != nullptr ? std::string_view(shown->verify())
+                              : tls            ? std::string_view("NONE")
+                                               : none);
+  sink(kCertificateFields[2], shown != nullptr ? std::string_view(shown->subject()) : none);
+  sink(kCertificateFields[3], shown != nullptr ? std::string_view(shown->issuer()) : none);
 }
 // Calls sink(name, value) for each, with the value made in what room() gives, which is empty; Host is among them. An
 // empty value removes the field. What proxy-set-headers names is its own, whatever else would make it. `groups`: of the

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "data/proxy/edit.h"
 #include "data/proxy/request_fields.h"
 #include "data/proxy/subrequest.h"
 #include "data/server/worker.h"
@@ -21,7 +22,7 @@ const model::RouteSettings& way_to_pages() {
   static const model::RouteSettings settings = [] {
     model::RouteSettings out;
     out.protocol = model::BackendProtocol::http;
-    out.read_timeout = std::chrono::seconds(10);
+    out.read_timeout = out.tries_timeout = std::chrono::seconds(10);
     return out;
   }();
   return settings;
@@ -29,7 +30,11 @@ const model::RouteSettings& way_to_pages() {
 
 // The statuses of who may not come say so whatever the page is: a page is not to open anything.
 bool keeps_status(int status) noexcept {
-  return status == 401 || status == 403 || status == 429;
+  return status == 401 || status == 403 || status == 421 || status == 429;
+}
+
+bool asks_for_head(const Exchange& ex) noexcept {
+  return ex.received.method == net::http::Method::head;
 }
 
 // Passes the page on to the client.
@@ -47,6 +52,12 @@ class Page final : public Downstream {
       page.reason = {};
       fields.assign(response.fields.begin(), response.fields.end());
       for (const auto& [name, value] : error_.fields) fields.push_back({name, value, net::http::name_of(name), false});
+      // A client takes what follows for the body of this status, which has one.
+      if (page.framing == net::http::Framing::none && !asks_for_head(asker_)) {
+        page.framing = net::http::Framing::length;
+        page.content_length = 0;
+        std::erase_if(fields, [](const Field& f) { return f.id == Name::content_length; });
+      }
       page.fields = fields;
     }
     asker_.record.status = static_cast<std::uint16_t>(page.status);
@@ -90,6 +101,8 @@ void describe_error(const Exchange& ex, std::string_view code, bool with_target,
 
 bool has_page(const Exchange& ex, int status) noexcept {
   if (ex.route == nullptr || ex.further[kErrors] == nullptr || ex.grpc || ex.instead) return false;
+  // A page that came back to us would ask for itself; a WebSocket's 200 would say that it is open (RFC 8441 section 5).
+  if (status == 508 || (ex.head().upgrade && ex.head().major >= 2)) return false;
   if (ex.worker.shared.overload.at_least(Rung::refuse)) return false;  // the shortest answer is the best one
   const auto& pages = ex.settings->error_pages;
   return pages && std::ranges::binary_search(pages->statuses, status);
@@ -104,7 +117,7 @@ net::Task<Result<bool>> send_error_page(Exchange& ex, const LocalReply& error) {
   char digits[8];
   const std::string_view code(digits,
                               static_cast<std::size_t>(std::to_chars(digits, digits + 8, error.status).ptr - digits));
-  const bool head = ex.head().method == net::http::Method::head;
+  const bool head = asks_for_head(ex);
   std::string target = "/", list;
   target += ex.query;
   std::vector<Field> fields;
@@ -114,8 +127,19 @@ net::Task<Result<bool>> send_error_page(Exchange& ex, const LocalReply& error) {
   fields.push_back({"X-Request-ID", ex.request_id, Name::x_request_id, false});
   fields.push_back({"X-Forwarded-For", client_list(ex, list), Name::x_forwarded_for, false});
   fields.push_back({"Host", ex.host_header, Name::host, false});
+  // The page is another document than the one that the client has, or wants a part of.
+  for (const std::string_view name :
+       {"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"})
+    fields.push_back({name, {}, net::http::name_of(name), false});
+  if (ex.settings->client_auth)
+    tell_certificate(ex, [&](std::string_view name, std::string_view value) {
+      fields.push_back({name, value, Name::other, false});
+    });
+  forget_unvouched(ex);
+  fields.insert(fields.end(), ex.vouched.begin(), ex.vouched.end());
   Page page(ex, error);
-  SubRequest asked(ex, {cluster, way_to_pages(), head ? "HEAD" : "GET", target, ex.host_header, fields}, &page);
+  SubRequest asked(
+      ex, {cluster, way_to_pages(), head ? "HEAD" : "GET", target, ex.host_header, fields, cluster.outside()}, &page);
   net::Task<Status> asking = asked.run();
   Status outcome = co_await asking;
   Result<bool> out = true;

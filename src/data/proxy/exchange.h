@@ -96,6 +96,13 @@ struct Peer {
   std::uint16_t proxied_port() const noexcept { return proxy ? proxy->server_port : std::uint16_t{0}; }
 };
 
+// Whom nobody waits for any more.
+inline constexpr Error kClientLeft{Fault::cancelled, Whose::downstream, Retry::no, 499, "the client left"};
+
+// What the client showed by TLS, as far as the host of its request asks for certificates: another host's authorities
+// say nothing here. Null: nothing.
+const net::tls::ClientCertificate* shown_certificate(const RequestView& request) noexcept;
+
 // One request and its response in flight. Owned by its connection; lives until the response was sent or given up.
 struct Exchange : RequestView {
   Exchange(Worker& w, Downstream& d, const Peer& p, ExchangeMemory& m)

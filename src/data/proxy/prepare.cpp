@@ -108,6 +108,7 @@ void ask_error_pages_instead(Exchange& ex) noexcept {
   if (ex.settings->error_pages->service.empty()) return;
   std::swap(ex.cluster, pages);
   ex.instead = ex.available = true;
+  ex.outside = ex.cluster->outside();
 }
 
 }  // namespace

@@ -174,8 +174,7 @@ net::Task<Status> attempts(Exchange& ex) {
     if (outcome) co_return Status{};
     Error error = outcome.error();
     if (ex.given_up) co_return std::unexpected(*ex.given_up);
-    if (ex.client_gone)
-      co_return std::unexpected(Error{Fault::cancelled, Whose::downstream, Retry::no, 499, "the client left"});
+    if (ex.client_gone) co_return std::unexpected(kClientLeft);
     if (ex.deadline_passed) co_return std::unexpected(kDeadlinePassed);
     if (error.retry == Retry::unprocessed && ++unprocessed <= kMostUnprocessed) --tries;
     if (error.retry != Retry::answered && !may_retry(ex, error, nothing_sent, worker.loop.now()))
@@ -293,7 +292,7 @@ net::Task<void> serve(Exchange& ex) {
     if (ex.route->plan != nullptr) copy(ex);  // who else gets it
     if (!body_is_here(ex)) outcome = co_await take_request_body(ex);
     if (outcome) outcome = co_await attempts(ex);  // pick, lease, relay; again where the rule allows
-    if (!outcome && ex.intercepted != 0) {
+    if (!outcome && ex.intercepted != 0 && !ex.given_up && !ex.client_gone) {
       LocalReply error{ex.intercepted, {}, "the pod's answer is one of custom-http-errors"};
       net::Task<Status> sending = send_reply(ex, std::move(error));
       Status sent = co_await sending;

@@ -59,11 +59,11 @@ net::Task<Status> SubRequest::run() {
   Status outcome = co_await asking;
   asker_.waiting_on = nullptr;
   if (answer_.started()) co_return Status{};  // whatever became of its body
-  asker_.note = std::move(ex_.note);
+  if (asker_.note.empty()) asker_.note = std::move(ex_.note);
   co_return outcome;
 }
 
-net::Task<Status> KeptAnswer::start(Exchange&, const ResponseStart& response, Chunk first) {
+net::Task<Status> KeptAnswer::start(Exchange& ex, const ResponseStart& response, Chunk first) {
   std::size_t size = 0;
   for (const auto& f : response.fields) size += f.name.size() + f.value.size();
   text.reserve(size);
@@ -78,12 +78,16 @@ net::Task<Status> KeptAnswer::start(Exchange&, const ResponseStart& response, Ch
     fields.push_back({name, value, f.id, false});
   }
   status = response.status;
+  loop = &ex.worker.loop;
+  dropped_from = loop->now();
   co_return drop(first);
 }
 
 Status KeptAnswer::drop(const Chunk& piece) noexcept {
   dropped += piece.data.size();
   ended = ended || piece.last;
+  if (loop->now() - dropped_from > kLongestDropped)
+    return std::unexpected(Error{Fault::too_slow, Whose::internal, Retry::no, 0, "nobody waits for this body"});
   if (dropped <= kMostDropped) return {};
   return std::unexpected(Error{Fault::too_large, Whose::internal, Retry::no, 0, "nobody wants so long a body"});
 }

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "data/proxy/exchange.h"
+#include "net/io/loop.h"
 #include "net/io/task.h"
 
 namespace sluice::data {
@@ -31,7 +32,8 @@ struct NoBody final : BodySource {
 };
 // Gets an answer, keeps its head and drops its body.
 struct KeptAnswer final : Downstream {
-  static constexpr std::size_t kMostDropped = 64 * 1024;  // bytes of a body; then its connection ends
+  static constexpr std::size_t kMostDropped = 64 * 1024;     // bytes of a body; then its connection ends
+  static constexpr std::chrono::seconds kLongestDropped{5};  // from the head on; likewise, with the next piece
 
   BodySource& body() override { return none; }
   bool whole_body(std::string_view&) override { return false; }
@@ -50,6 +52,8 @@ struct KeptAnswer final : Downstream {
   int status = 0;
   bool ended = false;
   std::size_t dropped = 0;
+  net::Loop* loop = nullptr;
+  Instant dropped_from{};
   std::string text;  // what the fields are views of
   std::vector<net::http::Field> fields;
 };

@@ -20,7 +20,10 @@ class Mirrors {
    protected:
     ~Running() = default;
   };
-  bool full() const noexcept { return running_ >= kMostAtOnce; }
+  bool full() const noexcept { return open_ >= kMostAtOnce; }
+  // A copy that is made, while its body comes and until it has been answered.
+  void enter() noexcept { ++open_; }
+  void leave() noexcept { --open_; }
   bool take(std::size_t bytes) noexcept {
     if (bytes_ + bytes > kMostBytes) return false;
     bytes_ += bytes;
@@ -32,12 +35,10 @@ class Mirrors {
     copy.place = &first_;
     if (first_ != nullptr) first_->place = &copy.next;
     first_ = &copy;
-    ++running_;
   }
   void end(Running& copy) noexcept {
     *copy.place = copy.next;
     if (copy.next != nullptr) copy.next->place = copy.place;
-    --running_;
   }
   // All of them: the worker ends.
   void cancel_all(Error why) noexcept {
@@ -50,7 +51,7 @@ class Mirrors {
 
  private:
   Running* first_ = nullptr;
-  std::size_t running_ = 0, bytes_ = 0;
+  std::size_t open_ = 0, bytes_ = 0;
 };
 
 }  // namespace sluice::data

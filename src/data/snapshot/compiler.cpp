@@ -231,9 +231,11 @@ void Compiler::State::update_clusters(const model::Model& model, const std::vect
     if (entry.spec == spec) continue;
     const bool existed = entry.spec != nullptr;
     const bool equal = existed && spec && *entry.spec == *spec;
+    // First what may fail for lack of memory: the two belong together.
+    auto placement = equal ? entry.placement : spec ? Placement::of(*spec, entry.placement.get()) : nullptr;
     entry.spec = spec;
+    entry.placement = std::move(placement);
     if (equal) continue;
-    entry.placement = spec ? Placement::of(*spec, entry.placement.get()) : nullptr;
     if (existed && spec) {
       cluster_updates.push_back({entry.id, spec, entry.placement});
       continue;

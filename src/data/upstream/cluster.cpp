@@ -98,7 +98,8 @@ std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(Exchange& ex) {
   const std::string& name = spec_->balancing->affinity->name;
   const auto cookie = session_cookie(ex.head(), name, session_id_);
   const auto& asked_for = ex.settings->balancing;
-  const bool may_begin = asked_for && asked_for->affinity;  // other routes go by the cookie, and set none
+  // Other routes go by the cookie, and set none; nor does who answers in place of another Service.
+  const bool may_begin = asked_for && asked_for->affinity && !ex.instead;
   auto chosen = pick(tried, cookie.key, may_begin ? &key_ : nullptr);
   if (!key_.empty()) {
     if (ex.session.empty()) (cookie.key.empty() ? worker_.stats.sessions_begun : worker_.stats.sessions_moved).add();
@@ -107,11 +108,6 @@ std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(Exchange& ex) {
     ex.session = value;
   }
   return chosen;
-}
-
-bool ClusterRuntime::has_session_of(const RequestView& request) const noexcept {
-  return !session_id_.empty() &&
-         session_cookie(request.received, spec_->balancing->affinity->name, session_id_).id == session_id_;
 }
 
 }  // namespace sluice::data

@@ -62,9 +62,6 @@ class ClusterRuntime {
   std::shared_ptr<EndpointRuntime> pick(std::vector<std::uint32_t>& tried) { return pick(tried, {}, nullptr); }
   // The same for a request, by its key or its session. Where a session begins, `ex.session` says so to the response.
   std::shared_ptr<EndpointRuntime> pick(Exchange& ex);
-  // Does the request's cookie belong to a session of this Cluster? For whoever chooses among several Clusters: such a
-  // request stays here. False where the Cluster has no sessions.
-  bool has_session_of(const RequestView& request) const noexcept;
 
   void pin() noexcept { ++pins_; }
   void unpin() noexcept {

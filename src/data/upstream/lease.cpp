@@ -113,6 +113,7 @@ net::Task<Result<Lease>> lease_stream(Worker& worker, Exchange& ex, std::shared_
 }  // namespace
 
 model::BackendProtocol upstream_protocol(const Exchange& ex) noexcept {
+  if (ex.instead) return model::BackendProtocol::http;  // backend-protocol is of the route's own pods
   return ex.settings->protocol.value_or(ex.cluster->spec().protocol);
 }
 

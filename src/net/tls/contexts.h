@@ -17,6 +17,7 @@ struct Peer {
   std::string session_key;  // client: where the session for the next connection is kept
   bool default_certificate = false;
   int client_error = 0;                    // the last that verifying the client's certificate met
+  SSL_CTX* listener = nullptr;             // server: keeps the sessions
   std::shared_ptr<ServerContext> context;  // of the name that was asked for; null: the listener's
 };
 inline Peer* peer_of(const SSL* ssl) noexcept {
@@ -34,6 +35,8 @@ class ServerContext {
   static int on_client_hello(SSL* ssl, int* alert, void* self);
   static bool take_over(SSL* ssl, Peer& peer, std::shared_ptr<ServerContext> own);
   static int on_verify(int ok, X509_STORE_CTX* verifying);
+  static int on_new_ticket(SSL* ssl, void*);
+  static int on_new_session(SSL* ssl, SSL_SESSION* session);
   static int on_certificate(SSL* ssl, void* self);
   static int on_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
                      unsigned in_size, void* self);

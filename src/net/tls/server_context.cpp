@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 
 #include "net/tls/contexts.h"
 #include "net/tls/key_pair.h"
@@ -83,6 +84,7 @@ bool ServerContext::take_over(SSL* ssl, Peer& peer, std::shared_ptr<ServerContex
   constexpr std::uint64_t preference = SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA;
   SSL_clear_options(ssl, preference);
   SSL_set_options(ssl, SSL_CTX_get_options(ctx) & preference);
+  SSL_set_max_cert_list(ssl, SSL_CTX_get_max_cert_list(ctx));
   peer.context = std::move(own);
   return true;
 }
@@ -94,6 +96,63 @@ int ServerContext::on_verify(int ok, X509_STORE_CTX* verifying) {
   auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(verifying, SSL_get_ex_data_X509_STORE_CTX_idx()));
   if (Peer* peer = ssl ? peer_of(ssl) : nullptr) peer->client_error = X509_STORE_CTX_get_error(verifying);
   return 1;
+}
+
+namespace {
+
+// For how many seconds the session of a client that was asked for its certificate may be resumed, which shows none: for
+// ssl-session-timeout from when the certificate was verified, and no longer than it is good. 0: not at all, as the
+// client may come with another certificate next time.
+long may_be_resumed_for(SSL* ssl, const SSL_SESSION* session, long timeout) noexcept {
+  const Peer* peer = peer_of(ssl);
+  const X509* leaf = SSL_get0_peer_certificate(ssl);
+  if (!leaf || !peer || peer->client_error != X509_V_OK || SSL_get_verify_result(ssl) != X509_V_OK) return 0;
+  int days = 0, seconds = 0;
+  if (ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(leaf)) != 1) return 0;
+  const std::int64_t good_for = std::int64_t{days} * 86400 + seconds;
+  std::int64_t left = timeout;
+  void* data = nullptr;
+  std::size_t size = 0;
+  std::int64_t verified = 0;
+  if (SSL_session_reused(ssl) == 1) {
+    if (SSL_SESSION_get0_ticket_appdata(const_cast<SSL_SESSION*>(session), &data, &size) != 1 ||
+        size != sizeof verified)
+      return 0;
+    std::memcpy(&verified, data, size);
+    left = verified + timeout - std::int64_t{std::time(nullptr)};
+  }
+  return static_cast<long>(std::max<std::int64_t>(std::min(left, good_for), 0));
+}
+
+// Of no context: whatever a client resumes has another one.
+constexpr unsigned char no_scope[] = "never";
+
+}  // namespace
+
+// Before a ticket is made, in TLS 1.3 for sessions that are kept here, too.
+int ServerContext::on_new_ticket(SSL* ssl, void*) {
+  const auto* self = static_cast<const ServerContext*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), 0));
+  if (!self->clients_) return 1;
+  SSL_SESSION* session = SSL_get_session(ssl);
+  const long time = may_be_resumed_for(ssl, session, SSL_CTX_get_timeout(self->get()));
+  if (time <= 0) return SSL_SESSION_set1_id_context(session, no_scope, sizeof no_scope - 1);
+  SSL_SESSION_set_timeout(session, time);
+  if (SSL_session_reused(ssl) == 1) return 1;
+  const std::int64_t now = std::time(nullptr);
+  return SSL_SESSION_set1_ticket_appdata(session, &now, sizeof now);
+}
+
+// After a session was put into the cache.
+int ServerContext::on_new_session(SSL* ssl, SSL_SESSION* session) {
+  const auto* self = static_cast<const ServerContext*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), 0));
+  const Peer* peer = peer_of(ssl);
+  if (!self->clients_ || !peer || !peer->listener || SSL_version(ssl) == TLS1_3_VERSION) return 0;
+  const long time = may_be_resumed_for(ssl, session, SSL_CTX_get_timeout(self->get()));
+  if (time <= 0)
+    SSL_CTX_remove_session(peer->listener, session);
+  else
+    SSL_SESSION_set_timeout(session, time);
+  return 0;
 }
 
 int ServerContext::on_client_hello(SSL* ssl, int* alert, void*) {
@@ -110,6 +169,7 @@ int ServerContext::on_client_hello(SSL* ssl, int* alert, void*) {
   }
   peer->default_certificate = is_default(*current_table, pairs);
   if (current_contexts) {
+    if (!peer->listener) peer->listener = SSL_get_SSL_CTX(ssl);
     auto own = current_contexts->context_for(peer->server_name);
     // A second ClientHello is the first one again, but for what it was asked for (RFC 8446 section 4.1.2).
     if (peer->context && own != peer->context) {
@@ -220,6 +280,9 @@ std::expected<std::shared_ptr<ServerContext>, std::string> make_server_context(c
   }
   SSL_CTX_set_session_cache_mode(ctx, policy.session_cache ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
   SSL_CTX_sess_set_cache_size(ctx, cached_sessions);
+  // OpenSSL asks those of the context that the handshake began with.
+  SSL_CTX_set_session_ticket_cb(ctx, ServerContext::on_new_ticket, nullptr, nullptr);
+  SSL_CTX_sess_set_new_cb(ctx, ServerContext::on_new_session);
   if (policy.session_tickets) {
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ServerContext::on_ticket);
   } else {

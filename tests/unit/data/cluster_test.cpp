@@ -61,6 +61,21 @@ TEST_F(OfCluster, WhatIsKnownOfAnEndpointOutlivesChanges) {
   EXPECT_FLOAT_EQ(endpoint->load.latency, 0.25F);
 }
 
+// Who has answered nothing yet is not taken for the quickest while it owes an answer.
+TEST_F(OfCluster, EwmaDoesNotFloodWhoHasNeverAnswered) {
+  become({"10.0.0.1", "10.0.0.2"}, by(model::LoadBalance::ewma));
+  std::vector<std::uint32_t> tried;
+  const auto hangs = pick_untried(tried);
+  AttemptInFlight waits(*hangs, cluster->policy());
+  for (int i = 0; i < 50; ++i) {
+    std::vector<std::uint32_t> none;
+    const auto endpoint = cluster->pick(none);
+    EXPECT_NE(endpoint, hangs);
+    AttemptInFlight attempt(*endpoint, cluster->policy());
+    attempt.over({AttemptOutcome::How::answered, 0.005F}, bare.worker.loop.now());
+  }
+}
+
 // By identity: that the endpoints stand elsewhere now is no reason to ask one twice.
 TEST_F(OfCluster, TriedOnesAreKnownHoweverTheEndpointsStand) {
   become({"10.0.0.1", "10.0.0.2"});

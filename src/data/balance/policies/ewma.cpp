@@ -43,7 +43,10 @@ class Ewma final : public Policy {
   explicit Ewma(std::uint64_t seed) : chance_(seed) {}
   std::size_t pick(const Candidates& c) noexcept override {
     const auto cost = [now = c.now](const EndpointLoad& load) {
-      return std::max(decayed(load, now), kUnknownSeconds) * static_cast<float>(load.in_flight + 1);
+      // Who has answered nothing yet, and owes an answer, may never give one.
+      const bool owes = load.since == Instant{} && load.in_flight > 0;
+      const float latency = owes ? kFailureSeconds : std::max(decayed(load, now), kUnknownSeconds);
+      return latency * static_cast<float>(load.in_flight + 1);
     };
     return pick_better(c, chance_, 2, [&](const EndpointLoad& a, const EndpointLoad& b) { return cost(a) < cost(b); });
   }
