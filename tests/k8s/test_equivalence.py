@@ -14,6 +14,7 @@ CASES = sorted(c for c in (ROOT / "tests/golden/cases").glob("*.yaml") if not c.
 VERSIONS = {"Ingress": "networking.k8s.io/v1", "IngressClass": "networking.k8s.io/v1", "Service": "v1",
             "EndpointSlice": "discovery.k8s.io/v1", "Secret": "v1", "ConfigMap": "v1"}
 REFUSED = {"service-endpoint-flag-bad"}  # by the command line, before any object is read
+NAMING = ("/auth-secret", "/auth-tls-secret", "/proxy-ssl-secret", "/custom-headers", "/auth-proxy-set-headers")
 CONTROLLER = ("ingress-nginx", "ingress-nginx-controller")
 asked = {}  # objects by the first digit of the server's answer
 
@@ -69,7 +70,7 @@ def test_a_directory_and_a_cluster_mean_the_same(empty, case, tmp_path):
             asked[status // 100] = asked.get(status // 100, 0) + 1
         # As the cluster mode is told: Secrets for TLS, the ConfigMap of the controller, and what annotations and its options name.
         named = {value if "/" in value else f"{o['metadata'].get('namespace') or 'default'}/{value}" for o in objects
-                 for key, value in (o["metadata"].get("annotations") or {}).items() if key.endswith(("/auth-secret", "/custom-headers"))}
+                 for key, value in (o["metadata"].get("annotations") or {}).items() if key.endswith(NAMING)}
         named |= {value for o in objects if o["kind"] == "ConfigMap" for key, value in (o.get("data") or {}).items() if key in ("add-headers", "proxy-set-headers")}
         there = [{"apiVersion": version, "kind": kind, **o} for kind, version in VERSIONS.items()
                  for o in api.good("GET", PATHS[kind].replace("namespaces/%s/", ""))["items"]

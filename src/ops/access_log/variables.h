@@ -1,8 +1,8 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 #include "base/variables.h"
@@ -27,8 +27,7 @@ class LineWriter {
       full_ = true;
       s = s.substr(0, room);
     }
-    std::memcpy(at_, s.data(), s.size());
-    at_ += s.size();
+    at_ = std::copy(s.begin(), s.end(), at_);  // a view without data too
   }
   void put_number(std::uint64_t n) noexcept {
     char text[20];
