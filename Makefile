@@ -92,6 +92,10 @@ asan: deps build/.made  ## unit and integration tests under AddressSanitizer and
 	$(call compile,asan,all)
 	@tools/test.py build/asan unit integration $(SUM:%=--sum %)
 
+asan-short: asan-build  ## the same of unit tests and of the integration tests that ask most of what lives how long
+	@tools/test.py build/asan unit $(SUM:%=--sum %-unit)
+	@tools/test.py build/asan integration --filter lifetimes $(SUM:%=--sum %)
+
 tsan: deps build/.made  ## unit and integration tests under ThreadSanitizer
 	$(call compile,tsan,all)
 	@tools/test.py build/tsan unit integration
@@ -172,4 +176,4 @@ install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
 clean:  ## remove everything that was built
 	@rm -rf build
 
-.PHONY: help deps deps-build build dev run quick first-answer test unit test-integration test-conformance test-k8s test-k8s-dev test-k8s-long test-oracle asan tsan fuzz soak chaos chaos-short chaos-k8s bench peers instructions scale tail arch headers fmt fmt-check tidy docs image test-image install-completions clean
+.PHONY: help deps deps-build build dev run quick first-answer test unit test-integration test-conformance k8s-harness test-k8s test-k8s-dev test-k8s-long test-oracle asan-build asan asan-short tsan fuzz soak chaos chaos-short chaos-k8s bench peers instructions scale tail arch headers fmt fmt-check tidy docs image test-image install-completions clean

@@ -10,6 +10,7 @@ import pytest
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "alone: measures time; no other test runs meanwhile")
+    config.addinivalue_line("markers", "lifetimes: run under sanitizers by CI too (conftest.py)")
     config.addinivalue_line("markers", "at_scale: what is promised of an optimised binary in a large cluster; not run with another one")
 
 

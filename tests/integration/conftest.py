@@ -7,6 +7,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 import harness  # noqa: E402
 from alone import pytest_configure, room  # noqa: E402, F401
 
+# What begins, waits, is given up and ends in many orders: these find most of what a sanitizer can find. `make asan` runs all files, CI these.
+LIFETIMES = """balancing canary change client_certificates early_answers error_pages external_auth framing grpc h2_floods h2_lifecycle h2_upstream
+h2_websocket lifecycle logs malformed h2_malformed mirrors order_of_changes passthrough retries secrets tls upstream""".split()
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem.removeprefix("test_") in LIFETIMES:
+            item.add_marker("lifetimes")
+
 
 class Site:
     """What most tests start from: a directory of manifests, pods and the proxy, all ended when the test ends."""
