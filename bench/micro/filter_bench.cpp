@@ -49,7 +49,7 @@ void DecideByRanges(benchmark::State& state) {
     ranges.allowed.push_back(c);
   }
   model::RouteSettings settings;
-  settings.source_ranges = std::make_shared<const model::SourceRanges>(ranges);
+  settings.source_ranges = ranges;
   const Scene s(settings);
   for (auto _ : state) benchmark::DoNotOptimize(decide_for_route(s.view));
 }
@@ -79,7 +79,7 @@ void DecideByOrigin(benchmark::State& state) {
     cors.origins.push_back("https://a" + std::to_string(i) + ".example");
   cors.origins.emplace_back("https://*.apps.example");
   model::RouteSettings settings;
-  settings.cors = std::make_shared<const model::Cors>(cors);
+  settings.cors = cors;
   Scene s(settings);
   s.head.method = net::http::Method::options;
   for (auto _ : state) benchmark::DoNotOptimize(decide_for_route(s.view));

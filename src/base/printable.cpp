@@ -82,6 +82,8 @@ void spell_json(std::string& out, const Piece& p) {
 }  // namespace
 
 std::string printable(std::string_view text) {
+  // Nearly all of it.
+  if (std::ranges::all_of(text, [](unsigned char c) { return c >= 0x20 && c < 0x7f; })) return std::string(text);
   return rewritten(
       text, [](const Piece& p) { return p.shown; },
       [](std::string& out, const Piece& p) {

@@ -108,10 +108,10 @@ std::string_view to_string(Risk r) {
   return "unknown";
 }
 
-const std::shared_ptr<const UpstreamTls>& unverified_tls() {
-  static const std::shared_ptr<const UpstreamTls> plain = [] {
-    auto tls = std::make_shared<UpstreamTls>();
-    tls->protocols = "TLSv1.2 TLSv1.3";
+const Shared<UpstreamTls>& unverified_tls() {
+  static const Shared<UpstreamTls> plain = [] {
+    UpstreamTls tls;
+    tls.protocols = "TLSv1.2 TLSv1.3";
     return tls;
   }();
   return plain;

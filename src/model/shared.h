@@ -1,6 +1,8 @@
 #pragma once
+#include <atomic>
 #include <concepts>
-#include <memory>
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 
 namespace sluice::model {
@@ -12,25 +14,39 @@ template <class T>
 class Shared {
  public:
   Shared() noexcept = default;
-  Shared(T part) : held_(std::make_shared<const T>(std::move(part))) {}
-  template <class Other>
-    requires std::convertible_to<std::shared_ptr<Other>, std::shared_ptr<const T>>
-  Shared(std::shared_ptr<Other> held) noexcept : held_(std::move(held)) {}
+  Shared(std::nullptr_t) noexcept {}
+  Shared(T part) : held_(new Held(std::move(part))) {}
+  Shared(const Shared& o) noexcept : held_(o.held_) {
+    if (held_ != nullptr) held_->users.fetch_add(1, std::memory_order_relaxed);
+  }
+  Shared(Shared&& o) noexcept : held_(std::exchange(o.held_, nullptr)) {}
+  Shared& operator=(Shared o) noexcept {
+    std::swap(held_, o.held_);
+    return *this;
+  }
+  ~Shared() {
+    if (held_ != nullptr && held_->users.fetch_sub(1, std::memory_order_acq_rel) == 1) delete held_;
+  }
 
   explicit operator bool() const noexcept { return held_ != nullptr; }
-  const T* get() const noexcept { return held_.get(); }
-  const T& operator*() const noexcept { return *held_; }
-  const T* operator->() const noexcept { return held_.get(); }
-  void reset() noexcept { held_.reset(); }
-  // For those that tell parts apart by where they are.
-  const std::shared_ptr<const T>& pointer() const noexcept { return held_; }
+  const T* get() const noexcept { return held_ == nullptr ? nullptr : &held_->part; }
+  const T& operator*() const noexcept { return held_->part; }
+  const T* operator->() const noexcept { return &held_->part; }
+  void reset() noexcept { *this = Shared(); }
+  // Is this the only copy? Nobody else can make one then, as long as the caller does not.
+  bool alone() const noexcept { return held_ != nullptr && held_->users.load(std::memory_order_acquire) == 1; }
 
   friend bool operator==(const Shared& a, const Shared& b) {
-    return a.held_ == b.held_ || (a.held_ && b.held_ && *a.held_ == *b.held_);
+    return a.held_ == b.held_ || (a.held_ && b.held_ && *a == *b);
   }
 
  private:
-  std::shared_ptr<const T> held_;
+  struct Held {
+    explicit Held(T&& given) : part(std::move(given)) {}
+    std::atomic<std::uint32_t> users = 1;
+    const T part;
+  };
+  Held* held_ = nullptr;
 };
 
 }  // namespace sluice::model

@@ -29,7 +29,7 @@ std::string protected_by(const IngressState& o, const std::string& names) {
 }
 
 bool guarded(const IngressState& o) {
-  return o.closing != nullptr && !names_of(*o.closing).empty();
+  return o.closing && !names_of(*o.closing).empty();
 }
 
 std::string_view namespace_of(const IngressState& o) {
@@ -71,7 +71,7 @@ void HostClosing::settle() {
                  (other->settings->source_ranges != own.source_ranges ||
                   other->settings->basic_auth != own.basic_auth || other->settings->satisfy_any != own.satisfy_any);
         });
-    const bool denied = o->closing != nullptr && !o->closing->denied.empty();
+    const bool denied = o->closing && !o->closing->denied.empty();
     if (!guarded(*o) && !denied && !by_others) continue;
     const auto names = guarded(*o) ? names_of(*o->closing) : std::string();
     const auto whose =
@@ -91,7 +91,7 @@ HostClosing::Closed* HostClosing::closed_for_others(const IngressState& owner) {
 }
 
 Text HostClosing::why(const IngressState& owner, std::string_view path) {
-  if (owner.closing != nullptr) {
+  if (owner.closing) {
     const auto& c = *owner.closing;
     if (!c.denied.empty()) return c.denied + " of " + owner.ref->text() + " cannot be used";
     if (!c.paths.empty() || (!c.but_no_auth_locations.empty() && !needs_no_auth(path, options_.no_auth_locations))) {

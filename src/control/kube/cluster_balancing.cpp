@@ -41,13 +41,13 @@ void Store::State::take_wish(IngressState& state) const {
   const auto& says = state.settings->balancing;
   BalancingWish made{state.meta().created, state.meta().position, state.ref, says};
   if (state.wish && *state.wish == made) return;
-  state.wish = std::make_shared<const BalancingWish>(made);
+  state.wish = made;
   state.wish_without_sessions = state.wish;
   if (!says || !says->affinity) return;
   Balancing rest = *says;
   rest.affinity = {};
   made.says = rest;
-  state.wish_without_sessions = std::make_shared<const BalancingWish>(std::move(made));
+  state.wish_without_sessions = std::move(made);
 }
 
 bool Store::State::shares_clusters(const HostState& host) const {
@@ -77,13 +77,12 @@ void Store::State::choose_balancing(const std::string& name, ClusterState& c) co
                       ? Text(decides->ref->ns.str() + "/" + decides->ref->name.str())
                       : Text();
 
-  c.in_vain = {};
+  Entries vain;
   const auto in_vain = [&](const BalancingWish& wish, const char* annotations, const BalancingWish& counts) {
-    c.in_vain.push_back(
-        {*wish.ref,
-         {model::Severity::warning, "NoEffect", std::string("metadata.annotations[") + annotations + "]", "",
-          "the same at " + counts.ref->text() + ", which is older and leads to " + name + " as well",
-          "the pods of " + name + " are chosen as that one says"}});
+    vain.push_back({*wish.ref,
+                    {model::Severity::warning, "NoEffect", std::string("metadata.annotations[") + annotations + "]", "",
+                     "the same at " + counts.ref->text() + ", which is older and leads to " + name + " as well",
+                     "the pods of " + name + " are chosen as that one says"}});
   };
   for (const WishPtr& wish : all) {
     const Balancing& one = said(wish->says);
@@ -92,6 +91,8 @@ void Store::State::choose_balancing(const std::string& name, ClusterState& c) co
     if (wish != session && one.affinity && !same_session(*one.affinity, *made.affinity))
       in_vain(*wish, "affinity", *session);
   }
+  c.in_vain.reset();
+  if (!vain.empty()) c.in_vain = std::move(vain);
 }
 
 }  // namespace sluice::control

@@ -25,7 +25,7 @@ std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted, Por
 // but still serve (KEP-1669).
 std::string Store::State::add_slices(const ClusterState& c, const ServicePort& port, model::Cluster& out,
                                      Entries& entries, PortBy by) const {
-  auto it = slices.find(c.key.service_key());
+  auto it = slices.find(c.key->service_key());
   if (it == slices.end()) return {};
   const auto says = slices_say();
   std::string refused;

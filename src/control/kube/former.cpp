@@ -46,7 +46,7 @@ void Store::State::settle(Kept kind, const std::string& name, Instant& until) {
 
 void Store::State::remember(const ClusterState& c, const ServicePort& port, std::shared_ptr<const model::Cluster> led) {
   if (instant == Instant{}) return;
-  auto& known = formers[c.key.service_key()];
+  auto& known = formers[c.key->service_key()];
   std::erase_if(known, [&](const Former& f) { return f.number == port.port && f.name == port.name; });
   if (known.size() == kMostFormers) known.erase(known.begin());
   known.push_back({port.port, port.name, port.target, std::move(led), {}});
@@ -54,7 +54,7 @@ void Store::State::remember(const ClusterState& c, const ServicePort& port, std:
 
 // The Cluster says something else from now on.
 void Store::State::outdate(const ClusterState& c) {
-  const auto known = formers.find(c.key.service_key());
+  const auto known = formers.find(c.key->service_key());
   if (known == formers.end()) return;
   for (Former& f : known->second)
     if (f.led == c.built && f.ended == Instant{}) f.ended = instant;
@@ -63,7 +63,7 @@ void Store::State::outdate(const ClusterState& c) {
 // Gives `out` the former endpoints of the port that slices of its Service still list as usable. `port`: what the
 // Service says of it now; null: nothing. False when there are none, or their time is over.
 bool Store::State::use_former(const std::string& name, ClusterState& c, const ServicePort* port, model::Cluster& out) {
-  const std::string service = c.key.service_key();
+  const std::string service = c.key->service_key();
   const auto known = formers.find(service);
   const auto listed = slices.find(service);
   if (known == formers.end() || listed == slices.end()) return false;
@@ -71,7 +71,7 @@ bool Store::State::use_former(const std::string& name, ClusterState& c, const Se
   int best = 0;
   for (const Former& f : known->second) {
     if (f.ended != Instant{} && f.ended + kGrace <= instant) continue;
-    const int fits = !port                    ? (f.name == c.key.port || std::to_string(f.number) == c.key.port)
+    const int fits = !port                    ? (f.name == c.key->port || std::to_string(f.number) == c.key->port)
                      : f.number == port->port ? 2
                                               : f.name == port->name || (!f.target.empty() && f.target == port->target);
     if (fits > 0 && fits >= best) best = fits, former = &f;

@@ -34,8 +34,14 @@ const ClusterTexts& Store::State::cluster_texts(const ClusterKey& key) {
   const bool outside = key.ns.empty();
   const auto name = (outside ? key.service : key.service_key()) + ":" + key.port;
   const auto upstream_name = outside ? name : key.ns + "-" + key.service + (key.port.empty() ? "" : "-" + key.port);
-  clusters[name].key = key;
-  return cluster_names.emplace(key, ClusterTexts{name, upstream_name, key.service, key.port}).first->second;
+  const auto made = cluster_names.emplace(key, ClusterTexts{name, upstream_name, key.service, key.port}).first;
+  try {
+    clusters[name].key = &made->first;
+  } catch (...) {
+    cluster_names.erase(made);
+    throw;
+  }
+  return made->second;
 }
 
 void Store::State::leave_canaries(const std::string& host, const std::string& ingress) {

@@ -16,8 +16,8 @@ namespace {
 
 // nginx's inheritance of directives: what the nearer one says counts, the rest is as the farther one says. null:
 // nothing is said there.
-std::shared_ptr<const model::UpstreamTls> within(const std::shared_ptr<const model::UpstreamTls>& near,
-                                                 const std::shared_ptr<const model::UpstreamTls>& far) {
+model::Shared<model::UpstreamTls> within(const model::Shared<model::UpstreamTls>& near,
+                                         const model::Shared<model::UpstreamTls>& far) {
   if (!near || !far || near == far) return near ? near : far;
   model::UpstreamTls out = *near;
   if (out.ca_pem.empty()) {
@@ -33,7 +33,7 @@ std::shared_ptr<const model::UpstreamTls> within(const std::shared_ptr<const mod
     out.key_pem = far->key_pem;
   }
   if (out == *near) return near;
-  return out == *far ? far : std::make_shared<const model::UpstreamTls>(std::move(out));
+  return out == *far ? far : std::move(out);
 }
 
 }  // namespace
@@ -166,8 +166,8 @@ void Store::State::HostBuilder::choose_ambiguous_paths(Tenant& tenant) {
 }
 
 // Its own settings, with what holds for all of its namespace at the host.
-std::shared_ptr<const model::RouteSettings> Store::State::HostBuilder::settings_of(const Tenant& tenant,
-                                                                                   const IngressState& ingress) {
+model::Shared<model::RouteSettings> Store::State::HostBuilder::settings_of(const Tenant& tenant,
+                                                                           const IngressState& ingress) {
   auto& known = settings_[&ingress];
   if (known) return known;
   const auto protocol = ingress.settings->protocol;
@@ -250,7 +250,7 @@ void Store::State::HostBuilder::choose_auth(Location& l) {
 void Store::State::HostBuilder::close_locations() {
   std::vector<const IngressState*> served;
   for (const Tenant& tenant : tenants_) served.insert(served.end(), tenant.ingresses.begin(), tenant.ingresses.end());
-  std::ranges::copy_if(canaries_, std::back_inserter(served), [](auto* o) { return o->closing != nullptr; });
+  std::ranges::copy_if(canaries_, std::back_inserter(served), [](auto* o) { return static_cast<bool>(o->closing); });
   HostClosing closing(served, tenants_.empty() ? std::string_view() : owner().ns.view(), *state_.model->options);
   for (const auto& [ingress, path] : unreadable_) closing.add_unreadable(*ingress, path);
   for (Location& l : locations_) {

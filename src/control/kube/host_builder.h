@@ -13,12 +13,12 @@ namespace sluice::control {
 // owns the host, and what one has is not changed by those behind it.
 struct Tenant {
   Text ns;
-  std::vector<const IngressState*> ingresses;  // that are served, oldest first
-  std::vector<const IngressState*> refused;    // oldest first; they have their place in the line all the same
-  std::shared_ptr<const model::UpstreamTls> upstream_tls;  // the oldest proxy-ssl-* of theirs; null: nothing
-  model::AmbiguousPaths ambiguous_paths{};                 // what counts of theirs: the strictest
-  bool tls = false;                                        // one of them has a TLS section
-  const IngressState* patterns = nullptr;  // who makes its paths regular expressions; null: they are none
+  std::vector<const IngressState*> ingresses;      // that are served, oldest first
+  std::vector<const IngressState*> refused;        // oldest first; they have their place in the line all the same
+  model::Shared<model::UpstreamTls> upstream_tls;  // the oldest proxy-ssl-* of theirs; null: nothing
+  model::AmbiguousPaths ambiguous_paths{};         // what counts of theirs: the strictest
+  bool tls = false;                                // one of them has a TLS section
+  const IngressState* patterns = nullptr;          // who makes its paths regular expressions; null: they are none
 };
 
 // One path of the host, before it is split into what the data plane matches.
@@ -34,7 +34,7 @@ struct Location {
   const IngressState* canary = nullptr;   // that takes some of its requests, to `canary_backend`; null: none does
   const Backend* canary_backend = nullptr;
   std::string written_type;
-  std::shared_ptr<const model::RouteSettings> settings;
+  model::Shared<model::RouteSettings> settings;
   Text closed;  // why it answers 503; empty: it does not
   bool use_regex = false;
   bool tls = false;   // Route::tls
@@ -76,7 +76,7 @@ class Store::State::HostBuilder {
   void turn_others_away();
   void choose_upstream_tls(Tenant& tenant);
   void choose_ambiguous_paths(Tenant& tenant);
-  std::shared_ptr<const model::RouteSettings> settings_of(const Tenant& tenant, const IngressState& ingress);
+  model::Shared<model::RouteSettings> settings_of(const Tenant& tenant, const IngressState& ingress);
   void choose_patterns();
   void choose_app_root();
   void choose_auth(Location& location);
@@ -147,8 +147,8 @@ class Store::State::HostBuilder {
   std::set<const IngressState*> unprotected_;     // of them, that were reported as such
   std::map<std::string, NameWish> wishes_;        // for other names
   std::set<const IngressState*> without_secret_;  // whose proxy-ssl-secret cannot be used
-  std::map<const IngressState*, std::shared_ptr<const model::UpstreamTls>> own_upstream_tls_;  // of the others
-  std::map<const IngressState*, std::shared_ptr<const model::RouteSettings>> settings_;
+  std::map<const IngressState*, model::Shared<model::UpstreamTls>> own_upstream_tls_;  // of the others
+  std::map<const IngressState*, model::Shared<model::RouteSettings>> settings_;
   std::set<const IngressState*> without_pages_;                   // whose custom-http-errors nobody answers in place of
   std::map<std::string_view, std::string> demands_certificates_;  // namespaces that do so in vain → why they are closed
   std::map<const IngressState*, std::string> unreadable_;         // a path of theirs that is no regular expression

@@ -92,8 +92,8 @@ Location Store::State::HostBuilder::catch_all_root() {
   if (tenants_.empty()) return root;
   const auto& owners = owner().ingresses;
   if (std::any_of(owners.begin(), owners.end(), [](auto* o) { return is_catch_all(o->ingress()); })) return root;
-  const auto with_default =
-      std::find_if(owners.begin(), owners.end(), [](auto* o) { return o->ingress().default_backend.has_value(); });
+  const auto with_default = std::find_if(owners.begin(), owners.end(),
+                                         [](auto* o) { return static_cast<bool>(o->ingress().default_backend); });
   if (with_default == owners.end()) return root;
   root.owner = *with_default;
   root.backend = &*root.owner->ingress().default_backend;

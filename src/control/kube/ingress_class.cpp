@@ -25,7 +25,7 @@ bool Store::State::ours(const Ingress& ingress, std::string& why) const {
   auto annotation = ingress.meta.annotations.find("kubernetes.io/ingress.class");
   if (annotation != ingress.meta.annotations.end() && !annotation->second.empty())
     return named(annotation->second) || contains(names, annotation->second);
-  if (ingress.class_name && !ingress.class_name->empty()) return named(*ingress.class_name);
+  if (ingress.class_name && !ingress.class_name->empty()) return named(ingress.class_name->str());
   if (settings.watch_ingress_without_class) return true;
   for (auto& [name, object] : classes) {
     auto& c = std::get<IngressClass>(*object);

@@ -104,7 +104,8 @@ void Store::State::take_names(IngressState& state, const AnnotationValues& value
     else
       say(Severity::error, "HostNotAllowed", "server-alias", name, whose(rule), "it is no name of its hosts");
   }
-  state.aliases = aliases.empty() ? nullptr : std::make_shared<const std::vector<std::string>>(std::move(aliases));
+  state.aliases.reset();
+  if (!aliases.empty()) state.aliases = std::move(aliases);
   state.to_www = values.to_www;
   if (!state.to_www) return;
   for (const auto& host : state.hosts) {

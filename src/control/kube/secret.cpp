@@ -74,33 +74,33 @@ void Store::State::rebuild_certificate(const std::string& name, model::Change& c
   change.certificates.push_back(name);
 }
 
-std::shared_ptr<const model::UpstreamTls> Store::State::upstream_tls(const ProxySsl& wanted, std::string& why) const {
+model::Shared<model::UpstreamTls> Store::State::upstream_tls(const ProxySsl& wanted, std::string& why) const {
   auto found = secrets.find(wanted.secret);
   if (found == secrets.end()) {
     why = "a Secret that exists";
     return nullptr;
   }
   auto& secret = std::get<Secret>(*found->second);
-  auto out = std::make_shared<model::UpstreamTls>();
-  out->secret = wanted.secret;
-  out->ca_pem = member(secret, "ca.crt");
-  out->certificate_pem = member(secret, "tls.crt");
-  out->key_pem = member(secret, "tls.key");
-  bool pair = pem(out->certificate_pem) && pem(out->key_pem);
+  model::UpstreamTls out;
+  out.secret = wanted.secret;
+  out.ca_pem = member(secret, "ca.crt");
+  out.certificate_pem = member(secret, "tls.crt");
+  out.key_pem = member(secret, "tls.key");
+  bool pair = pem(out.certificate_pem) && pem(out.key_pem);
   if (!pair) {
-    out->certificate_pem.clear();
-    out->key_pem.clear();
+    out.certificate_pem.clear();
+    out.key_pem.clear();
   }
-  if (!pair && !pem(out->ca_pem)) {
+  if (!pair && !pem(out.ca_pem)) {
     why = "a Secret with ca.crt, or tls.crt and tls.key, in PEM";
     return nullptr;
   }
-  out->verify = wanted.verify;
-  out->verify_depth = wanted.verify_depth;
-  out->send_sni = wanted.server_name;
-  out->server_name = wanted.name;
-  out->protocols = wanted.protocols;
-  out->ciphers = wanted.ciphers;
+  out.verify = wanted.verify;
+  out.verify_depth = wanted.verify_depth;
+  out.send_sni = wanted.server_name;
+  out.server_name = wanted.name;
+  out.protocols = wanted.protocols;
+  out.ciphers = wanted.ciphers;
   return out;
 }
 

@@ -78,8 +78,8 @@ void Store::State::report_unused_endpoints() {
   std::set<std::string> used;
   std::map<std::string, std::string> by_name;  // Service without namespace → a cluster
   for (const auto& [name, c] : clusters) {
-    for (auto& spelling : spellings(c.key)) used.insert(std::move(spelling));
-    by_name.try_emplace(c.key.service, name);
+    for (auto& spelling : spellings(*c.key)) used.insert(std::move(spelling));
+    by_name.try_emplace(c.key->service, name);
   }
   Entries entries;
   for (const auto& [key, endpoints] : extra) {
@@ -97,25 +97,25 @@ void Store::State::report_unused_endpoints() {
 
 std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::string& name, ClusterState& c,
                                                                   Entries& entries) {
-  if (c.key.ns.empty()) return build_outside(name, c, entries);
+  if (c.key->ns.empty()) return build_outside(name, c, entries);
   auto out = std::make_shared<model::Cluster>();
   out->name = name;
-  out->upstream_name = cluster_names.at(c.key).upstream_name;
-  out->ns = c.key.ns;
-  out->service = c.key.service;
-  out->port = c.key.port;
+  out->upstream_name = cluster_names.at(*c.key).upstream_name;
+  out->ns = c.key->ns;
+  out->service = c.key->service;
+  out->port = c.key->port;
   choose_balancing(name, c);
   out->balancing = c.balancing;
   out->balanced_by = c.balanced_by;
-  entries.add(c.in_vain);
-  const auto service_key = c.key.service_key();
+  if (c.in_vain) entries.add(*c.in_vain);
+  const auto service_key = c.key->service_key();
   auto found = services.find(service_key);
   const Service* service = found == services.end() ? nullptr : &std::get<Service>(*found->second);
   const model::ObjectRef& user = *c.users.begin()->second.ref;
   const auto by = ingresses.find(user.ns.str() + "/" + user.name.str());
   const std::string unanswered =
       by != ingresses.end() && by->second.canary ? "its canary takes no requests" : "requests for it answer 503";
-  const ServicePort* port = service ? find_port(*service, c.key.port) : nullptr;
+  const ServicePort* port = service ? find_port(*service, c.key->port) : nullptr;
   std::string external;
   bool former = false, own_endpoints = false;  // it leads to former ones; to those of its slices
 
@@ -132,7 +132,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
             "its pods are spoken to by HTTP/1.1 unless backend-protocol says otherwise"}});
   }
   Sieve extras(Says::operator_, allowed_destinations(), own.get());
-  for (const auto& spelling : spellings(c.key)) {
+  for (const auto& spelling : spellings(*c.key)) {
     const auto it = extra.find(spelling);
     if (it == extra.end()) continue;
     for (auto& e : it->second)
@@ -156,11 +156,11 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   };
 
   if (!service) {
-    empty(user, Severity::warning, "MissingService", "backend.service.name", c.key.service,
-          "a Service of namespace " + c.key.ns, "Service " + service_key + " does not exist");
+    empty(user, Severity::warning, "MissingService", "backend.service.name", c.key->service,
+          "a Service of namespace " + c.key->ns, "Service " + service_key + " does not exist");
     out->no_service = out->endpoints.empty();
   } else if (service->type == "ExternalName") {
-    const std::uint16_t number = outside_port(port, c.key.port);
+    const std::uint16_t number = outside_port(port, c.key->port);
     auto target = service->external_name;
     while (target.ends_with('.')) target.pop_back();
     const auto name_says = judge_name(lower(target), allowed_destinations());
@@ -171,8 +171,8 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
       empty(reference(*found->second), Severity::error, "InvalidExternalName", "spec.externalName", shorten(target),
             "a DNS name", "externalName is not a DNS name");
     } else if (number == 0) {
-      empty(user, Severity::warning, "MissingPort", "backend.service.port", c.key.port,
-            "a port of Service " + service_key, "Service " + service_key + " has no port " + c.key.port);
+      empty(user, Severity::warning, "MissingPort", "backend.service.port", c.key->port,
+            "a port of Service " + service_key, "Service " + service_key + " has no port " + c.key->port);
     } else if (name_says) {
       ++out->refused;
       if (out->endpoints.empty())
@@ -212,8 +212,8 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
               "a name that resolves", external + ": " + r.error);
     }
   } else if (!port) {
-    empty(user, Severity::warning, "MissingPort", "backend.service.port", c.key.port,
-          "a port of Service " + service_key, "Service " + service_key + " has no port " + c.key.port);
+    empty(user, Severity::warning, "MissingPort", "backend.service.port", c.key->port,
+          "a port of Service " + service_key, "Service " + service_key + " has no port " + c.key->port);
   } else {
     auto refused = add_slices(c, *port, *out, entries, PortBy::listed);
     if (refused.empty() && out->endpoints.empty()) {
@@ -225,10 +225,10 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
       out->empty_because = "Service " + service_key + " leads to " + refused;
     else
       empty(reference(*found->second), Severity::warning, "NoEndpoints", "", "",
-            none ? "an EndpointSlice labelled kubernetes.io/service-name=" + c.key.service + ", or --endpoint"
+            none ? "an EndpointSlice labelled kubernetes.io/service-name=" + c.key->service + ", or --endpoint"
                  : "a ready endpoint",
             none ? "Service " + service_key + " has no EndpointSlice"
-                 : "Service " + service_key + " has no ready endpoint for port " + c.key.port);
+                 : "Service " + service_key + " has no ready endpoint for port " + c.key->port);
     own_endpoints = !former && !out->endpoints.empty();
   }
   std::shared_ptr<const model::Cluster> made = c.built && *c.built == *out ? c.built : out;
@@ -243,13 +243,13 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
 std::shared_ptr<const model::Cluster> Store::State::build_outside(const std::string& name, ClusterState& c,
                                                                   Entries& entries) {
   auto out = std::make_shared<model::Cluster>();
-  const std::string& host = c.key.service;
+  const std::string& host = c.key->service;
   out->name = name;
-  out->upstream_name = cluster_names.at(c.key).upstream_name;
+  out->upstream_name = cluster_names.at(*c.key).upstream_name;
   out->service = host;
-  out->port = c.key.port;
+  out->port = c.key->port;
   out->outside = out->question = true;
-  const auto number = static_cast<std::uint16_t>(parse_int(c.key.port).value_or(0));
+  const auto number = static_cast<std::uint16_t>(parse_int(c.key->port).value_or(0));
   const model::ObjectRef& user = *c.users.begin()->second.ref;
   const auto by = ingresses.find(user.ns.str() + "/" + user.name.str());
   const bool mirror = by != ingresses.end() && by->second.settings && by->second.settings->mirror &&
@@ -294,7 +294,8 @@ std::shared_ptr<const model::Cluster> Store::State::build_outside(const std::str
 void Store::State::follow(const std::string& external, const std::string& name, ClusterState& c) {
   if (external == c.external) return;
   if (!c.external.empty())
-    if (auto it = externals.find(c.external); it != externals.end() && it->second.erase(name) && it->second.empty())
+    if (auto it = externals.find(c.external.str());
+        it != externals.end() && it->second.erase(name) && it->second.empty())
       externals.erase(it);
   if (!external.empty()) externals[external].insert(name);
   c.external = external;
@@ -304,10 +305,10 @@ void Store::State::rebuild_cluster(const std::string& name, model::Change& chang
   auto it = clusters.find(name);
   if (it == clusters.end()) return;
   auto& c = it->second;
-  const auto service_key = c.key.service_key();
+  const auto service_key = c.key->service_key();
   if (c.users.empty()) {
     if (!c.external.empty())
-      if (auto e = externals.find(c.external); e != externals.end() && e->second.erase(name) && e->second.empty())
+      if (auto e = externals.find(c.external.str()); e != externals.end() && e->second.erase(name) && e->second.empty())
         externals.erase(e);
     if (auto s = clusters_of_service.find(service_key);
         s != clusters_of_service.end() && s->second.erase(name) && s->second.empty()) {
@@ -316,10 +317,10 @@ void Store::State::rebuild_cluster(const std::string& name, model::Change& chang
     }
     settle(Kept::cluster, name, c.grace);
     outdate(c);
-    cluster_names.erase(c.key);
     say("cluster/" + name, {});
     if (c.built) change.clusters.push_back(name);
     model->clusters.erase(name);
+    cluster_names.erase(cluster_names.find(*c.key));
     clusters.erase(it);
     return;
   }

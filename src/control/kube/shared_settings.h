@@ -1,6 +1,5 @@
 #pragma once
 #include <cstddef>
-#include <memory>
 #include <unordered_map>
 
 #include "model/model.h"
@@ -11,11 +10,12 @@ namespace sluice::control {
 // may go anywhere.
 class SharedSettings {
  public:
-  std::shared_ptr<const model::RouteSettings> of(model::RouteSettings settings);
+  model::Shared<model::RouteSettings> of(model::RouteSettings settings);
+  std::size_t size() const noexcept { return known_.size(); }
 
  private:
-  std::unordered_multimap<std::size_t, std::weak_ptr<const model::RouteSettings>> known_;
-  std::size_t tidy_at_ = 64;  // entries; those that nobody holds are let go of then
+  std::unordered_multimap<std::size_t, model::Shared<model::RouteSettings>> known_;
+  std::size_t tidy_at_ = 64;  // entries; those that nobody else holds are let go of then
 };
 
 }  // namespace sluice::control

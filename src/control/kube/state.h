@@ -15,6 +15,27 @@ using model::Entries;
 using Names = boost::container::flat_set<std::string>;
 using RefPtr = std::shared_ptr<const model::ObjectRef>;
 
+// Names that most do without, in the size of one pointer.
+class RareNames {
+ public:
+  RareNames() noexcept = default;
+  RareNames(Names names) {
+    if (!names.empty()) held_ = std::move(names);
+  }
+  bool empty() const noexcept { return !held_; }
+  bool contains(const std::string& name) const { return held_ && held_->contains(name); }
+  auto begin() const noexcept { return all().begin(); }
+  auto end() const noexcept { return all().end(); }
+
+  const Names& all() const noexcept {
+    static const Names none;
+    return held_ ? *held_ : none;
+  }
+
+ private:
+  model::Shared<Names> held_;
+};
+
 // What one Ingress says of how the pods of its Services are chosen, and since when.
 struct BalancingWish {
   std::int64_t created = 0;  // as Meta has it
@@ -25,7 +46,7 @@ struct BalancingWish {
     return created == o.created && position == o.position && *ref == *o.ref && says == o.says;
   }
 };
-using WishPtr = std::shared_ptr<const BalancingWish>;
+using WishPtr = model::Shared<BalancingWish>;
 // As of two Ingresses: the older one.
 bool older(const BalancingWish& a, const BalancingWish& b);
 
@@ -46,21 +67,21 @@ struct IngressState {
   std::shared_ptr<const Object> object;
   std::shared_ptr<const Object> accepted;    // null: nothing of it is served
   bool use_regex = false, rewrites = false;  // of `object`, served or not
+  bool to_www = false;                       // from-to-www-redirect, likewise
+  bool ssl_passthrough = false;              // of `accepted`
   RefPtr ref;                                // of `object`, always; its texts are shared by the routes
   // What the annotations of `accepted` say.
-  std::shared_ptr<const model::RouteSettings> settings;
-  std::shared_ptr<const ProxySsl> proxy_ssl;  // null: no proxy-ssl-secret
-  std::shared_ptr<const Closing> closing;     // null: nothing
-  WishPtr wish, wish_without_sessions;        // never null where it is accepted
-  std::shared_ptr<const WrittenTls> tls;      // null: nothing
-  bool ssl_passthrough = false;
+  model::Shared<model::RouteSettings> settings;
+  model::Shared<ProxySsl> proxy_ssl;    // null: no proxy-ssl-secret
+  model::Shared<Closing> closing;       // null: nothing
+  WishPtr wish, wish_without_sessions;  // never null where it is accepted
+  model::Shared<WrittenTls> tls;        // null: nothing
   // server-alias, of `object`, served or not, without those that its namespace may not have; null: none
-  std::shared_ptr<const std::vector<std::string>> aliases;
-  bool to_www = false;  // from-to-www-redirect, likewise
-  Names hosts;          // that it has rules for, served or not; "" the catch-all
+  model::Shared<std::vector<std::string>> aliases;
+  Names hosts;  // that it has rules for, served or not; "" the catch-all
   // A canary names no hosts: it joins those that others have. Null: it is none, or nothing of it is served.
-  std::shared_ptr<const CanaryWish> canary;
-  Names canary_hosts;  // that its rules name; "" the catch-all
+  model::Shared<CanaryWish> canary;
+  RareNames canary_hosts;  // that its rules name; "" the catch-all
   struct ByHost {
     StringMap<std::vector<std::uint32_t>> rules;  // their places
     StringMap<std::vector<std::string>> secrets;  // "namespace/name"
@@ -93,15 +114,15 @@ struct ClusterTexts {
 };
 
 struct ClusterState {
-  ClusterKey key;
+  const ClusterKey* key = nullptr;           // that of State::cluster_names
   std::map<std::string, ClusterUser> users;  // by host
   bool users_changed = true;                 // since its balancing was chosen
   model::Shared<model::Balancing> balancing;
   Text balanced_by;
-  Entries in_vain;  // what is said of wishes that do not count
+  model::Shared<Entries> in_vain;  // what is said of wishes that do not count; null: nothing
   std::shared_ptr<const model::Cluster> built;
-  std::string external;  // name that the resolver is asked for
-  Instant grace{};       // until when it may lead to former endpoints; none: it has its own
+  Text external;    // name that the resolver is asked for
+  Instant grace{};  // until when it may lead to former endpoints; none: it has its own
 };
 
 // The slice's port for a Service port: the one of its name, else its numeric targetPort where the slice lists that or
@@ -129,8 +150,8 @@ struct HostState {
   std::shared_ptr<const model::Host> built;
   Names clusters;
   Names certificates;
-  Names asks_for;   // other names (other_names.h)
-  Instant grace{};  // until when Secrets that it named before may be shown; none: they need not
+  RareNames asks_for;  // other names (other_names.h)
+  Instant grace{};     // until when Secrets that it named before may be shown; none: they need not
 };
 
 // A host's wish for another name, by the Ingress that asks for it.
@@ -187,7 +208,7 @@ struct Store::State {
   void own_model();
   void remember(const model::Change& change);
   SharedSettings shared_settings;
-  std::shared_ptr<const model::RouteSettings> defaults;
+  model::Shared<model::RouteSettings> defaults;
   std::vector<std::string> guards;  // options that guard requests and are not served
   bool first = true;
   bool resolve_later = false;
@@ -313,7 +334,7 @@ struct Store::State {
                                                               Entries& entries);
   void rebuild_certificate(const std::string& name, model::Change& change);
   // The Secret of proxy-ssl-secret as UpstreamTls; an empty pointer and `why` when it cannot be used.
-  std::shared_ptr<const model::UpstreamTls> upstream_tls(const ProxySsl& wanted, std::string& why) const;
+  model::Shared<model::UpstreamTls> upstream_tls(const ProxySsl& wanted, std::string& why) const;
   // config_map.cpp
   bool is_options(const Object& o) const;
   void rebuild_options(model::Change& change);

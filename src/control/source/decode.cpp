@@ -194,12 +194,22 @@ Backend read_backend(const Field& f) {
   return b;
 }
 
+// Words that objects have by the ten thousand are there once.
+Text usual(std::string_view word) {
+  static const Text words[] = {std::string_view("nginx"), std::string_view("Prefix"),
+                               std::string_view("Exact"), std::string_view("ImplementationSpecific"),
+                               std::string_view("TCP"),   std::string_view("ClusterIP"),
+                               std::string_view("IPv4"),  std::string_view("IPv6")};
+  const auto* known = std::ranges::find(words, word, &Text::view);
+  return known == std::end(words) ? Text(word) : *known;
+}
+
 Object read_ingress(const Field& o) {
   Ingress out;
   out.meta = read_meta(o, false);
   auto spec = o["spec"];
   if (!spec) o.bad("spec", "", "a map");
-  if (auto c = spec["ingressClassName"]) out.class_name = c.text();
+  if (auto c = spec["ingressClassName"]) out.class_name = usual(c.text());
   if (auto b = spec["defaultBackend"]) out.default_backend = read_backend(b);
   spec["tls"].list(out.tls, [&](const Field& f) {
     IngressTls t;
@@ -213,7 +223,7 @@ Object read_ingress(const Field& o) {
     f["http"]["paths"].list(r.paths, [&](const Field& p) {
       IngressPath path;
       path.path = p["path"].text();
-      path.type = p["pathType"].text();
+      path.type = usual(p["pathType"].text());
       if (!path.type.empty() && path.type != "Exact" && path.type != "Prefix" && path.type != "ImplementationSpecific")
         p["pathType"].bad("Exact, Prefix or ImplementationSpecific");
       if (!p["backend"]) p.bad("a path with a backend");
@@ -236,7 +246,7 @@ Object read_service(const Field& o) {
   Service out;
   out.meta = read_meta(o, false);
   auto spec = o["spec"];
-  out.type = spec["type"].text("ClusterIP");
+  out.type = usual(spec["type"].text("ClusterIP"));
   spec["clusterIPs"].list(out.cluster_ips, [&](const Field& f) { out.cluster_ips.push_back(f.text()); });
   if (const auto one = spec["clusterIP"].text(); out.cluster_ips.empty() && !one.empty()) out.cluster_ips = {one};
   out.external_name = spec["externalName"].text();
@@ -247,7 +257,7 @@ Object read_service(const Field& o) {
     p.port = f["port"].port();
     // 0 is the API's way to say that there is none (core/v1, SetDefaults_Service).
     if (const Field target = f["targetPort"]; !target.is_zero()) p.target = target.port_or_name();
-    p.protocol = f["protocol"].text("TCP");
+    p.protocol = usual(f["protocol"].text("TCP"));
     p.app_protocol = f["appProtocol"].text();
     out.ports.push_back(std::move(p));
   });
@@ -258,7 +268,7 @@ Object read_slice(const Field& o) {
   EndpointSlice out;
   std::map<std::string, std::string> labels;
   out.meta = read_meta(o, false, &labels);
-  out.address_type = o["addressType"].text();
+  out.address_type = usual(o["addressType"].text());
   if (auto it = labels.find("kubernetes.io/service-name"); it != labels.end()) out.service = it->second;
   o["endpoints"].list(out.endpoints, [&](const Field& f) {
     SliceEndpoint e;
@@ -273,7 +283,7 @@ Object read_slice(const Field& o) {
   });
   o["ports"].list(out.ports, [&](const Field& f) {
     if (!f["port"]) return;  // "all ports": means nothing to a proxy
-    out.ports.push_back({f["name"].text(), f["port"].port(), f["protocol"].text("TCP")});
+    out.ports.push_back({f["name"].text(), f["port"].port(), usual(f["protocol"].text("TCP"))});
   });
   return out;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/report.h"
+#include "model/shared.h"
 
 // What every source of configuration yields: the parts of Kubernetes objects that Sluice reads, as plain values.
 // Immutable once made and shared between threads by ObjectPtr. Field names are those of the Kubernetes API
@@ -46,7 +47,7 @@ struct Backend {
 
 struct IngressPath {
   std::string path;
-  std::string type;  // as written, may be empty
+  Text type;  // as written, may be empty
   Backend backend;
   bool operator==(const IngressPath&) const = default;
 };
@@ -65,8 +66,8 @@ struct IngressTls {
 
 struct Ingress {
   Meta meta;
-  std::optional<std::string> class_name;
-  std::optional<Backend> default_backend;
+  std::optional<Text> class_name;
+  model::Shared<Backend> default_backend;  // null: none
   std::vector<IngressTls> tls;
   std::vector<IngressRule> rules;
   bool operator==(const Ingress&) const = default;
@@ -82,14 +83,14 @@ struct ServicePort {
   std::string name;
   std::uint16_t port = 0;
   std::string target;  // number or name; empty: the same as port
-  std::string protocol = "TCP";
-  std::string app_protocol;  // empty: not said
+  Text protocol;
+  Text app_protocol;  // empty: not said
   bool operator==(const ServicePort&) const = default;
 };
 
 struct Service {
   Meta meta;
-  std::string type = "ClusterIP";
+  Text type;
   std::vector<std::string> cluster_ips;
   std::string external_name;
   std::vector<ServicePort> ports;
@@ -108,13 +109,13 @@ struct SliceEndpoint {
 struct SlicePort {
   std::string name;
   std::uint16_t port = 0;
-  std::string protocol = "TCP";
+  Text protocol;
   bool operator==(const SlicePort&) const = default;
 };
 
 struct EndpointSlice {
   Meta meta;
-  std::string address_type;
+  Text address_type;
   std::string service;  // label kubernetes.io/service-name
   std::vector<SliceEndpoint> endpoints;
   std::vector<SlicePort> ports;
@@ -136,6 +137,7 @@ struct ConfigMap {
 };
 
 using Object = std::variant<Ingress, IngressClass, Service, EndpointSlice, Secret, ConfigMap>;
+static_assert(sizeof(Object) <= 240);  // there are ten thousands of them, each with what counts its users
 using ObjectPtr = std::shared_ptr<const Object>;
 
 // The names of the alternatives of Object, in their order.
@@ -165,7 +167,9 @@ inline model::ObjectRef reference(const char* kind, const Meta& m) {
   return {kind, m.ns, m.name, m.origin};
 }
 inline model::ObjectRef reference(const Object& o) {
-  return reference(kind(o), meta(o));
+  static const Text kinds[] = {kKinds[0], kKinds[1], kKinds[2], kKinds[3], kKinds[4], kKinds[5]};
+  const Meta& m = meta(o);
+  return {kinds[o.index()], m.ns, m.name, m.origin};
 }
 
 // What a source reports after it has looked: objects that are new or changed, identities that are gone.

@@ -76,15 +76,14 @@ void Worker::apply(const Publication& publication, std::shared_ptr<net::tls::Ser
   net::tls::set_current_contexts(publication.snapshot->contexts.get());
   if (tls) server_tls_ = std::move(tls);
   old->unpin();
-  if (client_tls_.size() > 64)
-    std::erase_if(client_tls_, [](const auto& entry) { return entry.first.use_count() == 1; });
+  if (client_tls_.size() > 64) std::erase_if(client_tls_, [](const auto& entry) { return entry.first.alone(); });
   stats.snapshot_version.set(publication.snapshot->version);
   const auto pause = static_cast<std::uint64_t>((loop.fresh_now() - begun).count());
   stats.publish_pause_ns_last.set(pause);
   if (pause > stats.publish_pause_ns_max.get()) stats.publish_pause_ns_max.set(pause);
 }
 
-std::shared_ptr<net::tls::ClientContext> Worker::client_tls(const std::shared_ptr<const model::UpstreamTls>& settings,
+std::shared_ptr<net::tls::ClientContext> Worker::client_tls(const model::Shared<model::UpstreamTls>& settings,
                                                             std::string& error) {
   if (const auto known = client_tls_.find(settings); known != client_tls_.end()) return known->second;
   net::tls::ClientPolicy policy;

@@ -105,7 +105,7 @@ class Worker {
   const model::Options& options() const noexcept { return *view_->snapshot().options; }
   ClusterRuntime* cluster(ClusterId id) noexcept { return id < clusters_.size() ? clusters_[id] : nullptr; }
   const std::shared_ptr<net::tls::ServerContext>& server_tls() const noexcept { return server_tls_; }
-  std::shared_ptr<net::tls::ClientContext> client_tls(const std::shared_ptr<const model::UpstreamTls>& settings,
+  std::shared_ptr<net::tls::ClientContext> client_tls(const model::Shared<model::UpstreamTls>& settings,
                                                       std::string& error);
   bool draining() const noexcept { return shared.draining.load(std::memory_order_relaxed); }
   // No client's connection outlives its exchange: this process ends, or memory is short.
@@ -154,9 +154,9 @@ class Worker {
   std::shared_ptr<net::tls::ServerContext> server_tls_;
   // Settings that were read apart and say the same have one context, and with it one store of sessions.
   struct ByValue {
-    using Settings = std::shared_ptr<const model::UpstreamTls>;
+    using Settings = model::Shared<model::UpstreamTls>;
     std::size_t operator()(const Settings& s) const;
-    bool operator()(const Settings& a, const Settings& b) const { return a == b || *a == *b; }
+    bool operator()(const Settings& a, const Settings& b) const { return a == b; }
   };
   std::unordered_map<ByValue::Settings, std::shared_ptr<net::tls::ClientContext>, ByValue, ByValue> client_tls_;
   // Spare memory of exchanges; what a burst left is given back to the kernel over some seconds.

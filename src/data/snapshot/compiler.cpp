@@ -53,8 +53,8 @@ struct HostEntry {
   bool has_policy = false;  // as published
 };
 
-const std::shared_ptr<const model::RouteSettings>& default_settings() {
-  static const auto settings = std::make_shared<const model::RouteSettings>();
+const model::Shared<model::RouteSettings>& default_settings() {
+  static const model::Shared settings = model::RouteSettings();
   return settings;
 }
 
@@ -391,7 +391,7 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
     const auto& wanted = *route.settings;
     const bool to_https =
         !route.no_tls_redirect && (wanted.force_ssl_redirect || (wanted.ssl_redirect && route.host_tls));
-    auto plan = plans.of(from.settings ? from.settings.pointer() : default_settings(), to_https);
+    auto plan = plans.of(from.settings ? from.settings : default_settings(), to_https);
     route.plan = plan.get();
     if (plan && std::find(used.begin(), used.end(), plan) == used.end()) used.push_back(std::move(plan));
   }

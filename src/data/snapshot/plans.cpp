@@ -7,12 +7,12 @@ namespace sluice::data {
 namespace {
 // Holds the settings, so that no others come to stand at their address while the Plan is known by it.
 struct Kept {
-  std::shared_ptr<const model::RouteSettings> settings;
+  model::Shared<model::RouteSettings> settings;
   std::shared_ptr<const Plan> plan;
 };
 }  // namespace
 
-std::shared_ptr<const Plan> Plans::of(const std::shared_ptr<const model::RouteSettings>& settings, bool to_https) {
+std::shared_ptr<const Plan> Plans::of(const model::Shared<model::RouteSettings>& settings, bool to_https) {
   const std::pair key(settings.get(), to_https);
   if (const auto known = known_.find(key); known != known_.end())
     if (auto plan = known->second.lock()) return plan;

@@ -12,7 +12,7 @@ namespace sluice::data {
 class Plans {
  public:
   // Null: nothing is needed. As long as it is held, the settings are too.
-  std::shared_ptr<const Plan> of(const std::shared_ptr<const model::RouteSettings>& settings, bool to_https);
+  std::shared_ptr<const Plan> of(const model::Shared<model::RouteSettings>& settings, bool to_https);
   std::size_t size() const noexcept { return known_.size(); }
 
  private:

@@ -63,7 +63,7 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
     row_ = &row;
     policy_ = row.make(seed_);
   }
-  session_id_ = row_->key == PolicyRow::Key::session ? session_id_of(spec_->upstream_name) : std::string();
+  session_id_ = row_->key == PolicyRow::Key::session ? Text(session_id_of(spec_->upstream_name)) : Text();
   policy_->reconcile({.endpoints = loads_,
                       .takers = takers_,
                       .newcomers = newcomers,
@@ -90,21 +90,21 @@ std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(Exchange& ex) {
   auto& tried = ex.memory.tried;
   if (row_->key == none) [[likely]]
     return pick(tried, {}, nullptr);
-  key_.clear();
+  std::string& key = ex.memory.texts.next();
   if (row_->key == hash) {
-    evaluate(spec_->balancing->hash_by->key, ex, Spelling::raw, key_);
-    return pick(tried, key_, nullptr);
+    evaluate(spec_->balancing->hash_by->key, ex, Spelling::raw, key);
+    return pick(tried, key, nullptr);
   }
   const std::string& name = spec_->balancing->affinity->name;
   const auto cookie = session_cookie(ex.head(), name, session_id_);
   const auto& asked_for = ex.settings->balancing;
   // Other routes go by the cookie, and set none; nor does who answers in place of another Service.
   const bool may_begin = asked_for && asked_for->affinity && !ex.instead;
-  auto chosen = pick(tried, cookie.key, may_begin ? &key_ : nullptr);
-  if (!key_.empty()) {
+  auto chosen = pick(tried, cookie.key, may_begin ? &key : nullptr);
+  if (!key.empty()) {
     if (ex.session.empty()) (cookie.key.empty() ? worker_.stats.sessions_begun : worker_.stats.sessions_moved).add();
     std::string& value = ex.memory.texts.next();
-    value.append(name).append("=").append(key_).append("|").append(session_id_);
+    value.append(name).append("=").append(key).append("|").append(session_id_.view());
     ex.session = value;
   }
   return chosen;

@@ -80,8 +80,7 @@ class ClusterRuntime {
   const PolicyRow* row_ = nullptr;
   std::unique_ptr<Policy> policy_;
   const std::uint64_t seed_;
-  std::string key_;         // room for one
-  std::string session_id_;  // of its sessions; empty: it has none
+  Text session_id_;  // of its sessions; empty: it has none
   std::uint32_t pins_ = 1;
 };
 

@@ -14,9 +14,9 @@ namespace sluice::data {
 // How a connection is made and what it is good for: those whose `tls` and `proxy_header` are equal are alike. One that
 // begins with a PROXY header speaks for one client, and serves no other.
 struct Dial {
-  std::shared_ptr<const model::UpstreamTls> tls;  // null: plain
-  std::string_view alpn;                          // offered by ALPN; empty: none. A literal
-  std::string proxy_header;                       // sent before anything else; see proxy_out.h
+  model::Shared<model::UpstreamTls> tls;  // null: plain
+  std::string_view alpn;                  // offered by ALPN; empty: none. A literal
+  std::string proxy_header;               // sent before anything else; see proxy_out.h
 };
 
 inline constexpr Error kUnwatched{Fault::overload, Whose::internal, Retry::no, 503, "cannot watch another descriptor"};

@@ -22,7 +22,7 @@ Dial dial_of(const Exchange& ex, model::BackendProtocol protocol) {
   const bool tls = protocol == https || protocol == grpcs || (protocol == auto_http && ex.peer.tls);
   const bool h2 = protocol == grpc || protocol == grpcs;
   Dial how;
-  if (tls) how.tls = ex.settings->upstream_tls ? ex.settings->upstream_tls.pointer() : model::unverified_tls();
+  if (tls) how.tls = ex.settings->upstream_tls ? ex.settings->upstream_tls : model::unverified_tls();
   if (tls && h2) how.alpn = "h2";
   how.proxy_header = proxy_header(ex.peer, ex.cluster->spec().proxy_protocol);
   return how;

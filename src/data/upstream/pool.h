@@ -36,7 +36,7 @@ class PooledConnection {
   Worker& worker_;
   std::shared_ptr<EndpointRuntime> endpoint_;
   net::Stream stream_;
-  const std::shared_ptr<const model::UpstreamTls> tls_;
+  const model::Shared<model::UpstreamTls> tls_;
   const std::string proxy_header_;
   const bool shared_;
   const Instant made_;

@@ -1,9 +1,9 @@
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <string>
 
 #include "model/secret_text.h"
+#include "model/shared.h"
 
 namespace sluice::model {
 
@@ -22,6 +22,6 @@ struct UpstreamTls {
   bool operator==(const UpstreamTls&) const = default;
 };
 // What holds where nothing was asked for: nothing is verified, TLS 1.2 and 1.3.
-const std::shared_ptr<const UpstreamTls>& unverified_tls();
+const Shared<UpstreamTls>& unverified_tls();
 
 }  // namespace sluice::model

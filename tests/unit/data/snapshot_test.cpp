@@ -262,8 +262,9 @@ TEST(Compiler, RoutesCarryWhatTheExchangeNeeds) {
 TEST(Compiler, RoutesWithTheSameSettingsShareAPlan) {
   World w;
   Compiler compiler;
-  auto settings = std::make_shared<model::RouteSettings>();
-  settings->redirect = model::Redirect{302, "/to"};
+  model::RouteSettings wanted;
+  wanted.redirect = model::Redirect{302, "/to"};
+  const model::Shared settings = wanted;
   const auto give = [&](const std::string& name) {
     auto host = std::make_shared<model::Host>(*w.model.hosts.at(name));
     for (auto& r : host->routes) r.settings = settings;

@@ -15,7 +15,7 @@ std::shared_ptr<Host> host(const std::string& name, const std::string& service, 
     Route route;
     route.path = std::string(path);
     route.cluster = "default/" + service + ":80";
-    route.settings = std::make_shared<const RouteSettings>();
+    route.settings = RouteSettings();
     route.origin = {std::string("a.yaml"), line};
     out->routes.push_back(route);
   }
@@ -75,7 +75,7 @@ TEST(Fingerprint, DiffersWithEachPart) {
     auto h = host("b.example", "b");
     RouteSettings s;
     s.tries = 9;
-    h->routes[1].settings = std::make_shared<const RouteSettings>(s);
+    h->routes[1].settings = s;
     m.hosts["b.example"] = h;
   });
   differs([](Model& m) { m.clusters["default/a:80"] = cluster("default/a:80", 8081); });

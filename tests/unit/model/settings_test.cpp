@@ -58,7 +58,7 @@ void each_altered(const T& from, const std::function<void(const T&, bool secret)
       change(*reinterpret_cast<Member*>(reinterpret_cast<char*>(&copy) + offset));
       seen(copy, secret);
     };
-    if constexpr (requires { member.pointer(); }) {
+    if constexpr (requires { member.alone(); }) {
       using Part = std::remove_cvref_t<decltype(*member)>;
       const Part part = member ? *member : Part{};
       with([&](Member& m) { m ? m.reset() : static_cast<void>(m = part); }, false);

@@ -12,7 +12,7 @@ model::RouteSettings allowing(std::vector<std::string> origins) {
   model::Cors cors;
   cors.origins = std::move(origins);
   model::RouteSettings settings;
-  settings.cors = std::make_shared<const model::Cors>(cors);
+  settings.cors = cors;
   return settings;
 }
 
@@ -88,7 +88,7 @@ TEST(Cors, FieldsStandInPlaceOfThePodsInTheOrderOfIngressNginx) {
   model::Cors cors = *settings.cors;
   cors.expose_headers = "X-One";
   cors.max_age = 5;
-  settings.cors = std::make_shared<const model::Cors>(cors);
+  settings.cors = cors;
   net::http::Field theirs[] = {{"access-control-allow-origin", "http://pod.example", net::http::Name::other, false},
                                {"Vary", "Origin", net::http::Name::other, false}};
   std::vector<net::http::Field> ours;
@@ -107,7 +107,7 @@ TEST(Cors, FieldsStandInPlaceOfThePodsInTheOrderOfIngressNginx) {
             "Allow-Headers=DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,"
             "Range,Authorization;Expose-Headers=X-One;Max-Age=5;");
   cors.credentials = false;
-  settings.cors = std::make_shared<const model::Cors>(cors);
+  settings.cors = cors;
   ours.clear();
   Asked without(settings);
   add_response_fields(nullptr, without.view, fields);

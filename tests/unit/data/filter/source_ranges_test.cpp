@@ -82,7 +82,7 @@ TEST(AddressSet, AgreesWithEachRangeAskedAlone) {
 struct Clients : ::testing::Test {
   static std::string decided(const model::SourceRanges& ranges, std::string_view client, bool available = true) {
     model::RouteSettings settings;
-    settings.source_ranges = std::make_shared<const model::SourceRanges>(ranges);
+    settings.source_ranges = ranges;
     Asked asked(settings);
     asked.view.client = *model::read_ip(client);
     asked.view.available = available;
@@ -102,7 +102,7 @@ TEST_F(Clients, WhoIsDeniedIsRefusedThoughAllowed) {
 
 TEST_F(Clients, WhoIsNotKnownIsNotRefused) {
   model::RouteSettings settings;
-  settings.source_ranges = std::make_shared<const model::SourceRanges>(model::SourceRanges{{}, {range("10.0.0.0", 8)}});
+  settings.source_ranges = model::SourceRanges{{}, {range("10.0.0.0", 8)}};
   Asked asked(settings);
   asked.view.client_known = false;
   EXPECT_EQ(asked.decided(), "");
@@ -127,7 +127,7 @@ TEST_F(Clients, ADecisionAllocatesNothing) {
   model::SourceRanges ranges;
   for (int i = 0; i < 50; ++i) ranges.allowed.push_back(range("10." + std::to_string(i) + ".0.0", 17));
   model::RouteSettings settings;
-  settings.source_ranges = std::make_shared<const model::SourceRanges>(ranges);
+  settings.source_ranges = ranges;
   Asked asked(settings);
   asked.view.client = *model::read_ip("10.33.0.1");
   const auto before = test::allocations();

@@ -12,7 +12,7 @@ namespace {
 // A host with one path and its rewrite.
 struct Rewriting {
   explicit Rewriting(const std::string& path, const std::string& target) {
-    settings->rewrite = std::make_shared<const model::Rewrite>(model::Rewrite{target});
+    settings->rewrite = model::Rewrite{target};
     auto spec = std::make_shared<model::Host>();
     spec->name = "h";
     model::Route& route = spec->routes.emplace_back();
