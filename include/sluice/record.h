@@ -45,6 +45,12 @@ struct WantedValues {
   bool of_answer = false;    // sent_http_ is
 };
 
+// What a record is of that is not of a request.
+enum class StreamKind : std::uint8_t { passthrough, tcp, udp };
+constexpr std::string_view to_string(StreamKind kind) noexcept {
+  return kind == StreamKind::udp ? "udp" : kind == StreamKind::tcp ? "tcp" : "passthrough";
+}
+
 // Everything about a finished exchange. Views are valid during the call that passes it only.
 struct ExchangeRecord {
   std::string_view remote_address;  // the client, after real-ip processing
@@ -74,7 +80,10 @@ struct ExchangeRecord {
   // Not a request but a connection that was passed through: host and server_name are its SNI, request_length and
   // bytes_sent what came from the client and went to it, request_seconds its life, status 200, 502, 503 or 508.
   bool stream = false;
-  bool log = true;  // false: no access log line
+  // Likewise one of a port that leads to a Service (tcp), or its session of datagrams (udp); then without a host.
+  StreamKind stream_kind = StreamKind::passthrough;
+  std::uint16_t server_port = 0;  // of all three: where it came
+  bool log = true;                // false: no access log line
   // Why it failed; empty when it did not. One of a few static texts; `note` has the particulars when there are some.
   std::string_view reason, note;
   bool ours = false;  // the failure is the pod's or Sluice's, not the client's

@@ -105,6 +105,16 @@ void print_served(const model::Model& model, const std::vector<Served>& rows, st
   }
 }
 
+void print_streams(const model::Model& model, std::ostream& out) {
+  for (const model::StreamListener& l : *model.streams) {
+    const model::Cluster* cluster = find_cluster(model, l);
+    const bool none = cluster == nullptr || usable(*cluster) == 0;
+    print_line(out,
+               fmt::format("  {}  {}  [{}]", stream_text(l),
+                           none ? "no endpoints: " + empty_text(cluster) : endpoints_text(cluster), l.object.text()));
+  }
+}
+
 void print_problems(const std::vector<model::Entry>& problems, model::Severity severity, std::size_t count, bool all,
                     std::string_view title, std::ostream& out) {
   if (count == 0) return;
@@ -199,21 +209,26 @@ int run_check(const control::Settings& settings, const CheckOptions& options, st
   const int exit_code = errors > 0 ? 2 : warnings > 0 && options.strict ? 1 : 0;
 
   if (json) {
-    boost::json::array served_json, report;
+    boost::json::array served_json, report, ports;
+    for (const model::StreamListener& l : *model.streams) ports.push_back(app::to_json(l, find_cluster(model, l)));
     for (const Served& row : rows) served_json.push_back(to_json(model, row));
     for (const model::Entry& e : problems) report.push_back(to_json(e));
     boost::json::object summary{{"hosts", open_hosts(rows)}, {"paths", rows.size() - closed_paths},
                                 {"closed", closed_paths},    {"clusters", model.clusters.size()},
                                 {"errors", errors},          {"warnings", warnings},
                                 {"ignored", ignored},        {"exit", exit_code}};
-    print_json(out, boost::json::object{{"served", served_json}, {"report", report}, {"summary", summary}});
+    print_json(
+        out, boost::json::object{{"served", served_json}, {"ports", ports}, {"report", report}, {"summary", summary}});
     return exit_code;
   }
 
-  out << fmt::format("served: {} hosts, {} paths, {} clusters{}\n", open_hosts(rows), rows.size() - closed_paths,
-                     model.clusters.size(),
-                     closed_paths == 0 ? "" : fmt::format("; closed by what guards them: {} paths", closed_paths));
+  out << fmt::format(
+      "served: {} hosts, {} paths, {} clusters{}\n", open_hosts(rows), rows.size() - closed_paths,
+      model.clusters.size(),
+      (model.streams->empty() ? "" : fmt::format(", {} ports", model.streams->size())) +
+          (closed_paths == 0 ? "" : fmt::format("; closed by what guards them: {} paths", closed_paths)));
   print_served(model, rows, out);
+  print_streams(model, out);
   print_problems(problems, model::Severity::error, errors, options.all, "refused", out);
   print_problems(problems, model::Severity::warning, warnings, options.all, "warnings", out);
   print_problems(problems, model::Severity::ignored, ignored, options.all, "ignored", out);

@@ -73,6 +73,11 @@ std::string canary_ingress_text(const model::Route& route) {
   return fmt::format("Ingress {}/{}", route.ns, route.canary->ingress);
 }
 
+std::string stream_text(const model::StreamListener& l) {
+  return fmt::format("{} {} to {}/{}:{}{}{}", model::to_string(l.transport), l.port, l.ns, l.service, l.service_port,
+                     l.proxy_in ? ", PROXY from clients" : "", l.proxy_out ? ", PROXY to pods" : "");
+}
+
 std::string host_text(std::string_view name) {
   return name.empty() ? "(any other host)" : std::string(name);
 }
@@ -86,6 +91,11 @@ std::string ingress_text(const model::Route& route) {
 
 const model::Cluster* find_cluster(const model::Model& model, const model::Route& route) {
   auto at = model.clusters.find(route.cluster);
+  return at == model.clusters.end() ? nullptr : at->second.get();
+}
+
+const model::Cluster* find_cluster(const model::Model& model, const model::StreamListener& listener) {
+  const auto at = model.clusters.find(listener.cluster);
   return at == model.clusters.end() ? nullptr : at->second.get();
 }
 
@@ -122,6 +132,21 @@ boost::json::object to_json(const model::Canary& canary) {
           {"cluster", canary.upstream_name}, {"header", rule.header},     {"headerValue", rule.value},
           {"headerPattern", rule.pattern},   {"cookie", rule.cookie},     {"weight", rule.weight},
           {"weightTotal", rule.total}};
+}
+
+boost::json::object to_json(const model::StreamListener& l, const model::Cluster* cluster) {
+  boost::json::object out{{"transport", model::to_string(l.transport)},
+                          {"port", l.port},
+                          {"namespace", l.ns},
+                          {"service", l.service},
+                          {"servicePort", l.service_port},
+                          {"proxyFromClients", l.proxy_in},
+                          {"proxyToPods", l.proxy_out},
+                          {"configMap", l.object.ns.str() + "/" + l.object.name.str()},
+                          {"endpoints", cluster ? cluster->endpoints.size() : 0},
+                          {"usableEndpoints", cluster ? usable(*cluster) : 0}};
+  if (cluster == nullptr || usable(*cluster) == 0) out["because"] = empty_text(cluster);
+  return out;
 }
 
 std::vector<model::Entry> all_problems(const model::Model& model, const data::Compiler& compiler) {

@@ -29,18 +29,23 @@ std::string destination_text(const model::Route& route);
 std::string canary_text(const model::Route& route);
 // "Ingress default/canary".
 std::string canary_ingress_text(const model::Route& route);
+// What comes for a port: "tcp 5432 to default/db:5432, PROXY from clients, PROXY to pods".
+std::string stream_text(const model::StreamListener& listener);
 // "*.x.example"; "(any other host)" for the catch-all.
 std::string host_text(std::string_view name);
 // "Ingress default/app (app.yaml:12)".
 std::string ingress_text(const model::Route& route);
 
 const model::Cluster* find_cluster(const model::Model& model, const model::Route& route);
+const model::Cluster* find_cluster(const model::Model& model, const model::StreamListener& listener);
 // Null: the route has no canary, or nobody knows its Cluster.
 const model::Cluster* find_canary_cluster(const model::Model& model, const model::Route& route);
 
 boost::json::object to_json(const model::Entry& entry);
 boost::json::object to_json(const model::Endpoint& endpoint);
 boost::json::object to_json(const model::Canary& canary);
+// `cluster`: null where it is not known.
+boost::json::object to_json(const model::StreamListener& listener, const model::Cluster* cluster);
 
 // The Model's Report and the Compiler's, one after the other.
 std::vector<model::Entry> all_problems(const model::Model& model, const data::Compiler& compiler);

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "app/describe.h"
+#include "app/explain_stream.h"
 #include "app/terminal.h"
 #include "base/printable.h"
 #include "base/strings.h"
@@ -540,6 +541,7 @@ int fail(const std::string& message, bool json, std::ostream& out) {
 
 int run_explain(const control::Settings& settings, std::string method, std::string url,
                 std::vector<std::string> headers, const std::string& from, bool json, std::ostream& out) {
+  if (names_transport(method)) return run_explain_stream(settings, method, url, json, out);
   const Parsed request = read_request(std::move(method), std::move(url), headers);
   if (!request) return fail(request.error(), json, out);
   const auto client = model::read_ip(from);

@@ -44,6 +44,13 @@ void add_common(CLI::App& cmd, sluice::control::Settings& c, std::vector<std::st
   cmd.add_option("--configmap", c.config_map, "NS/NAME of the ConfigMap with options")
       ->capture_default_str()
       ->envname("SLUICE_CONFIGMAP");
+  cmd.add_option("--tcp-services-configmap", c.tcp_services,
+                 "NS/NAME of the ConfigMap whose data are TCP ports that lead to Services "
+                 "(default: ingress-nginx/tcp-services of a directory, none of a cluster)")
+      ->envname("SLUICE_TCP_SERVICES_CONFIGMAP");
+  cmd.add_option("--udp-services-configmap", c.udp_services,
+                 "the same for UDP (default: ingress-nginx/udp-services of a directory, none of a cluster)")
+      ->envname("SLUICE_UDP_SERVICES_CONFIGMAP");
   cmd.add_option("--annotations-prefix", c.annotations_prefix, "prefix of annotation names")->capture_default_str();
   cmd.add_flag("--enable-ssl-passthrough", c.ssl_passthrough,
                "look at the name in each ClientHello, and pass TLS of hosts with the annotation ssl-passthrough on "
@@ -117,6 +124,8 @@ std::string check_names(const sluice::control::Settings& c) {
     const std::string& value;
   } named[] = {{"--publish-service", "a Service", c.status.publish_service},
                {"--configmap", "a ConfigMap", c.config_map},
+               {"--tcp-services-configmap", "a ConfigMap", c.tcp_services},
+               {"--udp-services-configmap", "a ConfigMap", c.udp_services},
                {"--default-ssl-certificate", "a Secret", c.default_ssl_certificate}};
   for (const auto& n : named)
     if (!n.value.empty() && !ns_and_name(n.value))
@@ -326,6 +335,11 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->envname("SLUICE_HTTPS");
   serve
+      ->add_option("--stream-address", options.control.stream_address,
+                   "where the ports of --tcp-services-configmap and --udp-services-configmap are opened: an address of "
+                   "this machine (default: every address)")
+      ->envname("SLUICE_STREAM_ADDRESS");
+  serve
       ->add_flag("--share-ports", options.share_ports,
                  "another process of this user may listen on the same addresses: the kernel deals connections to both")
       ->envname("SLUICE_SHARE_PORTS");
@@ -391,8 +405,8 @@ int main(int argc, char** argv) {
   auto* explain = app.add_subcommand("explain", "tell how a request would be routed and why");
   explain->add_option("WHERE", options.control.manifests, "directory of manifests, a file, or - for standard input")
       ->required();
-  explain->add_option("METHOD", method, "GET, POST…")->required();
-  explain->add_option("URL", url, "http(s)://host[:port]/path?query")->required();
+  explain->add_option("METHOD", method, "GET, POST…; tcp or udp for a port that leads to a Service")->required();
+  explain->add_option("URL", url, "http(s)://host[:port]/path?query; the port behind tcp or udp")->required();
   explain->add_option("-H,--header", headers, "'Name: value', repeatable");
   explain->add_option("--from", from, "the client's address, where the answer depends on it");
   explain->add_flag("--json", as_json, "as JSON");

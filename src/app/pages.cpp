@@ -4,6 +4,7 @@
 
 #include "app/describe.h"
 #include "app/terminal.h"
+#include "data/snapshot/streams.h"
 
 namespace sluice::app {
 
@@ -56,9 +57,15 @@ ops::AdminResponse config(const Publisher& publisher, const std::vector<std::str
   const auto snapshot = publisher.snapshot();
   out["version"] = snapshot ? snapshot->version : 0;
   out["listening"] = json::array(bound.begin(), bound.end());
+  const auto all = publisher.clusters();
+  json::array streams;
+  if (snapshot)
+    for (const data::StreamTarget& t : snapshot->streams->all())
+      streams.push_back(to_json(*t.spec, t.cluster < all.size() ? all[t.cluster].get() : nullptr));
+  out["streams"] = std::move(streams);
   out["routes"] = routes(publisher);
   json::array clusters;
-  for (const auto& c : publisher.clusters())
+  for (const auto& c : all)
     if (c) clusters.push_back(cluster(*c));
   out["clusters"] = std::move(clusters);
   json::array problems;
@@ -90,7 +97,7 @@ std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, c
   };
   all.push_back(std::move(metrics_page));
   ops::AdminPage config_page{"/config", as_json,
-                             "the live routes, Clusters and Report with the Snapshot's version; no keys",
+                             "the live ports, routes, Clusters and Report with the Snapshot's version; no keys",
                              [&publisher, &bound](const ops::AdminRequest&) { return config(publisher, bound); }};
   config_page.readers = trusted;
   config_page.slow = true;

@@ -5,13 +5,14 @@
 
 #include "base/log.h"
 #include "data/filter/choice.h"
+#include "data/snapshot/streams.h"
 #include "data/snapshot/tls_policies.h"
 
 namespace sluice::app {
 
-Publisher::Publisher(std::vector<std::unique_ptr<data::Worker>>& workers, ops::Metrics& metrics,
+Publisher::Publisher(std::vector<std::unique_ptr<data::Worker>>& workers, ops::Metrics& metrics, StreamPorts& ports,
                      std::function<void(const model::Options&)> on_options)
-    : workers_(workers), metrics_(metrics), on_options_(std::move(on_options)) {}
+    : workers_(workers), metrics_(metrics), ports_(ports), on_options_(std::move(on_options)) {}
 
 void Publisher::publish(const control::Update& update) {
   try {
@@ -42,10 +43,13 @@ void Publisher::publish_now(const control::Update& update) {
   }
   auto shared = std::make_shared<const data::Publication>(std::move(publication));
   keep(update, *shared);  // before it is served: who sees it served may ask for its Report
+  ports_.leave(*shared->snapshot->streams);
   for (auto& worker : workers_) {
     data::Worker* w = worker.get();
     w->loop.post([w, shared, tls] { w->apply(*shared, tls); });
   }
+  // The workers know by then where the new ports lead.
+  if (ports_.follow(shared->snapshot->streams)) take_port_problems();
   fingerprint_.follow(*update.model, update.change, control::options_text);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   ready_ = true;
@@ -80,11 +84,42 @@ void Publisher::keep(const control::Update& update, const data::Publication& pub
   tally_problems();
 }
 
+// They are said at once: nobody need wait for a change of the configuration.
+void Publisher::take_port_problems() {
+  std::set<std::string> known;
+  std::vector<std::string> news;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& e : port_report_.entries) known.insert(model::Report::line(e));
+    port_report_.entries = ports_.problems();
+    for (const auto& e : port_report_.entries)
+      if (auto line = model::Report::line(e); !known.contains(line)) news.push_back(std::move(line));
+    tally_problems();
+  }
+  constexpr std::size_t kMostLines = 50;
+  for (std::size_t i = 0; i < news.size() && i < kMostLines; ++i) log::error("{}", news[i]);
+  if (news.size() > kMostLines) log::error("and {} more ports that could not be opened", news.size() - kMostLines);
+}
+
+void Publisher::retry_ports() {
+  if (!ports_.retry()) return;
+  take_port_problems();
+  std::vector<ops::ProblemCount> problems;
+  std::size_t left = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    problems = problems_;
+    left = port_report_.entries.size();
+  }
+  if (left == 0) log::info("all ports that lead to Services are open");
+  metrics_.update([&](ops::ControllerState& s) { s.problems = std::move(problems); });
+}
+
 void Publisher::tally_problems() {
   std::map<std::pair<std::string_view, std::string_view>, std::uint64_t> counts;
   std::set<std::string> refused;
   std::size_t errors = 0;
-  for (const auto* report : {&model_report_, &compile_report_}) {
+  for (const auto* report : {&model_report_, &compile_report_, &port_report_}) {
     for (const auto& e : report->entries) {
       ++counts[{model::to_string(e.problem.severity), e.problem.reason}];
       if (e.problem.severity != model::Severity::error) continue;
@@ -140,6 +175,11 @@ void Publisher::look_at_certificates(const control::Update& update, const data::
 void Publisher::tell_metrics(const control::Update& update, double seconds) {
   ++reloads_;
   const auto snapshot = this->snapshot();
+  std::vector<ops::ProblemCount> problems;
+  {
+    const std::lock_guard lock(mutex_);
+    problems = problems_;
+  }
   metrics_.update([&](ops::ControllerState& s) {
     s.ready = true;
     s.config_version = snapshot->version;
@@ -156,7 +196,13 @@ void Publisher::tell_metrics(const control::Update& update, double seconds) {
     s.endpoints = endpoints_;
     s.refused_destinations = refused_;
     s.certificate_refusals = certificate_refusals_;
-    s.problems = problems_;
+    s.problems = std::move(problems);
+    if (snapshot->streams == told_streams_) return;
+    told_streams_ = snapshot->streams;
+    s.streams.clear();
+    for (const data::StreamTarget& t : snapshot->streams->all())
+      s.streams.push_back({model::to_string(t.spec->transport), std::to_string(t.spec->port), t.spec->ns,
+                           t.spec->service, t.spec->service_port, t.figures});
   });
 }
 
@@ -217,6 +263,7 @@ model::Report Publisher::report() const {
   std::lock_guard lock(mutex_);
   model::Report all = model_report_;
   all.entries.insert(all.entries.end(), compile_report_.entries.begin(), compile_report_.entries.end());
+  all.entries.insert(all.entries.end(), port_report_.entries.begin(), port_report_.entries.end());
   return all;
 }
 

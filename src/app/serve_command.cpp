@@ -17,6 +17,7 @@
 #include "app/pages.h"
 #include "app/publisher.h"
 #include "app/signals.h"
+#include "app/stream_ports.h"
 #include "app/terminal.h"
 #include "base/blocking_pool.h"
 #include "base/log.h"
@@ -58,6 +59,7 @@ ops::ControllerState::Api api_state(const control::ApiFigures& f, const std::str
 }
 
 constexpr std::chrono::minutes kForgetSeries{5};  // this often memory of metric series is looked through
+constexpr std::chrono::seconds kRetryPorts{3};    // and ports that could not be opened are tried again
 
 struct Bound {
   std::string kind;
@@ -190,9 +192,14 @@ int serve(const ServeOptions& options) {
   });
   MemoryWatch memory(overload);
 
+  const auto& at = options.control.stream_address;
+  const auto stream_address = at.empty() ? net::parse_listen(":0") : net::make_address(at, 0);
+  if (!stream_address)
+    return refuse("--stream-address " + stream_address.error() + "; expected an address without port");
+  StreamPorts ports(workers, *stream_address, options.share_ports, descriptors / 4);
   std::atomic<bool> announced{false};
   std::atomic<std::int64_t> grace{0}, deadline{240};
-  Publisher publisher(workers, metrics, [&](const model::Options& o) {
+  Publisher publisher(workers, metrics, ports, [&](const model::Options& o) {
     for (const auto& problem : access_log.configure(log_settings(o, options.access_log)))
       log::warn("access log: {}", problem);
     grace = o.shutdown_grace_period.count();
@@ -275,6 +282,13 @@ int serve(const ServeOptions& options) {
       // The figures stay those of a second ago.
     }
   };
+  const auto retry = [&] {
+    try {
+      publisher.retry_ports();
+    } catch (const std::bad_alloc&) {
+      // The next time.
+    }
+  };
   const auto forget = [&] {
     try {
       publisher.forget_series(::time(nullptr));
@@ -295,13 +309,17 @@ int serve(const ServeOptions& options) {
   else
     log::info("memory limit: none ({})", gauge.describe());
 
-  for (auto shown = std::chrono::steady_clock::now(), forgot = shown; asked != Asked::end;) {
+  for (auto shown = std::chrono::steady_clock::now(), forgot = shown, retried = shown; asked != Asked::end;) {
     asked = signals.next(memory.milliseconds());
     if (asked == Asked::reopen) access_log.reopen();
     memory.look();
     if (const auto now = std::chrono::steady_clock::now(); now - shown >= std::chrono::milliseconds(990)) {
       shown = now;
       show();
+      if (now - retried >= kRetryPorts) {
+        retried = now;
+        retry();
+      }
       if (now - forgot >= kForgetSeries) {
         forgot = now;
         forget();

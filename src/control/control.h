@@ -55,6 +55,9 @@ struct StatusSettings {
   std::string instance;  // for the Lease and Events: the pod, or the host
 };
 
+// The ConfigMaps of ports that are read in a directory where no flag names others.
+inline constexpr const char *kTcpServices = "ingress-nginx/tcp-services", *kUdpServices = "ingress-nginx/udp-services";
+
 // What a command line adds to the objects.
 struct Settings {
   std::string manifests;                 // directory; empty: the cluster
@@ -71,6 +74,10 @@ struct Settings {
   std::string default_backend;                                        // NS/SERVICE[:PORT] or empty
   std::string default_ssl_certificate;                                // NS/NAME or empty
   std::string config_map = "ingress-nginx/ingress-nginx-controller";  // NS/NAME whose data are options
+  // NS/NAME of the ConfigMaps whose data are ports that lead to Services; empty: kTcpServices and kUdpServices of a
+  // directory, none of a cluster
+  std::string tcp_services, udp_services;
+  std::string stream_address;  // where they listen: an address of this machine; empty: all
   std::string annotations_prefix = "nginx.ingress.kubernetes.io";
   bool ssl_passthrough = false;            // --enable-ssl-passthrough: the annotation ssl-passthrough counts
   std::map<std::string, std::string> set;  // --set KEY=VALUE, stronger than the ConfigMap

@@ -246,6 +246,7 @@ class Controller final : public Watcher {
     to.default_certificate |= from.default_certificate;
     to.report |= from.report;
     to.own |= from.own;
+    to.streams |= from.streams;
     auto join = [](std::vector<std::string>& all, std::vector<std::string>& more) {
       if (all.empty()) return all.swap(more);
       all.insert(all.end(), more.begin(), more.end());

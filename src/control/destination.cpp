@@ -81,9 +81,12 @@ std::string_view to_string(Refusal r) noexcept {
 }
 
 std::optional<Refusal> judge(const Ip& ip, std::uint16_t port, Says says, const AllowedDestinations& allowed,
-                             const model::OwnListeners* own) noexcept {
-  if (own && own->reached(ip, port) && !(says == Says::question && own->takes_requests(ip, port)))
+                             const model::OwnListeners* own, model::Transport by) noexcept {
+  if (by == model::Transport::udp) {
+    if (own && own->reached_by_datagrams(ip, port)) return Refusal::own_listener;
+  } else if (own && own->reached(ip, port) && !(says == Says::question && own->takes_requests(ip, port))) {
     return Refusal::own_listener;
+  }
   if (says == Says::operator_) return std::nullopt;
   if (auto why = judge_one(ip, says, allowed); why || kind_of(ip) || listed(ip, allowed)) return why;
   const auto inner = model::embedded_ipv4(ip);
@@ -125,7 +128,7 @@ bool spells_address(std::string_view name) noexcept {
 bool Sieve::takes(const std::string& address, std::uint16_t port) {
   const auto ip = model::read_ip(address);
   if (!ip) return false;
-  const auto why = judge(*ip, port, says_, allowed_, own_);
+  const auto why = judge(*ip, port, says_, allowed_, own_, by_);
   if (!why) return true;
   ++refused_;
   const auto same = std::find_if(kinds_.begin(), kinds_.end(), [&](const Kind& k) { return k.why == *why; });

@@ -31,9 +31,9 @@ struct AllowedDestinations {
   const std::vector<std::string>& names;  // lower case; "*.x" is every name below x
 };
 
-// Empty: requests may be sent there. `own` may be null: nothing is known to listen.
+// Empty: requests, or datagrams, may be sent there. `own` may be null: nothing is known to listen.
 std::optional<Refusal> judge(const model::Ip& ip, std::uint16_t port, Says says, const AllowedDestinations& allowed,
-                             const model::OwnListeners* own) noexcept;
+                             const model::OwnListeners* own, model::Transport by = model::Transport::tcp) noexcept;
 // Is the name itself listed, so that it may lead anywhere but to us? `name`: lower case, without trailing dot.
 bool name_allowed(std::string_view name, const AllowedDestinations& allowed) noexcept;
 // What a name says before it is asked for: localhost and all below it mean loopback (RFC 6761 section 6.3).
@@ -45,8 +45,9 @@ bool spells_address(std::string_view name) noexcept;
 // Sorts out the addresses of one object, and remembers what was refused for the Report.
 class Sieve {
  public:
-  Sieve(Says says, AllowedDestinations allowed, const model::OwnListeners* own) noexcept
-      : says_(says), allowed_(allowed), own_(own) {}
+  Sieve(Says says, AllowedDestinations allowed, const model::OwnListeners* own,
+        model::Transport by = model::Transport::tcp) noexcept
+      : says_(says), allowed_(allowed), own_(own), by_(by) {}
   // `address`: an IP literal. May requests be sent there?
   bool takes(const std::string& address, std::uint16_t port);
   std::uint32_t refused() const noexcept { return refused_; }
@@ -65,6 +66,7 @@ class Sieve {
   Says says_;
   AllowedDestinations allowed_;
   const model::OwnListeners* own_;
+  model::Transport by_;
   std::vector<Kind> kinds_;
   std::uint32_t refused_ = 0;
 };

@@ -113,11 +113,16 @@ void Fingerprint::follow(const Model& model, const Change& change) {
     certificates_.follow(model.certificates, change.certificates);
   }
   if (change.everything || change.default_certificate) default_certificate_ = fingerprint(model.default_certificate);
+  if ((change.everything || change.streams) && model.streams) {
+    Mixer m;
+    for (const StreamListener& l : *model.streams) m.all(l.transport, l.port, l.cluster, l.proxy_in, l.proxy_out);
+    streams_ = m.value();
+  }
 }
 
 std::uint64_t Fingerprint::value() const noexcept {
   Mixer m;
-  m.all(hosts_.sum, clusters_.sum, certificates_.sum, options_, default_certificate_);
+  m.all(hosts_.sum, clusters_.sum, certificates_.sum, options_, default_certificate_, streams_);
   return m.value();
 }
 

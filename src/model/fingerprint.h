@@ -35,7 +35,7 @@ class Fingerprint {
     void set(const std::string& name, std::uint64_t value);
   };
   Parts hosts_, clusters_, certificates_;
-  std::uint64_t options_ = 0, default_certificate_ = 0;
+  std::uint64_t options_ = 0, default_certificate_ = 0, streams_ = 0;
 };
 
 }  // namespace sluice::model

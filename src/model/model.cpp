@@ -52,6 +52,10 @@ void Report::limit() {
   entries.push_back({{"Report", "", "(all)", {}}, and_more(worst, beyond)});
 }
 
+std::string_view to_string(Transport transport) {
+  return transport == Transport::tcp ? "tcp" : "udp";
+}
+
 std::string_view to_string(PathMatch match) {
   switch (match) {
     case PathMatch::exact:

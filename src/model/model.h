@@ -13,6 +13,7 @@
 #include "model/settings/canary.h"
 #include "model/settings/route_settings.h"
 #include "model/shared.h"
+#include "model/stream_listener.h"
 #include "model/tls_policy.h"
 
 // What is wanted, as plain values, with every name resolved that Kubernetes objects leave to others. Parts are
@@ -146,7 +147,8 @@ struct Model {
   std::string default_certificate;                             // name, or empty: self-signed
   std::shared_ptr<const Options> options = std::make_shared<Options>();
   std::shared_ptr<const OwnListeners> own;  // where this process listens; null: not known
-  Report report;                            // of the translators
+  std::shared_ptr<const StreamListeners> streams = std::make_shared<StreamListeners>();  // ports beside the flags'
+  Report report;                                                                         // of the translators
 };
 
 // Which parts of a Model differ from the one before; names may refer to parts that are gone. `everything`: first load.
@@ -156,9 +158,10 @@ struct Change {
   bool default_certificate = false;
   bool report = false;  // what is served may still be the same
   bool own = false;     // where this process is reached
+  bool streams = false;
   std::vector<std::string> hosts, clusters, certificates;
   bool empty() const {
-    return !everything && !options && !default_certificate && !own && hosts.empty() && clusters.empty() &&
+    return !everything && !options && !default_certificate && !own && !streams && hosts.empty() && clusters.empty() &&
            certificates.empty();
   }
 };

@@ -179,6 +179,13 @@ struct Options {
   std::uint32_t upstream_max_connections = 0;  // sluice: to one endpoint from one worker, 0: without limit
   std::uint32_t upstream_max_pending = 1024;   // sluice: requests waiting for one of those, a worker and cluster
 
+  // connections and datagrams of ports that are passed on to Services (model/stream_listener.h)
+  Seconds proxy_stream_timeout{600};                   // without a byte
+  bool proxy_stream_next_upstream = true;              // another pod where one cannot be reached
+  Seconds proxy_stream_next_upstream_timeout{600};     // in which further tries may start; 0: without limit
+  std::uint32_t proxy_stream_next_upstream_tries = 3;  // in all; 0: each pod once
+  std::uint32_t proxy_stream_responses = 1;            // datagrams that answer one, after which a session is over
+
   // where requests may be sent although it is refused by default (sluice)
   std::vector<Cidr> allow_destinations;
   std::vector<std::string> allow_destination_names;  // lower case; "*.x": every name below x

@@ -59,6 +59,27 @@ bool OwnListeners::reached(const Ip& ip, std::uint16_t port) const noexcept {
   return inner && reached(*inner, port);
 }
 
+bool OwnListeners::takes_datagrams_on(std::uint16_t port) const noexcept {
+  return std::ranges::find(datagrams, port, &OwnListener::port) != datagrams.end();
+}
+
+bool OwnListeners::has_datagram_port(std::uint16_t port) const noexcept {
+  return takes_datagrams_on(port) ||
+         std::ranges::any_of(datagram_services, [&](const auto& s) { return s.second == port; });
+}
+
+bool OwnListeners::reached_by_datagrams(const Ip& ip, std::uint16_t port) const noexcept {
+  if (!has_datagram_port(port)) return false;
+  if (std::ranges::binary_search(datagram_services, std::pair(ip, port))) return true;
+  const bool here = loopback(ip) || unspecified(ip);
+  const bool by_address = here || std::ranges::binary_search(addresses, ip) || std::ranges::binary_search(replicas, ip);
+  for (const OwnListener& l : datagrams)
+    if (l.port == port && (l.any() ? by_address : l.address == ip || (unspecified(ip) && loopback(l.address))))
+      return true;
+  const auto inner = embedded_ipv4(ip);
+  return inner && !here && reached_by_datagrams(*inner, port);
+}
+
 bool OwnListeners::takes_requests(const Ip& ip, std::uint16_t port) const noexcept {
   const auto for_clients = [](const OwnListener& l) { return l.what == "http" || l.what == "https"; };
   if (const OwnListener* here = find(ip, port)) return for_clients(*here);
@@ -73,7 +94,8 @@ bool OwnListeners::everywhere(std::uint16_t port) const noexcept {
 }
 
 bool OwnListeners::any() const noexcept {
-  return std::any_of(all.begin(), all.end(), [](const OwnListener& l) { return l.any(); });
+  const auto is_any = [](const OwnListener& l) { return l.any(); };
+  return std::ranges::any_of(all, is_any) || std::ranges::any_of(datagrams, is_any);
 }
 
 const OwnListener* OwnListeners::find(const Ip& ip, std::uint16_t port) const noexcept {

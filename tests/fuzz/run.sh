@@ -14,7 +14,7 @@ export BUILD=${BUILD:-build/fuzz} KEEP=${KEEP:-0} SECONDS_EACH=${1:-60}
 shift || true
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-  targets=(h1_request h1_response chunked path host client_address proxy_protocol client_hello h2_server h2_client grpc manifests)
+  targets=(h1_request h1_response chunked path host client_address proxy_protocol client_hello h2_server h2_client grpc manifests stream_entry)
 fi
 
 cmake --preset fuzz -B "$BUILD" >/dev/null
@@ -28,7 +28,7 @@ run_one() {
     h1_*) longest=1100 ;;
     chunked) longest=2048 ;;
     path) longest=256 ;;
-    host) longest=300 ;;
+    host | stream_entry) longest=300 ;;
     client_address) longest=512 ;;
     proxy_protocol) longest=600 dictionary=tests/fuzz/proxy_protocol.dict ;;
     grpc) longest=256 dictionary=tests/fuzz/http.dict ;;

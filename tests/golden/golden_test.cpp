@@ -51,6 +51,10 @@ control::Settings settings_of(const std::string& text) {
       s.ssl_passthrough = true;
     else if (key == "accept-unprotected")
       s.accept_unprotected.insert(value);
+    else if (key == "tcp-services-configmap")
+      s.tcp_services = value;
+    else if (key == "listener")  // KIND ADDRESS:PORT, as serve knows them
+      s.listeners.push_back(model::read_listener(value.substr(0, value.find(' ')), value.substr(value.find(' ') + 1)));
     else if (key == "set")
       s.set[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
     else
@@ -122,6 +126,9 @@ std::string dump(const model::Model& m) {
     if (!c->empty_because.empty()) out << " empty: " << c->empty_because;
     out << "\n";
   }
+  for (const model::StreamListener& l : *m.streams)
+    out << "port " << to_string(l.transport) << " " << l.port << " → " << l.cluster << (l.proxy_in ? " proxy-in" : "")
+        << (l.proxy_out ? " proxy-out" : "") << "\n";
   std::map<std::string, std::shared_ptr<const model::Certificate>> certificates(m.certificates.begin(),
                                                                                 m.certificates.end());
   for (auto& [name, c] : certificates) out << "certificate " << name << "\n";

@@ -103,6 +103,31 @@ def test_headers_are_config_maps_that_the_options_name():
     assert ["get"] in [r["verbs"] for r in made["Role", "sluice"]["rules"] if r["resources"] == ["configmaps"]], "the namespace that is watched may be another one"
 
 
+def test_ports_that_lead_to_services():
+    made = objects(helm(STREAMS | {"portNamePrefix": "x", "controller.tcp.annotations": {"a": "b"}, "controller.service.nodePorts": {"http": "", "https": "", "tcp": {"5432": 30000}, "udp": {}},
+                                   "controller.hostPort.enabled": True}))
+    assert made["ConfigMap", "sluice-tcp"]["data"] == {"5432": "default/db:5432"} and made["ConfigMap", "sluice-tcp"]["metadata"]["annotations"] == {"a": "b"}
+    assert made["ConfigMap", "sluice-udp"]["data"] == {"53": "kube-system/kube-dns:53"}
+    assert made["Service", "sluice"]["spec"]["ports"][2:] == [
+        {"name": "x-5432-tcp", "port": 5432, "protocol": "TCP", "targetPort": "x-5432-tcp", "nodePort": 30000}, {"name": "x-53-udp", "port": 53, "protocol": "UDP", "targetPort": "x-53-udp"}]
+    container = made["Deployment", "sluice"]["spec"]["template"]["spec"]["containers"][0]
+    assert [p for p in container["ports"] if p["name"].startswith("x-")] == [
+        {"name": "x-5432-tcp", "containerPort": 5432, "protocol": "TCP", "hostPort": 5432}, {"name": "x-53-udp", "containerPort": 53, "protocol": "UDP", "hostPort": 53}]
+    assert {"--tcp-services-configmap=sluice/sluice-tcp", "--udp-services-configmap=sluice/sluice-udp"} <= set(container["args"])
+    assert made["NetworkPolicy", "sluice"]["spec"]["ingress"][0]["ports"][2:] == [{"port": "x-5432-tcp", "protocol": "TCP"}, {"port": "x-53-udp", "protocol": "UDP"}]
+    made = objects(helm(STREAMS | {"controller.tcp.configMapNamespace": "edge"}))
+    assert "--tcp-services-configmap=edge/sluice-tcp" in made["Deployment", "sluice"]["spec"]["template"]["spec"]["containers"][0]["args"]
+    # One namespace alone: the right to get both by name.
+    rules = objects(helm(STREAMS | {"controller.scope.enabled": True}))["Role", "sluice"]["rules"]
+    assert {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["sluice-tcp", "sluice-udp"], "verbs": ["get"]} in rules
+    said = helm({"tcp": {"0": "a/b:1", "http": "a/b:1", "65536": "a/b:1", "8080": "a/b:1", "10254": "a/b:1", "9000": "a/b:1"}, "udp": {"8080": "a/b:1"}, "portNamePrefix": "too-long-a",
+                 "controller.extraArgs": {"tcp-services-configmap": "a/b"}}, check=False)
+    for line in ("tcp.0: expected a port from 1 to 65535", "tcp.http: expected a port", "tcp.65536: expected a port", "tcp.8080: the port is taken by controller.containerPort.http",
+                 "tcp.10254: the port is taken by controller.metrics.port", "portNamePrefix: too-long-a-9000-tcp is longer", "controller.extraArgs.tcp-services-configmap: remove it: tcp makes the ConfigMap"):
+        assert line in said, line
+    assert "udp.8080" not in said
+
+
 def test_lint():
     said = subprocess.run([HELM, "lint", "--strict", "--kube-version", "1.36.3", CHART], capture_output=True, text=True)
     assert said.returncode == 0, said.stdout
@@ -127,12 +152,17 @@ INSTEAD = {
     "revisionHistoryLimit": 1, "controller.admissionWebhooks.failurePolicy": "Ignore", "controller.service.internal.type": "NodePort",
     "controller.service.type": "NodePort", "controller.extraArgs": {"log-level": "debug"}, "controller.config": {"keep-alive": 7}, "controller.ingressClass": "edge",
     "controller.admin.trustLoopback": False, "controller.admin.pages": "open", "controller.admin.hosts": ["other"],
-}
+    "tcp": {"5432": "default/db:5432"}, "udp": {"53": "kube-system/kube-dns:53"},
+} | {f"controller.service.{of}nodePorts.{transport}": {port: 30000} for of in ("", "internal.") for transport, port in (("tcp", "5432"), ("udp", "53"))}
+STREAMS = {"tcp": {"5432": "default/db:5432"}, "udp": {"53": "kube-system/kube-dns:53"}}
 TOGETHER = {
     "controller.replicaCount": {"controller.autoscaling.enabled": False}, "controller.hostPort.ports": {"controller.hostPort.enabled": True},
     "controller.scope.namespace": {"controller.scope.enabled": True}, "rbac.scope": {"controller.scope.enabled": True, "controller.admissionWebhooks.enabled": False},
     "controller.hostNetwork": {"controller.containerPort": {"http": 8081, "https": 8444}, "controller.admissionWebhooks.port": 9443},
     "controller.service.external.enabled": {}, "serviceAccount.name": {},
+    "portNamePrefix": STREAMS, "controller.tcp": STREAMS, "controller.udp": STREAMS, "controller.service.nodePorts.tcp": STREAMS, "controller.service.nodePorts.udp": STREAMS,
+    "controller.service.internal.nodePorts.tcp": STREAMS | {"controller.service.internal.type": "NodePort"},
+    "controller.service.internal.nodePorts.udp": STREAMS | {"controller.service.internal.type": "NodePort"},
 }
 
 

@@ -53,3 +53,25 @@ def test_without_the_right_it_says_so_and_denies(cluster, ns, pods, tmp_path):
         line = s.process.wait_line(rf"ConfigMap {ns}/mine.*Forbidden", stream="err").string
         assert ": 403 " in line and "the right to get this ConfigMap" in line
         assert said(cluster, s, host)[0] == 503
+
+
+def test_ports_that_lead_to_services_come_change_and_go(cluster, ns, pods, tmp_path):
+    one, two = pods("pod-one"), pods("pod-two")
+    free = "import socket; a = socket.create_server(('', 0)); print(a.getsockname()[1])"
+    port = subprocess.run(cluster.inside("python3", "-c", free), capture_output=True, text=True, check=True).stdout.strip()
+    cluster.apply(service("one", [one.port], ns) + "---\n" + service("two", [two.port], ns))
+    account = cluster.account(ns, "reader", [*READS, GET], tmp_path / "kubeconfig")
+
+    def answers():
+        """Whether somebody is there, and what the pod says: nobody reads what comes for the port, so curl may speak HTTP."""
+        r = subprocess.run(cluster.inside("curl", "-s", "-m", "10", f"http://127.0.0.1:{port}/"), capture_output=True, text=True, timeout=20)
+        return r.returncode, r.stdout
+
+    with Sluice(cluster, "--configmap", f"{ns}/options", "--tcp-services-configmap", f"{ns}/tcp", "--update-status", "false", kubeconfig=account) as s:
+        s.process.wait_line(rf"--tcp-services-configmap .*{ns}/tcp", stream="err")  # that it is missing is said
+        cluster.apply(config_map("tcp", ns, {port: f"{ns}/one:http"}))
+        wait_for(lambda: "pod-one" in answers()[1], "the port to be opened", 30)
+        cluster.apply(config_map("tcp", ns, {port: f"{ns}/two:80"}))
+        wait_for(lambda: "pod-two" in answers()[1], "the port to lead elsewhere", 30)
+        cluster.kubectl("delete", "configmap", "tcp", "-n", ns)
+        wait_for(lambda: answers()[0] == 7, "the port to be closed", 30)  # curl: nobody takes the connection

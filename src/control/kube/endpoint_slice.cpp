@@ -7,9 +7,12 @@
 namespace sluice::control {
 
 std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted, PortBy by) {
-  const auto carries_http = [](const SlicePort& p) { return p.protocol != "UDP" && p.protocol != "SCTP"; };
+  const bool udp = wanted.protocol == "UDP";
+  const auto carries_it = [udp](const SlicePort& p) {
+    return udp ? p.protocol == "UDP" : p.protocol != "UDP" && p.protocol != "SCTP";
+  };
   for (auto& p : slice.ports)
-    if (p.name == wanted.name && carries_http(p)) return p.port;
+    if (p.name == wanted.name && carries_it(p)) return p.port;
   const auto target = parse_int(wanted.target.empty() ? std::to_string(wanted.port) : wanted.target);
   if (target && *target >= 1 && *target <= 65535 &&
       (by == PortBy::guess || slice.ports.empty() ||
@@ -17,7 +20,7 @@ std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted, Por
     return static_cast<std::uint16_t>(*target);
   if (by == PortBy::guess && wanted.name.empty())
     for (auto& p : slice.ports)
-      if (carries_http(p)) return p.port;
+      if (carries_it(p)) return p.port;
   return 0;
 }
 
@@ -44,7 +47,7 @@ std::string Store::State::add_slices(const ClusterState& c, const ServicePort& p
       }
       auto number = port_in(slice, port, by);
       if (number == 0) continue;
-      Sieve sieve(says, allowed_destinations(), own.get());
+      Sieve sieve(says, allowed_destinations(), own.get(), c.key->udp ? model::Transport::udp : model::Transport::tcp);
       for (auto& e : slice.endpoints) {
         if (leaving ? !(e.serving && e.terminating && !e.ready) : !e.ready) continue;
         for (auto& address : e.addresses) {

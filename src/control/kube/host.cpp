@@ -32,8 +32,10 @@ const ClusterTexts& Store::State::cluster_texts(const ClusterKey& key) {
   if (known != cluster_names.end()) return known->second;
   // A host that an annotation names has no namespace; a name without a slash is nobody else's.
   const bool outside = key.ns.empty();
-  const auto name = (outside ? key.service : key.service_key()) + ":" + key.port;
-  const auto upstream_name = outside ? name : key.ns + "-" + key.service + (key.port.empty() ? "" : "-" + key.port);
+  // Nor does a port have one: those of datagrams are Clusters of their own.
+  const auto name = (outside ? key.service : key.service_key()) + ":" + key.port + (key.udp ? "/udp" : "");
+  const auto upstream_name =
+      outside ? name : key.ns + "-" + key.service + (key.port.empty() ? "" : "-" + key.port) + (key.udp ? "-udp" : "");
   const auto made = cluster_names.emplace(key, ClusterTexts{name, upstream_name, key.service, key.port}).first;
   try {
     clusters[name].key = &made->first;

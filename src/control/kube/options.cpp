@@ -17,10 +17,10 @@ namespace {
 
 std::vector<Option> joined() {
   std::vector<Option> out;
-  for (const auto rows :
-       {options_of::tenancy(), options_of::addresses(), options_of::redirects(), options_of::clients(),
-        options_of::downstream(), options_of::compression(), options_of::tls(), options_of::upstream(),
-        options_of::logs(), options_of::rules(), options_of::external_auth(), options_of::shutdown()})
+  for (const auto rows : {options_of::tenancy(), options_of::addresses(), options_of::redirects(),
+                          options_of::clients(), options_of::downstream(), options_of::compression(), options_of::tls(),
+                          options_of::upstream(), options_of::streams(), options_of::logs(), options_of::rules(),
+                          options_of::external_auth(), options_of::shutdown()})
     out.insert(out.end(), rows.begin(), rows.end());
   return out;
 }
@@ -76,11 +76,6 @@ constexpr std::string_view kUnserved[] = {"client-body-buffer-size",
                                           "proxy-busy-buffers-size",
                                           "proxy-http-version",
                                           "proxy-max-temp-file-size",
-                                          "proxy-stream-next-upstream",
-                                          "proxy-stream-next-upstream-timeout",
-                                          "proxy-stream-next-upstream-tries",
-                                          "proxy-stream-responses",
-                                          "proxy-stream-timeout",
                                           "service-upstream",
                                           "ssl-buffer-size",
                                           "ssl-dh-param",

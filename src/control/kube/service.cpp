@@ -11,9 +11,11 @@ namespace {
 using model::Severity;
 constexpr std::size_t kMaxExternalAddresses = 64;
 
-const ServicePort* find_port(const Service& s, const std::string& wanted) {
+const ServicePort* find_port(const Service& s, const std::string& wanted, bool udp) {
   if (wanted.empty()) return s.ports.empty() ? nullptr : &s.ports.front();
-  auto usable = [](const ServicePort& p) { return p.protocol == "TCP" || p.protocol.empty(); };
+  auto usable = [udp](const ServicePort& p) {
+    return udp ? p.protocol == "UDP" : p.protocol == "TCP" || p.protocol.empty();
+  };
   const auto number = parse_int(wanted);  // names of ports have a letter
   for (auto& p : s.ports)
     if (usable(p) && (number ? p.port == *number : p.name == wanted)) return &p;
@@ -64,7 +66,7 @@ std::vector<std::string> Store::State::spellings(const ClusterKey& key) const {
   const std::string service = key.service_key();
   std::set<std::string> ports{key.port};
   if (const auto found = services.find(service); found != services.end())
-    if (const auto* port = find_port(std::get<Service>(*found->second), key.port))
+    if (const auto* port = find_port(std::get<Service>(*found->second), key.port, key.udp))
       ports.insert({std::to_string(port->port), port->name});
   std::vector<std::string> out;
   for (const auto& port : ports)
@@ -113,9 +115,12 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   const Service* service = found == services.end() ? nullptr : &std::get<Service>(*found->second);
   const model::ObjectRef& user = *c.users.begin()->second.ref;
   const auto by = ingresses.find(user.ns.str() + "/" + user.name.str());
-  const std::string unanswered =
-      by != ingresses.end() && by->second.canary ? "its canary takes no requests" : "requests for it answer 503";
-  const ServicePort* port = service ? find_port(*service, c.key->port) : nullptr;
+  // Of ports alone: what they lack is said of their own object (report_streams).
+  const bool streams_only = is_stream_user(c.users.begin()->first);
+  const std::string unanswered = streams_only                                 ? "its ports lead nowhere"
+                                 : by != ingresses.end() && by->second.canary ? "its canary takes no requests"
+                                                                              : "requests for it answer 503";
+  const ServicePort* port = service ? find_port(*service, c.key->port, c.key->udp) : nullptr;
   std::string external;
   bool former = false, own_endpoints = false;  // it leads to former ones; to those of its slices
 
@@ -123,7 +128,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   if (port && !port->app_protocol.empty()) {
     if (const auto protocol = read_app_protocol(port->app_protocol))
       out->protocol = *protocol;
-    else
+    else if (!streams_only)
       entries.push_back(
           {reference(*found->second),
            {Severity::ignored, "UnknownAppProtocol",
@@ -131,7 +136,8 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
             "http, https, grpc, grpcs, kubernetes.io/h2c, kubernetes.io/ws or kubernetes.io/wss",
             "its pods are spoken to by HTTP/1.1 unless backend-protocol says otherwise"}});
   }
-  Sieve extras(Says::operator_, allowed_destinations(), own.get());
+  const auto transport = c.key->udp ? model::Transport::udp : model::Transport::tcp;
+  Sieve extras(Says::operator_, allowed_destinations(), own.get(), transport);
   for (const auto& spelling : spellings(*c.key)) {
     const auto it = extra.find(spelling);
     if (it == extra.end()) continue;
@@ -146,13 +152,14 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   auto empty = [&](model::ObjectRef object, Severity severity, const char* reason, std::string field, std::string value,
                    std::string expected, std::string because) {
     if (!former && !out->endpoints.empty()) return;
-    former = former || use_former(name, c, port, *out);
+    former = former || (!c.key->udp && use_former(name, c, port, *out));
+    if (!former) out->empty_because = because;
+    if (streams_only) return;
     entries.push_back({std::move(object),
                        {severity, reason, std::move(field), std::move(value), std::move(expected),
                         (former ? "those that it had, as far as a slice lists them, are used for some seconds: "
                                 : unanswered + ": ") +
                             because}});
-    if (!former) out->empty_because = because;
   };
 
   if (!service) {
@@ -184,7 +191,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
       external = lower(target);
       auto& r = resolutions[external];
       const bool listed = name_allowed(external, allowed_destinations());
-      Sieve sieve(listed ? Says::operator_ : Says::name, allowed_destinations(), own.get());
+      Sieve sieve(listed ? Says::operator_ : Says::name, allowed_destinations(), own.get(), transport);
       std::size_t usable = 0;
       for (auto& address : r.addresses)
         if (sieve.takes(address, number) && ++usable <= kMaxExternalAddresses)
@@ -217,7 +224,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
   } else {
     auto refused = add_slices(c, *port, *out, entries, PortBy::listed);
     if (refused.empty() && out->endpoints.empty()) {
-      former = use_former(name, c, port, *out);
+      former = !c.key->udp && use_former(name, c, port, *out);
       if (!former) refused = add_slices(c, *port, *out, entries, PortBy::guess);
     }
     bool none = !slices.contains(service_key);
@@ -232,7 +239,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
     own_endpoints = !former && !out->endpoints.empty();
   }
   std::shared_ptr<const model::Cluster> made = c.built && *c.built == *out ? c.built : out;
-  if (own_endpoints) remember(c, *port, made);
+  if (own_endpoints && !c.key->udp) remember(c, *port, made);
   if (!former && !out->endpoints.empty()) settle(Kept::cluster, name, c.grace);
 
   follow(external, name, c);

@@ -7,6 +7,7 @@
 #include "control/kube/references.h"
 #include "control/kube/shared_settings.h"
 #include "control/kube/store.h"
+#include "control/kube/streams.h"
 
 // The Store's insides, shared by the translators: one file each kind. Not for others.
 namespace sluice::control {
@@ -104,6 +105,7 @@ struct IngressState {
 
 struct ClusterKey {
   std::string ns, service, port;
+  bool udp = false;
   std::string service_key() const { return ns + "/" + service; }
   auto operator<=>(const ClusterKey&) const = default;
 };
@@ -247,7 +249,7 @@ struct Store::State {
   std::vector<model::Ip> interfaces;  // of this machine
   // Other ways to listeners like ours: pods that share a Service of our namespace with our pod, and its own address.
   std::vector<model::Ip> replicas;
-  std::vector<std::pair<model::Ip, std::uint16_t>> service_addresses;
+  std::vector<std::pair<model::Ip, std::uint16_t>> service_addresses, service_datagrams;
   bool replicas_changed = false;  // there may be others
   void touched(const Object& object);
   void find_replicas();
@@ -274,6 +276,13 @@ struct Store::State {
   // What must be looked at again.
   std::set<std::string> dirty_ingresses, dirty_hosts, dirty_clusters, dirty_certificates;
   bool dirty_options = true, dirty_classes = false;
+
+  // streams.h
+  Streams streams;
+  void read_streams(model::Transport transport, LookUp& look_up, model::StreamListeners& out, Entries& entries);
+  void rebuild_streams(model::Change& change);
+  void listen_at(const model::StreamListeners& now);
+  void report_streams();
 
   // Problems by the part that has them ("host/x", "cluster/x"…).
   std::map<std::string, Entries> problems;

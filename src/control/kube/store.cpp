@@ -1,5 +1,6 @@
 #include "control/kube/store.h"
 
+#include <algorithm>
 #include <atomic>
 #include <stdexcept>
 #include <tuple>
@@ -11,7 +12,7 @@ namespace sluice::control {
 
 Store::State::State(Settings s) : settings(std::move(s)) {
   if (!settings.listeners.empty()) {
-    own = std::make_shared<const model::OwnListeners>(model::OwnListeners{settings.listeners, {}, {}, {}});
+    own = std::make_shared<const model::OwnListeners>(model::OwnListeners{settings.listeners, {}, {}, {}, {}, {}});
     own_changed = true;
   }
   Entries entries;
@@ -44,6 +45,14 @@ Store::State::State(Settings s) : settings(std::move(s)) {
     dirty_certificates.insert(settings.default_ssl_certificate);
   }
   say("flags", std::move(entries));
+  const bool directory = !settings.manifests.empty();
+  const auto name = [&](model::Transport transport, const std::string& flag, const char* otherwise) {
+    const auto which = static_cast<std::size_t>(transport);
+    streams.asked_for[which] = !flag.empty();
+    streams.config_maps[which] = !flag.empty() || !directory ? flag : otherwise;
+  };
+  name(model::Transport::tcp, settings.tcp_services, kTcpServices);
+  name(model::Transport::udp, settings.udp_services, kUdpServices);
 }
 
 void Store::State::say(const std::string& part, Entries entries) {
@@ -108,6 +117,7 @@ void Store::State::touched(const Object& object) {
 void Store::State::find_replicas() {
   replicas.clear();
   service_addresses.clear();
+  service_datagrams.clear();
   const std::string ns = settings.status.pod.substr(0, settings.status.pod.find('/') + 1);
   for (const auto& [service, parts] : slices) {
     if (!service.starts_with(ns)) continue;
@@ -125,12 +135,15 @@ void Store::State::find_replicas() {
     // Its ports need not be those of its pods.
     const auto& object = std::get<Service>(*it->second);
     for (const ServicePort& port : object.ports) {
+      const bool udp = port.protocol == "UDP";
       const auto leads = [&](const auto& part) {
-        return own->listens_on(port_in(std::get<EndpointSlice>(*part.second), port));
+        const auto number = port_in(std::get<EndpointSlice>(*part.second), port);
+        return udp ? own->takes_datagrams_on(number) : own->listens_on(number);
       };
       if (std::none_of(parts.begin(), parts.end(), leads)) continue;
       for (const auto& address : object.cluster_ips)
-        if (const auto ip = model::read_ip(address)) service_addresses.emplace_back(*ip, port.port);
+        if (const auto ip = model::read_ip(address))
+          (udp ? service_datagrams : service_addresses).emplace_back(*ip, port.port);
     }
   }
   reach();
@@ -143,16 +156,17 @@ void Store::State::reach() {
     std::sort(list.begin(), list.end());
     list.erase(std::unique(list.begin(), list.end()), list.end());
   };
-  sort(interfaces), sort(replicas), sort(service_addresses);
-  model::OwnListeners now{own->all, interfaces, replicas, service_addresses};
+  sort(interfaces), sort(replicas), sort(service_addresses), sort(service_datagrams);
+  model::OwnListeners now{own->all, interfaces, replicas, service_addresses, own->datagrams, service_datagrams};
   if (now == *own) return;
   own = std::make_shared<const model::OwnListeners>(std::move(now));
   own_changed = true;
   for (auto& [name, c] : clusters) {
     const auto& built = c.built;
     if (!built) continue;
-    if (built->refused > 0 || std::any_of(built->endpoints.begin(), built->endpoints.end(),
-                                          [&](const model::Endpoint& e) { return own->has_port(e.port); }))
+    if (built->refused > 0 || std::ranges::any_of(built->endpoints, [&](const model::Endpoint& e) {
+          return own->has_port(e.port) || own->has_datagram_port(e.port);
+        }))
       dirty_clusters.insert(name);
   }
 }
@@ -182,6 +196,7 @@ void Store::State::own_model() {
     renew(spare->certificates, model->certificates, behind.certificates);
     spare->options = model->options;
     spare->own = model->own;
+    spare->streams = model->streams;
     if (behind.report) spare->report = model->report;
     std::swap(spare, model);
   }
@@ -206,6 +221,8 @@ void Store::State::mark_users(const Object& object) {
     for (const auto& user : *users) {
       if (user == kOptionsUser)
         dirty_options = true;
+      else if (user == kStreamsUser)
+        streams.dirty = true;
       else
         dirty_ingresses.insert(user.substr(ingress.size()));
     }
@@ -413,8 +430,8 @@ const Store::Work& Store::work() const {
 
 bool Store::dirty() const {
   auto& s = *state_;
-  return s.first || s.own_changed || s.replicas_changed || s.dirty_options || s.dirty_classes || s.problems_changed ||
-         !s.dirty_ingresses.empty() || !s.dirty_hosts.empty() || !s.dirty_clusters.empty() ||
+  return s.first || s.own_changed || s.replicas_changed || s.dirty_options || s.dirty_classes || s.streams.dirty ||
+         s.problems_changed || !s.dirty_ingresses.empty() || !s.dirty_hosts.empty() || !s.dirty_clusters.empty() ||
          !s.dirty_certificates.empty();
 }
 
@@ -424,6 +441,7 @@ Update Store::commit() {
   s.own_model();
   Update out;
   auto& change = out.change;
+  if (std::exchange(s.streams.dirty, false)) s.rebuild_streams(change);
   if (std::exchange(s.replicas_changed, false)) s.find_replicas();
   if (std::exchange(s.own_changed, false)) {
     s.model->own = s.own;
@@ -438,6 +456,9 @@ Update Store::commit() {
   const auto clusters = std::exchange(s.dirty_clusters, {});
   for (auto& name : clusters) s.rebuild_cluster(name, change);
   if (s.first || !clusters.empty() || !change.hosts.empty()) s.report_unused_endpoints();
+  if (change.streams ||
+      std::ranges::any_of(change.clusters, [&](const auto& name) { return s.streams.clusters.contains(name); }))
+    s.report_streams();
   for (auto& name : std::exchange(s.dirty_certificates, {})) s.rebuild_certificate(name, change);
   s.report_changed = std::exchange(s.problems_changed, false);
   if (s.report_changed) {

@@ -9,20 +9,19 @@ namespace sluice::data {
 
 namespace {
 
-// How long the other direction may go on once one has ended.
-constexpr Duration kAfterEnd = std::chrono::seconds(10);
-
 // What both directions of a tunnel share.
 struct Tunnel {
   Instant moved;
   Duration idle;
+  const Duration last_words;  // what `idle` is once one direction has ended
+  bool over = false;          // both sides were cancelled
 };
 
 // As finish_write(t.idle), which may become shorter meanwhile: the other direction ends, and nobody tells a writer.
 net::Task<Status> finish_write(Worker& worker, net::Duplex& to, const Tunnel& t) {
   std::uint64_t written = to.written();
   for (Instant moved = worker.loop.now();;) {
-    const Duration slice = std::min(t.idle, kAfterEnd);
+    const Duration slice = std::min(t.idle, t.last_words);
     net::Task<Status> writing = to.finish_write(slice);
     Status result = co_await writing;
     if (result || result.error().fault != Fault::timeout) co_return result;
@@ -35,7 +34,8 @@ net::Task<Status> finish_write(Worker& worker, net::Duplex& to, const Tunnel& t)
 
 // One direction, until `from` ends: that is passed on, and the other direction may say its last words. What breaks or
 // stays idle ends both.
-net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunnel& t, std::uint64_t& bytes) {
+net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunnel& t, std::uint64_t& bytes,
+                       bool& broke) {
   Status result{};
   net::ShareOfTurn share(worker.loop);
   for (std::size_t taken = 0;;) {
@@ -57,16 +57,20 @@ net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunne
     }
     if (r.io == net::tls::Io::closed) {
       to.end_write();
-      t.idle = std::min(t.idle, kAfterEnd);
+      t.idle = std::min(t.idle, t.last_words);
       t.moved = worker.loop.now();
       to.wake_reader();  // its patience is shorter now
       co_return Status{};
     }
-    if (r.io != net::tls::Io::again_read) break;
+    if (r.io != net::tls::Io::again_read) {
+      broke = !t.over;
+      break;
+    }
     result = co_await from.wait_readable(t.moved + t.idle);
     if (!result && !(result.error().fault == Fault::timeout && worker.loop.now() - t.moved < t.idle)) break;
     result = Status{};
   }
+  t.over = true;
   const Error over{Fault::cancelled, Whose::internal, Retry::no, 0, "the tunnel is over"};
   from.cancel(over);
   to.cancel(over);
@@ -75,10 +79,12 @@ net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunne
 
 // The end of a tunnel that has lived as long as it may.
 struct Lifetime final : net::Deadline {
-  Lifetime(net::Duplex& a, net::Duplex& b) noexcept : client(a), pod(b) {}
+  Lifetime(net::Duplex& a, net::Duplex& b, Tunnel& t) noexcept : client(a), pod(b), tunnel(t) {}
   net::Duplex& client;
   net::Duplex& pod;
+  Tunnel& tunnel;
   void expired() override {
+    tunnel.over = true;
     const Error over{Fault::timeout, Whose::internal, Retry::no, 0, "tunnel-max-lifetime has passed"};
     client.cancel(over);
     pod.cancel(over);
@@ -88,11 +94,11 @@ struct Lifetime final : net::Deadline {
 }  // namespace
 
 net::Task<void> carry(Worker& worker, net::Duplex& client, net::Duplex& pod, TunnelLimits limits, Carried& carried) {
-  Tunnel t{worker.loop.now(), limits.idle};
-  Lifetime lifetime(client, pod);
+  Tunnel t{worker.loop.now(), limits.idle, limits.last_words};
+  Lifetime lifetime(client, pod, t);
   if (limits.lifetime.count() > 0) worker.loop.arm(lifetime, limits.lifetime);
-  net::Fork<Status> upward(pump(worker, client, pod, t, carried.up));
-  net::Task<Status> downward = pump(worker, pod, client, t, carried.down);
+  net::Fork<Status> upward(pump(worker, client, pod, t, carried.up, carried.client_broke));
+  net::Task<Status> downward = pump(worker, pod, client, t, carried.down, carried.pod_broke);
   [[maybe_unused]] const Status d = co_await downward;
   [[maybe_unused]] const Status u = co_await upward.join();
 }

@@ -3,17 +3,19 @@
 #include "data/server/h1_connection.h"
 #include "data/server/linger.h"
 #include "data/server/shedding.h"
+#include "data/server/tcp_service.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {
 
-Connection::Connection(Worker& w, int fd, Peer p, bool proxy_header, bool counted_address)
+Connection::Connection(Worker& w, int fd, Peer p, bool proxy_header, bool counted_address, bool of_stream)
     : worker(w),
       stream(w.loop, fd, Whose::downstream, true),
       peer(std::move(p)),
       begun_(w.loop.now()),
       proxy_header_(proxy_header),
-      counted_address_(counted_address) {
+      counted_address_(counted_address),
+      stream_(of_stream) {
   worker.stats.downstream_connections.add();
   worker.add(*this);
 }
@@ -42,7 +44,7 @@ net::Task<void> Connection::run() {
   Status arrived = co_await arrive();
   if (arrived) {
     co_await protocol_->run();
-  } else if (arrived.error().status != 0) {
+  } else if (arrived.error().status != 0 && !stream_) {
     auto turns_away = std::make_unique<H1Connection>(*this);
     auto& http = *turns_away;
     protocol_ = std::move(turns_away);
@@ -57,6 +59,12 @@ net::Task<Status> Connection::arrive() {
   if (proxy_header_) {
     Status named = co_await take_proxy_header();
     if (!named) co_return named;
+  }
+  if (stream_) {
+    const StreamTarget* target = worker.view()->snapshot().streams->find(model::Transport::tcp, peer.local_port);
+    if (target == nullptr) co_return std::unexpected(stream.error(Fault::closed, "the port leads nowhere any more"));
+    protocol_ = std::make_unique<TcpService>(*this, *target);
+    co_return Status{};
   }
   if (!peer.tls) {
     bool h2 = false;

@@ -48,7 +48,8 @@ void describe_tls(ExchangeRecord& record, net::Stream& stream) noexcept;
 class Connection {
  public:
   // Takes fd. `proxy_header`: it begins with one. `counted_address`: it counts in max-connections-per-address.
-  Connection(Worker& worker, int fd, Peer peer, bool proxy_header, bool counted_address);
+  // `stream`: its bytes are not ours to read, but those of the Service that its port leads to.
+  Connection(Worker& worker, int fd, Peer peer, bool proxy_header, bool counted_address, bool stream);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -78,6 +79,7 @@ class Connection {
   std::unique_ptr<Protocol> protocol_;
   const Instant begun_;
   bool proxy_header_, counted_address_;
+  const bool stream_;
   Connection *next_ = nullptr, *previous_ = nullptr;  // of the worker
 };
 

@@ -16,7 +16,7 @@ namespace sluice::data {
 Listener::Listener(Worker& worker, int fd, ListenerSettings settings)
     : worker_(worker),
       fd_(fd),
-      spare_(open("/dev/null", O_RDONLY | O_CLOEXEC)),
+      spare_(settings.stream ? -1 : open("/dev/null", O_RDONLY | O_CLOEXEC)),
       settings_(settings),
       port_(net::local_address(fd).port()) {
   pause_.listener = this;

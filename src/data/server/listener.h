@@ -11,6 +11,7 @@ class Worker;
 struct ListenerSettings {
   bool tls = false;
   bool proxy_protocol = false;  // a PROXY header, whatever the ConfigMap says
+  bool stream = false;          // nothing that is ours to read: they go on to the Service that the port leads to
 };
 
 // A listening socket of one worker (one of a SO_REUSEPORT group). Never closed because routes changed.
@@ -35,7 +36,8 @@ class Listener final : public net::Watcher {
   };
   Worker& worker_;
   int fd_;
-  int spare_;  // given up for a moment when descriptors run out, so that the client gets an answer
+  // Given up for a moment when descriptors run out, so that the client gets an answer; -1: it could get none.
+  int spare_;
   ListenerSettings settings_;
   std::uint16_t port_;
   Pause pause_;

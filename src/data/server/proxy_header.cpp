@@ -89,7 +89,7 @@ bool Connection::count_address() {
   counted_address_ = worker.shared.limits.enter_address(peer.bytes, most);
   if (counted_address_) return true;
   worker.stats.shed_connections.add();
-  if (peer.tls) return false;
+  if (peer.tls || stream_) return false;
   const iovec part{const_cast<char*>(kBusyAnswer.data()), kBusyAnswer.size()};
   stream.write_now({&part, 1});
   stream.shutdown_write();

@@ -8,6 +8,8 @@
 #include "base/hex.h"
 #include "data/server/connection.h"
 #include "data/server/shedding.h"
+#include "data/server/udp_port.h"
+#include "data/snapshot/streams.h"
 #include "model/hash.h"
 
 namespace sluice::data {
@@ -27,7 +29,13 @@ std::shared_ptr<const Snapshot> nothing_yet() {
 }  // namespace
 
 Worker::Worker(unsigned n, const Clock& clock, Shared& s, WorkerStats& st, Recorder& r)
-    : loop(clock), number(n), shared(s), stats(st), recorder(r), view_(new View(nothing_yet())) {
+    : loop(clock),
+      number(n),
+      shared(s),
+      stats(st),
+      recorder(r),
+      view_(new View(nothing_yet())),
+      udp_ports_(std::make_unique<UdpPorts>(*this)) {
   out.reserve(64 * 1024);
   drain_deadline_.worker = this;
   memory_trim_.worker = this;
@@ -46,6 +54,8 @@ Worker::Worker(unsigned n, const Clock& clock, Shared& s, WorkerStats& st, Recor
 Worker::~Worker() {
   pool.close_everything();
   listeners_.clear();
+  stream_listeners_.clear();
+  udp_ports_.reset();
   for (auto* c : clusters_)
     if (c) c->unpin();
   view_->unpin();
@@ -53,6 +63,29 @@ Worker::~Worker() {
 
 void Worker::listen(int fd, ListenerSettings settings) {
   listeners_.push_back(std::make_unique<Listener>(*this, fd, settings));
+}
+
+void Worker::open_streams(std::vector<StreamSocket> sockets) {
+  ListenerSettings settings;
+  settings.stream = true;
+  for (const StreamSocket& s : sockets) {
+    if (drain_)
+      close(s.fd);
+    else if (s.place.transport == model::Transport::tcp)
+      stream_listeners_[s.place] = std::make_unique<Listener>(*this, s.fd, settings);
+    else
+      udp_ports_->open(s.place.port, s.fd);
+  }
+}
+
+void Worker::close_streams(const std::vector<StreamPlace>& places) {
+  for (const StreamPlace& place : places) {
+    if (const auto at = stream_listeners_.find(place); at != stream_listeners_.end()) {
+      at->second->finish();
+      stream_listeners_.erase(at);
+    }
+    if (place.transport == model::Transport::udp) udp_ports_->close(place.port);
+  }
 }
 
 void Worker::run() {
@@ -205,16 +238,24 @@ void Worker::accepted(int fd, const net::SocketAddress& from, ListenerSettings s
   peer.local_port = local_port;
   peer.fd = fd;
   peer.tls = settings.tls;
+  const StreamTarget* target = nullptr;
+  if (settings.stream) {
+    target = view_->snapshot().streams->find(model::Transport::tcp, local_port);
+    if (target == nullptr) {  // the port is being closed
+      close(fd);
+      return;
+    }
+  }
   net::Address bytes{};
   net::http::parse_address(peer.address, bytes);
   std::memcpy(peer.bytes, bytes.bytes, 16);
   const auto& o = options();
-  const bool proxy_header = settings.proxy_protocol || o.use_proxy_protocol;
+  const bool proxy_header = target ? target->spec->proxy_in : settings.proxy_protocol || o.use_proxy_protocol;
   // Behind a PROXY header the address is not known yet.
   const auto max_per_address = proxy_header ? 0 : o.max_connections_per_address;
   if (!shared.limits.enter(peer.bytes, shared.max_connections(o), max_per_address)) {
     stats.shed_connections.add();
-    if (!settings.tls) {
+    if (!settings.tls && !settings.stream) {
       [[maybe_unused]] auto n = send(fd, kBusyAnswer.data(), kBusyAnswer.size(), MSG_NOSIGNAL);
       shutdown(fd, SHUT_WR);
     }
@@ -223,7 +264,7 @@ void Worker::accepted(int fd, const net::SocketAddress& from, ListenerSettings s
   }
   grew(cost::kConnection + (settings.tls ? cost::kHandshake : 0));
   net::no_delay(fd);
-  auto* connection = new Connection(*this, fd, std::move(peer), proxy_header, max_per_address != 0);
+  auto* connection = new Connection(*this, fd, std::move(peer), proxy_header, max_per_address != 0, settings.stream);
   if (!connection->usable() || (settings.tls && !server_tls_)) {
     stats.shed_connections.add();
     delete connection;
@@ -236,6 +277,8 @@ void Worker::drain(Duration deadline) {
   if (drain_) return;
   drain_ = true;
   for (auto& l : listeners_) l->finish();
+  for (auto& [place, l] : stream_listeners_) l->finish();
+  udp_ports_->drain();
   drain_until_ = loop.fresh_now() + deadline;
   for (Connection* c = connections_; c; c = c->next_) c->drain(false);
   pool.close_everything();
@@ -251,6 +294,7 @@ void Worker::maybe_drained() {
 void Worker::DrainDeadline::expired() {
   const bool over = worker->loop.now() >= worker->drain_until_;
   for (Connection* c = worker->connections_; c; c = c->next_) over ? c->kill() : c->drain(true);
+  if (over) worker->udp_ports_->kill();
   if (over) worker->mirrors.cancel_all(Error{Fault::cancelled, Whose::internal, Retry::no, 0, "the worker ends"});
   if (!over)
     worker->loop.arm_at(*this, worker->drain_until_);

@@ -1,6 +1,8 @@
 #pragma once
 #include <atomic>
+#include <compare>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -29,6 +31,18 @@
 namespace sluice::data {
 
 class Connection;
+class UdpPorts;
+
+// A port that leads to a Service, and a socket there.
+struct StreamPlace {
+  model::Transport transport = model::Transport::tcp;
+  std::uint16_t port = 0;
+  auto operator<=>(const StreamPlace&) const = default;
+};
+struct StreamSocket {
+  StreamPlace place;
+  int fd = -1;
+};
 
 // What a worker serves from at the moment, with a count of the exchanges that hold on to it. One thread.
 class View {
@@ -74,8 +88,12 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Before run(). Takes the listening descriptor.
+  // Before run(), or on its thread. Takes the listening descriptor.
   void listen(int fd, ListenerSettings settings);
+  // On its thread: takes the descriptors of ports that lead to Services, once it has the publication that says where;
+  // and lets go of others. Connections of a port that closes go on; sessions of datagrams end with their socket.
+  void open_streams(std::vector<StreamSocket> sockets);
+  void close_streams(const std::vector<StreamPlace>& places);
   void run();  // until drained or stopped
 
   // On its thread (use loop.post): takes a publication in one step.
@@ -171,6 +189,8 @@ class Worker {
   std::size_t memory_surplus_ = 0;
   MemoryTrim memory_trim_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  std::map<StreamPlace, std::unique_ptr<Listener>> stream_listeners_;
+  std::unique_ptr<UdpPorts> udp_ports_;
   Connection* connections_ = nullptr;
   std::size_t connection_count_ = 0, self_ending_ = 0;
   struct Relief final : net::Deadline {

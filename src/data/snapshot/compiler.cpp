@@ -16,6 +16,7 @@
 #include "data/snapshot/numbers.h"
 #include "data/snapshot/plans.h"
 #include "data/snapshot/snapshot.h"
+#include "data/snapshot/streams.h"
 #include "data/snapshot/tls_policies.h"
 #include "net/tls/tls.h"
 
@@ -125,6 +126,7 @@ struct Compiler::State {
   // While a batch is compiled.
   std::vector<HostEntry*> stale;
   std::vector<ClusterUpdate> cluster_updates;
+  bool numbers_changed = false;  // a Cluster came or went
 
   // Problems by "kind of part" + name; the Report is made of them when it is asked for.
   std::map<std::string, std::vector<model::Entry>> problems;
@@ -248,6 +250,7 @@ void Compiler::State::update_clusters(const model::Model& model, const std::vect
       cluster_numbers.give_back(entry.id, version);
       entry.id = kNoCluster;
     }
+    numbers_changed = true;
     for (HostEntry* host : entry.hosts) stale_routes(*host);
     drop_if_unused(entry);
   }
@@ -560,6 +563,17 @@ Publication Compiler::compile(const model::Model& model, const model::Change& ch
   next->routes = before != nullptr && routes.empty()
                      ? before->routes
                      : make_route_table(before ? before->routes.get() : nullptr, routes);
+  if (std::exchange(s.numbers_changed, false) || all || change.streams) {
+    const auto number_of = [&s](const std::string& cluster) {
+      const auto at = s.clusters.find(cluster);
+      return at == s.clusters.end() ? kNoCluster : at->second.id;
+    };
+    static const model::StreamListeners none;
+    next->streams = StreamTable::make(model.streams ? *model.streams : none,
+                                      before != nullptr ? before->streams : nullptr, number_of);
+  } else {
+    next->streams = before->streams;
+  }
   if (s.hosts_with_policies > 0)
     next->contexts = before != nullptr && before->contexts && before->routes == next->routes
                          ? before->contexts

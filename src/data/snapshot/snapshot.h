@@ -16,6 +16,8 @@ class ContextSource;
 // The compiled, immutable form of a Model that workers serve from, and how it changes.
 namespace sluice::data {
 
+class StreamTable;
+
 // Everything a worker needs to route and to shake hands. Shared by all workers; never changes once published.
 // Freed on the control thread (the Publisher keeps the last reference until every worker has moved on).
 struct Snapshot {
@@ -26,6 +28,7 @@ struct Snapshot {
   std::shared_ptr<const model::Options> options;
   std::shared_ptr<const model::OwnListeners> own;  // null: not known
   std::shared_ptr<const Plan> process[2];          // what holds for all requests, by Peer::secured; null: nothing
+  std::shared_ptr<const StreamTable> streams;      // never null
   std::uint16_t https_port = 0;                    // of our first listener of TLS; 0: there is none
 };
 

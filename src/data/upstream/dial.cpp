@@ -6,25 +6,21 @@
 
 namespace sluice::data {
 
-namespace {
-
-// Endpoints are judged before they get here (control/destination.h); whoever finds another way meets this. It costs a
-// look at the port unless that is one of ours.
-bool ours(Worker& worker, const EndpointRuntime& endpoint) {
+bool leads_to_us(Worker& worker, const EndpointRuntime& endpoint, model::Transport by) {
   const auto& address = endpoint.address;
   const auto* own = worker.view()->snapshot().own.get();
-  if (!own || !own->has_port(address.port())) return false;
+  const bool datagrams = by == model::Transport::udp;
+  if (!own || !(datagrams ? own->has_datagram_port(address.port()) : own->has_port(address.port()))) return false;
   const auto ip = model::read_ip(address.address());
   if (!ip) return false;
+  if (datagrams) return own->reached_by_datagrams(*ip, address.port()) || net::is_local(address);
   if (endpoint.question && own->takes_requests(*ip, address.port())) return false;
   // A route may make an address ours that no interface has: those of a cloud's load balancers, for one.
   return own->reached(*ip, address.port()) || (own->everywhere(address.port()) && net::is_local(address));
 }
 
-}  // namespace
-
 Result<int> open_socket(Worker& worker, const EndpointRuntime& endpoint) {
-  if (ours(worker, endpoint)) {
+  if (leads_to_us(worker, endpoint)) {
     worker.stats.own_refused.add();
     return std::unexpected(
         Error{Fault::connect_refused, Whose::upstream, Retry::yes, 503, "the endpoint is a listener of this process"});

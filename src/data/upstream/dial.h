@@ -21,6 +21,9 @@ struct Dial {
 
 inline constexpr Error kUnwatched{Fault::overload, Whose::internal, Retry::no, 503, "cannot watch another descriptor"};
 
+// Would it reach a listener of this process? Endpoints are judged before they get here (control/destination.h); whoever
+// finds another way meets this. It costs a look at the port unless that is one of ours.
+bool leads_to_us(Worker& worker, const EndpointRuntime& endpoint, model::Transport by = model::Transport::tcp);
 // A descriptor whose connect has begun. Idle connections are given up where descriptors lack.
 Result<int> open_socket(Worker& worker, const EndpointRuntime& endpoint);
 // Until `stream` may carry HTTP: connected, and hands shaken for TLS. Errors are the pod's (whose) and allow another

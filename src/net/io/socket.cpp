@@ -80,23 +80,50 @@ std::expected<SocketAddress, std::string> parse_listen(std::string_view text) {
   return address;
 }
 
-std::expected<int, std::string> listen_on(const SocketAddress& address, int backlog, Binding binding) {
-  const auto fail = [&](const char* what, int fd) {
-    const int code = errno;
-    if (fd >= 0) close(fd);
-    return std::unexpected(fmt::format("cannot {} {}: {}", what, address.text(), std::strerror(code)));
-  };
-  const int fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return fail("create a socket for", fd);
+namespace {
+
+std::unexpected<std::string> cannot(const char* what, const SocketAddress& address, int fd) {
+  const int code = errno;
+  if (fd >= 0) close(fd);
+  return std::unexpected(fmt::format("cannot {} {}: {}", what, address.text(), std::strerror(code)));
+}
+
+void share(int fd) noexcept {
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+}
+
+std::expected<int, std::string> bound(const SocketAddress& address, int type, Binding binding) {
+  const int fd = socket(address.storage.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return cannot("create a socket for", address, fd);
   const int on = 1, off = 0;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  const auto share = [&] { setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on); };
-  if (binding == Binding::shared) share();
+  if (type == SOCK_STREAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (binding == Binding::shared) share(fd);
   if (address.storage.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-  if (bind(fd, address.get(), address.size) < 0) return fail("bind", fd);
-  if (listen(fd, backlog) < 0) return fail("listen on", fd);
+  if (bind(fd, address.get(), address.size) < 0) return cannot("bind", address, fd);
+  return fd;
+}
+
+}  // namespace
+
+std::expected<int, std::string> listen_on(const SocketAddress& address, int backlog, Binding binding) {
+  const auto fd = bound(address, SOCK_STREAM, binding);
+  if (!fd) return fd;
+  if (listen(*fd, backlog) < 0) return cannot("listen on", address, *fd);
   // The port is ours alone now; only from here on may others of ours join.
-  if (binding == Binding::first) share();
+  if (binding == Binding::first) share(*fd);
+  return fd;
+}
+
+std::expected<int, std::string> take_datagrams(const SocketAddress& address, Binding binding) {
+  const auto fd = bound(address, SOCK_DGRAM, binding);
+  if (!fd) return fd;
+  const int on = 1;
+  if (address.storage.ss_family == AF_INET6)
+    setsockopt(*fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+  else
+    setsockopt(*fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+  if (binding == Binding::first) share(*fd);
   return fd;
 }
 

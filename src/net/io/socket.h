@@ -29,6 +29,9 @@ std::expected<SocketAddress, std::string> parse_listen(std::string_view text);
 enum class Binding { first, shared };
 // A listening, non-blocking socket with SO_REUSEPORT; on error a sentence with the address and the cause.
 std::expected<int, std::string> listen_on(const SocketAddress& address, int backlog, Binding binding);
+// A bound, non-blocking socket for datagrams with SO_REUSEPORT, which tells for each where it was sent to
+// (IP_PKTINFO, IPV6_PKTINFO); on error likewise.
+std::expected<int, std::string> take_datagrams(const SocketAddress& address, Binding binding);
 SocketAddress local_address(int fd);
 // A non-blocking socket whose connect has begun; -1 with errno set.
 int connect_to(const SocketAddress& address) noexcept;

@@ -230,10 +230,14 @@ constexpr auto kReaders = [] {
     v = c.record.tls ? "https" : "http";
     return true;
   });
-  t[variable("protocol")] = text([](const LogContext&, std::string_view& v) noexcept {
-    v = "TCP";
+  t[variable("protocol")] = text([](const LogContext& c, std::string_view& v) noexcept {
+    v = c.record.stream_kind == StreamKind::udp ? "UDP" : "TCP";
     return true;
   });
+  t[variable("server_port")] = of_streams(number([](const LogContext& c, LineWriter& out) noexcept {
+    out.put_number(c.record.server_port);
+    return true;
+  }));
   t[variable("bytes_received")] = number(count<&Record::request_length>);
   t[variable("session_time")] = number([](const LogContext& c, LineWriter& out) noexcept {
     out.put_seconds(c.record.request_seconds);

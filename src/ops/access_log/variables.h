@@ -67,7 +67,7 @@ struct LogReader {
   TextReader text = nullptr;  // one of both is set
   RawReader raw = nullptr;
   bool number = false;      // JSON without quotes when it is written
-  bool of_streams = false;  // what the record says of a connection that was passed through; of requests it says less
+  bool of_streams = false;  // what the record says of a connection that was passed on; of requests it says less
                             // than is known
 };
 

@@ -18,10 +18,13 @@ std::string_view some(std::string_view text, std::size_t most) {
 }
 
 std::string line_of(const ExchangeRecord& r) {
-  std::string out = fmt::format("{} {} {}{}: {}", r.status, r.stream ? "passthrough" : some(r.method, 32),
-                                some(r.host, 253), some(r.target, 200), r.reason);
+  const bool by_port = r.stream && r.stream_kind != StreamKind::passthrough;
+  const std::string port = by_port ? "port " + std::to_string(r.server_port) : std::string();
+  std::string out = fmt::format("{} {} {}{}: {}", r.status, r.stream ? to_string(r.stream_kind) : some(r.method, 32),
+                                by_port ? std::string_view(port) : some(r.host, 253), some(r.target, 200), r.reason);
   if (!r.note.empty()) out.append(" (").append(some(r.note, 300)).append(")");
   if (!r.ingress.empty()) fmt::format_to(std::back_inserter(out), "; Ingress {}/{}, {}", r.ns, r.ingress, r.service);
+  if (by_port) fmt::format_to(std::back_inserter(out), "; Service {}/{}:{}", r.ns, r.service, r.service_port);
   if (!r.canary.empty()) fmt::format_to(std::back_inserter(out), ", canary {}", r.canary);
   if (r.attempts > 0) {
     fmt::format_to(std::back_inserter(out), "; pod {}", r.attempt[std::min(r.attempts, kMaxAttempts) - 1].address);

@@ -14,6 +14,8 @@ constexpr std::string_view kCertificate =
     "class host identifier issuer_common_name issuer_organization namespace public_key_algorithm secret_name "
     "serial_number";
 
+constexpr std::string_view kStream = "transport port namespace service service_port";
+
 constexpr MetricInfo kCatalogue[] = {
     // Requests, as ingress-nginx names them.
     {"nginx_ingress_controller_requests", counter, kRequest, "Requests that were answered or given up, by route."},
@@ -94,6 +96,14 @@ constexpr MetricInfo kCatalogue[] = {
      "Client connections whose TLS was passed through to a pod by the name in the ClientHello (ssl-passthrough)."},
     {"sluice_passthrough_active", gauge, "", "Those that are open."},
     {"sluice_passthrough_failures_total", counter, "", "Those for which no pod could be reached."},
+    {"sluice_stream_connections_total", counter, "transport port namespace service service_port outcome",
+     "Connections (tcp) and sessions (udp) that are over, of ports that lead to Services: carried, or unreachable "
+     "where no pod took them."},
+    {"sluice_stream_active", gauge, kStream, "Those that are open."},
+    {"sluice_stream_received_bytes_total", counter, kStream, "Bytes from their clients, counted at their end."},
+    {"sluice_stream_sent_bytes_total", counter, kStream, "Bytes to their clients, likewise."},
+    {"sluice_stream_seconds_total", counter, kStream, "How long they were open, all together, likewise."},
+    {"sluice_stream_dropped_datagrams_total", counter, kStream, "Datagrams (udp) that could not be passed on."},
     {"sluice_shed_connections_total", counter, "", "Connections refused by a limit or for lack of descriptors."},
     {"sluice_shed_requests_total", counter, "", "Requests refused with 503 by a limit or for lack of resources."},
     {"sluice_overload_actions_total", counter, "action",

@@ -1,9 +1,13 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "sluice/stream_figures.h"
 
 // The slow-changing values of the controller that /metrics shows. The app fills them after each publication; they are
 // read at scrape, under the mutex of Metrics.
@@ -31,6 +35,13 @@ struct ProblemCount {
   std::uint64_t count = 0;
 };
 
+// A port that leads to a Service.
+struct StreamState {
+  std::string_view transport;  // a static text: "tcp" or "udp"
+  std::string port, ns, service, service_port;
+  std::shared_ptr<const StreamFigures> figures;
+};
+
 struct ControllerState {
   bool ready = false;
   std::uint64_t config_version = 0;  // of the last published Snapshot
@@ -45,6 +56,7 @@ struct ControllerState {
   std::uint64_t refused_destinations = 0;                // addresses that Services lead to and nothing is sent to
   std::map<std::string, CertificateState> certificates;  // by host name
   std::vector<OrphanState> orphans;
+  std::vector<StreamState> streams;
   struct Api {  // control::ApiFigures
     struct Resource {
       std::string path;

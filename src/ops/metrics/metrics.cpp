@@ -397,6 +397,24 @@ void Metrics::Impl::write_controller(Exposition& exposition) {
   exposition.value("sluice_config_objects", number(s.clusters), {"clusters"});
   exposition.value("sluice_config_objects", number(s.endpoints), {"endpoints"});
   exposition.value("sluice_destinations_refused", number(s.refused_destinations));
+  for (const StreamState& t : s.streams) {
+    const StreamFigures& f = *t.figures;
+    const auto of = [](const std::atomic<std::uint64_t>& n) { return number(n.load(std::memory_order_relaxed)); };
+    const auto put = [&](std::string_view name, double value) {
+      exposition.value(name, value, {t.transport, t.port, t.ns, t.service, t.service_port});
+    };
+    const auto over = [&](std::string_view outcome, double value) {
+      exposition.value("sluice_stream_connections_total", value,
+                       {t.transport, t.port, t.ns, t.service, t.service_port, outcome});
+    };
+    over("carried", of(f.carried));
+    over("unreachable", of(f.unreachable));
+    put("sluice_stream_active", of(f.active));
+    put("sluice_stream_received_bytes_total", of(f.received));
+    put("sluice_stream_sent_bytes_total", of(f.sent));
+    put("sluice_stream_seconds_total", of(f.milliseconds) / 1000);
+    if (t.transport == "udp") put("sluice_stream_dropped_datagrams_total", of(f.dropped));
+  }
   for (const ProblemCount& p : s.problems)
     exposition.value("sluice_config_problems", number(p.count), {p.severity, p.reason});
   exposition.value("sluice_certificate_refusals_total", number(s.certificate_refusals));

@@ -127,6 +127,8 @@ TEST(Destination, NothingOpensOurOwnListeners) {
       {model::read_listener("http", "127.0.0.1:80"), model::read_listener("admin", "[::]:81")},
       {*model::read_ip("10.0.0.5")},
       {},
+      {},
+      {},
       {}};
   const Allowed all("0.0.0.0/0");
   const std::string ours = "where this process listens itself";
@@ -145,6 +147,8 @@ TEST(Destination, AQuestionMayComeBackToWhereRequestsAreTaken) {
   const model::OwnListeners own{
       {model::read_listener("https", "0.0.0.0:443"), model::read_listener("admin", "0.0.0.0:10254")},
       {*model::read_ip("10.0.0.5")},
+      {},
+      {},
       {},
       {}};
   EXPECT_EQ(verdict("10.0.0.5", Says::question, Allowed{}, &own, 443), "");

@@ -37,7 +37,7 @@ TEST(Dial, NoConnectionIsMadeToAListenerOfOurs) {
   serve(nullptr);  // nothing is known
   EXPECT_EQ(made("127.0.0.1", ours).fault, Fault::none);
   serve(std::make_shared<const model::OwnListeners>(
-      model::OwnListeners{{model::read_listener("http", "127.0.0.1:" + std::to_string(ours))}, {}, {}, {}}));
+      model::OwnListeners{{model::read_listener("http", "127.0.0.1:" + std::to_string(ours))}, {}, {}, {}, {}, {}}));
   for (const char* address : {"127.0.0.1", "::ffff:127.0.0.1", "0.0.0.0", "::"}) {
     const Error refused = made(address, ours);
     EXPECT_EQ(refused.status, 503) << address;
@@ -47,7 +47,7 @@ TEST(Dial, NoConnectionIsMadeToAListenerOfOurs) {
   EXPECT_EQ(bare.stats.own_refused.get(), 4U);
   EXPECT_EQ(made("127.0.0.1", ours, true).fault, Fault::none);  // a question may come back
   serve(std::make_shared<const model::OwnListeners>(
-      model::OwnListeners{{model::read_listener("admin", "127.0.0.1:" + std::to_string(ours))}, {}, {}, {}}));
+      model::OwnListeners{{model::read_listener("admin", "127.0.0.1:" + std::to_string(ours))}, {}, {}, {}, {}, {}}));
   EXPECT_EQ(made("127.0.0.1", ours, true).status, 503);
   EXPECT_EQ(made("127.0.0.1", theirs).fault, Fault::none);
   close(listener);

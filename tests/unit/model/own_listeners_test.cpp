@@ -64,6 +64,8 @@ TEST(OwnListeners, AreFoundByEveryWayThere) {
                     read_listener("webhook", "10.0.0.5:8444")},
                    {ip("10.0.0.5"), ip("2001:db8::5")},
                    {},
+                   {},
+                   {},
                    {}};
   std::sort(own.addresses.begin(), own.addresses.end());
   EXPECT_TRUE(own.any());
@@ -110,7 +112,9 @@ TEST(OwnListeners, ReplicasAndServicesLeadToThemToo) {
   const OwnListeners own{{read_listener("http", "10.0.0.5:8080"), read_listener("admin", "10.0.0.5:10254")},
                          {},
                          {ip("10.0.0.7")},
-                         {{ip("10.96.0.9"), 80}, {ip("10.96.0.9"), 9000}}};
+                         {{ip("10.96.0.9"), 80}, {ip("10.96.0.9"), 9000}},
+                         {},
+                         {}};
   const struct {
     const char* address;
     std::uint16_t port;
@@ -134,7 +138,9 @@ TEST(OwnListeners, SomeTakeRequests) {
                           read_listener("admin", "0.0.0.0:10254"), read_listener("webhook", "10.0.0.6:443")},
                          {ip("10.0.0.5"), ip("10.0.0.6")},
                          {ip("10.0.0.7")},
-                         {{ip("10.96.0.9"), 80}, {ip("10.96.0.9"), 443}}};
+                         {{ip("10.96.0.9"), 80}, {ip("10.96.0.9"), 443}},
+                         {},
+                         {}};
   const struct {
     const char* address;
     std::uint16_t port;
@@ -149,6 +155,32 @@ TEST(OwnListeners, SomeTakeRequests) {
       };
   for (const auto& row : table)
     EXPECT_EQ(own.takes_requests(ip(row.address), row.port), row.takes) << row.address << " " << row.port;
+}
+
+// A number is one port of TCP and another one of UDP.
+TEST(OwnListeners, DatagramsHavePortsOfTheirOwn) {
+  OwnListeners own{{read_listener("https", "[::]:443"), read_listener("tcp", "[::]:9000")},
+                   {ip("10.0.0.5")},
+                   {ip("10.0.0.7")},
+                   {{ip("10.96.0.9"), 80}},
+                   {read_listener("udp", "[::]:443"), read_listener("udp", "127.0.0.1:53")},
+                   {{ip("10.96.0.9"), 53}}};
+  const struct {
+    const char* address;
+    std::uint16_t port;
+    bool reached;
+  } table[] = {
+      {"127.0.0.1", 443, true},         {"10.0.0.5", 443, true},  {"10.0.0.7", 443, true},    {"10.0.0.8", 443, false},
+      {"64:ff9b::10.0.0.5", 443, true}, {"127.0.0.1", 53, true},  {"0.0.0.0", 53, true},      {"10.0.0.5", 53, false},
+      {"10.96.0.9", 53, true},          {"10.96.0.9", 80, false}, {"127.0.0.1", 9000, false}, {"10.96.0.9", 443, false},
+  };
+  for (const auto& row : table)
+    EXPECT_EQ(own.reached_by_datagrams(ip(row.address), row.port), row.reached) << row.address << " " << row.port;
+  EXPECT_FALSE(own.reached(ip("127.0.0.1"), 53));
+  EXPECT_TRUE(own.takes_requests(ip("10.0.0.7"), 443)) << "the port of datagrams is none beside it";
+  EXPECT_FALSE(own.takes_requests(ip("10.0.0.7"), 9000));
+  own.all.clear();
+  EXPECT_TRUE(own.any());
 }
 
 }  // namespace

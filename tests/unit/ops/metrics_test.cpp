@@ -58,6 +58,7 @@ ControllerState full_state() {
   s.webhook = ops::ControllerState::Webhook{.allowed = 8, .refused = 1, .seconds = 0.25};
   s.orphans.push_back({"default", "lost", true});
   s.orphans.push_back({"default", "empty", false});
+  s.streams.push_back({"udp", "53", "default", "dns", "dns", std::make_shared<const StreamFigures>()});
   s.problems.push_back({"error", "InvalidAnnotation", 4});
   s.files.unreadable = 2;
   return s;

@@ -7,6 +7,11 @@
 - --https=:{{ include "sluice.port" (dict "root" . "name" "https") }}
 - --admin={{ $c.healthCheckHost }}:{{ $c.metrics.port }}
 - --configmap=$(POD_NAMESPACE)/{{ $name }}
+{{- range $transport := list "tcp" "udp" }}
+{{- if get $.Values $transport }}
+- --{{ $transport }}-services-configmap={{ include "sluice.streams" (dict "root" $ "transport" $transport) }}/{{ $name }}-{{ $transport }}
+{{- end }}
+{{- end }}
 {{- with include "sluice.published" . }}
 - --publish-service={{ . }}
 {{- end }}

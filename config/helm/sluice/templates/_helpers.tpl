@@ -81,6 +81,16 @@ subjects:
 {{- get (merge (dict) .root.Values.controller.containerPort $usual) .name -}}
 {{- end -}}
 
+{{/* The name of a port that leads to a Service: (dict "root" $ "port" "5432" "transport" "tcp") */}}
+{{- define "sluice.stream" -}}
+{{- with .root.Values.portNamePrefix }}{{ . }}-{{ end }}{{ .port }}-{{ .transport -}}
+{{- end -}}
+
+{{/* Where the ConfigMap of such ports is: (dict "root" $ "transport" "tcp") */}}
+{{- define "sluice.streams" -}}
+{{- default (include "sluice.namespace" .root) (get .root.Values.controller .transport).configMapNamespace -}}
+{{- end -}}
+
 {{/* The Service whose addresses are published: empty when those of the nodes are. */}}
 {{- define "sluice.published" -}}
 {{- $c := .Values.controller -}}

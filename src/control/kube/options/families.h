@@ -14,6 +14,7 @@ std::span<const Option> downstream();
 std::span<const Option> compression();
 std::span<const Option> tls();
 std::span<const Option> upstream();
+std::span<const Option> streams();
 std::span<const Option> logs();
 std::span<const Option> rules();
 std::span<const Option> external_auth();

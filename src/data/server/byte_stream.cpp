@@ -1,0 +1,147 @@
+#include "data/server/byte_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "data/server/shedding.h"
+#include "data/server/worker.h"
+#include "data/upstream/dial.h"
+#include "data/upstream/pool.h"
+#include "data/upstream/proxy_out.h"
+
+namespace sluice::data {
+
+namespace {
+
+// A connection to it is gone.
+void leave(EndpointRuntime& endpoint) {
+  --endpoint.connections;
+  --endpoint.load.in_flight;
+  slot_free(endpoint);
+}
+
+}  // namespace
+
+ByteStream::ByteStream(Connection& connection, ClusterRuntime* cluster, const Terms& terms)
+    : connection_(connection),
+      worker_(connection.worker),
+      view_(worker_.view()),
+      cluster_(cluster),
+      terms_(terms),
+      begun_(worker_.loop.now()) {
+  view_->pin();
+  if (cluster_) cluster_->pin();
+}
+
+ByteStream::~ByteStream() {
+  let_go();
+  pod_.reset();
+  if (endpoint_) leave(*endpoint_);
+}
+
+void ByteStream::let_go() noexcept {
+  if (cluster_) std::exchange(cluster_, nullptr)->unpin();
+  if (view_) std::exchange(view_, nullptr)->unpin();
+}
+
+void ByteStream::kill() noexcept {
+  killed_ = true;
+  if (pod_) pod_->cancel(kDrainedTooLong);
+  connection_.stream.cancel(kDrainedTooLong);
+}
+
+void ByteStream::holdings(Holdings& out) noexcept {
+  auto& client = connection_.stream;
+  const auto since = client.waits_to_write();
+  if (!since) return;
+  const std::size_t bytes = 2 * cost::kConnection + client.held() + (pod_ ? pod_->held() : 0);
+  out.add({Holding::Kind::slow, bytes, *since, &client, &client});
+}
+
+net::Task<void> ByteStream::run() {
+  Status connected = co_await connect();
+  let_go();
+  if (connected) {
+    co_await carry(worker_, connection_.stream, *pod_, terms_.limits, carried_);
+    // A reset is passed on as one: what is cut short must not look whole.
+    if (carried_.pod_broke) connection_.stream.abort_on_close();
+    if (carried_.client_broke) pod_->abort_on_close();
+  }
+  finish(connected);
+}
+
+// A pod that takes the connection, and the PROXY header where one is wanted.
+net::Task<Status> ByteStream::connect() {
+  if (Status may = may_begin(); !may) co_return may;
+  if (!cluster_) co_return std::unexpected(upstream(Fault::no_endpoints, 503, "no Service behind it"));
+  std::vector<std::uint32_t> tried;
+  const auto most = std::min(terms_.tries ? terms_.tries : kMostTries, kMostTries);
+  Status outcome{};
+  for (std::uint32_t i = 0; i < most && !killed_; ++i) {
+    const std::vector<std::uint32_t> before = tried;
+    auto next = cluster_->pick(tried);
+    if (!next) co_return std::unexpected(upstream(Fault::no_endpoints, 503, "no endpoint takes connections"));
+    if (terms_.each_pod_once && std::ranges::find(before, next->load.id) != before.end()) break;
+    Attempt& attempt = record_.attempt[std::min(record_.attempts, kMaxAttempts - 1)];
+    attempt = Attempt{};
+    record_.attempts = std::min(record_.attempts + 1, kMaxAttempts);
+    next->text.copy(attempt.address, sizeof attempt.address - 1);
+    endpoint_ = std::move(next);
+    ++endpoint_->connections;
+    ++endpoint_->load.in_flight;
+    outcome = co_await try_endpoint(attempt);
+    if (outcome) break;
+    pod_.reset();
+    leave(*endpoint_);
+    endpoint_.reset();
+    if (terms_.tries_timeout.count() > 0 && worker_.loop.now() - begun_ >= terms_.tries_timeout) break;
+  }
+  co_return outcome;
+}
+
+net::Task<Status> ByteStream::try_endpoint(Attempt& attempt) {
+  const Instant begun = worker_.loop.now();
+  const auto limit = worker_.options().upstream_max_connections;
+  if (limit && endpoint_->connections > limit)
+    co_return std::unexpected(upstream(Fault::overload, 503, "upstream-max-connections is reached"));
+  Result<int> fd = open_socket(worker_, *endpoint_);
+  if (!fd) co_return std::unexpected(fd.error());
+  pod_ = std::make_unique<net::Stream>(worker_.loop, *fd, Whose::upstream, false);
+  if (!pod_->registered()) co_return std::unexpected(kUnwatched);
+  Dial how;
+  how.proxy_header = proxy_header(connection_.peer, terms_.proxy_header);
+  net::Task<Status> dialling = dial(worker_, *pod_, std::move(how), begun + terms_.connect_timeout, note_);
+  Status connected = co_await dialling;
+  attempt.connect_seconds = std::chrono::duration<float>(worker_.loop.fresh_now() - begun).count();
+  co_return connected;
+}
+
+// A line of the access log in the form of streams, and one of the program log when no pod was reached.
+void ByteStream::finish(Status outcome) {
+  auto& r = record_;
+  const Duration life = worker_.loop.fresh_now() - begun_;
+  r.stream = true;
+  const std::uint16_t says = outcome ? 200 : outcome.error().status;
+  r.status = outcome                                        ? std::uint16_t{200}
+             : says == 508                                  ? std::uint16_t{508}
+             : outcome.error().fault == Fault::no_endpoints ? std::uint16_t{503}
+                                                            : std::uint16_t{502};
+  if (!outcome) {
+    r.reason = outcome.error().detail;
+    r.note = note_;
+    r.ours = outcome.error().fault != Fault::cancelled;
+  }
+  r.remote_address = connection_.peer.address;
+  r.remote_port = connection_.peer.port;
+  r.server_port = connection_.peer.local_port;
+  r.proxy = connection_.peer.proxy.get();
+  r.request_length = carried_.up;
+  r.bytes_sent = carried_.down;
+  r.request_seconds = std::chrono::duration<float>(life).count();
+  r.wall_ms = worker_.wall_ms();
+  describe(r);
+  over(outcome, carried_, life);
+  worker_.recorder.finished(r);
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,333 @@
+#include "data/server/udp_port.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "data/server/worker.h"
+#include "data/upstream/dial.h"
+#include "net/http/cidr.h"
+
+namespace sluice::data {
+
+namespace {
+
+constexpr int kAtOnce = 64;   // datagrams that are taken in a row from one socket
+constexpr int kMostPods = 3;  // that are tried where a socket to one cannot even be made
+
+void to_mapped(const in_addr& v4, std::array<std::uint8_t, 16>& out) noexcept {
+  out = {};
+  out[10] = out[11] = 0xff;
+  std::memcpy(out.data() + 12, &v4, 4);
+}
+
+bool is_mapped(const std::array<std::uint8_t, 16>& a) noexcept {
+  static constexpr std::uint8_t kPrefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  return std::equal(std::begin(kPrefix), std::end(kPrefix), a.begin());
+}
+
+UdpClient client_of(const net::SocketAddress& from, msghdr& message) noexcept {
+  UdpClient out;
+  if (from.storage.ss_family == AF_INET6) {
+    const auto& a = reinterpret_cast<const sockaddr_in6&>(from.storage);
+    std::memcpy(out.address.data(), &a.sin6_addr, 16);
+    out.interface = a.sin6_scope_id;
+  } else {
+    to_mapped(reinterpret_cast<const sockaddr_in&>(from.storage).sin_addr, out.address);
+  }
+  out.port = from.port();
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      to_mapped(info.ipi_spec_dst, out.here);
+    } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      std::memcpy(out.here.data(), &info.ipi6_addr, 16);
+    }
+  }
+  return out;
+}
+
+// A socket that speaks with the pod alone, so that nobody else's datagrams are taken for its answers, and ICMP says
+// when nobody is there. -1: there is none.
+int connect_datagrams(const net::SocketAddress& pod) noexcept {
+  const int fd = socket(pod.storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  if (connect(fd, pod.get(), pod.size) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+}  // namespace
+
+UdpSession::UdpSession(UdpPort& port, const UdpClient& client, const net::SocketAddress& from,
+                       const StreamTarget& target, std::shared_ptr<EndpointRuntime> endpoint, int fd,
+                       bool counted_address)
+    : port_(port),
+      client_(client),
+      from_(from),
+      spec_(target.spec),
+      figures_(target.figures),
+      endpoint_(std::move(endpoint)),
+      fd_(fd),
+      counted_address_(counted_address),
+      begun_(port.worker_.loop.now()) {
+  ++endpoint_->load.in_flight;
+  figures_->active.fetch_add(1, std::memory_order_relaxed);
+  port_.worker_.entered();
+  port_.all_.by_age_.push_back(this);
+  place_ = std::prev(port_.all_.by_age_.end());
+}
+
+UdpSession::~UdpSession() {
+  Worker& worker = port_.worker_;
+  worker.loop.remove(fd_, this);
+  close(fd_);
+  port_.all_.by_age_.erase(place_);
+  --endpoint_->load.in_flight;
+
+  constexpr auto relaxed = std::memory_order_relaxed;
+  const Duration life = worker.loop.now() - begun_;
+  figures_->active.fetch_sub(1, relaxed);
+  (why_ == nullptr ? figures_->carried : figures_->unreachable).fetch_add(1, relaxed);
+  figures_->received.fetch_add(up_, relaxed);
+  figures_->sent.fetch_add(down_, relaxed);
+  figures_->milliseconds.fetch_add(
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(life).count()), relaxed);
+
+  ExchangeRecord r;
+  r.stream = true;
+  r.stream_kind = StreamKind::udp;
+  r.server_port = spec_->port;
+  r.ns = spec_->ns;
+  r.service = spec_->service;
+  r.service_port = spec_->service_port;
+  r.upstream_name = spec_->upstream_name;
+  r.status = why_ == nullptr ? 200 : 502;
+  if (why_ != nullptr) r.reason = why_, r.ours = true;
+  const std::string address = from_.address();
+  r.remote_address = address;
+  r.remote_port = client_.port;
+  r.request_length = up_;
+  r.bytes_sent = down_;
+  r.request_seconds = std::chrono::duration<float>(life).count();
+  r.attempts = 1;
+  endpoint_->text.copy(r.attempt[0].address, sizeof r.attempt[0].address - 1);
+  r.wall_ms = worker.wall_ms();
+  worker.recorder.finished(r);
+
+  worker.shared.limits.leave(client_.address.data(), counted_address_);
+  worker.left();
+}
+
+bool UdpSession::answered() const noexcept {
+  return responses_ >= requests_ * port_.worker_.options().proxy_stream_responses;
+}
+
+void UdpSession::wait() {
+  Worker& worker = port_.worker_;
+  worker.loop.arm(*this, worker.options().proxy_stream_timeout);
+  auto& by_age = port_.all_.by_age_;
+  by_age.splice(by_age.end(), by_age, place_);
+}
+
+void UdpSession::end(const char* why) {
+  why_ = why;
+  port_.forget(*this);
+}
+
+void UdpSession::expired() {
+  port_.forget(*this);
+}
+
+bool UdpSession::send(const char* bytes, std::size_t size) {
+  ssize_t sent = ::send(fd_, bytes, size, MSG_NOSIGNAL);
+  // What ICMP said of a datagram before is told with the next one: that one is sent nevertheless.
+  if (sent < 0 && errno == ECONNREFUSED) sent = ::send(fd_, bytes, size, MSG_NOSIGNAL);
+  ++requests_;
+  up_ += size;
+  if (sent < 0) {
+    figures_->dropped.fetch_add(1, std::memory_order_relaxed);
+    if (errno != EAGAIN && errno != ENOBUFS && errno != EMSGSIZE) return end("the pod cannot be reached"), false;
+  }
+  if (answered()) return port_.forget(*this), false;  // nothing is to come
+  wait();
+  return true;
+}
+
+void UdpSession::on_events(std::uint32_t) {
+  char* const bytes = port_.worker_.scratch.get();
+  for (int i = 0; i < kAtOnce; ++i) {
+    const ssize_t n = recv(fd_, bytes, Worker::kScratch, 0);
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+      // ICMP: nobody takes datagrams there. What the client sends next begins a session with another pod.
+      if (responses_ > 0) return port_.forget(*this);
+      return end("the pod takes no datagrams there");
+    }
+    ++responses_;
+    if (port_.answer(*this, bytes, static_cast<std::size_t>(n)))
+      down_ += static_cast<std::uint64_t>(n);
+    else
+      figures_->dropped.fetch_add(1, std::memory_order_relaxed);
+    if (answered()) return port_.forget(*this);
+    wait();
+  }
+}
+
+std::size_t UdpPort::Hash::operator()(const UdpClient& client) const noexcept {
+  char bytes[38];
+  std::memcpy(bytes, client.address.data(), 16);
+  std::memcpy(bytes + 16, client.here.data(), 16);
+  std::memcpy(bytes + 32, &client.port, 2);
+  std::memcpy(bytes + 34, &client.interface, 4);
+  return hash_name(*seed, {bytes, sizeof bytes});
+}
+
+UdpPort::UdpPort(UdpPorts& all, int fd, std::uint16_t port)
+    : all_(all), worker_(all.worker_), fd_(fd), port_(port), sessions_(8, Hash{&worker_.shared.loop_seed}) {
+  worker_.loop.add(fd_, EPOLLIN, this);
+}
+
+UdpPort::~UdpPort() {
+  sessions_.clear();
+  worker_.loop.remove(fd_, this);
+  close(fd_);
+}
+
+void UdpPorts::open(std::uint16_t port, int fd) {
+  ports_[port] = std::make_unique<UdpPort>(*this, fd, port);
+}
+
+void UdpPorts::kill() {
+  while (!by_age_.empty()) by_age_.front()->expired();
+}
+
+void UdpPort::forget(UdpSession& session) {
+  const auto at = sessions_.find(session.client_);
+  if (at != sessions_.end()) sessions_.erase(at);
+}
+
+void UdpPort::on_events(std::uint32_t) {
+  char* const bytes = worker_.scratch.get();
+  for (int i = 0; i < kAtOnce; ++i) {
+    net::SocketAddress from;
+    iovec part{bytes, Worker::kScratch};
+    alignas(cmsghdr) char control[128];
+    msghdr message{};
+    message.msg_name = &from.storage;
+    message.msg_namelen = sizeof from.storage;
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t n = recvmsg(fd_, &message, 0);
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return;
+    }
+    from.size = message.msg_namelen;
+    const UdpClient client = client_of(from, message);
+    const auto known = sessions_.find(client);
+    UdpSession* session = known == sessions_.end() ? nullptr : known->second.get();
+    // Who sends all the time, and expects no answer, must not send to a pod that is gone for ever.
+    if (session != nullptr && session->endpoint_->retired) {
+      sessions_.erase(known);
+      session = nullptr;
+    }
+    if (session == nullptr) {
+      const StreamTarget* target = worker_.view()->snapshot().streams->find(model::Transport::udp, port_);
+      if (target == nullptr) continue;
+      session = begin(client, from, *target);
+      if (session == nullptr) {
+        target->figures->dropped.fetch_add(1, std::memory_order_relaxed);
+        continue;
+      }
+    }
+    session->send(bytes, static_cast<std::size_t>(n));
+  }
+}
+
+// Null: the datagram is dropped.
+UdpSession* UdpPort::begin(const UdpClient& client, const net::SocketAddress& from, const StreamTarget& target) {
+  Shared& shared = worker_.shared;
+  if (all_.draining_ || shared.overload.at_least(Rung::refuse)) return nullptr;
+  ClusterRuntime* const cluster = worker_.cluster(target.cluster);
+  if (cluster == nullptr || !cluster->available()) {
+    target.figures->unreachable.fetch_add(1, std::memory_order_relaxed);
+    return nullptr;
+  }
+  // Whoever forges addresses must not use up what connections need: a quarter of the places, and the session that has
+  // been quiet for longest goes when there is none left.
+  const std::uint32_t places = shared.max_connections(worker_.options());
+  const std::size_t most = std::max<std::size_t>(places / 4 / std::max(1U, shared.overload.workers()), 16);
+  if (all_.by_age_.size() >= most) all_.by_age_.front()->expired();
+  const std::uint32_t per_address = worker_.options().max_connections_per_address;
+  if (!shared.limits.enter(client.address.data(), places, per_address)) return nullptr;
+
+  std::vector<std::uint32_t> tried;
+  for (int i = 0; i < kMostPods; ++i) {
+    auto endpoint = cluster->pick(tried);
+    if (!endpoint) break;
+    if (leads_to_us(worker_, *endpoint, model::Transport::udp)) {
+      worker_.stats.own_refused.add();
+      continue;
+    }
+    const int fd = connect_datagrams(endpoint->address);
+    if (fd < 0) continue;
+    auto session = std::make_unique<UdpSession>(*this, client, from, target, std::move(endpoint), fd, per_address != 0);
+    if (!worker_.loop.add(fd, EPOLLIN, session.get())) {
+      session->why_ = "cannot watch another descriptor";
+      return nullptr;
+    }
+    return sessions_.emplace(client, std::move(session)).first->second.get();
+  }
+  shared.limits.leave(client.address.data(), per_address != 0);
+  target.figures->unreachable.fetch_add(1, std::memory_order_relaxed);
+  return nullptr;
+}
+
+// From the address that the client has sent to: it takes no answer from another one.
+bool UdpPort::answer(const UdpSession& session, const char* bytes, std::size_t size) noexcept {
+  iovec part{const_cast<char*>(bytes), size};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in6_pktinfo))] = {};
+  msghdr message{};
+  message.msg_name = const_cast<sockaddr_storage*>(&session.from_.storage);
+  message.msg_namelen = session.from_.size;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  const auto& here = session.client_.here;
+  if (here != decltype(here){}) {
+    message.msg_control = control;
+    const bool v4 = is_mapped(here);
+    const std::size_t room = v4 ? sizeof(in_pktinfo) : sizeof(in6_pktinfo);
+    message.msg_controllen = CMSG_SPACE(room);
+    cmsghdr* const c = CMSG_FIRSTHDR(&message);
+    c->cmsg_len = CMSG_LEN(room);
+    if (v4) {
+      c->cmsg_level = IPPROTO_IP;
+      c->cmsg_type = IP_PKTINFO;
+      in_pktinfo info{};
+      std::memcpy(&info.ipi_spec_dst, here.data() + 12, 4);
+      std::memcpy(CMSG_DATA(c), &info, sizeof info);
+    } else {
+      c->cmsg_level = IPPROTO_IPV6;
+      c->cmsg_type = IPV6_PKTINFO;
+      in6_pktinfo info{};
+      std::memcpy(&info.ipi6_addr, here.data(), 16);
+      info.ipi6_ifindex = session.client_.interface;
+      std::memcpy(CMSG_DATA(c), &info, sizeof info);
+    }
+  }
+  return sendmsg(fd_, &message, MSG_NOSIGNAL) >= 0;
+}
+
+}  // namespace sluice::data
