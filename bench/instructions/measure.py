@@ -4,14 +4,16 @@
 usage: measure.py SLUICE [--record]
 
 Starts SLUICE under callgrind over one Ingress, warms it up, and counts what a number of requests on one kept connection
-cost, each in a turn of the loop of its own. Fails when that is more than 5 % above bench/results/instructions.json;
---record writes a new baseline there. Counts repeat to a few tenths of a percent; time does not come into it.
+cost, each in a turn of the loop of its own. Fails when that is more than 5 % above bench/results/instructions.json, or
+when a sub-request (auth-url, nothing cached) adds more than 1.6 times as much; --record writes a new baseline there.
+Counts repeat to a few tenths of a percent; time does not come into it.
 """
 import json, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BASELINE = ROOT / "bench/results/instructions.json"
 WARM, COUNTED, LIMIT = 300, 2000, 1.05
+SUBREQUEST = 1.6  # of an exchange
 BODY = b"x" * 1024
 REQUEST = (b"GET /items?page=2 HTTP/1.1\r\nHost: app.example.com\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n"
            b"Accept-Encoding: gzip, br\r\nCookie: session=0123456789abcdef\r\n\r\n")
@@ -29,7 +31,7 @@ endpoints: [{{addresses: [127.0.0.1]}}]
 ---
 apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata: {{name: app, namespace: default}}
+metadata: {{name: app, namespace: default, annotations: {annotations}}}
 spec:
   ingressClassName: nginx
   rules:
@@ -72,18 +74,21 @@ def ask(client, times):
         assert body == BODY
 
 
-def count(sluice):
+def count(sluice, asks=None):
     listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    annotations = {f"nginx.ingress.kubernetes.io/{asks}": f"http://127.0.0.1:{port}/check"} if asks else {}
     threading.Thread(target=pod, args=(listener,), daemon=True).start()
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
         (work / "manifests").mkdir()
-        (work / "manifests/all.yaml").write_text(MANIFEST.format(port=listener.getsockname()[1]))
+        (work / "manifests/all.yaml").write_text(MANIFEST.format(port=port, annotations=json.dumps(annotations)))
         out = work / "callgrind.out"
         proxy = subprocess.Popen(
             ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}", sluice, "serve",
              "--manifests", str(work / "manifests"), "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin",
-             "127.0.0.1:0", "--workers", "1", "--access-log", "off", "--set", "keep-alive-requests=0"],
+             "127.0.0.1:0", "--workers", "1", "--access-log", "off", "--set", "keep-alive-requests=0",
+             "--set", "allow-destinations=127.0.0.0/8"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             port = 0
@@ -128,8 +133,12 @@ def main():
     baseline = json.loads(BASELINE.read_text())
     rise = figure / baseline["instructions"]
     print(f"{figure} instructions an exchange; {baseline['instructions']} at {baseline['commit']} ({(rise - 1) * 100:+.1f} %)")
+    asked = count(sys.argv[1], "auth-url") - figure
+    print(f"{asked:.0f} instructions a sub-request: {asked / figure:.2f} of an exchange")
     if rise > LIMIT:
         sys.exit("more than 5 % above the baseline: find the cause, or record a new baseline with --record and say why")
+    if asked > SUBREQUEST * figure:
+        sys.exit(f"a sub-request costs more than {SUBREQUEST} exchanges")
 
 
 if __name__ == "__main__":

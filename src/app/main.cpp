@@ -20,6 +20,7 @@
 #include "base/printable.h"
 #include "control/control.h"
 #include "control/kube/extra_endpoint.h"
+#include "control/source/kinds.h"
 #include "ops/metrics/catalogue.h"
 
 namespace {
@@ -420,7 +421,7 @@ int main(int argc, char** argv) {
   auto* version = app.add_subcommand("version", "print the version");
   std::string page;
   auto* docs = app.add_subcommand("docs", "print a reference page")->group("");
-  docs->add_option("PAGE", page, "configuration, annotations or metrics")->required();
+  docs->add_option("PAGE", page, "configuration, annotations, metrics or rbac")->required();
 
   app.set_version_flag("--version", "sluice " SLUICE_VERSION " (" SLUICE_COMMIT ")", "print the version");
   if (const auto code = without_command(app, argc, argv)) return *code;
@@ -442,9 +443,12 @@ int main(int argc, char** argv) {
       std::cout << sluice::control::annotations_markdown();
     else if (page == "metrics")
       std::cout << sluice::ops::metrics_markdown();
+    else if (page == "rbac")
+      std::cout << sluice::control::rbac_rules();
     else
-      return sluice::app::refuse("docs " + page + ": expected configuration, annotations or metrics" +
-                                 sluice::did_you_mean(page, std::vector{"configuration", "annotations", "metrics"}));
+      return sluice::app::refuse(
+          "docs " + page + ": expected configuration, annotations, metrics or rbac" +
+          sluice::did_you_mean(page, std::vector{"configuration", "annotations", "metrics", "rbac"}));
     return 0;
   }
   if (auto message = take_set(set, options.control); !message.empty()) return sluice::app::refuse(message);

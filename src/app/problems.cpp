@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string_view>
+#include <unordered_map>
 
 #include "base/printable.h"
 
@@ -64,18 +65,58 @@ std::string place(const model::ObjectRef& object) {
   return out + object.name.str();
 }
 
-std::string group_line(const Entry& common, const std::vector<const Entry*>& group) {
+// Problems that differ in their object alone. There may be tens of thousands.
+struct Group {
+  std::size_t size = 0;
+  const Entry* named[kNamed] = {};  // the first of them
+};
+
+std::string group_line(const Group& group) {
+  const Entry common = in_common(*group.named[0]);
   const auto& p = common.problem;
-  std::string out =
-      fmt::format("{} {}: {} {}", group.size(), common.object.kind.view(), to_string(p.severity), p.reason);
+  std::string out = fmt::format("{} {}: {} {}", group.size, common.object.kind.view(), to_string(p.severity), p.reason);
   if (!p.field.empty()) out += " field=" + p.field;
   if (!p.expected.empty()) out += " expected " + p.expected;
   if (!p.consequence.empty()) out += "; " + p.consequence;
   out += ": ";
-  for (std::size_t i = 0; i < group.size() && i < kNamed; ++i) out += (i ? ", " : "") + place(group[i]->object);
-  if (group.size() > kNamed) out += fmt::format(", and {} more", group.size() - kNamed);
+  for (std::size_t i = 0; i < group.size && i < kNamed; ++i) out += (i ? ", " : "") + place(group.named[i]->object);
+  if (group.size > kNamed) out += fmt::format(", and {} more", group.size - kNamed);
   return printable(out);
 }
+
+// The groups in the order of their first entries.
+class Groups {
+ public:
+  // Returns the number of its group.
+  std::uint32_t add(const Entry& e) {
+    auto line = model::Report::line(in_common(e));
+    if (all_.empty() || line != last_line_) {  // most follow one of their own
+      last_ = find(line);
+      last_line_ = std::move(line);
+    }
+    Group& group = all_[last_];
+    if (group.size < kNamed) group.named[group.size] = &e;
+    ++group.size;
+    return last_;
+  }
+  const Group& operator[](std::uint32_t number) const { return all_[number]; }
+
+ private:
+  std::uint32_t find(const std::string& line) {
+    const auto hash = std::hash<std::string>{}(line);
+    const auto [begin, end] = by_hash_.equal_range(hash);
+    for (auto at = begin; at != end; ++at)
+      if (model::Report::line(in_common(*all_[at->second].named[0])) == line) return at->second;
+    const auto number = static_cast<std::uint32_t>(all_.size());
+    all_.emplace_back();
+    by_hash_.emplace(hash, number);
+    return number;
+  }
+  std::vector<Group> all_;
+  std::unordered_multimap<std::size_t, std::uint32_t> by_hash_;
+  std::uint32_t last_ = 0;
+  std::string last_line_;
+};
 
 std::string counted(std::size_t n, std::string_view what) {
   return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
@@ -98,27 +139,25 @@ ProblemCounts count_problems(const std::vector<Entry>& entries) {
 
 std::vector<std::string> problem_lines(const std::vector<Entry>& entries, Severity severity) {
   std::vector<std::string> out;
-  std::map<std::string, std::size_t> unread;               // kinds
-  std::map<std::string, std::vector<const Entry*>> alike;  // by what they have in common
+  std::map<std::string, std::size_t> unread;  // kinds
+  Groups groups;
+  std::vector<std::uint32_t> group_of;  // of those that may be alike, in their order
+  const auto said = [&](const Entry& e) { return e.problem.severity == severity && e.problem.reason != "UnknownKind"; };
   for (const Entry& e : entries) {
-    if (e.problem.severity != severity || severity == Severity::error) continue;
-    if (e.problem.reason == "UnknownKind")
-      ++unread[e.object.kind.str()];
+    if (severity == Severity::error || e.problem.severity != severity) continue;
+    if (said(e))
+      group_of.push_back(groups.add(e));
     else
-      alike[model::Report::line(in_common(e))].push_back(&e);
+      ++unread[e.object.kind.str()];
   }
+  auto number = group_of.begin();
   for (const Entry& e : entries) {
-    if (e.problem.severity != severity || e.problem.reason == "UnknownKind") continue;
-    if (severity == Severity::error) {
+    if (!said(e)) continue;
+    const Group* group = severity == Severity::error ? nullptr : &groups[*number++];
+    if (group == nullptr || group->size <= kAlone)
       out.push_back(model::Report::line(e));
-      continue;
-    }
-    const Entry common = in_common(e);
-    const auto& group = alike[model::Report::line(common)];
-    if (group.size() <= kAlone)
-      out.push_back(model::Report::line(e));
-    else if (group.front() == &e)
-      out.push_back(group_line(common, group));
+    else if (group->named[0] == &e)
+      out.push_back(group_line(*group));
   }
   if (!unread.empty()) {
     std::string kinds;

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <functional>
 #include <utility>
 
 namespace sluice::app {
@@ -9,6 +11,7 @@ namespace sluice::app {
 namespace {
 
 constexpr int kBacklog = 4096;
+constexpr const char* kNotYet = "it has not been tried yet";
 
 net::SocketAddress with_port(net::SocketAddress address, std::uint16_t port) {
   return net::make_address(address.address(), port).value_or(address);
@@ -20,68 +23,107 @@ StreamPorts::StreamPorts(std::vector<std::unique_ptr<data::Worker>>& workers, ne
                          std::uint64_t most)
     : workers_(workers), address_(address), share_(share), most_(most) {}
 
-std::string StreamPorts::open(data::StreamPlace place, std::vector<std::vector<data::StreamSocket>>& opened) {
-  if (sockets_ + workers_.size() > most_)
-    return "such ports have " + std::to_string(sockets_) + " sockets, one for each worker, and may have " +
-           std::to_string(most_) + ": a quarter of the descriptors that this process may have";
+// Sockets on their way to a worker: those that do not get there are closed.
+class StreamPorts::Opened {
+ public:
+  Opened() = default;
+  Opened(Opened&&) = default;
+  Opened& operator=(Opened&&) = delete;
+  ~Opened() {
+    for (const auto& s : sockets_) close(s.fd);
+  }
+  // Never fails for as many as were announced.
+  void announce(std::size_t more) {
+    if (const auto all = sockets_.size() + more; all > sockets_.capacity()) sockets_.reserve(2 * all);
+  }
+  void add(data::StreamSocket socket) { sockets_.push_back(socket); }
+  bool empty() const noexcept { return sockets_.empty(); }
+  std::vector<data::StreamSocket> take() noexcept { return std::exchange(sockets_, {}); }
+
+ private:
+  std::vector<data::StreamSocket> sockets_;
+};
+
+std::string StreamPorts::open(data::StreamPlace place, std::vector<Opened>& opened) {
+  const auto sockets = (open_ + 1) * workers_.size();
+  if (sockets > most_)
+    return "such ports have " + std::to_string(sockets - workers_.size()) +
+           " sockets, one for each worker, and may have " + std::to_string(most_) +
+           ": a quarter of the descriptors that this process may have";
   const auto address = with_port(address_, place.port);
-  std::vector<int> fds;
+  Opened one;
+  one.announce(workers_.size());
+  for (Opened& of_worker : opened) of_worker.announce(1);
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     const auto binding = i == 0 && !share_ ? net::Binding::first : net::Binding::shared;
     const auto fd = place.transport == model::Transport::tcp ? net::listen_on(address, kBacklog, binding)
                                                              : net::take_datagrams(address, binding);
-    if (!fd) {
-      for (const int other : fds) close(other);
-      return fd.error();
-    }
-    fds.push_back(*fd);
+    if (!fd) return fd.error();
+    one.add({place, *fd});
   }
-  for (std::size_t i = 0; i < workers_.size(); ++i) opened[i].push_back({place, fds[i]});
-  sockets_ += workers_.size();
+  const auto all = one.take();
+  for (std::size_t i = 0; i < workers_.size(); ++i) opened[i].add(all[i]);
+  ++open_;
   return {};
 }
 
+// Memory may fail anywhere: what is not known to be done at every worker is in `unsure_`, and is undone before all
+// else.
+void StreamPorts::settle() {
+  if (unsure_.empty()) return;
+  for (auto& w : workers_) {
+    data::Worker* const worker = w.get();
+    worker->loop.post([worker, gone = unsure_] { worker->close_streams(gone); });
+  }
+  for (const data::StreamPlace& place : unsure_) places_.erase(place);
+  unsure_.clear();
+}
+
 bool StreamPorts::open_missing() {
+  settle();
+  open_ = static_cast<std::size_t>(std::ranges::count_if(places_, [](const auto& p) { return p.second.empty(); }));
   bool differs = false;
-  std::vector<std::vector<data::StreamSocket>> opened(workers_.size());
+  std::vector<Opened> opened(workers_.size());
+  std::vector<std::pair<std::string*, std::string>> says;
+  std::vector<data::StreamPlace> fresh;
   for (const data::StreamTarget& target : table_->all()) {
     const data::StreamPlace place{target.spec->transport, target.spec->port};
-    const auto known = places_.find(place);
-    if (known != places_.end() && known->second.empty()) continue;
+    const auto [known, is_new] = places_.try_emplace(place, kNotYet);
+    if (known->second.empty()) continue;
+    fresh.push_back(place);
     auto why = open(place, opened);
-    differs = differs || (known == places_.end() ? !why.empty() : known->second != why);
-    places_[place] = std::move(why);
+    differs = differs || (is_new ? !why.empty() : known->second != why);
+    if (!why.empty()) fresh.pop_back();
+    says.emplace_back(&known->second, std::move(why));
   }
+  std::vector<std::function<void()>> handed(workers_.size());
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     if (opened[i].empty()) continue;
     data::Worker* const worker = workers_[i].get();
-    worker->loop.post([worker, sockets = std::move(opened[i])] { worker->open_streams(sockets); });
+    handed[i] = [worker, sockets = std::make_shared<Opened>(std::move(opened[i]))] {
+      worker->open_streams(sockets->take());
+    };
   }
+  unsure_ = std::move(fresh);
+  for (std::size_t i = 0; i < workers_.size(); ++i)
+    if (handed[i]) workers_[i]->loop.post(std::move(handed[i]));
+  for (auto& [place, why] : says) *place = std::move(why);
+  unsure_.clear();
   return differs;
 }
 
 void StreamPorts::leave(const data::StreamTable& next) {
   const std::lock_guard lock(mutex_);
   leaving_ = true;
+  settle();
   std::vector<data::StreamPlace> gone;
-  for (auto at = places_.begin(); at != places_.end();) {
-    if (next.find(at->first.transport, at->first.port) != nullptr) {
-      ++at;
-      continue;
-    }
-    if (at->second.empty()) {
-      gone.push_back(at->first);
-      sockets_ -= workers_.size();
-    } else {
-      left_ = true;
-    }
-    at = places_.erase(at);
-  }
-  if (gone.empty()) return;
-  for (auto& w : workers_) {
-    data::Worker* const worker = w.get();
-    worker->loop.post([worker, gone] { worker->close_streams(gone); });
-  }
+  for (const auto& [place, why] : places_)
+    if (why.empty() && next.find(place.transport, place.port) == nullptr) gone.push_back(place);
+  unsure_ = std::move(gone);
+  settle();
+  left_ = std::erase_if(places_, [&](const auto& p) { return next.find(p.first.transport, p.first.port) == nullptr; }) >
+              0 ||
+          left_;
 }
 
 bool StreamPorts::follow(std::shared_ptr<const data::StreamTable> table) {

@@ -33,20 +33,23 @@ class StreamPorts {
   std::vector<model::Entry> problems() const;
 
  private:
+  class Opened;
   // Empty: it is open; else why not.
-  std::string open(data::StreamPlace place, std::vector<std::vector<data::StreamSocket>>& opened);
+  std::string open(data::StreamPlace place, std::vector<Opened>& opened);
   bool open_missing();
+  void settle();
 
   std::vector<std::unique_ptr<data::Worker>>& workers_;
   const net::SocketAddress address_;
   const bool share_;
   const std::uint64_t most_;
-  std::uint64_t sockets_ = 0;
+  std::size_t open_ = 0;  // places that are open
   bool leaving_ = false;  // between leave() and follow(): the table is an old one
   bool left_ = false;     // a problem went with its port
   mutable std::mutex mutex_;
   std::shared_ptr<const data::StreamTable> table_;
   std::map<data::StreamPlace, std::string> places_;  // why it is not open; empty: it is
+  std::vector<data::StreamPlace> unsure_;            // those that only some workers may have
 };
 
 }  // namespace sluice::app

@@ -128,7 +128,7 @@ void Store::State::evaluate(const std::string& key) {
     state.accepted = nullptr;
     state.hosts.clear();
   } else {
-    auto result = read_annotations(ingress, settings, *model->options, look_up);
+    auto result = read_annotations(ingress, settings, *model->options, *defaults, look_up);
     for (auto& p : result.problems) entries.push_back({ref, p});
     const bool canary = result.canary;
     state.wants(result.values);

@@ -49,7 +49,7 @@ Review Store::review(const Object& object) {
   IngressState candidate;
   candidate.hold(std::make_shared<const Object>(object));
   LookUp look_up(s.secrets, s.config_maps);
-  auto result = read_annotations(*ingress, s.settings, *s.model->options, look_up);
+  auto result = read_annotations(*ingress, s.settings, *s.model->options, *s.defaults, look_up);
   for (auto& p : result.problems) {
     // What an Ingress names may come after it.
     if (p.reason == "MissingSecret" || p.reason == "InvalidSecret" || p.reason == "MissingConfigMap" ||

@@ -144,11 +144,12 @@ class Field {
   Reading* reading_;
 };
 
+// No colon, as names of Clusters have one between a Service and its port.
 bool plain_name(std::string_view s) {
   if (s.empty() || s.size() > 253) return false;
   for (char c : s)
     if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-          c == '_' || c == ':'))
+          c == '_'))
       return false;
   return true;
 }
@@ -309,19 +310,10 @@ Object read_config_map(const Field& o) {
   return out;
 }
 
-struct KindRow {
-  const char* kind;
-  const char* version;  // GROUP/VERSION; VERSION alone in the core group
-  Object (*read)(const Field&);
-};
-constexpr std::array kReaders{
-    KindRow{"Ingress", "networking.k8s.io/v1", read_ingress},
-    KindRow{"IngressClass", "networking.k8s.io/v1", read_class},
-    KindRow{"Service", "v1", read_service},
-    KindRow{"EndpointSlice", "discovery.k8s.io/v1", read_slice},
-    KindRow{"Secret", "v1", read_secret},
-    KindRow{"ConfigMap", "v1", read_config_map},
-};
+// In the order of kKinds.
+constexpr Object (*kReaders[])(const Field&) = {read_ingress, read_class,  read_service,
+                                                read_slice,   read_secret, read_config_map};
+static_assert(std::size(kReaders) == std::size(kKinds));
 
 // Its namespace and name, as written, where they are.
 std::pair<std::string_view, std::string_view> written_name(const Node& n) {
@@ -337,7 +329,7 @@ std::pair<std::string_view, std::string_view> written_name(const Node& n) {
 model::ObjectRef rough_reference(const Node& n, const std::string& kind, const Disclosure& shown, const Text& file) {
   const auto [ns, name] = written_name(n);
   model::ObjectRef ref{kind, shown.name(ns), shown.name(name), {file, n.line}};
-  if (kind == "IngressClass") ref.ns = {};
+  if (const KindRow* known = kind_of(kind); known && !known->namespaced) ref.ns = {};
   if (ref.name.empty()) ref.name = name.empty() ? "(without a name)" : "(no name that can be shown)";
   return ref;
 }
@@ -367,14 +359,14 @@ void report_odd_fields(const Node& n, const Reading& reading, model::Entries& en
 // `pruned`: the API server has taken it, so it has no other fields than the API knows.
 void read_known(const KindRow& row, const Node& n, const Text& file, std::uint32_t position, bool pruned,
                 Decoded& out) {
-  const Disclosure shown(n, row.kind);
-  Reading reading{shown, rough_reference(n, row.kind, shown, file), {}};
+  const Disclosure shown(n, row.name);
+  Reading reading{shown, rough_reference(n, row.name, shown, file), {}};
   try {
     if (n.cost > kMaxObject)
       throw BadShape{
           "", "", "an object that takes at most " + std::to_string(kMaxObject >> 20) + " MiB when it is read", n.line};
     if (!pruned) report_odd_fields(n, reading, out.entries);
-    Object object = row.read(Field(&n, "", reading));
+    Object object = kReaders[&row - kKinds](Field(&n, "", reading));
     std::visit(
         [&](auto& o) {
           o.meta.origin = {file, n.line};
@@ -386,8 +378,8 @@ void read_known(const KindRow& row, const Node& n, const Text& file, std::uint32
   } catch (const BadShape& bad) {
     reading.ref.origin.line = bad.line;
     const auto [ns, name] = written_name(n);
-    out.refused.push_back(identity(row.kind, row.read == read_class ? "" : std::string(ns.substr(0, 253)),
-                                   std::string(name.substr(0, 253))));
+    out.refused.push_back(
+        identity(row.name, row.namespaced ? std::string(ns.substr(0, 253)) : "", std::string(name.substr(0, 253))));
     out.entries.push_back({reading.ref,
                            {model::Severity::error, "BadShape", bad.field, bad.value, bad.expected,
                             "the object is refused; its previous form, if there is one, stays"}});
@@ -436,23 +428,23 @@ void decode_one(const Node& n, const Of& of, const Text& file, Decoded& out) {
     return;
   }
   const Disclosure shown(n, kind);
-  for (auto& row : kReaders) {
-    if (kind != row.kind) continue;
-    if (version == row.version) return read_known(row, n, file, position, false, out);
+  if (const KindRow* known = kind_of(kind)) {
+    const KindRow& row = *known;
+    if (version == row.api_version()) return read_known(row, n, file, position, false, out);
     // The groups that have the kind, or had it; all others have kinds of their own of that name.
     const auto group = group_of(version);
-    const bool ours = group == group_of(row.version) || group.empty() || group == "extensions";
+    const bool ours = group == row.group || group.empty() || group == "extensions";
     auto said = Disclosure::api_version(version);
     if (said.empty()) said = shown.value(version);
-    out.entries.push_back({rough_reference(n, row.kind, shown, file),
+    out.entries.push_back({rough_reference(n, row.name, shown, file),
                            {ours ? model::Severity::error : model::Severity::ignored, "UnsupportedVersion",
-                            "apiVersion", std::move(said), row.version, "the object is not served"}});
+                            "apiVersion", std::move(said), row.api_version(), "the object is not served"}});
     return;
   }
   // The begin of a kind of ours with nothing behind it is a file that is still being written, not another kind.
   if (!n.get("metadata"))
-    for (auto& row : kReaders)
-      if (std::string_view(row.kind).starts_with(kind))
+    for (const KindRow& row : kKinds)
+      if (std::string_view(row.name).starts_with(kind))
         throw SyntaxError(n.line, 1, "the document ends inside an object");
   const auto spelt = Disclosure::kind(kind, group_of(version)), group = Disclosure::api_version(version);
   out.entries.push_back({rough_reference(n, spelt.empty() ? "(another kind)" : spelt, shown, file),
@@ -477,8 +469,7 @@ void decode(const Document& document, const std::string& file, Decoded& out) {
 }
 
 void decode_item(const Node& item, const char* kind, Decoded& out) {
-  for (const auto& row : kReaders)
-    if (row.kind == std::string_view(kind)) return read_known(row, item, Text(), out.positions++, true, out);
+  if (const KindRow* row = kind_of(kind)) read_known(*row, item, Text(), out.positions++, true, out);
 }
 
 }  // namespace sluice::control

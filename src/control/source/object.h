@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "control/source/kinds.h"
 #include "model/report.h"
 #include "model/shared.h"
 
@@ -140,14 +141,13 @@ using Object = std::variant<Ingress, IngressClass, Service, EndpointSlice, Secre
 static_assert(sizeof(Object) <= 240);  // there are ten thousands of them, each with what counts its users
 using ObjectPtr = std::shared_ptr<const Object>;
 
-// The names of the alternatives of Object, in their order.
-inline constexpr const char* kKinds[] = {"Ingress", "IngressClass", "Service", "EndpointSlice", "Secret", "ConfigMap"};
+static_assert(std::size(kKinds) == std::variant_size_v<Object>);
 
 inline const Meta& meta(const Object& o) {
   return std::visit([](const auto& v) -> const Meta& { return v.meta; }, o);
 }
 inline const char* kind(const Object& o) {
-  return kKinds[o.index()];
+  return kKinds[o.index()].name;
 }
 
 // "Ingress/default/app": what makes an object the same one in its next version.
@@ -167,7 +167,11 @@ inline model::ObjectRef reference(const char* kind, const Meta& m) {
   return {kind, m.ns, m.name, m.origin};
 }
 inline model::ObjectRef reference(const Object& o) {
-  static const Text kinds[] = {kKinds[0], kKinds[1], kKinds[2], kKinds[3], kKinds[4], kKinds[5]};
+  static const auto kinds = [] {
+    std::vector<Text> out;
+    for (const KindRow& kind : kKinds) out.emplace_back(kind.name);
+    return out;
+  }();
   const Meta& m = meta(o);
   return {kinds[o.index()], m.ns, m.name, m.origin};
 }

@@ -33,9 +33,9 @@ net::Task<Status> finish_write(Worker& worker, net::Duplex& to, const Tunnel& t)
 }
 
 // One direction, until `from` ends: that is passed on, and the other direction may say its last words. What breaks or
-// stays idle ends both.
+// stays idle ends both. A side that breaks is met by whoever reads from it or by whoever writes to it.
 net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunnel& t, std::uint64_t& bytes,
-                       bool& broke) {
+                       bool& from_broke, bool& to_broke) {
   Status result{};
   net::ShareOfTurn share(worker.loop);
   for (std::size_t taken = 0;;) {
@@ -48,7 +48,10 @@ net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunne
       if (!to.write_now({&part, 1})) {
         net::Task<Status> rest = finish_write(worker, to, t);
         result = co_await rest;
-        if (!result) break;
+        if (!result) {
+          to_broke = to_broke || (!t.over && result.error().fault == Fault::reset);
+          break;
+        }
       } else if (share.used_up(taken)) {
         net::EndOfTurn others(worker.loop);
         co_await others;
@@ -63,7 +66,7 @@ net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunne
       co_return Status{};
     }
     if (r.io != net::tls::Io::again_read) {
-      broke = !t.over;
+      from_broke = from_broke || !t.over;
       break;
     }
     result = co_await from.wait_readable(t.moved + t.idle);
@@ -97,8 +100,8 @@ net::Task<void> carry(Worker& worker, net::Duplex& client, net::Duplex& pod, Tun
   Tunnel t{worker.loop.now(), limits.idle, limits.last_words};
   Lifetime lifetime(client, pod, t);
   if (limits.lifetime.count() > 0) worker.loop.arm(lifetime, limits.lifetime);
-  net::Fork<Status> upward(pump(worker, client, pod, t, carried.up, carried.client_broke));
-  net::Task<Status> downward = pump(worker, pod, client, t, carried.down, carried.pod_broke);
+  net::Fork<Status> upward(pump(worker, client, pod, t, carried.up, carried.client_broke, carried.pod_broke));
+  net::Task<Status> downward = pump(worker, pod, client, t, carried.down, carried.pod_broke, carried.client_broke);
   [[maybe_unused]] const Status d = co_await downward;
   [[maybe_unused]] const Status u = co_await upward.join();
 }

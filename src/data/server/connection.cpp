@@ -56,16 +56,17 @@ net::Task<void> Connection::run() {
 
 // Until it is known what the client speaks.
 net::Task<Status> Connection::arrive() {
+  if (stream_) {
+    // Where its port leads as it comes, be the port gone before a PROXY header is there.
+    const StreamTarget* target = worker.view()->snapshot().streams->find(model::Transport::tcp, peer.local_port);
+    if (target == nullptr) co_return std::unexpected(stream.error(Fault::closed, "the port leads nowhere any more"));
+    protocol_ = std::make_unique<TcpService>(*this, *target);
+  }
   if (proxy_header_) {
     Status named = co_await take_proxy_header();
     if (!named) co_return named;
   }
-  if (stream_) {
-    const StreamTarget* target = worker.view()->snapshot().streams->find(model::Transport::tcp, peer.local_port);
-    if (target == nullptr) co_return std::unexpected(stream.error(Fault::closed, "the port leads nowhere any more"));
-    protocol_ = std::make_unique<TcpService>(*this, *target);
-    co_return Status{};
-  }
+  if (stream_) co_return Status{};
   if (!peer.tls) {
     bool h2 = false;
     if (worker.options().http2_prior_knowledge) {

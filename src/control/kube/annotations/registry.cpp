@@ -183,9 +183,9 @@ void close_by_canary(std::string_view name, std::string_view value, AnnotationRe
 }  // namespace
 
 AnnotationResult read_annotations(const Ingress& ingress, const Settings& settings, const model::Options& options,
-                                  LookUp& look_up) {
+                                  const model::RouteSettings& defaults, LookUp& look_up) {
   AnnotationResult out;
-  out.values.settings = default_settings(options);
+  out.values.settings = defaults;
   const AnnotationContext context{ingress, options, look_up};
   const Written written(ingress, settings.annotations_prefix, settings.accept_unprotected);
   for (const auto& [name, raw] : written.accepted())

@@ -217,9 +217,9 @@ struct AnnotationResult {
   } own;
 };
 
-// Applies all annotations under the prefix over the defaults that `options` give.
+// Applies all annotations under the prefix over `defaults`, which are default_settings(options).
 AnnotationResult read_annotations(const Ingress& ingress, const Settings& settings, const model::Options& options,
-                                  LookUp& look_up);
+                                  const model::RouteSettings& defaults, LookUp& look_up);
 
 // The families, one file each.
 namespace annotation {

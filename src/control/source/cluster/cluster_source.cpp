@@ -31,25 +31,20 @@ constexpr auto kRepeat = std::chrono::seconds(60);  // the same trouble is said 
 constexpr std::string_view kSecret = "Secret", kIngress = "Ingress/", kNamespace = "Namespace//";
 
 std::vector<Resource> resources(const Settings& settings) {
-  const std::string in = settings.watch_namespace.empty() ? "" : "namespaces/" + settings.watch_namespace + "/";
   const auto slash = settings.config_map.find('/');
-  std::vector<Resource> out{
-      {"IngressClass", "/apis/networking.k8s.io/v1/ingressclasses", "", true},
-      {"Ingress", "/apis/networking.k8s.io/v1/" + in + "ingresses", ""},
-      {"Service", "/api/v1/" + in + "services", ""},
-      {"EndpointSlice", "/apis/discovery.k8s.io/v1/" + in + "endpointslices", ""},
-      {"Secret", "/api/v1/" + in + "secrets", "fieldSelector=type%3Dkubernetes.io%2Ftls", true},
-  };
+  std::vector<Resource> out;
+  for (const KindRow& kind : kKinds)
+    if (kind.listed) out.push_back({kind.name, kind.path(settings.watch_namespace), kind.selector, kind.deniable});
   if (!settings.watch_namespace_selector.empty())
     out.push_back(
         {"Namespace", "/api/v1/namespaces", "labelSelector=" + query_value(settings.watch_namespace_selector)});
   const auto& publish = settings.status.publish_service;
   if (const auto at = publish.find('/');
       at != std::string::npos && !settings.watch_namespace.empty() && publish.substr(0, at) != settings.watch_namespace)
-    out.push_back({"Service", "/api/v1/namespaces/" + publish.substr(0, at) + "/services",
+    out.push_back({"Service", kind_of("Service")->path(publish.substr(0, at)),
                    "fieldSelector=metadata.name%3D" + publish.substr(at + 1)});
   if (slash != std::string::npos)
-    out.push_back({"ConfigMap", "/api/v1/namespaces/" + settings.config_map.substr(0, slash) + "/configmaps",
+    out.push_back({"ConfigMap", kind_of("ConfigMap")->path(settings.config_map.substr(0, slash)),
                    "fieldSelector=metadata.name%3D" + settings.config_map.substr(slash + 1)});
   return out;
 }

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/printable.h"
+#include "control/source/kinds.h"
 
 namespace sluice::control::cluster {
 
@@ -20,13 +21,13 @@ constexpr std::size_t kMaxMessage = 1024;  // of the API
 constexpr Duration kEventsWhileIdle = std::chrono::hours(1);
 
 std::string api_version(std::string_view kind) {
-  return kind == "Ingress" || kind == "IngressClass" ? "networking.k8s.io/v1"
-         : kind == "EndpointSlice"                   ? "discovery.k8s.io/v1"
-                                                     : "v1";
+  const KindRow* known = kind_of(kind);
+  return known ? known->api_version() : "v1";
 }
 
 bool is_object(std::string_view kind) {
-  return kind == "Ingress" || kind == "Service" || kind == "EndpointSlice" || kind == "Secret" || kind == "ConfigMap";
+  const KindRow* known = kind_of(kind);
+  return known && known->namespaced;
 }
 
 // Where its Event belongs.

@@ -23,23 +23,37 @@ struct Named {
     if (second != std::string_view::npos) name = identity.substr(second + 1);
   }
   std::string_view kind, ns, name;
-  // Its place among the resources.
-  std::size_t place() const { return kind == "ConfigMap" ? 1 : 0; }
-  std::string path() const {
-    return fmt::format("/api/v1/namespaces/{}/{}/{}", ns, place() == 1 ? "configmaps" : "secrets", name);
+  // Its place among the kinds that are asked for by name, kNamedKinds: it is none of them.
+  std::size_t place() const {
+    std::size_t at = 0;
+    for (const KindRow& row : kKinds)
+      if (row.by_name) {
+        if (kind == row.name) return at;
+        ++at;
+      }
+    return at;
   }
+  std::string path() const { return fmt::format("{}/{}", kind_of(kind)->path(ns), name); }
 };
 
 // A name that no object can have must not become part of a request.
 bool askable(std::string_view identity) {
   const Named named(identity);
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
-  return !named.ns.empty() && !named.name.empty() && identity.size() <= 330 && named.name.front() != '.' &&
-         std::ranges::all_of(named.ns, plain) &&
+  return named.place() < kNamedKinds && !named.ns.empty() && !named.name.empty() && identity.size() <= 330 &&
+         named.name.front() != '.' && std::ranges::all_of(named.ns, plain) &&
          std::ranges::all_of(named.name, [&](char c) { return plain(c) || c == '.'; });
 }
 
 }  // namespace
+
+std::array<Resource, kNamedKinds> NamedObjects::by_name() {
+  std::array<Resource, kNamedKinds> out;
+  std::size_t at = 0;
+  for (const KindRow& row : kKinds)
+    if (row.by_name) out[at++] = {row.name, row.path() + " (by name)", "", false};
+  return out;
+}
 
 NamedObjects::NamedObjects(asio::io_context& io, const Access& access, Credentials& credentials, Sink& sink,
                            std::function<bool(const std::string&)> watched, std::function<void()> settled,

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
@@ -12,6 +13,8 @@
 #include "control/source/cluster/reflector.h"
 
 namespace sluice::control::cluster {
+
+inline constexpr std::size_t kNamedKinds = std::ranges::count_if(kKinds, &KindRow::by_name);
 
 // Objects asked for by name: Secrets and ConfigMaps that Ingresses name and no watch delivers, because their type is
 // not watched, because the account may not list Secrets, or because nobody lists other people's ConfigMaps. Asked again
@@ -40,7 +43,7 @@ class NamedObjects {
   // Calls `f` with each object that was handed on.
   void each(const std::function<void(const std::string&, const ObjectPtr&)>& f) const;
   std::size_t objects() const noexcept { return held_; }
-  // Of either kind, for the Sink.
+  // Of each of these kinds, for the Sink.
   std::span<const Resource> resources() const noexcept { return resources_; }
 
  private:
@@ -59,6 +62,7 @@ class NamedObjects {
     std::string asks;  // the last one
   };
 
+  static std::array<Resource, kNamedKinds> by_name();
   boost::asio::awaitable<void> run(Client& client);
   boost::asio::awaitable<std::optional<ApiError>> ask(Client& client, std::string name);
   void answered(const std::string& name, const std::string& body);
@@ -78,13 +82,12 @@ class NamedObjects {
   std::function<bool(const std::string&)> watched_;
   std::function<void()> settled_;
   std::minstd_rand random_;
-  const std::array<Resource, 2> resources_{
-      {{"Secret", "/api/v1/secrets (by name)", "", false}, {"ConfigMap", "/api/v1/configmaps (by name)", "", false}}};
+  const std::array<Resource, kNamedKinds> resources_ = by_name();
   std::deque<Client> clients_;
   StringMap<Wanted> wanted_;
   std::set<std::pair<Instant, std::string>> queue_;  // of those that are not busy
   std::size_t unknown_ = 0, held_ = 0;
-  std::array<bool, 2> in_trouble_{};  // likewise
+  std::array<bool, kNamedKinds> in_trouble_{};  // likewise
   bool tell_ = false;
 };
 

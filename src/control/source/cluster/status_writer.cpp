@@ -91,9 +91,10 @@ std::string patch_of(const std::optional<std::vector<std::string>>& addresses,
   return json::serialize(patch);
 }
 
-std::string split_target(const std::string& name, const char* api, const char* resource) {
+// Of an Ingress, "ns/name".
+std::string status_path(std::string_view name) {
   const auto slash = name.find('/');
-  return std::string(api) + "/namespaces/" + name.substr(0, slash) + "/" + resource + "/" + name.substr(slash + 1);
+  return kind_of("Ingress")->path(name.substr(0, slash)).append(name.substr(slash)).append("/status");
 }
 
 }  // namespace
@@ -287,7 +288,7 @@ asio::awaitable<std::optional<ApiError>> StatusWriter::write(Hand& hand, std::st
   if (!it->second.due || too_often(name, it->second)) co_return std::nullopt;
   const std::string version = it->second.version;
   std::string body = patch_of(wanted.addresses, wanted.verdict, version);
-  std::string target = split_target(name, "/apis/networking.k8s.io/v1", "ingresses") + "/status";
+  std::string target = status_path(name);
   std::string method = "PATCH", type = "application/merge-patch+json";
   std::optional<ApiError> failure;
   std::unique_ptr<Document> document;

@@ -159,11 +159,17 @@ bool ManifestReading::split() {
   std::unordered_multimap<std::uint64_t, const ManifestFile::Part*> known;
   if (previous_)
     for (auto& p : previous_->parts) known.emplace(p.hash, &p);
-  std::size_t count = 0;
-  each_document(content_, [&](std::string_view, int) { ++count; });
-  if (count > kMaxDocuments) return false;
-  next.parts.reserve(count);
+  std::vector<std::pair<std::string_view, int>> documents;
+  bool too_many = false;
   each_document(content_, [&](std::string_view text, int line) {
+    if (documents.size() < kMaxDocuments)
+      documents.emplace_back(text, line);
+    else
+      too_many = true;
+  });
+  if (too_many) return false;
+  next.parts.reserve(documents.size());
+  for (const auto& [text, line] : documents) {
     auto& part = next.parts.emplace_back();
     part.hash = std::hash<std::string_view>{}(text);
     part.size = text.size();
@@ -171,7 +177,7 @@ bool ManifestReading::split() {
     auto it = known.find(part.hash);
     if (it == known.end() || it->second->size != part.size) {
       to_parse_.push_back({text, line, next.parts.size() - 1});
-      return;
+      continue;
     }
     // Unchanged text: the same objects, perhaps further down.
     part.decoded = it->second->decoded;
@@ -180,7 +186,7 @@ bool ManifestReading::split() {
     aliased_ += part.aliased;
     told_ += part.decoded.entries.size();
     known.erase(it);
-  });
+  }
   return true;
 }
 
