@@ -87,7 +87,7 @@ def test_explain_believes_what_the_proxy_believes(site, fields, location):
     with sluice.raw() as c:
         assert c.get("/x", "app.example", headers=fields).get("location") == location
     _, out, _ = run("explain", site.manifests.root, "GET", "http://app.example/x", *sum([["-H", f] for f in fields], []))
-    assert f"308 {location}: " in out if location else "308" not in out, out
+    assert f"308 {location}: " in out if location else "308 http" not in out, out  # "308" may be in a port
 
 
 def test_explain_says_what_the_proxy_does(site):
