@@ -1,10 +1,19 @@
 #include "data/upstream/dial.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "data/server/worker.h"
 
 namespace sluice::data {
+
+namespace {
+
+bool takes_datagrams_everywhere(const model::OwnListeners& own, std::uint16_t port) noexcept {
+  return std::ranges::any_of(own.datagrams, [&](const auto& l) { return l.port == port && l.any(); });
+}
+
+}  // namespace
 
 bool leads_to_us(Worker& worker, const EndpointRuntime& endpoint, model::Transport by) {
   const auto& address = endpoint.address;
@@ -13,9 +22,11 @@ bool leads_to_us(Worker& worker, const EndpointRuntime& endpoint, model::Transpo
   if (!own || !(datagrams ? own->has_datagram_port(address.port()) : own->has_port(address.port()))) return false;
   const auto ip = model::read_ip(address.address());
   if (!ip) return false;
-  if (datagrams) return own->reached_by_datagrams(*ip, address.port()) || net::is_local(address);
-  if (endpoint.question && own->takes_requests(*ip, address.port())) return false;
   // A route may make an address ours that no interface has: those of a cloud's load balancers, for one.
+  if (datagrams)
+    return own->reached_by_datagrams(*ip, address.port()) ||
+           (takes_datagrams_everywhere(*own, address.port()) && net::is_local(address));
+  if (endpoint.question && own->takes_requests(*ip, address.port())) return false;
   return own->reached(*ip, address.port()) || (own->everywhere(address.port()) && net::is_local(address));
 }
 

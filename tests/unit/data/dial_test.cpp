@@ -54,5 +54,36 @@ TEST(Dial, NoConnectionIsMadeToAListenerOfOurs) {
   close(other);
 }
 
+// Loopback and addresses of this machine are others' too where ours listens on one address.
+TEST(Dial, DatagramsReachPodsOfThisMachineThatAreNotUs) {
+  BareWorker bare;
+  const auto serve = [&](const char* bound) {
+    auto own = std::make_shared<model::OwnListeners>();
+    own->datagrams = {model::read_listener("udp", bound)};
+    auto snapshot = std::make_shared<Snapshot>();
+    snapshot->options = std::make_shared<const model::Options>();
+    snapshot->own = own;
+    Publication publication;
+    publication.snapshot = std::move(snapshot);
+    bare.worker.apply(publication, nullptr);
+  };
+  const auto is_us = [&](const char* address, std::uint16_t port = 53) {
+    EndpointRuntime endpoint;
+    endpoint.address = net::make_address(address, port).value();
+    return leads_to_us(bare.worker, endpoint, model::Transport::udp);
+  };
+  serve("10.0.0.5:53");
+  EXPECT_TRUE(is_us("10.0.0.5"));
+  EXPECT_FALSE(is_us("127.0.0.1"));
+  EXPECT_FALSE(is_us("127.0.0.20"));
+  serve("127.0.0.1:53");
+  EXPECT_TRUE(is_us("127.0.0.1"));
+  EXPECT_TRUE(is_us("0.0.0.0"));
+  EXPECT_FALSE(is_us("127.0.0.20"));
+  serve("[::]:53");
+  EXPECT_TRUE(is_us("127.0.0.20"));
+  EXPECT_FALSE(is_us("127.0.0.20", 54));
+}
+
 }  // namespace
 }  // namespace sluice::data
