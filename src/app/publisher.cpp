@@ -48,8 +48,8 @@ void Publisher::publish_now(const control::Update& update) {
     data::Worker* w = worker.get();
     w->loop.post([w, shared, tls] { w->apply(*shared, tls); });
   }
-  // The workers know by then where the new ports lead.
-  if (ports_.follow(shared->snapshot->streams)) take_port_problems();
+  // The workers know by then where the new ports lead. Who drains opens none: a worker that has ended would keep it.
+  if (!workers_.front()->draining() && ports_.follow(shared->snapshot->streams)) take_port_problems();
   fingerprint_.follow(*update.model, update.change, control::options_text);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   ready_ = true;
@@ -102,7 +102,7 @@ void Publisher::take_port_problems() {
 }
 
 void Publisher::retry_ports() {
-  if (!ports_.retry()) return;
+  if (workers_.front()->draining() || !ports_.retry()) return;
   take_port_problems();
   std::vector<ops::ProblemCount> problems;
   std::size_t left = 0;

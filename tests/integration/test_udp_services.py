@@ -3,7 +3,7 @@ import signal
 import socket
 
 from harness import config_map, wait_for
-from streams import AT, FLAGS, UdpPod, asks, backend, echo, entries, free_udp_port, ports, says, udp_client
+from streams import AT, FLAGS, UdpPod, asks, backend, dial, echo, entries, exactly, free_port, free_udp_port, ports, says, udp_client
 
 
 def one(site, *args, answers=1, value="default/dns:9000", **kw):
@@ -160,6 +160,19 @@ def test_a_client_that_goes_on_sending_leaves_a_pod_that_is_gone(site):
     assert len(pod.got) == 4 and len({*pod.peers}) == 1
 
 
+def test_a_client_that_goes_on_sending_goes_where_the_port_leads_now(site):
+    sluice, port, pod = one(site, answers=0)
+    other = site.add(UdpPod(b"two", 0))
+    backend(site, "other", other.address, udp=True)
+    with udp_client(port) as c:
+        c.send(b"a")
+        wait_for(lambda: pod.got, "it has arrived")
+        sluice.changed(lambda: ports(site, udp={port: "default/other:9000"}))
+        c.send(b"b")
+        wait_for(lambda: other.got == [b"b"], "it has arrived")
+    assert pod.got == [b"a"]
+
+
 def test_nobody_elses_datagrams_are_answers(site):
     sluice, port, pod = one(site, answers=0)
     with udp_client(port) as c, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
@@ -261,6 +274,39 @@ def test_what_leads_back_to_us_is_refused(site):
     wait_for(lambda: not entries(sluice, port), "it leads somewhere")
     with udp_client(port) as c:
         assert asks(c, b"a") == b"one:a"
+
+
+def is_free(port):
+    """Nobody else has it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.bind((AT, port))
+        except OSError:
+            return False
+    return True
+
+
+def test_a_drain_lets_go_of_ports_at_once(site):
+    """A connection that goes on, here of TCP, keeps no port of UDP: the next process has it, or the datagrams would be nobody's."""
+    pod = site.add(UdpPod(b"one"))
+    backend(site, "dns", pod.address, udp=True)
+    backend(site, "db", echo(site, b"tcp").address)
+    port, tcp = free_udp_port(), free_port()
+    ports(site, {tcp: "default/db:9000"}, {port: "default/dns:9000"})
+    sluice = site.sluice(*FLAGS, "--share-ports", workers=4, options={"worker-shutdown-timeout": "30"})
+    with dial(tcp) as goes_on, udp_client(port) as c:
+        assert exactly(goes_on, 3) == b"tcp"
+        assert asks(c, b"a") == b"one:a"
+        sluice.proc.send_signal(signal.SIGTERM)
+        wait_for(lambda: is_free(port), "the port is let go of")
+        goes_on.send(b"b")
+        assert exactly(goes_on, 1) == b"b"
+        second = site.sluice(*FLAGS, "--share-ports")
+        assert not entries(second, port)
+        for i in range(20):
+            with udp_client(port) as fresh:
+                assert asks(fresh, b"%d" % i) == b"one:%d" % i
+    assert sluice.proc.wait(20) == 0
 
 
 def test_a_drain_answers_whose_session_is_open(site):

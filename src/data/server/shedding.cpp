@@ -5,6 +5,7 @@
 #include "base/release.h"
 #include "data/coding/coder.h"
 #include "data/server/connection.h"
+#include "data/server/udp_port.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {
@@ -101,13 +102,20 @@ bool Worker::shed() {
   // As long as the slow ones of all workers hold enough, nobody else is ended.
   const std::int64_t of_all = shared.overload.report_slow(slow - std::exchange(slow_, slow));
   const std::uint64_t share = excess / shared.overload.workers() + 1;
+  const bool others_too = of_all < static_cast<std::int64_t>(excess);
   std::uint64_t freed = 0;
-  for (const Holding& h : whom_to_end(found.all(), of_all < static_cast<std::int64_t>(excess), now)) {
+  for (const Holding& h : whom_to_end(found.all(), others_too, now)) {
     if (h.connection && h.kind == Holding::Kind::slow) h.connection->abort_on_close();
     h.who->cancel(kShed);
     (h.kind == Holding::Kind::idle ? stats.overload_idle_closed : stats.overload_slow_reset).add();
     freed += h.bytes;
     if (freed >= share) break;
+  }
+  // Who is behind a session of datagrams is not known, nor whether its pod will ever answer: as those that pause.
+  if (others_too && freed < share) {
+    const std::size_t ended = udp_ports_->shed(share - freed, now - kPatience);
+    stats.overload_idle_closed.add(ended);
+    freed += ended * cost::kSession;
   }
   return freed > 0;
 }

@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
+#include "data/server/shedding.h"
 #include "data/server/worker.h"
 #include "data/upstream/dial.h"
 #include "net/http/cidr.h"
@@ -17,8 +19,11 @@ namespace sluice::data {
 
 namespace {
 
-constexpr int kAtOnce = 64;   // datagrams that are taken in a row from one socket
-constexpr int kMostPods = 3;  // that are tried where a socket to one cannot even be made
+constexpr int kAtOnce = 64;                     // datagrams that are taken in a row from one socket
+constexpr int kMostPods = 3;                    // that are tried where a socket to one cannot even be made
+constexpr int kLastTurns = 16;                  // in a row, when a port is about to close
+constexpr std::uint32_t kPortsOfLinux = 28232;  // 32768 to 60999
+constexpr std::size_t kLeastSessions = 16;      // of a worker, however few places there are
 
 void to_mapped(const in_addr& v4, std::array<std::uint8_t, 16>& out) noexcept {
   out = {};
@@ -56,16 +61,38 @@ UdpClient client_of(const net::SocketAddress& from, msghdr& message) noexcept {
 }
 
 // A socket that speaks with the pod alone, so that nobody else's datagrams are taken for its answers, and ICMP says
-// when nobody is there. -1: there is none.
+// when nobody is there. -1, with errno: there is none.
 int connect_datagrams(const net::SocketAddress& pod) noexcept {
   const int fd = socket(pod.storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   if (connect(fd, pod.get(), pod.size) == 0) return fd;
+  const int why = errno;
   close(fd);
+  errno = why;
   return -1;
 }
 
+// Another session that ends gives back what was lacking: a port (the kernel says EAGAIN where it finds none for the
+// socket) or a descriptor. EADDRNOTAVAIL is none of them: it is said where no address of ours suits the pod's.
+bool lacks_room(int why) noexcept {
+  return why == EAGAIN || why == EMFILE || why == ENFILE;
+}
+
 }  // namespace
+
+std::size_t most_sessions(std::uint32_t places, std::uint32_t local_ports, unsigned workers) noexcept {
+  workers = std::max(1U, workers);
+  return std::min(std::max<std::size_t>(places / 4 / workers, kLeastSessions),
+                  std::max<std::size_t>(local_ports / 4 / workers, 1));
+}
+
+std::uint32_t local_ports() noexcept {
+  std::uint32_t first = 0, last = 0;
+  std::FILE* const f = std::fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+  const bool read = f != nullptr && std::fscanf(f, "%u %u", &first, &last) == 2;
+  if (f != nullptr) std::fclose(f);
+  return read && first <= last && last <= 0xffff ? last - first + 1 : kPortsOfLinux;
+}
 
 UdpSession::UdpSession(UdpPort& port, const UdpClient& client, const net::SocketAddress& from,
                        const StreamTarget& target, std::shared_ptr<EndpointRuntime> endpoint, int fd,
@@ -78,7 +105,8 @@ UdpSession::UdpSession(UdpPort& port, const UdpClient& client, const net::Socket
       endpoint_(std::move(endpoint)),
       fd_(fd),
       counted_address_(counted_address),
-      begun_(port.worker_.loop.now()) {
+      begun_(port.worker_.loop.now()),
+      quiet_since_(begun_) {
   ++endpoint_->load.in_flight;
   figures_->active.fetch_add(1, std::memory_order_relaxed);
   port_.worker_.entered();
@@ -134,6 +162,7 @@ bool UdpSession::answered() const noexcept {
 void UdpSession::wait() {
   Worker& worker = port_.worker_;
   worker.loop.arm(*this, worker.options().proxy_stream_timeout);
+  quiet_since_ = worker.loop.now();
   auto& by_age = port_.all_.by_age_;
   by_age.splice(by_age.end(), by_age, place_);
 }
@@ -199,6 +228,7 @@ UdpPort::UdpPort(UdpPorts& all, int fd, std::uint16_t port)
 
 UdpPort::~UdpPort() {
   sessions_.clear();
+  if (fd_ < 0) return;
   worker_.loop.remove(fd_, this);
   close(fd_);
 }
@@ -207,18 +237,58 @@ void UdpPorts::open(std::uint16_t port, int fd) {
   ports_[port] = std::make_unique<UdpPort>(*this, fd, port);
 }
 
+void UdpPorts::drain() {
+  for (auto& [number, port] : ports_)
+    for (int i = 0; i < kLastTurns && port->take_some(); ++i) {
+    }
+  draining_ = true;
+  for (auto& [number, port] : ports_) port->close_if_over();
+}
+
 void UdpPorts::kill() {
-  while (!by_age_.empty()) by_age_.front()->expired();
+  while (end_quietest()) {
+  }
+}
+
+bool UdpPorts::end_quietest() {
+  if (by_age_.empty()) return false;
+  by_age_.front()->expired();
+  return true;
+}
+
+// Whoever forges addresses must not use up what others need: the session that has been quiet for longest goes.
+bool UdpPorts::make_room() {
+  Shared& shared = worker_.shared;
+  const std::uint32_t places = shared.max_connections(worker_.options());
+  const std::size_t most = most_sessions(places, local_ports_, shared.overload.workers());
+  while (by_age_.size() >= most) end_quietest();
+  // One for one: where connections have all places, no others of ours need end.
+  return shared.limits.total() <= places || end_quietest();
+}
+
+std::size_t UdpPorts::shed(std::uint64_t bytes, Instant before) {
+  std::size_t ended = 0;
+  for (; ended * cost::kSession < bytes; ++ended)
+    if (by_age_.empty() || by_age_.front()->quiet_since_ > before || !end_quietest()) break;
+  return ended;
 }
 
 void UdpPort::forget(UdpSession& session) {
   const auto at = sessions_.find(session.client_);
   if (at != sessions_.end()) sessions_.erase(at);
+  close_if_over();
 }
 
-void UdpPort::on_events(std::uint32_t) {
+void UdpPort::close_if_over() {
+  if (!all_.draining_ || fd_ < 0 || !sessions_.empty()) return;
+  worker_.loop.remove(fd_, this);
+  close(fd_);
+  fd_ = -1;
+}
+
+bool UdpPort::take_some() {
   char* const bytes = worker_.scratch.get();
-  for (int i = 0; i < kAtOnce; ++i) {
+  for (int i = 0; i < kAtOnce && fd_ >= 0; ++i) {
     net::SocketAddress from;
     iovec part{bytes, Worker::kScratch};
     alignas(cmsghdr) char control[128];
@@ -232,28 +302,32 @@ void UdpPort::on_events(std::uint32_t) {
     const ssize_t n = recvmsg(fd_, &message, 0);
     if (n < 0) {
       if (errno == EINTR) continue;
-      return;
+      return false;
     }
     from.size = message.msg_namelen;
     const UdpClient client = client_of(from, message);
-    const auto known = sessions_.find(client);
-    UdpSession* session = known == sessions_.end() ? nullptr : known->second.get();
-    // Who sends all the time, and expects no answer, must not send to a pod that is gone for ever.
-    if (session != nullptr && session->endpoint_->retired) {
-      sessions_.erase(known);
-      session = nullptr;
-    }
-    if (session == nullptr) {
-      const StreamTarget* target = worker_.view()->snapshot().streams->find(model::Transport::udp, port_);
-      if (target == nullptr) continue;
-      session = begin(client, from, *target);
-      if (session == nullptr) {
-        target->figures->dropped.fetch_add(1, std::memory_order_relaxed);
-        continue;
-      }
-    }
-    session->send(bytes, static_cast<std::size_t>(n));
+    const StreamTarget* target = worker_.view()->snapshot().streams->find(model::Transport::udp, port_);
+    if (target == nullptr) continue;
+    UdpSession* session = known(client, *target);
+    if (session == nullptr) session = begin(client, from, *target);
+    if (session != nullptr)
+      session->send(bytes, static_cast<std::size_t>(n));
+    else
+      target->figures->dropped.fetch_add(1, std::memory_order_relaxed);
   }
+  return fd_ >= 0;
+}
+
+// Who sends all the time, and expects no answer, must not send for ever to a pod that is gone, or to a Service where
+// the port does not lead any more.
+UdpSession* UdpPort::known(const UdpClient& client, const StreamTarget& target) {
+  const auto at = sessions_.find(client);
+  if (at == sessions_.end()) return nullptr;
+  UdpSession& session = *at->second;
+  const bool leads_there = session.spec_ == target.spec || session.spec_->cluster == target.spec->cluster;
+  if (!session.endpoint_->retired && leads_there) return &session;
+  forget(session);
+  return nullptr;
 }
 
 // Null: the datagram is dropped.
@@ -265,34 +339,49 @@ UdpSession* UdpPort::begin(const UdpClient& client, const net::SocketAddress& fr
     target.figures->unreachable.fetch_add(1, std::memory_order_relaxed);
     return nullptr;
   }
-  // Whoever forges addresses must not use up what connections need: a quarter of the places, and the session that has
-  // been quiet for longest goes when there is none left.
-  const std::uint32_t places = shared.max_connections(worker_.options());
-  const std::size_t most = std::max<std::size_t>(places / 4 / std::max(1U, shared.overload.workers()), 16);
-  if (all_.by_age_.size() >= most) all_.by_age_.front()->expired();
+  // Room is made last: who is over its own limit, or reaches no pod, costs nobody else a session.
   const std::uint32_t per_address = worker_.options().max_connections_per_address;
-  if (!shared.limits.enter(client.address.data(), places, per_address)) return nullptr;
+  if (!shared.limits.enter(client.address.data(), 0, per_address)) return nullptr;
+  std::shared_ptr<EndpointRuntime> endpoint;
+  const int fd = connect(*cluster, endpoint);
+  if (fd < 0 || !all_.make_room()) {
+    shared.limits.leave(client.address.data(), per_address != 0);
+    if (fd < 0)
+      target.figures->unreachable.fetch_add(1, std::memory_order_relaxed);
+    else
+      close(fd);
+    return nullptr;
+  }
+  auto session = std::make_unique<UdpSession>(*this, client, from, target, std::move(endpoint), fd, per_address != 0);
+  worker_.grew(cost::kSession);
+  if (!worker_.loop.add(fd, EPOLLIN, session.get())) {
+    session->why_ = "cannot watch another descriptor";
+    return nullptr;
+  }
+  return sessions_.emplace(client, std::move(session)).first->second.get();
+}
 
+// A socket to one of the pods; -1: there is none.
+int UdpPort::connect(ClusterRuntime& cluster, std::shared_ptr<EndpointRuntime>& endpoint) {
   std::vector<std::uint32_t> tried;
+  bool made_room = false;
   for (int i = 0; i < kMostPods; ++i) {
-    auto endpoint = cluster->pick(tried);
+    endpoint = cluster.pick(tried);
     if (!endpoint) break;
     if (leads_to_us(worker_, *endpoint, model::Transport::udp)) {
       worker_.stats.own_refused.add();
       continue;
     }
-    const int fd = connect_datagrams(endpoint->address);
-    if (fd < 0) continue;
-    auto session = std::make_unique<UdpSession>(*this, client, from, target, std::move(endpoint), fd, per_address != 0);
-    if (!worker_.loop.add(fd, EPOLLIN, session.get())) {
-      session->why_ = "cannot watch another descriptor";
-      return nullptr;
+    int fd = connect_datagrams(endpoint->address);
+    if (fd < 0 && lacks_room(errno) && !made_room) {
+      made_room = true;
+      const bool descriptors = errno != EAGAIN;
+      if (!all_.end_quietest() && descriptors) worker_.pool.close_everything();
+      fd = connect_datagrams(endpoint->address);
     }
-    return sessions_.emplace(client, std::move(session)).first->second.get();
+    if (fd >= 0) return fd;
   }
-  shared.limits.leave(client.address.data(), per_address != 0);
-  target.figures->unreachable.fetch_add(1, std::memory_order_relaxed);
-  return nullptr;
+  return -1;
 }
 
 // From the address that the client has sent to: it takes no answer from another one.

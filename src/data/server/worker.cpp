@@ -69,7 +69,7 @@ void Worker::open_streams(std::vector<StreamSocket> sockets) {
   ListenerSettings settings;
   settings.stream = true;
   for (const StreamSocket& s : sockets) {
-    if (drain_)
+    if (drain_ || draining())
       close(s.fd);
     else if (s.place.transport == model::Transport::tcp)
       stream_listeners_[s.place] = std::make_unique<Listener>(*this, s.fd, settings);

@@ -107,9 +107,8 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_shed_connections_total", counter, "", "Connections refused by a limit or for lack of descriptors."},
     {"sluice_shed_requests_total", counter, "", "Requests refused with 503 by a limit or for lack of resources."},
     {"sluice_overload_actions_total", counter, "action",
-     "What was done for lack of memory: idle_closed and slow_reset (connections, or streams of HTTP/2), "
-     "request_refused "
-     "(503), accept_paused (looks at a listening socket that took nothing)."},
+     "What was done for lack of memory: idle_closed (sessions of UDP, too) and slow_reset (connections, or streams of "
+     "HTTP/2), request_refused (503), accept_paused (looks at a listening socket that took nothing)."},
     {"sluice_compressed_responses_total", counter, "coding", "Responses that were compressed: br, zstd or gzip."},
     {"sluice_uncompressed_responses_total", counter, "reason",
      "Responses that would have been compressed and went out as they were: compression-memory was used up (limit), or "
