@@ -167,7 +167,8 @@ def test_a_client_that_goes_on_sending_goes_where_the_port_leads_now(site):
     with udp_client(port) as c:
         c.send(b"a")
         wait_for(lambda: pod.got, "it has arrived")
-        sluice.changed(lambda: ports(site, udp={port: "default/other:9000"}))
+        # The Service of before has a port still, so that its pods go on to be known.
+        sluice.changed(lambda: ports(site, udp={port: "default/other:9000", free_udp_port(): "default/dns:9000"}))
         c.send(b"b")
         wait_for(lambda: other.got == [b"b"], "it has arrived")
     assert pod.got == [b"a"]
