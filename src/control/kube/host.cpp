@@ -25,6 +25,12 @@ void users_changed(ClusterState& c) {
   c.users_changed = true;
 }
 
+// Text that is no name of a Service in a cluster may be one in a file: no two Clusters are to be spelt alike.
+std::string without_colons(std::string text) {
+  for (auto at = text.find(':'); at != std::string::npos; at = text.find(':', at)) text.replace(at, 1, "%3A");
+  return text;
+}
+
 }  // namespace
 
 const ClusterTexts& Store::State::cluster_texts(const ClusterKey& key) {
@@ -33,7 +39,8 @@ const ClusterTexts& Store::State::cluster_texts(const ClusterKey& key) {
   // A host that an annotation names has no namespace; a name without a slash is nobody else's.
   const bool outside = key.ns.empty();
   // Nor does a port have one: those of datagrams are Clusters of their own.
-  const auto name = (outside ? key.service : key.service_key()) + ":" + key.port + (key.udp ? "/udp" : "");
+  const auto name =
+      (outside ? key.service : without_colons(key.service_key())) + ":" + key.port + (key.udp ? "/udp" : "");
   const auto upstream_name =
       outside ? name : key.ns + "-" + key.service + (key.port.empty() ? "" : "-" + key.port) + (key.udp ? "-udp" : "");
   const auto made = cluster_names.emplace(key, ClusterTexts{name, upstream_name, key.service, key.port}).first;

@@ -144,12 +144,11 @@ class Field {
   Reading* reading_;
 };
 
-// No colon, as names of Clusters have one between a Service and its port.
 bool plain_name(std::string_view s) {
   if (s.empty() || s.size() > 253) return false;
   for (char c : s)
     if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-          c == '_'))
+          c == '_' || c == ':'))
       return false;
   return true;
 }
