@@ -89,22 +89,27 @@ std::string ingress_text(const model::Route& route) {
   return text;
 }
 
-const model::Cluster* find_cluster(const model::Model& model, const model::Route& route) {
-  auto at = model.clusters.find(route.cluster);
+namespace {
+
+const model::Cluster* cluster_named(const model::Model& model, std::string_view name) {
+  const auto at = model.clusters.find(name);
   return at == model.clusters.end() ? nullptr : at->second.get();
 }
 
+}  // namespace
+
+const model::Cluster* find_cluster(const model::Model& model, const model::Route& route) {
+  return cluster_named(model, route.cluster);
+}
+
 const model::Cluster* find_cluster(const model::Model& model, const model::StreamListener& listener) {
-  const auto at = model.clusters.find(listener.cluster);
-  return at == model.clusters.end() ? nullptr : at->second.get();
+  return cluster_named(model, listener.cluster);
 }
 
 const model::Cluster* find_canary_cluster(const model::Model& model, const model::Route& route) {
   if (!route.canary || !route.further) return nullptr;
   const auto of = std::ranges::find(*route.further, model::Role::canary, &model::FurtherCluster::role);
-  if (of == route.further->end()) return nullptr;
-  const auto at = model.clusters.find(of->cluster);
-  return at == model.clusters.end() ? nullptr : at->second.get();
+  return of == route.further->end() ? nullptr : cluster_named(model, of->cluster);
 }
 
 boost::json::object to_json(const model::Entry& e) {

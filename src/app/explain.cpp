@@ -529,14 +529,6 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
   return out;
 }
 
-int fail(const std::string& message, bool json, std::ostream& out) {
-  if (json)
-    print_json(out, boost::json::object{{"error", message}});
-  else
-    print_line(out, "error: " + message);
-  return 2;
-}
-
 }  // namespace
 
 int run_explain(const control::Settings& settings, std::string method, std::string url,

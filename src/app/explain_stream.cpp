@@ -15,14 +15,6 @@ namespace sluice::app {
 
 namespace {
 
-int fail(const std::string& why, bool json, std::ostream& out) {
-  if (json)
-    print_json(out, boost::json::object{{"error", why}});
-  else
-    print_line(out, "error: " + why);
-  return 2;
-}
-
 std::string config_map_text(const model::StreamListener& l) {
   auto text = fmt::format("{}, data[{}]", l.object.text(), l.port);
   const auto& origin = l.object.origin;

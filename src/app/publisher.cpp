@@ -104,15 +104,14 @@ void Publisher::take_port_problems() {
 void Publisher::retry_ports() {
   if (workers_.front()->draining() || !ports_.retry()) return;
   take_port_problems();
-  std::vector<ops::ProblemCount> problems;
-  std::size_t left = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    problems = problems_;
-    left = port_report_.entries.size();
-  }
-  if (left == 0) log::info("all ports that lead to Services are open");
+  if (ports_.problems().empty()) log::info("all ports that lead to Services are open");
+  auto problems = problem_counts();
   metrics_.update([&](ops::ControllerState& s) { s.problems = std::move(problems); });
+}
+
+std::vector<ops::ProblemCount> Publisher::problem_counts() const {
+  const std::lock_guard lock(mutex_);
+  return problems_;
 }
 
 void Publisher::tally_problems() {
@@ -175,11 +174,7 @@ void Publisher::look_at_certificates(const control::Update& update, const data::
 void Publisher::tell_metrics(const control::Update& update, double seconds) {
   ++reloads_;
   const auto snapshot = this->snapshot();
-  std::vector<ops::ProblemCount> problems;
-  {
-    const std::lock_guard lock(mutex_);
-    problems = problems_;
-  }
+  auto problems = problem_counts();
   metrics_.update([&](ops::ControllerState& s) {
     s.ready = true;
     s.config_version = snapshot->version;

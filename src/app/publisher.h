@@ -47,6 +47,7 @@ class Publisher {
   void publish_now(const control::Update& update);
   void keep(const control::Update& update, const data::Publication& publication);
   void tally_problems();
+  std::vector<ops::ProblemCount> problem_counts() const;
   void take_port_problems();
   void tell_metrics(const control::Update& update, double seconds);
   void look_at_certificates(const control::Update& update, const data::Publication& publication);

@@ -121,9 +121,9 @@ void StreamPorts::leave(const data::StreamTable& next) {
     if (why.empty() && next.find(place.transport, place.port) == nullptr) gone.push_back(place);
   unsure_ = std::move(gone);
   settle();
-  left_ = std::erase_if(places_, [&](const auto& p) { return next.find(p.first.transport, p.first.port) == nullptr; }) >
-              0 ||
-          left_;
+  // What is left of them could not be opened.
+  if (std::erase_if(places_, [&](const auto& p) { return next.find(p.first.transport, p.first.port) == nullptr; }) > 0)
+    left_ = true;
 }
 
 bool StreamPorts::follow(std::shared_ptr<const data::StreamTable> table) {

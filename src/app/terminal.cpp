@@ -24,4 +24,12 @@ int refuse(std::string_view why, int code) {
   return code;
 }
 
+int fail(std::string_view why, bool json, std::ostream& out) {
+  if (json)
+    print_json(out, boost::json::object{{"error", why}});
+  else
+    print_line(out, std::string("error: ").append(why));
+  return 2;
+}
+
 }  // namespace sluice::app

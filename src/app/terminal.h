@@ -16,5 +16,7 @@ void print_json(std::ostream& out, const boost::json::value& value);
 std::string json_page(const boost::json::value& value);
 // Says on standard error why the command does nothing; returns `code`.
 int refuse(std::string_view why, int code = 2);
+// The same where the answer is expected, as JSON or as a line.
+int fail(std::string_view why, bool json, std::ostream& out);
 
 }  // namespace sluice::app

@@ -49,4 +49,10 @@ class Shared {
   Held* held_ = nullptr;
 };
 
+// Null where the part says nothing: it is as it is made.
+template <class T>
+Shared<T> shared_unless_plain(T part) {
+  return part == T{} ? Shared<T>() : Shared<T>(std::move(part));
+}
+
 }  // namespace sluice::model

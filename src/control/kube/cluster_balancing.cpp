@@ -71,7 +71,7 @@ void Store::State::choose_balancing(const std::string& name, ClusterState& c) co
   const WishPtr session = asks == all.end() ? nullptr : *asks;
   Balancing made = said(oldest ? oldest->says : by_options);
   made.affinity = session ? session->says->affinity : model::Shared<model::Affinity>();
-  c.balancing = made == Balancing{} ? model::Shared<Balancing>() : model::Shared<Balancing>(made);
+  c.balancing = model::shared_unless_plain(made);
   const WishPtr& decides = session ? session : oldest;
   c.balanced_by = c.balancing && decides && decides->says != by_options
                       ? Text(decides->ref->ns.str() + "/" + decides->ref->name.str())

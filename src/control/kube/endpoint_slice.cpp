@@ -47,7 +47,7 @@ std::string Store::State::add_slices(const ClusterState& c, const ServicePort& p
       }
       auto number = port_in(slice, port, by);
       if (number == 0) continue;
-      Sieve sieve(says, allowed_destinations(), own.get(), c.key->udp ? model::Transport::udp : model::Transport::tcp);
+      Sieve sieve(says, allowed_destinations(), own.get(), c.key->transport());
       for (auto& e : slice.endpoints) {
         if (leaving ? !(e.serving && e.terminating && !e.ready) : !e.ready) continue;
         for (auto& address : e.addresses) {

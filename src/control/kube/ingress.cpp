@@ -71,25 +71,20 @@ void Store::State::accept(IngressState& state, AnnotationResult&& result, Entrie
                        {Severity::error, "ClosedByOption", "spec.rules", "",
                         "options that this version serves, or --accept-unprotected",
                         "its paths answer 503, as the options " + keys + " guard them and are not served"}});
-  state.closing.reset();
-  if (result.closing != Closing{}) state.closing = std::move(result.closing);
+  state.closing = model::shared_unless_plain(std::move(result.closing));
   state.ssl_passthrough = result.values.ssl_passthrough;
-  state.tls.reset();
-  if (result.values.tls != WrittenTls{}) state.tls = std::move(result.values.tls);
+  state.tls = model::shared_unless_plain(std::move(result.values.tls));
   auto& ssl = result.values.proxy_ssl;
   state.proxy_ssl.reset();
   if (!ssl.secret.empty()) state.proxy_ssl = std::move(ssl);
-  // Most say nothing.
-  state.settings =
-      result.values.settings == *defaults ? defaults : shared_settings.of(std::move(result.values.settings));
+  state.settings = shared_settings.of(std::move(result.values.settings));
   take_wish(state);
 }
 
 // What closes a whole host does so from a canary too; all else is its main Ingress's to say.
 void Store::State::accept_canary(IngressState& state, AnnotationResult&& result) const {
   state.accepted = state.object;
-  state.closing.reset();
-  if (result.closing != Closing{}) state.closing = std::move(result.closing);
+  state.closing = model::shared_unless_plain(std::move(result.closing));
   state.ssl_passthrough = false;
   state.proxy_ssl = nullptr;
   state.settings = defaults;
@@ -163,8 +158,8 @@ void Store::State::evaluate(const std::string& key) {
   dirty_hosts.insert(canary_before.begin(), canary_before.end());
   // What is said of its Services differs between the two.
   if (was_canary != static_cast<bool>(state.canary))
-    for (const Names& names : {before, canary_before.all()})
-      for (const auto& host : names) dirty_clusters.insert(hosts[host].clusters.begin(), hosts[host].clusters.end());
+    for (const Names* names : {&before, &canary_before.all()})
+      for (const auto& host : *names) dirty_clusters.insert(hosts[host].clusters.begin(), hosts[host].clusters.end());
   dirty_hosts.insert(state.canary_hosts.begin(), state.canary_hosts.end());
   dirty_hosts.insert(before.begin(), before.end());
   dirty_hosts.insert(state.hosts.begin(), state.hosts.end());

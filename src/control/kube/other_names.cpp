@@ -104,8 +104,7 @@ void Store::State::take_names(IngressState& state, const AnnotationValues& value
     else
       say(Severity::error, "HostNotAllowed", "server-alias", name, whose(rule), "it is no name of its hosts");
   }
-  state.aliases.reset();
-  if (!aliases.empty()) state.aliases = std::move(aliases);
+  state.aliases = model::shared_unless_plain(std::move(aliases));
   state.to_www = values.to_www;
   if (!state.to_www) return;
   for (const auto& host : state.hosts) {

@@ -136,8 +136,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
             "http, https, grpc, grpcs, kubernetes.io/h2c, kubernetes.io/ws or kubernetes.io/wss",
             "its pods are spoken to by HTTP/1.1 unless backend-protocol says otherwise"}});
   }
-  const auto transport = c.key->udp ? model::Transport::udp : model::Transport::tcp;
-  Sieve extras(Says::operator_, allowed_destinations(), own.get(), transport);
+  Sieve extras(Says::operator_, allowed_destinations(), own.get(), c.key->transport());
   for (const auto& spelling : spellings(*c.key)) {
     const auto it = extra.find(spelling);
     if (it == extra.end()) continue;
@@ -191,7 +190,7 @@ std::shared_ptr<const model::Cluster> Store::State::build_cluster(const std::str
       external = lower(target);
       auto& r = resolutions[external];
       const bool listed = name_allowed(external, allowed_destinations());
-      Sieve sieve(listed ? Says::operator_ : Says::name, allowed_destinations(), own.get(), transport);
+      Sieve sieve(listed ? Says::operator_ : Says::name, allowed_destinations(), own.get(), c.key->transport());
       std::size_t usable = 0;
       for (auto& address : r.addresses)
         if (sieve.takes(address, number) && ++usable <= kMaxExternalAddresses)

@@ -15,7 +15,8 @@ class SharedSettings {
 
  private:
   std::unordered_multimap<std::size_t, model::Shared<model::RouteSettings>> known_;
-  std::size_t tidy_at_ = 64;  // entries; those that nobody else holds are let go of then
+  model::Shared<model::RouteSettings> last_;  // that were asked for: the next Ingress often says the same
+  std::size_t tidy_at_ = 64;                  // entries; those that nobody else holds are let go of then
 };
 
 }  // namespace sluice::control

@@ -1,5 +1,6 @@
 #pragma once
 #include <boost/container/flat_set.hpp>
+#include <functional>
 
 #include "control/destination.h"
 #include "control/kube/extra_endpoint.h"
@@ -107,6 +108,7 @@ struct ClusterKey {
   std::string ns, service, port;
   bool udp = false;
   std::string service_key() const { return ns + "/" + service; }
+  model::Transport transport() const noexcept { return udp ? model::Transport::udp : model::Transport::tcp; }
   auto operator<=>(const ClusterKey&) const = default;
 };
 
@@ -254,6 +256,8 @@ struct Store::State {
   void touched(const Object& object);
   void find_replicas();
   void reach();  // judges anew what may lead to us
+  // Likewise: Clusters with endpoints on these ports, and those with addresses that were refused.
+  void judge_anew(const std::function<bool(std::uint16_t port)>& concerned);
   // Who it is that EndpointSlices come from.
   Says slices_say() const { return settings.manifests.empty() ? Says::object : Says::directory; }
   AllowedDestinations allowed_destinations() const {

@@ -161,14 +161,13 @@ void Store::State::reach() {
   if (now == *own) return;
   own = std::make_shared<const model::OwnListeners>(std::move(now));
   own_changed = true;
-  for (auto& [name, c] : clusters) {
-    const auto& built = c.built;
-    if (!built) continue;
-    if (built->refused > 0 || std::ranges::any_of(built->endpoints, [&](const model::Endpoint& e) {
-          return own->has_port(e.port) || own->has_datagram_port(e.port);
-        }))
+  judge_anew([&](std::uint16_t port) { return own->has_port(port) || own->has_datagram_port(port); });
+}
+
+void Store::State::judge_anew(const std::function<bool(std::uint16_t port)>& concerned) {
+  for (const auto& [name, c] : clusters)
+    if (c.built && (c.built->refused > 0 || std::ranges::any_of(c.built->endpoints, concerned, &model::Endpoint::port)))
       dirty_clusters.insert(name);
-  }
 }
 
 // Makes sure that nobody else holds `model`. Whoever holds the last one has usually let go of the one before: that one

@@ -1,6 +1,5 @@
 #include "control/kube/stream_entry.h"
 
-#include <algorithm>
 #include <array>
 
 #include "base/strings.h"
@@ -12,18 +11,8 @@ namespace {
 
 constexpr const char* kForm = "NAMESPACE/SERVICE:PORT[:PROXY[:PROXY]], such as default/db:5432";
 
-// Block scalars of YAML end with a line's end.
-std::string_view without_blanks(std::string_view text) {
-  constexpr const char* kBlanks = " \t\r\n";
-  const auto begin = text.find_first_not_of(kBlanks);
-  return begin == std::string_view::npos ? std::string_view()
-                                         : text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
-}
-
 bool is_port_name(std::string_view text) {
-  return !text.empty() && text.size() <= 63 && std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-  });
+  return !text.empty() && text.size() <= 63 && made_of(text, "-_");
 }
 
 std::uint16_t port_number(std::string_view text) {
@@ -36,13 +25,14 @@ std::uint16_t port_number(std::string_view text) {
 std::expected<StreamEntry, StreamEntryError> read_stream_entry(model::Transport transport, std::string_view key,
                                                                std::string_view value) {
   StreamEntry out;
-  out.port = port_number(without_blanks(key));
+  // Block scalars of YAML end with a line's end.
+  out.port = port_number(trim_of(key, kBlank));
   if (out.port == 0) return std::unexpected(StreamEntryError{true, "a port from 1 to 65535"});
 
   // More words than these are read by nobody.
   std::array<std::string_view, 5> words;
   std::size_t count = 0;
-  for (std::string_view rest = without_blanks(value); count < words.size(); ++count) {
+  for (std::string_view rest = trim_of(value, kBlank); count < words.size(); ++count) {
     const auto colon = rest.find(':');
     words[count] = rest.substr(0, colon);
     if (colon == std::string_view::npos) {

@@ -141,14 +141,10 @@ void Store::State::listen_at(const model::StreamListeners& now) {
   const auto before = std::exchange(own, std::make_shared<const model::OwnListeners>(std::move(next)));
   own_changed = true;
   if (settings.status.pod.contains('/')) replicas_changed = true;  // other Services may lead to us by these ports
-  for (const auto& [name, c] : clusters) {
-    const auto& built = c.built;
-    if (built && (built->refused > 0 || std::ranges::any_of(built->endpoints, [&](const model::Endpoint& e) {
-                    return (own->has_port(e.port) && !before->has_port(e.port)) ||
-                           (own->has_datagram_port(e.port) && !before->has_datagram_port(e.port));
-                  })))
-      dirty_clusters.insert(name);
-  }
+  judge_anew([&](std::uint16_t port) {
+    return (own->has_port(port) && !before->has_port(port)) ||
+           (own->has_datagram_port(port) && !before->has_datagram_port(port));
+  });
 }
 
 // Ports behind which nobody is.

@@ -145,12 +145,7 @@ class Field {
 };
 
 bool plain_name(std::string_view s) {
-  if (s.empty() || s.size() > 253) return false;
-  for (char c : s)
-    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-          c == '_' || c == ':'))
-      return false;
-  return true;
+  return !s.empty() && s.size() <= 253 && made_of(s, "-._:");
 }
 
 // `labels`: where to put them; they are checked either way.
@@ -385,12 +380,6 @@ void read_known(const KindRow& row, const Node& n, const Text& file, std::uint32
   }
 }
 
-// "networking.k8s.io" of "networking.k8s.io/v1"; empty: the core group, or no version at all.
-std::string_view group_of(std::string_view version) {
-  const auto slash = version.find('/');
-  return slash == std::string_view::npos ? std::string_view() : version.substr(0, slash);
-}
-
 // What a list says of its items that do not say it themselves.
 struct Of {
   std::string_view kind, version;
@@ -429,15 +418,15 @@ void decode_one(const Node& n, const Of& of, const Text& file, Decoded& out) {
   const Disclosure shown(n, kind);
   if (const KindRow* known = kind_of(kind)) {
     const KindRow& row = *known;
-    if (version == row.api_version()) return read_known(row, n, file, position, false, out);
+    if (version == row.api_version) return read_known(row, n, file, position, false, out);
     // The groups that have the kind, or had it; all others have kinds of their own of that name.
     const auto group = group_of(version);
-    const bool ours = group == row.group || group.empty() || group == "extensions";
+    const bool ours = group == row.group() || group.empty() || group == "extensions";
     auto said = Disclosure::api_version(version);
     if (said.empty()) said = shown.value(version);
     out.entries.push_back({rough_reference(n, row.name, shown, file),
                            {ours ? model::Severity::error : model::Severity::ignored, "UnsupportedVersion",
-                            "apiVersion", std::move(said), row.api_version(), "the object is not served"}});
+                            "apiVersion", std::move(said), std::string(row.api_version), "the object is not served"}});
     return;
   }
   // The begin of a kind of ours with nothing behind it is a file that is still being written, not another kind.

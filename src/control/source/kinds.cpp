@@ -10,18 +10,14 @@ namespace sluice::control {
 namespace {
 
 std::string rule(const KindRow& kind, std::string_view resource, std::string_view verbs) {
-  return fmt::format("- apiGroups: [{}]\n  resources: [{}]\n  verbs: [{}]\n", *kind.group ? kind.group : "\"\"",
-                     resource, verbs);
+  return fmt::format("- apiGroups: [{}]\n  resources: [{}]\n  verbs: [{}]\n",
+                     kind.group().empty() ? "\"\"" : kind.group(), resource, verbs);
 }
 
 }  // namespace
 
-std::string KindRow::api_version() const {
-  return *group ? fmt::format("{}/{}", group, version) : version;
-}
-
 std::string KindRow::path(std::string_view ns) const {
-  std::string out = *group ? fmt::format("/apis/{}/{}/", group, version) : fmt::format("/api/{}/", version);
+  std::string out = fmt::format("/{}/{}/", group().empty() ? "api" : "apis", api_version);
   if (!ns.empty() && namespaced) out += fmt::format("namespaces/{}/", ns);
   return out + plural;
 }

@@ -8,11 +8,16 @@
 // chart to that. Names are those of the Kubernetes API.
 namespace sluice::control {
 
+// "networking.k8s.io" of "networking.k8s.io/v1"; empty: the core group, or no version at all.
+constexpr std::string_view group_of(std::string_view api_version) noexcept {
+  const auto slash = api_version.find('/');
+  return slash == std::string_view::npos ? std::string_view() : api_version.substr(0, slash);
+}
+
 struct KindRow {
-  const char* name;     // "Ingress"
-  const char* group;    // "networking.k8s.io"; "" the core group
-  const char* version;  // "v1"
-  const char* plural;   // "ingresses", as in paths and in RBAC
+  const char* name;              // "Ingress"
+  std::string_view api_version;  // "networking.k8s.io/v1"; "v1" of the core group
+  const char* plural;            // "ingresses", as in paths and in RBAC
   bool namespaced = true;
   bool listed = true;         // all are listed and watched, else none; the options' ConfigMap is listed by its name
   const char* selector = "";  // of that list, as in a query
@@ -20,31 +25,28 @@ struct KindRow {
   bool by_name = false;       // those that other objects or options name are asked for one by one
   bool has_status = false;    // that we write
 
-  // "networking.k8s.io/v1", "v1"
-  std::string api_version() const;
+  constexpr std::string_view group() const noexcept { return group_of(api_version); }
   // Of all, or of those of one namespace: "/apis/networking.k8s.io/v1/namespaces/shop/ingresses".
   std::string path(std::string_view ns = {}) const;
 };
 
 // In the order of Object's alternatives.
 inline constexpr KindRow kKinds[] = {
-    {.name = "Ingress", .group = "networking.k8s.io", .version = "v1", .plural = "ingresses", .has_status = true},
+    {.name = "Ingress", .api_version = "networking.k8s.io/v1", .plural = "ingresses", .has_status = true},
     {.name = "IngressClass",
-     .group = "networking.k8s.io",
-     .version = "v1",
+     .api_version = "networking.k8s.io/v1",
      .plural = "ingressclasses",
      .namespaced = false,
      .deniable = true},
-    {.name = "Service", .group = "", .version = "v1", .plural = "services"},
-    {.name = "EndpointSlice", .group = "discovery.k8s.io", .version = "v1", .plural = "endpointslices"},
+    {.name = "Service", .api_version = "v1", .plural = "services"},
+    {.name = "EndpointSlice", .api_version = "discovery.k8s.io/v1", .plural = "endpointslices"},
     {.name = "Secret",
-     .group = "",
-     .version = "v1",
+     .api_version = "v1",
      .plural = "secrets",
      .selector = "fieldSelector=type%3Dkubernetes.io%2Ftls",
      .deniable = true,
      .by_name = true},
-    {.name = "ConfigMap", .group = "", .version = "v1", .plural = "configmaps", .listed = false, .by_name = true},
+    {.name = "ConfigMap", .api_version = "v1", .plural = "configmaps", .listed = false, .by_name = true},
 };
 
 // Null: none of them.

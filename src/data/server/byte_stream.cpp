@@ -78,10 +78,11 @@ net::Task<Status> ByteStream::connect() {
   const auto most = std::min(terms_.tries ? terms_.tries : kMostTries, kMostTries);
   Status outcome{};
   for (std::uint32_t i = 0; i < most && !killed_; ++i) {
-    const std::vector<std::uint32_t> before = tried;
+    const auto asked = static_cast<std::ptrdiff_t>(tried.size());
     auto next = cluster_->pick(tried);
     if (!next) co_return std::unexpected(upstream(Fault::no_endpoints, 503, "no endpoint takes connections"));
-    if (terms_.each_pod_once && std::ranges::find(before, next->load.id) != before.end()) break;
+    const auto former = tried.begin() + asked;
+    if (terms_.each_pod_once && std::find(tried.begin(), former, next->load.id) != former) break;
     Attempt& attempt = record_.attempt[std::min(record_.attempts, kMaxAttempts - 1)];
     attempt = Attempt{};
     record_.attempts = std::min(record_.attempts + 1, kMaxAttempts);

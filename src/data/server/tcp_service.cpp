@@ -4,24 +4,25 @@
 
 namespace sluice::data {
 
+ByteStream::Terms TcpService::terms_of(const model::Options& options, const model::StreamListener& spec,
+                                       const ClusterRuntime* cluster) {
+  Terms terms;
+  terms.connect_timeout = options.proxy_connect_timeout;
+  terms.tries = options.proxy_stream_next_upstream ? options.proxy_stream_next_upstream_tries : 1;
+  terms.tries_timeout = options.proxy_stream_next_upstream_timeout;
+  terms.each_pod_once = true;
+  // Who has said all may wait for a long answer: half-closed connections live as others do.
+  terms.limits = {options.proxy_stream_timeout, Duration{}, options.proxy_stream_timeout};
+  if (cluster != nullptr) terms.proxy_header = cluster->spec().proxy_protocol;
+  if (spec.proxy_out && terms.proxy_header == model::ProxyProtocol::off) terms.proxy_header = model::ProxyProtocol::v1;
+  return terms;
+}
+
 TcpService::TcpService(Connection& connection, const StreamTarget& target)
-    : ByteStream(connection, connection.worker.cluster(target.cluster),
-                 [&] {
-                   const auto& options = connection.worker.options();
-                   const auto* cluster = connection.worker.cluster(target.cluster);
-                   Terms terms;
-                   terms.connect_timeout = options.proxy_connect_timeout;
-                   terms.tries = options.proxy_stream_next_upstream ? options.proxy_stream_next_upstream_tries : 1;
-                   terms.tries_timeout = options.proxy_stream_next_upstream_timeout;
-                   terms.each_pod_once = true;
-                   const Duration idle = options.proxy_stream_timeout;
-                   // Who has said all may wait for a long answer: half-closed connections live as others do.
-                   terms.limits = {idle, Duration{}, idle};
-                   if (cluster != nullptr) terms.proxy_header = cluster->spec().proxy_protocol;
-                   if (target.spec->proxy_out && terms.proxy_header == model::ProxyProtocol::off)
-                     terms.proxy_header = model::ProxyProtocol::v1;
-                   return terms;
-                 }()),
+    : TcpService(connection, target, connection.worker.cluster(target.cluster)) {}
+
+TcpService::TcpService(Connection& connection, const StreamTarget& target, ClusterRuntime* cluster)
+    : ByteStream(connection, cluster, terms_of(connection.worker.options(), *target.spec, cluster)),
       figures_(target.figures),
       spec_(target.spec) {
   record_.stream_kind = StreamKind::tcp;

@@ -15,6 +15,9 @@ class TcpService final : public ByteStream {
   ~TcpService() override;
 
  private:
+  TcpService(Connection& connection, const StreamTarget& target, ClusterRuntime* cluster);
+  static Terms terms_of(const model::Options& options, const model::StreamListener& spec,
+                        const ClusterRuntime* cluster);
   void describe(ExchangeRecord& record) const override;
   void over(const Status& outcome, const Carried& carried, Duration life) override;
 

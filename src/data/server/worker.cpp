@@ -135,7 +135,7 @@ std::shared_ptr<net::tls::ClientContext> Worker::client_tls(const model::Shared<
   return client_tls_.emplace(settings, std::move(*context)).first->second;
 }
 
-std::size_t Worker::ByValue::operator()(const Settings& s) const {
+std::size_t Worker::ByValue::operator()(const model::Shared<model::UpstreamTls>& s) const {
   model::Hash all;
   all.add(*s);
   return all.value();

@@ -172,11 +172,9 @@ class Worker {
   std::shared_ptr<net::tls::ServerContext> server_tls_;
   // Settings that were read apart and say the same have one context, and with it one store of sessions.
   struct ByValue {
-    using Settings = model::Shared<model::UpstreamTls>;
-    std::size_t operator()(const Settings& s) const;
-    bool operator()(const Settings& a, const Settings& b) const { return a == b; }
+    std::size_t operator()(const model::Shared<model::UpstreamTls>& s) const;
   };
-  std::unordered_map<ByValue::Settings, std::shared_ptr<net::tls::ClientContext>, ByValue, ByValue> client_tls_;
+  std::unordered_map<model::Shared<model::UpstreamTls>, std::shared_ptr<net::tls::ClientContext>, ByValue> client_tls_;
   // Spare memory of exchanges; what a burst left is given back to the kernel over some seconds.
   static constexpr std::size_t kMemoryKept = 32;
   static constexpr Duration kMemoryTrim = std::chrono::milliseconds(100);

@@ -42,8 +42,8 @@ TEST(Kinds, PathsAreThoseOfTheApi) {
   EXPECT_EQ(kind_of("Ingress")->path("shop"), "/apis/networking.k8s.io/v1/namespaces/shop/ingresses");
   EXPECT_EQ(kind_of("IngressClass")->path("shop"), "/apis/networking.k8s.io/v1/ingressclasses");
   EXPECT_EQ(kind_of("Secret")->path("shop"), "/api/v1/namespaces/shop/secrets");
-  EXPECT_EQ(kind_of("EndpointSlice")->api_version(), "discovery.k8s.io/v1");
-  EXPECT_EQ(kind_of("Service")->api_version(), "v1");
+  EXPECT_EQ(kind_of("EndpointSlice")->api_version, "discovery.k8s.io/v1");
+  EXPECT_EQ(kind_of("Service")->api_version, "v1");
   EXPECT_EQ(kind_of("Pod"), nullptr);
 }
 

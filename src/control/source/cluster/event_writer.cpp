@@ -22,7 +22,7 @@ constexpr Duration kEventsWhileIdle = std::chrono::hours(1);
 
 std::string api_version(std::string_view kind) {
   const KindRow* known = kind_of(kind);
-  return known ? known->api_version() : "v1";
+  return known ? std::string(known->api_version) : "v1";
 }
 
 bool is_object(std::string_view kind) {
