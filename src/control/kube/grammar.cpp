@@ -14,10 +14,10 @@
 namespace sluice::control {
 
 std::optional<bool> parse_bool(std::string_view s) {
-  for (auto t : {"1", "t", "T", "TRUE", "true", "True"})
-    if (s == t) return true;
-  for (auto f : {"0", "f", "F", "FALSE", "false", "False"})
-    if (s == f) return false;
+  static constexpr std::string_view kTrue[] = {"1", "t", "T", "TRUE", "true", "True"};
+  static constexpr std::string_view kFalse[] = {"0", "f", "F", "FALSE", "false", "False"};
+  if (std::ranges::find(kTrue, s) != std::end(kTrue)) return true;
+  if (std::ranges::find(kFalse, s) != std::end(kFalse)) return false;
   return std::nullopt;
 }
 

@@ -63,6 +63,7 @@ void read_proxy_protocol(const Service& service, const model::ObjectRef& ref, mo
 
 // By number or by name, however the Ingress says it.
 std::vector<std::string> Store::State::spellings(const ClusterKey& key) const {
+  if (extra.empty()) return {};
   const std::string service = key.service_key();
   std::set<std::string> ports{key.port};
   if (const auto found = services.find(service); found != services.end())

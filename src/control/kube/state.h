@@ -1,6 +1,7 @@
 #pragma once
 #include <boost/container/flat_set.hpp>
 #include <functional>
+#include <tuple>
 
 #include "control/destination.h"
 #include "control/kube/extra_endpoint.h"
@@ -109,7 +110,11 @@ struct ClusterKey {
   bool udp = false;
   std::string service_key() const { return ns + "/" + service; }
   model::Transport transport() const noexcept { return udp ? model::Transport::udp : model::Transport::tcp; }
-  auto operator<=>(const ClusterKey&) const = default;
+  bool operator==(const ClusterKey&) const = default;
+  // What most differ in comes first.
+  auto operator<=>(const ClusterKey& o) const {
+    return std::tie(service, ns, port, udp) <=> std::tie(o.service, o.ns, o.port, o.udp);
+  }
 };
 
 // A Cluster as routes spell it.
@@ -226,7 +231,8 @@ struct Store::State {
   bool config_map_gone = false;                 // what it said last counts
   StringMap<std::vector<ExtraEndpoint>> extra;  // "ns/service:port" → --endpoint
   std::string default_backend_service, default_backend_port;
-  // The keys of `extra` that mean the cluster's Service port; of them what no cluster uses is reported.
+  // The keys of `extra` that mean the cluster's Service port, if it has any keys; of them what no cluster uses is
+  // reported.
   std::vector<std::string> spellings(const ClusterKey& key) const;
   void report_unused_endpoints();
 

@@ -35,32 +35,34 @@ bool names_port(std::string_view s) {
   return s.find_first_not_of("0123456789") != std::string_view::npos;
 }
 
-// A node with the path that led to it, for messages.
+// A node with the way that led to it, which is written out for messages alone. It lives no longer than the Field that
+// it was taken from, as it leads back there.
 class Field {
  public:
-  Field(const Node* node, std::string path, Reading& reading)
-      : node_(node), path_(std::move(path)), reading_(&reading) {}
+  Field(const Node* node, Reading& reading) : node_(node), reading_(&reading) {}
+  Field(const Field&) = delete;
+  Field& operator=(const Field&) = delete;
   explicit operator bool() const { return node_ != nullptr; }
   const Node& node() const { return *node_; }
 
-  [[noreturn]] void bad(std::string expected) const { bad(*node_, path_, std::move(expected)); }
+  [[noreturn]] void bad(std::string expected) const { bad(*node_, path(), std::move(expected)); }
   // A member of it, which need not be there.
   [[noreturn]] void bad(std::string_view name, std::string_view value, std::string expected) const {
     throw BadShape{below(name), reading_->shown.value(value), std::move(expected), node_->line};
   }
 
   [[noreturn]] void bad_member(std::string_view key, std::string expected) const {
-    throw BadShape{path_ + "[" + reading_->shown.key(key) + "]", "", std::move(expected), node_->line};
+    throw BadShape{member(key), "", std::move(expected), node_->line};
   }
 
   Field operator[](std::string_view name) const {
     if (node_ && node_->kind != Node::Kind::map) bad("a map");
-    return {node_ ? node_->get(name) : nullptr, below(name), *reading_};
+    return {node_ ? node_->get(name) : nullptr, *this, name, kMember};
   }
   std::string text(std::string otherwise = {}) const {
     if (!node_) return otherwise;
     if (!node_->is_scalar()) bad("a string");
-    expect_string(*node_, path_);
+    expect_string(*node_, [&] { return path(); });
     return std::string(node_->text);
   }
   // The name of a port, which has a letter.
@@ -76,7 +78,7 @@ class Field {
     if (!node_->is_scalar()) bad("a string or a number");
     if (node_->kind == Node::Kind::number) return std::to_string(port());
     if (node_->kind == Node::Kind::string && !node_->text.empty() && !names_port(node_->text))
-      taken(*node_, path_, "NotANumber", "a number, without quotes", "it is read as the number");
+      taken(*node_, path(), "NotANumber", "a number, without quotes", "it is read as the number");
     return std::string(node_->text);
   }
   bool boolean(bool otherwise) const {
@@ -96,8 +98,7 @@ class Field {
     if (node_->kind != Node::Kind::list) bad("a list");
     out.reserve(node_->count);
     std::size_t i = 0;
-    for (const Node* n = node_->first; n; n = n->next)
-      read(Field(n, path_ + "[" + std::to_string(i++) + "]", *reading_));
+    for (const Node* n = node_->first; n; n = n->next) read(Field(n, *this, {}, i++));
   }
   // `most`: bytes of all keys and values.
   std::map<std::string, std::string> strings(std::size_t most) const {
@@ -107,9 +108,8 @@ class Field {
     if (node_->count > kMaxMembers) bad("at most " + std::to_string(kMaxMembers) + " members");
     std::size_t left = most;
     for (const Node* n = node_->first; n; n = n->next) {
-      const std::string path = path_ + "[" + reading_->shown.key(n->key) + "]";
-      if (!n->is_scalar()) bad(*n, path, "a string");
-      expect_string(*n, path);
+      if (!n->is_scalar()) bad(*n, member(n->key), "a string");
+      expect_string(*n, [&] { return member(n->key); });
       const std::size_t size = n->key.size() + n->text.size();
       if (size > left) bad("at most " + std::to_string(most) + " bytes in all, as the API server takes no more");
       left -= size;
@@ -119,16 +119,28 @@ class Field {
   }
 
  private:
-  std::string below(std::string_view name) const {
-    return path_.empty() ? std::string(name) : path_ + "." + std::string(name);
+  static constexpr std::size_t kMember = static_cast<std::size_t>(-1);  // for an index: it is a map's
+
+  Field(const Node* node, const Field& above, std::string_view name, std::size_t index)
+      : node_(node), above_(&above), name_(name), index_(index), reading_(above.reading_) {}
+  std::string path() const {
+    if (!above_) return {};
+    return index_ == kMember ? above_->below(name_) : above_->path() + "[" + std::to_string(index_) + "]";
   }
+  std::string below(std::string_view name) const {
+    std::string out = path();
+    if (!out.empty()) out += '.';
+    return out += name;
+  }
+  std::string member(std::string_view key) const { return path() + "[" + reading_->shown.key(key) + "]"; }
   [[noreturn]] void bad(const Node& n, std::string path, std::string expected) const {
     throw BadShape{std::move(path), reading_->shown.value(n), std::move(expected), n.line};
   }
-  void expect_string(const Node& n, const std::string& path) const {
+  template <class Path>
+  void expect_string(const Node& n, Path&& path) const {
     if (n.kind != Node::Kind::number && n.kind != Node::Kind::boolean) return;
     const std::string value = reading_->shown.value(n);
-    taken(n, path, "NotAString", "a string, in quotes",
+    taken(n, path(), "NotAString", "a string, in quotes",
           "it is read as " + (value.empty() ? "text" : "the text " + value));
   }
   void taken(const Node& n, const std::string& path, const char* reason, const char* expected,
@@ -139,8 +151,11 @@ class Field {
                                {model::Severity::warning, reason, path, reading_->shown.value(n), expected,
                                 how + "; the API server would refuse the object"}});
   }
+
   const Node* node_;
-  std::string path_;
+  const Field* above_ = nullptr;  // null: it is the object
+  std::string_view name_;
+  std::size_t index_ = kMember;  // of a list
   Reading* reading_;
 };
 
@@ -360,7 +375,7 @@ void read_known(const KindRow& row, const Node& n, const Text& file, std::uint32
       throw BadShape{
           "", "", "an object that takes at most " + std::to_string(kMaxObject >> 20) + " MiB when it is read", n.line};
     if (!pruned) report_odd_fields(n, reading, out.entries);
-    Object object = kReaders[&row - kKinds](Field(&n, "", reading));
+    Object object = kReaders[&row - kKinds](Field(&n, reading));
     std::visit(
         [&](auto& o) {
           o.meta.origin = {file, n.line};

@@ -98,8 +98,10 @@ constexpr Field kObjects[] = {{"Ingress", kIngress},     {"IngressClass", kClass
                               {"EndpointSlice", kSlice}, {"Secret", kSecret},      {"ConfigMap", kConfigMap}};
 
 const Field* find(std::span<const Field> fields, std::string_view name) {
+  // Every member of every object is looked for: most fields differ in length or in their first letter.
+  const char first = name.empty() ? '\0' : name[0];
   for (const Field& f : fields)
-    if (f.name == name) return &f;
+    if (f.name.size() == name.size() && f.name[0] == first && f.name == name) return &f;
   return nullptr;
 }
 
@@ -156,33 +158,47 @@ class Search {
  public:
   Search(const Disclosure& shown, const std::function<void(OddField)>& take) : shown_(shown), take_(take) {}
 
-  void look_into(const Node& node, std::span<const Field> fields, const std::string& path) {
+  void look_into(const Node& object, std::span<const Field> fields) { look_into(object, fields, Step{}); }
+
+ private:
+  // The way to a node, from below: it is written out only for what is reported.
+  struct Step {
+    const Step* above = nullptr;  // null: the object itself
+    std::string_view key;
     std::size_t index = 0;
+    enum class As : std::uint8_t { element, name, hidden, key } as = As::name;  // hidden: a name that may be secret
+  };
+
+  void look_into(const Node& node, std::span<const Field> fields, const Step& here) {
+    Step step{.above = &here, .key = {}};
+    if (node.kind == Node::Kind::list) {
+      step.as = Step::As::element;
+      for (const Node* n = node.first; n; n = n->next, ++step.index)
+        if (n->first) look_into(*n, fields, step);
+      return;
+    }
     for (const Node* n = node.first; n; n = n->next) {
-      if (node.kind == Node::Kind::list) {
-        if (n->first)
-          look_into(*n, fields, path + "[" + std::to_string(index++) + "]");
-        else
-          ++index;
-        continue;
-      }
       const Field* known = find(fields, n->key);
       const bool odd = !known && !fields.empty();
       if (!odd && !n->repeated && !n->first) continue;
       const std::string meant = odd && suggested_++ < kSuggested ? suggestion(fields, n->key) : std::string();
-      const bool plain = known || !meant.empty();
-      std::string below = path;
-      if (plain || odd)
-        below += (path.empty() ? "" : ".") + (plain ? std::string(n->key) : shown_.key(n->key));
-      else
-        below += "[" + shown_.key(n->key) + "]";
-      if (n->repeated) take_({below, n, true, {}});
-      if (odd && n->kind != Node::Kind::null) take_({below, n, false, meant});
-      if (n->first) look_into(*n, known ? known->below : std::span<const Field>(), below);
+      step.key = n->key;
+      step.as = known || !meant.empty() ? Step::As::name : odd ? Step::As::hidden : Step::As::key;
+      if (n->repeated) take_({path(step), n, true, {}});
+      if (odd && n->kind != Node::Kind::null) take_({path(step), n, false, meant});
+      if (n->first) look_into(*n, known ? known->below : std::span<const Field>(), step);
     }
   }
 
- private:
+  std::string path(const Step& step) const {
+    if (!step.above) return {};
+    std::string out = path(*step.above);
+    if (step.as == Step::As::element) return out + "[" + std::to_string(step.index) + "]";
+    if (step.as == Step::As::key) return out + "[" + shown_.key(step.key) + "]";
+    if (!out.empty()) out += '.';
+    return out += step.as == Step::As::name ? std::string(step.key) : shown_.key(step.key);
+  }
+
   const Disclosure& shown_;
   const std::function<void(OddField)>& take_;
   std::size_t suggested_ = 0;
@@ -192,7 +208,7 @@ class Search {
 
 void find_odd_fields(const Node& object, std::string_view kind, const Disclosure& shown,
                      const std::function<void(OddField)>& take) {
-  if (const Field* known = find(kObjects, kind)) Search(shown, take).look_into(object, known->below, "");
+  if (const Field* known = find(kObjects, kind)) Search(shown, take).look_into(object, known->below);
 }
 
 }  // namespace sluice::control

@@ -163,8 +163,8 @@ TreeBuilder::TreeBuilder(Document& doc, std::size_t& left, AliasAllowance& alias
     : state_(std::make_unique<State>(doc, left, aliases)) {}
 TreeBuilder::~TreeBuilder() = default;
 
-void TreeBuilder::spend(std::size_t bytes, int line, int column) {
-  if (bytes > state_->left)
+inline void TreeBuilder::spend(std::size_t bytes, int line, int column) {
+  if (bytes > state_->left) [[unlikely]]
     throw TooMuch(line, column, "values that take more than " + std::to_string(kTreeTimes) + " times the text");
   state_->left -= bytes;
 }

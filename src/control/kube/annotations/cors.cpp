@@ -203,7 +203,7 @@ void finish_cors(AnnotationResult& out) {
                             "it is left out of the list"});
   if (written.enabled)
     out.values.settings.cors = written.cors;
-  else if (written.cors != model::Cors{})
+  else if (static const model::Cors plain; written.cors != plain)
     out.problems.push_back({model::Severity::warning, "NoEffect", "metadata.annotations[cors-*]", "",
                             "enable-cors: \"true\" beside them", "without enable-cors they are ignored"});
 }
