@@ -97,24 +97,14 @@ Names Store::State::canary_hosts_of(const Ingress& ingress, const model::ObjectR
   return out;
 }
 
-// Decides what of an Ingress is served, and marks the hosts that this touches.
-void Store::State::evaluate(const std::string& key) {
-  auto it = ingresses.find(key);
-  Entries entries;
-  if (it == ingresses.end()) return say("ingress/" + key, {});
-  ++work.ingresses;
-  auto& state = it->second;
-  auto& ingress = std::get<Ingress>(*state.object);
+// The one way from an Ingress to what it comes to, for those that are there and for those that the webhook asks about.
+void Store::State::translate(IngressState& state, LookUp& look_up, Entries& entries) {
+  const Ingress& ingress = state.written();
   const model::ObjectRef& ref = *state.ref;
-  const auto before = state.hosts;
-  const auto canary_before = state.canary_hosts;
-  const bool served_before = state.served();
-  const bool was_canary = static_cast<bool>(std::exchange(state.canary, nullptr));
+  state.canary = nullptr;
   state.canary_hosts = {};
-  LookUp look_up(secrets, config_maps);
-
-  std::string why;
   state.by_host = nullptr;
+  std::string why;
   if (!ours(ingress, why)) {
     entries.push_back(
         {ref,
@@ -122,30 +112,46 @@ void Store::State::evaluate(const std::string& key) {
           ingress.class_name ? shorten(*ingress.class_name) : "", "a class of ours", "not served: " + why}});
     state.accepted = nullptr;
     state.hosts.clear();
-  } else {
-    auto result = read_annotations(ingress, settings, *model->options, *defaults, look_up);
-    for (auto& p : result.problems) entries.push_back({ref, p});
-    const bool canary = result.canary;
-    state.wants(result.values);
-    state.by_host = sort_by_host(ingress);
-    // A canary makes no host of its own and owns none.
-    state.hosts = canary ? Names{} : hosts_claimed_by(ingress, ref, entries);
-    static const AnnotationValues none;
-    take_names(state, canary ? none : result.values, entries);
-    if (!result.dropped && canary) {
-      state.canary_hosts = canary_hosts_of(ingress, ref, entries);
-      accept_canary(state, std::move(result));
-    } else if (!result.dropped) {
-      accept(state, std::move(result), entries);
-    } else {
-      // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
-      state.accepted = nullptr;
-    }
-    if (!canary) report_tls_without_rule(state, entries);
-    if (state.hosts.empty() && state.canary_hosts.empty() && entries.empty())
-      entries.push_back(
-          {ref, {Severity::warning, "Empty", "spec.rules", "", "rules or a defaultBackend", "it serves nothing"}});
+    return;
   }
+  auto result = read_annotations(ingress, settings, *model->options, *defaults, look_up);
+  for (auto& p : result.problems) entries.push_back({ref, p});
+  const bool canary = result.canary;
+  state.wants(result.values);
+  state.by_host = sort_by_host(ingress);
+  // A canary makes no host of its own and owns none.
+  state.hosts = canary ? Names{} : hosts_claimed_by(ingress, ref, entries);
+  static const AnnotationValues none;
+  take_names(state, canary ? none : result.values, entries);
+  if (!result.dropped && canary) {
+    state.canary_hosts = canary_hosts_of(ingress, ref, entries);
+    accept_canary(state, std::move(result));
+  } else if (!result.dropped) {
+    accept(state, std::move(result), entries);
+  } else {
+    // Not kept in its previous version, as ingress-nginx would: a directory means the same after a restart.
+    state.accepted = nullptr;
+  }
+  if (!canary) report_tls_without_rule(state, entries);
+  if (state.hosts.empty() && state.canary_hosts.empty() && entries.empty())
+    entries.push_back(
+        {ref, {Severity::warning, "Empty", "spec.rules", "", "rules or a defaultBackend", "it serves nothing"}});
+}
+
+// Translates an Ingress that is there, and marks the hosts that this touches.
+void Store::State::evaluate(const std::string& key) {
+  auto it = ingresses.find(key);
+  if (it == ingresses.end()) return say("ingress/" + key, {});
+  ++work.ingresses;
+  auto& state = it->second;
+  const auto before = state.hosts;
+  const auto canary_before = state.canary_hosts;
+  const bool served_before = state.served();
+  const bool was_canary = static_cast<bool>(state.canary);
+  Entries entries;
+  LookUp look_up(secrets, config_maps);
+  translate(state, look_up, entries);
+
   for (auto& host : before)
     if (!state.hosts.contains(host)) hosts[host].claims.erase(key);
   for (auto& host : state.hosts) hosts[host].claims.insert(key);

@@ -1,5 +1,3 @@
-#include "control/kube/by_host.h"
-#include "control/kube/grammar.h"
 #include "control/kube/host_builder.h"
 
 // What the validating webhook says about an Ingress before it is there: the same as when it is.
@@ -27,11 +25,19 @@ void deny(Review& out, const std::string& message) {
   out.message += message;
 }
 
-void judge(Review& out, const model::ObjectRef& ref, const model::Problem& p) {
-  if (p.severity == model::Severity::error)
-    deny(out, model::Report::line({ref, p}));
-  else if (p.severity == model::Severity::warning)
-    out.warnings.push_back(model::Report::line({ref, p}));
+// What an Ingress names may come after it.
+bool may_follow(std::string_view reason) {
+  for (const char* missing : {"MissingSecret", "InvalidSecret", "MissingConfigMap", "InvalidConfigMap"})
+    if (reason == missing) return true;
+  return false;
+}
+
+void judge(Review& out, model::Entry e) {
+  if (may_follow(e.problem.reason)) e.problem.severity = model::Severity::warning;
+  if (e.problem.severity == model::Severity::error)
+    deny(out, model::Report::line(e));
+  else if (e.problem.severity == model::Severity::warning)
+    out.warnings.push_back(model::Report::line(e));
 }
 
 std::string_view namespace_of(std::string_view key) {
@@ -40,37 +46,22 @@ std::string_view namespace_of(std::string_view key) {
 
 }  // namespace
 
+// The Ingress is translated as if it were there, against the Store as it is; what is said of it then is the answer.
 Review Store::review(const Object& object) {
   auto& s = *state_;
   Review out;
-  const auto* ingress = std::get_if<Ingress>(&object);
-  std::string why;
-  if (!ingress || !s.ours(*ingress, why)) return out;
+  if (!std::holds_alternative<Ingress>(object)) return out;
   IngressState candidate;
   candidate.hold(std::make_shared<const Object>(object));
-  LookUp look_up(s.secrets, s.config_maps);
-  auto result = read_annotations(*ingress, s.settings, *s.model->options, *s.defaults, look_up);
-  for (auto& p : result.problems) {
-    // What an Ingress names may come after it.
-    if (p.reason == "MissingSecret" || p.reason == "InvalidSecret" || p.reason == "MissingConfigMap" ||
-        p.reason == "InvalidConfigMap")
-      p.severity = model::Severity::warning;
-    judge(out, *candidate.ref, p);
-  }
-  candidate.by_host = sort_by_host(*ingress);
   Entries entries, closed;
-  if (result.canary) {
-    if (!result.dropped) candidate.canary_hosts = s.canary_hosts_of(*ingress, *candidate.ref, entries);
-  } else {
-    candidate.hosts = s.hosts_claimed_by(*ingress, *candidate.ref, entries);
-    s.take_names(candidate, result.values, entries);
+  LookUp look_up(s.secrets, s.config_maps);
+  s.translate(candidate, look_up, entries);
+  for (auto& e : entries.all()) {
+    if (e.problem.reason == "ClosedByOption")
+      closed.push_back(std::move(e));
+    else
+      judge(out, std::move(e));
   }
-  for (const auto& e : entries) judge(out, e.object, e.problem);
-  candidate.wants(result.values);
-  if (!result.dropped && result.canary)
-    s.accept_canary(candidate, std::move(result));
-  else if (!result.dropped)
-    s.accept(candidate, std::move(result), closed);
 
   Names touched = candidate.hosts;
   touched.insert(candidate.canary_hosts.begin(), candidate.canary_hosts.end());
@@ -90,11 +81,9 @@ Review Store::review(const Object& object) {
       }
       if (!own) continue;
       if (e.problem.reason == "PathConflict" && e.problem.severity == model::Severity::error) continue;
-      // A Secret may come after the Ingress that names it.
-      if (e.problem.reason == "InvalidSecret") e.problem.severity = model::Severity::warning;
-      judge(out, e.object, e.problem);
+      judge(out, std::move(e));
     }
-    s.judge_conflicts(built, host, key_of(ingress->meta), out);
+    s.judge_conflicts(built, host, key_of(candidate.meta()), out);
   }
   // What options close of it, what it would close of others and they of it is no fault of its own.
   for (const auto& e : closed) out.warnings.push_back(model::Report::line(e));

@@ -304,7 +304,8 @@ struct Store::State {
   // review.cpp: what of the host's conflicts speaks against the candidate.
   void judge_conflicts(const BuiltHost& built, const std::string& host, const std::string& candidate,
                        Review& out) const;
-  // ingress.cpp
+  // ingress.cpp: what the Ingress that `state` holds comes to, by the Store as it is, of which nothing is changed.
+  void translate(IngressState& state, LookUp& look_up, Entries& entries);
   void evaluate(const std::string& key);
   // The hosts that the Ingress has rules for; what of them cannot be, or is not its namespace's, is reported.
   Names hosts_claimed_by(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) const;
