@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 
 #include "control/source/kinds/config_map.h"
@@ -19,6 +20,13 @@ template <class... Kind>
 struct KindList {
   using Object = std::variant<Kind...>;
   static constexpr KindRow kRows[] = {Kind::kRow...};
+  // Of one of them in the list.
+  template <class One>
+  static constexpr std::size_t kPlace = [] {
+    std::size_t place = 0;
+    (void)((std::is_same_v<One, Kind> || (++place, false)) || ...);
+    return place;
+  }();
 };
 
 using Kinds = KindList<Ingress,        //

@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -47,6 +48,34 @@ inline model::ObjectRef reference(const Object& o) {
   }();
   const Meta& m = meta(o);
   return {kinds[o.index()], m.ns, m.name, m.origin};
+}
+
+// The same of a kind that is known.
+template <class Kind>
+  requires requires { Kind::kRow; }
+model::ObjectRef reference(const Kind& o) {
+  static const Text kind(Kind::kRow.name);
+  return {kind, o.meta.ns, o.meta.name, o.meta.origin};
+}
+
+// The place of a kind in the list.
+template <class Kind>
+inline constexpr std::size_t kPlace = Kinds::kPlace<Kind>;
+
+// What an object is a part of: its kind says so by PartOf and whole(). Whatever depends on the whole depends on it.
+struct Whole {
+  std::size_t kind;       // its place
+  std::string_view name;  // of the same namespace
+};
+inline std::optional<Whole> whole_of(const Object& o) {
+  return std::visit(
+      []<class Kind>(const Kind& v) -> std::optional<Whole> {
+        if constexpr (requires { typename Kind::PartOf; })
+          return Whole{kPlace<typename Kind::PartOf>, v.whole()};
+        else
+          return std::nullopt;
+      },
+      o);
 }
 
 // What a source reports after it has looked: objects that are new or changed, identities that are gone.

@@ -27,6 +27,10 @@ struct EndpointSlice {
   std::vector<SlicePort> ports;
   bool operator==(const EndpointSlice&) const = default;
 
+  // Of the Service that it has the endpoints of.
+  using PartOf = struct Service;
+  const std::string& whole() const { return service; }
+
   struct Fields {
     static constexpr Schema kNamed[] = {{"name"}};
     static constexpr Schema kHints[] = {{"forNodes", kNamed}, {"forZones", kNamed}};
