@@ -179,7 +179,7 @@ void IngressTranslator::evaluate(const std::string& key) {
     hosts_.marked.insert(touched->begin(), touched->end());
 
   core_.references.set(state.names, *this, it->first, look_up.take());
-  if (served_before != state.served()) served_changed_[key] = !served_before;
+  if (served_before != state.served()) serve(key, !served_before);
   core_.problems.say("ingress/" + key, std::move(entries));
 }
 
@@ -253,7 +253,7 @@ void IngressTranslator::went(const Object& object) {
     hosts_.mark(host);
   }
   core_.references.set(state.names, *this, it->first, {});
-  if (state.served()) served_changed_[key] = false;
+  if (state.served()) serve(key, false);
   ingresses_.erase(it);
   dirty_.insert(key);
 }

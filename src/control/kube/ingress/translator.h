@@ -138,7 +138,7 @@ class IngressTranslator final : public Dependant {
   // What the webhook says about an Ingress, beside what the last rebuild() made. Changes nothing.
   Review review(const Object& ingress);
   // Ingresses that something is served of now, or nothing any more, since this was asked.
-  std::map<std::string, bool> take_served() { return std::exchange(served_changed_, {}); }
+  Standings take_served() { return std::exchange(served_changed_, {}); }
 
  private:
   friend class HostBuilder;
@@ -164,6 +164,7 @@ class IngressTranslator final : public Dependant {
   Names canary_hosts_of(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) const;
   void take_wish(IngressState& state) const;
   bool has_canaries(const std::string& host) const { return canaries_.contains(host); }
+  void serve(const std::string& key, bool yes) { served_changed_[{Ingress::kRow.name, key, {}}] = yes; }
   void leave_canaries(const std::string& host, const std::string& ingress);
   std::vector<const IngressState*> claims_at(const std::string& host, const IngressState* candidate) const;
   std::vector<const IngressState*> canaries_at(const std::string& host, const IngressState* candidate) const;
@@ -192,7 +193,7 @@ class IngressTranslator final : public Dependant {
   std::set<std::pair<model::Age, std::string>> pattern_wishes_;  // of them the regular expressions
   std::set<std::string> dirty_;
   bool all_dirty_ = false;
-  std::map<std::string, bool> served_changed_;
+  Standings served_changed_;
 };
 
 // Older first; objects without a timestamp in the order of the files. Ties: namespace/name descending, as in
