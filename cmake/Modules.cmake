@@ -1,6 +1,6 @@
 # The presets quick, asan and tsan compile eight files as one (docs/building.md). These have names of their own that another file beside
 # them has too; -Wunused-function and the compiler find further ones.
-set(alone control/kube/closing.cpp control/source/cluster/status_writer.cpp control/source/fields.cpp control/source/yaml.cpp
+set(alone control/kube/ingress/closing.cpp control/source/cluster/status_writer.cpp control/source/fields.cpp control/source/yaml.cpp
           model/own_listeners.cpp net/h1/request.cpp net/h1/response.cpp net/http/path.cpp
           app/explain.cpp echo/websocket.cpp)
 list(TRANSFORM alone PREPEND ${CMAKE_SOURCE_DIR}/src/)

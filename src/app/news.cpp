@@ -61,9 +61,11 @@ void News::tell_all(const model::Report& model, const model::Report& compiled) c
 void News::tell(const control::Update& update, const model::Report& compiled, bool reported) {
   {
     Lines ingresses("Ingresses");
-    for (const auto& [name, served] : update.served)
-      if ((served ? served_.insert(name).second : served_.erase(name) > 0) && begun_ && ingresses.next())
-        log::info("Ingress {}: {}", name, served ? "served" : "no longer served");
+    for (const auto& [of, served] : update.served) {
+      if (of.kind != "Ingress") continue;
+      if ((served ? served_.insert(of.object).second : served_.erase(of.object) > 0) && begun_ && ingresses.next())
+        log::info("Ingress {}: {}", of.object, served ? "served" : "no longer served");
+    }
   }
   if (!reported && begun_) return;
   std::map<std::string, Told> now;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control/source/object.h"
+#include "control/status.h"
 #include "model/model.h"
 
 // The control side as the app sees it: objects in, Models out. Everything here runs on the control thread unless said.
@@ -94,8 +95,8 @@ struct Settings {
 struct Update {
   std::shared_ptr<const model::Model> model;
   model::Change change;
-  bool first = false;                  // the first full sync
-  std::map<std::string, bool> served;  // Ingresses, "ns/name", that something is served of now, or nothing any more
+  bool first = false;  // the first full sync
+  Standings served;    // objects that something is served of now, or nothing any more
 };
 
 // What the objects hold beside what comes of them, for those who explain.

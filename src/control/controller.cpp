@@ -198,7 +198,7 @@ class Controller final : public Watcher {
     auto feedback = store_->feedback();
     if (reported) feedback.report = &update.model->report.entries;
     source_->heed(feedback);
-    for (const auto& [ingress, served] : feedback.served) served_[ingress] = served;
+    for (const auto& [object, served] : feedback.served) served_[object] = served;
     // What it names may be on its way: an Ingress with a new Secret must not be seen without it.
     waiting_ = hold_.holds(feedback.named.has_value(), source_->complete(), clock_.now()) ||
                (first && (feedback.named || !source_->complete()));
@@ -316,12 +316,12 @@ class Controller final : public Watcher {
   Pace pace_;
   std::size_t taken_ = 0;  // objects that changed since the last batch
   Hold hold_;
-  Instant looked_{};                    // at the interfaces
-  bool waiting_ = false;                // held_ is for the source to be complete
-  bool news_ = false;                   // of the Report, not told yet
-  std::map<std::string, bool> served_;  // Ingresses, likewise
-  bool everything_ = false;             // the store is new: what it says is no change of what was published, but all
-  unsigned given_up_ = 0;               // times in a row
+  Instant looked_{};         // at the interfaces
+  bool waiting_ = false;     // held_ is for the source to be complete
+  bool news_ = false;        // of the Report, not told yet
+  Standings served_;         // likewise
+  bool everything_ = false;  // the store is new: what it says is no change of what was published, but all
+  unsigned given_up_ = 0;    // times in a row
   Instant again_at_{}, reserve_at_{};
   model::Change held_;
   std::uint64_t batches_ = 0;

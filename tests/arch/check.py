@@ -2,6 +2,7 @@
 """tests/arch/check.py ROOT: the house rules that a compiler does not check.
 
 - Directions of include (docs/architecture.md): each module includes itself and those in ALLOWED only.
+- Translators of objects do not know each other, and builders know none (docs/architecture.md).
 - The tables of docs/conformance.md name code and tests that exist (conformance.py).
 - The pages that tell how it works name code that exists (stories.py).
 - No words for work that is left open in src and include, and no path of anybody's machine anywhere.
@@ -27,6 +28,10 @@ ALLOWED = {
     "app": {"base", "model", "net", "control", "data", "ops", PUBLIC},
     PUBLIC: {"base"},
 }
+# Each folder of TRANSLATORS is one; what else is in control knows them by their users alone.
+KUBE = "control/kube"
+TRANSLATORS = {f"{KUBE}/ingress": {f"src/{KUBE}/annotations/"}, f"{KUBE}/streams": set()}  # → folders that belong to it
+KNOW_TRANSLATORS = {f"src/{KUBE}/store.cpp"}  # puts them together
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^">]+)[">]')
 SYSTEM = {"net/if.h", "net/ethernet.h", "net/route.h"}  # the C library's
 OPEN_WORK = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK"]) + r")\b")
@@ -71,6 +76,17 @@ def check_includes(path, lines):
             yield number, f"{module} must not include {other} ({target}); it may include {', '.join(sorted(ALLOWED[module])) or 'nothing else'}"
 
 
+def check_translators(path, lines):
+    if not path.startswith("src/") or path in KNOW_TRANSLATORS:
+        return
+    for number, line in lines:
+        m = INCLUDE.match(line)
+        for translator, more in TRANSLATORS.items():
+            own = path.startswith((f"src/{translator}/", *more))
+            if m and m[1].startswith(translator + "/") and not own:
+                yield number, f"{m[1]}: only {translator} and {', '.join(sorted(KNOW_TRANSLATORS))} may include it; what translators share is a builder of {KUBE}"
+
+
 def check_words(path, lines):
     source = path.startswith(("src/", "include/"))
     for number, line in lines:
@@ -90,7 +106,7 @@ def main():
         seen += 1
         with open(full, errors="replace") as f:
             lines = list(enumerate(f, 1))
-        for check in (check_includes, check_words):
+        for check in (check_includes, check_translators, check_words):
             for number, why in check(path, lines):
                 print(f"{path}:{number}: {why}")
                 bad += 1

@@ -12,6 +12,9 @@ GOOD = {
     "src/data/a.cpp": '#include "net/http/a.h"\n#include "model/a.h"\n#include "sluice/record.h"\n',
     "src/app/a.cpp": '#include "control/a.h"\n#include "data/a.h"\n#include "ops/a.h"\n#include <boost/json.hpp>\n#include <net/if.h>\n',
     "src/control/a.cpp": "#include <net/if.h>\n",
+    "src/control/kube/ingress/a.cpp": '#include "control/kube/ingress/b.h"\n#include "control/kube/clusters.h"\n',
+    "src/control/kube/annotations/a.cpp": '#include "control/kube/ingress/b.h"\n',
+    "src/control/kube/store.cpp": '#include "control/kube/ingress/b.h"\n#include "control/kube/streams/b.h"\n',
     "include/sluice/record.h": "#include <cstdint>\n",
     "docs/a.md": "Put it into /etc/sluice/ or {dir}/wo" "rk/x.\n",
 }
@@ -30,6 +33,10 @@ BAD = {
     "public header includes inside": ("include/sluice/a.h", '#include "data/proxy/serve.h"\n'),
     "relative include": ("src/data/a.cpp", '#include "../control/control.h"\n'),
     "unknown module": ("src/misc/a.cpp", "int x;\n"),
+    "a translator includes another": ("src/control/kube/streams/a.cpp", '#include "control/kube/ingress/translator.h"\n'),
+    "annotations include another translator": ("src/control/kube/annotations/a.h", '#include "control/kube/streams/translator.h"\n'),
+    "a builder includes a translator": ("src/control/kube/clusters.cpp", '#include "control/kube/ingress/translator.h"\n'),
+    "a source includes a translator": ("src/control/source/a.cpp", '#include "control/kube/streams/translator.h"\n'),
     "open work": ("src/base/a.cpp", "// TO" "DO later\n"),
     "machine path": ("docs/a.md", "see /wo" "rk/main/x\n"),
 }

@@ -208,7 +208,7 @@ class World {
     const control::Update update = store_.commit();
     model_ = update.model;
     snapshot_ = compiler_.compile(*model_, update.change).snapshot;
-    for (const auto& [key, yes] : store_.feedback().served) served_[key] = yes;
+    for (const auto& [key, yes] : store_.feedback().served) served_[key.object] = yes;
     std::erase_if(served_, [](const auto& s) { return !s.second; });
   }
 

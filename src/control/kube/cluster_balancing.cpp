@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "control/kube/state.h"
+#include "control/kube/clusters.h"
 
 // Who decides how the pods of a Service port are chosen. As in ingress-nginx that is said for the port, not for a path:
 // all hosts that lead there share it. Only Ingresses of the Service's own namespace can lead there, and of those the
@@ -36,28 +36,7 @@ bool older(const BalancingWish& a, const BalancingWish& b) {
   return std::pair(a.ref->ns.str() + "/", a.ref->name) > std::pair(b.ref->ns.str() + "/", b.ref->name);
 }
 
-// The one from before where it is the same: then no Cluster has to be looked at again.
-void Store::State::take_wish(IngressState& state) const {
-  const auto& says = state.settings->balancing;
-  BalancingWish made{state.meta().created, state.meta().position, state.ref, says};
-  if (state.wish && *state.wish == made) return;
-  state.wish = made;
-  state.wish_without_sessions = state.wish;
-  if (!says || !says->affinity) return;
-  Balancing rest = *says;
-  rest.affinity = {};
-  made.says = rest;
-  state.wish_without_sessions = std::move(made);
-}
-
-bool Store::State::shares_clusters(const HostState& host) const {
-  return std::ranges::any_of(host.clusters, [&](const std::string& name) {
-    const auto at = clusters.find(name);
-    return at != clusters.end() && at->second.users.size() > 1;
-  });
-}
-
-void Store::State::choose_balancing(const std::string& name, ClusterState& c) const {
+void Clusters::choose_balancing(const std::string& name, State& c) const {
   if (!std::exchange(c.users_changed, false)) return;
   std::vector<WishPtr> all;
   for (const auto& [host, user] : c.users) all.insert(all.end(), user.wishes.begin(), user.wishes.end());
@@ -65,7 +44,7 @@ void Store::State::choose_balancing(const std::string& name, ClusterState& c) co
   std::ranges::sort(all, by_age);
   all.erase(std::unique(all.begin(), all.end()), all.end());
 
-  const auto& by_options = defaults->balancing;
+  const auto& by_options = options_.defaults()->balancing;
   const WishPtr oldest = all.empty() ? nullptr : all.front();
   const auto asks = std::ranges::find_if(all, [](const WishPtr& w) { return w->says && w->says->affinity; });
   const WishPtr session = asks == all.end() ? nullptr : *asks;

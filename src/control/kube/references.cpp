@@ -5,35 +5,81 @@
 
 namespace sluice::control {
 
-const Object* LookUp::find(const StringMap<ObjectPtr>& among, std::string_view kind, std::string_view name) {
-  std::string identity(kind);
-  identity += name;
-  const auto at = std::ranges::lower_bound(named_, identity);
-  if (at == named_.end() || *at != identity) named_.insert(at, std::move(identity));
-  const auto found = among.find(name);
-  return found == among.end() ? nullptr : found->second.get();
+void LookUp::record(std::size_t kind, std::string_view key) {
+  ObjectName name{static_cast<std::uint8_t>(kind), std::string(key)};
+  const auto at = std::ranges::lower_bound(named_, name);
+  if (at == named_.end() || *at != name) named_.insert(at, std::move(name));
 }
 
-bool References::set(std::string_view user, std::vector<std::string> objects) {
-  const auto known = objects_.find(user);
-  if (known == objects_.end() ? objects.empty() : known->second == objects) return false;
-  if (known != objects_.end())
-    for (const auto& object : known->second)
-      if (const auto at = users_.find(object); at != users_.end()) {
-        at->second.erase(std::string(user));
-        if (at->second.empty()) users_.erase(at);
-      }
-  for (const auto& object : objects) users_[object].emplace(user);
-  if (!objects.empty())
-    objects_.insert_or_assign(std::string(user), std::move(objects));
-  else
-    objects_.erase(known);
-  return true;
+void References::set(Uses& uses, Dependant& who, const std::string& part, const std::vector<ObjectName>& objects) {
+  const auto same = [](const Named* had, const ObjectName& now) {
+    return had->second.kind == now.kind && had->first == now.key;
+  };
+  static const std::vector<Named*> nothing;
+  const auto& before = uses.named_ ? *uses.named_ : nothing;
+  if (std::ranges::equal(before, objects, same)) return;
+  const Edge edge{&who, &part};
+  std::vector<Named*> now;
+  now.reserve(objects.size());
+  for (const ObjectName& object : objects) {
+    const auto [at, added] = named_[object.kind].try_emplace(object.key);
+    Users& users = at->second;
+    users.kind = object.kind;
+    named_anew_ |= added && kKinds[object.kind].by_name;
+    if (const auto place = std::ranges::lower_bound(users.edges, edge); place == users.edges.end() || *place != edge)
+      users.edges.insert(place, edge);
+    now.push_back(&*at);
+  }
+  for (Named* had : before) {
+    if (std::ranges::find(now, had) != now.end()) continue;
+    auto& edges = had->second.edges;
+    if (const auto place = std::ranges::lower_bound(edges, edge); place != edges.end() && *place == edge)
+      edges.erase(place);
+    if (!edges.empty()) continue;
+    named_anew_ |= kKinds[had->second.kind].by_name;
+    auto& all = named_[had->second.kind];
+    all.erase(all.find(had->first));
+  }
+  uses.named_ = now.empty() ? nullptr : std::make_unique<std::vector<Named*>>(std::move(now));
 }
 
-const std::set<std::string>* References::users(std::string_view object) const {
-  const auto at = users_.find(object);
-  return at == users_.end() ? nullptr : &at->second;
+void References::mark(std::size_t kind, const std::string& ns, std::string_view name) const {
+  const auto& all = named_[kind];
+  if (all.empty()) return;  // as of most kinds, and of all while objects come for the first time
+  std::string key = ns;
+  const auto known = all.find((key += '/') += name);
+  if (known == all.end()) return;
+  for (const Edge& edge : known->second.edges) edge.who->mark(*edge.part);
+}
+
+void References::mark_whole(const Object& object) const {
+  if (const auto whole = whole_of(object)) mark(whole->kind, meta(object).ns, whole->name);
+}
+
+void References::came(const ObjectPtr& object, const Object* before) const {
+  const Meta& m = meta(*object);
+  mark(object->index(), m.ns, m.name);
+  mark_whole(*object);
+  if (before) mark_whole(*before);
+  for (Dependant* who : all_of_[object->index()]) who->came(object);
+}
+
+void References::moved(const ObjectPtr& object) const {
+  for (Dependant* who : all_of_[object->index()]) who->moved(object);
+}
+
+void References::went(const Object& last) const {
+  mark(last.index(), meta(last).ns, meta(last).name);
+  mark_whole(last);
+  for (Dependant* who : all_of_[last.index()]) who->went(last);
+}
+
+std::set<std::string> References::named() const {
+  std::set<std::string> out;
+  for (std::size_t kind = 0; kind < named_.size(); ++kind)
+    if (kKinds[kind].by_name)
+      for (const auto& [key, users] : named_[kind]) out.insert(std::string(kKinds[kind].name) + "/" + key);
+  return out;
 }
 
 }  // namespace sluice::control

@@ -1,58 +1,129 @@
 #pragma once
-#include <map>
+#include <array>
+#include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "base/strings.h"
-#include "control/source/object.h"
+#include "control/kube/objects.h"
 
-// Objects that texts of other objects name: found by those texts, and known by who named them. Objects and users are
-// called by their identity, "Secret/ns/name" and "Ingress/ns/name".
+// Which object concerns whom: the one index for all kinds of objects and all that is made of them. An object that
+// comes, changes or goes marks whoever named it, through this and nothing else.
 namespace sluice::control {
 
+// An object by its kind (the place in the list) and "ns/name", be it there or not.
+struct ObjectName {
+  std::uint8_t kind;
+  std::string key;
+  auto operator<=>(const ObjectName&) const = default;
+};
+template <class Kind>
+ObjectName name_of(std::string key) {
+  return {static_cast<std::uint8_t>(kPlace<Kind>), std::move(key)};
+}
+
 // Finds objects by "ns/name" and records which ones were asked for, be they there or not: whoever asked is to be read
-// again when one of them comes, changes or goes. What it returns lives until the Store takes further objects.
+// again when one of them comes, changes or goes. What it returns lives until further objects are taken.
 class LookUp {
  public:
-  // Both by "ns/name"; they must outlive it.
-  LookUp(const StringMap<ObjectPtr>& secrets, const StringMap<ObjectPtr>& config_maps)
-      : secrets_(secrets), config_maps_(config_maps) {}
+  // They must outlive it.
+  explicit LookUp(const Objects& objects) : objects_(objects) {}
 
   // Null when it is not there yet.
-  const Secret* secret(std::string_view name) { return std::get_if<Secret>(find(secrets_, "Secret/", name)); }
-  const ConfigMap* config_map(std::string_view name) {
-    return std::get_if<ConfigMap>(find(config_maps_, "ConfigMap/", name));
+  template <class Kind>
+  const Kind* find(std::string_view key) {
+    record(kPlace<Kind>, key);
+    return objects_.find<Kind>(key);
   }
+  const Secret* secret(std::string_view key) { return find<Secret>(key); }
+  const ConfigMap* config_map(std::string_view key) { return find<ConfigMap>(key); }
 
   // Each that was asked for once, in order.
-  std::vector<std::string> take() { return std::move(named_); }
+  std::vector<ObjectName> take() { return std::move(named_); }
 
  private:
-  const Object* find(const StringMap<ObjectPtr>& among, std::string_view kind, std::string_view name);
+  void record(std::size_t kind, std::string_view key);
 
-  const StringMap<ObjectPtr>& secrets_;
-  const StringMap<ObjectPtr>& config_maps_;
-  std::vector<std::string> named_;
+  const Objects& objects_;
+  std::vector<ObjectName> named_;
 };
 
-// Which object is named by whom, kept in both directions at the cost of what differs.
-class References {
+// Who makes something of objects, in parts that have names. It is told what concerns it and remembers that until it
+// makes its parts anew.
+class Dependant {
  public:
-  // `user` names `objects` from here on (each once, in order) and nothing else. True: that is news.
-  bool set(std::string_view user, std::vector<std::string> objects);
-  // Who names the object; null: nobody.
-  const std::set<std::string>* users(std::string_view object) const;
-  // Calls f with each object that somebody names.
-  template <class F>
-  void each(F&& f) const {
-    for (const auto& [object, users] : users_) f(object);
+  // An object that this part named has come, changed or gone. Must not change the index.
+  virtual void mark(const std::string& /*part*/) {}
+  // The same of any object of a kind that concerns it altogether (References::all_of); `moved`: the same content at
+  // another place of a file.
+  virtual void came(const ObjectPtr&) {}
+  virtual void moved(const ObjectPtr&) {}
+  virtual void went(const Object&) {}
+
+ protected:
+  ~Dependant() = default;
+};
+
+class References {
+  struct Edge {
+    Dependant* who;
+    const std::string* part;
+    auto operator<=>(const Edge&) const = default;
+  };
+  struct Users {
+    std::vector<Edge> edges;  // in order
+    std::uint8_t kind = 0;
+  };
+  using Named = StringMap<Users>::value_type;
+
+ public:
+  // What a part names, to be kept beside it, in the size of one pointer.
+  class Uses {
+   public:
+    bool empty() const noexcept { return !named_; }
+
+   private:
+    friend class References;
+    std::unique_ptr<std::vector<Named*>> named_;  // in order; null: nothing
+  };
+
+  // `part` of `who` names `objects` from here on (each once, in order) and nothing else. The text of `part` stays where
+  // it is as long as it names anything.
+  void set(Uses& uses, Dependant& who, const std::string& part, const std::vector<ObjectName>& objects);
+  // Every object of the kind concerns `who`, who outlives this.
+  template <class Kind>
+  void all_of(Dependant& who) {
+    all_of_[kPlace<Kind>].push_back(&who);
   }
 
+  // `before`: the former version, or null.
+  void came(const ObjectPtr& object, const Object* before) const;
+  void moved(const ObjectPtr& object) const;
+  // `last`: the version that was there.
+  void went(const Object& last) const;
+
+  // Does anybody name the object?
+  template <class Kind>
+  bool is_named(std::string_view key) const {
+    return named_[kPlace<Kind>].contains(key);
+  }
+
+  // Have objects that are asked for by name (KindRow::by_name) been named for the first time, or are named no more,
+  // since this was asked?
+  bool named_anew() { return std::exchange(named_anew_, false); }
+  // Their identities.
+  std::set<std::string> named() const;
+
  private:
-  StringMap<std::vector<std::string>> objects_;  // by user
-  StringMap<std::set<std::string>> users_;       // by object
+  void mark(std::size_t kind, const std::string& ns, std::string_view name) const;
+  void mark_whole(const Object& object) const;
+
+  std::array<StringMap<Users>, std::size(kKinds)> named_;  // by kind and "ns/name"; nobody's are not there
+  std::array<std::vector<Dependant*>, std::size(kKinds)> all_of_;
+  bool named_anew_ = false;
 };
 
 }  // namespace sluice::control

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/strings.h"
 #include "control/control.h"
-#include "control/kube/annotations/registry.h"
 #include "control/source/object.h"
 #include "control/source/source.h"
 

@@ -2,9 +2,7 @@
 
 #include <array>
 
-#include "base/base64.h"
 #include "base/strings.h"
-#include "base/time_text.h"
 #include "control/source/disclosure.h"
 #include "control/source/fields.h"
 
@@ -18,10 +16,8 @@ struct BadShape {
   int line;
 };
 
-constexpr std::uint32_t kMaxObject = 16U << 20;     // bytes of its tree; etcd's limit of 1.5 MiB takes less
-constexpr std::uint32_t kMaxMembers = 10'000;       // of a map of strings
-constexpr std::size_t kMaxAnnotations = 256 << 10;  // bytes of all, names and values: the limits of Kubernetes
-constexpr std::size_t kMaxData = 1 << 20;           // the same of a Secret's and a ConfigMap's data
+constexpr std::uint32_t kMaxObject = 16U << 20;  // bytes of its tree; etcd's limit of 1.5 MiB takes less
+constexpr std::uint32_t kMaxMembers = 10'000;    // of a map of strings
 
 // One object that is read.
 struct Reading {
@@ -159,170 +155,12 @@ class Field {
   Reading* reading_;
 };
 
-bool plain_name(std::string_view s) {
-  return !s.empty() && s.size() <= 253 && made_of(s, "-._:");
+template <class... Kind>
+constexpr auto readers(KindList<Kind...>) {
+  using Reader = Object (*)(const Field&);
+  return std::array<Reader, sizeof...(Kind)>{[](const Field& f) -> Object { return Kind::read(f); }...};
 }
-
-// `labels`: where to put them; they are checked either way.
-Meta read_meta(const Field& object, bool cluster_scoped, std::map<std::string, std::string>* labels = nullptr) {
-  Meta m;
-  auto metadata = object["metadata"];
-  auto name = metadata["name"];
-  m.name = name.text();
-  if (!plain_name(m.name)) object.bad("metadata.name", m.name, "a name of letters, digits, '-' and '.'");
-  m.ns = cluster_scoped ? "" : metadata["namespace"].text("default");
-  if (m.ns.empty() && !cluster_scoped) m.ns = "default";
-  if (!cluster_scoped && !plain_name(m.ns)) metadata["namespace"].bad("a name of letters, digits and '-'");
-  m.annotations = metadata["annotations"].strings(kMaxAnnotations);
-  m.annotations.erase(kVerdict);
-  auto read = metadata["labels"].strings(kMaxAnnotations);
-  if (labels != nullptr) *labels = std::move(read);
-  m.created = parse_rfc3339(metadata["creationTimestamp"].text()).value_or(kNoTimestamp);
-  return m;
-}
-
-Backend read_backend(const Field& f) {
-  Backend b;
-  if (f["resource"]) {
-    b.resource = true;
-    return b;
-  }
-  auto service = f["service"];
-  if (!service) f.bad("a service or a resource");
-  b.service = service["name"].text();
-  if (!plain_name(b.service)) service.bad("name", b.service, "the name of a Service");
-  auto port = service["port"];
-  const auto name = port["name"];
-  if (auto number = port["number"]) {
-    if (name) port.bad("a number or a name, not both");
-    b.port = std::to_string(number.port());
-    b.port_is_number = true;
-  } else {
-    b.port = name ? name.port_name() : "";
-    if (!plain_name(b.port)) service.bad("port", b.port, "a port number or the name of a port");
-  }
-  return b;
-}
-
-// Words that objects have by the ten thousand are there once.
-Text usual(std::string_view word) {
-  static const Text words[] = {std::string_view("nginx"), std::string_view("Prefix"),
-                               std::string_view("Exact"), std::string_view("ImplementationSpecific"),
-                               std::string_view("TCP"),   std::string_view("ClusterIP"),
-                               std::string_view("IPv4"),  std::string_view("IPv6")};
-  const auto* known = std::ranges::find(words, word, &Text::view);
-  return known == std::end(words) ? Text(word) : *known;
-}
-
-Object read_ingress(const Field& o) {
-  Ingress out;
-  out.meta = read_meta(o, false);
-  auto spec = o["spec"];
-  if (!spec) o.bad("spec", "", "a map");
-  if (auto c = spec["ingressClassName"]) out.class_name = usual(c.text());
-  if (auto b = spec["defaultBackend"]) out.default_backend = read_backend(b);
-  spec["tls"].list(out.tls, [&](const Field& f) {
-    IngressTls t;
-    f["hosts"].list(t.hosts, [&](const Field& h) { t.hosts.push_back(h.text()); });
-    t.secret = f["secretName"].text();
-    out.tls.push_back(std::move(t));
-  });
-  spec["rules"].list(out.rules, [&](const Field& f) {
-    IngressRule r;
-    r.host = f["host"].text();
-    f["http"]["paths"].list(r.paths, [&](const Field& p) {
-      IngressPath path;
-      path.path = p["path"].text();
-      path.type = usual(p["pathType"].text());
-      if (!path.type.empty() && path.type != "Exact" && path.type != "Prefix" && path.type != "ImplementationSpecific")
-        p["pathType"].bad("Exact, Prefix or ImplementationSpecific");
-      if (!p["backend"]) p.bad("a path with a backend");
-      path.backend = read_backend(p["backend"]);
-      r.paths.push_back(std::move(path));
-    });
-    out.rules.push_back(std::move(r));
-  });
-  return out;
-}
-
-Object read_class(const Field& o) {
-  IngressClass out;
-  out.meta = read_meta(o, true);
-  out.controller = o["spec"]["controller"].text();
-  return out;
-}
-
-Object read_service(const Field& o) {
-  Service out;
-  out.meta = read_meta(o, false);
-  auto spec = o["spec"];
-  out.type = usual(spec["type"].text("ClusterIP"));
-  spec["clusterIPs"].list(out.cluster_ips, [&](const Field& f) { out.cluster_ips.push_back(f.text()); });
-  if (const auto one = spec["clusterIP"].text(); out.cluster_ips.empty() && !one.empty()) out.cluster_ips = {one};
-  out.external_name = spec["externalName"].text();
-  spec["ports"].list(out.ports, [&](const Field& f) {
-    ServicePort p;
-    p.name = f["name"].text();
-    if (!f["port"]) f.bad("a port with a number");
-    p.port = f["port"].port();
-    // 0 is the API's way to say that there is none (core/v1, SetDefaults_Service).
-    if (const Field target = f["targetPort"]; !target.is_zero()) p.target = target.port_or_name();
-    p.protocol = usual(f["protocol"].text("TCP"));
-    p.app_protocol = f["appProtocol"].text();
-    out.ports.push_back(std::move(p));
-  });
-  return out;
-}
-
-Object read_slice(const Field& o) {
-  EndpointSlice out;
-  std::map<std::string, std::string> labels;
-  out.meta = read_meta(o, false, &labels);
-  out.address_type = usual(o["addressType"].text());
-  if (auto it = labels.find("kubernetes.io/service-name"); it != labels.end()) out.service = it->second;
-  o["endpoints"].list(out.endpoints, [&](const Field& f) {
-    SliceEndpoint e;
-    f["addresses"].list(e.addresses, [&](const Field& a) { e.addresses.push_back(a.text()); });
-    auto conditions = f["conditions"];
-    e.ready = conditions["ready"].boolean(true);
-    e.serving = conditions["serving"].boolean(e.ready);
-    e.terminating = conditions["terminating"].boolean(false);
-    if (auto target = f["targetRef"]; target && target["kind"].text() == "Pod")
-      e.pod = target["namespace"].text(out.meta.ns) + "/" + target["name"].text();
-    out.endpoints.push_back(std::move(e));
-  });
-  o["ports"].list(out.ports, [&](const Field& f) {
-    if (!f["port"]) return;  // "all ports": means nothing to a proxy
-    out.ports.push_back({f["name"].text(), f["port"].port(), usual(f["protocol"].text("TCP"))});
-  });
-  return out;
-}
-
-Object read_secret(const Field& o) {
-  Secret out;
-  out.meta = read_meta(o, false);
-  out.type = o["type"].text("Opaque");
-  const auto data = o["data"];
-  for (auto& [key, text] : data.strings(kMaxData / 3 * 4 + kMaxData / 64)) {
-    auto value = decode_base64(text);
-    if (!value) data.bad_member(key, "base64");
-    out.data[key] = std::move(*value);
-  }
-  for (auto& [key, value] : o["stringData"].strings(kMaxData)) out.data[key] = value;
-  return out;
-}
-
-Object read_config_map(const Field& o) {
-  ConfigMap out;
-  out.meta = read_meta(o, false);
-  out.data = o["data"].strings(kMaxData);
-  return out;
-}
-
-// In the order of kKinds.
-constexpr Object (*kReaders[])(const Field&) = {read_ingress, read_class,  read_service,
-                                                read_slice,   read_secret, read_config_map};
-static_assert(std::size(kReaders) == std::size(kKinds));
+constexpr auto kReaders = readers(Kinds());  // in the order of kKinds
 
 // Its namespace and name, as written, where they are.
 std::pair<std::string_view, std::string_view> written_name(const Node& n) {

@@ -5,6 +5,7 @@
 #include "base/nearest.h"
 #include "base/printable.h"
 #include "base/strings.h"
+#include "control/source/kinds.h"
 
 namespace sluice::control {
 
@@ -42,10 +43,14 @@ bool names_object(std::string_view text) {
                      [](char c) { return lower_case(c) || digit(c) || c == '-' || c == '.'; });
 }
 
-// Their members at the top. What has others, `data` say, may be a Secret with the wrong kind.
-constexpr std::string_view kOpenKinds[] = {"Ingress", "IngressClass", "Service", "EndpointSlice"};
-constexpr std::string_view kOpenMembers[] = {"apiVersion", "kind",  "metadata",  "spec",
-                                             "status",     "ports", "endpoints", "addressType"};
+// A member at the top that one of the open kinds has. What has others, `data` say, may be a Secret with the wrong kind.
+bool is_open_member(std::string_view name) {
+  const auto has_it = [&](const KindRow& row) {
+    return row.open && std::ranges::find(row.fields, name, &Schema::name) != row.fields.end();
+  };
+  return std::ranges::any_of(kKinds, has_it);
+}
+
 // What Secrets have by their types (core/v1).
 constexpr std::string_view kSecretKeys[] = {"tls.crt",  "tls.key",  "ca.crt",         "auth",       ".dockerconfigjson",
                                             "username", "password", "ssh-privatekey", ".dockercfg", "token"};
@@ -126,9 +131,9 @@ Disclosure::Disclosure(const Node& object, std::string_view kind) : level_(Level
   if (object.kind != Node::Kind::map) return;
   if (const Node* own = object.get("kind"); own && own->text != kind) return;
   if (kind == "ConfigMap") level_ = Level::keys;
-  if (!among(kOpenKinds, kind)) return;
+  if (const KindRow* row = kind_of(kind); !row || !row->open) return;
   for (const Node* n = object.first; n; n = n->next)
-    if (!among(kOpenMembers, n->key)) return;
+    if (!is_open_member(n->key)) return;
   level_ = Level::all;
 }
 

@@ -5,97 +5,13 @@
 #include <span>
 
 #include "base/strings.h"
+#include "control/source/kinds.h"
 
 namespace sluice::control {
 
 namespace {
 
-struct Field {
-  std::string_view name;
-  std::span<const Field> below = {};  // none: a scalar, a map of strings, or not judged
-};
-
-// networking.k8s.io/v1, discovery.k8s.io/v1 and v1 of Kubernetes 1.36, with what older servers of these versions have.
-// tests/k8s/test_objects.py holds it to what the API server says.
-constexpr Field kOwner[] = {{"apiVersion"}, {"blockOwnerDeletion"}, {"controller"}, {"kind"}, {"name"}, {"uid"}};
-constexpr Field kMeta[] = {{"annotations"},
-                           {"clusterName"},
-                           {"creationTimestamp"},
-                           {"deletionGracePeriodSeconds"},
-                           {"deletionTimestamp"},
-                           {"finalizers"},
-                           {"generateName"},
-                           {"generation"},
-                           {"labels"},
-                           {"managedFields"},
-                           {"name"},
-                           {"namespace"},
-                           {"ownerReferences", kOwner},
-                           {"resourceVersion"},
-                           {"selfLink"},
-                           {"uid"}};
-
-constexpr Field kResource[] = {{"apiGroup"}, {"kind"}, {"name"}};
-constexpr Field kPortOfService[] = {{"name"}, {"number"}};
-constexpr Field kServiceOfBackend[] = {{"name"}, {"port", kPortOfService}};
-constexpr Field kBackend[] = {{"resource", kResource}, {"service", kServiceOfBackend}};
-constexpr Field kPath[] = {{"backend", kBackend}, {"path"}, {"pathType"}};
-constexpr Field kHttp[] = {{"paths", kPath}};
-constexpr Field kRule[] = {{"host"}, {"http", kHttp}};
-constexpr Field kTls[] = {{"hosts"}, {"secretName"}};
-constexpr Field kIngressSpec[] = {{"defaultBackend", kBackend}, {"ingressClassName"}, {"rules", kRule}, {"tls", kTls}};
-constexpr Field kIngress[] = {{"apiVersion"}, {"kind"}, {"metadata", kMeta}, {"spec", kIngressSpec}, {"status"}};
-
-constexpr Field kParameters[] = {{"apiGroup"}, {"kind"}, {"name"}, {"namespace"}, {"scope"}};
-constexpr Field kClassSpec[] = {{"controller"}, {"parameters", kParameters}};
-constexpr Field kClass[] = {{"apiVersion"}, {"kind"}, {"metadata", kMeta}, {"spec", kClassSpec}};
-
-constexpr Field kServicePort[] = {{"appProtocol"}, {"name"}, {"nodePort"}, {"port"}, {"protocol"}, {"targetPort"}};
-constexpr Field kClientIp[] = {{"timeoutSeconds"}};
-constexpr Field kAffinity[] = {{"clientIP", kClientIp}};
-constexpr Field kServiceSpec[] = {{"allocateLoadBalancerNodePorts"},
-                                  {"clusterIP"},
-                                  {"clusterIPs"},
-                                  {"externalIPs"},
-                                  {"externalName"},
-                                  {"externalTrafficPolicy"},
-                                  {"healthCheckNodePort"},
-                                  {"internalTrafficPolicy"},
-                                  {"ipFamilies"},
-                                  {"ipFamily"},
-                                  {"ipFamilyPolicy"},
-                                  {"loadBalancerClass"},
-                                  {"loadBalancerIP"},
-                                  {"loadBalancerSourceRanges"},
-                                  {"ports", kServicePort},
-                                  {"publishNotReadyAddresses"},
-                                  {"selector"},
-                                  {"sessionAffinity"},
-                                  {"sessionAffinityConfig", kAffinity},
-                                  {"topologyKeys"},
-                                  {"trafficDistribution"},
-                                  {"type"}};
-constexpr Field kService[] = {{"apiVersion"}, {"kind"}, {"metadata", kMeta}, {"spec", kServiceSpec}, {"status"}};
-
-constexpr Field kNamed[] = {{"name"}};
-constexpr Field kHints[] = {{"forNodes", kNamed}, {"forZones", kNamed}};
-constexpr Field kConditions[] = {{"ready"}, {"serving"}, {"terminating"}};
-constexpr Field kTarget[] = {{"apiVersion"}, {"fieldPath"},       {"kind"}, {"name"},
-                             {"namespace"},  {"resourceVersion"}, {"uid"}};
-constexpr Field kEndpoint[] = {{"addresses"},          {"conditions", kConditions},
-                               {"deprecatedTopology"}, {"hints", kHints},
-                               {"hostname"},           {"nodeName"},
-                               {"targetRef", kTarget}, {"zone"}};
-constexpr Field kSlicePort[] = {{"appProtocol"}, {"name"}, {"port"}, {"protocol"}};
-constexpr Field kSlice[] = {{"addressType"}, {"apiVersion"},      {"endpoints", kEndpoint},
-                            {"kind"},        {"metadata", kMeta}, {"ports", kSlicePort}};
-
-constexpr Field kSecret[] = {{"apiVersion"},      {"data"},       {"immutable"}, {"kind"},
-                             {"metadata", kMeta}, {"stringData"}, {"type"}};
-constexpr Field kConfigMap[] = {{"apiVersion"}, {"binaryData"}, {"data"}, {"immutable"}, {"kind"}, {"metadata", kMeta}};
-
-constexpr Field kObjects[] = {{"Ingress", kIngress},     {"IngressClass", kClass}, {"Service", kService},
-                              {"EndpointSlice", kSlice}, {"Secret", kSecret},      {"ConfigMap", kConfigMap}};
+using Field = Schema;
 
 const Field* find(std::span<const Field> fields, std::string_view name) {
   // Every member of every object is looked for: most fields differ in length or in their first letter.
@@ -208,7 +124,7 @@ class Search {
 
 void find_odd_fields(const Node& object, std::string_view kind, const Disclosure& shown,
                      const std::function<void(OddField)>& take) {
-  if (const Field* known = find(kObjects, kind)) Search(shown, take).look_into(object, known->below);
+  if (const KindRow* known = kind_of(kind)) Search(shown, take).look_into(object, known->fields);
 }
 
 }  // namespace sluice::control

@@ -1,53 +1,41 @@
 #pragma once
-#include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <variant>
 
-// The kinds of objects that routing is made of, a row each. What lists, watches, decodes and asks for them goes by this
-// table, and so do the rights that it takes: `sluice docs rbac` prints them, and a test holds the manifests and the
-// chart to that. Names are those of the Kubernetes API.
+#include "control/source/kinds/config_map.h"
+#include "control/source/kinds/endpoint_slice.h"
+#include "control/source/kinds/ingress.h"
+#include "control/source/kinds/ingress_class.h"
+#include "control/source/kinds/secret.h"
+#include "control/source/kinds/service.h"
+
+// The kinds of objects that routing is made of. What lists, watches, decodes and asks for them goes by this table, and
+// so do the rights that it takes: `sluice docs rbac` prints them, and a test holds the manifests and the chart to that.
+// Names are those of the Kubernetes API.
 namespace sluice::control {
 
-// "networking.k8s.io" of "networking.k8s.io/v1"; empty: the core group, or no version at all.
-constexpr std::string_view group_of(std::string_view api_version) noexcept {
-  const auto slash = api_version.find('/');
-  return slash == std::string_view::npos ? std::string_view() : api_version.substr(0, slash);
-}
-
-struct KindRow {
-  const char* name;              // "Ingress"
-  std::string_view api_version;  // "networking.k8s.io/v1"; "v1" of the core group
-  const char* plural;            // "ingresses", as in paths and in RBAC
-  bool namespaced = true;
-  bool listed = true;         // all are listed and watched, else none; the options' ConfigMap is listed by its name
-  const char* selector = "";  // of that list, as in a query
-  bool deniable = false;      // without the right to list them there is another way
-  bool by_name = false;       // those that other objects or options name are asked for one by one
-  bool has_status = false;    // that we write
-
-  constexpr std::string_view group() const noexcept { return group_of(api_version); }
-  // Of all, or of those of one namespace: "/apis/networking.k8s.io/v1/namespaces/shop/ingresses".
-  std::string path(std::string_view ns = {}) const;
+template <class... Kind>
+struct KindList {
+  using Object = std::variant<Kind...>;
+  static constexpr KindRow kRows[] = {Kind::kRow...};
+  // Of one of them in the list.
+  template <class One>
+  static constexpr std::size_t kPlace = [] {
+    std::size_t place = 0;
+    (void)((std::is_same_v<One, Kind> || (++place, false)) || ...);
+    return place;
+  }();
 };
 
-// In the order of Object's alternatives.
-inline constexpr KindRow kKinds[] = {
-    {.name = "Ingress", .api_version = "networking.k8s.io/v1", .plural = "ingresses", .has_status = true},
-    {.name = "IngressClass",
-     .api_version = "networking.k8s.io/v1",
-     .plural = "ingressclasses",
-     .namespaced = false,
-     .deniable = true},
-    {.name = "Service", .api_version = "v1", .plural = "services"},
-    {.name = "EndpointSlice", .api_version = "discovery.k8s.io/v1", .plural = "endpointslices"},
-    {.name = "Secret",
-     .api_version = "v1",
-     .plural = "secrets",
-     .selector = "fieldSelector=type%3Dkubernetes.io%2Ftls",
-     .deniable = true,
-     .by_name = true},
-    {.name = "ConfigMap", .api_version = "v1", .plural = "configmaps", .listed = false, .by_name = true},
-};
+using Kinds = KindList<Ingress,        //
+                       IngressClass,   //
+                       Service,        //
+                       EndpointSlice,  //
+                       Secret,         //
+                       ConfigMap>;
+inline constexpr auto& kKinds = Kinds::kRows;
 
 // Null: none of them.
 const KindRow* kind_of(std::string_view name) noexcept;

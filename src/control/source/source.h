@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "control/control.h"
 #include "control/source/object.h"
+#include "control/status.h"
 
 namespace sluice::control {
 
@@ -14,7 +15,7 @@ namespace sluice::control {
 struct Feedback {
   // All Secrets and ConfigMaps that Ingresses of ours name, "Secret/ns/name".
   std::optional<std::set<std::string>> named;
-  std::map<std::string, bool> served;                 // Ingresses, "ns/name": is anything of it served now?
+  Standings served;                                   // what is served now, or no longer, by (object, parent)
   const std::vector<model::Entry>* report = nullptr;  // all of it; valid during the call
 };
 

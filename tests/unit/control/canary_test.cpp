@@ -363,7 +363,7 @@ TEST_F(Canaries, AreServedWhereTheyMayJoin) {
   put(canary());
   commit();
   const auto feedback = store.feedback();
-  EXPECT_TRUE(feedback.served.at("default/canary"));
+  EXPECT_TRUE(feedback.served.at({"Ingress", "default/canary", ""}));
 }
 
 TEST_F(Canaries, TheWebhookTakesThemBesideTheirMainIngress) {

@@ -1,5 +1,5 @@
 // Other names of hosts: who gets one that several ask for, at any order of changes.
-#include "control/kube/other_names.h"
+#include "control/kube/ingress/other_names.h"
 
 #include <gtest/gtest.h>
 

@@ -99,6 +99,24 @@ TEST_F(Webhook, NothingIsChangedByAReview) {
   EXPECT_EQ(store.commit().model->hosts, hosts);
 }
 
+// One translation says both: what the Report says of an Ingress that is there, the webhook has said before.
+TEST_F(Webhook, WhatTheReportWouldSayIsSaidBefore) {
+  auto o = std::get<Ingress>(*object({"shop", "web", 10, "h.example", {"/web"}}));
+  o.tls.push_back({{"other.example"}, "theirs"});
+  o.meta.annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"] = "soon";
+  const auto web = std::make_shared<const Object>(std::move(o));
+  store.commit();
+  const auto said = store.review(*web);
+  EXPECT_GT(said.warnings.size(), 1U);
+  store.upsert(web);
+  std::string report;
+  for (const auto& e : store.commit().model->report.entries)
+    if (e.object.kind == "Ingress") report += model::Report::line(e) + "\n";
+  for (const auto& line : said.warnings) EXPECT_NE(report.find(line), std::string::npos) << line << "\n" << report;
+  EXPECT_NE(joined(said.warnings).find("NoEffect field=spec.tls[0].hosts[0] value=\"other.example\""),
+            std::string::npos);
+}
+
 // Whose protection closes what at a host is told to those whom it closes, and to whoever closes more.
 TEST_F(Webhook, WhatIsClosedAlreadyIsNobodyElsesBusiness) {
   const auto with = [](const std::string& ns, const std::string& name, const std::string& path,

@@ -43,7 +43,7 @@ struct StatusWriterTest : ::testing::Test {
 TEST_F(StatusWriterTest, AnIngressThatIsMadeAnewAtOnceGetsItsStatus) {
   StatusWriter writer(io, server.access, nobody, settings({"192.0.2.1"}, ""), [] { return true; }, 1);
   see_ingress(writer, "1", "192.0.2.1");
-  writer.served({{"a/i", true}});
+  writer.served({{{"Ingress", "a/i", ""}, true}});
   writer.gone("Ingress/a/i");
   see_ingress(writer, "2", "");
   writer.start();
@@ -61,10 +61,10 @@ TEST_F(StatusWriterTest, AServiceWithoutAnAddressYetTakesNoneAway) {
   };
   service("192.0.2.1");
   see_ingress(writer, "1", "192.0.2.1");
-  writer.served({{"a/i", true}});
+  writer.served({{{"Ingress", "a/i", ""}, true}});
   service("");
   see(writer, "Ingress/a/j", object("2", ""));
-  writer.served({{"a/j", true}});
+  writer.served({{{"Ingress", "a/j", ""}, true}});
   writer.start();
   io.run_for(std::chrono::seconds(30));
   ASSERT_EQ(written.size(), 1U);
@@ -72,12 +72,43 @@ TEST_F(StatusWriterTest, AServiceWithoutAnAddressYetTakesNoneAway) {
   EXPECT_NE(written[0].find("192.0.2.1"), std::string::npos) << written[0];
 }
 
+// A status that names whom it is for: what it says follows from all of them that serve the object.
+TEST_F(StatusWriterTest, OfSeveralParentsEachHasItsPartOfTheStatus) {
+  static const StatusRow rows[] = {
+      {.kind = "Secret",
+       .read =
+           [](const Node& object) {
+             const Node* status = object.get("status");
+             const Node* said = status ? status->get("said") : nullptr;
+             return said ? std::string(said->text) : std::string();
+           },
+       .want =
+           [](const std::string&, const std::set<std::string>& parents, const std::string& addresses) {
+             std::string out;
+             for (const auto& parent : parents) out += parent + "=" + addresses + ";";
+             return out;
+           },
+       .write = [](const std::string& wanted) { return boost::json::object{{"said", wanted}}; }},
+  };
+  StatusWriter writer(io, server.access, nobody, settings({"192.0.2.1"}, ""), [] { return true; }, 1, rows);
+  see(writer, "Secret/a/i", R"({"metadata":{"namespace":"a","name":"i","uid":"1","resourceVersion":"1"}})");
+  see_ingress(writer, "1", "");
+  writer.served(
+      {{{"Secret", "a/i", "one"}, true}, {{"Secret", "a/i", "three"}, true}, {{"Secret", "a/i", "two"}, true}});
+  writer.served({{{"Secret", "a/i", "three"}, false}, {{"Ingress", "a/i", ""}, true}});
+  writer.start();
+  io.run_for(std::chrono::seconds(30));
+  ASSERT_EQ(written.size(), 1U) << "nothing of an Ingress, which has no row here";
+  EXPECT_NE(written[0].find("/api/v1/namespaces/a/secrets/i/status"), std::string::npos) << written[0];
+  EXPECT_NE(written[0].find("one=192.0.2.1;two=192.0.2.1;\""), std::string::npos) << written[0];
+}
+
 // Nobody says that the Lease is held again when it lapsed between two looks at it.
 TEST_F(StatusWriterTest, WhoMayNotLooksAgainSoon) {
   int asked = 0;
   StatusWriter writer(io, server.access, nobody, settings({"192.0.2.1"}, ""), [&] { return ++asked > 8; }, 1);
   see_ingress(writer, "1", "");
-  writer.served({{"a/i", true}});
+  writer.served({{{"Ingress", "a/i", ""}, true}});
   writer.start();
   io.run_for(std::chrono::seconds(30));
   EXPECT_EQ(written.size(), 1U);

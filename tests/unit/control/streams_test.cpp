@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "control/kube/store.h"
-#include "control/kube/streams.h"
+#include "control/kube/streams/translator.h"
 #include "model/fingerprint.h"
 #include "scratch.h"
 

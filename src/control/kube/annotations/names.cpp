@@ -1,4 +1,4 @@
-#include "control/kube/other_names.h"
+#include "control/kube/ingress/other_names.h"
 
 #include <algorithm>
 #include <array>

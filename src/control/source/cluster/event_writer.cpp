@@ -45,14 +45,14 @@ std::uint64_t hash(std::string_view text) {
 }  // namespace
 
 EventWriter::EventWriter(asio::io_context& io, const Access& access, Credentials& credentials, std::string instance,
-                         std::function<StatusWriter::Identity(const std::string&)> ingress, std::function<bool()> may,
+                         std::function<StatusWriter::Identity(const std::string&)> known, std::function<bool()> may,
                          std::uint64_t seed)
     : io_(io),
       client_(io, access, credentials, ApiClient::kAnswer, may),
       waiter_(io),
       backoff_(seed),
       instance_(std::move(instance)),
-      ingress_(std::move(ingress)),
+      known_(std::move(known)),
       may_(std::move(may)) {}
 
 void EventWriter::start() {
@@ -135,8 +135,7 @@ asio::awaitable<void> EventWriter::write(model::Entry entry) {
   const std::string name = entry.object.name.str();
   json::object about{
       {"kind", entry.object.kind}, {"namespace", ns}, {"name", name}, {"apiVersion", api_version(entry.object.kind)}};
-  StatusWriter::Identity identity;
-  if (entry.object.kind == "Ingress") identity = ingress_(ns + "/" + name);
+  const StatusWriter::Identity identity = known_(control::identity(entry.object.kind.str().c_str(), ns, name));
   if (!identity.uid.empty()) {
     about["uid"] = identity.uid;
     about["resourceVersion"] = identity.version;

@@ -27,7 +27,7 @@ class EventWriter {
   static constexpr auto kEach = std::chrono::milliseconds(200);  // after the burst
 
   EventWriter(boost::asio::io_context& io, const Access& access, Credentials& credentials, std::string instance,
-              std::function<StatusWriter::Identity(const std::string&)> ingress, std::function<bool()> may,
+              std::function<StatusWriter::Identity(const std::string&)> known, std::function<bool()> may,
               std::uint64_t seed);
   void start();
   // The errors and warnings of the Report as it is now.
@@ -49,7 +49,7 @@ class EventWriter {
   Waiter waiter_;
   Backoff backoff_;
   std::string instance_;
-  std::function<StatusWriter::Identity(const std::string&)> ingress_;
+  std::function<StatusWriter::Identity(const std::string&)> known_;
   std::function<bool()> may_;
   std::vector<model::Entry> report_;
   std::set<std::string> told_;  // lines of report_ that were queued

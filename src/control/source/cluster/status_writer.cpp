@@ -1,6 +1,6 @@
 #include "control/source/cluster/status_writer.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
@@ -19,7 +19,7 @@ namespace {
 
 constexpr Duration kWhileIdle = std::chrono::hours(1);
 
-constexpr std::string_view kIngress = "Ingress/", kService = "Service/";
+constexpr std::string_view kService = "Service/";
 
 std::string member(const Node* node, std::string_view name) {
   const Node* found = node ? node->get(name) : nullptr;
@@ -27,22 +27,6 @@ std::string member(const Node* node, std::string_view name) {
 }
 const Node* at(const Node* node, std::string_view name) {
   return node ? node->get(name) : nullptr;
-}
-
-std::vector<std::string> load_balancer(const Node& object) {
-  std::vector<std::string> out;
-  const Node* list = at(at(at(&object, "status"), "loadBalancer"), "ingress");
-  if (list && list->kind == Node::Kind::list)
-    for (const Node* n = list->first; n; n = n->next) {
-      const std::string ip = member(n, "ip");
-      out.push_back(ip.empty() ? member(n, "hostname") : ip);
-    }
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-bool is_ip(const std::string& text) {
-  return is_ipv4(text) || is_ipv6(text);
 }
 
 // Where a Service is reached, by its type.
@@ -55,7 +39,7 @@ std::vector<std::string> addresses_of(const Node& service) {
   const std::string type = member(spec, "type");
   if (type == "ExternalName") return {member(spec, "externalName")};
   if (type == "LoadBalancer") {
-    auto out = load_balancer(service);
+    auto out = load_balancer_of(service);
     out.insert(out.end(), external.begin(), external.end());
     return out;
   }
@@ -64,8 +48,10 @@ std::vector<std::string> addresses_of(const Node& service) {
   return ip.empty() || ip == "None" ? std::vector<std::string>() : std::vector<std::string>{ip};
 }
 
-std::string_view namespace_of(std::string_view name) {
-  return name.substr(0, name.find('/'));
+// Of an identity.
+std::string_view namespace_of(std::string_view identity) {
+  const auto at = identity.find('/') + 1;
+  return identity.substr(at, identity.find('/', at) - at);
 }
 
 // Of two versions of one object, the former (they rise: Kubernetes API concepts, "Resource versions").
@@ -77,35 +63,33 @@ bool older(const std::string& a, const std::string& b) {
   return a.size() != b.size() ? a.size() < b.size() : a < b;
 }
 
-std::string patch_of(const std::optional<std::vector<std::string>>& addresses,
-                     const std::optional<std::string>& verdict, const std::string& version) {
+std::string patch_of(const std::optional<json::object>& status, const std::optional<std::string>& verdict,
+                     const std::string& version) {
   json::object metadata{{"resourceVersion", version}};
   if (verdict)
     metadata["annotations"] = json::object{{kVerdict, verdict->empty() ? json::value() : json::value(*verdict)}};
   json::object patch{{"metadata", metadata}};
-  if (addresses) {
-    json::array list;
-    for (const auto& a : *addresses) list.push_back(json::object{{is_ip(a) ? "ip" : "hostname", a}});
-    patch["status"] = {{"loadBalancer", {{"ingress", list}}}};
-  }
+  if (status) patch["status"] = *status;
   return json::serialize(patch);
 }
 
-// Of an Ingress, "ns/name".
-std::string status_path(std::string_view name) {
+// Of an object, "ns/name".
+std::string status_path(const char* kind, std::string_view name) {
   const auto slash = name.find('/');
-  return kind_of("Ingress")->path(name.substr(0, slash)).append(name.substr(slash)).append("/status");
+  return kind_of(kind)->path(name.substr(0, slash)).append(name.substr(slash)).append("/status");
 }
 
 }  // namespace
 
 StatusWriter::StatusWriter(asio::io_context& io, const Access& access, Credentials& credentials,
-                           const Settings& settings, std::function<bool()> may, std::uint64_t seed)
+                           const Settings& settings, std::function<bool()> may, std::uint64_t seed,
+                           std::span<const StatusRow> rows)
     : io_(io),
       settings_(settings.status),
       may_(std::move(may)),
       nodes_(io, access, credentials, settings_.pod, settings_.node_internal_ip, may_, seed),
       changed_(io) {
+  for (const StatusRow& row : rows) kinds_.emplace_back(row);
   for (unsigned i = 0; i < kHands; ++i) hands_.emplace_back(io, access, credentials, may_, seed + i);
   if (!settings_.addresses.empty()) have(settings_.addresses);
 }
@@ -119,24 +103,26 @@ void StatusWriter::start() {
     });
   }
   if (settings_.addresses.empty() && settings_.publish_service.empty() && !settings_.pod.empty())
-    nodes_.start([this](Addresses found) { have(std::move(found)); });
+    nodes_.start([this](std::vector<std::string> found) { have(std::move(found)); });
 }
 
 void StatusWriter::news() {
   for (Hand& hand : hands_) hand.waiter.news();
 }
 
-void StatusWriter::have(Addresses addresses) {
+void StatusWriter::have(std::vector<std::string> addresses) {
   std::sort(addresses.begin(), addresses.end());
   addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
-  if (leaving_ || (known_ && addresses == wanted_)) return;
-  wanted_ = std::move(addresses);
+  std::string text = addresses_text(std::move(addresses));
+  if (leaving_ || (known_ && text == wanted_)) return;
+  wanted_ = std::move(text);
   known_ = true;
   look_at_all();
 }
 
 void StatusWriter::look_at_all() {
-  for (auto& [name, k] : ingresses_) look_at(name, k);
+  for (OfKind& kind : kinds_)
+    for (auto& [name, k] : kind.objects) look_at(kind, name, k);
   news();
 }
 
@@ -145,44 +131,73 @@ void StatusWriter::review() {
   nodes_.review();
 }
 
-StatusWriter::Wanted StatusWriter::lacks(const std::string& name, const Known& k) const {
+StatusWriter::Place StatusWriter::place_of(std::string_view identity) {
+  const auto slash = identity.find('/');
+  for (OfKind& kind : kinds_)
+    if (identity.substr(0, slash) == kind.row.kind) return {&kind, std::string(identity.substr(slash + 1))};
+  return {};
+}
+
+StatusWriter::Known* StatusWriter::Place::known() const {
+  if (!kind) return nullptr;
+  const auto at = kind->objects.find(name);
+  return at == kind->objects.end() ? nullptr : &at->second;
+}
+
+const std::set<std::string>& StatusWriter::OfKind::parents_of(const std::string& name) const {
+  static const std::set<std::string> the_only_one{""};
+  const auto named = parents.find(name);
+  return named == parents.end() ? the_only_one : named->second;
+}
+
+std::string StatusWriter::said_by_us(const OfKind& kind, const std::string& name, const std::string& now,
+                                     bool leaving) const {
+  return kind.row.want(now, kind.parents_of(name), leaving ? std::string() : wanted_);
+}
+
+StatusWriter::Wanted StatusWriter::lacks(const OfKind& kind, const std::string& name, const Known& k) const {
   Wanted out;
-  if (known_ && served(name) && (k.now == wanted_) == leaving_) out.addresses = leaving_ ? Addresses() : wanted_;
-  if (leaving_ || !settings_.annotation) return out;
-  auto verdict = verdicts_.of(name, served(name));
+  const bool served = kind.served.contains(name);
+  // While we leave only what is ours is taken out.
+  if (known_ && served && (k.now == said_by_us(kind, name, k.now, false)) == leaving_)
+    out.status = said_by_us(kind, name, k.now, leaving_);
+  if (leaving_ || !settings_.annotation || !kind.row.has_verdict) return out;
+  auto verdict = verdicts_.of(name, served);
   if (verdict != k.verdict && (k.judged || !verdict.empty())) out.verdict = std::move(verdict);
   return out;
 }
 
-void StatusWriter::look_at(const std::string& name, Known& k) {
-  if (settings_.annotation && !verdicts_.of(name, served(name)).empty()) k.judged = true;
-  if (k.due || !lacks(name, k)) return;
-  due_.add(namespace_of(name), name);
+void StatusWriter::look_at(OfKind& kind, const std::string& name, Known& k) {
+  if (settings_.annotation && kind.row.has_verdict && !verdicts_.of(name, kind.served.contains(name)).empty())
+    k.judged = true;
+  if (k.due || !lacks(kind, name, k)) return;
+  const std::string identity = std::string(kind.row.kind) + "/" + name;
+  due_.add(namespace_of(identity), identity);
   k.due = true;
 }
 
 // Puts it off when it was written again and again: two who want different things would not come to rest.
-bool StatusWriter::too_often(const std::string& name, Known& k) {
+bool StatusWriter::too_often(const std::string& identity, Known& k) {
   const Instant now = SystemClock().now();
   const Duration wait = k.writes.wait(now, kInARow, kEach);
   if (leaving_ || wait == Duration(0)) return false;
-  later_.emplace(now + wait, name);
+  later_.emplace(now + wait, identity);
   return true;
 }
 
 void StatusWriter::bring_back(Instant until) {
   while (!later_.empty() && later_.begin()->first <= until) {
-    const std::string& name = later_.begin()->second;
-    due_.add(namespace_of(name), name);
+    const std::string& identity = later_.begin()->second;
+    due_.add(namespace_of(identity), identity);
     later_.erase(later_.begin());
   }
 }
 
-void StatusWriter::warn_of_another(const std::string& name, const Known& k) {
+void StatusWriter::warn_of_another(const OfKind& kind, const std::string& name, const Known& k) {
   another_.say(
-      fmt::format("Ingress {}: somebody else wrote [{}] into its status, it is written again. Where another controller "
+      fmt::format("{} {}: somebody else wrote [{}] into its status, it is written again. Where another controller "
                   "serves its class too, one of the two wants --update-status=false",
-                  name, fmt::join(k.now, ", ")));
+                  kind.row.kind, name, k.now));
 }
 
 void StatusWriter::seen(const std::string& identity, const Node& object) {
@@ -192,49 +207,68 @@ void StatusWriter::seen(const std::string& identity, const Node& object) {
       if (auto addresses = addresses_of(object); !addresses.empty()) have(std::move(addresses));
     return;
   }
-  if (!identity.starts_with(kIngress)) return;
-  const std::string name = identity.substr(kIngress.size());
-  Known& k = ingresses_[name];
+  const Place place = place_of(identity);
+  if (!place.kind) return;
+  OfKind& kind = *place.kind;
+  Known& k = kind.objects[place.name];
   const std::string uid = member(object.get("metadata"), "uid"),
                     version = member(object.get("metadata"), "resourceVersion");
   if (k.ahead && uid == k.uid && older(version, k.version)) return;
   k.ahead = false;
   k.uid = uid;
   k.version = version;
-  const bool ours = known_ && !leaving_ && served(name) && k.now == wanted_ && may_();
-  k.now = load_balancer(object);
-  if (ours && k.now != wanted_) warn_of_another(name, k);
+  const auto as_we_want = [&] { return k.now == said_by_us(kind, place.name, k.now, false); };
+  const bool ours = known_ && !leaving_ && kind.served.contains(place.name) && as_we_want() && may_();
+  k.now = kind.row.read(object);
+  if (ours && !as_we_want()) warn_of_another(kind, place.name, k);
   k.verdict = member(at(object.get("metadata"), "annotations"), kVerdict);
-  look_at(name, k);
+  look_at(kind, place.name, k);
   if (k.due) news();
 }
 
 void StatusWriter::gone(const std::string& identity) {
-  if (identity.starts_with(kIngress)) ingresses_.erase(identity.substr(kIngress.size()));
+  if (const Place place = place_of(identity); place.kind) place.kind->objects.erase(place.name);
   // A publish-service that is gone leaves the addresses as they were: it is being made anew.
 }
 
-void StatusWriter::served(const std::map<std::string, bool>& changes) {
-  for (const auto& [name, yes] : changes) {
-    if (yes)
-      served_.insert(name);
+void StatusWriter::served(const Standings& changes) {
+  for (const auto& [key, yes] : changes) {
+    const Place place = place_of(key.kind + "/" + key.object);
+    if (!place.kind) continue;
+    OfKind& kind = *place.kind;
+    bool any = yes;
+    if (!key.parent.empty()) {
+      auto& parents = kind.parents[key.object];
+      if (yes)
+        parents.insert(key.parent);
+      else
+        parents.erase(key.parent);
+      any = !parents.empty();
+      if (!any) kind.parents.erase(key.object);
+    }
+    if (any)
+      kind.served.insert(key.object);
     else
-      served_.erase(name);
-    if (const auto it = ingresses_.find(name); it != ingresses_.end()) look_at(name, it->second);
+      kind.served.erase(key.object);
+    if (Known* k = place.known()) look_at(kind, key.object, *k);
   }
   news();
 }
 
 void StatusWriter::report(const std::vector<model::Entry>& entries) {
   if (!settings_.annotation) return;
-  for (const auto& name : verdicts_.report(entries))
-    if (const auto it = ingresses_.find(name); it != ingresses_.end()) look_at(name, it->second);
+  const auto changed = verdicts_.report(entries);
+  for (OfKind& kind : kinds_) {
+    if (!kind.row.has_verdict) continue;
+    for (const auto& name : changed)
+      if (Known* k = Place{&kind, name}.known()) look_at(kind, name, *k);
+  }
   news();
 }
 
-StatusWriter::Identity StatusWriter::identity_of(const std::string& name) const {
-  const auto it = ingresses_.find(name);
-  return it == ingresses_.end() ? Identity{} : Identity{it->second.uid, it->second.version};
+StatusWriter::Identity StatusWriter::identity_of(const std::string& identity) {
+  const Known* k = place_of(identity).known();
+  return k ? Identity{k->uid, k->version} : Identity{};
 }
 
 asio::awaitable<void> StatusWriter::run(Hand& hand) {
@@ -251,18 +285,18 @@ asio::awaitable<void> StatusWriter::run(Hand& hand) {
       co_await hand.waiter.for_news(most);
       continue;
     }
-    std::string name = due_.next();
+    std::string identity = due_.next();
     ++writing_;
     std::optional<ApiError> failure;
     bool starved = false;
     try {
-      std::string which = name;
+      std::string which = identity;
       failure = co_await write(hand, std::move(which));
     } catch (const std::bad_alloc&) {
       starved = true;
     }
     --writing_;
-    if (const auto it = ingresses_.find(name); starved && it != ingresses_.end()) it->second.due = false;
+    if (Known* k = place_of(identity).known(); starved && k) k->due = false;
     if (starved) {
       starved_ = true;
       throw std::bad_alloc();
@@ -280,15 +314,18 @@ asio::awaitable<void> StatusWriter::run(Hand& hand) {
 }
 
 // Both by the subresource: it takes annotations too, so that no right to change an Ingress itself is needed.
-asio::awaitable<std::optional<ApiError>> StatusWriter::write(Hand& hand, std::string name) {
-  const auto it = ingresses_.find(name);
-  if (it == ingresses_.end()) co_return std::nullopt;
-  const Wanted wanted = lacks(name, it->second);
-  it->second.due = wanted && !it->second.version.empty();
-  if (!it->second.due || too_often(name, it->second)) co_return std::nullopt;
-  const std::string version = it->second.version;
-  std::string body = patch_of(wanted.addresses, wanted.verdict, version);
-  std::string target = status_path(name);
+asio::awaitable<std::optional<ApiError>> StatusWriter::write(Hand& hand, std::string identity) {
+  const Place place = place_of(identity);
+  Known* before = place.known();
+  if (!before) co_return std::nullopt;
+  const Wanted wanted = lacks(*place.kind, place.name, *before);
+  before->due = wanted && !before->version.empty();
+  if (!before->due || too_often(identity, *before)) co_return std::nullopt;
+  const std::string version = before->version;
+  std::optional<json::object> status;
+  if (wanted.status) status = place.kind->row.write(*wanted.status);
+  std::string body = patch_of(status, wanted.verdict, version);
+  std::string target = status_path(place.kind->row.kind, place.name);
   std::string method = "PATCH", type = "application/merge-patch+json";
   std::optional<ApiError> failure;
   std::unique_ptr<Document> document;
@@ -297,11 +334,11 @@ asio::awaitable<std::optional<ApiError>> StatusWriter::write(Hand& hand, std::st
         co_await hand.client.send(std::move(method), std::move(target), std::move(type), std::move(body));
     document = parse_json(answer, 1, kJsonTimes);
   } catch (const std::exception& e) {
-    failure = failure_of(e, "PATCH of the status of " + name);
+    failure = failure_of(e, "PATCH of the status of " + place.name);
   }
-  const auto found = ingresses_.find(name);
-  if (found == ingresses_.end()) co_return std::nullopt;
-  Known& k = found->second;
+  Known* after = place.known();
+  if (!after) co_return std::nullopt;
+  Known& k = *after;
   k.due = false;
   const bool outdated = failure && (failure->status == 404 || failure->status == 409);
   if (!failure) {
@@ -309,10 +346,10 @@ asio::awaitable<std::optional<ApiError>> StatusWriter::write(Hand& hand, std::st
     ++written_;
   }
   if (!failure && document->root && k.version == version) {
-    seen(std::string(kIngress) + name, *document->root);
+    seen(identity, *document->root);
     k.ahead = true;
   } else if (!outdated || k.version != version) {
-    look_at(name, k);
+    look_at(*place.kind, place.name, k);
   }
   // Gone, or changed: the watch brings the next version, and with it the next try.
   if (outdated) co_return std::nullopt;
@@ -320,8 +357,11 @@ asio::awaitable<std::optional<ApiError>> StatusWriter::write(Hand& hand, std::st
 }
 
 std::size_t StatusWriter::ours() const {
-  return static_cast<std::size_t>(std::count_if(
-      ingresses_.begin(), ingresses_.end(), [&](const auto& i) { return served(i.first) && i.second.now == wanted_; }));
+  std::size_t count = 0;
+  for (const OfKind& kind : kinds_)
+    for (const auto& [name, k] : kind.objects)
+      count += kind.served.contains(name) && k.now == said_by_us(kind, name, k.now, false);
+  return count;
 }
 
 asio::awaitable<bool> StatusWriter::others_run_on() {

@@ -17,8 +17,8 @@ Writer::Writer(boost::asio::io_context& io, const Access& access, Credentials& c
   if (s.update) {
     status_.emplace(io, access, credentials, settings, may_write, seed);
     events_.emplace(
-        io, access, credentials, s.instance, [this](const std::string& name) { return status_->identity_of(name); },
-        may_write, seed);
+        io, access, credentials, s.instance,
+        [this](const std::string& identity) { return status_->identity_of(identity); }, may_write, seed);
   }
   if (!s.leader_election) return;
   const std::string ns = !s.pod.empty() ? s.pod.substr(0, s.pod.find('/')) : access.ns.empty() ? "default" : access.ns;
@@ -47,7 +47,7 @@ void Writer::gone(const std::string& identity) {
   if (status_) status_->gone(identity);
 }
 
-void Writer::heed(const std::map<std::string, bool>& served, std::optional<std::vector<model::Entry>> report) {
+void Writer::heed(const Standings& served, std::optional<std::vector<model::Entry>> report) {
   if (status_) status_->served(served);
   if (status_ && report) status_->report(*report);
   if (events_ && report) events_->report(std::move(*report));

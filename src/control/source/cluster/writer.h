@@ -25,7 +25,7 @@ class Writer {
   void seen(const std::string& identity, const Node& object);
   void gone(const std::string& identity);
   // `report`: its errors and warnings, when it changed.
-  void heed(const std::map<std::string, bool>& served, std::optional<std::vector<model::Entry>> report);
+  void heed(const Standings& served, std::optional<std::vector<model::Entry>> report);
   // Takes the addresses back and lets go of the Lease.
   boost::asio::awaitable<void> farewell();
 

@@ -1,0 +1,85 @@
+#pragma once
+#include "control/source/reading.h"
+
+namespace sluice::control {
+
+struct SliceEndpoint {
+  std::vector<std::string> addresses;
+  bool ready = true;
+  bool serving = true;
+  bool terminating = false;
+  std::string pod;  // namespace/name when targetRef names one
+  bool operator==(const SliceEndpoint&) const = default;
+};
+
+struct SlicePort {
+  std::string name;
+  std::uint16_t port = 0;
+  Text protocol;
+  bool operator==(const SlicePort&) const = default;
+};
+
+struct EndpointSlice {
+  Meta meta;
+  Text address_type;
+  std::string service;  // label kubernetes.io/service-name
+  std::vector<SliceEndpoint> endpoints;
+  std::vector<SlicePort> ports;
+  bool operator==(const EndpointSlice&) const = default;
+
+  // Of the Service that it has the endpoints of.
+  using PartOf = struct Service;
+  const std::string& whole() const { return service; }
+
+  struct Fields {
+    static constexpr Schema kNamed[] = {{"name"}};
+    static constexpr Schema kHints[] = {{"forNodes", kNamed}, {"forZones", kNamed}};
+    static constexpr Schema kConditions[] = {{"ready"}, {"serving"}, {"terminating"}};
+    static constexpr Schema kTarget[] = {{"apiVersion"}, {"fieldPath"},       {"kind"}, {"name"},
+                                         {"namespace"},  {"resourceVersion"}, {"uid"}};
+    static constexpr Schema kEndpoint[] = {{"addresses"},          {"conditions", kConditions},
+                                           {"deprecatedTopology"}, {"hints", kHints},
+                                           {"hostname"},           {"nodeName"},
+                                           {"targetRef", kTarget}, {"zone"}};
+    static constexpr Schema kSlicePort[] = {{"appProtocol"}, {"name"}, {"port"}, {"protocol"}};
+    static constexpr Schema kObject[] = {{"addressType"},           {"apiVersion"},
+                                         {"endpoints", kEndpoint},  {"kind"},
+                                         {"metadata", kMetaFields}, {"ports", kSlicePort}};
+  };
+  static constexpr KindRow kRow{
+      .name = "EndpointSlice",
+      .api_version = "discovery.k8s.io/v1",
+      .plural = "endpointslices",
+      .fields = Fields::kObject,
+      .open = true,
+  };
+  template <class Field>
+  static EndpointSlice read(const Field& o);
+};
+
+template <class Field>
+EndpointSlice EndpointSlice::read(const Field& o) {
+  EndpointSlice out;
+  std::map<std::string, std::string> labels;
+  out.meta = read_meta(o, kRow, &labels);
+  out.address_type = usual(o["addressType"].text());
+  if (auto it = labels.find("kubernetes.io/service-name"); it != labels.end()) out.service = it->second;
+  o["endpoints"].list(out.endpoints, [&](const Field& f) {
+    SliceEndpoint e;
+    f["addresses"].list(e.addresses, [&](const Field& a) { e.addresses.push_back(a.text()); });
+    auto conditions = f["conditions"];
+    e.ready = conditions["ready"].boolean(true);
+    e.serving = conditions["serving"].boolean(e.ready);
+    e.terminating = conditions["terminating"].boolean(false);
+    if (auto target = f["targetRef"]; target && target["kind"].text() == "Pod")
+      e.pod = target["namespace"].text(out.meta.ns) + "/" + target["name"].text();
+    out.endpoints.push_back(std::move(e));
+  });
+  o["ports"].list(out.ports, [&](const Field& f) {
+    if (!f["port"]) return;  // "all ports": means nothing to a proxy
+    out.ports.push_back({f["name"].text(), f["port"].port(), usual(f["protocol"].text("TCP"))});
+  });
+  return out;
+}
+
+}  // namespace sluice::control
