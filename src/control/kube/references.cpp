@@ -11,16 +11,21 @@ void LookUp::record(std::size_t kind, std::string_view key) {
   if (at == named_.end() || *at != name) named_.insert(at, std::move(name));
 }
 
+std::span<References::Named* const> References::Uses::all() const noexcept {
+  std::size_t count = 0;
+  while (named_ && named_[count]) ++count;
+  return {named_.get(), count};
+}
+
 void References::set(Uses& uses, Dependant& who, const std::string& part, const std::vector<ObjectName>& objects) {
   const auto same = [](const Named* had, const ObjectName& now) {
     return had->second.kind == now.kind && had->first == now.key;
   };
-  static const std::vector<Named*> nothing;
-  const auto& before = uses.named_ ? *uses.named_ : nothing;
+  const auto before = uses.all();
   if (std::ranges::equal(before, objects, same)) return;
   const Edge edge{&who, &part};
-  std::vector<Named*> now;
-  now.reserve(objects.size());
+  auto now = objects.empty() ? nullptr : std::make_unique<Named*[]>(objects.size() + 1);
+  std::size_t count = 0;
   for (const ObjectName& object : objects) {
     const auto [at, added] = named_[object.kind].try_emplace(object.key);
     Users& users = at->second;
@@ -28,10 +33,10 @@ void References::set(Uses& uses, Dependant& who, const std::string& part, const 
     named_anew_ |= added && kKinds[object.kind].by_name;
     if (const auto place = std::ranges::lower_bound(users.edges, edge); place == users.edges.end() || *place != edge)
       users.edges.insert(place, edge);
-    now.push_back(&*at);
+    now[count++] = &*at;
   }
   for (Named* had : before) {
-    if (std::ranges::find(now, had) != now.end()) continue;
+    if (std::find(now.get(), now.get() + count, had) != now.get() + count) continue;
     auto& edges = had->second.edges;
     if (const auto place = std::ranges::lower_bound(edges, edge); place != edges.end() && *place == edge)
       edges.erase(place);
@@ -40,7 +45,7 @@ void References::set(Uses& uses, Dependant& who, const std::string& part, const 
     auto& all = named_[had->second.kind];
     all.erase(all.find(had->first));
   }
-  uses.named_ = now.empty() ? nullptr : std::make_unique<std::vector<Named*>>(std::move(now));
+  uses.named_ = std::move(now);
 }
 
 void References::mark(std::size_t kind, const std::string& ns, std::string_view name) const {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -87,7 +88,8 @@ class References {
 
    private:
     friend class References;
-    std::unique_ptr<std::vector<Named*>> named_;  // in order; null: nothing
+    std::span<Named* const> all() const noexcept;
+    std::unique_ptr<Named*[]> named_;  // in order, and a null behind them; null: nothing
   };
 
   // `part` of `who` names `objects` from here on (each once, in order) and nothing else. The text of `part` stays where
