@@ -89,8 +89,9 @@ std::optional<Refusal> judge(const Ip& ip, std::uint16_t port, Says says, const 
   }
   if (says == Says::operator_) return std::nullopt;
   if (auto why = judge_one(ip, says, allowed); why || kind_of(ip) || listed(ip, allowed)) return why;
-  const auto inner = model::embedded_ipv4(ip);
-  return inner ? judge_one(*inner, says, allowed) : std::nullopt;
+  for (const Ip& inner : model::embedded_ipv4(ip))
+    if (auto why = judge_one(inner, says, allowed)) return why;
+  return std::nullopt;
 }
 
 bool name_allowed(std::string_view name, const AllowedDestinations& allowed) noexcept {

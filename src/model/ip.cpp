@@ -14,18 +14,27 @@ constexpr Ip kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 struct Embedding {
   std::array<std::uint8_t, 12> prefix;
-  std::size_t bytes;  // of the prefix that count
-  std::size_t at;     // where the IPv4 address begins
-  std::uint8_t flip;  // each byte of it is stored with these bits turned over
+  std::size_t bytes;               // of the prefix that count
+  std::array<std::uint8_t, 4> at;  // where the bytes of the IPv4 address stand
+  std::uint8_t flip = 0;           // each byte of it is stored with these bits turned over
+  bool perhaps = false;            // one of several readings: nothing where it begins with 0
 };
+constexpr std::array<std::uint8_t, 4> kLast{12, 13, 14, 15};
 constexpr Embedding kEmbeddings[] = {
-    {{}, 12, 12, 0},                                    // ::a.b.c.d
-    {{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 12, 12, 0},  // ::ffff:0:a.b.c.d
-    {{0, 0x64, 0xff, 0x9b}, 12, 12, 0},                 // 64:ff9b::a.b.c.d
-    {{0, 0x64, 0xff, 0x9b, 0, 1}, 6, 12, 0},            // 64:ff9b:1:…:a.b.c.d
-    {{0x20, 0x02}, 2, 2, 0},                            // 2002:aabb:ccdd::
-    {{0x20, 0x01, 0, 0}, 4, 12, 0xff},                  // 2001:0:…, the client's address inverted
+    {{}, 12, kLast},                                    // ::a.b.c.d
+    {{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 12, kLast},  // ::ffff:0:a.b.c.d
+    {{0, 0x64, 0xff, 0x9b}, 12, kLast},                 // 64:ff9b::a.b.c.d
+    // 64:ff9b:1::/48 is split as its operator likes; byte 8 is left out (RFC 6052 section 2.2)
+    {{0, 0x64, 0xff, 0x9b, 0, 1}, 6, kLast, 0, true},
+    {{0, 0x64, 0xff, 0x9b, 0, 1}, 6, {6, 7, 9, 10}, 0, true},
+    {{0, 0x64, 0xff, 0x9b, 0, 1}, 6, {7, 9, 10, 11}, 0, true},
+    {{0, 0x64, 0xff, 0x9b, 0, 1}, 6, {9, 10, 11, 12}, 0, true},
+    {{0x20, 0x02}, 2, {2, 3, 4, 5}},       // 2002:aabb:ccdd::
+    {{0x20, 0x01, 0, 0}, 4, kLast, 0xff},  // 2001:0:…, the client's address inverted
 };
+// Interface identifiers of ISATAP, behind any prefix: ::0:5efe:a.b.c.d and ::200:5efe:a.b.c.d.
+constexpr std::size_t kIdentifier = 8;
+constexpr std::uint8_t kIsatap[] = {0, 0, 0x5e, 0xfe}, kGlobalIsatap[] = {2, 0, 0x5e, 0xfe};
 
 }  // namespace
 
@@ -51,14 +60,26 @@ bool contains(const Cidr& range, const Ip& ip) noexcept {
   return rest == 0 || ((range.bytes[whole] ^ ip[whole]) >> (8U - rest)) == 0;
 }
 
-std::optional<Ip> embedded_ipv4(const Ip& ip) noexcept {
+EmbeddedIps embedded_ipv4(const Ip& ip) noexcept {
+  EmbeddedIps out;
+  const auto read = [&](const std::array<std::uint8_t, 4>& at, std::uint8_t flip) {
+    Ip four = kMapped;
+    for (std::size_t i = 0; i < 4; ++i) four[kQuad + i] = static_cast<std::uint8_t>(ip[at[i]] ^ flip);
+    return four;
+  };
+  bool split = false;
   for (const auto& e : kEmbeddings) {
     if (std::memcmp(ip.data(), e.prefix.data(), e.bytes) != 0) continue;
-    Ip out = kMapped;
-    for (std::size_t i = 0; i < 4; ++i) out[kQuad + i] = static_cast<std::uint8_t>(ip[e.at + i] ^ e.flip);
-    return out;
+    const Ip four = read(e.at, e.flip);
+    split = split || e.perhaps;
+    if (!e.perhaps || four[kQuad] != 0) out.add(four);
   }
-  return std::nullopt;
+  if (split && out.empty()) out.add(kMapped);  // 0.0.0.0, whichever way it is read
+  const auto* identifier = ip.data() + kIdentifier;
+  if (std::memcmp(identifier, kIsatap, sizeof kIsatap) == 0 ||
+      std::memcmp(identifier, kGlobalIsatap, sizeof kGlobalIsatap) == 0)
+    out.add(read(kLast, 0));
+  return out;
 }
 
 }  // namespace sluice::model

@@ -18,9 +18,23 @@ std::optional<Ip> read_ip(std::string_view text);
 std::string ip_text(const Ip& ip);
 bool contains(const Cidr& range, const Ip& ip) noexcept;
 
-// The IPv4 address that a gateway on the way would take an IPv6 address for, in its mapped form: IPv4-compatible (RFC
-// 4291 section 2.5.5.1), IPv4-translated (RFC 2765 section 2.1), NAT64 (RFC 6052 section 2.1, RFC 8215), 6to4 (RFC 3056
-// section 2) and Teredo (RFC 4380 section 4). Empty where there is none.
-std::optional<Ip> embedded_ipv4(const Ip& ip) noexcept;
+// The IPv4 addresses that a gateway on the way may take an IPv6 address for, in their mapped form: IPv4-compatible (RFC
+// 4291 section 2.5.5.1), IPv4-translated (RFC 2765 section 2.1), NAT64 (RFC 6052 section 2.2, RFC 8215), 6to4 (RFC 3056
+// section 2), Teredo (RFC 4380 section 4) and ISATAP (RFC 5214 section 6.1). Empty where there is none; several where
+// only the gateway's operator knows how long its prefix is.
+class EmbeddedIps {
+ public:
+  const Ip* begin() const noexcept { return all_.data(); }
+  const Ip* end() const noexcept { return all_.data() + count_; }
+  bool empty() const noexcept { return count_ == 0; }
+  void add(const Ip& ip) noexcept { all_[count_++] = ip; }
+
+  static constexpr std::size_t kMost = 5;
+
+ private:
+  std::array<Ip, kMost> all_{};
+  std::size_t count_ = 0;
+};
+EmbeddedIps embedded_ipv4(const Ip& ip) noexcept;
 
 }  // namespace sluice::model

@@ -23,7 +23,7 @@ using Millis = std::chrono::milliseconds;
 struct Cidr {
   std::uint8_t bytes[16]{};
   std::uint8_t bits = 0;
-  bool operator==(const Cidr&) const = default;
+  auto operator<=>(const Cidr&) const = default;
 };
 
 // One namespace that may have Ingresses for a host: control/kube/host_grants.h has the grammar of both.

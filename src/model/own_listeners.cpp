@@ -55,8 +55,7 @@ bool OwnListeners::has_port(std::uint16_t port) const noexcept {
 bool OwnListeners::reached(const Ip& ip, std::uint16_t port) const noexcept {
   if (find(ip, port) || std::binary_search(services.begin(), services.end(), std::pair(ip, port))) return true;
   if (listens_on(port) && std::binary_search(replicas.begin(), replicas.end(), ip)) return true;
-  const auto inner = embedded_ipv4(ip);
-  return inner && reached(*inner, port);
+  return std::ranges::any_of(embedded_ipv4(ip), [&](const Ip& inner) { return reached(inner, port); });
 }
 
 bool OwnListeners::takes_datagrams_on(std::uint16_t port) const noexcept {
@@ -76,8 +75,7 @@ bool OwnListeners::reached_by_datagrams(const Ip& ip, std::uint16_t port) const 
   for (const OwnListener& l : datagrams)
     if (l.port == port && (l.any() ? by_address : l.address == ip || (unspecified(ip) && loopback(l.address))))
       return true;
-  const auto inner = embedded_ipv4(ip);
-  return inner && !here && reached_by_datagrams(*inner, port);
+  return !here && std::ranges::any_of(embedded_ipv4(ip), [&](const Ip& i) { return reached_by_datagrams(i, port); });
 }
 
 bool OwnListeners::takes_requests(const Ip& ip, std::uint16_t port) const noexcept {
@@ -104,8 +102,10 @@ const OwnListener* OwnListeners::find(const Ip& ip, std::uint16_t port) const no
   const bool ours = here || std::binary_search(addresses.begin(), addresses.end(), ip);
   for (const OwnListener& l : all)
     if (l.port == port && (l.any() ? ours : l.address == ip || (unspecified(ip) && loopback(l.address)))) return &l;
-  const auto inner = embedded_ipv4(ip);
-  return inner && !here ? find(*inner, port) : nullptr;
+  if (here) return nullptr;
+  for (const Ip& inner : embedded_ipv4(ip))
+    if (const OwnListener* l = find(inner, port)) return l;
+  return nullptr;
 }
 
 }  // namespace sluice::model

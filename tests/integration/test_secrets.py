@@ -188,6 +188,19 @@ def test_no_output_shows_a_value(site, planted, tmp_path):
     tls = [([f"t{i}.example"], f"s{i}") for i in range(0, count, 3)]
     site.manifests.write("i.yaml", ingress("i", {"app.example": "app", **{h[0]: "app" for h, _ in tls}}, tls=tls), service("app"),
                          ingress("j", {"j.example": "app"}, annotations={"proxy-ssl-secret": "default/s1"}))
+    # Whatever names a Secret, with values where others belong: names and passwords swapped, a password for a certificate.
+    for i in range(12):
+        name = "".join(r.choice(string.ascii_letters + string.digits + "-_.") for _ in range(24))
+        for form, data in (("auth-map", {planted.plant(name): planted.encoded()}),
+                           ("auth-file", {"auth": base64.b64encode(f"{planted.value()}:{planted.value()}\n{planted.value()}".encode()).decode()})):
+            site.manifests.write(f"{form}{i}.yaml", {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{form}-{i}", "namespace": "default"}, "data": data},
+                                 ingress(f"{form}-{i}", {f"{form}-{i}.example": "app"}, annotations={
+                                     "auth-type": "basic", "auth-secret": f"default/{form}-{i}", "auth-secret-type": form}))
+        site.manifests.write(f"ca{i}.yaml",
+                             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"ca-{i}", "namespace": "default"},
+                              "data": {k: planted.encoded() for k in ("ca.crt", "ca.crl", "tls.crt", "tls.key")}},
+                             ingress(f"ca-{i}", {f"ca-{i}.example": "app"}, annotations={
+                                 "auth-tls-secret": f"default/ca-{i}", "proxy-ssl-secret": f"default/ca-{i}"}))
     cert, key = certificate("webhook.example")
     (tmp_path / "hook.crt").write_text(cert)
     (tmp_path / "hook.key").write_text(key)

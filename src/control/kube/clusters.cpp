@@ -102,6 +102,12 @@ const ClusterTexts& Clusters::texts(const ClusterKey& key) {
       outside ? name : key.ns + "-" + key.service + (key.port.empty() ? "" : "-" + key.port) + (key.udp ? "-udp" : "");
   const auto made = names_.emplace(key, ClusterTexts{name, upstream_name, key.service, key.port}).first;
   try {
+    const auto of_same = [&](const auto& other) {
+      return other->first.service == key.service && other->first.ns == key.ns;
+    };
+    const auto next = std::next(made);
+    if (!outside && ((made != names_.begin() && of_same(std::prev(made))) || (next != names_.end() && of_same(next))))
+      recounted_.insert(key.service_key());
     all_[name].key = &made->first;
   } catch (...) {
     names_.erase(made);
@@ -414,6 +420,31 @@ void Clusters::follow(const std::string& external, const std::string& name, Stat
   c.external = external;
 }
 
+void Clusters::recount(const std::string& service) {
+  const auto slash = service.find('/');
+  const ClusterKey first{service.substr(0, slash), service.substr(slash + 1), "", false};
+  std::vector<const ClusterTexts*> ports;
+  for (auto at = names_.lower_bound(first);
+       at != names_.end() && at->first.service == first.service && at->first.ns == first.ns; ++at)
+    ports.push_back(&at->second);
+  const auto before = many_ports_.find(service);
+  if (ports.size() > kOwnPorts)
+    many_ports_[service] = static_cast<std::uint32_t>(ports.size());
+  else if (before != many_ports_.end())
+    many_ports_.erase(before);
+  else
+    return;
+  for (const ClusterTexts* port : ports) dirty_.insert(port->name.str());
+}
+
+std::size_t Clusters::most_endpoints(const ClusterKey& key, const model::Balancing* balancing) const {
+  if (many_ports_.empty()) return kMostEndpoints;
+  const auto at = many_ports_.find(key.service_key());
+  if (at == many_ports_.end()) return kMostEndpoints;
+  const bool placed = balancing && (balancing->hash_by || balancing->affinity);
+  return std::clamp<std::size_t>((placed ? kMostPlacements : kMostOfService) / at->second, 1, kMostEndpoints);
+}
+
 void Clusters::rebuild(const std::string& name, model::Change& change) {
   auto it = all_.find(name);
   if (it == all_.end()) return;
@@ -428,6 +459,7 @@ void Clusters::rebuild(const std::string& name, model::Change& change) {
     core_.problems.say("cluster/" + name, {});
     if (c.built) change.clusters.push_back(name);
     core_.model->clusters.erase(name);
+    if (!outside) recounted_.insert(c.key->service_key());
     names_.erase(names_.find(*c.key));
     all_.erase(it);
     return;
@@ -446,9 +478,14 @@ void Clusters::rebuild(const std::string& name, model::Change& change) {
 }
 
 void Clusters::rebuild(model::Change& change) {
-  const auto marked = std::exchange(dirty_, {});
-  for (const auto& name : marked) rebuild(name, change);
-  if (std::exchange(report_unused_, false) || !marked.empty() || !change.hosts.empty()) report_unused_endpoints();
+  bool marked = false;
+  do {
+    for (const auto& service : std::exchange(recounted_, {})) recount(service);
+    const auto names = std::exchange(dirty_, {});
+    for (const auto& name : names) rebuild(name, change);
+    marked = marked || !names.empty();
+  } while (!recounted_.empty());  // what is not used any more leaves its share to the others
+  if (std::exchange(report_unused_, false) || marked || !change.hosts.empty()) report_unused_endpoints();
   std::erase_if(resolutions_, [&](auto& r) { return !externals_.contains(r.first); });
   for (auto& service : std::exchange(perhaps_unused_, {}))
     if (!core_.references.is_named<Service>(service)) formers_.erase(service);

@@ -133,6 +133,14 @@ class Clusters final : public Dependant {
   std::shared_ptr<const model::Cluster> build(const std::string& name, State& c, Entries& entries);
   std::shared_ptr<const model::Cluster> build_outside(const std::string& name, State& c, Entries& entries);
   void follow(const std::string& external, const std::string& name, State& c);
+  // The ports of one Service that routes lead to share what it may have, as each has a copy of the endpoints: how many
+  // endpoints the Cluster may have. Up to kOwnPorts there is no share.
+  static constexpr std::uint32_t kOwnPorts = 4;
+  static constexpr std::size_t kMostEndpoints = 20'000;  // of a Cluster
+  static constexpr std::size_t kMostOfService = 50'000;  // of the Clusters of a Service with more ports, together
+  static constexpr std::size_t kMostPlacements = 4'000;  // the same where keys or cookies choose, which takes more
+  std::size_t most_endpoints(const ClusterKey& key, const model::Balancing* balancing) const;
+  void recount(const std::string& service);
   // endpoints.cpp. Returns where they lead that nothing is sent to, as text; empty: nowhere.
   std::string add_slices(const State& c, const ServicePort& port, model::Cluster& out, Entries& entries,
                          PortBy by) const;
@@ -148,6 +156,8 @@ class Clusters final : public Dependant {
   StringMap<State> all_;  // by name
   std::map<ClusterKey, ClusterTexts> names_;
   std::set<std::string> dirty_;
+  std::set<std::string> recounted_;              // "ns/service": Services with several ports that gained or lost one
+  StringMap<std::uint32_t> many_ports_;          // "ns/service" → ports that routes lead to, of Services with too many
   StringMap<std::vector<ExtraEndpoint>> extra_;  // "ns/service:port" → --endpoint
   bool report_unused_ = true;
   std::map<std::string, std::set<std::string>> externals_;  // external name → clusters

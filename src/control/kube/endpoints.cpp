@@ -32,7 +32,8 @@ std::string Clusters::add_slices(const State& c, const ServicePort& port, model:
   if (slices.empty()) return {};
   const auto says = slices_say();
   std::string refused;
-  constexpr std::size_t kMaxEndpoints = 20'000;
+  const std::size_t most = most_endpoints(*c.key, c.balancing.get());
+  bool more = false;  // than that
   std::unordered_set<std::string> seen;
   for (auto& e : out.endpoints) seen.insert(e.address + " " + std::to_string(e.port));
   auto collect = [&](bool leaving, bool report) {
@@ -51,6 +52,8 @@ std::string Clusters::add_slices(const State& c, const ServicePort& port, model:
       for (auto& e : slice.endpoints) {
         if (leaving ? !(e.serving && e.terminating && !e.ready) : !e.ready) continue;
         for (auto& address : e.addresses) {
+          more = more || out.endpoints.size() >= most;
+          if (more) break;
           if (!is_ipv4(address) && !is_ipv6(address)) {
             if (report)
               entries.push_back({reference(*object),
@@ -58,8 +61,7 @@ std::string Clusters::add_slices(const State& c, const ServicePort& port, model:
                                   "an IPv4 or IPv6 address", "this endpoint is not used"}});
             continue;
           }
-          if (out.endpoints.size() < kMaxEndpoints && seen.insert(address + " " + std::to_string(number)).second &&
-              sieve.takes(address, number))
+          if (seen.insert(address + " " + std::to_string(number)).second && sieve.takes(address, number))
             out.endpoints.push_back({address, number, true, leaving, e.pod});
         }
       }
@@ -71,6 +73,12 @@ std::string Clusters::add_slices(const State& c, const ServicePort& port, model:
   auto before = out.endpoints.size();
   collect(false, true);
   if (out.endpoints.size() == before) collect(true, false);
+  if (const auto* service = core_.objects.find<Service>(c.key->service_key()); more && service)
+    entries.push_back({reference(*service),
+                       {model::Severity::warning, "TooMany", "spec.ports", c.key->port,
+                        "at most " + std::to_string(most) + " endpoints of a port" +
+                            (most < kMostEndpoints ? ", where routes lead to so many ports of the Service" : ""),
+                        "the first " + std::to_string(most) + " in the order of the slices are used"}});
   return refused;
 }
 

@@ -119,7 +119,8 @@ std::string read_auth_headers(std::string_view written, std::vector<std::string>
     // Pods get no Host, no length and nothing of a connection from there.
     if (!made_of(name, "-_") || iequals(name, "host") || !wrong_header_name(name, HeadersTo::pods).empty())
       wrong = name;
-    else if (std::ranges::none_of(out, [&](const auto& known) { return iequals(known, name); }))
+    else if (out.size() <= model::HeaderMap::kMostLines &&
+             std::ranges::none_of(out, [&](const auto& known) { return iequals(known, name); }))
       out.emplace_back(name);
   });
   if (!wrong.empty())

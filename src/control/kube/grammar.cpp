@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <set>
 #include <span>
 
 #include "base/printable.h"
@@ -200,6 +201,7 @@ std::string cidr_text(const model::Cidr& c) {
 
 std::optional<std::vector<model::Cidr>> parse_source_ranges(std::string_view list) {
   std::vector<model::Cidr> out;
+  std::set<model::Cidr> known;  // lists have thousands
   for (std::size_t from = 0; from <= list.size();) {
     const auto comma = std::min(list.find(',', from), list.size());
     const auto element = trim_space(list.substr(from, comma - from));
@@ -213,7 +215,7 @@ std::optional<std::vector<model::Cidr>> parse_source_ranges(std::string_view lis
       range->bits = 96;
       range->bytes[10] = range->bytes[11] = 0xff;
     }
-    if (std::find(out.begin(), out.end(), *range) == out.end()) out.push_back(*range);
+    if (known.insert(*range).second) out.push_back(*range);
     from = comma + 1;
   }
   return out;

@@ -35,16 +35,23 @@ TEST(Ip, GatewaysTakeSomeForIPv4) {
                {"::ffff:0:10.1.2.3", "10.1.2.3"},
                {"64:ff9b::169.254.169.254", "169.254.169.254"},
                {"64:ff9b:1:abcd::10.0.0.7", "10.0.0.7"},
+               {"64:ff9b:1:a9fe:a9:fe00:808:808", "169.254.169.254"},  // a prefix of 48 bits and a suffix
+               {"64:ff9b:1:a9:fe:a9fe:808:808", "169.254.169.254"},    // of 56
+               {"64:ff9b:1:0:a9:fea9:fe00::", "169.254.169.254"},      // of 64
+               {"64:ff9b:1:a00:0:100::", "10.0.0.1"},
+               {"64:ff9b:1::", "0.0.0.0"},
+               {"2001:db8::5efe:127.0.0.1", "127.0.0.1"},
+               {"2001:db8::200:5efe:a9fe:a9fe", "169.254.169.254"},
+               {"fd00::5efe:169.254.169.254", "169.254.169.254"},
                {"2002:7f00:1::1", "127.0.0.1"},
                {"2002:a9fe:a9fe::", "169.254.169.254"},
                {"2001:0:1:2:3:4:80ff:fffe", "127.0.0.1"}};
   for (const auto& row : table) {
     const auto inner = embedded_ipv4(ip(row.six));
-    ASSERT_TRUE(inner) << row.six;
-    EXPECT_EQ(*inner, ip(row.four)) << row.six;
+    EXPECT_NE(std::ranges::find(inner, ip(row.four)), inner.end()) << row.six;
   }
   for (const char* none : {"10.0.0.1", "2001:db8::7f00:1", "fd00::127.0.0.1", "64:ff9b:2::1", "64:ff9c::127.0.0.1"})
-    EXPECT_FALSE(embedded_ipv4(ip(none))) << none;
+    EXPECT_TRUE(embedded_ipv4(ip(none)).empty()) << none;
 }
 
 TEST(OwnListeners, AreReadAsTheyAreBound) {

@@ -143,7 +143,10 @@ struct Reader {
       }
     };
     if (w.secret_type == "auth-map") {
-      for (const auto& [name, hash] : w.held->data) take(name, hash, "data[" + shorten(name) + "]");
+      // Not by name: who swaps names and passwords has a password there.
+      std::size_t number = 0;
+      for (const auto& [name, hash] : w.held->data)
+        take(name, hash, "key " + std::to_string(++number) + " of data, in alphabetical order");
     } else {
       std::string_view rest = w.held->data.at("auth");
       for (std::size_t number = 1; !rest.empty(); ++number) {

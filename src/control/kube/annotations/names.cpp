@@ -11,13 +11,18 @@ namespace sluice::control::annotation {
 
 namespace {
 
+constexpr std::size_t kMostAliases = 1'000;
+
 // Of the characters that ingress-nginx takes in a list of server names; what is none in spite of that is left out
 // alone, while there all of the configuration would stand still.
 std::string read_aliases(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   std::string bad;
+  std::size_t count = 0;
   for_each_element(v, [&](std::string_view element) {
+    ++count;
     if (!made_of(element, "-._~/:^$[](){}*+?|&=\\") && bad.empty()) bad = element;
   });
+  if (count > kMostAliases) return "at most " + std::to_string(kMostAliases) + " names";
   if (!bad.empty()) return "host names and regular expressions of letters, digits and -._~/:^$[](){}*+?|&=\\";
   for_each_element(v, [&](std::string_view element) {
     if (auto expected = read_alias(element, out.aliases); !expected.empty())

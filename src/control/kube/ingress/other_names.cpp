@@ -153,6 +153,14 @@ std::map<std::string, NameWish> IngressTranslator::wishes_of(const std::string& 
 }
 
 std::optional<NameHolder> IngressTranslator::holder_of(const std::string& name, const NameCandidate* candidate) const {
+  if (candidate) return choose_holder(name, candidate);
+  // All hosts that ask for a name ask who has it, and there may be thousands.
+  const auto known = holders_.find(name);
+  return known != holders_.end() ? known->second : holders_.emplace(name, choose_holder(name, nullptr)).first->second;
+}
+
+std::optional<NameHolder> IngressTranslator::choose_holder(const std::string& name,
+                                                           const NameCandidate* candidate) const {
   static const std::map<std::string, NameWish> none;
   const auto known = wishes_.find(name);
   const auto& registered = known == wishes_.end() ? none : known->second;
@@ -200,6 +208,7 @@ Names IngressTranslator::patterns_that_count() const {
 }
 
 void IngressTranslator::settle_names() {
+  holders_.clear();
   std::set<std::string> touched;  // names that may be somebody else's now
   const Names patterns = patterns_that_count();
   const auto forget = [&](const std::string& name, const std::string& host) {

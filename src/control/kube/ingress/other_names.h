@@ -23,13 +23,4 @@ std::string read_alias(std::string_view text, std::vector<std::string>& out);
 // Does the Ingress ask for it, be it for one of its hosts?
 bool asks_for_name(const IngressState& state, const std::string& name);
 
-// Who has a name that somebody asks for without a rule.
-struct NameHolder {
-  Text ns;                 // the namespace that it belongs to
-  bool by_rules = false;   // which has a rule for it: it is a host of its own
-  std::string host;        // else the host that it is another name of
-  bool redirects = false;  // which all of its requests are sent to
-  RefPtr ref;              // who asks for it
-};
-
 }  // namespace sluice::control

@@ -269,6 +269,7 @@ void IngressTranslator::rebuild(model::Change& change) {
   for (auto& key : std::exchange(dirty_, {})) evaluate(key);
   settle_names();
   for (auto& name : std::exchange(hosts_.marked, {})) rebuild_host(name, change);
+  holders_.clear();
 }
 
 }  // namespace sluice::control

@@ -97,7 +97,14 @@ struct NameWish {
   bool redirects = false;  // what comes for the name is sent to the host; else it is an alias
   bool operator==(const NameWish&) const = default;
 };
-struct NameHolder;
+// Who has a name that somebody asks for without a rule.
+struct NameHolder {
+  Text ns;                 // the namespace that it belongs to
+  bool by_rules = false;   // which has a rule for it: it is a host of its own
+  std::string host;        // else the host that it is another name of
+  bool redirects = false;  // which all of its requests are sent to
+  RefPtr ref;              // who asks for it
+};
 
 // A host as it would be with an Ingress that is not there yet.
 struct NameCandidate {
@@ -173,6 +180,7 @@ class IngressTranslator final : public Dependant {
   std::map<std::string, NameWish> wishes_of(const std::string& host, const IngressState* candidate) const;
   // Nothing where nobody asks for the name, or too many regular expressions are older. `candidate`: null, none.
   std::optional<NameHolder> holder_of(const std::string& name, const NameCandidate* candidate) const;
+  std::optional<NameHolder> choose_holder(const std::string& name, const NameCandidate* candidate) const;
   Names patterns_that_count() const;
   // Before hosts are rebuilt: marks those too that have a name, or lose it, by what has changed.
   void settle_names();
@@ -191,6 +199,7 @@ class IngressTranslator final : public Dependant {
   StringMap<Names> canaries_;  // by host: Ingresses of ours that are canaries there and served; none has an empty list
   StringMap<std::map<std::string, NameWish>> wishes_;            // by other name, then by the host that asks for it
   std::set<std::pair<model::Age, std::string>> pattern_wishes_;  // of them the regular expressions
+  mutable StringMap<std::optional<NameHolder>> holders_;         // by name, as asked for since settle_names()
   std::set<std::string> dirty_;
   bool all_dirty_ = false;
   Standings served_changed_;
