@@ -194,7 +194,7 @@ class FakePod final : public Upstream {
   void hold() override { ++holds; }
   BodySource& body() override { return answer; }
   void cancel(Error why) noexcept override {
-    cancelled = why;
+    cancelled = dies_with.value_or(why);
     heads_come_.notify();
     takes_.notify();
     answer.stop();
@@ -206,7 +206,8 @@ class FakePod final : public Upstream {
   void release(bool clean) noexcept override { released = clean; }
 
   FakeBody answer;
-  bool takes_bodies = true;  // false: only after take_on()
+  bool takes_bodies = true;        // false: only after take_on()
+  std::optional<Error> dies_with;  // what is met here once it is cancelled; nothing: why it was
   // What became of the attempt.
   bool sent = false, request_ended = false;
   std::string text, trailers;      // of the request's body

@@ -273,6 +273,7 @@ TEST(Relay, APodThatTakesNoMoreMayStillAnswer) {
 
 TEST(Relay, TheClientsOwnFaultIsTheReason) {
   Relayed r;
+  r.pod.dies_with = kReset;  // which it has caused
   r.streams(Method::post, 100);
   r.begin();
   r.client.request.add("some");
