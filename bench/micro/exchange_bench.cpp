@@ -9,10 +9,10 @@
 
 #include "data/balance/placement.h"
 #include "data/balance/policy.h"
-#include "data/proxy/request_fields.h"
+#include "data/runtime/cluster.h"
+#include "data/runtime/worker_context.h"
 #include "data/server/response_fields.h"
-#include "data/server/worker.h"
-#include "data/upstream/cluster.h"
+#include "data/upstream/request_fields.h"
 #include "net/h1/parser.h"
 #include "nobody.h"
 
@@ -62,7 +62,12 @@ struct Scene {
   Peer peer;
   model::Options options;
   std::unique_ptr<ExchangeMemory> memory{new ExchangeMemory};
-  Worker worker{0, clock, shared, stats, recorder};
+  static std::shared_ptr<const Snapshot> nothing() {
+    auto out = std::make_shared<Snapshot>();
+    out->options = std::make_shared<const model::Options>();
+    return out;
+  }
+  WorkerContext worker{0, clock, shared, stats, recorder, nothing()};
   Exchange ex{worker, client, peer, *memory};
   ResponseStart start;
 };

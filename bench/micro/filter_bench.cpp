@@ -1,8 +1,8 @@
 // What decisions cost: a route that uses nothing, lists of addresses, origins.
 #include <benchmark/benchmark.h>
 
-#include "data/filter/choice.h"
-#include "data/filter/plan.h"
+#include "data/filter/order.h"
+#include "data/plan/choice.h"
 #include "model/ip.h"
 
 namespace {
@@ -11,7 +11,7 @@ using namespace sluice;        // NOLINT(google-build-using-namespace): a benchm
 using namespace sluice::data;  // NOLINT(google-build-using-namespace)
 
 struct Scene {
-  explicit Scene(const model::RouteSettings& wanted) : settings(wanted), plan(Plan::of_route({settings, false})) {
+  explicit Scene(const model::RouteSettings& wanted) : settings(wanted), plan(plan_of_route({settings, false})) {
     head.method = net::http::Method::get;
     head.path_query = "/api/v1/items?page=2";
     for (const auto* name : {"Host", "User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Referer", "Cookie"})

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "data/compiler/compiler.h"
 #include "data/routing/table.h"
-#include "data/snapshot/snapshot.h"
 
 // What it costs to find a route, by the number of hosts and of routes, and what a change of configuration costs.
 namespace {

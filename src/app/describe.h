@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "data/snapshot/snapshot.h"
+#include "data/compiler/compiler.h"
 #include "model/model.h"
 
 // Words for what is served, shared by `sluice check` and `sluice explain`.

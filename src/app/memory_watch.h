@@ -1,7 +1,7 @@
 #pragma once
 #include <chrono>
 
-#include "data/server/overload.h"
+#include "data/runtime/overload.h"
 #include "model/options.h"
 #include "ops/metrics/controller_state.h"
 

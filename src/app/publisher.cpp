@@ -4,9 +4,9 @@
 #include <tuple>
 
 #include "base/log.h"
-#include "data/filter/choice.h"
+#include "data/compiler/tls_policies.h"
+#include "data/plan/choice.h"
 #include "data/snapshot/streams.h"
-#include "data/snapshot/tls_policies.h"
 
 namespace sluice::app {
 

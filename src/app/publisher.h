@@ -10,8 +10,8 @@
 #include "app/news.h"
 #include "app/stream_ports.h"
 #include "control/control.h"
+#include "data/compiler/compiler.h"
 #include "data/server/worker.h"
-#include "data/snapshot/snapshot.h"
 #include "model/fingerprint.h"
 #include "ops/metrics/metrics.h"
 

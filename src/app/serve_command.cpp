@@ -178,11 +178,16 @@ int serve(const ServeOptions& options) {
   ops::FailureLog failures([](const std::string& line) { log::warn("{}", line); });
   std::vector<std::unique_ptr<ops::WorkerRecorder>> recorders;
   std::vector<std::unique_ptr<data::Worker>> workers;
+  const std::shared_ptr<const data::Snapshot> nothing_yet = [] {
+    model::Change first;
+    first.everything = true;
+    return data::Compiler().compile(model::Model{}, first).snapshot;
+  }();
   for (unsigned i = 0; i < count; ++i) {
     stats.push_back(std::make_unique<WorkerStats>());
     metrics.watch(stats.back().get());
     recorders.push_back(std::make_unique<ops::WorkerRecorder>(metrics, access_log, failures));
-    workers.push_back(std::make_unique<data::Worker>(i, clock, shared, *stats.back(), *recorders.back()));
+    workers.push_back(std::make_unique<data::Worker>(i, clock, shared, *stats.back(), *recorders.back(), nothing_yet));
   }
   BlockingPool blocking(std::clamp(count / 2, 1U, 4U));  // ends before the workers, which it tells of what is done
   shared.blocking = &blocking;

@@ -13,6 +13,10 @@ struct TlsPolicy {
   bool prefer_server_ciphers = true;  // our order counts, not the client's
   Shared<ClientAuth> client_auth;     // null: no client is asked for a certificate
   ObjectRef ciphers_by;               // for reports: who asks for them
+  // Are clients asked for certificates, and can what they show be judged?
+  bool asks_clients() const noexcept {
+    return client_auth && client_auth->denied.empty() && client_auth->verify != VerifyClient::off;
+  }
   bool operator==(const TlsPolicy&) const = default;
 };
 

@@ -5,11 +5,20 @@ import subprocess
 import sys
 import tempfile
 
+import check
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOOD = {
     "src/base/a.h": "#pragma once\n#include <string>\n",
     "src/model/a.h": '#include "base/a.h"\n#include "model/b.h"\n',
-    "src/data/a.cpp": '#include "net/http/a.h"\n#include "model/a.h"\n#include "sluice/record.h"\n',
+    "src/data/proxy/a.cpp": '#include "net/http/a.h"\n#include "model/a.h"\n#include "sluice/record.h"\n',
+    "src/data/routing/a.h": "#include <string>\n",
+    "src/data/exchange/a.h": '#include "data/exchange/b.h"\n#include "data/routing/a.h"\n',
+    "src/data/balance/policies/a.cpp": '#include "data/balance/a.h"\n',
+    "src/data/filter/a.cpp": '#include "data/plan/a.h"\n#include "data/proxy/a.h"\n#include "model/a.h"\n',
+    "src/data/server/a.cpp": '#include "data/proxy/a.h"\n#include "data/runtime/a.h"\n',
+    "src/ops/recorder.h": '#include "ops/metrics/a.h"\n',
+    "src/ops/admin/a.cpp": '#include "ops/metrics/a.h"\n',
     "src/app/a.cpp": '#include "control/a.h"\n#include "data/a.h"\n#include "ops/a.h"\n#include <boost/json.hpp>\n#include <net/if.h>\n',
     "src/control/a.cpp": "#include <net/if.h>\n",
     "src/control/kube/ingress/a.cpp": '#include "control/kube/ingress/b.h"\n#include "control/kube/clusters.h"\n',
@@ -21,17 +30,33 @@ GOOD = {
 BAD = {
     "model includes net": ("src/model/a.h", '#include "net/http/message.h"\n'),
     "model includes control": ("src/model/a.h", '#include "control/control.h"\n'),
-    "data includes control": ("src/data/deep/down/a.h", '#include "control/control.h"\n'),
+    "data includes control": ("src/data/proxy/deep/down/a.h", '#include "control/control.h"\n'),
     "control includes data": ("src/control/a.cpp", '#include "data/snapshot/snapshot.h"\n'),
     "control includes net": ("src/control/a.cpp", '#  include <net/tls/tls.h>\n'),
     "net includes model": ("src/net/h1/a.cpp", '#include "model/model.h"\n'),
     "net includes data": ("src/net/h1/a.cpp", '#include "data/snapshot/snapshot.h"\n'),
     "base includes anybody": ("src/base/a.cpp", '#include "model/model.h"\n'),
     "ops includes model": ("src/ops/a.cpp", '#include "model/model.h"\n'),
-    "data includes app": ("src/data/a.cpp", '#include "app/options.h"\n'),
+    "data includes app": ("src/data/server/a.cpp", '#include "app/options.h"\n'),
     "echo includes data": ("src/echo/a.cpp", '#include "data/proxy/serve.h"\n'),
     "public header includes inside": ("include/sluice/a.h", '#include "data/proxy/serve.h"\n'),
-    "relative include": ("src/data/a.cpp", '#include "../control/control.h"\n'),
+    "relative include": ("src/data/proxy/a.cpp", '#include "../control/control.h"\n'),
+    "proxy includes server": ("src/data/proxy/a.cpp", '#include "data/server/worker.h"\n'),
+    "upstream includes server": ("src/data/upstream/a.cpp", '#include "data/server/worker.h"\n'),
+    "runtime includes server": ("src/data/runtime/a.h", '#include "data/server/worker.h"\n'),
+    "filter includes server": ("src/data/filter/a.cpp", '#include "data/server/worker.h"\n'),
+    "proxy includes filter": ("src/data/proxy/a.cpp", '#include "data/filter/order.h"\n'),
+    "plan includes filter": ("src/data/plan/a.cpp", '#include "data/filter/order.h"\n'),
+    "upstream includes proxy": ("src/data/upstream/a.cpp", '#include "data/proxy/serve.h"\n'),
+    "runtime includes upstream": ("src/data/runtime/a.cpp", '#include "data/upstream/dial.h"\n'),
+    "exchange includes runtime": ("src/data/exchange/a.h", '#include "data/runtime/worker_context.h"\n'),
+    "server includes compiler": ("src/data/server/a.cpp", '#include "data/compiler/compiler.h"\n'),
+    "a policy includes routing": ("src/data/balance/policies/a.cpp", '#include "data/routing/hash.h"\n'),
+    "metrics include the admin address": ("src/ops/metrics/a.cpp", '#include "ops/admin/admin.h"\n'),
+    "metrics include what knows all of ops": ("src/ops/metrics/a.cpp", '#include "ops/recorder.h"\n'),
+    "a folder that is not in the table": ("src/data/misc/a.cpp", "int x;\n"),
+    "a file in no folder": ("src/data/a.cpp", "int x;\n"),
+    "what lies in no folder": ("src/data/exchange/a.h", '#include "data/a.h"\n'),
     "unknown module": ("src/misc/a.cpp", "int x;\n"),
     "a translator includes another": ("src/control/kube/streams/a.cpp", '#include "control/kube/ingress/translator.h"\n'),
     "annotations include another translator": ("src/control/kube/annotations/a.h", '#include "control/kube/streams/translator.h"\n'),
@@ -42,27 +67,27 @@ BAD = {
 }
 
 STANDARDS = ("RFC 9110, section 7", "RFC 9110, the rest", "RFC 9112", "RFC 9113", "RFC 7301")
-ROW = "| 1 | a rule | data/a.cpp | `a_test.cpp::A.B`, `test_a.py::test_b` |"
+ROW = "| 1 | a rule | data/proxy/a.cpp | `a_test.cpp::A.B`, `test_a.py::test_b` |"
 PAGE = "docs/conformance.md"
 CONFORMING = {
     "tests/unit/a_test.cpp": "TEST_P(A, B) {\n}\n",
     "tests/integration/test_a.py": "def test_b(site):\n    pass\n",
 }
 BAD_ROWS = {
-    "a test that does not exist": "| 1 | a rule | data/a.cpp | `test_a.py::test_c` |",
-    "a test of another suite": "| 1 | a rule | data/a.cpp | `a_test.cpp::C.B` |",
-    "a file of tests that does not exist": "| 1 | a rule | data/a.cpp | `test_c.py::test_b` |",
+    "a test that does not exist": "| 1 | a rule | data/proxy/a.cpp | `test_a.py::test_c` |",
+    "a test of another suite": "| 1 | a rule | data/proxy/a.cpp | `a_test.cpp::C.B` |",
+    "a file of tests that does not exist": "| 1 | a rule | data/proxy/a.cpp | `test_c.py::test_b` |",
     "code that does not exist": "| 1 | a rule | data/b.cpp | `test_a.py::test_b` |",
     "no code": "| 1 | a rule | | `test_a.py::test_b` |",
-    "no test": "| 1 | a rule | data/a.cpp | |",
-    "words for a test": "| 1 | a rule | data/a.cpp | it is obvious |",
-    "not met without a reason": "| 1 | a rule | data/a.cpp | not met: why |",
+    "no test": "| 1 | a rule | data/proxy/a.cpp | |",
+    "words for a test": "| 1 | a rule | data/proxy/a.cpp | it is obvious |",
+    "not met without a reason": "| 1 | a rule | data/proxy/a.cpp | not met: why |",
     "not met beside a test that does not exist": "| 1 | a rule | | not met: because it would open the way for others (`test_a.py::test_c`) |",
-    "a cell too few": "| a rule | data/a.cpp | `test_a.py::test_b` |",
+    "a cell too few": "| a rule | data/proxy/a.cpp | `test_a.py::test_b` |",
 }
 
 STORY = "docs/life-of-a-request.md"
-TELLS = "`serve`, **Exchange** and `spell`-checked words are in data/a.cpp; serve() is called.\n"
+TELLS = "`serve`, **Exchange** and `spell`-checked words are in data/proxy/a.cpp; serve() is called.\n"
 BAD_TALES = {
     "a file that is gone": TELLS + "See data/b.cpp.\n",
     "a function that is gone": TELLS + "relay() is next.\n",
@@ -105,13 +130,22 @@ def main():
     for name, standards in (("a standard without a row", STANDARDS[1:]), ("a heading of no standard", STANDARDS + ("RFC 1149",))):
         if outcome({**GOOD, **CONFORMING, PAGE: page(ROW, standards)}).returncode == 0:
             wrong.append(f"not seen: {name}")
-    told = {**GOOD, "src/data/a.cpp": "class Exchange;\nvoid serve();\n", "src/base/spell.h": "int spell;\n"}
+    told = {**GOOD, "src/data/proxy/a.cpp": "class Exchange;\nvoid serve();\n", "src/base/spell.h": "int spell;\n"}
     if (r := outcome({**told, STORY: TELLS})).returncode != 0:
         wrong.append("a good story is refused:\n" + r.stdout)
     for name, text in {**BAD_TALES, "no code at all": "It works.\n"}.items():
         if (r := outcome({**told, STORY: text})).returncode == 0 or r.stdout.count(STORY) != 1:
             wrong.append(f"not seen: {name}\n{r.stdout}")
-    print("\n".join(wrong) or f"a good tree passes, {len(BAD) + len(BAD_ROWS) + len(BAD_TALES) + 3} kinds of breach are seen")
+    floors = "".join(f"| 1 | **{folder}** | {', '.join(sorted(may)) or 'none of them'} |\n" for folder, may in check.FLOORS["data"].items())
+    architecture = {**GOOD, "docs/architecture.md": "src/base/a.h\n" + floors}
+    if (r := outcome({**architecture, "src/base/a.h": "int " + ", ".join(check.FLOORS["data"]) + ";\n"})).returncode != 0:
+        wrong.append("a page with the floors is refused:\n" + r.stdout)
+    for name, page_of in (("a row that says less", floors.replace("coding, exchange", "exchange", 1)), ("a row too few", floors.split("\n", 1)[1])):
+        if outcome({**architecture, "docs/architecture.md": "src/base/a.h\n" + page_of}).returncode == 0:
+            wrong.append(f"not seen: {name}")
+    if not list(check.check_table({"data": {"proxy": {"filter"}, "filter": {"proxy"}}})):
+        wrong.append("not seen: two floors that may include each other")
+    print("\n".join(wrong) or f"a good tree passes, {len(BAD) + len(BAD_ROWS) + len(BAD_TALES) + 6} kinds of breach are seen")
     sys.exit(1 if wrong else 0)
 
 

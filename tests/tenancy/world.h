@@ -10,8 +10,8 @@
 #include "../unit/data/pem.h"
 #include "control/kube/options.h"
 #include "control/kube/store.h"
+#include "data/compiler/compiler.h"
 #include "data/routing/route_table.h"
-#include "data/snapshot/snapshot.h"
 #include "net/tls/tls.h"
 
 // Namespaces beside each other, from objects to what workers serve from: a Store and a Compiler, and what all of it

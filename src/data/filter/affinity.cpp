@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "data/filter/step.h"
+#include "data/plan/step.h"
 
 // The cookie by which a browser comes back to its endpoint (affinity: cookie). The policy says when a session begins
 // and what its key is; here is what its route says of the cookie.

@@ -1,4 +1,4 @@
-#include "data/filter/step.h"
+#include "data/plan/step.h"
 #include "net/http/path.h"
 
 namespace sluice::data {

@@ -1,6 +1,6 @@
 #include "model/settings/app_root.h"
 
-#include "data/filter/step.h"
+#include "data/plan/step.h"
 
 // app-root.
 namespace sluice::data {

@@ -5,12 +5,12 @@
 #include <algorithm>
 
 #include "base/password_hash.h"
+#include "data/exchange/basic_credentials.h"
 #include "data/filter/address_set.h"
 #include "data/filter/basic_auth.h"
-#include "data/filter/basic_credentials.h"
-#include "data/filter/step.h"
+#include "data/plan/step.h"
 #include "data/proxy/aside.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 
 // auth-type: basic. A password that was right before is a look into a table; another one is hashed off the worker.
 namespace sluice::data {

@@ -1,5 +1,5 @@
 #pragma once
-#include "data/filter/step.h"
+#include "data/plan/step.h"
 
 namespace sluice::data {
 

@@ -3,7 +3,7 @@
 
 #include "base/regex.h"
 #include "base/strings.h"
-#include "data/filter/step.h"
+#include "data/plan/step.h"
 
 // block-user-agents and block-referers.
 namespace sluice::data {

@@ -4,8 +4,8 @@
 
 #include "base/regex.h"
 #include "base/strings.h"
-#include "data/filter/step.h"
-#include "data/proxy/exchange.h"
+#include "data/exchange/exchange.h"
+#include "data/plan/step.h"
 
 // auth-tls-*: who may come by the certificate that the client showed when the connection was made.
 namespace sluice::data {
@@ -142,12 +142,6 @@ StepPtr refuse_in_clear(const Needs& needs) {
 }
 
 }  // namespace
-
-const ClientCertificate* shown_certificate(const RequestView& request) noexcept {
-  if (request.from == nullptr || request.route == nullptr) return nullptr;
-  const auto& auth = request.route->settings->client_auth;
-  return auth && auth->verify != model::VerifyClient::off ? request.from->client.get() : nullptr;
-}
 
 extern const Row kClientCertificate, kClientInClear;
 const Row kClientCertificate{"client-certificate", in(Phase::answer), judge_certificates};

@@ -5,9 +5,9 @@
 #include "base/release.h"
 #include "base/strings.h"
 #include "data/coding/accepts.h"
+#include "data/plan/added_fields.h"
 #include "data/proxy/grpc.h"
-#include "data/server/response_fields.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 #include "net/io/signal.h"
 
 namespace sluice::data {

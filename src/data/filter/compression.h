@@ -9,7 +9,7 @@
 
 #include "base/regex.h"
 #include "data/coding/coder.h"
-#include "data/filter/step.h"
+#include "data/plan/step.h"
 
 // Compression of responses: what decides is nginx's (docs/compression.md has the rules).
 namespace sluice::data {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
-#include "data/filter/step.h"
+#include "data/plan/step.h"
 
 // enable-cors: preflights are answered here, and responses say what the page of an origin may do.
 namespace sluice::data {

@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <charconv>
 
+#include "data/exchange/variables.h"
 #include "data/filter/address_set.h"
 #include "data/filter/basic_auth.h"
-#include "data/filter/step.h"
 #include "data/filter/upstream_way.h"
-#include "data/filter/variables.h"
+#include "data/plan/step.h"
 #include "data/proxy/edit.h"
-#include "data/proxy/request_fields.h"
 #include "data/proxy/subrequest.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
+#include "data/upstream/request_fields.h"
 #include "model/hash.h"
 
 // auth-url: another service is asked whether a request may come. 2xx: it may; 401 and 403 are passed on; else 500.

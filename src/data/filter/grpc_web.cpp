@@ -4,9 +4,9 @@
 
 #include "base/base64.h"
 #include "base/strings.h"
-#include "data/filter/step.h"
+#include "data/plan/step.h"
 #include "data/proxy/grpc.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 #include "data/upstream/lease.h"
 
 namespace sluice::data {

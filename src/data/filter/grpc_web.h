@@ -3,8 +3,8 @@
 #include <string>
 
 #include "base/result.h"
-#include "data/proxy/exchange.h"
-#include "data/proxy/streams.h"
+#include "data/exchange/exchange.h"
+#include "data/exchange/streams.h"
 
 namespace sluice::data {
 

@@ -1,4 +1,4 @@
-#include "data/filter/step.h"
+#include "data/plan/step.h"
 
 // Strict-Transport-Security. A browser that remembered it from a connection with the default certificate could not come
 // back: only what is secured by a certificate for the name carries it.

@@ -2,20 +2,19 @@
 
 #include <algorithm>
 
-#include "data/filter/step.h"
+#include "data/exchange/variables.h"
 #include "data/filter/upstream_way.h"
-#include "data/filter/variables.h"
+#include "data/plan/loop.h"
+#include "data/plan/step.h"
 #include "data/proxy/edit.h"
 #include "data/proxy/serve.h"
 #include "data/proxy/subrequest.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 #include "net/io/signal.h"
 
 // mirror-target: somebody else gets a copy of each request that goes to a pod. It is on its own from then on: nothing
 // of it reaches the request, and the request does not wait.
 namespace sluice::data {
-
-void mark_pass(Exchange&, bool passed);
 
 namespace {
 
@@ -90,7 +89,7 @@ class Copy final : private Mirrors::Running {
 
   static net::Task<void> run(std::unique_ptr<Copy> self) {
     Copy& copy = *self;
-    Worker& worker = copy.worker_;
+    WorkerContext& worker = copy.worker_;
     worker.mirrors.begin(copy);
     worker.entered();
     // The request itself comes first.
@@ -112,7 +111,7 @@ class Copy final : private Mirrors::Running {
     if (ex_.waiting_on != nullptr) ex_.waiting_on->cancel(why);
   }
 
-  Worker& worker_;
+  WorkerContext& worker_;
   View* const view_;
   ClusterRuntime* const cluster_;
   const bool with_body_;
@@ -127,7 +126,7 @@ class Copy final : private Mirrors::Running {
 
 class Begun final : public RequestCopy {
  public:
-  explicit Begun(Worker& worker, std::unique_ptr<Copy> copy) : worker_(worker), copy_(std::move(copy)) {}
+  explicit Begun(WorkerContext& worker, std::unique_ptr<Copy> copy) : worker_(worker), copy_(std::move(copy)) {}
   void take(std::string_view piece, bool last) override {
     if (!copy_) return;
     if (!copy_->add(piece)) {
@@ -139,7 +138,7 @@ class Begun final : public RequestCopy {
   }
 
  private:
-  Worker& worker_;
+  WorkerContext& worker_;
   std::unique_ptr<Copy> copy_;
 };
 
@@ -149,7 +148,7 @@ class MirrorStep final : public Step {
       : mirror_(mirror), way_(way_to(mirror->tls, mirror->host)) {}
 
   std::unique_ptr<RequestCopy> copy(Exchange& ex) const override {
-    Worker& worker = ex.worker;
+    WorkerContext& worker = ex.worker;
     ClusterRuntime* cluster = ex.further[static_cast<std::size_t>(model::Role::mirror)];
     if (cluster == nullptr || ex.head().upgrade || ex.grpc) return nullptr;
     if (worker.mirrors.full() || worker.ends_connections()) {

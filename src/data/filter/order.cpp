@@ -6,12 +6,6 @@ extern const Row kClientCertificate, kBlocked, kToHost, kAppRoot, kAmbiguousPath
     kSslRedirect, kClientInClear, kSourceRanges, kBasicAuth, kExternalAuth, kMirror, kReplaceRedirects,
     kReplaceInCookies, kAffinity, kCustomHeaders, kAddHeaders, kHsts, kGrpcWeb, kCompression;
 
-std::optional<LocalReply> route_answer(const RequestView&);
-std::optional<LocalReply> loop(const RequestView&);
-void mark_pass(Exchange&, bool passed);
-std::optional<LocalReply> endpoints(const RequestView&);
-std::optional<LocalReply> body_size(const RequestView&);
-
 namespace {
 
 constexpr Ordered kPlanned[] = {
@@ -42,22 +36,18 @@ constexpr Ordered kPlanned[] = {
     {&kCompression, "last: what it makes of a body nobody else can read"},
 };
 
-constexpr Always kDestination[] = {
-    {"route-answer", route_answer, nullptr, "routes without a Cluster (404, denied 503) have nothing further to ask"},
-    {"loop", loop, mark_pass, "508 for what has come back: behind the answers that end a loop by themselves"},
-    {"endpoints", endpoints, nullptr, "no endpoints is 503 before limits and authentication, as in ingress-nginx"},
-    {"body-size", body_size, nullptr,
-     "413 by Content-Length before a byte of the body is taken, a pod is bothered or anybody is asked who comes"},
-};
-
 }  // namespace
 
 std::span<const Ordered> planned() {
   return kPlanned;
 }
 
-std::span<const Always> destination() {
-  return kDestination;
+std::shared_ptr<const Plan> plan_of_route(const Needs& needs) {
+  return Plan::of_route(kPlanned, needs);
+}
+
+std::shared_ptr<const Plan> plan_of_process(const model::Options& options, bool secured) {
+  return Plan::of_process(kPlanned, options, secured);
 }
 
 }  // namespace sluice::data

@@ -1,5 +1,5 @@
-#include "data/filter/step.h"
-#include "data/filter/variables.h"
+#include "data/exchange/variables.h"
+#include "data/plan/step.h"
 
 // permanent-redirect and temporal-redirect.
 namespace sluice::data {

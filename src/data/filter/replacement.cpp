@@ -2,8 +2,8 @@
 #include <optional>
 
 #include "base/strings.h"
-#include "data/filter/step.h"
-#include "data/filter/variables.h"
+#include "data/exchange/variables.h"
+#include "data/plan/step.h"
 
 // What pods say of their own place, as clients are to read it: Location and Refresh (proxy-redirect-from and -to),
 // Domain and Path of cookies (proxy-cookie-domain and -path). The rules are those of nginx's proxy module.

@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "data/filter/step.h"
-#include "data/filter/variables.h"
+#include "data/exchange/variables.h"
+#include "data/plan/step.h"
 #include "data/proxy/grpc.h"
 
 // Fields of responses that ConfigMaps name: custom-headers for those of a route, add-headers for all.

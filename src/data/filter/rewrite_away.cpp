@@ -1,4 +1,4 @@
-#include "data/filter/step.h"
+#include "data/plan/step.h"
 #include "data/proxy/edit.h"
 
 // A rewrite-target that is an absolute URL: a redirect, as in nginx.

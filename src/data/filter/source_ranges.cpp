@@ -1,7 +1,7 @@
 #include "model/settings/source_ranges.h"
 
 #include "data/filter/address_set.h"
-#include "data/filter/step.h"
+#include "data/plan/step.h"
 
 // allowlist-, denylist-source-range and block-cidrs.
 namespace sluice::data {

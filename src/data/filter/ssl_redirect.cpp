@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "data/filter/step.h"
+#include "data/plan/step.h"
 
 // ssl-redirect and force-ssl-redirect.
 namespace sluice::data {

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "data/filter/step.h"
+#include "data/plan/step.h"
 
 // from-to-www-redirect, at the name that is sent to the other.
 namespace sluice::data {

@@ -3,7 +3,7 @@
 #include <new>
 #include <utility>
 
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 
 namespace sluice::data {
 
@@ -27,7 +27,7 @@ void Aside::run() noexcept {
 net::Task<Status> run_aside(Exchange& ex, std::string_view whose, std::shared_ptr<Aside> work, Duration longest) {
   constexpr Error full{Fault::overload, Whose::internal, Retry::no, 503, "too much waits for the threads that check"};
   constexpr Error late{Fault::timeout, Whose::internal, Retry::no, 503, "a check took too long"};
-  Worker& worker = ex.worker;
+  WorkerContext& worker = ex.worker;
   Aside::Wait wait(worker.loop);
   work->loop_ = &worker.loop;
   work->wait_ = &wait;

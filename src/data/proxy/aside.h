@@ -6,7 +6,7 @@
 
 #include "base/blocking_pool.h"
 #include "base/result.h"
-#include "data/proxy/exchange.h"
+#include "data/exchange/exchange.h"
 #include "net/io/signal.h"
 #include "net/io/task.h"
 

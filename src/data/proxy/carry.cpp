@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 #include "net/io/signal.h"
 
 namespace sluice::data {
@@ -18,7 +18,7 @@ struct Tunnel {
 };
 
 // As finish_write(t.idle), which may become shorter meanwhile: the other direction ends, and nobody tells a writer.
-net::Task<Status> finish_write(Worker& worker, net::Duplex& to, const Tunnel& t) {
+net::Task<Status> finish_write(WorkerContext& worker, net::Duplex& to, const Tunnel& t) {
   std::uint64_t written = to.written();
   for (Instant moved = worker.loop.now();;) {
     const Duration slice = std::min(t.idle, t.last_words);
@@ -34,12 +34,12 @@ net::Task<Status> finish_write(Worker& worker, net::Duplex& to, const Tunnel& t)
 
 // One direction, until `from` ends: that is passed on, and the other direction may say its last words. What breaks or
 // stays idle ends both. A side that breaks is met by whoever reads from it or by whoever writes to it.
-net::Task<Status> pump(Worker& worker, net::Duplex& from, net::Duplex& to, Tunnel& t, std::uint64_t& bytes,
+net::Task<Status> pump(WorkerContext& worker, net::Duplex& from, net::Duplex& to, Tunnel& t, std::uint64_t& bytes,
                        bool& from_broke, bool& to_broke) {
   Status result{};
   net::ShareOfTurn share(worker.loop);
   for (std::size_t taken = 0;;) {
-    const auto r = from.try_read(worker.scratch.get(), std::min(to.room(taken), Worker::kScratch));
+    const auto r = from.try_read(worker.scratch.get(), std::min(to.room(taken), WorkerContext::kScratch));
     if (r.io == net::tls::Io::done) {
       taken = r.bytes;
       t.moved = worker.loop.now();
@@ -96,7 +96,8 @@ struct Lifetime final : net::Deadline {
 
 }  // namespace
 
-net::Task<void> carry(Worker& worker, net::Duplex& client, net::Duplex& pod, TunnelLimits limits, Carried& carried) {
+net::Task<void> carry(WorkerContext& worker, net::Duplex& client, net::Duplex& pod, TunnelLimits limits,
+                      Carried& carried) {
   Tunnel t{worker.loop.now(), limits.idle, limits.last_words};
   Lifetime lifetime(client, pod, t);
   if (limits.lifetime.count() > 0) worker.loop.arm(lifetime, limits.lifetime);

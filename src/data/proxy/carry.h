@@ -7,7 +7,7 @@
 
 namespace sluice::data {
 
-class Worker;
+class WorkerContext;
 
 // What went through a tunnel, in bytes.
 struct Carried {
@@ -24,6 +24,7 @@ struct TunnelLimits {
 
 // Bytes both ways until both sides have ended, one breaks (then both are cancelled), or a limit is reached.
 // The end of one side is passed on, and the other may say its last words.
-net::Task<void> carry(Worker& worker, net::Duplex& client, net::Duplex& pod, TunnelLimits limits, Carried& carried);
+net::Task<void> carry(WorkerContext& worker, net::Duplex& client, net::Duplex& pod, TunnelLimits limits,
+                      Carried& carried);
 
 }  // namespace sluice::data

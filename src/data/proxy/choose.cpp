@@ -2,9 +2,9 @@
 
 #include <utility>
 
-#include "data/filter/choice.h"
-#include "data/proxy/exchange.h"
-#include "data/server/worker.h"
+#include "data/exchange/exchange.h"
+#include "data/plan/choice.h"
+#include "data/runtime/worker_context.h"
 
 namespace sluice::data {
 

@@ -1,8 +1,8 @@
 #include "data/proxy/edit.h"
 
-#include "data/filter/variables.h"
+#include "data/exchange/variables.h"
 #include "data/proxy/error_page.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 #include "net/http/path.h"
 
 namespace sluice::data {

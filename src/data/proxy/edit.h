@@ -7,8 +7,9 @@
 
 #include "base/regex.h"
 #include "base/strings.h"
-#include "data/filter/variables.h"
-#include "data/proxy/exchange.h"
+#include "data/exchange/exchange.h"
+#include "data/exchange/variables.h"
+#include "data/plan/step.h"
 #include "net/http/host.h"
 #include "net/tls/client_certificate.h"
 

@@ -4,9 +4,9 @@
 #include <charconv>
 
 #include "data/proxy/edit.h"
-#include "data/proxy/request_fields.h"
 #include "data/proxy/subrequest.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
+#include "data/upstream/request_fields.h"
 
 namespace sluice::data {
 

@@ -1,6 +1,6 @@
 #pragma once
-#include "data/filter/step.h"
-#include "data/proxy/exchange.h"
+#include "data/exchange/exchange.h"
+#include "data/plan/step.h"
 #include "net/io/task.h"
 
 // custom-http-errors: a Service answers in place of errors.

@@ -4,9 +4,9 @@
 #include <optional>
 
 #include "base/strings.h"
-#include "data/proxy/local_reply.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 #include "net/h2/session.h"
+#include "net/http/reason.h"
 #include "net/http/trailers.h"
 
 namespace sluice::data {
@@ -123,7 +123,7 @@ net::Task<Status> send_grpc_reply(Exchange& ex, int http_status) {
     message = "deadline exceeded";
   } else {
     message = std::to_string(http_status);
-    if (const auto phrase = reason_phrase(http_status); !phrase.empty()) message.append(" ").append(phrase);
+    if (const auto phrase = net::http::reason_phrase(http_status); !phrase.empty()) message.append(" ").append(phrase);
   }
   net::http::Field fields[] = {
       {"content-type", ex.transform ? ex.transform->reply_type() : "application/grpc", Name::content_type, false},
@@ -132,7 +132,7 @@ net::Task<Status> send_grpc_reply(Exchange& ex, int http_status) {
   };
   ResponseStart start;
   start.status = 200;
-  start.reason = reason_phrase(200);
+  start.reason = net::http::reason_phrase(200);
   start.fields = fields;
   // In HTTP/2 the end of the head is the end of it all.
   start.framing = ex.head().major >= 2 ? net::http::Framing::none : net::http::Framing::length;

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "data/proxy/exchange.h"
+#include "data/exchange/exchange.h"
 #include "net/io/deadlines.h"
 #include "net/io/task.h"
 

@@ -3,9 +3,10 @@
 #include <memory>
 #include <vector>
 
-#include "data/filter/plan.h"
+#include "data/plan/plan.h"
 #include "data/proxy/grpc.h"
 #include "data/proxy/response_body.h"
+#include "net/http/reason.h"
 
 namespace sluice::data {
 
@@ -41,69 +42,6 @@ std::uint16_t status_of(const Error& e) noexcept {
     }
   }
   return e.fault == Fault::overload || e.fault == Fault::no_endpoints ? 503 : 500;
-}
-
-std::string_view reason_phrase(int status) noexcept {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 204:
-      return "No Content";
-    case 301:
-      return "Moved Permanently";
-    case 302:
-      return "Found";
-    case 303:
-      return "See Other";
-    case 304:
-      return "Not Modified";
-    case 307:
-      return "Temporary Redirect";
-    case 308:
-      return "Permanent Redirect";
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 413:
-      return "Request Entity Too Large";
-    case 414:
-      return "Request-URI Too Large";
-    case 417:
-      return "Expectation Failed";
-    case 421:
-      return "Misdirected Request";
-    case 426:
-      return "Upgrade Required";
-    case 429:
-      return "Too Many Requests";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 500:
-      return "Internal Server Error";
-    case 501:
-      return "Not Implemented";
-    case 502:
-      return "Bad Gateway";
-    case 503:
-      return "Service Temporarily Unavailable";
-    case 504:
-      return "Gateway Time-out";
-    case 505:
-      return "HTTP Version Not Supported";
-    case 508:
-      return "Loop Detected";
-    default:
-      return "";
-  }
 }
 
 namespace {
@@ -152,7 +90,7 @@ net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
     Status sent = co_await sending;
     co_return sent;
   }
-  const auto phrase = reason_phrase(reply.status);
+  const auto phrase = net::http::reason_phrase(reply.status);
   auto& page = ex.memory.text;
   page.clear();
   if (!reply.body) write_page(ex, reply.status, phrase, page);

@@ -1,9 +1,7 @@
 #pragma once
-#include <string_view>
-
 #include "base/result.h"
-#include "data/filter/step.h"
-#include "data/proxy/exchange.h"
+#include "data/exchange/exchange.h"
+#include "data/plan/step.h"
 #include "net/io/task.h"
 
 // Answers that the proxy gives itself.
@@ -11,7 +9,6 @@ namespace sluice::data {
 
 // The one place that turns an Error into a status.
 std::uint16_t status_of(const Error& e) noexcept;
-std::string_view reason_phrase(int status) noexcept;
 
 // Sends it: its own body, or a small page that names the status and the request id and nothing of our insides. A call
 // of gRPC gets the status in gRPC's form instead. Fails only as writes fail.

@@ -2,9 +2,9 @@
 
 #include <utility>
 
-#include "data/filter/variables.h"
-#include "data/proxy/exchange.h"
-#include "data/server/worker.h"
+#include "data/exchange/exchange.h"
+#include "data/exchange/variables.h"
+#include "data/runtime/worker_context.h"
 #include "net/http/trailers.h"
 
 namespace sluice::data {

@@ -4,7 +4,6 @@
 #include <span>
 
 #include "data/routing/host_routes.h"
-#include "data/snapshot/tls_policies.h"
 #include "net/tls/tls.h"
 
 namespace sluice::data {
@@ -39,6 +38,17 @@ bool is_of_another_policy(const Snapshot& snapshot, std::string_view server_name
 }
 
 }  // namespace
+
+bool serves_for(const model::TlsPolicy* made_for, const model::TlsPolicy* wanted) noexcept {
+  if (made_for == wanted) return true;
+  static const model::TlsPolicy plain;
+  const auto &a = made_for != nullptr ? *made_for : plain, &b = wanted != nullptr ? *wanted : plain;
+  if (a.ciphers != b.ciphers || a.prefer_server_ciphers != b.prefer_server_ciphers) return false;
+  if (!b.asks_clients()) return true;
+  if (!a.asks_clients()) return false;
+  const auto &x = *a.client_auth, &y = *b.client_auth;
+  return &x == &y || (x.depth == y.depth && x.ca_pem == y.ca_pem && x.crl_pem == y.crl_pem);
+}
 
 const char* misdirected(const Snapshot& snapshot, std::string_view server_name, std::string_view host,
                         bool passthrough) noexcept {

@@ -3,11 +3,12 @@
 #include <charconv>
 #include <cstring>
 
-#include "data/filter/choice.h"
-#include "data/filter/variables.h"
+#include "data/exchange/variables.h"
+#include "data/plan/choice.h"
 #include "data/proxy/choose.h"
 #include "data/proxy/grpc.h"
-#include "data/server/worker.h"
+#include "data/proxy/logged_values.h"
+#include "data/runtime/worker_context.h"
 #include "net/http/cidr.h"
 #include "net/http/client_address.h"
 #include "net/http/forwarded.h"

@@ -1,13 +1,14 @@
 #include "data/proxy/relay.h"
 
-#include "data/filter/plan.h"
+#include "data/plan/plan.h"
 #include "data/proxy/error_page.h"
 #include "data/proxy/grpc.h"
+#include "data/proxy/logged_values.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/response_body.h"
 #include "data/proxy/retry.h"
 #include "data/proxy/tunnel.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 #include "net/io/signal.h"
 
 namespace sluice::data {

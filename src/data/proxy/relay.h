@@ -1,7 +1,7 @@
 #pragma once
 #include "base/result.h"
-#include "data/proxy/exchange.h"
-#include "data/proxy/streams.h"
+#include "data/exchange/exchange.h"
+#include "data/exchange/streams.h"
 #include "net/io/task.h"
 
 namespace sluice::data {

@@ -1,7 +1,7 @@
 #include "data/proxy/request_body.h"
 
-#include "data/proxy/request_fields.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
+#include "data/upstream/request_fields.h"
 
 namespace sluice::data {
 

@@ -1,7 +1,7 @@
 #include "data/proxy/response_body.h"
 
 #include "data/proxy/grpc.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 #include "net/io/signal.h"
 
 namespace sluice::data {

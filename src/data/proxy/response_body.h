@@ -1,6 +1,6 @@
 #pragma once
-#include "data/proxy/exchange.h"
-#include "data/proxy/streams.h"
+#include "data/exchange/exchange.h"
+#include "data/exchange/streams.h"
 #include "net/io/task.h"
 
 namespace sluice::data {

@@ -1,6 +1,6 @@
 #include "data/proxy/retry.h"
 
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 
 namespace sluice::data {
 

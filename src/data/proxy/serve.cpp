@@ -3,17 +3,18 @@
 #include <algorithm>
 #include <chrono>
 
-#include "data/filter/plan.h"
+#include "data/plan/plan.h"
 #include "data/proxy/edit.h"
 #include "data/proxy/error_page.h"
 #include "data/proxy/grpc.h"
 #include "data/proxy/local_reply.h"
+#include "data/proxy/logged_values.h"
 #include "data/proxy/misdirected.h"
 #include "data/proxy/prepare.h"
 #include "data/proxy/relay.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/retry.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 #include "data/upstream/lease.h"
 #include "net/http/grammar.h"
 
@@ -137,7 +138,7 @@ void learn(Exchange& ex, AttemptInFlight& in_flight, Instant begun, const Status
 }  // namespace
 
 net::Task<Status> attempts(Exchange& ex) {
-  Worker& worker = ex.worker;
+  WorkerContext& worker = ex.worker;
   ex.memory.tried.clear();
   std::uint32_t& tries = ex.tries;
   std::uint32_t unprocessed = 0;
@@ -241,7 +242,7 @@ net::Task<void> fail(Exchange& ex, Error error) {
 // The record of an exchange that is over.
 void finish(Exchange& ex) {
   auto& r = ex.record;
-  Worker& worker = ex.worker;
+  WorkerContext& worker = ex.worker;
   if (!ex.recorded) describe(ex);
   r.request_length += ex.body_received;
   r.request_seconds = std::chrono::duration<float>(worker.loop.fresh_now() - ex.begun).count();

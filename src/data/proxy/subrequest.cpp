@@ -1,11 +1,10 @@
 #include "data/proxy/subrequest.h"
 
+#include "data/plan/loop.h"
 #include "data/proxy/serve.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 
 namespace sluice::data {
-
-void mark_pass(Exchange&, bool passed);
 
 void make_ours(Exchange& ex, const Question& question, const model::Options& options) {
   auto& head = ex.head();

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "data/proxy/exchange.h"
+#include "data/exchange/exchange.h"
 #include "net/io/loop.h"
 #include "net/io/task.h"
 

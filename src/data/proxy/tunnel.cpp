@@ -3,7 +3,7 @@
 #include "base/strings.h"
 #include "data/proxy/carry.h"
 #include "data/proxy/prepare.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 
 namespace sluice::data {
 
@@ -36,7 +36,7 @@ Status switched_as_offered(const Exchange& ex) {
 }
 
 net::Task<Status> tunnel(Exchange& ex, Upstream& up) {
-  Worker& worker = ex.worker;
+  WorkerContext& worker = ex.worker;
   up.hold();
   ResponseStart start;
   start.status = 101;

@@ -1,6 +1,6 @@
 #pragma once
 #include "base/result.h"
-#include "data/proxy/exchange.h"
+#include "data/exchange/exchange.h"
 #include "net/io/task.h"
 
 namespace sluice::data {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "data/runtime/pool.h"
 #include "data/server/shedding.h"
 #include "data/server/worker.h"
 #include "data/upstream/dial.h"
-#include "data/upstream/pool.h"
 #include "data/upstream/proxy_out.h"
 
 namespace sluice::data {

@@ -3,7 +3,7 @@
 #include <span>
 #include <string_view>
 
-#include "data/proxy/exchange.h"
+#include "data/exchange/exchange.h"
 #include "net/io/task.h"
 #include "net/proxy_protocol.h"
 #include "net/stream.h"

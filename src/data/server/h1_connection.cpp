@@ -3,7 +3,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "data/proxy/local_reply.h"
+#include "data/proxy/logged_values.h"
 #include "data/proxy/prepare.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/serve.h"
@@ -11,6 +11,7 @@
 #include "data/server/response_fields.h"
 #include "data/server/shedding.h"
 #include "data/server/worker.h"
+#include "net/http/reason.h"
 
 namespace sluice::data {
 
@@ -322,7 +323,7 @@ net::Task<Status> H1Connection::interim(int status, std::span<const net::http::F
   if (ex_->head().minor == 0) co_return Status{};  // RFC 9110 section 15.2: not to a 1.0 client
   auto& out = worker_.out;
   out.clear();
-  append_status_line(out, status, reason_phrase(status));
+  append_status_line(out, status, net::http::reason_phrase(status));
   for (const auto& f : fields)
     if (!f.drop) append_field(out, f.name, f.value);
   out += "\r\n";

@@ -2,8 +2,8 @@
 #include <memory>
 #include <string>
 
-#include "data/proxy/exchange.h"
-#include "data/proxy/streams.h"
+#include "data/exchange/exchange.h"
+#include "data/exchange/streams.h"
 #include "data/server/connection.h"
 #include "data/server/progress.h"
 #include "net/h1/body.h"

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/base64.h"
+#include "data/proxy/logged_values.h"
 #include "data/proxy/prepare.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/serve.h"

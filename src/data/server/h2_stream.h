@@ -3,8 +3,8 @@
 #include <optional>
 #include <string>
 
-#include "data/proxy/exchange.h"
-#include "data/proxy/streams.h"
+#include "data/exchange/exchange.h"
+#include "data/exchange/streams.h"
 #include "data/server/h2_connection.h"
 #include "data/server/progress.h"
 #include "net/duplex.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "data/plan/plan.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {

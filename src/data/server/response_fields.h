@@ -4,32 +4,15 @@
 #include <string>
 #include <string_view>
 
-#include "data/filter/passed_on.h"
-#include "data/proxy/exchange.h"
-#include "data/proxy/streams.h"
-#include "data/proxy/via.h"
+#include "data/exchange/exchange.h"
+#include "data/exchange/passed_on.h"
+#include "data/exchange/streams.h"
+#include "data/exchange/via.h"
+#include "data/plan/added_fields.h"
 #include "net/h1/append.h"
 
 // Heads of responses as clients get them.
 namespace sluice::data {
-
-// What the Plans add to this response, and the names that they drop, marked as not sent. What it has of these names is
-// dropped.
-inline std::span<const net::http::Field> added_fields(const Exchange& ex, const ResponseStart& response) {
-  if (ex.process == nullptr && (ex.route == nullptr || ex.route->plan == nullptr)) return {};
-  auto& added = ex.memory.added;
-  if (response.added) return added;
-  added.clear();
-  const ResponseFields::Response of{response.fields, response.from_pod, *ex.options, response.status};
-  ResponseFields fields(added, ex.memory.texts, &of);
-  add_response_fields(ex.process, ex, fields);
-  return added;
-}
-// The same before the head is written: for who decides by them.
-inline void make_added_fields(const Exchange& ex, ResponseStart& response) {
-  added_fields(ex, response);
-  response.added = true;
-}
 
 // Calls sink(name, value) for each field that a client gets but those that frame the message or belong to the
 // connection: what the pod sent and may pass, then ours. Names and values stay valid until the thread's next call.

@@ -58,7 +58,7 @@ void Worker::relieve() {
     sluice::release(coded);
     idle_closed_ = {};
   }
-  if (memory_.size() > kMemoryKept) memory_.resize(kMemoryKept);
+  drop_surplus_memory();
   if (now - idle_closed_ >= kIdleRound) {
     idle_closed_ = now;
     close_idle(now - std::max<Duration>(options().keep_alive / 3, kIdleRound));

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/clock.h"
+#include "data/runtime/cost.h"
 #include "net/stream.h"
 
 // Who holds memory, so that it can be known who shall let go when there is too little (Rung::shed). Worker's thread.
@@ -22,14 +23,6 @@ struct Holding {
     return static_cast<double>(bytes) * std::chrono::duration<double>(now - since).count();
   }
 };
-
-// What things take that nobody counts byte by byte: coroutines, the kernel's part of sockets, what libraries allocate.
-namespace cost {
-inline constexpr std::size_t kConnection = 6 * 1024, kExchange = 16 * 1024, kTls = 16 * 1024, kHandshake = 40 * 1024,
-                             kHttp2 = 14 * 1024, kSession = 4 * 1024;  // the last one: of UDP
-// What a client comes to that takes nothing: its connection, the exchange, what is kept, the connection to a pod.
-inline constexpr std::size_t kClient = 2 * kConnection + kExchange + net::Stream::kKept;
-}  // namespace cost
 
 // Up to a number of them; those beyond are seen another time.
 class Holdings {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 
 namespace sluice::data {
 
@@ -15,7 +15,7 @@ bool takes_datagrams_everywhere(const model::OwnListeners& own, std::uint16_t po
 
 }  // namespace
 
-bool leads_to_us(Worker& worker, const EndpointRuntime& endpoint, model::Transport by) {
+bool leads_to_us(WorkerContext& worker, const EndpointRuntime& endpoint, model::Transport by) {
   const auto& address = endpoint.address;
   const auto* own = worker.view()->snapshot().own.get();
   const bool datagrams = by == model::Transport::udp;
@@ -30,7 +30,7 @@ bool leads_to_us(Worker& worker, const EndpointRuntime& endpoint, model::Transpo
   return own->reached(*ip, address.port()) || (own->everywhere(address.port()) && net::is_local(address));
 }
 
-Result<int> open_socket(Worker& worker, const EndpointRuntime& endpoint) {
+Result<int> open_socket(WorkerContext& worker, const EndpointRuntime& endpoint) {
   if (leads_to_us(worker, endpoint)) {
     worker.stats.own_refused.add();
     return std::unexpected(
@@ -51,7 +51,7 @@ Result<int> open_socket(Worker& worker, const EndpointRuntime& endpoint) {
   return std::unexpected(Error{Fault::connect_refused, Whose::upstream, Retry::yes, 0, "connect refused"});
 }
 
-net::Task<Status> dial(Worker& worker, net::Stream& stream, Dial how, Instant until, std::string& note) {
+net::Task<Status> dial(WorkerContext& worker, net::Stream& stream, Dial how, Instant until, std::string& note) {
   Status connected = co_await stream.connected(until);
   if (connected && !how.proxy_header.empty()) {
     const iovec part{how.proxy_header.data(), how.proxy_header.size()};

@@ -3,8 +3,8 @@
 #include <charconv>
 #include <cstring>
 
-#include "data/proxy/request_fields.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
+#include "data/upstream/request_fields.h"
 #include "net/h1/append.h"
 
 namespace sluice::data {
@@ -120,7 +120,7 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
   kept.swap(held_);
   pending_ = {};
   bool fresh = true;  // kept has bytes that were not looked at
-  const std::size_t room = std::min(ex.down.room(0), Worker::kScratch);
+  const std::size_t room = std::min(ex.down.room(0), WorkerContext::kScratch);
   Instant until = worker_.loop.now() + ex.settings->read_timeout;
   for (;;) {
     std::string_view bytes(kept.data(), kept.size());
@@ -220,7 +220,7 @@ Result<Chunk> H1Client::take(std::size_t) {
 }
 
 net::Task<Result<Chunk>> H1Client::read(std::size_t most) {
-  const std::size_t room = std::min(most, Worker::kScratch);
+  const std::size_t room = std::min(most, WorkerContext::kScratch);
   for (;;) {
     if (stopped_) co_return std::unexpected(upstream(Fault::cancelled, "the response is not wanted any more"));
     if (!pending_.empty() || decoder_.done()) {

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "data/proxy/exchange.h"
-#include "data/proxy/streams.h"
-#include "data/upstream/pool.h"
+#include "data/exchange/exchange.h"
+#include "data/exchange/streams.h"
+#include "data/runtime/pool.h"
 #include "net/h1/body.h"
 #include "net/stream.h"
 
@@ -14,7 +14,7 @@ namespace sluice::data {
 // One HTTP/1.1 connection to an endpoint: the Upstream of one attempt at a time, idle in the pool between them.
 class H1Client final : public PooledConnection, public Upstream, private BodySource {
  public:
-  H1Client(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const Dial& how)
+  H1Client(WorkerContext& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const Dial& how)
       : PooledConnection(worker, std::move(endpoint), fd, how, false) {}
   bool reused() const noexcept { return exchanges_ > 1; }
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 #include "data/upstream/h2_client_stream.h"
 
 namespace sluice::data {
@@ -23,7 +23,7 @@ net::h2::Limits limits() noexcept {
 
 }  // namespace
 
-H2Client::H2Client(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const Dial& how)
+H2Client::H2Client(WorkerContext& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const Dial& how)
     : PooledConnection(worker, std::move(endpoint), fd, how, true),
       session_(net::h2::Side::client, limits(), *this),
       transport_(stream_, session_, worker.options().proxy_send_timeout),
@@ -58,7 +58,8 @@ bool H2Client::takes_streams() const noexcept {
   return ready_ && !wearing_ && !over_ && session_.can_open() && worker_.pool.carries_more(*this);
 }
 
-Status H2Client::start(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, Dial how, Instant until) {
+Status H2Client::start(WorkerContext& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, Dial how,
+                       Instant until) {
   auto* connection = new H2Client(worker, std::move(endpoint), fd, how);
   if (!connection->stream_.registered()) {
     delete connection;
@@ -107,7 +108,7 @@ net::Task<Status> H2Client::serve_frames() {
   transport_.output_waits();
   const Instant unused_until = worker_.loop.now() + kUnused;
   for (;;) {
-    Status taken = transport_.read(worker_.scratch.get(), Worker::kScratch);
+    Status taken = transport_.read(worker_.scratch.get(), WorkerContext::kScratch);
     if (!taken) co_return taken;
     if (running_ == 0 && (session_.goaway_received() || wearing_)) co_return Status{};
     if (session_.over()) co_return std::unexpected(stream_.error(Fault::closed, "the pod said GOAWAY"));

@@ -3,9 +3,9 @@
 #include <string>
 
 #include "base/result.h"
-#include "data/proxy/streams.h"
+#include "data/exchange/streams.h"
+#include "data/runtime/pool.h"
 #include "data/upstream/dial.h"
-#include "data/upstream/pool.h"
 #include "net/h2/session.h"
 #include "net/h2/transport.h"
 #include "net/io/signal.h"
@@ -25,14 +25,15 @@ class H2Client final : public PooledConnection, private net::h2::Owner {
   static bool enough_under_way(const EndpointRuntime& endpoint, const Dial& how) noexcept;
   // Begins to make one; takes fd. Those who wait in the endpoint's queue are woken when it takes streams, or fail with
   // it when it does not come about until `until`.
-  static Status start(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, Dial how, Instant until);
+  static Status start(WorkerContext& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, Dial how,
+                      Instant until);
   // A new stream: with_room() was asked in this turn. The caller's until release().
   Upstream& stream();
   ~H2Client() override;
 
  private:
   friend class H2ClientStream;
-  H2Client(Worker& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const Dial& how);
+  H2Client(WorkerContext& worker, std::shared_ptr<EndpointRuntime> endpoint, int fd, const Dial& how);
   void close_idle() noexcept override;
   void output_waits() noexcept override { transport_.output_waits(); }
   bool output_full() noexcept override { return transport_.write_now(); }

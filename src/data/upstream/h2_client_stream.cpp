@@ -5,11 +5,11 @@
 #include <exception>
 
 #include "base/strings.h"
-#include "data/proxy/local_reply.h"
-#include "data/proxy/request_fields.h"
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 #include "data/upstream/h2_client.h"
+#include "data/upstream/request_fields.h"
 #include "net/http/grammar.h"
+#include "net/http/reason.h"
 #include "net/http/trailers.h"
 
 namespace sluice::data {
@@ -272,7 +272,7 @@ Status H2ClientStream::parse(const Head& head, Exchange& ex) noexcept {
   out.status = head.status;
   out.major = 2;
   out.minor = 1;
-  out.reason = reason_phrase(head.status);
+  out.reason = net::http::reason_phrase(head.status);
   out.fields.clear();
   out.framing = Framing::none;
   out.content_length = 0;

@@ -3,8 +3,8 @@
 #include <optional>
 #include <string>
 
-#include "data/proxy/exchange.h"
-#include "data/proxy/streams.h"
+#include "data/exchange/exchange.h"
+#include "data/exchange/streams.h"
 #include "net/h2/session.h"
 #include "net/io/signal.h"
 

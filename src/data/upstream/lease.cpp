@@ -1,6 +1,6 @@
 #include "data/upstream/lease.h"
 
-#include "data/server/worker.h"
+#include "data/runtime/worker_context.h"
 #include "data/upstream/dial.h"
 #include "data/upstream/h1_client.h"
 #include "data/upstream/h2_client.h"
@@ -30,8 +30,8 @@ Dial dial_of(const Exchange& ex, model::BackendProtocol protocol) {
 
 // Until somebody notices that it is worth looking again, or `until`. Fails as the wait did. `makes_it`: for the
 // connection that the exchange itself has begun; one of those is never too many.
-net::Task<Status> wait_for_slot(Worker& worker, Exchange& ex, EndpointRuntime& endpoint, SlotWait& wait, Instant until,
-                                Error late, bool makes_it) {
+net::Task<Status> wait_for_slot(WorkerContext& worker, Exchange& ex, EndpointRuntime& endpoint, SlotWait& wait,
+                                Instant until, Error late, bool makes_it) {
   if (!makes_it && endpoint.waiting.size() >= ex.options->upstream_max_pending) {
     worker.stats.shed_requests.add();
     co_return std::unexpected(kFull);
@@ -53,7 +53,7 @@ net::Task<Status> wait_for_slot(Worker& worker, Exchange& ex, EndpointRuntime& e
 
 // May another connection be made? Idle ones are of no use to whoever asks: those of another protocol, other TLS
 // settings or another client's PROXY header. They must not hold all places.
-bool has_place(Worker& worker, const Exchange& ex, EndpointRuntime& endpoint) noexcept {
+bool has_place(WorkerContext& worker, const Exchange& ex, EndpointRuntime& endpoint) noexcept {
   const auto limit = ex.options->upstream_max_connections;
   if (limit == 0 || endpoint.connections < limit) return true;
   // One of HTTP/2 ends by itself, soon: then whoever waits is called.
@@ -64,8 +64,8 @@ float seconds(Duration d) noexcept {
   return std::chrono::duration<float>(d).count();
 }
 
-net::Task<Result<Lease>> lease_stream(Worker& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint, Dial how,
-                                      Attempt& attempt) {
+net::Task<Result<Lease>> lease_stream(WorkerContext& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint,
+                                      Dial how, Attempt& attempt) {
   const Instant begun = worker.loop.now();
   const Instant until = begun + ex.settings->connect_timeout;
   Error late = kFull;
@@ -117,8 +117,8 @@ model::BackendProtocol upstream_protocol(const Exchange& ex) noexcept {
   return ex.settings->protocol.value_or(ex.cluster->spec().protocol);
 }
 
-net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint, bool fresh,
-                               Attempt& attempt) {
+net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint,
+                               bool fresh, Attempt& attempt) {
   const auto& settings = *ex.settings;
   const auto protocol = upstream_protocol(ex);
   Dial how = dial_of(ex, protocol);
@@ -133,9 +133,9 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
   }
   const bool careful = !net::http::idempotent(ex.head().method);
   if (!fresh) {
-    if (auto idle = worker.pool.take(*endpoint, how, careful)) {
+    if (PooledConnection* const idle = worker.pool.take(*endpoint, how, careful)) {
       worker.stats.upstream_reused.add();
-      co_return Lease(*idle.release());
+      co_return Lease(static_cast<H1Client&>(*idle));  // what is not shared is one
     }
   }
   const Instant turn_until = worker.loop.now() + settings.connect_timeout;
@@ -145,9 +145,9 @@ net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<End
     Status woken = co_await waiting;
     if (!woken) co_return std::unexpected(woken.error());
     if (fresh) continue;  // what lies idle gives up its place
-    if (auto idle = worker.pool.take(*endpoint, how, careful)) {
+    if (PooledConnection* const idle = worker.pool.take(*endpoint, how, careful)) {
       worker.stats.upstream_reused.add();
-      co_return Lease(*idle.release());
+      co_return Lease(static_cast<H1Client&>(*idle));  // what is not shared is one
     }
   }
   const Instant begun = worker.loop.now();

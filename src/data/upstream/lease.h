@@ -2,9 +2,9 @@
 #include <memory>
 
 #include "base/result.h"
-#include "data/proxy/exchange.h"
-#include "data/proxy/streams.h"
-#include "data/upstream/cluster.h"
+#include "data/exchange/exchange.h"
+#include "data/exchange/streams.h"
+#include "data/runtime/cluster.h"
 #include "net/io/task.h"
 
 namespace sluice::data {
@@ -14,7 +14,7 @@ model::BackendProtocol upstream_protocol(const Exchange& ex) noexcept;
 
 // An Upstream at `endpoint`: a connection or, where pods speak HTTP/2, a stream of one; reused or new, then connected
 // and shaken hands with. `fresh`: not a reused connection of HTTP/1.
-net::Task<Result<Lease>> lease(Worker& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint, bool fresh,
-                               Attempt& attempt);
+net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint,
+                               bool fresh, Attempt& attempt);
 
 }  // namespace sluice::data

@@ -1,7 +1,7 @@
 #pragma once
 #include <string>
 
-#include "data/proxy/exchange.h"
+#include "data/exchange/exchange.h"
 #include "model/model.h"
 
 namespace sluice::data {

@@ -1,14 +1,9 @@
 #pragma once
-#include "base/clock.h"
-#include "data/server/overload.h"
+#include "bare_context.h"
 #include "data/server/worker.h"
 
 // A worker without listeners that has nothing to serve yet, whose clock the test moves.
 namespace sluice::data {
-
-struct Silent final : Recorder {
-  void finished(const ExchangeRecord&) noexcept override {}
-};
 
 struct BareWorker {
   FakeClock clock;
@@ -17,7 +12,7 @@ struct BareWorker {
   Shared shared{overload};
   WorkerStats stats;
   Silent recorder;
-  Worker worker{0, clock, shared, stats, recorder};
+  Worker worker{0, clock, shared, stats, recorder, bare_snapshot()};
 };
 
 }  // namespace sluice::data

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "bare_worker.h"
+#include "bare_context.h"
 #include "base/clock.h"
 
 namespace sluice::data {
@@ -15,15 +15,15 @@ TEST(Dial, NoConnectionIsMadeToAListenerOfOurs) {
   const int other = net::listen_on(*net::parse_listen("127.0.0.1:0"), 8, net::Binding::shared).value();
   const auto ours = net::local_address(listener).port(), theirs = net::local_address(other).port();
 
-  BareWorker bare;
-  Worker& worker = bare.worker;
+  BareContext bare;
+  WorkerContext& worker = bare.worker;
   const auto serve = [&](std::shared_ptr<const model::OwnListeners> own) {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->options = std::make_shared<const model::Options>();
     snapshot->own = std::move(own);
     Publication publication;
     publication.snapshot = std::move(snapshot);
-    worker.apply(publication, nullptr);
+    worker.apply(publication);
   };
   const auto made = [&](const char* address, std::uint16_t port, bool question = false) {
     EndpointRuntime endpoint;
@@ -56,7 +56,7 @@ TEST(Dial, NoConnectionIsMadeToAListenerOfOurs) {
 
 // Loopback and addresses of this machine are others' too where ours listens on one address.
 TEST(Dial, DatagramsReachPodsOfThisMachineThatAreNotUs) {
-  BareWorker bare;
+  BareContext bare;
   const auto serve = [&](const char* bound) {
     auto own = std::make_shared<model::OwnListeners>();
     own->datagrams = {model::read_listener("udp", bound)};
@@ -65,7 +65,7 @@ TEST(Dial, DatagramsReachPodsOfThisMachineThatAreNotUs) {
     snapshot->own = own;
     Publication publication;
     publication.snapshot = std::move(snapshot);
-    bare.worker.apply(publication, nullptr);
+    bare.worker.apply(publication);
   };
   const auto is_us = [&](const char* address, std::uint16_t port = 53) {
     EndpointRuntime endpoint;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "data/compiler/compiler.h"
 #include "pem.h"
 
 namespace sluice::data {

@@ -1,8 +1,8 @@
 #pragma once
 #include <exception>
 
-#include "data/proxy/streams.h"
-#include "data/server/worker.h"
+#include "data/exchange/streams.h"
+#include "data/runtime/worker_context.h"
 
 namespace sluice::data {
 
@@ -16,7 +16,7 @@ struct Nobody : Downstream, BodySource {
   void abort() noexcept override {}
   bool started() const noexcept override { return false; }
   bool complete() const noexcept override { return false; }
-  std::size_t room(std::size_t) noexcept override { return Worker::kScratch; }
+  std::size_t room(std::size_t) noexcept override { return WorkerContext::kScratch; }
   [[noreturn]] net::Duplex& become_tunnel(std::string_view&) override { std::terminate(); }
   void give_buffers_back() noexcept override {}
   net::Task<Result<Chunk>> read(std::size_t) override { co_return Chunk{{}, true, {}}; }

@@ -1,4 +1,4 @@
-#include "data/server/overload.h"
+#include "data/runtime/overload.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "data/snapshot/snapshot.h"
+#include "data/compiler/compiler.h"
 
 #include <gtest/gtest.h>
 
@@ -9,8 +9,8 @@
 #include <set>
 
 #include "allocations.h"
+#include "data/compiler/numbers.h"
 #include "data/routing/table.h"
-#include "data/snapshot/numbers.h"
 #include "net/tls/tls.h"
 #include "pem.h"
 

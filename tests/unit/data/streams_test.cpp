@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "data/snapshot/snapshot.h"
+#include "data/compiler/compiler.h"
 #include "model/model.h"
 
 namespace sluice::data {

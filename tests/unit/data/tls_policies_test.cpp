@@ -1,13 +1,13 @@
 // TLS policies of hosts: one context for equal ones, and which connections do for which host.
-#include "data/snapshot/tls_policies.h"
+#include "data/compiler/tls_policies.h"
 
 #include <gtest/gtest.h>
 
 #include <set>
 
+#include "data/compiler/compiler.h"
 #include "data/proxy/misdirected.h"
 #include "data/routing/host_routes.h"
-#include "data/snapshot/snapshot.h"
 #include "pem.h"
 
 namespace sluice::data {

@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "bare_worker.h"
-#include "data/snapshot/snapshot.h"
+#include "data/compiler/compiler.h"
 #include "data/snapshot/streams.h"
 
 namespace sluice::data {

@@ -2,14 +2,14 @@
 #include <memory>
 #include <string>
 
-#include "data/filter/plan.h"
+#include "data/filter/order.h"
 
 namespace sluice::data {
 
 // A request of a route, to be changed by each test before it is asked about.
 struct Asked {
   explicit Asked(model::RouteSettings wanted = {}, bool to_https = false)
-      : settings(std::move(wanted)), plan(Plan::of_route({settings, to_https})) {
+      : settings(std::move(wanted)), plan(plan_of_route({settings, to_https})) {
     head.method = net::http::Method::get;
     head.method_text = "GET";
     head.authority = "a.example:8080";

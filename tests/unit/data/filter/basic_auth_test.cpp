@@ -4,7 +4,7 @@
 
 #include "../allocations.h"
 #include "asked.h"
-#include "data/server/credentials.h"
+#include "data/runtime/credentials.h"
 #include "model/ip.h"
 
 namespace sluice::data {

@@ -17,7 +17,7 @@ model::Options blocking(std::vector<model::TextRule> agents, std::vector<model::
 }
 
 std::string asked(const model::Options& options, const std::vector<std::pair<std::string, std::string>>& fields) {
-  const auto plan = Plan::of_process(options, false);
+  const auto plan = plan_of_process(options, false);
   Asked request;
   for (const auto& [name, value] : fields) request.field(name, value);
   const auto verdict = decide_for_all(plan.get(), request.view);
@@ -61,9 +61,9 @@ TEST(Blocked, NotByAnExpressionThatTakesTooManySteps) {
 }
 
 TEST(Blocked, CostsNothingWhereNobodyIsAndNoMemoryWhereSomebodyIs) {
-  const auto none = Plan::of_process({}, false);
+  const auto none = plan_of_process({}, false);
   EXPECT_TRUE(none == nullptr || (*none)[Phase::answer].empty());
-  const auto plan = Plan::of_process(blocking({{whole, "curl"}, {pattern, "^Bad"}}, {{pattern, "spam"}}), false);
+  const auto plan = plan_of_process(blocking({{whole, "curl"}, {pattern, "^Bad"}}, {{pattern, "spam"}}), false);
   Asked request;
   request.field("User-Agent", "Mozilla/5.0 (X11; Linux x86_64)");
   request.field("Referer", "https://a.example/");

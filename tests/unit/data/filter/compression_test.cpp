@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "../allocations.h"
-#include "../bare_worker.h"
+#include "../bare_context.h"
 #include "../nobody.h"
 #include "asked.h"
 
@@ -40,8 +40,8 @@ std::string chosen(const model::Options& options, const Asked& client, const Fac
 
 TEST(Compression, IsNoStepWhereNothingIsEnabled) {
   EXPECT_EQ(Compression::make(model::Options{}), nullptr);
-  EXPECT_EQ(Plan::of_process(model::Options{}, false), nullptr);
-  const auto plan = Plan::of_process(with_gzip(), false);
+  EXPECT_EQ(plan_of_process(model::Options{}, false), nullptr);
+  const auto plan = plan_of_process(with_gzip(), false);
   ASSERT_NE(plan, nullptr);
   EXPECT_EQ((*plan)[Phase::encode].size(), 1u);
   EXPECT_TRUE((*plan)[Phase::respond].empty());
@@ -203,7 +203,7 @@ TEST(Compression, ADecisionAllocatesNothing) {
 
 // An exchange whose response is about to be sent.
 struct Sending {
-  explicit Sending(model::Options o = with_gzip()) : options(std::move(o)), process(Plan::of_process(options, false)) {
+  explicit Sending(model::Options o = with_gzip()) : options(std::move(o)), process(plan_of_process(options, false)) {
     memory.request.method = net::http::Method::get;
     memory.request.fields.add() = {"Accept-Encoding", "gzip, br", net::http::Name::accept_encoding, false};
     memory.request.names.add(net::http::Name::accept_encoding);
@@ -218,7 +218,7 @@ struct Sending {
   model::Options options;
   std::shared_ptr<const Plan> process;
   model::RouteSettings settings;
-  BareWorker worker;
+  BareContext worker;
   Nobody client, pod;
   Peer peer;
   ExchangeMemory memory;

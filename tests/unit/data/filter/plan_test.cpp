@@ -1,4 +1,4 @@
-#include "data/filter/plan.h"
+#include "data/filter/order.h"
 
 #include <gtest/gtest.h>
 
@@ -6,14 +6,14 @@
 
 #include "../allocations.h"
 #include "asked.h"
-#include "data/filter/order.h"
+#include "data/plan/destination.h"
 
 namespace sluice::data {
 namespace {
 
 TEST(Plan, IsNoneWhereNothingIsUsed) {
   EXPECT_EQ(Asked().plan, nullptr);
-  EXPECT_EQ(Plan::of_process(model::Options{}, false), nullptr);
+  EXPECT_EQ(plan_of_process(model::Options{}, false), nullptr);
   EXPECT_EQ(Asked().decided(), "");
 }
 
@@ -248,8 +248,8 @@ TEST(Plan, WithoutARoute) {
 TEST(Plan, StrictTransportSecurityStandsInPlaceOfThePods) {
   model::Options options;
   options.hsts_preload = true;
-  EXPECT_EQ(Plan::of_process(options, false), nullptr);
-  const auto secured = Plan::of_process(options, true);
+  EXPECT_EQ(plan_of_process(options, false), nullptr);
+  const auto secured = plan_of_process(options, true);
   ASSERT_NE(secured, nullptr);
   net::http::Field theirs[] = {
       {"strict-transport-security", "max-age=1", net::http::Name::strict_transport_security, false},
@@ -265,7 +265,7 @@ TEST(Plan, StrictTransportSecurityStandsInPlaceOfThePods) {
   ASSERT_EQ(ours.size(), 1u);
   EXPECT_EQ(ours[0].value, "max-age=31536000; includeSubDomains; preload");
   options.hsts = false;
-  EXPECT_EQ(Plan::of_process(options, true), nullptr);
+  EXPECT_EQ(plan_of_process(options, true), nullptr);
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ std::string added(std::vector<model::HeaderLine> lines, std::vector<net::http::F
   model::Options options;
   options.add_headers = model::HeaderMap{"default/headers", std::move(lines)};
   options.hide_headers = std::move(hidden);
-  const auto process = Plan::of_process(options, false);
+  const auto process = plan_of_process(options, false);
   const Asked asked(setting({{"X-Route", "of the route"}}));
   std::vector<net::http::Field> ours;
   Texts texts;
@@ -76,7 +76,7 @@ TEST(AddHeaders, WhatIsDroppedStaysAway) {
   options.add_headers = model::HeaderMap{
       "default/headers",
       {{"Strict-Transport-Security", ""}, {"X-A", ""}, {"Via", "$http_none"}, {"X-B", "<$sent_http_via>"}}};
-  const auto process = Plan::of_process(options, true);
+  const auto process = plan_of_process(options, true);
   std::vector<net::http::Field> theirs{field("Via", "1.1 pod"), field("x-a", "pod")}, ours;
   Texts texts;
   const Asked asked(setting({{"X-A", "of the route"}}));
@@ -98,7 +98,7 @@ TEST(AddHeaders, NoBlankBeginsOrEndsAValue) {
   options.add_headers = model::HeaderMap{"default/headers", {{"X-Uri", "$uri"}}};
   Asked asked(setting({}));
   asked.view.path = "/x ";
-  EXPECT_EQ(sent(asked, {}, Plan::of_process(options, false).get()), "X-Uri: /x\n");
+  EXPECT_EQ(sent(asked, {}, plan_of_process(options, false).get()), "X-Uri: /x\n");
 }
 
 TEST(ResponseHeaders, TheContentTypeOfACallStays) {
@@ -113,7 +113,7 @@ TEST(ResponseHeaders, TheContentTypeOfACallStays) {
 TEST(AddHeaders, OfAResponseThatIsNotThereAreShownAsWritten) {
   model::Options options;
   options.add_headers = model::HeaderMap{"default/headers", {{"X-A", "$host $upstream_http_x"}, {"X-B", "$scheme"}}};
-  const auto process = Plan::of_process(options, false);
+  const auto process = plan_of_process(options, false);
   const Asked asked(setting({}));
   std::vector<net::http::Field> ours;
   Texts texts;
@@ -133,7 +133,7 @@ TEST(CustomHeaders, CorsIsBeforeThemAndHstsBehind) {
                            {"Access-Control-Max-Age", "1"},
                            {"strict-transport-security", "max-age=1"}});
   model::Options options;
-  const auto secured = Plan::of_process(options, true);
+  const auto secured = plan_of_process(options, true);
   EXPECT_EQ(sent(Asked(settings), {}, secured.get()),
             "access-control-allow-origin: https://other.example\nAccess-Control-Max-Age: 1\n"
             "strict-transport-security: max-age=1\n");
@@ -162,7 +162,7 @@ TEST(ResponseHeaders, CostNoMemoryOnceThereIsSome) {
 }
 
 TEST(CustomHeaders, ARouteWithoutThemHasNoPlan) {
-  EXPECT_EQ(Plan::of_route({model::RouteSettings{}}), nullptr);
+  EXPECT_EQ(plan_of_route({model::RouteSettings{}}), nullptr);
 }
 
 }  // namespace

@@ -111,7 +111,7 @@ TEST_F(Clients, WhoIsNotKnownIsNotRefused) {
 TEST_F(Clients, WithoutARouteBlockCidrsCount) {
   model::Options options;
   options.block_cidrs = {range("10.0.0.0", 8)};
-  const auto process = Plan::of_process(options, false);
+  const auto process = plan_of_process(options, false);
   Asked asked;
   asked.view.route = nullptr;
   asked.view.client = *model::read_ip("10.0.0.1");

@@ -5,7 +5,7 @@
 
 #include <latch>
 
-#include "../bare_worker.h"
+#include "../bare_context.h"
 #include "../nobody.h"
 
 namespace sluice::data {
@@ -29,7 +29,7 @@ net::Task<void> ask(Exchange& ex, std::shared_ptr<Work> work, Status& out) {
 
 TEST(Aside, WhatNobodyWaitsForAnyMoreIsNotBegun) {
   BlockingPool pool(1);
-  BareWorker bare;
+  BareContext bare;
   bare.shared.blocking = &pool;
   Nobody nobody;
   Peer peer;

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "../bare_worker.h"
+#include "../bare_context.h"
 
 namespace sluice::data {
 namespace {
@@ -34,7 +34,7 @@ struct Side final : net::Duplex {
 };
 
 struct Tunnel {
-  BareWorker bare;
+  BareContext bare;
   Side client, pod;
   Carried carried;
   void run() { net::spawn(over()); }

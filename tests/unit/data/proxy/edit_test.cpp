@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "data/proxy/request_fields.h"
 #include "data/routing/host_routes.h"
+#include "data/upstream/request_fields.h"
 #include "net/http/message.h"
 
 namespace sluice::data {

@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "../allocations.h"
-#include "../bare_worker.h"
+#include "../bare_context.h"
 #include "../nobody.h"
-#include "data/proxy/exchange.h"
+#include "data/exchange/exchange.h"
 
 namespace sluice::data {
 namespace {
@@ -34,7 +34,7 @@ struct LoggedValuesOf : testing::Test {
     for (const auto value : exchange.record.values) out.append(out.empty() ? "" : "|").append(value);
     return out;
   }
-  BareWorker bare;
+  BareContext bare;
   Nobody down;
   Peer peer;
   std::unique_ptr<ExchangeMemory> memory = std::make_unique<ExchangeMemory>();

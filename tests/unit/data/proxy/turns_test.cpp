@@ -1,7 +1,7 @@
 // Bodies and tunnels whose both sides are always ready: the others have their turns in between.
 #include <gtest/gtest.h>
 
-#include "../bare_worker.h"
+#include "../bare_context.h"
 #include "../nobody.h"
 #include "data/proxy/carry.h"
 #include "data/proxy/relay.h"
@@ -11,12 +11,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kPiece = Worker::kScratch, kAll = 512 * kPiece;
+constexpr std::size_t kPiece = WorkerContext::kScratch, kAll = 512 * kPiece;
 constexpr std::size_t kOfTurn = 3 * 1024 * 1024;  // a turn, and the end of one
 
 // A body that is all there.
 struct Endless : BodySource {
-  explicit Endless(Worker& w) : worker(w) {}
+  explicit Endless(WorkerContext& w) : worker(w) {}
   net::Task<Result<Chunk>> read(std::size_t) override { co_return take(0); }
   Result<Chunk> take(std::size_t) override {
     given += kPiece;
@@ -24,13 +24,13 @@ struct Endless : BodySource {
   }
   void stop() noexcept override {}
   bool ended() const noexcept override { return given >= kAll; }
-  Worker& worker;
+  WorkerContext& worker;
   std::size_t given = 0;
 };
 
 // A pod that takes all and gives all at once.
 struct Pod final : Upstream {
-  explicit Pod(Worker& w) : answer(w) {}
+  explicit Pod(WorkerContext& w) : answer(w) {}
   void begin(Exchange&) override {}
   net::Task<Status> send_head(Exchange&, std::string_view, bool) override { co_return Status{}; }
   bool request_left() const noexcept override { return true; }
@@ -57,12 +57,12 @@ struct Pod final : Upstream {
 };
 
 struct Sender final : Nobody {
-  explicit Sender(Worker& w) : request(w) {}
+  explicit Sender(WorkerContext& w) : request(w) {}
   BodySource& body() override { return request; }
   Endless request;
 };
 
-struct Relayed : BareWorker {
+struct Relayed : BareContext {
   model::RouteSettings settings;
   model::Options options;
   Pod pod{worker};
@@ -132,7 +132,7 @@ struct End final : net::Duplex {
 };
 
 TEST(Turns, ATunnelLeavesOthersTheirs) {
-  BareWorker bare;
+  BareContext bare;
   End client, pod;
   Carried carried;
   bool over = false;

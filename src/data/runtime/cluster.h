@@ -1,0 +1,109 @@
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "data/balance/policy.h"
+#include "data/routing/route_table.h"
+#include "model/model.h"
+#include "net/io/socket.h"
+
+// The runtime of Clusters on one worker: endpoint state, kept while identities stay the same and
+// reconciled, never rebuilt, when a Cluster changes.
+namespace sluice::data {
+
+class H2Client;
+class PooledConnection;
+class WorkerContext;
+struct SlotWait;
+
+struct RequestView;
+struct Exchange;
+
+// One endpoint on one worker. Lives as long as its Cluster names it or a connection to it is in use.
+struct EndpointRuntime {
+  std::string text;      // "10.0.0.1:8080"
+  std::string identity;  // address, port and pod: another pod behind the same address is another endpoint
+  net::SocketAddress address;
+  EndpointLoad load;              // what policies know of it
+  bool valid = false;             // the address could be understood
+  bool question = false;          // model::Cluster::question
+  bool retired = false;           // no longer named: connections are closed instead of given back
+  std::uint32_t connections = 0;  // open, idle ones included
+  std::uint32_t idle = 0;
+  std::uint32_t ended_unused = 0;         // connections of HTTP/2 that ended before a stream was opened, counted
+  PooledConnection* idle_head = nullptr;  // last in, first out
+  std::vector<H2Client*> h2;              // that take, or will take, streams; oldest first
+  std::deque<SlotWait*> waiting;          // for a connection; first in, first out; at most upstream-max-pending
+};
+
+// Shared by the worker's table and the exchanges that pin it; one thread, so the count is a plain one.
+class ClusterRuntime {
+ public:
+  // `placement`: where its keys lead (balance/placement.h), of this very form; null where its policy goes by none.
+  ClusterRuntime(WorkerContext& worker, std::shared_ptr<const model::Cluster> spec,
+                 std::shared_ptr<const Placement> placement, std::uint64_t seed);
+  ~ClusterRuntime();
+  ClusterRuntime(const ClusterRuntime&) = delete;
+  ClusterRuntime& operator=(const ClusterRuntime&) = delete;
+
+  // Takes another form of the same Cluster: endpoints with the same identity keep their state and connections, and the
+  // policy what it has learned, if it is the same one.
+  void reconcile(std::shared_ptr<const model::Cluster> spec, std::shared_ptr<const Placement> placement);
+  const model::Cluster& spec() const noexcept { return *spec_; }
+  bool available() const noexcept { return !takers_.empty(); }
+  bool outside() const noexcept { return spec_->outside; }
+  const PolicyRow& policy() const noexcept { return *row_; }
+  // The policy's choice, null when there is none. `tried`: ids of those chosen before; the new one is added when there
+  // is room.
+  std::shared_ptr<EndpointRuntime> pick(std::vector<std::uint32_t>& tried) { return pick(tried, {}, nullptr); }
+  // The same for a request, by its key or its session. Where a session begins, `ex.session` says so to the response.
+  std::shared_ptr<EndpointRuntime> pick(Exchange& ex);
+
+  void pin() noexcept { ++pins_; }
+  void unpin() noexcept {
+    if (--pins_ == 0) delete this;
+  }
+
+ private:
+  std::shared_ptr<EndpointRuntime> pick(std::vector<std::uint32_t>& tried, std::string_view key, std::string* session);
+
+  WorkerContext& worker_;
+  std::shared_ptr<const model::Cluster> spec_;
+  std::vector<std::shared_ptr<EndpointRuntime>> endpoints_;
+  std::vector<EndpointLoad*> loads_;   // of endpoints_
+  std::vector<std::uint32_t> takers_;  // indexes of those that take requests
+  std::uint32_t last_id_ = 0;          // of endpoints, as tried ones are known
+  const PolicyRow* row_ = nullptr;
+  std::unique_ptr<Policy> policy_;
+  const std::uint64_t seed_;
+  Text session_id_;  // of its sessions; empty: it has none
+  std::uint32_t pins_ = 1;
+};
+
+// An attempt at an endpoint: in flight from its beginning until this goes, however it ends. The endpoint outlives it,
+// the Cluster may go before. One thread.
+class AttemptInFlight {
+ public:
+  AttemptInFlight(EndpointRuntime& endpoint, const PolicyRow& policy) noexcept
+      : load_(endpoint.load), observe_(policy.observe) {
+    ++load_.in_flight;
+  }
+  ~AttemptInFlight() { --load_.in_flight; }
+  AttemptInFlight(const AttemptInFlight&) = delete;
+  AttemptInFlight& operator=(const AttemptInFlight&) = delete;
+  // Does its policy learn from it? Without over() nothing is learned.
+  bool is_observed() const noexcept { return observe_ != nullptr; }
+  void over(const AttemptOutcome& outcome, Instant now) noexcept {
+    if (observe_ != nullptr) observe_(load_, outcome, now);
+  }
+
+ private:
+  EndpointLoad& load_;
+  void (*observe_)(EndpointLoad&, const AttemptOutcome&, Instant) noexcept;
+};
+
+}  // namespace sluice::data

@@ -1,0 +1,250 @@
+// What a worker knows of a Cluster: its endpoints' state outlives changes, and what was begun is ended.
+#include "data/runtime/cluster.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <utility>
+
+#include "../bare_context.h"
+#include "../pooled_pod.h"
+#include "data/balance/placement.h"
+
+namespace sluice::data {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct OfCluster : ::testing::Test {
+  BareContext bare;
+  ClusterRuntime* cluster = nullptr;
+  std::shared_ptr<const Placement> placement;
+  std::string pod, not_ready;  // of endpoints that are made next
+  ~OfCluster() override {
+    if (cluster != nullptr) cluster->unpin();
+  }
+  void become(const std::vector<std::string>& addresses, const model::Shared<model::Balancing>& balancing = {}) {
+    auto spec = std::make_shared<model::Cluster>();
+    spec->name = "default/svc:80";
+    spec->balancing = balancing;
+    for (const auto& address : addresses) spec->endpoints.push_back({address, 8080, address != not_ready, false, pod});
+    placement = Placement::of(*spec, placement.get());
+    if (cluster == nullptr)
+      cluster = new ClusterRuntime(bare.worker, spec, placement, 1);
+    else
+      cluster->reconcile(spec, placement);
+  }
+  // Those that take requests, by address.
+  std::map<std::string, std::shared_ptr<EndpointRuntime>> all(std::size_t count) {
+    std::map<std::string, std::shared_ptr<EndpointRuntime>> out;
+    std::vector<std::uint32_t> tried;
+    for (std::size_t i = 0; i < count; ++i)
+      if (auto endpoint = cluster->pick(tried)) out.emplace(endpoint->text, endpoint);
+    EXPECT_EQ(out.size(), count);
+    return out;
+  }
+  std::shared_ptr<EndpointRuntime> pick_untried(std::vector<std::uint32_t>& tried) { return cluster->pick(tried); }
+};
+
+model::Balancing by(model::LoadBalance way) {
+  model::Balancing out;
+  out.load_balance = way;
+  return out;
+}
+
+TEST_F(OfCluster, WhatIsKnownOfAnEndpointOutlivesChanges) {
+  become({"10.0.0.1", "10.0.0.2"}, by(model::LoadBalance::ewma));
+  std::vector<std::uint32_t> tried;
+  const auto endpoint = pick_untried(tried);
+  {
+    AttemptInFlight attempt(*endpoint, cluster->policy());
+    EXPECT_EQ(endpoint->load.in_flight, 1U);
+    attempt.over({AttemptOutcome::How::answered, 0.25F}, bare.worker.loop.now());
+    // The endpoints stand in another order, there is one more, and then another policy.
+    become({"10.0.0.3", "10.0.0.2", "10.0.0.1"}, by(model::LoadBalance::ewma));
+    EXPECT_EQ(endpoint->load.in_flight, 1U);
+    become({"10.0.0.3", "10.0.0.2", "10.0.0.1"}, by(model::LoadBalance::least_request));
+    EXPECT_EQ(cluster->policy().name, "least_request");
+    // Of three idle ones but for one: never that one.
+    for (int i = 0; i < 50; ++i) {
+      std::vector<std::uint32_t> none;
+      EXPECT_NE(cluster->pick(none), endpoint);
+    }
+  }
+  EXPECT_EQ(endpoint->load.in_flight, 0U);
+  EXPECT_FLOAT_EQ(endpoint->load.latency, 0.25F);
+}
+
+// Who has answered nothing yet is not taken for the quickest while it owes an answer.
+TEST_F(OfCluster, EwmaDoesNotFloodWhoHasNeverAnswered) {
+  become({"10.0.0.1", "10.0.0.2"}, by(model::LoadBalance::ewma));
+  std::vector<std::uint32_t> tried;
+  const auto hangs = pick_untried(tried);
+  AttemptInFlight waits(*hangs, cluster->policy());
+  for (int i = 0; i < 50; ++i) {
+    std::vector<std::uint32_t> none;
+    const auto endpoint = cluster->pick(none);
+    EXPECT_NE(endpoint, hangs);
+    AttemptInFlight attempt(*endpoint, cluster->policy());
+    attempt.over({AttemptOutcome::How::answered, 0.005F}, bare.worker.loop.now());
+  }
+}
+
+// By identity: that the endpoints stand elsewhere now is no reason to ask one twice.
+TEST_F(OfCluster, TriedOnesAreKnownHoweverTheEndpointsStand) {
+  become({"10.0.0.1", "10.0.0.2"});
+  std::vector<std::uint32_t> tried;
+  const auto first = pick_untried(tried);
+  become({"10.0.0.9", first->text.substr(0, first->text.find(':'))});
+  for (int i = 0; i < 4; ++i) {
+    auto so_far = tried;
+    EXPECT_EQ(cluster->pick(so_far)->text, "10.0.0.9:8080");
+  }
+}
+
+TEST_F(OfCluster, AnEndpointThatLeavesWhileItIsAskedStaysValid) {
+  become({"10.0.0.1"});
+  std::vector<std::uint32_t> tried;
+  const auto endpoint = pick_untried(tried);
+  AttemptInFlight attempt(*endpoint, cluster->policy());
+  become({"10.0.0.2"});
+  EXPECT_TRUE(endpoint->retired);
+  EXPECT_EQ(endpoint->load.in_flight, 1U);
+  become({"10.0.0.1"});
+  std::vector<std::uint32_t> none;
+  EXPECT_NE(cluster->pick(none), endpoint);  // another one behind the same address
+}
+
+TEST_F(OfCluster, WithoutAWishItLearnsNothing) {
+  become({"10.0.0.1"});
+  EXPECT_EQ(cluster->policy().name, "round_robin");
+  std::vector<std::uint32_t> tried;
+  const auto endpoint = pick_untried(tried);
+  AttemptInFlight attempt(*endpoint, cluster->policy());
+  EXPECT_FALSE(attempt.is_observed());
+  EXPECT_EQ(placement, nullptr);
+}
+
+TEST_F(OfCluster, EndpointsComeAndGoAndThoseThatStayAreTheSame) {
+  become({"10.0.0.1", "10.0.0.2"});
+  const auto before = all(2);
+  become({"10.0.0.2", "10.0.0.3"});
+  const auto now = all(2);
+  ASSERT_TRUE(now.contains("10.0.0.2:8080") && now.contains("10.0.0.3:8080"));
+  EXPECT_EQ(now.at("10.0.0.2:8080"), before.at("10.0.0.2:8080"));
+  EXPECT_TRUE(before.at("10.0.0.1:8080")->retired);
+  EXPECT_FALSE(before.at("10.0.0.2:8080")->retired);
+  EXPECT_NE(now.at("10.0.0.3:8080")->load.id, before.at("10.0.0.1:8080")->load.id) << "ids are not used again";
+  become({});
+  EXPECT_FALSE(cluster->available());
+  std::vector<std::uint32_t> tried;
+  EXPECT_EQ(cluster->pick(tried), nullptr);
+}
+
+TEST_F(OfCluster, AnotherPodBehindTheSameAddressIsAnotherEndpoint) {
+  pod = "default/a";
+  become({"10.0.0.1"});
+  const auto before = all(1).at("10.0.0.1:8080");
+  become({"10.0.0.1"});
+  EXPECT_EQ(all(1).at("10.0.0.1:8080"), before);
+  pod = "default/b";
+  become({"10.0.0.1"});
+  EXPECT_NE(all(1).at("10.0.0.1:8080"), before);
+  EXPECT_TRUE(before->retired);
+}
+
+// It is not ready for a moment: what is known of it, and its connections, are there when it is again.
+TEST_F(OfCluster, AnEndpointThatTakesNoRequestsKeepsItsState) {
+  become({"10.0.0.1", "10.0.0.2"});
+  const auto first = all(2).at("10.0.0.1:8080");
+  PooledPod idle(bare.worker, first);
+  AttemptInFlight attempt(*first, cluster->policy());
+  not_ready = "10.0.0.1";
+  become({"10.0.0.1", "10.0.0.2"});
+  for (int i = 0; i < 4; ++i) {
+    std::vector<std::uint32_t> tried;
+    EXPECT_EQ(cluster->pick(tried)->text, "10.0.0.2:8080");
+  }
+  EXPECT_FALSE(first->retired);
+  EXPECT_EQ(first->load.in_flight, 1U);
+  EXPECT_EQ(first->idle, 1U);
+  not_ready.clear();
+  become({"10.0.0.1", "10.0.0.2"});
+  EXPECT_EQ(all(2).at("10.0.0.1:8080"), first);
+}
+
+TEST_F(OfCluster, IdleConnectionsToAnEndpointGoWithIt) {
+  become({"10.0.0.1", "10.0.0.2"});
+  const auto endpoints = all(2);
+  PooledPod gone(bare.worker, endpoints.at("10.0.0.1:8080")), stays(bare.worker, endpoints.at("10.0.0.2:8080"));
+  become({"10.0.0.2"});
+  bare.worker.loop.turn(0ms);
+  EXPECT_TRUE(gone.left_alone());
+  EXPECT_FALSE(stays.left_alone());
+  EXPECT_EQ(bare.worker.pool.size(), 1U);
+  std::exchange(cluster, nullptr)->unpin();
+  bare.worker.loop.turn(0ms);
+  EXPECT_TRUE(stays.left_alone()) << "and with the Cluster";
+}
+
+TEST_F(OfCluster, AnAddressThatIsNoneIsPassedOver) {
+  become({"not an address"});
+  EXPECT_FALSE(cluster->available());
+  become({"not an address", "10.0.0.1"});
+  EXPECT_TRUE(cluster->available());
+  EXPECT_EQ(all(1).begin()->first, "10.0.0.1:8080");
+}
+
+// The same policy goes on with what it has learned; another one begins anew.
+TEST_F(OfCluster, ThePolicyOutlivesChangesThatItIsToldOf) {
+  become({"10.0.0.1", "10.0.0.2", "10.0.0.3"});
+  std::vector<std::string> turns;
+  for (int i = 0; i < 6; ++i) {
+    become({"10.0.0.1", "10.0.0.2", "10.0.0.3"});
+    std::vector<std::uint32_t> tried;
+    turns.push_back(cluster->pick(tried)->text);
+  }
+  EXPECT_EQ(std::set<std::string>(turns.begin(), turns.begin() + 3).size(), 3U) << "each has its turn";
+  EXPECT_EQ(turns[0], turns[3]);
+  become({"10.0.0.4"});
+  std::vector<std::uint32_t> tried;
+  EXPECT_EQ(cluster->pick(tried)->text, "10.0.0.4:8080");
+  become({"10.0.0.4"}, by(model::LoadBalance::ewma));
+  EXPECT_EQ(cluster->policy().name, "ewma");
+  become({"10.0.0.4"});
+  EXPECT_EQ(cluster->policy().name, "round_robin");
+}
+
+// By publications, as a worker gets them: numbers of Clusters are used again, and a request goes on with the one that
+// it has pinned.
+TEST_F(OfCluster, AnotherClusterOfTheSameNumberIsAnother) {
+  const auto spec_of = [](const char* name, const char* address) {
+    auto spec = std::make_shared<model::Cluster>();
+    spec->name = name;
+    spec->endpoints.push_back({address, 8080, true, false, ""});
+    return spec;
+  };
+  const auto publish = [&](std::shared_ptr<const model::Cluster> spec) {
+    Publication next;
+    next.snapshot = bare_snapshot();
+    next.clusters.push_back({3, std::move(spec), nullptr});
+    bare.worker.apply(next);
+    return bare.worker.cluster(3);
+  };
+  ClusterRuntime* const first = publish(spec_of("default/a:80", "10.0.0.1"));
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(bare.worker.cluster(0), nullptr);
+  EXPECT_EQ(bare.worker.cluster(4), nullptr);
+  first->pin();
+  EXPECT_EQ(publish(spec_of("default/a:80", "10.0.0.2")), first) << "the same one, with other endpoints";
+  ClusterRuntime* const second = publish(spec_of("default/b:80", "10.0.0.3"));
+  EXPECT_NE(second, first);
+  std::vector<std::uint32_t> tried;
+  EXPECT_EQ(first->pick(tried)->text, "10.0.0.2:8080");
+  first->unpin();
+  EXPECT_EQ(publish(nullptr), nullptr);
+}
+
+}  // namespace
+}  // namespace sluice::data

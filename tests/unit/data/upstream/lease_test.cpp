@@ -1,0 +1,193 @@
+// Who waits for a connection to a pod: in which order, how long, and how many.
+#include "data/upstream/lease.h"
+
+#include <gtest/gtest.h>
+
+#include "../bare_context.h"
+#include "../fakes.h"
+#include "../pooled_pod.h"
+
+namespace sluice::data {
+namespace {
+
+using namespace std::chrono_literals;
+
+// An endpoint that takes one connection at a time, which lies idle.
+struct Full : BareContext {
+  model::RouteSettings settings;
+  model::Options options;
+  ClusterRuntime* cluster = nullptr;
+  std::optional<PooledPod> pod;
+
+  Full() {
+    options.upstream_max_connections = 1;
+    auto spec = std::make_shared<model::Cluster>();
+    spec->name = "default/svc:80";
+    spec->endpoints.push_back({"192.0.2.1", 8080, true, false, ""});
+    cluster = new ClusterRuntime(worker, spec, nullptr, 1);
+    std::vector<std::uint32_t> tried;
+    pod.emplace(worker, cluster->pick(tried));
+  }
+  ~Full() {
+    worker.pool.close_everything();
+    cluster->unpin();
+  }
+  EndpointRuntime& endpoint() { return *pod->endpoint; }
+  void turn() {
+    for (int i = 0; i < 4; ++i) worker.loop.turn(0ms);
+  }
+};
+
+// One that asks for a connection as soon as it is made.
+struct Asking {
+  explicit Asking(Full& at) : full(at), client(at.worker), memory(at.worker.borrow_memory()) {
+    memory->request.clear();
+    memory->request.method_text = "GET";
+    memory->request.method = net::http::Method::get;
+    ex.emplace(full.worker, client, peer, *memory);
+    ex->settings = &full.settings;
+    ex->options = &full.options;
+    ex->cluster = full.cluster;
+    ex->body_whole = true;
+    net::spawn(run(false));
+    full.turn();
+  }
+  ~Asking() {
+    held.reset();
+    ex.reset();
+    full.worker.return_memory(std::move(memory));
+  }
+  Asking(const Asking&) = delete;
+  Asking& operator=(const Asking&) = delete;
+  net::Task<void> run(bool fresh) {
+    net::Task<Result<Lease>> leasing = lease(full.worker, *ex, full.pod->endpoint, fresh, attempt);
+    Result<Lease> leased = co_await leasing;
+    over = true;
+    if (leased)
+      held.emplace(std::move(*leased));
+    else
+      error = leased.error();
+  }
+  void is_answered() {
+    net::spawn(exchange());
+    full.turn();
+    full.pod->heard();
+    full.pod->says("HTTP/1.1 204 No Content\r\n\r\n");
+    full.turn();
+  }
+  // After that: the connection lies idle again, and whoever waits first is called.
+  void gives_back() {
+    held->give_back();
+    held.reset();
+  }
+  void finishes() {
+    is_answered();
+    gives_back();
+    full.turn();
+  }
+  net::Task<void> exchange() {
+    Upstream& up = **held;
+    up.begin(*ex);
+    Status sent = co_await up.send_head(*ex, {}, true);
+    EXPECT_TRUE(sent);
+    Status read = co_await up.read_head(*ex);
+    EXPECT_TRUE(read);
+  }
+  bool waits() const { return !over; }
+
+  Full& full;
+  FakeClient client;
+  Peer peer;
+  std::unique_ptr<ExchangeMemory> memory;
+  std::optional<Exchange> ex;
+  Attempt attempt;
+  bool over = false;
+  std::optional<Lease> held;
+  Error error;
+};
+
+TEST(Lease, AnIdleConnectionIsTaken) {
+  Full full;
+  Asking first(full);
+  ASSERT_TRUE(first.held);
+  EXPECT_EQ(full.worker.pool.size(), 0U);
+  EXPECT_EQ(full.stats.upstream_reused.get(), 1U);
+  EXPECT_EQ(full.stats.upstream_connects.get(), 0U);
+  first.finishes();
+  EXPECT_EQ(full.worker.pool.size(), 1U);
+}
+
+TEST(Lease, WhoWaitsIsServedInOrder) {
+  Full full;
+  Asking first(full), second(full), third(full);
+  ASSERT_TRUE(first.held);
+  EXPECT_TRUE(second.waits() && third.waits());
+  EXPECT_EQ(full.endpoint().waiting.size(), 2U);
+  first.finishes();
+  ASSERT_TRUE(second.held);
+  EXPECT_TRUE(third.waits());
+  second.finishes();
+  ASSERT_TRUE(third.held);
+  third.finishes();
+  EXPECT_TRUE(full.endpoint().waiting.empty());
+  EXPECT_EQ(full.endpoint().connections, 1U);
+  EXPECT_EQ(full.stats.upstream_connects.get(), 0U) << "one connection has served all three";
+}
+
+TEST(Lease, NoMoreWaitThanMay) {
+  Full full;
+  full.options.upstream_max_pending = 1;
+  Asking first(full), second(full), third(full);
+  EXPECT_TRUE(second.waits());
+  ASSERT_TRUE(third.over);
+  EXPECT_EQ(third.error.status, 503);
+  EXPECT_EQ(third.error.fault, Fault::overload);
+  EXPECT_EQ(full.stats.shed_requests.get(), 1U);
+  first.finishes();
+  EXPECT_TRUE(second.held);
+}
+
+TEST(Lease, NobodyWaitsLongerThanForAConnection) {
+  Full full;
+  full.settings.connect_timeout = 5s;
+  Asking first(full), second(full);
+  full.clock.advance(4900ms);
+  full.turn();
+  EXPECT_TRUE(second.waits());
+  full.clock.advance(200ms);
+  full.turn();
+  ASSERT_TRUE(second.over);
+  EXPECT_EQ(second.error.status, 503);
+  EXPECT_TRUE(full.endpoint().waiting.empty());
+  EXPECT_EQ(second.ex->waiting_on, nullptr);
+}
+
+TEST(Lease, WhoLeavesGivesItsTurnToTheNext) {
+  Full full;
+  Asking first(full), second(full), third(full);
+  ASSERT_NE(second.ex->waiting_on, nullptr);
+  second.ex->waiting_on->cancel(kClientLeft);
+  full.turn();
+  ASSERT_TRUE(second.over);
+  EXPECT_EQ(second.error.status, 499);
+  EXPECT_TRUE(third.waits());
+  first.finishes();
+  EXPECT_TRUE(third.held);
+}
+
+// Called and cancelled in the same turn: the call is not lost.
+TEST(Lease, ATurnThatComesTooLateIsPassedOn) {
+  Full full;
+  Asking first(full), second(full), third(full);
+  first.is_answered();
+  first.gives_back();
+  ASSERT_TRUE(second.waits());
+  second.ex->waiting_on->cancel(kClientLeft);
+  full.turn();
+  ASSERT_TRUE(second.over);
+  EXPECT_FALSE(second.held);
+  EXPECT_TRUE(third.held);
+}
+
+}  // namespace
+}  // namespace sluice::data
