@@ -8,6 +8,8 @@
 #include <iostream>
 #include <map>
 #include <optional>
+#include <ranges>
+#include <string>
 
 #include "app/check.h"
 #include "app/config_file.h"
@@ -73,6 +75,14 @@ void add_admin_access(CLI::App& cmd, sluice::ops::AdminAccessSettings& access) {
   using enum sluice::ops::TrustedPages;
   static const std::map<std::string, sluice::ops::TrustedPages> pages{
       {"guarded", guarded}, {"open", open}, {"off", off}};
+  // Not CLI11's transformer of enumerations, which shows these, of a byte each, as characters.
+  const auto read_pages = [&access](const std::string& text) {
+    const auto known = pages.find(text);
+    if (known == pages.end())
+      throw CLI::ValidationError("--admin-pages", text + ": expected guarded, open or off" +
+                                                      sluice::did_you_mean(text, std::views::keys(pages)));
+    access.pages = known->second;
+  };
   cmd.add_option("--admin-token-file", access.token_file,
                  "file with a token, read again when it changes: whoever sends it as a bearer may change something and "
                  "see all pages, as those on loopback may")
@@ -82,10 +92,10 @@ void add_admin_access(CLI::App& cmd, sluice::ops::AdminAccessSettings& access) {
                  "node's own")
       ->capture_default_str()
       ->envname("SLUICE_ADMIN_TRUST_LOOPBACK");
-  cmd.add_option("--admin-pages", access.pages,
-                 "who sees /config and /routes, the objects of all tenants: guarded (loopback or the token), open "
-                 "(whoever reaches the address), off (nobody)")
-      ->transform(CLI::CheckedTransformer(pages))
+  cmd.add_option_function<std::string>(
+         "--admin-pages", read_pages,
+         "who sees /config and /routes, the objects of all tenants: guarded (loopback or the token), open "
+         "(whoever reaches the address), off (nobody)")
       ->default_str("guarded")
       ->envname("SLUICE_ADMIN_PAGES");
   cmd.add_option("--admin-host", access.hosts,

@@ -1,4 +1,5 @@
 """What a directory of manifests may take: memory in proportion to what is in it, and no way to stop the changes of others."""
+import json
 import os
 import re
 import resource
@@ -88,6 +89,67 @@ OBJECTS = {
     "hosts-and-secrets.json": lambda: ingress_json('"rules":[' + until(SIZE // 8, lambda n: f'{{"host":"{n}"}},') + '{"host":"z"}],"tls":[' + until(SIZE // 8, lambda n: f'{{"secretName":"{n}"}},') + "{}]"),
     "rules.json": lambda: ingress_json('"rules":[' + until(SIZE // 2, lambda n: f'{{"host":"{n}.x"}},') + '{"host":"z"}]'),
 }
+
+
+def ports_by_endpoints(ports, endpoints, annotations=""):
+    names = [f"p{i}" for i in range(ports)]
+    return json.dumps({"kind": "List", "apiVersion": "v1", "items": [
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"name": n, "port": 1 + i, "targetPort": n} for i, n in enumerate(names)]}},
+        {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "a-1", "labels": {"kubernetes.io/service-name": "a"}}, "addressType": "IPv4",
+         "ports": [{"name": n, "port": 1 + i} for i, n in enumerate(names)],
+         "endpoints": [{"addresses": [f"10.{i // 65000}.{i // 250 % 250}.{1 + i % 250}"]} for i in range(endpoints)]},
+        {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "i", "annotations": annotations or {}},
+         "spec": {"ingressClassName": "nginx", "rules": [{"host": "h.example", "http": {"paths": [
+             {"path": f"/{i}", "pathType": "Prefix", "backend": {"service": {"name": "a", "port": {"number": 1 + i}}}} for i in range(ports)]}}]}}]})
+
+
+PREFIX = "nginx.ingress.kubernetes.io/"
+# What multiplies: each is small as a text.
+PRODUCTS = {
+    "ports-by-endpoints.json": lambda: ports_by_endpoints(1000, 1000),
+    "ports-by-endpoints-by-key.json": lambda: ports_by_endpoints(1000, 1000, {PREFIX + "upstream-hash-by": "$uri"}),
+    "more-ports-by-endpoints.json": lambda: ports_by_endpoints(3000, 3000),
+    "aliases.yaml": lambda: redirected("h.example").replace("annotations: {", "annotations: {%sserver-alias: '" % PREFIX + until(200_000, lambda n: n + ",") + "x', "),
+}
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's memory is its own")
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_what_multiplies_has_a_ceiling(tmp_path, name):
+    text = PRODUCTS[name]()
+    took = measured(tmp_path, name, text)
+    assert took <= 16 * len(text) + 2048 * text.count('"path"') + 24 * MIB, (name, len(text), took / len(text))
+
+
+def annotated(name, value):
+    return lambda n: redirected("h.example").replace("annotations: {", "annotations: {%s%s: '%s', " % (PREFIX, name, ",".join(value(i) for i in range(n))))
+
+
+# A text and a number of parts that takes some time.
+COSTLY = {
+    "ranges": (annotated("whitelist-source-range", lambda i: f"10.{i // 65536}.{i // 256 % 256}.{i % 256}"), 8000),
+    "headers": (annotated("auth-response-headers", lambda i: f"x-{i}"), 20000),
+    "aliases": (lambda n: "".join(redirected(f"h{i}.example").replace("annotations: {", "annotations: {%sserver-alias: 'one.example,two.example', " % PREFIX) for i in range(n)), 2000),
+}
+
+
+def cpu(root):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([SLUICE, "check", str(root)], stdout=subprocess.DEVNULL, timeout=120 * SLOW)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_four_times_the_text_takes_less_than_ten_times_as_long(tmp_path, name):
+    make, count = COSTLY[name]
+    took = []
+    for n in (count, 4 * count):
+        root = tmp_path / str(n)
+        root.mkdir()
+        (root / "m.yaml").write_text(make(n))
+        took.append(min(cpu(root) for _ in range(3)))
+    assert took[1] < 10 * took[0] + 0.1, (name, took)
 
 
 def measured(tmp_path, name, text):

@@ -1,7 +1,9 @@
 #include "control/source/decode.h"
 
+#include <algorithm>
 #include <array>
 
+#include "base/nearest.h"
 #include "base/strings.h"
 #include "control/source/disclosure.h"
 #include "control/source/fields.h"
@@ -254,6 +256,12 @@ bool meant_as_object(const Node& n, const Of& of) {
   return false;
 }
 
+constexpr std::size_t kSlips = 2;  // letters of a group's name that may be wrong
+
+bool of_our_groups(std::string_view version) {
+  return std::ranges::any_of(kKinds, [&](const KindRow& row) { return version == row.api_version; });
+}
+
 void decode_one(const Node& n, const Of& of, const Text& file, Decoded& out) {
   auto position = out.positions++;
   const bool bare = !n.get("kind") && !n.get("apiVersion");
@@ -274,7 +282,8 @@ void decode_one(const Node& n, const Of& of, const Text& file, Decoded& out) {
     if (version == row.api_version) return read_known(row, n, file, position, false, out);
     // The groups that have the kind, or had it; all others have kinds of their own of that name.
     const auto group = group_of(version);
-    const bool ours = group == row.group() || group.empty() || group == "extensions";
+    const bool ours = group == row.group() || group.empty() || group == "extensions" ||
+                      (!row.group().empty() && edits(group, row.group()) <= kSlips);
     auto said = Disclosure::api_version(version);
     if (said.empty()) said = shown.value(version);
     out.entries.push_back({rough_reference(n, row.name, shown, file),
@@ -288,6 +297,13 @@ void decode_one(const Node& n, const Of& of, const Text& file, Decoded& out) {
       if (std::string_view(row.name).starts_with(kind))
         throw SyntaxError(n.line, 1, "the document ends inside an object");
   const auto spelt = Disclosure::kind(kind, group_of(version)), group = Disclosure::api_version(version);
+  if (const auto meant = Disclosure::meant_kind(kind); !spelt.empty() && kind_of(meant) && of_our_groups(version)) {
+    out.entries.push_back(
+        {rough_reference(n, spelt, shown, file),
+         {model::Severity::error, "UnknownKind", "kind", spelt,
+          "a kind that " + std::string(version) + " has; did you mean " + meant + "?", "the object is not served"}});
+    return;
+  }
   out.entries.push_back({rough_reference(n, spelt.empty() ? "(another kind)" : spelt, shown, file),
                          {model::Severity::ignored, "UnknownKind", "kind",
                           group.empty() || spelt.empty() ? spelt : group + " " + spelt, "", "not read by Sluice"}});

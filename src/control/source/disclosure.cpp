@@ -178,6 +178,10 @@ std::string Disclosure::kind(std::string_view text, std::string_view group) {
   return camel ? std::string(text) : "";
 }
 
+std::string Disclosure::meant_kind(std::string_view text) {
+  return among(kBuiltInKinds, text) ? "" : nearest(text, kBuiltInKinds);
+}
+
 // GROUP/VERSION or VERSION, versions as in "v1", "v1beta2".
 std::string Disclosure::api_version(std::string_view text) {
   const auto slash = text.find('/');

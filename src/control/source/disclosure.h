@@ -27,6 +27,8 @@ class Disclosure {
   static std::string object_name(std::string_view text);
   // `group`: that of the document's apiVersion; empty where there is none, or where it is not to be trusted.
   static std::string kind(std::string_view text, std::string_view group = {});
+  // The kind that Kubernetes has and that `text`, which it has not, is spelt like; empty: none.
+  static std::string meant_kind(std::string_view text);
   static std::string api_version(std::string_view text);
   // Of a ConfigMap, of --set and of the configuration file: these have values that are secret, too.
   static std::string option(std::string_view text);

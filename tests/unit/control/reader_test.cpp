@@ -148,6 +148,40 @@ TEST(Decode, ListsAreTakenApartAndObjectsKeepTheirLine) {
   EXPECT_EQ(std::get<Secret>(*out.objects[1]).data.at("k"), "hi");
 }
 
+// An Ingress that is lost because of a letter is an error, another project's kind is nobody's.
+TEST(Decode, KindsAndGroupsThatAreMisspeltAreErrors) {
+  const struct {
+    const char *version, *kind, *expected;  // null: ignored
+  } table[] = {
+      {"networking.k8s.io/v1", "Ingres", "a kind that networking.k8s.io/v1 has; did you mean Ingress?"},
+      {"networking.k8s.io/v1", "ingress", "a kind that networking.k8s.io/v1 has; did you mean Ingress?"},
+      {"v1", "Servcie", "a kind that v1 has; did you mean Service?"},
+      {"networkin.k8s.io/v1", "Ingress", "networking.k8s.io/v1"},
+      {"networking.k8s.io/v1beta1", "Ingress", "networking.k8s.io/v1"},
+      {"networking.k8s.io/v1", "NetworkPolicy", nullptr},
+      {"v1", "ServiceAccount", nullptr},
+      {"v1", "Config", nullptr},
+      {"networking.internal.knative.dev/v1alpha1", "Ingress", nullptr},
+      {"traefik.io/v1alpha1", "Ingres", nullptr},
+      {"networking.istio.io/v1", "Sidecar", nullptr},
+  };
+  for (const auto& row : table) {
+    Decoded out;
+    for (auto& document :
+         parse_yaml(std::string("apiVersion: ") + row.version + "\nkind: " + row.kind + "\nmetadata: {name: x}\n", 1))
+      decode(*document, "a.yaml", out);
+    EXPECT_TRUE(out.objects.empty());
+    std::vector<model::Entry> entries;
+    out.entries.append_to(entries);
+    ASSERT_EQ(entries.size(), 1U) << row.kind;
+    const auto& problem = entries[0].problem;
+    EXPECT_EQ(problem.severity, row.expected ? model::Severity::error : model::Severity::ignored) << row.kind;
+    if (row.expected) {
+      EXPECT_EQ(problem.expected, row.expected);
+    }
+  }
+}
+
 TEST(Decode, TimestampsAreAges) {
   auto age = [](const std::string& text) {
     auto docs = parse_yaml("apiVersion: v1\nkind: Service\nmetadata: {name: a, creationTimestamp: " + text + "}\n", 1);

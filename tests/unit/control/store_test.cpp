@@ -63,6 +63,56 @@ TEST_F(Fixture, AnEndpointChangeTouchesItsClusterAlone) {
   EXPECT_EQ(u.model->clusters.at("default/s8:80"), other);
 }
 
+// Each port of a Service has a copy of the endpoints: many ports share what a Service may have.
+TEST_F(Fixture, ManyPortsOfAServiceShareACeiling) {
+  const auto service = [](int ports, int endpoints) {
+    std::string out = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports:\n";
+    std::string slice =
+        "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s-1, labels: "
+        "{kubernetes.io/service-name: s}}\naddressType: IPv4\nports:\n";
+    for (int i = 0; i < ports; ++i) {
+      const auto n = std::to_string(i);
+      out += "  - {name: p" + n + ", port: " + std::to_string(1000 + i) + "}\n";
+      slice += "- {name: p" + n + ", port: " + std::to_string(2000 + i) + "}\n";
+    }
+    slice += "endpoints:\n";
+    for (int i = 0; i < endpoints; ++i)
+      slice += "- addresses: [10.0." + std::to_string(i / 250) + "." + std::to_string(1 + i % 250) + "]\n";
+    return out + slice;
+  };
+  const auto ingress = [](int ports, const std::string& annotations = "{}") {
+    std::string out =
+        "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i, annotations: " + annotations +
+        "}\nspec:\n  ingressClassName: nginx\n  rules:\n  - host: h.example\n    http:\n      paths:\n";
+    for (int i = 0; i < ports; ++i)
+      out += "      - {path: /" + std::to_string(i) +
+             ", pathType: Prefix, backend: {service: {name: s, port: {number: " + std::to_string(1000 + i) + "}}}}\n";
+    return out;
+  };
+  const auto endpoints = [](const Update& u, const std::string& port) {
+    return u.model->clusters.at("default/s:" + port)->endpoints.size();
+  };
+  const auto told = [](const Update& u) {
+    return std::ranges::count_if(u.model->report.entries, [](auto& e) { return e.problem.reason == "TooMany"; });
+  };
+  auto u = put(service(100, 1000) + ingress(4));
+  EXPECT_EQ(endpoints(u, "1003"), 1000U) << "four ports have what they like";
+  EXPECT_EQ(told(u), 0);
+  u = put(ingress(100));
+  EXPECT_EQ(u.model->clusters.size(), 100U);
+  EXPECT_EQ(endpoints(u, "1000"), 500U) << "those that were there before share, too";
+  EXPECT_EQ(endpoints(u, "1099"), 500U);
+  EXPECT_EQ(told(u), 100);
+  u = put(ingress(40));
+  EXPECT_EQ(endpoints(u, "1000"), 1000U) << "what is not used any more takes nothing";
+  EXPECT_EQ(told(u), 0);
+  u = put(ingress(40, "{nginx.ingress.kubernetes.io/upstream-hash-by: $uri}"));
+  EXPECT_EQ(endpoints(u, "1000"), 100U) << "places on a ring take more";
+  u = put(ingress(4));
+  EXPECT_EQ(endpoints(u, "1000"), 1000U);
+  EXPECT_EQ(endpoints(u, "1003"), 1000U);
+}
+
 TEST_F(Fixture, AnAppProtocolTouchesItsClustersAlone) {
   auto host = put(world(200)).model->hosts.at("h7.example");
   auto spoken = service("s7");
