@@ -1,9 +1,9 @@
 #include "control/source/fields.h"
 
 #include <algorithm>
-#include <array>
 #include <span>
 
+#include "base/nearest.h"
 #include "base/strings.h"
 #include "control/source/kinds.h"
 
@@ -25,20 +25,7 @@ const Field* find(std::span<const Field> fields, std::string_view name) {
 std::size_t slips(std::string_view written, std::string_view meant) {
   constexpr std::size_t kLongest = 40;
   if (written.size() > kLongest || meant.size() > kLongest) return kLongest;
-  const std::string a = lower(written), b = lower(meant);
-  std::array<std::array<std::size_t, kLongest + 1>, kLongest + 1> d{};
-  for (std::size_t i = 0; i <= a.size(); ++i) {
-    for (std::size_t j = 0; j <= b.size(); ++j) {
-      if (i == 0 || j == 0) {
-        d[i][j] = i + j;
-        continue;
-      }
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
-    }
-  }
-  return d[a.size()][b.size()];
+  return edits(lower(written), lower(meant));
 }
 
 bool begins_with(std::string_view text, std::string_view begin) {

@@ -21,14 +21,17 @@ inline std::shared_ptr<Snapshot> bare_snapshot(model::Options options = {}) {
   return out;
 }
 
-struct BareContext {
+// `Of`: the WorkerContext, or the Worker that it is a part of.
+template <class Of>
+struct Bare {
   FakeClock clock;
   MemoryFigures figures;
   Overload overload{clock, [this] { return figures; }, 1};
   Shared shared{overload};
   WorkerStats stats;
   Silent recorder;
-  WorkerContext worker{0, clock, shared, stats, recorder, bare_snapshot()};
+  Of worker{0, clock, shared, stats, recorder, bare_snapshot()};
 };
+using BareContext = Bare<WorkerContext>;
 
 }  // namespace sluice::data
