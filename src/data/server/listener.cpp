@@ -25,6 +25,7 @@ Listener::Listener(Worker& worker, int fd, ListenerSettings settings)
 
 Listener::~Listener() {
   if (fd_ >= 0) {
+    worker_.waits_no_longer(*this);
     worker_.loop.remove(fd_, this);
     close(fd_);
   }
@@ -35,6 +36,8 @@ void Listener::finish() {
   if (fd_ < 0) return;
   while (accept_some(1024)) {
   }
+  worker_.waits_no_longer(*this);
+  pause_.disarm();
   worker_.loop.remove(fd_, this);
   close(fd_);
   fd_ = -1;
@@ -73,25 +76,29 @@ bool Listener::accept_some(int most) {
   return true;
 }
 
-// Answers the first waiting client with a 503 through the spare descriptor, then looks away for a tick: the kernel
-// keeps the others queued, and a full table does not become a full core.
+// Looks away until a connection of this worker has given its descriptor back, or for a tick: the kernel keeps who waits
+// queued, and a full table does not become a full core. Once a tick the first of them is told.
 void Listener::out_of_descriptors() {
-  worker_.stats.shed_connections.add();
-  if (spare_ >= 0) {
-    close(spare_);
-    const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-      if (!settings_.tls) [[maybe_unused]]
-        auto n = send(fd, kBusyAnswer.data(), kBusyAnswer.size(), MSG_NOSIGNAL);
-      shutdown(fd, SHUT_WR);
-      char rest[4096];
-      while (recv(fd, rest, sizeof rest, 0) > 0) {
-      }
-      close(fd);
-    }
-    spare_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  }
+  if (spare_ >= 0 && worker_.loop.now() - turned_away_at_ >= net::DeadlineWheel::kTick) turn_one_away();
+  worker_.waits_for_descriptor(*this);
   look_away();
+}
+
+void Listener::turn_one_away() {
+  turned_away_at_ = worker_.loop.now();
+  close(spare_);
+  if (const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC); fd >= 0) {
+    worker_.stats.shed_connections.add();
+    if (!settings_.tls) [[maybe_unused]]
+      auto n = send(fd, kBusyAnswer.data(), kBusyAnswer.size(), MSG_NOSIGNAL);
+    shutdown(fd, SHUT_WR);
+    char rest[4096];
+    while (recv(fd, rest, sizeof rest, 0) > 0) {
+    }
+    close(fd);
+  }
+  // Another thread may have been quicker: look_again() tries anew.
+  spare_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 void Listener::look_away() {
@@ -99,8 +106,15 @@ void Listener::look_away() {
   worker_.loop.arm(pause_, net::DeadlineWheel::kTick);
 }
 
+void Listener::look_again() {
+  pause_.disarm();
+  if (spare_ < 0 && !settings_.stream) spare_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  worker_.loop.modify(fd_, EPOLLIN, this);
+}
+
 void Listener::Pause::expired() {
-  listener->worker_.loop.modify(listener->fd_, EPOLLIN, listener);
+  listener->worker_.waits_no_longer(*listener);
+  listener->look_again();
 }
 
 }  // namespace sluice::data

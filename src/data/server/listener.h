@@ -29,11 +29,14 @@ class Listener final : public net::Watcher {
   // Takes what waits in the accept queue, then closes.
   void finish();
   void on_events(std::uint32_t events) override;
+  // A descriptor that it waited for is back.
+  void look_again();
 
  private:
   // Accepts up to `most`; false when there was nothing more.
   bool accept_some(int most);
   void out_of_descriptors();
+  void turn_one_away();
   void look_away();
   struct Pause final : net::Deadline {
     Listener* listener = nullptr;
@@ -43,6 +46,7 @@ class Listener final : public net::Watcher {
   int fd_;
   // Given up for a moment when descriptors run out, so that the client gets an answer; -1: it could get none.
   int spare_;
+  Instant turned_away_at_{};
   ListenerSettings settings_;
   std::uint16_t port_;
   Pause pause_;

@@ -87,6 +87,12 @@ void Worker::remove(Connection& c) noexcept {
   if (c.next_) c.next_->previous_ = c.previous_;
   if (next_looked_at_ == &c) next_looked_at_ = c.next_;
   left();
+  if (!full_.empty()) [[unlikely]] {
+    // Its descriptor is closed by the time that the loop asks who has clients waiting.
+    Listener& first = *full_.front();
+    full_.erase(full_.begin());
+    first.look_again();
+  }
 }
 
 void Worker::accepted(int fd, const net::SocketAddress& from, ListenerSettings settings, std::uint16_t local_port) {

@@ -54,6 +54,9 @@ class Worker final : public WorkerContext {
   void add(Connection& c) noexcept;
   void remove(Connection& c) noexcept;
   void accepted(int fd, const net::SocketAddress& from, ListenerSettings settings, std::uint16_t local_port);
+  // Descriptors have run out: each connection that ends lets one of the listeners that wait look again, in their order.
+  void waits_for_descriptor(Listener& l) { full_.push_back(&l); }
+  void waits_no_longer(Listener& l) noexcept { std::erase(full_, &l); }
 
  private:
   // shedding.cpp: what a rung above calm asks for, after each turn and each tick.
@@ -68,6 +71,7 @@ class Worker final : public WorkerContext {
   std::shared_ptr<net::tls::ServerContext> server_tls_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::map<StreamPlace, std::unique_ptr<Listener>> stream_listeners_;
+  std::vector<Listener*> full_;  // those that wait for a descriptor
   std::unique_ptr<UdpPorts> udp_ports_;
   Connection* connections_ = nullptr;
   struct Relief final : net::Deadline {
