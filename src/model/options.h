@@ -60,6 +60,9 @@ struct Options {
   std::vector<HostGrant> host_namespaces;  // sluice: by host; empty: every namespace may name every host
   bool share_hosts = true;                 // sluice: other namespaces may have paths at a host
 
+  // sluice: what ingress-nginx does is done even where it is a hazard (docs/compat.md)
+  bool exact = false;
+
   // whose requests are taken
   std::vector<Cidr> whitelist_source_range, denylist_source_range, block_cidrs;  // as SourceRanges counts bits
   std::vector<TextRule> block_user_agents, block_referers;

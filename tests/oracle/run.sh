@@ -25,10 +25,11 @@ ip -n "$ns" route add local 10.200.0.0/16 dev lo
 ip -n "$ns" route add local 10.96.0.0/16 dev lo
 
 if [ $# -gt 0 ]; then names=("$@"); else mapfile -t names < <(sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$here/selection.txt"); fi
+# compat=exact: hazards of ingress-nginx too are as recorded (docs/compat.md; test_compat.py asks without it).
 # One worker: whether a connection to a pod is kept, and may be replaced once more when it fails, must not depend on
 # which worker the kernel gives the next client to.
 # shellcheck disable=SC2086
-ip netns exec "$ns" "$SLUICE" serve --workers 1 --manifests "$dir/manifests" --http 0.0.0.0:80 --http 0.0.0.0:9080 --https 0.0.0.0:443 --https 0.0.0.0:9443 --enable-ssl-passthrough ${SLUICE_ARGS:-} >"$dir/log" 2>&1 &
+ip netns exec "$ns" "$SLUICE" serve --workers 1 --set compat=exact --manifests "$dir/manifests" --http 0.0.0.0:80 --http 0.0.0.0:9080 --https 0.0.0.0:443 --https 0.0.0.0:9443 --enable-ssl-passthrough ${SLUICE_ARGS:-} >"$dir/log" 2>&1 &
 pid=$!
 ip netns exec "$ns" "$python" "$here/replay.py" replay --cases "$here/cases" --out "$dir/out" --apply-dir "$dir/manifests" --settle "${SETTLE:-0.5}" "${names[@]}" >"$dir/replay.log" ||
   { cat "$dir/replay.log"; exit 1; }

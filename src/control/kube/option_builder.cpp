@@ -108,7 +108,7 @@ OptionBuilder::News OptionBuilder::rebuild(model::Change& change) {
   // What of it every Ingress was read with, beside the settings that are compared below.
   const auto rules = [](const model::Options& o) {
     return std::tie(o.annotations_risk_level, o.allow_snippet_annotations, o.annotation_value_word_blocklist,
-                    o.no_auth_locations, o.host_namespaces, o.share_hosts, o.redirect_variables,
+                    o.no_auth_locations, o.host_namespaces, o.share_hosts, o.redirect_variables, o.exact,
                     o.allow_cross_namespace_resources, o.global_allowed_response_headers, o.proxy_ssl_location_only);
   };
   const bool rules_changed = guards_ != result.guards || rules(result.options) != rules(*core_.model->options);

@@ -116,6 +116,14 @@ void guard(const GuardingOption& option, std::string_view value, bool accepted, 
   if (std::find(out.guards.begin(), out.guards.end(), key) == out.guards.end()) out.guards.push_back(key);
 }
 
+// What `compat: exact` sets unless the keys themselves are there.
+void begin_as_in_ingress_nginx(const std::map<std::string, std::string>& data, model::Options& o) {
+  const auto at = data.find("compat");
+  if (at == data.end() || trim_space(at->second) != "exact") return;
+  o.http2_prior_knowledge = true;
+  o.ssl_session_tickets = false;
+}
+
 void apply(const std::map<std::string, std::string>& data, const model::ObjectRef& object, const std::string& prefix,
            const model::Options& previous, const std::set<std::string>& accepted, OptionsResult& out) {
   for (auto& [key, written] : data) {
@@ -177,9 +185,16 @@ OptionsResult read_options(const std::map<std::string, std::string>& data, const
                            const std::map<std::string, std::string>& set, const model::Options& previous,
                            const std::set<std::string>& accepted) {
   OptionsResult out;
+  begin_as_in_ingress_nginx(set.contains("compat") ? set : data, out.options);
   apply(data, object, "data", previous, accepted, out);
   apply(set, {"CommandLine", "", "--set", {}}, "--set", previous, accepted, out);
   auto& o = out.options;
+  const bool by_flag = set.contains("compat");
+  if (o.exact)
+    out.entries.push_back({by_flag ? model::ObjectRef{"CommandLine", "", "--set", {}} : object,
+                           {model::Severity::warning, "Hazards", by_flag ? "--set[compat]" : "data[compat]", "exact",
+                            "safe, once nobody relies on the hazards that docs/compat.md lists",
+                            "they are served as ingress-nginx serves them"}});
   if ((o.use_forwarded_headers || o.enable_real_ip || o.use_proxy_protocol) &&
       std::find(o.proxy_real_ip_cidr.begin(), o.proxy_real_ip_cidr.end(), model::Cidr{}) != o.proxy_real_ip_cidr.end())
     out.entries.push_back({object,

@@ -17,13 +17,24 @@ constexpr bool of_label(char c) noexcept {
 // An origin as it is allowed: the text, or what stands before and behind one label of any name.
 class Pattern {
  public:
-  explicit Pattern(std::string_view text) {
+  Pattern(std::string_view text, bool ends_alone) : ends_alone_(ends_alone) {
     const auto star = text.find('*');
     wildcard_ = star != std::string_view::npos;
     before_ = text.substr(0, star);
     if (wildcard_) behind_ = text.substr(star + 1);
   }
   bool matches(std::string_view origin) const noexcept {
+    if (ends_alone_) {
+      std::size_t size = before_.size();
+      if (wildcard_) {
+        if (origin.size() < behind_.size()) return false;
+        const auto rest = origin.substr(0, origin.size() - behind_.size());
+        const auto label = std::find_if_not(rest.rbegin(), rest.rend(), of_label) - rest.rbegin();
+        size += static_cast<std::size_t>(label) + behind_.size();
+      }
+      if (origin.size() < size) return false;
+      origin.remove_prefix(origin.size() - size);
+    }
     if (!wildcard_) return iequals(origin, before_);
     if (origin.size() <= before_.size() + behind_.size()) return false;
     const auto label = origin.substr(before_.size(), origin.size() - before_.size() - behind_.size());
@@ -35,16 +46,17 @@ class Pattern {
  private:
   std::string before_, behind_;
   bool wildcard_ = false;
+  bool ends_alone_;
 };
 
-// ingress-nginx's, but that it compares the end of an origin alone: there https://evil.examplehttps://good.example
-// would be good.example's.
+// ingress-nginx's, but that it compares the end of an origin alone, as `ends_alone` asks for: there
+// https://evil.examplehttps://good.example would be good.example's.
 class Cors final : public Step {
  public:
   explicit Cors(const model::Cors& cors) : cors_(cors), max_age_(std::to_string(cors.max_age)) {
     any_ = cors.origins == std::vector<std::string>{"*"};
     if (!any_)
-      for (const auto& origin : cors.origins) patterns_.emplace_back(origin);
+      for (const auto& origin : cors.origins) patterns_.emplace_back(origin, cors.ends_alone);
   }
 
   std::optional<LocalReply> decide(const RequestView& request) const override {

@@ -1,29 +1,32 @@
+#include "data/exchange/exchange.h"
 #include "data/plan/step.h"
 
 // Strict-Transport-Security. A browser that remembered it from a connection with the default certificate could not come
-// back: only what is secured by a certificate for the name carries it.
+// back: only what is secured by a certificate for the name carries it, unless `compat: exact` asks for it.
 namespace sluice::data {
 
 namespace {
 
 class Hsts final : public Step {
  public:
-  explicit Hsts(const model::Options& options) : value_("max-age=" + options.hsts_max_age) {
+  Hsts(const model::Options& options, bool secured) : value_("max-age=" + options.hsts_max_age), secured_(secured) {
     if (options.hsts_include_subdomains) value_ += "; includeSubDomains";
     if (options.hsts_preload) value_ += "; preload";
   }
   void respond(const RequestView& request, ResponseFields& fields) const override {
     // The bare name of a www. one may have other hosts below it, which includeSubDomains would speak of.
+    if (!secured_ && (request.from == nullptr || !request.from->tls)) return;
     if (request.route != nullptr && request.route->settings->to_host) return;
     fields.set_if_free("Strict-Transport-Security", value_, net::http::Name::strict_transport_security);
   }
 
  private:
   std::string value_;
+  bool secured_;
 };
 
 StepPtr make_hsts(const model::Options& options, bool secured) {
-  return options.hsts && secured ? std::make_shared<const Hsts>(options) : nullptr;
+  return options.hsts && (secured || options.exact) ? std::make_shared<const Hsts>(options, secured) : nullptr;
 }
 
 }  // namespace

@@ -85,7 +85,8 @@ class WholeBody final : public BodySource {
 net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
   using net::http::Field;
   using net::http::Name;
-  if (ex.grpc) {
+  // ingress-nginx sends pages of HTML to calls, too; gRPC-Web it does not know.
+  if (ex.grpc && (ex.transform || !ex.options->exact)) {
     net::Task<Status> sending = send_grpc_reply(ex, reply.status);
     Status sent = co_await sending;
     co_return sent;

@@ -91,7 +91,7 @@ void find_origin(Exchange& ex) {
   ex.host_header = head.authority;
   ex.forwarded_host = joined_by_name(ex, o.forwarded_host_header);
   ex.client_host = head.host;
-  ex.proxy_trusted = o.use_forwarded_headers && trusted(o, ex.peer.bytes);
+  ex.proxy_trusted = o.use_forwarded_headers && (o.exact || trusted(o, ex.peer.bytes));
   if (ex.proxy_trusted && head.names.has(Name::x_forwarded_proto)) find_scheme(ex, joined(ex, Name::x_forwarded_proto));
   if (ex.proxy_trusted) {
     if (const auto p = net::http::forwarded_port(joined(ex, Name::x_forwarded_port))) ex.port_text = ex.said_port = *p;

@@ -105,7 +105,8 @@ void for_each_usual_field(const Exchange& ex, const BodyShape& shape, Sink&& sin
   }
   for (const auto& f : ex.head().fields.all()) {
     if (f.drop || made_by_us(f.id)) continue;
-    if (f.id == Name::forwarded && !(ex.proxy_trusted && net::http::is_forwarded(f.value))) continue;
+    if (f.id == Name::forwarded && !ex.options->exact && !(ex.proxy_trusted && net::http::is_forwarded(f.value)))
+      continue;
     if (f.id == Name::x_original_uri && o.proxy_add_original_uri_header) continue;
     sink(f.name, f.value);
   }

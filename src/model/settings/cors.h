@@ -16,6 +16,7 @@ struct Cors {
   std::string expose_headers;  // empty: the field is not sent
   bool credentials = true;
   std::int64_t max_age = 1728000;  // seconds
+  bool ends_alone = false;         // only the end of an origin is compared, as ingress-nginx does
   bool operator==(const Cors&) const = default;
 };
 

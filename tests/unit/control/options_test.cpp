@@ -26,6 +26,19 @@ TEST(Options, DefaultsPrintAndReadBackAsThemselves) {
   }
 }
 
+TEST(Options, CompatExactSetsWhatOtherKeysBeginWith) {
+  const auto exact = read_options({{"compat", "exact"}}, kMap, {}, {});
+  EXPECT_TRUE(exact.options.exact && exact.options.http2_prior_knowledge && !exact.options.ssl_session_tickets);
+  ASSERT_EQ(exact.entries.size(), 1U);
+  EXPECT_EQ(exact.entries[0].problem.field, "data[compat]");
+  const auto keys = read_options({{"compat", "exact"}, {"http2-prior-knowledge", "false"}}, kMap,
+                                 {{"ssl-session-tickets", "true"}}, {});
+  EXPECT_TRUE(!keys.options.http2_prior_knowledge && keys.options.ssl_session_tickets);
+  const auto flag = read_options({{"compat", "exact"}}, kMap, {{"compat", "safe"}}, {});
+  EXPECT_TRUE(!flag.options.exact && !flag.options.http2_prior_knowledge && flag.entries.empty());
+  EXPECT_FALSE(read_options({{"compat", "Exact"}}, kMap, {}, {}).options.exact);
+}
+
 // Each key changes the options, and prints what it was given.
 TEST(Options, EveryKeyReachesItsMember) {
   for (auto& o : options()) {
@@ -35,7 +48,7 @@ TEST(Options, EveryKeyReachesItsMember) {
                        "X-Other",      "10.0.0.0/8", "off",   "2 16k",  "TLSv1.3",
                        "HIGH",         "json",       "debug", "/other", "refuse",
                        "h.example=ns", "404",        "POST",  "200 5m", "https://to.example/",
-                       "ewma"}) {
+                       "ewma",         "exact"}) {
       model::Options out;
       if (o.value.parse(value, out).empty() && out != defaults) {
         changed = true;

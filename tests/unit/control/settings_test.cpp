@@ -248,7 +248,8 @@ TEST_F(Rows, OfOptionsAreNoticedByAll) {
                               "200 5m",
                               "https://to.example/",
                               "404",
-                              "ewma"}) {
+                              "ewma",
+                              "exact"}) {
       const Seen after = with_option(std::string(row.key), value);
       if (*after.model->options == *was.model->options) continue;
       changed = true;

@@ -68,10 +68,11 @@ std::string read_enable(std::string_view v, const AnnotationContext&, Annotation
   return {};
 }
 
-std::string read_origins(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+std::string read_origins(std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
   const bool star = trim(v) == "*";
   if (star) return {};
   if (!readable_origins(v)) return "* or a list of origins such as https://a.example, https://*.b.example:8443 or null";
+  out.cors.cors.ends_alone = context.options.exact;
   out.cors.cors.origins.clear();
   for_each_element(v, [&](std::string_view origin) {
     if (is_origin(origin))

@@ -22,7 +22,21 @@ std::string print_risk(const Options& o) {
   return std::string(to_string(o.annotations_risk_level));
 }
 
+std::string read_compat(std::string_view v, Options& o) {
+  if (v != "safe" && v != "exact") return "safe or exact";
+  o.exact = v == "exact";
+  return {};
+}
+
+std::string print_compat(const Options& o) {
+  return o.exact ? "exact" : "safe";
+}
+
 constexpr std::array kRulesRows{
+    Option{"compat",
+           {"safe or exact", read_compat, print_compat},
+           "sluice: exact: what ingress-nginx does is done even where it is a hazard, and http2-prior-knowledge and "
+           "ssl-session-tickets begin as there ([compat](compat.md))"},
     Option{"allow-cross-namespace-resources", boolean<&Options::allow_cross_namespace_resources>,
            "auth-secret may name a Secret, custom-headers a ConfigMap of another namespace"},
     Option{

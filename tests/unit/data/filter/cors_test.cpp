@@ -8,8 +8,9 @@
 namespace sluice::data {
 namespace {
 
-model::RouteSettings allowing(std::vector<std::string> origins) {
+model::RouteSettings allowing(std::vector<std::string> origins, bool ends_alone = false) {
   model::Cors cors;
+  cors.ends_alone = ends_alone;
   cors.origins = std::move(origins);
   model::RouteSettings settings;
   settings.cors = cors;
@@ -17,8 +18,8 @@ model::RouteSettings allowing(std::vector<std::string> origins) {
 }
 
 // What a page of this origin is told to be allowed; "" without a field.
-std::string allowed(const std::vector<std::string>& origins, std::string_view origin) {
-  Asked asked(allowing(origins));
+std::string allowed(const std::vector<std::string>& origins, std::string_view origin, bool ends_alone = false) {
+  Asked asked(allowing(origins, ends_alone));
   if (!origin.empty()) asked.field("Origin", origin);
   std::vector<net::http::Field> ours;
   Texts texts;
@@ -48,6 +49,17 @@ TEST(Cors, AStarStandsForOneLabel) {
   for (const auto* other : {"http://o.example:8080", "http://.o.example:8080", "http://a.b.o.example:8080",
                             "http://sub.o.example", "https://sub.o.example:8080", "http://evil/x.o.example:8080"})
     EXPECT_EQ(allowed(list, other), "") << other;
+}
+
+TEST(Cors, TheEndOfAnOriginIsComparedWhereThatIsAskedFor) {
+  const std::vector<std::string> list{"https://a.example", "http://*.b.example:8080"};
+  for (const auto* good : {"https://a.example", "https://evilhttps://a.example", "HTTPS://A.example",
+                           "http://x.b.example:8080", "evil http://x-1.b.example:8080"})
+    EXPECT_EQ(allowed(list, good, true), good);
+  for (const auto* other :
+       {"", "a.example", "https://a.example.evil", "http://b.example:8080", "http://.b.example:8080",
+        "http://x.y.b.example:8080", "x.b.example:8080", ".b.example:8080"})
+    EXPECT_EQ(allowed(list, other, true), "") << other;
 }
 
 TEST(Cors, TwoOriginsAreNone) {
