@@ -144,6 +144,8 @@ struct alignas(64) WorkerStats {
   Counter auth_cached, auth_right, auth_wrong, auth_limited, auth_unchecked;  // passwords
   Counter mirrored, mirrors_failed, mirrors_dropped;
   Counter auth_kept, auth_allowed, auth_refused, auth_failed;  // services that are asked
+  Counter limited_rate, limited_connections;                   // requests that limits of clients refused
+  Counter limits_forgotten, limits_uncounted;  // counters that gave way to others; requests that found no place
   Counter retries, tunnels_active, tunnels;
   Counter sessions_begun, sessions_moved;  // of affinity: by requests without and with the cookie of one
   Counter passthrough, passthrough_active, passthrough_failures;

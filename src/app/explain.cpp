@@ -264,6 +264,7 @@ std::optional<data::Verdict> decide(const data::Plan* process, const data::Reque
   auto verdict = data::decide_for_route(view, &waits);
   while (waits != nullptr) {
     if (auto reply = waits->step->decide_at_length(view)) return data::Verdict{std::move(*reply), waits->name};
+    if (auto charged = waits->step->charged(view); !charged.empty()) steps.push_back(std::move(charged));
     if (auto asks = waits->step->asks(view); !asks.empty()) steps.push_back("it is asked whether it may come: " + asks);
     verdict = data::decide_behind(view, *waits, &waits);
   }

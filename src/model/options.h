@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/variables.h"
 #include "model/settings/balancing.h"
 #include "model/settings/compression.h"
 #include "model/settings/header_map.h"
@@ -154,6 +155,14 @@ struct Options {
   bool ssl_reject_handshake = false;
   Seconds ssl_handshake_timeout{10};  // sluice
 
+  // limits of clients
+  std::uint16_t limit_req_status_code = 503;   // of limit-rps and limit-rpm
+  std::uint16_t limit_conn_status_code = 503;  // of limit-connections
+  Template limit_conn_zone_variable =
+      kByAddress;  // who a client is, for all three; empty for a request: it is not limited
+  static constexpr const char* kByAddress = "$binary_remote_addr";
+  std::uint32_t limit_rate = 0, limit_rate_after = 0;  // as RouteSettings has them
+
   // upstream defaults (annotations override them)
   Seconds proxy_connect_timeout{5};
   Seconds proxy_send_timeout{60};
@@ -161,6 +170,7 @@ struct Options {
   std::uint64_t proxy_body_size = 1 << 20;  // 0: without limit
   std::uint64_t proxy_buffer_size = 4096;   // largest response head
   bool proxy_request_buffering = true;
+  bool proxy_buffering = false;
   std::uint32_t proxy_next_upstream_tries = 3;
   Seconds proxy_next_upstream_timeout{0};
   bool retry_non_idempotent = false;

@@ -31,6 +31,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
   static const std::map<std::string, std::string> url{{"auth-url", "http://auth.example/"}};
   static const std::map<std::string, std::string> mirror{{"mirror-target", "https://mirror.example$request_uri"}};
   static const std::map<std::string, std::string> session{{"affinity", "cookie"}}, hash{{"upstream-hash-by", "$uri"}};
+  static const std::map<std::string, std::string> limit{{"limit-rps", "1"}};
   static const std::map<std::string, std::string> on{{"canary", "true"}};
   static const std::map<std::string, std::string> cors{{"enable-cors", "true"}};
   static const std::map<std::string, Sample, std::less<>> table{
@@ -89,11 +90,20 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"mirror-host", {own_paths, "other.example", mirror}},
       {"mirror-request-body", {own_paths, "off", mirror}},
       {"mirror-target", {own_paths, "https://mirror.example$request_uri"}},
+      {"limit-allowlist", {own_paths, "192.0.2.1/32", limit}},
+      {"limit-burst-multiplier", {own_paths, "1", limit}},
+      {"limit-connections", {own_paths, "1"}},
+      {"limit-rate", {own_paths, "1"}},
+      {"limit-rate-after", {own_paths, "1"}},
+      {"limit-rpm", {own_paths, "1"}},
+      {"limit-rps", {own_paths, "1"}},
+      {"limit-whitelist", {own_paths, "192.0.2.1/32", limit}},
       {"load-balance", {own_paths, "ewma"}},
       {"permanent-redirect", {own_paths, "https://to.example/"}},
       {"permanent-redirect-code", {own_paths, "308", {{"permanent-redirect", "/to"}}}},
       {"preserve-trailing-slash", {own_paths, "true"}},
       {"proxy-body-size", {own_paths, "7m"}},
+      {"proxy-buffering", {own_paths, "on"}},
       {"proxy-buffer-size", {own_paths, "9k"}},
       {"proxy-connect-timeout", {own_paths, "7"}},
       {"proxy-cookie-domain", {own_paths, "h.example to.example"}},
@@ -163,19 +173,10 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"fastcgi-index", "index.php"},
       {"fastcgi-params-configmap", "NS/params"},
       {"http2-push-preload", "true"},
-      {"limit-allowlist", "0.0.0.0/0"},
-      {"limit-burst-multiplier", "1"},
-      {"limit-connections", "1"},
-      {"limit-rate", "1"},
-      {"limit-rate-after", "1"},
-      {"limit-rpm", "1"},
-      {"limit-rps", "1"},
-      {"limit-whitelist", "0.0.0.0/0"},
       {"modsecurity-snippet", "SecRuleEngine On"},
       {"modsecurity-transaction-id", "$request_id"},
       {"opentelemetry-operation-name", "theirs"},
       {"opentelemetry-trust-incoming-span", "false"},
-      {"proxy-buffering", "on"},
       {"proxy-buffers-number", "2"},
       {"proxy-busy-buffers-size", "16k"},
       {"proxy-http-version", "1.0"},

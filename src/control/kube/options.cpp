@@ -19,8 +19,8 @@ std::vector<Option> joined() {
   std::vector<Option> out;
   for (const auto rows : {options_of::tenancy(), options_of::addresses(), options_of::redirects(),
                           options_of::clients(), options_of::downstream(), options_of::compression(), options_of::tls(),
-                          options_of::upstream(), options_of::streams(), options_of::logs(), options_of::rules(),
-                          options_of::external_auth(), options_of::shutdown()})
+                          options_of::upstream(), options_of::limits(), options_of::streams(), options_of::logs(),
+                          options_of::rules(), options_of::external_auth(), options_of::shutdown()})
     out.insert(out.end(), rows.begin(), rows.end());
   return out;
 }
@@ -64,14 +64,8 @@ constexpr std::string_view kUnserved[] = {"client-body-buffer-size",
                                           "http2-max-field-size",
                                           "http2-max-header-size",
                                           "http2-max-requests",
-                                          "limit-conn-status-code",
-                                          "limit-conn-zone-variable",
-                                          "limit-rate",
-                                          "limit-rate-after",
-                                          "limit-req-status-code",
                                           "modsecurity-snippet",
                                           "proxy-add-original-host-header",
-                                          "proxy-buffering",
                                           "proxy-buffers-number",
                                           "proxy-busy-buffers-size",
                                           "proxy-http-version",

@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <list>
 #include <memory>
@@ -156,8 +157,9 @@ struct Exchange : RequestView {
   bool grpc = false;              // a call of gRPC: both directions stream, and our answers are its own
   bool deadline_passed = false;   // the one that the call brought along
   std::unique_ptr<BodyTransform> transform;
-  std::unique_ptr<RequestCopy> copy;  // null: nobody else gets the request
-  std::size_t coder_memory = 0;       // bytes that the coding of its response takes
+  std::unique_ptr<RequestCopy> copy;              // null: nobody else gets the request
+  std::atomic<std::uint64_t>* counted = nullptr;  // where limit-connections counts it, until it is over; null: nowhere
+  std::size_t coder_memory = 0;                   // bytes that the coding of its response takes
 
   bool close_after = false;  // the connection ends with this exchange
   bool tunnel = false;

@@ -3,7 +3,7 @@
 namespace sluice::data {
 
 extern const Row kClientCertificate, kBlocked, kToHost, kAppRoot, kAmbiguousPaths, kCors, kRedirect, kRewriteAway,
-    kSslRedirect, kClientInClear, kSourceRanges, kBasicAuth, kExternalAuth, kMirror, kReplaceRedirects,
+    kSslRedirect, kClientInClear, kClientLimits, kSourceRanges, kBasicAuth, kExternalAuth, kMirror, kReplaceRedirects,
     kReplaceInCookies, kAffinity, kCustomHeaders, kAddHeaders, kHsts, kGrpcWeb, kCompression;
 
 namespace {
@@ -22,6 +22,10 @@ constexpr Ordered kPlanned[] = {
      "ingress-nginx"},
     {&kSslRedirect, "before any answer that depends on the pod: nothing of it travels in clear"},
     {&kClientInClear, "behind the redirect to https, where the client can show a certificate"},
+    {&kClientLimits,
+     "before all that asks who comes, as nginx counts before it asks: who guesses passwords is counted, and who is "
+     "over "
+     "his limit reaches nobody"},
     {&kSourceRanges, "the cheapest question about who comes"},
     {&kBasicAuth, "a password is hashed, perhaps for long: after all that is known without it"},
     {&kExternalAuth, "another service is asked, over the network: last of those who say who may come, as in nginx"},

@@ -4,6 +4,7 @@
 #include "data/proxy/error_page.h"
 #include "data/proxy/grpc.h"
 #include "data/proxy/logged_values.h"
+#include "data/proxy/pacing.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/response_body.h"
 #include "data/proxy/retry.h"
@@ -173,6 +174,10 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
   BodySource& body = encoded ? *encoded : plain;
   Result<Chunk> first = body.take(ex.down.room(0));
   if (!first) co_return std::unexpected(first.error());
+  std::unique_ptr<Pacing> pacing;
+  if (ex.settings->limit_rate != 0 || ex.settings->response_buffering) [[unlikely]]
+    pacing = pace(ex, start, body);
+  if (pacing) *first = pacing->first(*first, head_size(start));
   // An answer before the client has sent all: its connection cannot be trusted to find the next request.
   if (request && !request->done() && !ex.body_whole) ex.close_after = true;
   ex.tunnel = false;
@@ -182,7 +187,7 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
   note_trailers(ex, *first);
   s = co_await ex.down.start(ex, start, *first);
   if (!s || last) co_return s;
-  net::Task<Status> rest = send_rest(ex, body, taken);
+  net::Task<Status> rest = pacing ? pacing->send_rest() : send_rest(ex, body, taken);
   s = co_await rest;
   co_return s;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "data/plan/plan.h"
 #include "data/proxy/edit.h"
@@ -82,6 +83,19 @@ std::optional<LocalReply> settle(Exchange& ex, std::optional<Verdict> verdict) {
   return edit(ex);  // what the pod will see
 }
 
+// From the guard `waits` on, which only those that charge do not make wait; it becomes the first that does, or null.
+std::optional<Verdict> charge(Exchange& ex, const Plan::Entry*& waits) {
+  while (waits != nullptr && waits->step->charges()) {
+    const Plan::Entry& guard = *waits;
+    if (auto reply = guard.step->charge(ex)) {
+      waits = nullptr;
+      return Verdict{std::move(*reply), guard.name};
+    }
+    if (auto verdict = decide_behind(ex, guard, &waits)) return verdict;
+  }
+  return std::nullopt;
+}
+
 // The answer that one of ours gives, in the order in which they are asked; nothing: a pod answers, unless the guard
 // `waits` says otherwise, which has to wait.
 std::optional<LocalReply> answer(Exchange& ex, const Plan::Entry*& waits) {
@@ -91,7 +105,10 @@ std::optional<LocalReply> answer(Exchange& ex, const Plan::Entry*& waits) {
   if (auto reply = answer_without_route(ex)) return reply;
   if (auto reply = answer_for_lack_of_memory(ex)) return reply;
   auto verdict = decide_for_route(ex, &waits);
-  if (waits != nullptr) return std::nullopt;
+  if (waits != nullptr) [[unlikely]] {
+    verdict = charge(ex, waits);
+    if (waits != nullptr) return std::nullopt;
+  }
   return settle(ex, std::move(verdict));
 }
 
@@ -107,6 +124,7 @@ net::Task<Result<std::optional<LocalReply>>> answer_after(Exchange& ex, const Pl
       verdict.emplace(std::move(**said), guard->name);
     else
       verdict = decide_behind(ex, *guard, &next);
+    if (next != nullptr) verdict = charge(ex, next);
     if (next == nullptr) {
       *said = settle(ex, std::move(verdict));
       co_return std::move(said);
@@ -284,7 +302,8 @@ net::Task<void> serve(Exchange& ex) {
     if (!ex.down.body().ended() && !ex.down.whole_body(unused)) ex.close_after = true;
     if (reply->close) ex.close_after = true;
     if (reply->gave_up) ex.worker.stats.regex_gave_up.add();
-    if (reply->status >= 500) ex.record.reason = reply->why, ex.record.ours = true;
+    const bool ours = reply->ours.value_or(reply->status >= 500);
+    if (ours || reply->ours) ex.record.reason = reply->why, ex.record.ours = ours;
     net::Task<Status> sending = send_reply(ex, std::move(*reply));
     Status sent = co_await sending;
     if (!sent) ex.close_after = true;
@@ -305,6 +324,8 @@ net::Task<void> serve(Exchange& ex) {
     }
   }
 
+  if (ex.counted != nullptr) [[unlikely]]
+    LimitTable::leave(std::exchange(ex.counted, nullptr));
   ex.worker.stats.requests_active.sub();
   finish(ex);
   release(ex);

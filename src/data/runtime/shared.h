@@ -7,6 +7,7 @@
 #include "data/routing/hash.h"
 #include "data/runtime/compression_memory.h"
 #include "data/runtime/credentials.h"
+#include "data/runtime/limit_table.h"
 #include "data/runtime/limits.h"
 #include "data/runtime/overload.h"
 #include "data/runtime/passing_hellos.h"
@@ -20,6 +21,7 @@ struct Shared {
   Overload& overload;
   std::atomic<bool> draining{false};
   ConnectionLimits limits;
+  LimitTable client_limits;                       // what clients have asked of Ingresses that limit it
   std::uint32_t descriptor_connections = 50'000;  // what the descriptor limit allows when max-connections is 0
   std::uint32_t max_connections(const model::Options& o) const noexcept {
     return o.max_connections ? o.max_connections : descriptor_connections;

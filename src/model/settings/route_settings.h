@@ -8,6 +8,7 @@
 #include "model/settings/balancing.h"
 #include "model/settings/basic_auth.h"
 #include "model/settings/client_auth.h"
+#include "model/settings/client_limits.h"
 #include "model/settings/cors.h"
 #include "model/settings/error_pages.h"
 #include "model/settings/external_auth.h"
@@ -41,7 +42,9 @@ struct RouteSettings {
   Shared<UpstreamTls> upstream_tls;         // null: unverified_tls()
   std::uint64_t body_limit = 1 << 20;       // bytes; 0: none
   std::uint64_t response_head_limit = 4096;
-  bool request_buffering = true;  // chunked bodies are collected up to 1 MiB
+  bool response_buffering = false;  // without it limit_rate has no effect, as in nginx; nothing else depends on it
+  std::uint32_t limit_rate = 0, limit_rate_after = 0;  // KiB a second of one response, and KiB that go before; 0: none
+  bool request_buffering = true;                       // chunked bodies are collected up to 1 MiB
   Millis connect_timeout{5000}, send_timeout{60000}, read_timeout{60000};
   std::uint32_t tries = 3;
   Millis tries_timeout{0};
@@ -65,6 +68,7 @@ struct RouteSettings {
   Shared<Mirror> mirror;                                 // null: nobody gets a copy
   Shared<Balancing> balancing;                           // what its Ingress asks for; Cluster says what counts
   Shared<ClientAuth> client_auth;                        // the host's; null: certificates of clients mean nothing
+  Shared<ClientLimits> client_limits;                    // null: clients may ask as often as they like
   bool satisfy_any = false;                              // one of address, password and that service suffices
   bool operator==(const RouteSettings&) const = default;
 };

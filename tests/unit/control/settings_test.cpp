@@ -235,6 +235,7 @@ TEST_F(Rows, OfOptionsAreNoticedByAll) {
                               "X-Other",
                               "10.0.0.0/8",
                               "off",
+                              "on",
                               "2 16k",
                               "TLSv1.3",
                               "HIGH",

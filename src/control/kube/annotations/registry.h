@@ -82,6 +82,12 @@ struct WrittenMirror {
   std::string host;  // empty: none is written
 };
 
+// limit-* of clients, as written.
+struct WrittenLimits {
+  model::ClientLimits limits;
+  std::optional<std::vector<model::Cidr>> allowlist;  // empty: none is written
+};
+
 // auth-tls-* as written; empty: it is not. What can be used of it is in the settings.
 struct WrittenClientAuth {
   std::string secret, verify, depth, error_page, pass, match_cn;
@@ -131,6 +137,7 @@ struct AnnotationValues {
   WrittenExternalAuth external_auth;
   WrittenErrorPages error_pages;
   WrittenMirror mirror;
+  WrittenLimits limits;
   WrittenClientAuth client_auth;
   WrittenTls tls;
   WrittenHeaders headers;
@@ -233,6 +240,7 @@ AnnotationFamily cors();
 AnnotationFamily custom_headers();
 AnnotationFamily error_pages();
 AnnotationFamily external_auth();
+AnnotationFamily limits();
 AnnotationFamily mirror();
 AnnotationFamily names();
 AnnotationFamily paths();

@@ -9,8 +9,7 @@ namespace {
 using enum Closes;
 using model::Risk;
 
-// Of each the question was: does leaving it out open something? Rates and numbers of connections (limit-*) keep a
-// service up and let nobody in; ciphers choose among good ones.
+// Of each the question was: does leaving it out open something?
 constexpr std::array kUnserved{
     UnservedAnnotation{"auth-keepalive", Risk::low, nothing, guard::kept_connections},
     UnservedAnnotation{"auth-keepalive-requests", Risk::low, nothing, guard::kept_connections},
@@ -28,19 +27,10 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"fastcgi-index", Risk::medium},
     UnservedAnnotation{"fastcgi-params-configmap", Risk::medium},
     UnservedAnnotation{"http2-push-preload"},
-    UnservedAnnotation{"limit-allowlist"},
-    UnservedAnnotation{"limit-burst-multiplier"},
-    UnservedAnnotation{"limit-connections"},
-    UnservedAnnotation{"limit-rate"},
-    UnservedAnnotation{"limit-rate-after"},
-    UnservedAnnotation{"limit-rpm"},
-    UnservedAnnotation{"limit-rps"},
-    UnservedAnnotation{"limit-whitelist"},
     UnservedAnnotation{"modsecurity-snippet", Risk::critical, nothing, guard::other_snippet},
     UnservedAnnotation{"modsecurity-transaction-id", Risk::high},
     UnservedAnnotation{"opentelemetry-operation-name", Risk::medium},
     UnservedAnnotation{"opentelemetry-trust-incoming-span"},
-    UnservedAnnotation{"proxy-buffering"},
     UnservedAnnotation{"proxy-buffers-number"},
     UnservedAnnotation{"proxy-busy-buffers-size"},
     UnservedAnnotation{"proxy-http-version"},

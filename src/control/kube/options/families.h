@@ -15,6 +15,7 @@ std::span<const Option> compression();
 std::span<const Option> tls();
 std::span<const Option> upstream();
 std::span<const Option> streams();
+std::span<const Option> limits();
 std::span<const Option> logs();
 std::span<const Option> rules();
 std::span<const Option> external_auth();
