@@ -60,6 +60,7 @@ std::string read_kibibytes(std::string_view v, const AnnotationContext&, Annotat
   const auto n = parse_int(v);
   if (!n || *n > std::numeric_limits<std::int32_t>::max()) return "a number of KiB, 0 for none";
   out.settings.*Which = static_cast<std::uint32_t>(std::max<std::int64_t>(*n, 0));
+  if (Which == &RouteSettings::limit_rate) out.limits.rate = true;
   return {};
 }
 template <std::uint32_t RouteSettings::* Which>
@@ -76,8 +77,9 @@ constexpr std::array kLimitRows{
                .value = kExempt,
                .on_invalid = OnInvalid::drop,
                .needs = "limit-rps",
-               .doc = "addresses and ranges that limit-rps, limit-rpm and limit-connections do not count; each of the "
-                      "three is enough for it"},
+               .doc =
+                   "addresses and ranges that limit-rps, limit-rpm and limit-connections, of which one is enough, do "
+                   "not count"},
     Annotation{.name = "limit-burst-multiplier",
                .value = {"number", read_multiplier, print_multiplier},
                .initial = "5",
@@ -126,6 +128,10 @@ void finish_limits(AnnotationResult& out) {
   const auto& limits = out.values.limits.limits;
   auto& settings = out.values.settings;
   if (limits.rps != 0 || limits.rpm != 0 || limits.connections != 0) settings.client_limits = limits;
+  if (out.values.limits.rate && settings.limit_rate != 0 && !settings.response_buffering)
+    out.problems.push_back({model::Severity::warning, "NoEffect", "metadata.annotations[limit-rate]",
+                            std::to_string(settings.limit_rate), "proxy-buffering on beside it, as in ingress-nginx",
+                            "responses have no rate, but those whose pods ask for buffering"});
 }
 
 }  // namespace

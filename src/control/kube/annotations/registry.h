@@ -85,7 +85,7 @@ struct WrittenMirror {
 // limit-* of clients, as written.
 struct WrittenLimits {
   model::ClientLimits limits;
-  std::optional<std::vector<model::Cidr>> allowlist;  // empty: none is written
+  bool rate = false;  // limit-rate is
 };
 
 // auth-tls-* as written; empty: it is not. What can be used of it is in the settings.
