@@ -141,7 +141,8 @@ struct alignas(64) WorkerStats {
   Counter own_refused;    // connections to pods that would have led to our own listeners
   Counter loops;          // requests and connections that had come back to us
   Counter regex_gave_up;  // requests whose route or rewrite takes too many steps
-  Counter auth_cached, auth_right, auth_wrong, auth_limited, auth_unchecked;  // passwords
+  Counter auth_cached, auth_right, auth_wrong, auth_limited, auth_unchecked, auth_stale;  // passwords
+  Counter disk_bodies, disk_refused;  // bodies that lie on the disk, and those for which there was no room
   Counter mirrored, mirrors_failed, mirrors_dropped;
   Counter auth_kept, auth_allowed, auth_refused, auth_failed;  // services that are asked
   Counter retries, tunnels_active, tunnels;

@@ -364,6 +364,18 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 1024))
       ->envname("SLUICE_WORKERS");
   serve
+      ->add_option("--buffer-directory", options.buffer_directory,
+                   "where bodies lie that proxy-request-buffering or proxy-buffering has collected and that are too "
+                   "long for memory, in files without names; empty: such requests are answered 503")
+      ->capture_default_str()
+      ->envname("SLUICE_BUFFER_DIRECTORY");
+  serve
+      ->add_option("--buffer-limit", options.buffer_limit,
+                   "bytes that may lie there, of one namespace half of them (default: 1Gi)")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("1Gi")
+      ->envname("SLUICE_BUFFER_LIMIT");
+  serve
       ->add_option("--memory-limit", options.memory_limit,
                    "what this process may take, such as 512Mi: near it idle and slow clients go first, then new ones "
                    "(default: the cgroup's limit alone, the nearest of both where there are two)")

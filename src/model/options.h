@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "model/settings/balancing.h"
+#include "model/settings/buffering.h"
 #include "model/settings/compression.h"
 #include "model/settings/header_map.h"
 #include "model/settings/replacement.h"
@@ -160,7 +161,13 @@ struct Options {
   Seconds proxy_read_timeout{60};
   std::uint64_t proxy_body_size = 1 << 20;  // 0: without limit
   std::uint64_t proxy_buffer_size = 4096;   // largest response head
-  bool proxy_request_buffering = true;
+  RequestBuffering proxy_request_buffering = RequestBuffering::some;
+  std::uint64_t client_body_buffer_size = 8192;      // of a body that is here as a whole; the rest lies on the disk
+  bool proxy_buffering = false;                      // of answers
+  std::uint32_t proxy_buffers_number = 4;            // of proxy_buffer_size, of one answer
+  std::uint64_t proxy_max_temp_file_size = 1 << 30;  // of one answer on the disk
+  bool proxy_http_1_0 = false;                       // proxy-http-version
+  bool service_upstream = false;
   std::uint32_t proxy_next_upstream_tries = 3;
   Seconds proxy_next_upstream_timeout{0};
   bool retry_non_idempotent = false;

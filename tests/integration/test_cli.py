@@ -196,7 +196,7 @@ def test_check_says_what_repeats_once(site):
 
 
 def test_all_problems_of_an_ingress_at_once(site):
-    site.manifests.app("bad.example", "127.0.0.1:8080", annotations={"server-snippet": "return 200;", "auth-type": "digest", "proxy-body-size": "many"})
+    site.manifests.app("bad.example", "127.0.0.1:8080", annotations={"server-snippet": "return 200;", "auth-type": "digests", "proxy-body-size": "many"})
     _, out, _ = run("check", site.manifests.root)
     assert all(name in out[out.index("refused:"):] for name in ("server-snippet", "auth-type", "proxy-body-size")), out
 
@@ -221,7 +221,7 @@ def test_what_is_asked_for_and_matches_nothing(site):
 
 
 def test_explain_names_what_refused_and_invents_nothing(site):
-    site.manifests.app("ui.example", "127.0.0.1:8080", name="ui", annotations={"auth-type": "digest"})
+    site.manifests.app("ui.example", "127.0.0.1:8080", name="ui", annotations={"auth-type": "digests"})
     _, out, _ = run("explain", site.manifests.root, "GET", "http://ui.example/")
     assert "503" in out and "auth-type" in out and "ssl-redirect" not in out and "(annotation " not in out, out
     site.manifests.app("snip.example", "127.0.0.1:8080", name="snip", annotations={"server-snippet": "return 200;"})

@@ -87,7 +87,7 @@ def test_on_the_network_of_the_node_loopback_is_not_trusted():
     assert untrusted not in helm(node | {"controller.admin.trustLoopback": True})
     made = objects(helm({"controller.admin": {"tokenSecret": "t", "hosts": ["a.example", "b.example"], "pages": "off"}, "controller.extraVolumes": [{"name": "v", "emptyDir": {}}]}))
     pod = made["Deployment", "sluice"]["spec"]["template"]["spec"]
-    assert [v["name"] for v in pod["volumes"]] == ["v", "admin-token"]
+    assert [v["name"] for v in pod["volumes"]] == ["v", "buffer", "admin-token"]
     assert [a for a in pod["containers"][0]["args"] if a.startswith("--admin-")] == ["--admin-token-file=/etc/sluice/admin/token", "--admin-pages=off", "--admin-host=a.example", "--admin-host=b.example"]
 
 

@@ -360,7 +360,7 @@ std::string other_value(const control::Option& row) {
                             "192.0.2.0/24",  "302",        "4 16k", "TLSv1.3", "HIGH",   "json",
                             "warn",          "/web,/more", "on",    "off",     "P-256",  "h.example=shop",
                             "$status $host", "refuse",     "404",   "POST",    "200 5m", "https://to.example/",
-                            "ewma"}) {
+                            "ewma",          "1.0"}) {
     model::Options options;
     const std::string before = row.value.print(options);
     if (row.value.parse(value, options).empty() && row.value.print(options) != before) return value;

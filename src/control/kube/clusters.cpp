@@ -336,6 +336,8 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
   } else if (!port) {
     empty(user, Severity::warning, "MissingPort", "backend.service.port", c.key->port,
           "a port of Service " + service_key, "Service " + service_key + " has no port " + c.key->port);
+  } else if (by_cluster_address(c, *service, *port, unanswered, *out, entries)) {
+    // Whoever forwards inside the cluster knows the pods.
   } else {
     auto refused = add_slices(c, *port, *out, entries, PortBy::listed);
     if (refused.empty() && out->endpoints.empty()) {
@@ -359,6 +361,26 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
 
   follow(external, name, c);
   return made;
+}
+
+// service-upstream: the Service's cluster address is the one endpoint, beside those of --endpoint. False: the pods are.
+bool Clusters::by_cluster_address(const State& c, const Service& service, const ServicePort& port,
+                                  const std::string& unanswered, model::Cluster& out, Entries& entries) const {
+  if (!c.balancing || !c.balancing->by_service || c.key->udp) return false;
+  const auto first = service.cluster_ips.empty() ? std::string() : service.cluster_ips.front();
+  if (!is_ipv4(first) && !is_ipv6(first)) {
+    entries.push_back({reference(service),
+                       {Severity::warning, "NoEffect", "spec.clusterIP", shorten(first),
+                        "a cluster address, as service-upstream is asked for", "its endpoints are used"}});
+    return false;
+  }
+  Sieve sieve(slices_say(), allowed_destinations(), core_.own.get(), c.key->transport());
+  if (sieve.takes(first, port.port)) out.endpoints.push_back({first, port.port, true, false, ""});
+  out.refused += sieve.refused();
+  sieve.report(reference(service), "spec.clusterIP", "", out.endpoints.empty() ? unanswered : "nothing is sent there",
+               entries);
+  if (out.endpoints.empty()) out.empty_because = "Service " + c.key->service_key() + " leads to " + sieve.text();
+  return true;
 }
 
 // A host that an annotation names (auth-url), and no Service.

@@ -27,6 +27,7 @@ namespace sluice::data {
 class WorkerContext;
 class View;
 class ClusterRuntime;
+class DiskBody;
 
 // Room for a request head: 16 KiB, more when a head needs more. Bytes that nothing is written to cost no memory.
 class HeadBuffer {
@@ -156,8 +157,11 @@ struct Exchange : RequestView {
   bool grpc = false;              // a call of gRPC: both directions stream, and our answers are its own
   bool deadline_passed = false;   // the one that the call brought along
   std::unique_ptr<BodyTransform> transform;
-  std::unique_ptr<RequestCopy> copy;  // null: nobody else gets the request
-  std::size_t coder_memory = 0;       // bytes that the coding of its response takes
+  std::unique_ptr<RequestCopy> copy;              // null: nobody else gets the request
+  std::shared_ptr<DiskBody> on_disk;              // a whole body that is too long for memory; `body` is empty then
+  const model::KeptConnections* keeps = nullptr;  // how its connection is kept; null: as the options say
+  std::size_t coder_memory = 0;                   // bytes that the coding of its response takes
+  std::size_t ahead_memory = 0;                   // bytes of its response that may lie here until the client takes them
 
   bool close_after = false;  // the connection ends with this exchange
   bool tunnel = false;

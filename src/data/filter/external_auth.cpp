@@ -182,7 +182,7 @@ class ExternalAuth final : public Step {
       }
     }
     const std::string_view method = auth_->method.empty() ? std::string_view("GET") : std::string_view(auth_->method);
-    SubRequest asked(ex, {*cluster, way_, method, target, host, fields, true});
+    SubRequest asked(ex, {*cluster, way_, method, target, host, fields, true, &auth_->kept});
     net::Task<Status> asking = asked.run();
     Status outcome = co_await asking;
     // Whatever the service has said: nobody waits for it any more.

@@ -115,6 +115,11 @@ net::Task<Result<std::optional<LocalReply>>> answer_after(Exchange& ex, const Pl
   }
 }
 
+// An upgrade is offered by a Connection field of HTTP/1.1 that says so.
+bool passes_upgrades(const model::RouteSettings& settings) noexcept {
+  return !settings.http_1_0 && settings.connection_field == model::ConnectionField::usual;
+}
+
 // What both bodies run through; of several the first one that takes the exchange.
 std::unique_ptr<BodyTransform> transform(Exchange& ex) {
   if (ex.route == nullptr || ex.route->plan == nullptr) return nullptr;
@@ -274,7 +279,7 @@ net::Task<void> serve(Exchange& ex) {
     else
       prepared = std::unexpected(ex.deadline_passed ? kDeadlinePassed : said.error());
   }
-  ex.tunnel = prepared && !reply && ex.head().upgrade;
+  ex.tunnel = prepared && !reply && ex.head().upgrade && passes_upgrades(*ex.settings);
 
   if (!prepared) {
     co_await fail(ex, prepared.error());

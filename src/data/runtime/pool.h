@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/runtime/cluster.h"
+#include "model/settings/upstream_connection.h"
 #include "net/io/signal.h"
 #include "net/stream.h"
 
@@ -49,6 +50,7 @@ class PooledConnection {
   const Instant made_;
   std::uint32_t exchanges_ = 0;
   Duration idle_most_ = Duration::max();  // the pod ends it soon after
+  model::KeptConnections kept_;           // what the exchange before had to say of that
 
  private:
   friend class IdlePool;

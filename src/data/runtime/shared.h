@@ -8,8 +8,10 @@
 #include "data/runtime/compression_memory.h"
 #include "data/runtime/credentials.h"
 #include "data/runtime/limits.h"
+#include "data/runtime/nonces.h"
 #include "data/runtime/overload.h"
 #include "data/runtime/passing_hellos.h"
+#include "data/runtime/spool.h"
 #include "model/options.h"
 
 namespace sluice::data {
@@ -28,6 +30,8 @@ struct Shared {
   std::unique_ptr<PassingHellos> hellos;  // with passthrough
   BlockingPool* blocking = nullptr;       // stopped before the workers end; null: what blocks is refused
   Credentials credentials;
+  Nonces nonces;
+  Spool spool;
   CompressionMemory compression;
   HashSeed loop_seed = random_seed();  // of the marks by which a route recognises what comes back
 };

@@ -6,6 +6,7 @@
 
 #include "base/variables.h"
 #include "model/settings/header_map.h"
+#include "model/settings/upstream_connection.h"
 #include "model/shared.h"
 
 namespace sluice::model {
@@ -35,6 +36,7 @@ struct ExternalAuth {
   bool always_set_cookie = false;             // its cookies are set with whatever status
   Template cache_key;                         // "": no answer is kept
   std::vector<AuthCacheTime> cache_times;
+  KeptConnections kept;  // to the service
   bool operator==(const ExternalAuth&) const = default;
 };
 

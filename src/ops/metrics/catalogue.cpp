@@ -144,7 +144,11 @@ constexpr MetricInfo kCatalogue[] = {
      "Requests that were answered 500 because a regular expression of their host takes too many steps for their path."},
     {"sluice_auth_passwords_total", counter, "result",
      "Names and passwords that clients gave: right, right as before (cached), wrong, not looked at as the client was "
-     "wrong too often (limited, 429), or not checked as too much waited (unchecked, 503)."},
+     "wrong too often (limited, 429), not checked as too much waited (unchecked, 503), or right for a nonce that "
+     "counts "
+     "no more (stale: asked again)."},
+    {"sluice_disk_bodies_total", counter, "result",
+     "Bodies that were too long for memory: written to the disk, or refused as there was no room or the disk failed."},
     {"sluice_auth_requests_total", counter, "result",
      "What services of auth-url said of requests: allowed, refused (401, 403), failed (500: they could not be asked, "
      "or "

@@ -35,7 +35,7 @@ TEST(Options, EveryKeyReachesItsMember) {
                        "X-Other",      "10.0.0.0/8", "off",   "2 16k",  "TLSv1.3",
                        "HIGH",         "json",       "debug", "/other", "refuse",
                        "h.example=ns", "404",        "POST",  "200 5m", "https://to.example/",
-                       "ewma"}) {
+                       "ewma",         "1.0",        "on"}) {
       model::Options out;
       if (o.value.parse(value, out).empty() && out != defaults) {
         changed = true;

@@ -248,7 +248,9 @@ TEST_F(Rows, OfOptionsAreNoticedByAll) {
                               "200 5m",
                               "https://to.example/",
                               "404",
-                              "ewma"}) {
+                              "ewma",
+                              "1.0",
+                              "on"}) {
       const Seen after = with_option(std::string(row.key), value);
       if (*after.model->options == *was.model->options) continue;
       changed = true;

@@ -67,7 +67,10 @@ bool is_served(std::string_view annotation, std::string_view value);
 model::Risk risk_of(std::string_view annotation);
 
 namespace guard {
-Guard kept_connections(std::string_view, const Written&, const model::Options&);
+Guard of_nginx(std::string_view, const Written&, const model::Options&);
+Guard traces(std::string_view, const Written&, const model::Options&);
+Guard pushes(std::string_view, const Written&, const model::Options&);
+Guard beside_modsecurity(std::string_view, const Written&, const model::Options&);
 Guard enable_global_auth(std::string_view, const Written&, const model::Options&);
 Guard auth_tls_secret(std::string_view, const Written&, const model::Options&);
 Guard enable_modsecurity(std::string_view, const Written&, const model::Options&);

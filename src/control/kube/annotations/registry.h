@@ -111,6 +111,7 @@ struct WrittenBalancing {
   std::optional<model::LoadBalance> load_balance;
   model::HashBy hash_by;      // without a key the rest has no effect
   bool has_affinity = false;  // without it `affinity` has no effect
+  std::optional<bool> by_service;
   model::Affinity affinity;
 };
 
