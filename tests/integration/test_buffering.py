@@ -86,12 +86,12 @@ def test_pods_get_the_whole_body_with_its_length(taken, size, chunked):
         if chunked:
             c.send(b"0\r\n\r\n")
         assert c.answer("POST").status == 200
+        wait_for(lambda: files_of(sluice) == 0, "the file is gone with the request")
         assert c.get("/y", "app.example").status == 200, "the connection goes on"
     assert pod.got[0][1] == body
     assert f"content-length: {size}" in pod.got[0][0].lower() and "transfer-encoding" not in pod.got[0][0].lower()
     if size != 8193:  # which is in memory where it came with the head
         assert (sluice.metric("sluice_disk_bodies_total", result="written") > 0) == (size > 8192)
-    wait_for(lambda: files_of(sluice) == 0, "the file is gone with the request")
 
 
 def test_no_pod_is_asked_before_the_body_is_here(taken):

@@ -11,6 +11,7 @@ from requests.auth import HTTPDigestAuth
 
 from harness import SLUICE, config_map
 from h2raw import Http2
+from test_external_auth import Service
 
 REALM = "My realm"
 
@@ -203,6 +204,17 @@ def test_no_auth_locations_and_satisfy(guarded):
     sluice.changed(lambda: guarded.put(None, {"satisfy": "any", "allowlist-source-range": "192.0.2.1/32"}))
     assert ask(sluice).status == 401
     assert ask(sluice, digest(nonce_of(ask(sluice)))).status == 200
+
+
+def test_a_service_may_agree_instead(guarded):
+    """satisfy: any with auth-url: a right digest is enough, and who has none learns of both ways."""
+    who = Service(guarded, lambda target, fields: (401, ["WWW-Authenticate: Bearer"]))
+    guarded.put(None, {"satisfy": "any", "auth-url": who.url + "/ok"})
+    sluice = guarded.sluice(options={"allow-destinations": "127.0.0.0/8"})
+    a = ask(sluice)
+    assert a.status == 401 and a.all("www-authenticate")[0] == "Bearer" and len(a.all("www-authenticate")) == 2
+    nonce = re.search(r'nonce="([^"]+)"', a.all("www-authenticate")[1]).group(1)
+    assert ask(sluice, digest(nonce)).status == 200 and len(who.asked) == 1
 
 
 def test_explain_tells_and_counts_nothing(guarded):

@@ -246,6 +246,7 @@ void keep_for_log(Exchange& ex) {
 }
 
 void release(Exchange& ex) noexcept {
+  ex.on_disk.reset();
   if (ex.cluster) std::exchange(ex.cluster, nullptr)->unpin();
   if (ex.route != nullptr && ex.route->further != nullptr)
     for (auto*& cluster : ex.further)
