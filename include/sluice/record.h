@@ -96,6 +96,14 @@ struct ExchangeRecord {
   std::span<const std::string_view> values;
 };
 
+// What a pod had to say beside its response: standard error of FastCGI. Views are valid during the call only.
+struct PodWords {
+  static constexpr std::size_t kMost = 1024;  // bytes of it that are kept
+  std::string_view ns, ingress, service, pod;
+  std::string_view text;   // the first bytes of it, any bytes
+  std::uint64_t left = 0;  // bytes beside these
+};
+
 // One for each worker, called on its thread at the end of every exchange. Must not block, throw or allocate on the
 // common path.
 class Recorder {
@@ -108,6 +116,8 @@ class Recorder {
   // A client's connection was closed before it could ask for anything, or something about it is worth a word. `what`:
   // one of a few static texts.
   virtual void complained(std::string_view /*peer*/, const char* /*what*/) noexcept {}
+  // For the operator; as much of it as the log takes.
+  virtual void said(const PodWords&) noexcept {}
   // After each turn of the worker's loop, before it may sleep: what was put off is done now.
   virtual void turn_over() noexcept {}
   // What exchanges that begin now have to tell beside their record; null: nothing. Changes in turn_over() alone. An
