@@ -82,6 +82,8 @@ std::string_view to_string(BackendProtocol p) {
       return "GRPCS";
     case BackendProtocol::auto_http:
       return "AUTO_HTTP";
+    case BackendProtocol::fcgi:
+      return "FCGI";
   }
   return "unknown";
 }

@@ -32,6 +32,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
   static const std::map<std::string, std::string> mirror{{"mirror-target", "https://mirror.example$request_uri"}};
   static const std::map<std::string, std::string> session{{"affinity", "cookie"}}, hash{{"upstream-hash-by", "$uri"}};
   static const std::map<std::string, std::string> on{{"canary", "true"}};
+  static const std::map<std::string, std::string> fcgi{{"backend-protocol", "FCGI"}};
   static const std::map<std::string, std::string> cors{{"enable-cors", "true"}};
   static const std::map<std::string, Sample, std::less<>> table{
       {"affinity", {own_paths, "cookie"}},
@@ -84,6 +85,9 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"enable-access-log", {own_paths, "false"}},
       {"enable-cors", {own_paths, "true"}},
       {"enable-grpc-web", {own_paths, "true"}},
+      {"fastcgi-index", {own_paths, "index.php", fcgi}},
+      {"fastcgi-keep-conn", {own_paths, "true", fcgi}},
+      {"fastcgi-params-configmap", {own_paths, "NS/headers", fcgi}},
       {"force-ssl-redirect", {own_paths, "true"}},
       {"from-to-www-redirect", {names, "true"}},
       {"mirror-host", {own_paths, "other.example", mirror}},
@@ -160,8 +164,6 @@ inline const std::map<std::string, std::string, std::less<>>& unserved() {
       {"enable-opentelemetry", "true"},
       {"enable-owasp-core-rules", "true"},
       {"enable-rewrite-log", "true"},
-      {"fastcgi-index", "index.php"},
-      {"fastcgi-params-configmap", "NS/params"},
       {"http2-push-preload", "true"},
       {"limit-allowlist", "0.0.0.0/0"},
       {"limit-burst-multiplier", "1"},

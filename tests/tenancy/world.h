@@ -93,7 +93,7 @@ class World {
   explicit World(control::Settings settings = {}) : store_(std::move(settings)) {}
 
   // Service, endpoint, Secret and ConfigMap of a namespace: "pair" for spec.tls and for proxy-ssl-secret, "headers" for
-  // custom-headers.
+  // custom-headers and fastcgi-params-configmap.
   void equip(const std::string& ns, const test::Pem& pem) {
     control::Service service;
     service.meta.ns = ns;

@@ -46,6 +46,8 @@ struct RequestView {
   std::string_view port_text;                     // X-Forwarded-Port
   std::string_view request_id;                    // X-Request-ID
   std::span<const std::string_view> set_cookies;  // that an authentication set: Set-Cookie of the response
+  std::string_view script;                        // $fastcgi_script_name, where pods speak FastCGI
+  std::string_view body_length;                   // $content_length, where it is known otherwise than by the client
   const Peer* from = nullptr;                     // who talks to us
   const ExchangeRecord* so_far = nullptr;         // what is told of it at the end
 

@@ -15,6 +15,7 @@
 #include "data/exchange/passed_on.h"
 #include "net/http/cidr.h"
 #include "net/http/path.h"
+#include "net/io/socket.h"
 #include "net/tls/client_certificate.h"
 
 namespace sluice::data {
@@ -170,6 +171,15 @@ void put_certificate(const RequestView& request, Variable named, Out& out) {
   }
 }
 
+// Of the machine, or the pod, as gethostname() has it when it is first asked for.
+std::string_view host_of_ours() {
+  static const std::string name = [] {
+    std::array<char, 256> text{};
+    return std::string(::gethostname(text.data(), text.size() - 1) == 0 ? text.data() : "");
+  }();
+  return name;
+}
+
 void put_value(const RequestView& request, Variable named, Out& out, const ResponseFields* fields) {
   const auto& head = request.received;
   const auto query = request.query.substr(request.query.empty() ? 0 : 1);
@@ -212,6 +222,10 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
       return;
     case variable("proxy_protocol_server_port"):
       if (proxy != nullptr && !proxy->address.empty()) out.put_number(proxy->server_port);
+      return;
+    case variable("server_addr"):
+      if (proxy != nullptr && !proxy->server_address.empty()) return out.put(proxy->server_address);
+      if (request.from != nullptr && request.from->fd >= 0) out.put(net::local_address(request.from->fd).address());
       return;
     case variable("server_port"):
       if (request.from != nullptr) out.put_number(request.from->local_port);
@@ -266,6 +280,14 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     case variable("uri"):
     case variable("document_uri"):
       return out.put(request.path);
+    case variable("fastcgi_script_name"):
+      return out.put(request.script.empty() ? request.path : request.script);
+    case variable("request_filename"):
+      out.put(model::kNginxRoot);
+      return out.put(request.path);
+    case variable("document_root"):
+    case variable("realpath_root"):
+      return out.put(model::kNginxRoot);
     case variable("args"):
     case variable("query_string"):
       return out.put(query);
@@ -286,6 +308,7 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     case variable("content_type"):
       return put_first(head, Name::content_type, out);
     case variable("content_length"):
+      if (!request.body_length.empty()) return out.put(request.body_length);
       return put_first(head, Name::content_length, out);
     case variable("req_id"):
     case variable("request_id"):
@@ -338,6 +361,10 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     }
     case variable("pid"):
       return out.put_number(static_cast<std::uint64_t>(::getpid()));
+    case variable("hostname"):
+      return out.put(host_of_ours());
+    case variable("nginx_version"):
+      return out.put(model::kNginxVersion);
     case variable("literal_dollar"):
       return out.put("$");
     default:

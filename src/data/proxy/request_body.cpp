@@ -1,6 +1,7 @@
 #include "data/proxy/request_body.h"
 
 #include "data/runtime/worker_context.h"
+#include "data/upstream/lease.h"
 #include "data/upstream/request_fields.h"
 
 namespace sluice::data {
@@ -49,8 +50,11 @@ net::Task<Status> take_request_body(Exchange& ex) {
     if (within && ex.copy) ex.copy->take(ex.body, true);
     co_return within;
   }
+  if (framing != Framing::chunked) co_return Status{};
+  // FastCGI pods read as many bytes as they were told of before.
+  const bool counted = upstream_protocol(ex) == model::BackendProtocol::fcgi;
   // The other end of a call may answer before its client has sent all.
-  if (framing != Framing::chunked || !ex.settings->request_buffering || ex.grpc) co_return Status{};
+  if (!counted && (!ex.settings->request_buffering || ex.grpc)) co_return Status{};
   auto& collected = ex.memory.collected;
   const Overload& overload = ex.worker.shared.overload;
   const auto most = [&overload] { return overload.at_least(Rung::save) ? kCollectShort : kCollect; };
@@ -70,7 +74,12 @@ net::Task<Status> take_request_body(Exchange& ex) {
     }
   }
   ex.body = collected;
-  co_return Status{};
+  if (!counted || ex.body_whole) co_return Status{};
+  if (overload.at_least(Rung::save))
+    co_return std::unexpected(Error{Fault::overload, Whose::internal, Retry::no, 503,
+                                    "memory is short: no room for a body without a length for a FastCGI pod"});
+  co_return std::unexpected(Error{Fault::too_large, Whose::downstream, Retry::no, 411,
+                                  "a body of more than 1 MiB without a length for a FastCGI pod"});
 }
 
 }  // namespace sluice::data

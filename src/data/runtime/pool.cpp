@@ -12,6 +12,7 @@ PooledConnection::PooledConnection(WorkerContext& worker, std::shared_ptr<Endpoi
       stream_(worker.loop, fd, Whose::upstream, false),
       tls_(how.tls),
       proxy_header_(how.proxy_header),
+      fastcgi_(how.fastcgi),
       shared_(shared),
       made_(worker.loop.now()) {
   ++endpoint_->connections;

@@ -11,6 +11,7 @@
 #include "model/settings/cors.h"
 #include "model/settings/error_pages.h"
 #include "model/settings/external_auth.h"
+#include "model/settings/fastcgi.h"
 #include "model/settings/header_map.h"
 #include "model/settings/mirror.h"
 #include "model/settings/redirect.h"
@@ -38,6 +39,7 @@ struct RouteSettings {
   Shared<Redirect> redirect;       // null: none
   bool relative_redirects = false;
   std::optional<BackendProtocol> protocol;  // empty: as the Cluster says
+  Shared<Fastcgi> fastcgi;                  // null: default_fastcgi(); where pods speak FastCGI
   Shared<UpstreamTls> upstream_tls;         // null: unverified_tls()
   std::uint64_t body_limit = 1 << 20;       // bytes; 0: none
   std::uint64_t response_head_limit = 4096;

@@ -25,6 +25,7 @@ constexpr AnnotationFamily (*kFamilies[])() = {
     annotation::custom_headers,
     annotation::error_pages,
     annotation::external_auth,
+    annotation::fastcgi,
     annotation::mirror,
     annotation::names,
     annotation::paths,

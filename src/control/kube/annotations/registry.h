@@ -106,6 +106,21 @@ struct WrittenHeaders {
   std::size_t more = 0;  // that are wrong beside these
 };
 
+// fastcgi-* as written; what of it can be used is in the settings.
+struct WrittenFastcgi {
+  std::string index;
+  std::string config_map;  // as it is written; empty: it is not
+  std::string map_key;     // "namespace/name"; empty: it is spelled as none
+  bool keep_connections = false;
+  bool foreign = false;                     // of another namespace, which is not allowed
+  bool missing = false;                     // there is no ConfigMap of the name
+  std::vector<model::FastcgiParam> params;  // of the ConfigMap
+  std::vector<WrongHeader> wrong;           // the first keys of it that cannot be used
+  std::size_t more = 0;                     // that cannot be used beside these
+  bool drops = false;                       // one of them is of those that ingress-nginx drops the Ingress for
+  std::vector<std::pair<std::string_view, std::string>> beside;  // what is written, with its value
+};
+
 // load-balance, upstream-hash-by*, affinity and what goes with it, as written.
 struct WrittenBalancing {
   std::optional<model::LoadBalance> load_balance;
@@ -134,6 +149,7 @@ struct AnnotationValues {
   WrittenClientAuth client_auth;
   WrittenTls tls;
   WrittenHeaders headers;
+  WrittenFastcgi fastcgi;
   WrittenCanary canary;
   ProxySsl proxy_ssl;
   bool ssl_passthrough = false;
@@ -233,6 +249,7 @@ AnnotationFamily cors();
 AnnotationFamily custom_headers();
 AnnotationFamily error_pages();
 AnnotationFamily external_auth();
+AnnotationFamily fastcgi();
 AnnotationFamily mirror();
 AnnotationFamily names();
 AnnotationFamily paths();

@@ -25,8 +25,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"enable-opentelemetry"},
     UnservedAnnotation{"enable-owasp-core-rules"},
     UnservedAnnotation{"enable-rewrite-log"},
-    UnservedAnnotation{"fastcgi-index", Risk::medium},
-    UnservedAnnotation{"fastcgi-params-configmap", Risk::medium},
     UnservedAnnotation{"http2-push-preload"},
     UnservedAnnotation{"limit-allowlist"},
     UnservedAnnotation{"limit-burst-multiplier"},

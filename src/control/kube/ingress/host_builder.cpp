@@ -170,7 +170,8 @@ model::Shared<model::RouteSettings> HostBuilder::settings_of(const Tenant& tenan
   auto& known = settings_[&ingress];
   if (known) return known;
   const auto protocol = ingress.settings->protocol;
-  const bool plain = protocol == model::BackendProtocol::http || protocol == model::BackendProtocol::grpc;
+  using enum model::BackendProtocol;
+  const bool plain = protocol == http || protocol == grpc || protocol == fcgi;
   const auto own = own_upstream_tls_.find(&ingress);
   const auto upstream_tls =
       within(own == own_upstream_tls_.end() ? nullptr : own->second,
