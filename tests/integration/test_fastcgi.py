@@ -1,10 +1,13 @@
 """backend-protocol: FCGI, over strict pods of our own, php-fpm, and beside nginx with the same parameters."""
 import hashlib
+import json
 import re
 import threading
 
 import pytest
+
 from fastcgi_pod import STDERR, STDOUT, Conn, FastcgiPod, PhpFpm, end, out, record
+from h2raw import Http2
 from harness import Raw, config_map, ingress, need, service, slices, wait_for
 
 FCGI = {"backend-protocol": "FCGI"}
@@ -93,6 +96,18 @@ def test_a_chunked_body_that_is_too_long_to_be_counted_is_411(site):
                 break
         assert c.answer().status == 411
     assert pod.requests == 0
+
+
+def test_over_http2_a_body_without_a_length_has_one_for_the_pod(site):
+    sluice, pod = serve(site)
+    with Http2(sluice.https, sni="app.example") as c:
+        stream = c.request(method="POST", end=False)
+        c.body(stream, b"hello", end=False)
+        c.body(stream, b" world")
+        c.done(stream)
+        got = json.loads(bytes(stream.body))
+    assert got["body"] == "hello world" and got["params"]["CONTENT_LENGTH"] == "11"
+    assert got["params"]["SERVER_PROTOCOL"] == "HTTP/2.0" and got["params"]["HTTP_HOST"] == "app.example"
 
 
 def test_an_upload_streams_with_back_pressure(site):
@@ -307,6 +322,26 @@ def test_standard_error_is_a_line_of_the_log(site):
     assert "Ingress default/app" in line and "bytes more" in line and len(line) < 2500 and "\x1b" not in line
 
 
+def test_a_flood_of_standard_error_ends_and_keeps_nobody_waiting(site):
+    def app(conn):
+        conn.body()
+        if conn.params["QUERY_STRING"]:
+            conn.send(out(b"\nfirst"))
+        while True:
+            conn.send(record(STDERR, b"e" * 65535) * 8)
+    sluice, pod = serve(site, app, annotations={"proxy-read-timeout": "1", "proxy-next-upstream-tries": "1"})
+    other = site.add(FastcgiPod())
+    sluice.changed(lambda: site.app("other.example", other.address, annotations=FCGI))
+    for target, ends in (("/", b"HTTP/1.1 504"), ("/?x", b"first")):
+        with sluice.raw() as c:
+            before = sluice.rss_kb()
+            c.send(f"GET {target} HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n")
+            assert all(sluice.get("/", "other.example").status == 200 for _ in range(20))
+            got = c.read_all()
+            assert ends in got and not got.endswith(b"0\r\n\r\n")
+            sluice.expect_growth_below(4096, before, "standard error that is not kept")
+
+
 def test_a_websocket_is_refused(site):
     sluice, pod = serve(site)
     with sluice.raw() as c:
@@ -503,3 +538,17 @@ def test_parameters_are_nginx_s(site, request_text):
     if "chunked" in request_text:  # the framing of the client's connection is not passed on; the length is
         assert nginx.pop("HTTP_TRANSFER_ENCODING") == "chunked" and mine.pop("HTTP_CONTENT_LENGTH") == "5"
     assert mine == nginx
+
+
+@pytest.mark.parametrize("path", ["/", "/cookies.php", "/redirect.php", "/none.php", "/fails.php", "/sub/", "/sub", "/large.php"])
+def test_answers_of_php_are_nginx_s(site, path):
+    need("nginx")
+    sluice, fpm = php(site)
+    nginx = site.nginx(f'location / {{ {NGINX_PARAMS} fastcgi_index index.php; fastcgi_param SCRIPT_FILENAME "{fpm.root}$fastcgi_script_name"; fastcgi_pass {fpm.address}; }}')
+
+    def ask(address):
+        with Raw(address, timeout=60) as c:
+            a = c.get(path, "app.example")
+        fields = sorted((n.lower(), v) for n, v in a.headers if n.lower() not in ("server", "date", "connection", "transfer-encoding", "content-length"))
+        return a.status, fields, b"" if path == "/" else a.body
+    assert ask(sluice.http) == ask(nginx.address)
