@@ -71,7 +71,7 @@ class Reader {
   // After the end nothing is consumed. Errors: upstream, 502; after one every step fails.
   Result<Step> step(std::string_view in);
   bool ended() const noexcept { return state_ == State::ended; }
-  // Between two records: it may end here without loss, although nothing says that the response is whole.
+  // What the pod said of it; of no meaning before ended().
   const End& end() const noexcept { return end_; }
   // For the next request.
   void reset() noexcept { *this = Reader{}; }
@@ -87,7 +87,7 @@ class Reader {
   std::uint8_t have_ = 0;     // bytes of `head_`
   std::uint8_t padding_ = 0;  // bytes of it to come
   std::uint16_t left_ = 0;    // bytes of content to come
-  Header head_{};             // of the record, then the content of the last one
+  Header head_{};             // of the record, then what the last one says
   End end_{};
   const char* damage_ = "";
 };
