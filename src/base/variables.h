@@ -64,6 +64,8 @@ inline constexpr VariableRow kVariables[] = {
     {"ssl_client_v_end"},
     {"ssl_client_v_remain"},
     {"ssl_client_escaped_cert"},
+    {"proxy_add_x_forwarded_for"},
+    {"connection_upgrade"},
     {"geoip2_city_country_code", VariableRow::When::never},
     // the request
     {"request"},

@@ -184,7 +184,7 @@ std::string annotations_markdown() {
       "all "
       "paths of its namespace at its hosts do, unless its value forbids nothing. `--accept-unprotected NAME` leaves "
       "one "
-      "out instead.\nSnippets are never run: an Ingress with one is not served at all, as in ingress-nginx, unless "
+      "out instead.\nAn Ingress with a snippet is not served at all, as in ingress-nginx, unless "
       "`annotations-risk-level` is Critical.\n\n";
   bool first = true;
   for (auto& u : unserved_annotations()) {

@@ -133,7 +133,10 @@ def test_an_ingress_with_a_snippet_is_as_if_it_were_not_there(pods):
     code, out = check(pods)
     assert code == 2 and "server-snippet" in out and "annotations-risk-level" in out and "--accept-unprotected server-snippet" in out
     pods.manifests.write("options.yaml", config_map({"annotations-risk-level": "Critical", "allow-snippet-annotations": "true"}))
-    wait_for(lambda: sluice.get("/config/config.php", "i.example").status == 503, "what would be run is closed")
+    wait_for(lambda: sluice.get("/config/config.php", "i.example").status == 403, "the snippet is served")
+    assert sluice.get("/x", "i.example").get("x-pod") == "admin"
+    pods.put({"i.example": [("/", "Prefix")]}, {"server-snippet": "access_by_lua_block { }"})
+    wait_for(lambda: sluice.get("/config/config.php", "i.example").status == 503, "what cannot be compiled is closed")
 
 
 def test_explain_and_check_say_why(pods):

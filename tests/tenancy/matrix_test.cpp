@@ -16,6 +16,8 @@ control::Settings settings() {
   control::Settings s;
   s.ssl_passthrough = true;
   s.set["global-allowed-response-headers"] = "X-Taken";
+  s.set["allow-snippet-annotations"] = "true";
+  s.set["annotations-risk-level"] = "Critical";
   return s;
 }
 

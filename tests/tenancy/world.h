@@ -178,7 +178,9 @@ class World {
     if (!route) return "404";
     std::ostringstream out;
     out << route->host << ' ' << route->spec->ns << ' ' << route->spec->ingress << ' ' << route->spec->service << ' '
-        << route->spec->location << ' ' << route->forwards << route->host_tls << route->passthrough;
+        << route->spec->location << ' ' << route->forwards << route->host_tls;
+    const data::Route* root = snapshot_->routes->root(request.substr(0, slash));
+    out << (root != nullptr && root->passthrough);
     return out.str();
   }
 

@@ -372,9 +372,11 @@ std::shared_ptr<const model::Cluster> Clusters::build_outside(const std::string&
   out->outside = out->question = true;
   const auto number = static_cast<std::uint16_t>(parse_int(c.key->port).value_or(0));
   const model::ObjectRef& user = *c.users.begin()->second.ref;
-  const bool mirror = c.users.begin()->second.use == Use::mirror;
-  const std::string field = mirror ? "mirror-target" : "auth-url";
-  const std::string answer = mirror ? "no copies are made" : "requests answer 500";
+  const Use use = c.users.begin()->second.use;
+  const std::string field = use == Use::mirror ? "mirror-target" : use == Use::pass ? "proxy_pass" : "auth-url";
+  const std::string answer = use == Use::mirror ? "no copies are made"
+                             : use == Use::pass ? "requests for it answer 503"
+                                                : "requests answer 500";
   const bool address = is_ipv4(host) || is_ipv6(host);
   const bool listed = !address && name_allowed(host, allowed_destinations());
   Sieve sieve(listed ? Says::operator_ : Says::question, allowed_destinations(), core_.own.get());

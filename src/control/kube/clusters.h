@@ -27,7 +27,7 @@ using WishPtr = model::Shared<BalancingWish>;
 bool older(const BalancingWish& a, const BalancingWish& b);
 
 // What a Cluster is used for: it decides what is said where it has no endpoint.
-enum class Use : std::uint8_t { requests, canary, authentication, mirror, stream };
+enum class Use : std::uint8_t { requests, canary, authentication, mirror, stream, pass };
 
 // Who leads to a Cluster, for a host or for a port.
 struct ClusterUser {

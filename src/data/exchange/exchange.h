@@ -12,6 +12,7 @@
 #include "base/page_memory.h"
 #include "base/texts.h"
 #include "data/exchange/logged_values.h"
+#include "data/exchange/program_state.h"
 #include "data/exchange/request_view.h"
 #include "data/exchange/streams.h"
 #include "data/routing/route_table.h"
@@ -74,6 +75,7 @@ struct ExchangeMemory : PageAllocated {
   std::vector<net::http::Field> set;          // fields that pods get instead of the client's; Exchange::set_for_pods
   std::vector<net::http::Field> vouched;      // Exchange::vouched
   std::vector<std::string_view> set_cookies;  // RequestView::set_cookies
+  ProgramState program;                       // where its route has snippets
   LoggedValues logged;                        // what the log wants, where it wants something
   HeadBuffer in;                              // request head, and what came with it
 };

@@ -74,6 +74,7 @@ class Values {
     if (!std::exchange(first_, false)) out_.put(between_);
     out_.put(field.value);
   }
+  bool any() const noexcept { return !first_; }
 
  private:
   const std::string_view of_;
@@ -83,10 +84,12 @@ class Values {
 };
 
 // What the client sent, with those that are not for pods.
-void put_fields(std::span<const net::http::Field> fields, std::string_view of, Out& out) {
+// `goes_on`: something stands behind them.
+void put_fields(std::span<const net::http::Field> fields, std::string_view of, Out& out, bool goes_on = false) {
   Values values(of, out);
   for (const auto& field : fields)
     if (!is_ignored(field)) values.take(field);
+  if (goes_on && values.any()) out.put(", ");
 }
 
 // The first that has a value, as it came; `query` without its question mark.
@@ -336,6 +339,18 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
                             static_cast<char>('0' + ms % 10)};
       return out.put({rest, sizeof rest});
     }
+    case variable("proxy_add_x_forwarded_for"): {
+      put_fields(head.fields.all(), "x_forwarded_for", out, true);
+      if (!request.client_known) return;
+      char text[net::http::kAddressText];
+      return out.put(net::http::format_address(request.client.data(), text));
+    }
+    case variable("connection_upgrade"):  // a map of ingress-nginx's configuration
+      if (head.find(Name::upgrade) != nullptr) out.put("upgrade");
+      return;
+    case kUnknown:  // what a snippet has set
+      if (request.program != nullptr) out.put(request.program->value(named.of));
+      return;
     case variable("pid"):
       return out.put_number(static_cast<std::uint64_t>(::getpid()));
     case variable("literal_dollar"):
@@ -353,6 +368,14 @@ void append_value(const RequestView& request, Variable variable, Spelling spelli
   put_value(request, variable, to, fields);
 }
 
+namespace {
+// Those that are given, or what the snippets of the route matched last.
+const Regex::Captures* groups_of(const RequestView& request, const Regex::Captures* given) noexcept {
+  if (given != nullptr) return given;
+  return request.program != nullptr ? &request.program->groups : nullptr;
+}
+}  // namespace
+
 void evaluate(const Template& text, const RequestView& request, Spelling spelling, std::string& out,
               const Regex::Captures* groups, Spelling of_groups, const ResponseFields* fields) {
   for (const auto& part : text.parts()) {
@@ -361,8 +384,8 @@ void evaluate(const Template& text, const RequestView& request, Spelling spellin
       out += of;
     else if (part.variable != kGroup)
       append_value(request, {part.variable, of}, spelling, out, fields);
-    else if (groups != nullptr)
-      Out(of_groups, out).put((*groups)[static_cast<std::size_t>(of[0] - '0')]);
+    else if (const auto* known = groups_of(request, groups))
+      Out(of_groups, out).put((*known)[static_cast<std::size_t>(of[0] - '0')]);
   }
 }
 

@@ -27,6 +27,7 @@ struct LocalReply {
   std::string_view detail{};                    // for explain: more of that; lives as long as the request
   bool close = false;                           // the connection ends with it
   bool gave_up = false;                         // a pattern took too many steps
+  bool silent = false;                          // none is sent: the connection, or the stream, ends without a byte
   std::optional<std::string> body{};            // nothing: a page that names the status
   std::string_view content_type = "text/html";  // of the page, or of a body that is not empty
   std::vector<std::pair<std::string_view, std::string>> fields{};  // further ones; the names live for ever

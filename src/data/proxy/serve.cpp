@@ -200,7 +200,9 @@ void copy(Exchange& ex) {
 
 // By the route's Service of error pages, where it answers in place of this one.
 net::Task<Status> send_reply(Exchange& ex, LocalReply reply) {
-  if (has_page(ex, reply.status)) {
+  // What a snippet answers with a text of its own is what it means, as in nginx.
+  const bool own_text = reply.body && !reply.body->empty();
+  if (!own_text && has_page(ex, reply.status)) {
     net::Task<Result<bool>> paging = send_error_page(ex, reply);
     Result<bool> paged = co_await paging;
     if (!paged) co_return std::unexpected(paged.error());
@@ -284,6 +286,16 @@ net::Task<void> serve(Exchange& ex) {
     if (!ex.down.body().ended() && !ex.down.whole_body(unused)) ex.close_after = true;
     if (reply->close) ex.close_after = true;
     if (reply->gave_up) ex.worker.stats.regex_gave_up.add();
+    if (reply->silent) {
+      ex.record.status = reply->status;
+      ex.record.reason = reply->why;
+      ex.close_after = true;
+      ex.down.abort();
+      ex.worker.stats.requests_active.sub();
+      finish(ex);
+      release(ex);
+      co_return;
+    }
     if (reply->status >= 500) ex.record.reason = reply->why, ex.record.ours = true;
     net::Task<Status> sending = send_reply(ex, std::move(*reply));
     Status sent = co_await sending;

@@ -17,6 +17,7 @@
 #include "model/settings/replacement.h"
 #include "model/settings/retry_conditions.h"
 #include "model/settings/rewrite.h"
+#include "model/settings/snippet.h"
 #include "model/settings/source_ranges.h"
 #include "model/settings/to_host.h"
 #include "model/settings/upstream_host.h"
@@ -65,6 +66,7 @@ struct RouteSettings {
   Shared<Mirror> mirror;                                 // null: nobody gets a copy
   Shared<Balancing> balancing;                           // what its Ingress asks for; Cluster says what counts
   Shared<ClientAuth> client_auth;                        // the host's; null: certificates of clients mean nothing
+  Shared<Snippet> snippet;                               // what snippets say beside all this; null: nothing
   bool satisfy_any = false;                              // one of address, password and that service suffices
   bool operator==(const RouteSettings&) const = default;
 };

@@ -87,6 +87,13 @@ struct Rows : ::testing::Test {
     for (const auto& [name, value] : annotations) all.written.insert(name);
     return all;
   }
+  void allow_snippets() {
+    ConfigMap out;
+    out.meta.ns = "ingress-nginx";
+    out.meta.name = "ingress-nginx-controller";
+    out.data = {{"allow-snippet-annotations", "true"}, {"annotations-risk-level", "Critical"}};
+    store.upsert(std::make_shared<const Object>(std::move(out)));
+  }
   Seen with_option(const std::string& key, const std::string& value) {
     ConfigMap out;
     out.meta.ns = "ingress-nginx";
@@ -110,6 +117,7 @@ std::string line_of(const std::string& page, std::string_view name) {
 }
 
 TEST_F(Rows, OfAnnotationsAreNoticedByAll) {
+  allow_snippets();
   const std::string page = annotations_markdown();
   for (const Annotation& row : annotations()) {
     if (row.scope == Scope::canary) continue;  // the test below

@@ -7,11 +7,13 @@
 
 namespace sluice::control {
 
-Written::Written(const Ingress& ingress, std::string_view prefix, const std::set<std::string>& accepted) {
+Written::Written(const Ingress& ingress, std::string_view prefix, const std::set<std::string>& accepted,
+                 const model::Options& options) {
   for (const auto& [full, value] : ingress.meta.annotations) {
     if (full.size() <= prefix.size() + 1 || !full.starts_with(prefix) || full[prefix.size()] != '/') continue;
     const auto name = std::string_view(full).substr(prefix.size() + 1);
-    const bool left_out = accepted.contains(std::string(name)) && !is_served(name, value);
+    const bool forbidden = name.ends_with("-snippet") && !options.allow_snippet_annotations;
+    const bool left_out = accepted.contains(std::string(name)) && (forbidden || !is_served(name, value));
     (left_out ? accepted_ : values_).emplace(name, value);
   }
 }
@@ -48,20 +50,6 @@ Guard honoured() {
   return out;
 }
 
-// ingress-nginx runs a snippet when its risk is allowed and snippets are; when its risk alone is, it leaves it out.
-Guard snippet(Closes what, std::string_view name, const model::Options& options) {
-  if (options.allow_snippet_annotations) {
-    Guard out = closing(what, name);
-    out.expected = "no snippet, as none is ever run, or --accept-unprotected " + std::string(name);
-    return out;
-  }
-  Guard out;
-  out.severity = model::Severity::error;
-  out.expected = "no snippet: allow-snippet-annotations is false";
-  out.consequence = "the Ingress is served without it";
-  return out;
-}
-
 }  // namespace
 
 // Connections to the service of auth-url are always kept, as those to pods are.
@@ -83,17 +71,14 @@ Guard enable_modsecurity(std::string_view value, const Written&, const model::Op
   return out;
 }
 
-Guard configuration_snippet(std::string_view, const Written&, const model::Options& options) {
-  return snippet(Closes::paths, "configuration-snippet", options);
-}
-
-Guard server_snippet(std::string_view, const Written&, const model::Options& options) {
-  return snippet(Closes::host, "server-snippet", options);
-}
-
 // Of a connection that is no request, or for what closes by itself (enable-modsecurity).
 Guard other_snippet(std::string_view, const Written&, const model::Options& options) {
-  return options.allow_snippet_annotations ? Guard{} : snippet(Closes::nothing, "", options);
+  Guard out;
+  if (options.allow_snippet_annotations) return out;
+  out.severity = model::Severity::error;
+  out.expected = "no snippet: allow-snippet-annotations is false";
+  out.consequence = "the Ingress is served without it";
+  return out;
 }
 
 }  // namespace guard

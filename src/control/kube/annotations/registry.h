@@ -10,6 +10,7 @@
 #include "control/kube/annotations/guard.h"
 #include "control/kube/header_map.h"
 #include "control/kube/references.h"
+#include "control/kube/snippet/block.h"
 #include "control/source/object.h"
 #include "model/model.h"
 
@@ -121,6 +122,17 @@ struct WrittenCanary {
   std::vector<std::pair<std::string_view, std::string_view>> beside;  // names and values of canary-*
 };
 
+// A snippet as written; empty: it is not.
+struct WrittenSnippet {
+  std::string text;
+  bool forbidden = false;                       // allow-snippet-annotations is false
+  std::shared_ptr<const snippet::Block> block;  // null: it is refused, or forbidden
+  std::optional<snippet::Refusal> refusal;
+};
+struct WrittenSnippets {
+  WrittenSnippet configuration, server, auth;
+};
+
 // What the annotations of one Ingress say: parsers write into this.
 struct AnnotationValues {
   model::RouteSettings settings;
@@ -135,6 +147,7 @@ struct AnnotationValues {
   WrittenTls tls;
   WrittenHeaders headers;
   WrittenCanary canary;
+  WrittenSnippets snippets;
   ProxySsl proxy_ssl;
   bool ssl_passthrough = false;
   WrittenRedirect permanent{{}, 301}, temporal{{}, 302};
@@ -178,6 +191,7 @@ struct Annotation {
   std::string_view needs = {};      // the annotation without which it has no effect; empty: none
   bool always_shown = false;        // `sluice explain` shows it at its default too
   bool secret = false;              // its value is never shown
+  bool lines = false;               // its value may have several
   // Is a value served? Those that are not guard and close, so that --accept-unprotected takes the name. Null: all are.
   bool (*serves)(std::string_view value) = nullptr;
   std::string_view doc = {};
@@ -199,6 +213,7 @@ struct Closing {
   std::string denied;                 // its paths, for a value that cannot be used
   std::string paths;                  // its paths, which it guards
   std::string but_no_auth_locations;  // the same, but for those below no-auth-locations
+  std::string of_namespace;           // all paths of its namespace at its hosts, for a value that cannot be used
   std::string host;                   // all paths of its namespace at its hosts; of everybody's when they are its own
   bool operator==(const Closing&) const = default;
 };
@@ -241,6 +256,7 @@ AnnotationFamily proxy_ssl();
 AnnotationFamily redirect();
 AnnotationFamily replacement();
 AnnotationFamily rewrite();
+AnnotationFamily snippets();
 AnnotationFamily source_range();
 AnnotationFamily ssl_ciphers();
 AnnotationFamily ssl_passthrough();

@@ -16,9 +16,7 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"auth-keepalive-requests", Risk::low, nothing, guard::kept_connections},
     UnservedAnnotation{"auth-keepalive-share-vars", Risk::low, nothing, guard::kept_connections},
     UnservedAnnotation{"auth-keepalive-timeout", Risk::low, nothing, guard::kept_connections},
-    UnservedAnnotation{"auth-snippet", Risk::critical, nothing, guard::other_snippet},
     UnservedAnnotation{"client-body-buffer-size"},
-    UnservedAnnotation{"configuration-snippet", Risk::critical, paths, guard::configuration_snippet},
     UnservedAnnotation{"connection-proxy-header"},
     UnservedAnnotation{"enable-global-auth", Risk::low, nothing, guard::enable_global_auth},
     UnservedAnnotation{"enable-modsecurity", Risk::low, paths, guard::enable_modsecurity},
@@ -45,7 +43,6 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"proxy-busy-buffers-size"},
     UnservedAnnotation{"proxy-http-version"},
     UnservedAnnotation{"proxy-max-temp-file-size"},
-    UnservedAnnotation{"server-snippet", Risk::critical, host, guard::server_snippet},
     UnservedAnnotation{"service-upstream"},
     UnservedAnnotation{"stream-snippet", Risk::critical, nothing, guard::other_snippet},
 };
