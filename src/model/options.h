@@ -5,11 +5,13 @@
 #include <string_view>
 #include <vector>
 
+#include "model/cidr.h"
 #include "model/settings/balancing.h"
 #include "model/settings/compression.h"
 #include "model/settings/header_map.h"
 #include "model/settings/replacement.h"
 #include "model/settings/retry_conditions.h"
+#include "model/settings/snippet.h"
 #include "model/shared.h"
 
 // The settings of the whole process that requests are served by: one typed member for each ConfigMap key. The table
@@ -18,13 +20,6 @@ namespace sluice::model {
 
 using Seconds = std::chrono::seconds;
 using Millis = std::chrono::milliseconds;
-
-// An address range. `bytes` is IPv4-mapped into 16 bytes; bits counts from 0 to 128 within that form.
-struct Cidr {
-  std::uint8_t bytes[16]{};
-  std::uint8_t bits = 0;
-  auto operator<=>(const Cidr&) const = default;
-};
 
 // One namespace that may have Ingresses for a host: control/kube/host_grants.h has the grammar of both.
 struct HostGrant {
@@ -207,6 +202,9 @@ struct Options {
   bool allow_snippet_annotations = false;
   std::vector<std::string> annotation_value_word_blocklist;  // nor one whose annotations hold such a word
   bool allow_cross_namespace_resources = false;              // annotations may name objects of other namespaces
+  // Of all servers, locations and what is around them, as they are written.
+  std::string server_snippet, location_snippet, http_snippet;
+  Shared<Snippet> snippet;                                   // what both come to; null: nothing
   std::vector<std::string> global_allowed_response_headers;  // that custom-headers may set
   std::vector<std::string> no_auth_locations{"/.well-known/acme-challenge"};
 

@@ -1,6 +1,6 @@
 #include <string>
 
-#include "control/kube/snippet/block.h"
+#include "control/kube/snippet/maps.h"
 #include "support.h"
 
 // Whatever a snippet says: it is read whole or refused with its place, within the limits; what is read, printed in one
@@ -67,5 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       for (const auto& step : both->location)
         if (step.kind == sluice::model::SnippetStep::Kind::level) PROPERTY(step.count < both->levels.size());
   }
+  if (const auto maps = read_maps(text))
+    for (const auto& [name, steps] : maps->steps) PROPERTY(!name.empty() && steps.size() <= Snippet::kMostSteps);
   return 0;
 }

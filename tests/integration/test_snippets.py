@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from harness import SLUICE, config_map, ingress, service, slices, wait_for
+from harness import SLUICE, service, slices, wait_for
 from test_external_auth import LOOPBACK, Service, of_pod
 
 ALLOWED = {"allow-snippet-annotations": "true", "annotations-risk-level": "Critical"}
@@ -170,7 +170,7 @@ def test_what_auth_url_says_is_a_variable(site):
 
 def test_a_location_leads_to_another_service(with_snippet):
     other = with_snippet.pod("other")
-    with_snippet.manifests.write("other.yaml", service("other"), slices("other", [other.address]))
+    with_snippet.manifests.write("other.yaml", service("other"), *slices("other", [other.address]))
     sluice, pod = with_snippet.start("location /api/ { proxy_pass http://other.default.svc.cluster.local/store/; proxy_set_header Host api.example; }", "server")
     assert sluice.get("/api/x?y=1", "app.example").status == 200
     line, fields = other.last_headers()
@@ -209,9 +209,9 @@ def test_explain_shows_what_a_snippet_became(with_snippet):
     r = subprocess.run([SLUICE, "check", with_snippet.manifests.root, "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical"],
                        stdout=subprocess.PIPE, timeout=30, text=True)
     assert "line 4: proxy_buffering" in r.stdout, r.stdout
-    with_snippet.app("app.example", with_snippet.pod_.address, annotations={"configuration-snippet": "set $a 1;\n\nmirror /x;"})
+    with_snippet.app("app.example", with_snippet.pod_.address, annotations={"configuration-snippet": "set $a 1;\n\nlimit_req zone=x;"})
     out = explain(with_snippet, "GET", "http://app.example/", "--json")
     assert json.loads(out)["answer"]["status"] == 503
     r = subprocess.run([SLUICE, "check", with_snippet.manifests.root, "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical"],
                        stdout=subprocess.PIPE, timeout=30, text=True)
-    assert "line 3: mirror" in r.stdout and "mirror-target" in r.stdout, r.stdout
+    assert "line 3: limit_req" in r.stdout and "limit-rps" in r.stdout, r.stdout

@@ -51,7 +51,14 @@ struct Asked {
 
 class Site {
  public:
-  explicit Site(const Annotations& annotations = {}, const std::vector<Rule>& rules = {{"/"}}) : store_(allowing()) {
+  explicit Site(const Annotations& annotations = {}, const std::vector<Rule>& rules = {{"/"}},
+                const std::map<std::string, std::string>& options = {})
+      : store_(allowing()) {
+    control::ConfigMap map;
+    map.meta.ns = "ingress-nginx";
+    map.meta.name = "ingress-nginx-controller";
+    map.data = options;
+    put(std::make_shared<const control::Object>(std::move(map)));
     for (const auto* name : {"svc", "other", "api"}) {
       control::Service service;
       service.meta.ns = "shop";
@@ -105,13 +112,21 @@ class Site {
     const data::ResponseFields::Response response{theirs, true, options, status};
     Texts texts;
     data::ResponseFields fields(ours, texts, &response);
-    data::add_response_fields(nullptr, *view_, fields);
+    data::add_response_fields(snapshot_->process[0].get(), *view_, fields);
     std::string out;
     for (const auto* all : {&theirs, &ours})
       for (const auto& f : *all)
         if (!f.drop) out.append(out.empty() ? "" : "|").append(f.name).append("=").append(f.value);
     return out;
   }
+  // What is answered in place of an error, as ask() tells it; "": the error.
+  std::string in_place_of(std::uint16_t status, const std::string& target = "/") {
+    begin({"GET", target});
+    data::LocalReply reply{.status = status};
+    return data::answer_error(*view_, reply) ? print(reply) : "";
+  }
+  bool intercepts(int status) { return begin({}), data::intercepts_by_snippet(*route_->settings, status); }
+  const model::RouteSettings& settings() { return begin({}), *route_->settings; }
   std::vector<model::Entry> problems() {
     commit();
     return model_->report.entries;
@@ -430,6 +445,85 @@ TEST(Snippets, ThatCannotBeReadCloseWhatTheyGuard) {
   EXPECT_EQ(
       Site(Annotations{{"configuration-snippet", "deny all;"}, {"allowlist-source-range", "192.0.2.0/24"}}).ask("/"),
       "503 page");
+}
+
+TEST(Snippets, ErrorsHaveAnswers) {
+  Site url(configuration(
+      "error_page 401 403 https://login.example/?to=$request_uri; error_page 502 =301 https://status.example;"));
+  EXPECT_EQ(url.in_place_of(403, "/x"), "302 https://login.example/?to=/x");
+  EXPECT_EQ(url.in_place_of(502), "301 https://status.example");
+  EXPECT_EQ(url.in_place_of(404), "");
+  Site named(
+      server("error_page 401 = @login; error_page 404 /missing; error_page 503 =200 /sorry; "
+             "location @login { return 302 https://login.example; } location = /missing { internal; return 404 \"not "
+             "here\"; } "
+             "location = /sorry { default_type text/plain; return 503 sorry; } proxy_intercept_errors on;"));
+  EXPECT_EQ(named.in_place_of(401), "302 https://login.example");
+  EXPECT_EQ(named.in_place_of(404), "404 text/html: not here");
+  EXPECT_EQ(named.in_place_of(503), "200 text/html: sorry");
+  EXPECT_TRUE(named.intercepts(404)) << "locations inherit it";
+  Site pods(configuration("error_page 500 https://status.example; proxy_intercept_errors on;"));
+  EXPECT_TRUE(pods.intercepts(500));
+  EXPECT_FALSE(pods.intercepts(404));
+  EXPECT_EQ(Site(configuration("error_page 404 = /index.html;")).ask("/"), "503 page") << "a path of a pod";
+  EXPECT_EQ(Site(configuration("error_page 200 https://a.example;")).ask("/"), "503 page");
+}
+
+TEST(Snippets, MirrorsAreThoseOfTheAnnotation) {
+  Site site(
+      configuration("mirror /copy; mirror_request_body off; location = /copy { internal; proxy_pass "
+                    "https://copies.example$request_uri; }"));
+  ASSERT_TRUE(site.settings().mirror);
+  EXPECT_EQ(site.settings().mirror->host, "copies.example");
+  EXPECT_TRUE(site.settings().mirror->tls);
+  EXPECT_FALSE(site.settings().mirror->body);
+  EXPECT_EQ(site.ask("/x"), "svc /x");
+  EXPECT_EQ(Site(configuration("mirror /copy;")).ask("/"), "503 page");
+}
+
+// Of the ConfigMap: everywhere, in front of what Ingresses say.
+TEST(Snippets, OfTheConfigMapAreForAll) {
+  const std::map<std::string, std::string> options{
+      {"server-snippet", "more_set_headers \"S: s\"; if ($arg_no) { return 403; }"},
+      {"location-snippet", "more_set_headers \"L: l\"; set $a cm; add_header A cm;"}};
+  Site plain({}, {{"/"}}, options);
+  EXPECT_EQ(plain.respond({}, {}), "S=s|L=l|A=cm");
+  EXPECT_EQ(plain.ask("/?no=1"), "403 page");
+  Site both(Annotations{{"configuration-snippet", "more_set_headers \"L: own\"; proxy_set_header X-A $a;"}}, {{"/"}},
+            options);
+  EXPECT_EQ(both.ask("/"), "svc / X-A=cm");
+  EXPECT_EQ(both.respond({}, {}), "S=s|L=own|A=cm");
+  EXPECT_EQ(both.ask("/?no=1"), "403 page");
+  Site own(server("more_set_headers \"S: own\"; location /x { return 200 x; }"), {{"/"}}, options);
+  EXPECT_EQ(own.respond({}, {}), "S=own|L=l|A=cm");
+  EXPECT_EQ(own.ask("/x"), "200 text/html: x");
+  EXPECT_EQ(own.ask("/x?no=1"), "403 page");
+  EXPECT_EQ(Site({}, {{"/"}}, {{"server-snippet", "nobody knows;"}}).ask("/"), "503 page");
+  EXPECT_EQ(Site({}, {{"/"}}, {{"server-snippet", "location /a { return 200; }"}}).ask("/"), "503 page");
+  EXPECT_EQ(Site({}, {{"/"}}, {{"server-snippet", "# nothing"}}).ask("/"), "svc /");
+}
+
+TEST(Snippets, MapsOfTheConfigMapAreVariables) {
+  const std::map<std::string, std::string> options{
+      {"http-snippet",
+       "map $http_x $kind { default other; A first; ~^b second; ~*^B(.*)$ \"third-$1\"; '' none; } "
+       "map $host $tenant { hostnames; default no; *.example wild; h.example exact; } "
+       "map $kind $twice { first 1; default 0; } map $http_upgrade $connection_upgrade { default upgrade; '' close; "
+       "}"}};
+  Site site(configuration("proxy_set_header K $kind; proxy_set_header T $tenant; if ($twice) { return 403; } location "
+                          "/in { return 200 $kind; }"),
+            {{"/"}}, options);
+  EXPECT_EQ(site.ask("/"), "svc / K=none T=exact");
+  EXPECT_EQ(site.ask("/", {{"X", "q"}}), "svc / K=other T=exact");
+  EXPECT_EQ(site.ask("/", {{"X", "a"}}), "403 page") << "texts whatever their case, and a map of a map";
+  EXPECT_EQ(site.ask("/", {{"X", "bc"}}), "svc / K=second T=exact") << "the first regular expression that matches";
+  EXPECT_EQ(site.ask("/", {{"X", "Bc"}}), "svc / K=third-c T=exact");
+  EXPECT_EQ(site.ask("/in", {{"X", "q"}}), "200 text/html: other");
+  for (const auto* text :
+       {"map $http_x $host { default a; }", "map $nobody $a { default a; }", "map $http_x $a { include file; }",
+        "limit_req_zone $binary_remote_addr zone=a:1m rate=1r/s;", "server { listen 8080; }",
+        "map $sent_http_x $a { default a; }", "map $http_x $a { default $mine; }", "map $http_x $a { ~( b; }"})
+    EXPECT_EQ(Site({}, {{"/"}}, {{"http-snippet", text}}).ask("/"), "503 page") << text;
 }
 
 TEST(Snippets, AuthSnippetsAddHeadersToTheQuestion) {

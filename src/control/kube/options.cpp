@@ -20,7 +20,7 @@ std::vector<Option> joined() {
   for (const auto rows : {options_of::tenancy(), options_of::addresses(), options_of::redirects(),
                           options_of::clients(), options_of::downstream(), options_of::compression(), options_of::tls(),
                           options_of::upstream(), options_of::streams(), options_of::logs(), options_of::rules(),
-                          options_of::external_auth(), options_of::shutdown()})
+                          options_of::external_auth(), options_of::snippets(), options_of::shutdown()})
     out.insert(out.end(), rows.begin(), rows.end());
   return out;
 }
@@ -94,7 +94,8 @@ const Option* find(std::string_view key) {
 // What was expected instead of `value`; empty when it could be read. A list judges each of its words.
 std::string parse(const Option& row, std::string_view value, model::Options& out) {
   value = trim_space(value);
-  if (!row.secret && !row.value.list && has_control(value)) return "a value without control characters";
+  if (!row.secret && !row.value.list && !row.value.lines && has_control(value))
+    return "a value without control characters";
   return row.value.parse(value, out);
 }
 

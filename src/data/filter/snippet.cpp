@@ -5,9 +5,9 @@
 
 #include "base/strings.h"
 #include "data/exchange/variables.h"
-#include "data/filter/media_type.h"
 #include "data/plan/step.h"
 #include "data/proxy/grpc.h"
+#include "data/proxy/media_type.h"
 #include "net/http/cidr.h"
 #include "net/http/date.h"
 
@@ -111,11 +111,14 @@ class Headers final : public Step {
       to.expires = level.expires;
     }
   }
+  // `without_route`: of requests that no Ingress takes, which have no Program.
+  Headers(const Snippet& snippet, bool without_route) : Headers(snippet) { without_route_ = without_route; }
   static bool has_some(const Snippet& snippet) {
     return std::ranges::any_of(snippet.levels, [](const auto& level) { return level != SnippetLevel{}; });
   }
 
   void respond(const RequestView& request, ResponseFields& fields) const override {
+    if (without_route_ && request.route != nullptr) return;
     const std::size_t at = request.program != nullptr ? request.program->level : 0;
     const Level& level = levels_[at < levels_.size() ? at : 0];
     const auto* const response = fields.response();
@@ -209,6 +212,7 @@ class Headers final : public Step {
   }
 
   std::vector<Level> levels_;
+  bool without_route_ = false;
 };
 
 StepPtr make_answer(const Needs& needs, bool of_server) {
@@ -230,10 +234,14 @@ const Row kServerSnippet{"server-snippet", in(Phase::answer),
                          [](const Needs& needs) { return make_answer(needs, true); }};
 const Row kSnippet{"configuration-snippet", in(Phase::answer),
                    [](const Needs& needs) { return make_answer(needs, false); }};
-const Row kSnippetDeniesHere{"snippet-access", in(Phase::answer),
+const Row kSnippetDeniesHere{"snippet-denies", in(Phase::answer),
                              [](const Needs& needs) { return make_access(needs, true); }};
 const Row kSnippetAccess{"snippet-access", in(Phase::guard),
                          [](const Needs& needs) { return make_access(needs, false); }};
-const Row kSnippetHeaders{"snippet-headers", in(Phase::respond), make_headers};
+const Row kSnippetHeaders{"snippet-headers", in(Phase::respond), make_headers,
+                          [](const model::Options& options, bool) -> StepPtr {
+                            if (!options.snippet || !Headers::has_some(*options.snippet)) return nullptr;
+                            return std::make_shared<const Headers>(*options.snippet, true);
+                          }};
 
 }  // namespace sluice::data

@@ -2,6 +2,7 @@
 
 #include "base/percent.h"
 #include "data/exchange/variables.h"
+#include "data/proxy/media_type.h"
 #include "net/http/path.h"
 
 namespace sluice::data {
@@ -283,6 +284,43 @@ void run_program(RequestView& request, const RouteTable& routes, std::string_vie
       return fail(500, "rewrites of snippets lead from one to the next without an end");
     if (!search()) return;
   }
+}
+
+namespace {
+const model::SnippetErrorPage* page_for(const model::RouteSettings& settings, int status) noexcept {
+  if (!settings.snippet) return nullptr;
+  for (const auto& page : settings.snippet->errors)
+    if (std::ranges::find(page.statuses, static_cast<std::uint16_t>(status)) != page.statuses.end()) return &page;
+  return nullptr;
+}
+}  // namespace
+
+bool answer_error(const RequestView& request, LocalReply& reply) {
+  if (request.program == nullptr || request.route == nullptr) return false;
+  const auto& settings = *request.route->settings;
+  const auto* page = page_for(settings, reply.status);
+  if (page == nullptr) return false;
+  const SnippetStep& step = page->answer;
+  const auto spelling = step.is_location ? Spelling::url : Spelling::raw;
+  std::string text;
+  evaluate(step.text, request, spelling, text, &request.program->groups, spelling);
+  if (text.size() > model::Snippet::kMostMade) return false;
+  if (!page->keeps_status) reply.status = step.status;
+  if (step.is_location) {
+    reply.location.clear();
+    if (text.starts_with('/') && !settings.relative_redirects)
+      request.append_origin(settings.port_in_redirects, reply.location);
+    reply.location += text;
+  } else if (step.has_text) {
+    const auto type = media_type_of(request.path);
+    reply.content_type = type.empty() ? std::string_view(settings.snippet->default_type) : type;
+    reply.body = std::move(text);
+  }
+  return true;
+}
+
+bool intercepts_by_snippet(const model::RouteSettings& settings, int status) noexcept {
+  return settings.snippet && settings.snippet->intercepts && page_for(settings, status) != nullptr;
 }
 
 bool append_target(const RequestView& request, bool spelled, std::string& out) {

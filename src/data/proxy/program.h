@@ -9,6 +9,7 @@
 #include "base/regex.h"
 #include "data/exchange/program_state.h"
 #include "data/exchange/request_view.h"
+#include "data/plan/step.h"
 #include "data/routing/route_table.h"
 #include "model/settings/snippet.h"
 
@@ -46,6 +47,11 @@ class Program {
 // and where a rewrite says so request.route, .undecided, .path and .query. A rewrite leads to routes of its own
 // namespace alone. `host`: lower case, as RouteTable has it.
 void run_program(RequestView& request, const RouteTable& routes, std::string_view host, ProgramState& state);
+
+// What a snippet answers in place of an error, `reply`, which it writes into; false: nothing.
+bool answer_error(const RequestView& request, LocalReply& reply);
+// Does one answer in place of a pod's response with this status?
+bool intercepts_by_snippet(const model::RouteSettings& settings, int status) noexcept;
 
 // What pods get for a path and a query where snippets say so, appended to `out`; false: they say nothing. `spelled`:
 // of several readings of the path the one that net::http::append_spelled writes.

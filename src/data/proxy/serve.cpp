@@ -11,6 +11,7 @@
 #include "data/proxy/logged_values.h"
 #include "data/proxy/misdirected.h"
 #include "data/proxy/prepare.h"
+#include "data/proxy/program.h"
 #include "data/proxy/relay.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/retry.h"
@@ -201,7 +202,13 @@ void copy(Exchange& ex) {
 // By the route's Service of error pages, where it answers in place of this one.
 net::Task<Status> send_reply(Exchange& ex, LocalReply reply) {
   // What a snippet answers with a text of its own is what it means, as in nginx.
-  const bool own_text = reply.body && !reply.body->empty();
+  const bool own_text = ex.program != nullptr && ex.program->answer.step != nullptr &&
+                        ex.program->answer.status == reply.status && reply.body && !reply.body->empty();
+  if (!own_text && answer_error(ex, reply)) {
+    net::Task<Status> sending = send_local_reply(ex, std::move(reply));
+    Status sent = co_await sending;
+    co_return sent;
+  }
   if (!own_text && has_page(ex, reply.status)) {
     net::Task<Result<bool>> paging = send_error_page(ex, reply);
     Result<bool> paged = co_await paging;

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/variables.h"
-#include "model/options.h"
+#include "model/cidr.h"
 
 // What snippets of nginx come to (control/kube/snippet/ reads them): typed operations that run where nginx runs the
 // directives they were made of. Nothing of it is text that anybody reads again.
@@ -93,6 +93,14 @@ struct SnippetAuthField {
   bool operator==(const SnippetAuthField&) const = default;
 };
 
+// nginx's error_page: what is answered in place of one of our errors.
+struct SnippetErrorPage {
+  std::vector<std::uint16_t> statuses;
+  SnippetStep answer;
+  bool keeps_status = false;  // the error's, whatever the answer says
+  bool operator==(const SnippetErrorPage&) const = default;
+};
+
 // What the snippets of a route say, beside its settings.
 struct Snippet {
   // What a snippet may hold. nginx has none of these limits; who reaches one has written no snippet.
@@ -110,6 +118,8 @@ struct Snippet {
   std::vector<SnippetAccess> access;  // the first that has the client's address decides; none: it may come
   std::vector<SnippetLine> request;   // proxy_set_header, more_set_input_headers, more_clear_input_headers
   std::vector<SnippetAuthField> auth;
+  std::vector<SnippetErrorPage> errors;    // the first that has the status
+  bool intercepts = false;                 // they answer in place of pods' errors, too
   std::string default_type = "text/html";  // of a `return` with a text, where the path's extension says nothing
   bool internal = false;                   // reached by a rewrite alone
   bool of_server = false, own = false;     // a server-snippet is part of it; what its Ingress or its location says is

@@ -31,11 +31,29 @@ TEST(Options, EveryKeyReachesItsMember) {
   for (auto& o : options()) {
     const model::Options defaults;
     bool changed = false;
-    for (auto value : {"true",         "false",      "7",     "301",    "9k",
-                       "X-Other",      "10.0.0.0/8", "off",   "2 16k",  "TLSv1.3",
-                       "HIGH",         "json",       "debug", "/other", "refuse",
-                       "h.example=ns", "404",        "POST",  "200 5m", "https://to.example/",
-                       "ewma"}) {
+    for (auto value : {"true",
+                       "false",
+                       "7",
+                       "301",
+                       "9k",
+                       "X-Other",
+                       "10.0.0.0/8",
+                       "off",
+                       "2 16k",
+                       "TLSv1.3",
+                       "HIGH",
+                       "json",
+                       "debug",
+                       "/other",
+                       "refuse",
+                       "h.example=ns",
+                       "404",
+                       "POST",
+                       "200 5m",
+                       "https://to.example/",
+                       "ewma",
+                       "more_set_headers A:b;",
+                       "map $host $a { default b; }"}) {
       model::Options out;
       if (o.value.parse(value, out).empty() && out != defaults) {
         changed = true;

@@ -256,7 +256,9 @@ TEST_F(Rows, OfOptionsAreNoticedByAll) {
                               "200 5m",
                               "https://to.example/",
                               "404",
-                              "ewma"}) {
+                              "ewma",
+                              "more_set_headers A:b;",
+                              "map $host $a { default b; }"}) {
       const Seen after = with_option(std::string(row.key), value);
       if (*after.model->options == *was.model->options) continue;
       changed = true;
@@ -326,6 +328,7 @@ void add_differing(const model::RouteSettings& a, const model::RouteSettings& b,
 TEST_F(Rows, ReachEachMemberOfRouteSettings) {
   constexpr auto members = std::make_index_sequence<boost::pfr::tuple_size_v<model::RouteSettings>>();
   std::set<std::size_t> reached;
+  allow_snippets();
   const model::RouteSettings plain = with({}).settings();
   for (const auto& [name, sample] : tenancy::served()) {
     Annotations all;

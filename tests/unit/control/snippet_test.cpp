@@ -111,7 +111,8 @@ TEST(SnippetDirectives, EachHasOneRowAndSaysWhatBecomesOfIt) {
 
 TEST(SnippetDirectives, UnknownOnesAreRefusedWithTheirLine) {
   EXPECT_EQ(refusal("set $a b;\n\nnobody knows;"), "line 3: nobody / a directive that docs/snippets.md lists");
-  EXPECT_EQ(refusal("if ($host) {\n  mirror /x;\n}"), "line 2: mirror / the annotation mirror-target");
+  EXPECT_EQ(refusal("if ($host) {\n  sub_filter a b;\n}"),
+            "line 2: sub_filter / pods to send what clients are to read: bodies are not searched");
   EXPECT_EQ(refusal("location /a {\n  root /etc;\n}"),
             "line 2: root / a Service that has the files: there are none here");
   EXPECT_EQ(refusal("set $a;"), "line 1: set / 2 words behind it");
@@ -245,8 +246,7 @@ TEST(SnippetDirectives, LocationsHaveNginxsModifiers) {
   for (const auto& l : made->locations) kinds.push_back(l.match);
   EXPECT_EQ(kinds, (std::vector{snippet_exact, snippet_first, snippet_pattern, snippet_pattern_any_case, snippet_prefix,
                                 snippet_pattern_any_case}));
-  for (const auto* text : {"location / { return 200; }", "location @named { return 200; }",
-                           "location a { return 200; }", "location ~ ( { return 200; }",
+  for (const auto* text : {"location / { return 200; }", "location a { return 200; }", "location ~ ( { return 200; }",
                            "location /a { location /a/b { return 200; } }", "location ! /a { return 200; }"})
     EXPECT_NE(refusal(text, Context::server), "taken") << text;
 }

@@ -186,6 +186,7 @@ void close_by_canary(std::string_view name, std::string_view value, AnnotationRe
 AnnotationResult read_annotations(const Ingress& ingress, const Settings& settings, const model::Options& options,
                                   const model::RouteSettings& defaults, LookUp& look_up) {
   AnnotationResult out;
+  out.options = &options;
   out.values.settings = defaults;
   const AnnotationContext context{ingress, options, look_up};
   const Written written(ingress, settings.annotations_prefix, settings.accept_unprotected, options);

@@ -219,6 +219,7 @@ struct Closing {
 };
 
 struct AnnotationResult {
+  const model::Options* options = nullptr;  // that it was read with
   AnnotationValues values;
   std::vector<model::Problem> problems;
   bool dropped = false;  // nothing of the Ingress is served

@@ -2,7 +2,7 @@
 
 #include "base/strings.h"
 #include "control/kube/annotations/values.h"
-#include "control/kube/snippet/block.h"
+#include "control/kube/snippet/maps.h"
 
 // configuration-snippet, server-snippet and auth-snippet.
 namespace sluice::control::annotation {
@@ -23,10 +23,20 @@ std::string read_snippet(std::string_view v, const AnnotationContext& context, A
     return {};
   }
   auto read = snippet::read(v, Where, context.ns());
-  if (read)
-    written.block = std::make_shared<const Block>(std::move(*read));
-  else
+  if (!read) {
     written.refusal = std::move(read.error());
+    return {};
+  }
+  // Copies are those of the annotation, which counts where it is there as well.
+  if (const std::string& url = read->mirror; !url.empty() && out.mirror.mirror.url.empty()) {
+    const auto row = std::ranges::find(annotations(), std::string_view("mirror-target"), &Annotation::name);
+    if (auto expected = row->value.parse(url, context, out); !expected.empty()) {
+      written.refusal = snippet::Refusal{{}, "mirror", std::move(expected)};
+      return {};
+    }
+    if (read->mirror_body) out.mirror.mirror.body = *read->mirror_body;
+  }
+  written.block = std::make_shared<const Block>(std::move(*read));
   return {};
 }
 
@@ -62,6 +72,7 @@ constexpr std::array kSnippetRows{
                .value = {"text of nginx", read_snippet<Context::location, &WrittenSnippets::configuration>,
                          print_configuration},
                .risk = model::Risk::critical,
+               .option = "location-snippet",
                .lines = true,
                .serves = is_readable<Context::location>,
                .doc = "what is to be done with requests of its paths, in nginx's words, which are compiled "
@@ -70,6 +81,7 @@ constexpr std::array kSnippetRows{
                .value = {"text of nginx", read_snippet<Context::server, &WrittenSnippets::server>, print_server},
                .risk = model::Risk::critical,
                .scope = Scope::host,
+               .option = "server-snippet",
                .lines = true,
                .serves = is_readable<Context::server>,
                .doc = "the same for all requests of its namespace at its hosts, with locations of its own; of several "
@@ -190,7 +202,13 @@ void finish_configuration(AnnotationResult& out, const WrittenSnippet& written) 
     rest.access = std::move(access);
     out.values.snippets.configuration.block = std::make_shared<const Block>(std::move(rest));
   }
-  settings.snippet = snippet::settle(nullptr, out.values.snippets.configuration.block.get(), lists);
+}
+
+// What the ConfigMap says stands in the same blocks, in front.
+std::shared_ptr<const Block> behind(const std::shared_ptr<const Block>& first,
+                                    const std::shared_ptr<const Block>& second) {
+  if (!first || !second) return first ? first : second;
+  return std::make_shared<const Block>(snippet::joined(*first, *second));
 }
 
 void finish_snippets(AnnotationResult& out) {
@@ -203,6 +221,20 @@ void finish_snippets(AnnotationResult& out) {
   const std::array of{Of{"auth-snippet", all.auth, false}, Of{"configuration-snippet", all.configuration, false},
                       Of{"server-snippet", all.server, true}};
   std::set<std::string> known;
+  for (const auto& block :
+       {snippet::of_option(out.options->server_snippet, Context::server, out.options->http_snippet),
+        snippet::of_option(out.options->location_snippet, Context::location, out.options->http_snippet)})
+    if (block) known.insert(block->sets.begin(), block->sets.end());
+  const auto maps = snippet::maps_of(out.options->http_snippet);
+  for (const Of& one : of) {
+    if (!maps || !one.written.block) continue;
+    Block with = *one.written.block;
+    one.written.refusal = snippet::insert(*maps, with);
+    if (one.written.refusal)
+      one.written.block = nullptr;
+    else
+      one.written.block = std::make_shared<const Block>(std::move(with));
+  }
   for (const Of& one : of)
     if (one.written.block) known.insert(one.written.block->sets.begin(), one.written.block->sets.end());
   for (const Of& one : of) {
@@ -220,6 +252,15 @@ void finish_snippets(AnnotationResult& out) {
       if (&one.written == &all.configuration) finish_configuration(out, one.written);
     }
   }
+  const auto global_server =
+      snippet::of_option(out.options->server_snippet, Context::server, out.options->http_snippet);
+  const auto global_location =
+      snippet::of_option(out.options->location_snippet, Context::location, out.options->http_snippet);
+  const bool lists = out.values.allowlist || out.values.denylist;
+  all.configuration.block = behind(global_location, all.configuration.block);
+  if (all.server.block) all.server.block = behind(global_server, all.server.block);
+  if (all.configuration.block || global_server)
+    out.values.settings.snippet = snippet::settle(global_server.get(), all.configuration.block.get(), lists);
 }
 
 }  // namespace

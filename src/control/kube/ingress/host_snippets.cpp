@@ -54,8 +54,10 @@ void HostBuilder::add_snippet_locations() {
 void HostBuilder::add_snippet_location(std::size_t place, const IngressState& ingress, const snippet::Block* around,
                                        const snippet::Location& location) {
   const Tenant& tenant = tenants_[place];
+  const auto global = snippet::of_option(state_.core_.model->options->server_snippet, snippet::Context::server,
+                                         state_.core_.model->options->http_snippet);
   const snippet::Block* const server =
-      tenant.server_snippet != nullptr ? tenant.server_snippet->server_snippet.get() : nullptr;
+      tenant.server_snippet != nullptr ? tenant.server_snippet->server_snippet.get() : global.get();
   // Of the paths of its Ingress the one that most guard: what closes those closes this.
   const Location* like = nullptr;
   for (const Location& l : locations_) {
@@ -98,6 +100,7 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
   model::Route route;
   route.match = location.match;
   route.path = route.location = Text(location.path);
+  route.path_type = Text(std::string(to_string(location.match)));
   route.rank = static_cast<std::uint32_t>(2 * place);
   route.nested = around != nullptr;
   route.tls = tenant.tls;

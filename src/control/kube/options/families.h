@@ -17,6 +17,7 @@ std::span<const Option> upstream();
 std::span<const Option> streams();
 std::span<const Option> logs();
 std::span<const Option> rules();
+std::span<const Option> snippets();
 std::span<const Option> external_auth();
 std::span<const Option> shutdown();
 

@@ -57,6 +57,11 @@ struct Block {
   std::vector<std::function<void(model::RouteSettings&)>> far_changes;  // of them, of a server, those of paths too
   std::vector<Location> locations;                                      // in order of the text
   std::optional<Pass> pass;
+  std::vector<model::SnippetErrorPage> errors;
+  std::optional<bool> intercepts;
+  std::string mirror_url;  // of a location: its proxy_pass
+  std::string mirror;      // where copies go, an URL; empty: none do
+  std::optional<bool> mirror_body;
   std::set<std::string> sets;      // variables, lower case
   std::vector<UsedVariable> uses;  // others
   std::vector<Said> said;
@@ -73,6 +78,16 @@ struct Location {
 // `where`: server or location. `ns`: of the Ingress, whose Services a proxy_pass may name by their names. Reads the
 // whole text or nothing.
 std::expected<Block, Refusal> read(std::string_view text, Context where, std::string_view ns);
+
+// Both as one block: `first` stands before `second` in it. Of settings the later counts.
+Block joined(const Block& first, const Block& second);
+
+// The snippets of the ConfigMap: for the server and for each location, with the maps of its http-snippet; null: there
+// is none, or it cannot be read. Kept for as long as the texts are the same. Any thread.
+std::shared_ptr<const Block> of_option(const std::string& text, Context where, const std::string& http);
+// What was expected of such a text; empty when it is fine. No locations: of which host would they be? `http` null: what
+// maps there are is not known yet.
+std::string check_option_text(std::string_view text, Context where, const std::string* http);
 
 // What a route has of its snippets. `outer` (null: none): of the server, whose steps run first and whose headers,
 // access list and type count where `inner` says nothing of them. `inner` (null: none): of the location. `own_lists`:

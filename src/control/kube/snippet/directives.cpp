@@ -213,6 +213,64 @@ std::string read_internal(Reader& r, const Directive&) {
   return {};
 }
 
+std::string read_error_page(Reader& r, const Directive& d) {
+  Reader::Named named{d.at, d.name, {}, {}, {}, false};
+  for (std::size_t i = 0; i + 1 < d.words.size(); ++i) {
+    const std::string& word = d.words[i].text;
+    if (word.starts_with('=')) {
+      const auto status = parse_int(std::string_view(word).substr(1));
+      named.takes_status = word.size() == 1;
+      if (i + 2 != d.words.size() || (!named.takes_status && (!status || *status < 200 || *status > 999)))
+        return "statuses, then = or =STATUS, then an URL or a location";
+      if (!named.takes_status) named.status = static_cast<std::uint16_t>(*status);
+      continue;
+    }
+    const auto status = parse_int(word);
+    if (!status || *status < 300 || *status > 599 || *status == 499) return "statuses from 300 to 599, but 499";
+    named.page.statuses.push_back(static_cast<std::uint16_t>(*status));
+  }
+  if (named.page.statuses.empty()) return "statuses in front of the URL or the location";
+  if (r.block().errors.size() >= Snippet::kMostLocations) return "fewer of them";
+  const Word& to = d.words.back();
+  if (!to.text.starts_with("http://") && !to.text.starts_with("https://")) {
+    named.path = to.text;
+    r.keep_named(std::move(named));
+    return {};
+  }
+  if (has_control(to.text)) return "an URL without control characters";
+  SnippetStep& answer = named.page.answer;
+  answer.kind = Kind::answer;
+  answer.is_location = true;
+  const auto redirects = {301, 302, 303, 307, 308};
+  answer.status = named.status && std::ranges::find(redirects, *named.status) != redirects.end() ? *named.status : 302;
+  if (auto expected = r.text(to, Reader::For::text, answer.text); !expected.empty()) return expected;
+  r.block().errors.push_back(std::move(named.page));
+  return {};
+}
+
+std::string read_intercept(Reader& r, const Directive& d) {
+  const auto on = parse_on_off(d.words[0].text);
+  if (!on) return "on or off";
+  r.block().intercepts = *on;
+  return {};
+}
+
+std::string read_mirror(Reader& r, const Directive& d) {
+  if (d.words[0].text == "off") {
+    r.say(d, "mirror-target says whether there are copies");
+    return {};
+  }
+  if (!d.words[0].text.starts_with('/')) return "the path of a location, or off";
+  r.keep_named({d.at, d.name, d.words[0].text, {}, {}, false});
+  return {};
+}
+std::string read_mirror_body(Reader& r, const Directive& d) {
+  const auto on = parse_on_off(d.words[0].text);
+  if (!on) return "on or off";
+  r.block().mirror_body = *on;
+  return {};
+}
+
 // ---- headers of responses ----
 
 std::string too_many(const std::vector<SnippetField>& list) {
@@ -578,6 +636,7 @@ std::string read_pass(Reader& r, const Directive& d) {
     return "no proxy_pass here: the paths of an Ingress lead to its Service, and nginx takes no second one; "
            "a location of a server-snippet may have one";
   std::string_view url = d.words[0].text;
+  r.block().mirror_url = url;
   Pass pass;
   if (url.starts_with("https://"))
     pass.tls = true;
@@ -704,7 +763,11 @@ constexpr Row kRows[] = {
     {"proxy_ssl_protocols", SL, 1, 4, read_ssl_protocols},
     {"proxy_ssl_server_name", SL, 1, 1, read_ssl_server_name},
     {"proxy_ssl_verify", SL, 1, 1, read_ssl_verify},
+    {"mirror", L, 1, 1, read_mirror},
+    {"mirror_request_body", L, 1, 1, read_mirror_body},
     // our own answers and logs
+    {"error_page", SL, 2, 32, read_error_page},
+    {"proxy_intercept_errors", SL, 1, 1, read_intercept},
     {"absolute_redirect", SL, 1, 1, read_on_off<&RouteSettings::relative_redirects, true>},
     {"access_log", SLI, 1, 8, read_access_log},
     {"port_in_redirect", SL, 1, 1, read_on_off<&RouteSettings::port_in_redirects>},
@@ -774,8 +837,6 @@ constexpr Row kRows[] = {
     {"proxy_http_version", SL, 1, 1, nullptr, "pods are spoken to as backend-protocol says"},
     {"proxy_ignore_client_abort", SL, 1, 1, nullptr, "who leaves ends the request"},
     {"proxy_ignore_headers", SL, 1, kMany, nullptr, kNoCache},
-    {"proxy_intercept_errors", SL, 1, 1, nullptr,
-     "error_page is not served: custom-http-errors answers in place of pods"},
     {"proxy_max_temp_file_size", SL, 1, 1, nullptr, kBuffers},
     {"proxy_no_cache", SL, 1, kMany, nullptr, kNoCache},
     {"proxy_pass_header", SL, 1, 1, nullptr,
@@ -812,7 +873,6 @@ constexpr Row kRows[] = {
     {"alias", 0, 0, 0, nullptr, "a Service that has the files: there are none here", true},
     {"auth_basic_user_file", 0, 0, 0, nullptr, "the annotations auth-type: basic and auth-secret", true},
     {"charset", 0, 0, 0, nullptr, "more_set_headers \"Content-Type: …\", or pods to say it", true},
-    {"error_page", 0, 0, 0, nullptr, "the annotations custom-http-errors and default-backend", true},
     {"fastcgi_pass", 0, 0, 0, nullptr, "the annotation backend-protocol: HTTP and a Service that speaks it", true},
     {"grpc_pass", 0, 0, 0, nullptr, "the annotation backend-protocol: GRPC", true},
     {"include", 0, 0, 0, nullptr, "the text itself: no file is read", true},
@@ -820,7 +880,6 @@ constexpr Row kRows[] = {
     {"limit_req", 0, 0, 0, nullptr, "the annotation limit-rps or limit-rpm", true},
     {"listen", 0, 0, 0, nullptr, "the flags --http and --https", true},
     {"map", 0, 0, 0, nullptr, "a series of if with set", true},
-    {"mirror", 0, 0, 0, nullptr, "the annotation mirror-target", true},
     {"modsecurity", 0, 0, 0, nullptr, "a web application firewall in front: there is none here", true},
     {"modsecurity_rules", 0, 0, 0, nullptr, "a web application firewall in front: there is none here", true},
     {"proxy_bind", 0, 0, 0, nullptr, "the network's own routes", true},

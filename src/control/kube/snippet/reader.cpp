@@ -1,10 +1,14 @@
 #include "control/kube/snippet/reader.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
+#include <tuple>
 
 #include "base/regex.h"
 #include "base/strings.h"
 #include "control/kube/grammar.h"
+#include "control/kube/snippet/maps.h"
 
 namespace sluice::control::snippet {
 
@@ -213,7 +217,7 @@ std::string Reader::read_location(const Directive& directive) {
       break;
     }
   }
-  if (made.path.starts_with('@')) return "a location with a path: what leads to a named one is not served";
+  const bool handler = made.path.starts_with('@') && directive.words.size() == 1;
   if (has_control(made.path)) return "a path without control characters";
   auto block = std::make_shared<Block>();
   Reader inside(*block, ns_, depth_ + 1);
@@ -225,7 +229,7 @@ std::string Reader::read_location(const Directive& directive) {
         !expected.empty())
       return expected;
     if (auto expected = inside.add(std::move(groups)); !expected.empty()) return expected;
-  } else {
+  } else if (!handler) {
     if (!made.path.starts_with('/')) return "a path that begins with /";
     if (made.path == "/" && made.match != snippet_exact)
       return "a path other than /, which an Ingress has: nginx takes no configuration with two of one path";
@@ -250,9 +254,61 @@ std::string Reader::read_location(const Directive& directive) {
   block_.sets.insert(block->sets.begin(), block->sets.end());
   block_.uses.insert(block_.uses.end(), block->uses.begin(), block->uses.end());
   block_.said.insert(block_.said.end(), block->said.begin(), block->said.end());
+  if (!inside.resolve()) {
+    refusal_ = inside.refusal_;
+    refused_inside_ = true;
+    return "-";
+  }
   made.block = std::move(block);
-  block_.locations.push_back(std::move(made));
+  (handler ? handlers_ : block_.locations).push_back(std::move(made));
   return {};
+}
+
+namespace {
+
+// The answer of a location that does nothing else; null: it does something else.
+const SnippetStep* answer_of(const Location& location) {
+  const Block& block = *location.block;
+  const bool more = block.pass || !block.access.empty() || block.levels.size() != 1 ||
+                    block.levels.front() != SnippetLevel{} || !block.locations.empty();
+  if (more || block.steps.size() != 1 || block.steps[0].kind != Kind::answer) return nullptr;
+  return block.steps.data();
+}
+
+}  // namespace
+
+bool Reader::resolve() {
+  const auto refuse = [&](const Named& named, std::string expected) {
+    refusal_ = {named.at, named.directive, std::move(expected)};
+    return false;
+  };
+  for (Named& named : named_) {
+    const auto has_path = [&](const Location& l) {
+      return l.path == named.path && !model::is_snippet_pattern(l.match);
+    };
+    const auto& among = named.path.starts_with('@') ? handlers_ : block_.locations;
+    const auto at = std::ranges::find_if(among, has_path);
+    if (named.directive == "mirror") {
+      if (at == among.end() || !at->block->pass || at->block->mirror_url.empty())
+        return refuse(named,
+                      "a location of that path beside it, with `internal` and a proxy_pass; or the annotation "
+                      "mirror-target");
+      block_.mirror = at->block->mirror_url;
+      continue;
+    }
+    const SnippetStep* answer = at == among.end() ? nullptr : answer_of(*at);
+    if (answer == nullptr)
+      return refuse(named,
+                    "an URL, or a location beside it that does nothing but `return`; the annotations "
+                    "custom-http-errors and default-backend lead errors to a Service");
+    named.page.answer = *answer;
+    if (named.status)
+      named.page.answer.status = *named.status;
+    else
+      named.page.keeps_status = !named.takes_status;
+    block_.errors.push_back(std::move(named.page));
+  }
+  return true;
 }
 
 std::expected<Block, Refusal> read(std::string_view text, Context where, std::string_view ns) {
@@ -261,7 +317,7 @@ std::expected<Block, Refusal> read(std::string_view text, Context where, std::st
   Block out;
   out.written = in_one_line(*parsed, 300);
   Reader reader(out, ns);
-  if (!reader.read(*parsed, where, 0)) return std::unexpected(reader.refusal());
+  if (!reader.read(*parsed, where, 0) || !reader.resolve()) return std::unexpected(reader.refusal());
   if (out.sets.size() > Snippet::kMostVariables)
     return std::unexpected(Refusal{{}, "set", "at most " + std::to_string(Snippet::kMostVariables) + " variables"});
   return out;
@@ -308,6 +364,8 @@ model::Shared<Snippet> settle(const Block* outer, const Block* inner, bool own_l
   out.access = !near.access.empty() ? near.access : own_lists ? std::vector<model::SnippetAccess>() : far.access;
   out.request = near.request;  // the location of an Ingress has lines of its own: nginx inherits none
   out.auth = near.auth;
+  out.errors = near.errors.empty() ? far.errors : near.errors;
+  out.intercepts = near.intercepts.value_or(far.intercepts.value_or(false));
   if (near.default_type || far.default_type)
     out.default_type = near.default_type ? *near.default_type : *far.default_type;
   out.of_server = outer != nullptr;
@@ -318,8 +376,8 @@ model::Shared<Snippet> settle(const Block* outer, const Block* inner, bool own_l
     out.written += near.written;
   }
   if (out.server.empty() && out.location.empty() && out.access.empty() && out.request.empty() && out.auth.empty() &&
-      out.levels.size() == 1 && out.levels.front() == SnippetLevel{} && near.changes.empty() && near.said.empty() &&
-      far.changes.empty() && far.said.empty() && far.locations.empty() && near.locations.empty())
+      out.levels.size() == 1 && out.levels.front() == SnippetLevel{} && out.errors.empty() && near.changes.empty() &&
+      near.said.empty() && far.changes.empty() && far.said.empty() && far.locations.empty() && near.locations.empty())
     return nullptr;
   return out;
 }
@@ -342,11 +400,82 @@ model::Shared<Snippet> settle_location(const Block* server, const Block* around,
   for (const auto* said :
        {&far.default_type, around != nullptr ? &around->default_type : &none.default_type, &block.default_type})
     if (*said) out.default_type = **said;
+  const auto& errors = around != nullptr && !around->errors.empty() ? around->errors : far.errors;
+  out.errors = block.errors.empty() ? errors : block.errors;
+  const auto& intercepts = around != nullptr && around->intercepts ? around->intercepts : far.intercepts;
+  out.intercepts = block.intercepts.value_or(intercepts.value_or(false));
   out.internal = block.internal;
   out.of_server = server != nullptr;
   out.own = around != nullptr;
   out.written = block.written;
   return out;
+}
+
+Block joined(const Block& first, const Block& second) {
+  Block out = first;
+  const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+  const auto shift = static_cast<std::uint32_t>(out.levels.size() - 1);
+  for (SnippetStep step : second.steps) {
+    if (step.kind == Kind::level && step.count > 0) step.count += shift;
+    out.steps.push_back(std::move(step));
+  }
+  auto& own = out.levels.front();
+  const auto& theirs = second.levels.front();
+  append(own.set, theirs.set);
+  append(own.added, theirs.added);
+  append(own.hidden, theirs.hidden);
+  if (theirs.expires.kind != model::SnippetExpires::Kind::unsaid) own.expires = theirs.expires;
+  out.levels.insert(out.levels.end(), second.levels.begin() + 1, second.levels.end());
+  append(out.access, second.access);
+  for (const auto& line : second.request) {
+    std::erase_if(out.request, [&](const auto& other) { return iequals(other.name, line.name); });
+    out.request.push_back(line);
+  }
+  append(out.auth, second.auth);
+  append(out.errors, second.errors);
+  if (second.intercepts) out.intercepts = second.intercepts;
+  if (second.default_type) out.default_type = second.default_type;
+  if (second.satisfy_any) out.satisfy_any = second.satisfy_any;
+  out.internal = out.internal || second.internal;
+  append(out.changes, second.changes);
+  append(out.far_changes, second.far_changes);
+  append(out.locations, second.locations);
+  if (!second.mirror.empty()) out.mirror = second.mirror;
+  if (second.mirror_body) out.mirror_body = second.mirror_body;
+  out.sets.insert(second.sets.begin(), second.sets.end());
+  append(out.uses, second.uses);
+  append(out.said, second.said);
+  if (!second.written.empty()) out.written += (out.written.empty() ? "" : " ") + second.written;
+  return out;
+}
+
+std::shared_ptr<const Block> of_option(const std::string& text, Context where, const std::string& http) {
+  static std::mutex mutex;
+  static std::map<std::tuple<std::string, Context, std::string>, std::shared_ptr<const Block>> known;
+  if (text.empty()) return nullptr;
+  const std::lock_guard lock(mutex);
+  if (const auto at = known.find({text, where, http}); at != known.end()) return at->second;
+  if (known.size() >= 8) known.clear();  // former texts
+  auto made = read(text, where, "");
+  const auto maps = maps_of(http);
+  if (made && maps && insert(*maps, *made)) made = std::unexpected(Refusal{});
+  auto block = made ? std::make_shared<const Block>(std::move(*made)) : nullptr;
+  known.emplace(std::tuple(text, where, http), block);
+  return block;
+}
+
+std::string check_option_text(std::string_view text, Context where, const std::string* http) {
+  auto made = read(text, where, "");
+  if (!made) return made.error().text() + ": expected " + made.error().expected;
+  if (!made->locations.empty()) return "no location: of which host would it be?";
+  if (!made->auth.empty() || made->satisfy_any || !made->mirror.empty() || made->internal)
+    return "what holds for all hosts: headers, steps, access and settings";
+  if (http == nullptr) return {};
+  if (const auto maps = maps_of(*http))
+    if (const auto refused = insert(*maps, *made)) return refused->expected;
+  for (const auto& used : made->uses)
+    if (!made->sets.contains(used.name)) return "variables that nginx has, which $" + used.name + " is not";
+  return {};
 }
 
 }  // namespace sluice::control::snippet

@@ -45,6 +45,18 @@ class Reader {
   // A step that comes behind all others of the block, wherever it is written.
   void keep_for_end(model::SnippetStep step) { end_ = std::move(step); }
 
+  // error_page and mirror name locations, which may stand behind them.
+  struct Named {
+    Place at;
+    std::string directive, path;
+    model::SnippetErrorPage page;
+    std::optional<std::uint16_t> status;
+    bool takes_status = false;
+  };
+  void keep_named(Named named) { named_.push_back(std::move(named)); }
+  // Once all of the block is read. False: refusal().
+  bool resolve();
+
   std::string read_if(const Directive& directive);
   std::string read_location(const Directive& directive);
 
@@ -58,6 +70,8 @@ class Reader {
   std::uint32_t level_ = 0;
   std::size_t patterns_ = 0, fields_ = 0;
   std::optional<model::SnippetStep> end_;
+  std::vector<Named> named_;
+  std::vector<Location> handlers_;  // named locations
   Refusal refusal_;
   bool refused_inside_ = false;
 };

@@ -1,4 +1,4 @@
-#include "data/filter/media_type.h"
+#include "data/proxy/media_type.h"
 
 #include "base/strings.h"
 
