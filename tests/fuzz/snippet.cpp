@@ -47,7 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     // Without quotes and escapes the one line says the same.
     bool controls = false;
     for (const char c : text)
-      controls = controls || (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' && c != '\r');
+      controls = controls || c == 0x7f || (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' && c != '\r');
     const auto line = in_one_line(*parsed, 1 << 20);
     const auto again = parse(line);
     if (!controls && text.find('$') == std::string::npos) PROPERTY(again && same(*parsed, *again));

@@ -131,6 +131,11 @@ class Site {
     commit();
     return model_->report.entries;
   }
+  // Of the route of /, beside being forwarded.
+  bool pays_nothing() {
+    begin({});
+    return route_->program == nullptr && route_->plan == nullptr && !route_->edited;
+  }
   const data::ProgramState& state() const { return program_; }
   void set(std::string_view name, std::string_view value) { program_.set(name, value); }
 
@@ -549,6 +554,9 @@ TEST(Snippets, CostIsTheRequestsOwn) {
 TEST(Snippets, ARouteWithoutThemHasNoProgram) {
   Site site;
   EXPECT_EQ(site.ask("/x"), "svc /x");
+  EXPECT_TRUE(site.pays_nothing());
+  Site with(configuration("proxy_buffering off;"));
+  EXPECT_FALSE(with.pays_nothing());
 }
 
 }  // namespace

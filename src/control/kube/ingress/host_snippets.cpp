@@ -95,6 +95,18 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
     if (!own_host && !block.pass->host_header.empty())
       settings.upstream_host = model::UpstreamHost{Template(block.pass->host_header)};
   }
+  // The service that a global-auth-url asks may be this very host, as choose_auth() has it.
+  Text closed = like->closed;
+  if (const auto& auth = settings.external_auth; auth && auth->host.empty()) {
+    if (name_.empty() || name_.starts_with("*.")) {
+      if (closed.empty())
+        closed = "global-auth-url names the host of the request, and " + shown_name() + " has more than one name";
+    } else {
+      model::ExternalAuth here = *auth;
+      here.host = name_;
+      settings.external_auth = std::move(here);
+    }
+  }
   settings.snippet = snippet::settle_location(server, around, location);
 
   model::Route route;
@@ -108,15 +120,15 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
   route.ns = ref.ns;
   route.ingress = ref.name;
   route.origin = ref.origin;
-  if (!like->closed.empty()) {
+  if (!closed.empty()) {
     route.status = 503;
-    route.because = like->closed;
+    route.because = closed;
     settings.snippet.reset();
   }
   route.settings = state_.core_.shared_settings.of(std::move(settings));
-  if (like->closed.empty() && block.pass)
+  if (closed.empty() && block.pass)
     lead_snippet_to(route, ingress, *block.pass);
-  else if (like->closed.empty())
+  else if (closed.empty())
     route.status = 404;
   host_->routes.push_back(std::move(route));
 }
