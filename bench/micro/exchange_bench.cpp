@@ -3,12 +3,14 @@
 #include <benchmark/benchmark.h>
 
 #include <array>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "data/balance/placement.h"
 #include "data/balance/policy.h"
+#include "data/filter/order.h"
 #include "data/runtime/cluster.h"
 #include "data/runtime/worker_context.h"
 #include "data/server/response_fields.h"
@@ -211,5 +213,27 @@ void RingWithoutOne(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(Placement::of(cluster, whole.get()));
 }
 BENCHMARK(RingWithoutOne);
+
+// What an Ingress with limits makes of a request that goes on: one rate, two rates, and requests in flight beside; of
+// one client, and of so many that no counter is in a cache of the processor.
+void ChargeAClient(benchmark::State& state) {
+  Scene s;
+  model::RouteSettings settings;
+  model::ClientLimits limits{.ns = "default", .ingress = "app", .rps = 1'000'000, .exempt = {}};
+  if (state.range(0) > 0) limits.rpm = 100'000'000;
+  if (state.range(0) > 1) limits.connections = 1000;
+  settings.client_limits = limits;
+  const auto plan = plan_of_route({settings, false});
+  const Step& step = *(*plan)[Phase::guard].front().step;
+  const auto clients = static_cast<std::uint32_t>(state.range(1));
+  for (std::uint32_t i = 0; auto _ : state) {
+    const std::uint32_t client = (i++ * 2654435761U) % clients;
+    std::memcpy(s.ex.client.data() + 12, &client, sizeof client);
+    benchmark::DoNotOptimize(step.charge(s.ex).has_value());
+    if (s.ex.counted != nullptr) LimitTable::leave(s.ex.counted);
+  }
+  state.counters["refused"] = static_cast<double>(s.stats.limited_rate.get() + s.stats.limited_connections.get());
+}
+BENCHMARK(ChargeAClient)->ArgNames({"limits", "clients"})->ArgsProduct({{0, 1, 2}, {1, 500'000}});
 
 }  // namespace

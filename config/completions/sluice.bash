@@ -20,10 +20,10 @@ _sluice() {
     --context | --watch-namespace | --watch-namespace-selector | --publish-service | --publish-status-address | --election-id | --validating-webhook | --validating-webhook-service | --validating-webhook-configuration) return ;;
     --http | --https | --admin | --admin-host | --workers | --ingress-class | --controller-class | --default-ssl-certificate | --default-backend | --endpoint | --configmap | --tcp-services-configmap | --udp-services-configmap | --stream-address | --annotations-prefix | --accept-unprotected | -H | --header) return ;;
   esac
-  local common="--ingress-class --controller-class --watch-ingress-without-class --default-backend --default-ssl-certificate --enable-ssl-passthrough --configmap --tcp-services-configmap --udp-services-configmap --annotations-prefix --accept-unprotected --endpoint --set --help"
+  local common="--ingress-class --controller-class --watch-ingress-without-class --default-backend --default-ssl-certificate --enable-ssl-passthrough --disable-catch-all --disable-svc-external-name --configmap --tcp-services-configmap --udp-services-configmap --annotations-prefix --accept-unprotected --endpoint --set --help"
   local cluster="--kubeconfig --validating-webhook-certificate --validating-webhook-key --validating-webhook-client-ca --kubernetes --update-status --update-status-on-shutdown --report-node-internal-ip-address --status-annotation --disable-leader-election --context --watch-namespace --watch-namespace-selector --publish-service --publish-status-address --election-id --validating-webhook --validating-webhook-service --validating-webhook-configuration"
   case $command in
-    serve) COMPREPLY=($(compgen -W "--manifests --http --https --admin --admin-token-file --admin-trust-loopback --admin-pages --admin-host --workers --access-log --log-level --log-json --memory-limit --core-dumps --share-ports --stream-address --config $cluster $common" -- "$cur")) ;;
+    serve) COMPREPLY=($(compgen -W "--manifests --http --https --admin --admin-token-file --admin-trust-loopback --admin-pages --admin-host --workers --access-log --log-level --log-json --buffer-directory --buffer-limit --memory-limit --core-dumps --share-ports --stream-address --config $cluster $common" -- "$cur")) ;;
     check) COMPREPLY=($(compgen -W "--json --strict --all --kubernetes --kubeconfig --context --watch-namespace $common" -- "$cur") $(compgen -f -- "$cur")) ;;
     explain)
       if [[ $prev == explain ]]; then COMPREPLY=($(compgen -f -- "$cur"))

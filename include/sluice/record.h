@@ -96,6 +96,14 @@ struct ExchangeRecord {
   std::span<const std::string_view> values;
 };
 
+// What a pod had to say beside its response: standard error of FastCGI. Views are valid during the call only.
+struct PodWords {
+  static constexpr std::size_t kMost = 1024;  // bytes of it that are kept
+  std::string_view ns, ingress, service, pod;
+  std::string_view text;   // the first bytes of it, any bytes
+  std::uint64_t left = 0;  // bytes beside these
+};
+
 // One for each worker, called on its thread at the end of every exchange. Must not block, throw or allocate on the
 // common path.
 class Recorder {
@@ -108,6 +116,8 @@ class Recorder {
   // A client's connection was closed before it could ask for anything, or something about it is worth a word. `what`:
   // one of a few static texts.
   virtual void complained(std::string_view /*peer*/, const char* /*what*/) noexcept {}
+  // For the operator; as much of it as the log takes.
+  virtual void said(const PodWords&) noexcept {}
   // After each turn of the worker's loop, before it may sleep: what was put off is done now.
   virtual void turn_over() noexcept {}
   // What exchanges that begin now have to tell beside their record; null: nothing. Changes in turn_over() alone. An
@@ -141,9 +151,12 @@ struct alignas(64) WorkerStats {
   Counter own_refused;    // connections to pods that would have led to our own listeners
   Counter loops;          // requests and connections that had come back to us
   Counter regex_gave_up;  // requests whose route or rewrite takes too many steps
-  Counter auth_cached, auth_right, auth_wrong, auth_limited, auth_unchecked;  // passwords
+  Counter auth_cached, auth_right, auth_wrong, auth_limited, auth_unchecked, auth_stale;  // passwords
+  Counter disk_bodies, disk_refused;  // bodies that lie on the disk, and those for which there was no room
   Counter mirrored, mirrors_failed, mirrors_dropped;
   Counter auth_kept, auth_allowed, auth_refused, auth_failed;  // services that are asked
+  Counter limited_rate, limited_connections;                   // requests that limits of clients refused
+  Counter limits_forgotten, limits_uncounted;  // counters that gave way to others; requests that found no place
   Counter retries, tunnels_active, tunnels;
   Counter sessions_begun, sessions_moved;  // of affinity: by requests without and with the cookie of one
   Counter passthrough, passthrough_active, passthrough_failures;

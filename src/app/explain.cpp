@@ -20,6 +20,7 @@
 #include "data/plan/choice.h"
 #include "data/plan/plan.h"
 #include "data/proxy/edit.h"
+#include "data/proxy/program.h"
 #include "data/routing/host_routes.h"
 #include "model/ip.h"
 #include "net/http/forwarded.h"
@@ -255,6 +256,19 @@ void choose(Explanation& out, data::RequestView& view, const model::Model& model
   view.canary = &choice.spec();
 }
 
+// What its snippets have done to the request. `path`: as it was before.
+void tell_program(const data::RequestView& view, const data::ProgramState& state, const std::string& path,
+                  std::vector<std::string>& steps) {
+  for (const auto& [name, value] : state.variables)
+    steps.push_back(fmt::format("a snippet sets ${} to \"{}\"", name, printable(value)));
+  if (state.rewritten && view.path != path)
+    steps.push_back(fmt::format("a snippet rewrites the path to {}{}", printable(view.path), printable(view.query)));
+  if (state.searches > 0)
+    steps.push_back(fmt::format("looked for a location again, {} time{}: {} {} of Ingress {}/{}", state.searches,
+                                state.searches == 1 ? "" : "s", to_string(view.route->spec->match),
+                                view.route->spec->path, view.route->spec->ns, view.route->spec->ingress));
+}
+
 // What serve() asks, in its order, for a request that was never received. `steps`: gets whom it would ask elsewhere.
 std::optional<data::Verdict> decide(const data::Plan* process, const data::RequestView& view,
                                     std::vector<std::string>& steps) {
@@ -264,6 +278,7 @@ std::optional<data::Verdict> decide(const data::Plan* process, const data::Reque
   auto verdict = data::decide_for_route(view, &waits);
   while (waits != nullptr) {
     if (auto reply = waits->step->decide_at_length(view)) return data::Verdict{std::move(*reply), waits->name};
+    if (auto charged = waits->step->charged(view); !charged.empty()) steps.push_back(std::move(charged));
     if (auto asks = waits->step->asks(view); !asks.empty()) steps.push_back("it is asked whether it may come: " + asks);
     verdict = data::decide_behind(view, *waits, &waits);
   }
@@ -370,6 +385,15 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
   asked.view.path = out.path;
   snapshot.routes->match(request.match_host, out.path, &asked.view.undecided);
   asked.view.route = out.route;
+  Texts made;
+  data::ProgramState program;
+  if (out.route != nullptr && out.route->program != nullptr && !asked.view.undecided) {
+    program.begin(made);
+    data::run_program(asked.view, *snapshot.routes, request.match_host, program);
+    tell_program(asked.view, program, out.path, out.steps);
+    out.route = asked.view.route;
+    out.cluster = find_cluster(model, *out.route->spec);
+  }
   if (out.route != nullptr && out.route->choice != nullptr) choose(out, asked.view, model);
   asked.view.available = out.cluster != nullptr && usable(*out.cluster) != 0;
   asked.view.outside = out.cluster != nullptr && out.cluster->outside;
@@ -394,7 +418,7 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
     return out;
   }
   data::Rewritten to;
-  if (out.answer.status == 0 && data::is_edited(*out.route->settings)) {
+  if (out.answer.status == 0 && data::is_edited(asked.view)) {
     data::edited(asked.view, to);
     if (to.wrong != nullptr) out.answer = {500, "", to.wrong, ""};
     out.target = std::move(to.target);

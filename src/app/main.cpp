@@ -15,6 +15,7 @@
 #include "app/config_file.h"
 #include "app/explain.h"
 #include "app/health.h"
+#include "app/nginx_flags.h"
 #include "app/options.h"
 #include "app/terminal.h"
 #include "base/log.h"
@@ -59,6 +60,7 @@ void add_common(CLI::App& cmd, sluice::control::Settings& c, std::vector<std::st
                "look at the name in each ClientHello, and pass TLS of hosts with the annotation ssl-passthrough on "
                "undecrypted")
       ->envname("SLUICE_ENABLE_SSL_PASSTHROUGH");
+  sluice::app::add_exclusions(cmd, c);
   cmd.add_option("--endpoint", c.endpoints,
                  "NS/SERVICE:PORT=ADDRESS:PORT: an endpoint for a Service without EndpointSlices");
   cmd.add_option(
@@ -364,6 +366,18 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 1024))
       ->envname("SLUICE_WORKERS");
   serve
+      ->add_option("--buffer-directory", options.buffer_directory,
+                   "where bodies lie that proxy-request-buffering or proxy-buffering has collected and that are too "
+                   "long for memory, in files without names; empty: such requests are answered 503")
+      ->capture_default_str()
+      ->envname("SLUICE_BUFFER_DIRECTORY");
+  serve
+      ->add_option("--buffer-limit", options.buffer_limit,
+                   "bytes that may lie there, of one namespace half of them (default: 1Gi)")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("1Gi")
+      ->envname("SLUICE_BUFFER_LIMIT");
+  serve
       ->add_option("--memory-limit", options.memory_limit,
                    "what this process may take, such as 512Mi: near it idle and slow clients go first, then new ones "
                    "(default: the cgroup's limit alone, the nearest of both where there are two)")
@@ -388,6 +402,8 @@ int main(int argc, char** argv) {
       ->envname("SLUICE_CORE_DUMPS");
   serve->add_flag("--log-json", options.log_json, "program log as JSON")->envname("SLUICE_LOG_JSON");
   add_common(*serve, options.control, set);
+  sluice::app::NginxFlags nginx_flags;
+  nginx_flags.add(*serve);
 
   bool as_json = false;
   sluice::app::CheckOptions checks;
@@ -474,6 +490,9 @@ int main(int argc, char** argv) {
       return sluice::app::refuse(config_file + ": " + message);
     for (const auto& [key, value] : given) options.control.set[key] = value;
   }
+  if (*serve)
+    if (auto message = nginx_flags.take(*serve, options); !message.empty()) return sluice::app::refuse(message);
+  options.notes = nginx_flags.notes();
   if (auto message = check_names(options.control); !message.empty()) return sluice::app::refuse(message);
   if (auto message = take_identity(status, no_election); !message.empty()) return sluice::app::refuse(message);
   const bool cluster = kubernetes || !options.control.kubeconfig.empty();

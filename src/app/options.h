@@ -14,14 +14,17 @@ struct ServeOptions {
   std::vector<std::string> http{":80"};
   std::vector<std::string> https{":443"};
   std::string admin = "127.0.0.1:10254";
-  std::uint64_t memory_limit = 0;  // of this process, in bytes; 0: what the cgroup says
+  std::uint64_t memory_limit = 0;           // of this process, in bytes; 0: what the cgroup says
+  std::string buffer_directory = "/tmp";    // for bodies that are too long for memory; empty: they are refused
+  std::uint64_t buffer_limit = 1ULL << 30;  // bytes there
   ops::AdminAccessSettings admin_access;
   unsigned workers = 0;    // 0: one a core, the cgroup's limit respected
   std::string access_log;  // "", "off", "-", PATH
   std::string log_level = "info";
   bool log_json = false;
   bool core_dumps = false;
-  bool share_ports = false;  // other processes of this user may listen on the same addresses
+  std::vector<std::string> notes;  // to be said at the start
+  bool share_ports = false;        // other processes of this user may listen on the same addresses
 };
 
 // On: memory that is freed goes back to the kernel at once, and not half a second later. Any thread.

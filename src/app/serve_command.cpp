@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <iostream>
 #include <latch>
@@ -140,6 +142,7 @@ class WorkerThreads {
 
 int serve(const ServeOptions& options) {
   log::start(options.log_level, options.log_json);
+  for (const auto& note : options.notes) log::info("{}", note);
   if (!options.core_dumps) forbid_core_dumps();
   const Signals signals;  // before any thread
   Reserve::keep();
@@ -191,6 +194,17 @@ int serve(const ServeOptions& options) {
   }
   BlockingPool blocking(std::clamp(count / 2, 1U, 4U));  // ends before the workers, which it tells of what is done
   shared.blocking = &blocking;
+  // Of its own, as whoever checks passwords is not to wait for a slow disk.
+  BlockingPool disk(std::clamp(count, 2U, 8U), {4096, 2048}, "disk");
+  shared.spool.configure(
+      {options.buffer_directory, options.buffer_limit,
+       static_cast<std::uint32_t>(std::min<std::uint64_t>(4096, std::max<std::uint64_t>(16, descriptors / 16)))},
+      &disk);
+  if (!options.buffer_directory.empty() && ::access(options.buffer_directory.c_str(), W_OK | X_OK) != 0)
+    log::warn(
+        "--buffer-directory {}: {}; expected a directory that may be written to: bodies that are too long for memory "
+        "are refused (503)",
+        options.buffer_directory, ::strerrordesc_np(errno));
   overload.on_change([&workers](data::Rung rung) {
     give_memory_back_at_once(rung != data::Rung::calm);
     for (auto& w : workers) w->loop.post([] {});  // they act at the end of the turn
@@ -358,6 +372,7 @@ int serve(const ServeOptions& options) {
   watcher.reset();
   admin.reset();
   blocking.stop();
+  disk.stop();
   workers.clear();
   log::info("drained");
   return 0;

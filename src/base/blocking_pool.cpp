@@ -10,13 +10,13 @@
 
 namespace sluice {
 
-BlockingPool::BlockingPool(unsigned threads) {
+BlockingPool::BlockingPool(unsigned threads, Bounds bounds, const char* name) : bounds_(bounds) {
   for (unsigned i = 0; i < threads; ++i) {
     threads_.emplace_back([this] {
       ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), 5);
       work();
     });
-    pthread_setname_np(threads_.back().native_handle(), "blocking");
+    pthread_setname_np(threads_.back().native_handle(), name);
   }
 }
 
@@ -27,10 +27,10 @@ BlockingPool::~BlockingPool() {
 bool BlockingPool::submit(std::string_view whose, std::shared_ptr<Job> job) noexcept {
   try {
     const std::lock_guard lock(mutex_);
-    if (stopped_ || waiting_ >= kMost) return false;
+    if (stopped_ || waiting_ >= bounds_.all) return false;
     auto line = std::ranges::find(lines_, whose, &Line::whose);
     if (line != lines_.end()) {
-      if (line->jobs.size() >= kMostOf) return false;
+      if (line->jobs.size() >= bounds_.of) return false;
       line->jobs.push_back(std::move(job));
     } else {
       Line fresh{std::string(whose), {}};

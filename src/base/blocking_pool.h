@@ -15,8 +15,11 @@ namespace sluice {
 
 class BlockingPool {
  public:
-  static constexpr std::size_t kMost = 256;    // that wait, of all together
-  static constexpr std::size_t kMostOf = 128;  // and of one asker
+  // What waits at most.
+  struct Bounds {
+    std::size_t all = 256;  // together
+    std::size_t of = 128;   // of one asker
+  };
 
   class Job {
    public:
@@ -25,7 +28,8 @@ class BlockingPool {
   };
 
   // The threads are there when it returns, and of lower priority than the caller.
-  explicit BlockingPool(unsigned threads);
+  explicit BlockingPool(unsigned threads) : BlockingPool(threads, Bounds{}, "blocking") {}
+  BlockingPool(unsigned threads, Bounds bounds, const char* name);
   ~BlockingPool();
   BlockingPool(const BlockingPool&) = delete;
   BlockingPool& operator=(const BlockingPool&) = delete;
@@ -44,6 +48,7 @@ class BlockingPool {
   void work();
   std::shared_ptr<Job> next();
 
+  const Bounds bounds_;
   std::mutex mutex_;
   std::condition_variable news_;
   std::list<Line> lines_;  // the first has the next turn

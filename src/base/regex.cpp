@@ -3,6 +3,9 @@
 
 #include <pcre2.h>
 
+#include <algorithm>
+#include <chrono>
+#include <ctime>
 #include <mutex>
 #include <new>
 #include <unordered_map>
@@ -68,12 +71,35 @@ struct Scratch {
   Scratch& operator=(const Scratch&) = delete;
 };
 
+// PCRE2 counts its steps anew for each place of the subject that a match may begin at, and a step may look at all that
+// is left of it. Longer subjects are therefore searched some places at a time, with an eye on the clock.
+constexpr std::size_t kShort = 128;  // bytes; below that the steps alone are bound enough
+constexpr std::size_t kPlaces = 16;  // at first; twice as many each time that took next to nothing
+constexpr std::chrono::nanoseconds kMostTime = std::chrono::milliseconds(3);  // of this thread, for one match
+constexpr std::uint64_t kMostLookedAt = 100'000'000;                          // steps times bytes, from one place
+constexpr std::uint32_t kLeastSteps = 10'000;
+
+std::chrono::nanoseconds thread_time() noexcept {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
 PCRE2_SPTR bytes(std::string_view text) noexcept {
   return reinterpret_cast<PCRE2_SPTR>(text.data());
 }
 
 // Marks that stand for themselves nowhere in a pattern.
 constexpr std::string_view kMarks = "\\^$.[|()?*+{";
+
+// `\\G` stands for the place at which a search begins, of which there may be several here.
+bool names_beginning_of_search(std::string_view pattern) noexcept {
+  for (std::size_t i = 0; i + 1 < pattern.size(); ++i) {
+    if (pattern[i] != '\\') continue;
+    if (pattern[++i] == 'G') return true;
+  }
+  return false;
+}
 
 bool is_alphanumeric(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -99,11 +125,13 @@ std::size_t behind_class(std::string_view pattern, std::size_t at) noexcept {
 
 std::expected<std::shared_ptr<const Regex>, std::string> Regex::make(std::string_view pattern) {
   if (pattern.size() > kMaxPattern) return std::unexpected("more than " + std::to_string(kMaxPattern) + " bytes");
+  if (names_beginning_of_search(pattern)) return std::unexpected("no \\G: a search begins at the beginning");
   RegexTable& table = RegexTable::instance();
   if (auto known = table.find(pattern)) return known;
   int error = 0;
   PCRE2_SIZE at = 0;
-  pcre2_code* const code = pcre2_compile(bytes(pattern), pattern.size(), PCRE2_CASELESS, &error, &at, nullptr);
+  pcre2_code* const code =
+      pcre2_compile(bytes(pattern), pattern.size(), PCRE2_CASELESS | PCRE2_USE_OFFSET_LIMIT, &error, &at, nullptr);
   if (error == PCRE2_ERROR_HEAP_FAILED) throw std::bad_alloc();
   if (!code) {
     PCRE2_UCHAR text[128];
@@ -114,6 +142,13 @@ std::expected<std::shared_ptr<const Regex>, std::string> Regex::make(std::string
   }
   return table.add(pattern, code);
 }
+
+Regex::Regex(std::string_view pattern, pcre2_real_code_8* code) noexcept
+    : pattern_(pattern), code_(code), anchored_([code] {
+        std::uint32_t options = 0;
+        pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options);
+        return (options & PCRE2_ANCHORED) != 0;
+      }()) {}
 
 Regex::~Regex() {
   pcre2_code_free(fast_.load(std::memory_order_acquire));
@@ -135,10 +170,37 @@ const pcre2_code* Regex::code() const noexcept {
   return copy;
 }
 
+int Regex::search(std::string_view subject, pcre2_match_data* data, pcre2_match_context* context) const noexcept {
+  const pcre2_code* const made = code();
+  if (anchored_ || subject.size() <= kShort)
+    return pcre2_match(made, bytes(subject), subject.size(), 0, 0, data, context);
+  const auto begun = thread_time();
+  auto before = begun;
+  int found = 0;
+  for (std::size_t from = 0, places = kPlaces;;) {
+    pcre2_set_offset_limit(context, from + places - 1);
+    found = pcre2_match(made, bytes(subject), subject.size(), from, 0, data, context);
+    from += places;
+    if (found != PCRE2_ERROR_NOMATCH || from > subject.size()) break;
+    const auto now = thread_time();
+    if (now - begun > kMostTime) {
+      found = PCRE2_ERROR_MATCHLIMIT;
+      break;
+    }
+    if (now - before < kMostTime / 16) places *= 2;
+    before = now;
+  }
+  pcre2_set_offset_limit(context, PCRE2_UNSET);
+  return found;
+}
+
 Regex::Outcome Regex::match(std::string_view subject, Captures* captures) const noexcept {
   thread_local Scratch scratch;
   if (!scratch.data || !scratch.context) return Outcome::gave_up;
-  const int found = pcre2_match(code(), bytes(subject), subject.size(), 0, 0, scratch.data, scratch.context);
+  const auto steps =
+      subject.empty() ? kMatchLimit : std::min<std::uint64_t>(kMatchLimit, kMostLookedAt / subject.size());
+  pcre2_set_match_limit(scratch.context, std::max(static_cast<std::uint32_t>(steps), kLeastSteps));
+  const int found = search(subject, scratch.data, scratch.context);
   if (found == PCRE2_ERROR_NOMATCH) return Outcome::no;
   if (found < 0) return Outcome::gave_up;
   if (!captures) return Outcome::yes;

@@ -8,6 +8,8 @@
 #include <string_view>
 
 struct pcre2_real_code_8;
+struct pcre2_real_match_context_8;
+struct pcre2_real_match_data_8;
 
 // Regular expressions that tenants write: PCRE2 with a limit on what one match may cost (docs/adr/0010).
 namespace sluice {
@@ -17,7 +19,8 @@ namespace sluice {
 class Regex {
  public:
   static constexpr std::size_t kMaxPattern = 4096;       // bytes; nginx takes no longer ones either
-  static constexpr std::uint32_t kMatchLimit = 100'000;  // steps of one match, about a millisecond
+  static constexpr std::uint32_t kMatchLimit = 100'000;  // steps of one match, about a millisecond; fewer of long
+                                                         // subjects, and of those three milliseconds at most
   // $0, all that matched, to $9. A group that took no part is empty. Views into the subject.
   using Captures = std::array<std::string_view, 10>;
   enum class Outcome : std::uint8_t {
@@ -43,11 +46,14 @@ class Regex {
 
  private:
   friend struct RegexTable;
-  Regex(std::string_view pattern, pcre2_real_code_8* code) : pattern_(pattern), code_(code) {}
+  Regex(std::string_view pattern, pcre2_real_code_8* code) noexcept;
+  int search(std::string_view subject, pcre2_real_match_data_8* data,
+             pcre2_real_match_context_8* context) const noexcept;
   const pcre2_real_code_8* code() const noexcept;
 
   const std::string pattern_;
   pcre2_real_code_8* const code_;
+  const bool anchored_;                                     // it matches at the beginning of a subject or not at all
   mutable std::atomic<pcre2_real_code_8*> fast_ = nullptr;  // the same as machine code
   mutable std::atomic<std::uint32_t> uses_ = 0;             // up to when that is made
 };

@@ -46,6 +46,7 @@ inline constexpr VariableRow kVariables[] = {
     {"proxy_protocol_tlv_ssl_cn", VariableRow::When::end},
     {"proxy_protocol_tlv_ssl_cipher", VariableRow::When::end},
     {"proxy_protocol_tlv_ssl_verify", VariableRow::When::end},
+    {"server_addr"},
     {"server_port"},
     {"pass_server_port"},
     {"pass_port"},
@@ -64,6 +65,8 @@ inline constexpr VariableRow kVariables[] = {
     {"ssl_client_v_end"},
     {"ssl_client_v_remain"},
     {"ssl_client_escaped_cert"},
+    {"proxy_add_x_forwarded_for"},
+    {"connection_upgrade"},
     {"geoip2_city_country_code", VariableRow::When::never},
     // the request
     {"request"},
@@ -72,6 +75,11 @@ inline constexpr VariableRow kVariables[] = {
     {"escaped_request_uri"},
     {"uri"},
     {"document_uri"},
+    {"fastcgi_script_name"},
+    {"fastcgi_path_info"},
+    {"request_filename"},
+    {"document_root"},
+    {"realpath_root"},
     {"args"},
     {"query_string"},
     {"is_args"},
@@ -125,6 +133,8 @@ inline constexpr VariableRow kVariables[] = {
     {"time_local", VariableRow::When::end},
     {"time_iso8601", VariableRow::When::end},
     {"pid"},
+    {"hostname"},
+    {"nginx_version"},
     {"literal_dollar"},
 };
 inline constexpr VariableId kLiteral = 0, kGroup = 1, kUnknown = 2;

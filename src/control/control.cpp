@@ -13,6 +13,7 @@
 #include "base/descriptor.h"
 #include "control/kube/annotations/registry.h"
 #include "control/kube/options.h"
+#include "control/kube/options/families.h"
 #include "control/kube/store.h"
 #include "control/source/files/directory.h"
 
@@ -115,6 +116,13 @@ std::string options_markdown() {
   for (auto& o : options())
     out += "| `" + std::string(o.key) + "` | " + std::string(o.value.grammar) + " | " + cell(o.value.print(defaults)) +
            " | " + std::string(o.doc) + " |\n";
+  out +=
+      "\n## Keys that change nothing\n\nKeys of ingress-nginx that are known, and reported once where they are there. "
+      "Those marked * are not served by "
+      "this version; the others have no meaning here.\n\n| key | why |\n|---|---|\n";
+  for (const auto& idle : options_of::idle())
+    out +=
+        "| `" + std::string(idle.key) + "`" + (idle.meaningless ? "" : "\\*") + " | " + std::string(idle.why) + " |\n";
   return out;
 }
 
@@ -184,7 +192,7 @@ std::string annotations_markdown() {
       "all "
       "paths of its namespace at its hosts do, unless its value forbids nothing. `--accept-unprotected NAME` leaves "
       "one "
-      "out instead.\nSnippets are never run: an Ingress with one is not served at all, as in ingress-nginx, unless "
+      "out instead.\nAn Ingress with a snippet is not served at all, as in ingress-nginx, unless "
       "`annotations-risk-level` is Critical.\n\n";
   bool first = true;
   for (auto& u : unserved_annotations()) {

@@ -17,11 +17,11 @@ void add(Hash& m, const HostSecrets& s) {
 }
 
 std::uint64_t of(const Route& r, std::uint64_t settings) {
-  const auto& [match, path, cluster, status, tls, free, rank, _, further, canary, ns, ingress, service, port, upstream,
-               location, type, because, origin] = r;
+  const auto& [match, path, cluster, status, tls, free, rank, nested, _, further, canary, ns, ingress, service, port,
+               upstream, location, type, because, origin] = r;
   Mixer m;
-  m.all(match, path, cluster, status, tls, free, rank, settings, further, canary, ns, ingress, service, port, upstream,
-        location, type, because);
+  m.all(match, path, cluster, status, tls, free, rank, nested, settings, further, canary, ns, ingress, service, port,
+        upstream, location, type, because);
   return m.value();
 }
 

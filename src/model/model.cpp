@@ -66,6 +66,16 @@ std::string_view to_string(PathMatch match) {
       return "slash-redirect";
     case PathMatch::pattern:
       return "pattern";
+    case PathMatch::snippet_exact:
+      return "location =";
+    case PathMatch::snippet_prefix:
+      return "location";
+    case PathMatch::snippet_first:
+      return "location ^~";
+    case PathMatch::snippet_pattern:
+      return "location ~";
+    case PathMatch::snippet_pattern_any_case:
+      return "location ~*";
   }
   return "unknown";
 }
@@ -82,6 +92,8 @@ std::string_view to_string(BackendProtocol p) {
       return "GRPCS";
     case BackendProtocol::auto_http:
       return "AUTO_HTTP";
+    case BackendProtocol::fcgi:
+      return "FCGI";
   }
   return "unknown";
 }

@@ -53,7 +53,27 @@ struct Cluster {
 // exact: the path itself. prefix: everything that starts with the text (a Kubernetes Prefix /foo is exact /foo and
 // prefix /foo/, already split by the translator). slash_redirect: path `/foo`, answered 301 to `/foo/`. pattern: what
 // the regular expression matches from the beginning on, whatever the case of letters; the longer text is asked first.
-enum class PathMatch : std::uint8_t { exact, prefix, slash_redirect, pattern };
+// The rest are locations that a snippet writes, as nginx reads them: exact, prefix, `^~` (no regular expression is
+// asked behind it), `~` and `~*`; these are asked in the order in which they stand in Host::routes. A snippet's
+// location takes requests that another route of its namespace at the host would have; data/routing/snippet_locations.h
+// has the order.
+enum class PathMatch : std::uint8_t {
+  exact,
+  prefix,
+  slash_redirect,
+  pattern,
+  snippet_exact,
+  snippet_prefix,
+  snippet_first,
+  snippet_pattern,
+  snippet_pattern_any_case
+};
+constexpr bool of_snippet(PathMatch match) noexcept {
+  return match >= PathMatch::snippet_exact;
+}
+constexpr bool is_snippet_pattern(PathMatch match) noexcept {
+  return match >= PathMatch::snippet_pattern;
+}
 std::string_view to_string(PathMatch match);
 
 // What a Cluster beside the one that a route leads to is for.
@@ -76,6 +96,7 @@ struct Route {
   // requests (who asks for them is refused); whether others may have all of them.
   bool free = false;
   std::uint32_t rank = 0;
+  bool nested = false;  // of a snippet's location: it takes requests of its own Ingress's paths alone
   Shared<RouteSettings> settings;
   Shared<std::vector<FurtherCluster>> further;  // each role once; null: none
   Shared<Canary> canary;                        // null: none, as there is no Role::canary in `further`

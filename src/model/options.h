@@ -5,11 +5,15 @@
 #include <string_view>
 #include <vector>
 
+#include "base/variables.h"
+#include "model/cidr.h"
 #include "model/settings/balancing.h"
+#include "model/settings/buffering.h"
 #include "model/settings/compression.h"
 #include "model/settings/header_map.h"
 #include "model/settings/replacement.h"
 #include "model/settings/retry_conditions.h"
+#include "model/settings/snippet.h"
 #include "model/shared.h"
 
 // The settings of the whole process that requests are served by: one typed member for each ConfigMap key. The table
@@ -18,13 +22,6 @@ namespace sluice::model {
 
 using Seconds = std::chrono::seconds;
 using Millis = std::chrono::milliseconds;
-
-// An address range. `bytes` is IPv4-mapped into 16 bytes; bits counts from 0 to 128 within that form.
-struct Cidr {
-  std::uint8_t bytes[16]{};
-  std::uint8_t bits = 0;
-  auto operator<=>(const Cidr&) const = default;
-};
 
 // One namespace that may have Ingresses for a host: control/kube/host_grants.h has the grammar of both.
 struct HostGrant {
@@ -157,13 +154,27 @@ struct Options {
   bool ssl_reject_handshake = false;
   Seconds ssl_handshake_timeout{10};  // sluice
 
+  // limits of clients
+  std::uint16_t limit_req_status_code = 503;   // of limit-rps and limit-rpm
+  std::uint16_t limit_conn_status_code = 503;  // of limit-connections
+  Template limit_conn_zone_variable =
+      kByAddress;  // who a client is, for all three; empty for a request: it is not limited
+  static constexpr const char* kByAddress = "$binary_remote_addr";
+  std::uint32_t limit_rate = 0, limit_rate_after = 0;  // as RouteSettings has them
+
   // upstream defaults (annotations override them)
   Seconds proxy_connect_timeout{5};
   Seconds proxy_send_timeout{60};
   Seconds proxy_read_timeout{60};
   std::uint64_t proxy_body_size = 1 << 20;  // 0: without limit
   std::uint64_t proxy_buffer_size = 4096;   // largest response head
-  bool proxy_request_buffering = true;
+  RequestBuffering proxy_request_buffering = RequestBuffering::some;
+  std::uint64_t client_body_buffer_size = 8192;      // of a body that is here as a whole; the rest lies on the disk
+  bool proxy_buffering = false;                      // of answers
+  std::uint32_t proxy_buffers_number = 4;            // of proxy_buffer_size, of one answer
+  std::uint64_t proxy_max_temp_file_size = 1 << 30;  // of one answer on the disk
+  bool proxy_http_1_0 = false;                       // proxy-http-version
+  bool service_upstream = false;
   std::uint32_t proxy_next_upstream_tries = 3;
   Seconds proxy_next_upstream_timeout{0};
   bool retry_non_idempotent = false;
@@ -210,6 +221,9 @@ struct Options {
   bool allow_snippet_annotations = false;
   std::vector<std::string> annotation_value_word_blocklist;  // nor one whose annotations hold such a word
   bool allow_cross_namespace_resources = false;              // annotations may name objects of other namespaces
+  // Of all servers, locations and what is around them, as they are written.
+  std::string server_snippet, location_snippet, http_snippet;
+  Shared<Snippet> snippet;                                   // what both come to; null: nothing
   std::vector<std::string> global_allowed_response_headers;  // that custom-headers may set
   std::vector<std::string> no_auth_locations{"/.well-known/acme-challenge"};
 

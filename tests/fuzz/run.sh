@@ -14,7 +14,7 @@ export BUILD=${BUILD:-build/fuzz} KEEP=${KEEP:-0} SECONDS_EACH=${1:-60}
 shift || true
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-  targets=(h1_request h1_response chunked path host client_address proxy_protocol client_hello h2_server h2_client grpc manifests stream_entry)
+  targets=(h1_request h1_response chunked path host client_address proxy_protocol client_hello h2_server h2_client fcgi_response grpc manifests snippet stream_entry)
 fi
 
 cmake --preset fuzz -B "$BUILD" >/dev/null
@@ -25,7 +25,7 @@ run_one() {
   local binary=$BUILD/tests/fuzz/fuzz_$target seeds=tests/fuzz/corpora/$target
   local learnt=$BUILD/corpora/$target findings=$BUILD/findings/$target
   case $target in
-    h1_*) longest=1100 ;;
+    h1_* | fcgi_*) longest=1100 ;;
     chunked) longest=2048 ;;
     path) longest=256 ;;
     host | stream_entry) longest=300 ;;
@@ -34,6 +34,7 @@ run_one() {
     grpc) longest=256 dictionary=tests/fuzz/http.dict ;;
     h2_*) longest=2048 dictionary=tests/fuzz/http.dict ;;
     client_hello) longest=2048 dictionary=tests/fuzz/client_hello.dict ;;
+    snippet) longest=2048 dictionary=tests/fuzz/snippet.dict ;;
     *) longest=4096 dictionary=tests/fuzz/manifests.dict ;;
   esac
   mkdir -p "$seeds" "$learnt" "$findings"

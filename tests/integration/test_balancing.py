@@ -248,3 +248,36 @@ def test_explain_names_the_policy_and_the_key(site):
     site.app("app.example", ["127.0.0.1:9"], annotations={"upstream-hash-by": "$arg_k-x"})
     done = subprocess.run([SLUICE, "explain", site.manifests.root, "GET", "http://app.example/?k=7"], capture_output=True, text=True, timeout=30)
     assert 'chosen by chash by $arg_k-x, here "7-x" (as Ingress default/app says)' in done.stdout
+
+
+# ---- service-upstream ------------------------------------------------------------------------------------------------
+
+def test_the_address_of_the_service_is_the_one_endpoint(site):
+    """And its port is the Service's, not the pods'."""
+    pod, behind = site.pod("pod"), site.pod("behind")
+    host, port = behind.address.rsplit(":", 1)
+
+    def put(annotations=None, cluster_ip=host):
+        s = service("app", port=int(port), target=int(pod.address.rsplit(":", 1)[1]))
+        s["spec"]["clusterIP"] = cluster_ip
+        site.manifests.write("app.yaml", ingress("app", {"app.example": [("/", "Prefix", "app", "http")]}, annotations=annotations), s, *slices("app", [pod.address]))
+    put()
+    sluice = site.sluice()
+    assert pods_of(sluice, 2) == ["pod"] * 2
+    sluice.changed(lambda: put({"service-upstream": "true"}))
+    assert pods_of(sluice, 2) == ["behind"] * 2
+    sluice.changed(lambda: put({"service-upstream": "true"}, "None"))
+    assert pods_of(sluice, 2) == ["pod"] * 2
+    assert any(e["reason"] == "NoEffect" and e["field"] == "spec.clusterIP" for e in sluice.config()["report"])
+    sluice.changed(lambda: put({"service-upstream": "true"}, "169.254.169.254"))
+    assert sluice.get("/", "app.example").status == 503
+
+
+def test_the_address_of_the_service_by_the_option(site):
+    pod, behind = site.pod("pod"), site.pod("behind")
+    host, port = behind.address.rsplit(":", 1)
+    s = service("app", port=int(port), target=int(pod.address.rsplit(":", 1)[1]))
+    s["spec"]["clusterIP"] = host
+    site.manifests.write("app.yaml", ingress("app", {"app.example": [("/", "Prefix", "app", "http")]}), s, *slices("app", [pod.address]))
+    sluice = site.sluice(options={"service-upstream": "true"})
+    assert pods_of(sluice, 2) == ["behind"] * 2

@@ -94,7 +94,7 @@ def test_a_map_of_users_and_no_realm(guarded):
 @pytest.mark.parametrize("data,annotations,words", [
     (None, {}, "MissingSecret"), ({"other": "foo:{PLAIN}a"}, {}, "the key auth"), ({"auth": "foo:{PLAIN}a"}, {"auth-secret": "other/users"}, "allow-cross-namespace"),
     ({"auth": "foo:{PLAIN}a"}, {"auth-secret": "a/b/c"}, "NAME of a Secret"), ({"auth": "foo:{PLAIN}a"}, {"auth-secret": ""}, "name of a Secret"),
-    ({"auth": "foo:{PLAIN}a"}, {"auth-type": "digest"}, "accept-unprotected auth-type")])
+    ({"auth": "foo:{PLAIN}a"}, {"auth-type": "digests"}, "accept-unprotected auth-type")])
 def test_what_cannot_be_asked_for_opens_nothing(guarded, data, annotations, words):
     guarded.put(data, annotations)
     sluice = guarded.sluice()
@@ -107,7 +107,7 @@ def test_what_is_served_is_not_left_out_by_who_accepted_earlier_that_it_was_not(
     guarded.put({"auth": "foo:{PLAIN}a"})
     sluice = guarded.sluice("--accept-unprotected", "auth-type")
     assert [ask(sluice, *h).status for h in ([], [basic("foo", "a")])] == [401, 200]
-    sluice.changed(lambda: guarded.put({"auth": "foo:{PLAIN}a"}, {"auth-type": "digest"}))
+    sluice.changed(lambda: guarded.put({"auth": "foo:{PLAIN}a"}, {"auth-type": "digests"}))
     assert ask(sluice).status == 200
 
 

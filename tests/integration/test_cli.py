@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 import harness
-from harness import SLUICE, config_map, endpoint_slice, ingress, service, slices
+from harness import SLUICE, config_map, endpoint_slice, http_get, ingress, service, slices
 
 
 def run(*args, **kw):
@@ -196,7 +196,7 @@ def test_check_says_what_repeats_once(site):
 
 
 def test_all_problems_of_an_ingress_at_once(site):
-    site.manifests.app("bad.example", "127.0.0.1:8080", annotations={"server-snippet": "return 200;", "auth-type": "digest", "proxy-body-size": "many"})
+    site.manifests.app("bad.example", "127.0.0.1:8080", annotations={"server-snippet": "return 200;", "auth-type": "digests", "proxy-body-size": "many"})
     _, out, _ = run("check", site.manifests.root)
     assert all(name in out[out.index("refused:"):] for name in ("server-snippet", "auth-type", "proxy-body-size")), out
 
@@ -221,7 +221,7 @@ def test_what_is_asked_for_and_matches_nothing(site):
 
 
 def test_explain_names_what_refused_and_invents_nothing(site):
-    site.manifests.app("ui.example", "127.0.0.1:8080", name="ui", annotations={"auth-type": "digest"})
+    site.manifests.app("ui.example", "127.0.0.1:8080", name="ui", annotations={"auth-type": "digests"})
     _, out, _ = run("explain", site.manifests.root, "GET", "http://ui.example/")
     assert "503" in out and "auth-type" in out and "ssl-redirect" not in out and "(annotation " not in out, out
     site.manifests.app("snip.example", "127.0.0.1:8080", name="snip", annotations={"server-snippet": "return 200;"})
@@ -318,7 +318,8 @@ def test_generated_pages_are_up_to_date(page):
 
 def test_every_flag_of_serve_is_in_the_example_and_the_completions():
     said = subprocess.run([SLUICE, "serve", "--help"], stdout=subprocess.PIPE, timeout=30).stdout.decode()
-    flags = set(re.findall(r"^  (--[a-z][a-z-]+)", said, re.M)) - {"--default-backend-service"}  # another name of --default-backend
+    # Those that are other names of ours, for arguments of ingress-nginx, are not shown to anybody who writes new ones.
+    flags = set(re.findall(r"^  (--[a-z][a-z-]+)", said.split("Flags of ingress-nginx:")[0], re.M)) - {"--default-backend-service"}
     assert len(flags) > 30
     example = (harness.ROOT / "config/sluice.yaml").read_text()
     assert [f for f in sorted(flags - {"--config"}) if not re.search(rf"^#?{f[2:]}:", example, re.M)] == []
@@ -335,3 +336,43 @@ def test_flags_in_the_documents_exist():
     for page in [harness.ROOT / "README.md", *sorted((harness.ROOT / "docs").glob("*.md"))]:
         named = set(re.findall(r"`(--[a-z][a-z-]+)", page.read_text()))
         assert named <= known, (page, named - known)
+
+
+def test_flags_of_ingress_nginx(site):
+    """Under their own names: with a meaning here, or accepted and said."""
+    site.app("app.example", site.pod().address)
+    sluice = site.sluice("--sync-rate-limit=0.3", "--enable-metrics=false", "--profiling", "--metrics-per-host=false", "--v=3")
+    assert sluice.get("/", "app.example").status == 200
+    log = "\n".join(sluice.err)
+    for flag in ("--sync-rate-limit", "--enable-metrics", "--profiling", "--metrics-per-host"):
+        assert f"{flag} has no effect: " in log, log
+    for flags, told in ((["--http-port=8080", "--http", ":80"], "--http-port and --http: expected one of them"), (["--shutdown-grace-period=-1"], "shutdown-grace-period"), (["--http-port=70000"], "70000"), (["--v=3", "--log-level=warn"], "--v and --log-level")):
+        code, out, err = run("serve", "--manifests", site.manifests.root, *flags)
+        assert code == 2 and told in out + err, (flags, out, err)
+
+
+def test_ports_by_the_flags_of_ingress_nginx(site):
+    site.app("app.example", site.pod().address)
+    r = subprocess.Popen([SLUICE, "serve", "--manifests", site.manifests.root, "--http-port=0", "--https-port=0", "--healthz-port=0", "--healthz-host=127.0.0.1", "--access-log=off"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        told = [next(r.stdout).split() for _ in range(3)]
+        at = {name: address for _, name, address in told}
+        assert at["http"].startswith("[::]:") or at["http"].startswith("0.0.0.0:"), at
+        assert http_get(at["admin"], "/healthz").status == 200
+        assert http_get("127.0.0.1:" + at["http"].rsplit(":", 1)[1], "/", headers={"Host": "app.example"}).status == 200
+    finally:
+        r.terminate()
+        r.wait(30)
+
+
+def test_what_flags_leave_out(site):
+    site.manifests.write("all.yaml", ingress("all", default_backend="app"), ingress("host", {"app.example": "app"}), service("app"))
+    site.manifests.write("out.yaml", ingress("out", {"out.example": "out"}), {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "out", "namespace": "default"}, "spec": {"type": "ExternalName", "externalName": "other.example", "ports": [{"port": 80}]}})
+    _, out, _ = run("check", site.manifests.root)
+    assert "CatchAllDisabled" not in out and "ExternalNameDisabled" not in out
+    code, out, _ = run("check", site.manifests.root, "--disable-catch-all", "--disable-svc-external-name")
+    assert code == 2 and "CatchAllDisabled" in out and "ExternalNameDisabled" in out, out
+    _, out, _ = run("explain", site.manifests.root, "GET", "http://x.example/", "--disable-catch-all")
+    assert "404" in out, out
+    _, out, _ = run("explain", site.manifests.root, "GET", "http://out.example/", "--disable-svc-external-name")
+    assert "503" in out, out

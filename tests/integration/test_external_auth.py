@@ -366,6 +366,26 @@ def test_the_service_of_all_ingresses(asked):
     assert ask(sluice, host="plain.example").status == 200
 
 
+def test_as_many_connections_are_kept_as_it_is_asked_for(asked):
+    """auth-keepalive: of three questions at once three connections, of which one stays; and that for so many requests."""
+    gate = threading.Barrier(3)
+
+    def together(target, _):
+        if target == "/three":
+            gate.wait(20)
+        return 200, []
+    sluice, who, pod = asked.guard({"auth-keepalive": "1", "auth-keepalive-requests": "2"}, together, path="/three")
+    open_ones = [sluice.raw() for _ in range(3)]
+    for c in open_ones:
+        c.send(b"GET / HTTP/1.1\r\nHost: app.example\r\n\r\n")
+    assert [c.answer().status for c in open_ones] == [200] * 3
+    assert who.pod.connections == 3
+    sluice.changed(lambda: asked.app("app.example", pod.address, annotations={"auth-url": who.url + "/one", "auth-keepalive": "1", "auth-keepalive-requests": "2"}))
+    before = who.pod.connections
+    assert [open_ones[0].get("/", "app.example").status for _ in range(6)] == [200] * 6
+    assert who.pod.connections - before == 3, "one on the connection that was kept, two on each that follows"
+
+
 # ---- what is kept --------------------------------------------------------------------------------------------------
 
 KEPT = {"auth-cache-key": "$http_authorization"}

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from harness import certificate, config_map, http_get, tls_secret
+from harness import certificate, config_map, http_get, read_request, tls_secret
 
 
 def fields(pod):
@@ -261,3 +261,39 @@ def test_what_comes_out_of_groups_is_one_line(site):
     assert sluice.get("/a%0d%0aX-Evil:%201", "app.example").status == 200
     v = values(pod)
     assert v["x-forwarded-prefix"] == ["a%0D%0AX-Evil: 1"] and "x-evil" not in v
+
+
+@pytest.mark.parametrize("value,connections", [("close", 6), ("keep-alive", 1)])
+def test_what_pods_get_as_connection(site, value, connections):
+    sluice, pod = site.simple(annotations={"connection-proxy-header": value})
+    for _ in range(3):
+        with sluice.raw() as c:
+            a = c.get("/", "app.example", headers=["Upgrade: websocket", "Connection: upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"])
+            assert a.status == 200, "it is no upgrade for the pod"
+            assert c.get("/", "app.example").status == 200, "the client's connection is not the pod's"
+        v = values(pod)
+        assert v["connection"] == [value] and "upgrade" not in v
+    assert sluice.metric("sluice_upstream_connects_total") == connections
+
+
+def test_http_1_0_to_pods(site):
+    requests = []
+
+    def old(sock, _):
+        requests.append(read_request(sock))
+        sock.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nuntil the end")
+    pod = site.scripted(old)
+    site.app("app.example", pod.address, annotations={"proxy-http-version": "1.0"})
+    sluice = site.sluice()
+    with sluice.raw() as c:
+        assert c.get("/", "app.example", headers=["Upgrade: h2c", "Connection: upgrade"]).body == b"until the end"
+        assert c.get("/", "app.example").body == b"until the end"
+    assert all(head.startswith("GET / HTTP/1.0\r\n") and "connection" not in head.lower() and "upgrade" not in head.lower() for head, _ in requests)
+
+
+def test_http_1_0_by_the_option(site):
+    sluice, pod = site.simple(options={"proxy-http-version": "1.0"})
+    assert sluice.get("/", "app.example").status == 200
+    with sluice.raw() as c:
+        assert c.get("/", "app.example").status == 200
+    assert sluice.metric("sluice_upstream_connects_total") == 2

@@ -12,7 +12,7 @@ def said(sluice, pattern, level="info|warning|error"):
 
 @pytest.fixture
 def followed(site):
-    site.manifests.app("app.example", "127.0.0.1:9", name="app", annotations={"http2-push-preload": "true"})
+    site.manifests.app("app.example", "127.0.0.1:9", name="app", annotations={"hsts": "true"})
     site.manifests.app("bad.example", "127.0.0.1:9", name="bad", annotations={"permanent-redirect": "nonsense\\x01"})
     site.manifests.text("role.yaml", "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r}\n")
     return site.sluice()
@@ -20,7 +20,7 @@ def followed(site):
 
 def test_a_start_says_what_is_not_served_as_check_does(followed):
     followed.wait_line(r"serving \d Ingress\w*; \d errors?, \d warnings?, 1 ignored", stream="err")
-    assert len(said(followed, r"Ingress default/app: warning UnsupportedAnnotation field=metadata.annotations\[http2-push-preload\]", "warning")) == 1
+    assert len(said(followed, r"Ingress default/app: warning UnknownAnnotation field=metadata.annotations\[hsts\]", "warning")) == 1
     followed.wait_line("not read by Sluice: 1 Role", stream="err")
 
 
@@ -47,7 +47,7 @@ def test_a_problem_whose_line_moved_is_no_news(site, followed):
     # Both files were read by then, or are within the time that a file may look half-written.
     wait_for(lambda: any(p.get("file") == "app.yaml" and p["line"] > 2 for p in followed.config()["report"]), "the line moved")
     wait_for(lambda: any(p.get("file") == "broken.yaml" and p["line"] > 2 for p in followed.config()["report"]), "the other line moved")
-    assert [line for line in followed.err[before:] if "http2-push-preload" in line or "broken.yaml" in line] == []
+    assert [line for line in followed.err[before:] if "hsts" in line or "broken.yaml" in line] == []
 
 
 def test_what_is_wrong_with_a_certificate_is_said_too(site):

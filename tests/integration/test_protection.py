@@ -31,7 +31,7 @@ def explain(site, url, *args):
     return subprocess.run([SLUICE, "explain", site.manifests.root, "GET", url, *args], stdout=subprocess.PIPE, timeout=30, text=True).stdout
 
 
-@pytest.mark.parametrize("annotations", [{"auth-type": "digest", "use-regex": "true"}, {"enable-modsecurity": "true", "rewrite-target": "/$1"}])
+@pytest.mark.parametrize("annotations", [{"auth-type": "digests", "use-regex": "true"}, {"enable-modsecurity": "true", "rewrite-target": "/$1"}])
 def test_a_regular_expression_does_not_open_what_it_guards(pods, annotations):
     pods.put({"h.example": [("/admin/(.*)", "ImplementationSpecific")], "i.example": [("/admin", "Prefix")]}, annotations)
     pods.put({"i.example": [("/", "Prefix")]}, name="site-i", svc="site")
@@ -48,7 +48,7 @@ def test_a_regular_expression_does_not_open_what_it_guards(pods, annotations):
 
 
 def test_without_regular_expressions_the_neighbour_is_open(pods):
-    pods.put({"h.example": [("/admin", "Prefix")]}, {"auth-type": "digest", "auth-secret": "users"})
+    pods.put({"h.example": [("/admin", "Prefix")]}, {"auth-type": "digests", "auth-secret": "users"})
     sluice = pods.sluice()
     assert [sluice.get(t, "h.example").status for t in ("/admin", "/admin/x", "/x/../admin")] == [503] * 3
     assert [sluice.get(t, "h.example").get("x-pod") for t in ("/", "/ADMIN", "/administration")] == ["site"] * 3
@@ -56,7 +56,7 @@ def test_without_regular_expressions_the_neighbour_is_open(pods):
 
 def test_a_stranger_closes_nothing_of_the_owner(pods):
     pods.manifests.write("stranger.yaml", ingress("mtls", {"h.example": [("/theirs.*", "ImplementationSpecific", "x", 80)]}, ns="other", annotations={
-        "auth-tls-secret": "other/ca", "use-regex": "true", "auth-type": "digest"}))
+        "auth-tls-secret": "other/ca", "use-regex": "true", "auth-type": "digests"}))
     sluice = pods.sluice()
     assert sluice.get("/anything", "h.example").get("x-pod") == "site"
     assert sluice.get("/theirs.*", "h.example").status == 503
@@ -109,7 +109,7 @@ def test_an_option_that_guards_closes_every_host_while_it_is_there(pods):
 
 @pytest.mark.parametrize("given", ["flag", "environment", "file"])
 def test_the_way_out_is_taken_wherever_flags_are(pods, given, tmp_path):
-    pods.put({"h.example": [("/admin", "Prefix")], "i.example": [("/", "Prefix")]}, {"auth-type": "digest", "server-snippet": "deny all;"})
+    pods.put({"h.example": [("/admin", "Prefix")], "i.example": [("/", "Prefix")]}, {"auth-type": "digests", "server-snippet": "deny all;"})
     names = ["auth-type", "server-snippet"]
     (tmp_path / "sluice.yaml").write_text(f"accept-unprotected: [{', '.join(names)}]\n")
     sluice = {"flag": lambda: pods.sluice("--accept-unprotected", names[0], "--accept-unprotected", names[1]),
@@ -133,11 +133,14 @@ def test_an_ingress_with_a_snippet_is_as_if_it_were_not_there(pods):
     code, out = check(pods)
     assert code == 2 and "server-snippet" in out and "annotations-risk-level" in out and "--accept-unprotected server-snippet" in out
     pods.manifests.write("options.yaml", config_map({"annotations-risk-level": "Critical", "allow-snippet-annotations": "true"}))
-    wait_for(lambda: sluice.get("/config/config.php", "i.example").status == 503, "what would be run is closed")
+    wait_for(lambda: sluice.get("/config/config.php", "i.example").status == 403, "the snippet is served")
+    assert sluice.get("/x", "i.example").get("x-pod") == "admin"
+    pods.put({"i.example": [("/", "Prefix")]}, {"server-snippet": "access_by_lua_block { }"})
+    wait_for(lambda: sluice.get("/config/config.php", "i.example").status == 503, "what cannot be compiled is closed")
 
 
 def test_explain_and_check_say_why(pods):
-    pods.put({"i.example": [("/", "Prefix")]}, {"auth-type": "digest", "auth-secret": "users"}, tls=[(["i.example"], None)])
+    pods.put({"i.example": [("/", "Prefix")]}, {"auth-type": "digests", "auth-secret": "users"}, tls=[(["i.example"], None)])
     out = explain(pods, "http://i.example/")
     assert "503: Ingress default/admin is protected by auth-type" in out, out
     assert "no backend" not in out and "annotation ssl-redirect" not in out and "settings" not in out

@@ -90,7 +90,7 @@ def test_a_broken_pattern_is_left_out_alone(pods):
 
 
 def test_a_broken_pattern_that_is_guarded_closes_the_host(pods):
-    pods.put("app", "h.example", [("/a(b", "ImplementationSpecific", "a")], {"use-regex": "true", "auth-type": "digest"})
+    pods.put("app", "h.example", [("/a(b", "ImplementationSpecific", "a")], {"use-regex": "true", "auth-type": "digests"})
     pods.put("site", "h.example", [("/", "Prefix", "b")])
     sluice = pods.sluice()
     assert sluice.get("/", "h.example").status == 503

@@ -81,6 +81,8 @@ STRANGERS = [
     {"permanent-redirect": "not a url"},
     {"backend-protocol": "HTTPS", "proxy-ssl-secret": "evil/tls", "proxy-ssl-verify": "on", "proxy-ssl-name": "pod.example"},
     {"backend-protocol": "GRPC"},
+    {"backend-protocol": "FCGI", "fastcgi-index": "taken.php", "fastcgi-keep-conn": "true"},
+    {"backend-protocol": "FCGI", "fastcgi-params-configmap": "victim/params"},
     {"ssl-passthrough": "true"},
     {"proxy-body-size": "1k", "proxy-read-timeout": "1", "enable-access-log": "false"},
     {"auth-type": "basic", "auth-secret": "evil/tls"},

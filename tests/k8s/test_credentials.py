@@ -90,7 +90,7 @@ def test_the_certificate_authority_is_read_again(cluster, ns, pods, account, tmp
         load.more()
         account.project(account.token())
         s.until("the change, once the authority is the right one", host=f"late.{host}", seconds=15)
-    assert len([line for line in s.process.err if "TLS with 127.0.0.1" in line and "is served" in line]) == 1  # of all that is watched
+    assert len([line for line in s.process.err if "TLS with 127.0.0.1" in line and "certificate" in line and "is served" in line]) == 1  # of all that is watched
 
 
 def test_an_exec_plugin_that_takes_its_time_holds_up_nothing(cluster, ns, pods, account, tmp_path):

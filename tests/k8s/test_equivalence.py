@@ -15,7 +15,7 @@ VERSIONS = {"Ingress": "networking.k8s.io/v1", "IngressClass": "networking.k8s.i
             "EndpointSlice": "discovery.k8s.io/v1", "Secret": "v1", "ConfigMap": "v1"}
 # By the command line, before any object is read; the other has what no command line says: where the process listens.
 REFUSED = {"service-endpoint-flag-bad", "stream-ports"}
-NAMING = ("/auth-secret", "/auth-tls-secret", "/proxy-ssl-secret", "/custom-headers", "/auth-proxy-set-headers")
+NAMING = ("/auth-secret", "/auth-tls-secret", "/proxy-ssl-secret", "/custom-headers", "/auth-proxy-set-headers", "/fastcgi-params-configmap")
 CONTROLLER = ("ingress-nginx", "ingress-nginx-controller")
 asked = {}  # objects by the first digit of the server's answer
 

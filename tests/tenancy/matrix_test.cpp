@@ -16,6 +16,8 @@ control::Settings settings() {
   control::Settings s;
   s.ssl_passthrough = true;
   s.set["global-allowed-response-headers"] = "X-Taken";
+  s.set["allow-snippet-annotations"] = "true";
+  s.set["annotations-risk-level"] = "Critical";
   return s;
 }
 
@@ -356,11 +358,35 @@ TEST(Matrix, NamesThatSpellTheSameStayApart) {
 
 // A value for an option that is not its default.
 std::string other_value(const control::Option& row) {
-  for (const char* value : {"true",          "false",      "7",     "9k",      "7s",     "X-Other",
-                            "192.0.2.0/24",  "302",        "4 16k", "TLSv1.3", "HIGH",   "json",
-                            "warn",          "/web,/more", "on",    "off",     "P-256",  "h.example=shop",
-                            "$status $host", "refuse",     "404",   "POST",    "200 5m", "https://to.example/",
-                            "ewma",          "exact"}) {
+  for (const char* value : {"true",
+                            "false",
+                            "7",
+                            "9k",
+                            "7s",
+                            "X-Other",
+                            "192.0.2.0/24",
+                            "302",
+                            "4 16k",
+                            "TLSv1.3",
+                            "HIGH",
+                            "json",
+                            "warn",
+                            "/web,/more",
+                            "on",
+                            "off",
+                            "P-256",
+                            "h.example=shop",
+                            "$status $host",
+                            "refuse",
+                            "404",
+                            "POST",
+                            "200 5m",
+                            "https://to.example/",
+                            "ewma",
+                            "exact",
+                            "1.0",
+                            "more_set_headers A:b;",
+                            "map $host $a { default b; }"}) {
     model::Options options;
     const std::string before = row.value.print(options);
     if (row.value.parse(value, options).empty() && row.value.print(options) != before) return value;

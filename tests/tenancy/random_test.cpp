@@ -59,6 +59,10 @@ TEST_P(AnyOrder, TheOwnerHasWhatItHasAlone) {
   Random random{std::mt19937(GetParam())};
   control::Settings settings;
   settings.ssl_passthrough = random.once_in(2);
+  if (random.once_in(2)) {
+    settings.set["allow-snippet-annotations"] = "true";
+    settings.set["annotations-risk-level"] = "Critical";
+  }
   if (random.once_in(2)) settings.set["global-allowed-response-headers"] = "X-Taken";
   const test::Pem pem = test::make_pem("h.example,*.wild.example", random.once_in(2) ? "RSA" : "EC");
   const test::Pem others = test::make_pem("h.example,a.wild.example");

@@ -93,7 +93,7 @@ class World {
   explicit World(control::Settings settings = {}) : store_(std::move(settings)) {}
 
   // Service, endpoint, Secret and ConfigMap of a namespace: "pair" for spec.tls and for proxy-ssl-secret, "headers" for
-  // custom-headers.
+  // custom-headers and fastcgi-params-configmap.
   void equip(const std::string& ns, const test::Pem& pem) {
     control::Service service;
     service.meta.ns = ns;
@@ -178,7 +178,9 @@ class World {
     if (!route) return "404";
     std::ostringstream out;
     out << route->host << ' ' << route->spec->ns << ' ' << route->spec->ingress << ' ' << route->spec->service << ' '
-        << route->spec->location << ' ' << route->forwards << route->host_tls << route->passthrough;
+        << route->spec->location << ' ' << route->forwards << route->host_tls;
+    const data::Route* root = snapshot_->routes->root(request.substr(0, slash));
+    out << (root != nullptr && root->passthrough);
     return out.str();
   }
 

@@ -17,7 +17,7 @@ const Balancing& said(const model::Shared<Balancing>& says) {
 }
 
 bool same_without_session(const Balancing& a, const Balancing& b) {
-  return a.load_balance == b.load_balance && a.hash_by == b.hash_by;
+  return a.load_balance == b.load_balance && a.hash_by == b.hash_by && a.by_service == b.by_service;
 }
 
 // What of an affinity holds for the whole Cluster; the rest is of the cookie that each route sets.
@@ -50,6 +50,8 @@ void Clusters::choose_balancing(const std::string& name, State& c) const {
   const WishPtr session = asks == all.end() ? nullptr : *asks;
   Balancing made = said(oldest ? oldest->says : by_options);
   made.affinity = session ? session->says->affinity : model::Shared<model::Affinity>();
+  made.by_service =
+      made.by_service && oldest;  // of an Ingress's Services: neither ports nor --default-backend ask for it
   c.balancing = model::shared_unless_plain(made);
   const WishPtr& decides = session ? session : oldest;
   c.balanced_by = c.balancing && decides && decides->says != by_options
@@ -66,7 +68,11 @@ void Clusters::choose_balancing(const std::string& name, State& c) const {
   for (const WishPtr& wish : all) {
     const Balancing& one = said(wish->says);
     if (wish != oldest && !same_without_session(one, made) && !same_without_session(one, said(by_options)))
-      in_vain(*wish, one.hash_by ? "upstream-hash-by" : "load-balance", *oldest);
+      in_vain(*wish,
+              one.by_service != made.by_service ? "service-upstream"
+              : one.hash_by                     ? "upstream-hash-by"
+                                                : "load-balance",
+              *oldest);
     if (wish != session && one.affinity && !same_session(*one.affinity, *made.affinity))
       in_vain(*wish, "affinity", *session);
   }

@@ -281,6 +281,9 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
     empty(user, Severity::warning, "MissingService", "backend.service.name", c.key->service,
           "a Service of namespace " + c.key->ns, "Service " + service_key + " does not exist");
     out->no_service = out->endpoints.empty();
+  } else if (service->type == "ExternalName" && core_.settings.disable_external_names) {
+    empty(reference(*service), Severity::warning, "ExternalNameDisabled", "spec.type", std::string(service->type),
+          "a Service of pods, or no --disable-svc-external-name", "--disable-svc-external-name is given");
   } else if (service->type == "ExternalName") {
     const std::uint16_t number = outside_port(port, c.key->port);
     auto target = service->external_name;
@@ -336,6 +339,8 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
   } else if (!port) {
     empty(user, Severity::warning, "MissingPort", "backend.service.port", c.key->port,
           "a port of Service " + service_key, "Service " + service_key + " has no port " + c.key->port);
+  } else if (by_cluster_address(c, *service, *port, unanswered, *out, entries)) {
+    // Whoever forwards inside the cluster knows the pods.
   } else {
     auto refused = add_slices(c, *port, *out, entries, PortBy::listed);
     if (refused.empty() && out->endpoints.empty()) {
@@ -361,6 +366,26 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
   return made;
 }
 
+// service-upstream: the Service's cluster address is the one endpoint, beside those of --endpoint. False: the pods are.
+bool Clusters::by_cluster_address(const State& c, const Service& service, const ServicePort& port,
+                                  const std::string& unanswered, model::Cluster& out, Entries& entries) const {
+  if (!c.balancing || !c.balancing->by_service || c.key->udp) return false;
+  const auto first = service.cluster_ips.empty() ? std::string() : service.cluster_ips.front();
+  if (!is_ipv4(first) && !is_ipv6(first)) {
+    entries.push_back({reference(service),
+                       {Severity::warning, "NoEffect", "spec.clusterIP", shorten(first),
+                        "a cluster address, as service-upstream is asked for", "its endpoints are used"}});
+    return false;
+  }
+  Sieve sieve(slices_say(), allowed_destinations(), core_.own.get(), c.key->transport());
+  if (sieve.takes(first, port.port)) out.endpoints.push_back({first, port.port, true, false, ""});
+  out.refused += sieve.refused();
+  sieve.report(reference(service), "spec.clusterIP", "", out.endpoints.empty() ? unanswered : "nothing is sent there",
+               entries);
+  if (out.endpoints.empty()) out.empty_because = "Service " + c.key->service_key() + " leads to " + sieve.text();
+  return true;
+}
+
 // A host that an annotation names (auth-url), and no Service.
 std::shared_ptr<const model::Cluster> Clusters::build_outside(const std::string& name, State& c, Entries& entries) {
   auto out = std::make_shared<model::Cluster>();
@@ -372,9 +397,11 @@ std::shared_ptr<const model::Cluster> Clusters::build_outside(const std::string&
   out->outside = out->question = true;
   const auto number = static_cast<std::uint16_t>(parse_int(c.key->port).value_or(0));
   const model::ObjectRef& user = *c.users.begin()->second.ref;
-  const bool mirror = c.users.begin()->second.use == Use::mirror;
-  const std::string field = mirror ? "mirror-target" : "auth-url";
-  const std::string answer = mirror ? "no copies are made" : "requests answer 500";
+  const Use use = c.users.begin()->second.use;
+  const std::string field = use == Use::mirror ? "mirror-target" : use == Use::pass ? "proxy_pass" : "auth-url";
+  const std::string answer = use == Use::mirror ? "no copies are made"
+                             : use == Use::pass ? "requests for it answer 503"
+                                                : "requests answer 500";
   const bool address = is_ipv4(host) || is_ipv6(host);
   const bool listed = !address && name_allowed(host, allowed_destinations());
   Sieve sieve(listed ? Says::operator_ : Says::question, allowed_destinations(), core_.own.get());

@@ -27,7 +27,7 @@ using WishPtr = model::Shared<BalancingWish>;
 bool older(const BalancingWish& a, const BalancingWish& b);
 
 // What a Cluster is used for: it decides what is said where it has no endpoint.
-enum class Use : std::uint8_t { requests, canary, authentication, mirror, stream };
+enum class Use : std::uint8_t { requests, canary, authentication, mirror, stream, pass };
 
 // Who leads to a Cluster, for a host or for a port.
 struct ClusterUser {
@@ -132,6 +132,8 @@ class Clusters final : public Dependant {
   void rebuild(const std::string& name, model::Change& change);
   std::shared_ptr<const model::Cluster> build(const std::string& name, State& c, Entries& entries);
   std::shared_ptr<const model::Cluster> build_outside(const std::string& name, State& c, Entries& entries);
+  bool by_cluster_address(const State& c, const Service& service, const ServicePort& port,
+                          const std::string& unanswered, model::Cluster& out, Entries& entries) const;
   void follow(const std::string& external, const std::string& name, State& c);
   // The ports of one Service that routes lead to share what it may have, as each has a copy of the endpoints: how many
   // endpoints the Cluster may have. Up to kOwnPorts there is no share.

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "control/kube/external_auth.h"
 #include "control/kube/grammar.h"
+#include "control/kube/snippet/maps.h"
 
 namespace sluice::control {
 
@@ -42,6 +43,16 @@ bool any_directive(std::string_view value) {
   return false;
 }
 
+// One that cannot be compiled may forbid something.
+template <snippet::Context Where>
+bool unreadable_snippet(std::string_view value) {
+  return any_directive(value) && !snippet::check_option_text(value, Where, nullptr).empty();
+}
+
+bool unreadable_maps(std::string_view value) {
+  return any_directive(value) && !snippet::read_maps(value);
+}
+
 bool each(const Own&) {
   return true;
 }
@@ -51,9 +62,9 @@ constexpr std::array kGuarding{
     GuardingOption{"enable-modsecurity", is_on, [](const Own& o) { return !o.no_modsecurity; }, false, true},
     GuardingOption{"global-auth-url", unreadable_url, [](const Own& o) { return !o.auth_url && !o.no_global_auth; },
                    true},
-    GuardingOption{"http-snippet", any_directive, each, false, true},
-    GuardingOption{"location-snippet", any_directive, each, false, true},
-    GuardingOption{"server-snippet", any_directive, each, false, true},
+    GuardingOption{"http-snippet", unreadable_maps, each, false, true},
+    GuardingOption{"location-snippet", unreadable_snippet<snippet::Context::location>, each, false, true},
+    GuardingOption{"server-snippet", unreadable_snippet<snippet::Context::server>, each, false, true},
 };
 
 // What --accept-unprotected takes.

@@ -109,7 +109,8 @@ OptionBuilder::News OptionBuilder::rebuild(model::Change& change) {
   const auto rules = [](const model::Options& o) {
     return std::tie(o.annotations_risk_level, o.allow_snippet_annotations, o.annotation_value_word_blocklist,
                     o.no_auth_locations, o.host_namespaces, o.share_hosts, o.redirect_variables, o.exact,
-                    o.allow_cross_namespace_resources, o.global_allowed_response_headers, o.proxy_ssl_location_only);
+                    o.allow_cross_namespace_resources, o.server_snippet, o.location_snippet, o.http_snippet,
+                    o.global_allowed_response_headers, o.proxy_ssl_location_only);
   };
   const bool rules_changed = guards_ != result.guards || rules(result.options) != rules(*core_.model->options);
   guards_ = std::move(result.guards);

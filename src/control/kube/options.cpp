@@ -17,73 +17,20 @@ namespace {
 
 std::vector<Option> joined() {
   std::vector<Option> out;
-  for (const auto rows : {options_of::tenancy(), options_of::addresses(), options_of::redirects(),
-                          options_of::clients(), options_of::downstream(), options_of::compression(), options_of::tls(),
-                          options_of::upstream(), options_of::streams(), options_of::logs(), options_of::rules(),
-                          options_of::external_auth(), options_of::shutdown()})
+  for (const auto rows :
+       {options_of::tenancy(), options_of::addresses(), options_of::redirects(), options_of::clients(),
+        options_of::downstream(), options_of::compression(), options_of::tls(), options_of::upstream(),
+        options_of::limits(), options_of::streams(), options_of::logs(), options_of::rules(),
+        options_of::external_auth(), options_of::snippets(), options_of::shutdown()})
     out.insert(out.end(), rows.begin(), rows.end());
   return out;
 }
 
-// Keys of ingress-nginx that mean nothing here.
-constexpr std::string_view kNoEffect[] = {"server-name-hash-max-size",
-                                          "server-name-hash-bucket-size",
-                                          "map-hash-bucket-size",
-                                          "variables-hash-bucket-size",
-                                          "variables-hash-max-size",
-                                          "proxy-headers-hash-max-size",
-                                          "proxy-headers-hash-bucket-size",
-                                          "lua-shared-dicts",
-                                          "worker-processes",
-                                          "worker-cpu-affinity",
-                                          "max-worker-connections",
-                                          "max-worker-open-files",
-                                          "enable-aio-write",
-                                          "enable-multi-accept",
-                                          "main-snippet",
-                                          "stream-snippet",
-                                          "reuse-port",
-                                          "ssl-session-cache-size",
-                                          "nginx-status-ipv4-whitelist",
-                                          "nginx-status-ipv6-whitelist",
-                                          "debug-connections",
-                                          "forwarded-for-proxy-protocol-header",
-                                          "strict-validate-path-type"};
-
-// Keys of ingress-nginx for what this version does not do.
-constexpr std::string_view kUnserved[] = {"client-body-buffer-size",
-                                          "default-type",
-                                          "disable-ipv6",
-                                          "disable-ipv6-dns",
-                                          "enable-auth-access-log",
-                                          "enable-ocsp",
-                                          "enable-opentelemetry",
-                                          "enable-owasp-modsecurity-crs",
-                                          "enable-syslog",
-                                          "global-auth-snippet",
-                                          "http2-max-field-size",
-                                          "http2-max-header-size",
-                                          "http2-max-requests",
-                                          "limit-conn-status-code",
-                                          "limit-conn-zone-variable",
-                                          "limit-rate",
-                                          "limit-rate-after",
-                                          "limit-req-status-code",
-                                          "modsecurity-snippet",
-                                          "proxy-add-original-host-header",
-                                          "proxy-buffering",
-                                          "proxy-buffers-number",
-                                          "proxy-busy-buffers-size",
-                                          "proxy-http-version",
-                                          "proxy-max-temp-file-size",
-                                          "service-upstream",
-                                          "ssl-buffer-size",
-                                          "ssl-dh-param",
-                                          "ssl-early-data",
-                                          "syslog-host",
-                                          "syslog-port",
-                                          "upstream-hash-by",
-                                          "use-geoip2"};
+const options_of::IdleOption* find_idle(std::string_view key) {
+  const auto rows = options_of::idle();
+  const auto at = std::ranges::lower_bound(rows, key, {}, &options_of::IdleOption::key);
+  return at == rows.end() || at->key != key ? nullptr : &*at;
+}
 
 const Option* find(std::string_view key) {
   const auto rows = options();
@@ -94,7 +41,8 @@ const Option* find(std::string_view key) {
 // What was expected instead of `value`; empty when it could be read. A list judges each of its words.
 std::string parse(const Option& row, std::string_view value, model::Options& out) {
   value = trim_space(value);
-  if (!row.secret && !row.value.list && has_control(value)) return "a value without control characters";
+  if (!row.secret && !row.value.list && !row.value.lines && has_control(value))
+    return "a value without control characters";
   return row.value.parse(value, out);
 }
 
@@ -134,20 +82,20 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
     }
     auto field = prefix + "[" + (row ? key : Disclosure::option(key)) + "]";
     if (!row) {
-      auto among = [&](const auto& list) { return std::find(std::begin(list), std::end(list), key) != std::end(list); };
-      bool nginx = among(kNoEffect);
-      bool unserved = among(kUnserved);
-      out.entries.push_back({object,
-                             {model::Severity::warning,
-                              nginx      ? "NoEffect"
-                              : unserved ? "UnsupportedOption"
-                                         : "UnknownOption",
-                              // An unknown key may be a secret one, misspelt.
-                              field, nginx || unserved ? shorten(written) : "",
-                              nginx      ? "nothing: it belongs to nginx"
-                              : unserved ? "a key that this version serves"
-                                         : "a key that docs/configuration.md lists",
-                              "it has no effect"}});
+      const auto* idle = find_idle(key);
+      const bool meaningless = idle != nullptr && idle->meaningless;
+      out.entries.push_back(
+          {object,
+           {model::Severity::warning,
+            meaningless ? "NoEffect"
+            : idle      ? "UnsupportedOption"
+                        : "UnknownOption",
+            // An unknown key may be a secret one, misspelt.
+            field, idle ? shorten(written) : "",
+            meaningless ? "nothing: " + std::string(idle->why)
+            : idle      ? "a key that this version serves"
+                        : "a key that docs/configuration.md lists",
+            meaningless || !idle ? "it has no effect" : "it has no effect: " + std::string(idle->why)}});
       continue;
     }
     std::string expected = parse(*row, written, out.options);
@@ -205,10 +153,7 @@ OptionsResult read_options(const std::map<std::string, std::string>& data, const
 }
 
 bool is_option(std::string_view key) {
-  const auto among = [&](const auto& list) {
-    return std::find(std::begin(list), std::end(list), key) != std::end(list);
-  };
-  return find(key) != nullptr || guarding_option(key) != nullptr || among(kNoEffect) || among(kUnserved);
+  return find(key) != nullptr || guarding_option(key) != nullptr || find_idle(key) != nullptr;
 }
 
 std::string option_name(const std::string& word) {

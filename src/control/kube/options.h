@@ -17,7 +17,8 @@ struct OptionValue {
   std::string_view grammar;
   std::string (*parse)(std::string_view value, model::Options& out);  // empty when fine, else what was expected
   std::string (*print)(const model::Options& in);
-  bool list = false;  // of words; they may stand on lines of their own, and the good ones count beside a bad one
+  bool list = false;   // of words; they may stand on lines of their own, and the good ones count beside a bad one
+  bool lines = false;  // it may have several
 };
 
 struct Option {

@@ -16,6 +16,7 @@
 #include "data/filter/order.h"
 #include "data/plan/choice.h"
 #include "data/proxy/edit.h"
+#include "data/proxy/program.h"
 #include "data/routing/host_routes.h"
 #include "data/routing/table.h"
 #include "data/snapshot/streams.h"
@@ -360,6 +361,7 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
   routes.reserve(spec.routes.size());
   std::vector<std::shared_ptr<const void>> used;
   std::shared_ptr<const FurtherClusters> further;  // those of the route before: most routes of a host have the same
+  std::shared_ptr<const Program> program;          // likewise
   std::shared_ptr<const Choice> choice;            // likewise: two routes of one path have the same
   const auto number_of = [&](const auto& labels) {
     const auto [at, added] = numbers.try_emplace(labels, next_series);
@@ -388,7 +390,12 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
         used.push_back(choice = std::make_shared<const Choice>(from.canary, series));
       route.choice = choice.get();
     }
-    route.edited = is_edited(*route.settings) || sets_fields(*route.settings);
+    if (route.settings->snippet) {
+      if (!program || &program->of() != route.settings->snippet.get())
+        used.push_back(program = std::make_shared<const Program>(route.settings->snippet));
+      route.program = program.get();
+    }
+    route.edited = route.program != nullptr || is_edited(*route.settings) || sets_fields(*route.settings);
     route.host_tls = spec.tls || from.tls;
     route.passthrough = spec.passthrough && route.forwards && from.path.view() == "/";
     route.no_tls_redirect = under_any(from, options.no_tls_redirect_locations);

@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <list>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "base/page_memory.h"
 #include "base/texts.h"
 #include "data/exchange/logged_values.h"
+#include "data/exchange/program_state.h"
 #include "data/exchange/request_view.h"
 #include "data/exchange/streams.h"
 #include "data/routing/route_table.h"
@@ -27,6 +29,7 @@ namespace sluice::data {
 class WorkerContext;
 class View;
 class ClusterRuntime;
+class DiskBody;
 
 // Room for a request head: 16 KiB, more when a head needs more. Bytes that nothing is written to cost no memory.
 class HeadBuffer {
@@ -74,6 +77,7 @@ struct ExchangeMemory : PageAllocated {
   std::vector<net::http::Field> set;          // fields that pods get instead of the client's; Exchange::set_for_pods
   std::vector<net::http::Field> vouched;      // Exchange::vouched
   std::vector<std::string_view> set_cookies;  // RequestView::set_cookies
+  ProgramState program;                       // where its route has snippets
   LoggedValues logged;                        // what the log wants, where it wants something
   HeadBuffer in;                              // request head, and what came with it
 };
@@ -156,8 +160,12 @@ struct Exchange : RequestView {
   bool grpc = false;              // a call of gRPC: both directions stream, and our answers are its own
   bool deadline_passed = false;   // the one that the call brought along
   std::unique_ptr<BodyTransform> transform;
-  std::unique_ptr<RequestCopy> copy;  // null: nobody else gets the request
-  std::size_t coder_memory = 0;       // bytes that the coding of its response takes
+  std::unique_ptr<RequestCopy> copy;              // null: nobody else gets the request
+  std::atomic<std::uint64_t>* counted = nullptr;  // where limit-connections counts it, until it is over; null: nowhere
+  std::shared_ptr<DiskBody> on_disk;              // a whole body that is too long for memory; `body` is empty then
+  const model::KeptConnections* keeps = nullptr;  // how its connection is kept; null: as the options say
+  std::size_t coder_memory = 0;                   // bytes that the coding of its response takes
+  std::size_t ahead_memory = 0;                   // bytes of its response that may lie here until the client takes them
 
   bool close_after = false;  // the connection ends with this exchange
   bool tunnel = false;

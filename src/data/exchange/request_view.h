@@ -13,6 +13,7 @@
 namespace sluice::data {
 
 struct Peer;
+struct ProgramState;
 
 // A request as decisions see it: who asks, for what, and where it would go. An Exchange is one; `sluice explain` and
 // tests make others of requests that were never received. Views stay valid for as long as the request is looked at.
@@ -39,6 +40,7 @@ struct RequestView {
   bool outside = false;                   // its Cluster is not of pods of ours
   const model::Canary* canary = nullptr;  // that takes it from the route's own Cluster; null: none does
   std::string_view session;               // "NAME=KEY|ID" of the session that began with it; empty: none did
+  ProgramState* program = nullptr;        // where its snippets have got to; null: its route has none
   const HashSeed* route_seed = nullptr;   // of the marks by which a route recognises what comes back (loop.cpp)
 
   // For variables (variables.h). Empty and null where nobody knows.
@@ -46,6 +48,8 @@ struct RequestView {
   std::string_view port_text;                     // X-Forwarded-Port
   std::string_view request_id;                    // X-Request-ID
   std::span<const std::string_view> set_cookies;  // that an authentication set: Set-Cookie of the response
+  std::string_view script;                        // $fastcgi_script_name, where pods speak FastCGI
+  std::string_view body_length;                   // $content_length, where it is known otherwise than by the client
   const Peer* from = nullptr;                     // who talks to us
   const ExchangeRecord* so_far = nullptr;         // what is told of it at the end
 

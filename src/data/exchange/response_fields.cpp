@@ -36,6 +36,26 @@ void ResponseFields::set(std::string_view name, std::string_view value, net::htt
   ours_.push_back({name, value, id, false});
 }
 
+void ResponseFields::replace(std::string_view name, std::string_view value, net::http::Name id) {
+  std::erase_if(ours_, [&](const auto& field) { return has_name(field, name, id); });
+  set(name, value, id);
+}
+
+void ResponseFields::clear(std::string_view name, net::http::Name id) {
+  std::erase_if(ours_, [&](const auto& field) { return has_name(field, name, id); });
+  drop(name, id);
+}
+
+void ResponseFields::clear_all(std::string_view beginning) {
+  const auto begins = [&](const auto& field) {
+    return field.name.size() >= beginning.size() && iequals(field.name.substr(0, beginning.size()), beginning);
+  };
+  std::erase_if(ours_, begins);
+  if (response_ == nullptr) return;
+  for (auto& field : response_->fields)
+    if (begins(field)) field.drop = true;
+}
+
 void ResponseFields::add(std::string_view name, std::string_view value, net::http::Name id) {
   ours_.push_back({name, value, id, false});
 }

@@ -30,6 +30,12 @@ class ResponseFields {
   void add(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other);
   // As set(), unless one of ours has it: who comes first has the say.
   void set_if_free(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other);
+  // As set(), in place of ours of the name as well.
+  void replace(std::string_view name, std::string_view value, net::http::Name id = net::http::Name::other);
+  // Those of the response and ours whose name begins with this go, whatever the case; a later step may set them again.
+  void clear_all(std::string_view beginning);
+  // Those of the response and ours go, and none of ours comes afterwards.
+  void clear(std::string_view name, net::http::Name id = net::http::Name::other);
   // Those of the response go, and none of ours comes: not from a later step, nor from whoever writes the head. One that
   // ours have already stays.
   void drop(std::string_view name, net::http::Name id = net::http::Name::other);

@@ -132,6 +132,7 @@ class Lease {
   ~Lease() {
     if (upstream_) upstream_->release(false);
   }
+  bool held() const noexcept { return upstream_ != nullptr; }  // until it is given back
   Upstream& operator*() const noexcept { return *upstream_; }
   void give_back() { std::exchange(upstream_, nullptr)->release(true); }
 

@@ -15,6 +15,7 @@
 #include "data/exchange/passed_on.h"
 #include "net/http/cidr.h"
 #include "net/http/path.h"
+#include "net/io/socket.h"
 #include "net/tls/client_certificate.h"
 
 namespace sluice::data {
@@ -74,6 +75,7 @@ class Values {
     if (!std::exchange(first_, false)) out_.put(between_);
     out_.put(field.value);
   }
+  bool any() const noexcept { return !first_; }
 
  private:
   const std::string_view of_;
@@ -83,10 +85,12 @@ class Values {
 };
 
 // What the client sent, with those that are not for pods.
-void put_fields(std::span<const net::http::Field> fields, std::string_view of, Out& out) {
+// `goes_on`: something stands behind them.
+void put_fields(std::span<const net::http::Field> fields, std::string_view of, Out& out, bool goes_on = false) {
   Values values(of, out);
   for (const auto& field : fields)
     if (!is_ignored(field)) values.take(field);
+  if (goes_on && values.any()) out.put(", ");
 }
 
 // The first that has a value, as it came; `query` without its question mark.
@@ -170,6 +174,15 @@ void put_certificate(const RequestView& request, Variable named, Out& out) {
   }
 }
 
+// Of the machine, or the pod, as gethostname() has it when it is first asked for.
+std::string_view host_of_ours() {
+  static const std::string name = [] {
+    std::array<char, 256> text{};
+    return std::string(::gethostname(text.data(), text.size() - 1) == 0 ? text.data() : "");
+  }();
+  return name;
+}
+
 void put_value(const RequestView& request, Variable named, Out& out, const ResponseFields* fields) {
   const auto& head = request.received;
   const auto query = request.query.substr(request.query.empty() ? 0 : 1);
@@ -212,6 +225,10 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
       return;
     case variable("proxy_protocol_server_port"):
       if (proxy != nullptr && !proxy->address.empty()) out.put_number(proxy->server_port);
+      return;
+    case variable("server_addr"):
+      if (proxy != nullptr && !proxy->server_address.empty()) return out.put(proxy->server_address);
+      if (request.from != nullptr && request.from->fd >= 0) out.put(net::local_address(request.from->fd).address());
       return;
     case variable("server_port"):
       if (request.from != nullptr) out.put_number(request.from->local_port);
@@ -266,6 +283,14 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     case variable("uri"):
     case variable("document_uri"):
       return out.put(request.path);
+    case variable("fastcgi_script_name"):
+      return out.put(request.script.empty() ? request.path : request.script);
+    case variable("request_filename"):
+      out.put(model::kNginxRoot);
+      return out.put(request.path);
+    case variable("document_root"):
+    case variable("realpath_root"):
+      return out.put(model::kNginxRoot);
     case variable("args"):
     case variable("query_string"):
       return out.put(query);
@@ -286,6 +311,7 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     case variable("content_type"):
       return put_first(head, Name::content_type, out);
     case variable("content_length"):
+      if (!request.body_length.empty()) return out.put(request.body_length);
       return put_first(head, Name::content_length, out);
     case variable("req_id"):
     case variable("request_id"):
@@ -336,8 +362,24 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
                             static_cast<char>('0' + ms % 10)};
       return out.put({rest, sizeof rest});
     }
+    case variable("proxy_add_x_forwarded_for"): {
+      put_fields(head.fields.all(), "x_forwarded_for", out, true);
+      if (!request.client_known) return;
+      char text[net::http::kAddressText];
+      return out.put(net::http::format_address(request.client.data(), text));
+    }
+    case variable("connection_upgrade"):  // a map of ingress-nginx's configuration
+      if (head.find(Name::upgrade) != nullptr) out.put("upgrade");
+      return;
+    case kUnknown:  // what a snippet has set
+      if (request.program != nullptr) out.put(request.program->value(named.of));
+      return;
     case variable("pid"):
       return out.put_number(static_cast<std::uint64_t>(::getpid()));
+    case variable("hostname"):
+      return out.put(host_of_ours());
+    case variable("nginx_version"):
+      return out.put(model::kNginxVersion);
     case variable("literal_dollar"):
       return out.put("$");
     default:
@@ -353,6 +395,14 @@ void append_value(const RequestView& request, Variable variable, Spelling spelli
   put_value(request, variable, to, fields);
 }
 
+namespace {
+// Those that are given, or what the snippets of the route matched last.
+const Regex::Captures* groups_of(const RequestView& request, const Regex::Captures* given) noexcept {
+  if (given != nullptr) return given;
+  return request.program != nullptr ? &request.program->groups : nullptr;
+}
+}  // namespace
+
 void evaluate(const Template& text, const RequestView& request, Spelling spelling, std::string& out,
               const Regex::Captures* groups, Spelling of_groups, const ResponseFields* fields) {
   for (const auto& part : text.parts()) {
@@ -361,8 +411,8 @@ void evaluate(const Template& text, const RequestView& request, Spelling spellin
       out += of;
     else if (part.variable != kGroup)
       append_value(request, {part.variable, of}, spelling, out, fields);
-    else if (groups != nullptr)
-      Out(of_groups, out).put((*groups)[static_cast<std::size_t>(of[0] - '0')]);
+    else if (const auto* known = groups_of(request, groups))
+      Out(of_groups, out).put((*known)[static_cast<std::size_t>(of[0] - '0')]);
   }
 }
 

@@ -2,12 +2,11 @@
 
 #include <openssl/crypto.h>
 
-#include <algorithm>
-
 #include "base/password_hash.h"
 #include "data/exchange/basic_credentials.h"
 #include "data/filter/address_set.h"
 #include "data/filter/basic_auth.h"
+#include "data/filter/users.h"
 #include "data/plan/step.h"
 #include "data/proxy/aside.h"
 #include "data/runtime/worker_context.h"
@@ -18,30 +17,6 @@ namespace sluice::data {
 namespace {
 
 constexpr Duration kLongestCheck = std::chrono::seconds(10);
-
-struct User {
-  std::string_view name, hash;
-};
-
-// Who may come. Holds the text that the views are of.
-struct Users {
-  explicit Users(const model::Shared<model::BasicAuth>& auth) : held(auth) {
-    std::string_view rest = held->users.text;
-    while (!rest.empty()) {
-      const auto line = rest.substr(0, rest.find('\n'));
-      rest.remove_prefix(line.size() + 1);
-      const auto colon = line.find(':');
-      all.push_back({line.substr(0, colon), line.substr(colon + 1)});
-    }
-    std::ranges::stable_sort(all, {}, &User::name);
-  }
-  const User* find(std::string_view name) const noexcept {
-    const auto at = std::ranges::lower_bound(all, name, {}, &User::name);
-    return at != all.end() && at->name == name ? &*at : nullptr;
-  }
-  const model::Shared<model::BasicAuth> held;
-  std::vector<User> all;
-};
 
 struct Check final : Aside {
   Check(std::shared_ptr<const Users> of, std::string_view against, std::string_view given)
@@ -75,7 +50,7 @@ class BasicAuth final : public Step {
   std::optional<LocalReply> decide_at_length(const RequestView& request) const override {
     std::array<char, kMostCredentials> room;
     const auto given = given_by(request.received, room);
-    const User* user = given ? users_->find(given->name) : nullptr;
+    const Users::User* user = given ? users_->find(given->name) : nullptr;
     if (user != nullptr && is_password(user->hash, given->password)) return std::nullopt;
     return refusal(kWrong);
   }
@@ -91,7 +66,7 @@ class BasicAuth final : public Step {
     WorkerStats& stats = ex.worker.stats;
     Credentials& checked = ex.worker.shared.credentials;
     // A name that nobody has costs as much as one that somebody has: how long it takes does not tell.
-    const User* user = users_->find(given->name);
+    const Users::User* user = users_->find(given->name);
     const std::string_view hash = user != nullptr ? user->hash : users_->all.front().hash;
     const auto key = checked.key_of(hash, given->password);
     if (user != nullptr && checked.known(key)) {
@@ -163,7 +138,9 @@ StepPtr ask_for_password(const Needs& needs) {
 StepPtr password_step(const model::RouteSettings& settings, bool alone) {
   if (!settings.basic_auth) return nullptr;
   const bool or_address = alone && settings.satisfy_any;
-  return std::make_shared<const BasicAuth>(settings.basic_auth, or_address ? settings.source_ranges.get() : nullptr);
+  const model::SourceRanges* any = or_address ? settings.source_ranges.get() : nullptr;
+  if (settings.basic_auth->digest) return digest_step(settings.basic_auth, any);
+  return std::make_shared<const BasicAuth>(settings.basic_auth, any);
 }
 
 extern const Row kBasicAuth;

@@ -67,12 +67,12 @@ class Cors final : public Step {
   void respond(const RequestView& request, ResponseFields& fields) const override {
     const auto origin = allowed(request);
     if (origin.empty()) return;
-    fields.set("Access-Control-Allow-Origin", origin);
-    if (cors_.credentials) fields.set("Access-Control-Allow-Credentials", "true");
-    fields.set("Access-Control-Allow-Methods", cors_.methods);
-    fields.set("Access-Control-Allow-Headers", cors_.headers);
-    if (!cors_.expose_headers.empty()) fields.set("Access-Control-Expose-Headers", cors_.expose_headers);
-    fields.set("Access-Control-Max-Age", max_age_);
+    fields.set_if_free("Access-Control-Allow-Origin", origin);
+    if (cors_.credentials) fields.set_if_free("Access-Control-Allow-Credentials", "true");
+    fields.set_if_free("Access-Control-Allow-Methods", cors_.methods);
+    fields.set_if_free("Access-Control-Allow-Headers", cors_.headers);
+    if (!cors_.expose_headers.empty()) fields.set_if_free("Access-Control-Expose-Headers", cors_.expose_headers);
+    fields.set_if_free("Access-Control-Max-Age", max_age_);
   }
 
  private:

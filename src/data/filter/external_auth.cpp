@@ -182,7 +182,7 @@ class ExternalAuth final : public Step {
       }
     }
     const std::string_view method = auth_->method.empty() ? std::string_view("GET") : std::string_view(auth_->method);
-    SubRequest asked(ex, {*cluster, way_, method, target, host, fields, true});
+    SubRequest asked(ex, {*cluster, way_, method, target, host, fields, true, &auth_->kept});
     net::Task<Status> asking = asked.run();
     Status outcome = co_await asking;
     // Whatever the service has said: nobody waits for it any more.
@@ -254,7 +254,22 @@ class ExternalAuth final : public Step {
 
   bool is_used(const Field& field) const {
     return iequals(field.name, "www-authenticate") || iequals(field.name, "set-cookie") ||
-           std::ranges::any_of(auth_->response_headers, [&](const auto& name) { return iequals(name, field.name); });
+           std::ranges::any_of(auth_->response_headers, [&](const auto& name) { return iequals(name, field.name); }) ||
+           std::ranges::any_of(auth_->variables,
+                               [&](const auto& variable) { return names_field(variable.field, field.name); });
+  }
+
+  // All fields of a name, as auth_request_set has them; a view that stays.
+  static std::string_view joined(std::string_view field, const Said& said, ExchangeMemory& memory) {
+    std::string* out = nullptr;
+    for (const auto& f : said.fields) {
+      if (!names_field(field, f.name)) continue;
+      if (out == nullptr)
+        out = &memory.joined.emplace_back(f.value);
+      else
+        out->append(", ").append(f.value);
+    }
+    return out != nullptr ? std::string_view(*out) : std::string_view();
   }
 
   // `other`: the answer that the request would get without the service.
@@ -265,6 +280,9 @@ class ExternalAuth final : public Step {
     for (const auto& f : said.fields)
       if (iequals(f.name, "set-cookie")) memory.set_cookies.push_back(keep_text(f.value));
     ex.set_cookies = memory.set_cookies;
+    if (ex.program != nullptr)
+      for (const auto& variable : auth_->variables)
+        ex.program->set(variable.name, joined(variable.field, said, memory));
     if (said.status / 100 == 2) {
       vouch(said, ex);
       return std::nullopt;

@@ -9,13 +9,6 @@ namespace sluice::data {
 
 namespace {
 
-// By its content type a client knows that a call of gRPC, or of gRPC-Web, was answered at all.
-bool answers_call(const ResponseFields::Response* response) noexcept {
-  return response != nullptr && std::ranges::any_of(response->fields, [&](const auto& field) {
-           return field.id == net::http::Name::content_type && begins_as_grpc(field.value);
-         });
-}
-
 class ResponseHeaders final : public Step {
  public:
   explicit ResponseHeaders(const model::HeaderMap& map) {
@@ -24,7 +17,9 @@ class ResponseHeaders final : public Step {
 
   void respond(const RequestView& request, ResponseFields& fields) const override {
     for (const auto& [line, id] : lines_) {
-      if (id == net::http::Name::content_type && answers_call(fields.response())) continue;
+      if (id == net::http::Name::content_type && fields.response() != nullptr &&
+          answers_call(fields.response()->fields))
+        continue;
       std::string_view value = line.value;
       if (line.value.names_variables()) {
         // Explain shows what is of the response as it is written.

@@ -27,6 +27,8 @@ struct LocalReply {
   std::string_view detail{};                    // for explain: more of that; lives as long as the request
   bool close = false;                           // the connection ends with it
   bool gave_up = false;                         // a pattern took too many steps
+  std::optional<bool> ours{};                   // it is told as a failure of ours; nothing: from 500 on
+  bool silent = false;                          // none is sent: the connection, or the stream, ends without a byte
   std::optional<std::string> body{};            // nothing: a page that names the status
   std::string_view content_type = "text/html";  // of the page, or of a body that is not empty
   std::vector<std::pair<std::string_view, std::string>> fields{};  // further ones; the names live for ever
@@ -58,6 +60,13 @@ class Step {
   virtual std::optional<LocalReply> decide(const RequestView&) const { return std::nullopt; }
   // Phase guard, of a request that decide() let pass: can only wait() tell whether it may go on? Pure, as cheap.
   virtual bool waits(const RequestView&) const { return false; }
+  // Of those guards some can tell at once, though not without an effect: what the request costs its client is charged
+  // to it, and who has spent too much is refused. Then charge() is called in place of wait(), and allocates nothing for
+  // a request that goes on.
+  virtual bool charges() const noexcept { return false; }
+  virtual std::optional<LocalReply> charge(Exchange&) const { return std::nullopt; }
+  // What charge() goes by, for explain.
+  virtual std::string charged(const RequestView&) const { return {}; }
   // The answer, or nothing. On the worker; what blocks runs aside (proxy/aside.h). Errors end the exchange: the client
   // left, its deadline has passed, nobody could tell. The Step and what the exchange has pinned stay meanwhile.
   virtual net::Task<Result<std::optional<LocalReply>>> wait(Exchange&) const {

@@ -43,4 +43,22 @@ net::Task<Status> run_aside(Exchange& ex, std::string_view whose, std::shared_pt
   co_return Status{};
 }
 
+net::Task<Status> run_on_disk(Exchange& ex, std::string_view whose, std::shared_ptr<Aside> work) {
+  constexpr Error full{Fault::overload, Whose::internal, Retry::no, 503, "too much waits for the disk"};
+  constexpr Error late{Fault::timeout, Whose::internal, Retry::no, 503, "the disk takes too long"};
+  WorkerContext& worker = ex.worker;
+  Aside::Wait wait(worker.loop);
+  work->loop_ = &worker.loop;
+  work->wait_ = &wait;
+  BlockingPool* const pool = worker.shared.spool.pool();
+  if (pool == nullptr || !pool->submit(whose, work)) co_return std::unexpected(full);
+  const bool woken = co_await wait.signal.wait(worker.loop.now() + kLongestOnDisk);
+  work->wait_ = nullptr;
+  work->left_.store(true, std::memory_order_relaxed);
+  if (!woken) co_return std::unexpected(late);
+  if (ex.given_up) co_return std::unexpected(*ex.given_up);
+  if (ex.client_gone) co_return std::unexpected(kClientLeft);
+  co_return Status{};
+}
+
 }  // namespace sluice::data

@@ -23,6 +23,7 @@ class Aside : public BlockingPool::Job, public std::enable_shared_from_this<Asid
 
  private:
   friend net::Task<Status> run_aside(Exchange&, std::string_view, std::shared_ptr<Aside>, Duration);
+  friend net::Task<Status> run_on_disk(Exchange&, std::string_view, std::shared_ptr<Aside>);
   struct Wait final : net::Cancellable {
     explicit Wait(net::Loop& loop) noexcept : signal(loop) {}
     net::Signal signal;
@@ -40,5 +41,10 @@ class Aside : public BlockingPool::Job, public std::enable_shared_from_this<Asid
 // where too much waits there or it takes too long; what waits at an exchange is told otherwise (the client left, its
 // deadline has passed).
 net::Task<Status> run_aside(Exchange& ex, std::string_view whose, std::shared_ptr<Aside> work, Duration longest);
+
+// The same on the threads that wait for the disk, for at most kLongestOnDisk. Nobody who leaves is told meanwhile: both
+// directions of an exchange may wait here at once.
+inline constexpr Duration kLongestOnDisk = std::chrono::seconds(10);
+net::Task<Status> run_on_disk(Exchange& ex, std::string_view whose, std::shared_ptr<Aside> work);
 
 }  // namespace sluice::data

@@ -2,6 +2,7 @@
 
 #include "data/exchange/variables.h"
 #include "data/proxy/error_page.h"
+#include "data/proxy/program.h"
 #include "data/runtime/worker_context.h"
 #include "net/http/path.h"
 
@@ -43,12 +44,24 @@ void rewrite(const RequestView& request, Rewritten& out) {
 
 void edited(const RequestView& request, Rewritten& out) {
   const auto& settings = *request.route->settings;
-  if (settings.rewrite) return rewrite(request, out);
+  const bool stopped = request.program != nullptr && request.program->stopped;
+  if (settings.rewrite && !stopped) return rewrite(request, out);
   out.redirect = out.gave_up = false;
   out.wrong = nullptr;
   out.target.clear();
-  net::http::append_spelled(request.path, out.target);
-  out.target += request.query;
+  const bool normalise = settings.ambiguous_paths == model::AmbiguousPaths::normalize;
+  const bool raw = settings.ambiguous_paths == model::AmbiguousPaths::raw;
+  if (append_target(request, !raw, out.target)) {
+    if (!raw && net::http::ambiguity(out.target) != nullptr)
+      out.wrong = "a snippet makes a path that two readers may take for different ones";
+    return;
+  }
+  if (normalise) {
+    net::http::append_spelled(request.path, out.target);
+    out.target += request.query;
+  } else {
+    out.target += request.received.path_query;
+  }
 }
 
 namespace {
@@ -70,7 +83,7 @@ void add_vouched(Exchange& ex) {
 std::optional<LocalReply> edit_by_settings(Exchange& ex) {
   const auto& settings = *ex.settings;
   Rewritten to;
-  if (is_edited(settings)) {
+  if (is_edited(ex)) {
     to.target.swap(ex.memory.target);
     edited(ex, to);
     to.target.swap(ex.memory.target);

@@ -34,13 +34,17 @@ bool leads_away(const model::Rewrite& rewrite) noexcept;
 inline bool is_edited(const model::RouteSettings& settings) noexcept {
   return settings.rewrite || settings.ambiguous_paths == model::AmbiguousPaths::normalize;
 }
-// That one, by rewrite-target or ambiguous-paths; a decision as rewrite() is. The route is edited.
+// That of a request, whose snippets may say so as well.
+inline bool is_edited(const RequestView& request) noexcept {
+  return is_edited(*request.route->settings) || request.program != nullptr;
+}
+// That one, by rewrite-target, snippets or ambiguous-paths; a decision as rewrite() is. The route is edited.
 void edited(const RequestView& request, Rewritten& out);
 
 // Do pods get fields that annotations and options make?
 inline bool sets_fields(const model::RouteSettings& settings) noexcept {
   return settings.upstream_host || (settings.rewrite && !settings.rewrite->prefix.empty()) ||
-         settings.request_headers || settings.client_auth;
+         settings.request_headers || settings.client_auth || (settings.snippet && !settings.snippet->request.empty());
 }
 // As ingress-nginx names them.
 inline constexpr std::array<std::string_view, 4> kCertificateFields{"ssl-client-cert", "ssl-client-verify",
@@ -70,9 +74,14 @@ void tell_certificate(const RequestView& request, Sink&& sink) {
 template <class Room, class Sink>
 const char* set_fields(const RequestView& request, const Regex::Captures& groups, Room&& room, Sink&& sink) {
   const auto& settings = *request.route->settings;
+  const auto in = [](const auto& lines, std::string_view name) {
+    return std::ranges::any_of(lines, [&](const auto& line) { return iequals(line.name, name); });
+  };
+  const auto by_snippet = [&](std::string_view name) {
+    return settings.snippet && in(settings.snippet->request, name);
+  };
   const auto named = [&](std::string_view name) {
-    return settings.request_headers && std::ranges::any_of(settings.request_headers->lines,
-                                                           [&](const auto& line) { return iequals(line.name, name); });
+    return by_snippet(name) || (settings.request_headers && in(settings.request_headers->lines, name));
   };
   if (settings.upstream_host && !named("Host")) {
     const auto value = field_value(settings.upstream_host->host, request, room(), &groups);
@@ -87,18 +96,25 @@ const char* set_fields(const RequestView& request, const Regex::Captures& groups
       if (!named(name)) sink(name, value);
     });
   }
-  if (!settings.request_headers) return nullptr;
-  for (const auto& line : settings.request_headers->lines) {
-    if (line.value.text().empty()) {
-      sink(std::string_view(line.name), std::string_view());
-      continue;
+  const auto put_lines = [&](const auto& lines, bool all, const char* wrong) -> const char* {
+    for (const auto& line : lines) {
+      if (!all && by_snippet(line.name)) continue;
+      if (line.value.text().empty()) {
+        sink(std::string_view(line.name), std::string_view());
+        continue;
+      }
+      const auto value = field_value(line.value, request, room());
+      if (iequals(line.name, "Host") && !net::http::split_authority(value)) return wrong;
+      sink(std::string_view(line.name), value);
     }
-    const auto value = field_value(line.value, request, room());
-    if (iequals(line.name, "Host") && !net::http::split_authority(value))
-      return "proxy-set-headers makes no host of this request";
-    sink(std::string_view(line.name), value);
-  }
-  return nullptr;
+    return nullptr;
+  };
+  if (settings.request_headers)
+    if (const char* wrong =
+            put_lines(settings.request_headers->lines, false, "proxy-set-headers makes no host of this request"))
+      return wrong;
+  if (!settings.snippet) return nullptr;
+  return put_lines(settings.snippet->request, true, "a snippet makes no host of this request");
 }
 
 // Sets what pods get: ex.target, ex.pod_host, ex.set_for_pods. An answer is the end of the request: there is nothing

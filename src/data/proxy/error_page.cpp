@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "data/proxy/edit.h"
+#include "data/proxy/program.h"
 #include "data/proxy/subrequest.h"
 #include "data/runtime/worker_context.h"
 #include "data/upstream/request_fields.h"
@@ -109,6 +110,7 @@ bool has_page(const Exchange& ex, int status) noexcept {
 }
 
 bool intercepts(const Exchange& ex, int status) noexcept {
+  if (!ex.tunnel && !ex.grpc && ex.program != nullptr && intercepts_by_snippet(*ex.settings, status)) return true;
   return has_page(ex, status) && ex.settings->error_pages->of_pods && !ex.tunnel;
 }
 

@@ -18,6 +18,13 @@ bool is_grpc(const net::http::Fields& fields) noexcept;
 // Either of both.
 bool begins_as_grpc(std::string_view content_type) noexcept;
 
+// By its content type a client knows that a call of gRPC, or of gRPC-Web, was answered at all.
+inline bool answers_call(std::span<const net::http::Field> fields) noexcept {
+  return std::ranges::any_of(fields, [](const auto& field) {
+    return field.id == net::http::Name::content_type && begins_as_grpc(field.value);
+  });
+}
+
 // The status of a call that was answered with this status of HTTP instead.
 int grpc_status_of(int http) noexcept;
 inline constexpr int kGrpcDeadlineExceeded = 4;

@@ -114,10 +114,12 @@ net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
   start.status = reply.status;
   start.reason = phrase;
   start.fields = fields;
-  // RFC 9110 section 8.6: 204 has neither a body nor a length.
-  start.framing = reply.status == 204 ? net::http::Framing::none : net::http::Framing::length;
-  start.content_length = body.size();
-  const bool head_only = ex.head().method == net::http::Method::head || reply.status == 204;
+  // RFC 9110 sections 8.6 and 15.4.5: 204 and 304 have no body, whoever wrote one for them; behind a head that says so
+  // it would be read as the next answer of the connection.
+  const bool bodiless = reply.status == 204 || reply.status == 304;
+  start.framing = bodiless ? net::http::Framing::none : net::http::Framing::length;
+  start.content_length = bodiless ? 0 : body.size();
+  const bool head_only = ex.head().method == net::http::Method::head || bodiless;
   ex.record.status = reply.status;
   WholeBody plain(body);
   const std::unique_ptr<BodySource> encoded = encode(ex, start, plain);

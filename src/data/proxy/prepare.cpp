@@ -8,6 +8,7 @@
 #include "data/proxy/choose.h"
 #include "data/proxy/grpc.h"
 #include "data/proxy/logged_values.h"
+#include "data/proxy/program.h"
 #include "data/runtime/worker_context.h"
 #include "net/http/cidr.h"
 #include "net/http/client_address.h"
@@ -166,6 +167,10 @@ Status prepare(Exchange& ex) {
   ex.path = *path;
   ex.route = ex.view->snapshot().routes->match(host, ex.path, &ex.undecided);
   if (!ex.route) return {};
+  if (ex.route->program != nullptr) [[unlikely]] {
+    ex.memory.program.begin(ex.memory.texts);
+    if (!ex.undecided) run_program(ex, *ex.view->snapshot().routes, host, ex.memory.program);
+  }
   ex.settings = ex.route->settings;
   ex.route_seed = &ex.worker.shared.loop_seed;
   ex.cluster = ex.worker.cluster(ex.route->cluster);
@@ -246,6 +251,7 @@ void keep_for_log(Exchange& ex) {
 }
 
 void release(Exchange& ex) noexcept {
+  ex.on_disk.reset();
   if (ex.cluster) std::exchange(ex.cluster, nullptr)->unpin();
   if (ex.route != nullptr && ex.route->further != nullptr)
     for (auto*& cluster : ex.further)

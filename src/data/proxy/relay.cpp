@@ -1,9 +1,12 @@
 #include "data/proxy/relay.h"
 
 #include "data/plan/plan.h"
+#include "data/proxy/ahead.h"
+#include "data/proxy/disk.h"
 #include "data/proxy/error_page.h"
 #include "data/proxy/grpc.h"
 #include "data/proxy/logged_values.h"
+#include "data/proxy/pacing.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/response_body.h"
 #include "data/proxy/retry.h"
@@ -39,9 +42,45 @@ void keep_for_retry(Exchange& ex, const Chunk& piece) {
   ex.body_whole = piece.last;
 }
 
+// From the beginning, whoever had some of it before.
+net::Task<Status> pump_from_disk(Exchange& ex, Upstream& up) {
+  const std::shared_ptr<DiskBody> body = ex.on_disk;
+  std::string piece;
+  net::ShareOfTurn share(ex.worker.loop);
+  std::size_t taken = 0;
+  for (std::uint64_t at = 0; at < body->size();) {
+    net::Task<Status> reading = take_from_disk(ex, body, at, body->size(), piece);
+    Status read = co_await reading;
+    if (!read) {
+      up.cancel(read.error());
+      co_return read;
+    }
+    for (std::string_view left = piece; !left.empty();) {  // no more at once than the pod takes
+      const auto part = left.substr(0, up.room(taken));
+      left.remove_prefix(part.size());
+      taken = part.size();
+      at += taken;
+      const bool last = at == body->size();
+      const Chunk next{part, last, last ? ex.trailers : std::string_view{}};
+      Status sent = co_await up.send_body(next);
+      if (!sent) co_return sent;
+      if (share.used_up(taken)) {
+        net::EndOfTurn others(ex.worker.loop);
+        co_await others;
+      }
+    }
+  }
+  co_return Status{};
+}
+
 // The request body on its way up. A fault of the client ends the whole attempt; a pod that takes no more does not: its
 // answer (a 413, say) may already be under way.
 net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
+  if (ex.on_disk) [[unlikely]] {
+    net::Task<Status> pumping = pump_from_disk(ex, up);
+    Status pumped = co_await pumping;
+    co_return pumped;
+  }
   if (ex.body_whole) {  // and has trailers, or has left with the head but for what the pod did not take at once
     const Chunk rest{ex.trailers.empty() ? std::string_view{} : ex.body, true, ex.trailers};
     Status s = co_await up.send_body(rest);
@@ -98,6 +137,13 @@ constexpr Error kUnwanted{Fault::none, Whose::upstream, Retry::answered, 502, "a
 
 constexpr Error kIntercepted{Fault::none, Whose::upstream, Retry::no, 502, "a status of custom-http-errors"};
 
+// What is known of the pod's part once it is over.
+void note_pod(Exchange& ex, const Upstream& up, Attempt& attempt, Instant begun) {
+  ex.pod_saw_it = up.any_sent();
+  attempt.response_bytes = up.body_bytes();
+  attempt.response_seconds = seconds(ex.worker.loop.now() - begun);
+}
+
 // No head came. One that came and cannot be read is asked for again where the route says so.
 Status unreadable_head(Error why) {
   if (why.whose == Whose::upstream && (why.fault == Fault::malformed || why.fault == Fault::too_large))
@@ -118,8 +164,10 @@ net::Task<Status> rest_of_request(Exchange& ex, Upstream& up, net::Fork<Status>&
   co_return sent;
 }
 
-net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* request, Attempt& attempt,
+// `lease`: of `up`; given back early where the pod's part is over before the client's.
+net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* request, Attempt& attempt,
                                 Instant begun) {
+  Upstream& up = *lease;
   auto& response = ex.memory.response;
   Status s = co_await up.read_head(ex);
   for (std::uint32_t interim = 0; s && !is_final(response.status);) {
@@ -162,6 +210,8 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
     co_return std::unexpected(
         Error{Fault::unsupported, Whose::upstream, Retry::no, 502, "the pod does not switch protocols"});
   BodySource& plain = ex.transform ? ex.transform->response(ex, up.body()) : up.body();
+  const bool ahead =
+      ex.settings->response_buffering && !ex.grpc && !ex.of_ours && !refuses_buffering(response.fields.all());
   ResponseStart start;
   start.status = response.status;
   start.reason = response.reason;
@@ -173,6 +223,10 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
   BodySource& body = encoded ? *encoded : plain;
   Result<Chunk> first = body.take(ex.down.room(0));
   if (!first) co_return std::unexpected(first.error());
+  std::unique_ptr<Pacing> pacing;
+  if (ex.settings->limit_rate != 0 || ex.settings->response_buffering) [[unlikely]]
+    pacing = pace(ex, start, body);
+  if (pacing) *first = pacing->first(*first, head_size(start));
   // An answer before the client has sent all: its connection cannot be trusted to find the next request.
   if (request && !request->done() && !ex.body_whole) ex.close_after = true;
   ex.tunnel = false;
@@ -182,7 +236,19 @@ net::Task<Status> pump_response(Exchange& ex, Upstream& up, net::Fork<Status>* r
   note_trailers(ex, *first);
   s = co_await ex.down.start(ex, start, *first);
   if (!s || last) co_return s;
-  net::Task<Status> rest = send_rest(ex, body, taken);
+  if (ahead && !pacing) [[unlikely]] {
+    // Once all of it is here the pod has done its part: its connection is for others then.
+    const std::function<void()> over = [&] {
+      if (request != nullptr && !request->done()) return;
+      note_pod(ex, up, attempt, begun);
+      ex.waiting_on = nullptr;
+      lease.give_back();
+    };
+    net::Task<Status> rest = send_ahead(ex, body, over);
+    s = co_await rest;
+    co_return s;
+  }
+  net::Task<Status> rest = pacing ? pacing->send_rest() : send_rest(ex, body, taken);
   s = co_await rest;
   co_return s;
 }
@@ -194,13 +260,13 @@ net::Task<Status> relay(Exchange& ex, Lease lease, Attempt& attempt) {
   up.begin(ex);
   const Instant begun = ex.worker.loop.now();
   ex.waiting_on = &up;
-  const bool whole = ex.body_whole && ex.trailers.empty();
+  const bool whole = ex.body_whole && ex.trailers.empty() && !ex.on_disk;
   Status outcome = co_await up.send_head(ex, whole ? ex.body : std::string_view{}, whole);
   if (outcome && whole && up.request_left()) {
-    outcome = co_await pump_response(ex, up, nullptr, attempt, begun);
+    outcome = co_await pump_response(ex, lease, nullptr, attempt, begun);
   } else if (outcome) {
     net::Fork<Status> request(pump_request(ex, up));
-    outcome = co_await pump_response(ex, up, &request, attempt, begun);
+    outcome = co_await pump_response(ex, lease, &request, attempt, begun);
     if (!request.done()) {
       // The rest of a whole one is ours to give; of another, whoever is asked next gets what is kept, and the rest.
       if (!ex.body_whole && (outcome || outcome.error().retry != Retry::answered)) {
@@ -211,15 +277,14 @@ net::Task<Status> relay(Exchange& ex, Lease lease, Attempt& attempt) {
       up.cancel(Error{Fault::cancelled, Whose::internal, Retry::no, 0, "the response is over"});
     }
     Status sent = co_await request.join();
-    // The client's own fault is the better reason than what it caused on the other side. That its body is not wanted
-    // any more is none.
-    if (!outcome && !sent && sent.error().whose == Whose::downstream && sent.error().fault != Fault::cancelled)
+    // The client's own fault is the better reason than what it caused on the other side, and so is our disk's. That its
+    // body is not wanted any more is none.
+    if (!outcome && !sent && sent.error().whose != Whose::upstream && sent.error().fault != Fault::cancelled)
       outcome = sent;
   }
   ex.waiting_on = nullptr;
-  ex.pod_saw_it = up.any_sent();
-  attempt.response_bytes = up.body_bytes();
-  attempt.response_seconds = seconds(ex.worker.loop.now() - begun);
+  if (!lease.held()) co_return outcome;
+  note_pod(ex, up, attempt, begun);
   if (outcome) lease.give_back();
   co_return outcome;
 }

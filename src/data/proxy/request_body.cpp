@@ -1,6 +1,8 @@
 #include "data/proxy/request_body.h"
 
+#include "data/proxy/disk.h"
 #include "data/runtime/worker_context.h"
+#include "data/upstream/lease.h"
 #include "data/upstream/request_fields.h"
 
 namespace sluice::data {
@@ -16,22 +18,97 @@ Status within_limit(const Exchange& ex) noexcept {
       Error{Fault::too_large, Whose::downstream, Retry::no, 413, "the request body is above proxy-body-size"});
 }
 
+// A piece has come.
+Status note(Exchange& ex, Chunk& piece) {
+  ex.body_received += piece.data.size();
+  const Status within = within_limit(ex);
+  if (!within) return within;
+  if (ex.copy) [[unlikely]]
+    ex.copy->take(piece.data, piece.last);
+  if (!piece.trailers.empty() && !ex.set_for_pods.empty()) {
+    auto& kept = ex.memory.joined.emplace_back();
+    append_upstream_trailers(ex.set_for_pods, piece.trailers, kept);
+    piece.trailers = kept;
+  }
+  return {};
+}
+
+// A quarter more at a time, not twice as much: many may lie here, unfinished, for long.
+void add(Exchange& ex, std::string& collected, std::string_view piece) {
+  if (const auto size = collected.size() + piece.size(); size > collected.capacity()) {
+    ex.worker.grew(size + size / 4 - collected.capacity());
+    collected.reserve(size + size / 4);
+  }
+  collected += piece;
+}
+
+bool takes_all(const Exchange& ex) noexcept {
+  const bool counted = ex.settings->http_1_0 || upstream_protocol(ex) == model::BackendProtocol::fcgi;
+  if (counted && ex.head().framing == Framing::chunked && !ex.tunnel) return true;
+  if (ex.grpc || ex.tunnel) return false;
+  return ex.settings->request_buffering == model::RequestBuffering::all;
+}
+
+// How much of a body may lie in memory.
+std::size_t room_in_memory(const Exchange& ex) noexcept {
+  const std::size_t most = ex.worker.shared.overload.at_least(Rung::save) ? kCollectShort : kCollect;
+  return static_cast<std::size_t>(std::min<std::uint64_t>(ex.settings->body_memory, most));
+}
+
+// All of it, before a pod is asked.
+net::Task<Status> take_all(Exchange& ex) {
+  auto& collected = ex.memory.collected;
+  std::shared_ptr<DiskBody> disk;
+  for (bool last = false; !last;) {
+    Result<Chunk> piece = co_await next_request_piece(ex, kDiskPiece);
+    if (!piece) co_return std::unexpected(piece.error());
+    last = piece->last;
+    add(ex, collected, piece->data);
+    // HTTP/1.0 has no trailers.
+    if (last && !piece->trailers.empty() && !ex.settings->http_1_0)
+      ex.trailers = ex.memory.joined.emplace_back(piece->trailers);
+    const bool put = disk ? last || collected.size() >= kDiskPiece : collected.size() > room_in_memory(ex);
+    if (!put || collected.empty()) continue;
+    if (!disk) {
+      auto begun = begin_on_disk(ex);
+      if (!begun) co_return std::unexpected(begun.error());
+      disk = std::move(*begun);
+    }
+    net::Task<Status> writing = put_on_disk(ex, disk, collected);
+    Status written = co_await writing;
+    if (!written) co_return written;
+  }
+  ex.body_whole = true;
+  if (!disk) ex.body = collected;
+  ex.on_disk = std::move(disk);
+  co_return Status{};
+}
+
+// What came with the head of a chunked one: where that is all, it has a length, as with nginx.
+Status take_what_is_here(Exchange& ex) {
+  auto& collected = ex.memory.collected;
+  while (!ex.body_whole && collected.size() < kCollectShort) {
+    Result<Chunk> piece = ex.down.body().take(kCollectShort);
+    if (!piece) return std::unexpected(piece.error());
+    if (piece->data.empty() && !piece->last) break;
+    const Status taken = note(ex, *piece);
+    if (!taken) return taken;
+    add(ex, collected, piece->data);
+    ex.body_whole = piece->last;
+    if (!piece->trailers.empty()) ex.trailers = ex.memory.joined.emplace_back(piece->trailers);
+  }
+  ex.body = collected;
+  return {};
+}
+
 }  // namespace
 
 net::Task<Result<Chunk>> next_request_piece(Exchange& ex, std::size_t most) {
   BodySource& body = ex.transform ? ex.transform->request(ex.down.body()) : ex.down.body();
   Result<Chunk> piece = co_await body.read(most);
   if (!piece) co_return piece;
-  ex.body_received += piece->data.size();
-  const Status within = within_limit(ex);
-  if (!within) co_return std::unexpected(within.error());
-  if (ex.copy) [[unlikely]]
-    ex.copy->take(piece->data, piece->last);
-  if (!piece->trailers.empty() && !ex.set_for_pods.empty()) {
-    auto& kept = ex.memory.joined.emplace_back();
-    append_upstream_trailers(ex.set_for_pods, piece->trailers, kept);
-    piece->trailers = kept;
-  }
+  const Status taken = note(ex, *piece);
+  if (!taken) co_return std::unexpected(taken.error());
   co_return piece;
 }
 
@@ -50,19 +127,20 @@ net::Task<Status> take_request_body(Exchange& ex) {
     co_return within;
   }
   // The other end of a call may answer before its client has sent all.
-  if (framing != Framing::chunked || !ex.settings->request_buffering || ex.grpc) co_return Status{};
+  if (takes_all(ex)) [[unlikely]] {
+    net::Task<Status> taking = take_all(ex);
+    Status taken = co_await taking;
+    co_return taken;
+  }
+  if (framing != Framing::chunked || ex.grpc) co_return Status{};
+  if (ex.settings->request_buffering == model::RequestBuffering::none) co_return take_what_is_here(ex);
   auto& collected = ex.memory.collected;
   const Overload& overload = ex.worker.shared.overload;
   const auto most = [&overload] { return overload.at_least(Rung::save) ? kCollectShort : kCollect; };
   while (collected.size() <= most()) {
     Result<Chunk> piece = co_await next_request_piece(ex, most());
     if (!piece) co_return std::unexpected(piece.error());
-    // A quarter more at a time, not twice as much: many may lie here, unfinished, for long.
-    if (const auto size = collected.size() + piece->data.size(); size > collected.capacity()) {
-      ex.worker.grew(size + size / 4 - collected.capacity());
-      collected.reserve(size + size / 4);
-    }
-    collected += piece->data;
+    add(ex, collected, piece->data);
     if (piece->last) {
       ex.body_whole = true;
       if (!piece->trailers.empty()) ex.trailers = ex.memory.joined.emplace_back(piece->trailers);

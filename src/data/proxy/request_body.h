@@ -19,7 +19,8 @@ inline constexpr std::size_t kKeptOfCall = 64 * 1024;  // of a body that streams
 // The next piece of the request body, counted against proxy-body-size (413). `most`: as BodySource::read().
 net::Task<Result<Chunk>> next_request_piece(Exchange& ex, std::size_t most);
 // Before the first attempt: is there no body, or all of it? Else take_request_body() finds out whether it is whole, and
-// collects a chunked one where the route buffers.
+// collects a chunked one where the route buffers; or one of any length, on the disk where it is long, where the route
+// asks for that or the pod takes none without a length (HTTP/1.0).
 bool body_is_here(Exchange& ex) noexcept;
 net::Task<Status> take_request_body(Exchange& ex);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "data/plan/plan.h"
 #include "data/proxy/edit.h"
@@ -11,6 +12,7 @@
 #include "data/proxy/logged_values.h"
 #include "data/proxy/misdirected.h"
 #include "data/proxy/prepare.h"
+#include "data/proxy/program.h"
 #include "data/proxy/relay.h"
 #include "data/proxy/request_body.h"
 #include "data/proxy/retry.h"
@@ -82,6 +84,19 @@ std::optional<LocalReply> settle(Exchange& ex, std::optional<Verdict> verdict) {
   return edit(ex);  // what the pod will see
 }
 
+// From the guard `waits` on, which only those that charge do not make wait; it becomes the first that does, or null.
+std::optional<Verdict> charge(Exchange& ex, const Plan::Entry*& waits) {
+  while (waits != nullptr && waits->step->charges()) {
+    const Plan::Entry& guard = *waits;
+    if (auto reply = guard.step->charge(ex)) {
+      waits = nullptr;
+      return Verdict{std::move(*reply), guard.name};
+    }
+    if (auto verdict = decide_behind(ex, guard, &waits)) return verdict;
+  }
+  return std::nullopt;
+}
+
 // The answer that one of ours gives, in the order in which they are asked; nothing: a pod answers, unless the guard
 // `waits` says otherwise, which has to wait.
 std::optional<LocalReply> answer(Exchange& ex, const Plan::Entry*& waits) {
@@ -91,7 +106,10 @@ std::optional<LocalReply> answer(Exchange& ex, const Plan::Entry*& waits) {
   if (auto reply = answer_without_route(ex)) return reply;
   if (auto reply = answer_for_lack_of_memory(ex)) return reply;
   auto verdict = decide_for_route(ex, &waits);
-  if (waits != nullptr) return std::nullopt;
+  if (waits != nullptr) [[unlikely]] {
+    verdict = charge(ex, waits);
+    if (waits != nullptr) return std::nullopt;
+  }
   return settle(ex, std::move(verdict));
 }
 
@@ -107,12 +125,18 @@ net::Task<Result<std::optional<LocalReply>>> answer_after(Exchange& ex, const Pl
       verdict.emplace(std::move(**said), guard->name);
     else
       verdict = decide_behind(ex, *guard, &next);
+    if (next != nullptr) verdict = charge(ex, next);
     if (next == nullptr) {
       *said = settle(ex, std::move(verdict));
       co_return std::move(said);
     }
     guard = next;
   }
+}
+
+// An upgrade is offered by a Connection field of HTTP/1.1 that says so.
+bool passes_upgrades(const model::RouteSettings& settings) noexcept {
+  return !settings.http_1_0 && settings.connection_field == model::ConnectionField::usual;
 }
 
 // What both bodies run through; of several the first one that takes the exchange.
@@ -200,7 +224,15 @@ void copy(Exchange& ex) {
 
 // By the route's Service of error pages, where it answers in place of this one.
 net::Task<Status> send_reply(Exchange& ex, LocalReply reply) {
-  if (has_page(ex, reply.status)) {
+  // What a snippet answers with a text of its own is what it means, as in nginx.
+  const bool own_text = ex.program != nullptr && ex.program->answer.step != nullptr &&
+                        ex.program->answer.status == reply.status && reply.body && !reply.body->empty();
+  if (!own_text && answer_error(ex, reply)) {
+    net::Task<Status> sending = send_local_reply(ex, std::move(reply));
+    Status sent = co_await sending;
+    co_return sent;
+  }
+  if (!own_text && has_page(ex, reply.status)) {
     net::Task<Result<bool>> paging = send_error_page(ex, reply);
     Result<bool> paged = co_await paging;
     if (!paged) co_return std::unexpected(paged.error());
@@ -274,7 +306,7 @@ net::Task<void> serve(Exchange& ex) {
     else
       prepared = std::unexpected(ex.deadline_passed ? kDeadlinePassed : said.error());
   }
-  ex.tunnel = prepared && !reply && ex.head().upgrade;
+  ex.tunnel = prepared && !reply && ex.head().upgrade && passes_upgrades(*ex.settings);
 
   if (!prepared) {
     co_await fail(ex, prepared.error());
@@ -284,7 +316,18 @@ net::Task<void> serve(Exchange& ex) {
     if (!ex.down.body().ended() && !ex.down.whole_body(unused)) ex.close_after = true;
     if (reply->close) ex.close_after = true;
     if (reply->gave_up) ex.worker.stats.regex_gave_up.add();
-    if (reply->status >= 500) ex.record.reason = reply->why, ex.record.ours = true;
+    if (reply->silent) {
+      ex.record.status = reply->status;
+      ex.record.reason = reply->why;
+      ex.close_after = true;
+      ex.down.abort();
+      ex.worker.stats.requests_active.sub();
+      finish(ex);
+      release(ex);
+      co_return;
+    }
+    const bool ours = reply->ours.value_or(reply->status >= 500);
+    if (ours || reply->ours) ex.record.reason = reply->why, ex.record.ours = ours;
     net::Task<Status> sending = send_reply(ex, std::move(*reply));
     Status sent = co_await sending;
     if (!sent) ex.close_after = true;
@@ -305,6 +348,8 @@ net::Task<void> serve(Exchange& ex) {
     }
   }
 
+  if (ex.counted != nullptr) [[unlikely]]
+    LimitTable::leave(std::exchange(ex.counted, nullptr));
   ex.worker.stats.requests_active.sub();
   finish(ex);
   release(ex);

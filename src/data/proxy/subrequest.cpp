@@ -23,6 +23,7 @@ void make_ours(Exchange& ex, const Question& question, const model::Options& opt
   ex.cluster = &question.cluster;
   ex.target = question.target;
   ex.pod_host = question.host;
+  ex.keeps = question.keeps;
   ex.set_for_pods = question.fields;
   ex.begun = ex.worker.loop.now();
 }

@@ -17,10 +17,11 @@ struct Question {
   ClusterRuntime& cluster;               // pinned by the exchange
   const model::RouteSettings& settings;  // protocol, TLS, timeouts and tries
   std::string_view method;
-  std::string_view target;                   // path and query
-  std::string_view host;                     // Host
-  std::span<const net::http::Field> fields;  // that stand in place of the client's; an empty value: there is none
-  bool marked = false;                       // it leaves for somebody who may send it back to us
+  std::string_view target;                        // path and query
+  std::string_view host;                          // Host
+  std::span<const net::http::Field> fields;       // that stand in place of the client's; an empty value: there is none
+  bool marked = false;                            // it leaves for somebody who may send it back to us
+  const model::KeptConnections* keeps = nullptr;  // Exchange::keeps
 };
 
 // Of requests without one.

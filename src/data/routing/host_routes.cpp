@@ -30,7 +30,8 @@ HostRoutes::Tree HostRoutes::tree_of(const std::vector<Route>& routes) {
   std::vector<std::pair<std::string_view, std::uint32_t>> paths;
   paths.reserve(routes.size());
   for (std::uint32_t i = 0; i < routes.size(); ++i)
-    if (routes[i].spec->match != model::PathMatch::pattern) paths.emplace_back(routes[i].spec->path, i);
+    if (routes[i].spec->match != model::PathMatch::pattern && !model::of_snippet(routes[i].spec->match))
+      paths.emplace_back(routes[i].spec->path, i);
   std::sort(paths.begin(), paths.end());
 
   // Breadth first, so that the children of a node lie together. A range shares its first bytes, and in a sorted list
@@ -114,6 +115,7 @@ std::shared_ptr<const HostRoutes> HostRoutes::make(std::shared_ptr<const model::
   const auto is_pattern = [](const Route& route) { return route.spec->match == model::PathMatch::pattern; };
   if (std::any_of(to, to + routes.size(), is_pattern))
     host->patterns_ = std::make_unique<const Patterns>(std::span(to, routes.size()));
+  host->snippets_ = SnippetLocations::of(std::span(to, routes.size()));
   return made;
 }
 
@@ -147,7 +149,7 @@ Patterns::Found HostRoutes::walk_patterns(std::string_view path,
 }
 
 const Route* HostRoutes::root() const noexcept {
-  if (!patterns_) return match("/");
+  if (!patterns_) return walk("/", [](const Route&) noexcept {});
   // Of patterns too it is the one that is written so, though another may be asked before it; the owner's is the first.
   const Route* best = nullptr;
   for (const Route& route : routes())

@@ -12,6 +12,7 @@
 
 #include "data/routing/patterns.h"
 #include "data/routing/route_table.h"
+#include "data/routing/snippet_locations.h"
 
 // One host's routes as a radix tree over whole paths, with patterns beside it where there are any.
 namespace sluice::net::tls {
@@ -44,10 +45,15 @@ class HostRoutes {
 
   // An exact path (or the /foo of a slash redirect) if there is one, else the longest prefix, else null; where there
   // are patterns, as Patterns::walk says. `gave_up` as in RouteTable::match.
+  // Locations of snippets have their say last.
   const Route* match(std::string_view path, bool* gave_up = nullptr) const noexcept {
-    if (patterns_) return match_patterns(path, gave_up);
-    return walk(path, [](const Route&) noexcept {});
+    const Route* const found = patterns_ ? match_patterns(path, gave_up) : walk(path, [](const Route&) noexcept {});
+    if (snippets_ == nullptr || found == nullptr || (gave_up != nullptr && *gave_up)) [[likely]]
+      return found;
+    return &snippets_->choose(*found, path, gave_up);
   }
+  // Null: no snippet writes a location.
+  const SnippetLocations* snippets() const noexcept { return snippets_.get(); }
   // The same walk, of a host without patterns; tells visit(route) of every route that matches the path, from the
   // shortest to the winner.
   template <class Visit>
@@ -102,6 +108,7 @@ class HostRoutes {
   // Behind the object: the host's name, nodes, labels, routes; offsets in bytes from the object.
   std::shared_ptr<const model::Host> spec_;
   std::unique_ptr<const Patterns> patterns_;
+  std::unique_ptr<const SnippetLocations> snippets_;
   std::uint32_t name_size_ = 0, nodes_size_ = 0, routes_size_ = 0;
   std::uint32_t nodes_at_ = 0, labels_at_ = 0, routes_at_ = 0;
   std::vector<std::shared_ptr<const void>> kept_;  // that the routes point to, each once; last what tls_ points to

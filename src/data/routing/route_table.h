@@ -23,6 +23,7 @@ using FurtherClusters = std::array<ClusterId, model::kRoles>;
 
 class Choice;
 class Plan;
+class Program;
 
 // A compiled route: what a request needs of it at once. Lives as long as its HostRoutes.
 struct Route {
@@ -33,6 +34,7 @@ struct Route {
   std::uint32_t series = 0;                  // number of the metric label set; dense, stable while the labels stay so
   const FurtherClusters* further = nullptr;  // null: none. Lives as long as this Route
   const Choice* choice = nullptr;            // between `cluster` and its canary; null: it has none. Lives as long
+  const Program* program = nullptr;          // of its snippets; null: it has none. Lives as long as this Route
   const Regex* pattern = nullptr;  // whose groups its rewrite-target names; null: none. Lives as long as this Route
   std::string_view host;           // the host name as configured ("_" for the catch-all), for metric labels
   bool forwards = false;           // to `cluster`; else its spec says what is answered

@@ -90,6 +90,20 @@ std::string described(const Route& route) {
 
 using Say = std::function<void(std::string_view)>;
 
+// What locations of snippets say once all others have.
+const Route* explain_snippets(const HostRoutes& host, std::string_view path, const Route* found, const Say& say) {
+  if (host.snippets() == nullptr || found == nullptr) return found;
+  bool gave_up = false;
+  const Route& taken = host.snippets()->choose(*found, path, &gave_up, [&](const Route& route, bool takes) {
+    say(described(route) + (takes ? ": matches" : ": does not match, or something longer does"));
+  });
+  if (gave_up)
+    say(described(taken) + ": it takes more steps than one match may have: 500");
+  else if (&taken != found)
+    say(described(taken) + ": chosen, as it stands in a snippet");
+  return &taken;
+}
+
 // Of a host with patterns: what was asked, in order, up to the route that takes the request.
 const Route* explain_patterns(const HostRoutes& host, std::string_view path, const Say& say) {
   say("its paths are regular expressions: they match from the beginning, whatever the case, the longest text first");
@@ -253,12 +267,14 @@ const Route* ShardedTable::explain(std::string_view host, std::string_view path,
   }
   if (const Text& ns = (*found)->spec().ns; !ns.empty()) say("it belongs to namespace " + ns.str());
 
-  if ((*found)->patterns() != nullptr) return explain_patterns(**found, path, say);
+  if ((*found)->patterns() != nullptr)
+    return explain_snippets(**found, path, explain_patterns(**found, path, say), say);
   std::vector<const Route*> matching;
   const Route* winner = (*found)->walk(path, [&](const Route& route) { matching.push_back(&route); });
 
   std::vector<const Route*> order;
-  for (const Route& route : (*found)->routes()) order.push_back(&route);
+  for (const Route& route : (*found)->routes())
+    if (!model::of_snippet(route.spec->match)) order.push_back(&route);
   auto rank = [](const Route* r) { return r->spec->match == model::PathMatch::prefix ? 1 : 0; };
   std::sort(order.begin(), order.end(), [&](const Route* a, const Route* b) {
     if (rank(a) != rank(b)) return rank(a) < rank(b);
@@ -284,7 +300,7 @@ const Route* ShardedTable::explain(std::string_view host, std::string_view path,
   }
   if (told > kToldLosers) say(std::to_string(told - kToldLosers) + " more routes do not match");
   if (winner == nullptr) say("no route of this host matches: 404 (a host takes no fallback)");
-  return winner;
+  return explain_snippets(**found, path, winner, say);
 }
 
 void ShardedTable::for_each(const std::function<void(const Route&)>& fn) const {

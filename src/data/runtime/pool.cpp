@@ -12,6 +12,7 @@ PooledConnection::PooledConnection(WorkerContext& worker, std::shared_ptr<Endpoi
       stream_(worker.loop, fd, Whose::upstream, false),
       tls_(how.tls),
       proxy_header_(how.proxy_header),
+      fastcgi_(how.fastcgi),
       shared_(shared),
       made_(worker.loop.now()) {
   ++endpoint_->connections;
@@ -73,7 +74,8 @@ PooledConnection* IdlePool::take(EndpointRuntime& endpoint, const Dial& how, boo
 bool IdlePool::carries_more(const PooledConnection& c) const noexcept {
   if (c.exchanges_ == 0) return true;
   const auto& o = worker_.options();
-  const bool used_up = o.upstream_keepalive_requests && c.exchanges_ >= o.upstream_keepalive_requests;
+  const auto most = c.kept_.idle > 0 ? c.kept_.requests : o.upstream_keepalive_requests;
+  const bool used_up = most != 0 && c.exchanges_ >= most;
   return !used_up && worker_.loop.now() - c.made_ < o.upstream_keepalive_time && !c.stream_.peer_half_closed() &&
          !c.stream_.broken();
 }
@@ -88,6 +90,9 @@ bool IdlePool::worth_keeping(const PooledConnection& c) const noexcept {
 void IdlePool::put(PooledConnection& connection) {
   PooledConnection* const c = &connection;
   if (!worth_keeping(*c)) return c->close_idle();
+  if (c->kept_.idle > 0)
+    while (c->endpoint_->idle >= c->kept_.idle && make_room(*c->endpoint_)) {
+    }
   while (size_ >= worker_.options().upstream_keepalive_connections && oldest_) {
     PooledConnection* const oldest = oldest_;
     unlink(*oldest);
@@ -103,7 +108,8 @@ void IdlePool::put(PooledConnection& connection) {
   ++c->endpoint_->idle;
   ++size_;
   worker_.stats.upstream_idle.add();
-  worker_.loop.arm(c->idle_deadline_, std::min<Duration>(worker_.options().upstream_keepalive_timeout, c->idle_most_));
+  const Duration idle = c->kept_.idle > 0 ? Duration(c->kept_.timeout) : worker_.options().upstream_keepalive_timeout;
+  worker_.loop.arm(c->idle_deadline_, std::min(idle, c->idle_most_));
   if (c->shared_) return;  // it reads by itself
   c->stream_.watch_idle(&IdlePool::on_activity, c);
   slot_free(*c->endpoint_);

@@ -7,18 +7,20 @@
 #include <vector>
 
 #include "data/runtime/cluster.h"
+#include "model/settings/upstream_connection.h"
 #include "net/io/signal.h"
 #include "net/stream.h"
 
 // Connections to pods that outlive an exchange, and the exchanges that wait for one.
 namespace sluice::data {
 
-// How a connection is made and what it is good for: those whose `tls` and `proxy_header` are equal are alike. One that
-// begins with a PROXY header speaks for one client, and serves no other.
+// How a connection is made and what it is good for: those whose `tls`, `proxy_header` and `fastcgi` are equal are
+// alike. One that begins with a PROXY header speaks for one client, and serves no other.
 struct Dial {
   model::Shared<model::UpstreamTls> tls;  // null: plain
   std::string_view alpn;                  // offered by ALPN; empty: none. A literal
   std::string proxy_header;               // sent before anything else; see proxy_out.h
+  bool fastcgi = false;                   // it carries FastCGI
 };
 
 // A connection to a pod. It may lie idle in the pool of its worker; what it speaks is its derived class's.
@@ -29,7 +31,9 @@ class PooledConnection {
   net::Stream& stream() noexcept { return stream_; }
   EndpointRuntime& endpoint() noexcept { return *endpoint_; }
   // Is it what `how` would make?
-  bool suits(const Dial& how) const noexcept { return tls_ == how.tls && proxy_header_ == how.proxy_header; }
+  bool suits(const Dial& how) const noexcept {
+    return tls_ == how.tls && proxy_header_ == how.proxy_header && fastcgi_ == how.fastcgi;
+  }
 
  protected:
   // Takes fd. `how` it will be made. `shared`: it carries many exchanges at once, and is lent without leaving the
@@ -45,10 +49,12 @@ class PooledConnection {
   net::Stream stream_;
   const model::Shared<model::UpstreamTls> tls_;
   const std::string proxy_header_;
+  const bool fastcgi_;
   const bool shared_;
   const Instant made_;
   std::uint32_t exchanges_ = 0;
   Duration idle_most_ = Duration::max();  // the pod ends it soon after
+  model::KeptConnections kept_;           // what the exchange before had to say of that
 
  private:
   friend class IdlePool;
@@ -68,8 +74,9 @@ class IdlePool {
   ~IdlePool();
   IdlePool(const IdlePool&) = delete;
   IdlePool& operator=(const IdlePool&) = delete;
-  // A connection that suits and is not shared (it is of HTTP/1), or null; the caller's from now on. `careful`: for
-  // requests that cannot be sent again, so that the pod's having closed is noticed before and not after.
+  // A connection that suits and is not shared (it is of HTTP/1 or FastCGI, as `how` says), or null; the caller's from
+  // now on. `careful`: for requests that cannot be sent again, so that the pod's having closed is noticed before and
+  // not after.
   PooledConnection* take(EndpointRuntime& endpoint, const Dial& how, bool careful);
   // May it carry a further exchange? Limits of number and age decide, and whether the pod still speaks. One that
   // carried none yet may: what it was made for is not to be refused by what it was made by.

@@ -40,7 +40,8 @@ class WorkerContext {
   WorkerStats& stats;
   Recorder& recorder;
   IdlePool pool{*this};
-  AnswerCache answers;  // of external authentication
+  AnswerCache answers;    // of external authentication
+  Instant limits_told{};  // when the operator was last told of a client that exceeds its limits
   Mirrors mirrors;
 
   // Scratch: valid until the next suspension of whoever fills it, never longer.

@@ -48,7 +48,7 @@ void H1Connection::holdings(Holdings& out) noexcept {
   Holding h{Holding::Kind::slow, cost::kConnection + stream_.held(), {}, &stream_, &stream_};
   if (stream_.tls()) h.bytes += cost::kTls;
   if (memory_) h.bytes += in_end_ + memory_->collected.capacity() + memory_->ahead.capacity();
-  if (ex_) h.bytes += cost::kExchange + ex_->coder_memory;
+  if (ex_) h.bytes += cost::kExchange + ex_->coder_memory + ex_->ahead_memory;
   const auto reads = stream_.waits_to_read(), writes = stream_.waits_to_write();
   if (writes) {
     h.since = *writes;

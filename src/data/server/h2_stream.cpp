@@ -152,7 +152,8 @@ void H2Stream::holdings(Holdings& out) noexcept {
   if (given_up_ || !ex_ || !waits_since_) return;
   const std::size_t collected = memory_ ? memory_->collected.capacity() : 0;
   out.add({Holding::Kind::slow,
-           cost::kExchange + received() + connection_.session_.kept_of(*this) + collected + ex_->coder_memory,
+           cost::kExchange + received() + connection_.session_.kept_of(*this) + collected + ex_->coder_memory +
+               ex_->ahead_memory,
            *waits_since_, this, nullptr});
 }
 

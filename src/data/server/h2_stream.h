@@ -25,7 +25,7 @@ class H2Stream final : public net::h2::Stream, private Downstream, private BodyS
   H2Stream* connection_over() noexcept;
   bool is_over() const noexcept { return over_; }
   void holdings(Holdings& out) noexcept;
-  std::size_t coder_memory() const noexcept { return ex_ ? ex_->coder_memory : 0; }
+  std::size_t coder_memory() const noexcept { return ex_ ? ex_->coder_memory + ex_->ahead_memory : 0; }
   void give_up(Error why) noexcept;
   void kill() noexcept;
 

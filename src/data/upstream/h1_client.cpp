@@ -43,10 +43,11 @@ net::Task<Status> H1Client::send_head(Exchange& ex, std::string_view body, bool 
   out.append(head.method_text);
   out += ' ';
   out.append(ex.target);
-  out.append(" HTTP/1.1\r\n"sv);
+  out.append(ex.settings->http_1_0 ? " HTTP/1.0\r\n"sv : " HTTP/1.1\r\n"sv);
   BodyShape shape = body_shape(ex);
   // HTTP/2 has trailers behind a body of announced length, too.
-  if (!whole && head.major == 2 && head.fields.find(net::http::Name::trailer)) shape = {Framing::chunked, 0};
+  if (!whole && !ex.on_disk && head.major == 2 && head.fields.find(net::http::Name::trailer))
+    shape = {Framing::chunked, 0};
   request_chunked_ = shape.framing == Framing::chunked;
   for_each_upstream_field(
       ex, shape, [&](std::string_view name, std::string_view value) { net::h1::append_field(out, name, value); });
@@ -250,7 +251,9 @@ net::Task<Result<Chunk>> H1Client::read(std::size_t most) {
 
 void H1Client::release(bool clean) noexcept {
   std::unique_ptr<H1Client> self(this);
-  if (clean && reusable()) worker_.pool.put(*self.release());
+  if (!clean || !reusable()) return;
+  kept_ = ex_->keeps != nullptr ? *ex_->keeps : model::KeptConnections{};
+  worker_.pool.put(*self.release());
 }
 
 void H1Client::stop() noexcept {
@@ -261,6 +264,7 @@ void H1Client::stop() noexcept {
 bool H1Client::reusable() const noexcept {
   return head_done_ && request_complete_ && decoder_.done() && pending_.empty() && response_keep_alive_ &&
          !stream_.cancelled() && !stopped_ && decoder_.framing() != Framing::until_close && !ex_->tunnel &&
+         !ex_->settings->http_1_0 && ex_->settings->connection_field != model::ConnectionField::close &&
          (!const_cast<net::Stream&>(stream_).tls() || !const_cast<net::Stream&>(stream_).tls()->pending_read());
 }
 

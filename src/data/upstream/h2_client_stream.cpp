@@ -73,7 +73,7 @@ void fill(RequestFields& out, const Exchange& ex, bool tls) {
   if (!ex.pod_host.empty()) out.add(":authority", ex.pod_host);
   out.add(":path", ex.target);
   for_each_upstream_field(ex, body_shape(ex), [&](std::string_view name, std::string_view value) {
-    if (name == "Host" || name == "Transfer-Encoding") return;
+    if (name == "Host" || name == "Transfer-Encoding" || name == "Connection") return;
     if (name == "Content-Length" && ex.grpc && head.framing != Framing::length) return;  // calls have none
     const auto id = net::http::name_of(name);
     out.add(name, value, id == Name::authorization || id == Name::cookie);

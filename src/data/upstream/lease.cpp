@@ -2,6 +2,7 @@
 
 #include "data/runtime/worker_context.h"
 #include "data/upstream/dial.h"
+#include "data/upstream/fastcgi_client.h"
 #include "data/upstream/h1_client.h"
 #include "data/upstream/h2_client.h"
 #include "data/upstream/proxy_out.h"
@@ -24,6 +25,7 @@ Dial dial_of(const Exchange& ex, model::BackendProtocol protocol) {
   Dial how;
   if (tls) how.tls = ex.settings->upstream_tls ? ex.settings->upstream_tls : model::unverified_tls();
   if (tls && h2) how.alpn = "h2";
+  how.fastcgi = protocol == fcgi;
   how.proxy_header = proxy_header(ex.peer, ex.cluster->spec().proxy_protocol);
   return how;
 }
@@ -110,6 +112,33 @@ net::Task<Result<Lease>> lease_stream(WorkerContext& worker, Exchange& ex, std::
   }
 }
 
+// A connection that is not shared is of HTTP/1 or FastCGI, as `how` says.
+Lease lent(PooledConnection& connection, const Dial& how) {
+  if (how.fastcgi) return Lease(static_cast<FastcgiClient&>(connection));
+  return Lease(static_cast<H1Client&>(connection));
+}
+
+template <class Client>
+net::Task<Result<Lease>> connect(WorkerContext& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint,
+                                 Dial how, Attempt& attempt) {
+  const Instant begun = worker.loop.now();
+  const Instant until = begun + ex.settings->connect_timeout;
+  Result<int> fd = open_socket(worker, *endpoint);
+  if (!fd) {
+    slot_free(*endpoint);  // its turn is another's
+    co_return std::unexpected(fd.error());
+  }
+  auto connection = std::make_unique<Client>(worker, endpoint, *fd, how);
+  if (!connection->stream().registered()) co_return std::unexpected(kUnwatched);
+  ex.waiting_on = &connection->stream();
+  net::Task<Status> dialling = dial(worker, connection->stream(), std::move(how), until, ex.note);
+  Status connected = co_await dialling;
+  ex.waiting_on = nullptr;
+  attempt.connect_seconds = seconds(worker.loop.fresh_now() - begun);
+  if (!connected) co_return std::unexpected(connected.error());
+  co_return Lease(*connection.release());
+}
+
 }  // namespace
 
 model::BackendProtocol upstream_protocol(const Exchange& ex) noexcept {
@@ -122,11 +151,13 @@ net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_
   const auto& settings = *ex.settings;
   const auto protocol = upstream_protocol(ex);
   Dial how = dial_of(ex, protocol);
-  if (protocol == grpc || protocol == grpcs) {
+  if (protocol == grpc || protocol == grpcs || protocol == fcgi) {
     // Another protocol may be offered in vain (RFC 9110 section 7.8); nobody goes on without his WebSocket.
     if (std::exchange(ex.tunnel, false) && iequals(ex.head().upgrade_token, "websocket"))
-      co_return std::unexpected(
-          Error{Fault::unsupported, Whose::upstream, Retry::no, 502, "a WebSocket, but the pods speak HTTP/2"});
+      co_return std::unexpected(Error{Fault::unsupported, Whose::upstream, Retry::no, 502,
+                                      "a WebSocket, but the pods speak HTTP/2 or FastCGI"});
+  }
+  if (protocol == grpc || protocol == grpcs) {
     net::Task<Result<Lease>> stream = lease_stream(worker, ex, std::move(endpoint), std::move(how), attempt);
     Result<Lease> leased = co_await stream;
     co_return leased;
@@ -135,7 +166,7 @@ net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_
   if (!fresh) {
     if (PooledConnection* const idle = worker.pool.take(*endpoint, how, careful)) {
       worker.stats.upstream_reused.add();
-      co_return Lease(static_cast<H1Client&>(*idle));  // what is not shared is one
+      co_return lent(*idle, how);
     }
   }
   const Instant turn_until = worker.loop.now() + settings.connect_timeout;
@@ -147,25 +178,14 @@ net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_
     if (fresh) continue;  // what lies idle gives up its place
     if (PooledConnection* const idle = worker.pool.take(*endpoint, how, careful)) {
       worker.stats.upstream_reused.add();
-      co_return Lease(static_cast<H1Client&>(*idle));  // what is not shared is one
+      co_return lent(*idle, how);
     }
   }
-  const Instant begun = worker.loop.now();
-  const Instant until = begun + settings.connect_timeout;
-  Result<int> fd = open_socket(worker, *endpoint);
-  if (!fd) {
-    slot_free(*endpoint);  // its turn is another's
-    co_return std::unexpected(fd.error());
-  }
-  auto connection = std::make_unique<H1Client>(worker, endpoint, *fd, how);
-  if (!connection->stream().registered()) co_return std::unexpected(kUnwatched);
-  ex.waiting_on = &connection->stream();
-  net::Task<Status> dialling = dial(worker, connection->stream(), std::move(how), until, ex.note);
-  Status connected = co_await dialling;
-  ex.waiting_on = nullptr;
-  attempt.connect_seconds = seconds(worker.loop.fresh_now() - begun);
-  if (!connected) co_return std::unexpected(connected.error());
-  co_return Lease(*connection.release());
+  net::Task<Result<Lease>> connecting = how.fastcgi
+                                            ? connect<FastcgiClient>(worker, ex, std::move(endpoint), how, attempt)
+                                            : connect<H1Client>(worker, ex, std::move(endpoint), how, attempt);
+  Result<Lease> made = co_await connecting;
+  co_return made;
 }
 
 }  // namespace sluice::data

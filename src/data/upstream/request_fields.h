@@ -7,6 +7,7 @@
 #include "base/variables.h"
 #include "data/exchange/exchange.h"
 #include "data/exchange/via.h"
+#include "data/runtime/spool.h"
 #include "net/http/forwarded.h"
 #include "net/http/trailers.h"
 
@@ -24,6 +25,8 @@ inline BodyShape body_shape(const Exchange& ex) {
   const auto& head = ex.head();
   if (ex.body_whole && ex.trailers.empty()) {
     if (head.framing == Framing::none) return {};
+    if (ex.on_disk) [[unlikely]]
+      return {Framing::length, ex.on_disk->size()};
     return {Framing::length, ex.body.size()};
   }
   if (head.framing == Framing::length) return {Framing::length, head.content_length};
@@ -84,6 +87,8 @@ void for_each_usual_field(const Exchange& ex, const BodyShape& shape, Sink&& sin
   using net::http::Name;
   const auto& o = *ex.options;
   sink("Host", ex.pod_host);
+  if (ex.settings->connection_field != model::ConnectionField::usual) [[unlikely]]
+    sink("Connection", to_string(ex.settings->connection_field));
   if (!ex.request_id.empty()) sink("X-Request-ID", ex.request_id);
   sink("X-Real-IP", ex.client_address);
   std::string list;

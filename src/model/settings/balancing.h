@@ -65,6 +65,7 @@ struct Balancing {
   LoadBalance load_balance = LoadBalance::round_robin;
   Shared<HashBy> hash_by;     // null: not by a key
   Shared<Affinity> affinity;  // null: no sessions
+  bool by_service = false;    // its Service's cluster address is the one endpoint, where it has one
   bool operator==(const Balancing&) const = default;
 };
 

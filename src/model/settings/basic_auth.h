@@ -5,12 +5,15 @@
 
 namespace sluice::model {
 
-// auth-type: basic. Who may come, by a name and a password.
+// auth-type. Who may come, by a name and a password.
 struct BasicAuth {
   std::string realm;
-  std::string secret;  // "namespace/name" of the Secret that the users are of
-  bool map = false;    // auth-secret-type: auth-map
-  SecretText users;    // NAME:HASH lines, each with its end; of two with one name the first counts
+  std::string secret;   // "namespace/name" of the Secret that the users are of
+  bool map = false;     // auth-secret-type: auth-map
+  bool digest = false;  // auth-type: digest; else basic
+  // NAME:HASH lines, each with its end; of two with one name the first counts. With `digest` the hash is MD5 of
+  // NAME:REALM:PASSWORD, 32 digits in lower case, and lines of other realms are not here.
+  SecretText users;
   bool operator==(const BasicAuth&) const = default;
 };
 

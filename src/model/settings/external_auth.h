@@ -6,6 +6,8 @@
 
 #include "base/variables.h"
 #include "model/settings/header_map.h"
+#include "model/settings/snippet.h"
+#include "model/settings/upstream_connection.h"
 #include "model/shared.h"
 
 namespace sluice::model {
@@ -35,6 +37,9 @@ struct ExternalAuth {
   bool always_set_cookie = false;             // its cookies are set with whatever status
   Template cache_key;                         // "": no answer is kept
   std::vector<AuthCacheTime> cache_times;
+  KeptConnections kept;                     // to the service
+  std::vector<SnippetAuthField> variables;  // of its answer, that snippets name
+  std::string snippet;                      // auth-snippet in one line, for explain; its headers are request_headers
   bool operator==(const ExternalAuth&) const = default;
 };
 

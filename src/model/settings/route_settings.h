@@ -7,18 +7,23 @@
 #include "model/settings/backend_protocol.h"
 #include "model/settings/balancing.h"
 #include "model/settings/basic_auth.h"
+#include "model/settings/buffering.h"
 #include "model/settings/client_auth.h"
+#include "model/settings/client_limits.h"
 #include "model/settings/cors.h"
 #include "model/settings/error_pages.h"
 #include "model/settings/external_auth.h"
+#include "model/settings/fastcgi.h"
 #include "model/settings/header_map.h"
 #include "model/settings/mirror.h"
 #include "model/settings/redirect.h"
 #include "model/settings/replacement.h"
 #include "model/settings/retry_conditions.h"
 #include "model/settings/rewrite.h"
+#include "model/settings/snippet.h"
 #include "model/settings/source_ranges.h"
 #include "model/settings/to_host.h"
+#include "model/settings/upstream_connection.h"
 #include "model/settings/upstream_host.h"
 #include "model/settings/upstream_tls.h"
 #include "model/shared.h"
@@ -38,10 +43,19 @@ struct RouteSettings {
   Shared<Redirect> redirect;       // null: none
   bool relative_redirects = false;
   std::optional<BackendProtocol> protocol;  // empty: as the Cluster says
+  Shared<Fastcgi> fastcgi;                  // null: default_fastcgi(); where pods speak FastCGI
   Shared<UpstreamTls> upstream_tls;         // null: unverified_tls()
   std::uint64_t body_limit = 1 << 20;       // bytes; 0: none
   std::uint64_t response_head_limit = 4096;
-  bool request_buffering = true;  // chunked bodies are collected up to 1 MiB
+  RequestBuffering request_buffering = RequestBuffering::some;
+  std::uint64_t body_memory = 8192;  // bytes of a body that is here as a whole; longer ones lie on the disk
+  // KiB a second of one response, with response_buffering, and KiB that go before; 0: none
+  std::uint32_t limit_rate = 0, limit_rate_after = 0;
+  bool response_buffering = false;        // a pod is done when its answer is here, however slow the client
+  std::uint32_t response_buffers = 4;     // so many times response_head_limit of an answer lies in memory
+  std::uint64_t response_disk = 1 << 30;  // bytes of it that may lie on the disk; 0: none
+  bool http_1_0 = false;                  // requests to pods are of HTTP/1.0
+  ConnectionField connection_field = ConnectionField::usual;
   Millis connect_timeout{5000}, send_timeout{60000}, read_timeout{60000};
   std::uint32_t tries = 3;
   Millis tries_timeout{0};
@@ -65,6 +79,8 @@ struct RouteSettings {
   Shared<Mirror> mirror;                                 // null: nobody gets a copy
   Shared<Balancing> balancing;                           // what its Ingress asks for; Cluster says what counts
   Shared<ClientAuth> client_auth;                        // the host's; null: certificates of clients mean nothing
+  Shared<ClientLimits> client_limits;                    // null: clients may ask as often as they like
+  Shared<Snippet> snippet;                               // what snippets say beside all this; null: nothing
   bool satisfy_any = false;                              // one of address, password and that service suffices
   bool operator==(const RouteSettings&) const = default;
 };

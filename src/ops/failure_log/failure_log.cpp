@@ -13,6 +13,9 @@ namespace sluice::ops {
 
 namespace {
 
+// Kinds of what pods said: they stand behind all failures, which begin with their status.
+constexpr std::string_view kWords = "stderr ";
+
 std::string_view some(std::string_view text, std::size_t most) {
   return text.substr(0, most);
 }
@@ -60,9 +63,13 @@ FailureLog::~FailureLog() {
 
 // `make` gives the kind and the line.
 template <class Make>
-void FailureLog::put(Make&& make) noexcept {
+void FailureLog::put(Make&& make, std::size_t places) noexcept {
   std::lock_guard lock(mutex_);  // held for the time of a copy, never while something is written
-  if (queue_.size() >= kQueue) {
+  if (queue_.size() >= places) {
+    if (places < kQueue) {
+      unheard_.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
     uncounted_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
@@ -84,6 +91,18 @@ void FailureLog::take(const ExchangeRecord& record) noexcept {
 
 void FailureLog::complained(std::string_view peer, const char* what) noexcept {
   put([&] { return std::pair(std::string(what), fmt::format("connection from {}: {}", some(peer, 64), what)); });
+}
+
+void FailureLog::said(const PodWords& words) noexcept {
+  put(
+      [&] {
+        std::string line = fmt::format("pod {} wrote to standard error: {}", words.pod, some(words.text, 1024));
+        if (words.left > 0) fmt::format_to(std::back_inserter(line), " and {} bytes more", words.left);
+        if (!words.ingress.empty())
+          fmt::format_to(std::back_inserter(line), "; Ingress {}/{}, {}", words.ns, words.ingress, words.service);
+        return std::pair(fmt::format("{}{}/{}", kWords, words.ns, words.ingress), std::move(line));
+      },
+      kQueueOfWords);
 }
 
 void FailureLog::run() {
@@ -109,13 +128,15 @@ void FailureLog::tell(std::vector<std::pair<std::string, std::string>> batch, st
   std::map<std::string_view, Kind> kinds;
   for (const auto& [kind, line] : batch) ++kinds.try_emplace(kind, Kind{&line, 0}).first->second.count;
   std::size_t lines = 0;
+  std::uint64_t unheard = unheard_.exchange(0);
   for (const auto& [kind, k] : kinds) {
     if (++lines > kLinesASecond) {
-      more += k.count;
+      (kind.starts_with(kWords) ? unheard : more) += k.count;
       continue;
     }
     line_(k.count == 1 ? *k.first : fmt::format("{}; and {} more of this kind", *k.first, k.count - 1));
   }
+  if (unheard > 0) line_(fmt::format("pods wrote to standard error during {} more requests", unheard));
   if (more > 0) line_(fmt::format("{} more failed; the access log has a line for each request", more));
 }
 

@@ -12,14 +12,16 @@
 
 #include "sluice/record.h"
 
-// Why requests failed that the client did not make fail, and connections that never came to one: lines of the program
+// Why requests failed that the client did not make fail, connections that never came to one, and what pods of FastCGI
+// wrote to standard error: lines of the program
 // log for the operator. Off the hot path, and never more than a few lines a second however much fails.
 namespace sluice::ops {
 
 class FailureLog {
  public:
-  static constexpr std::size_t kQueue = 256;       // failures that wait for the thread; more are only counted
-  static constexpr std::size_t kLinesASecond = 8;  // kinds that get a line; a kind is status, reason and route
+  static constexpr std::size_t kQueue = 256;        // failures that wait for the thread; more are only counted
+  static constexpr std::size_t kQueueOfWords = 64;  // what pods said gets no place beyond these: failures come first
+  static constexpr std::size_t kLinesASecond = 8;   // kinds that get a line; a kind is status, reason and route
 
   // `line` gets each line, on a thread of this object's own.
   explicit FailureLog(std::function<void(const std::string&)> line);
@@ -34,12 +36,14 @@ class FailureLog {
   }
   // As Recorder::complained; the kind is `what`.
   void complained(std::string_view peer, const char* what) noexcept;
+  // As Recorder::said; the kind is the Ingress.
+  void said(const PodWords& words) noexcept;
   static bool wants(const ExchangeRecord& record) noexcept { return !record.reason.empty() && record.ours; }
 
  private:
   void take(const ExchangeRecord& record) noexcept;
   template <class Make>
-  void put(Make&& make) noexcept;
+  void put(Make&& make, std::size_t places = kQueue) noexcept;
   void run();
   void tell(std::vector<std::pair<std::string, std::string>> batch, std::uint64_t more);
 
@@ -47,7 +51,7 @@ class FailureLog {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<std::pair<std::string, std::string>> queue_;  // kind, line
-  std::atomic<std::uint64_t> uncounted_{0};
+  std::atomic<std::uint64_t> uncounted_{0}, unheard_{0};
   bool stop_ = false;
   std::thread thread_;
 };

@@ -142,9 +142,19 @@ constexpr MetricInfo kCatalogue[] = {
      "Requests that were ended with 508, and connections passed through that were closed, because they had come back."},
     {"sluice_regex_gave_up_total", counter, "",
      "Requests that were answered 500 because a regular expression of their host takes too many steps for their path."},
+    {"sluice_limited_requests_total", counter, "limit",
+     "Requests that were refused as their client asks more often than limit-rps or limit-rpm (rate), or has as many in "
+     "flight as limit-connections (connections)."},
+    {"sluice_limit_counters_total", counter, "what",
+     "What such limits did not remember: counters of clients that gave way to newer ones (forgotten), requests that "
+     "found no place and were let pass (uncounted)."},
     {"sluice_auth_passwords_total", counter, "result",
      "Names and passwords that clients gave: right, right as before (cached), wrong, not looked at as the client was "
-     "wrong too often (limited, 429), or not checked as too much waited (unchecked, 503)."},
+     "wrong too often (limited, 429), not checked as too much waited (unchecked, 503), or right for a nonce that "
+     "counts "
+     "no more (stale: asked again)."},
+    {"sluice_disk_bodies_total", counter, "result",
+     "Bodies that were too long for memory: written to the disk, or refused as there was no room or the disk failed."},
     {"sluice_auth_requests_total", counter, "result",
      "What services of auth-url said of requests: allowed, refused (401, 403), failed (500: they could not be asked, "
      "or "

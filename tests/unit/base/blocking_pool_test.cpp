@@ -53,11 +53,11 @@ TEST_F(Busy, GivesThoseWhoAskTurns) {
 TEST_F(Busy, RefusesWhatIsTooMuch) {
   std::size_t taken = 0;
   while (pool.submit("a", task([] {}))) ++taken;
-  EXPECT_EQ(taken, BlockingPool::kMostOf) << "of one";
+  EXPECT_EQ(taken, BlockingPool::Bounds{}.of) << "of one";
   EXPECT_TRUE(pool.submit("b", task([] {}))) << "another has room left";
   for (++taken; pool.submit("b" + std::to_string(taken), task([] {})); ++taken) {
   }
-  EXPECT_EQ(taken, BlockingPool::kMost) << "of all";
+  EXPECT_EQ(taken, BlockingPool::Bounds{}.all) << "of all";
   let_go.set_value();
 }
 

@@ -68,6 +68,60 @@ TEST(Regex, GivesUpWhatRunsAway) {
   for (int i = 0; i < 200; ++i) ASSERT_EQ(r->match("/aaaa"), yes) << i;
 }
 
+// Each alternative runs to the end of the subject from each of its places.
+TEST(Regex, GivesUpWhatLooksAtALongSubjectTooOften) {
+  std::string pattern;
+  for (int i = 0; i < 60; ++i)
+    pattern.append(i == 0 ? "(?:" : "|").append("x*+[").append(1, static_cast<char>('a' + i % 20)).append("q]");
+  const auto r = made(pattern + ")");
+  EXPECT_EQ(r->match("/" + std::string(2500, 'x')), gave_up);
+  EXPECT_EQ(r->match("/" + std::string(100, 'x') + "b"), yes);
+}
+
+// Long subjects are searched a part at a time: nothing may depend on where one begins.
+TEST(Regex, FindsWhatStandsAnywhereInALongSubject) {
+  const struct {
+    const char* pattern;
+    const char* found;  // null: nothing
+  } cases[] = {{"id=(\\d+)", "id=7"},
+               {"(?<=;)id=7$", "id=7"},
+               {"\\bid=7", "id=7"},
+               {"(?<=[xy]{20};)id", "id"},
+               {"y+;id=7", nullptr},
+               {"[^x;]+$", "id=7"},
+               {"$", ""},
+               {"z*", ""},
+               {"^id", nullptr},
+               {"(?m)^id", nullptr},
+               {"x;(.*)", "x;id=7"},
+               {"(x{2,50};)id=7", nullptr},
+               {"(a|x{3};)id", "xxx;id"}};
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.pattern);
+    const auto r = made(c.pattern);
+    for (const std::size_t before : {10U, 127U, 128U, 129U, 500U, 3000U}) {
+      const std::string subject = std::string(before, 'x') + ";id=7";
+      for (int i = 0; i < 70; ++i) {
+        Regex::Captures captures;
+        const auto outcome = r->match(subject, &captures);
+        if (std::string_view(c.pattern).starts_with("(x{2,50}")) {
+          ASSERT_EQ(outcome, yes);
+          ASSERT_EQ(captures[0].size(), std::min<std::size_t>(before, 50) + 5);
+        } else if (std::string_view(c.pattern).starts_with("(?<=[xy]{20}") && before < 20) {
+          ASSERT_EQ(outcome, no);
+        } else {
+          ASSERT_EQ(outcome, c.found == nullptr ? no : yes) << before;
+          if (c.found != nullptr) {
+            ASSERT_EQ(captures[0], c.found) << before;
+          }
+        }
+      }
+    }
+  }
+  EXPECT_FALSE(Regex::make("\\Ga"));
+  EXPECT_TRUE(Regex::make("\\\\Ga"));
+}
+
 TEST(Regex, AnswersAlikeBeforeAndAfterItIsMachineCode) {
   const auto r = made("^/(x|y)+(/|$)(.*)");
   const std::string deep = "/" + std::string(4000, 'x') + "/rest";

@@ -307,7 +307,7 @@ TEST_F(Canaries, ProtectionThatGuardsNothingIsSaid) {
 
 TEST_F(Canaries, OpenNothingThatIsClosed) {
   Wish closed = main_ingress();
-  closed.annotations = {{"auth-type", "digest"}};
+  closed.annotations = {{"auth-type", "digests"}};
   put(closed);
   put(canary());
   commit();

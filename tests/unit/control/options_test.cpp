@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <set>
 
 #include "control/control.h"
 #include "control/kube/grammar.h"
+#include "control/kube/options/families.h"
 
 namespace sluice::control {
 namespace {
@@ -44,11 +46,32 @@ TEST(Options, EveryKeyReachesItsMember) {
   for (auto& o : options()) {
     const model::Options defaults;
     bool changed = false;
-    for (auto value : {"true",         "false",      "7",     "301",    "9k",
-                       "X-Other",      "10.0.0.0/8", "off",   "2 16k",  "TLSv1.3",
-                       "HIGH",         "json",       "debug", "/other", "refuse",
-                       "h.example=ns", "404",        "POST",  "200 5m", "https://to.example/",
-                       "ewma",         "exact"}) {
+    for (auto value : {"true",
+                       "false",
+                       "7",
+                       "301",
+                       "9k",
+                       "X-Other",
+                       "10.0.0.0/8",
+                       "off",
+                       "2 16k",
+                       "TLSv1.3",
+                       "HIGH",
+                       "json",
+                       "debug",
+                       "/other",
+                       "refuse",
+                       "h.example=ns",
+                       "404",
+                       "POST",
+                       "200 5m",
+                       "https://to.example/",
+                       "ewma",
+                       "exact",
+                       "1.0",
+                       "on",
+                       "more_set_headers A:b;",
+                       "map $host $a { default b; }"}) {
       model::Options out;
       if (o.value.parse(value, out).empty() && out != defaults) {
         changed = true;
@@ -59,6 +82,33 @@ TEST(Options, EveryKeyReachesItsMember) {
     }
     EXPECT_TRUE(changed || o.secret) << o.key;
   }
+}
+
+// Those of its 1.15.1, by its documentation (docs/user-guide/nginx-configuration/configmap.md) and config.go.
+TEST(Options, EachKeyOfIngressNginxHasAVerdict) {
+  std::ifstream in(SLUICE_SOURCE_DIR "/tests/unit/control/keys-of-ingress-nginx.txt");
+  std::size_t keys = 0;
+  for (std::string key; std::getline(in, key); ++keys) {
+    EXPECT_TRUE(is_option(key)) << key;
+    for (const auto& entry : read_options({{key, "no such value"}}, kMap, {}, {}).entries)
+      EXPECT_NE(entry.problem.reason, "UnknownOption") << key;
+  }
+  EXPECT_GT(keys, 190U);
+}
+
+TEST(Options, KeysThatChangeNothingSayWhy) {
+  const auto said = [](const char* key) {
+    const auto entries = read_options({{key, "7"}}, kMap, {}, {}).entries;
+    return entries.size() == 1 ? entries[0].problem : model::Problem{};
+  };
+  const auto tables = said("map-hash-bucket-size"), traces = said("zipkin-sample-rate");
+  EXPECT_EQ(tables.reason, "NoEffect");
+  EXPECT_EQ(tables.expected, "nothing: it sizes a table of nginx");
+  EXPECT_EQ(traces.reason, "UnsupportedOption");
+  EXPECT_EQ(traces.consequence, "it has no effect: no traces are made by this version");
+  EXPECT_EQ(said("zipkin-sampel-rate").reason, "UnknownOption");
+  for (const auto& idle : options_of::idle())
+    EXPECT_NE(options_markdown().find("`" + std::string(idle.key) + "`"), std::string::npos);
 }
 
 TEST(Options, InvalidValuesKeepThePreviousOne) {

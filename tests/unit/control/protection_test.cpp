@@ -128,7 +128,7 @@ TEST_F(Protection, TheWebhookTakesWhatForbidsNothingAndRefusesWhatWouldBeClosed)
   r = review(annotated("a", "i.example", "whitelist-source-range", "10.0.0.0/8, office"));
   EXPECT_FALSE(r.allowed);
   EXPECT_NE(r.message.find("the paths of this Ingress answer 503"), std::string::npos) << r.message;
-  r = review(annotated("a", "i.example", "auth-type", "digest"));
+  r = review(annotated("a", "i.example", "auth-type", "digests"));
   EXPECT_FALSE(r.allowed);
   EXPECT_NE(r.message.find("--accept-unprotected auth-type"), std::string::npos) << r.message;
   r = review(annotated("a", "i.example", "server-snippet", "deny all;"));
@@ -142,7 +142,7 @@ TEST_F(Protection, TheWebhookTakesWhatForbidsNothingAndRefusesWhatWouldBeClosed)
 }
 
 TEST_F(Protection, TheWebhookWarnsOfWhatClosesWithoutAFaultOfTheIngress) {
-  put(ingress("site", "h.example") + annotated("admin", "h.example", "auth-type", "digest") + service("app") +
+  put(ingress("site", "h.example") + annotated("admin", "h.example", "auth-type", "digests") + service("app") +
       slice("app", "10.0.0.1") + options("{http-snippet: deny all;}"));
   auto r = review(ingress("plain", "i.example"));
   EXPECT_TRUE(r.allowed);
@@ -150,7 +150,7 @@ TEST_F(Protection, TheWebhookWarnsOfWhatClosesWithoutAFaultOfTheIngress) {
   EXPECT_NE(r.warnings[0].find("http-snippet"), std::string::npos);
   put(options("{}"));
   // What it guards cannot be told once the paths beside it are regular expressions, as its own is none.
-  auto unreadable = annotated("admin", "h.example", "auth-type", "digest");
+  auto unreadable = annotated("admin", "h.example", "auth-type", "digests");
   unreadable.replace(unreadable.find("path: /\n"), 8, "path: /x(\n");
   put(unreadable);
   const auto regex =
@@ -259,7 +259,8 @@ TEST(ProtectionTable, HoldsEveryAnnotationOfIngressNginxOnce) {
   std::set<std::string_view> names;
   for (const auto& a : annotations()) EXPECT_TRUE(names.insert(a.name).second) << a.name;
   for (const auto& u : unserved_annotations()) EXPECT_TRUE(names.insert(u.name).second) << u.name;
-  for (const auto* own : {"ambiguous-paths", "enable-grpc-web"}) EXPECT_EQ(names.erase(own), 1U) << own;
+  for (const auto* own : {"ambiguous-paths", "enable-grpc-web", "fastcgi-keep-conn"})
+    EXPECT_EQ(names.erase(own), 1U) << own;
   EXPECT_EQ(names.size(), 138U);  // 136 and two other names: whitelist-source-range, limit-whitelist
   for (const auto* snippet :
        {"auth-snippet", "configuration-snippet", "modsecurity-snippet", "server-snippet", "stream-snippet"}) {

@@ -87,6 +87,13 @@ struct Rows : ::testing::Test {
     for (const auto& [name, value] : annotations) all.written.insert(name);
     return all;
   }
+  void allow_snippets() {
+    ConfigMap out;
+    out.meta.ns = "ingress-nginx";
+    out.meta.name = "ingress-nginx-controller";
+    out.data = {{"allow-snippet-annotations", "true"}, {"annotations-risk-level", "Critical"}};
+    store.upsert(std::make_shared<const Object>(std::move(out)));
+  }
   Seen with_option(const std::string& key, const std::string& value) {
     ConfigMap out;
     out.meta.ns = "ingress-nginx";
@@ -110,6 +117,7 @@ std::string line_of(const std::string& page, std::string_view name) {
 }
 
 TEST_F(Rows, OfAnnotationsAreNoticedByAll) {
+  allow_snippets();
   const std::string page = annotations_markdown();
   for (const Annotation& row : annotations()) {
     if (row.scope == Scope::canary) continue;  // the test below
@@ -235,6 +243,7 @@ TEST_F(Rows, OfOptionsAreNoticedByAll) {
                               "X-Other",
                               "10.0.0.0/8",
                               "off",
+                              "on",
                               "2 16k",
                               "TLSv1.3",
                               "HIGH",
@@ -249,7 +258,11 @@ TEST_F(Rows, OfOptionsAreNoticedByAll) {
                               "https://to.example/",
                               "404",
                               "ewma",
-                              "exact"}) {
+                              "exact",
+                              "1.0",
+                              "on",
+                              "more_set_headers A:b;",
+                              "map $host $a { default b; }"}) {
       const Seen after = with_option(std::string(row.key), value);
       if (*after.model->options == *was.model->options) continue;
       changed = true;
@@ -319,6 +332,7 @@ void add_differing(const model::RouteSettings& a, const model::RouteSettings& b,
 TEST_F(Rows, ReachEachMemberOfRouteSettings) {
   constexpr auto members = std::make_index_sequence<boost::pfr::tuple_size_v<model::RouteSettings>>();
   std::set<std::size_t> reached;
+  allow_snippets();
   const model::RouteSettings plain = with({}).settings();
   for (const auto& [name, sample] : tenancy::served()) {
     Annotations all;

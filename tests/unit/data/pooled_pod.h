@@ -14,20 +14,21 @@
 
 namespace sluice::data {
 
-// A pod that speaks HTTP/1 through a socket pair, whose connection lies idle in the pool of the worker: a lease takes
-// it, and nothing is dialled.
-class PooledPod {
+// A pod at the other end of a socket pair, whose connection (a Client) lies idle in the pool of the worker: a lease
+// takes it, and nothing is dialled.
+template <class Client>
+class PooledPodOf {
  public:
-  PooledPod(WorkerContext& worker, std::shared_ptr<EndpointRuntime> of, const Dial& how = {})
+  PooledPodOf(WorkerContext& worker, std::shared_ptr<EndpointRuntime> of, const Dial& how = {})
       : endpoint(std::move(of)) {
     int fds[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0) std::abort();
     fd_ = fds[1];
-    worker.pool.put(*new H1Client(worker, endpoint, fds[0], how));
+    worker.pool.put(*new Client(worker, endpoint, fds[0], how));
   }
-  PooledPod(PooledPod&& o) noexcept : endpoint(std::move(o.endpoint)), fd_(std::exchange(o.fd_, -1)) {}
-  PooledPod& operator=(PooledPod&&) = delete;
-  ~PooledPod() { hang_up(); }
+  PooledPodOf(PooledPodOf&& o) noexcept : endpoint(std::move(o.endpoint)), fd_(std::exchange(o.fd_, -1)) {}
+  PooledPodOf& operator=(PooledPodOf&&) = delete;
+  ~PooledPodOf() { hang_up(); }
 
   // What has come since the last time.
   std::string heard() {
@@ -55,5 +56,6 @@ class PooledPod {
  private:
   int fd_ = -1;
 };
+using PooledPod = PooledPodOf<H1Client>;
 
 }  // namespace sluice::data

@@ -28,6 +28,9 @@ void alter(Template& value) {
 void alter(SecretText& value) {
   value.text += "x";
 }
+void alter(KeptConnections& value) {
+  ++value.idle;
+}
 void alter(RetryConditions& value) {
   alter(value.bits);
 }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace sluice::ops {
 namespace {
 
@@ -66,6 +68,45 @@ TEST(FailureLog, AStormIsCountedNotWritten) {
       ++told;
   }
   EXPECT_EQ(told, 20'000U);  // each is in some count
+}
+
+PodWords words(std::string_view ingress) {
+  PodWords w;
+  w.ns = "default";
+  w.ingress = ingress;
+  w.service = "web";
+  w.pod = "10.0.0.1:9000";
+  w.text = "PHP Warning";
+  return w;
+}
+
+TEST(FailureLog, WhatPodsSayIsALine) {
+  auto w = words("shop");
+  w.left = 7;
+  const auto lines = lines_of([&](FailureLog& log) { log.said(w); });
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_EQ(lines[0],
+            "pod 10.0.0.1:9000 wrote to standard error: PHP Warning and 7 bytes more; Ingress default/shop, web");
+}
+
+// Somebody's pods may say much: failures have their places and their lines.
+TEST(FailureLog, WhatPodsSayIsInNobodysWay) {
+  const auto lines = lines_of([&](FailureLog& log) {
+    for (int i = 0; i < 10'000; ++i) log.said(words("a" + std::to_string(i % 20)));
+    log.finished(failed("a"));
+  });
+  EXPECT_NE(std::ranges::find_if(lines, [](const auto& l) { return l.starts_with("502 GET"); }), lines.end());
+  std::uint64_t told = 0;
+  for (const auto& line : lines) {
+    if (line.starts_with("502 GET")) continue;
+    const auto more = line.find(" more");
+    EXPECT_EQ(line.find("failed"), std::string::npos) << line;
+    if (line.starts_with("pods wrote"))
+      told += std::stoull(line.substr(line.find("during ") + 7));
+    else
+      told += 1 + (more == std::string::npos ? 0 : std::stoull(line.substr(line.find("; and ") + 6)));
+  }
+  EXPECT_EQ(told, 10'000U);
 }
 
 }  // namespace

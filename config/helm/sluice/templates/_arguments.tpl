@@ -16,6 +16,9 @@
 - --publish-service={{ . }}
 {{- end }}
 - --election-id={{ include "sluice.lease" . }}
+{{- if $c.bufferVolume.enabled }}
+- --buffer-directory=/var/cache/sluice
+{{- end }}
 {{- if $c.disableLeaderElection }}
 - --disable-leader-election
 {{- end }}

@@ -4,14 +4,14 @@
 #include "base/strings.h"
 #include "control/kube/annotations/values.h"
 
-// auth-type: basic with its Secret, and satisfy. digest is not served and closes.
+// auth-type with its Secret, and satisfy.
 namespace sluice::control::annotation {
 
 namespace {
 
 using model::Severity;
 
-constexpr std::string_view kType = "auth-type", kSecretName = "auth-secret", kBasic = "basic";
+constexpr std::string_view kType = "auth-type", kSecretName = "auth-secret", kBasic = "basic", kDigest = "digest";
 constexpr std::string_view kSimple = " -._~/:";  // beside letters and digits, where ingress-nginx is strict
 
 // One of `words` is in it, blanks aside: ingress-nginx does not ask for more.
@@ -19,6 +19,13 @@ bool holds_one(std::string_view value, std::initializer_list<std::string_view> w
   std::string text(value);
   std::erase(text, ' ');
   return std::ranges::any_of(words, [&](auto word) { return text.find(word) != std::string::npos; });
+}
+
+// What was expected of an MD5 of USER:REALM:PASSWORD; null: it is one.
+const char* unusable_digest(std::string_view hash) {
+  return hash.size() == 32 && hash.find_first_not_of("0123456789abcdef") == std::string_view::npos
+             ? nullptr
+             : "an MD5 in 32 digits of lower case, as htdigest makes it";
 }
 
 std::string read_type(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
@@ -59,7 +66,8 @@ std::string read_satisfy(std::string_view v, const AnnotationContext&, Annotatio
 }
 
 std::string print_type(const ServedRoute& served) {
-  return served.settings.basic_auth ? "basic" : "";
+  const auto& auth = served.settings.basic_auth;
+  return std::string(!auth ? std::string_view() : auth->digest ? kDigest : kBasic);
 }
 std::string print_secret(const ServedRoute& served) {
   return served.settings.basic_auth ? served.settings.basic_auth->secret : "";
@@ -89,19 +97,20 @@ constexpr std::array kAuthRows{
                .needs = kType,
                .doc = "Secret with the users; without one that can be used the paths answer 503 "
                       "([authentication](authentication.md))"},
-    Annotation{
-        .name = "auth-secret-type",
-        .value = {"auth-file or auth-map", read_secret_type, print_secret_type},
-        .on_invalid = OnInvalid::drop,
-        .initial = "auth-file",
-        .needs = kType,
-        .doc = "auth-file: the key `auth` is an htpasswd file; auth-map: each key is a user, its value the hash"},
-    Annotation{.name = kType,
-               .value = {"basic", read_type, print_type},
+    Annotation{.name = "auth-secret-type",
+               .value = {"auth-file or auth-map", read_secret_type, print_secret_type},
                .on_invalid = OnInvalid::drop,
-               .serves = [](std::string_view value) { return value == kBasic; },
-               .doc = "ask for a name and a password ([authentication](authentication.md)); digest is not served and "
-                      "closes the paths of its Ingress"},
+               .initial = "auth-file",
+               .needs = kType,
+               .doc = "auth-file: the key `auth` is an htpasswd file, or for digest one of htdigest; auth-map: each "
+                      "key is a user, "
+                      "its value the hash"},
+    Annotation{
+        .name = kType,
+        .value = {"basic or digest", read_type, print_type},
+        .on_invalid = OnInvalid::drop,
+        .serves = [](std::string_view value) { return value == kBasic || value == kDigest; },
+        .doc = "ask for a name and a password ([authentication](authentication.md)); digest: without sending it"},
     Annotation{.name = "satisfy",
                .value = {"any or all", read_satisfy, print_satisfy},
                .initial = "all",
@@ -132,10 +141,20 @@ struct Reader {
   std::string users() {
     std::string lines, wrong;
     std::size_t wrong_ones = 0;
+    const bool digest = w.type == kDigest;
     const auto take = [&](std::string_view name, std::string_view hash, const std::string& where) {
-      hash = hash.substr(0, hash.find_first_of("\r\n:"));
       const bool named = !name.empty() && name.find_first_of("\r\n:") == std::string_view::npos;
-      const char* expected = named ? unusable(hash) : "USER:HASH";
+      const char* expected = nullptr;
+      if (digest) {
+        hash = hash.substr(0, hash.find_first_of("\r\n"));
+        const bool of_realm = named && hash.starts_with(w.realm) && hash.substr(w.realm.size()).starts_with(':');
+        if (of_realm) hash.remove_prefix(w.realm.size() + 1);
+        hash = hash.substr(0, hash.find(':'));
+        expected = !of_realm ? "USER:REALM:HASH of the realm that auth-realm says" : unusable_digest(hash);
+      } else {
+        hash = hash.substr(0, hash.find_first_of("\r\n:"));
+        expected = named ? unusable(hash) : "USER:HASH";
+      }
       if (expected == nullptr) {
         lines.append(name).append(":").append(hash).append("\n");
       } else if (++wrong_ones <= 3) {
@@ -167,7 +186,7 @@ struct Reader {
     return lines;
   }
 
-  void read_basic() {
+  void read_users() {
     if (w.secret.empty()) return deny("InvalidAnnotation", "the name of a Secret");
     if (w.name.empty()) return deny("InvalidAnnotation", "[NAMESPACE/]NAME of a Secret");
     if (w.foreign)
@@ -182,6 +201,7 @@ struct Reader {
     auth.realm = w.realm;
     auth.secret = w.name;
     auth.map = w.secret_type == "auth-map";
+    auth.digest = w.type == kDigest;
     auth.users = users();
     out.values.settings.basic_auth = std::move(auth);
   }
@@ -198,12 +218,12 @@ struct Reader {
       drop("auth-secret-type", w.secret_type, "auth-file or auth-map");
     if (!made_of(w.secret, kSimple)) drop(kSecretName, w.secret, "letters, digits and -._~/:");
     if (!made_of(w.realm, kSimple)) drop("auth-realm", w.realm, "letters, digits, blanks and -._~/:");
-    if (w.type == kBasic) {
-      if (!out.dropped) read_basic();
+    if (w.type == kBasic || w.type == kDigest) {
+      if (!out.dropped) read_users();
       return;
     }
     add_element(out.closing.but_no_auth_locations, kType);
-    say(kType, w.type, Severity::error, "UnsupportedAnnotation", "basic, or --accept-unprotected auth-type",
+    say(kType, w.type, Severity::error, "UnsupportedAnnotation", "basic or digest, or --accept-unprotected auth-type",
         std::string(out.dropped ? "the Ingress is not served; were it, " : "") +
             "the paths of this Ingress answer 503, as serving them without this protection would open them");
   }

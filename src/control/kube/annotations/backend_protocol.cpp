@@ -9,13 +9,12 @@ namespace {
 
 std::string read_protocol(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   using enum model::BackendProtocol;
-  for (const auto protocol : {http, https, grpc, grpcs, auto_http})
+  for (const auto protocol : {http, https, grpc, grpcs, auto_http, fcgi})
     if (iequals(v, to_string(protocol))) {
       out.settings.protocol = protocol;
       return {};
     }
-  const std::string expected = "HTTP, HTTPS, GRPC, GRPCS or AUTO_HTTP";
-  return iequals(v, "FCGI") ? expected + "; FCGI is not served by this version" : expected;
+  return "HTTP, HTTPS, GRPC, GRPCS, AUTO_HTTP or FCGI";
 }
 
 std::string print_protocol(const ServedRoute& served) {
@@ -25,13 +24,13 @@ std::string print_protocol(const ServedRoute& served) {
 
 constexpr std::array kBackendProtocolRows{
     Annotation{.name = "backend-protocol",
-               .value = {"HTTP, HTTPS, GRPC, GRPCS or AUTO_HTTP, any case", read_protocol, print_protocol},
+               .value = {"HTTP, HTTPS, GRPC, GRPCS, AUTO_HTTP or FCGI, any case", read_protocol, print_protocol},
                .scope = Scope::backend,
                .initial = "HTTP",
                .otherwise = "appProtocol of the Service's port",
                .always_shown = true,
                .doc = "what the pods speak: GRPC is HTTP/2, GRPCS HTTP/2 over TLS, AUTO_HTTP is HTTP or HTTPS as the "
-                      "client came; stronger than the appProtocol of the Service's port"},
+                      "client came, FCGI [FastCGI](fastcgi.md); stronger than the appProtocol of the Service's port"},
     Annotation{.name = "enable-grpc-web",
                .value = boolean<&RouteSettings::grpc_web>,
                .option = "enable-grpc-web",

@@ -33,6 +33,17 @@ std::string print_load_balance(const ServedRoute& served) {
   return std::string(to_string(b ? b->load_balance : model::LoadBalance::round_robin));
 }
 
+std::string read_by_service(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto b = parse_bool(v);
+  if (!b) return "true or false";
+  out.balancing.by_service = *b;
+  return {};
+}
+std::string print_by_service(const ServedRoute& served) {
+  const auto& b = served.settings.balancing;
+  return truth(b && b->by_service);
+}
+
 std::string read_hash_by(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   Template key(v);
   if (const auto unknown = key.first_unknown(false); !unknown.empty())
@@ -166,6 +177,12 @@ constexpr std::array kBalancingRows{
                .doc =
                    "which pod the next request goes to: one after the other, the one that answers sooner, or the one "
                    "with the fewest requests in flight ([balancing](balancing.md)); least_request is Sluice's own"},
+    Annotation{.name = "service-upstream",
+               .value = {"boolean", read_by_service, print_by_service},
+               .scope = Scope::backend,
+               .option = "service-upstream",
+               .doc = "pods are reached by the cluster address of their Service, which is the one endpoint then; a "
+                      "Service without one is served by its pods ([balancing](balancing.md))"},
     Annotation{.name = "session-cookie-change-on-failure",
                .value = truth_of<&Affinity::change_on_failure>,
                .scope = Scope::backend,
@@ -249,6 +266,7 @@ void finish_balancing(AnnotationResult& out) {
   };
   Balancing made = out.values.settings.balancing ? *out.values.settings.balancing : Balancing{};
   if (written.load_balance) made.load_balance = *written.load_balance;
+  if (written.by_service) made.by_service = *written.by_service;
   if (!written.hash_by.key.empty())
     made.hash_by = std::move(written.hash_by);
   else if (written.hash_by != HashBy{})

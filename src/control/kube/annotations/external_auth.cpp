@@ -13,7 +13,7 @@ namespace {
 using model::ExternalAuth;
 using model::Severity;
 
-constexpr std::string_view kAuthUrl = "auth-url", kAuthHeaders = "auth-proxy-set-headers";
+constexpr std::string_view kAuthUrl = "auth-url", kAuthHeaders = "auth-proxy-set-headers", kKept = "auth-keepalive";
 
 // What is written means nothing without auth-url: finish_external_auth() looks.
 WrittenExternalAuth& beside(std::string_view name, std::string_view value, AnnotationValues& out) {
@@ -118,6 +118,37 @@ std::string print_times(const ServedRoute& served) {
   return auth ? cache_times_text(auth->cache_times) : "200 202 401 5m";
 }
 
+// Each as ingress-nginx: what is no number above 0 is the default.
+std::string read_kept(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto n = parse_int(v);
+  if (!n || *n < 0 || *n > 1'000'000) return "a number of connections, 0 for as many as there is room for";
+  beside("auth-keepalive", v, out).auth.kept.idle = static_cast<std::uint32_t>(*n);
+  return {};
+}
+std::string print_kept(const ServedRoute& served) {
+  return std::to_string(served.settings.external_auth ? served.settings.external_auth->kept.idle : 0);
+}
+std::string read_kept_requests(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto n = parse_int(v);
+  if (!n || *n < 1 || *n > 4'000'000'000) return "a number of requests above 0";
+  beside("auth-keepalive-requests", v, out).auth.kept.requests = static_cast<std::uint32_t>(*n);
+  return {};
+}
+std::string print_kept_requests(const ServedRoute& served) {
+  const auto& auth = served.settings.external_auth;
+  return std::to_string(auth ? auth->kept.requests : model::KeptConnections{}.requests);
+}
+std::string read_kept_timeout(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto n = parse_int(v);
+  if (!n || *n < 1 || *n > 31'536'000) return "seconds above 0";
+  beside("auth-keepalive-timeout", v, out).auth.kept.timeout = std::chrono::seconds(*n);
+  return {};
+}
+std::string print_kept_timeout(const ServedRoute& served) {
+  const auto& auth = served.settings.external_auth;
+  return std::to_string((auth ? auth->kept.timeout : model::KeptConnections{}.timeout).count());
+}
+
 constexpr std::array kExternalAuthRows{
     Annotation{.name = "auth-always-set-cookie",
                .value = {"boolean", read_always, print_always},
@@ -138,6 +169,21 @@ constexpr std::array kExternalAuthRows{
                .needs = kAuthUrl,
                .doc = "requests of one path for which this comes to the same get the same answer, which is kept "
                       "([external authentication](external-authentication.md))"},
+    Annotation{.name = "auth-keepalive",
+               .value = {"number", read_kept, print_kept},
+               .initial = "0",
+               .needs = kAuthUrl,
+               .doc = "idle connections to an address of the service that a worker keeps; 0: as many as to pods"},
+    Annotation{.name = "auth-keepalive-requests",
+               .value = {"number", read_kept_requests, print_kept_requests},
+               .initial = "1000",
+               .needs = kKept,
+               .doc = "requests on one of these connections"},
+    Annotation{.name = "auth-keepalive-timeout",
+               .value = {"seconds", read_kept_timeout, print_kept_timeout},
+               .initial = "60",
+               .needs = kKept,
+               .doc = "how long one of these connections lies idle"},
     Annotation{.name = "auth-method",
                .value = {"method", read_method, print_method},
                .on_invalid = OnInvalid::deny,
@@ -221,6 +267,11 @@ struct ExternalAuthReader {
       return deny(kAuthHeaders, w.config_map, "InvalidConfigMap",
                   w.wrong.front().field + ": " + w.wrong.front().expected);
     w.auth.signin = with_return(w.auth.signin, w.auth.signin_param);
+    if (w.auth.kept.idle == 0 && w.auth.kept != model::KeptConnections{}) {
+      w.auth.kept = {};
+      say("auth-keepalive-*", "", Severity::warning, "NoEffect", "auth-keepalive beside them",
+          "connections to the service are kept as those to pods are");
+    }
     if (w.auth.cache_times.empty()) read_cache_times("200 202 401 5m", w.auth.cache_times);
     settings.external_auth = w.auth;
   }

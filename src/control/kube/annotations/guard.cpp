@@ -7,11 +7,13 @@
 
 namespace sluice::control {
 
-Written::Written(const Ingress& ingress, std::string_view prefix, const std::set<std::string>& accepted) {
+Written::Written(const Ingress& ingress, std::string_view prefix, const std::set<std::string>& accepted,
+                 const model::Options& options) {
   for (const auto& [full, value] : ingress.meta.annotations) {
     if (full.size() <= prefix.size() + 1 || !full.starts_with(prefix) || full[prefix.size()] != '/') continue;
     const auto name = std::string_view(full).substr(prefix.size() + 1);
-    const bool left_out = accepted.contains(std::string(name)) && !is_served(name, value);
+    const bool forbidden = name.ends_with("-snippet") && !options.allow_snippet_annotations;
+    const bool left_out = accepted.contains(std::string(name)) && (forbidden || !is_served(name, value));
     (left_out ? accepted_ : values_).emplace(name, value);
   }
 }
@@ -42,36 +44,57 @@ Guard closing(Closes what, std::string_view name) {
   return out;
 }
 
+Guard ignored(std::string expected) {
+  Guard out;
+  out.severity = model::Severity::ignored;
+  out.reason = "NoEffect";
+  out.expected = std::move(expected);
+  return out;
+}
+
 Guard honoured() {
   Guard out;
   out.silent = true;
   return out;
 }
 
-// ingress-nginx runs a snippet when its risk is allowed and snippets are; when its risk alone is, it leaves it out.
-Guard snippet(Closes what, std::string_view name, const model::Options& options) {
-  if (options.allow_snippet_annotations) {
-    Guard out = closing(what, name);
-    out.expected = "no snippet, as none is ever run, or --accept-unprotected " + std::string(name);
-    return out;
-  }
-  Guard out;
-  out.severity = model::Severity::error;
-  out.expected = "no snippet: allow-snippet-annotations is false";
-  out.consequence = "the Ingress is served without it";
-  return out;
-}
-
 }  // namespace
 
-// Connections to the service of auth-url are always kept, as those to pods are.
-Guard kept_connections(std::string_view, const Written&, const model::Options&) {
-  return honoured();
+// How nginx does it: whose variables a sub-request sees, how much of an answer is on its way out at once, what it
+// writes into its error log. Off is what it is here.
+Guard of_nginx(std::string_view value, const Written&, const model::Options&) {
+  if (!parse_bool(value).value_or(true)) return honoured();
+  return ignored("nothing: it belongs to nginx");
+}
+
+// Said once, at the first of them by name. What switches traces off is honoured by making none.
+Guard traces(std::string_view value, const Written& all, const model::Options&) {
+  constexpr std::string_view kOn = "enable-opentelemetry";
+  const bool first = all[kOn].empty() || all[kOn].data() == value.data();
+  if (!first || !parse_bool(value).value_or(true)) return honoured();
+  return ignored("nothing for now: this version makes no traces");
+}
+
+// No browser takes a push any more, and nginx from 1.25 on makes none.
+Guard pushes(std::string_view value, const Written&, const model::Options&) {
+  if (!parse_bool(value).value_or(true)) return honoured();
+  return ignored("nothing: neither browsers nor nginx know pushes of HTTP/2 any more");
+}
+
+// What they say is for enable-modsecurity, which closes where it is on.
+Guard beside_modsecurity(std::string_view, const Written& all, const model::Options&) {
+  if (parse_bool(all["enable-modsecurity"]).value_or(false)) return honoured();
+  return ignored("enable-modsecurity: \"true\" beside it, which closes the paths as it is not served");
 }
 
 // It opts out of global-auth-url (external_auth.cpp).
-Guard enable_global_auth(std::string_view, const Written&, const model::Options&) {
-  return honoured();
+Guard enable_global_auth(std::string_view value, const Written&, const model::Options&) {
+  if (parse_bool(value)) return honoured();
+  Guard out;
+  out.reason = "InvalidAnnotation";
+  out.expected = "true or false";
+  out.consequence = "global-auth-url counts for it";
+  return out;
 }
 
 Guard enable_modsecurity(std::string_view value, const Written&, const model::Options&) {
@@ -83,17 +106,14 @@ Guard enable_modsecurity(std::string_view value, const Written&, const model::Op
   return out;
 }
 
-Guard configuration_snippet(std::string_view, const Written&, const model::Options& options) {
-  return snippet(Closes::paths, "configuration-snippet", options);
-}
-
-Guard server_snippet(std::string_view, const Written&, const model::Options& options) {
-  return snippet(Closes::host, "server-snippet", options);
-}
-
 // Of a connection that is no request, or for what closes by itself (enable-modsecurity).
 Guard other_snippet(std::string_view, const Written&, const model::Options& options) {
-  return options.allow_snippet_annotations ? Guard{} : snippet(Closes::nothing, "", options);
+  Guard out;
+  if (options.allow_snippet_annotations) return out;
+  out.severity = model::Severity::error;
+  out.expected = "no snippet: allow-snippet-annotations is false";
+  out.consequence = "the Ingress is served without it";
+  return out;
 }
 
 }  // namespace guard

@@ -14,11 +14,12 @@
 // ingress-nginx would have guarded by it (SECURITY.md).
 namespace sluice::control {
 
-// The annotations of an Ingress under the prefix, without those of `accepted` names: these are as if absent. Views into
-// the Ingress.
+// The annotations of an Ingress under the prefix, without those of `accepted` names that are not served, be it that the
+// options allow no snippets: these are as if absent. Views into the Ingress.
 class Written {
  public:
-  Written(const Ingress& ingress, std::string_view prefix, const std::set<std::string>& accepted);
+  Written(const Ingress& ingress, std::string_view prefix, const std::set<std::string>& accepted,
+          const model::Options& options);
   // As written; empty when absent.
   std::string_view raw(std::string_view name) const;
   // Without white space at its ends.
@@ -67,12 +68,13 @@ bool is_served(std::string_view annotation, std::string_view value);
 model::Risk risk_of(std::string_view annotation);
 
 namespace guard {
-Guard kept_connections(std::string_view, const Written&, const model::Options&);
+Guard of_nginx(std::string_view, const Written&, const model::Options&);
+Guard traces(std::string_view, const Written&, const model::Options&);
+Guard pushes(std::string_view, const Written&, const model::Options&);
+Guard beside_modsecurity(std::string_view, const Written&, const model::Options&);
 Guard enable_global_auth(std::string_view, const Written&, const model::Options&);
 Guard auth_tls_secret(std::string_view, const Written&, const model::Options&);
 Guard enable_modsecurity(std::string_view, const Written&, const model::Options&);
-Guard configuration_snippet(std::string_view, const Written&, const model::Options&);
-Guard server_snippet(std::string_view, const Written&, const model::Options&);
 Guard other_snippet(std::string_view, const Written&, const model::Options&);
 }  // namespace guard
 

@@ -27,6 +27,69 @@ std::string print_buffer_size(const ServedRoute& served) {
   return size_text(served.settings.response_head_limit);
 }
 
+// ingress-nginx hands a value on to nginx that is none; it refuses the Ingress for this one alone.
+std::string read_body_memory(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto n = parse_size(v);
+  if (!n) return "a size such as 16k";
+  out.settings.body_memory = *n;
+  return {};
+}
+std::string print_body_memory(const ServedRoute& served) {
+  return size_text(served.settings.body_memory);
+}
+
+std::string read_response_buffers(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto n = parse_int(v);
+  if (!n || *n < 1 || *n > 4096) return "a number from 1 to 4096";
+  out.settings.response_buffers = static_cast<std::uint32_t>(*n);
+  return {};
+}
+std::string print_response_buffers(const ServedRoute& served) {
+  return std::to_string(served.settings.response_buffers);
+}
+
+std::string read_response_disk(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto n = parse_size(v);
+  if (!n) return "a size such as 100m, or 0 for none";
+  out.settings.response_disk = *n;
+  return {};
+}
+std::string print_response_disk(const ServedRoute& served) {
+  return size_text(served.settings.response_disk);
+}
+
+std::string read_request_buffering(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto on = parse_on_off(v);
+  if (!on) return "on or off";
+  out.settings.request_buffering = *on ? model::RequestBuffering::all : model::RequestBuffering::none;
+  return {};
+}
+std::string print_request_buffering(const ServedRoute& served) {
+  return std::string(to_string(served.settings.request_buffering));
+}
+
+std::string read_http_version(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  if (v != "1.0" && v != "1.1") return "1.0 or 1.1";
+  out.settings.http_1_0 = v == "1.0";
+  return {};
+}
+std::string print_http_version(const ServedRoute& served) {
+  return served.settings.http_1_0 ? "1.0" : "1.1";
+}
+
+std::string read_connection(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  using enum model::ConnectionField;
+  for (const auto field : {close, keep_alive}) {
+    if (v != to_string(field)) continue;
+    out.settings.connection_field = field;
+    return {};
+  }
+  return "close or keep-alive";
+}
+std::string print_connection(const ServedRoute& served) {
+  return std::string(to_string(served.settings.connection_field));
+}
+
 std::string read_tries(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   const auto n = parse_int(v);
   if (!n || *n < 0 || *n > 1000) return "a number of tries, 0 for all endpoints";
@@ -58,6 +121,34 @@ constexpr std::array kProxyRows{
                .value = {"size", read_buffer_size, print_buffer_size},
                .option = "proxy-buffer-size",
                .doc = "largest response head; beyond it 502"},
+    Annotation{.name = "proxy-buffering",
+               .value = on_off<&RouteSettings::response_buffering>,
+               .option = "proxy-buffering",
+               .doc = "take answers from pods as fast as they come, whatever the client takes "
+                      "([buffering](buffering.md))"},
+    Annotation{.name = "proxy-buffers-number",
+               .value = {"number", read_response_buffers, print_response_buffers},
+               .option = "proxy-buffers-number",
+               .doc = "with proxy-buffering: so many times proxy-buffer-size of an answer lies in memory"},
+    Annotation{.name = "proxy-max-temp-file-size",
+               .value = {"size", read_response_disk, print_response_disk},
+               .option = "proxy-max-temp-file-size",
+               .doc = "with proxy-buffering: what of an answer may lie on the disk; 0: nothing"},
+    Annotation{.name = "client-body-buffer-size",
+               .value = {"size", read_body_memory, print_body_memory},
+               .on_invalid = OnInvalid::drop,
+               .option = "client-body-buffer-size",
+               .doc = "with proxy-request-buffering: on, longer bodies lie on the disk; more than 1 MiB counts as "
+                      "1 MiB"},
+    Annotation{.name = "proxy-http-version",
+               .value = {"1.0 or 1.1", read_http_version, print_http_version},
+               .option = "proxy-http-version",
+               .doc = "of HTTP, for requests to pods; with 1.0 a body is collected before, each connection carries one "
+                      "request, and nothing is upgraded"},
+    Annotation{.name = "connection-proxy-header",
+               .value = {"close or keep-alive", read_connection, print_connection},
+               .on_invalid = OnInvalid::drop,
+               .doc = "what pods get as Connection; upgrades (WebSockets) are not passed on then"},
     Annotation{.name = "proxy-connect-timeout",
                .value = seconds<&RouteSettings::connect_timeout>,
                .option = "proxy-connect-timeout",
@@ -84,9 +175,11 @@ constexpr std::array kProxyRows{
                .always_shown = true,
                .doc = "time between two reads from a pod"},
     Annotation{.name = "proxy-request-buffering",
-               .value = on_off<&RouteSettings::request_buffering>,
+               .value = {"on or off", read_request_buffering, print_request_buffering},
                .option = "proxy-request-buffering",
-               .doc = "collect chunked request bodies up to 1 MiB"},
+               .doc = "on: pods get a request once its body is here as a whole, on the disk where it is long; off: "
+                      "bodies go on as they come; not written: chunked ones up to 1 MiB are collected "
+                      "([buffering](buffering.md))"},
     Annotation{.name = "proxy-send-timeout",
                .value = seconds<&RouteSettings::send_timeout>,
                .option = "proxy-send-timeout",

@@ -25,6 +25,8 @@ constexpr AnnotationFamily (*kFamilies[])() = {
     annotation::custom_headers,
     annotation::error_pages,
     annotation::external_auth,
+    annotation::fastcgi,
+    annotation::limits,
     annotation::mirror,
     annotation::names,
     annotation::paths,
@@ -38,6 +40,7 @@ constexpr AnnotationFamily (*kFamilies[])() = {
     annotation::ssl_passthrough,
     annotation::ssl_redirect,
     annotation::upstream_vhost,
+    annotation::snippets,  // last: what they say stands beside all others
 };
 // clang-format on
 
@@ -159,8 +162,8 @@ void read_served(const Annotation& row, std::string_view raw, const AnnotationCo
   value = value.substr(0, value.find_last_not_of(kBlank) + 1);
   // Strings are trimmed as in ingress-nginx; numbers and booleans with blanks are invalid there.
   if (row.on_invalid != use_default) value.remove_prefix(std::min(value.size(), value.find_first_not_of(kBlank)));
-  auto expected = has_control(value) ? std::string("a value without control characters")
-                                     : row.value.parse(value, context, out.values);
+  auto expected = has_control(value) && !row.lines ? std::string("a value without control characters")
+                                                   : row.value.parse(value, context, out.values);
   if (expected.empty()) return;
   if (row.on_invalid == deny) add_element(out.closing.denied, row.name);
   out.dropped = out.dropped || row.on_invalid == drop;
@@ -185,9 +188,10 @@ void close_by_canary(std::string_view name, std::string_view value, AnnotationRe
 AnnotationResult read_annotations(const Ingress& ingress, const Settings& settings, const model::Options& options,
                                   const model::RouteSettings& defaults, LookUp& look_up) {
   AnnotationResult out;
+  out.options = &options;
   out.values.settings = defaults;
   const AnnotationContext context{ingress, options, look_up};
-  const Written written(ingress, settings.annotations_prefix, settings.accept_unprotected);
+  const Written written(ingress, settings.annotations_prefix, settings.accept_unprotected, options);
   for (const auto& [name, raw] : written.accepted())
     out.problems.push_back({Severity::warning, "Unprotected", "metadata.annotations[" + shorten(name) + "]",
                             shorten(raw), "an annotation that this version serves",

@@ -10,6 +10,7 @@
 #include "control/kube/annotations/guard.h"
 #include "control/kube/header_map.h"
 #include "control/kube/references.h"
+#include "control/kube/snippet/block.h"
 #include "control/source/object.h"
 #include "model/model.h"
 
@@ -82,6 +83,12 @@ struct WrittenMirror {
   std::string host;  // empty: none is written
 };
 
+// limit-* of clients, as written.
+struct WrittenLimits {
+  model::ClientLimits limits;
+  bool rate = false;  // limit-rate is
+};
+
 // auth-tls-* as written; empty: it is not. What can be used of it is in the settings.
 struct WrittenClientAuth {
   std::string secret, verify, depth, error_page, pass, match_cn;
@@ -106,11 +113,27 @@ struct WrittenHeaders {
   std::size_t more = 0;  // that are wrong beside these
 };
 
+// fastcgi-* as written; what of it can be used is in the settings.
+struct WrittenFastcgi {
+  std::string index;
+  std::string config_map;  // as it is written; empty: it is not
+  std::string map_key;     // "namespace/name"; empty: it is spelled as none
+  bool keep_connections = false;
+  bool foreign = false;                     // of another namespace, which is not allowed
+  bool missing = false;                     // there is no ConfigMap of the name
+  std::vector<model::FastcgiParam> params;  // of the ConfigMap
+  std::vector<WrongHeader> wrong;           // the first keys of it that cannot be used
+  std::size_t more = 0;                     // that cannot be used beside these
+  bool drops = false;                       // one of them is of those that ingress-nginx drops the Ingress for
+  std::vector<std::pair<std::string_view, std::string>> beside;  // what is written, with its value
+};
+
 // load-balance, upstream-hash-by*, affinity and what goes with it, as written.
 struct WrittenBalancing {
   std::optional<model::LoadBalance> load_balance;
   model::HashBy hash_by;      // without a key the rest has no effect
   bool has_affinity = false;  // without it `affinity` has no effect
+  std::optional<bool> by_service;
   model::Affinity affinity;
 };
 
@@ -119,6 +142,17 @@ struct WrittenCanary {
   bool enabled = false;
   model::CanaryRule rule;
   std::vector<std::pair<std::string_view, std::string_view>> beside;  // names and values of canary-*
+};
+
+// A snippet as written; empty: it is not.
+struct WrittenSnippet {
+  std::string text;
+  bool forbidden = false;                       // allow-snippet-annotations is false
+  std::shared_ptr<const snippet::Block> block;  // null: it is refused, or forbidden
+  std::optional<snippet::Refusal> refusal;
+};
+struct WrittenSnippets {
+  WrittenSnippet configuration, server, auth;
 };
 
 // What the annotations of one Ingress say: parsers write into this.
@@ -131,10 +165,13 @@ struct AnnotationValues {
   WrittenExternalAuth external_auth;
   WrittenErrorPages error_pages;
   WrittenMirror mirror;
+  WrittenLimits limits;
   WrittenClientAuth client_auth;
   WrittenTls tls;
   WrittenHeaders headers;
+  WrittenFastcgi fastcgi;
   WrittenCanary canary;
+  WrittenSnippets snippets;
   ProxySsl proxy_ssl;
   bool ssl_passthrough = false;
   WrittenRedirect permanent{{}, 301}, temporal{{}, 302};
@@ -178,6 +215,7 @@ struct Annotation {
   std::string_view needs = {};      // the annotation without which it has no effect; empty: none
   bool always_shown = false;        // `sluice explain` shows it at its default too
   bool secret = false;              // its value is never shown
+  bool lines = false;               // its value may have several
   // Is a value served? Those that are not guard and close, so that --accept-unprotected takes the name. Null: all are.
   bool (*serves)(std::string_view value) = nullptr;
   std::string_view doc = {};
@@ -199,11 +237,13 @@ struct Closing {
   std::string denied;                 // its paths, for a value that cannot be used
   std::string paths;                  // its paths, which it guards
   std::string but_no_auth_locations;  // the same, but for those below no-auth-locations
+  std::string of_namespace;           // all paths of its namespace at its hosts, for a value that cannot be used
   std::string host;                   // all paths of its namespace at its hosts; of everybody's when they are its own
   bool operator==(const Closing&) const = default;
 };
 
 struct AnnotationResult {
+  const model::Options* options = nullptr;  // that it was read with
   AnnotationValues values;
   std::vector<model::Problem> problems;
   bool dropped = false;  // nothing of the Ingress is served
@@ -233,6 +273,8 @@ AnnotationFamily cors();
 AnnotationFamily custom_headers();
 AnnotationFamily error_pages();
 AnnotationFamily external_auth();
+AnnotationFamily fastcgi();
+AnnotationFamily limits();
 AnnotationFamily mirror();
 AnnotationFamily names();
 AnnotationFamily paths();
@@ -241,6 +283,7 @@ AnnotationFamily proxy_ssl();
 AnnotationFamily redirect();
 AnnotationFamily replacement();
 AnnotationFamily rewrite();
+AnnotationFamily snippets();
 AnnotationFamily source_range();
 AnnotationFamily ssl_ciphers();
 AnnotationFamily ssl_passthrough();

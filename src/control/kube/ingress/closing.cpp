@@ -55,6 +55,10 @@ void HostClosing::settle() {
   if (settled_) return;
   settled_ = true;
   for (const auto* o : ingresses_) {
+    if (o->closing && !o->closing->of_namespace.empty())
+      closed_.try_emplace(
+          namespace_of(*o),
+          Closed{o->closing->of_namespace + " of " + o->ref->text() + " cannot be used", o->closing->of_namespace});
     if (!guarded(*o) || o->closing->host.empty()) continue;
     const Closed closed{protected_by(*o, o->closing->host) + "; that guards all of the host", o->closing->host};
     closed_.try_emplace(namespace_of(*o), closed);
@@ -109,7 +113,7 @@ Text HostClosing::why(const IngressState& owner, std::string_view path) {
 void HostClosing::report(const std::string& host, Entries& entries) {
   for (const auto* o : ingresses_) {
     const auto* closed = closed_for_others(*o);
-    if (closed == nullptr || guarded(*o)) continue;
+    if (closed == nullptr || guarded(*o) || (o->closing && !o->closing->of_namespace.empty())) continue;
     entries.push_back(
         {*o->ref,
          {model::Severity::error, "ClosedHost", "spec.rules", host.empty() ? "any host" : host,

@@ -75,6 +75,7 @@ void HostBuilder::make() {
   for (Tenant& tenant : tenants_) {
     choose_upstream_tls(tenant);
     choose_ambiguous_paths(tenant);
+    choose_server_snippet(tenant);
   }
   if (!tenants_.empty()) {
     host_->ns = owner().ns;
@@ -94,6 +95,7 @@ void HostBuilder::make() {
   host_->passthrough = passes_through();
   choose_names();
   add_routes();
+  add_snippet_locations();
   add_certificates();
   report_without_effect();
   out_.host = std::move(host_);
@@ -170,16 +172,19 @@ model::Shared<model::RouteSettings> HostBuilder::settings_of(const Tenant& tenan
   auto& known = settings_[&ingress];
   if (known) return known;
   const auto protocol = ingress.settings->protocol;
-  const bool plain = protocol == model::BackendProtocol::http || protocol == model::BackendProtocol::grpc;
+  using enum model::BackendProtocol;
+  const bool plain = protocol == http || protocol == grpc || protocol == fcgi;
   const auto own = own_upstream_tls_.find(&ingress);
   const auto upstream_tls =
       within(own == own_upstream_tls_.end() ? nullptr : own->second,
              state_.core_.model->options->proxy_ssl_location_only ? nullptr : tenant.upstream_tls);
   const bool tls = !plain && upstream_tls;
-  if (!tls && ingress.settings->ambiguous_paths == tenant.ambiguous_paths) return known = ingress.settings;
+  if (!tls && tenant.server_snippet == nullptr && ingress.settings->ambiguous_paths == tenant.ambiguous_paths)
+    return known = ingress.settings;
   model::RouteSettings copy = *ingress.settings;
-  if (tls) copy.upstream_tls = upstream_tls;
+  if (tls) copy.upstream_tls = within(copy.upstream_tls, upstream_tls);
   copy.ambiguous_paths = tenant.ambiguous_paths;
+  add_server_snippet(tenant, ingress, copy);
   return known = state_.core_.shared_settings.of(std::move(copy));
 }
 
@@ -279,6 +284,7 @@ void HostBuilder::close_locations() {
     refused.cors.reset();
     refused.rewrite.reset();
     refused.app_root.reset();
+    refused.snippet.reset();
     refused.ssl_redirect = refused.force_ssl_redirect = false;
     l.settings = state_.core_.shared_settings.of(std::move(refused));
   }

@@ -18,6 +18,7 @@ struct Tenant {
   model::Shared<model::UpstreamTls> upstream_tls;  // the oldest proxy-ssl-* of theirs; null: nothing
   model::AmbiguousPaths ambiguous_paths{};         // what counts of theirs: the strictest
   bool tls = false;                                // one of them has a TLS section
+  const IngressState* server_snippet = nullptr;    // whose counts; null: there is none
   const IngressState* patterns = nullptr;          // who makes its paths regular expressions; null: they are none
 };
 
@@ -117,6 +118,15 @@ class HostBuilder {
   void report_unprotected(const IngressState& canary, const IngressState& main);
   void report_lone_canaries();
   void lead_to_canary(model::Route& route, const Location& location);
+
+  // host_snippets.cpp: what snippets say of more than their own paths.
+  void choose_server_snippet(Tenant& tenant);
+  bool add_server_snippet(const Tenant& tenant, const IngressState& ingress, model::RouteSettings& settings) const;
+  void add_snippet_locations();
+  std::string twin_of(const snippet::Location& location, std::size_t place) const;
+  void add_snippet_location(std::size_t place, const IngressState& ingress, const snippet::Block* around,
+                            const snippet::Location& location);
+  void lead_snippet_to(model::Route& route, const IngressState& ingress, const snippet::Pass& pass);
 
   // host_routes.cpp: what the paths become.
   void add_routes();

@@ -76,6 +76,8 @@ Location HostBuilder::implicit_root() {
     root.use_regex = oldest.use_regex;
     root.kept = std::any_of(owner().ingresses.begin(), owner().ingresses.end(),
                             [&](auto* o) { return o->closing || without_secret_.contains(o); });
+    // What a snippet answers there is an answer of the owner's.
+    root.kept = root.kept || owner().server_snippet != nullptr || oldest.configuration_snippet;
   }
   // Where a defaultBackend that is refused would be the answer, nobody else is.
   if (root.free() && !owner().refused.empty() && owner().refused.front()->written().default_backend)

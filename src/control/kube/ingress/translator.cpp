@@ -74,6 +74,8 @@ void IngressTranslator::accept(IngressState& state, AnnotationResult&& result, E
   state.closing = model::shared_unless_plain(std::move(result.closing));
   state.ssl_passthrough = result.values.ssl_passthrough;
   state.tls = model::shared_unless_plain(std::move(result.values.tls));
+  state.configuration_snippet = std::move(result.values.snippets.configuration.block);
+  state.server_snippet = std::move(result.values.snippets.server.block);
   auto& ssl = result.values.proxy_ssl;
   state.proxy_ssl.reset();
   if (!ssl.secret.empty()) state.proxy_ssl = std::move(ssl);
@@ -101,6 +103,7 @@ void IngressTranslator::accept_canary(IngressState& state, AnnotationResult&& re
   state.closing = model::shared_unless_plain(std::move(result.closing));
   state.ssl_passthrough = false;
   state.proxy_ssl = nullptr;
+  state.configuration_snippet = state.server_snippet = nullptr;
   state.settings = options_.defaults();
   state.canary = CanaryWish{std::move(result.values.canary.rule), std::move(result.protection)};
 }
@@ -124,6 +127,14 @@ void IngressTranslator::translate(IngressState& state, LookUp& look_up, Entries&
         {ref,
          {Severity::ignored, "OtherClass", "spec.ingressClassName",
           ingress.class_name ? shorten(*ingress.class_name) : "", "a class of ours", "not served: " + why}});
+    state.accepted = nullptr;
+    state.hosts.clear();
+    return;
+  }
+  if (core_.settings.disable_catch_all && ingress.default_backend) {
+    entries.push_back({ref,
+                       {Severity::error, "CatchAllDisabled", "spec.defaultBackend", ingress.default_backend->service,
+                        "rules alone, or no --disable-catch-all", "not served"}});
     state.accepted = nullptr;
     state.hosts.clear();
     return;

@@ -49,6 +49,8 @@ struct IngressState {
   RefPtr ref;                                // of `object`, always; its texts are shared by the routes
   // What the annotations of `accepted` say.
   model::Shared<model::RouteSettings> settings;
+  // Snippets; null: there is none. What the first says of its own paths is in the settings.
+  std::shared_ptr<const snippet::Block> configuration_snippet, server_snippet;
   model::Shared<ProxySsl> proxy_ssl;    // null: no proxy-ssl-secret
   model::Shared<Closing> closing;       // null: nothing
   WishPtr wish, wish_without_sessions;  // never null where it is accepted

@@ -43,10 +43,9 @@ constexpr std::array kRulesRows{
         "annotations-risk-level",
         {"Low, Medium, High, Critical", read_risk, print_risk},
         "an Ingress with an annotation of a higher risk is not served; snippets are Critical; what is no level is Low"},
-    Option{
-        "allow-snippet-annotations", boolean<&Options::allow_snippet_annotations>,
-        "no snippet is ever run: with annotations-risk-level Critical, true closes what Ingresses with snippets would "
-        "guard, false serves them without their snippets"},
+    Option{"allow-snippet-annotations", boolean<&Options::allow_snippet_annotations>,
+           "with annotations-risk-level Critical, true serves Ingresses with their snippets ([snippets](snippets.md)), "
+           "false without them"},
     Option{"global-allowed-response-headers",
            {"list", read_headers<&Options::global_allowed_response_headers>,
             print_list<&Options::global_allowed_response_headers>, true},

@@ -55,6 +55,26 @@ std::string print_conditions(const Options& o) {
   return retry_conditions_text(o.proxy_next_upstream);
 }
 
+std::string read_request_buffering(std::string_view v, Options& o) {
+  const auto on = v.empty() ? std::optional<bool>() : parse_on_off(v);
+  if (!on && !v.empty()) return "on or off";
+  using enum model::RequestBuffering;
+  o.proxy_request_buffering = !on ? some : *on ? all : none;
+  return {};
+}
+std::string print_request_buffering(const Options& o) {
+  return std::string(to_string(o.proxy_request_buffering));
+}
+
+std::string read_http_version(std::string_view v, Options& o) {
+  if (v != "1.0" && v != "1.1") return "1.0 or 1.1";
+  o.proxy_http_1_0 = v == "1.0";
+  return {};
+}
+std::string print_http_version(const Options& o) {
+  return o.proxy_http_1_0 ? "1.0" : "1.1";
+}
+
 std::string read_redirect_from(std::string_view v, Options& o) {
   return read_replaced(v, {}, o.proxy_redirect);
 }
@@ -85,9 +105,10 @@ std::string read_load_balance(std::string_view v, Options& o) {
 std::string print_load_balance(const Options& o) {
   return std::string(to_string(o.load_balance));
 }
-void inherit_load_balance(const Options& in, RouteSettings& out) {
+void inherit_balancing(const Options& in, RouteSettings& out) {
   model::Balancing made = out.balancing ? *out.balancing : model::Balancing{};
   made.load_balance = in.load_balance;
+  made.by_service = in.service_upstream;
   if (made == model::Balancing{})
     out.balancing.reset();
   else
@@ -105,9 +126,28 @@ constexpr std::array kUpstreamRows{
            to_route<&Options::proxy_body_size, &RouteSettings::body_limit>},
     Option{"proxy-buffer-size", size<&Options::proxy_buffer_size, 256, (64ULL << 20)>, "largest response head",
            to_route<&Options::proxy_buffer_size, &RouteSettings::response_head_limit>},
-    Option{"proxy-request-buffering", on_off<&Options::proxy_request_buffering>,
-           "collect chunked request bodies up to 1 MiB",
-           to_route<&Options::proxy_request_buffering, &RouteSettings::request_buffering>},
+    Option{"proxy-buffering", on_off<&Options::proxy_buffering>,
+           "take answers from pods as fast as they come, whatever the client takes ([buffering](buffering.md))",
+           to_route<&Options::proxy_buffering, &RouteSettings::response_buffering>},
+    Option{"proxy-buffers-number", number<&Options::proxy_buffers_number, 1, 4096>,
+           "with proxy-buffering: so many times proxy-buffer-size of an answer lies in memory",
+           to_route<&Options::proxy_buffers_number, &RouteSettings::response_buffers>},
+    Option{"proxy-max-temp-file-size", size<&Options::proxy_max_temp_file_size, 0, (1ULL << 40)>,
+           "with proxy-buffering: what of an answer may lie on the disk; 0: nothing",
+           to_route<&Options::proxy_max_temp_file_size, &RouteSettings::response_disk>},
+    Option{
+        "proxy-request-buffering",
+        {"on or off", read_request_buffering, print_request_buffering},
+        "on: pods get a request once its body is here as a whole, on the disk where it is long; off: bodies go on as "
+        "they come; not written: chunked ones up to 1 MiB are collected ([buffering](buffering.md))",
+        to_route<&Options::proxy_request_buffering, &RouteSettings::request_buffering>},
+    Option{"client-body-buffer-size", size<&Options::client_body_buffer_size, 0, (1ULL << 40)>,
+           "with proxy-request-buffering: on, longer bodies lie on the disk; more than 1 MiB counts as 1 MiB",
+           to_route<&Options::client_body_buffer_size, &RouteSettings::body_memory>},
+    Option{"proxy-http-version",
+           {"1.0 or 1.1", read_http_version, print_http_version},
+           "of HTTP, for requests to pods",
+           to_route<&Options::proxy_http_1_0, &RouteSettings::http_1_0>},
     Option{"proxy-next-upstream",
            {"words", read_conditions, print_conditions},
            "after what another pod is asked, as nginx has it ([retries](retries.md))",
@@ -158,7 +198,9 @@ constexpr std::array kUpstreamRows{
     Option{"load-balance",
            {"round_robin, ewma or least_request", read_load_balance, print_load_balance},
            "which pod the next request goes to, where no annotation says otherwise ([balancing](balancing.md))",
-           inherit_load_balance},
+           inherit_balancing},
+    Option{"service-upstream", boolean<&Options::service_upstream>,
+           "pods are reached by the cluster address of their Service, where it has one", inherit_balancing},
     Option{"upstream-keepalive-connections", number<&Options::upstream_keepalive_connections, 0, 1'000'000>,
            "idle connections to pods, a worker"},
     Option{"upstream-keepalive-timeout", seconds<&Options::upstream_keepalive_timeout, 1>,

@@ -52,6 +52,18 @@ TEST_F(VariablesOfARequest, OfClientRequestAndRoute) {
   EXPECT_EQ(value("${literal_dollar}1"), "$1");
 }
 
+TEST_F(VariablesOfARequest, OfPodsOfFastcgi) {
+  const auto& value = *this;
+  EXPECT_EQ(value("$fastcgi_script_name|$fastcgi_path_info|$request_filename"), "/x||/usr/local/nginx/html/x");
+  EXPECT_EQ(value("$document_root $realpath_root $nginx_version"),
+            "/usr/local/nginx/html /usr/local/nginx/html 1.27.1");
+  EXPECT_EQ(value("$server_addr"), "") << "of no connection";
+  EXPECT_FALSE(value("$hostname").empty());
+  asked.view.script = "/x/index.php";
+  asked.view.body_length = "12";
+  EXPECT_EQ(value("$fastcgi_script_name $uri $content_length"), "/x/index.php /x 12");
+}
+
 TEST_F(VariablesOfARequest, HostIsInSmallLettersWithoutAPort) {
   asked.head.host = "A.Example.";
   EXPECT_EQ((*this)("$host"), "a.example");

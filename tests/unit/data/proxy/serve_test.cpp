@@ -5,9 +5,11 @@
 
 #include <map>
 
+#include "../allocations.h"
 #include "../bare_context.h"
 #include "../fakes.h"
 #include "../pooled_pod.h"
+#include "data/filter/order.h"
 #include "data/plan/plan.h"
 #include "net/h1/parser.h"
 
@@ -456,6 +458,167 @@ TEST(Serve, AHeadThatWasRefusedIsAnsweredAndRecorded) {
   EXPECT_TRUE(site.ex->close_after);
   EXPECT_EQ(site.told.status, 431);
   EXPECT_EQ(site.stats.malformed_requests.get(), 1U);
+}
+
+// An Ingress that limits its clients.
+std::shared_ptr<const Plan> limited(Site& site, const model::ClientLimits& limits) {
+  site.settings.client_limits = limits;
+  auto plan = plan_of_route({site.settings, false});
+  site.table->route.plan = plan.get();
+  return plan;
+}
+const model::ClientLimits kLimits{.ns = "default", .ingress = "app", .exempt = {}};
+
+// What one request after the other is answered, where a pod answers those that reach it.
+std::vector<int> answers(Site& site, int count, const std::string& fields = "") {
+  std::vector<int> out;
+  for (int i = 0; i < count; ++i) {
+    site.client.status = 0;
+    site.over = false;
+    site.asks("GET /x", fields);
+    if (!site.over) {
+      site.asked(0).heard();
+      site.asked(0).says(kHello);
+      site.turn();
+    }
+    out.push_back(site.client.status);
+    site.end();
+  }
+  return out;
+}
+
+TEST(Serve, AClientIsChargedForWhatItAsks) {
+  Site site(1);
+  auto limits = kLimits;
+  limits.rps = 1;
+  limits.burst_multiplier = 2;
+  const auto plan = limited(site, limits);
+  EXPECT_EQ(answers(site, 5), (std::vector<int>{200, 200, 200, 503, 503}));
+  EXPECT_EQ(site.stats.limited_rate.get(), 2U);
+  EXPECT_EQ(site.told.reason, "the client asks more often than limit-rps");
+  EXPECT_FALSE(site.told.ours) << "the operator was told of the first one a moment ago";
+  site.pass(999ms);
+  EXPECT_EQ(answers(site, 1), std::vector<int>{503});
+  site.pass(1ms);
+  EXPECT_EQ(answers(site, 2), (std::vector<int>{200, 503}));
+  EXPECT_TRUE(site.told.ours);
+}
+
+// Of two rates the one that refuses charges neither, and the other one is asked first.
+TEST(Serve, OfTwoRatesNoneIsChargedForWhatOneRefuses) {
+  Site site(1);
+  auto limits = kLimits;
+  limits.rps = 5;
+  limits.rpm = 2;
+  limits.burst_multiplier = 1;
+  auto plan = limited(site, limits);
+  EXPECT_EQ(answers(site, 5), (std::vector<int>{200, 200, 200, 503, 503}));
+  EXPECT_EQ(site.told.reason, "the client asks more often than limit-rpm");
+  limits.rpm = 0;
+  plan = limited(site, limits);  // the numbers change, what was counted stays
+  EXPECT_EQ(answers(site, 5), (std::vector<int>{200, 200, 200, 503, 503}));
+}
+
+TEST(Serve, ThoseWhoAreExemptAreNotCounted) {
+  Site site(1);
+  auto limits = kLimits;
+  limits.rps = 1;
+  limits.burst_multiplier = 1;
+  model::Cidr everybody;
+  everybody.bytes[10] = everybody.bytes[11] = 0xff;
+  everybody.bits = 96;
+  limits.exempt.push_back(everybody);
+  const auto plan = limited(site, limits);
+  site.peer.bytes[10] = site.peer.bytes[11] = 0xff;
+  EXPECT_EQ(answers(site, 4), (std::vector<int>{200, 200, 200, 200}));
+}
+
+// An Exchange beside that of the site.
+struct Beside {
+  explicit Beside(Site& site, const std::string& line = "GET /y") : client(site.worker) {
+    head = line + " HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    memory.request.clear();
+    EXPECT_TRUE(net::h1::parse_request(head, {}, memory.request));
+    client.request.end();
+    ex = std::make_unique<Exchange>(site.worker, client, site.peer, memory);
+    const auto run = [](Beside& self) -> net::Task<void> {
+      net::Task<void> serving = serve(*self.ex);
+      co_await serving;
+      self.over = true;
+    };
+    net::spawn(run(*this));
+    site.turn();
+  }
+  std::string head;
+  FakeClient client;
+  ExchangeMemory memory;
+  std::unique_ptr<Exchange> ex;
+  bool over = false;
+};
+
+// However it ends: answered, given up by its client, failed.
+TEST(Serve, ARequestCountsUntilItIsOver) {
+  auto limits = kLimits;
+  limits.connections = 1;
+  for (int way = 0; way < 3; ++way) {
+    Site site(1);
+    const auto plan = limited(site, limits);
+    site.asks();
+    ASSERT_FALSE(site.over);
+    {
+      const Beside other(site);
+      EXPECT_TRUE(other.over);
+      EXPECT_EQ(other.client.status, 503);
+      EXPECT_EQ(site.stats.limited_connections.get(), 1U);
+    }
+    if (way == 0) site.asked(0).says(kHello);
+    if (way == 1) FakeClient::leave(*site.ex);
+    if (way == 2) site.asked(0).says("nonsense\r\n\r\n");
+    site.turn();
+    ASSERT_TRUE(site.over) << way;
+    EXPECT_EQ(site.ex->counted, nullptr);
+    const Beside other(site, "GET /nowhere");
+    EXPECT_EQ(other.client.status, 404) << "no limit of a route";
+    Beside next(site);
+    EXPECT_NE(next.client.status, 503) << "the place is free again, after way " << way;
+    if (!next.over) FakeClient::leave(*next.ex), site.turn();
+    EXPECT_TRUE(next.over);
+  }
+}
+
+TEST(Serve, LimitsOfOtherIngressesAreCountedApart) {
+  Site site(1);
+  auto limits = kLimits;
+  limits.rps = 1;
+  limits.burst_multiplier = 1;
+  auto plan = limited(site, limits);
+  EXPECT_EQ(answers(site, 3), (std::vector<int>{200, 200, 503}));
+  limits.ns = "other";
+  plan = limited(site, limits);
+  EXPECT_EQ(answers(site, 3), (std::vector<int>{200, 200, 503}));
+}
+
+TEST(Serve, LimitsAllocateNothingForARequestThatGoesOn) {
+  Site site(1);
+  auto limits = kLimits;
+  limits.rps = limits.rpm = 1'000'000;
+  limits.connections = 1;
+  limits.exempt.resize(1);
+  limits.exempt[0].bytes[0] = 1;
+  limits.exempt[0].bits = 128;
+  const auto plan = limited(site, limits);
+  site.asks();
+  ASSERT_FALSE(site.over);
+  LimitTable::leave(std::exchange(site.ex->counted, nullptr));
+  const auto& step = *(*plan)[Phase::guard].front().step;
+  ASSERT_TRUE(step.charges());
+  const auto before = test::allocations();
+  const bool waits = step.waits(*site.ex);
+  const auto reply = step.charge(*site.ex);
+  EXPECT_EQ(test::allocations(), before);
+  EXPECT_TRUE(waits && !reply);
+  site.asked(0).says(kHello);
+  site.turn();
 }
 
 }  // namespace

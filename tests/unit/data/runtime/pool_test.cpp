@@ -104,6 +104,7 @@ struct FakeConnection final : PooledConnection {
   }
   void close_idle() noexcept override { delete this; }
   void carried(std::uint32_t exchanges) { exchanges_ = exchanges; }
+  void keeps(const model::KeptConnections& kept) { kept_ = kept; }
 
  private:
   ~FakeConnection() override { lives_ = false; }
@@ -293,6 +294,45 @@ TEST(IdlePool, NoTimeAtAllIsNoReuse) {
   pod.answers("Keep-Alive: timeout=0\r\n");
   EXPECT_FALSE(pod.idle());
   EXPECT_EQ(pod.endpoint->connections, 0U);
+}
+
+// auth-keepalive and what goes with it, in place of the options.
+TEST(IdlePool, WhoAskedForThemSaysHowManyAreKept) {
+  Idle idle;
+  const auto put = [&](const model::KeptConnections& kept, std::uint32_t exchanges = 1) {
+    auto* made = idle.make({}, exchanges);
+    made->keeps(kept);
+    idle.worker.pool.put(*made);
+  };
+  for (int i = 0; i < 3; ++i) put({.idle = 2});
+  EXPECT_EQ(idle.worker.pool.size(), 2U);
+  EXPECT_FALSE(idle.lives[0]) << "the oldest";
+  put({.idle = 2, .requests = 5}, 5);
+  EXPECT_EQ(idle.worker.pool.size(), 2U);
+  EXPECT_FALSE(idle.lives[3]) << "used up";
+  put({.idle = 2, .requests = 5}, 4);
+  EXPECT_TRUE(idle.lives[4]);
+}
+
+TEST(IdlePool, WhoAskedForThemSaysForHowLong) {
+  Idle idle;
+  const auto put = [&](const model::KeptConnections& kept) {
+    auto* made = idle.make();
+    made->keeps(kept);
+    idle.worker.pool.put(*made);
+  };
+  put({.idle = 9, .timeout = 3s});
+  put({.idle = 9, .timeout = 90s});
+  put({});
+  idle.pass(2900ms);
+  EXPECT_EQ(idle.worker.pool.size(), 3U);
+  idle.pass(300ms);
+  EXPECT_FALSE(idle.lives[0]);
+  idle.pass(58s);
+  EXPECT_FALSE(idle.lives[2]) << "as the options say";
+  EXPECT_TRUE(idle.lives[1]);
+  idle.pass(30s);
+  EXPECT_FALSE(idle.lives[1]);
 }
 
 }  // namespace

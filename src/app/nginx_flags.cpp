@@ -1,0 +1,131 @@
+#include "app/nginx_flags.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string_view>
+
+namespace sluice::app {
+
+namespace {
+
+struct Idle {
+  std::string_view name;
+  bool value;  // it has one that is no boolean
+  std::string_view why;
+};
+
+constexpr std::string_view kNginx = "it belongs to nginx's processes, which are not here";
+constexpr std::string_view kMetrics = "metrics are always there, and what they count does not depend on flags";
+constexpr std::string_view kLogs = "the program log goes to standard error; --log-level and --log-json shape it";
+
+constexpr std::array kIdle{
+    Idle{"--alsologtostderr", false, kLogs},
+    Idle{"--deep-inspect", false, "objects are always looked at as a whole"},
+    Idle{"--default-server-port", true, kNginx},
+    Idle{"--disable-full-test", false, "no configuration file is made that could be tested"},
+    Idle{"--disable-sync-events", false, "Events follow --update-status"},
+    Idle{"--dynamic-configuration-retries", true, kNginx},
+    Idle{"--election-ttl", true, "the Lease has the usual times of Kubernetes"},
+    Idle{"--enable-annotation-validation", false, "values of annotations are always judged"},
+    Idle{"--enable-metrics", false, kMetrics},
+    Idle{"--enable-ssl-chain-completion", false, "nobody is asked for authorities that a Secret leaves out"},
+    Idle{"--enable-topology-aware-routing", false, "zones are not looked at by this version: every pod gets its share"},
+    Idle{"--exclude-socket-metrics", true, kMetrics},
+    Idle{"--health-check-path", true, "the admin address answers /healthz and /readyz"},
+    Idle{"--health-check-timeout", true, kNginx},
+    Idle{"--ingress-class-by-name", false, "classes count by their name, too"},
+    Idle{"--internal-logger-address", true, "access lines are written by the process itself"},
+    Idle{"--length-buckets", true, kMetrics},
+    Idle{"--log_dir", true, kLogs},
+    Idle{"--log_file", true, kLogs},
+    Idle{"--logtostderr", false, kLogs},
+    Idle{"--maxmind-edition-ids", true, "GeoIP is not served by this version"},
+    Idle{"--maxmind-license-key", true, "GeoIP is not served by this version"},
+    Idle{"--maxmind-mirror", true, "GeoIP is not served by this version"},
+    Idle{"--maxmind-retries-count", true, "GeoIP is not served by this version"},
+    Idle{"--maxmind-retries-timeout", true, "GeoIP is not served by this version"},
+    Idle{"--metrics-per-host", false, kMetrics},
+    Idle{"--metrics-per-undefined-host", false, kMetrics},
+    Idle{"--monitor-max-batch-size", true, kMetrics},
+    Idle{"--post-shutdown-grace-period", true, "the process ends when its last request has"},
+    Idle{"--profiler-address", true, "there is no profiler inside"},
+    Idle{"--profiler-port", true, "there is no profiler inside"},
+    Idle{"--profiling", false, "there is no profiler inside"},
+    Idle{"--report-status-classes", false, kMetrics},
+    Idle{"--size-buckets", true, kMetrics},
+    Idle{"--skip_headers", false, kLogs},
+    Idle{"--ssl-passthrough-proxy-port", true, "no second listener stands behind the first"},
+    Idle{"--status-port", true, kNginx},
+    Idle{"--status-update-interval", true, "a status is written when it changes"},
+    Idle{"--stderrthreshold", true, kLogs},
+    Idle{"--stream-port", true, kNginx},
+    Idle{"--sync-period", true, "objects are watched, and listed anew only where a watch has a gap"},
+    Idle{"--sync-rate-limit", true, "a change is served within milliseconds, and a burst of them at once"},
+    Idle{"--time-buckets", true, kMetrics},
+    Idle{"--vmodule", true, kLogs},
+};
+
+bool given(const CLI::App& command, const char* flag) {
+  return command.get_option(flag)->count() > 0;
+}
+
+}  // namespace
+
+void NginxFlags::add(CLI::App& command) {
+  const auto ours = [](CLI::Option* option) { option->group("Flags of ingress-nginx"); };
+  ours(command.add_option("--http-port", http_, "--http=:PORT")->check(CLI::Range(0, 65535)));
+  ours(command.add_option("--https-port", https_, "--https=:PORT")->check(CLI::Range(0, 65535)));
+  ours(command.add_option("--healthz-port", healthz_, "port of --admin, on --healthz-host or on every address")
+           ->check(CLI::Range(0, 65535)));
+  ours(command.add_option("--healthz-host", healthz_host_, "address of --admin"));
+  ours(command.add_option("--shutdown-grace-period", grace_, "--set shutdown-grace-period=SECONDS"));
+  ours(command.add_option("--v", verbosity_, "3 and 4: --log-level=debug; 5 and more: --log-level=trace"));
+  for (const Idle& flag : kIdle) {
+    const auto note = [this, &flag](const std::string&) {
+      notes_.push_back(fmt::format("{} has no effect: {}", flag.name, flag.why));
+    };
+    // Not in the help: what they would say there is said when they are given.
+    if (flag.value)
+      command.add_option_function<std::string>(std::string(flag.name), note)->group("");
+    else
+      command.add_flag_function(std::string(flag.name), [note](std::int64_t) { note({}); })->group("");
+  }
+}
+
+std::string NginxFlags::take(const CLI::App& command, ServeOptions& options) {
+  const struct {
+    const char *theirs, *ours;
+    bool there;
+  } pairs[] = {{"--http-port", "--http", http_.has_value()},
+               {"--https-port", "--https", https_.has_value()},
+               {"--healthz-port", "--admin", healthz_.has_value()},
+               {"--healthz-host", "--admin", !healthz_host_.empty()},
+               {"--v", "--log-level", verbosity_.has_value()}};
+  for (const auto& pair : pairs)
+    if (pair.there && given(command, pair.ours))
+      return fmt::format("{} and {}: expected one of them, they say the same", pair.theirs, pair.ours);
+  if (http_) options.http = {fmt::format(":{}", *http_)};
+  if (https_) options.https = {fmt::format(":{}", *https_)};
+  if (healthz_ || !healthz_host_.empty()) {
+    const bool bare_v6 = healthz_host_.find(':') != std::string::npos && !healthz_host_.starts_with('[');
+    options.admin = fmt::format("{}:{}", bare_v6 ? "[" + healthz_host_ + "]" : healthz_host_, healthz_.value_or(10254));
+  }
+  if (verbosity_ && *verbosity_ >= 3) options.log_level = *verbosity_ >= 5 ? "trace" : "debug";
+  if (grace_) {
+    const auto seconds = std::to_string(*grace_);
+    if (auto wrong = control::check_option("shutdown-grace-period", seconds); !wrong.empty())
+      return "--shutdown-grace-period: " + wrong;
+    options.control.set.emplace("shutdown-grace-period", seconds);
+  }
+  return {};
+}
+
+void add_exclusions(CLI::App& command, control::Settings& settings) {
+  command.add_flag("--disable-catch-all", settings.disable_catch_all,
+                   "do not serve Ingresses that have a defaultBackend");
+  command.add_flag("--disable-svc-external-name", settings.disable_external_names,
+                   "send nothing to Services of type ExternalName");
+}
+
+}  // namespace sluice::app

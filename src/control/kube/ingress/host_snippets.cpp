@@ -1,0 +1,174 @@
+#include <algorithm>
+
+#include "base/strings.h"
+#include "control/kube/grammar.h"
+#include "control/kube/ingress/host_builder.h"
+
+// What snippets say of a host: server-snippet, for all routes of its namespace there, and the locations that snippets
+// write. docs/snippets.md.
+namespace sluice::control {
+
+using model::Severity;
+
+// As in ingress-nginx one counts at a host: that of the oldest Ingress that has one; but for its own namespace alone.
+void HostBuilder::choose_server_snippet(Tenant& tenant) {
+  for (const IngressState* o : tenant.ingresses) {
+    if (!o->server_snippet) continue;
+    if (tenant.server_snippet == nullptr) {
+      tenant.server_snippet = o;
+      continue;
+    }
+    if (o->server_snippet->written != tenant.server_snippet->server_snippet->written)
+      report(*o, {Severity::warning, "NoEffect", "metadata.annotations[server-snippet]",
+                  shorten(o->server_snippet->written),
+                  "the annotation on Ingress " + key_of(tenant.server_snippet->meta()) + ", which is older",
+                  "it has no effect at " + shown_name()});
+  }
+}
+
+// The settings of its paths with what the server-snippet of its namespace adds; false: nothing.
+bool HostBuilder::add_server_snippet(const Tenant& tenant, const IngressState& ingress,
+                                     model::RouteSettings& settings) const {
+  if (tenant.server_snippet == nullptr) return false;
+  const snippet::Block& server = *tenant.server_snippet->server_snippet;
+  for (const auto& change : server.far_changes) change(settings);
+  const bool own_lists = settings.source_ranges && !settings.source_ranges->blocked;
+  settings.snippet = snippet::settle(&server, ingress.configuration_snippet.get(), own_lists);
+  return true;
+}
+
+// Behind all others: each takes requests that another route of its namespace would have, in the order of nginx.
+void HostBuilder::add_snippet_locations() {
+  for (std::size_t place = 0; place < tenants_.size(); ++place) {
+    const Tenant& tenant = tenants_[place];
+    for (const IngressState* o : tenant.ingresses)
+      if (o->configuration_snippet)
+        for (const auto& location : o->configuration_snippet->locations)
+          add_snippet_location(place, *o, o->configuration_snippet.get(), location);
+    if (tenant.server_snippet == nullptr) continue;
+    for (const auto& location : tenant.server_snippet->server_snippet->locations)
+      add_snippet_location(place, *tenant.server_snippet, nullptr, location);
+  }
+}
+
+// The Ingress of the namespace that has the path of a `location =` itself, as Exact or as Prefix, which nginx writes as
+// two locations of which one is `=`; empty: none has.
+std::string HostBuilder::twin_of(const snippet::Location& location, std::size_t place) const {
+  if (location.match != model::PathMatch::snippet_exact) return {};
+  for (const Location& l : locations_)
+    if (l.path == location.path && !l.implicit && l.owner != nullptr && l.rank / 2 == place)
+      return "Ingress " + key_of(l.owner->meta());
+  return {};
+}
+
+void HostBuilder::add_snippet_location(std::size_t place, const IngressState& ingress, const snippet::Block* around,
+                                       const snippet::Location& location) {
+  const Tenant& tenant = tenants_[place];
+  const auto global = snippet::of_option(state_.core_.model->options->server_snippet, snippet::Context::server,
+                                         state_.core_.model->options->http_snippet);
+  const snippet::Block* const server =
+      tenant.server_snippet != nullptr ? tenant.server_snippet->server_snippet.get() : global.get();
+  // Of the paths of its Ingress the one that most guard: what closes those closes this.
+  const Location* like = nullptr;
+  for (const Location& l : locations_) {
+    if (l.owner != &ingress || l.refused || l.rank != 2 * place) continue;
+    const auto guards = [](const Location& of) {
+      return (of.closed.empty() ? 0 : 4) + (of.settings->external_auth ? 2 : 0) + (of.settings->basic_auth ? 1 : 0);
+    };
+    if (like == nullptr || guards(l) > guards(*like)) like = &l;
+  }
+  if (like == nullptr) return;  // the Ingress has nothing here that could be taken
+  const snippet::Block& block = *location.block;
+
+  model::RouteSettings settings = around != nullptr ? *like->settings : *state_.options_.defaults();
+  settings.client_auth = like->settings->client_auth;  // a handshake is for all of the host
+  settings.ambiguous_paths = tenant.ambiguous_paths;
+  settings.redirect.reset();
+  settings.rewrite.reset();
+  settings.app_root.reset();
+  settings.mirror.reset();
+  settings.balancing.reset();
+  if (around == nullptr) {
+    settings.error_pages.reset();
+    settings.ssl_redirect = settings.force_ssl_redirect = false;
+    if (server != nullptr)
+      for (const auto& change : server->changes) change(settings);
+  }
+  for (const auto& change : block.changes) change(settings);
+  if (block.satisfy_any) settings.satisfy_any = *block.satisfy_any;
+  settings.protocol = model::BackendProtocol::http;
+  if (block.pass) {
+    settings.protocol = block.pass->tls ? model::BackendProtocol::https : model::BackendProtocol::http;
+    settings.upstream_host.reset();
+    const bool own_host =
+        around != nullptr || std::ranges::any_of(block.request, [](auto& line) { return iequals(line.name, "host"); });
+    if (!own_host && !block.pass->host_header.empty())
+      settings.upstream_host = model::UpstreamHost{Template(block.pass->host_header)};
+  }
+  // The service that a global-auth-url asks may be this very host, as choose_auth() has it.
+  Text closed = like->closed;
+  if (const auto& auth = settings.external_auth; auth && auth->host.empty()) {
+    if (name_.empty() || name_.starts_with("*.")) {
+      if (closed.empty())
+        closed = "global-auth-url names the host of the request, and " + shown_name() + " has more than one name";
+    } else {
+      model::ExternalAuth here = *auth;
+      here.host = name_;
+      settings.external_auth = std::move(here);
+    }
+  }
+  if (const std::string twin = twin_of(location, place); around == nullptr && !twin.empty() && closed.empty()) {
+    report(ingress, {Severity::error, "RefusedSnippet", "metadata.annotations[server-snippet]",
+                     "location = " + shorten(location.path),
+                     "a path that no Ingress of the namespace has, as nginx takes "
+                     "no configuration with two of one path",
+                     "it answers 503, as it would be served without what protects " + twin});
+    closed = "a snippet and " + twin + " have one path";
+  }
+  settings.snippet = snippet::settle_location(server, around, location);
+
+  model::Route route;
+  route.match = location.match;
+  route.path = route.location = Text(location.path);
+  route.path_type = Text(std::string(to_string(location.match)));
+  route.rank = static_cast<std::uint32_t>(2 * place);
+  route.nested = around != nullptr;
+  route.tls = tenant.tls;
+  const auto& ref = *ingress.ref;
+  route.ns = ref.ns;
+  route.ingress = ref.name;
+  route.origin = ref.origin;
+  if (!closed.empty()) {
+    route.status = 503;
+    route.because = closed;
+    settings.snippet.reset();
+  }
+  route.settings = state_.core_.shared_settings.of(std::move(settings));
+  if (closed.empty() && block.pass)
+    lead_snippet_to(route, ingress, *block.pass);
+  else if (closed.empty())
+    route.status = 404;
+  if (!route.cluster.empty()) lead_to_error_pages(route, *like);
+  host_->routes.push_back(std::move(route));
+}
+
+void HostBuilder::lead_snippet_to(model::Route& route, const IngressState& ingress, const snippet::Pass& pass) {
+  if (candidate_) return;
+  const auto lead = [&](const ClusterKey& key, Use use) -> const ClusterTexts& {
+    const ClusterTexts& texts = state_.clusters_.texts(key);
+    out_.clusters.try_emplace(texts.name.str(), ClusterUser{ingress.ref, {}, use});
+    return texts;
+  };
+  const ClusterTexts& texts = lead({pass.service ? route.ns.str() : std::string(), pass.host, pass.port},
+                                   pass.service ? Use::requests : Use::pass);
+  route.cluster = texts.name;
+  route.upstream_name = texts.upstream_name;
+  route.service = texts.service;
+  route.service_port = texts.port;
+  if (const auto& auth = route.settings->external_auth) {
+    const ClusterTexts& asked = lead({"", auth->host, std::to_string(auth->port)}, Use::authentication);
+    route.further = std::vector<model::FurtherCluster>{{model::Role::authentication, asked.name}};
+  }
+}
+
+}  // namespace sluice::control

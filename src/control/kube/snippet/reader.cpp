@@ -1,0 +1,481 @@
+#include "control/kube/snippet/reader.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <tuple>
+
+#include "base/regex.h"
+#include "base/strings.h"
+#include "control/kube/grammar.h"
+#include "control/kube/snippet/maps.h"
+
+namespace sluice::control::snippet {
+
+namespace {
+
+using model::Snippet;
+using model::SnippetLevel;
+using model::SnippetStep;
+using Kind = SnippetStep::Kind;
+using Test = SnippetStep::Test;
+
+std::string contexts_text(std::uint8_t where) {
+  std::string out;
+  const auto one = [&](Context c, std::string_view name) {
+    if ((where & static_cast<std::uint8_t>(c)) != 0) add_element(out, name);
+  };
+  one(Context::server, "a server-snippet");
+  one(Context::location, "a configuration-snippet or a location");
+  one(Context::if_in_server, "an if of a server-snippet");
+  one(Context::if_in_location, "an if of a location");
+  return out;
+}
+
+// The parts of a condition, without its parentheses.
+std::vector<Word> condition_of(const Directive& directive) {
+  std::vector<Word> words = directive.words;
+  if (words.empty() || !words.front().text.starts_with('(') || !words.back().text.ends_with(')')) return {};
+  words.front().text.erase(0, 1);
+  if (words.front().text.empty() && words.size() > 1) words.erase(words.begin());
+  if (words.empty() || words.back().text.empty()) return {};
+  words.back().text.pop_back();
+  if (words.back().text.empty() && !words.back().quoted) words.pop_back();
+  return words;
+}
+
+}  // namespace
+
+bool Reader::read(const std::vector<Directive>& directives, Context where, std::uint32_t level) {
+  const Context before = std::exchange(where_, where);
+  const std::uint32_t level_before = std::exchange(level_, level);
+  for (const Directive& directive : directives) {
+    std::string expected = read_one(directive);
+    if (expected.empty()) continue;
+    if (!std::exchange(refused_inside_, true)) refusal_ = {directive.at, directive.name, std::move(expected)};
+    return false;
+  }
+  where_ = before;
+  level_ = level_before;
+  return true;
+}
+
+std::string Reader::read_one(const Directive& directive) {
+  const Row* row = find_row(directive.name);
+  if (row == nullptr) return "a directive that docs/snippets.md lists";
+  if (row->refused) return std::string(row->because);
+  if ((row->where & static_cast<std::uint8_t>(where_)) == 0) return "it in " + contexts_text(row->where) + " alone";
+  if (row->block != directive.has_block) return row->block ? "a block behind it" : "no block behind it";
+  if (directive.words.size() < row->fewest || directive.words.size() > row->most)
+    return row->fewest == row->most
+               ? std::to_string(row->fewest) + (row->fewest == 1 ? " word" : " words") + " behind it"
+               : std::to_string(row->fewest) + " to " + std::to_string(row->most) + " words behind it";
+  if (row->handle != nullptr) return row->handle(*this, directive);
+  say(directive, std::string(row->because));
+  return {};
+}
+
+void Reader::say(const Directive& directive, std::string because) {
+  block_.said.push_back({directive.at, directive.name, std::move(because)});
+}
+
+void Reader::change(const Directive& directive, std::function<void(model::RouteSettings&)> how, bool everywhere) {
+  if (where_ == Context::server && !everywhere)
+    say(directive, "ingress-nginx sets it anew for each path of an Ingress; the annotation does it there");
+  if (where_ == Context::server && everywhere) block_.far_changes.push_back(how);
+  block_.changes.push_back(std::move(how));
+}
+
+std::string Reader::add(SnippetStep step) {
+  if (block_.steps.size() >= Snippet::kMostSteps)
+    return "at most " + std::to_string(Snippet::kMostSteps) + " steps of rewriting";
+  block_.steps.push_back(std::move(step));
+  return {};
+}
+
+std::string Reader::text(const Word& word, For what, Template& out) {
+  using When = VariableRow::When;
+  out = Template(word.text);
+  if (what != For::text && has_control(word.text)) return "a value without control characters";
+  for (const auto& part : out.parts()) {
+    const auto of = out.text_of(part);
+    if (part.variable == kLiteral && of.find('$') != std::string_view::npos)
+      return "a name behind each $, as nginx has no other way to write one";
+    if (part.variable == kUnknown) block_.uses.push_back({lower(of), word.at});
+    const auto when = kVariables[part.variable].when;
+    if (what == For::text) continue;
+    const std::string name = "$" + std::string(kVariables[part.variable].name) +
+                             (kVariables[part.variable].name.ends_with('_') ? std::string(of) : "");
+    if (when == When::end)
+      return "no " + name + ": what it is worth is known once the response has been sent, and this is written before";
+    if (when == When::response && what == For::request)
+      return "no " + name + ": there is no response yet when pods are asked";
+  }
+  if (++fields_ > 4 * Snippet::kMostFields) return "fewer texts";
+  return {};
+}
+
+std::string Reader::pattern(std::string_view written, bool any_case, std::string& out) {
+  if (++patterns_ > Snippet::kMostPatterns)
+    return "at most " + std::to_string(Snippet::kMostPatterns) + " regular expressions";
+  out = (any_case ? "" : "(?-i)") + std::string(written);
+  if (written.find("(?<") != std::string_view::npos || written.find("(?P<") != std::string_view::npos ||
+      written.find("(?'") != std::string_view::npos) {
+    const auto behind = written.find("(?<");
+    const bool looks_behind = behind != std::string_view::npos && behind + 3 < written.size() &&
+                              (written[behind + 3] == '=' || written[behind + 3] == '!');
+    if (!looks_behind) return "groups without names: $1 to $9 name them";
+  }
+  const auto made = Regex::make(out);
+  return made ? "" : "a regular expression (PCRE2): " + made.error();
+}
+
+std::string Reader::read_if(const Directive& directive) {
+  const auto words = condition_of(directive);
+  if (words.empty()) return "a condition in parentheses";
+  if (words.front().text.starts_with('-') || words.front().text.starts_with("!-"))
+    return "no test of files: there are none here";
+  if (words.size() != 1 && words.size() != 3) return "($variable), or ($variable OPERATOR value)";
+  SnippetStep step;
+  step.kind = Kind::test;
+  if (auto expected = text(words[0], For::text, step.text); !expected.empty()) return expected;
+  if (step.text.parts().size() != 1 || step.text.parts()[0].variable == kLiteral ||
+      step.text.parts()[0].variable == kGroup)
+    return "one variable in front, as $host";
+  if (words.size() == 3) {
+    const std::string& how = words[1].text;
+    if (how == "=" || how == "!=") {
+      step.test = how == "=" ? Test::equals : Test::differs;
+      if (auto expected = text(words[2], For::text, step.query); !expected.empty()) return expected;
+    } else if (how == "~" || how == "~*" || how == "!~" || how == "!~*") {
+      step.test = how.starts_with('!') ? Test::fails : Test::matches;
+      if (auto expected = pattern(words[2].text, how.ends_with('*'), step.pattern); !expected.empty()) return expected;
+    } else {
+      return "one of =, !=, ~, ~*, !~ and !~*";
+    }
+  }
+  const std::size_t at = block_.steps.size();
+  if (auto expected = add(std::move(step)); !expected.empty()) return expected;
+  const bool in_location = where_ == Context::location;
+  std::uint32_t own = 0;
+  if (in_location) {
+    own = static_cast<std::uint32_t>(block_.levels.size());
+    block_.levels.emplace_back();
+    SnippetStep enter;
+    enter.kind = Kind::level;
+    enter.count = own;
+    if (auto expected = add(std::move(enter)); !expected.empty()) return expected;
+  }
+  if (!read(directive.block, in_location ? Context::if_in_location : Context::if_in_server, own)) return "-";
+  block_.steps[at].count = static_cast<std::uint32_t>(block_.steps.size() - at - 1);
+  return {};
+}
+
+namespace {
+
+// Does anything that is left of the URL of a proxy_pass to `upstream_balancer` say which Service that is?
+std::string name_upstream(Block& block, std::string_view ns, const Directive& directive) {
+  if (!block.pass || block.pass->host != "upstream_balancer" || block.pass->service) return {};
+  std::string_view name;
+  for (const auto& step : block.steps)
+    if (step.kind == Kind::set && step.name == "proxy_upstream_name") name = step.text;
+  if (!name.starts_with(std::string(ns) + "-"))
+    return "set $proxy_upstream_name with " + std::string(ns) + "-SERVICE-PORT beside it, at " + directive.name;
+  name.remove_prefix(ns.size() + 1);
+  const auto dash = name.rfind('-');
+  if (dash == std::string_view::npos || dash == 0 || dash + 1 == name.size()) return "NAMESPACE-SERVICE-PORT";
+  block.pass->host = name.substr(0, dash);
+  block.pass->port = name.substr(dash + 1);
+  block.pass->service = true;
+  block.pass->host_header.clear();
+  return {};
+}
+
+}  // namespace
+
+std::string Reader::read_location(const Directive& directive) {
+  if (depth_ > 0) return "no location inside of a location of a snippet";
+  if (block_.locations.size() >= Snippet::kMostLocations)
+    return "at most " + std::to_string(Snippet::kMostLocations) + " locations";
+  Location made;
+  made.at = directive.at;
+  using enum model::PathMatch;
+  static constexpr std::pair<std::string_view, model::PathMatch> kModifiers[] = {
+      {"~*", snippet_pattern_any_case}, {"^~", snippet_first}, {"~", snippet_pattern}, {"=", snippet_exact}};
+  if (directive.words.size() == 2) {
+    const auto* const at =
+        std::ranges::find(kModifiers, directive.words[0].text, &std::pair<std::string_view, model::PathMatch>::first);
+    if (at == std::end(kModifiers)) return "one of =, ^~, ~ and ~* in front of the path";
+    made.match = at->second;
+    made.path = directive.words[1].text;
+  } else {
+    made.path = directive.words[0].text;
+    for (const auto& [modifier, match] : kModifiers) {
+      if (!made.path.starts_with(modifier)) continue;
+      made.match = match;
+      made.path.erase(0, modifier.size());
+      break;
+    }
+  }
+  const bool handler = made.path.starts_with('@') && directive.words.size() == 1;
+  if (has_control(made.path)) return "a path without control characters";
+  auto block = std::make_shared<Block>();
+  Reader inside(*block, ns_, depth_ + 1);
+  inside.patterns_ = patterns_;
+  if (model::is_snippet_pattern(made.match)) {
+    SnippetStep groups;
+    groups.kind = Kind::groups;
+    if (auto expected = this->pattern(made.path, made.match == snippet_pattern_any_case, groups.pattern);
+        !expected.empty())
+      return expected;
+    if (auto expected = inside.add(std::move(groups)); !expected.empty()) return expected;
+  } else if (!handler) {
+    if (!made.path.starts_with('/')) return "a path that begins with /";
+    if (made.path == "/" && made.match != snippet_exact)
+      return "a path other than /, which an Ingress has: nginx takes no configuration with two of one path";
+  }
+  const bool fine = inside.read(directive.block, Context::location, 0);
+  patterns_ = inside.patterns_;
+  if (!fine) {
+    refusal_ = inside.refusal_;
+    refused_inside_ = true;
+    return "-";
+  }
+  if (inside.end_)
+    if (auto expected = inside.add(std::move(*inside.end_)); !expected.empty()) return expected;
+  if (auto expected = name_upstream(*block, ns_, directive); !expected.empty()) return expected;
+  // With a path of its own, what is left of the request's is put behind it.
+  if (!block->steps.empty() && block->steps.back().kind == Kind::replace) {
+    if (model::is_snippet_pattern(made.match))
+      return "proxy_pass without a path where the location is a regular expression, as nginx has it";
+    block->steps.back().count = static_cast<std::uint32_t>(made.path.size());
+  }
+  block->written = in_one_line(directive.block, 200);
+  block_.sets.insert(block->sets.begin(), block->sets.end());
+  block_.uses.insert(block_.uses.end(), block->uses.begin(), block->uses.end());
+  block_.said.insert(block_.said.end(), block->said.begin(), block->said.end());
+  if (!inside.resolve()) {
+    refusal_ = inside.refusal_;
+    refused_inside_ = true;
+    return "-";
+  }
+  made.block = std::move(block);
+  (handler ? handlers_ : block_.locations).push_back(std::move(made));
+  return {};
+}
+
+namespace {
+
+// The answer of a location that does nothing else; null: it does something else.
+const SnippetStep* answer_of(const Location& location) {
+  const Block& block = *location.block;
+  const bool more = block.pass || !block.access.empty() || block.levels.size() != 1 ||
+                    block.levels.front() != SnippetLevel{} || !block.locations.empty();
+  if (more || block.steps.size() != 1 || block.steps[0].kind != Kind::answer) return nullptr;
+  return block.steps.data();
+}
+
+}  // namespace
+
+bool Reader::resolve() {
+  const auto refuse = [&](const Named& named, std::string expected) {
+    refusal_ = {named.at, named.directive, std::move(expected)};
+    return false;
+  };
+  for (Named& named : named_) {
+    const auto has_path = [&](const Location& l) {
+      return l.path == named.path && !model::is_snippet_pattern(l.match);
+    };
+    const auto& among = named.path.starts_with('@') ? handlers_ : block_.locations;
+    const auto at = std::ranges::find_if(among, has_path);
+    if (named.directive == "mirror") {
+      if (at == among.end() || !at->block->pass || at->block->mirror_url.empty())
+        return refuse(named,
+                      "a location of that path beside it, with `internal` and a proxy_pass; or the annotation "
+                      "mirror-target");
+      block_.mirror = at->block->mirror_url;
+      continue;
+    }
+    const SnippetStep* answer = at == among.end() ? nullptr : answer_of(*at);
+    if (answer == nullptr)
+      return refuse(named,
+                    "an URL, or a location beside it that does nothing but `return`; the annotations "
+                    "custom-http-errors and default-backend lead errors to a Service");
+    named.page.answer = *answer;
+    if (named.status)
+      named.page.answer.status = *named.status;
+    else
+      named.page.keeps_status = !named.takes_status;
+    block_.errors.push_back(std::move(named.page));
+  }
+  return true;
+}
+
+std::expected<Block, Refusal> read(std::string_view text, Context where, std::string_view ns) {
+  auto parsed = parse(text);
+  if (!parsed) return std::unexpected(std::move(parsed.error()));
+  Block out;
+  out.written = in_one_line(*parsed, 300);
+  Reader reader(out, ns);
+  if (!reader.read(*parsed, where, 0) || !reader.resolve()) return std::unexpected(reader.refusal());
+  if (out.sets.size() > Snippet::kMostVariables)
+    return std::unexpected(Refusal{{}, "set", "at most " + std::to_string(Snippet::kMostVariables) + " variables"});
+  return out;
+}
+
+namespace {
+
+// nginx's inheritance, directive by directive: more_* of both count, the outer ones first; of the others those of the
+// inner block alone, where it has any.
+SnippetLevel within(const SnippetLevel& outer, const SnippetLevel& inner) {
+  SnippetLevel out;
+  out.set = outer.set;
+  out.set.insert(out.set.end(), inner.set.begin(), inner.set.end());
+  out.added = inner.added.empty() ? outer.added : inner.added;
+  out.hidden = inner.hidden.empty() ? outer.hidden : inner.hidden;
+  out.expires = inner.expires.kind == model::SnippetExpires::Kind::unsaid ? outer.expires : inner.expires;
+  return out;
+}
+
+// The levels of a block whose first one inherits from `outer`. One that says nothing is the first.
+void settle_levels(const SnippetLevel& outer, const Block& block, std::vector<SnippetStep>& steps, Snippet& out) {
+  out.levels.push_back(within(outer, block.levels.front()));
+  std::vector<std::uint32_t> place(block.levels.size(), 0);
+  for (std::size_t i = 1; i < block.levels.size(); ++i) {
+    if (block.levels[i] == SnippetLevel{}) continue;
+    place[i] = static_cast<std::uint32_t>(out.levels.size());
+    out.levels.push_back(within(out.levels.front(), block.levels[i]));
+  }
+  for (auto& step : steps)
+    if (step.kind == Kind::level) step.count = place[step.count];
+}
+
+}  // namespace
+
+model::Shared<Snippet> settle(const Block* outer, const Block* inner, bool own_lists) {
+  static const Block none;
+  if (outer == nullptr && inner == nullptr) return nullptr;
+  const Block& far = outer != nullptr ? *outer : none;
+  const Block& near = inner != nullptr ? *inner : none;
+  Snippet out;
+  out.server = far.steps;
+  out.location = near.steps;
+  settle_levels(far.levels.front(), near, out.location, out);
+  out.access = !near.access.empty() ? near.access : own_lists ? std::vector<model::SnippetAccess>() : far.access;
+  out.request = near.request;  // the location of an Ingress has lines of its own: nginx inherits none
+  out.auth = near.auth;
+  out.errors = near.errors.empty() ? far.errors : near.errors;
+  out.intercepts = near.intercepts.value_or(far.intercepts.value_or(false));
+  if (near.default_type || far.default_type)
+    out.default_type = near.default_type ? *near.default_type : *far.default_type;
+  out.of_server = outer != nullptr;
+  out.own = inner != nullptr;
+  out.written = far.written;
+  if (inner != nullptr) {
+    if (!out.written.empty()) out.written += " | ";
+    out.written += near.written;
+  }
+  if (out.server.empty() && out.location.empty() && out.access.empty() && out.request.empty() && out.auth.empty() &&
+      out.levels.size() == 1 && out.levels.front() == SnippetLevel{} && out.errors.empty() && near.changes.empty() &&
+      near.said.empty() && far.changes.empty() && far.said.empty() && far.locations.empty() && near.locations.empty())
+    return nullptr;
+  return out;
+}
+
+model::Shared<Snippet> settle_location(const Block* server, const Block* around, const Location& location) {
+  static const Block none;
+  const Block& far = server != nullptr ? *server : none;
+  const Block& block = *location.block;
+  // A location inside of another inherits what that one does, but for its steps.
+  const SnippetLevel outer =
+      around != nullptr ? within(far.levels.front(), around->levels.front()) : far.levels.front();
+  const auto& access = around != nullptr && !around->access.empty() ? around->access : far.access;
+  const auto& request = around != nullptr ? around->request : far.request;
+  Snippet out;
+  out.server = far.steps;
+  out.location = block.steps;
+  settle_levels(outer, block, out.location, out);
+  out.access = block.access.empty() ? access : block.access;
+  out.request = block.request.empty() ? request : block.request;
+  for (const auto* said :
+       {&far.default_type, around != nullptr ? &around->default_type : &none.default_type, &block.default_type})
+    if (*said) out.default_type = **said;
+  const auto& errors = around != nullptr && !around->errors.empty() ? around->errors : far.errors;
+  out.errors = block.errors.empty() ? errors : block.errors;
+  const auto& intercepts = around != nullptr && around->intercepts ? around->intercepts : far.intercepts;
+  out.intercepts = block.intercepts.value_or(intercepts.value_or(false));
+  out.internal = block.internal;
+  out.of_server = server != nullptr;
+  out.own = around != nullptr;
+  out.written = block.written;
+  return out;
+}
+
+Block joined(const Block& first, const Block& second) {
+  Block out = first;
+  const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+  const auto shift = static_cast<std::uint32_t>(out.levels.size() - 1);
+  for (SnippetStep step : second.steps) {
+    if (step.kind == Kind::level && step.count > 0) step.count += shift;
+    out.steps.push_back(std::move(step));
+  }
+  auto& own = out.levels.front();
+  const auto& theirs = second.levels.front();
+  append(own.set, theirs.set);
+  append(own.added, theirs.added);
+  append(own.hidden, theirs.hidden);
+  if (theirs.expires.kind != model::SnippetExpires::Kind::unsaid) own.expires = theirs.expires;
+  out.levels.insert(out.levels.end(), second.levels.begin() + 1, second.levels.end());
+  append(out.access, second.access);
+  for (const auto& line : second.request) {
+    std::erase_if(out.request, [&](const auto& other) { return iequals(other.name, line.name); });
+    out.request.push_back(line);
+  }
+  append(out.auth, second.auth);
+  append(out.errors, second.errors);
+  if (second.intercepts) out.intercepts = second.intercepts;
+  if (second.default_type) out.default_type = second.default_type;
+  if (second.satisfy_any) out.satisfy_any = second.satisfy_any;
+  out.internal = out.internal || second.internal;
+  append(out.changes, second.changes);
+  append(out.far_changes, second.far_changes);
+  append(out.locations, second.locations);
+  if (!second.mirror.empty()) out.mirror = second.mirror;
+  if (second.mirror_body) out.mirror_body = second.mirror_body;
+  out.sets.insert(second.sets.begin(), second.sets.end());
+  append(out.uses, second.uses);
+  append(out.said, second.said);
+  if (!second.written.empty()) out.written += (out.written.empty() ? "" : " ") + second.written;
+  return out;
+}
+
+std::shared_ptr<const Block> of_option(const std::string& text, Context where, const std::string& http) {
+  static std::mutex mutex;
+  static std::map<std::tuple<std::string, Context, std::string>, std::shared_ptr<const Block>> known;
+  if (text.empty()) return nullptr;
+  const std::lock_guard lock(mutex);
+  if (const auto at = known.find({text, where, http}); at != known.end()) return at->second;
+  if (known.size() >= 8) known.clear();  // former texts
+  auto made = read(text, where, "");
+  const auto maps = maps_of(http);
+  if (made && maps && insert(*maps, *made)) made = std::unexpected(Refusal{});
+  auto block = made ? std::make_shared<const Block>(std::move(*made)) : nullptr;
+  known.emplace(std::tuple(text, where, http), block);
+  return block;
+}
+
+std::string check_option_text(std::string_view text, Context where, const std::string* http) {
+  auto made = read(text, where, "");
+  if (!made) return made.error().text() + ": expected " + made.error().expected;
+  if (!made->locations.empty()) return "no location: of which host would it be?";
+  if (!made->auth.empty() || made->satisfy_any || !made->mirror.empty() || made->internal)
+    return "what holds for all hosts: headers, steps, access and settings";
+  if (http == nullptr) return {};
+  if (const auto maps = maps_of(*http))
+    if (const auto refused = insert(*maps, *made)) return refused->expected;
+  for (const auto& used : made->uses)
+    if (!made->sets.contains(used.name)) return "variables that nginx has, which $" + used.name + " is not";
+  return {};
+}
+
+}  // namespace sluice::control::snippet

@@ -1,0 +1,95 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/kube/snippet/block.h"
+
+// What the rows of directives.cpp read with. Only this folder knows it.
+namespace sluice::control::snippet {
+
+// Thrown by no one: a handler returns what was expected, empty when all is fine.
+class Reader {
+ public:
+  Reader(Block& block, std::string_view ns, std::size_t depth = 0) : block_(block), ns_(ns), depth_(depth) {}
+
+  // False: refusal() says why.
+  bool read(const std::vector<Directive>& directives, Context where, std::uint32_t level);
+  const Refusal& refusal() const noexcept { return refusal_; }
+
+  Block& block() noexcept { return block_; }
+  std::string_view ns() const noexcept { return ns_; }
+  model::SnippetLevel& level() noexcept { return block_.levels[level_]; }
+  Context where() const noexcept { return where_; }
+
+  // A text with variables; what it names beside those of nginx is remembered. Returns what was expected.
+  enum class For : std::uint8_t {
+    text,     // set, return: as it comes
+    request,  // a field that pods get
+    response  // a field of responses: what it may name of those is there
+  };
+  std::string text(const Word& word, For what, Template& out);
+  // A regular expression, as Regex reads it. Returns what was expected.
+  std::string pattern(std::string_view written, bool any_case, std::string& out);
+  std::string add(model::SnippetStep step);
+  void say(const Directive& directive, std::string because);
+  // Of settings. In a server most are overridden by what ingress-nginx writes into the location of each path of an
+  // Ingress, and count for the locations of the snippet alone; `everywhere`: this is not.
+  void change(const Directive& directive, std::function<void(model::RouteSettings&)> how, bool everywhere = false);
+
+  // Is it inside of a location that the snippet writes?
+  bool nested() const noexcept { return depth_ > 0; }
+  // A step that comes behind all others of the block, wherever it is written.
+  void keep_for_end(model::SnippetStep step) { end_ = std::move(step); }
+
+  // error_page and mirror name locations, which may stand behind them.
+  struct Named {
+    Place at;
+    std::string directive, path;
+    model::SnippetErrorPage page;
+    std::optional<std::uint16_t> status;
+    bool takes_status = false;
+  };
+  void keep_named(Named named) { named_.push_back(std::move(named)); }
+  // Once all of the block is read. False: refusal().
+  bool resolve();
+
+  std::string read_if(const Directive& directive);
+  std::string read_location(const Directive& directive);
+
+ private:
+  std::string read_one(const Directive& directive);
+
+  Block& block_;
+  const std::string_view ns_;
+  const std::size_t depth_;
+  Context where_ = Context::location;
+  std::uint32_t level_ = 0;
+  std::size_t patterns_ = 0, fields_ = 0;
+  std::optional<model::SnippetStep> end_;
+  std::vector<Named> named_;
+  std::vector<Location> handlers_;  // named locations
+  Refusal refusal_;
+  bool refused_inside_ = false;
+};
+
+// The row of a directive.
+struct Row {
+  std::string_view name;
+  std::uint8_t where = 0;            // contexts, as bits of Context
+  std::size_t fewest = 0, most = 0;  // words
+  // Returns what was expected; null: `because` says why it has no effect, or with `refused` why it is not taken.
+  std::string (*handle)(Reader& reader, const Directive& directive) = nullptr;
+  std::string_view because = {};
+  bool refused = false;
+  bool block = false;  // it has one
+};
+// Null: nobody knows it.
+const Row* find_row(std::string_view name);
+// In the order of the documentation.
+std::span<const Row> rows();
+
+}  // namespace sluice::control::snippet

@@ -1,0 +1,21 @@
+#pragma once
+#include <functional>
+#include <span>
+
+#include "base/result.h"
+#include "data/exchange/exchange.h"
+#include "net/http/message.h"
+#include "net/io/task.h"
+
+namespace sluice::data {
+
+// Does the pod ask for its answer to go on as it comes (X-Accel-Buffering: no)?
+bool refuses_buffering(std::span<const net::http::Field> fields) noexcept;
+
+// Sends the rest of a response whose head was sent, as the client takes it, and reads it as the pod gives it
+// (proxy-buffering: on): what the client has not taken yet lies in memory, then on the disk. Where both are full the
+// pod waits, as it does where the disk takes nothing. `over`: called once, in the turn in which all of it was read;
+// `body` is not touched any more from then on.
+net::Task<Status> send_ahead(Exchange& ex, BodySource& body, const std::function<void()>& over);
+
+}  // namespace sluice::data

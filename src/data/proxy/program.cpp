@@ -1,0 +1,341 @@
+#include "data/proxy/program.h"
+
+#include "base/percent.h"
+#include "data/exchange/variables.h"
+#include "data/proxy/media_type.h"
+#include "net/http/path.h"
+
+namespace sluice::data {
+
+namespace {
+
+using model::SnippetStep;
+using Kind = SnippetStep::Kind;
+using Flag = SnippetStep::Flag;
+using Test = SnippetStep::Test;
+
+// A group in a query: what would end it, or its parameter, is percent-encoded, as nginx has it.
+bool fine_in_query(unsigned char c) {
+  return c > 0x20 && c < 0x7f && std::string_view("#%&+?\"<>").find(static_cast<char>(c)) == std::string_view::npos;
+}
+
+bool has_dot_segment(std::string_view path) noexcept {
+  for (std::size_t at = 0; (at = path.find("/.", at)) != std::string_view::npos; at += 2) {
+    const auto rest = path.substr(at + 2);
+    if (rest.empty() || rest[0] == '/' || rest == "." || rest.starts_with("./")) return true;
+  }
+  return false;
+}
+
+// One list of steps, for one request.
+class Run {
+ public:
+  Run(RequestView& request, ProgramState& state, bool server) : request_(request), state_(state), server_(server) {}
+
+  // Text that stays for as long as the exchange; what is beyond the limit is left out, and the request ends.
+  std::string_view keep(const Template& text, Spelling spelling, Spelling of_groups) {
+    std::string& out = state_.texts->next();
+    evaluate(text, request_, spelling, out, &state_.groups, of_groups);
+    return count(out);
+  }
+  std::string_view count(std::string& out) {
+    state_.made += out.size();
+    if (state_.made > model::Snippet::kMostMade) {
+      out.clear();
+      too_much_ = true;
+    }
+    return out;
+  }
+  bool too_much() const noexcept { return too_much_; }
+
+  Program::Next fail(const char* why, bool gave_up = false) {
+    state_.gave_up = gave_up;
+    state_.answer = {nullptr, {}, 500, false, server_, why};
+    return Program::Next::answered;
+  }
+
+  // Every match resets the groups, also one that fails.
+  Regex::Outcome match(const Regex* regex, std::string_view subject) {
+    state_.groups = {};
+    return regex == nullptr ? Regex::Outcome::gave_up : regex->match(subject, &state_.groups);
+  }
+
+  Regex::Outcome test(const SnippetStep& step, const Regex* regex) {
+    const std::string_view value = keep(step.text, Spelling::raw, Spelling::raw);
+    const auto said = [](bool yes) { return yes ? Regex::Outcome::yes : Regex::Outcome::no; };
+    switch (step.test) {
+      case Test::is_set:
+        return said(!value.empty() && value != "0");
+      case Test::equals:
+        return said(value == keep(step.query, Spelling::raw, Spelling::raw));
+      case Test::differs:
+        return said(value != keep(step.query, Spelling::raw, Spelling::raw));
+      case Test::matches:
+        return match(regex, value);
+      case Test::fails: {
+        const auto outcome = match(regex, value);
+        return outcome == Regex::Outcome::gave_up ? outcome : said(outcome == Regex::Outcome::no);
+      }
+    }
+    return Regex::Outcome::gave_up;
+  }
+
+  // A rewrite whose pattern matched. Nothing: the path is another now.
+  bool redirects(const SnippetStep& step) const noexcept {
+    return step.flag == Flag::redirect || step.flag == Flag::permanent || step.is_location;
+  }
+  Program::Next redirect(const SnippetStep& step) {
+    std::string& out = state_.texts->next();
+    evaluate(step.text, request_, Spelling::url, out, &state_.groups, Spelling::path);
+    append_query(step, out);
+    const auto text = count(out);
+    if (too_much_) return fail("the texts of a snippet are too large");
+    const std::uint16_t status = step.flag == Flag::permanent ? 301 : 302;
+    state_.answer = {&step, text, status, true, server_, "a rewrite of a snippet"};
+    return Program::Next::answered;
+  }
+  void append_query(const SnippetStep& step, std::string& out) {
+    if (step.with_query) {
+      out += '?';
+      for (const auto& part : step.query.parts()) {
+        const auto of = step.query.text_of(part);
+        if (part.variable == kLiteral)
+          out += of;
+        else if (part.variable == kGroup)
+          append_encoded(state_.groups[static_cast<std::size_t>(of[0] - '0')], out, fine_in_query);
+        else
+          append_value(request_, {part.variable, of}, Spelling::url, out);
+      }
+    }
+    if (step.drop_query || request_.query.size() < 2) return;
+    out += step.with_query ? '&' : '?';
+    out += request_.query.substr(1);
+  }
+  // Why not; null: done.
+  const char* rewrite(const SnippetStep& step) {
+    std::string& query = state_.texts->next();
+    append_query(step, query);
+    const auto path = keep(step.text, Spelling::raw, Spelling::raw);
+    const auto kept = count(query);
+    if (too_much_) return "the texts of a snippet are too large";
+    if (!path.starts_with('/')) return "a rewrite of a snippet makes a path that begins with no slash";
+    if (has_dot_segment(path)) return "a rewrite of a snippet makes a path with a dot segment";
+    if (path.find('\0') != std::string_view::npos) return "a rewrite of a snippet makes a path with a NUL";
+    request_.path = path;
+    request_.query = kept;
+    state_.rewritten = state_.internal = true;
+    return nullptr;
+  }
+
+  Program::Next answer(const SnippetStep& step) {
+    const auto spelling = step.is_location ? Spelling::url : Spelling::raw;
+    const auto text = keep(step.text, spelling, spelling);
+    if (too_much_) return fail("the texts of a snippet are too large");
+    state_.answer = {&step, text, step.status, step.is_location, server_, "a return of a snippet"};
+    return Program::Next::answered;
+  }
+
+  // proxy_pass with a path: what stands behind the location's own goes up as it was read.
+  void replace(const SnippetStep& step) {
+    std::string& out = state_.texts->next();
+    if (step.kind == Kind::target) {
+      evaluate(step.text, request_, Spelling::url, out, &state_.groups, Spelling::path);
+    } else {
+      std::string& path = state_.texts->next();
+      evaluate(step.text, request_, Spelling::raw, path, &state_.groups, Spelling::raw);
+      path += request_.path.substr(std::min<std::size_t>(step.count, request_.path.size()));
+      net::http::append_escaped(path, out);
+      out += request_.query;
+    }
+    state_.target = count(out);
+  }
+
+ private:
+  RequestView& request_;
+  ProgramState& state_;
+  const bool server_;
+  bool too_much_ = false;
+};
+
+}  // namespace
+
+Program::Program(model::Shared<model::Snippet> of)
+    : of_(std::move(of)), server_(compile(of_->server)), location_(compile(of_->location)) {}
+
+// They were judged when they were read: one that cannot be compiled any more ends its requests.
+Program::Patterns Program::compile(const std::vector<SnippetStep>& steps) {
+  Patterns out;
+  out.reserve(steps.size());
+  for (const auto& step : steps) {
+    auto made = step.pattern.empty() ? nullptr : Regex::make(step.pattern).value_or(nullptr);
+    out.push_back(std::move(made));
+  }
+  return out;
+}
+
+Program::Next Program::run(std::span<const SnippetStep> steps, const Patterns& patterns, bool server,
+                           RequestView& request, ProgramState& state) {
+  constexpr const char* kGaveUp = "a regular expression of a snippet takes too many steps";
+  Run run(request, state, server);
+  bool changed = false, ended = false;
+  std::size_t at = 0;
+  for (; at < steps.size() && !ended; ++at) {
+    const SnippetStep& step = steps[at];
+    const Regex* const regex = patterns[at].get();
+    switch (step.kind) {
+      case Kind::set:
+        state.set(step.name, run.keep(step.text, Spelling::raw, Spelling::raw));
+        break;
+      case Kind::test: {
+        const auto outcome = run.test(step, regex);
+        if (outcome == Regex::Outcome::gave_up) return run.fail(kGaveUp, true);
+        if (outcome == Regex::Outcome::no) at += step.count;
+        break;
+      }
+      case Kind::level:
+        state.level = step.count;
+        break;
+      case Kind::rewrite: {
+        const auto outcome = run.match(regex, request.path);
+        if (outcome == Regex::Outcome::gave_up) return run.fail(kGaveUp, true);
+        if (outcome == Regex::Outcome::no) break;
+        if (run.redirects(step)) return run.redirect(step);
+        if (const char* why = run.rewrite(step)) return run.fail(why);
+        if (step.flag == Flag::last && !server) return Next::search;
+        changed = true;
+        if (step.flag == Flag::stop && !server) state.stopped = true;
+        ended = step.flag != Flag::none;
+        break;
+      }
+      case Kind::answer:
+        return run.answer(step);
+      case Kind::stop:
+        if (!server) state.stopped = true;
+        ended = true;
+        break;
+      case Kind::groups:
+        if (run.match(regex, request.path) == Regex::Outcome::gave_up) return run.fail(kGaveUp, true);
+        break;
+      case Kind::replace:
+      case Kind::target:
+        break;
+    }
+    if (run.too_much()) return run.fail("the texts of a snippet are too large");
+  }
+  if (server) return changed ? Next::search : Next::go_on;
+  if (changed && !state.stopped) return Next::search;
+  if (!changed && !steps.empty()) {
+    const SnippetStep& last = steps.back();
+    if (last.kind == Kind::replace || last.kind == Kind::target) run.replace(last);
+    if (run.too_much()) return run.fail("the texts of a snippet are too large");
+  }
+  return Next::go_on;
+}
+
+Program::Next Program::run_server(RequestView& request, ProgramState& state) const {
+  return run(of_->server, server_, true, request, state);
+}
+
+Program::Next Program::run_location(RequestView& request, ProgramState& state) const {
+  state.level = 0;
+  if (of_->internal && !state.internal) {
+    state.answer = {nullptr, {}, 404, false, false, "the location is internal: rewrites alone lead there"};
+    return Next::answered;
+  }
+  return run(of_->location, location_, false, request, state);
+}
+
+void run_program(RequestView& request, const RouteTable& routes, std::string_view host, ProgramState& state) {
+  request.program = &state;
+  const auto place = request.route->spec->rank / 2;
+  const auto fail = [&](std::uint16_t status, const char* why) {
+    state.answer = {nullptr, {}, status, false, false, why};
+  };
+  // False: it ends here.
+  const auto search = [&] {
+    request.undecided = false;
+    const Route* const found = routes.match(host, request.path, &request.undecided);
+    if (found == nullptr) {
+      fail(404, "a rewrite of a snippet leads to a path that the host does not have");
+      return false;
+    }
+    if (found->spec->rank / 2 != place) {
+      request.undecided = false;
+      fail(404, "a rewrite of a snippet leads to a path of another namespace");
+      return false;
+    }
+    request.route = found;
+    return !request.undecided;
+  };
+  switch (request.route->program->run_server(request, state)) {
+    case Program::Next::answered:
+      return;
+    case Program::Next::search:
+      if (!search()) return;
+      break;
+    case Program::Next::go_on:
+      break;
+  }
+  for (;;) {
+    const Route& route = *request.route;
+    if (route.program == nullptr || route.spec->match == model::PathMatch::slash_redirect) return;
+    if (route.program->run_location(request, state) != Program::Next::search) return;
+    if (++state.searches > model::Snippet::kMostSearches)
+      return fail(500, "rewrites of snippets lead from one to the next without an end");
+    if (!search()) return;
+  }
+}
+
+namespace {
+const model::SnippetErrorPage* page_for(const model::RouteSettings& settings, int status) noexcept {
+  if (!settings.snippet) return nullptr;
+  for (const auto& page : settings.snippet->errors)
+    if (std::ranges::find(page.statuses, static_cast<std::uint16_t>(status)) != page.statuses.end()) return &page;
+  return nullptr;
+}
+}  // namespace
+
+bool answer_error(const RequestView& request, LocalReply& reply) {
+  if (request.program == nullptr || request.route == nullptr) return false;
+  const auto& settings = *request.route->settings;
+  const auto* page = page_for(settings, reply.status);
+  if (page == nullptr) return false;
+  const SnippetStep& step = page->answer;
+  const auto spelling = step.is_location ? Spelling::url : Spelling::raw;
+  std::string text;
+  evaluate(step.text, request, spelling, text, &request.program->groups, spelling);
+  if (text.size() > model::Snippet::kMostMade) return false;
+  if (!page->keeps_status) reply.status = step.status;
+  if (step.is_location) {
+    reply.location.clear();
+    if (text.starts_with('/') && !settings.relative_redirects)
+      request.append_origin(settings.port_in_redirects, reply.location);
+    reply.location += text;
+  } else if (step.has_text) {
+    const auto type = media_type_of(request.path);
+    reply.content_type = type.empty() ? std::string_view(settings.snippet->default_type) : type;
+    reply.body = std::move(text);
+  }
+  return true;
+}
+
+bool intercepts_by_snippet(const model::RouteSettings& settings, int status) noexcept {
+  return settings.snippet && settings.snippet->intercepts && page_for(settings, status) != nullptr;
+}
+
+bool append_target(const RequestView& request, bool spelled, std::string& out) {
+  const ProgramState* const state = request.program;
+  if (state == nullptr || (!state->rewritten && state->target.empty())) return false;
+  if (!state->target.empty()) {
+    out += state->target;
+    return true;
+  }
+  if (spelled)
+    net::http::append_spelled(request.path, out);
+  else
+    net::http::append_escaped(request.path, out);
+  out += request.query;
+  return true;
+}
+
+}  // namespace sluice::data

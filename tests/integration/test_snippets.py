@@ -1,0 +1,227 @@
+"""Snippets of nginx: what they do over the wire, beside what nginx itself does with the same text."""
+import json
+import subprocess
+
+import pytest
+
+from harness import SLUICE, service, slices, wait_for
+from test_external_auth import LOOPBACK, Service, of_pod
+
+ALLOWED = {"allow-snippet-annotations": "true", "annotations-risk-level": "Critical"}
+
+
+@pytest.fixture
+def with_snippet(site):
+    """start(text, kind): (proxy, pod) of app.example with such a snippet."""
+    def start(text, kind="configuration", annotations=None, **kw):
+        site.pod_ = site.pod()
+        site.app("app.example", site.pod_.address, annotations={f"{kind}-snippet": text} | (annotations or {}), **kw)
+        return site.sluice(options=ALLOWED), site.pod_
+    site.start = start
+    return site
+
+
+def explain(site, *args):
+    out = subprocess.run([SLUICE, "explain", site.manifests.root, *args, "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical"],
+                         stdout=subprocess.PIPE, timeout=30, text=True)
+    return out.stdout
+
+
+# nginx is asked the same questions, with the same text in the same place: what it answers and what its pod gets is what ours has to be.
+SAME = [
+    ("return 410;", ["/x"]),
+    ("return 200 \"a b\";", ["/x", "/robots.txt", "/x.JSON", "/a.b/c"]),
+    ("return 418;", ["/"]),
+    ("return 204;", ["/"]),
+    ("return 301 https://n.example$request_uri;", ["/x?y=1", "/a%20b", "//x//y"]),
+    ("return 302 https://n.example/$arg_a;", ["/?a=b%20c&A=d"]),
+    ("if ($http_x_block = \"1\") { return 403; }", ["/", ("/", "X-Block: 1"), ("/", "X-Block: 01")]),
+    ("if ($http_a) { return 403; }", ["/", ("/", "A: 0"), ("/", "A: 00"), ("/", "A: x")]),
+    ("if ($http_user_agent ~* (bot|spider)) { return 429 slow; }", ["/", ("/", "User-Agent: SomeBOT"), ("/", "User-Agent: Mozilla")]),
+    ("if ($request_method !~ ^(GET|HEAD)$) { return 405; }", ["/", ("POST", "/"), ("HEAD", "/")]),
+    ("if ($request_uri ~ \"^/old/(.*)$\") { return 301 https://n.example/$1; }", ["/old/x?y=1", "/x"]),
+    ("if ($arg_a = $arg_b) { return 403; }", ["/?a=1&b=1", "/?a=1&b=2", "/"]),
+    ("set $a x; if ($arg_a) { set $a $arg_a; } if ($arg_a ~ b) { set $a \"$a-b\"; } return 200 $a;", ["/", "/?a=abc", "/?a=1"]),
+    ("if ($host ~ ^(a)pp) { set $a $1; } if ($arg_x ~ y) { set $b 1; } return 200 \"$a-$1\";", ["/"]),
+    ("rewrite ^/old/(.*)$ /new/$1 break;", ["/old/x?y=1", "/other", "/old/a%20b%3Fc%25", "/old/%2e%2e/x", "/OLD/x"]),
+    ("rewrite ^/a/(.*)$ /b?x=$1 break;", ["/a/1", "/a/1?y=2", "/a/a%26b%3Dc%2Be"]),
+    ("rewrite ^/a/(.*)$ /b?x=$1? break;", ["/a/1?y=2"]),
+    ("rewrite ^/a/(.*)$ /b/$1? break;", ["/a/1?y=2"]),
+    ("rewrite ^/a$ /b; rewrite ^/b$ /c break;", ["/a", "/b", "/c"]),
+    ("rewrite ^/old/(.*)$ /new/$1 permanent;", ["/old/x?y=1"]),
+    ("rewrite ^(/app)$ $1/ redirect;", ["/app", "/app/"]),
+    ("rewrite ^/old/(.*)$ https://n.example/$1? redirect;", ["/old/x?y=1"]),
+    ("rewrite ^/old/(.*)$ https://n.example/$1 last;", ["/old/x?y=1"]),
+    ("rewrite ^ https://n.example$request_uri? permanent;", ["/x?y=1"]),
+    ("if ($arg_a) { rewrite ^ /a break; } rewrite ^ /b break;", ["/x", "/x?a=1"]),
+    ("break; return 403;", ["/"]),
+    ("deny all;", ["/"]),
+    ("allow 127.0.0.0/8; deny all;", ["/"]),
+    ("deny 192.0.2.1; allow 127.0.0.1; deny all;", ["/"]),
+    ("add_header A 1; add_header B 2 always; add_header C $arg_c;", ["/", "/?c=3", "/?status=404", "/?status=301"]),
+    ("add_header A 1; if ($arg_b) { add_header B 1; } if ($arg_c) { set $x 1; }", ["/", "/?b=1", "/?b=1&c=1", "/?c=1"]),
+    ("expires epoch;", ["/", "/?status=404"]),
+    ("expires max;", ["/"]),
+    ("expires off;", ["/"]),
+    ("add_header X-Up $upstream_http_x_pod;", ["/"]),
+    ("proxy_hide_header X-Pod;", ["/"]),
+    ("proxy_set_header A $arg_a; proxy_set_header B \"\"; proxy_set_header C \"x $request_method\";", ["/", ("/?a=1", "B: theirs", "c: theirs")]),
+    ("if ($arg_a) { set $v yes; } proxy_set_header V $v;", ["/", "/?a=1"]),
+    ("rewrite ^/old/(.*)$ /new/$1 break; proxy_set_header Rest $1;", ["/old/x"]),
+    ("limit_except GET { deny all; }", ["/", ("HEAD", "/"), ("POST", "/")]),
+    ("location ~ /sec(ret)$ { return 200 $1; }", ["/secret", "/secrets"]),
+    ("location ~* \\.php$ { deny all; }", ["/x.PHP", "/x"]),
+    ("location = /exact { return 200 x; }", ["/exact", "/exact/"]),
+    ("location ^~ /first { return 200 first; } location ~ . { return 200 any; }", ["/first/x", "/second"]),
+    ("location /long { return 200 short; } location /long/er { return 200 long; }", ["/long", "/long/er/x", "/lo"]),
+    ("default_type text/css; return 200 x;", ["/x", "/x.txt"]),
+]
+SHOWN = ("location", "content-type", "a", "b", "c", "expires", "cache-control", "x-up", "x-pod", "allow-nothing")
+
+
+def told(line, fields):
+    return line, sorted((k.lower(), v) for k, v in fields if k.lower() in ("a", "b", "c", "v", "rest"))
+
+
+class Pod:
+    """Answers with the status that the query names, and remembers what it was asked."""
+
+    def __init__(self, site):
+        self.asked = []
+        self.pod = site.scripted(self._serve)
+        self.address = self.pod.address
+
+    def _serve(self, sock, _):
+        from harness import read_request
+        while (request := read_request(sock)) is not None:
+            line, *rest = request[0].split("\r\n")
+            self.asked.append(told(line.rsplit(" ", 1)[0], [x.split(": ", 1) if ": " in x else (x.rstrip(":"), "") for x in rest if x]))
+            status = line.partition("status=")[2][:3] or "200"
+            sock.sendall(f"HTTP/1.1 {status} Said\r\nContent-Length: 0\r\nX-Pod: mine\r\nCache-Control: theirs\r\n\r\n".encode())
+
+
+def ask(c, request, host="app.example"):
+    method, path, *headers = ("GET", request) if isinstance(request, str) else request if request[0].isalpha() else ("GET", *request)
+    a = c.get(path, host, method=method, headers=headers)
+    body = a.body if a.status == 200 else b""
+    shown = [(k.lower(), v) for k, v in a.headers if k.lower() in SHOWN]
+    # The built-in pages have no type of their own that counts, and a redirect's is one of them.
+    shown = sorted((k, v) for k, v in shown if k != "content-type" or (a.status == 200 and body))
+    return a.status, shown, body
+
+
+def test_it_does_what_nginx_does(site):
+    """One nginx and one proxy, a server and a host each snippet."""
+    theirs, ours = Pod(site), Pod(site)
+    servers = ""
+    for i, (text, _) in enumerate(SAME):
+        servers += (f"}} server {{ listen 127.0.0.1:@PORT@; server_name s{i}.example; types {{ text/plain txt; application/json json; text/css css; }} "
+                    f"default_type text/html; port_in_redirect off; location / {{ proxy_http_version 1.1; proxy_set_header Host $host; {text}\nproxy_pass http://{theirs.address}; }}\n")
+        site.manifests.app(f"s{i}.example", ours.address, name=f"s{i}", file=f"s{i}.yaml", annotations={"configuration-snippet": text})
+    from harness import free_port
+    port = free_port()
+    nginx = site.nginx("server_name none; " + servers.replace("@PORT@", str(port)), port=port)
+    sluice = site.sluice(options=ALLOWED)
+    different = []
+    for i, (text, requests) in enumerate(SAME):
+        for request in requests:
+            answers = []
+            for pod, connect in ((theirs, lambda: site.raw_to(nginx.address)), (ours, sluice.raw)):
+                pod.asked.clear()
+                with connect() as c:
+                    answers.append((ask(c, request, f"s{i}.example"), list(pod.asked)))
+            if answers[0] != answers[1]:
+                different.append(f"{text}\n  {request}\n    nginx  {answers[0]}\n    sluice {answers[1]}")
+    assert not different, "\n" + "\n".join(different)
+
+
+@pytest.fixture(autouse=True)
+def raw_to(site):
+    from harness import Raw
+    site.raw_to = lambda address: Raw(address)
+
+
+def test_444_ends_the_connection_without_a_byte(with_snippet):
+    sluice, pod = with_snippet.start("if ($arg_no) { return 444; }")
+    with sluice.raw() as c:
+        c.send(b"GET /?no=1 HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        assert c.read_all() == b""
+    with sluice.raw() as c:
+        assert c.get("/", "app.example").status == 200
+    assert pod.stats()["requests"] == 1
+
+
+def test_what_auth_url_says_is_a_variable(site):
+    who = Service(site, lambda target, fields: (200 if fields.get("authorization") else 401, ["X-User: me", "X-User: too", "X-Mail: m"]))
+    pod = site.pod()
+    site.app("app.example", pod.address, annotations={
+        "auth-url": who.url + "/ok", "auth-cache-key": "$http_authorization", "auth-snippet": "proxy_set_header X-Asked \"for $host\";",
+        "configuration-snippet": "auth_request_set $user $upstream_http_x_user; auth_request_set $mail $upstream_http_x_mail;\n"
+                                 "proxy_set_header X-Who $user; proxy_set_header X-Mail $mail; add_header X-Seen $mail;"})
+    sluice = site.sluice(options=ALLOWED | LOOPBACK)
+    with sluice.raw() as c:
+        assert c.get("/", "app.example").status == 401
+        for kept in (False, True):
+            a = c.get("/", "app.example", headers=["Authorization: x", "X-Who: forged", "X-Mail: forged"])
+            assert a.status == 200 and a.get("x-seen") == "m", kept
+            assert of_pod(pod)["x-who"] == "me, too" and of_pod(pod)["x-mail"] == "m"
+    assert who.fields["x-asked"] == "for app.example" and len(who.asked) == 2
+
+
+def test_a_location_leads_to_another_service(with_snippet):
+    other = with_snippet.pod("other")
+    with_snippet.manifests.write("other.yaml", service("other"), *slices("other", [other.address]))
+    sluice, pod = with_snippet.start("location /api/ { proxy_pass http://other.default.svc.cluster.local/store/; proxy_set_header Host api.example; }", "server")
+    assert sluice.get("/api/x?y=1", "app.example").status == 200
+    line, fields = other.last_headers()
+    assert line == "GET /store/x?y=1 HTTP/1.1" and dict(fields)["Host"] == "api.example"
+    assert sluice.get("/x", "app.example").status == 200 and pod.stats()["requests"] == 1
+
+
+def test_what_is_edited_is_served_at_once(with_snippet):
+    sluice, _ = with_snippet.start("return 410;")
+    assert sluice.get("/", "app.example").status == 410
+    for text, status in (("return 411;", 411), ("set $a 1;", 200), ("nobody knows;", 503), ("return 412;", 412)):
+        with_snippet.app("app.example", with_snippet.pod_.address, annotations={"configuration-snippet": text})
+        wait_for(lambda: sluice.get("/", "app.example").status == status, text)
+
+
+def test_http2_and_tls_have_the_same(site):
+    from harness import certificate, tls_secret
+    cert, key = certificate("app.example")
+    pod = site.pod()
+    site.manifests.write("secret.yaml", tls_secret("app-tls", cert, key))
+    site.app("app.example", pod.address, tls=[(["app.example"], "app-tls")],
+             annotations={"configuration-snippet": "add_header A \"$scheme $server_protocol\"; if ($arg_to) { return 302 /to; }"})
+    sluice = site.sluice(options=ALLOWED)
+    with sluice.tls("app.example") as c:
+        assert c.get("/", "app.example").get("a") == "https HTTP/1.1"
+        assert c.get("/?to=1", "app.example").get("location").startswith("https://app.example")
+    assert sluice.get("/?to=1", "app.example").get("location") == "http://app.example/to", "before the redirect to https"
+
+
+def test_explain_shows_what_a_snippet_became(with_snippet):
+    with_snippet.start("set $a \"x$arg_q\";\nrewrite ^/old/(.*)$ /new/$1 break;\nproxy_set_header X-A $a;\nproxy_cache off;")
+    out = explain(with_snippet, "GET", "http://app.example/old/1?q=2")
+    assert 'a snippet sets $a to "x2"' in out and "a snippet rewrites the path to /new/1?q=2" in out, out
+    assert "as GET /new/1?q=2" in out and "with X-A: x2" in out
+    assert "configuration-snippet = set $a x$arg_q; rewrite" in out, out
+    r = subprocess.run([SLUICE, "check", with_snippet.manifests.root, "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical"],
+                       stdout=subprocess.PIPE, timeout=30, text=True)
+    assert "line 4: proxy_cache" in r.stdout, r.stdout
+    with_snippet.app("app.example", with_snippet.pod_.address, annotations={"configuration-snippet": "set $a 1;\n\nlimit_req zone=x;"})
+    out = explain(with_snippet, "GET", "http://app.example/", "--json")
+    assert json.loads(out)["answer"]["status"] == 503
+    r = subprocess.run([SLUICE, "check", with_snippet.manifests.root, "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical"],
+                       stdout=subprocess.PIPE, timeout=30, text=True)
+    assert "line 3: limit_req" in r.stdout and "limit-rps" in r.stdout, r.stdout
+
+
+@pytest.mark.parametrize("snippet", ["return 304 \"$args\";", "return 204 body;", "error_page 404 =304 /e; location /e { return 304 body; } return 404;"])
+def test_a_status_without_a_body_has_none(with_snippet, snippet):
+    """Bytes behind such a head would be taken for the next answer of the connection, which may be another namespace's."""
+    sluice, pod = with_snippet.start(snippet)
+    with sluice.raw() as c:
+        for _ in range(3):
+            a = c.get("/x?HTTP/1.1%20200", "app.example")
+            assert a.status in (204, 304) and a.body == b"" and a.get("content-length") is None

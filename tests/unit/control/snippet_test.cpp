@@ -1,0 +1,344 @@
+// The text of snippets as nginx reads it, and what directives come to.
+#include <gtest/gtest.h>
+
+#include "control/kube/snippet/block.h"
+#include "control/kube/snippet/reader.h"
+#include "control/kube/snippet/text.h"
+
+namespace sluice::control::snippet {
+namespace {
+
+using model::Snippet;
+using model::SnippetStep;
+
+std::vector<std::string> words(std::string_view text) {
+  const auto parsed = parse(text);
+  std::vector<std::string> out;
+  if (!parsed) return {"refused at " + parsed.error().text() + ", expected " + parsed.error().expected};
+  for (const auto& d : *parsed) {
+    out.push_back(d.name);
+    for (const auto& w : d.words) out.push_back(w.text);
+  }
+  return out;
+}
+using Words = std::vector<std::string>;
+
+TEST(SnippetText, IsCutIntoWordsAsByNginx) {
+  EXPECT_EQ(words("a b c;"), (Words{"a", "b", "c"}));
+  EXPECT_EQ(words("a  \t\n b;# c;\nd;"), (Words{"a", "b", "d"}));
+  EXPECT_EQ(words("a b#c;"), (Words{"a", "b#c"})) << "a comment begins at the beginning of a word alone";
+  EXPECT_EQ(words(R"(a "b c" 'd;e';)"), (Words{"a", "b c", "d;e"}));
+  EXPECT_EQ(words(R"(a "it's" 'say "x"';)"), (Words{"a", "it's", "say \"x\""}));
+  EXPECT_EQ(words(R"(a "\"b\"" '\'c\'';)"), (Words{"a", "\"b\"", "'c'"}));
+  EXPECT_EQ(words(R"(a \.b "\d+" \\;)"), (Words{"a", "\\.b", "\\d+", "\\"}));
+  EXPECT_EQ(words(R"(a "x\ty\nz";)"), (Words{"a", "x\ty\nz"}));
+  EXPECT_EQ(words(R"(a b"c"d;)"), (Words{"a", "b\"c\"d"})) << "a quote inside of a word is one of its bytes";
+  EXPECT_EQ(words("a ${b}c;"), (Words{"a", "${b}c"}));
+  EXPECT_EQ(words("a \"b\n c\";"), (Words{"a", "b\n c"}));
+  EXPECT_EQ(words(""), Words{});
+  EXPECT_EQ(words("# nothing"), Words{});
+}
+
+TEST(SnippetText, HasBlocks) {
+  const auto parsed = parse("a { b c; d { e; } }\nf;");
+  ASSERT_TRUE(parsed);
+  ASSERT_EQ(parsed->size(), 2U);
+  EXPECT_TRUE((*parsed)[0].has_block);
+  ASSERT_EQ((*parsed)[0].block.size(), 2U);
+  EXPECT_EQ((*parsed)[0].block[1].block[0].name, "e");
+  EXPECT_EQ((*parsed)[1].at, (Place{2, 1}));
+  EXPECT_EQ((*parsed)[0].block[0].words[0].at, (Place{1, 7}));
+}
+
+// A quoted word may be followed by a parenthesis, and then a new word begins.
+TEST(SnippetText, OfAConditionIsCutBehindAQuote) {
+  EXPECT_EQ(words(R"(if ($a = "b") { c; })"), (Words{"if", "($a", "=", "b", ")"}));
+}
+
+TEST(SnippetText, ThatDoesNotEndIsRefusedWithItsPlace) {
+  const auto why = [](std::string_view text) {
+    const auto parsed = parse(text);
+    return parsed ? std::string("taken") : parsed.error().text() + " / " + parsed.error().expected;
+  };
+  EXPECT_EQ(why("a"), "line 1: a / a ; at its end");
+  EXPECT_EQ(why("a;\nb c"), "line 2: b / a ; at its end");
+  EXPECT_EQ(why("a { b;"), "line 1 / a } that closes the block");
+  EXPECT_EQ(why("a; }"), "line 1: } / no } without its {");
+  EXPECT_EQ(why(";"), "line 1: ; / a directive in front of it");
+  EXPECT_EQ(why("{ }"), "line 1: { / a directive in front of it");
+  EXPECT_EQ(why("a \"b"), "line 1: \" / a quote that ends");
+  EXPECT_EQ(why("a\n\"b\"c;"), "line 2: c / a blank, ; or { behind a quoted word");
+  EXPECT_EQ(why("a { b }"), "line 1: b / a ; at its end");
+  EXPECT_EQ(why(std::string_view("a \0;", 4)), "line 1: NUL / text without NUL");
+  EXPECT_EQ(why("x_by_lua_block { if a { } }"), "line 1: x_by_lua_block / no Lua: there is no interpreter of it here");
+}
+
+TEST(SnippetText, IsBounded) {
+  const auto refused = [](const std::string& text) { return !parse(text).has_value(); };
+  const auto many = [](std::string_view part, std::size_t count) {
+    std::string out;
+    for (std::size_t i = 0; i < count; ++i) out += part;
+    return out;
+  };
+  EXPECT_FALSE(refused("#" + std::string(Snippet::kMostBytes - 1, 'x')));
+  EXPECT_TRUE(refused("#" + std::string(Snippet::kMostBytes, 'x')));
+  EXPECT_FALSE(refused(many("a;", Snippet::kMostDirectives)));
+  EXPECT_TRUE(refused(many("a;", Snippet::kMostDirectives + 1)));
+  EXPECT_FALSE(refused("a" + many(" b", Snippet::kMostWords) + ";"));
+  EXPECT_TRUE(refused("a" + many(" b", Snippet::kMostWords + 1) + ";"));
+  EXPECT_FALSE(refused(many("a {", Snippet::kMostDepth) + many("}", Snippet::kMostDepth)));
+  EXPECT_TRUE(refused(many("a {", Snippet::kMostDepth + 1) + many("}", Snippet::kMostDepth + 1)));
+  EXPECT_TRUE(refused(many("a {", 10'000)));
+  EXPECT_FALSE(refused("a " + std::string(4096, 'x') + ";"));
+  EXPECT_TRUE(refused("a " + std::string(4097, 'x') + ";"));
+}
+
+// What is refused, as "LINE: TOKEN / EXPECTED".
+std::string refusal(std::string_view text, Context where = Context::location) {
+  const auto made = read(text, where, "shop");
+  return made ? std::string("taken") : made.error().text() + " / " + made.error().expected;
+}
+
+TEST(SnippetDirectives, EachHasOneRowAndSaysWhatBecomesOfIt) {
+  std::set<std::string_view> names;
+  for (const Row& row : rows()) {
+    SCOPED_TRACE(row.name);
+    EXPECT_TRUE(names.insert(row.name).second);
+    EXPECT_EQ(row.handle == nullptr, !row.because.empty());
+    EXPECT_EQ(row.refused, row.where == 0);
+  }
+}
+
+TEST(SnippetDirectives, UnknownOnesAreRefusedWithTheirLine) {
+  EXPECT_EQ(refusal("set $a b;\n\nnobody knows;"), "line 3: nobody / a directive that docs/snippets.md lists");
+  EXPECT_EQ(refusal("if ($host) {\n  sub_filter a b;\n}"),
+            "line 2: sub_filter / pods to send what clients are to read: bodies are not searched");
+  EXPECT_EQ(refusal("location /a {\n  root /etc;\n}"),
+            "line 2: root / a Service that has the files: there are none here");
+  EXPECT_EQ(refusal("set $a;"), "line 1: set / 2 words behind it");
+  EXPECT_EQ(refusal("internal;", Context::server),
+            "line 1: internal / it in a configuration-snippet or a location alone");
+  EXPECT_EQ(refusal("if ($host) { proxy_set_header A b; }"),
+            "line 1: proxy_set_header / it in a server-snippet, a configuration-snippet or a location alone");
+  EXPECT_EQ(refusal("return 200 { }"), "line 1: return / no block behind it");
+}
+
+TEST(SnippetDirectives, ConditionsAreOfVariables) {
+  for (const auto* text :
+       {"if ($host) { break; }", "if ($host = a) { break; }", "if ( $host != a ) { break; }",
+        "if ($host ~ a) { break; }", "if ($host !~* \"a b\") { break; }", "if (${host} = '') { break; }"})
+    EXPECT_EQ(refusal(text), "taken") << text;
+  for (const auto* text :
+       {"if (-f $uri) { break; }", "if (!-e $uri) { break; }", "if ($host == a) { break; }", "if (a = b) { break; }",
+        "if $host { break; }", "if ($host = a b) { break; }", "if () { break; }", "if ($host ~ (a) { break; }",
+        "if ($1) { break; }", "if ($host ~ \"(?<n>a)\") { break; }"})
+    EXPECT_NE(refusal(text), "taken") << text;
+  EXPECT_EQ(refusal("if (-f $uri) { break; }"), "line 1: if / no test of files: there are none here");
+}
+
+TEST(SnippetDirectives, StepsOfABlockStandBehindItsTest) {
+  const auto made =
+      read("set $a 1; if ($a = 1) { set $b 2; return 403; } rewrite ^/x /y?z=$1? break;", Context::location, "");
+  ASSERT_TRUE(made);
+  using Kind = SnippetStep::Kind;
+  std::vector<Kind> kinds;
+  for (const auto& step : made->steps) kinds.push_back(step.kind);
+  EXPECT_EQ(kinds, (std::vector{Kind::set, Kind::test, Kind::level, Kind::set, Kind::answer, Kind::rewrite}));
+  EXPECT_EQ(made->steps[1].count, 3U);
+  const auto& rewrite = made->steps[5];
+  EXPECT_EQ(rewrite.pattern, "(?-i)^/x");
+  EXPECT_EQ(rewrite.text.text(), "/y");
+  EXPECT_EQ(rewrite.query.text(), "z=$1");
+  EXPECT_TRUE(rewrite.drop_query && rewrite.with_query);
+  EXPECT_EQ(rewrite.flag, SnippetStep::Flag::stop);
+}
+
+// As nginx has it: what the block of an if says stands in place of what is outside, but for more_*.
+TEST(SnippetDirectives, BlocksInherit) {
+  const auto server = read("add_header A server; more_set_headers \"M: server\"; expires 1h;", Context::server, "");
+  const auto location = read(
+      "add_header B location; more_set_headers \"N: location\"; if ($host) { add_header C if; } if ($uri) { set $x 1; "
+      "}",
+      Context::location, "");
+  ASSERT_TRUE(server && location);
+  const auto both = settle(&*server, &*location, false);
+  ASSERT_TRUE(both);
+  const auto names = [](const std::vector<model::SnippetField>& fields) {
+    std::string out;
+    for (const auto& f : fields) out += f.name;
+    return out;
+  };
+  ASSERT_EQ(both->levels.size(), 2U) << "a block that says nothing of headers has none of its own";
+  EXPECT_EQ(names(both->levels[0].added), "B");
+  EXPECT_EQ(names(both->levels[0].set), "MN");
+  EXPECT_EQ(both->levels[0].expires.seconds, 3600);
+  EXPECT_EQ(names(both->levels[1].added), "C");
+  EXPECT_EQ(names(both->levels[1].set), "MN");
+  // The second block was entered last: its headers are those of the location.
+  EXPECT_EQ(both->location.back().kind, SnippetStep::Kind::set);
+  EXPECT_EQ(both->location[both->location.size() - 2].count, 0U);
+}
+
+TEST(SnippetDirectives, OfAccessAreInOrderAndInherited) {
+  const auto server = read("allow 10.0.0.0/8; deny all;", Context::server, "");
+  const auto location = read("deny 192.0.2.1;", Context::location, "");
+  const auto quiet = read("more_set_headers A:b;", Context::location, "");
+  ASSERT_TRUE(server && location && quiet);
+  EXPECT_EQ(settle(&*server, &*location, false)->access.size(), 1U);
+  EXPECT_EQ(settle(&*server, &*quiet, false)->access.size(), 2U);
+  EXPECT_TRUE(settle(&*server, &*quiet, true)->access.empty()) << "lists of annotations stand in its place";
+  EXPECT_NE(refusal("deny nobody;"), "taken");
+  EXPECT_NE(refusal("allow unix:;"), "taken");
+}
+
+TEST(SnippetDirectives, HeadersThatBelongToOthersAreRefused) {
+  for (const auto* text :
+       {"add_header Content-Length 5;", "more_set_headers \"Transfer-Encoding: chunked\";",
+        "more_set_headers \"A B: c\";", "proxy_set_header Content-Length 5;", "add_header A \"b\\r\\nC: d\";",
+        "proxy_set_header A \"b\\nC: d\";", "proxy_set_header CDN-Loop x;", "proxy_set_header Host \"\";",
+        "add_header A $request_time;", "proxy_set_header A $upstream_http_b;", "add_header A $;",
+        "more_clear_headers \"*\";", "more_clear_input_headers \"X-*\";"})
+    EXPECT_NE(refusal(text), "taken") << text;
+  const auto made = read("proxy_set_header Connection \"upgrade\"; proxy_set_header A 1; proxy_set_header a 2;",
+                         Context::location, "");
+  ASSERT_TRUE(made);
+  ASSERT_EQ(made->request.size(), 1U) << "the last of two counts";
+  EXPECT_EQ(made->request[0].value.text(), "2");
+  EXPECT_EQ(made->said.size(), 1U);
+}
+
+TEST(SnippetDirectives, VariablesAreSetByThoseWhoMay) {
+  EXPECT_EQ(refusal("set $mine x;"), "taken");
+  EXPECT_NE(refusal("set $host x;"), "taken");
+  EXPECT_NE(refusal("set $http_x_user x;"), "taken");
+  EXPECT_NE(refusal("set mine x;"), "taken");
+  const auto made = read("set $mine $theirs;", Context::location, "");
+  ASSERT_TRUE(made);
+  EXPECT_TRUE(made->sets.contains("mine"));
+  ASSERT_EQ(made->uses.size(), 1U);
+  EXPECT_EQ(made->uses[0].name, "theirs");
+}
+
+TEST(SnippetDirectives, ReturnsAreReadAsByNginx) {
+  const auto step = [](std::string_view text) {
+    const auto made = read(text, Context::location, "");
+    return made ? made->steps.at(0) : SnippetStep{};
+  };
+  EXPECT_TRUE(step("return 301 /x;").is_location);
+  EXPECT_EQ(step("return https://a.example;").status, 302);
+  EXPECT_TRUE(step("return 300 /x;").has_text) << "no Location with 300";
+  EXPECT_TRUE(step("return 200;").has_text) << "an empty one";
+  EXPECT_FALSE(step("return 404;").has_text) << "a page";
+  EXPECT_FALSE(step("return 404 \"\";").has_text);
+  EXPECT_TRUE(step("return 418;").has_text) << "nginx has no page for it";
+  for (const auto* text : {"return 1000;", "return text;", "return 100;", "return 301 \"a\\nb\";"})
+    EXPECT_NE(refusal(text), "taken") << text;
+}
+
+TEST(SnippetDirectives, LocationsHaveNginxsModifiers) {
+  const auto made = read(
+      "location = /a { return 200; } location ^~ /b { deny all; } location ~ \\.c$ { deny all; } "
+      "location ~* d { deny all; } location /e { deny all; } location ~*\\.f$ { deny all; }",
+      Context::server, "");
+  ASSERT_TRUE(made);
+  using enum model::PathMatch;
+  std::vector<model::PathMatch> kinds;
+  for (const auto& l : made->locations) kinds.push_back(l.match);
+  EXPECT_EQ(kinds, (std::vector{snippet_exact, snippet_first, snippet_pattern, snippet_pattern_any_case, snippet_prefix,
+                                snippet_pattern_any_case}));
+  for (const auto* text : {"location / { return 200; }", "location a { return 200; }", "location ~ ( { return 200; }",
+                           "location /a { location /a/b { return 200; } }", "location ! /a { return 200; }"})
+    EXPECT_NE(refusal(text, Context::server), "taken") << text;
+}
+
+TEST(SnippetDirectives, ProxyPassLeadsToServicesOfItsNamespace) {
+  const auto pass = [](const std::string& url) {
+    const auto made = read("location /a { proxy_pass " + url + "; }", Context::server, "shop");
+    if (!made) return std::string("refused");
+    const auto& to = *made->locations.at(0).block->pass;
+    return (to.service ? "service " : "host ") + to.host + " " + to.port + (to.tls ? " tls" : "");
+  };
+  EXPECT_EQ(pass("http://api.shop.svc.cluster.local:8080"), "service api 8080");
+  EXPECT_EQ(pass("http://api.shop.svc"), "service api 80");
+  EXPECT_EQ(pass("http://api.shop:81/x/"), "service api 81");
+  EXPECT_EQ(pass("https://elsewhere.example/x"), "host elsewhere.example 443 tls");
+  EXPECT_EQ(pass("http://192.0.2.1:81"), "host 192.0.2.1 81");
+  EXPECT_EQ(pass("http://[2001:db8::1]:81$request_uri"), "host 2001:db8::1 81");
+  for (const auto* url :
+       {"http://api.other.svc.cluster.local", "http://api.other.svc", "http://api", "http://$host", "ftp://a.example",
+        "http://a.example:99999", "http://", "http://a.example$uri", "http://unix:/x"})
+    EXPECT_EQ(pass(url), "refused") << url;
+  EXPECT_NE(refusal("proxy_pass http://api.shop.svc;"), "taken") << "the paths of an Ingress lead to its Service";
+  EXPECT_NE(refusal("location ~ a { proxy_pass http://api.shop.svc/x; }", Context::server), "taken");
+  const auto balancer =
+      read("location /a { set $proxy_upstream_name \"shop-api-v2-80\"; proxy_pass http://upstream_balancer; }",
+           Context::server, "shop");
+  ASSERT_TRUE(balancer);
+  EXPECT_EQ(balancer->locations[0].block->pass->host, "api-v2");
+  EXPECT_NE(refusal("location /a { set $proxy_upstream_name other-api-80; proxy_pass http://upstream_balancer; }",
+                    Context::server),
+            "taken");
+}
+
+TEST(SnippetDirectives, SettingsAreChanged) {
+  const auto made = read("client_max_body_size 7m; proxy_read_timeout 1m 30s; proxy_next_upstream off; access_log off;",
+                         Context::location, "");
+  ASSERT_FALSE(made) << "a time with a blank is two words";
+  const auto fine =
+      read("client_max_body_size 7m; proxy_read_timeout \"1m 30s\"; proxy_next_upstream off; access_log off;",
+           Context::location, "");
+  ASSERT_TRUE(fine);
+  model::RouteSettings settings;
+  for (const auto& change : fine->changes) change(settings);
+  EXPECT_EQ(settings.body_limit, 7U << 20);
+  EXPECT_EQ(settings.read_timeout.count(), 90'000);
+  EXPECT_FALSE(settings.access_log);
+  EXPECT_EQ(settings.retry_on.bits, 0);
+  // Of a server most are overridden in each location of ingress-nginx, and that is said.
+  const auto server = read("client_max_body_size 7m; access_log off;", Context::server, "");
+  ASSERT_TRUE(server);
+  EXPECT_EQ(server->far_changes.size(), 1U);
+  EXPECT_EQ(server->said.size(), 1U);
+}
+
+TEST(SnippetDirectives, OfBuffersAndRatesAreTheAnnotations) {
+  const auto made = read(
+      "proxy_request_buffering on; client_body_buffer_size 16k; proxy_buffering on; proxy_buffers 8 16k; "
+      "proxy_max_temp_file_size 0; limit_rate 1500; limit_rate_after 2k; proxy_http_version 1.0;",
+      Context::location, "");
+  ASSERT_TRUE(made);
+  model::RouteSettings settings;
+  for (const auto& change : made->changes) change(settings);
+  EXPECT_EQ(settings.request_buffering, model::RequestBuffering::all);
+  EXPECT_EQ(settings.body_memory, 16U << 10);
+  EXPECT_TRUE(settings.response_buffering && settings.http_1_0);
+  EXPECT_EQ(settings.response_buffers, 8U);
+  EXPECT_EQ(settings.response_disk, 0U);
+  EXPECT_EQ(settings.limit_rate, 2U) << "whole KiB, and never less than was meant";
+  EXPECT_EQ(settings.limit_rate_after, 2U);
+  for (const auto* wrong : {"proxy_buffers 0 8k;", "proxy_buffers 8;", "proxy_buffering maybe;", "limit_rate $rate;",
+                            "proxy_http_version 2;", "proxy_request_buffering yes;"})
+    EXPECT_FALSE(read(wrong, Context::location, "")) << wrong;
+}
+
+TEST(SnippetDirectives, CostIsBounded) {
+  const auto many = [](std::string_view part, std::size_t count) {
+    std::string out;
+    for (std::size_t i = 0; i < count; ++i) out += part;
+    return out;
+  };
+  EXPECT_EQ(refusal(many("break;", Snippet::kMostSteps)), "taken");
+  EXPECT_NE(refusal(many("break;", Snippet::kMostSteps + 1)), "taken");
+  EXPECT_NE(refusal(many("rewrite a /b;", Snippet::kMostPatterns + 1)), "taken");
+  EXPECT_NE(refusal(many("add_header A b;", Snippet::kMostFields + 1)), "taken");
+  std::string sets;
+  for (std::size_t i = 0; i <= Snippet::kMostVariables; ++i) sets += "set $v" + std::to_string(i) + " x;";
+  EXPECT_NE(refusal(sets), "taken");
+  std::string locations;
+  for (std::size_t i = 0; i <= Snippet::kMostLocations; ++i)
+    locations += "location /" + std::to_string(i) + "{deny all;}";
+  EXPECT_NE(refusal(locations, Context::server), "taken");
+}
+
+}  // namespace
+}  // namespace sluice::control::snippet
