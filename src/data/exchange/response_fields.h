@@ -10,6 +10,25 @@
 
 namespace sluice::data {
 
+// Is it one of the statuses that nginx's add_header and expires are for?
+constexpr bool takes_added_fields(int status) noexcept {
+  switch (status) {
+    case 200:
+    case 201:
+    case 204:
+    case 206:
+    case 301:
+    case 302:
+    case 303:
+    case 304:
+    case 307:
+    case 308:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // Fields that we add to a response. One of ours stands in place of all of its name that the response has.
 class ResponseFields {
  public:

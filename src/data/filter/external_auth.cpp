@@ -22,25 +22,6 @@ namespace {
 using net::http::Field;
 using net::http::Name;
 
-// Whom a cookie of the service reaches without auth-always-set-cookie: nginx's add_header.
-constexpr bool sets_cookies(int status) noexcept {
-  switch (status) {
-    case 200:
-    case 201:
-    case 204:
-    case 206:
-    case 301:
-    case 302:
-    case 303:
-    case 304:
-    case 307:
-    case 308:
-      return true;
-    default:
-      return false;
-  }
-}
-
 // How long the service itself lets an answer be kept; nothing: it does not say. Zero: not at all.
 struct Lifetime {
   bool said = false;
@@ -206,7 +187,8 @@ class ExternalAuth final : public Step {
   void respond(const RequestView& request, ResponseFields& fields) const override {
     if (request.set_cookies.empty()) return;
     const auto* response = fields.response();
-    if (!auth_->always_set_cookie && response != nullptr && !sets_cookies(response->status)) return;
+    // Without auth-always-set-cookie they are as add_header has them.
+    if (!auth_->always_set_cookie && response != nullptr && !takes_added_fields(response->status)) return;
     for (const auto& cookie : request.set_cookies) fields.add("Set-Cookie", cookie);
   }
 

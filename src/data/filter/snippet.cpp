@@ -22,25 +22,6 @@ using model::SnippetExpires;
 using model::SnippetField;
 using model::SnippetLevel;
 
-// The statuses that add_header and expires are for.
-constexpr bool is_plain(int status) noexcept {
-  switch (status) {
-    case 200:
-    case 201:
-    case 204:
-    case 206:
-    case 301:
-    case 302:
-    case 303:
-    case 304:
-    case 307:
-    case 308:
-      return true;
-    default:
-      return false;
-  }
-}
-
 // What a server-snippet answers is said before a location is looked for, and the rest behind that.
 class Answer final : public Step {
  public:
@@ -128,7 +109,7 @@ class Headers final : public Step {
           if (iequals(field.name, name)) field.drop = true;
     for (const Known& known : level.set)
       if (concerns(known.of, response)) set(known, request, fields);
-    const bool plain = response == nullptr || is_plain(response->status);
+    const bool plain = response == nullptr || takes_added_fields(response->status);
     if (plain) expire(level.expires, fields);
     for (const Known& known : level.added)
       if (plain || known.of.always) add(known, request, fields);

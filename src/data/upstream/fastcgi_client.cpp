@@ -34,14 +34,6 @@ Error why_unserved(const net::fcgi::End& end) noexcept {
   return {};
 }
 
-// What of a request body travels: pods are told its length before it.
-BodyShape shape_of(const Exchange& ex) noexcept {
-  const auto& head = ex.head();
-  if (head.framing == Framing::none) return {};
-  if (ex.body_whole) return {Framing::length, ex.on_disk ? ex.on_disk->size() : ex.body.size()};
-  return {head.framing, head.content_length};
-}
-
 }  // namespace
 
 void FastcgiClient::begin(Exchange& ex) {
@@ -84,7 +76,7 @@ bool FastcgiClient::write_in(std::string_view before, std::string_view body, boo
 }
 
 net::Task<Status> FastcgiClient::send_head(Exchange& ex, std::string_view body, bool whole) {
-  const BodyShape shape = shape_of(ex);
+  const BodyShape shape = body_shape(ex, false);
   if (shape.framing == Framing::chunked)
     co_return std::unexpected(
         Error{Fault::unsupported, Whose::downstream, Retry::no, 411, "a body without a length for a FastCGI pod"});

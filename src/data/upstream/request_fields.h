@@ -20,10 +20,11 @@ struct BodyShape {
 };
 
 // How the body travels on: whole ones with their length, streamed ones and those with trailers as they came.
-inline BodyShape body_shape(const Exchange& ex) {
+// `with_trailers`: false where they are not passed on.
+inline BodyShape body_shape(const Exchange& ex, bool with_trailers = true) {
   using net::http::Framing;
   const auto& head = ex.head();
-  if (ex.body_whole && ex.trailers.empty()) {
+  if (ex.body_whole && (ex.trailers.empty() || !with_trailers)) {
     if (head.framing == Framing::none) return {};
     if (ex.on_disk) [[unlikely]]
       return {Framing::length, ex.on_disk->size()};

@@ -129,14 +129,7 @@ Result<std::size_t> find_head(std::string_view bytes, HeadScan& scan, const Head
 
 Status parse_head(std::string_view head, const HeadLimits& limits, http::Method request_method,
                   http::ResponseHead& out) {
-  out.status = 0;
-  out.major = out.minor = 1;
-  out.reason = {};
-  out.fields.clear();
-  out.framing = Framing::none;
-  out.content_length = 0;
-  out.keep_alive = true;
-  out.idle_seconds = http::ResponseHead::kNotSaid;
+  out.clear();
   return HeadParser(head, limits, request_method, out).run();
 }
 

@@ -174,14 +174,7 @@ class ResponseParser {
 }  // namespace
 
 Status parse_response(std::string_view head, const HeadLimits& limits, Method request_method, http::ResponseHead& out) {
-  out.status = 0;
-  out.major = out.minor = 1;
-  out.reason = {};
-  out.fields.clear();
-  out.framing = Framing::none;
-  out.content_length = 0;
-  out.keep_alive = true;
-  out.idle_seconds = http::ResponseHead::kNotSaid;
+  out.clear();
   if (!head.ends_with("\r\n\r\n"sv)) return refuse_upstream("head: does not end with an empty line");
   return ResponseParser(head, limits, request_method, out).run();
 }

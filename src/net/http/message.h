@@ -209,6 +209,18 @@ struct ResponseHead {
   // nothing.
   std::uint32_t idle_seconds = kNotSaid;
   static constexpr std::uint32_t kNotSaid = ~std::uint32_t{0};
+
+  // As before anything was read. Not an assignment, which would write over all the room for fields.
+  void clear() noexcept {
+    status = 0;
+    major = minor = 1;
+    reason = {};
+    fields.clear();
+    framing = Framing::none;
+    content_length = 0;
+    keep_alive = true;
+    idle_seconds = kNotSaid;
+  }
 };
 
 }  // namespace sluice::net::http

@@ -260,7 +260,6 @@ TEST_F(Rows, OfOptionsAreNoticedByAll) {
                               "ewma",
                               "exact",
                               "1.0",
-                              "on",
                               "more_set_headers A:b;",
                               "map $host $a { default b; }"}) {
       const Seen after = with_option(std::string(row.key), value);
