@@ -18,6 +18,8 @@ from pathlib import Path
 
 import yaml
 
+from ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -483,13 +485,6 @@ def wait_port(address, process=None, seconds=10):
         with socket.create_connection((host, int(port)), 1):
             return True
     wait_for(up, f"{address} accepts", seconds)
-
-
-def free_port():
-    """A port for programs that cannot bind to 0."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def never_accepts():

@@ -1,9 +1,7 @@
 """Ports that lead to Services: ConfigMaps, pods of TCP and UDP, and clients."""
-import random
 import socket
 import struct
 import threading
-from pathlib import Path
 
 from harness import SLOW, config_map, service, slices
 
@@ -120,29 +118,3 @@ def udp_client(port, address=AT):
 def asks(sock, data):
     sock.send(data)
     return sock.recv(65536)
-
-
-def free_ports(n, kind=socket.SOCK_STREAM):
-    """Found by binding, below those that the kernel gives to everybody else until they are used."""
-    above = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    at, held = random.randrange(5000, max(above - 4 * n, 5001)), []
-    while len(held) < n:
-        at += 1
-        s = socket.socket(socket.AF_INET, kind)
-        try:
-            s.bind((AT, at))
-            held.append(s)
-        except OSError:
-            s.close()
-    out = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return out
-
-
-def free_port():
-    return free_ports(1)[0]
-
-
-def free_udp_port():
-    return free_ports(1, socket.SOCK_DGRAM)[0]

@@ -10,7 +10,8 @@ import pytest
 
 import proxy_header as ph
 from harness import SLUICE, config_map, never_accepts, service, wait_for
-from streams import AT, FLAGS, backend, dial, echo, entries, exactly, free_port, free_ports, ports, refused, reset, rest, says
+from ports import free_port, free_ports
+from streams import AT, FLAGS, backend, dial, echo, entries, exactly, ports, refused, reset, rest, says
 
 
 def one(site, *args, value="default/db:9000", **kw):

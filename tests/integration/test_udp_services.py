@@ -3,14 +3,15 @@ import signal
 import socket
 
 from harness import config_map, wait_for
-from streams import AT, FLAGS, UdpPod, asks, backend, dial, echo, entries, exactly, free_port, free_udp_port, ports, says, udp_client
+from ports import free_port
+from streams import AT, FLAGS, UdpPod, asks, backend, dial, echo, entries, exactly, ports, says, udp_client
 
 
 def one(site, *args, answers=1, value="default/dns:9000", **kw):
     """One port before one pod that answers."""
     pod = site.add(UdpPod(b"one", answers))
     backend(site, "dns", pod.address, udp=True)
-    port = free_udp_port()
+    port = free_port()
     ports(site, udp={port: value})
     return site.sluice(*FLAGS, *args, **kw), port, pod
 
@@ -40,7 +41,7 @@ def test_the_same_number_of_tcp_and_udp_are_two_ports(site):
     pod = site.add(UdpPod(b"udp"))
     backend(site, "dns", pod.address, udp=True)
     backend(site, "db", echo(site, b"tcp").address)
-    port = free_udp_port()
+    port = free_port()
     ports(site, {port: "default/db:9000"}, {port: "default/dns:9000"})
     site.sluice(*FLAGS)
     assert says(port, b"tcp")
@@ -51,7 +52,7 @@ def test_the_same_number_of_tcp_and_udp_are_two_ports(site):
 def test_a_session_stays_with_its_pod_until_it_had_its_answers(site):
     pods = [site.add(UdpPod(name, 2)) for name in (b"one", b"two")]
     backend(site, "dns", [p.address for p in pods], udp=True)
-    port = free_udp_port()
+    port = free_port()
     ports(site, udp={port: "default/dns:9000"})
     site.manifests.write("options.yaml", config_map({"proxy-stream-responses": "3"}))
     sluice = site.sluice(*FLAGS)
@@ -94,9 +95,9 @@ def test_quiet_sessions_end(site):
 
 def test_a_pod_that_is_not_there_is_said_and_the_next_one_asked(site):
     """ICMP tells that nobody listens there: the session ends, and what the client sends again begins another."""
-    pod, gone = site.add(UdpPod(b"one")), f"{AT}:{free_udp_port()}"
+    pod, gone = site.add(UdpPod(b"one")), f"{AT}:{free_port()}"
     backend(site, "dns", [gone, pod.address], udp=True)
-    port = free_udp_port()
+    port = free_port()
     ports(site, udp={port: "default/dns:9000"})
     sluice = site.sluice(*FLAGS)
     sent = 0
@@ -121,7 +122,7 @@ def test_ports_come_change_and_go(site):
     sluice.changed(lambda: ports(site, udp={port: "default/other:9000"}))
     with udp_client(port) as c:
         assert asks(c, b"a") == b"two:a"
-    beside = free_udp_port()
+    beside = free_port()
     sluice.changed(lambda: ports(site, udp={port: "default/other:9000", beside: "default/dns:raw"}))
     with udp_client(beside) as c:
         assert asks(c, b"b") == b"one:b"
@@ -168,7 +169,7 @@ def test_a_client_that_goes_on_sending_goes_where_the_port_leads_now(site):
         c.send(b"a")
         wait_for(lambda: pod.got, "it has arrived")
         # The Service of before has a port still, so that its pods go on to be known.
-        sluice.changed(lambda: ports(site, udp={port: "default/other:9000", free_udp_port(): "default/dns:9000"}))
+        sluice.changed(lambda: ports(site, udp={port: "default/other:9000", free_port(): "default/dns:9000"}))
         c.send(b"b")
         wait_for(lambda: other.got == [b"b"], "it has arrived")
     assert pod.got == [b"a"]
@@ -187,7 +188,7 @@ def test_nobody_elses_datagrams_are_answers(site):
 def test_answers_leave_from_where_the_client_asked(site):
     pod = site.add(UdpPod(b"one"))
     backend(site, "dns", pod.address, udp=True)
-    port = free_udp_port()
+    port = free_port()
     ports(site, udp={port: "default/dns:9000"})
     site.sluice()  # on every address
     for address in ("127.0.0.1", "127.0.0.2", "::1"):
@@ -232,7 +233,7 @@ def test_limits_of_an_address_count(site):
 
 
 def test_nobody_behind_it_is_said(site):
-    port = free_udp_port()
+    port = free_port()
     ports(site, udp={port: "default/nobody:53"})
     sluice = site.sluice(*FLAGS)
     (entry,) = entries(sluice, port)
@@ -261,7 +262,7 @@ def test_a_port_that_somebody_has_is_tried_again(site):
 
 
 def test_what_leads_back_to_us_is_refused(site):
-    port, tcp = free_udp_port(), free_udp_port()
+    port, tcp = free_port(), free_port()
     backend(site, "loop", f"{AT}:{port}", udp=True)
     ports(site, {tcp: "default/dns:9000"}, {port: "default/loop:9000"})
     sluice = site.sluice(*FLAGS)
@@ -292,7 +293,7 @@ def test_a_drain_lets_go_of_ports_at_once(site):
     pod = site.add(UdpPod(b"one"))
     backend(site, "dns", pod.address, udp=True)
     backend(site, "db", echo(site, b"tcp").address)
-    port, tcp = free_udp_port(), free_port()
+    port, tcp = free_port(), free_port()
     ports(site, {tcp: "default/db:9000"}, {port: "default/dns:9000"})
     sluice = site.sluice(*FLAGS, "--share-ports", workers=4, options={"worker-shutdown-timeout": "30"})
     with dial(tcp) as goes_on, udp_client(port) as c:

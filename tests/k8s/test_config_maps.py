@@ -2,6 +2,7 @@
 import json
 import subprocess
 
+import ports
 from cluster import Sluice, ingress, service
 from harness import wait_for
 from test_secrets import READS
@@ -57,8 +58,7 @@ def test_without_the_right_it_says_so_and_denies(cluster, ns, pods, tmp_path):
 
 def test_ports_that_lead_to_services_come_change_and_go(cluster, ns, pods, tmp_path):
     one, two = pods("pod-one"), pods("pod-two")
-    free = "import socket; a = socket.create_server(('', 0)); print(a.getsockname()[1])"
-    port = subprocess.run(cluster.inside("python3", "-c", free), capture_output=True, text=True, check=True).stdout.strip()
+    port = subprocess.run(cluster.inside("python3", ports.__file__), capture_output=True, text=True, check=True).stdout.strip()
     cluster.apply(service("one", [one.port], ns) + "---\n" + service("two", [two.port], ns))
     account = cluster.account(ns, "reader", [*READS, GET], tmp_path / "kubeconfig")
 
