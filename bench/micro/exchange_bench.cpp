@@ -230,7 +230,7 @@ void ChargeAClient(benchmark::State& state) {
     const std::uint32_t client = (i++ * 2654435761U) % clients;
     std::memcpy(s.ex.client.data() + 12, &client, sizeof client);
     benchmark::DoNotOptimize(step.charge(s.ex).has_value());
-    if (s.ex.counted != nullptr) LimitTable::leave(s.ex.counted);
+    if (auto*& place = s.ex.counted.front(); place != nullptr) LimitTable::leave(std::exchange(place, nullptr));
   }
   state.counters["refused"] = static_cast<double>(s.stats.limited_rate.get() + s.stats.limited_connections.get());
 }

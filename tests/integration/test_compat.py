@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from h2raw import Http2
-from harness import SLUICE, certificate, tls_secret
+from harness import SLUICE, certificate, ingress, read_request, service, slices, tls_secret, wait_for
 from test_cors import ONE, ask, cors
 
 BOTH = pytest.mark.parametrize("compat", ["safe", "exact"])
@@ -102,3 +102,96 @@ def test_check_names_the_hazards(site):
         site.manifests.write("options.yaml", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ingress-nginx-controller", "namespace": "ingress-nginx"}, "data": {"compat": value}})
         r = subprocess.run([SLUICE, "check", site.manifests.root], capture_output=True, text=True)
         assert "data[compat]" in r.stdout + r.stderr and words in r.stdout + r.stderr, (r.stdout, r.stderr)
+
+
+# ---- X-Accel-Redirect ----
+
+class Files:
+    """Answers /file as it is, and else names the target that the query says, with fields of its own."""
+
+    def __init__(self, site):
+        self.asked = []
+        self.pod = site.scripted(self._serve)
+        self.address = self.pod.address
+
+    def _serve(self, sock, _):
+        while (request := read_request(sock)) is not None:
+            line = request[0].split("\r\n")[0].rsplit(" ", 1)[0]
+            self.asked.append((line, request[1]))
+            to = line.partition("to=")[2].replace("%20", " ")
+            more = "Set-Cookie: b=2\r\nX-Mine: file\r\n"
+            if to:
+                more = f"X-Accel-Redirect: {to}\r\nContent-Type: text/x-first\r\nContent-Disposition: attachment\r\nSet-Cookie: a=1\r\nX-Mine: first\r\nETag: \"1\"\r\n"
+            body = b"" if line.startswith("HEAD") else b"not this one" if to else b"the file"
+            sock.sendall(f"HTTP/1.1 200 OK\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def two_paths(site, annotations=None, **options):
+    """app.example leads to one pod, its /files to another: (proxy, first, files)."""
+    first, files = Files(site), Files(site)
+    site.manifests.write("app.yaml", ingress("app", {"app.example": "first"}), ingress("files", {"app.example": [("/files", "Prefix", "files", 80)]}, annotations=annotations),
+                         service("first"), *slices("first", [first.address]), service("files"), *slices("files", [files.address]))
+    return site.sluice(options=options), first, files
+
+
+@BOTH
+def test_a_pod_names_another_path(site, compat):
+    sluice, first, files = two_paths(site, compat=compat)
+    with sluice.raw() as c:
+        a = c.get("/x?to=/files/a%20b?v=1", "app.example", method="POST", body=b"body")
+        assert c.get("/files/direct", "app.example").body == b"the file", "the connection goes on"
+    assert a.status == 200 and first.asked == [("POST /x?to=/files/a%20b?v=1", b"body")]
+    assert a.get("x-accel-redirect") is None
+    told = [a.body, a.get("content-type"), a.get("content-disposition"), a.get("x-mine"), a.get("etag"), [v for n, v in a.headers if n.lower() == "set-cookie"]]
+    if compat == "safe":
+        assert told == [b"not this one", "text/x-first", "attachment", "first", '"1"', ["a=1"]] and len(files.asked) == 1
+    else:
+        assert told == [b"the file", "text/x-first", "attachment", "file", None, ["b=2", "a=1"]]
+        assert files.asked == [("GET /files/a%20b?v=1", b""), ("GET /files/direct", b"")]
+
+
+def test_who_may_not_come_does_not_come_by_a_pod_either(site):
+    sluice, first, files = two_paths(site, annotations={"denylist-source-range": "127.0.0.0/8"}, compat="exact")
+    assert sluice.get("/x?to=/files/a", "app.example").status == 403
+    assert sluice.get("/x?to=/nowhere", "app.example").body == b"the file", "the first pod answers for what it names itself"
+    assert files.asked == []
+
+
+def test_what_pods_name_in_turn_is_followed_ten_times(site):
+    sluice, first, files = two_paths(site, compat="exact")
+    assert sluice.get("/x?to=/x?to=/files/a", "app.example").body == b"the file"
+    assert [line for line, _ in first.asked] == ["GET /x?to=/x?to=/files/a", "GET /x?to=/files/a"]
+    first.asked.clear()
+    answer = sluice.get("/x?to=" * 12 + "/files/a", "app.example")
+    assert answer.status == 500 and len(first.asked) == 11
+    assert "X-Accel-Redirect has led on ten times" in sluice.wait_line(r"500 GET app.example/x", stream="err").string
+
+
+@pytest.mark.parametrize("to", ["@named", "relative", "/a/../../b"])
+def test_a_target_that_names_no_path_is_an_error(site, to):
+    sluice, first, files = two_paths(site, compat="exact")
+    assert sluice.get(f"/x?to={to}", "app.example").status in (400, 404)
+    assert len(first.asked) == 1 and files.asked == []
+
+
+def test_the_log_has_both_pods_of_a_redirect(site):
+    log = site.tmp / "access.log"
+    first, files = Files(site), Files(site)
+    site.manifests.write("app.yaml", ingress("app", {"app.example": "first"}), ingress("files", {"app.example": [("/files", "Prefix", "files", 80)]}),
+                         service("first"), *slices("first", [first.address]), service("files"), *slices("files", [files.address]))
+    sluice = site.sluice(options={"compat": "exact", "log-format-upstream": "$request_uri $status $upstream_addr $upstream_status $ingress_name"}, access_log=str(log))
+    with Http2(sluice.http) as c:
+        a = c.done(c.request("/x?to=/files/a", host="app.example"))
+        assert a.status == 200 and a.body == b"the file"
+    wait_for(lambda: log.read_text().endswith("\n"), "the line")
+    assert log.read_text() == f"/x?to=/files/a 200 {first.address} : {files.address} 200 : 200 files\n"
+    assert sluice.metric("nginx_ingress_controller_requests", ingress="files", status="200") == 1
+    assert sluice.metric("nginx_ingress_controller_requests") == 1
+
+
+def test_a_head_stays_one(site):
+    sluice, first, files = two_paths(site, compat="exact")
+    with sluice.raw() as c:
+        a = c.get("/x?to=/files/a", "app.example", method="HEAD")
+        assert a.status == 200 and files.asked == [("HEAD /files/a", b"")]
+        assert c.get("/files/a", "app.example").body == b"the file"

@@ -27,12 +27,12 @@ def ready(sluice, *names):
     wait_for(resolved, f"{names} resolve")
 
 
-def inside_and_outside(site):
+def inside_and_outside(site, **options):
     """app.example leads to a pod, out.example to another server by an ExternalName."""
     pod, other = site.pod(), site.pod()
     site.app("app.example", pod.address)
     outside(site, "out", int(other.address.rsplit(":", 1)[1]))
-    sluice = site.sluice(options=LISTED)
+    sluice = site.sluice(options=LISTED | options)
     ready(sluice, "out")
     return sluice, pod, other
 
@@ -273,3 +273,38 @@ def test_tls_that_is_passed_through(site, external):
         assert sluice.metric("sluice_passthrough_connections_total") == 2 * n == 2 * sluice.metric("sluice_loops_total")
     sluice.wait_line("the connection has come back: its host leads to us", stream="err")
     sluice.wait_access(r" TCP 508 0 0 ")
+
+
+def test_exactly_as_ingress_nginx_nothing_is_marked(site):
+    """compat: exact: what is under way is counted by its id instead, and its client may have others."""
+    sluice, pod, other = inside_and_outside(site, compat="exact")
+    for fields in ([], ["CDN-Loop: cloudflare"]):
+        with sluice.raw() as c:
+            assert c.get("/", "out.example", headers=fields).status == 200
+        assert [v for k, v in other.last_headers()[1] if k.lower() == "cdn-loop"] == [f.split(": ")[1] for f in fields]
+    held = [sluice.raw() for _ in range(100)]
+    for c in held:
+        c.send(b"GET /?hold=1 HTTP/1.1\r\nHost: out.example\r\nX-Request-ID: one\r\n\r\n")
+    wait_for(lambda: other.stats()["requests"] == 102, "a hundred are under way")
+
+    def ask(host, name):
+        with sluice.raw() as c:
+            return c.get("/", host, headers=[f"X-Request-ID: {name}"]).status
+    assert [ask("out.example", "one"), ask("out.example", "two"), ask("app.example", "one")] == [508, 200, 200]
+    assert sluice.metric("sluice_loops_total") == 1
+    for c in held:
+        c.close()
+    wait_for(lambda: ask("out.example", "one") == 200, "they are over")
+
+
+def test_a_loop_that_is_not_marked_ends_all_the_same(site):
+    sluice, _ = looping(site, options={"compat": "exact"})
+    answer, made = counted(sluice, lambda: sluice.get("/x", "loop.example"))
+    assert (answer.status, made) == (508, 101)
+    # Without an id there is nothing to count by.
+    balancer = site.add(Balancer())
+    outside(site, "again", balancer.port)
+    other = site.sluice(options=LISTED | {"compat": "exact", "generate-request-id": "false"})
+    balancer.targets.append(other.http)
+    ready(other, "again")
+    assert counted(other, lambda: other.get("/x", "again.example"))[1] == 2

@@ -1,6 +1,7 @@
 """Snippets of nginx: what they do over the wire, beside what nginx itself does with the same text."""
 import json
 import subprocess
+import time
 
 import pytest
 
@@ -209,12 +210,12 @@ def test_explain_shows_what_a_snippet_became(with_snippet):
     r = subprocess.run([SLUICE, "check", with_snippet.manifests.root, "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical"],
                        stdout=subprocess.PIPE, timeout=30, text=True)
     assert "line 4: proxy_cache" in r.stdout, r.stdout
-    with_snippet.app("app.example", with_snippet.pod_.address, annotations={"configuration-snippet": "set $a 1;\n\nlimit_req zone=x;"})
+    with_snippet.app("app.example", with_snippet.pod_.address, annotations={"configuration-snippet": "set $a 1;\n\nsub_filter a b;"})
     out = explain(with_snippet, "GET", "http://app.example/", "--json")
     assert json.loads(out)["answer"]["status"] == 503
     r = subprocess.run([SLUICE, "check", with_snippet.manifests.root, "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical"],
                        stdout=subprocess.PIPE, timeout=30, text=True)
-    assert "line 3: limit_req" in r.stdout and "limit-rps" in r.stdout, r.stdout
+    assert "line 3: sub_filter" in r.stdout and "bodies are not searched" in r.stdout, r.stdout
 
 
 @pytest.mark.parametrize("snippet", ["return 304 \"$args\";", "return 204 body;", "error_page 404 =304 /e; location /e { return 304 body; } return 404;"])
@@ -225,3 +226,123 @@ def test_a_status_without_a_body_has_none(with_snippet, snippet):
         for _ in range(3):
             a = c.get("/x?HTTP/1.1%20200", "app.example")
             assert a.status in (204, 304) and a.body == b"" and a.get("content-length") is None
+
+
+# ---- limits and compression ----
+
+# Requests a minute: nobody's turn comes while a test runs, so that both count the same however long it takes.
+ZONES = """
+limit_req_zone $arg_k zone=slow:1m rate=1r/m;
+limit_req_zone $binary_remote_addr zone=all:1m rate=2r/m;
+limit_req_zone $http_x_big$arg_k zone=many:1m rate=60000r/m;
+"""
+LIMITS = [
+    ("limit_req zone=slow;", ["/?k=1"] * 3 + ["/?k=2", "/", "/", "/?k=1"]),
+    ("limit_req zone=slow burst=2 nodelay;", ["/?k=3"] * 5),
+    ("limit_req zone=slow burst=2 nodelay; limit_req_status 429;", ["/?k=4"] * 4),
+    ("limit_req zone=slow burst=3 delay=3;", ["/?k=5"] * 6),
+    ("limit_req zone=many burst=1 nodelay; limit_req zone=slow burst=1 nodelay;", ["/?k=6"] * 4),
+    ("limit_req zone=all burst=4 nodelay;", ["/"] * 7),
+    ("limit_req zone=all burst=9 nodelay; limit_req zone=slow;", ["/?k=7"] * 3),
+    ("limit_req zone=slow; if ($arg_no) { return 403; }", ["/?k=8&no=1", "/?k=8&no=1", "/?k=8", "/?k=8"]),
+]
+
+
+def test_limits_count_as_those_of_nginx(site):
+    theirs, ours = Pod(site), Pod(site)
+    from harness import free_port
+    port, servers = free_port(), ""
+    for i, (text, _) in enumerate(LIMITS):
+        servers += (f"}} server {{ listen 127.0.0.1:{port}; server_name s{i}.example; location / {{ {text}\nproxy_pass http://{theirs.address}; }}\n")
+        site.manifests.app(f"s{i}.example", ours.address, name=f"s{i}", file=f"s{i}.yaml", annotations={"configuration-snippet": text})
+    nginx = site.nginx("server_name none; " + servers, port=port, http_extra=ZONES)
+    sluice = site.sluice(options=ALLOWED | {"http-snippet": ZONES}, workers=2)
+    for i, (text, requests) in enumerate(LIMITS):
+        got = []
+        for connect in (lambda: site.raw_to(nginx.address), sluice.raw):
+            answers = []
+            for request in requests:
+                with connect() as c:
+                    answers.append(c.get(request, f"s{i}.example").status)
+            got.append(answers)
+        assert got[0] == got[1], text
+        assert any(status >= 400 for status in got[0]), text
+
+
+def test_who_comes_too_early_waits(site):
+    pod = site.pod()
+    site.app("app.example", pod.address, annotations={"configuration-snippet": "limit_req zone=z burst=2;"})
+    sluice = site.sluice(options=ALLOWED | {"http-snippet": "limit_req_zone $http_x_key zone=z:1m rate=4r/s;"})
+    began = time.monotonic()
+    with sluice.raw() as c:
+        assert [c.get("/", "app.example", headers=["X-Key: a"]).status for _ in range(3)] == [200] * 3
+    assert time.monotonic() - began >= 0.45, "the second and the third waited a quarter of a second each"
+    with sluice.raw() as gone:  # who leaves while he waits asks no pod
+        gone.send(b"GET / HTTP/1.1\r\nHost: app.example\r\nX-Key: b\r\n\r\n" * 2)
+        gone.answer()
+    wait_for(lambda: sluice.metric("nginx_ingress_controller_requests", status="499") == 1, "it is noticed")
+    assert pod.stats()["requests"] == 4
+
+
+def test_a_zone_counts_for_all_ingresses_and_its_key_may_be_a_map(site):
+    pod = site.pod()
+    for name in ("one", "two"):
+        site.app(f"{name}.example", pod.address, annotations={"configuration-snippet": "limit_req zone=z; limit_req_status 429;"})
+    maps = "map $http_x_plan $counted { default $http_x_user; gold \"\"; }\nlimit_req_zone $counted zone=z:1m rate=1r/m;"
+    sluice = site.sluice(options=ALLOWED | {"http-snippet": maps})
+
+    def get(host, **headers):
+        return sluice.get("/", host, headers={f"X-{name}": value for name, value in headers.items()}).status
+    assert get("one.example", User="a") == 200 and get("two.example", User="a") == 429 and get("two.example", User="b") == 200
+    assert [get("one.example", User="a", Plan="gold") for _ in range(3)] == [200] * 3
+    out = explain(site, "GET", "http://one.example/", "--set", f"http-snippet={maps}")
+    assert "each key may ask 0.016 a second of zone z (1 at once)" in out, out
+
+
+def test_requests_in_flight_of_a_zone(site):
+    from test_client_limits import at_once
+    pod = site.pod()
+    site.app("app.example", pod.address, annotations={"configuration-snippet": "limit_conn z 2; limit_conn_status 429;"})
+    sluice = site.sluice(options=ALLOWED | {"http-snippet": "limit_conn_zone $binary_remote_addr zone=z:1m;"})
+    held = at_once(sluice, 2, path="/?hold=1")
+    wait_for(lambda: pod.stats()["requests"] == 2, "both are at the pod")
+    assert sluice.get("/", "app.example").status == 429
+    for c in held:
+        c.close()
+    wait_for(lambda: sluice.get("/", "app.example").status == 200, "their places are free again")
+
+
+@pytest.mark.parametrize("zones,text,why", [
+    ("", "limit_req zone=z;", "limit_req_zone of the http-snippet"),
+    ("limit_conn_zone $host zone=z:1m;", "limit_req zone=z;", "limit_req_zone of the http-snippet"),
+    ("limit_req_zone $host zone=z:1m rate=1r/s;", "limit_req zone=z zone=other;", "limit_req_zone of the http-snippet"),
+    ("limit_req_zone $host zone=z:1m rate=1r/s;", "limit_req zone=z; limit_req zone=z;", "each zone once"),
+    ("limit_req_zone $host zone=z:1m rate=1r/s;", "limit_req zone=z burst=0;", "burst=N"),
+    ("limit_req_zone $host zone=z:1m rate=1r/s;", "limit_req zone=z; limit_req_status 200;", "400 to 599"),
+    ("limit_req_zone $host zone=z:1m rate=1r/s;", "limit_req zone=z; limit_req_dry_run on;", "off"),
+])
+def test_a_limit_that_nobody_can_keep_refuses_its_ingress_alone(site, zones, text, why):
+    pod = site.pod()
+    site.app("app.example", pod.address, annotations={"configuration-snippet": text})
+    site.app("other.example", pod.address)
+    sluice = site.sluice(options=ALLOWED | {"http-snippet": zones})
+    assert sluice.get("/", "app.example").status == 503 and sluice.get("/", "other.example").status == 200
+    said, = [e for e in sluice.config()["report"] if e["reason"] == "RefusedSnippet"]
+    assert why in said["expected"], said
+
+
+def test_a_location_is_compressed_by_what_its_snippet_says(site):
+    pod = site.pod()
+    for name, text in (("plain", ""), ("zip", "gzip on; gzip_types text/plain; gzip_min_length 10;"), ("long", "gzip on; gzip_types *; gzip_min_length 1m;"),
+                       ("silent", "gzip on; gzip_types *; gzip_vary off;"), ("br", "brotli on; brotli_types *; brotli_min_length 1;"), ("never", "gzip off;")):
+        site.app(f"{name}.example", pod.address, annotations={"configuration-snippet": text} if text else None)
+
+    def coded(sluice, name, accepted="gzip, br"):
+        a = sluice.get("/?size=2000&h=Content-Type%3Atext/plain", f"{name}.example", headers={"Accept-Encoding": accepted})
+        return a.get("content-encoding"), a.get("vary")
+    sluice = site.sluice(options=ALLOWED)
+    assert [coded(sluice, name) for name in ("plain", "zip", "long", "silent", "br", "never")] == [
+        (None, None), ("gzip", "Accept-Encoding"), (None, None), ("gzip", None), ("br", "Accept-Encoding"), (None, None)]
+    assert coded(sluice, "zip", "br") == (None, "Accept-Encoding")
+    on = site.sluice(options=ALLOWED | {"use-gzip": "true", "gzip-types": "*"})
+    assert coded(on, "plain")[0] == "gzip" and coded(on, "never") == (None, None) and coded(on, "zip")[0] == "gzip"

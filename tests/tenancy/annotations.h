@@ -78,7 +78,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"canary-weight-total", {canary, "1000", {{"canary", "true"}, {"canary-weight", "100"}}}},
       {"client-body-buffer-size", {own_paths, "9k"}},
       {"configuration-snippet",
-       {own_paths, "more_set_headers \"X-Taken: theirs\"; deny all; location /web { return 418; }"}},
+       {own_paths, "more_set_headers \"X-Taken: theirs\"; deny all; gzip off; location /web { return 418; }"}},
       {"connection-proxy-header", {own_paths, "close"}},
       {"cors-allow-credentials", {own_paths, "false", cors}},
       {"cors-allow-headers", {own_paths, "X-Any", cors}},

@@ -553,8 +553,12 @@ TEST(Snippets, MapsOfTheConfigMapAreVariables) {
   EXPECT_EQ(site.ask("/in", {{"X", "q"}}), "200 text/html: other");
   for (const auto* text :
        {"map $http_x $host { default a; }", "map $nobody $a { default a; }", "map $http_x $a { include file; }",
-        "limit_req_zone $binary_remote_addr zone=a:1m rate=1r/s;", "server { listen 8080; }",
-        "map $sent_http_x $a { default a; }", "map $http_x $a { default $mine; }", "map $http_x $a { ~( b; }"})
+        "limit_req_zone $binary_remote_addr zone=a:1m;", "limit_req_zone $nobody zone=a:1m rate=1r/s;",
+        "limit_req_zone $host zone=a rate=1r/s;", "limit_req_zone $host zone=a:1m rate=1r/h;",
+        "limit_conn_zone $host zone=a:1m rate=1r/s;",
+        "limit_conn_zone $host zone=a:1m; limit_conn_zone $host zone=a:1m;", "limit_conn_zone $status zone=a:1m;",
+        "server { listen 8080; }", "map $sent_http_x $a { default a; }", "map $http_x $a { default $mine; }",
+        "map $http_x $a { ~( b; }"})
     EXPECT_EQ(Site({}, {{"/"}}, {{"http-snippet", text}}).ask("/"), "503 page") << text;
 }
 

@@ -107,6 +107,12 @@ inline constexpr Error kClientLeft{Fault::cancelled, Whose::downstream, Retry::n
 // say nothing here. Null: nothing.
 const net::tls::ClientCertificate* shown_certificate(const RequestView& request) noexcept;
 
+// Another path of the host that a pod names (X-Accel-Redirect), and the fields that go with what it answers.
+struct Elsewhere {
+  std::string target;  // path and query
+  std::vector<std::pair<std::string, std::string>> fields;
+};
+
 // One request and its response in flight. Owned by its connection; lives until the response was sent or given up.
 struct Exchange : RequestView {
   Exchange(WorkerContext& w, Downstream& d, const Peer& p, ExchangeMemory& m)
@@ -141,6 +147,7 @@ struct Exchange : RequestView {
   std::string_view forwarded_for;   // incoming list, joined
   std::string_view forwarded_host;  // incoming
   bool proxy_trusted = false;       // the peer is a proxy whose X-Forwarded-* fields and Forwarded are believed
+  bool is_counted = false;          // what goes outside is, in place of being marked (UnderWay)
   std::string_view loop_mark;       // CDN-Loop to where it goes; empty: what the client sent of it, if anything
   char id_storage[32];
   char port_storage[8];
@@ -157,11 +164,14 @@ struct Exchange : RequestView {
   bool instead = false;           // `cluster` is that of error pages, as the route's has no endpoints
   std::uint16_t intercepted = 0;  // status of a pod's response that error pages answer in place of
   bool of_ours = false;           // a request of our own: pods get what it says in set_for_pods, and no usual fields
-  bool grpc = false;              // a call of gRPC: both directions stream, and our answers are its own
-  bool deadline_passed = false;   // the one that the call brought along
+  std::unique_ptr<Elsewhere> elsewhere;  // the pod named it: there is no answer yet; null: it did not
+  Exchange* asker = nullptr;             // the exchange that was led here so, whose client gets the answer; null: none
+  bool grpc = false;                     // a call of gRPC: both directions stream, and our answers are its own
+  bool deadline_passed = false;          // the one that the call brought along
   std::unique_ptr<BodyTransform> transform;
-  std::unique_ptr<RequestCopy> copy;              // null: nobody else gets the request
-  std::atomic<std::uint64_t>* counted = nullptr;  // where limit-connections counts it, until it is over; null: nowhere
+  std::unique_ptr<RequestCopy> copy;  // null: nobody else gets the request
+  // Where limits of connections count it, until it is over: the first of them that are not null.
+  std::array<std::atomic<std::uint64_t>*, 1 + model::SnippetLimits::kMostConnections> counted{};
   std::shared_ptr<DiskBody> on_disk;              // a whole body that is too long for memory; `body` is empty then
   const model::KeptConnections* keeps = nullptr;  // how its connection is kept; null: as the options say
   std::size_t coder_memory = 0;                   // bytes that the coding of its response takes

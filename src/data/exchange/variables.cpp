@@ -350,7 +350,7 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     case variable("upstream_addr"):
       if (request.so_far == nullptr) return;
       for (int i = 0; i < request.so_far->attempts; ++i) {
-        if (i > 0) out.put(", ");
+        if (i > 0) out.put(request.so_far->attempt[i].elsewhere ? " : " : ", ");
         out.put(request.so_far->attempt[i].address);
       }
       return;

@@ -3,14 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cstring>
 
-#include "data/exchange/variables.h"
 #include "data/filter/address_set.h"
-#include "data/plan/step.h"
-#include "data/runtime/worker_context.h"
-#include "net/http/reason.h"
+#include "data/filter/limiting.h"
 
 // limit-rps, limit-rpm, limit-connections: how much one client may ask of the paths of an Ingress.
 namespace sluice::data {
@@ -25,33 +20,6 @@ LimitTable::Rate rate_of(std::uint64_t thousandths_a_second, std::uint64_t limit
   return {static_cast<std::uint32_t>(std::min<std::uint64_t>(thousandths_a_second, LimitTable::kMostRate)),
           static_cast<std::uint32_t>(std::min<std::uint64_t>(burst, LimitTable::kMostBurst / 1000) * 1000)};
 }
-
-std::uint32_t milliseconds(Instant now) noexcept {
-  using std::chrono::duration_cast;
-  return static_cast<std::uint32_t>(duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count());
-}
-
-// Who asks, as bytes behind room for the number of a counter.
-class Asker {
- public:
-  // Nobody: who a client is says a variable that has no value here.
-  explicit Asker(const Exchange& ex) : bytes_(ex.worker.out) {
-    const Template& who = ex.options->limit_conn_zone_variable;
-    bytes_.assign(sizeof(std::uint64_t), '\0');
-    if (who.text() == model::Options::kByAddress)
-      bytes_.append(reinterpret_cast<const char*>(ex.client.data()), ex.client.size());
-    else
-      evaluate(who, ex, Spelling::raw, bytes_);
-  }
-  bool is_nobody() const noexcept { return bytes_.size() == sizeof(std::uint64_t); }
-  std::uint64_t counter(std::uint64_t of) noexcept {
-    std::memcpy(bytes_.data(), &of, sizeof of);
-    return LimitTable::number(bytes_);
-  }
-
- private:
-  std::string& bytes_;  // scratch of the worker: nothing waits while it is used
-};
 
 class ClientLimits final : public Step {
  public:
@@ -74,34 +42,28 @@ class ClientLimits final : public Step {
   // As in nginx: requests are counted before those in flight, so that what limit-connections refuses was charged to
   // limit-rps; and of two rates that which refuses charges neither.
   std::optional<LocalReply> charge(Exchange& ex) const override {
-    Asker asker(ex);
-    if (asker.is_nobody()) return std::nullopt;
+    LimitedKey asker(ex, ex.options->limit_conn_zone_variable);
+    if (asker.empty()) return std::nullopt;
     LimitTable& table = ex.worker.shared.client_limits;
-    const std::uint32_t now = milliseconds(ex.worker.loop.now());
+    const std::uint32_t now = limit_time(ex);
     const auto key = [&](Which which) { return LimitTable::Key{asker.counter(counter_[which]), tenant_}; };
     if (limits_.rps != 0) {
       const auto of_second = key(a_second);
       if (limits_.rpm != 0) {
         const auto judged = table.judge(of_second, second_, now);
         if (!judged.admitted) return too_often(ex, a_second, judged);
-        const auto said = note(ex, table.charge(key(a_minute), minute_, now));
+        const auto said = note_limit(ex, table.charge(key(a_minute), minute_, now));
         if (!said.admitted) return too_often(ex, a_minute, said);
       }
-      const auto said = note(ex, table.charge(of_second, second_, now));
+      const auto said = note_limit(ex, table.charge(of_second, second_, now));
       if (!said.admitted) return too_often(ex, a_second, said);
     } else if (limits_.rpm != 0) {
-      const auto said = note(ex, table.charge(key(a_minute), minute_, now));
+      const auto said = note_limit(ex, table.charge(key(a_minute), minute_, now));
       if (!said.admitted) return too_often(ex, a_minute, said);
     }
     if (limits_.connections == 0) return std::nullopt;
-    const auto entered = table.enter(key(connections), limits_.connections);
-    ex.counted = entered.place;
-    if (entered.admitted) {
-      if (entered.place == nullptr) ex.worker.stats.limits_uncounted.add();
-      return std::nullopt;
-    }
-    ex.worker.stats.limited_connections.add();
-    return refusal(ex, ex.options->limit_conn_status_code, "the client has as many requests here as limit-connections");
+    if (enter_limit(ex, key(connections), limits_.connections)) return std::nullopt;
+    return refused_by_connections(ex, "the client has as many requests here as limit-connections");
   }
 
   std::string charged(const RequestView&) const override {
@@ -118,33 +80,11 @@ class ClientLimits final : public Step {
   }
 
  private:
-  static LimitTable::Said note(Exchange& ex, LimitTable::Said said) noexcept {
-    if (said.forgot) ex.worker.stats.limits_forgotten.add();
-    if (!said.counted) ex.worker.stats.limits_uncounted.add();
-    return said;
-  }
-
   static LocalReply too_often(Exchange& ex, Which which, LimitTable::Said said) {
-    ex.worker.stats.limited_rate.add();
-    LocalReply out = refusal(
-        ex, ex.options->limit_req_status_code,
-        which == a_second ? "the client asks more often than limit-rps" : "the client asks more often than limit-rpm");
-    if (out.ours == true)
-      ex.note = fmt::format("client {}, excess {}.{:03}", ex.client_address, said.excess / 1000, said.excess % 1000);
-    return out;
-  }
-
-  // A client that goes on asking is told of once a second and worker; the counters have all.
-  static LocalReply refusal(Exchange& ex, std::uint16_t status, const char* why) {
-    LocalReply out{.status = status, .why = why, .ours = false};
-    const Instant now = ex.worker.loop.now();
-    if (now - ex.worker.limits_told >= std::chrono::seconds(1)) {
-      ex.worker.limits_told = now;
-      out.ours = true;
-      ex.note = fmt::format("client {}", ex.client_address);
-    }
-    if (net::http::reason_phrase(status).empty()) out.body.emplace();  // nginx has no page for it
-    return out;
+    return refused_by_rate(
+        ex,
+        which == a_second ? "the client asks more often than limit-rps" : "the client asks more often than limit-rpm",
+        said);
   }
 
   const model::ClientLimits limits_;

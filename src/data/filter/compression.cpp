@@ -181,17 +181,11 @@ NewTag tag_of_coded(std::string_view etag) noexcept {
   return etag.starts_with('"') ? NewTag::weak : NewTag::none;
 }
 
-Compression::Compression(const model::Options& o) {
-  const auto add = [&](bool on, Coding coding, unsigned level, std::uint64_t least,
-                       const std::vector<std::string>& types) {
-    if (!on) return;
-    Rule rule{coding, level, least, types, std::ranges::find(types, "*") != types.end()};
-    rule.types.emplace_back("text/html");
-    rules_.push_back(std::move(rule));
-  };
-  add(o.enable_brotli, Coding::brotli, o.brotli_level, o.brotli_min_length, o.brotli_types);
-  add(o.enable_zstd, Coding::zstd, o.zstd_level, o.zstd_min_length, o.zstd_types);
-  add(o.use_gzip, Coding::gzip, o.gzip_level, o.gzip_min_length, o.gzip_types);
+Compression::Compression(const model::Options& o)
+    : rules_{Rule{o.enable_brotli, Coding::brotli, o.brotli_level, o.brotli_min_length, o.brotli_types},
+             Rule{o.enable_zstd, Coding::zstd, o.zstd_level, o.zstd_min_length, o.zstd_types},
+             Rule{o.use_gzip, Coding::gzip, o.gzip_level, o.gzip_min_length, o.gzip_types}},
+      on_(o.enable_brotli || o.enable_zstd || o.use_gzip) {
   if (o.gzip_disable.empty()) return;
   // A version 6 that says SV1 has the fault mended.
   if (auto made =
@@ -201,6 +195,10 @@ Compression::Compression(const model::Options& o) {
 
 std::shared_ptr<const Compression> Compression::make(const model::Options& options) {
   if (!options.use_gzip && !options.enable_brotli && !options.enable_zstd) return nullptr;
+  return make_for_routes(options);
+}
+
+std::shared_ptr<const Compression> Compression::make_for_routes(const model::Options& options) {
   return std::shared_ptr<const Compression>(new Compression(options));
 }
 
@@ -212,25 +210,47 @@ bool Compression::takes(const Rule& rule, const net::http::RequestHead& request,
   return agent == nullptr || disable_->match(agent->value) == Regex::Outcome::no;
 }
 
-Compression::Choice Compression::choose(const net::http::RequestHead& request, const Facts& response) const {
+namespace {
+
+bool is_of(const std::vector<std::string>& types, std::string_view type) noexcept {
+  return iequals(type, "text/html") ||
+         std::ranges::any_of(types, [&](const auto& listed) { return listed == "*" || iequals(listed, type); });
+}
+
+// Null: the route says nothing of it.
+const model::RouteCoding* own_of(const model::RouteCompression* own, Coding coding) noexcept {
+  if (own == nullptr || coding == Coding::zstd) return nullptr;
+  return coding == Coding::gzip ? &own->gzip : &own->brotli;
+}
+
+}  // namespace
+
+Compression::Choice Compression::choose(const net::http::RequestHead& request, const Facts& response,
+                                        const model::RouteCompression* own) const {
   Choice choice;
   if (!is_listed(response.status) || response.coded) return choice;
   const auto type = compared_type(response.type);
   const auto* accepted = request.find(Name::accept_encoding);
   for (const Rule& rule : rules_) {
-    if (response.length && *response.length < rule.least) continue;
-    if (!rule.any && std::ranges::none_of(rule.types, [&](const auto& listed) { return iequals(listed, type); }))
-      continue;
+    const model::RouteCoding* here = own_of(own, rule.coding);
+    if (!(here != nullptr ? here->on.value_or(rule.on) : rule.on)) continue;
+    const std::uint64_t least = here != nullptr && here->min_length ? *here->min_length : rule.least;
+    if (response.length && *response.length < least) continue;
+    if (!is_of(here != nullptr && here->types ? *here->types : rule.types, type)) continue;
     choice.depends = true;
     if (accepted == nullptr || !takes(rule, request, accepted->value)) continue;
     choice.coding = rule.coding;
+    choice.level = here != nullptr && here->level ? *here->level : rule.level;
     break;
   }
+  if (own != nullptr && own->vary == false) choice.depends = false;
   return choice;
 }
 
 std::unique_ptr<BodySource> Compression::encode(Exchange& ex, ResponseStart& response, BodySource& body) const {
   if (!is_listed(response.status)) return nullptr;
+  const model::RouteCompression* own = ex.settings != nullptr ? ex.settings->compression.get() : nullptr;
+  if (own == nullptr && !on_) return nullptr;
   // ConfigMaps may name fields that decide, as they do in ingress-nginx.
   make_added_fields(ex, response);
   const auto* type = last_of(response.fields, ex.memory.added, Name::content_type);
@@ -241,16 +261,15 @@ std::unique_ptr<BodySource> Compression::encode(Exchange& ex, ResponseStart& res
   facts.coded = is_coded(response.fields) || is_coded(ex.memory.added);
   // Clients of gRPC know codings of messages, none of bodies.
   if (is_grpc(facts.type)) return nullptr;
-  const Choice choice = choose(ex.head(), facts);
+  const Choice choice = choose(ex.head(), facts, own);
   response.vary = choice.depends;
   if (!choice.coding) return nullptr;
 
   auto& stats = ex.worker.stats;
   const bool has_body = ex.head().method != net::http::Method::head;
   std::unique_ptr<Coder> coder;
-  const auto& rule = *std::ranges::find(rules_, *choice.coding, &Rule::coding);
   const CodingInfo& coding = info(*choice.coding);
-  const std::size_t memory = coding.memory(rule.level, facts.length);
+  const std::size_t memory = coding.memory(choice.level, facts.length);
   if (has_body) {
     if (ex.worker.shared.overload.at_least(Rung::save)) {
       stats.uncompressed_overload.add();
@@ -262,7 +281,7 @@ std::unique_ptr<BodySource> Compression::encode(Exchange& ex, ResponseStart& res
       return nullptr;
     }
     ex.worker.grew(memory);
-    coder = coding.make(rule.level, facts.length);
+    coder = coding.make(choice.level, facts.length);
     if (!coder) {
       budget.give_back(memory);
       stats.uncompressed_overload.add();
@@ -278,13 +297,15 @@ std::unique_ptr<BodySource> Compression::encode(Exchange& ex, ResponseStart& res
   response.coding = coding.token;
   response.framing = has_body ? Framing::chunked : Framing::none;
   if (!has_body) return nullptr;
-  return std::make_unique<Encoder>(ex, body, std::move(coder), *choice.coding, rule.level, memory);
+  return std::make_unique<Encoder>(ex, body, std::move(coder), *choice.coding, choice.level, memory);
 }
 
 namespace {
 
 StepPtr make_compression(const model::Options& options, bool) {
-  return Compression::make(options);
+  const bool snippets =
+      options.allow_snippet_annotations || !options.server_snippet.empty() || !options.location_snippet.empty();
+  return snippets ? Compression::make_for_routes(options) : Compression::make(options);
 }
 
 }  // namespace

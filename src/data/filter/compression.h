@@ -26,6 +26,8 @@ class Compression final : public Step {
  public:
   // Null: nothing is ever compressed.
   static std::shared_ptr<const Compression> make(const model::Options& options);
+  // The same where routes may ask for it by themselves: never null.
+  static std::shared_ptr<const Compression> make_for_routes(const model::Options& options);
 
   // A response as far as it decides.
   struct Facts {
@@ -37,24 +39,28 @@ class Compression final : public Step {
   struct Choice {
     bool depends = false;          // on what the client accepts: Vary says so
     std::optional<Coding> coding;  // nothing: it goes out as it is
+    unsigned level = 0;            // of it
     bool operator==(const Choice&) const = default;
   };
-  Choice choose(const net::http::RequestHead& request, const Facts& response) const;
+  // `own`: what the route says; null: nothing.
+  Choice choose(const net::http::RequestHead& request, const Facts& response,
+                const model::RouteCompression* own = nullptr) const;
 
   std::unique_ptr<BodySource> encode(Exchange&, ResponseStart&, BodySource&) const override;
 
  private:
   struct Rule {
+    bool on;
     Coding coding;
     unsigned level;
     std::uint64_t least;             // bytes
-    std::vector<std::string> types;  // lower case
-    bool any = false;                // type
+    std::vector<std::string> types;  // lower case; "*": any
   };
   explicit Compression(const model::Options& options);
   bool takes(const Rule& rule, const net::http::RequestHead& request, std::string_view accept_encoding) const;
 
-  std::vector<Rule> rules_;               // in the order in which they are asked
+  std::array<Rule, 3> rules_;             // in the order in which they are asked
+  bool on_;                               // one of them is, where the route says nothing
   std::shared_ptr<const Regex> disable_;  // null: nobody
 };
 

@@ -9,7 +9,8 @@ namespace {
 
 class Hsts final : public Step {
  public:
-  Hsts(const model::Options& options, bool secured) : value_("max-age=" + options.hsts_max_age), secured_(secured) {
+  Hsts(const model::Options& options, bool secured)
+      : value_("max-age=" + options.hsts_max_age), secured_(secured), exact_(options.exact) {
     if (options.hsts_include_subdomains) value_ += "; includeSubDomains";
     if (options.hsts_preload) value_ += "; preload";
   }
@@ -17,12 +18,13 @@ class Hsts final : public Step {
     // The bare name of a www. one may have other hosts below it, which includeSubDomains would speak of.
     if (!secured_ && (request.from == nullptr || !request.from->tls)) return;
     if (request.route != nullptr && request.route->settings->to_host) return;
+    if (exact_ && request.unlocated) return;  // ingress-nginx sets it by its locations
     fields.set_if_free("Strict-Transport-Security", value_, net::http::Name::strict_transport_security);
   }
 
  private:
   std::string value_;
-  bool secured_;
+  bool secured_, exact_;
 };
 
 StepPtr make_hsts(const model::Options& options, bool secured) {

@@ -44,7 +44,7 @@ class Copy final : private Mirrors::Running {
     peer_.tls = of.peer.tls;
     auto& head = memory_->request;
     head.clear();
-    std::size_t size = 0;
+    std::size_t size = of.request_id.size();
     for (const auto& f : of.head().fields.all()) size += f.name.size() + f.value.size();
     text_.reserve(size);
     const auto keep = [this](std::string_view from) {
@@ -63,6 +63,7 @@ class Copy final : private Mirrors::Running {
     make_ours(ex_, {*cluster_, way, method_, target_, host_, fields_, true}, *of.options);
     ex_.route = of.route;
     ex_.route_seed = of.route_seed;
+    ex_.request_id = keep(of.request_id);
     ex_.outside = true;
     mark_pass(ex_, true);
   }

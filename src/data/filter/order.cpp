@@ -3,9 +3,9 @@
 namespace sluice::data {
 
 extern const Row kClientCertificate, kBlocked, kToHost, kAppRoot, kAmbiguousPaths, kCors, kRedirect, kRewriteAway,
-    kSslRedirect, kClientInClear, kClientLimits, kSourceRanges, kBasicAuth, kExternalAuth, kMirror, kReplaceRedirects,
-    kReplaceInCookies, kServerSnippet, kSnippet, kSnippetHeaders, kSnippetAccess, kSnippetDeniesHere, kAffinity,
-    kCustomHeaders, kAddHeaders, kHsts, kGrpcWeb, kCompression;
+    kSslRedirect, kClientInClear, kClientLimits, kSnippetLimits, kSourceRanges, kBasicAuth, kExternalAuth, kMirror,
+    kReplaceRedirects, kReplaceInCookies, kServerSnippet, kSnippet, kSnippetHeaders, kSnippetAccess, kSnippetDeniesHere,
+    kAffinity, kCustomHeaders, kAddHeaders, kHsts, kGrpcWeb, kCompression;
 
 namespace {
 
@@ -32,6 +32,7 @@ constexpr Ordered kPlanned[] = {
      "before all that asks who comes, as nginx counts before it asks: who guesses passwords is counted, and who is "
      "over "
      "his limit reaches nobody"},
+    {&kSnippetLimits, "likewise, behind those of annotations, which stand in front of the snippet"},
     {&kSourceRanges, "the cheapest question about who comes"},
     {&kSnippetAccess, "the list of a snippet stands behind those of annotations"},
     {&kBasicAuth, "a password is hashed, perhaps for long: after all that is known without it"},

@@ -13,6 +13,7 @@ using net::http::Name;
 
 constexpr std::size_t kMostPasses = 5;  // what reaches any Sluice for this time is not passed on
 constexpr std::size_t kRouteDigits = 16;
+constexpr std::uint16_t kTenant = 0xffff;  // of counters of requests under way
 
 // All that a proxy of Ingresses tells its pods.
 constexpr net::http::NameSet kOfAProxy{Name::x_real_ip,        Name::x_forwarded_for,   Name::x_forwarded_host,
@@ -71,6 +72,8 @@ std::optional<LocalReply> loop(const RequestView& request) {
 void mark_pass(Exchange& ex, bool passed) {
   if (!passed) return ex.worker.stats.loops.add();
   if (unmarked(ex)) return;
+  ex.is_counted = ex.options->exact && !ex.request_id.empty();
+  if (ex.is_counted) return;
   char digits[kRouteDigits];
   write_route(ex, digits);
   const std::string_view route(digits, sizeof digits);
@@ -90,6 +93,16 @@ void mark_pass(Exchange& ex, bool passed) {
   // Pods may ask for their own host with what they were asked: only the number of passes counts for them.
   if (ex.outside) mark.append("; r=").append(route);
   ex.loop_mark = mark;
+}
+
+UnderWay::UnderWay(Exchange& ex) {
+  if (!ex.is_counted) [[likely]]
+    return;
+  const LimitTable::Key key{LimitTable::number("under way/" + std::string(ex.request_id)), kTenant};
+  const auto entered = ex.worker.shared.client_limits.enter(key, kMost);
+  place_ = entered.place;
+  too_often_ = !entered.admitted;
+  if (too_often_) ex.worker.stats.loops.add();
 }
 
 }  // namespace sluice::data

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "data/proxy/edit.h"
+#include "data/proxy/on_behalf.h"
 #include "data/proxy/program.h"
 #include "data/proxy/subrequest.h"
 #include "data/runtime/worker_context.h"
@@ -39,12 +40,9 @@ bool asks_for_head(const Exchange& ex) noexcept {
 }
 
 // Passes the page on to the client.
-class Page final : public Downstream {
+class Page final : public OnBehalf {
  public:
-  Page(Exchange& asker, const LocalReply& error) : asker_(asker), error_(error) {}
-  BodySource& body() override { return asker_.down.body(); }
-  bool whole_body(std::string_view&) override { return false; }
-  net::Task<Status> interim(int, std::span<const Field>) override { co_return Status{}; }
+  Page(Exchange& asker, const LocalReply& error) noexcept : OnBehalf(asker), error_(error) {}
   net::Task<Status> start(Exchange&, const ResponseStart& response, Chunk first) override {
     ResponseStart page = response;
     std::vector<Field> fields;
@@ -66,16 +64,8 @@ class Page final : public Downstream {
     Status started = co_await starting;
     co_return started;
   }
-  net::Task<Status> write(Chunk piece) override { return asker_.down.write(piece); }
-  void abort() noexcept override { asker_.down.abort(); }
-  bool started() const noexcept override { return asker_.down.started(); }
-  bool complete() const noexcept override { return asker_.down.complete(); }
-  std::size_t room(std::size_t last) noexcept override { return asker_.down.room(last); }
-  net::Duplex& become_tunnel(std::string_view& early) override { return asker_.down.become_tunnel(early); }
-  void give_buffers_back() noexcept override {}
 
  private:
-  Exchange& asker_;
   const LocalReply& error_;
 };
 

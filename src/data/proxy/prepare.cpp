@@ -123,6 +123,7 @@ bool trusted(const model::Options& o, const std::uint8_t* address) noexcept {
 
 void give_request_id(Exchange& ex) noexcept {
   if (!ex.request_id.empty()) return;
+  if (ex.asker != nullptr) return void(ex.request_id = ex.asker->request_id);
   ex.worker.request_id(ex.id_storage);
   ex.request_id = {ex.id_storage, sizeof ex.id_storage};
 }

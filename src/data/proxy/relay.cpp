@@ -3,6 +3,7 @@
 #include "data/plan/plan.h"
 #include "data/proxy/ahead.h"
 #include "data/proxy/disk.h"
+#include "data/proxy/elsewhere.h"
 #include "data/proxy/error_page.h"
 #include "data/proxy/grpc.h"
 #include "data/proxy/logged_values.h"
@@ -137,6 +138,8 @@ constexpr Error kUnwanted{Fault::none, Whose::upstream, Retry::answered, 502, "a
 
 constexpr Error kIntercepted{Fault::none, Whose::upstream, Retry::no, 502, "a status of custom-http-errors"};
 
+constexpr Error kElsewhere{Fault::none, Whose::upstream, Retry::no, 502, "the pod names another path"};
+
 // What is known of the pod's part once it is over.
 void note_pod(Exchange& ex, const Upstream& up, Attempt& attempt, Instant begun) {
   ex.pod_saw_it = up.any_sent();
@@ -196,6 +199,10 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
   if (response.status >= 400 && intercepts(ex, response.status)) [[unlikely]] {
     ex.intercepted = attempt.status;
     s = std::unexpected(kIntercepted);
+    co_return s;
+  }
+  if (ex.options->exact && response.status != 101 && !ex.grpc && !ex.of_ours && leads_elsewhere(ex)) [[unlikely]] {
+    s = std::unexpected(kElsewhere);
     co_return s;
   }
   if (response.status == 101) {

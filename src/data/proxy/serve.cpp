@@ -4,8 +4,10 @@
 #include <chrono>
 #include <utility>
 
+#include "data/plan/loop.h"
 #include "data/plan/plan.h"
 #include "data/proxy/edit.h"
+#include "data/proxy/elsewhere.h"
 #include "data/proxy/error_page.h"
 #include "data/proxy/grpc.h"
 #include "data/proxy/local_reply.h"
@@ -62,8 +64,10 @@ std::optional<LocalReply> answer_without_route(Exchange& ex) {
   }
   if (ex.peer.tls)
     if (const char* why =
-            misdirected(ex.view->snapshot(), ex.record.server_name, ex.memory.host, ex.worker.shared.passthrough))
+            misdirected(ex.view->snapshot(), ex.record.server_name, ex.memory.host, ex.worker.shared.passthrough)) {
+      ex.unlocated = true;
       return LocalReply{421, {}, why};
+    }
   return std::nullopt;
 }
 
@@ -74,9 +78,15 @@ std::optional<LocalReply> answer_for_lack_of_memory(Exchange& ex) {
   return LocalReply{.status = 503, .why = "memory is short: new requests are refused", .close = true};
 }
 
+// What nginx asks at the server, before it looks for a location.
+bool answers_at_server(std::string_view row) noexcept {
+  return row == "client-certificate" || row == "blocked" || row == "server-snippet" || row == "app-root";
+}
+
 // What becomes of the request once all were asked; nothing: a pod answers.
 std::optional<LocalReply> settle(Exchange& ex, std::optional<Verdict> verdict) {
   take_effect(ex, verdict ? &*verdict : nullptr);
+  if (verdict) ex.unlocated = answers_at_server(verdict->by);
   if (verdict) return std::move(verdict->reply);
   // What was meant for us is none of the pod's business, as in ingress-nginx.
   if (ex.settings->basic_auth)
@@ -88,9 +98,11 @@ std::optional<LocalReply> settle(Exchange& ex, std::optional<Verdict> verdict) {
 std::optional<Verdict> charge(Exchange& ex, const Plan::Entry*& waits) {
   while (waits != nullptr && waits->step->charges()) {
     const Plan::Entry& guard = *waits;
-    if (auto reply = guard.step->charge(ex)) {
-      waits = nullptr;
-      return Verdict{std::move(*reply), guard.name};
+    if (ex.asker == nullptr) {  // else its client has been charged
+      if (auto reply = guard.step->charge(ex)) {
+        waits = nullptr;
+        return Verdict{std::move(*reply), guard.name};
+      }
     }
     if (auto verdict = decide_behind(ex, guard, &waits)) return verdict;
   }
@@ -101,7 +113,10 @@ std::optional<Verdict> charge(Exchange& ex, const Plan::Entry*& waits) {
 // `waits` says otherwise, which has to wait.
 std::optional<LocalReply> answer(Exchange& ex, const Plan::Entry*& waits) {
   if (ex.process != nullptr)
-    if (auto verdict = decide_for_all(ex.process, ex)) return std::move(verdict->reply);
+    if (auto verdict = decide_for_all(ex.process, ex)) {
+      ex.unlocated = answers_at_server(verdict->by);
+      return std::move(verdict->reply);
+    }
   if (auto reply = answer_for_the_proxy(ex)) return reply;
   if (auto reply = answer_without_route(ex)) return reply;
   if (auto reply = answer_for_lack_of_memory(ex)) return reply;
@@ -163,6 +178,10 @@ void learn(Exchange& ex, AttemptInFlight& in_flight, Instant begun, const Status
 
 net::Task<Status> attempts(Exchange& ex) {
   WorkerContext& worker = ex.worker;
+  const UnderWay under_way(ex);
+  if (under_way.too_often())
+    co_return std::unexpected(Error{Fault::unsupported, Whose::upstream, Retry::no, 508,
+                                    "a hundred requests with its X-Request-ID are under way: it comes back to itself"});
   ex.memory.tried.clear();
   std::uint32_t& tries = ex.tries;
   std::uint32_t unprocessed = 0;
@@ -283,11 +302,25 @@ void finish(Exchange& ex) {
   worker.recorder.finished(r);
 }
 
+void end(Exchange& ex) {
+  for (auto*& place : ex.counted) {
+    if (place == nullptr) [[likely]]
+      break;
+    LimitTable::leave(std::exchange(place, nullptr));
+  }
+  if (ex.asker != nullptr) return;  // which takes over what is told
+  ex.worker.stats.requests_active.sub();
+  finish(ex);
+  release(ex);
+}
+
 }  // namespace
 
 net::Task<void> serve(Exchange& ex) {
-  ex.worker.stats.requests.add();
-  ex.worker.stats.requests_active.add();
+  if (ex.asker == nullptr) {
+    ex.worker.stats.requests.add();
+    ex.worker.stats.requests_active.add();
+  }
   ex.begun = ex.worker.loop.now();
 
   Status prepared = prepare(ex);  // who asks, what for, which route
@@ -321,9 +354,7 @@ net::Task<void> serve(Exchange& ex) {
       ex.record.reason = reply->why;
       ex.close_after = true;
       ex.down.abort();
-      ex.worker.stats.requests_active.sub();
-      finish(ex);
-      release(ex);
+      end(ex);
       co_return;
     }
     const bool ours = reply->ours.value_or(reply->status >= 500);
@@ -341,6 +372,11 @@ net::Task<void> serve(Exchange& ex) {
       net::Task<Status> sending = send_reply(ex, std::move(error));
       Status sent = co_await sending;
       if (!sent) ex.close_after = true;
+    } else if (!outcome && ex.elsewhere && !ex.given_up && !ex.client_gone) [[unlikely]] {
+      if (ex.asker == nullptr) {
+        net::Task<void> leading = answer_from_elsewhere(ex);
+        co_await leading;
+      }
     } else if (!outcome) {
       const Error& why = outcome.error();
       if (why.whose == Whose::downstream && why.fault == Fault::timeout) ex.worker.stats.timeouts_body.add();
@@ -348,11 +384,7 @@ net::Task<void> serve(Exchange& ex) {
     }
   }
 
-  if (ex.counted != nullptr) [[unlikely]]
-    LimitTable::leave(std::exchange(ex.counted, nullptr));
-  ex.worker.stats.requests_active.sub();
-  finish(ex);
-  release(ex);
+  end(ex);
 }
 
 net::Task<void> refuse(Exchange& ex, Error why) {

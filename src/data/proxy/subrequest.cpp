@@ -32,7 +32,8 @@ SubRequest::SubRequest(Exchange& asker, const Question& question, Downstream* to
     : asker_(asker),
       memory_(asker.worker.borrow_memory()),
       to_(to != nullptr ? *to : answer_),
-      ex_(asker.worker, to_, asker.peer, *memory_) {
+      ex_(asker.worker, to_, asker.peer, *memory_),
+      given_up_(asker, ex_) {
   memory_->request = asker.head();
   make_ours(ex_, question, *asker.options);
   ex_.client = asker.client;
@@ -42,6 +43,7 @@ SubRequest::SubRequest(Exchange& asker, const Question& question, Downstream* to
   if (!question.marked) return;
   ex_.route = asker.route;
   ex_.route_seed = asker.route_seed;
+  ex_.request_id = asker.request_id;
   ex_.outside = true;
   mark_pass(ex_, true);
 }
@@ -54,7 +56,7 @@ SubRequest::~SubRequest() {
 }
 
 net::Task<Status> SubRequest::run() {
-  asker_.waiting_on = &forward_;
+  asker_.waiting_on = &given_up_;
   net::Task<Status> asking = attempts(ex_);
   Status outcome = co_await asking;
   asker_.waiting_on = nullptr;
@@ -90,11 +92,6 @@ Status KeptAnswer::drop(const Chunk& piece) noexcept {
     return std::unexpected(Error{Fault::too_slow, Whose::internal, Retry::no, 0, "nobody waits for this body"});
   if (dropped <= kMostDropped) return {};
   return std::unexpected(Error{Fault::too_large, Whose::internal, Retry::no, 0, "nobody wants so long a body"});
-}
-
-void SubRequest::Forward::cancel(Error why) noexcept {
-  of_.ex_.client_gone = true;  // no further attempt
-  if (of_.ex_.waiting_on) of_.ex_.waiting_on->cancel(why);
 }
 
 }  // namespace sluice::data

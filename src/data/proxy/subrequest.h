@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "data/exchange/exchange.h"
+#include "data/proxy/on_behalf.h"
 #include "net/io/loop.h"
 #include "net/io/task.h"
 
@@ -81,19 +82,12 @@ class SubRequest {
   std::span<const net::http::Field> fields() const noexcept { return answer_.fields; }
 
  private:
-  // What waits at the asker is given up for the same reason.
-  struct Forward final : net::Cancellable {
-    explicit Forward(SubRequest& of) noexcept : of_(of) {}
-    void cancel(Error why) noexcept override;
-    SubRequest& of_;
-  };
-
   Exchange& asker_;
   std::unique_ptr<ExchangeMemory> memory_;
   KeptAnswer answer_;
   Downstream& to_;
   Exchange ex_;
-  Forward forward_{*this};
+  GivenUpWith given_up_;
 };
 
 }  // namespace sluice::data

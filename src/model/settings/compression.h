@@ -1,4 +1,6 @@
 #pragma once
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +33,19 @@ inline std::vector<std::string> types_for_brotli() {
   types.insert(types.begin(), "application/xml+rss");
   return types;
 }
+
+// What snippets of a route change of the options; what is not there is as those say.
+struct RouteCoding {
+  std::optional<bool> on;
+  std::optional<std::uint32_t> level, min_length;
+  std::optional<std::vector<std::string>> types;  // beside text/html; lower case; "*": all
+  bool operator==(const RouteCoding&) const = default;
+};
+struct RouteCompression {
+  RouteCoding gzip, brotli;
+  std::optional<bool> vary;  // of both
+  bool operator==(const RouteCompression&) const = default;
+};
 
 // The one value of gzip-disable that is no regular expression: old versions of the Internet Explorer, as nginx knows
 // them.

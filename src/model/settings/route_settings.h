@@ -80,6 +80,7 @@ struct RouteSettings {
   Shared<Balancing> balancing;                           // what its Ingress asks for; Cluster says what counts
   Shared<ClientAuth> client_auth;                        // the host's; null: certificates of clients mean nothing
   Shared<ClientLimits> client_limits;                    // null: clients may ask as often as they like
+  Shared<RouteCompression> compression;                  // null: as the options say
   Shared<Snippet> snippet;                               // what snippets say beside all this; null: nothing
   bool satisfy_any = false;                              // one of address, password and that service suffices
   bool operator==(const RouteSettings&) const = default;

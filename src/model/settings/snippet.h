@@ -93,6 +93,33 @@ struct SnippetAuthField {
   bool operator==(const SnippetAuthField&) const = default;
 };
 
+// limit_req, with what its zone says: how often one key may ask, counted for all who name the zone.
+struct SnippetRate {
+  static constexpr std::uint32_t kAtOnce = 0xffffffff;  // of `delay`
+  std::string zone;
+  Template key;                // empty: the request is not counted
+  std::uint32_t a_second = 0;  // thousandths of a request
+  std::uint32_t burst = 0;     // requests that may come too early
+  std::uint32_t delay = 0;     // so many of them do not wait for their turn; kAtOnce: none waits
+  bool operator==(const SnippetRate&) const = default;
+};
+// limit_conn: how many of one key may be in flight.
+struct SnippetConnections {
+  std::string zone;
+  Template key;
+  std::uint32_t most = 0;  // ClientLimits::kMostConnections at most
+  bool operator==(const SnippetConnections&) const = default;
+};
+struct SnippetLimits {
+  static constexpr std::size_t kMostRates = 8, kMostConnections = 2, kMostZones = 64;
+  std::vector<SnippetRate> rates;
+  std::vector<SnippetConnections> connections;
+  // Those that are a server's do not count where annotations of the location limit the same.
+  bool rates_of_server = false, connections_of_server = false;
+  std::uint16_t rate_status = 0, connection_status = 0;  // 0: as the options say
+  bool operator==(const SnippetLimits&) const = default;
+};
+
 // nginx's error_page: what is answered in place of one of our errors.
 struct SnippetErrorPage {
   std::vector<std::uint16_t> statuses;
@@ -118,7 +145,8 @@ struct Snippet {
   std::vector<SnippetAccess> access;  // the first that has the client's address decides; none: it may come
   std::vector<SnippetLine> request;   // proxy_set_header, more_set_input_headers, more_clear_input_headers
   std::vector<SnippetAuthField> auth;
-  std::vector<SnippetErrorPage> errors;    // the first that has the status
+  std::vector<SnippetErrorPage> errors;  // the first that has the status
+  SnippetLimits limits;
   bool intercepts = false;                 // they answer in place of pods' errors, too
   std::string default_type = "text/html";  // of a `return` with a text, where the path's extension says nothing
   bool internal = false;                   // reached by a rewrite alone

@@ -72,7 +72,7 @@ template <class F>
 bool each_attempt(const LogContext& c, LineWriter& out, F&& write) noexcept {
   const int n = attempts(c.record);
   for (int i = 0; i < n; ++i) {
-    if (i > 0) out.put(std::string_view(", "));
+    if (i > 0) out.put(std::string_view(c.record.attempt[i].elsewhere ? " : " : ", "));
     write(c.record.attempt[i], i + 1 == n);
   }
   return n > 0;

@@ -68,8 +68,11 @@ void each_altered(const T& from, const std::function<void(const T&, bool secret)
       if (member)
         each_altered<Part>(part,
                            [&](const Part& altered, bool secret) { with([&](Member& m) { m = altered; }, secret); });
-    } else {
+    } else if constexpr (requires(Member& m) { alter(m); }) {
       with([](Member& m) { alter(m); }, std::is_same_v<Member, SecretText>);
+    } else {
+      each_altered<Member>(member,
+                           [&](const Member& altered, bool secret) { with([&](Member& m) { m = altered; }, secret); });
     }
   });
 }
@@ -85,6 +88,8 @@ RouteSettings with_all_parts() {
   balancing.hash_by = HashBy{};
   balancing.affinity = Affinity{};
   s.balancing = balancing;
+  s.compression = RouteCompression{};
+  s.snippet = Snippet{};
   return s;
 }
 
@@ -124,7 +129,10 @@ TEST(RouteSettings, EachMemberCountsInEqualityHashAndFingerprint) {
                          boost::pfr::tuple_size_v<UpstreamTls> + boost::pfr::tuple_size_v<Rewrite> +
                          boost::pfr::tuple_size_v<Cors> + boost::pfr::tuple_size_v<SourceRanges> +
                          boost::pfr::tuple_size_v<Balancing> + boost::pfr::tuple_size_v<HashBy> +
-                         boost::pfr::tuple_size_v<Affinity>);
+                         boost::pfr::tuple_size_v<Affinity> +
+                         // Of these two the parts count in place of the members that hold them.
+                         boost::pfr::tuple_size_v<RouteCompression> - 2 + 2 * boost::pfr::tuple_size_v<RouteCoding> +
+                         boost::pfr::tuple_size_v<Snippet> - 1 + boost::pfr::tuple_size_v<SnippetLimits>);
 }
 
 TEST(Hash, TextsEndWhereTheyEnd) {

@@ -142,7 +142,7 @@ void finish_auth(AnnotationResult& out, const WrittenSnippet& written) {
   const Block& block = *written.block;
   auto& auth = out.values.settings.external_auth;
   const bool more = !block.steps.empty() || block.levels != std::vector<model::SnippetLevel>(1) ||
-                    !block.access.empty() || !block.auth.empty() || !block.locations.empty() ||
+                    !block.access.empty() || !block.auth.empty() || !block.locations.empty() || !block.limits.empty() ||
                     !block.changes.empty() || block.internal || block.satisfy_any;
   if (more)
     return refuse(out, kName, {{}, "", "proxy_set_header alone: what else nginx would do for the question is not done"},
@@ -225,9 +225,9 @@ void finish_snippets(AnnotationResult& out) {
        {snippet::of_option(out.options->server_snippet, Context::server, out.options->http_snippet),
         snippet::of_option(out.options->location_snippet, Context::location, out.options->http_snippet)})
     if (block) known.insert(block->sets.begin(), block->sets.end());
-  const auto maps = snippet::maps_of(out.options->http_snippet);
+  const auto maps = snippet::maps_or_none(out.options->http_snippet);
   for (const Of& one : of) {
-    if (!maps || !one.written.block) continue;
+    if (!one.written.block) continue;
     Block with = *one.written.block;
     one.written.refusal = snippet::insert(*maps, with);
     if (one.written.refusal)

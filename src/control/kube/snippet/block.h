@@ -40,6 +40,16 @@ struct UsedVariable {
   Place at;
 };
 
+// limit_req or limit_conn; the zone of the http-snippet says the rest (insert()).
+struct Limit {
+  Place at;
+  std::string directive, zone;
+  std::uint32_t burst = 0, delay = 0;  // of limit_req
+  std::uint32_t most = 0;              // of limit_conn; 0: it is none
+  Template key;
+  std::uint32_t a_second = 0;
+};
+
 struct Location;
 
 // What one block says, be it a whole snippet or a location in it.
@@ -59,8 +69,10 @@ struct Block {
   std::optional<Pass> pass;
   std::vector<model::SnippetErrorPage> errors;
   std::optional<bool> intercepts;
-  std::string mirror_url;  // of a location: its proxy_pass
-  std::string mirror;      // where copies go, an URL; empty: none do
+  std::vector<Limit> limits;
+  std::uint16_t rate_status = 0, connection_status = 0;  // 0: unsaid
+  std::string mirror_url;                                // of a location: its proxy_pass
+  std::string mirror;                                    // where copies go, an URL; empty: none do
   std::optional<bool> mirror_body;
   std::set<std::string> sets;      // variables, lower case
   std::vector<UsedVariable> uses;  // others

@@ -6,7 +6,7 @@
 #include "control/kube/grammar.h"
 #include "control/kube/header_map.h"
 #include "control/kube/replacement.h"
-#include "control/kube/snippet/reader.h"
+#include "control/kube/snippet/families.h"
 
 // The directives of nginx that snippets may hold: one row each, with what becomes of it.
 namespace sluice::control::snippet {
@@ -739,7 +739,7 @@ constexpr std::size_t kMany = Snippet::kMostWords;
 constexpr std::string_view kBuffers = "proxy-buffer-size and the options of buffering say how much lies where";
 constexpr std::string_view kOptions = "it is a matter of the connection, and an option of the ConfigMap";
 constexpr std::string_view kNoCache = "nothing is cached: every request goes to pods";
-constexpr std::string_view kCompression = "compression is chosen for all hosts, by use-gzip and its options";
+constexpr std::string_view kCompression = "the options of compression say so for all hosts";
 constexpr std::string_view kFiles = "it speaks of files, of which there are none";
 constexpr std::string_view kLogs = "logs are written as the options say";
 constexpr std::string_view kTls =
@@ -798,6 +798,21 @@ constexpr Row kRows[] = {
     {"proxy_ssl_verify", SL, 1, 1, read_ssl_verify},
     {"mirror", L, 1, 1, read_mirror},
     {"mirror_request_body", L, 1, 1, read_mirror_body},
+    // how much clients may ask for, and in which form they get it
+    {"limit_conn", SL, 2, 2, read_limit_conn},
+    {"limit_conn_status", SL, 1, 1, read_limit_status},
+    {"limit_req", SL, 1, 4, read_limit_req},
+    {"limit_req_status", SL, 1, 1, read_limit_status},
+    {"brotli", SLI, 1, 1, read_coding},
+    {"brotli_comp_level", SL, 1, 1, read_coding_level},
+    {"brotli_min_length", SL, 1, 1, read_coding_min_length},
+    {"brotli_types", SL, 1, kMany, read_coding_types},
+    {"gzip", SLI, 1, 1, read_coding},
+    {"gzip_comp_level", SL, 1, 1, read_coding_level},
+    {"gzip_min_length", SL, 1, 1, read_coding_min_length},
+    {"gzip_proxied", SL, 1, kMany, read_gzip_proxied},
+    {"gzip_types", SL, 1, kMany, read_coding_types},
+    {"gzip_vary", SL, 1, 1, read_gzip_vary},
     // our own answers and logs
     {"error_page", SL, 2, 32, read_error_page},
     {"proxy_intercept_errors", SL, 1, 1, read_intercept},
@@ -805,10 +820,6 @@ constexpr Row kRows[] = {
     {"access_log", SLI, 1, 8, read_access_log},
     {"port_in_redirect", SL, 1, 1, read_on_off<&RouteSettings::port_in_redirects>},
     // taken, and without effect
-    {"brotli", SLI, 1, 1, nullptr, kCompression},
-    {"brotli_comp_level", SL, 1, 1, nullptr, kCompression},
-    {"brotli_min_length", SL, 1, 1, nullptr, kCompression},
-    {"brotli_types", SL, 1, kMany, nullptr, kCompression},
     {"chunked_transfer_encoding", SL, 1, 1, nullptr, "bodies of unknown length are chunked where HTTP/1.1 is spoken"},
     {"client_body_buffer_size", SL, 1, 1, read_size<&RouteSettings::body_memory>},
     {"client_body_temp_path", SL, 1, 4, nullptr, kBuffers},
@@ -817,16 +828,10 @@ constexpr Row kRows[] = {
     {"client_header_timeout", S, 1, 1, nullptr, kOptions},
     {"error_log", SL, 1, 2, nullptr, kLogs},
     {"etag", SL, 1, 1, nullptr, kFiles},
-    {"gzip", SLI, 1, 1, nullptr, kCompression},
     {"gzip_buffers", SL, 2, 2, nullptr, kCompression},
-    {"gzip_comp_level", SL, 1, 1, nullptr, kCompression},
     {"gzip_disable", SL, 1, kMany, nullptr, kCompression},
     {"gzip_http_version", SL, 1, 1, nullptr, kCompression},
-    {"gzip_min_length", SL, 1, 1, nullptr, kCompression},
-    {"gzip_proxied", SL, 1, kMany, nullptr, kCompression},
     {"gzip_static", SL, 1, 1, nullptr, kFiles},
-    {"gzip_types", SL, 1, kMany, nullptr, kCompression},
-    {"gzip_vary", SL, 1, 1, nullptr, kCompression},
     {"http2", S, 1, 1, nullptr, kOptions},
     {"http2_max_concurrent_streams", S, 1, 1, nullptr, kOptions},
     {"http2_push_preload", SL, 1, 1, nullptr, "nothing is pushed"},
@@ -835,8 +840,12 @@ constexpr Row kRows[] = {
     {"keepalive_requests", SL, 1, 1, nullptr, kOptions},
     {"keepalive_timeout", SL, 1, 2, nullptr, kOptions},
     {"large_client_header_buffers", S, 2, 2, nullptr, kOptions},
+    {"limit_conn_dry_run", SL, 1, 1, read_limit_dry_run},
+    {"limit_conn_log_level", SL, 1, 1, nullptr, kLogs},
     {"limit_rate", SL, 1, 1, read_rate<&RouteSettings::limit_rate>},
     {"limit_rate_after", SL, 1, 1, read_rate<&RouteSettings::limit_rate_after>},
+    {"limit_req_dry_run", SL, 1, 1, read_limit_dry_run},
+    {"limit_req_log_level", SL, 1, 1, nullptr, kLogs},
     {"lingering_close", SL, 1, 1, nullptr, kOptions},
     {"lingering_timeout", SL, 1, 1, nullptr, kOptions},
     {"log_not_found", SL, 1, 1, nullptr, kLogs},
@@ -909,8 +918,6 @@ constexpr Row kRows[] = {
     {"fastcgi_pass", 0, 0, 0, nullptr, "the annotation backend-protocol: FCGI", true},
     {"grpc_pass", 0, 0, 0, nullptr, "the annotation backend-protocol: GRPC", true},
     {"include", 0, 0, 0, nullptr, "the text itself: no file is read", true},
-    {"limit_conn", 0, 0, 0, nullptr, "the annotation limit-connections", true},
-    {"limit_req", 0, 0, 0, nullptr, "the annotation limit-rps or limit-rpm", true},
     {"listen", 0, 0, 0, nullptr, "the flags --http and --https", true},
     {"map", 0, 0, 0, nullptr, "a series of if with set", true},
     {"modsecurity", 0, 0, 0, nullptr, "a web application firewall in front: there is none here", true},

@@ -6,6 +6,7 @@
 
 #include "base/regex.h"
 #include "base/strings.h"
+#include "control/kube/grammar.h"
 
 namespace sluice::control::snippet {
 
@@ -151,6 +152,57 @@ void names_in(const Block& block, std::set<std::string>& out) {
   for (const auto& used : block.uses) out.insert(used.name);
 }
 
+// "NAME=VALUE" behind such a name; empty: another word.
+std::string_view behind_name(std::string_view word, std::string_view name) {
+  return word.starts_with(name) ? word.substr(name.size()) : std::string_view();
+}
+
+// Returns what was expected.
+std::string read_zone(const Maps& before, const Directive& d, std::string& name, Zone& zone) {
+  const bool rates = d.name == "limit_req_zone";
+  const std::string_view shape = rates ? "a key, zone=NAME:SIZE and rate=10r/s (or r/m)" : "a key and zone=NAME:SIZE";
+  if (d.words.size() < 2 || d.words.size() > 4 || d.has_block) return std::string(shape);
+  zone.key = Template(d.words[0].text);
+  for (const auto& part : zone.key.parts()) {
+    const auto of = zone.key.text_of(part);
+    if (part.variable == kLiteral && of.find('$') == std::string_view::npos) continue;
+    if (part.variable == kUnknown) {
+      if (!before.steps.contains(lower(of))) return "a key that nginx has itself, or that a map in front makes";
+      zone.uses.push_back(lower(of));
+    } else if (part.variable == kLiteral || part.variable == kGroup ||
+               kVariables[part.variable].when != VariableRow::When::request) {
+      return "a key that is known as soon as a request is there";
+    }
+  }
+  for (auto word = d.words.begin() + 1; word != d.words.end(); ++word) {
+    if (const auto of = behind_name(word->text, "zone="); !of.empty()) {
+      const auto colon = of.find(':');
+      name = of.substr(0, colon);
+      if (colon == std::string_view::npos || !made_of(name, "_-.") || name.empty() || !parse_size(of.substr(colon + 1)))
+        return std::string(shape);
+    } else if (const auto rate = behind_name(word->text, "rate="); rates && !rate.empty()) {
+      const bool minute = rate.ends_with("r/m");
+      const auto n = rate.size() > 3 ? parse_int(rate.substr(0, rate.size() - 3)) : std::nullopt;
+      if ((!minute && !rate.ends_with("r/s")) || !n || *n < 1 || *n > 1'000'000) return std::string(shape);
+      zone.a_second = static_cast<std::uint32_t>(*n * 1000 / (minute ? 60 : 1));
+    } else if (word->text != "sync") {
+      return std::string(shape);
+    }
+  }
+  return name.empty() || (rates && zone.a_second == 0) ? std::string(shape) : std::string();
+}
+
+std::optional<Refusal> fill(const Maps& maps, Limit& limit) {
+  const auto zone = maps.zones.find(limit.zone);
+  if (zone == maps.zones.end() || (zone->second.a_second != 0) != (limit.most == 0))
+    return Refusal{limit.at, limit.directive,
+                   "a zone that a " + limit.directive + "_zone of the http-snippet makes, which \"" +
+                       shorten(limit.zone) + "\" is not"};
+  limit.key = zone->second.key;
+  limit.a_second = zone->second.a_second;
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::expected<Maps, Refusal> read_maps(std::string_view text) {
@@ -161,10 +213,16 @@ std::expected<Maps, Refusal> read_maps(std::string_view text) {
     const auto refuse = [&](std::string expected) {
       return std::unexpected(Refusal{directive.at, directive.name, std::move(expected)});
     };
-    if (directive.name == "limit_req_zone" || directive.name == "limit_conn_zone")
-      return refuse("the annotations limit-rps, limit-rpm and limit-connections");
+    if (directive.name == "limit_req_zone" || directive.name == "limit_conn_zone") {
+      std::string name;
+      Zone zone;
+      if (auto expected = read_zone(out, directive, name, zone); !expected.empty()) return refuse(std::move(expected));
+      if (out.zones.size() >= model::SnippetLimits::kMostZones) return refuse("fewer zones");
+      if (!out.zones.emplace(name, std::move(zone)).second) return refuse("one zone of each name");
+      continue;
+    }
     if (directive.name == "server") return refuse("an Ingress with a host, and the flags --http and --https");
-    if (directive.name != "map") return refuse("maps alone");
+    if (directive.name != "map") return refuse("maps, limit_req_zone and limit_conn_zone alone");
     std::vector<SnippetStep> steps;
     std::string name;
     MapReader reader(out);
@@ -176,15 +234,16 @@ std::expected<Maps, Refusal> read_maps(std::string_view text) {
   return out;
 }
 
-std::shared_ptr<const Maps> maps_of(const std::string& text) {
+std::shared_ptr<const Maps> maps_or_none(const std::string& text) {
   static std::mutex mutex;
   static std::string known;
-  static std::shared_ptr<const Maps> maps;
-  if (text.empty()) return nullptr;
+  static const auto none = std::make_shared<const Maps>();
+  static std::shared_ptr<const Maps> maps = none;
+  if (text.empty()) return none;
   const std::lock_guard lock(mutex);
   if (known == text) return maps;
   auto made = read_maps(text);
-  maps = made ? std::make_shared<const Maps>(std::move(*made)) : nullptr;
+  maps = made ? std::make_shared<const Maps>(std::move(*made)) : none;
   known = text;
   return maps;
 }
@@ -192,6 +251,11 @@ std::shared_ptr<const Maps> maps_of(const std::string& text) {
 std::optional<Refusal> insert(const Maps& maps, Block& block) {
   std::set<std::string> names;
   names_in(block, names);
+  for (Limit& limit : block.limits) {
+    if (auto refused = fill(maps, limit)) return refused;
+    const auto& uses = maps.zones.at(limit.zone).uses;
+    names.insert(uses.begin(), uses.end());
+  }
   std::vector<SnippetStep> steps;
   for (const auto& name : names) {
     const auto at = maps.steps.find(name);

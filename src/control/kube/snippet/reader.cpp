@@ -350,6 +350,27 @@ void settle_levels(const SnippetLevel& outer, const Block& block, std::vector<Sn
     if (step.kind == Kind::level) step.count = place[step.count];
 }
 
+// What limits of `near` come to, or of those it is in where it has none of that kind: the innermost comes first.
+model::SnippetLimits limits_of(std::initializer_list<const Block*> blocks, const Block& server) {
+  model::SnippetLimits out;
+  for (const Block* block : blocks) {
+    if (block == nullptr) continue;
+    const bool rates = out.rates.empty(), connections = out.connections.empty();
+    for (const Limit& limit : block->limits) {
+      if (limit.most == 0 && rates) {
+        out.rates.push_back({limit.zone, limit.key, limit.a_second, limit.burst, limit.delay});
+        out.rates_of_server = block == &server;
+      } else if (limit.most != 0 && connections) {
+        out.connections.push_back({limit.zone, limit.key, limit.most});
+        out.connections_of_server = block == &server;
+      }
+    }
+    if (out.rate_status == 0) out.rate_status = block->rate_status;
+    if (out.connection_status == 0) out.connection_status = block->connection_status;
+  }
+  return out;
+}
+
 }  // namespace
 
 model::Shared<Snippet> settle(const Block* outer, const Block* inner, bool own_lists) {
@@ -368,6 +389,7 @@ model::Shared<Snippet> settle(const Block* outer, const Block* inner, bool own_l
   out.intercepts = near.intercepts.value_or(far.intercepts.value_or(false));
   if (near.default_type || far.default_type)
     out.default_type = near.default_type ? *near.default_type : *far.default_type;
+  out.limits = limits_of({&near, &far}, far);
   out.of_server = outer != nullptr;
   out.own = inner != nullptr;
   out.written = far.written;
@@ -376,8 +398,9 @@ model::Shared<Snippet> settle(const Block* outer, const Block* inner, bool own_l
     out.written += near.written;
   }
   if (out.server.empty() && out.location.empty() && out.access.empty() && out.request.empty() && out.auth.empty() &&
-      out.levels.size() == 1 && out.levels.front() == SnippetLevel{} && out.errors.empty() && near.changes.empty() &&
-      near.said.empty() && far.changes.empty() && far.said.empty() && far.locations.empty() && near.locations.empty())
+      out.levels.size() == 1 && out.levels.front() == SnippetLevel{} && out.errors.empty() &&
+      out.limits == model::SnippetLimits{} && near.changes.empty() && near.said.empty() && far.changes.empty() &&
+      far.said.empty() && far.locations.empty() && near.locations.empty())
     return nullptr;
   return out;
 }
@@ -405,6 +428,7 @@ model::Shared<Snippet> settle_location(const Block* server, const Block* around,
   const auto& intercepts = around != nullptr && around->intercepts ? around->intercepts : far.intercepts;
   out.intercepts = block.intercepts.value_or(intercepts.value_or(false));
   out.internal = block.internal;
+  out.limits = limits_of({&block, around, &far}, far);
   out.of_server = server != nullptr;
   out.own = around != nullptr;
   out.written = block.written;
@@ -433,6 +457,9 @@ Block joined(const Block& first, const Block& second) {
   }
   append(out.auth, second.auth);
   append(out.errors, second.errors);
+  append(out.limits, second.limits);
+  if (second.rate_status != 0) out.rate_status = second.rate_status;
+  if (second.connection_status != 0) out.connection_status = second.connection_status;
   if (second.intercepts) out.intercepts = second.intercepts;
   if (second.default_type) out.default_type = second.default_type;
   if (second.satisfy_any) out.satisfy_any = second.satisfy_any;
@@ -457,8 +484,7 @@ std::shared_ptr<const Block> of_option(const std::string& text, Context where, c
   if (const auto at = known.find({text, where, http}); at != known.end()) return at->second;
   if (known.size() >= 8) known.clear();  // former texts
   auto made = read(text, where, "");
-  const auto maps = maps_of(http);
-  if (made && maps && insert(*maps, *made)) made = std::unexpected(Refusal{});
+  if (const auto maps = maps_or_none(http); made && insert(*maps, *made)) made = std::unexpected(Refusal{});
   auto block = made ? std::make_shared<const Block>(std::move(*made)) : nullptr;
   known.emplace(std::tuple(text, where, http), block);
   return block;
@@ -471,8 +497,7 @@ std::string check_option_text(std::string_view text, Context where, const std::s
   if (!made->auth.empty() || made->satisfy_any || !made->mirror.empty() || made->internal)
     return "what holds for all hosts: headers, steps, access and settings";
   if (http == nullptr) return {};
-  if (const auto maps = maps_of(*http))
-    if (const auto refused = insert(*maps, *made)) return refused->expected;
+  if (const auto refused = insert(*maps_or_none(*http), *made)) return refused->expected;
   for (const auto& used : made->uses)
     if (!made->sets.contains(used.name)) return "variables that nginx has, which $" + used.name + " is not";
   return {};

@@ -576,7 +576,7 @@ TEST(Serve, ARequestCountsUntilItIsOver) {
     if (way == 2) site.asked(0).says("nonsense\r\n\r\n");
     site.turn();
     ASSERT_TRUE(site.over) << way;
-    EXPECT_EQ(site.ex->counted, nullptr);
+    EXPECT_EQ(site.ex->counted.front(), nullptr);
     const Beside other(site, "GET /nowhere");
     EXPECT_EQ(other.client.status, 404) << "no limit of a route";
     Beside next(site);
@@ -609,7 +609,7 @@ TEST(Serve, LimitsAllocateNothingForARequestThatGoesOn) {
   const auto plan = limited(site, limits);
   site.asks();
   ASSERT_FALSE(site.over);
-  LimitTable::leave(std::exchange(site.ex->counted, nullptr));
+  LimitTable::leave(std::exchange(site.ex->counted.front(), nullptr));
   const auto& step = *(*plan)[Phase::guard].front().step;
   ASSERT_TRUE(step.charges());
   const auto before = test::allocations();

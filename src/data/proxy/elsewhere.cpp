@@ -1,0 +1,187 @@
+#include "data/proxy/elsewhere.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "data/proxy/local_reply.h"
+#include "data/proxy/on_behalf.h"
+#include "data/proxy/prepare.h"
+#include "data/proxy/serve.h"
+#include "data/runtime/worker_context.h"
+#include "net/http/grammar.h"
+
+namespace sluice::data {
+
+namespace {
+
+using net::http::Field;
+using net::http::Name;
+
+// What the pod says of the document that it names; Set-Cookie goes beside others, the rest in place of nothing.
+constexpr std::array<std::string_view, 6> kCarried{"Set-Cookie",    "Content-Type", "Content-Disposition",
+                                                   "Cache-Control", "Expires",      "Accept-Ranges"};
+
+bool is_carried(const Field& field) noexcept {
+  return !field.drop && std::ranges::any_of(kCarried, [&](std::string_view name) { return iequals(name, field.name); });
+}
+
+// Bytes that no target may have are percent-encoded: pods name files as they are called.
+std::string as_target(std::string_view named) {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string out;
+  out.reserve(named.size());
+  for (const char c : named) {
+    if (net::http::kTarget[net::http::byte(c)]) {
+      out += c;
+    } else {
+      const auto b = net::http::byte(c);
+      out.append({'%', kDigits[b >> 4], kDigits[b & 15]});
+    }
+  }
+  return out;
+}
+
+// The answer of who was named.
+class Answer final : public OnBehalf {
+ public:
+  Answer(Exchange& asker, std::span<const std::pair<std::string, std::string>> carried) noexcept
+      : OnBehalf(asker), carried_(carried) {}
+  net::Task<Status> start(Exchange& ex, const ResponseStart& response, Chunk first) override {
+    ResponseStart named = response;
+    std::vector<Field> fields(response.fields.begin(), response.fields.end());
+    const auto present = fields.size();
+    for (const auto& [name, value] : carried_) {
+      const bool beside = iequals(name, "Set-Cookie");
+      const auto has = [&](const Field& f) { return !f.drop && iequals(f.name, name); };
+      if (!beside && std::any_of(fields.begin(), fields.begin() + static_cast<std::ptrdiff_t>(present), has)) continue;
+      fields.push_back({name, value, net::http::name_of(name), false});
+    }
+    named.fields = fields;
+    ex.close_after = ex.close_after || asker_.close_after;
+    net::Task<Status> starting = asker_.down.start(ex, named, first);
+    Status started = co_await starting;
+    asker_.close_after = ex.close_after;
+    co_return started;
+  }
+
+ private:
+  std::span<const std::pair<std::string, std::string>> carried_;
+};
+
+// As the client has sent it, but for what is asked for.
+void ask_for(Exchange& ex, const Exchange& asker, std::string_view target) {
+  auto& head = ex.head();
+  head = asker.head();
+  if (head.method != net::http::Method::head) {
+    head.method = net::http::Method::get;
+    head.method_text = "GET";
+  }
+  head.target = head.path_query = target;
+  head.framing = net::http::Framing::none;
+  head.content_length = 0;
+  head.expect_continue = head.upgrade = false;
+  head.upgrade_token = {};
+  for (auto& f : head.fields.all()) {
+    if (f.id == Name::content_length) f.drop = true;
+    // What was meant for the first route, or counted by it, is for the next one to see.
+    if (f.id == Name::authorization || f.id == Name::cdn_loop) f.drop = false;
+  }
+}
+
+// What is told of the exchange is what became of it at last.
+void take_over(Exchange& ex, Exchange& answered) {
+  auto& to = ex.record;
+  auto& from = answered.record;
+  for (int i = 0; i < from.attempts && to.attempts < kMaxAttempts; ++i) {
+    auto& attempt = to.attempt[to.attempts++] = from.attempt[i];
+    attempt.elsewhere = i == 0;
+  }
+  to.status = from.status;
+  to.reason = from.reason;
+  to.ours = from.ours;
+  to.bytes_sent = std::max(to.bytes_sent, from.bytes_sent);
+  ex.close_after = ex.close_after || answered.close_after;
+  ex.note = std::move(answered.note);
+  std::swap(ex.view, answered.view);
+  std::swap(ex.options, answered.options);
+  std::swap(ex.process, answered.process);
+  std::swap(ex.settings, answered.settings);
+  std::swap(ex.route, answered.route);
+  std::swap(ex.canary, answered.canary);
+  std::swap(ex.cluster, answered.cluster);
+  std::swap(ex.further, answered.further);
+  std::swap(ex.wanted, answered.wanted);
+  std::swap(ex.memory.logged, answered.memory.logged);
+}
+
+// What was said before goes on where the newer one does not say it.
+void keep_older(Elsewhere& older, Elsewhere& newer) {
+  const auto said = newer.fields.size();
+  for (auto& field : older.fields) {
+    const auto same = [&](const auto& other) { return iequals(other.first, field.first); };
+    const auto end = newer.fields.begin() + static_cast<std::ptrdiff_t>(said);
+    if (iequals(field.first, "Set-Cookie") || std::find_if(newer.fields.begin(), end, same) == end)
+      newer.fields.push_back(std::move(field));
+  }
+}
+
+constexpr const char* kRoundAndRound = "X-Accel-Redirect has led on ten times";
+
+// Lends memory for one exchange.
+class Borrowed {
+ public:
+  explicit Borrowed(WorkerContext& worker) : worker_(worker), memory_(worker.borrow_memory()) {}
+  ~Borrowed() { worker_.return_memory(std::move(memory_)); }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+  ExchangeMemory& operator*() noexcept { return *memory_; }
+
+ private:
+  WorkerContext& worker_;
+  std::unique_ptr<ExchangeMemory> memory_;
+};
+
+}  // namespace
+
+bool leads_elsewhere(Exchange& ex) {
+  const auto& fields = ex.memory.response.fields;
+  const Field* named = nullptr;
+  for (const auto& f : fields.all())
+    if (f.id == Name::x_accel && iequals(f.name, "x-accel-redirect")) named = &f;
+  if (named == nullptr || named->value.empty()) return false;
+  if (!ex.elsewhere) ex.elsewhere = std::make_unique<Elsewhere>();
+  ex.elsewhere->target = as_target(named->value);
+  for (const auto& f : fields.all())
+    if (is_carried(f)) ex.elsewhere->fields.emplace_back(f.name, f.value);
+  return true;
+}
+
+net::Task<void> answer_from_elsewhere(Exchange& ex) {
+  Elsewhere at = std::move(*ex.elsewhere);
+  for (int times = 0; times < kMostElsewhere; ++times) {
+    Borrowed memory(ex.worker);
+    Answer answer(ex, at.fields);
+    Exchange next(ex.worker, answer, ex.peer, *memory);
+    next.asker = &ex;
+    ask_for(next, ex, at.target);
+    GivenUpWith cancelled(ex, next);
+    ex.waiting_on = &cancelled;
+    net::Task<void> serving = serve(next);
+    co_await serving;
+    ex.waiting_on = nullptr;
+    take_over(ex, next);
+    release(next);
+    if (!next.elsewhere) co_return;
+    keep_older(at, *next.elsewhere);
+    at = std::move(*next.elsewhere);
+  }
+  ex.record.ours = true;
+  ex.record.reason = kRoundAndRound;
+  LocalReply reply{500, {}, kRoundAndRound};
+  net::Task<Status> sending = send_local_reply(ex, std::move(reply));
+  Status sent = co_await sending;
+  if (!sent) ex.close_after = true;
+}
+
+}  // namespace sluice::data
