@@ -195,6 +195,24 @@ def test_check_says_what_repeats_once(site):
     assert out.count("no-such-annotation") == 7 and out.count("UnknownKind") == 10
 
 
+def test_check_says_once_what_rules_refuse(site):
+    """The same annotation at many Ingresses is one line that names what would allow it; other errors stay one by one."""
+    for i in range(5):
+        site.manifests.app(f"h{i}.example", "127.0.0.1:8080", name=f"h{i}", annotations={"configuration-snippet": f"return 20{i};", "auth-type": "digests"})
+    code, out, _ = run("check", site.manifests.root)
+    refused = out[out.index("\nrefused:"):]
+    assert code == 2 and "refused: 10" in refused and refused.count("configuration-snippet]") == 1 and refused.count("field=metadata.annotations[auth-type]") == 5
+    assert "annotations-risk-level" in refused and "allow-snippet-annotations true" in refused and "and 2 more" in refused
+    assert run("check", site.manifests.root, "--all")[1].count("configuration-snippet]") == 5
+
+
+def test_explain_says_that_the_address_decides_about_a_snippet(site):
+    site.manifests.app("app.example", "127.0.0.1:8080", annotations={"configuration-snippet": "location /in { deny all; }"})
+    args = ("explain", site.manifests.root, "GET", "http://app.example/in", "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical")
+    assert "--from ADDRESS" in run(*args)[1]
+    assert "403" in run(*args, "--from", "192.0.2.1")[1]
+
+
 def test_all_problems_of_an_ingress_at_once(site):
     site.manifests.app("bad.example", "127.0.0.1:8080", annotations={"server-snippet": "return 200;", "auth-type": "digests", "proxy-body-size": "many"})
     _, out, _ = run("check", site.manifests.root)

@@ -79,6 +79,7 @@ class HostBuilder {
   void choose_ambiguous_paths(Tenant& tenant);
   model::Shared<model::RouteSettings> settings_of(const Tenant& tenant, const IngressState& ingress);
   void choose_patterns();
+  void report_unreachable();
   void choose_app_root();
   void choose_auth(Location& location);
   void close_locations();
