@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 import harness
-from harness import SLUICE, config_map, endpoint_slice, http_get, ingress, service, slices
+from harness import SLUICE, certificate, config_map, endpoint_slice, http_get, ingress, service, slices, tls_secret
 
 
 def run(*args, **kw):
@@ -175,6 +175,13 @@ def test_check_strict_takes_rendered_charts(site):
     code, out, _ = run("check", site.manifests.root, "--strict")
     assert code == 0 and "0 warnings" in out and out.count("has no EndpointSlice") == 5  # a line of the table for each, and one for all
     assert "4 Services: ignored NoEndpoints" not in out and "4 Service: ignored NoEndpoints" in out
+    site.manifests.write("tls.yaml", ingress("t", {"t.example": "a"}, tls=[(["t.example"], "made-by-cert-manager")]))
+    code, out, _ = run("check", site.manifests.root, "--strict")
+    assert code == 0 and "ignored MissingSecret" in out and "0 warnings" in out
+    site.manifests.write("pair.yaml", tls_secret("other", *certificate("other.example")))
+    code, out, _ = run("check", site.manifests.root, "--strict")
+    assert code == 1 and "warning MissingSecret" in out
+    site.manifests.remove("pair.yaml")
     site.manifests.write("slice.yaml", *slices("a", ["127.0.0.1:8080"]))
     code, out, _ = run("check", site.manifests.root, "--strict")
     assert code == 1 and "3 Service: warning NoEndpoints" in out

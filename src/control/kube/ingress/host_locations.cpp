@@ -167,10 +167,10 @@ void HostBuilder::add_catch_all(std::size_t place, const IngressState& ingress) 
 
 // Once it is known whose paths are regular expressions, in which these characters mean something else.
 void HostBuilder::report_unreachable() {
-  for (const Location& l : locations_) {
-    if (!l.owner || l.field == "spec.defaultBackend" || tenants_[l.rank / 2].patterns) continue;
-    if (const auto [expected, because] = unreachable(l.path); *expected)
-      report(*l.owner, {Severity::warning, "UnreachablePath", l.field, shorten(l.path), expected, because});
+  for (const auto& [owner, rank, field, path] : unreachable_) {
+    if (tenants_[rank / 2].patterns) continue;
+    const auto [expected, because] = unreachable(path);
+    report(*owner, {Severity::warning, "UnreachablePath", field, shorten(path), expected, because});
   }
 }
 
@@ -181,6 +181,7 @@ void HostBuilder::add_path(Location l) {
                       "a path that begins with / and has no control characters", "the path is not served"});
     return;
   }
+  if (*unreachable(l.path).expected) unreachable_.push_back({l.owner, l.rank, l.field, l.path});
   const auto [at, added] = known_.try_emplace({l.path, l.exact}, locations_.size());
   if (added) {
     locations_.push_back(std::move(l));
