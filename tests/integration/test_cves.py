@@ -196,8 +196,8 @@ def test_cve_2022_4886_words_that_no_filter_lists(node, n):
     """ingress-nginx before 1.8.0 kept a list of what paths must not say, and log_format was not on it; here there is no list because there is
     nothing that a path could say."""
     path_is_data(node, words_in_paths(node.marker)[n])
-    node.manifests.write("options.yaml", config_map({"log-format-upstream": f"$request_uri\"; root {node.marker}; #"}))
     proxy = node.children[-1]
+    proxy.changed(lambda: node.manifests.write("options.yaml", config_map({"log-format-upstream": f"$request_uri\"; root {node.marker}; #"})))
     proxy.changed(lambda: put(node, path="/logged"))
     assert ask(proxy, "/logged").status == 200
     proxy.wait_access(re.escape(f"/logged\"; root {node.marker}; #"))
