@@ -127,12 +127,15 @@ void print_problems(const std::vector<model::Entry>& problems, model::Severity s
     if (e.problem.severity == severity) print_line(out, "  " + model::Report::line(e));
 }
 
-// Charts and most repositories hold no EndpointSlices, as a cluster makes them: that a Service has none is no fault of
-// theirs then, and `--strict` is about faults.
-void expect_no_slices(std::vector<model::Entry>& problems) {
-  for (model::Entry& e : problems)
-    if (e.problem.reason == "NoEndpoints" && e.problem.severity == model::Severity::warning)
-      e.problem.severity = model::Severity::ignored;
+// Charts and most repositories hold no EndpointSlices and no certificates, as a cluster and cert-manager make them:
+// that a Service or a TLS section has none is no fault of theirs then, and `--strict` is about faults.
+void expect_none_made_elsewhere(std::vector<model::Entry>& problems, const control::AsWritten& written) {
+  for (model::Entry& e : problems) {
+    const auto& p = e.problem;
+    const bool slice = p.reason == "NoEndpoints" && !written.slices;
+    const bool pair = p.reason == "MissingSecret" && p.field == "spec.tls.secretName" && !written.pairs;
+    if ((slice || pair) && p.severity == model::Severity::warning) e.problem.severity = model::Severity::ignored;
+  }
 }
 
 boost::json::object to_json(const model::Model& model, const Served& row) {
@@ -182,13 +185,13 @@ boost::json::object to_json(const model::Model& model, const Served& row) {
 int run_check(const control::Settings& settings, const CheckOptions& options, std::ostream& out) {
   const bool json = options.json;
   control::Update update;
-  control::AsWritten written{{}, {}, true};
+  control::AsWritten written{{}, {}, true, true};
   data::Compiler compiler;
   try {
     if (settings.manifests.empty()) {
       update = control::read_cluster_once(settings, std::chrono::seconds(30));
     } else {
-      written.slices = false;
+      written.slices = written.pairs = false;
       update = control::load_once(settings, &written);
     }
     compiler.compile(*update.model, update.change);
@@ -203,7 +206,7 @@ int run_check(const control::Settings& settings, const CheckOptions& options, st
   const model::Model& model = *update.model;
   const auto rows = served(model);
   auto problems = all_problems(model, compiler);
-  if (!written.slices) expect_no_slices(problems);
+  expect_none_made_elsewhere(problems, written);
   const auto [errors, warnings, ignored] = count_problems(problems);
   const auto closed_paths = static_cast<std::size_t>(std::count_if(rows.begin(), rows.end(), closed));
   const int exit_code = errors > 0 ? 2 : warnings > 0 && options.strict ? 1 : 0;

@@ -397,7 +397,9 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
   if (out.route != nullptr && out.route->choice != nullptr) choose(out, asked.view, model);
   asked.view.available = out.cluster != nullptr && usable(*out.cluster) != 0;
   asked.view.outside = out.cluster != nullptr && out.cluster->outside;
-  if (!client && out.route != nullptr && out.route->settings->source_ranges)
+  if (!client && out.route != nullptr &&
+      (out.route->settings->source_ranges ||
+       (out.route->settings->snippet && !out.route->settings->snippet->access.empty())))
     out.steps.emplace_back("whether the client's address may come is not known: --from ADDRESS asks for one");
   asked.view.certificate_known = !request.https;
   if (request.https && out.route != nullptr && out.route->settings->client_auth)

@@ -419,9 +419,10 @@ int main(int argc, char** argv) {
   check->add_option("--watch-namespace", options.control.watch_namespace, "only this namespace of the cluster");
   check->add_flag("--json", checks.json, "as JSON");
   check->add_flag("--all", checks.all, "every problem on a line of its own, also those that repeat");
-  check->add_flag("--strict", checks.strict,
-                  "exit 1 when there are warnings; that Services have no EndpointSlices is none where there is none at "
-                  "all, as in rendered charts");
+  check->add_flag(
+      "--strict", checks.strict,
+      "exit 1 when there are warnings; that Services have no EndpointSlices, and TLS sections no Secret, is "
+      "none where there is none of them at all, as in rendered charts");
   add_common(*check, options.control, set);
   // WHERE may be left out: what stands behind a flag's one value is not more of the flag.
   for (auto* option : check->get_options())

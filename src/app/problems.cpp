@@ -118,6 +118,11 @@ class Groups {
   std::string last_line_;
 };
 
+// Errors are shown each by itself, but for what an administrator's rules refuse: that is about the rule.
+bool may_be_grouped(const Entry& e) {
+  return e.problem.severity != Severity::error || e.problem.reason == "RefusedAnnotation";
+}
+
 std::string counted(std::size_t n, std::string_view what) {
   return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
 }
@@ -144,7 +149,7 @@ std::vector<std::string> problem_lines(const std::vector<Entry>& entries, Severi
   std::vector<std::uint32_t> group_of;  // of those that may be alike, in their order
   const auto said = [&](const Entry& e) { return e.problem.severity == severity && e.problem.reason != "UnknownKind"; };
   for (const Entry& e : entries) {
-    if (severity == Severity::error || e.problem.severity != severity) continue;
+    if (e.problem.severity != severity || !may_be_grouped(e)) continue;
     if (said(e))
       group_of.push_back(groups.add(e));
     else
@@ -153,7 +158,7 @@ std::vector<std::string> problem_lines(const std::vector<Entry>& entries, Severi
   auto number = group_of.begin();
   for (const Entry& e : entries) {
     if (!said(e)) continue;
-    const Group* group = severity == Severity::error ? nullptr : &groups[*number++];
+    const Group* group = may_be_grouped(e) ? &groups[*number++] : nullptr;
     if (group == nullptr || group->size <= kAlone)
       out.push_back(model::Report::line(e));
     else if (group->named[0] == &e)

@@ -71,6 +71,7 @@ class Spool {
 void note(const ObjectChanges& changes, AsWritten& out) {
   for (const auto& object : changes.upserts) {
     out.slices = out.slices || std::holds_alternative<EndpointSlice>(*object);
+    if (const auto* secret = std::get_if<Secret>(&*object)) out.pairs = out.pairs || secret->data.contains("tls.crt");
     const auto* ingress = std::get_if<Ingress>(&*object);
     if (!ingress) continue;
     const auto key = ingress->meta.ns + "/" + ingress->meta.name;

@@ -106,6 +106,7 @@ struct AsWritten {
   std::map<std::string, std::set<std::string>> annotations;  // of Ingresses, "ns/name": names, with their prefixes
   std::map<std::string, std::set<std::string>> hosts;        // likewise: that they have rules for, "" any
   bool slices = false;                                       // there is an EndpointSlice
+  bool pairs = false;                                        // there is a Secret with a certificate
 };
 // Reads the manifests once, synchronously: what `check` and `explain` use. `settings.manifests` may also be one file,
 // or "-", which is standard input. No threads, no DNS (ExternalName services are reported as resolved at run time and

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 import harness
-from harness import SLUICE, config_map, endpoint_slice, http_get, ingress, service, slices
+from harness import SLUICE, certificate, config_map, endpoint_slice, http_get, ingress, service, slices, tls_secret
 
 
 def run(*args, **kw):
@@ -175,6 +175,13 @@ def test_check_strict_takes_rendered_charts(site):
     code, out, _ = run("check", site.manifests.root, "--strict")
     assert code == 0 and "0 warnings" in out and out.count("has no EndpointSlice") == 5  # a line of the table for each, and one for all
     assert "4 Services: ignored NoEndpoints" not in out and "4 Service: ignored NoEndpoints" in out
+    site.manifests.write("tls.yaml", ingress("t", {"t.example": "a"}, tls=[(["t.example"], "made-by-cert-manager")]))
+    code, out, _ = run("check", site.manifests.root, "--strict")
+    assert code == 0 and "ignored MissingSecret" in out and "0 warnings" in out
+    site.manifests.write("pair.yaml", tls_secret("other", *certificate("other.example")))
+    code, out, _ = run("check", site.manifests.root, "--strict")
+    assert code == 1 and "warning MissingSecret" in out
+    site.manifests.remove("pair.yaml")
     site.manifests.write("slice.yaml", *slices("a", ["127.0.0.1:8080"]))
     code, out, _ = run("check", site.manifests.root, "--strict")
     assert code == 1 and "3 Service: warning NoEndpoints" in out
@@ -193,6 +200,24 @@ def test_check_says_what_repeats_once(site):
     assert problems.endswith("0 errors, 7 warnings, 10 ignored\n")
     _, out, _ = run("check", site.manifests.root, "--all")
     assert out.count("no-such-annotation") == 7 and out.count("UnknownKind") == 10
+
+
+def test_check_says_once_what_rules_refuse(site):
+    """The same annotation at many Ingresses is one line that names what would allow it; other errors stay one by one."""
+    for i in range(5):
+        site.manifests.app(f"h{i}.example", "127.0.0.1:8080", name=f"h{i}", annotations={"configuration-snippet": f"return 20{i};", "auth-type": "digests"})
+    code, out, _ = run("check", site.manifests.root)
+    refused = out[out.index("\nrefused:"):]
+    assert code == 2 and "refused: 10" in refused and refused.count("configuration-snippet]") == 1 and refused.count("field=metadata.annotations[auth-type]") == 5
+    assert "annotations-risk-level" in refused and "allow-snippet-annotations true" in refused and "and 2 more" in refused
+    assert run("check", site.manifests.root, "--all")[1].count("configuration-snippet]") == 5
+
+
+def test_explain_says_that_the_address_decides_about_a_snippet(site):
+    site.manifests.app("app.example", "127.0.0.1:8080", annotations={"configuration-snippet": "location /in { deny all; }"})
+    args = ("explain", site.manifests.root, "GET", "http://app.example/in", "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical")
+    assert "--from ADDRESS" in run(*args)[1]
+    assert "403" in run(*args, "--from", "192.0.2.1")[1]
 
 
 def test_all_problems_of_an_ingress_at_once(site):

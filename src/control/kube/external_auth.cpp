@@ -23,6 +23,14 @@ std::string_view only_variable(std::string_view text) {
   return text;
 }
 
+// What is written stands in a request line as it is: a blank would end the target there, and what follows would be
+// another version or another request (values of variables are percent-encoded).
+bool fine_target(const Template& target) {
+  for (const auto& part : target.parts())
+    if (part.variable == kLiteral && !made_of(target.text_of(part), "-._~:/?[]@!$&'()*+,;=%")) return false;
+  return true;
+}
+
 std::string unknown_variable(const Template& text) {
   const auto unknown = text.first_unknown(false);
   return unknown.empty() ? "" : "variables of docs/variables.md, which " + unknown + " is not";
@@ -43,6 +51,7 @@ std::string read_auth_url(std::string_view written, model::ExternalAuth& out) {
   if (target.starts_with('$') && !target.starts_with("$request_uri") && !target.starts_with("${request_uri}"))
     return expected + " whose host is a name, an address or $host";
   if (target.empty() || target.front() == '?') target.insert(0, "/");
+  if (!fine_target(target)) return expected + " of the characters of URLs, without a fragment";
   out.port = out.tls ? 443 : 80;
   // An address of IPv6 has colons of its own.
   const auto colon = authority.rfind(':');

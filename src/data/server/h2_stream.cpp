@@ -13,6 +13,7 @@
 #include "data/server/shedding.h"
 #include "data/server/worker.h"
 #include "net/http/grammar.h"
+#include "net/http/passed_names.h"
 #include "net/http/trailers.h"
 #include "net/http/websocket.h"
 
@@ -86,7 +87,7 @@ H2Stream::~H2Stream() {
 
 bool H2Stream::on_field(std::string_view name, std::string_view value) noexcept {
   if (stage_ == Stage::head) return reader_.add(name, value);
-  if (!net::http::allowed_in_trailers(name)) return true;
+  if (!net::http::is_plain_name(name) || !net::http::allowed_in_trailers(name)) return true;
   if (trailers_.size() + name.size() + value.size() + 4 > net::http::kMostTrailers) {
     trailers_refused_ = true;
     return false;

@@ -6,6 +6,7 @@
 #include "net/h1/parser.h"
 #include "net/h1/scan.h"
 #include "net/http/host.h"
+#include "net/http/passed_names.h"
 
 namespace sluice::net::h1 {
 
@@ -127,7 +128,8 @@ class RequestParser {
         return refuse(400, why);
       }
       field.id = http::name_of(field.name);
-      if (seen != kPlain) field.drop = limits_.ignore_invalid_names && ((seen & kOdd) || !limits_.underscores);
+      if (seen != kPlain)
+        field.drop = http::drops_name(field.name, seen, limits_.ignore_invalid_names, limits_.underscores);
       out_.names.add(field.id);
       if (field.id != Name::other)
         if (auto ok = known(field); !ok) return ok;

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "net/http/grammar.h"
 #include "net/http/host.h"
+#include "net/http/passed_names.h"
 
 namespace sluice::net::h2 {
 
@@ -79,7 +80,7 @@ bool RequestHeadReader::add(std::string_view name, std::string_view value) {
   out_.names.add(id);
   unsigned seen = 0;
   for (char c : name) seen |= http::kToken[http::byte(c)];
-  field.drop = seen != http::kPlain && rules_.ignore_invalid_names && ((seen & http::kOdd) || !rules_.underscores);
+  field.drop = seen != http::kPlain && http::drops_name(name, seen, rules_.ignore_invalid_names, rules_.underscores);
   switch (id) {
     case Name::host:
       two_hosts_ = two_hosts_ || !host_.empty();

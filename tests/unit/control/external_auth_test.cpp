@@ -51,10 +51,29 @@ TEST(AuthUrl, MayNameTheHostOfTheRequest) {
 }
 
 TEST(AuthUrl, IsRefusedWithWhatWasExpected) {
-  for (const char* url :
-       {"", "auth.example/ok", "ftp://auth.example/", "http:///ok", "http://:80/", "http://a..b/", "http://a b/",
-        "http://auth.example:0/", "http://auth.example:70000/", "http://auth.example:x/", "http://[::1/", "http://[x]/",
-        "http://$arg_host/", "http://a.$host/", "http://auth.example/$nobody", "http://a/${", "http://-a/"}) {
+  for (const char* url : {"",
+                          "auth.example/ok",
+                          "ftp://auth.example/",
+                          "http:///ok",
+                          "http://:80/",
+                          "http://a..b/",
+                          "http://a b/",
+                          "http://auth.example:0/",
+                          "http://auth.example:70000/",
+                          "http://auth.example:x/",
+                          "http://[::1/",
+                          "http://[x]/",
+                          "http://$arg_host/",
+                          "http://a.$host/",
+                          "http://auth.example/$nobody",
+                          "http://a/${",
+                          "http://-a/",
+                          "http://a/b c",
+                          "http://a/b#c",
+                          "http://a/b\"",
+                          "http://a/b?c d",
+                          "http://a/\r\nb",
+                          "http://a/{b}"}) {
     model::ExternalAuth out;
     EXPECT_NE(read_auth_url(url, out), "") << url;
   }

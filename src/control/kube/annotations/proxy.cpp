@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "control/kube/annotations/values.h"
@@ -19,8 +20,9 @@ std::string print_body_size(const ServedRoute& served) {
 
 std::string read_buffer_size(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   const auto n = parse_size(v);
-  if (!n || *n == 0 || *n > (64U << 20)) return "a size such as 8k, at most 64m";
-  out.settings.response_head_limit = *n;
+  if (!n || *n == 0) return "a size such as 8k";
+  // Who writes more means heads that are longer than any; the default would cut them.
+  out.settings.response_head_limit = std::min<std::uint64_t>(*n, 64U << 20);
   return {};
 }
 std::string print_buffer_size(const ServedRoute& served) {
@@ -120,7 +122,7 @@ constexpr std::array kProxyRows{
     Annotation{.name = "proxy-buffer-size",
                .value = {"size", read_buffer_size, print_buffer_size},
                .option = "proxy-buffer-size",
-               .doc = "largest response head; beyond it 502"},
+               .doc = "largest response head; beyond it 502; more than 64m counts as 64m"},
     Annotation{.name = "proxy-buffering",
                .value = on_off<&RouteSettings::response_buffering>,
                .option = "proxy-buffering",

@@ -126,6 +126,7 @@ std::string against_rules(std::string_view name, std::string_view value, const m
   if (risk > options.annotations_risk_level) {
     std::string out = "an annotation of no higher risk than " + std::string(to_string(options.annotations_risk_level)) +
                       " (ConfigMap key annotations-risk-level), this one is " + std::string(to_string(risk));
+    if (name.ends_with("-snippet") && !options.allow_snippet_annotations) out += ", and allow-snippet-annotations true";
     if (guards(name)) out += "; or --accept-unprotected " + std::string(name);
     return out;
   }
@@ -135,13 +136,34 @@ std::string against_rules(std::string_view name, std::string_view value, const m
   return {};
 }
 
+// Names in manifests that were annotations of ingress-nginx once or never, and what does what they ask for.
+constexpr std::pair<std::string_view, std::string_view> kInPlaceOf[] = {
+    {"body-size", "proxy-body-size"},
+    {"client-max-body-size", "proxy-body-size"},
+    {"enable-websockets", "no annotation, as WebSockets are passed on"},
+    {"grpc-backend", "backend-protocol: GRPC"},
+    {"read-timeout", "proxy-read-timeout"},
+    {"secure-backends", "backend-protocol: HTTPS"},
+    {"secure-verify-ca-secret", "proxy-ssl-secret"},
+    {"send-timeout", "proxy-send-timeout"},
+    {"session-cookie-hash", "session-cookie-name alone, as the cookie has no hash to choose"},
+    {"websocket-services", "no annotation, as WebSockets are passed on"},
+};
+
+std::string instead_of_unknown(std::string_view name) {
+  for (const auto& [known, other] : kInPlaceOf)
+    if (known == name) return std::string(other);
+  std::string out = "an annotation that docs/annotations.md lists";
+  return is_option(name) ? out + ": this is a key of the ConfigMap" : out;
+}
+
 // An annotation that is not served; `row`: null when it is not known either.
 void read_unserved(const UnservedAnnotation* row, std::string_view name, std::string_view value, const Written& written,
                    const model::Options& options, AnnotationResult& out, std::vector<model::Problem>& closing) {
   const auto field = "metadata.annotations[" + shorten(name) + "]";
   if (!row) {
-    out.problems.push_back({Severity::warning, "UnknownAnnotation", field, shorten(value),
-                            "an annotation that docs/annotations.md lists", "it has no effect"});
+    out.problems.push_back(
+        {Severity::warning, "UnknownAnnotation", field, shorten(value), instead_of_unknown(name), "it has no effect"});
     return;
   }
   auto guard = row->judge ? row->judge(value, written, options) : Guard{};

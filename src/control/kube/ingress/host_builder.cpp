@@ -88,6 +88,7 @@ void HostBuilder::make() {
     if (place + 1 < tenants_.size()) withhold_paths(place);
   }
   choose_patterns();
+  report_unreachable();
   choose_app_root();
   choose_client_auth();
   close_locations();

@@ -79,6 +79,7 @@ class HostBuilder {
   void choose_ambiguous_paths(Tenant& tenant);
   model::Shared<model::RouteSettings> settings_of(const Tenant& tenant, const IngressState& ingress);
   void choose_patterns();
+  void report_unreachable();
   void choose_app_root();
   void choose_auth(Location& location);
   void close_locations();
@@ -162,7 +163,13 @@ class HostBuilder {
   std::map<const IngressState*, model::Shared<model::RouteSettings>> settings_;
   std::set<const IngressState*> without_pages_;                   // whose custom-http-errors nobody answers in place of
   std::map<std::string_view, std::string> demands_certificates_;  // namespaces that do so in vain → why they are closed
-  std::map<const IngressState*, std::string> unreadable_;         // a path of theirs that is no regular expression
+  struct WrittenPath {
+    const IngressState* owner;
+    std::size_t rank;
+    std::string field, path;
+  };
+  std::vector<WrittenPath> unreachable_;                   // that no request has, unless they are regular expressions
+  std::map<const IngressState*, std::string> unreadable_;  // a path of theirs that is no regular expression
   std::vector<Location> locations_;
   std::map<std::pair<std::string, bool>, std::size_t> known_;                  // (path, exact) → location
   std::map<std::pair<model::PathMatch, std::string>, const Location*> taken_;  // by routes

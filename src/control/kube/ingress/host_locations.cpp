@@ -165,6 +165,15 @@ void HostBuilder::add_catch_all(std::size_t place, const IngressState& ingress) 
   add_path(std::move(l));
 }
 
+// Once it is known whose paths are regular expressions, in which these characters mean something else.
+void HostBuilder::report_unreachable() {
+  for (const auto& [owner, rank, field, path] : unreachable_) {
+    if (tenants_[rank / 2].patterns) continue;
+    const auto [expected, because] = unreachable(path);
+    report(*owner, {Severity::warning, "UnreachablePath", field, shorten(path), expected, because});
+  }
+}
+
 // A (path, type) belongs to the first in the line that names it, inside a namespace to its oldest Ingress.
 void HostBuilder::add_path(Location l) {
   if (l.path[0] != '/' || has_control(l.path)) {
@@ -172,8 +181,7 @@ void HostBuilder::add_path(Location l) {
                       "a path that begins with / and has no control characters", "the path is not served"});
     return;
   }
-  if (const auto [expected, because] = unreachable(l.path); *expected && !l.owner->use_regex)
-    report(*l.owner, {Severity::warning, "UnreachablePath", l.field, shorten(l.path), expected, because});
+  if (*unreachable(l.path).expected) unreachable_.push_back({l.owner, l.rank, l.field, l.path});
   const auto [at, added] = known_.try_emplace({l.path, l.exact}, locations_.size());
   if (added) {
     locations_.push_back(std::move(l));

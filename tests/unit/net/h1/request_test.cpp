@@ -106,6 +106,14 @@ TEST(Request, UnderscoresAndInvalidNames) {
   const Request underscores(bytes, limits);
   EXPECT_TRUE(underscores.passes("X_Under"));
   EXPECT_FALSE(underscores.passes("X.Dot"));
+  const std::string forged = with("X_Real_IP: 1\r\nx-forwarded_for: 2\r\nTransfer_Encoding: chunked\r\nUser_Agent: 3");
+  for (const bool invalid : {false, true}) {  // whichever of the two keys lets them in
+    limits.underscores = !invalid;
+    limits.ignore_invalid_names = !invalid;
+    const Request allowed(forged, limits);
+    for (const char* name : {"X_Real_IP", "x-forwarded_for", "Transfer_Encoding"}) EXPECT_FALSE(allowed.passes(name));
+    EXPECT_TRUE(allowed.passes("User_Agent"));
+  }
   limits = {};
   limits.ignore_invalid_names = false;
   const Request all(bytes, limits);

@@ -138,6 +138,7 @@ TEST(RequestHead, DropsNamesThatPodsMistake) {
   HeadRules allowed;
   allowed.underscores = true;
   EXPECT_EQ(Read(with({{"a_b", "1"}}), true, allowed).value("a_b"), "1");
+  EXPECT_EQ(Read(with({{"x_forwarded_for", "1"}}), true, allowed).value("x_forwarded_for"), "(none)");
 }
 
 }  // namespace
