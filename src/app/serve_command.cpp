@@ -294,7 +294,11 @@ int serve(const ServeOptions& options) {
         if (s.api) state.api = api_state(*s.api, options.control.status.election_id);
         if (webhook) {
           const auto w = webhook->figures();
-          state.webhook = {w.allowed, w.refused, w.seconds};
+          if (state.webhook && state.webhook->allowed + state.webhook->refused == w.allowed + w.refused) return;
+          ops::ControllerState::Webhook now{w.allowed, w.refused, w.seconds, w.last_seconds, {}};
+          for (auto& c : webhook->checked())
+            now.checked.push_back({std::move(c.ns), std::move(c.ingress), c.allowed, c.refused});
+          state.webhook = std::move(now);
         }
       });
     } catch (const std::bad_alloc&) {
