@@ -287,6 +287,7 @@ void finish(Exchange& ex) {
 
 net::Task<void> serve(Exchange& ex) {
   ex.worker.stats.requests.add();
+  ++ex.peer.requests;
   ex.worker.stats.requests_active.add();
   ex.begun = ex.worker.loop.now();
 
@@ -357,6 +358,7 @@ net::Task<void> serve(Exchange& ex) {
 
 net::Task<void> refuse(Exchange& ex, Error why) {
   ex.worker.stats.requests.add();
+  ++ex.peer.requests;
   if (why.fault == Fault::timeout)
     ex.worker.stats.timeouts_header.add();
   else

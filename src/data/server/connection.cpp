@@ -18,6 +18,9 @@ Connection::Connection(Worker& w, int fd, Peer p, bool proxy_header, bool counte
       stream_(of_stream) {
   worker.stats.downstream_connections.add();
   worker.add(*this);
+  // Workers count for themselves: 1024 of them at most.
+  peer.number = worker.stats.accepted.get() * 1024 + worker.number;
+  peer.begun = begun_;
 }
 
 Connection::~Connection() {
@@ -102,9 +105,13 @@ net::Task<Status> Connection::arrive() {
   worker.stats.tls_handshakes.add();
   peer.secured = !stream.tls()->default_certificate();
   peer.client = stream.tls()->client_certificate();
-  if (stream.tls()->resumed()) worker.stats.tls_handshakes_resumed.add();
+  peer.resumed = stream.tls()->resumed();
+  if (peer.resumed) worker.stats.tls_handshakes_resumed.add();
   for (const auto& p : protocols())
-    if (p.alpn == stream.tls()->alpn()) protocol_ = p.make(*this);
+    if (p.alpn == stream.tls()->alpn()) {
+      peer.alpn = p.alpn;
+      protocol_ = p.make(*this);
+    }
   if (!protocol_) protocol_ = protocols().back().make(*this);
   co_return Status{};
 }
