@@ -322,8 +322,8 @@ counters and are exact: nothing is sampled or dropped on the way.
   `<namespace>-<service>-<port>` of the canary that took the request. A series appears with its first request.
 - Every `nginx_ingress_controller_` metric also has `controller_class`, `controller_namespace` (environment
   `POD_NAMESPACE`) and `controller_pod` (`POD_NAME`, else the host name).
-- `requests`, `success` and `errors` are counters, as in ingress-nginx, whose names lack the suffix `_total`: `promtool
-  check metrics` says so of both. Collectors go by the type: OpenTelemetry's receiver would make a gauge of an untyped one.
+- `requests`, `success`, `errors`, `check_success` and `check_errors` are counters, as in ingress-nginx, whose names lack
+  the suffix `_total`: `promtool check metrics` says so of both. Collectors go by the type: OpenTelemetry's receiver would make a gauge of an untyped one.
 - `config_hash` is the same wherever the same is served, whatever the order and the files it came from: replicas whose
   hashes stay apart do not serve the same.
 - The three upstream times are those of the last attempt of a request; requests without one are not observed.
