@@ -228,6 +228,7 @@ int serve(const ServeOptions& options) {
     log::set_level(options.log_level == "info" ? o.log_level : options.log_level);
   });
 
+  shared.status_page = [&metrics] { return metrics.stub_status(); };
   std::unique_ptr<ops::AdminServer> admin;
   try {
     admin =

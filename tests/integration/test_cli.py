@@ -358,7 +358,7 @@ def test_ports_by_the_flags_of_ingress_nginx(site):
         told = [next(r.stdout).split() for _ in range(3)]
         at = {name: address for _, name, address in told}
         assert at["http"].startswith("[::]:") or at["http"].startswith("0.0.0.0:"), at
-        assert http_get(at["admin"], "/healthz").status == 200
+        harness.wait_for(lambda: http_get(at["admin"], "/healthz").status == 200, "it to serve")
         assert http_get("127.0.0.1:" + at["http"].rsplit(":", 1)[1], "/", headers={"Host": "app.example"}).status == 200
     finally:
         r.terminate()
