@@ -12,7 +12,6 @@ Connection::Connection(Worker& w, int fd, Peer p, bool proxy_header, bool counte
     : worker(w),
       stream(w.loop, fd, Whose::downstream, true),
       peer(std::move(p)),
-      begun_(w.loop.now()),
       proxy_header_(proxy_header),
       counted_address_(counted_address),
       stream_(of_stream) {
@@ -20,7 +19,7 @@ Connection::Connection(Worker& w, int fd, Peer p, bool proxy_header, bool counte
   worker.add(*this);
   // Workers count for themselves: 1024 of them at most.
   peer.number = worker.stats.accepted.get() * 1024 + worker.number;
-  peer.begun = begun_;
+  peer.begun = w.loop.now();
 }
 
 Connection::~Connection() {
@@ -170,7 +169,7 @@ void Connection::drain(bool new_ones_too) noexcept {
 void Connection::holdings(Holdings& out) noexcept {
   if (protocol_) return protocol_->holdings(out);
   const std::size_t bytes = cost::kConnection + (stream.tls() ? cost::kHandshake : 0) + stream.held();
-  out.add({peer.tls ? Holding::Kind::slow : Holding::Kind::idle, bytes, begun_, &stream, &stream});
+  out.add({peer.tls ? Holding::Kind::slow : Holding::Kind::idle, bytes, peer.begun, &stream, &stream});
 }
 
 void Connection::kill() noexcept {

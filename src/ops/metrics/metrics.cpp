@@ -187,11 +187,14 @@ double number(std::uint64_t v) {
 struct Metrics::Impl {
   Identity identity;
 
-  std::mutex state_mutex;  // the next four
+  std::mutex state_mutex;  // the next two
   ControllerState state;
+  std::function<LogFigures()> log_figures;
+
+  // The next two. A worker takes it for /nginx_status: it is never held for longer than it takes to add up.
+  std::mutex stats_mutex;
   std::vector<const WorkerStats*> watched;          // null: ended
   std::array<std::uint64_t, kSummedCount> ended{};  // counters of ended workers
-  std::function<LogFigures()> log_figures;
 
   std::mutex blocks_mutex;  // the lists of blocks, against other readers
   std::vector<std::shared_ptr<WorkerMetrics>> workers;
@@ -229,12 +232,12 @@ std::shared_ptr<WorkerMetrics> Metrics::add_worker() {
 }
 
 void Metrics::watch(const WorkerStats* stats) {
-  const std::scoped_lock lock(impl_->state_mutex);
+  const std::scoped_lock lock(impl_->stats_mutex);
   impl_->watched.push_back(stats);
 }
 
 void Metrics::unwatch(const WorkerStats* stats) {
-  const std::scoped_lock lock(impl_->state_mutex);
+  const std::scoped_lock lock(impl_->stats_mutex);
   for (const WorkerStats*& slot : impl_->watched) {
     if (slot != stats) continue;
     for (std::size_t i = 0; i < kSummedCount; ++i)
@@ -344,15 +347,18 @@ ConnectionFigures connections_of(const SumOf& sum_of) {
 }  // namespace
 
 std::string Metrics::stub_status() {
-  const std::scoped_lock lock(impl_->state_mutex);
-  const ConnectionFigures c = connections_of([this](Counter WorkerStats::* field) {
+  const auto sum_of = [this](Counter WorkerStats::* field) {
     std::uint64_t sum = 0;
     for (std::size_t i = 0; i < kSummedCount; ++i)
       if (kSummed[i].field == field) sum = impl_->ended[i];
     for (const WorkerStats* stats : impl_->watched)
       if (stats != nullptr) sum += (stats->*field).get();
     return number(sum);
-  });
+  };
+  const ConnectionFigures c = [&] {
+    const std::scoped_lock lock(impl_->stats_mutex);
+    return connections_of(sum_of);
+  }();
   const auto text = [](double n) { return std::to_string(static_cast<std::uint64_t>(n)); };
   return "Active connections: " + text(c.active) + " \nserver accepts handled requests\n " + text(c.accepted) + " " +
          text(c.handled) + " " + text(c.requests) + " \nReading: " + text(c.reading) + " Writing: " + text(c.writing) +
@@ -360,17 +366,23 @@ std::string Metrics::stub_status() {
 }
 
 void Metrics::Impl::write_stats(Exposition& exposition) {
-  const std::scoped_lock lock(state_mutex);
-  std::array<std::uint64_t, kSummedCount> sums = ended;
-  std::size_t running = 0;
-  for (std::size_t w = 0; w < watched.size(); ++w) {
-    const WorkerStats* stats = watched[w];
-    if (stats == nullptr) continue;
-    ++running;
-    for (std::size_t i = 0; i < kSummedCount; ++i) sums[i] += (stats->*kSummed[i].field).get();
-    for (const WorkerRow& row : kEachWorker)
-      exposition.value(row.metric, number((stats->*row.field).get()) * row.scale, {std::to_string(w)});
+  std::array<std::uint64_t, kSummedCount> sums{};
+  std::vector<std::pair<std::size_t, std::array<std::uint64_t, std::size(kEachWorker)>>> running;
+  {
+    const std::scoped_lock lock(stats_mutex);
+    sums = ended;
+    for (std::size_t w = 0; w < watched.size(); ++w) {
+      const WorkerStats* stats = watched[w];
+      if (stats == nullptr) continue;
+      for (std::size_t i = 0; i < kSummedCount; ++i) sums[i] += (stats->*kSummed[i].field).get();
+      auto& rows = running.emplace_back().second;
+      running.back().first = w;
+      for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = (stats->*kEachWorker[i].field).get();
+    }
   }
+  for (const auto& [w, rows] : running)
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      exposition.value(kEachWorker[i].metric, number(rows[i]) * kEachWorker[i].scale, {std::to_string(w)});
   const auto sum_of = [&](Counter WorkerStats::* field) {
     for (std::size_t i = 0; i < kSummedCount; ++i)
       if (kSummed[i].field == field) return number(sums[i]);
@@ -393,7 +405,7 @@ void Metrics::Impl::write_stats(Exposition& exposition) {
   exposition.value(kTotal, c.accepted, {"accepted"});
   exposition.value(kTotal, c.handled, {"handled"});
   exposition.value("nginx_ingress_controller_nginx_process_requests_total", c.requests);
-  exposition.value("nginx_ingress_controller_nginx_process_num_procs", number(running));
+  exposition.value("nginx_ingress_controller_nginx_process_num_procs", number(running.size()));
 }
 
 void Metrics::Impl::write_process(Exposition& exposition) {
