@@ -110,6 +110,18 @@ def test_whom_they_may_ask(site):
             assert code in (0, 2) and "\x1b" not in out + err, (command, said, code, out, err)
 
 
+def test_what_lint_says_of_annotations_that_were_taken_away(site):
+    removed = {"secure-backends": "backend-protocol: HTTPS", "grpc-backend": "backend-protocol: GRPC", "add-base-url": "x-forwarded-prefix", "base-url-scheme": "x-forwarded-prefix",
+               "session-cookie-hash": "affinity: cookie", "mirror-uri": "mirror-target", "secure-verify-ca-secret": "proxy-ssl-secret"}
+    site.app("app.example", "10.0.0.1:80", annotations={**{name: "x" for name in removed}, "grpc-backendx": "x"})
+    r = subprocess.run([SLUICE, "check", site.manifests.root, "--json", "--strict"], capture_output=True, text=True, timeout=30)
+    told = {re.search(r"\[(.*)\]", e["field"])[1]: e["expected"] for e in json.loads(r.stdout)["report"] if e["reason"] == "UnknownAnnotation"}
+    assert r.returncode == 1 and set(told) == set(removed) | {"grpc-backendx"}
+    for name, successor in removed.items():
+        assert successor in told[name] and "took this one away" in told[name], told
+    assert told["grpc-backendx"] == "an annotation that docs/annotations.md lists"
+
+
 @pytest.mark.parametrize("word, instead", [("lint", "sluice check"), ("info", "kubectl get service"), ("general", "sluice conf --json"), ("logs", "kubectl logs"),
                                            ("exec", "kubectl exec"), ("ssh", "kubectl debug")])
 def test_commands_of_the_plugin_that_are_none_here(word, instead):

@@ -135,13 +135,34 @@ std::string against_rules(std::string_view name, std::string_view value, const m
   return {};
 }
 
+// What does the work of an annotation that ingress-nginx has had and took away; empty: it is none of these.
+std::string_view successor_of(std::string_view name) {
+  struct Removed {
+    std::string_view name, successor;
+  };
+  static constexpr Removed kRemoved[] = {
+      {"secure-backends", "backend-protocol: HTTPS"},
+      {"grpc-backend", "backend-protocol: GRPC"},
+      {"add-base-url", "x-forwarded-prefix, which pods make their addresses with"},
+      {"base-url-scheme", "x-forwarded-prefix, which pods make their addresses with"},
+      {"session-cookie-hash", "affinity: cookie alone"},
+      {"mirror-uri", "mirror-target"},
+      {"secure-verify-ca-secret", "proxy-ssl-secret"},
+  };
+  const auto at = std::ranges::find(kRemoved, name, &Removed::name);
+  return at == std::end(kRemoved) ? std::string_view() : at->successor;
+}
+
 // An annotation that is not served; `row`: null when it is not known either.
 void read_unserved(const UnservedAnnotation* row, std::string_view name, std::string_view value, const Written& written,
                    const model::Options& options, AnnotationResult& out, std::vector<model::Problem>& closing) {
   const auto field = "metadata.annotations[" + shorten(name) + "]";
   if (!row) {
+    const auto successor = successor_of(name);
     out.problems.push_back({Severity::warning, "UnknownAnnotation", field, shorten(value),
-                            "an annotation that docs/annotations.md lists", "it has no effect"});
+                            successor.empty() ? "an annotation that docs/annotations.md lists"
+                                              : std::string(successor) + ", as ingress-nginx took this one away",
+                            "it has no effect"});
     return;
   }
   auto guard = row->judge ? row->judge(value, written, options) : Guard{};
