@@ -21,7 +21,10 @@ json::object route(const data::Route& r) {
                  {"port", s.service_port}, {"cluster", s.upstream_name},
                  {"location", s.location}, {"pathType", s.path_type},
                  {"tls", r.host_tls}};
-  if (s.settings && s.settings->to_host)
+  if (s.settings && s.settings->redirect) {
+    o["redirect"] = s.settings->redirect->location.text();
+    o["status"] = s.settings->redirect->status;
+  } else if (s.settings && s.settings->to_host)
     o["redirectsTo"] = s.settings->to_host->host;
   else if (s.cluster.empty())
     o["status"] = s.status;

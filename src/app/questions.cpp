@@ -100,7 +100,7 @@ int not_there(std::string_view kind, std::string_view asked, const std::set<std:
 
 // A route of /config, as one path of its Ingress.
 struct PathRow {
-  std::string host, path, type, ns, ingress, service, port, canary, because, origin, redirects_to;
+  std::string host, path, type, ns, ingress, service, port, canary, because, origin, redirects_to, redirect;
   bool tls = false;
   std::int64_t status = 0;
   auto key() const { return std::tie(host, ns, ingress, path, type, service, port); }
@@ -126,6 +126,7 @@ std::vector<PathRow> rows_of(const json::object& config) {
     row.because = take("because");
     row.origin = take("origin");
     row.redirects_to = take("redirectsTo");
+    row.redirect = take("redirect");
     if (const auto* canary = o->if_contains("canary"); canary && canary->is_object())
       row.canary = text_of(canary->get_object(), "service");
     if (const auto* tls = o->if_contains("tls"); tls && tls->is_bool()) row.tls = tls->get_bool();
@@ -237,6 +238,7 @@ int print_ingresses(const AdminAddress& whom, const IngressesQuestion& question,
                      {"path", row.path},       {"pathType", row.type},   {"tls", row.tls},
                      {"service", row.service}, {"servicePort", row.port}};
       o["endpoints"] = count ? json::value(count->ready) : json::value();
+      if (!row.redirect.empty()) o["redirect"] = row.redirect;
       if (!row.canary.empty()) o["canary"] = row.canary;
       if (!row.because.empty()) o["because"] = row.because;
       list.push_back(std::move(o));
@@ -295,7 +297,9 @@ int print_conf(const AdminAddress& whom, const ConfQuestion& question, std::ostr
       print_line(out, (current == "_" ? std::string("* (any other host)") : current) + (row.tls ? "  TLS" : ""));
     }
     std::string line = fmt::format("  {}  {}  -> ", row.path, row.type.empty() ? "(implicit)" : row.type);
-    if (!row.redirects_to.empty()) {
+    if (!row.redirect.empty()) {
+      line += fmt::format("{} to {}", row.status, row.redirect);
+    } else if (!row.redirects_to.empty()) {
       line += row.redirects_to;
     } else if (row.service.empty() || row.status != 0) {
       line += std::to_string(row.status != 0 ? row.status : 404);

@@ -74,6 +74,17 @@ def test_conf(shop):
     assert code == 1 and "did you mean shop.example?" in err
 
 
+def test_a_redirect_leads_where_it_leads(site):
+    site.app("old.example", "10.0.0.1:80", annotations={"permanent-redirect": "https://new.example/x"})
+    site.app("app.example", "10.0.0.1:80", annotations={"from-to-www-redirect": "true"})
+    proxy = site.sluice()
+    _, out, _ = sluice_says("conf", proxy)
+    assert re.search(r"^old.example\n  /  Prefix  -> 301 to https://new.example/x  \[Ingress default/old ", out, re.M), out
+    assert re.search(r"^www.app.example\n.* -> app.example  ?", out, re.M), out
+    told = json.loads(sluice_says("ingresses", proxy, "--json")[1])
+    assert [r["redirect"] for r in told if r["host"] == "old.example"] == ["https://new.example/x"]
+
+
 def test_certs(shop):
     proxy, cert = shop
     code, out, _ = sluice_says("certs", proxy, "--host", "shop.example")
