@@ -2,7 +2,7 @@
 _sluice() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case $word in serve | check | explain | health | version) command=$word; break ;; esac
+    case $word in serve | check | explain | health | backends | ingresses | conf | certs | version) command=$word; break ;; esac
   done
   COMPREPLY=()
   case $prev in
@@ -18,7 +18,7 @@ _sluice() {
     --admin-pages) COMPREPLY=($(compgen -W "guarded open off" -- "$cur")); return ;;
     --update-status | --update-status-on-shutdown | --admin-trust-loopback) COMPREPLY=($(compgen -W "true false" -- "$cur")); return ;;
     --context | --watch-namespace | --watch-namespace-selector | --publish-service | --publish-status-address | --election-id | --validating-webhook | --validating-webhook-service | --validating-webhook-configuration) return ;;
-    --http | --https | --admin | --admin-host | --workers | --ingress-class | --controller-class | --default-ssl-certificate | --default-backend | --endpoint | --configmap | --tcp-services-configmap | --udp-services-configmap | --stream-address | --annotations-prefix | --accept-unprotected | -H | --header) return ;;
+    --http | --https | --admin | --admin-host | --workers | --ingress-class | --controller-class | --default-ssl-certificate | --default-backend | --endpoint | --configmap | --tcp-services-configmap | --udp-services-configmap | --stream-address | --annotations-prefix | --accept-unprotected | -H | --header | --host | --namespace | --backend) return ;;
   esac
   local common="--ingress-class --controller-class --watch-ingress-without-class --default-backend --default-ssl-certificate --enable-ssl-passthrough --disable-catch-all --disable-svc-external-name --configmap --tcp-services-configmap --udp-services-configmap --annotations-prefix --accept-unprotected --endpoint --set --help"
   local cluster="--kubeconfig --validating-webhook-certificate --validating-webhook-key --validating-webhook-client-ca --kubernetes --update-status --update-status-on-shutdown --report-node-internal-ip-address --status-annotation --disable-leader-election --context --watch-namespace --watch-namespace-selector --publish-service --publish-status-address --election-id --validating-webhook --validating-webhook-service --validating-webhook-configuration"
@@ -30,8 +30,12 @@ _sluice() {
       elif [[ ${COMP_WORDS[COMP_CWORD-2]} == explain ]]; then COMPREPLY=($(compgen -W "GET HEAD POST PUT PATCH DELETE OPTIONS tcp udp" -- "$cur"))
       else COMPREPLY=($(compgen -W "-H --header --json $common" -- "$cur")); fi ;;
     health) COMPREPLY=($(compgen -W "--admin --help" -- "$cur")) ;;
+    backends) COMPREPLY=($(compgen -W "--backend --list --admin --admin-token-file --help" -- "$cur")) ;;
+    ingresses) COMPREPLY=($(compgen -W "--host --namespace --json --admin --admin-token-file --help" -- "$cur")) ;;
+    conf) COMPREPLY=($(compgen -W "--host --json --admin --admin-token-file --help" -- "$cur")) ;;
+    certs) COMPREPLY=($(compgen -W "--host --admin --admin-token-file --help" -- "$cur")) ;;
     version) ;;
-    *) COMPREPLY=($(compgen -W "serve check explain health version --help" -- "$cur")) ;;
+    *) COMPREPLY=($(compgen -W "serve check explain health backends ingresses conf certs version --help" -- "$cur")) ;;
   esac
 }
 _sluice_echo() {

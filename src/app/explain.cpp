@@ -293,7 +293,7 @@ Answer answer_of(data::Verdict&& verdict, const model::Cluster* cluster) {
     out.because = verdict.reply.detail;
   else if (!verdict.reply.detail.empty())
     out.because += fmt::format(": {}", verdict.reply.detail);
-  if (verdict.by == data::kProbe || verdict.by == data::kNoRoute) out.decided_by.clear();
+  if (verdict.by == data::kProbe || verdict.by == data::kStatus || verdict.by == data::kNoRoute) out.decided_by.clear();
   return out;
 }
 
@@ -415,7 +415,7 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
     for (const auto& entry : (*out.route->plan)[data::Phase::copy])
       out.steps.push_back("a copy of it goes to " + entry.step->asks(asked.view));
   tell_added();
-  if (out.route == nullptr || data::is_probe(out.route, out.path)) {
+  if (out.route == nullptr || data::is_probe(out.route, out.path) || data::is_status_page(out.route, out.path)) {
     out.route = nullptr;
     return out;
   }

@@ -17,6 +17,7 @@
 #include "app/health.h"
 #include "app/nginx_flags.h"
 #include "app/options.h"
+#include "app/questions.h"
 #include "app/terminal.h"
 #include "base/log.h"
 #include "base/nearest.h"
@@ -229,6 +230,8 @@ std::optional<int> without_command(CLI::App& app, int argc, char** argv) {
     }
   }
   const std::string wrong = word == "help" ? argv[2] : word;
+  if (const auto instead = sluice::app::in_place_of_command(wrong); !instead.empty())
+    return sluice::app::refuse(instead);
   std::string all;
   for (const auto& name : commands) all += (all.empty() ? "" : ", ") + name;
   std::error_code ec;
@@ -445,6 +448,36 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->envname("SLUICE_ADMIN");
 
+  // What `kubectl ingress-nginx` is asked.
+  const auto asks = [&](const char* name, const char* what) {
+    auto* command = app.add_subcommand(name, what);
+    command->add_option("--admin", options.admin, "ADDR:PORT of the admin address of the process that is asked")
+        ->capture_default_str()
+        ->envname("SLUICE_ADMIN");
+    command
+        ->add_option("--admin-token-file", options.admin_access.token_file,
+                     "file with the token that it wants of whoever is not on its loopback")
+        ->envname("SLUICE_ADMIN_TOKEN_FILE");
+    return command;
+  };
+  sluice::app::BackendsQuestion backends_question;
+  auto* backends = asks("backends", "print Services and endpoints of a running process, as ingress-nginx's JSON");
+  backends->add_option("--backend,NAME", backends_question.name, "NAMESPACE-SERVICE-PORT: this one alone");
+  backends->add_flag("--list", backends_question.list, "names alone, one a line");
+  sluice::app::IngressesQuestion ingresses_question;
+  auto* ingresses =
+      asks("ingresses", "print the paths of Ingresses that a running process serves, and where they lead");
+  ingresses->add_option("--host", ingresses_question.host, "of this host alone; * is the catch-all");
+  ingresses->add_option("-n,--namespace", ingresses_question.ns, "of this namespace alone");
+  ingresses->add_flag("--json", ingresses_question.json, "as JSON");
+  sluice::app::ConfQuestion conf_question;
+  auto* conf = asks("conf", "print what a running process serves, host by host");
+  conf->add_option("--host", conf_question.host, "this host alone; * is the catch-all");
+  conf->add_flag("--json", conf_question.json, "as JSON: /config, or the part of it that is the host's");
+  std::string certificate_host;
+  auto* certs = asks("certs", "print the certificate that a running process shows for a host, PEM, without its key");
+  certs->add_option("--host", certificate_host, "HOST; _ is the default certificate")->required();
+
   auto* version = app.add_subcommand("version", "print the version");
   std::string page;
   auto* docs = app.add_subcommand("docs", "print a reference page")->group("");
@@ -463,6 +496,13 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (*health) return sluice::app::health(options.admin);
+  const sluice::app::AdminAddress admin{options.admin, options.admin_access.token_file};
+  if (*backends && backends_question.list && !backends_question.name.empty())
+    return sluice::app::refuse("--list and --backend " + backends_question.name + ": expected one of them");
+  if (*backends) return sluice::app::print_backends(admin, backends_question, std::cout);
+  if (*ingresses) return sluice::app::print_ingresses(admin, ingresses_question, std::cout);
+  if (*conf) return sluice::app::print_conf(admin, conf_question, std::cout);
+  if (*certs) return sluice::app::print_certificate(admin, certificate_host, std::cout);
   if (*docs) {
     if (page == "configuration")
       std::cout << sluice::control::options_markdown();

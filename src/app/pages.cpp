@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "app/describe.h"
+#include "app/nginx_pages.h"
 #include "app/terminal.h"
 #include "data/snapshot/streams.h"
 
@@ -20,7 +21,10 @@ json::object route(const data::Route& r) {
                  {"port", s.service_port}, {"cluster", s.upstream_name},
                  {"location", s.location}, {"pathType", s.path_type},
                  {"tls", r.host_tls}};
-  if (s.settings && s.settings->to_host)
+  if (s.settings && s.settings->redirect) {
+    o["redirect"] = s.settings->redirect->location.text();
+    o["status"] = s.settings->redirect->status;
+  } else if (s.settings && s.settings->to_host)
     o["redirectsTo"] = s.settings->to_host->host;
   else if (s.cluster.empty())
     o["status"] = s.status;
@@ -74,6 +78,19 @@ ops::AdminResponse config(const Publisher& publisher, const std::vector<std::str
   return {200, json_page(out), {}};
 }
 
+// In the words of Kubernetes' components, which ingress-nginx has it from. Its check is the one that manifests for it
+// have as liveness and as readiness: a pod that has nothing to serve yet must not get requests.
+ops::AdminResponse healthz(bool ready, bool draining, bool verbose) {
+  const char* why = draining ? "the ingress controller is shutting down" : "waiting for the first full sync";
+  const bool well = ready && !draining;
+  if (well && !verbose) return {200, "ok", {}};
+  return {well ? 200U : 500U,
+          std::string("[+]ping ok\n") +
+              (well ? std::string("[+]nginx-ingress-controller ok\nhealthz check passed\n")
+                    : std::string("[-]nginx-ingress-controller failed: ") + why + "\nhealthz check failed\n"),
+          {}};
+}
+
 }  // namespace
 
 std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, const std::atomic<bool>& draining,
@@ -81,8 +98,14 @@ std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, c
   using enum ops::AdminReaders;
   const std::string text = "text/plain; charset=utf-8", as_json = "application/json";
   std::vector<ops::AdminPage> all;
-  all.push_back({"/healthz", text, "200 while the process serves",
+  all.push_back({"/livez", text, "200 while the process lives",
                  [](const ops::AdminRequest&) { return ops::AdminResponse{200, "ok\n", {}}; }});
+  all.push_back({"/healthz", text,
+                 "as ingress-nginx: 200 once the first full sync is served; 500 before it and while draining",
+                 [&publisher, &draining](const ops::AdminRequest& request) {
+                   const bool verbose = request.query.find("verbose") != std::string::npos;
+                   return healthz(publisher.ready(), draining.load(), verbose);
+                 }});
   all.push_back({"/readyz", text, "200 once the first full sync is served; 503 before it and while draining",
                  [&publisher, &draining](const ops::AdminRequest&) {
                    if (draining.load()) return ops::AdminResponse{503, "draining\n", {}};
@@ -114,6 +137,7 @@ std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, c
                    return ops::AdminResponse{200, "{\"version\":" + std::to_string(s ? s->version : 0) + "}\n", {}};
                  }});
   all.push_back(ops::log_level_page());
+  for (auto& theirs : nginx_pages(publisher, metrics)) all.push_back(std::move(theirs));
   return all;
 }
 

@@ -20,6 +20,7 @@ void Publisher::publish(const control::Update& update) {
   } catch (const std::bad_alloc&) {
     // Some workers may have got it, and the compiler may be in the middle of it.
     compiler_.start_over();
+    metrics_.update([](ops::ControllerState& s) { s.last_reload_successful = false; });
     throw;
   }
 }
@@ -151,9 +152,11 @@ void Publisher::look_at_certificates(const control::Update& update, const data::
       state.ns = secret.substr(0, slash);
       state.secret = secret.substr(slash + 1);
     }
-    state.serial_number = pair->serial();
-    state.identifier = state.serial_number;
-    state.issuer_common_name = pair->issuer();
+    auto issuer = pair->issuer_fields();
+    state.serial_number = pair->serial_decimal();
+    state.identifier = issuer.serial_number + "-" + state.serial_number;
+    state.issuer_common_name = std::move(issuer.common_name);
+    state.issuer_organization = std::move(issuer.organization);
     state.public_key_algorithm = std::string(pair->key_type());
     state.not_after = pair->not_after();
     s.certificates.emplace(name, std::move(state));

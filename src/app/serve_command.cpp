@@ -228,6 +228,7 @@ int serve(const ServeOptions& options) {
     log::set_level(options.log_level == "info" ? o.log_level : options.log_level);
   });
 
+  shared.status_page = [&metrics] { return metrics.stub_status(); };
   std::unique_ptr<ops::AdminServer> admin;
   try {
     admin =
@@ -294,7 +295,11 @@ int serve(const ServeOptions& options) {
         if (s.api) state.api = api_state(*s.api, options.control.status.election_id);
         if (webhook) {
           const auto w = webhook->figures();
-          state.webhook = {w.allowed, w.refused, w.seconds};
+          if (state.webhook && state.webhook->allowed + state.webhook->refused == w.allowed + w.refused) return;
+          ops::ControllerState::Webhook now{w.allowed, w.refused, w.seconds, w.last_seconds, {}};
+          for (auto& c : webhook->checked())
+            now.checked.push_back({std::move(c.ns), std::move(c.ingress), c.allowed, c.refused});
+          state.webhook = std::move(now);
         }
       });
     } catch (const std::bad_alloc&) {

@@ -176,8 +176,17 @@ class Webhook {
   struct Figures {
     std::uint64_t allowed = 0, refused = 0;  // reviews that were answered
     double seconds = 0;                      // that their answers took, all together
+    double last_seconds = 0;                 // that the last answer took
   };
   virtual Figures figures() const = 0;  // any thread
+  // The same by Ingress, in no order. At most kChecked are told apart; the reviews of others are together under empty
+  // names.
+  static constexpr std::size_t kChecked = 2000;
+  struct Checked {
+    std::string ns, ingress;
+    std::uint64_t allowed = 0, refused = 0;
+  };
+  virtual std::vector<Checked> checked() const = 0;  // any thread
 };
 
 // A setting of a route as `sluice explain` shows it.

@@ -356,7 +356,7 @@ def test_every_flag_of_serve_is_in_the_example_and_the_completions():
 def test_flags_in_the_documents_exist():
     """Each --flag of sluice that README and docs name is one that the binary has."""
     known = set()
-    for command in ("serve", "check", "explain", "health", "version", "docs"):
+    for command in ("serve", "check", "explain", "health", "backends", "ingresses", "conf", "certs", "version", "docs"):
         known |= set(re.findall(r"--[a-z][a-z-]+", subprocess.run([SLUICE, command, "--help"], stdout=subprocess.PIPE, timeout=30).stdout.decode()))
     for page in [harness.ROOT / "README.md", *sorted((harness.ROOT / "docs").glob("*.md"))]:
         named = set(re.findall(r"`(--[a-z][a-z-]+)", page.read_text()))
@@ -376,6 +376,12 @@ def test_flags_of_ingress_nginx(site):
         assert code == 2 and told in out + err, (flags, out, err)
 
 
+@pytest.mark.parametrize("v, level", [(0, "info"), (2, "info"), (3, "debug"), (4, "debug"), (5, "trace"), (9, "trace")])
+def test_levels_of_ingress_nginx(site, v, level):
+    site.app("app.example", "127.0.0.1:1")
+    assert site.sluice(f"--v={v}").admin_get("/log/level").body.decode() == level + "\n"
+
+
 def test_ports_by_the_flags_of_ingress_nginx(site):
     site.app("app.example", site.pod().address)
     r = subprocess.Popen([SLUICE, "serve", "--manifests", site.manifests.root, "--http-port=0", "--https-port=0", "--healthz-port=0", "--healthz-host=127.0.0.1", "--access-log=off"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -383,7 +389,7 @@ def test_ports_by_the_flags_of_ingress_nginx(site):
         told = [next(r.stdout).split() for _ in range(3)]
         at = {name: address for _, name, address in told}
         assert at["http"].startswith("[::]:") or at["http"].startswith("0.0.0.0:"), at
-        assert http_get(at["admin"], "/healthz").status == 200
+        harness.wait_for(lambda: http_get(at["admin"], "/healthz").status == 200, "it to serve")
         assert http_get("127.0.0.1:" + at["http"].rsplit(":", 1)[1], "/", headers={"Host": "app.example"}).status == 200
     finally:
         r.terminate()

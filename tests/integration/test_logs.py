@@ -319,3 +319,87 @@ def test_a_change_of_the_format_mixes_no_lines(site):
         assert len(numbers) == 1, line
         seen |= numbers
     assert seen == {f"{i}-{n}" for i in range(2) for n in range(sent[i])} and {x[0] for x in lines} == set("ABC")
+
+
+BYTES = re.compile(rb'^127\.0\.0\.1 - (\S+) \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "([^"]*)" (\d{3}) (\d+) "([^"]*)" "([^"]*)" (\d+) \d+\.\d{3} \[([^\]]*)\] \[([^\]]*)\] '
+                   rb'(-|\S+:\d+(?:, \S+:\d+)*) (-|\d+(?:, \d+)*) (-|\d+\.\d{3}(?:, \d+\.\d{3})*) (-|\d+(?:, (?:\d+|-))*) ([0-9a-f]{32})$')
+
+
+def test_the_default_line_byte_for_byte(site):
+    """ingress-nginx's: single blanks, brackets, lists of attempts, and a dash for what is not there."""
+    pod = site.pod()
+    site.app("app.example", pod.address)
+    site.manifests.write("none.json", ingress("none", {"none.example": "nobody"}))
+    dead = site.scripted(lambda sock, number: read_request(sock)).address
+    site.app("dead.example", dead)
+    sluice = site.sluice()
+
+    def told(request):
+        m = BYTES.match(line_of(sluice, request, "^127").encode())
+        assert m, sluice.access_lines()[-1]
+        return [g.decode() for g in m.groups()][:-1]
+
+    ua = {"User-Agent": "u/1", "Referer": "http://r/", "Authorization": "Basic YW5uOnB3"}
+    user, request, status, body, referer, agent, length, upstream, canary, addr, size, _, code = told(lambda: sluice.get("/x?size=77", "app.example", headers=ua))
+    assert (user, request, status, body, referer, agent, upstream, canary, addr, size, code) == \
+        ("ann", "GET /x?size=77 HTTP/1.1", "200", "77", "http://r/", "u/1", "default-app-80", "", pod.address, "77", "200") and int(length) > 90
+    with sluice.raw() as c:
+        user, request, status, _, referer, agent, *_, upstream, canary, addr, size, seconds, code = told(lambda: c.get("/", "none.example"))
+    assert (user, request, status, referer, agent) == ("-", "GET / HTTP/1.1", "503", "-", "-") and upstream == "default-nobody-80" and canary == ""
+    *_, addr, size, seconds, code = told(lambda: sluice.get("/", "dead.example"))
+    assert addr == ", ".join([dead] * 3) and size == "0, 0, 0" and code == "502, 502, 502" and len(seconds.split(", ")) == 3
+
+
+CONNECTION = "V $connection $connection_requests $connection_time $pipe [$http2] [$ssl_session_reused] [$ssl_alpn_protocol] [$request_completion] $realip_remote_port " \
+             "$tcpinfo_rtt $tcpinfo_rttvar $tcpinfo_snd_cwnd $tcpinfo_rcv_space"
+
+
+def test_variables_of_the_connection(site):
+    sluice, pod = site.simple(options={"log-format-upstream": CONNECTION, "http2-prior-knowledge": "true"})
+
+    def told(request):
+        return line_of(sluice, request).split()[1:]
+
+    with sluice.raw() as c:
+        port = str(c.sock.getsockname()[1])
+        first = told(lambda: c.get("/", "app.example"))
+        second = told(lambda: c.get("/", "app.example"))
+    with sluice.raw() as c:
+        third = told(lambda: c.get("/", "app.example"))
+    assert first[0] == second[0] != third[0] and (first[1], second[1], third[1]) == ("1", "2", "1")
+    assert re.fullmatch(r"\d+\.\d{3}", second[2]) and float(second[2]) >= float(first[2])
+    assert first[3:9] == [".", "[-]", "[-]", "[-]", "[OK]", port] and all(x.isdigit() for x in first[9:]), first
+    session = None
+    for reused in (".", "r"):
+        with sluice.tls("app.example", alpn=["http/1.1"], session=session) as c:
+            line = told(lambda: c.get("/", "app.example"))
+            c.session, c.context = c.sock.session, c.sock.context
+            session = c
+        assert line[4:7] == ["[-]", f"[{reused}]", "[http/1.1]"], line
+    with Http2(sluice.https, sni="app.example") as c:
+        assert told(lambda: c.done(c.request("/")))[1] == "1"
+        line = told(lambda: c.done(c.request("/")))
+    assert line[1] == "2" and line[4] == "[h2]" and line[6] == "[h2]"
+
+
+def test_what_broke_off_is_not_complete(site):
+    def handler(sock, number):
+        read_request(sock)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+    site.app("app.example", site.scripted(handler).address)
+    site.manifests.write("none.json", ingress("none", {"none.example": "nobody"}))
+    sluice = site.sluice(options={"log-format-upstream": "V $status [$request_completion]"})
+
+    def visit():
+        with sluice.raw() as c:
+            c.send("GET / HTTP/1.1\r\nHost: app.example\r\n\r\n")
+            c.read_all()
+    assert line_of(sluice, visit) == "V 200 [-]"
+    assert line_of(sluice, lambda: sluice.get("/", "none.example")) == "V 503 [OK]", "a page of ours is whole"
+
+
+def test_a_variable_without_a_value_is_said_with_its_reason(site):
+    sluice, _ = site.simple(options={"log-format-upstream": "V $gzip_ratio $upstream_cache_status $geoip2_city"})
+    for name, why in (("gzip_ratio", "sluice_compression_bytes_total"), ("upstream_cache_status", "nothing is cached"), ("geoip2_city", "no database")):
+        sluice.wait_line(rf"log-format-upstream: variable \${name} has never a value here \(.*{why}", stream="err")
+    assert line_of(sluice, lambda: sluice.get("/", "app.example")) == "V - - -"

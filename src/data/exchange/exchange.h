@@ -91,6 +91,12 @@ struct Peer {
   int fd = -1;  // the connection, to ask the kernel about it
   bool tls = false;
   bool plain_on_tls = false;  // it speaks plain HTTP on a listener of TLS
+  bool resumed = false;       // TLS goes on with a session of before
+  std::string_view alpn;      // what TLS agreed on, a static text; empty: nothing, or there is no TLS
+  std::uint64_t number = 0;   // of the connection, no two of the process alike
+  Instant begun{};            // when it was accepted
+  // Requests that have begun on it. Counted by serve(), for which a connection is otherwise as it was found.
+  mutable std::uint32_t requests = 0;
   bool secured = false;  // by a certificate that was made for the name that the client asked for, not the default one
   // What the client showed by TLS; null: it was not asked for a certificate.
   std::shared_ptr<const net::tls::ClientCertificate> client;

@@ -1,5 +1,8 @@
 #include "data/exchange/variables.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,6 +10,7 @@
 #include <charconv>
 #include <chrono>
 
+#include "base/clock.h"
 #include "base/percent.h"
 #include "base/strings.h"
 #include "data/exchange/basic_credentials.h"
@@ -133,6 +137,27 @@ void put_pod_fields(const ResponseFields* fields, std::string_view of, Out& out)
   for (const auto& field : response->fields) values.take(field);
 }
 
+// Seconds with three decimals.
+void put_milliseconds(std::chrono::nanoseconds since, Out& out) {
+  const auto ms = static_cast<std::uint64_t>(
+      std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(since).count()));
+  out.put_number(ms / 1000);
+  const char rest[4] = {'.', static_cast<char>('0' + ms / 100 % 10), static_cast<char>('0' + ms / 10 % 10),
+                        static_cast<char>('0' + ms % 10)};
+  out.put({rest, sizeof rest});
+}
+
+// A system call: for whoever names it.
+void put_tcp_info(int fd, VariableId which, Out& out) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (fd < 0 || ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return;
+  out.put_number(which == variable("tcpinfo_rtt")        ? info.tcpi_rtt
+                 : which == variable("tcpinfo_rttvar")   ? info.tcpi_rttvar
+                 : which == variable("tcpinfo_snd_cwnd") ? info.tcpi_snd_cwnd
+                                                         : info.tcpi_rcv_space);
+}
+
 // What the client will get, as far as it is known by now.
 void put_sent_fields(const ResponseFields* fields, std::string_view of, Out& out) {
   const auto* response = fields != nullptr ? fields->response() : nullptr;
@@ -209,6 +234,24 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     case variable("remote_port"):
       if (request.from != nullptr) out.put_number(request.from->port);
       return;
+    case variable("realip_remote_port"):  // nobody keeps what the sender of a PROXY header came from
+      if (request.from != nullptr && proxy == nullptr) out.put_number(request.from->port);
+      return;
+    case variable("connection"):
+      if (request.from != nullptr) out.put_number(request.from->number);
+      return;
+    case variable("connection_requests"):
+      if (request.from != nullptr) out.put_number(request.from->requests);
+      return;
+    case variable("connection_time"):
+      if (request.from != nullptr) put_milliseconds(SystemClock().now() - request.from->begun, out);
+      return;
+    case variable("tcpinfo_rtt"):
+    case variable("tcpinfo_rttvar"):
+    case variable("tcpinfo_snd_cwnd"):
+    case variable("tcpinfo_rcv_space"):
+      if (request.from != nullptr) put_tcp_info(request.from->fd, named.id, out);
+      return;
     case variable("remote_user"): {
       std::array<char, kMostCredentials> room;
       if (const auto given = given_by(head, room)) out.put(given->name);
@@ -254,6 +297,11 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     case variable("ssl_server_name"):
       if (request.so_far != nullptr) out.put(request.so_far->server_name);
       return;
+    case variable("ssl_session_reused"):
+      return out.put(!tls ? "" : request.from->resumed ? "r" : ".");
+    case variable("ssl_alpn_protocol"):
+      if (request.from != nullptr) out.put(request.from->alpn);
+      return;
     case variable("ssl_client_verify"):
     case variable("ssl_client_s_dn"):
     case variable("ssl_client_i_dn"):
@@ -298,6 +346,10 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
       return out.put(query.empty() ? "" : "?");
     case variable("server_protocol"):
       return out.put(protocol(head));
+    case variable("http2"):
+      return out.put(head.major != 2 ? "" : tls ? "h2" : "h2c");
+    case variable("pipe"):
+      return out.put(".");
     case variable("host"):
       return put_host(request, out);
     case variable("best_http_host"):
@@ -354,14 +406,8 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
         out.put(request.so_far->attempt[i].address);
       }
       return;
-    case variable("msec"): {
-      const auto now = std::chrono::system_clock::now().time_since_epoch();
-      const auto ms = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-      out.put_number(ms / 1000);
-      const char rest[4] = {'.', static_cast<char>('0' + ms / 100 % 10), static_cast<char>('0' + ms / 10 % 10),
-                            static_cast<char>('0' + ms % 10)};
-      return out.put({rest, sizeof rest});
-    }
+    case variable("msec"):
+      return put_milliseconds(std::chrono::system_clock::now().time_since_epoch(), out);
     case variable("proxy_add_x_forwarded_for"): {
       put_fields(head.fields.all(), "x_forwarded_for", out, true);
       if (!request.client_known) return;

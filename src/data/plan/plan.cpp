@@ -1,5 +1,9 @@
 #include "data/plan/plan.h"
 
+#include <algorithm>
+#include <array>
+#include <ranges>
+
 #include "data/exchange/exchange.h"
 #include "data/plan/destination.h"
 
@@ -70,9 +74,21 @@ std::optional<Verdict> decide_for_all(const Plan* process, const RequestView& re
   return run(process, Phase::answer, request);
 }
 
+bool is_loopback(std::span<const std::uint8_t, 16> address) noexcept {
+  constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  if (std::ranges::equal(address.first<12>(), mapped)) return address[12] == 127;
+  return address[15] == 1 && std::ranges::all_of(address.first<15>(), [](std::uint8_t byte) { return byte == 0; });
+}
+
 std::optional<Verdict> decide_without_route(const Plan* process, const RequestView& request) {
   if (is_probe(request.route, request.path))
     return Verdict{{200, {}, "a probe of a load balancer, at a host that no Ingress names"}, kProbe};
+  if (is_status_page(request.route, request.path)) {
+    if (request.client_known && is_loopback(request.client))
+      return Verdict{{.status = 200, .why = "the counters of nginx, asked from loopback", .content_type = "text/plain"},
+                     kStatus};
+    return Verdict{{403, {}, "the counters of nginx are shown to those on loopback alone"}, kStatus};
+  }
   if (request.undecided)
     return Verdict{{.status = 500,
                     .why = request.route != nullptr ? "a pattern of the host takes too many steps for this path"

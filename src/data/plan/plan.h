@@ -47,7 +47,10 @@ struct Verdict {
   LocalReply reply;
   std::string_view by;  // the name of what decided
 };
-inline constexpr std::string_view kProbe = "probe", kNoRoute = "no-route";
+inline constexpr std::string_view kProbe = "probe", kStatus = "status-page", kNoRoute = "no-route";
+
+// Of an address as RequestView::client is.
+bool is_loopback(std::span<const std::uint8_t, 16> address) noexcept;
 
 // The decisions about a request, for serve() and for explain. All are pure. Each returns the answer, or nothing.
 

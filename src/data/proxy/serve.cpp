@@ -49,16 +49,28 @@ std::optional<LocalReply> answer_for_the_proxy(Exchange& ex) {
   return std::nullopt;
 }
 
+// Fields of a request may say whose it is, and who trusts them is told that it comes from loopback: the connection has
+// to come from there, too.
+LocalReply status_page(Exchange& ex, LocalReply decided) {
+  const auto& page = ex.worker.shared.status_page;
+  if (decided.status != 200) return decided;
+  if (ex.peer.proxy || !is_loopback(ex.peer.bytes) || !page)
+    return LocalReply{403, {}, "the counters of nginx are shown to those on loopback alone"};
+  decided.body = page();
+  return decided;
+}
+
 // What no route is asked about.
 std::optional<LocalReply> answer_without_route(Exchange& ex) {
   if (auto verdict = decide_without_route(ex.process, ex)) {
-    if (verdict->by != kProbe) return std::move(verdict->reply);
+    if (verdict->by != kProbe && verdict->by != kStatus) return std::move(verdict->reply);
     static const model::RouteSettings unlogged = [] {
       model::RouteSettings s;
       s.access_log = false;
       return s;
     }();
     ex.settings = &unlogged;
+    if (verdict->by == kStatus) return status_page(ex, std::move(verdict->reply));
     if (ex.worker.draining()) return LocalReply{503, {}, "draining"};
     return std::move(verdict->reply);
   }
@@ -319,6 +331,7 @@ void end(Exchange& ex) {
 net::Task<void> serve(Exchange& ex) {
   if (ex.asker == nullptr) {
     ex.worker.stats.requests.add();
+    ++ex.peer.requests;
     ex.worker.stats.requests_active.add();
   }
   ex.begun = ex.worker.loop.now();
@@ -389,6 +402,7 @@ net::Task<void> serve(Exchange& ex) {
 
 net::Task<void> refuse(Exchange& ex, Error why) {
   ex.worker.stats.requests.add();
+  ++ex.peer.requests;
   if (why.fault == Fault::timeout)
     ex.worker.stats.timeouts_header.add();
   else

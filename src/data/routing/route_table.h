@@ -47,9 +47,17 @@ struct Route {
 // Load balancers ask the ports that carry traffic whether somebody is there: this path at a host that no Ingress names
 // is answered by the proxy itself, as by ingress-nginx (--health-check-path), unless a catch-all has that very path.
 inline constexpr std::string_view kProbePath = "/healthz";
-inline bool is_probe(const Route* route, std::string_view path) noexcept {
+inline bool is_own_page(const Route* route, std::string_view path, std::string_view page) noexcept {
   if (route && route->host != "_") return false;
-  return path == kProbePath && (!route || route->spec->location.view() != kProbePath);
+  return path == page && (!route || route->spec->location.view() != page);
+}
+inline bool is_probe(const Route* route, std::string_view path) noexcept {
+  return is_own_page(route, path, kProbePath);
+}
+// Agents beside the process read nginx's counters there, likewise.
+inline constexpr std::string_view kStatusPath = "/nginx_status";
+inline bool is_status_page(const Route* route, std::string_view path) noexcept {
+  return is_own_page(route, path, kStatusPath);
 }
 
 // One host's routes, immutable.

@@ -1,7 +1,9 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "base/blocking_pool.h"
 #include "data/routing/hash.h"
@@ -35,7 +37,8 @@ struct Shared {
   Nonces nonces;
   Spool spool;
   CompressionMemory compression;
-  HashSeed loop_seed = random_seed();  // of the marks by which a route recognises what comes back
+  std::function<std::string()> status_page;  // what /nginx_status shows, any thread; empty: nobody sees anything
+  HashSeed loop_seed = random_seed();        // of the marks by which a route recognises what comes back
 };
 
 }  // namespace sluice::data

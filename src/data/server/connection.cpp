@@ -12,12 +12,14 @@ Connection::Connection(Worker& w, int fd, Peer p, bool proxy_header, bool counte
     : worker(w),
       stream(w.loop, fd, Whose::downstream, true),
       peer(std::move(p)),
-      begun_(w.loop.now()),
       proxy_header_(proxy_header),
       counted_address_(counted_address),
       stream_(of_stream) {
   worker.stats.downstream_connections.add();
   worker.add(*this);
+  // Workers count for themselves: 1024 of them at most.
+  peer.number = worker.stats.accepted.get() * 1024 + worker.number;
+  peer.begun = w.loop.now();
 }
 
 Connection::~Connection() {
@@ -102,9 +104,13 @@ net::Task<Status> Connection::arrive() {
   worker.stats.tls_handshakes.add();
   peer.secured = !stream.tls()->default_certificate();
   peer.client = stream.tls()->client_certificate();
-  if (stream.tls()->resumed()) worker.stats.tls_handshakes_resumed.add();
+  peer.resumed = stream.tls()->resumed();
+  if (peer.resumed) worker.stats.tls_handshakes_resumed.add();
   for (const auto& p : protocols())
-    if (p.alpn == stream.tls()->alpn()) protocol_ = p.make(*this);
+    if (p.alpn == stream.tls()->alpn()) {
+      peer.alpn = p.alpn;
+      protocol_ = p.make(*this);
+    }
   if (!protocol_) protocol_ = protocols().back().make(*this);
   co_return Status{};
 }
@@ -163,7 +169,7 @@ void Connection::drain(bool new_ones_too) noexcept {
 void Connection::holdings(Holdings& out) noexcept {
   if (protocol_) return protocol_->holdings(out);
   const std::size_t bytes = cost::kConnection + (stream.tls() ? cost::kHandshake : 0) + stream.held();
-  out.add({peer.tls ? Holding::Kind::slow : Holding::Kind::idle, bytes, begun_, &stream, &stream});
+  out.add({peer.tls ? Holding::Kind::slow : Holding::Kind::idle, bytes, peer.begun, &stream, &stream});
 }
 
 void Connection::kill() noexcept {

@@ -77,7 +77,6 @@ class Connection {
   net::Task<Status> look_at_hello(Instant until);
   net::Task<Result<bool>> speaks_h2();
   std::unique_ptr<Protocol> protocol_;
-  const Instant begun_;
   bool proxy_header_, counted_address_;
   const bool stream_;
   Connection *next_ = nullptr, *previous_ = nullptr;  // of the worker

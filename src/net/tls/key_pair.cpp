@@ -228,13 +228,52 @@ bool PemKeyPair::covers(std::string_view given) const {
          (!common_name_.empty() && names_it(common_name_));
 }
 
-std::string PemKeyPair::serial() const {
-  BIGNUM* n = ASN1_INTEGER_to_BN(X509_get0_serialNumber(leaf_.get()), nullptr);
-  char* hex = n ? BN_bn2hex(n) : nullptr;
-  std::string text = hex ? hex : "";
-  OPENSSL_free(hex);
+namespace {
+
+std::string number_of(const X509* leaf, char* (*print)(const BIGNUM*)) {
+  BIGNUM* n = ASN1_INTEGER_to_BN(X509_get0_serialNumber(leaf), nullptr);
+  char* digits = n ? print(n) : nullptr;
+  std::string text = digits ? digits : "";
+  OPENSSL_free(digits);
   BN_free(n);
   return text;
+}
+
+std::string field_of(X509_NAME* name, int nid) {
+  const int at = X509_NAME_get_index_by_NID(name, nid, -1);
+  const X509_NAME_ENTRY* entry = at < 0 ? nullptr : X509_NAME_get_entry(name, at);
+  unsigned char* utf8 = nullptr;
+  const int size = entry ? ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(entry)) : 0;
+  std::string text;
+  if (size > 0) text.assign(reinterpret_cast<const char*>(utf8), static_cast<std::size_t>(size));
+  OPENSSL_free(utf8);
+  return text;
+}
+
+}  // namespace
+
+std::string PemKeyPair::serial() const {
+  return number_of(leaf_.get(), BN_bn2hex);
+}
+
+std::string PemKeyPair::serial_decimal() const {
+  return number_of(leaf_.get(), BN_bn2dec);
+}
+
+KeyPair::Issuer PemKeyPair::issuer_fields() const {
+  X509_NAME* name = X509_get_issuer_name(leaf_.get());
+  return {field_of(name, NID_commonName), field_of(name, NID_organizationName), field_of(name, NID_serialNumber)};
+}
+
+std::string PemKeyPair::chain_pem() const {
+  Owned<BIO> out(BIO_new(BIO_s_mem()));
+  if (!out) return {};
+  PEM_write_bio_X509(out.get(), leaf_.get());
+  for (int i = 0; chain_ && i < sk_X509_num(chain_.get()); ++i)
+    PEM_write_bio_X509(out.get(), sk_X509_value(chain_.get(), i));
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(out.get(), &data);
+  return size > 0 ? std::string(data, static_cast<std::size_t>(size)) : std::string();
 }
 
 std::string PemKeyPair::issuer() const {

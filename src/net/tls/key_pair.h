@@ -14,7 +14,10 @@ class PemKeyPair final : public KeyPair {
   std::int64_t not_after() const override { return not_after_; }
   std::string_view key_type() const override { return key_type_; }
   std::string serial() const override;
+  std::string serial_decimal() const override;
   std::string issuer() const override;
+  Issuer issuer_fields() const override;
+  std::string chain_pem() const override;
   std::vector<std::string> names() const override;
   std::string_view unfit() const override { return unfit_; }
 

@@ -26,9 +26,16 @@ class KeyPair {
   virtual bool covers(std::string_view host) const = 0;
   virtual std::int64_t not_before() const = 0;  // Unix seconds
   virtual std::int64_t not_after() const = 0;
-  virtual std::string_view key_type() const = 0;       // "RSA", "ECDSA", "Ed25519"
-  virtual std::string serial() const = 0;              // hexadecimal
-  virtual std::string issuer() const = 0;              // one line
+  virtual std::string_view key_type() const = 0;   // "RSA", "ECDSA", "Ed25519"
+  virtual std::string serial() const = 0;          // hexadecimal
+  virtual std::string serial_decimal() const = 0;  // the same number as Go prints it
+  virtual std::string issuer() const = 0;          // one line
+  // The first of the issuer's fields of each kind; empty: it has none.
+  struct Issuer {
+    std::string common_name, organization, serial_number;
+  };
+  virtual Issuer issuer_fields() const = 0;
+  virtual std::string chain_pem() const = 0;           // the certificate and what it was sent with, never the key
   virtual std::vector<std::string> names() const = 0;  // SANs
   // What clients expect of it in vain, so that none of them takes it; empty: nothing.
   virtual std::string_view unfit() const { return {}; }

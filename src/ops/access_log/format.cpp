@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "ops/access_log/absent.h"
 #include "ops/access_log/variables.h"
 
 namespace sluice::ops {
@@ -238,6 +239,8 @@ std::shared_ptr<const LogFormat> LogFormat::make(const AccessLogSettings& settin
     const bool family = kVariables[part.variable].name.ends_with('_');
     if (part.variable == kLiteral)
       out->add_text(text);
+    else if (const auto because = absent_because(text); part.variable == kUnknown && !because.empty())
+      out->add_absent(std::string(text), "has never a value here (" + std::string(because) + ")");
     else if (part.variable == kGroup || part.variable == kUnknown)
       out->add_absent(std::string(text), "is not known");
     else

@@ -205,6 +205,14 @@ constexpr auto kReaders = [] {
     out.put_seconds(c.record.request_seconds);
     return true;
   });
+  t[variable("request_completion")] = text([](const LogContext& c, std::string_view& v) noexcept {
+    const Record& r = c.record;
+    const int n = attempts(r);
+    // What the pod began and did not end has its status, and a reason.
+    const bool broke_off = !r.reason.empty() && n > 0 && r.attempt[n - 1].status == r.status;
+    v = r.status == 499 || r.status == 0 || broke_off ? std::string_view() : std::string_view("OK");
+    return !v.empty();
+  });
   t[variable("proxy_upstream_name")] = text(field<&Record::upstream_name>);
   // Set, be it empty.
   t[variable("proxy_alternative_upstream_name")] = raw([](const LogContext& c, LineWriter& out) noexcept {

@@ -50,6 +50,25 @@ std::string text_of(const tcp::endpoint& at) {
   return (at.address().is_v6() ? "[" + address + "]" : address) + ":" + std::to_string(at.port());
 }
 
+// Pages that addresses of ingress-nginx have, or had, and what does their work here. Empty: none of these.
+std::string_view in_place_of(std::string_view path) {
+  struct Row {
+    std::string_view path, hint;
+  };
+  static constexpr Row kRows[] = {
+      {"/configuration/servers", "certificates are not sent here: they come from Secrets"},
+      {"/configuration", "what is here of ingress-nginx's port 10246 is in the list"},
+      {"/build", "nginx_ingress_controller_build_info in /metrics and `sluice version` say it"},
+      {"/stop", "nobody ends the process by a request: send it SIGTERM, as Kubernetes does"},
+      {"/debug/pprof",
+       "there is no profiler of Go inside: perf and the metrics sluice_event_loop_lag_seconds_max and "
+       "sluice_worker_publish_pause_seconds say where time goes"},
+  };
+  for (const Row& row : kRows)
+    if (path.starts_with(row.path) && (path.size() == row.path.size() || path[row.path.size()] == '/')) return row.hint;
+  return {};
+}
+
 [[noreturn]] void refuse(const std::string& address, const std::string& why) {
   throw std::runtime_error("--admin " + address + ": " + why);
 }
@@ -187,7 +206,12 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     const AdminPage* page = server_.find(request.path);
     if (const auto refusal = server_.access().refuse_caller(caller, page)) return refuse(request, *refusal, keep, head);
     if (request.path == "/") return write(plain(200, server_.listing()), keep, head, {});
-    if (page == nullptr) return write(plain(404, "no such page; there are:\n" + server_.listing()), keep, head, {});
+    if (page == nullptr) {
+      std::string text = "no such page; there are:\n" + server_.listing();
+      if (const auto hint = in_place_of(request.path); !hint.empty())
+        text = std::string("no such page: ").append(hint).append("\n") + text;
+      return write(plain(404, std::move(text)), keep, head, {});
+    }
     if (std::ranges::find(page->methods, head ? "GET" : request.method) == page->methods.end()) {
       std::string allow;
       for (const std::string& m : page->methods)

@@ -38,12 +38,28 @@ constexpr MetricInfo kCatalogue[] = {
     {"nginx_ingress_controller_config_hash", gauge, "",
      "Hash of what is served; the same in all replicas that serve the same."},
     {"nginx_ingress_controller_config_last_reload_successful", gauge, "",
-     "1 when the last change of configuration was published."},
+     "1 when the last change of configuration was published, 0 when there was no memory for it. A bad object holds "
+     "nothing back."},
     {"nginx_ingress_controller_config_last_reload_successful_timestamp_seconds", gauge, "",
      "Unix time of the last published configuration."},
     {"nginx_ingress_controller_success", counter, "", "Changes of configuration that were published."},
     {"nginx_ingress_controller_errors", counter, "", "Changes of configuration that brought a new error."},
-    {"nginx_ingress_controller_ssl_expire_time_seconds", gauge, "class host namespace secret_name",
+    {"nginx_ingress_controller_check_success", counter, "ingress namespace",
+     "With the webhook: reviews of an Ingress that allowed it."},
+    {"nginx_ingress_controller_check_errors", counter, "ingress namespace",
+     "With the webhook: reviews of an Ingress that refused it."},
+    {"nginx_ingress_controller_admission_tested_ingresses", gauge, "",
+     "With the webhook: Ingresses that the last review looked at; the one it is about."},
+    {"nginx_ingress_controller_admission_tested_duration", gauge, "",
+     "With the webhook: time that the last review took, in seconds."},
+    {"nginx_ingress_controller_admission_render_ingresses", gauge, "",
+     "With the webhook: 0, no configuration is rendered."},
+    {"nginx_ingress_controller_admission_render_duration", gauge, "",
+     "With the webhook: 0, no configuration is rendered."},
+    {"nginx_ingress_controller_admission_config_size", gauge, "", "With the webhook: 0, no configuration is rendered."},
+    {"nginx_ingress_controller_admission_roundtrip_duration", gauge, "",
+     "With the webhook: time that the last answer took, in seconds."},
+    {"nginx_ingress_controller_ssl_expire_time_seconds", gauge, "class host identifier namespace secret_name",
      "Unix time at which the certificate of a host expires."},
     {"nginx_ingress_controller_ssl_certificate_info", gauge, kCertificate,
      "Always 1; the labels describe the certificate of a host."},
@@ -52,7 +68,9 @@ constexpr MetricInfo kCatalogue[] = {
     {"nginx_ingress_controller_orphan_ingress", gauge, "ingress namespace type",
      "1 for an Ingress whose Service is missing (no-service) or has no endpoint (no-endpoint)."},
     {"nginx_ingress_controller_nginx_process_connections", gauge, "state",
-     "Client connections: active, reading (a request runs), writing (the same), waiting (idle)."},
+     "Client connections: active, waiting (idle), reading (neither idle nor with a request in flight); writing: "
+     "requests "
+     "in flight, each stream of HTTP/2 for itself."},
     {"nginx_ingress_controller_nginx_process_connections_total", counter, "state",
      "Client connections: accepted, handled (accepted and not shed)."},
     {"nginx_ingress_controller_nginx_process_requests_total", counter, "", "Requests of clients."},
@@ -68,6 +86,10 @@ constexpr MetricInfo kCatalogue[] = {
      "Bytes the process wrote, to files and sockets."},
 
     // The process, by the names that all Prometheus clients use.
+    {"process_cpu_seconds_total", counter, "", "CPU time in seconds."},
+    {"process_resident_memory_bytes", gauge, "", "Resident memory."},
+    {"process_virtual_memory_bytes", gauge, "", "Virtual memory."},
+    {"process_start_time_seconds", gauge, "", "Unix time at which the process started."},
     {"process_open_fds", gauge, "", "Open descriptors."},
     {"process_max_fds", gauge, "", "Limit of open descriptors."},
 
@@ -259,6 +281,33 @@ const MetricInfo* find_metric(std::string_view name) {
   return nullptr;
 }
 
+namespace {
+
+// tests/integration/test_nginx_dashboards.py asks all that is said to work of a real Prometheus.
+constexpr std::string_view kDashboards = R"(## Dashboards and alerts of ingress-nginx
+
+They are imported as they are; Prometheus finds the pods as it did, so that `namespace` of a series is the controller's
+and `exported_namespace` the Ingress's. config/grafana has one of Sluice's own.
+
+| what | works | what stays empty, and why |
+|---|---|---|
+| NGINX Ingress controller (deploy/grafana/dashboards/nginx.json) | all panels, variables and the annotation of reloads | `Last Config Failed` while nothing has failed, as there. `Ingress Certificate Expiry` for one controller or Ingress alone: it asks for labels that the metric has in neither; "All" shows it |
+| Request Handling Performance (grafana.com 9614) | all panels | |
+| Kubernetes Nginx Ingress NextGen (grafana.com 14314) | all panels | of `Latency` the curve of the average: it adds up buckets of 30 and 60 s, which are there with the flag `time-buckets` alone, and not here |
+| alerts in the values of the chart | `NGINXCertificateExpiry`, `NGINXTooMany500s`, `NGINXTooMany400s` | `NGINXConfigFailed` fires when there was no memory for a change: a bad object holds nothing back here, alert on `sluice_config_problems{severity="error"}` or a growing `nginx_ingress_controller_errors` |
+| agents that read `/nginx_status` | on the [admin address](admin.md#what-ingress-nginx-answers), and from loopback on port 80 | |
+
+Of the metrics of ingress-nginx 1.15.1 these are not here: `go_*` and `promhttp_*` (no Go is inside; `process_*` is there),
+native histograms (the flag `bucket-factor`). `orphan_ingress` has no series with 0, an Ingress that is well again has none.
+`check_*` and `admission_*` are there with `--validating-webhook`. `ingress_upstream_latency_seconds` left ingress-nginx with
+1.12; `header_duration_seconds` is the same time as a histogram. Buckets are the default ones: the flags `time-buckets`,
+`length-buckets`, `size-buckets`, `exclude-socket-metrics`, `metrics-per-host` and `report-status-classes` have no effect,
+which the program log says.
+
+)";
+
+}  // namespace
+
 std::string metrics_markdown() {
   std::string out = R"(# Metrics
 
@@ -273,8 +322,8 @@ counters and are exact: nothing is sampled or dropped on the way.
   `<namespace>-<service>-<port>` of the canary that took the request. A series appears with its first request.
 - Every `nginx_ingress_controller_` metric also has `controller_class`, `controller_namespace` (environment
   `POD_NAMESPACE`) and `controller_pod` (`POD_NAME`, else the host name).
-- `requests`, `success` and `errors` are counters, as in ingress-nginx, whose names lack the suffix `_total`: `promtool
-  check metrics` says so of both. Collectors go by the type: OpenTelemetry's receiver would make a gauge of an untyped one.
+- `requests`, `success`, `errors`, `check_success` and `check_errors` are counters, as in ingress-nginx, whose names lack
+  the suffix `_total`: `promtool check metrics` says so of both. Collectors go by the type: OpenTelemetry's receiver would make a gauge of an untyped one.
 - `config_hash` is the same wherever the same is served, whatever the order and the files it came from: replicas whose
   hashes stay apart do not serve the same.
 - The three upstream times are those of the last attempt of a request; requests without one are not observed.
@@ -283,6 +332,7 @@ counters and are exact: nothing is sampled or dropped on the way.
   worker's next requests).
 
 )";
+  out += kDashboards;
   out += "| metric | type | labels | meaning |\n|---|---|---|---|\n";
   for (const MetricInfo& metric : kCatalogue) {
     std::string labels;

@@ -17,7 +17,7 @@ namespace sluice::ops {
 struct CertificateState {
   std::string host;        // the host it is served for, as configured ("_" for the default certificate)
   std::string ns, secret;  // the Secret; empty secret: made at start
-  std::string identifier;  // fingerprint, hexadecimal
+  std::string identifier;  // as ingress-nginx makes it: serialNumber of the issuer's name, "-", serial_number
   std::string issuer_common_name, issuer_organization, serial_number, public_key_algorithm;
   std::int64_t not_after = 0;  // Unix seconds
 };
@@ -69,9 +69,14 @@ struct ControllerState {
     std::uint64_t statuses = 0, status_failures = 0, events = 0, event_failures = 0;
   };
   std::optional<Api> api;  // of a cluster
-  struct Webhook {
+  struct Webhook {         // control::Webhook::Figures
     std::uint64_t allowed = 0, refused = 0;
-    double seconds = 0;
+    double seconds = 0, last_seconds = 0;
+    struct Checked {
+      std::string ns, ingress;
+      std::uint64_t allowed = 0, refused = 0;
+    };
+    std::vector<Checked> checked{};
   };
   std::optional<Webhook> webhook;
   struct Memory {

@@ -187,11 +187,14 @@ double number(std::uint64_t v) {
 struct Metrics::Impl {
   Identity identity;
 
-  std::mutex state_mutex;  // the next four
+  std::mutex state_mutex;  // the next two
   ControllerState state;
+  std::function<LogFigures()> log_figures;
+
+  // The next two. A worker takes it for /nginx_status: it is never held for longer than it takes to add up.
+  std::mutex stats_mutex;
   std::vector<const WorkerStats*> watched;          // null: ended
   std::array<std::uint64_t, kSummedCount> ended{};  // counters of ended workers
-  std::function<LogFigures()> log_figures;
 
   std::mutex blocks_mutex;  // the lists of blocks, against other readers
   std::vector<std::shared_ptr<WorkerMetrics>> workers;
@@ -229,12 +232,12 @@ std::shared_ptr<WorkerMetrics> Metrics::add_worker() {
 }
 
 void Metrics::watch(const WorkerStats* stats) {
-  const std::scoped_lock lock(impl_->state_mutex);
+  const std::scoped_lock lock(impl_->stats_mutex);
   impl_->watched.push_back(stats);
 }
 
 void Metrics::unwatch(const WorkerStats* stats) {
-  const std::scoped_lock lock(impl_->state_mutex);
+  const std::scoped_lock lock(impl_->stats_mutex);
   for (const WorkerStats*& slot : impl_->watched) {
     if (slot != stats) continue;
     for (std::size_t i = 0; i < kSummedCount; ++i)
@@ -321,18 +324,65 @@ void Metrics::Impl::write_requests(Exposition& exposition, std::string& out) {
   exposition.value("sluice_metrics_overflow_total", number(overflow));
 }
 
+namespace {
+
+// What nginx's stub_status tells, in its words: a connection is reading a head, writing an answer, or waits. Streams of
+// HTTP/2 are written each, as with nginx.
+struct ConnectionFigures {
+  double active, reading, writing, waiting, accepted, handled, requests;
+};
+template <class SumOf>
+ConnectionFigures connections_of(const SumOf& sum_of) {
+  const double open = sum_of(&WorkerStats::downstream_connections), idle = sum_of(&WorkerStats::downstream_idle);
+  const double busy = sum_of(&WorkerStats::requests_active), accepted = sum_of(&WorkerStats::accepted);
+  return {open,
+          std::max(0.0, open - idle - busy),
+          busy,
+          idle,
+          accepted,
+          std::max(0.0, accepted - sum_of(&WorkerStats::shed_connections)),
+          sum_of(&WorkerStats::requests)};
+}
+
+}  // namespace
+
+std::string Metrics::stub_status() {
+  const auto sum_of = [this](Counter WorkerStats::* field) {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < kSummedCount; ++i)
+      if (kSummed[i].field == field) sum = impl_->ended[i];
+    for (const WorkerStats* stats : impl_->watched)
+      if (stats != nullptr) sum += (stats->*field).get();
+    return number(sum);
+  };
+  const ConnectionFigures c = [&] {
+    const std::scoped_lock lock(impl_->stats_mutex);
+    return connections_of(sum_of);
+  }();
+  const auto text = [](double n) { return std::to_string(static_cast<std::uint64_t>(n)); };
+  return "Active connections: " + text(c.active) + " \nserver accepts handled requests\n " + text(c.accepted) + " " +
+         text(c.handled) + " " + text(c.requests) + " \nReading: " + text(c.reading) + " Writing: " + text(c.writing) +
+         " Waiting: " + text(c.waiting) + " \n";
+}
+
 void Metrics::Impl::write_stats(Exposition& exposition) {
-  const std::scoped_lock lock(state_mutex);
-  std::array<std::uint64_t, kSummedCount> sums = ended;
-  std::size_t running = 0;
-  for (std::size_t w = 0; w < watched.size(); ++w) {
-    const WorkerStats* stats = watched[w];
-    if (stats == nullptr) continue;
-    ++running;
-    for (std::size_t i = 0; i < kSummedCount; ++i) sums[i] += (stats->*kSummed[i].field).get();
-    for (const WorkerRow& row : kEachWorker)
-      exposition.value(row.metric, number((stats->*row.field).get()) * row.scale, {std::to_string(w)});
+  std::array<std::uint64_t, kSummedCount> sums{};
+  std::vector<std::pair<std::size_t, std::array<std::uint64_t, std::size(kEachWorker)>>> running;
+  {
+    const std::scoped_lock lock(stats_mutex);
+    sums = ended;
+    for (std::size_t w = 0; w < watched.size(); ++w) {
+      const WorkerStats* stats = watched[w];
+      if (stats == nullptr) continue;
+      for (std::size_t i = 0; i < kSummedCount; ++i) sums[i] += (stats->*kSummed[i].field).get();
+      auto& rows = running.emplace_back().second;
+      running.back().first = w;
+      for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = (stats->*kEachWorker[i].field).get();
+    }
   }
+  for (const auto& [w, rows] : running)
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      exposition.value(kEachWorker[i].metric, number(rows[i]) * kEachWorker[i].scale, {std::to_string(w)});
   const auto sum_of = [&](Counter WorkerStats::* field) {
     for (std::size_t i = 0; i < kSummedCount; ++i)
       if (kSummed[i].field == field) return number(sums[i]);
@@ -346,17 +396,16 @@ void Metrics::Impl::write_stats(Exposition& exposition) {
   }
 
   constexpr std::string_view kConnections = "nginx_ingress_controller_nginx_process_connections";
-  const double active = sum_of(&WorkerStats::requests_active);
-  exposition.value(kConnections, sum_of(&WorkerStats::downstream_connections), {"active"});
-  exposition.value(kConnections, active, {"reading"});
-  exposition.value(kConnections, active, {"writing"});
-  exposition.value(kConnections, sum_of(&WorkerStats::downstream_idle), {"waiting"});
+  const ConnectionFigures c = connections_of(sum_of);
+  exposition.value(kConnections, c.active, {"active"});
+  exposition.value(kConnections, c.reading, {"reading"});
+  exposition.value(kConnections, c.writing, {"writing"});
+  exposition.value(kConnections, c.waiting, {"waiting"});
   constexpr std::string_view kTotal = "nginx_ingress_controller_nginx_process_connections_total";
-  const double accepted = sum_of(&WorkerStats::accepted), shed = sum_of(&WorkerStats::shed_connections);
-  exposition.value(kTotal, accepted, {"accepted"});
-  exposition.value(kTotal, std::max(0.0, accepted - shed), {"handled"});
-  exposition.value("nginx_ingress_controller_nginx_process_requests_total", sum_of(&WorkerStats::requests));
-  exposition.value("nginx_ingress_controller_nginx_process_num_procs", number(running));
+  exposition.value(kTotal, c.accepted, {"accepted"});
+  exposition.value(kTotal, c.handled, {"handled"});
+  exposition.value("nginx_ingress_controller_nginx_process_requests_total", c.requests);
+  exposition.value("nginx_ingress_controller_nginx_process_num_procs", number(running.size()));
 }
 
 void Metrics::Impl::write_process(Exposition& exposition) {
@@ -367,6 +416,10 @@ void Metrics::Impl::write_process(Exposition& exposition) {
   exposition.value("nginx_ingress_controller_nginx_process_oldest_start_time_seconds", p.start_time);
   exposition.value("nginx_ingress_controller_nginx_process_read_bytes_total", number(p.read_bytes));
   exposition.value("nginx_ingress_controller_nginx_process_write_bytes_total", number(p.written_bytes));
+  exposition.value("process_cpu_seconds_total", p.cpu_seconds);
+  exposition.value("process_resident_memory_bytes", number(p.resident_bytes));
+  exposition.value("process_virtual_memory_bytes", number(p.virtual_bytes));
+  exposition.value("process_start_time_seconds", p.start_time);
   exposition.value("process_open_fds", number(p.open_fds));
   exposition.value("process_max_fds", number(p.max_fds));
 }
@@ -384,7 +437,7 @@ void Metrics::Impl::write_controller(Exposition& exposition) {
   exposition.value("nginx_ingress_controller_errors", number(s.reload_errors));
   for (const auto& [name, c] : s.certificates) {
     exposition.value("nginx_ingress_controller_ssl_expire_time_seconds", static_cast<double>(c.not_after),
-                     {identity.controller_class, c.host, c.ns, c.secret});
+                     {identity.controller_class, c.host, c.identifier, c.ns, c.secret});
     exposition.value("nginx_ingress_controller_ssl_certificate_info", 1,
                      {identity.controller_class, c.host, c.identifier, c.issuer_common_name, c.issuer_organization,
                       c.ns, c.public_key_algorithm, c.secret, c.serial_number});
@@ -442,6 +495,20 @@ void Metrics::Impl::write_controller(Exposition& exposition) {
     exposition.value("sluice_api_write_failures_total", number(s.api->event_failures), {"event"});
   }
   if (s.webhook) {
+    for (const auto& c : s.webhook->checked) {
+      if (c.allowed != 0)
+        exposition.value("nginx_ingress_controller_check_success", number(c.allowed), {c.ingress, c.ns});
+      if (c.refused != 0)
+        exposition.value("nginx_ingress_controller_check_errors", number(c.refused), {c.ingress, c.ns});
+    }
+    // No configuration is rendered and nothing but the Ingress itself is tested: the cost does not grow with others.
+    const bool any = s.webhook->allowed + s.webhook->refused != 0;
+    exposition.value("nginx_ingress_controller_admission_tested_ingresses", any ? 1 : 0);
+    exposition.value("nginx_ingress_controller_admission_tested_duration", s.webhook->last_seconds);
+    exposition.value("nginx_ingress_controller_admission_render_ingresses", 0);
+    exposition.value("nginx_ingress_controller_admission_render_duration", 0);
+    exposition.value("nginx_ingress_controller_admission_config_size", 0);
+    exposition.value("nginx_ingress_controller_admission_roundtrip_duration", s.webhook->last_seconds);
     exposition.value("sluice_webhook_reviews_total", number(s.webhook->allowed), {"allowed"});
     exposition.value("sluice_webhook_reviews_total", number(s.webhook->refused), {"refused"});
     exposition.value("sluice_webhook_review_seconds_total", s.webhook->seconds);

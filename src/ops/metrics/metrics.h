@@ -105,6 +105,9 @@ class Metrics {
 
   // Content type "text/plain; version=0.0.4; charset=utf-8".
   std::string scrape();
+  // The page of nginx's stub_status, byte for byte in its form: text/plain. Of counts that ended workers left, those
+  // that only grow are in it.
+  std::string stub_status();
 
   // Gives back the memory of series that are gone: blocks whose series number is not live and which counted nothing
   // for `idle_seconds` by `now` (Unix seconds). Takes two calls and some traffic on the worker between them: a block

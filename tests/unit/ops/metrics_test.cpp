@@ -55,7 +55,11 @@ ControllerState full_state() {
                                     .status_failures = 0,
                                     .events = 2,
                                     .event_failures = 1};
-  s.webhook = ops::ControllerState::Webhook{.allowed = 8, .refused = 1, .seconds = 0.25};
+  s.webhook = ops::ControllerState::Webhook{.allowed = 8,
+                                            .refused = 1,
+                                            .seconds = 0.25,
+                                            .last_seconds = 0.002,
+                                            .checked = {{"default", "shop", 8, 0}, {"default", "bad", 0, 1}}};
   s.orphans.push_back({"default", "lost", true});
   s.orphans.push_back({"default", "empty", false});
   s.streams.push_back({"udp", "53", "default", "dns", "dns", std::make_shared<const StreamFigures>()});
@@ -386,6 +390,40 @@ TEST(Metrics, ShowsTheController) {
   EXPECT_EQ(value_of(text, "sluice_access_log_lost_lines_total"), 3);
   EXPECT_GT(value_of(text, "nginx_ingress_controller_nginx_process_resident_memory_bytes"), 1e6);
   EXPECT_GT(value_of(text, "process_open_fds"), 2);
+  EXPECT_EQ(value_of(text, "nginx_ingress_controller_check_success", {"ingress=\"shop\"", "namespace=\"default\""}), 8);
+  EXPECT_EQ(value_of(text, "nginx_ingress_controller_check_success", {"ingress=\"bad\""}), -1);
+  EXPECT_EQ(value_of(text, "nginx_ingress_controller_check_errors", {"ingress=\"bad\""}), 1);
+  EXPECT_EQ(value_of(text, "nginx_ingress_controller_admission_roundtrip_duration"), 0.002);
+  EXPECT_EQ(value_of(text, "nginx_ingress_controller_admission_tested_ingresses"), 1);
+  EXPECT_EQ(value_of(text, "nginx_ingress_controller_admission_config_size"), 0);
+}
+
+TEST(Metrics, ShowConnectionsAsNginxDoes) {
+  Metrics metrics(identity());
+  WorkerStats first, second, ended;
+  ended.accepted.add(4);
+  ended.requests.add(9);
+  ended.downstream_connections.set(2);
+  for (const WorkerStats* stats : {&first, &second, &ended}) metrics.watch(stats);
+  metrics.unwatch(&ended);
+  first.accepted.add(10);
+  first.shed_connections.add(3);
+  first.downstream_connections.set(5);
+  first.downstream_idle.set(2);
+  first.requests_active.set(1);
+  first.requests.add(20);
+  second.downstream_connections.set(1);
+  second.requests_active.set(7);  // streams of one connection
+  EXPECT_EQ(metrics.stub_status(),
+            "Active connections: 6 \nserver accepts handled requests\n 14 11 29 \n"
+            "Reading: 0 Writing: 8 Waiting: 2 \n");
+  second.requests_active.set(1);
+  const std::string text = metrics.scrape();
+  for (const auto& [state, value] : {std::pair("active", 6), {"reading", 2}, {"writing", 2}, {"waiting", 2}})
+    EXPECT_EQ(
+        value_of(text, "nginx_ingress_controller_nginx_process_connections", {"state=\"" + std::string(state) + "\""}),
+        value)
+        << state;
 }
 
 TEST(Metrics, DeclaresTheCountersOfIngressNginxAsCounters) {
@@ -422,7 +460,7 @@ TEST(Metrics, SatisfiesPromtool) {
   ::pclose(tool);
   // What it says of ingress-nginx's names, and nothing else.
   std::string expected;
-  for (const char* name : {"errors", "requests", "success"})
+  for (const char* name : {"check_errors", "check_success", "errors", "requests", "success"})
     expected += std::string("nginx_ingress_controller_") + name + " counter metrics should have \"_total\" suffix\n";
   EXPECT_EQ(said, expected);
   std::remove(file.c_str());

@@ -137,22 +137,29 @@ std::string against_rules(std::string_view name, std::string_view value, const m
 }
 
 // Names in manifests that were annotations of ingress-nginx once or never, and what does what they ask for.
-constexpr std::pair<std::string_view, std::string_view> kInPlaceOf[] = {
+struct Elsewhere {
+  std::string_view name, successor;
+  bool taken_away = false;  // by ingress-nginx, which had it
+};
+constexpr Elsewhere kInPlaceOf[] = {
+    {"add-base-url", "x-forwarded-prefix, which pods make their addresses with", true},
+    {"base-url-scheme", "x-forwarded-prefix, which pods make their addresses with", true},
     {"body-size", "proxy-body-size"},
     {"client-max-body-size", "proxy-body-size"},
     {"enable-websockets", "no annotation, as WebSockets are passed on"},
-    {"grpc-backend", "backend-protocol: GRPC"},
+    {"grpc-backend", "backend-protocol: GRPC", true},
+    {"mirror-uri", "mirror-target", true},
     {"read-timeout", "proxy-read-timeout"},
-    {"secure-backends", "backend-protocol: HTTPS"},
-    {"secure-verify-ca-secret", "proxy-ssl-secret"},
+    {"secure-backends", "backend-protocol: HTTPS", true},
+    {"secure-verify-ca-secret", "proxy-ssl-secret", true},
     {"send-timeout", "proxy-send-timeout"},
-    {"session-cookie-hash", "session-cookie-name alone, as the cookie has no hash to choose"},
+    {"session-cookie-hash", "affinity: cookie alone; its cookie has no hash to choose", true},
     {"websocket-services", "no annotation, as WebSockets are passed on"},
 };
 
 std::string instead_of_unknown(std::string_view name) {
-  for (const auto& [known, other] : kInPlaceOf)
-    if (known == name) return std::string(other);
+  if (const auto* const at = std::ranges::find(kInPlaceOf, name, &Elsewhere::name); at != std::end(kInPlaceOf))
+    return std::string(at->successor) + (at->taken_away ? ", as ingress-nginx took this one away" : "");
   std::string out = "an annotation that docs/annotations.md lists";
   return is_option(name) ? out + ": this is a key of the ConfigMap" : out;
 }

@@ -14,7 +14,12 @@
 #include <boost/json.hpp>
 #include <charconv>
 #include <list>
+#include <map>
+#include <mutex>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -99,7 +104,24 @@ Review judge(const Node* request, Watcher& watcher) {
 
 // Read by any thread.
 struct Tally {
-  std::atomic<std::uint64_t> allowed{0}, refused{0}, nanoseconds{0};
+  std::atomic<std::uint64_t> allowed{0}, refused{0}, nanoseconds{0}, last_nanoseconds{0};
+  mutable std::mutex mutex;
+  std::map<std::pair<std::string, std::string>, std::pair<std::uint64_t, std::uint64_t>> checked;
+
+  void count(std::string ns, std::string name, bool was_allowed, std::uint64_t took) {
+    const std::scoped_lock lock(mutex);
+    // Whoever may post can invent names: that is a label, and labels are memory of ours and of Prometheus.
+    std::pair<std::string, std::string> key(std::move(ns), std::move(name));
+    auto at = checked.find(key);
+    if (at == checked.end()) {
+      if (checked.size() >= Webhook::kChecked) key = {};
+      at = checked.try_emplace(std::move(key)).first;
+    }
+    ++(was_allowed ? at->second.first : at->second.second);
+    nanoseconds += took;
+    last_nanoseconds = took;
+    ++(was_allowed ? allowed : refused);
+  }
 };
 
 struct Answer {
@@ -122,8 +144,9 @@ Answer answer(const http::request<http::string_body>& request, Watcher& watcher,
       return {http::status::bad_request, "expected an AdmissionReview of admission.k8s.io/v1 with a request\n"};
     const Instant begun = SystemClock().now();
     const Review review = judge(asked, watcher);
-    tally.nanoseconds += static_cast<std::uint64_t>((SystemClock().now() - begun).count());
-    ++(review.allowed ? tally.allowed : tally.refused);
+    tally.count(Disclosure::object_name(text_member(asked, "namespace")),
+                Disclosure::object_name(text_member(asked, "name")), review.allowed,
+                static_cast<std::uint64_t>((SystemClock().now() - begun).count()));
     json::object response{{"uid", uid}, {"allowed", review.allowed}};
     if (!review.allowed)
       response["status"] = {{"status", "Failure"},
@@ -188,7 +211,16 @@ class Server final : public Webhook {
     ::pthread_setname_np(thread_.native_handle(), "sluice-webhook");
   }
   Figures figures() const override {
-    return {tally_.allowed, tally_.refused, static_cast<double>(tally_.nanoseconds) / 1e9};
+    return {tally_.allowed, tally_.refused, static_cast<double>(tally_.nanoseconds) / 1e9,
+            static_cast<double>(tally_.last_nanoseconds) / 1e9};
+  }
+  std::vector<Checked> checked() const override {
+    const std::scoped_lock lock(tally_.mutex);
+    std::vector<Checked> out;
+    out.reserve(tally_.checked.size());
+    for (const auto& [name, counts] : tally_.checked)
+      out.push_back({name.first, name.second, counts.first, counts.second});
+    return out;
   }
 
  private:

@@ -245,6 +245,29 @@ TEST(Plan, WithoutARoute) {
   EXPECT_FALSE(decide_without_route(nullptr, asked.view));
 }
 
+TEST(Plan, TheCountersOfNginxAreForLoopback) {
+  Asked asked;
+  asked.view.route = nullptr;
+  asked.view.path = kStatusPath;
+  const auto status = [&](std::array<std::uint8_t, 16> client) {
+    asked.view.client = client;
+    const auto verdict = decide_without_route(nullptr, asked.view);
+    return verdict && verdict->by == kStatus ? verdict->reply.status : 0;
+  };
+  constexpr std::uint8_t ff = 0xff;
+  EXPECT_EQ(status({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ff, ff, 127, 0, 0, 1}), 200);
+  EXPECT_EQ(status({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ff, ff, 127, 9, 9, 9}), 200);
+  EXPECT_EQ(status({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}), 200);
+  EXPECT_EQ(status({}), 403) << "the unspecified address";
+  EXPECT_EQ(status({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ff, ff, 128, 0, 0, 1}), 403);
+  EXPECT_EQ(status({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 127, 0, 0, 1}), 403) << "IPv4-compatible, not mapped";
+  EXPECT_EQ(status({0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}), 403);
+  asked.view.client_known = false;
+  EXPECT_EQ(status({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}), 403) << "explain was not told";
+  asked.view.route = &asked.route;
+  EXPECT_FALSE(decide_without_route(nullptr, asked.view)) << "a host that an Ingress names has its own";
+}
+
 TEST(Plan, StrictTransportSecurityStandsInPlaceOfThePods) {
   model::Options options;
   options.hsts_preload = true;

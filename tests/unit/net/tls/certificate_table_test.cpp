@@ -14,7 +14,10 @@ class Fake final : public KeyPair {
   std::int64_t not_after() const override { return 0; }
   std::string_view key_type() const override { return type_; }
   std::string serial() const override { return ""; }
+  std::string serial_decimal() const override { return ""; }
   std::string issuer() const override { return ""; }
+  Issuer issuer_fields() const override { return {}; }
+  std::string chain_pem() const override { return ""; }
   std::vector<std::string> names() const override { return {}; }
 
  private:

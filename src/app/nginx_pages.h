@@ -1,0 +1,14 @@
+#pragma once
+#include <vector>
+
+#include "app/publisher.h"
+#include "ops/admin/admin.h"
+
+namespace sluice::app {
+
+// What agents, probes and the kubectl plugin ask an ingress-nginx pod for, in its shape, where it is not the metrics:
+// /nginx_status, /is-dynamic-lb-initialized, /configuration/backends, /configuration/general, /configuration/certs.
+// There they are behind 127.0.0.1:10246. Nothing is changed through them, and no key leaves.
+std::vector<ops::AdminPage> nginx_pages(Publisher& publisher, ops::Metrics& metrics);
+
+}  // namespace sluice::app
