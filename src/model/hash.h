@@ -67,7 +67,7 @@ class Hash {
   template <class T>
     requires std::is_aggregate_v<T>
   void add(const T& value) {
-    boost::pfr::for_each_field(value, [this](const auto& member) { add(member); });
+    boost::pfr::for_each_field(value, [this](const auto& member) { this->add(member); });
   }
   template <class... Values>
     requires(sizeof...(Values) > 1)

@@ -99,7 +99,7 @@ class Copy final : private Mirrors::Running {
     copy.ex_.head().framing = copy.body_.empty() ? Framing::none : Framing::length;
     copy.ex_.body = copy.body_;
     net::Task<Status> asking = attempts(copy.ex_);
-    Status outcome = co_await asking;
+    [[maybe_unused]] Status outcome = co_await asking;
     (copy.answer_.started() ? worker.stats.mirrored : worker.stats.mirrors_failed).add();
     worker.mirrors.end(copy);
     self.reset();

@@ -50,7 +50,8 @@ class Reflector {
   // Without a byte: the server sends a bookmark about once a minute.
   static constexpr auto kSilence = std::chrono::seconds(90);
   // Before a deniable resource is asked for again: at first, and at last. So often before it counts as known.
-  static constexpr auto kDeniedSoon = std::chrono::milliseconds(1500), kDenied = std::chrono::minutes(5);
+  static constexpr auto kDeniedSoon = std::chrono::milliseconds(1500);
+  static constexpr auto kDenied = std::chrono::minutes(5);
   static constexpr unsigned kDenials = 3;
   static constexpr auto kWatchMin = std::chrono::seconds(300), kWatchMax = std::chrono::seconds(600);
 
