@@ -103,6 +103,23 @@ def test_headers_are_config_maps_that_the_options_name():
     assert ["get"] in [r["verbs"] for r in made["Role", "sluice"]["rules"] if r["resources"] == ["configmaps"]], "the namespace that is watched may be another one"
 
 
+def test_snippets_are_allowed_as_in_the_chart_of_ingress_nginx():
+    def data(values):
+        return objects(helm(values))["ConfigMap", "sluice"].get("data") or {}
+
+    assert "allow-snippet-annotations" not in data({})
+    assert data({"controller.allowSnippetAnnotations": True})["allow-snippet-annotations"] == "true"
+    assert data({"controller.allowSnippetAnnotations": True, "controller.config": {"allow-snippet-annotations": "false"}})["allow-snippet-annotations"] == "false"
+
+
+def test_options_may_be_empty():
+    assert objects(helm({"controller.config": {}}))["ConfigMap", "sluice"]["data"] == {"shutdown-grace-period": "10", "worker-shutdown-timeout": "240s"}
+    taken_away = {"controller.config": {"add-headers": None, "allow-snippet-annotations": None}, "controller.addHeaders": {"X-A": "b"}, "controller.allowSnippetAnnotations": True}
+    data = objects(helm(taken_away))["ConfigMap", "sluice"]["data"]
+    assert (data["add-headers"], data["allow-snippet-annotations"]) == ("sluice/sluice-custom-add-headers", "true")
+    assert objects(helm({"controller.config": None}))["ConfigMap", "sluice"]["data"] is None
+
+
 def test_ports_that_lead_to_services():
     made = objects(helm(STREAMS | {"portNamePrefix": "x", "controller.tcp.annotations": {"a": "b"}, "controller.service.nodePorts": {"http": "", "https": "", "tcp": {"5432": 30000}, "udp": {}},
                                    "controller.hostPort.enabled": True}))
