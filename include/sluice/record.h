@@ -117,6 +117,8 @@ class Recorder {
   // A client's connection was closed before it could ask for anything, or something about it is worth a word. `what`:
   // one of a few static texts.
   virtual void complained(std::string_view /*peer*/, const char* /*what*/) noexcept {}
+  // The same about a pod, by its address.
+  virtual void noticed(std::string_view /*pod*/, const char* /*what*/) noexcept {}
   // For the operator; as much of it as the log takes.
   virtual void said(const PodWords&) noexcept {}
   // After each turn of the worker's loop, before it may sleep: what was put off is done now.
@@ -159,6 +161,8 @@ struct alignas(64) WorkerStats {
   Counter limited_rate, limited_connections;                   // requests that limits of clients refused
   Counter limits_forgotten, limits_uncounted;  // counters that gave way to others; requests that found no place
   Counter retries, tunnels_active, tunnels;
+  Counter retries_over_budget;             // further tries that there was no budget for
+  Counter endpoints_ejected;               // times that an endpoint was left out for its health
   Counter sessions_begun, sessions_moved;  // of affinity: by requests without and with the cookie of one
   Counter passthrough, passthrough_active, passthrough_failures;
   Counter shed_connections, shed_requests;  // refused by a limit or by lack of descriptors

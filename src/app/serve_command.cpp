@@ -173,6 +173,7 @@ int serve(const ServeOptions& options) {
   MemoryGauge gauge(options.memory_limit);
   data::Overload overload(clock, [&gauge] { return gauge.read(); }, count);
   data::Shared shared(overload);
+  metrics.set_endpoints_out([&] { return shared.health.out(clock.now()); });
   shared.passthrough = options.control.ssl_passthrough;
   if (shared.passthrough) shared.hellos = std::make_unique<data::PassingHellos>();
   shared.descriptor_connections =

@@ -185,6 +185,14 @@ struct Options {
   Shared<HeaderMap> proxy_set_headers;                         // null: none
   bool enable_grpc_web = false;                                // sluice
   LoadBalance load_balance = LoadBalance::round_robin;
+  // sluice: what helps while pods fail (docs/resilience.md)
+  bool resilient = false;                          // the recommended set, but for keys that are there themselves
+  std::uint32_t outlier_consecutive_failures = 0;  // of an endpoint, which then gets nothing for a while; 0: it stays
+  Seconds outlier_ejection_time{10}, outlier_max_ejection_time{300};
+  std::uint32_t outlier_max_ejected_percent = 50;  // of the endpoints of a Cluster; one at least, never all
+  std::uint32_t retry_budget_percent = 0;          // of the requests of ten seconds, a worker and Cluster; 0: no budget
+  std::uint32_t retry_budget_min_rate = 10;        // so many a second in any case
+  Millis retry_backoff{0};                         // the longest pause before the first further try, twice each time
   AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // sluice
   std::uint32_t upstream_keepalive_connections = 320;    // idle ones, a worker
   Seconds upstream_keepalive_timeout{60};

@@ -25,6 +25,7 @@ class WorkerRecorder final : public Recorder {
     return log_->may_write(record) || FailureLog::wants(record) || !metrics_->knows(record);
   }
   void complained(std::string_view peer, const char* what) noexcept override { failures_.complained(peer, what); }
+  void noticed(std::string_view pod, const char* what) noexcept override { failures_.noticed(pod, what); }
   void said(const PodWords& words) noexcept override { failures_.said(words); }
   void turn_over() noexcept override {
     metrics_->flush();

@@ -3,10 +3,12 @@
 //   abort=N (reset after N body bytes; abort=head: before the head) raw=HEX (these bytes, then close) hold=1 (never
 //   answer) h=Name%3AValue (one more field)
 // Control port: GET /stats, /ids, /last, /violations; POST /reset.
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -14,7 +16,10 @@
 #include <csignal>
 #include <cstdio>
 #include <iostream>
+#include <set>
+#include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "body.h"
 #include "net.h"
@@ -34,6 +39,8 @@ struct Options {
   bool stale = false;
   int idle_close_ms = 0;
   bool forget_ids = false;
+  bool graceful = false;
+  std::string ledger;
 };
 
 struct Counts {
@@ -48,6 +55,18 @@ struct Counts {
 Options g_options;
 Counts g_counts;
 Loop* g_loop;
+bool g_leaving = false;
+int g_ledger = -1;
+
+class Connection;
+std::set<Connection*> g_connections;
+
+// What was asked, for whoever looks when this process is gone: in the file before it is answered.
+void write_down(const std::string& id) {
+  if (g_ledger < 0 || id.empty()) return;
+  const std::string line = id + "\n";
+  if (write(g_ledger, line.data(), line.size()) != static_cast<ssize_t>(line.size())) std::abort();
+}
 
 std::string hex(std::string_view s) {
   static const char* d = "0123456789abcdef";
@@ -104,6 +123,7 @@ class Connection : public Loop::Handler {
   explicit Connection(int fd) : fd_(fd) {
     ++g_counts.connections;
     ++g_counts.open;
+    g_connections.insert(this);
     g_loop->add(fd_, EPOLLIN | EPOLLRDHUP, this);
     arm_idle();
   }
@@ -111,7 +131,13 @@ class Connection : public Loop::Handler {
     disarm();
     disarm_idle();
     --g_counts.open;
+    g_connections.erase(this);
     ::close(fd_);
+    if (g_leaving && g_connections.empty()) g_loop->stop();
+  }
+  // As servers do that end: who asks nothing is let go, the others have their answer first.
+  void leave() {
+    if (!busy_ && !in_request_ && out_at_ == out_.size()) die(false);
   }
 
   void ready(std::uint32_t events) override {
@@ -214,6 +240,7 @@ class Connection : public Loop::Handler {
     id_ = r.get("x-id");
     if (id_.empty()) id_ = r.query("id");
     if (!id_.empty() && !g_options.forget_ids) ++g_counts.ids[id_];
+    write_down(id_);
     g_counts.last.push_back(r.raw);
     if (g_counts.last.size() > 20) g_counts.last.erase(g_counts.last.begin());
     g_counts.lax_targets = std::max(g_counts.lax_targets, reader_.lax_targets());
@@ -285,7 +312,7 @@ class Connection : public Loop::Handler {
     const bool nolength = r.query("nolength") == "1";
     const bool last = g_options.close_after && served_ >= g_options.close_after;
     stale_ = r.query("stale") == "1" || (last && g_options.stale);
-    close_ = r.query("close") == "1" || r.close || nolength || (last && !g_options.stale);
+    close_ = r.query("close") == "1" || g_leaving || r.close || nolength || (last && !g_options.stale);
     abort_ = r.query("abort").empty() ? ~0ull : number(r.query("abort"), 0);
     trailers_ = chunked_ && r.query("trailers") == "1";
     std::string& o = out_;
@@ -547,6 +574,10 @@ template <class T>
 class Acceptor : public Loop::Handler {
  public:
   explicit Acceptor(int fd) : fd_(fd) { g_loop->add(fd_, EPOLLIN, this); }
+  void leave() {
+    g_loop->del(fd_);
+    close(fd_);
+  }
   void ready(std::uint32_t) override {
     for (int i = 0; i < 64; ++i) {
       const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -561,6 +592,26 @@ class Acceptor : public Loop::Handler {
   int fd_;
 };
 
+// SIGTERM of a graceful pod: it takes nothing more, and ends when all that was asked has its answer.
+class Leaving : public Loop::Handler {
+ public:
+  Leaving(int fd, std::vector<Acceptor<Connection>*> listeners) : fd_(fd), listeners_(std::move(listeners)) {
+    g_loop->add(fd_, EPOLLIN, this);
+  }
+  void ready(std::uint32_t) override {
+    g_loop->del(fd_);
+    g_leaving = true;
+    for (auto* listener : listeners_) listener->leave();
+    const std::vector<Connection*> all(g_connections.begin(), g_connections.end());
+    for (auto* connection : all) connection->leave();
+    if (all.empty()) g_loop->stop();
+  }
+
+ private:
+  int fd_;
+  std::vector<Acceptor<Connection>*> listeners_;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -573,22 +624,38 @@ int main(int argc, char** argv) {
   app.add_flag("--stale", g_options.stale, "close after --close-after without announcing it");
   app.add_option("--idle-close", g_options.idle_close_ms, "close connections idle for this many milliseconds");
   app.add_flag("--forget-ids", g_options.forget_ids, "do not keep the ids of requests");
+  app.add_flag("--graceful", g_options.graceful, "end at SIGTERM once all that was asked has its answer");
+  app.add_option("--ledger", g_options.ledger, "file that the id of each request is appended to before its answer");
   CLI11_PARSE(app, argc, argv);
+  if (!g_options.ledger.empty()) {
+    g_ledger = open(g_options.ledger.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (g_ledger < 0) return 1;
+  }
   signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
   try {
     Loop loop;
     g_loop = &loop;
     std::vector<std::unique_ptr<Loop::Handler>> acceptors;
+    std::vector<Acceptor<Connection>*> listeners;
     const Buffers buffers = g_options.small_buffers ? Buffers{1, 1} : Buffers{};
     for (const auto& at : g_options.listen) {
       const int fd = listen_on(Address::parse(at), buffers);
       std::cout << "listening pod " << bound(fd).text() << "\n";
-      acceptors.push_back(std::make_unique<Acceptor<Connection>>(fd));
+      auto acceptor = std::make_unique<Acceptor<Connection>>(fd);
+      listeners.push_back(acceptor.get());
+      acceptors.push_back(std::move(acceptor));
     }
     const int fd = listen_on(Address::parse(g_options.control));
     std::cout << "listening control " << bound(fd).text() << "\nready" << std::endl;
     acceptors.push_back(std::make_unique<Acceptor<Control>>(fd));
+    if (g_options.graceful) {
+      sigset_t ends;
+      sigemptyset(&ends);
+      sigaddset(&ends, SIGTERM);
+      sigprocmask(SIG_BLOCK, &ends, nullptr);
+      acceptors.push_back(std::make_unique<Leaving>(signalfd(-1, &ends, SFD_NONBLOCK | SFD_CLOEXEC), listeners));
+    }
     loop.run();
   } catch (const std::exception& e) {
     std::cerr << "strict-pod: " << e.what() << "\n";

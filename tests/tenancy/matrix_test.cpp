@@ -384,6 +384,7 @@ std::string other_value(const control::Option& row) {
                             "https://to.example/",
                             "ewma",
                             "exact",
+                            "recommended",
                             "1.0",
                             "more_set_headers A:b;",
                             "map $host $a { default b; }"}) {

@@ -64,12 +64,24 @@ void guard(const GuardingOption& option, std::string_view value, bool accepted, 
   if (std::find(out.guards.begin(), out.guards.end(), key) == out.guards.end()) out.guards.push_back(key);
 }
 
-// What `compat: exact` sets unless the keys themselves are there.
-void begin_as_in_ingress_nginx(const std::map<std::string, std::string>& data, model::Options& o) {
-  const auto at = data.find("compat");
-  if (at == data.end() || trim_space(at->second) != "exact") return;
-  o.http2_prior_knowledge = true;
-  o.ssl_session_tickets = false;
+// What `compat: exact` and `resilience: recommended` set unless the keys themselves are there.
+void begin_with_sets(const std::map<std::string, std::string>& data, const std::map<std::string, std::string>& set,
+                     model::Options& o) {
+  const auto is = [&](const char* key, std::string_view value) {
+    const auto& in = set.contains(key) ? set : data;
+    const auto at = in.find(key);
+    return at != in.end() && trim_space(at->second) == value;
+  };
+  if (is("compat", "exact")) {
+    o.http2_prior_knowledge = true;
+    o.ssl_session_tickets = false;
+  }
+  if (is("resilience", "recommended")) {
+    o.load_balance = model::LoadBalance::ewma;
+    o.outlier_consecutive_failures = 5;
+    o.retry_budget_percent = 20;
+    o.retry_backoff = model::Millis(25);
+  }
 }
 
 void apply(const std::map<std::string, std::string>& data, const model::ObjectRef& object, const std::string& prefix,
@@ -133,7 +145,7 @@ OptionsResult read_options(const std::map<std::string, std::string>& data, const
                            const std::map<std::string, std::string>& set, const model::Options& previous,
                            const std::set<std::string>& accepted) {
   OptionsResult out;
-  begin_as_in_ingress_nginx(set.contains("compat") ? set : data, out.options);
+  begin_with_sets(data, set, out.options);
   apply(data, object, "data", previous, accepted, out);
   apply(set, {"CommandLine", "", "--set", {}}, "--set", previous, accepted, out);
   auto& o = out.options;

@@ -1,5 +1,7 @@
 #include "data/proxy/retry.h"
 
+#include <algorithm>
+
 #include "data/runtime/worker_context.h"
 
 namespace sluice::data {
@@ -34,6 +36,15 @@ bool more_tries(const Exchange& ex, Instant now) noexcept {
   return ex.settings->tries_timeout.count() == 0 || now - ex.begun < ex.settings->tries_timeout;
 }
 
+// What a pod may have seen costs it as much as a request: such tries are a share of these.
+bool within_budget(const Exchange& ex, bool nothing_sent, Instant now) noexcept {
+  const auto& options = *ex.options;
+  if (options.retry_budget_percent == 0 || nothing_sent || ex.cluster == nullptr) return true;
+  if (ex.cluster->budget.take(now, options.retry_budget_percent, options.retry_budget_min_rate)) return true;
+  ex.worker.stats.retries_over_budget.add();
+  return false;
+}
+
 }  // namespace
 
 // RFC 9110 section 9.2.2: what is not known to be idempotent is not sent twice, a method that we do not know neither.
@@ -42,17 +53,24 @@ bool repeatable(const Exchange& ex) noexcept {
          ex.settings->retry_on.has(RetryOn::non_idempotent);
 }
 
+Duration backoff(const Exchange& ex) noexcept {
+  const std::uint64_t most = static_cast<std::uint64_t>(ex.options->retry_backoff.count())
+                             << std::min<std::uint32_t>(ex.tries == 0 ? 0 : ex.tries - 1, 5);
+  return std::chrono::milliseconds(ex.worker.random() % (most + 1));
+}
+
 bool may_retry(const Exchange& ex, const Error& error, bool nothing_sent, Instant now) noexcept {
   if (error.whose != Whose::upstream && error.fault != Fault::overload) return false;
   if (error.retry == Retry::no || !can_be_sent_again(ex, nothing_sent)) return false;
   if (error.retry != Retry::unprocessed && !ex.settings->retry_on.has(condition_of(error.fault))) return false;
   if (error.retry == Retry::reused_only) return true;
-  return more_tries(ex, now);
+  return more_tries(ex, now) && within_budget(ex, nothing_sent, now);
 }
 
 bool may_retry_over(const Exchange& ex, int status) noexcept {
   if (!ex.settings->retry_on.has_status(status) || ex.grpc) return false;
-  return can_be_sent_again(ex, false) && more_tries(ex, ex.worker.loop.now());
+  const Instant now = ex.worker.loop.now();
+  return can_be_sent_again(ex, false) && more_tries(ex, now) && within_budget(ex, false, now);
 }
 
 }  // namespace sluice::data

@@ -10,8 +10,11 @@ namespace sluice::data {
 //    retry-non-idempotent is on, or proxy-next-upstream says non_idempotent;
 //  - a stale kept-alive connection is replaced, without counting, where proxy-next-upstream has that condition;
 //  - what the pod says it has not processed goes again without counting, kMostUnprocessed times;
-//  - otherwise it is a condition of proxy-next-upstream, and -tries and -timeout bound it.
+//  - otherwise it is a condition of proxy-next-upstream, and -tries and -timeout bound it, and of what a pod may have
+//    seen the budget of its Cluster (RetryBudget), which such a try is taken from.
 inline constexpr std::uint32_t kMostUnprocessed = 16;
+// The pause before the next try of what a pod has seen: by chance, up to retry-backoff, twice that before the next one…
+Duration backoff(const Exchange& ex) noexcept;
 bool may_retry(const Exchange& ex, const Error& error, bool nothing_sent, Instant now) noexcept;
 // Of the method and of what the route says: may it be sent again although a pod may have seen it?
 bool repeatable(const Exchange& ex) noexcept;

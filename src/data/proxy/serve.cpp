@@ -13,6 +13,7 @@
 #include "data/proxy/local_reply.h"
 #include "data/proxy/logged_values.h"
 #include "data/proxy/misdirected.h"
+#include "data/proxy/pause.h"
 #include "data/proxy/prepare.h"
 #include "data/proxy/program.h"
 #include "data/proxy/relay.h"
@@ -186,6 +187,26 @@ void learn(Exchange& ex, AttemptInFlight& in_flight, Instant begun, const Status
   in_flight.over({to_blame ? failed : cut_short, std::chrono::duration<float>(now - begun).count()}, now);
 }
 
+// What all workers learn of the endpoint's health from an attempt. Of a stale connection that was kept nothing: its
+// request goes again by itself.
+void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome, const Attempt& attempt) {
+  EndpointHealth& health = ex.cluster->health_of(endpoint);
+  const Instant now = ex.worker.loop.now();
+  const int status = attempt.status;
+  constexpr int kUnavailable = 14;
+  bool failed = status == 500 || (status >= 502 && status <= 504) || ex.record.grpc_status == kUnavailable;
+  if (status == 0) {
+    if (outcome || outcome.error().whose != Whose::upstream || outcome.error().retry == Retry::reused_only) return;
+    if (ex.client_gone || ex.given_up || outcome.error().retry == Retry::unprocessed) return;
+    failed = true;
+  }
+  if (!failed) return health.succeeded(now);
+  if (!health.failed(*ex.options, now)) return;
+  ex.worker.stats.endpoints_ejected.add();
+  ex.worker.shared.health.changed();
+  ex.worker.recorder.noticed(endpoint.text, "it gets no requests for a while, as it has failed too often in a row");
+}
+
 }  // namespace
 
 net::Task<Status> attempts(Exchange& ex) {
@@ -195,6 +216,8 @@ net::Task<Status> attempts(Exchange& ex) {
     co_return std::unexpected(Error{Fault::unsupported, Whose::upstream, Retry::no, 508,
                                     "a hundred requests with its X-Request-ID are under way: it comes back to itself"});
   ex.memory.tried.clear();
+  if (ex.options->retry_budget_percent != 0) [[unlikely]]
+    ex.cluster->budget.asked(worker.loop.now());
   std::uint32_t& tries = ex.tries;
   std::uint32_t unprocessed = 0;
   bool fresh = false;
@@ -226,6 +249,8 @@ net::Task<Status> attempts(Exchange& ex) {
         outcome = std::unexpected(held.error());
       }
       learn(ex, in_flight, begun, outcome, attempt);
+      if (ex.options->outlier_consecutive_failures != 0) [[unlikely]]
+        judge(ex, *endpoint, outcome, attempt);
     }
     if (outcome) co_return Status{};
     Error error = outcome.error();
@@ -240,6 +265,10 @@ net::Task<Status> attempts(Exchange& ex) {
     if (error.retry == Retry::reused_only) {
       fresh = true;
       --tries;
+    } else if (ex.options->retry_backoff.count() != 0 && !nothing_sent) [[unlikely]] {
+      net::Task<Status> pausing = pause(ex, worker.loop.now() + backoff(ex));
+      Status paused = co_await pausing;
+      if (!paused) co_return paused;
     }
   }
 }

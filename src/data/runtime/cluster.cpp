@@ -1,5 +1,7 @@
 #include "data/runtime/cluster.h"
 
+#include <algorithm>
+
 #include "data/balance/placement.h"
 #include "data/balance/session_cookie.h"
 #include "data/exchange/variables.h"
@@ -56,6 +58,7 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
   }
   endpoints_ = std::move(now);
   spec_ = std::move(spec);
+  look_again_ = Instant::min();
 
   static const model::Balancing plain{};
   const model::Balancing* balancing = spec_->balancing.get();
@@ -74,20 +77,79 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
 
 std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>& tried, std::string_view key,
                                                       std::string* session) {
-  const std::size_t at = policy_->pick({.endpoints = loads_,
-                                        .takers = takers_,
-                                        .tried = tried,
-                                        .key = key,
-                                        .now = worker_.loop.now(),
-                                        .session = session});
+  const Candidates candidates{.endpoints = loads_,
+                              .takers = takers_,
+                              .tried = tried,
+                              .key = key,
+                              .now = worker_.loop.now(),
+                              .session = session};
+  std::size_t at = policy_->pick(candidates);
   if (at >= endpoints_.size()) return nullptr;
+  // A session lives at its endpoint, and nowhere else.
+  if (left_out_ != 0 && endpoints_[at]->left_out && row_->key != PolicyRow::Key::session) [[unlikely]]
+    at = pick_another(candidates, at);
   if (tried.size() < 16) tried.push_back(loads_[at]->id);
   return endpoints_[at];
+}
+
+std::size_t ClusterRuntime::pick_another(Candidates candidates, std::size_t left_out) noexcept {
+  constexpr int kDraws = 8;
+  passed_.assign(candidates.tried.begin(), candidates.tried.end());
+  passed_.reserve(passed_.size() + kDraws);
+  std::size_t at = left_out;
+  for (int i = 0; i < kDraws; ++i) {
+    passed_.push_back(loads_[at]->id);
+    candidates.tried = passed_;
+    const std::size_t next = policy_->pick(candidates);
+    if (next >= endpoints_.size()) break;
+    at = next;
+    if (!endpoints_[at]->left_out) return at;
+  }
+  // The policy chooses among many of these: the next one that is none, from where it has got to.
+  const auto from = static_cast<std::size_t>(std::ranges::lower_bound(takers_, at) - takers_.begin());
+  for (std::size_t i = 0; i < takers_.size(); ++i) {
+    const std::uint32_t taker = takers_[(from + i) % takers_.size()];
+    if (!endpoints_[taker]->left_out && std::ranges::find(passed_, loads_[taker]->id) == passed_.end()) return taker;
+  }
+  return left_out;  // the others were tried already
+}
+
+// Costs two comparisons where nothing has changed.
+void ClusterRuntime::look_at_health(const model::Options& options) {
+  const auto changes = worker_.shared.health.changes();
+  const Instant now = worker_.loop.now();
+  if (changes == health_seen_ && now < look_again_) [[likely]]
+    return;
+  health_seen_ = changes;
+  look_again_ = Instant::max();
+  left_out_ = 0;
+  std::vector<EndpointRuntime*> out;
+  for (const std::uint32_t taker : takers_) {
+    EndpointRuntime& endpoint = *endpoints_[taker];
+    endpoint.left_out = false;
+    const EndpointHealth& health = health_of(endpoint);  // what other workers have found, where this one has not asked
+    if (!health.is_out(now)) continue;
+    out.push_back(&endpoint);
+    look_again_ = std::min(look_again_, health.until());
+  }
+  // Of too many those that have been out for longest: workers that look at different times find the same.
+  std::ranges::sort(out, {}, [](const EndpointRuntime* e) { return std::pair(e->health->since(), e->identity); });
+  left_out_ = std::min(out.size(), most_left_out(takers_.size(), options.outlier_max_ejected_percent));
+  for (std::size_t i = 0; i < left_out_; ++i) out[i]->left_out = true;
+}
+
+EndpointHealth& ClusterRuntime::health_of(EndpointRuntime& endpoint) const {
+  if (!endpoint.health) endpoint.health = worker_.shared.health.of(spec_->ns, endpoint.identity);
+  return *endpoint.health;
 }
 
 std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(Exchange& ex) {
   using enum PolicyRow::Key;
   auto& tried = ex.memory.tried;
+  if (ex.options->outlier_consecutive_failures != 0)
+    look_at_health(*ex.options);
+  else
+    left_out_ = 0;
   if (row_->key == none) [[likely]]
     return pick(tried, {}, nullptr);
   std::string& key = ex.memory.texts.next();

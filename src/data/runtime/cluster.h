@@ -8,6 +8,8 @@
 
 #include "data/balance/policy.h"
 #include "data/routing/route_table.h"
+#include "data/runtime/health.h"
+#include "data/runtime/retry_budget.h"
 #include "model/model.h"
 #include "net/io/socket.h"
 
@@ -28,11 +30,13 @@ struct EndpointRuntime {
   std::string text;      // "10.0.0.1:8080"
   std::string identity;  // address, port and pod: another pod behind the same address is another endpoint
   net::SocketAddress address;
-  EndpointLoad load;              // what policies know of it
-  bool valid = false;             // the address could be understood
-  bool question = false;          // model::Cluster::question
-  bool retired = false;           // no longer named: connections are closed instead of given back
-  std::uint32_t connections = 0;  // open, idle ones included
+  EndpointLoad load;                       // what policies know of it
+  bool valid = false;                      // the address could be understood
+  bool question = false;                   // model::Cluster::question
+  bool left_out = false;                   // for its health, by this worker
+  std::shared_ptr<EndpointHealth> health;  // once somebody has asked; null: nobody has
+  bool retired = false;                    // no longer named: connections are closed instead of given back
+  std::uint32_t connections = 0;           // open, idle ones included
   std::uint32_t idle = 0;
   std::uint32_t ended_unused = 0;         // connections of HTTP/2 that ended before a stream was opened, counted
   PooledConnection* idle_head = nullptr;  // last in, first out
@@ -62,6 +66,9 @@ class ClusterRuntime {
   std::shared_ptr<EndpointRuntime> pick(std::vector<std::uint32_t>& tried) { return pick(tried, {}, nullptr); }
   // The same for a request, by its key or its session. Where a session begins, `ex.session` says so to the response.
   std::shared_ptr<EndpointRuntime> pick(Exchange& ex);
+  // Of one of its endpoints.
+  EndpointHealth& health_of(EndpointRuntime& endpoint) const;
+  RetryBudget budget;  // where there is one
 
   void pin() noexcept { ++pins_; }
   void unpin() noexcept {
@@ -70,6 +77,9 @@ class ClusterRuntime {
 
  private:
   std::shared_ptr<EndpointRuntime> pick(std::vector<std::uint32_t>& tried, std::string_view key, std::string* session);
+  void look_at_health(const model::Options& options);
+  // In place of an endpoint that is left out.
+  std::size_t pick_another(Candidates candidates, std::size_t left_out) noexcept;
 
   WorkerContext& worker_;
   std::shared_ptr<const model::Cluster> spec_;
@@ -82,6 +92,11 @@ class ClusterRuntime {
   const std::uint64_t seed_;
   Text session_id_;  // of its sessions; empty: it has none
   std::uint32_t pins_ = 1;
+  // Whose health says that they are left out, as this worker has found when it looked last.
+  std::size_t left_out_ = 0;
+  std::uint64_t health_seen_ = 0;        // HealthTable::changes() then
+  Instant look_again_ = Instant::min();  // when the first of them is back
+  std::vector<std::uint32_t> passed_;    // scratch of pick_another()
 };
 
 // An attempt at an endpoint: in flight from its beginning until this goes, however it ends. The endpoint outlives it,

@@ -9,6 +9,7 @@
 #include "data/routing/hash.h"
 #include "data/runtime/compression_memory.h"
 #include "data/runtime/credentials.h"
+#include "data/runtime/health.h"
 #include "data/runtime/limit_table.h"
 #include "data/runtime/limits.h"
 #include "data/runtime/nonces.h"
@@ -33,6 +34,7 @@ struct Shared {
   bool passthrough = false;               // --enable-ssl-passthrough: ClientHellos are looked at
   std::unique_ptr<PassingHellos> hellos;  // with passthrough
   BlockingPool* blocking = nullptr;       // stopped before the workers end; null: what blocks is refused
+  HealthTable health;
   Credentials credentials;
   Nonces nonces;
   Spool spool;

@@ -93,6 +93,10 @@ void FailureLog::complained(std::string_view peer, const char* what) noexcept {
   put([&] { return std::pair(std::string(what), fmt::format("connection from {}: {}", some(peer, 64), what)); });
 }
 
+void FailureLog::noticed(std::string_view pod, const char* what) noexcept {
+  put([&] { return std::pair(fmt::format("{} {}", what, pod), fmt::format("pod {}: {}", pod, what)); });
+}
+
 void FailureLog::said(const PodWords& words) noexcept {
   put(
       [&] {

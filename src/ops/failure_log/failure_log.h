@@ -36,6 +36,8 @@ class FailureLog {
   }
   // As Recorder::complained; the kind is `what`.
   void complained(std::string_view peer, const char* what) noexcept;
+  // As Recorder::noticed; each pod is a kind.
+  void noticed(std::string_view pod, const char* what) noexcept;
   // As Recorder::said; the kind is the Ingress.
   void said(const PodWords& words) noexcept;
   static bool wants(const ExchangeRecord& record) noexcept { return !record.reason.empty() && record.ours; }

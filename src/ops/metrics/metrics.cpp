@@ -63,6 +63,8 @@ constexpr StatRow kSummed[] = {
     {&WorkerStats::auth_refused, "sluice_auth_requests_total", "refused", false},
     {&WorkerStats::auth_failed, "sluice_auth_requests_total", "failed", false},
     {&WorkerStats::retries, "sluice_upstream_retries_total", nullptr, false},
+    {&WorkerStats::retries_over_budget, "sluice_upstream_retries_over_budget_total", nullptr, false},
+    {&WorkerStats::endpoints_ejected, "sluice_endpoint_ejections_total", nullptr, false},
     {&WorkerStats::sessions_begun, "sluice_affinity_sessions_total", "begun", false},
     {&WorkerStats::sessions_moved, "sluice_affinity_sessions_total", "moved", false},
     {&WorkerStats::tunnels_active, "sluice_tunnels_active", nullptr, true},
@@ -190,6 +192,7 @@ struct Metrics::Impl {
   std::mutex state_mutex;  // the next two
   ControllerState state;
   std::function<LogFigures()> log_figures;
+  std::function<std::size_t()> endpoints_out;
 
   // The next two. A worker takes it for /nginx_status: it is never held for longer than it takes to add up.
   std::mutex stats_mutex;
@@ -245,6 +248,11 @@ void Metrics::unwatch(const WorkerStats* stats) {
     slot = nullptr;
     return;
   }
+}
+
+void Metrics::set_endpoints_out(std::function<std::size_t()> read) {
+  const std::scoped_lock lock(impl_->state_mutex);
+  impl_->endpoints_out = std::move(read);
 }
 
 void Metrics::set_log_figures(std::function<LogFigures()> read) {
@@ -518,6 +526,7 @@ void Metrics::Impl::write_controller(Exposition& exposition) {
   exposition.value("sluice_memory_limit_bytes", number(s.memory.limit));
   exposition.value("sluice_overload_rung", s.memory.rung);
 
+  exposition.value("sluice_endpoints_ejected", number(endpoints_out ? endpoints_out() : 0));
   const LogFigures log = log_figures ? log_figures() : LogFigures{};
   exposition.value("sluice_access_log_lines_total", number(log.lines));
   exposition.value("sluice_access_log_lost_lines_total", number(log.lost));

@@ -98,6 +98,8 @@ class Metrics {
   void watch(const WorkerStats* stats);
   void unwatch(const WorkerStats* stats);
   void set_log_figures(std::function<LogFigures()> read);
+  // How many endpoints are left out for their health at the moment.
+  void set_endpoints_out(std::function<std::size_t()> read);
 
   void set_state(ControllerState state);
   // Changes part of the state under the mutex: metrics.update([](ControllerState& s) { s.ready = true; });

@@ -68,6 +68,7 @@ TEST(Options, EveryKeyReachesItsMember) {
                        "https://to.example/",
                        "ewma",
                        "exact",
+                       "recommended",
                        "1.0",
                        "on",
                        "more_set_headers A:b;",
@@ -266,6 +267,27 @@ TEST(Options, DocumentationListsEveryKey) {
   auto text = options_markdown();
   for (auto& o : options()) EXPECT_NE(text.find("`" + std::string(o.key) + "`"), std::string::npos) << o.key;
   EXPECT_NE(annotations_markdown().find("`proxy-body-size`"), std::string::npos);
+}
+
+TEST(Options, ASetOfThemBeginsOtherwiseAndEachIsStronger) {
+  const auto plain = read_options({{"resilience", "plain"}}, kMap, {}, {}).options;
+  EXPECT_EQ(plain.outlier_consecutive_failures, 0U);
+  EXPECT_EQ(plain.load_balance, model::LoadBalance::round_robin);
+  const auto set = read_options({{"resilience", "recommended"}}, kMap, {}, {}).options;
+  EXPECT_EQ(set.outlier_consecutive_failures, 5U);
+  EXPECT_EQ(set.retry_budget_percent, 20U);
+  EXPECT_EQ(set.retry_backoff.count(), 25);
+  EXPECT_EQ(set.load_balance, model::LoadBalance::ewma);
+  const auto own = read_options({{"resilience", "recommended"}, {"load-balance", "round_robin"}}, kMap,
+                                {{"outlier-consecutive-failures", "0"}}, {})
+                       .options;
+  EXPECT_EQ(own.outlier_consecutive_failures, 0U);
+  EXPECT_EQ(own.load_balance, model::LoadBalance::round_robin);
+  EXPECT_EQ(own.retry_budget_percent, 20U);
+  EXPECT_EQ(
+      read_options({{"resilience", "plain"}}, kMap, {{"resilience", "recommended"}}, {}).options.retry_budget_percent,
+      20U);
+  EXPECT_FALSE(read_options({{"resilience", "best"}}, kMap, {}, {}).entries.empty());
 }
 
 }  // namespace

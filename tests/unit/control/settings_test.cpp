@@ -259,6 +259,7 @@ TEST_F(Rows, OfOptionsAreNoticedByAll) {
                               "404",
                               "ewma",
                               "exact",
+                              "recommended",
                               "1.0",
                               "more_set_headers A:b;",
                               "map $host $a { default b; }"}) {

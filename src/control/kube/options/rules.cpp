@@ -32,7 +32,22 @@ std::string print_compat(const Options& o) {
   return o.exact ? "exact" : "safe";
 }
 
+std::string read_resilience(std::string_view v, Options& o) {
+  if (v != "plain" && v != "recommended") return "plain or recommended";
+  o.resilient = v == "recommended";
+  return {};
+}
+
+std::string print_resilience(const Options& o) {
+  return o.resilient ? "recommended" : "plain";
+}
+
 constexpr std::array kRulesRows{
+    Option{
+        "resilience",
+        {"plain or recommended", read_resilience, print_resilience},
+        "sluice: recommended: load-balance begins as ewma, outlier-consecutive-failures as 5, retry-budget-percent as "
+        "20 and retry-backoff as 25ms ([resilience](resilience.md))"},
     Option{"compat",
            {"safe or exact", read_compat, print_compat},
            "sluice: exact: what ingress-nginx does is done even where it is a hazard, and http2-prior-knowledge and "

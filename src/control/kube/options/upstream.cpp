@@ -115,6 +115,18 @@ void inherit_balancing(const Options& in, RouteSettings& out) {
     out.balancing = std::move(made);
 }
 
+// Milliseconds, with or without their unit.
+std::string read_backoff(std::string_view v, Options& o) {
+  if (v.ends_with("ms")) v.remove_suffix(2);
+  const auto n = parse_int(v);
+  if (!n || *n < 0 || *n > 10'000) return "milliseconds from 0 to 10000";
+  o.retry_backoff = model::Millis(*n);
+  return {};
+}
+std::string print_backoff(const Options& o) {
+  return std::to_string(o.retry_backoff.count()) + "ms";
+}
+
 constexpr std::array kUpstreamRows{
     Option{"proxy-connect-timeout", seconds<&Options::proxy_connect_timeout, 0>, "time to connect to a pod",
            to_route<&Options::proxy_connect_timeout, &RouteSettings::connect_timeout>},
@@ -199,6 +211,24 @@ constexpr std::array kUpstreamRows{
            {"round_robin, ewma or least_request", read_load_balance, print_load_balance},
            "which pod the next request goes to, where no annotation says otherwise ([balancing](balancing.md))",
            inherit_balancing},
+    Option{"outlier-consecutive-failures", number<&Options::outlier_consecutive_failures, 0, 1000>,
+           "sluice: an endpoint that has failed so often in a row gets no requests for a while; 0 is never "
+           "([resilience](resilience.md))"},
+    Option{"outlier-ejection-time", seconds<&Options::outlier_ejection_time, 1>,
+           "sluice: how long, the first time; twice as long the second time, and so on"},
+    Option{"outlier-max-ejection-time", seconds<&Options::outlier_max_ejection_time, 1>, "sluice: the longest"},
+    Option{"outlier-max-ejected-percent", number<&Options::outlier_max_ejected_percent, 1, 100>,
+           "sluice: of the endpoints of a Service port that are left out at once; one at least, and never all"},
+    Option{"retry-budget-percent", number<&Options::retry_budget_percent, 0, 1000>,
+           "sluice: further tries of what a pod may have seen, in per cent of the requests to the Service port in ten "
+           "seconds, a worker; 0 is no limit ([retries](retries.md))"},
+    Option{"retry-budget-min-rate", number<&Options::retry_budget_min_rate, 0, 1'000'000>,
+           "sluice: of these, so many a second in any case"},
+    Option{
+        "retry-backoff",
+        {"milliseconds", read_backoff, print_backoff},
+        "sluice: the longest pause before such a try, twice as long before each next one; its length is by chance; 0 "
+        "is none"},
     Option{"service-upstream", boolean<&Options::service_upstream>,
            "pods are reached by the cluster address of their Service, where it has one", inherit_balancing},
     Option{"upstream-keepalive-connections", number<&Options::upstream_keepalive_connections, 0, 1'000'000>,

@@ -1,0 +1,59 @@
+#include "data/runtime/health.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace sluice::data {
+
+bool EndpointHealth::failed(const model::Options& options, Instant now) noexcept {
+  const std::uint32_t most = options.outlier_consecutive_failures;
+  auto before = until_.load(std::memory_order_relaxed);
+  if (most == 0 || now < Instant(Instant::duration(before))) return false;
+  if (failures_.fetch_add(1, std::memory_order_relaxed) + 1 < most) return false;
+  // Each time that it was out counts until it has been well for as long as the shortest time out.
+  std::uint32_t times = times_.load(std::memory_order_relaxed);
+  const auto shortest = std::chrono::duration_cast<Instant::duration>(options.outlier_ejection_time);
+  if (before != 0 && shortest.count() > 0) {
+    const auto well = (now - Instant(Instant::duration(before))) / shortest;
+    times = well >= times ? 0 : times - static_cast<std::uint32_t>(well);
+  }
+  ++times;
+  const auto longest = std::chrono::duration_cast<Instant::duration>(options.outlier_max_ejection_time);
+  const auto time = std::min<Instant::duration>(shortest * times, std::max(shortest, longest));
+  if (!until_.compare_exchange_strong(before, (now + time).time_since_epoch().count(), std::memory_order_relaxed))
+    return false;  // by another worker meanwhile
+  since_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  times_.store(times, std::memory_order_relaxed);
+  failures_.store(most - 1, std::memory_order_relaxed);  // back again, one more failure is enough
+  return true;
+}
+
+void EndpointHealth::succeeded(Instant now) noexcept {
+  // An answer to what was asked before it was out proves nothing.
+  if (failures_.load(std::memory_order_relaxed) != 0 && !is_out(now)) failures_.store(0, std::memory_order_relaxed);
+}
+
+std::shared_ptr<EndpointHealth> HealthTable::of(std::string_view ns, std::string_view identity) {
+  std::string key;
+  key.reserve(ns.size() + 1 + identity.size());
+  key.append(ns).append("/").append(identity);
+  const std::lock_guard lock(mutex_);
+  if (known_.size() >= tidy_at_) {
+    std::erase_if(known_, [](const auto& entry) { return entry.second.expired(); });
+    tidy_at_ = std::max<std::size_t>(64, known_.size() * 2);
+  }
+  auto& place = known_[std::move(key)];
+  auto held = place.lock();
+  if (!held) place = held = std::make_shared<EndpointHealth>();
+  return held;
+}
+
+std::size_t HealthTable::out(Instant now) const {
+  const std::lock_guard lock(mutex_);
+  std::size_t out = 0;
+  for (const auto& [key, place] : known_)
+    if (const auto held = place.lock()) out += held->is_out(now) ? 1 : 0;
+  return out;
+}
+
+}  // namespace sluice::data

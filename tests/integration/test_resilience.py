@@ -1,0 +1,133 @@
+"""What helps while pods fail: endpoints that are left out, a budget of further tries (docs/resilience.md)."""
+import collections
+import subprocess
+
+import pytest
+
+from harness import SLUICE, free_port, ingress, read_request, wait_for
+
+
+class Failing:
+    """Answers with the status that `status` is at the moment, or closes where that is 0."""
+
+    def __init__(self, site, name, status=200):
+        self.name, self.status, self.asked = name, status, 0
+        self.pod = site.scripted(self._serve)
+        self.address = self.pod.address
+
+    def _serve(self, sock, _):
+        while read_request(sock) is not None:
+            self.asked += 1
+            if self.status == 0:
+                return
+            sock.sendall(f"HTTP/1.1 {self.status} Said\r\nX-Pod: {self.name}\r\nContent-Length: 0\r\n\r\n".encode())
+
+
+def start(site, statuses, annotations=None, workers=1, **options):
+    pods = [Failing(site, f"p{i}", status) for i, status in enumerate(statuses)]
+    site.app("app.example", [p.address for p in pods], annotations=annotations)
+    return site.sluice(options={k.replace("_", "-"): str(v) for k, v in options.items()}, workers=workers), pods
+
+
+def ask(sluice, n, path="/"):
+    with sluice.raw() as c:
+        return collections.Counter((a.status, a.get("x-pod")) for a in (c.get(path, "app.example") for _ in range(n)))
+
+
+@pytest.mark.parametrize("policy", [{}, {"load-balance": "ewma"}, {"load-balance": "least_request"}, {"upstream-hash-by": "$request_id"}])
+def test_who_fails_in_a_row_is_left_out(site, policy):
+    sluice, pods = start(site, [200, 503, 200], policy, outlier_consecutive_failures=5, outlier_ejection_time=3600)
+    # By chance some policies ask it seldom.
+    wait_for(lambda: ask(sluice, 50) and pods[1].asked >= 5, "it was asked five times")
+    before = pods[1].asked
+    assert ask(sluice, 100).keys() <= {(200, "p0"), (200, "p2")}
+    assert pods[1].asked == before == 5
+    assert sluice.metric("sluice_endpoint_ejections_total") == 1
+    sluice.wait_line(rf"{pods[1].address}.*it gets no requests for a while", stream="err")
+
+
+def test_all_workers_and_routes_know_it(site):
+    sluice, pods = start(site, [200, 502], workers=4, outlier_consecutive_failures=3, outlier_ejection_time=3600)
+    sluice.changed(lambda: site.manifests.write("other.yaml", ingress("other", {"other.example": "app"})))
+    wait_for(lambda: ask(sluice, 4) and pods[1].asked >= 3, "it has failed three times")
+    before = pods[1].asked
+    for _ in range(40):  # connections of their own, so that each worker has some
+        assert sluice.get("/", "app.example").status == sluice.get("/", "other.example").status == 200
+    assert pods[1].asked == before
+
+
+def test_it_comes_back_and_goes_again_with_the_first_failure(site):
+    sluice, pods = start(site, [200, 500], outlier_consecutive_failures=2, outlier_ejection_time=1)
+    ask(sluice, 4)
+    assert ask(sluice, 4).keys() == {(200, "p0")}
+    wait_for(lambda: ask(sluice, 2)[500, "p1"] == 1, "it is asked again after a second")
+    assert ask(sluice, 4).keys() == {(200, "p0")}
+    pods[1].status = 200
+    wait_for(lambda: ask(sluice, 2)[200, "p1"] == 1, "and once more after two, when it is well")
+    assert ask(sluice, 20) == {(200, "p0"): 10, (200, "p1"): 10}
+    assert sluice.metric("sluice_endpoint_ejections_total") == 2
+
+
+def test_never_all(site):
+    sluice, pods = start(site, [503, 503, 503], outlier_consecutive_failures=1, outlier_ejection_time=3600, outlier_max_ejected_percent=100)
+    ask(sluice, 30)
+    pods[0].status = pods[1].status = pods[2].status = 200
+    assert {status for status, _ in ask(sluice, 10)} == {200}, "somebody is asked"
+    one, left = start(site, [503], outlier_consecutive_failures=1)
+    ask(one, 5)
+    left[0].status = 200
+    assert ask(one, 5) == {(200, "p0"): 5}
+
+
+def test_connections_that_cannot_be_made_count_and_clients_that_leave_do_not(site):
+    pod = Failing(site, "well")
+    dead = f"127.0.0.1:{free_port()}"
+    site.app("app.example", [dead, pod.address])
+    slow, other = site.pod("slow"), site.pod("other")
+    site.app("slow.example", [slow.address, other.address])
+    sluice = site.sluice(options={"outlier-consecutive-failures": "2", "outlier-ejection-time": "3600"})
+    assert ask(sluice, 20) == {(200, "well"): 20}
+    assert sluice.metric("sluice_upstream_connect_failures_total") == 2 and sluice.metric("sluice_endpoint_ejections_total") == 1
+    for n in range(8):
+        with sluice.raw() as c:
+            c.send(b"GET /?hold=1 HTTP/1.1\r\nHost: slow.example\r\n\r\n")
+            wait_for(lambda: slow.stats()["requests"] + other.stats()["requests"] > n, "it is at a pod")
+            c.reset()
+    wait_for(lambda: sluice.metric("sluice_requests_active") == 0, "they are gone")
+    assert sluice.metric("sluice_endpoint_ejections_total") == 1
+
+
+def test_without_the_option_nobody_is_left_out(site):
+    sluice, pods = start(site, [200, 503])
+    assert ask(sluice, 40) == {(200, "p0"): 20, (503, "p1"): 20}
+
+
+def test_further_tries_have_a_budget(site):
+    retry = {"proxy-next-upstream": "http_503", "proxy-next-upstream-tries": "2"}
+    sluice, pods = start(site, [503, 503], retry, retry_budget_percent=50, retry_budget_min_rate=0)
+    assert {status for status, _ in ask(sluice, 100)} == {503}
+    made = pods[0].asked + pods[1].asked
+    assert 145 <= made <= 150, made
+    assert sluice.metric("sluice_upstream_retries_over_budget_total") == 200 - made
+    # Nothing of it is spent on what no pod has seen.
+    pod = Failing(site, "well")
+    sluice.changed(lambda: site.app("app.example", [f"127.0.0.1:{free_port()}", pod.address]))
+    assert ask(sluice, 50) == {(200, "well"): 50}
+
+
+def test_recommended_is_a_set_and_keys_are_stronger(site):
+    sluice, pods = start(site, [200, 503], resilience="recommended", outlier_consecutive_failures=2)
+    out = subprocess.run([SLUICE, "explain", site.manifests.root, "GET", "http://app.example/", "--set", "resilience=recommended"], capture_output=True, text=True, timeout=30).stdout
+    assert "chosen by ewma" in out, out
+    wait_for(lambda: ask(sluice, 10) and pods[1].asked >= 2, "it was asked twice")
+    assert ask(sluice, 20) == {(200, "p0"): 20}
+
+
+def test_who_waits_to_try_again_may_leave(site):
+    pods = [Failing(site, f"p{i}", 0) for i in range(2)]
+    site.app("app.example", [p.address for p in pods], annotations={"proxy-next-upstream": "error", "proxy-next-upstream-tries": "16"})
+    sluice = site.sluice(options={"retry-backoff": "10000"})
+    with sluice.raw() as c:
+        c.send(b"GET / HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        wait_for(lambda: pods[0].asked + pods[1].asked >= 1, "the first try has failed")
+    wait_for(lambda: sluice.metric("sluice_requests_active") == 0, "nobody waits any more", 5)

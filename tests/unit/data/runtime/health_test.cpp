@@ -1,0 +1,134 @@
+// Passive health of endpoints and the budget of further tries: what counts, for how long, and what does not.
+#include "data/runtime/health.h"
+
+#include <gtest/gtest.h>
+
+#include "data/runtime/retry_budget.h"
+
+namespace sluice::data {
+namespace {
+
+using namespace std::chrono_literals;
+
+const Instant kBegin = Instant() + 1h;
+
+model::Options after(std::uint32_t failures) {
+  model::Options o;
+  o.outlier_consecutive_failures = failures;
+  o.outlier_ejection_time = 10s;
+  o.outlier_max_ejection_time = 25s;
+  return o;
+}
+
+TEST(EndpointHealth, FailuresInARowCount) {
+  EndpointHealth health;
+  const auto options = after(3);
+  EXPECT_FALSE(health.failed(options, kBegin) || health.failed(options, kBegin));
+  health.succeeded(kBegin);
+  EXPECT_FALSE(health.failed(options, kBegin) || health.failed(options, kBegin));
+  EXPECT_FALSE(health.is_out(kBegin));
+  EXPECT_TRUE(health.failed(options, kBegin));
+  EXPECT_TRUE(health.is_out(kBegin + 9s));
+  EXPECT_FALSE(health.is_out(kBegin + 10s));
+  EXPECT_EQ(health.since(), kBegin);
+}
+
+TEST(EndpointHealth, BackAgainOneFailureIsEnoughAndTheTimeGrowsToItsEnd) {
+  EndpointHealth health;
+  const auto options = after(3);
+  for (int i = 0; i < 3; ++i) health.failed(options, kBegin);
+  Instant now = kBegin;
+  for (const auto out : {10s, 20s, 25s, 25s}) {
+    EXPECT_TRUE(health.is_out(now + out - 1ms));
+    EXPECT_FALSE(health.is_out(now + out));
+    now += out;
+    EXPECT_TRUE(health.failed(options, now));
+  }
+  // Each ten seconds in health take one of the times away; ten of them all of these.
+  now = health.until();
+  health.succeeded(now);
+  now += 100s;
+  EXPECT_FALSE(health.failed(options, now) || health.failed(options, now));
+  EXPECT_TRUE(health.failed(options, now));
+  EXPECT_EQ(health.until(), now + 10s);
+}
+
+TEST(EndpointHealth, WhatWasAskedBeforeSaysNothingOnceItIsOut) {
+  EndpointHealth health;
+  const auto options = after(1);
+  EXPECT_TRUE(health.failed(options, kBegin));
+  health.succeeded(kBegin + 1s);
+  EXPECT_FALSE(health.failed(options, kBegin + 2s));
+  EXPECT_EQ(health.until(), kBegin + 10s) << "nor does it make the time longer";
+  EXPECT_EQ(health.times(), 1U);
+}
+
+TEST(EndpointHealth, IsNotAskedForWithoutTheOption) {
+  EndpointHealth health;
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(health.failed(after(0), kBegin));
+}
+
+TEST(HealthTable, AnEndpointOfANamespaceHasOneState) {
+  HealthTable table;
+  const auto one = table.of("a", "10.0.0.1|80|pod");
+  EXPECT_EQ(table.of("a", "10.0.0.1|80|pod"), one);
+  EXPECT_NE(table.of("b", "10.0.0.1|80|pod"), one) << "another namespace cannot put it out";
+  EXPECT_NE(table.of("a", "10.0.0.1|80|next"), one) << "another pod at the same address is another endpoint";
+  EXPECT_EQ(table.out(kBegin), 0U);
+  one->failed(after(1), kBegin);
+  EXPECT_EQ(table.out(kBegin), 1U);
+  EXPECT_EQ(table.out(kBegin + 10s), 0U);
+}
+
+TEST(HealthTable, ForgetsWhoIsGone) {
+  HealthTable table;
+  for (int i = 0; i < 10'000; ++i) table.of("a", std::to_string(i));
+  const auto held = table.of("a", "1");
+  held->failed(after(1), kBegin);
+  EXPECT_EQ(table.out(kBegin), 1U);
+  EXPECT_EQ(table.of("a", "1"), held);
+}
+
+TEST(LeftOut, AShareOneAtLeastAndNeverAll) {
+  EXPECT_EQ(most_left_out(0, 50), 0U);
+  EXPECT_EQ(most_left_out(1, 100), 0U) << "the last one stays";
+  EXPECT_EQ(most_left_out(2, 1), 1U);
+  EXPECT_EQ(most_left_out(2, 100), 1U);
+  EXPECT_EQ(most_left_out(9, 10), 1U);
+  EXPECT_EQ(most_left_out(10, 50), 5U);
+  EXPECT_EQ(most_left_out(10, 100), 9U);
+}
+
+TEST(RetryBudget, IsAShareOfTenSecondsAndSoManyInAnyCase) {
+  RetryBudget budget;
+  Instant now = kBegin;
+  for (int i = 0; i < 1000; ++i) budget.asked(now);
+  int taken = 0;
+  while (budget.take(now, 20, 10)) ++taken;
+  EXPECT_EQ(taken, 200);
+  EXPECT_FALSE(budget.take(now + 9s, 20, 10));
+  // Both are forgotten after ten seconds.
+  now += 10s;
+  taken = 0;
+  while (budget.take(now, 20, 1)) ++taken;
+  EXPECT_EQ(taken, 10) << "one a second, of ten";
+  now += 100s;
+  EXPECT_FALSE(budget.take(now, 20, 0)) << "a share of nothing";
+  for (int i = 0; i < 5; ++i) budget.asked(now);
+  EXPECT_TRUE(budget.take(now, 20, 0));
+  EXPECT_FALSE(budget.take(now, 20, 0));
+}
+
+TEST(RetryBudget, SecondsGoOneByOne) {
+  RetryBudget budget;
+  for (int second = 0; second < 30; ++second) {
+    const Instant now = kBegin + std::chrono::seconds(second);
+    for (int i = 0; i < 10; ++i) budget.asked(now);
+    int taken = 0;
+    while (budget.take(now, 50, 0)) ++taken;
+    EXPECT_EQ(taken, 5) << second;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::data
