@@ -139,7 +139,7 @@ class Run {
   void replace(const SnippetStep& step) {
     std::string& out = state_.texts->next();
     if (step.kind == Kind::target) {
-      evaluate(step.text, request_, Spelling::url, out, &state_.groups, Spelling::path);
+      evaluate(step.text, request_, Spelling::target, out, &state_.groups, Spelling::path);
     } else {
       std::string& path = state_.texts->next();
       evaluate(step.text, request_, Spelling::raw, path, &state_.groups, Spelling::raw);
