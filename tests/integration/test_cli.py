@@ -214,10 +214,18 @@ def test_check_says_once_what_rules_refuse(site):
 
 
 def test_explain_says_that_the_address_decides_about_a_snippet(site):
-    site.manifests.app("app.example", "127.0.0.1:8080", annotations={"configuration-snippet": "location /in { deny all; }"})
+    site.manifests.app("app.example", "127.0.0.1:8080", annotations={"configuration-snippet": "location /in { allow 10.0.0.0/8; deny all; }"})
     args = ("explain", site.manifests.root, "GET", "http://app.example/in", "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical")
     assert "--from ADDRESS" in run(*args)[1]
     assert "403" in run(*args, "--from", "192.0.2.1")[1]
+
+
+@pytest.mark.parametrize("text,status", [("deny all;", 403), ("deny 192.0.2.1; deny all;", 403), ("allow all; deny 192.0.2.1;", None), ("allow 192.0.2.1; deny all;", None)])
+def test_explain_needs_no_address_where_none_decides(site, text, status):
+    site.manifests.app("app.example", "127.0.0.1:8080", annotations={"configuration-snippet": text})
+    out = json.loads(run("explain", site.manifests.root, "GET", "http://app.example/", "--json", "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical")[1])
+    assert out["answer"]["status"] == status, out
+    assert any("--from ADDRESS" in step for step in out["steps"]) == text.startswith("allow 192"), out
 
 
 def test_all_problems_of_an_ingress_at_once(site):

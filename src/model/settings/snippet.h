@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -78,6 +79,15 @@ struct SnippetAccess {
   bool allow = false;
   bool operator==(const SnippetAccess&) const = default;
 };
+
+// What a list says of each client, whatever its address; nothing: that depends on it, or it says nothing of most.
+inline std::optional<bool> says_of_everybody(const std::vector<SnippetAccess>& list) noexcept {
+  for (const auto& rule : list) {
+    if (rule.allow != list.front().allow) return std::nullopt;
+    if (rule.everybody) return rule.allow;
+  }
+  return std::nullopt;
+}
 
 // A field that pods get. An empty value removes the client's.
 struct SnippetLine {
