@@ -76,6 +76,23 @@ SAME = [
     ("location ^~ /first { return 200 first; } location ~ . { return 200 any; }", ["/first/x", "/second"]),
     ("location /long { return 200 short; } location /long/er { return 200 long; }", ["/long", "/long/er/x", "/lo"]),
     ("default_type text/css; return 200 x;", ["/x", "/x.txt"]),
+    # Groups with a name: what such a one has set stays until it matches again, and is empty then where it takes no part.
+    ("if ($request_uri ~ \"^/x/(?<n>[a-z]+)\") { set $q 1; } return 200 \"$n-$1\";", ["/x/abc", "/y", "/x/9"]),
+    ("set $n before; if ($request_uri ~ \"^/x/(?<n>[a-z]+)?(9)?\") { set $q 1; } return 200 \"$n-$1-$2\";", ["/x/abc", "/y", "/x/9"]),
+    ("if ($request_uri ~ \"^/x/(?<n>[a-z]*)\") { set $q 1; } if ($request_uri ~ \"^/(?<n>.)/zz\") { set $q 1; } return 200 \"$n-$1\";",
+     ["/x/abc", "/x/zz", "/y/zz", "/q"]),
+    ("if ($request_uri !~ \"^/x/(?<n>.*)\") { return 200 \"no-$n\"; } return 200 $n;", ["/x/q", "/z"]),
+    ("if ($request_uri ~ \"^/(?<n>a)?b\") { set $q 1; } if ($request_uri ~ \"z\") { set $q 2; } return 200 \"$n-$1\";", ["/ab", "/b", "/abz"]),
+    ("if ($request_uri ~ \"^/((((((((((?<n>x))))))))))\") { return 200 \"$n-$9\"; }", ["/x", "/y"]),
+    ("if ($request_uri ~ \"^/(?J)(?:(?<n>a)|(?<n>b))\") { return 200 \"$n-$1-$2\"; }", ["/a", "/b", "/c"]),
+    ("if ($request_uri ~ \"^/(?<Up>x)\\k<Up>(?<=xx)\") { return 200 \"$up\"; }", ["/xx", "/x"]),
+    ("rewrite ^/u/(?<user>[^/]+)/(?P<rest>.*)$ /of/$user/$rest break; proxy_set_header A $user; add_header B $rest always;",
+     ["/u/me/x%20y?z=1", "/other", "/u/me/"]),
+    ("rewrite \"^/r/(?'n'[^/]+)/(.*)$\" /out/$n-$2 redirect;", ["/r/a/b", "/q"]),
+    ("location ~ ^/t/(?<n>[a-z]+)/(?<m>.*)$ { return 200 \"$n-$m\"; } add_header A \"[$n]\";", ["/t/a/b", "/9"]),
+    ("if ($request_uri ~ \"^/(?<n>b)\") { set $n \"x$n\"; } return 200 \"$n\";", ["/bb", "/c"]),
+    # A length that is not the message's: 204 has none anyway.
+    ("if ($request_method = OPTIONS) { add_header A 1; add_header Content-Length 0; return 204; }", [("OPTIONS", "/"), "/"]),
 ]
 SHOWN = ("location", "content-type", "a", "b", "c", "expires", "cache-control", "x-up", "x-pod", "allow-nothing")
 

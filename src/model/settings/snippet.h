@@ -143,7 +143,7 @@ struct Snippet {
   // What a snippet may hold. nginx has none of these limits; who reaches one has written no snippet.
   static constexpr std::size_t kMostBytes = 32 * 1024, kMostDirectives = 1000, kMostDepth = 4, kMostWords = 100,
                                kMostSteps = 256, kMostVariables = 64, kMostFields = 128, kMostLocations = 64,
-                               kMostPatterns = 64;
+                               kMostPatterns = 64, kMostNamed = 16;
   // Of one request: times that a rewrite looks for a location again, as nginx has it, and bytes that its variables,
   // paths and texts may come to.
   static constexpr unsigned kMostSearches = 10;

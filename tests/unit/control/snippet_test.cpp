@@ -128,12 +128,40 @@ TEST(SnippetDirectives, ConditionsAreOfVariables) {
        {"if ($host) { break; }", "if ($host = a) { break; }", "if ( $host != a ) { break; }",
         "if ($host ~ a) { break; }", "if ($host !~* \"a b\") { break; }", "if (${host} = '') { break; }"})
     EXPECT_EQ(refusal(text), "taken") << text;
-  for (const auto* text :
-       {"if (-f $uri) { break; }", "if (!-e $uri) { break; }", "if ($host == a) { break; }", "if (a = b) { break; }",
-        "if $host { break; }", "if ($host = a b) { break; }", "if () { break; }", "if ($host ~ (a) { break; }",
-        "if ($1) { break; }", "if ($host ~ \"(?<n>a)\") { break; }"})
+  for (const auto* text : {"if (-f $uri) { break; }", "if (!-e $uri) { break; }", "if ($host == a) { break; }",
+                           "if (a = b) { break; }", "if $host { break; }", "if ($host = a b) { break; }",
+                           "if () { break; }", "if ($host ~ (a) { break; }", "if ($1) { break; }"})
     EXPECT_NE(refusal(text), "taken") << text;
   EXPECT_EQ(refusal("if (-f $uri) { break; }"), "line 1: if / no test of files: there are none here");
+}
+
+TEST(SnippetDirectives, GroupsWithANameSetVariables) {
+  for (const auto* text :
+       {R"x(if ($host ~ "(?<n>a)") { break; } return 200 $n;)x", R"x(rewrite "^/(?P<n>.*)$" /$n break;)x",
+        R"x(rewrite "^/(?'n'.*)$" /$n break;)x", R"x(location ~ ^/(?<n>.*)$ { return 200 $n; })x",
+        R"x(if ($host ~ "(?<=x)a(?<!y)") { break; })x",
+        R"x(if ($host ~ "(?<Upper>a)") { break; } return 200 $upper;)x"})
+    EXPECT_EQ(refusal(text), "taken") << text;
+  const auto made = read(R"x(location ~ ^/(?<In>.*)$ { return 200 $in; } rewrite ^/(?<out>.)(?P<Two>.)$ /x break;)x",
+                         Context::server, "");
+  ASSERT_TRUE(made);
+  EXPECT_EQ(made->sets, (std::set<std::string>{"in", "out", "two"}));
+  EXPECT_EQ(refusal(R"x(rewrite "^/(?<host>.*)$" /x break;)x"),
+            "line 1: rewrite / another name for the group host: a variable that nginx does not have itself");
+  for (const auto* name : {"http_x", "arg_x", "args", "uri", "proxy_upstream_name", "cookie_x"})
+    EXPECT_NE(refusal("if ($request_uri ~ \"(?<" + std::string(name) + ">a)\") { break; }"), "taken") << name;
+  EXPECT_NE(refusal(R"x(rewrite "^/(?<1n>.*)$" /x break;)x"), "taken") << "PCRE2 has no such name";
+  EXPECT_NE(refusal(R"x(rewrite "^/(?<n>a)|(?<n>b)$" /x break;)x"), "taken") << "nor two of one name";
+  const auto groups = [](std::size_t plain, std::size_t named) {
+    std::string out = "rewrite \"^/";
+    for (std::size_t i = 0; i < plain; ++i) out += "(.)";
+    for (std::size_t i = 0; i < named; ++i) out += "(?<n" + std::to_string(i) + ">.)";
+    return out + "$\" /x break;";
+  };
+  EXPECT_EQ(refusal(groups(0, Snippet::kMostNamed)), "taken");
+  EXPECT_NE(refusal(groups(0, Snippet::kMostNamed + 1)), "taken");
+  EXPECT_EQ(refusal(groups(62, 1)), "taken");
+  EXPECT_EQ(refusal(groups(63, 1)), "line 1: rewrite / names for the first 63 groups of an expression alone");
 }
 
 TEST(SnippetDirectives, StepsOfABlockStandBehindItsTest) {

@@ -29,12 +29,9 @@ std::string read_set(Reader& r, const Directive& d) {
   step.kind = Kind::set;
   step.name = lower(std::string_view(written).substr(1));
   if (!made_of(step.name, "_")) return "a variable, as $name, of letters, digits and _";
-  const Variable known = find_variable(step.name);
   // As ingress-nginx's configuration does by `set`, so that snippets do too; they lead nowhere else here.
   const bool own = step.name == "proxy_upstream_name";
-  if (known.id != kUnknown && !own)
-    return known.of.empty() ? "a variable that nginx does not have itself"
-                            : "proxy_set_header or more_set_input_headers: a variable of that name changes no header";
+  if (auto expected = wrong_variable(step.name); !expected.empty() && !own) return expected;
   if (auto expected = r.text(d.words[1], Reader::For::text, step.text); !expected.empty()) return expected;
   r.block().sets.insert(step.name);
   return r.add(std::move(step));

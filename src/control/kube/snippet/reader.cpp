@@ -119,15 +119,28 @@ std::string Reader::pattern(std::string_view written, bool any_case, std::string
   if (++patterns_ > Snippet::kMostPatterns)
     return "at most " + std::to_string(Snippet::kMostPatterns) + " regular expressions";
   out = (any_case ? "" : "(?-i)") + std::string(written);
-  if (written.find("(?<") != std::string_view::npos || written.find("(?P<") != std::string_view::npos ||
-      written.find("(?'") != std::string_view::npos) {
-    const auto behind = written.find("(?<");
-    const bool looks_behind = behind != std::string_view::npos && behind + 3 < written.size() &&
-                              (written[behind + 3] == '=' || written[behind + 3] == '!');
-    if (!looks_behind) return "groups without names: $1 to $9 name them";
-  }
   const auto made = Regex::make(out);
-  return made ? "" : "a regular expression (PCRE2): " + made.error();
+  if (!made) return "a regular expression (PCRE2): " + made.error();
+  const auto& names = (*made)->names();
+  if (names.size() > Snippet::kMostNamed)
+    return "at most " + std::to_string(Snippet::kMostNamed) + " groups with a name in an expression";
+  for (const auto& [written_name, group] : names) {
+    std::string name = lower(written_name);
+    if (!made_of(name, "_")) return "names of groups of letters, digits and _, which " + shorten(name) + " is not";
+    if (auto expected = wrong_variable(name); !expected.empty())
+      return "another name for the group " + shorten(name) + ": " + expected;
+    if (group > Regex::kMostGroups)
+      return "names for the first " + std::to_string(Regex::kMostGroups) + " groups of an expression alone";
+    block_.sets.insert(std::move(name));
+  }
+  return {};
+}
+
+std::string wrong_variable(std::string_view name) {
+  const Variable known = find_variable(name);
+  if (known.id == kUnknown) return {};
+  return known.of.empty() ? "a variable that nginx does not have itself"
+                          : "proxy_set_header or more_set_input_headers: a variable of that name changes no header";
 }
 
 std::string Reader::read_if(const Directive& directive) {
