@@ -164,6 +164,36 @@ TEST(SnippetDirectives, GroupsWithANameSetVariables) {
   EXPECT_EQ(refusal(groups(63, 1)), "line 1: rewrite / names for the first 63 groups of an expression alone");
 }
 
+// The module of nginx reads "Name value" as it does "Name: value".
+TEST(SnippetDirectives, AHeaderNeedsNoColon) {
+  const auto made = read("more_set_headers \"A b c\" 'B:c' 'C : d' 'D' 'E::  f ' ''; more_set_input_headers 'X y';",
+                         Context::location, "");
+  ASSERT_TRUE(made) << made.error().expected;
+  std::string out;
+  for (const auto& field : made->levels[0].set) out += field.name + "=" + std::string(field.value.text()) + ";";
+  EXPECT_EQ(out, "A=b c;B=c;C=d;D=;E=f;");
+  ASSERT_EQ(made->request.size(), 1U);
+  EXPECT_EQ(made->request[0].name, "X");
+}
+
+// Of the connection and the framing nothing is written: the rest of the snippet counts.
+TEST(SnippetDirectives, HeadersOfTheConnectionHaveNoEffect) {
+  for (const auto* text :
+       {"more_set_headers 'Content-Length: 0' 'A: 1';", "more_set_headers 'content-length 0'; more_set_headers 'A: 1';",
+        "add_header Content-Length 0 always; more_set_headers 'A: 1';", "more_set_headers 'Connection: close' 'A: 1';",
+        "more_set_headers 'Transfer-Encoding: chunked' 'A: 1';",
+        "more_clear_headers Connection; more_set_headers 'A: 1';",
+        "add_header Keep-Alive timeout=5; more_set_headers 'A: 1';", "more_set_headers 'Upgrade: h2c' 'A: 1';"}) {
+    const auto made = read(text, Context::location, "");
+    ASSERT_TRUE(made) << text;
+    EXPECT_EQ(made->levels[0].set.size(), 1U) << text;
+    for (const auto& field : made->levels[0].added) EXPECT_TRUE(field.value.empty()) << text;
+    ASSERT_EQ(made->said.size(), 1U) << text;
+    EXPECT_NE(made->said[0].because.find("is written as it has to be"), std::string::npos) << made->said[0].because;
+  }
+  EXPECT_NE(refusal("more_set_headers 'Date: x';"), "taken");
+}
+
 TEST(SnippetDirectives, StepsOfABlockStandBehindItsTest) {
   const auto made =
       read("set $a 1; if ($a = 1) { set $b 2; return 403; } rewrite ^/x /y?z=$1? break;", Context::location, "");
@@ -221,8 +251,8 @@ TEST(SnippetDirectives, OfAccessAreInOrderAndInherited) {
 
 TEST(SnippetDirectives, HeadersThatBelongToOthersAreRefused) {
   for (const auto* text :
-       {"add_header Content-Length 5;", "more_set_headers \"Transfer-Encoding: chunked\";",
-        "more_set_headers \"A B: c\";", "proxy_set_header Content-Length 5;", "add_header A \"b\\r\\nC: d\";",
+       {"add_header Date x;", "more_set_headers \"grpc-status: 0\";", "add_header \"A B\" c;",
+        "more_set_headers \"A(: b\";", "proxy_set_header Content-Length 5;", "add_header A \"b\\r\\nC: d\";",
         "proxy_set_header A \"b\\nC: d\";", "proxy_set_header CDN-Loop x;", "proxy_set_header Host \"\";",
         "add_header A $request_time;", "proxy_set_header A $upstream_http_b;", "add_header A $;",
         "more_clear_headers \"*\";", "more_clear_input_headers \"X-*\";"})
