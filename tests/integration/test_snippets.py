@@ -273,6 +273,76 @@ def test_a_header_of_the_framing_hides_nothing_else(with_snippet):
     assert any("Content-Length is written as it has to be" in e["expected"] for e in said), said
 
 
+SATISFY = [  # of the server, of the location
+    ("satisfy any;", "allow 127.0.0.1; deny all;"),
+    ("satisfy any;", "allow 192.0.2.1; deny all;"),
+    ("satisfy any;", "deny 127.0.0.1; allow 127.0.0.0/8; deny all;"),
+    ("satisfy any;", ""),
+    ("satisfy any; allow 127.0.0.1; deny all;", ""),
+    ("satisfy any; allow 192.0.2.1; deny all;", ""),
+    ("satisfy any; allow 192.0.2.1; deny all;", "allow 127.0.0.1; deny all;"),
+    ("satisfy any;", "satisfy all; allow 127.0.0.1; deny all;"),
+    ("satisfy all;", "satisfy any; allow 127.0.0.1; deny all;"),
+    ("satisfy all;", "allow 127.0.0.1; deny all;"),
+    ("allow 127.0.0.1; deny all;", "satisfy any;"),
+]
+
+
+def test_satisfy_of_a_server_is_inherited_as_in_nginx(site):
+    """The location asks for a password and may have a list; what the server says of both counts where the location says nothing."""
+    from harness import free_port
+    pod, port = site.pod(), free_port()
+    site.manifests.text("users.json", '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users"}, "data": {"auth": "Zm9vOntQTEFJTn1iYXIK"}}')
+    (site.tmp / "users").write_text("foo:{PLAIN}bar\n")
+    servers = ""
+    for i, (server, location) in enumerate(SATISFY):
+        servers += (f"}} server {{ listen 127.0.0.1:{port}; server_name s{i}.example; {server} location / {{ {location} auth_basic x; "
+                    f"auth_basic_user_file {site.tmp}/users; proxy_pass http://{pod.address}; }}\n")
+        annotations = {"server-snippet": server, "configuration-snippet": location, "auth-type": "basic", "auth-secret": "users"}
+        site.manifests.app(f"s{i}.example", pod.address, name=f"s{i}", file=f"s{i}.yaml", annotations={k: v for k, v in annotations.items() if v})
+    nginx = site.nginx("server_name none; " + servers, port=port)
+    sluice = site.sluice(options=ALLOWED)
+    different = []
+    for i, texts in enumerate(SATISFY):
+        got = []
+        for connect in (lambda: site.raw_to(nginx.address), sluice.raw):
+            with connect() as c:
+                got.append([c.get("/", f"s{i}.example", headers=h).status for h in ([], ["Authorization: Basic Zm9vOmJhcg=="])])
+        if got[0] != got[1]:
+            different.append((texts, *got))
+    assert not different, different
+    # A neighbour at the same host, and an Ingress of the same namespace that says nothing itself.
+    site.manifests.text("users-b.json", '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users", "namespace": "b"}, "data": {"auth": "Zm9vOntQTEFJTn1iYXIK"}}')
+    guarded = {"auth-type": "basic", "auth-secret": "users", "allowlist-source-range": "127.0.0.1/32"}
+    site.app("s1.example", pod.address, name="stranger", ns="b", paths=[("/b", "Prefix")], annotations=guarded)
+    site.app("s1.example", pod.address, name="sibling", paths=[("/a", "Prefix")], annotations=guarded)
+    wait_for(lambda: sluice.get("/a", "s1.example").status == 200, "the server says any, and the address may come")
+    wait_for(lambda: sluice.get("/b", "s1.example").status == 401, "both are asked for: it is no server of that namespace")
+    # What the annotation says counts more, and a list whose order means something else under `any` closes.
+    for annotations, text, status in (({"satisfy": "all"}, "satisfy any; allow 127.0.0.1; deny all;", 401), ({"satisfy": "any"}, "satisfy all; allow 127.0.0.1; deny all;", 200),
+                                      ({"satisfy": "none"}, "satisfy any; allow 127.0.0.1; deny all;", 200),
+                                      ({}, "satisfy any; allow 127.0.0.1; deny 127.0.0.2; deny all;", 503)):
+        site.app("s0.example", pod.address, name="s0", file="s0.yaml", annotations=annotations | {"server-snippet": text, "auth-type": "basic", "auth-secret": "users"})
+        wait_for(lambda: sluice.get("/", "s0.example").status == status, (annotations, text))
+    said, = [e for e in sluice.config()["report"] if e["reason"] == "RefusedSnippet"]
+    assert said["value"] == "satisfy any" and "Ingress default/s0 at host s0.example answer 503" in said["consequence"], said
+
+
+def test_a_location_of_a_server_inherits_its_satisfy(site):
+    who = Service(site, lambda target, fields: (200 if fields.get("authorization") else 401, []))
+    pod = site.pod()
+    site.app("other.example", pod.address, name="other")
+    to = "proxy_pass http://other.default.svc.cluster.local;"
+    site.app("app.example", pod.address, annotations={
+        "server-snippet": f"satisfy any; location /in {{ allow 127.0.0.1; deny all; {to} }} location /out {{ allow 192.0.2.1; deny all; {to} }} "
+                          f"location /all {{ satisfy all; allow 127.0.0.1; deny all; {to} }}"})
+    sluice = site.sluice(options=ALLOWED | LOOPBACK | {"global-auth-url": who.url + "/ok"})
+
+    def statuses(path):
+        return [sluice.get(path, "app.example", headers=h).status for h in ({}, {"Authorization": "x"})]
+    assert [statuses(path) for path in ("/", "/in", "/out", "/all")] == [[401, 200], [200, 200], [401, 200], [401, 200]]
+
+
 # ---- limits and compression ----
 
 # Requests a minute: nobody's turn comes while a test runs, so that both count the same however long it takes.

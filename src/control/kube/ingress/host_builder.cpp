@@ -267,6 +267,8 @@ void HostBuilder::close_locations() {
         l.closed = "requests that no Ingress takes are protected by " + names + ", which this version does not serve";
     } else if (without_secret_.contains(l.owner)) {
       l.closed = "proxy-ssl-secret of " + l.owner->ref->text() + " cannot be used";
+    } else if (without_list_.contains(l.owner)) {
+      l.closed = "satisfy any of the server-snippet cannot be kept with the list of addresses that is beside it";
     } else if (const auto at = demands_certificates_.find(l.owner->ref->ns.view()); at != demands_certificates_.end()) {
       l.closed = at->second;
     } else {

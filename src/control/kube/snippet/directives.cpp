@@ -782,7 +782,7 @@ constexpr Row kRows[] = {
     {"auth_request_set", L, 2, 2, read_auth_request_set},
     {"deny", SL, 1, 1, read_access},
     {"internal", L, 0, 0, read_internal},
-    {"satisfy", L, 1, 1, read_satisfy},
+    {"satisfy", SL, 1, 1, read_satisfy},
     // headers
     {"add_header", SLI, 2, 3, read_add_header},
     {"default_type", SL, 1, 1, read_default_type},

@@ -386,6 +386,37 @@ model::SnippetLimits limits_of(std::initializer_list<const Block*> blocks, const
 
 }  // namespace
 
+std::optional<model::SourceRanges> as_ranges(const std::vector<model::SnippetAccess>& access) {
+  model::SourceRanges out;
+  for (const auto& rule : access) {
+    if (rule.everybody) {
+      if (rule.allow) return std::nullopt;
+      return out.allowed.empty() ? std::nullopt : std::optional(out);
+    }
+    if (!rule.allow && !out.allowed.empty()) return std::nullopt;
+    (rule.allow ? out.allowed : out.denied).push_back(rule.range);
+  }
+  return std::nullopt;  // who is in none of them passes under `all`, and not under `any`
+}
+
+bool move_list(model::RouteSettings& settings) {
+  const bool any = settings.satisfy_any && (settings.basic_auth || settings.external_auth);
+  if (!any || !settings.snippet || settings.snippet->access.empty()) return true;
+  auto ranges = as_ranges(settings.snippet->access);
+  if (!ranges) return false;
+  // What block-cidrs asks for stays beside it.
+  if (settings.source_ranges && settings.source_ranges->blocked) {
+    const auto& denied = settings.source_ranges->denied;
+    ranges->denied.insert(ranges->denied.end(), denied.begin(), denied.end());
+    ranges->blocked = true;
+  }
+  settings.source_ranges = std::move(*ranges);
+  Snippet rest = *settings.snippet;
+  rest.access.clear();
+  settings.snippet = std::move(rest);
+  return true;
+}
+
 model::Shared<Snippet> settle(const Block* outer, const Block* inner, bool own_lists) {
   static const Block none;
   if (outer == nullptr && inner == nullptr) return nullptr;
