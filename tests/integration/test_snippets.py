@@ -343,6 +343,21 @@ def test_a_location_of_a_server_inherits_its_satisfy(site):
     assert [statuses(path) for path in ("/", "/in", "/out", "/all")] == [[401, 200], [200, 200], [401, 200], [401, 200]]
 
 
+def test_a_limit_of_bytes(site):
+    """limit_rate of a snippet is no multiple of 1024, and the annotation beside its proxy_buffering is not said to have no effect."""
+    site.app("app.example", site.pod().address, annotations={"configuration-snippet": "proxy_buffering on; limit_rate 1500; limit_rate_after 2k;"})
+    site.app("both.example", site.pod().address, annotations={"limit-rate": "3", "configuration-snippet": "proxy_buffering on;"})
+    site.app("off.example", site.pod().address, annotations={"limit-rate": "3", "proxy-buffering": "on", "configuration-snippet": "proxy_buffering off;"})
+    out = explain(site, "GET", "http://app.example/")
+    assert "limit-rate = 1500 bytes" in out and "limit-rate-after = 2 " in out.replace("\n", " "), out
+    sluice = site.sluice(options=ALLOWED)
+    assert [(e["name"], e["value"]) for e in sluice.config()["report"] if e["reason"] == "NoEffect"] == [("off", "3")]
+    began = time.monotonic()
+    with sluice.raw() as c:  # 2048 bytes at once, then 1500 each second that begins
+        assert len(c.get("/?size=4000", "app.example").body) == 4000
+    assert time.monotonic() - began >= 0.5
+
+
 # ---- limits and compression ----
 
 # Requests a minute: nobody's turn comes while a test runs, so that both count the same however long it takes.

@@ -372,8 +372,10 @@ TEST(SnippetDirectives, OfBuffersAndRatesAreTheAnnotations) {
   EXPECT_TRUE(settings.response_buffering && settings.http_1_0);
   EXPECT_EQ(settings.response_buffers, 8U);
   EXPECT_EQ(settings.response_disk, 0U);
-  EXPECT_EQ(settings.limit_rate, 2U) << "whole KiB, and never less than was meant";
-  EXPECT_EQ(settings.limit_rate_after, 2U);
+  EXPECT_EQ(settings.limit_rate, 1500U) << "bytes";
+  EXPECT_EQ(settings.limit_rate_after, 2048U);
+  EXPECT_FALSE(read("limit_rate 4096g;", Context::location, ""));
+  EXPECT_TRUE(read("limit_rate 4095g;", Context::location, ""));
   for (const auto* wrong : {"proxy_buffers 0 8k;", "proxy_buffers 8;", "proxy_buffering maybe;", "limit_rate $rate;",
                             "proxy_http_version 2;", "proxy_request_buffering yes;"})
     EXPECT_FALSE(read(wrong, Context::location, "")) << wrong;

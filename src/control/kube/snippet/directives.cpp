@@ -569,13 +569,11 @@ std::string read_buffers(Reader& r, const Directive& d) {
   return {};
 }
 
-// Whole KiB a second.
 template <auto M>
 std::string read_rate(Reader& r, const Directive& d) {
   const auto size = parse_size(d.words[0].text);
-  constexpr std::uint64_t kMost = 0xFFFFFFFF;
-  if (!size || *size / 1024 >= kMost) return "a size such as 500k, without variables";
-  r.change(d, [kib = static_cast<std::uint32_t>((*size + 1023) / 1024)](RouteSettings& s) { s.*M = kib; });
+  if (!size || *size >= RouteSettings::kMostRate) return "a size such as 500k, without variables";
+  r.change(d, [size = *size](RouteSettings& s) { s.*M = size; });
   return {};
 }
 
