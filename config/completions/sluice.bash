@@ -18,17 +18,17 @@ _sluice() {
     --admin-pages) COMPREPLY=($(compgen -W "guarded open off" -- "$cur")); return ;;
     --update-status | --update-status-on-shutdown | --admin-trust-loopback) COMPREPLY=($(compgen -W "true false" -- "$cur")); return ;;
     --context | --watch-namespace | --watch-namespace-selector | --publish-service | --publish-status-address | --election-id | --validating-webhook | --validating-webhook-service | --validating-webhook-configuration) return ;;
-    --http | --https | --admin | --admin-host | --workers | --ingress-class | --controller-class | --default-ssl-certificate | --default-backend | --endpoint | --configmap | --tcp-services-configmap | --udp-services-configmap | --stream-address | --annotations-prefix | --accept-unprotected | -H | --header | --host | --namespace | --backend) return ;;
+    --http | --https | --admin | --admin-host | --workers | --ingress-class | --controller-class | --default-ssl-certificate | --default-backend | --endpoint | --configmap | --tcp-services-configmap | --udp-services-configmap | --stream-address | --annotations-prefix | --accept-unprotected | -H | --header | --host | -n | --namespace | --backend) return ;;
   esac
   local common="--ingress-class --controller-class --watch-ingress-without-class --default-backend --default-ssl-certificate --enable-ssl-passthrough --disable-catch-all --disable-svc-external-name --configmap --tcp-services-configmap --udp-services-configmap --annotations-prefix --accept-unprotected --endpoint --set --help"
   local cluster="--kubeconfig --validating-webhook-certificate --validating-webhook-key --validating-webhook-client-ca --kubernetes --update-status --update-status-on-shutdown --report-node-internal-ip-address --status-annotation --disable-leader-election --context --watch-namespace --watch-namespace-selector --publish-service --publish-status-address --election-id --validating-webhook --validating-webhook-service --validating-webhook-configuration"
   case $command in
-    serve) COMPREPLY=($(compgen -W "--manifests --http --https --admin --admin-token-file --admin-trust-loopback --admin-pages --admin-host --workers --access-log --log-level --log-json --buffer-directory --buffer-limit --memory-limit --core-dumps --share-ports --stream-address --config $cluster $common" -- "$cur")) ;;
-    check) COMPREPLY=($(compgen -W "--json --strict --all --kubernetes --kubeconfig --context --watch-namespace $common" -- "$cur") $(compgen -f -- "$cur")) ;;
+    serve) COMPREPLY=($(compgen -W "--manifests --namespace --http --https --admin --admin-token-file --admin-trust-loopback --admin-pages --admin-host --workers --access-log --log-level --log-json --buffer-directory --buffer-limit --memory-limit --core-dumps --share-ports --stream-address --config $cluster $common" -- "$cur")) ;;
+    check) COMPREPLY=($(compgen -W "--namespace --json --strict --all --kubernetes --kubeconfig --context --watch-namespace $common" -- "$cur") $(compgen -f -- "$cur")) ;;
     explain)
       if [[ $prev == explain ]]; then COMPREPLY=($(compgen -f -- "$cur"))
       elif [[ ${COMP_WORDS[COMP_CWORD-2]} == explain ]]; then COMPREPLY=($(compgen -W "GET HEAD POST PUT PATCH DELETE OPTIONS tcp udp" -- "$cur"))
-      else COMPREPLY=($(compgen -W "-H --header --json $common" -- "$cur")); fi ;;
+      else COMPREPLY=($(compgen -W "-H --header --from --namespace --json $common" -- "$cur")); fi ;;
     health) COMPREPLY=($(compgen -W "--admin --help" -- "$cur")) ;;
     backends) COMPREPLY=($(compgen -W "--backend --list --admin --admin-token-file --help" -- "$cur")) ;;
     ingresses) COMPREPLY=($(compgen -W "--host --namespace --json --admin --admin-token-file --help" -- "$cur")) ;;

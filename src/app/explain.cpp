@@ -399,7 +399,8 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
   asked.view.outside = out.cluster != nullptr && out.cluster->outside;
   if (!client && out.route != nullptr &&
       (out.route->settings->source_ranges ||
-       (out.route->settings->snippet && !out.route->settings->snippet->access.empty())))
+       (out.route->settings->snippet && !out.route->settings->snippet->access.empty() &&
+        !model::says_of_everybody(out.route->settings->snippet->access))))
     out.steps.emplace_back("whether the client's address may come is not known: --from ADDRESS asks for one");
   asked.view.certificate_known = !request.https;
   if (request.https && out.route != nullptr && out.route->settings->client_auth)

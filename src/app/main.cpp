@@ -73,6 +73,14 @@ void add_common(CLI::App& cmd, sluice::control::Settings& c, std::vector<std::st
   cmd.add_option("--set", set, "KEY=VALUE: an option by its ConfigMap key, stronger than the ConfigMap");
 }
 
+// What all commands have that read manifests.
+void add_namespace(CLI::App& cmd, sluice::control::Settings& c) {
+  cmd.add_option("-n,--namespace", c.default_ns,
+                 "namespace of objects of the manifests that name none, as for kubectl apply -n "
+                 "(helm template -n writes none)")
+      ->capture_default_str();
+}
+
 // Who may ask the admin address for what (docs/admin.md).
 void add_admin_access(CLI::App& cmd, sluice::ops::AdminAccessSettings& access) {
   using enum sluice::ops::TrustedPages;
@@ -183,6 +191,20 @@ std::string check_namespaces(const sluice::control::Settings& c, bool cluster) {
   return wrong.empty() ? wrong : given + wrong;
 }
 
+// The namespace of objects that name none; `given`: on this command line. Empty when fine, else the message.
+std::string check_namespace(const sluice::control::Settings& c, bool given, bool cluster) {
+  const std::string& ns = c.default_ns;
+  // RFC 1123, as the API server has it.
+  const auto fine = [](char x) { return (x >= 'a' && x <= 'z') || (x >= '0' && x <= '9') || x == '-'; };
+  if (ns.empty() || ns.size() > 63 || !std::ranges::all_of(ns, fine) || ns.front() == '-' || ns.back() == '-')
+    return "--namespace " + ns +
+           ": expected the name of a namespace, of at most 63 small letters, digits and '-' between them";
+  if (given && cluster)
+    return "--namespace " + ns + ": expected manifests, as objects of a cluster name their namespace; " +
+           "--watch-namespace " + ns + " looks at that one alone";
+  return {};
+}
+
 // Which certificate the webhook has. Empty when fine, else the message.
 std::string take_webhook(ServeOptions& options, bool cluster) {
   auto& w = options.webhook;
@@ -281,6 +303,7 @@ int main(int argc, char** argv) {
       ->add_option("--manifests", options.control.manifests,
                    "directory of .yaml, .yml and .json files, read recursively and watched")
       ->envname("SLUICE_MANIFESTS");
+  add_namespace(*serve, options.control);
   bool kubernetes = false;
   serve->add_flag("--kubernetes", kubernetes, "serve what the API of a cluster says, as the pod's service account")
       ->envname("SLUICE_KUBERNETES");
@@ -420,6 +443,7 @@ int main(int argc, char** argv) {
                     "what the API of a cluster says, reached as this file tells; nothing is written there");
   check->add_option("--context", options.control.kube_context, "of the kubeconfig (default: its current-context)");
   check->add_option("--watch-namespace", options.control.watch_namespace, "only this namespace of the cluster");
+  add_namespace(*check, options.control);
   check->add_flag("--json", checks.json, "as JSON");
   check->add_flag("--all", checks.all, "every problem on a line of its own, also those that repeat");
   check->add_flag(
@@ -438,6 +462,7 @@ int main(int argc, char** argv) {
       ->required();
   explain->add_option("METHOD", method, "GET, POST…; tcp or udp for a port that leads to a Service")->required();
   explain->add_option("URL", url, "http(s)://host[:port]/path?query; the port behind tcp or udp")->required();
+  add_namespace(*explain, options.control);
   explain->add_option("-H,--header", headers, "'Name: value', repeatable");
   explain->add_option("--from", from, "the client's address, where the answer depends on it");
   explain->add_flag("--json", as_json, "as JSON");
@@ -544,6 +569,9 @@ int main(int argc, char** argv) {
   if (!cluster && options.control.manifests.empty())
     return sluice::app::refuse(std::string(*check ? "WHERE" : "--manifests") +
                                ", --kubernetes or --kubeconfig is missing: expected where objects come from");
+  const auto* const command = app.get_subcommands().front();
+  if (auto message = check_namespace(options.control, command->count("--namespace") > 0, cluster); !message.empty())
+    return sluice::app::refuse(message);
   if (auto message = check_namespaces(options.control, cluster); !message.empty()) return sluice::app::refuse(message);
   if (auto message = take_webhook(options, cluster); !message.empty()) return sluice::app::refuse(message);
   std::error_code ec;

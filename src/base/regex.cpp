@@ -52,7 +52,7 @@ constexpr std::size_t kStackStart = 32 << 10, kStackMost = 256 << 10;  // bytes,
 
 // What a thread needs to match.
 struct Scratch {
-  pcre2_match_data* data = pcre2_match_data_create(std::tuple_size_v<Regex::Captures>, nullptr);
+  pcre2_match_data* data = pcre2_match_data_create(Regex::kMostGroups + 1, nullptr);
   pcre2_match_context* context = pcre2_match_context_create(nullptr);
   pcre2_jit_stack* stack = pcre2_jit_stack_create(kStackStart, kStackMost, nullptr);
 
@@ -101,6 +101,20 @@ bool names_beginning_of_search(std::string_view pattern) noexcept {
   return false;
 }
 
+std::vector<Regex::Name> names_of(const pcre2_code* code) {
+  std::uint32_t count = 0, size = 0;
+  PCRE2_SPTR table = nullptr;
+  pcre2_pattern_info(code, PCRE2_INFO_NAMECOUNT, &count);
+  pcre2_pattern_info(code, PCRE2_INFO_NAMEENTRYSIZE, &size);
+  pcre2_pattern_info(code, PCRE2_INFO_NAMETABLE, &table);
+  std::vector<Regex::Name> out;
+  out.reserve(count);
+  // Each entry: the number in two bytes, then the name with a NUL behind it.
+  for (std::uint32_t i = 0; i < count; ++i, table += size)
+    out.push_back({reinterpret_cast<const char*>(table + 2), static_cast<std::uint32_t>(table[0] << 8 | table[1])});
+  return out;
+}
+
 bool is_alphanumeric(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
@@ -143,8 +157,8 @@ std::expected<std::shared_ptr<const Regex>, std::string> Regex::make(std::string
   return table.add(pattern, code);
 }
 
-Regex::Regex(std::string_view pattern, pcre2_real_code_8* code) noexcept
-    : pattern_(pattern), code_(code), anchored_([code] {
+Regex::Regex(std::string_view pattern, pcre2_real_code_8* code)
+    : pattern_(pattern), code_(code), names_(names_of(code)), anchored_([code] {
         std::uint32_t options = 0;
         pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options);
         return (options & PCRE2_ANCHORED) != 0;
@@ -194,7 +208,8 @@ int Regex::search(std::string_view subject, pcre2_match_data* data, pcre2_match_
   return found;
 }
 
-Regex::Outcome Regex::match(std::string_view subject, Captures* captures) const noexcept {
+Regex::Outcome Regex::match(std::string_view subject, Captures* captures,
+                            std::span<std::string_view> named) const noexcept {
   thread_local Scratch scratch;
   if (!scratch.data || !scratch.context) return Outcome::gave_up;
   const auto steps =
@@ -203,13 +218,15 @@ Regex::Outcome Regex::match(std::string_view subject, Captures* captures) const 
   const int found = search(subject, scratch.data, scratch.context);
   if (found == PCRE2_ERROR_NOMATCH) return Outcome::no;
   if (found < 0) return Outcome::gave_up;
-  if (!captures) return Outcome::yes;
   const PCRE2_SIZE* const ends = pcre2_get_ovector_pointer(scratch.data);
-  const std::size_t set = found == 0 ? captures->size() : static_cast<std::size_t>(found);
-  for (std::size_t i = 0; i < captures->size(); ++i) {
+  const std::size_t set = found == 0 ? kMostGroups + 1 : static_cast<std::size_t>(found);
+  const auto group = [&](std::size_t i) {
     const bool took_part = i < set && ends[2 * i] != PCRE2_UNSET && ends[2 * i] <= ends[2 * i + 1];
-    (*captures)[i] = took_part ? subject.substr(ends[2 * i], ends[2 * i + 1] - ends[2 * i]) : std::string_view();
-  }
+    return took_part ? subject.substr(ends[2 * i], ends[2 * i + 1] - ends[2 * i]) : std::string_view();
+  };
+  if (captures)
+    for (std::size_t i = 0; i < captures->size(); ++i) (*captures)[i] = group(i);
+  for (std::size_t i = 0; i < std::min(named.size(), names_.size()); ++i) named[i] = group(names_[i].group);
   return Outcome::yes;
 }
 

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 struct pcre2_real_code_8;
 struct pcre2_real_match_context_8;
@@ -23,6 +25,12 @@ class Regex {
                                                          // subjects, and of those three milliseconds at most
   // $0, all that matched, to $9. A group that took no part is empty. Views into the subject.
   using Captures = std::array<std::string_view, 10>;
+  // A group that the pattern calls by a name: "(?<name>…)". Of its number there is no more than kMostGroups.
+  struct Name {
+    std::string name;
+    std::uint32_t group = 0;
+  };
+  static constexpr std::uint32_t kMostGroups = 63;  // whose text a match tells by name
   enum class Outcome : std::uint8_t {
     no,
     yes,
@@ -39,20 +47,26 @@ class Regex {
 
   // Looks for the pattern anywhere in `subject`. Allocates nothing but in the first match of a thread, and once in the
   // life of a pattern that is used often, which is compiled to machine code then (where the system allows that).
-  Outcome match(std::string_view subject, Captures* captures = nullptr) const noexcept;
+  // `named`: where it matches, the text of the groups in names(), in that order, as far as there is room.
+  Outcome match(std::string_view subject, Captures* captures = nullptr,
+                std::span<std::string_view> named = {}) const noexcept;
+
+  // Its groups with a name, in the order of PCRE2's table: by name, of one name several times ("(?J)") by number.
+  const std::vector<Name>& names() const noexcept { return names_; }
 
   std::string_view pattern() const noexcept { return pattern_; }
   bool operator==(const Regex& o) const noexcept { return pattern_ == o.pattern_; }
 
  private:
   friend struct RegexTable;
-  Regex(std::string_view pattern, pcre2_real_code_8* code) noexcept;
+  Regex(std::string_view pattern, pcre2_real_code_8* code);
   int search(std::string_view subject, pcre2_real_match_data_8* data,
              pcre2_real_match_context_8* context) const noexcept;
   const pcre2_real_code_8* code() const noexcept;
 
   const std::string pattern_;
   pcre2_real_code_8* const code_;
+  const std::vector<Name> names_;
   const bool anchored_;                                     // it matches at the beginning of a subject or not at all
   mutable std::atomic<pcre2_real_code_8*> fast_ = nullptr;  // the same as machine code
   mutable std::atomic<std::uint32_t> uses_ = 0;             // up to when that is made

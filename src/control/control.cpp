@@ -89,7 +89,7 @@ Update load_once(const Settings& settings, AsWritten* written) {
   if (settings.manifests == "-" ||
       (std::filesystem::exists(settings.manifests, ec) && !std::filesystem::is_directory(settings.manifests, ec)))
     spool.emplace(settings.manifests);
-  Directory directory(spool ? spool->directory() : settings.manifests);
+  Directory directory(spool ? spool->directory() : settings.manifests, settings.default_ns);
   auto changes = directory.load();
   if (written) note(changes, *written);
   Store store(settings);

@@ -62,6 +62,7 @@ inline constexpr const char *kTcpServices = "ingress-nginx/tcp-services", *kUdpS
 // What a command line adds to the objects.
 struct Settings {
   std::string manifests;                 // directory; empty: the cluster
+  std::string default_ns = "default";    // --namespace: of objects of the manifests that name none
   std::string kubeconfig;                // of the cluster; empty: the pod's service account
   std::string kube_context;              // of the kubeconfig; empty: its current-context
   std::string watch_namespace;           // of the cluster; empty: all

@@ -160,7 +160,7 @@ struct Options {
   Template limit_conn_zone_variable =
       kByAddress;  // who a client is, for all three; empty for a request: it is not limited
   static constexpr const char* kByAddress = "$binary_remote_addr";
-  std::uint32_t limit_rate = 0, limit_rate_after = 0;  // as RouteSettings has them
+  std::uint64_t limit_rate = 0, limit_rate_after = 0;  // as RouteSettings has them
 
   // upstream defaults (annotations override them)
   Seconds proxy_connect_timeout{5};

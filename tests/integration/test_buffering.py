@@ -311,6 +311,18 @@ def test_where_nothing_is_put_aside_the_pod_waits(site, annotations, fields):
     assert giver.given.wait(10)
 
 
+@pytest.mark.parametrize("how", ["yes", "YES"])
+def test_a_pod_may_ask_to_be_read_ahead(site, how):
+    """As in nginx, where it counts with proxy_buffering off as well, which is what ingress-nginx writes."""
+    giver = Giver(site, SIZE, f"X-Accel-Buffering: {how}\r\n".encode())
+    site.app("app.example", giver.address)
+    sluice = site.sluice()
+    with slow_client(sluice) as slow:
+        assert giver.given.wait(10), "the pod is done before the client has begun"
+        a = slow.answer()
+        assert a.body == giver.body and a.get("x-accel-buffering") is None
+
+
 def test_a_bound_of_the_disk_holds_the_pod_and_loses_nothing(site):
     giver = Giver(site, SIZE)
     site.app("app.example", giver.address, annotations={"proxy-buffering": "on"})

@@ -214,10 +214,56 @@ def test_check_says_once_what_rules_refuse(site):
 
 
 def test_explain_says_that_the_address_decides_about_a_snippet(site):
-    site.manifests.app("app.example", "127.0.0.1:8080", annotations={"configuration-snippet": "location /in { deny all; }"})
+    site.manifests.app("app.example", "127.0.0.1:8080", annotations={"configuration-snippet": "location /in { allow 10.0.0.0/8; deny all; }"})
     args = ("explain", site.manifests.root, "GET", "http://app.example/in", "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical")
     assert "--from ADDRESS" in run(*args)[1]
     assert "403" in run(*args, "--from", "192.0.2.1")[1]
+
+
+@pytest.mark.parametrize("text,status", [("deny all;", 403), ("deny 192.0.2.1; deny all;", 403), ("allow all; deny 192.0.2.1;", None), ("allow 192.0.2.1; deny all;", None)])
+def test_explain_needs_no_address_where_none_decides(site, text, status):
+    site.manifests.app("app.example", "127.0.0.1:8080", annotations={"configuration-snippet": text})
+    out = json.loads(run("explain", site.manifests.root, "GET", "http://app.example/", "--json", "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical")[1])
+    assert out["answer"]["status"] == status, out
+    assert any("--from ADDRESS" in step for step in out["steps"]) == text.startswith("allow 192"), out
+
+
+RENDERED = """
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: app}
+spec: {ingressClassName: nginx, rules: [{host: app.example, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: app, port: {number: 80}}}}]}}]}
+---
+apiVersion: v1
+kind: List
+items:
+  - {apiVersion: v1, kind: Service, metadata: {name: app, namespace: ""}, spec: {ports: [{port: 80}]}}
+  - {apiVersion: v1, kind: Service, metadata: {name: other, namespace: team}, spec: {ports: [{port: 80}]}}
+  - {apiVersion: v1, kind: Service, metadata: {name: bad}, spec: {ports: [{port: none}]}}
+"""
+
+
+@pytest.mark.parametrize("flag", [[], ["-n", "shop"], ["--namespace", "shop"]])
+def test_the_namespace_of_objects_that_name_none(site, flag):
+    """`helm template -n shop` writes metadata without a namespace; `kubectl apply -n shop` would put it there."""
+    ns = flag[1] if flag else "default"
+    site.manifests.text("chart.yaml", RENDERED)
+    code, out, _ = run("check", site.manifests.root, *flag)
+    assert code == 2 and f"Ingress {ns}/app" in out and f"Service {ns}/bad" in out and f"{ns}/app:80" in out, out
+    r = subprocess.run([SLUICE, "check", "-", *flag], input=RENDERED, stdout=subprocess.PIPE, timeout=30, text=True)
+    assert f"Ingress {ns}/app" in r.stdout and "team" not in r.stdout.replace("team/other", ""), r.stdout
+    out = json.loads(run("explain", site.manifests.root, "GET", "http://app.example/", "--json", *flag)[1])
+    assert out["route"]["namespace"] == ns, out
+
+
+def test_serve_has_it_too(site):
+    pod = site.pod()
+    site.manifests.text("chart.yaml", RENDERED)
+    sluice = site.sluice("-n", "shop", "--endpoint", f"shop/app:80={pod.address}")
+    assert sluice.get("/", "app.example").status == 200
+    site.manifests.text("more.yaml", RENDERED.replace("app", "more"))
+    harness.wait_for(lambda: sluice.get("/", "more.example").status == 503, "what comes later lies there as well")
+    assert {e["namespace"] for e in sluice.config()["report"] if e["name"] == "more"} <= {"shop"}
 
 
 def test_all_problems_of_an_ingress_at_once(site):
@@ -293,6 +339,10 @@ def test_help_has_examples():
     (["--http", "127.0.0.1:notaport"], ["notaport"]),
     (["--http", "300.1.1.1:80"], ["300.1.1.1"]),
     (["--endpoint", "nonsense"], ["nonsense"]),
+    (["--namespace", "Team A"], ["--namespace Team A", "small letters, digits and '-'"]),
+    (["-n", ""], ["--namespace ", "the name of a namespace"]),
+    (["-n", "a/b"], ["--namespace a/b: expected"]),
+    (["-n", "x" * 64], ["at most 63"]),
     (["--configmap", "options"], ["--configmap options", "NS/NAME of a ConfigMap"]),
     (["--default-ssl-certificate", "a/b/c"], ["--default-ssl-certificate a/b/c", "NS/NAME of a Secret"]),
     (["--publish-service", "/front"], ["--publish-service /front", "NS/NAME of a Service"]),

@@ -125,6 +125,13 @@ def test_an_url_that_cannot_be_read_opens_nothing(asked, url, status, reason):
     assert [e for e in sluice.config()["report"] if e["field"] == "metadata.annotations[auth-url]"][0]["reason"] == reason
 
 
+def test_a_variable_ends_no_request_line(asked):
+    """What of a value could not stand in a target is encoded: behind a # no server would read on."""
+    sluice, who, pod = asked.guard(path="/ok?a=$http_x&b=$arg_b")
+    assert ask(sluice, "X: a#b c\xe9", path="/?b=1").status == 200
+    assert who.asked[-1][0] == "GET /ok?a=a%23b%20c%E9&b=1 HTTP/1.1"
+
+
 def test_method_and_redirect(asked):
     sluice, who, _ = asked.guard({"auth-method": "POST", "auth-request-redirect": "https://back.example/here"})
     assert ask(sluice, path="/x?y").status == 200

@@ -119,6 +119,12 @@ def test_a_slow_mirror_holds_nothing_up_and_is_bounded(mirrored):
     wait_for(lambda: sluice.metric("sluice_mirrored_requests_total", result="answered") == 256, "the others are answered")
 
 
+def test_a_variable_ends_no_request_line(mirrored):
+    sluice, mirror, pod = mirrored.mirrored(target="/to?a=$http_x")
+    assert ask(sluice, headers=["X: a#b c\xe9"]).status == 200
+    assert mirror.wait(1)[0] == "GET /to?a=a%23b%20c%E9 HTTP/1.1"
+
+
 def test_what_is_refused_is_not_copied(mirrored):
     sluice, mirror, pod = mirrored.mirrored({"denylist-source-range": "127.0.0.2/32", "proxy-body-size": "10"})
     assert ask(sluice, "/", "POST", body=b"x" * 11).status == 413

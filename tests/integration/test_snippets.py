@@ -76,6 +76,23 @@ SAME = [
     ("location ^~ /first { return 200 first; } location ~ . { return 200 any; }", ["/first/x", "/second"]),
     ("location /long { return 200 short; } location /long/er { return 200 long; }", ["/long", "/long/er/x", "/lo"]),
     ("default_type text/css; return 200 x;", ["/x", "/x.txt"]),
+    # Groups with a name: what such a one has set stays until it matches again, and is empty then where it takes no part.
+    ("if ($request_uri ~ \"^/x/(?<n>[a-z]+)\") { set $q 1; } return 200 \"$n-$1\";", ["/x/abc", "/y", "/x/9"]),
+    ("set $n before; if ($request_uri ~ \"^/x/(?<n>[a-z]+)?(9)?\") { set $q 1; } return 200 \"$n-$1-$2\";", ["/x/abc", "/y", "/x/9"]),
+    ("if ($request_uri ~ \"^/x/(?<n>[a-z]*)\") { set $q 1; } if ($request_uri ~ \"^/(?<n>.)/zz\") { set $q 1; } return 200 \"$n-$1\";",
+     ["/x/abc", "/x/zz", "/y/zz", "/q"]),
+    ("if ($request_uri !~ \"^/x/(?<n>.*)\") { return 200 \"no-$n\"; } return 200 $n;", ["/x/q", "/z"]),
+    ("if ($request_uri ~ \"^/(?<n>a)?b\") { set $q 1; } if ($request_uri ~ \"z\") { set $q 2; } return 200 \"$n-$1\";", ["/ab", "/b", "/abz"]),
+    ("if ($request_uri ~ \"^/((((((((((?<n>x))))))))))\") { return 200 \"$n-$9\"; }", ["/x", "/y"]),
+    ("if ($request_uri ~ \"^/(?J)(?:(?<n>a)|(?<n>b))\") { return 200 \"$n-$1-$2\"; }", ["/a", "/b", "/c"]),
+    ("if ($request_uri ~ \"^/(?<Up>x)\\k<Up>(?<=xx)\") { return 200 \"$up\"; }", ["/xx", "/x"]),
+    ("rewrite ^/u/(?<user>[^/]+)/(?P<rest>.*)$ /of/$user/$rest break; proxy_set_header A $user; add_header B $rest always;",
+     ["/u/me/x%20y?z=1", "/other", "/u/me/"]),
+    ("rewrite \"^/r/(?'n'[^/]+)/(.*)$\" /out/$n-$2 redirect;", ["/r/a/b", "/q"]),
+    ("location ~ ^/t/(?<n>[a-z]+)/(?<m>.*)$ { return 200 \"$n-$m\"; } add_header A \"[$n]\";", ["/t/a/b", "/9"]),
+    ("if ($request_uri ~ \"^/(?<n>b)\") { set $n \"x$n\"; } return 200 \"$n\";", ["/bb", "/c"]),
+    # A length that is not the message's: 204 has none anyway.
+    ("if ($request_method = OPTIONS) { add_header A 1; add_header Content-Length 0; return 204; }", [("OPTIONS", "/"), "/"]),
 ]
 SHOWN = ("location", "content-type", "a", "b", "c", "expires", "cache-control", "x-up", "x-pod", "allow-nothing")
 
@@ -226,6 +243,119 @@ def test_a_status_without_a_body_has_none(with_snippet, snippet):
         for _ in range(3):
             a = c.get("/x?HTTP/1.1%20200", "app.example")
             assert a.status in (204, 304) and a.body == b"" and a.get("content-length") is None
+
+
+CORS = """
+if ($request_method = 'OPTIONS') {
+  more_set_headers 'Access-Control-Allow-Origin: *';
+  more_set_headers 'Access-Control-Allow-Methods GET, PUT';
+  more_set_headers 'Content-Type: text/plain charset=UTF-8';
+  more_set_headers 'Content-Length: 0' 'Connection: close';
+  return 204;
+}
+add_header Content-Length 7 always;
+"""
+
+
+def test_a_header_of_the_framing_hides_nothing_else(with_snippet):
+    """The snippet for CORS that people copy: nginx writes its Content-Length over the message's, which is told apart by nobody for a 204; here it
+    is not written, and neither is one that would be wrong. A name without a colon is what its module takes, too (headers-more 0.34)."""
+    sluice, pod = with_snippet.start(CORS)
+    with sluice.raw() as c:
+        for _ in range(2):
+            a = c.get("/", "app.example", method="OPTIONS")
+            assert a.status == 204 and a.body == b"" and a.get("content-length") is None and a.get("connection") is None
+            assert a.get("access-control-allow-origin") == "*" and a.get("access-control-allow-methods") == "GET, PUT"
+            a = c.get("/?size=20", "app.example")
+            assert a.status == 200 and len(a.body) == 20 and [v for k, v in a.headers if k.lower() == "content-length"] == ["20"]
+    said = [e for e in sluice.config()["report"] if e["reason"] == "NoEffect"]
+    assert sorted((e["value"], e["severity"]) for e in said) == [("line 6: more_set_headers", "ignored")] * 2 + [("line 9: add_header", "ignored")], said
+    assert any("Content-Length is written as it has to be" in e["expected"] for e in said), said
+
+
+SATISFY = [  # of the server, of the location
+    ("satisfy any;", "allow 127.0.0.1; deny all;"),
+    ("satisfy any;", "allow 192.0.2.1; deny all;"),
+    ("satisfy any;", "deny 127.0.0.1; allow 127.0.0.0/8; deny all;"),
+    ("satisfy any;", ""),
+    ("satisfy any; allow 127.0.0.1; deny all;", ""),
+    ("satisfy any; allow 192.0.2.1; deny all;", ""),
+    ("satisfy any; allow 192.0.2.1; deny all;", "allow 127.0.0.1; deny all;"),
+    ("satisfy any;", "satisfy all; allow 127.0.0.1; deny all;"),
+    ("satisfy all;", "satisfy any; allow 127.0.0.1; deny all;"),
+    ("satisfy all;", "allow 127.0.0.1; deny all;"),
+    ("allow 127.0.0.1; deny all;", "satisfy any;"),
+]
+
+
+def test_satisfy_of_a_server_is_inherited_as_in_nginx(site):
+    """The location asks for a password and may have a list; what the server says of both counts where the location says nothing."""
+    from harness import free_port
+    pod, port = site.pod(), free_port()
+    site.manifests.text("users.json", '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users"}, "data": {"auth": "Zm9vOntQTEFJTn1iYXIK"}}')
+    (site.tmp / "users").write_text("foo:{PLAIN}bar\n")
+    servers = ""
+    for i, (server, location) in enumerate(SATISFY):
+        servers += (f"}} server {{ listen 127.0.0.1:{port}; server_name s{i}.example; {server} location / {{ {location} auth_basic x; "
+                    f"auth_basic_user_file {site.tmp}/users; proxy_pass http://{pod.address}; }}\n")
+        annotations = {"server-snippet": server, "configuration-snippet": location, "auth-type": "basic", "auth-secret": "users"}
+        site.manifests.app(f"s{i}.example", pod.address, name=f"s{i}", file=f"s{i}.yaml", annotations={k: v for k, v in annotations.items() if v})
+    nginx = site.nginx("server_name none; " + servers, port=port)
+    sluice = site.sluice(options=ALLOWED)
+    different = []
+    for i, texts in enumerate(SATISFY):
+        got = []
+        for connect in (lambda: site.raw_to(nginx.address), sluice.raw):
+            with connect() as c:
+                got.append([c.get("/", f"s{i}.example", headers=h).status for h in ([], ["Authorization: Basic Zm9vOmJhcg=="])])
+        if got[0] != got[1]:
+            different.append((texts, *got))
+    assert not different, different
+    # A neighbour at the same host, and an Ingress of the same namespace that says nothing itself.
+    site.manifests.text("users-b.json", '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users", "namespace": "b"}, "data": {"auth": "Zm9vOntQTEFJTn1iYXIK"}}')
+    guarded = {"auth-type": "basic", "auth-secret": "users", "allowlist-source-range": "127.0.0.1/32"}
+    site.app("s1.example", pod.address, name="stranger", ns="b", paths=[("/b", "Prefix")], annotations=guarded)
+    site.app("s1.example", pod.address, name="sibling", paths=[("/a", "Prefix")], annotations=guarded)
+    wait_for(lambda: sluice.get("/a", "s1.example").status == 200, "the server says any, and the address may come")
+    wait_for(lambda: sluice.get("/b", "s1.example").status == 401, "both are asked for: it is no server of that namespace")
+    # What the annotation says counts more, and a list whose order means something else under `any` closes.
+    for annotations, text, status in (({"satisfy": "all"}, "satisfy any; allow 127.0.0.1; deny all;", 401), ({"satisfy": "any"}, "satisfy all; allow 127.0.0.1; deny all;", 200),
+                                      ({"satisfy": "none"}, "satisfy any; allow 127.0.0.1; deny all;", 200),
+                                      ({}, "satisfy any; allow 127.0.0.1; deny 127.0.0.2; deny all;", 503)):
+        site.app("s0.example", pod.address, name="s0", file="s0.yaml", annotations=annotations | {"server-snippet": text, "auth-type": "basic", "auth-secret": "users"})
+        wait_for(lambda: sluice.get("/", "s0.example").status == status, (annotations, text))
+    said, = [e for e in sluice.config()["report"] if e["reason"] == "RefusedSnippet"]
+    assert said["value"] == "satisfy any" and "Ingress default/s0 at host s0.example answer 503" in said["consequence"], said
+
+
+def test_a_location_of_a_server_inherits_its_satisfy(site):
+    who = Service(site, lambda target, fields: (200 if fields.get("authorization") else 401, []))
+    pod = site.pod()
+    site.app("other.example", pod.address, name="other")
+    to = "proxy_pass http://other.default.svc.cluster.local;"
+    site.app("app.example", pod.address, annotations={
+        "server-snippet": f"satisfy any; location /in {{ allow 127.0.0.1; deny all; {to} }} location /out {{ allow 192.0.2.1; deny all; {to} }} "
+                          f"location /all {{ satisfy all; allow 127.0.0.1; deny all; {to} }}"})
+    sluice = site.sluice(options=ALLOWED | LOOPBACK | {"global-auth-url": who.url + "/ok"})
+
+    def statuses(path):
+        return [sluice.get(path, "app.example", headers=h).status for h in ({}, {"Authorization": "x"})]
+    assert [statuses(path) for path in ("/", "/in", "/out", "/all")] == [[401, 200], [200, 200], [401, 200], [401, 200]]
+
+
+def test_a_limit_of_bytes(site):
+    """limit_rate of a snippet is no multiple of 1024, and the annotation beside its proxy_buffering is not said to have no effect."""
+    site.app("app.example", site.pod().address, annotations={"configuration-snippet": "proxy_buffering on; limit_rate 1500; limit_rate_after 2k;"})
+    site.app("both.example", site.pod().address, annotations={"limit-rate": "3", "configuration-snippet": "proxy_buffering on;"})
+    site.app("off.example", site.pod().address, annotations={"limit-rate": "3", "proxy-buffering": "on", "configuration-snippet": "proxy_buffering off;"})
+    out = explain(site, "GET", "http://app.example/")
+    assert "limit-rate = 1500 bytes" in out and "limit-rate-after = 2 " in out.replace("\n", " "), out
+    sluice = site.sluice(options=ALLOWED)
+    assert [(e["name"], e["value"]) for e in sluice.config()["report"] if e["reason"] == "NoEffect"] == [("off", "3")]
+    began = time.monotonic()
+    with sluice.raw() as c:  # 2048 bytes at once, then 1500 each second that begins
+        assert len(c.get("/?size=4000", "app.example").body) == 4000
+    assert time.monotonic() - began >= 0.5
 
 
 # ---- limits and compression ----

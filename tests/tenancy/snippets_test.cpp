@@ -251,6 +251,18 @@ TEST(Snippets, SetAndGroupsAreKnownToWhatFollows) {
   EXPECT_EQ(groups.ask("/"), "svc / X-A=h-") << "each test resets the groups, also one that does not match";
 }
 
+TEST(Snippets, GroupsWithANameAreVariables) {
+  Site site(
+      configuration("if ($request_uri ~ \"^/x/(?<n>[a-z]+)?(9)?\") { set $a 1; } if ($host ~ z) { break; } "
+                    "return 200 \"$n-$1-$a\";"));
+  EXPECT_EQ(site.ask("/x/abc"), "200 text/html: abc--1") << "the name stays, the number is gone";
+  EXPECT_EQ(site.ask("/y"), "200 text/html: --");
+  EXPECT_EQ(site.ask("/x/9"), "200 text/html: --1");
+  EXPECT_EQ(Site(configuration("rewrite ^/(?<a>[^/]+)/(?P<b>.*)$ /$b/$a break; proxy_set_header A $a;")).ask("/x/y?z"),
+            "svc /y/x?z A=x");
+  EXPECT_EQ(Site(server("location ~ ^/in/(?<n>.*)$ { return 200 $n; }")).ask("/in/x"), "200 text/html: x");
+}
+
 TEST(Snippets, RewritesChangeWhatPodsGet) {
   Site stop(configuration("rewrite ^/old/(.*)$ /new/$1 break;"));
   EXPECT_EQ(stop.ask("/old/x?y=1"), "svc /new/x?y=1");

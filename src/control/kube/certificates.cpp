@@ -110,10 +110,10 @@ void Certificates::rebuild(const std::string& name, model::Change& change) {
   change.certificates.push_back(name);
 }
 
-model::Shared<model::UpstreamTls> Certificates::upstream_tls(const ProxySsl& wanted, std::string& why) const {
+model::Shared<model::UpstreamTls> Certificates::upstream_tls(const ProxySsl& wanted, Unusable& why) const {
   const Secret* found = core_.objects.find<Secret>(wanted.secret);
   if (!found) {
-    why = "a Secret that exists";
+    why = {"MissingSecret", "a Secret that exists"};
     return nullptr;
   }
   auto& secret = *found;
@@ -128,7 +128,7 @@ model::Shared<model::UpstreamTls> Certificates::upstream_tls(const ProxySsl& wan
     out.key_pem.clear();
   }
   if (!pair && !pem(out.ca_pem)) {
-    why = "a Secret with ca.crt, or tls.crt and tls.key, in PEM";
+    why = {"InvalidSecret", "a Secret with ca.crt, or tls.crt and tls.key, in PEM"};
     return nullptr;
   }
   out.verify = wanted.verify;

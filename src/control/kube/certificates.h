@@ -20,7 +20,10 @@ class Certificates final : public Dependant {
   void rebuild(model::Change& change);
 
   // The Secret of proxy-ssl-secret as UpstreamTls; an empty pointer and `why` when it cannot be used.
-  model::Shared<model::UpstreamTls> upstream_tls(const ProxySsl& wanted, std::string& why) const;
+  struct Unusable {
+    const char *reason = "", *expected = "";  // as the Report has them
+  };
+  model::Shared<model::UpstreamTls> upstream_tls(const ProxySsl& wanted, Unusable& why) const;
 
  private:
   struct State {

@@ -40,9 +40,13 @@ bool names_one(std::span<const std::string_view> names, std::string_view name) {
 
 }  // namespace
 
+bool is_of_connection(std::string_view name) {
+  return names_one(kOfNobody, name);
+}
+
 std::string wrong_header_name(std::string_view name, HeadersTo to) {
   if (!is_token(name)) return "the name of a header";
-  if (names_one(kOfNobody, name)) return "a header that is not of the connection or of the framing of its messages";
+  if (is_of_connection(name)) return "a header that is not of the connection or of the framing of its messages";
   if (names_one(to == HeadersTo::clients ? std::span<const std::string_view>(kNotToClients) : kNotToPods, name))
     return "a header that the proxy does not need for itself";
   return {};

@@ -17,6 +17,9 @@ bool names_config_map(std::string_view text);
 // Who gets the fields.
 enum class HeadersTo : std::uint8_t { clients, pods };
 
+// Is it a field of the connection, of the framing of its messages, or of a WebSocket's two ends?
+bool is_of_connection(std::string_view name);
+
 // What the name of a field that they get should have been; empty when it is fine.
 std::string wrong_header_name(std::string_view name, HeadersTo to);
 

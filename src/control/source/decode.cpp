@@ -26,6 +26,7 @@ struct Reading {
   Disclosure shown;
   model::ObjectRef ref;  // as messages name it
   model::Entries taken;  // values that were taken although the API server would refuse them
+  std::string_view ns;   // of an object that names none
 };
 
 // Not a number, that is: the name of a port has a letter.
@@ -42,6 +43,7 @@ class Field {
   Field& operator=(const Field&) = delete;
   explicit operator bool() const { return node_ != nullptr; }
   const Node& node() const { return *node_; }
+  std::string_view default_ns() const { return reading_->ns; }
 
   [[noreturn]] void bad(std::string expected) const { bad(*node_, path(), std::move(expected)); }
   // A member of it, which need not be there.
@@ -164,9 +166,9 @@ constexpr auto readers(KindList<Kind...>) {
 }
 constexpr auto kReaders = readers(Kinds());  // in the order of kKinds
 
-// Its namespace and name, as written, where they are.
-std::pair<std::string_view, std::string_view> written_name(const Node& n) {
-  std::pair<std::string_view, std::string_view> out{"default", ""};
+// Its namespace and name, as written, where they are; else `ns`.
+std::pair<std::string_view, std::string_view> written_name(const Node& n, std::string_view otherwise) {
+  std::pair<std::string_view, std::string_view> out{otherwise, ""};
   const Node* metadata = n.get("metadata");
   if (!metadata) return out;
   if (const Node* ns = metadata->get("namespace"); ns && ns->is_scalar() && !ns->text.empty()) out.first = ns->text;
@@ -175,8 +177,9 @@ std::pair<std::string_view, std::string_view> written_name(const Node& n) {
 }
 
 // As much of an identity as a message may show.
-model::ObjectRef rough_reference(const Node& n, const std::string& kind, const Disclosure& shown, const Text& file) {
-  const auto [ns, name] = written_name(n);
+model::ObjectRef rough_reference(const Node& n, const std::string& kind, const Disclosure& shown, const Text& file,
+                                 std::string_view otherwise) {
+  const auto [ns, name] = written_name(n, otherwise);
   model::ObjectRef ref{kind, shown.name(ns), shown.name(name), {file, n.line}};
   if (const KindRow* known = kind_of(kind); known && !known->namespaced) ref.ns = {};
   if (ref.name.empty()) ref.name = name.empty() ? "(without a name)" : "(no name that can be shown)";
@@ -206,10 +209,10 @@ void report_odd_fields(const Node& n, const Reading& reading, model::Entries& en
 }
 
 // `pruned`: the API server has taken it, so it has no other fields than the API knows.
-void read_known(const KindRow& row, const Node& n, const Text& file, std::uint32_t position, bool pruned,
-                Decoded& out) {
+void read_known(const KindRow& row, const Node& n, const Text& file, std::string_view otherwise, std::uint32_t position,
+                bool pruned, Decoded& out) {
   const Disclosure shown(n, row.name);
-  Reading reading{shown, rough_reference(n, row.name, shown, file), {}};
+  Reading reading{shown, rough_reference(n, row.name, shown, file, otherwise), {}, otherwise};
   try {
     if (n.cost > kMaxObject)
       throw BadShape{
@@ -226,7 +229,7 @@ void read_known(const KindRow& row, const Node& n, const Text& file, std::uint32
     out.entries.add(reading.taken);
   } catch (const BadShape& bad) {
     reading.ref.origin.line = bad.line;
-    const auto [ns, name] = written_name(n);
+    const auto [ns, name] = written_name(n, otherwise);
     out.refused.push_back(
         identity(row.name, row.namespaced ? std::string(ns.substr(0, 253)) : "", std::string(name.substr(0, 253))));
     out.entries.push_back({reading.ref,
@@ -262,7 +265,7 @@ bool of_our_groups(std::string_view version) {
   return std::ranges::any_of(kKinds, [&](const KindRow& row) { return version == row.api_version; });
 }
 
-void decode_one(const Node& n, const Of& of, const Text& file, Decoded& out) {
+void decode_one(const Node& n, const Of& of, const Text& file, std::string_view ns, Decoded& out) {
   auto position = out.positions++;
   const bool bare = !n.get("kind") && !n.get("apiVersion");
   const std::string_view kind = bare ? of.kind : scalar(n.get("kind"));
@@ -279,14 +282,14 @@ void decode_one(const Node& n, const Of& of, const Text& file, Decoded& out) {
   const Disclosure shown(n, kind);
   if (const KindRow* known = kind_of(kind)) {
     const KindRow& row = *known;
-    if (version == row.api_version) return read_known(row, n, file, position, false, out);
+    if (version == row.api_version) return read_known(row, n, file, ns, position, false, out);
     // The groups that have the kind, or had it; all others have kinds of their own of that name.
     const auto group = group_of(version);
     const bool ours = group == row.group() || group.empty() || group == "extensions" ||
                       (!row.group().empty() && edits(group, row.group()) <= kSlips);
     auto said = Disclosure::api_version(version);
     if (said.empty()) said = shown.value(version);
-    out.entries.push_back({rough_reference(n, row.name, shown, file),
+    out.entries.push_back({rough_reference(n, row.name, shown, file, ns),
                            {ours ? model::Severity::error : model::Severity::ignored, "UnsupportedVersion",
                             "apiVersion", std::move(said), std::string(row.api_version), "the object is not served"}});
     return;
@@ -299,34 +302,34 @@ void decode_one(const Node& n, const Of& of, const Text& file, Decoded& out) {
   const auto spelt = Disclosure::kind(kind, group_of(version)), group = Disclosure::api_version(version);
   if (const auto meant = Disclosure::meant_kind(kind); !spelt.empty() && kind_of(meant) && of_our_groups(version)) {
     out.entries.push_back(
-        {rough_reference(n, spelt, shown, file),
+        {rough_reference(n, spelt, shown, file, ns),
          {model::Severity::error, "UnknownKind", "kind", spelt,
           "a kind that " + std::string(version) + " has; did you mean " + meant + "?", "the object is not served"}});
     return;
   }
-  out.entries.push_back({rough_reference(n, spelt.empty() ? "(another kind)" : spelt, shown, file),
+  out.entries.push_back({rough_reference(n, spelt.empty() ? "(another kind)" : spelt, shown, file, ns),
                          {model::Severity::ignored, "UnknownKind", "kind",
                           group.empty() || spelt.empty() ? spelt : group + " " + spelt, "", "not read by Sluice"}});
 }
 
 // An object, or all of a list's: what has `items` is one, whatever its kind, as for kubectl. Lists may hold lists.
-void decode_tree(const Node& n, const Of& of, const Text& file, Decoded& out) {
+void decode_tree(const Node& n, const Of& of, const Text& file, std::string_view ns, Decoded& out) {
   const Node* items = n.get("items");
-  if (!items || items->kind != Node::Kind::list) return decode_one(n, of, file, out);
+  if (!items || items->kind != Node::Kind::list) return decode_one(n, of, file, ns, out);
   std::string_view kind = scalar(n.get("kind"));
   if (kind.ends_with("List")) kind.remove_suffix(4);
   const Of own{kind, scalar(n.get("apiVersion")), true};
-  for (const Node* item = items->first; item; item = item->next) decode_tree(*item, own, file, out);
+  for (const Node* item = items->first; item; item = item->next) decode_tree(*item, own, file, ns, out);
 }
 
 }  // namespace
 
-void decode(const Document& document, const std::string& file, Decoded& out) {
-  if (document.root) decode_tree(*document.root, {}, file, out);
+void decode(const Document& document, const std::string& file, Decoded& out, std::string_view ns) {
+  if (document.root) decode_tree(*document.root, {}, file, ns, out);
 }
 
 void decode_item(const Node& item, const char* kind, Decoded& out) {
-  if (const KindRow* row = kind_of(kind)) read_known(*row, item, Text(), out.positions++, true, out);
+  if (const KindRow* row = kind_of(kind)) read_known(*row, item, Text(), "default", out.positions++, true, out);
 }
 
 }  // namespace sluice::control

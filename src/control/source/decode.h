@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "control/source/node.h"
@@ -16,8 +17,8 @@ struct Decoded {
 };
 
 // Reads the document's object, or those of its List, into `out`. Never throws for bad shapes: the object is refused
-// alone, with its field and line.
-void decode(const Document& document, const std::string& file, Decoded& out);
+// alone, with its field and line. `ns`: of objects that name no namespace.
+void decode(const Document& document, const std::string& file, Decoded& out, std::string_view ns = "default");
 // Reads one object of `kind` (of kKinds) as the API of a cluster sends it: items of its lists name no kind.
 void decode_item(const Node& item, const char* kind, Decoded& out);
 

@@ -27,8 +27,8 @@ Meta read_meta(const Field& object, const KindRow& kind, std::map<std::string, s
   auto name = metadata["name"];
   m.name = name.text();
   if (!plain_name(m.name)) object.bad("metadata.name", m.name, "a name of letters, digits, '-' and '.'");
-  m.ns = kind.namespaced ? metadata["namespace"].text("default") : "";
-  if (m.ns.empty() && kind.namespaced) m.ns = "default";
+  m.ns = kind.namespaced ? metadata["namespace"].text() : "";
+  if (m.ns.empty() && kind.namespaced) m.ns = object.default_ns();
   if (kind.namespaced && !plain_name(m.ns)) metadata["namespace"].bad("a name of letters, digits and '-'");
   m.annotations = metadata["annotations"].strings(kMaxAnnotations);
   m.annotations.erase(kVerdict);

@@ -14,7 +14,7 @@ namespace sluice::data {
 
 // Where the snippets of a request's route have got to (proxy/program.h). It lies in the exchange's memory and is used
 // again: after the first requests it takes no memory of its own. Views are of texts of the exchange, of its head, or of
-// the settings that it pins.
+// the routes that it pins.
 struct ProgramState {
   // What answers the request, as an operation of a snippet has it.
   struct Answer {
@@ -27,8 +27,9 @@ struct ProgramState {
   };
 
   Texts* texts = nullptr;
-  std::vector<std::pair<std::string_view, std::string_view>> variables;  // by `set` and auth_request_set, each once
-  Regex::Captures groups{};                                              // $1 to $9
+  // By `set`, groups with a name and auth_request_set, each once.
+  std::vector<std::pair<std::string_view, std::string_view>> variables;
+  Regex::Captures groups{};  // $1 to $9
   Answer answer;
   std::size_t made = 0;     // bytes in `texts` by us; model::Snippet::kMostMade at most
   std::uint32_t level = 0;  // of SnippetRules::levels that counts for the response

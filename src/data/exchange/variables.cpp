@@ -34,6 +34,9 @@ bool fine_in_field(unsigned char c) {
 bool fine_in_url(unsigned char c) {
   return c > 0x20 && c < 0x7f && std::string_view("\"<>\\^`{|}").find(static_cast<char>(c)) == std::string_view::npos;
 }
+bool fine_in_target(unsigned char c) {
+  return c != '#' && fine_in_url(c);
+}
 // RFC 3986 section 2.3.
 bool fine_in_parameter(unsigned char c) {
   return (lower(static_cast<char>(c)) >= 'a' && lower(static_cast<char>(c)) <= 'z') || (c >= '0' && c <= '9') ||
@@ -53,6 +56,8 @@ class Out {
         return append_encoded(text, out_, fine_in_field);
       case Spelling::url:
         return append_encoded(text, out_, fine_in_url);
+      case Spelling::target:
+        return append_encoded(text, out_, fine_in_target);
       case Spelling::path:
         return net::http::append_escaped(text, out_);
       case Spelling::segment:

@@ -15,6 +15,7 @@ enum class Spelling : std::uint8_t {
   raw,      // as it is: for logs, which escape it themselves
   field,    // into a head: controls are percent-encoded, CR, LF and NUL among them
   url,      // into an URL: whatever no URL may hold is percent-encoded
+  target,   // into the target of a request: likewise, and '#', behind which no request goes on
   path,     // into a path, as net::http::append_escaped has it
   segment,  // likewise, as net::http::append_spelled has it
 };

@@ -88,7 +88,7 @@ class ExternalAuth final : public Step {
     std::string out = auth_->tls ? "https://" : "http://";
     evaluate(auth_->host_header, request, Spelling::url, out);
     out += ":" + std::to_string(auth_->port);
-    evaluate(auth_->target, request, Spelling::url, out);
+    evaluate(auth_->target, request, Spelling::target, out);
     return out;
   }
 
@@ -124,7 +124,7 @@ class ExternalAuth final : public Step {
       co_return std::move(out);
     }
     std::string target, host, url, list;
-    evaluate(auth_->target, ex, Spelling::url, target);
+    evaluate(auth_->target, ex, Spelling::target, target);
     evaluate(auth_->host_header, ex, Spelling::url, host);
     static const Template kUrl("$scheme://$http_host$request_uri");
     evaluate(kUrl, ex, Spelling::field, url);

@@ -157,7 +157,7 @@ class MirrorStep final : public Step {
       return nullptr;
     }
     std::string target;
-    evaluate(mirror_->target, ex, Spelling::url, target);
+    evaluate(mirror_->target, ex, Spelling::target, target);
     if (!target.starts_with('/')) target.insert(0, "/");
     return std::make_unique<Begun>(
         worker, std::make_unique<Copy>(ex, way_, mirror_->host_header, std::move(target), mirror_->body));
@@ -165,7 +165,7 @@ class MirrorStep final : public Step {
   std::string asks(const RequestView& request) const override {
     std::string out = mirror_->tls ? "https://" : "http://";
     out.append(mirror_->host).append(":").append(std::to_string(mirror_->port));
-    evaluate(mirror_->target, request, Spelling::url, out);
+    evaluate(mirror_->target, request, Spelling::target, out);
     return out;
   }
 

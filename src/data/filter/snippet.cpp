@@ -58,10 +58,13 @@ class Answer final : public Step {
 // says that there is none.
 class Access final : public Step {
  public:
-  Access(std::vector<model::SnippetAccess> rules, bool answers) : rules_(std::move(rules)), answers_(answers) {}
+  Access(std::vector<model::SnippetAccess> rules, bool answers)
+      : rules_(std::move(rules)), everybody_(says_of_everybody(rules_)), answers_(answers) {}
 
   std::optional<LocalReply> decide(const RequestView& request) const override {
-    if (!request.client_known || (answers_ && request.route->forwards) || admits(request.client)) return std::nullopt;
+    if (answers_ && request.route->forwards) return std::nullopt;
+    if (!everybody_ && !request.client_known) return std::nullopt;
+    if (everybody_ ? *everybody_ : admits(request.client)) return std::nullopt;
     return LocalReply{.status = 403, .why = "the client's address is one that a snippet denies"};
   }
   bool admits(const std::array<std::uint8_t, 16>& client) const override {
@@ -72,6 +75,7 @@ class Access final : public Step {
 
  private:
   const std::vector<model::SnippetAccess> rules_;
+  const std::optional<bool> everybody_;  // what it says of each client
   const bool answers_;
 };
 

@@ -154,10 +154,15 @@ net::Task<Status> write_behind(Ahead& a) {
 
 }  // namespace
 
-bool refuses_buffering(std::span<const net::http::Field> fields) noexcept {
-  return std::ranges::any_of(fields, [](const net::http::Field& f) {
-    return f.id == net::http::Name::x_accel && iequals(f.name, "x-accel-buffering") && iequals(f.value, "no");
-  });
+bool is_buffered(const Exchange& ex, std::span<const net::http::Field> fields) noexcept {
+  if (ex.grpc || ex.of_ours) return false;
+  bool out = ex.settings->response_buffering;
+  for (const auto& f : fields) {
+    if (f.id != net::http::Name::x_accel || !iequals(f.name, "x-accel-buffering")) continue;
+    if (iequals(f.value, "no")) out = false;
+    if (iequals(f.value, "yes")) out = true;
+  }
+  return out;
 }
 
 net::Task<Status> send_ahead(Exchange& ex, BodySource& body, const std::function<void()>& over) {

@@ -9,8 +9,9 @@
 
 namespace sluice::data {
 
-// Does the pod ask for its answer to go on as it comes (X-Accel-Buffering: no)?
-bool refuses_buffering(std::span<const net::http::Field> fields) noexcept;
+// Is a pod's answer with these fields read as fast as it comes, whatever the client takes (proxy-buffering: on)? What
+// the pod says of it (X-Accel-Buffering: yes or no) counts more, as in nginx.
+bool is_buffered(const Exchange& ex, std::span<const net::http::Field> fields) noexcept;
 
 // Sends the rest of a response whose head was sent, as the client takes it, and reads it as the pod gives it
 // (proxy-buffering: on): what the client has not taken yet lies in memory, then on the disk. Where both are full the

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "data/proxy/ahead.h"
 #include "data/proxy/response_body.h"
 #include "data/runtime/worker_context.h"
 
@@ -147,24 +148,17 @@ std::uint64_t head_size(const ResponseStart& response) noexcept {
 }
 
 std::unique_ptr<Pacing> pace(Exchange& ex, const ResponseStart& response, BodySource& body) {
-  if (ex.grpc) return nullptr;  // is never buffered
-  bool buffered = ex.settings->response_buffering;
-  std::uint64_t rate = std::uint64_t{ex.settings->limit_rate} * 1024;
+  if (!is_buffered(ex, response.fields)) return nullptr;
+  std::uint64_t rate = ex.settings->limit_rate;
   for (const auto& f : response.fields) {
-    if (f.id != net::http::Name::x_accel) continue;
-    if (iequals(f.name, "x-accel-buffering")) {
-      if (iequals(f.value, "no")) buffered = false;
-      if (iequals(f.value, "yes")) buffered = true;
-    } else if (iequals(f.name, "x-accel-limit-rate")) {
-      std::uint64_t said = 0;
-      const auto* const end = f.value.data() + f.value.size();
-      const auto [at, error] = std::from_chars(f.value.data(), end, said);
-      if (error == std::errc() && at == end && said < (1ULL << 42)) rate = said;
-    }
+    if (f.id != net::http::Name::x_accel || !iequals(f.name, "x-accel-limit-rate")) continue;
+    std::uint64_t said = 0;
+    const auto* const end = f.value.data() + f.value.size();
+    const auto [at, error] = std::from_chars(f.value.data(), end, said);
+    if (error == std::errc() && at == end && said < model::RouteSettings::kMostRate) rate = said;
   }
-  if (!buffered || rate == 0) return nullptr;
-  const std::uint64_t after = std::uint64_t{ex.settings->limit_rate_after} * 1024;
-  return std::make_unique<Pacing>(ex, body, Allowance(rate, after, ex.begun));
+  if (rate == 0) return nullptr;
+  return std::make_unique<Pacing>(ex, body, Allowance(rate, ex.settings->limit_rate_after, ex.begun));
 }
 
 }  // namespace sluice::data

@@ -63,8 +63,7 @@ class Pacing final : private net::Cancellable {
 // Bytes of the head of a response, about, which count as those of the body do.
 std::uint64_t head_size(const ResponseStart& response) noexcept;
 
-// Null: nothing limits it. Asked where the settings have a rate, or buffering, with which pods may ask for one
-// (X-Accel-Limit-Rate).
+// Null: nothing limits it, or it is not buffered (is_buffered). A pod may ask for a rate itself (X-Accel-Limit-Rate).
 std::unique_ptr<Pacing> pace(Exchange& ex, const ResponseStart& response, BodySource& body);
 
 }  // namespace sluice::data

@@ -1,5 +1,8 @@
 #include "data/proxy/program.h"
 
+#include <algorithm>
+#include <array>
+
 #include "base/percent.h"
 #include "data/exchange/variables.h"
 #include "data/proxy/media_type.h"
@@ -54,10 +57,18 @@ class Run {
     return Program::Next::answered;
   }
 
-  // Every match resets the groups, also one that fails.
+  // Every match resets the groups, also one that fails. What groups with a name have set stays until such a one
+  // matches again; of one that takes no part it is empty then.
   Regex::Outcome match(const Regex* regex, std::string_view subject) {
     state_.groups = {};
-    return regex == nullptr ? Regex::Outcome::gave_up : regex->match(subject, &state_.groups);
+    if (regex == nullptr) return Regex::Outcome::gave_up;
+    const auto& names = regex->names();
+    std::array<std::string_view, model::Snippet::kMostNamed> named;
+    const auto room = std::span(named).first(std::min(names.size(), named.size()));
+    const auto outcome = regex->match(subject, &state_.groups, room);
+    if (outcome == Regex::Outcome::yes)
+      for (std::size_t i = 0; i < room.size(); ++i) state_.set(names[i].name, room[i]);
+    return outcome;
   }
 
   Regex::Outcome test(const SnippetStep& step, const Regex* regex) {
@@ -139,7 +150,7 @@ class Run {
   void replace(const SnippetStep& step) {
     std::string& out = state_.texts->next();
     if (step.kind == Kind::target) {
-      evaluate(step.text, request_, Spelling::url, out, &state_.groups, Spelling::path);
+      evaluate(step.text, request_, Spelling::target, out, &state_.groups, Spelling::path);
     } else {
       std::string& path = state_.texts->next();
       evaluate(step.text, request_, Spelling::raw, path, &state_.groups, Spelling::raw);

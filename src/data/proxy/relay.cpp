@@ -217,8 +217,7 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
     co_return std::unexpected(
         Error{Fault::unsupported, Whose::upstream, Retry::no, 502, "the pod does not switch protocols"});
   BodySource& plain = ex.transform ? ex.transform->response(ex, up.body()) : up.body();
-  const bool ahead =
-      ex.settings->response_buffering && !ex.grpc && !ex.of_ours && !refuses_buffering(response.fields.all());
+  const bool ahead = is_buffered(ex, response.fields.all());
   ResponseStart start;
   start.status = response.status;
   start.reason = response.reason;
@@ -231,7 +230,7 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
   Result<Chunk> first = body.take(ex.down.room(0));
   if (!first) co_return std::unexpected(first.error());
   std::unique_ptr<Pacing> pacing;
-  if (ex.settings->limit_rate != 0 || ex.settings->response_buffering) [[unlikely]]
+  if (ahead) [[unlikely]]
     pacing = pace(ex, start, body);
   if (pacing) *first = pacing->first(*first, head_size(start));
   // An answer before the client has sent all: its connection cannot be trusted to find the next request.

@@ -49,8 +49,9 @@ struct RouteSettings {
   std::uint64_t response_head_limit = 4096;
   RequestBuffering request_buffering = RequestBuffering::some;
   std::uint64_t body_memory = 8192;  // bytes of a body that is here as a whole; longer ones lie on the disk
-  // KiB a second of one response, with response_buffering, and KiB that go before; 0: none
-  std::uint32_t limit_rate = 0, limit_rate_after = 0;
+  // Bytes a second of one response, with response_buffering, and bytes that go before; below kMostRate; 0: none
+  static constexpr std::uint64_t kMostRate = 1ULL << 42;
+  std::uint64_t limit_rate = 0, limit_rate_after = 0;
   bool response_buffering = false;        // a pod is done when its answer is here, however slow the client
   std::uint32_t response_buffers = 4;     // so many times response_head_limit of an answer lies in memory
   std::uint64_t response_disk = 1 << 30;  // bytes of it that may lie on the disk; 0: none

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -79,6 +80,15 @@ struct SnippetAccess {
   bool operator==(const SnippetAccess&) const = default;
 };
 
+// What a list says of each client, whatever its address; nothing: that depends on it, or it says nothing of most.
+inline std::optional<bool> says_of_everybody(const std::vector<SnippetAccess>& list) noexcept {
+  for (const auto& rule : list) {
+    if (rule.allow != list.front().allow) return std::nullopt;
+    if (rule.everybody) return rule.allow;
+  }
+  return std::nullopt;
+}
+
 // A field that pods get. An empty value removes the client's.
 struct SnippetLine {
   std::string name;
@@ -133,7 +143,7 @@ struct Snippet {
   // What a snippet may hold. nginx has none of these limits; who reaches one has written no snippet.
   static constexpr std::size_t kMostBytes = 32 * 1024, kMostDirectives = 1000, kMostDepth = 4, kMostWords = 100,
                                kMostSteps = 256, kMostVariables = 64, kMostFields = 128, kMostLocations = 64,
-                               kMostPatterns = 64;
+                               kMostPatterns = 64, kMostNamed = 16;
   // Of one request: times that a rewrite looks for a location again, as nginx has it, and bytes that its variables,
   // paths and texts may come to.
   static constexpr unsigned kMostSearches = 10;

@@ -203,6 +203,44 @@ TEST(Regex, LiteralBeginnings) {
   }
 }
 
+TEST(Regex, GroupsHaveNames) {
+  const auto r = *Regex::make("^/(?<user>[a-z]+)(?:/(?P<Rest>.*))?(?'end'z)?$");
+  ASSERT_EQ(r->names().size(), 3U);
+  std::array<std::string_view, 3> named;
+  named.fill("before");
+  EXPECT_EQ(r->match("/9", nullptr, named), no);
+  EXPECT_EQ(named[0], "before") << "a subject that does not match leaves them as they were";
+  Regex::Captures captures;
+  ASSERT_EQ(r->match("/me/x/y", &captures, named), yes);
+  const auto of = [&](std::string_view name) {
+    for (std::size_t i = 0; i < r->names().size(); ++i)
+      if (r->names()[i].name == name) return named[i];
+    return std::string_view("no such name");
+  };
+  EXPECT_EQ(of("user"), "me");
+  EXPECT_EQ(of("Rest"), "x/y");
+  EXPECT_EQ(of("end"), "") << "it took no part";
+  EXPECT_EQ(captures[2], "x/y");
+  ASSERT_EQ(r->match("/me", nullptr, std::span(named).first(1)), yes) << "as far as there is room";
+  EXPECT_EQ(named[0], r->names()[0].name == "user" ? "me" : "");
+  EXPECT_TRUE((*Regex::make("(a)(?:b)(?=c)(?<=c)"))->names().empty());
+}
+
+// Behind those that $1 to $9 can name, in a thread's first match and when it is machine code.
+TEST(Regex, GroupsBehindTheNinthHaveNamesToo) {
+  std::string pattern = "^";
+  for (std::uint32_t i = 1; i < Regex::kMostGroups; ++i) pattern += "(.)";
+  const auto r = *Regex::make(pattern + "(?<last>.+)$");
+  ASSERT_EQ(r->names().size(), 1U);
+  EXPECT_EQ(r->names()[0].group, Regex::kMostGroups);
+  const std::string subject = std::string(Regex::kMostGroups - 1, 'x') + "end";
+  for (int i = 0; i < 100; ++i) {
+    std::string_view last;
+    ASSERT_EQ(r->match(subject, nullptr, std::span(&last, 1)), yes);
+    EXPECT_EQ(last, "end");
+  }
+}
+
 // What a match begins with is what literal_beginning() says: tried with PCRE2 itself.
 TEST(Regex, EveryMatchHasTheLiteralBeginning) {
   const std::string_view parts[] = {"/a", "b",  ".",     "(/|$)", "(c|d)", "|e",

@@ -128,12 +128,70 @@ TEST(SnippetDirectives, ConditionsAreOfVariables) {
        {"if ($host) { break; }", "if ($host = a) { break; }", "if ( $host != a ) { break; }",
         "if ($host ~ a) { break; }", "if ($host !~* \"a b\") { break; }", "if (${host} = '') { break; }"})
     EXPECT_EQ(refusal(text), "taken") << text;
-  for (const auto* text :
-       {"if (-f $uri) { break; }", "if (!-e $uri) { break; }", "if ($host == a) { break; }", "if (a = b) { break; }",
-        "if $host { break; }", "if ($host = a b) { break; }", "if () { break; }", "if ($host ~ (a) { break; }",
-        "if ($1) { break; }", "if ($host ~ \"(?<n>a)\") { break; }"})
+  for (const auto* text : {"if (-f $uri) { break; }", "if (!-e $uri) { break; }", "if ($host == a) { break; }",
+                           "if (a = b) { break; }", "if $host { break; }", "if ($host = a b) { break; }",
+                           "if () { break; }", "if ($host ~ (a) { break; }", "if ($1) { break; }"})
     EXPECT_NE(refusal(text), "taken") << text;
   EXPECT_EQ(refusal("if (-f $uri) { break; }"), "line 1: if / no test of files: there are none here");
+}
+
+TEST(SnippetDirectives, GroupsWithANameSetVariables) {
+  for (const auto* text :
+       {R"x(if ($host ~ "(?<n>a)") { break; } return 200 $n;)x", R"x(rewrite "^/(?P<n>.*)$" /$n break;)x",
+        R"x(rewrite "^/(?'n'.*)$" /$n break;)x", R"x(location ~ ^/(?<n>.*)$ { return 200 $n; })x",
+        R"x(if ($host ~ "(?<=x)a(?<!y)") { break; })x",
+        R"x(if ($host ~ "(?<Upper>a)") { break; } return 200 $upper;)x"})
+    EXPECT_EQ(refusal(text), "taken") << text;
+  const auto made = read(R"x(location ~ ^/(?<In>.*)$ { return 200 $in; } rewrite ^/(?<out>.)(?P<Two>.)$ /x break;)x",
+                         Context::server, "");
+  ASSERT_TRUE(made);
+  EXPECT_EQ(made->sets, (std::set<std::string>{"in", "out", "two"}));
+  EXPECT_EQ(refusal(R"x(rewrite "^/(?<host>.*)$" /x break;)x"),
+            "line 1: rewrite / another name for the group host: a variable that nginx does not have itself");
+  for (const auto* name : {"http_x", "arg_x", "args", "uri", "proxy_upstream_name", "cookie_x"})
+    EXPECT_NE(refusal("if ($request_uri ~ \"(?<" + std::string(name) + ">a)\") { break; }"), "taken") << name;
+  EXPECT_NE(refusal(R"x(rewrite "^/(?<1n>.*)$" /x break;)x"), "taken") << "PCRE2 has no such name";
+  EXPECT_NE(refusal(R"x(rewrite "^/(?<n>a)|(?<n>b)$" /x break;)x"), "taken") << "nor two of one name";
+  const auto groups = [](std::size_t plain, std::size_t named) {
+    std::string out = "rewrite \"^/";
+    for (std::size_t i = 0; i < plain; ++i) out += "(.)";
+    for (std::size_t i = 0; i < named; ++i) out += "(?<n" + std::to_string(i) + ">.)";
+    return out + "$\" /x break;";
+  };
+  EXPECT_EQ(refusal(groups(0, Snippet::kMostNamed)), "taken");
+  EXPECT_NE(refusal(groups(0, Snippet::kMostNamed + 1)), "taken");
+  EXPECT_EQ(refusal(groups(62, 1)), "taken");
+  EXPECT_EQ(refusal(groups(63, 1)), "line 1: rewrite / names for the first 63 groups of an expression alone");
+}
+
+// The module of nginx reads "Name value" as it does "Name: value".
+TEST(SnippetDirectives, AHeaderNeedsNoColon) {
+  const auto made = read("more_set_headers \"A b c\" 'B:c' 'C : d' 'D' 'E::  f ' ''; more_set_input_headers 'X y';",
+                         Context::location, "");
+  ASSERT_TRUE(made) << made.error().expected;
+  std::string out;
+  for (const auto& field : made->levels[0].set) out += field.name + "=" + std::string(field.value.text()) + ";";
+  EXPECT_EQ(out, "A=b c;B=c;C=d;D=;E=f;");
+  ASSERT_EQ(made->request.size(), 1U);
+  EXPECT_EQ(made->request[0].name, "X");
+}
+
+// Of the connection and the framing nothing is written: the rest of the snippet counts.
+TEST(SnippetDirectives, HeadersOfTheConnectionHaveNoEffect) {
+  for (const auto* text :
+       {"more_set_headers 'Content-Length: 0' 'A: 1';", "more_set_headers 'content-length 0'; more_set_headers 'A: 1';",
+        "add_header Content-Length 0 always; more_set_headers 'A: 1';", "more_set_headers 'Connection: close' 'A: 1';",
+        "more_set_headers 'Transfer-Encoding: chunked' 'A: 1';",
+        "more_clear_headers Connection; more_set_headers 'A: 1';",
+        "add_header Keep-Alive timeout=5; more_set_headers 'A: 1';", "more_set_headers 'Upgrade: h2c' 'A: 1';"}) {
+    const auto made = read(text, Context::location, "");
+    ASSERT_TRUE(made) << text;
+    EXPECT_EQ(made->levels[0].set.size(), 1U) << text;
+    for (const auto& field : made->levels[0].added) EXPECT_TRUE(field.value.empty()) << text;
+    ASSERT_EQ(made->said.size(), 1U) << text;
+    EXPECT_NE(made->said[0].because.find("is written as it has to be"), std::string::npos) << made->said[0].because;
+  }
+  EXPECT_NE(refusal("more_set_headers 'Date: x';"), "taken");
 }
 
 TEST(SnippetDirectives, StepsOfABlockStandBehindItsTest) {
@@ -193,8 +251,8 @@ TEST(SnippetDirectives, OfAccessAreInOrderAndInherited) {
 
 TEST(SnippetDirectives, HeadersThatBelongToOthersAreRefused) {
   for (const auto* text :
-       {"add_header Content-Length 5;", "more_set_headers \"Transfer-Encoding: chunked\";",
-        "more_set_headers \"A B: c\";", "proxy_set_header Content-Length 5;", "add_header A \"b\\r\\nC: d\";",
+       {"add_header Date x;", "more_set_headers \"grpc-status: 0\";", "add_header \"A B\" c;",
+        "more_set_headers \"A(: b\";", "proxy_set_header Content-Length 5;", "add_header A \"b\\r\\nC: d\";",
         "proxy_set_header A \"b\\nC: d\";", "proxy_set_header CDN-Loop x;", "proxy_set_header Host \"\";",
         "add_header A $request_time;", "proxy_set_header A $upstream_http_b;", "add_header A $;",
         "more_clear_headers \"*\";", "more_clear_input_headers \"X-*\";"})
@@ -314,8 +372,10 @@ TEST(SnippetDirectives, OfBuffersAndRatesAreTheAnnotations) {
   EXPECT_TRUE(settings.response_buffering && settings.http_1_0);
   EXPECT_EQ(settings.response_buffers, 8U);
   EXPECT_EQ(settings.response_disk, 0U);
-  EXPECT_EQ(settings.limit_rate, 2U) << "whole KiB, and never less than was meant";
-  EXPECT_EQ(settings.limit_rate_after, 2U);
+  EXPECT_EQ(settings.limit_rate, 1500U) << "bytes";
+  EXPECT_EQ(settings.limit_rate_after, 2048U);
+  EXPECT_FALSE(read("limit_rate 4096g;", Context::location, ""));
+  EXPECT_TRUE(read("limit_rate 4095g;", Context::location, ""));
   for (const auto* wrong : {"proxy_buffers 0 8k;", "proxy_buffers 8;", "proxy_buffering maybe;", "limit_rate $rate;",
                             "proxy_http_version 2;", "proxy_request_buffering yes;"})
     EXPECT_FALSE(read(wrong, Context::location, "")) << wrong;

@@ -146,7 +146,7 @@ TEST_F(Starving, WhatWasOpenedIsClosed) {
   const std::pair<const char*, std::function<void()>> readers[] = {
       {"walk", [&] { (void)walk(dir_.str()); }},
       {"read_file", [&] { (void)read_file((dir_ / (far + "-1.yaml")).string(), 1 << 20); }},
-      {"ManifestReading", [&] { ManifestReading(far + "-1.yaml", nullptr).read(dir_.str()); }},
+      {"ManifestReading", [&] { ManifestReading(far + "-1.yaml", nullptr, far).read(dir_.str()); }},
   };
   for (const auto& [reader, read] : readers) {
     SCOPED_TRACE(reader);

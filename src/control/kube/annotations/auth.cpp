@@ -62,6 +62,7 @@ std::string read_secret_type(std::string_view v, const AnnotationContext&, Annot
 std::string read_satisfy(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   if (v != "any" && v != "all") return "any or all";
   out.settings.satisfy_any = v == "any";
+  out.auth.satisfy = true;
   return {};
 }
 

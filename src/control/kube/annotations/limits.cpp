@@ -55,17 +55,19 @@ std::string print_exempt(const ServedRoute& served) {
   return limits ? source_ranges_text(limits->exempt) : "";
 }
 
-template <std::uint32_t RouteSettings::* Which>
+template <std::uint64_t RouteSettings::* Which>
 std::string read_kibibytes(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   const auto n = parse_int(v);
   if (!n || *n > std::numeric_limits<std::int32_t>::max()) return "a number of KiB, 0 for none";
-  out.settings.*Which = static_cast<std::uint32_t>(std::max<std::int64_t>(*n, 0));
+  out.settings.*Which = static_cast<std::uint64_t>(std::max<std::int64_t>(*n, 0)) << 10;
   if (Which == &RouteSettings::limit_rate) out.limits.rate = true;
   return {};
 }
-template <std::uint32_t RouteSettings::* Which>
+// A snippet counts in bytes.
+template <std::uint64_t RouteSettings::* Which>
 std::string print_kibibytes(const ServedRoute& served) {
-  return std::to_string(served.settings.*Which);
+  const std::uint64_t bytes = served.settings.*Which;
+  return bytes % 1024 == 0 ? std::to_string(bytes / 1024) : std::to_string(bytes) + " bytes";
 }
 
 constexpr std::string_view kAllowlist = "limit-allowlist";
@@ -124,9 +126,11 @@ void finish_limits(AnnotationResult& out) {
   const auto& limits = out.values.limits.limits;
   auto& settings = out.values.settings;
   if (limits.rps != 0 || limits.rpm != 0 || limits.connections != 0) settings.client_limits = limits;
+  // By a snippet it may be buffered, too: their family has been asked before.
   if (out.values.limits.rate && settings.limit_rate != 0 && !settings.response_buffering)
     out.problems.push_back({model::Severity::warning, "NoEffect", "metadata.annotations[limit-rate]",
-                            std::to_string(settings.limit_rate), "proxy-buffering on beside it, as in ingress-nginx",
+                            std::to_string(settings.limit_rate / 1024),
+                            "proxy-buffering on beside it, as in ingress-nginx",
                             "responses have no rate, but those whose pods ask for buffering"});
 }
 

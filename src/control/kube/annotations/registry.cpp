@@ -26,7 +26,6 @@ constexpr AnnotationFamily (*kFamilies[])() = {
     annotation::error_pages,
     annotation::external_auth,
     annotation::fastcgi,
-    annotation::limits,
     annotation::mirror,
     annotation::names,
     annotation::paths,
@@ -40,7 +39,8 @@ constexpr AnnotationFamily (*kFamilies[])() = {
     annotation::ssl_passthrough,
     annotation::ssl_redirect,
     annotation::upstream_vhost,
-    annotation::snippets,  // last: what they say stands beside all others
+    annotation::snippets,  // what they say stands beside all others
+    annotation::limits,    // snippets may say that responses are buffered, without which they have no rate
 };
 // clang-format on
 

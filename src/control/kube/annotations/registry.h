@@ -59,6 +59,7 @@ struct WrittenAuth {
   std::string ns, name;          // of the Secret: its namespace, "ns/name"
   bool foreign = false;          // of another namespace, which is not allowed
   const Secret* held = nullptr;  // null: it is not there, or not to be looked at
+  bool satisfy = false;          // it is written
 };
 
 // auth-url and what goes with it, as written.

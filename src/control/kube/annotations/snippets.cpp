@@ -99,21 +99,6 @@ void refuse(AnnotationResult& out, std::string_view name, const snippet::Refusal
        host ? "all paths of its namespace at its hosts answer 503" : "the paths of this Ingress answer 503"});
 }
 
-// A list of allow and deny as lists of ranges, for `satisfy any`: denied ones first, as SourceRanges has them. Nothing
-// where the order of the text means something else.
-std::optional<model::SourceRanges> as_ranges(const std::vector<model::SnippetAccess>& access) {
-  model::SourceRanges out;
-  for (const auto& rule : access) {
-    if (rule.everybody) {
-      if (rule.allow) return std::nullopt;
-      return out.allowed.empty() ? std::nullopt : std::optional(out);
-    }
-    if (!rule.allow && !out.allowed.empty()) return std::nullopt;
-    (rule.allow ? out.allowed : out.denied).push_back(rule.range);
-  }
-  return std::nullopt;  // who is in none of them passes under `all`, and not under `any`
-}
-
 void say_all(AnnotationResult& out, std::string_view name, const Block& block) {
   std::size_t said = 0;
   for (const auto& one : block.said) {
@@ -182,7 +167,7 @@ void finish_configuration(AnnotationResult& out, const WrittenSnippet& written) 
   const bool any = block.satisfy_any.value_or(settings.satisfy_any);
   auto access = block.access;
   if (any && !access.empty()) {
-    auto ranges = as_ranges(access);
+    auto ranges = snippet::as_ranges(access);
     if (!ranges)
       return refuse(out, kName,
                     {{}, "satisfy any", "addresses that are denied, then those that are allowed, then `deny all`"},
@@ -191,7 +176,10 @@ void finish_configuration(AnnotationResult& out, const WrittenSnippet& written) 
     access.clear();
   }
   for (const auto& change : block.changes) change(settings);
-  if (block.satisfy_any) settings.satisfy_any = *block.satisfy_any;
+  if (block.satisfy_any) {
+    settings.satisfy_any = *block.satisfy_any;
+    out.values.auth.satisfy = true;
+  }
   if (settings.external_auth && !block.auth.empty()) {
     model::ExternalAuth with = *settings.external_auth;
     with.variables = block.auth;

@@ -138,12 +138,12 @@ void HostBuilder::turn_others_away() {
 void HostBuilder::choose_upstream_tls(Tenant& tenant) {
   for (const IngressState* o : tenant.ingresses) {
     if (!o->proxy_ssl) continue;
-    std::string why;
+    Certificates::Unusable why;
     auto made = state_.certificates_.upstream_tls(*o->proxy_ssl, why);
     if (!made) {
       without_secret_.insert(o);
-      report(*o, {Severity::error, "InvalidSecret", "metadata.annotations[proxy-ssl-secret]", o->proxy_ssl->secret, why,
-                  "the paths of this Ingress answer 503"});
+      report(*o, {Severity::error, why.reason, "metadata.annotations[proxy-ssl-secret]", o->proxy_ssl->secret,
+                  why.expected, "the paths of this Ingress answer 503"});
     } else {
       own_upstream_tls_.emplace(o, made);
       if (!tenant.upstream_tls) tenant.upstream_tls = std::move(made);
@@ -267,6 +267,8 @@ void HostBuilder::close_locations() {
         l.closed = "requests that no Ingress takes are protected by " + names + ", which this version does not serve";
     } else if (without_secret_.contains(l.owner)) {
       l.closed = "proxy-ssl-secret of " + l.owner->ref->text() + " cannot be used";
+    } else if (without_list_.contains(l.owner)) {
+      l.closed = "satisfy any of the server-snippet cannot be kept with the list of addresses that is beside it";
     } else if (const auto at = demands_certificates_.find(l.owner->ref->ns.view()); at != demands_certificates_.end()) {
       l.closed = at->second;
     } else {

@@ -122,7 +122,8 @@ class HostBuilder {
 
   // host_snippets.cpp: what snippets say of more than their own paths.
   void choose_server_snippet(Tenant& tenant);
-  bool add_server_snippet(const Tenant& tenant, const IngressState& ingress, model::RouteSettings& settings) const;
+  void add_server_snippet(const Tenant& tenant, const IngressState& ingress, model::RouteSettings& settings);
+  void refuse_list(const IngressState& says, const IngressState& ingress);
   void add_snippet_locations();
   std::string twin_of(const snippet::Location& location, std::size_t place) const;
   void add_snippet_location(std::size_t place, const IngressState& ingress, const snippet::Block* around,
@@ -159,6 +160,7 @@ class HostBuilder {
   std::set<const IngressState*> unprotected_;     // of them, that were reported as such
   std::map<std::string, NameWish> wishes_;        // for other names
   std::set<const IngressState*> without_secret_;  // whose proxy-ssl-secret cannot be used
+  std::set<const IngressState*> without_list_;    // whose list of addresses cannot be kept under `satisfy any`
   std::map<const IngressState*, model::Shared<model::UpstreamTls>> own_upstream_tls_;  // of the others
   std::map<const IngressState*, model::Shared<model::RouteSettings>> settings_;
   std::set<const IngressState*> without_pages_;                   // whose custom-http-errors nobody answers in place of

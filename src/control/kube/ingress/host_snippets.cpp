@@ -26,15 +26,24 @@ void HostBuilder::choose_server_snippet(Tenant& tenant) {
   }
 }
 
-// The settings of its paths with what the server-snippet of its namespace adds; false: nothing.
-bool HostBuilder::add_server_snippet(const Tenant& tenant, const IngressState& ingress,
-                                     model::RouteSettings& settings) const {
-  if (tenant.server_snippet == nullptr) return false;
+// The settings of its paths with what the server-snippet of its namespace adds.
+void HostBuilder::add_server_snippet(const Tenant& tenant, const IngressState& ingress,
+                                     model::RouteSettings& settings) {
+  if (tenant.server_snippet == nullptr) return;
   const snippet::Block& server = *tenant.server_snippet->server_snippet;
   for (const auto& change : server.far_changes) change(settings);
   const bool own_lists = settings.source_ranges && !settings.source_ranges->blocked;
   settings.snippet = snippet::settle(&server, ingress.configuration_snippet.get(), own_lists);
-  return true;
+  if (server.satisfy_any && !ingress.says_satisfy) settings.satisfy_any = *server.satisfy_any;
+  if (!snippet::move_list(settings)) refuse_list(*tenant.server_snippet, ingress);
+}
+
+// What a list that cannot be kept was to protect stays closed.
+void HostBuilder::refuse_list(const IngressState& says, const IngressState& ingress) {
+  if (!without_list_.insert(&ingress).second) return;
+  report(says, {Severity::error, "RefusedSnippet", "metadata.annotations[server-snippet]", "satisfy any",
+                "addresses that are denied, then those that are allowed, then `deny all`",
+                "paths of " + ingress.ref->text() + " at " + shown_name() + " answer 503"});
 }
 
 // Behind all others: each takes requests that another route of its namespace would have, in the order of nginx.
@@ -95,7 +104,10 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
       for (const auto& change : server->changes) change(settings);
   }
   for (const auto& change : block.changes) change(settings);
-  if (block.satisfy_any) settings.satisfy_any = *block.satisfy_any;
+  if (block.satisfy_any)
+    settings.satisfy_any = *block.satisfy_any;
+  else if (around == nullptr && server != nullptr && server->satisfy_any)
+    settings.satisfy_any = *server->satisfy_any;
   settings.protocol = model::BackendProtocol::http;
   if (block.pass) {
     settings.protocol = block.pass->tls ? model::BackendProtocol::https : model::BackendProtocol::http;
@@ -126,6 +138,16 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
     closed = "a snippet and " + twin + " have one path";
   }
   settings.snippet = snippet::settle_location(server, around, location);
+  // Inside of a location that has a list of its own, it is that one which is inherited.
+  if (around != nullptr && block.access.empty() && settings.source_ranges && !settings.source_ranges->blocked) {
+    model::Snippet rest = *settings.snippet;
+    rest.access.clear();
+    settings.snippet = std::move(rest);
+  }
+  if (!snippet::move_list(settings)) {
+    refuse_list(ingress, ingress);
+    if (closed.empty()) closed = "the list of a snippet cannot be kept under satisfy any";
+  }
 
   model::Route route;
   route.match = location.match;

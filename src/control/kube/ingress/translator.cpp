@@ -73,6 +73,7 @@ void IngressTranslator::accept(IngressState& state, AnnotationResult&& result, E
                         "its paths answer 503, as the options " + keys + " guard them and are not served"}});
   state.closing = model::shared_unless_plain(std::move(result.closing));
   state.ssl_passthrough = result.values.ssl_passthrough;
+  state.says_satisfy = result.values.auth.satisfy;
   state.tls = model::shared_unless_plain(std::move(result.values.tls));
   state.configuration_snippet = std::move(result.values.snippets.configuration.block);
   state.server_snippet = std::move(result.values.snippets.server.block);

@@ -46,6 +46,7 @@ struct IngressState {
   bool use_regex = false, rewrites = false;  // of `object`, served or not
   bool to_www = false;                       // from-to-www-redirect, likewise
   bool ssl_passthrough = false;              // of `accepted`
+  bool says_satisfy = false;                 // likewise: by an annotation, or by its configuration-snippet
   RefPtr ref;                                // of `object`, always; its texts are shared by the routes
   // What the annotations of `accepted` say.
   model::Shared<model::RouteSettings> settings;

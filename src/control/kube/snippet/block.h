@@ -101,6 +101,13 @@ std::shared_ptr<const Block> of_option(const std::string& text, Context where, c
 // maps there are is not known yet.
 std::string check_option_text(std::string_view text, Context where, const std::string* http);
 
+// A list of allow and deny as lists of ranges, for `satisfy any`: denied ones first, as SourceRanges has them. Nothing
+// where the order of the text means something else.
+std::optional<model::SourceRanges> as_ranges(const std::vector<model::SnippetAccess>& access);
+// Under `satisfy any` addresses are one of several ways in, and are asked as those of annotations: moves the list of
+// the settings' snippet there. False: as_ranges() cannot tell it; nothing is changed.
+bool move_list(model::RouteSettings& settings);
+
 // What a route has of its snippets. `outer` (null: none): of the server, whose steps run first and whose headers,
 // access list and type count where `inner` says nothing of them. `inner` (null: none): of the location. `own_lists`:
 // annotations of the location have lists of addresses, so that it inherits none.

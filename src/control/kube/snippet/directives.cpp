@@ -29,12 +29,9 @@ std::string read_set(Reader& r, const Directive& d) {
   step.kind = Kind::set;
   step.name = lower(std::string_view(written).substr(1));
   if (!made_of(step.name, "_")) return "a variable, as $name, of letters, digits and _";
-  const Variable known = find_variable(step.name);
   // As ingress-nginx's configuration does by `set`, so that snippets do too; they lead nowhere else here.
   const bool own = step.name == "proxy_upstream_name";
-  if (known.id != kUnknown && !own)
-    return known.of.empty() ? "a variable that nginx does not have itself"
-                            : "proxy_set_header or more_set_input_headers: a variable of that name changes no header";
+  if (auto expected = wrong_variable(step.name); !expected.empty() && !own) return expected;
   if (auto expected = r.text(d.words[1], Reader::For::text, step.text); !expected.empty()) return expected;
   r.block().sets.insert(step.name);
   return r.add(std::move(step));
@@ -278,13 +275,30 @@ std::string too_many(const std::vector<SnippetField>& list) {
                                             : "at most " + std::to_string(Snippet::kMostFields) + " headers in a block";
 }
 
+// nginx writes such a line as well, beside the one that it needs itself: a client that believed it would look for the
+// end of the body elsewhere. Here it is as if it were not there; no answer is another one for it.
+bool leaves_out(Reader& r, const Directive& d, std::string_view name) {
+  if (!is_of_connection(name)) return false;
+  r.say(d, "the connection to clients, and where a response ends, are Sluice's own: " + shorten(std::string(name)) +
+               " is written as it has to be");
+  return true;
+}
+
 std::string read_add_header(Reader& r, const Directive& d) {
   SnippetField field;
   field.kind = SnippetField::Kind::add;
   field.name = d.words[0].text;
-  if (auto expected = wrong_header_name(field.name, HeadersTo::clients); !expected.empty()) return expected;
+  const bool left_out = leaves_out(r, d, field.name);
+  if (auto expected = left_out ? std::string() : wrong_header_name(field.name, HeadersTo::clients); !expected.empty())
+    return expected;
   if (d.words.size() == 3 && d.words[2].text != "always") return "always behind the value, or nothing";
   field.always = d.words.size() == 3;
+  // Without a value none is sent, and the block has one all the same: it inherits no others.
+  if (left_out) {
+    if (auto expected = too_many(r.level().added); !expected.empty()) return expected;
+    r.level().added.push_back(std::move(field));
+    return {};
+  }
   if (auto expected = r.text(d.words[1], Reader::For::response, field.value); !expected.empty()) return expected;
   if (auto expected = too_many(r.level().added); !expected.empty()) return expected;
   r.level().added.push_back(std::move(field));
@@ -337,13 +351,16 @@ std::string read_options(const Directive& d, MoreOptions& out, std::size_t& at) 
   return at == d.words.size() ? "the name of a header" : "";
 }
 
-// "Name: value".
-std::string split_header(const Word& word, std::string& name, Word& value) {
-  const auto colon = word.text.find(':');
-  name = std::string(trim(std::string_view(word.text).substr(0, colon)));
+// "Name: value". As in the module of nginx a blank ends the name, too, and what of blanks and colons is behind it
+// belongs to neither: "Name value" is the same.
+void split_header(const Word& word, std::string& name, Word& value) {
+  static constexpr std::string_view kBetween = ": \t";
+  const auto text = trim(std::string_view(word.text));
+  const auto end = std::min(text.find_first_of(kBetween), text.size());
+  const auto begin = std::min(text.find_first_not_of(kBetween, end), text.size());
+  name = text.substr(0, end);
   value = word;
-  value.text = colon == std::string::npos ? "" : std::string(trim(std::string_view(word.text).substr(colon + 1)));
-  return {};
+  value.text = text.substr(begin);
 }
 
 std::string read_more_set(Reader& r, const Directive& d) {
@@ -353,9 +370,11 @@ std::string read_more_set(Reader& r, const Directive& d) {
   if (options.replace_only) return "no -r, which more_set_input_headers has";
   if (options.append) return "no -a: add_header puts a header beside the others";
   for (; at < d.words.size(); ++at) {
+    if (trim(d.words[at].text).empty()) continue;  // as by nginx
     SnippetField field;
     Word value;
     split_header(d.words[at], field.name, value);
+    if (leaves_out(r, d, field.name)) continue;
     if (auto expected = wrong_header_name(field.name, HeadersTo::clients); !expected.empty()) return expected;
     if (auto expected = r.text(value, Reader::For::response, field.value); !expected.empty()) return expected;
     field.statuses = options.statuses;
@@ -378,6 +397,7 @@ std::string read_more_clear(Reader& r, const Directive& d) {
     field.name = d.words[at].text;
     if (field.name.ends_with(':')) field.name.pop_back();
     const auto bare = field.name.ends_with('*') ? field.name.substr(0, field.name.size() - 1) : field.name;
+    if (leaves_out(r, d, field.name)) continue;
     // What belongs to the connection is not to be cleared; of a beginning nobody else writes such.
     if (auto expected = wrong_header_name(bare, HeadersTo::clients); !expected.empty() && !iequals(bare, "date"))
       return expected;
@@ -549,13 +569,11 @@ std::string read_buffers(Reader& r, const Directive& d) {
   return {};
 }
 
-// Whole KiB a second.
 template <auto M>
 std::string read_rate(Reader& r, const Directive& d) {
   const auto size = parse_size(d.words[0].text);
-  constexpr std::uint64_t kMost = 0xFFFFFFFF;
-  if (!size || *size / 1024 >= kMost) return "a size such as 500k, without variables";
-  r.change(d, [kib = static_cast<std::uint32_t>((*size + 1023) / 1024)](RouteSettings& s) { s.*M = kib; });
+  if (!size || *size >= RouteSettings::kMostRate) return "a size such as 500k, without variables";
+  r.change(d, [size = *size](RouteSettings& s) { s.*M = size; });
   return {};
 }
 
@@ -762,7 +780,7 @@ constexpr Row kRows[] = {
     {"auth_request_set", L, 2, 2, read_auth_request_set},
     {"deny", SL, 1, 1, read_access},
     {"internal", L, 0, 0, read_internal},
-    {"satisfy", L, 1, 1, read_satisfy},
+    {"satisfy", SL, 1, 1, read_satisfy},
     // headers
     {"add_header", SLI, 2, 3, read_add_header},
     {"default_type", SL, 1, 1, read_default_type},

@@ -113,8 +113,6 @@ class MapReader {
       entry.order = 3;
       entry.size = kLast - entries_.size();  // in the order of the text
       entry.test.pattern = (any_case ? "" : "(?-i)") + std::string(key.substr(any_case ? 2 : 1));
-      if (key.find("(?<") != std::string_view::npos || key.find("(?P<") != std::string_view::npos)
-        return "groups without names: $1 to $9 name them";
     } else {
       if (key.starts_with('\\')) key.remove_prefix(1);
       entry.size = key.size();
@@ -133,9 +131,11 @@ class MapReader {
         entry.test.pattern = "^" + literal(key) + "\\z";
       }
     }
-    if (!entry.test.pattern.empty())
-      if (const auto made = Regex::make(entry.test.pattern); !made)
-        return "a regular expression (PCRE2): " + made.error();
+    if (!entry.test.pattern.empty()) {
+      const auto made = Regex::make(entry.test.pattern);
+      if (!made) return "a regular expression (PCRE2): " + made.error();
+      if (!(*made)->names().empty()) return "groups without names: $1 to $9 name them";
+    }
     entries_.push_back(std::move(entry));
     return {};
   }

@@ -119,15 +119,28 @@ std::string Reader::pattern(std::string_view written, bool any_case, std::string
   if (++patterns_ > Snippet::kMostPatterns)
     return "at most " + std::to_string(Snippet::kMostPatterns) + " regular expressions";
   out = (any_case ? "" : "(?-i)") + std::string(written);
-  if (written.find("(?<") != std::string_view::npos || written.find("(?P<") != std::string_view::npos ||
-      written.find("(?'") != std::string_view::npos) {
-    const auto behind = written.find("(?<");
-    const bool looks_behind = behind != std::string_view::npos && behind + 3 < written.size() &&
-                              (written[behind + 3] == '=' || written[behind + 3] == '!');
-    if (!looks_behind) return "groups without names: $1 to $9 name them";
-  }
   const auto made = Regex::make(out);
-  return made ? "" : "a regular expression (PCRE2): " + made.error();
+  if (!made) return "a regular expression (PCRE2): " + made.error();
+  const auto& names = (*made)->names();
+  if (names.size() > Snippet::kMostNamed)
+    return "at most " + std::to_string(Snippet::kMostNamed) + " groups with a name in an expression";
+  for (const auto& [written_name, group] : names) {
+    std::string name = lower(written_name);
+    if (!made_of(name, "_")) return "names of groups of letters, digits and _, which " + shorten(name) + " is not";
+    if (auto expected = wrong_variable(name); !expected.empty())
+      return "another name for the group " + shorten(name) + ": " + expected;
+    if (group > Regex::kMostGroups)
+      return "names for the first " + std::to_string(Regex::kMostGroups) + " groups of an expression alone";
+    block_.sets.insert(std::move(name));
+  }
+  return {};
+}
+
+std::string wrong_variable(std::string_view name) {
+  const Variable known = find_variable(name);
+  if (known.id == kUnknown) return {};
+  return known.of.empty() ? "a variable that nginx does not have itself"
+                          : "proxy_set_header or more_set_input_headers: a variable of that name changes no header";
 }
 
 std::string Reader::read_if(const Directive& directive) {
@@ -372,6 +385,37 @@ model::SnippetLimits limits_of(std::initializer_list<const Block*> blocks, const
 }
 
 }  // namespace
+
+std::optional<model::SourceRanges> as_ranges(const std::vector<model::SnippetAccess>& access) {
+  model::SourceRanges out;
+  for (const auto& rule : access) {
+    if (rule.everybody) {
+      if (rule.allow) return std::nullopt;
+      return out.allowed.empty() ? std::nullopt : std::optional(out);
+    }
+    if (!rule.allow && !out.allowed.empty()) return std::nullopt;
+    (rule.allow ? out.allowed : out.denied).push_back(rule.range);
+  }
+  return std::nullopt;  // who is in none of them passes under `all`, and not under `any`
+}
+
+bool move_list(model::RouteSettings& settings) {
+  const bool any = settings.satisfy_any && (settings.basic_auth || settings.external_auth);
+  if (!any || !settings.snippet || settings.snippet->access.empty()) return true;
+  auto ranges = as_ranges(settings.snippet->access);
+  if (!ranges) return false;
+  // What block-cidrs asks for stays beside it.
+  if (settings.source_ranges && settings.source_ranges->blocked) {
+    const auto& denied = settings.source_ranges->denied;
+    ranges->denied.insert(ranges->denied.end(), denied.begin(), denied.end());
+    ranges->blocked = true;
+  }
+  settings.source_ranges = std::move(*ranges);
+  Snippet rest = *settings.snippet;
+  rest.access.clear();
+  settings.snippet = std::move(rest);
+  return true;
+}
 
 model::Shared<Snippet> settle(const Block* outer, const Block* inner, bool own_lists) {
   static const Block none;

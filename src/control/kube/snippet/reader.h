@@ -32,7 +32,7 @@ class Reader {
     response  // a field of responses: what it may name of those is there
   };
   std::string text(const Word& word, For what, Template& out);
-  // A regular expression, as Regex reads it. Returns what was expected.
+  // A regular expression, as Regex reads it; its groups with a name set variables. Returns what was expected.
   std::string pattern(std::string_view written, bool any_case, std::string& out);
   std::string add(model::SnippetStep step);
   void say(const Directive& directive, std::string because);
@@ -75,6 +75,9 @@ class Reader {
   Refusal refusal_;
   bool refused_inside_ = false;
 };
+
+// Why nothing of a snippet may set the variable, in lower case; empty: it may.
+std::string wrong_variable(std::string_view name);
 
 // The row of a directive.
 struct Row {

@@ -28,7 +28,7 @@ bool lies_in(std::string directory, const std::set<std::string>& these) {
 
 }  // namespace
 
-Directory::Directory(std::string root) : root_(std::move(root)) {}
+Directory::Directory(std::string root, std::string ns) : root_(std::move(root)), ns_(std::move(ns)) {}
 
 void Directory::count(const ManifestFile& file, bool more) {
   const auto to = [&](std::size_t& sum, std::size_t of) { sum = more ? sum + of : sum - of; };
@@ -171,7 +171,7 @@ ObjectChanges Directory::look(const Touched& touched, const std::set<std::string
       const auto slash = at->rfind('/');
       if (!is_manifest(slash == std::string::npos ? *at : at->substr(slash + 1))) continue;
       const auto known = files_.find(*at);
-      auto& reading = readings.emplace_back(*at, known == files_.end() ? nullptr : &known->second);
+      auto& reading = readings.emplace_back(*at, known == files_.end() ? nullptr : &known->second, ns_);
       read(reading);
       bytes += reading.bytes();
       documents += reading.documents();
@@ -320,7 +320,7 @@ void Directory::again() {
     given_up_[*most] = files_.at(*most).signature;
     ManifestFile before;
     before.objects = changed_.at(*most);
-    ManifestReading refused(*most, &before);
+    ManifestReading refused(*most, &before, ns_);
     refused.next.signature = files_.at(*most).signature;
     refused.starve();
     refused.finish();

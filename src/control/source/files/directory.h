@@ -19,7 +19,8 @@ namespace sluice::control {
 // of documents, as with `kubectl apply`.
 class Directory {
  public:
-  explicit Directory(std::string root);
+  // `ns`: of objects that name no namespace.
+  explicit Directory(std::string root, std::string ns = "default");
 
   static constexpr std::size_t kMaxObjects = 500'000;
 
@@ -72,7 +73,7 @@ class Directory {
   void count(const ManifestFile& file, bool more);
   ObjectChanges settle(const std::set<std::string>& touched, bool problems_changed);
 
-  std::string root_;
+  const std::string root_, ns_;
   std::map<std::string, ManifestFile> files_;
   Tree tree_;                                            // as it was listed last; with an error, as it was before
   StringMap<Known> known_;                               // by identity

@@ -19,7 +19,7 @@ constexpr auto kRootRetry = milliseconds(250);
 
 class FileSource final : public Source {
  public:
-  explicit FileSource(const std::string& root) : watch_(root), directory_(root) {}
+  FileSource(const std::string& root, const std::string& ns) : watch_(root), directory_(root, ns) {}
 
   int fd() const noexcept override { return watch_.fd(); }
   bool complete() const noexcept override { return complete_; }
@@ -122,8 +122,8 @@ class FileSource final : public Source {
 
 }  // namespace
 
-std::unique_ptr<Source> make_file_source(const std::string& directory) {
-  return std::make_unique<FileSource>(directory);
+std::unique_ptr<Source> make_file_source(const std::string& directory, const std::string& ns) {
+  return std::make_unique<FileSource>(directory, ns);
 }
 
 }  // namespace sluice::control

@@ -197,7 +197,7 @@ void ManifestReading::parse_into(const Chunk& chunk, ManifestFile::Part& part) c
   std::optional<SyntaxError> no_json;
   if (is_json(path_) || (first != std::string_view::npos && chunk.text[first] == '{')) {
     try {
-      decode(*parse_json(chunk.text, chunk.line), path_, part.decoded);
+      decode(*parse_json(chunk.text, chunk.line), path_, part.decoded, ns_);
       return;
     } catch (const TooMuch&) {
       throw;
@@ -211,7 +211,7 @@ void ManifestReading::parse_into(const Chunk& chunk, ManifestFile::Part& part) c
   try {
     parse_yaml(chunk.text, chunk.line, aliases, [&](std::unique_ptr<Document> document) {
       map = map || document->root->kind == Node::Kind::map;
-      decode(*document, path_, part.decoded);
+      decode(*document, path_, part.decoded, ns_);
     });
   } catch (const SyntaxError&) {
     if (no_json) throw *no_json;

@@ -38,8 +38,9 @@ struct ManifestFile {
 // A file on its way from disk. read(), parse() and finish() in this order; the first and the last on one thread.
 class ManifestReading {
  public:
-  // `previous`: as it was known, or null; must outlive this.
-  ManifestReading(std::string path, const ManifestFile* previous) : path_(std::move(path)), previous_(previous) {}
+  // `previous`: as it was known, or null. `ns`: of objects that name none. Both must outlive this.
+  ManifestReading(std::string path, const ManifestFile* previous, const std::string& ns)
+      : path_(std::move(path)), ns_(ns), previous_(previous) {}
 
   // The text, and its documents: those that are known already are not parsed again.
   void read(const std::string& root);
@@ -76,6 +77,7 @@ class ManifestReading {
   void keep_former(const char* reason, std::string why, std::string expected);
 
   std::string path_;
+  const std::string& ns_;
   const ManifestFile* previous_;
   bool missing_ = false, torn_ = false;
   std::string error_;

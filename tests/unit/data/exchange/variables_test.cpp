@@ -106,7 +106,7 @@ TEST_F(VariablesOfARequest, NoControlByteGetsIntoAHead) {
   for (int c = 0; c < 256; ++c) all += static_cast<char>(c);
   asked.view.path = all;
   asked.field("X", all);
-  for (const auto spelling : {Spelling::field, Spelling::url, Spelling::path, Spelling::segment})
+  for (const auto spelling : {Spelling::field, Spelling::url, Spelling::target, Spelling::path, Spelling::segment})
     for (const char c : (*this)("$uri$http_x", spelling)) {
       EXPECT_GE(static_cast<unsigned char>(c), 0x20) << static_cast<int>(spelling);
       EXPECT_NE(c, 0x7f);
@@ -114,6 +114,9 @@ TEST_F(VariablesOfARequest, NoControlByteGetsIntoAHead) {
         EXPECT_NE(c, ' ');
       }
     }
+  asked.view.query = "?a=b#c d";
+  EXPECT_EQ((*this)("/x?y=$arg_a#", Spelling::url), "/x?y=b#c%20d#") << "a fragment is part of an URL";
+  EXPECT_EQ((*this)("/x?y=$arg_a", Spelling::target), "/x?y=b%23c%20d") << "and of no request";
   asked.view.path = "/a\r\nb";
   EXPECT_EQ((*this)("$uri"), "/a%0D%0Ab");
   EXPECT_EQ((*this)("$uri", Spelling::raw), "/a\r\nb");
