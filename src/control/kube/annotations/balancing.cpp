@@ -306,10 +306,13 @@ void finish_balancing(AnnotationResult& out) {
   Balancing made = out.values.settings.balancing ? *out.values.settings.balancing : Balancing{};
   if (written.load_balance) made.load_balance = *written.load_balance;
   if (written.by_service) made.by_service = *written.by_service;
-  if (written.hash_by.subset && (written.hash_by.policy != HashBy{}.policy || written.hash_by.balance_factor != 0)) {
-    in_vain("metadata.annotations[upstream-hash-by-subset]",
-            "none beside upstream-hash-by-policy and upstream-hash-by-balance-factor",
-            "subsets stand on the ring, without bound");
+  if (written.hash_by.subset) {
+    const auto beside_subset = [&](const char* field) {
+      in_vain(field, "no upstream-hash-by-subset: true beside it",
+              "it is ignored: subsets stand on the ring, without bound");
+    };
+    if (written.hash_by.policy != HashBy{}.policy) beside_subset("metadata.annotations[upstream-hash-by-policy]");
+    if (written.hash_by.balance_factor != 0) beside_subset("metadata.annotations[upstream-hash-by-balance-factor]");
     written.hash_by.policy = HashBy{}.policy;
     written.hash_by.balance_factor = 0;
   }

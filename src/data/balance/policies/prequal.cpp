@@ -48,7 +48,7 @@ class Seen {
   }
 
  private:
-  static constexpr std::uint32_t kMost = 64, kSteps = 192;  // the last step is 2,000 and more
+  static constexpr std::uint32_t kMost = 64, kSteps = 192;  // the last step: 31,744 and more
   std::array<Step, kMost> last_{};
   std::array<std::uint8_t, kSteps> times_{};       // how many there are of each
   std::uint32_t count_ = 0, next_ = 0, upto_ = 0;  // upto_: of steps up to the threshold
