@@ -141,6 +141,11 @@ tail: build  ## latency at a constant rate beside nginx, HAProxy and Envoy, at r
 	@tools/deps.sh test bench
 	@/usr/bin/python3 bench/macro/tail.py build/release/sluice
 
+balance: deps-build build/.made  ## how well the policies of balancing balance, simulated; SCENARIOS='skew burst'
+	@tools/deps.sh bench
+	$(call compile,bench,balance_quality)
+	@bench/balance/run.sh $(SCENARIOS)
+
 arch:  ## directions of include, forbidden words, and that this check can fail
 	@tests/arch/check.py . && tests/arch/self_test.py
 
@@ -176,4 +181,4 @@ install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
 clean:  ## remove everything that was built
 	@rm -rf build
 
-.PHONY: help deps deps-build build dev run quick first-answer test unit test-integration test-conformance k8s-harness test-k8s test-k8s-dev test-k8s-long test-oracle asan-build asan asan-short tsan fuzz soak chaos chaos-short chaos-k8s bench peers instructions scale tail arch headers fmt fmt-check tidy docs image test-image install-completions clean
+.PHONY: help deps deps-build build dev run quick first-answer test unit test-integration test-conformance k8s-harness test-k8s test-k8s-dev test-k8s-long test-oracle asan-build asan asan-short tsan fuzz soak chaos chaos-short chaos-k8s bench peers instructions scale tail balance arch headers fmt fmt-check tidy docs image test-image install-completions clean

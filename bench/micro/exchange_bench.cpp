@@ -1,5 +1,4 @@
-// Parts of an exchange between the parser and the socket: what fields are called, heads that are written, the choice of
-// an endpoint.
+// Parts of an exchange between the parser and the socket: what fields are called, heads that are written.
 #include <benchmark/benchmark.h>
 
 #include <array>
@@ -8,8 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "data/balance/placement.h"
-#include "data/balance/policy.h"
 #include "data/filter/order.h"
 #include "data/runtime/cluster.h"
 #include "data/runtime/worker_context.h"
@@ -126,93 +123,6 @@ void NameOfField(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(net::http::name_of(names[i++ % std::size(names)]));
 }
 BENCHMARK(NameOfField);
-
-// Each policy, with 3 and with 10,000 endpoints, and when one in ten takes no requests. What goes by a key has another
-// one each time.
-struct Picked {
-  Picked(const PolicyRow& row, std::size_t count, std::size_t sick) : policy(row.make(1)), loads(count) {
-    model::Cluster cluster;
-    cluster.upstream_name = "default-svc-80";
-    model::Balancing asked;
-    if (row.key == PolicyRow::Key::hash) {
-      model::HashBy by{"$arg_k"};
-      by.subset = row.places == PolicyRow::Places::ring_of_subsets;
-      asked.hash_by = by;
-    } else if (row.key == PolicyRow::Key::session) {
-      model::Affinity affinity;
-      affinity.persistent = row.places == PolicyRow::Places::names;
-      asked.affinity = affinity;
-    }
-    cluster.balancing = asked;
-    for (std::size_t i = 0; i < count; ++i) {
-      loads[i] = std::make_unique<EndpointRuntime>();
-      loads[i]->load.id = static_cast<std::uint32_t>(i + 1);
-      loads[i]->load.latency = static_cast<float>(i % 17) / 100;
-      loads[i]->load.since = now - std::chrono::milliseconds(i % 1'000);
-      endpoints.push_back(&loads[i]->load);
-      const bool takes = sick == 0 || i % sick != 0;
-      if (takes) takers.push_back(static_cast<std::uint32_t>(i));
-      cluster.endpoints.push_back(
-          {"10." + std::to_string(i / 65'536) + "." + std::to_string(i / 256 % 256) + "." + std::to_string(i % 256),
-           8080, takes, false, ""});
-    }
-    auto placement = Placement::of(cluster, nullptr);
-    std::uint64_t state = 1;
-    for (std::string& key : keys) {
-      state = state * 6364136223846793005ULL + 1442695040888963407ULL;
-      key = row.places == PolicyRow::Places::names ? std::string(placement->name_of((state >> 33) % count))
-                                                   : "1795466952.29." + std::to_string(state >> 40) + ".42876";
-    }
-    policy->reconcile({.endpoints = endpoints,
-                       .takers = takers,
-                       .newcomers = {},
-                       .balancing = asked,
-                       .placement = placement,
-                       .now = now});
-    keyed = row.key != PolicyRow::Key::none;
-  }
-  const Instant now = Instant(std::chrono::hours(1));
-  std::unique_ptr<Policy> policy;
-  std::vector<std::unique_ptr<EndpointRuntime>> loads;
-  std::vector<EndpointLoad*> endpoints;
-  std::vector<std::uint32_t> takers;
-  std::array<std::string, 1'024> keys;
-  bool keyed = false;
-};
-
-void pick(benchmark::State& state, const PolicyRow& row, std::size_t sick) {
-  const Picked scene(row, static_cast<std::size_t>(state.range(0)), sick);
-  std::size_t i = 0;
-  for (auto _ : state) {
-    const std::string_view key = scene.keyed ? std::string_view(scene.keys[i++ % scene.keys.size()]) : "";
-    benchmark::DoNotOptimize(
-        scene.policy->pick({.endpoints = scene.endpoints, .takers = scene.takers, .key = key, .now = scene.now}));
-  }
-}
-
-[[maybe_unused]] const bool registered = [] {
-  for (const PolicyRow* row : policies()) {
-    const std::string name = "Pick/" + std::string(row->name);
-    benchmark::RegisterBenchmark((name + "/all").c_str(), [row](auto& s) { pick(s, *row, 0); })->Arg(3)->Arg(10'000);
-    benchmark::RegisterBenchmark((name + "/nine_in_ten").c_str(), [row](auto& s) { pick(s, *row, 10); })->Arg(10'000);
-  }
-  return true;
-}();
-
-// One endpoint of 10,000 leaves a ring.
-void RingWithoutOne(benchmark::State& state) {
-  model::Cluster cluster;
-  model::Balancing asked;
-  asked.hash_by = model::HashBy{"$arg_k"};
-  cluster.balancing = asked;
-  for (int i = 0; i < 10'000; ++i)
-    cluster.endpoints.push_back(
-        {"10.0." + std::to_string(i / 256) + "." + std::to_string(i % 256), 8080, true, false, ""});
-  const auto whole = Placement::of(cluster, nullptr);
-  cluster.endpoints.erase(cluster.endpoints.begin() + 5'000);
-  for (auto _ : state) benchmark::DoNotOptimize(Placement::of(cluster, whole.get()));
-}
-BENCHMARK(RingWithoutOne);
 
 // What an Ingress with limits makes of a request that goes on: one rate, two rates, and requests in flight beside; of
 // one client, and of so many that no counter is in a cache of the processor.

@@ -324,6 +324,8 @@ std::string balancing_of(const model::Cluster& cluster, const data::RequestView&
     out += fmt::format(" by {}, ", by.text());
     out +=
         key.empty() ? "which is empty here: one endpoint after the other" : fmt::format("here \"{}\"", printable(key));
+    if (const auto per_cent = cluster.balancing->hash_by->balance_factor; per_cent != 0 && !key.empty())
+      out += fmt::format(", or another one where it has {} % of the mean in flight", per_cent);
   } else if (policy.key == data::PolicyRow::Key::session) {
     const std::string& name = cluster.balancing->affinity->name;
     const std::string id = data::session_id_of(cluster.upstream_name);

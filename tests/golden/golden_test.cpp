@@ -117,7 +117,11 @@ std::string dump(const model::Model& m) {
     if (const auto& by = c->balancing)
       out << " by "
           << (by->affinity  ? "cookie " + by->affinity->name
-              : by->hash_by ? "hash of " + by->hash_by->key.text()
+              : by->hash_by ? "hash of " + by->hash_by->key.text() +
+                                  (by->hash_by->policy == model::HashPolicy::maglev ? " in a table" : "") +
+                                  (by->hash_by->balance_factor != 0
+                                       ? " up to " + std::to_string(by->hash_by->balance_factor) + "%"
+                                       : "")
                             : std::string(to_string(by->load_balance)))
           << (c->balanced_by.empty() ? std::string() : " of " + c->balanced_by);
     for (auto& e : c->endpoints)

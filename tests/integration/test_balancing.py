@@ -39,7 +39,7 @@ def md5(text):
 
 
 @pytest.mark.parametrize("by", ["annotation", "option"])
-@pytest.mark.parametrize("policy", ["ewma", "least_request"])
+@pytest.mark.parametrize("policy", ["ewma", "least_request", "random", "prequal"])
 def test_load_balance(site, policy, by):
     sluice = start(site, {"load-balance": policy} if by == "annotation" else None, options={"load-balance": policy} if by == "option" else None)
     assert set(pods_of(sluice, 60)) == {"p0", "p1", "p2"}
@@ -55,7 +55,7 @@ def test_a_value_that_cannot_be_read_is_reported_and_the_default_counts(site):
     sluice = start(site, {"load-balance": "sticky_balanced"})
     assert collections.Counter(pods_of(sluice, 30)) == {"p0": 10, "p1": 10, "p2": 10}
     (entry,) = [e for e in sluice.config()["report"] if e["reason"] == "InvalidAnnotation"]
-    assert "round_robin, ewma or least_request" in str(entry)
+    assert "round_robin, ewma, least_request, random or prequal" in str(entry)
 
 
 def test_least_request_goes_around_a_pod_that_is_busy(site):
@@ -80,13 +80,14 @@ def test_least_request_goes_around_a_pod_that_is_busy(site):
         c.close()
 
 
-def test_ewma_goes_around_a_pod_that_refuses(site):
+@pytest.mark.parametrize("policy", ["ewma", "prequal"])
+def test_who_goes_by_time_goes_around_a_pod_that_refuses(site, policy):
     """A pod that refuses at once would be the quickest."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         dead = "127.0.0.1:%d" % s.getsockname()[1]
         pods = [site.pod("a"), site.pod("b")]
-        site.app("app.example", [dead] + [p.address for p in pods], annotations={"load-balance": "ewma"})
+        site.app("app.example", [dead] + [p.address for p in pods], annotations={"load-balance": policy})
         sluice = site.sluice()
         assert set(pods_of(sluice, 100)) == {"a", "b"}
     assert sluice.metric("sluice_upstream_connect_failures_total") < 10
@@ -116,6 +117,60 @@ def test_hash_by_goes_on_to_another_pod_when_the_first_fails(site):
         for k in range(30):
             seen = {sluice.get(f"/?k={k}", "app.example").get("x-pod") for _ in range(3)}
             assert len(seen) == 1 and seen < {"a", "b"}
+
+
+def test_maglev_keeps_a_key_at_its_pod(site):
+    maglev = {"upstream-hash-by": "$arg_k", "upstream-hash-by-policy": "maglev"}
+    sluice = start(site, maglev, pods=4)
+    at = {k: set(pods_of(sluice, 4, path=f"/?k={k}")) for k in range(60)}
+    assert all(len(pods) == 1 for pods in at.values())
+    assert set.union(*at.values()) == {"p0", "p1", "p2", "p3"}
+    assert collections.Counter(pods_of(sluice, 40)) == {f"p{i}": 10 for i in range(4)}
+    # It is another way than the ring, and an operator sees which one.
+    done = subprocess.run([SLUICE, "explain", site.manifests.root, "GET", "http://app.example/?k=7"], capture_output=True, text=True, timeout=30)
+    assert 'chosen by maglev by $arg_k, here "7" (as Ingress default/app says)' in done.stdout
+    # One leaves: its keys move, and of the others hardly any.
+    sluice.changed(lambda: site.app("app.example", [p.address for p in site.pods[:3]], annotations=maglev))
+    moved = 0
+    for k, (pod,) in at.items():
+        (now,) = set(pods_of(sluice, 3, path=f"/?k={k}"))
+        assert now != "p3"
+        moved += pod not in ("p3", now)
+    assert moved <= 3
+
+
+@pytest.mark.parametrize("policy", ["ring", "maglev"])
+def test_a_bound_sends_a_key_on_when_its_pod_is_busy(site, policy):
+    """Each pod holds its first request and answers all others; with the bound a hot key finds one that is idle."""
+    held = []
+
+    def hold(name):
+        def serve(sock, number):
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += sock.recv(65536)
+            if b"/hold" in head:
+                held.append(name)
+                while sock.recv(65536):
+                    pass
+            sock.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Pod: {name}\r\nConnection: close\r\n\r\n".encode())
+        return serve
+    pods = [site.scripted(hold(f"p{i}")) for i in range(3)]
+    bounded = {"upstream-hash-by": "$arg_k", "upstream-hash-by-policy": policy, "upstream-hash-by-balance-factor": "150"}
+    site.app("app.example", [p.address for p in pods], annotations=bounded)
+    sluice = site.sluice()
+    (home,) = set(pods_of(sluice, 10, path="/?k=hot"))
+    c = sluice.raw()
+    c.send("GET /hold?k=hot HTTP/1.1\r\nHost: app.example\r\n\r\n")
+    wait_for(lambda: held == [home], "it is at the key's pod")
+    (other,) = set(pods_of(sluice, 10, path="/?k=hot"))
+    assert other != home
+    # An operator sees it, and without the bound the key's pod has all of them.
+    done = subprocess.run([SLUICE, "explain", site.manifests.root, "GET", "http://app.example/?k=hot"], capture_output=True, text=True, timeout=30)
+    assert 'here "hot", or another one where it has 150 % of the mean in flight' in done.stdout
+    sluice.changed(lambda: site.app("app.example", [p.address for p in pods], annotations={**bounded, "upstream-hash-by-balance-factor": "0"}))
+    assert set(pods_of(sluice, 10, path="/?k=hot")) == {home}
+    c.close()
 
 
 def test_hash_to_a_subset(site):

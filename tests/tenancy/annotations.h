@@ -161,6 +161,8 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"temporal-redirect", {own_paths, "https://to.example/"}},
       {"temporal-redirect-code", {own_paths, "307", {{"temporal-redirect", "/to"}}}},
       {"upstream-hash-by", {own_paths, "$request_uri"}},
+      {"upstream-hash-by-balance-factor", {own_paths, "150", hash}},
+      {"upstream-hash-by-policy", {own_paths, "maglev", hash}},
       {"upstream-hash-by-subset", {own_paths, "true", hash}},
       {"upstream-hash-by-subset-size", {own_paths, "1", hash}},
       {"upstream-vhost", {own_paths, "to.example"}},

@@ -282,7 +282,7 @@ std::string retry_conditions_text(model::RetryConditions conditions) {
 
 std::optional<model::LoadBalance> parse_load_balance(std::string_view text) {
   using enum model::LoadBalance;
-  for (const auto way : {round_robin, ewma, least_request})
+  for (const auto way : {round_robin, ewma, least_request, random, prequal})
     if (text == to_string(way)) return way;
   return std::nullopt;
 }

@@ -47,7 +47,8 @@ std::string source_ranges_text(const std::vector<model::Cidr>& ranges);
 std::optional<model::AmbiguousPaths> parse_ambiguous_paths(std::string_view text);
 
 inline constexpr std::string_view kLoadBalanceGrammar =
-    "round_robin, ewma or least_request; hashing is upstream-hash-by, and sessions are affinity: cookie";
+    "round_robin, ewma, least_request, random or prequal; hashing is upstream-hash-by, and sessions are affinity: "
+    "cookie";
 std::optional<model::LoadBalance> parse_load_balance(std::string_view text);
 
 // Words of nginx's proxy_next_upstream with blanks between them, as ingress-nginx takes them; `off` among them is none.

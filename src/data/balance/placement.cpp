@@ -212,15 +212,18 @@ std::shared_ptr<const Placement> Placement::of(const model::Cluster& cluster, co
   std::unordered_map<std::string_view, std::uint32_t> known;  // of those before
   if (before != nullptr)
     for (std::uint32_t i = 0; i < before->addresses_.size(); ++i) known.emplace(before->addresses_[i], i);
-  if (places == ring) {
-    if (before == nullptr) {
-      out->ring_ = Ring(out->addresses_);
-      return out;
-    }
-    std::vector<std::uint32_t> now_at(before->addresses_.size(), Ring::kGone);
+  if (places == ring || places == table) {
+    std::vector<std::uint32_t> now_at(before != nullptr ? before->addresses_.size() : 0, Ring::kGone);
     for (std::uint32_t i = 0; i < out->addresses_.size(); ++i)
       if (const auto at = known.find(out->addresses_[i]); at != known.end()) now_at[at->second] = i;
-    out->ring_ = Ring(before->ring_, now_at, out->addresses_);
+    if (places == table) {
+      // Mostly one of them is ready or not, and the table is of all.
+      const bool same =
+          out->addresses_.size() == now_at.size() && std::ranges::find(now_at, Ring::kGone) == now_at.end();
+      out->table_ = same && before != nullptr ? MaglevTable(before->table_, now_at) : MaglevTable(out->addresses_);
+    } else {
+      out->ring_ = before != nullptr ? Ring(before->ring_, now_at, out->addresses_) : Ring(out->addresses_);
+    }
     return out;
   }
   out->salt_ = cluster.upstream_name.str();

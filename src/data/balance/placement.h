@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "data/balance/maglev_table.h"
 #include "data/balance/policy.h"
 #include "model/model.h"
 
@@ -62,6 +63,8 @@ class Placement {
   static std::shared_ptr<const Placement> of(const model::Cluster& cluster, const Placement* before);
 
   const Ring& ring() const noexcept { return ring_; }
+  // With Places::table; empty without.
+  const MaglevTable& table() const noexcept { return table_; }
   // With Places::ring_of_subsets: how many subsets there are, each `subset_size` places of the endpoints that are
   // ready.
   std::uint32_t subsets() const noexcept { return subsets_; }
@@ -82,6 +85,7 @@ class Placement {
 
   PolicyRow::Places places_ = PolicyRow::Places::none;
   Ring ring_;
+  MaglevTable table_;
   std::uint32_t subsets_ = 0;
   std::vector<std::string> addresses_;  // of the endpoints, as they are named on the ring
   std::vector<std::string> names_;      // of sessions: 32 hexadecimal digits each

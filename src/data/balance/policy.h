@@ -24,9 +24,21 @@ inline constexpr std::size_t kNobody = static_cast<std::size_t>(-1);
 // What is known of one endpoint, on one worker, whoever chooses it. Lives as long as the endpoint is named or in use.
 struct EndpointLoad {
   std::uint32_t id = 0;         // of this endpoint alone, among all that its Cluster ever had on the worker
-  std::uint32_t in_flight = 0;  // attempts that have begun and are not over
+  std::uint32_t in_flight = 0;  // attempts that have begun and are not over; begin() and end() alone change it
   float latency = 0;            // seconds, as the policy's `observe` left it
-  Instant since{};              // when it did; none: nothing is known
+  float among = 0;              // how many were in flight when that was measured; 0: the policy does not say
+  Instant since{};              // when `observe` did; none: nothing is known
+  // The sum of in_flight of all that share it, for a policy that asks for the mean. Null: nobody asks.
+  std::shared_ptr<std::uint64_t> sum = {};
+
+  void begin() noexcept {
+    ++in_flight;
+    if (sum) ++*sum;
+  }
+  void end() noexcept {
+    --in_flight;
+    if (sum) --*sum;
+  }
 };
 
 // What a policy may look at for one choice. Views are valid during the call.
@@ -86,7 +98,7 @@ struct PolicyRow {
   enum class Key : std::uint8_t { none, hash, session };
   Key key = Key::none;
   // What leads from keys to endpoints, made once for all workers (placement.h). Null: it needs none.
-  enum class Places : std::uint8_t { none, ring, ring_of_subsets, names };
+  enum class Places : std::uint8_t { none, ring, ring_of_subsets, names, table };
   Places places = Places::none;
   // Told of each attempt that is over. Null: it learns nothing from them, and no clock is read for it. in_flight is
   // counted for every policy.

@@ -2,15 +2,18 @@
 
 namespace sluice::data {
 
-extern const PolicyRow kRoundRobin, kEwma, kLeastRequest, kConsistentHash, kHashToSubset, kStickyBalanced,
-    kStickyPersistent;
+extern const PolicyRow kRoundRobin, kEwma, kLeastRequest, kRandom, kPrequal, kConsistentHash, kMaglev, kHashToSubset,
+    kStickyBalanced, kStickyPersistent;
 
 namespace {
 constexpr const PolicyRow* kPolicies[] = {
     &kRoundRobin,      //
     &kEwma,            //
     &kLeastRequest,    //
+    &kRandom,          //
+    &kPrequal,         //
     &kConsistentHash,  //
+    &kMaglev,          //
     &kHashToSubset,    //
     &kStickyBalanced,  //
     &kStickyPersistent,
@@ -24,12 +27,17 @@ std::span<const PolicyRow* const> policies() {
 const PolicyRow& policy_of(const model::Balancing* balancing) noexcept {
   if (balancing == nullptr) return kRoundRobin;
   if (balancing->affinity) return balancing->affinity->persistent ? kStickyPersistent : kStickyBalanced;
-  if (balancing->hash_by) return balancing->hash_by->subset ? kHashToSubset : kConsistentHash;
+  if (const auto& by = balancing->hash_by)
+    return by->subset ? kHashToSubset : by->policy == model::HashPolicy::maglev ? kMaglev : kConsistentHash;
   switch (balancing->load_balance) {
     case model::LoadBalance::ewma:
       return kEwma;
     case model::LoadBalance::least_request:
       return kLeastRequest;
+    case model::LoadBalance::random:
+      return kRandom;
+    case model::LoadBalance::prequal:
+      return kPrequal;
     case model::LoadBalance::round_robin:
       break;
   }

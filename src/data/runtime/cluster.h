@@ -105,9 +105,9 @@ class AttemptInFlight {
  public:
   AttemptInFlight(EndpointRuntime& endpoint, const PolicyRow& policy) noexcept
       : load_(endpoint.load), observe_(policy.observe) {
-    ++load_.in_flight;
+    load_.begin();
   }
-  ~AttemptInFlight() { --load_.in_flight; }
+  ~AttemptInFlight() { load_.end(); }
   AttemptInFlight(const AttemptInFlight&) = delete;
   AttemptInFlight& operator=(const AttemptInFlight&) = delete;
   // Does its policy learn from it? Without over() nothing is learned.

@@ -16,7 +16,7 @@ namespace {
 // A connection to it is gone.
 void leave(EndpointRuntime& endpoint) {
   --endpoint.connections;
-  --endpoint.load.in_flight;
+  endpoint.load.end();
   slot_free(endpoint);
 }
 
@@ -89,7 +89,7 @@ net::Task<Status> ByteStream::connect() {
     next->text.copy(attempt.address, sizeof attempt.address - 1);
     endpoint_ = std::move(next);
     ++endpoint_->connections;
-    ++endpoint_->load.in_flight;
+    endpoint_->load.begin();
     outcome = co_await try_endpoint(attempt);
     if (outcome) break;
     pod_.reset();

@@ -107,7 +107,7 @@ UdpSession::UdpSession(UdpPort& port, const UdpClient& client, const net::Socket
       counted_address_(counted_address),
       begun_(port.worker_.loop.now()),
       quiet_since_(begun_) {
-  ++endpoint_->load.in_flight;
+  endpoint_->load.begin();
   figures_->active.fetch_add(1, std::memory_order_relaxed);
   port_.worker_.entered();
   port_.all_.by_age_.push_back(this);
@@ -119,7 +119,7 @@ UdpSession::~UdpSession() {
   worker.loop.remove(fd_, this);
   close(fd_);
   port_.all_.by_age_.erase(place_);
-  --endpoint_->load.in_flight;
+  endpoint_->load.end();
 
   constexpr auto relaxed = std::memory_order_relaxed;
   const Duration life = worker.loop.now() - begun_;

@@ -10,7 +10,7 @@
 namespace sluice::model {
 
 // Which endpoint the next request goes to, where neither a session nor a key says so.
-enum class LoadBalance : std::uint8_t { round_robin, ewma, least_request };
+enum class LoadBalance : std::uint8_t { round_robin, ewma, least_request, random, prequal };
 constexpr std::string_view to_string(LoadBalance way) noexcept {
   switch (way) {
     case LoadBalance::round_robin:
@@ -19,6 +19,22 @@ constexpr std::string_view to_string(LoadBalance way) noexcept {
       return "ewma";
     case LoadBalance::least_request:
       return "least_request";
+    case LoadBalance::random:
+      return "random";
+    case LoadBalance::prequal:
+      return "prequal";
+  }
+  return "";
+}
+
+// What leads from the hash of a key to an endpoint.
+enum class HashPolicy : std::uint8_t { ring, maglev };
+constexpr std::string_view to_string(HashPolicy way) noexcept {
+  switch (way) {
+    case HashPolicy::ring:
+      return "ring";
+    case HashPolicy::maglev:
+      return "maglev";
   }
   return "";
 }
@@ -28,6 +44,11 @@ struct HashBy {
   Template key;
   bool subset = false;
   std::uint32_t subset_size = 3;  // endpoints of one subset; not 0
+  // Not with a subset, which is on a ring and bounded by its size:
+  HashPolicy policy = HashPolicy::ring;
+  // Per cent of the mean of requests in flight that the key's endpoint may have, above 100; with more the key goes to
+  // another one. 0: without bound.
+  std::uint32_t balance_factor = 0;
   bool operator==(const HashBy&) const = default;
 };
 

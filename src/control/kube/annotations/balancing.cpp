@@ -78,6 +78,30 @@ std::string print_subset_size(const ServedRoute& served) {
   return std::to_string(hash != nullptr ? hash->subset_size : HashBy{}.subset_size);
 }
 
+std::string read_hash_policy(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  using enum model::HashPolicy;
+  for (const auto way : {ring, maglev})
+    if (v == to_string(way)) {
+      out.balancing.hash_by.policy = way;
+      return {};
+    }
+  return "ring or maglev";
+}
+std::string print_hash_policy(const ServedRoute& served) {
+  const auto* hash = hash_of(served);
+  return std::string(to_string(hash != nullptr ? hash->policy : model::HashPolicy::ring));
+}
+std::string read_balance_factor(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto n = parse_int(v);
+  if (!n || (*n != 0 && (*n < 105 || *n > 10'000))) return "per cent of the mean, 105 to 10000, or 0 for no bound";
+  out.balancing.hash_by.balance_factor = static_cast<std::uint32_t>(*n);
+  return {};
+}
+std::string print_balance_factor(const ServedRoute& served) {
+  const auto* hash = hash_of(served);
+  return std::to_string(hash != nullptr ? hash->balance_factor : 0);
+}
+
 std::string read_affinity(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   if (v != "cookie") return "cookie, which is the only kind";
   out.balancing.has_affinity = true;
@@ -171,12 +195,13 @@ constexpr std::array kBalancingRows{
                .doc = "balanced: when pods come some sessions move to them; persistent: a session stays for as long as "
                       "its pod is there"},
     Annotation{.name = "load-balance",
-               .value = {"round_robin, ewma or least_request", read_load_balance, print_load_balance},
+               .value = {"round_robin, ewma, least_request, random or prequal", read_load_balance, print_load_balance},
                .scope = Scope::backend,
                .option = "load-balance",
                .doc =
-                   "which pod the next request goes to: one after the other, the one that answers sooner, or the one "
-                   "with the fewest requests in flight ([balancing](balancing.md)); least_request is Sluice's own"},
+                   "which pod the next request goes to: one after the other, the one that answers sooner, the one "
+                   "with the fewest requests in flight, anyone by chance, or the quickest of those that are not busy "
+                   "([balancing](balancing.md)); the last three are Sluice's own"},
     Annotation{.name = "service-upstream",
                .value = {"boolean", read_by_service, print_by_service},
                .scope = Scope::backend,
@@ -245,6 +270,20 @@ constexpr std::array kBalancingRows{
                .scope = Scope::backend,
                .doc = "requests with the same key go to the same pod ([balancing](balancing.md), "
                       "[variables](variables.md)); stronger than load-balance"},
+    Annotation{.name = "upstream-hash-by-balance-factor",
+               .value = {"per cent", read_balance_factor, print_balance_factor},
+               .scope = Scope::backend,
+               .initial = "0",
+               .needs = kHashName,
+               .doc = "Sluice's own: so many requests in flight, of the mean of all pods, may the key's pod have; with "
+                      "more the key goes to another one; 0: without bound"},
+    Annotation{.name = "upstream-hash-by-policy",
+               .value = {"ring or maglev", read_hash_policy, print_hash_policy},
+               .scope = Scope::backend,
+               .initial = "ring",
+               .needs = kHashName,
+               .doc = "Sluice's own: what leads from keys to pods, a ring as in ingress-nginx, or the table of Maglev, "
+                      "whose shares are all but equal"},
     Annotation{.name = "upstream-hash-by-subset",
                .value = {"boolean", read_subset, print_subset},
                .scope = Scope::backend,
@@ -267,6 +306,16 @@ void finish_balancing(AnnotationResult& out) {
   Balancing made = out.values.settings.balancing ? *out.values.settings.balancing : Balancing{};
   if (written.load_balance) made.load_balance = *written.load_balance;
   if (written.by_service) made.by_service = *written.by_service;
+  if (written.hash_by.subset) {
+    const auto beside_subset = [&](const char* field) {
+      in_vain(field, "no upstream-hash-by-subset: true beside it",
+              "it is ignored: subsets stand on the ring, without bound");
+    };
+    if (written.hash_by.policy != HashBy{}.policy) beside_subset("metadata.annotations[upstream-hash-by-policy]");
+    if (written.hash_by.balance_factor != 0) beside_subset("metadata.annotations[upstream-hash-by-balance-factor]");
+    written.hash_by.policy = HashBy{}.policy;
+    written.hash_by.balance_factor = 0;
+  }
   if (!written.hash_by.key.empty())
     made.hash_by = std::move(written.hash_by);
   else if (written.hash_by != HashBy{})

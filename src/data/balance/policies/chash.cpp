@@ -1,32 +1,15 @@
-#include "data/balance/placement.h"
-#include "data/balance/turns.h"
+#include "data/balance/by_key.h"
 
 namespace sluice::data {
 
 namespace {
 
-// The first endpoint behind the key's place on the ring. Others who leave or come change nothing for its keys.
-class ConsistentHash final : public Policy {
- public:
-  explicit ConsistentHash(std::uint64_t seed) : turns_(seed) {}
-  std::size_t pick(const Candidates& c) noexcept override {
-    if (c.takers.empty()) return kNobody;
-    // Without a key there is nothing to keep together: one endpoint would have all of them.
-    if (c.key.empty() || !places_) return turns_.pick(c);
-    auto at = places_->ring().find(c.key, [&](std::uint32_t i) { return takes_[i] != 0 && !c.was_tried(i); });
-    if (at == Ring::kGone) at = places_->ring().find(c.key, [&](std::uint32_t i) { return takes_[i] != 0; });
-    return at == Ring::kGone ? turns_.pick(c) : at;
+// On the ring others who leave or come change nothing for an endpoint's keys.
+struct OnTheRing {
+  template <class Takes>
+  static std::uint32_t find(const Placement& places, std::string_view key, Takes&& takes) noexcept {
+    return places.ring().find(key, std::forward<Takes>(takes));
   }
-  void reconcile(const Members& m) override {
-    places_ = m.placement;
-    takes_.assign(m.endpoints.size(), 0);
-    for (const auto at : m.takers) takes_[at] = 1;
-  }
-
- private:
-  std::shared_ptr<const Placement> places_;
-  std::vector<std::uint8_t> takes_;  // one for each endpoint
-  Turns turns_;
 };
 
 }  // namespace
@@ -34,7 +17,7 @@ class ConsistentHash final : public Policy {
 extern const PolicyRow kConsistentHash;
 const PolicyRow kConsistentHash{
     .name = "chash",
-    .make = [](std::uint64_t seed) -> std::unique_ptr<Policy> { return std::make_unique<ConsistentHash>(seed); },
+    .make = [](std::uint64_t seed) -> std::unique_ptr<Policy> { return std::make_unique<ByKey<OnTheRing>>(seed); },
     .key = PolicyRow::Key::hash,
     .places = PolicyRow::Places::ring,
     .doc = "by the hash of the request's key; one that leaves moves its own keys alone"};

@@ -15,19 +15,21 @@ namespace sluice::data {
 class ClusterOf {
  public:
   // `row`: of the table; the Cluster asks for it.
-  ClusterOf(const PolicyRow& row, std::uint64_t seed) : policy_(row.make(seed)) {
+  ClusterOf(const PolicyRow& row, std::uint64_t seed, std::uint32_t balance_factor = 0) : policy_(row.make(seed)) {
     spec_.upstream_name = "default-svc-80";
-    spec_.balancing = asking_for(row);
+    spec_.balancing = asking_for(row, balance_factor);
   }
 
-  static model::Balancing asking_for(const PolicyRow& row) {
+  static model::Balancing asking_for(const PolicyRow& row, std::uint32_t balance_factor = 0) {
+    using enum model::LoadBalance;
     model::Balancing out;
-    for (const auto way :
-         {model::LoadBalance::round_robin, model::LoadBalance::ewma, model::LoadBalance::least_request})
+    for (const auto way : {round_robin, ewma, least_request, random, prequal})
       if (row.name == to_string(way)) out.load_balance = way;
     if (row.key == PolicyRow::Key::hash) {
       model::HashBy by{"$arg_k"};
       by.subset = row.places == PolicyRow::Places::ring_of_subsets;
+      if (row.places == PolicyRow::Places::table) by.policy = model::HashPolicy::maglev;
+      by.balance_factor = balance_factor;
       out.hash_by = by;
     }
     if (row.key == PolicyRow::Key::session) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -74,6 +75,35 @@ TEST_F(OfCluster, WhatIsKnownOfAnEndpointOutlivesChanges) {
   }
   EXPECT_EQ(endpoint->load.in_flight, 0U);
   EXPECT_FLOAT_EQ(endpoint->load.latency, 0.25F);
+}
+
+// The sum that a bound of load goes by is of attempts at those that take requests now, whenever they began.
+TEST_F(OfCluster, TheSumOfABoundFollowsEndpointsAndAttempts) {
+  model::HashBy hash{"$arg_k"};
+  hash.balance_factor = 150;
+  model::Balancing bounded;
+  bounded.hash_by = hash;
+  become({"10.0.0.1", "10.0.0.2"}, by(model::LoadBalance::round_robin));
+  const auto endpoints = all(2);
+  const auto one = endpoints.at("10.0.0.1:8080"), other = endpoints.at("10.0.0.2:8080");
+  auto before = std::make_optional<AttemptInFlight>(*one, cluster->policy());
+  EXPECT_EQ(one->load.sum, nullptr);  // nobody asks
+  become({"10.0.0.1", "10.0.0.2"}, bounded);
+  ASSERT_TRUE(one->load.sum);
+  EXPECT_EQ(one->load.sum, other->load.sum);
+  EXPECT_EQ(*other->load.sum, 1U);
+  auto after = std::make_optional<AttemptInFlight>(*other, cluster->policy());
+  EXPECT_EQ(*other->load.sum, 2U);
+  before.reset();
+  EXPECT_EQ(*other->load.sum, 1U);
+  // One goes with an attempt at it: that counts no longer, and ends without harm when the Cluster is gone.
+  become({"10.0.0.1"}, bounded);
+  EXPECT_EQ(*one->load.sum, 0U);
+  cluster->unpin();
+  cluster = nullptr;
+  after.reset();
+  EXPECT_EQ(other->load.in_flight, 0U);
+  EXPECT_EQ(*one->load.sum, 0U);
 }
 
 // Who has answered nothing yet is not taken for the quickest while it owes an answer.
