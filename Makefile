@@ -163,8 +163,8 @@ fmt-check:  ## say which sources are not formatted
 tidy: dev  ## clang-tidy over the files that differ from BASE (HEAD~1)
 	@tools/tidy.sh build/dev $(or $(BASE),HEAD~1)
 
-docs: build  ## generate docs/configuration.md, annotations.md and metrics.md from the binary
-	@for page in configuration annotations metrics; do build/release/sluice docs $$page > build/$$page.md && mv build/$$page.md docs/$$page.md && echo docs/$$page.md; done
+docs: build  ## generate docs/configmap.md, annotations.md and metrics.md from the binary
+	@for page in configmap annotations metrics; do build/release/sluice docs $$page > build/$$page.md && mv build/$$page.md docs/$$page.md && echo docs/$$page.md; done
 
 image:  ## container image IMAGE (sluice:dev) with docker, podman or buildah
 	@tools/image.sh $(IMAGE)

@@ -10,7 +10,7 @@ class App;
 namespace sluice::app {
 
 // Reads `path`, a YAML map whose keys are long flags of `flags` without their dashes, or option keys
-// (docs/configuration.md). A flag that the command line or the environment has set keeps its value, and so does a key
+// (docs/configmap.md). A flag that the command line or the environment has set keeps its value, and so does a key
 // that is in `settings.set`. Returns an empty string, or what is wrong, with file, line and what was expected.
 std::string apply_config_file(const std::string& path, CLI::App& flags, control::Settings& settings);
 

@@ -506,7 +506,7 @@ int main(int argc, char** argv) {
   auto* version = app.add_subcommand("version", "print the version");
   std::string page;
   auto* docs = app.add_subcommand("docs", "print a reference page")->group("");
-  docs->add_option("PAGE", page, "configuration, annotations, metrics or rbac")->required();
+  docs->add_option("PAGE", page, "configmap, annotations, metrics or rbac")->required();
 
   app.set_version_flag("--version", "sluice " SLUICE_VERSION " (" SLUICE_COMMIT ")", "print the version");
   if (const auto code = without_command(app, argc, argv)) return *code;
@@ -529,7 +529,7 @@ int main(int argc, char** argv) {
   if (*conf) return sluice::app::print_conf(admin, conf_question, std::cout);
   if (*certs) return sluice::app::print_certificate(admin, certificate_host, std::cout);
   if (*docs) {
-    if (page == "configuration")
+    if (page == "configmap")
       std::cout << sluice::control::options_markdown();
     else if (page == "annotations")
       std::cout << sluice::control::annotations_markdown();
@@ -539,8 +539,8 @@ int main(int argc, char** argv) {
       std::cout << sluice::control::rbac_rules();
     else
       return sluice::app::refuse(
-          "docs " + page + ": expected configuration, annotations, metrics or rbac" +
-          sluice::did_you_mean(page, std::vector{"configuration", "annotations", "metrics", "rbac"}));
+          "docs " + page + ": expected configmap, annotations, metrics or rbac" +
+          sluice::did_you_mean(page, std::vector{"configmap", "annotations", "metrics", "rbac"}));
     return 0;
   }
   if (auto message = take_set(set, options.control); !message.empty()) return sluice::app::refuse(message);

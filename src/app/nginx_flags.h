@@ -7,7 +7,7 @@
 #include "app/options.h"
 
 // Flags that ingress-nginx has and Sluice has not, or has under another name: a Deployment's arguments are taken as
-// they are. Those without a meaning here are accepted, and said once at the start (docs/configuration.md).
+// they are. Those without a meaning here are accepted, and said once at the start (docs/configmap.md).
 namespace sluice::app {
 
 class NginxFlags {

@@ -169,7 +169,7 @@ std::string_view invalid_text(OnInvalid what) {
 std::string annotations_markdown() {
   std::string out =
       "# Annotations\n\nUnder the prefix `nginx.ingress.kubernetes.io/` (`--annotations-prefix` changes it). A default "
-      "that is a name is that of an [option](configuration.md).\n\"Concerns\" says what an annotation changes, "
+      "that is a name is that of an [option](configmap.md).\n\"Concerns\" says what an annotation changes, "
       "\"risk\" "
       "how ingress-nginx ranks it (`annotations-risk-level`), the last column what a value that cannot be read does;\n"
       "it is reported in each case.\n\n| annotation | value | default | effect | concerns | risk | when invalid "

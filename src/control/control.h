@@ -206,7 +206,7 @@ struct ServedRoute {
 // annotations and options have says how. `has`: is there such an annotation on the route's Ingress?
 std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Options& options,
                                     const std::function<bool(std::string_view)>& has);
-// The option table as documentation: name, default, grammar, effect (docs/configuration.md is made of it by `make
+// The option table as documentation: name, default, grammar, effect (docs/configmap.md is made of it by `make
 // docs`).
 std::string options_markdown();
 // The options that differ from what they are by themselves, one a line, secret ones among them: to be compared, never

@@ -156,6 +156,7 @@ def test_bounds_of_a_namespace_and_of_the_process(taken):
         first.send(b"x" * 100_000)
         assert first.answer("POST").status == 200
     assert sluice.metric("sluice_disk_bodies_total", result="refused") >= 1
+    wait_for(lambda: files_of(sluice) == 0, "the first one has, too")
     with sluice.raw() as c:
         c.send(b"POST /x HTTP/1.1\r\nHost: app.example\r\nContent-Length: 700000\r\n\r\n" + b"x" * 700_000)
         assert c.answer("POST").status == 200, "room is given back"

@@ -384,7 +384,7 @@ def test_environment_and_file_are_weaker_than_flags(site, tmp_path):
     assert code != 0 and "/from-the-file" in err
 
 
-@pytest.mark.parametrize("page", ["configuration", "annotations", "metrics"])
+@pytest.mark.parametrize("page", ["configmap", "annotations", "metrics"])
 def test_generated_pages_are_up_to_date(page):
     """docs/PAGE.md is what the binary prints: `make docs` writes it anew."""
     said = subprocess.run([SLUICE, "docs", page], stdout=subprocess.PIPE, check=True, timeout=30).stdout.decode()

@@ -106,7 +106,7 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
             field, idle ? shorten(written) : "",
             meaningless ? "nothing: " + std::string(idle->why)
             : idle      ? "a key that this version serves"
-                        : "a key that docs/configuration.md lists",
+                        : "a key that docs/configmap.md lists",
             meaningless || !idle ? "it has no effect" : "it has no effect: " + std::string(idle->why)}});
       continue;
     }

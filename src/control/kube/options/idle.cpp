@@ -1,5 +1,5 @@
 // Keys of ingress-nginx that change nothing here: those that have no meaning, and those for what this version does not
-// do. Each says why, in the Report and in docs/configuration.md.
+// do. Each says why, in the Report and in docs/configmap.md.
 #include <algorithm>
 #include <array>
 
