@@ -7,7 +7,7 @@ import time
 
 import hpack
 
-from harness import SLOW, connect
+from harness import SLOW, connect, ready
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
@@ -148,10 +148,12 @@ class Http2:
         view, end = memoryview(data), time.monotonic() + self.timeout
         while view and not self.ended:
             assert time.monotonic() < end, "the peer reads nothing"
-            reading, writing, _ = select.select([self.sock], [self.sock], [], 1.0)
-            if reading:
+            poll = select.poll()
+            poll.register(self.sock, select.POLLIN | select.POLLOUT)
+            able = dict(poll.poll(1000)).get(self.sock.fileno(), 0)
+            if able & ~select.POLLOUT:
                 self._receive()
-            if writing:
+            if able & select.POLLOUT:
                 try:
                     view = view[self.sock.send(view[:65536]):]
                 except OSError:
@@ -254,7 +256,7 @@ class Http2:
             left = end - time.monotonic()
             assert left > 0, f"not in time: {what}"
             pending = getattr(self.sock, "pending", lambda: 0)()
-            if pending or select.select([self.sock], [], [], left)[0]:
+            if pending or ready(self.sock, left):
                 self._receive()
         return self
 
@@ -268,7 +270,7 @@ class Http2:
         while not self.ended:
             left = end - time.monotonic()
             assert left > 0, f"the connection is still open; GOAWAY {self.goaway}"
-            if select.select([self.sock], [], [], left)[0]:
+            if ready(self.sock, left):
                 self._receive()
         return self
 

@@ -487,13 +487,20 @@ def wait_port(address, process=None, seconds=10):
     wait_for(up, f"{address} accepts", seconds)
 
 
+def ready(sock, seconds, write=False):
+    """Whether it can be read, or written, within that time; whatever number it has, which select() does not take above 1,023."""
+    poll = select.poll()
+    poll.register(sock, select.POLLOUT if write else select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
 def never_accepts():
     """Sockets that keep an address from taking any connection: its backlog is full."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(0)
     waiting = []
-    while not waiting or select.select([], waiting[-1:], [], 0.2)[1]:
+    while not waiting or ready(waiting[-1], 0.2, write=True):
         waiting.append(socket.socket())
         waiting[-1].setblocking(False)
         waiting[-1].connect_ex(listener.getsockname())

@@ -3,14 +3,13 @@ KINDS opens one such client and returns its socket; what the proxy spends on a c
 import os
 import re
 import resource
-import select
 import socket
 import ssl
 import struct
 from pathlib import Path
 
 import h2raw
-from harness import SLOW, wait_for
+from harness import SLOW, ready, wait_for
 
 HUGE = "/?size=10000000"
 SMALL_WINDOW = 4096  # of the client's socket, so that what is sent stays with the sender
@@ -187,7 +186,7 @@ def tunnel(proxy):
         try:
             sent += s.send(b"x" * 65536)
         except BlockingIOError:
-            if not select.select([], [s], [], 0.5 * SLOW)[1]:
+            if not ready(s, 0.5 * SLOW, write=True):
                 break  # all on the way is full
     return s
 

@@ -8,7 +8,7 @@ import pytest
 
 import h2raw
 from h2raw import DATA, END_STREAM, NO_ERROR, REFUSED_STREAM, Http2, block, frame, request_fields, window_update
-from harness import SLOW, body_of, certificate, tls_secret, wait_for
+from harness import SLOW, body_of, certificate, ready, tls_secret, wait_for
 from middle import H2_OPTIONS, middle
 from test_h2_websocket import connect, opened, send
 
@@ -51,7 +51,7 @@ def test_requests_that_cross_the_goaway(proxied):
         while c.goaway is None and len(streams) < 500:
             streams.append(c.request("/?size=100&id=x"))
             c.wait(lambda: True)
-            if h2raw.select.select([c.sock], [], [], 0.002)[0]:
+            if ready(c.sock, 0.002):
                 c._receive()
         c.wait_end(10)
         for s in streams:
@@ -113,7 +113,7 @@ def test_what_crosses_the_last_goaway_hurts_nothing_that_runs(proxied):
             streams.append(stream)
             for piece in (head, frame(h2raw.DATA, 0, stream.number, b"abc"), c.headers(stream.number, block([("x-sum", "3")]))):
                 c.send(piece)
-            if h2raw.select.select([c.sock], [], [], 0.005)[0]:
+            if ready(c.sock, 0.005):
                 c._receive()
             if c.goaway is None or c.goaway[0] == LAST:
                 last_seen = time.monotonic()

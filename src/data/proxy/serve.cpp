@@ -209,33 +209,55 @@ void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome, const
 
 }  // namespace
 
+namespace {
+
+constexpr Error kNoEndpoint{Fault::no_endpoints, Whose::upstream, Retry::no, 503, "no endpoint takes requests"};
+constexpr Error kComesBack{Fault::unsupported, Whose::upstream, Retry::no, 508,
+                           "a hundred requests with its X-Request-ID are under way: it comes back to itself"};
+
+// Another place in the record; of too many the last one is written anew.
+Attempt& begin_attempt(Exchange& ex, const EndpointRuntime& endpoint) {
+  auto& record = ex.record;
+  Attempt& attempt = record.attempt[std::min(record.attempts, kMaxAttempts - 1)];
+  attempt = Attempt{};
+  endpoint.text.copy(attempt.address, sizeof attempt.address - 1);
+  record.attempts = std::min(record.attempts + 1, kMaxAttempts);
+  ++ex.tries;
+  if (!ex.client_gone) ex.reset_code.reset();
+  return attempt;
+}
+
+// What ends the exchange after an attempt that has failed by `error`; null: it may go on.
+const Error* end_of(Exchange& ex, const Error& error, bool nothing_sent, std::uint32_t& unprocessed) {
+  if (ex.given_up) return &*ex.given_up;
+  if (ex.client_gone) return &kClientLeft;
+  if (ex.deadline_passed) return &kDeadlinePassed;
+  if (error.retry == Retry::unprocessed && ++unprocessed <= kMostUnprocessed) --ex.tries;
+  if (error.retry == Retry::answered || may_retry(ex, error, nothing_sent, ex.worker.loop.now())) return nullptr;
+  return &error;
+}
+
+}  // namespace
+
+// Many of these wait at once, for slow clients: what it keeps meanwhile is little, and its steps stand outside of it.
 net::Task<Status> attempts(Exchange& ex) {
   WorkerContext& worker = ex.worker;
   const UnderWay under_way(ex);
-  if (under_way.too_often())
-    co_return std::unexpected(Error{Fault::unsupported, Whose::upstream, Retry::no, 508,
-                                    "a hundred requests with its X-Request-ID are under way: it comes back to itself"});
   ex.memory.tried.clear();
   if (ex.options->retry_budget_percent != 0) [[unlikely]]
     ex.cluster->budget.asked(worker.loop.now());
-  std::uint32_t& tries = ex.tries;
   std::uint32_t unprocessed = 0;
   bool fresh = false;
   for (;;) {
-    std::shared_ptr<EndpointRuntime> endpoint = ex.cluster->pick(ex);
-    if (!endpoint)
-      co_return std::unexpected(
-          Error{Fault::no_endpoints, Whose::upstream, Retry::no, 503, "no endpoint takes requests"});
-    auto& record = ex.record;
-    Attempt& attempt = record.attempt[std::min(record.attempts, kMaxAttempts - 1)];
-    attempt = Attempt{};
-    endpoint->text.copy(attempt.address, sizeof attempt.address - 1);
-    record.attempts = std::min(record.attempts + 1, kMaxAttempts);
-
-    ++tries;
-    if (!ex.client_gone) ex.reset_code.reset();
-    bool nothing_sent = true;
+    std::shared_ptr<EndpointRuntime> endpoint;
+    if (!under_way.too_often()) endpoint = ex.cluster->pick(ex);
     Status outcome{};
+    if (!endpoint) {
+      outcome = std::unexpected(under_way.too_often() ? kComesBack : kNoEndpoint);
+      co_return outcome;
+    }
+    Attempt& attempt = begin_attempt(ex, *endpoint);
+    bool nothing_sent = true;
     {
       AttemptInFlight in_flight(*endpoint, ex.cluster->policy());
       const Instant begun = worker.loop.now();
@@ -252,23 +274,21 @@ net::Task<Status> attempts(Exchange& ex) {
       if (ex.options->outlier_consecutive_failures != 0) [[unlikely]]
         judge(ex, *endpoint, outcome, attempt);
     }
-    if (outcome) co_return Status{};
-    Error error = outcome.error();
-    if (ex.given_up) co_return std::unexpected(*ex.given_up);
-    if (ex.client_gone) co_return std::unexpected(kClientLeft);
-    if (ex.deadline_passed) co_return std::unexpected(kDeadlinePassed);
-    if (error.retry == Retry::unprocessed && ++unprocessed <= kMostUnprocessed) --tries;
-    if (error.retry != Retry::answered && !may_retry(ex, error, nothing_sent, worker.loop.now()))
-      co_return std::unexpected(error);
+    if (outcome) co_return outcome;
+    const Retry how = outcome.error().retry;
+    if (const Error* end = end_of(ex, outcome.error(), nothing_sent, unprocessed)) {
+      if (end != &outcome.error()) outcome = std::unexpected(*end);
+      co_return outcome;
+    }
     worker.stats.retries.add();
     if (ex.wanted) forget_pod_fields(ex);
-    if (error.retry == Retry::reused_only) {
+    if (how == Retry::reused_only) {
       fresh = true;
-      --tries;
+      --ex.tries;
     } else if (ex.options->retry_backoff.count() != 0 && !nothing_sent) [[unlikely]] {
       net::Task<Status> pausing = pause(ex, worker.loop.now() + backoff(ex));
-      Status paused = co_await pausing;
-      if (!paused) co_return paused;
+      outcome = co_await pausing;
+      if (!outcome) co_return outcome;
     }
   }
 }
