@@ -137,7 +137,8 @@ def test_no_request_fails_while_every_replica_is_replaced(installed, tmp_path, l
             results[name] = json.loads(tool.out[-1])
         for name, r in results.items():
             assert (r["failed"], r["closed_unannounced"]) == (0, 0), (name, r)
-            assert r["ok"] > 20, (name, r)
+            # On a quiet machine all is over sooner: some answers a connection are proof enough.
+            assert r["ok"] >= 4 * CLIENTS[name][1], (name, r)
         print(f"\n4 replicas replaced: {sum(r['ok'] for r in results.values())} requests, 0 failed; longest end {max(rollout.took):.1f} s of {shipped.most:g} s")
     finally:
         rollout.stop()
