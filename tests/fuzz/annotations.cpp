@@ -103,8 +103,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (int i = 0; i < 4 && !text.empty(); ++i) {
     const auto& row = rows[static_cast<std::uint8_t>(text[0]) % rows.size()];
     text.remove_prefix(1);
-    const auto value = text.substr(0, text.find('\0'));
-    text.remove_prefix(std::min(text.size(), value.size() + 1));
+    const auto value = fuzz::up_to('\0', text);
     written.meta.annotations["nginx.ingress.kubernetes.io/" + std::string(row.name)] = value;
   }
   store().upsert(object(std::move(written)));

@@ -8,10 +8,8 @@
 // spelt again and says the same; what is refused says what was expected.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace sluice;  // NOLINT(google-build-using-namespace)
-  const auto text = fuzz::text_of(data, size);
-  const auto line = text.find('\n');
-  const auto key = text.substr(0, line);
-  const auto value = line == std::string_view::npos ? std::string_view() : text.substr(line + 1);
+  auto value = fuzz::text_of(data, size);
+  const auto key = fuzz::up_to('\n', value);
   for (const auto transport : {model::Transport::tcp, model::Transport::udp}) {
     const auto entry = control::read_stream_entry(transport, key, value);
     if (!entry) {

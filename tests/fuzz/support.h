@@ -21,6 +21,13 @@ inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
+// What stands in front of the first such byte, or all; both are gone from `text` then.
+inline std::string_view up_to(char end, std::string_view& text) {
+  const auto out = text.substr(0, text.find(end));
+  text.remove_prefix(std::min(text.size(), out.size() + 1));
+  return out;
+}
+
 // Sizes of the pieces in which bytes arrive: the same for the same input, so that findings can be repeated.
 class Pieces {
  public:

@@ -10,11 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace sluice;        // NOLINT(google-build-using-namespace)
   using namespace sluice::data;  // NOLINT(google-build-using-namespace)
   auto text = fuzz::text_of(data, size);
-  const auto line = [&] {
-    const auto out = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), out.size() + 1));
-    return out;
-  };
+  const auto line = [&] { return fuzz::up_to('\n', text); };
   const Template made{line()};
   std::string whole;
   for (const auto& part : made.parts()) {

@@ -9,6 +9,8 @@ import itertools
 import sys
 from pathlib import Path
 
+from carry import join
+
 FILE, PERIOD = Path(sys.argv[1]), float(sys.argv[2])
 ready, turn = {}, itertools.count()
 
@@ -40,16 +42,6 @@ async def look():
         await asyncio.sleep(PERIOD)
 
 
-async def carry(reader, writer):
-    try:
-        while part := await reader.read(65536):
-            writer.write(part)
-            await writer.drain()
-        writer.write_eof()
-    except OSError:
-        writer.transport.abort()
-
-
 def serve(kind):
     async def client(reader, writer):
         places = [ports[kind] for _, ports in sorted(ready.items())]
@@ -59,9 +51,7 @@ def serve(kind):
             up_reader, up_writer = await asyncio.open_connection("127.0.0.1", places[next(turn) % len(places)])
         except OSError:
             return writer.transport.abort()
-        await asyncio.gather(carry(reader, up_writer), carry(up_reader, writer))
-        up_writer.close()
-        writer.close()
+        await join(reader, writer, up_reader, up_writer)
     return client
 
 

@@ -8,18 +8,10 @@ import itertools
 import sys
 from pathlib import Path
 
+from carry import join
+
 ADDRESS, FILE = sys.argv[1], Path(sys.argv[2])
 turn = itertools.count()
-
-
-async def carry(reader, writer):
-    try:
-        while part := await reader.read(65536):
-            writer.write(part)
-            await writer.drain()
-        writer.write_eof()
-    except OSError:
-        writer.transport.abort()
 
 
 def serve(port):
@@ -30,9 +22,7 @@ def serve(port):
             up_reader, up_writer = await asyncio.open_connection(host, int(number))
         except (OSError, ZeroDivisionError):
             return writer.transport.abort()
-        await asyncio.gather(carry(reader, up_writer), carry(up_reader, writer))
-        up_writer.close()
-        writer.close()
+        await join(reader, writer, up_reader, up_writer)
     return client
 
 

@@ -9,7 +9,7 @@
 #include "data/proxy/edit.h"
 #include "data/proxy/serve.h"
 #include "data/proxy/subrequest.h"
-#include "data/runtime/worker_context.h"
+#include "data/runtime/borrowed_memory.h"
 #include "net/io/signal.h"
 
 // mirror-target: somebody else gets a copy of each request that goes to a pod. It is on its own from then on: nothing
@@ -32,7 +32,7 @@ class Copy final : private Mirrors::Running {
         host_(std::move(host)),
         target_(std::move(target)),
         method_(of.head().method_text),
-        memory_(worker_.borrow_memory()),
+        memory_(worker_),
         ex_(worker_, answer_, peer_, *memory_) {
     worker_.mirrors.enter();
     view_->pin();
@@ -72,10 +72,6 @@ class Copy final : private Mirrors::Running {
   ~Copy() {
     worker_.mirrors.give_back(body_.size());
     worker_.mirrors.leave();
-    memory_->joined.clear();
-    memory_->texts.clear();
-    memory_->collected.clear();
-    worker_.return_memory(std::move(memory_));
     cluster_->unpin();
     view_->unpin();
   }
@@ -120,7 +116,7 @@ class Copy final : private Mirrors::Running {
   std::string text_, body_;
   std::vector<Field> fields_;
   Peer peer_;
-  std::unique_ptr<ExchangeMemory> memory_;
+  BorrowedMemory memory_;
   KeptAnswer answer_;
   Exchange ex_;
 };

@@ -4,11 +4,12 @@
 #include <array>
 #include <utility>
 
+#include "base/percent.h"
 #include "data/proxy/local_reply.h"
 #include "data/proxy/on_behalf.h"
 #include "data/proxy/prepare.h"
 #include "data/proxy/serve.h"
-#include "data/runtime/worker_context.h"
+#include "data/runtime/borrowed_memory.h"
 #include "net/http/grammar.h"
 
 namespace sluice::data {
@@ -28,17 +29,8 @@ bool is_carried(const Field& field) noexcept {
 
 // Bytes that no target may have are percent-encoded: pods name files as they are called.
 std::string as_target(std::string_view named) {
-  static constexpr char kDigits[] = "0123456789ABCDEF";
   std::string out;
-  out.reserve(named.size());
-  for (const char c : named) {
-    if (net::http::kTarget[net::http::byte(c)]) {
-      out += c;
-    } else {
-      const auto b = net::http::byte(c);
-      out.append({'%', kDigits[b >> 4], kDigits[b & 15]});
-    }
-  }
+  append_encoded(named, out, [](std::uint8_t byte) { return net::http::kTarget[byte]; });
   return out;
 }
 
@@ -128,20 +120,6 @@ void keep_older(Elsewhere& older, Elsewhere& newer) {
 
 constexpr const char* kRoundAndRound = "X-Accel-Redirect has led on ten times";
 
-// Lends memory for one exchange.
-class Borrowed {
- public:
-  explicit Borrowed(WorkerContext& worker) : worker_(worker), memory_(worker.borrow_memory()) {}
-  ~Borrowed() { worker_.return_memory(std::move(memory_)); }
-  Borrowed(const Borrowed&) = delete;
-  Borrowed& operator=(const Borrowed&) = delete;
-  ExchangeMemory& operator*() noexcept { return *memory_; }
-
- private:
-  WorkerContext& worker_;
-  std::unique_ptr<ExchangeMemory> memory_;
-};
-
 }  // namespace
 
 bool leads_elsewhere(Exchange& ex) {
@@ -160,7 +138,7 @@ bool leads_elsewhere(Exchange& ex) {
 net::Task<void> answer_from_elsewhere(Exchange& ex) {
   Elsewhere at = std::move(*ex.elsewhere);
   for (int times = 0; times < kMostElsewhere; ++times) {
-    Borrowed memory(ex.worker);
+    BorrowedMemory memory(ex.worker);
     Answer answer(ex, at.fields);
     Exchange next(ex.worker, answer, ex.peer, *memory);
     next.asker = &ex;

@@ -2,7 +2,7 @@
 
 #include "data/plan/loop.h"
 #include "data/proxy/serve.h"
-#include "data/runtime/worker_context.h"
+#include "data/runtime/borrowed_memory.h"
 
 namespace sluice::data {
 
@@ -30,7 +30,7 @@ void make_ours(Exchange& ex, const Question& question, const model::Options& opt
 
 SubRequest::SubRequest(Exchange& asker, const Question& question, Downstream* to)
     : asker_(asker),
-      memory_(asker.worker.borrow_memory()),
+      memory_(asker.worker),
       to_(to != nullptr ? *to : answer_),
       ex_(asker.worker, to_, asker.peer, *memory_),
       given_up_(asker, ex_) {
@@ -46,13 +46,6 @@ SubRequest::SubRequest(Exchange& asker, const Question& question, Downstream* to
   ex_.request_id = asker.request_id;
   ex_.outside = true;
   mark_pass(ex_, true);
-}
-
-SubRequest::~SubRequest() {
-  memory_->joined.clear();
-  memory_->texts.clear();
-  memory_->collected.clear();
-  asker_.worker.return_memory(std::move(memory_));
 }
 
 net::Task<Status> SubRequest::run() {

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "data/exchange/exchange.h"
 #include "data/proxy/on_behalf.h"
+#include "data/runtime/borrowed_memory.h"
 #include "net/io/loop.h"
 #include "net/io/task.h"
 
@@ -69,7 +70,6 @@ class SubRequest {
  public:
   // `to`: who gets the answer instead, and outlives this; null: it is kept here.
   SubRequest(Exchange& asker, const Question& question, Downstream* to = nullptr);
-  ~SubRequest();
   SubRequest(const SubRequest&) = delete;
   SubRequest& operator=(const SubRequest&) = delete;
 
@@ -83,7 +83,7 @@ class SubRequest {
 
  private:
   Exchange& asker_;
-  std::unique_ptr<ExchangeMemory> memory_;
+  BorrowedMemory memory_;
   KeptAnswer answer_;
   Downstream& to_;
   Exchange ex_;

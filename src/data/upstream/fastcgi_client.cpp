@@ -15,19 +15,16 @@ using net::tls::Io;
 
 namespace {
 
-Error upstream(Fault f, const char* detail, Retry retry = Retry::no) noexcept {
-  return Error{f, Whose::upstream, retry, 0, detail};
-}
-
 // The pod did not answer, and says so.
 Error why_unserved(const net::fcgi::End& end) noexcept {
   switch (end.protocol) {
     case net::fcgi::End::overloaded:
-      return upstream(Fault::overload, "FastCGI: the pod says that it is overloaded", Retry::unprocessed);
+      return upstream_error(Fault::overload, "FastCGI: the pod says that it is overloaded", Retry::unprocessed);
     case net::fcgi::End::cannot_multiplex:
-      return upstream(Fault::unsupported, "FastCGI: the pod says that it serves another request", Retry::unprocessed);
+      return upstream_error(Fault::unsupported, "FastCGI: the pod says that it serves another request",
+                            Retry::unprocessed);
     case net::fcgi::End::unknown_role:
-      return upstream(Fault::unsupported, "FastCGI: the pod says that it is no responder");
+      return upstream_error(Fault::unsupported, "FastCGI: the pod says that it is no responder");
     case net::fcgi::End::complete:
       break;
   }
@@ -37,15 +34,10 @@ Error why_unserved(const net::fcgi::End& end) noexcept {
 }  // namespace
 
 void FastcgiClient::begin(Exchange& ex) {
-  ex_ = &ex;
-  ++exchanges_;
-  read_before_ = stream_.bytes_read();
-  sent_at_ = worker_.loop.now();
-  body_bytes_ = left_ = err_left_ = 0;
+  begin_attempt(ex);
+  left_ = err_left_ = 0;
   framing_ = Framing::none;
-  keep_ = request_complete_ = in_ended_ = head_done_ = surplus_ = sent_anything_ = stopped_ = false;
-  pending_ = {};
-  held_.clear();
+  keep_ = in_ended_ = surplus_ = false;
   err_.clear();
   reader_.reset();
 }
@@ -89,18 +81,10 @@ net::Task<Status> FastcgiClient::send_head(Exchange& ex, std::string_view body, 
   sent_anything_ = true;
   stream_.expect_write_rate(0);
   const bool left = write_in(out, body, whole);
-  request_complete_ = whole && (left || body.empty());
-  // As with HTTP: the pod may answer before it has taken a body, or instead of it.
-  if (left || (!body.empty() && stream_.bytes_written() != 0)) co_return Status{};
-  Status s = co_await stream_.finish_write(ex.settings->send_timeout);
-  if (!s && stream_.bytes_written() == 0) sent_anything_ = false;
-  if (!s) {
-    Error e = s.error();
-    if (e.fault != Fault::cancelled && e.fault != Fault::timeout) e.retry = reused() ? Retry::reused_only : Retry::yes;
-    co_return std::unexpected(e);
-  }
-  request_complete_ = whole;
-  co_return Status{};
+  if (head_is_sent(left, body, whole)) co_return Status{};
+  net::Task<Status> finishing = finish_head(ex, whole);
+  Status finished = co_await finishing;
+  co_return finished;
 }
 
 net::Task<Status> FastcgiClient::send_body(Chunk piece) {
@@ -143,13 +127,6 @@ Result<std::string_view> FastcgiClient::decode(char* bytes, std::size_t size) {
   return std::string_view(bytes, static_cast<std::size_t>(to - bytes));
 }
 
-Error FastcgiClient::no_response(bool closed) const noexcept {
-  const bool nothing = !any_received();
-  return upstream(closed ? Fault::closed : Fault::reset,
-                  nothing ? "the pod closed without a response" : "the pod closed inside a response head",
-                  nothing && reused() ? Retry::reused_only : Retry::yes);
-}
-
 net::Task<Status> FastcgiClient::read_head(Exchange& ex) {
   auto& response = ex.memory.response;
   auto& kept = ex.memory.response_head;
@@ -158,9 +135,8 @@ net::Task<Status> FastcgiClient::read_head(Exchange& ex) {
   kept.clear();
   const std::size_t room = std::min(ex.down.room(0), WorkerContext::kScratch);
   Instant until = worker_.loop.now() + ex.settings->read_timeout;
-  // As with HTTP: a pod answers when it has the request.
   const auto waits_on = [&] {
-    const Instant later = stream_.waits_to_write().value_or(sent_at_) + ex.settings->read_timeout;
+    const Instant later = answer_due(ex);
     return std::exchange(until, std::max(until, later)) < later;
   };
   // Standard error has no end that a limit of the head would set.
@@ -171,7 +147,7 @@ net::Task<Status> FastcgiClient::read_head(Exchange& ex) {
       net::EndOfTurn others(worker_.loop);
       co_await others;
       if (worker_.loop.now() >= until && !waits_on())
-        co_return std::unexpected(upstream(Fault::timeout, "no head of a response in time", Retry::yes));
+        co_return std::unexpected(upstream_error(Fault::timeout, "no head of a response in time", Retry::yes));
     }
     const auto r = stream_.try_read(worker_.scratch.get(), room);
     if (r.io == Io::again_read) {
@@ -201,7 +177,8 @@ net::Task<Status> FastcgiClient::read_head(Exchange& ex) {
     else if (*length > 0)
       parsed = net::fcgi::parse_head(bytes.substr(0, *length), limits, ex.head().method, response);
     else if (reader_.ended())
-      parsed = std::unexpected(upstream(Fault::malformed, "FastCGI: the request ended without a head of a response"));
+      parsed =
+          std::unexpected(upstream_error(Fault::malformed, "FastCGI: the request ended without a head of a response"));
     if (!parsed) {
       worker_.stats.malformed_responses.add();
       co_return parsed;
@@ -218,13 +195,6 @@ net::Task<Status> FastcgiClient::read_head(Exchange& ex) {
   }
 }
 
-void FastcgiClient::hold() {
-  if (pending_.empty()) return;
-  std::vector<char> copy(pending_.begin(), pending_.end());
-  held_.swap(copy);
-  pending_ = {held_.data(), held_.size()};
-}
-
 // A piece of the body as the client may have it. The last one is known by the end of the request alone.
 Result<Chunk> FastcgiClient::give(std::string_view data) {
   if (framing_ == Framing::none) {
@@ -238,7 +208,8 @@ Result<Chunk> FastcgiClient::give(std::string_view data) {
     }
     left_ -= data.size();
     if (reader_.ended() && left_ > 0)
-      return std::unexpected(upstream(Fault::closed, "FastCGI: the response has fewer bytes than its Content-Length"));
+      return std::unexpected(
+          upstream_error(Fault::closed, "FastCGI: the response has fewer bytes than its Content-Length"));
   }
   body_bytes_ += data.size();
   return Chunk{data, reader_.ended(), {}};
@@ -254,7 +225,7 @@ net::Task<Result<Chunk>> FastcgiClient::read(std::size_t most) {
   net::ShareOfTurn share(worker_.loop);
   std::size_t came = 0;
   for (;;) {
-    if (stopped_) co_return std::unexpected(upstream(Fault::cancelled, "the response is not wanted any more"));
+    if (stopped_) co_return std::unexpected(upstream_error(Fault::cancelled, "the response is not wanted any more"));
     if (!pending_.empty() || reader_.ended() || framing_ == Framing::none) {
       Result<Chunk> piece = take(most);
       if (!piece || piece->last || !piece->data.empty()) co_return piece;
@@ -263,7 +234,7 @@ net::Task<Result<Chunk>> FastcgiClient::read(std::size_t most) {
       net::EndOfTurn others(worker_.loop);
       co_await others;
       if (worker_.loop.now() >= until)
-        co_return std::unexpected(upstream(Fault::timeout, "no more of the response in time"));
+        co_return std::unexpected(upstream_error(Fault::timeout, "no more of the response in time"));
     }
     const auto r = stream_.try_read(worker_.scratch.get(), room);
     if (r.io == Io::done) {
@@ -286,7 +257,7 @@ net::Task<Result<Chunk>> FastcgiClient::read(std::size_t most) {
       co_return Chunk{{}, true, {}};
     }
     co_return std::unexpected(
-        upstream(r.io == Io::closed ? Fault::closed : Fault::reset, "FastCGI: the pod closed inside a response"));
+        upstream_error(r.io == Io::closed ? Fault::closed : Fault::reset, "FastCGI: the pod closed inside a response"));
   }
 }
 
@@ -311,11 +282,6 @@ void FastcgiClient::release(bool clean) noexcept {
   std::unique_ptr<FastcgiClient> self(this);
   if (ex_ != nullptr) tell(clean);
   if (clean && reusable()) worker_.pool.put(*self.release());
-}
-
-void FastcgiClient::stop() noexcept {
-  stopped_ = true;
-  stream_.cancel(upstream(Fault::cancelled, "the response is not wanted any more"));
 }
 
 bool FastcgiClient::reusable() const noexcept {

@@ -26,14 +26,8 @@ Duration idle_most(std::uint32_t seconds) noexcept {
 }  // namespace
 
 void H1Client::begin(Exchange& ex) {
-  ex_ = &ex;
-  ++exchanges_;
-  read_before_ = stream_.bytes_read();
-  sent_at_ = worker_.loop.now();
-  body_bytes_ = 0;
-  request_complete_ = request_chunked_ = response_keep_alive_ = head_done_ = sent_anything_ = stopped_ = false;
-  pending_ = {};
-  held_.clear();
+  begin_attempt(ex);
+  request_chunked_ = response_keep_alive_ = false;
 }
 
 net::Task<Status> H1Client::send_head(Exchange& ex, std::string_view body, bool whole) {
@@ -56,19 +50,10 @@ net::Task<Status> H1Client::send_head(Exchange& ex, std::string_view body, bool 
   sent_anything_ = true;
   stream_.expect_write_rate(0);
   const bool left = stream_.write_now({parts, body.empty() ? 1U : 2U});
-  request_complete_ = whole && (left || body.empty());
-  // The pod may answer before it has taken a body, or instead of it. (On a new connection of which nothing left at all
-  // the request can go elsewhere, and that is known only here.)
-  if (left || (!body.empty() && stream_.bytes_written() != 0)) co_return Status{};
-  Status s = co_await stream_.finish_write(ex.settings->send_timeout);
-  if (!s && stream_.bytes_written() == 0) sent_anything_ = false;
-  if (!s) {
-    Error e = s.error();
-    if (e.fault != Fault::cancelled && e.fault != Fault::timeout) e.retry = reused() ? Retry::reused_only : Retry::yes;
-    co_return std::unexpected(e);
-  }
-  request_complete_ = whole;
-  co_return Status{};
+  if (head_is_sent(left, body, whole)) co_return Status{};
+  net::Task<Status> finishing = finish_head(ex, whole);
+  Status finished = co_await finishing;
+  co_return finished;
 }
 
 net::Task<Status> H1Client::send_body(Chunk piece) {
@@ -125,16 +110,13 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
   Instant until = worker_.loop.now() + ex.settings->read_timeout;
   for (;;) {
     std::string_view bytes(kept.data(), kept.size());
-    char* base = kept.data();
     if (!fresh || kept.empty()) {
       const auto r = stream_.try_read(worker_.scratch.get(), room);
       if (r.io == Io::again_read) {
         Status ready = co_await stream_.readable(until);
         if (!ready) {
           Error e = ready.error();
-          // A pod answers when it has the request, and that is still on its way, or was not long ago. Of a piece that
-          // does not leave at once some left when its writer began to wait.
-          const Instant later = stream_.waits_to_write().value_or(sent_at_) + ex.settings->read_timeout;
+          const Instant later = answer_due(ex);
           if (e.fault == Fault::timeout && later > until && !ex.grpc) {
             until = later;
             continue;
@@ -144,20 +126,12 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
         }
         continue;
       }
-      if (r.io != Io::done) {
-        const bool nothing = !any_received();
-        co_return std::unexpected(
-            upstream(r.io == Io::closed ? Fault::closed : Fault::reset,
-                     nothing ? "the pod closed without a response" : "the pod closed inside a response head",
-                     nothing && reused() ? Retry::reused_only : Retry::yes));
-      }
+      if (r.io != Io::done) co_return std::unexpected(no_response(r.io == Io::closed));
       if (kept.empty()) {
         bytes = {worker_.scratch.get(), r.bytes};
-        base = worker_.scratch.get();
       } else {
         kept.insert(kept.end(), worker_.scratch.get(), worker_.scratch.get() + r.bytes);
         bytes = {kept.data(), kept.size()};
-        base = kept.data();
       }
     }
     fresh = false;
@@ -177,7 +151,6 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
       worker_.stats.malformed_responses.add();
       co_return std::unexpected(parsed.error());
     }
-    pending_at_ = base + *length;
     pending_ = bytes.substr(*length);
     if (response.status >= 200 || response.status == 101) {
       head_done_ = true;
@@ -187,14 +160,6 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
     }
     co_return Status{};
   }
-}
-
-void H1Client::hold() {
-  if (pending_.empty()) return;
-  std::vector<char> copy(pending_.begin(), pending_.end());
-  held_.swap(copy);
-  pending_ = {held_.data(), held_.size()};
-  pending_at_ = held_.data();
 }
 
 Result<Chunk> H1Client::decode(char* bytes, std::size_t size) {
@@ -211,19 +176,18 @@ Result<Chunk> H1Client::decode(char* bytes, std::size_t size) {
 
 Result<Chunk> H1Client::take(std::size_t) {
   if (pending_.empty()) return Chunk{{}, decoder_.done(), {}};
-  const std::size_t size = pending_.size();
-  pending_ = {};
+  const std::string_view bytes = std::exchange(pending_, {});
   if (decoder_.done()) {
     response_keep_alive_ = false;
     return Chunk{{}, true, {}};
   }
-  return decode(pending_at_, size);
+  return decode(const_cast<char*>(bytes.data()), bytes.size());  // in scratch or in held_, both of which are ours
 }
 
 net::Task<Result<Chunk>> H1Client::read(std::size_t most) {
   const std::size_t room = std::min(most, WorkerContext::kScratch);
   for (;;) {
-    if (stopped_) co_return std::unexpected(upstream(Fault::cancelled, "the response is not wanted any more"));
+    if (stopped_) co_return std::unexpected(upstream_error(Fault::cancelled, "the response is not wanted any more"));
     if (!pending_.empty() || decoder_.done()) {
       auto chunk = take(most);
       if (!chunk || chunk->last || !chunk->data.empty()) co_return chunk;
@@ -245,7 +209,7 @@ net::Task<Result<Chunk>> H1Client::read(std::size_t most) {
       if (!end) co_return std::unexpected(end.error());
       co_return Chunk{{}, true, {}};
     }
-    co_return std::unexpected(upstream(Fault::reset, "the pod's connection broke inside a body"));
+    co_return std::unexpected(upstream_error(Fault::reset, "the pod's connection broke inside a body"));
   }
 }
 
@@ -254,11 +218,6 @@ void H1Client::release(bool clean) noexcept {
   if (!clean || !reusable()) return;
   kept_ = ex_->keeps != nullptr ? *ex_->keeps : model::KeptConnections{};
   worker_.pool.put(*self.release());
-}
-
-void H1Client::stop() noexcept {
-  stopped_ = true;
-  stream_.cancel(upstream(Fault::cancelled, "the response is not wanted any more"));
 }
 
 bool H1Client::reusable() const noexcept {

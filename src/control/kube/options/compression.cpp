@@ -3,18 +3,13 @@
 
 #include "base/regex.h"
 #include "base/strings.h"
+#include "control/kube/media_type.h"
 #include "control/kube/options/families.h"
 #include "control/kube/options/values.h"
 
 namespace sluice::control::options_of {
 
 namespace {
-
-// nginx compares them with what a response says, so a parameter (`text/css; charset=utf-8`) would never be found.
-bool is_media_type(std::string_view word) {
-  const auto slash = word.find('/');
-  return slash != std::string_view::npos && is_token(word.substr(0, slash)) && is_token(word.substr(slash + 1));
-}
 
 template <auto M>
 std::string read_types(std::string_view v, Options& o) {

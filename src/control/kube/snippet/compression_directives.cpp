@@ -1,6 +1,7 @@
 // gzip and brotli of a location: what they say stands in place of the options of the same name.
 #include "base/strings.h"
 #include "control/kube/grammar.h"
+#include "control/kube/media_type.h"
 #include "control/kube/snippet/families.h"
 #include "model/settings/route_settings.h"
 
@@ -60,10 +61,7 @@ std::string read_coding_min_length(Reader& r, const Directive& d) {
 std::string read_coding_types(Reader& r, const Directive& d) {
   std::vector<std::string> types;
   for (const Word& word : d.words) {
-    const auto slash = word.text.find('/');
-    const bool type = slash != std::string::npos && is_token(std::string_view(word.text).substr(0, slash)) &&
-                      is_token(std::string_view(word.text).substr(slash + 1));
-    if (word.text != "*" && !type) return "media types such as application/json, or *";
+    if (word.text != "*" && !is_media_type(word.text)) return "media types such as application/json, or *";
     types.push_back(lower(word.text));
   }
   return change(r, d, [of = coding_of(d), types](RouteCompression& c) { (c.*of).types = types; });
