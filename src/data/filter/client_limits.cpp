@@ -14,20 +14,13 @@ namespace {
 
 enum Which : std::uint8_t { connections, a_second, a_minute };
 
-LimitTable::Rate rate_of(std::uint64_t thousandths_a_second, std::uint64_t limit, std::uint64_t multiplier) noexcept {
-  // The product fits: both are of 32 bits. What is above the most that can be counted is as good as no limit.
-  const std::uint64_t burst = limit * multiplier;
-  return {static_cast<std::uint32_t>(std::min<std::uint64_t>(thousandths_a_second, LimitTable::kMostRate)),
-          static_cast<std::uint32_t>(std::min<std::uint64_t>(burst, LimitTable::kMostBurst / 1000) * 1000)};
-}
-
 class ClientLimits final : public Step {
  public:
   explicit ClientLimits(const model::ClientLimits& limits)
       : limits_(limits),
         exempt_(limits.exempt),
-        second_(rate_of(std::uint64_t{limits.rps} * 1000, limits.rps, limits.burst_multiplier)),
-        minute_(rate_of(std::uint64_t{limits.rpm} * 1000 / 60, limits.rpm, limits.burst_multiplier)),
+        second_(limit_rate(std::uint64_t{limits.rps} * 1000, std::uint64_t{limits.rps} * limits.burst_multiplier)),
+        minute_(limit_rate(std::uint64_t{limits.rpm} * 1000 / 60, std::uint64_t{limits.rpm} * limits.burst_multiplier)),
         tenant_(static_cast<std::uint16_t>(LimitTable::number(limits.ns))) {
     for (const Which which : {connections, a_second, a_minute})
       counter_[which] = LimitTable::number(

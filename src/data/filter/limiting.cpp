@@ -46,6 +46,11 @@ std::uint64_t LimitedKey::counter(std::uint64_t of) noexcept {
   return LimitTable::number(bytes_);
 }
 
+LimitTable::Rate limit_rate(std::uint64_t thousandths_a_second, std::uint64_t burst) noexcept {
+  return {static_cast<std::uint32_t>(std::min<std::uint64_t>(thousandths_a_second, LimitTable::kMostRate)),
+          static_cast<std::uint32_t>(std::min<std::uint64_t>(burst, LimitTable::kMostBurst / 1000) * 1000)};
+}
+
 std::uint32_t limit_time(const Exchange& ex) noexcept {
   using std::chrono::duration_cast;
   const auto now = ex.worker.loop.now().time_since_epoch();

@@ -22,6 +22,10 @@ class LimitedKey {
   std::string& bytes_;
 };
 
+// So many thousandths of a request a second, and so many requests that may come too early. What is above the most that
+// can be counted is as good as no limit.
+LimitTable::Rate limit_rate(std::uint64_t thousandths_a_second, std::uint64_t burst) noexcept;
+
 // The time that LimitTable goes by.
 std::uint32_t limit_time(const Exchange& ex) noexcept;
 

@@ -19,8 +19,7 @@ class LimitsOfSnippets final : public Step {
   LimitsOfSnippets(const SnippetLimits& limits, bool rates, bool connections) {
     if (rates)
       for (const auto& rate : limits.rates) {
-        const std::uint64_t burst = std::min<std::uint64_t>(std::uint64_t{rate.burst} * 1000, LimitTable::kMostBurst);
-        rates_.push_back({rate, {rate.a_second, static_cast<std::uint32_t>(burst)}, zone(rate.zone)});
+        rates_.push_back({rate, limit_rate(rate.a_second, rate.burst), zone(rate.zone)});
         delays_ = delays_ || (rate.burst != 0 && rate.delay != SnippetRate::kAtOnce);
       }
     if (connections)
