@@ -23,6 +23,7 @@ namespace {
 thread_local Instant disbelief{};
 constexpr Duration kDisbelief = std::chrono::seconds(60);
 constexpr std::size_t kFraming = 1024;  // of HTTP, on top of a piece
+constexpr std::size_t kPiece = Stream::kKept - kFraming;
 
 }  // namespace
 
@@ -211,7 +212,7 @@ IoResult Stream::send_some(const iovec* parts, int count) noexcept {
 std::size_t Stream::room(std::size_t last) noexcept {
   constexpr std::size_t kEnough = 256 * 1024;
   const auto sure = [this] { return sure_until_ > bytes_written_ ? sure_until_ - bytes_written_ : 0; };
-  if (loop_.now() < disbelief) return kKept;
+  if (loop_.now() < disbelief) return kPiece;
   if (last >= kKept / 2 && sure() < kEnough) {
     std::uint32_t memory[SK_MEMINFO_VARS]{};
     socklen_t size = sizeof memory;
@@ -220,7 +221,7 @@ std::size_t Stream::room(std::size_t last) noexcept {
         memory[SK_MEMINFO_SNDBUF] > memory[SK_MEMINFO_WMEM_QUEUED])
       sure_until_ = bytes_written_ + (memory[SK_MEMINFO_SNDBUF] - memory[SK_MEMINFO_WMEM_QUEUED]) / 2;
   }
-  return sure() + kKept;
+  return sure() + kPiece;
 }
 
 void Stream::keep_tail(std::span<const iovec> parts, std::size_t sent) {
@@ -259,11 +260,11 @@ bool Stream::write_now(std::span<const iovec> parts) noexcept {
   }
   if (r.bytes == total) {
     if (!tls_ || !tls_->pending_write()) return true;
-    if (tls_->unsent() > kKept + kFraming) disbelief = loop_.now() + kDisbelief;
+    if (tls_->unsent() > kKept) disbelief = loop_.now() + kDisbelief;
     return false;
   }
   keep_tail(parts, r.bytes);
-  if (tail_.size() > kKept + kFraming) disbelief = loop_.now() + kDisbelief;
+  if (tail_.size() > kKept) disbelief = loop_.now() + kDisbelief;
   // A short write filled the socket's buffer: the next room comes as an edge.
   writable_ = false;
   return false;

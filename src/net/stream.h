@@ -67,7 +67,7 @@ class Stream final : public Watcher, public Duplex {
   void write_soon(std::span<const iovec> parts) noexcept;
 
   // At most this of a write waits here when the kernel takes no more, if the write was no larger than room() said.
-  static constexpr std::size_t kKept = 24 * 1024;
+  static constexpr std::size_t kKept = 20 * 1024;
   // How large a write may be for that. `last`: size of the piece before; only after a large one is the kernel asked
   // what it would take, and only when that is not known from before.
   std::size_t room(std::size_t last) noexcept override;
