@@ -281,6 +281,8 @@ def test_no_refusal_of_a_kubeconfig_shows_a_value(planted, tmp_path):
     users = [f"token: [{value()}", f"client-key-data: {value()}!, client-certificate-data: YQ==", f"auth-provider: {{name: {value()}}}",
              f"exec: {{apiVersion: {value()}, command: x}}", f"token: *{value()}",
              f"exec: {{apiVersion: client.authentication.k8s.io/v1, command: ./plugin.sh, args: ['{value()}'], env: [{{name: PASSWORD, value: 's3 {value()}'}}]}}"]
+    # What it says is longer than what is shown of it: a value that would be cut there has to be unseen as well.
+    users += [users[-1].replace("s3 ", "s3 " + "a long word of no secret " * words) for words in range(1, 13)]
     clusters = [f"server: '{value()}'", f"server: 'https://admin:{value()}@api.example:x'", f"server: 'https://{value()}@127.0.0.1:1'",
                 f"server: 'https://127.0.0.1:1/?token={value()}'", f"server: https://a, proxy-url: 'http://me:{value()}@proxy:1'",
                 f"server: https://a, certificate-authority-data: '{value()}!'"]

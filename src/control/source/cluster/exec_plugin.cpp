@@ -32,7 +32,9 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::string_view kUnseen = "…";
-constexpr std::int64_t kMargin = 60;  // seconds before the end that new ones are asked for
+constexpr std::size_t kShown = 300;    // bytes of what a plugin says
+constexpr std::size_t kLooked = 4096;  // where words of the form of a token are unseen, which leaves more than is shown
+constexpr std::int64_t kMargin = 60;   // seconds before the end that new ones are asked for
 
 struct Pipe {
   int read = -1, write = -1;
@@ -51,19 +53,29 @@ struct Pipe {
   }
 };
 
-std::string first_line(std::string_view text) {
-  return std::string(cut(text.substr(0, text.find('\n')), 300));
+std::string_view first_line(std::string_view text) {
+  return text.substr(0, text.find('\n'));
+}
+std::string shown(std::string_view text) {
+  return std::string(cut(text, kShown));
 }
 
 // What a plugin says goes into the log, without the values that it was given and with which it may have been given a
-// password, and without words of the form of a token.
+// password, and without words of the form of a token. Asked of all of it: the beginning of a value is no longer found.
 std::string without_secrets(std::string_view said, const std::vector<std::string>& given) {
   std::string out(said);
-  for (const auto& value : given)
-    for (std::size_t at = 0; !value.empty() && (at = out.find(value, at)) != std::string::npos;) {
-      out.replace(at, value.size(), kUnseen);
-      at += kUnseen.size();
+  for (const auto& value : given) {
+    if (value.empty()) continue;
+    std::string seen;
+    for (std::size_t at = 0; at < out.size();) {
+      const std::size_t found = std::min(out.find(value, at), out.size());
+      seen.append(out, at, found - at);
+      if (found < out.size()) seen += kUnseen;
+      at = found + value.size();
     }
+    out = std::move(seen);
+  }
+  out.resize(std::min(out.size(), kLooked));
   const auto of_token = [](char c) { return made_of({&c, 1}, "+/=._-"); };
   for (std::size_t begin = 0; begin < out.size();) {
     std::size_t end = begin;
@@ -115,8 +127,9 @@ std::string ExecPlugin::request() const {
 
 std::expected<std::string, std::string> ExecPlugin::run() const {
   const auto failed = [&](const std::string& why) {
-    return std::unexpected(fmt::format("exec plugin {}: {}{}", command_.command, why,
-                                       command_.install_hint.empty() ? "" : "; " + first_line(command_.install_hint)));
+    return std::unexpected(
+        fmt::format("exec plugin {}: {}{}", command_.command, why,
+                    command_.install_hint.empty() ? "" : "; " + shown(first_line(command_.install_hint))));
   };
   std::vector<std::string> environment = command_.environment;
   environment.push_back("KUBERNETES_EXEC_INFO=" + request());
@@ -183,7 +196,7 @@ std::expected<std::string, std::string> ExecPlugin::run() const {
     for (const auto& e : command_.environment) given.push_back(e.substr(e.find('=') + 1));
     return failed(fmt::format("ended with {} {}: {}", WIFEXITED(status) ? "status" : "signal",
                               WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
-                              without_secrets(first_line(said), given)));
+                              shown(without_secrets(first_line(said), given))));
   }
   return printed;
 }
