@@ -22,8 +22,6 @@ namespace {
 // less, and what was read on its word is left here: that may happen to one connection, not to all.
 thread_local Instant disbelief{};
 constexpr Duration kDisbelief = std::chrono::seconds(60);
-constexpr std::size_t kFraming = 1024;  // of HTTP, on top of a piece
-constexpr std::size_t kPiece = Stream::kKept - kFraming;
 
 }  // namespace
 

@@ -66,10 +66,12 @@ class Stream final : public Watcher, public Duplex {
   // written next. Meant where another coroutine may be waiting to write.
   void write_soon(std::span<const iovec> parts) noexcept;
 
-  // At most this of a write waits here when the kernel takes no more, if the write was no larger than room() said.
-  static constexpr std::size_t kKept = 20 * 1024;
-  // How large a write may be for that. `last`: size of the piece before; only after a large one is the kernel asked
-  // what it would take, and only when that is not known from before.
+  // At most this of a write waits here when the kernel takes no more, if the write was no larger than room() said and
+  // what stands around it (sizes of chunks, a head).
+  static constexpr std::size_t kKept = 20 * 1024, kFraming = 1024;
+  // How large a write may be for that: kPiece, and more where more is sure to leave. `last`: size of the piece before;
+  // only after a large one is the kernel asked what it would take, and only when that is not known from before.
+  static constexpr std::size_t kPiece = kKept - kFraming;
   std::size_t room(std::size_t last) noexcept override;
   // Bytes of memory that wait for the peer, or for the rest of a TLS record.
   std::size_t held() const noexcept { return tail_.capacity() + (tls_ ? tls_->held() : 0); }
