@@ -122,7 +122,7 @@ struct World {
     auto cluster = std::make_shared<model::Cluster>();
     cluster->name = "default-app" + std::to_string(i) + "-80";
     for (int e = 0; e < endpoints; ++e)
-      cluster->endpoints.push_back({"10.0.0." + std::to_string(e + 1), 80, true, false, ""});
+      cluster->endpoints.push_back({"10.0.0." + std::to_string(e + 1), 80, true, false, false, ""});
     model.clusters[cluster->name] = cluster;
     change.clusters.push_back(cluster->name);
   }

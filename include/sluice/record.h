@@ -21,6 +21,7 @@ struct Attempt {
   float connect_seconds = -1;        // -1: no connect was needed or made
   float header_seconds = -1;         // until the response head
   float response_seconds = 0;        // until the end of the response
+  bool timed_out = false;            // no connection, or no response head, in time
   bool elsewhere = false;            // it is the first after a pod named another path (X-Accel-Redirect)
 };
 inline constexpr int kMaxAttempts = 4;

@@ -12,7 +12,7 @@ std::string address_text(const model::Endpoint& endpoint) {
 }
 
 std::string_view state_text(const model::Endpoint& endpoint) {
-  if (endpoint.ready) return "ready";
+  if (endpoint.ready) return endpoint.far ? "ready, of another zone or node" : "ready";
   return endpoint.terminating ? "terminating" : "not ready";
 }
 
@@ -34,8 +34,11 @@ std::string endpoints_text(const model::Cluster* cluster) {
   const std::size_t all = cluster != nullptr ? cluster->endpoints.size() : 0;
   const std::size_t taking = cluster != nullptr ? usable(*cluster) : 0;
   if (taking == 0) return "no endpoints (503): " + empty_text(cluster);
-  if (taking == all) return fmt::format("{} endpoint{}", all, all == 1 ? "" : "s");
-  return fmt::format("{} of {} endpoints", taking, all);
+  std::string out = taking == all ? fmt::format("{} endpoint{}", all, all == 1 ? "" : "s")
+                                  : fmt::format("{} of {} endpoints", taking, all);
+  const auto far = std::ranges::count_if(cluster->endpoints, &model::Endpoint::far);
+  if (far != 0) out += fmt::format(", {} of another zone or node: while there are enough here they get none", far);
+  return out;
 }
 
 std::string canary_endpoints_text(const model::Cluster* cluster) {

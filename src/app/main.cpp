@@ -62,6 +62,7 @@ void add_common(CLI::App& cmd, sluice::control::Settings& c, std::vector<std::st
                "undecrypted")
       ->envname("SLUICE_ENABLE_SSL_PASSTHROUGH");
   sluice::app::add_exclusions(cmd, c);
+  sluice::app::add_whereabouts(cmd, c);
   cmd.add_option("--endpoint", c.endpoints,
                  "NS/SERVICE:PORT=ADDRESS:PORT: an endpoint for a Service without EndpointSlices");
   cmd.add_option(

@@ -30,7 +30,6 @@ constexpr std::array kIdle{
     Idle{"--enable-annotation-validation", false, "values of annotations are always judged"},
     Idle{"--enable-metrics", false, kMetrics},
     Idle{"--enable-ssl-chain-completion", false, "nobody is asked for authorities that a Secret leaves out"},
-    Idle{"--enable-topology-aware-routing", false, "zones are not looked at by this version: every pod gets its share"},
     Idle{"--exclude-socket-metrics", true, kMetrics},
     Idle{"--health-check-path", true, "the admin address answers /healthz, /livez and /readyz"},
     Idle{"--health-check-timeout", true, kNginx},
@@ -126,6 +125,18 @@ void add_exclusions(CLI::App& command, control::Settings& settings) {
                    "do not serve Ingresses that have a defaultBackend");
   command.add_flag("--disable-svc-external-name", settings.disable_external_names,
                    "send nothing to Services of type ExternalName");
+}
+
+void add_whereabouts(CLI::App& command, control::Settings& settings) {
+  command.add_option("--zone", settings.zone,
+                     "the zone that we run in, for topology-aware-routing; else as EndpointSlices say of our node");
+  command.add_option("--node-name", settings.node, "the node that we run on, likewise")->envname("NODE_NAME");
+  command
+      .add_flag_callback(
+          "--enable-topology-aware-routing",
+          [&settings] { settings.set.insert_or_assign("topology-aware-routing", "true"); },
+          "--set topology-aware-routing=true")
+      ->group("Flags of ingress-nginx");
 }
 
 }  // namespace sluice::app

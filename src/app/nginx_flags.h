@@ -29,5 +29,7 @@ class NginxFlags {
 
 // Of all commands that read objects: what ingress-nginx leaves out by a flag.
 void add_exclusions(CLI::App& command, control::Settings& settings);
+// The same: where this process runs, and whether that matters.
+void add_whereabouts(CLI::App& command, control::Settings& settings);
 
 }  // namespace sluice::app

@@ -37,8 +37,12 @@ json::object route(const data::Route& r) {
 json::object cluster(const model::Cluster& c) {
   json::array endpoints;
   for (const auto& e : c.endpoints)
-    endpoints.push_back(json::object{
-        {"address", e.address}, {"port", e.port}, {"ready", e.ready}, {"terminating", e.terminating}, {"pod", e.pod}});
+    endpoints.push_back(json::object{{"address", e.address},
+                                     {"port", e.port},
+                                     {"ready", e.ready},
+                                     {"terminating", e.terminating},
+                                     {"far", e.far},
+                                     {"pod", e.pod}});
   json::object o{{"name", c.upstream_name},
                  {"namespace", c.ns},
                  {"service", c.service},

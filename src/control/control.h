@@ -83,6 +83,7 @@ struct Settings {
   std::string annotations_prefix = "nginx.ingress.kubernetes.io";
   bool disable_catch_all = false;          // Ingresses with a defaultBackend are not served
   bool disable_external_names = false;     // nothing is sent to ExternalName Services
+  std::string zone, node;                  // where we run, for topology-aware-routing; empty: not known
   bool ssl_passthrough = false;            // --enable-ssl-passthrough: the annotation ssl-passthrough counts
   std::map<std::string, std::string> set;  // --set KEY=VALUE, stronger than the ConfigMap
   std::vector<std::string> endpoints;      // --endpoint NS/SERVICE:PORT=ADDRESS:PORT

@@ -25,6 +25,7 @@ struct Endpoint {
   std::uint16_t port = 0;
   bool ready = true;         // takes new requests
   bool terminating = false;  // goes away: no new requests unless nothing else is ready and it still serves
+  bool far = false;          // another zone's or node's: no new requests while there are enough that are none
   std::string pod;           // namespace/name of the pod when known; part of the identity (addresses are reused)
   bool operator==(const Endpoint&) const = default;
 };
@@ -45,8 +46,9 @@ struct Cluster {
   bool question = false;                              // what auth-url leads to: it may be one of our own listeners
   std::uint32_t refused = 0;                          // addresses that are left out: nothing may be sent there
   bool no_service = false;                            // the reason is that the Service does not exist
-  Shared<Balancing> balancing;                        // null: one endpoint after the other
-  Text balanced_by;                                   // the Ingress that says so, "namespace/name"; empty: none does
+  std::uint32_t near_enough = 0;  // hundredths of endpoints that are not far and take requests; 0: any
+  Shared<Balancing> balancing;    // null: one endpoint after the other
+  Text balanced_by;               // the Ingress that says so, "namespace/name"; empty: none does
   bool operator==(const Cluster&) const = default;
 };
 

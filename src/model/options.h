@@ -192,13 +192,20 @@ struct Options {
   std::uint32_t outlier_max_ejected_percent = 50;  // of the endpoints of a Cluster; one at least, never all
   std::uint32_t retry_budget_percent = 0;          // of the requests of ten seconds, a worker and Cluster; 0: no budget
   std::uint32_t retry_budget_min_rate = 10;        // so many a second in any case
+  Millis proxy_try_timeout{0};                     // RouteSettings::try_timeout
+  Seconds slow_start{0};                           // Balancing::slow_start
   Millis retry_backoff{0};                         // the longest pause before the first further try, twice each time
+  bool topology_aware_routing = false;             // pods that are meant for our zone or node first
+  std::uint32_t topology_overflow_percent = 70;    // of these, below which pods elsewhere get requests too (sluice)
   AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // sluice
   std::uint32_t upstream_keepalive_connections = 320;    // idle ones, a worker
   Seconds upstream_keepalive_timeout{60};
   Seconds upstream_keepalive_time{3600};
   std::uint32_t upstream_keepalive_requests = 10000;
   std::uint32_t upstream_max_connections = 0;  // sluice: to one endpoint from one worker, 0: without limit
+  Seconds upstream_http2_ping_interval{0};     // sluice: of silence with requests under way; 0: no PING
+  Seconds upstream_http2_ping_timeout{20};     // sluice: for its answer, or anything else
+  std::uint32_t upstream_max_requests = 0;     // sluice: under way to a Cluster, a worker; 0: without limit
   std::uint32_t upstream_max_pending = 1024;   // sluice: requests waiting for one of those, a worker and cluster
 
   // connections and datagrams of ports that are passed on to Services (model/stream_listener.h)

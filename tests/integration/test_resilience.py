@@ -133,3 +133,53 @@ def test_who_waits_to_try_again_may_leave(site):
         c.send(b"GET / HTTP/1.1\r\nHost: app.example\r\n\r\n")
         wait_for(lambda: pods[0].asked + pods[1].asked >= 1, "the first try has failed")
     wait_for(lambda: sluice.metric("sluice_requests_active") == 0, "nobody waits any more", 5)
+
+
+def test_a_try_has_its_time_where_another_may_follow(site):
+    """proxy-next-upstream-try-timeout: the connect and the wait for a head; the last try has the usual time."""
+    def never(sock, _):
+        while read_request(sock) is not None:
+            pass
+    silent, pod = site.scripted(never), site.pod("pod")
+    short = {"proxy-next-upstream-try-timeout": "600ms"}
+    site.app("app.example", [silent.address, pod.address], annotations=short)
+    site.app("alone.example", pod.address, annotations={**short, "proxy-next-upstream-tries": "1"})
+    site.app("post.example", pod.address, annotations=short)
+    sluice = site.sluice()
+    with sluice.raw() as c:  # by turns: the second try is the turn of the other, so that each begins at the one that says nothing
+        answers = [c.get("/", "app.example") for _ in range(4)]
+        assert [a.status for a in answers] == [200] * 4
+        assert sluice.metric("sluice_upstream_retries_total") == 4
+        sluice.wait_line(r"\b504, 200 ")
+        assert c.get("/?delay=1500", "alone.example").status == 200, "it is the last try"
+        # A pod may have seen the POST, so that there is no other try: it has its time.
+        c.send(b"POST /?delay=1500 HTTP/1.1\r\nHost: post.example\r\nContent-Length: 2\r\n\r\nhi")
+        assert c.answer("POST").status == 200
+    assert sluice.metric("sluice_upstream_retries_total") == 4
+
+
+def test_requests_of_a_service_port_have_a_limit(site):
+    held, other = site.pod("held"), site.pod("other")
+    site.app("held.example", held.address)
+    site.app("other.example", other.address)
+    sluice = site.sluice(options={"upstream-max-requests": "2"})
+    clients = [sluice.raw() for _ in range(2)]
+    for c in clients:
+        c.send(b"GET /?hold=1 HTTP/1.1\r\nHost: held.example\r\n\r\n")
+    wait_for(lambda: held.stats()["requests"] == 2, "both are at the pod")
+    assert sluice.get("/", "held.example").status == 503
+    assert sluice.get("/", "other.example").status == 200, "another port has its own"
+    assert held.stats()["requests"] == 2 and sluice.metric("sluice_shed_requests_total") == 1
+    for c in clients:
+        c.reset()
+    wait_for(lambda: sluice.get("/", "held.example").status == 200, "there is room again")
+
+
+def test_a_pod_that_has_come_begins_with_less(site):
+    pods = [site.pod(f"p{i}") for i in range(2)]
+    site.app("app.example", pods[0].address, annotations={"slow-start": "3600"})
+    sluice = site.sluice()
+    assert ask(sluice, 10) == {(200, "p0"): 10}
+    sluice.changed(lambda: site.app("app.example", [p.address for p in pods], annotations={"slow-start": "3600"}))
+    got = ask(sluice, 1000)
+    assert 10 <= got[200, "p1"] <= 110, got

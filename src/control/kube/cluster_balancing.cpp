@@ -17,7 +17,8 @@ const Balancing& said(const model::Shared<Balancing>& says) {
 }
 
 bool same_without_session(const Balancing& a, const Balancing& b) {
-  return a.load_balance == b.load_balance && a.hash_by == b.hash_by && a.by_service == b.by_service;
+  return a.load_balance == b.load_balance && a.hash_by == b.hash_by && a.by_service == b.by_service &&
+         a.slow_start == b.slow_start;
 }
 
 // What of an affinity holds for the whole Cluster; the rest is of the cookie that each route sets.
@@ -69,9 +70,10 @@ void Clusters::choose_balancing(const std::string& name, State& c) const {
     const Balancing& one = said(wish->says);
     if (wish != oldest && !same_without_session(one, made) && !same_without_session(one, said(by_options)))
       in_vain(*wish,
-              one.by_service != made.by_service ? "service-upstream"
-              : one.hash_by                     ? "upstream-hash-by"
-                                                : "load-balance",
+              one.by_service != made.by_service   ? "service-upstream"
+              : one.slow_start != made.slow_start ? "slow-start"
+              : one.hash_by                       ? "upstream-hash-by"
+                                                  : "load-balance",
               *oldest);
     if (wish != session && one.affinity && !same_session(*one.affinity, *made.affinity))
       in_vain(*wish, "affinity", *session);

@@ -260,7 +260,7 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
       if (std::none_of(out->endpoints.begin(), out->endpoints.end(),
                        [&](auto& have) { return have.address == e.address && have.port == e.port; }) &&
           extras.takes(e.address, e.port))
-        out->endpoints.push_back({e.address, e.port, true, false, ""});
+        out->endpoints.push_back({e.address, e.port, true, false, false, ""});
   }
   out->refused += extras.refused();
   extras.report({"CommandLine", "", "--endpoint", {}}, "--endpoint", "", "it is not used", entries);
@@ -313,7 +313,7 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
       std::size_t usable = 0;
       for (auto& address : r.addresses)
         if (sieve.takes(address, number) && ++usable <= kMaxExternalAddresses)
-          out->endpoints.push_back({address, number, true, false, ""});
+          out->endpoints.push_back({address, number, true, false, false, ""});
       if (usable > kMaxExternalAddresses)
         entries.push_back({reference(*service),
                            {Severity::warning, "TooMany", "spec.externalName", target,
@@ -378,7 +378,7 @@ bool Clusters::by_cluster_address(const State& c, const Service& service, const 
     return false;
   }
   Sieve sieve(slices_say(), allowed_destinations(), core_.own.get(), c.key->transport());
-  if (sieve.takes(first, port.port)) out.endpoints.push_back({first, port.port, true, false, ""});
+  if (sieve.takes(first, port.port)) out.endpoints.push_back({first, port.port, true, false, false, ""});
   out.refused += sieve.refused();
   sieve.report(reference(service), "spec.clusterIP", "", out.endpoints.empty() ? unanswered : "nothing is sent there",
                entries);
@@ -407,7 +407,7 @@ std::shared_ptr<const model::Cluster> Clusters::build_outside(const std::string&
   Sieve sieve(listed ? Says::operator_ : Says::question, allowed_destinations(), core_.own.get());
   std::string external;
   if (address) {
-    if (sieve.takes(host, number)) out->endpoints.push_back({host, number, true, false, ""});
+    if (sieve.takes(host, number)) out->endpoints.push_back({host, number, true, false, false, ""});
   } else if (const auto refused = judge_name(host, allowed_destinations()); refused || spells_address(host)) {
     ++out->refused;
     entries.push_back(refusal_entry(user, field, host, refused.value_or(Refusal::unspecified), answer));
@@ -417,7 +417,7 @@ std::shared_ptr<const model::Cluster> Clusters::build_outside(const std::string&
     std::size_t usable = 0;
     for (const auto& a : r.addresses)
       if (sieve.takes(a, number) && ++usable <= kMaxExternalAddresses)
-        out->endpoints.push_back({a, number, true, false, ""});
+        out->endpoints.push_back({a, number, true, false, false, ""});
     if (out->endpoints.empty() && sieve.refused() == 0) {
       if (!r.answered && resolve_later_)
         entries.push_back(

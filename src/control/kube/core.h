@@ -30,6 +30,7 @@ struct Core {
   Graces graces;
   Draft model;
   SharedSettings shared_settings;
+  Text zone;  // that we run in, as --zone or the slices say (Whereabouts); empty: not known
   // Where we listen ourselves; null: not known, as nothing does. OwnAddresses keeps it.
   std::shared_ptr<const model::OwnListeners> own;
 };

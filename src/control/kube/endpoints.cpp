@@ -24,6 +24,54 @@ std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted, Por
   return 0;
 }
 
+namespace {
+
+// One of the names that a text holds, with commas between them.
+bool names(const Text& all, std::string_view one) {
+  std::string_view rest = all;
+  while (!rest.empty()) {
+    const auto comma = rest.find(',');
+    if (rest.substr(0, comma) == one) return true;
+    rest = comma == rest.npos ? std::string_view() : rest.substr(comma + 1);
+  }
+  return false;
+}
+
+// For whom the ready endpoints of a Service are meant, by their hints, as kube-proxy reads them: those for our node,
+// else those for our zone. They count where every ready endpoint has one, as halves would leave pods without requests,
+// and where one is for us.
+class Hints {
+ public:
+  enum class By : std::uint8_t { nothing, zone, node };
+
+  Hints(const std::vector<ObjectPtr>& slices, std::string_view zone, std::string_view node) : zone_(zone), node_(node) {
+    bool all_nodes = !node.empty(), all_zones = !zone.empty(), a_node = false, a_zone = false;
+    for (const ObjectPtr& slice : slices)
+      for (const auto& e : std::get<EndpointSlice>(*slice).endpoints) {
+        if (!e.ready) continue;
+        all_nodes = all_nodes && !e.for_nodes.empty();
+        all_zones = all_zones && !e.for_zones.empty();
+        a_node = a_node || names(e.for_nodes, node);
+        a_zone = a_zone || names(e.for_zones, zone);
+      }
+    by_ = all_nodes && a_node ? By::node : all_zones && a_zone ? By::zone : By::nothing;
+  }
+  bool count() const noexcept { return by_ != By::nothing; }
+  bool far(const SliceEndpoint& e) const {
+    return by_ == By::node ? !names(e.for_nodes, node_) : by_ == By::zone && !names(e.for_zones, zone_);
+  }
+  // One of those that would be near, if it were ready: such have no hints.
+  bool missing(const SliceEndpoint& e) const {
+    return !e.ready && !e.terminating && (by_ == By::node ? e.node == node_ : by_ == By::zone && e.zone == zone_);
+  }
+
+ private:
+  std::string_view zone_, node_;
+  By by_ = By::nothing;
+};
+
+}  // namespace
+
 // Adds the endpoints of all slices of the cluster's Service: the ready ones; only if there is none, those that go away
 // but still serve (KEP-1669).
 std::string Clusters::add_slices(const State& c, const ServicePort& port, model::Cluster& out, Entries& entries,
@@ -34,6 +82,12 @@ std::string Clusters::add_slices(const State& c, const ServicePort& port, model:
   std::string refused;
   const std::size_t most = most_endpoints(*c.key, c.balancing.get());
   bool more = false;  // than that
+  const model::Options& options = *core_.model->options;
+  // A key and a session have their pod, wherever that is.
+  const bool bound = c.balancing && (c.balancing->hash_by || c.balancing->affinity);
+  const bool looks = options.topology_aware_routing && !bound;
+  const Hints hints(looks ? slices : std::vector<ObjectPtr>(), core_.zone, core_.settings.node);
+  std::size_t near = 0, missing = 0;
   std::unordered_set<std::string> seen;
   for (auto& e : out.endpoints) seen.insert(e.address + " " + std::to_string(e.port));
   auto collect = [&](bool leaving, bool report) {
@@ -50,6 +104,7 @@ std::string Clusters::add_slices(const State& c, const ServicePort& port, model:
       if (number == 0) continue;
       Sieve sieve(says, allowed_destinations(), core_.own.get(), c.key->transport());
       for (auto& e : slice.endpoints) {
+        if (!leaving && hints.missing(e)) missing += e.addresses.size();
         if (leaving ? !(e.serving && e.terminating && !e.ready) : !e.ready) continue;
         for (auto& address : e.addresses) {
           more = more || out.endpoints.size() >= most;
@@ -62,7 +117,8 @@ std::string Clusters::add_slices(const State& c, const ServicePort& port, model:
             continue;
           }
           if (seen.insert(address + " " + std::to_string(number)).second && sieve.takes(address, number))
-            out.endpoints.push_back({address, number, true, leaving, e.pod});
+            out.endpoints.push_back({address, number, true, leaving, hints.far(e), e.pod}),
+                near += hints.far(e) ? 0 : 1;
         }
       }
       out.refused += sieve.refused();
@@ -73,6 +129,7 @@ std::string Clusters::add_slices(const State& c, const ServicePort& port, model:
   auto before = out.endpoints.size();
   collect(false, true);
   if (out.endpoints.size() == before) collect(true, false);
+  if (hints.count()) out.near_enough = static_cast<std::uint32_t>((near + missing) * options.topology_overflow_percent);
   if (const auto* service = core_.objects.find<Service>(c.key->service_key()); more && service)
     entries.push_back({reference(*service),
                        {model::Severity::warning, "TooMany", "spec.ports", c.key->port,

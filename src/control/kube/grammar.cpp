@@ -280,6 +280,20 @@ std::string retry_conditions_text(model::RetryConditions conditions) {
   return out.empty() ? "off" : out;
 }
 
+std::optional<model::Millis> parse_patience(std::string_view text) {
+  const bool fine = text.ends_with("ms");
+  if (fine) text.remove_suffix(2);
+  const auto n = parse_int(text);
+  const std::int64_t unit = fine ? 1 : 1000, most = 3'600'000;
+  if (!n || *n < 0 || *n > most / unit) return std::nullopt;
+  return model::Millis(*n * unit);
+}
+
+std::string patience_text(model::Millis time) {
+  const auto ms = time.count();
+  return ms % 1000 == 0 ? std::to_string(ms / 1000) : std::to_string(ms) + "ms";
+}
+
 std::optional<model::LoadBalance> parse_load_balance(std::string_view text) {
   using enum model::LoadBalance;
   for (const auto way : {round_robin, ewma, least_request, random, prequal})

@@ -95,6 +95,11 @@ OptionBuilder::News OptionBuilder::rebuild(model::Change& change) {
     result.entries.push_back({object,
                               {model::Severity::warning, "MissingConfigMap", "--configmap", core_.settings.config_map,
                                "a ConfigMap of this namespace and name", "the defaults and --set count"}});
+  if (result.options.topology_aware_routing && core_.settings.zone.empty() && core_.settings.node.empty())
+    result.entries.push_back({object,
+                              {model::Severity::warning, "NoEffect", "topology-aware-routing", "true",
+                               "--zone, or --node-name or NODE_NAME in the environment",
+                               "every pod gets its share, as it is not known where this process runs"}});
   LookUp look_up(core_.objects);
   const auto read = [&](const char* key, model::Shared<model::HeaderMap>& headers, HeadersTo to) {
     const bool by_flag = core_.settings.set.contains(key);
@@ -115,8 +120,11 @@ OptionBuilder::News OptionBuilder::rebuild(model::Change& change) {
   const bool rules_changed = guards_ != result.guards || rules(result.options) != rules(*core_.model->options);
   guards_ = std::move(result.guards);
   auto& options = core_.model->options;
-  news.destinations = result.options.allow_destinations != options->allow_destinations ||
-                      result.options.allow_destination_names != options->allow_destination_names;
+  const auto for_clusters = [](const model::Options& o) {
+    return std::tie(o.allow_destinations, o.allow_destination_names, o.topology_aware_routing,
+                    o.topology_overflow_percent);
+  };
+  news.clusters = for_clusters(result.options) != for_clusters(*options);
   if (!defaults_ || result.options != *options) {
     options = std::make_shared<const model::Options>(std::move(result.options));
     change.options = true;

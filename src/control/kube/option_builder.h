@@ -19,9 +19,9 @@ class OptionBuilder final : public Dependant {
 
   // What else is to be made anew.
   struct News {
-    bool destinations = false;  // Clusters: where requests may be sent
-    bool balancing = false;     // Clusters: how pods are chosen by default
-    bool settings = false;      // whatever has settings of routes, or was read by what options allow
+    bool clusters = false;   // Clusters: where requests may be sent, and which pods come first
+    bool balancing = false;  // Clusters: how pods are chosen by default
+    bool settings = false;   // whatever has settings of routes, or was read by what options allow
   };
   // Reads them anew; what follows from them (the settings of every Ingress) only if they differ.
   News rebuild(model::Change& change);

@@ -6,6 +6,7 @@
 #include "control/kube/option_builder.h"
 #include "control/kube/own_addresses.h"
 #include "control/kube/streams/translator.h"
+#include "control/kube/whereabouts.h"
 
 namespace sluice::control {
 
@@ -16,6 +17,7 @@ struct Store::State {
   Core core;
   OptionBuilder options{core};
   Clusters clusters{core, options};
+  Whereabouts whereabouts{core, clusters};
   Certificates certificates{core};
   OwnAddresses own{core, clusters};
   StreamTranslator streams{core, clusters, own};
@@ -114,7 +116,7 @@ Update Store::commit() {
   s.own.rebuild(change);
   if (s.options.dirty()) {
     const auto news = s.options.rebuild(change);
-    if (news.destinations) s.clusters.mark_all();
+    if (news.clusters) s.clusters.mark_all();
     if (news.balancing) s.clusters.choose_anew();
     if (news.settings) s.ingresses.mark_all();
   }

@@ -165,7 +165,8 @@ struct Exchange : RequestView {
   bool body_touched = false;  // some of a streamed body was taken: no further attempt
   std::uint64_t body_received = 0;
 
-  std::uint32_t tries = 0;  // attempts that count for proxy-next-upstream-tries, the present one included
+  Instant try_until = Instant::max();  // when the head of an answer is due, as another pod may be asked then
+  std::uint32_t tries = 0;             // attempts that count for proxy-next-upstream-tries, the present one included
 
   bool instead = false;           // `cluster` is that of error pages, as the route's has no endpoints
   std::uint16_t intercepted = 0;  // status of a pod's response that error pages answer in place of

@@ -73,4 +73,13 @@ bool may_retry_over(const Exchange& ex, int status) noexcept {
   return can_be_sent_again(ex, false) && more_tries(ex, now) && within_budget(ex, false, now);
 }
 
+Instant try_until(const Exchange& ex, Instant now) noexcept {
+  const auto& settings = *ex.settings;
+  if (settings.try_timeout.count() == 0) [[likely]]
+    return Instant::max();
+  const Instant until = now + settings.try_timeout;
+  const bool another = settings.retry_on.has(RetryOn::timeout) && can_be_sent_again(ex, false) && more_tries(ex, until);
+  return another ? until : Instant::max();
+}
+
 }  // namespace sluice::data

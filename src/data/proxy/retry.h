@@ -18,6 +18,9 @@ Duration backoff(const Exchange& ex) noexcept;
 bool may_retry(const Exchange& ex, const Error& error, bool nothing_sent, Instant now) noexcept;
 // Of the method and of what the route says: may it be sent again although a pod may have seen it?
 bool repeatable(const Exchange& ex) noexcept;
+// Until when this try may take for the head of an answer: try_timeout from `now` on where its end by a timeout could be
+// followed by another one; else the end of time.
+Instant try_until(const Exchange& ex, Instant now) noexcept;
 // may_retry() over the status of an answer that has come. If not, the client gets it, whatever it is. Not of calls of
 // gRPC: their statuses stand elsewhere.
 bool may_retry_over(const Exchange& ex, int status) noexcept;

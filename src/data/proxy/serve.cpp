@@ -212,6 +212,7 @@ void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome, const
 namespace {
 
 constexpr Error kNoEndpoint{Fault::no_endpoints, Whose::upstream, Retry::no, 503, "no endpoint takes requests"};
+constexpr Error kTooMany{Fault::overload, Whose::internal, Retry::no, 503, "upstream-max-requests is reached"};
 constexpr Error kComesBack{Fault::unsupported, Whose::upstream, Retry::no, 508,
                            "a hundred requests with its X-Request-ID are under way: it comes back to itself"};
 
@@ -224,6 +225,7 @@ Attempt& begin_attempt(Exchange& ex, const EndpointRuntime& endpoint) {
   record.attempts = std::min(record.attempts + 1, kMaxAttempts);
   ++ex.tries;
   if (!ex.client_gone) ex.reset_code.reset();
+  ex.try_until = try_until(ex, ex.worker.loop.now());
   return attempt;
 }
 
@@ -239,21 +241,55 @@ const Error* end_of(Exchange& ex, const Error& error, bool nothing_sent, std::ui
 
 }  // namespace
 
+// A request that counts for upstream-max-requests, until it is over.
+class RequestOfCluster {
+ public:
+  explicit RequestOfCluster(Exchange& ex) noexcept {
+    const auto most = ex.options->upstream_max_requests;
+    if (most == 0) [[likely]]
+      return;
+    is_refused_ = ex.cluster->requests >= most;
+    if (is_refused_) {
+      ex.worker.stats.shed_requests.add();
+      return;
+    }
+    cluster_ = ex.cluster;
+    cluster_->pin();
+    ++cluster_->requests;
+  }
+  ~RequestOfCluster() {
+    if (cluster_ == nullptr) return;
+    --cluster_->requests;
+    cluster_->unpin();
+  }
+  RequestOfCluster(const RequestOfCluster&) = delete;
+  RequestOfCluster& operator=(const RequestOfCluster&) = delete;
+  bool is_refused() const noexcept { return is_refused_; }
+
+ private:
+  ClusterRuntime* cluster_ = nullptr;
+  bool is_refused_ = false;
+};
+
 // Many of these wait at once, for slow clients: what it keeps meanwhile is little, and its steps stand outside of it.
 net::Task<Status> attempts(Exchange& ex) {
   WorkerContext& worker = ex.worker;
   const UnderWay under_way(ex);
+  const RequestOfCluster counted(ex);
+  if (under_way.too_often() || counted.is_refused()) [[unlikely]] {
+    const Status refused = std::unexpected(under_way.too_often() ? kComesBack : kTooMany);
+    co_return refused;
+  }
   ex.memory.tried.clear();
   if (ex.options->retry_budget_percent != 0) [[unlikely]]
     ex.cluster->budget.asked(worker.loop.now());
   std::uint32_t unprocessed = 0;
   bool fresh = false;
   for (;;) {
-    std::shared_ptr<EndpointRuntime> endpoint;
-    if (!under_way.too_often()) endpoint = ex.cluster->pick(ex);
+    std::shared_ptr<EndpointRuntime> endpoint = ex.cluster->pick(ex);
     Status outcome{};
     if (!endpoint) {
-      outcome = std::unexpected(under_way.too_often() ? kComesBack : kNoEndpoint);
+      outcome = std::unexpected(kNoEndpoint);
       co_return outcome;
     }
     Attempt& attempt = begin_attempt(ex, *endpoint);
@@ -275,6 +311,7 @@ net::Task<Status> attempts(Exchange& ex) {
         judge(ex, *endpoint, outcome, attempt);
     }
     if (outcome) co_return outcome;
+    attempt.timed_out = outcome.error().fault == Fault::timeout || outcome.error().fault == Fault::connect_timeout;
     const Retry how = outcome.error().retry;
     if (const Error* end = end_of(ex, outcome.error(), nothing_sent, unprocessed)) {
       if (end != &outcome.error()) outcome = std::unexpected(*end);

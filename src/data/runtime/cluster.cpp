@@ -9,9 +9,13 @@
 
 namespace sluice::data {
 
+namespace {
+constexpr std::uint32_t kAll = 1U << 16;  // of ClusterRuntime::stay_
+}
+
 ClusterRuntime::ClusterRuntime(WorkerContext& worker, std::shared_ptr<const model::Cluster> spec,
                                std::shared_ptr<const Placement> placement, std::uint64_t seed)
-    : worker_(worker), seed_(seed) {
+    : worker_(worker), chance_(seed), seed_(seed) {
   reconcile(std::move(spec), std::move(placement));
 }
 
@@ -30,6 +34,7 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
   now.reserve(spec->endpoints.size());
   loads_.clear();
   takers_.clear();
+  far_.clear();
   std::vector<std::uint32_t> newcomers;
   for (const auto& e : spec->endpoints) {
     const auto at = static_cast<std::uint32_t>(now.size());
@@ -48,7 +53,7 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
       if (address) runtime->address = *address, runtime->text = address->text();
       newcomers.push_back(at);
     }
-    if (e.ready && runtime->valid) takers_.push_back(at);
+    if (e.ready && runtime->valid) (e.far ? far_ : takers_).push_back(at);
     loads_.push_back(&runtime->load);
     now.push_back(std::move(runtime));
   }
@@ -57,8 +62,12 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
     worker_.pool.close_all(*gone);
   }
   endpoints_ = std::move(now);
+  const bool first = spec_ == nullptr;
   spec_ = std::move(spec);
   look_again_ = Instant::min();
+  if (takers_.empty()) takers_.swap(far_);
+  left_out_ = 0;
+  share_with_far();
 
   static const model::Balancing plain{};
   const model::Balancing* balancing = spec_->balancing.get();
@@ -66,6 +75,14 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
     row_ = &row;
     policy_ = row.make(seed_);
   }
+  // Those that are there from the beginning are not new, and where nobody else is there, nobody is.
+  const auto slow_start =
+      balancing != nullptr && row_->key == PolicyRow::Key::none ? balancing->slow_start : std::chrono::seconds(0);
+  if (!first && newcomers.size() < endpoints_.size())
+    for (const auto at : newcomers) endpoints_[at]->warm_at = worker_.loop.now() + slow_start;
+  warm_at_ = Instant::min();
+  if (slow_start.count() != 0)
+    for (const auto at : takers_) warm_at_ = std::max(warm_at_, endpoints_[at]->warm_at);
   session_id_ = row_->key == PolicyRow::Key::session ? Text(session_id_of(spec_->upstream_name)) : Text();
   policy_->reconcile({.endpoints = loads_,
                       .takers = takers_,
@@ -85,11 +102,64 @@ std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>
                               .session = session};
   std::size_t at = policy_->pick(candidates);
   if (at >= endpoints_.size()) return nullptr;
+  if (!far_.empty() && goes_far(candidates, at)) [[unlikely]] {
+    at = pick_far(candidates, at);
+    if (tried.size() < 16) tried.push_back(loads_[at]->id);
+    return endpoints_[at];
+  }
+  if (candidates.now < warm_at_) [[unlikely]]
+    at = spare_new(candidates, at);
   // A session lives at its endpoint, and nowhere else.
   if (left_out_ != 0 && endpoints_[at]->left_out && row_->key != PolicyRow::Key::session) [[unlikely]]
     at = pick_another(candidates, at);
   if (tried.size() < 16) tried.push_back(loads_[at]->id);
   return endpoints_[at];
+}
+
+// Those here that are neither missing nor left out, beside how many are enough, are the share that stays.
+void ClusterRuntime::share_with_far() noexcept {
+  const auto is_out = [this](std::uint32_t at) { return endpoints_[at]->left_out; };
+  const auto out = left_out_ == 0 ? 0 : std::ranges::count_if(takers_, is_out);
+  const std::uint64_t here = (takers_.size() - static_cast<std::size_t>(out)) * 100;
+  const std::uint64_t enough = spec_->near_enough;
+  stay_ = here >= enough ? (here == 0 ? 0 : kAll) : static_cast<std::uint32_t>(here * kAll / enough);
+}
+
+// It is taken by the part of slow_start that it has been there, a tenth at least. Another choice may be as new.
+std::size_t ClusterRuntime::spare_new(Candidates candidates, std::size_t at) noexcept {
+  constexpr int kDraws = 4;
+  const Duration whole = spec_->balancing->slow_start;
+  passed_.assign(candidates.tried.begin(), candidates.tried.end());
+  passed_.reserve(passed_.size() + kDraws);
+  for (int i = 0; i < kDraws; ++i) {
+    if (endpoints_[at]->warm_at <= candidates.now) break;
+    const Duration left = std::min(endpoints_[at]->warm_at - candidates.now, whole * 9 / 10);
+    if (chance_.below(kAll) >= static_cast<std::size_t>(left * kAll / whole)) break;
+    passed_.push_back(loads_[at]->id);
+    candidates.tried = passed_;
+    const std::size_t next = policy_->pick(candidates);
+    if (next >= endpoints_.size() || candidates.was_tried(next)) break;
+    at = next;
+  }
+  return at;
+}
+
+bool ClusterRuntime::goes_far(const Candidates& candidates, std::size_t at) noexcept {
+  return candidates.was_tried(at) || (stay_ < kAll && chance_.below(kAll) >= stay_);
+}
+
+// The one of two by chance that has less to do. `otherwise`: where all of them were tried.
+std::size_t ClusterRuntime::pick_far(const Candidates& candidates, std::size_t otherwise) noexcept {
+  Candidates far = candidates;
+  far.takers = far_;
+  const auto better = [](const EndpointLoad& a, const EndpointLoad& b) { return a.in_flight < b.in_flight; };
+  std::size_t at = pick_better(far, chance_, 8, better);
+  if (left_out_ != 0 && endpoints_[at]->left_out) {
+    const auto fine = [&](std::uint32_t one) { return !endpoints_[one]->left_out && !far.was_tried(one); };
+    const auto found = std::ranges::find_if(far_, fine);
+    if (found != far_.end()) at = *found;
+  }
+  return far.was_tried(at) ? otherwise : at;
 }
 
 std::size_t ClusterRuntime::pick_another(Candidates candidates, std::size_t left_out) noexcept {
@@ -124,18 +194,21 @@ void ClusterRuntime::look_at_health(const model::Options& options) {
   look_again_ = Instant::max();
   left_out_ = 0;
   std::vector<EndpointRuntime*> out;
-  for (const std::uint32_t taker : takers_) {
+  const auto look = [&](std::uint32_t taker) {
     EndpointRuntime& endpoint = *endpoints_[taker];
     endpoint.left_out = false;
     const EndpointHealth& health = health_of(endpoint);  // what other workers have found, where this one has not asked
-    if (!health.is_out(now)) continue;
+    if (!health.is_out(now)) return;
     out.push_back(&endpoint);
     look_again_ = std::min(look_again_, health.until());
-  }
+  };
+  std::ranges::for_each(takers_, look);
+  std::ranges::for_each(far_, look);
   // Of too many those that have been out for longest: workers that look at different times find the same.
   std::ranges::sort(out, {}, [](const EndpointRuntime* e) { return std::pair(e->health->since(), e->identity); });
-  left_out_ = std::min(out.size(), most_left_out(takers_.size(), options.outlier_max_ejected_percent));
+  left_out_ = std::min(out.size(), most_left_out(takers_.size() + far_.size(), options.outlier_max_ejected_percent));
   for (std::size_t i = 0; i < left_out_; ++i) out[i]->left_out = true;
+  share_with_far();
 }
 
 EndpointHealth& ClusterRuntime::health_of(EndpointRuntime& endpoint) const {
@@ -148,8 +221,8 @@ std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(Exchange& ex) {
   auto& tried = ex.memory.tried;
   if (ex.options->outlier_consecutive_failures != 0)
     look_at_health(*ex.options);
-  else
-    left_out_ = 0;
+  else if (left_out_ != 0) [[unlikely]]
+    left_out_ = 0, share_with_far();
   if (row_->key == none) [[likely]]
     return pick(tried, {}, nullptr);
   std::string& key = ex.memory.texts.next();

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "data/balance/draw.h"
 #include "data/balance/policy.h"
 #include "data/routing/route_table.h"
 #include "data/runtime/health.h"
@@ -35,6 +36,7 @@ struct EndpointRuntime {
   bool question = false;                   // model::Cluster::question
   bool left_out = false;                   // for its health, by this worker
   std::shared_ptr<EndpointHealth> health;  // once somebody has asked; null: nobody has
+  Instant warm_at = Instant::min();        // when its share is that of the others (Balancing::slow_start)
   bool retired = false;                    // no longer named: connections are closed instead of given back
   std::uint32_t connections = 0;           // open, idle ones included
   std::uint32_t idle = 0;
@@ -68,7 +70,8 @@ class ClusterRuntime {
   std::shared_ptr<EndpointRuntime> pick(Exchange& ex);
   // Of one of its endpoints.
   EndpointHealth& health_of(EndpointRuntime& endpoint) const;
-  RetryBudget budget;  // where there is one
+  RetryBudget budget;          // where there is one
+  std::uint32_t requests = 0;  // under way, where there is a limit of them
 
   void pin() noexcept { ++pins_; }
   void unpin() noexcept {
@@ -78,6 +81,12 @@ class ClusterRuntime {
  private:
   std::shared_ptr<EndpointRuntime> pick(std::vector<std::uint32_t>& tried, std::string_view key, std::string* session);
   void look_at_health(const model::Options& options);
+  // Are there too few endpoints here for this try, or was it at all of them? `at`: the policy's choice.
+  bool goes_far(const Candidates& candidates, std::size_t at) noexcept;
+  std::size_t pick_far(const Candidates& candidates, std::size_t otherwise) noexcept;
+  void share_with_far() noexcept;
+  // In place of an endpoint that has just come, at times.
+  std::size_t spare_new(Candidates candidates, std::size_t at) noexcept;
   // In place of an endpoint that is left out.
   std::size_t pick_another(Candidates candidates, std::size_t left_out) noexcept;
 
@@ -85,7 +94,11 @@ class ClusterRuntime {
   std::shared_ptr<const model::Cluster> spec_;
   std::vector<std::shared_ptr<EndpointRuntime>> endpoints_;
   std::vector<EndpointLoad*> loads_;   // of endpoints_
-  std::vector<std::uint32_t> takers_;  // indexes of those that take requests
+  std::vector<std::uint32_t> takers_;  // indexes of those that take requests, but for:
+  std::vector<std::uint32_t> far_;     // model::Endpoint::far, of a Cluster with endpoints that are none
+  std::uint32_t stay_ = 0;             // of 2^16 requests so many stay with takers_, where there are others
+  Instant warm_at_ = Instant::min();   // the latest of these; none: nobody is new
+  Chance chance_;                      // for both
   std::uint32_t last_id_ = 0;          // of endpoints, as tried ones are known
   const PolicyRow* row_ = nullptr;
   std::unique_ptr<Policy> policy_;

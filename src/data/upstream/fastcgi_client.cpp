@@ -134,7 +134,7 @@ net::Task<Status> FastcgiClient::read_head(Exchange& ex) {
   net::fcgi::HeadScan scan;
   kept.clear();
   const std::size_t room = std::min(ex.down.room(0), WorkerContext::kScratch);
-  Instant until = worker_.loop.now() + ex.settings->read_timeout;
+  Instant until = std::min(worker_.loop.now() + ex.settings->read_timeout, ex.try_until);
   const auto waits_on = [&] {
     const Instant later = answer_due(ex);
     return std::exchange(until, std::max(until, later)) < later;

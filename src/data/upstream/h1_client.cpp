@@ -107,7 +107,7 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
   pending_ = {};
   bool fresh = true;  // kept has bytes that were not looked at
   const std::size_t room = std::min(ex.down.room(0), WorkerContext::kScratch);
-  Instant until = worker_.loop.now() + ex.settings->read_timeout;
+  Instant until = std::min(worker_.loop.now() + ex.settings->read_timeout, ex.try_until);
   for (;;) {
     std::string_view bytes(kept.data(), kept.size());
     if (!fresh || kept.empty()) {

@@ -14,6 +14,8 @@ constexpr std::size_t kBelieved = 100;
 // A connection that was made and that nobody took.
 constexpr Duration kUnused = std::chrono::seconds(5);
 
+constexpr Error kSilent{Fault::closed, Whose::upstream, Retry::yes, 0, "the pod does not answer a PING"};
+
 net::h2::Limits limits() noexcept {
   net::h2::Limits l;
   // Each stream counts its own head against proxy-buffer-size; this is the bound of what is decoded at all.
@@ -118,12 +120,38 @@ net::Task<Status> H2Client::serve_frames() {
       co_await others;
       continue;
     }
+    if (!looks_alive()) co_return std::unexpected(kSilent);
     const bool used = running_ > 0 || idle_;
-    Status ready = co_await stream_.readable(used ? Instant::max() : unused_until);
-    if (ready) continue;
+    const Instant until = used ? look_at() : unused_until;
+    Status ready = co_await stream_.readable(until);
+    if (ready || (used && ready.error().fault == Fault::timeout)) continue;
     const bool unused = ready.error().fault == Fault::timeout && running_ == 0 && !idle_;
     if (unused || ready.error().fault != Fault::timeout) co_return ready;
   }
+}
+
+Instant H2Client::look_at() const noexcept {
+  const auto& options = worker_.options();
+  const Duration interval = options.upstream_http2_ping_interval;
+  if (interval.count() == 0 || running_ == 0) return Instant::max();
+  return heard_at_ + interval + (ping_waits_ ? Duration(options.upstream_http2_ping_timeout) : Duration(0));
+}
+
+// Without streams nothing is asked: gRPC's servers take that for an attack, and so are PINGs soon after each other.
+bool H2Client::looks_alive() noexcept {
+  const Instant now = worker_.loop.now();
+  if (stream_.bytes_read() != heard_ || running_ == 0) {
+    heard_ = stream_.bytes_read();
+    heard_at_ = now;
+    ping_waits_ = false;
+    return true;
+  }
+  if (now < look_at()) return true;
+  if (ping_waits_) return false;
+  session_.ping();
+  transport_.output_waits();
+  ping_waits_ = true;
+  return true;
 }
 
 void H2Client::fail_waiting(const Error& why, const std::string& note) noexcept {
@@ -151,6 +179,11 @@ void H2Client::entered(H2ClientStream& s) noexcept {
   streams_ = &s;
   ++running_;
   ++exchanges_;
+  if (running_ == 1 && worker_.options().upstream_http2_ping_interval.count() != 0) {
+    heard_at_ = worker_.loop.now();
+    ping_waits_ = false;
+    stream_.wake_reader();  // it waits without a deadline
+  }
 }
 
 // One that we reset is closed when that has left, long after its lessee.

@@ -41,6 +41,9 @@ class H2Client final : public PooledConnection, private net::h2::Owner {
   net::h2::Stream* begin() noexcept override { return nullptr; }
   net::Task<void> run(Dial how, Instant until);
   net::Task<Status> serve_frames();
+  // Does the pod live? By what has come until now, and a PING where that was long ago. False: it does not.
+  bool looks_alive() noexcept;
+  Instant look_at() const noexcept;  // when to ask again; the end of time: never
   bool takes_streams() const noexcept;
   void entered(H2ClientStream& s) noexcept;
   void left(H2ClientStream& s) noexcept;
@@ -53,9 +56,12 @@ class H2Client final : public PooledConnection, private net::h2::Owner {
   net::Signal all_left_;
   H2ClientStream* streams_ = nullptr;  // linked; each its lessee's
   std::size_t running_ = 0;
-  bool ready_ = false;    // streams may be opened
-  bool wearing_ = false;  // no further streams: it ends after the last one
-  bool idle_ = false;     // in the pool
+  std::uint64_t heard_ = 0;  // bytes, when it was looked at last
+  Instant heard_at_{};       // likewise, or when the first stream of those that are running began
+  bool ping_waits_ = false;  // for its answer
+  bool ready_ = false;       // streams may be opened
+  bool wearing_ = false;     // no further streams: it ends after the last one
+  bool idle_ = false;        // in the pool
   bool over_ = false;
 };
 

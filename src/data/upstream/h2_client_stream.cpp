@@ -248,13 +248,14 @@ void H2ClientStream::on_fields_end() noexcept {
 net::Task<Status> H2ClientStream::read_head(Exchange& ex) {
   if (std::exchange(head_read_, true) && !heads_.empty()) heads_.pop_front();
   auto& worker = connection_.worker_;
-  Instant until = worker.loop.now() + ex.settings->read_timeout;
+  Instant until = std::min(worker.loop.now() + ex.settings->read_timeout, ex.try_until);
   while (heads_.empty()) {
     if (given_up_ || over_ || closed()) co_return std::unexpected(broken());
     const bool woken = co_await readable_.wait(until);
     if (woken || !heads_.empty()) continue;
     // A pod answers when it has the request, and that is still on its way, or was not long ago.
-    if (const Instant later = sent_at_ + ex.settings->read_timeout; later > until && !ex.grpc) {
+    const Instant later = std::min(sent_at_ + ex.settings->read_timeout, ex.try_until);
+    if (later > until && !ex.grpc) {
       until = later;
       continue;
     }

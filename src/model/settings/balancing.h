@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -86,7 +87,10 @@ struct Balancing {
   LoadBalance load_balance = LoadBalance::round_robin;
   Shared<HashBy> hash_by;     // null: not by a key
   Shared<Affinity> affinity;  // null: no sessions
-  bool by_service = false;    // its Service's cluster address is the one endpoint, where it has one
+  // A new endpoint gets a share that grows to that of the others in this time; 0: the same at once. Neither by keys nor
+  // by sessions.
+  std::chrono::seconds slow_start{0};
+  bool by_service = false;  // its Service's cluster address is the one endpoint, where it has one
   bool operator==(const Balancing&) const = default;
 };
 

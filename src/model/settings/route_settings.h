@@ -60,6 +60,7 @@ struct RouteSettings {
   Millis connect_timeout{5000}, send_timeout{60000}, read_timeout{60000};
   std::uint32_t tries = 3;
   Millis tries_timeout{0};
+  Millis try_timeout{0};  // until the head of the answer of a try that another may follow; 0: as the other limits say
   bool retry_non_idempotent = false;
   RetryConditions retry_on;                        // beside what pods say that they did not process
   Shared<Replacement> redirect_replacement;        // of Location and Refresh of pods; null: they stay

@@ -549,6 +549,10 @@ void Session::shutdown_notice() noexcept {
   owner_.output_waits();
 }
 
+void Session::ping() noexcept {
+  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+}
+
 void Session::goaway(std::uint32_t code) noexcept {
   if (goaway_sent_ || goaway_promised_ != INT32_MAX) return;  // a second one could not name more (RFC 9113 section 6.8)
   goaway_promised_ = nghttp2_session_get_last_proc_stream_id(session_);

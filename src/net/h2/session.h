@@ -181,6 +181,8 @@ class Session {
   // Ends a stream with RST_STREAM. `peers_fault`: it costs the peer tokens.
   void reset(Stream& stream, std::uint32_t code, bool peers_fault = false) noexcept;
 
+  // A PING, which the peer answers.
+  void ping() noexcept;
   // Server: says that no further streams are wanted without refusing any (GOAWAY 2^31-1), then `finally` the real one.
   void shutdown_notice() noexcept;
   void goaway(std::uint32_t code) noexcept;

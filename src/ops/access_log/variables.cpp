@@ -103,7 +103,7 @@ bool upstream_status(const LogContext& c, LineWriter& out) noexcept {
     else if (last && c.record.status == 499)
       out.put('-');
     else
-      out.put_number(last && c.record.status == 504 ? 504 : 502);
+      out.put_number(a.timed_out || (last && c.record.status == 504) ? 504 : 502);
   });
 }
 

@@ -27,7 +27,7 @@ class World {
     auto c = std::make_shared<model::Cluster>();
     c->name = name;
     for (int i = 0; i < endpoints; ++i)
-      c->endpoints.push_back({"10.0.0." + std::to_string(i + 1), 80, true, false, ""});
+      c->endpoints.push_back({"10.0.0." + std::to_string(i + 1), 80, true, false, false, ""});
     model.clusters[name] = c;
     change.clusters.push_back(name);
   }

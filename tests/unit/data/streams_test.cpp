@@ -26,7 +26,7 @@ struct CompiledStreams : ::testing::Test {
   void cluster(const std::string& name, const char* address) {
     auto c = std::make_shared<model::Cluster>();
     c->name = name;
-    c->endpoints = {{address, 80, true, false, ""}};
+    c->endpoints = {{address, 80, true, false, false, ""}};
     model.clusters[name] = c;
   }
   const StreamTable& publish(model::StreamListeners streams, std::vector<std::string> clusters = {}) {

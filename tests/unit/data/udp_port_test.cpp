@@ -70,7 +70,7 @@ struct Streams {
   void cluster(const char* name, const Datagrams& where) {
     auto c = std::make_shared<model::Cluster>();
     c->name = name;
-    c->endpoints = {{"127.0.0.1", where.at.port(), true, false, ""}};
+    c->endpoints = {{"127.0.0.1", where.at.port(), true, false, false, ""}};
     model.clusters[name] = c;
   }
   void lead_to(const char* cluster) {

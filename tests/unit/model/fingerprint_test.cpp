@@ -25,7 +25,7 @@ std::shared_ptr<Host> host(const std::string& name, const std::string& service, 
 std::shared_ptr<const Cluster> cluster(const std::string& name, std::uint16_t port) {
   auto out = std::make_shared<Cluster>();
   out->name = name;
-  out->endpoints.push_back({"10.0.0.1", port, true, false, ""});
+  out->endpoints.push_back({"10.0.0.1", port, true, false, false, ""});
   return out;
 }
 

@@ -44,6 +44,17 @@ std::string print_by_service(const ServedRoute& served) {
   return truth(b && b->by_service);
 }
 
+std::string read_slow_start(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto n = parse_int(v);
+  if (!n || *n < 0 || *n > 3600) return "seconds, a bare number, 3600 at most";
+  out.balancing.slow_start = std::chrono::seconds(*n);
+  return {};
+}
+std::string print_slow_start(const ServedRoute& served) {
+  const auto& b = served.settings.balancing;
+  return std::to_string(b ? b->slow_start.count() : 0);
+}
+
 std::string read_hash_by(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   Template key(v);
   if (const auto unknown = key.first_unknown(false); !unknown.empty())
@@ -264,6 +275,12 @@ constexpr std::array kBalancingRows{
                .initial = "false",
                .needs = kAffinityName,
                .doc = "Secure even where the client came without TLS; where it came with TLS the cookie always is"},
+    Annotation{.name = "slow-start",
+               .value = {"seconds", read_slow_start, print_slow_start},
+               .scope = Scope::backend,
+               .option = "slow-start",
+               .doc = "a pod that has come gets a share of the requests that grows to that of the others in this time; "
+                      "0 is the whole share at once ([balancing](balancing.md)). Sluice's own"},
     Annotation{.name = kHashName,
                .value = {"text with variables", read_hash_by, print_hash_by},
                .risk = model::Risk::high,
@@ -306,6 +323,7 @@ void finish_balancing(AnnotationResult& out) {
   Balancing made = out.values.settings.balancing ? *out.values.settings.balancing : Balancing{};
   if (written.load_balance) made.load_balance = *written.load_balance;
   if (written.by_service) made.by_service = *written.by_service;
+  if (written.slow_start) made.slow_start = *written.slow_start;
   if (written.hash_by.subset) {
     const auto beside_subset = [&](const char* field) {
       in_vain(field, "no upstream-hash-by-subset: true beside it",

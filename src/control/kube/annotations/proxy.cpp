@@ -92,6 +92,16 @@ std::string print_connection(const ServedRoute& served) {
   return std::string(to_string(served.settings.connection_field));
 }
 
+std::string read_try_timeout(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+  const auto time = parse_patience(v);
+  if (!time) return std::string(kPatienceGrammar);
+  out.settings.try_timeout = *time;
+  return {};
+}
+std::string print_try_timeout(const ServedRoute& served) {
+  return patience_text(served.settings.try_timeout);
+}
+
 std::string read_tries(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   const auto n = parse_int(v);
   if (!n || *n < 0 || *n > 1000) return "a number of tries, 0 for all endpoints";
@@ -171,6 +181,11 @@ constexpr std::array kProxyRows{
                .option = "proxy-next-upstream-tries",
                .always_shown = true,
                .doc = "tries in all, the first one included"},
+    Annotation{.name = "proxy-next-upstream-try-timeout",
+               .value = {"seconds or milliseconds", read_try_timeout, print_try_timeout},
+               .option = "proxy-next-upstream-try-timeout",
+               .doc = "a try has so long, the connect included, until the head of its answer, where another try may "
+                      "follow; 0 is as long as the other limits ([retries](retries.md)). Sluice's own"},
     Annotation{.name = "proxy-read-timeout",
                .value = seconds<&RouteSettings::read_timeout>,
                .option = "proxy-read-timeout",

@@ -135,6 +135,7 @@ struct WrittenBalancing {
   model::HashBy hash_by;      // without a key the rest has no effect
   bool has_affinity = false;  // without it `affinity` has no effect
   std::optional<bool> by_service;
+  std::optional<std::chrono::seconds> slow_start;
   model::Affinity affinity;
 };
 

@@ -109,10 +109,30 @@ void inherit_balancing(const Options& in, RouteSettings& out) {
   model::Balancing made = out.balancing ? *out.balancing : model::Balancing{};
   made.load_balance = in.load_balance;
   made.by_service = in.service_upstream;
+  made.slow_start = in.slow_start;
   if (made == model::Balancing{})
     out.balancing.reset();
   else
     out.balancing = std::move(made);
+}
+
+std::string read_ping_interval(std::string_view v, Options& o) {
+  const auto before = o.upstream_http2_ping_interval;
+  auto wrong = read_seconds<&Options::upstream_http2_ping_interval, 0>(v, o);
+  if (!wrong.empty() || o.upstream_http2_ping_interval.count() == 0 || o.upstream_http2_ping_interval.count() >= 10)
+    return wrong;
+  o.upstream_http2_ping_interval = before;
+  return "0, or seconds from 10 on";
+}
+
+std::string read_try_timeout(std::string_view v, Options& o) {
+  const auto time = parse_patience(v);
+  if (!time) return std::string(kPatienceGrammar);
+  o.proxy_try_timeout = *time;
+  return {};
+}
+std::string print_try_timeout(const Options& o) {
+  return patience_text(o.proxy_try_timeout);
 }
 
 // Milliseconds, with or without their unit.
@@ -170,6 +190,11 @@ constexpr std::array kUpstreamRows{
     Option{"proxy-next-upstream-timeout", seconds<&Options::proxy_next_upstream_timeout, 0>,
            "time in which further tries may start; 0 is no limit",
            to_route<&Options::proxy_next_upstream_timeout, &RouteSettings::tries_timeout>},
+    Option{"proxy-next-upstream-try-timeout",
+           {"seconds or milliseconds", read_try_timeout, print_try_timeout},
+           "sluice: a try has so long, the connect included, until the head of its answer, where another try may "
+           "follow ([retries](retries.md)); 0 is as long as the other limits",
+           to_route<&Options::proxy_try_timeout, &RouteSettings::try_timeout>},
     Option{
         "enable-grpc-web", boolean<&Options::enable_grpc_web>,
         "sluice: calls of gRPC-Web become calls of gRPC, for pods that speak GRPC or GRPCS; CORS is not its business",
@@ -229,6 +254,16 @@ constexpr std::array kUpstreamRows{
         {"milliseconds", read_backoff, print_backoff},
         "sluice: the longest pause before such a try, twice as long before each next one; its length is by chance; 0 "
         "is none"},
+    Option{"topology-aware-routing", boolean<&Options::topology_aware_routing>,
+           "sluice: where EndpointSlices say for which zone or node pods are meant, those meant for ours get the "
+           "requests ([topology](topology.md)); also `--enable-topology-aware-routing`"},
+    Option{"topology-overflow-percent", number<&Options::topology_overflow_percent, 0, 100>,
+           "sluice: pods elsewhere get a share of the requests where less than so much of the pods of our zone or node "
+           "takes any"},
+    Option{"slow-start", seconds<&Options::slow_start, 0>,
+           "sluice: a pod that has come gets a share of the requests that grows to that of the others in this time "
+           "([balancing](balancing.md)); 0 is the whole share at once",
+           inherit_balancing},
     Option{"service-upstream", boolean<&Options::service_upstream>,
            "pods are reached by the cluster address of their Service, where it has one", inherit_balancing},
     Option{"upstream-keepalive-connections", number<&Options::upstream_keepalive_connections, 0, 1'000'000>,
@@ -239,8 +274,17 @@ constexpr std::array kUpstreamRows{
     Option{"upstream-keepalive-time", seconds<&Options::upstream_keepalive_time, 1>, "life of connections to pods"},
     Option{"upstream-keepalive-requests", number<&Options::upstream_keepalive_requests, 1, 4'000'000'000>,
            "requests on one connection to a pod"},
+    Option{"upstream-http2-ping-interval",
+           {"seconds", read_ping_interval, print_seconds<&Options::upstream_http2_ping_interval>},
+           "sluice: a pod that has been silent for so long on a connection of HTTP/2 with requests under way is sent a "
+           "PING ([grpc](grpc.md)); 0 is never"},
+    Option{"upstream-http2-ping-timeout", seconds<&Options::upstream_http2_ping_timeout, 1>,
+           "sluice: time for the answer, or for anything else; then the connection is over"},
     Option{"upstream-max-connections", number<&Options::upstream_max_connections, 0, 1'000'000>,
            "connections to one endpoint, a worker; 0 is no limit"},
+    Option{"upstream-max-requests", number<&Options::upstream_max_requests, 0, 1'000'000>,
+           "sluice: requests under way to the pods of a Service port, a worker; above it they are answered 503 at once "
+           "([resilience](resilience.md)); 0 is no limit"},
     Option{"upstream-max-pending", number<&Options::upstream_max_pending, 0, 1'000'000>,
            "requests that wait for one of those, a worker and cluster"},
     Option{

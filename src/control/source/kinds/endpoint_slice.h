@@ -9,6 +9,9 @@ struct SliceEndpoint {
   bool serving = true;
   bool terminating = false;
   std::string pod;  // namespace/name when targetRef names one
+  // Where it is, and for whom it is meant (hints), names with commas between them, which no name has. Most are alike
+  // and share their memory.
+  Text zone = {}, node = {}, for_zones = {}, for_nodes = {};
   bool operator==(const SliceEndpoint&) const = default;
 };
 
@@ -64,6 +67,20 @@ EndpointSlice EndpointSlice::read(const Field& o) {
   out.meta = read_meta(o, kRow, &labels);
   out.address_type = usual(o["addressType"].text());
   if (auto it = labels.find("kubernetes.io/service-name"); it != labels.end()) out.service = it->second;
+  std::vector<Text> words;  // of the endpoints so far
+  const auto once = [&words](std::string text) {
+    const auto known = std::ranges::find(words, std::string_view(text), &Text::view);
+    if (known != words.end()) return *known;
+    if (words.size() == 64) words.clear();  // nodes, of many: the next of these are others
+    return words.emplace_back(std::string_view(text));
+  };
+  const auto names = [&once](const Field& list) {
+    std::vector<std::string> each;
+    list.list(each, [&](const Field& one) { each.push_back(one["name"].text()); });
+    std::string all;
+    for (const auto& name : each) all.append(all.empty() ? "" : ",").append(name);
+    return once(std::move(all));
+  };
   o["endpoints"].list(out.endpoints, [&](const Field& f) {
     SliceEndpoint e;
     f["addresses"].list(e.addresses, [&](const Field& a) { e.addresses.push_back(a.text()); });
@@ -73,6 +90,9 @@ EndpointSlice EndpointSlice::read(const Field& o) {
     e.terminating = conditions["terminating"].boolean(false);
     if (auto target = f["targetRef"]; target && target["kind"].text() == "Pod")
       e.pod = target["namespace"].text(out.meta.ns) + "/" + target["name"].text();
+    e.zone = once(f["zone"].text());
+    e.node = once(f["nodeName"].text());
+    if (const auto hints = f["hints"]) e.for_zones = names(hints["forZones"]), e.for_nodes = names(hints["forNodes"]);
     out.endpoints.push_back(std::move(e));
   });
   o["ports"].list(out.ports, [&](const Field& f) {

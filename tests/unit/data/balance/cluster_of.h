@@ -65,7 +65,7 @@ class ClusterOf {
         newcomers.push_back(static_cast<std::uint32_t>(loads_.size()));
       }
       if (ready) takers_.push_back(static_cast<std::uint32_t>(loads_.size()));
-      spec_.endpoints.push_back({address(number), 8080, ready, false, ""});
+      spec_.endpoints.push_back({address(number), 8080, ready, false, false, ""});
       loads_.push_back(load.get());
       numbers_.push_back(number);
     }

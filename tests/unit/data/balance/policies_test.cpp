@@ -474,7 +474,7 @@ TEST(Ring, LeadsKeysWhereIngressNginxDoes) {
   cluster.upstream_name = "oracle-multi-80";
   cluster.balancing = ClusterOf::asking_for(policy_named("chash"));
   for (const char* address : {"10.200.0.41", "10.200.0.42", "10.200.0.43"})
-    cluster.endpoints.push_back({address, 8080, true, false, ""});
+    cluster.endpoints.push_back({address, 8080, true, false, false, ""});
   const auto placement = Placement::of(cluster, nullptr);
   ASSERT_TRUE(placement);
   for (const auto& [key, pod] : std::map<std::string, std::uint32_t>{{"ann", 0},
@@ -504,7 +504,7 @@ TEST(Ring, IsTheSameHoweverItCameAbout) {
     std::vector<int> order(there.begin(), there.end());
     std::ranges::shuffle(order, random);
     cluster.endpoints.clear();
-    for (const int i : order) cluster.endpoints.push_back({ClusterOf::address(i), 8080, true, false, ""});
+    for (const int i : order) cluster.endpoints.push_back({ClusterOf::address(i), 8080, true, false, false, ""});
     step = Placement::of(cluster, step.get());
     const auto afresh = Placement::of(cluster, nullptr);
     EXPECT_TRUE(
@@ -713,7 +713,8 @@ TEST(Maglev, IsTheSameHoweverItCameAbout) {
     std::vector<int> order(there.begin(), there.end());
     std::ranges::shuffle(order, random);
     cluster.endpoints.clear();
-    for (const int i : order) cluster.endpoints.push_back({ClusterOf::address(i), 8080, random() % 2 == 0, false, ""});
+    for (const int i : order)
+      cluster.endpoints.push_back({ClusterOf::address(i), 8080, random() % 2 == 0, false, false, ""});
     step = Placement::of(cluster, step.get());
     const auto afresh = Placement::of(cluster, nullptr);
     ASSERT_TRUE(std::ranges::equal(step->table().slots(), afresh->table().slots()));

@@ -104,7 +104,7 @@ struct Site {
     auto cluster = std::make_shared<model::Cluster>();
     cluster->name = "default/svc:80";
     for (std::size_t i = 0; i < count; ++i)
-      cluster->endpoints.push_back({"192.0.2." + std::to_string(i + 1), 8080, true, false, ""});
+      cluster->endpoints.push_back({"192.0.2." + std::to_string(i + 1), 8080, true, false, false, ""});
     auto snapshot = bare_snapshot(options);
     snapshot->routes = table;
     Publication publication;

@@ -22,6 +22,8 @@ struct OfCluster : ::testing::Test {
   ClusterRuntime* cluster = nullptr;
   std::shared_ptr<const Placement> placement;
   std::string pod, not_ready;  // of endpoints that are made next
+  std::set<std::string> far;   // likewise
+  std::uint32_t near_enough = 0;
   ~OfCluster() override {
     if (cluster != nullptr) cluster->unpin();
   }
@@ -29,7 +31,9 @@ struct OfCluster : ::testing::Test {
     auto spec = std::make_shared<model::Cluster>();
     spec->name = "default/svc:80";
     spec->balancing = balancing;
-    for (const auto& address : addresses) spec->endpoints.push_back({address, 8080, address != not_ready, false, pod});
+    spec->near_enough = near_enough;
+    for (const auto& address : addresses)
+      spec->endpoints.push_back({address, 8080, address != not_ready, false, far.contains(address), pod});
     placement = Placement::of(*spec, placement.get());
     if (cluster == nullptr)
       cluster = new ClusterRuntime(bare.worker, spec, placement, 1);
@@ -44,6 +48,10 @@ struct OfCluster : ::testing::Test {
       if (auto endpoint = cluster->pick(tried)) out.emplace(endpoint->text, endpoint);
     EXPECT_EQ(out.size(), count);
     return out;
+  }
+  void pass(Duration time) {
+    bare.clock.advance(time);
+    bare.worker.loop.turn(0ms);
   }
   std::shared_ptr<EndpointRuntime> pick_untried(std::vector<std::uint32_t>& tried) { return cluster->pick(tried); }
 };
@@ -252,7 +260,7 @@ TEST_F(OfCluster, AnotherClusterOfTheSameNumberIsAnother) {
   const auto spec_of = [](const char* name, const char* address) {
     auto spec = std::make_shared<model::Cluster>();
     spec->name = name;
-    spec->endpoints.push_back({address, 8080, true, false, ""});
+    spec->endpoints.push_back({address, 8080, true, false, false, ""});
     return spec;
   };
   const auto publish = [&](std::shared_ptr<const model::Cluster> spec) {
@@ -274,6 +282,77 @@ TEST_F(OfCluster, AnotherClusterOfTheSameNumberIsAnother) {
   EXPECT_EQ(first->pick(tried)->text, "10.0.0.2:8080");
   first->unpin();
   EXPECT_EQ(publish(nullptr), nullptr);
+}
+
+// Those of our zone first; of them there are to be enough.
+TEST_F(OfCluster, FarEndpointsGetWhatTheNearOnesAreTooFewFor) {
+  far = {"10.0.1.1", "10.0.1.2"};
+  const auto shares = [&](int requests) {
+    std::map<std::string, int> out;
+    for (int i = 0; i < requests; ++i) {
+      std::vector<std::uint32_t> tried;
+      ++out[cluster->pick(tried)->text];
+    }
+    return out;
+  };
+  near_enough = 200;
+  become({"10.0.0.1", "10.0.0.2", "10.0.1.1", "10.0.1.2"});
+  EXPECT_EQ(shares(100), (std::map<std::string, int>{{"10.0.0.1:8080", 50}, {"10.0.0.2:8080", 50}}));
+  // A further try goes on here, then far, then to whoever the policy says.
+  EXPECT_EQ(all(4).size(), 4U);
+  std::vector<std::uint32_t> tried;
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(cluster->pick(tried)->text.starts_with("10.0.0."));
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(cluster->pick(tried)->text.starts_with("10.0.1."));
+  EXPECT_TRUE(cluster->pick(tried)->text.starts_with("10.0.0."));
+  // One of four that would be enough: three quarters go far, in equal shares.
+  near_enough = 400;
+  become({"10.0.0.1", "10.0.1.1", "10.0.1.2"});
+  auto some = shares(10'000);
+  EXPECT_NEAR(some["10.0.0.1:8080"], 2'500, 250);
+  EXPECT_NEAR(some["10.0.1.1:8080"], 3'750, 250);
+  EXPECT_NEAR(some["10.0.1.2:8080"], 3'750, 250);
+  // No number: as long as there is one.
+  near_enough = 0;
+  become({"10.0.0.1", "10.0.1.1", "10.0.1.2"});
+  EXPECT_EQ(shares(100).size(), 1U);
+  not_ready = "10.0.0.1";
+  become({"10.0.0.1", "10.0.1.1", "10.0.1.2"});
+  EXPECT_TRUE(cluster->available());
+  EXPECT_EQ(shares(100), (std::map<std::string, int>{{"10.0.1.1:8080", 50}, {"10.0.1.2:8080", 50}}));
+}
+
+// By turns, so that shares are plain: the new one counts a tenth of another at first, then half.
+TEST_F(OfCluster, NewEndpointsGetAShareThatGrows) {
+  model::Balancing slow;
+  slow.slow_start = std::chrono::seconds(100);
+  const auto share_of = [&](const std::string& text) {
+    int got = 0;
+    for (int i = 0; i < 10'000; ++i) {
+      std::vector<std::uint32_t> tried;
+      got += cluster->pick(tried)->text == text ? 1 : 0;
+    }
+    return got;
+  };
+  become({"10.0.0.1"}, slow);
+  become({"10.0.0.1", "10.0.0.2"}, slow);
+  EXPECT_NEAR(share_of("10.0.0.2:8080"), 10'000 * 0.1 / 1.1, 120);
+  pass(50s);
+  EXPECT_NEAR(share_of("10.0.0.2:8080"), 10'000 * 0.5 / 1.5, 250);
+  // What else happens does not make it new again.
+  become({"10.0.0.2", "10.0.0.1"}, slow);
+  EXPECT_NEAR(share_of("10.0.0.2:8080"), 10'000 * 0.5 / 1.5, 250);
+  pass(50s);
+  EXPECT_EQ(share_of("10.0.0.2:8080"), 5'000);
+  // A further try goes there all the same, and where all are new they share.
+  become({"10.0.0.1", "10.0.0.3"}, slow);
+  std::vector<std::uint32_t> tried;
+  std::set<std::string> asked{cluster->pick(tried)->text, cluster->pick(tried)->text};
+  EXPECT_EQ(asked.size(), 2U);
+  become({"10.0.0.4", "10.0.0.5"}, slow);
+  EXPECT_EQ(share_of("10.0.0.4:8080"), 5'000);
+  // Nobody asks for it any more.
+  become({"10.0.0.4", "10.0.0.5", "10.0.0.6"}, {});
+  EXPECT_NEAR(share_of("10.0.0.6:8080"), 3'333, 2);
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ struct Asked {
   explicit Asked(bool keeps = false) {
     auto spec = std::make_shared<model::Cluster>();
     spec->name = "default/svc:9000";
-    spec->endpoints.push_back({"192.0.2.1", 9000, true, false, ""});
+    spec->endpoints.push_back({"192.0.2.1", 9000, true, false, false, ""});
     cluster = new ClusterRuntime(worker, spec, nullptr, 1);
     std::vector<std::uint32_t> tried;
     Dial how;

@@ -23,7 +23,7 @@ struct Full : BareContext {
     options.upstream_max_connections = 1;
     auto spec = std::make_shared<model::Cluster>();
     spec->name = "default/svc:80";
-    spec->endpoints.push_back({"192.0.2.1", 8080, true, false, ""});
+    spec->endpoints.push_back({"192.0.2.1", 8080, true, false, false, ""});
     cluster = new ClusterRuntime(worker, spec, nullptr, 1);
     std::vector<std::uint32_t> tried;
     pod.emplace(worker, cluster->pick(tried));
