@@ -146,16 +146,18 @@ def test_a_try_has_its_time_where_another_may_follow(site):
     site.app("alone.example", pod.address, annotations={**short, "proxy-next-upstream-tries": "1"})
     site.app("post.example", pod.address, annotations=short)
     sluice = site.sluice()
-    with sluice.raw() as c:  # by turns: the second try is the turn of the other, so that each begins at the one that says nothing
+    with sluice.raw() as c:
         answers = [c.get("/", "app.example") for _ in range(4)]
         assert [a.status for a in answers] == [200] * 4
-        assert sluice.metric("sluice_upstream_retries_total") == 4
+        # By turns, and a second try is the turn of the other: once the silent one had its turn each request begins there.
+        tried = sluice.metric("sluice_upstream_retries_total")
+        assert tried in (3, 4)
         sluice.wait_line(r"\b504, 200 ")
         assert c.get("/?delay=1500", "alone.example").status == 200, "it is the last try"
         # A pod may have seen the POST, so that there is no other try: it has its time.
         c.send(b"POST /?delay=1500 HTTP/1.1\r\nHost: post.example\r\nContent-Length: 2\r\n\r\nhi")
         assert c.answer("POST").status == 200
-    assert sluice.metric("sluice_upstream_retries_total") == 4
+    assert sluice.metric("sluice_upstream_retries_total") == tried
 
 
 def test_requests_of_a_service_port_have_a_limit(site):
