@@ -269,7 +269,9 @@ def test_other_requests_of_the_worker_do_not_wait(site):
     assert sluice.metric("sluice_client_timeouts_total") == 0
 
 
-def test_the_pod_waits_with_its_response(site):
+@pytest.mark.parametrize("disk", ["0", "1m"], ids=["in_memory", "on_disk"])
+def test_what_may_not_go_yet_lies_here_within_its_bounds(site, disk):
+    """As any buffered answer: in memory, then on the disk, and where both are full the pod waits."""
     sent = []
 
     def handler(sock, _):
@@ -278,16 +280,26 @@ def test_the_pod_waits_with_its_response(site):
         while True:
             sent.append(sock.send(b"x" * 65536))
     pod = site.scripted(handler)
-    site.app("app.example", pod.address, annotations={"limit-rate": "16", "proxy-buffering": "on"})
+    site.app("app.example", pod.address, annotations={"limit-rate": "16", "proxy-buffering": "on", "proxy-max-temp-file-size": disk})
     sluice = site.sluice()
     rss = sluice.rss_kb()
     with sluice.raw(timeout=30) as c:
         c.send("GET / HTTP/1.1\r\nHost: app.example\r\n\r\n")
         c.read_head()
         c.read_exactly(40_000)
-        assert sum(sent) < 16_000_000, "what the kernel holds between them"
+        assert sum(sent) < 16_000_000, "what the kernel holds between them, and we"
         assert sluice.rss_kb() - rss < 4000
     wait_for(lambda: sluice.metric("sluice_requests_active") == 0, "it is over with its client")
+
+
+def test_a_pod_is_done_before_its_slow_client_is(site):
+    sluice, pod = site.simple(annotations={"limit-rate": "16", "proxy-buffering": "on"})
+    with sluice.raw(timeout=60) as c:
+        c.send("GET /?size=3000000 HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        c.read_head()
+        wait_for(lambda: sluice.metric("sluice_upstream_idle") == 1, "its connection is for others")
+        assert sluice.metric("sluice_requests_active") == 1 and pod.stats()["completed"] == 1
+        assert len(c.read_exactly(20_000)) == 20_000
 
 
 def test_a_process_that_ends_lets_a_slow_response_go_on(site):

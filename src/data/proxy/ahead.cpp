@@ -4,6 +4,7 @@
 
 #include "base/strings.h"
 #include "data/proxy/disk.h"
+#include "data/proxy/pacing.h"
 #include "data/proxy/response_body.h"
 #include "data/runtime/worker_context.h"
 #include "net/io/signal.h"
@@ -19,8 +20,9 @@ constexpr std::size_t kPiece = 64 * 1024;
 // What was read, in this order: `sending`, the disk from `sent` to `tail`, what is being written there, `back`. All of
 // it is on the worker's thread; reader and writer have turns whenever the other waits.
 struct Ahead {
-  explicit Ahead(Exchange& e) : ex(e), news(e.worker.loop), room(e.worker.loop) {}
+  Ahead(Exchange& e, Pacing* p) : ex(e), pacing(p), news(e.worker.loop), room(e.worker.loop) {}
   Exchange& ex;
+  Pacing* pacing;
   net::Signal news, room;  // for who writes to the client, for who reads from the pod
   std::string sending, back, trailers;
   std::shared_ptr<DiskBody> disk;
@@ -78,6 +80,10 @@ net::Task<bool> put_aside(Ahead& a) {
 
 net::Task<Status> read_ahead(Ahead& a, BodySource& body, const std::function<void()>& over) {
   net::ShareOfTurn share(a.ex.worker.loop);
+  if (a.ended) {
+    over();
+    co_return Status{};
+  }
   for (std::size_t taken = 0; !a.left;) {
     if (share.used_up(taken)) {
       net::EndOfTurn others(a.ex.worker.loop);
@@ -135,10 +141,21 @@ net::Task<Status> write_behind(Ahead& a) {
     bool last = false;
     std::string_view left = a.sending;
     do {  // no more at once than the client takes: the rest would lie here twice
-      const auto piece = left.substr(0, ex.down.room(taken));
+      std::size_t most = ex.down.room(taken);
+      if (a.pacing != nullptr) [[unlikely]] {
+        net::Task<Status> pausing = a.pacing->may_go_on();
+        Status may = co_await pausing;
+        if (!may) {
+          ex.down.abort();
+          co_return may;
+        }
+        most = std::min<std::uint64_t>(most, a.pacing->most());
+      }
+      const auto piece = left.substr(0, most);
       left.remove_prefix(piece.size());
       taken = piece.size();
       last = left.empty() && a.ended && a.sent == a.tail && a.back.empty();
+      if (a.pacing != nullptr) a.pacing->gone(piece.size());
       const Chunk next{piece, last, last ? std::string_view(a.trailers) : std::string_view{}};
       Status sent = co_await ex.down.write(next);
       if (!sent || last) co_return sent;
@@ -165,8 +182,15 @@ bool is_buffered(const Exchange& ex, std::span<const net::http::Field> fields) n
   return out;
 }
 
-net::Task<Status> send_ahead(Exchange& ex, BodySource& body, const std::function<void()>& over) {
-  Ahead a(ex);
+net::Task<Status> send_ahead(Exchange& ex, BodySource& body, const std::function<void()>& over, Pacing* pacing) {
+  Ahead a(ex, pacing);
+  if (pacing != nullptr) {
+    Pacing::Kept kept = pacing->take_kept();
+    a.back = std::move(kept.data);
+    a.trailers = std::move(kept.trailers);
+    a.ended = kept.last;
+    note_trailers(ex, Chunk{{}, a.ended, a.trailers});
+  }
   const std::size_t memory = memory_of(ex);
   ex.worker.grew(memory);
   ex.ahead_memory = memory;

@@ -6,9 +6,6 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "data/proxy/ahead.h"
-#include "data/proxy/response_body.h"
-#include "data/runtime/worker_context.h"
 
 namespace sluice::data {
 
@@ -16,7 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Whoever was not told that nobody waits any more looks once in a while.
+// A pause is told by nobody that nobody waits any more: it looks once in a while.
 constexpr Duration kLook = std::chrono::seconds(1);
 
 constexpr Duration kLate = 2 * net::DeadlineWheel::kTick;
@@ -60,84 +57,26 @@ void Allowance::gone(std::uint64_t bytes, Instant now) noexcept {
   ready_ = from + time_of(counted - before, rate_);
 }
 
-Pacing::Pacing(Exchange& ex, BodySource& body, Allowance allowance)
-    : ex_(ex), body_(body), allowance_(allowance), wake_(ex.worker.loop) {}
-
-// Wherever it is noticed: the pause ends, and so does what goes on below it.
-void Pacing::cancel(Error why) noexcept {
-  cancelled_ = why;
-  if (below_ != nullptr) below_->cancel(why);
-  wake_.notify();
-}
-
 net::Task<Status> Pacing::may_go_on() {
   for (;;) {
-    if (cancelled_) co_return std::unexpected(*cancelled_);
     if (ex_.given_up) co_return std::unexpected(*ex_.given_up);
     if (ex_.client_gone) co_return std::unexpected(kClientLeft);
     const Instant now = ex_.worker.loop.now();
     const Instant at = allowance_.next(now);
     if (at <= now) co_return Status{};
-    net::Cancellable* const pause = this;
-    below_ = std::exchange(ex_.waiting_on, pause);
     co_await wake_.wait(std::min(at, now + kLook));
-    ex_.waiting_on = std::exchange(below_, nullptr);
   }
-}
-
-Chunk Pacing::cut(Chunk piece, std::uint64_t most) {
-  if (piece.data.size() <= most) return piece;
-  kept_.assign(piece.data.substr(most));
-  sent_of_kept_ = 0;
-  trailers_ = piece.trailers;
-  last_ = piece.last;
-  return {piece.data.substr(0, most), false, {}};
-}
-
-Chunk Pacing::next_kept(std::uint64_t most) noexcept {
-  const auto data = std::string_view(kept_).substr(sent_of_kept_, most);
-  sent_of_kept_ += data.size();
-  const bool all = sent_of_kept_ == kept_.size();
-  return {data, all && last_, all && last_ ? std::string_view(trailers_) : std::string_view{}};
 }
 
 Chunk Pacing::first(Chunk piece, std::uint64_t before) {
   const Instant now = ex_.worker.loop.now();
-  const std::uint64_t most = allowance_.left(now);
-  const Chunk out = cut(piece, most > before ? most - before : 0);
-  allowance_.gone(before + out.data.size(), now);
-  return out;
-}
-
-net::Task<Status> Pacing::send_rest() {
-  for (;;) {
-    net::Task<Status> waiting = may_go_on();
-    Status may = co_await waiting;
-    if (!may) {
-      ex_.down.abort();
-      co_return may;
-    }
-    const auto most = [&] { return allowance_.left(ex_.worker.loop.now()); };
-    Chunk piece;
-    if (sent_of_kept_ < kept_.size()) {
-      piece = next_kept(std::min<std::uint64_t>(most(), ex_.down.room(0)));
-    } else {
-      if (!kept_.empty()) std::string().swap(kept_), sent_of_kept_ = 0;
-      const std::size_t wanted = std::min<std::uint64_t>(most(), ex_.down.room(0));
-      net::Task<Result<Chunk>> reading = body_.read(wanted);
-      Result<Chunk> read = co_await reading;
-      if (!read) {
-        ex_.down.abort();
-        co_return std::unexpected(read.error());
-      }
-      piece = cut(*read, std::max<std::uint64_t>(most(), wanted));
-    }
-    const bool last = piece.last;
-    note_trailers(ex_, piece);
-    allowance_.gone(piece.data.size(), ex_.worker.loop.now());
-    Status sent = co_await ex_.down.write(piece);
-    if (!sent || last) co_return sent;
+  const std::uint64_t left = allowance_.left(now), most = left > before ? left - before : 0;
+  if (piece.data.size() > most) {
+    kept_ = {std::string(piece.data.substr(most)), std::string(piece.trailers), piece.last};
+    piece = {piece.data.substr(0, most), false, {}};
   }
+  allowance_.gone(before + piece.data.size(), now);
+  return piece;
 }
 
 std::uint64_t head_size(const ResponseStart& response) noexcept {
@@ -147,8 +86,7 @@ std::uint64_t head_size(const ResponseStart& response) noexcept {
   return bytes;
 }
 
-std::unique_ptr<Pacing> pace(Exchange& ex, const ResponseStart& response, BodySource& body) {
-  if (!is_buffered(ex, response.fields)) return nullptr;
+std::unique_ptr<Pacing> pace(Exchange& ex, const ResponseStart& response) {
   std::uint64_t rate = ex.settings->limit_rate;
   for (const auto& f : response.fields) {
     if (f.id != net::http::Name::x_accel || !iequals(f.name, "x-accel-limit-rate")) continue;
@@ -158,7 +96,7 @@ std::unique_ptr<Pacing> pace(Exchange& ex, const ResponseStart& response, BodySo
     if (error == std::errc() && at == end && said < model::RouteSettings::kMostRate) rate = said;
   }
   if (rate == 0) return nullptr;
-  return std::make_unique<Pacing>(ex, body, Allowance(rate, ex.settings->limit_rate_after, ex.begun));
+  return std::make_unique<Pacing>(ex, Allowance(rate, ex.settings->limit_rate_after, ex.begun));
 }
 
 }  // namespace sluice::data

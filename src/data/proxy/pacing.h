@@ -1,11 +1,12 @@
 #pragma once
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
+#include <utility>
 
 #include "data/exchange/exchange.h"
 #include "data/exchange/streams.h"
+#include "data/runtime/worker_context.h"
 #include "net/io/signal.h"
 #include "net/io/task.h"
 
@@ -32,38 +33,37 @@ class Allowance {
   Instant begun_, ready_{};
 };
 
-// The response's body behind the head, in place of send_rest() (response_body.h). Between two pieces nothing is asked
-// of the pod: what it cannot get rid of waits with it. Kept is no more than the rest of one piece.
-class Pacing final : private net::Cancellable {
+// When how much of a response may go to its client. What the pod gives lies here meanwhile as any buffered answer does
+// (send_ahead), so that the pod is done before a slow client is.
+class Pacing {
  public:
-  // `body` lives as long.
-  Pacing(Exchange& ex, BodySource& body, Allowance allowance);
-  // What of the first piece, which is still to be sent behind `before` bytes, may go with the head.
+  Pacing(Exchange& ex, Allowance allowance) : ex_(ex), allowance_(allowance), wake_(ex.worker.loop) {}
+  // What of the first piece, which is still to be sent behind `before` bytes, may go with the head. The rest of it is
+  // kept.
   Chunk first(Chunk piece, std::uint64_t before);
-  net::Task<Status> send_rest();
+  // That rest, once, with what comes behind it.
+  struct Kept {
+    std::string data, trailers;
+    bool last = false;  // nothing comes behind it
+  };
+  Kept take_kept() noexcept { return std::exchange(kept_, {}); }
+  // Until some may go. Errors: who waited has left, or was given up.
+  net::Task<Status> may_go_on();
+  // So much may; it counts as gone when gone() says so.
+  std::uint64_t most() const noexcept { return allowance_.left(ex_.worker.loop.now()); }
+  void gone(std::uint64_t bytes) noexcept { allowance_.gone(bytes, ex_.worker.loop.now()); }
 
  private:
-  void cancel(Error why) noexcept override;
-  net::Task<Status> may_go_on();
-  Chunk cut(Chunk piece, std::uint64_t most);
-  Chunk next_kept(std::uint64_t most) noexcept;
-
   Exchange& ex_;
-  BodySource& body_;
   Allowance allowance_;
   net::Signal wake_;
-  net::Cancellable* below_ = nullptr;  // what the exchange waits for otherwise
-  std::optional<Error> cancelled_;
-  std::string kept_;  // the rest of a piece, with what came behind it
-  std::size_t sent_of_kept_ = 0;
-  std::string trailers_;
-  bool last_ = false;  // nothing comes behind what is kept
+  Kept kept_;
 };
 
 // Bytes of the head of a response, about, which count as those of the body do.
 std::uint64_t head_size(const ResponseStart& response) noexcept;
 
-// Null: nothing limits it, or it is not buffered (is_buffered). A pod may ask for a rate itself (X-Accel-Limit-Rate).
-std::unique_ptr<Pacing> pace(Exchange& ex, const ResponseStart& response, BodySource& body);
+// For an answer that is buffered; null: nothing limits it. A pod may ask for a rate itself (X-Accel-Limit-Rate).
+std::unique_ptr<Pacing> pace(Exchange& ex, const ResponseStart& response);
 
 }  // namespace sluice::data

@@ -231,7 +231,7 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
   if (!first) co_return std::unexpected(first.error());
   std::unique_ptr<Pacing> pacing;
   if (ahead) [[unlikely]]
-    pacing = pace(ex, start, body);
+    pacing = pace(ex, start);
   if (pacing) *first = pacing->first(*first, head_size(start));
   // An answer before the client has sent all: its connection cannot be trusted to find the next request.
   if (request && !request->done() && !ex.body_whole) ex.close_after = true;
@@ -242,7 +242,7 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
   note_trailers(ex, *first);
   s = co_await ex.down.start(ex, start, *first);
   if (!s || last) co_return s;
-  if (ahead && !pacing) [[unlikely]] {
+  if (ahead) [[unlikely]] {
     // Once all of it is here the pod has done its part: its connection is for others then.
     const std::function<void()> over = [&] {
       if (request != nullptr && !request->done()) return;
@@ -250,11 +250,11 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
       ex.waiting_on = nullptr;
       lease.give_back();
     };
-    net::Task<Status> rest = send_ahead(ex, body, over);
+    net::Task<Status> rest = send_ahead(ex, body, over, pacing.get());
     s = co_await rest;
     co_return s;
   }
-  net::Task<Status> rest = pacing ? pacing->send_rest() : send_rest(ex, body, taken);
+  net::Task<Status> rest = send_rest(ex, body, taken);
   s = co_await rest;
   co_return s;
 }

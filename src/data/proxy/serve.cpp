@@ -201,10 +201,13 @@ void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome, const
     failed = true;
   }
   if (!failed) return health.succeeded(now);
-  if (!health.failed(*ex.options, now)) return;
+  const bool lost = status == 0 && outcome.error().fault == Fault::unreachable;
+  if (!(lost ? health.lost(*ex.options, now) : health.failed(*ex.options, now))) return;
   ex.worker.stats.endpoints_ejected.add();
   ex.worker.shared.health.changed();
-  ex.worker.recorder.noticed(endpoint.text, "it gets no requests for a while, as it has failed too often in a row");
+  ex.worker.recorder.noticed(endpoint.text,
+                             lost ? "it gets no requests for a while, as its machine does not answer"
+                                  : "it gets no requests for a while, as it has failed too often in a row");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "../bare_context.h"
 #include "../fakes.h"
+#include "data/proxy/ahead.h"
 
 namespace sluice::data {
 namespace {
@@ -80,21 +81,17 @@ TEST(Allowance, BearsTheLargestNumbers) {
 
 struct Paced {
   explicit Paced(std::uint64_t rate, std::uint64_t after = 0)
-      : ex(of.worker, client, peer, memory),
-        pod(of.worker.loop),
-        pacing(ex, pod, Allowance(rate, after, of.clock.now())) {
-    ex.waiting_on = &above;
+      : ex(of.worker, client, peer, memory), pod(of.worker.loop), pacing(ex, Allowance(rate, after, of.clock.now())) {
+    settings.response_buffering = true;
+    ex.settings = &settings;
   }
-  struct Above final : net::Cancellable {
-    void cancel(Error why) noexcept override { cancelled = why; }
-    std::optional<Error> cancelled;
-  } above;
   void begin(Chunk first, std::uint64_t head = 0) {
     const auto run = [](Paced& self, Chunk piece, std::uint64_t before) -> net::Task<void> {
       const Chunk now = self.pacing.first(piece, before);
       self.client.text += now.data;
       if (!now.last) {
-        net::Task<Status> sending = self.pacing.send_rest();
+        const std::function<void()> all_read = [&self] { self.pod_done = true; };
+        net::Task<Status> sending = send_ahead(self.ex, self.pod, all_read, &self.pacing);
         self.outcome = co_await sending;
       }
       self.over = true;
@@ -114,11 +111,12 @@ struct Paced {
   FakeClient client{of.worker};
   Peer peer;
   ExchangeMemory memory;
+  model::RouteSettings settings;
   Exchange ex;
   FakeBody pod;
   Pacing pacing;
   Status outcome{};
-  bool over = false;
+  bool pod_done = false, over = false;
 };
 
 TEST(Pacing, ALargePieceGoesInParts) {
@@ -134,24 +132,27 @@ TEST(Pacing, ALargePieceGoesInParts) {
   EXPECT_EQ(paced.client.trailers, "a: b\r\n");
   EXPECT_TRUE(paced.over && paced.outcome && paced.client.ended);
   EXPECT_EQ(paced.pod.reads, 0) << "nothing more was asked of the pod";
-  EXPECT_EQ(paced.ex.waiting_on, &paced.above);
+  EXPECT_TRUE(paced.pod_done);
 }
 
-// What it cannot pass on it does not ask for.
-TEST(Pacing, ThePodWaitsMeanwhile) {
+// It is done as soon as all of it is here, however long its client takes.
+TEST(Pacing, ThePodIsDoneBeforeTheClientIs) {
   Paced paced(1000);
   const std::string piece(1000, 'x');
   paced.begin({piece, false, {}});
   EXPECT_EQ(paced.client.text.size(), 1000U);
   paced.pod.add(std::string(500, 'y'));
+  paced.pod.add(std::string(1500, 'z'), true, "a: b\r\n");
   paced.turn();
-  EXPECT_EQ(paced.pod.reads, 0);
+  EXPECT_TRUE(paced.pod_done);
+  EXPECT_FALSE(paced.over);
+  EXPECT_EQ(paced.client.text.size(), 1000U);
   paced.after(1300ms);
-  EXPECT_EQ(paced.client.text.size(), 1500U);
-  paced.pod.add(std::string(10, 'z'), true);
-  paced.after(1s);
-  EXPECT_TRUE(paced.over && paced.client.ended);
-  EXPECT_EQ(paced.client.text.size(), 1510U);
+  EXPECT_EQ(paced.client.text.size(), 2000U);
+  paced.after(1100ms);
+  EXPECT_TRUE(paced.over && paced.outcome && paced.client.ended);
+  EXPECT_EQ(paced.client.text, piece + std::string(500, 'y') + std::string(1500, 'z'));
+  EXPECT_EQ(paced.client.trailers, "a: b\r\n");
 }
 
 TEST(Pacing, AClientThatLeavesEndsThePause) {
@@ -159,12 +160,12 @@ TEST(Pacing, AClientThatLeavesEndsThePause) {
   paced.begin({std::string_view("0123456789 and more"), false, {}});
   EXPECT_FALSE(paced.over);
   FakeClient::leave(paced.ex);
-  paced.turn();
+  paced.after(1200ms);
   EXPECT_TRUE(paced.over);
   ASSERT_FALSE(paced.outcome);
   EXPECT_EQ(paced.outcome.error().status, 499);
   EXPECT_TRUE(paced.client.aborted);
-  EXPECT_TRUE(paced.above.cancelled) << "the pod is given up as well";
+  EXPECT_TRUE(paced.pod.stopped) << "the pod is given up as well";
 }
 
 // What nobody tells the pause of is noticed after a second.
@@ -199,8 +200,7 @@ bool is_paced(const Wanted& wanted) {
   for (const auto& [name, value] : wanted.fields) fields.push_back({name, value, net::http::name_of(name), false});
   ResponseStart start;
   start.fields = fields;
-  FakeBody body(of.worker.loop);
-  return pace(ex, start, body) != nullptr;
+  return is_buffered(ex, fields) && pace(ex, start) != nullptr;
 }
 
 TEST(Pacing, IsForWhatNginxWouldBuffer) {
