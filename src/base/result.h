@@ -23,6 +23,7 @@ enum class Fault : std::uint8_t {
   timeout,          // a deadline passed
   connect_refused,  // nothing listens there, or unreachable
   connect_timeout,
+  unreachable,  // the other machine acknowledges nothing, or there is no way to it
   tls,          // a handshake or record failed
   malformed,    // bytes that the grammar refuses
   too_large,    // a limit of size or count
@@ -60,6 +61,8 @@ constexpr std::string_view to_string(Fault f) {
       return "connect_refused";
     case Fault::connect_timeout:
       return "connect_timeout";
+    case Fault::unreachable:
+      return "unreachable";
     case Fault::tls:
       return "tls";
     case Fault::malformed:

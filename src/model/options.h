@@ -203,6 +203,7 @@ struct Options {
   Seconds upstream_keepalive_time{3600};
   std::uint32_t upstream_keepalive_requests = 10000;
   std::uint32_t upstream_max_connections = 0;  // sluice: to one endpoint from one worker, 0: without limit
+  Millis upstream_tcp_user_timeout{0};         // sluice: that a pod's machine acknowledges nothing; 0: the kernel's
   Seconds upstream_http2_ping_interval{0};     // sluice: of silence with requests under way; 0: no PING
   Seconds upstream_http2_ping_timeout{20};     // sluice: for its answer, or anything else
   std::uint32_t upstream_max_requests = 0;     // sluice: under way to a Cluster, a worker; 0: without limit

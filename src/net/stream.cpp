@@ -115,7 +115,9 @@ IoResult Stream::try_read(char* out, std::size_t size) {
   if (cancelled_) return {Io::failed, 0};
   if (tls_) {
     if (!readable_ && !tls_->pending_read()) return {Io::again_read, 0};
+    errno = 0;
     auto r = tls_->read(out, size);
+    if (r.io == Io::failed) note_failure(errno);
     bytes_read_ += r.bytes;
     // Drained until the next edge, unless the end is already known to wait behind it.
     if (r.io == Io::again_read || (r.io == Io::done && tls_->drained())) readable_ = half_closed_ || broken_;
@@ -141,6 +143,7 @@ IoResult Stream::try_read(char* out, std::size_t size) {
       readable_ = false;
       return {Io::again_read, 0};
     }
+    note_failure(errno);
     broken_ = true;
     return {Io::failed, 0};
   }
@@ -202,6 +205,7 @@ IoResult Stream::send_some(const iovec* parts, int count) noexcept {
       writable_ = false;
       return {Io::again_write, 0};
     }
+    note_failure(errno);
     broken_ = true;
     return {Io::failed, 0};
   }
@@ -360,6 +364,9 @@ Task<Status> Stream::connected(Instant until) {
   int code = 0;
   socklen_t size = sizeof code;
   getsockopt(fd_, SOL_SOCKET, SO_ERROR, &code, &size);
+  note_failure(code);
+  if (unreachable_)
+    co_return std::unexpected(Error{Fault::unreachable, whose_, Retry::yes, 0, "the other machine does not answer"});
   if (code != 0) co_return std::unexpected(Error{Fault::connect_refused, whose_, Retry::yes, 0, "connect refused"});
   broken_ = false;
   co_return Status{};

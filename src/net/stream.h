@@ -86,6 +86,8 @@ class Stream final : public Watcher, public Duplex {
     if (auto h = std::exchange(reader_.handle, {})) loop_.resume_later(h);
   }
   bool cancelled() const noexcept { return cancelled_; }
+  // It failed as the other machine acknowledged nothing any more, or there is no way to it.
+  bool unreachable() const noexcept { return unreachable_; }
   // Since when somebody waits for the peer to send, or to take; nothing when nobody does.
   std::optional<Instant> waits_to_read() const noexcept { return reader_.waits(); }
   std::optional<Instant> waits_to_write() const noexcept { return writer_.waits(); }
@@ -162,6 +164,9 @@ class Stream final : public Watcher, public Duplex {
   void wake(Waiter& w) noexcept;
   tls::IoResult send_some(const iovec* parts, int count) noexcept;
   void keep_tail(std::span<const iovec> parts, std::size_t sent);
+  void note_failure(int code) noexcept {
+    unreachable_ = unreachable_ || code == ETIMEDOUT || code == EHOSTUNREACH || code == ENETUNREACH;
+  }
   tls::Io send_kept() noexcept;  // done: nothing is left; again_write: until the peer takes more; failed
 
   Loop& loop_;
@@ -179,6 +184,7 @@ class Stream final : public Watcher, public Duplex {
   Error cancel_error_{};
   int fd_;
   Whose whose_;
+  bool unreachable_ = false;
   bool registered_ = false, readable_ = false, writable_ = false, half_closed_ = false, broken_ = false,
        cancelled_ = false, abort_ = false, write_failed_ = false, read_wants_write_ = false, on_its_own_ = false;
 };

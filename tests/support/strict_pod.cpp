@@ -38,6 +38,7 @@ struct Options {
   std::uint64_t close_after = 0;  // requests a connection; the last answer is not announced when stale
   bool stale = false;
   int idle_close_ms = 0;
+  std::uint64_t delay = 0, status = 200;
   bool forget_ids = false;
   bool graceful = false;
   std::string ledger;
@@ -261,7 +262,7 @@ class Connection : public Loop::Handler {
     ++g_counts.completed;
     raw_.clear();
     if (answered_) return maybe_next();
-    const auto delay = number(reader_.request().query("delay"), 0);
+    const auto delay = number(reader_.request().query("delay"), g_options.delay);
     if (delay == 0) return answer();
     timer_ = g_loop->after(std::chrono::milliseconds(delay), [this] {
       timer_.reset();
@@ -302,7 +303,7 @@ class Connection : public Loop::Handler {
         out_ += "HTTP/1.1 " + std::string(interim.substr(0, colon)) + " Interim\r\nLink: </s.css>; rel=preload\r\n\r\n";
       }
     }
-    const auto status = number(r.query("status"), 200);
+    const auto status = number(r.query("status"), g_options.status);
     const bool bodyless = r.method == "HEAD" || status == 204 || status == 304 || status < 200;
     size_ = number(r.query("size"), 16);
     chunk_ = number(r.query("chunk"), 16384);
@@ -624,6 +625,8 @@ int main(int argc, char** argv) {
   app.add_flag("--stale", g_options.stale, "close after --close-after without announcing it");
   app.add_option("--idle-close", g_options.idle_close_ms, "close connections idle for this many milliseconds");
   app.add_flag("--forget-ids", g_options.forget_ids, "do not keep the ids of requests");
+  app.add_option("--delay", g_options.delay, "milliseconds before each answer whose query does not say");
+  app.add_option("--status", g_options.status, "of each answer likewise");
   app.add_flag("--graceful", g_options.graceful, "end at SIGTERM once all that was asked has its answer");
   app.add_option("--ledger", g_options.ledger, "file that the id of each request is appended to before its answer");
   CLI11_PARSE(app, argc, argv);

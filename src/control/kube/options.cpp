@@ -81,6 +81,7 @@ void begin_with_sets(const std::map<std::string, std::string>& data, const std::
     o.outlier_consecutive_failures = 5;
     o.retry_budget_percent = 20;
     o.retry_backoff = model::Millis(25);
+    o.upstream_tcp_user_timeout = model::Millis(2000);
   }
 }
 

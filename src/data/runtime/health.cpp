@@ -28,6 +28,12 @@ bool EndpointHealth::failed(const model::Options& options, Instant now) noexcept
   return true;
 }
 
+bool EndpointHealth::lost(const model::Options& options, Instant now) noexcept {
+  const std::uint32_t most = options.outlier_consecutive_failures;
+  if (most != 0 && !is_out(now)) failures_.store(most - 1, std::memory_order_relaxed);
+  return failed(options, now);
+}
+
 void EndpointHealth::succeeded(Instant now) noexcept {
   // An answer to what was asked before it was out proves nothing.
   if (failures_.load(std::memory_order_relaxed) != 0 && !is_out(now)) failures_.store(0, std::memory_order_relaxed);

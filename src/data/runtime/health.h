@@ -21,6 +21,8 @@ class EndpointHealth {
  public:
   // One has failed, and the endpoint is to blame. True: it is out from now on, by this.
   bool failed(const model::Options& options, Instant now) noexcept;
+  // The same of one whose machine does not answer at all, which is not asked so often.
+  bool lost(const model::Options& options, Instant now) noexcept;
   void succeeded(Instant now) noexcept;
   bool is_out(Instant now) const noexcept { return now < until(); }
   Instant since() const noexcept { return at(since_); }  // of the last time that it was out

@@ -25,7 +25,10 @@ net::Task<Status> ByteClient::finish_head(Exchange& ex, bool whole) {
   if (!s && stream_.bytes_written() == 0) sent_anything_ = false;
   if (!s) {
     Error e = s.error();
-    if (e.fault != Fault::cancelled && e.fault != Fault::timeout) e.retry = reused() ? Retry::reused_only : Retry::yes;
+    if (stream_.unreachable())
+      e = lost();
+    else if (e.fault != Fault::cancelled && e.fault != Fault::timeout)
+      e.retry = reused() ? Retry::reused_only : Retry::yes;
     co_return std::unexpected(e);
   }
   request_complete_ = whole;
@@ -36,7 +39,12 @@ Instant ByteClient::answer_due(const Exchange& ex) noexcept {
   return std::min(stream_.waits_to_write().value_or(sent_at_) + ex.settings->read_timeout, ex.try_until);
 }
 
+Error ByteClient::lost() noexcept {
+  return upstream_error(Fault::unreachable, "the pod's machine does not answer", Retry::yes);
+}
+
 Error ByteClient::no_response(bool closed) const noexcept {
+  if (stream_.unreachable()) return lost();
   const bool nothing = !any_received();
   return upstream_error(closed ? Fault::closed : Fault::reset,
                         nothing ? "the pod closed without a response" : "the pod closed inside a response head",

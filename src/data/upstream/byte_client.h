@@ -49,6 +49,7 @@ class ByteClient : public PooledConnection, public Upstream, protected BodySourc
   Instant answer_due(const Exchange& ex) noexcept;
   // The connection ended before there was a whole head.
   Error no_response(bool closed) const noexcept;
+  static Error lost() noexcept;
   void stop() noexcept override;
 
   std::vector<char> held_;    // bytes behind a head, kept over a suspension

@@ -1,5 +1,9 @@
 #include "data/upstream/dial.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cerrno>
 
@@ -11,6 +15,17 @@ namespace {
 
 bool takes_datagrams_everywhere(const model::OwnListeners& own, std::uint16_t port) noexcept {
   return std::ranges::any_of(own.datagrams, [&](const auto& l) { return l.port == port && l.any(); });
+}
+
+// The end of the connection where the other machine acknowledges nothing for so long (tcp(7)): neither what it was sent
+// nor, once it is silent, a probe. Pods that take their time acknowledge at once.
+void watch_peer(int fd, Duration patience) noexcept {
+  const auto ms = static_cast<unsigned>(std::chrono::ceil<std::chrono::milliseconds>(patience).count());
+  const int seconds = static_cast<int>(std::max<unsigned>(ms / 2000, 1)), on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
 }  // namespace
@@ -46,7 +61,11 @@ Result<int> open_socket(WorkerContext& worker, const EndpointRuntime& endpoint) 
       return std::unexpected(Error{Fault::overload, Whose::internal, Retry::no, 503, "out of descriptors"});
     }
   }
-  if (fd >= 0) return fd;
+  if (fd >= 0) {
+    if (const auto patience = worker.options().upstream_tcp_user_timeout; patience.count() != 0)
+      watch_peer(fd, patience);
+    return fd;
+  }
   worker.stats.upstream_connect_failures.add();
   return std::unexpected(Error{Fault::connect_refused, Whose::upstream, Retry::yes, 0, "connect refused"});
 }

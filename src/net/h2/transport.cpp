@@ -47,7 +47,10 @@ Status Transport::read(char* scratch, std::size_t size) {
   const auto r = stream_.try_read(scratch, size);
   if (r.io == Io::again_read) return {};
   if (r.io != Io::done)
-    return std::unexpected(stream_.error(r.io == Io::closed ? Fault::closed : Fault::reset, "the peer closed"));
+    return std::unexpected(stream_.error(r.io == Io::closed      ? Fault::closed
+                                         : stream_.unreachable() ? Fault::unreachable
+                                                                 : Fault::reset,
+                                         "the peer closed"));
   Status taken = session_.receive({scratch, r.bytes}, stream_.loop().now());
   session_.deliver();
   return taken;

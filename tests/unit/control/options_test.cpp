@@ -277,6 +277,7 @@ TEST(Options, ASetOfThemBeginsOtherwiseAndEachIsStronger) {
   EXPECT_EQ(set.outlier_consecutive_failures, 5U);
   EXPECT_EQ(set.retry_budget_percent, 20U);
   EXPECT_EQ(set.retry_backoff.count(), 25);
+  EXPECT_EQ(set.upstream_tcp_user_timeout.count(), 2000);
   EXPECT_EQ(set.load_balance, model::LoadBalance::ewma);
   const auto own = read_options({{"resilience", "recommended"}, {"load-balance", "round_robin"}}, kMap,
                                 {{"outlier-consecutive-failures", "0"}}, {})

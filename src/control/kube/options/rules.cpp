@@ -47,7 +47,7 @@ constexpr std::array kRulesRows{
         "resilience",
         {"plain or recommended", read_resilience, print_resilience},
         "sluice: recommended: load-balance begins as ewma, outlier-consecutive-failures as 5, retry-budget-percent as "
-        "20 and retry-backoff as 25ms ([resilience](resilience.md))"},
+        "20, retry-backoff as 25ms and upstream-tcp-user-timeout as 2 ([resilience](resilience.md))"},
     Option{"compat",
            {"safe or exact", read_compat, print_compat},
            "sluice: exact: what ingress-nginx does is done even where it is a hazard, and http2-prior-knowledge and "

@@ -116,6 +116,16 @@ void inherit_balancing(const Options& in, RouteSettings& out) {
     out.balancing = std::move(made);
 }
 
+std::string read_user_timeout(std::string_view v, Options& o) {
+  const auto time = parse_patience(v);
+  if (!time) return std::string(kPatienceGrammar);
+  o.upstream_tcp_user_timeout = *time;
+  return {};
+}
+std::string print_user_timeout(const Options& o) {
+  return patience_text(o.upstream_tcp_user_timeout);
+}
+
 std::string read_ping_interval(std::string_view v, Options& o) {
   const auto before = o.upstream_http2_ping_interval;
   auto wrong = read_seconds<&Options::upstream_http2_ping_interval, 0>(v, o);
@@ -274,6 +284,11 @@ constexpr std::array kUpstreamRows{
     Option{"upstream-keepalive-time", seconds<&Options::upstream_keepalive_time, 1>, "life of connections to pods"},
     Option{"upstream-keepalive-requests", number<&Options::upstream_keepalive_requests, 1, 4'000'000'000>,
            "requests on one connection to a pod"},
+    Option{
+        "upstream-tcp-user-timeout",
+        {"seconds or milliseconds", read_user_timeout, print_user_timeout},
+        "sluice: a connection to a pod is over once its machine has acknowledged nothing for so long, be it asked or "
+        "only probed ([resilience](resilience.md)); 0 is as long as the kernel tries"},
     Option{"upstream-http2-ping-interval",
            {"seconds", read_ping_interval, print_seconds<&Options::upstream_http2_ping_interval>},
            "sluice: a pod that has been silent for so long on a connection of HTTP/2 with requests under way is sent a "

@@ -53,6 +53,17 @@ TEST(EndpointHealth, BackAgainOneFailureIsEnoughAndTheTimeGrowsToItsEnd) {
   EXPECT_EQ(health.until(), now + 10s);
 }
 
+// A machine that does not answer is not asked five times, two seconds each.
+TEST(EndpointHealth, OneWhoseMachineDoesNotAnswerIsOutAtOnce) {
+  EndpointHealth health;
+  const auto options = after(5);
+  EXPECT_TRUE(health.lost(options, kBegin));
+  EXPECT_FALSE(health.lost(options, kBegin + 1s)) << "it is out already";
+  EXPECT_TRUE(health.is_out(kBegin + 9s));
+  EXPECT_FALSE(health.is_out(kBegin + 10s));
+  EXPECT_FALSE(EndpointHealth().lost(after(0), kBegin)) << "nobody is left out";
+}
+
 TEST(EndpointHealth, WhatWasAskedBeforeSaysNothingOnceItIsOut) {
   EndpointHealth health;
   const auto options = after(1);

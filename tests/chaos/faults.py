@@ -1,0 +1,249 @@
+#!/usr/bin/env python3
+"""Pods and machines that misbehave while others are well, with resilience: recommended:
+
+slow      one of ten pods answers a hundred times slower than the others: p99 stays within 1.5 times of what it is when all are well
+liar      one of ten pods answers 503 at once: 0 requests fail beyond those that it takes to leave it out, p99 likewise
+vanish    the node of three of ten pods vanishes: what it was sent is never acknowledged, and no connection to it ends. No GET fails,
+          and after three seconds p99 is what it was
+down      all pods are gone and come back: the first request is answered within a second, and pods are asked at most 1.2 times as often as
+          clients ask
+flapping  endpoints change a hundred times a second: memory stays flat
+reused    another Service's pod gets the address of one that is gone: no client of either gets an answer of the other"""
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from common import harness, main
+from pods import pod_at, write
+
+HOST = "app.example"
+RATE = 1000
+WAIT = 5  # milliseconds that a pod takes that is well
+
+
+def load(run, sluice, seconds, rate=RATE, host=HOST, **more):
+    extra = [str(x) for k, v in more.items() for x in ("--" + k.replace("_", "-"), v)]
+    return run.site.tool("load", "--connect", sluice.http, "--host", host, "-c", 64, "-d", seconds, "--rate", rate, "--per-connection", 900, "--size", "0:8000", *extra)
+
+
+def kill(*pods):
+    for p in pods:
+        p.proc.kill()
+
+
+def one_of_ten(run, name, *args, may_fail=0):
+    """p99 with ten pods that are well, then with one of them that is not."""
+    site, seconds = run.site, run.pick(4, 20)
+    well = [pod_at(site, f"p{i}", "--delay", WAIT) for i in range(10)]
+    write(site, well)
+    sluice = run.sluice(workers=2, options={"resilience": "recommended"})
+    load(run, sluice, 1).result(60)  # connections are made, workers know their pods
+    healthy = load(run, sluice, seconds).result(60)
+    run.load_result(healthy, label=f"{name}, all well")
+    ill = pod_at(site, "ill", *args)
+    sluice.changed(lambda: write(site, [*well[1:], ill]))
+    with_it = load(run, sluice, seconds).result(60)
+    run.expect(with_it["failed"] <= may_fail, f"{name}: {with_it['failed']} requests failed: {with_it['details']}")
+    bound = max(1.5 * healthy["p99_ms"], healthy["p99_ms"] + 2)
+    run.expect(with_it["p99_ms"] <= bound, f"{name}: p99 is {with_it['p99_ms']} ms, and {healthy['p99_ms']} where all are well")
+    run.figure(**{name: {"requests": with_it["ok"], "failed": with_it["failed"], "p99_ms": with_it["p99_ms"], "p99_ms_all_well": healthy["p99_ms"],
+                         "p999_ms": with_it["p999_ms"], "asked_of_it": ill_asked(ill)}})
+    kill(*well, ill)
+    sluice.stop()
+
+
+def ill_asked(pod):
+    control = next(line.split()[-1] for line in pod.out if line.startswith("listening control"))
+    return harness.http_get(control, "/stats").json()["requests"]
+
+
+def slow(run):
+    one_of_ten(run, "slow", "--delay", WAIT * 100)
+
+
+def liar(run):
+    # Two workers may each have some under way when it is left out, which comes back after ten seconds, then after twenty.
+    one_of_ten(run, "liar", "--status", 503, may_fail=run.pick(15, 25))
+
+
+class Node:
+    """A machine of its own, as a network namespace: `vanish` lets nothing of it arrive any more."""
+
+    def __init__(self, number):
+        self.name, self.ours, self.theirs = f"sluice-node-{os.getpid()}-{number}", f"10.213.{number}.1", f"10.213.{number}.2"
+        veth = f"sl{os.getpid() % 100000}n{number}"  # which ends with the namespace
+        self.run("netns", "add", self.name)
+        self.run("link", "add", veth, "type", "veth", "peer", "name", "uplink", "netns", self.name)
+        self.run("addr", "add", f"{self.ours}/24", "dev", veth)
+        self.run("link", "set", veth, "up")
+        for args in (("addr", "add", f"{self.theirs}/24", "dev", "uplink"), ("link", "set", "uplink", "up"), ("link", "set", "lo", "up")):
+            self.run("-n", self.name, *args)
+
+    @staticmethod
+    def run(*args):
+        subprocess.run(["ip", *args], check=True, timeout=20)
+
+    def vanish(self):
+        self.run("-n", self.name, "route", "add", "blackhole", f"{self.ours}/32")
+
+    def end(self):
+        subprocess.run(["ip", "netns", "del", self.name], timeout=20)
+
+    def pod(self, run, name, *args):
+        p = harness.Process(["ip", "netns", "exec", self.name, f"{harness.TOOLS}/strict-pod", "--name", name, "--listen", f"{self.theirs}:0", "--forget-ids", *map(str, args)])
+        p.wait_line("^ready")
+        p.address = next(line.split()[-1] for line in p.out if line.startswith("listening pod"))
+        return run.site.add(p)
+
+
+def vanish(run):
+    if os.geteuid() != 0:
+        return run.say("vanish: NOT RUN, a network namespace needs root")
+    site, seconds = run.site, run.pick(4, 20)
+    node = Node(1)
+    try:
+        pods = [pod_at(site, f"p{i}", "--delay", WAIT) for i in range(7)]
+        lost = [node.pod(run, f"lost{i}", "--delay", WAIT) for i in range(3)]
+        write(site, pods + lost)
+        sluice = run.sluice(workers=2, options={"resilience": "recommended"})
+        load(run, sluice, 1).result(60)
+        healthy = load(run, sluice, seconds).result(60)
+        run.load_result(healthy, label="vanish, all well")
+        during = load(run, sluice, 4, timeout=60)
+        during.wait_connected(64)
+        time.sleep(1)
+        node.vanish()
+        time.sleep(3)
+        after = load(run, sluice, seconds).result(60)
+        d = during.result(120)
+        run.load_result(d, label="vanish, when it vanishes", unannounced=False)
+        run.load_result(after, label="vanish, three seconds later")
+        bound = max(1.5 * healthy["p99_ms"], healthy["p99_ms"] + 2)
+        run.expect(after["p99_ms"] <= bound, f"vanish: p99 is {after['p99_ms']} ms three seconds later, and was {healthy['p99_ms']}")
+        run.figure(vanish={"requests": d["ok"] + after["ok"], "failed": d["failed"] + after["failed"], "p99_ms_all_well": healthy["p99_ms"], "p99_ms_meanwhile": d["p99_ms"],
+                           "p99_ms_3_s_later": after["p99_ms"], "ejections": sluice.metric("sluice_endpoint_ejections_total"), "retries": sluice.metric("sluice_upstream_retries_total")})
+        kill(*pods, *lost)
+        sluice.stop()
+    finally:
+        node.end()
+
+
+def down(run):
+    site, seconds = run.site, run.pick(3, 10)
+    pods = [pod_at(site, f"p{i}", "--delay", WAIT) for i in range(3)]
+    write(site, pods)
+    sluice = run.sluice(workers=2, options={"resilience": "recommended", "proxy-next-upstream": "error timeout http_503"})
+    load(run, sluice, 1).result(60)
+    kill(*pods)
+    for p in pods:
+        p.proc.wait()
+    # Clients go on asking: each gets an error at once, and pods that are gone are not asked over and over.
+    errors = load(run, sluice, seconds, rate=200, status=502)
+    r = errors.result(60)
+    asked = r["ok"] + r["failed"]
+    back = [pod_at(site, p.argv[2], "--delay", WAIT, listen=p.address) for p in pods]
+    begin = time.monotonic()
+    status = 0
+    while status != 200 and time.monotonic() - begin < 10:
+        status = sluice.get("/", HOST).status
+    recovered = time.monotonic() - begin
+    run.expect(recovered <= 1, f"down: the first answer came {recovered:.1f} s after the pods were back")
+    # Under load: what pods are asked, beside what clients ask.
+    sluice.stop()
+    ill = [pod_at(site, f"ill{i}", "--delay", WAIT, "--status", 503) for i in range(3)]
+    write(site, ill)
+    sluice = run.sluice(workers=2, options={"resilience": "recommended", "proxy-next-upstream": "error timeout http_503"})
+    failing = load(run, sluice, run.pick(5, 20), rate=500, status=503).result(60)
+    of_clients, of_pods = failing["ok"] + failing["failed"], sum(map(ill_asked, ill))
+    run.expect(of_pods <= 1.2 * of_clients, f"down: {of_clients} requests of clients became {of_pods}")
+    run.figure(down={"asked_meanwhile": asked, "first_answer_after_s": round(recovered, 3), "client_requests_of_an_outage": of_clients, "pod_requests": of_pods, "retries": sluice.metric("sluice_upstream_retries_total")})
+    kill(*back, *ill)
+    sluice.stop()
+
+
+def memory(sluice):
+    return int(re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{sluice.proc.pid}/status").read_text()).group(1)) / 1000
+
+
+def flapping(run):
+    site, seconds = run.site, run.pick(6, 60)
+    pods = [pod_at(site, f"p{i}") for i in range(20)]
+    write(site, pods)
+    sluice = run.sluice(workers=2, options={"resilience": "recommended"})
+    loads = load(run, sluice, seconds * 2)
+    loads.wait_connected(64)
+    random.seed(3)
+    changes, marks, begin = 0, [], time.monotonic()
+    while time.monotonic() - begin < seconds * 1.5:
+        write(site, random.sample(pods, random.randrange(5, 20)))
+        changes += 1
+        if len(marks) < 2 and time.monotonic() - begin > seconds * (0.5 + len(marks)):
+            marks.append(memory(sluice))
+        time.sleep(0.005)
+    took = time.monotonic() - begin
+    marks.append(memory(sluice))
+    run.load_result(loads.result(60), label="flapping")
+    run.expect(marks[-1] <= marks[0] * 1.1 + 2, f"flapping: memory goes from {marks[0]:.1f} to {marks[-1]:.1f} MB")
+    run.expect(changes / took >= 50, f"flapping: only {changes / took:.0f} changes a second")
+    run.figure(flapping={"changes_a_second": round(changes / took), "memory_mb": marks})
+    kill(*pods)
+    sluice.stop()
+
+
+def reused(run):
+    """Each Service says in a field of its own who answered; addresses go from pods of one to pods of the other, as they do."""
+    site, times = run.site, run.pick(10, 100)
+    def slices(name, pods):
+        out = harness.slices(name, [p.address for p in pods])
+        for s in out:
+            for e, p in zip(s["endpoints"], [p for p in pods if p.address.endswith(f":{s['ports'][0]['port']}")]):
+                e["targetRef"] = {"kind": "Pod", "namespace": "default", "name": p.name}
+        return out
+    def state(one, two):
+        site.manifests.write("both.yaml", harness.ingress("one", {"one.example": "one"}), harness.service("one"), *slices("one", one),
+                             harness.ingress("two", {"two.example": "two"}), harness.service("two"), *slices("two", two))
+    def pod(name, listen="127.0.0.1:0"):
+        p = pod_at(site, name, listen=listen)
+        p.name = name
+        return p
+    one, two = [pod("one-0"), pod("one-1")], [pod("two-0"), pod("two-1")]
+    state(one, two)
+    sluice = run.sluice(workers=2, options={"resilience": "recommended"})
+    asked = crossed = failed = 0
+    for i in range(times):
+        # A pod of each goes, as Kubernetes does it: out of the slice, then its process, then its address is another's.
+        a, b = one[0], two[0]
+        sluice.changed(lambda: state(one[1:], two[1:]))
+        kill(a, b)
+        a.proc.wait(), b.proc.wait()
+        new_one, new_two = pod(f"one-{i + 2}", listen=b.address), pod(f"two-{i + 2}", listen=a.address)
+        one, two = [one[1], new_one], [two[1], new_two]
+        state(one, two)  # and requests come while it is taken over
+        with sluice.raw() as c:
+            for _ in range(50):
+                for name in ("one", "two"):
+                    answer = c.get("/", f"{name}.example")
+                    asked += 1
+                    failed += answer.status != 200
+                    crossed += answer.status == 200 and not answer.get("x-pod").startswith(name)
+    run.expect(crossed == 0 and failed == 0, f"reused: of {asked} requests {crossed} got an answer of the other Service, {failed} failed")
+    run.figure(reused={"addresses_that_changed_hands": 2 * times, "requests": asked, "crossed": crossed, "failed": failed})
+    kill(*one, *two)
+    sluice.stop()
+
+
+PARTS = {f.__name__: f for f in (slow, liar, vanish, down, flapping, reused)}
+
+
+def body(run):
+    for name in run.args.parts.split(",") if run.args.parts else PARTS:
+        PARTS[name](run)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: exit(1))
+    main("faults", body, parts="")
