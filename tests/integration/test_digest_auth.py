@@ -3,13 +3,15 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import requests
 from requests.auth import HTTPDigestAuth
 
-from harness import SLUICE, config_map
+from harness import SLOW, SLUICE, config_map
 from h2raw import Http2
 from test_external_auth import Service
 
@@ -95,6 +97,20 @@ def test_requests_keeps_its_nonce(guarded):
     assert sluice.metric("sluice_auth_passwords_total", result="right") == 5
     session.auth = HTTPDigestAuth("foo", "wrong")
     assert session.get(f"http://{sluice.http}/", headers={"Host": "app.example"}, timeout=20).status_code == 401
+
+
+def test_java(guarded, tmp_path):
+    java = shutil.which("java")
+    if not java:
+        pytest.skip("no java: NOT RUN")
+    sluice = guarded.sluice()
+    (tmp_path / "hosts").write_text("127.0.0.1 app.example\n")
+    # It asks some twenty times with what was refused, which is taken for guessing.
+    for password, statuses in (("bar", "200 200"), ("wrong", "401 429")):
+        r = subprocess.run([java, f"-Djdk.net.hosts.file={tmp_path}/hosts", Path(__file__).parent / "DigestClient.java",
+                            f"http://app.example:{sluice.http.rsplit(':', 1)[1]}", password], capture_output=True, text=True, timeout=120 * SLOW)
+        assert r.stdout.strip() == statuses, r.stdout + r.stderr
+    assert guarded.guarded_pod.stats()["requests"] == 2
 
 
 def test_over_http2(guarded):
