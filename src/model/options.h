@@ -207,6 +207,7 @@ struct Options {
   Seconds upstream_http2_ping_interval{0};     // sluice: of silence with requests under way; 0: no PING
   Seconds upstream_http2_ping_timeout{20};     // sluice: for its answer, or anything else
   std::uint32_t upstream_max_requests = 0;     // sluice: under way to a Cluster, a worker; 0: without limit
+  bool adaptive_concurrency = false;           // sluice: that limit is found by what answers take
   std::uint32_t upstream_max_pending = 1024;   // sluice: requests waiting for one of those, a worker and cluster
 
   // connections and datagrams of ports that are passed on to Services (model/stream_listener.h)

@@ -185,3 +185,24 @@ def test_a_pod_that_has_come_begins_with_less(site):
     sluice.changed(lambda: site.app("app.example", [p.address for p in pods], annotations={"slow-start": "3600"}))
     got = ask(sluice, 1000)
     assert 10 <= got[200, "p1"] <= 110, got
+
+
+def test_a_limit_that_is_found_counts_who_waits_for_an_answer(site):
+    """adaptive-concurrency begins with 64 a worker, and the head of an answer ends the wait: slow clients fill nothing."""
+    pod = site.pod("pod")
+    site.app("app.example", pod.address)
+    sluice = site.sluice(options={"adaptive-concurrency": "true"})
+    readers = [sluice.raw() for _ in range(80)]
+    for c in readers:
+        c.send(b"GET /?size=10000000 HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        c.read_head()
+    waiting = [sluice.raw() for _ in range(64)]
+    for c in waiting:
+        c.send(b"GET /?hold=1 HTTP/1.1\r\nHost: app.example\r\n\r\n")
+    wait_for(lambda: pod.stats()["requests"] == 80 + 64, "all are at the pod")
+    assert sluice.get("/", "app.example").status == 503
+    assert sluice.metric("sluice_shed_requests_total") == 1
+    waiting[0].reset()
+    wait_for(lambda: sluice.get("/", "app.example").status == 200, "there is room again")
+    for c in (*readers, *waiting[1:]):
+        c.reset()

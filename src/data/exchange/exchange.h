@@ -172,6 +172,7 @@ struct Exchange : RequestView {
   std::uint16_t intercepted = 0;  // status of a pod's response that error pages answer in place of
   bool of_ours = false;           // a request of our own: pods get what it says in set_for_pods, and no usual fields
   std::unique_ptr<Elsewhere> elsewhere;  // the pod named it: there is no answer yet; null: it did not
+  ClusterRuntime* awaited_at = nullptr;  // counts it among those without the head of an answer; null: nobody does
   Exchange* asker = nullptr;             // the exchange that was led here so, whose client gets the answer; null: none
   bool grpc = false;                     // a call of gRPC: both directions stream, and our answers are its own
   bool deadline_passed = false;          // the one that the call brought along

@@ -186,6 +186,11 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
     note_pod_fields(ex);
   attempt.status = static_cast<std::uint16_t>(response.status);
   attempt.header_seconds = seconds(ex.worker.loop.now() - begun);
+  if (ex.awaited_at != nullptr) [[unlikely]] {
+    ClusterRuntime& cluster = *std::exchange(ex.awaited_at, nullptr);
+    cluster.adaptive.answered(attempt.header_seconds, cluster.awaited);
+    --cluster.awaited;
+  }
   if (ex.grpc) {
     if (response.status != 200 && !is_grpc(response.fields))
       co_return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, attempt.status,

@@ -215,7 +215,8 @@ void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome, const
 namespace {
 
 constexpr Error kNoEndpoint{Fault::no_endpoints, Whose::upstream, Retry::no, 503, "no endpoint takes requests"};
-constexpr Error kTooMany{Fault::overload, Whose::internal, Retry::no, 503, "upstream-max-requests is reached"};
+constexpr Error kTooMany{Fault::overload, Whose::internal, Retry::no, 503,
+                         "a limit of requests to the Service port is reached"};
 constexpr Error kComesBack{Fault::unsupported, Whose::upstream, Retry::no, 508,
                            "a hundred requests with its X-Request-ID are under way: it comes back to itself"};
 
@@ -244,24 +245,31 @@ const Error* end_of(Exchange& ex, const Error& error, bool nothing_sent, std::ui
 
 }  // namespace
 
-// A request that counts for upstream-max-requests, until it is over.
+// A request that counts for upstream-max-requests until it is over, and for adaptive-concurrency until the head of its
+// answer is there: how long its client takes says nothing of its pods.
 class RequestOfCluster {
  public:
-  explicit RequestOfCluster(Exchange& ex) noexcept {
+  explicit RequestOfCluster(Exchange& ex) : ex_(ex) {
     const auto most = ex.options->upstream_max_requests;
-    if (most == 0) [[likely]]
+    const bool adapts = ex.options->adaptive_concurrency;
+    if (most == 0 && !adapts) [[likely]]
       return;
-    is_refused_ = ex.cluster->requests >= most;
-    if (is_refused_) {
+    ClusterRuntime& cluster = *ex.cluster;
+    if ((most != 0 && cluster.requests >= most) || (adapts && cluster.awaited >= cluster.adaptive.limit())) {
+      is_refused_ = true;
       ex.worker.stats.shed_requests.add();
       return;
     }
-    cluster_ = ex.cluster;
-    cluster_->pin();
-    ++cluster_->requests;
+    cluster_ = &cluster;
+    cluster.pin();
+    ++cluster.requests;
+    if (!adapts) return;
+    ++cluster.awaited;
+    ex.awaited_at = &cluster;
   }
   ~RequestOfCluster() {
     if (cluster_ == nullptr) return;
+    if (std::exchange(ex_.awaited_at, nullptr) != nullptr) --cluster_->awaited;
     --cluster_->requests;
     cluster_->unpin();
   }
@@ -270,6 +278,7 @@ class RequestOfCluster {
   bool is_refused() const noexcept { return is_refused_; }
 
  private:
+  Exchange& ex_;
   ClusterRuntime* cluster_ = nullptr;
   bool is_refused_ = false;
 };

@@ -9,6 +9,7 @@
 #include "data/balance/draw.h"
 #include "data/balance/policy.h"
 #include "data/routing/route_table.h"
+#include "data/runtime/adaptive_limit.h"
 #include "data/runtime/health.h"
 #include "data/runtime/retry_budget.h"
 #include "model/model.h"
@@ -72,6 +73,8 @@ class ClusterRuntime {
   EndpointHealth& health_of(EndpointRuntime& endpoint) const;
   RetryBudget budget;          // where there is one
   std::uint32_t requests = 0;  // under way, where there is a limit of them
+  AdaptiveLimit adaptive;      // likewise
+  std::uint32_t awaited = 0;   // of these, those without the head of an answer yet
 
   void pin() noexcept { ++pins_; }
   void unpin() noexcept {

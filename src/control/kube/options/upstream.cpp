@@ -300,6 +300,10 @@ constexpr std::array kUpstreamRows{
     Option{"upstream-max-requests", number<&Options::upstream_max_requests, 0, 1'000'000>,
            "sluice: requests under way to the pods of a Service port, a worker; above it they are answered 503 at once "
            "([resilience](resilience.md)); 0 is no limit"},
+    Option{
+        "adaptive-concurrency", boolean<&Options::adaptive_concurrency>,
+        "sluice: how many requests may wait for answers of a Service port is found by how long these take; those above "
+        "it are answered 503 at once ([resilience](resilience.md))"},
     Option{"upstream-max-pending", number<&Options::upstream_max_pending, 0, 1'000'000>,
            "requests that wait for one of those, a worker and cluster"},
     Option{
