@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a request costs when something around it grows. Each part is one run of its own, interleaved over its rounds.
 
-usage: scale.py hosts|endpoints|workers|idle-tls|syscalls|resumption… [--rounds 6] [--seconds 3] [--out FILE]
+usage: scale.py hosts|endpoints|workers|idle-tls|syscalls|resumption|load… [--rounds 6] [--seconds 3] [--out FILE]
 
   hosts       1, 100 and 10,000 hosts of three paths, asked for at random: CPU time a request
   endpoints   3 and 1,000 endpoints of one Service: CPU time a request
@@ -9,6 +9,8 @@ usage: scale.py hosts|endpoints|workers|idle-tls|syscalls|resumption… [--round
   idle-tls    20,000 TLS connections that do nothing (or as many as the limit of descriptors allows): latency of active ones at a constant rate
   syscalls    system calls a request of a steady h1, TLS and 64 KiB exchange (strace), nginx beside it
   resumption  the share of TLS connections that resume: over two workers, after a restart with the same key, with another
+  load        10,000 Ingresses of two paths, as JSON and as YAML: CPU time until they are served, and resident memory then;
+              SLUICE_BEFORE names others with colons between, which are measured in turn with it
 
 SLUICE_BIN names the binary (else build/release/sluice). Prints a table for each part and keeps it in bench/results.
 """
@@ -282,7 +284,84 @@ def idle_tls(a):
     say(f"\nAn idle one takes {each:.1f} KB.\n")
 
 
-PARTS = {"hosts": hosts, "endpoints": endpoints, "workers": workers, "idle-tls": idle_tls, "syscalls": syscalls, "resumption": resumption}
+def objects():
+    """10,000 Ingresses in 100 namespaces, each with a Service and its pods."""
+    out = [{"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "nginx"},
+            "spec": {"controller": "k8s.io/ingress-nginx"}}]
+    for n in range(100):
+        meta = lambda name, **more: {"name": name, "namespace": f"ns-{n}", **more}
+        out.append({"apiVersion": "v1", "kind": "Service", "metadata": meta("app"),
+                    "spec": {"ports": [{"name": "http", "port": 80, "targetPort": 8080}]}})
+        out.append({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+                    "metadata": meta("app-1", labels={"kubernetes.io/service-name": "app"}), "addressType": "IPv4",
+                    "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+                    "endpoints": [{"addresses": [f"10.0.{n}.{k + 1}"], "conditions": {"ready": True}} for k in range(3)]})
+    path = lambda at: {"path": at, "pathType": "Prefix", "backend": {"service": {"name": "app", "port": {"number": 80}}}}
+    for i in range(10_000):
+        annotations = {"nginx.ingress.kubernetes.io/proxy-read-timeout": str(30 + i % 7),
+                       "nginx.ingress.kubernetes.io/ssl-redirect": "false"}
+        out.append({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+                    "metadata": {"name": f"ing-{i}", "namespace": f"ns-{i % 100}", "annotations": annotations},
+                    "spec": {"ingressClassName": "nginx",
+                             "rules": [{"host": f"host-{i}.example", "http": {"paths": [path("/"), path("/api")]}}]}})
+    return out
+
+
+def block_style(value, indent=0):
+    """YAML as people write it."""
+    pad, out = " " * indent, ""
+    for key, v in value.items():
+        if isinstance(v, dict):
+            out += f"{pad}{key}:\n" + block_style(v, indent + 2)
+        elif isinstance(v, list):
+            out += f"{pad}{key}:\n"
+            for e in v:
+                out += pad + "- " + (block_style(e, indent + 2)[indent + 2:] if isinstance(e, dict) else json.dumps(e) + "\n")
+        else:
+            plain = isinstance(v, str) and not v[:1].isdigit() and v not in ("true", "false")
+            out += f"{pad}{key}: {v if plain else json.dumps(v)}\n"
+    return out
+
+
+def load(a):
+    styles = {"JSON": lambda some: json.dumps({"apiVersion": "v1", "kind": "List", "items": some}),
+              "YAML": lambda some: "---\n".join(map(block_style, some))}
+    paths = [*filter(None, os.environ.get("SLUICE_BEFORE", "").split(":")), os.environ.get("SLUICE_BIN", str(ROOT / "build/release/sluice"))]
+    version = lambda path: sp.run([path, "--version"], capture_output=True, text=True).stdout.strip() or pathlib.Path(path).name
+    binaries = {version(path): path for path in paths}
+    all_objects = objects()
+
+    def once(binary, directory):
+        p = sp.Popen([binary, "serve", "--manifests", str(directory), "--workers", "1", "--access-log", "off",
+                      *(word for port in ("http", "https", "admin") for word in (f"--{port}", "127.0.0.1:0"))],
+                     stdout=sp.PIPE, stderr=sp.DEVNULL, text=True)
+        try:
+            if not any(line.startswith("ready") for line in p.stdout):
+                sys.exit(f"{binary} does not become ready")
+            cpu = time.clock_gettime(~p.pid << 3 | 2) * 1e3  # of all its threads, those that have ended too (clock_getcpuclockid)
+            time.sleep(0.3)
+            return cpu, int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{p.pid}/status").read_text())[1]) / 1000
+        finally:
+            p.kill()
+            p.wait()
+
+    say("## 10,000 Ingresses until they are served\n\n| | | CPU time, best, ms | median | resident, median, MB |\n|---|---|---|---|---|")
+    for style, text in styles.items():
+        directory = pathlib.Path(peers.W) / f"load-{style}"
+        directory.mkdir(parents=True, exist_ok=True)
+        for at in range(0, len(all_objects), 100):
+            (directory / f"{at // 100:04}.{style.lower()}").write_text(text(all_objects[at:at + 100]))
+        results = {name: [] for name in binaries}
+        for _ in range(a.rounds):
+            for name, binary in binaries.items():
+                results[name].append(once(binary, directory))
+        for name, found in results.items():
+            cpu, resident = zip(*found)
+            say(f"| {style} | {name} | {min(cpu):.0f} | {statistics.median(cpu):.0f} | {statistics.median(resident):.1f} |")
+    say()
+
+
+PARTS = {"hosts": hosts, "endpoints": endpoints, "workers": workers, "idle-tls": idle_tls, "syscalls": syscalls, "resumption": resumption, "load": load}
 
 
 def main():

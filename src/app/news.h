@@ -1,7 +1,7 @@
 #pragma once
 #include <map>
-#include <set>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "control/control.h"
@@ -24,8 +24,8 @@ class News {
     model::Severity severity{};
     std::string line;
   };
-  std::map<std::string, Told> told_;  // by identity; errors and warnings
-  std::set<std::string> served_;      // Ingresses
+  std::map<std::string, Told> told_;        // by identity; errors and warnings
+  std::unordered_set<std::string> served_;  // Ingresses
   bool begun_ = false;
 };
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory_resource>
 #include <new>
+#include <span>
 
 namespace sluice {
 
@@ -49,6 +50,26 @@ class PageResource final : public std::pmr::memory_resource {
   bool do_is_equal(const memory_resource& other) const noexcept override {
     return dynamic_cast<const PageResource*>(&other) != nullptr;
   }
+};
+
+// Pages for what is made and gone again and again, so that each time need not get its own: for as long as this lives.
+class Pages {
+ public:
+  // None where there are none, and none under sanitizers: whoever uses them does without.
+  explicit Pages(std::size_t size) noexcept {
+    if (size < PageResource::kPages) return;
+    void* p = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p != MAP_FAILED) all_ = {static_cast<std::byte*>(p), size};
+  }
+  ~Pages() {
+    if (!all_.empty()) ::munmap(all_.data(), all_.size());
+  }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+  std::span<std::byte> all() const noexcept { return all_; }
+
+ private:
+  std::span<std::byte> all_;
 };
 
 }  // namespace sluice

@@ -115,7 +115,8 @@ constexpr std::size_t utf8_length(std::string_view s) noexcept {
 // Lets unordered_map<std::string, …> be asked with a string_view, without a copy.
 struct StringHash {
   using is_transparent = void;
-  std::size_t operator()(std::string_view s) const noexcept { return std::hash<std::string_view>{}(s); }
+  // Were it noexcept, libstdc++ would compute it again of each text that it walks past, in place of keeping it there.
+  std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
 };
 template <class V>
 using StringMap = std::unordered_map<std::string, V, StringHash, std::equal_to<>>;

@@ -69,6 +69,12 @@ class Text {
   Rep* rep_ = nullptr;
 };
 
+// Orders them, and finds them by what is no Text, without a copy.
+struct TextLess {
+  using is_transparent = void;
+  bool operator()(std::string_view a, std::string_view b) const noexcept { return a < b; }
+};
+
 }  // namespace sluice
 
 template <>

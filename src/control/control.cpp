@@ -75,7 +75,7 @@ void note(const ObjectChanges& changes, AsWritten& out) {
     const auto* ingress = std::get_if<Ingress>(&*object);
     if (!ingress) continue;
     const auto key = ingress->meta.ns + "/" + ingress->meta.name;
-    for (const auto& [name, value] : ingress->meta.annotations) out.annotations[key].insert(name);
+    for (const auto& [name, value] : ingress->meta.annotations) out.annotations[key].insert(name.str());
     for (const auto& rule : ingress->rules) out.hosts[key].insert(lower(rule.host));
     if (ingress->default_backend) out.hosts[key].insert("");
   }

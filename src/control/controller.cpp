@@ -198,7 +198,10 @@ class Controller final : public Watcher {
     auto feedback = store_->feedback();
     if (reported) feedback.report = &update.model->report.entries;
     source_->heed(feedback);
-    for (const auto& [object, served] : feedback.served) served_[object] = served;
+    if (!feedback.served.empty()) {
+      feedback.served.merge(served_);  // of two the later counts
+      served_ = std::move(feedback.served);
+    }
     // What it names may be on its way: an Ingress with a new Secret must not be seen without it.
     waiting_ = hold_.holds(feedback.named.has_value(), source_->complete(), clock_.now()) ||
                (first && (feedback.named || !source_->complete()));

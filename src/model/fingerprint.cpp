@@ -1,5 +1,7 @@
 #include "model/fingerprint.h"
 
+#include <unordered_map>
+
 #include "model/hash.h"
 
 namespace sluice::model {
@@ -17,15 +19,33 @@ void add(Hash& m, const HostSecrets& s) {
 }
 
 std::uint64_t of(const Route& r, std::uint64_t settings) {
-  const auto& [match, path, cluster, status, tls, free, rank, nested, _, further, canary, ns, ingress, service, port,
-               upstream, location, type, because, origin] = r;
+  const auto& [path, cluster, _, further, canary, ns, ingress, service, port, upstream, location, type, because, origin,
+               rank, free, match, tls, nested, status] = r;
   Mixer m;
   m.all(match, path, cluster, status, tls, free, rank, nested, settings, further, canary, ns, ingress, service, port,
         upstream, location, type, because);
   return m.value();
 }
 
-std::uint64_t of(const Host& host) {
+// Of settings that many routes share.
+class SettingsHashes {
+ public:
+  std::uint64_t of(const Shared<RouteSettings>& settings) {
+    if (!settings) return 0;
+    const auto [at, added] = known_.try_emplace(settings.get());
+    if (added) {
+      Mixer m;
+      m.add(*settings);
+      at->second = m.value();
+    }
+    return at->second;
+  }
+
+ private:
+  std::unordered_map<const RouteSettings*, std::uint64_t> known_;  // none goes meanwhile
+};
+
+std::uint64_t of(const Host& host, SettingsHashes& settings) {
   const auto& [name, ns, passthrough, tls, certificates, policy, aliases, redirected, routes] = host;
   Mixer m;
   m.all(name, ns, passthrough, tls, redirected, certificates.size());
@@ -37,32 +57,21 @@ std::uint64_t of(const Host& host) {
     m.all(alias.name, alias.age.created, alias.certificates.size());
     for (const HostSecrets& secrets : alias.certificates) add(m, secrets);
   }
-  std::uint64_t sum = 0, settings = 0;
-  const RouteSettings* known = nullptr;  // most routes of a host share them
-  for (const Route& route : routes) {
-    if (route.settings && route.settings.get() != known) {
-      Mixer s;
-      s.add(*route.settings);
-      settings = s.value();
-    } else if (!route.settings) {
-      settings = 0;
-    }
-    known = route.settings.get();
-    sum += of(route, settings);
-  }
+  std::uint64_t sum = 0;
+  for (const Route& route : routes) sum += of(route, settings.of(route.settings));
   m.all(routes.size(), sum);
   return m.value();
 }
 
 // Without `refused` and why it is empty: what is left out because this very process is reached there differs.
-std::uint64_t of(const Cluster& c) {
+std::uint64_t of(const Cluster& c, SettingsHashes&) {
   Mixer m;
   m.all(c.name, c.upstream_name, c.endpoints, c.protocol, c.proxy_protocol, c.outside, c.no_service, c.balancing,
         c.balanced_by);
   return m.value();
 }
 
-std::uint64_t of(const Certificate& c) {
+std::uint64_t of(const Certificate& c, SettingsHashes&) {
   Mixer m;
   m.all(c.name, c.chain_pem);
   return m.value();
@@ -84,9 +93,10 @@ void Fingerprint::Parts::set(const std::string& name, std::uint64_t value) {
 
 template <class T>
 void Fingerprint::Parts::follow(const StringMap<std::shared_ptr<const T>>& now, const std::vector<std::string>& names) {
+  SettingsHashes settings;
   for (const auto& name : names) {
     if (const auto it = now.find(name); it != now.end()) {
-      set(name, of(*it->second));
+      set(name, of(*it->second, settings));
     } else if (const auto gone = each.find(fingerprint(name)); gone != each.end()) {
       sum -= gone->second;
       each.erase(gone);
@@ -99,7 +109,8 @@ void Fingerprint::Parts::follow_all(const StringMap<std::shared_ptr<const T>>& n
   each.clear();
   each.reserve(now.size());
   sum = 0;
-  for (const auto& [name, part] : now) set(name, of(*part));
+  SettingsHashes settings;
+  for (const auto& [name, part] : now) set(name, of(*part, settings));
 }
 
 void Fingerprint::follow(const Model& model, const Change& change) {

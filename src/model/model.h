@@ -88,17 +88,10 @@ struct FurtherCluster {
   bool operator==(const FurtherCluster&) const = default;
 };
 
+// There are tens of thousands: members stand so that no space is lost between them.
 struct Route {
-  PathMatch match = PathMatch::prefix;
-  Text path;                 // normalised, starts with '/'
-  Text cluster;              // a Cluster's name; empty: answer `status`
-  std::uint16_t status = 0;  // without cluster: 404 (resource backend, no default backend) or 503 (denied)
-  bool tls = false;          // as Host::tls, for this route alone
-  // Beside patterns: twice the place of its namespace in the line at the host, one more if nobody else is to have its
-  // requests (who asks for them is refused); whether others may have all of them.
-  bool free = false;
-  std::uint32_t rank = 0;
-  bool nested = false;  // of a snippet's location: it takes requests of its own Ingress's paths alone
+  Text path;     // normalised, starts with '/'
+  Text cluster;  // a Cluster's name; empty: answer `status`
   Shared<RouteSettings> settings;
   Shared<std::vector<FurtherCluster>> further;  // each role once; null: none
   Shared<Canary> canary;                        // null: none, as there is no Role::canary in `further`
@@ -108,7 +101,15 @@ struct Route {
   Text location;       // the path as the Ingress wrote it
   Text path_type;      // as the Ingress wrote it: Exact, Prefix, ImplementationSpecific; "" for the implicit /
   Text because;        // of a status 503: what closes it
-  Origin origin;
+  [[no_unique_address]] Origin origin;
+  // Beside patterns: twice the place of its namespace in the line at the host, one more if nobody else is to have its
+  // requests (who asks for them is refused); whether others may have all of them.
+  std::uint32_t rank = 0;
+  bool free = false;
+  PathMatch match = PathMatch::prefix;
+  bool tls = false;          // as Host::tls, for this route alone
+  bool nested = false;       // of a snippet's location: it takes requests of its own Ingress's paths alone
+  std::uint16_t status = 0;  // without cluster: 404 (resource backend, no default backend) or 503 (denied)
   bool operator==(const Route&) const = default;
 };
 

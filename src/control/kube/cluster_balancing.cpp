@@ -39,16 +39,20 @@ bool older(const BalancingWish& a, const BalancingWish& b) {
 
 void Clusters::choose_balancing(const std::string& name, State& c) const {
   if (!std::exchange(c.users_changed, false)) return;
-  std::vector<WishPtr> all;
-  for (const auto& [host, user] : c.users) all.insert(all.end(), user.wishes.begin(), user.wishes.end());
-  const auto by_age = [](const WishPtr& a, const WishPtr& b) { return a != b && older(*a, *b); };
-  std::ranges::sort(all, by_age);
-  all.erase(std::unique(all.begin(), all.end()), all.end());
-
   const auto& by_options = options_.defaults()->balancing;
-  const WishPtr oldest = all.empty() ? nullptr : all.front();
-  const auto asks = std::ranges::find_if(all, [](const WishPtr& w) { return w->says && w->says->affinity; });
-  const WishPtr session = asks == all.end() ? nullptr : *asks;
+  const auto by_age = [](const WishPtr& a, const WishPtr& b) { return a != b && older(*a, *b); };
+  WishPtr oldest, session;      // the oldest of those that ask for sessions
+  std::vector<WishPtr> asking;  // for something else than the options, or for sessions: few of many
+  for (const auto& [host, user] : c.users) {
+    for (const WishPtr& wish : user.wishes) {
+      const bool sessions = wish->says && wish->says->affinity;
+      if (!oldest || by_age(wish, oldest)) oldest = wish;
+      if (sessions && (!session || by_age(wish, session))) session = wish;
+      if (sessions || wish->says != by_options) asking.push_back(wish);
+    }
+  }
+  std::ranges::sort(asking, by_age);
+  asking.erase(std::unique(asking.begin(), asking.end()), asking.end());
   Balancing made = said(oldest ? oldest->says : by_options);
   made.affinity = session ? session->says->affinity : model::Shared<model::Affinity>();
   made.by_service =
@@ -66,7 +70,7 @@ void Clusters::choose_balancing(const std::string& name, State& c) const {
                      "the same at " + counts.ref->text() + ", which is older and leads to " + name + " as well",
                      "the pods of " + name + " are chosen as that one says"}});
   };
-  for (const WishPtr& wish : all) {
+  for (const WishPtr& wish : asking) {
     const Balancing& one = said(wish->says);
     if (wish != oldest && !same_without_session(one, made) && !same_without_session(one, said(by_options)))
       in_vain(*wish,

@@ -91,8 +91,11 @@ Clusters::Clusters(Core& core, const OptionBuilder& options) : core_(core), opti
 }
 
 const ClusterTexts& Clusters::texts(const ClusterKey& key) {
-  auto known = names_.find(key);
-  if (known != names_.end()) return known->second;
+  if (last_asked_ != names_.end() && last_asked_->first == key) return last_asked_->second;
+  if (const auto known = names_.find(key); known != names_.end()) {
+    last_asked_ = known;
+    return known->second;
+  }
   // A host that an annotation names has no namespace; a name without a slash is nobody else's.
   const bool outside = key.ns.empty();
   // Nor does a port have one: those of datagrams are Clusters of their own.
@@ -487,6 +490,7 @@ void Clusters::rebuild(const std::string& name, model::Change& change) {
     if (c.built) change.clusters.push_back(name);
     core_.model->clusters.erase(name);
     if (!outside) recounted_.insert(c.key->service_key());
+    last_asked_ = names_.end();
     names_.erase(names_.find(*c.key));
     all_.erase(it);
     return;

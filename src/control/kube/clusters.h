@@ -157,6 +157,8 @@ class Clusters final : public Dependant {
   const OptionBuilder& options_;
   StringMap<State> all_;  // by name
   std::map<ClusterKey, ClusterTexts> names_;
+  std::map<ClusterKey, ClusterTexts>::const_iterator last_asked_ =
+      names_.end();  // most routes lead where one did before
   std::set<std::string> dirty_;
   std::set<std::string> recounted_;              // "ns/service": Services with several ports that gained or lost one
   StringMap<std::uint32_t> many_ports_;          // "ns/service" → ports that routes lead to, of Services with too many

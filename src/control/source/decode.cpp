@@ -21,12 +21,41 @@ struct BadShape {
 constexpr std::uint32_t kMaxObject = 16U << 20;  // bytes of its tree; etcd's limit of 1.5 MiB takes less
 constexpr std::uint32_t kMaxMembers = 10'000;    // of a map of strings
 
+// Its namespace and name, as written, where they are; else `ns`.
+std::pair<std::string_view, std::string_view> written_name(const Node& n, std::string_view otherwise) {
+  std::pair<std::string_view, std::string_view> out{otherwise, ""};
+  const Node* metadata = n.get("metadata");
+  if (!metadata) return out;
+  if (const Node* ns = metadata->get("namespace"); ns && ns->is_scalar() && !ns->text.empty()) out.first = ns->text;
+  if (const Node* name = metadata->get("name"); name && name->is_scalar()) out.second = name->text;
+  return out;
+}
+
+// As much of an identity as a message may show.
+model::ObjectRef rough_reference(const Node& n, const std::string& kind, const Disclosure& shown, const Text& file,
+                                 std::string_view otherwise) {
+  const auto [ns, name] = written_name(n, otherwise);
+  model::ObjectRef ref{kind, shown.name(ns), shown.name(name), {file, n.line}};
+  if (const KindRow* known = kind_of(kind); known && !known->namespaced) ref.ns = {};
+  if (ref.name.empty()) ref.name = name.empty() ? "(without a name)" : "(no name that can be shown)";
+  return ref;
+}
+
 // One object that is read.
 struct Reading {
+  const Node& object;
+  const KindRow& kind;
+  const Text& file;
+  std::string_view ns;  // of an object that names none
   Disclosure shown;
-  model::ObjectRef ref;  // as messages name it
-  model::Entries taken;  // values that were taken although the API server would refuse them
-  std::string_view ns;   // of an object that names none
+  model::Entries taken{};  // values that were taken although the API server would refuse them
+
+  // As messages name it, of what stands in this line.
+  model::ObjectRef ref(int line) const {
+    auto out = rough_reference(object, kind.name, shown, file, ns);
+    out.origin.line = line;
+    return out;
+  }
 };
 
 // Not a number, that is: the name of a port has a letter.
@@ -59,12 +88,9 @@ class Field {
     if (node_ && node_->kind != Node::Kind::map) bad("a map");
     return {node_ ? node_->get(name) : nullptr, *this, name, kMember};
   }
-  std::string text(std::string otherwise = {}) const {
-    if (!node_) return otherwise;
-    if (!node_->is_scalar()) bad("a string");
-    expect_string(*node_, [&] { return path(); });
-    return std::string(node_->text);
-  }
+  std::string text(std::string otherwise = {}) const { return node_ ? std::string(string()) : otherwise; }
+  // The same of what many objects say: usual(), where it is there.
+  Text word() const { return node_ ? usual(string()) : Text(); }
   // The name of a port, which has a letter.
   std::string port_name() const {
     std::string name = text();
@@ -100,10 +126,16 @@ class Field {
     std::size_t i = 0;
     for (const Node* n = node_->first; n; n = n->next) read(Field(n, *this, {}, i++));
   }
-  // `most`: bytes of all keys and values.
+  // Of a map of strings. `most`: bytes of all keys and values.
   std::map<std::string, std::string> strings(std::size_t most) const {
     std::map<std::string, std::string> out;
-    if (!node_) return out;
+    members(most, [&](std::string_view key, std::string_view value) { out.emplace(key, value); });
+    return out;
+  }
+  // The same, told take(key, value) one by one.
+  template <class F>
+  void members(std::size_t most, F&& take) const {
+    if (!node_) return;
     if (node_->kind != Node::Kind::map) bad("a map of strings");
     if (node_->count > kMaxMembers) bad("at most " + std::to_string(kMaxMembers) + " members");
     std::size_t left = most;
@@ -113,9 +145,8 @@ class Field {
       const std::size_t size = n->key.size() + n->text.size();
       if (size > left) bad("at most " + std::to_string(most) + " bytes in all, as the API server takes no more");
       left -= size;
-      out.emplace(n->key, n->text);
+      take(n->key, n->text);
     }
-    return out;
   }
 
  private:
@@ -136,6 +167,11 @@ class Field {
   [[noreturn]] void bad(const Node& n, std::string path, std::string expected) const {
     throw BadShape{std::move(path), reading_->shown.value(n), std::move(expected), n.line};
   }
+  std::string_view string() const {
+    if (!node_->is_scalar()) bad("a string");
+    expect_string(*node_, [&] { return path(); });
+    return node_->text;
+  }
   template <class Path>
   void expect_string(const Node& n, Path&& path) const {
     if (n.kind != Node::Kind::number && n.kind != Node::Kind::boolean) return;
@@ -145,9 +181,7 @@ class Field {
   }
   void taken(const Node& n, const std::string& path, const char* reason, const char* expected,
              const std::string& how) const {
-    auto ref = reading_->ref;
-    ref.origin.line = n.line;
-    reading_->taken.push_back({std::move(ref),
+    reading_->taken.push_back({reading_->ref(n.line),
                                {model::Severity::warning, reason, path, reading_->shown.value(n), expected,
                                 how + "; the API server would refuse the object"}});
   }
@@ -166,32 +200,11 @@ constexpr auto readers(KindList<Kind...>) {
 }
 constexpr auto kReaders = readers(Kinds());  // in the order of kKinds
 
-// Its namespace and name, as written, where they are; else `ns`.
-std::pair<std::string_view, std::string_view> written_name(const Node& n, std::string_view otherwise) {
-  std::pair<std::string_view, std::string_view> out{otherwise, ""};
-  const Node* metadata = n.get("metadata");
-  if (!metadata) return out;
-  if (const Node* ns = metadata->get("namespace"); ns && ns->is_scalar() && !ns->text.empty()) out.first = ns->text;
-  if (const Node* name = metadata->get("name"); name && name->is_scalar()) out.second = name->text;
-  return out;
-}
-
-// As much of an identity as a message may show.
-model::ObjectRef rough_reference(const Node& n, const std::string& kind, const Disclosure& shown, const Text& file,
-                                 std::string_view otherwise) {
-  const auto [ns, name] = written_name(n, otherwise);
-  model::ObjectRef ref{kind, shown.name(ns), shown.name(name), {file, n.line}};
-  if (const KindRow* known = kind_of(kind); known && !known->namespaced) ref.ns = {};
-  if (ref.name.empty()) ref.name = name.empty() ? "(without a name)" : "(no name that can be shown)";
-  return ref;
-}
-
 // What the API does not know of it, or has twice.
 void report_odd_fields(const Node& n, const Reading& reading, model::Entries& entries) {
-  const std::string kind = reading.ref.kind.str();
+  const std::string kind = reading.kind.name;
   find_odd_fields(n, kind, reading.shown, [&](OddField odd) {
-    auto ref = reading.ref;
-    ref.origin.line = odd.value->line;
+    auto ref = reading.ref(odd.value->line);
     const std::string value = reading.shown.value(*odd.value);
     if (odd.repeated) {
       const bool at_top = odd.path.find_first_of(".[") == std::string::npos;
@@ -211,8 +224,7 @@ void report_odd_fields(const Node& n, const Reading& reading, model::Entries& en
 // `pruned`: the API server has taken it, so it has no other fields than the API knows.
 void read_known(const KindRow& row, const Node& n, const Text& file, std::string_view otherwise, std::uint32_t position,
                 bool pruned, Decoded& out) {
-  const Disclosure shown(n, row.name);
-  Reading reading{shown, rough_reference(n, row.name, shown, file, otherwise), {}, otherwise};
+  Reading reading{n, row, file, otherwise, Disclosure(n, row.name)};
   try {
     if (n.cost > kMaxObject)
       throw BadShape{
@@ -228,11 +240,10 @@ void read_known(const KindRow& row, const Node& n, const Text& file, std::string
     out.objects.push_back(std::make_shared<const Object>(std::move(object)));
     out.entries.add(reading.taken);
   } catch (const BadShape& bad) {
-    reading.ref.origin.line = bad.line;
     const auto [ns, name] = written_name(n, otherwise);
     out.refused.push_back(
         identity(row.name, row.namespaced ? std::string(ns.substr(0, 253)) : "", std::string(name.substr(0, 253))));
-    out.entries.push_back({reading.ref,
+    out.entries.push_back({reading.ref(bad.line),
                            {model::Severity::error, "BadShape", bad.field, bad.value, bad.expected,
                             "the object is refused; its previous form, if there is one, stays"}});
   }
@@ -279,10 +290,11 @@ void decode_one(const Node& n, const Of& of, const Text& file, std::string_view 
           "a Kubernetes object with kind and metadata", of.list ? "the item is skipped" : "the document is skipped"}});
     return;
   }
+  const KindRow* const known = kind_of(kind);
+  if (known && version == known->api_version) return read_known(*known, n, file, ns, position, false, out);
   const Disclosure shown(n, kind);
-  if (const KindRow* known = kind_of(kind)) {
+  if (known) {
     const KindRow& row = *known;
-    if (version == row.api_version) return read_known(row, n, file, ns, position, false, out);
     // The groups that have the kind, or had it; all others have kinds of their own of that name.
     const auto group = group_of(version);
     const bool ours = group == row.group() || group.empty() || group == "extensions" ||

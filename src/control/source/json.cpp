@@ -66,8 +66,9 @@ struct Handler {
 
 }  // namespace
 
-std::unique_ptr<Document> parse_json(std::string_view text, int first_line, std::size_t times) {
-  auto doc = std::make_unique<Document>();
+std::unique_ptr<Document> parse_json(std::string_view text, int first_line, std::size_t times,
+                                     std::span<std::byte> first) {
+  auto doc = std::make_unique<Document>(first);
   json::parse_options options;
   options.max_depth = kMaxDepth + 1;  // the builder refuses first, with its own words
   json::basic_parser<Handler> parser(options, *doc, first_line, text.size() * times + kTreeSpare);

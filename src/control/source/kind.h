@@ -24,7 +24,7 @@ struct Meta {
   std::int64_t created =
       kNoTimestamp;            // seconds since 1970; objects without a timestamp are younger than those with one
   std::uint64_t position = 0;  // order inside the file
-  std::map<std::string, std::string> annotations;
+  std::map<Text, std::string, TextLess> annotations;
   model::Origin origin;
   // Two versions of an object are the same when only their place in a file differs.
   bool operator==(const Meta& o) const {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <memory_resource>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -80,7 +81,10 @@ class AliasAllowance {
 
 class Document {
  public:
-  Document() = default;
+  // `first`: memory that it uses before it takes any other; nobody else does so meanwhile.
+  explicit Document(std::span<std::byte> first = {})
+      : memory_(first.empty() ? std::pmr::monotonic_buffer_resource(4096, &pages_)
+                              : std::pmr::monotonic_buffer_resource(first.data(), first.size(), &pages_)) {}
   Document(const Document&) = delete;
   Document& operator=(const Document&) = delete;
   Node* make(Node::Kind kind, int line) {
@@ -99,7 +103,7 @@ class Document {
 
  private:
   PageResource pages_;
-  std::pmr::monotonic_buffer_resource memory_{4096, &pages_};
+  std::pmr::monotonic_buffer_resource memory_;
 };
 
 // What a plain scalar of YAML is, as kubectl reads it: by YAML 1.1 with the numbers of 1.2.
@@ -141,8 +145,10 @@ using TakeDocument = std::function<void(std::unique_ptr<Document>)>;
 void parse_yaml(std::string_view text, int first_line, AliasAllowance& aliases, const TakeDocument& take);
 // All of them, where there are few and nothing else is in the file.
 std::vector<std::unique_ptr<Document>> parse_yaml(std::string_view text, int first_line);
-// One JSON text, whose tree takes at most `times` its bytes and kTreeSpare. Throws SyntaxError.
-std::unique_ptr<Document> parse_json(std::string_view text, int first_line, std::size_t times = kTreeTimes);
+// One JSON text, whose tree takes at most `times` its bytes and kTreeSpare; `first` as Document says. Throws
+// SyntaxError.
+std::unique_ptr<Document> parse_json(std::string_view text, int first_line, std::size_t times = kTreeTimes,
+                                     std::span<std::byte> first = {});
 // The objects in the member `items` of a JSON text, each a part of it, and the text without them: each has a tree of
 // its own then, that is gone before the next. Checks nothing: a text that is no JSON gives parts that are none.
 struct JsonList {

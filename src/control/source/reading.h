@@ -1,5 +1,7 @@
 #pragma once
 #include <algorithm>
+#include <array>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -19,6 +21,17 @@ inline bool plain_name(std::string_view s) {
   return !s.empty() && s.size() <= 253 && made_of(s, "-._:");
 }
 
+// Words that objects have by the ten thousand are there once, or nearly so: of those that share a place the last one is
+// found again.
+inline Text usual(std::string_view word) {
+  constexpr std::size_t kPlaces = 256, kLongest = 100;
+  if (word.size() > kLongest) return word;
+  thread_local std::array<Text, kPlaces> known;
+  Text& place = known[std::hash<std::string_view>{}(word) % kPlaces];
+  if (place != word) place = word;
+  return place;
+}
+
 // `labels`: where to put them; they are checked either way.
 template <class Field>
 Meta read_meta(const Field& object, const KindRow& kind, std::map<std::string, std::string>* labels = nullptr) {
@@ -30,22 +43,13 @@ Meta read_meta(const Field& object, const KindRow& kind, std::map<std::string, s
   m.ns = kind.namespaced ? metadata["namespace"].text() : "";
   if (m.ns.empty() && kind.namespaced) m.ns = object.default_ns();
   if (kind.namespaced && !plain_name(m.ns)) metadata["namespace"].bad("a name of letters, digits and '-'");
-  m.annotations = metadata["annotations"].strings(kMaxAnnotations);
-  m.annotations.erase(kVerdict);
+  metadata["annotations"].members(kMaxAnnotations, [&](std::string_view key, std::string_view value) {
+    if (key != kVerdict) m.annotations.emplace(usual(key), value);
+  });
   auto read = metadata["labels"].strings(kMaxAnnotations);
   if (labels != nullptr) *labels = std::move(read);
   m.created = parse_rfc3339(metadata["creationTimestamp"].text()).value_or(kNoTimestamp);
   return m;
-}
-
-// Words that objects have by the ten thousand are there once.
-inline Text usual(std::string_view word) {
-  static const Text words[] = {std::string_view("nginx"), std::string_view("Prefix"),
-                               std::string_view("Exact"), std::string_view("ImplementationSpecific"),
-                               std::string_view("TCP"),   std::string_view("ClusterIP"),
-                               std::string_view("IPv4"),  std::string_view("IPv6")};
-  const auto* known = std::ranges::find(words, word, &Text::view);
-  return known == std::end(words) ? Text(word) : *known;
 }
 
 }  // namespace sluice::control

@@ -27,6 +27,7 @@ namespace sluice::data {
 namespace {
 
 struct HostEntry;
+using AliasPairs = StringMap<std::vector<net::tls::KeyPairPtr>>;
 using HostSet = std::unordered_set<HostEntry*>;
 
 struct ClusterEntry {
@@ -44,14 +45,13 @@ struct CertificateEntry {
 };
 
 struct HostEntry {
-  std::string name;
-  std::shared_ptr<const model::Host> spec;
+  std::shared_ptr<const model::Host> spec;  // null for no longer than it takes to compile all anew
   std::vector<ClusterEntry*> clusters;
   std::vector<CertificateEntry*> certificates;
-  std::shared_ptr<const HostRoutes> compiled;                // as published
-  std::vector<net::tls::KeyPairPtr> pairs;                   // as published
-  StringMap<std::vector<net::tls::KeyPairPtr>> alias_pairs;  // likewise, of other names; only those that have some
-  const CertificateEntry* first_pair = nullptr;              // the Secret of pairs.front()
+  std::shared_ptr<const HostRoutes> compiled;    // as published
+  std::vector<net::tls::KeyPairPtr> pairs;       // as published
+  std::unique_ptr<AliasPairs> alias_pairs;       // likewise, of other names that have some; null: none has
+  const CertificateEntry* first_pair = nullptr;  // the Secret of pairs.front()
   bool stale_routes = false, stale_pairs = false;
   bool has_policy = false;  // as published
 };
@@ -198,6 +198,7 @@ void Compiler::State::set_problems(const std::string& key, std::vector<model::En
 // Whatever was half done. What has a number keeps it: workers know it by that.
 void Compiler::State::forget_state() {
   stale.clear();
+  plans.end_batch();
   cluster_updates.clear();
   pairs_by_text.clear();
   problems.clear();
@@ -207,7 +208,7 @@ void Compiler::State::forget_state() {
     host.clusters.clear();
     host.certificates.clear();
     host.pairs.clear();
-    host.alias_pairs.clear();
+    host.alias_pairs.reset();
     host.stale_routes = host.stale_pairs = false;
   }
   for (auto& [name, entry] : certificates) {
@@ -326,7 +327,7 @@ void Compiler::State::unlink(HostEntry& host) {
 
 void Compiler::State::link(HostEntry& host) {
   const auto lead_to = [&](const Text& name) {
-    if (name.empty()) return;
+    if (name.empty() || (!host.clusters.empty() && host.clusters.back()->name == name.view())) return;
     ClusterEntry& entry = cluster(name.str());
     if (entry.hosts.insert(&host).second) host.clusters.push_back(&entry);
   };
@@ -409,11 +410,11 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
   std::shared_ptr<net::tls::ServerContext> tls;
   std::vector<model::Entry> found;
   if (spec.tls_policy) {
-    auto made = tls_policies.of(*spec.tls_policy, options, host.name);
+    auto made = tls_policies.of(*spec.tls_policy, options, spec.name);
     tls = std::move(made.context);
     found = std::move(made.problems);
   }
-  set_problems("TLS of host " + host.name, std::move(found));
+  set_problems("TLS of host " + spec.name, std::move(found));
   count_policy(host, static_cast<bool>(spec.tls_policy));
   host.compiled = HostRoutes::make(host.spec, routes, std::move(used), std::move(tls));
   return host.compiled;
@@ -462,8 +463,10 @@ std::vector<net::tls::KeyPairPtr> Compiler::State::choose_for(std::string_view h
 bool Compiler::State::choose(HostEntry& host, std::vector<net::tls::CertificateChange>& aliases) {
   std::vector<model::Entry> found;
   host.first_pair = nullptr;
-  auto pairs = choose_for(host.name, host.spec->certificates, host.first_pair, found);
-  auto before = std::exchange(host.alias_pairs, {});
+  const std::string& host_name = host.spec->name;
+  auto pairs = choose_for(host_name, host.spec->certificates, host.first_pair, found);
+  const auto former = std::exchange(host.alias_pairs, nullptr);
+  AliasPairs before = former ? std::move(*former) : AliasPairs(), now;
   for (const model::Alias& alias : host.spec->aliases) {
     const CertificateEntry* first = nullptr;
     auto own = choose_for(alias.name, alias.certificates, first, found);
@@ -471,10 +474,11 @@ bool Compiler::State::choose(HostEntry& host, std::vector<net::tls::CertificateC
     const auto had = before.find(alias.name);
     if (had == before.end() || had->second != own) aliases.push_back({alias.name, own});
     if (had != before.end()) before.erase(had);
-    host.alias_pairs.emplace(alias.name, std::move(own));
+    now.emplace(alias.name, std::move(own));
   }
+  if (!now.empty()) host.alias_pairs = std::make_unique<AliasPairs>(std::move(now));
   for (const auto& [name, gone] : before) aliases.push_back({name, {}});
-  set_problems("host " + host.name, std::move(found));
+  set_problems("host " + host_name, std::move(found));
   if (pairs == host.pairs) return false;
   host.pairs = std::move(pairs);
   return true;
@@ -487,11 +491,10 @@ void Compiler::State::update_hosts(const model::Model& model, const std::vector<
     auto at = hosts.find(name);
     if (at == hosts.end()) {
       if (!spec) continue;
-      at = hosts.emplace(name, HostEntry{}).first;
-      at->second.name = name;
+      at = hosts.try_emplace(name).first;
     }
     HostEntry& host = at->second;
-    if (host.spec == spec) continue;
+    if (spec && host.spec == spec) continue;
     if (spec) {
       host.spec = spec;
       // The new links come first: an entry that both forms name is not dropped and made again.
@@ -508,7 +511,8 @@ void Compiler::State::update_hosts(const model::Model& model, const std::vector<
     }
     routes.push_back({name, nullptr});
     if (!host.pairs.empty()) pairs.push_back({name, {}});
-    for (const auto& [alias, of] : host.alias_pairs) pairs.push_back({alias, {}});
+    if (host.alias_pairs)
+      for (const auto& [alias, of] : *host.alias_pairs) pairs.push_back({alias, {}});
     set_problems("host " + name, {});
     set_problems("TLS of host " + name, {});
     count_policy(host, false);
@@ -517,11 +521,13 @@ void Compiler::State::update_hosts(const model::Model& model, const std::vector<
     hosts.erase(at);
   }
   for (HostEntry* host : std::exchange(stale, {})) {
-    if (host->stale_routes) routes.push_back({host->name, compile_routes(*host, *model.options)});
+    const std::string& name = host->spec->name;
+    if (host->stale_routes) routes.push_back({name, compile_routes(*host, *model.options)});
     // The catch-all has no name that a client could ask for.
-    if (host->stale_pairs && choose(*host, pairs) && !host->name.empty()) pairs.push_back({host->name, host->pairs});
+    if (host->stale_pairs && choose(*host, pairs) && !name.empty()) pairs.push_back({name, host->pairs});
     host->stale_routes = host->stale_pairs = false;
   }
+  plans.end_batch();
   // A name may go from one host to another, or become one itself.
   std::stable_partition(pairs.begin(), pairs.end(), [](const auto& change) { return change.pairs.empty(); });
 }

@@ -86,7 +86,8 @@ std::shared_ptr<const HostRoutes> HostRoutes::make(std::shared_ptr<const model::
                                                    const std::vector<Route>& routes,
                                                    std::vector<std::shared_ptr<const void>> kept,
                                                    std::shared_ptr<net::tls::ServerContext> tls) {
-  if (tls) kept.push_back(tls);
+  const bool nothing = kept.empty() && !tls;
+  auto keep = nothing ? nullptr : std::make_unique<const Kept>(std::move(kept), std::move(tls));
   const Tree tree = tree_of(routes);
   const std::string& name = spec->name;
   const auto aligned = [](std::size_t size, std::size_t to) { return (size + to - 1) / to * to; };
@@ -97,9 +98,8 @@ std::shared_ptr<const HostRoutes> HostRoutes::make(std::shared_ptr<const model::
   if (size > std::numeric_limits<std::uint32_t>::max()) throw std::length_error("the routes of one host exceed 4 GiB");
 
   char* const memory = static_cast<char*>(::operator new(size, std::align_val_t{kLine}));
-  auto* const host = new (memory) HostRoutes(std::move(spec), std::move(kept));
+  auto* const host = new (memory) HostRoutes(std::move(spec), std::move(keep));
   std::shared_ptr<const HostRoutes> made(host, Delete{});
-  host->tls_ = tls.get();
   host->name_size_ = static_cast<std::uint32_t>(name.size());
   host->nodes_size_ = static_cast<std::uint32_t>(tree.nodes.size());
   host->routes_size_ = static_cast<std::uint32_t>(routes.size());

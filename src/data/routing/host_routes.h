@@ -37,9 +37,7 @@ class HostRoutes {
 
   const model::Host& spec() const noexcept { return *spec_; }
   // Of its TLS policy; null: it has that of the listener.
-  std::shared_ptr<net::tls::ServerContext> tls() const noexcept {
-    return tls_ == nullptr ? nullptr : std::shared_ptr<net::tls::ServerContext>(kept_.back(), tls_);
-  }
+  std::shared_ptr<net::tls::ServerContext> tls() const noexcept { return kept_ ? kept_->tls : nullptr; }
   std::string_view name() const noexcept { return {at<char>(sizeof(HostRoutes)), name_size_}; }  // spec().name
   std::span<const Route> routes() const noexcept { return {at<Route>(routes_at_), routes_size_}; }
 
@@ -91,7 +89,13 @@ class HostRoutes {
   static_assert(std::is_trivially_copyable_v<Route> && std::is_trivially_copyable_v<Node>);
 
   static Tree tree_of(const std::vector<Route>& routes);
-  HostRoutes(std::shared_ptr<const model::Host> spec, std::vector<std::shared_ptr<const void>> kept)
+  // What the routes point to, each once, and tls(). Most hosts need nothing.
+  struct Kept {
+    std::vector<std::shared_ptr<const void>> others;
+    std::shared_ptr<net::tls::ServerContext> tls;
+  };
+
+  HostRoutes(std::shared_ptr<const model::Host> spec, std::unique_ptr<const Kept> kept)
       : spec_(std::move(spec)), kept_(std::move(kept)) {}
   ~HostRoutes() = default;
 
@@ -111,8 +115,7 @@ class HostRoutes {
   std::unique_ptr<const SnippetLocations> snippets_;
   std::uint32_t name_size_ = 0, nodes_size_ = 0, routes_size_ = 0;
   std::uint32_t nodes_at_ = 0, labels_at_ = 0, routes_at_ = 0;
-  std::vector<std::shared_ptr<const void>> kept_;  // that the routes point to, each once; last what tls_ points to
-  net::tls::ServerContext* tls_ = nullptr;
+  std::unique_ptr<const Kept> kept_;  // null: nothing
 };
 
 inline const HostRoutes::Node* HostRoutes::child(const Node& node, unsigned char byte) const noexcept {

@@ -49,6 +49,21 @@ TEST_F(DirectoryTest, ReadsYamlAndJsonBelowAndSkipsHidden) {
   EXPECT_EQ(meta(*changes.upserts[1]).origin.file, "sub/deeper/b.yml");
 }
 
+TEST_F(DirectoryTest, ValuesOfJsonMayStandBehindEachOther) {
+  const auto value = [](const std::string& name, const std::string& label) {
+    return R"({"apiVersion":"v1","kind":"Service","metadata":{"name":")" + name + R"(","labels":{"x":")" + label +
+           "\"}}}";
+  };
+  dir.write("a.json", value("a", "") + "\n" + value("b", "") + value("c", "} {") + " \t\r\n" + value("d", "\\\"}{"));
+  dir.write("e.yaml", value("e", "}\\n{"));
+  const auto changes = directory.load();
+  EXPECT_EQ(changes.upserts.size(), 5U);
+  EXPECT_EQ(reasons(), std::vector<std::string>());
+  std::vector<int> lines;
+  for (const auto& object : changes.upserts) lines.push_back(meta(*object).origin.line);
+  EXPECT_EQ(lines, (std::vector<int>{1, 2, 2, 3, 1}));
+}
+
 TEST_F(DirectoryTest, AMissingDirectoryThrowsOnlyAtFirst) {
   EXPECT_THROW(Directory("/nonexistent/manifests").load(), std::runtime_error);
   dir.write("m/a.yaml", service("a"));

@@ -3,6 +3,7 @@
 
 #include "control/source/decode.h"
 #include "control/source/node.h"
+#include "control/source/reading.h"
 
 namespace sluice::control {
 namespace {
@@ -36,6 +37,37 @@ TEST(Readers, AgreeOnATree) {
     EXPECT_EQ(root->get("c")->get("d")->text, "e");
     EXPECT_EQ(root->get("missing"), nullptr);
   }
+}
+
+// Trees lie one after the other in the memory that they are given, and beyond it where it is too small.
+TEST(Readers, UseTheMemoryThatTheyAreGiven) {
+  for (const std::size_t size : {16, 1000, 100'000}) {
+    std::vector<std::byte> memory(size);
+    for (int n = 0; n < 3; ++n) {
+      std::string text = "[";
+      for (int i = 0; i < 20; ++i) text += "{\"name\": \"" + std::to_string(n) + "-" + std::to_string(i) + "\"},";
+      text.back() = ']';
+      const auto document = parse_json(text, 1, kTreeTimes, memory);
+      int i = 0;
+      for (const Node* item = document->root->first; item; item = item->next, ++i)
+        EXPECT_EQ(item->get("name")->text, std::to_string(n) + "-" + std::to_string(i));
+      EXPECT_EQ(i, 20);
+      const auto* const root = reinterpret_cast<const std::byte*>(document->root);
+      EXPECT_EQ(size >= sizeof(Node) && root >= memory.data() && root < memory.data() + size, size > 16) << size;
+    }
+  }
+}
+
+TEST(Readers, ShareWordsThatManyObjectsSay) {
+  EXPECT_EQ(usual("nginx").view().data(), usual("nginx").view().data());
+  EXPECT_TRUE(usual("").empty());
+  const std::string longest(100, 'x'), longer(101, 'x');
+  EXPECT_EQ(usual(longest).view().data(), usual(longest).view().data());
+  EXPECT_NE(usual(longer).view().data(), usual(longer).view().data());
+  EXPECT_EQ(usual(longer), longer);
+  std::vector<Text> many;
+  for (int i = 0; i < 10'000; ++i) many.push_back(usual("word-" + std::to_string(i)));
+  for (int i = 0; i < 10'000; ++i) EXPECT_EQ(many[static_cast<std::size_t>(i)], "word-" + std::to_string(i));
 }
 
 TEST(Readers, RefuseWithLineAndColumn) {

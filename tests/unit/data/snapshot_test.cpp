@@ -151,6 +151,11 @@ TEST(Compiler, StartsOverAfterItHadNoMemory) {
     EXPECT_NE(shown(next, "a.example"), "default");
     EXPECT_NE(shown(next, "b.example"), "default");
     EXPECT_EQ(shown(next, "gone.example"), "default");
+    auto options = std::make_shared<model::Options>(*w.model.options);
+    options->no_tls_redirect_locations = {"/other"};
+    w.model.options = options;
+    w.change.options = true;
+    EXPECT_EQ(w.publish(compiler).snapshot->routes->hosts(), 2U) << "when the routes of all hosts are made anew";
     if (!thrown || HasFailure()) {
       EXPECT_GT(n, 50U);
       return;

@@ -201,7 +201,7 @@ struct ClientAuthReader {
 
   void read() {
     if (w.secret.empty()) {
-      for (const auto& [name, value] : {std::pair(kErrorPage, w.error_page),
+      for (const auto& [name, value] : {std::pair<std::string_view, std::string_view>(kErrorPage, w.error_page),
                                         {kMatchCn, w.match_cn},
                                         {kPass, w.pass},
                                         {kVerifyClient, w.verify},

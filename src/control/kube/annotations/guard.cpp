@@ -10,8 +10,9 @@ namespace sluice::control {
 Written::Written(const Ingress& ingress, std::string_view prefix, const std::set<std::string>& accepted,
                  const model::Options& options) {
   for (const auto& [full, value] : ingress.meta.annotations) {
-    if (full.size() <= prefix.size() + 1 || !full.starts_with(prefix) || full[prefix.size()] != '/') continue;
-    const auto name = std::string_view(full).substr(prefix.size() + 1);
+    auto name = full.view();
+    if (name.size() <= prefix.size() + 1 || !name.starts_with(prefix) || name[prefix.size()] != '/') continue;
+    name.remove_prefix(prefix.size() + 1);
     const bool forbidden = name.ends_with("-snippet") && !options.allow_snippet_annotations;
     const bool left_out = accepted.contains(std::string(name)) && (forbidden || !is_served(name, value));
     (left_out ? accepted_ : values_).emplace(name, value);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <unordered_map>
 
 #include "base/strings.h"
 #include "control/kube/grammar.h"
@@ -44,9 +45,8 @@ constexpr AnnotationFamily (*kFamilies[])() = {
 };
 // clang-format on
 
-// The rows of all families, served or not, by name.
+// The row of an annotation, of all families, served or not.
 struct Known {
-  std::string_view name;
   const Annotation* served = nullptr;
   const UnservedAnnotation* unserved = nullptr;
 };
@@ -61,19 +61,22 @@ std::vector<Annotation> joined() {
   return out;
 }
 
-std::vector<Known> all_known() {
-  std::vector<Known> out;
-  for (const auto& row : annotations()) out.push_back({row.name, &row, nullptr});
-  for (const auto& row : unserved_annotations()) out.push_back({row.name, nullptr, &row});
-  std::ranges::sort(out, {}, &Known::name);
+std::unordered_map<std::string_view, Known> all_known() {
+  std::unordered_map<std::string_view, Known> out;
+  for (const auto& row : annotations()) out[row.name].served = &row;
+  for (const auto& row : unserved_annotations()) out[row.name].unserved = &row;
   return out;
 }
 
-// Of an unknown one both rows are null.
+// Of an unknown one both are null.
 Known find(std::string_view name) {
-  static const std::vector<Known> known = all_known();
-  const auto at = std::ranges::lower_bound(known, name, {}, &Known::name);
-  return at != known.end() && at->name == name ? *at : Known{name};
+  static const auto known = all_known();
+  const auto at = known.find(name);
+  return at != known.end() ? at->second : Known{};
+}
+
+model::Risk risk_of(const Known& row) {
+  return row.served ? row.served->risk : row.unserved ? row.unserved->risk : model::Risk::low;
 }
 
 std::string_view consequence(OnInvalid what) {
@@ -96,8 +99,7 @@ std::span<const Annotation> annotations() {
 }
 
 model::Risk risk_of(std::string_view annotation) {
-  const Known row = find(annotation);
-  return row.served ? row.served->risk : row.unserved ? row.unserved->risk : model::Risk::low;
+  return risk_of(find(annotation));
 }
 
 bool protects(std::string_view annotation) {
@@ -121,8 +123,9 @@ namespace {
 using model::Severity;
 
 // Why an administrator's rules refuse an Ingress with this annotation; empty when they do not.
-std::string against_rules(std::string_view name, std::string_view value, const model::Options& options) {
-  const auto risk = risk_of(name);
+std::string against_rules(const Known& row, std::string_view name, std::string_view value,
+                          const model::Options& options) {
+  const auto risk = risk_of(row);
   if (risk > options.annotations_risk_level) {
     std::string out = "an annotation of no higher risk than " + std::string(to_string(options.annotations_risk_level)) +
                       " (ConfigMap key annotations-risk-level), this one is " + std::string(to_string(risk));
@@ -231,7 +234,7 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
   for (const auto& [name, raw] : written.all()) {
     if (written[name].empty()) continue;  // as if absent
     const Known row = find(name);
-    if (auto expected = against_rules(name, raw, options); !expected.empty()) {
+    if (auto expected = against_rules(row, name, raw, options); !expected.empty()) {
       out.dropped = true;
       out.problems.push_back({Severity::error, "RefusedAnnotation", "metadata.annotations[" + shorten(name) + "]",
                               row.served && row.served->secret ? "" : shorten(written[name]), std::move(expected),

@@ -14,18 +14,18 @@ std::size_t max_certificates(const Ingress& ingress) noexcept {
   return std::clamp<std::size_t>(10'000 / std::max<std::size_t>(ingress.rules.size(), 1), 10, 100);
 }
 
-std::shared_ptr<const IngressState::ByHost> sort_by_host(const Ingress& ingress) {
+model::Shared<IngressState::ByHost> sort_by_host(const Ingress& ingress) {
   std::size_t size = ingress.rules.size();
   for (const auto& t : ingress.tls) size += t.hosts.size();
   if (size <= kFew) return nullptr;
-  auto out = std::make_shared<IngressState::ByHost>();
+  IngressState::ByHost out;
   const std::size_t most = max_certificates(ingress);
   for (std::size_t r = 0; r < ingress.rules.size(); ++r)
-    out->rules[lower(ingress.rules[r].host)].push_back(static_cast<std::uint32_t>(r));
+    out.rules[lower(ingress.rules[r].host)].push_back(static_cast<std::uint32_t>(r));
   for (const auto& t : ingress.tls) {
     if (t.secret.empty()) continue;
     for (const auto& h : t.hosts) {
-      auto& secrets = out->secrets[lower(h)];
+      auto& secrets = out.secrets[lower(h)];
       if (secrets.size() <= most) secrets.push_back(ingress.meta.ns + "/" + t.secret);
     }
   }

@@ -10,7 +10,7 @@
 namespace sluice::control {
 
 // Null where there is so little that looking through all of it costs less.
-std::shared_ptr<const IngressState::ByHost> sort_by_host(const Ingress& ingress);
+model::Shared<IngressState::ByHost> sort_by_host(const Ingress& ingress);
 
 // The places of the rules for a host (in lower case), in order. Of the object, served or not.
 std::vector<std::uint32_t> rules_of(const IngressState& state, const std::string& host);

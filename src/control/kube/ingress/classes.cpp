@@ -14,13 +14,9 @@ bool IngressTranslator::ours(const Ingress& ingress, std::string& why) const {
   // A name is ours when its IngressClass names our controller; without such an object, when it is one of our names.
   auto named = [&](const std::string& name) {
     const auto* known = core_.objects.find<IngressClass>("/" + name);
-    if (!known) {
-      why = "class \"" + name + "\", which is none of ours";
-      return contains(names, name);
-    }
-    const auto& controller = known->controller;
-    why = "class \"" + name + "\" of controller " + controller;
-    return contains(core_.settings.controller_classes, controller);
+    if (known ? contains(core_.settings.controller_classes, known->controller) : contains(names, name)) return true;
+    why = "class \"" + name + (known ? "\" of controller " + known->controller : "\", which is none of ours");
+    return false;
   };
   auto annotation = ingress.meta.annotations.find("kubernetes.io/ingress.class");
   if (annotation != ingress.meta.annotations.end() && !annotation->second.empty())

@@ -158,9 +158,9 @@ void HostBuilder::choose_ambiguous_paths(Tenant& tenant) {
   const auto strictest = std::max_element(tenant.ingresses.begin(), tenant.ingresses.end(), less);
   if (strictest == tenant.ingresses.end()) return;
   tenant.ambiguous_paths = (*strictest)->settings->ambiguous_paths;
-  const std::string annotation = state_.core_.settings.annotations_prefix + "/ambiguous-paths";
   for (const IngressState* o : tenant.ingresses)
-    if (o->settings->ambiguous_paths != tenant.ambiguous_paths && o->ingress().meta.annotations.contains(annotation))
+    if (o->settings->ambiguous_paths != tenant.ambiguous_paths &&
+        o->ingress().meta.annotations.contains(state_.core_.settings.annotations_prefix + "/ambiguous-paths"))
       report(*o, {Severity::warning, "NoEffect", "metadata.annotations[ambiguous-paths]",
                   std::string(to_string(o->settings->ambiguous_paths)),
                   "the same at Ingress " + key_of((*strictest)->meta()) + ", as the strictest of a namespace counts",
@@ -204,7 +204,7 @@ void HostBuilder::choose_patterns() {
     if (why) why = Regex::make("^" + l.path);
     if (why) return false;
     if (l.refused || !l.owner) return true;
-    report(*l.owner, {Severity::error, "InvalidPattern", l.field, shorten(l.path),
+    report(*l.owner, {Severity::error, "InvalidPattern", l.field.text(), shorten(l.path),
                       "a regular expression (PCRE2), as those of " + tenants_[l.rank / 2].patterns->ref->text() +
                           " make the paths of " + shown_name() + " such: " + why.error(),
                       "the path is not served"});
@@ -406,7 +406,7 @@ void HostBuilder::report_without_effect() {
                     "namespace " + tenants_[i].ns + " alone");
       }
       if (ingress.default_backend && !ingress.rules.empty())
-        in_vain("spec.defaultBackend", ingress.default_backend->service,
+        in_vain("spec.defaultBackend", ingress.default_backend->service.str(),
                 "paths of " + shown_name() + " that no Ingress names do not go there");
     }
   }

@@ -22,6 +22,17 @@ struct Tenant {
   const IngressState* patterns = nullptr;          // who makes its paths regular expressions; null: they are none
 };
 
+// Where an Ingress says a path: which of the paths of which of its rules; else it is its defaultBackend.
+struct PathField {
+  static constexpr std::uint32_t kNone = 0xffffffff;
+  std::uint32_t rule = kNone, path = kNone;
+  bool default_backend() const { return rule == kNone; }
+  std::string text() const {
+    if (default_backend()) return "spec.defaultBackend";
+    return "spec.rules[" + std::to_string(rule) + "].http.paths[" + std::to_string(path) + "].path";
+  }
+};
+
 // One path of the host, before it is split into what the data plane matches.
 struct Location {
   std::string path;
@@ -31,10 +42,10 @@ struct Location {
   const IngressState* owner = nullptr;    // null: of the implicit / alone
   const IngressState* refused = nullptr;  // it is withheld: kept free of others for this Ingress, which is not served
   const Backend* backend = nullptr;       // null: the default backend, or 404
-  std::string field;                      // of `owner`, that says so
+  PathField field;                        // of `owner`, that says so
   const IngressState* canary = nullptr;   // that takes some of its requests, to `canary_backend`; null: none does
   const Backend* canary_backend = nullptr;
-  std::string written_type;
+  Text written_type;
   model::Shared<model::RouteSettings> settings;
   Text closed;  // why it answers 503; empty: it does not
   bool use_regex = false;
@@ -168,7 +179,8 @@ class HostBuilder {
   struct WrittenPath {
     const IngressState* owner;
     std::size_t rank;
-    std::string field, path;
+    PathField field;
+    std::string path;
   };
   std::vector<WrittenPath> unreachable_;                   // that no request has, unless they are regular expressions
   std::map<const IngressState*, std::string> unreadable_;  // a path of theirs that is no regular expression

@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view kImplicitType = "Prefix";
 
 std::string_view type_of(const Location& location) {
-  return location.written_type.empty() ? kImplicitType : std::string_view(location.written_type);
+  return location.written_type.empty() ? kImplicitType : location.written_type.view();
 }
 
 // What ingress-nginx knows an upstream by, inside a namespace.
@@ -74,12 +74,12 @@ void HostBuilder::merge_canary(const IngressState& canary, const Mains& mains) {
     for (std::size_t p = 0; p < rules[r].paths.size(); ++p) {
       const IngressPath& path = rules[r].paths[p];
       const std::string field = "spec.rules[" + std::to_string(r) + "].http.paths[" + std::to_string(p) + "]";
-      const std::string_view text = path.path.empty() ? std::string_view("/") : path.path;
+      const std::string_view text = path.path.empty() ? std::string_view("/") : path.path.view();
       const auto at = mains.locations.find({text, path.type});
       if (at != mains.locations.end())
         join(canary, path.backend, field, *at->second, mains);
       else
-        report_without_main(canary, field, path.path);
+        report_without_main(canary, field, path.path.str());
     }
   }
 }
@@ -135,7 +135,7 @@ void HostBuilder::report_lone_canaries() {
 // What a location's canary is to its route, which leads to a Service.
 void HostBuilder::lead_to_canary(model::Route& route, const Location& location) {
   if (location.canary == nullptr || candidate_ || route.match == model::PathMatch::slash_redirect) return;
-  const ClusterKey key{route.ns.str(), location.canary_backend->service, location.canary_backend->port};
+  const ClusterKey key{route.ns.str(), location.canary_backend->service.str(), location.canary_backend->port.str()};
   const ClusterTexts& texts = state_.clusters_.texts(key);
   ClusterUser& user = out_.clusters[texts.name.str()];
   if (!user.ref) {  // what is wrong with it is said of the canary

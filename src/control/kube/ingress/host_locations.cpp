@@ -12,10 +12,6 @@ namespace {
 
 using model::Severity;
 
-std::string path_field(std::size_t rule, std::size_t path) {
-  return "spec.rules[" + std::to_string(rule) + "].http.paths[" + std::to_string(path) + "].path";
-}
-
 // An Ingress that has nothing but a defaultBackend asks for all that no other rule takes.
 bool is_catch_all(const Ingress& ingress) {
   return ingress.rules.empty() && ingress.default_backend;
@@ -33,7 +29,10 @@ struct Unreachable {
   const char *expected = "", *because = "";
 };
 Unreachable unreachable(const std::string& path) {
-  const auto has = [&](const char* part) { return (path + "/").find(part) != std::string::npos; };
+  // As if a slash stood behind it.
+  const auto has = [&](std::string_view part) {
+    return path.find(part) != std::string::npos || path.ends_with(part.substr(0, part.size() - 1));
+  };
   if (path.find("//") != std::string::npos || has("/./") || has("/../"))
     return {"a path without //, /./ and /../",
             "no request matches it, as requests are compared after such parts are resolved"};
@@ -56,6 +55,7 @@ std::string sure_beginning(const std::string& pattern) {
 
 // The / that a host has even if no Ingress names it.
 void HostBuilder::add_root() {
+  locations_.reserve(4);  // as most hosts have no more
   locations_.push_back(name_.empty() ? catch_all_root() : implicit_root());
   known_[{"/", false}] = 0;
 }
@@ -71,13 +71,12 @@ Location HostBuilder::implicit_root() {
     const IngressState& oldest = *owner().ingresses.front();
     root.owner = &oldest;
     if (oldest.ingress().default_backend) root.backend = &*oldest.ingress().default_backend;
-    root.field = "spec.defaultBackend";
     root.settings = settings_of(owner(), oldest);
     root.use_regex = oldest.use_regex;
     root.kept = std::any_of(owner().ingresses.begin(), owner().ingresses.end(),
                             [&](auto* o) { return o->closing || without_secret_.contains(o); });
     // What a snippet answers there is an answer of the owner's.
-    root.kept = root.kept || owner().server_snippet != nullptr || oldest.configuration_snippet;
+    root.kept = root.kept || owner().server_snippet != nullptr || oldest.configuration_snippet() != nullptr;
   }
   // Where a defaultBackend that is refused would be the answer, nobody else is.
   if (root.free() && !owner().refused.empty() && owner().refused.front()->written().default_backend)
@@ -108,7 +107,6 @@ Location HostBuilder::catch_all_root() {
   }
   copy.external_auth = root.owner->settings->external_auth;
   root.settings = state_.core_.shared_settings.of(std::move(copy));
-  root.field = "spec.defaultBackend";
   return root;
 }
 
@@ -120,16 +118,16 @@ void HostBuilder::add_paths(std::size_t place) {
       if (is_catch_all(o->ingress())) add_catch_all(place, *o);
   for (const IngressState* o : tenant.ingresses) {
     const auto& rules = o->ingress().rules;
-    for (const std::size_t r : rules_of(*o, name_)) {
-      for (std::size_t p = 0; p < rules[r].paths.size(); ++p) {
+    for (const std::uint32_t r : rules_of(*o, name_)) {
+      for (std::uint32_t p = 0; p < rules[r].paths.size(); ++p) {
         const IngressPath& written = rules[r].paths[p];
         Location l;
-        l.path = written.path.empty() ? "/" : written.path;
+        l.path = written.path.empty() ? "/" : written.path.str();
         l.exact = written.type == "Exact";
         l.rank = 2 * place;
         l.owner = o;
         l.backend = &written.backend;
-        l.field = path_field(r, p);
+        l.field = {r, p};
         l.written_type = written.type;
         l.settings = settings_of(tenant, *o);
         l.use_regex = o->use_regex;
@@ -153,7 +151,6 @@ void HostBuilder::add_catch_all(std::size_t place, const IngressState& ingress) 
   l.rank = 2 * place;
   l.owner = &ingress;
   l.backend = &*ingress.ingress().default_backend;
-  l.field = "spec.defaultBackend";
   // Redirects and rewrites do not reach the catch-all (as in ingress-nginx); all else does.
   model::RouteSettings copy = *settings_of(tenant, ingress);
   copy.redirect.reset();
@@ -170,14 +167,14 @@ void HostBuilder::report_unreachable() {
   for (const auto& [owner, rank, field, path] : unreachable_) {
     if (tenants_[rank / 2].patterns) continue;
     const auto [expected, because] = unreachable(path);
-    report(*owner, {Severity::warning, "UnreachablePath", field, shorten(path), expected, because});
+    report(*owner, {Severity::warning, "UnreachablePath", field.text(), shorten(path), expected, because});
   }
 }
 
 // A (path, type) belongs to the first in the line that names it, inside a namespace to its oldest Ingress.
 void HostBuilder::add_path(Location l) {
   if (l.path[0] != '/' || has_control(l.path)) {
-    report(*l.owner, {Severity::error, "InvalidPath", l.field, shorten(l.path),
+    report(*l.owner, {Severity::error, "InvalidPath", l.field.text(), shorten(l.path),
                       "a path that begins with / and has no control characters", "the path is not served"});
     return;
   }
@@ -201,7 +198,7 @@ void HostBuilder::withhold_paths(std::size_t place) {
     const Ingress& ingress = o->written();
     if (name_.empty() && is_catch_all(ingress)) withhold(place, *o, "/", false);
     for (const std::size_t r : rules_of(*o, name_))
-      for (const IngressPath& path : ingress.rules[r].paths) withhold(place, *o, path.path, path.type == "Exact");
+      for (const IngressPath& path : ingress.rules[r].paths) withhold(place, *o, path.path.str(), path.type == "Exact");
   }
 }
 
@@ -235,7 +232,7 @@ const Location& HostBuilder::answers(const std::string& path) const {
 
 void HostBuilder::report_conflict(const Location& holder, const Location& loser) {
   if (loser.refused) return;
-  const bool default_backend = loser.field == "spec.defaultBackend";
+  const bool default_backend = loser.field.default_backend();
   // Of the / of the catch-all, where no Ingress answers it, the one that has it kept.
   const IngressState& has_it = holder.refused ? *holder.refused
                                : holder.owner ? *holder.owner
@@ -248,7 +245,7 @@ void HostBuilder::report_conflict(const Location& holder, const Location& loser)
   } else if (&has_it == loser.owner) {
     consequence += "an earlier path of this Ingress has it";
   } else {
-    const bool by_default_backend = holder.field == "spec.defaultBackend" && holder.backend;
+    const bool by_default_backend = holder.field.default_backend() && holder.backend;
     consequence += std::string("it belongs to ") +
                    (by_default_backend && !default_backend ? "the defaultBackend of " : "") + "Ingress " +
                    key_of(has_it.meta());
@@ -258,7 +255,7 @@ void HostBuilder::report_conflict(const Location& holder, const Location& loser)
       consequence += ", whose namespace named the host first";
   }
   report(*loser.owner,
-         {Severity::error, "PathConflict", loser.field, default_backend ? "" : shorten(loser.path),
+         {Severity::error, "PathConflict", loser.field.text(), default_backend ? "" : shorten(loser.path),
           default_backend ? "one catch-all" : "a path and type of its own at " + shown_name(), std::move(consequence)});
 }
 

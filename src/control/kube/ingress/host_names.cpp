@@ -70,7 +70,8 @@ void HostBuilder::redirect_to(const NameHolder& holder) {
 
 // What of the wishes of the host's owner is granted.
 void HostBuilder::choose_names() {
-  if (tenants_.empty() || (!candidate_ && state_.hosts_.all.find(name_)->second.asks_for.empty())) return;
+  if (tenants_.empty() || (!candidate_ && state_.asking_ == 0)) return;
+  if (!candidate_ && state_.hosts_.all.find(name_)->second.asks_for.empty()) return;
   if (wishes_.empty()) wishes_ = state_.wishes_of(name_, candidate_);
   if (wishes_.empty()) return;
   std::optional<NameCandidate> with;

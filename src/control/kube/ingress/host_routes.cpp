@@ -11,14 +11,6 @@ namespace {
 using model::PathMatch;
 using model::Severity;
 
-// The three that Kubernetes knows are everywhere.
-Text path_type_text(const std::string& written) {
-  static const Text known[] = {"Prefix", "Exact", "ImplementationSpecific"};
-  for (const Text& t : known)
-    if (t == written) return t;
-  return written;
-}
-
 RefPtr default_backend_flag() {
   static const RefPtr flag =
       std::make_shared<const model::ObjectRef>(model::ObjectRef{"CommandLine", "", "--default-backend", {}});
@@ -31,7 +23,9 @@ RefPtr default_backend_flag() {
 void HostBuilder::add_routes() {
   for (Location& l : locations_)
     if (l.text.empty()) l.text = l.path;
-  std::stable_sort(locations_.begin(), locations_.end(), [](auto& a, auto& b) { return a.rank < b.rank; });
+  if (!std::ranges::is_sorted(locations_, {}, &Location::rank))
+    std::ranges::stable_sort(locations_, {}, &Location::rank);
+  host_->routes.reserve(2 * locations_.size());
   const std::span<Location> all = locations_;
   for (std::size_t from = 0, to = 0; from < all.size(); from = to) {
     while (to < all.size() && all[to].rank == all[from].rank) ++to;
@@ -62,7 +56,7 @@ void HostBuilder::add_routes(std::span<Location> of_one_rank) {
     }
     for (const Location* part : {below, itself})
       if (part && part->rank != l.rank && !l.refused)
-        report(*l.owner, {Severity::warning, "PathConflict", l.field, shorten(l.path),
+        report(*l.owner, {Severity::warning, "PathConflict", l.field.text(), shorten(l.path),
                           "a path and type of its own at " + shown_name(),
                           std::string(part == below ? "what is below it" : "the path itself") + " belongs to Ingress " +
                               key_of((part->refused ? part->refused : part->owner)->meta()) + ", the rest is served"});
@@ -133,7 +127,7 @@ const Location* HostBuilder::add_route(const Location& location, PathMatch match
   route.tls = location.tls;
   route.location = location.text;
   route.path = location.text == path ? location.text : Text(path);
-  route.path_type = path_type_text(location.written_type);
+  route.path_type = location.written_type;
   if (location.owner) {
     const auto& ref = *location.owner->ref;
     route.ns = ref.ns;
@@ -156,7 +150,7 @@ const Location* HostBuilder::add_route(const Location& location, PathMatch match
              {Severity::warning, "UnsupportedBackend", "backend.resource", "", "a Service",
               "requests for " + (name_.empty() ? "any other host" : name_) + location.path + " answer 404"});
   } else if (backend) {
-    lead_to(route, location, {route.ns.str(), backend->service, backend->port});
+    lead_to(route, location, {route.ns.str(), backend->service.str(), backend->port.str()});
     lead_to_canary(route, location);
   } else if (!fallback.empty()) {
     const auto slash = fallback.find('/');

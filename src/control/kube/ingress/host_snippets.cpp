@@ -13,14 +13,14 @@ using model::Severity;
 // As in ingress-nginx one counts at a host: that of the oldest Ingress that has one; but for its own namespace alone.
 void HostBuilder::choose_server_snippet(Tenant& tenant) {
   for (const IngressState* o : tenant.ingresses) {
-    if (!o->server_snippet) continue;
+    if (o->server_snippet() == nullptr) continue;
     if (tenant.server_snippet == nullptr) {
       tenant.server_snippet = o;
       continue;
     }
-    if (o->server_snippet->written != tenant.server_snippet->server_snippet->written)
+    if (o->server_snippet()->written != tenant.server_snippet->server_snippet()->written)
       report(*o, {Severity::warning, "NoEffect", "metadata.annotations[server-snippet]",
-                  shorten(o->server_snippet->written),
+                  shorten(o->server_snippet()->written),
                   "the annotation on Ingress " + key_of(tenant.server_snippet->meta()) + ", which is older",
                   "it has no effect at " + shown_name()});
   }
@@ -30,10 +30,10 @@ void HostBuilder::choose_server_snippet(Tenant& tenant) {
 void HostBuilder::add_server_snippet(const Tenant& tenant, const IngressState& ingress,
                                      model::RouteSettings& settings) {
   if (tenant.server_snippet == nullptr) return;
-  const snippet::Block& server = *tenant.server_snippet->server_snippet;
+  const snippet::Block& server = *tenant.server_snippet->server_snippet();
   for (const auto& change : server.far_changes) change(settings);
   const bool own_lists = settings.source_ranges && !settings.source_ranges->blocked;
-  settings.snippet = snippet::settle(&server, ingress.configuration_snippet.get(), own_lists);
+  settings.snippet = snippet::settle(&server, ingress.configuration_snippet(), own_lists);
   if (server.satisfy_any && !ingress.says_satisfy) settings.satisfy_any = *server.satisfy_any;
   if (!snippet::move_list(settings)) refuse_list(*tenant.server_snippet, ingress);
 }
@@ -51,11 +51,10 @@ void HostBuilder::add_snippet_locations() {
   for (std::size_t place = 0; place < tenants_.size(); ++place) {
     const Tenant& tenant = tenants_[place];
     for (const IngressState* o : tenant.ingresses)
-      if (o->configuration_snippet)
-        for (const auto& location : o->configuration_snippet->locations)
-          add_snippet_location(place, *o, o->configuration_snippet.get(), location);
+      if (const auto* own = o->configuration_snippet())
+        for (const auto& location : own->locations) add_snippet_location(place, *o, own, location);
     if (tenant.server_snippet == nullptr) continue;
-    for (const auto& location : tenant.server_snippet->server_snippet->locations)
+    for (const auto& location : tenant.server_snippet->server_snippet()->locations)
       add_snippet_location(place, *tenant.server_snippet, nullptr, location);
   }
 }
@@ -76,7 +75,7 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
   const auto global = snippet::of_option(state_.core_.model->options->server_snippet, snippet::Context::server,
                                          state_.core_.model->options->http_snippet);
   const snippet::Block* const server =
-      tenant.server_snippet != nullptr ? tenant.server_snippet->server_snippet.get() : global.get();
+      tenant.server_snippet != nullptr ? tenant.server_snippet->server_snippet() : global.get();
   // Of the paths of its Ingress the one that most guard: what closes those closes this.
   const Location* like = nullptr;
   for (const Location& l : locations_) {

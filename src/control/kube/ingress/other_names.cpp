@@ -37,10 +37,6 @@ model::Age age_of(const IngressState& state, const std::string& host) {
   return out;
 }
 
-bool asks_for_names(const IngressState* state) {
-  return state->aliases || state->to_www;
-}
-
 }  // namespace
 
 std::string www_of(const std::string& host) {
@@ -79,8 +75,8 @@ std::vector<const IngressState*> IngressTranslator::claims_at(const std::string&
                                                               const IngressState* candidate) const {
   std::vector<const IngressState*> out;
   if (const auto known = hosts_.all.find(host); known != hosts_.all.end())
-    for (const auto& key : known->second.claims)
-      if (!candidate || key != key_of(candidate->meta())) out.push_back(&ingresses_.find(key)->second);
+    for (const IngressState* claim : known->second.claims)
+      if (!candidate || key_of(claim->meta()) != key_of(candidate->meta())) out.push_back(claim);
   if (candidate && candidate->hosts.contains(host)) out.push_back(candidate);
   std::sort(out.begin(), out.end(), [](auto* a, auto* b) { return older(a->meta(), b->meta()); });
   return out;
@@ -132,12 +128,12 @@ std::map<std::string, NameWish> IngressTranslator::wishes_of(const std::string& 
                                                              const IngressState* candidate) const {
   std::map<std::string, NameWish> out;
   const auto claims = claims_at(host, candidate);
-  if (std::none_of(claims.begin(), claims.end(), asks_for_names)) return out;
+  if (std::ranges::none_of(claims, &IngressState::asks_for_names)) return out;
   const std::string& owner = claims.front()->meta().ns;
   bool listed = false;
   std::string rule;
   for (const IngressState* o : claims) {
-    if (!asks_for_names(o) || o->meta().ns != owner || rules_of(*o, host).empty()) continue;
+    if (!o->asks_for_names() || o->meta().ns != owner || rules_of(*o, host).empty()) continue;
     if (o->aliases && !(o->accepted && listed)) {
       for (const auto& name : *o->aliases)
         if (name != host) out.try_emplace(name, NameWish{age_of(*o, host), o->ref, false});
@@ -209,6 +205,7 @@ Names IngressTranslator::patterns_that_count() const {
 
 void IngressTranslator::settle_names() {
   holders_.clear();
+  if (asking_ == 0 && wishes_.empty()) return;
   std::set<std::string> touched;  // names that may be somebody else's now
   const Names patterns = patterns_that_count();
   const auto forget = [&](const std::string& name, const std::string& host) {

@@ -21,23 +21,23 @@ Names IngressTranslator::hosts_claimed_by(const Ingress& ingress, const model::O
                        {Severity::error, std::move(reason), std::move(field), shorten(host), std::move(expected),
                         "the rule is not served"}});
   };
-  const auto claim = [&](const std::string& host, std::string field) {
+  const auto claim = [&](const std::string& host, auto&& field) {
     std::string rule;
     if (may_name(*core_.model->options, ingress.meta.ns, host, rule))
       claimed.push_back(host);
     else
-      refuse("HostNotAllowed", std::move(field), host,
+      refuse("HostNotAllowed", field(), host,
              "a host that host-namespaces gives to namespace " + ingress.meta.ns + ", not " + shorten(rule));
   };
   for (std::size_t i = 0; i < ingress.rules.size(); ++i) {
     const auto host = lower(ingress.rules[i].host);
-    const auto field = "spec.rules[" + std::to_string(i) + "].host";
+    const auto field = [i] { return "spec.rules[" + std::to_string(i) + "].host"; };
     if (host.empty() || is_host_name(host, true))
       claim(host, field);
     else
-      refuse("InvalidHost", field, host, "a DNS name, with '*.' at most in front");
+      refuse("InvalidHost", field(), host, "a DNS name, with '*.' at most in front");
   }
-  if (ingress.rules.empty() && ingress.default_backend) claim("", "spec.defaultBackend");
+  if (ingress.rules.empty() && ingress.default_backend) claim("", [] { return std::string("spec.defaultBackend"); });
   return {std::make_move_iterator(claimed.begin()), std::make_move_iterator(claimed.end())};
 }
 
@@ -75,8 +75,10 @@ void IngressTranslator::accept(IngressState& state, AnnotationResult&& result, E
   state.ssl_passthrough = result.values.ssl_passthrough;
   state.says_satisfy = result.values.auth.satisfy;
   state.tls = model::shared_unless_plain(std::move(result.values.tls));
-  state.configuration_snippet = std::move(result.values.snippets.configuration.block);
-  state.server_snippet = std::move(result.values.snippets.server.block);
+  auto& written = result.values.snippets;
+  state.snippets.reset();
+  if (written.configuration.block || written.server.block)
+    state.snippets = Snippets{std::move(written.configuration.block), std::move(written.server.block)};
   auto& ssl = result.values.proxy_ssl;
   state.proxy_ssl.reset();
   if (!ssl.secret.empty()) state.proxy_ssl = std::move(ssl);
@@ -104,7 +106,7 @@ void IngressTranslator::accept_canary(IngressState& state, AnnotationResult&& re
   state.closing = model::shared_unless_plain(std::move(result.closing));
   state.ssl_passthrough = false;
   state.proxy_ssl = nullptr;
-  state.configuration_snippet = state.server_snippet = nullptr;
+  state.snippets.reset();
   state.settings = options_.defaults();
   state.canary = CanaryWish{std::move(result.values.canary.rule), std::move(result.protection)};
 }
@@ -133,9 +135,10 @@ void IngressTranslator::translate(IngressState& state, LookUp& look_up, Entries&
     return;
   }
   if (core_.settings.disable_catch_all && ingress.default_backend) {
-    entries.push_back({ref,
-                       {Severity::error, "CatchAllDisabled", "spec.defaultBackend", ingress.default_backend->service,
-                        "rules alone, or no --disable-catch-all", "not served"}});
+    entries.push_back(
+        {ref,
+         {Severity::error, "CatchAllDisabled", "spec.defaultBackend", ingress.default_backend->service.str(),
+          "rules alone, or no --disable-catch-all", "not served"}});
     state.accepted = nullptr;
     state.hosts.clear();
     return;
@@ -173,13 +176,15 @@ void IngressTranslator::evaluate(const std::string& key) {
   const auto before = state.hosts;
   const auto canary_before = state.canary_hosts;
   const bool served_before = state.served();
+  asking_ -= state.asks_for_names();
   Entries entries;
   LookUp look_up(core_.objects);
   translate(state, look_up, entries);
+  asking_ += state.asks_for_names();
 
   for (auto& host : before)
-    if (!state.hosts.contains(host)) hosts_.all[host].claims.erase(key);
-  for (auto& host : state.hosts) hosts_.all[host].claims.insert(key);
+    if (!state.hosts.contains(host)) hosts_.all[host].claims.erase(&state);
+  for (auto& host : state.hosts) hosts_.all[host].claims.insert(&state);
   for (auto& host : canary_before)
     if (!state.canary_hosts.contains(host)) leave_canaries(host, key);
   for (auto& host : state.canary_hosts) {
@@ -257,7 +262,7 @@ void IngressTranslator::went(const Object& object) {
   if (it == ingresses_.end()) return;
   IngressState& state = it->second;
   for (auto& host : state.hosts) {
-    hosts_.all[host].claims.erase(key);
+    hosts_.all[host].claims.erase(&state);
     hosts_.mark(host);
   }
   for (auto& host : state.canary_hosts) {
@@ -266,6 +271,7 @@ void IngressTranslator::went(const Object& object) {
   }
   core_.references.set(state.names, *this, it->first, {});
   if (state.served()) serve(key, false);
+  asking_ -= state.asks_for_names();
   ingresses_.erase(it);
   dirty_.insert(key);
 }

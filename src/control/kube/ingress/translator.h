@@ -39,6 +39,11 @@ struct CanaryWish {
   std::vector<std::pair<std::string, std::string>> protection;  // AnnotationResult::protection
 };
 
+// Null: there is none. What the first says of its own paths is in the settings.
+struct Snippets {
+  std::shared_ptr<const snippet::Block> configuration, server;
+};
+
 // An Ingress as it stands: its last version, and the version that is served.
 struct IngressState {
   std::shared_ptr<const Object> object;
@@ -50,8 +55,8 @@ struct IngressState {
   RefPtr ref;                                // of `object`, always; its texts are shared by the routes
   // What the annotations of `accepted` say.
   model::Shared<model::RouteSettings> settings;
-  // Snippets; null: there is none. What the first says of its own paths is in the settings.
-  std::shared_ptr<const snippet::Block> configuration_snippet, server_snippet;
+  // Null: it has none.
+  model::Shared<Snippets> snippets;
   model::Shared<ProxySsl> proxy_ssl;    // null: no proxy-ssl-secret
   model::Shared<Closing> closing;       // null: nothing
   WishPtr wish, wish_without_sessions;  // never null where it is accepted
@@ -66,12 +71,15 @@ struct IngressState {
     StringMap<std::vector<std::uint32_t>> rules;  // their places
     StringMap<std::vector<std::string>> secrets;  // "namespace/name"
   };
-  std::shared_ptr<const ByHost> by_host;  // of the object; by_host.h
-  References::Uses names;                 // Secrets and ConfigMaps that its annotations name
+  model::Shared<ByHost> by_host;  // of the object; by_host.h
+  References::Uses names;         // Secrets and ConfigMaps that its annotations name
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
   bool served() const { return accepted && (!hosts.empty() || !canary_hosts.empty()); }
   const Ingress& written() const { return std::get<Ingress>(*object); }
   const Meta& meta() const { return written().meta; }
+  bool asks_for_names() const { return aliases || to_www; }
+  const snippet::Block* configuration_snippet() const { return snippets ? snippets->configuration.get() : nullptr; }
+  const snippet::Block* server_snippet() const { return snippets ? snippets->server.get() : nullptr; }
   // Of the annotations, be they refused.
   void wants(const AnnotationValues& values) {
     use_regex = values.use_regex;
@@ -84,7 +92,7 @@ struct IngressState {
 };
 
 struct HostState {
-  Names claims;  // Ingresses of ours that name it, "ns/name", whether they are served or not
+  boost::container::flat_set<const IngressState*> claims;  // Ingresses of ours that name it, served or not
   std::shared_ptr<const model::Host> built;
   Names clusters;
   Names certificates;
@@ -174,7 +182,10 @@ class IngressTranslator final : public Dependant {
   Names canary_hosts_of(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) const;
   void take_wish(IngressState& state) const;
   bool has_canaries(const std::string& host) const { return canaries_.contains(host); }
-  void serve(const std::string& key, bool yes) { served_changed_[{Ingress::kRow.name, key, {}}] = yes; }
+  // Most come in the order of their keys.
+  void serve(const std::string& key, bool yes) {
+    served_changed_.insert_or_assign(served_changed_.end(), StatusKey{Ingress::kRow.name, key, {}}, yes);
+  }
   void leave_canaries(const std::string& host, const std::string& ingress);
   std::vector<const IngressState*> claims_at(const std::string& host, const IngressState* candidate) const;
   std::vector<const IngressState*> canaries_at(const std::string& host, const IngressState* candidate) const;
@@ -204,6 +215,7 @@ class IngressTranslator final : public Dependant {
   std::set<std::pair<model::Age, std::string>> pattern_wishes_;  // of them the regular expressions
   mutable StringMap<std::optional<NameHolder>> holders_;         // by name, as asked for since settle_names()
   std::set<std::string> dirty_;
+  std::size_t asking_ = 0;  // Ingresses that ask for other names of their hosts
   bool all_dirty_ = false;
   Standings served_changed_;
 };

@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 #include "base/descriptor.h"
+#include "base/page_memory.h"
 #include "base/release.h"
 #include "base/reserve.h"
 #include "control/source/files/encoding.h"
@@ -25,6 +26,7 @@ namespace {
 constexpr std::size_t kInlineBytes = 256 * 1024;  // less is parsed on the calling thread
 constexpr std::size_t kWave = 4096;               // documents that are parsed before their problems are counted
 constexpr std::size_t kWorthKeeping = 64;         // bytes of a document that holds no object
+constexpr std::size_t kTree = 1U << 20;           // bytes of the tree of a file, which most have room in
 
 constexpr std::string_view kSpace = " \t\r\n";
 
@@ -73,6 +75,16 @@ std::size_t braced(std::string_view text) {
   return 0;
 }
 
+// May a value of JSON stand behind another? Then a brace is opened right behind one that is closed: few texts have that
+// anywhere, and most need not be gone through byte by byte.
+bool may_have_several(std::string_view text) {
+  for (auto at = text.find('{'); at != std::string_view::npos; at = text.find('{', at + 1)) {
+    const auto before = text.substr(0, at).find_last_not_of(kSpace);
+    if (before != std::string_view::npos && text[before] == '}') return true;
+  }
+  return false;
+}
+
 // Calls `each(text, line)` for every document. A line `---` ends a document wherever it stands (YAML 1.2 section
 // 9.1.2), so documents are parsed apart: one broken document leaves its neighbours alone. JSON values may stand behind
 // each other without a mark.
@@ -85,7 +97,7 @@ void each_document(std::string_view text, F&& each) {
     int at_line = start_line;
     for (;;) {
       const auto first = piece.find_first_not_of(kSpace);
-      if (first == std::string_view::npos || piece[first] != '{') break;
+      if (first == std::string_view::npos || piece[first] != '{' || !may_have_several(piece)) break;
       const auto size = braced(piece.substr(first));
       const auto next = size == 0 ? std::string_view::npos : piece.find_first_not_of(kSpace, first + size);
       if (next == std::string_view::npos || piece[next] != '{') break;
@@ -192,12 +204,12 @@ bool ManifestReading::split() {
 
 // What kubectl takes, whatever the file is called. Flow style that is JSON, as most of it is, reads faster by the JSON
 // reader; and in a file of JSON that one's complaint is the better one.
-void ManifestReading::parse_into(const Chunk& chunk, ManifestFile::Part& part) const {
+void ManifestReading::parse_into(const Chunk& chunk, ManifestFile::Part& part, std::span<std::byte> tree) const {
   const auto first = chunk.text.find_first_not_of(kSpace);
   std::optional<SyntaxError> no_json;
   if (is_json(path_) || (first != std::string_view::npos && chunk.text[first] == '{')) {
     try {
-      decode(*parse_json(chunk.text, chunk.line), path_, part.decoded, ns_);
+      decode(*parse_json(chunk.text, chunk.line, kTreeTimes, tree), path_, part.decoded, ns_);
       return;
     } catch (const TooMuch&) {
       throw;
@@ -221,12 +233,12 @@ void ManifestReading::parse_into(const Chunk& chunk, ManifestFile::Part& part) c
   part.aliased = aliases.spent();
 }
 
-void ManifestReading::take(const Chunk& chunk) noexcept {
+void ManifestReading::take(const Chunk& chunk, std::span<std::byte> tree) noexcept {
   auto& part = next.parts[chunk.part];
   try {
     try {
       if (starved_ || aliased_ > AliasAllowance::of_file(content_.size())) return;
-      parse_into(chunk, part);
+      parse_into(chunk, part, tree);
       aliased_ += part.aliased;
     } catch (const std::bad_alloc&) {
       throw;
@@ -285,7 +297,8 @@ void ManifestReading::parse(std::deque<ManifestReading>& readings) {
     std::atomic<std::size_t> at{begin};
     on_threads(bytes < kInlineBytes ? 1 : threads, [&] {
       const Dispensable as_the_former_form_stays;
-      for (std::size_t i; (i = at.fetch_add(1)) < end;) tasks[i].reading->take(*tasks[i].chunk);
+      const Pages tree(kTree);
+      for (std::size_t i; (i = at.fetch_add(1)) < end;) tasks[i].reading->take(*tasks[i].chunk, tree.all());
     });
     for (std::size_t i = begin; i < end; ++i)
       tasks[i].reading->limit(tasks[i].reading->next.parts[tasks[i].chunk->part]);

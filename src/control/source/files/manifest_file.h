@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -70,8 +71,9 @@ class ManifestReading {
     std::size_t part;
   };
   bool split();  // false: more documents than are taken
-  void take(const Chunk& chunk) noexcept;
-  void parse_into(const Chunk& chunk, ManifestFile::Part& part) const;
+  // `tree`: memory for the tree of it, which nobody else uses meanwhile.
+  void take(const Chunk& chunk, std::span<std::byte> tree) noexcept;
+  void parse_into(const Chunk& chunk, ManifestFile::Part& part, std::span<std::byte> tree) const;
   void limit(ManifestFile::Part& part);
   void collect();
   void keep_former(const char* reason, std::string why, std::string expected);

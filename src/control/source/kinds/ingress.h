@@ -7,8 +7,8 @@ namespace sluice::control {
 
 // IngressBackend. `port` is the port as written, number or name; `resource`: a backend of kind Resource.
 struct Backend {
-  std::string service;
-  std::string port;
+  Text service;
+  Text port;
   bool port_is_number = false;
   bool resource = false;
   bool operator==(const Backend&) const = default;
@@ -17,7 +17,7 @@ struct Backend {
 };
 
 struct IngressPath {
-  std::string path;
+  Text path;
   Text type;  // as written, may be empty
   Backend backend;
   bool operator==(const IngressPath&) const = default;
@@ -78,16 +78,16 @@ Backend Backend::read(const Field& f) {
   }
   auto service = f["service"];
   if (!service) f.bad("a service or a resource");
-  b.service = service["name"].text();
+  b.service = service["name"].word();
   if (!plain_name(b.service)) service.bad("name", b.service, "the name of a Service");
   auto port = service["port"];
   const auto name = port["name"];
   if (auto number = port["number"]) {
     if (name) port.bad("a number or a name, not both");
-    b.port = std::to_string(number.port());
+    b.port = usual(std::to_string(number.port()));
     b.port_is_number = true;
   } else {
-    b.port = name ? name.port_name() : "";
+    if (name) b.port = usual(name.port_name());
     if (!plain_name(b.port)) service.bad("port", b.port, "a port number or the name of a port");
   }
   return b;
@@ -99,7 +99,7 @@ Ingress Ingress::read(const Field& o) {
   out.meta = read_meta(o, kRow);
   auto spec = o["spec"];
   if (!spec) o.bad("spec", "", "a map");
-  if (auto c = spec["ingressClassName"]) out.class_name = usual(c.text());
+  if (auto c = spec["ingressClassName"]) out.class_name = c.word();
   if (auto b = spec["defaultBackend"]) out.default_backend = Backend::read(b);
   spec["tls"].list(out.tls, [&](const Field& f) {
     IngressTls t;
@@ -112,8 +112,8 @@ Ingress Ingress::read(const Field& o) {
     r.host = f["host"].text();
     f["http"]["paths"].list(r.paths, [&](const Field& p) {
       IngressPath path;
-      path.path = p["path"].text();
-      path.type = usual(p["pathType"].text());
+      path.path = p["path"].word();
+      path.type = p["pathType"].word();
       if (!path.type.empty() && path.type != "Exact" && path.type != "Prefix" && path.type != "ImplementationSpecific")
         p["pathType"].bad("Exact, Prefix or ImplementationSpecific");
       if (!p["backend"]) p.bad("a path with a backend");
