@@ -33,7 +33,7 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
   std::vector<std::uint32_t> newcomers;
   for (const auto& e : spec->endpoints) {
     const auto at = static_cast<std::uint32_t>(now.size());
-    std::string identity = e.address + '|' + std::to_string(e.port) + '|' + e.pod;
+    std::string identity = identity_of(e);
     std::shared_ptr<EndpointRuntime> runtime;
     if (auto found = old.find(identity); found != old.end()) {
       runtime = found->second;
@@ -66,6 +66,7 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
     row_ = &row;
     policy_ = row.make(seed_);
   }
+  checked_ = balancing != nullptr && balancing->health;
   session_id_ = row_->key == PolicyRow::Key::session ? Text(session_id_of(spec_->upstream_name)) : Text();
   policy_->reconcile({.endpoints = loads_,
                       .takers = takers_,
@@ -130,10 +131,11 @@ void ClusterRuntime::look_at_health(const model::Options& options) {
     const EndpointHealth& health = health_of(endpoint);  // what other workers have found, where this one has not asked
     if (!health.is_out(now)) continue;
     out.push_back(&endpoint);
-    look_again_ = std::min(look_again_, health.until());
+    if (health.is_ejected(now)) look_again_ = std::min(look_again_, health.until());
   }
   // Of too many those that have been out for longest: workers that look at different times find the same.
-  std::ranges::sort(out, {}, [](const EndpointRuntime* e) { return std::pair(e->health->since(), e->identity); });
+  std::ranges::sort(out, {},
+                    [&](const EndpointRuntime* e) { return std::pair(e->health->out_since(now), e->identity); });
   left_out_ = std::min(out.size(), most_left_out(takers_.size(), options.outlier_max_ejected_percent));
   for (std::size_t i = 0; i < left_out_; ++i) out[i]->left_out = true;
 }
@@ -143,10 +145,46 @@ EndpointHealth& ClusterRuntime::health_of(EndpointRuntime& endpoint) const {
   return *endpoint.health;
 }
 
+EndpointRuntime* ClusterRuntime::find_slow(const model::Options& options) {
+  const Instant now = worker_.loop.now();
+  if (now - slow_looked_at_ < std::chrono::seconds(1)) return nullptr;
+  slow_looked_at_ = now;
+  EndpointRuntime* slowest = nullptr;
+  std::vector<float> all;
+  float most = 0;
+  for (const std::uint32_t taker : takers_) {
+    EndpointRuntime& endpoint = *endpoints_[taker];
+    const float typical = health_of(endpoint).typical_seconds();
+    if (typical <= 0 || endpoint.health->is_ejected(now)) continue;
+    all.push_back(typical);
+    if (typical > most) most = typical, slowest = &endpoint;
+  }
+  if (all.size() < 2) return nullptr;
+  // Of an even number the quicker one in the middle: of two endpoints one can be slow beside the other.
+  const auto middle = all.begin() + static_cast<std::ptrdiff_t>((all.size() - 1) / 2);
+  std::ranges::nth_element(all, middle);
+  const bool slow = most > std::chrono::duration<float>(options.outlier_latency_floor).count() &&
+                    most > static_cast<float>(options.outlier_latency_factor) * *middle;
+  return slow ? slowest : nullptr;
+}
+
+bool ClusterRuntime::goes_by_health(const model::Options& options) const noexcept {
+  return options.outlier_consecutive_failures != 0 || options.outlier_latency_factor != 0 || checked_;
+}
+
+// By ports, which have no request to look at.
+std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>& tried) {
+  if (goes_by_health(worker_.options()))
+    look_at_health(worker_.options());
+  else
+    left_out_ = 0;
+  return pick(tried, {}, nullptr);
+}
+
 std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(Exchange& ex) {
   using enum PolicyRow::Key;
   auto& tried = ex.memory.tried;
-  if (ex.options->outlier_consecutive_failures != 0)
+  if (goes_by_health(*ex.options))
     look_at_health(*ex.options);
   else
     left_out_ = 0;
