@@ -171,9 +171,9 @@ struct alignas(64) WorkerStats {
   Counter limited_rate, limited_connections;                   // requests that limits of clients refused
   Counter limits_forgotten, limits_uncounted;  // counters that gave way to others; requests that found no place
   Counter retries, tunnels_active, tunnels;
-  Counter retries_over_budget;             // further tries that there was no budget for
-  Counter endpoints_ejected;               // times that an endpoint was left out for its failures
-  Counter endpoints_too_slow;              // likewise, for its latency
+  Counter retries_over_budget;  // further tries that there was no budget for
+  Counter endpoints_ejected;    // times that an endpoint was left out for its failures
+  Counter endpoints_too_slow;   // likewise, for its latency
   // Checks of endpoints, by what came of them; a gauge: the last.
   Counter checks_well, checks_status, checks_timeout, checks_unconnected, checks_tls, checks_broken, checks_not_serving;
   Counter checks_skipped, checks_waiting;

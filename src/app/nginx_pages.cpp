@@ -184,11 +184,9 @@ std::vector<ops::AdminPage> nginx_pages(Publisher& publisher, ops::Metrics& metr
                              if (publisher.ready()) return ops::AdminResponse{200, "OK\n", {}};
                              return ops::AdminResponse{500, "waiting for the first full sync\n", {}};
                            }));
-  all.push_back(nginx_page("/configuration/backends", kJsonText,
-                           "Services and their endpoints, in the form of ingress-nginx", trusted,
-                           [&publisher, state = std::move(state)](const auto&) {
-                             return nginx_backends(publisher, state);
-                           }));
+  all.push_back(nginx_page(
+      "/configuration/backends", kJsonText, "Services and their endpoints, in the form of ingress-nginx", trusted,
+      [&publisher, state = std::move(state)](const auto&) { return nginx_backends(publisher, state); }));
   all.push_back(nginx_page("/configuration/general", kJsonText, "an empty object, as in ingress-nginx", trusted,
                            [](const auto&) { return ops::AdminResponse{200, "{}\n", {}}; }));
   all.push_back(nginx_page("/configuration/certs", kPlainText,

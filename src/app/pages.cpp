@@ -123,11 +123,9 @@ std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, c
     return render(request);
   };
   all.push_back(std::move(metrics_page));
-  ops::AdminPage config_page{"/config", as_json,
-                             "the live ports, routes, Clusters and Report with the Snapshot's version; no keys",
-                             [&publisher, &bound, state](const ops::AdminRequest&) {
-                               return config(publisher, bound, state);
-                             }};
+  ops::AdminPage config_page{
+      "/config", as_json, "the live ports, routes, Clusters and Report with the Snapshot's version; no keys",
+      [&publisher, &bound, state](const ops::AdminRequest&) { return config(publisher, bound, state); }};
   config_page.readers = trusted;
   config_page.slow = true;
   all.push_back(std::move(config_page));

@@ -242,9 +242,8 @@ int serve(const ServeOptions& options) {
   };
   std::unique_ptr<ops::AdminServer> admin;
   try {
-    admin =
-        ops::AdminServer::start(options.admin, pages(publisher, metrics, shared.draining, said, endpoint_state),
-                                options.admin_access);
+    admin = ops::AdminServer::start(options.admin, pages(publisher, metrics, shared.draining, said, endpoint_state),
+                                    options.admin_access);
   } catch (const std::exception& e) {
     return refuse(e.what());
   }

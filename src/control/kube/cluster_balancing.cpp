@@ -42,7 +42,8 @@ void ClusterUser::add(const WishPtr& wish, const model::RouteSettings& settings)
   wishes.push_back(wish);
   const Balancing& says = said(wish->says);
   const bool checks = says.health && says.health->by != model::CheckBy::off;
-  ways.push_back(checks ? model::Shared(CheckWay{settings.protocol, settings.upstream_tls}) : model::Shared<CheckWay>());
+  ways.push_back(checks ? model::Shared(CheckWay{settings.protocol, settings.upstream_tls})
+                        : model::Shared<CheckWay>());
 }
 
 void Clusters::choose_balancing(const std::string& name, State& c) const {
@@ -82,20 +83,21 @@ void Clusters::choose_balancing(const std::string& name, State& c) const {
 
   Entries vain;
   const auto in_vain = [&](const BalancingWish& wish, const char* annotations, const BalancingWish& counts) {
-    vain.push_back({*wish.ref,
-                    {model::Severity::warning, "NoEffect", std::string("metadata.annotations[") + annotations + "]", "",
-                     "the same at " + counts.ref->text() + ", which is older and leads to " + name + " as well",
-                     "the pods of " + name + (std::string_view(annotations) == "health-check" ? " are checked" : " are chosen") +
-                         " as that one says"}});
+    vain.push_back(
+        {*wish.ref,
+         {model::Severity::warning, "NoEffect", std::string("metadata.annotations[") + annotations + "]", "",
+          "the same at " + counts.ref->text() + ", which is older and leads to " + name + " as well",
+          "the pods of " + name + (std::string_view(annotations) == "health-check" ? " are checked" : " are chosen") +
+              " as that one says"}});
   };
   for (const WishPtr& wish : all) {
     const Balancing &one = said(wish->says), &counts = said(oldest->says);
     if (wish != oldest && !same_without_session(one, counts) && !same_without_session(one, said(by_options)))
       in_vain(*wish,
-              one.by_service != counts.by_service                                        ? "service-upstream"
-              : one.hash_by && one.hash_by != counts.hash_by                             ? "upstream-hash-by"
+              one.by_service != counts.by_service                                      ? "service-upstream"
+              : one.hash_by && one.hash_by != counts.hash_by                           ? "upstream-hash-by"
               : one.health != counts.health && one.load_balance == counts.load_balance ? "health-check"
-                                                                                         : "load-balance",
+                                                                                       : "load-balance",
               *oldest);
     if (wish != session && one.affinity && !same_session(*one.affinity, *made.affinity))
       in_vain(*wish, "affinity", *session);

@@ -22,20 +22,26 @@ constexpr Millis kShortestTimeout{100}, kLongestTimeout{60'000};
 std::optional<Millis> read_time(std::string_view v) {
   const auto digits = v.substr(0, std::min(v.find_first_not_of("0123456789"), v.size()));
   const auto unit = v.substr(digits.size());
-  const std::int64_t scale = unit == "ms" ? 1 : unit.empty() || unit == "s" ? 1'000 : unit == "m" ? 60'000 : 0;
+  const std::int64_t scale = unit == "ms"                  ? 1
+                             : unit.empty() || unit == "s" ? 1'000
+                             : unit == "m"                 ? 60'000
+                             : unit == "h"                 ? 3'600'000
+                                                           : 0;
   const auto n = digits.empty() || digits.size() > 9 ? std::nullopt : parse_int(digits);
   if (!n || scale == 0) return std::nullopt;
   return Millis(*n * scale);
 }
 std::string time_text(Millis t) {
   const auto ms = t.count();
-  return ms % 1000 == 0 ? std::to_string(ms / 1000) + "s" : std::to_string(ms) + "ms";
+  if (ms % 3'600'000 == 0) return std::to_string(ms / 3'600'000) + "h";
+  if (ms % 60'000 == 0) return std::to_string(ms / 60'000) + "m";
+  return ms % 1'000 == 0 ? std::to_string(ms / 1'000) + "s" : std::to_string(ms) + "ms";
 }
 
 std::string read_within(std::string_view v, Millis shortest, Millis longest, Millis& out) {
   const auto time = read_time(v);
   if (!time || *time < shortest || *time > longest)
-    return "a time from " + time_text(shortest) + " to " + time_text(longest) + ", such as 500ms, 10s or 1m";
+    return "a time from " + time_text(shortest) + " to " + time_text(longest) + ", such as 1500ms, 10s or 1m";
   out = *time;
   return {};
 }
@@ -91,7 +97,8 @@ std::string read_check_host(std::string_view v, HealthCheck& out) {
     if (colon != std::string_view::npos) port = v.substr(colon), name = v.substr(0, colon);
     if (name.size() > 253 || (!is_host_name(lower(name), false) && !is_ipv4(name))) return expected;
   }
-  if (!port.empty() && (port == ":" || port.find_first_not_of(":0") == std::string_view::npos || !is_port(port.substr(1))))
+  if (!port.empty() &&
+      (port == ":" || port.find_first_not_of(":0") == std::string_view::npos || !is_port(port.substr(1))))
     return expected;
   out.host = v;
   return {};
@@ -118,8 +125,9 @@ std::string read_healthy_after(std::string_view v, HealthCheck& out) {
 }
 
 std::string read_check_expect(std::string_view v, HealthCheck& out) {
-  const std::string expected = "statuses from 200 to 599 and ranges of them with commas between, such as 200-299,404, at most " +
-                               std::to_string(kMostRanges) + " of them";
+  const std::string expected =
+      "statuses from 200 to 599 and ranges of them with commas between, such as 200-299,404, at most " +
+      std::to_string(kMostRanges) + " of them";
   std::vector<model::StatusRange> all;
   bool bad = false;
   for_each_element(v, [&](std::string_view e) {

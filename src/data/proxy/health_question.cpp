@@ -74,9 +74,9 @@ HealthQuestion::HealthQuestion(WorkerContext& worker, ClusterRuntime& cluster,
              {"User-Agent", kUserAgent, Name::user_agent, false},
              {"Accept", grpc ? std::string_view() : std::string_view("*/*"), Name::other, false},
              {"Connection", "close", Name::connection, false}};
-  make_ours(ex_,
-            {cluster_, way, grpc ? "POST" : "GET", grpc ? kGrpcHealthPath : std::string_view(check.path), host, fields_},
-            *view_->snapshot().options);
+  make_ours(
+      ex_, {cluster_, way, grpc ? "POST" : "GET", grpc ? kGrpcHealthPath : std::string_view(check.path), host, fields_},
+      *view_->snapshot().options);
   if (!grpc) return;
   ex_.grpc = true;
   head.framing = net::http::Framing::chunked;  // calls announce no length
@@ -103,7 +103,8 @@ void HealthQuestion::cancel() noexcept {
 CheckOutcome HealthQuestion::failed(const Error& error, bool connected) const {
   if (ex_.client_gone) return {};
   if (passed_ || error.fault == Fault::timeout || error.fault == Fault::connect_timeout)
-    return {Kind::timeout, std::string(connected ? "no answer" : "no connection") + " within " + seconds_text(check_.timeout)};
+    return {Kind::timeout,
+            std::string(connected ? "no answer" : "no connection") + " within " + seconds_text(check_.timeout)};
   if (error.whose == Whose::internal || error.fault == Fault::overload || error.fault == Fault::cancelled)
     return {Kind::skipped, error.detail};
   std::string reason = error.detail;

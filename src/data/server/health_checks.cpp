@@ -111,9 +111,8 @@ HealthChecks::CheckerPtr HealthChecks::join(const std::string& key, ClusterId id
   made->asked = asked;
   made->health = worker_.shared.health.of(made->ns, endpoint->identity);
   made->users.push_back({id, endpoint});
-  const auto knows = std::ranges::find_if(all, [&](const CheckerPtr& c) {
-    return c->results.is_unwell() && asks_the_same(c->check(), made->check());
-  });
+  const auto knows = std::ranges::find_if(
+      all, [&](const CheckerPtr& c) { return c->results.is_unwell() && asks_the_same(c->check(), made->check()); });
   if (knows != all.end()) {
     made->results.begin_unwell();
     made->health->unwell(worker_.loop.now());
@@ -205,8 +204,8 @@ void HealthChecks::take(Checker& checker, const CheckOutcome& outcome) {
   using enum CheckOutcome::Kind;
   using Change = CheckResults::Change;
   static constexpr Counter WorkerStats::* kCounters[] = {
-      &WorkerStats::checks_well, &WorkerStats::checks_status, &WorkerStats::checks_timeout,
-      &WorkerStats::checks_unconnected, &WorkerStats::checks_tls, &WorkerStats::checks_broken,
+      &WorkerStats::checks_well,        &WorkerStats::checks_status, &WorkerStats::checks_timeout,
+      &WorkerStats::checks_unconnected, &WorkerStats::checks_tls,    &WorkerStats::checks_broken,
       &WorkerStats::checks_not_serving, &WorkerStats::checks_skipped};
   (worker_.stats.*kCounters[static_cast<std::size_t>(outcome.kind)]).add();
   if (outcome.kind == skipped) return;

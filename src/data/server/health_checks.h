@@ -47,7 +47,7 @@ class HealthChecks {
   };
 
   WorkerContext& worker_;
-  std::vector<std::vector<CheckerPtr>> of_;                        // by ClusterId
+  std::vector<std::vector<CheckerPtr>> of_;                         // by ClusterId
   std::unordered_map<std::string, std::vector<CheckerPtr>> known_;  // by namespace and identity
   CheckTurns turns_;
   Again again_;

@@ -14,7 +14,7 @@ namespace sluice::data {
 
 Worker::Worker(unsigned n, const Clock& clock, Shared& s, WorkerStats& st, Recorder& r,
                std::shared_ptr<const Snapshot> first)
-    : WorkerContext(n, clock, s, st, r, std::move(first)), 
+    : WorkerContext(n, clock, s, st, r, std::move(first)),
       udp_ports_(std::make_unique<UdpPorts>(*this)),
       health_checks_(std::make_unique<HealthChecks>(*this)) {
   drain_deadline_.worker = this;

@@ -113,12 +113,13 @@ void FailureLog::health_changed(const HealthNews& news) noexcept {
   put([&] {
     const std::string of = fmt::format("{}/{}:{}", news.ns, news.service, news.port);
     const std::string pod = news.pod.empty() ? "" : fmt::format(" ({})", some(news.pod, 512));
-    std::string line =
-        news.well ? fmt::format("pod {}{} of Service {} is healthy again: {} health checks in a row succeeded",
-                                news.endpoint, pod, of, news.checks)
-                  : fmt::format("pod {}{} of Service {} is unhealthy: {} health checks in a row failed, the last one "
-                                "with: {}",
-                                news.endpoint, pod, of, news.checks, some(news.reason, 256));
+    std::string line = news.well
+                           ? fmt::format("pod {}{} of Service {} is healthy again: {} health checks in a row succeeded",
+                                         news.endpoint, pod, of, news.checks)
+                           : fmt::format(
+                                 "pod {}{} of Service {} is unhealthy: {} health checks in a row failed, the last one "
+                                 "with: {}",
+                                 news.endpoint, pod, of, news.checks, some(news.reason, 256));
     return std::pair(fmt::format("health {} {}", news.well, of), std::move(line));
   });
 }

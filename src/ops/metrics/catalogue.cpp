@@ -164,7 +164,8 @@ constexpr MetricInfo kCatalogue[] = {
      "(failures), or took outlier-latency-factor times as long as the others (latency)."},
     {"sluice_endpoints_unhealthy", gauge, "", "Endpoints that are unhealthy at the moment as their health checks say."},
     {"sluice_health_checks_total", counter, "result",
-     "Health checks of endpoints: ok, another status than expected (status), no answer in time (timeout), no connection "
+     "Health checks of endpoints: ok, another status than expected (status), no answer in time (timeout), no "
+     "connection "
      "(connect), a failed handshake (tls), an answer that breaks off or breaks the rules (broken), a gRPC server that "
      "does not say SERVING (not_serving), or not made for lack of descriptors or places (skipped), which counts for "
      "nothing."},

@@ -164,8 +164,7 @@ TEST_F(Checks, WhatTheyFindOutlivesChangesOfHowOftenAndEndsWithThem) {
 
 TEST_F(Checks, AClusterThatGoesTakesItsVerdictAlong) {
   publish(0, cluster("default/a:80", tcp()));
-  const auto held =
-      bare.shared.health.of("default", "127.0.0.1|" + std::to_string(pod.port) + "|default/pod");
+  const auto held = bare.shared.health.of("default", "127.0.0.1|" + std::to_string(pod.port) + "|default/pod");
   pass(2300ms);
   EXPECT_TRUE(held->is_unwell());
   publish(0, nullptr);

@@ -111,16 +111,15 @@ void finish_health_check(AnnotationResult& out) {
   if (!written.check && !made.health) return;
   HealthCheck check = written.check ? std::move(*written.check) : *made.health;
   const auto in_vain = [&](const char* field, std::string expected, const char* consequence) {
-    out.problems.push_back({model::Severity::warning, "NoEffect",
-                            "metadata.annotations[" + std::string(field) + "]", "", std::move(expected), consequence});
+    out.problems.push_back({model::Severity::warning, "NoEffect", "metadata.annotations[" + std::string(field) + "]",
+                            "", std::move(expected), consequence});
   };
   if (check.by == CheckBy::off && written.beside)
     in_vain("health-check-*", "health-check: http, grpc or tcp beside them", "no pod is checked");
   else if (check.by != CheckBy::off && check.by != CheckBy::http && written.of_http)
     in_vain("health-check-*", "health-check: http beside health-check-path and health-check-expect",
-            check.by == CheckBy::tcp
-                ? "they are ignored: a connection is all that is asked for"
-                : "they are ignored: the health service of gRPC has neither");
+            check.by == CheckBy::tcp ? "they are ignored: a connection is all that is asked for"
+                                     : "they are ignored: the health service of gRPC has neither");
   if (check.by != CheckBy::off && check.by != CheckBy::grpc && written.of_grpc)
     in_vain("health-check-service", "health-check: grpc beside it", "it is ignored");
   if (check.by != CheckBy::tcp && check.by != CheckBy::off && settings.protocol == model::BackendProtocol::fcgi) {

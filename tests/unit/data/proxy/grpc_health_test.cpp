@@ -28,8 +28,14 @@ TEST(GrpcHealth, TheAnswerSaysAStatus) {
   EXPECT_EQ(grpc_health_answer(framed("\x08\x02\x08\x01")), 1U) << "of two the last one counts";
   // Fields that are not known are skipped, of each kind.
   EXPECT_EQ(grpc_health_answer(framed("\x12\x03xyz\x08\x01")), 1U);
-  EXPECT_EQ(grpc_health_answer(framed("\x11" "12345678" "\x08\x01")), 1U);
-  EXPECT_EQ(grpc_health_answer(framed("\x15" "1234" "\x08\x01")), 1U);
+  EXPECT_EQ(grpc_health_answer(framed("\x11"
+                                      "12345678"
+                                      "\x08\x01")),
+            1U);
+  EXPECT_EQ(grpc_health_answer(framed("\x15"
+                                      "1234"
+                                      "\x08\x01")),
+            1U);
   EXPECT_EQ(grpc_health_answer(framed("\x10\xff\x01\x08\x01")), 1U);
 }
 
@@ -37,8 +43,12 @@ TEST(GrpcHealth, WhatIsNoAnswer) {
   for (const std::string& bytes :
        {""s, "\0\0\0\0"s, "\x01\0\0\0\x02\x08\x01"s, "\0\0\0\0\x03\x08\x01"s, "\0\0\0\0\x01\x08\x01"s,
         "\0\xff\xff\xff\xff\x08\x01"s, framed("\x08"), framed("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
-        framed("\x12\x7fx"), framed("\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), framed("\x11" "123"),
-        framed("\x15" "123"), framed("\x0b"), framed("\x0c"), framed(std::string("\0\x01", 2)), framed("\x80")})
+        framed("\x12\x7fx"), framed("\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+        framed("\x11"
+               "123"),
+        framed("\x15"
+               "123"),
+        framed("\x0b"), framed("\x0c"), framed(std::string("\0\x01", 2)), framed("\x80")})
     EXPECT_FALSE(grpc_health_answer(bytes)) << testing::PrintToString(bytes);
 }
 

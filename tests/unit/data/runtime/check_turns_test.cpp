@@ -18,7 +18,7 @@ struct Some : CheckTurn {
   explicit Some(std::string of) { ns = std::move(of); }
 };
 
-struct Turns : ::testing::Test {
+struct CheckTurnsOf : ::testing::Test {
   CheckTurns turns;
   std::list<Some> all;
   Instant now = kBegin;
@@ -42,7 +42,7 @@ struct Turns : ::testing::Test {
   }
 };
 
-TEST_F(Turns, ANamespaceHasAPartOfThePlaces) {
+TEST_F(CheckTurnsOf, ANamespaceHasAPartOfThePlaces) {
   for (std::size_t i = 0; i < 100; ++i) wait("many");
   const auto begun = begin_all();
   EXPECT_EQ(begun.size(), CheckTurns::kMostOfNamespace);
@@ -56,7 +56,7 @@ TEST_F(Turns, ANamespaceHasAPartOfThePlaces) {
   EXPECT_EQ(begin_all().size(), 1U);
 }
 
-TEST_F(Turns, AllTogetherHaveAllPlaces) {
+TEST_F(CheckTurnsOf, AllTogetherHaveAllPlaces) {
   for (int ns = 0; ns < 10; ++ns)
     for (int i = 0; i < 100; ++i) wait(std::to_string(ns));
   const auto begun = begin_all();
@@ -66,7 +66,7 @@ TEST_F(Turns, AllTogetherHaveAllPlaces) {
   EXPECT_EQ(turns.running(), 0U);
 }
 
-TEST_F(Turns, EachNamespaceHasItsTurnWhateverTheOthersHave) {
+TEST_F(CheckTurnsOf, EachNamespaceHasItsTurnWhateverTheOthersHave) {
   for (int i = 0; i < 1000; ++i) wait("many");
   CheckTurn& one = wait("one");
   CheckTurn& two = wait("two");
@@ -74,7 +74,7 @@ TEST_F(Turns, EachNamespaceHasItsTurnWhateverTheOthersHave) {
   EXPECT_TRUE(first.contains(&one) && first.contains(&two));
 }
 
-TEST_F(Turns, SoManyBeginInASecond) {
+TEST_F(CheckTurnsOf, SoManyBeginInASecond) {
   std::size_t begun = 0;
   for (int i = 0; i < 1000; ++i) wait(std::to_string(i % 50));
   for (int tick = 0; tick < 10; ++tick, now += CheckTurns::kBurst) {
@@ -88,7 +88,7 @@ TEST_F(Turns, SoManyBeginInASecond) {
   EXPECT_EQ(begun, 10 * CheckTurns::kMostInABurst);
 }
 
-TEST_F(Turns, WhoLeavesIsNotAsked) {
+TEST_F(CheckTurnsOf, WhoLeavesIsNotAsked) {
   CheckTurn& first = wait("a");
   CheckTurn& second = wait("a");
   turns.leave(first);

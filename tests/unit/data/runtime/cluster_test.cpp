@@ -252,9 +252,7 @@ TEST_F(OfCluster, WhoIsUnwellIsLeftOutAndNeverAll) {
   checked.health = model::HealthCheck{};
   const std::vector<std::string> addresses{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"};
   become(addresses, checked);
-  const auto health = [&](const std::string& address) {
-    return bare.worker.shared.health.of("", address + "|8080|");
-  };
+  const auto health = [&](const std::string& address) { return bare.worker.shared.health.of("", address + "|8080|"); };
   const auto asked = [&] {
     std::set<std::string> out;
     for (int i = 0; i < 8; ++i) {
