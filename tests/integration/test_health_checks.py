@@ -230,6 +230,48 @@ def test_sessions_of_a_port_go_to_who_is_well(site):
     assert pods[1].requests == before
 
 
+@pytest.mark.parametrize("mode", ["balanced", "persistent"])
+def test_sessions_stay_and_new_ones_begin_elsewhere(site, mode):
+    sluice, pods = start(site, [200, 200, 200], {**HTTP, "affinity": "cookie", "affinity-mode": mode})
+
+    def visit(cookie=None):
+        with sluice.raw() as c:
+            a = c.get("/", "app.example", headers=[f"Cookie: {cookie}"] if cookie else [])
+            return a.get("x-pod"), (a.get("set-cookie") or "").split(";")[0]
+    at, mine = visit()
+    pod = pods[int(at[1])]
+    pod.health = 503
+    wait_for(lambda: unhealthy(sluice) == 1, "its check has failed")
+    assert [visit(mine)[0] for _ in range(5)] == [at] * 5, "the session's data is there"
+    begun = [visit() for _ in range(40)]
+    assert at not in {where for where, _ in begun}
+    for where, cookie in begun[:5]:
+        assert visit(cookie)[0] == where, "the cookie names the pod that was asked"
+
+
+def test_the_pods_of_a_canary_are_checked_as_those_of_its_main_ingress(site):
+    pods = [Pod(site, "a"), Pod(site, "b"), Pod(site, "c", 503)]
+    site.app("app.example", pods[0].address, annotations=HTTP)
+    site.manifests.write("canary.yaml", ingress("canary", {"app.example": "next"}, annotations={"canary": "true", "canary-by-header": "X-Next"}),
+                         service("next"), *slices("next", [pods[1].address, pods[2].address]))
+    sluice = site.sluice()
+    wait_for(lambda: state_of(sluice, pods[2]) == "unhealthy", "the canary's pods are checked")
+    with sluice.raw() as c:
+        assert {c.get("/", "app.example", headers=["X-Next: always"]).get("x-pod") for _ in range(6)} == {"b"}
+
+
+def test_what_no_path_of_an_ingress_leads_to_is_not_checked(site):
+    """Pods behind a port alone may speak anything, whatever the ConfigMap says of all."""
+    alone, checked = site.scripted(lambda sock, _: sock.sendall(b"220 ready\r\n")), Pod(site, "p")
+    site.app("app.example", checked.address)
+    site.manifests.write("mail.yaml", service("mail"), *slices("mail", [alone.address]))
+    site.manifests.write("tcp.yaml", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "tcp-services", "namespace": "ingress-nginx"},
+                                      "data": {str(free_port()): "default/mail:80"}})
+    sluice = site.sluice("--stream-address", "127.0.0.1", options=HTTP)
+    wait_for(lambda: len(checked.checks) >= 3, "three intervals have passed")
+    assert alone.connections == 0
+
+
 def test_pods_that_speak_tls_are_met_as_by_requests(site):
     cert, key = certificate("pod.example")
     other, _ = certificate("other.example")

@@ -86,15 +86,32 @@ std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>
                               .session = session};
   std::size_t at = policy_->pick(candidates);
   if (at >= endpoints_.size()) return nullptr;
-  // A session lives at its endpoint, and nowhere else.
-  if (left_out_ != 0 && endpoints_[at]->left_out && row_->key != PolicyRow::Key::session) [[unlikely]]
-    at = pick_another(candidates, at);
+  if (left_out_ != 0 && endpoints_[at]->left_out) [[unlikely]] {
+    if (row_->key != PolicyRow::Key::session)
+      at = pick_another(candidates, at);
+    else if (session != nullptr && !session->empty())  // a session lives at its endpoint; this one only begins
+      at = begin_elsewhere(candidates, at);
+  }
   if (tried.size() < 16) tried.push_back(loads_[at]->id);
   return endpoints_[at];
 }
 
+std::size_t ClusterRuntime::begin_elsewhere(Candidates candidates, std::size_t left_out) noexcept {
+  candidates.key = {};
+  passed_.assign(candidates.tried.begin(), candidates.tried.end());
+  passed_.reserve(passed_.size() + kDraws);
+  std::size_t at = left_out;  // whose key the session has; with each further choice it gets that one's
+  for (int i = 0; i < kDraws && endpoints_[at]->left_out; ++i) {
+    passed_.push_back(loads_[at]->id);
+    candidates.tried = passed_;
+    const std::size_t next = policy_->pick(candidates);
+    if (next >= endpoints_.size()) break;
+    at = next;
+  }
+  return at;
+}
+
 std::size_t ClusterRuntime::pick_another(Candidates candidates, std::size_t left_out) noexcept {
-  constexpr int kDraws = 8;
   passed_.assign(candidates.tried.begin(), candidates.tried.end());
   passed_.reserve(passed_.size() + kDraws);
   std::size_t at = left_out;

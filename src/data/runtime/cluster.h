@@ -87,8 +87,11 @@ class ClusterRuntime {
   // Is anybody left out for his health?
   bool goes_by_health(const model::Options& options) const noexcept;
   void look_at_health(const model::Options& options);
+  static constexpr int kDraws = 8;  // of the policy, where it chooses who is left out
   // In place of an endpoint that is left out.
   std::size_t pick_another(Candidates candidates, std::size_t left_out) noexcept;
+  // The same for a session that would begin there.
+  std::size_t begin_elsewhere(Candidates candidates, std::size_t left_out) noexcept;
 
   WorkerContext& worker_;
   std::shared_ptr<const model::Cluster> spec_;
