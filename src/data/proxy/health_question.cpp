@@ -16,6 +16,7 @@ using model::CheckBy;
 
 constexpr std::string_view kUserAgent = "sluice-health-check";
 constexpr std::uint64_t kMostHead = 32 * 1024;
+constexpr Duration kGrace = std::chrono::milliseconds(150);  // more than a deadline may be late
 
 std::string seconds_text(model::Millis t) {
   const auto ms = t.count();
@@ -114,7 +115,9 @@ CheckOutcome HealthQuestion::failed(const Error& error, bool connected) const {
 }
 
 net::Task<CheckOutcome> HealthQuestion::ask() {
-  worker_.loop.arm(late_, check_.timeout);
+  // Whoever waits for a place or a connection gives up by himself, and says which of both it was.
+  const Instant until = worker_.loop.now() + check_.timeout;
+  worker_.loop.arm_at(late_, until + kGrace);
   net::Task<Result<Lease>> leasing = lease(worker_, ex_, endpoint_, true, attempt_);
   Result<Lease> held = co_await leasing;
   CheckOutcome out;
@@ -123,6 +126,7 @@ net::Task<CheckOutcome> HealthQuestion::ask() {
   } else if (check_.by == CheckBy::tcp) {
     out.kind = Kind::well;
   } else {
+    worker_.loop.arm_at(late_, until);
     net::Task<CheckOutcome> conversing = converse(**held);
     out = co_await conversing;
   }

@@ -213,6 +213,27 @@ TEST_F(Checks, AListenerOfOursIsRefusedAsForRequests) {
   EXPECT_GE(bare.stats.own_refused.get(), 2U);
 }
 
+TEST_F(Checks, WithoutAPlaceForAConnectionNothingIsFound) {
+  pod.begin();
+  auto check = tcp();
+  check.unhealthy_after = 1;
+  Publication next;
+  model::Options options;
+  options.upstream_max_connections = 1;
+  next.snapshot = bare_snapshot(options);
+  next.clusters.push_back({0, cluster("default/a:80", check), nullptr});
+  worker.apply(next, nullptr);
+  const auto endpoint = worker.cluster(0)->taker(0);
+  endpoint->connections = 1;  // of somebody who keeps it
+  pass(5s);
+  EXPECT_GE(bare.stats.checks_skipped.get(), 2U);
+  EXPECT_EQ(bare.stats.checks_timeout.get() + refused() + well(), 0U);
+  EXPECT_FALSE(is_unwell());
+  endpoint->connections = 0;
+  pass(2500ms);
+  EXPECT_GE(well(), 1U);
+}
+
 TEST_F(Checks, EndWithTheWorker) {
   pod.begin();
   auto http = tcp();
