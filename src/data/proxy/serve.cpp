@@ -194,7 +194,7 @@ void judge_latency(Exchange& ex, EndpointHealth& health, const Attempt& attempt,
   EndpointRuntime* const slow = ex.cluster->find_slow(*ex.options);
   if (slow == nullptr || !ex.cluster->health_of(*slow).too_slow(*ex.options, now)) return;
   ex.worker.stats.endpoints_too_slow.add();
-  ex.worker.shared.health.changed();
+  ex.worker.shared.health.changed(ex.cluster->spec().ns);
   ex.worker.recorder.noticed(slow->text, "it gets no requests for a while, as it takes much longer than the others");
 }
 
@@ -218,7 +218,7 @@ void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome, const
   }
   if (!health.failed(*ex.options, now)) return;
   ex.worker.stats.endpoints_ejected.add();
-  ex.worker.shared.health.changed();
+  ex.worker.shared.health.changed(ex.cluster->spec().ns);
   ex.worker.recorder.noticed(endpoint.text, "it gets no requests for a while, as it has failed too often in a row");
 }
 

@@ -59,6 +59,7 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
   endpoints_ = std::move(now);
   spec_ = std::move(spec);
   look_again_ = Instant::min();
+  health_slot_ = HealthTable::slot_of(spec_->ns);
 
   static const model::Balancing plain{};
   const model::Balancing* balancing = spec_->balancing.get();
@@ -134,7 +135,7 @@ std::size_t ClusterRuntime::pick_another(Candidates candidates, std::size_t left
 
 // Costs two comparisons where nothing has changed.
 void ClusterRuntime::look_at_health(const model::Options& options) {
-  const auto changes = worker_.shared.health.changes();
+  const auto changes = worker_.shared.health.changes(health_slot_);
   const Instant now = worker_.loop.now();
   if (changes == health_seen_ && now < look_again_) [[likely]]
     return;

@@ -107,6 +107,7 @@ class ClusterRuntime {
   std::uint32_t pins_ = 1;
   // Whose health says that they are left out, as this worker has found when it looked last.
   std::size_t left_out_ = 0;
+  std::size_t health_slot_ = 0;          // of its namespace
   std::uint64_t health_seen_ = 0;        // HealthTable::changes() then
   Instant look_again_ = Instant::min();  // when the first of them is back
   Instant slow_looked_at_{};             // by find_slow()

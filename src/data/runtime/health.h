@@ -1,7 +1,9 @@
 #pragma once
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -99,9 +101,12 @@ class HealthTable {
   std::shared_ptr<EndpointHealth> of(std::string_view ns, std::string_view identity);
   // The same for whoever only looks; null: nobody has asked for it.
   std::shared_ptr<const EndpointHealth> find(std::string_view ns, std::string_view identity) const;
-  // An endpoint is out, or back before its time: workers look again who is.
-  void changed() noexcept { changes_.fetch_add(1, std::memory_order_release); }
-  std::uint64_t changes() const noexcept { return changes_.load(std::memory_order_acquire); }
+  // An endpoint of the namespace is out, or back before its time: workers look again who is, at Clusters of it and of
+  // those few others that have the same slot. Who is out of one minute and back the next costs hardly anybody else.
+  static constexpr std::size_t kSlots = 64;
+  static std::size_t slot_of(std::string_view ns) noexcept { return std::hash<std::string_view>()(ns) % kSlots; }
+  void changed(std::string_view ns) noexcept { changes_[slot_of(ns)].fetch_add(1, std::memory_order_release); }
+  std::uint64_t changes(std::size_t slot) const noexcept { return changes_[slot].load(std::memory_order_acquire); }
   // How many are ejected, for what became of requests, and how many are unwell, as checks say.
   struct Count {
     std::size_t ejected = 0, unwell = 0;
@@ -112,7 +117,7 @@ class HealthTable {
   mutable std::mutex mutex_;
   std::unordered_map<std::string, std::weak_ptr<EndpointHealth>> known_;
   std::size_t tidy_at_ = 64;
-  std::atomic<std::uint64_t> changes_ = 0;
+  std::array<std::atomic<std::uint64_t>, kSlots> changes_{};
 };
 
 // How many of `takers` endpoints of a Cluster may be left out at once: `per_cent` of them, one at least, and never all.

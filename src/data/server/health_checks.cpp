@@ -116,7 +116,7 @@ HealthChecks::CheckerPtr HealthChecks::join(const std::string& key, ClusterId id
   if (knows != all.end()) {
     made->results.begin_unwell();
     made->health->unwell(worker_.loop.now());
-    worker_.shared.health.changed();
+    worker_.shared.health.changed(made->ns);
   }
   // Those of a process that starts, and of one that all replicas see, begin at times of their own.
   worker_.loop.arm(*made, part(std::min<Duration>(made->check().interval, kLongestFirst), share(worker_)));
@@ -141,7 +141,7 @@ void HealthChecks::stop(Checker& checker) noexcept {
   worker_.stats.checks_waiting.set(turns_.waiting());
   if (checker.results.is_unwell()) {
     checker.health->well();
-    worker_.shared.health.changed();
+    worker_.shared.health.changed(checker.ns);
   }
   if (checker.question != nullptr) checker.question->cancel();
 }
@@ -215,7 +215,7 @@ void HealthChecks::take(Checker& checker, const CheckOutcome& outcome) {
     checker.health->unwell(worker_.loop.now());
   else
     checker.health->well();
-  worker_.shared.health.changed();
+  worker_.shared.health.changed(checker.ns);
   const Checker::User& by = checker.users.front();
   const ClusterRuntime* const cluster = worker_.cluster(by.id);
   if (cluster == nullptr) return;

@@ -139,12 +139,12 @@ TEST_F(Checks, WhatTheyFindOutlivesChangesOfHowOftenAndEndsWithThem) {
   pass(2300ms);
   EXPECT_GE(refused(), 2U);
   EXPECT_TRUE(is_unwell());
-  const auto changes = bare.shared.health.changes();
+  const auto changes = bare.shared.health.changes(HealthTable::slot_of("default"));
   auto slower = tcp();
   slower.interval = 3600s;
   publish(0, cluster("default/a:80", slower));
   EXPECT_TRUE(is_unwell()) << "as the other one has found";
-  EXPECT_GT(bare.shared.health.changes(), changes) << "workers look again";
+  EXPECT_GT(bare.shared.health.changes(HealthTable::slot_of("default")), changes) << "workers look again";
   auto another = tcp();
   another.by = model::CheckBy::http;
   publish(0, cluster("default/a:80", another));

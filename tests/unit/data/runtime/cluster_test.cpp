@@ -264,7 +264,7 @@ TEST_F(OfCluster, WhoIsUnwellIsLeftOutAndNeverAll) {
   const auto unwell = [&](const std::string& address) {
     const auto of = health(address);
     of->unwell(bare.clock.now());
-    bare.worker.shared.health.changed();
+    bare.worker.shared.health.changed("");
     bare.clock.advance(1s);
     return of;
   };
@@ -274,7 +274,7 @@ TEST_F(OfCluster, WhoIsUnwellIsLeftOutAndNeverAll) {
   const auto third = unwell("10.0.0.3"), first = unwell("10.0.0.1"), fourth = unwell("10.0.0.4");
   EXPECT_EQ(asked(), (std::set<std::string>{"1", "4"})) << "half of them, who are out for longest";
   second->well();
-  bare.worker.shared.health.changed();
+  bare.worker.shared.health.changed("");
   EXPECT_EQ(asked(), (std::set<std::string>{"2", "4"}));
   become(addresses);
   EXPECT_EQ(asked().size(), 4U) << "nobody asks for checks";

@@ -179,6 +179,16 @@ TEST(HealthTable, AnEndpointOfANamespaceHasOneState) {
   EXPECT_EQ(table.count(kBegin + 10s).ejected, 0U);
 }
 
+TEST(HealthTable, AChangeConcernsItsNamespace) {
+  HealthTable table;
+  const auto a = HealthTable::slot_of("a");
+  std::size_t others = 0;
+  for (int i = 0; i < 64; ++i) others += HealthTable::slot_of("other-" + std::to_string(i)) != a;
+  EXPECT_GT(others, 32U) << "of 64 namespaces most have another slot";
+  table.changed("a");
+  for (std::size_t slot = 0; slot < HealthTable::kSlots; ++slot) EXPECT_EQ(table.changes(slot), slot == a ? 1U : 0U);
+}
+
 TEST(HealthTable, ForgetsWhoIsGone) {
   HealthTable table;
   for (int i = 0; i < 10'000; ++i) table.of("a", std::to_string(i));
