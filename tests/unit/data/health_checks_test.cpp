@@ -92,7 +92,8 @@ TEST_F(Checks, AreMadeOnceAnIntervalForAsLongAsTheClusterAsks) {
   EXPECT_EQ(well(), 0U) << "nobody has asked for them";
   publish(0, cluster("default/a:80", tcp()));
   pass(1100ms);
-  EXPECT_EQ(well(), 1U) << "the first one within an interval";
+  EXPECT_GE(well(), 1U) << "the first one within an interval";
+  EXPECT_LE(well(), 2U);
   pass(10s);
   EXPECT_GE(well(), 9U);
   EXPECT_LE(well(), 13U) << "a tenth more or less each";
