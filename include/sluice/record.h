@@ -106,6 +106,15 @@ struct PodWords {
   std::uint64_t left = 0;  // bytes beside these
 };
 
+// An endpoint that its health checks have found to be unwell, or well again. Views are valid during the call only.
+struct HealthNews {
+  std::string_view ns, service, port;  // of the Service port that it was checked for
+  std::string_view endpoint, pod;      // address and port; "namespace/name", empty: not known
+  bool well = false;
+  std::uint32_t checks = 0;  // that agree, in a row
+  std::string_view reason;   // of one that is not: what the last of them has found
+};
+
 // One for each worker, called on its thread at the end of every exchange. Must not block, throw or allocate on the
 // common path.
 class Recorder {
@@ -122,6 +131,7 @@ class Recorder {
   virtual void noticed(std::string_view /*pod*/, const char* /*what*/) noexcept {}
   // For the operator; as much of it as the log takes.
   virtual void said(const PodWords&) noexcept {}
+  virtual void health_changed(const HealthNews&) noexcept {}
   // After each turn of the worker's loop, before it may sleep: what was put off is done now.
   virtual void turn_over() noexcept {}
   // What exchanges that begin now have to tell beside their record; null: nothing. Changes in turn_over() alone. An
@@ -162,8 +172,12 @@ struct alignas(64) WorkerStats {
   Counter limited_rate, limited_connections;                   // requests that limits of clients refused
   Counter limits_forgotten, limits_uncounted;  // counters that gave way to others; requests that found no place
   Counter retries, tunnels_active, tunnels;
-  Counter retries_over_budget;             // further tries that there was no budget for
-  Counter endpoints_ejected;               // times that an endpoint was left out for its health
+  Counter retries_over_budget;  // further tries that there was no budget for
+  Counter endpoints_ejected;    // times that an endpoint was left out for its failures
+  Counter endpoints_too_slow;   // likewise, for its latency
+  // Checks of endpoints, by what came of them; a gauge: the last.
+  Counter checks_well, checks_status, checks_timeout, checks_unconnected, checks_tls, checks_broken, checks_not_serving;
+  Counter checks_skipped, checks_waiting;
   Counter sessions_begun, sessions_moved;  // of affinity: by requests without and with the cookie of one
   Counter passthrough, passthrough_active, passthrough_failures;
   Counter shed_connections, shed_requests;  // refused by a limit or by lack of descriptors

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "control/kube/health_check.h"
+
 namespace sluice::app {
 
 std::string address_text(const model::Endpoint& endpoint) {
@@ -128,6 +130,18 @@ boost::json::object to_json(const model::Entry& e) {
           {"value", e.problem.value},
           {"expected", e.problem.expected},
           {"consequence", e.problem.consequence}};
+}
+
+std::string health_check_text(const model::HealthCheck& check) {
+  using enum model::CheckBy;
+  std::string out(to_string(check.by));
+  if (check.by == http)
+    out += fmt::format(" GET {} for {}", check.path, control::print_check_expect(check));
+  else if (check.by == grpc && !check.service.empty())
+    out += " of " + check.service;
+  return out + fmt::format(" every {} for {} at most, unhealthy after {}, healthy after {}",
+                           control::print_check_interval(check), control::print_check_timeout(check),
+                           check.unhealthy_after, check.healthy_after);
 }
 
 boost::json::object to_json(const model::Endpoint& e) {

@@ -20,6 +20,8 @@ std::size_t usable(const model::Cluster& cluster);
 std::string empty_text(const model::Cluster* cluster);
 // "3 endpoints", "2 of 3 endpoints", "no endpoints (503): why".
 std::string endpoints_text(const model::Cluster* cluster);
+// How its endpoints are checked.
+std::string health_check_text(const model::HealthCheck& check);
 // The same of a canary's, whose requests the main Service gets then.
 std::string canary_endpoints_text(const model::Cluster* cluster);
 // Where the route leads: "default/app:80", "301 to https://…", "404 (no default backend)".

@@ -504,6 +504,8 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
   const auto tell_endpoints = [&](std::string_view name, const model::Cluster* cluster, const std::string& text) {
     line(fmt::format("endpoints of {}: {}", name, text));
     if (cluster != nullptr && cluster->balancing) line("  chosen by " + e.balancing);
+    if (cluster != nullptr && cluster->balancing && cluster->balancing->health)
+      line("  checked by " + health_check_text(*cluster->balancing->health));
     if (cluster != nullptr)
       for (const model::Endpoint& endpoint : cluster->endpoints)
         line(fmt::format("  {} {}{}", address_text(endpoint), state_text(endpoint),
@@ -554,6 +556,8 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
   out["endpoints"] = endpoints;
   out["endpointsText"] = spec.cluster.empty() ? "" : endpoints_text(e.cluster);
   out["balancing"] = e.balancing;
+  if (e.cluster != nullptr && e.cluster->balancing && e.cluster->balancing->health)
+    out["healthCheck"] = health_check_text(*e.cluster->balancing->health);
   out["settings"] = settings;
   return out;
 }

@@ -72,11 +72,15 @@ std::map<std::size_t, Use> uses_of(const data::Snapshot& snapshot,
   return uses;
 }
 
-json::object nginx_backend(const model::Cluster& c, const Use& use) {
+json::object nginx_backend(const model::Cluster& c, const Use& use, const EndpointState& state) {
   const model::Balancing* b = c.balancing ? &*c.balancing : nullptr;
   json::array endpoints;
   for (const auto& e : c.endpoints)
-    if (e.ready) endpoints.push_back(json::object{{"address", e.address}, {"port", std::to_string(e.port)}});
+    if (e.ready) {
+      json::object endpoint{{"address", e.address}, {"port", std::to_string(e.port)}};
+      if (const auto out_for = state(c.ns, e); !out_for.empty()) endpoint["health"] = out_for;
+      endpoints.push_back(std::move(endpoint));
+    }
   json::object hash;
   if (b && b->hash_by) {
     hash["upstream-hash-by"] = b->hash_by->key.text();
@@ -103,7 +107,7 @@ json::object nginx_backend(const model::Cluster& c, const Use& use) {
   return out;
 }
 
-ops::AdminResponse nginx_backends(const Publisher& publisher) {
+ops::AdminResponse nginx_backends(const Publisher& publisher, const EndpointState& state) {
   json::array out;
   if (const auto snapshot = publisher.snapshot()) {
     const auto clusters = publisher.clusters();
@@ -112,7 +116,7 @@ ops::AdminResponse nginx_backends(const Publisher& publisher) {
     for (std::size_t id = 0; id < clusters.size(); ++id) {
       if (!clusters[id] || clusters[id]->question) continue;
       const auto use = uses.find(id);
-      out.push_back(nginx_backend(*clusters[id], use == uses.end() ? unused : use->second));
+      out.push_back(nginx_backend(*clusters[id], use == uses.end() ? unused : use->second, state));
     }
   }
   return {200, json_page(out), {}};
@@ -168,7 +172,7 @@ ops::AdminPage nginx_page(std::string path, const std::string& type, std::string
 
 }  // namespace
 
-std::vector<ops::AdminPage> nginx_pages(Publisher& publisher, ops::Metrics& metrics) {
+std::vector<ops::AdminPage> nginx_pages(Publisher& publisher, ops::Metrics& metrics, EndpointState state) {
   using enum ops::AdminReaders;
   std::vector<ops::AdminPage> all;
   all.push_back(nginx_page("/nginx_status", "text/plain", "connections and requests, as nginx's stub_status has them",
@@ -180,9 +184,9 @@ std::vector<ops::AdminPage> nginx_pages(Publisher& publisher, ops::Metrics& metr
                              if (publisher.ready()) return ops::AdminResponse{200, "OK\n", {}};
                              return ops::AdminResponse{500, "waiting for the first full sync\n", {}};
                            }));
-  all.push_back(nginx_page("/configuration/backends", kJsonText,
-                           "Services and their endpoints, in the form of ingress-nginx", trusted,
-                           [&publisher](const auto&) { return nginx_backends(publisher); }));
+  all.push_back(nginx_page(
+      "/configuration/backends", kJsonText, "Services and their endpoints, in the form of ingress-nginx", trusted,
+      [&publisher, state = std::move(state)](const auto&) { return nginx_backends(publisher, state); }));
   all.push_back(nginx_page("/configuration/general", kJsonText, "an empty object, as in ingress-nginx", trusted,
                            [](const auto&) { return ops::AdminResponse{200, "{}\n", {}}; }));
   all.push_back(nginx_page("/configuration/certs", kPlainText,

@@ -3,7 +3,6 @@
 #include <boost/json.hpp>
 
 #include "app/describe.h"
-#include "app/nginx_pages.h"
 #include "app/terminal.h"
 #include "data/snapshot/streams.h"
 
@@ -34,15 +33,14 @@ json::object route(const data::Route& r) {
   return o;
 }
 
-json::object cluster(const model::Cluster& c) {
+json::object cluster(const model::Cluster& c, const EndpointState& state) {
   json::array endpoints;
-  for (const auto& e : c.endpoints)
-    endpoints.push_back(json::object{{"address", e.address},
-                                     {"port", e.port},
-                                     {"ready", e.ready},
-                                     {"terminating", e.terminating},
-                                     {"far", e.far},
-                                     {"pod", e.pod}});
+  for (const auto& e : c.endpoints) {
+    json::object endpoint{{"address", e.address},         {"port", e.port}, {"ready", e.ready},
+                          {"terminating", e.terminating}, {"far", e.far},   {"pod", e.pod}};
+    if (const auto out_for = state(c.ns, e); !out_for.empty()) endpoint["health"] = out_for;
+    endpoints.push_back(std::move(endpoint));
+  }
   json::object o{{"name", c.upstream_name},
                  {"namespace", c.ns},
                  {"service", c.service},
@@ -50,6 +48,7 @@ json::object cluster(const model::Cluster& c) {
                  {"protocol", model::to_string(c.protocol)},
                  {"endpoints", std::move(endpoints)}};
   if (!c.empty_because.empty()) o["emptyBecause"] = c.empty_because.view();
+  if (c.balancing && c.balancing->health) o["healthCheck"] = health_check_text(*c.balancing->health);
   return o;
 }
 
@@ -60,7 +59,8 @@ json::array routes(const Publisher& publisher) {
   return out;
 }
 
-ops::AdminResponse config(const Publisher& publisher, const std::vector<std::string>& bound) {
+ops::AdminResponse config(const Publisher& publisher, const std::vector<std::string>& bound,
+                          const EndpointState& state) {
   json::object out;
   const auto snapshot = publisher.snapshot();
   out["version"] = snapshot ? snapshot->version : 0;
@@ -74,7 +74,7 @@ ops::AdminResponse config(const Publisher& publisher, const std::vector<std::str
   out["routes"] = routes(publisher);
   json::array clusters;
   for (const auto& c : all)
-    if (c) clusters.push_back(cluster(*c));
+    if (c) clusters.push_back(cluster(*c, state));
   out["clusters"] = std::move(clusters);
   json::array problems;
   for (const auto& e : publisher.report().entries) problems.push_back(to_json(e));
@@ -98,7 +98,7 @@ ops::AdminResponse healthz(bool ready, bool draining, bool verbose) {
 }  // namespace
 
 std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, const std::atomic<bool>& draining,
-                                  const std::vector<std::string>& bound) {
+                                  const std::vector<std::string>& bound, EndpointState state) {
   using enum ops::AdminReaders;
   const std::string text = "text/plain; charset=utf-8", as_json = "application/json";
   std::vector<ops::AdminPage> all;
@@ -123,9 +123,9 @@ std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, c
     return render(request);
   };
   all.push_back(std::move(metrics_page));
-  ops::AdminPage config_page{"/config", as_json,
-                             "the live ports, routes, Clusters and Report with the Snapshot's version; no keys",
-                             [&publisher, &bound](const ops::AdminRequest&) { return config(publisher, bound); }};
+  ops::AdminPage config_page{
+      "/config", as_json, "the live ports, routes, Clusters and Report with the Snapshot's version; no keys",
+      [&publisher, &bound, state](const ops::AdminRequest&) { return config(publisher, bound, state); }};
   config_page.readers = trusted;
   config_page.slow = true;
   all.push_back(std::move(config_page));
@@ -141,7 +141,7 @@ std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, c
                    return ops::AdminResponse{200, "{\"version\":" + std::to_string(s ? s->version : 0) + "}\n", {}};
                  }});
   all.push_back(ops::log_level_page());
-  for (auto& theirs : nginx_pages(publisher, metrics)) all.push_back(std::move(theirs));
+  for (auto& theirs : nginx_pages(publisher, metrics, std::move(state))) all.push_back(std::move(theirs));
   return all;
 }
 

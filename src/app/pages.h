@@ -1,6 +1,7 @@
 #pragma once
 #include <vector>
 
+#include "app/nginx_pages.h"
 #include "app/publisher.h"
 #include "ops/admin/admin.h"
 
@@ -8,6 +9,6 @@ namespace sluice::app {
 
 // The admin pages that need both the configuration and operations. `bound`: what is listened on, for /config.
 std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, const std::atomic<bool>& draining,
-                                  const std::vector<std::string>& bound);
+                                  const std::vector<std::string>& bound, EndpointState state);
 
 }  // namespace sluice::app

@@ -173,7 +173,11 @@ int serve(const ServeOptions& options) {
   MemoryGauge gauge(options.memory_limit);
   data::Overload overload(clock, [&gauge] { return gauge.read(); }, count);
   data::Shared shared(overload);
-  metrics.set_endpoints_out([&] { return shared.health.out(clock.now()); });
+  shared.workers = count;
+  metrics.set_endpoint_health([&] {
+    const auto out = shared.health.count(clock.now());
+    return ops::Metrics::EndpointHealth{out.ejected, out.unwell};
+  });
   shared.passthrough = options.control.ssl_passthrough;
   if (shared.passthrough) shared.hellos = std::make_unique<data::PassingHellos>();
   shared.descriptor_connections =
@@ -230,10 +234,16 @@ int serve(const ServeOptions& options) {
   });
 
   shared.status_page = [&metrics] { return metrics.stub_status(); };
+  const EndpointState endpoint_state = [&shared, &clock](std::string_view ns,
+                                                         const model::Endpoint& endpoint) -> std::string_view {
+    const auto health = shared.health.find(ns, data::identity_of(endpoint));
+    if (!health) return {};
+    return health->is_unwell() ? "unhealthy" : health->is_ejected(clock.now()) ? "ejected" : "";
+  };
   std::unique_ptr<ops::AdminServer> admin;
   try {
-    admin =
-        ops::AdminServer::start(options.admin, pages(publisher, metrics, shared.draining, said), options.admin_access);
+    admin = ops::AdminServer::start(options.admin, pages(publisher, metrics, shared.draining, said, endpoint_state),
+                                    options.admin_access);
   } catch (const std::exception& e) {
     return refuse(e.what());
   }

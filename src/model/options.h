@@ -190,6 +190,9 @@ struct Options {
   std::uint32_t outlier_consecutive_failures = 0;  // of an endpoint, which then gets nothing for a while; 0: it stays
   Seconds outlier_ejection_time{10}, outlier_max_ejection_time{300};
   std::uint32_t outlier_max_ejected_percent = 50;  // of the endpoints of a Cluster; one at least, never all
+  std::uint32_t outlier_latency_factor = 0;        // of the median of the Cluster; who takes longer is out; 0: nobody
+  Millis outlier_latency_floor{100};               // quicker endpoints stay, whatever the others take
+  HealthCheck health_check;                        // where no annotation says otherwise
   std::uint32_t retry_budget_percent = 0;          // of the requests of ten seconds, a worker and Cluster; 0: no budget
   std::uint32_t retry_budget_min_rate = 10;        // so many a second in any case
   Millis proxy_try_timeout{0};                     // RouteSettings::try_timeout

@@ -26,6 +26,7 @@ class WorkerRecorder final : public Recorder {
   }
   void complained(std::string_view peer, const char* what) noexcept override { failures_.complained(peer, what); }
   void noticed(std::string_view pod, const char* what) noexcept override { failures_.noticed(pod, what); }
+  void health_changed(const HealthNews& news) noexcept override { failures_.health_changed(news); }
   void said(const PodWords& words) noexcept override { failures_.said(words); }
   void turn_over() noexcept override {
     metrics_->flush();

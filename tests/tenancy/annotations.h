@@ -32,6 +32,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
   static const std::map<std::string, std::string> mirror{{"mirror-target", "https://mirror.example$request_uri"}};
   static const std::map<std::string, std::string> session{{"affinity", "cookie"}}, hash{{"upstream-hash-by", "$uri"}};
   static const std::map<std::string, std::string> limit{{"limit-rps", "1"}};
+  static const std::map<std::string, std::string> checked{{"health-check", "http"}};
   static const std::map<std::string, std::string> on{{"canary", "true"}};
   static const std::map<std::string, std::string> fcgi{{"backend-protocol", "FCGI"}};
   static const std::map<std::string, std::string> cors{{"enable-cors", "true"}};
@@ -102,6 +103,15 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"mirror-host", {own_paths, "other.example", mirror}},
       {"mirror-request-body", {own_paths, "off", mirror}},
       {"mirror-target", {own_paths, "https://mirror.example$request_uri"}},
+      {"health-check", {own_paths, "http"}},
+      {"health-check-expect", {own_paths, "204", checked}},
+      {"health-check-healthy-after", {own_paths, "7", checked}},
+      {"health-check-host", {own_paths, "to.example:8080", checked}},
+      {"health-check-interval", {own_paths, "1s", checked}},
+      {"health-check-path", {own_paths, "/taken?status=500", checked}},
+      {"health-check-service", {own_paths, "taken.Service", {{"health-check", "grpc"}}}},
+      {"health-check-timeout", {own_paths, "100ms", checked}},
+      {"health-check-unhealthy-after", {own_paths, "1", checked}},
       {"limit-allowlist", {own_paths, "192.0.2.1/32", limit}},
       {"limit-burst-multiplier", {own_paths, "1", limit}},
       {"limit-connections", {own_paths, "1"}},

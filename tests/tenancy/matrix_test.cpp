@@ -383,6 +383,7 @@ std::string other_value(const control::Option& row) {
                             "200 5m",
                             "https://to.example/",
                             "ewma",
+                            "http",
                             "exact",
                             "recommended",
                             "1.0",

@@ -18,7 +18,7 @@ const Balancing& said(const model::Shared<Balancing>& says) {
 
 bool same_without_session(const Balancing& a, const Balancing& b) {
   return a.load_balance == b.load_balance && a.hash_by == b.hash_by && a.by_service == b.by_service &&
-         a.slow_start == b.slow_start;
+         a.slow_start == b.slow_start && a.health == b.health;
 }
 
 // What of an affinity holds for the whole Cluster; the rest is of the cookie that each route sets.
@@ -35,6 +35,15 @@ bool older(const BalancingWish& a, const BalancingWish& b) {
     if (a.position != b.position) return a.position < b.position;
   }
   return std::pair(a.ref->ns.str() + "/", a.ref->name) > std::pair(b.ref->ns.str() + "/", b.ref->name);
+}
+
+void ClusterUser::add(const WishPtr& wish, const model::RouteSettings& settings) {
+  if (!wish || std::ranges::find(wishes, wish) != wishes.end()) return;
+  wishes.push_back(wish);
+  const Balancing& says = said(wish->says);
+  const bool checks = says.health && says.health->by != model::CheckBy::off;
+  ways.push_back(checks ? model::Shared(CheckWay{settings.protocol, settings.upstream_tls})
+                        : model::Shared<CheckWay>());
 }
 
 void Clusters::choose_balancing(const std::string& name, State& c) const {
@@ -57,6 +66,19 @@ void Clusters::choose_balancing(const std::string& name, State& c) const {
   made.affinity = session ? session->says->affinity : model::Shared<model::Affinity>();
   made.by_service =
       made.by_service && oldest;  // of an Ingress's Services: neither ports nor --default-backend ask for it
+  // Nor for health checks: what a port leads to may speak anything.
+  if (made.health && (!oldest || made.health->by == model::CheckBy::off)) made.health.reset();
+  if (made.health) {
+    model::HealthCheck check = *made.health;
+    for (const auto& [host, user] : c.users) {
+      const auto at = std::ranges::find(user.wishes, oldest);
+      if (at == user.wishes.end()) continue;
+      const auto& way = user.ways[static_cast<std::size_t>(at - user.wishes.begin())];
+      if (way) check.protocol = way->protocol, check.tls = way->tls;
+      break;
+    }
+    made.health = std::move(check);
+  }
   c.balancing = model::shared_unless_plain(made);
   const WishPtr& decides = session ? session : oldest;
   c.balanced_by = c.balancing && decides && decides->says != by_options
@@ -65,19 +87,22 @@ void Clusters::choose_balancing(const std::string& name, State& c) const {
 
   Entries vain;
   const auto in_vain = [&](const BalancingWish& wish, const char* annotations, const BalancingWish& counts) {
-    vain.push_back({*wish.ref,
-                    {model::Severity::warning, "NoEffect", std::string("metadata.annotations[") + annotations + "]", "",
-                     "the same at " + counts.ref->text() + ", which is older and leads to " + name + " as well",
-                     "the pods of " + name + " are chosen as that one says"}});
+    vain.push_back(
+        {*wish.ref,
+         {model::Severity::warning, "NoEffect", std::string("metadata.annotations[") + annotations + "]", "",
+          "the same at " + counts.ref->text() + ", which is older and leads to " + name + " as well",
+          "the pods of " + name + (std::string_view(annotations) == "health-check" ? " are checked" : " are chosen") +
+              " as that one says"}});
   };
   for (const WishPtr& wish : asking) {
-    const Balancing& one = said(wish->says);
-    if (wish != oldest && !same_without_session(one, made) && !same_without_session(one, said(by_options)))
+    const Balancing &one = said(wish->says), &counts = said(oldest->says);
+    if (wish != oldest && !same_without_session(one, counts) && !same_without_session(one, said(by_options)))
       in_vain(*wish,
-              one.by_service != made.by_service   ? "service-upstream"
-              : one.slow_start != made.slow_start ? "slow-start"
-              : one.hash_by                       ? "upstream-hash-by"
-                                                  : "load-balance",
+              one.by_service != counts.by_service                                      ? "service-upstream"
+              : one.slow_start != counts.slow_start                                    ? "slow-start"
+              : one.hash_by && one.hash_by != counts.hash_by                           ? "upstream-hash-by"
+              : one.health != counts.health && one.load_balance == counts.load_balance ? "health-check"
+                                                                                       : "load-balance",
               *oldest);
     if (wish != session && one.affinity && !same_session(*one.affinity, *made.affinity))
       in_vain(*wish, "affinity", *session);

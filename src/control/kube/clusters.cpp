@@ -70,6 +70,7 @@ std::string without_colons(std::string text) {
 
 // `alone`: nobody else leads there, so that it does not matter how old a wish is.
 bool wishes_differ(const ClusterUser& before, const ClusterUser& now, bool alone) {
+  if (before.ways != now.ways) return true;
   if (before.wishes == now.wishes) return false;
   if (!alone || before.wishes.size() != 1 || now.wishes.size() != 1) return true;
   const BalancingWish &was = *before.wishes.front(), &is = *now.wishes.front();

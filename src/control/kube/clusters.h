@@ -23,6 +23,13 @@ struct BalancingWish {
   }
 };
 using WishPtr = model::Shared<BalancingWish>;
+
+// How the pods of an Ingress are met at a host, for those who check them.
+struct CheckWay {
+  std::optional<model::BackendProtocol> protocol;
+  model::Shared<model::UpstreamTls> tls;
+  bool operator==(const CheckWay&) const = default;
+};
 // As of two Ingresses: the older one.
 bool older(const BalancingWish& a, const BalancingWish& b);
 
@@ -34,6 +41,9 @@ struct ClusterUser {
   RefPtr ref;                   // who names it first there: for reports
   std::vector<WishPtr> wishes;  // of the Ingresses whose paths lead there, each once; none of --default-backend
   Use use = Use::requests;      // of whoever names it first
+  std::vector<model::Shared<CheckWay>> ways{};  // of each of the wishes; null where it asks for no health checks
+  // Each wish once. `settings`: of its paths there.
+  void add(const WishPtr& wish, const model::RouteSettings& settings);
 };
 
 struct ClusterKey {

@@ -187,6 +187,17 @@ void learn(Exchange& ex, AttemptInFlight& in_flight, Instant begun, const Status
   in_flight.over({to_blame ? failed : cut_short, std::chrono::duration<float>(now - begun).count()}, now);
 }
 
+// Who takes longer than the others, as a rule, gets no requests for a while either.
+void judge_latency(Exchange& ex, EndpointHealth& health, const Attempt& attempt, Instant now) {
+  if (attempt.header_seconds < 0) return;
+  health.answered(attempt.header_seconds + std::max(attempt.connect_seconds, 0.0F), now);
+  EndpointRuntime* const slow = ex.cluster->find_slow(*ex.options);
+  if (slow == nullptr || !ex.cluster->health_of(*slow).too_slow(*ex.options, now)) return;
+  ex.worker.stats.endpoints_too_slow.add();
+  ex.worker.shared.health.changed(ex.cluster->spec().ns);
+  ex.worker.recorder.noticed(slow->text, "it gets no requests for a while, as it takes much longer than the others");
+}
+
 // What all workers learn of the endpoint's health from an attempt. Of a stale connection that was kept nothing: its
 // request goes again by itself.
 void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome, const Attempt& attempt) {
@@ -200,11 +211,15 @@ void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome, const
     if (ex.client_gone || ex.given_up || outcome.error().retry == Retry::unprocessed) return;
     failed = true;
   }
-  if (!failed) return health.succeeded(now);
+  if (!failed) {
+    health.succeeded(now);
+    if (ex.options->outlier_latency_factor != 0) judge_latency(ex, health, attempt, now);
+    return;
+  }
   const bool lost = status == 0 && outcome.error().fault == Fault::unreachable;
   if (!(lost ? health.lost(*ex.options, now) : health.failed(*ex.options, now))) return;
   ex.worker.stats.endpoints_ejected.add();
-  ex.worker.shared.health.changed();
+  ex.worker.shared.health.changed(ex.cluster->spec().ns);
   ex.worker.recorder.noticed(endpoint.text,
                              lost ? "it gets no requests for a while, as its machine does not answer"
                                   : "it gets no requests for a while, as it has failed too often in a row");
@@ -319,7 +334,7 @@ net::Task<Status> attempts(Exchange& ex) {
         outcome = std::unexpected(held.error());
       }
       learn(ex, in_flight, begun, outcome, attempt);
-      if (ex.options->outlier_consecutive_failures != 0) [[unlikely]]
+      if (ex.options->outlier_consecutive_failures != 0 || ex.options->outlier_latency_factor != 0) [[unlikely]]
         judge(ex, *endpoint, outcome, attempt);
     }
     if (outcome) co_return outcome;

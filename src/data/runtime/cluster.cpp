@@ -38,7 +38,7 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
   std::vector<std::uint32_t> newcomers;
   for (const auto& e : spec->endpoints) {
     const auto at = static_cast<std::uint32_t>(now.size());
-    std::string identity = e.address + '|' + std::to_string(e.port) + '|' + e.pod;
+    std::string identity = identity_of(e);
     std::shared_ptr<EndpointRuntime> runtime;
     if (auto found = old.find(identity); found != old.end()) {
       runtime = found->second;
@@ -68,6 +68,7 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
   if (takers_.empty()) takers_.swap(far_);
   left_out_ = 0;
   share_with_far();
+  health_slot_ = HealthTable::slot_of(spec_->ns);
 
   static const model::Balancing plain{};
   const model::Balancing* balancing = spec_->balancing.get();
@@ -83,6 +84,7 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
   warm_at_ = Instant::min();
   if (slow_start.count() != 0)
     for (const auto at : takers_) warm_at_ = std::max(warm_at_, endpoints_[at]->warm_at);
+  checked_ = balancing != nullptr && balancing->health;
   session_id_ = row_->key == PolicyRow::Key::session ? Text(session_id_of(spec_->upstream_name)) : Text();
   policy_->reconcile({.endpoints = loads_,
                       .takers = takers_,
@@ -109,9 +111,12 @@ std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>
   }
   if (candidates.now < warm_at_) [[unlikely]]
     at = spare_new(candidates, at);
-  // A session lives at its endpoint, and nowhere else.
-  if (left_out_ != 0 && endpoints_[at]->left_out && row_->key != PolicyRow::Key::session) [[unlikely]]
-    at = pick_another(candidates, at);
+  if (left_out_ != 0 && endpoints_[at]->left_out) [[unlikely]] {
+    if (row_->key != PolicyRow::Key::session)
+      at = pick_another(candidates, at);
+    else if (session != nullptr && !session->empty())  // a session lives at its endpoint; this one only begins
+      at = begin_elsewhere(candidates, at);
+  }
   if (tried.size() < 16) tried.push_back(loads_[at]->id);
   return endpoints_[at];
 }
@@ -127,7 +132,6 @@ void ClusterRuntime::share_with_far() noexcept {
 
 // It is taken by the part of slow_start that it has been there, a tenth at least. Another choice may be as new.
 std::size_t ClusterRuntime::spare_new(Candidates candidates, std::size_t at) noexcept {
-  constexpr int kDraws = 4;
   const Duration whole = spec_->balancing->slow_start;
   passed_.assign(candidates.tried.begin(), candidates.tried.end());
   passed_.reserve(passed_.size() + kDraws);
@@ -139,6 +143,21 @@ std::size_t ClusterRuntime::spare_new(Candidates candidates, std::size_t at) noe
     candidates.tried = passed_;
     const std::size_t next = policy_->pick(candidates);
     if (next >= endpoints_.size() || candidates.was_tried(next)) break;
+    at = next;
+  }
+  return at;
+}
+
+std::size_t ClusterRuntime::begin_elsewhere(Candidates candidates, std::size_t left_out) noexcept {
+  candidates.key = {};
+  passed_.assign(candidates.tried.begin(), candidates.tried.end());
+  passed_.reserve(passed_.size() + kDraws);
+  std::size_t at = left_out;  // whose key the session has; with each further choice it gets that one's
+  for (int i = 0; i < kDraws && endpoints_[at]->left_out; ++i) {
+    passed_.push_back(loads_[at]->id);
+    candidates.tried = passed_;
+    const std::size_t next = policy_->pick(candidates);
+    if (next >= endpoints_.size()) break;
     at = next;
   }
   return at;
@@ -163,7 +182,6 @@ std::size_t ClusterRuntime::pick_far(const Candidates& candidates, std::size_t o
 }
 
 std::size_t ClusterRuntime::pick_another(Candidates candidates, std::size_t left_out) noexcept {
-  constexpr int kDraws = 8;
   passed_.assign(candidates.tried.begin(), candidates.tried.end());
   passed_.reserve(passed_.size() + kDraws);
   std::size_t at = left_out;
@@ -186,7 +204,7 @@ std::size_t ClusterRuntime::pick_another(Candidates candidates, std::size_t left
 
 // Costs two comparisons where nothing has changed.
 void ClusterRuntime::look_at_health(const model::Options& options) {
-  const auto changes = worker_.shared.health.changes();
+  const auto changes = worker_.shared.health.changes(health_slot_);
   const Instant now = worker_.loop.now();
   if (changes == health_seen_ && now < look_again_) [[likely]]
     return;
@@ -200,13 +218,14 @@ void ClusterRuntime::look_at_health(const model::Options& options) {
     const EndpointHealth& health = health_of(endpoint);  // what other workers have found, where this one has not asked
     if (!health.is_out(now)) return;
     out.push_back(&endpoint);
-    look_again_ = std::min(look_again_, health.until());
+    if (health.is_ejected(now)) look_again_ = std::min(look_again_, health.until());
   };
   std::ranges::for_each(takers_, look);
   std::ranges::for_each(far_, look);
   // Of too many those that have been out for longest: workers that look at different times find the same.
-  std::ranges::sort(out, {}, [](const EndpointRuntime* e) { return std::pair(e->health->since(), e->identity); });
-  left_out_ = std::min(out.size(), most_left_out(takers_.size() + far_.size(), options.outlier_max_ejected_percent));
+  std::ranges::sort(out, {},
+                    [&](const EndpointRuntime* e) { return std::pair(e->health->out_since(now), e->identity); });
+  left_out_ = std::min(out.size(), most_left_out(takers(), options.outlier_max_ejected_percent));
   for (std::size_t i = 0; i < left_out_; ++i) out[i]->left_out = true;
   share_with_far();
 }
@@ -216,13 +235,51 @@ EndpointHealth& ClusterRuntime::health_of(EndpointRuntime& endpoint) const {
   return *endpoint.health;
 }
 
+EndpointRuntime* ClusterRuntime::find_slow(const model::Options& options) {
+  const Instant now = worker_.loop.now();
+  if (now - slow_looked_at_ < std::chrono::seconds(1)) return nullptr;
+  slow_looked_at_ = now;
+  EndpointRuntime* slowest = nullptr;
+  std::vector<float> all;
+  float most = 0;
+  for (const std::uint32_t taker : takers_) {
+    EndpointRuntime& endpoint = *endpoints_[taker];
+    const float typical = health_of(endpoint).typical_seconds();
+    if (typical <= 0 || endpoint.health->is_ejected(now)) continue;
+    all.push_back(typical);
+    if (typical > most) most = typical, slowest = &endpoint;
+  }
+  if (all.size() < 2) return nullptr;
+  // Of an even number the quicker one in the middle: of two endpoints one can be slow beside the other.
+  const auto middle = all.begin() + static_cast<std::ptrdiff_t>((all.size() - 1) / 2);
+  std::ranges::nth_element(all, middle);
+  const bool slow = most > std::chrono::duration<float>(options.outlier_latency_floor).count() &&
+                    most > static_cast<float>(options.outlier_latency_factor) * *middle;
+  return slow ? slowest : nullptr;
+}
+
+void ClusterRuntime::consider_health(const model::Options& options) {
+  if (goes_by_health(options)) return look_at_health(options);
+  if (left_out_ == 0) [[likely]]
+    return;
+  left_out_ = 0;
+  share_with_far();
+}
+
+bool ClusterRuntime::goes_by_health(const model::Options& options) const noexcept {
+  return options.outlier_consecutive_failures != 0 || options.outlier_latency_factor != 0 || checked_;
+}
+
+// By ports, which have no request to look at.
+std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>& tried) {
+  consider_health(worker_.options());
+  return pick(tried, {}, nullptr);
+}
+
 std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(Exchange& ex) {
   using enum PolicyRow::Key;
   auto& tried = ex.memory.tried;
-  if (ex.options->outlier_consecutive_failures != 0)
-    look_at_health(*ex.options);
-  else if (left_out_ != 0) [[unlikely]]
-    left_out_ = 0, share_with_far();
+  consider_health(*ex.options);
   if (row_->key == none) [[likely]]
     return pick(tried, {}, nullptr);
   std::string& key = ex.memory.texts.next();

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -30,7 +31,7 @@ struct Exchange;
 // One endpoint on one worker. Lives as long as its Cluster names it or a connection to it is in use.
 struct EndpointRuntime {
   std::string text;      // "10.0.0.1:8080"
-  std::string identity;  // address, port and pod: another pod behind the same address is another endpoint
+  std::string identity;  // identity_of()
   net::SocketAddress address;
   EndpointLoad load;                       // what policies know of it
   bool valid = false;                      // the address could be understood
@@ -66,11 +67,19 @@ class ClusterRuntime {
   const PolicyRow& policy() const noexcept { return *row_; }
   // The policy's choice, null when there is none. `tried`: ids of those chosen before; the new one is added when there
   // is room.
-  std::shared_ptr<EndpointRuntime> pick(std::vector<std::uint32_t>& tried) { return pick(tried, {}, nullptr); }
+  std::shared_ptr<EndpointRuntime> pick(std::vector<std::uint32_t>& tried);
   // The same for a request, by its key or its session. Where a session begins, `ex.session` says so to the response.
   std::shared_ptr<EndpointRuntime> pick(Exchange& ex);
   // Of one of its endpoints.
   EndpointHealth& health_of(EndpointRuntime& endpoint) const;
+  // Whose answers take too long beside those of the others: looked for once a second. Null: nobody's, or it is too
+  // early.
+  EndpointRuntime* find_slow(const model::Options& options);
+  // Those that take requests; until reconcile().
+  std::size_t takers() const noexcept { return takers_.size() + far_.size(); }
+  const std::shared_ptr<EndpointRuntime>& taker(std::size_t at) const noexcept {
+    return endpoints_[at < takers_.size() ? takers_[at] : far_[at - takers_.size()]];
+  }
   RetryBudget budget;          // where there is one
   std::uint32_t requests = 0;  // under way, where there is a limit of them
   AdaptiveLimit adaptive;      // likewise
@@ -83,6 +92,9 @@ class ClusterRuntime {
 
  private:
   std::shared_ptr<EndpointRuntime> pick(std::vector<std::uint32_t>& tried, std::string_view key, std::string* session);
+  // Is anybody left out for his health?
+  bool goes_by_health(const model::Options& options) const noexcept;
+  void consider_health(const model::Options& options);
   void look_at_health(const model::Options& options);
   // Are there too few endpoints here for this try, or was it at all of them? `at`: the policy's choice.
   bool goes_far(const Candidates& candidates, std::size_t at) noexcept;
@@ -90,8 +102,11 @@ class ClusterRuntime {
   void share_with_far() noexcept;
   // In place of an endpoint that has just come, at times.
   std::size_t spare_new(Candidates candidates, std::size_t at) noexcept;
+  static constexpr int kDraws = 8;  // of the policy, where it chooses who is left out
   // In place of an endpoint that is left out.
   std::size_t pick_another(Candidates candidates, std::size_t left_out) noexcept;
+  // The same for a session that would begin there.
+  std::size_t begin_elsewhere(Candidates candidates, std::size_t left_out) noexcept;
 
   WorkerContext& worker_;
   std::shared_ptr<const model::Cluster> spec_;
@@ -106,12 +121,15 @@ class ClusterRuntime {
   const PolicyRow* row_ = nullptr;
   std::unique_ptr<Policy> policy_;
   const std::uint64_t seed_;
-  Text session_id_;  // of its sessions; empty: it has none
+  Text session_id_;       // of its sessions; empty: it has none
+  bool checked_ = false;  // its endpoints are
   std::uint32_t pins_ = 1;
   // Whose health says that they are left out, as this worker has found when it looked last.
   std::size_t left_out_ = 0;
+  std::size_t health_slot_ = 0;          // of its namespace
   std::uint64_t health_seen_ = 0;        // HealthTable::changes() then
   Instant look_again_ = Instant::min();  // when the first of them is back
+  Instant slow_looked_at_{};             // by find_slow()
   std::vector<std::uint32_t> passed_;    // scratch of pick_another()
 };
 

@@ -5,11 +5,21 @@
 
 namespace sluice::data {
 
+std::string identity_of(const model::Endpoint& endpoint) {
+  return endpoint.address + '|' + std::to_string(endpoint.port) + '|' + endpoint.pod;
+}
+
 bool EndpointHealth::failed(const model::Options& options, Instant now) noexcept {
   const std::uint32_t most = options.outlier_consecutive_failures;
-  auto before = until_.load(std::memory_order_relaxed);
+  const auto before = until_.load(std::memory_order_relaxed);
   if (most == 0 || now < Instant(Instant::duration(before))) return false;
   if (failures_.fetch_add(1, std::memory_order_relaxed) + 1 < most) return false;
+  if (!eject(options, now, before)) return false;
+  failures_.store(most - 1, std::memory_order_relaxed);  // back again, one more failure is enough
+  return true;
+}
+
+bool EndpointHealth::eject(const model::Options& options, Instant now, Instant::rep before) noexcept {
   // Each time that it was out counts until it has been well for as long as the shortest time out.
   std::uint32_t times = times_.load(std::memory_order_relaxed);
   const auto shortest = std::chrono::duration_cast<Instant::duration>(options.outlier_ejection_time);
@@ -24,7 +34,7 @@ bool EndpointHealth::failed(const model::Options& options, Instant now) noexcept
     return false;  // by another worker meanwhile
   since_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   times_.store(times, std::memory_order_relaxed);
-  failures_.store(most - 1, std::memory_order_relaxed);  // back again, one more failure is enough
+  answers_.store(0, std::memory_order_relaxed);
   return true;
 }
 
@@ -36,13 +46,51 @@ bool EndpointHealth::lost(const model::Options& options, Instant now) noexcept {
 
 void EndpointHealth::succeeded(Instant now) noexcept {
   // An answer to what was asked before it was out proves nothing.
-  if (failures_.load(std::memory_order_relaxed) != 0 && !is_out(now)) failures_.store(0, std::memory_order_relaxed);
+  if (failures_.load(std::memory_order_relaxed) != 0 && !is_ejected(now)) failures_.store(0, std::memory_order_relaxed);
 }
 
-std::shared_ptr<EndpointHealth> HealthTable::of(std::string_view ns, std::string_view identity) {
+// The mean of the first ones, then what moves by a part of each: one slow answer says little.
+void EndpointHealth::answered(float seconds, Instant now) noexcept {
+  if (is_ejected(now)) return;  // it was asked before
+  const std::uint32_t count = std::min(answers_.load(std::memory_order_relaxed) + 1, kEnoughAnswers);
+  const float before = count == 1 ? 0 : typical_.load(std::memory_order_relaxed);
+  typical_.store(before + (seconds - before) / static_cast<float>(count), std::memory_order_relaxed);
+  answers_.store(count, std::memory_order_relaxed);
+}
+
+bool EndpointHealth::too_slow(const model::Options& options, Instant now) noexcept {
+  const auto before = until_.load(std::memory_order_relaxed);
+  return now >= Instant(Instant::duration(before)) && eject(options, now, before);
+}
+
+void EndpointHealth::unwell(Instant now) noexcept {
+  if (unwell_.load(std::memory_order_relaxed) == 0)
+    unwell_since_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  unwell_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void EndpointHealth::well() noexcept {
+  unwell_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+Instant EndpointHealth::out_since(Instant now) const noexcept {
+  if (!is_unwell()) return since();
+  return is_ejected(now) ? std::min(since(), at(unwell_since_)) : at(unwell_since_);
+}
+
+namespace {
+
+std::string key_of(std::string_view ns, std::string_view identity) {
   std::string key;
   key.reserve(ns.size() + 1 + identity.size());
   key.append(ns).append("/").append(identity);
+  return key;
+}
+
+}  // namespace
+
+std::shared_ptr<EndpointHealth> HealthTable::of(std::string_view ns, std::string_view identity) {
+  std::string key = key_of(ns, identity);
   const std::lock_guard lock(mutex_);
   if (known_.size() >= tidy_at_) {
     std::erase_if(known_, [](const auto& entry) { return entry.second.expired(); });
@@ -54,11 +102,21 @@ std::shared_ptr<EndpointHealth> HealthTable::of(std::string_view ns, std::string
   return held;
 }
 
-std::size_t HealthTable::out(Instant now) const {
+std::shared_ptr<const EndpointHealth> HealthTable::find(std::string_view ns, std::string_view identity) const {
+  const std::string key = key_of(ns, identity);
   const std::lock_guard lock(mutex_);
-  std::size_t out = 0;
+  const auto at = known_.find(key);
+  return at == known_.end() ? nullptr : at->second.lock();
+}
+
+HealthTable::Count HealthTable::count(Instant now) const {
+  const std::lock_guard lock(mutex_);
+  Count out;
   for (const auto& [key, place] : known_)
-    if (const auto held = place.lock()) out += held->is_out(now) ? 1 : 0;
+    if (const auto held = place.lock()) {
+      out.ejected += held->is_ejected(now) ? 1 : 0;
+      out.unwell += held->is_unwell() ? 1 : 0;
+    }
   return out;
 }
 

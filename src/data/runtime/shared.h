@@ -35,6 +35,7 @@ struct Shared {
   std::unique_ptr<PassingHellos> hellos;  // with passthrough
   BlockingPool* blocking = nullptr;       // stopped before the workers end; null: what blocks is refused
   HealthTable health;
+  unsigned workers = 1;  // how many there are
   Credentials credentials;
   Nonces nonces;
   Spool spool;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "data/server/connection.h"
+#include "data/server/health_checks.h"
 #include "data/server/shedding.h"
 #include "data/server/udp_port.h"
 #include "data/snapshot/streams.h"
@@ -13,7 +14,9 @@ namespace sluice::data {
 
 Worker::Worker(unsigned n, const Clock& clock, Shared& s, WorkerStats& st, Recorder& r,
                std::shared_ptr<const Snapshot> first)
-    : WorkerContext(n, clock, s, st, r, std::move(first)), udp_ports_(std::make_unique<UdpPorts>(*this)) {
+    : WorkerContext(n, clock, s, st, r, std::move(first)),
+      udp_ports_(std::make_unique<UdpPorts>(*this)),
+      health_checks_(std::make_unique<HealthChecks>(*this)) {
   drain_deadline_.worker = this;
   relief_.worker = this;
   loop.on_turn = [this](Duration took) {
@@ -30,6 +33,7 @@ Worker::~Worker() {
   listeners_.clear();
   stream_listeners_.clear();
   udp_ports_.reset();
+  health_checks_.reset();
 }
 
 void Worker::listen(int fd, ListenerSettings settings) {
@@ -66,6 +70,7 @@ void Worker::run() {
 void Worker::apply(const Publication& publication, std::shared_ptr<net::tls::ServerContext> tls) {
   const Instant begun = loop.fresh_now();
   WorkerContext::apply(publication);
+  health_checks_->follow(publication);
   net::tls::set_current_table(publication.snapshot->certificates.get());
   net::tls::set_current_contexts(publication.snapshot->contexts.get());
   if (tls) server_tls_ = std::move(tls);
@@ -143,6 +148,7 @@ void Worker::drain(Duration deadline) {
   for (auto& l : listeners_) l->finish();
   for (auto& [place, l] : stream_listeners_) l->finish();
   udp_ports_->drain();
+  health_checks_->end();
   drain_until_ = loop.fresh_now() + deadline;
   for (Connection* c = connections_; c; c = c->next_) c->drain(false);
   pool.close_everything();

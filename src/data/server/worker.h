@@ -11,6 +11,7 @@
 namespace sluice::data {
 
 class Connection;
+class HealthChecks;
 class UdpPorts;
 
 // A port that leads to a Service, and a socket there.
@@ -73,6 +74,7 @@ class Worker final : public WorkerContext {
   std::map<StreamPlace, std::unique_ptr<Listener>> stream_listeners_;
   std::vector<Listener*> full_;  // those that wait for a descriptor
   std::unique_ptr<UdpPorts> udp_ports_;
+  std::unique_ptr<HealthChecks> health_checks_;
   Connection* connections_ = nullptr;
   struct Relief final : net::Deadline {
     Worker* worker = nullptr;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/variables.h"
+#include "model/settings/health_check.h"
 #include "model/shared.h"
 
 namespace sluice::model {
@@ -91,6 +92,8 @@ struct Balancing {
   // by sessions.
   std::chrono::seconds slow_start{0};
   bool by_service = false;  // its Service's cluster address is the one endpoint, where it has one
+  // Of a Cluster: null where its endpoints are not checked. Of a route: what is asked for, be it CheckBy::off.
+  Shared<HealthCheck> health;
   bool operator==(const Balancing&) const = default;
 };
 

@@ -109,6 +109,21 @@ void FailureLog::said(const PodWords& words) noexcept {
       kQueueOfWords);
 }
 
+void FailureLog::health_changed(const HealthNews& news) noexcept {
+  put([&] {
+    const std::string of = fmt::format("{}/{}:{}", news.ns, news.service, news.port);
+    const std::string pod = news.pod.empty() ? "" : fmt::format(" ({})", some(news.pod, 512));
+    std::string line = news.well
+                           ? fmt::format("pod {}{} of Service {} is healthy again: {} health checks in a row succeeded",
+                                         news.endpoint, pod, of, news.checks)
+                           : fmt::format(
+                                 "pod {}{} of Service {} is unhealthy: {} health checks in a row failed, the last one "
+                                 "with: {}",
+                                 news.endpoint, pod, of, news.checks, some(news.reason, 256));
+    return std::pair(fmt::format("health {} {}", news.well, of), std::move(line));
+  });
+}
+
 void FailureLog::run() {
   std::unique_lock lock(mutex_);
   for (;;) {

@@ -38,6 +38,8 @@ class FailureLog {
   void complained(std::string_view peer, const char* what) noexcept;
   // As Recorder::noticed; each pod is a kind.
   void noticed(std::string_view pod, const char* what) noexcept;
+  // As Recorder::health_changed; those of a Service port that go one way are a kind.
+  void health_changed(const HealthNews& news) noexcept;
   // As Recorder::said; the kind is the Ingress.
   void said(const PodWords& words) noexcept;
   static bool wants(const ExchangeRecord& record) noexcept { return !record.reason.empty() && record.ours; }

@@ -157,9 +157,20 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_upstream_retries_total", counter, "", "Further attempts of a request."},
     {"sluice_upstream_retries_over_budget_total", counter, "",
      "Requests that were not tried again as retry-budget-percent was used up: their clients got what there was."},
-    {"sluice_endpoints_ejected", gauge, "", "Endpoints that are left out for their health at the moment."},
-    {"sluice_endpoint_ejections_total", counter, "",
-     "Times that an endpoint was left out for a while, as it had failed outlier-consecutive-failures times in a row."},
+    {"sluice_endpoints_ejected", gauge, "",
+     "Endpoints that are left out at the moment for what became of requests to them."},
+    {"sluice_endpoint_ejections_total", counter, "reason",
+     "Times that an endpoint was left out for a while, as it had failed outlier-consecutive-failures times in a row "
+     "(failures), or took outlier-latency-factor times as long as the others (latency)."},
+    {"sluice_endpoints_unhealthy", gauge, "", "Endpoints that are unhealthy at the moment as their health checks say."},
+    {"sluice_health_checks_total", counter, "result",
+     "Health checks of endpoints: ok, another status than expected (status), no answer in time (timeout), no "
+     "connection "
+     "(connect), a failed handshake (tls), an answer that breaks off or breaks the rules (broken), a gRPC server that "
+     "does not say SERVING (not_serving), or not made for lack of descriptors or places (skipped), which counts for "
+     "nothing."},
+    {"sluice_health_checks_waiting", gauge, "",
+     "Health checks that are due and wait for their turn. More than 0 for long: they are too many for their interval."},
     {"sluice_affinity_sessions_total", counter, "result",
      "Sessions of affinity: cookie that began, and those that moved to another pod, as theirs is gone or has failed."},
     {"sluice_upstream_own_refused_total", counter, "",

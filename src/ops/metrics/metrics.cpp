@@ -64,7 +64,17 @@ constexpr StatRow kSummed[] = {
     {&WorkerStats::auth_failed, "sluice_auth_requests_total", "failed", false},
     {&WorkerStats::retries, "sluice_upstream_retries_total", nullptr, false},
     {&WorkerStats::retries_over_budget, "sluice_upstream_retries_over_budget_total", nullptr, false},
-    {&WorkerStats::endpoints_ejected, "sluice_endpoint_ejections_total", nullptr, false},
+    {&WorkerStats::endpoints_ejected, "sluice_endpoint_ejections_total", "failures", false},
+    {&WorkerStats::endpoints_too_slow, "sluice_endpoint_ejections_total", "latency", false},
+    {&WorkerStats::checks_well, "sluice_health_checks_total", "ok", false},
+    {&WorkerStats::checks_status, "sluice_health_checks_total", "status", false},
+    {&WorkerStats::checks_timeout, "sluice_health_checks_total", "timeout", false},
+    {&WorkerStats::checks_unconnected, "sluice_health_checks_total", "connect", false},
+    {&WorkerStats::checks_tls, "sluice_health_checks_total", "tls", false},
+    {&WorkerStats::checks_broken, "sluice_health_checks_total", "broken", false},
+    {&WorkerStats::checks_not_serving, "sluice_health_checks_total", "not_serving", false},
+    {&WorkerStats::checks_skipped, "sluice_health_checks_total", "skipped", false},
+    {&WorkerStats::checks_waiting, "sluice_health_checks_waiting", nullptr, true},
     {&WorkerStats::sessions_begun, "sluice_affinity_sessions_total", "begun", false},
     {&WorkerStats::sessions_moved, "sluice_affinity_sessions_total", "moved", false},
     {&WorkerStats::tunnels_active, "sluice_tunnels_active", nullptr, true},
@@ -192,7 +202,7 @@ struct Metrics::Impl {
   std::mutex state_mutex;  // the next two
   ControllerState state;
   std::function<LogFigures()> log_figures;
-  std::function<std::size_t()> endpoints_out;
+  std::function<EndpointHealth()> endpoint_health;
 
   // The next two. A worker takes it for /nginx_status: it is never held for longer than it takes to add up.
   std::mutex stats_mutex;
@@ -250,9 +260,9 @@ void Metrics::unwatch(const WorkerStats* stats) {
   }
 }
 
-void Metrics::set_endpoints_out(std::function<std::size_t()> read) {
+void Metrics::set_endpoint_health(std::function<EndpointHealth()> read) {
   const std::scoped_lock lock(impl_->state_mutex);
-  impl_->endpoints_out = std::move(read);
+  impl_->endpoint_health = std::move(read);
 }
 
 void Metrics::set_log_figures(std::function<LogFigures()> read) {
@@ -526,7 +536,9 @@ void Metrics::Impl::write_controller(Exposition& exposition) {
   exposition.value("sluice_memory_limit_bytes", number(s.memory.limit));
   exposition.value("sluice_overload_rung", s.memory.rung);
 
-  exposition.value("sluice_endpoints_ejected", number(endpoints_out ? endpoints_out() : 0));
+  const EndpointHealth health = endpoint_health ? endpoint_health() : EndpointHealth{};
+  exposition.value("sluice_endpoints_ejected", number(health.ejected));
+  exposition.value("sluice_endpoints_unhealthy", number(health.unwell));
   const LogFigures log = log_figures ? log_figures() : LogFigures{};
   exposition.value("sluice_access_log_lines_total", number(log.lines));
   exposition.value("sluice_access_log_lost_lines_total", number(log.lost));

@@ -98,8 +98,11 @@ class Metrics {
   void watch(const WorkerStats* stats);
   void unwatch(const WorkerStats* stats);
   void set_log_figures(std::function<LogFigures()> read);
-  // How many endpoints are left out for their health at the moment.
-  void set_endpoints_out(std::function<std::size_t()> read);
+  // How many endpoints are left out at the moment for what became of requests, and how many are unwell as checks say.
+  struct EndpointHealth {
+    std::size_t ejected = 0, unwell = 0;
+  };
+  void set_endpoint_health(std::function<EndpointHealth()> read);
 
   void set_state(ControllerState state);
   // Changes part of the state under the mutex: metrics.update([](ControllerState& s) { s.ready = true; });

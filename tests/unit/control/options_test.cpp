@@ -67,6 +67,7 @@ TEST(Options, EveryKeyReachesItsMember) {
                        "200 5m",
                        "https://to.example/",
                        "ewma",
+                       "http",
                        "exact",
                        "recommended",
                        "1.0",

@@ -258,6 +258,7 @@ TEST_F(Rows, OfOptionsAreNoticedByAll) {
                               "https://to.example/",
                               "404",
                               "ewma",
+                              "http",
                               "exact",
                               "recommended",
                               "1.0",

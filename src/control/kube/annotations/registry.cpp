@@ -27,6 +27,7 @@ constexpr AnnotationFamily (*kFamilies[])() = {
     annotation::error_pages,
     annotation::external_auth,
     annotation::fastcgi,
+    annotation::health_check,  // what it comes to goes into what balancing has made
     annotation::mirror,
     annotation::names,
     annotation::paths,

@@ -139,6 +139,13 @@ struct WrittenBalancing {
   model::Affinity affinity;
 };
 
+// health-check and health-check-*, as written.
+struct WrittenHealthCheck {
+  std::optional<model::HealthCheck> check;  // over the defaults; empty: nothing of it is
+  bool beside = false;                      // something beside health-check is
+  bool of_http = false, of_grpc = false;    // something of it that has an effect with `http` alone, with `grpc` alone
+};
+
 // canary and canary-*, as written.
 struct WrittenCanary {
   bool enabled = false;
@@ -162,6 +169,7 @@ struct AnnotationValues {
   model::RouteSettings settings;
   WrittenCors cors;
   WrittenBalancing balancing;
+  WrittenHealthCheck health_check;
   std::optional<std::vector<model::Cidr>> allowlist, denylist;  // empty: none is written
   WrittenAuth auth;
   WrittenExternalAuth external_auth;
@@ -276,6 +284,7 @@ AnnotationFamily custom_headers();
 AnnotationFamily error_pages();
 AnnotationFamily external_auth();
 AnnotationFamily fastcgi();
+AnnotationFamily health_check();
 AnnotationFamily limits();
 AnnotationFamily mirror();
 AnnotationFamily names();

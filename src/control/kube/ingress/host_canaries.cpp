@@ -145,7 +145,7 @@ void HostBuilder::lead_to_canary(model::Route& route, const Location& location) 
   // Its pods are chosen as those of the main Ingress, sessions included, unless these are to be the main's alone.
   const model::CanaryRule& rule = location.canary->canary->rule;
   const WishPtr& wish = rule.sessions ? location.owner->wish : location.owner->wish_without_sessions;
-  if (wish && std::ranges::find(user.wishes, wish) == user.wishes.end()) user.wishes.push_back(wish);
+  user.add(wish, *route.settings);
   also_lead_to(route, location, model::Role::canary, key);
   route.canary = model::Canary{rule, location.canary->ref->name, texts.service, texts.port, texts.upstream_name};
 }

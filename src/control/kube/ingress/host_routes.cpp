@@ -195,9 +195,7 @@ void HostBuilder::lead_to(model::Route& route, const Location& location, const C
   ClusterUser& user = out_.clusters[texts.name.str()];
   if (!user.ref) user.ref = location.owner ? location.owner->ref : default_backend_flag();
   // Where its own paths lead; what nobody names goes to --default-backend by nobody's wish.
-  if (location.owner && location.owner->wish && location.backend &&
-      std::ranges::find(user.wishes, location.owner->wish) == user.wishes.end())
-    user.wishes.push_back(location.owner->wish);
+  if (location.owner && location.backend) user.add(location.owner->wish, *route.settings);
 }
 
 void HostBuilder::also_lead_to(model::Route& route, const Location& location, model::Role role, const ClusterKey& key,

@@ -3,6 +3,7 @@
 
 #include "base/strings.h"
 #include "control/destination.h"
+#include "control/kube/health_check.h"
 #include "control/kube/options/families.h"
 #include "control/kube/options/values.h"
 #include "control/kube/replacement.h"
@@ -110,6 +111,7 @@ void inherit_balancing(const Options& in, RouteSettings& out) {
   made.load_balance = in.load_balance;
   made.by_service = in.service_upstream;
   made.slow_start = in.slow_start;
+  made.health = model::shared_unless_plain(in.health_check);
   if (made == model::Balancing{})
     out.balancing.reset();
   else
@@ -143,6 +145,32 @@ std::string read_try_timeout(std::string_view v, Options& o) {
 }
 std::string print_try_timeout(const Options& o) {
   return patience_text(o.proxy_try_timeout);
+}
+
+template <auto Read, auto Print>
+constexpr OptionValue check_value(std::string_view grammar) {
+  return {grammar, [](std::string_view v, Options& o) { return Read(v, o.health_check); },
+          [](const Options& o) { return Print(o.health_check); }};
+}
+
+std::string read_latency_factor(std::string_view v, Options& o) {
+  const auto n = parse_int(v);
+  if (!n || (*n != 0 && (*n < 2 || *n > 100))) return "a number from 2 to 100, or 0 for nobody";
+  o.outlier_latency_factor = static_cast<std::uint32_t>(*n);
+  return {};
+}
+std::string print_latency_factor(const Options& o) {
+  return std::to_string(o.outlier_latency_factor);
+}
+std::string read_latency_floor(std::string_view v, Options& o) {
+  if (v.ends_with("ms")) v.remove_suffix(2);
+  const auto n = parse_int(v);
+  if (!n || *n < 1 || *n > 60'000) return "milliseconds from 1 to 60000";
+  o.outlier_latency_floor = model::Millis(*n);
+  return {};
+}
+std::string print_latency_floor(const Options& o) {
+  return std::to_string(o.outlier_latency_floor.count()) + "ms";
 }
 
 // Milliseconds, with or without their unit.
@@ -253,7 +281,31 @@ constexpr std::array kUpstreamRows{
            "sluice: how long, the first time; twice as long the second time, and so on"},
     Option{"outlier-max-ejection-time", seconds<&Options::outlier_max_ejection_time, 1>, "sluice: the longest"},
     Option{"outlier-max-ejected-percent", number<&Options::outlier_max_ejected_percent, 1, 100>,
-           "sluice: of the endpoints of a Service port that are left out at once; one at least, and never all"},
+           "sluice: of the endpoints of a Service port that are left out at once, for what became of requests or of "
+           "health checks; one at least, and never all"},
+    Option{"outlier-latency-factor",
+           {"number", read_latency_factor, print_latency_factor},
+           "sluice: an endpoint whose answers take so many times as long as the median of its Service port's gets no "
+           "requests for a while; 0 is never"},
+    Option{"outlier-latency-floor",
+           {"milliseconds", read_latency_floor, print_latency_floor},
+           "sluice: endpoints that answer sooner are never too slow"},
+    Option{"health-check", check_value<read_check_by, print_check_by>("off, http, grpc or tcp"),
+           "sluice: how pods are asked from time to time whether they are well, where no annotation says otherwise "
+           "([resilience](resilience.md#pods-that-are-checked))",
+           inherit_balancing},
+    Option{"health-check-path", check_value<read_check_path, print_check_path>("path"),
+           "sluice: with `health-check: http`, what is asked for", inherit_balancing},
+    Option{"health-check-expect", check_value<read_check_expect, print_check_expect>("statuses and ranges"),
+           "sluice: with `health-check: http`, the statuses of pods that are well", inherit_balancing},
+    Option{"health-check-interval", check_value<read_check_interval, print_check_interval>("time, 1s to 1h"),
+           "sluice: from the beginning of a check of a pod to that of the next one", inherit_balancing},
+    Option{"health-check-timeout", check_value<read_check_timeout, print_check_timeout>("time, 100ms to 1m"),
+           "sluice: a check that takes longer has failed", inherit_balancing},
+    Option{"health-check-unhealthy-after", check_value<read_unhealthy_after, print_unhealthy_after>("number"),
+           "sluice: checks that have to fail in a row until a pod gets no requests", inherit_balancing},
+    Option{"health-check-healthy-after", check_value<read_healthy_after, print_healthy_after>("number"),
+           "sluice: checks that have to succeed in a row until it is well again", inherit_balancing},
     Option{"retry-budget-percent", number<&Options::retry_budget_percent, 0, 1000>,
            "sluice: further tries of what a pod may have seen, in per cent of the requests to the Service port in ten "
            "seconds, a worker; 0 is no limit ([retries](retries.md))"},

@@ -254,6 +254,78 @@ TEST_F(OfCluster, ThePolicyOutlivesChangesThatItIsToldOf) {
   EXPECT_EQ(cluster->policy().name, "round_robin");
 }
 
+// Who is unwell, as checks say, is left out of a Cluster that is checked; of one that is not it is as any other.
+TEST_F(OfCluster, WhoIsUnwellIsLeftOutAndNeverAll) {
+  model::Balancing checked;
+  checked.health = model::HealthCheck{};
+  const std::vector<std::string> addresses{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"};
+  become(addresses, checked);
+  const auto health = [&](const std::string& address) { return bare.worker.shared.health.of("", address + "|8080|"); };
+  const auto asked = [&] {
+    std::set<std::string> out;
+    for (int i = 0; i < 8; ++i) {
+      std::vector<std::uint32_t> tried;
+      out.insert(cluster->pick(tried)->text.substr(7, 1));
+    }
+    return out;
+  };
+  const auto unwell = [&](const std::string& address) {
+    const auto of = health(address);
+    of->unwell(bare.clock.now());
+    bare.worker.shared.health.changed("");
+    bare.clock.advance(1s);
+    return of;
+  };
+  EXPECT_EQ(asked().size(), 4U);
+  const auto second = unwell("10.0.0.2");
+  EXPECT_EQ(asked(), (std::set<std::string>{"1", "3", "4"}));
+  const auto third = unwell("10.0.0.3"), first = unwell("10.0.0.1"), fourth = unwell("10.0.0.4");
+  EXPECT_EQ(asked(), (std::set<std::string>{"1", "4"})) << "half of them, who are out for longest";
+  second->well();
+  bare.worker.shared.health.changed("");
+  EXPECT_EQ(asked(), (std::set<std::string>{"2", "4"}));
+  become(addresses);
+  EXPECT_EQ(asked().size(), 4U) << "nobody asks for checks";
+  become({"10.0.0.1"}, checked);
+  EXPECT_EQ(asked().size(), 1U) << "never the last one";
+}
+
+TEST_F(OfCluster, WhoTakesManyTimesTheMedianIsFoundOnceASecond) {
+  model::Options options;
+  options.outlier_latency_factor = 3;
+  options.outlier_latency_floor = 100ms;
+  become({"10.0.0.1", "10.0.0.2", "10.0.0.3"});
+  const auto answers = [&](const std::string& address, float seconds) {
+    const auto of = bare.worker.shared.health.of("", address + "|8080|");
+    for (std::uint32_t i = 0; i < 50 * EndpointHealth::kEnoughAnswers; ++i) of->answered(seconds, bare.clock.now());
+    return of;
+  };
+  const auto find = [&] {
+    bare.clock.advance(1s);
+    bare.worker.loop.fresh_now();
+    const EndpointRuntime* const slow = cluster->find_slow(options);
+    return slow == nullptr ? std::string() : slow->text;
+  };
+  const auto one = answers("10.0.0.1", 0.05F);
+  EXPECT_EQ(find(), "") << "there is nobody to compare it with";
+  const auto two = answers("10.0.0.2", 0.14F);
+  EXPECT_EQ(find(), "") << "less than three times as much";
+  answers("10.0.0.2", 0.16F);
+  EXPECT_EQ(find(), "10.0.0.2:8080") << "of two the quicker one is the measure";
+  EXPECT_EQ(cluster->find_slow(options), nullptr) << "once a second";
+  const auto three = answers("10.0.0.3", 0.1F);
+  EXPECT_EQ(find(), "") << "the median is 0.1";
+  answers("10.0.0.1", 0.001F);
+  answers("10.0.0.3", 0.002F);
+  answers("10.0.0.2", 0.09F);
+  EXPECT_EQ(find(), "") << "below the floor";
+  answers("10.0.0.2", 0.2F);
+  EXPECT_EQ(find(), "10.0.0.2:8080");
+  options.outlier_ejection_time = std::chrono::seconds(10);
+  EXPECT_TRUE(two->too_slow(options, bare.clock.now()));
+  EXPECT_EQ(find(), "");
+}
+
 // By publications, as a worker gets them: numbers of Clusters are used again, and a request goes on with the one that
 // it has pinned.
 TEST_F(OfCluster, AnotherClusterOfTheSameNumberIsAnother) {

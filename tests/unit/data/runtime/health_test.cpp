@@ -79,16 +79,125 @@ TEST(EndpointHealth, IsNotAskedForWithoutTheOption) {
   for (int i = 0; i < 100; ++i) EXPECT_FALSE(health.failed(after(0), kBegin));
 }
 
+// What one endpoint takes, answer by answer.
+void answers(EndpointHealth& health, int count, float seconds, Instant now = kBegin) {
+  for (int i = 0; i < count; ++i) health.answered(seconds, now);
+}
+
+TEST(EndpointHealth, WhatItTakesIsKnownOnceItHasAnsweredOftenEnough) {
+  EndpointHealth health;
+  answers(health, EndpointHealth::kEnoughAnswers - 1, 0.2F);
+  EXPECT_EQ(health.typical_seconds(), 0);
+  answers(health, 1, 0.2F);
+  EXPECT_NEAR(health.typical_seconds(), 0.2F, 1e-4F);
+  answers(health, 1, 3.4F);
+  EXPECT_NEAR(health.typical_seconds(), 0.3F, 1e-3F) << "one that is slow is a part of it";
+  answers(health, 400, 0.01F);
+  EXPECT_NEAR(health.typical_seconds(), 0.01F, 1e-3F) << "what was long ago is forgotten";
+}
+
+TEST(EndpointHealth, WhoIsTooSlowIsOutAsLongAsWhoFailsAndThenUnknown) {
+  EndpointHealth health;
+  const auto options = after(0);
+  answers(health, 100, 5);
+  EXPECT_TRUE(health.too_slow(options, kBegin));
+  EXPECT_FALSE(health.too_slow(options, kBegin + 1s)) << "it is out already";
+  answers(health, 100, 5, kBegin + 1s);  // asked before
+  EXPECT_EQ(health.typical_seconds(), 0);
+  EXPECT_EQ(health.until(), kBegin + 10s);
+  EXPECT_TRUE(health.too_slow(options, kBegin + 10s));
+  EXPECT_EQ(health.until(), kBegin + 30s) << "the second time takes twice as long";
+}
+
+TEST(EndpointHealth, ChecksAndEjectionsKnowNothingOfEachOther) {
+  EndpointHealth health;
+  health.unwell(kBegin);
+  EXPECT_TRUE(health.is_out(kBegin) && health.is_unwell() && !health.is_ejected(kBegin));
+  EXPECT_EQ(health.out_since(kBegin + 5s), kBegin);
+  health.succeeded(kBegin + 1s);  // a request, which does not make it well
+  EXPECT_TRUE(health.is_out(kBegin + 1h));
+  EXPECT_TRUE(health.failed(after(1), kBegin + 5s));
+  EXPECT_EQ(health.out_since(kBegin + 6s), kBegin) << "since the earlier of both";
+  health.well();
+  EXPECT_TRUE(health.is_out(kBegin + 14s)) << "well as checks say, and still ejected";
+  EXPECT_EQ(health.out_since(kBegin + 14s), kBegin + 5s);
+  EXPECT_FALSE(health.is_out(kBegin + 15s));
+}
+
+TEST(EndpointHealth, OfTwoThatCheckItBothHaveToFindItWell) {
+  EndpointHealth health;
+  health.unwell(kBegin);
+  health.unwell(kBegin + 5s);
+  EXPECT_EQ(health.out_since(kBegin + 5s), kBegin);
+  health.well();
+  EXPECT_TRUE(health.is_out(kBegin + 6s));
+  health.well();
+  EXPECT_FALSE(health.is_out(kBegin + 6s));
+  health.unwell(kBegin + 20s);
+  EXPECT_EQ(health.out_since(kBegin + 20s), kBegin + 20s);
+}
+
+TEST(CheckResults, SoManyInARowTurnIt) {
+  using enum CheckResults::Change;
+  model::HealthCheck check;
+  check.unhealthy_after = 3;
+  check.healthy_after = 2;
+  CheckResults results;
+  EXPECT_FALSE(results.is_unwell()) << "until it has failed";
+  EXPECT_EQ(results.take(false, check), none);
+  EXPECT_EQ(results.take(false, check), none);
+  EXPECT_EQ(results.take(true, check), none) << "which ends the row";
+  for (const auto change : {none, none, unwell, none}) EXPECT_EQ(results.take(false, check), change);
+  EXPECT_TRUE(results.is_unwell());
+  EXPECT_EQ(results.take(true, check), none);
+  EXPECT_EQ(results.take(false, check), none) << "likewise";
+  for (const auto change : {none, well, none}) EXPECT_EQ(results.take(true, check), change);
+  EXPECT_FALSE(results.is_unwell());
+  check.unhealthy_after = check.healthy_after = 1;
+  EXPECT_EQ(results.take(false, check), unwell);
+  EXPECT_EQ(results.take(true, check), well);
+  results.begin_unwell();
+  EXPECT_EQ(results.take(false, check), none);
+  EXPECT_EQ(results.take(true, check), well);
+}
+
+TEST(HealthTable, CountsBothKindsAndFindsWhomSomebodyHolds) {
+  HealthTable table;
+  const auto one = table.of("a", "10.0.0.1|80|pod"), two = table.of("a", "10.0.0.2|80|pod");
+  one->unwell(kBegin);
+  two->unwell(kBegin);
+  two->failed(after(1), kBegin);
+  EXPECT_EQ(table.count(kBegin).unwell, 2U);
+  EXPECT_EQ(table.count(kBegin).ejected, 1U);
+  EXPECT_EQ(table.find("a", "10.0.0.1|80|pod"), one);
+  EXPECT_EQ(table.find("b", "10.0.0.1|80|pod"), nullptr);
+  model::Endpoint endpoint;
+  endpoint.address = "10.0.0.1";
+  endpoint.port = 80;
+  endpoint.pod = "pod";
+  EXPECT_EQ(identity_of(endpoint), "10.0.0.1|80|pod");
+}
+
 TEST(HealthTable, AnEndpointOfANamespaceHasOneState) {
   HealthTable table;
   const auto one = table.of("a", "10.0.0.1|80|pod");
   EXPECT_EQ(table.of("a", "10.0.0.1|80|pod"), one);
   EXPECT_NE(table.of("b", "10.0.0.1|80|pod"), one) << "another namespace cannot put it out";
   EXPECT_NE(table.of("a", "10.0.0.1|80|next"), one) << "another pod at the same address is another endpoint";
-  EXPECT_EQ(table.out(kBegin), 0U);
+  EXPECT_EQ(table.count(kBegin).ejected, 0U);
   one->failed(after(1), kBegin);
-  EXPECT_EQ(table.out(kBegin), 1U);
-  EXPECT_EQ(table.out(kBegin + 10s), 0U);
+  EXPECT_EQ(table.count(kBegin).ejected, 1U);
+  EXPECT_EQ(table.count(kBegin + 10s).ejected, 0U);
+}
+
+TEST(HealthTable, AChangeConcernsItsNamespace) {
+  HealthTable table;
+  const auto a = HealthTable::slot_of("a");
+  std::size_t others = 0;
+  for (int i = 0; i < 64; ++i) others += HealthTable::slot_of("other-" + std::to_string(i)) != a;
+  EXPECT_GT(others, 32U) << "of 64 namespaces most have another slot";
+  table.changed("a");
+  for (std::size_t slot = 0; slot < HealthTable::kSlots; ++slot) EXPECT_EQ(table.changes(slot), slot == a ? 1U : 0U);
 }
 
 TEST(HealthTable, ForgetsWhoIsGone) {
@@ -96,7 +205,7 @@ TEST(HealthTable, ForgetsWhoIsGone) {
   for (int i = 0; i < 10'000; ++i) table.of("a", std::to_string(i));
   const auto held = table.of("a", "1");
   held->failed(after(1), kBegin);
-  EXPECT_EQ(table.out(kBegin), 1U);
+  EXPECT_EQ(table.count(kBegin).ejected, 1U);
   EXPECT_EQ(table.of("a", "1"), held);
 }
 
