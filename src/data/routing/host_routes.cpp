@@ -150,11 +150,16 @@ Patterns::Found HostRoutes::walk_patterns(std::string_view path,
 
 const Route* HostRoutes::root() const noexcept {
   if (!patterns_) return walk("/", [](const Route&) noexcept {});
-  // Of patterns too it is the one that is written so, though another may be asked before it; the owner's is the first.
+  // Of patterns too it is the one that is written so, though another may be asked before it; the owner's is the first,
+  // and an exact one before a prefix, as without patterns. One that others may have is nobody's.
   const Route* best = nullptr;
+  const auto before = [](const model::Route& a, const model::Route& b) {
+    return std::pair(a.rank, a.match != model::PathMatch::exact) <
+           std::pair(b.rank, b.match != model::PathMatch::exact);
+  };
   for (const Route& route : routes())
-    if (route.spec->path.view() == "/" && route.spec->match != model::PathMatch::slash_redirect &&
-        (best == nullptr || route.spec->rank < best->spec->rank))
+    if (route.spec->path.view() == "/" && route.spec->match != model::PathMatch::slash_redirect && !route.spec->free &&
+        (best == nullptr || before(*route.spec, *best->spec)))
       best = &route;
   return best;
 }

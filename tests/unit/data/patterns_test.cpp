@@ -136,6 +136,12 @@ TEST(Patterns, WhatIsWithheldGoesToNobodyBehind) {
 TEST(Patterns, RootIsTheOneThatIsWrittenSo) {
   const auto h = host({{"/(.*)"}, {"/"}, {"/x", 2}});
   EXPECT_EQ(h->root()->spec->path.view(), "/");
+  // An exact one before a prefix, as without patterns; and not one that is there for others to have.
+  const auto several =
+      host({{"/x.*", 2}, {"/", 0, PathMatch::prefix, true}, {"/", 0, PathMatch::prefix}, {"/", 0, PathMatch::exact}});
+  ASSERT_NE(several->root(), nullptr);
+  EXPECT_EQ(several->root()->spec->match, PathMatch::exact);
+  EXPECT_EQ(host({{"/x.*", 2}, {"/", 0, PathMatch::prefix, true}})->root(), nullptr);
 }
 
 TEST(Patterns, MatchAllocatesNothing) {
