@@ -198,9 +198,9 @@ class World {
   }
 
  private:
-  // The / that nobody has asked for: anybody may.
+  // The / that nobody has asked for, be it closed with the rest of its owner's: anybody may.
   static bool is_free(const model::Route& r) {
-    return r.path == "/" && r.path_type.empty() && r.status == 404 && !r.settings->redirect;
+    return r.path == "/" && r.path_type.empty() && r.cluster.empty() && !r.settings->redirect;
   }
   // For a path of an Ingress that is refused: it leads where requests go without it, by the route of a shorter path.
   static bool is_place_kept_free(const model::Route& r) { return r.rank % 2 == 1; }
