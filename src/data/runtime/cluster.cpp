@@ -66,7 +66,7 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
   spec_ = std::move(spec);
   look_again_ = Instant::min();
   if (takers_.empty()) takers_.swap(far_);
-  left_out_ = 0;
+  left_out_ = unproven_ = 0;
   share_with_far();
   health_slot_ = HealthTable::slot_of(spec_->ns);
 
@@ -117,8 +117,28 @@ std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>
     else if (session != nullptr && !session->empty())  // a session lives at its endpoint; this one only begins
       at = begin_elsewhere(candidates, at);
   }
+  if (unproven_ != 0 && endpoints_[at]->unproven && row_->key != PolicyRow::Key::session) [[unlikely]]
+    at = wait_for_proof(candidates, at);
   if (tried.size() < 16) tried.push_back(loads_[at]->id);
   return endpoints_[at];
+}
+
+std::size_t ClusterRuntime::wait_for_proof(Candidates candidates, std::size_t at) noexcept {
+  awaited_.assign(candidates.tried.begin(), candidates.tried.end());
+  awaited_.reserve(awaited_.size() + kDraws);
+  for (int i = 0; i < kDraws; ++i) {
+    EndpointRuntime& endpoint = *endpoints_[at];
+    if (endpoint.unproven && !endpoint.health->is_unproven()) endpoint.unproven = false, --unproven_;
+    if (!endpoint.unproven || endpoint.load.in_flight == 0) break;
+    awaited_.push_back(endpoint.load.id);
+    candidates.tried = awaited_;
+    std::size_t next = policy_->pick(candidates);
+    if (next >= endpoints_.size() || candidates.was_tried(next)) break;
+    if (endpoints_[next]->left_out) next = pick_another(candidates, next);
+    if (endpoints_[next]->left_out) break;
+    at = next;
+  }
+  return at;
 }
 
 // Those here that are neither missing nor left out, beside how many are enough, are the share that stays.
@@ -210,12 +230,14 @@ void ClusterRuntime::look_at_health(const model::Options& options) {
     return;
   health_seen_ = changes;
   look_again_ = Instant::max();
-  left_out_ = 0;
+  left_out_ = unproven_ = 0;
   std::vector<EndpointRuntime*> out;
   const auto look = [&](std::uint32_t taker) {
     EndpointRuntime& endpoint = *endpoints_[taker];
     endpoint.left_out = false;
     const EndpointHealth& health = health_of(endpoint);  // what other workers have found, where this one has not asked
+    endpoint.unproven = options.outlier_consecutive_failures != 0 && health.is_unproven() && !health.is_out(now);
+    unproven_ += endpoint.unproven ? 1 : 0;
     if (!health.is_out(now)) return;
     out.push_back(&endpoint);
     if (health.is_ejected(now)) look_again_ = std::min(look_again_, health.until());
@@ -260,9 +282,9 @@ EndpointRuntime* ClusterRuntime::find_slow(const model::Options& options) {
 
 void ClusterRuntime::consider_health(const model::Options& options) {
   if (goes_by_health(options)) return look_at_health(options);
-  if (left_out_ == 0) [[likely]]
+  if (left_out_ == 0 && unproven_ == 0) [[likely]]
     return;
-  left_out_ = 0;
+  left_out_ = unproven_ = 0;
   share_with_far();
 }
 

@@ -37,6 +37,7 @@ struct EndpointRuntime {
   bool valid = false;                      // the address could be understood
   bool question = false;                   // model::Cluster::question
   bool left_out = false;                   // for its health, by this worker
+  bool unproven = false;                   // EndpointHealth::is_unproven(), as this worker has seen it last
   std::shared_ptr<EndpointHealth> health;  // once somebody has asked; null: nobody has
   Instant warm_at = Instant::min();        // when its share is that of the others (Balancing::slow_start)
   bool retired = false;                    // no longer named: connections are closed instead of given back
@@ -100,6 +101,8 @@ class ClusterRuntime {
   bool goes_far(const Candidates& candidates, std::size_t at) noexcept;
   std::size_t pick_far(const Candidates& candidates, std::size_t otherwise) noexcept;
   void share_with_far() noexcept;
+  // In place of an endpoint that is back and has not answered yet, while one request is about to find out.
+  std::size_t wait_for_proof(Candidates candidates, std::size_t at) noexcept;
   // In place of an endpoint that has just come, at times.
   std::size_t spare_new(Candidates candidates, std::size_t at) noexcept;
   static constexpr int kDraws = 8;  // of the policy, where it chooses who is left out
@@ -125,12 +128,13 @@ class ClusterRuntime {
   bool checked_ = false;  // its endpoints are
   std::uint32_t pins_ = 1;
   // Whose health says that they are left out, as this worker has found when it looked last.
-  std::size_t left_out_ = 0;
+  std::size_t left_out_ = 0, unproven_ = 0;
   std::size_t health_slot_ = 0;          // of its namespace
   std::uint64_t health_seen_ = 0;        // HealthTable::changes() then
   Instant look_again_ = Instant::min();  // when the first of them is back
   Instant slow_looked_at_{};             // by find_slow()
   std::vector<std::uint32_t> passed_;    // scratch of pick_another()
+  std::vector<std::uint32_t> awaited_;   // likewise of wait_for_proof()
 };
 
 // An attempt at an endpoint: in flight from its beginning until this goes, however it ends. The endpoint outlives it,

@@ -16,6 +16,7 @@ bool EndpointHealth::failed(const model::Options& options, Instant now) noexcept
   if (failures_.fetch_add(1, std::memory_order_relaxed) + 1 < most) return false;
   if (!eject(options, now, before)) return false;
   failures_.store(most - 1, std::memory_order_relaxed);  // back again, one more failure is enough
+  unproven_.store(true, std::memory_order_relaxed);
   return true;
 }
 
@@ -46,7 +47,9 @@ bool EndpointHealth::lost(const model::Options& options, Instant now) noexcept {
 
 void EndpointHealth::succeeded(Instant now) noexcept {
   // An answer to what was asked before it was out proves nothing.
-  if (failures_.load(std::memory_order_relaxed) != 0 && !is_ejected(now)) failures_.store(0, std::memory_order_relaxed);
+  if ((failures_.load(std::memory_order_relaxed) == 0 && !is_unproven()) || is_ejected(now)) return;
+  failures_.store(0, std::memory_order_relaxed);
+  unproven_.store(false, std::memory_order_relaxed);
 }
 
 // The mean of the first ones, then what moves by a part of each: one slow answer says little.

@@ -44,6 +44,8 @@ class EndpointHealth {
   void unwell(Instant now) noexcept;
   void well() noexcept;
 
+  // Ejected for failures, and no answer since says that it is well again.
+  bool is_unproven() const noexcept { return unproven_.load(std::memory_order_relaxed); }
   bool is_ejected(Instant now) const noexcept { return now < until(); }
   bool is_unwell() const noexcept { return unwell_.load(std::memory_order_relaxed) != 0; }
   bool is_out(Instant now) const noexcept { return is_unwell() || is_ejected(now); }
@@ -64,9 +66,10 @@ class EndpointHealth {
   bool eject(const model::Options& options, Instant now, Instant::rep before) noexcept;
 
   std::atomic<std::uint32_t> failures_ = 0;  // in a row
-  std::atomic<std::uint32_t> times_ = 0;     // that it was ejected lately: the more, the longer
-  Time since_ = 0, until_ = 0;               // 0: never
-  std::atomic<std::uint32_t> unwell_ = 0;    // checks that find it so
+  std::atomic<bool> unproven_ = false;
+  std::atomic<std::uint32_t> times_ = 0;   // that it was ejected lately: the more, the longer
+  Time since_ = 0, until_ = 0;             // 0: never
+  std::atomic<std::uint32_t> unwell_ = 0;  // checks that find it so
   Time unwell_since_ = 0;
   std::atomic<std::uint32_t> answers_ = 0;  // that typical_ is of, up to kEnoughAnswers
   std::atomic<float> typical_ = 0;          // seconds

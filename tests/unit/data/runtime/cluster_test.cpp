@@ -427,5 +427,50 @@ TEST_F(OfCluster, NewEndpointsGetAShareThatGrows) {
   EXPECT_NEAR(share_of("10.0.0.6:8080"), 3'333, 2);
 }
 
+// Back again it may still be dead: one request at a time finds out, and the others do not wait with it.
+TEST_F(OfCluster, WhoIsBackIsAskedByOneAtATimeUntilItHasAnswered) {
+  model::Options options;
+  options.outlier_consecutive_failures = 1;
+  options.outlier_ejection_time = 10s;
+  Publication next;
+  next.snapshot = bare_snapshot(options);
+  bare.worker.apply(next);
+  become({"10.0.0.1", "10.0.0.2", "10.0.0.3"});
+  const auto health = bare.worker.shared.health.of("", "10.0.0.1|8080|");
+  const auto asked = [&](int requests) {
+    int count = 0;
+    for (int i = 0; i < requests; ++i) {
+      std::vector<std::uint32_t> tried;
+      count += cluster->pick(tried)->text == "10.0.0.1:8080" ? 1 : 0;
+    }
+    return count;
+  };
+  EXPECT_EQ(asked(30), 10);
+  EXPECT_TRUE(health->failed(options, bare.worker.loop.now()));
+  bare.worker.shared.health.changed("");
+  EXPECT_EQ(asked(30), 0);
+  pass(11s);
+  std::shared_ptr<EndpointRuntime> endpoint;
+  while (!endpoint || endpoint->text != "10.0.0.1:8080") {
+    std::vector<std::uint32_t> tried;
+    endpoint = cluster->pick(tried);
+  }
+  std::optional<AttemptInFlight> proof(std::in_place, *endpoint, cluster->policy());
+  EXPECT_EQ(asked(30), 0) << "one is about to find out";
+  proof.reset();
+  EXPECT_GT(asked(30), 0) << "it has not said anything: another one";
+  proof.emplace(*endpoint, cluster->policy());
+  health->succeeded(bare.worker.loop.now());
+  EXPECT_EQ(asked(30), 10);
+  // A further try goes there all the same where nobody else is left.
+  health->failed(options, bare.worker.loop.now());
+  bare.worker.shared.health.changed("");
+  pass(30s);
+  std::vector<std::uint32_t> tried;
+  std::set<std::string> all;
+  for (int i = 0; i < 3; ++i) all.insert(cluster->pick(tried)->text);
+  EXPECT_EQ(all.size(), 3U);
+}
+
 }  // namespace
 }  // namespace sluice::data
