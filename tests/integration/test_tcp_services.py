@@ -412,8 +412,14 @@ def test_another_process_may_take_over_its_ports(site):
         assert exactly(old[-1], 3) == b"one"
     first.proc.send_signal(signal.SIGTERM)
     first.wait_line("draining", stream="err")
+    # The kernel resets who comes between the last look at the queue and the close, unless net.ipv4.tcp_migrate_req is 1.
+    reset = 0
     for _ in range(20):
-        assert says(port, b"one")
+        try:
+            assert says(port, b"one")
+        except ConnectionResetError:
+            reset += 1
+    assert reset <= 1
     for s in old:
         s.sendall(b"x")
         assert exactly(s, 1) == b"x"

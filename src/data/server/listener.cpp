@@ -39,8 +39,20 @@ void Listener::finish() {
   worker_.waits_no_longer(*this);
   pause_.disarm();
   worker_.loop.remove(fd_, this);
+  // Who has come meanwhile would be reset by the close, though another process may share the port: nothing stands
+  // between the last look and that.
+  while (accept_one()) {
+  }
   close(fd_);
   fd_ = -1;
+}
+
+bool Listener::accept_one() {
+  net::SocketAddress from;
+  from.size = sizeof from.storage;
+  const int fd = accept4(fd_, reinterpret_cast<sockaddr*>(&from.storage), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) worker_.accepted(fd, from, settings_, port_);
+  return fd >= 0;
 }
 
 namespace {
@@ -62,13 +74,7 @@ bool Listener::accept_some(int most) {
       worker_.shared.overload.step() / (cost::kClient + (settings_.tls ? cost::kHandshake : 0));
   if (bearable < static_cast<std::uint64_t>(most)) most = std::max(static_cast<int>(bearable), kLeastAtOnce);
   for (int i = 0; i < most; ++i) {
-    net::SocketAddress from;
-    from.size = sizeof from.storage;
-    const int fd = accept4(fd_, reinterpret_cast<sockaddr*>(&from.storage), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-      worker_.accepted(fd, from, settings_, port_);
-      continue;
-    }
+    if (accept_one()) continue;
     if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO) continue;
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) out_of_descriptors();
     return false;

@@ -33,6 +33,8 @@ class Listener final : public net::Watcher {
   void look_again();
 
  private:
+  // False: errno says why not.
+  bool accept_one();
   // Accepts up to `most`; false when there was nothing more.
   bool accept_some(int most);
   void out_of_descriptors();
