@@ -94,10 +94,7 @@ class Node:
         subprocess.run(["ip", "netns", "del", self.name], timeout=20)
 
     def pod(self, run, name, *args):
-        p = harness.Process(["ip", "netns", "exec", self.name, f"{harness.TOOLS}/strict-pod", "--name", name, "--listen", f"{self.theirs}:0", "--forget-ids", *map(str, args)])
-        p.wait_line("^ready")
-        p.address = next(line.split()[-1] for line in p.out if line.startswith("listening pod"))
-        return run.site.add(p)
+        return pod_at(run.site, name, *args, listen=f"{self.theirs}:0", within=("ip", "netns", "exec", self.name))
 
 
 def vanish(run):

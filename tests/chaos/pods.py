@@ -16,9 +16,9 @@ from common import harness, main
 HOST = "app.example"
 
 
-def pod_at(site, name, *args, listen="127.0.0.1:0"):
-    """A pod of its own name that can be killed: it is not asked how it is at the end."""
-    p = harness.Process([f"{harness.TOOLS}/strict-pod", "--name", name, "--listen", listen, "--forget-ids", *map(str, args)])
+def pod_at(site, name, *args, listen="127.0.0.1:0", within=()):
+    """A pod of its own name that can be killed: it is not asked how it is at the end. `within`: the command that starts it elsewhere."""
+    p = harness.Process([*within, f"{harness.TOOLS}/strict-pod", "--name", name, "--listen", listen, "--forget-ids", *map(str, args)])
     p.wait_line("^ready")
     p.address = next(line.split()[-1] for line in p.out if line.startswith("listening pod"))
     return site.add(p)

@@ -175,14 +175,18 @@ std::unique_ptr<BodyTransform> transform(Exchange& ex) {
   return nullptr;
 }
 
+// Until the head of the answer, the connect included; there was one.
+float answer_seconds(const Attempt& attempt) noexcept {
+  return attempt.header_seconds + std::max(attempt.connect_seconds, 0.0F);
+}
+
 // What the endpoint's policy learns from an attempt; without a clock where it learns nothing.
 void learn(Exchange& ex, AttemptInFlight& in_flight, Instant begun, const Status& outcome, const Attempt& attempt) {
   using enum AttemptOutcome::How;
   if (!in_flight.is_observed()) return;
   if (!outcome && outcome.error().retry == Retry::reused_only) return;  // it may not have noticed the request
   const Instant now = ex.worker.loop.fresh_now();
-  if (attempt.header_seconds >= 0)
-    return in_flight.over({answered, attempt.header_seconds + std::max(attempt.connect_seconds, 0.0F)}, now);
+  if (attempt.header_seconds >= 0) return in_flight.over({answered, answer_seconds(attempt)}, now);
   const bool to_blame = !outcome && outcome.error().whose == Whose::upstream && !ex.client_gone && !ex.given_up;
   in_flight.over({to_blame ? failed : cut_short, std::chrono::duration<float>(now - begun).count()}, now);
 }
@@ -190,7 +194,7 @@ void learn(Exchange& ex, AttemptInFlight& in_flight, Instant begun, const Status
 // Who takes longer than the others, as a rule, gets no requests for a while either.
 void judge_latency(Exchange& ex, EndpointHealth& health, const Attempt& attempt, Instant now) {
   if (attempt.header_seconds < 0) return;
-  health.answered(attempt.header_seconds + std::max(attempt.connect_seconds, 0.0F), now);
+  health.answered(answer_seconds(attempt), now);
   EndpointRuntime* const slow = ex.cluster->find_slow(*ex.options);
   if (slow == nullptr || !ex.cluster->health_of(*slow).too_slow(*ex.options, now)) return;
   ex.worker.stats.endpoints_too_slow.add();
@@ -225,10 +229,6 @@ void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome, const
                                   : "it gets no requests for a while, as it has failed too often in a row");
 }
 
-}  // namespace
-
-namespace {
-
 constexpr Error kNoEndpoint{Fault::no_endpoints, Whose::upstream, Retry::no, 503, "no endpoint takes requests"};
 constexpr Error kTooMany{Fault::overload, Whose::internal, Retry::no, 503,
                          "a limit of requests to the Service port is reached"};
@@ -257,8 +257,6 @@ const Error* end_of(Exchange& ex, const Error& error, bool nothing_sent, std::ui
   if (error.retry == Retry::answered || may_retry(ex, error, nothing_sent, ex.worker.loop.now())) return nullptr;
   return &error;
 }
-
-}  // namespace
 
 // A request that counts for upstream-max-requests until it is over, and for adaptive-concurrency until the head of its
 // answer is there: how long its client takes says nothing of its pods.
@@ -297,6 +295,8 @@ class RequestOfCluster {
   ClusterRuntime* cluster_ = nullptr;
   bool is_refused_ = false;
 };
+
+}  // namespace
 
 // Many of these wait at once, for slow clients: what it keeps meanwhile is little, and its steps stand outside of it.
 net::Task<Status> attempts(Exchange& ex) {

@@ -118,16 +118,6 @@ void inherit_balancing(const Options& in, RouteSettings& out) {
     out.balancing = std::move(made);
 }
 
-std::string read_user_timeout(std::string_view v, Options& o) {
-  const auto time = parse_patience(v);
-  if (!time) return std::string(kPatienceGrammar);
-  o.upstream_tcp_user_timeout = *time;
-  return {};
-}
-std::string print_user_timeout(const Options& o) {
-  return patience_text(o.upstream_tcp_user_timeout);
-}
-
 std::string read_ping_interval(std::string_view v, Options& o) {
   const auto before = o.upstream_http2_ping_interval;
   auto wrong = read_seconds<&Options::upstream_http2_ping_interval, 0>(v, o);
@@ -135,16 +125,6 @@ std::string read_ping_interval(std::string_view v, Options& o) {
     return wrong;
   o.upstream_http2_ping_interval = before;
   return "0, or seconds from 10 on";
-}
-
-std::string read_try_timeout(std::string_view v, Options& o) {
-  const auto time = parse_patience(v);
-  if (!time) return std::string(kPatienceGrammar);
-  o.proxy_try_timeout = *time;
-  return {};
-}
-std::string print_try_timeout(const Options& o) {
-  return patience_text(o.proxy_try_timeout);
 }
 
 template <auto Read, auto Print>
@@ -162,29 +142,6 @@ std::string read_latency_factor(std::string_view v, Options& o) {
 std::string print_latency_factor(const Options& o) {
   return std::to_string(o.outlier_latency_factor);
 }
-std::string read_latency_floor(std::string_view v, Options& o) {
-  if (v.ends_with("ms")) v.remove_suffix(2);
-  const auto n = parse_int(v);
-  if (!n || *n < 1 || *n > 60'000) return "milliseconds from 1 to 60000";
-  o.outlier_latency_floor = model::Millis(*n);
-  return {};
-}
-std::string print_latency_floor(const Options& o) {
-  return std::to_string(o.outlier_latency_floor.count()) + "ms";
-}
-
-// Milliseconds, with or without their unit.
-std::string read_backoff(std::string_view v, Options& o) {
-  if (v.ends_with("ms")) v.remove_suffix(2);
-  const auto n = parse_int(v);
-  if (!n || *n < 0 || *n > 10'000) return "milliseconds from 0 to 10000";
-  o.retry_backoff = model::Millis(*n);
-  return {};
-}
-std::string print_backoff(const Options& o) {
-  return std::to_string(o.retry_backoff.count()) + "ms";
-}
-
 constexpr std::array kUpstreamRows{
     Option{"proxy-connect-timeout", seconds<&Options::proxy_connect_timeout, 0>, "time to connect to a pod",
            to_route<&Options::proxy_connect_timeout, &RouteSettings::connect_timeout>},
@@ -228,8 +185,7 @@ constexpr std::array kUpstreamRows{
     Option{"proxy-next-upstream-timeout", seconds<&Options::proxy_next_upstream_timeout, 0>,
            "time in which further tries may start; 0 is no limit",
            to_route<&Options::proxy_next_upstream_timeout, &RouteSettings::tries_timeout>},
-    Option{"proxy-next-upstream-try-timeout",
-           {"seconds or milliseconds", read_try_timeout, print_try_timeout},
+    Option{"proxy-next-upstream-try-timeout", patience<&Options::proxy_try_timeout>,
            "sluice: a try has so long, the connect included, until the head of its answer, where another try may "
            "follow ([retries](retries.md)); 0 is as long as the other limits",
            to_route<&Options::proxy_try_timeout, &RouteSettings::try_timeout>},
@@ -287,8 +243,7 @@ constexpr std::array kUpstreamRows{
            {"number", read_latency_factor, print_latency_factor},
            "sluice: an endpoint whose answers take so many times as long as the median of its Service port's gets no "
            "requests for a while; 0 is never"},
-    Option{"outlier-latency-floor",
-           {"milliseconds", read_latency_floor, print_latency_floor},
+    Option{"outlier-latency-floor", millis<&Options::outlier_latency_floor, 1, 60'000>,
            "sluice: endpoints that answer sooner are never too slow"},
     Option{"health-check", check_value<read_check_by, print_check_by>("off, http, grpc or tcp"),
            "sluice: how pods are asked from time to time whether they are well, where no annotation says otherwise "
@@ -312,8 +267,7 @@ constexpr std::array kUpstreamRows{
     Option{"retry-budget-min-rate", number<&Options::retry_budget_min_rate, 0, 1'000'000>,
            "sluice: of these, so many a second in any case"},
     Option{
-        "retry-backoff",
-        {"milliseconds", read_backoff, print_backoff},
+        "retry-backoff", millis<&Options::retry_backoff, 0, 10'000>,
         "sluice: the longest pause before such a try, twice as long before each next one; its length is by chance; 0 "
         "is none"},
     Option{"topology-aware-routing", boolean<&Options::topology_aware_routing>,
@@ -337,8 +291,7 @@ constexpr std::array kUpstreamRows{
     Option{"upstream-keepalive-requests", number<&Options::upstream_keepalive_requests, 1, 4'000'000'000>,
            "requests on one connection to a pod"},
     Option{
-        "upstream-tcp-user-timeout",
-        {"seconds or milliseconds", read_user_timeout, print_user_timeout},
+        "upstream-tcp-user-timeout", patience<&Options::upstream_tcp_user_timeout>,
         "sluice: a connection to a pod is over once its machine has acknowledged nothing for so long, be it asked or "
         "only probed ([resilience](resilience.md)); 0 is as long as the kernel tries"},
     Option{"upstream-http2-ping-interval",

@@ -77,6 +77,34 @@ std::string print_seconds(const Options& o) {
   return std::to_string((o.*M).count());
 }
 
+// Milliseconds, with or without their unit.
+template <auto M, std::int64_t Low, std::int64_t High>
+std::string read_millis(std::string_view v, Options& o) {
+  if (v.ends_with("ms")) v.remove_suffix(2);
+  const auto n = parse_int(v);
+  if (!n || *n < Low || *n > High) return "milliseconds from " + std::to_string(Low) + " to " + std::to_string(High);
+  o.*M = model::Millis(*n);
+  return {};
+}
+
+template <auto M>
+std::string print_millis(const Options& o) {
+  return std::to_string((o.*M).count()) + "ms";
+}
+
+template <auto M>
+std::string read_patience(std::string_view v, Options& o) {
+  const auto time = parse_patience(v);
+  if (!time) return std::string(kPatienceGrammar);
+  o.*M = *time;
+  return {};
+}
+
+template <auto M>
+std::string print_patience(const Options& o) {
+  return patience_text(o.*M);
+}
+
 template <auto M, std::uint64_t Low, std::uint64_t High>
 std::string read_size(std::string_view v, Options& o) {
   auto n = parse_size(v);
@@ -171,6 +199,11 @@ template <auto M, std::int64_t Low, std::int64_t High>
 inline constexpr OptionValue number{"number", read_number<M, Low, High>, print_number<M>};
 template <auto M, std::int64_t Low>
 inline constexpr OptionValue seconds{"seconds", read_seconds<M, Low>, print_seconds<M>};
+template <auto M, std::int64_t Low, std::int64_t High>
+inline constexpr OptionValue millis{"milliseconds", read_millis<M, Low, High>, print_millis<M>};
+// What may be less than a second (grammar.h).
+template <auto M>
+inline constexpr OptionValue patience{"seconds or milliseconds", read_patience<M>, print_patience<M>};
 template <auto M, std::uint64_t Low, std::uint64_t High>
 inline constexpr OptionValue size{"size", read_size<M, Low, High>, print_size<M>};
 template <auto M>

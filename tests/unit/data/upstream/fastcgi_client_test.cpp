@@ -7,9 +7,8 @@
 #include "../../net/fcgi/records.h"
 #include "../bare_context.h"
 #include "../fakes.h"
+#include "../one_attempt.h"
 #include "../pooled_pod.h"
-#include "data/proxy/relay.h"
-#include "data/upstream/lease.h"
 
 namespace sluice::data {
 namespace {
@@ -112,7 +111,7 @@ struct Asked {
   }
   void begin() {
     begun = true;
-    net::spawn(run());
+    net::spawn(attempt_once(*ex, pod->endpoint, attempt, outcome));
     turn();
   }
   void turn() {
@@ -130,20 +129,6 @@ struct Asked {
   bool ok() const { return outcome && *outcome; }
   std::string said;  // to the pod
   bool begun = false;
-
- private:
-  net::Task<void> run() {
-    outcome.reset();
-    net::Task<Result<Lease>> leasing = lease(worker, *ex, pod->endpoint, false, attempt);
-    Result<Lease> held = co_await leasing;
-    if (!held) {
-      outcome = std::unexpected(held.error());
-      co_return;
-    }
-    net::Task<Status> relaying = relay(*ex, std::move(*held), attempt);
-    Status done = co_await relaying;
-    outcome = done;
-  }
 };
 
 std::string value(const Heard& heard, std::string_view name) {

@@ -8,8 +8,7 @@
 
 #include "../bare_context.h"
 #include "../fakes.h"
-#include "data/proxy/relay.h"
-#include "data/upstream/lease.h"
+#include "../one_attempt.h"
 
 namespace sluice::data {
 namespace {
@@ -24,15 +23,8 @@ model::Options with_pings() {
 }
 
 // A GET to a pod of HTTP/2 at the other end of a socket pair.
-struct Asked {
-  FakeClock clock;
-  MemoryFigures figures;
-  Overload overload{clock, [this] { return figures; }, 1};
-  Shared shared{overload};
-  WorkerStats stats;
-  Silent recorder;
+struct Asked : BareContext {
   model::Options options = with_pings();
-  WorkerContext worker{0, clock, shared, stats, recorder, bare_snapshot(with_pings())};
   model::RouteSettings settings;
   ClusterRuntime* cluster = nullptr;
   FakeClient client{worker};
@@ -45,6 +37,9 @@ struct Asked {
   std::string heard;  // by the pod, what was not looked at yet
 
   Asked() {
+    Publication next;
+    next.snapshot = bare_snapshot(options);
+    worker.apply(next);
     auto spec = std::make_shared<model::Cluster>();
     spec->name = "default/svc:80";
     spec->endpoints.push_back({"192.0.2.1", 8080, true, false, false, ""});
@@ -101,7 +96,7 @@ struct Asked {
   }
   void begin() {
     began = true;
-    net::spawn(run());
+    net::spawn(attempt_once(*ex, endpoint, attempt, outcome));
     turn();
   }
   // PINGs that the pod has got since this was asked.
@@ -122,19 +117,6 @@ struct Asked {
   }
   std::shared_ptr<EndpointRuntime> endpoint;
   bool began = false;
-
- private:
-  net::Task<void> run() {
-    net::Task<Result<Lease>> leasing = lease(worker, *ex, endpoint, false, attempt);
-    Result<Lease> held = co_await leasing;
-    if (!held) {
-      outcome = std::unexpected(held.error());
-      co_return;
-    }
-    net::Task<Status> relaying = relay(*ex, std::move(*held), attempt);
-    Status done = co_await relaying;
-    outcome = done;
-  }
 };
 
 TEST(H2Client, PingsAPodThatIsSilentWhileARequestIsUnderWay) {
