@@ -128,35 +128,29 @@ void HealthChecks::leave(Checker& checker, ClusterId id) {
   std::erase_if(checker.users, [&](const Checker::User& u) { return u.id == id; });
   if (!checker.users.empty()) return;
   stop(checker);
+  if (checker.results.is_unwell()) {  // what was found is nobody's any more
+    checker.health->well();
+    worker_.shared.health.changed(checker.ns);
+  }
   const auto at = known_.find(checker.key);
   std::erase_if(at->second, [&](const CheckerPtr& c) { return c.get() == &checker; });
   if (at->second.empty()) known_.erase(at);
 }
 
-// What it has found is nobody's any more.
 void HealthChecks::stop(Checker& checker) noexcept {
   checker.stopped = true;
   checker.disarm();
   turns_.leave(checker);
   worker_.stats.checks_waiting.set(turns_.waiting());
-  if (checker.results.is_unwell()) {
-    checker.health->well();
-    worker_.shared.health.changed(checker.ns);
-  }
   if (checker.question != nullptr) checker.question->cancel();
 }
 
+// What was found stays: other workers have requests until they have drained.
 void HealthChecks::end() noexcept {
   if (std::exchange(ended_, true)) return;
   again_.disarm();
   for (auto& [key, all] : known_)
-    for (const CheckerPtr& c : all) {
-      c->stopped = true;
-      c->disarm();
-      turns_.leave(*c);
-      if (c->question != nullptr) c->question->cancel();
-    }
-  worker_.stats.checks_waiting.set(0);
+    for (const CheckerPtr& c : all) stop(*c);
 }
 
 void HealthChecks::due(Checker& checker) {
