@@ -5,7 +5,7 @@
   some modules each folder those in FLOORS.
 - docs/architecture.md has the floors of data as they are.
 - Translators of objects do not know each other, and builders know none (docs/architecture.md).
-- The tables of docs/conformance.md name code and tests that exist (conformance.py).
+- The tables of docs/conformance.md name code and tests that exist, those of docs/timeouts.md tests (conformance.py).
 - The pages that tell how it works name code that exists (stories.py).
 - No words for work that is left open in src and include, and no path of anybody's machine anywhere.
 Prints each breach as file:line and exits 1.
@@ -188,6 +188,9 @@ def main():
                 bad += 1
     for number, why in conformance.breaches(root):
         print(f"{conformance.PAGE}:{number}: {why}")
+        bad += 1
+    for number, why in conformance.timeouts(root):
+        print(f"{conformance.TIMEOUTS}:{number}: {why}")
         bad += 1
     for page, number, why in stories.breaches(root):
         print(f"{page}:{number}: {why}")

@@ -1,8 +1,10 @@
-"""The tables of docs/conformance.md: each row names code that exists and a test that exists, or says that it is not met, and why."""
+"""The tables of docs/conformance.md: each row names code that exists and a test that exists, or says that it is not met, and why.
+Those of docs/timeouts.md: each row names a test that exists."""
 import os
 import re
 
 PAGE = "docs/conformance.md"
+TIMEOUTS = "docs/timeouts.md"
 STANDARDS = ("RFC 9110, section 7", "RFC 9110, the rest", "RFC 9112", "RFC 9113", "RFC 7301")
 CITED = re.compile(r"`([\w.]+\.(?:py|cpp))::([\w.]+)`")
 NOT_MET = re.compile(r"not met: \S.{20,}")
@@ -65,3 +67,26 @@ def breaches(root):
     for name, count in rows.items():
         if count == 0:
             yield 1, f"{name}: no row"
+
+
+def timeouts(root):
+    """Yields (line, why)."""
+    path = os.path.join(root, TIMEOUTS)
+    if not os.path.exists(path):
+        return
+    with open(path) as f:
+        lines = f.read().split("\n")
+    tests, heading = find_tests(root), True
+    for number, line in enumerate(lines, 1):
+        if not line.startswith("|"):
+            heading = True
+            continue
+        if heading or line.startswith("|---"):
+            heading = False
+            continue
+        cited = CITED.findall(line.strip("|").split("|")[-1])
+        if not cited:
+            yield number, "a row names the test that shows it, `FILE::NAME`"
+        for file, name in cited:
+            if not any(defines(text, file, name) for text in tests.get(file, [])):
+                yield number, f"{file}::{name}: no such test"

@@ -86,6 +86,13 @@ BAD_ROWS = {
     "a cell too few": "| a rule | data/proxy/a.cpp | `test_a.py::test_b` |",
 }
 
+TIMEOUTS = "docs/timeouts.md"
+TIMES = "| time | test |\n|---|---|\n| `keep-alive` | `a_test.cpp::A.B`, `test_a.py::test_b` |\n"
+BAD_TIMES = {
+    "a time without a test": TIMES + "| `header` | it is obvious |\n",
+    "a time whose test does not exist": TIMES + "| `header` | `test_a.py::test_c` |\n",
+}
+
 STORY = "docs/life-of-a-request.md"
 TELLS = "`serve`, **Exchange** and `spell`-checked words are in data/proxy/a.cpp; serve() is called.\n"
 BAD_TALES = {
@@ -130,6 +137,12 @@ def main():
     for name, standards in (("a standard without a row", STANDARDS[1:]), ("a heading of no standard", STANDARDS + ("RFC 1149",))):
         if outcome({**GOOD, **CONFORMING, PAGE: page(ROW, standards)}).returncode == 0:
             wrong.append(f"not seen: {name}")
+    if (r := outcome({**GOOD, **CONFORMING, TIMEOUTS: TIMES})).returncode != 0:
+        wrong.append("a good table of times is refused:\n" + r.stdout)
+    for name, text in BAD_TIMES.items():
+        r = outcome({**GOOD, **CONFORMING, TIMEOUTS: text})
+        if r.returncode == 0 or TIMEOUTS + ":4:" not in r.stdout or r.stdout.count(TIMEOUTS) != 1:
+            wrong.append(f"not seen: {name}\n{r.stdout}")
     told = {**GOOD, "src/data/proxy/a.cpp": "class Exchange;\nvoid serve();\n", "src/base/spell.h": "int spell;\n"}
     if (r := outcome({**told, STORY: TELLS})).returncode != 0:
         wrong.append("a good story is refused:\n" + r.stdout)
@@ -145,7 +158,7 @@ def main():
             wrong.append(f"not seen: {name}")
     if not list(check.check_table({"data": {"proxy": {"filter"}, "filter": {"proxy"}}})):
         wrong.append("not seen: two floors that may include each other")
-    print("\n".join(wrong) or f"a good tree passes, {len(BAD) + len(BAD_ROWS) + len(BAD_TALES) + 6} kinds of breach are seen")
+    print("\n".join(wrong) or f"a good tree passes, {len(BAD) + len(BAD_ROWS) + len(BAD_TIMES) + len(BAD_TALES) + 6} kinds of breach are seen")
     sys.exit(1 if wrong else 0)
 
 

@@ -7,6 +7,9 @@ import pytest
 from harness import SLUICE, free_port, ingress, read_request, wait_for
 
 
+WEBSOCKET = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+
+
 class Failing:
     """Answers with the status that `status` is at the moment, or closes where that is 0."""
 
@@ -158,6 +161,29 @@ def test_a_try_has_its_time_where_another_may_follow(site):
         c.send(b"POST /?delay=1500 HTTP/1.1\r\nHost: post.example\r\nContent-Length: 2\r\n\r\nhi")
         assert c.answer("POST").status == 200
     assert sluice.metric("sluice_upstream_retries_total") == tried
+
+
+def test_a_request_has_its_time_with_all_its_tries(site):
+    """request-timeout: of a path and of the ConfigMap; the pod of an answer that is cut is told, and a tunnel is none."""
+    pod = site.pod("pod")
+    site.app("short.example", pod.address, annotations={"request-timeout": "500ms"})
+    site.app("other.example", pod.address, annotations={"request-timeout": "0"})
+    site.app("usual.example", pod.address)
+    sluice = site.sluice(options={"request-timeout": "1500ms"})
+    with sluice.raw() as c:
+        for host, late in (("short.example", 1000), ("usual.example", 3000)):
+            answer = c.get(f"/?delay={late}", host)
+            assert answer.status == 504
+            sluice.wait_access(r'" 504 ')
+        assert c.get("/?delay=1000", "usual.example").status == 200
+        assert c.get("/?delay=2000", "other.example").status == 200
+    told = subprocess.run([SLUICE, "explain", site.manifests.root, "GET", "http://short.example/"], capture_output=True, text=True)
+    assert "request-timeout = 500ms" in " ".join(told.stdout.split()), told.stdout
+    with sluice.raw() as c:
+        assert c.get("/ws", "short.example", headers=WEBSOCKET).status == 101
+        c.sock.settimeout(1.2)
+        with pytest.raises(TimeoutError):
+            c.sock.recv(1)
 
 
 def test_requests_of_a_service_port_have_a_limit(site):

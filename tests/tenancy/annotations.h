@@ -150,6 +150,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"proxy-ssl-verify", {host, "on", secret}},
       {"proxy-ssl-verify-depth", {host, "3", secret}},
       {"relative-redirects", {own_paths, "true"}},
+      {"request-timeout", {own_paths, "7s"}},
       {"rewrite-target", {host, "/taken/$1"}},
       {"satisfy", {own_paths, "any"}},
       {"server-alias", {names, "alias.example,*.other.example,~^re"}},

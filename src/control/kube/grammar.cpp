@@ -280,18 +280,30 @@ std::string retry_conditions_text(model::RetryConditions conditions) {
   return out.empty() ? "off" : out;
 }
 
-std::optional<model::Millis> parse_patience(std::string_view text) {
-  const bool fine = text.ends_with("ms");
-  if (fine) text.remove_suffix(2);
-  const auto n = parse_int(text);
-  const std::int64_t unit = fine ? 1 : 1000, most = 3'600'000;
-  if (!n || *n < 0 || *n > most / unit) return std::nullopt;
-  return model::Millis(*n * unit);
+std::optional<model::Millis> parse_time(std::string_view text) {
+  const auto digits = text.substr(0, std::min(text.find_first_not_of("0123456789"), text.size()));
+  const auto unit = text.substr(digits.size());
+  const std::int64_t scale = unit == "ms"                  ? 1
+                             : unit.empty() || unit == "s" ? 1'000
+                             : unit == "m"                 ? 60'000
+                             : unit == "h"                 ? 3'600'000
+                                                           : 0;
+  const auto n = digits.empty() || digits.size() > 9 ? std::nullopt : parse_int(digits);
+  if (!n || scale == 0) return std::nullopt;
+  return model::Millis(*n * scale);
 }
 
-std::string patience_text(model::Millis time) {
+std::string time_text(model::Millis time) {
   const auto ms = time.count();
-  return ms % 1000 == 0 ? std::to_string(ms / 1000) : std::to_string(ms) + "ms";
+  if (ms == 0) return "0";
+  if (ms % 3'600'000 == 0) return std::to_string(ms / 3'600'000) + "h";
+  if (ms % 60'000 == 0) return std::to_string(ms / 60'000) + "m";
+  return ms % 1'000 == 0 ? std::to_string(ms / 1'000) + "s" : std::to_string(ms) + "ms";
+}
+
+std::optional<model::Millis> parse_patience(std::string_view text) {
+  const auto time = parse_time(text);
+  return time && *time <= std::chrono::hours(1) ? time : std::nullopt;
 }
 
 std::optional<model::LoadBalance> parse_load_balance(std::string_view text) {

@@ -50,12 +50,14 @@ inline constexpr std::string_view kLoadBalanceGrammar =
     "round_robin, ewma, least_request, random or prequal; hashing is upstream-hash-by, and sessions are affinity: "
     "cookie";
 std::optional<model::LoadBalance> parse_load_balance(std::string_view text);
-// How long to wait for something that takes less than a second: seconds, or milliseconds with their unit; an hour at
-// most.
+// A whole number and its unit: ms, s, m or h; seconds without one. Not of nginx's own directives, which take more.
+std::optional<model::Millis> parse_time(std::string_view text);
+std::string time_text(model::Millis time);
+
+// How long to wait where it may be less than a second.
 inline constexpr std::string_view kPatienceGrammar =
-    "seconds, a bare number, or milliseconds such as 250ms, an hour at most";
+    "seconds, a bare number, or a time with its unit such as 250ms, 10s or 1m, an hour at most";
 std::optional<model::Millis> parse_patience(std::string_view text);
-std::string patience_text(model::Millis time);
 
 // Words of nginx's proxy_next_upstream with blanks between them, as ingress-nginx takes them; `off` among them is none.
 inline constexpr std::string_view kRetryGrammar =

@@ -18,28 +18,8 @@ constexpr std::int64_t kMostInARow = 100;
 constexpr Millis kShortestInterval{1'000}, kLongestInterval{3'600'000};
 constexpr Millis kShortestTimeout{100}, kLongestTimeout{60'000};
 
-// A whole number and its unit; seconds without one.
-std::optional<Millis> read_time(std::string_view v) {
-  const auto digits = v.substr(0, std::min(v.find_first_not_of("0123456789"), v.size()));
-  const auto unit = v.substr(digits.size());
-  const std::int64_t scale = unit == "ms"                  ? 1
-                             : unit.empty() || unit == "s" ? 1'000
-                             : unit == "m"                 ? 60'000
-                             : unit == "h"                 ? 3'600'000
-                                                           : 0;
-  const auto n = digits.empty() || digits.size() > 9 ? std::nullopt : parse_int(digits);
-  if (!n || scale == 0) return std::nullopt;
-  return Millis(*n * scale);
-}
-std::string time_text(Millis t) {
-  const auto ms = t.count();
-  if (ms % 3'600'000 == 0) return std::to_string(ms / 3'600'000) + "h";
-  if (ms % 60'000 == 0) return std::to_string(ms / 60'000) + "m";
-  return ms % 1'000 == 0 ? std::to_string(ms / 1'000) + "s" : std::to_string(ms) + "ms";
-}
-
 std::string read_within(std::string_view v, Millis shortest, Millis longest, Millis& out) {
-  const auto time = read_time(v);
+  const auto time = parse_time(v);
   if (!time || *time < shortest || *time > longest)
     return "a time from " + time_text(shortest) + " to " + time_text(longest) + ", such as 1500ms, 10s or 1m";
   out = *time;

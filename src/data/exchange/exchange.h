@@ -31,6 +31,9 @@ class View;
 class ClusterRuntime;
 class DiskBody;
 
+// Which time that all of a request may take has passed.
+enum class PassedDeadline : std::uint8_t { none, call, request };  // grpc-timeout; request-timeout
+
 // Room for a request head: 16 KiB, more when a head needs more. Bytes that nothing is written to cost no memory.
 class HeadBuffer {
  public:
@@ -175,7 +178,7 @@ struct Exchange : RequestView {
   ClusterRuntime* awaited_at = nullptr;  // counts it among those without the head of an answer; null: nobody does
   Exchange* asker = nullptr;             // the exchange that was led here so, whose client gets the answer; null: none
   bool grpc = false;                     // a call of gRPC: both directions stream, and our answers are its own
-  bool deadline_passed = false;          // the one that the call brought along
+  PassedDeadline passed = PassedDeadline::none;
   std::unique_ptr<BodyTransform> transform;
   std::unique_ptr<RequestCopy> copy;  // null: nobody else gets the request
   // Where limits of connections count it, until it is over: the first of them that are not null.

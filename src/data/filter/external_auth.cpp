@@ -167,7 +167,7 @@ class ExternalAuth final : public Step {
     net::Task<Status> asking = asked.run();
     Status outcome = co_await asking;
     // Whatever the service has said: nobody waits for it any more.
-    if (ex.given_up || ex.client_gone || ex.deadline_passed) {
+    if (ex.given_up || ex.client_gone || ex.passed != PassedDeadline::none) {
       out = std::unexpected(ex.given_up.value_or(outcome ? kClientLeft : outcome.error()));
       co_return std::move(out);
     }

@@ -115,11 +115,11 @@ int find_grpc_status(std::string_view trailers) noexcept {
 }
 
 net::Task<Status> send_grpc_reply(Exchange& ex, int http_status) {
-  const int code = ex.deadline_passed ? kGrpcDeadlineExceeded : grpc_status_of(http_status);
+  const int code = ex.passed != PassedDeadline::none ? kGrpcDeadlineExceeded : grpc_status_of(http_status);
   char digits[8];
   const auto end = std::to_chars(digits, digits + sizeof digits, code).ptr;
   auto& message = ex.memory.text;
-  if (ex.deadline_passed) {
+  if (ex.passed != PassedDeadline::none) {
     message = "deadline exceeded";
   } else {
     message = std::to_string(http_status);
@@ -140,20 +140,6 @@ net::Task<Status> send_grpc_reply(Exchange& ex, int http_status) {
   ex.record.grpc_status = static_cast<std::int16_t>(code);
   Status s = co_await ex.down.start(ex, start, Chunk{{}, true, {}});
   co_return s;
-}
-
-void CallDeadline::arm() noexcept {
-  for (const auto& f : ex_.head().fields.all()) {
-    if (f.id != Name::other || !iequals(f.name, "grpc-timeout")) continue;
-    if (const auto timeout = read_grpc_timeout(f.value)) ex_.worker.loop.arm(*this, *timeout);
-    return;
-  }
-}
-
-void CallDeadline::expired() {
-  ex_.deadline_passed = true;
-  ex_.reset_code = net::h2::cancel;
-  if (ex_.waiting_on) ex_.waiting_on->cancel(kDeadlinePassed);
 }
 
 }  // namespace sluice::data

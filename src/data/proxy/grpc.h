@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "data/exchange/exchange.h"
-#include "net/io/deadlines.h"
 #include "net/io/task.h"
 
 // What a proxy has to know of gRPC (grpc/grpc, doc/PROTOCOL-HTTP2.md, doc/http-grpc-status-mapping.md).
@@ -38,20 +37,5 @@ int find_grpc_status(std::string_view trailers) noexcept;
 
 // Answers a call by ourselves: 200 and no body, the status stands in the head (Trailers-Only).
 net::Task<Status> send_grpc_reply(Exchange& ex, int http_status);
-
-inline constexpr Error kDeadlinePassed{Fault::timeout, Whose::upstream, Retry::no, 504,
-                                       "the call's grpc-timeout has passed"};
-
-// The deadline that a call brought along (grpc-timeout): when it passes, what waits for the pod is given up, and
-// the call is answered DEADLINE_EXCEEDED unless its answer has begun.
-class CallDeadline final : public net::Deadline {
- public:
-  explicit CallDeadline(Exchange& ex) noexcept : ex_(ex) {}
-  void arm() noexcept;
-
- private:
-  void expired() override;
-  Exchange& ex_;
-};
 
 }  // namespace sluice::data

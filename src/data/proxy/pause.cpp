@@ -1,6 +1,6 @@
 #include "data/proxy/pause.h"
 
-#include "data/proxy/grpc.h"
+#include "data/proxy/request_deadline.h"
 #include "data/runtime/worker_context.h"
 #include "net/io/signal.h"
 
@@ -24,7 +24,7 @@ class Pause final : public net::Cancellable {
 net::Task<Status> pause(Exchange& ex, Instant until) {
   if (ex.given_up) co_return std::unexpected(*ex.given_up);
   if (ex.client_gone) co_return std::unexpected(kClientLeft);
-  if (ex.deadline_passed) co_return std::unexpected(kDeadlinePassed);
+  if (ex.passed != PassedDeadline::none) co_return std::unexpected(late(ex.passed));
   Pause here(ex.worker.loop);
   ex.waiting_on = &here;
   co_await here.wake.wait(until);

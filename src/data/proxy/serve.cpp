@@ -18,6 +18,7 @@
 #include "data/proxy/program.h"
 #include "data/proxy/relay.h"
 #include "data/proxy/request_body.h"
+#include "data/proxy/request_deadline.h"
 #include "data/proxy/retry.h"
 #include "data/runtime/worker_context.h"
 #include "data/upstream/lease.h"
@@ -180,6 +181,11 @@ float answer_seconds(const Attempt& attempt) noexcept {
   return attempt.header_seconds + std::max(attempt.connect_seconds, 0.0F);
 }
 
+// Nobody waited for the pod any longer, which says nothing of it: a client chooses the deadline of its call.
+bool left(const Exchange& ex) noexcept {
+  return ex.client_gone || ex.given_up || ex.passed == PassedDeadline::call;
+}
+
 // What the endpoint's policy learns from an attempt; without a clock where it learns nothing.
 void learn(Exchange& ex, AttemptInFlight& in_flight, Instant begun, const Status& outcome, const Attempt& attempt) {
   using enum AttemptOutcome::How;
@@ -187,7 +193,7 @@ void learn(Exchange& ex, AttemptInFlight& in_flight, Instant begun, const Status
   if (!outcome && outcome.error().retry == Retry::reused_only) return;  // it may not have noticed the request
   const Instant now = ex.worker.loop.fresh_now();
   if (attempt.header_seconds >= 0) return in_flight.over({answered, answer_seconds(attempt)}, now);
-  const bool to_blame = !outcome && outcome.error().whose == Whose::upstream && !ex.client_gone && !ex.given_up;
+  const bool to_blame = !outcome && outcome.error().whose == Whose::upstream && !left(ex);
   in_flight.over({to_blame ? failed : cut_short, std::chrono::duration<float>(now - begun).count()}, now);
 }
 
@@ -212,7 +218,7 @@ void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome, const
   bool failed = status == 500 || (status >= 502 && status <= 504) || ex.record.grpc_status == kUnavailable;
   if (status == 0) {
     if (outcome || outcome.error().whose != Whose::upstream || outcome.error().retry == Retry::reused_only) return;
-    if (ex.client_gone || ex.given_up || outcome.error().retry == Retry::unprocessed) return;
+    if (left(ex) || outcome.error().retry == Retry::unprocessed) return;
     failed = true;
   }
   if (!failed) {
@@ -252,7 +258,7 @@ Attempt& begin_attempt(Exchange& ex, const EndpointRuntime& endpoint) {
 const Error* end_of(Exchange& ex, const Error& error, bool nothing_sent, std::uint32_t& unprocessed) {
   if (ex.given_up) return &*ex.given_up;
   if (ex.client_gone) return &kClientLeft;
-  if (ex.deadline_passed) return &kDeadlinePassed;
+  if (ex.passed != PassedDeadline::none) return &late(ex.passed);
   if (error.retry == Retry::unprocessed && ++unprocessed <= kMostUnprocessed) --ex.tries;
   if (error.retry == Retry::answered || may_retry(ex, error, nothing_sent, ex.worker.loop.now())) return nullptr;
   return &error;
@@ -404,7 +410,8 @@ net::Task<void> fail(Exchange& ex, Error error) {
     co_return;
   }
   // A pod's reset of a call is passed on as what it is: its code tells the client what the pod meant.
-  if (ex.grpc && ex.reset_code && !ex.deadline_passed && error.whose == Whose::upstream && ex.head().major >= 2) {
+  if (ex.grpc && ex.reset_code && ex.passed == PassedDeadline::none && error.whose == Whose::upstream &&
+      ex.head().major >= 2) {
     ex.down.abort();
     co_return;
   }
@@ -452,8 +459,8 @@ net::Task<void> serve(Exchange& ex) {
   Status prepared = prepare(ex);  // who asks, what for, which route
   if (prepared) ex.transform = transform(ex);
   ex.grpc = ex.grpc || ex.transform;
-  CallDeadline deadline(ex);
-  if (ex.grpc) deadline.arm();
+  RequestDeadline deadline(ex);
+  if (ex.grpc || ex.settings->request_timeout.count() != 0) deadline.arm();
   std::optional<LocalReply> reply;
   const Plan::Entry* waits = nullptr;
   if (prepared) reply = answer(ex, waits);  // who may come, what is answered here
@@ -463,7 +470,7 @@ net::Task<void> serve(Exchange& ex) {
     if (said)
       reply = std::move(*said);
     else
-      prepared = std::unexpected(ex.deadline_passed ? kDeadlinePassed : said.error());
+      prepared = std::unexpected(ex.passed != PassedDeadline::none ? late(ex.passed) : said.error());
   }
   ex.tunnel = prepared && !reply && ex.head().upgrade && passes_upgrades(*ex.settings);
 
@@ -492,6 +499,7 @@ net::Task<void> serve(Exchange& ex) {
     Status outcome{};
     if (ex.route->plan != nullptr) copy(ex);  // who else gets it
     if (!body_is_here(ex)) outcome = co_await take_request_body(ex);
+    if (outcome && ex.passed != PassedDeadline::none) outcome = std::unexpected(late(ex.passed));
     if (outcome) outcome = co_await attempts(ex);  // pick, lease, relay; again where the rule allows
     if (!outcome && ex.intercepted != 0 && !ex.given_up && !ex.client_gone) {
       LocalReply error{ex.intercepted, {}, "the pod's answer is one of custom-http-errors"};

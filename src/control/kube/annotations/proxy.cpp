@@ -92,15 +92,19 @@ std::string print_connection(const ServedRoute& served) {
   return std::string(to_string(served.settings.connection_field));
 }
 
-std::string read_try_timeout(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+template <auto M>
+std::string read_patience(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   const auto time = parse_patience(v);
   if (!time) return std::string(kPatienceGrammar);
-  out.settings.try_timeout = *time;
+  out.settings.*M = *time;
   return {};
 }
-std::string print_try_timeout(const ServedRoute& served) {
-  return patience_text(served.settings.try_timeout);
+template <auto M>
+std::string print_patience(const ServedRoute& served) {
+  return time_text(served.settings.*M);
 }
+template <auto M>
+constexpr AnnotationValue patience{"time, at most 1h", read_patience<M>, print_patience<M>};
 
 std::string read_tries(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   const auto n = parse_int(v);
@@ -182,7 +186,7 @@ constexpr std::array kProxyRows{
                .always_shown = true,
                .doc = "tries in all, the first one included"},
     Annotation{.name = "proxy-next-upstream-try-timeout",
-               .value = {"seconds or milliseconds", read_try_timeout, print_try_timeout},
+               .value = patience<&RouteSettings::try_timeout>,
                .option = "proxy-next-upstream-try-timeout",
                .doc = "a try has so long, the connect included, until the head of its answer, where another try may "
                       "follow; 0 is as long as the other limits ([retries](retries.md)). Sluice's own"},
@@ -202,6 +206,11 @@ constexpr std::array kProxyRows{
                .option = "proxy-send-timeout",
                .always_shown = true,
                .doc = "time between two writes to a pod"},
+    Annotation{.name = "request-timeout",
+               .value = patience<&RouteSettings::request_timeout>,
+               .option = "request-timeout",
+               .doc = "all of a request, from its head to the end of its answer, may take so long "
+                      "([timeouts](timeouts.md)); 0 is as long as the other limits. Sluice's own"},
 };
 
 }  // namespace

@@ -189,6 +189,10 @@ constexpr std::array kUpstreamRows{
            "sluice: a try has so long, the connect included, until the head of its answer, where another try may "
            "follow ([retries](retries.md)); 0 is as long as the other limits",
            to_route<&Options::proxy_try_timeout, &RouteSettings::try_timeout>},
+    Option{"request-timeout", patience<&Options::request_timeout>,
+           "sluice: all of a request, from its head to the end of its answer, may take so long "
+           "([timeouts](timeouts.md)); 0 is as long as the other limits",
+           to_route<&Options::request_timeout, &RouteSettings::request_timeout>},
     Option{
         "enable-grpc-web", boolean<&Options::enable_grpc_web>,
         "sluice: calls of gRPC-Web become calls of gRPC, for pods that speak GRPC or GRPCS; CORS is not its business",

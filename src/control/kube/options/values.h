@@ -102,7 +102,7 @@ std::string read_patience(std::string_view v, Options& o) {
 
 template <auto M>
 std::string print_patience(const Options& o) {
-  return patience_text(o.*M);
+  return time_text(o.*M);
 }
 
 template <auto M, std::uint64_t Low, std::uint64_t High>
@@ -203,7 +203,7 @@ template <auto M, std::int64_t Low, std::int64_t High>
 inline constexpr OptionValue millis{"milliseconds", read_millis<M, Low, High>, print_millis<M>};
 // What may be less than a second (grammar.h).
 template <auto M>
-inline constexpr OptionValue patience{"seconds or milliseconds", read_patience<M>, print_patience<M>};
+inline constexpr OptionValue patience{"time, at most 1h", read_patience<M>, print_patience<M>};
 template <auto M, std::uint64_t Low, std::uint64_t High>
 inline constexpr OptionValue size{"size", read_size<M, Low, High>, print_size<M>};
 template <auto M>

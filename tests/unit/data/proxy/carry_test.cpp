@@ -1,9 +1,12 @@
-// Who broke a tunnel, whichever direction meets it first.
+// Who broke a tunnel, whichever direction meets it first; how long it may be silent, and how long it may last.
 #include "data/proxy/carry.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "../bare_context.h"
+#include "net/stream.h"
 
 namespace sluice::data {
 namespace {
@@ -58,6 +61,87 @@ TEST(Carry, WhoIsCancelledHasNotBroken) {
   t.run();
   EXPECT_FALSE(t.carried.pod_broke);
   EXPECT_FALSE(t.carried.client_broke);
+}
+
+struct Pair {
+  Pair(net::Loop& loop, Whose whose) {
+    int fds[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    stream = std::make_unique<net::Stream>(loop, fds[0], whose, true);
+    other = fds[1];
+  }
+  ~Pair() {
+    stream.reset();
+    close(other);
+  }
+  std::unique_ptr<net::Stream> stream;
+  int other;  // whoever is at the far end
+};
+
+struct OpenTunnel : BareContext {
+  Pair client{worker.loop, Whose::downstream}, pod{worker.loop, Whose::upstream};
+  Carried carried;
+  bool over = false;
+
+  explicit OpenTunnel(TunnelLimits limits) {
+    net::spawn(run(limits));
+    turn();
+  }
+  ~OpenTunnel() {
+    client.stream->cancel(kClientLeft);
+    pod.stream->cancel(kClientLeft);
+    turn();
+    EXPECT_TRUE(over);
+  }
+  net::Task<void> run(TunnelLimits limits) {
+    co_await carry(worker, *client.stream, *pod.stream, limits, carried);
+    over = true;
+  }
+  void turn() {
+    for (int i = 0; i < 4; ++i) worker.loop.turn(0ms);
+  }
+  void pass(Duration time) {
+    clock.advance(time);
+    turn();
+  }
+  void say(const Pair& from) {
+    ASSERT_EQ(send(from.other, "x", 1, MSG_NOSIGNAL), 1);
+    turn();
+  }
+};
+
+TEST(Carry, ATunnelMayBeSilentForItsIdleTime) {
+  OpenTunnel t({.idle = 60s, .lifetime = 0s});
+  t.pass(59s);
+  t.say(t.pod);
+  t.pass(59s);
+  EXPECT_FALSE(t.over);
+  EXPECT_EQ(t.carried.down, 1U);
+  t.pass(2s);
+  EXPECT_TRUE(t.over);
+}
+
+TEST(Carry, ItsLifetimeEndsItHoweverBusy) {
+  OpenTunnel t({.idle = 60s, .lifetime = 30s});
+  for (int i = 0; i < 29; ++i) {
+    t.pass(1s);
+    t.say(t.client);
+    ASSERT_FALSE(t.over) << i;
+  }
+  t.pass(1100ms);
+  EXPECT_TRUE(t.over);
+}
+
+TEST(Carry, OnceOneSideHasEndedTheOtherHasTenSecondsOfSilence) {
+  OpenTunnel t({.idle = 60s, .lifetime = 0s});
+  shutdown(t.client.other, SHUT_WR);
+  t.turn();
+  t.pass(9s);
+  t.say(t.pod);
+  t.pass(9s);
+  EXPECT_FALSE(t.over);
+  t.pass(2s);
+  EXPECT_TRUE(t.over);
 }
 
 }  // namespace

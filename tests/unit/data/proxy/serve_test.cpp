@@ -8,6 +8,7 @@
 #include "../allocations.h"
 #include "../bare_context.h"
 #include "../fakes.h"
+#include "../one_route.h"
 #include "../pooled_pod.h"
 #include "data/filter/order.h"
 #include "data/plan/plan.h"
@@ -36,24 +37,6 @@ struct Told final : Recorder {
   bool ours = false;
   std::string reason, path, addresses[kMaxAttempts];
   int statuses[kMaxAttempts]{};
-};
-
-// One route takes all below /, and nothing else is there.
-class OneRoute final : public RouteTable {
- public:
-  Route route;
-  const Route* match(std::string_view, std::string_view path, bool* = nullptr) const noexcept override {
-    return path.starts_with("/nowhere") ? nullptr : &route;
-  }
-  const Route* root(std::string_view) const noexcept override { return nullptr; }
-  const HostRoutes* host(std::string_view) const noexcept override { return nullptr; }
-  const Route* explain(std::string_view, std::string_view,
-                       const std::function<void(std::string_view)>&) const override {
-    return nullptr;
-  }
-  std::size_t hosts() const noexcept override { return 1; }
-  std::size_t routes() const noexcept override { return 1; }
-  void for_each(const std::function<void(const Route&)>&) const override {}
 };
 
 // A guard that says what the test says, and waits where it is told to.
@@ -93,7 +76,7 @@ struct Site {
   std::string head;  // what the exchange has views of
 
   // A Service with as many pods.
-  explicit Site(std::size_t count) {
+  explicit Site(std::size_t count, const model::Options& of = {}) : options(of) {
     settings.access_log = true;
     spec.path = spec.location = "/";
     table->route.spec = &spec;
@@ -363,6 +346,65 @@ TEST(Serve, NoFurtherTryBeginsAfterTheTimeForTries) {
   ASSERT_TRUE(site.over);
   EXPECT_EQ(site.client.status, 504);
   EXPECT_EQ(site.told.attempts, 1);
+}
+
+TEST(Serve, AllTriesTogetherTakeNoLongerThanRequestTimeout) {
+  Site site(3);
+  site.settings.read_timeout = 6s;
+  site.settings.request_timeout = 10s;
+  site.asks();
+  site.pass(7s);
+  site.pass(2s);
+  ASSERT_FALSE(site.over);
+  EXPECT_EQ(site.ex->record.attempts, 2);
+  site.pass(2s);
+  ASSERT_TRUE(site.over);
+  EXPECT_EQ(site.client.status, 504);
+  EXPECT_EQ(site.told.reason, "request-timeout has passed");
+  EXPECT_EQ(site.told.attempts, 2) << "no further one begins";
+}
+
+TEST(Serve, AnAnswerThatHasBegunIsCutAtRequestTimeout) {
+  Site site(1);
+  site.settings.request_timeout = 10s;
+  site.asks();
+  site.asked(0).says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhel");
+  site.turn();
+  site.pass(9s);
+  ASSERT_FALSE(site.over);
+  site.pass(2s);
+  ASSERT_TRUE(site.over);
+  EXPECT_TRUE(site.client.aborted);
+  EXPECT_EQ(site.client.text, "hel");
+  EXPECT_EQ(site.told.reason, "request-timeout has passed");
+}
+
+TEST(Serve, ABodyThatTookAllTheTimeAsksNoPod) {
+  Site site(1);
+  site.settings.request_timeout = 10s;
+  site.asks("POST /x", "Transfer-Encoding: chunked\r\n");
+  site.pass(11s);
+  EXPECT_FALSE(site.over) << "the client sends";
+  site.client.request.add("pay", true);
+  site.turn();
+  ASSERT_TRUE(site.over);
+  EXPECT_EQ(site.client.status, 504);
+  EXPECT_EQ(site.told.attempts, 0);
+}
+
+// A client chooses what it brings along, an Ingress what its pods have.
+TEST(Serve, ADeadlineOfTheClientsIsNoFaultOfThePods) {
+  for (const bool of_the_client : {true, false}) {
+    model::Options options;
+    options.outlier_consecutive_failures = 1;
+    Site site(3, options);
+    site.settings.request_timeout = 10s;
+    site.asks("GET /x", of_the_client ? "Content-Type: application/grpc\r\ngrpc-timeout: 9S\r\n" : "");
+    site.pass(11s);
+    ASSERT_TRUE(site.over);
+    EXPECT_EQ(site.stats.endpoints_ejected.get(), of_the_client ? 0U : 1U);
+    EXPECT_EQ(site.told.reason, of_the_client ? "the call's grpc-timeout has passed" : "request-timeout has passed");
+  }
 }
 
 TEST(Serve, AStatusOfTheRouteSendsTheRequestToAnotherPod) {

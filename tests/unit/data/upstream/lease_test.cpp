@@ -2,10 +2,17 @@
 #include "data/upstream/lease.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <vector>
 
 #include "../bare_context.h"
 #include "../fakes.h"
 #include "../pooled_pod.h"
+#include "net/io/socket.h"
 
 namespace sluice::data {
 namespace {
@@ -19,11 +26,11 @@ struct Full : BareContext {
   ClusterRuntime* cluster = nullptr;
   std::optional<PooledPod> pod;
 
-  Full() {
+  explicit Full(const std::string& address = "192.0.2.1", std::uint16_t port = 8080) {
     options.upstream_max_connections = 1;
     auto spec = std::make_shared<model::Cluster>();
     spec->name = "default/svc:80";
-    spec->endpoints.push_back({"192.0.2.1", 8080, true, false, false, ""});
+    spec->endpoints.push_back({address, port, true, false, false, ""});
     cluster = new ClusterRuntime(worker, spec, nullptr, 1);
     std::vector<std::uint32_t> tried;
     pod.emplace(worker, cluster->pick(tried));
@@ -33,6 +40,16 @@ struct Full : BareContext {
     cluster->unpin();
   }
   EndpointRuntime& endpoint() { return *pod->endpoint; }
+  // The descriptor that is connected to this port; -1: none is.
+  static int held_fd(std::uint16_t port) {
+    for (int fd = 3; fd < 1024; ++fd) {
+      net::SocketAddress peer;
+      peer.size = sizeof peer.storage;
+      auto* const out = reinterpret_cast<sockaddr*>(&peer.storage);
+      if (getpeername(fd, out, &peer.size) == 0 && peer.storage.ss_family == AF_INET && peer.port() == port) return fd;
+    }
+    return -1;
+  }
   void turn() {
     for (int i = 0; i < 4; ++i) worker.loop.turn(0ms);
   }
@@ -40,7 +57,7 @@ struct Full : BareContext {
 
 // One that asks for a connection as soon as it is made.
 struct Asking {
-  explicit Asking(Full& at) : full(at), client(at.worker), memory(at.worker.borrow_memory()) {
+  explicit Asking(Full& at, bool fresh = false) : full(at), client(at.worker), memory(at.worker.borrow_memory()) {
     memory->request.clear();
     memory->request.method_text = "GET";
     memory->request.method = net::http::Method::get;
@@ -49,7 +66,7 @@ struct Asking {
     ex->options = &full.options;
     ex->cluster = full.cluster;
     ex->body_whole = true;
-    net::spawn(run(false));
+    net::spawn(run(fresh));
     full.turn();
   }
   ~Asking() {
@@ -160,6 +177,81 @@ TEST(Lease, NobodyWaitsLongerThanForAConnection) {
   EXPECT_EQ(second.error.status, 503);
   EXPECT_TRUE(full.endpoint().waiting.empty());
   EXPECT_EQ(second.ex->waiting_on, nullptr);
+}
+
+// A listening socket that nobody looks at, with room for `most` connections and one.
+struct Deaf {
+  explicit Deaf(int most) : fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const auto any = *net::make_address("127.0.0.1", 0);
+    EXPECT_EQ(bind(fd, any.get(), any.size), 0);
+    EXPECT_EQ(listen(fd, most), 0);
+  }
+  ~Deaf() {
+    for (const int full : takes) close(full);
+    close(fd);
+  }
+  std::uint16_t port() const { return net::local_address(fd).port(); }
+  // From now on the kernel answers nobody.
+  void fill() {
+    for (int i = 0; i < 2; ++i) takes.push_back(net::connect_to(net::local_address(fd)));
+  }
+  int fd;
+  std::vector<int> takes;
+};
+
+TEST(Lease, ConnectingHasItsTime) {
+  Deaf pod(0);
+  pod.fill();
+  Full full("127.0.0.1", pod.port());
+  full.options.upstream_max_connections = 0;
+  full.settings.connect_timeout = 5s;
+  Asking first(full, true);
+  full.clock.advance(4900ms);
+  full.turn();
+  EXPECT_TRUE(first.waits());
+  full.clock.advance(200ms);
+  full.turn();
+  ASSERT_TRUE(first.over);
+  EXPECT_EQ(first.error.fault, Fault::connect_timeout);
+  EXPECT_EQ(first.error.retry, Retry::yes);
+}
+
+TEST(Lease, TheHandshakeWithAPodIsPartOfConnecting) {
+  Deaf pod(8);
+  Full full("127.0.0.1", pod.port());
+  full.options.upstream_max_connections = 0;
+  full.settings.connect_timeout = 5s;
+  full.settings.protocol = model::BackendProtocol::https;
+  Asking first(full, true);
+  full.clock.advance(4900ms);
+  full.turn();
+  EXPECT_TRUE(first.waits());
+  full.clock.advance(200ms);
+  full.turn();
+  ASSERT_TRUE(first.over);
+  EXPECT_EQ(first.error.fault, Fault::timeout);
+  EXPECT_EQ(first.error.retry, Retry::yes);
+}
+
+// What the kernel does of it by itself needs a machine that is gone: `make chaos` has one.
+TEST(Lease, TheKernelIsToldHowLongAMachineMaySayNothing) {
+  Deaf pod(8);
+  Full full("127.0.0.1", pod.port());
+  full.options.upstream_max_connections = 0;
+  Publication publication;
+  publication.snapshot = bare_snapshot([] {
+    model::Options options;
+    options.upstream_tcp_user_timeout = 2s;
+    return options;
+  }());
+  full.worker.apply(publication);
+  Asking first(full, true);
+  ASSERT_TRUE(first.held);
+  const int fd = full.held_fd(pod.port());
+  unsigned set = 0;
+  socklen_t size = sizeof set;
+  ASSERT_EQ(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &set, &size), 0);
+  EXPECT_EQ(set, 2000U);
 }
 
 TEST(Lease, WhoLeavesGivesItsTurnToTheNext) {
