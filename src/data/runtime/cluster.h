@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "data/balance/draw.h"
@@ -149,26 +150,34 @@ class ClusterRuntime {
   std::vector<std::uint32_t> awaited_;   // likewise of the one in which another may be: wait_for_proof()
 };
 
-// An attempt at an endpoint: in flight from its beginning until this goes, however it ends. The endpoint outlives it,
-// the Cluster may go before. One thread.
+// An attempt at an endpoint: in flight from its beginning until this goes, however it ends. The Cluster may go before.
+// One thread.
 class AttemptInFlight {
  public:
-  AttemptInFlight(EndpointRuntime& endpoint, const PolicyRow& policy) noexcept
-      : load_(endpoint.load), observe_(policy.observe) {
-    load_.begin();
+  AttemptInFlight(std::shared_ptr<EndpointRuntime> endpoint, const PolicyRow& policy, Instant begun) noexcept
+      : endpoint_(std::move(endpoint)), observe_(policy.observe), begun_(begun) {
+    endpoint_->load.begin();
   }
-  ~AttemptInFlight() { load_.end(); }
+  ~AttemptInFlight() { endpoint_->load.end(); }
   AttemptInFlight(const AttemptInFlight&) = delete;
   AttemptInFlight& operator=(const AttemptInFlight&) = delete;
+  void swap(AttemptInFlight& o) noexcept {
+    std::swap(endpoint_, o.endpoint_);
+    std::swap(observe_, o.observe_);
+    std::swap(begun_, o.begun_);
+  }
+  const std::shared_ptr<EndpointRuntime>& endpoint() const noexcept { return endpoint_; }
+  Instant begun() const noexcept { return begun_; }
   // Does its policy learn from it? Without over() nothing is learned.
   bool is_observed() const noexcept { return observe_ != nullptr; }
   void over(const AttemptOutcome& outcome, Instant now) noexcept {
-    if (observe_ != nullptr) observe_(load_, outcome, now);
+    if (observe_ != nullptr) observe_(endpoint_->load, outcome, now);
   }
 
  private:
-  EndpointLoad& load_;
+  std::shared_ptr<EndpointRuntime> endpoint_;
   void (*observe_)(EndpointLoad&, const AttemptOutcome&, Instant) noexcept;
+  Instant begun_;
 };
 
 }  // namespace sluice::data

@@ -92,15 +92,19 @@ std::string print_connection(const ServedRoute& served) {
   return std::string(to_string(served.settings.connection_field));
 }
 
-std::string read_try_timeout(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
+template <auto M>
+std::string read_patience(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   const auto time = parse_patience(v);
   if (!time) return std::string(kPatienceGrammar);
-  out.settings.try_timeout = *time;
+  out.settings.*M = *time;
   return {};
 }
-std::string print_try_timeout(const ServedRoute& served) {
-  return patience_text(served.settings.try_timeout);
+template <auto M>
+std::string print_patience(const ServedRoute& served) {
+  return patience_text(served.settings.*M);
 }
+template <auto M>
+constexpr AnnotationValue kPatience{"seconds or milliseconds", read_patience<M>, print_patience<M>};
 
 std::string read_tries(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   const auto n = parse_int(v);
@@ -166,6 +170,13 @@ constexpr std::array kProxyRows{
                .option = "proxy-connect-timeout",
                .always_shown = true,
                .doc = "time to connect to a pod"},
+    Annotation{.name = "hedge-delay",
+               .value = kPatience<&RouteSettings::hedge_delay>,
+               .option = "hedge-delay",
+               .doc =
+                   "a request that may be sent twice and has no head of an answer for so long is sent to another pod "
+                   "too, and the first answer counts; 0 is never ([retries](retries.md#two-pods-at-once)). Sluice's "
+                   "own"},
     Annotation{.name = "proxy-next-upstream",
                .value = {"words", read_conditions, print_conditions},
                .risk = model::Risk::medium,
@@ -182,7 +193,7 @@ constexpr std::array kProxyRows{
                .always_shown = true,
                .doc = "tries in all, the first one included"},
     Annotation{.name = "proxy-next-upstream-try-timeout",
-               .value = {"seconds or milliseconds", read_try_timeout, print_try_timeout},
+               .value = kPatience<&RouteSettings::try_timeout>,
                .option = "proxy-next-upstream-try-timeout",
                .doc = "a try has so long, the connect included, until the head of its answer, where another try may "
                       "follow; 0 is as long as the other limits ([retries](retries.md)). Sluice's own"},

@@ -189,6 +189,10 @@ constexpr std::array kUpstreamRows{
            "sluice: a try has so long, the connect included, until the head of its answer, where another try may "
            "follow ([retries](retries.md)); 0 is as long as the other limits",
            to_route<&Options::proxy_try_timeout, &RouteSettings::try_timeout>},
+    Option{"hedge-delay", patience<&Options::hedge_delay>,
+           "sluice: a request that may be sent twice and has no head of an answer for so long is sent to another pod "
+           "too, and the first answer counts ([retries](retries.md#two-pods-at-once)); 0 is never",
+           to_route<&Options::hedge_delay, &RouteSettings::hedge_delay>},
     Option{
         "enable-grpc-web", boolean<&Options::enable_grpc_web>,
         "sluice: calls of gRPC-Web become calls of gRPC, for pods that speak GRPC or GRPCS; CORS is not its business",
