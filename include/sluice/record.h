@@ -22,6 +22,7 @@ struct Attempt {
   float header_seconds = -1;         // until the response head
   float response_seconds = 0;        // until the end of the response
   bool timed_out = false;            // no connection, or no response head, in time
+  bool overtaken = false;            // another pod has answered sooner: nobody waited for it any more
   bool elsewhere = false;            // it is the first after a pod named another path (X-Accel-Redirect)
 };
 inline constexpr int kMaxAttempts = 4;
@@ -173,8 +174,10 @@ struct alignas(64) WorkerStats {
   Counter limits_forgotten, limits_uncounted;  // counters that gave way to others; requests that found no place
   Counter retries, tunnels_active, tunnels;
   Counter retries_over_budget;  // further tries that there was no budget for
-  Counter endpoints_ejected;    // times that an endpoint was left out for its failures
-  Counter endpoints_too_slow;   // likewise, for its latency
+  // Second tries beside the first one, by what became of them; and those that were due and not made.
+  Counter hedges_won, hedges_lost, hedges_failed, hedges_over_budget, hedges_limited;
+  Counter endpoints_ejected;   // times that an endpoint was left out for its failures
+  Counter endpoints_too_slow;  // likewise, for its latency
   // Checks of endpoints, by what came of them; a gauge: the last.
   Counter checks_well, checks_status, checks_timeout, checks_unconnected, checks_tls, checks_broken, checks_not_serving;
   Counter checks_skipped, checks_waiting;

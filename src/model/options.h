@@ -197,6 +197,7 @@ struct Options {
   std::uint32_t retry_budget_min_rate = 10;        // so many a second in any case
   Millis proxy_try_timeout{0};                     // RouteSettings::try_timeout
   Millis request_timeout{0};                       // RouteSettings::request_timeout
+  Millis hedge_delay{0};                           // RouteSettings::hedge_delay
   Seconds slow_start{0};                           // Balancing::slow_start
   Millis retry_backoff{0};                         // the longest pause before the first further try, twice each time
   bool topology_aware_routing = false;             // pods that are meant for our zone or node first

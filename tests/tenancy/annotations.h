@@ -110,6 +110,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"health-check-interval", {own_paths, "1s", checked}},
       {"health-check-path", {own_paths, "/taken?status=500", checked}},
       {"health-check-service", {own_paths, "taken.Service", {{"health-check", "grpc"}}}},
+      {"hedge-delay", {own_paths, "70ms"}},
       {"health-check-timeout", {own_paths, "100ms", checked}},
       {"health-check-unhealthy-after", {own_paths, "1", checked}},
       {"limit-allowlist", {own_paths, "192.0.2.1/32", limit}},

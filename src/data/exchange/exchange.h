@@ -129,6 +129,9 @@ struct Exchange : RequestView {
     from = &p;
     so_far = &record;
   }
+  // A twin of `of`, which outlives it: another try of the same request at the same time, with a head of an answer of
+  // its own in `m`. It has what pods are told of the request, and nothing else of it.
+  Exchange(const Exchange& of, ExchangeMemory& m);
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
@@ -168,6 +171,9 @@ struct Exchange : RequestView {
   bool body_touched = false;  // some of a streamed body was taken: no further attempt
   std::uint64_t body_received = 0;
 
+  Attempt* attempt = nullptr;          // the one under way, in whose record it is
+  Instant asked{};                     // when it had a connection, and its request was sent
+  bool hedged = false;                 // a second pod was asked beside the first one: it is not done again
   Instant try_until = Instant::max();  // when the head of an answer is due, as another pod may be asked then
   std::uint32_t tries = 0;             // attempts that count for proxy-next-upstream-tries, the present one included
 

@@ -99,6 +99,9 @@ class Upstream : public net::Cancellable {
   virtual ~Upstream() = default;
   // Before each attempt.
   virtual void begin(Exchange& ex) = 0;
+  // Once a head was read: the rest is for `ex`, of which the one before is a twin (Exchange::Exchange), and which may
+  // go.
+  virtual void go_on_for(Exchange& ex) noexcept = 0;
   // Request head, and `body` if it is whole already (else its pieces follow by send_body). Of a body it waits for
   // nothing that the pod does not take: where not request_left(), the next send_body() sends the rest before its piece.
   virtual net::Task<Status> send_head(Exchange& ex, std::string_view body, bool whole) = 0;

@@ -118,7 +118,8 @@ net::Task<CheckOutcome> HealthQuestion::ask() {
   // Whoever waits for a place or a connection gives up by himself, and says which of both it was.
   const Instant until = worker_.loop.now() + check_.timeout;
   worker_.loop.arm_at(late_, until + kGrace);
-  net::Task<Result<Lease>> leasing = lease(worker_, ex_, endpoint_, true, attempt_);
+  ex_.attempt = &attempt_;
+  net::Task<Result<Lease>> leasing = lease(worker_, ex_, endpoint_, true);
   Result<Lease> held = co_await leasing;
   CheckOutcome out;
   if (!held) {

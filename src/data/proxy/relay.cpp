@@ -125,10 +125,6 @@ net::Task<Status> pass_interim(Exchange& ex, Upstream& up, std::uint32_t count) 
   co_return passed;
 }
 
-bool is_final(int status) noexcept {
-  return status >= 200 || status == 101;
-}
-
 Status may_switch(const Exchange& ex) {
   if (ex.tunnel) return switched_as_offered(ex);
   return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, 502, "101 without a request to upgrade"});
@@ -141,10 +137,10 @@ constexpr Error kIntercepted{Fault::none, Whose::upstream, Retry::no, 502, "a st
 constexpr Error kElsewhere{Fault::none, Whose::upstream, Retry::no, 502, "the pod names another path"};
 
 // What is known of the pod's part once it is over.
-void note_pod(Exchange& ex, const Upstream& up, Attempt& attempt, Instant begun) {
+void note_pod(Exchange& ex, const Upstream& up) {
   ex.pod_saw_it = up.any_sent();
-  attempt.response_bytes = up.body_bytes();
-  attempt.response_seconds = seconds(ex.worker.loop.now() - begun);
+  ex.attempt->response_bytes = up.body_bytes();
+  ex.attempt->response_seconds = seconds(ex.worker.loop.now() - ex.asked);
 }
 
 // No head came. One that came and cannot be read is asked for again where the route says so.
@@ -158,18 +154,13 @@ Status unreadable_head(Error why) {
 // is kept meanwhile.
 net::Task<Status> rest_of_request(Exchange& ex, Upstream& up, net::Fork<Status>& request) {
   if (request.done()) co_return request.value();
-  up.hold();
-  for (auto& f : ex.memory.response.fields.all()) {
-    f.name = ex.memory.joined.emplace_back(f.name);
-    f.value = ex.memory.joined.emplace_back(f.value);
-  }
+  keep_head(ex, up);
   Status sent = co_await request.join();
   co_return sent;
 }
 
 // `lease`: of `up`; given back early where the pod's part is over before the client's.
-net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* request, Attempt& attempt,
-                                Instant begun) {
+net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* request) {
   Upstream& up = *lease;
   auto& response = ex.memory.response;
   Status s = co_await up.read_head(ex);
@@ -184,8 +175,9 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
   }
   if (ex.wanted) [[unlikely]]
     note_pod_fields(ex);
+  Attempt& attempt = *ex.attempt;
   attempt.status = static_cast<std::uint16_t>(response.status);
-  attempt.header_seconds = seconds(ex.worker.loop.now() - begun);
+  attempt.header_seconds = seconds(ex.worker.loop.now() - ex.asked);
   if (ex.awaited_at != nullptr) [[unlikely]] {
     ClusterRuntime& cluster = *std::exchange(ex.awaited_at, nullptr);
     cluster.adaptive.answered(attempt.header_seconds, cluster.awaited);
@@ -251,7 +243,7 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
     // Once all of it is here the pod has done its part: its connection is for others then.
     const std::function<void()> over = [&] {
       if (request != nullptr && !request->done()) return;
-      note_pod(ex, up, attempt, begun);
+      note_pod(ex, up);
       ex.waiting_on = nullptr;
       lease.give_back();
     };
@@ -266,18 +258,28 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
 
 }  // namespace
 
-net::Task<Status> relay(Exchange& ex, Lease lease, Attempt& attempt) {
+void keep_head(Exchange& ex, Upstream& up) {
+  up.hold();
+  auto& response = ex.memory.response;
+  response.reason = ex.memory.joined.emplace_back(response.reason);
+  for (auto& f : response.fields.all()) {
+    f.name = ex.memory.joined.emplace_back(f.name);
+    f.value = ex.memory.joined.emplace_back(f.value);
+  }
+}
+
+net::Task<Status> relay(Exchange& ex, Lease lease) {
   Upstream& up = *lease;
   up.begin(ex);
-  const Instant begun = ex.worker.loop.now();
+  ex.asked = ex.worker.loop.now();
   ex.waiting_on = &up;
   const bool whole = ex.body_whole && ex.trailers.empty() && !ex.on_disk;
   Status outcome = co_await up.send_head(ex, whole ? ex.body : std::string_view{}, whole);
   if (outcome && whole && up.request_left()) {
-    outcome = co_await pump_response(ex, lease, nullptr, attempt, begun);
+    outcome = co_await pump_response(ex, lease, nullptr);
   } else if (outcome) {
     net::Fork<Status> request(pump_request(ex, up));
-    outcome = co_await pump_response(ex, lease, &request, attempt, begun);
+    outcome = co_await pump_response(ex, lease, &request);
     if (!request.done()) {
       // The rest of a whole one is ours to give; of another, whoever is asked next gets what is kept, and the rest.
       if (!ex.body_whole && (outcome || outcome.error().retry != Retry::answered)) {
@@ -295,7 +297,7 @@ net::Task<Status> relay(Exchange& ex, Lease lease, Attempt& attempt) {
   }
   ex.waiting_on = nullptr;
   if (!lease.held()) co_return outcome;
-  note_pod(ex, up, attempt, begun);
+  note_pod(ex, up);
   if (outcome) lease.give_back();
   co_return outcome;
 }

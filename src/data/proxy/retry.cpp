@@ -45,6 +45,9 @@ bool within_budget(const Exchange& ex, bool nothing_sent, Instant now) noexcept 
   return false;
 }
 
+// Without a budget for further tries a fifth of the requests may be hedged.
+constexpr std::uint32_t kHedgePercent = 20;
+
 }  // namespace
 
 // RFC 9110 section 9.2.2: what is not known to be idempotent is not sent twice, a method that we do not know neither.
@@ -71,6 +74,17 @@ bool may_retry_over(const Exchange& ex, int status) noexcept {
   if (!ex.settings->retry_on.has_status(status) || ex.grpc) return false;
   const Instant now = ex.worker.loop.now();
   return can_be_sent_again(ex, false) && more_tries(ex, now) && within_budget(ex, false, now);
+}
+
+bool may_hedge(const Exchange& ex, Instant now) noexcept {
+  const bool all_here = ex.body_whole && ex.trailers.empty() && !ex.on_disk;
+  return all_here && can_be_sent_again(ex, false) && more_tries(ex, now);
+}
+
+bool within_hedge_budget(const Exchange& ex, Instant now) noexcept {
+  const auto& options = *ex.options;
+  const auto percent = options.retry_budget_percent != 0 ? options.retry_budget_percent : kHedgePercent;
+  return ex.cluster->budget.take(now, percent, options.retry_budget_min_rate);
 }
 
 Instant try_until(const Exchange& ex, Instant now) noexcept {

@@ -25,4 +25,11 @@ Instant try_until(const Exchange& ex, Instant now) noexcept;
 // gRPC: their statuses stand elsewhere.
 bool may_retry_over(const Exchange& ex, int status) noexcept;
 
+// A second pod beside one that has not answered within hedge-delay: may it be asked now? All of the request is here, in
+// memory and without trailers, it may be sent twice, and -tries and -timeout allow a further try.
+bool may_hedge(const Exchange& ex, Instant now) noexcept;
+// True: the budget of the Cluster has room for it, and it is taken. Where further tries have none, hedges have one of
+// the same kind.
+bool within_hedge_budget(const Exchange& ex, Instant now) noexcept;
+
 }  // namespace sluice::data

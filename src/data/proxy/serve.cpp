@@ -6,10 +6,12 @@
 
 #include "data/plan/loop.h"
 #include "data/plan/plan.h"
+#include "data/proxy/attempt.h"
 #include "data/proxy/edit.h"
 #include "data/proxy/elsewhere.h"
 #include "data/proxy/error_page.h"
 #include "data/proxy/grpc.h"
+#include "data/proxy/hedge.h"
 #include "data/proxy/local_reply.h"
 #include "data/proxy/logged_values.h"
 #include "data/proxy/misdirected.h"
@@ -176,83 +178,11 @@ std::unique_ptr<BodyTransform> transform(Exchange& ex) {
   return nullptr;
 }
 
-// Until the head of the answer, the connect included; there was one.
-float answer_seconds(const Attempt& attempt) noexcept {
-  return attempt.header_seconds + std::max(attempt.connect_seconds, 0.0F);
-}
-
-// Nobody waited for the pod any longer, which says nothing of it: a client chooses the deadline of its call.
-bool left(const Exchange& ex) noexcept {
-  return ex.client_gone || ex.given_up || ex.passed == PassedDeadline::call;
-}
-
-// What the endpoint's policy learns from an attempt; without a clock where it learns nothing.
-void learn(Exchange& ex, AttemptInFlight& in_flight, Instant begun, const Status& outcome, const Attempt& attempt) {
-  using enum AttemptOutcome::How;
-  if (!in_flight.is_observed()) return;
-  if (!outcome && outcome.error().retry == Retry::reused_only) return;  // it may not have noticed the request
-  const Instant now = ex.worker.loop.fresh_now();
-  if (attempt.header_seconds >= 0) return in_flight.over({answered, answer_seconds(attempt)}, now);
-  const bool to_blame = !outcome && outcome.error().whose == Whose::upstream && !left(ex);
-  in_flight.over({to_blame ? failed : cut_short, std::chrono::duration<float>(now - begun).count()}, now);
-}
-
-// Who takes longer than the others, as a rule, gets no requests for a while either.
-void judge_latency(Exchange& ex, EndpointHealth& health, const Attempt& attempt, Instant now) {
-  if (attempt.header_seconds < 0) return;
-  health.answered(answer_seconds(attempt), now);
-  EndpointRuntime* const slow = ex.cluster->find_slow(*ex.options);
-  if (slow == nullptr || !ex.cluster->health_of(*slow).too_slow(*ex.options, now)) return;
-  ex.worker.stats.endpoints_too_slow.add();
-  ex.worker.shared.health.changed(ex.cluster->spec().ns);
-  ex.worker.recorder.noticed(slow->text, "it gets no requests for a while, as it takes much longer than the others");
-}
-
-// What all workers learn of the endpoint's health from an attempt. Of a stale connection that was kept nothing: its
-// request goes again by itself.
-void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome, const Attempt& attempt) {
-  EndpointHealth& health = ex.cluster->health_of(endpoint);
-  const Instant now = ex.worker.loop.now();
-  const int status = attempt.status;
-  constexpr int kUnavailable = 14;
-  bool failed = status == 500 || (status >= 502 && status <= 504) || ex.record.grpc_status == kUnavailable;
-  if (status == 0) {
-    if (outcome || outcome.error().whose != Whose::upstream || outcome.error().retry == Retry::reused_only) return;
-    if (left(ex) || outcome.error().retry == Retry::unprocessed) return;
-    failed = true;
-  }
-  if (!failed) {
-    health.succeeded(now);
-    if (ex.options->outlier_latency_factor != 0) judge_latency(ex, health, attempt, now);
-    return;
-  }
-  const bool lost = status == 0 && outcome.error().fault == Fault::unreachable;
-  if (!(lost ? health.lost(*ex.options, now) : health.failed(*ex.options, now))) return;
-  ex.worker.stats.endpoints_ejected.add();
-  ex.worker.shared.health.changed(ex.cluster->spec().ns);
-  ex.worker.recorder.noticed(endpoint.text,
-                             lost ? "it gets no requests for a while, as its machine does not answer"
-                                  : "it gets no requests for a while, as it has failed too often in a row");
-}
-
 constexpr Error kNoEndpoint{Fault::no_endpoints, Whose::upstream, Retry::no, 503, "no endpoint takes requests"};
 constexpr Error kTooMany{Fault::overload, Whose::internal, Retry::no, 503,
                          "a limit of requests to the Service port is reached"};
 constexpr Error kComesBack{Fault::unsupported, Whose::upstream, Retry::no, 508,
                            "a hundred requests with its X-Request-ID are under way: it comes back to itself"};
-
-// Another place in the record; of too many the last one is written anew.
-Attempt& begin_attempt(Exchange& ex, const EndpointRuntime& endpoint) {
-  auto& record = ex.record;
-  Attempt& attempt = record.attempt[std::min(record.attempts, kMaxAttempts - 1)];
-  attempt = Attempt{};
-  endpoint.text.copy(attempt.address, sizeof attempt.address - 1);
-  record.attempts = std::min(record.attempts + 1, kMaxAttempts);
-  ++ex.tries;
-  if (!ex.client_gone) ex.reset_code.reset();
-  ex.try_until = try_until(ex, ex.worker.loop.now());
-  return attempt;
-}
 
 // What ends the exchange after an attempt that has failed by `error`; null: it may go on.
 const Error* end_of(Exchange& ex, const Error& error, bool nothing_sent, std::uint32_t& unprocessed) {
@@ -264,43 +194,12 @@ const Error* end_of(Exchange& ex, const Error& error, bool nothing_sent, std::ui
   return &error;
 }
 
-// A request that counts for upstream-max-requests until it is over, and for adaptive-concurrency until the head of its
-// answer is there: how long its client takes says nothing of its pods.
-class RequestOfCluster {
- public:
-  explicit RequestOfCluster(Exchange& ex) : ex_(ex) {
-    const auto most = ex.options->upstream_max_requests;
-    const bool adapts = ex.options->adaptive_concurrency;
-    if (most == 0 && !adapts) [[likely]]
-      return;
-    ClusterRuntime& cluster = *ex.cluster;
-    if ((most != 0 && cluster.requests >= most) || (adapts && cluster.awaited >= cluster.adaptive.limit())) {
-      is_refused_ = true;
-      ex.worker.stats.shed_requests.add();
-      return;
-    }
-    cluster_ = &cluster;
-    cluster.pin();
-    ++cluster.requests;
-    if (!adapts) return;
-    ++cluster.awaited;
-    ex.awaited_at = &cluster;
-  }
-  ~RequestOfCluster() {
-    if (cluster_ == nullptr) return;
-    if (std::exchange(ex_.awaited_at, nullptr) != nullptr) --cluster_->awaited;
-    --cluster_->requests;
-    cluster_->unpin();
-  }
-  RequestOfCluster(const RequestOfCluster&) = delete;
-  RequestOfCluster& operator=(const RequestOfCluster&) = delete;
-  bool is_refused() const noexcept { return is_refused_; }
-
- private:
-  Exchange& ex_;
-  ClusterRuntime* cluster_ = nullptr;
-  bool is_refused_ = false;
-};
+// A route without hedge-delay pays for this one look.
+net::Task<Result<Lease>> lease_for(Exchange& ex, AttemptInFlight& in_flight, bool fresh) {
+  if (ex.settings->hedge_delay.count() != 0 && may_be_hedged(ex)) [[unlikely]]
+    return lease_hedged(ex, in_flight, fresh);
+  return lease(ex.worker, ex, in_flight.endpoint(), fresh);
+}
 
 }  // namespace
 
@@ -310,6 +209,7 @@ net::Task<Status> attempts(Exchange& ex) {
   const UnderWay under_way(ex);
   const RequestOfCluster counted(ex);
   if (under_way.too_often() || counted.is_refused()) [[unlikely]] {
+    if (counted.is_refused()) worker.stats.shed_requests.add();
     const Status refused = std::unexpected(under_way.too_often() ? kComesBack : kTooMany);
     co_return refused;
   }
@@ -325,26 +225,22 @@ net::Task<Status> attempts(Exchange& ex) {
       outcome = std::unexpected(kNoEndpoint);
       co_return outcome;
     }
-    Attempt& attempt = begin_attempt(ex, *endpoint);
+    begin_attempt(ex, *endpoint);
     bool nothing_sent = true;
     {
-      AttemptInFlight in_flight(*endpoint, ex.cluster->policy());
-      const Instant begun = worker.loop.now();
-      net::Task<Result<Lease>> leasing = lease(worker, ex, endpoint, fresh, attempt);
+      AttemptInFlight in_flight(std::move(endpoint), ex.cluster->policy(), worker.loop.now());
+      net::Task<Result<Lease>> leasing = lease_for(ex, in_flight, fresh);
       Result<Lease> held = co_await leasing;
       if (held) {
-        net::Task<Status> relaying = relay(ex, std::move(*held), attempt);
+        net::Task<Status> relaying = relay(ex, std::move(*held));
         outcome = co_await relaying;
         nothing_sent = !ex.pod_saw_it;
       } else {
         outcome = std::unexpected(held.error());
       }
-      learn(ex, in_flight, begun, outcome, attempt);
-      if (ex.options->outlier_consecutive_failures != 0 || ex.options->outlier_latency_factor != 0) [[unlikely]]
-        judge(ex, *endpoint, outcome, attempt);
+      note_outcome(ex, in_flight, outcome);
     }
     if (outcome) co_return outcome;
-    attempt.timed_out = outcome.error().fault == Fault::timeout || outcome.error().fault == Fault::connect_timeout;
     const Retry how = outcome.error().retry;
     if (const Error* end = end_of(ex, outcome.error(), nothing_sent, unprocessed)) {
       if (end != &outcome.error()) outcome = std::unexpected(*end);

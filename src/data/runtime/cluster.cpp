@@ -1,6 +1,7 @@
 #include "data/runtime/cluster.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "data/balance/placement.h"
 #include "data/balance/session_cookie.h"
@@ -104,41 +105,96 @@ std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>
                               .session = session};
   std::size_t at = policy_->pick(candidates);
   if (at >= endpoints_.size()) return nullptr;
-  if (!far_.empty() && goes_far(candidates, at)) [[unlikely]] {
+  if (!far_.empty() && goes_far(candidates, at)) [[unlikely]]
     at = pick_far(candidates, at);
-    if (tried.size() < 16) tried.push_back(loads_[at]->id);
-    return endpoints_[at];
-  }
+  else
+    at = pick_near(candidates, at);
+  if (tried.size() < 16) tried.push_back(loads_[at]->id);
+  return endpoints_[at];
+}
+
+inline std::size_t ClusterRuntime::pick_near(const Candidates& candidates, std::size_t at) noexcept {
   if (candidates.now < warm_at_) [[unlikely]]
     at = spare_new(candidates, at);
   if (left_out_ != 0 && endpoints_[at]->left_out) [[unlikely]] {
     if (row_->key != PolicyRow::Key::session)
       at = pick_another(candidates, at);
-    else if (session != nullptr && !session->empty())  // a session lives at its endpoint; this one only begins
-      at = begin_elsewhere(candidates, at);
+    else if (candidates.session != nullptr && !candidates.session->empty())
+      at = begin_elsewhere(candidates, at);  // a session lives at its endpoint; this one only begins
   }
   if (unproven_ != 0 && endpoints_[at]->unproven && row_->key != PolicyRow::Key::session) [[unlikely]]
     at = wait_for_proof(candidates, at);
-  if (tried.size() < 16) tried.push_back(loads_[at]->id);
-  return endpoints_[at];
+  return at;
 }
 
-std::size_t ClusterRuntime::wait_for_proof(Candidates candidates, std::size_t at) noexcept {
-  awaited_.assign(candidates.tried.begin(), candidates.tried.end());
-  awaited_.reserve(awaited_.size() + kDraws);
-  for (int i = 0; i < kDraws; ++i) {
-    EndpointRuntime& endpoint = *endpoints_[at];
-    if (endpoint.unproven && !endpoint.health->is_unproven()) endpoint.unproven = false, --unproven_;
-    if (!endpoint.unproven || endpoint.load.in_flight == 0) break;
-    awaited_.push_back(endpoint.load.id);
-    candidates.tried = awaited_;
-    std::size_t next = policy_->pick(candidates);
-    if (next >= endpoints_.size() || candidates.was_tried(next)) break;
-    if (endpoints_[next]->left_out) next = pick_another(candidates, next);
-    if (endpoints_[next]->left_out) break;
-    at = next;
+template <class Fits, class Next>
+std::size_t ClusterRuntime::draw(Candidates candidates, std::size_t at, std::vector<std::uint32_t>& passed, Fits&& fits,
+                                 Next&& next) noexcept {
+  passed.assign(candidates.tried.begin(), candidates.tried.end());
+  passed.reserve(passed.size() + kDraws);
+  for (int i = 0; i < kDraws && !fits(at); ++i) {
+    passed.push_back(loads_[at]->id);
+    candidates.tried = passed;
+    const std::size_t drawn = next(std::as_const(candidates));
+    if (drawn >= endpoints_.size()) break;
+    at = drawn;
   }
   return at;
+}
+
+// Also one that the request was sent to before: rather that than one that is left out.
+std::size_t ClusterRuntime::draw_in(const Candidates& candidates, std::size_t left_out) noexcept {
+  return draw(
+      candidates, left_out, passed_, [this](std::size_t one) { return !endpoints_[one]->left_out; },
+      [this](const Candidates& c) { return policy_->pick(c); });
+}
+
+std::size_t ClusterRuntime::draw_untried(const Candidates& candidates) noexcept {
+  const std::size_t drawn = policy_->pick(candidates);
+  return drawn < endpoints_.size() && candidates.was_tried(drawn) ? kNobody : drawn;
+}
+
+// It is taken by the part of slow_start that it has been there, a tenth at least. Another choice may be as new.
+std::size_t ClusterRuntime::spare_new(const Candidates& candidates, std::size_t at) noexcept {
+  const Duration whole = spec_->balancing->slow_start;
+  const auto has_its_turn = [&](std::size_t one) {
+    if (endpoints_[one]->warm_at <= candidates.now) return true;
+    const Duration left = std::min(endpoints_[one]->warm_at - candidates.now, whole * 9 / 10);
+    return chance_.below(kAll) >= static_cast<std::size_t>(left * kAll / whole);
+  };
+  return draw(candidates, at, passed_, has_its_turn, [this](const Candidates& c) { return draw_untried(c); });
+}
+
+std::size_t ClusterRuntime::pick_another(const Candidates& candidates, std::size_t left_out) noexcept {
+  const std::size_t at = draw_in(candidates, left_out);
+  if (!endpoints_[at]->left_out) return at;
+  // The policy chooses among many of these: the next one that is none, from where it has got to.
+  const auto from = static_cast<std::size_t>(std::ranges::lower_bound(takers_, at) - takers_.begin());
+  for (std::size_t i = 0; i < takers_.size(); ++i) {
+    const std::uint32_t taker = takers_[(from + i) % takers_.size()];
+    if (!endpoints_[taker]->left_out && std::ranges::find(passed_, loads_[taker]->id) == passed_.end()) return taker;
+  }
+  return left_out;  // the others were tried already
+}
+
+// The session has the key of the first choice, and with each further one that one's.
+std::size_t ClusterRuntime::begin_elsewhere(Candidates candidates, std::size_t left_out) noexcept {
+  candidates.key = {};
+  return draw_in(candidates, left_out);
+}
+
+std::size_t ClusterRuntime::wait_for_proof(const Candidates& candidates, std::size_t at) noexcept {
+  const auto may_be_asked = [this](std::size_t one) {
+    EndpointRuntime& endpoint = *endpoints_[one];
+    if (endpoint.unproven && !endpoint.health->is_unproven()) endpoint.unproven = false, --unproven_;
+    return !endpoint.unproven || endpoint.load.in_flight == 0;
+  };
+  const auto another_that_is_in = [this](const Candidates& c) {
+    std::size_t drawn = draw_untried(c);
+    if (drawn < endpoints_.size() && endpoints_[drawn]->left_out) drawn = pick_another(c, drawn);
+    return drawn < endpoints_.size() && endpoints_[drawn]->left_out ? kNobody : drawn;
+  };
+  return draw(candidates, at, awaited_, may_be_asked, another_that_is_in);
 }
 
 // Those here that are neither missing nor left out, beside how many are enough, are the share that stays.
@@ -148,39 +204,6 @@ void ClusterRuntime::share_with_far() noexcept {
   const std::uint64_t here = (takers_.size() - static_cast<std::size_t>(out)) * 100;
   const std::uint64_t enough = spec_->near_enough;
   stay_ = here >= enough ? (here == 0 ? 0 : kAll) : static_cast<std::uint32_t>(here * kAll / enough);
-}
-
-// It is taken by the part of slow_start that it has been there, a tenth at least. Another choice may be as new.
-std::size_t ClusterRuntime::spare_new(Candidates candidates, std::size_t at) noexcept {
-  const Duration whole = spec_->balancing->slow_start;
-  passed_.assign(candidates.tried.begin(), candidates.tried.end());
-  passed_.reserve(passed_.size() + kDraws);
-  for (int i = 0; i < kDraws; ++i) {
-    if (endpoints_[at]->warm_at <= candidates.now) break;
-    const Duration left = std::min(endpoints_[at]->warm_at - candidates.now, whole * 9 / 10);
-    if (chance_.below(kAll) >= static_cast<std::size_t>(left * kAll / whole)) break;
-    passed_.push_back(loads_[at]->id);
-    candidates.tried = passed_;
-    const std::size_t next = policy_->pick(candidates);
-    if (next >= endpoints_.size() || candidates.was_tried(next)) break;
-    at = next;
-  }
-  return at;
-}
-
-std::size_t ClusterRuntime::begin_elsewhere(Candidates candidates, std::size_t left_out) noexcept {
-  candidates.key = {};
-  passed_.assign(candidates.tried.begin(), candidates.tried.end());
-  passed_.reserve(passed_.size() + kDraws);
-  std::size_t at = left_out;  // whose key the session has; with each further choice it gets that one's
-  for (int i = 0; i < kDraws && endpoints_[at]->left_out; ++i) {
-    passed_.push_back(loads_[at]->id);
-    candidates.tried = passed_;
-    const std::size_t next = policy_->pick(candidates);
-    if (next >= endpoints_.size()) break;
-    at = next;
-  }
-  return at;
 }
 
 bool ClusterRuntime::goes_far(const Candidates& candidates, std::size_t at) noexcept {
@@ -199,27 +222,6 @@ std::size_t ClusterRuntime::pick_far(const Candidates& candidates, std::size_t o
     if (found != far_.end()) at = *found;
   }
   return far.was_tried(at) ? otherwise : at;
-}
-
-std::size_t ClusterRuntime::pick_another(Candidates candidates, std::size_t left_out) noexcept {
-  passed_.assign(candidates.tried.begin(), candidates.tried.end());
-  passed_.reserve(passed_.size() + kDraws);
-  std::size_t at = left_out;
-  for (int i = 0; i < kDraws; ++i) {
-    passed_.push_back(loads_[at]->id);
-    candidates.tried = passed_;
-    const std::size_t next = policy_->pick(candidates);
-    if (next >= endpoints_.size()) break;
-    at = next;
-    if (!endpoints_[at]->left_out) return at;
-  }
-  // The policy chooses among many of these: the next one that is none, from where it has got to.
-  const auto from = static_cast<std::size_t>(std::ranges::lower_bound(takers_, at) - takers_.begin());
-  for (std::size_t i = 0; i < takers_.size(); ++i) {
-    const std::uint32_t taker = takers_[(from + i) % takers_.size()];
-    if (!endpoints_[taker]->left_out && std::ranges::find(passed_, loads_[taker]->id) == passed_.end()) return taker;
-  }
-  return left_out;  // the others were tried already
 }
 
 // Costs two comparisons where nothing has changed.

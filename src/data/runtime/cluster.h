@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "data/balance/draw.h"
@@ -101,15 +102,27 @@ class ClusterRuntime {
   bool goes_far(const Candidates& candidates, std::size_t at) noexcept;
   std::size_t pick_far(const Candidates& candidates, std::size_t otherwise) noexcept;
   void share_with_far() noexcept;
-  // In place of an endpoint that is back and has not answered yet, while one request is about to find out.
-  std::size_t wait_for_proof(Candidates candidates, std::size_t at) noexcept;
+  // The policy's choice, or another in its place where that one is new, left out or unproven.
+  std::size_t pick_near(const Candidates& candidates, std::size_t at) noexcept;
+  // How another is found. From `at` on each that does not fit is passed over and `next` draws another, until one fits:
+  // kDraws times, which leaves the one drawn last, or until `next` says kNobody, which leaves the one before. `next`
+  // gets the candidates with those that were passed over among the tried ones; `passed` is where these stand meanwhile.
+  static constexpr int kDraws = 8;
+  template <class Fits, class Next>
+  std::size_t draw(Candidates candidates, std::size_t at, std::vector<std::uint32_t>& passed, Fits&& fits,
+                   Next&& next) noexcept;
+  // For `next`: kNobody rather than one that the request was sent to, or that was passed over.
+  std::size_t draw_untried(const Candidates& candidates) noexcept;
+  // Until one is not left out.
+  std::size_t draw_in(const Candidates& candidates, std::size_t left_out) noexcept;
   // In place of an endpoint that has just come, at times.
-  std::size_t spare_new(Candidates candidates, std::size_t at) noexcept;
-  static constexpr int kDraws = 8;  // of the policy, where it chooses who is left out
+  std::size_t spare_new(const Candidates& candidates, std::size_t at) noexcept;
   // In place of an endpoint that is left out.
-  std::size_t pick_another(Candidates candidates, std::size_t left_out) noexcept;
+  std::size_t pick_another(const Candidates& candidates, std::size_t left_out) noexcept;
   // The same for a session that would begin there.
   std::size_t begin_elsewhere(Candidates candidates, std::size_t left_out) noexcept;
+  // In place of an endpoint that is back and has not answered yet, while one request is about to find out.
+  std::size_t wait_for_proof(const Candidates& candidates, std::size_t at) noexcept;
 
   WorkerContext& worker_;
   std::shared_ptr<const model::Cluster> spec_;
@@ -133,30 +146,38 @@ class ClusterRuntime {
   std::uint64_t health_seen_ = 0;        // HealthTable::changes() then
   Instant look_again_ = Instant::min();  // when the first of them is back
   Instant slow_looked_at_{};             // by find_slow()
-  std::vector<std::uint32_t> passed_;    // scratch of pick_another()
-  std::vector<std::uint32_t> awaited_;   // likewise of wait_for_proof()
+  std::vector<std::uint32_t> passed_;    // scratch of draw()
+  std::vector<std::uint32_t> awaited_;   // likewise of the one in which another may be: wait_for_proof()
 };
 
-// An attempt at an endpoint: in flight from its beginning until this goes, however it ends. The endpoint outlives it,
-// the Cluster may go before. One thread.
+// An attempt at an endpoint: in flight from its beginning until this goes, however it ends. The Cluster may go before.
+// One thread.
 class AttemptInFlight {
  public:
-  AttemptInFlight(EndpointRuntime& endpoint, const PolicyRow& policy) noexcept
-      : load_(endpoint.load), observe_(policy.observe) {
-    load_.begin();
+  AttemptInFlight(std::shared_ptr<EndpointRuntime> endpoint, const PolicyRow& policy, Instant begun) noexcept
+      : endpoint_(std::move(endpoint)), observe_(policy.observe), begun_(begun) {
+    endpoint_->load.begin();
   }
-  ~AttemptInFlight() { load_.end(); }
+  ~AttemptInFlight() { endpoint_->load.end(); }
   AttemptInFlight(const AttemptInFlight&) = delete;
   AttemptInFlight& operator=(const AttemptInFlight&) = delete;
+  void swap(AttemptInFlight& o) noexcept {
+    std::swap(endpoint_, o.endpoint_);
+    std::swap(observe_, o.observe_);
+    std::swap(begun_, o.begun_);
+  }
+  const std::shared_ptr<EndpointRuntime>& endpoint() const noexcept { return endpoint_; }
+  Instant begun() const noexcept { return begun_; }
   // Does its policy learn from it? Without over() nothing is learned.
   bool is_observed() const noexcept { return observe_ != nullptr; }
   void over(const AttemptOutcome& outcome, Instant now) noexcept {
-    if (observe_ != nullptr) observe_(load_, outcome, now);
+    if (observe_ != nullptr) observe_(endpoint_->load, outcome, now);
   }
 
  private:
-  EndpointLoad& load_;
+  std::shared_ptr<EndpointRuntime> endpoint_;
   void (*observe_)(EndpointLoad&, const AttemptOutcome&, Instant) noexcept;
+  Instant begun_;
 };
 
 }  // namespace sluice::data

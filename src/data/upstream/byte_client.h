@@ -20,6 +20,7 @@ inline Error upstream_error(Fault f, const char* detail, Retry retry = Retry::no
 class ByteClient : public PooledConnection, public Upstream, protected BodySource {
  public:
   bool reused() const noexcept { return exchanges_ > 1; }
+  void go_on_for(Exchange& ex) noexcept override { ex_ = &ex; }
   bool request_left() const noexcept override { return request_complete_; }
   std::size_t room(std::size_t last) noexcept override { return stream_.room(last); }
   void hold() override;

@@ -20,6 +20,7 @@ class H2ClientStream final : public Upstream, private BodySource, private net::h
   ~H2ClientStream() override;
 
   void begin(Exchange& ex) override { ex_ = &ex; }
+  void go_on_for(Exchange& ex) noexcept override { ex_ = &ex; }
   net::Task<Status> send_head(Exchange& ex, std::string_view body, bool whole) override;
   bool request_left() const noexcept override { return true; }
   net::Task<Status> send_body(Chunk piece) override;

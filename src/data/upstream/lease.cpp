@@ -67,7 +67,7 @@ float seconds(Duration d) noexcept {
 }
 
 net::Task<Result<Lease>> lease_stream(WorkerContext& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint,
-                                      Dial how, Attempt& attempt) {
+                                      Dial how) {
   const Instant begun = worker.loop.now();
   const Instant until = std::min(begun + ex.settings->connect_timeout, ex.try_until);
   Error late = kFull;
@@ -77,7 +77,7 @@ net::Task<Result<Lease>> lease_stream(WorkerContext& worker, Exchange& ex, std::
     if (H2Client* c = H2Client::with_room(*endpoint, how)) {
       Lease stream(c->stream());
       if (waited) {
-        attempt.connect_seconds = seconds(worker.loop.fresh_now() - begun);
+        ex.attempt->connect_seconds = seconds(worker.loop.fresh_now() - begun);
         slot_free(*endpoint);  // there may be room for the next, too
       } else {
         worker.stats.upstream_reused.add();
@@ -120,7 +120,7 @@ Lease lent(PooledConnection& connection, const Dial& how) {
 
 template <class Client>
 net::Task<Result<Lease>> connect(WorkerContext& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint,
-                                 Dial how, Attempt& attempt) {
+                                 Dial how) {
   const Instant begun = worker.loop.now();
   const Instant until = std::min(begun + ex.settings->connect_timeout, ex.try_until);
   Result<int> fd = open_socket(worker, *endpoint);
@@ -134,7 +134,7 @@ net::Task<Result<Lease>> connect(WorkerContext& worker, Exchange& ex, std::share
   net::Task<Status> dialling = dial(worker, connection->stream(), std::move(how), until, ex.note);
   Status connected = co_await dialling;
   ex.waiting_on = nullptr;
-  attempt.connect_seconds = seconds(worker.loop.fresh_now() - begun);
+  ex.attempt->connect_seconds = seconds(worker.loop.fresh_now() - begun);
   if (!connected) co_return std::unexpected(connected.error());
   co_return Lease(*connection.release());
 }
@@ -147,7 +147,7 @@ model::BackendProtocol upstream_protocol(const Exchange& ex) noexcept {
 }
 
 net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint,
-                               bool fresh, Attempt& attempt) {
+                               bool fresh) {
   const auto& settings = *ex.settings;
   const auto protocol = upstream_protocol(ex);
   Dial how = dial_of(ex, protocol);
@@ -158,7 +158,7 @@ net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_
                                       "a WebSocket, but the pods speak HTTP/2 or FastCGI"});
   }
   if (protocol == grpc || protocol == grpcs) {
-    net::Task<Result<Lease>> stream = lease_stream(worker, ex, std::move(endpoint), std::move(how), attempt);
+    net::Task<Result<Lease>> stream = lease_stream(worker, ex, std::move(endpoint), std::move(how));
     Result<Lease> leased = co_await stream;
     co_return leased;
   }
@@ -181,9 +181,8 @@ net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_
       co_return lent(*idle, how);
     }
   }
-  net::Task<Result<Lease>> connecting = how.fastcgi
-                                            ? connect<FastcgiClient>(worker, ex, std::move(endpoint), how, attempt)
-                                            : connect<H1Client>(worker, ex, std::move(endpoint), how, attempt);
+  net::Task<Result<Lease>> connecting = how.fastcgi ? connect<FastcgiClient>(worker, ex, std::move(endpoint), how)
+                                                    : connect<H1Client>(worker, ex, std::move(endpoint), how);
   Result<Lease> made = co_await connecting;
   co_return made;
 }

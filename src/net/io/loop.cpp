@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -105,7 +106,9 @@ void Loop::end_turn() {
 }
 
 void Loop::turn(Duration wait) {
-  const auto sleep = std::min(wait, wheel_.next(now_));
+  auto sleep = std::min(wait, wheel_.next(now_));
+  if (!precise_.empty()) [[unlikely]]
+    sleep = std::clamp<Duration>(precise_.next() - now_, Duration(0), sleep);
   // Rounded up, so that a deadline does not make the poll spin through its last millisecond.
   const auto millis = static_cast<int>((sleep + std::chrono::microseconds(999)) / std::chrono::milliseconds(1));
   batch_ = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()),
@@ -122,6 +125,8 @@ void Loop::turn(Duration wait) {
   }
   batch_ = at_ = 0;
   wheel_.advance(now_);
+  if (!precise_.empty()) [[unlikely]]
+    precise_.advance(now_);
   run_ready();
   end_turn();
   if (on_turn) on_turn(clock_.now() - begun);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "net/io/deadlines.h"
+#include "net/io/precise_deadlines.h"
 
 // The event loop of a worker: one epoll descriptor, edge-triggered, each descriptor registered once for its life.
 // docs/adr/0002-own-epoll-loop.md tells why it is ours.
@@ -72,6 +73,7 @@ class Loop {
   Instant fresh_now() noexcept { return now_ = clock_.now(); }
   void arm(Deadline& d, Duration in) noexcept { wheel_.arm(d, now_ + in); }
   void arm_at(Deadline& d, Instant at) noexcept { wheel_.arm(d, at); }
+  void arm_at(PreciseDeadline& d, Instant at) { precise_.arm(d, at); }
   // Called after each turn with the time that its work took.
   std::function<void(Duration)> on_turn;
 
@@ -83,6 +85,7 @@ class Loop {
   const Clock& clock_;
   Instant now_;
   DeadlineWheel wheel_;
+  PreciseDeadlines precise_;
   int epoll_ = -1;
   int wake_ = -1;
   bool stopped_ = false;

@@ -157,6 +157,10 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_upstream_retries_total", counter, "", "Further attempts of a request."},
     {"sluice_upstream_retries_over_budget_total", counter, "",
      "Requests that were not tried again as retry-budget-percent was used up: their clients got what there was."},
+    {"sluice_hedges_total", counter, "result",
+     "Second tries beside a first one that had not answered within hedge-delay: they were answered sooner (won), or "
+     "later, or the client had left (lost), or failed (failed); or there was none, as the retry budget was used up "
+     "(over_budget), or a limit of requests to the Service port was reached or memory is short (limited)."},
     {"sluice_endpoints_ejected", gauge, "",
      "Endpoints that are left out at the moment for what became of requests to them."},
     {"sluice_endpoint_ejections_total", counter, "reason",

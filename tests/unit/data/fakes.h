@@ -162,6 +162,7 @@ class FakePod final : public Upstream {
   }
 
   void begin(Exchange&) override {}
+  void go_on_for(Exchange&) noexcept override {}
   net::Task<Status> send_head(Exchange&, std::string_view body, bool whole) override {
     sent = true;
     text += body;

@@ -13,13 +13,14 @@ namespace sluice::data {
 inline net::Task<void> attempt_once(Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint, Attempt& attempt,
                                     std::optional<Status>& outcome) {
   outcome.reset();
-  net::Task<Result<Lease>> leasing = lease(ex.worker, ex, std::move(endpoint), false, attempt);
+  ex.attempt = &attempt;
+  net::Task<Result<Lease>> leasing = lease(ex.worker, ex, std::move(endpoint), false);
   Result<Lease> held = co_await leasing;
   if (!held) {
     outcome = std::unexpected(held.error());
     co_return;
   }
-  net::Task<Status> relaying = relay(ex, std::move(*held), attempt);
+  net::Task<Status> relaying = relay(ex, std::move(*held));
   Status done = co_await relaying;
   outcome = done;
 }

@@ -170,6 +170,13 @@ constexpr std::array kProxyRows{
                .option = "proxy-connect-timeout",
                .always_shown = true,
                .doc = "time to connect to a pod"},
+    Annotation{.name = "hedge-delay",
+               .value = patience<&RouteSettings::hedge_delay>,
+               .option = "hedge-delay",
+               .doc =
+                   "a request that may be sent twice and has no head of an answer for so long is sent to another pod "
+                   "too, and the first answer counts; 0 is never ([retries](retries.md#two-pods-at-once)). Sluice's "
+                   "own"},
     Annotation{.name = "proxy-next-upstream",
                .value = {"words", read_conditions, print_conditions},
                .risk = model::Risk::medium,

@@ -193,6 +193,10 @@ constexpr std::array kUpstreamRows{
            "sluice: all of a request, from its head to the end of its answer, may take so long "
            "([timeouts](timeouts.md)); 0 is as long as the other limits",
            to_route<&Options::request_timeout, &RouteSettings::request_timeout>},
+    Option{"hedge-delay", patience<&Options::hedge_delay>,
+           "sluice: a request that may be sent twice and has no head of an answer for so long is sent to another pod "
+           "too, and the first answer counts ([retries](retries.md#two-pods-at-once)); 0 is never",
+           to_route<&Options::hedge_delay, &RouteSettings::hedge_delay>},
     Option{
         "enable-grpc-web", boolean<&Options::enable_grpc_web>,
         "sluice: calls of gRPC-Web become calls of gRPC, for pods that speak GRPC or GRPCS; CORS is not its business",

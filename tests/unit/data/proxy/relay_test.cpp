@@ -58,7 +58,8 @@ struct Relayed : BareContext {
  private:
   net::Task<void> run() {
     Lease lease(pod);
-    net::Task<Status> relaying = relay(ex, std::move(lease), attempt);
+    ex.attempt = &attempt;
+    net::Task<Status> relaying = relay(ex, std::move(lease));
     Status done = co_await relaying;
     outcome = done;
   }

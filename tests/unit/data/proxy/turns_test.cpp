@@ -30,6 +30,7 @@ struct Endless : BodySource {
 
 // A pod that takes all and gives all at once.
 struct Pod final : Upstream {
+  void go_on_for(Exchange&) noexcept override {}
   explicit Pod(WorkerContext& w) : answer(w) {}
   void begin(Exchange&) override {}
   net::Task<Status> send_head(Exchange&, std::string_view, bool) override { co_return Status{}; }
@@ -82,7 +83,8 @@ struct Relayed : BareContext {
   ~Relayed() { worker.return_memory(std::move(memory)); }
   net::Task<void> run() {
     Lease lease(pod);
-    net::Task<Status> relaying = relay(ex, std::move(lease), attempt);
+    ex.attempt = &attempt;
+    net::Task<Status> relaying = relay(ex, std::move(lease));
     Status done = co_await relaying;
     EXPECT_TRUE(done);
     over = true;

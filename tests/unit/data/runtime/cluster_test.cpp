@@ -67,7 +67,7 @@ TEST_F(OfCluster, WhatIsKnownOfAnEndpointOutlivesChanges) {
   std::vector<std::uint32_t> tried;
   const auto endpoint = pick_untried(tried);
   {
-    AttemptInFlight attempt(*endpoint, cluster->policy());
+    AttemptInFlight attempt(endpoint, cluster->policy(), {});
     EXPECT_EQ(endpoint->load.in_flight, 1U);
     attempt.over({AttemptOutcome::How::answered, 0.25F}, bare.worker.loop.now());
     // The endpoints stand in another order, there is one more, and then another policy.
@@ -94,13 +94,13 @@ TEST_F(OfCluster, TheSumOfABoundFollowsEndpointsAndAttempts) {
   become({"10.0.0.1", "10.0.0.2"}, by(model::LoadBalance::round_robin));
   const auto endpoints = all(2);
   const auto one = endpoints.at("10.0.0.1:8080"), other = endpoints.at("10.0.0.2:8080");
-  auto before = std::make_optional<AttemptInFlight>(*one, cluster->policy());
+  auto before = std::make_optional<AttemptInFlight>(one, cluster->policy(), Instant{});
   EXPECT_EQ(one->load.sum, nullptr);  // nobody asks
   become({"10.0.0.1", "10.0.0.2"}, bounded);
   ASSERT_TRUE(one->load.sum);
   EXPECT_EQ(one->load.sum, other->load.sum);
   EXPECT_EQ(*other->load.sum, 1U);
-  auto after = std::make_optional<AttemptInFlight>(*other, cluster->policy());
+  auto after = std::make_optional<AttemptInFlight>(other, cluster->policy(), Instant{});
   EXPECT_EQ(*other->load.sum, 2U);
   before.reset();
   EXPECT_EQ(*other->load.sum, 1U);
@@ -119,12 +119,12 @@ TEST_F(OfCluster, EwmaDoesNotFloodWhoHasNeverAnswered) {
   become({"10.0.0.1", "10.0.0.2"}, by(model::LoadBalance::ewma));
   std::vector<std::uint32_t> tried;
   const auto hangs = pick_untried(tried);
-  AttemptInFlight waits(*hangs, cluster->policy());
+  AttemptInFlight waits(hangs, cluster->policy(), {});
   for (int i = 0; i < 50; ++i) {
     std::vector<std::uint32_t> none;
     const auto endpoint = cluster->pick(none);
     EXPECT_NE(endpoint, hangs);
-    AttemptInFlight attempt(*endpoint, cluster->policy());
+    AttemptInFlight attempt(endpoint, cluster->policy(), {});
     attempt.over({AttemptOutcome::How::answered, 0.005F}, bare.worker.loop.now());
   }
 }
@@ -145,7 +145,7 @@ TEST_F(OfCluster, AnEndpointThatLeavesWhileItIsAskedStaysValid) {
   become({"10.0.0.1"});
   std::vector<std::uint32_t> tried;
   const auto endpoint = pick_untried(tried);
-  AttemptInFlight attempt(*endpoint, cluster->policy());
+  AttemptInFlight attempt(endpoint, cluster->policy(), {});
   become({"10.0.0.2"});
   EXPECT_TRUE(endpoint->retired);
   EXPECT_EQ(endpoint->load.in_flight, 1U);
@@ -159,7 +159,7 @@ TEST_F(OfCluster, WithoutAWishItLearnsNothing) {
   EXPECT_EQ(cluster->policy().name, "round_robin");
   std::vector<std::uint32_t> tried;
   const auto endpoint = pick_untried(tried);
-  AttemptInFlight attempt(*endpoint, cluster->policy());
+  AttemptInFlight attempt(endpoint, cluster->policy(), {});
   EXPECT_FALSE(attempt.is_observed());
   EXPECT_EQ(placement, nullptr);
 }
@@ -197,7 +197,7 @@ TEST_F(OfCluster, AnEndpointThatTakesNoRequestsKeepsItsState) {
   become({"10.0.0.1", "10.0.0.2"});
   const auto first = all(2).at("10.0.0.1:8080");
   PooledPod idle(bare.worker, first);
-  AttemptInFlight attempt(*first, cluster->policy());
+  AttemptInFlight attempt(first, cluster->policy(), {});
   not_ready = "10.0.0.1";
   become({"10.0.0.1", "10.0.0.2"});
   for (int i = 0; i < 4; ++i) {
@@ -455,11 +455,11 @@ TEST_F(OfCluster, WhoIsBackIsAskedByOneAtATimeUntilItHasAnswered) {
     std::vector<std::uint32_t> tried;
     endpoint = cluster->pick(tried);
   }
-  std::optional<AttemptInFlight> proof(std::in_place, *endpoint, cluster->policy());
+  std::optional<AttemptInFlight> proof(std::in_place, endpoint, cluster->policy(), Instant{});
   EXPECT_EQ(asked(30), 0) << "one is about to find out";
   proof.reset();
   EXPECT_GT(asked(30), 0) << "it has not said anything: another one";
-  proof.emplace(*endpoint, cluster->policy());
+  proof.emplace(endpoint, cluster->policy(), Instant{});
   health->succeeded(bare.worker.loop.now());
   EXPECT_EQ(asked(30), 10);
   // A further try goes there all the same where nobody else is left.

@@ -77,7 +77,8 @@ struct Asking {
   Asking(const Asking&) = delete;
   Asking& operator=(const Asking&) = delete;
   net::Task<void> run(bool fresh) {
-    net::Task<Result<Lease>> leasing = lease(full.worker, *ex, full.pod->endpoint, fresh, attempt);
+    ex->attempt = &attempt;
+    net::Task<Result<Lease>> leasing = lease(full.worker, *ex, full.pod->endpoint, fresh);
     Result<Lease> leased = co_await leasing;
     over = true;
     if (leased)

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <vector>
+
+#include "net/io/precise_deadlines.h"
 
 namespace sluice::net {
 namespace {
@@ -105,6 +109,80 @@ TEST(Deadlines, APollSleepsUntilTheNextOneThatIsNear) {
   Counted d;
   wheel.arm(d, clock.now() + 150ms);
   EXPECT_EQ(wheel.next(clock.now()), 200ms);
+}
+
+struct Precise final : PreciseDeadline {
+  std::vector<int>* order = nullptr;
+  int number = 0, fired = 0;
+  std::function<void()> then;
+  void expired() override {
+    ++fired;
+    if (order != nullptr) order->push_back(number);
+    if (then) then();
+  }
+};
+
+TEST(PreciseDeadlines, FireInTheirTurnOrderAndNeverEarly) {
+  FakeClock clock;
+  PreciseDeadlines all;
+  std::vector<int> order;
+  std::vector<Precise> many(50);
+  for (std::size_t i = 0; i < many.size(); ++i) {
+    many[i].order = &order;
+    many[i].number = static_cast<int>(i * 37 % 50);
+    all.arm(many[i], clock.now() + std::chrono::milliseconds(many[i].number));
+  }
+  // Some are taken out, some get another time.
+  many[1].disarm();
+  EXPECT_FALSE(many[1].armed());
+  all.arm(many[2], clock.now() + 100ms);
+  const std::size_t gone = 37, later = 74 % 50;
+  for (std::size_t ms = 0; ms < 50; ++ms) {
+    all.advance(clock.now());
+    const std::size_t due = ms + 1 - (ms >= gone ? 1 : 0) - (ms >= later ? 1 : 0);
+    EXPECT_EQ(order.size(), due) << ms;
+    clock.advance(1ms);
+  }
+  EXPECT_TRUE(std::ranges::is_sorted(order));
+  EXPECT_EQ(all.next(), many[2].fired == 0 ? clock.now() + 50ms : Instant{});
+  clock.advance(50ms);
+  all.advance(clock.now());
+  EXPECT_EQ(many[2].fired, 1);
+  EXPECT_TRUE(all.empty());
+}
+
+TEST(PreciseDeadlines, OneMayArmItselfAndEndAnother) {
+  FakeClock clock;
+  PreciseDeadlines all;
+  Precise again, other;
+  all.arm(again, clock.now());
+  all.arm(other, clock.now());
+  again.then = [&] {
+    other.disarm();
+    all.arm(again, clock.now());
+  };
+  all.advance(clock.now());
+  EXPECT_LE(again.fired, 2) << "no more often than there were deadlines";
+  EXPECT_EQ(other.fired, 0);
+  EXPECT_TRUE(again.armed());
+  again.then = nullptr;
+  all.advance(clock.now());
+  EXPECT_TRUE(all.empty());
+}
+
+TEST(PreciseDeadlines, OneThatGoesIsForgotten) {
+  FakeClock clock;
+  PreciseDeadlines all;
+  Precise stays;
+  {
+    Precise goes;
+    all.arm(goes, clock.now() + 1ms);
+    all.arm(stays, clock.now() + 2ms);
+  }
+  clock.advance(2ms);
+  all.advance(clock.now());
+  EXPECT_EQ(stays.fired, 1);
+  EXPECT_TRUE(all.empty());
 }
 
 }  // namespace

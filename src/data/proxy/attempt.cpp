@@ -1,0 +1,98 @@
+#include "data/proxy/attempt.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "data/proxy/retry.h"
+
+namespace sluice::data {
+
+namespace {
+
+// Until the head of the answer, the connect included; there was one.
+float answer_seconds(const Attempt& attempt) noexcept {
+  return attempt.header_seconds + std::max(attempt.connect_seconds, 0.0F);
+}
+
+// Nobody waited for the pod any longer, which says nothing of it: a client chooses the deadline of its call.
+bool left(const Exchange& ex) noexcept {
+  return ex.client_gone || ex.given_up || ex.passed == PassedDeadline::call;
+}
+
+// What the endpoint's policy learns from an attempt; without a clock where it learns nothing.
+void learn(Exchange& ex, AttemptInFlight& in_flight, const Status& outcome) {
+  using enum AttemptOutcome::How;
+  if (!in_flight.is_observed()) return;
+  if (!outcome && outcome.error().retry == Retry::reused_only) return;  // it may not have noticed the request
+  const Instant now = ex.worker.loop.fresh_now();
+  const Attempt& attempt = *ex.attempt;
+  if (attempt.header_seconds >= 0) return in_flight.over({answered, answer_seconds(attempt)}, now);
+  const bool to_blame = !outcome && outcome.error().whose == Whose::upstream && !left(ex);
+  in_flight.over({to_blame ? failed : cut_short, std::chrono::duration<float>(now - in_flight.begun()).count()}, now);
+}
+
+// Who takes longer than the others, as a rule, gets no requests for a while either.
+void judge_latency(Exchange& ex, EndpointHealth& health, const Attempt& attempt, Instant now) {
+  if (attempt.header_seconds < 0) return;
+  health.answered(answer_seconds(attempt), now);
+  EndpointRuntime* const slow = ex.cluster->find_slow(*ex.options);
+  if (slow == nullptr || !ex.cluster->health_of(*slow).too_slow(*ex.options, now)) return;
+  ex.worker.stats.endpoints_too_slow.add();
+  ex.worker.shared.health.changed(ex.cluster->spec().ns);
+  ex.worker.recorder.noticed(slow->text, "it gets no requests for a while, as it takes much longer than the others");
+}
+
+// What all workers learn of the endpoint's health from an attempt. Of a stale connection that was kept nothing: its
+// request goes again by itself.
+void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome) {
+  const Attempt& attempt = *ex.attempt;
+  EndpointHealth& health = ex.cluster->health_of(endpoint);
+  const Instant now = ex.worker.loop.now();
+  const int status = attempt.status;
+  constexpr int kUnavailable = 14;
+  bool failed = status == 500 || (status >= 502 && status <= 504) || ex.record.grpc_status == kUnavailable;
+  if (status == 0) {
+    if (outcome || outcome.error().whose != Whose::upstream || outcome.error().retry == Retry::reused_only) return;
+    if (left(ex) || outcome.error().retry == Retry::unprocessed) return;
+    failed = true;
+  }
+  if (!failed) {
+    health.succeeded(now);
+    if (ex.options->outlier_latency_factor != 0) judge_latency(ex, health, attempt, now);
+    return;
+  }
+  const bool lost = status == 0 && outcome.error().fault == Fault::unreachable;
+  if (!(lost ? health.lost(*ex.options, now) : health.failed(*ex.options, now))) return;
+  ex.worker.stats.endpoints_ejected.add();
+  ex.worker.shared.health.changed(ex.cluster->spec().ns);
+  ex.worker.recorder.noticed(endpoint.text,
+                             lost ? "it gets no requests for a while, as its machine does not answer"
+                                  : "it gets no requests for a while, as it has failed too often in a row");
+}
+
+}  // namespace
+
+Attempt& add_attempt(ExchangeRecord& of, const EndpointRuntime& endpoint) noexcept {
+  Attempt& attempt = of.attempt[std::min(of.attempts, kMaxAttempts - 1)];
+  attempt = Attempt{};
+  endpoint.text.copy(attempt.address, sizeof attempt.address - 1);
+  of.attempts = std::min(of.attempts + 1, kMaxAttempts);
+  return attempt;
+}
+
+void begin_attempt(Exchange& ex, const EndpointRuntime& endpoint) noexcept {
+  ex.attempt = &add_attempt(ex.record, endpoint);
+  ++ex.tries;
+  if (!ex.client_gone) ex.reset_code.reset();
+  ex.try_until = try_until(ex, ex.worker.loop.now());
+}
+
+void note_outcome(Exchange& ex, AttemptInFlight& in_flight, const Status& outcome) {
+  learn(ex, in_flight, outcome);
+  if (ex.options->outlier_consecutive_failures != 0 || ex.options->outlier_latency_factor != 0) [[unlikely]]
+    judge(ex, *in_flight.endpoint(), outcome);
+  if (!outcome)
+    ex.attempt->timed_out = outcome.error().fault == Fault::timeout || outcome.error().fault == Fault::connect_timeout;
+}
+
+}  // namespace sluice::data
