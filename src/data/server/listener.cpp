@@ -64,8 +64,9 @@ void Listener::on_events(std::uint32_t) {
 }
 
 bool Listener::accept_some(int most) {
-  if (worker_.shared.overload.at_least(Rung::stop)) {
+  if (const Held held = worker_.held(); held.any(Rung::stop)) {
     worker_.stats.overload_pauses.add();
+    if (held.by(Source::descriptors, Rung::stop)) tell_the_first();
     look_away();
     return false;
   }
@@ -74,6 +75,9 @@ bool Listener::accept_some(int most) {
       worker_.shared.overload.step() / (cost::kClient + (settings_.tls ? cost::kHandshake : 0));
   if (bearable < static_cast<std::uint64_t>(most)) most = std::max(static_cast<int>(bearable), kLeastAtOnce);
   for (int i = 0; i < most; ++i) {
+    // Each of them may have been the one too many.
+    if (worker_.shared.overload.held().any(Rung::stop)) [[unlikely]]
+      return false;
     if (accept_one()) continue;
     if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO) continue;
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) out_of_descriptors();
@@ -85,9 +89,13 @@ bool Listener::accept_some(int most) {
 // Looks away until a connection of this worker has given its descriptor back, or for a tick: the kernel keeps who waits
 // queued, and a full table does not become a full core. Once a tick the first of them is told.
 void Listener::out_of_descriptors() {
-  if (spare_ >= 0 && worker_.loop.now() - turned_away_at_ >= net::DeadlineWheel::kTick) turn_one_away();
+  tell_the_first();
   worker_.waits_for_descriptor(*this);
   look_away();
+}
+
+void Listener::tell_the_first() {
+  if (spare_ >= 0 && worker_.loop.now() - turned_away_at_ >= net::DeadlineWheel::kTick) turn_one_away();
 }
 
 void Listener::turn_one_away() {

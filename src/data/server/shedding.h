@@ -46,8 +46,16 @@ std::uint64_t held_by_slow(std::span<const Holding> all, Instant now) noexcept;
 // pause and those that have been idle for a second; each with those first that hold most for longest. Reorders `all`.
 std::span<Holding> whom_to_end(std::span<Holding> all, bool others_too, Instant now) noexcept;
 
+// Those whose connection may be closed where there are too many, in the order in which they are: those that have asked
+// for nothing for a second, then those that have not gone on for as long; each with those first that it is longest for.
+// Reorders `all`.
+std::span<Holding> whom_to_close(std::span<Holding> all, Instant now) noexcept;
+
 // What those are told that are ended for it.
 inline constexpr Error kShed{Fault::overload, Whose::internal, Retry::no, 503,
                              "memory is short: clients that hold it and do not go on are reset"};
+
+inline constexpr Error kShedClient{Fault::overload, Whose::internal, Retry::no, 503,
+                                   "connections are short: clients that have one and do not go on are reset"};
 
 }  // namespace sluice::data

@@ -260,7 +260,7 @@ TEST(ProtectionTable, HoldsEveryAnnotationOfIngressNginxOnce) {
   for (const auto& a : annotations()) EXPECT_TRUE(names.insert(a.name).second) << a.name;
   for (const auto& u : unserved_annotations()) EXPECT_TRUE(names.insert(u.name).second) << u.name;
   for (const auto* own :
-       {"ambiguous-paths", "enable-grpc-web", "fastcgi-keep-conn", "health-check", "health-check-expect",
+       {"ambiguous-paths", "enable-grpc-web", "priority", "fastcgi-keep-conn", "health-check", "health-check-expect",
         "health-check-healthy-after", "health-check-host", "health-check-interval", "health-check-path",
         "health-check-service", "health-check-timeout", "health-check-unhealthy-after",
         "proxy-next-upstream-try-timeout", "slow-start", "upstream-hash-by-balance-factor", "upstream-hash-by-policy"})
