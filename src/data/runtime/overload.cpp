@@ -8,8 +8,10 @@ namespace sluice::data {
 
 namespace {
 
-// How long a rung holds on after the figure has fallen. Those that clients feel at once end at once.
-constexpr Duration hold(Rung r) noexcept {
+// How long a rung holds on after the figure has fallen. Those that clients feel at once end at once. Descriptors are
+// counted, and each that comes back is one that somebody waits for.
+constexpr Duration hold(Source s, Rung r) noexcept {
+  if (s == Source::descriptors && r == Rung::stop) return Duration{};
   return r >= Rung::low ? Duration(std::chrono::milliseconds(200)) : Duration(std::chrono::seconds(5));
 }
 
@@ -80,7 +82,7 @@ Held Ladder::step(Source source, unsigned share, const Steps& steps, Instant now
     const auto rung = static_cast<Rung>(i + 1);
     const bool wanted = steps.up[i] != 0 && share >= (holds_[i] ? steps.down[i] : steps.up[i]);
     if (wanted) called_for_[i] = now;
-    holds_[i] = wanted || (holds_[i] && steps.up[i] != 0 && now - called_for_[i] < hold(rung));
+    holds_[i] = wanted || (holds_[i] && steps.up[i] != 0 && now - called_for_[i] < hold(source, rung));
     if (holds_[i]) out.set(source, rung);
   }
   return out;

@@ -205,6 +205,7 @@ void H2Connection::holdings(Holdings& out) noexcept {
   }
   if (running_ == 0) {
     h.kind = Holding::Kind::idle;
+    h.unused = session_.opened() == 0;
     return out.add(h);
   }
   for (H2Stream* s = streams_; s; s = s->next()) s->holdings(out);

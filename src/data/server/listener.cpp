@@ -64,10 +64,15 @@ void Listener::on_events(std::uint32_t) {
 }
 
 bool Listener::accept_some(int most) {
-  if (const Held held = worker_.held(); held.any(Rung::stop)) {
+  // It looks again when one of its clients has given a descriptor back: there may be enough of them by now.
+  if (worker_.shared.overload.held().by(Source::descriptors, Rung::stop)) [[unlikely]]
+    worker_.shared.overload.look();
+  if (const Held held = worker_.held(); held.any(Rung::stop)) [[unlikely]] {
     worker_.stats.overload_pauses.add();
-    if (held.by(Source::descriptors, Rung::stop)) tell_the_first();
-    look_away();
+    if (held.by(Source::descriptors, Rung::stop))
+      out_of_descriptors();
+    else
+      look_away();
     return false;
   }
   // What is accepted grows for some turns: no more at once than what is left to the next rung bears meanwhile.

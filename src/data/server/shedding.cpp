@@ -50,7 +50,8 @@ std::span<Holding> whom_to_close(std::span<Holding> all, Instant now) noexcept {
   const auto goes = [now](const Holding& h) { return h.connection != nullptr && now - h.since >= kIdleRound; };
   const auto end = std::partition(all.begin(), all.end(), goes);
   std::sort(all.begin(), end, [](const Holding& a, const Holding& b) {
-    return a.kind != b.kind ? a.kind == Holding::Kind::idle : a.since < b.since;
+    if (a.kind != b.kind) return a.kind == Holding::Kind::idle;
+    return a.unused != b.unused ? a.unused : a.since < b.since;
   });
   return {all.begin(), end};
 }

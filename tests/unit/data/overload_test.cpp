@@ -130,6 +130,10 @@ TEST(Ladder, OfDescriptorsAcceptingStopsBeforeRequestsAreRefused) {
   EXPECT_TRUE(h.any(Rung::low));
   h = d.held(980);
   EXPECT_TRUE(h.any(Rung::refuse));
+  EXPECT_TRUE(d.held(920).any(Rung::stop));
+  h = d.held(919);
+  EXPECT_FALSE(h.any(Rung::stop)) << "who waits for one waits no longer than it must";
+  EXPECT_TRUE(h.any(Rung::refuse));
 }
 
 TEST(Ladder, OfConnectionsNeitherIsReached) {
@@ -346,9 +350,13 @@ TEST(WhomToClose, IdleOnesFirstAndThoseForLongest) {
   with_connection(Holding::Kind::idle, 5, 999ms);
   with_connection(Holding::Kind::idle, 6, 10s);
   c.add(Holding::Kind::slow, 7, 3h);  // a stream: its connection goes on
+  with_connection(Holding::Kind::idle, 8, 2s);
+  c.all.back().unused = true;
+  with_connection(Holding::Kind::slow, 9, 3s);
+  c.all.back().unused = true;
   std::vector<std::size_t> out;
   for (const Holding& h : whom_to_close(c.all, c.clock.now())) out.push_back(h.bytes);
-  EXPECT_EQ(out, (std::vector<std::size_t>{6, 4, 2, 1}));
+  EXPECT_EQ(out, (std::vector<std::size_t>{8, 6, 4, 9, 2, 1}));
 }
 
 // A worker whose turns take long: what it gives up, and that it takes it back.
