@@ -61,9 +61,8 @@ ops::ControllerState::Api api_state(const control::ApiFigures& f, const std::str
   return out;
 }
 
-constexpr std::chrono::minutes kForgetSeries{5};   // this often memory of metric series is looked through
-constexpr std::uint64_t kDescriptorsForPods = 64;  // at most, which rungs of the ladder of overload do not count on
-constexpr std::chrono::seconds kRetryPorts{3};     // and ports that could not be opened are tried again
+constexpr std::chrono::minutes kForgetSeries{5};  // this often memory of metric series is looked through
+constexpr std::chrono::seconds kRetryPorts{3};    // and ports that could not be opened are tried again
 
 struct Bound {
   std::string kind;
@@ -188,9 +187,8 @@ int serve(const ServeOptions& options) {
   std::atomic<std::uint32_t> max_connections{shared.descriptor_connections};
   overload.count_by([&] {
     const std::uint32_t clients = shared.limits.total();
-    Usage of_process = open_descriptors.read(clients, clock.now());
-    of_process.limit -= std::min<std::uint64_t>(of_process.limit / 8, kDescriptorsForPods);
-    return data::Overload::Counts{of_process, {clients, max_connections.load(std::memory_order_relaxed)}};
+    return data::Overload::Counts{open_descriptors.read(clients, clock.now()),
+                                  {clients, max_connections.load(std::memory_order_relaxed)}};
   });
   std::vector<std::unique_ptr<WorkerStats>> stats;
   ops::FailureLog failures([](const std::string& line) { log::warn("{}", line); });

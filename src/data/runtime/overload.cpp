@@ -24,6 +24,13 @@ constexpr unsigned kMargin = 30;  // thousandths
 // dearer the later it comes, and how far one is behind goes up and down within moments.
 constexpr RungThresholds kOfLag{1000, 0, 2000, 4000, 8000};
 
+// Of descriptors so many at most, or an eighth, are for connections to pods: rungs do not count on them, but for the
+// one that refuses requests, which these connections are for.
+constexpr std::uint64_t kForPods = 64;
+constexpr std::uint64_t for_pods(std::uint64_t limit) noexcept {
+  return std::min(limit / 8, kForPods);
+}
+
 constexpr unsigned kNearShare = 600;              // from here on it is looked at often
 constexpr std::uint64_t kLeastStep = 128 * 1024;  // a look costs what accepting some connections does
 constexpr std::uint64_t kUnlimited = std::uint64_t{1} << 40;
@@ -110,10 +117,11 @@ RungThresholds Overload::thresholds() const noexcept {
   return out;
 }
 
-void Overload::look() noexcept {
-  if (looking_.test_and_set(std::memory_order_acquire)) return;
+bool Overload::look() noexcept {
+  if (looking_.test_and_set(std::memory_order_acquire)) return false;
   decide(read_(), count_ ? count_() : Counts{}, clock_.now());
   looking_.clear(std::memory_order_release);
+  return true;
 }
 
 void Overload::note(Source source, Rung rung) noexcept {
@@ -125,13 +133,20 @@ void Overload::note(Source source, Rung rung) noexcept {
 
 void Overload::decide(const MemoryFigures& m, const Counts& counts, Instant now) {
   const RungThresholds options = thresholds();
-  const std::array<Usage, 3> figures{m, counts.descriptors, counts.connections};
+  Usage descriptors = counts.descriptors;
+  descriptors.limit -= for_pods(descriptors.limit);
+  const std::array<Usage, 3> figures{m, descriptors, counts.connections};
   Held held;
   bool near = false;
   std::uint64_t clients = 0;  // too many of them
   for (std::size_t i = 0; i < figures.size(); ++i) {
     const auto source = static_cast<Source>(i);
-    const Steps steps = steps_of(source, options);
+    Steps steps = steps_of(source, options);
+    if (source == Source::descriptors && descriptors.limit != 0)
+      for (RungThresholds* t : {&steps.up, &steps.down}) {
+        unsigned& of_all = (*t)[at(Rung::refuse)];
+        of_all = static_cast<unsigned>((of_all * counts.descriptors.limit + descriptors.limit - 1) / descriptors.limit);
+      }
     const Held of_it = ladders_[i].step(source, figures[i].share(), steps, now);
     held = held | of_it;
     near = near || figures[i].share() >= kNearShare;
@@ -147,7 +162,7 @@ void Overload::decide(const MemoryFigures& m, const Counts& counts, Instant now)
   const Steps of_memory = steps_of(Source::memory, options);
   const auto aim = share_of_memory(of_memory.down[at(Rung::shed)]);
   memory_.store(m);
-  descriptors_.store(counts.descriptors);
+  descriptors_.store(descriptors);
   connections_.store(counts.connections);
   near_.store(near, std::memory_order_relaxed);
   excess_.store(m.limit && options[at(Rung::shed)] && m.used > aim ? m.used - aim : 0, std::memory_order_relaxed);
@@ -155,10 +170,10 @@ void Overload::decide(const MemoryFigures& m, const Counts& counts, Instant now)
   step_.store(std::max(left / (4 * workers_), kLeastStep), std::memory_order_relaxed);
 
   std::uint64_t look_at = next(counts.connections, steps_of(Source::connections, options).up);
-  const std::uint64_t descriptor = next(counts.descriptors, steps_of(Source::descriptors, options).up);
+  const std::uint64_t descriptor = next(descriptors, steps_of(Source::descriptors, options).up);
   // A client takes one, and its requests may take another.
   if (descriptor != kNever)
-    look_at = std::min(look_at, counts.connections.used + (descriptor - counts.descriptors.used + 1) / 2);
+    look_at = std::min(look_at, counts.connections.used + (descriptor - descriptors.used + 1) / 2);
   look_at_clients_.store(look_at, std::memory_order_relaxed);
   // The kernel gives the lowest number that is free: as many are open as the number says, or more.
   look_at_descriptor_.store(descriptor, std::memory_order_relaxed);

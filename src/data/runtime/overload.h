@@ -106,8 +106,8 @@ class Overload {
   std::uint64_t excess_clients() const noexcept { return excess_clients_.load(std::memory_order_relaxed); }
   MemoryFigures figures() const noexcept { return memory_.load(); }
   Counts counts() const noexcept { return {descriptors_.load(), connections_.load()}; }
-  // Reads the figures and decides. Some 20 us; at once when another thread is at it.
-  void look() noexcept;
+  // Reads the figures and decides. Some 20 us; false, at once, when another thread is at it.
+  bool look() noexcept;
   // Bytes that a worker's slow clients hold, more (or fewer) than in its round before. Returns those of all workers.
   std::int64_t report_slow(std::int64_t more) noexcept {
     return slow_.fetch_add(more, std::memory_order_relaxed) + more;

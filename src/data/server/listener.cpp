@@ -80,8 +80,14 @@ bool Listener::accept_some(int most) {
       worker_.shared.overload.step() / (cost::kClient + (settings_.tls ? cost::kHandshake : 0));
   if (bearable < static_cast<std::uint64_t>(most)) most = std::max(static_cast<int>(bearable), kLeastAtOnce);
   for (int i = 0; i < most; ++i) {
-    // Each of them may have been the one too many.
-    if (worker_.shared.overload.held().any(Rung::stop)) [[unlikely]]
+    // Each of them may be the one too many. Where somebody else is about to find that out, and who knows how long it
+    // takes on a busy machine, the next one waits.
+    Overload& overload = worker_.shared.overload;
+    if (overload.is_crowded(worker_.shared.limits.total(), 0) && !overload.look()) [[unlikely]] {
+      look_away();
+      return false;
+    }
+    if (overload.held().any(Rung::stop)) [[unlikely]]
       return false;
     if (accept_one()) continue;
     if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO) continue;

@@ -226,7 +226,7 @@ TEST(Overload, WhatTheSlowOnesOfAllWorkersHold) {
 }
 
 struct Crowd : Memory {
-  Overload::Counts counts{{100, 1000}, {50, 800}};
+  Overload::Counts counts{{100, 1064}, {50, 800}};  // 64 descriptors are for pods
   Crowd() {
     now = {};
     overload.count_by([this] { return counts; });
@@ -257,7 +257,13 @@ TEST(Overload, DescriptorsAndConnectionsAreSourcesOfTheirOwn) {
   EXPECT_EQ(c.overload.excess(), 0u) << "nobody is ended for memory";
   EXPECT_EQ(c.overload.excess_clients(), 40u) << "descriptors: 910 - 870; connections: 730 - 696";
   EXPECT_EQ(c.at(100, 730).highest(), Rung::shed);
-  EXPECT_EQ(c.overload.take_highest(Source::descriptors), Rung::shed);
+  h = c.at(1042, 50);
+  EXPECT_TRUE(h.by(Source::descriptors, Rung::stop));
+  EXPECT_FALSE(h.by(Source::descriptors, Rung::refuse)) << "connections to pods have what is left for them";
+  EXPECT_TRUE(c.at(1043, 50).by(Source::descriptors, Rung::refuse)) << "98 % of all";
+  c.clock.advance(10s);
+  EXPECT_EQ(c.at(880, 730).highest(), Rung::shed);
+  EXPECT_EQ(c.overload.take_highest(Source::descriptors), Rung::stop);
   EXPECT_EQ(c.overload.take_highest(Source::connections), Rung::shed);
 }
 

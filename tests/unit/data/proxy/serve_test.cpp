@@ -294,7 +294,7 @@ Refused refused(Source source, std::uint64_t used, model::Priority priority) {
   Overload::Counts counts;
   site.overload.count_by([&] { return counts; });
   if (source == Source::memory) site.figures = {used * 1'000'000, 1'000'000'000};
-  if (source == Source::descriptors) counts.descriptors = {used, 1000};
+  if (source == Source::descriptors) counts.descriptors = {used, 1064};  // 64 are for pods
   if (source == Source::connections) counts.connections = {used, 1000};
   site.overload.look();
   site.asks();
@@ -332,9 +332,9 @@ TEST(Serve, ThoseOfLowPriorityAreRefusedFirst) {
 TEST(Serve, OfDescriptorsAndConnectionsRequestsAreRefusedLater) {
   using enum model::Priority;
   EXPECT_TRUE(refused(Source::descriptors, 930, low).refused);
-  EXPECT_FALSE(refused(Source::descriptors, 979, normal).refused) << "nobody new is let in by now";
-  EXPECT_TRUE(refused(Source::descriptors, 980, normal).refused);
-  EXPECT_FALSE(refused(Source::descriptors, 1000, high).refused) << "it may find one";
+  EXPECT_FALSE(refused(Source::descriptors, 1042, normal).refused) << "nobody new is let in by now";
+  EXPECT_TRUE(refused(Source::descriptors, 1043, normal).refused);
+  EXPECT_FALSE(refused(Source::descriptors, 1064, high).refused) << "it may find one";
   EXPECT_TRUE(refused(Source::connections, 930, low).closes) << "its connection is what is short";
   EXPECT_FALSE(refused(Source::connections, 1000, normal).refused);
 }
