@@ -1,6 +1,8 @@
 // An open-loop client: requests leave at a constant rate whatever the answers do, and a latency counts from the moment
 // the request was due, so that a stall is not hidden by the requests that were never sent (coordinated omission).
 // Usage: openloop HOST-HEADER PORT RATE SECONDS CONNECTIONS BODY-BYTES     → one line of JSON
+// or:    openloop HOST-HEADER PORT RATE SECONDS CONNECTIONS BODY-BYTES DEADLINE-MS [TARGET]: answers may be others than
+// 200, and connections may end with one; "good" are those of 200 within the deadline.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -58,16 +60,18 @@ double cpu_seconds() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 7) {
-    std::fprintf(stderr, "usage: openloop HOST PORT RATE SECONDS CONNECTIONS BODY-BYTES\n");
+  if (argc < 7 || argc > 9) {
+    std::fprintf(stderr, "usage: openloop HOST PORT RATE SECONDS CONNECTIONS BODY-BYTES [DEADLINE-MS [TARGET]]\n");
     return 2;
   }
-  const std::string request =
-      std::string("GET /items HTTP/1.1\r\nHost: ") + argv[1] + "\r\nUser-Agent: openloop\r\n\r\n";
+  const std::string request = std::string("GET ") + (argc == 9 ? argv[8] : "/items") + " HTTP/1.1\r\nHost: " + argv[1] +
+                              "\r\nUser-Agent: openloop\r\n\r\n";
   const int port = std::atoi(argv[2]);
   const double rate = std::atof(argv[3]), seconds = std::atof(argv[4]);
   const auto connections = static_cast<std::size_t>(std::atoi(argv[5]));
   const auto body = static_cast<std::size_t>(std::atoi(argv[6]));
+  const double within = argc > 7 ? std::atof(argv[7]) : 0;  // milliseconds; 0: all are to be well
+  std::size_t good = 0, late = 0, refused = 0;
 
   const int poll = epoll_create1(EPOLL_CLOEXEC);
   std::vector<Connection> all(connections);
@@ -144,6 +148,25 @@ int main(int argc, char** argv) {
       }
       c.in.append(buffer.data(), static_cast<std::size_t>(got));
       const auto head = c.in.find("\r\n\r\n");
+      if (within > 0) {
+        if (head == std::string::npos) continue;
+        const auto field = c.in.find("Content-Length: ");
+        const std::size_t length = field < head ? std::strtoul(c.in.c_str() + field + 16, nullptr, 10) : 0;
+        if (c.in.size() < head + 4 + length) continue;
+        const auto took = duration_cast<nanoseconds>(Clock::now() - c.due).count() / 100;
+        latency.push_back(static_cast<std::uint32_t>(std::min<std::int64_t>(took, UINT32_MAX - 1)));
+        const bool well = c.in.starts_with("HTTP/1.1 200 ");
+        refused += c.in.starts_with("HTTP/1.1 503 ");
+        errors += !well && !c.in.starts_with("HTTP/1.1 503 ");
+        if (well) ++(static_cast<double>(took) <= within * 1e4 ? good : late);
+        const auto says_close = c.in.find("\r\nConnection: close\r\n");
+        c.busy = false;
+        if (says_close < head)
+          replace(i);
+        else
+          c.in.clear(), free.push_back(i);
+        continue;
+      }
       if (head == std::string::npos || c.in.size() < head + 4 + body) continue;
       if (!c.in.starts_with("HTTP/1.1 200 ") || c.in.size() != head + 4 + body) ++errors;
       const auto took = duration_cast<nanoseconds>(Clock::now() - c.due).count() / 100;
@@ -161,6 +184,15 @@ int main(int argc, char** argv) {
     return latency[std::min(latency.size() - 1, static_cast<std::size_t>(q * static_cast<double>(latency.size())))] /
            10.0;
   };
+  if (within > 0) {
+    std::printf(
+        "{\"rate\": %.0f, \"asked\": %zu, \"good\": %zu, \"late\": %zu, \"refused\": %zu, \"errors\": %zu, "
+        "\"reconnects\": "
+        "%zu, \"p50_ms\": %.1f, \"p99_ms\": %.1f, \"most_waiting\": %zu, \"client_cpu\": %.2f}\n",
+        rate, total, good, late, refused, errors, reconnects, at(0.5) / 1000, at(0.99) / 1000, most_waiting,
+        cpu_seconds() / took);
+    return 0;
+  }
   std::printf(
       "{\"rate\": %.0f, \"answered\": %zu, \"errors\": %zu, \"reconnects\": %zu, \"p50_us\": %.1f, \"p99_us\": %.1f, "
       "\"p999_us\": %.1f, \"max_us\": %.1f, \"most_waiting\": %zu, \"client_cpu\": %.2f}\n",

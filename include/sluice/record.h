@@ -184,16 +184,17 @@ struct alignas(64) WorkerStats {
   Counter sessions_begun, sessions_moved;  // of affinity: by requests without and with the cookie of one
   Counter passthrough, passthrough_active, passthrough_failures;
   Counter shed_connections, shed_requests;  // refused by a limit or by lack of descriptors
-  Counter overload_idle_closed, overload_slow_reset, overload_refused, overload_pauses;  // for lack of memory
-  Counter compressed_brotli, compressed_zstd, compressed_gzip;                           // responses
-  Counter uncompressed_limit, uncompressed_overload;                                     // for lack of memory
-  Counter compression_in, compression_out, compression_memory;                           // bytes; a gauge: the third
+  Counter overload_idle_closed, overload_slow_reset, overload_low_refused, overload_refused, overload_pauses;
+  Counter compressed_brotli, compressed_zstd, compressed_gzip;  // responses
+  Counter uncompressed_limit, uncompressed_overload;            // for lack of memory
+  Counter compression_in, compression_out, compression_memory;  // bytes; a gauge: the third
   Counter malformed_requests, malformed_responses;
   Counter h2_connections, h2_connections_active, h2_streams_reset, h2_abusers;  // gauge: the second
   Counter proxy_headers, proxy_headers_refused, proxy_headers_untrusted;
   Counter timeouts_header, timeouts_body, timeouts_send, timeouts_idle, too_slow;
   Counter snapshot_version;  // gauge: what it serves
   Counter publish_pause_ns_max, publish_pause_ns_last;
+  Counter loop_lag_ns;      // gauge: how long what is ready waits, as of late
   Counter loop_lag_ns_max;  // since the last scrape it is the largest time between two polls
 };
 

@@ -14,14 +14,15 @@
 #include <latch>
 #include <thread>
 
-#include "app/memory_watch.h"
 #include "app/options.h"
+#include "app/overload_watch.h"
 #include "app/pages.h"
 #include "app/publisher.h"
 #include "app/signals.h"
 #include "app/stream_ports.h"
 #include "app/terminal.h"
 #include "base/blocking_pool.h"
+#include "base/descriptor_gauge.h"
 #include "base/log.h"
 #include "base/memory_gauge.h"
 #include "base/reserve.h"
@@ -182,6 +183,13 @@ int serve(const ServeOptions& options) {
   if (shared.passthrough) shared.hellos = std::make_unique<data::PassingHellos>();
   shared.descriptor_connections =
       static_cast<std::uint32_t>(std::max<std::uint64_t>(16, std::min<std::uint64_t>(descriptors, 2'000'000) * 8 / 10));
+  DescriptorGauge open_descriptors;
+  std::atomic<std::uint32_t> max_connections{shared.descriptor_connections};
+  overload.count_by([&] {
+    const std::uint32_t clients = shared.limits.total();
+    return data::Overload::Counts{open_descriptors.read(clients, clock.now()),
+                                  {clients, max_connections.load(std::memory_order_relaxed)}};
+  });
   std::vector<std::unique_ptr<WorkerStats>> stats;
   ops::FailureLog failures([](const std::string& line) { log::warn("{}", line); });
   std::vector<std::unique_ptr<ops::WorkerRecorder>> recorders;
@@ -210,11 +218,11 @@ int serve(const ServeOptions& options) {
         "--buffer-directory {}: {}; expected a directory that may be written to: bodies that are too long for memory "
         "are refused (503)",
         options.buffer_directory, ::strerrordesc_np(errno));
-  overload.on_change([&workers](data::Rung rung) {
-    give_memory_back_at_once(rung != data::Rung::calm);
+  overload.on_change([&workers](data::Held held) {
+    give_memory_back_at_once(!held.of(data::Source::memory).none());
     for (auto& w : workers) w->loop.post([] {});  // they act at the end of the turn
   });
-  MemoryWatch memory(overload);
+  OverloadWatch watch(overload);
 
   const auto& at = options.control.stream_address;
   const auto stream_address = at.empty() ? net::parse_listen(":0") : net::make_address(at, 0);
@@ -228,7 +236,8 @@ int serve(const ServeOptions& options) {
       log::warn("access log: {}", problem);
     grace = o.shutdown_grace_period.count();
     deadline = o.worker_shutdown_timeout.count();
-    overload.set_thresholds(overload_thresholds(o));
+    overload.set_thresholds(overload_thresholds(o), o.overload_loop_lag);
+    max_connections = shared.max_connections(o);
     overload.look();
     log::set_level(options.log_level == "info" ? o.log_level : options.log_level);
   });
@@ -301,7 +310,7 @@ int serve(const ServeOptions& options) {
     try {
       const auto s = watcher->stats();
       metrics.update([&](ops::ControllerState& state) {
-        state.memory = memory.state();
+        watch.show(state);
         state.files = {s.files, s.objects, s.reads, s.unreadable_files, s.batches, s.dns_failures};
         if (s.api) state.api = api_state(*s.api, options.control.status.election_id);
         if (webhook) {
@@ -338,16 +347,16 @@ int serve(const ServeOptions& options) {
   }
   if (announced) go();
   // Said once it serves: nobody may read it.
-  memory.look();
+  watch.look();
   if (const auto limit = overload.figures().limit)
     log::info("memory limit: {} MiB ({})", limit >> 20, gauge.describe());
   else
     log::info("memory limit: none ({})", gauge.describe());
 
   for (auto shown = std::chrono::steady_clock::now(), forgot = shown, retried = shown; asked != Asked::end;) {
-    asked = signals.next(memory.milliseconds());
+    asked = signals.next(watch.milliseconds());
     if (asked == Asked::reopen) access_log.reopen();
-    memory.look();
+    watch.look();
     if (const auto now = std::chrono::steady_clock::now(); now - shown >= std::chrono::milliseconds(990)) {
       shown = now;
       show();
@@ -376,7 +385,7 @@ int serve(const ServeOptions& options) {
   }
   while (!at_once && !threads.ended()) {
     at_once = second();
-    memory.look();
+    watch.look();
   }
   if (at_once) {
     log::warn("a second signal: ending at once");

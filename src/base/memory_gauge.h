@@ -3,16 +3,14 @@
 #include <string>
 #include <vector>
 
+#include "base/usage.h"
+
 // How much memory this process may use and uses, as the kernel counts it before it kills: cgroups of version 1 and 2
 // (Documentation/admin-guide/cgroup-v1/memory.rst, cgroup-v2.rst), and a limit of its own.
 namespace sluice {
 
-struct MemoryFigures {
-  std::uint64_t used = 0;   // bytes, without cache that the kernel gives up by itself
-  std::uint64_t limit = 0;  // bytes; 0: none
-  // In thousandths of the limit; 0 without one.
-  unsigned share() const noexcept { return limit ? static_cast<unsigned>(used * 1000 / limit) : 0; }
-};
+// In bytes, without cache that the kernel gives up by itself.
+using MemoryFigures = Usage;
 
 // One thread at a time.
 class MemoryGauge {

@@ -11,6 +11,7 @@
 #include "model/settings/buffering.h"
 #include "model/settings/compression.h"
 #include "model/settings/header_map.h"
+#include "model/settings/priority.h"
 #include "model/settings/replacement.h"
 #include "model/settings/retry_conditions.h"
 #include "model/settings/snippet.h"
@@ -104,9 +105,14 @@ struct Options {
   std::uint32_t max_headers = 100;  // sluice: more are 431
   std::uint64_t client_min_rate =
       240;  // sluice: bytes a second that a body or a response must move on average after 10 s; 0: off
-  // sluice: per cent of the memory limit from which on a rung of the ladder of overload holds; 0: never
-  std::uint32_t overload_close_idle = 85, overload_reset_slow = 90, overload_refuse_requests = 95,
-                overload_stop_accepting = 98;
+  // sluice: per cent of a limit (of memory, descriptors, connections) from which on a rung of the ladder of overload
+  // holds; 0: never
+  std::uint32_t overload_close_idle = 85, overload_reset_slow = 90, overload_refuse_low = 93,
+                overload_refuse_requests = 95, overload_stop_accepting = 98;
+  Millis overload_loop_lag{0};           // sluice: a worker that is so far behind is on the ladder, too; 0: it is not
+  Seconds overload_retry_after{1};       // sluice: what those are told that the ladder refuses; 0: nothing
+  Priority priority = Priority::normal;  // sluice: of routes whose Ingress says nothing
+  std::vector<std::string> priority_namespaces;  // sluice: may ask for more than `priority`; "*": all
   std::uint32_t max_connections = 0;  // sluice: downstream connections of the process; 0: 80 % of the descriptor limit
   std::uint32_t max_connections_per_address = 0;  // sluice: 0: without limit
   std::uint32_t max_pipelined = 64;   // sluice: requests in a row answered without a pause for the event loop

@@ -8,12 +8,17 @@ vanish    the node of three of ten pods vanishes: what it was sent is never ackn
 down      all pods are gone and come back: the first request is answered within a second, and pods are asked at most 1.2 times as often as
           clients ask, and retry-budget-min-rate
 flapping  endpoints change a hundred times a second: memory stays flat
-reused    another Service's pod gets the address of one that is gone: no client of either gets an answer of the other"""
+reused    another Service's pod gets the address of one that is gone: no client of either gets an answer of the other
+disk      the disk that long bodies are collected on is full: these get 503, nobody else notices, and they are served when there is room again
+dns       the name of an ExternalName Service gets no answer, a wrong one, one that is forged: the pod that was known last is asked, and no other"""
 import os
 import random
 import re
 import signal
+import socket
+import struct
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -236,7 +241,142 @@ def reused(run):
     sluice.stop()
 
 
-PARTS = {f.__name__: f for f in (slow, liar, vanish, down, flapping, reused)}
+def in_its_own_mounts(command, *args):
+    """What `command` of a shell mounts is seen by the proxy alone, and goes with it. Its arguments are $0, $1 and so on."""
+    shift = f"shift {len(args) - 1};" if len(args) > 1 else ""
+    return "unshare", "--mount", "--propagation", "private", "sh", "-c", f'{command} && {{ {shift} exec "$@"; }}', *map(str, args)
+
+
+def disk(run):
+    if os.geteuid() != 0:
+        return run.say("disk: NOT RUN, to mount a small one needs root")
+    site, seconds = run.site, run.pick(4, 20)
+    where = Path(run.directory.name) / "small"
+    where.mkdir()
+    pods = [pod_at(site, f"p{i}") for i in range(2)]
+    site.manifests.write("app.yaml", harness.ingress("app", {HOST: "app"}), harness.ingress("up", {"up.example": "app"}, annotations={"proxy-request-buffering": "on", "proxy-body-size": "16m"}),
+                         harness.service("app"), *harness.slices("app", [p.address for p in pods]))
+    sluice = run.sluice("--buffer-directory", where, workers=2, wrap=in_its_own_mounts('mount -t tmpfs -o size=2m tmpfs "$0"', where))
+    counts, lock, over = {"200": 0, "503": 0, "small": 0, "other": []}, threading.Lock(), threading.Event()
+
+    def ask(size):
+        try:
+            with sluice.raw(timeout=30) as c:
+                c.send(f"POST /x HTTP/1.1\r\nHost: up.example\r\nContent-Length: {size}\r\n\r\n")
+                c.try_send(b"x" * size)
+                return c.answer("POST").status
+        except (OSError, EOFError, AssertionError) as e:
+            return repr(e)
+
+    def upload():
+        while not over.is_set():
+            status = ask(1_500_000)
+            with lock:
+                if str(status) in counts:
+                    counts[str(status)] += 1
+                else:
+                    counts["other"].append(status)
+
+    def small():
+        while not over.wait(0.02):
+            status = ask(4000)
+            with lock:
+                if status == 200:
+                    counts["small"] += 1
+                else:
+                    counts["other"].append(f"small: {status}")
+    others = load(run, sluice, seconds + 1, rate=300)
+    threads = [threading.Thread(target=f) for f in (upload, upload, upload, upload, small)]
+    for t in threads:
+        t.start()
+    time.sleep(seconds)
+    over.set()
+    for t in threads:
+        t.join()
+    run.load_result(others.result(60), label="disk, those that need none")
+    run.expect(counts["503"] > 0, "disk: it was never full")
+    run.expect(not counts["other"], f"disk: {counts['other'][:3]}")
+    afterwards = [ask(1_500_000) for _ in range(3)]
+    run.expect(afterwards == [200] * 3, f"disk: with room again {afterwards}")
+    run.expect(any("No space left on device" in line for line in sluice.err), "disk: nobody was told")
+    run.figure(disk={"uploads_served": counts["200"], "uploads_503": counts["503"], "short_uploads_served": counts["small"], "afterwards": afterwards})
+    kill(*pods)
+    sluice.stop()
+
+
+class Dns:
+    """Answers questions for addresses as `how` says; what it forges leads to `liar`."""
+
+    def __init__(self, address, liar):
+        self.how, self.address, self.liar, self.asked = "well", address, liar, {}
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                question, client = self.socket.recvfrom(4096)
+            except OSError:
+                return
+            self.asked[self.how] = self.asked.get(self.how, 0) + 1
+            for answer in self.answers(question):
+                self.socket.sendto(answer, client)
+
+    def answers(self, question):
+        number, = struct.unpack("!H", question[:2])
+        end = question.index(b"\0", 12) + 5
+        asked, kind = question[12:end], struct.unpack("!H", question[end - 4:end - 2])[0]
+
+        def answer(address, number=number, code=0, name=b"\xc0\x0c", asked=asked):
+            records = b"" if code or kind != 1 else name + struct.pack("!HHIH", 1, 1, 1, 4) + socket.inet_aton(address)
+            return struct.pack("!HHHHHH", number, 0x8180 | code, 1, 1 if records else 0, 0, 0) + asked + records
+        forged = answer(self.liar, number=number ^ 0x5A5A)
+        if self.how == "well":
+            return [answer(self.address)]
+        if self.how == "forged":  # of another number, then of another question, by the right sender
+            return [forged, answer(self.liar, asked=b"\x05other\x07example\0" + asked[-4:])]
+        if self.how == "broken":
+            return [question[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + asked + b"\xc0\xff\0\1", question[:7], b""]
+        return {"nxdomain": [answer("", code=3)], "servfail": [answer("", code=2)], "refused": [answer("", code=5)], "empty": [answer("", name=b"")[:6] + b"\0" * 6 + asked], "silent": []}[self.how]
+
+
+def dns(run):
+    if os.geteuid() != 0:
+        return run.say("dns: NOT RUN, a resolv.conf of its own needs root")
+    site, seconds = run.site, run.pick(3, 10)
+    first = pod_at(site, "first")
+    port = int(first.address.rsplit(":", 1)[1])
+    second, liar = pod_at(site, "second", listen=f"127.0.0.2:{port}"), pod_at(site, "liar", listen=f"127.0.0.3:{port}")
+    server = Dns("127.0.0.1", "127.0.0.3")
+    conf = Path(run.directory.name) / "resolv.conf"
+    conf.write_text(f"nameserver 127.0.0.1:{server.port}\noptions timeout:1 attempts:1\n")
+    site.manifests.write("app.yaml", harness.ingress("app", {HOST: [("/", "Prefix", "app", port)]}), harness.service("app", port=port, external="pods.example"))
+    sluice = run.sluice(workers=2, options={"allow-destinations": "pods.example"}, wrap=in_its_own_mounts('mount --bind "$0" /etc/resolv.conf', conf))
+    harness.wait_for(lambda: any(c["endpoints"] for c in sluice.config()["clusters"]), "the name is known")
+    out = {}
+    for how in ("well", "silent", "nxdomain", "servfail", "refused", "empty", "broken", "forged"):
+        # A try that fails lets the next one wait longer, up to a minute: after each fault the name is well again.
+        server.how = "well"
+        known = server.asked.get("well", 0)
+        harness.wait_for(lambda: server.asked.get("well", 0) > known, f"it is asked before {how}", 90)
+        server.how = how
+        r = load(run, sluice, seconds, rate=300).result(60)
+        run.load_result(r, label=f"dns, {how}")
+        run.expect(server.asked.get(how, 0) > 0, f"dns: nobody asked while it was {how}")
+        out[how] = {"requests": r["ok"], "failed": r["failed"], "asked": server.asked.get(how, 0)}
+    run.expect(ill_asked(liar) == 0, f"dns: {ill_asked(liar)} requests went where forged answers led")
+    run.expect(ill_asked(second) == 0, "dns: nobody had said the second address")
+    server.how, server.address = "well", "127.0.0.2"
+    harness.wait_for(lambda: sluice.get("/", HOST).get("x-pod") == "second", "what it says when it is well counts", 90)
+    run.figure(dns=out)
+    server.socket.close()
+    kill(first, second, liar)
+    sluice.stop()
+
+
+PARTS = {f.__name__: f for f in (slow, liar, vanish, down, flapping, reused, disk, dns)}
 
 
 def body(run):

@@ -14,7 +14,7 @@ from overload import Healthy, Peak, actions, open_all
 
 pytestmark = [pytest.mark.alone, pytest.mark.skipif(SANITIZED, reason="a sanitizer has an allocator of its own: the ladder of overload was NOT driven")]
 
-ONLY = {"overload-close-idle": 0, "overload-reset-slow": 0, "overload-refuse-requests": 0, "overload-stop-accepting": 0}
+ONLY = {"overload-close-idle": 0, "overload-reset-slow": 0, "overload-refuse-low": 0, "overload-refuse-requests": 0, "overload-stop-accepting": 0}
 
 
 def alone(**on):
@@ -171,3 +171,155 @@ def test_a_limit_that_is_none(site, text, expected):
 def test_which_limit_holds_is_said(site):
     proxy, _ = site.simple()
     assert proxy.wait_line(r"memory limit: (none|\d+ MiB) \((no cgroup|cgroup v[12] /\S*)\)$", stream="err")
+
+
+def routes(site, pod, **kw):
+    """A host of each priority in front of one pod; whoever asks for high is allowed to."""
+    for name in ("low", "normal", "high"):
+        site.app(f"{name}.example", pod.address, name=name, annotations={"priority": name} if name != "normal" else None)
+    return site.sluice(**{**kw, "options": {"priority-namespaces": "default", "http2-prior-knowledge": "true", **kw.get("options", {})}})
+
+
+def answers(proxy, path="/"):
+    """By host: status and Retry-After."""
+    out = {}
+    for name in ("low", "normal", "high"):
+        a = proxy.get(path, f"{name}.example")
+        out[name] = a.status, a.get("Retry-After")
+    return out
+
+
+def held(proxy, source):
+    return {r for r in ("close-idle", "reset-slow", "refuse-low", "refuse-requests", "stop-accepting")
+            if proxy.metric("sluice_overload_rung_held", rung=r, source=source) == 1}
+
+
+def test_requests_of_low_priority_are_refused_first(site):
+    pod = site.pod("pod", "--forget-ids")
+    proxy = routes(site, pod, options={**alone(overload_refuse_low=50), "overload-retry-after": 7}, env={"SLUICE_MEMORY_LIMIT": "1Mi"})
+    assert answers(proxy) == {"low": (503, "7"), "normal": (200, None), "high": (200, None)}
+    with Http2(proxy.http) as c:
+        low, normal = c.request("/", host="low.example"), c.request("/", host="normal.example")
+        assert c.done(normal).status == 200
+        assert c.done(low).status == 503 and low.get("retry-after") == "7"
+    # A call is told in its own form, and when it may be tried again.
+    with Http2(proxy.http) as c:
+        call = c.done(c.request("/svc/Method", host="low.example", method="POST", fields=[("content-type", "application/grpc"), ("te", "trailers")], body=b"\0\0\0\0\0"))
+        assert call.status == 200 and call.get("grpc-status") == "14" and call.get("grpc-retry-pushback-ms") == "7000"
+    with Raw(proxy.http) as c:
+        assert c.get("/healthz", "any").status == 200, "the load balancer sees that it lives"
+    wait_for(lambda: held(proxy, "memory") == {"refuse-low"}, "the metrics say so, which are made each second")
+    assert proxy.metric("sluice_overload_rung") == 2, "as those who watch it know it: no request of theirs is refused"
+    assert proxy.metric("sluice_overload_actions_total", action="low_priority_refused") == 3
+    assert actions(proxy)["request_refused"] == 0
+    assert proxy.metric("sluice_overload_pressure", source="memory") > 1
+    proxy.wait_line(r"memory: .* new requests of low priority get 503", stream="err")
+
+
+def test_those_of_high_priority_are_served_until_nothing_is_accepted(site):
+    pod = site.pod("pod", "--forget-ids")
+    proxy = routes(site, pod, options=alone(overload_refuse_low=40, overload_refuse_requests=50), env={"SLUICE_MEMORY_LIMIT": "1Mi"})
+    assert answers(proxy) == {"low": (503, "1"), "normal": (503, "1"), "high": (200, None)}
+    assert actions(proxy)["request_refused"] == 2
+    wait_for(lambda: proxy.metric("sluice_overload_rung") == 3, "the metrics say so, which are made each second")
+
+
+def test_a_priority_that_nobody_allowed(site):
+    """Served as all others are, and said where it was asked for."""
+    site.manifests.write("options.yaml", config_map({"overload-close-idle": "0", "overload-reset-slow": "0", "overload-stop-accepting": "0", "overload-refuse-requests": "50"}))
+    pod = site.pod("pod", "--forget-ids")
+    site.app("high.example", pod.address, name="high", annotations={"priority": "high"})
+    proxy = site.sluice(env={"SLUICE_MEMORY_LIMIT": "1Mi"})
+    proxy.wait_line(r"priority.*normal or less in a namespace that priority-namespaces does not name", stream="err")
+    assert proxy.get("/", "high.example").status == 503
+    site.manifests.write("options.yaml", config_map({"overload-close-idle": "0", "overload-reset-slow": "0", "overload-stop-accepting": "0", "overload-refuse-requests": "50",
+                                                     "priority-namespaces": "default"}))
+    wait_for(lambda: proxy.get("/", "high.example").status == 200, "now it is allowed")
+
+
+def test_connections_that_ask_nothing_give_way(site):
+    """Below max-connections: those that were there for longest without asking, and not those in use."""
+    proxy, pod = site.simple(options={"max-connections": 40, "keep-alive": 60})
+    with Raw(proxy.http) as used:
+        def asks():
+            a = used.get("/", "app.example")
+            return a.status == 200 and a.get("Connection") != "close"
+        assert asks()
+        idle = [Raw(proxy.http) for _ in range(37) if asks()]
+        half = Raw(proxy.http)
+        half.send("GET / HTTP/1.1\r\n")
+        wait_for(lambda: asks() and actions(proxy)["idle_closed"] > 0, "some are closed")
+        # 39 of 40; what is aimed at is 87 %.
+        wait_for(lambda: asks() and proxy.metric("sluice_overload_pressure", source="connections") < 0.9, "not too many of them")
+        assert asks()
+        with Raw(proxy.http) as new:
+            assert new.get("/", "app.example").status == 200
+        assert {"close-idle", "reset-slow"} <= held(proxy, "connections") and not held(proxy, "memory") and not held(proxy, "lag")
+        assert actions(proxy)["slow_reset"] == 0, "there were enough idle ones"
+        assert proxy.metric("sluice_shed_connections_total") == 0
+        for c in (*idle, half):
+            c.close()
+    proxy.wait_line(r"connections: 3\d of 40 \(9\d\.\d %\): .*clients that do not go on are reset", stream="err")
+    proxy.wait_line(r"connections: \d+ of 40 .*nobody is ended for it", stream="err", seconds=20)
+
+
+def test_clients_that_do_not_go_on_give_way_where_nobody_is_idle(site):
+    """Slowloris: it holds connections, and next to no memory."""
+    proxy, pod = site.simple(options={"max-connections": 40})
+    slow = []
+    with Raw(proxy.http) as used:
+        for _ in range(38):
+            assert used.get("/", "app.example").status == 200
+            slow.append(Raw(proxy.http))
+            slow[-1].send("GET / HTTP/1.1\r\nHost: app.example\r\n")
+        wait_for(lambda: used.get("/", "app.example").status == 200 and actions(proxy)["slow_reset"] > 0, "some are reset")
+        with Raw(proxy.http) as new:
+            assert new.get("/", "app.example").status == 200
+    for c in slow:
+        c.close()
+
+
+def test_descriptors_are_left_for_pods(site):
+    """Clients come until few are left; those who ask are served all the while, each by a new connection to the pod."""
+    pod = site.pod("pod", "--forget-ids", "--close-after", "1")
+    site.app("app.example", pod.address)
+    proxy = site.sluice(wrap=("prlimit", "--nofile=160:160"), options={"max-connections": 100000, "keep-alive-requests": 0})
+    used = [proxy.raw() for _ in range(3)]
+    idle, served = [], 0
+    for c in used:
+        assert c.get("/", "app.example").status == 200
+    for _ in range(400):
+        idle.append(proxy.raw(timeout=30))
+        idle[-1].sock.setblocking(False)
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        for c in used:
+            a = c.get("/", "app.example")
+            assert a.status == 200 and a.get("Connection") != "close", a
+            served += 1
+    assert actions(proxy)["idle_closed"] > 50
+    assert proxy.metric("sluice_overload_pressure", source="descriptors") < 1
+    proxy.wait_line(r"descriptors: \d+ of 140 \(\d+\.\d %\): ", stream="err")
+    assert not any("out of descriptors" in line for line in proxy.err), "no pod was out of reach"
+    for c in (*used, *idle):
+        c.close()
+
+
+def test_a_worker_that_is_behind_refuses_requests_of_low_priority(site):
+    """By a limit that any load exceeds."""
+    pod = site.pod("pod", "--forget-ids")
+    options = {"overload-loop-lag": "1ms", "overload-refuse-requests": 0, "overload-stop-accepting": 0}
+    proxy = routes(site, pod, options=options, workers=1)
+    assert answers(proxy)["low"][0] == 200
+    load = site.tool("load", "--connect", proxy.http, "--host", "high.example", "-c", 512, "-d", 8, "--size", "0:2000")
+    load.wait_connected(512)
+    wait_for(lambda: proxy.metric("sluice_overload_actions_total", action="low_priority_refused") > 0 or proxy.get("/", "low.example").status == 503, "it is refused")
+    assert proxy.metric("sluice_event_loop_lag_seconds", worker="0") > 0
+    wait_for(lambda: proxy.metric("sluice_overload_pressure", source="lag") > 0, "the metrics say so, which are made each second")
+    r = load.result(60)
+    assert r["failed"] == 0, r["details"]
+    assert r["closed_announced"] == 0, "connections are worth more than ever"
+    proxy.wait_line(r"event loop: worker 0 is behind by \d+ ms, and overload-loop-lag is 1 ms: ", stream="err")
+    wait_for(lambda: not held(proxy, "lag"), "it has caught up", 20)
+    assert answers(proxy)["low"][0] == 200
+    proxy.wait_line(r"event loop: .* nobody is ended for it", stream="err")

@@ -15,6 +15,7 @@
 #include <boost/json.hpp>
 #include <csignal>
 #include <cstdio>
+#include <deque>
 #include <iostream>
 #include <set>
 #include <string>
@@ -39,6 +40,7 @@ struct Options {
   bool stale = false;
   int idle_close_ms = 0;
   std::uint64_t delay = 0, status = 200;
+  std::uint64_t slots = 0;  // requests that are at their delay at once; the others wait for their turn; 0: all may
   bool forget_ids = false;
   bool graceful = false;
   std::string ledger;
@@ -61,6 +63,8 @@ int g_ledger = -1;
 
 class Connection;
 std::set<Connection*> g_connections;
+std::uint64_t g_at_it = 0;  // requests that have a slot
+std::deque<Connection*> g_waiting;
 
 // What was asked, for whoever looks when this process is gone: in the file before it is answered.
 void write_down(const std::string& id) {
@@ -131,6 +135,8 @@ class Connection : public Loop::Handler {
   ~Connection() override {
     disarm();
     disarm_idle();
+    give_slot_back();
+    std::erase(g_waiting, this);
     --g_counts.open;
     g_connections.erase(this);
     ::close(fd_);
@@ -262,13 +268,34 @@ class Connection : public Loop::Handler {
     ++g_counts.completed;
     raw_.clear();
     if (answered_) return maybe_next();
-    const auto delay = number(reader_.request().query("delay"), g_options.delay);
-    if (delay == 0) return answer();
-    timer_ = g_loop->after(std::chrono::milliseconds(delay), [this] {
+    delay_ = number(reader_.request().query("delay"), g_options.delay);
+    if (delay_ == 0) return answer();
+    if (g_options.slots != 0 && g_at_it >= g_options.slots)
+      g_waiting.push_back(this);
+    else
+      work();
+  }
+
+  void work() {
+    ++g_at_it;
+    has_slot_ = true;
+    timer_ = g_loop->after(std::chrono::milliseconds(delay_), [this] {
       timer_.reset();
+      give_slot_back();
       answer();
       flush();
     });
+  }
+
+  // As a server with so many threads: who has waited for longest comes next.
+  void give_slot_back() {
+    if (!has_slot_) return;
+    has_slot_ = false;
+    --g_at_it;
+    if (g_options.slots == 0 || g_waiting.empty()) return;
+    Connection* const next = g_waiting.front();
+    g_waiting.pop_front();
+    next->work();
   }
 
   void answer() {
@@ -449,6 +476,8 @@ class Connection : public Loop::Handler {
   void die(bool by_peer) {
     if (gone_) return;
     gone_ = true;
+    give_slot_back();
+    std::erase(g_waiting, this);
     if (by_peer && (busy_ || in_request_)) ++g_counts.aborted_by_peer;
     disarm();
     disarm_idle();
@@ -477,6 +506,8 @@ class Connection : public Loop::Handler {
   std::string out_, raw_, id_;
   std::size_t out_at_ = 0;
   std::optional<Loop::Timer> timer_, idle_;
+  std::uint64_t delay_ = 0;
+  bool has_slot_ = false;
   bool gone_ = false, eof_ = false, failed_ = false, tunnel_ = false, writing_ = false, stepping_ = false;
   bool busy_ = false, in_request_ = false, request_done_ = false, answered_ = false, responding_ = false,
        closing_ = false;
@@ -626,6 +657,7 @@ int main(int argc, char** argv) {
   app.add_option("--idle-close", g_options.idle_close_ms, "close connections idle for this many milliseconds");
   app.add_flag("--forget-ids", g_options.forget_ids, "do not keep the ids of requests");
   app.add_option("--delay", g_options.delay, "milliseconds before each answer whose query does not say");
+  app.add_option("--slots", g_options.slots, "requests that are at that delay at once; others wait for their turn");
   app.add_option("--status", g_options.status, "of each answer likewise");
   app.add_flag("--graceful", g_options.graceful, "end at SIGTERM once all that was asked has its answer");
   app.add_option("--ledger", g_options.ledger, "file that the id of each request is appended to before its answer");

@@ -125,6 +125,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"permanent-redirect", {own_paths, "https://to.example/"}},
       {"permanent-redirect-code", {own_paths, "308", {{"permanent-redirect", "/to"}}}},
       {"preserve-trailing-slash", {own_paths, "true"}},
+      {"priority", {own_paths, "low"}},
       {"proxy-body-size", {own_paths, "7m"}},
       {"proxy-buffer-size", {own_paths, "9k"}},
       {"proxy-buffering", {own_paths, "on"}},

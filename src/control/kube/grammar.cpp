@@ -313,6 +313,17 @@ std::optional<model::LoadBalance> parse_load_balance(std::string_view text) {
   return std::nullopt;
 }
 
+bool is_namespace(std::string_view name) {
+  return name.find('.') == std::string_view::npos && lower(name) == name && is_host_name(name, false);
+}
+
+std::optional<model::Priority> parse_priority(std::string_view text) {
+  using enum model::Priority;
+  for (const auto priority : {low, normal, high})
+    if (iequals(text, to_string(priority))) return priority;
+  return std::nullopt;
+}
+
 std::optional<model::AmbiguousPaths> parse_ambiguous_paths(std::string_view text) {
   using enum model::AmbiguousPaths;
   for (const auto way : {raw, normalize, refuse})

@@ -43,6 +43,12 @@ std::optional<std::vector<model::Cidr>> parse_source_ranges(std::string_view lis
 // "10.0.0.0/8,::/0".
 std::string source_ranges_text(const std::vector<model::Cidr>& ranges);
 
+// A DNS label, as Namespaces have it.
+bool is_namespace(std::string_view name);
+
+inline constexpr std::string_view kPriorityGrammar = "low, normal or high";
+std::optional<model::Priority> parse_priority(std::string_view text);
+
 // raw, normalize or refuse.
 std::optional<model::AmbiguousPaths> parse_ambiguous_paths(std::string_view text);
 

@@ -23,9 +23,8 @@ bool is_pattern(std::string_view host) {
   return host == "*" || host == "_" || is_host_name(host, true);
 }
 
-// A DNS label, as Namespaces have it, or any.
-bool is_namespace(std::string_view ns) {
-  return ns == "*" || (ns.find('.') == std::string_view::npos && lower(ns) == ns && is_host_name(ns, false));
+bool is_namespace_or_any(std::string_view ns) {
+  return ns == "*" || is_namespace(ns);
 }
 
 void sort(std::vector<HostGrant>& grants) {
@@ -42,7 +41,7 @@ std::string read_host_grants(std::string_view value, model::Options& out) {
     const auto end = std::min(word.find_first_of("=:"), word.size());
     const auto host = lower(word.substr(0, end));
     const auto ns = word.substr(end).starts_with('=') ? word.substr(end + 1) : std::string_view();
-    const bool readable = is_pattern(host) && is_namespace(ns);
+    const bool readable = is_pattern(host) && is_namespace_or_any(ns);
     if (!readable && bad.empty()) bad = shorten(word);
     if (is_pattern(host)) grants.push_back({host, readable ? std::string(ns) : ""});
   });

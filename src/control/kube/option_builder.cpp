@@ -115,7 +115,7 @@ OptionBuilder::News OptionBuilder::rebuild(model::Change& change) {
     return std::tie(o.annotations_risk_level, o.allow_snippet_annotations, o.annotation_value_word_blocklist,
                     o.no_auth_locations, o.host_namespaces, o.share_hosts, o.redirect_variables, o.exact,
                     o.allow_cross_namespace_resources, o.server_snippet, o.location_snippet, o.http_snippet,
-                    o.global_allowed_response_headers, o.proxy_ssl_location_only);
+                    o.global_allowed_response_headers, o.proxy_ssl_location_only, o.priority_namespaces);
   };
   const bool rules_changed = guards_ != result.guards || rules(result.options) != rules(*core_.model->options);
   guards_ = std::move(result.guards);

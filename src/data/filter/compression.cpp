@@ -271,7 +271,8 @@ std::unique_ptr<BodySource> Compression::encode(Exchange& ex, ResponseStart& res
   const CodingInfo& coding = info(*choice.coding);
   const std::size_t memory = coding.memory(choice.level, facts.length);
   if (has_body) {
-    if (ex.worker.shared.overload.at_least(Rung::save)) {
+    const Held held = ex.worker.held();
+    if (held.by(Source::memory, Rung::save) || held.by(Source::lag, Rung::save)) {
       stats.uncompressed_overload.add();
       return nullptr;
     }

@@ -227,7 +227,7 @@ class ExternalAuth final : public Step {
     }
     if (time.count() == 0) return;
     if (const auto own = lifetime_of(said.fields); own.said) time = own.time;
-    if (time.count() == 0 || ex.worker.shared.overload.at_least(Rung::save)) return;
+    if (time.count() == 0 || ex.worker.saves_memory()) return;
     AnswerCache::Answer kept{static_cast<std::uint16_t>(said.status), {}};
     for (const auto& f : said.fields)
       if (is_used(f)) kept.fields.emplace_back(f.name, f.value);

@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -32,6 +33,7 @@ struct LocalReply {
   std::optional<std::string> body{};            // nothing: a page that names the status
   std::string_view content_type = "text/html";  // of the page, or of a body that is not empty
   std::vector<std::pair<std::string_view, std::string>> fields{};  // further ones; the names live for ever
+  std::chrono::seconds retry_after{};  // when it may be worth while to ask again; 0: it is not said
 };
 
 // When a step has its say. Phases follow each other as they stand here.

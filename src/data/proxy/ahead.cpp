@@ -35,7 +35,7 @@ struct Ahead {
 };
 
 std::size_t memory_of(const Exchange& ex) noexcept {
-  if (ex.worker.shared.overload.at_least(Rung::save)) return kLeastShort;
+  if (ex.worker.saves_memory()) return kLeastShort;
   const auto asked = ex.settings->response_buffers * std::min<std::uint64_t>(ex.settings->response_head_limit, kMost);
   return static_cast<std::size_t>(std::clamp<std::uint64_t>(asked, kLeast, kMost));
 }

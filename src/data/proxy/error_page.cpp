@@ -94,7 +94,7 @@ bool has_page(const Exchange& ex, int status) noexcept {
   if (ex.route == nullptr || ex.further[kErrors] == nullptr || ex.grpc || ex.instead) return false;
   // A page that came back to us would ask for itself; a WebSocket's 200 would say that it is open (RFC 8441 section 5).
   if (status == 508 || (ex.head().upgrade && ex.head().major >= 2)) return false;
-  if (ex.worker.shared.overload.at_least(Rung::refuse)) return false;  // the shortest answer is the best one
+  if (ex.worker.held().refuses()) return false;  // the shortest answer is the best one
   const auto& pages = ex.settings->error_pages;
   return pages && std::ranges::binary_search(pages->statuses, status);
 }

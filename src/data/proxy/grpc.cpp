@@ -114,7 +114,7 @@ int find_grpc_status(std::string_view trailers) noexcept {
   return first.value_or(-1);
 }
 
-net::Task<Status> send_grpc_reply(Exchange& ex, int http_status) {
+net::Task<Status> send_grpc_reply(Exchange& ex, int http_status, std::chrono::milliseconds pause) {
   const int code = ex.passed != PassedDeadline::none ? kGrpcDeadlineExceeded : grpc_status_of(http_status);
   char digits[8];
   const auto end = std::to_chars(digits, digits + sizeof digits, code).ptr;
@@ -129,11 +129,15 @@ net::Task<Status> send_grpc_reply(Exchange& ex, int http_status) {
       {"content-type", ex.transform ? ex.transform->reply_type() : "application/grpc", Name::content_type, false},
       {"grpc-status", {digits, static_cast<std::size_t>(end - digits)}, Name::other, false},
       {"grpc-message", message, Name::other, false},  // of plain ASCII: nothing to encode
+      {"grpc-retry-pushback-ms", {}, Name::other, false},
   };
+  char pushback[24];
+  fields[3].value = {pushback, static_cast<std::size_t>(
+                                   std::to_chars(pushback, pushback + sizeof pushback, pause.count()).ptr - pushback)};
   ResponseStart start;
   start.status = 200;
   start.reason = net::http::reason_phrase(200);
-  start.fields = fields;
+  start.fields = std::span(fields).first(pause.count() > 0 ? 4 : 3);
   // In HTTP/2 the end of the head is the end of it all.
   start.framing = ex.head().major >= 2 ? net::http::Framing::none : net::http::Framing::length;
   ex.record.status = 200;

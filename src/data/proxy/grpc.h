@@ -35,7 +35,8 @@ std::optional<Duration> read_grpc_timeout(std::string_view value) noexcept;
 int find_grpc_status(const net::http::Fields& fields) noexcept;
 int find_grpc_status(std::string_view trailers) noexcept;
 
-// Answers a call by ourselves: 200 and no body, the status stands in the head (Trailers-Only).
-net::Task<Status> send_grpc_reply(Exchange& ex, int http_status);
+// Answers a call by ourselves: 200 and no body, the status stands in the head (Trailers-Only). `pause`: how long its
+// client should wait before it tries again (gRFC A6); 0: as its own policy says.
+net::Task<Status> send_grpc_reply(Exchange& ex, int http_status, std::chrono::milliseconds pause);
 
 }  // namespace sluice::data

@@ -87,7 +87,7 @@ net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
   using net::http::Name;
   // ingress-nginx sends pages of HTML to calls, too; gRPC-Web it does not know.
   if (ex.grpc && (ex.transform || !ex.options->exact)) {
-    net::Task<Status> sending = send_grpc_reply(ex, reply.status);
+    net::Task<Status> sending = send_grpc_reply(ex, reply.status, reply.retry_after);
     Status sent = co_await sending;
     co_return sent;
   }
@@ -98,7 +98,8 @@ net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
   const std::string_view body = reply.body ? std::string_view(*reply.body) : std::string_view(page);
 
   std::vector<Field> fields;
-  fields.reserve(4 + reply.fields.size());
+  fields.reserve(5 + reply.fields.size());
+  const std::string retry_after = std::to_string(reply.retry_after.count());
   if (!body.empty()) fields.push_back({"Content-Type", reply.content_type, Name::content_type, false});
   if (!reply.location.empty()) fields.push_back({"Location", reply.location, Name::location, false});
   // RFC 9110 section 15.5.6. What a pod takes of them is its own affair.
@@ -109,6 +110,7 @@ net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
     fields.push_back({"Upgrade", "websocket", Name::upgrade, false});
     fields.push_back({"Sec-WebSocket-Version", "13", Name::other, false});
   }
+  if (reply.retry_after.count() > 0) fields.push_back({"Retry-After", retry_after, Name::other, false});
   for (const auto& [name, value] : reply.fields) fields.push_back({name, value, net::http::name_of(name), false});
   ResponseStart start;
   start.status = reply.status;

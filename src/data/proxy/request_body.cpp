@@ -51,7 +51,7 @@ bool takes_all(const Exchange& ex) noexcept {
 
 // How much of a body may lie in memory.
 std::size_t room_in_memory(const Exchange& ex) noexcept {
-  const std::size_t most = ex.worker.shared.overload.at_least(Rung::save) ? kCollectShort : kCollect;
+  const std::size_t most = ex.worker.saves_memory() ? kCollectShort : kCollect;
   return static_cast<std::size_t>(std::min<std::uint64_t>(ex.settings->body_memory, most));
 }
 
@@ -135,8 +135,8 @@ net::Task<Status> take_request_body(Exchange& ex) {
   if (framing != Framing::chunked || ex.grpc) co_return Status{};
   if (ex.settings->request_buffering == model::RequestBuffering::none) co_return take_what_is_here(ex);
   auto& collected = ex.memory.collected;
-  const Overload& overload = ex.worker.shared.overload;
-  const auto most = [&overload] { return overload.at_least(Rung::save) ? kCollectShort : kCollect; };
+  const WorkerContext& worker = ex.worker;
+  const auto most = [&worker] { return worker.saves_memory() ? kCollectShort : kCollect; };
   while (collected.size() <= most()) {
     Result<Chunk> piece = co_await next_request_piece(ex, most());
     if (!piece) co_return std::unexpected(piece.error());

@@ -87,11 +87,25 @@ std::optional<LocalReply> answer_without_route(Exchange& ex) {
   return std::nullopt;
 }
 
-std::optional<LocalReply> answer_for_lack_of_memory(Exchange& ex) {
-  if (!ex.worker.shared.overload.at_least(Rung::refuse)) return std::nullopt;
+// Whose priority is too low for what holds: those of low priority first, those of high priority where no others are
+// left to refuse. For descriptors alone they are not: nobody new is let in then, and they may find one.
+std::optional<LocalReply> answer_for_overload(Exchange& ex) {
+  const Held held = ex.worker.held();
+  if (!held.refuses()) [[likely]]
+    return std::nullopt;
+  const bool all = held.by(Source::memory, Rung::stop) || held.by(Source::lag, Rung::stop);
+  const bool normal = all || held.any(Rung::refuse);
+  const model::Priority priority = ex.settings->priority;
+  if (!(priority == model::Priority::high ? all : priority == model::Priority::low || normal)) return std::nullopt;
   ex.worker.stats.shed_requests.add();
-  ex.worker.stats.overload_refused.add();
-  return LocalReply{.status = 503, .why = "memory is short: new requests are refused", .close = true};
+  (normal ? ex.worker.stats.overload_refused : ex.worker.stats.overload_low_refused).add();
+  LocalReply out{
+      .status = 503,
+      .why = normal ? "overload: new requests are refused" : "overload: requests of low priority are refused"};
+  // A connection that goes on is cheaper than a new one; it costs what else is short.
+  out.close = held.of(Source::lag) != held;
+  out.retry_after = ex.options->overload_retry_after;
+  return out;
 }
 
 // What nginx asks at the server, before it looks for a location.
@@ -135,7 +149,7 @@ std::optional<LocalReply> answer(Exchange& ex, const Plan::Entry*& waits) {
     }
   if (auto reply = answer_for_the_proxy(ex)) return reply;
   if (auto reply = answer_without_route(ex)) return reply;
-  if (auto reply = answer_for_lack_of_memory(ex)) return reply;
+  if (auto reply = answer_for_overload(ex)) return reply;
   auto verdict = decide_for_route(ex, &waits);
   if (waits != nullptr) [[unlikely]] {
     verdict = charge(ex, waits);

@@ -8,6 +8,7 @@
 
 #include "data/exchange/exchange.h"
 #include "data/runtime/answer_cache.h"
+#include "data/runtime/lag.h"
 #include "data/runtime/mirrors.h"
 #include "data/runtime/pool.h"
 #include "data/runtime/shared.h"
@@ -58,8 +59,13 @@ class WorkerContext {
   std::shared_ptr<net::tls::ClientContext> client_tls(const model::Shared<model::UpstreamTls>& settings,
                                                       std::string& error);
   bool draining() const noexcept { return shared.draining.load(std::memory_order_relaxed); }
-  // No client's connection outlives its exchange: this process ends, or memory is short.
-  bool ends_connections() const noexcept { return draining() || shared.overload.at_least(Rung::save); }
+  // What is given up at the moment, for want of something in the process or because this worker is behind.
+  Held held() const noexcept { return shared.overload.held() | lag_held_; }
+  // Of memory nothing is kept that is not needed.
+  bool saves_memory() const noexcept { return shared.overload.held().by(Source::memory, Rung::save); }
+  // No client's connection outlives its exchange: this process ends, or memory is short. Where connections or
+  // descriptors are, those that are in use are the last that should go.
+  bool ends_connections() const noexcept { return draining() || saves_memory(); }
   // So many bytes more will be held, about, until something ends. What cannot be given back at once is told before.
   void grew(std::uint64_t bytes) noexcept {
     grown_ += bytes;
@@ -90,6 +96,8 @@ class WorkerContext {
     if (running_ == 0) loop.stop();
   }
   bool ends() const noexcept { return ends_; }
+  // After each turn: how far this worker is behind, and what that makes it do.
+  void measure_lag(const net::Turn& turn) noexcept;
   // Nothing is kept in reserve beyond what a calm worker always has.
   void drop_surplus_memory() noexcept;
 
@@ -117,6 +125,9 @@ class WorkerContext {
   std::size_t running_ = 0;
   bool ends_ = false;
   std::uint64_t grown_ = 0;
+  LagMeter lag_;
+  Ladder lag_ladder_;
+  Held lag_held_;
   std::uint64_t random_state_[4];
   net::http::DateCache date_;
 };

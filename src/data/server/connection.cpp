@@ -169,7 +169,7 @@ void Connection::drain(bool new_ones_too) noexcept {
 void Connection::holdings(Holdings& out) noexcept {
   if (protocol_) return protocol_->holdings(out);
   const std::size_t bytes = cost::kConnection + (stream.tls() ? cost::kHandshake : 0) + stream.held();
-  out.add({peer.tls ? Holding::Kind::slow : Holding::Kind::idle, bytes, peer.begun, &stream, &stream});
+  out.add({peer.tls ? Holding::Kind::slow : Holding::Kind::idle, bytes, peer.begun, &stream, &stream, true});
 }
 
 void Connection::kill() noexcept {

@@ -59,6 +59,7 @@ void H1Connection::holdings(Holdings& out) noexcept {
   } else {
     h.since = *reads;
     if (!ex_) h.kind = Holding::Kind::idle;
+    h.unused = served_ == 0;
   }
   out.add(h);
 }

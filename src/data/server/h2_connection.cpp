@@ -42,7 +42,7 @@ H2Connection::~H2Connection() {
 
 net::h2::Stream* H2Connection::begin() noexcept {
   // Streams that the client has reset count until their exchange is over.
-  const bool memory_short = worker_.shared.overload.at_least(Rung::save);
+  const bool memory_short = worker_.saves_memory();
   const std::size_t most = 2 * static_cast<std::size_t>(worker_.options().http2_max_concurrent_streams);
   if (running_ >= (memory_short ? std::min(most, kStreamsShort) : most)) return nullptr;
   return new H2Stream(*this);
@@ -205,6 +205,7 @@ void H2Connection::holdings(Holdings& out) noexcept {
   }
   if (running_ == 0) {
     h.kind = Holding::Kind::idle;
+    h.unused = session_.opened() == 0;
     return out.add(h);
   }
   for (H2Stream* s = streams_; s; s = s->next()) s->holdings(out);

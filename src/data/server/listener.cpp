@@ -64,9 +64,15 @@ void Listener::on_events(std::uint32_t) {
 }
 
 bool Listener::accept_some(int most) {
-  if (worker_.shared.overload.at_least(Rung::stop)) {
+  // It looks again when one of its clients has given a descriptor back: there may be enough of them by now.
+  if (worker_.shared.overload.held().by(Source::descriptors, Rung::stop)) [[unlikely]]
+    worker_.shared.overload.look();
+  if (const Held held = worker_.held(); held.any(Rung::stop)) [[unlikely]] {
     worker_.stats.overload_pauses.add();
-    look_away();
+    if (held.by(Source::descriptors, Rung::stop))
+      out_of_descriptors();
+    else
+      look_away();
     return false;
   }
   // What is accepted grows for some turns: no more at once than what is left to the next rung bears meanwhile.
@@ -74,6 +80,15 @@ bool Listener::accept_some(int most) {
       worker_.shared.overload.step() / (cost::kClient + (settings_.tls ? cost::kHandshake : 0));
   if (bearable < static_cast<std::uint64_t>(most)) most = std::max(static_cast<int>(bearable), kLeastAtOnce);
   for (int i = 0; i < most; ++i) {
+    // Each of them may be the one too many. Where somebody else is about to find that out, and who knows how long it
+    // takes on a busy machine, the next one waits.
+    Overload& overload = worker_.shared.overload;
+    if (overload.is_crowded(worker_.shared.limits.total(), 0) && !overload.look()) [[unlikely]] {
+      look_away();
+      return false;
+    }
+    if (overload.held().any(Rung::stop)) [[unlikely]]
+      return false;
     if (accept_one()) continue;
     if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO) continue;
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) out_of_descriptors();
@@ -85,9 +100,13 @@ bool Listener::accept_some(int most) {
 // Looks away until a connection of this worker has given its descriptor back, or for a tick: the kernel keeps who waits
 // queued, and a full table does not become a full core. Once a tick the first of them is told.
 void Listener::out_of_descriptors() {
-  if (spare_ >= 0 && worker_.loop.now() - turned_away_at_ >= net::DeadlineWheel::kTick) turn_one_away();
+  tell_the_first();
   worker_.waits_for_descriptor(*this);
   look_away();
+}
+
+void Listener::tell_the_first() {
+  if (spare_ >= 0 && worker_.loop.now() - turned_away_at_ >= net::DeadlineWheel::kTick) turn_one_away();
 }
 
 void Listener::turn_one_away() {

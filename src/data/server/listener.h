@@ -38,6 +38,7 @@ class Listener final : public net::Watcher {
   // Accepts up to `most`; false when there was nothing more.
   bool accept_some(int most);
   void out_of_descriptors();
+  void tell_the_first();  // at most once a tick
   void turn_one_away();
   void look_away();
   struct Pause final : net::Deadline {

@@ -46,25 +46,44 @@ std::span<Holding> whom_to_end(std::span<Holding> all, bool others_too, Instant 
   return {all.begin(), end};
 }
 
+std::span<Holding> whom_to_close(std::span<Holding> all, Instant now) noexcept {
+  const auto goes = [now](const Holding& h) { return h.connection != nullptr && now - h.since >= kIdleRound; };
+  const auto end = std::partition(all.begin(), all.end(), goes);
+  std::sort(all.begin(), end, [](const Holding& a, const Holding& b) {
+    if (a.kind != b.kind) return a.kind == Holding::Kind::idle;
+    return a.unused != b.unused ? a.unused : a.since < b.since;
+  });
+  return {all.begin(), end};
+}
+
 void Worker::relieve() {
-  const Rung rung = shared.overload.rung();
-  const Rung before = std::exchange(rung_, rung);
-  if (rung < Rung::shed && slow_ != 0) shared.overload.report_slow(-std::exchange(slow_, 0));
-  if (rung == Rung::calm) return;
+  const Held now_held = held();
+  const Held before = std::exchange(held_, now_held);
+  const bool memory_short = !now_held.of(Source::memory).none();
+  if (!now_held.by(Source::memory, Rung::shed) && slow_ != 0) shared.overload.report_slow(-std::exchange(slow_, 0));
+  if (now_held.none()) return;
   const Instant now = loop.now();
-  if (before == Rung::calm) {
+  if (memory_short && before.of(Source::memory).none()) {
     pool.close_everything();
     drop_spare_coders();
     sluice::release(coded);
-    idle_closed_ = {};
   }
-  drop_surplus_memory();
-  if (now - idle_closed_ >= kIdleRound) {
-    idle_closed_ = now;
-    close_idle(now - std::max<Duration>(options().keep_alive / 3, kIdleRound));
+  if (memory_short) drop_surplus_memory();
+  // Whatever is short but time, those who ask for nothing have it to spare.
+  const auto saves = [](Held h) {
+    return !h.of(Source::memory).none() || h.by(Source::descriptors, Rung::save) ||
+           h.by(Source::connections, Rung::save);
+  };
+  if (saves(now_held)) {
+    if (!saves(before)) idle_closed_ = {};
+    if (now - idle_closed_ >= kIdleRound) {
+      idle_closed_ = now;
+      if (now_held.by(Source::descriptors, Rung::save)) pool.close_everything();
+      close_idle(now - std::max<Duration>(options().keep_alive / 3, kIdleRound));
+    }
   }
   // Those that were ended have let go at the end of the turn after: only then is it known how much more is too much.
-  if (rung >= Rung::shed && (ended_some_ || now - shed_at_ >= kRound)) {
+  if (now_held.any(Rung::shed) && (ended_some_ || now - shed_at_ >= kRound)) {
     shed_at_ = now;
     ended_some_ = shed();
   }
@@ -85,8 +104,9 @@ void Worker::close_idle(Instant since) {
 
 bool Worker::shed() {
   shared.overload.look();
-  const std::uint64_t excess = shared.overload.excess();
-  if (excess == 0) return false;
+  const std::uint64_t bytes = held().by(Source::memory, Rung::shed) ? shared.overload.excess() : 0;
+  const std::uint64_t clients = shared.overload.excess_clients();
+  if (bytes == 0 && clients == 0) return false;
   // In the scratch: nothing waits while this runs.
   const std::span<Holding> room(reinterpret_cast<Holding*>(scratch.get()), kScratch / sizeof(Holding));
   std::uninitialized_default_construct(room.begin(), room.end());
@@ -96,15 +116,20 @@ bool Worker::shed() {
     next_looked_at_->holdings(found);
     next_looked_at_ = next_looked_at_->next_;
   }
+  // For one of both at a time: who is ended for one is not to be ended again, and frees what the other lacks.
+  return bytes != 0 ? shed_bytes(found.all(), bytes) > 0 : shed_clients(found.all(), clients) > 0;
+}
 
+// Returns how many bytes were freed.
+std::uint64_t Worker::shed_bytes(std::span<Holding> found, std::uint64_t excess) {
   const Instant now = loop.now();
-  const auto slow = static_cast<std::int64_t>(held_by_slow(found.all(), now));
+  const auto slow = static_cast<std::int64_t>(held_by_slow(found, now));
   // As long as the slow ones of all workers hold enough, nobody else is ended.
   const std::int64_t of_all = shared.overload.report_slow(slow - std::exchange(slow_, slow));
   const std::uint64_t share = excess / shared.overload.workers() + 1;
   const bool others_too = of_all < static_cast<std::int64_t>(excess);
   std::uint64_t freed = 0;
-  for (const Holding& h : whom_to_end(found.all(), others_too, now)) {
+  for (const Holding& h : whom_to_end(found, others_too, now)) {
     if (h.connection && h.kind == Holding::Kind::slow) h.connection->abort_on_close();
     h.who->cancel(kShed);
     (h.kind == Holding::Kind::idle ? stats.overload_idle_closed : stats.overload_slow_reset).add();
@@ -117,7 +142,20 @@ bool Worker::shed() {
     stats.overload_idle_closed.add(ended);
     freed += ended * cost::kSession;
   }
-  return freed > 0;
+  return freed;
+}
+
+// Returns how many clients.
+std::uint64_t Worker::shed_clients(std::span<Holding> found, std::uint64_t excess) {
+  const std::uint64_t share = excess / shared.overload.workers() + 1;
+  std::uint64_t ended = 0;
+  for (const Holding& h : whom_to_close(found, loop.now())) {
+    if (h.kind == Holding::Kind::slow) h.connection->abort_on_close();
+    h.who->cancel(kShedClient);
+    (h.kind == Holding::Kind::idle ? stats.overload_idle_closed : stats.overload_slow_reset).add();
+    if (++ended >= share) break;
+  }
+  return ended;
 }
 
 }  // namespace sluice::data

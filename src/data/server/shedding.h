@@ -19,6 +19,7 @@ struct Holding {
   Instant since{};  // how long it has been so
   net::Cancellable* who = nullptr;
   net::Stream* connection = nullptr;  // ends with it, a slow client's with a reset; null: it goes on
+  bool unused = false;                // nothing was ever asked on it
   double weight(Instant now) const noexcept {
     return static_cast<double>(bytes) * std::chrono::duration<double>(now - since).count();
   }
@@ -46,8 +47,16 @@ std::uint64_t held_by_slow(std::span<const Holding> all, Instant now) noexcept;
 // pause and those that have been idle for a second; each with those first that hold most for longest. Reorders `all`.
 std::span<Holding> whom_to_end(std::span<Holding> all, bool others_too, Instant now) noexcept;
 
+// Those whose connection may be closed where there are too many, in the order in which they are: those that have never
+// asked for anything, once they are a second old, those that have not for a second, then those that have not gone on
+// for as long; each with those first that it is longest for. Reorders `all`.
+std::span<Holding> whom_to_close(std::span<Holding> all, Instant now) noexcept;
+
 // What those are told that are ended for it.
 inline constexpr Error kShed{Fault::overload, Whose::internal, Retry::no, 503,
                              "memory is short: clients that hold it and do not go on are reset"};
+
+inline constexpr Error kShedClient{Fault::overload, Whose::internal, Retry::no, 503,
+                                   "connections are short: clients that have one and do not go on are reset"};
 
 }  // namespace sluice::data

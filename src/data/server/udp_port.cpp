@@ -333,7 +333,7 @@ UdpSession* UdpPort::known(const UdpClient& client, const StreamTarget& target) 
 // Null: the datagram is dropped.
 UdpSession* UdpPort::begin(const UdpClient& client, const net::SocketAddress& from, const StreamTarget& target) {
   Shared& shared = worker_.shared;
-  if (all_.draining_ || shared.overload.at_least(Rung::refuse)) return nullptr;
+  if (all_.draining_ || worker_.held().any(Rung::refuse) || worker_.held().any(Rung::stop)) return nullptr;
   ClusterRuntime* const cluster = worker_.cluster(target.cluster);
   if (cluster == nullptr || !cluster->available()) {
     target.figures->unreachable.fetch_add(1, std::memory_order_relaxed);

@@ -19,11 +19,12 @@ Worker::Worker(unsigned n, const Clock& clock, Shared& s, WorkerStats& st, Recor
       health_checks_(std::make_unique<HealthChecks>(*this)) {
   drain_deadline_.worker = this;
   relief_.worker = this;
-  loop.on_turn = [this](Duration took) {
-    const auto ns = static_cast<std::uint64_t>(took.count());
+  loop.on_turn = [this](const net::Turn& turn) {
+    const auto ns = static_cast<std::uint64_t>(turn.took.count());
     if (ns > stats.loop_lag_ns_max.get()) stats.loop_lag_ns_max.set(ns);
     recorder.turn_over();
-    if (shared.overload.rung() != rung_ || rung_ != Rung::calm) [[unlikely]]
+    measure_lag(turn);
+    if (!(held() | held_).none()) [[unlikely]]
       relieve();
   };
 }
@@ -132,6 +133,8 @@ void Worker::accepted(int fd, const net::SocketAddress& from, ListenerSettings s
     close(fd);
     return;
   }
+  if (shared.overload.is_crowded(shared.limits.total(), fd)) [[unlikely]]
+    shared.overload.look();
   grew(cost::kConnection + (settings.tls ? cost::kHandshake : 0));
   net::no_delay(fd);
   auto* connection = new Connection(*this, fd, std::move(peer), proxy_header, max_per_address != 0, settings.stream);

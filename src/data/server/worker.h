@@ -2,6 +2,7 @@
 #include <compare>
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "data/runtime/worker_context.h"
@@ -12,6 +13,7 @@ namespace sluice::data {
 
 class Connection;
 class HealthChecks;
+struct Holding;
 class UdpPorts;
 
 // A port that leads to a Service, and a socket there.
@@ -64,6 +66,8 @@ class Worker final : public WorkerContext {
   void relieve();
   void close_idle(Instant since);
   bool shed();  // true: some were ended
+  std::uint64_t shed_bytes(std::span<Holding> found, std::uint64_t excess);
+  std::uint64_t shed_clients(std::span<Holding> found, std::uint64_t excess);
   struct DrainDeadline final : net::Deadline {
     Worker* worker = nullptr;
     void expired() override;
@@ -81,7 +85,7 @@ class Worker final : public WorkerContext {
     void expired() override { worker->relieve(); }
   };
   Relief relief_;
-  Rung rung_ = Rung::calm;                // as relieve() saw it last
+  Held held_;                             // as relieve() saw it last
   std::int64_t slow_ = 0;                 // bytes that slow clients held in the last round
   Connection* next_looked_at_ = nullptr;  // where the next round begins
   Instant shed_at_{}, idle_closed_{};

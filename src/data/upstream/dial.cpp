@@ -62,6 +62,8 @@ Result<int> open_socket(WorkerContext& worker, const EndpointRuntime& endpoint) 
     }
   }
   if (fd >= 0) {
+    if (worker.shared.overload.is_crowded(0, fd)) [[unlikely]]
+      worker.shared.overload.look();
     if (const auto patience = worker.options().upstream_tcp_user_timeout; patience.count() != 0)
       watch_peer(fd, patience);
     return fd;

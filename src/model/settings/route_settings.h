@@ -16,6 +16,7 @@
 #include "model/settings/fastcgi.h"
 #include "model/settings/header_map.h"
 #include "model/settings/mirror.h"
+#include "model/settings/priority.h"
 #include "model/settings/redirect.h"
 #include "model/settings/replacement.h"
 #include "model/settings/retry_conditions.h"
@@ -68,7 +69,8 @@ struct RouteSettings {
   Shared<Replacement> redirect_replacement;        // of Location and Refresh of pods; null: they stay
   Shared<Replacement> cookie_domain, cookie_path;  // of cookies that pods set; null: they stay
   bool access_log = true;
-  bool grpc_web = false;  // calls of gRPC-Web become calls of gRPC, where pods speak that
+  Priority priority = Priority::normal;  // who is refused first when the process is overloaded
+  bool grpc_web = false;                 // calls of gRPC-Web become calls of gRPC, where pods speak that
   AmbiguousPaths ambiguous_paths = AmbiguousPaths::raw;  // what pods get of a path that has several readings
   Shared<Rewrite> rewrite;                               // null: none
   Shared<UpstreamHost> upstream_host;                    // null: the client's

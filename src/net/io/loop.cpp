@@ -79,6 +79,8 @@ void Loop::post(std::function<void()> fn) {
 void Loop::run_posted() {
   std::uint64_t count;
   [[maybe_unused]] auto n = read(wake_, &count, sizeof count);
+  if (marked_) mark_took_ = clock_.now() - marked_at_;
+  marked_ = false;
   std::vector<std::function<void()>> posted;
   {
     std::lock_guard lock(mutex_);
@@ -123,13 +125,30 @@ void Loop::turn(Duration wait) {
     else if (e.events)
       static_cast<Watcher*>(e.data.ptr)->on_events(e.events);
   }
+  const bool full = batch_ == static_cast<int>(events_.size());
   batch_ = at_ = 0;
   wheel_.advance(now_);
   if (!precise_.empty()) [[unlikely]]
     precise_.advance(now_);
   run_ready();
   end_turn();
-  if (on_turn) on_turn(clock_.now() - begun);
+  if (on_turn) on_turn(measure(begun, full));
+}
+
+// What is ready waits for as long as a turn takes. Where a turn cannot take all of it the rest waits for several: how
+// many is known once a mark has come that was sent then, as the kernel keeps what is ready in its order.
+Turn Loop::measure(Instant begun, bool full) {
+  const Instant ended = clock_.now();
+  Turn out{begun, ended - begun, ended - begun};
+  out.waited = std::max({out.took, mark_took_, marked_ ? ended - marked_at_ : Duration{}});
+  if (full && !marked_) {
+    marked_ = true;
+    marked_at_ = ended;
+    const std::uint64_t one = 1;
+    [[maybe_unused]] auto n = write(wake_, &one, sizeof one);
+  }
+  if (!marked_) mark_took_ = {};  // else what the last one took counts until the next one has come
+  return out;
 }
 
 void Loop::run() {

@@ -35,6 +35,13 @@ class AtEndOfTurn {
   ~AtEndOfTurn() = default;
 };
 
+// What a turn came to.
+struct Turn {
+  Instant begun{};    // when its poll had ended
+  Duration took{};    // until its work was done
+  Duration waited{};  // so long, about, what is ready waits for its turn: `took`, or more where not all fits into one
+};
+
 // All methods on the loop's thread, unless said.
 class Loop {
  public:
@@ -74,13 +81,14 @@ class Loop {
   void arm(Deadline& d, Duration in) noexcept { wheel_.arm(d, now_ + in); }
   void arm_at(Deadline& d, Instant at) noexcept { wheel_.arm(d, at); }
   void arm_at(PreciseDeadline& d, Instant at) { precise_.arm(d, at); }
-  // Called after each turn with the time that its work took.
-  std::function<void(Duration)> on_turn;
+  // Called after each turn.
+  std::function<void(const Turn&)> on_turn;
 
  private:
   void run_posted();
   void run_ready();
   void end_turn();
+  Turn measure(Instant begun, bool full);
 
   const Clock& clock_;
   Instant now_;
@@ -91,6 +99,10 @@ class Loop {
   bool stopped_ = false;
   std::vector<epoll_event> events_;
   int batch_ = 0, at_ = 0;
+  // A wake of our own stands in the kernel's queue behind all that was ready when it was sent.
+  bool marked_ = false;
+  Instant marked_at_{};
+  Duration mark_took_{};  // of one that came in this turn
   std::vector<std::coroutine_handle<>> ready_, running_;
   std::vector<AtEndOfTurn*> ending_, ending_now_;
   std::mutex mutex_;

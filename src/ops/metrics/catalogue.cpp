@@ -129,12 +129,13 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_shed_connections_total", counter, "", "Connections refused by a limit or for lack of descriptors."},
     {"sluice_shed_requests_total", counter, "", "Requests refused with 503 by a limit or for lack of resources."},
     {"sluice_overload_actions_total", counter, "action",
-     "What was done for lack of memory: idle_closed (sessions of UDP, too) and slow_reset (connections, or streams of "
-     "HTTP/2), request_refused (503), accept_paused (looks at a listening socket that took nothing)."},
+     "What was done for overload: idle_closed (sessions of UDP, too) and slow_reset (connections, or streams of "
+     "HTTP/2), low_priority_refused (503), request_refused (503 for others as well), accept_paused (looks at a "
+     "listening socket that took nothing)."},
     {"sluice_compressed_responses_total", counter, "coding", "Responses that were compressed: br, zstd or gzip."},
     {"sluice_uncompressed_responses_total", counter, "reason",
      "Responses that would have been compressed and went out as they were: compression-memory was used up (limit), or "
-     "the memory of the process is short (overload)."},
+     "the memory of the process is short or the worker is behind (overload)."},
     {"sluice_compression_bytes_total", counter, "side",
      "Bytes of bodies that were compressed: before (in) and after (out)."},
     {"sluice_compression_memory_bytes", gauge, "", "Memory that the compression of responses takes at the moment."},
@@ -213,6 +214,8 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_worker_publish_pause_seconds_max", gauge, "worker",
      "Longest time a worker took to change over to a configuration."},
     {"sluice_worker_publish_pause_seconds", gauge, "worker", "Time a worker took to change over the last time."},
+    {"sluice_event_loop_lag_seconds", gauge, "worker",
+     "How long what is ready has waited for a worker's event loop, the average of the last tenths of a second."},
     {"sluice_event_loop_lag_seconds_max", gauge, "worker", "Longest time between two turns of a worker's event loop."},
     {"sluice_metrics_series", gauge, "worker", "Label sets that a worker counts requests for."},
     {"sluice_metrics_overflow_total", counter, "",
@@ -247,9 +250,14 @@ constexpr MetricInfo kCatalogue[] = {
      "files; 0 without a limit."},
     {"sluice_memory_limit_bytes", gauge, "", "That limit; 0: there is none."},
     {"sluice_overload_rung", gauge, "",
-     "Rung of the ladder of overload: 0 calm, 1 nothing kept alive, 2 slow clients reset, 3 requests refused, 4 "
-     "nothing "
-     "accepted."},
+     "Rung of the ladder of overload: 0 calm, 1 nothing kept alive, 2 slow clients reset (and perhaps requests of low "
+     "priority refused), 3 requests refused, 4 nothing accepted. The highest that any source holds."},
+    {"sluice_overload_rung_held", gauge, "rung source",
+     "1 while the rung holds for this source (memory, descriptors, connections, lag): close-idle, reset-slow, "
+     "refuse-low, refuse-requests, stop-accepting. Of lag: in any worker."},
+    {"sluice_overload_pressure", gauge, "source",
+     "How much of its limit a source has reached, 1 is all of it; of lag that of the worker that is farthest behind, "
+     "by overload-loop-lag. 0 without a limit."},
 
     // The API of a cluster.
     {"sluice_api_followed", gauge, "resource",

@@ -81,8 +81,16 @@ struct ControllerState {
   std::optional<Webhook> webhook;
   struct Memory {
     std::uint64_t used = 0, limit = 0;  // bytes; limit 0: there is none
-    unsigned rung = 0;                  // of the ladder of overload
   } memory;
+  struct Overload {
+    unsigned rung = 0;  // of the ladder, as the metric counts
+    struct Source {
+      std::string_view name;
+      double pressure = 0;                                   // a part of its limit
+      std::vector<std::pair<std::string_view, bool>> rungs;  // by their names: it holds them
+    };
+    std::vector<Source> sources;
+  } overload;
   std::vector<ProblemCount> problems;
   std::uint64_t certificate_refusals = 0;  // each time a Secret was found unusable
   struct Files {                           // control::Watcher::Stats

@@ -91,6 +91,7 @@ constexpr StatRow kSummed[] = {
     {&WorkerStats::shed_requests, "sluice_shed_requests_total", nullptr, false},
     {&WorkerStats::overload_idle_closed, "sluice_overload_actions_total", "idle_closed", false},
     {&WorkerStats::overload_slow_reset, "sluice_overload_actions_total", "slow_reset", false},
+    {&WorkerStats::overload_low_refused, "sluice_overload_actions_total", "low_priority_refused", false},
     {&WorkerStats::overload_refused, "sluice_overload_actions_total", "request_refused", false},
     {&WorkerStats::overload_pauses, "sluice_overload_actions_total", "accept_paused", false},
     {&WorkerStats::compressed_brotli, "sluice_compressed_responses_total", "br", false},
@@ -128,6 +129,7 @@ constexpr WorkerRow kEachWorker[] = {
     {&WorkerStats::snapshot_version, "sluice_worker_config_version", 1},
     {&WorkerStats::publish_pause_ns_max, "sluice_worker_publish_pause_seconds_max", 1e-9},
     {&WorkerStats::publish_pause_ns_last, "sluice_worker_publish_pause_seconds", 1e-9},
+    {&WorkerStats::loop_lag_ns, "sluice_event_loop_lag_seconds", 1e-9},
     {&WorkerStats::loop_lag_ns_max, "sluice_event_loop_lag_seconds_max", 1e-9},
 };
 
@@ -539,7 +541,12 @@ void Metrics::Impl::write_controller(Exposition& exposition) {
 
   exposition.value("sluice_memory_used_bytes", number(s.memory.used));
   exposition.value("sluice_memory_limit_bytes", number(s.memory.limit));
-  exposition.value("sluice_overload_rung", s.memory.rung);
+  exposition.value("sluice_overload_rung", s.overload.rung);
+  for (const auto& source : s.overload.sources) {
+    exposition.value("sluice_overload_pressure", source.pressure, {source.name});
+    for (const auto& [rung, holds] : source.rungs)
+      exposition.value("sluice_overload_rung_held", holds ? 1 : 0, {rung, source.name});
+  }
 
   const EndpointHealth health = endpoint_health ? endpoint_health() : EndpointHealth{};
   exposition.value("sluice_endpoints_ejected", number(health.ejected));

@@ -1,6 +1,5 @@
 #include "ops/metrics/process.h"
 
-#include <dirent.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -9,6 +8,8 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+
+#include "base/descriptor_gauge.h"
 
 namespace sluice::ops {
 namespace {
@@ -22,15 +23,6 @@ std::string slurp(const char* path) {
 
 double seconds(const timeval& t) {
   return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-}
-
-std::uint64_t count_fds() {
-  DIR* dir = ::opendir("/proc/self/fd");
-  if (dir == nullptr) return 0;
-  std::uint64_t n = 0;
-  while (const dirent* entry = ::readdir(dir)) n += entry->d_name[0] != '.';
-  ::closedir(dir);
-  return n > 0 ? n - 1 : 0;  // without the directory itself
 }
 
 double start_time() {
@@ -70,7 +62,7 @@ ProcessFigures read_process() {
     if (name == "rchar:") out.read_bytes = value;
     if (name == "wchar:") out.written_bytes = value;
   }
-  out.open_fds = count_fds();
+  out.open_fds = count_descriptors();
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) out.max_fds = limit.rlim_cur;
   return out;

@@ -126,6 +126,12 @@ class FakeClient final : public Downstream {
   std::size_t room(std::size_t) noexcept override { return WorkerContext::kScratch; }
   [[noreturn]] net::Duplex& become_tunnel(std::string_view&) override { std::terminate(); }
   void give_buffers_back() noexcept override {}
+  // The value of the first field that begins so; empty: there is none.
+  std::string field(std::string_view name_and_colon) const {
+    for (const auto& f : fields)
+      if (f.starts_with(name_and_colon)) return f.substr(name_and_colon.size());
+    return {};
+  }
 
   FakeBody request;
   std::optional<std::string> whole;  // arrived with the head

@@ -65,6 +65,7 @@ ControllerState full_state() {
   s.streams.push_back({"udp", "53", "default", "dns", "dns", std::make_shared<const StreamFigures>()});
   s.problems.push_back({"error", "InvalidAnnotation", 4});
   s.files.unreadable = 2;
+  s.overload.sources = {{"memory", 0.91, {{"close-idle", true}, {"refuse-low", false}}}};
   return s;
 }
 

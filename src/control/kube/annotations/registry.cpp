@@ -31,6 +31,7 @@ constexpr AnnotationFamily (*kFamilies[])() = {
     annotation::mirror,
     annotation::names,
     annotation::paths,
+    annotation::priority,
     annotation::proxy,
     annotation::proxy_ssl,
     annotation::redirect,

@@ -289,6 +289,7 @@ AnnotationFamily limits();
 AnnotationFamily mirror();
 AnnotationFamily names();
 AnnotationFamily paths();
+AnnotationFamily priority();
 AnnotationFamily proxy();
 AnnotationFamily proxy_ssl();
 AnnotationFamily redirect();

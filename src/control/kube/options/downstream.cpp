@@ -23,6 +23,29 @@ std::string print_header_buffers(const Options& o) {
   return std::to_string(o.large_client_header_buffers) + " " + size_text(o.large_client_header_buffer_size);
 }
 
+std::string read_priority(std::string_view v, Options& o) {
+  const auto priority = parse_priority(v);
+  if (!priority) return std::string(kPriorityGrammar);
+  o.priority = *priority;
+  return {};
+}
+std::string print_priority(const Options& o) {
+  return std::string(to_string(o.priority));
+}
+
+// A word that no namespace can be called leaves the others.
+std::string read_namespaces(std::string_view v, Options& o) {
+  o.priority_namespaces.clear();
+  std::string bad;
+  for_each_word(v, [&](std::string_view e) {
+    if (e == "*" || is_namespace(e))
+      o.priority_namespaces.emplace_back(e);
+    else if (bad.empty())
+      bad = shorten(e);
+  });
+  return bad.empty() ? "" : "names of namespaces, or *, which \"" + bad + "\" is not";
+}
+
 constexpr std::array kDownstreamRows{
     Option{"keep-alive", seconds<&Options::keep_alive, 0>,
            "idle time of client connections; 0 closes after each response"},
@@ -42,13 +65,30 @@ constexpr std::array kDownstreamRows{
     Option{"client-min-rate", size<&Options::client_min_rate, 0, (1ULL << 30)>,
            "bytes a second that a transfer must move on average after 10 s; 0 is off"},
     Option{"overload-close-idle", number<&Options::overload_close_idle, 0, 100>,
-           "per cent of the memory limit from which on clients' connections are not kept alive; 0 is never"},
+           "per cent of a limit (memory, descriptors, max-connections) from which on connections that are idle are "
+           "closed, and for memory none is kept alive; 0 is never ([overload](overload.md))"},
     Option{"overload-reset-slow", number<&Options::overload_reset_slow, 0, 100>,
-           "and from which on those are reset that hold memory and take or send nothing"},
+           "and from which on those are reset that hold what is short and take or send nothing"},
+    Option{"overload-refuse-low", number<&Options::overload_refuse_low, 0, 100>,
+           "and from which on new requests of low priority get 503"},
     Option{"overload-refuse-requests", number<&Options::overload_refuse_requests, 0, 100>,
-           "and from which on new requests get 503"},
+           "and from which on new requests of normal priority get 503, too"},
     Option{"overload-stop-accepting", number<&Options::overload_stop_accepting, 0, 100>,
            "and from which on no connections are accepted"},
+    Option{"overload-loop-lag", millis<&Options::overload_loop_lag, 0, 60'000>,
+           "a worker whose clients wait so long for its attention compresses no more, from twice as long on it refuses "
+           "requests of low priority, from four times those of normal priority, from eight times it accepts nothing; 0 "
+           "is never ([overload](overload.md#a-worker-that-is-behind))"},
+    Option{"overload-retry-after", seconds<&Options::overload_retry_after, 0>,
+           "Retry-After of these 503, and grpc-retry-pushback-ms of calls; 0 is none"},
+    Option{"priority",
+           {kPriorityGrammar, read_priority, print_priority},
+           "which requests are refused first under overload, where the Ingress says nothing "
+           "([overload](overload.md#who-is-refused-first))",
+           to_route<&Options::priority, &RouteSettings::priority>},
+    Option{"priority-namespaces",
+           {"list", read_namespaces, print_list<&Options::priority_namespaces>, true},
+           "sluice: namespaces whose Ingresses may ask for a `priority` above the one of this ConfigMap; `*` is any"},
     Option{"max-connections", number<&Options::max_connections, 0, 4'000'000'000>,
            "client connections in all; 0 is 80 % of the descriptor limit"},
     Option{"max-connections-per-address", number<&Options::max_connections_per_address, 0, 4'000'000'000>,

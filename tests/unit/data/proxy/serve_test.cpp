@@ -154,7 +154,66 @@ TEST(Serve, NewRequestsAreRefusedWhenMemoryIsShort) {
   EXPECT_EQ(site.client.status, 503);
   EXPECT_TRUE(site.ex->close_after);
   EXPECT_EQ(site.stats.overload_refused.get(), 1U);
+  EXPECT_EQ(site.client.field("Retry-After: "), "1");
   EXPECT_EQ(site.told.attempts, 0);
+}
+
+// Which requests are refused by what holds, and how. `used`: thousandths of the limit of `source`.
+struct Refused {
+  bool refused = false, closes = false;
+  std::string after;
+  std::uint64_t low = 0, all = 0;
+};
+Refused refused(Source source, std::uint64_t used, model::Priority priority) {
+  Site site(1);
+  site.settings.priority = priority;
+  MemoryFigures of_memory;
+  Overload::Counts counts;
+  site.overload.count_by([&] { return counts; });
+  if (source == Source::memory) site.figures = {used * 1'000'000, 1'000'000'000};
+  if (source == Source::descriptors) counts.descriptors = {used, 1064};  // 64 are for pods
+  if (source == Source::connections) counts.connections = {used, 1000};
+  site.overload.look();
+  site.asks();
+  Refused out{site.over, site.ex->close_after, site.client.field("Retry-After: "),
+              site.stats.overload_low_refused.get(), site.stats.overload_refused.get()};
+  if (site.over) {
+    EXPECT_EQ(site.client.status, 503);
+  } else {
+    site.asked(0).says(kHello);
+    site.turn();
+  }
+  return out;
+}
+
+TEST(Serve, ThoseOfLowPriorityAreRefusedFirst) {
+  using enum model::Priority;
+  for (const auto priority : {low, normal, high}) EXPECT_FALSE(refused(Source::memory, 929, priority).refused);
+  const Refused first = refused(Source::memory, 930, low);
+  EXPECT_TRUE(first.refused);
+  EXPECT_TRUE(first.closes);
+  EXPECT_EQ(first.after, "1");
+  EXPECT_EQ(first.low, 1U);
+  EXPECT_EQ(first.all, 0U);
+  EXPECT_FALSE(refused(Source::memory, 930, normal).refused);
+  EXPECT_TRUE(refused(Source::memory, 950, low).refused);
+  const Refused then = refused(Source::memory, 950, normal);
+  EXPECT_TRUE(then.refused);
+  EXPECT_EQ(then.after, "1");
+  EXPECT_EQ(then.low, 0U);
+  EXPECT_EQ(then.all, 1U);
+  EXPECT_FALSE(refused(Source::memory, 979, high).refused);
+  EXPECT_TRUE(refused(Source::memory, 980, high).refused);
+}
+
+TEST(Serve, OfDescriptorsAndConnectionsRequestsAreRefusedLater) {
+  using enum model::Priority;
+  EXPECT_TRUE(refused(Source::descriptors, 930, low).refused);
+  EXPECT_FALSE(refused(Source::descriptors, 1042, normal).refused) << "nobody new is let in by now";
+  EXPECT_TRUE(refused(Source::descriptors, 1043, normal).refused);
+  EXPECT_FALSE(refused(Source::descriptors, 1064, high).refused) << "it may find one";
+  EXPECT_TRUE(refused(Source::connections, 930, low).closes) << "its connection is what is short";
+  EXPECT_FALSE(refused(Source::connections, 1000, normal).refused);
 }
 
 TEST(Serve, AClientThatLeavesIsNotAnswered) {

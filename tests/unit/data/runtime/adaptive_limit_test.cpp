@@ -80,6 +80,52 @@ TEST(AdaptiveLimit, FollowsPodsThatBecomeSlower) {
   EXPECT_LE(with.p99, 0.4);
 }
 
+// Each worker, and each replica, has a limit of its own, and meets the queue of the others: none is to take that for
+// what is usual. The load comes little by little; answers take the same time each, or by chance.
+double shared_by(int workers, bool by_chance) {
+  std::mt19937 random(7);
+  struct Answer {
+    double at, asked;
+    std::size_t worker;
+    bool operator>(const Answer& o) const { return at > o.at; }
+  };
+  std::priority_queue<Answer, std::vector<Answer>, std::greater<>> under_way;
+  std::priority_queue<double, std::vector<double>, std::greater<>> free;
+  for (int i = 0; i < kServers; ++i) free.push(0);
+  std::vector<AdaptiveLimit> limits(static_cast<std::size_t>(workers));
+  std::vector<std::uint32_t> mine(limits.size());
+  double now = 0, worst = kCan;
+  for (const double load : {0.5, 0.85, 0.95, 1.1, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0}) {
+    constexpr double kSeconds = 20;
+    const double begin = now;
+    double good = 0;
+    std::exponential_distribution<> gap(load * kCan), work(kCan / kServers);
+    for (now += gap(random); now < begin + kSeconds; now += gap(random)) {
+      for (; !under_way.empty() && under_way.top().at <= now; under_way.pop()) {
+        const Answer& a = under_way.top();
+        limits[a.worker].answered(static_cast<float>(a.at - a.asked), mine[a.worker]--);
+        good += a.at - a.asked < 0.25 ? 1 : 0;
+      }
+      const std::size_t worker = random() % limits.size();
+      if (mine[worker] >= limits[worker].limit()) continue;
+      ++mine[worker];
+      const double end = std::max(now, free.top()) + (by_chance ? work(random) : kServers / kCan);
+      free.pop();
+      free.push(end);
+      under_way.push({end, now, worker});
+    }
+    if (load > 1) worst = std::min(worst, good / kSeconds);
+  }
+  return worst;
+}
+
+TEST(AdaptiveLimit, OfSeveralWorkersNoneFeedsOnTheQueueOfTheOthers) {
+  for (const bool by_chance : {false, true}) {
+    EXPECT_GE(shared_by(2, by_chance), 0.9 * kCan) << by_chance;
+    EXPECT_GE(shared_by(4, by_chance), 0.9 * kCan) << by_chance;
+  }
+}
+
 TEST(AdaptiveLimit, BearsTheLargestAndTheSmallestNumbers) {
   AdaptiveLimit limit;
   for (const float seconds : {0.0F, -1.0F, 1e9F, 1e-9F})

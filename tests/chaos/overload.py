@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""Three times as many requests as can be answered, sent whatever the answers do (bench/macro/openloop.cpp). What counts is goodput:
+answers of 200 within half a second, a second.
+
+pods      the pods are what is too slow: so many places, each busy for so long with a request, whatever this machine can do. With
+          adaptive-concurrency goodput stays at 90 % of the best that any rate comes to; beside it, what happens without
+proxy     one worker is what is too slow, for one and a half times and for three times what it can do. With overload-loop-lag requests
+          of high priority are answered while those of low priority get 503; beside it, what happens without
+crowd     clients take all connections, and all descriptors, and ask nothing: those who ask are served, and pods are reached"""
+import json
+import re
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from common import harness, main
+from pods import HOST, pod_at, write
+
+DEADLINE = 500  # milliseconds
+PODS, PLACES, SERVICE = 4, 5, 50  # 400 requests a second
+LAG = 20
+
+
+def openloop(run):
+    """The client, compiled as bench/macro does."""
+    out = Path(run.directory.name) / "openloop"
+    if not out.exists():
+        subprocess.run(["g++", "-std=c++23", "-O2", "-o", out, harness.ROOT / "bench" / "macro" / "openloop.cpp"], check=True)
+    return out
+
+
+class Load:
+    def __init__(self, run, sluice, rate, seconds, connections, host=HOST, size=100):
+        self.seconds = seconds
+        port = sluice.http.rsplit(":", 1)[1]
+        self.proc = subprocess.Popen([openloop(run), host, port, str(rate), str(seconds), str(connections), str(size), str(DEADLINE), f"/?size={size}"],
+                                     stdout=subprocess.PIPE, text=True)
+
+    def result(self):
+        out, _ = self.proc.communicate(timeout=self.seconds + 60)
+        r = json.loads(out)
+        r["goodput"] = round(r["good"] / self.seconds, 1)
+        return r
+
+
+def load(*args, **kw):
+    return Load(*args, **kw).result()
+
+
+def row(r):
+    return {k: r[k] for k in ("rate", "goodput", "refused", "late", "errors", "p50_ms", "p99_ms")}
+
+
+def alive(run, sluice, name):
+    run.expect(sluice.proc.poll() is None, f"{name}: the process is gone")
+
+
+def pods(run):
+    site, seconds = run.site, run.pick(5, 20)
+    nominal = PODS * PLACES * 1000 // SERVICE
+    all_pods = [pod_at(site, f"p{i}", "--delay", SERVICE, "--slots", PLACES) for i in range(PODS)]
+    write(site, all_pods)
+    out = {"pods": PODS, "places": PLACES, "service_ms": SERVICE, "deadline_ms": DEADLINE}
+    for name, options in (("with", {"adaptive-concurrency": "true"}), ("without", {})):
+        sluice = run.sluice(workers=2, options={"load-balance": "least_request", **options}, access_log="off")
+        load(run, sluice, nominal // 2, 2, 200)
+        sweep = [load(run, sluice, int(nominal * part), seconds, 400) for part in (0.7, 0.85, 0.95, 1.1)]
+        peak = max(r["goodput"] for r in sweep)
+        flooded = load(run, sluice, 3 * nominal, seconds, 2000)
+        alive(run, sluice, f"pods, {name}")
+        after = load(run, sluice, nominal // 2, 3, 200)
+        out[name] = {"peak": peak, "sweep": [row(r) for r in sweep], "three_times": row(flooded), "afterwards": row(after),
+                     "of_the_peak": round(flooded["goodput"] / peak, 3), "shed": sluice.metric("sluice_shed_requests_total")}
+        run.say(f"pods, {name}: peak {peak}/s, at three times {flooded['goodput']}/s: {out[name]['of_the_peak'] * 100:.0f} %; p99 {flooded['p99_ms']} ms")
+        if options:
+            run.expect(flooded["goodput"] >= 0.9 * peak, f"pods: {flooded['goodput']} good answers a second at three times what pods can do, and {peak} at best")
+            run.expect(after["good"] >= 0.98 * after["asked"], f"pods: afterwards {after['good']} of {after['asked']} are answered")
+        sluice.stop()
+    run.figure(pods=out)
+    for p in all_pods:
+        p.proc.kill()
+
+
+def routes(site, pod):
+    """One pod, a host of high and a host of low priority."""
+    def ingress(name, priority):
+        return harness.ingress(name, {f"{name}.example": "app"}, annotations={"priority": priority})
+    site.manifests.write("app.yaml", ingress("high", "high"), ingress("low", "low"), harness.service("app"), *harness.slices("app", [pod.address]))
+
+
+def proxy(run):
+    site, seconds = run.site, run.pick(5, 15)
+    pod = pod_at(site, "pod")
+    routes(site, pod)
+    out = {"deadline_ms": DEADLINE, "overload-loop-lag": LAG}
+    for name, options in (("with", {"overload-loop-lag": LAG}), ("without", {})):
+        sluice = run.sluice(workers=1, options={"priority-namespaces": "*", **options}, access_log="off")
+        # What one worker can do: as much as it answers of more than that.
+        if "peak" not in out:
+            rate, best = 1000, 0
+            while True:
+                r = load(run, sluice, rate, 2, 64, host="high.example")
+                best = max(best, r["goodput"])
+                if r["goodput"] < 0.9 * rate:
+                    break
+                rate = int(rate * 1.4)
+            out["peak"] = best
+        best = out["peak"]
+        for times in (1.5, 3):
+            high = Load(run, sluice, int(best * 0.5), seconds, 300, host="high.example")
+            low = Load(run, sluice, int(best * (times - 0.5)), seconds, 600, host="low.example")
+            h, l = high.result(), low.result()
+            alive(run, sluice, f"proxy, {name}")
+            out.setdefault(name, {})[f"{times} times"] = {"high": row(h), "low": row(l), "high_answered_in_time": round(h["good"] / h["asked"], 3)}
+            run.say(f"proxy, {name}, {times} times: of high priority {h['good'] / h['asked'] * 100:.0f} % in time, p99 {h['p99_ms']} ms; of low priority {l['goodput']}/s good, {l['refused']} refused")
+        out[name]["low_priority_refused"] = sluice.metric("sluice_overload_actions_total", action="low_priority_refused")
+        sluice.stop()
+    was, now = (out[n]["1.5 times"]["high_answered_in_time"] for n in ("without", "with"))
+    run.expect(now >= 0.9, f"proxy: of the requests of high priority {now * 100:.0f} % are answered in time at one and a half times what a worker can do")
+    run.expect(now >= was, f"proxy: {now * 100:.0f} % with overload-loop-lag, {was * 100:.0f} % without")
+    run.figure(proxy=out)
+    pod.proc.kill()
+
+
+class Crowd:
+    """Connections that ask nothing, made anew as soon as they end."""
+
+    def __init__(self, sluice, many):
+        self.host, self.port = sluice.http.rsplit(":", 1)
+        self.many, self.held = many, []
+
+    def press(self):
+        still = []
+        for c in self.held:
+            try:
+                gone = c.recv(1, socket.MSG_DONTWAIT) == b""
+            except BlockingIOError:
+                gone = False
+            except OSError:
+                gone = True
+            if gone:
+                c.close()
+            else:
+                still.append(c)
+        self.held = still
+        while len(self.held) < self.many:
+            c = socket.socket()
+            c.setblocking(False)
+            c.connect_ex((self.host, int(self.port)))
+            self.held.append(c)
+
+    def leave(self):
+        for c in self.held:
+            c.close()
+
+
+def crowd(run):
+    site, seconds = run.site, run.pick(6, 30)
+    out = {}
+    for name, kw in (("connections", {"options": {"max-connections": 200}}), ("descriptors", {"wrap": ("prlimit", "--nofile=256:256"), "options": {"max-connections": 100000}})):
+        # A pod that keeps no connection: each request takes a descriptor.
+        pod = pod_at(site, name, "--close-after", 1)
+        write(site, [pod])
+        sluice = run.sluice(workers=2, access_log="off", **kw)
+        clients = [sluice.raw() for _ in range(4)]
+        for c in clients:
+            assert c.get("/", HOST).status == 200
+        people, asked, served, reconnects, refused = Crowd(sluice, 500), 0, 0, 0, 0
+        highest, begin = 0, time.monotonic()
+        while time.monotonic() - begin < seconds:
+            people.press()
+            for i in range(len(clients)):
+                asked += 1
+                for _ in range(2):  # a connection that ended unused may be made anew, as clients do
+                    try:
+                        a = clients[i].get("/", HOST)
+                    except (EOFError, OSError):
+                        reconnects += 1
+                        clients[i].close()
+                        clients[i] = sluice.raw()
+                        continue
+                    served += a.status == 200
+                    refused += a.status == 503
+                    break
+            highest = max(highest, len(list(Path(f"/proc/{sluice.proc.pid}/fd").iterdir())))
+            time.sleep(0.05)
+        held = [sluice.metric("sluice_overload_rung_held", rung=r, source=name) for r in ("close-idle", "reset-slow")]
+        closed = sluice.metric("sluice_overload_actions_total", action="idle_closed")
+        people.leave()
+        lines = [line for line in sluice.err if re.search(rf"{name}: \d+ of \d+", line)]
+        alive(run, sluice, f"crowd, {name}")
+        run.expect(served >= 0.99 * asked, f"crowd, {name}: {served} of {asked} requests of those who ask were served")
+        run.expect(closed > 0 and lines, f"crowd, {name}: the ladder did nothing: {closed} closed, {len(lines)} lines")
+        out[name] = {"asked": asked, "served": served, "answered_503": refused, "reconnects": reconnects, "idle_closed": closed, "held_at_the_end": held,
+                     "most_descriptors": highest, "lines": len(lines)}
+        run.say(f"crowd, {name}: {out[name]}")
+        sluice.stop()
+        pod.proc.kill()
+    run.figure(crowd=out)
+
+
+PARTS = {f.__name__: f for f in (pods, proxy, crowd)}
+
+
+def body(run):
+    for name in run.args.parts.split(",") if run.args.parts else PARTS:
+        PARTS[name](run)
+
+
+if __name__ == "__main__":
+    main("overload", body, parts="")
