@@ -198,10 +198,12 @@ void HostBuilder::choose_patterns() {
     Tenant& tenant = tenants_[l.rank / 2];
     if (!tenant.patterns) tenant.patterns = l.owner;
   }
+  std::map<const IngressState*, RegexBudget> budgets;
   std::erase_if(locations_, [&](const Location& l) {
     if (!tenants_[l.rank / 2].patterns || literal_beginning(l.path).whole) return false;
-    auto why = Regex::make(l.path);
-    if (why) why = Regex::make("^" + l.path);
+    // As data/routing/patterns.cpp makes them; where only one of the two is kept, the other costs nothing.
+    auto why = may_alternate(l.path) ? budgets[l.owner].make(l.path) : Regex::make(l.path);
+    if (why) why = budgets[l.owner].make("^" + l.path);
     if (why) return false;
     if (l.refused || !l.owner) return true;
     report(*l.owner, {Severity::error, "InvalidPattern", l.field.text(), shorten(l.path),
