@@ -53,10 +53,10 @@ if newer $clients/package.json build/tools/clients-node/.made; then
   { mkdir -p build/tools/clients-node && cp $clients/package.json build/tools/clients-node/ && npm install --silent --prefix build/tools/clients-node &&
     touch build/tools/clients-node/.made; } || failed "Node's clients"
 fi
-if newer $clients/pom.xml build/tools/clients-java/.made || newer $clients/Early.java build/tools/clients-java/.made; then
+if newer $clients/pom.xml build/tools/clients-java/.made || newer $clients/Early.java build/tools/clients-java/.made || newer $clients/Digest.java build/tools/clients-java/.made; then
   echo "installing clients of Java"
   { mvn -q -B -f $clients/pom.xml dependency:copy-dependencies -DoutputDirectory="$PWD/build/tools/clients-java/jars" >/dev/null &&
-    javac -cp "build/tools/clients-java/jars/*" -d build/tools/clients-java/classes $clients/Early.java && touch build/tools/clients-java/.made; } ||
+    javac -cp "build/tools/clients-java/jars/*" -d build/tools/clients-java/classes $clients/Early.java $clients/Digest.java && touch build/tools/clients-java/.made; } ||
     failed "Java's clients"
 fi
 if newer $clients/early.go build/tools/bin/early-go; then

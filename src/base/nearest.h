@@ -32,7 +32,8 @@ std::string nearest(std::string_view written, const Words& words) {
   std::size_t least = std::min<std::size_t>(std::max<std::size_t>(2, written.size() / 3), written.size() / 2) + 1;
   if (written.size() > kLongest) return found;
   for (const std::string_view word : words) {
-    if (word.size() > kLongest) continue;
+    const auto longer = std::max(word.size(), written.size()) - std::min(word.size(), written.size());
+    if (word.size() > kLongest || longer >= least) continue;
     if (const auto n = edits(written, word); n < least) {
       least = n;
       found = word;

@@ -5,12 +5,45 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <mutex>
 #include <new>
 #include <unordered_map>
 
 namespace sluice {
+
+// PCRE2 asks here for what it needs for one pattern. It compiles, and makes machine code, in one thread at a time.
+struct Regex::Account {
+  std::size_t taken = 0, most = 0;  // bytes
+  bool exhausted = false;           // it asked for more
+
+  static void* take(std::size_t size, void* account) noexcept {
+    auto& self = *static_cast<Account*>(account);
+    if (size > self.most || self.taken > self.most - size) {
+      self.exhausted = true;
+      return nullptr;
+    }
+    auto* const block = static_cast<std::byte*>(std::malloc(size + kHead));
+    if (block == nullptr) return nullptr;
+    std::memcpy(block, &size, sizeof size);
+    self.taken += size;
+    return block + kHead;
+  }
+  static void give_back(void* memory, void* account) noexcept {
+    if (memory == nullptr) return;
+    auto* const block = static_cast<std::byte*>(memory) - kHead;
+    std::size_t size = 0;
+    std::memcpy(&size, block, sizeof size);
+    static_cast<Account*>(account)->taken -= size;
+    std::free(block);
+  }
+
+ private:
+  static constexpr std::size_t kHead = alignof(std::max_align_t);  // the size is in front
+};
 
 // Patterns by text, as long as somebody has them: ten thousand Ingresses write a handful of shapes.
 struct RegexTable {
@@ -26,8 +59,9 @@ struct RegexTable {
     const auto at = known.find(pattern);
     return at == known.end() ? nullptr : at->second.lock();
   }
-  std::shared_ptr<const Regex> add(std::string_view pattern, pcre2_code* code) {
-    const std::shared_ptr<const Regex> made(new Regex(pattern, code), [](const Regex* gone) {
+  std::shared_ptr<const Regex> add(std::string_view pattern, pcre2_code* code,
+                                   std::unique_ptr<Regex::Account> account) {
+    const std::shared_ptr<const Regex> made(new Regex(pattern, code, std::move(account)), [](const Regex* gone) {
       {
         RegexTable& table = instance();
         const std::lock_guard lock(table.mutex);
@@ -49,6 +83,27 @@ namespace {
 constexpr std::uint32_t kOften = 64;                                   // matches, and machine code is worth its memory
 constexpr std::uint32_t kHeapLimit = 4096;                             // KiB, of matching without machine code
 constexpr std::size_t kStackStart = 32 << 10, kStackMost = 256 << 10;  // bytes, of matching with it
+
+// What PCRE2 may have while it reads a pattern, beside what stays: its items by fours, the names of its groups.
+constexpr std::size_t kReading = 4 << 10, kReadingForByte = 16;
+// The same while it makes machine code of one.
+constexpr std::size_t kTranslating = 32 << 10, kTranslatingForByte = 128;
+// What belongs to a pattern beside the code: the object, its entry in the table, and two copies of the text.
+constexpr std::size_t beside_code(std::string_view pattern) noexcept {
+  return sizeof(Regex) + 160 + 2 * pattern.size();
+}
+
+std::atomic<std::size_t> machine_code_of_all = 0;  // bytes
+
+std::size_t may_take(std::string_view pattern) noexcept {
+  return Regex::kMemory + Regex::kMemoryForByte * pattern.size();
+}
+
+std::size_t size_of(const pcre2_code* code) noexcept {
+  std::size_t size = 0;
+  pcre2_pattern_info(code, PCRE2_INFO_SIZE, &size);
+  return size;
+}
 
 // What a thread needs to match.
 struct Scratch {
@@ -144,8 +199,21 @@ std::expected<std::shared_ptr<const Regex>, std::string> Regex::make(std::string
   if (auto known = table.find(pattern)) return known;
   int error = 0;
   PCRE2_SIZE at = 0;
-  pcre2_code* const code =
-      pcre2_compile(bytes(pattern), pattern.size(), PCRE2_CASELESS | PCRE2_USE_OFFSET_LIMIT, &error, &at, nullptr);
+  auto account = std::make_unique<Account>();
+  account->most = may_take(pattern) + kReading + kReadingForByte * pattern.size();
+  std::unique_ptr<pcre2_general_context, decltype(&pcre2_general_context_free)> general(
+      pcre2_general_context_create(Account::take, Account::give_back, account.get()), pcre2_general_context_free);
+  std::unique_ptr<pcre2_compile_context, decltype(&pcre2_compile_context_free)> context(
+      pcre2_compile_context_create(general.get()), pcre2_compile_context_free);
+  if (!general || !context) throw std::bad_alloc();
+  std::unique_ptr<pcre2_code, decltype(&pcre2_code_free)> code(
+      pcre2_compile(bytes(pattern), pattern.size(), PCRE2_CASELESS | PCRE2_USE_OFFSET_LIMIT, &error, &at,
+                    context.get()),
+      pcre2_code_free);
+  if (account->exhausted || (code && size_of(code.get()) > may_take(pattern)))
+    return std::unexpected("no more than " + std::to_string(may_take(pattern)) + " bytes once compiled, which are " +
+                           std::to_string(kMemory) + " and " + std::to_string(kMemoryForByte) +
+                           " for each byte of its text: each time that a group is repeated by a number is a copy");
   if (error == PCRE2_ERROR_HEAP_FAILED) throw std::bad_alloc();
   if (!code) {
     PCRE2_UCHAR text[128];
@@ -154,11 +222,18 @@ std::expected<std::shared_ptr<const Regex>, std::string> Regex::make(std::string
                                : "error " + std::to_string(error);
     return std::unexpected(why + " at " + std::to_string(at));
   }
-  return table.add(pattern, code);
+  context.reset();
+  general.reset();  // both are counted in the account
+  return table.add(pattern, code.release(), std::move(account));
 }
 
-Regex::Regex(std::string_view pattern, pcre2_real_code_8* code)
-    : pattern_(pattern), code_(code), names_(names_of(code)), anchored_([code] {
+Regex::Regex(std::string_view pattern, pcre2_real_code_8* code, std::unique_ptr<Account> account)
+    : pattern_(pattern),
+      account_(std::move(account)),
+      code_(code),
+      names_(names_of(code)),
+      memory_(beside_code(pattern) + size_of(code)),
+      anchored_([code] {
         std::uint32_t options = 0;
         pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options);
         return (options & PCRE2_ANCHORED) != 0;
@@ -167,6 +242,11 @@ Regex::Regex(std::string_view pattern, pcre2_real_code_8* code)
 Regex::~Regex() {
   pcre2_code_free(fast_.load(std::memory_order_acquire));
   pcre2_code_free(code_);
+  machine_code_of_all.fetch_sub(fast_size_, std::memory_order_relaxed);
+}
+
+std::size_t Regex::machine_code() noexcept {
+  return machine_code_of_all.load(std::memory_order_relaxed);
 }
 
 // The one whose use is the last before often makes the machine code; nobody waits for it.
@@ -174,14 +254,49 @@ const pcre2_code* Regex::code() const noexcept {
   if (const auto* fast = fast_.load(std::memory_order_acquire)) return fast;
   if (uses_.load(std::memory_order_relaxed) >= kOften) return code_;
   if (uses_.fetch_add(1, std::memory_order_relaxed) + 1 != kOften) return code_;
-  pcre2_code* const copy = pcre2_code_copy(code_);
-  if (!copy) return code_;
-  if (pcre2_jit_compile(copy, PCRE2_JIT_COMPLETE) != 0) {  // memory that is executed is forbidden here
-    pcre2_code_free(copy);
-    return code_;
+  make_fast();
+  const auto* const fast = fast_.load(std::memory_order_acquire);
+  return fast ? fast : code_;
+}
+
+// In one thread, once. What takes too much is matched as it is, and so is what comes when others have all there is;
+// memory that is executed may be forbidden here as well.
+void Regex::make_fast() const noexcept {
+  const std::size_t most = kMachineCode + kMachineCodeForByte * pattern_.size();
+  account_->most = account_->taken + size_of(code_) + kTranslating + kTranslatingForByte * pattern_.size();
+  // Set aside before it is taken: others may come at the same time.
+  const std::size_t aside = most + size_of(code_);
+  if (machine_code_of_all.fetch_add(aside, std::memory_order_relaxed) > kAllMachineCode - aside) {
+    machine_code_of_all.fetch_sub(aside, std::memory_order_relaxed);
+    return;
   }
+  pcre2_code* const copy = pcre2_code_copy(code_);
+  std::size_t size = 0;
+  const bool made = copy && pcre2_jit_compile(copy, PCRE2_JIT_COMPLETE) == 0 &&
+                    pcre2_pattern_info(copy, PCRE2_INFO_JITSIZE, &size) == 0 && size <= most;
+  if (!made) {
+    pcre2_code_free(copy);
+    machine_code_of_all.fetch_sub(aside, std::memory_order_relaxed);
+    return;
+  }
+  fast_size_ = size_of(code_) + size;
+  machine_code_of_all.fetch_sub(aside - fast_size_, std::memory_order_relaxed);
   fast_.store(copy, std::memory_order_release);
-  return copy;
+}
+
+std::expected<std::shared_ptr<const Regex>, std::string> RegexBudget::make(std::string_view pattern) {
+  auto out = Regex::make(pattern);
+  if (!out) return out;
+  // Once compiled. How many there may be is the concern of those who count them: a path has a KiB anyway.
+  const std::size_t compiled = (*out)->memory() - beside_code(pattern);
+  const std::size_t text = text_ + pattern.size(), taken = taken_ + compiled;
+  if (const auto most = beside_ + Regex::kMemoryForByte * text; taken > most)
+    return std::unexpected("that it and those in front of it take no more than " + std::to_string(most) +
+                           " bytes, which are " + std::to_string(beside_ >> 10) + " KiB and " +
+                           std::to_string(Regex::kMemoryForByte) + " for each byte of their text");
+  text_ = text;
+  taken_ = taken;
+  return out;
 }
 
 int Regex::search(std::string_view subject, pcre2_match_data* data, pcre2_match_context* context) const noexcept {

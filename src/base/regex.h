@@ -20,7 +20,13 @@ namespace sluice {
 // who ask for the same pattern share one.
 class Regex {
  public:
-  static constexpr std::size_t kMaxPattern = 4096;       // bytes; nginx takes no longer ones either
+  static constexpr std::size_t kMaxPattern = 4096;  // bytes; nginx takes no longer ones either
+  // Bytes that a pattern may take when it is compiled: so many, and so many for each of its text. A group that is
+  // repeated by numbers is copied as often, and those inside of it with it.
+  static constexpr std::size_t kMemory = 1024, kMemoryForByte = 16;
+  // The same of its machine code, and of that of all patterns: what is more is matched without.
+  static constexpr std::size_t kMachineCode = 4096, kMachineCodeForByte = 32;
+  static constexpr std::size_t kAllMachineCode = 32 << 20;
   static constexpr std::uint32_t kMatchLimit = 100'000;  // steps of one match, about a millisecond; fewer of long
                                                          // subjects, and of those three milliseconds at most
   // $0, all that matched, to $9. A group that took no part is empty. Views into the subject.
@@ -55,21 +61,47 @@ class Regex {
   const std::vector<Name>& names() const noexcept { return names_; }
 
   std::string_view pattern() const noexcept { return pattern_; }
+  // Bytes that it takes with all that belongs to it, but for its machine code.
+  std::size_t memory() const noexcept { return memory_; }
+  // Is it machine code by now?
+  bool is_fast() const noexcept { return fast_.load(std::memory_order_acquire) != nullptr; }
+  // Bytes of the machine code of all patterns.
+  static std::size_t machine_code() noexcept;
   bool operator==(const Regex& o) const noexcept { return pattern_ == o.pattern_; }
 
  private:
   friend struct RegexTable;
-  Regex(std::string_view pattern, pcre2_real_code_8* code);
+  struct Account;  // what PCRE2 has of memory for this pattern, and how much it may have
+  Regex(std::string_view pattern, pcre2_real_code_8* code, std::unique_ptr<Account> account);
   int search(std::string_view subject, pcre2_real_match_data_8* data,
              pcre2_real_match_context_8* context) const noexcept;
   const pcre2_real_code_8* code() const noexcept;
+  void make_fast() const noexcept;
 
   const std::string pattern_;
+  const std::unique_ptr<Account> account_;  // PCRE2 refers to it
   pcre2_real_code_8* const code_;
   const std::vector<Name> names_;
+  const std::size_t memory_;
   const bool anchored_;                                     // it matches at the beginning of a subject or not at all
   mutable std::atomic<pcre2_real_code_8*> fast_ = nullptr;  // the same as machine code
+  mutable std::size_t fast_size_ = 0;                       // bytes of that
   mutable std::atomic<std::uint32_t> uses_ = 0;             // up to when that is made
+};
+
+// What the patterns of one list or object may take together: `beside` bytes, and Regex::kMemoryForByte for each of
+// their text. Those that are shared count as if they were not, so that a list means the same whatever others write.
+class RegexBudget {
+ public:
+  static constexpr std::size_t kBeside = 16 << 10;
+  explicit RegexBudget(std::size_t beside = kBeside) : beside_(beside) {}
+
+  // As Regex::make, and an error where there is no room for it any more; then it is not counted.
+  std::expected<std::shared_ptr<const Regex>, std::string> make(std::string_view pattern);
+
+ private:
+  std::size_t beside_;
+  std::size_t text_ = 0, taken_ = 0;  // bytes
 };
 
 // What every match of a pattern begins with, if the pattern is to match at the beginning of the subject.

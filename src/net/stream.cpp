@@ -55,7 +55,7 @@ Status Stream::Wait::await_resume() noexcept {
   w.disarm();
   w.handle = {};
   if (s.cancelled_) return std::unexpected(s.cancel_error_);
-  if (w.timed_out) {
+  if (w.timed_out || (until == kAtOnce && !ready())) {
     w.timed_out = false;
     return std::unexpected(s.error(Fault::timeout, write ? "the peer takes nothing" : "the peer sends nothing"));
   }
@@ -316,7 +316,7 @@ Task<Status> Stream::finish_write(Duration stall) {
     if (io == Io::failed) co_return std::unexpected(error(Fault::reset, "the peer takes no more"));
     if (io == Io::done) co_return Status{};
     const Instant begun = loop_.now();
-    Status ready = co_await writable(begun + stall);
+    Status ready = co_await writable(due_in(begun, stall));
     if (!ready) co_return ready;
     blocked_ += loop_.now() - begun;
     if (min_rate_ && blocked_ > std::chrono::seconds(10) &&

@@ -157,7 +157,8 @@ class Stream final : public Watcher, public Duplex {
     Stream& s;
     Instant until;
     bool write;
-    bool await_ready() noexcept { return s.cancelled_ || (write ? s.writable_ : (s.readable_ || s.broken_)); }
+    bool ready() const noexcept { return s.cancelled_ || (write ? s.writable_ : (s.readable_ || s.broken_)); }
+    bool await_ready() const noexcept { return until == kAtOnce || ready(); }
     void await_suspend(std::coroutine_handle<> h) noexcept;
     Status await_resume() noexcept;
   };

@@ -103,12 +103,26 @@ def ports_by_endpoints(ports, endpoints, annotations=""):
              {"path": f"/{i}", "pathType": "Prefix", "backend": {"service": {"name": "a", "port": {"number": 1 + i}}}} for i in range(ports)]}}]}}]})
 
 
+def patterned(pattern, count):
+    return json.dumps({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "i", "annotations": {PREFIX + "use-regex": "true"}},
+                       "spec": {"ingressClassName": "nginx", "rules": [{"host": "h.example", "http": {"paths": [
+                           {"path": f"/x{i}{pattern}", "pathType": "ImplementationSpecific", "backend": {"service": {"name": "a", "port": {"number": 80}}}} for i in range(count)]}}]}})
+
+
+def agents(size, unit):
+    return CONFIG_MAP % "ingress-nginx-controller, namespace: ingress-nginx" + 'data: {block-user-agents: "' + until(size, unit) + 'x"}\n'
+
+
 PREFIX = "nginx.ingress.kubernetes.io/"
 # What multiplies: each is small as a text.
 PRODUCTS = {
     "ports-by-endpoints.json": lambda: ports_by_endpoints(1000, 1000),
     "ports-by-endpoints-by-key.json": lambda: ports_by_endpoints(1000, 1000, {PREFIX + "upstream-hash-by": "$uri"}),
     "more-ports-by-endpoints.json": lambda: ports_by_endpoints(3000, 3000),
+    "repeats.json": lambda: patterned("(?:[a-z]){1,999}", 1000),
+    "repeats-of-repeats.json": lambda: patterned("(?:(?:(?:a{1,50}){1,20}){1,5})", 8000),
+    "expressions.yaml": lambda: agents(900_000, lambda n: f"~{n},"),
+    "texts.yaml": lambda: agents(900_000, lambda n: "a,"),
     "aliases.yaml": lambda: redirected("h.example").replace("annotations: {", "annotations: {%sserver-alias: '" % PREFIX + until(200_000, lambda n: n + ",") + "x', "),
 }
 

@@ -251,6 +251,13 @@ def test_a_silent_pod_times_out_and_its_connection_is_not_used_again(site):
     assert pod.connections == 2
 
 
+@pytest.mark.parametrize("name, status", [("proxy-read-timeout", 504), ("proxy-connect-timeout", 504), ("proxy-send-timeout", 200)])
+def test_no_time_at_all(site, name, status):
+    """As of HTTP/1 (test_upstream.py): 0 is none. What is sent at once is sent nevertheless."""
+    proxy, pod = start(site, annotations={**GRPC, name: "0"})
+    assert [proxy.get("/x", HOST, method="POST", body=b"x" * 1000).status for _ in range(2)] == [status] * 2
+
+
 def test_a_client_that_leaves_cancels_its_stream_alone(site):
     proxy, pod = start(site, lambda pod, call: echo(pod, call) if call.get(":path") == "/good" else None)
     c = proxy.raw()

@@ -328,6 +328,71 @@ def test_satisfy_of_a_server_is_inherited_as_in_nginx(site):
     assert said["value"] == "satisfy any" and "Ingress default/s0 at host s0.example answer 503" in said["consequence"], said
 
 
+OF_THE_CONFIG_MAP = [  # server-snippet and location-snippet of the ConfigMap, what the Ingress says itself
+    ("allow 127.0.0.1; deny all;", "", {}),
+    ("allow 192.0.2.1; deny all;", "", {}),
+    ("deny 127.0.0.1; allow 127.0.0.0/8; deny all;", "", {}),
+    ("allow 127.0.0.1; deny all;", "", {"configuration-snippet": "allow 192.0.2.1; deny all;"}),
+    ("allow 192.0.2.1; deny all;", "", {"configuration-snippet": "allow 127.0.0.1; deny all;"}),
+    ("allow 192.0.2.1; deny all;", "", {"allowlist-source-range": "127.0.0.1/32"}),
+    ("allow 127.0.0.1; deny all;", "", {"allowlist-source-range": "192.0.2.1/32"}),
+    ("allow 127.0.0.1; deny all;", "", {"server-snippet": "satisfy any;"}),
+    ("", "allow 127.0.0.1; deny all;", {}),
+    ("", "allow 192.0.2.1; deny all;", {}),
+    ("allow 192.0.2.1; deny all;", "allow 127.0.0.1; deny all;", {}),
+]
+
+
+def test_a_list_of_the_config_map_is_one_of_the_ways_in(site):
+    """satisfy: any of an Ingress beside allow and deny of the ConfigMap's snippets: nginx asks for either, as it does for a list that stands in the
+    location itself; the nearest list counts alone."""
+    from harness import free_port
+    pod = site.pod()
+    site.manifests.text("users.json", '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users"}, "data": {"auth": "Zm9vOntQTEFJTn1iYXIK"}}')
+    (site.tmp / "users").write_text("foo:{PLAIN}bar\n")
+    guarded = {"auth-type": "basic", "auth-secret": "users"}
+    ways = (("any", "satisfy any;"), ("all", ""))
+    port, servers = free_port(), ""
+    for i, (server, location, own) in enumerate(OF_THE_CONFIG_MAP):
+        nearest = own.get("configuration-snippet", "") or (f"allow {own['allowlist-source-range']}; deny all;" if "allowlist-source-range" in own else "")
+        for name, satisfy in ways:
+            servers += (f"}} server {{ listen 127.0.0.1:{port}; server_name {name}{i}.example; {server} {own.get('server-snippet', '')} location / {{ {location} {satisfy} {nearest} "
+                        f"auth_basic x; auth_basic_user_file {site.tmp}/users; proxy_pass http://{pod.address}; }}\n")
+    nginx = site.nginx("server_name none; " + servers, port=port)
+    different, seen = [], set()
+    for i, (server, location, own) in enumerate(OF_THE_CONFIG_MAP):
+        for name, satisfy in ways:
+            site.manifests.app(f"{name}{i}.example", pod.address, name=name, file=f"{name}.yaml",
+                               annotations=guarded | own | ({"satisfy": "any"} if satisfy else {}))
+        wanted = {"server-snippet": server, "location-snippet": location}
+        sluice = site.sluice(options=ALLOWED | {k: v for k, v in wanted.items() if v})
+        for name, _ in ways:
+            got = []
+            for connect in (lambda: site.raw_to(nginx.address), sluice.raw):
+                with connect() as c:
+                    got.append([c.get("/", f"{name}{i}.example", headers=h).status for h in ([], ["Authorization: Basic Zm9vOmJhcg=="])])
+            seen.add(tuple(got[0]))
+            if got[0] != got[1]:
+                different.append((server, location, own, name, *got))
+        sluice.stop()
+    assert not different, different
+    assert seen == {(200, 200), (401, 200), (403, 403)}, seen
+
+
+def test_a_list_of_the_config_map_whose_order_is_another_closes(site):
+    pod = site.pod()
+    site.manifests.text("users.json", '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users"}, "data": {"auth": "Zm9vOntQTEFJTn1iYXIK"}}')
+    guarded = {"auth-type": "basic", "auth-secret": "users"}
+    site.app("any.example", pod.address, name="any", annotations=guarded | {"satisfy": "any"})
+    site.app("all.example", pod.address, name="all", annotations=guarded)
+    site.app("open.example", pod.address, name="open", annotations={"satisfy": "any"})
+    sluice = site.sluice(options=ALLOWED | {"server-snippet": "allow 127.0.0.1; deny 127.0.0.2; deny all;"})
+    assert [sluice.get("/", f"{name}.example").status for name in ("any", "all", "open")] == [503, 401, 200]
+    said, = [e for e in sluice.config()["report"] if e["reason"] == "RefusedSnippet"]
+    assert said["object"].startswith("Ingress default/any") if isinstance(said["object"], str) else said["object"]["name"] == "any", said
+    assert said["field"] == "metadata.annotations[satisfy]" and "of the snippets of the ConfigMap" in said["expected"], said
+
+
 def test_a_location_of_a_server_inherits_its_satisfy(site):
     who = Service(site, lambda target, fields: (200 if fields.get("authorization") else 401, []))
     pod = site.pod()

@@ -4,6 +4,7 @@ import base64
 import collections
 import socket
 import threading
+import time
 
 import pytest
 
@@ -263,6 +264,53 @@ def test_connect_timeout_is_504(site):
     assert a.status == 504
     for s in sockets:
         s.close()
+
+
+# An annotation of 0, what is asked (a number: a body of so many bytes), of a pod that takes all, or one that reads nothing; the status, here and in nginx.
+NO_TIME = [
+    ("proxy-read-timeout", None, "takes", 504),
+    ("proxy-read-timeout", 10, "takes", 504),
+    ("proxy-connect-timeout", None, "takes", 504),
+    ("proxy-send-timeout", None, "takes", 200),
+    ("proxy-send-timeout", 10, "takes", 200),
+    ("proxy-send-timeout", 32 << 20, "reads nothing", 504),
+]
+
+
+def test_no_time_at_all_is_as_in_nginx(site):
+    over = threading.Event()
+
+    def deaf(sock, number):
+        over.wait(60 * SLOW)
+    pods = {"takes": site.pod().address, "reads nothing": site.scripted(deaf).address}
+    port, locations = free_port(), ""
+    for i, (name, size, pod, _) in enumerate(NO_TIME):
+        locations += f"location /{i} {{ {name.replace('-', '_')} 0; client_max_body_size 0; proxy_pass http://{pods[pod]}; }} "
+        site.app(f"t{i}.example", pods[pod], name=f"t{i}", annotations={name: "0", "proxy-body-size": "0"})
+    nginx, sluice = site.nginx(locations, port=port), site.sluice()
+    seen = []
+    for i, (name, size, pod, status) in enumerate(NO_TIME):
+        body = None if size is None else bytes(size)
+        seen.append((name, size, [http_get(nginx.address, f"/{i}", method="POST" if body else "GET", body=body).status,
+                                  sluice.get(f"/{i}", f"t{i}.example", method="POST" if body else "GET", body=body).status]))
+    over.set()
+    assert seen == [(name, size, [status] * 2) for name, size, _, status in NO_TIME], seen
+    said = {e["field"]: e["severity"] for e in sluice.config()["report"] if e["reason"] == "NoTime"}
+    assert said == {f"metadata.annotations[{name}]": "warning" for name in ("proxy-read-timeout", "proxy-connect-timeout", "proxy-send-timeout")}, said
+
+
+@pytest.mark.alone
+def test_no_time_at_all_is_not_a_tick(site):
+    """As recorded of ingress-nginx: each try is given up as soon as the pod has the request. Deadlines go by ticks of 100 ms, and a pod had as long to answer."""
+    pod = site.pod()
+    for name, more in (("one", {}), ("many", {"proxy-next-upstream-tries": "20"})):
+        site.app(f"{name}.example", pod.address, name=name, annotations={"proxy-read-timeout": "0"} | more)
+    sluice = site.sluice()
+    assert sluice.get("/", "one.example").status == 504
+    wait_for(lambda: pod.stats()["requests"] == 3, "three tries, and the pod had each")
+    begun = time.monotonic()
+    assert sluice.get("/", "many.example").status == 504
+    assert time.monotonic() - begun < 1 * SLOW
 
 
 def test_connect_timeout_goes_to_the_next(site):

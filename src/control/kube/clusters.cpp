@@ -1,9 +1,11 @@
 #include "control/kube/clusters.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
+#include "base/nearest.h"
 #include "control/destination.h"
 #include "control/kube/grammar.h"
 
@@ -50,6 +52,12 @@ std::optional<model::BackendProtocol> read_app_protocol(std::string_view name) {
 // What its pods expect in front of each connection. An annotation of our own: ingress-nginx cannot send it.
 void read_proxy_protocol(const Service& service, const model::ObjectRef& ref, model::Cluster& out, Entries& entries) {
   static const std::string kName = "sluice.dev/upstream-proxy-protocol";
+  for (const auto& [full, value] : service.meta.annotations)
+    if (full.view().starts_with(kOwnPrefix) && full.view() != kName &&
+        !nearest(full.view(), std::array{std::string_view(kName)}).empty())
+      entries.push_back({ref,
+                         {Severity::warning, "UnknownAnnotation", "metadata.annotations[" + shorten(full.view()) + "]",
+                          shorten(value), kName, "it has no effect"}});
   const auto at = service.meta.annotations.find(kName);
   if (at == service.meta.annotations.end() || at->second.empty()) return;
   if (at->second == "v1")

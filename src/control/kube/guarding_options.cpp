@@ -82,6 +82,10 @@ std::string unprotected_names() {
 
 }  // namespace
 
+std::span<const GuardingOption> guarding_options() {
+  return kGuarding;
+}
+
 const GuardingOption* guarding_option(std::string_view key) {
   const auto it = std::find_if(kGuarding.begin(), kGuarding.end(), [&](const auto& g) { return g.key == key; });
   return it == kGuarding.end() ? nullptr : &*it;

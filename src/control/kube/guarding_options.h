@@ -1,4 +1,5 @@
 #pragma once
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,7 @@ struct GuardingOption {
   bool everywhere = false;                        // requests too that no Ingress takes
 };
 
+std::span<const GuardingOption> guarding_options();
 // Null when it is none.
 const GuardingOption* guarding_option(std::string_view key);
 

@@ -85,8 +85,23 @@ void begin_with_sets(const std::map<std::string, std::string>& data, const std::
   }
 }
 
+// Of a ConfigMap: keys that are compared with all that are known.
+constexpr std::size_t kMostMeant = 10;
+
+// "; did you mean KEY?", or nothing.
+std::string meant(std::string_view key) {
+  static const auto keys = [] {
+    std::vector<std::string_view> out;
+    for (const auto& row : options()) out.push_back(row.key);
+    for (const auto& row : guarding_options()) out.push_back(row.key);
+    return out;
+  }();
+  return did_you_mean(key, keys);
+}
+
 void apply(const std::map<std::string, std::string>& data, const model::ObjectRef& object, const std::string& prefix,
            const model::Options& previous, const std::set<std::string>& accepted, OptionsResult& out) {
+  std::size_t left = kMostMeant;
   for (auto& [key, written] : data) {
     const Option* row = find(key);
     if (const auto* option = guarding_option(key); option && (!row || option->forbids(written))) {
@@ -97,6 +112,8 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
     if (!row) {
       const auto* idle = find_idle(key);
       const bool meaningless = idle != nullptr && idle->meaningless;
+      const auto known = idle != nullptr || left == 0 ? std::string() : meant(key);
+      if (idle == nullptr && left > 0) --left;
       out.entries.push_back(
           {object,
            {model::Severity::warning,
@@ -107,7 +124,7 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
             field, idle ? shorten(written) : "",
             meaningless ? "nothing: " + std::string(idle->why)
             : idle      ? "a key that this version serves"
-                        : "a key that docs/configmap.md lists",
+                        : "a key that docs/configmap.md lists" + known,
             meaningless || !idle ? "it has no effect" : "it has no effect: " + std::string(idle->why)}});
       continue;
     }
@@ -177,11 +194,7 @@ std::string check_option(const std::string& key, const std::string& value) {
   const Option* row = find(key);
   if (const auto* option = guarding_option(key); option && (!row || option->forbids(value)))
     return key + " guards requests, and is not served by this version" + (row ? " with that value" : "");
-  if (!row) {
-    std::vector<std::string_view> keys;
-    for (const auto& o : options()) keys.push_back(o.key);
-    return "unknown option " + Disclosure::option(key) + did_you_mean(key, keys);
-  }
+  if (!row) return "unknown option " + Disclosure::option(key) + meant(key);
   model::Options scratch;
   auto expected = parse(*row, value, scratch);
   return expected.empty() ? "" : key + "=" + (row->secret ? "…" : shorten(value)) + ": expected " + expected;

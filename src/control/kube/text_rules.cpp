@@ -1,8 +1,8 @@
 #include "control/kube/text_rules.h"
 
 #include <algorithm>
+#include <optional>
 
-#include "base/regex.h"
 #include "control/kube/grammar.h"
 
 namespace sluice::control {
@@ -38,19 +38,20 @@ std::optional<std::string> read_word(std::string_view text) {
 
 }  // namespace
 
-std::optional<model::TextRule> read_text_rule(std::string_view element) {
+std::expected<model::TextRule, std::string> read_text_rule(std::string_view element, RegexBudget& budget) {
   auto word = has_control(element) ? std::nullopt : read_word(element);
-  if (!word) return std::nullopt;
+  if (!word) return std::unexpected("");
   model::TextRule rule;
   if (word->starts_with('~')) {
     const bool any_case = word->starts_with("~*");
     rule.kind = any_case ? model::TextRule::Kind::pattern_of_any_case : model::TextRule::Kind::pattern;
     rule.text = word->substr(any_case ? 2 : 1);
-    if (rule.text.empty() || !Regex::make(model::regex_text(rule))) return std::nullopt;
+    if (rule.text.empty()) return std::unexpected("");
+    if (auto made = budget.make(model::regex_text(rule)); !made) return std::unexpected(std::move(made.error()));
     return rule;
   }
   for (const std::string_view own : {"default", "hostnames", "include", "volatile"})  // what the map has for itself
-    if (*word == own) return std::nullopt;
+    if (*word == own) return std::unexpected("");
   rule.text = word->starts_with('\\') ? word->substr(1) : std::move(*word);
   return rule;
 }
@@ -61,7 +62,8 @@ std::string text_rule_text(const model::TextRule& rule) {
                             : rule.kind == Kind::pattern_of_any_case ? "~*"
                                                                      : "") +
                            rule.text;
-  const auto plain = read_text_rule(text.empty() ? "\"\"" : text);
+  RegexBudget own;  // it has been counted
+  const auto plain = read_text_rule(text.empty() ? "\"\"" : text, own);
   if (!text.empty() && plain && *plain == rule) return text;
   std::string out = "\"";
   if (rule.kind == Kind::whole && (text.starts_with('~') || text.starts_with('\\') || !plain)) out += "\\\\";

@@ -17,6 +17,8 @@ inline constexpr std::int64_t kNoTimestamp = std::numeric_limits<std::int64_t>::
 
 // The annotation that Sluice itself writes (--status-annotation): no part of what is wanted, so never in Meta.
 inline constexpr const char* kVerdict = "sluice.dev/verdict";
+// The prefix of annotations that ingress-nginx does not have.
+inline constexpr std::string_view kOwnPrefix = "sluice.dev";
 
 struct Meta {
   std::string ns = "default";

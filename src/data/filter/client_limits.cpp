@@ -40,22 +40,26 @@ class ClientLimits final : public Step {
     LimitTable& table = ex.worker.shared.client_limits;
     const std::uint32_t now = limit_time(ex);
     const auto key = [&](Which which) { return LimitTable::Key{asker.counter(counter_[which]), tenant_}; };
+    // All counters are on their way from memory before the first one is looked at.
+    LimitTable::Key of_second, of_minute, in_flight;
+    if (limits_.rps != 0) table.expect(of_second = key(a_second));
+    if (limits_.rpm != 0) table.expect(of_minute = key(a_minute));
+    if (limits_.connections != 0) table.expect_count(in_flight = key(connections));
     if (limits_.rps != 0) {
-      const auto of_second = key(a_second);
       if (limits_.rpm != 0) {
         const auto judged = table.judge(of_second, second_, now);
         if (!judged.admitted) return too_often(ex, a_second, judged);
-        const auto said = note_limit(ex, table.charge(key(a_minute), minute_, now));
+        const auto said = note_limit(ex, table.charge(of_minute, minute_, now));
         if (!said.admitted) return too_often(ex, a_minute, said);
       }
       const auto said = note_limit(ex, table.charge(of_second, second_, now));
       if (!said.admitted) return too_often(ex, a_second, said);
     } else if (limits_.rpm != 0) {
-      const auto said = note_limit(ex, table.charge(key(a_minute), minute_, now));
+      const auto said = note_limit(ex, table.charge(of_minute, minute_, now));
       if (!said.admitted) return too_often(ex, a_minute, said);
     }
     if (limits_.connections == 0) return std::nullopt;
-    if (enter_limit(ex, key(connections), limits_.connections)) return std::nullopt;
+    if (enter_limit(ex, in_flight, limits_.connections)) return std::nullopt;
     return refused_by_connections(ex, "the client has as many requests here as limit-connections");
   }
 

@@ -43,6 +43,13 @@ void keep_for_retry(Exchange& ex, const Chunk& piece) {
   ex.body_whole = piece.last;
 }
 
+// Has the pod had its time (proxy-send-timeout)? Then it is given up, as in nginx, unless it has begun to answer.
+Status given(Upstream& up, Status sent) {
+  if (!sent && sent.error().fault == Fault::timeout && sent.error().whose == Whose::upstream && !up.any_received())
+    up.cancel(sent.error());
+  return sent;
+}
+
 // From the beginning, whoever had some of it before.
 net::Task<Status> pump_from_disk(Exchange& ex, Upstream& up) {
   const std::shared_ptr<DiskBody> body = ex.on_disk;
@@ -64,7 +71,7 @@ net::Task<Status> pump_from_disk(Exchange& ex, Upstream& up) {
       const bool last = at == body->size();
       const Chunk next{part, last, last ? ex.trailers : std::string_view{}};
       Status sent = co_await up.send_body(next);
-      if (!sent) co_return sent;
+      if (!sent) co_return given(up, sent);
       if (share.used_up(taken)) {
         net::EndOfTurn others(ex.worker.loop);
         co_await others;
@@ -75,7 +82,7 @@ net::Task<Status> pump_from_disk(Exchange& ex, Upstream& up) {
 }
 
 // The request body on its way up. A fault of the client ends the whole attempt; a pod that takes no more does not: its
-// answer (a 413, say) may already be under way.
+// answer (a 413, say) may already be under way; but for one that takes nothing for as long as it may.
 net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
   if (ex.on_disk) [[unlikely]] {
     net::Task<Status> pumping = pump_from_disk(ex, up);
@@ -85,12 +92,12 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
   if (ex.body_whole) {  // and has trailers, or has left with the head but for what the pod did not take at once
     const Chunk rest{ex.trailers.empty() ? std::string_view{} : ex.body, true, ex.trailers};
     Status s = co_await up.send_body(rest);
-    co_return s;
+    co_return given(up, s);
   }
   if (!keeps(ex)) ex.body_touched = true;
   if (!ex.body.empty()) {  // collected before it grew too large, or kept from the attempt before
     Status s = co_await up.send_body(Chunk{ex.body, false, {}});
-    if (!s) co_return s;
+    if (!s) co_return given(up, s);
   }
   net::ShareOfTurn share(ex.worker.loop);
   for (std::size_t taken = 0;;) {
@@ -107,7 +114,7 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
     taken = piece->data.size();
     keep_for_retry(ex, *piece);
     Status s = co_await up.send_body(*piece);
-    if (!s) co_return s;
+    if (!s) co_return given(up, s);
     if (last) co_return Status{};
   }
 }
@@ -290,10 +297,12 @@ net::Task<Status> relay(Exchange& ex, Lease lease) {
       up.cancel(Error{Fault::cancelled, Whose::internal, Retry::no, 0, "the response is over"});
     }
     Status sent = co_await request.join();
-    // The client's own fault is the better reason than what it caused on the other side, and so is our disk's. That its
-    // body is not wanted any more is none.
-    if (!outcome && !sent && sent.error().whose != Whose::upstream && sent.error().fault != Fault::cancelled)
-      outcome = sent;
+    // The client's own fault is the better reason than what it caused on the other side, and so is our disk's, and that
+    // the pod took nothing. That its body is not wanted any more is none.
+    const bool reason =
+        !sent && (sent.error().whose != Whose::upstream ? sent.error().fault != Fault::cancelled
+                                                        : sent.error().fault == Fault::timeout && !up.any_received());
+    if (!outcome && reason) outcome = sent;
   }
   ex.waiting_on = nullptr;
   if (!lease.held()) co_return outcome;

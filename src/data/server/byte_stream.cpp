@@ -111,7 +111,7 @@ net::Task<Status> ByteStream::try_endpoint(Attempt& attempt) {
   if (!pod_->registered()) co_return std::unexpected(kUnwatched);
   Dial how;
   how.proxy_header = proxy_header(connection_.peer, terms_.proxy_header);
-  net::Task<Status> dialling = dial(worker_, *pod_, std::move(how), begun + terms_.connect_timeout, note_);
+  net::Task<Status> dialling = dial(worker_, *pod_, std::move(how), net::due_in(begun, terms_.connect_timeout), note_);
   Status connected = co_await dialling;
   attempt.connect_seconds = std::chrono::duration<float>(worker_.loop.fresh_now() - begun).count();
   co_return connected;

@@ -36,7 +36,7 @@ net::Task<Status> ByteClient::finish_head(Exchange& ex, bool whole) {
 }
 
 Instant ByteClient::answer_due(const Exchange& ex) noexcept {
-  return std::min(stream_.waits_to_write().value_or(sent_at_) + ex.settings->read_timeout, ex.try_until);
+  return std::min(net::due_in(stream_.waits_to_write().value_or(sent_at_), ex.settings->read_timeout), ex.try_until);
 }
 
 Error ByteClient::lost() noexcept {

@@ -134,7 +134,7 @@ net::Task<Status> FastcgiClient::read_head(Exchange& ex) {
   net::fcgi::HeadScan scan;
   kept.clear();
   const std::size_t room = std::min(ex.down.room(0), WorkerContext::kScratch);
-  Instant until = std::min(worker_.loop.now() + ex.settings->read_timeout, ex.try_until);
+  Instant until = std::min(net::due_in(worker_.loop.now(), ex.settings->read_timeout), ex.try_until);
   const auto waits_on = [&] {
     const Instant later = answer_due(ex);
     return std::exchange(until, std::max(until, later)) < later;
@@ -221,7 +221,7 @@ Result<Chunk> FastcgiClient::take(std::size_t) {
 
 net::Task<Result<Chunk>> FastcgiClient::read(std::size_t most) {
   const std::size_t room = std::min(most, WorkerContext::kScratch);
-  const Instant until = worker_.loop.now() + ex_->settings->read_timeout;
+  const Instant until = net::due_in(worker_.loop.now(), ex_->settings->read_timeout);
   net::ShareOfTurn share(worker_.loop);
   std::size_t came = 0;
   for (;;) {

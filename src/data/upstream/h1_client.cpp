@@ -107,7 +107,7 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
   pending_ = {};
   bool fresh = true;  // kept has bytes that were not looked at
   const std::size_t room = std::min(ex.down.room(0), WorkerContext::kScratch);
-  Instant until = std::min(worker_.loop.now() + ex.settings->read_timeout, ex.try_until);
+  Instant until = std::min(net::due_in(worker_.loop.now(), ex.settings->read_timeout), ex.try_until);
   for (;;) {
     std::string_view bytes(kept.data(), kept.size());
     if (!fresh || kept.empty()) {
@@ -199,7 +199,7 @@ net::Task<Result<Chunk>> H1Client::read(std::size_t most) {
       continue;
     }
     if (r.io == Io::again_read) {
-      Status ready = co_await stream_.readable(worker_.loop.now() + ex_->settings->read_timeout);
+      Status ready = co_await stream_.readable(net::due_in(worker_.loop.now(), ex_->settings->read_timeout));
       if (!ready) co_return std::unexpected(ready.error());
       continue;
     }

@@ -195,13 +195,13 @@ std::size_t H2ClientStream::room(std::size_t last) noexcept {
 net::Task<Status> H2ClientStream::drained(Duration stall, bool or_answered) {
   auto& loop = connection_.worker_.loop;
   auto sent = bytes_out();
-  for (Instant until = loop.now() + stall; !sent_all() && !(or_answered && any_received());) {
+  for (Instant until = net::due_in(loop.now(), stall); !sent_all() && !(or_answered && any_received());) {
     if (given_up_ || over_ || closed()) co_return std::unexpected(broken());
     co_await writable_.wait(until);
     if (bytes_out() != sent) {
       sent = bytes_out();
       sent_at_ = loop.now();
-      until = sent_at_ + stall;
+      until = net::due_in(sent_at_, stall);
     } else if (loop.now() >= until && !sent_all()) {
       co_return std::unexpected(upstream(Fault::timeout, "the pod takes nothing"));
     }
@@ -248,13 +248,13 @@ void H2ClientStream::on_fields_end() noexcept {
 net::Task<Status> H2ClientStream::read_head(Exchange& ex) {
   if (std::exchange(head_read_, true) && !heads_.empty()) heads_.pop_front();
   auto& worker = connection_.worker_;
-  Instant until = std::min(worker.loop.now() + ex.settings->read_timeout, ex.try_until);
+  Instant until = std::min(net::due_in(worker.loop.now(), ex.settings->read_timeout), ex.try_until);
   while (heads_.empty()) {
     if (given_up_ || over_ || closed()) co_return std::unexpected(broken());
     const bool woken = co_await readable_.wait(until);
     if (woken || !heads_.empty()) continue;
     // A pod answers when it has the request, and that is still on its way, or was not long ago.
-    const Instant later = std::min(sent_at_ + ex.settings->read_timeout, ex.try_until);
+    const Instant later = std::min(net::due_in(sent_at_, ex.settings->read_timeout), ex.try_until);
     if (later > until && !ex.grpc) {
       until = later;
       continue;
@@ -325,7 +325,7 @@ Result<Chunk> H2ClientStream::take(std::size_t most) {
 
 net::Task<Result<Chunk>> H2ClientStream::read(std::size_t most) {
   auto& loop = connection_.worker_.loop;
-  const Instant until = loop.now() + ex_->settings->read_timeout;
+  const Instant until = net::due_in(loop.now(), ex_->settings->read_timeout);
   for (;;) {
     if (stopped_) co_return std::unexpected(upstream(Fault::cancelled, "the response is not wanted any more"));
     Result<Chunk> ready = take(most);

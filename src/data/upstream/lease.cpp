@@ -69,7 +69,7 @@ float seconds(Duration d) noexcept {
 net::Task<Result<Lease>> lease_stream(WorkerContext& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint,
                                       Dial how) {
   const Instant begun = worker.loop.now();
-  const Instant until = std::min(begun + ex.settings->connect_timeout, ex.try_until);
+  const Instant until = std::min(net::due_in(begun, ex.settings->connect_timeout), ex.try_until);
   Error late = kFull;
   std::uint32_t made = 0;
   bool in_vain = false;  // what it waited for has ended without a stream
@@ -122,7 +122,7 @@ template <class Client>
 net::Task<Result<Lease>> connect(WorkerContext& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint,
                                  Dial how) {
   const Instant begun = worker.loop.now();
-  const Instant until = std::min(begun + ex.settings->connect_timeout, ex.try_until);
+  const Instant until = std::min(net::due_in(begun, ex.settings->connect_timeout), ex.try_until);
   Result<int> fd = open_socket(worker, *endpoint);
   if (!fd) {
     slot_free(*endpoint);  // its turn is another's
@@ -169,7 +169,7 @@ net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_
       co_return lent(*idle, how);
     }
   }
-  const Instant turn_until = std::min(worker.loop.now() + settings.connect_timeout, ex.try_until);
+  const Instant turn_until = std::min(net::due_in(worker.loop.now(), settings.connect_timeout), ex.try_until);
   while (!has_place(worker, ex, *endpoint)) {
     SlotWait wait(worker.loop, how, false);
     net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, turn_until, kFull, false);

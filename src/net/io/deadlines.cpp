@@ -6,28 +6,53 @@ namespace sluice::net {
 
 DeadlineWheel::DeadlineWheel(Instant now) : start_(now) {
   for (auto& s : slots_) s.next_ = s.prev_ = &s;
+  for (Head* s : {&at_once_, &polled_}) s->next_ = s->prev_ = s;
 }
 
 DeadlineWheel::~DeadlineWheel() {
-  for (auto& s : slots_) {
+  const auto empty = [](Head& s) {
     while (s.next_ != &s) s.next_->disarm();
     s.next_ = s.prev_ = nullptr;
-  }
+  };
+  for (auto& s : slots_) empty(s);
+  empty(at_once_);
+  empty(polled_);
 }
 
-void DeadlineWheel::arm(Deadline& d, Instant at) noexcept {
-  d.disarm();
-  d.at_ = at;
-  // The tick after `at`, so that it never fires early; at least the next one.
-  const std::uint64_t tick = std::max(at <= start_ ? 0 : tick_of(at) + 1, current_ + 1);
-  Head& head = slots_[tick % kSlots];
+void DeadlineWheel::insert(Deadline& d, Head& head) noexcept {
   d.next_ = &head;
   d.prev_ = head.prev_;
   head.prev_->next_ = &d;
   head.prev_ = &d;
 }
 
+void DeadlineWheel::take(Head& from, Head& to) noexcept {
+  if (from.next_ == &from) return;
+  to.next_ = from.next_;
+  to.prev_ = from.prev_;
+  to.next_->prev_ = to.prev_->next_ = &to;
+  from.next_ = from.prev_ = &from;
+}
+
+void DeadlineWheel::fire(Head& due) {
+  while (due.next_ != &due) {
+    Deadline* d = due.next_;
+    d->disarm();
+    d->expired();
+  }
+}
+
+void DeadlineWheel::arm(Deadline& d, Instant at) noexcept {
+  d.disarm();
+  d.at_ = at;
+  if (at == kAtOnce) return insert(d, at_once_);
+  // The tick after `at`, so that it never fires early; at least the next one.
+  const std::uint64_t tick = std::max(at <= start_ ? 0 : tick_of(at) + 1, current_ + 1);
+  insert(d, slots_[tick % kSlots]);
+}
+
 void DeadlineWheel::advance(Instant now) {
+  fire(polled_);
   const std::uint64_t target = tick_of(now);
   if (target <= current_) return;
   const std::uint64_t steps = std::min<std::uint64_t>(target - current_, kSlots);
@@ -42,23 +67,18 @@ void DeadlineWheel::advance(Instant now) {
       Deadline* following = d->next_;
       if (d->at_ <= now) {
         d->disarm();
-        d->next_ = &due;
-        d->prev_ = due.prev_;
-        due.prev_->next_ = d;
-        due.prev_ = d;
+        insert(*d, due);
       }
       d = following;
     }
-    while (due.next_ != &due) {
-      Deadline* d = due.next_;
-      d->disarm();
-      d->expired();
-    }
+    fire(due);
     due.next_ = due.prev_ = nullptr;
   }
 }
 
-Duration DeadlineWheel::next(Instant now) const noexcept {
+Duration DeadlineWheel::next(Instant now) noexcept {
+  take(at_once_, polled_);
+  if (polled_.next_ != &polled_) return Duration(0);
   constexpr std::uint64_t kLook = 10;
   for (std::uint64_t t = current_ + 1; t <= current_ + kLook; ++t) {
     const Head& head = slots_[t % kSlots];

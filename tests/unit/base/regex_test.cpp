@@ -60,6 +60,85 @@ TEST(Regex, SaysWhatIsWrongAndWhere) {
   EXPECT_FALSE(Regex::make("((a{1000}){1000}){1000}")) << "patterns that grow are refused";
 }
 
+// A group that is repeated by a number is copied as often: a few bytes of text came to hundreds of KiB.
+TEST(Regex, TakesMemoryByItsText) {
+  for (const std::string_view grows : {"(?:(?:(?:a{1,50}){1,20}){1,5})", "(?:a{1,9}){1,99}", "(?:[a-z]){1,999}",
+                                       "(?:\\w\\d\\s){1,999}", "(?:a){1,99}", "(((x{3}){4}){5}){6}"}) {
+    const auto made = Regex::make(grows);
+    ASSERT_FALSE(made) << grows;
+    EXPECT_EQ(made.error().find("no more than " + std::to_string(1024 + 16 * grows.size()) + " bytes once compiled"),
+              0U)
+        << made.error();
+  }
+  // As people write them; the longest are those for addresses of IPv6 and for names with a count of labels.
+  for (const std::string_view usual :
+       {"/something(/|$)(.*)", "^/api/v[0-9]{1,3}/([a-z0-9-]{1,63})(/.*)?$", "(\\/[a-z0-9-]+){1,20}", "(/[^/]+){1,50}",
+        "^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\\.){1,10}example\\.com$", "[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}",
+        "^((25[0-5]|(2[0-4]|1\\d|[1-9]|)\\d)\\.?\\b){4}$",
+        "^(?:(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)\\.){3}(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)$",
+        "(([0-9a-f]{1,4}:){7,7}[0-9a-f]{1,4}|([0-9a-f]{1,4}:){1,7}:|([0-9a-f]{1,4}:){1,6}:[0-9a-f]{1,4}|([0-9a-f]{1,4}:"
+        ")"
+        "{1,5}(:[0-9a-f]{1,4}){1,2}|([0-9a-f]{1,4}:){1,4}(:[0-9a-f]{1,4}){1,3}|([0-9a-f]{1,4}:){1,3}(:[0-9a-f]{1,4})"
+        "{1,4}|([0-9a-f]{1,4}:){1,2}(:[0-9a-f]{1,4}){1,5}|[0-9a-f]{1,4}:((:[0-9a-f]{1,4}){1,6})|:((:[0-9a-f]{1,4})"
+        "{1,7}|:))"}) {
+    const auto r = made(usual);
+    ASSERT_TRUE(r);
+    EXPECT_LE(r->memory(), 1024 + 16 * usual.size() + 600) << usual;
+    for (int i = 0; i < 100; ++i) ASSERT_NE(r->match("/something/10.0.0.1/fe80::1"), gave_up) << usual;
+    EXPECT_TRUE(r->is_fast()) << usual;
+  }
+}
+
+// Some 20 bytes of code for each copy are ten times as many once they are machine code.
+TEST(Regex, IsMatchedWithoutMachineCodeThatTakesTooMuch) {
+  const std::size_t before = Regex::machine_code();
+  {
+    const auto r = made("^(?:a{1,9}){1,30}x$");
+    for (int i = 0; i < 200; ++i) {
+      ASSERT_EQ(r->match("aaaaaax"), yes);
+      ASSERT_EQ(r->match("aaaa"), no);
+    }
+    EXPECT_FALSE(r->is_fast());
+    EXPECT_EQ(Regex::machine_code(), before);
+    const auto small = made("^/small/([a-z]+)$");
+    for (int i = 0; i < 200; ++i) ASSERT_EQ(small->match("/small/x"), yes);
+    EXPECT_TRUE(small->is_fast());
+    EXPECT_GT(Regex::machine_code(), before);
+    EXPECT_LE(Regex::machine_code(), before + 8192);
+  }
+  EXPECT_EQ(Regex::machine_code(), before) << "it is given back";
+}
+
+// Beyond what all may have together nothing fails: what comes later is matched as it is.
+TEST(Regex, MachineCodeOfAllHasACeiling) {
+  std::vector<std::shared_ptr<const Regex>> all;
+  const std::string tail(3'000, 'y');
+  std::size_t slow = 0;
+  for (int i = 0; i < 3'000 && slow < 10; ++i) {
+    all.push_back(made("^/" + std::to_string(i) + "(a|b)+" + tail));
+    for (int n = 0; n < 70; ++n) ASSERT_EQ(all.back()->match("/" + std::to_string(i) + "ab" + tail), yes);
+    if (!all.back()->is_fast()) ++slow;
+  }
+  EXPECT_EQ(slow, 10U);
+  EXPECT_LE(Regex::machine_code(), Regex::kAllMachineCode);
+  EXPECT_GT(all.size(), 100U);
+}
+
+TEST(Regex, OfAListHaveABudgetTogether) {
+  RegexBudget budget;
+  std::size_t fitted = 0;
+  while (fitted < 1'000 && budget.make("a" + std::to_string(fitted))) ++fitted;
+  EXPECT_GT(fitted, 100U);
+  EXPECT_LT(fitted, 400U);
+  EXPECT_NE(budget.make("b0").error().find("16 KiB and 16 for each byte of their text"), std::string::npos);
+  EXPECT_TRUE(budget.make("^/(?:api|static|images|fonts)/(.*)/and/so/on/and/so/on/and/so/on/and/so/on$"))
+      << "what takes no more than its text always has room";
+  EXPECT_EQ(budget.make("(").error(), "missing closing parenthesis at 1");
+  // Of an Ingress with many paths, as people write them, each takes no more than its text.
+  RegexBudget paths;
+  for (int i = 0; i < 5'000; ++i) ASSERT_TRUE(paths.make("^/service-" + std::to_string(i) + "(/|$)(.*)")) << i;
+}
+
 // In both ways of matching: the first matches are interpreted, later ones are machine code.
 TEST(Regex, GivesUpWhatRunsAway) {
   const auto r = made("^/(a+)+$");

@@ -69,7 +69,8 @@ struct OtherNames : ::testing::Test {
 TEST_F(OtherNames, AreReadAsNginxReadsThem) {
   const auto read = [](std::string_view text) {
     std::vector<std::string> names;
-    const auto wrong = read_alias(text, names);
+    RegexBudget budget;
+    const auto wrong = read_alias(text, budget, names);
     EXPECT_EQ(wrong.empty(), !names.empty()) << text;
     std::string out;
     for (const auto& name : names) out += (out.empty() ? "" : " ") + name;

@@ -24,8 +24,9 @@ std::string read_aliases(std::string_view v, const AnnotationContext&, Annotatio
   });
   if (count > kMostAliases) return "at most " + std::to_string(kMostAliases) + " names";
   if (!bad.empty()) return "host names and regular expressions of letters, digits and -._~/:^$[](){}*+?|&=\\";
+  RegexBudget budget;
   for_each_element(v, [&](std::string_view element) {
-    if (auto expected = read_alias(element, out.aliases); !expected.empty())
+    if (auto expected = read_alias(element, budget, out.aliases); !expected.empty())
       out.unreadable_aliases.emplace_back(element, std::move(expected));
   });
   std::ranges::sort(out.aliases);

@@ -126,6 +126,41 @@ std::string print_conditions(const ServedRoute& served) {
   return retry_conditions_text(served.settings.retry_on);
 }
 
+// Of a pod. nginx's timer of 0 runs out before a pod can have answered.
+template <auto M>
+std::string read_patience(std::string_view v, const AnnotationContext& context, AnnotationValues& out,
+                          std::string_view name) {
+  auto expected = seconds<M>.parse(v, context, out);
+  if (expected.empty() && (out.settings.*M).count() == 0) out.no_time.push_back(name);
+  return expected;
+}
+constexpr AnnotationValue kConnectTime{"seconds",
+                                       [](std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
+                                         return read_patience<&RouteSettings::connect_timeout>(v, context, out,
+                                                                                               "proxy-connect-timeout");
+                                       },
+                                       seconds<&RouteSettings::connect_timeout>.print};
+constexpr AnnotationValue kReadTime{"seconds",
+                                    [](std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
+                                      return read_patience<&RouteSettings::read_timeout>(v, context, out,
+                                                                                         "proxy-read-timeout");
+                                    },
+                                    seconds<&RouteSettings::read_timeout>.print};
+constexpr AnnotationValue kSendTime{"seconds",
+                                    [](std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
+                                      return read_patience<&RouteSettings::send_timeout>(v, context, out,
+                                                                                         "proxy-send-timeout");
+                                    },
+                                    seconds<&RouteSettings::send_timeout>.print};
+
+void finish_proxy(AnnotationResult& out) {
+  for (const auto name : out.values.no_time)
+    out.problems.push_back({model::Severity::warning, "NoTime", "metadata.annotations[" + std::string(name) + "]", "0",
+                            "seconds from 1 on: 0 is not \"no limit\", here as in nginx",
+                            name == "proxy-send-timeout" ? "a request that a pod does not take at once is answered 504"
+                                                         : "requests are answered 504"});
+}
+
 constexpr std::array kProxyRows{
     Annotation{.name = "proxy-body-size",
                .value = {"size", read_body_size, print_body_size},
@@ -166,10 +201,10 @@ constexpr std::array kProxyRows{
                .on_invalid = OnInvalid::drop,
                .doc = "what pods get as Connection; upgrades (WebSockets) are not passed on then"},
     Annotation{.name = "proxy-connect-timeout",
-               .value = seconds<&RouteSettings::connect_timeout>,
+               .value = kConnectTime,
                .option = "proxy-connect-timeout",
                .always_shown = true,
-               .doc = "time to connect to a pod"},
+               .doc = "time to connect to a pod; 0 is none, and not no limit"},
     Annotation{.name = "hedge-delay",
                .value = patience<&RouteSettings::hedge_delay>,
                .option = "hedge-delay",
@@ -198,10 +233,10 @@ constexpr std::array kProxyRows{
                .doc = "a try has so long, the connect included, until the head of its answer, where another try may "
                       "follow; 0 is as long as the other limits ([retries](retries.md)). Sluice's own"},
     Annotation{.name = "proxy-read-timeout",
-               .value = seconds<&RouteSettings::read_timeout>,
+               .value = kReadTime,
                .option = "proxy-read-timeout",
                .always_shown = true,
-               .doc = "time between two reads from a pod"},
+               .doc = "time between two reads from a pod; 0 is none, and not no limit"},
     Annotation{.name = "proxy-request-buffering",
                .value = {"on or off", read_request_buffering, print_request_buffering},
                .option = "proxy-request-buffering",
@@ -209,10 +244,10 @@ constexpr std::array kProxyRows{
                       "bodies go on as they come; not written: chunked ones up to 1 MiB are collected "
                       "([buffering](buffering.md))"},
     Annotation{.name = "proxy-send-timeout",
-               .value = seconds<&RouteSettings::send_timeout>,
+               .value = kSendTime,
                .option = "proxy-send-timeout",
                .always_shown = true,
-               .doc = "time between two writes to a pod"},
+               .doc = "time between two writes to a pod; 0 is none, and not no limit"},
     Annotation{.name = "request-timeout",
                .value = patience<&RouteSettings::request_timeout>,
                .option = "request-timeout",
@@ -223,7 +258,7 @@ constexpr std::array kProxyRows{
 }  // namespace
 
 AnnotationFamily proxy() {
-  return {kProxyRows};
+  return {kProxyRows, finish_proxy};
 }
 
 }  // namespace sluice::control::annotation

@@ -4,9 +4,11 @@
 #include <iterator>
 #include <unordered_map>
 
+#include "base/nearest.h"
 #include "base/strings.h"
 #include "control/kube/grammar.h"
 #include "control/kube/options.h"
+#include "control/source/kind.h"
 
 namespace sluice::control {
 
@@ -162,20 +164,59 @@ constexpr Elsewhere kInPlaceOf[] = {
     {"websocket-services", "no annotation, as WebSockets are passed on"},
 };
 
-std::string instead_of_unknown(std::string_view name) {
+// Of an Ingress: names that are compared with all that are known. Whoever misspells more finds them one by one.
+constexpr std::size_t kMostMeant = 10;
+
+// The annotation that was meant, if the name is near to one; empty: none is, or `left` says that enough were looked
+// for.
+std::string meant(std::string_view name, std::size_t& left) {
+  if (left == 0) return {};
+  --left;
+  static const auto names = [] {
+    std::vector<std::string_view> out;
+    for (const auto& row : annotations()) out.push_back(row.name);
+    for (const auto& row : unserved_annotations()) out.push_back(row.name);
+    return out;
+  }();
+  return nearest(name, names);
+}
+
+std::string instead_of_unknown(std::string_view name, std::size_t& left) {
   if (const auto* const at = std::ranges::find(kInPlaceOf, name, &Elsewhere::name); at != std::end(kInPlaceOf))
     return std::string(at->successor) + (at->taken_away ? ", as ingress-nginx took this one away" : "");
   std::string out = "an annotation that docs/annotations.md lists";
-  return is_option(name) ? out + ": this is a key of the ConfigMap" : out;
+  if (is_option(name)) return out + ": this is a key of the ConfigMap";
+  const auto known = meant(name, left);
+  return known.empty() ? out : out + "; did you mean " + known + "?";
 }
 
-// An annotation that is not served; `row`: null when it is not known either.
+// An annotation under the prefix of Sluice's own, which Ingresses have none under: one of those that are read under the
+// other prefix, or near to one.
+void look_at_own(const Ingress& ingress, std::string_view prefix, AnnotationResult& out, std::size_t& left) {
+  if (prefix == kOwnPrefix) return;
+  for (const auto& [full, value] : ingress.meta.annotations) {
+    auto name = full.view();
+    if (!name.starts_with(kOwnPrefix) || name.size() <= kOwnPrefix.size() || name == kVerdict) continue;
+    name.remove_prefix(kOwnPrefix.size());
+    if (name.front() != '/') continue;
+    name.remove_prefix(1);
+    const Known row = find(name);
+    const auto known = row.served || row.unserved ? std::string(name) : meant(name, left);
+    if (known.empty()) continue;
+    out.problems.push_back({Severity::warning, "UnknownAnnotation",
+                            "metadata.annotations[" + shorten(full.view()) + "]", shorten(value),
+                            std::string(prefix) + "/" + known, "it has no effect"});
+  }
+}
+
+// An annotation that is not served; `row`: null when it is not known either. `left`: as meant() has it.
 void read_unserved(const UnservedAnnotation* row, std::string_view name, std::string_view value, const Written& written,
-                   const model::Options& options, AnnotationResult& out, std::vector<model::Problem>& closing) {
+                   const model::Options& options, AnnotationResult& out, std::vector<model::Problem>& closing,
+                   std::size_t& left) {
   const auto field = "metadata.annotations[" + shorten(name) + "]";
   if (!row) {
-    out.problems.push_back(
-        {Severity::warning, "UnknownAnnotation", field, shorten(value), instead_of_unknown(name), "it has no effect"});
+    out.problems.push_back({Severity::warning, "UnknownAnnotation", field, shorten(value),
+                            instead_of_unknown(name, left), "it has no effect"});
     return;
   }
   auto guard = row->judge ? row->judge(value, written, options) : Guard{};
@@ -233,6 +274,7 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
   std::vector<model::Problem> closing;  // said of an Ingress that is served
   out.canary = parse_bool(written.raw("canary")).value_or(false);
   std::string without_effect;  // of a canary
+  std::size_t left = kMostMeant;
   for (const auto& [name, raw] : written.all()) {
     if (written[name].empty()) continue;  // as if absent
     const Known row = find(name);
@@ -262,8 +304,9 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
     else if (row.served)
       read_served(*row.served, raw, context, out);
     else
-      read_unserved(row.unserved, name, written[name], written, options, out, closing);
+      read_unserved(row.unserved, name, written[name], written, options, out, closing, left);
   }
+  look_at_own(ingress, settings.annotations_prefix, out, left);
   // All at once: whoever mends one shall not find the next only then.
   for (auto& problem : closing) {
     if (out.dropped) problem.consequence = "the Ingress is not served; were it, " + problem.consequence;

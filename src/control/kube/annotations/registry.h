@@ -183,6 +183,7 @@ struct AnnotationValues {
   WrittenCanary canary;
   WrittenSnippets snippets;
   ProxySsl proxy_ssl;
+  std::vector<std::string_view> no_time;  // names of proxy-*-timeout that are 0
   bool ssl_passthrough = false;
   WrittenRedirect permanent{{}, 301}, temporal{{}, 302};
   bool use_regex = false;            // it, or a rewrite, makes the paths of a host regular expressions

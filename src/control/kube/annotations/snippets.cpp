@@ -164,17 +164,12 @@ void finish_configuration(AnnotationResult& out, const WrittenSnippet& written) 
   if (block.internal)
     return refuse(out, kName, {{}, "internal", "it in a location of a server-snippet: nobody reaches such paths"},
                   false);
+  // It becomes one of the ways in when all is known that the host says (HostBuilder::settings_of).
   const bool any = block.satisfy_any.value_or(settings.satisfy_any);
-  auto access = block.access;
-  if (any && !access.empty()) {
-    auto ranges = snippet::as_ranges(access);
-    if (!ranges)
-      return refuse(out, kName,
-                    {{}, "satisfy any", "addresses that are denied, then those that are allowed, then `deny all`"},
-                    false);
-    settings.source_ranges = std::move(*ranges);
-    access.clear();
-  }
+  if (any && !block.access.empty() && !snippet::as_ranges(block.access))
+    return refuse(out, kName,
+                  {{}, "satisfy any", "addresses that are denied, then those that are allowed, then `deny all`"},
+                  false);
   for (const auto& change : block.changes) change(settings);
   if (block.satisfy_any) {
     settings.satisfy_any = *block.satisfy_any;
@@ -184,11 +179,6 @@ void finish_configuration(AnnotationResult& out, const WrittenSnippet& written) 
     model::ExternalAuth with = *settings.external_auth;
     with.variables = block.auth;
     settings.external_auth = std::move(with);
-  }
-  if (access != block.access) {
-    Block rest = block;
-    rest.access = std::move(access);
-    out.values.snippets.configuration.block = std::make_shared<const Block>(std::move(rest));
   }
 }
 

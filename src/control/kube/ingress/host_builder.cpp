@@ -180,12 +180,14 @@ model::Shared<model::RouteSettings> HostBuilder::settings_of(const Tenant& tenan
       within(own == own_upstream_tls_.end() ? nullptr : own->second,
              state_.core_.model->options->proxy_ssl_location_only ? nullptr : tenant.upstream_tls);
   const bool tls = !plain && upstream_tls;
-  if (!tls && tenant.server_snippet == nullptr && ingress.settings->ambiguous_paths == tenant.ambiguous_paths)
+  const bool lists = ingress.settings->satisfy_any && ingress.settings->snippet;
+  if (!tls && !lists && tenant.server_snippet == nullptr && ingress.settings->ambiguous_paths == tenant.ambiguous_paths)
     return known = ingress.settings;
   model::RouteSettings copy = *ingress.settings;
   if (tls) copy.upstream_tls = within(copy.upstream_tls, upstream_tls);
   copy.ambiguous_paths = tenant.ambiguous_paths;
   add_server_snippet(tenant, ingress, copy);
+  if (!snippet::move_list(copy)) refuse_list(tenant, ingress);
   return known = state_.core_.shared_settings.of(std::move(copy));
 }
 
@@ -198,10 +200,12 @@ void HostBuilder::choose_patterns() {
     Tenant& tenant = tenants_[l.rank / 2];
     if (!tenant.patterns) tenant.patterns = l.owner;
   }
+  std::map<const IngressState*, RegexBudget> budgets;
   std::erase_if(locations_, [&](const Location& l) {
     if (!tenants_[l.rank / 2].patterns || literal_beginning(l.path).whole) return false;
-    auto why = Regex::make(l.path);
-    if (why) why = Regex::make("^" + l.path);
+    // As data/routing/patterns.cpp makes them; where only one of the two is kept, the other costs nothing.
+    auto why = may_alternate(l.path) ? budgets[l.owner].make(l.path) : Regex::make(l.path);
+    if (why) why = budgets[l.owner].make("^" + l.path);
     if (why) return false;
     if (l.refused || !l.owner) return true;
     report(*l.owner, {Severity::error, "InvalidPattern", l.field.text(), shorten(l.path),
@@ -268,7 +272,7 @@ void HostBuilder::close_locations() {
     } else if (without_secret_.contains(l.owner)) {
       l.closed = "proxy-ssl-secret of " + l.owner->ref->text() + " cannot be used";
     } else if (without_list_.contains(l.owner)) {
-      l.closed = "satisfy any of the server-snippet cannot be kept with the list of addresses that is beside it";
+      l.closed = "satisfy any cannot be kept with the list of addresses of a snippet";
     } else if (const auto at = demands_certificates_.find(l.owner->ref->ns.view()); at != demands_certificates_.end()) {
       l.closed = at->second;
     } else {

@@ -134,7 +134,7 @@ class HostBuilder {
   // host_snippets.cpp: what snippets say of more than their own paths.
   void choose_server_snippet(Tenant& tenant);
   void add_server_snippet(const Tenant& tenant, const IngressState& ingress, model::RouteSettings& settings);
-  void refuse_list(const IngressState& says, const IngressState& ingress);
+  void refuse_list(const Tenant& tenant, const IngressState& ingress);
   void add_snippet_locations();
   std::string twin_of(const snippet::Location& location, std::size_t place) const;
   void add_snippet_location(std::size_t place, const IngressState& ingress, const snippet::Block* around,

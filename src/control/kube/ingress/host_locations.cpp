@@ -106,6 +106,13 @@ Location HostBuilder::catch_all_root() {
     copy.source_ranges = own.source_ranges;
   }
   copy.external_auth = root.owner->settings->external_auth;
+  // The list of a server counts where the location has none.
+  if (copy.snippet && copy.source_ranges && !copy.source_ranges->blocked) {
+    model::Snippet rest = *copy.snippet;
+    rest.access.clear();
+    copy.snippet = std::move(rest);
+  }
+  if (!snippet::move_list(copy)) refuse_list(owner(), *root.owner);
   root.settings = state_.core_.shared_settings.of(std::move(copy));
   return root;
 }

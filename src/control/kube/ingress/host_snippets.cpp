@@ -35,15 +35,18 @@ void HostBuilder::add_server_snippet(const Tenant& tenant, const IngressState& i
   const bool own_lists = settings.source_ranges && !settings.source_ranges->blocked;
   settings.snippet = snippet::settle(&server, ingress.configuration_snippet(), own_lists);
   if (server.satisfy_any && !ingress.says_satisfy) settings.satisfy_any = *server.satisfy_any;
-  if (!snippet::move_list(settings)) refuse_list(*tenant.server_snippet, ingress);
 }
 
 // What a list that cannot be kept was to protect stays closed.
-void HostBuilder::refuse_list(const IngressState& says, const IngressState& ingress) {
+void HostBuilder::refuse_list(const Tenant& tenant, const IngressState& ingress) {
   if (!without_list_.insert(&ingress).second) return;
-  report(says, {Severity::error, "RefusedSnippet", "metadata.annotations[server-snippet]", "satisfy any",
-                "addresses that are denied, then those that are allowed, then `deny all`",
-                "paths of " + ingress.ref->text() + " at " + shown_name() + " answer 503"});
+  const bool own = tenant.server_snippet != nullptr;
+  report(own ? *tenant.server_snippet : ingress,
+         {Severity::error, "RefusedSnippet",
+          own ? "metadata.annotations[server-snippet]" : "metadata.annotations[satisfy]", "satisfy any",
+          std::string(own ? "" : "of the snippets of the ConfigMap ") +
+              "addresses that are denied, then those that are allowed, then `deny all`",
+          "paths of " + ingress.ref->text() + " at " + shown_name() + " answer 503"});
 }
 
 // Behind all others: each takes requests that another route of its namespace would have, in the order of nginx.
@@ -144,7 +147,7 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
     settings.snippet = std::move(rest);
   }
   if (!snippet::move_list(settings)) {
-    refuse_list(ingress, ingress);
+    refuse_list(tenant, ingress);
     if (closed.empty()) closed = "the list of a snippet cannot be kept under satisfy any";
   }
 

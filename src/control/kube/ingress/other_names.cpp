@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <iterator>
 
-#include "base/regex.h"
 #include "base/strings.h"
 #include "control/kube/grammar.h"
 #include "control/kube/host_grants.h"
@@ -44,11 +43,11 @@ std::string www_of(const std::string& host) {
   return host.starts_with("www.") ? host.substr(4) : "www." + host;
 }
 
-std::string read_alias(std::string_view text, std::vector<std::string>& out) {
+std::string read_alias(std::string_view text, RegexBudget& budget, std::vector<std::string>& out) {
   if (is_pattern(text)) {
     const auto pattern = text.substr(1);
     if (pattern.empty()) return "a regular expression (PCRE2) behind ~";
-    if (const auto regex = Regex::make(pattern); !regex) return "a regular expression (PCRE2): " + regex.error();
+    if (const auto regex = budget.make(pattern); !regex) return "a regular expression (PCRE2): " + regex.error();
     out.emplace_back(text);
     return {};
   }

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "base/regex.h"
 #include "control/kube/ingress/translator.h"
 
 // The other names of hosts: those that server-alias gives them, and the one that from-to-www-redirect sends to them.
@@ -17,8 +18,8 @@ inline constexpr std::size_t kMostNamePatterns = 100;
 std::string www_of(const std::string& host);
 
 // Reads an element of server-alias (trimmed, not empty) into names as model::Alias has them: ".x" is x and "*.x".
-// Returns what was expected, and adds nothing then.
-std::string read_alias(std::string_view text, std::vector<std::string>& out);
+// Returns what was expected, and adds nothing then. `budget` is that of all its regular expressions.
+std::string read_alias(std::string_view text, RegexBudget& budget, std::vector<std::string>& out);
 
 // Does the Ingress ask for it, be it for one of its hosts?
 bool asks_for_name(const IngressState& state, const std::string& name);

@@ -143,11 +143,14 @@ std::string print_latency_factor(const Options& o) {
   return std::to_string(o.outlier_latency_factor);
 }
 constexpr std::array kUpstreamRows{
-    Option{"proxy-connect-timeout", seconds<&Options::proxy_connect_timeout, 0>, "time to connect to a pod",
+    Option{"proxy-connect-timeout", seconds<&Options::proxy_connect_timeout, 0>,
+           "time to connect to a pod; 0 is none, and not no limit",
            to_route<&Options::proxy_connect_timeout, &RouteSettings::connect_timeout>},
-    Option{"proxy-send-timeout", seconds<&Options::proxy_send_timeout, 0>, "time between two writes to a pod",
+    Option{"proxy-send-timeout", seconds<&Options::proxy_send_timeout, 0>,
+           "time between two writes to a pod; 0 is none",
            to_route<&Options::proxy_send_timeout, &RouteSettings::send_timeout>},
-    Option{"proxy-read-timeout", seconds<&Options::proxy_read_timeout, 0>, "time between two reads from a pod",
+    Option{"proxy-read-timeout", seconds<&Options::proxy_read_timeout, 0>,
+           "time between two reads from a pod; 0 is none",
            to_route<&Options::proxy_read_timeout, &RouteSettings::read_timeout>},
     Option{"proxy-body-size", size<&Options::proxy_body_size, 0, (1ULL << 60)>, "largest request body; 0 is no limit",
            to_route<&Options::proxy_body_size, &RouteSettings::body_limit>},

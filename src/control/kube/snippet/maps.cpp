@@ -29,6 +29,10 @@ std::string literal(std::string_view text) {
   return out;
 }
 
+// What the expressions of all maps take once compiled, beside 16 bytes for each of their text: an entry without marks
+// is one too.
+constexpr std::size_t kMapsBeside = 512 << 10;
+
 struct Entry {
   int order = 0;  // 0 exact, 1 "*.x", 2 "x.*", 3 regular expressions: the first that matches counts
   std::size_t size = 0;
@@ -37,7 +41,7 @@ struct Entry {
 
 class MapReader {
  public:
-  explicit MapReader(const Maps& before) : before_(before) {}
+  MapReader(const Maps& before, RegexBudget& budget) : before_(before), budget_(budget) {}
 
   // What was expected; the steps are in `out`.
   std::string read(const Directive& map, std::vector<SnippetStep>& out, std::string& name) {
@@ -132,7 +136,7 @@ class MapReader {
       }
     }
     if (!entry.test.pattern.empty()) {
-      const auto made = Regex::make(entry.test.pattern);
+      const auto made = budget_.make(entry.test.pattern);
       if (!made) return "a regular expression (PCRE2): " + made.error();
       if (!(*made)->names().empty()) return "groups without names: $1 to $9 name them";
     }
@@ -142,6 +146,7 @@ class MapReader {
 
   static constexpr std::size_t kLast = 1 << 20;
   const Maps& before_;
+  RegexBudget& budget_;
   Template source_;
   SnippetStep fallback_;
   bool hostnames_ = false;
@@ -209,6 +214,7 @@ std::expected<Maps, Refusal> read_maps(std::string_view text) {
   auto parsed = parse(text);
   if (!parsed) return std::unexpected(std::move(parsed.error()));
   Maps out;
+  RegexBudget budget(kMapsBeside);
   for (const Directive& directive : *parsed) {
     const auto refuse = [&](std::string expected) {
       return std::unexpected(Refusal{directive.at, directive.name, std::move(expected)});
@@ -225,7 +231,7 @@ std::expected<Maps, Refusal> read_maps(std::string_view text) {
     if (directive.name != "map") return refuse("maps, limit_req_zone and limit_conn_zone alone");
     std::vector<SnippetStep> steps;
     std::string name;
-    MapReader reader(out);
+    MapReader reader(out, budget);
     if (auto expected = reader.read(directive, steps, name); !expected.empty()) return refuse(std::move(expected));
     if (name == "connection_upgrade") continue;
     if (out.steps.size() >= Snippet::kMostVariables) return refuse("fewer maps");

@@ -5,7 +5,6 @@
 #include <mutex>
 #include <tuple>
 
-#include "base/regex.h"
 #include "base/strings.h"
 #include "control/kube/grammar.h"
 #include "control/kube/snippet/maps.h"
@@ -119,7 +118,7 @@ std::string Reader::pattern(std::string_view written, bool any_case, std::string
   if (++patterns_ > Snippet::kMostPatterns)
     return "at most " + std::to_string(Snippet::kMostPatterns) + " regular expressions";
   out = (any_case ? "" : "(?-i)") + std::string(written);
-  const auto made = Regex::make(out);
+  const auto made = budget_.make(out);
   if (!made) return "a regular expression (PCRE2): " + made.error();
   const auto& names = (*made)->names();
   if (names.size() > Snippet::kMostNamed)
@@ -234,7 +233,6 @@ std::string Reader::read_location(const Directive& directive) {
   if (has_control(made.path)) return "a path without control characters";
   auto block = std::make_shared<Block>();
   Reader inside(*block, ns_, depth_ + 1);
-  inside.patterns_ = patterns_;
   if (model::is_snippet_pattern(made.match)) {
     SnippetStep groups;
     groups.kind = Kind::groups;
@@ -247,8 +245,11 @@ std::string Reader::read_location(const Directive& directive) {
     if (made.path == "/" && made.match != snippet_exact)
       return "a path other than /, which an Ingress has: nginx takes no configuration with two of one path";
   }
+  inside.patterns_ = patterns_;
+  inside.budget_ = budget_;
   const bool fine = inside.read(directive.block, Context::location, 0);
   patterns_ = inside.patterns_;
+  budget_ = inside.budget_;
   if (!fine) {
     refusal_ = inside.refusal_;
     refused_inside_ = true;

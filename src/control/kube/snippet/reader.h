@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/regex.h"
 #include "control/kube/snippet/block.h"
 
 // What the rows of directives.cpp read with. Only this folder knows it.
@@ -69,6 +70,7 @@ class Reader {
   Context where_ = Context::location;
   std::uint32_t level_ = 0;
   std::size_t patterns_ = 0, fields_ = 0;
+  RegexBudget budget_;  // of all patterns
   std::optional<model::SnippetStep> end_;
   std::vector<Named> named_;
   std::vector<Location> handlers_;  // named locations

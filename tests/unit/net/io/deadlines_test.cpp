@@ -102,6 +102,42 @@ TEST(Deadlines, DestructionDisarms) {
   wheel.advance(clock.now());
 }
 
+// Who has no patience gets what has come in one poll more, and no tick.
+TEST(Deadlines, AtOnceFiresAfterThePollThatComesNext) {
+  FakeClock clock;
+  DeadlineWheel wheel(clock.now());
+  EXPECT_EQ(due_in(clock.now(), 0ms), kAtOnce);
+  EXPECT_EQ(due_in(clock.now(), 1ms), clock.now() + 1ms);
+  Counted d, again, gone;
+  wheel.arm(d, kAtOnce);
+  wheel.arm(gone, kAtOnce);
+  wheel.advance(clock.now());
+  EXPECT_EQ(d.fired, 0) << "nothing was polled since";
+  EXPECT_EQ(wheel.next(clock.now()), 0ms);
+  gone.disarm();  // what it waited for came with that poll
+  d.then = [&] { wheel.arm(again, kAtOnce); };
+  wheel.advance(clock.now());
+  EXPECT_EQ(d.fired, 1);
+  EXPECT_EQ(gone.fired, 0);
+  EXPECT_EQ(again.fired, 0) << "it has a poll of its own";
+  EXPECT_EQ(wheel.next(clock.now()), 0ms);
+  wheel.advance(clock.now());
+  EXPECT_EQ(again.fired, 1);
+  EXPECT_EQ(wheel.next(clock.now()), 1s);
+  {
+    Counted left;
+    wheel.arm(left, kAtOnce);
+    wheel.next(clock.now());
+    wheel.arm(d, kAtOnce);
+  }
+  Counted both;
+  {
+    DeadlineWheel other(clock.now());
+    other.arm(both, kAtOnce);
+  }
+  EXPECT_FALSE(both.armed()) << "the wheel is gone";
+}
+
 TEST(Deadlines, APollSleepsUntilTheNextOneThatIsNear) {
   FakeClock clock;
   DeadlineWheel wheel(clock.now());
