@@ -13,7 +13,7 @@ from middle import H2_OPTIONS
 
 LOOPBACK = {"allow-destinations": "127.0.0.0/8"}
 CANCEL = 8  # RFC 9113 section 7
-HEDGED = {"hedge-delay": "100ms"}
+HEDGED = {"hedge-delay": "200ms"}
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
 
 
@@ -57,7 +57,7 @@ def test_the_other_pod_answers_and_the_slow_one_is_left(site, version):
             a = c.get(f"/{i}", "app.example") if version == "h1" else c.done(c.request(f"/{i}"))
             assert (a.status, bytes(a.body)) == (200, b"good")
     # By turns: a hedge is a turn too, so that each later request begins at the slow one, or every other one does.
-    assert len(slow.asked) in range(4, 9) and time.monotonic() - begin > 0.1 * len(slow.asked)
+    assert len(slow.asked) in range(4, 9) and time.monotonic() - begin > 0.2 * len(slow.asked)
     assert len(good.asked) == 8, "each of them once"
     wait_for(lambda: slow.left == len(slow.asked), "all of its connections are closed")
     assert hedges(sluice, "won") == len(slow.asked)
@@ -99,10 +99,9 @@ def test_what_may_not_be_sent_twice_is_not(site):
 def test_the_budget_bounds_it(site):
     sluice, slow, good = start(site, {"proxy-read-timeout": "1"}, {"retry-budget-min-rate": "0", "retry-budget-percent": "10"})
     with sluice.raw() as c:
-        statuses = [c.get(f"/{i}", "app.example").status for i in range(2)]
-    assert hedges(sluice, "over_budget") == 1 and hedges(sluice, "won") == 0
-    assert sorted(statuses) in ([200, 200], [200, 504]), statuses
-    assert len(slow.asked) == 1
+        statuses = [c.get(f"/{i}", "app.example").status for i in range(4)]
+    assert hedges(sluice, "over_budget") >= 2 and sum(hedges(sluice, r) for r in ("won", "lost", "failed")) == 0
+    assert sorted(statuses) == [200, 200, 504, 504] and len(slow.asked) == 2, "by turns"
 
 
 def test_pods_of_http2(site):
@@ -235,7 +234,7 @@ def test_all_routes_by_the_configmap_and_none_by_the_annotation(site):
     site.app("app.example", [p.address for p in pods], name="app")
     site.app("off.example", [p.address for p in pods], name="off", annotations={"hedge-delay": "0"})
     site.app("bad.example", [p.address for p in pods], name="bad", annotations={"hedge-delay": "soon"})
-    sluice = site.sluice(options={"hedge-delay": "100ms"})
+    sluice = site.sluice(options={"hedge-delay": "200ms"})
     with sluice.raw() as c:
         assert c.get("/?delay=400", "off.example").status == 200
         assert hedges(sluice, "lost") + hedges(sluice, "won") == 0

@@ -197,13 +197,12 @@ void Hedge::ask_another() {
     return worker.stats.hedges_limited.add();
   auto& tried = ex_.memory.tried;
   const auto before = tried.size();
+  if (before >= ex_.cluster->takers()) return;
+  // Before the choice, which is a turn of the one that is chosen.
+  if (!within_hedge_budget(ex_, now)) return worker.stats.hedges_over_budget.add();
   std::shared_ptr<EndpointRuntime> endpoint = ex_.cluster->pick(ex_);
   const auto known = tried.begin() + static_cast<std::ptrdiff_t>(before);
   if (!endpoint || std::find(tried.begin(), known, endpoint->load.id) != known) return tried.resize(before);
-  if (!within_hedge_budget(ex_, now)) {
-    worker.stats.hedges_over_budget.add();
-    return tried.resize(before);
-  }
   ex_.hedged = true;
   ++ex_.tries;
   second_ = std::make_unique<Second>(ex_, endpoint);

@@ -434,6 +434,10 @@ TEST(Hedge, EachTakesFromTheBudget) {
       site.pass(kDelay);
       EXPECT_EQ(site.ex->record.attempts, is_used_up ? 1 : 2) << percent;
       EXPECT_EQ(site.stats.hedges_over_budget.get(), is_used_up ? 1U : 0U) << percent;
+      if (is_used_up) {
+        std::vector<std::uint32_t> none;
+        EXPECT_NE(site.worker.cluster(0)->pick(none), site.first->endpoint) << "nobody has missed a turn";
+      }
       site.says(*site.first, kHello);
       EXPECT_TRUE(site.over);
     }
