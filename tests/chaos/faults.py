@@ -339,7 +339,7 @@ class Dns:
             return [forged, answer(self.liar, asked=b"\x05other\x07example\0" + asked[-4:])]
         if self.how == "broken":
             return [question[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + asked + b"\xc0\xff\0\1", question[:7], b""]
-        return {"nxdomain": [answer("", code=3)], "servfail": [answer("", code=2)], "refused": [answer("", code=5)], "empty": [answer("", name=b"")[:6] + b"\0" * 6 + asked], "silent": []}[self.how]
+        return {"nxdomain": [answer("", code=3)], "servfail": [answer("", code=2)], "refused": [answer("", code=5)], "empty": [struct.pack("!HHHHHH", number, 0x8180, 1, 0, 0, 0) + asked], "silent": []}[self.how]
 
 
 def dns(run):
