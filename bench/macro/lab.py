@@ -1,5 +1,5 @@
 """The machine's side of a measurement: where files lie, ports, pods, processes and what they cost. Knows no proxy."""
-import atexit, base64, os, pathlib, re, shutil, signal, socket, subprocess as sp, tempfile, time
+import atexit, base64, os, pathlib, re, shutil, signal, socket, subprocess as sp, sys, tempfile, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -52,6 +52,7 @@ def clean():
 
 
 atexit.register(clean)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that who ends us ends the pods and proxies, too
 
 
 def write(name, text):
