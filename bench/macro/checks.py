@@ -100,7 +100,7 @@ def all_on(work):
 
 def last_line(fits):
     """The last whole line of the access log that fits, as JSON; every line has to be JSON."""
-    end = time.monotonic() + 12  # Envoy writes each ten seconds, or when its buffer is full
+    end = time.monotonic() + 12
     while time.monotonic() < end:
         with open(lab.LOG, "rb") as f:
             f.seek(max(0, os.path.getsize(lab.LOG) - 20000))

@@ -54,7 +54,8 @@ def command(work, binary, _="", by_file=False):
     text = json.dumps({"node": {"id": "bench", "cluster": "bench"},
                        "static_resources": {"listeners": [listener("h", lab.HTTP), listener("s", lab.TLS, transport_socket=secure)],
                                             "clusters": [{"circuit_breakers": no_limit, **c} for c in wish["clusters"]]}})
-    return [binary, "-c", lab.write("envoy.json", text), "--concurrency", "1", "--disable-hot-restart", "-l", "off"]
+    return [binary, "-c", lab.write("envoy.json", text), "--concurrency", "1", "--disable-hot-restart", "-l", "off",
+            "--file-flush-interval-msec", "1000"]  # of its log; nginx's has the same second
 
 
 def put_routes(config):
