@@ -89,7 +89,7 @@ def all_on(work):
     for cookie, pod in list(cookies.items())[:9]:
         for _ in range(5):
             again = ask(PATH, {**SHOW, "Cookie": cookie}).seen()[0]
-            must(again == pod or again.endswith(f":{lab.port_of('next')}"), f"affinity: {cookie} was at {pod} and is at {again}")
+            must(again == pod, f"affinity: {cookie} was at {pod} and is at {again}")
 
     line = last_line(lambda one: one.get("status") == 200 or one.get("status") == "200")
     text = json.dumps(line)

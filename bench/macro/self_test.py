@@ -17,7 +17,7 @@ TAKEN_OUT = [
     ("all-on", "X-Served-By: edge", "X-Served-By: other", "headers"),
     ("all-on", "affinity: cookie", 'service-upstream: "false"', "affinity"),
     ("all-on", 'canary-weight: "10"', 'canary-weight: "50"', "canary"),
-    ("all-on", "access-log-format: json", "access-log-format: text", "access log"),
+    ("all-on", '"host":"$host",', '"host":$host,', "access log"),
     ("auth-cached", "auth-response-headers: X-Auth-User", "auth-response-headers: X-Other", "who it is"),
     ("auth-cached", "auth-cache-key: $http_authorization", "auth-cache-key: $request_id", "questions"),
     ("upload", "proxy-body-size: 8m", "proxy-body-size: 8k", "upload"),
