@@ -19,8 +19,9 @@ def run(*command):
 
 
 def milliseconds(text):
+    """Of wrk's figures; nothing was answered where it says none."""
     m = re.match(r"([\d.]+)(us|ms|s|m|h)", text)
-    return float(m[1]) * {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4, "h": 3.6e6}[m[2]]
+    return float(m[1]) * {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4, "h": 3.6e6}[m[2]] if m else 0.0
 
 
 def wrk(secs, conns, scheme="http", script="", headers=(), path="/api/users/1"):
