@@ -161,16 +161,29 @@ def tree(pid):
     return out
 
 
-def cpu(pid):
-    """Seconds of CPU time, user and system, of the tree, from schedstat."""
-    ns = 0
+def schedstat(pid):
+    """Nanoseconds that the tree has run, and that it has waited for a core."""
+    ran = waited = 0
     for p in tree(pid):
         try:
             for task in os.listdir(f"/proc/{p}/task"):
-                ns += int(pathlib.Path(f"/proc/{p}/task/{task}/schedstat").read_text().split()[0])
+                a, b, _ = pathlib.Path(f"/proc/{p}/task/{task}/schedstat").read_text().split()
+                ran, waited = ran + int(a), waited + int(b)
         except (FileNotFoundError, ProcessLookupError):
             pass
-    return ns / 1e9
+    return ran, waited
+
+
+def cpu(pid):
+    """Seconds of CPU time, user and system, of the tree: from schedstat, and of processes that have ended (a reload) from what
+    their parents were told."""
+    ended = 0
+    for p in tree(pid):
+        try:
+            ended += sum(map(int, pathlib.Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split()[13:15]))
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return schedstat(pid)[0] / 1e9 + ended / HZ
 
 
 def user_time(pid):
