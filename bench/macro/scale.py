@@ -126,7 +126,7 @@ def endpoints(a):
         return lambda text: re.sub(r"endpoints: \[.*\]", f"endpoints: [{every}]", text)
 
     def servers(n):
-        every = " ".join(f"server 127.0.{1 + i // 250}.{1 + i % 250}:{lab.port_of("1k")};" for i in range(n))
+        every = " ".join(f"server 127.0.{1 + i // 250}.{1 + i % 250}:{lab.port_of('1k')};" for i in range(n))
         return lambda text: re.sub(r"keepalive \d+;", "keepalive 2000;", re.sub(r"server 127\.0\.0\.1:\d+;", every, text))
 
     # Room for all of them, so that no connection is opened anew. A thousand kept sockets are colder than 64, for any

@@ -12,7 +12,7 @@ Two ways: at rest, and with 20 changes a second, each of them a new host. Sluice
 routes. nginx and HAProxy get a file for each and a reload each second, which is how their controllers collect changes. At the
 end the last host has to be served. Interleaved over the rounds; the table has the median round of each. Kept in bench/results.
 """
-import argparse, http.client, json, os, pathlib, resource, signal, statistics, subprocess as sp, sys, threading, time
+import argparse, http.client, json, os, pathlib, resource, signal, statistics, sys, threading, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 CHANGES = 20  # a second
@@ -35,7 +35,7 @@ def arguments():
 A = arguments()
 os.environ["SLUICE_BIN"] = A.sluice
 sys.path.insert(0, str(HERE))
-import checks, clients, lab, scenarios  # noqa: E402
+import clients, lab, scenarios  # noqa: E402
 from proxies import PEERS, envoy, sluice  # noqa: E402
 
 # Case → the client at a rate: (rate, seconds, what the check found) → its line of JSON.
