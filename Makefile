@@ -123,11 +123,15 @@ bench: build  ## micro benchmarks, then Sluice beside the peers that are install
 	@tools/deps.sh build test bench
 	$(call compile,bench,all)
 	@shopt -s nullglob; for b in build/bench/bench/*_bench; do [ -x $$b ] && [ -f $$b ] && $$b --benchmark_min_time=0.5; done
-	@bench/macro/run.sh $(or $(SCENARIOS),h1-1k,h1-64k,h1-1m,h1-1k-10k-hosts,tls-1k,tls-64k,tls-handshake)
+	@bench/macro/run.sh $(or $(SCENARIOS),h1-1k,h1-64k,h1-1m,h1-1k-10k-hosts,tls-1k,tls-64k,tls-handshake,everything-on)
 
-peers: build  ## side by side with nginx, HAProxy and others; SCENARIOS='h1-1k,tls-1k'
-	@tools/deps.sh test bench
-	@bench/macro/run.sh $(or $(SCENARIOS),h1-1k)
+peers: build  ## side by side with nginx, HAProxy and others, ratios with intervals; SCENARIOS='h1-1k,everything-on' ROUNDS=10
+	@tools/deps.sh build test bench
+	@bench/macro/run.sh $(or $(SCENARIOS),h1-1k) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+peers-test: build  ## that the checks of `make peers` refuse a row that leaves its work out
+	@tools/deps.sh build test bench
+	@SLUICE_BIN=build/release/sluice /usr/bin/python3 bench/macro/self_test.py
 
 instructions: build  ## user-space instructions of one exchange (callgrind) against the recorded baseline; RECORD=1 writes a new one
 	@tools/deps.sh test bench
@@ -137,9 +141,9 @@ scale: build  ## what a request costs as hosts, endpoints, workers and idle conn
 	@tools/deps.sh test bench
 	@bench/macro/scale.py $(or $(PARTS),all)
 
-tail: build  ## latency at a constant rate beside nginx, HAProxy and Envoy, at rest, while the configuration changes, with access logs
-	@tools/deps.sh test bench
-	@/usr/bin/python3 bench/macro/tail.py build/release/sluice
+tail: build  ## latency at 60 % load beside nginx, HAProxy and Envoy, at rest and with 20 changes a second; CASES='all-on,h1-1k'
+	@tools/deps.sh build test bench
+	@/usr/bin/python3 bench/macro/tail.py build/release/sluice $(if $(CASES),--cases $(CASES))
 
 balance: deps-build build/.made  ## how well the policies of balancing balance, simulated; SCENARIOS='skew burst'
 	@tools/deps.sh bench
@@ -181,4 +185,4 @@ install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
 clean:  ## remove everything that was built
 	@rm -rf build
 
-.PHONY: help deps deps-build build dev run quick first-answer test unit test-integration test-conformance k8s-harness test-k8s test-k8s-dev test-k8s-long test-oracle asan-build asan asan-short tsan fuzz soak chaos chaos-short chaos-k8s bench peers instructions scale tail balance arch headers fmt fmt-check tidy docs image test-image install-completions clean
+.PHONY: help deps deps-build build dev run quick first-answer test unit test-integration test-conformance k8s-harness test-k8s test-k8s-dev test-k8s-long test-oracle asan-build asan asan-short tsan fuzz soak chaos chaos-short chaos-k8s bench peers peers-test instructions scale tail balance arch headers fmt fmt-check tidy docs image test-image install-completions clean

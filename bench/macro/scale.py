@@ -18,9 +18,12 @@ import argparse, base64, json, os, pathlib, re, resource, socket, ssl, statistic
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-import peers  # noqa: E402
+import checks, clients, lab, peers  # noqa: E402
+from proxies import PEERS, nginx, sluice  # noqa: E402
+from scenarios import SCENARIOS  # noqa: E402
+from work import Work  # noqa: E402
 
-ROOT = pathlib.Path(peers.ROOT)
+ROOT = lab.ROOT
 LINES = []
 
 
@@ -43,8 +46,13 @@ def rows(title, cells):
     say()
 
 
+def one_round(who, scenario, seconds):
+    s = SCENARIOS[scenario]
+    return peers.measure(who, (PEERS[who], s, s.check, ""), seconds, 64)
+
+
 def must_be_clean(result, name):
-    if "error" in result or result["bad"]:
+    if result["bad"]:
         sys.exit(f"{name}: {result}")
     return result
 
@@ -55,7 +63,7 @@ def hosts(a):
     cells = {(who, name): [] for who in ("sluice", "floor") for name in scenarios}
     for _ in range(a.rounds):
         for who, name in cells:
-            cells[who, name].append(must_be_clean(peers.run(who, scenarios[name], a.seconds, 64), name)["cpu_us"])
+            cells[who, name].append(must_be_clean(one_round(who, scenarios[name], a.seconds), name)["cpu_us"])
     for who in ("sluice", "floor"):
         rows(f"{who}: CPU time a request by number of hosts, µs", {name: v for (w, name), v in cells.items() if w == who})
 
@@ -65,20 +73,20 @@ class Proxy:
         self.process = sp.Popen(["taskset", "-c", core, *command], stdout=sp.DEVNULL, stderr=sp.DEVNULL)
 
     def __enter__(self):
-        if not (peers.wait_port(peers.HTTP) and peers.wait_port(peers.TLS)):
+        if not (lab.wait_port(lab.HTTP) and lab.wait_port(lab.TLS)):
             sys.exit(f"{type(self).__name__} does not listen")
-        peers.check("http", 1024, 0)
+        checks.plain(Work())
         return self
 
     def __exit__(self, *_):
-        peers.stop(self.process)
+        lab.stop(self.process)
 
 
 class Nginx(Proxy):
     """Over the configuration of peers.py, edited by `edit`."""
 
     def __init__(self, edit, core="0"):
-        command = peers.nginx("nginx", "", peers.BACKEND[1024], 0)
+        command = nginx.command(Work(), nginx.find())
         conf = pathlib.Path(command[command.index("-c") + 1])
         conf.write_text(edit(conf.read_text()))
         self.start(command, core)
@@ -88,16 +96,16 @@ class Sluice(Proxy):
     """Over the manifests of peers.py, edited by `edit`, with further switches."""
 
     def __init__(self, edit=lambda text: text, switches=(), workers=1, core="0", shift=0):
-        command = peers.ours(peers.BACKEND[1024], "", peers.BACKEND[1024], 0)
+        command = sluice.command(Work(), sluice.binary())
         command[command.index("--workers") + 1] = str(workers)
-        manifest = pathlib.Path(peers.W) / "manifests/m.yaml"
+        manifest = pathlib.Path(lab.W) / "manifests/m.yaml"
         manifest.write_text(edit(manifest.read_text()))
-        moved = {f"127.0.0.1:{port}": f"127.0.0.1:{port + shift}" for port in (peers.HTTP, peers.TLS)}
+        moved = {f"127.0.0.1:{port}": f"127.0.0.1:{port + shift}" for port in (lab.HTTP, lab.TLS)}
         self.start([*(moved.get(c, c) for c in command), *switches], core)
 
 
 def wrk(seconds, core="1", scheme="http", connections=64):
-    port = peers.HTTP if scheme == "http" else peers.TLS
+    port = lab.HTTP if scheme == "http" else lab.TLS
     out = sp.run(["taskset", "-c", core, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-H", "Host: app.example.com",
                   f"{scheme}://127.0.0.1:{port}/api/users/1"], capture_output=True, text=True).stdout
     if "Non-2xx" in out or "Socket errors" in out:
@@ -107,9 +115,9 @@ def wrk(seconds, core="1", scheme="http", connections=64):
 
 def cost(pid, seconds, **kw):
     wrk(1, **kw)
-    before = peers.cpu(pid)
+    before = lab.cpu(pid)
     requests = wrk(seconds, **kw)
-    return (peers.cpu(pid) - before) / requests * 1e6
+    return (lab.cpu(pid) - before) / requests * 1e6
 
 
 def endpoints(a):
@@ -118,7 +126,7 @@ def endpoints(a):
         return lambda text: re.sub(r"endpoints: \[.*\]", f"endpoints: [{every}]", text)
 
     def servers(n):
-        every = " ".join(f"server 127.0.{1 + i // 250}.{1 + i % 250}:{peers.BACKEND[1024]};" for i in range(n))
+        every = " ".join(f"server 127.0.{1 + i // 250}.{1 + i % 250}:{lab.port_of('1k')};" for i in range(n))
         return lambda text: re.sub(r"keepalive \d+;", "keepalive 2000;", re.sub(r"server 127\.0\.0\.1:\d+;", every, text))
 
     # Room for all of them, so that no connection is opened anew. A thousand kept sockets are colder than 64, for any
@@ -155,7 +163,7 @@ def workers(a):
 
 def counted(pid, work):
     """What `work` returns, and the calls of the process meanwhile: name → (calls, errors)."""
-    out = pathlib.Path(peers.W) / "strace"
+    out = pathlib.Path(lab.W) / "strace"
     tracer = sp.Popen(["strace", "-c", "-f", "-o", str(out), "-p", str(pid)], stdout=sp.DEVNULL, stderr=sp.PIPE, text=True)
     tracer.stderr.readline()  # "attached"
     done = work()
@@ -171,17 +179,15 @@ def counted(pid, work):
 
 def syscalls(a):
     say("## System calls a request on kept connections (strace -c -f)\n\n| | | each request | of them |\n|---|---|---|---|")
-    for name, size, scheme in (("h1 1 KiB", 1024, "http"), ("TLS 1 KiB", 1024, "https"), ("h1 64 KiB", 65536, "http"),
-                               ("TLS 64 KiB", 65536, "https")):
+    for name, size, scheme in (("h1 1 KiB", "1k", "http"), ("TLS 1 KiB", "1k", "https"), ("h1 64 KiB", "64k", "http"), ("TLS 64 KiB", "64k", "https")):
         for proxy in ("sluice", "nginx"):
-            make, binary, root = peers.PEERS[proxy]
-            p = sp.Popen(["taskset", "-c", "0", *make(binary, root, peers.BACKEND[size], 0)], stdout=sp.DEVNULL, stderr=sp.DEVNULL)
+            p = sp.Popen(["taskset", "-c", "0", *PEERS[proxy].command(Work(pod=size))], stdout=sp.DEVNULL, stderr=sp.DEVNULL)
             try:
-                peers.wait_port(peers.HTTP if scheme == "http" else peers.TLS)
+                lab.wait_port(lab.HTTP if scheme == "http" else lab.TLS)
                 wrk(1, scheme=scheme)
-                requests, calls = counted(peers.tree(p.pid)[-1], lambda: wrk(3, scheme=scheme))
+                requests, calls = counted(lab.tree(p.pid)[-1], lambda: wrk(3, scheme=scheme))
             finally:
-                peers.stop(p)
+                lab.stop(p)
             # The tracer slows the proxy down, so that more requests wait for each turn than without it.
             top = sorted(calls.items(), key=lambda c: -c[1][0])
             parts = [f"{k} {n / requests:.2f}" + (f" ({e / requests:.2f} in vain)" if e > requests / 100 else "")
@@ -191,7 +197,7 @@ def syscalls(a):
 
 
 def session(context, saved=None):
-    raw = socket.create_connection(("127.0.0.1", peers.TLS))
+    raw = socket.create_connection(("127.0.0.1", lab.TLS))
     s = context.wrap_socket(raw, server_hostname="app.example.com", session=saved)
     s.sendall(b"GET / HTTP/1.1\r\nHost: app.example.com\r\nConnection: close\r\n\r\n")
     answer = b""
@@ -234,12 +240,11 @@ def idle_tls(a):
     except (ValueError, PermissionError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         want = min(want, hard - 500)
-    client = f"{peers.BUILD}/openloop"
-    sp.run(["g++", "-std=c++23", "-O2", "-o", client, str(HERE / "openloop.cpp")], check=True)
+    client = f"{lab.BUILD}/openloop"
     context = ssl._create_unverified_context()
 
     def active():
-        return json.loads(sp.run(["taskset", "-c", "1", client, "app.example.com", str(peers.HTTP), "4000", str(a.seconds * 2), "64", "1024"],
+        return json.loads(sp.run(["taskset", "-c", "1", client, "app.example.com", str(lab.HTTP), "4000", str(a.seconds * 2), "64", "1024"],
                                  stdout=sp.PIPE, text=True, check=True).stdout)
 
     def hold(port):
@@ -268,13 +273,13 @@ def idle_tls(a):
     with Sluice(switches=patient) as p:
         active()
         cells["alone"] = [active() for _ in range(a.rounds)]
-        before = peers.rss(p.process.pid)
-        held = hold(peers.TLS)
-        each = (peers.rss(p.process.pid) - before) / want
+        before = lab.memory(p.process.pid)
+        held = hold(lab.TLS)
+        each = (lab.memory(p.process.pid) - before) / want
         cells["beside them, on the same worker"] = [active() for _ in range(a.rounds)]
         still_there(held)
         with Sluice(switches=patient, shift=100):
-            held = hold(peers.TLS + 100)
+            held = hold(lab.TLS + 100)
             cells["beside them, held by another process"] = [active() for _ in range(a.rounds)]
             still_there(held)
     say(f"## {want} idle TLS connections: latency of 4,000 requests a second on 64 others, µs\n\n| | p50 | p99 | p99.9 | errors |\n|---|---|---|---|---|")
@@ -347,7 +352,7 @@ def load(a):
 
     say("## 10,000 Ingresses until they are served\n\n| | | CPU time, best, ms | median | resident, median, MB |\n|---|---|---|---|---|")
     for style, text in styles.items():
-        directory = pathlib.Path(peers.W) / f"load-{style}"
+        directory = pathlib.Path(lab.W) / f"load-{style}"
         directory.mkdir(parents=True, exist_ok=True)
         for at in range(0, len(all_objects), 100):
             (directory / f"{at // 100:04}.{style.lower()}").write_text(text(all_objects[at:at + 100]))
@@ -371,19 +376,13 @@ def main():
     p.add_argument("--seconds", type=int, default=3)
     p.add_argument("--out")
     a = p.parse_args()
-    peers.build()
+    lab.build()
     commit = sp.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     say(f"# Scale, {time.strftime('%F')}\n\nCommit {commit}, {os.cpu_count()} cores, Linux {os.uname().release}. {a.rounds} interleaved rounds of {a.seconds} s.\n"
-        f"Differs from the shipped defaults: {' '.join(peers.SLUICE.split()[8:])}\n")
-    pods = [sp.Popen(["taskset", "-c", "1", f"{peers.BUILD}/backend", str(port), str(size)]) for size, port in peers.BACKEND.items()]
-    try:
-        for port in peers.BACKEND.values():
-            peers.wait_port(port)
+        f"Differs from the shipped defaults: {sluice.SWITCHES} --access-log off\n")
+    with lab.Pods(["1k", "64k"]):
         for part in PARTS if "all" in a.parts else a.parts:
             PARTS[part](a)
-    finally:
-        for pod in pods:
-            pod.terminate()
     out = pathlib.Path(a.out) if a.out else ROOT / f"bench/results/{time.strftime('%F')}-scale.md"
     out.write_text("\n".join(LINES).rstrip() + "\n")
     print(f"kept in {out}", file=sys.stderr)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Three times as many requests as can be answered, sent whatever the answers do (bench/macro/openloop.cpp). What counts is goodput:
+"""Three times as many requests as can be answered, sent whatever the answers do (bench/macro/goodput.cpp). What counts is goodput:
 answers of 200 within half a second, a second.
 
 pods      the pods are what is too slow: so many places, each busy for so long with a request, whatever this machine can do. With
@@ -22,11 +22,11 @@ PODS, PLACES, SERVICE = 4, 5, 50  # 400 requests a second
 LAG = 20
 
 
-def openloop(run):
+def goodput(run):
     """The client, compiled as bench/macro does."""
-    out = Path(run.directory.name) / "openloop"
+    out = Path(run.directory.name) / "goodput"
     if not out.exists():
-        subprocess.run(["g++", "-std=c++23", "-O2", "-o", out, harness.ROOT / "bench" / "macro" / "openloop.cpp"], check=True)
+        subprocess.run(["g++", "-std=c++23", "-O2", "-o", out, harness.ROOT / "bench" / "macro" / "goodput.cpp"], check=True)
     return out
 
 
@@ -34,7 +34,7 @@ class Load:
     def __init__(self, run, sluice, rate, seconds, connections, host=HOST, size=100):
         self.seconds = seconds
         port = sluice.http.rsplit(":", 1)[1]
-        self.proc = subprocess.Popen([openloop(run), host, port, str(rate), str(seconds), str(connections), str(size), str(DEADLINE), f"/?size={size}"],
+        self.proc = subprocess.Popen([goodput(run), host, port, str(rate), str(seconds), str(connections), str(size), str(DEADLINE), f"/?size={size}"],
                                      stdout=subprocess.PIPE, text=True)
 
     def result(self):

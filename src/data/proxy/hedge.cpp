@@ -193,8 +193,7 @@ void Hedge::ask_another() {
   WorkerContext& worker = ex_.worker;
   const Instant now = worker.loop.now();
   if (!may_hedge(ex_, now)) return;
-  if (RequestOfCluster::is_full(ex_) || worker.shared.overload.at_least(Rung::save))
-    return worker.stats.hedges_limited.add();
+  if (RequestOfCluster::is_full(ex_) || !worker.held().none()) return worker.stats.hedges_limited.add();
   auto& tried = ex_.memory.tried;
   const auto before = tried.size();
   if (before >= ex_.cluster->takers()) return;
