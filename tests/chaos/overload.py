@@ -32,16 +32,17 @@ def goodput(run):
 
 class Load:
     def __init__(self, run, sluice, rate, seconds, connections, host=HOST, size=100):
-        self.seconds = seconds
+        self.rate, self.seconds = rate, seconds
         port = sluice.http.rsplit(":", 1)[1]
-        self.proc = subprocess.Popen([goodput(run), host, port, str(rate), str(seconds), str(connections), str(size), str(DEADLINE), f"/?size={size}"],
+        self.proc = subprocess.Popen([goodput(run), host, port, str(rate), str(seconds), str(connections), str(DEADLINE), f"/?size={size}"],
                                      stdout=subprocess.PIPE, text=True)
 
     def result(self):
         out, _ = self.proc.communicate(timeout=self.seconds + 60)
         r = json.loads(out)
-        r["goodput"] = round(r["good"] / self.seconds, 1)
-        return r
+        every = r.pop("all")
+        return {**r, "asked": int(self.rate * self.seconds), "goodput": round(r["good"] / self.seconds, 1), "rate": every["rate"],
+                "errors": every["errors"], "p50_ms": round(every["p50_us"] / 1000, 1), "p99_ms": round(every["p99_us"] / 1000, 1)}
 
 
 def load(*args, **kw):

@@ -161,7 +161,7 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_hedges_total", counter, "result",
      "Second tries beside a first one that had not answered within hedge-delay: they were answered sooner (won), or "
      "later, or the client had left (lost), or failed (failed); or there was none, as the retry budget was used up "
-     "(over_budget), or a limit of requests to the Service port was reached or memory is short (limited)."},
+     "(over_budget), or a limit of requests to the Service port was reached or a rung of overload holds (limited)."},
     {"sluice_endpoints_ejected", gauge, "",
      "Endpoints that are left out at the moment for what became of requests to them."},
     {"sluice_endpoint_ejections_total", counter, "reason",
