@@ -235,12 +235,18 @@ struct Asked {
 // all are the canary's.
 void choose(Explanation& out, data::RequestView& view, const model::Model& model) {
   const data::Choice& choice = *out.route->choice;
-  const auto candidate = [](const model::Cluster* cluster) {
-    return data::Candidate{cluster, cluster != nullptr && usable(*cluster) != 0};
+  const auto session_id = [](const model::Cluster* cluster) {
+    return cluster != nullptr && cluster->balancing && cluster->balancing->affinity
+               ? data::session_id_of(cluster->upstream_name)
+               : std::string();
+  };
+  const auto candidate = [](const model::Cluster* cluster, const std::string& id) {
+    return data::Candidate{cluster, cluster != nullptr && usable(*cluster) != 0, id};
   };
   Explanation::Canary& canary = out.canary.emplace();
   canary.cluster = find_canary_cluster(model, *out.route->spec);
-  const auto opinion = choice.ask(view, candidate(out.cluster), candidate(canary.cluster));
+  const auto opinion = choice.ask(view, candidate(out.cluster, session_id(out.cluster)),
+                                  candidate(canary.cluster, session_id(canary.cluster)));
   const bool drawn = opinion.by == data::Choice::By::weight;
   const auto share = choice.share();
   canary.takes = drawn ? share == choice.total() : opinion.canary;

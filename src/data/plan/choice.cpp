@@ -34,13 +34,11 @@ std::optional<std::string_view> value_of(const net::http::RequestHead& head, std
 
 }  // namespace
 
-bool is_bound(const RequestView& request, const model::Cluster& cluster) {
-  const auto& balancing = cluster.balancing;
-  if (!balancing || !balancing->affinity) return false;
-  const std::string& name = balancing->affinity->name;
-  if (session_cookie(request.received, name, {}).key.empty()) return false;  // most have none
-  const std::string id = session_id_of(cluster.upstream_name);
-  return session_cookie(request.received, name, id).id == id;
+bool is_bound(const RequestView& request, const Candidate& candidate) noexcept {
+  const auto& balancing = candidate.cluster->balancing;
+  if (candidate.session_id.empty() || !balancing || !balancing->affinity) return false;
+  const auto cookie = session_cookie(request.received, balancing->affinity->name, candidate.session_id);
+  return !cookie.key.empty() && cookie.id == candidate.session_id;
 }
 
 Choice::Choice(model::Shared<model::Canary> spec, std::uint32_t series) : spec_(std::move(spec)), series_(series) {
@@ -77,9 +75,9 @@ std::optional<Choice::Opinion> Choice::by_header(const RequestView& request) con
 
 Choice::Opinion Choice::ask(const RequestView& request, const Candidate& main, const Candidate& canary) const {
   if (main.cluster == nullptr || !main.available) return {By::no_main, false};
-  if (is_bound(request, *main.cluster)) return {By::bound_to_main, false};
+  if (is_bound(request, main)) return {By::bound_to_main, false};
   if (canary.cluster == nullptr || !canary.available) return {By::no_canary, false};
-  if (is_bound(request, *canary.cluster)) return {By::bound_to_canary, true};
+  if (is_bound(request, canary)) return {By::bound_to_canary, true};
   if (const auto opinion = by_header(request)) return *opinion;
   if (const auto& name = spec_->rule.cookie; !name.empty()) {
     const auto value = cookie(request.received.fields.all(), name);

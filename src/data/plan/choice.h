@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/regex.h"
 #include "data/exchange/request_view.h"
@@ -16,10 +17,11 @@ namespace sluice::data {
 struct Candidate {
   const model::Cluster* cluster = nullptr;  // null: it is not there
   bool available = false;                   // it has an endpoint that takes requests
+  std::string_view session_id{};            // session_id_of() where it has sessions: made once, not for each request
 };
 
-// Is the request bound to an endpoint of this Cluster by its cookie of affinity?
-bool is_bound(const RequestView& request, const model::Cluster& cluster);
+// Is the request bound to an endpoint of this Cluster, which is there, by its cookie of affinity?
+bool is_bound(const RequestView& request, const Candidate& candidate) noexcept;
 
 // The canary of a route, compiled. Immutable; any number of threads may ask at once.
 class Choice {

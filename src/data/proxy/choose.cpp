@@ -13,7 +13,8 @@ void choose(Exchange& ex) {
   if (ex.cluster == nullptr || canary == nullptr) return;
   const Choice& choice = *ex.route->choice;
   const Choice::Opinion opinion =
-      choice.ask(ex, {&ex.cluster->spec(), ex.cluster->available()}, {&canary->spec(), canary->available()});
+      choice.ask(ex, {&ex.cluster->spec(), ex.cluster->available(), ex.cluster->session_id()},
+                 {&canary->spec(), canary->available(), canary->session_id()});
   if (opinion.by == Choice::By::pattern_gave_up) {
     ex.worker.stats.regex_gave_up.add();
     ex.worker.recorder.complained(ex.peer.address,

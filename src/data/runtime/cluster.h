@@ -66,6 +66,8 @@ class ClusterRuntime {
   const model::Cluster& spec() const noexcept { return *spec_; }
   bool available() const noexcept { return !takers_.empty(); }
   bool outside() const noexcept { return spec_->outside; }
+  // Of its sessions; empty: it has none. Until the next change.
+  std::string_view session_id() const noexcept { return session_id_.view(); }
   const PolicyRow& policy() const noexcept { return *row_; }
   // The policy's choice, null when there is none. `tried`: ids of those chosen before; the new one is added when there
   // is room.

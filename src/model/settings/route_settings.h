@@ -63,7 +63,7 @@ struct RouteSettings {
   Millis tries_timeout{0};
   Millis try_timeout{0};  // until the head of the answer of a try that another may follow; 0: as the other limits say
   Millis request_timeout{0};  // until the end of the answer, from the end of the request's head on; 0: no limit
-  Millis hedge_delay{0};  // without the head of an answer for so long another pod is asked beside; 0: none is
+  Millis hedge_delay{0};      // without the head of an answer for so long another pod is asked beside; 0: none is
   bool retry_non_idempotent = false;
   RetryConditions retry_on;                        // beside what pods say that they did not process
   Shared<Replacement> redirect_replacement;        // of Location and Refresh of pods; null: they stay

@@ -259,11 +259,12 @@ TEST(ProtectionTable, HoldsEveryAnnotationOfIngressNginxOnce) {
   std::set<std::string_view> names;
   for (const auto& a : annotations()) EXPECT_TRUE(names.insert(a.name).second) << a.name;
   for (const auto& u : unserved_annotations()) EXPECT_TRUE(names.insert(u.name).second) << u.name;
-  for (const auto* own : {"ambiguous-paths", "enable-grpc-web", "fastcgi-keep-conn", "health-check",
-                          "health-check-expect", "health-check-healthy-after", "health-check-host",
-                          "health-check-interval", "health-check-path", "health-check-service", "health-check-timeout",
-                          "health-check-unhealthy-after", "hedge-delay", "priority", "proxy-next-upstream-try-timeout", "request-timeout",
-                          "slow-start", "upstream-hash-by-balance-factor", "upstream-hash-by-policy"})
+  for (const auto* own :
+       {"ambiguous-paths", "enable-grpc-web", "fastcgi-keep-conn", "health-check", "health-check-expect",
+        "health-check-healthy-after", "health-check-host", "health-check-interval", "health-check-path",
+        "health-check-service", "health-check-timeout", "health-check-unhealthy-after", "hedge-delay", "priority",
+        "proxy-next-upstream-try-timeout", "request-timeout", "slow-start", "upstream-hash-by-balance-factor",
+        "upstream-hash-by-policy"})
     EXPECT_EQ(names.erase(own), 1U) << own;
   EXPECT_EQ(names.size(), 138U);  // 136 and two other names: whitelist-source-range, limit-whitelist
   for (const auto* snippet :

@@ -7,6 +7,7 @@
 
 #include "../allocations.h"
 #include "../filter/asked.h"
+#include "data/balance/session_cookie.h"
 
 namespace sluice::data {
 namespace {
@@ -141,9 +142,23 @@ TEST(Choice, EndpointsComeBeforeAllElse) {
   EXPECT_EQ(ask.choice.ask(ask.asked.view, {&ask.main, true}, {}).by, By::no_canary);
 }
 
-TEST(Choice, NoRequestIsBoundToAClusterYet) {
-  const Ask ask({}, {{"Cookie", "INGRESSCOOKIE=1|2"}});
-  EXPECT_FALSE(is_bound(ask.asked.view, ask.main));
+TEST(Choice, ASessionBindsToTheClusterThatItsCookieNames) {
+  const std::string id = session_id_of("default-main-80");
+  model::Balancing sessions;
+  model::Affinity affinity;
+  affinity.name = "INGRESSCOOKIE";
+  sessions.affinity = affinity;
+  const std::string ours = "INGRESSCOOKIE=1|" + id;
+  const auto bound = [&](const std::string& cookie, bool has_sessions) {
+    Ask ask({}, {{"Cookie", cookie}});
+    if (has_sessions) ask.main.balancing = sessions;
+    return is_bound(ask.asked.view, {&ask.main, true, has_sessions ? std::string_view(id) : std::string_view()});
+  };
+  EXPECT_TRUE(bound(ours, true));
+  EXPECT_FALSE(bound(ours, false)) << "it has no sessions";
+  EXPECT_FALSE(bound("INGRESSCOOKIE=1|2", true)) << "it is another one's";
+  EXPECT_FALSE(bound("INGRESSCOOKIE=|" + id, true)) << "it names no endpoint";
+  EXPECT_FALSE(bound("OTHER=1|" + id, true));
 }
 
 TEST(Choice, TheShareIsBetweenNothingAndTheTotal) {
