@@ -65,7 +65,7 @@ const Route& SnippetLocations::choose(const Route& without, std::string_view pat
     // Beside a path that is a regular expression a plain prefix is not asked; inside of it, it is.
     if (match == pattern && !l.route->spec->nested && l.route->spec->match != snippet_first) continue;
     const auto own = l.route->spec->path.view();
-    const bool takes = path.starts_with(own) && own.size() > longest;
+    const bool takes = path.starts_with(own) && own.size() + (best == nullptr ? 1 : 0) > longest;
     visit(*l.route, takes);
     if (!takes) continue;
     best = l.route;

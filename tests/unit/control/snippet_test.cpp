@@ -305,8 +305,14 @@ TEST(SnippetDirectives, LocationsHaveNginxsModifiers) {
   EXPECT_EQ(kinds, (std::vector{snippet_exact, snippet_first, snippet_pattern, snippet_pattern_any_case, snippet_prefix,
                                 snippet_pattern_any_case}));
   for (const auto* text : {"location / { return 200; }", "location a { return 200; }", "location ~ ( { return 200; }",
-                           "location /a { location /a/b { return 200; } }", "location ! /a { return 200; }"})
+                           "location /a { location /a/b { return 200; } }", "location ! /a { return 200; }",
+                           "location /a { deny all; } location ^~ /a { return 200; }",
+                           "location = /a { deny all; } location = /a { return 200; }"})
     EXPECT_NE(refusal(text, Context::server), "taken") << text;
+  EXPECT_EQ(refusal("location = /a { deny all; } location /a { return 200; } location ~ /a { deny all; } "
+                    "location ~ /a { return 200; } location = / { return 200; }",
+                    Context::server),
+            "taken");
 }
 
 TEST(SnippetDirectives, ProxyPassLeadsToServicesOfItsNamespace) {

@@ -59,12 +59,24 @@ void HostBuilder::add_snippet_locations() {
   }
 }
 
-// The Ingress of the namespace that has the path of a `location =` itself, as Exact or as Prefix, which nginx writes as
-// two locations of which one is `=`; empty: none has.
+namespace {
+
+// Does ingress-nginx write that very location for the path? An Exact path is `=`. A Prefix is one without a modifier,
+// with a slash at its end, and but for / a `=` of what is written.
+bool has_location(const Location& path, model::PathMatch match, std::string_view of) {
+  if (match == model::PathMatch::snippet_exact) return path.path == of && (path.exact || path.path != "/");
+  if (match != model::PathMatch::snippet_prefix && match != model::PathMatch::snippet_first) return false;
+  return !path.exact && (path.path.ends_with('/') ? path.path == of : path.path + "/" == of);
+}
+
+}  // namespace
+
+// The Ingress of the namespace that has a path for which ingress-nginx writes the same location, so that nginx takes
+// none of its configuration; empty: none has. Regular expressions may be written twice.
 std::string HostBuilder::twin_of(const snippet::Location& location, std::size_t place) const {
-  if (location.match != model::PathMatch::snippet_exact) return {};
+  if (tenants_[place].patterns != nullptr) return {};
   for (const Location& l : locations_)
-    if (l.path == location.path && !l.implicit && l.owner != nullptr && l.rank / 2 == place)
+    if (!l.implicit && l.owner != nullptr && l.rank == 2 * place && has_location(l, location.match, location.path))
       return "Ingress " + key_of(l.owner->meta());
   return {};
 }
@@ -130,8 +142,8 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
   }
   if (const std::string twin = twin_of(location, place); around == nullptr && !twin.empty() && closed.empty()) {
     report(ingress, {Severity::error, "RefusedSnippet", "metadata.annotations[server-snippet]",
-                     "location = " + shorten(location.path),
-                     "a path that no Ingress of the namespace has, as nginx takes "
+                     std::string(to_string(location.match)) + " " + shorten(location.path),
+                     "a location that no path of the namespace's Ingresses is, as nginx takes "
                      "no configuration with two of one path",
                      "it answers 503, as it would be served without what protects " + twin});
     closed = "a snippet and " + twin + " have one path";

@@ -247,6 +247,12 @@ std::string Reader::read_location(const Directive& directive) {
     if (made.path == "/" && made.match != snippet_exact)
       return "a path other than /, which an Ingress has: nginx takes no configuration with two of one path";
   }
+  const auto same = [&](const Location& other) {
+    return other.path == made.path && !model::is_snippet_pattern(made.match) &&
+           !model::is_snippet_pattern(other.match) && (other.match == snippet_exact) == (made.match == snippet_exact);
+  };
+  if (std::ranges::any_of(handler ? handlers_ : block_.locations, same))
+    return "each location once: nginx takes no configuration with two of one path";
   const bool fine = inside.read(directive.block, Context::location, 0);
   patterns_ = inside.patterns_;
   if (!fine) {
