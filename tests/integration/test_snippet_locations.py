@@ -58,3 +58,13 @@ def test_a_path_that_comes_later_opens_nothing(site):
     assert statuses(sluice, "app.example", ["/admin", "/x"]) == {"/admin": 200, "/x": 200}
     said, = [e for e in sluice.config()["report"] if e["reason"] == "RefusedSnippet"]
     assert said["name"] == "old" and "Ingress default/new" in said["consequence"], said
+
+
+def test_what_is_written_counts_though_another_ingress_has_all_paths(site):
+    pod = site.pod()
+    site.app("app.example", pod.address, name="a", paths=[("/", "Prefix")])
+    sluice = site.sluice(options=ALLOWED)
+    assert sluice.get("/secret", "app.example").status == 200
+    site.app("app.example", pod.address, name="b", paths=[("/", "Prefix")], annotations={"server-snippet": "location /secret { deny all; }"})
+    wait_for(lambda: sluice.get("/secret", "app.example").status == 403, "its snippet is the host's, though it has no path there")
+    assert sluice.get("/x", "app.example").status == 200

@@ -89,15 +89,18 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
   const snippet::Block* const server =
       tenant.server_snippet != nullptr ? tenant.server_snippet->server_snippet() : global.get();
   // Of the paths of its Ingress the one that most guard: what closes those closes this.
+  // What a server-snippet writes counts, too, where another Ingress has all paths of its own.
   const Location* like = nullptr;
   for (const Location& l : locations_) {
-    if (l.owner != &ingress || l.refused || l.rank != 2 * place) continue;
+    if (l.refused || l.rank != 2 * place || l.owner == nullptr) continue;
+    if (l.owner != &ingress && (around != nullptr || (like != nullptr && like->owner == &ingress))) continue;
     const auto guards = [](const Location& of) {
       return (of.closed.empty() ? 0 : 4) + (of.settings->external_auth ? 2 : 0) + (of.settings->basic_auth ? 1 : 0);
     };
-    if (like == nullptr || guards(l) > guards(*like)) like = &l;
+    const bool first_own = like != nullptr && like->owner != &ingress && l.owner == &ingress;
+    if (like == nullptr || first_own || guards(l) > guards(*like)) like = &l;
   }
-  if (like == nullptr) return;  // the Ingress has nothing here that could be taken
+  if (like == nullptr) return;  // there is nothing here that could be taken
   const snippet::Block& block = *location.block;
 
   model::RouteSettings settings = around != nullptr ? *like->settings : *state_.options_.defaults();
