@@ -91,6 +91,12 @@ SAME = [
     ("rewrite \"^/r/(?'n'[^/]+)/(.*)$\" /out/$n-$2 redirect;", ["/r/a/b", "/q"]),
     ("location ~ ^/t/(?<n>[a-z]+)/(?<m>.*)$ { return 200 \"$n-$m\"; } add_header A \"[$n]\";", ["/t/a/b", "/9"]),
     ("if ($request_uri ~ \"^/(?<n>b)\") { set $n \"x$n\"; } return 200 \"$n\";", ["/bb", "/c"]),
+    # $1 to $9 in fields of the response, with nothing beside them.
+    ("if ($arg_o ~* \"^(https://.*)$\") { add_header A \"$1\"; }", ["/?o=https://x.example", "/?o=x"]),
+    ("if ($arg_o ~ (x)(y)?) { set $q 1; } add_header A $1 always; add_header B \"$2\"; add_header C \"attachment; filename=$1.pdf\";",
+     ["/?o=x", "/?o=xy", "/?o=z"]),
+    ("location ~* /files/(.*)\\.json$ { return 200 x; add_header A \"$1\"; }", ["/files/a/b.JSON", "/files/x.txt"]),
+    ("return 410;", ["/"]),
     # A length that is not the message's: 204 has none anyway.
     ("if ($request_method = OPTIONS) { add_header A 1; add_header Content-Length 0; return 204; }", [("OPTIONS", "/"), "/"]),
 ]
