@@ -175,6 +175,23 @@ def test_444_ends_the_connection_without_a_byte(with_snippet):
     assert pod.stats()["requests"] == 1
 
 
+def test_a_body_that_is_too_large_is_told_so_before_a_location_answers(site):
+    pod = site.pod()
+    site.app("app.example", pod.address, annotations={
+        "server-snippet": "location /small { client_max_body_size 1; return 200 x; } location /large { return 200 x; } if ($arg_server) { return 200 y; }"})
+    site.app("to.example", pod.address, name="to", annotations={"permanent-redirect": "https://n.example/"})
+    sluice = site.sluice(options=ALLOWED)
+
+    def post(host, path, size):
+        with sluice.raw() as c:
+            c.send(f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {size}\r\n\r\n".encode())
+            a = c.answer()
+            return a.status, a.get("connection")
+    assert post("app.example", "/small", 2) == (413, "close")
+    assert post("app.example", "/large", 2)[0] == 200 and post("app.example", "/small?server=1", 2)[0] == 200
+    assert post("to.example", "/", 2_000_000) == (413, "close") and post("to.example", "/", 2)[0] == 301
+
+
 def test_what_auth_url_says_is_a_variable(site):
     who = Service(site, lambda target, fields: (200 if fields.get("authorization") else 401, ["X-User: me", "X-User: too", "X-Mail: m"]))
     pod = site.pod()

@@ -32,22 +32,20 @@ std::optional<LocalReply> endpoints(const RequestView& request) {
   return LocalReply{503, {}, "the Service has no ready endpoints"};
 }
 
+constexpr Always kDestination[] = {
+    {"route-answer", route_answer, nullptr, "routes without a Cluster (404, denied 503) have nothing further to ask"},
+    {"loop", loop, mark_pass, "508 for what has come back: behind the answers that end a loop by themselves"},
+    {"endpoints", endpoints, nullptr, "no endpoints is 503 before limits and authentication, as in ingress-nginx"},
+};
+
+}  // namespace
+
 std::optional<LocalReply> body_size(const RequestView& request) {
   const auto limit = request.route->settings->body_limit;
   const auto& head = request.received;
   if (limit == 0 || head.framing != net::http::Framing::length || head.content_length <= limit) return std::nullopt;
   return LocalReply{.status = 413, .why = "Content-Length is above proxy-body-size", .close = true};
 }
-
-constexpr Always kDestination[] = {
-    {"route-answer", route_answer, nullptr, "routes without a Cluster (404, denied 503) have nothing further to ask"},
-    {"loop", loop, mark_pass, "508 for what has come back: behind the answers that end a loop by themselves"},
-    {"endpoints", endpoints, nullptr, "no endpoints is 503 before limits and authentication, as in ingress-nginx"},
-    {"body-size", body_size, nullptr,
-     "413 by Content-Length before a byte of the body is taken, a pod is bothered or anybody is asked who comes"},
-};
-
-}  // namespace
 
 std::span<const Always> destination() {
   return kDestination;

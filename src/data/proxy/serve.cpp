@@ -91,11 +91,6 @@ std::optional<LocalReply> answer_for_lack_of_memory(Exchange& ex) {
   return LocalReply{.status = 503, .why = "memory is short: new requests are refused", .close = true};
 }
 
-// What nginx asks at the server, before it looks for a location.
-bool answers_at_server(std::string_view row) noexcept {
-  return row == "client-certificate" || row == "blocked" || row == "server-snippet" || row == "app-root";
-}
-
 // What becomes of the request once all were asked; nothing: a pod answers.
 std::optional<LocalReply> settle(Exchange& ex, std::optional<Verdict> verdict) {
   take_effect(ex, verdict ? &*verdict : nullptr);
