@@ -175,6 +175,20 @@ def test_444_ends_the_connection_without_a_byte(with_snippet):
     assert pod.stats()["requests"] == 1
 
 
+def test_uri_is_what_rewrite_target_has_made_of_it(site):
+    """In proxy-set-headers and in the log, too; where the snippet answers in front of it, it is the path that came."""
+    pod = site.pod()
+    site.app("app.example", pod.address, paths=[("/api/(.*)", "ImplementationSpecific")], annotations={
+        "rewrite-target": "/z/$1", "configuration-snippet": "if ($arg_early) { return 403; } add_header X-Uri $uri always;"})
+    site.manifests.text("headers.json", '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "set"}, "data": {"X-Uri": "$uri"}}')
+    log = site.tmp / "access.log"
+    sluice = site.sluice(access_log=str(log), options=ALLOWED | {"proxy-set-headers": "default/set", "log-format-upstream": "$request_uri is $uri"})
+    assert sluice.get("/api/a%20b", "app.example").get("x-uri") == "/z/a b"
+    assert of_pod(pod)["x-uri"] == "/z/a b"
+    assert sluice.get("/api/x?early=1", "app.example").get("x-uri") == "/api/x"
+    wait_for(lambda: log.exists() and log.read_text().split("\n")[:2] == ["/api/a%20b is /z/a b", "/api/x?early=1 is /api/x"], "both lines are there")
+
+
 def test_a_body_that_is_too_large_is_told_so_before_a_location_answers(site):
     pod = site.pod()
     site.app("app.example", pod.address, annotations={

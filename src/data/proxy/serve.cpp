@@ -129,6 +129,7 @@ std::optional<LocalReply> answer(Exchange& ex, const Plan::Entry*& waits) {
   if (auto reply = answer_without_route(ex)) return reply;
   if (auto reply = answer_for_lack_of_memory(ex)) return reply;
   auto verdict = decide_for_route(ex, &waits);
+  ex.past_rewrites = !verdict || !answers_before_rewrites(verdict->by);
   if (waits != nullptr) [[unlikely]] {
     verdict = charge(ex, waits);
     if (waits != nullptr) return std::nullopt;
