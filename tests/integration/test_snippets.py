@@ -175,6 +175,45 @@ def test_444_ends_the_connection_without_a_byte(with_snippet):
     assert pod.stats()["requests"] == 1
 
 
+REWRITES = [  # of the path /api/(.*), with rewrite-target /z/$1
+    "rewrite ^/api/v1/(.*)$ /api/two/$1;",
+    "rewrite ^/api/v1/(.*)$ /elsewhere/API/$1;",
+    "rewrite ^/api/v1/(.*)$ /one/$1 break;",
+    "rewrite ^/api/v1/(.*)$ /other/$1;",
+    "rewrite ^/api/v1/(.*)$ /other/$1 last;",
+    "rewrite ^/api/v1/(.*)$ /api/$1; rewrite ^/api/(.*)$ /api/b/$1;",
+    "rewrite ^/api/v1/(.*)$ /api/$1?k=1;",
+    "break;",
+    "set $a $uri; proxy_set_header A $a; proxy_set_header B $uri; add_header C $uri; proxy_set_header V $document_uri;",
+    "proxy_set_header A $1; add_header B $1;",
+    "if ($arg_q) { add_header A $1-$uri; }",
+]
+
+
+def test_rewrite_target_is_the_last_rule_of_its_location(site):
+    theirs, ours = Pod(site), Pod(site)
+    from harness import free_port
+    port, servers = free_port(), ""
+    for i, text in enumerate(REWRITES):
+        servers += (f"}} server {{ listen 127.0.0.1:{port}; server_name s{i}.example; location / {{ return 404; }} location ~* \"^/api/(.*)\" {{ proxy_http_version 1.1; "
+                    f"proxy_set_header Host $host; {text}\nrewrite \"(?i)/api/(.*)\" /z/$1 break; proxy_pass http://{theirs.address}; }}\n")
+        site.app(f"s{i}.example", ours.address, name=f"s{i}", paths=[("/api/(.*)", "ImplementationSpecific")],
+                 annotations={"configuration-snippet": text, "rewrite-target": "/z/$1"})
+    nginx = site.nginx("server_name none; " + servers, port=port)
+    sluice = site.sluice(options=ALLOWED)
+    different = []
+    for i, text in enumerate(REWRITES):
+        for path in ("/api/v1/x?q=1", "/api/o", "/api/v1/a%20b", "/none"):
+            answers = []
+            for pod, connect in ((theirs, lambda: site.raw_to(nginx.address)), (ours, sluice.raw)):
+                pod.asked.clear()
+                with connect() as c:
+                    answers.append((ask(c, path, f"s{i}.example"), list(pod.asked)))
+            if answers[0] != answers[1]:
+                different.append(f"{text}\n  {path}\n    nginx  {answers[0]}\n    sluice {answers[1]}")
+    assert not different, "\n" + "\n".join(different)
+
+
 def test_uri_is_what_rewrite_target_has_made_of_it(site):
     """In proxy-set-headers and in the log, too; where the snippet answers in front of it, it is the path that came."""
     pod = site.pod()
