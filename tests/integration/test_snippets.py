@@ -441,6 +441,7 @@ ZONES = """
 limit_req_zone $arg_k zone=slow:1m rate=1r/m;
 limit_req_zone $binary_remote_addr zone=all:1m rate=2r/m;
 limit_req_zone $http_x_big$arg_k zone=many:1m rate=60000r/m;
+limit_req_zone $host zone=own:1m rate=1r/m;
 """
 LIMITS = [
     ("limit_req zone=slow;", ["/?k=1"] * 3 + ["/?k=2", "/", "/", "/?k=1"]),
@@ -450,6 +451,10 @@ LIMITS = [
     ("limit_req zone=many burst=1 nodelay; limit_req zone=slow burst=1 nodelay;", ["/?k=6"] * 4),
     ("limit_req zone=all burst=4 nodelay;", ["/"] * 7),
     ("limit_req zone=all burst=9 nodelay; limit_req zone=slow;", ["/?k=7"] * 3),
+    # The last one refuses, and charges none in front of it.
+    ("limit_req zone=own burst=2 nodelay; limit_req zone=slow;", ["/?k=9"] * 4 + ["/"] * 4),
+    ("limit_req zone=own burst=3 nodelay; limit_req zone=slow; limit_req zone=many burst=9 nodelay;", ["/?k=10"] * 4 + ["/"] * 5),
+    ("limit_req zone=slow; limit_req zone=own burst=1 nodelay;", ["/?k=11", "/?k=12", "/?k=13", "/?k=13"]),
     ("limit_req zone=slow; if ($arg_no) { return 403; }", ["/?k=8&no=1", "/?k=8&no=1", "/?k=8", "/?k=8"]),
 ]
 
