@@ -245,6 +245,25 @@ def test_a_body_that_is_too_large_is_told_so_before_a_location_answers(site):
     assert post("to.example", "/", 2_000_000) == (413, "close") and post("to.example", "/", 2)[0] == 301
 
 
+def test_a_snippet_of_the_configmap_that_cannot_be_read_says_where(site):
+    site.app("app.example", site.pod().address)
+    for key, text, value, expected in (
+            ("http-snippet", "map $host $a { default 1; }\nproxy_cache_path /x;", "line 2: proxy_cache_path", "maps, limit_req_zone"),
+            ("server-snippet", "add_header A 1;\n\nsub_filter a b;", "line 3: sub_filter", "bodies are not searched"),
+            ("server-snippet", "deny 10.0.0.1;\nlocation /x { deny all; }", "line 2: location", "of which host"),
+            ("location-snippet", "if ($nobody) { return 403; }", "line 1: $nobody", "docs/variables.md"),
+            ("location-snippet", "add_header A 1;\nlimit_req zone=z;", "line 2: limit_req", "limit_req_zone"),
+            ("server-snippet", "add_header A 1;\nsatisfy any;", "line 2: satisfy", "all hosts")):
+        site.manifests.text("options.json", json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ingress-nginx-controller", "namespace": "ingress-nginx"},
+                                                        "data": {key: text}}))
+        sluice = site.sluice()
+        assert sluice.get("/", "app.example").status == 503, text
+        said, = [e for e in sluice.config()["report"] if e["reason"] == "RefusedSnippet"]
+        assert said["value"] == value and said["severity"] == "error" and said["field"].endswith(f"[{key}]"), said
+        assert expected in said["expected"] and f"--accept-unprotected {key}" in said["expected"], said
+        sluice.stop()
+
+
 def test_what_auth_url_says_is_a_variable(site):
     who = Service(site, lambda target, fields: (200 if fields.get("authorization") else 401, ["X-User: me", "X-User: too", "X-Mail: m"]))
     pod = site.pod()

@@ -540,17 +540,29 @@ std::shared_ptr<const Block> of_option(const std::string& text, Context where, c
   return block;
 }
 
-std::string check_option_text(std::string_view text, Context where, const std::string* http) {
+std::optional<Refusal> refusal_of_option(std::string_view text, Context where, const std::string* http) {
   auto made = read(text, where, "");
-  if (!made) return made.error().text() + ": expected " + made.error().expected;
-  if (!made->locations.empty()) return "no location: of which host would it be?";
-  if (!made->auth.empty() || made->satisfy_any || !made->mirror.empty() || made->internal)
-    return "what holds for all hosts: headers, steps, access and settings";
-  if (http == nullptr) return {};
-  if (const auto refused = insert(*maps_or_none(*http), *made)) return refused->expected;
+  if (!made) return std::move(made.error());
+  if (!made->locations.empty())
+    return Refusal{made->locations.front().at, "location", "no location: of which host would it be?"};
+  if (!made->auth.empty() || made->satisfy_any || !made->mirror.empty() || made->internal) {
+    Refusal refused{{}, {}, "what holds for all hosts: headers, steps, access and settings"};
+    const auto parsed = parse(text);  // once more, for the line
+    for (const auto& directive : *parsed) {
+      const std::string& name = directive.name;
+      if (name != "auth_request_set" && name != "satisfy" && name != "mirror" && name != "internal") continue;
+      refused.at = directive.at;
+      refused.token = name;
+      break;
+    }
+    return refused;
+  }
+  if (http == nullptr) return std::nullopt;
+  if (auto refused = insert(*maps_or_none(*http), *made)) return refused;
   for (const auto& used : made->uses)
-    if (!made->sets.contains(used.name)) return "variables that nginx has, which $" + used.name + " is not";
-  return {};
+    if (!made->sets.contains(used.name))
+      return Refusal{used.at, "$" + used.name, "a variable of docs/variables.md, or one that the snippet sets"};
+  return std::nullopt;
 }
 
 }  // namespace sluice::control::snippet
