@@ -25,7 +25,10 @@ json::object route(const data::Route& r) {
     o["status"] = s.settings->redirect->status;
   } else if (s.settings && s.settings->to_host)
     o["redirectsTo"] = s.settings->to_host->host;
-  else if (s.cluster.empty())
+  else if (s.match == model::PathMatch::snippet_slash) {
+    o["redirect"] = s.path + "/";
+    o["status"] = 301;
+  } else if (s.cluster.empty())
     o["status"] = s.status;
   if (r.choice != nullptr) o["canary"] = to_json(*s.canary);
   if (!s.because.empty()) o["because"] = s.because.view();

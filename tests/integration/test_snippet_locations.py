@@ -1,5 +1,5 @@
 """Locations that a server-snippet writes beside those that ingress-nginx writes for the paths of Ingresses."""
-from harness import wait_for
+from harness import free_port, service, slices, wait_for
 from test_snippets import ALLOWED, explain
 
 
@@ -68,3 +68,46 @@ def test_what_is_written_counts_though_another_ingress_has_all_paths(site):
     site.app("app.example", pod.address, name="b", paths=[("/", "Prefix")], annotations={"server-snippet": "location /secret { deny all; }"})
     wait_for(lambda: sluice.get("/secret", "app.example").status == 403, "its snippet is the host's, though it has no path there")
     assert sluice.get("/x", "app.example").status == 200
+
+
+PASS = "proxy_pass http://other.default.svc.cluster.local;"
+SLASHES = [  # paths of the Ingress, the snippet
+    (["/"], f"location /x/ {{ {PASS} }}"),
+    (["/"], f"location ^~ /x/ {{ {PASS} }} location ~ ^/x$ {{ return 204; }}"),
+    (["/"], f"location /x/ {{ {PASS} }} location = /x {{ return 204; }}"),
+    (["/"], f"location /x/ {{ {PASS} }} location /x {{ return 204; }}"),
+    (["/"], "location /x/ { return 204; }"),
+    (["/"], f"location ~ ^/x/ {{ {PASS} }}"),
+    (["/x"], f"location /x/y/ {{ {PASS} }}"),
+    (["/x/"], "location /x { return 204; }"),
+    (["/x/"], "location /x { return 204; } location ~ ^/x$ { return 205; }"),
+]
+
+
+def test_slashes_are_put_as_by_nginx(site):
+    """A location with a proxy_pass that ends in a slash has the path without it, unless another location is that very path."""
+    pod, other, port = site.pod(), site.pod("other"), free_port()
+    site.manifests.write("other.yaml", service("other"), *slices("other", [other.address]))
+    servers = ""
+    for i, (paths, text) in enumerate(SLASHES):
+        own = "" if "/" in paths else "location / { return 404; } "
+        for path in paths:  # as ingress-nginx writes them
+            own += f"location {path if path.endswith('/') else path + '/'} {{ proxy_pass http://{pod.address}; }} "
+            own += f"location = {path} {{ proxy_pass http://{pod.address}; }} " if path != "/" else ""
+        text_there = text.replace("http://other.default.svc.cluster.local", f"http://{other.address}")
+        servers += f"}} server {{ listen 127.0.0.1:{port}; server_name s{i}.example; port_in_redirect off; {own} {text_there}\n"
+        site.app(f"s{i}.example", pod.address, name=f"s{i}", paths=[(path, "Prefix") for path in paths], annotations={"server-snippet": text})
+    nginx = site.nginx("server_name none; " + servers, port=port)
+    sluice = site.sluice(options=ALLOWED)
+    from harness import Raw
+    different = []
+    for i, case in enumerate(SLASHES):
+        for path in ("/x", "/x?a=b", "/x/", "/x/y", "/x/y/", "/xy", "/"):
+            got = []
+            for connect in (lambda: Raw(nginx.address), sluice.raw):
+                with connect() as c:
+                    a = c.get(path, f"s{i}.example")
+                    got.append((a.status, a.get("location")))
+            if got[0] != got[1]:
+                different.append((case, path, *got))
+    assert not different, "\n".join(map(str, different))

@@ -10,14 +10,14 @@ namespace {
 std::optional<LocalReply> route_answer(const RequestView& request) {
   if (request.route->forwards) return std::nullopt;
   const auto& spec = *request.route->spec;
-  if (spec.match == model::PathMatch::slash_redirect) {
+  if (model::is_slash_redirect(spec.match)) {
     std::string location;
     if (request.route->settings->port_in_redirects)
       request.append_origin(true, location);
     else
       location.append(request.scheme).append("://").append(request.received.authority);
     location.append(spec.path.view()).append("/").append(request.query);
-    return LocalReply{301, std::move(location), "the path of the Ingress ends in a slash"};
+    return LocalReply{301, std::move(location), "the path of the route ends in a slash"};
   }
   return LocalReply{.status = spec.status ? spec.status : std::uint16_t{404},
                     .why = !spec.because.empty()  ? "the route is closed"

@@ -316,7 +316,7 @@ void run_program(RequestView& request, const RouteTable& routes, std::string_vie
   }
   for (;;) {
     const Route& route = *request.route;
-    if (route.program == nullptr || route.spec->match == model::PathMatch::slash_redirect) return;
+    if (route.program == nullptr || model::is_slash_redirect(route.spec->match)) return;
     if (route.program->run_location(request, state) != Program::Next::search) return;
     if (++state.searches > model::Snippet::kMostSearches)
       return fail(500, "rewrites of snippets lead from one to the next without an end");

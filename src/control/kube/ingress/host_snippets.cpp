@@ -180,6 +180,15 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
     settings.snippet.reset();
   }
   route.settings = state_.core_.shared_settings.of(std::move(settings));
+  // As nginx has it wherever there is a proxy_pass.
+  if (closed.empty() && block.pass && !block.internal && location.path.size() > 1 && location.path.ends_with('/') &&
+      !model::is_snippet_pattern(location.match)) {
+    model::Route slash = route;
+    slash.match = model::PathMatch::snippet_slash;
+    slash.path = slash.location = Text(location.path.substr(0, location.path.size() - 1));
+    slash.path_type = Text(std::string(to_string(slash.match)));
+    host_->routes.push_back(std::move(slash));
+  }
   if (closed.empty() && block.pass)
     lead_snippet_to(route, ingress, *block.pass);
   else if (closed.empty())
