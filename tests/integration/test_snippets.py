@@ -175,6 +175,21 @@ def test_444_ends_the_connection_without_a_byte(with_snippet):
     assert pod.stats()["requests"] == 1
 
 
+@pytest.mark.parametrize("text", ["return 444;", "limit_req zone=z; limit_req_status 444;", "limit_conn c 1; limit_conn_status 444;"])
+def test_444_closes_the_connection_and_does_not_reset_it(with_snippet, text):
+    pod = with_snippet.pod()
+    with_snippet.app("app.example", pod.address, annotations={"configuration-snippet": f"if ($arg_ok) {{ break; }} {text}" if text.startswith("return") else text})
+    zones = "limit_req_zone $http_x_key zone=z:1m rate=1r/m; limit_conn_zone $http_x_key zone=c:1m;"
+    sluice = with_snippet.sluice(options=ALLOWED | {"http-snippet": zones})
+    with sluice.raw() as held:
+        held.send(b"GET /?hold=1&ok=1 HTTP/1.1\r\nHost: app.example\r\nX-Key: a\r\n\r\n")
+        wait_for(lambda: pod.stats()["requests"] == 1, "one is at the pod")
+        with sluice.raw() as c:
+            c.send(b"GET / HTTP/1.1\r\nHost: app.example\r\nX-Key: a\r\n\r\n")
+            assert c.sock.recv(100) == b"", "the end of the stream: a reset would have raised"
+    assert pod.stats()["requests"] == 1
+
+
 REWRITES = [  # of the path /api/(.*), with rewrite-target /z/$1
     "rewrite ^/api/v1/(.*)$ /api/two/$1;",
     "rewrite ^/api/v1/(.*)$ /elsewhere/API/$1;",

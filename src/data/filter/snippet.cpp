@@ -39,7 +39,7 @@ class Answer final : public Step {
     if (answer.is_location) {
       if (completed_ && answer.text.starts_with('/')) request.append_origin(names_port_, reply.location);
       reply.location += answer.text;
-    } else if (answer.status == 444 || answer.status == 499) {
+    } else if (is_silent(answer.status)) {
       reply.silent = true;
     } else if (answer.step != nullptr && answer.step->has_text) {
       reply.body.emplace(answer.text);
