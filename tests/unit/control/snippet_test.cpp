@@ -315,6 +315,18 @@ TEST(SnippetDirectives, LocationsHaveNginxsModifiers) {
             "taken");
 }
 
+TEST(SnippetDirectives, NamedLocationsAreOfServersAndLeadNowhereByThemselves) {
+  EXPECT_NE(refusal("location @n { return 200 x; }"), "taken") << "nginx takes none inside of a location";
+  EXPECT_NE(refusal("error_page 404 = @n; location @n { return 200 x; }"), "taken");
+  const auto used = read("error_page 404 = @n; location @n { return 200 x; }", Context::server, "");
+  ASSERT_TRUE(used);
+  EXPECT_TRUE(used->said.empty());
+  const auto unused = read("location @n { return 200 x; }", Context::server, "");
+  ASSERT_TRUE(unused);
+  ASSERT_EQ(unused->said.size(), 1u);
+  EXPECT_EQ(unused->said[0].directive, "location @n");
+}
+
 TEST(SnippetDirectives, ProxyPassLeadsToServicesOfItsNamespace) {
   const auto pass = [](const std::string& url) {
     const auto made = read("location /a { proxy_pass " + url + "; }", Context::server, "shop");

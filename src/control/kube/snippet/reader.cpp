@@ -231,6 +231,8 @@ std::string Reader::read_location(const Directive& directive) {
     }
   }
   const bool handler = made.path.starts_with('@') && directive.words.size() == 1;
+  if (handler && where_ != Context::server)
+    return "a named location in a server-snippet: nginx takes none inside of a location";
   if (has_control(made.path)) return "a path without control characters";
   auto block = std::make_shared<Block>();
   Reader inside(*block, ns_, depth_ + 1);
@@ -301,6 +303,9 @@ bool Reader::resolve() {
     refusal_ = {named.at, named.directive, std::move(expected)};
     return false;
   };
+  for (const Location& handler : handlers_)
+    if (std::ranges::none_of(named_, [&](const Named& named) { return named.path == handler.path; }))
+      block_.said.push_back({handler.at, "location " + handler.path, "no error_page beside it leads there"});
   for (Named& named : named_) {
     const auto has_path = [&](const Location& l) {
       return l.path == named.path && !model::is_snippet_pattern(l.match);
