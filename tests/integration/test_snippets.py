@@ -260,6 +260,16 @@ def test_a_body_that_is_too_large_is_told_so_before_a_location_answers(site):
     assert post("to.example", "/", 2_000_000) == (413, "close") and post("to.example", "/", 2)[0] == 301
 
 
+def test_a_trailing_dot_is_none_of_a_name_of_a_map(site):
+    pod = site.pod()
+    site.app("app.example", pod.address, annotations={"configuration-snippet": "return 200 $which;"})
+    maps = "map $http_x $which { hostnames; default none; a.b.example exact; *.c.example wild; .d.example all; e.* tail; }"
+    sluice = site.sluice(options=ALLOWED | {"http-snippet": maps})
+    want = {"a.b.example": "exact", "a.b.example.": "exact", "a.b.example..": "none", "x.c.example.": "wild", "d.example.": "all", "x.d.example": "all", "e.x": "tail",
+            "e.x.": "tail", "e.": "none", "e": "none"}
+    assert {x: sluice.get("/", "app.example", headers={"X": x}).body.decode() for x in want} == want
+
+
 def test_a_snippet_of_the_configmap_that_cannot_be_read_says_where(site):
     site.app("app.example", site.pod().address)
     for key, text, value, expected in (
