@@ -260,6 +260,13 @@ def test_a_body_that_is_too_large_is_told_so_before_a_location_answers(site):
     assert post("to.example", "/", 2_000_000) == (413, "close") and post("to.example", "/", 2)[0] == 301
 
 
+def test_an_answer_without_a_text_has_a_type_where_it_is_no_error(with_snippet):
+    sluice, _ = with_snippet.start("default_type text/css; if ($arg_a) { return 200; } if ($arg_b) { return 204; } if ($arg_c) { return 201 \"\"; } return 418;")
+    got = [sluice.get(path, "app.example") for path in ("/?a=1", "/x.json?a=1", "/?b=1", "/?c=1", "/")]
+    assert [(a.status, a.get("content-type"), a.body) for a in got] == [
+        (200, "text/css", b""), (200, "application/json", b""), (204, None, b""), (201, "text/css", b""), (418, None, b"")]
+
+
 def test_a_trailing_dot_is_none_of_a_name_of_a_map(site):
     pod = site.pod()
     site.app("app.example", pod.address, annotations={"configuration-snippet": "return 200 $which;"})

@@ -45,6 +45,9 @@ class Answer final : public Step {
       reply.body.emplace(answer.text);
       const auto type = media_type_of(request.path);
       reply.content_type = type.empty() ? std::string_view(default_type_) : type;
+      // nginx says the type of an empty body, too, where it takes the answer for no error.
+      if (answer.text.empty() && answer.status < 400 && answer.status != 204 && answer.status != 304)
+        reply.fields.emplace_back("Content-Type", reply.content_type);
     }
     return reply;
   }
