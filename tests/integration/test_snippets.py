@@ -260,6 +260,15 @@ def test_a_body_that_is_too_large_is_told_so_before_a_location_answers(site):
     assert post("to.example", "/", 2_000_000) == (413, "close") and post("to.example", "/", 2)[0] == 301
 
 
+def test_a_location_header_that_is_a_path_becomes_an_url(site):
+    pod = site.pod()
+    site.app("app.example", pod.address, annotations={"configuration-snippet": "more_set_headers 'Location: /zz' 'X-M: [$arg_m]';"})
+    site.app("rel.example", pod.address, name="rel", annotations={"configuration-snippet": "absolute_redirect off; more_set_headers 'Location: /zz';"})
+    sluice = site.sluice(options=ALLOWED)
+    assert sluice.get("/", "app.example").get("location") == "http://app.example/zz"
+    assert sluice.get("/", "rel.example").get("location") == "/zz"
+
+
 def test_an_answer_without_a_text_has_a_type_where_it_is_no_error(with_snippet):
     sluice, _ = with_snippet.start("default_type text/css; if ($arg_a) { return 200; } if ($arg_b) { return 204; } if ($arg_c) { return 201 \"\"; } return 418;")
     got = [sluice.get(path, "app.example") for path in ("/?a=1", "/x.json?a=1", "/?b=1", "/?c=1", "/")]

@@ -159,8 +159,15 @@ class Headers final : public Step {
       if (name.ends_with('*')) return fields.clear_all(name.substr(0, name.size() - 1));
       return fields.clear(name, known.id);
     }
-    const auto value = value_of(known, request, fields);
+    auto value = value_of(known, request, fields);
     if (value.empty()) return fields.clear(name, known.id);
+    // Where clients are sent is an URL, as nginx makes of a path.
+    if (known.id == net::http::Name::location && value.starts_with('/') && request.route != nullptr &&
+        !request.route->settings->relative_redirects) {
+      std::string& url = fields.text();
+      request.append_origin(request.route->settings->port_in_redirects, url);
+      value = url.append(value);
+    }
     fields.replace(name, value, known.id);
   }
 
