@@ -335,7 +335,7 @@ def test_password_and_service(asked):
     assert of("any", "X-Token: good") == (200, [])
     assert of("any") == (401, ['Basic realm=""', "Bearer"])
     assert of("never") == (401, ['Basic realm=""'])
-    assert of("broken")[0] == 500 and of("broken", GOOD)[0] == 200
+    assert of("broken") == (500, ['Basic realm=""']) and of("broken", GOOD)[0] == 200
     before = len(who.asked)
     assert of("from") == (200, []) and len(who.asked) == before
     assert of("far")[0] == 401 and of("far", GOOD)[0] == 200

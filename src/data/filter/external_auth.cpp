@@ -120,7 +120,7 @@ class ExternalAuth final : public Step {
     ClusterRuntime* cluster = ex.further[static_cast<std::size_t>(model::Role::authentication)];
     if (cluster == nullptr) {
       stats.auth_failed.add();
-      out->emplace(LocalReply{.status = 500, .why = "the service of auth-url has no address"});
+      out->emplace(failure("the service of auth-url has no address", std::move(other)));
       co_return std::move(out);
     }
     std::string target, host, url, list;
@@ -174,7 +174,7 @@ class ExternalAuth final : public Step {
     if (!outcome) {
       stats.auth_failed.add();
       if (ex.note.empty()) ex.note = outcome.error().detail;
-      out->emplace(LocalReply{.status = 500, .why = "the service of auth-url cannot be asked"});
+      out->emplace(failure("the service of auth-url cannot be asked", std::move(other)));
       co_return std::move(out);
     }
     const Said said{asked.status(), asked.fields()};
@@ -197,6 +197,13 @@ class ExternalAuth final : public Step {
     return allowed_.ranges() > 0 && allowed_.contains(client) && !denied_.contains(client);
   }
   bool excused(const RequestView& request) const noexcept { return request.client_known && of_address(request.client); }
+
+  // The challenge of the password stays in it, as nginx has set it by then.
+  static LocalReply failure(const char* why, std::optional<LocalReply> other) {
+    LocalReply out{.status = 500, .why = why};
+    if (other && other->status == 401) out.fields = std::move(other->fields);
+    return out;
+  }
 
   static void count(int status, WorkerStats& stats) noexcept {
     (status / 100 == 2                ? stats.auth_allowed
@@ -285,7 +292,7 @@ class ExternalAuth final : public Step {
     if (said.status == 403)
       return other ? std::move(other) : LocalReply{.status = 403, .why = "the service of auth-url says 403"};
     ex.note = "it answers " + std::to_string(said.status);
-    return LocalReply{.status = 500, .why = "the service of auth-url answers what is neither 2xx, 401 nor 403"};
+    return failure("the service of auth-url answers what is neither 2xx, 401 nor 403", std::move(other));
   }
 
   // What pods get of its answer, and not from the client.
