@@ -12,9 +12,10 @@ std::optional<LocalReply> route_answer(const RequestView& request) {
   const auto& spec = *request.route->spec;
   if (model::is_slash_redirect(spec.match)) {
     std::string location;
-    if (request.route->settings->port_in_redirects)
+    const auto& settings = *request.route->settings;
+    if (settings.port_in_redirects && !settings.relative_redirects)
       request.append_origin(true, location);
-    else
+    else if (!settings.relative_redirects)
       location.append(request.scheme).append("://").append(request.received.authority);
     location.append(spec.path.view()).append("/").append(request.query);
     return LocalReply{301, std::move(location), "the path of the route ends in a slash"};

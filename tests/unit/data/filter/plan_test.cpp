@@ -217,6 +217,8 @@ TEST(Plan, PortsInRedirectsToPathsOfTheHost) {
     slash.route.forwards = false;
     slash.view.came_by = 9080;
     EXPECT_EQ(slash.location(), std::string("http://a.example:") + (named ? "9080" : "8080") + "/foo/?y=1");
+    slash.settings.relative_redirects = true;
+    EXPECT_EQ(slash.location(), "/foo/?y=1");
   }
 }
 
