@@ -84,7 +84,9 @@ class ExternalAuth final : public Step {
 
   bool waits(const RequestView& request) const override { return !excused(request); }
   bool admits(const std::array<std::uint8_t, 16>& client) const override { return of_address(client); }
-  std::string asks(const RequestView& request) const override {
+  std::string asks(const RequestView& asked) const override {
+    RequestView request(asked);
+    request.past_rewrites = false;
     std::string out = auth_->tls ? "https://" : "http://";
     evaluate(auth_->host_header, request, Spelling::url, out);
     out += ":" + std::to_string(auth_->port);
@@ -105,7 +107,10 @@ class ExternalAuth final : public Step {
       }
     }
     WorkerStats& stats = ex.worker.stats;
+    // Who is asked is asked about the path that came, whatever rewrite-target makes of $uri.
+    const bool past_rewrites = std::exchange(ex.past_rewrites, false);
     const std::string key = key_of(ex);
+    ex.past_rewrites = past_rewrites;
     if (!key.empty()) {
       if (const auto* known = ex.worker.answers.find(key, ex.worker.loop.now())) {
         stats.auth_kept.add();
@@ -124,6 +129,7 @@ class ExternalAuth final : public Step {
       co_return std::move(out);
     }
     std::string target, host, url, list;
+    ex.past_rewrites = false;
     evaluate(auth_->target, ex, Spelling::target, target);
     evaluate(auth_->host_header, ex, Spelling::url, host);
     static const Template kUrl("$scheme://$http_host$request_uri");
@@ -162,6 +168,7 @@ class ExternalAuth final : public Step {
           fields.push_back({line.name, value, net::http::name_of(line.name), false});
       }
     }
+    ex.past_rewrites = past_rewrites;
     const std::string_view method = auth_->method.empty() ? std::string_view("GET") : std::string_view(auth_->method);
     SubRequest asked(ex, {*cluster, way_, method, target, host, fields, true, &auth_->kept});
     net::Task<Status> asking = asked.run();
