@@ -52,6 +52,7 @@ std::string destination_text(const model::Route& route) {
   if (route.settings && route.settings->redirect)
     return fmt::format("{} to {}", route.settings->redirect->status, route.settings->redirect->location.text());
   if (route.settings && route.settings->to_host) return "redirected to host " + route.settings->to_host->host;
+  if (route.match == model::PathMatch::snippet_slash) return "301 to " + route.path + "/";
   if (route.cluster.empty()) {
     if (!route.because.empty()) return fmt::format("{}: {}", route.status, route.because);
     return route.path_type.empty() ? "404 (no default backend)" : "404 (the backend is not a Service)";

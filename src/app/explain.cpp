@@ -276,12 +276,13 @@ void tell_program(const data::RequestView& view, const data::ProgramState& state
 }
 
 // What serve() asks, in its order, for a request that was never received. `steps`: gets whom it would ask elsewhere.
-std::optional<data::Verdict> decide(const data::Plan* process, const data::RequestView& view,
+std::optional<data::Verdict> decide(const data::Plan* process, data::RequestView& view,
                                     std::vector<std::string>& steps) {
   if (auto verdict = data::decide_for_all(process, view)) return verdict;
   if (auto verdict = data::decide_without_route(process, view)) return verdict;
   const data::Plan::Entry* waits = nullptr;
   auto verdict = data::decide_for_route(view, &waits);
+  view.past_rewrites = !verdict || !data::answers_before_rewrites(verdict->by);
   while (waits != nullptr) {
     if (auto reply = waits->step->decide_at_length(view)) return data::Verdict{std::move(*reply), waits->name};
     if (auto charged = waits->step->charged(view); !charged.empty()) steps.push_back(std::move(charged));

@@ -1,9 +1,11 @@
 #include "app/pages.h"
 
 #include <boost/json.hpp>
+#include <utility>
 
 #include "app/describe.h"
 #include "app/terminal.h"
+#include "data/routing/host_routes.h"
 #include "data/snapshot/streams.h"
 
 namespace sluice::app {
@@ -25,7 +27,10 @@ json::object route(const data::Route& r) {
     o["status"] = s.settings->redirect->status;
   } else if (s.settings && s.settings->to_host)
     o["redirectsTo"] = s.settings->to_host->host;
-  else if (s.cluster.empty())
+  else if (s.match == model::PathMatch::snippet_slash) {
+    o["redirect"] = s.path + "/";
+    o["status"] = 301;
+  } else if (s.cluster.empty())
     o["status"] = s.status;
   if (r.choice != nullptr) o["canary"] = to_json(*s.canary);
   if (!s.because.empty()) o["because"] = s.because.view();
@@ -59,6 +64,22 @@ json::array routes(const Publisher& publisher) {
   return out;
 }
 
+// Further names of hosts, each with the host that has its routes.
+json::object aliases(const Publisher& publisher) {
+  json::object out;
+  const auto snapshot = publisher.snapshot();
+  if (!snapshot) return out;
+  std::string_view last;
+  snapshot->routes->for_each([&](const data::Route& r) {
+    if (r.host == std::exchange(last, r.host)) return;
+    const std::string asked = r.host.starts_with("*.") ? "x" + std::string(r.host.substr(1)) : std::string(r.host);
+    const data::HostRoutes* const host = snapshot->routes->host(asked);
+    if (host == nullptr || host->name() != r.host) return;
+    for (const model::Alias& alias : host->spec().aliases) out[alias.name] = r.host;
+  });
+  return out;
+}
+
 ops::AdminResponse config(const Publisher& publisher, const std::vector<std::string>& bound,
                           const EndpointState& state) {
   json::object out;
@@ -72,6 +93,7 @@ ops::AdminResponse config(const Publisher& publisher, const std::vector<std::str
       streams.push_back(to_json(*t.spec, t.cluster < all.size() ? all[t.cluster].get() : nullptr));
   out["streams"] = std::move(streams);
   out["routes"] = routes(publisher);
+  out["aliases"] = aliases(publisher);
   json::array clusters;
   for (const auto& c : all)
     if (c) clusters.push_back(cluster(*c, state));

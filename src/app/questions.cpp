@@ -175,6 +175,15 @@ std::string asked_host(std::string_view host) {
   return host == "*" ? "_" : lower(host);
 }
 
+// The same of a further name of a host: the host that has its routes.
+std::string asked_host(std::string_view host, const json::object& config) {
+  std::string name = asked_host(host);
+  const auto* aliases = config.if_contains("aliases");
+  if (aliases == nullptr || !aliases->is_object()) return name;
+  const auto served_as = text_of(aliases->get_object(), name);
+  return served_as.empty() ? name : std::string(served_as);
+}
+
 void print_table(std::ostream& out, const std::vector<std::vector<std::string>>& table) {
   std::vector<std::size_t> widths;
   for (const auto& line : table) {
@@ -219,7 +228,7 @@ int print_ingresses(const AdminAddress& whom, const IngressesQuestion& question,
   auto rows = rows_of(config);
   std::erase_if(rows, [](const PathRow& row) { return row.ingress.empty(); });
   const auto hosts = hosts_of(rows);
-  const std::string host = asked_host(question.host);
+  const std::string host = asked_host(question.host, config);
   if (!host.empty() && !hosts.contains(host)) return not_there("host", question.host, hosts);
   std::set<std::string> namespaces;
   for (const auto& row : rows) namespaces.insert(row.ns);
@@ -261,7 +270,7 @@ int print_conf(const AdminAddress& whom, const ConfQuestion& question, std::ostr
   const auto told = ask_for_json(whom, "/config", json::kind::object);
   if (!told) return refuse(told.error());
   const auto& config = told->as_object();
-  const std::string host = asked_host(question.host);
+  const std::string host = asked_host(question.host, config);
   auto rows = rows_of(config);
   const auto hosts = hosts_of(rows);
   if (!host.empty() && !hosts.contains(host)) return not_there("host", question.host, hosts);

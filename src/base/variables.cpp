@@ -73,6 +73,10 @@ bool Template::names_variables() const noexcept {
   return false;
 }
 
+bool Template::names_groups() const noexcept {
+  return std::ranges::any_of(parts_, [](const Part& part) { return part.variable == kGroup; });
+}
+
 bool Template::names_response() const noexcept {
   return std::ranges::any_of(
       parts_, [](const Part& part) { return kVariables[part.variable].when == VariableRow::When::response; });

@@ -191,7 +191,10 @@ class Template {
     return std::string_view(text_).substr(part.begin, part.size);
   }
   bool names_variables() const noexcept;  // beside groups
-  bool names_response() const noexcept;   // one of those that have no value before there is a response
+  bool names_groups() const noexcept;     // $1 to $9
+  // What it comes to is text(), whatever the request.
+  bool is_literal() const noexcept { return !names_variables() && !names_groups(); }
+  bool names_response() const noexcept;  // one of those that have no value before there is a response
   // The first name in it that is no variable, with its dollar sign ("$nobody", or "$" before what is no name); empty:
   // there is none. `groups`: $1 to $9 are fine.
   std::string first_unknown(bool groups) const;

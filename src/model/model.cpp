@@ -72,6 +72,8 @@ std::string_view to_string(PathMatch match) {
       return "location";
     case PathMatch::snippet_first:
       return "location ^~";
+    case PathMatch::snippet_slash:
+      return "slash-redirect to location";
     case PathMatch::snippet_pattern:
       return "location ~";
     case PathMatch::snippet_pattern_any_case:

@@ -56,9 +56,9 @@ struct Cluster {
 // prefix /foo/, already split by the translator). slash_redirect: path `/foo`, answered 301 to `/foo/`. pattern: what
 // the regular expression matches from the beginning on, whatever the case of letters; the longer text is asked first.
 // The rest are locations that a snippet writes, as nginx reads them: exact, prefix, `^~` (no regular expression is
-// asked behind it), `~` and `~*`; these are asked in the order in which they stand in Host::routes. A snippet's
-// location takes requests that another route of its namespace at the host would have; data/routing/snippet_locations.h
-// has the order.
+// asked behind it), the redirect to one of these that ends in a slash and has a proxy_pass, `~` and `~*`; the last two
+// are asked in the order in which they stand in Host::routes. A snippet's location takes requests that another route of
+// its namespace at the host would have; data/routing/snippet_locations.h has the order.
 enum class PathMatch : std::uint8_t {
   exact,
   prefix,
@@ -67,6 +67,7 @@ enum class PathMatch : std::uint8_t {
   snippet_exact,
   snippet_prefix,
   snippet_first,
+  snippet_slash,
   snippet_pattern,
   snippet_pattern_any_case
 };
@@ -75,6 +76,9 @@ constexpr bool of_snippet(PathMatch match) noexcept {
 }
 constexpr bool is_snippet_pattern(PathMatch match) noexcept {
   return match >= PathMatch::snippet_pattern;
+}
+constexpr bool is_slash_redirect(PathMatch match) noexcept {
+  return match == PathMatch::slash_redirect || match == PathMatch::snippet_slash;
 }
 std::string_view to_string(PathMatch match);
 

@@ -302,6 +302,16 @@ def test_before_and_behind(asked):
     assert a.status == 401 and a.get("access-control-allow-origin") == "*"
 
 
+def test_the_question_is_about_the_path_that_came(asked):
+    who, pod = Service(asked), asked.pod()
+    asked.app("app.example", pod.address, paths=[("/api/(.*)", "ImplementationSpecific")],
+              annotations={"rewrite-target": "/$1", "auth-url": who.url + "/ask?u=$uri", "auth-cache-key": "$uri"})
+    sluice = asked.sluice(options=LOOPBACK)
+    for path in ("/api/x", "/api/y"):
+        assert ask(sluice, path=path).status == 200
+    assert [line for line, _, _ in who.asked] == [f"GET /ask?u=/api/{x} HTTP/1.1" for x in "xy"] and of_pod(pod) and pod.last_headers()[0] == "GET /y HTTP/1.1"
+
+
 def secret(data, name="users"):
     return json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "default"},
                        "data": {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}})
@@ -335,7 +345,7 @@ def test_password_and_service(asked):
     assert of("any", "X-Token: good") == (200, [])
     assert of("any") == (401, ['Basic realm=""', "Bearer"])
     assert of("never") == (401, ['Basic realm=""'])
-    assert of("broken")[0] == 500 and of("broken", GOOD)[0] == 200
+    assert of("broken") == (500, ['Basic realm=""']) and of("broken", GOOD)[0] == 200
     before = len(who.asked)
     assert of("from") == (200, []) and len(who.asked) == before
     assert of("far")[0] == 401 and of("far", GOOD)[0] == 200

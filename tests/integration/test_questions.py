@@ -74,6 +74,19 @@ def test_conf(shop):
     assert code == 1 and "did you mean shop.example?" in err
 
 
+def test_an_alias_is_the_host_that_has_its_routes(site):
+    site.app("app.example", "10.0.0.1:80", annotations={"server-alias": "other.example,*.more.example"})
+    site.app("*.wild.example", "10.0.0.1:80", name="wild", annotations={"server-alias": "tame.example"})
+    proxy = site.sluice()
+    for alias, host in (("other.example", "app.example"), ("Other.Example", "app.example"), ("*.more.example", "app.example"), ("tame.example", "*.wild.example")):
+        code, out, err = sluice_says("conf", proxy, "--host", alias)
+        assert code == 0 and out.startswith(host + "\n"), (alias, out, err)
+        code, out, _ = sluice_says("ingresses", proxy, "--host", alias, "--json")
+        assert code == 0 and {row["host"] for row in json.loads(out)} == {host}
+    assert proxy.config()["aliases"] == {"other.example": "app.example", "*.more.example": "app.example", "tame.example": "*.wild.example"}
+    assert sluice_says("conf", proxy, "--host", "none.example")[0] == 1
+
+
 def test_a_redirect_leads_where_it_leads(site):
     site.app("old.example", "10.0.0.1:80", annotations={"permanent-redirect": "https://new.example/x"})
     site.app("app.example", "10.0.0.1:80", annotations={"from-to-www-redirect": "true"})

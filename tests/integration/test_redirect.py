@@ -50,6 +50,15 @@ def test_port_of_the_listener_by_annotation(secured):
         assert c.get("/dir?a", "app.example:99").get("location") == f"https://app.example:{https}/dir/?a"
 
 
+def test_relative_redirects_are_for_a_missing_slash_too(site):
+    pod = site.pod()
+    site.app("app.example", pod.address, paths=[("/foo/", "Prefix")], annotations={"relative-redirects": "true"})
+    site.app("abs.example", pod.address, name="abs", paths=[("/foo/", "Prefix")])
+    sluice = site.sluice()
+    assert sluice.get("/foo?x", "app.example").get("location") == "/foo/?x"
+    assert sluice.get("/foo?x", "abs.example").get("location") == "http://abs.example/foo/?x"
+
+
 @pytest.mark.parametrize("named", [False, True])
 def test_port_in_a_redirect_to_a_path(site, named):
     sluice, _ = site.simple(annotations={"permanent-redirect": "/to", "use-port-in-redirects": "true" if named else "false"})

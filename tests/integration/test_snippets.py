@@ -91,6 +91,12 @@ SAME = [
     ("rewrite \"^/r/(?'n'[^/]+)/(.*)$\" /out/$n-$2 redirect;", ["/r/a/b", "/q"]),
     ("location ~ ^/t/(?<n>[a-z]+)/(?<m>.*)$ { return 200 \"$n-$m\"; } add_header A \"[$n]\";", ["/t/a/b", "/9"]),
     ("if ($request_uri ~ \"^/(?<n>b)\") { set $n \"x$n\"; } return 200 \"$n\";", ["/bb", "/c"]),
+    # $1 to $9 in fields of the response, with nothing beside them.
+    ("if ($arg_o ~* \"^(https://.*)$\") { add_header A \"$1\"; }", ["/?o=https://x.example", "/?o=x"]),
+    ("if ($arg_o ~ (x)(y)?) { set $q 1; } add_header A $1 always; add_header B \"$2\"; add_header C \"attachment; filename=$1.pdf\";",
+     ["/?o=x", "/?o=xy", "/?o=z"]),
+    ("location ~* /files/(.*)\\.json$ { return 200 x; add_header A \"$1\"; }", ["/files/a/b.JSON", "/files/x.txt"]),
+    ("return 410;", ["/"]),
     # A length that is not the message's: 204 has none anyway.
     ("if ($request_method = OPTIONS) { add_header A 1; add_header Content-Length 0; return 204; }", [("OPTIONS", "/"), "/"]),
 ]
@@ -167,6 +173,136 @@ def test_444_ends_the_connection_without_a_byte(with_snippet):
     with sluice.raw() as c:
         assert c.get("/", "app.example").status == 200
     assert pod.stats()["requests"] == 1
+
+
+@pytest.mark.parametrize("text", ["return 444;", "limit_req zone=z; limit_req_status 444;", "limit_conn c 1; limit_conn_status 444;"])
+def test_444_closes_the_connection_and_does_not_reset_it(with_snippet, text):
+    pod = with_snippet.pod()
+    with_snippet.app("app.example", pod.address, annotations={"configuration-snippet": f"if ($arg_ok) {{ break; }} {text}" if text.startswith("return") else text})
+    zones = "limit_req_zone $http_x_key zone=z:1m rate=1r/m; limit_conn_zone $http_x_key zone=c:1m;"
+    sluice = with_snippet.sluice(options=ALLOWED | {"http-snippet": zones})
+    with sluice.raw() as held:
+        held.send(b"GET /?hold=1&ok=1 HTTP/1.1\r\nHost: app.example\r\nX-Key: a\r\n\r\n")
+        wait_for(lambda: pod.stats()["requests"] == 1, "one is at the pod")
+        with sluice.raw() as c:
+            c.send(b"GET / HTTP/1.1\r\nHost: app.example\r\nX-Key: a\r\n\r\n")
+            assert c.sock.recv(100) == b"", "the end of the stream: a reset would have raised"
+    assert pod.stats()["requests"] == 1
+
+
+REWRITES = [  # of the path /api/(.*), with rewrite-target /z/$1
+    "rewrite ^/api/v1/(.*)$ /api/two/$1;",
+    "rewrite ^/api/v1/(.*)$ /elsewhere/API/$1;",
+    "rewrite ^/api/v1/(.*)$ /one/$1 break;",
+    "rewrite ^/api/v1/(.*)$ /other/$1;",
+    "rewrite ^/api/v1/(.*)$ /other/$1 last;",
+    "rewrite ^/api/v1/(.*)$ /api/$1; rewrite ^/api/(.*)$ /api/b/$1;",
+    "rewrite ^/api/v1/(.*)$ /api/$1?k=1;",
+    "break;",
+    "set $a $uri; proxy_set_header A $a; proxy_set_header B $uri; add_header C $uri; proxy_set_header V $document_uri;",
+    "proxy_set_header A $1; add_header B $1;",
+    "if ($arg_q) { add_header A $1-$uri; }",
+]
+
+
+def test_rewrite_target_is_the_last_rule_of_its_location(site):
+    theirs, ours = Pod(site), Pod(site)
+    from harness import free_port
+    port, servers = free_port(), ""
+    for i, text in enumerate(REWRITES):
+        servers += (f"}} server {{ listen 127.0.0.1:{port}; server_name s{i}.example; location / {{ return 404; }} location ~* \"^/api/(.*)\" {{ proxy_http_version 1.1; "
+                    f"proxy_set_header Host $host; {text}\nrewrite \"(?i)/api/(.*)\" /z/$1 break; proxy_pass http://{theirs.address}; }}\n")
+        site.app(f"s{i}.example", ours.address, name=f"s{i}", paths=[("/api/(.*)", "ImplementationSpecific")],
+                 annotations={"configuration-snippet": text, "rewrite-target": "/z/$1"})
+    nginx = site.nginx("server_name none; " + servers, port=port)
+    sluice = site.sluice(options=ALLOWED)
+    different = []
+    for i, text in enumerate(REWRITES):
+        for path in ("/api/v1/x?q=1", "/api/o", "/api/v1/a%20b", "/none"):
+            answers = []
+            for pod, connect in ((theirs, lambda: site.raw_to(nginx.address)), (ours, sluice.raw)):
+                pod.asked.clear()
+                with connect() as c:
+                    answers.append((ask(c, path, f"s{i}.example"), list(pod.asked)))
+            if answers[0] != answers[1]:
+                different.append(f"{text}\n  {path}\n    nginx  {answers[0]}\n    sluice {answers[1]}")
+    assert not different, "\n" + "\n".join(different)
+
+
+def test_uri_is_what_rewrite_target_has_made_of_it(site):
+    """In proxy-set-headers and in the log, too; where the snippet answers in front of it, it is the path that came."""
+    pod = site.pod()
+    site.app("app.example", pod.address, paths=[("/api/(.*)", "ImplementationSpecific")], annotations={
+        "rewrite-target": "/z/$1", "configuration-snippet": "if ($arg_early) { return 403; } add_header X-Uri $uri always;"})
+    site.manifests.text("headers.json", '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "set"}, "data": {"X-Uri": "$uri"}}')
+    log = site.tmp / "access.log"
+    sluice = site.sluice(access_log=str(log), options=ALLOWED | {"proxy-set-headers": "default/set", "log-format-upstream": "$request_uri is $uri"})
+    assert sluice.get("/api/a%20b", "app.example").get("x-uri") == "/z/a b"
+    assert of_pod(pod)["x-uri"] == "/z/a b"
+    assert sluice.get("/api/x?early=1", "app.example").get("x-uri") == "/api/x"
+    wait_for(lambda: log.exists() and log.read_text().split("\n")[:2] == ["/api/a%20b is /z/a b", "/api/x?early=1 is /api/x"], "both lines are there")
+
+
+def test_a_body_that_is_too_large_is_told_so_before_a_location_answers(site):
+    pod = site.pod()
+    site.app("app.example", pod.address, annotations={
+        "server-snippet": "location /small { client_max_body_size 1; return 200 x; } location /large { return 200 x; } if ($arg_server) { return 200 y; }"})
+    site.app("to.example", pod.address, name="to", annotations={"permanent-redirect": "https://n.example/"})
+    sluice = site.sluice(options=ALLOWED)
+
+    def post(host, path, size):
+        with sluice.raw() as c:
+            c.send(f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {size}\r\n\r\n".encode())
+            a = c.answer()
+            return a.status, a.get("connection")
+    assert post("app.example", "/small", 2) == (413, "close")
+    assert post("app.example", "/large", 2)[0] == 200 and post("app.example", "/small?server=1", 2)[0] == 200
+    assert post("to.example", "/", 2_000_000) == (413, "close") and post("to.example", "/", 2)[0] == 301
+
+
+def test_a_location_header_that_is_a_path_becomes_an_url(site):
+    pod = site.pod()
+    site.app("app.example", pod.address, annotations={"configuration-snippet": "more_set_headers 'Location: /zz' 'X-M: [$arg_m]';"})
+    site.app("rel.example", pod.address, name="rel", annotations={"configuration-snippet": "absolute_redirect off; more_set_headers 'Location: /zz';"})
+    sluice = site.sluice(options=ALLOWED)
+    assert sluice.get("/", "app.example").get("location") == "http://app.example/zz"
+    assert sluice.get("/", "rel.example").get("location") == "/zz"
+
+
+def test_an_answer_without_a_text_has_a_type_where_it_is_no_error(with_snippet):
+    sluice, _ = with_snippet.start("default_type text/css; if ($arg_a) { return 200; } if ($arg_b) { return 204; } if ($arg_c) { return 201 \"\"; } return 418;")
+    got = [sluice.get(path, "app.example") for path in ("/?a=1", "/x.json?a=1", "/?b=1", "/?c=1", "/")]
+    assert [(a.status, a.get("content-type"), a.body) for a in got] == [
+        (200, "text/css", b""), (200, "application/json", b""), (204, None, b""), (201, "text/css", b""), (418, None, b"")]
+
+
+def test_a_trailing_dot_is_none_of_a_name_of_a_map(site):
+    pod = site.pod()
+    site.app("app.example", pod.address, annotations={"configuration-snippet": "return 200 $which;"})
+    maps = "map $http_x $which { hostnames; default none; a.b.example exact; *.c.example wild; .d.example all; e.* tail; }"
+    sluice = site.sluice(options=ALLOWED | {"http-snippet": maps})
+    want = {"a.b.example": "exact", "a.b.example.": "exact", "a.b.example..": "none", "x.c.example.": "wild", "d.example.": "all", "x.d.example": "all", "e.x": "tail",
+            "e.x.": "tail", "e.": "none", "e": "none"}
+    assert {x: sluice.get("/", "app.example", headers={"X": x}).body.decode() for x in want} == want
+
+
+def test_a_snippet_of_the_configmap_that_cannot_be_read_says_where(site):
+    site.app("app.example", site.pod().address)
+    for key, text, value, expected in (
+            ("http-snippet", "map $host $a { default 1; }\nproxy_cache_path /x;", "line 2: proxy_cache_path", "maps, limit_req_zone"),
+            ("server-snippet", "add_header A 1;\n\nsub_filter a b;", "line 3: sub_filter", "bodies are not searched"),
+            ("server-snippet", "deny 10.0.0.1;\nlocation /x { deny all; }", "line 2: location", "of which host"),
+            ("location-snippet", "if ($nobody) { return 403; }", "line 1: $nobody", "docs/variables.md"),
+            ("location-snippet", "add_header A 1;\nlimit_req zone=z;", "line 2: limit_req", "limit_req_zone"),
+            ("server-snippet", "add_header A 1;\nsatisfy any;", "line 2: satisfy", "all hosts")):
+        site.manifests.text("options.json", json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ingress-nginx-controller", "namespace": "ingress-nginx"},
+                                                        "data": {key: text}}))
+        sluice = site.sluice()
+        assert sluice.get("/", "app.example").status == 503, text
+        said, = [e for e in sluice.config()["report"] if e["reason"] == "RefusedSnippet"]
+        assert said["value"] == value and said["severity"] == "error" and said["field"].endswith(f"[{key}]"), said
+        assert expected in said["expected"] and f"--accept-unprotected {key}" in said["expected"], said
+        sluice.stop()
 
 
 def test_what_auth_url_says_is_a_variable(site):
@@ -430,6 +566,7 @@ ZONES = """
 limit_req_zone $arg_k zone=slow:1m rate=1r/m;
 limit_req_zone $binary_remote_addr zone=all:1m rate=2r/m;
 limit_req_zone $http_x_big$arg_k zone=many:1m rate=60000r/m;
+limit_req_zone $host zone=own:1m rate=1r/m;
 """
 LIMITS = [
     ("limit_req zone=slow;", ["/?k=1"] * 3 + ["/?k=2", "/", "/", "/?k=1"]),
@@ -439,6 +576,10 @@ LIMITS = [
     ("limit_req zone=many burst=1 nodelay; limit_req zone=slow burst=1 nodelay;", ["/?k=6"] * 4),
     ("limit_req zone=all burst=4 nodelay;", ["/"] * 7),
     ("limit_req zone=all burst=9 nodelay; limit_req zone=slow;", ["/?k=7"] * 3),
+    # The last one refuses, and charges none in front of it.
+    ("limit_req zone=own burst=2 nodelay; limit_req zone=slow;", ["/?k=9"] * 4 + ["/"] * 4),
+    ("limit_req zone=own burst=3 nodelay; limit_req zone=slow; limit_req zone=many burst=9 nodelay;", ["/?k=10"] * 4 + ["/"] * 5),
+    ("limit_req zone=slow; limit_req zone=own burst=1 nodelay;", ["/?k=11", "/?k=12", "/?k=13", "/?k=13"]),
     ("limit_req zone=slow; if ($arg_no) { return 403; }", ["/?k=8&no=1", "/?k=8&no=1", "/?k=8", "/?k=8"]),
 ]
 

@@ -45,12 +45,21 @@ bool any_directive(std::string_view value) {
 
 // One that cannot be compiled may forbid something.
 template <snippet::Context Where>
+std::optional<snippet::Refusal> why_no_snippet(std::string_view value, const std::string* http) {
+  return any_directive(value) ? snippet::refusal_of_option(value, Where, http) : std::nullopt;
+}
+template <snippet::Context Where>
 bool unreadable_snippet(std::string_view value) {
-  return any_directive(value) && !snippet::check_option_text(value, Where, nullptr).empty();
+  return why_no_snippet<Where>(value, nullptr).has_value();
 }
 
+std::optional<snippet::Refusal> why_no_maps(std::string_view value, const std::string*) {
+  if (!any_directive(value)) return std::nullopt;
+  auto made = snippet::read_maps(value);
+  return made ? std::nullopt : std::optional(std::move(made.error()));
+}
 bool unreadable_maps(std::string_view value) {
-  return any_directive(value) && !snippet::read_maps(value);
+  return why_no_maps(value, nullptr).has_value();
 }
 
 bool each(const Own&) {
@@ -62,9 +71,11 @@ constexpr std::array kGuarding{
     GuardingOption{"enable-modsecurity", is_on, [](const Own& o) { return !o.no_modsecurity; }, false, true},
     GuardingOption{"global-auth-url", unreadable_url, [](const Own& o) { return !o.auth_url && !o.no_global_auth; },
                    true},
-    GuardingOption{"http-snippet", unreadable_maps, each, false, true},
-    GuardingOption{"location-snippet", unreadable_snippet<snippet::Context::location>, each, false, true},
-    GuardingOption{"server-snippet", unreadable_snippet<snippet::Context::server>, each, false, true},
+    GuardingOption{"http-snippet", unreadable_maps, each, false, true, why_no_maps},
+    GuardingOption{"location-snippet", unreadable_snippet<snippet::Context::location>, each, false, true,
+                   why_no_snippet<snippet::Context::location>},
+    GuardingOption{"server-snippet", unreadable_snippet<snippet::Context::server>, each, false, true,
+                   why_no_snippet<snippet::Context::server>},
 };
 
 // What --accept-unprotected takes.

@@ -1,10 +1,12 @@
 #pragma once
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "control/kube/annotations/registry.h"
+#include "control/kube/snippet/text.h"
 
 // Options that guard the requests of every Ingress and are not served by this version: what they guard answers 503, as
 // it does for annotations (annotations/guard.h).
@@ -16,6 +18,9 @@ struct GuardingOption {
   bool (*reaches)(const AnnotationResult::Own&);  // an Ingress that says this of its own
   bool authenticates = false;                     // not for paths below no-auth-locations
   bool everywhere = false;                        // requests too that no Ingress takes
+  // Of snippets: why nothing comes of the value, and where in it; nothing: all is fine. `http`: the http-snippet, whose
+  // maps and zones it may name; null: that is not known yet. Null for others.
+  std::optional<snippet::Refusal> (*why)(std::string_view value, const std::string* http) = nullptr;
 };
 
 std::span<const GuardingOption> guarding_options();

@@ -46,20 +46,23 @@ std::string parse(const Option& row, std::string_view value, model::Options& out
   return row.value.parse(value, out);
 }
 
-// A key that guards requests and is not served. A value that forbids nothing is honoured by doing nothing.
+// A key that guards requests and is not served, at all or with this value. Of a snippet the report has the word at
+// which it cannot be read, as that of an Ingress's has.
 void guard(const GuardingOption& option, std::string_view value, bool accepted, const model::ObjectRef& object,
            const std::string& field, OptionsResult& out) {
-  if (!option.forbids(value)) return;
   const std::string key(option.key);
+  const auto refused = option.why != nullptr ? option.why(value, &out.options.http_snippet) : std::nullopt;
+  const std::string about = refused ? refused->text() : shorten(value);
+  const std::string expected = refused ? refused->expected : "a key that this version serves";
   if (accepted) {
     out.entries.push_back({object,
-                           {model::Severity::warning, "Unprotected", field, shorten(value),
-                            "a key that this version serves", "it has no effect, as --accept-unprotected says"}});
+                           {model::Severity::warning, "Unprotected", field, about, expected,
+                            "it has no effect, as --accept-unprotected says"}});
     return;
   }
   out.entries.push_back({object,
-                         {model::Severity::error, "UnsupportedOption", field, shorten(value),
-                          "a key that this version serves, or --accept-unprotected " + key,
+                         {model::Severity::error, refused ? "RefusedSnippet" : "UnsupportedOption", field, about,
+                          expected + ", or --accept-unprotected " + key,
                           "what it guards answers 503, as serving it without this protection would open it"}});
   if (std::find(out.guards.begin(), out.guards.end(), key) == out.guards.end()) out.guards.push_back(key);
 }
@@ -104,8 +107,11 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
   std::size_t left = kMostMeant;
   for (auto& [key, written] : data) {
     const Option* row = find(key);
-    if (const auto* option = guarding_option(key); option && (!row || option->forbids(written))) {
-      guard(*option, written, accepted.contains(key), object, prefix + "[" + key + "]", out);
+    const auto* const option = guarding_option(key);
+    const auto guards = [&] { guard(*option, written, accepted.contains(key), object, prefix + "[" + key + "]", out); };
+    if (option && (!row || option->forbids(written))) {
+      // A value that forbids nothing is honoured by doing nothing.
+      if (option->forbids(written)) guards();
       continue;
     }
     auto field = prefix + "[" + (row ? key : Disclosure::option(key)) + "]";
@@ -130,6 +136,10 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
     }
     std::string expected = parse(*row, written, out.options);
     if (expected.empty()) continue;
+    if (option && option->why != nullptr) {  // it names a map or a zone that is not there
+      guards();
+      continue;
+    }
     if (row->keep) row->keep(previous, out.options);
     const bool judged = row->value.list || row->keep;
     auto kept = row->value.print(judged ? out.options : previous);
@@ -192,8 +202,11 @@ std::string option_name(const std::string& word) {
 
 std::string check_option(const std::string& key, const std::string& value) {
   const Option* row = find(key);
-  if (const auto* option = guarding_option(key); option && (!row || option->forbids(value)))
+  if (const auto* option = guarding_option(key); option && (!row || option->forbids(value))) {
+    if (const auto refused = option->why != nullptr ? option->why(value, nullptr) : std::nullopt)
+      return key + ": " + refused->text() + ": expected " + refused->expected;
     return key + " guards requests, and is not served by this version" + (row ? " with that value" : "");
+  }
   if (!row) return "unknown option " + Disclosure::option(key) + meant(key);
   model::Options scratch;
   auto expected = parse(*row, value, scratch);

@@ -384,7 +384,7 @@ std::shared_ptr<const HostRoutes> Compiler::State::compile_routes(HostEntry& hos
       route.further = further.get();
     }
     route.series = number_of(labels_of(from));
-    route.forwards = !from.cluster.empty() && from.match != model::PathMatch::slash_redirect;
+    route.forwards = !from.cluster.empty() && !model::is_slash_redirect(from.match);
     if (from.canary && route.further != nullptr && route.forwards) {
       const std::uint32_t series = number_of(labels_of(from, canary_of(from)));
       if (!choice || choice->series() != series || choice->spec() != *from.canary)

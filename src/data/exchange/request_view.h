@@ -38,6 +38,7 @@ struct RequestView {
   bool undecided = false;                 // nobody knows whether it is the route: its pattern gave up
   bool available = false;                 // its Cluster has an endpoint that takes requests
   bool unlocated = false;                 // it was answered where nginx has not looked for a location yet
+  bool past_rewrites = false;             // nothing answered before rewrite-target did: $uri is what that makes
   bool outside = false;                   // its Cluster is not of pods of ours
   const model::Canary* canary = nullptr;  // that takes it from the route's own Cluster; null: none does
   std::string_view session;               // "NAME=KEY|ID" of the session that began with it; empty: none did

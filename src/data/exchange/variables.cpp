@@ -213,6 +213,33 @@ std::string_view host_of_ours() {
   return name;
 }
 
+// $uri: the path as it is by now, decoded, as nginx has it.
+void put_path(const RequestView& request, Out& out) {
+  const bool stopped = request.program != nullptr && request.program->stopped;
+  if (!request.past_rewrites || request.route == nullptr || !request.route->settings->rewrite || stopped) [[likely]]
+    return out.put(request.path);
+  RequestView before(request);  // which the target itself may name
+  before.past_rewrites = false;
+  Regex::Captures groups{};
+  const auto* const pattern = request.route->pattern;
+  if (pattern != nullptr && pattern->match(request.path, &groups) != Regex::Outcome::yes) return out.put(request.path);
+  const Template& target = request.route->settings->rewrite->target;
+  std::string text;
+  for (const auto& part : target.parts()) {
+    const auto of = target.text_of(part);
+    if (part.variable == kGroup) {
+      text += groups[static_cast<std::size_t>(of[0] - '0')];
+    } else if (part.variable != kLiteral) {
+      append_value(before, {part.variable, of}, Spelling::raw, text);
+    } else {
+      const auto query = of.find('?');
+      text += of.substr(0, query);
+      if (query != std::string_view::npos) break;
+    }
+  }
+  out.put(text);
+}
+
 void put_value(const RequestView& request, Variable named, Out& out, const ResponseFields* fields) {
   const auto& head = request.received;
   const auto query = request.query.substr(request.query.empty() ? 0 : 1);
@@ -335,12 +362,12 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     }
     case variable("uri"):
     case variable("document_uri"):
-      return out.put(request.path);
+      return put_path(request, out);
     case variable("fastcgi_script_name"):
-      return out.put(request.script.empty() ? request.path : request.script);
+      return request.script.empty() ? put_path(request, out) : out.put(request.script);
     case variable("request_filename"):
       out.put(model::kNginxRoot);
-      return out.put(request.path);
+      return put_path(request, out);
     case variable("document_root"):
     case variable("realpath_root"):
       return out.put(model::kNginxRoot);

@@ -84,7 +84,9 @@ class ExternalAuth final : public Step {
 
   bool waits(const RequestView& request) const override { return !excused(request); }
   bool admits(const std::array<std::uint8_t, 16>& client) const override { return of_address(client); }
-  std::string asks(const RequestView& request) const override {
+  std::string asks(const RequestView& asked) const override {
+    RequestView request(asked);
+    request.past_rewrites = false;
     std::string out = auth_->tls ? "https://" : "http://";
     evaluate(auth_->host_header, request, Spelling::url, out);
     out += ":" + std::to_string(auth_->port);
@@ -105,7 +107,10 @@ class ExternalAuth final : public Step {
       }
     }
     WorkerStats& stats = ex.worker.stats;
+    // Who is asked is asked about the path that came, whatever rewrite-target makes of $uri.
+    const bool past_rewrites = std::exchange(ex.past_rewrites, false);
     const std::string key = key_of(ex);
+    ex.past_rewrites = past_rewrites;
     if (!key.empty()) {
       if (const auto* known = ex.worker.answers.find(key, ex.worker.loop.now())) {
         stats.auth_kept.add();
@@ -120,10 +125,11 @@ class ExternalAuth final : public Step {
     ClusterRuntime* cluster = ex.further[static_cast<std::size_t>(model::Role::authentication)];
     if (cluster == nullptr) {
       stats.auth_failed.add();
-      out->emplace(LocalReply{.status = 500, .why = "the service of auth-url has no address"});
+      out->emplace(failure("the service of auth-url has no address", std::move(other)));
       co_return std::move(out);
     }
     std::string target, host, url, list;
+    ex.past_rewrites = false;
     evaluate(auth_->target, ex, Spelling::target, target);
     evaluate(auth_->host_header, ex, Spelling::url, host);
     static const Template kUrl("$scheme://$http_host$request_uri");
@@ -162,6 +168,7 @@ class ExternalAuth final : public Step {
           fields.push_back({line.name, value, net::http::name_of(line.name), false});
       }
     }
+    ex.past_rewrites = past_rewrites;
     const std::string_view method = auth_->method.empty() ? std::string_view("GET") : std::string_view(auth_->method);
     SubRequest asked(ex, {*cluster, way_, method, target, host, fields, true, &auth_->kept});
     net::Task<Status> asking = asked.run();
@@ -174,7 +181,7 @@ class ExternalAuth final : public Step {
     if (!outcome) {
       stats.auth_failed.add();
       if (ex.note.empty()) ex.note = outcome.error().detail;
-      out->emplace(LocalReply{.status = 500, .why = "the service of auth-url cannot be asked"});
+      out->emplace(failure("the service of auth-url cannot be asked", std::move(other)));
       co_return std::move(out);
     }
     const Said said{asked.status(), asked.fields()};
@@ -197,6 +204,13 @@ class ExternalAuth final : public Step {
     return allowed_.ranges() > 0 && allowed_.contains(client) && !denied_.contains(client);
   }
   bool excused(const RequestView& request) const noexcept { return request.client_known && of_address(request.client); }
+
+  // The challenge of the password stays in it, as nginx has set it by then.
+  static LocalReply failure(const char* why, std::optional<LocalReply> other) {
+    LocalReply out{.status = 500, .why = why};
+    if (other && other->status == 401) out.fields = std::move(other->fields);
+    return out;
+  }
 
   static void count(int status, WorkerStats& stats) noexcept {
     (status / 100 == 2                ? stats.auth_allowed
@@ -285,7 +299,7 @@ class ExternalAuth final : public Step {
     if (said.status == 403)
       return other ? std::move(other) : LocalReply{.status = 403, .why = "the service of auth-url says 403"};
     ex.note = "it answers " + std::to_string(said.status);
-    return LocalReply{.status = 500, .why = "the service of auth-url answers what is neither 2xx, 401 nor 403"};
+    return failure("the service of auth-url answers what is neither 2xx, 401 nor 403", std::move(other));
   }
 
   // What pods get of its answer, and not from the client.

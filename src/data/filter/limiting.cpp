@@ -14,7 +14,7 @@ namespace sluice::data {
 namespace {
 
 LocalReply refusal(Exchange& ex, std::uint16_t status, const char* why) {
-  LocalReply out{.status = status, .why = why, .ours = false};
+  LocalReply out{.status = status, .why = why, .ours = false, .silent = is_silent(status)};
   const Instant now = ex.worker.loop.now();
   if (now - ex.worker.limits_told >= std::chrono::seconds(1)) {
     ex.worker.limits_told = now;

@@ -21,7 +21,7 @@ class ResponseHeaders final : public Step {
           answers_call(fields.response()->fields))
         continue;
       std::string_view value = line.value;
-      if (line.value.names_variables()) {
+      if (!line.value.is_literal()) {
         // Explain shows what is of the response as it is written.
         if (fields.response() == nullptr && line.value.names_response())
           value = line.value.text();

@@ -39,12 +39,15 @@ class Answer final : public Step {
     if (answer.is_location) {
       if (completed_ && answer.text.starts_with('/')) request.append_origin(names_port_, reply.location);
       reply.location += answer.text;
-    } else if (answer.status == 444 || answer.status == 499) {
+    } else if (is_silent(answer.status)) {
       reply.silent = true;
     } else if (answer.step != nullptr && answer.step->has_text) {
       reply.body.emplace(answer.text);
       const auto type = media_type_of(request.path);
       reply.content_type = type.empty() ? std::string_view(default_type_) : type;
+      // nginx says the type of an empty body, too, where it takes the answer for no error.
+      if (answer.text.empty() && answer.status < 400 && answer.status != 204 && answer.status != 304)
+        reply.fields.emplace_back("Content-Type", reply.content_type);
     }
     return reply;
   }
@@ -142,7 +145,7 @@ class Headers final : public Step {
   }
 
   static std::string_view value_of(const Known& known, const RequestView& request, ResponseFields& fields) {
-    if (!known.of.value.names_variables()) return known.of.value;
+    if (known.of.value.is_literal()) return known.of.value;
     if (fields.response() == nullptr && known.of.value.names_response()) return known.of.value;
     return field_value(known.of.value, request, fields, fields.text());
   }
@@ -156,8 +159,15 @@ class Headers final : public Step {
       if (name.ends_with('*')) return fields.clear_all(name.substr(0, name.size() - 1));
       return fields.clear(name, known.id);
     }
-    const auto value = value_of(known, request, fields);
+    auto value = value_of(known, request, fields);
     if (value.empty()) return fields.clear(name, known.id);
+    // Where clients are sent is an URL, as nginx makes of a path.
+    if (known.id == net::http::Name::location && value.starts_with('/') && request.route != nullptr &&
+        !request.route->settings->relative_redirects) {
+      std::string& url = fields.text();
+      request.append_origin(request.route->settings->port_in_redirects, url);
+      value = url.append(value);
+    }
     fields.replace(name, value, known.id);
   }
 

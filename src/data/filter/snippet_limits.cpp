@@ -96,7 +96,9 @@ class LimitsOfSnippets final : public Step {
       const auto judged = table.judge(*keys[i], rates_[i].rate, now);
       if (!judged.admitted) return refused_by_rate(ex, kTooOften, judged);
     }
-    for (std::size_t i = 0; i < rates_.size(); ++i) {
+    // The last is the only one that was not asked: what it refuses has to be known before another is charged.
+    for (std::size_t n = 0; n < rates_.size() && last != rates_.size(); ++n) {
+      const std::size_t i = n == 0 ? last : n - 1 < last ? n - 1 : n;
       if (!keys[i]) continue;
       const auto said = note_limit(ex, table.charge(*keys[i], rates_[i].rate, now));
       if (!said.admitted) return refused_by_rate(ex, kTooOften, said);

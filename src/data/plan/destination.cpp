@@ -10,14 +10,15 @@ namespace {
 std::optional<LocalReply> route_answer(const RequestView& request) {
   if (request.route->forwards) return std::nullopt;
   const auto& spec = *request.route->spec;
-  if (spec.match == model::PathMatch::slash_redirect) {
+  if (model::is_slash_redirect(spec.match)) {
     std::string location;
-    if (request.route->settings->port_in_redirects)
+    const auto& settings = *request.route->settings;
+    if (settings.port_in_redirects && !settings.relative_redirects)
       request.append_origin(true, location);
-    else
+    else if (!settings.relative_redirects)
       location.append(request.scheme).append("://").append(request.received.authority);
     location.append(spec.path.view()).append("/").append(request.query);
-    return LocalReply{301, std::move(location), "the path of the Ingress ends in a slash"};
+    return LocalReply{301, std::move(location), "the path of the route ends in a slash"};
   }
   return LocalReply{.status = spec.status ? spec.status : std::uint16_t{404},
                     .why = !spec.because.empty()  ? "the route is closed"
@@ -32,22 +33,20 @@ std::optional<LocalReply> endpoints(const RequestView& request) {
   return LocalReply{503, {}, "the Service has no ready endpoints"};
 }
 
+constexpr Always kDestination[] = {
+    {"route-answer", route_answer, nullptr, "routes without a Cluster (404, denied 503) have nothing further to ask"},
+    {"loop", loop, mark_pass, "508 for what has come back: behind the answers that end a loop by themselves"},
+    {"endpoints", endpoints, nullptr, "no endpoints is 503 before limits and authentication, as in ingress-nginx"},
+};
+
+}  // namespace
+
 std::optional<LocalReply> body_size(const RequestView& request) {
   const auto limit = request.route->settings->body_limit;
   const auto& head = request.received;
   if (limit == 0 || head.framing != net::http::Framing::length || head.content_length <= limit) return std::nullopt;
   return LocalReply{.status = 413, .why = "Content-Length is above proxy-body-size", .close = true};
 }
-
-constexpr Always kDestination[] = {
-    {"route-answer", route_answer, nullptr, "routes without a Cluster (404, denied 503) have nothing further to ask"},
-    {"loop", loop, mark_pass, "508 for what has come back: behind the answers that end a loop by themselves"},
-    {"endpoints", endpoints, nullptr, "no endpoints is 503 before limits and authentication, as in ingress-nginx"},
-    {"body-size", body_size, nullptr,
-     "413 by Content-Length before a byte of the body is taken, a pod is bothered or anybody is asked who comes"},
-};
-
-}  // namespace
 
 std::span<const Always> destination() {
   return kDestination;

@@ -18,4 +18,9 @@ struct Always {
 // In the order in which they are asked.
 std::span<const Always> destination();
 
+// 413 by Content-Length, before a byte of the body is taken, a pod is bothered or anybody is asked who comes. It comes
+// before all that a location answers, redirects among it, as in nginx.
+inline constexpr std::string_view kBodySize = "body-size";
+std::optional<LocalReply> body_size(const RequestView& request);
+
 }  // namespace sluice::data

@@ -70,6 +70,21 @@ void respond(const Plan* plan, const RequestView& request, ResponseFields& field
 
 }  // namespace
 
+bool answers_at_server(std::string_view row) noexcept {
+  return row == "client-certificate" || row == "blocked" || row == "server-snippet" || row == "app-root";
+}
+
+namespace {
+bool answers_before_location(std::string_view row) noexcept {
+  return answers_at_server(row) || row == "from-to-www-redirect" || row == "ambiguous-paths";
+}
+}  // namespace
+
+bool answers_before_rewrites(std::string_view row) noexcept {
+  return answers_before_location(row) || row == kBodySize || row == "cors" || row == "configuration-snippet" ||
+         row == "redirect" || row == "rewrite-target" || row == "route-answer";
+}
+
 std::optional<Verdict> decide_for_all(const Plan* process, const RequestView& request) {
   return run(process, Phase::answer, request);
 }
@@ -102,11 +117,14 @@ std::optional<Verdict> decide_without_route(const Plan* process, const RequestVi
 
 std::optional<Verdict> decide_for_route(const RequestView& request, const Plan::Entry** waits) {
   const Plan* plan = request.route->plan;
-  if (plan != nullptr)
-    if (auto verdict = run(plan, Phase::answer, request)) return verdict;
+  if (waits != nullptr) *waits = nullptr;
+  auto verdict = run(plan, Phase::answer, request);
+  // nginx looks at the length of the body once it has the location, before anything of that answers.
+  if (!verdict || !answers_before_location(verdict->by))
+    if (auto reply = body_size(request)) return Verdict{std::move(*reply), kBodySize};
+  if (verdict) return verdict;
   for (const Always& always : destination())
     if (auto reply = always.decide(request)) return Verdict{std::move(*reply), always.name};
-  if (waits != nullptr) *waits = nullptr;
   if (plan != nullptr) return run_guards((*plan)[Phase::guard], request, waits);
   return std::nullopt;
 }

@@ -49,6 +49,11 @@ struct Verdict {
 };
 inline constexpr std::string_view kProbe = "probe", kStatus = "status-page", kNoRoute = "no-route";
 
+// By the name of what decided: nginx asks it at the server, before it looks for a location.
+bool answers_at_server(std::string_view row) noexcept;
+// Likewise: it answers there, or in a location before rewrite-target has its turn.
+bool answers_before_rewrites(std::string_view row) noexcept;
+
 // Of an address as RequestView::client is.
 bool is_loopback(std::span<const std::uint8_t, 16> address) noexcept;
 

@@ -20,6 +20,11 @@
 // there lists the rows. Who asks steps knows none of them.
 namespace sluice::data {
 
+// Statuses that nginx answers by closing the connection.
+constexpr bool is_silent(std::uint16_t status) noexcept {
+  return status == 444 || status == 499;
+}
+
 // An answer of our own. proxy/local_reply.cpp sends it.
 struct LocalReply {
   std::uint16_t status = 0;

@@ -45,7 +45,11 @@ void rewrite(const RequestView& request, Rewritten& out) {
 void edited(const RequestView& request, Rewritten& out) {
   const auto& settings = *request.route->settings;
   const bool stopped = request.program != nullptr && request.program->stopped;
-  if (settings.rewrite && !stopped) return rewrite(request, out);
+  if (settings.rewrite && !stopped) {
+    rewrite(request, out);
+    if (request.program != nullptr) request.program->groups = out.groups;  // nginx has matched once more
+    return;
+  }
   out.redirect = out.gave_up = false;
   out.wrong = nullptr;
   out.target.clear();

@@ -170,8 +170,23 @@ class Run {
 
 }  // namespace
 
+namespace {
+bool has_groups(const model::Snippet& snippet) {
+  const auto in_values = [](const auto& list) {
+    return std::ranges::any_of(list, [](const auto& one) { return one.value.names_groups(); });
+  };
+  return in_values(snippet.request) ||
+         std::ranges::any_of(snippet.location,
+                             [](const auto& s) { return s.text.names_groups() || s.query.names_groups(); }) ||
+         std::ranges::any_of(snippet.levels, [&](const auto& l) { return in_values(l.set) || in_values(l.added); });
+}
+}  // namespace
+
 Program::Program(model::Shared<model::Snippet> of)
-    : of_(std::move(of)), server_(compile(of_->server)), location_(compile(of_->location)) {}
+    : of_(std::move(of)),
+      server_(compile(of_->server)),
+      location_(compile(of_->location)),
+      names_groups_(has_groups(*of_)) {}
 
 // They were judged when they were read: one that cannot be compiled any more ends its requests.
 Program::Patterns Program::compile(const std::vector<SnippetStep>& steps) {
@@ -234,7 +249,13 @@ Program::Next Program::run(std::span<const SnippetStep> steps, const Patterns& p
     if (run.too_much()) return run.fail("the texts of a snippet are too large");
   }
   if (server) return changed ? Next::search : Next::go_on;
-  if (changed && !state.stopped) return Next::search;
+  if (changed && !state.stopped) {
+    // rewrite-target is one more rule behind these, with `break`: where it matches, no location is looked for.
+    if (!request.route->settings->rewrite || request.route->pattern == nullptr) return Next::search;
+    const auto outcome = run.match(request.route->pattern, request.path);
+    if (outcome == Regex::Outcome::gave_up) return run.fail("the pattern of the route takes too many steps", true);
+    return outcome == Regex::Outcome::yes ? Next::go_on : Next::search;
+  }
   if (!changed && !steps.empty()) {
     const SnippetStep& last = steps.back();
     if (last.kind == Kind::replace || last.kind == Kind::target) run.replace(last);
@@ -252,6 +273,12 @@ Program::Next Program::run_location(RequestView& request, ProgramState& state) c
   if (of_->internal && !state.internal) {
     state.answer = {nullptr, {}, 404, false, false, "the location is internal: rewrites alone lead there"};
     return Next::answered;
+  }
+  // A location that is a regular expression has matched already.
+  const Route& route = *request.route;
+  if (names_groups_ && route.pattern != nullptr) {
+    state.groups = {};
+    if (route.pattern->match(request.path, &state.groups) == Regex::Outcome::gave_up) state.groups = {};
   }
   return run(of_->location, location_, false, request, state);
 }
@@ -289,7 +316,7 @@ void run_program(RequestView& request, const RouteTable& routes, std::string_vie
   }
   for (;;) {
     const Route& route = *request.route;
-    if (route.program == nullptr || route.spec->match == model::PathMatch::slash_redirect) return;
+    if (route.program == nullptr || model::is_slash_redirect(route.spec->match)) return;
     if (route.program->run_location(request, state) != Program::Next::search) return;
     if (++state.searches > model::Snippet::kMostSearches)
       return fail(500, "rewrites of snippets lead from one to the next without an end");

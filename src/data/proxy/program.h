@@ -41,6 +41,7 @@ class Program {
 
   const model::Shared<model::Snippet> of_;
   const Patterns server_, location_;
+  const bool names_groups_;  // something of it names $1 to $9, of whatever was matched last
 };
 
 // Runs those of the request's route, which has a Program, and of the routes that this leads to: sets request.program,

@@ -108,11 +108,6 @@ std::optional<LocalReply> answer_for_overload(Exchange& ex) {
   return out;
 }
 
-// What nginx asks at the server, before it looks for a location.
-bool answers_at_server(std::string_view row) noexcept {
-  return row == "client-certificate" || row == "blocked" || row == "server-snippet" || row == "app-root";
-}
-
 // What becomes of the request once all were asked; nothing: a pod answers.
 std::optional<LocalReply> settle(Exchange& ex, std::optional<Verdict> verdict) {
   take_effect(ex, verdict ? &*verdict : nullptr);
@@ -151,6 +146,7 @@ std::optional<LocalReply> answer(Exchange& ex, const Plan::Entry*& waits) {
   if (auto reply = answer_without_route(ex)) return reply;
   if (auto reply = answer_for_overload(ex)) return reply;
   auto verdict = decide_for_route(ex, &waits);
+  ex.past_rewrites = !verdict || !answers_before_rewrites(verdict->by);
   if (waits != nullptr) [[unlikely]] {
     verdict = charge(ex, waits);
     if (waits != nullptr) return std::nullopt;

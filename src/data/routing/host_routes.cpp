@@ -158,7 +158,8 @@ const Route* HostRoutes::root() const noexcept {
            std::pair(b.rank, b.match != model::PathMatch::exact);
   };
   for (const Route& route : routes())
-    if (route.spec->path.view() == "/" && route.spec->match != model::PathMatch::slash_redirect && !route.spec->free &&
+    if (route.spec->path.view() == "/" && route.spec->match != model::PathMatch::slash_redirect &&
+        !model::of_snippet(route.spec->match) && !route.spec->free &&
         (best == nullptr || before(*route.spec, *best->spec)))
       best = &route;
   return best;

@@ -33,10 +33,16 @@ Patterns::Patterns(std::span<Route> routes) {
       p.regex = regex->get();
       regexes_.push_back(std::move(*regex));
     }
-    if (route.settings != nullptr && route.settings->rewrite && p.regex) {
-      // ingress-nginx matches a second time for the rewrite, and there the pattern may begin anywhere.
+    const bool rewrites = route.settings != nullptr && route.settings->rewrite;
+    const auto* const snippet = route.settings != nullptr ? route.settings->snippet.get() : nullptr;
+    if (rewrites || snippet != nullptr) {
+      // ingress-nginx matches a second time for the rewrite, and there the pattern may begin anywhere; where a snippet
+      // has made the path another one, it does.
       route.pattern = p.regex;
-      if (may_alternate(text)) {
+      const bool moves = snippet != nullptr && std::ranges::any_of(snippet->location, [](const auto& step) {
+                           return step.kind == model::SnippetStep::Kind::rewrite;
+                         });
+      if (rewrites && (moves || (p.regex && may_alternate(text)))) {
         if (auto anywhere = Regex::make(text)) {
           route.pattern = anywhere->get();
           regexes_.push_back(std::move(*anywhere));

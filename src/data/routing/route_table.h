@@ -35,7 +35,7 @@ struct Route {
   const FurtherClusters* further = nullptr;  // null: none. Lives as long as this Route
   const Choice* choice = nullptr;            // between `cluster` and its canary; null: it has none. Lives as long
   const Program* program = nullptr;          // of its snippets; null: it has none. Lives as long as this Route
-  const Regex* pattern = nullptr;  // whose groups its rewrite-target names; null: none. Lives as long as this Route
+  const Regex* pattern = nullptr;  // whose groups its rewrite-target or snippets name; null: none. Lives as long
   std::string_view host;           // the host name as configured ("_" for the catch-all), for metric labels
   bool forwards = false;           // to `cluster`; else its spec says what is answered
   bool edited = false;             // pods get another head than the one that came (proxy/edit.h)

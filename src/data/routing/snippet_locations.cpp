@@ -12,14 +12,17 @@ std::unique_ptr<const SnippetLocations> SnippetLocations::of(std::span<const Rou
     const auto match = route.spec->match;
     if (!model::of_snippet(match)) continue;
     if (!model::is_snippet_pattern(match)) {
-      (match == snippet_exact ? out->exact_ : out->prefixes_).push_back({&route, nullptr});
+      (match == snippet_exact   ? out->exact_
+       : match == snippet_slash ? out->slashes_
+                                : out->prefixes_)
+          .push_back({&route, nullptr});
       continue;
     }
     const std::string cased = match == snippet_pattern ? "(?-i)" : "";
     auto made = Regex::make(cased + route.spec->path.str());
     out->patterns_.push_back({&route, made ? std::move(*made) : nullptr});
   }
-  for (auto* list : {&out->exact_, &out->prefixes_, &out->patterns_})
+  for (auto* list : {&out->exact_, &out->prefixes_, &out->slashes_, &out->patterns_})
     std::ranges::stable_partition(*list, [](const Location& l) { return l.route->spec->nested; });
   return out;
 }

@@ -122,10 +122,11 @@ net::Task<bool> H1Connection::exchange() {
   if (!ex.close_after && progress_.complete && decoder_.done() && !aborted_ && !stream_.cancelled() &&
       !stream_.broken())
     co_return true;
-  if (aborted_)
-    stream_.abort_on_close();
-  else if (progress_.complete && !stream_.cancelled())
+  if (aborted_) {
+    if (progress_.started) stream_.abort_on_close();  // else nobody can take what was sent for a whole answer
+  } else if (progress_.complete && !stream_.cancelled()) {
     co_await linger();
+  }
   co_return false;
 }
 

@@ -75,6 +75,7 @@ Status append_params(Exchange& ex, const BodyShape& body, std::string& out) {
   const model::Fastcgi& wanted = ex.settings->fastcgi ? *ex.settings->fastcgi : model::default_fastcgi();
   // The request as it is behind a rewrite: variables of its path and query mean those that the pod gets.
   RequestView edited(ex);
+  edited.past_rewrites = false;  // its path is that already
   std::string path, script, length;
   const auto mark = ex.target.find('?');
   edited.query = mark == std::string_view::npos ? std::string_view{} : ex.target.substr(mark);

@@ -4,6 +4,7 @@
 
 #include "base/strings.h"
 #include "net/http/grammar.h"
+#include "net/http/reason.h"
 
 namespace sluice::net::fcgi {
 
@@ -34,6 +35,7 @@ class HeadParser {
     }
     if (!rest_.empty()) return refuse("FastCGI: an empty line before the end of the head");
     if (out_.status == 0) out_.status = location_ ? 302 : 200;
+    if (out_.reason.empty()) out_.reason = http::reason_phrase(out_.status);
     frame();
     return {};
   }

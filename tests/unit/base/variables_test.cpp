@@ -76,6 +76,9 @@ TEST(Template, SaysWhatIsNoVariable) {
   EXPECT_EQ(Template("/x$").first_unknown(true), "$");
   EXPECT_FALSE(Template("/x$1").names_variables());
   EXPECT_TRUE(Template("/x$host").names_variables());
+  EXPECT_TRUE(Template("/x$1").names_groups() && !Template("/x$1").is_literal());
+  EXPECT_FALSE(Template("/x$host").names_groups() || Template("/x$host").is_literal());
+  EXPECT_TRUE(Template("/x$ 1").is_literal() && Template("").is_literal());
 }
 
 TEST(Template, IsAValue) {

@@ -305,8 +305,26 @@ TEST(SnippetDirectives, LocationsHaveNginxsModifiers) {
   EXPECT_EQ(kinds, (std::vector{snippet_exact, snippet_first, snippet_pattern, snippet_pattern_any_case, snippet_prefix,
                                 snippet_pattern_any_case}));
   for (const auto* text : {"location / { return 200; }", "location a { return 200; }", "location ~ ( { return 200; }",
-                           "location /a { location /a/b { return 200; } }", "location ! /a { return 200; }"})
+                           "location /a { location /a/b { return 200; } }", "location ! /a { return 200; }",
+                           "location /a { deny all; } location ^~ /a { return 200; }",
+                           "location = /a { deny all; } location = /a { return 200; }"})
     EXPECT_NE(refusal(text, Context::server), "taken") << text;
+  EXPECT_EQ(refusal("location = /a { deny all; } location /a { return 200; } location ~ /a { deny all; } "
+                    "location ~ /a { return 200; } location = / { return 200; }",
+                    Context::server),
+            "taken");
+}
+
+TEST(SnippetDirectives, NamedLocationsAreOfServersAndLeadNowhereByThemselves) {
+  EXPECT_NE(refusal("location @n { return 200 x; }"), "taken") << "nginx takes none inside of a location";
+  EXPECT_NE(refusal("error_page 404 = @n; location @n { return 200 x; }"), "taken");
+  const auto used = read("error_page 404 = @n; location @n { return 200 x; }", Context::server, "");
+  ASSERT_TRUE(used);
+  EXPECT_TRUE(used->said.empty());
+  const auto unused = read("location @n { return 200 x; }", Context::server, "");
+  ASSERT_TRUE(unused);
+  ASSERT_EQ(unused->said.size(), 1u);
+  EXPECT_EQ(unused->said[0].directive, "location @n");
 }
 
 TEST(SnippetDirectives, ProxyPassLeadsToServicesOfItsNamespace) {

@@ -16,6 +16,7 @@ using model::PathMatch;
 struct Path {
   PathMatch match;
   std::string path, to;
+  bool nested = false;
 };
 
 // As the translators write an Ingress path down.
@@ -42,6 +43,7 @@ std::shared_ptr<const HostRoutes> host(const std::string& name, const std::vecto
     route.match = p.match;
     route.path = p.path;
     route.service = p.to;
+    route.nested = p.nested;
   }
   std::vector<Route> routes;
   for (const model::Route& route : spec->routes) routes.emplace_back().spec = &route;
@@ -179,6 +181,42 @@ TEST(RouteTable, AnExactPathBeatsTheSlashRedirectOfTheSamePath) {
     if (!redirect_first) std::swap(paths[0], paths[1]);
     EXPECT_EQ(to(*table({{"h", paths}}), "h", "/foo"), "e");
   }
+}
+
+// nginx's static locations: a redirect to a path with a slash gives way to a location of the very path alone.
+TEST(RouteTable, LocationsOfSnippetsAndRedirectsToASlash) {
+  using enum PathMatch;
+  const auto of = [](std::vector<Path> snippets) {
+    std::vector<Path> paths = {{prefix, "/", "root"}, {prefix, "/foo/", "foo"}, {slash_redirect, "/foo", "foo"}};
+    paths.insert(paths.end(), snippets.begin(), snippets.end());
+    return table({{"a.example", paths}});
+  };
+  const auto plain = of({{snippet_prefix, "/foo", "snippet"}});
+  EXPECT_EQ(to(*plain, "a.example", "/foo"), "snippet");
+  EXPECT_EQ(to(*plain, "a.example", "/foobar"), "snippet");
+  EXPECT_EQ(to(*plain, "a.example", "/foo/x"), "foo");
+  const auto shorter = of({{snippet_prefix, "/fo", "snippet"}, {snippet_pattern, "^/foo$", "regex"}});
+  EXPECT_EQ(to(*shorter, "a.example", "/foo"), "301") << "before shorter prefixes and regular expressions";
+  EXPECT_EQ(to(*of({{snippet_prefix, "/foo", "s"}, {snippet_pattern, "^/foo$", "regex"}}), "a.example", "/foo"),
+            "regex");
+  const std::vector<Path> passes = {{snippet_prefix, "/x/", "x"}, {snippet_slash, "/x", "slash"}};
+  EXPECT_EQ(to(*of(passes), "a.example", "/x"), "slash");
+  EXPECT_EQ(to(*of(passes), "a.example", "/x/y"), "x");
+  EXPECT_EQ(to(*of(passes), "a.example", "/xy"), "root");
+  auto more = passes;
+  more.push_back({snippet_exact, "/x", "itself"});
+  EXPECT_EQ(to(*of(more), "a.example", "/x"), "itself");
+  // Of two prefixes of one path, of which nginx takes none, the snippet's may forbid.
+  EXPECT_EQ(to(*of({{snippet_prefix, "/foo/", "snippet"}}), "a.example", "/foo/x"), "snippet");
+  EXPECT_EQ(to(*of({{snippet_first, "/foo/", "snippet"}}), "a.example", "/foo/"), "snippet");
+  // What stands inside of a location is asked though the location is the very path.
+  const auto inside = [](Path snippet) {
+    return table({{"a.example", {{exact, "/foo.php", "e"}, {prefix, "/foo.php/", "p"}, std::move(snippet)}}});
+  };
+  EXPECT_EQ(to(*inside({snippet_pattern, "\\.php$", "in", true}), "a.example", "/foo.php"), "in");
+  EXPECT_EQ(to(*inside({snippet_prefix, "/foo.php", "in", true}), "a.example", "/foo.php"), "in");
+  EXPECT_EQ(to(*inside({snippet_pattern, "\\.php$", "beside"}), "a.example", "/foo.php"), "e");
+  EXPECT_EQ(to(*inside({snippet_prefix, "/foo.php", "beside"}), "a.example", "/foo.php"), "e");
 }
 
 TEST(RouteTable, AHostWithoutRoutesAnswersNothingAndHidesTheCatchAll) {

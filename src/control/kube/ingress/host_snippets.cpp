@@ -62,12 +62,24 @@ void HostBuilder::add_snippet_locations() {
   }
 }
 
-// The Ingress of the namespace that has the path of a `location =` itself, as Exact or as Prefix, which nginx writes as
-// two locations of which one is `=`; empty: none has.
+namespace {
+
+// Does ingress-nginx write that very location for the path? An Exact path is `=`. A Prefix is one without a modifier,
+// with a slash at its end, and but for / a `=` of what is written.
+bool has_location(const Location& path, model::PathMatch match, std::string_view of) {
+  if (match == model::PathMatch::snippet_exact) return path.path == of && (path.exact || path.path != "/");
+  if (match != model::PathMatch::snippet_prefix && match != model::PathMatch::snippet_first) return false;
+  return !path.exact && (path.path.ends_with('/') ? path.path == of : path.path + "/" == of);
+}
+
+}  // namespace
+
+// The Ingress of the namespace that has a path for which ingress-nginx writes the same location, so that nginx takes
+// none of its configuration; empty: none has. Regular expressions may be written twice.
 std::string HostBuilder::twin_of(const snippet::Location& location, std::size_t place) const {
-  if (location.match != model::PathMatch::snippet_exact) return {};
+  if (tenants_[place].patterns != nullptr) return {};
   for (const Location& l : locations_)
-    if (l.path == location.path && !l.implicit && l.owner != nullptr && l.rank / 2 == place)
+    if (!l.implicit && l.owner != nullptr && l.rank == 2 * place && has_location(l, location.match, location.path))
       return "Ingress " + key_of(l.owner->meta());
   return {};
 }
@@ -80,15 +92,18 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
   const snippet::Block* const server =
       tenant.server_snippet != nullptr ? tenant.server_snippet->server_snippet() : global.get();
   // Of the paths of its Ingress the one that most guard: what closes those closes this.
+  // What a server-snippet writes counts, too, where another Ingress has all paths of its own.
   const Location* like = nullptr;
   for (const Location& l : locations_) {
-    if (l.owner != &ingress || l.refused || l.rank != 2 * place) continue;
+    if (l.refused || l.rank != 2 * place || l.owner == nullptr) continue;
+    if (l.owner != &ingress && (around != nullptr || (like != nullptr && like->owner == &ingress))) continue;
     const auto guards = [](const Location& of) {
       return (of.closed.empty() ? 0 : 4) + (of.settings->external_auth ? 2 : 0) + (of.settings->basic_auth ? 1 : 0);
     };
-    if (like == nullptr || guards(l) > guards(*like)) like = &l;
+    const bool first_own = like != nullptr && like->owner != &ingress && l.owner == &ingress;
+    if (like == nullptr || first_own || guards(l) > guards(*like)) like = &l;
   }
-  if (like == nullptr) return;  // the Ingress has nothing here that could be taken
+  if (like == nullptr) return;  // there is nothing here that could be taken
   const snippet::Block& block = *location.block;
 
   model::RouteSettings settings = around != nullptr ? *like->settings : *state_.options_.defaults();
@@ -133,8 +148,8 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
   }
   if (const std::string twin = twin_of(location, place); around == nullptr && !twin.empty() && closed.empty()) {
     report(ingress, {Severity::error, "RefusedSnippet", "metadata.annotations[server-snippet]",
-                     "location = " + shorten(location.path),
-                     "a path that no Ingress of the namespace has, as nginx takes "
+                     std::string(to_string(location.match)) + " " + shorten(location.path),
+                     "a location that no path of the namespace's Ingresses is, as nginx takes "
                      "no configuration with two of one path",
                      "it answers 503, as it would be served without what protects " + twin});
     closed = "a snippet and " + twin + " have one path";
@@ -168,6 +183,15 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
     settings.snippet.reset();
   }
   route.settings = state_.core_.shared_settings.of(std::move(settings));
+  // As nginx has it wherever there is a proxy_pass.
+  if (closed.empty() && block.pass && !block.internal && location.path.size() > 1 && location.path.ends_with('/') &&
+      !model::is_snippet_pattern(location.match)) {
+    model::Route slash = route;
+    slash.match = model::PathMatch::snippet_slash;
+    slash.path = slash.location = Text(location.path.substr(0, location.path.size() - 1));
+    slash.path_type = Text(std::string(to_string(slash.match)));
+    host_->routes.push_back(std::move(slash));
+  }
   if (closed.empty() && block.pass)
     lead_snippet_to(route, ingress, *block.pass);
   else if (closed.empty())

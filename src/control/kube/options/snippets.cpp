@@ -20,12 +20,11 @@ void settle(Options& o) {
 
 template <auto M, Context Where>
 std::string read_snippet(std::string_view v, Options& o) {
-  auto expected = snippet::check_option_text(v, Where, &o.http_snippet);
-  if (expected.empty()) {
-    o.*M = v;
-    settle(o);
-  }
-  return expected;
+  if (const auto refused = snippet::refusal_of_option(v, Where, &o.http_snippet))
+    return refused->text() + ": expected " + refused->expected;
+  o.*M = v;
+  settle(o);
+  return {};
 }
 
 void inherit_snippet(const Options& in, RouteSettings& out) {

@@ -97,9 +97,9 @@ Block joined(const Block& first, const Block& second);
 // The snippets of the ConfigMap: for the server and for each location, with the maps of its http-snippet; null: there
 // is none, or it cannot be read. Kept for as long as the texts are the same. Any thread.
 std::shared_ptr<const Block> of_option(const std::string& text, Context where, const std::string& http);
-// What was expected of such a text; empty when it is fine. No locations: of which host would they be? `http` null: what
-// maps there are is not known yet.
-std::string check_option_text(std::string_view text, Context where, const std::string* http);
+// Why such a text is not taken; nothing: it is fine. No locations: of which host would they be? `http` null: what maps
+// there are is not known yet.
+std::optional<Refusal> refusal_of_option(std::string_view text, Context where, const std::string* http);
 
 // A list of allow and deny as lists of ranges, for `satisfy any`: denied ones first, as SourceRanges has them. Nothing
 // where the order of the text means something else.

@@ -118,21 +118,22 @@ class MapReader {
       entry.size = kLast - entries_.size();  // in the order of the text
       entry.test.pattern = (any_case ? "" : "(?-i)") + std::string(key.substr(any_case ? 2 : 1));
     } else {
+      static constexpr const char* kEnd = "\\.?\\z";  // of names; one dot at its end is none of the name
       if (key.starts_with('\\')) key.remove_prefix(1);
       entry.size = key.size();
       if (hostnames_ && key.starts_with("*.")) {
         entry.order = 1;
-        entry.test.pattern = "^.*\\." + literal(key.substr(2)) + "$";
+        entry.test.pattern = "^.*\\." + literal(key.substr(2)) + kEnd;
       } else if (hostnames_ && key.starts_with('.')) {
         entry.order = 1;
-        entry.test.pattern = "^(.*\\.)?" + literal(key.substr(1)) + "$";
+        entry.test.pattern = "^(.*\\.)?" + literal(key.substr(1)) + kEnd;
       } else if (hostnames_ && key.ends_with(".*")) {
         entry.order = 2;
-        entry.test.pattern = "^" + literal(key.substr(0, key.size() - 2)) + "\\..*$";
+        entry.test.pattern = "^" + literal(key.substr(0, key.size() - 2)) + "\\..+?" + kEnd;
       } else if (key.empty()) {
         entry.test.test = Test::equals;
       } else {
-        entry.test.pattern = "^" + literal(key) + "\\z";
+        entry.test.pattern = "^" + literal(key) + (hostnames_ ? kEnd : "\\z");
       }
     }
     if (!entry.test.pattern.empty()) {

@@ -230,6 +230,8 @@ std::string Reader::read_location(const Directive& directive) {
     }
   }
   const bool handler = made.path.starts_with('@') && directive.words.size() == 1;
+  if (handler && where_ != Context::server)
+    return "a named location in a server-snippet: nginx takes none inside of a location";
   if (has_control(made.path)) return "a path without control characters";
   auto block = std::make_shared<Block>();
   Reader inside(*block, ns_, depth_ + 1);
@@ -245,6 +247,12 @@ std::string Reader::read_location(const Directive& directive) {
     if (made.path == "/" && made.match != snippet_exact)
       return "a path other than /, which an Ingress has: nginx takes no configuration with two of one path";
   }
+  const auto same = [&](const Location& other) {
+    return other.path == made.path && !model::is_snippet_pattern(made.match) &&
+           !model::is_snippet_pattern(other.match) && (other.match == snippet_exact) == (made.match == snippet_exact);
+  };
+  if (std::ranges::any_of(handler ? handlers_ : block_.locations, same))
+    return "each location once: nginx takes no configuration with two of one path";
   inside.patterns_ = patterns_;
   inside.budget_ = budget_;
   const bool fine = inside.read(directive.block, Context::location, 0);
@@ -296,6 +304,9 @@ bool Reader::resolve() {
     refusal_ = {named.at, named.directive, std::move(expected)};
     return false;
   };
+  for (const Location& handler : handlers_)
+    if (std::ranges::none_of(named_, [&](const Named& named) { return named.path == handler.path; }))
+      block_.said.push_back({handler.at, "location " + handler.path, "no error_page beside it leads there"});
   for (Named& named : named_) {
     const auto has_path = [&](const Location& l) {
       return l.path == named.path && !model::is_snippet_pattern(l.match);
@@ -535,17 +546,29 @@ std::shared_ptr<const Block> of_option(const std::string& text, Context where, c
   return block;
 }
 
-std::string check_option_text(std::string_view text, Context where, const std::string* http) {
+std::optional<Refusal> refusal_of_option(std::string_view text, Context where, const std::string* http) {
   auto made = read(text, where, "");
-  if (!made) return made.error().text() + ": expected " + made.error().expected;
-  if (!made->locations.empty()) return "no location: of which host would it be?";
-  if (!made->auth.empty() || made->satisfy_any || !made->mirror.empty() || made->internal)
-    return "what holds for all hosts: headers, steps, access and settings";
-  if (http == nullptr) return {};
-  if (const auto refused = insert(*maps_or_none(*http), *made)) return refused->expected;
+  if (!made) return std::move(made.error());
+  if (!made->locations.empty())
+    return Refusal{made->locations.front().at, "location", "no location: of which host would it be?"};
+  if (!made->auth.empty() || made->satisfy_any || !made->mirror.empty() || made->internal) {
+    Refusal refused{{}, {}, "what holds for all hosts: headers, steps, access and settings"};
+    const auto parsed = parse(text);  // once more, for the line
+    for (const auto& directive : *parsed) {
+      const std::string& name = directive.name;
+      if (name != "auth_request_set" && name != "satisfy" && name != "mirror" && name != "internal") continue;
+      refused.at = directive.at;
+      refused.token = name;
+      break;
+    }
+    return refused;
+  }
+  if (http == nullptr) return std::nullopt;
+  if (auto refused = insert(*maps_or_none(*http), *made)) return refused;
   for (const auto& used : made->uses)
-    if (!made->sets.contains(used.name)) return "variables that nginx has, which $" + used.name + " is not";
-  return {};
+    if (!made->sets.contains(used.name))
+      return Refusal{used.at, "$" + used.name, "a variable of docs/variables.md, or one that the snippet sets"};
+  return std::nullopt;
 }
 
 }  // namespace sluice::control::snippet

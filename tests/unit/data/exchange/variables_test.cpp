@@ -64,6 +64,21 @@ TEST_F(VariablesOfARequest, OfPodsOfFastcgi) {
   EXPECT_EQ(value("$fastcgi_script_name $uri $content_length"), "/x/index.php /x 12");
 }
 
+TEST_F(VariablesOfARequest, UriIsThePathAsItIsByNow) {
+  const auto& value = *this;
+  asked.settings.rewrite = model::Rewrite{Template("/z$uri/$1 %20?a=$uri"), {}};
+  EXPECT_EQ(value("$uri"), "/x") << "rewrite-target has not had its turn";
+  asked.view.past_rewrites = true;
+  const auto pattern = Regex::make("/(.)").value();
+  asked.route.pattern = pattern.get();
+  EXPECT_EQ(value("$uri|$document_uri|$request_uri"), "/z/x/x %20|/z/x/x %20|/x?y=1");
+  EXPECT_EQ(value("$request_filename $fastcgi_script_name"), "/usr/local/nginx/html/z/x/x %20 /z/x/x %20");
+  ProgramState stopped;
+  stopped.stopped = true;
+  asked.view.program = &stopped;
+  EXPECT_EQ(value("$uri"), "/x") << "a break of a snippet stands in front";
+}
+
 TEST_F(VariablesOfARequest, HostIsInSmallLettersWithoutAPort) {
   asked.head.host = "A.Example.";
   EXPECT_EQ((*this)("$host"), "a.example");

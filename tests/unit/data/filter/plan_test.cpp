@@ -90,6 +90,37 @@ TEST(Plan, BodiesThatAreTooLargeEndTheConnection) {
   EXPECT_EQ(asked.decided(), "");
 }
 
+TEST(Plan, BodiesThatAreTooLargeAreToldSoBeforeALocationAnswers) {
+  model::RouteSettings settings;
+  settings.body_limit = 10;
+  settings.redirect = model::Redirect{301, "/to"};
+  Asked asked(settings);
+  asked.head.framing = net::http::Framing::length;
+  asked.head.content_length = 11;
+  EXPECT_EQ(asked.decided(), "413 body-size");
+  asked.head.content_length = 10;
+  EXPECT_EQ(asked.decided(), "301 redirect");
+  asked.head.content_length = 11;
+  asked.view.available = false;
+  EXPECT_EQ(asked.decided(), "413 body-size");
+  settings.redirect.reset();
+  Asked slash(settings);
+  slash.head.framing = net::http::Framing::length;
+  slash.head.content_length = 11;
+  slash.route.forwards = false;
+  slash.spec.match = model::PathMatch::slash_redirect;
+  EXPECT_EQ(slash.decided(), "413 body-size");
+  // What nginx asks at the server comes first.
+  model::RouteSettings root;
+  root.body_limit = 10;
+  root.app_root = model::AppRoot{"/app"};
+  Asked at_root(root);
+  at_root.view.path = "/";
+  at_root.head.framing = net::http::Framing::length;
+  at_root.head.content_length = 11;
+  EXPECT_EQ(at_root.decided(), "302 app-root");
+}
+
 TEST(Plan, RedirectAnnotation) {
   model::RouteSettings settings;
   settings.redirect = model::Redirect{308, "/to"};
@@ -186,6 +217,8 @@ TEST(Plan, PortsInRedirectsToPathsOfTheHost) {
     slash.route.forwards = false;
     slash.view.came_by = 9080;
     EXPECT_EQ(slash.location(), std::string("http://a.example:") + (named ? "9080" : "8080") + "/foo/?y=1");
+    slash.settings.relative_redirects = true;
+    EXPECT_EQ(slash.location(), "/foo/?y=1");
   }
 }
 

@@ -50,6 +50,9 @@ Read read(std::string bytes, Method method = Method::get, HeadLimits limits = {}
 
 TEST(FcgiHead, StatusSaysTheStatus) {
   EXPECT_EQ(read("Content-Type: a/b\r\n\r\n").head->status, 200);
+  EXPECT_EQ(read("Content-Type: a/b\r\n\r\n").head->reason, "OK");
+  EXPECT_EQ(read("Status: 404\r\n\r\n").head->reason, "Not Found");
+  EXPECT_EQ(read("Status: 418\r\n\r\n").head->reason, "") << "nginx has no text for it";
   EXPECT_EQ(read("Location: /x\r\n\r\n").head->status, 302);
   EXPECT_EQ(read("Location:\r\n\r\n").head->status, 200) << "an empty one leads nowhere";
   EXPECT_EQ(read("Status: 404 Not Found\r\n\r\n").head->status, 404);
