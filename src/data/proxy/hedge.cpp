@@ -239,6 +239,7 @@ void Hedge::second_is_over(Status status) {
       // The last one in the record is the one whose answer it is.
       std::swap(*ex.attempt, *ex_.attempt);
       std::swap(ex.attempt, ex_.attempt);
+      review_try(ex_, ex_.worker.loop.now());
     }
   }
   second.outcome = status;

@@ -35,7 +35,7 @@ void keep_for_retry(Exchange& ex, const Chunk& piece) {
   auto& kept = ex.memory.collected;
   if (ex.body_touched) return;
   if (kept.size() + piece.data.size() > kKeptOfCall || !piece.trailers.empty()) {
-    ex.body_touched = true;
+    send_once(ex);
     return;
   }
   kept += piece.data;
@@ -94,7 +94,7 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
     Status s = co_await up.send_body(rest);
     co_return given(up, s);
   }
-  if (!keeps(ex)) ex.body_touched = true;
+  if (!keeps(ex)) send_once(ex);
   if (!ex.body.empty()) {  // collected before it grew too large, or kept from the attempt before
     Status s = co_await up.send_body(Chunk{ex.body, false, {}});
     if (!s) co_return given(up, s);
@@ -105,7 +105,9 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
       net::EndOfTurn others(ex.worker.loop);
       co_await others;
     }
+    ex.awaits_client = true;
     Result<Chunk> piece = co_await next_request_piece(ex, up.room(taken));
+    ex.awaits_client = false;
     if (!piece) {
       if (piece.error().fault != Fault::cancelled) up.cancel(piece.error());
       co_return std::unexpected(piece.error());
@@ -115,6 +117,7 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
     keep_for_retry(ex, *piece);
     Status s = co_await up.send_body(*piece);
     if (!s) co_return given(up, s);
+    moved_on(ex, ex.worker.loop.now());
     if (last) co_return Status{};
   }
 }

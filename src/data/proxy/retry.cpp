@@ -87,6 +87,20 @@ bool within_hedge_budget(const Exchange& ex, Instant now) noexcept {
   return ex.cluster->budget.take(now, percent, options.retry_budget_min_rate);
 }
 
+void send_once(Exchange& ex) noexcept {
+  ex.body_touched = true;
+  ex.try_until = Instant::max();
+}
+
+void moved_on(Exchange& ex, Instant now) noexcept {
+  if (ex.try_until != Instant::max()) [[unlikely]]
+    ex.try_until = now + ex.settings->try_timeout;
+}
+
+void review_try(Exchange& ex, Instant now) noexcept {
+  if (ex.try_until != Instant::max() && try_until(ex, now) == Instant::max()) ex.try_until = Instant::max();
+}
+
 Instant try_until(const Exchange& ex, Instant now) noexcept {
   const auto& settings = *ex.settings;
   if (settings.try_timeout.count() == 0) [[likely]]

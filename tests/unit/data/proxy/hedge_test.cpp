@@ -372,6 +372,24 @@ TEST(Hedge, OfTwoUnwantedAnswersTheClientGetsTheSecond) {
   }
 }
 
+// The second try was the last one: nobody else may be asked when the first one's time is over.
+TEST(Hedge, AFirstPodHasTheUsualTimeOnceNoTryIsLeft) {
+  Hedged site(3);
+  site.settings.tries = 2;
+  site.settings.try_timeout = 200ms;
+  site.settings.retry_on.add(model::RetryOn::http_503);
+  site.is_hedged();
+  site.says(*site.second, kBusy);
+  ASSERT_FALSE(site.over);
+  site.pass(200ms);
+  site.pass(200ms);
+  ASSERT_FALSE(site.over);
+  site.says(*site.first, kHello);
+  ASSERT_TRUE(site.over);
+  EXPECT_EQ(site.client.text, "hello");
+  EXPECT_EQ(site.told.attempts, 2);
+}
+
 TEST(Hedge, AClientThatLeavesEndsBoth) {
   Hedged site(2);
   site.is_hedged();
