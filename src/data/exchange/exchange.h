@@ -178,7 +178,9 @@ struct Exchange : RequestView {
   std::uint64_t body_received = 0;
 
   Attempt* attempt = nullptr;          // the one under way, in whose record it is
+  Instant try_begun{};                 // when its pod was chosen
   Instant asked{};                     // when it had a connection, and its request was sent
+  Duration waited{};                   // for its turn at full endpoints, in all attempts
   bool hedged = false;                 // a second pod was asked beside the first one: it is not done again
   Instant try_until = Instant::max();  // when the head of an answer is due, as another pod may be asked then
   bool awaits_client = false;          // the next piece of its body: no pod is late meanwhile

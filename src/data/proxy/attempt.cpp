@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "data/proxy/retry.h"
+#include "data/upstream/lease.h"
 
 namespace sluice::data {
 
@@ -24,6 +25,7 @@ void learn(Exchange& ex, AttemptInFlight& in_flight, const Status& outcome) {
   using enum AttemptOutcome::How;
   if (!in_flight.is_observed()) return;
   if (!outcome && outcome.error().retry == Retry::reused_only) return;  // it may not have noticed the request
+  if (!outcome && outcome.error().retry == Retry::elsewhere) return;    // nor was it asked
   const Instant now = ex.worker.loop.fresh_now();
   const Attempt& attempt = *ex.attempt;
   if (attempt.header_seconds >= 0) return in_flight.over({answered, answer_seconds(attempt)}, now);
@@ -84,7 +86,12 @@ void begin_attempt(Exchange& ex, const EndpointRuntime& endpoint) noexcept {
   ex.attempt = &add_attempt(ex.record, endpoint);
   ++ex.tries;
   if (!ex.client_gone) ex.reset_code.reset();
-  ex.try_until = try_until(ex, ex.worker.loop.now());
+  ex.try_begun = ex.worker.loop.now();
+  ex.try_until = try_until(ex, ex.try_begun);
+}
+
+void forget_attempt(Exchange& ex) noexcept {
+  if (ex.record.attempts > 0 && ex.attempt == &ex.record.attempt[ex.record.attempts - 1]) --ex.record.attempts;
 }
 
 void note_outcome(Exchange& ex, AttemptInFlight& in_flight, const Status& outcome) {

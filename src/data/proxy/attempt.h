@@ -15,6 +15,9 @@ Attempt& add_attempt(ExchangeRecord& of, const EndpointRuntime& endpoint) noexce
 // An attempt begins: ex.attempt, ex.tries and ex.try_until are of it.
 void begin_attempt(Exchange& ex, const EndpointRuntime& endpoint) noexcept;
 
+// It was none: the record lists it no longer.
+void forget_attempt(Exchange& ex) noexcept;
+
 // It is over: what the record, the endpoint's policy and its health learn from that.
 void note_outcome(Exchange& ex, AttemptInFlight& in_flight, const Status& outcome);
 

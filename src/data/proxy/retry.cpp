@@ -63,6 +63,7 @@ Duration backoff(const Exchange& ex) noexcept {
 }
 
 bool may_retry(const Exchange& ex, const Error& error, bool nothing_sent, Instant now) noexcept {
+  if (error.retry == Retry::elsewhere) return !ex.client_gone && !ex.down.started() && ex.tries < 16;
   if (error.whose != Whose::upstream && error.fault != Fault::overload) return false;
   if (error.retry == Retry::no || !can_be_sent_again(ex, nothing_sent)) return false;
   if (error.retry != Retry::unprocessed && !ex.settings->retry_on.has(condition_of(error.fault))) return false;

@@ -10,6 +10,7 @@ namespace sluice::data {
 //    retry-non-idempotent is on, or proxy-next-upstream says non_idempotent;
 //  - a stale kept-alive connection is replaced, without counting, where proxy-next-upstream has that condition;
 //  - what the pod says it has not processed goes again without counting, kMostUnprocessed times;
+//  - so does what waited for a pod that takes no requests any more, of which nothing was sent;
 //  - otherwise it is a condition of proxy-next-upstream, and -tries and -timeout bound it, and of what a pod may have
 //    seen the budget of its Cluster (RetryBudget), which such a try is taken from.
 inline constexpr std::uint32_t kMostUnprocessed = 16;

@@ -203,7 +203,8 @@ const Error* end_of(Exchange& ex, const Error& error, bool nothing_sent, std::ui
   if (ex.given_up) return &*ex.given_up;
   if (ex.client_gone) return &kClientLeft;
   if (ex.passed != PassedDeadline::none) return &late(ex.passed);
-  if (error.retry == Retry::unprocessed && ++unprocessed <= kMostUnprocessed) --ex.tries;
+  const bool uncounted = error.retry == Retry::unprocessed || error.retry == Retry::elsewhere;
+  if (uncounted && ++unprocessed <= kMostUnprocessed) --ex.tries;
   if (error.retry == Retry::answered || may_retry(ex, error, nothing_sent, ex.worker.loop.now())) return nullptr;
   return &error;
 }
@@ -257,9 +258,13 @@ net::Task<Status> attempts(Exchange& ex) {
     if (outcome) co_return outcome;
     const Retry how = outcome.error().retry;
     if (const Error* end = end_of(ex, outcome.error(), nothing_sent, unprocessed)) {
+      if (is_full(outcome.error())) worker.stats.shed_requests.add();
       if (end != &outcome.error()) outcome = std::unexpected(*end);
       co_return outcome;
     }
+    // Who was only waited for was not asked: the record does not list him.
+    if (how == Retry::elsewhere || is_full(outcome.error())) forget_attempt(ex);
+    if (how == Retry::elsewhere) continue;
     worker.stats.retries.add();
     if (ex.wanted) forget_pod_fields(ex);
     if (how == Retry::reused_only) {

@@ -527,10 +527,12 @@ TEST(Hedge, AFirstPodThatTakesNoConnectionIsOvertaken) {
   // The other one is next; both turns later it is this one's again.
   const auto other = site.worker.cluster(0)->pick(tried);
   PooledConnection* const taken = site.worker.pool.take(*endpoint, {}, false);
-  ASSERT_NE(taken, nullptr);
+  PooledConnection* const of_other = site.worker.pool.take(*other, {}, false);
+  ASSERT_TRUE(taken != nullptr && of_other != nullptr);
   site.asks();
-  ASSERT_EQ(site.asked(0).endpoint, endpoint);
+  ASSERT_EQ(site.asked(0).endpoint, endpoint) << "both are full: it waits where it is its turn";
   EXPECT_TRUE(site.asked(0).heard().empty());
+  site.worker.pool.put(*of_other);
   site.pass(kDelay);
   ASSERT_EQ(site.ex->record.attempts, 2);
   ASSERT_EQ(site.asked(1).endpoint, other);
