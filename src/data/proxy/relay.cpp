@@ -150,7 +150,7 @@ constexpr Error kElsewhere{Fault::none, Whose::upstream, Retry::no, 502, "the po
 void note_pod(Exchange& ex, const Upstream& up) {
   ex.pod_saw_it = up.any_sent();
   ex.attempt->response_bytes = up.body_bytes();
-  ex.attempt->response_seconds = seconds(ex.worker.loop.now() - ex.asked);
+  ex.attempt->response_seconds = seconds(ex.worker.loop.now() - ex.try_begun);
 }
 
 // No head came. One that came and cannot be read is asked for again where the route says so.
@@ -187,10 +187,11 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
     note_pod_fields(ex);
   Attempt& attempt = *ex.attempt;
   attempt.status = static_cast<std::uint16_t>(response.status);
-  attempt.header_seconds = seconds(ex.worker.loop.now() - ex.asked);
+  const Instant now = ex.worker.loop.now();
+  attempt.header_seconds = seconds(now - ex.try_begun);
   if (ex.awaited_at != nullptr) [[unlikely]] {
     ClusterRuntime& cluster = *std::exchange(ex.awaited_at, nullptr);
-    cluster.adaptive.answered(attempt.header_seconds, cluster.awaited);
+    cluster.adaptive.answered(seconds(now - ex.asked), cluster.awaited);
     --cluster.awaited;
   }
   if (ex.grpc) {

@@ -82,8 +82,8 @@ TEST(Hedge, TheSecondPodAnswersAndTheFirstIsLeftAlone) {
   EXPECT_EQ(site.worker.pool.size(), 1U) << "that of the second one is";
   EXPECT_EQ(site.in_flight(), 0U);
   site.told_of(*site.first, 0, *site.second, 200);
-  EXPECT_TRUE(site.told.overtaken[0]);
-  EXPECT_FALSE(site.told.overtaken[1]);
+  EXPECT_TRUE(site.told.blameless[0]);
+  EXPECT_FALSE(site.told.blameless[1]);
   EXPECT_NEAR(site.told.header_seconds[1], 0.01F, 0.001F) << "of the second one alone";
   EXPECT_EQ(site.told.status, 200);
   EXPECT_TRUE(site.told.reason.empty()) << site.told.reason;
@@ -134,7 +134,7 @@ TEST(Hedge, TheFirstPodMayStillAnswerSooner) {
   EXPECT_EQ(site.in_flight(), 0U);
   EXPECT_EQ(site.worker.pool.size(), 1U);
   site.told_of(*site.second, 0, *site.first, 200);
-  EXPECT_TRUE(site.told.overtaken[0]);
+  EXPECT_TRUE(site.told.blameless[0]);
   EXPECT_NEAR(site.told.header_seconds[1], 0.06F, 0.001F);
   EXPECT_EQ(site.stats.hedges_lost.get(), 1U);
   EXPECT_EQ(site.stats.hedges_won.get(), 0U);
@@ -266,7 +266,7 @@ TEST(Hedge, AFirstPodThatFailsLeavesItToTheSecond) {
   ASSERT_TRUE(site.over);
   EXPECT_EQ(site.client.text, "other");
   site.told_of(*site.first, 0, *site.second, 200);
-  EXPECT_FALSE(site.told.overtaken[0]);
+  EXPECT_FALSE(site.told.blameless[0]);
   EXPECT_EQ(site.stats.hedges_won.get(), 1U);
   EXPECT_EQ(site.stats.retries.get(), 0U) << "the other try was there already";
   EXPECT_EQ(site.worker.pool.size(), 1U);
@@ -284,7 +284,7 @@ TEST(Hedge, ASecondPodThatFailsChangesNothing) {
   ASSERT_TRUE(site.over);
   EXPECT_EQ(site.client.text, "hello");
   site.told_of(*site.second, 0, *site.first, 200);
-  EXPECT_FALSE(site.told.overtaken[0]);
+  EXPECT_FALSE(site.told.blameless[0]);
   EXPECT_EQ(site.worker.pool.size(), 1U);
 }
 
@@ -541,7 +541,7 @@ TEST(Hedge, AFirstPodThatTakesNoConnectionIsOvertaken) {
   ASSERT_TRUE(site.over);
   EXPECT_EQ(site.client.text, "other");
   EXPECT_NEAR(site.told.header_seconds[1], 0.01F, 0.001F);
-  EXPECT_TRUE(site.told.overtaken[0]);
+  EXPECT_TRUE(site.told.blameless[0]);
   EXPECT_TRUE(endpoint->waiting.empty());
   EXPECT_EQ(site.in_flight(), 0U);
   site.worker.pool.put(*taken);
