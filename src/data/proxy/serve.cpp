@@ -289,9 +289,7 @@ void copy(Exchange& ex) {
 
 // By the route's Service of error pages, where it answers in place of this one.
 net::Task<Status> send_reply(Exchange& ex, LocalReply reply) {
-  // What a snippet answers with a text of its own is what it means, as in nginx.
-  const bool own_text = ex.program != nullptr && ex.program->answer.step != nullptr &&
-                        ex.program->answer.status == reply.status && reply.body && !reply.body->empty();
+  const bool own_text = is_own_text(ex, reply);
   if (!own_text && answer_error(ex, reply)) {
     net::Task<Status> sending = send_local_reply(ex, std::move(reply));
     Status sent = co_await sending;
