@@ -426,6 +426,29 @@ def test_flags_of_ingress_nginx(site):
         assert code == 2 and told in out + err, (flags, out, err)
 
 
+@pytest.mark.parametrize("flag", ["--bucket-factor=1.1", "--max-buckets=100", "--add_dir_header", "--log_backtrace_at=:0", "--log_file_max_size=1800", "--one_output", "--skip_log_headers"])
+def test_flags_of_ingress_nginx_without_a_meaning_are_said(site, flag):
+    site.app("app.example", "127.0.0.1:1")
+    assert f"{flag.split('=')[0]} has no effect: " in "\n".join(site.sluice(flag).err)
+
+
+@pytest.mark.parametrize("args, words", [
+    (["-v=x"], ["--v", "a number"]),
+    (["--apiserver-host=ftp://x"], ["--apiserver-host", "ftp://x", "expected https://HOST"]),
+    (["--apiserver-host=https://127.0.0.1:1", "--certificate-authority=/nonexistent/ca"], ["--certificate-authority", "/nonexistent/ca"]),
+    (["--apiserver-host=https://127.0.0.1:1", "--manifests", "/tmp"], ["--manifests /tmp and --apiserver-host: expected one of them"]),
+    (["--certificate-authority=/nonexistent/ca", "--manifests", "/tmp"], ["--certificate-authority /nonexistent/ca: expected --apiserver-host"])])
+def test_flags_of_ingress_nginx_that_cannot_be_followed(args, words):
+    code, out, err = run("serve", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0", *args)
+    assert code != 0 and all(w in out + err for w in words), (out, err)
+
+
+@pytest.mark.parametrize("flags", [["-v=4"], ["-v", "4"], ["--v=4"]])
+def test_the_verbosity_as_go_reads_it(site, flags):
+    site.app("app.example", "127.0.0.1:1")
+    assert site.sluice(*flags).admin_get("/log/level").body.decode() == "debug\n"
+
+
 def test_explain_names_the_stand_in(site):
     """default-backend, where the Service has no endpoints."""
     stand_in = site.pod("stand-in")
