@@ -69,7 +69,8 @@ def test_endpoint_flag(site):
 def test_no_endpoints_is_503(site):
     site.app("app.example", [])
     a = site.sluice().get("/", "app.example")
-    assert a.status == 503
+    assert a.status == 503 and a.get("retry-after") == "1"
+    assert site.sluice(options={"compat": "exact"}).get("/", "app.example").get("retry-after") is None, "as ingress-nginx"
 
 
 def test_missing_service_is_503(site):

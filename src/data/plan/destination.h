@@ -5,6 +5,9 @@
 
 #include "data/plan/step.h"
 
+// Of who answers where the Service has none.
+inline constexpr std::string_view kNoEndpoints = "endpoints";
+
 // Where a request leads: what is asked of every one that has a route, with a Plan or without.
 namespace sluice::data {
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "data/plan/destination.h"
 #include "data/plan/loop.h"
 #include "data/plan/plan.h"
 #include "data/proxy/attempt.h"
@@ -116,8 +117,12 @@ bool answers_at_server(std::string_view row) noexcept {
 // What becomes of the request once all were asked; nothing: a pod answers.
 std::optional<LocalReply> settle(Exchange& ex, std::optional<Verdict> verdict) {
   take_effect(ex, verdict ? &*verdict : nullptr);
-  if (verdict) ex.unlocated = answers_at_server(verdict->by);
-  if (verdict) return std::move(verdict->reply);
+  if (verdict) {
+    ex.unlocated = answers_at_server(verdict->by);
+    // Pods come back: who asked for one that is not there may ask again soon.
+    if (verdict->by == kNoEndpoints && !ex.options->exact) verdict->reply.retry_after = std::chrono::seconds(1);
+    return std::move(verdict->reply);
+  }
   // What was meant for us is none of the pod's business, as in ingress-nginx.
   if (ex.settings->basic_auth)
     for (auto& f : ex.head().fields.all()) f.drop = f.drop || f.id == net::http::Name::authorization;
