@@ -19,11 +19,14 @@ struct Attempt {
   std::uint16_t status = 0;          // 0: no response head came
   std::uint64_t response_bytes = 0;  // body bytes from the pod
   float connect_seconds = -1;        // -1: no connect was needed or made
-  float header_seconds = -1;         // until the response head
-  float response_seconds = 0;        // until the end of the response
+  float header_seconds = -1;         // from the beginning of the attempt, connect included, until the response head
+  float response_seconds = 0;        // likewise until its end
   bool timed_out = false;            // no connection, or no response head, in time
-  bool overtaken = false;            // another pod has answered sooner: nobody waited for it any more
-  bool elsewhere = false;            // it is the first after a pod named another path (X-Accel-Redirect)
+  // No head came, and the pod is not to blame: another one has answered sooner, the client failed, or it was not asked.
+  bool blameless = false;
+  bool elsewhere =
+      false;  // it is the first after a pod named another path (X-Accel-Redirect), or for the page of an error
+  bool for_page = false;  // it asked for the page of an error, which came before it
 };
 inline constexpr int kMaxAttempts = 4;
 
@@ -92,6 +95,12 @@ struct ExchangeRecord {
   bool ours = false;  // the failure is the pod's or Sluice's, not the client's
   int attempts = 0;
   Attempt attempt[kMaxAttempts];
+  // The last one at the route's own pods; null: there was none.
+  const Attempt* last_attempt() const noexcept {
+    int n = attempts < kMaxAttempts ? attempts : kMaxAttempts;
+    while (n > 0 && attempt[n - 1].for_page) --n;
+    return n > 0 ? &attempt[n - 1] : nullptr;
+  }
   std::int64_t wall_ms = 0;  // Unix milliseconds at the end
   // What the exchange was asked to tell beside: Recorder::wanted as it was when the exchange began, and a value for
   // each of it, as it came; an empty one is absent. Null: nothing was wanted.

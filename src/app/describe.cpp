@@ -112,10 +112,20 @@ const model::Cluster* find_cluster(const model::Model& model, const model::Strea
   return cluster_named(model, listener.cluster);
 }
 
-const model::Cluster* find_canary_cluster(const model::Model& model, const model::Route& route) {
-  if (!route.canary || !route.further) return nullptr;
-  const auto of = std::ranges::find(*route.further, model::Role::canary, &model::FurtherCluster::role);
+namespace {
+const model::Cluster* find_further(const model::Model& model, const model::Route& route, model::Role role) {
+  if (!route.further) return nullptr;
+  const auto of = std::ranges::find(*route.further, role, &model::FurtherCluster::role);
   return of == route.further->end() ? nullptr : cluster_named(model, of->cluster);
+}
+}  // namespace
+
+const model::Cluster* find_errors_cluster(const model::Model& model, const model::Route& route) {
+  return find_further(model, route, model::Role::errors);
+}
+
+const model::Cluster* find_canary_cluster(const model::Model& model, const model::Route& route) {
+  return route.canary ? find_further(model, route, model::Role::canary) : nullptr;
 }
 
 boost::json::object to_json(const model::Entry& e) {

@@ -40,6 +40,8 @@ std::string ingress_text(const model::Route& route);
 
 const model::Cluster* find_cluster(const model::Model& model, const model::Route& route);
 const model::Cluster* find_cluster(const model::Model& model, const model::StreamListener& listener);
+// The Service of its error pages. Null: it has none, or nobody knows its Cluster.
+const model::Cluster* find_errors_cluster(const model::Model& model, const model::Route& route);
 // Null: the route has no canary, or nobody knows its Cluster.
 const model::Cluster* find_canary_cluster(const model::Model& model, const model::Route& route);
 

@@ -138,8 +138,9 @@ struct Explanation {
   const data::Route* route = nullptr;
   std::string target;             // what a pod gets
   std::vector<std::string> sets;  // fields that it gets instead of the client's; without a value: that are removed
-  const model::Cluster* cluster = nullptr;  // that takes the request
-  std::string balancing;                    // how its endpoint is chosen; empty: there is none to choose
+  const model::Cluster* cluster = nullptr;   // that takes the request
+  const model::Cluster* stand_in = nullptr;  // default-backend, which answers for it; null: it does not
+  std::string balancing;                     // how its endpoint is chosen; empty: there is none to choose
   struct Canary {
     const model::Cluster* cluster = nullptr;
     bool takes = false;      // the request, for certain
@@ -292,6 +293,40 @@ std::optional<data::Verdict> decide(const data::Plan* process, data::RequestView
   return verdict;
 }
 
+// default-backend, by the name of its Service.
+std::string stand_in_text(const model::Route& spec) {
+  return fmt::format("{}/{}", spec.ns, spec.settings->error_pages->service);
+}
+
+// As serve() has it: where the Service has no endpoint, and the other one does.
+void look_for_stand_in(Explanation& out, data::RequestView& view, const model::Model& model) {
+  if (view.available || out.route == nullptr || out.cluster == nullptr) return;
+  const model::Route& spec = *out.route->spec;
+  const model::Cluster* const errors = find_errors_cluster(model, spec);
+  if (errors == nullptr || usable(*errors) == 0 || out.route->settings->error_pages->service.empty()) return;
+  out.stand_in = errors;
+  view.available = true;
+  view.outside = errors->outside;
+  out.steps.push_back(fmt::format("the Service {}: {} answers for it (default-backend), and is told X-Code: 503",
+                                  empty_text(out.cluster), stand_in_text(spec)));
+}
+
+// What answers in place of an error of ours: error_page of a snippet, or the Service of custom-http-errors.
+void look_for_page(Explanation& out, const data::RequestView& view, data::LocalReply& reply,
+                   const model::Model& model) {
+  if (out.route == nullptr || data::is_own_text(view, reply)) return;
+  const int error = reply.status;
+  if (data::answer_error(view, reply)) {
+    out.steps.push_back(fmt::format("error_page of a snippet answers in place of {}", error));
+    return;
+  }
+  const auto& pages = out.route->settings->error_pages;
+  if (!pages || out.stand_in != nullptr || !std::ranges::binary_search(pages->statuses, error)) return;
+  if (find_errors_cluster(model, *out.route->spec) == nullptr) return;
+  out.steps.push_back(
+      fmt::format("the Service of custom-http-errors is asked for the page of {}, whose status may be another", error));
+}
+
 Answer answer_of(data::Verdict&& verdict, const model::Cluster* cluster) {
   Answer out{verdict.reply.status, std::move(verdict.reply.location), verdict.reply.why, std::string(verdict.by)};
   if (verdict.by == "endpoints")
@@ -406,6 +441,7 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
   if (out.route != nullptr && out.route->choice != nullptr) choose(out, asked.view, model);
   asked.view.available = out.cluster != nullptr && usable(*out.cluster) != 0;
   asked.view.outside = out.cluster != nullptr && out.cluster->outside;
+  look_for_stand_in(out, asked.view, model);
   if (!client && out.route != nullptr &&
       (out.route->settings->source_ranges ||
        (out.route->settings->snippet && !out.route->settings->snippet->access.empty() &&
@@ -420,7 +456,10 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
                                             "it may come (auth-tls-secret)",
                                             auth.secret));
   if (out.cluster != nullptr) out.balancing = balancing_of(*out.cluster, asked.view);
-  if (auto verdict = decide(process, asked.view, out.steps)) out.answer = answer_of(std::move(*verdict), out.cluster);
+  if (auto verdict = decide(process, asked.view, out.steps)) {
+    look_for_page(out, asked.view, verdict->reply, model);
+    out.answer = answer_of(std::move(*verdict), out.cluster);
+  }
   if (out.answer.status == 0 && out.route != nullptr && out.route->plan != nullptr)
     for (const auto& entry : (*out.route->plan)[data::Phase::copy])
       out.steps.push_back("a copy of it goes to " + entry.step->asks(asked.view));
@@ -492,8 +531,11 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
     return fmt::format("{}/{}:{}", spec.ns, spec.canary->service, spec.canary->service_port);
   };
   if (e.answer.status == 0)
-    line("  forwarded to " + (to_canary ? canary_service() : destination_text(spec)) + " as " + request.method + " " +
-         e.target);
+    line("  forwarded to " +
+         (e.stand_in != nullptr ? stand_in_text(spec)
+          : to_canary           ? canary_service()
+                                : destination_text(spec)) +
+         " as " + request.method + " " + e.target);
   if (e.answer.status == 0 && e.canary && e.canary->by_chance)
     line(fmt::format("    or, {} of {} times, to {}", e.route->choice->share(), e.route->choice->total(),
                      canary_service()));
@@ -521,6 +563,7 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
   if (!spec.cluster.empty() && !to_canary) tell_endpoints(spec.upstream_name, e.cluster, endpoints_text(e.cluster));
   if (e.canary && (to_canary || e.canary->by_chance))
     tell_endpoints(spec.canary->upstream_name, e.canary->cluster, canary_endpoints_text(e.canary->cluster));
+  if (e.stand_in != nullptr) tell_endpoints(stand_in_text(spec), e.stand_in, endpoints_text(e.stand_in));
   if (!e.settings.empty()) line("settings");
   for (const control::SettingRow& row : e.settings)
     line("  " + row.name + " = " + row.value + (row.from.empty() ? "" : "  (" + row.from + ")"));
@@ -560,6 +603,7 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
     canary["because"] = e.canary->because;
     out["canary"] = std::move(canary);
   }
+  if (e.stand_in != nullptr) out["standIn"] = stand_in_text(spec);
   out["endpoints"] = endpoints;
   out["endpointsText"] = spec.cluster.empty() ? "" : endpoints_text(e.cluster);
   out["balancing"] = e.balancing;

@@ -313,6 +313,7 @@ int main(int argc, char** argv) {
                    "serve what the API of a cluster says, reached as this file tells (in place of --kubernetes)")
       ->envname("SLUICE_KUBECONFIG");
   serve->add_option("--context", options.control.kube_context, "of the kubeconfig (default: its current-context)");
+  sluice::app::add_api_server(*serve, options.control);
   serve
       ->add_option("--watch-namespace", options.control.watch_namespace,
                    "serve only this namespace of the cluster (default: all)")
@@ -443,6 +444,7 @@ int main(int argc, char** argv) {
   check->add_option("--kubeconfig", options.control.kubeconfig,
                     "what the API of a cluster says, reached as this file tells; nothing is written there");
   check->add_option("--context", options.control.kube_context, "of the kubeconfig (default: its current-context)");
+  sluice::app::add_api_server(*check, options.control);
   check->add_option("--watch-namespace", options.control.watch_namespace, "only this namespace of the cluster");
   add_namespace(*check, options.control);
   check->add_flag("--json", checks.json, "as JSON");
@@ -562,10 +564,17 @@ int main(int argc, char** argv) {
   options.notes = nginx_flags.notes();
   if (auto message = check_names(options.control); !message.empty()) return sluice::app::refuse(message);
   if (auto message = take_identity(status, no_election); !message.empty()) return sluice::app::refuse(message);
-  const bool cluster = kubernetes || !options.control.kubeconfig.empty();
+  auto& source = options.control;
+  const bool cluster = kubernetes || !source.kubeconfig.empty() || !source.api_server.empty();
+  source.as_service_account = kubernetes;
+  if (!source.api_ca.empty() && !cluster)
+    return sluice::app::refuse("--certificate-authority " + source.api_ca +
+                               ": expected --apiserver-host, --kubernetes or --kubeconfig beside it");
   if (cluster && !options.control.manifests.empty())
     return sluice::app::refuse("--manifests " + options.control.manifests + " and " +
-                               (kubernetes ? "--kubernetes" : "--kubeconfig") +
+                               (kubernetes                  ? "--kubernetes"
+                                : source.kubeconfig.empty() ? "--apiserver-host"
+                                                            : "--kubeconfig") +
                                ": expected one of them, objects come from files or from a cluster");
   if (!cluster && options.control.manifests.empty())
     return sluice::app::refuse(std::string(*check ? "WHERE" : "--manifests") +

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 #include <string_view>
 
 namespace sluice::app {
@@ -20,7 +21,9 @@ constexpr std::string_view kMetrics = "metrics are always there, and what they c
 constexpr std::string_view kLogs = "the program log goes to standard error; --log-level and --log-json shape it";
 
 constexpr std::array kIdle{
+    Idle{"--add_dir_header", false, kLogs},
     Idle{"--alsologtostderr", false, kLogs},
+    Idle{"--bucket-factor", true, kMetrics},
     Idle{"--deep-inspect", false, "objects are always looked at as a whole"},
     Idle{"--default-server-port", true, kNginx},
     Idle{"--disable-full-test", false, "no configuration file is made that could be tested"},
@@ -35,10 +38,14 @@ constexpr std::array kIdle{
     Idle{"--health-check-timeout", true, kNginx},
     Idle{"--ingress-class-by-name", false, "classes count by their name, too"},
     Idle{"--internal-logger-address", true, "access lines are written by the process itself"},
+    Idle{"--legacy_stderr_threshold_behavior", false, kLogs},
     Idle{"--length-buckets", true, kMetrics},
+    Idle{"--log_backtrace_at", true, kLogs},
     Idle{"--log_dir", true, kLogs},
     Idle{"--log_file", true, kLogs},
+    Idle{"--log_file_max_size", true, kLogs},
     Idle{"--logtostderr", false, kLogs},
+    Idle{"--max-buckets", true, kMetrics},
     Idle{"--maxmind-edition-ids", true, "GeoIP is not served by this version"},
     Idle{"--maxmind-license-key", true, "GeoIP is not served by this version"},
     Idle{"--maxmind-mirror", true, "GeoIP is not served by this version"},
@@ -47,6 +54,7 @@ constexpr std::array kIdle{
     Idle{"--metrics-per-host", false, kMetrics},
     Idle{"--metrics-per-undefined-host", false, kMetrics},
     Idle{"--monitor-max-batch-size", true, kMetrics},
+    Idle{"--one_output", false, kLogs},
     Idle{"--post-shutdown-grace-period", true, "the process ends when its last request has"},
     Idle{"--profiler-address", true, "there is no profiler inside"},
     Idle{"--profiler-port", true, "there is no profiler inside"},
@@ -54,6 +62,7 @@ constexpr std::array kIdle{
     Idle{"--report-status-classes", false, kMetrics},
     Idle{"--size-buckets", true, kMetrics},
     Idle{"--skip_headers", false, kLogs},
+    Idle{"--skip_log_headers", false, kLogs},
     Idle{"--ssl-passthrough-proxy-port", true, "no second listener stands behind the first"},
     Idle{"--status-port", true, "/nginx_status and /configuration are pages of the admin address"},
     Idle{"--status-update-interval", true, "a status is written when it changes"},
@@ -79,7 +88,18 @@ void NginxFlags::add(CLI::App& command) {
            ->check(CLI::Range(0, 65535)));
   ours(command.add_option("--healthz-host", healthz_host_, "address of --admin"));
   ours(command.add_option("--shutdown-grace-period", grace_, "--set shutdown-grace-period=SECONDS"));
-  ours(command.add_option("--v", verbosity_, "3 and 4: --log-level=debug; 5 and more: --log-level=trace"));
+  // Go's -v=4 leaves the '=' with the value.
+  ours(command.add_option_function<std::string>(
+      "--v,-v",
+      [this](const std::string& text) {
+        const char* const from = text.data() + (text.starts_with('=') ? 1 : 0);
+        const char* const end = text.data() + text.size();
+        unsigned value = 0;
+        const auto [at, error] = std::from_chars(from, end, value);
+        if (error != std::errc() || at != end) throw CLI::ValidationError("--v", "expected a number, not " + text);
+        verbosity_ = value;
+      },
+      "3 and 4: --log-level=debug; 5 and more: --log-level=trace"));
   for (const Idle& flag : kIdle) {
     const auto note = [this, &flag](const std::string&) {
       notes_.push_back(fmt::format("{} has no effect: {}", flag.name, flag.why));
@@ -118,6 +138,15 @@ std::string NginxFlags::take(const CLI::App& command, ServeOptions& options) {
     options.control.set.emplace("shutdown-grace-period", seconds);
   }
   return {};
+}
+
+void add_api_server(CLI::App& command, control::Settings& settings) {
+  for (CLI::Option* option :
+       {command.add_option("--apiserver-host", settings.api_server,
+                           "URL of the API of the cluster, in place of what --kubeconfig or --kubernetes says"),
+        command.add_option("--certificate-authority", settings.api_ca,
+                           "file with the authorities of the API's certificate, likewise")})
+    option->group("Flags of ingress-nginx");
 }
 
 void add_exclusions(CLI::App& command, control::Settings& settings) {

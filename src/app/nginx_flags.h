@@ -27,6 +27,8 @@ class NginxFlags {
   std::vector<std::string> notes_;
 };
 
+// Of those that read objects from a cluster: another address of its API.
+void add_api_server(CLI::App& command, control::Settings& settings);
 // Of all commands that read objects: what ingress-nginx leaves out by a flag.
 void add_exclusions(CLI::App& command, control::Settings& settings);
 // The same: where this process runs, and whether that matters.

@@ -13,8 +13,9 @@ enum class Whose : std::uint8_t { downstream, upstream, internal };
 // May another attempt be made? `reused_only`: yes when the failed connection had carried an exchange before
 // (the peer may have closed it while it lay idle, RFC 9112 section 9.3.1). `unprocessed`: yes, and it does not count,
 // because the peer has said that it goes and processed nothing (GOAWAY, RFC 9113 section 6.8). `answered`: yes, as
-// may_retry() said of the answer already, which is not passed on.
-enum class Retry : std::uint8_t { no, reused_only, unprocessed, answered, yes };
+// may_retry() said of the answer already, which is not passed on. `elsewhere`: yes, and it does not count, as nothing
+// was sent: who was waited for takes no requests any more.
+enum class Retry : std::uint8_t { no, reused_only, unprocessed, answered, elsewhere, yes };
 
 enum class Fault : std::uint8_t {
   none,

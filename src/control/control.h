@@ -65,6 +65,9 @@ struct Settings {
   std::string default_ns = "default";    // --namespace: of objects of the manifests that name none
   std::string kubeconfig;                // of the cluster; empty: the pod's service account
   std::string kube_context;              // of the kubeconfig; empty: its current-context
+  bool as_service_account = true;        // without a kubeconfig; false: api_server is asked as nobody
+  std::string api_server;                // URL of its API, in place of what these say; empty: as they say
+  std::string api_ca;                    // file with the authorities that its certificate is of; likewise
   std::string watch_namespace;           // of the cluster; empty: all
   std::string watch_namespace_selector;  // over the labels of Namespaces; empty: all
   StatusSettings status;

@@ -12,8 +12,9 @@ from harness import ScriptedPod, wait_for
 class H2Pod(ScriptedPod):
     """answer(pod, call) is called at the end of a request's head, or with whole=True at the end of the request."""
 
-    def __init__(self, answer, whole=True, context=None):
-        self.answer, self.whole, self.context = answer, whole, context
+    def __init__(self, answer, whole=True, context=None, streams=None):
+        """streams: how many a connection carries at a time."""
+        self.answer, self.whole, self.context, self.streams = answer, whole, context, streams
         self.calls, self.goaways = [], []
         super().__init__(self._serve)
 
@@ -23,6 +24,8 @@ class H2Pod(ScriptedPod):
         lock = threading.RLock()
         conn = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="latin-1"))
         conn.initiate_connection()
+        if self.streams:
+            conn.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: self.streams})
         sock.sendall(conn.data_to_send())
         calls = {}
         try:

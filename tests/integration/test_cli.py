@@ -426,6 +426,57 @@ def test_flags_of_ingress_nginx(site):
         assert code == 2 and told in out + err, (flags, out, err)
 
 
+@pytest.mark.parametrize("flag", ["--bucket-factor=1.1", "--max-buckets=100", "--add_dir_header", "--log_backtrace_at=:0", "--log_file_max_size=1800", "--one_output", "--skip_log_headers"])
+def test_flags_of_ingress_nginx_without_a_meaning_are_said(site, flag):
+    site.app("app.example", "127.0.0.1:1")
+    assert f"{flag.split('=')[0]} has no effect: " in "\n".join(site.sluice(flag).err)
+
+
+@pytest.mark.parametrize("args, words", [
+    (["-v=x"], ["--v", "a number"]),
+    (["--apiserver-host=ftp://x"], ["--apiserver-host", "ftp://x", "expected https://HOST"]),
+    (["--apiserver-host=https://127.0.0.1:1", "--certificate-authority=/nonexistent/ca"], ["--certificate-authority", "/nonexistent/ca"]),
+    (["--apiserver-host=https://127.0.0.1:1", "--manifests", "/tmp"], ["--manifests /tmp and --apiserver-host: expected one of them"]),
+    (["--certificate-authority=/nonexistent/ca", "--manifests", "/tmp"], ["--certificate-authority /nonexistent/ca: expected --apiserver-host"])])
+def test_flags_of_ingress_nginx_that_cannot_be_followed(args, words):
+    code, out, err = run("serve", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0", *args)
+    assert code != 0 and all(w in out + err for w in words), (out, err)
+
+
+@pytest.mark.parametrize("flags", [["-v=4"], ["-v", "4"], ["--v=4"]])
+def test_the_verbosity_as_go_reads_it(site, flags):
+    site.app("app.example", "127.0.0.1:1")
+    assert site.sluice(*flags).admin_get("/log/level").body.decode() == "debug\n"
+
+
+def test_explain_names_the_stand_in(site):
+    """default-backend, where the Service has no endpoints."""
+    stand_in = site.pod("stand-in")
+    site.app("app.example", [], annotations={"default-backend": "other"})
+    site.manifests.write("other.yaml", service("other"), *slices("other", [stand_in.address]))
+    assert site.sluice().get("/x", "app.example").get("x-pod") == "stand-in"
+    args = ("explain", site.manifests.root, "GET", "http://app.example/x")
+    out = run(*args)[1]
+    assert "forwarded to default/other as GET /x" in out and stand_in.address in out and "X-Code: 503" in out, out
+    told = json.loads(run(*args, "--json")[1])
+    assert told["answer"]["forwarded"] and told["standIn"] == "default/other", told
+
+
+@pytest.mark.parametrize("snippet, path, answer", [
+    ("deny all; error_page 403 =302 https://login.example/;", "/", "302 https://login.example/"),
+    ("location /nf { return 404; } error_page 404 https://x.example/nf;", "/nf", "302 https://x.example/nf"),
+    ("location /a { return 404; } location = /nf { return 200 found; } error_page 404 =200 /nf;", "/a", "200"),
+    ("location /own { return 404 mine; } error_page 404 =302 https://x.example/;", "/own", "404")])
+def test_explain_follows_error_page(site, snippet, path, answer):
+    site.app("app.example", site.pod().address, annotations={"configuration-snippet": snippet})
+    options = {"allow-snippet-annotations": "true", "annotations-risk-level": "Critical"}
+    served = site.sluice(options=options).get(path, "app.example")
+    out = run("explain", site.manifests.root, "GET", f"http://app.example{path}", *sum([["--set", f"{k}={v}"] for k, v in options.items()], []))[1]
+    told = out.split("\nanswer\n")[1].split("\n")[0].strip()
+    assert told.startswith(answer) and str(served.status) == answer.split(" ")[0], (told, served)
+    assert served.get("location") is None or served.get("location") in told
+
+
 @pytest.mark.parametrize("v, level", [(0, "info"), (2, "info"), (3, "debug"), (4, "debug"), (5, "trace"), (9, "trace")])
 def test_levels_of_ingress_nginx(site, v, level):
     site.app("app.example", "127.0.0.1:1")

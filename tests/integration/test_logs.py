@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import SLUICE, Sluice, certificate, config_map, http_get, ingress, read_request, run_tool, tls_secret, wait_for
+from harness import SLUICE, Sluice, certificate, config_map, http_get, ingress, read_request, run_tool, service, slices, tls_secret, wait_for
 from h2raw import Http2
 
 LINE = re.compile(r'^(?P<addr>\S+) - (?P<user>\S+) \[(?P<time>\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "(?P<request>[^"]*)" (?P<status>\d{3}) (?P<bytes>\d+) '
@@ -396,6 +396,66 @@ def test_what_broke_off_is_not_complete(site):
             c.read_all()
     assert line_of(sluice, visit) == "V 200 [-]"
     assert line_of(sluice, lambda: sluice.get("/", "none.example")) == "V 503 [OK]", "a page of ours is whole"
+
+
+STATUSES = "S $request_uri $status us=$upstream_status ua=$upstream_addr"
+
+
+def test_what_a_client_failed_at_is_no_status_of_a_pod(site):
+    """As in nginx: `-`, be it a body that is too large, broken or that does not come."""
+    pod = site.pod()
+    site.app("app.example", pod.address, annotations={"proxy-body-size": "1m"})
+    sluice = site.sluice(options={"client-body-timeout": "1", "proxy-request-buffering": "off", "log-format-upstream": STATUSES})
+    piece = b"%x\r\n" % 600_000 + b"x" * 600_000 + b"\r\n"
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n"
+    for path, first, rest, status in (("/large", chunked + piece, piece, 413), ("/broken", chunked + piece, b"zz\r\n", 400), ("/slow", b"Content-Length: 9000\r\n\r\n", b"hello", 408)):
+        before = sluice.metric("sluice_upstream_connects_total")
+        with sluice.raw() as c:
+            c.send(b"POST " + path.encode() + b" HTTP/1.1\r\nHost: app.example\r\n" + first)
+            wait_for(lambda: sluice.metric("sluice_upstream_connects_total") > before, "a pod is asked")
+            c.try_send(rest)
+            c.read_all()
+        sluice.wait_access(rf"^S {path} {status} us=- ua={pod.address}$")
+
+
+def test_the_page_of_an_error_is_an_attempt_of_its_own(site):
+    """As nginx writes a second round: behind ` : `. What is measured is the pod that failed."""
+    def busy(sock, _):
+        while read_request(sock):
+            threading.Event().wait(0.3)
+            sock.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+    pod, pages = site.scripted(busy), site.pod("pages")
+    site.app("app.example", pod.address, annotations={"custom-http-errors": "503", "default-backend": "pages"})
+    site.manifests.write("pages.yaml", service("pages"), *slices("pages", pages.address.split(",")))
+    sluice = site.sluice(options={"log-format-upstream": STATUSES})
+    sluice.get("/x", "app.example")
+    sluice.wait_access(rf"^S /x 200 us=503 : 200 ua={pod.address} : {pages.address}$")
+    assert sluice.metric("nginx_ingress_controller_header_duration_seconds_sum", status="200") > 0.25
+
+
+def test_times_of_an_attempt_begin_with_it(site):
+    """As in nginx: $upstream_header_time and $upstream_response_time count the connect, and with us the wait for a turn."""
+    go = threading.Event()
+
+    def serve(sock, _):
+        while read_request(sock):
+            go.wait(20)
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    site.app("app.example", site.scripted(serve).address)
+    site.app("none.example", "127.0.0.1:1")
+    sluice = site.sluice(options={"upstream-max-connections": "1", "log-format-upstream": "T $request_uri $status $upstream_connect_time $upstream_header_time $upstream_response_time"})
+    with sluice.raw() as first, sluice.raw() as second:
+        for i, c in enumerate((first, second)):
+            c.send(f"GET /{i} HTTP/1.1\r\nHost: app.example\r\n\r\n")
+            wait_for(lambda i=i: sluice.metric("sluice_requests_active") == i + 1, "it is under way")
+        threading.Event().wait(0.5)
+        go.set()
+        first.answer()
+        second.answer()
+    header, response = map(float, sluice.wait_access(r"^T /1 200 0\.000 (\S+) (\S+)$").groups())
+    assert 0.45 < header <= response < 5
+    sluice.get("/none", "none.example")
+    sluice.wait_access(r"^T /none 502 -(?:, -)* -(?:, -)* 0\.\d+(?:, 0\.\d+)*$")
 
 
 def test_a_variable_without_a_value_is_said_with_its_reason(site):

@@ -1,5 +1,6 @@
 """proxy-next-upstream: after what another pod is asked, and what the client gets when none is left."""
 import re
+import threading
 import time
 
 import pytest
@@ -225,3 +226,62 @@ def test_words_that_are_none_leave_the_default(site, words):
     sluice = site.sluice()
     assert {sluice.get(f"/{i}", "app.example").status for i in range(4)} == {200, 503}
     assert "proxy-next-upstream" in sluice.admin_get("/config").body.decode()
+
+
+def answers_after(site, seconds):
+    """Two pods that take their time; how many requests they got."""
+    asked = []
+
+    def serve(sock, _):
+        while r := read_request(sock):
+            asked.append(r[1])
+            threading.Event().wait(seconds)
+            sock.sendall(GOOD)
+    return [site.scripted(serve).address for _ in range(2)], asked
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_try_has_the_usual_time_once_its_body_is_not_kept(site, framing):
+    """proxy-next-upstream-try-timeout, 300 ms: no other pod could have what was sent, so that its end would end the request."""
+    addresses, asked = answers_after(site, 0.8)
+    site.app("app.example", addresses, annotations={"proxy-next-upstream-try-timeout": "300ms", "proxy-body-size": "8m"})
+    sluice = site.sluice(options={"outlier-consecutive-failures": "1"})
+    size = 70_000 if framing == "length" else 1_500_000
+    with sluice.raw() as c:
+        if framing == "length":
+            c.send(b"PUT / HTTP/1.1\r\nHost: app.example\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+        else:
+            c.send(b"PUT / HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % size + b"x" * size + b"\r\n0\r\n\r\n")
+        assert c.answer("PUT").body == b"good"
+    assert len(asked) == 1
+    assert sluice.metric("sluice_upstream_retries_total") == 0 and sluice.metric("sluice_endpoint_ejections_total") == 0
+
+
+def test_a_client_that_takes_its_time_is_no_pods_fault(site):
+    """What it sends is small enough to be kept; the pod's 300 ms begin when it has the request."""
+    addresses, asked = answers_after(site, 0)
+    site.app("app.example", addresses, annotations={"proxy-next-upstream-try-timeout": "300ms"})
+    sluice = site.sluice(options={"outlier-consecutive-failures": "1"})
+    with sluice.raw() as c:
+        c.send(b"PUT / HTTP/1.1\r\nHost: app.example\r\nContent-Length: 20\r\n\r\n")
+        for _ in range(2):
+            threading.Event().wait(0.8)  # the pace of the client
+            c.send(b"x" * 10)
+        assert c.answer("PUT").body == b"good"
+    assert asked == [b"x" * 20]
+    assert sluice.metric("sluice_upstream_retries_total") == 0 and sluice.metric("sluice_endpoint_ejections_total") == 0
+
+
+def test_a_pod_is_late_once_it_has_the_request(site):
+    addresses, asked = answers_after(site, 2)
+    quick = Answers(site, GOOD)
+    site.app("app.example", [addresses[0], quick.address], annotations={"proxy-next-upstream-try-timeout": "300ms"})
+    sluice = site.sluice()
+    for _ in range(2):  # one of them begins at the slow one
+        with sluice.raw() as c:
+            c.send(b"PUT / HTTP/1.1\r\nHost: app.example\r\nContent-Length: 20\r\n\r\n")
+            threading.Event().wait(0.5)
+            begun = time.monotonic()
+            c.send(b"x" * 20)
+            assert c.answer("PUT").body == b"good" and time.monotonic() - begun < 1.5
+    assert asked == [b"x" * 20] and sluice.metric("sluice_upstream_retries_total") == 1

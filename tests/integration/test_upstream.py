@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from h2pod import H2Pod
 from harness import (SLOW, body_of, certificate, endpoint_slice, free_port, http_get, ingress, never_accepts, read_request, service, slices, wait_for)
 
 
@@ -68,7 +69,8 @@ def test_endpoint_flag(site):
 def test_no_endpoints_is_503(site):
     site.app("app.example", [])
     a = site.sluice().get("/", "app.example")
-    assert a.status == 503
+    assert a.status == 503 and a.get("retry-after") == "1"
+    assert site.sluice(options={"compat": "exact"}).get("/", "app.example").get("retry-after") is None, "as ingress-nginx"
 
 
 def test_missing_service_is_503(site):
@@ -445,3 +447,145 @@ def test_an_upload_that_does_not_move_is_504(site):
     with sluice.raw() as c:
         c.send("POST / HTTP/1.1\r\nHost: app.example\r\nContent-Length: 60\r\n\r\nzzz")
         assert c.answer("POST").status == 504
+
+
+class Held:
+    """A pod that answers when it is let go, with its name."""
+
+    def __init__(self, site, name):
+        self.asked, self.go, self.name = [], threading.Event(), name
+        self.address = site.scripted(self.serve).address
+
+    def serve(self, sock, _):
+        while r := read_request(sock):
+            self.asked.append(r[0].split(" ", 2)[1])
+            self.go.wait(20)
+            sock.sendall(b"HTTP/1.1 200 OK\r\nX-Pod: %s\r\nContent-Length: 0\r\n\r\n" % self.name.encode())
+
+
+def serve_from(site, *slices_of, annotations=None):
+    site.manifests.write("app.yaml", ingress("app", {"app.example": "app"}, annotations=annotations), service("app"), *slices_of)
+
+
+def asks(sluice, n, method="GET"):
+    """`n` requests at once; what each got, once it has: (path, status, pod)."""
+    got = []
+
+    def one(i):
+        with sluice.raw(timeout=20) as c:
+            a = c.get(f"/{i}", "app.example", method=method, body=b"x" if method == "POST" else None)
+            got.append((f"/{i}", a.status, a.get("x-pod")))
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(n)]
+    for t in threads:
+        t.start()
+    return got, threads
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("how", ["gone", "terminating"])
+def test_who_waits_for_a_pod_that_goes_is_asked_of_another(site, method, how):
+    """upstream-max-connections: 1. Nothing of those that wait was sent, so that they are free to go, whatever the method."""
+    a, b = Held(site, "a"), Held(site, "b")
+    serve_from(site, endpoint_slice("app", [a.address], name="app-a"))
+    sluice = site.sluice(options={"upstream-max-connections": "1", "proxy-next-upstream": "off", "log-format-upstream": "L $request_uri $upstream_status"})
+    got, threads = asks(sluice, 4, method)
+    wait_for(lambda: len(a.asked) == 1 and sluice.metric("sluice_requests_active") == 4, "three that wait")
+    b.go.set()
+    left = [endpoint_slice("app", [a.address], name="app-a", terminating=True)] if how == "terminating" else []
+    serve_from(site, *left, endpoint_slice("app", [b.address], name="app-b"))
+    wait_for(lambda: len(got) == 3, "the three are answered")
+    assert {(status, pod) for _, status, pod in got} == {(200, "b")} and len(a.asked) == 1
+    a.go.set()
+    for t in threads:
+        t.join()
+    assert sorted(got)[int(a.asked[0][1:])] == (a.asked[0], 200, "a")
+    assert sluice.metric("sluice_upstream_retries_total") == 0 and sluice.metric("sluice_shed_requests_total") == 0
+    wait_for(lambda: sorted(sluice.access_lines()) == [f"L /{i} 200" for i in range(4)], "no attempt that was none")
+
+
+def test_who_waits_stays_where_nobody_else_is(site):
+    """And goes once there is somebody."""
+    a, b = Held(site, "a"), Held(site, "b")
+    b.go.set()
+    serve_from(site, endpoint_slice("app", [a.address], name="app-a"))
+    sluice = site.sluice(options={"upstream-max-connections": "1", "proxy-connect-timeout": "60"})
+    got, threads = asks(sluice, 3)
+    wait_for(lambda: len(a.asked) == 1 and sluice.metric("sluice_requests_active") == 3, "two that wait")
+    sluice.changed(lambda: serve_from(site, endpoint_slice("app", [], name="app-a")))
+    assert not got
+    serve_from(site, endpoint_slice("app", [b.address], name="app-b"))
+    wait_for(lambda: len(got) == 2, "the two are answered")
+    assert {pod for _, _, pod in got} == {"b"}
+    a.go.set()
+    for t in threads:
+        t.join()
+
+
+def test_who_connects_to_a_pod_that_goes_is_asked_of_another(site):
+    hole, sockets = never_accepts()
+    b = Held(site, "b")
+    b.go.set()
+    serve_from(site, endpoint_slice("app", [hole], name="app-a"), annotations={"proxy-connect-timeout": "60"})
+    sluice = site.sluice()
+    got, threads = asks(sluice, 2, "POST")
+    wait_for(lambda: sluice.metric("sluice_upstream_connects_total") == 2, "two that connect")
+    serve_from(site, endpoint_slice("app", [b.address], name="app-b"), annotations={"proxy-connect-timeout": "60"})
+    for t in threads:
+        t.join(10)
+    assert sorted(got) == [("/0", 200, "b"), ("/1", 200, "b")]
+    assert sluice.metric("sluice_upstream_connect_failures_total") == 0
+    del sockets
+
+
+def test_streams_that_have_not_begun_are_asked_of_another(site):
+    """A pod of HTTP/2 that carries one stream at a time."""
+    first = site.add(H2Pod(lambda pod, call: None, streams=1))
+    second = site.add(H2Pod(lambda pod, call: call.head(("content-length", "0"), end=True)))
+    serve_from(site, endpoint_slice("app", [first.address], name="app-a"), annotations={"backend-protocol": "GRPC"})
+    sluice = site.sluice(options={"upstream-max-connections": "1", "proxy-connect-timeout": "60"})
+    _, waits = asks(sluice, 1, "POST")
+    first.wait_call()
+    got, threads = asks(sluice, 2, "POST")
+    wait_for(lambda: sluice.metric("sluice_requests_active") == 3, "two that wait")
+    serve_from(site, endpoint_slice("app", [second.address], name="app-b"), annotations={"backend-protocol": "GRPC"})
+    for t in threads:
+        t.join(10)
+    assert [status for _, status, _ in got] == [200, 200] and len(first.calls) == 1 and len(second.calls) == 2
+    first.calls[0].head(("content-length", "0"), end=True)
+    waits[0].join()
+
+
+def test_a_pod_that_is_full_is_passed_over(site):
+    """upstream-max-connections is nginx's max_conns where another pod has a place: nobody waits."""
+    a, b = Held(site, "a"), Held(site, "b")
+    b.go.set()
+    site.app("app.example", [a.address, b.address])
+    sluice = site.sluice(options={"upstream-max-connections": "1"})
+    held, threads = asks(sluice, 1)
+    while not a.asked:  # whoever got the first one
+        wait_for(lambda: held or a.asked, "an answer, or the pod that holds it")
+        if not a.asked:
+            held, threads = asks(sluice, 1)
+    for i in range(6):
+        begun = time.monotonic()
+        assert sluice.get(f"/next{i}", "app.example").get("x-pod") == "b" and time.monotonic() - begun < 2
+    a.go.set()
+    threads[0].join()
+    assert sluice.metric("sluice_shed_requests_total") == 0
+
+
+def test_a_request_waits_once_for_its_turn(site):
+    """proxy-connect-timeout bounds it, however often its pod may be asked; who is refused is counted once."""
+    a = Held(site, "a")
+    site.app("app.example", a.address, annotations={"proxy-connect-timeout": "1"})
+    sluice = site.sluice(options={"upstream-max-connections": "1", "log-format-upstream": "L $request_uri $status $upstream_status $upstream_response_time"})
+    held, threads = asks(sluice, 1)
+    wait_for(lambda: a.asked, "the pod is busy")
+    begun = time.monotonic()
+    assert sluice.get("/late", "app.example").status == 503
+    assert 0.9 < time.monotonic() - begun < 1.9
+    a.go.set()
+    threads[0].join()
+    assert sluice.metric("sluice_shed_requests_total") == 1
+    assert 0.9 < float(sluice.wait_access(r"^L /late 503 - (\S+)$").group(1)) < 1.9
+    del held

@@ -29,6 +29,7 @@ Exchange::Exchange(const Exchange& of, ExchangeMemory& m)
   on_disk = of.on_disk;
   keeps = of.keeps;
   begun = of.begun;
+  waited = of.waited;
 }
 
 const net::tls::ClientCertificate* shown_certificate(const RequestView& request) noexcept {

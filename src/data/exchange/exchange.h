@@ -139,6 +139,12 @@ struct Exchange : RequestView {
   Downstream& down;
   const Peer& peer;
   ExchangeMemory& memory;
+  // try_until as it is `now`: while the client's body is waited for, it moves along.
+  Instant try_due(Instant now) const noexcept {
+    if (try_until == Instant::max() || !awaits_client) [[likely]]
+      return try_until;
+    return now + settings->try_timeout;
+  }
   net::http::RequestHead& head() { return memory.request; }
   const net::http::RequestHead& head() const { return memory.request; }
 
@@ -172,9 +178,12 @@ struct Exchange : RequestView {
   std::uint64_t body_received = 0;
 
   Attempt* attempt = nullptr;          // the one under way, in whose record it is
+  Instant try_begun{};                 // when its pod was chosen
   Instant asked{};                     // when it had a connection, and its request was sent
+  Duration waited{};                   // for its turn at full endpoints, in all attempts
   bool hedged = false;                 // a second pod was asked beside the first one: it is not done again
   Instant try_until = Instant::max();  // when the head of an answer is due, as another pod may be asked then
+  bool awaits_client = false;          // the next piece of its body: no pod is late meanwhile
   std::uint32_t tries = 0;             // attempts that count for proxy-next-upstream-tries, the present one included
 
   bool instead = false;           // `cluster` is that of error pages, as the route's has no endpoints

@@ -36,7 +36,7 @@ std::optional<LocalReply> endpoints(const RequestView& request) {
 constexpr Always kDestination[] = {
     {"route-answer", route_answer, nullptr, "routes without a Cluster (404, denied 503) have nothing further to ask"},
     {"loop", loop, mark_pass, "508 for what has come back: behind the answers that end a loop by themselves"},
-    {"endpoints", endpoints, nullptr, "no endpoints is 503 before limits and authentication, as in ingress-nginx"},
+    {kNoEndpoints, endpoints, nullptr, "no endpoints is 503 before limits and authentication, as in ingress-nginx"},
 };
 
 }  // namespace

@@ -15,6 +15,8 @@ struct Always {
   void (*effect)(Exchange&, bool passed);  // once it is decided; null: none
   std::string_view why_here;
 };
+// Of the one that answers where the Service has none.
+inline constexpr std::string_view kNoEndpoints = "endpoints";
 // In the order in which they are asked.
 std::span<const Always> destination();
 

@@ -4,14 +4,19 @@
 #include <chrono>
 
 #include "data/proxy/retry.h"
+#include "data/upstream/lease.h"
 
 namespace sluice::data {
 
 namespace {
 
-// Until the head of the answer, the connect included; there was one.
-float answer_seconds(const Attempt& attempt) noexcept {
-  return attempt.header_seconds + std::max(attempt.connect_seconds, 0.0F);
+float seconds(Duration d) noexcept {
+  return std::chrono::duration<float>(d).count();
+}
+
+// Until the head of the answer, the connect included, but not what the request waited for its turn; there was one.
+float answer_seconds(const Exchange& ex, const Attempt& attempt) noexcept {
+  return attempt.header_seconds - seconds(ex.asked - ex.try_begun) + std::max(attempt.connect_seconds, 0.0F);
 }
 
 // Nobody waited for the pod any longer, which says nothing of it: a client chooses the deadline of its call.
@@ -24,17 +29,18 @@ void learn(Exchange& ex, AttemptInFlight& in_flight, const Status& outcome) {
   using enum AttemptOutcome::How;
   if (!in_flight.is_observed()) return;
   if (!outcome && outcome.error().retry == Retry::reused_only) return;  // it may not have noticed the request
+  if (!outcome && outcome.error().retry == Retry::elsewhere) return;    // nor was it asked
   const Instant now = ex.worker.loop.fresh_now();
   const Attempt& attempt = *ex.attempt;
-  if (attempt.header_seconds >= 0) return in_flight.over({answered, answer_seconds(attempt)}, now);
+  if (attempt.header_seconds >= 0) return in_flight.over({answered, answer_seconds(ex, attempt)}, now);
   const bool to_blame = !outcome && outcome.error().whose == Whose::upstream && !left(ex);
-  in_flight.over({to_blame ? failed : cut_short, std::chrono::duration<float>(now - in_flight.begun()).count()}, now);
+  in_flight.over({to_blame ? failed : cut_short, seconds(now - in_flight.begun())}, now);
 }
 
 // Who takes longer than the others, as a rule, gets no requests for a while either.
 void judge_latency(Exchange& ex, EndpointHealth& health, const Attempt& attempt, Instant now) {
   if (attempt.header_seconds < 0) return;
-  health.answered(answer_seconds(attempt), now);
+  health.answered(answer_seconds(ex, attempt), now);
   EndpointRuntime* const slow = ex.cluster->find_slow(*ex.options);
   if (slow == nullptr || !ex.cluster->health_of(*slow).too_slow(*ex.options, now)) return;
   ex.worker.stats.endpoints_too_slow.add();
@@ -84,15 +90,37 @@ void begin_attempt(Exchange& ex, const EndpointRuntime& endpoint) noexcept {
   ex.attempt = &add_attempt(ex.record, endpoint);
   ++ex.tries;
   if (!ex.client_gone) ex.reset_code.reset();
-  ex.try_until = try_until(ex, ex.worker.loop.now());
+  ex.try_begun = ex.worker.loop.now();
+  ex.try_until = try_until(ex, ex.try_begun);
+}
+
+void forget_attempt(Exchange& ex) noexcept {
+  if (ex.record.attempts > 0 && ex.attempt == &ex.record.attempt[ex.record.attempts - 1]) --ex.record.attempts;
 }
 
 void note_outcome(Exchange& ex, AttemptInFlight& in_flight, const Status& outcome) {
   learn(ex, in_flight, outcome);
   if (ex.options->outlier_consecutive_failures != 0 || ex.options->outlier_latency_factor != 0) [[unlikely]]
     judge(ex, *in_flight.endpoint(), outcome);
-  if (!outcome)
-    ex.attempt->timed_out = outcome.error().fault == Fault::timeout || outcome.error().fault == Fault::connect_timeout;
+  if (outcome) return;
+  const Error& why = outcome.error();
+  Attempt& attempt = *ex.attempt;
+  attempt.timed_out = why.fault == Fault::timeout || why.fault == Fault::connect_timeout;
+  // What the client failed at, and what no pod was asked for, is no pod's status.
+  attempt.blameless =
+      attempt.blameless || why.whose == Whose::downstream || why.retry == Retry::elsewhere || is_full(why);
+  if (is_full(why))
+    attempt.response_seconds = seconds(ex.waited);  // it may have waited before, and been listed no longer
+  else if (attempt.response_seconds == 0)
+    attempt.response_seconds = seconds(ex.worker.loop.now() - ex.try_begun);
+}
+
+void append_page_attempts(ExchangeRecord& to, const ExchangeRecord& from) noexcept {
+  for (int i = 0; i < from.attempts && to.attempts < kMaxAttempts; ++i) {
+    Attempt& attempt = to.attempt[to.attempts++] = from.attempt[i];
+    attempt.elsewhere = i == 0;
+    attempt.for_page = true;
+  }
 }
 
 }  // namespace sluice::data

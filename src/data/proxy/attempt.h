@@ -15,8 +15,14 @@ Attempt& add_attempt(ExchangeRecord& of, const EndpointRuntime& endpoint) noexce
 // An attempt begins: ex.attempt, ex.tries and ex.try_until are of it.
 void begin_attempt(Exchange& ex, const EndpointRuntime& endpoint) noexcept;
 
+// It was none: the record lists it no longer.
+void forget_attempt(Exchange& ex) noexcept;
+
 // It is over: what the record, the endpoint's policy and its health learn from that.
 void note_outcome(Exchange& ex, AttemptInFlight& in_flight, const Status& outcome);
+
+// The attempts of `from`, which has asked for the page of an error of `to`, follow those of `to`.
+void append_page_attempts(ExchangeRecord& to, const ExchangeRecord& from) noexcept;
 
 // A request that counts for upstream-max-requests until it is over, and for adaptive-concurrency until the head of its
 // answer is there: how long its client takes says nothing of its pods.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "data/proxy/attempt.h"
 #include "data/proxy/edit.h"
 #include "data/proxy/on_behalf.h"
 #include "data/proxy/program.h"
@@ -134,6 +135,7 @@ net::Task<Result<bool>> send_error_page(Exchange& ex, const LocalReply& error) {
       ex, {cluster, way_to_pages(), head ? "HEAD" : "GET", target, ex.host_header, fields, cluster.outside()}, &page);
   net::Task<Status> asking = asked.run();
   Status outcome = co_await asking;
+  append_page_attempts(ex.record, asked.record());
   Result<bool> out = true;
   if (outcome) co_return out;
   if (ex.down.started())

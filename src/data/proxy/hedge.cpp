@@ -39,7 +39,7 @@ bool is_wanted(const Exchange& ex) noexcept {
 
 void note_head(Exchange& ex) noexcept {
   ex.attempt->status = static_cast<std::uint16_t>(ex.memory.response.status);
-  ex.attempt->header_seconds = seconds(ex.worker.loop.now() - ex.asked);
+  ex.attempt->header_seconds = seconds(ex.worker.loop.now() - ex.try_begun);
 }
 
 // The try beside the first one, from its beginning until its answer is taken over or it is dropped. Its request is a
@@ -96,7 +96,7 @@ net::Task<Status> ask_once(Second& second) {
   }
   ex.waiting_on = nullptr;
   second.any_sent = second.any_sent || up.any_sent();
-  ex.attempt->response_seconds = seconds(ex.worker.loop.now() - ex.asked);
+  ex.attempt->response_seconds = seconds(ex.worker.loop.now() - ex.try_begun);
   if (status) note_head(ex);
   co_return status;
 }
@@ -206,6 +206,7 @@ void Hedge::ask_another() {
   ++ex_.tries;
   second_ = std::make_unique<Second>(ex_, endpoint);
   second_->ex.attempt = &add_attempt(ex_.record, *endpoint);
+  second_->ex.try_begun = now;
   second_->ex.try_until = try_until(ex_, now);
   net::spawn(run_second());
 }
@@ -233,12 +234,13 @@ void Hedge::second_is_over(Status status) {
       ex.client_gone = ex_.client_gone;
       ex.given_up = ex_.given_up;
       ex.passed = ex_.passed;
-      ex.attempt->overtaken = status.error().detail == kSlower.detail;
+      ex.attempt->blameless = status.error().detail == kSlower.detail;
       note_outcome(ex, *second.in_flight, status);
       second.in_flight.reset();
       // The last one in the record is the one whose answer it is.
       std::swap(*ex.attempt, *ex_.attempt);
       std::swap(ex.attempt, ex_.attempt);
+      review_try(ex_, ex_.worker.loop.now());
     }
   }
   second.outcome = status;
@@ -275,8 +277,8 @@ net::Task<void> Hedge::end_first(Status outcome) {
     while (sending_ > 0) co_await news_.wait(Instant::max());
   }
   any_sent_ = any_sent_ || (first_ && (**first_).any_sent());
-  ex_.attempt->response_seconds = seconds(ex_.worker.loop.now() - ex_.asked);
-  ex_.attempt->overtaken = outcome.error().detail == kSlower.detail;
+  ex_.attempt->response_seconds = seconds(ex_.worker.loop.now() - ex_.try_begun);
+  ex_.attempt->blameless = outcome.error().detail == kSlower.detail;
   note_outcome(ex_, in_flight_, outcome);
   first_.reset();
   in_flight_.swap(*second_->in_flight);
@@ -308,6 +310,7 @@ void Hedge::take_over() {
   ex_.memory.response = from.memory.response;
   ex_.memory.joined.splice(ex_.memory.joined.end(), from.memory.joined);
   ex_.asked = asked_ = from.asked;
+  ex_.try_begun = from.try_begun;
   ex_.note.clear();
   if (!ex_.client_gone) ex_.reset_code.reset();
   (**second_->lease).go_on_for(ex_);

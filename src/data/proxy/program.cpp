@@ -357,6 +357,11 @@ bool answer_error(const RequestView& request, LocalReply& reply) {
   return true;
 }
 
+bool is_own_text(const RequestView& request, const LocalReply& reply) noexcept {
+  return request.program != nullptr && request.program->answer.step != nullptr &&
+         request.program->answer.status == reply.status && reply.body && !reply.body->empty();
+}
+
 bool intercepts_by_snippet(const model::RouteSettings& settings, int status) noexcept {
   return settings.snippet && settings.snippet->intercepts && page_for(settings, status) != nullptr;
 }

@@ -35,7 +35,7 @@ void keep_for_retry(Exchange& ex, const Chunk& piece) {
   auto& kept = ex.memory.collected;
   if (ex.body_touched) return;
   if (kept.size() + piece.data.size() > kKeptOfCall || !piece.trailers.empty()) {
-    ex.body_touched = true;
+    send_once(ex);
     return;
   }
   kept += piece.data;
@@ -94,7 +94,7 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
     Status s = co_await up.send_body(rest);
     co_return given(up, s);
   }
-  if (!keeps(ex)) ex.body_touched = true;
+  if (!keeps(ex)) send_once(ex);
   if (!ex.body.empty()) {  // collected before it grew too large, or kept from the attempt before
     Status s = co_await up.send_body(Chunk{ex.body, false, {}});
     if (!s) co_return given(up, s);
@@ -105,7 +105,9 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
       net::EndOfTurn others(ex.worker.loop);
       co_await others;
     }
+    ex.awaits_client = true;
     Result<Chunk> piece = co_await next_request_piece(ex, up.room(taken));
+    ex.awaits_client = false;
     if (!piece) {
       if (piece.error().fault != Fault::cancelled) up.cancel(piece.error());
       co_return std::unexpected(piece.error());
@@ -115,6 +117,7 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
     keep_for_retry(ex, *piece);
     Status s = co_await up.send_body(*piece);
     if (!s) co_return given(up, s);
+    moved_on(ex, ex.worker.loop.now());
     if (last) co_return Status{};
   }
 }
@@ -147,7 +150,7 @@ constexpr Error kElsewhere{Fault::none, Whose::upstream, Retry::no, 502, "the po
 void note_pod(Exchange& ex, const Upstream& up) {
   ex.pod_saw_it = up.any_sent();
   ex.attempt->response_bytes = up.body_bytes();
-  ex.attempt->response_seconds = seconds(ex.worker.loop.now() - ex.asked);
+  ex.attempt->response_seconds = seconds(ex.worker.loop.now() - ex.try_begun);
 }
 
 // No head came. One that came and cannot be read is asked for again where the route says so.
@@ -184,10 +187,11 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
     note_pod_fields(ex);
   Attempt& attempt = *ex.attempt;
   attempt.status = static_cast<std::uint16_t>(response.status);
-  attempt.header_seconds = seconds(ex.worker.loop.now() - ex.asked);
+  const Instant now = ex.worker.loop.now();
+  attempt.header_seconds = seconds(now - ex.try_begun);
   if (ex.awaited_at != nullptr) [[unlikely]] {
     ClusterRuntime& cluster = *std::exchange(ex.awaited_at, nullptr);
-    cluster.adaptive.answered(attempt.header_seconds, cluster.awaited);
+    cluster.adaptive.answered(seconds(now - ex.asked), cluster.awaited);
     --cluster.awaited;
   }
   if (ex.grpc) {

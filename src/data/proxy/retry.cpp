@@ -63,6 +63,7 @@ Duration backoff(const Exchange& ex) noexcept {
 }
 
 bool may_retry(const Exchange& ex, const Error& error, bool nothing_sent, Instant now) noexcept {
+  if (error.retry == Retry::elsewhere) return !ex.client_gone && !ex.down.started() && ex.tries < 16;
   if (error.whose != Whose::upstream && error.fault != Fault::overload) return false;
   if (error.retry == Retry::no || !can_be_sent_again(ex, nothing_sent)) return false;
   if (error.retry != Retry::unprocessed && !ex.settings->retry_on.has(condition_of(error.fault))) return false;
@@ -85,6 +86,20 @@ bool within_hedge_budget(const Exchange& ex, Instant now) noexcept {
   const auto& options = *ex.options;
   const auto percent = options.retry_budget_percent != 0 ? options.retry_budget_percent : kHedgePercent;
   return ex.cluster->budget.take(now, percent, options.retry_budget_min_rate);
+}
+
+void send_once(Exchange& ex) noexcept {
+  ex.body_touched = true;
+  ex.try_until = Instant::max();
+}
+
+void moved_on(Exchange& ex, Instant now) noexcept {
+  if (ex.try_until != Instant::max()) [[unlikely]]
+    ex.try_until = now + ex.settings->try_timeout;
+}
+
+void review_try(Exchange& ex, Instant now) noexcept {
+  if (ex.try_until != Instant::max() && try_until(ex, now) == Instant::max()) ex.try_until = Instant::max();
 }
 
 Instant try_until(const Exchange& ex, Instant now) noexcept {

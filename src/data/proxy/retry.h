@@ -10,6 +10,7 @@ namespace sluice::data {
 //    retry-non-idempotent is on, or proxy-next-upstream says non_idempotent;
 //  - a stale kept-alive connection is replaced, without counting, where proxy-next-upstream has that condition;
 //  - what the pod says it has not processed goes again without counting, kMostUnprocessed times;
+//  - so does what waited for a pod that takes no requests any more, of which nothing was sent;
 //  - otherwise it is a condition of proxy-next-upstream, and -tries and -timeout bound it, and of what a pod may have
 //    seen the budget of its Cluster (RetryBudget), which such a try is taken from.
 inline constexpr std::uint32_t kMostUnprocessed = 16;
@@ -21,6 +22,13 @@ bool repeatable(const Exchange& ex) noexcept;
 // Until when this try may take for the head of an answer: try_timeout from `now` on where its end by a timeout could be
 // followed by another one; else the end of time.
 Instant try_until(const Exchange& ex, Instant now) noexcept;
+// The copy of its body that was kept for another try is given up, as there is no more room for it, or what was sent is
+// not to be had again: this try is the last one, and has the usual time.
+void send_once(Exchange& ex) noexcept;
+// More of the body was sent: a pod answers when it has the request.
+void moved_on(Exchange& ex, Instant now) noexcept;
+// What another try depends on may have changed: where none may follow any more, this one has the usual time.
+void review_try(Exchange& ex, Instant now) noexcept;
 // may_retry() over the status of an answer that has come. If not, the client gets it, whatever it is. Not of calls of
 // gRPC: their statuses stand elsewhere.
 bool may_retry_over(const Exchange& ex, int status) noexcept;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "data/plan/destination.h"
 #include "data/plan/loop.h"
 #include "data/plan/plan.h"
 #include "data/proxy/attempt.h"
@@ -111,8 +112,12 @@ std::optional<LocalReply> answer_for_overload(Exchange& ex) {
 // What becomes of the request once all were asked; nothing: a pod answers.
 std::optional<LocalReply> settle(Exchange& ex, std::optional<Verdict> verdict) {
   take_effect(ex, verdict ? &*verdict : nullptr);
-  if (verdict) ex.unlocated = answers_at_server(verdict->by);
-  if (verdict) return std::move(verdict->reply);
+  if (verdict) {
+    ex.unlocated = answers_at_server(verdict->by);
+    // Pods come back: who asked for one that is not there may ask again soon.
+    if (verdict->by == kNoEndpoints && !ex.options->exact) verdict->reply.retry_after = std::chrono::seconds(1);
+    return std::move(verdict->reply);
+  }
   // What was meant for us is none of the pod's business, as in ingress-nginx.
   if (ex.settings->basic_auth)
     for (auto& f : ex.head().fields.all()) f.drop = f.drop || f.id == net::http::Name::authorization;
@@ -199,7 +204,8 @@ const Error* end_of(Exchange& ex, const Error& error, bool nothing_sent, std::ui
   if (ex.given_up) return &*ex.given_up;
   if (ex.client_gone) return &kClientLeft;
   if (ex.passed != PassedDeadline::none) return &late(ex.passed);
-  if (error.retry == Retry::unprocessed && ++unprocessed <= kMostUnprocessed) --ex.tries;
+  const bool uncounted = error.retry == Retry::unprocessed || error.retry == Retry::elsewhere;
+  if (uncounted && ++unprocessed <= kMostUnprocessed) --ex.tries;
   if (error.retry == Retry::answered || may_retry(ex, error, nothing_sent, ex.worker.loop.now())) return nullptr;
   return &error;
 }
@@ -253,9 +259,13 @@ net::Task<Status> attempts(Exchange& ex) {
     if (outcome) co_return outcome;
     const Retry how = outcome.error().retry;
     if (const Error* end = end_of(ex, outcome.error(), nothing_sent, unprocessed)) {
+      if (is_full(outcome.error())) worker.stats.shed_requests.add();
       if (end != &outcome.error()) outcome = std::unexpected(*end);
       co_return outcome;
     }
+    // Who was only waited for was not asked: the record does not list him.
+    if (how == Retry::elsewhere || is_full(outcome.error())) forget_attempt(ex);
+    if (how == Retry::elsewhere) continue;
     worker.stats.retries.add();
     if (ex.wanted) forget_pod_fields(ex);
     if (how == Retry::reused_only) {
@@ -280,9 +290,7 @@ void copy(Exchange& ex) {
 
 // By the route's Service of error pages, where it answers in place of this one.
 net::Task<Status> send_reply(Exchange& ex, LocalReply reply) {
-  // What a snippet answers with a text of its own is what it means, as in nginx.
-  const bool own_text = ex.program != nullptr && ex.program->answer.step != nullptr &&
-                        ex.program->answer.status == reply.status && reply.body && !reply.body->empty();
+  const bool own_text = is_own_text(ex, reply);
   if (!own_text && answer_error(ex, reply)) {
     net::Task<Status> sending = send_local_reply(ex, std::move(reply));
     Status sent = co_await sending;

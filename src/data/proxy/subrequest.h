@@ -80,6 +80,8 @@ class SubRequest {
   // Of the answer, once there is one.
   int status() const noexcept { return answer_.status; }
   std::span<const net::http::Field> fields() const noexcept { return answer_.fields; }
+  // Whom it was asked of.
+  const ExchangeRecord& record() const noexcept { return ex_.record; }
 
  private:
   Exchange& asker_;

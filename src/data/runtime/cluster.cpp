@@ -54,13 +54,17 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
       if (address) runtime->address = *address, runtime->text = address->text();
       newcomers.push_back(at);
     }
-    if (e.ready && runtime->valid) (e.far ? far_ : takers_).push_back(at);
+    runtime->takes = e.ready && runtime->valid;
+    if (runtime->takes) (e.far ? far_ : takers_).push_back(at);
+    if (!runtime->takes && runtime->is_waited_for()) waited_for_.push_back(runtime);
     loads_.push_back(&runtime->load);
     now.push_back(std::move(runtime));
   }
   for (auto& [identity, gone] : old) {
     gone->retired = true;
+    gone->takes = false;
     worker_.pool.close_all(*gone);
+    if (gone->is_waited_for()) waited_for_.push_back(gone);
   }
   endpoints_ = std::move(now);
   const bool first = spec_ == nullptr;
@@ -93,6 +97,16 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
                       .balancing = balancing != nullptr ? *balancing : plain,
                       .placement = std::move(placement),
                       .now = worker_.loop.now()});
+  let_go_of_waiting();
+}
+
+// Not in this turn of reconcile(), as a request that goes on may be the last one that holds something.
+void ClusterRuntime::let_go_of_waiting() {
+  std::erase_if(waited_for_, [](const auto& e) { return e->takes || !e->is_waited_for(); });
+  if (waited_for_.empty() || !available()) return;
+  worker_.loop.post([left = std::exchange(waited_for_, {})] {
+    for (const auto& endpoint : left) send_elsewhere(*endpoint);
+  });
 }
 
 std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>& tried, std::string_view key,
@@ -109,6 +123,8 @@ std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>
     at = pick_far(candidates, at);
   else
     at = pick_near(candidates, at);
+  if (worker_.options().upstream_max_connections != 0 && row_->key == PolicyRow::Key::none) [[unlikely]]
+    at = find_room(candidates, at);
   if (tried.size() < 16) tried.push_back(loads_[at]->id);
   return endpoints_[at];
 }
@@ -189,12 +205,29 @@ std::size_t ClusterRuntime::wait_for_proof(const Candidates& candidates, std::si
     if (endpoint.unproven && !endpoint.health->is_unproven()) endpoint.unproven = false, --unproven_;
     return !endpoint.unproven || endpoint.load.in_flight == 0;
   };
-  const auto another_that_is_in = [this](const Candidates& c) {
-    std::size_t drawn = draw_untried(c);
-    if (drawn < endpoints_.size() && endpoints_[drawn]->left_out) drawn = pick_another(c, drawn);
-    return drawn < endpoints_.size() && endpoints_[drawn]->left_out ? kNobody : drawn;
+  return draw(candidates, at, awaited_, may_be_asked, [this](const Candidates& c) { return draw_well(c); });
+}
+
+std::size_t ClusterRuntime::draw_well(const Candidates& candidates) noexcept {
+  std::size_t drawn = draw_untried(candidates);
+  if (drawn < endpoints_.size() && endpoints_[drawn]->left_out) drawn = pick_another(candidates, drawn);
+  return drawn < endpoints_.size() && endpoints_[drawn]->left_out ? kNobody : drawn;
+}
+
+// Of HTTP/2 a connection in use may have room for a stream: as long as nobody waits it is taken to have.
+std::size_t ClusterRuntime::find_room(const Candidates& candidates, std::size_t at) noexcept {
+  const auto most = worker_.options().upstream_max_connections;
+  std::size_t best = at;
+  const auto has_room = [&](std::size_t one) {
+    const EndpointRuntime& e = *endpoints_[one];
+    if (e.waiting.size() < endpoints_[best]->waiting.size()) best = one;
+    return e.connections < most || (e.waiting.empty() && (e.idle != 0 || !e.h2.empty()));
   };
-  return draw(candidates, at, awaited_, may_be_asked, another_that_is_in);
+  if (has_room(at)) [[likely]]
+    return at;
+  const std::size_t drawn =
+      draw(candidates, at, awaited_, has_room, [this](const Candidates& c) { return draw_well(c); });
+  return has_room(drawn) ? drawn : best;
 }
 
 // Those here that are neither missing nor left out, beside how many are enough, are the share that stays.

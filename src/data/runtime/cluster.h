@@ -24,6 +24,7 @@ namespace sluice::data {
 class H2Client;
 class PooledConnection;
 class WorkerContext;
+class Connecting;
 struct SlotWait;
 
 struct RequestView;
@@ -42,12 +43,15 @@ struct EndpointRuntime {
   std::shared_ptr<EndpointHealth> health;  // once somebody has asked; null: nobody has
   Instant warm_at = Instant::min();        // when its share is that of the others (Balancing::slow_start)
   bool retired = false;                    // no longer named: connections are closed instead of given back
+  bool takes = true;                       // requests; false: no longer named, or about to end
   std::uint32_t connections = 0;           // open, idle ones included
   std::uint32_t idle = 0;
   std::uint32_t ended_unused = 0;         // connections of HTTP/2 that ended before a stream was opened, counted
   PooledConnection* idle_head = nullptr;  // last in, first out
   std::vector<H2Client*> h2;              // that take, or will take, streams; oldest first
   std::deque<SlotWait*> waiting;          // for a connection; first in, first out; at most upstream-max-pending
+  Connecting* connecting = nullptr;       // who makes a connection for a request of its own
+  bool is_waited_for() const noexcept { return !waiting.empty() || connecting != nullptr; }
 };
 
 // Shared by the worker's table and the exchanges that pin it; one thread, so the count is a plain one.
@@ -125,6 +129,13 @@ class ClusterRuntime {
   std::size_t begin_elsewhere(Candidates candidates, std::size_t left_out) noexcept;
   // In place of an endpoint that is back and has not answered yet, while one request is about to find out.
   std::size_t wait_for_proof(const Candidates& candidates, std::size_t at) noexcept;
+  // In place of an endpoint that has all its connections (upstream-max-connections), all of them in use: one that has
+  // not. Where that is so of all that were drawn, the one for which the fewest wait.
+  std::size_t find_room(const Candidates& candidates, std::size_t at) noexcept;
+  // As draw_untried(), and none that is left out.
+  std::size_t draw_well(const Candidates& candidates) noexcept;
+  // Whoever waits for one that takes no requests any more goes to another, once there is one.
+  void let_go_of_waiting();
 
   WorkerContext& worker_;
   std::shared_ptr<const model::Cluster> spec_;
@@ -149,7 +160,8 @@ class ClusterRuntime {
   Instant look_again_ = Instant::min();  // when the first of them is back
   Instant slow_looked_at_{};             // by find_slow()
   std::vector<std::uint32_t> passed_;    // scratch of draw()
-  std::vector<std::uint32_t> awaited_;   // likewise of the one in which another may be: wait_for_proof()
+  std::vector<std::uint32_t> awaited_;   // likewise of the one in which another may be: wait_for_proof(), find_room()
+  std::vector<std::shared_ptr<EndpointRuntime>> waited_for_;  // that take no requests, while nobody else does
 };
 
 // An attempt at an endpoint: in flight from its beginning until this goes, however it ends. The Cluster may go before.

@@ -39,6 +39,12 @@ void slot_free(EndpointRuntime& endpoint) {
   first->signal.notify();
 }
 
+void send_elsewhere(EndpointRuntime& endpoint) noexcept {
+  if (endpoint.takes) return;
+  for (SlotWait* const waits : std::exchange(endpoint.waiting, {})) waits->cancel(kPodGoes);
+  for (Connecting* one = endpoint.connecting; one != nullptr; one = one->next_) one->what_.cancel(kPodGoes);
+}
+
 IdlePool::IdlePool(WorkerContext& worker) : worker_(worker) {}
 
 IdlePool::~IdlePool() {

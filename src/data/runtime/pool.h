@@ -121,7 +121,35 @@ struct SlotWait final : net::Cancellable {
   }
 };
 
+// A connection that is being made for one request alone. On its coroutine's frame; known to the endpoint while it
+// lives.
+class Connecting {
+ public:
+  Connecting(EndpointRuntime& endpoint, net::Cancellable& what) noexcept
+      : endpoint_(endpoint), what_(what), next_(endpoint.connecting) {
+    if (next_ != nullptr) next_->before_ = this;
+    endpoint_.connecting = this;
+  }
+  ~Connecting() {
+    (before_ != nullptr ? before_->next_ : endpoint_.connecting) = next_;
+    if (next_ != nullptr) next_->before_ = before_;
+  }
+  Connecting(const Connecting&) = delete;
+  Connecting& operator=(const Connecting&) = delete;
+
+ private:
+  friend void send_elsewhere(EndpointRuntime& endpoint) noexcept;
+  EndpointRuntime& endpoint_;
+  net::Cancellable& what_;
+  Connecting *next_, *before_ = nullptr;
+};
+
 // A connection was closed or became idle, or has room for a stream: the first in the queue looks again.
 void slot_free(EndpointRuntime& endpoint);
+// It takes no requests any more and others do: whoever waits for a connection to it is woken and fails with kPodGoes.
+// Nobody is where it takes them again.
+inline constexpr Error kPodGoes{Fault::cancelled, Whose::internal, Retry::elsewhere, 503,
+                                "the pod takes no requests any more"};
+void send_elsewhere(EndpointRuntime& endpoint) noexcept;
 
 }  // namespace sluice::data

@@ -113,7 +113,7 @@ net::Task<Status> ByteStream::try_endpoint(Attempt& attempt) {
   how.proxy_header = proxy_header(connection_.peer, terms_.proxy_header);
   net::Task<Status> dialling = dial(worker_, *pod_, std::move(how), net::due_in(begun, terms_.connect_timeout), note_);
   Status connected = co_await dialling;
-  attempt.connect_seconds = std::chrono::duration<float>(worker_.loop.fresh_now() - begun).count();
+  if (connected) attempt.connect_seconds = std::chrono::duration<float>(worker_.loop.fresh_now() - begun).count();
   co_return connected;
 }
 

@@ -35,8 +35,9 @@ net::Task<Status> ByteClient::finish_head(Exchange& ex, bool whole) {
   co_return s;
 }
 
-Instant ByteClient::answer_due(const Exchange& ex) noexcept {
-  return std::min(net::due_in(stream_.waits_to_write().value_or(sent_at_), ex.settings->read_timeout), ex.try_until);
+Instant ByteClient::answer_due(const Exchange& ex, Instant asked_for) noexcept {
+  const Instant from = ex.grpc ? asked_for : stream_.waits_to_write().value_or(sent_at_);
+  return std::min(net::due_in(from, ex.settings->read_timeout), ex.try_due(worker_.loop.now()));
 }
 
 Error ByteClient::lost() noexcept {

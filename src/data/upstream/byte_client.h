@@ -47,7 +47,8 @@ class ByteClient : public PooledConnection, public Upstream, protected BodySourc
   net::Task<Status> finish_head(Exchange& ex, bool whole);
   // When a pod that says nothing is too late: it answers when it has the request, and that may still be on its way. Of
   // a piece that does not leave at once some left when its writer began to wait.
-  Instant answer_due(const Exchange& ex) noexcept;
+  // A call of gRPC has its time from when the head was `asked_for` on.
+  Instant answer_due(const Exchange& ex, Instant asked_for) noexcept;
   // The connection ended before there was a whole head.
   Error no_response(bool closed) const noexcept;
   static Error lost() noexcept;

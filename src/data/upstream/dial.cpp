@@ -90,7 +90,7 @@ net::Task<Status> dial(WorkerContext& worker, net::Stream& stream, Dial how, Ins
     connected = co_await stream.handshake(until);
     if (!connected) note = stream.tls()->error();
   }
-  if (connected) co_return Status{};
+  if (connected || connected.error().retry == Retry::elsewhere) co_return connected;
   worker.stats.upstream_connect_failures.add();
   Error why = connected.error();
   why.whose = Whose::upstream;

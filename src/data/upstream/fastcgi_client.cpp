@@ -134,9 +134,10 @@ net::Task<Status> FastcgiClient::read_head(Exchange& ex) {
   net::fcgi::HeadScan scan;
   kept.clear();
   const std::size_t room = std::min(ex.down.room(0), WorkerContext::kScratch);
-  Instant until = std::min(net::due_in(worker_.loop.now(), ex.settings->read_timeout), ex.try_until);
+  const Instant asked_for = worker_.loop.now();
+  Instant until = std::min(net::due_in(asked_for, ex.settings->read_timeout), ex.try_due(asked_for));
   const auto waits_on = [&] {
-    const Instant later = answer_due(ex);
+    const Instant later = answer_due(ex, asked_for);
     return std::exchange(until, std::max(until, later)) < later;
   };
   // Standard error has no end that a limit of the head would set.

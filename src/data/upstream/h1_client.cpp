@@ -107,7 +107,8 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
   pending_ = {};
   bool fresh = true;  // kept has bytes that were not looked at
   const std::size_t room = std::min(ex.down.room(0), WorkerContext::kScratch);
-  Instant until = std::min(net::due_in(worker_.loop.now(), ex.settings->read_timeout), ex.try_until);
+  const Instant asked_for = worker_.loop.now();
+  Instant until = std::min(net::due_in(asked_for, ex.settings->read_timeout), ex.try_due(asked_for));
   for (;;) {
     std::string_view bytes(kept.data(), kept.size());
     if (!fresh || kept.empty()) {
@@ -116,8 +117,8 @@ net::Task<Status> H1Client::read_head(Exchange& ex) {
         Status ready = co_await stream_.readable(until);
         if (!ready) {
           Error e = ready.error();
-          const Instant later = answer_due(ex);
-          if (e.fault == Fault::timeout && later > until && !ex.grpc) {
+          const Instant later = answer_due(ex, asked_for);
+          if (e.fault == Fault::timeout && later > until) {
             until = later;
             continue;
           }

@@ -248,14 +248,16 @@ void H2ClientStream::on_fields_end() noexcept {
 net::Task<Status> H2ClientStream::read_head(Exchange& ex) {
   if (std::exchange(head_read_, true) && !heads_.empty()) heads_.pop_front();
   auto& worker = connection_.worker_;
-  Instant until = std::min(net::due_in(worker.loop.now(), ex.settings->read_timeout), ex.try_until);
+  const Instant asked_for = worker.loop.now();
+  Instant until = std::min(net::due_in(asked_for, ex.settings->read_timeout), ex.try_due(asked_for));
   while (heads_.empty()) {
     if (given_up_ || over_ || closed()) co_return std::unexpected(broken());
     const bool woken = co_await readable_.wait(until);
     if (woken || !heads_.empty()) continue;
     // A pod answers when it has the request, and that is still on its way, or was not long ago.
-    const Instant later = std::min(net::due_in(sent_at_, ex.settings->read_timeout), ex.try_until);
-    if (later > until && !ex.grpc) {
+    const Instant from = ex.grpc ? asked_for : sent_at_;
+    const Instant later = std::min(net::due_in(from, ex.settings->read_timeout), ex.try_due(worker.loop.now()));
+    if (later > until) {
       until = later;
       continue;
     }

@@ -34,14 +34,14 @@ Dial dial_of(const Exchange& ex, model::BackendProtocol protocol) {
 // connection that the exchange itself has begun; one of those is never too many.
 net::Task<Status> wait_for_slot(WorkerContext& worker, Exchange& ex, EndpointRuntime& endpoint, SlotWait& wait,
                                 Instant until, Error late, bool makes_it) {
-  if (!makes_it && endpoint.waiting.size() >= ex.options->upstream_max_pending) {
-    worker.stats.shed_requests.add();
-    co_return std::unexpected(kFull);
-  }
+  if (!endpoint.takes && ex.cluster != nullptr && ex.cluster->available()) co_return std::unexpected(kPodGoes);
+  if (!makes_it && endpoint.waiting.size() >= ex.options->upstream_max_pending) co_return std::unexpected(kFull);
+  const Instant begun = worker.loop.now();
   endpoint.waiting.push_back(&wait);
   ex.waiting_on = &wait;
   const bool woken = co_await wait.signal.wait(until);
   ex.waiting_on = nullptr;
+  if (late.fault == Fault::overload) ex.waited += worker.loop.now() - begun;
   const bool called = std::erase(endpoint.waiting, &wait) == 0;
   if (called && (wait.error || !woken)) slot_free(endpoint);  // its turn is another's
   if (wait.error) {
@@ -49,8 +49,13 @@ net::Task<Status> wait_for_slot(WorkerContext& worker, Exchange& ex, EndpointRun
     co_return std::unexpected(*wait.error);
   }
   if (woken) co_return Status{};
-  if (late.fault == Fault::overload) worker.stats.shed_requests.add();
   co_return std::unexpected(late);
+}
+
+// How long it waits for its turn.
+Instant turn_until(const WorkerContext& worker, const Exchange& ex) noexcept {
+  const Duration left = std::max(ex.settings->connect_timeout - ex.waited, Duration::zero());
+  return std::min(net::due_in(worker.loop.now(), left), ex.try_until);
 }
 
 // May another connection be made? Idle ones are of no use to whoever asks: those of another protocol, other TLS
@@ -105,7 +110,8 @@ net::Task<Result<Lease>> lease_stream(WorkerContext& worker, Exchange& ex, std::
     late = coming ? Error{Fault::connect_timeout, Whose::upstream, Retry::yes, 0, "connect timed out"} : kFull;
     const auto ended = endpoint->ended_unused;
     SlotWait wait(worker.loop, how, true);
-    net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, until, late, begun_here);
+    const Instant patience = coming ? until : std::min(until, turn_until(worker, ex));
+    net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, patience, late, begun_here);
     Status woken = co_await waiting;
     if (!woken) co_return std::unexpected(woken.error());
     in_vain = coming && endpoint->ended_unused != ended;
@@ -131,15 +137,23 @@ net::Task<Result<Lease>> connect(WorkerContext& worker, Exchange& ex, std::share
   auto connection = std::make_unique<Client>(worker, endpoint, *fd, how);
   if (!connection->stream().registered()) co_return std::unexpected(kUnwatched);
   ex.waiting_on = &connection->stream();
-  net::Task<Status> dialling = dial(worker, connection->stream(), std::move(how), until, ex.note);
-  Status connected = co_await dialling;
+  Status connected{};
+  {
+    const Connecting known(*endpoint, connection->stream());
+    net::Task<Status> dialling = dial(worker, connection->stream(), std::move(how), until, ex.note);
+    connected = co_await dialling;
+  }
   ex.waiting_on = nullptr;
-  ex.attempt->connect_seconds = seconds(worker.loop.fresh_now() - begun);
   if (!connected) co_return std::unexpected(connected.error());
+  ex.attempt->connect_seconds = seconds(worker.loop.fresh_now() - begun);
   co_return Lease(*connection.release());
 }
 
 }  // namespace
+
+bool is_full(const Error& error) noexcept {
+  return error.detail == kFull.detail;
+}
 
 model::BackendProtocol upstream_protocol(const Exchange& ex) noexcept {
   if (ex.instead) return model::BackendProtocol::http;  // backend-protocol is of the route's own pods
@@ -148,7 +162,6 @@ model::BackendProtocol upstream_protocol(const Exchange& ex) noexcept {
 
 net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint,
                                bool fresh) {
-  const auto& settings = *ex.settings;
   const auto protocol = upstream_protocol(ex);
   Dial how = dial_of(ex, protocol);
   if (protocol == grpc || protocol == grpcs || protocol == fcgi) {
@@ -169,10 +182,10 @@ net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_
       co_return lent(*idle, how);
     }
   }
-  const Instant turn_until = std::min(net::due_in(worker.loop.now(), settings.connect_timeout), ex.try_until);
+  const Instant patience = turn_until(worker, ex);
   while (!has_place(worker, ex, *endpoint)) {
     SlotWait wait(worker.loop, how, false);
-    net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, turn_until, kFull, false);
+    net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, patience, kFull, false);
     Status woken = co_await waiting;
     if (!woken) co_return std::unexpected(woken.error());
     if (fresh) continue;  // what lies idle gives up its place

@@ -35,7 +35,7 @@ constexpr AbsentVariable kAbsent[] = {
     {"upstream_cache_etag", kNoCache},
     {"upstream_cookie_", "$upstream_http_set_cookie has all of them"},
     {"upstream_trailer_", kNoTrailers},
-    {"upstream_queue_time", "it is part of $upstream_connect_time"},
+    {"upstream_queue_time", "it is part of $upstream_response_time"},
     {"upstream_last_server_name", "proxy-ssl-name says it"},
     // TLS
     {"ssl_ciphers", kHello},

@@ -100,7 +100,7 @@ bool upstream_status(const LogContext& c, LineWriter& out) noexcept {
   return each_attempt(c, out, [&](const Attempt& a, bool last) {
     if (a.status != 0)
       out.put_number(a.status);
-    else if (a.overtaken || (last && c.record.status == 499))
+    else if (a.blameless || (last && c.record.status == 499))
       out.put('-');
     else
       out.put_number(a.timed_out || (last && c.record.status == 504) ? 504 : 502);

@@ -29,9 +29,9 @@ std::string line_of(const ExchangeRecord& r) {
   if (!r.ingress.empty()) fmt::format_to(std::back_inserter(out), "; Ingress {}/{}, {}", r.ns, r.ingress, r.service);
   if (by_port) fmt::format_to(std::back_inserter(out), "; Service {}/{}:{}", r.ns, r.service, r.service_port);
   if (!r.canary.empty()) fmt::format_to(std::back_inserter(out), ", canary {}", r.canary);
-  if (r.attempts > 0) {
-    fmt::format_to(std::back_inserter(out), "; pod {}", r.attempt[std::min(r.attempts, kMaxAttempts) - 1].address);
-    if (r.attempts > 1) fmt::format_to(std::back_inserter(out), ", attempt {}", r.attempts);
+  if (const Attempt* const last = r.last_attempt()) {
+    fmt::format_to(std::back_inserter(out), "; pod {}", last->address);
+    if (const auto n = last - r.attempt + 1; n > 1) fmt::format_to(std::back_inserter(out), ", attempt {}", n);
   }
   if (!r.request_id.empty()) out.append("; request ").append(some(r.request_id, 64));
   return out;

@@ -58,9 +58,11 @@ void WorkerMetrics::stage(const ExchangeRecord& record) noexcept {
        -1,
        -1,
        -1,
-       record.attempts > 0};
-  if (!s.attempted) return;
-  const Attempt& last = record.attempt[std::min(record.attempts, kMaxAttempts) - 1];
+       false};
+  const Attempt* const tried = record.last_attempt();
+  if (tried == nullptr) return;
+  s.attempted = true;
+  const Attempt& last = *tried;
   s.response_seconds = last.response_seconds;
   s.header_seconds = last.header_seconds;
   // As in nginx, a reused connection took no time to connect.

@@ -141,6 +141,34 @@ TEST_F(AccessTest, RefusalsNameTheFileAndWhatWasExpected) {
   says(read(config("exec: {apiVersion: v2, command: x}")), "apiVersion v2: expected client.authentication.k8s.io/v1");
 }
 
+TEST_F(AccessTest, AnotherServerByAFlag) {
+  auto found = good(config("token: secret"));
+  const auto ca = file("ca.pem", "AUTHORITIES");
+  EXPECT_EQ(replace_server("https://other.example:8443/k8s", ca, found), "");
+  EXPECT_EQ(found.access.host, "other.example");
+  EXPECT_EQ(found.access.server_name, "other.example");
+  EXPECT_EQ(found.access.port, "8443");
+  EXPECT_EQ(found.access.base_path, "/k8s");
+  EXPECT_EQ(found.access.current_ca(), "AUTHORITIES");
+  EXPECT_EQ(ask(*found.credentials)->authorization, "Bearer secret");
+  EXPECT_EQ(found.access.described, "https://other.example:8443/k8s (--apiserver-host)");
+  // Nobody reads a token on its way.
+  EXPECT_EQ(replace_server("http://127.0.0.1:8001", "", found), "");
+  EXPECT_FALSE(found.access.tls);
+  EXPECT_EQ(ask(*found.credentials)->authorization, "");
+  EXPECT_NE(replace_server("127.0.0.1:8001", "", found).find("expected https://HOST"), std::string::npos);
+  EXPECT_NE(replace_server("", "/nonexistent", found).find("--certificate-authority"), std::string::npos);
+}
+
+TEST_F(AccessTest, OfAServerThatIsNamedAloneNothingElseIsKnown) {
+  auto found = at_server("https://api.example", "");
+  ASSERT_TRUE(found) << found.error();
+  EXPECT_EQ(found->access.host, "api.example");
+  EXPECT_EQ(found->access.port, "443");
+  EXPECT_EQ(found->access.ca_pem, "") << "the system's";
+  EXPECT_EQ(ask(*found->credentials)->authorization, "");
+}
+
 TEST_F(AccessTest, ThePodsServiceAccount) {
   EXPECT_NE(in_cluster(environment()).error().find("expected --kubeconfig"), std::string::npos);
   variables_ = {{"KUBERNETES_SERVICE_HOST", "10.96.0.1"}, {"KUBERNETES_SERVICE_PORT", "443"}};

@@ -30,7 +30,7 @@ struct Told final : Recorder {
     for (int i = 0; i < r.attempts; ++i) {
       addresses[i] = r.attempt[i].address;
       statuses[i] = r.attempt[i].status;
-      overtaken[i] = r.attempt[i].overtaken;
+      blameless[i] = r.attempt[i].blameless;
       header_seconds[i] = r.attempt[i].header_seconds;
     }
   }
@@ -38,7 +38,7 @@ struct Told final : Recorder {
   bool ours = false;
   std::string reason, path, addresses[kMaxAttempts];
   int statuses[kMaxAttempts]{};
-  bool overtaken[kMaxAttempts]{};
+  bool blameless[kMaxAttempts]{};
   float header_seconds[kMaxAttempts]{};
 };
 

@@ -72,9 +72,9 @@ TEST_F(LogFormatTest, RetriedAttemptsAreLists) {
 TEST_F(LogFormatTest, AnAttemptWithoutAnAnswerHasTheStatusNginxWouldShow) {
   auto r = answered(0, 504);
   r.attempt[0].status = 0;
-  r.attempt[0].overtaken = true;
+  r.attempt[0].blameless = true;
   EXPECT_EQ(with("$upstream_status", r), "-") << "nobody waited for it any more";
-  r.attempt[0].overtaken = false;
+  r.attempt[0].blameless = false;
   EXPECT_EQ(with("$upstream_status", r), "504");
   r.status = 499;
   EXPECT_EQ(with("$upstream_status", r), "-");

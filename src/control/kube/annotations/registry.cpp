@@ -231,14 +231,20 @@ void read_unserved(const UnservedAnnotation* row, std::string_view name, std::st
                   std::move(guard.consequence)});
 }
 
+// Of these ingress-nginx reads a boolean or a number, in which a blank is an error. All others are strings there, which
+// are trimmed.
+constexpr std::string_view kExact[] = {"boolean",      "number",     "seconds",   "KiB",
+                                       "KiB a second", "300 to 308", "300 to 307"};
+
 // An annotation of `row`.
 void read_served(const Annotation& row, std::string_view raw, const AnnotationContext& context, AnnotationResult& out) {
-  auto value = raw;
-  value = value.substr(0, value.find_last_not_of(kBlank) + 1);
-  // Strings are trimmed as in ingress-nginx; numbers and booleans with blanks are invalid there.
-  if (row.on_invalid != use_default) value.remove_prefix(std::min(value.size(), value.find_first_not_of(kBlank)));
-  auto expected = has_control(value) && !row.lines ? std::string("a value without control characters")
-                                                   : row.value.parse(value, context, out.values);
+  const bool exact = std::ranges::find(kExact, row.value.grammar) != std::end(kExact);
+  // What refuses a text of several lines counts those in front, too.
+  const auto begin = row.lines ? std::size_t{0} : std::min(raw.size(), raw.find_first_not_of(kBlank));
+  const auto trimmed = raw.substr(begin, raw.find_last_not_of(kBlank) + 1 - begin);
+  const auto value = exact ? raw : trimmed;
+  auto expected = has_control(trimmed) && !row.lines ? std::string("a value without control characters")
+                                                     : row.value.parse(value, context, out.values);
   if (expected.empty()) return;
   if (row.on_invalid == deny) add_element(out.closing.denied, row.name);
   out.dropped = out.dropped || row.on_invalid == drop;

@@ -325,4 +325,33 @@ std::expected<Cluster, std::string> from_kubeconfig(const std::string& files, co
   }
 }
 
+std::string replace_server(const std::string& url, const std::string& ca_file, Cluster& cluster) {
+  Access& access = cluster.access;
+  try {
+    if (!url.empty()) {
+      access.tls = true;
+      access.base_path.clear();
+      access.server_name.clear();
+      read_server(url, "--apiserver-host", access);
+      access.described = url_of(access) + " (--apiserver-host)";
+      if (!access.tls) cluster.credentials = std::make_unique<Static>();
+    }
+    if (!ca_file.empty()) {
+      access.ca_file = ca_file;
+      access.ca_pem = read_file(ca_file, "--certificate-authority");
+      access.insecure = false;
+    }
+    return {};
+  } catch (const Refused& refused) {
+    return refused.why;
+  }
+}
+
+std::expected<Cluster, std::string> at_server(const std::string& url, const std::string& ca_file) {
+  Cluster out;
+  out.credentials = std::make_unique<Static>();
+  if (auto wrong = replace_server(url, ca_file, out); !wrong.empty()) return std::unexpected(std::move(wrong));
+  return out;
+}
+
 }  // namespace sluice::control::cluster

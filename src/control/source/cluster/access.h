@@ -61,4 +61,10 @@ std::expected<Cluster, std::string> in_cluster(const Environment& environment);
 std::expected<Cluster, std::string> from_kubeconfig(const std::string& files, const std::string& context,
                                                     const Environment& environment = Environment::of_process());
 
+// Puts another API server, `url`, into what was found, and authorities from a file in place of its own; either may be
+// empty. A token goes by TLS alone: over http:// nothing says who we are. The error is a sentence.
+std::string replace_server(const std::string& url, const std::string& ca_file, Cluster& cluster);
+// One of which nothing is known but that: `url` is not empty, and who we are is not said.
+std::expected<Cluster, std::string> at_server(const std::string& url, const std::string& ca_file);
+
 }  // namespace sluice::control::cluster

@@ -346,9 +346,14 @@ class ClusterSource final : public Source, Sink {
 }  // namespace
 
 std::unique_ptr<Source> make_cluster_source(const Settings& settings) {
-  auto found = settings.kubeconfig.empty() ? in_cluster(Environment::of_process())
-                                           : from_kubeconfig(settings.kubeconfig, settings.kube_context);
+  const bool bare = !settings.as_service_account && settings.kubeconfig.empty();
+  auto found = bare                          ? at_server(settings.api_server, settings.api_ca)
+               : settings.kubeconfig.empty() ? in_cluster(Environment::of_process())
+                                             : from_kubeconfig(settings.kubeconfig, settings.kube_context);
   if (!found) throw std::runtime_error(found.error());
+  if (!bare)
+    if (const auto wrong = replace_server(settings.api_server, settings.api_ca, *found); !wrong.empty())
+      throw std::runtime_error(wrong);
   return std::make_unique<ClusterSource>(settings, std::move(*found));
 }
 

@@ -82,8 +82,8 @@ TEST(Hedge, TheSecondPodAnswersAndTheFirstIsLeftAlone) {
   EXPECT_EQ(site.worker.pool.size(), 1U) << "that of the second one is";
   EXPECT_EQ(site.in_flight(), 0U);
   site.told_of(*site.first, 0, *site.second, 200);
-  EXPECT_TRUE(site.told.overtaken[0]);
-  EXPECT_FALSE(site.told.overtaken[1]);
+  EXPECT_TRUE(site.told.blameless[0]);
+  EXPECT_FALSE(site.told.blameless[1]);
   EXPECT_NEAR(site.told.header_seconds[1], 0.01F, 0.001F) << "of the second one alone";
   EXPECT_EQ(site.told.status, 200);
   EXPECT_TRUE(site.told.reason.empty()) << site.told.reason;
@@ -134,7 +134,7 @@ TEST(Hedge, TheFirstPodMayStillAnswerSooner) {
   EXPECT_EQ(site.in_flight(), 0U);
   EXPECT_EQ(site.worker.pool.size(), 1U);
   site.told_of(*site.second, 0, *site.first, 200);
-  EXPECT_TRUE(site.told.overtaken[0]);
+  EXPECT_TRUE(site.told.blameless[0]);
   EXPECT_NEAR(site.told.header_seconds[1], 0.06F, 0.001F);
   EXPECT_EQ(site.stats.hedges_lost.get(), 1U);
   EXPECT_EQ(site.stats.hedges_won.get(), 0U);
@@ -266,7 +266,7 @@ TEST(Hedge, AFirstPodThatFailsLeavesItToTheSecond) {
   ASSERT_TRUE(site.over);
   EXPECT_EQ(site.client.text, "other");
   site.told_of(*site.first, 0, *site.second, 200);
-  EXPECT_FALSE(site.told.overtaken[0]);
+  EXPECT_FALSE(site.told.blameless[0]);
   EXPECT_EQ(site.stats.hedges_won.get(), 1U);
   EXPECT_EQ(site.stats.retries.get(), 0U) << "the other try was there already";
   EXPECT_EQ(site.worker.pool.size(), 1U);
@@ -284,7 +284,7 @@ TEST(Hedge, ASecondPodThatFailsChangesNothing) {
   ASSERT_TRUE(site.over);
   EXPECT_EQ(site.client.text, "hello");
   site.told_of(*site.second, 0, *site.first, 200);
-  EXPECT_FALSE(site.told.overtaken[0]);
+  EXPECT_FALSE(site.told.blameless[0]);
   EXPECT_EQ(site.worker.pool.size(), 1U);
 }
 
@@ -370,6 +370,24 @@ TEST(Hedge, OfTwoUnwantedAnswersTheClientGetsTheSecond) {
     EXPECT_EQ(site.client.text, "busy");
     site.told_of(one, 503, last, 503);
   }
+}
+
+// The second try was the last one: nobody else may be asked when the first one's time is over.
+TEST(Hedge, AFirstPodHasTheUsualTimeOnceNoTryIsLeft) {
+  Hedged site(3);
+  site.settings.tries = 2;
+  site.settings.try_timeout = 200ms;
+  site.settings.retry_on.add(model::RetryOn::http_503);
+  site.is_hedged();
+  site.says(*site.second, kBusy);
+  ASSERT_FALSE(site.over);
+  site.pass(200ms);
+  site.pass(200ms);
+  ASSERT_FALSE(site.over);
+  site.says(*site.first, kHello);
+  ASSERT_TRUE(site.over);
+  EXPECT_EQ(site.client.text, "hello");
+  EXPECT_EQ(site.told.attempts, 2);
 }
 
 TEST(Hedge, AClientThatLeavesEndsBoth) {
@@ -509,10 +527,12 @@ TEST(Hedge, AFirstPodThatTakesNoConnectionIsOvertaken) {
   // The other one is next; both turns later it is this one's again.
   const auto other = site.worker.cluster(0)->pick(tried);
   PooledConnection* const taken = site.worker.pool.take(*endpoint, {}, false);
-  ASSERT_NE(taken, nullptr);
+  PooledConnection* const of_other = site.worker.pool.take(*other, {}, false);
+  ASSERT_TRUE(taken != nullptr && of_other != nullptr);
   site.asks();
-  ASSERT_EQ(site.asked(0).endpoint, endpoint);
+  ASSERT_EQ(site.asked(0).endpoint, endpoint) << "both are full: it waits where it is its turn";
   EXPECT_TRUE(site.asked(0).heard().empty());
+  site.worker.pool.put(*of_other);
   site.pass(kDelay);
   ASSERT_EQ(site.ex->record.attempts, 2);
   ASSERT_EQ(site.asked(1).endpoint, other);
@@ -521,7 +541,7 @@ TEST(Hedge, AFirstPodThatTakesNoConnectionIsOvertaken) {
   ASSERT_TRUE(site.over);
   EXPECT_EQ(site.client.text, "other");
   EXPECT_NEAR(site.told.header_seconds[1], 0.01F, 0.001F);
-  EXPECT_TRUE(site.told.overtaken[0]);
+  EXPECT_TRUE(site.told.blameless[0]);
   EXPECT_TRUE(endpoint->waiting.empty());
   EXPECT_EQ(site.in_flight(), 0U);
   site.worker.pool.put(*taken);

@@ -62,6 +62,41 @@ model::Balancing by(model::LoadBalance way) {
   return out;
 }
 
+// upstream-max-connections: whoever has all of them in use is passed over while another one has not, and asked where
+// nobody has.
+TEST_F(OfCluster, AFullEndpointIsPassedOver) {
+  model::Options options;
+  options.upstream_max_connections = 2;
+  Publication publication;
+  publication.snapshot = bare_snapshot(options);
+  bare.worker.apply(publication);
+  become({"10.0.0.1", "10.0.0.2", "10.0.0.3"});
+  auto of = all(3);
+  const auto picked = [&] {
+    std::map<std::string, int> out;
+    for (int i = 0; i < 30; ++i) {
+      std::vector<std::uint32_t> none;
+      ++out[pick_untried(none)->text];
+    }
+    return out;
+  };
+  EXPECT_EQ(picked().size(), 3U);
+  of["10.0.0.1:8080"]->connections = 2;
+  auto now = picked();
+  EXPECT_EQ(now["10.0.0.1:8080"], 0);
+  EXPECT_NEAR(now["10.0.0.2:8080"], 15, 6);
+  of["10.0.0.1:8080"]->idle = 1;
+  EXPECT_GT(picked()["10.0.0.1:8080"], 5) << "one of its connections may be had";
+  of["10.0.0.1:8080"]->idle = 0;
+  // One that was tried is no way out.
+  of["10.0.0.2:8080"]->connections = 2;
+  std::vector<std::uint32_t> tried{of["10.0.0.3:8080"]->load.id};
+  EXPECT_NE(pick_untried(tried)->text, "10.0.0.3:8080");
+  of["10.0.0.3:8080"]->connections = 2;
+  EXPECT_EQ(picked().size(), 3U);
+  for (auto& [text, endpoint] : of) endpoint->connections = 0;
+}
+
 TEST_F(OfCluster, WhatIsKnownOfAnEndpointOutlivesChanges) {
   become({"10.0.0.1", "10.0.0.2"}, by(model::LoadBalance::ewma));
   std::vector<std::uint32_t> tried;
