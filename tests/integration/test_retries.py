@@ -277,11 +277,11 @@ def test_a_pod_is_late_once_it_has_the_request(site):
     quick = Answers(site, GOOD)
     site.app("app.example", [addresses[0], quick.address], annotations={"proxy-next-upstream-try-timeout": "300ms"})
     sluice = site.sluice()
-    for _ in range(2):  # one of them begins at the slow one
+    for _ in range(2):  # by turns: one of them begins at the slow one, or both, as a further try is a turn as well
         with sluice.raw() as c:
             c.send(b"PUT / HTTP/1.1\r\nHost: app.example\r\nContent-Length: 20\r\n\r\n")
             threading.Event().wait(0.5)
             begun = time.monotonic()
             c.send(b"x" * 20)
             assert c.answer("PUT").body == b"good" and time.monotonic() - begun < 1.5
-    assert asked == [b"x" * 20] and sluice.metric("sluice_upstream_retries_total") == 1
+    assert asked in ([b"x" * 20], [b"x" * 20] * 2) and sluice.metric("sluice_upstream_retries_total") == len(asked)
