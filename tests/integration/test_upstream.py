@@ -293,8 +293,9 @@ def test_no_time_at_all_is_as_in_nginx(site):
     seen = []
     for i, (name, size, pod, status) in enumerate(NO_TIME):
         body = None if size is None else bytes(size)
-        seen.append((name, size, [http_get(nginx.address, f"/{i}", method="POST" if body else "GET", body=body).status,
-                                  sluice.get(f"/{i}", f"t{i}.example", method="POST" if body else "GET", body=body).status]))
+        path = f"/{i}?delay=200"  # an answer that is there at once would be one, sometimes
+        seen.append((name, size, [http_get(nginx.address, path, method="POST" if body else "GET", body=body).status,
+                                  sluice.get(path, f"t{i}.example", method="POST" if body else "GET", body=body).status]))
     over.set()
     assert seen == [(name, size, [status] * 2) for name, size, _, status in NO_TIME], seen
     said = {e["field"]: e["severity"] for e in sluice.config()["report"] if e["reason"] == "NoTime"}
@@ -308,10 +309,10 @@ def test_no_time_at_all_is_not_a_tick(site):
     for name, more in (("one", {}), ("many", {"proxy-next-upstream-tries": "20"})):
         site.app(f"{name}.example", pod.address, name=name, annotations={"proxy-read-timeout": "0"} | more)
     sluice = site.sluice()
-    assert sluice.get("/", "one.example").status == 504
+    assert sluice.get("/?delay=200", "one.example").status == 504
     wait_for(lambda: pod.stats()["requests"] == 3, "three tries, and the pod had each")
     begun = time.monotonic()
-    assert sluice.get("/", "many.example").status == 504
+    assert sluice.get("/?delay=200", "many.example").status == 504
     assert time.monotonic() - begun < 1 * SLOW
 
 
