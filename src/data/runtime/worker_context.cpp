@@ -111,7 +111,7 @@ void WorkerContext::measure_lag(const net::Turn& turn) noexcept {
   lag_.turn(turn);
   const Duration lag = lag_.lag(), limit = shared.overload.lag_limit();
   stats.loop_lag_ns.set(static_cast<std::uint64_t>(lag.count()));
-  if (lag >= limit || !lag_held_.none()) [[unlikely]] {
+  if ((limit.count() > 0 && lag >= limit) || !lag_held_.none()) [[unlikely]] {
     const Steps steps = limit.count() > 0 ? steps_of(Source::lag, shared.overload.thresholds()) : Steps{};
     const auto share =
         limit.count() > 0 ? static_cast<unsigned>(std::min<std::int64_t>(lag * 1000 / limit, 1'000'000)) : 0U;
