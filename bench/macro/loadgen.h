@@ -8,15 +8,20 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace loadgen {
@@ -128,5 +133,109 @@ inline int dial(int port) {
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   return fd;
 }
+
+// Connections to a port of 127.0.0.1, each with one request under way at most.
+class Clients {
+ public:
+  struct Answer {
+    bool good = false;
+    bool ends = false;  // its connection ends with it
+  };
+  // `begin`: what a new connection has to do before its first request; false: it is of no use. None: nothing.
+  Clients(int port, std::size_t connections, std::function<bool(int fd)> begin = {})
+      : port_(port), begin_(std::move(begin)), poll_(epoll_create1(EPOLL_CLOEXEC)), all_(connections) {}
+
+  // False: nobody is there, or of no use.
+  bool connect() {
+    for (std::size_t i = 0; i < all_.size(); ++i)
+      if (!open(i)) return false;
+    return true;
+  }
+
+  // Sends what `next` says as soon as it is due and a connection is free, until `pace` is over. `read` gets what has
+  // come for a request, and when that was due; nothing: it is not whole yet.
+  void run(Pace& pace, const std::function<std::string_view()>& next,
+           const std::function<std::optional<Answer>(std::string_view in, Moment due)>& read) {
+    std::vector<epoll_event> events(256);
+    std::vector<char> buffer(256 * 1024);
+    while (!pace.over()) {
+      send_due(pace, next);
+      const timespec wait = pace.patience();
+      const int n = epoll_pwait2(poll_, events.data(), static_cast<int>(events.size()), &wait, nullptr);
+      for (int k = 0; k < n; ++k) {
+        const std::size_t i = events[static_cast<std::size_t>(k)].data.u64;
+        Connection& c = all_[i];
+        const ssize_t got = recv(c.fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+        if (got < 0 && errno == EAGAIN) continue;
+        if (got <= 0 || !c.busy) {
+          std::erase(free_, i);
+          replace(pace, i);
+          continue;
+        }
+        c.in.append(buffer.data(), static_cast<std::size_t>(got));
+        const auto answer = read(c.in, c.due);
+        if (!answer) continue;
+        pace.answered(c.due, answer->good);
+        c.busy = false;
+        c.in.clear();
+        if (answer->ends)
+          replace(pace, i);
+        else
+          free_.push_back(i);
+      }
+    }
+  }
+
+ private:
+  struct Connection {
+    int fd = -1;
+    bool busy = false;
+    Moment due;
+    std::string in;
+  };
+
+  bool open(std::size_t i) {
+    all_[i] = {};
+    const int fd = dial(port_);
+    if (fd < 0) return false;
+    if (begin_ && !begin_(fd)) {
+      close(fd);
+      return false;
+    }
+    all_[i].fd = fd;
+    epoll_event e{};
+    e.events = EPOLLIN;
+    e.data.u64 = i;
+    epoll_ctl(poll_, EPOLL_CTL_ADD, fd, &e);
+    free_.push_back(i);
+    return true;
+  }
+  // A connection that ended; what was under way on it is lost.
+  void replace(Pace& pace, std::size_t i) {
+    if (all_[i].busy) pace.lost();
+    close(all_[i].fd);
+    pace.reconnected();
+    open(i);
+  }
+  void send_due(Pace& pace, const std::function<std::string_view()>& next) {
+    while (!free_.empty()) {
+      const auto due = pace.take();
+      if (!due) return;
+      const std::size_t i = free_.back();
+      free_.pop_back();
+      all_[i].busy = true;
+      all_[i].due = *due;
+      const std::string_view request = next();
+      if (send(all_[i].fd, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
+        replace(pace, i);
+    }
+  }
+
+  int port_;
+  std::function<bool(int fd)> begin_;
+  int poll_;
+  std::vector<Connection> all_;
+  std::vector<std::size_t> free_;
+};
 
 }  // namespace loadgen

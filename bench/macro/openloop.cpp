@@ -1,25 +1,16 @@
 // An open-loop client of HTTP/1.1 (loadgen.h says what that is).
 // Usage: openloop HOST PORT RATE SECONDS CONNECTIONS BODY-BYTES [REQUESTS]     → one line of JSON
 // REQUESTS is a file of whole requests without bodies, one after the other, which are sent in turn.
-#include <sys/epoll.h>
-
-#include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "loadgen.h"
 
 namespace {
-
-struct Connection {
-  int fd = -1;
-  bool busy = false;
-  loadgen::Moment due;
-  std::string in;
-};
 
 std::vector<std::string> requests_of(const char* path) {
   std::ifstream file(path);
@@ -48,69 +39,19 @@ int main(int argc, char** argv) {
   const auto connections = static_cast<std::size_t>(std::atoi(argv[5]));
   const auto body = static_cast<std::size_t>(std::atoi(argv[6]));
 
-  const int poll = epoll_create1(EPOLL_CLOEXEC);
-  std::vector<Connection> all(connections);
-  std::vector<std::size_t> free;
-  const auto open = [&](std::size_t i) {
-    all[i] = {};
-    all[i].fd = loadgen::dial(port);
-    if (all[i].fd < 0) return false;
-    epoll_event e{};
-    e.events = EPOLLIN;
-    e.data.u64 = i;
-    epoll_ctl(poll, EPOLL_CTL_ADD, all[i].fd, &e);
-    free.push_back(i);
-    return true;
-  };
-  for (std::size_t i = 0; i < connections; ++i)
-    if (!open(i)) {
-      std::fprintf(stderr, "openloop: nobody listens on port %d\n", port);
-      return 1;
-    }
-
-  loadgen::Pace pace(std::atof(argv[3]), std::atof(argv[4]));
-  const auto replace = [&](std::size_t i) {  // a connection that ended; its request failed
-    if (all[i].busy) pace.lost();
-    close(all[i].fd);
-    pace.reconnected();
-    if (!open(i)) all[i].fd = -1;
-  };
-
-  std::vector<epoll_event> events(256);
-  std::vector<char> buffer(256 * 1024);
-  std::size_t next = 0;
-  while (!pace.over()) {
-    while (!free.empty()) {
-      const auto due = pace.take();
-      if (!due) break;
-      const std::size_t i = free.back();
-      free.pop_back();
-      all[i].busy = true;
-      all[i].due = *due;
-      const std::string& request = requests[next++ % requests.size()];
-      if (send(all[i].fd, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
-        replace(i);
-    }
-    const timespec wait = pace.patience();
-    const int n = epoll_pwait2(poll, events.data(), static_cast<int>(events.size()), &wait, nullptr);
-    for (int k = 0; k < n; ++k) {
-      const std::size_t i = events[static_cast<std::size_t>(k)].data.u64;
-      Connection& c = all[i];
-      const ssize_t got = recv(c.fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
-      if (got < 0 && errno == EAGAIN) continue;
-      if (got <= 0 || !c.busy) {
-        std::erase(free, i);
-        replace(i);
-        continue;
-      }
-      c.in.append(buffer.data(), static_cast<std::size_t>(got));
-      const auto head = c.in.find("\r\n\r\n");
-      if (head == std::string::npos || c.in.size() < head + 4 + body) continue;
-      pace.answered(c.due, c.in.starts_with("HTTP/1.1 200 ") && c.in.size() == head + 4 + body);
-      c.in.clear();
-      c.busy = false;
-      free.push_back(i);
-    }
+  loadgen::Clients clients(port, connections);
+  if (!clients.connect()) {
+    std::fprintf(stderr, "openloop: nobody listens on port %d\n", port);
+    return 1;
   }
+  loadgen::Pace pace(std::atof(argv[3]), std::atof(argv[4]));
+  std::size_t next = 0;
+  clients.run(
+      pace, [&] { return std::string_view(requests[next++ % requests.size()]); },
+      [&](std::string_view in, loadgen::Moment) -> std::optional<loadgen::Clients::Answer> {
+        const auto head = in.find("\r\n\r\n");
+        if (head == std::string_view::npos || in.size() < head + 4 + body) return std::nullopt;
+        return loadgen::Clients::Answer{in.starts_with("HTTP/1.1 200 ") && in.size() == head + 4 + body};
+      });
   return pace.report();
 }
