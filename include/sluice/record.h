@@ -24,8 +24,8 @@ struct Attempt {
   bool timed_out = false;            // no connection, or no response head, in time
   // No head came, and the pod is not to blame: another one has answered sooner, the client failed, or it was not asked.
   bool blameless = false;
-  bool elsewhere =
-      false;  // it is the first after a pod named another path (X-Accel-Redirect), or for the page of an error
+  // It is the first after a pod named another path (X-Accel-Redirect), or for the page of an error.
+  bool elsewhere = false;
   bool for_page = false;  // it asked for the page of an error, which came before it
 };
 inline constexpr int kMaxAttempts = 4;

@@ -18,6 +18,7 @@
 #include "data/balance/session_cookie.h"
 #include "data/exchange/variables.h"
 #include "data/plan/choice.h"
+#include "data/plan/destination.h"
 #include "data/plan/plan.h"
 #include "data/proxy/edit.h"
 #include "data/proxy/program.h"
@@ -329,7 +330,7 @@ void look_for_page(Explanation& out, const data::RequestView& view, data::LocalR
 
 Answer answer_of(data::Verdict&& verdict, const model::Cluster* cluster) {
   Answer out{verdict.reply.status, std::move(verdict.reply.location), verdict.reply.why, std::string(verdict.by)};
-  if (verdict.by == "endpoints")
+  if (verdict.by == data::kNoEndpoints)
     out.because = empty_text(cluster);
   else if (verdict.by == "route-answer" && !verdict.reply.detail.empty())
     out.because = verdict.reply.detail;

@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/seconds.h"
 #include "data/proxy/retry.h"
 #include "data/upstream/lease.h"
 
 namespace sluice::data {
 
 namespace {
-
-float seconds(Duration d) noexcept {
-  return std::chrono::duration<float>(d).count();
-}
 
 // Until the head of the answer, the connect included, but not what the request waited for its turn; there was one.
 float answer_seconds(const Exchange& ex, const Attempt& attempt) noexcept {

@@ -4,6 +4,7 @@
 
 #include "data/proxy/grpc.h"
 #include "data/proxy/grpc_health.h"
+#include "data/proxy/relay.h"
 #include "data/upstream/lease.h"
 
 namespace sluice::data {
@@ -136,19 +137,10 @@ net::Task<CheckOutcome> HealthQuestion::ask() {
 }
 
 net::Task<CheckOutcome> HealthQuestion::converse(Upstream& up) {
-  up.begin(ex_);
   ex_.waiting_on = &up;
   CheckOutcome out;
-  net::Task<Status> sending = up.send_head(ex_, ex_.body, true);
-  Status s = co_await sending;
-  if (s && !up.request_left()) {
-    net::Task<Status> rest = up.send_body(Chunk{{}, true, {}});
-    s = co_await rest;
-  }
-  if (s) {
-    net::Task<Status> reading = read_final_head(up);
-    s = co_await reading;
-  }
+  net::Task<Status> asking = ask_whole(ex_, up);
+  Status s = co_await asking;
   const int status = memory_->response.status;
   if (!s) {
     out = failed(s.error(), true);
@@ -166,17 +158,6 @@ net::Task<CheckOutcome> HealthQuestion::converse(Upstream& up) {
   }
   ex_.waiting_on = nullptr;
   co_return out;
-}
-
-net::Task<Status> HealthQuestion::read_final_head(Upstream& up) {
-  for (std::uint32_t heads = 0;; ++heads) {
-    net::Task<Status> reading = up.read_head(ex_);
-    Status s = co_await reading;
-    const int status = memory_->response.status;
-    if (!s || status >= 200 || status == 101) co_return s;
-    if (heads >= ex_.options->max_interim_responses)
-      co_return std::unexpected(Error{Fault::too_large, Whose::upstream, Retry::no, 502, "too many interim responses"});
-  }
 }
 
 net::Task<void> HealthQuestion::read_rest(Upstream& up) {

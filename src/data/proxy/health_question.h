@@ -56,7 +56,6 @@ class HealthQuestion {
     void expired() override;
   };
   net::Task<CheckOutcome> converse(Upstream& up);
-  net::Task<Status> read_final_head(Upstream& up);
   net::Task<CheckOutcome> read_grpc_answer(Upstream& up);
   net::Task<void> read_rest(Upstream& up);
   CheckOutcome failed(const Error& error, bool connected) const;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/seconds.h"
 #include "data/proxy/attempt.h"
 #include "data/proxy/grpc.h"
 #include "data/proxy/relay.h"
@@ -23,12 +24,6 @@ namespace {
 constexpr Error kSlower{Fault::cancelled, Whose::internal, Retry::no, 0, "another pod has answered sooner"};
 constexpr Error kUnwanted{Fault::none, Whose::upstream, Retry::no, 502,
                           "an answer that another pod is asked for instead"};
-constexpr Error kInterim{Fault::too_large, Whose::upstream, Retry::no, 502, "too many interim responses"};
-constexpr Error kSwitches{Fault::malformed, Whose::upstream, Retry::no, 502, "101 without a request to upgrade"};
-
-float seconds(Duration d) noexcept {
-  return std::chrono::duration<float>(d).count();
-}
 
 // Does the head in ex.memory.response end the race? Not one that the route asks another pod after, while there is one.
 bool is_wanted(const Exchange& ex) noexcept {
@@ -60,40 +55,15 @@ struct Second {
   bool any_sent = false;
 };
 
-// Until a final head, which is the only one that anybody gets of a second try.
-net::Task<Status> read_final_head(Exchange& ex, Upstream& up) {
-  for (std::uint32_t interim = 0;; ++interim) {
-    Status status{};
-    if (interim > ex.options->max_interim_responses) {
-      status = std::unexpected(kInterim);
-      co_return status;
-    }
-    net::Task<Status> reading = up.read_head(ex);
-    status = co_await reading;
-    if (!status) co_return status;
-    if (!is_final(ex.memory.response.status)) continue;
-    if (ex.memory.response.status == 101) status = std::unexpected(kSwitches);
-    co_return status;
-  }
-}
-
 // All of the request goes to the second pod before its answer is looked for: the first one waits all the same.
 net::Task<Status> ask_once(Second& second) {
   Exchange& ex = second.ex;
   Upstream& up = **second.lease;
-  up.begin(ex);
   ex.asked = ex.worker.loop.now();
   ex.waiting_on = &up;
-  net::Task<Status> sending = up.send_head(ex, ex.body, true);
-  Status status = co_await sending;
-  if (status && !up.request_left()) {
-    net::Task<Status> rest = up.send_body(Chunk{{}, true, {}});
-    status = co_await rest;
-  }
-  if (status) {
-    net::Task<Status> reading = read_final_head(ex, up);
-    status = co_await reading;
-  }
+  net::Task<Status> asking = ask_whole(ex, up);
+  Status status = co_await asking;
+  if (status && ex.memory.response.status == 101) status = std::unexpected(kSwitchesUnasked);
   ex.waiting_on = nullptr;
   second.any_sent = second.any_sent || up.any_sent();
   ex.attempt->response_seconds = seconds(ex.worker.loop.now() - ex.try_begun);
@@ -390,7 +360,7 @@ net::Task<Status> Hedge::read_head(Exchange& ex) {
     if (!status || second_->outcome) break;
     if (!is_final(code)) {  // nobody gets it, as it may be the other one whose answer counts
       if (++skipped <= ex.options->max_interim_responses) continue;
-      status = std::unexpected(kInterim);
+      status = std::unexpected(kTooManyInterim);
       break;
     }
     if (is_wanted(ex)) {

@@ -1,5 +1,6 @@
 #include "data/proxy/relay.h"
 
+#include "base/seconds.h"
 #include "data/plan/plan.h"
 #include "data/proxy/ahead.h"
 #include "data/proxy/disk.h"
@@ -20,10 +21,6 @@ namespace sluice::data {
 namespace {
 
 using net::http::Framing;
-
-float seconds(Duration d) {
-  return std::chrono::duration<float>(d).count();
-}
 
 // What a small body has sent so far is kept, so that another pod can have it: of calls of gRPC, as pods refuse streams
 // by GOAWAY in every rollout, and of requests that may be sent twice.
@@ -126,8 +123,7 @@ net::Task<Status> pump_request(Exchange& ex, Upstream& up) {
 // included.
 net::Task<Status> pass_interim(Exchange& ex, Upstream& up, std::uint32_t count) {
   auto& response = ex.memory.response;
-  if (count > ex.options->max_interim_responses)
-    co_return std::unexpected(Error{Fault::too_large, Whose::upstream, Retry::no, 502, "too many interim responses"});
+  if (count > ex.options->max_interim_responses) co_return std::unexpected(kTooManyInterim);
   if (response.status == 100) co_return Status{};
   // The head's views point behind the bytes that the next read will overwrite: serialised before anything waits.
   up.hold();
@@ -137,7 +133,7 @@ net::Task<Status> pass_interim(Exchange& ex, Upstream& up, std::uint32_t count) 
 
 Status may_switch(const Exchange& ex) {
   if (ex.tunnel) return switched_as_offered(ex);
-  return std::unexpected(Error{Fault::malformed, Whose::upstream, Retry::no, 502, "101 without a request to upgrade"});
+  return std::unexpected(kSwitchesUnasked);
 }
 
 constexpr Error kUnwanted{Fault::none, Whose::upstream, Retry::answered, 502, "a status of proxy-next-upstream"};
@@ -277,6 +273,23 @@ void keep_head(Exchange& ex, Upstream& up) {
     f.name = ex.memory.joined.emplace_back(f.name);
     f.value = ex.memory.joined.emplace_back(f.value);
   }
+}
+
+net::Task<Status> ask_whole(Exchange& ex, Upstream& up) {
+  up.begin(ex);
+  net::Task<Status> sending = up.send_head(ex, ex.body, true);
+  Status status = co_await sending;
+  if (status && !up.request_left()) {
+    net::Task<Status> rest = up.send_body(Chunk{{}, true, {}});
+    status = co_await rest;
+  }
+  for (std::uint32_t interim = 0; status; ++interim) {
+    net::Task<Status> reading = up.read_head(ex);
+    status = co_await reading;
+    if (!status || is_final(ex.memory.response.status)) break;
+    if (interim >= ex.options->max_interim_responses) status = std::unexpected(kTooManyInterim);
+  }
+  co_return status;
 }
 
 net::Task<Status> relay(Exchange& ex, Lease lease) {

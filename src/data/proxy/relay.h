@@ -15,6 +15,12 @@ net::Task<Status> relay(Exchange& ex, Lease lease);
 constexpr bool is_final(int status) noexcept {
   return status >= 200 || status == 101;
 }
+inline constexpr Error kTooManyInterim{Fault::too_large, Whose::upstream, Retry::no, 502, "too many interim responses"};
+inline constexpr Error kSwitchesUnasked{Fault::malformed, Whose::upstream, Retry::no, 502,
+                                        "101 without a request to upgrade"};
+// All of a request whose body is here, and has no trailers, goes up; then the head that is final comes into
+// ex.memory.response. Nobody gets the interim ones before it, of which there may be max-interim-responses.
+net::Task<Status> ask_whole(Exchange& ex, Upstream& up);
 // Copies the head in ex.memory.response, whose views end with the turn, and what came behind it: others have their
 // turns before it is used.
 void keep_head(Exchange& ex, Upstream& up);

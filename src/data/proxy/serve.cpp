@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/seconds.h"
 #include "data/plan/destination.h"
 #include "data/plan/loop.h"
 #include "data/plan/plan.h"
@@ -342,7 +343,7 @@ void finish(Exchange& ex) {
   WorkerContext& worker = ex.worker;
   if (!ex.recorded) describe(ex);
   r.request_length += ex.body_received;
-  r.request_seconds = std::chrono::duration<float>(worker.loop.fresh_now() - ex.begun).count();
+  r.request_seconds = seconds(worker.loop.fresh_now() - ex.begun);
   r.wall_ms = worker.wall_ms();
   if (!ex.recorded && worker.recorder.wants_names(r)) name_route(ex);
   worker.recorder.finished(r);

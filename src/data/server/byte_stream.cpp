@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/seconds.h"
 #include "data/runtime/pool.h"
 #include "data/server/shedding.h"
 #include "data/server/worker.h"
@@ -113,7 +114,7 @@ net::Task<Status> ByteStream::try_endpoint(Attempt& attempt) {
   how.proxy_header = proxy_header(connection_.peer, terms_.proxy_header);
   net::Task<Status> dialling = dial(worker_, *pod_, std::move(how), net::due_in(begun, terms_.connect_timeout), note_);
   Status connected = co_await dialling;
-  if (connected) attempt.connect_seconds = std::chrono::duration<float>(worker_.loop.fresh_now() - begun).count();
+  if (connected) attempt.connect_seconds = seconds(worker_.loop.fresh_now() - begun);
   co_return connected;
 }
 
@@ -138,7 +139,7 @@ void ByteStream::finish(Status outcome) {
   r.proxy = connection_.peer.proxy.get();
   r.request_length = carried_.up;
   r.bytes_sent = carried_.down;
-  r.request_seconds = std::chrono::duration<float>(life).count();
+  r.request_seconds = seconds(life);
   r.wall_ms = worker_.wall_ms();
   describe(r);
   over(outcome, carried_, life);

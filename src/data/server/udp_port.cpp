@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/seconds.h"
 #include "data/server/shedding.h"
 #include "data/server/worker.h"
 #include "data/upstream/dial.h"
@@ -145,7 +146,7 @@ UdpSession::~UdpSession() {
   r.remote_port = client_.port;
   r.request_length = up_;
   r.bytes_sent = down_;
-  r.request_seconds = std::chrono::duration<float>(life).count();
+  r.request_seconds = seconds(life);
   r.attempts = 1;
   endpoint_->text.copy(r.attempt[0].address, sizeof r.attempt[0].address - 1);
   r.wall_ms = worker.wall_ms();

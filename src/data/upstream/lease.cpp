@@ -1,5 +1,6 @@
 #include "data/upstream/lease.h"
 
+#include "base/seconds.h"
 #include "data/runtime/worker_context.h"
 #include "data/upstream/dial.h"
 #include "data/upstream/fastcgi_client.h"
@@ -65,10 +66,6 @@ bool has_place(WorkerContext& worker, const Exchange& ex, EndpointRuntime& endpo
   if (limit == 0 || endpoint.connections < limit) return true;
   // One of HTTP/2 ends by itself, soon: then whoever waits is called.
   return worker.pool.make_room(endpoint) && endpoint.connections < limit;
-}
-
-float seconds(Duration d) noexcept {
-  return std::chrono::duration<float>(d).count();
 }
 
 net::Task<Result<Lease>> lease_stream(WorkerContext& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint,

@@ -126,39 +126,25 @@ std::string print_conditions(const ServedRoute& served) {
   return retry_conditions_text(served.settings.retry_on);
 }
 
-// Of a pod. nginx's timer of 0 runs out before a pod can have answered.
-template <auto M>
-std::string read_patience(std::string_view v, const AnnotationContext& context, AnnotationValues& out,
-                          std::string_view name) {
-  auto expected = seconds<M>.parse(v, context, out);
-  if (expected.empty() && (out.settings.*M).count() == 0) out.no_time.push_back(name);
-  return expected;
-}
-constexpr AnnotationValue kConnectTime{"seconds",
+// For a pod. nginx's timer of 0 runs out before a pod can have answered.
+constexpr std::string_view kConnectTimeout = "proxy-connect-timeout", kReadTimeout = "proxy-read-timeout",
+                           kSendTimeout = "proxy-send-timeout";
+template <auto M, const std::string_view& Name>
+constexpr AnnotationValue time_for_pod{"seconds",
                                        [](std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
-                                         return read_patience<&RouteSettings::connect_timeout>(v, context, out,
-                                                                                               "proxy-connect-timeout");
+                                         auto expected = seconds<M>.parse(v, context, out);
+                                         if (expected.empty() && (out.settings.*M).count() == 0)
+                                           out.no_time.push_back(Name);
+                                         return expected;
                                        },
-                                       seconds<&RouteSettings::connect_timeout>.print};
-constexpr AnnotationValue kReadTime{"seconds",
-                                    [](std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
-                                      return read_patience<&RouteSettings::read_timeout>(v, context, out,
-                                                                                         "proxy-read-timeout");
-                                    },
-                                    seconds<&RouteSettings::read_timeout>.print};
-constexpr AnnotationValue kSendTime{"seconds",
-                                    [](std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
-                                      return read_patience<&RouteSettings::send_timeout>(v, context, out,
-                                                                                         "proxy-send-timeout");
-                                    },
-                                    seconds<&RouteSettings::send_timeout>.print};
+                                       seconds<M>.print};
 
 void finish_proxy(AnnotationResult& out) {
   for (const auto name : out.values.no_time)
     out.problems.push_back({model::Severity::warning, "NoTime", "metadata.annotations[" + std::string(name) + "]", "0",
                             "seconds from 1 on: 0 is not \"no limit\", here as in nginx",
-                            name == "proxy-send-timeout" ? "a request that a pod does not take at once is answered 504"
-                                                         : "requests are answered 504"});
+                            name == kSendTimeout ? "a request that a pod does not take at once is answered 504"
+                                                 : "requests are answered 504"});
 }
 
 constexpr std::array kProxyRows{
@@ -200,9 +186,9 @@ constexpr std::array kProxyRows{
                .value = {"close or keep-alive", read_connection, print_connection},
                .on_invalid = OnInvalid::drop,
                .doc = "what pods get as Connection; upgrades (WebSockets) are not passed on then"},
-    Annotation{.name = "proxy-connect-timeout",
-               .value = kConnectTime,
-               .option = "proxy-connect-timeout",
+    Annotation{.name = kConnectTimeout,
+               .value = time_for_pod<&RouteSettings::connect_timeout, kConnectTimeout>,
+               .option = kConnectTimeout,
                .always_shown = true,
                .doc = "time to connect to a pod; 0 is none, and not no limit"},
     Annotation{.name = "hedge-delay",
@@ -232,9 +218,9 @@ constexpr std::array kProxyRows{
                .option = "proxy-next-upstream-try-timeout",
                .doc = "a try has so long, the connect included, until the head of its answer, where another try may "
                       "follow; 0 is as long as the other limits ([retries](retries.md)). Sluice's own"},
-    Annotation{.name = "proxy-read-timeout",
-               .value = kReadTime,
-               .option = "proxy-read-timeout",
+    Annotation{.name = kReadTimeout,
+               .value = time_for_pod<&RouteSettings::read_timeout, kReadTimeout>,
+               .option = kReadTimeout,
                .always_shown = true,
                .doc = "time between two reads from a pod; 0 is none, and not no limit"},
     Annotation{.name = "proxy-request-buffering",
@@ -243,9 +229,9 @@ constexpr std::array kProxyRows{
                .doc = "on: pods get a request once its body is here as a whole, on the disk where it is long; off: "
                       "bodies go on as they come; not written: chunked ones up to 1 MiB are collected "
                       "([buffering](buffering.md))"},
-    Annotation{.name = "proxy-send-timeout",
-               .value = kSendTime,
-               .option = "proxy-send-timeout",
+    Annotation{.name = kSendTimeout,
+               .value = time_for_pod<&RouteSettings::send_timeout, kSendTimeout>,
+               .option = kSendTimeout,
                .always_shown = true,
                .doc = "time between two writes to a pod; 0 is none, and not no limit"},
     Annotation{.name = "request-timeout",
