@@ -239,5 +239,5 @@ def test_explain_tells_and_counts_nothing(guarded):
     for value, status in ((None, "401"), (digest(nonce, password="no"), "401"), (digest(nonce), "the request goes on")):
         out = subprocess.run([SLUICE, "explain", guarded.manifests.root, "GET", "http://app.example/", *(["-H", f"Authorization: {value}"] if value else [])],
                              capture_output=True, text=True, timeout=30).stdout
-        assert ("401" in out) == (status == "401"), out
+        assert bool(re.search(r"^ +401\b", out, re.M)) == (status == "401"), out  # a port may have these digits, too
     assert ask(sluice, digest(nonce)).status == 200
