@@ -212,9 +212,19 @@ const Error* end_of(Exchange& ex, const Error& error, bool nothing_sent, std::ui
 }
 
 // A route without hedge-delay pays for this one look.
+bool is_hedged(const Exchange& ex) noexcept {
+  return ex.settings->hedge_delay.count() != 0 && may_be_hedged(ex);
+}
+
+// Most requests find a connection that lies idle, and have no need of a coroutine that could wait.
+std::optional<Lease> lease_at_once(Exchange& ex, const AttemptInFlight& in_flight, bool fresh) {
+  if (fresh || is_hedged(ex)) [[unlikely]]
+    return std::nullopt;
+  return lease_idle(ex.worker, ex, *in_flight.endpoint());
+}
+
 net::Task<Result<Lease>> lease_for(Exchange& ex, AttemptInFlight& in_flight, bool fresh) {
-  if (ex.settings->hedge_delay.count() != 0 && may_be_hedged(ex)) [[unlikely]]
-    return lease_hedged(ex, in_flight, fresh);
+  if (is_hedged(ex)) return lease_hedged(ex, in_flight, fresh);
   return lease(ex.worker, ex, in_flight.endpoint(), fresh);
 }
 
@@ -246,14 +256,19 @@ net::Task<Status> attempts(Exchange& ex) {
     bool nothing_sent = true;
     {
       AttemptInFlight in_flight(std::move(endpoint), ex.cluster->policy(), worker.loop.now());
-      net::Task<Result<Lease>> leasing = lease_for(ex, in_flight, fresh);
-      Result<Lease> held = co_await leasing;
+      std::optional<Lease> held = lease_at_once(ex, in_flight, fresh);
+      if (!held) {
+        net::Task<Result<Lease>> leasing = lease_for(ex, in_flight, fresh);
+        Result<Lease> leased = co_await leasing;
+        if (leased)
+          held.emplace(std::move(*leased));
+        else
+          outcome = std::unexpected(leased.error());
+      }
       if (held) {
         net::Task<Status> relaying = relay(ex, std::move(*held));
         outcome = co_await relaying;
         nothing_sent = !ex.pod_saw_it;
-      } else {
-        outcome = std::unexpected(held.error());
       }
       note_outcome(ex, in_flight, outcome);
     }

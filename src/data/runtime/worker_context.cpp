@@ -108,7 +108,7 @@ void WorkerContext::MemoryTrim::expired() {
 }
 
 void WorkerContext::measure_lag(const net::Turn& turn) noexcept {
-  lag_.turn(turn);
+  if (!lag_.turn(turn)) return;
   const Duration lag = lag_.lag(), limit = shared.overload.lag_limit();
   stats.loop_lag_ns.set(static_cast<std::uint64_t>(lag.count()));
   if ((limit.count() > 0 && lag >= limit) || !lag_held_.none()) [[unlikely]] {

@@ -27,7 +27,8 @@ Dial dial_of(const Exchange& ex, model::BackendProtocol protocol) {
   if (tls) how.tls = ex.settings->upstream_tls ? ex.settings->upstream_tls : model::unverified_tls();
   if (tls && h2) how.alpn = "h2";
   how.fastcgi = protocol == fcgi;
-  how.proxy_header = proxy_header(ex.peer, ex.cluster->spec().proxy_protocol);
+  if (const auto version = ex.cluster->spec().proxy_protocol; version != model::ProxyProtocol::off) [[unlikely]]
+    how.proxy_header = proxy_header(ex.peer, version);
   return how;
 }
 
@@ -116,9 +117,12 @@ net::Task<Result<Lease>> lease_stream(WorkerContext& worker, Exchange& ex, std::
 }
 
 // A connection that is not shared is of HTTP/1 or FastCGI, as `how` says.
-Lease lent(PooledConnection& connection, const Dial& how) {
-  if (how.fastcgi) return Lease(static_cast<FastcgiClient&>(connection));
-  return Lease(static_cast<H1Client&>(connection));
+std::optional<Lease> take_idle(WorkerContext& worker, const Exchange& ex, EndpointRuntime& endpoint, const Dial& how) {
+  PooledConnection* const idle = worker.pool.take(endpoint, how, !net::http::idempotent(ex.head().method));
+  if (idle == nullptr) return std::nullopt;
+  worker.stats.upstream_reused.add();
+  if (how.fastcgi) return Lease(static_cast<FastcgiClient&>(*idle));
+  return Lease(static_cast<H1Client&>(*idle));
 }
 
 template <class Client>
@@ -157,6 +161,12 @@ model::BackendProtocol upstream_protocol(const Exchange& ex) noexcept {
   return ex.settings->protocol.value_or(ex.cluster->spec().protocol);
 }
 
+std::optional<Lease> lease_idle(WorkerContext& worker, const Exchange& ex, EndpointRuntime& endpoint) {
+  const auto protocol = upstream_protocol(ex);
+  if (protocol != http && protocol != https && protocol != auto_http) return std::nullopt;
+  return take_idle(worker, ex, endpoint, dial_of(ex, protocol));
+}
+
 net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint,
                                bool fresh) {
   const auto protocol = upstream_protocol(ex);
@@ -172,13 +182,8 @@ net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_
     Result<Lease> leased = co_await stream;
     co_return leased;
   }
-  const bool careful = !net::http::idempotent(ex.head().method);
-  if (!fresh) {
-    if (PooledConnection* const idle = worker.pool.take(*endpoint, how, careful)) {
-      worker.stats.upstream_reused.add();
-      co_return lent(*idle, how);
-    }
-  }
+  if (!fresh)
+    if (auto idle = take_idle(worker, ex, *endpoint, how)) co_return std::move(*idle);
   const Instant patience = turn_until(worker, ex);
   while (!has_place(worker, ex, *endpoint)) {
     SlotWait wait(worker.loop, how, false);
@@ -186,10 +191,7 @@ net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_
     Status woken = co_await waiting;
     if (!woken) co_return std::unexpected(woken.error());
     if (fresh) continue;  // what lies idle gives up its place
-    if (PooledConnection* const idle = worker.pool.take(*endpoint, how, careful)) {
-      worker.stats.upstream_reused.add();
-      co_return lent(*idle, how);
-    }
+    if (auto idle = take_idle(worker, ex, *endpoint, how)) co_return std::move(*idle);
   }
   net::Task<Result<Lease>> connecting = how.fastcgi ? connect<FastcgiClient>(worker, ex, std::move(endpoint), how)
                                                     : connect<H1Client>(worker, ex, std::move(endpoint), how);

@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <optional>
 
 #include "base/result.h"
 #include "data/exchange/exchange.h"
@@ -15,6 +16,9 @@ bool is_full(const Error& error) noexcept;
 
 // What pods of this exchange's route speak.
 model::BackendProtocol upstream_protocol(const Exchange& ex) noexcept;
+
+// A connection to `endpoint` that lies idle and may be used at once; nothing: lease() has to be asked.
+std::optional<Lease> lease_idle(WorkerContext& worker, const Exchange& ex, EndpointRuntime& endpoint);
 
 // An Upstream at `endpoint`: a connection or, where pods speak HTTP/2, a stream of one; reused or new, then connected
 // and shaken hands with. `fresh`: not a reused connection of HTTP/1. What connecting took goes into ex.attempt. For its

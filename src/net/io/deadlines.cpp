@@ -48,6 +48,7 @@ void DeadlineWheel::arm(Deadline& d, Instant at) noexcept {
   if (at == kAtOnce) return insert(d, at_once_);
   // The tick after `at`, so that it never fires early; at least the next one.
   const std::uint64_t tick = std::max(at <= start_ ? 0 : tick_of(at) + 1, current_ + 1);
+  clear_until_ = std::min(clear_until_, tick);
   insert(d, slots_[tick % kSlots]);
 }
 
@@ -79,12 +80,13 @@ void DeadlineWheel::advance(Instant now) {
 Duration DeadlineWheel::next(Instant now) noexcept {
   take(at_once_, polled_);
   if (polled_.next_ != &polled_) return Duration(0);
+  // What a turn has found empty the next one need not look at again: there are two turns for each request.
   constexpr std::uint64_t kLook = 10;
-  for (std::uint64_t t = current_ + 1; t <= current_ + kLook; ++t) {
-    const Head& head = slots_[t % kSlots];
-    if (head.next_ != &head) return std::max<Duration>(start_ + t * kTick - now, Duration(0));
-  }
-  return kTick * kLook;
+  const auto empty = [](const Head& head) { return head.next_ == &head; };
+  clear_until_ = std::max(clear_until_, current_ + 1);
+  while (clear_until_ <= current_ + kLook && empty(slots_[clear_until_ % kSlots])) ++clear_until_;
+  if (clear_until_ > current_ + kLook) return kTick * kLook;
+  return std::max<Duration>(start_ + clear_until_ * kTick - now, Duration(0));
 }
 
 }  // namespace sluice::net

@@ -67,7 +67,8 @@ class DeadlineWheel {
   static void fire(Head& due);
   std::uint64_t tick_of(Instant at) const noexcept { return static_cast<std::uint64_t>((at - start_) / kTick); }
   Instant start_;
-  std::uint64_t current_ = 0;  // ticks that were fired
+  std::uint64_t current_ = 0;      // ticks that were fired
+  std::uint64_t clear_until_ = 0;  // between the two no tick holds anything
   std::array<Head, kSlots> slots_;
   Head at_once_, polled_;  // armed with kAtOnce since the last next(); before it
 };

@@ -135,12 +135,19 @@ void Loop::turn(Duration wait) {
   if (on_turn) on_turn(measure(begun, full));
 }
 
+Turn Loop::measure(Instant begun, bool full) {
+  const Duration took = clock_.now() - begun;
+  Turn out{begun, took, took};
+  if (full || marked_ || mark_took_ > Duration{}) [[unlikely]]
+    measure_rest(out, full);
+  return out;
+}
+
 // What is ready waits for as long as a turn takes. Where a turn cannot take all of it the rest waits for several: how
 // many is known once a mark has come that was sent then, as the kernel keeps what is ready in its order.
-Turn Loop::measure(Instant begun, bool full) {
-  const Instant ended = clock_.now();
-  Turn out{begun, ended - begun, ended - begun};
-  out.waited = std::max({out.took, mark_took_, marked_ ? ended - marked_at_ : Duration{}});
+void Loop::measure_rest(Turn& turn, bool full) {
+  const Instant ended = turn.begun + turn.took;
+  turn.waited = std::max({turn.took, mark_took_, marked_ ? ended - marked_at_ : Duration{}});
   if (full && !marked_) {
     marked_ = true;
     marked_at_ = ended;
@@ -148,7 +155,6 @@ Turn Loop::measure(Instant begun, bool full) {
     [[maybe_unused]] auto n = write(wake_, &one, sizeof one);
   }
   if (!marked_) mark_took_ = {};  // else what the last one took counts until the next one has come
-  return out;
 }
 
 void Loop::run() {

@@ -89,6 +89,7 @@ class Loop {
   void run_ready();
   void end_turn();
   Turn measure(Instant begun, bool full);
+  void measure_rest(Turn& turn, bool full);
 
   const Clock& clock_;
   Instant now_;

@@ -22,8 +22,11 @@ std::size_t bucket_of(float value, const std::array<double, N>& bounds) noexcept
 }
 template <std::size_t N>
 std::size_t bucket_of(std::uint64_t value, const std::array<double, N>& bounds) noexcept {
+  // First the last one, which most lengths are above.
+  const auto size = static_cast<double>(value);
+  if (size > bounds.back()) return N;
   std::size_t i = 0;
-  while (i<N&& static_cast<double>(value)> bounds[i]) ++i;
+  while (i < N && size > bounds[i]) ++i;
   return i;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <random>
 #include <vector>
 
 #include "net/io/precise_deadlines.h"
@@ -145,6 +146,35 @@ TEST(Deadlines, APollSleepsUntilTheNextOneThatIsNear) {
   Counted d;
   wheel.arm(d, clock.now() + 150ms);
   EXPECT_EQ(wheel.next(clock.now()), 200ms);
+}
+
+// What a poll has found empty is not looked at again, but for what is armed there later.
+TEST(Deadlines, APollNeverSleepsPastOneThatIsArmed) {
+  FakeClock clock;
+  DeadlineWheel wheel(clock.now());
+  std::mt19937 random(1);
+  std::vector<Counted> many(40);
+  std::vector<Instant> due(many.size(), Instant::max());
+  for (int turn = 0; turn < 20'000; ++turn) {
+    const std::size_t i = random() % many.size();
+    if (random() % 3 == 0) {
+      many[i].disarm();
+      due[i] = Instant::max();
+    } else {
+      due[i] = clock.now() + std::chrono::milliseconds(random() % (random() % 8 == 0 ? 200'000 : 1500));
+      wheel.arm(many[i], due[i]);
+    }
+    const Instant soonest = *std::ranges::min_element(due);
+    const Duration sleep = wheel.next(clock.now());
+    EXPECT_LE(sleep, 1s);
+    if (soonest != Instant::max()) {
+      EXPECT_LE(sleep, std::max<Duration>(soonest - clock.now(), 0ms) + 2 * DeadlineWheel::kTick) << turn;
+    }
+    clock.advance(random() % 2 == 0 ? sleep : std::chrono::milliseconds(random() % 300));
+    wheel.advance(clock.now());
+    for (std::size_t k = 0; k < many.size(); ++k)
+      if (!many[k].armed()) due[k] = Instant::max();
+  }
 }
 
 struct Precise final : PreciseDeadline {
