@@ -133,9 +133,9 @@ peers-test: build  ## that the checks of `make peers` refuse a row that leaves i
 	@tools/deps.sh build test bench
 	@SLUICE_BIN=build/release/sluice /usr/bin/python3 bench/macro/self_test.py
 
-instructions: build  ## user-space instructions of one exchange (callgrind) against the recorded baseline; RECORD=1 writes a new one
+instructions: build  ## user-space instructions of one exchange (callgrind), of six kinds, against the recorded baseline; REASON='…' writes a new one
 	@tools/deps.sh test bench
-	@bench/instructions/measure.py build/release/sluice $(if $(RECORD),--record)
+	@bench/instructions/measure.py build/release/sluice $(if $(REASON),--record '$(REASON)')
 
 scale: build  ## what a request costs as hosts, endpoints, workers and idle connections grow; PARTS='hosts workers'
 	@tools/deps.sh test bench

@@ -556,6 +556,19 @@ def test_streams_that_have_not_begun_are_asked_of_another(site):
     waits[0].join()
 
 
+def test_what_stays_out_of_the_table_of_the_compression(site):
+    """What a client could guess by it (RFC 7541 section 7.1), and ids: they never come again, and would fill it."""
+    pod = site.add(H2Pod(lambda pod, call: call.head(("content-length", "0"), end=True)))
+    serve_from(site, endpoint_slice("app", [pod.address]), annotations={"backend-protocol": "GRPC"})
+    sluice = site.sluice()
+    for _ in range(2):
+        assert sluice.get("/", "app.example", headers={"Authorization": "Basic eDp5", "Cookie": "a=b", "X-Colour": "red"}).status == 200
+    first, again = ({name: field.indexable for field in call.headers for name in field[:1]} for call in pod.calls)
+    assert first == again
+    assert {name for name, indexable in first.items() if not indexable} == {"authorization", "cookie", "x-request-id"}
+    assert first["x-colour"] and first["x-forwarded-for"]
+
+
 def test_a_pod_that_is_full_is_passed_over(site):
     """upstream-max-connections is nginx's max_conns where another pod has a place: nobody waits."""
     a, b = Held(site, "a"), Held(site, "b")

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstring>
+#include <memory>
 
 #include "base/base64.h"
 #include "data/proxy/logged_values.h"
@@ -43,9 +44,9 @@ struct FieldList {
   char status[4], length[24];
 
   static FieldList& empty() noexcept {
-    static thread_local FieldList list;
-    list.count = 0;
-    return list;
+    static thread_local const auto list = std::make_unique<FieldList>();  // no other thread has room for it
+    list->count = 0;
+    return *list;
   }
 
   void add(std::string_view name, std::string_view value) noexcept {

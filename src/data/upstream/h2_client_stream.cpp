@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <exception>
+#include <memory>
 
 #include "base/strings.h"
 #include "data/runtime/worker_context.h"
@@ -21,16 +22,22 @@ namespace {
 
 constexpr std::uint32_t kMostHeads = 64;  // interim ones that may wait; further ones are not passed on
 
-// The fields of a request as they go into a stream. Values are copied into `text`, as some live shortly.
+// The fields of a request as they go into a stream. Values are copied, as some live shortly. One a thread: nothing
+// waits while it is filled and used.
 class RequestFields {
  public:
-  explicit RequestFields(std::string& text) : text_(text) { text_.clear(); }
+  static RequestFields& empty() noexcept {
+    static thread_local const auto fields = std::make_unique<RequestFields>();  // no other thread has room for it
+    fields->count_ = 0;
+    fields->text_.clear();
+    return *fields;
+  }
   void add(std::string_view name, std::string_view value, bool secret = false) {
     if (count_ == parts_.size()) return;  // one too many: it does not fit
     parts_[count_++] = {text_.size(), name.size(), value.size(), secret};
     text_.append(name).append(value);
   }
-  // Valid until text changes.
+  // Valid until more is added.
   std::span<const net::h2::Field> all() {
     for (std::size_t i = 0; i < count_; ++i) {
       const auto& p = parts_[i];
@@ -47,7 +54,7 @@ class RequestFields {
   };
   static constexpr std::size_t kMost = net::h2::Session::kMostFields + 1;
   static_assert(net::http::kMaxFields + model::HeaderMap::kMostLines + 32 < kMost);
-  std::string& text_;
+  std::string text_;
   std::array<Part, kMost> parts_;
   std::array<net::h2::Field, kMost> fields_;
   std::size_t count_ = 0;
@@ -66,6 +73,12 @@ bool wants_trailers(const net::http::RequestHead& head) noexcept {
   return false;
 }
 
+// Not put into the table of the compression: what a client must not be able to guess by it; and ids, which never come
+// again, but would take the place of all that does, and have every later one compared with them.
+bool stays_out_of_tables(Name name) noexcept {
+  return name == Name::authorization || name == Name::cookie || name == Name::x_request_id;
+}
+
 void fill(RequestFields& out, const Exchange& ex, bool tls) {
   const auto& head = ex.head();
   out.add(":method", head.method_text);
@@ -75,8 +88,7 @@ void fill(RequestFields& out, const Exchange& ex, bool tls) {
   for_each_upstream_field(ex, body_shape(ex), [&](std::string_view name, std::string_view value) {
     if (name == "Host" || name == "Transfer-Encoding" || name == "Connection") return;
     if (name == "Content-Length" && ex.grpc && head.framing != Framing::length) return;  // calls have none
-    const auto id = net::http::name_of(name);
-    out.add(name, value, id == Name::authorization || id == Name::cookie);
+    out.add(name, value, stays_out_of_tables(net::http::name_of(name)));
   });
   if (wants_trailers(head)) out.add("te", "trailers");
 }
@@ -157,7 +169,7 @@ void H2ClientStream::on_event() {
 }
 
 Status H2ClientStream::open(const Exchange& ex, bool end) {
-  RequestFields fields(connection_.worker_.out);
+  RequestFields& fields = RequestFields::empty();
   fill(fields, ex, connection_.tls_ != nullptr);
   const auto all = fields.all();
   if (!net::h2::Session::fits(all))

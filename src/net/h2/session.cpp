@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "net/h2/spare.h"
 #include "net/http/trailers.h"
 
 namespace sluice::net::h2 {
@@ -13,7 +14,12 @@ namespace {
 
 constexpr std::size_t kFrameHead = 9;
 constexpr std::uint32_t kNoLimit = 0x7fff'ffff;
-constexpr std::size_t kKeptEmpty = 4 * 1024;  // buffers of a stream that waits for bytes
+
+// What bodies are received into: a stream that waits for bytes keeps a small buffer at most.
+Spare& spare_input() {
+  static thread_local Spare spare(64 * 1024, 16);
+  return spare;
+}
 
 // Writes the value of a setting into a SETTINGS frame (RFC 9113 section 6.5.1).
 void set_setting(char* frame, std::size_t size, std::uint16_t id, std::uint32_t value) noexcept {
@@ -141,6 +147,7 @@ struct Session::Callbacks {
       nghttp2_session_consume(session, id, size);
       return 0;
     }
+    if (s->in_.empty()) spare_input().lend(s->in_);
     s->in_.append(reinterpret_cast<const char*>(data), size);
     me.came(size);
     me.touch(*s);
@@ -343,7 +350,9 @@ void Session::touch(Stream& s) noexcept {
 void Session::forget(Stream& s) noexcept {
   if (s.touched_) std::replace(touched_.begin(), touched_.end(), &s, static_cast<Stream*>(nullptr));
   keep(s, {});
-  went(s.in_.size() + s.taken_.size());
+  went(s.received() + s.lent_);
+  spare_input().give(s.in_);
+  spare_input().give(s.taken_);
   if (filling_ == &s) filling_ = nullptr;  // the rest of the block may come before the reset has left
   if (s.closed_ || s.id_ == 0) return;
   if (!s.reset_sent_) {
@@ -516,23 +525,22 @@ std::size_t Session::window(const Stream& s) const noexcept {
 }
 
 std::string_view Session::take(Stream& s, std::size_t most) noexcept {
-  if (!s.taken_.empty() && !s.closed_ && !s.ended_) {
-    nghttp2_session_consume_stream(session_, s.id_, s.taken_.size());
+  if (s.lent_ > 0 && !s.closed_ && !s.ended_) {
+    nghttp2_session_consume_stream(session_, s.id_, s.lent_);
     owner_.output_waits();
   }
-  const std::size_t done = s.taken_.size();
-  s.taken_.clear();
-  if (s.in_.empty()) {
-    for (auto* buffer : {&s.in_, &s.taken_})
-      if (buffer->capacity() > kKeptEmpty) std::string().swap(*buffer);
-  } else if (s.in_.size() <= most) {
+  const std::size_t done = std::exchange(s.lent_, 0);
+  s.taken_at_ += done;
+  if (s.taken_at_ == s.taken_.size()) {
+    s.taken_.clear();
+    s.taken_at_ = 0;
     s.taken_.swap(s.in_);
-  } else {
-    s.taken_.assign(s.in_, 0, most);
-    s.in_.erase(0, most);
+    spare_input().give(s.in_);
+    if (s.taken_.empty()) spare_input().give(s.taken_);
   }
+  s.lent_ = std::min(most, s.taken_.size() - s.taken_at_);
   went(done);
-  return s.taken_;
+  return std::string_view(s.taken_).substr(s.taken_at_, s.lent_);
 }
 
 void Session::reset(Stream& s, std::uint32_t code, bool peers_fault) noexcept {

@@ -46,7 +46,7 @@ class Stream {
 
   std::int32_t id() const noexcept { return id_; }  // 0: not opened yet
   // Body bytes that came and were not taken.
-  std::size_t received() const noexcept { return in_.size(); }
+  std::size_t received() const noexcept { return in_.size() + taken_.size() - taken_at_ - lent_; }
   // The peer's END_STREAM came; what was received may still wait to be taken.
   bool end_received() const noexcept { return ended_; }
   // It is no longer in the session: both sides ended, or one reset it.
@@ -80,9 +80,12 @@ class Stream {
   std::uint32_t code_ = 0;
   bool ended_ = false, closed_ = false, reset_by_peer_ = false, touched_ = false;
   bool end_sent_ = false, reset_sent_ = false, out_last_ = false, deferred_ = false;
-  std::string in_, taken_;
-  std::string kept_;      // unsent bytes of our own
-  std::string_view out_;  // what send() got and is not in frames yet: the caller's during send(), then kept_
+  std::string in_;            // what came since `taken_`
+  std::string taken_;         // what take() gives, piece by piece
+  std::size_t taken_at_ = 0;  // where the piece begins that is lent at the moment
+  std::size_t lent_ = 0;      // and its size
+  std::string kept_;          // unsent bytes of our own
+  std::string_view out_;      // what send() got and is not in frames yet: the caller's during send(), then kept_
   std::string trailers_;
   std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
 };

@@ -1,6 +1,7 @@
 #include "net/h2/transport.h"
 
 #include "base/release.h"
+#include "net/h2/spare.h"
 
 namespace sluice::net::h2 {
 
@@ -8,31 +9,16 @@ using tls::Io;
 
 namespace {
 
-// Buffers of output between turns: an idle connection keeps none, a busy one need not ask the allocator.
-class Spare {
- public:
-  static void take(std::string& out) noexcept {
-    if (out.capacity() >= kSmall || spare().empty()) return;
-    std::string held = std::move(out);
-    out = std::move(spare().back());
-    spare().pop_back();
-    out.assign(held);
-  }
-  static void give(std::string& out) {
-    if (out.capacity() >= kSmall && out.capacity() <= kLarge && spare().size() < kKept) {
-      out.clear();
-      spare().push_back(std::move(out));
-    }
-    release(out);
-  }
+Spare& spare_output() {
+  static thread_local Spare spare(4 * Session::kMost, 16);
+  return spare;
+}
 
- private:
-  static constexpr std::size_t kSmall = 4096, kLarge = 4 * Session::kMost, kKept = 16;
-  static std::vector<std::string>& spare() {
-    static thread_local std::vector<std::string> all;
-    return all;
-  }
-};
+// An idle connection keeps no buffer at all.
+void give_back(std::string& out) {
+  spare_output().give(out);
+  release(out);
+}
 
 }  // namespace
 
@@ -59,7 +45,7 @@ Status Transport::read(char* scratch, std::size_t size) {
 void Transport::output_waits() noexcept {
   if (due_) return;
   due_ = true;
-  Spare::take(session_.output());
+  spare_output().lend(session_.output());
   stream_.loop().call_at_end_of_turn(*this);
 }
 
@@ -84,7 +70,7 @@ bool Transport::write_now() noexcept {
     session_.limit_output(most());
     session_.fill();
     if (out.empty()) {
-      Spare::give(out);
+      give_back(out);
       return true;
     }
     const bool more = session_.output_full();
@@ -95,12 +81,12 @@ bool Transport::write_now() noexcept {
     if (!left) {
       blocked_ = true;
       session_.block(true);
-      Spare::give(out);
+      give_back(out);
       spawn(unblock());
       return false;
     }
     if (!more) {
-      Spare::give(out);
+      give_back(out);
       return true;
     }
   }

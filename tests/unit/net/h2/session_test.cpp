@@ -303,12 +303,22 @@ TEST(Session, WhatWaitsOnAllStreamsTogetherIsBounded) {
 TEST(Session, TakesAsMuchAsIsWanted) {
   Pair p;
   p.server.takes_bodies = false;
-  EXPECT_TRUE(p.client.session.send(p.request(false), "hello world", true, {}));
+  auto& request = p.request(false);
+  EXPECT_TRUE(p.client.session.send(request, "hello world", false, {}));
   p.exchange();
   auto& s = *p.server.streams[0];
-  EXPECT_EQ(p.server.session.take(s, 5), "hello");
+  const std::string_view lent = p.server.session.take(s, 5);
+  EXPECT_EQ(lent, "hello");
   EXPECT_EQ(s.received(), 6u);
-  EXPECT_EQ(p.server.session.take(s, 100), " world");
+  EXPECT_TRUE(p.client.session.send(request, ", and all", true, {}));
+  p.exchange();
+  EXPECT_EQ(lent, "hello") << "valid until the next take()";
+  EXPECT_EQ(s.received(), 15u);
+  EXPECT_EQ(p.server.session.take(s, 3), " wo");
+  EXPECT_EQ(p.server.session.unread(), 15u);
+  EXPECT_EQ(p.server.session.take(s, 100), "rld");
+  EXPECT_EQ(p.server.session.take(s, 100), ", and all");
+  EXPECT_EQ(s.received(), 0u);
   EXPECT_EQ(p.server.session.take(s, 100), "");
   EXPECT_EQ(p.server.session.unread(), 0u);
 }
