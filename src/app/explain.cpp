@@ -21,8 +21,10 @@
 #include "data/plan/destination.h"
 #include "data/plan/plan.h"
 #include "data/proxy/edit.h"
+#include "data/proxy/local_reply.h"
 #include "data/proxy/program.h"
 #include "data/routing/host_routes.h"
+#include "data/server/head_limits.h"
 #include "model/ip.h"
 #include "net/http/forwarded.h"
 #include "net/http/grammar.h"
@@ -181,6 +183,22 @@ std::vector<std::string> refused_at(const std::string& host, const model::Model&
     out.push_back(model::Report::line(e));
   }
   return out;
+}
+
+// What a connection says of the head before any route is looked for: the reader of heads is asked. A name of a field
+// that it would not take is the command line's to refuse.
+std::optional<Answer> refused_before_routing(const Request& request, const model::Options& options) {
+  std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", request.method, request.target, request.authority);
+  for (const auto& [name, value] : request.fields) head += fmt::format("{}: {}\r\n", name, value);
+  if (request.content_length) head += fmt::format("Content-Length: {}\r\n", *request.content_length);
+  head += "\r\n";
+  const auto limits = data::head_limits(options);
+  net::h1::HeadScan scan;
+  const auto found = net::h1::find_head(head, scan, limits, true);
+  net::http::RequestHead parsed;
+  const Status read = found ? net::h1::parse_request(head, limits, parsed) : std::unexpected(found.error());
+  if (read) return std::nullopt;
+  return Answer{data::status_of(read.error()), "", read.error().detail, ""};
 }
 
 // The request as serve() would see it, had it come. Views into `request`.
@@ -416,6 +434,11 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
     data::add_response_fields(process, asked.view, fields);
     for (const auto& field : adds) out.adds.push_back(fmt::format("{}: {}", field.name, field.value));
   };
+  if (auto refused = refused_before_routing(request, *snapshot.options)) {
+    out.answer = std::move(*refused);
+    tell_added();
+    return out;
+  }
   std::string scratch(request.target.size(), '\0');
   const auto path = net::http::normalise_path(request.target, scratch.data());
   if (!path) {

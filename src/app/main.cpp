@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -153,6 +154,8 @@ std::string check_names(const sluice::control::Settings& c) {
   for (const auto& n : named)
     if (!n.value.empty() && !ns_and_name(n.value))
       return std::string(n.flag) + " " + n.value + ": expected NS/NAME of " + n.kind;
+  if (!c.default_backend.empty() && !ns_and_name(c.default_backend.substr(0, c.default_backend.rfind(':'))))
+    return "--default-backend " + c.default_backend + ": expected NS/SERVICE or NS/SERVICE:PORT";
   for (const auto& name : c.accept_unprotected)
     if (auto wrong = sluice::control::check_unprotected(name); !wrong.empty())
       return "--accept-unprotected " + name + ": " + wrong;
@@ -410,6 +413,12 @@ int main(int argc, char** argv) {
                    "what this process may take, such as 512Mi: near it idle and slow clients go first, then new ones "
                    "(default: the cgroup's limit alone, the nearest of both where there are two)")
       ->transform(CLI::AsSizeValue(false))
+      ->check([](const std::string& bytes) {
+        constexpr std::uint64_t kLeast = 8U << 20;  // less is used up by a process that serves nobody
+        std::uint64_t n = 0;
+        std::from_chars(bytes.data(), bytes.data() + bytes.size(), n);
+        return n == 0 || n >= kLeast ? std::string() : "expected 8Mi or more, or 0 for none";
+      })
       ->envname("SLUICE_MEMORY_LIMIT");
   serve
       ->add_option("--access-log", options.access_log,
@@ -594,9 +603,11 @@ int main(int argc, char** argv) {
                                (once ? ", a file, or - for standard input" : ""));
   try {
     if (*check && cluster) sluice::log::start("warn", false);
-    if (*check) return sluice::app::run_check(options.control, checks, std::cout);
-    if (*explain) return sluice::app::run_explain(options.control, method, url, headers, from, as_json, std::cout);
-    return sluice::app::serve(options);
+    if (!*check && !*explain) return sluice::app::serve(options);
+    const int said = *check ? sluice::app::run_check(options.control, checks, std::cout)
+                            : sluice::app::run_explain(options.control, method, url, headers, from, as_json, std::cout);
+    if (!std::cout.flush()) return sluice::app::refuse("what there is to say could not be written to standard output");
+    return said;
   } catch (const std::exception& e) {
     return sluice::app::refuse(e.what());
   }

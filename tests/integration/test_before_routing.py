@@ -107,6 +107,19 @@ def test_a_refused_request_has_its_status_on_every_listener(running, listener, k
     assert all_.pod.stats()["requests"] == requests
 
 
+@pytest.mark.parametrize("line,fields,status", [("HEAD /../x HTTP/1.1", H, 400), ("HEAD / HTTP/1.1", "", 400), ("HEAD /" + "a" * 9000 + " HTTP/1.1", H, 414),
+                                                ("HEAD / HTTP/1.1", H + "Expect: more\r\n", 417), ("HEAD / HTTP/1.1", H + f"X: {'y' * 40_000}\r\n", 431),
+                                                ("HEAD / HTTP/1.1", H + "Transfer-Encoding: gzip\r\n", 501), ("HEAD / HTTP/2.0", H, 505)],
+                         ids=["path", "host", "line", "expect", "fields", "coding", "version"])
+def test_a_head_that_is_refused_gets_no_body(running, line, fields, status):
+    """RFC 9110 section 9.3.2, though nothing of the request may have been read but this."""
+    with running[0].dial("plain") as c:
+        c.try_send(f"{line}\r\n{fields}\r\n")
+        a = c.answer("HEAD")
+        assert a.status == status and int(a.get("content-length")) > 0, a
+        assert c.read_all() == b""
+
+
 @pytest.mark.parametrize("listener", LISTENERS)
 @pytest.mark.parametrize("h2c", [False, True])
 @pytest.mark.parametrize("begun", ["P", "GET / HT", "GET a", "GET / HTTP/1.1\r\nHo"])
@@ -126,10 +139,10 @@ def test_plain_http_on_a_tls_listener_is_told_so(site, passthrough):
     all_ = Listeners(site, *["--enable-ssl-passthrough"] if passthrough else [])
     sluice = all_.sluice
     for listener in ("tls", "proxy+tls"):
-        for method in ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "PROPFIND"):
+        for method in ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "PROPFIND", "get", "\r\nGET", "9GET"):
             before, start = counted(sluice, "sluice_malformed_requests_total"), len(sluice.out)
             with all_.dial(listener, tls=False) as c:
-                a = c.send(f"{method} / HTTP/1.1\r\n{H}\r\n").answer()
+                a = c.send(f"{method} / HTTP/1.1\r\n{H}\r\n").answer(method)
                 assert a.status == 400 and (method == "HEAD" or b"The plain HTTP request was sent to HTTPS port" in a.body) and a.get("connection") == "close" and not a.get("strict-transport-security"), (method, a)
                 assert c.read_all() == b""
             m = all_.line(start, listener, tls=False)

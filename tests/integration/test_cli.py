@@ -105,6 +105,25 @@ def test_explain_says_what_the_proxy_does(site):
             assert answer.get("x-pod") == pod.argv[2] and pod.address in out, (target, answer, out)
 
 
+@pytest.mark.parametrize("method,fields,status", [("TRACE", [], 405), ("CONNECT", [], 405), ("GET", ["Expect: more"], 417), ("GET", ["Content-Length: 1", "Content-Length: 2"], None),
+                                                  ("GET", ["Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"], 400), ("GET", ["X: " + "y" * 9000], 431),
+                                                  ("GET", ["Transfer-Encoding: gzip"], 501), ("GET", ["Connection: upgrade", "Upgrade: websocket"], 426)])
+def test_explain_knows_what_no_route_is_asked_about(site, method, fields, status):
+    site.app("app.example", site.pod().address)
+    _, out, _ = run("explain", site.manifests.root, method, "http://app.example/", *sum([["-H", f] for f in fields], []))
+    assert re.search(rf"^ *{status}: ", out, re.M) if status else "forwarded" in out, out
+    if status:
+        with site.sluice().raw() as c:
+            c.send("\r\n".join([f"{method} / HTTP/1.1", "Host: app.example", *fields]) + "\r\n\r\n")
+            assert c.answer(method).status == status
+
+
+def test_what_cannot_be_written_is_no_success(site):
+    good(site)
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([SLUICE, "check", site.manifests.root], stdout=full, stderr=subprocess.DEVNULL, timeout=30).returncode == 2
+
+
 def test_health(site):
     site.app("app.example", "127.0.0.1:1")
     sluice = site.sluice(options={"shutdown-grace-period": "60"})
@@ -344,6 +363,7 @@ def test_help_has_examples():
     (["-n", "a/b"], ["--namespace a/b: expected"]),
     (["-n", "x" * 64], ["at most 63"]),
     (["--configmap", "options"], ["--configmap options", "NS/NAME of a ConfigMap"]),
+    (["--default-backend", "nope"], ["--default-backend nope", "NS/SERVICE"]),
     (["--default-ssl-certificate", "a/b/c"], ["--default-ssl-certificate a/b/c", "NS/NAME of a Secret"]),
     (["--publish-service", "/front"], ["--publish-service /front", "NS/NAME of a Service"]),
     (["--publish-status-address", "192.0.2.1,lb.Example.net"], ["--publish-status-address lb.Example.net", "a DNS name in lower case"]),

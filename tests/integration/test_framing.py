@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+import h2raw
 from harness import body_of, fnv1a, http_get, read_request, wait_for
 
 
@@ -235,6 +236,25 @@ def test_request_trailers_of_every_size(site, size, buffering):
         assert "\r\nTrailer: X-Sum, X-Two" in head and "content-length" not in head.lower()
         assert rest.endswith(b"0\r\nX-Sum: abc\r\nX-Two: 2\r\n\r\n")
         assert b"".join(re.findall(rb"[\x80-\xff]+", rest)) == body
+
+
+@pytest.mark.parametrize("size", [5, 7000, 9000, 50_000, 2_000_000])
+@pytest.mark.parametrize("announced,buffering,arrives", [(True, "on", True), (False, "on", True), (True, "off", True), (False, "off", False)])
+def test_trailers_behind_a_length_of_http2(site, size, announced, buffering, arrives):
+    """A pod of HTTP/1.1 gets them behind chunks, as far as they are known, or announced, before the head leaves."""
+    pod = Keeps(site)
+    site.app("app.example", pod.address, annotations={"proxy-body-size": "0", "proxy-request-buffering": buffering})
+    sluice = site.sluice(options={"http2-prior-knowledge": "true"})
+    body = body_of("t1-", size)  # no byte of it is ASCII
+    fields = [("content-length", str(size))] + ([("trailer", "x-sum")] if announced else [])
+    with h2raw.Http2(sluice.http, timeout=20) as c:
+        assert c.done(c.request("/", "app.example", "POST", fields, body=body, trailers=[("x-sum", "abc")])).status == 200
+    head, rest, _ = pod.got[0]
+    if arrives:
+        assert "content-length" not in head.lower() and rest.endswith(b"0\r\nx-sum: abc\r\n\r\n"), head
+        assert b"".join(re.findall(rb"[\x80-\xff]+", rest)) == body
+    else:
+        assert f"\r\nContent-Length: {size}" in head and rest == body
 
 
 def test_trailers_that_are_dropped_leave_a_length(site):

@@ -160,7 +160,7 @@ def test_a_forwarded_host_is_a_host_or_is_not_used(site, value, host):
     assert v["host"] == [host or "app.example"] and v["x-forwarded-host"] == [host or "app.example"]
 
 
-@pytest.mark.parametrize("value, port", [("444", "444"), ("444, 80", "444"), ("0", None), ("65536", None), ("a b", None), ("4" * 300, None)])
+@pytest.mark.parametrize("value, port", [("444", "444"), ("444, 80", "444"), ("0", None), ("0443", None), ("65536", None), ("a b", None), ("4" * 300, None)])
 def test_a_forwarded_port_is_a_port_or_is_not_used(site, value, port):
     sluice, pod = site.simple(options=TRUSTED)
     with sluice.raw() as c:

@@ -67,16 +67,18 @@ def test_a_port_is_renamed(site, before, after, first, target):
     assert set(asking.seen) == {200}
 
 
-def test_the_port_that_an_ingress_names_is_renamed(site):
+@pytest.mark.parametrize("order", itertools.permutations(["service", "ingress", "slices"]), ids="-".join)
+def test_the_port_that_an_ingress_names_is_renamed(site, order):
     pod = site.pod()
     put(site, "ingress", ingress("app", {"app.example": [("/", "Prefix", "app", "http")]}))
     put(site, "service", service("app"))
     put(site, "slices", endpoint_slice("app", [pod.address]))
     sluice = site.sluice(options={"keep-alive-requests": 0})
     with Asking(sluice) as asking:
-        for what, made in (("service", service("app", port_name="web")), ("ingress", ingress("app", {"app.example": [("/", "Prefix", "app", "web")]})),
-                           ("slices", endpoint_slice("app", [pod.address], port_name="web"))):
-            live(sluice, site, lambda: put(site, what, made))
+        made = {"service": service("app", port_name="web"), "ingress": ingress("app", {"app.example": [("/", "Prefix", "app", "web")]}),
+                "slices": endpoint_slice("app", [pod.address], port_name="web")}
+        for what in order:
+            live(sluice, site, lambda: put(site, what, made[what]))
             asking.more()
     assert set(asking.seen) == {200}
 

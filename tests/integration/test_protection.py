@@ -107,6 +107,46 @@ def test_an_option_that_guards_closes_every_host_while_it_is_there(pods):
     assert sluice.metric("sluice_config_objects", kind="closed_routes") == 0
 
 
+HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ingress-nginx-controller, namespace: ingress-nginx}\n"
+UNREADABLE = {
+    "another key is a list": HEAD + "data: {whitelist-source-range: 10.0.0.0/8, hide-headers: [Server, Via]}\n",
+    "an undefined alias": HEAD + "data: {whitelist-source-range: 10.0.0.0/8, a: *nope}\n",
+    "a tab": HEAD + "data:\n  whitelist-source-range: 10.0.0.0/8\n\tssl-redirect: 'false'\n",
+    "data is a text": HEAD + "data: |\n  whitelist-source-range: 10.0.0.0/8\n",
+    "too large": HEAD + "data: {whitelist-source-range: 10.0.0.0/8, x: '" + "y" * 1_100_000 + "'}\n",
+    "another version": HEAD.replace("v1", "v1beta1") + "data: {whitelist-source-range: 10.0.0.0/8}\n",
+    "in a list": "apiVersion: v1\nkind: List\nitems:\n- " + HEAD.replace("\n", "\n  ") + "data: {whitelist-source-range: 10.0.0.0/8, a: *nope}\n",
+    "JSON that ends too soon": '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"labels":{"name":"x"},"name":"ingress-nginx-controller","namespace":"ingress-nginx"},"data":{"whitelist-source-range":"10.0.0.0/8"',
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_a_config_map_that_cannot_be_read_opens_nothing(pods, kind):
+    """While the process runs the one from before stays; at a start nobody knows what it protects, and all is closed."""
+    text = UNREADABLE[kind]
+    path = pods.manifests.root / ("options.json" if kind.startswith("JSON") else "options.yaml")
+    path.write_text(HEAD + "data: {whitelist-source-range: 10.0.0.0/8}\n" if path.suffix == ".yaml" else
+                    json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ingress-nginx-controller", "namespace": "ingress-nginx"},
+                                "data": {"whitelist-source-range": "10.0.0.0/8"}}))
+    sluice = pods.sluice()
+    assert sluice.get("/", "h.example").status == 403
+    path.write_text(text)
+    sluice.wait_line("(?i)error.*options", stream="err")
+    assert sluice.get("/", "h.example").status == 403
+    again = pods.sluice()
+    assert again.get("/", "h.example").status == 503 and again.get("/", "nobody.example").status == 404
+    assert again.get("/healthz", "nobody.example").status == 200
+    again.wait_line("(?i)error.*ingress-nginx-controller.*--accept-unprotected configmap", stream="err")
+    assert pods.sluice("--accept-unprotected", "configmap").get("/", "h.example").status == 200
+    again.changed(lambda: (path.unlink(), pods.manifests.write("options.yaml", config_map({"whitelist-source-range": "127.0.0.0/8"}))))
+    assert again.get("/", "h.example").status == 200
+
+
+def test_a_config_map_of_somebody_else_closes_nothing(pods):
+    (pods.manifests.root / "other.yaml").write_text(HEAD.replace("name: ingress-nginx-controller", "name: theirs") + "data: {a: *nope}\n")
+    assert pods.sluice().get("/", "h.example").status == 200
+
+
 @pytest.mark.parametrize("given", ["flag", "environment", "file"])
 def test_the_way_out_is_taken_wherever_flags_are(pods, given, tmp_path):
     pods.put({"h.example": [("/admin", "Prefix")], "i.example": [("/", "Prefix")]}, {"auth-type": "digests", "server-snippet": "deny all;"})

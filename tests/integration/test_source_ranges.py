@@ -20,7 +20,9 @@ def ask(sluice, client, host="app.example", path="/"):
     ({"whitelist-source-range": "10.0.0.1"}, {"10.0.0.1": 200, "10.0.0.2": 403}),
     ({"denylist-source-range": "10.0.0.0/8"}, {"10.1.2.3": 403, "11.0.0.1": 200, "2001:db8::1": 200}),
     ({"denylist-source-range": "10.0.0.5", "allowlist-source-range": "10.0.0.0/29"}, {"10.0.0.1": 200, "10.0.0.5": 403, "10.0.0.9": 403}),
-    ({"allowlist-source-range": "0.0.0.0/0"}, {"10.1.2.3": 200, "2001:db8::1": 403})])
+    ({"allowlist-source-range": "0.0.0.0/0"}, {"10.1.2.3": 200, "2001:db8::1": 403}),
+    ({"allowlist-source-range": "10.0.0.0/8,\n  11.0.0.0/8,\r\n\t12.0.0.0/8\n"}, {"10.1.2.3": 200, "11.0.0.1": 200, "12.0.0.1": 200, "13.0.0.1": 403}),
+    ({"denylist-source-range": "10.0.0.0/8,\n11.0.0.0/8\n"}, {"10.1.2.3": 403, "11.0.0.1": 403, "12.0.0.1": 200})])
 def test_lists_of_an_ingress(site, annotations, statuses):
     site.app("app.example", site.pod().address, annotations=annotations)
     sluice = site.sluice(options=TRUST)

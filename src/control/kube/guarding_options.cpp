@@ -66,7 +66,13 @@ bool each(const Own&) {
   return true;
 }
 
+// kUnreadable: no value of a key does, but that it cannot be read.
+bool never(std::string_view) {
+  return false;
+}
+
 constexpr std::array kGuarding{
+    GuardingOption{kUnreadable, never, each, false, true},
     GuardingOption{"bind-address", some_addresses, each, false, true},
     GuardingOption{"enable-modsecurity", is_on, [](const Own& o) { return !o.no_modsecurity; }, false, true},
     GuardingOption{"global-auth-url", unreadable_url, [](const Own& o) { return !o.auth_url && !o.no_global_auth; },

@@ -23,6 +23,9 @@ struct GuardingOption {
   std::optional<snippet::Refusal> (*why)(std::string_view value, const std::string* http) = nullptr;
 };
 
+// In place of a key: all of the ConfigMap, where there is one that cannot be read. Whatever it protects is closed.
+inline constexpr std::string_view kUnreadable = "configmap";
+
 std::span<const GuardingOption> guarding_options();
 // Null when it is none.
 const GuardingOption* guarding_option(std::string_view key);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "control/kube/annotations/registry.h"
+#include "control/kube/guarding_options.h"
 #include "control/kube/options.h"
 
 namespace sluice::control {
@@ -74,6 +75,23 @@ void read_header_map(model::Shared<model::HeaderMap>& headers, HeadersTo to, con
 
 }  // namespace
 
+namespace {
+
+// Nobody knows what it protects. One that was read before stays in its place, so that this is so from the start on.
+void close_for_unreadable(const model::ObjectRef& object, const std::set<std::string>& accepted, OptionsResult& out) {
+  const std::string key(kUnreadable);
+  const bool open = accepted.contains(key);
+  out.entries.push_back(
+      {object,
+       {open ? model::Severity::warning : model::Severity::error, open ? "Unprotected" : "UnreadableConfigMap", "", "",
+        "a ConfigMap that can be read" + (open ? std::string() : ", or --accept-unprotected " + key),
+        open ? "the defaults and --set count, as --accept-unprotected says"
+             : "every request is answered 503, as serving it without what the ConfigMap may protect would open it"}});
+  if (!open) out.guards.push_back(key);
+}
+
+}  // namespace
+
 OptionBuilder::News OptionBuilder::rebuild(model::Change& change) {
   News news;
   dirty_ = false;
@@ -84,6 +102,7 @@ OptionBuilder::News OptionBuilder::rebuild(model::Change& change) {
       map ? reference("ConfigMap", map->meta) : model::ObjectRef{"ConfigMap", "", core_.settings.config_map, {}};
   auto result = read_options(map ? map->data : nothing, object, core_.settings.set, *core_.model->options,
                              core_.settings.accept_unprotected);
+  if (map && map->unreadable) close_for_unreadable(object, core_.settings.accept_unprotected, result);
   if (gone_)
     result.entries.push_back({object,
                               {model::Severity::warning, "MissingConfigMap", "--configmap", core_.settings.config_map,

@@ -96,7 +96,8 @@ std::string meant(std::string_view key) {
   static const auto keys = [] {
     std::vector<std::string_view> out;
     for (const auto& row : options()) out.push_back(row.key);
-    for (const auto& row : guarding_options()) out.push_back(row.key);
+    for (const auto& row : guarding_options())
+      if (row.key != kUnreadable) out.push_back(row.key);
     return out;
   }();
   return did_you_mean(key, keys);
@@ -107,11 +108,16 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
   std::size_t left = kMostMeant;
   for (auto& [key, written] : data) {
     const Option* row = find(key);
-    const auto* const option = guarding_option(key);
+    const auto* const option = key == kUnreadable ? nullptr : guarding_option(key);
     const auto guards = [&] { guard(*option, written, accepted.contains(key), object, prefix + "[" + key + "]", out); };
     if (option && (!row || option->forbids(written))) {
       // A value that forbids nothing is honoured by doing nothing.
-      if (option->forbids(written)) guards();
+      if (option->forbids(written))
+        guards();
+      else if (key == "enable-modsecurity" && !parse_bool(written) && !trim_space(written).empty())
+        out.entries.push_back({object,
+                               {model::Severity::warning, "InvalidOption", prefix + "[" + key + "]", shorten(written),
+                                "true or false", "it is off, as in ingress-nginx"}});
       continue;
     }
     auto field = prefix + "[" + (row ? key : Disclosure::option(key)) + "]";
@@ -193,7 +199,7 @@ OptionsResult read_options(const std::map<std::string, std::string>& data, const
 }
 
 bool is_option(std::string_view key) {
-  return find(key) != nullptr || guarding_option(key) != nullptr || find_idle(key) != nullptr;
+  return find(key) != nullptr || (guarding_option(key) != nullptr && key != kUnreadable) || find_idle(key) != nullptr;
 }
 
 std::string option_name(const std::string& word) {
@@ -202,7 +208,7 @@ std::string option_name(const std::string& word) {
 
 std::string check_option(const std::string& key, const std::string& value) {
   const Option* row = find(key);
-  if (const auto* option = guarding_option(key); option && (!row || option->forbids(value))) {
+  if (const auto* option = guarding_option(key); option && key != kUnreadable && (!row || option->forbids(value))) {
     if (const auto refused = option->why != nullptr ? option->why(value, nullptr) : std::nullopt)
       return key + ": " + refused->text() + ": expected " + refused->expected;
     return key + " guards requests, and is not served by this version" + (row ? " with that value" : "");

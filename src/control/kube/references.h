@@ -40,7 +40,11 @@ class LookUp {
     return objects_.find<Kind>(key);
   }
   const Secret* secret(std::string_view key) { return find<Secret>(key); }
-  const ConfigMap* config_map(std::string_view key) { return find<ConfigMap>(key); }
+  // One that cannot be read is as if it were not there.
+  const ConfigMap* config_map(std::string_view key) {
+    const ConfigMap* map = find<ConfigMap>(key);
+    return map != nullptr && map->unreadable ? nullptr : map;
+  }
 
   // Each that was asked for once, in order.
   std::vector<ObjectName> take() { return std::move(named_); }

@@ -221,6 +221,27 @@ void report_odd_fields(const Node& n, const Reading& reading, model::Entries& en
   });
 }
 
+// What a ConfigMap that cannot be read would protect must not open because of it: that it is there is told.
+ObjectPtr make_husk(std::string_view ns, std::string_view name, const Text& file, int line) {
+  if (!plain_name(name) || !plain_name(ns)) return nullptr;
+  ConfigMap out;
+  out.meta.ns = ns;
+  out.meta.name = name;
+  out.meta.created = kNoTimestamp;
+  out.meta.origin = {file, line};
+  out.unreadable = true;
+  return std::make_shared<const Object>(std::move(out));
+}
+
+// An object of `row` is refused.
+void refuse(const KindRow& row, const Node& n, const Text& file, std::string_view otherwise, Decoded& out) {
+  const auto [ns, name] = written_name(n, otherwise);
+  out.refused.push_back(
+      identity(row.name, row.namespaced ? std::string(ns.substr(0, 253)) : "", std::string(name.substr(0, 253))));
+  if (std::string_view(row.name) != ConfigMap::kRow.name) return;
+  if (auto husk = make_husk(ns, name, file, n.line)) out.husks.push_back(std::move(husk));
+}
+
 // `pruned`: the API server has taken it, so it has no other fields than the API knows.
 void read_known(const KindRow& row, const Node& n, const Text& file, std::string_view otherwise, std::uint32_t position,
                 bool pruned, Decoded& out) {
@@ -240,9 +261,7 @@ void read_known(const KindRow& row, const Node& n, const Text& file, std::string
     out.objects.push_back(std::make_shared<const Object>(std::move(object)));
     out.entries.add(reading.taken);
   } catch (const BadShape& bad) {
-    const auto [ns, name] = written_name(n, otherwise);
-    out.refused.push_back(
-        identity(row.name, row.namespaced ? std::string(ns.substr(0, 253)) : "", std::string(name.substr(0, 253))));
+    refuse(row, n, file, otherwise, out);
     out.entries.push_back({reading.ref(bad.line),
                            {model::Severity::error, "BadShape", bad.field, bad.value, bad.expected,
                             "the object is refused; its previous form, if there is one, stays"}});
@@ -299,6 +318,7 @@ void decode_one(const Node& n, const Of& of, const Text& file, std::string_view 
     const auto group = group_of(version);
     const bool ours = group == row.group() || group.empty() || group == "extensions" ||
                       (!row.group().empty() && edits(group, row.group()) <= kSlips);
+    if (ours) refuse(row, n, file, ns, out);
     auto said = Disclosure::api_version(version);
     if (said.empty()) said = shown.value(version);
     out.entries.push_back({rough_reference(n, row.name, shown, file, ns),
@@ -311,6 +331,21 @@ void decode_one(const Node& n, const Of& of, const Text& file, std::string_view 
     for (const KindRow& row : kKinds)
       if (std::string_view(row.name).starts_with(kind))
         throw SyntaxError(n.line, 1, "the document ends inside an object");
+  // A list of ours whose items nobody finds must not be lost without an error.
+  if (kind.ends_with("List") && (kind == "List" || kind_of(kind.substr(0, kind.size() - 4)) != nullptr)) {
+    const Node* items = nullptr;
+    bool like = false;
+    for (const Node* field = n.first; field != nullptr; field = field->next) {
+      if (field->key == "items") items = field;
+      like = like || edits(field->key, "items") <= kSlips;
+    }
+    if (items != nullptr && items->kind == Node::Kind::null) return;  // none
+    out.entries.push_back(
+        {rough_reference(n, std::string(kind), shown, file, ns),
+         {model::Severity::error, "BadShape", "items", items ? shown.value(*items) : std::string(),
+          items == nullptr && like ? "a list; did you mean items?" : "a list", "nothing of it is read"}});
+    return;
+  }
   const auto spelt = Disclosure::kind(kind, group_of(version)), group = Disclosure::api_version(version);
   if (const auto meant = Disclosure::meant_kind(kind); !spelt.empty() && kind_of(meant) && of_our_groups(version)) {
     out.entries.push_back(
@@ -338,6 +373,31 @@ void decode_tree(const Node& n, const Of& of, const Text& file, std::string_view
 
 void decode(const Document& document, const std::string& file, Decoded& out, std::string_view ns) {
   if (document.root) decode_tree(*document.root, {}, file, ns, out);
+}
+
+void find_husks(std::string_view text, const std::string& file, std::string_view ns, std::vector<ObjectPtr>& out) {
+  constexpr std::size_t kMost = 64;
+  // The words behind `key`, where a field of this name begins: "kind: ConfigMap", or "kind":"ConfigMap".
+  const auto words_of = [&](std::string_view key) {
+    std::vector<std::string_view> words;
+    for (auto at = text.find(key); at != std::string_view::npos && words.size() < kMost; at = text.find(key, at + 1)) {
+      if (at > 0 && std::string_view(" \t\n\r{,\"'").find(text[at - 1]) == std::string_view::npos) continue;
+      auto rest = text.substr(at + key.size());
+      if (!rest.empty() && (rest[0] == '"' || rest[0] == '\'')) rest.remove_prefix(1);
+      if (!rest.starts_with(':')) continue;
+      rest.remove_prefix(std::min(rest.size(), rest.find_first_not_of(": \t\"'")));
+      const auto word = rest.substr(0, rest.find_first_of(" \t\r\n,}\"'"));
+      if (std::ranges::find(words, word) == words.end()) words.push_back(word);
+    }
+    return words;
+  };
+  const auto kinds = words_of("kind");
+  if (std::ranges::find(kinds, ConfigMap::kRow.name) == kinds.end()) return;
+  auto namespaces = words_of("namespace");
+  if (namespaces.empty()) namespaces.push_back(ns);
+  for (const auto name : words_of("name"))
+    for (const auto of : namespaces)
+      if (auto husk = out.size() < kMost ? make_husk(of, name, file, 1) : nullptr) out.push_back(std::move(husk));
 }
 
 void decode_item(const Node& item, const char* kind, Decoded& out) {

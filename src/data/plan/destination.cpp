@@ -21,10 +21,11 @@ std::optional<LocalReply> route_answer(const RequestView& request) {
     return LocalReply{301, std::move(location), "the path of the route ends in a slash"};
   }
   return LocalReply{.status = spec.status ? spec.status : std::uint16_t{404},
-                    .why = !spec.because.empty()  ? "the route is closed"
-                           : spec.ingress.empty() ? "no path of an Ingress that is served takes the request, and there "
-                                                    "is no default backend"
-                                                  : "the backend is not a Service",
+                    .why = !spec.because.empty() ? "the route is closed"
+                           : spec.ingress.empty() || spec.path_type.empty()
+                               ? "no path of an Ingress that is served takes the request, and there "
+                                 "is no default backend"
+                               : "the backend is not a Service",
                     .detail = spec.because.view()};
 }
 

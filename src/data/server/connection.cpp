@@ -50,7 +50,7 @@ net::Task<void> Connection::run() {
     auto turns_away = std::make_unique<H1Connection>(*this);
     auto& http = *turns_away;
     protocol_ = std::move(turns_away);
-    co_await http.turn_away(arrived.error());
+    co_await http.turn_away(arrived.error(), plain_text_ == 'H');  // no other method begins with it
   } else if (arrived.error().fault == Fault::malformed) {
     co_await linger(worker, stream);
   }
@@ -94,7 +94,8 @@ net::Task<Status> Connection::arrive() {
   Status shaken = co_await stream.handshake(until);
   if (!shaken) {
     worker.stats.tls_handshake_failures.add();
-    if (!stream.tls()->peer_sent_text()) co_return shaken;
+    plain_text_ = stream.tls()->text_of_peer();
+    if (plain_text_ == '\0') co_return shaken;
     stream.end_tls();
     peer.tls = false;
     peer.plain_on_tls = true;

@@ -79,6 +79,7 @@ class Connection {
   std::unique_ptr<Protocol> protocol_;
   bool proxy_header_, counted_address_;
   const bool stream_;
+  char plain_text_ = '\0';                            // what it began with in place of a handshake
   Connection *next_ = nullptr, *previous_ = nullptr;  // of the worker
 };
 

@@ -1,4 +1,5 @@
 #include "data/server/h1_connection.h"
+#include "data/server/head_limits.h"
 
 #include <charconv>
 #include <cstring>
@@ -78,13 +79,16 @@ net::Task<void> H1Connection::run() {
 }
 
 // A head that cannot be served: the client is told when there is somebody to tell.
-net::Task<void> H1Connection::turn_away(Error why) {
+net::Task<void> H1Connection::turn_away(Error why, bool head) {
   const bool late = why.fault == Fault::timeout && in_end_ > in_begin_;
   const bool tell = why.status != 0 || why.fault == Fault::too_large || why.fault == Fault::malformed || late;
   if (!tell || stream_.cancelled()) co_return;
   if (why.fault == Fault::timeout) why.status = 408;
   if (!memory_) memory_ = worker_.borrow_memory();
+  // RFC 9110 section 9.3.2: to a HEAD no body is sent, however little of it could be read.
+  head = head || std::string_view(memory_->in.data() + in_begin_, in_end_ - in_begin_).starts_with("HEAD ");
   memory_->request = {};
+  if (head) memory_->request.method = net::http::Method::head;
   decoder_.start(Framing::none, 0);
   progress_ = {};
   Exchange ex(worker_, *this, peer_, *memory_);
@@ -154,20 +158,9 @@ void H1Connection::park() noexcept {
   in_begin_ = 0;
 }
 
-net::h1::HeadLimits H1Connection::limits() const {
-  const auto& o = worker_.options();
-  net::h1::HeadLimits l;
-  l.request_line = l.field_line = static_cast<std::size_t>(o.large_client_header_buffer_size);
-  l.head = static_cast<std::size_t>(o.large_client_header_buffer_size * o.large_client_header_buffers);
-  l.fields = std::min<std::size_t>(o.max_headers, net::http::kMaxFields);
-  l.underscores = o.enable_underscores_in_headers;
-  l.ignore_invalid_names = o.ignore_invalid_headers;
-  return l;
-}
-
 // Waits for the next request and parses its head into memory_->request.
 net::Task<Status> H1Connection::next_head() {
-  const auto head_limits = limits();
+  const auto limits = head_limits(worker_.options());
   const auto header_timeout = worker_.options().client_header_timeout;
   const Instant idle_until = worker_.loop.now() + (served_ == 0 ? header_timeout : worker_.options().keep_alive);
   head_since_ = worker_.loop.now();
@@ -183,12 +176,12 @@ net::Task<Status> H1Connection::next_head() {
   for (;;) {
     if (look) {
       const std::string_view bytes(memory_->in.data() + in_begin_, in_end_ - in_begin_);
-      auto length = net::h1::find_head(bytes, scan, head_limits, true);
+      auto length = net::h1::find_head(bytes, scan, limits, true);
       if (!length) co_return std::unexpected(length.error());
       if (*length) {
         head_end_ = in_begin_ + scan.skip + *length;
         idle_ = false;
-        Status parsed = net::h1::parse_request(bytes.substr(scan.skip, *length), head_limits, memory_->request);
+        Status parsed = net::h1::parse_request(bytes.substr(scan.skip, *length), limits, memory_->request);
         if (!parsed && parsed.error().status == 0)
           parsed =
               std::unexpected(Error{parsed.error().fault, Whose::downstream, Retry::no, 400, parsed.error().detail});

@@ -24,14 +24,13 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   void kill() noexcept override;
   void holdings(Holdings& out) noexcept override;
   // Instead of run(), where the client is known to send nothing that can be served: answers, if there is an answer.
-  net::Task<void> turn_away(Error why);
+  net::Task<void> turn_away(Error why, bool head = false);
 
  private:
   net::Task<Status> next_head();
   net::Task<bool> exchange();
   net::Task<void> linger();
   void park() noexcept;
-  net::h1::HeadLimits limits() const;
   static void on_peer(void* self, bool broken);
 
   // Downstream

@@ -20,6 +20,7 @@ using net::http::Name;
 
 namespace {
 
+constexpr std::size_t kUsualHead = 192, kUsualTrailers = 96;  // bytes: they need not grow
 constexpr std::uint32_t kMostHeads = 64;  // interim ones that may wait; further ones are not passed on
 
 // The fields of a request as they go into a stream. Values are copied, as some live shortly. One a thread: nothing
@@ -228,6 +229,7 @@ bool H2ClientStream::on_field(std::string_view name, std::string_view value) noe
       trailers_too_large_ = true;
       return false;
     }
+    if (trailers_.empty()) trailers_.reserve(kUsualTrailers);
     trailers_.append(name).append(": ").append(value).append("\r\n");
     return true;
   }
@@ -242,6 +244,7 @@ bool H2ClientStream::on_field(std::string_view name, std::string_view value) noe
     filling_.refused = "head: larger than proxy-buffer-size, or of too many fields";
     return false;
   }
+  if (filling_.bytes.empty()) filling_.bytes.reserve(kUsualHead);
   filling_.bytes.append(name).push_back('\0');
   filling_.bytes.append(value).push_back('\0');
   ++filling_.fields;

@@ -24,8 +24,10 @@ struct BodyShape {
 inline BodyShape body_shape(const Exchange& ex, bool with_trailers = true) {
   using net::http::Framing;
   const auto& head = ex.head();
-  if (ex.body_whole && (ex.trailers.empty() || !with_trailers)) {
+  if (ex.body_whole) {
     if (head.framing == Framing::none) return {};
+    // HTTP/2 has trailers behind a body of announced length, too; HTTP/1.1 behind chunks alone.
+    if (!ex.trailers.empty() && with_trailers) return {Framing::chunked, 0};
     if (ex.on_disk) [[unlikely]]
       return {Framing::length, ex.on_disk->size()};
     return {Framing::length, ex.body.size()};

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -164,5 +165,12 @@ struct Snippet {
   std::string written;  // the directives in one line, for explain, shortened; those of both with " | " between them
   bool operator==(const Snippet&) const = default;
 };
+
+// May it refuse a request that would be served without it? Not for its limits, which say how often and not who.
+inline bool keeps_out(const Snippet& s) noexcept {
+  const auto answers = [](const SnippetStep& step) { return step.kind == SnippetStep::Kind::answer; };
+  return !s.access.empty() || s.internal || std::ranges::any_of(s.server, answers) ||
+         std::ranges::any_of(s.location, answers);
+}
 
 }  // namespace sluice::model

@@ -33,6 +33,7 @@ RequestHeadReader::RequestHeadReader(const HeadRules& rules, char* buffer, std::
 
 bool RequestHeadReader::refuse_with(Error e) noexcept {
   if (refused_) refused_ = std::unexpected(e);
+  if (out_.method_text == "HEAD") out_.method = Method::head;  // whose answer has no body
   return false;
 }
 

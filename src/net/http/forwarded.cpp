@@ -14,8 +14,7 @@ std::optional<ForwardedHost> forwarded_host(std::string_view list) noexcept {
 
 std::optional<std::string_view> forwarded_port(std::string_view list) noexcept {
   const auto text = first_element(list);
-  const bool zero = text.find_first_not_of('0') == std::string_view::npos;
-  if (zero || !is_port(text)) return std::nullopt;
+  if (text.empty() || text.starts_with('0') || !is_port(text)) return std::nullopt;  // as nobody writes a port
   return text;
 }
 

@@ -80,13 +80,27 @@ int escaped(std::string_view text, std::size_t at) noexcept {
 // pchar of RFC 3986 section 3.3 and the slash. The semicolon begins parameters for some readers.
 constexpr auto kSpelled = letters_digits_and("-._~!$&'()*+,=:@/");
 
-// Of a character beyond ASCII that tables of code pages turn into a slash, a dot, a backslash or another ASCII one
-// (Unicode's best-fit tables for Windows): fullwidth forms, and the signs that look like those.
+// Of a character beyond ASCII that tables of code pages turn into one that divides a path, or ends a text (Unicode's
+// best-fit tables for Windows, and those that have a currency sign in place of the backslash): fullwidth forms, signs
+// that look like a slash, a dot, a semicolon or a percent sign, and spaces. Letters that lose their accent are not
+// among them.
 bool becomes_ascii(std::string_view utf8) noexcept {
-  static constexpr std::string_view kLikeSlashOrDot[] = {"\xe2\x80\xa4", "\xe2\x80\xa5", "\xe2\x81\x84", "\xe2\x88\x95",
-                                                         "\xe2\x88\x96"};
-  for (const auto sign : kLikeSlashOrDot)
+  static constexpr std::string_view kSigns[] = {
+      "\xc2\xa5",      // yen: a backslash
+      "\xcd\xbe",      // Greek question mark: a semicolon
+      "\xd9\xaa",      // Arabic percent sign
+      "\xe2\x80\xa4",  // one dot leader
+      "\xe2\x80\xa5",  // two dot leader
+      "\xe2\x81\x84",  // fraction slash
+      "\xe2\x82\xa9",  // won: a backslash
+      "\xe2\x83\xa5",  // reverse solidus overlay
+      "\xe2\x88\x95",  // division slash
+      "\xe2\x88\x96",  // set minus: a backslash
+      "\xe3\x80\x80"   // ideographic space
+  };
+  for (const auto sign : kSigns)
     if (utf8 == sign) return true;
+  if (utf8.starts_with("\xe2\x80") && byte(utf8[2]) <= 0x8a) return true;  // spaces of all widths
   return utf8.size() == 3 && utf8[0] == '\xef' && (utf8[1] == '\xbc' || (utf8[1] == '\xbd' && utf8[2] <= '\x9e'));
 }
 

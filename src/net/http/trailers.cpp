@@ -11,6 +11,7 @@ namespace sluice::net::http {
 // no place in trailers; a recipient that merges them would act on what nobody checked. Every name with a meaning of its
 // own here is refused, then those by name, then families of names that proxies set.
 bool allowed_in_trailers(std::string_view name) noexcept {
+  if (name.starts_with("grpc-")) return true;  // most trailers are, and none of these has a meaning before its end
   if (name_of(name) != Name::other) return false;
   static constexpr std::string_view kNames[] = {
       "accept",

@@ -107,7 +107,10 @@ class OpenSslSession final : public Session {
     if (!context->clients()) return nullptr;
     return client_certificate_of(ssl_.get(), *context->clients(), peer_.client_error);
   }
-  bool peer_sent_text() const noexcept override { return began_with_ >= 'A' && began_with_ <= 'Z' && !established_; }
+  char text_of_peer() const noexcept override {
+    const bool text = (began_with_ >= ' ' && began_with_ <= '~') || began_with_ == '\r' || began_with_ == '\n';
+    return text && !established_ ? static_cast<char>(began_with_) : '\0';
+  }
   std::string error() const override { return error_; }
 
  private:

@@ -169,8 +169,9 @@ class Session {
   virtual bool default_certificate() const noexcept = 0;  // the fallback was presented
   // What the client showed, once the handshake is over; null: it was not asked for a certificate.
   virtual std::shared_ptr<const ClientCertificate> client_certificate() const = 0;
-  // What came first can begin no record of TLS, but a request in plain text: it may be told so in plain text, too.
-  virtual bool peer_sent_text() const noexcept = 0;
+  // What came first, where it can begin no record of TLS but a request in plain text, which may be told so in plain
+  // text, too; 0: no text.
+  virtual char text_of_peer() const noexcept = 0;
   virtual std::string error() const = 0;  // of the last failed call, one line for logs
 };
 

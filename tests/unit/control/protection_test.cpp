@@ -235,8 +235,14 @@ TEST_F(Protection, ListsBesideRegularExpressionsAreThoseOfThePathThatMatches) {
 }
 
 // Which requests it would keep out is not known, and they are the neighbour's now.
-TEST_F(Protection, AListOfAPathThatCannotBeReadClosesUntilAllAreEqual) {
-  const auto list = std::string(", nginx.ingress.kubernetes.io/denylist-source-range: '10.0.0.0/8'");
+TEST_F(Protection, AGuardOfAPathThatCannotBeReadClosesUntilAllAreEqual) {
+  const std::vector<std::pair<std::string, std::string>> guards{
+      {"denylist-source-range", "10.0.0.0/8"},
+      {"whitelist-source-range", "10.0.0.0/8"},
+      {"auth-url", "http://auth.example/check"},
+      {"configuration-snippet", "deny 10.0.0.0/8;"},
+      {"configuration-snippet", "return 403;"},
+      {"configuration-snippet", "if ($http_x_key != secret) { return 403; }"}};
   const auto broken = [](const std::string& more) {
     return "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: admin\n  annotations: "
            "{nginx.ingress.kubernetes.io/use-regex: 'true'" +
@@ -246,12 +252,24 @@ TEST_F(Protection, AListOfAPathThatCannotBeReadClosesUntilAllAreEqual) {
            "pathType: "
            "ImplementationSpecific, backend: {service: {name: app, port: {number: 80}}}}]}\n";
   };
-  auto u = put(ingress("site", "h.example") + service("app") + slice("app", "10.0.0.1") + broken(list));
-  EXPECT_NE(closed(u, "h.example").find("takes requests of some addresses or users alone"), std::string::npos)
-      << closed(u, "h.example");
-  EXPECT_EQ(closed(put(broken("")), "h.example"), "");
-  u = put(broken(list) + annotated("site", "h.example", "denylist-source-range", "10.0.0.0/8"));
-  EXPECT_EQ(closed(u, "h.example"), "");
+  const auto site = ingress("site", "h.example") + service("app") + slice("app", "10.0.0.1");
+  const auto allowed =
+      "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ingress-nginx-controller, namespace: "
+      "ingress-nginx}\ndata: {allow-snippet-annotations: 'true', annotations-risk-level: Critical}\n";
+  for (const auto& [name, value] : guards) {
+    const auto guard = ", nginx.ingress.kubernetes.io/" + name + ": '" + value + "'";
+    auto u = put(allowed + site + broken(guard));
+    EXPECT_NE(closed(u, "h.example").find("does not let all requests to its paths"), std::string::npos)
+        << name << ": " << value << ": " << closed(u, "h.example");
+    u = put(broken(guard) + annotated("site", "h.example", name, value));
+    EXPECT_EQ(closed(u, "h.example"), "") << name << ": " << value;
+  }
+  // What keeps nobody out closes nothing: how often, and what answers have.
+  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{
+           {"limit-rps", "5"}, {"enable-cors", "true"}, {"configuration-snippet", "add_header X-A b;"}})
+    EXPECT_EQ(closed(put(site + broken(", nginx.ingress.kubernetes.io/" + name + ": '" + value + "'")), "h.example"),
+              "")
+        << name;
 }
 
 // The table that the question was asked of: each annotation of ingress-nginx once, those that guard among them.

@@ -236,12 +236,21 @@ void read_unserved(const UnservedAnnotation* row, std::string_view name, std::st
 constexpr std::string_view kExact[] = {"boolean",      "number",     "seconds",   "KiB",
                                        "KiB a second", "300 to 308", "300 to 307"};
 
+// Lists may be written over several lines, each of which ingress-nginx trims.
+constexpr std::string_view kLists[] = {"list", "list of ranges", "list of names", "list of statuses", "words"};
+
 // An annotation of `row`.
 void read_served(const Annotation& row, std::string_view raw, const AnnotationContext& context, AnnotationResult& out) {
   const bool exact = std::ranges::find(kExact, row.value.grammar) != std::end(kExact);
   // What refuses a text of several lines counts those in front, too.
   const auto begin = row.lines ? std::size_t{0} : std::min(raw.size(), raw.find_first_not_of(kBlank));
-  const auto trimmed = raw.substr(begin, raw.find_last_not_of(kBlank) + 1 - begin);
+  auto trimmed = raw.substr(begin, raw.find_last_not_of(kBlank) + 1 - begin);
+  std::string joined;  // what is written over several lines
+  if (std::ranges::find(kLists, row.value.grammar) != std::end(kLists) && has_control(trimmed)) {
+    joined = trimmed;
+    std::ranges::replace_if(joined, [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+    trimmed = joined;
+  }
   const auto value = exact ? raw : trimmed;
   auto expected = has_control(trimmed) && !row.lines ? std::string("a value without control characters")
                                                      : row.value.parse(value, context, out.values);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "model/settings/guards.h"
 
 namespace sluice::control {
 
@@ -65,21 +66,17 @@ void HostClosing::settle() {
     if (namespace_of(*o) == owner_) closed_.try_emplace("", closed);
   }
   for (const auto& [o, path] : unreadable_) {
-    // Lists of addresses and passwords are served, but must not miss requests of theirs that go to a neighbour with
-    // other ones.
+    // What keeps requests out is served, but must not miss requests of theirs that go to a neighbour with other guards.
     const auto& own = *o->settings;
-    const bool asks = own.source_ranges || own.basic_auth;
     const bool by_others =
-        asks && std::ranges::any_of(ingresses_, [&](const IngressState* other) {
-          return namespace_of(*other) == namespace_of(*o) &&
-                 (other->settings->source_ranges != own.source_ranges ||
-                  other->settings->basic_auth != own.basic_auth || other->settings->satisfy_any != own.satisfy_any);
+        model::keeps_out(own) && std::ranges::any_of(ingresses_, [&](const IngressState* other) {
+          return namespace_of(*other) == namespace_of(*o) && !model::same_guards(*other->settings, own);
         });
     const bool denied = o->closing && !o->closing->denied.empty();
     if (!guarded(*o) && !denied && !by_others) continue;
     const auto names = guarded(*o) ? names_of(*o->closing) : std::string();
     const auto whose =
-        names.empty() ? o->ref->text() + " takes requests of some addresses or users alone" : protected_by(*o, names);
+        names.empty() ? o->ref->text() + " does not let all requests to its paths" : protected_by(*o, names);
     closed_.try_emplace(namespace_of(*o), Closed{whose + "; its path " + path +
                                                      " is no regular expression, so that its requests cannot be told "
                                                      "from others",
@@ -117,8 +114,9 @@ void HostClosing::report(const std::string& host, Entries& entries) {
     entries.push_back(
         {*o->ref,
          {model::Severity::error, "ClosedHost", "spec.rules", host.empty() ? "any host" : host,
-          closed->names.empty() ? "paths that are regular expressions where an Ingress takes other addresses or users"
-                                : "no protection there that is not served, or --accept-unprotected " + closed->names,
+          closed->names.empty()
+              ? "paths that are regular expressions where an Ingress keeps requests out that others let in"
+              : "no protection there that is not served, or --accept-unprotected " + closed->names,
           "its paths there answer 503: " + closed->why}});
   }
 }

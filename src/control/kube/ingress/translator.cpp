@@ -49,6 +49,13 @@ void report_tls_without_rule(const IngressState& state, Entries& entries) {
                        {Severity::warning, "NoEffect", std::move(field), shorten(value), std::move(expected),
                         std::move(consequence)}});
   };
+  // A section for "*.example.com" is that of "app.example.com", too.
+  const auto stands_for_a_host = [&](std::string_view host) {
+    return host.starts_with("*.") && std::ranges::any_of(state.hosts, [&](std::string_view of) {
+             const auto dot = of.find('.');
+             return dot != std::string_view::npos && of.substr(dot) == host.substr(1);
+           });
+  };
   const bool hosts = state.hosts.size() > 1 || (state.hosts.size() == 1 && !state.hosts.begin()->empty());
   for (std::size_t t = 0; t < ingress.tls.size(); ++t) {
     const auto section = "spec.tls[" + std::to_string(t) + "]";
@@ -57,7 +64,8 @@ void report_tls_without_rule(const IngressState& state, Entries& entries) {
       in_vain(section, ingress.tls[t].secret, "a rule with a host", "its certificate is never sent");
     for (std::size_t h = 0; h < named.size(); ++h) {
       const auto host = lower(named[h]);
-      if (!state.hosts.contains(host) && rules_of(state, host).empty() && !asks_for_name(state, host))
+      if (!state.hosts.contains(host) && !stands_for_a_host(host) && rules_of(state, host).empty() &&
+          !asks_for_name(state, host))
         in_vain(section + ".hosts[" + std::to_string(h) + "]", named[h], "a host that a rule of this Ingress has",
                 "it changes nothing for that host");
     }

@@ -246,6 +246,7 @@ void ManifestReading::take(const Chunk& chunk, std::span<std::byte> tree) noexce
       const auto* at = dynamic_cast<const SyntaxError*>(&e);
       part.broken = true;
       part.decoded = {};
+      find_husks(chunk.text, path_, ns_, part.decoded.husks);
       part.aliased = 0;
       const bool json = is_json(path_);
       std::string where;
@@ -339,16 +340,20 @@ void ManifestReading::finish() {
       starved_ = true;
     }
   }
+  std::vector<ObjectPtr> husks;
+  each_document(content_, [&](std::string_view text, int) { find_husks(text, path_, ns_, husks); });
   release(content_);
   release(to_parse_);
   if (starved_)
     keep_former("NotEnoughMemory", "", "a smaller file, or more memory");
   else
     refuse(std::move(error_));
+  for (auto& husk : husks) next.objects.try_emplace(identity(*husk), husk);
 }
 
 void ManifestReading::collect() {
   std::set<std::string> refused;
+  std::vector<ObjectPtr> husks;
   std::uint64_t index = 0;
   next.aliased = aliased_;
   for (auto& part : next.parts) {
@@ -380,6 +385,7 @@ void ManifestReading::collect() {
     for (auto& e : part.decoded.entries) e.object.origin.line += shift;
     next.entries.add(part.decoded.entries);
     refused.insert(part.decoded.refused.begin(), part.decoded.refused.end());
+    husks.insert(husks.end(), part.decoded.husks.begin(), part.decoded.husks.end());
   }
   // What is smaller than the memory of it is parsed again when the file changes, and so is what did not parse.
   std::erase_if(next.parts, [](const auto& part) {
@@ -388,9 +394,10 @@ void ManifestReading::collect() {
   });
   next.parts.shrink_to_fit();
   next.refuses = !refused.empty();
-  if (!previous_) return;
-  for (auto& [id, object] : previous_->objects)
-    if (!next.objects.contains(id) && (next.broken || refused.contains(id))) next.objects.emplace(id, object);
+  if (previous_)
+    for (auto& [id, object] : previous_->objects)
+      if (!next.objects.contains(id) && (next.broken || refused.contains(id))) next.objects.emplace(id, object);
+  for (auto& husk : husks) next.objects.try_emplace(identity(*husk), husk);
 }
 
 }  // namespace sluice::control

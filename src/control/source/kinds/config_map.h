@@ -6,6 +6,7 @@ namespace sluice::control {
 struct ConfigMap {
   Meta meta;
   std::map<std::string, std::string> data;
+  bool unreadable = false;  // there is one of this name, and that is all that is known of it
   bool operator==(const ConfigMap&) const = default;
 
   struct Fields {

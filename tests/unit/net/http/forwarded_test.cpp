@@ -27,7 +27,7 @@ TEST(Forwarded, AHostIsWhatHostMayBe) {
 
 TEST(Forwarded, APortIsANumber) {
   for (const char* good : {"1", "443", "65535", "444, 80"}) EXPECT_TRUE(forwarded_port(good)) << good;
-  for (const char* bad : {"", "0", "65536", "-1", "+1", "80x", "a b", "443 80", "0000443"})
+  for (const char* bad : {"", "0", "65536", "-1", "+1", "80x", "a b", "443 80", "0000443", "0443"})
     EXPECT_FALSE(forwarded_port(bad)) << bad;
 }
 
