@@ -181,6 +181,13 @@ std::string shorten(std::string_view s) {
   std::string out(cut(s, 120));
   for (char& c : out)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  // A password in an URL is shown to nobody who reads messages.
+  const std::size_t scheme = out.find("://");
+  if (scheme == std::string::npos) return out;
+  const std::size_t user = scheme + 3, end = std::min(out.find_first_of("/?# ", user), out.size());
+  const std::size_t at = out.substr(0, end).rfind('@');
+  const std::size_t colon = out.find(':', user);
+  if (at != std::string::npos && at >= user && colon < at) out.replace(colon + 1, at - colon - 1, "…");
   return out;
 }
 

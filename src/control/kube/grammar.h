@@ -32,7 +32,7 @@ bool is_host_name(std::string_view s, bool wildcard);
 bool is_token(std::string_view s);
 // Has bytes below 0x20 or 0x7f.
 bool has_control(std::string_view s);
-// At most 120 bytes, control characters shown as '?'.
+// At most 120 bytes, control characters shown as '?', the password of an URL as an ellipsis.
 std::string shorten(std::string_view s);
 // "8m", "4096": the shortest spelling of a size.
 std::string size_text(std::uint64_t bytes);

@@ -80,6 +80,9 @@ TEST(Grammar, HostNames) {
 TEST(Grammar, ControlCharactersNeverReachTheReport) {
   EXPECT_EQ(shorten("a\nb\x7f"), "a?b?");
   EXPECT_EQ(shorten(std::string(500, 'x')).size(), 120U);
+  EXPECT_EQ(shorten("http://u:secret@auth.example:80/x:y@z"), "http://u:…@auth.example:80/x:y@z");
+  EXPECT_EQ(shorten("https://u:p@ss@h"), "https://u:…@h");
+  EXPECT_EQ(shorten("http://auth.example:80/a@b"), "http://auth.example:80/a@b");
 }
 
 }  // namespace
