@@ -267,6 +267,15 @@ def test_a_password_or_the_path(guarded):
     assert ask(sluice, right).status == 200 and ask(sluice, right, "X-Say: 403").status == 403
 
 
+def test_a_rewrite_that_leads_to_a_path_without_a_snippet(guarded):
+    """What counts is the location that a request ends in: of the first nothing is asked, and nothing is left out."""
+    sluice, who, pod = guarded.start("auth_request /auth; proxy_pass_request_body off; rewrite ^ /plain last;", "", paths=[("/a", "Prefix")])
+    app = Service(guarded)
+    sluice.changed(lambda: guarded.app("app.example", app.address, name="plain", paths=[("/plain", "Prefix")]))
+    assert ask(sluice, path="/a", method="POST", body=b"body").status == 200
+    assert app.asked[0][0].startswith("POST /plain") and app.asked[0][2] == b"body" and who.asked == []
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_location_that_passes_no_body(guarded, whole):
     """proxy_pass_request_body off, of requests that come by themselves."""

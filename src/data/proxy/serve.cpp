@@ -305,10 +305,12 @@ void copy(Exchange& ex) {
   }
 }
 
-// proxy_pass_request_body off. What is not here yet of the body is not waited for: the connection ends instead.
+// Where proxy_pass_request_body is off. What is not here yet of the body is not waited for: the connection ends
+// instead.
 void pass_no_body(Exchange& ex) {
   auto& head = ex.head();
-  if (head.framing == net::http::Framing::none || ex.tunnel) return;
+  const auto& snippet = ex.settings->snippet;  // null: a rewrite leads to a path without one
+  if (!snippet || !snippet->without_body || head.framing == net::http::Framing::none || ex.tunnel) return;
   std::string_view unused;
   if (!ex.down.body().ended() && !ex.down.whole_body(unused)) ex.close_after = true;
   head.framing = net::http::Framing::none;
@@ -439,7 +441,7 @@ net::Task<void> serve(Exchange& ex) {
     if (!sent) ex.close_after = true;
   } else {
     Status outcome{};
-    if (ex.program != nullptr && ex.settings->snippet->without_body) [[unlikely]]
+    if (ex.program != nullptr) [[unlikely]]
       pass_no_body(ex);
     if (ex.route->plan != nullptr && ex.main == nullptr) copy(ex);  // who else gets it
     if (!body_is_here(ex)) outcome = co_await take_request_body(ex);
