@@ -23,6 +23,7 @@
 #include "data/proxy/edit.h"
 #include "data/proxy/local_reply.h"
 #include "data/proxy/program.h"
+#include "data/proxy/same_host.h"
 #include "data/routing/host_routes.h"
 #include "data/server/head_limits.h"
 #include "model/ip.h"
@@ -295,9 +296,26 @@ void tell_program(const data::RequestView& view, const data::ProgramState& state
                                 view.route->spec->path, view.route->spec->ns, view.route->spec->ingress));
 }
 
+// Who would answer auth_request of its snippet; an answer: nobody does.
+std::optional<data::LocalReply> look_for_asked(const data::RequestView& view, const data::RouteTable& routes,
+                                               const std::string& host, std::vector<std::string>& steps) {
+  const std::string& path = view.route->settings->snippet->asks;
+  bool gave_up = false;
+  const data::Route* const found = data::find_of_same_host(view, routes, host, path, &gave_up);
+  if (found == nullptr) return data::LocalReply{.status = 500, .why = data::kNobodyToAsk};
+  const model::Route& spec = *found->spec;
+  steps.push_back(fmt::format("  that is {} {} of Ingress {}/{}{}", to_string(spec.match), spec.path, spec.ns,
+                              spec.ingress,
+                              gave_up                 ? ", whose pattern takes too many steps: 500"
+                              : !spec.because.empty() ? ", which is closed: 500"
+                              : found->forwards       ? fmt::format(", Service {}", spec.service)
+                                                      : std::string()));
+  return std::nullopt;
+}
+
 // What serve() asks, in its order, for a request that was never received. `steps`: gets whom it would ask elsewhere.
-std::optional<data::Verdict> decide(const data::Plan* process, data::RequestView& view,
-                                    std::vector<std::string>& steps) {
+std::optional<data::Verdict> decide(const data::Plan* process, data::RequestView& view, const data::RouteTable& routes,
+                                    const std::string& host, std::vector<std::string>& steps) {
   if (auto verdict = data::decide_for_all(process, view)) return verdict;
   if (auto verdict = data::decide_without_route(process, view)) return verdict;
   const data::Plan::Entry* waits = nullptr;
@@ -307,6 +325,9 @@ std::optional<data::Verdict> decide(const data::Plan* process, data::RequestView
     if (auto reply = waits->step->decide_at_length(view)) return data::Verdict{std::move(*reply), waits->name};
     if (auto charged = waits->step->charged(view); !charged.empty()) steps.push_back(std::move(charged));
     if (auto asks = waits->step->asks(view); !asks.empty()) steps.push_back("it is asked whether it may come: " + asks);
+    if (waits->name == "auth-request")
+      if (auto nobody = look_for_asked(view, routes, host, steps))
+        return data::Verdict{std::move(*nobody), waits->name};
     verdict = data::decide_behind(view, *waits, &waits);
   }
   return verdict;
@@ -480,7 +501,7 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
                                             "it may come (auth-tls-secret)",
                                             auth.secret));
   if (out.cluster != nullptr) out.balancing = balancing_of(*out.cluster, asked.view);
-  if (auto verdict = decide(process, asked.view, out.steps)) {
+  if (auto verdict = decide(process, asked.view, *snapshot.routes, request.match_host, out.steps)) {
     look_for_page(out, asked.view, verdict->reply, model);
     out.answer = answer_of(std::move(*verdict), out.cluster);
   }

@@ -9,7 +9,7 @@ from alone import pytest_configure, room  # noqa: E402, F401
 
 # What begins, waits, is given up and ends in many orders: these find most of what a sanitizer can find. `make asan` runs all files, CI these.
 LIFETIMES = """balancing canary change client_certificates early_answers error_pages external_auth fastcgi framing grpc health_checks h2_floods h2_lifecycle h2_upstream
-h2_websocket lifecycle logs malformed h2_malformed mirrors order_of_changes passthrough retries secrets tls upstream""".split()
+h2_websocket lifecycle logs malformed h2_malformed mirrors order_of_changes passthrough retries secrets snippet_auth tls upstream""".split()
 
 
 def pytest_collection_modifyitems(items):

@@ -79,7 +79,9 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"canary-weight-total", {canary, "1000", {{"canary", "true"}, {"canary-weight", "100"}}}},
       {"client-body-buffer-size", {own_paths, "9k"}},
       {"configuration-snippet",
-       {own_paths, "more_set_headers \"X-Taken: theirs\"; deny all; gzip off; location /web { return 418; }"}},
+       {own_paths,
+        "more_set_headers \"X-Taken: theirs\"; deny all; gzip off; auth_request /taken; "
+        "location /web { return 418; }"}},
       {"connection-proxy-header", {own_paths, "close"}},
       {"cors-allow-credentials", {own_paths, "false", cors}},
       {"cors-allow-headers", {own_paths, "X-Any", cors}},
@@ -157,7 +159,9 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"satisfy", {own_paths, "any"}},
       {"server-alias", {names, "alias.example,*.other.example,~^re"}},
       {"server-snippet",
-       {host, "return 418; more_set_headers \"X-Taken: theirs\"; location ~ . { return 418; } rewrite ^ /taken last;"}},
+       {host,
+        "return 418; more_set_headers \"X-Taken: theirs\"; auth_request /taken; location ~ . { return 418; } "
+        "rewrite ^ /taken last;"}},
       {"service-upstream", {own_paths, "true"}},
       {"session-cookie-change-on-failure", {own_paths, "true", session}},
       {"session-cookie-conditional-samesite-none", {own_paths, "true", session}},

@@ -463,6 +463,26 @@ TEST(Snippets, DoNotReachOtherNamespaces) {
   }
 }
 
+std::vector<std::string> nobody_to_ask(Site& site) {
+  std::vector<std::string> out;
+  for (const auto& e : site.problems())
+    if (e.problem.reason == "NobodyToAsk") out.push_back(e.object.name.str() + ": " + e.problem.value);
+  return out;
+}
+
+TEST(Snippets, AskAPathOfTheirNamespace) {
+  Site site(Annotations{{"configuration-snippet", "auth_request /auth;"}});
+  EXPECT_TRUE(nobody_to_ask(site).empty()) << "the path / has it";
+  Site none(Annotations{{"configuration-snippet", "auth_request /auth;"}}, {{"/app"}});
+  EXPECT_EQ(nobody_to_ask(none), std::vector<std::string>{"web: auth_request /auth"});
+  none.put(ingress("else", "theirs", {}, {{"/auth"}}));
+  EXPECT_EQ(nobody_to_ask(none).size(), 1U) << "another namespace's path is none";
+  none.put(ingress("shop", "ours", {}, {{"/auth", "Exact"}}));
+  EXPECT_TRUE(nobody_to_ask(none).empty());
+  Site location(Annotations{{"server-snippet", "auth_request /auth; location = /auth { return 204; }"}}, {{"/app"}});
+  EXPECT_TRUE(nobody_to_ask(location).empty());
+}
+
 TEST(Snippets, OfTheOldestIngressCountsAtAHost) {
   Site site(server("more_set_headers \"A: oldest\";"));
   site.put(ingress("shop", "younger", server("more_set_headers \"A: younger\";"), {{"/young"}}, 1'700'000'001));

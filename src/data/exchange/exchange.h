@@ -191,7 +191,7 @@ struct Exchange : RequestView {
   bool of_ours = false;           // a request of our own: pods get what it says in set_for_pods, and no usual fields
   std::unique_ptr<Elsewhere> elsewhere;  // the pod named it: there is no answer yet; null: it did not
   ClusterRuntime* awaited_at = nullptr;  // counts it among those without the head of an answer; null: nobody does
-  Exchange* asker = nullptr;             // the exchange that was led here so, whose client gets the answer; null: none
+  Exchange* asker = nullptr;             // on whose behalf this path of the host is asked (same_host.h); null: none
   bool grpc = false;                     // a call of gRPC: both directions stream, and our answers are its own
   PassedDeadline passed = PassedDeadline::none;
   std::unique_ptr<BodyTransform> transform;

@@ -34,6 +34,7 @@ struct RequestView {
   std::uint16_t came_by = 0;               // the port that the client connected to; 0: explain was not told it
   std::string_view said_port;              // the same, as a trusted proxy says; empty: none does
 
+  const RequestView* main = nullptr;      // the client's request, of which this is a sub-request; null: it is none
   const Route* route = nullptr;           // null: none takes it
   bool undecided = false;                 // nobody knows whether it is the route: its pattern gave up
   bool available = false;                 // its Cluster has an endpoint that takes requests

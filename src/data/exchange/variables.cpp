@@ -242,6 +242,7 @@ void put_path(const RequestView& request, Out& out) {
 
 void put_value(const RequestView& request, Variable named, Out& out, const ResponseFields* fields) {
   const auto& head = request.received;
+  const auto& line = request.main == nullptr ? head : request.main->received;  // a sub-request has none of its own
   const auto query = request.query.substr(request.query.empty() ? 0 : 1);
   const auto* proxy = request.from != nullptr ? request.from->proxy.get() : nullptr;
   const bool tls = request.from != nullptr && request.from->tls;
@@ -345,20 +346,20 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     case variable("ssl_client_escaped_cert"):
       return put_certificate(request, named, out);
     case variable("request"):
-      if (head.method_text.empty()) return;  // the head could not be read
-      out.put(head.method_text);
+      if (line.method_text.empty()) return;  // the head could not be read
+      out.put(line.method_text);
       out.put(" ");
-      out.put(head.target);
+      out.put(line.target);
       out.put(" ");
       return out.put(protocol(head));
     case variable("request_method"):
-      return out.put(head.method_text);
+      return out.put(line.method_text);
     case variable("request_uri"):
-      return out.put(head.path_query);
+      return out.put(line.path_query);
     case variable("escaped_request_uri"): {
       // Whatever the spelling: it is one already, and stands in the query of another URL.
       auto& text = out.text();
-      return append_encoded(head.path_query, text, fine_in_parameter);
+      return append_encoded(line.path_query, text, fine_in_parameter);
     }
     case variable("uri"):
     case variable("document_uri"):
@@ -396,7 +397,7 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
       return put_first(head, Name::content_type, out);
     case variable("content_length"):
       if (!request.body_length.empty()) return out.put(request.body_length);
-      return put_first(head, Name::content_length, out);
+      return put_first(line, Name::content_length, out);
     case variable("req_id"):
     case variable("request_id"):
       return out.put(request.request_id);

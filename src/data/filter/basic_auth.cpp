@@ -127,9 +127,9 @@ class BasicAuth final : public Step {
   const AddressSet denied_, allowed_;
 };
 
-// Where a service may answer instead, external_auth.cpp asks for both.
+// Where somebody else may answer instead, auth_answer.cpp asks for both.
 StepPtr ask_for_password(const Needs& needs) {
-  if (needs.settings.satisfy_any && needs.settings.external_auth) return nullptr;
+  if (needs.settings.satisfy_any && asks_somebody(needs.settings)) return nullptr;
   return password_step(needs.settings, true);
 }
 

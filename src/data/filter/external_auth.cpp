@@ -4,8 +4,7 @@
 #include <charconv>
 
 #include "data/exchange/variables.h"
-#include "data/filter/address_set.h"
-#include "data/filter/basic_auth.h"
+#include "data/filter/auth_answer.h"
 #include "data/filter/upstream_way.h"
 #include "data/plan/step.h"
 #include "data/proxy/edit.h"
@@ -60,30 +59,20 @@ Lifetime lifetime_of(std::span<const Field> fields) {
   return out;
 }
 
-// What its answer means, wherever it comes from.
-struct Said {
-  int status = 0;
-  std::span<const Field> fields;
-};
+constexpr WhyNot kOfService{"the service of auth-url says 401", "the service of auth-url says 403",
+                            "the service of auth-url answers what is neither 2xx, 401 nor 403"};
 
 class ExternalAuth final : public Step {
  public:
-  // `any`: of the address, the password and the service one suffices.
   ExternalAuth(const model::Shared<model::ExternalAuth>& auth, const model::RouteSettings& route)
-      : auth_(auth),
-        way_(way_to(auth->tls, auth->host)),
-        any_(route.satisfy_any),
-        password_(any_ ? password_step(route, false) : nullptr),
-        denied_(any_ && route.source_ranges ? std::span(route.source_ranges->denied) : std::span<const model::Cidr>()),
-        allowed_(any_ && route.source_ranges ? std::span(route.source_ranges->allowed)
-                                             : std::span<const model::Cidr>()) {
+      : auth_(auth), way_(way_to(auth->tls, auth->host)), others_(route) {
     model::Hash hash;
     hash.add(*auth);
     identity_ = std::to_string(hash.value());
   }
 
-  bool waits(const RequestView& request) const override { return !excused(request); }
-  bool admits(const std::array<std::uint8_t, 16>& client) const override { return of_address(client); }
+  bool waits(const RequestView& request) const override { return !others_.admits(request); }
+  bool admits(const std::array<std::uint8_t, 16>& client) const override { return others_.admits(client); }
   std::string asks(const RequestView& asked) const override {
     RequestView request(asked);
     request.past_rewrites = false;
@@ -97,14 +86,11 @@ class ExternalAuth final : public Step {
   net::Task<Result<std::optional<LocalReply>>> wait(Exchange& ex) const override {
     Result<std::optional<LocalReply>> out{};
     std::optional<LocalReply> other;  // what the password says
-    if (password_ != nullptr) {
-      other = password_->decide(ex);
-      if (!other) {
-        net::Task<Result<std::optional<LocalReply>>> checking = password_->wait(ex);
-        Result<std::optional<LocalReply>> checked = co_await checking;
-        if (!checked || !*checked) co_return std::move(checked);
-        other = std::move(*checked);
-      }
+    if (others_.has_password()) {
+      net::Task<Result<std::optional<LocalReply>>> checking = others_.ask(ex);
+      Result<std::optional<LocalReply>> checked = co_await checking;
+      if (!checked || !*checked) co_return std::move(checked);
+      other = std::move(*checked);
     }
     WorkerStats& stats = ex.worker.stats;
     // Who is asked is asked about the path that came, whatever rewrite-target makes of $uri.
@@ -117,7 +103,7 @@ class ExternalAuth final : public Step {
         std::vector<Field> fields;
         for (const auto& [name, value] : known->fields)
           fields.push_back({name, value, net::http::name_of(name), false});
-        *out = judge({known->status, fields}, ex, std::move(other));
+        *out = judge({known->status, fields, nullptr}, ex, std::move(other));
         co_return std::move(out);
       }
     }
@@ -125,7 +111,7 @@ class ExternalAuth final : public Step {
     ClusterRuntime* cluster = ex.further[static_cast<std::size_t>(model::Role::authentication)];
     if (cluster == nullptr) {
       stats.auth_failed.add();
-      out->emplace(failure("the service of auth-url has no address", std::move(other)));
+      out->emplace(auth_failure("the service of auth-url has no address", std::move(other)));
       co_return std::move(out);
     }
     std::string target, host, url, list;
@@ -181,11 +167,11 @@ class ExternalAuth final : public Step {
     if (!outcome) {
       stats.auth_failed.add();
       if (ex.note.empty()) ex.note = outcome.error().detail;
-      out->emplace(failure("the service of auth-url cannot be asked", std::move(other)));
+      out->emplace(auth_failure("the service of auth-url cannot be asked", std::move(other)));
       co_return std::move(out);
     }
-    const Said said{asked.status(), asked.fields()};
-    count(said.status, stats);
+    const Said said{asked.status(), asked.fields(), &asked.record()};
+    count_answer(said.status, stats);
     if (!key.empty()) keep(key, said, ex);
     *out = judge(said, ex, std::move(other));
     co_return std::move(out);
@@ -200,25 +186,6 @@ class ExternalAuth final : public Step {
   }
 
  private:
-  bool of_address(const std::array<std::uint8_t, 16>& client) const noexcept {
-    return allowed_.ranges() > 0 && allowed_.contains(client) && !denied_.contains(client);
-  }
-  bool excused(const RequestView& request) const noexcept { return request.client_known && of_address(request.client); }
-
-  // The challenge of the password stays in it, as nginx has set it by then.
-  static LocalReply failure(const char* why, std::optional<LocalReply> other) {
-    LocalReply out{.status = 500, .why = why};
-    if (other && other->status == 401) out.fields = std::move(other->fields);
-    return out;
-  }
-
-  static void count(int status, WorkerStats& stats) noexcept {
-    (status / 100 == 2                ? stats.auth_allowed
-     : status == 401 || status == 403 ? stats.auth_refused
-                                      : stats.auth_failed)
-        .add();
-  }
-
   // Under which an answer is kept; empty: none is. Another route, and another wish, has other answers.
   std::string key_of(const Exchange& ex) const {
     if (auth_->cache_key.empty()) return {};
@@ -251,21 +218,7 @@ class ExternalAuth final : public Step {
   bool is_used(const Field& field) const {
     return iequals(field.name, "www-authenticate") || iequals(field.name, "set-cookie") ||
            std::ranges::any_of(auth_->response_headers, [&](const auto& name) { return iequals(name, field.name); }) ||
-           std::ranges::any_of(auth_->variables,
-                               [&](const auto& variable) { return names_field(variable.field, field.name); });
-  }
-
-  // All fields of a name, as auth_request_set has them; a view that stays.
-  static std::string_view joined(std::string_view field, const Said& said, ExchangeMemory& memory) {
-    std::string* out = nullptr;
-    for (const auto& f : said.fields) {
-      if (!names_field(field, f.name)) continue;
-      if (out == nullptr)
-        out = &memory.joined.emplace_back(f.value);
-      else
-        out->append(", ").append(f.value);
-    }
-    return out != nullptr ? std::string_view(*out) : std::string_view();
+           names_answer(auth_->variables, field.name);
   }
 
   // `other`: the answer that the request would get without the service.
@@ -276,30 +229,15 @@ class ExternalAuth final : public Step {
     for (const auto& f : said.fields)
       if (iequals(f.name, "set-cookie")) memory.set_cookies.push_back(keep_text(f.value));
     ex.set_cookies = memory.set_cookies;
-    if (ex.program != nullptr)
-      for (const auto& variable : auth_->variables)
-        ex.program->set(variable.name, joined(variable.field, said, memory));
-    if (said.status / 100 == 2) {
-      vouch(said, ex);
-      return std::nullopt;
-    }
-    if (said.status == 401) {
-      if (!auth_->signin.empty()) {
-        LocalReply out{.status = 302, .why = "the service of auth-url says 401, and auth-signin where to"};
-        evaluate(auth_->signin, ex, Spelling::url, out.location);
-        return out;
-      }
-      LocalReply out{.status = 401, .why = "the service of auth-url says 401"};
-      for (const auto& f : said.fields)
-        if (iequals(f.name, "www-authenticate")) out.fields.emplace_back("WWW-Authenticate", f.value);
-      if (other && other->status == 401)
-        for (auto& field : other->fields) out.fields.push_back(std::move(field));
+    if (!set_variables(auth_->variables, said, ex, ex))
+      return auth_failure("auth_request_set makes too much text", std::move(other));
+    if (said.status / 100 == 2) vouch(said, ex);
+    if (said.status == 401 && !auth_->signin.empty()) {
+      LocalReply out{.status = 302, .why = "the service of auth-url says 401, and auth-signin where to"};
+      evaluate(auth_->signin, ex, Spelling::url, out.location);
       return out;
     }
-    if (said.status == 403)
-      return other ? std::move(other) : LocalReply{.status = 403, .why = "the service of auth-url says 403"};
-    ex.note = "it answers " + std::to_string(said.status);
-    return failure("the service of auth-url answers what is neither 2xx, 401 nor 403", std::move(other));
+    return verdict(said, kOfService, ex, std::move(other));
   }
 
   // What pods get of its answer, and not from the client.
@@ -323,9 +261,7 @@ class ExternalAuth final : public Step {
 
   const model::Shared<model::ExternalAuth> auth_;
   const model::RouteSettings way_;
-  const bool any_;
-  const StepPtr password_;
-  const AddressSet denied_, allowed_;
+  const OtherWays others_;
   std::string identity_;
 };
 

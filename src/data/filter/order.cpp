@@ -3,9 +3,9 @@
 namespace sluice::data {
 
 extern const Row kClientCertificate, kBlocked, kToHost, kAppRoot, kAmbiguousPaths, kCors, kRedirect, kRewriteAway,
-    kSslRedirect, kClientInClear, kClientLimits, kSnippetLimits, kSourceRanges, kBasicAuth, kExternalAuth, kMirror,
-    kReplaceRedirects, kReplaceInCookies, kServerSnippet, kSnippet, kSnippetHeaders, kSnippetAccess, kSnippetDeniesHere,
-    kAffinity, kCustomHeaders, kAddHeaders, kHsts, kGrpcWeb, kCompression;
+    kSslRedirect, kClientInClear, kClientLimits, kSnippetLimits, kSourceRanges, kBasicAuth, kExternalAuth, kAuthRequest,
+    kMirror, kReplaceRedirects, kReplaceInCookies, kServerSnippet, kSnippet, kSnippetHeaders, kSnippetAccess,
+    kSnippetDeniesHere, kAffinity, kCustomHeaders, kAddHeaders, kHsts, kGrpcWeb, kCompression;
 
 namespace {
 
@@ -37,6 +37,7 @@ constexpr Ordered kPlanned[] = {
     {&kSnippetAccess, "the list of a snippet stands behind those of annotations"},
     {&kBasicAuth, "a password is hashed, perhaps for long: after all that is known without it"},
     {&kExternalAuth, "another service is asked, over the network: last of those who say who may come, as in nginx"},
+    {&kAuthRequest, "likewise: a path of the host is asked; of the two a route has one"},
     {&kMirror, "what nobody has refused"},
     {&kReplaceRedirects, "the pod's own fields first: what is set by name stands in place of them"},
     {&kReplaceInCookies, "likewise"},

@@ -65,7 +65,7 @@ class Access final : public Step {
       : rules_(std::move(rules)), everybody_(says_of_everybody(rules_)), answers_(answers) {}
 
   std::optional<LocalReply> decide(const RequestView& request) const override {
-    if (answers_ && request.route->forwards) return std::nullopt;
+    if (answers_ && (request.route->forwards || request.main != nullptr)) return std::nullopt;
     if (!everybody_ && !request.client_known) return std::nullopt;
     if (everybody_ ? *everybody_ : admits(request.client)) return std::nullopt;
     return LocalReply{.status = 403, .why = "the client's address is one that a snippet denies"};

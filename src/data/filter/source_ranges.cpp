@@ -31,12 +31,12 @@ class Ranges final : public Step {
     return nullptr;
   }
   const AddressSet denied_, allowed_;
-  const bool or_else_;  // satisfy: any; basic_auth.cpp or external_auth.cpp asks for all
+  const bool or_else_;  // satisfy: any; basic_auth.cpp or auth_answer.cpp asks for all
 };
 
 StepPtr of_route(const Needs& needs) {
   const auto& ranges = needs.settings.source_ranges;
-  const bool or_else = needs.settings.satisfy_any && (needs.settings.basic_auth || needs.settings.external_auth);
+  const bool or_else = needs.settings.satisfy_any && (needs.settings.basic_auth || asks_somebody(needs.settings));
   return ranges ? std::make_shared<const Ranges>(*ranges, or_else) : nullptr;
 }
 

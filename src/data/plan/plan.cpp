@@ -96,9 +96,10 @@ bool is_loopback(std::span<const std::uint8_t, 16> address) noexcept {
 }
 
 std::optional<Verdict> decide_without_route(const Plan* process, const RequestView& request) {
-  if (is_probe(request.route, request.path))
+  const bool for_all = request.main == nullptr;  // pages of ours let nobody in
+  if (for_all && is_probe(request.route, request.path))
     return Verdict{{200, {}, "a probe of a load balancer, at a host that no Ingress names"}, kProbe};
-  if (is_status_page(request.route, request.path)) {
+  if (for_all && is_status_page(request.route, request.path)) {
     if (request.client_known && is_loopback(request.client))
       return Verdict{{.status = 200, .why = "the counters of nginx, asked from loopback", .content_type = "text/plain"},
                      kStatus};
@@ -125,7 +126,8 @@ std::optional<Verdict> decide_for_route(const RequestView& request, const Plan::
   if (verdict) return verdict;
   for (const Always& always : destination())
     if (auto reply = always.decide(request)) return Verdict{std::move(*reply), always.name};
-  if (plan != nullptr) return run_guards((*plan)[Phase::guard], request, waits);
+  // As nginx has it: who may come is asked about the client's request alone.
+  if (plan != nullptr && request.main == nullptr) return run_guards((*plan)[Phase::guard], request, waits);
   return std::nullopt;
 }
 

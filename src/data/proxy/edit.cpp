@@ -129,7 +129,7 @@ bool is_identity(const Exchange& ex, std::string_view name) noexcept {
 }
 
 std::optional<LocalReply> edit(Exchange& ex) {
-  if (ex.route->edited)
+  if (ex.route->edited || ex.program != nullptr)  // a rewrite may lead to a route without a snippet
     if (auto wrong = edit_by_settings(ex)) return wrong;
   forget_unvouched(ex);
   if (!ex.vouched.empty()) add_vouched(ex);

@@ -7,9 +7,7 @@
 #include "base/percent.h"
 #include "data/proxy/local_reply.h"
 #include "data/proxy/on_behalf.h"
-#include "data/proxy/prepare.h"
-#include "data/proxy/serve.h"
-#include "data/runtime/borrowed_memory.h"
+#include "data/proxy/same_host.h"
 #include "net/http/grammar.h"
 
 namespace sluice::data {
@@ -60,26 +58,6 @@ class Answer final : public OnBehalf {
  private:
   std::span<const std::pair<std::string, std::string>> carried_;
 };
-
-// As the client has sent it, but for what is asked for.
-void ask_for(Exchange& ex, const Exchange& asker, std::string_view target) {
-  auto& head = ex.head();
-  head = asker.head();
-  if (head.method != net::http::Method::head) {
-    head.method = net::http::Method::get;
-    head.method_text = "GET";
-  }
-  head.target = head.path_query = target;
-  head.framing = net::http::Framing::none;
-  head.content_length = 0;
-  head.expect_continue = head.upgrade = false;
-  head.upgrade_token = {};
-  for (auto& f : head.fields.all()) {
-    if (f.id == Name::content_length) f.drop = true;
-    // What was meant for the first route, or counted by it, is for the next one to see.
-    if (f.id == Name::authorization || f.id == Name::cdn_loop) f.drop = false;
-  }
-}
 
 // What is told of the exchange is what became of it at last.
 void take_over(Exchange& ex, Exchange& answered) {
@@ -138,21 +116,16 @@ bool leads_elsewhere(Exchange& ex) {
 net::Task<void> answer_from_elsewhere(Exchange& ex) {
   Elsewhere at = std::move(*ex.elsewhere);
   for (int times = 0; times < kMostElsewhere; ++times) {
-    BorrowedMemory memory(ex.worker);
     Answer answer(ex, at.fields);
-    Exchange next(ex.worker, answer, ex.peer, *memory);
-    next.asker = &ex;
-    ask_for(next, ex, at.target);
-    GivenUpWith cancelled(ex, next);
-    ex.waiting_on = &cancelled;
-    net::Task<void> serving = serve(next);
-    co_await serving;
-    ex.waiting_on = nullptr;
-    take_over(ex, next);
-    release(next);
-    if (!next.elsewhere) co_return;
-    keep_older(at, *next.elsewhere);
-    at = std::move(*next.elsewhere);
+    const bool head_alone = ex.head().method == net::http::Method::head;
+    OfSameHost next(ex, answer, head_alone ? net::http::Method::head : net::http::Method::get, at.target);
+    net::Task<void> asking = next.run();
+    co_await asking;
+    take_over(ex, next.exchange());
+    std::unique_ptr<Elsewhere> further = std::move(next.exchange().elsewhere);
+    if (!further) co_return;
+    keep_older(at, *further);
+    at = std::move(*further);
   }
   ex.record.ours = true;
   ex.record.reason = kRoundAndRound;

@@ -101,6 +101,7 @@ bool has_page(const Exchange& ex, int status) noexcept {
 }
 
 bool intercepts(const Exchange& ex, int status) noexcept {
+  if (ex.main != nullptr) return false;
   if (!ex.tunnel && !ex.grpc && ex.program != nullptr && intercepts_by_snippet(*ex.settings, status)) return true;
   return has_page(ex, status) && ex.settings->error_pages->of_pods && !ex.tunnel;
 }

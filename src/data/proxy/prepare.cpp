@@ -9,6 +9,7 @@
 #include "data/proxy/grpc.h"
 #include "data/proxy/logged_values.h"
 #include "data/proxy/program.h"
+#include "data/proxy/same_host.h"
 #include "data/runtime/worker_context.h"
 #include "net/http/cidr.h"
 #include "net/http/client_address.h"
@@ -115,6 +116,23 @@ void ask_error_pages_instead(Exchange& ex) noexcept {
 
 }  // namespace
 
+namespace {
+
+constexpr Error kNobodyThere{Fault::unsupported, Whose::internal, Retry::no, 500, kNobodyToAsk};
+
+// nginx's variables are one set for a request and its sub-requests; here what a sub-request sets is its own.
+void run_snippets(Exchange& ex, std::string_view host) {
+  auto& program = ex.memory.program;
+  program.begin(ex.memory.texts);
+  if (ex.main != nullptr) {
+    program.internal = true;
+    if (ex.main->program != nullptr) program.variables = ex.main->program->variables;
+  }
+  if (!ex.undecided) run_program(ex, *ex.view->snapshot().routes, host, program);
+}
+
+}  // namespace
+
 bool trusted(const model::Options& o, const std::uint8_t* address) noexcept {
   for (const auto& c : o.proxy_real_ip_cidr)
     if (net::http::contains(c.bytes, c.bits, address)) return true;
@@ -145,7 +163,7 @@ Status prepare(Exchange& ex) {
   pin_view(ex);
   ex.settings = &kDefaults;
   const auto* type = head.find(Name::content_type);
-  ex.grpc = type && is_grpc(type->value);
+  ex.grpc = type && is_grpc(type->value) && ex.main == nullptr;
   find_client(ex);
   find_origin(ex);
   ex.request_id = joined(ex, Name::x_request_id);
@@ -166,12 +184,16 @@ Status prepare(Exchange& ex) {
   auto path = net::http::normalise_path(head.path_query, storage.data());
   if (!path) return std::unexpected(path.error());
   ex.path = *path;
-  ex.route = ex.view->snapshot().routes->match(host, ex.path, &ex.undecided);
-  if (!ex.route) return {};
-  if (ex.route->program != nullptr) [[unlikely]] {
-    ex.memory.program.begin(ex.memory.texts);
-    if (!ex.undecided) run_program(ex, *ex.view->snapshot().routes, host, ex.memory.program);
+  const RouteTable& routes = *ex.view->snapshot().routes;
+  if (ex.main == nullptr) [[likely]] {
+    ex.route = routes.match(host, ex.path, &ex.undecided);
+    if (!ex.route) return {};
+  } else {
+    ex.route = find_of_same_host(*ex.main, routes, host, ex.path, &ex.undecided);
+    if (!ex.route) return std::unexpected(kNobodyThere);
   }
+  if (ex.route->program != nullptr) [[unlikely]]
+    run_snippets(ex, host);
   ex.settings = ex.route->settings;
   ex.route_seed = &ex.worker.shared.loop_seed;
   ex.cluster = ex.worker.cluster(ex.route->cluster);

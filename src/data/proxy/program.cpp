@@ -244,6 +244,7 @@ Program::Next Program::run(std::span<const SnippetStep> steps, const Patterns& p
         break;
       case Kind::replace:
       case Kind::target:
+      case Kind::original:
         break;
     }
     if (run.too_much()) return run.fail("the texts of a snippet are too large");
@@ -259,6 +260,7 @@ Program::Next Program::run(std::span<const SnippetStep> steps, const Patterns& p
   if (!changed && !steps.empty()) {
     const SnippetStep& last = steps.back();
     if (last.kind == Kind::replace || last.kind == Kind::target) run.replace(last);
+    if (last.kind == Kind::original && request.main != nullptr) state.target = request.main->received.path_query;
     if (run.too_much()) return run.fail("the texts of a snippet are too large");
   }
   return Next::go_on;

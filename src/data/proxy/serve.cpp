@@ -95,6 +95,7 @@ std::optional<LocalReply> answer_for_overload(Exchange& ex) {
   const Held held = ex.worker.held();
   if (!held.refuses()) [[likely]]
     return std::nullopt;
+  if (ex.main != nullptr) return std::nullopt;  // which has been let in
   const bool all = held.by(Source::memory, Rung::stop) || held.by(Source::lag, Rung::stop);
   const bool normal = all || held.any(Rung::refuse);
   const model::Priority priority = ex.settings->priority;
@@ -188,7 +189,7 @@ bool passes_upgrades(const model::RouteSettings& settings) noexcept {
 
 // What both bodies run through; of several the first one that takes the exchange.
 std::unique_ptr<BodyTransform> transform(Exchange& ex) {
-  if (ex.route == nullptr || ex.route->plan == nullptr) return nullptr;
+  if (ex.route == nullptr || ex.route->plan == nullptr || ex.main != nullptr) return nullptr;
   for (const auto& entry : (*ex.route->plan)[Phase::body])
     if (auto taken = entry.step->transform(ex)) return taken;
   return nullptr;
@@ -304,9 +305,22 @@ void copy(Exchange& ex) {
   }
 }
 
+// Where proxy_pass_request_body is off. What is not here yet of the body is not waited for: the connection ends
+// instead.
+void pass_no_body(Exchange& ex) {
+  auto& head = ex.head();
+  const auto& snippet = ex.settings->snippet;  // null: a rewrite leads to a path without one
+  if (!snippet || !snippet->without_body || head.framing == net::http::Framing::none || ex.tunnel) return;
+  std::string_view unused;
+  if (!ex.down.body().ended() && !ex.down.whole_body(unused)) ex.close_after = true;
+  head.framing = net::http::Framing::none;
+  for (auto& f : head.fields.all()) f.drop = f.drop || f.id == net::http::Name::content_length;
+}
+
 // By the route's Service of error pages, where it answers in place of this one.
 net::Task<Status> send_reply(Exchange& ex, LocalReply reply) {
-  const bool own_text = is_own_text(ex, reply);
+  // What a sub-request says is judged, and no page has a status that may let anybody in.
+  const bool own_text = ex.main != nullptr || is_own_text(ex, reply);
   if (!own_text && answer_error(ex, reply)) {
     net::Task<Status> sending = send_local_reply(ex, std::move(reply));
     Status sent = co_await sending;
@@ -427,7 +441,9 @@ net::Task<void> serve(Exchange& ex) {
     if (!sent) ex.close_after = true;
   } else {
     Status outcome{};
-    if (ex.route->plan != nullptr) copy(ex);  // who else gets it
+    if (ex.program != nullptr) [[unlikely]]
+      pass_no_body(ex);
+    if (ex.route->plan != nullptr && ex.main == nullptr) copy(ex);  // who else gets it
     if (!body_is_here(ex)) outcome = co_await take_request_body(ex);
     if (outcome && ex.passed != PassedDeadline::none) outcome = std::unexpected(late(ex.passed));
     if (outcome) outcome = co_await attempts(ex);  // pick, lease, relay; again where the rule allows

@@ -6,16 +6,20 @@
 
 namespace sluice::data {
 
+void leave_body_out(net::http::RequestHead& head) noexcept {
+  head.framing = net::http::Framing::none;
+  head.content_length = 0;
+  head.expect_continue = head.upgrade = false;
+  head.upgrade_token = {};
+}
+
 void make_ours(Exchange& ex, const Question& question, const model::Options& options) {
   auto& head = ex.head();
   head.method_text = question.method;
   head.method = net::http::method_of(question.method);
   head.target = head.path_query = question.target;
-  head.framing = net::http::Framing::none;
-  head.content_length = 0;
+  leave_body_out(head);
   head.major = head.minor = 1;
-  head.expect_continue = head.upgrade = false;
-  head.upgrade_token = {};
   ex.of_ours = true;
   ex.body_whole = true;
   ex.options = &options;

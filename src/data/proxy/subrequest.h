@@ -60,6 +60,8 @@ struct KeptAnswer final : Downstream {
   std::string text;  // what the fields are views of
   std::vector<net::http::Field> fields;
 };
+// The head of a request that goes on without its body and asks for no upgrade.
+void leave_body_out(net::http::RequestHead& head) noexcept;
 // Makes `ex` a request of our own: the head that stands in its memory, with the question's method and target, without a
 // body and an upgrade. What the question borrows must live as long.
 void make_ours(Exchange& ex, const Question& question, const model::Options& options);

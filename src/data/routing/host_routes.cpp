@@ -141,6 +141,30 @@ const Route* HostRoutes::match_patterns(std::string_view path, bool* gave_up) co
   return found.route;
 }
 
+const Route* HostRoutes::match_of(std::string_view ns, std::string_view path, bool* gave_up) const noexcept {
+  const Route* const found = match(path, gave_up);
+  if (found != nullptr && found->spec->ns.view() == ns) return found;
+  *gave_up = false;  // of somebody else's pattern
+  const Route* own = nullptr;
+  const auto is_own = [ns](const Route& route) noexcept {
+    return route.spec->ns.view() == ns && route.spec->rank % 2 == 0;
+  };
+  walk(path, [&](const Route& route) noexcept {
+    if (is_own(route)) own = &route;
+  });
+  if (own == nullptr && patterns_)
+    patterns_->walk(
+        path,
+        [&](std::uint32_t from, std::uint32_t to, std::int64_t longer) { return longest(path, from, to, longer); },
+        [&](const Route& route, Asked what) noexcept {
+          if (own != nullptr || !is_own(route) || (what != Asked::yes && what != Asked::gave_up)) return;
+          own = &route;
+          *gave_up = what == Asked::gave_up;
+        });
+  if (own == nullptr || snippets_ == nullptr || *gave_up) return own;
+  return &snippets_->choose(*own, path, gave_up);
+}
+
 Patterns::Found HostRoutes::walk_patterns(std::string_view path,
                                           const std::function<void(const Route&, Asked)>& visit) const {
   return patterns_->walk(

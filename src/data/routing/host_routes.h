@@ -50,6 +50,8 @@ class HostRoutes {
       return found;
     return &snippets_->choose(*found, path, gave_up);
   }
+  // The same among the routes of one namespace alone, be the path another's by now; null: it has none that takes it.
+  const Route* match_of(std::string_view ns, std::string_view path, bool* gave_up) const noexcept;
   // Null: no snippet writes a location.
   const SnippetLocations* snippets() const noexcept { return snippets_.get(); }
   // The same walk, of a host without patterns; tells visit(route) of every route that matches the path, from the

@@ -92,4 +92,9 @@ struct RouteSettings {
   bool operator==(const RouteSettings&) const = default;
 };
 
+// Is somebody asked whether a request may come: another service, or a path of the host by auth_request of a snippet?
+inline bool asks_somebody(const RouteSettings& settings) noexcept {
+  return settings.external_auth || (settings.snippet && !settings.snippet->asks.empty());
+}
+
 }  // namespace sluice::model

@@ -15,15 +15,16 @@ namespace sluice::model {
 // One step of nginx's rewrite module. Steps of a block stand behind its test, in order of the text.
 struct SnippetStep {
   enum class Kind : std::uint8_t {
-    set,      // `name` becomes `text`
-    test,     // `if`: where it fails, the next `count` steps are left out
-    level,    // the block of an `if` is entered: SnippetRules::levels[count] counts for the response
-    rewrite,  // where `pattern` matches the path
-    answer,   // `return`
-    stop,     // `break`
-    groups,   // $1 to $9 become those of `pattern`, matched against the path: a location's own
-    replace,  // the first `count` bytes of the path become `text`, unless it was rewritten: a proxy_pass with a path
-    target,   // pods get `text`, as it stands, for a path: a proxy_pass whose path is made of variables
+    set,       // `name` becomes `text`
+    test,      // `if`: where it fails, the next `count` steps are left out
+    level,     // the block of an `if` is entered: SnippetRules::levels[count] counts for the response
+    rewrite,   // where `pattern` matches the path
+    answer,    // `return`
+    stop,      // `break`
+    groups,    // $1 to $9 become those of `pattern`, matched against the path: a location's own
+    replace,   // the first `count` bytes of the path become `text`, unless it was rewritten: a proxy_pass with a path
+    target,    // pods get `text`, as it stands, for a path: a proxy_pass whose path is made of variables
+    original,  // in a sub-request pods get what the client asked for: a proxy_pass with $request_uri
   };
   enum class Test : std::uint8_t { is_set, equals, differs, matches, fails };
   enum class Flag : std::uint8_t { none, last, stop, redirect, permanent };
@@ -97,10 +98,10 @@ struct SnippetLine {
   bool operator==(const SnippetLine&) const = default;
 };
 
-// auth_request_set: a field of the answer of auth-url becomes a variable.
+// auth_request_set: what was said about the request becomes a variable.
 struct SnippetAuthField {
-  std::string name;   // of the variable, lower case
-  std::string field;  // as variables spell it
+  std::string name;  // of the variable, lower case
+  Template value;    // $upstream_http_, $upstream_status, $upstream_addr and $status are those of the answer
   bool operator==(const SnippetAuthField&) const = default;
 };
 
@@ -155,9 +156,11 @@ struct Snippet {
   std::vector<SnippetLevel> levels;   // the first is that of the location itself; never empty
   std::vector<SnippetAccess> access;  // the first that has the client's address decides; none: it may come
   std::vector<SnippetLine> request;   // proxy_set_header, more_set_input_headers, more_clear_input_headers
+  std::string asks;  // auth_request: the path of the host that says whether a request may come; empty: none does
   std::vector<SnippetAuthField> auth;
   std::vector<SnippetErrorPage> errors;  // the first that has the status
   SnippetLimits limits;
+  bool without_body = false;               // pods get none, whatever the client sends
   bool intercepts = false;                 // they answer in place of pods' errors, too
   std::string default_type = "text/html";  // of a `return` with a text, where the path's extension says nothing
   bool internal = false;                   // reached by a rewrite alone
@@ -169,7 +172,7 @@ struct Snippet {
 // May it refuse a request that would be served without it? Not for its limits, which say how often and not who.
 inline bool keeps_out(const Snippet& s) noexcept {
   const auto answers = [](const SnippetStep& step) { return step.kind == SnippetStep::Kind::answer; };
-  return !s.access.empty() || s.internal || std::ranges::any_of(s.server, answers) ||
+  return !s.access.empty() || !s.asks.empty() || s.internal || std::ranges::any_of(s.server, answers) ||
          std::ranges::any_of(s.location, answers);
 }
 

@@ -199,9 +199,8 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_disk_bodies_total", counter, "result",
      "Bodies that were too long for memory: written to the disk, or refused as there was no room or the disk failed."},
     {"sluice_auth_requests_total", counter, "result",
-     "What services of auth-url said of requests: allowed, refused (401, 403), failed (500: they could not be asked, "
-     "or "
-     "said something else), or said before and kept (kept)."},
+     "What services of auth-url and paths of auth_request said of requests: allowed, refused (401, 403), failed (500: "
+     "they could not be asked, or said something else), or said before and kept (kept)."},
     {"sluice_mirrored_requests_total", counter, "result",
      "Copies of requests for mirror-target: answered, failed (nobody answered), or dropped as there were too many or "
      "too "

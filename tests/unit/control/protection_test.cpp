@@ -242,6 +242,7 @@ TEST_F(Protection, AGuardOfAPathThatCannotBeReadClosesUntilAllAreEqual) {
       {"auth-url", "http://auth.example/check"},
       {"configuration-snippet", "deny 10.0.0.0/8;"},
       {"configuration-snippet", "return 403;"},
+      {"configuration-snippet", "auth_request /auth;"},
       {"configuration-snippet", "if ($http_x_key != secret) { return 403; }"}};
   const auto broken = [](const std::string& more) {
     return "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: admin\n  annotations: "

@@ -249,6 +249,89 @@ TEST(SnippetDirectives, OfAccessAreInOrderAndInherited) {
   EXPECT_NE(refusal("allow unix:;"), "taken");
 }
 
+TEST(SnippetDirectives, APathOfTheHostIsAsked) {
+  const auto made = read(
+      "auth_request /auth; auth_request_set $User $upstream_http_x_user; auth_request_set $all "
+      "\"$upstream_status-$status ${upstream_addr} $request_uri $mine\";",
+      Context::location, "");
+  ASSERT_TRUE(made);
+  EXPECT_EQ(made->asks, "/auth");
+  EXPECT_EQ(made->asks_at, (Place{1, 1}));
+  ASSERT_EQ(made->auth.size(), 2U);
+  EXPECT_EQ(made->auth[0].name, "user");
+  EXPECT_TRUE(made->sets.contains("user"));
+  EXPECT_EQ(made->uses.size(), 1U) << "$mine has to be somebody's";
+  for (const auto* text : {"auth_request auth;",
+                           "auth_request @auth;",
+                           "auth_request $uri;",
+                           "auth_request /$arg_a;",
+                           "auth_request /a?b;",
+                           "auth_request /a%20b;",
+                           "auth_request /a#b;",
+                           "auth_request //a;",
+                           "auth_request /a/../b;",
+                           "auth_request /a/.;",
+                           "auth_request \"/a\nb\";",
+                           "auth_request /a; auth_request /b;",
+                           "auth_request off; auth_request /b;",
+                           "auth_request /a /b;",
+                           "if ($arg_a) { auth_request /a; }",
+                           "auth_request_set user $upstream_http_a;",
+                           "auth_request_set $host $upstream_http_a;",
+                           "auth_request_set $a $upstream_cookie_b;",
+                           "auth_request_set $a $1;",
+                           "auth_request_set $a $;",
+                           "auth_request_set $a $sent_http_b;",
+                           "auth_request_set $a $upstream_response_time;"})
+    EXPECT_NE(refusal(text), "taken") << text;
+}
+
+TEST(SnippetDirectives, WhoIsAskedIsInherited) {
+  const auto server = read(
+      "auth_request /s; auth_request_set $a $upstream_http_a; location /in { return 204; } "
+      "location /own { auth_request /o; } location /open { auth_request off; }",
+      Context::server, "");
+  const auto quiet = read("set $b 1;", Context::location, "");
+  const auto own = read(
+      "auth_request /l; auth_request_set $b $upstream_http_b; location /in { return 204; } "
+      "location /open { auth_request off; }",
+      Context::location, "");
+  const auto off = read("auth_request off;", Context::location, "");
+  ASSERT_TRUE(server && quiet && own && off);
+  EXPECT_EQ(settle(&*server, &*quiet, false)->asks, "/s");
+  EXPECT_EQ(settle(&*server, nullptr, false)->asks, "/s");
+  EXPECT_EQ(settle(&*server, &*quiet, false)->auth[0].name, "a");
+  EXPECT_EQ(settle(&*server, &*own, false)->asks, "/l");
+  EXPECT_EQ(settle(&*server, &*own, false)->auth[0].name, "b");
+  EXPECT_EQ(settle(&*server, &*off, false)->asks, "");
+  const auto of_server = [&](std::size_t i) { return settle_location(&*server, nullptr, server->locations[i])->asks; };
+  EXPECT_EQ(of_server(0), "/s");
+  EXPECT_EQ(of_server(1), "/o");
+  EXPECT_EQ(of_server(2), "");
+  EXPECT_EQ(settle_location(&*server, &*own, own->locations[0])->asks, "/l");
+  EXPECT_EQ(settle_location(&*server, &*own, own->locations[1])->asks, "");
+  EXPECT_EQ(joined(*server, *off).asks, "");
+  const std::string none;
+  EXPECT_TRUE(refusal_of_option("auth_request /a;", Context::server, &none));
+  EXPECT_FALSE(refusal_of_option("auth_request off;", Context::server, &none));
+}
+
+TEST(SnippetDirectives, BodiesAreLeftOut) {
+  const auto server = read(
+      "proxy_pass_request_body off; location /in { return 204; } location /own { "
+      "proxy_pass_request_body on; }",
+      Context::server, "");
+  const auto own = read("proxy_pass_request_body on; location /in { return 204; }", Context::location, "");
+  ASSERT_TRUE(server && own);
+  EXPECT_TRUE(settle(&*server, nullptr, false)->without_body);
+  EXPECT_FALSE(settle(&*server, &*own, false)->without_body);
+  EXPECT_TRUE(settle_location(&*server, nullptr, server->locations[0])->without_body);
+  EXPECT_FALSE(settle_location(&*server, nullptr, server->locations[1])->without_body);
+  EXPECT_FALSE(settle_location(&*server, &*own, own->locations[0])->without_body);
+  EXPECT_FALSE(joined(*server, *own).without_body.value());
+  EXPECT_NE(refusal("proxy_pass_request_body no;"), "taken");
+}
+
 TEST(SnippetDirectives, HeadersThatBelongToOthersAreRefused) {
   for (const auto* text :
        {"add_header Date x;", "more_set_headers \"grpc-status: 0\";", "add_header \"A B\" c;",

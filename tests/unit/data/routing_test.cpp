@@ -17,6 +17,7 @@ struct Path {
   PathMatch match;
   std::string path, to;
   bool nested = false;
+  std::string ns = {};
 };
 
 // As the translators write an Ingress path down.
@@ -44,6 +45,8 @@ std::shared_ptr<const HostRoutes> host(const std::string& name, const std::vecto
     route.path = p.path;
     route.service = p.to;
     route.nested = p.nested;
+    route.ns = p.ns;
+    route.rank = p.ns == "theirs" ? 2 : 0;
   }
   std::vector<Route> routes;
   for (const model::Route& route : spec->routes) routes.emplace_back().spec = &route;
@@ -385,6 +388,52 @@ TEST(HashName, DependsOnTheWholeSeedAndTheWholeText) {
   EXPECT_NE(value, hash_name({seed.k0, seed.k1 ^ 1}, text));
   EXPECT_NE(hash_name(seed, "a"), hash_name(seed, std::string_view("a\0", 2)));
   EXPECT_NE(random_seed().k0, random_seed().k0);
+}
+
+// A namespace that asks one of its own paths gets it, whatever others have by now.
+TEST(Routing, OfOneNamespaceAlone) {
+  using enum PathMatch;
+  const auto one = host("a.example", {{prefix, "/", "root", false, "mine"},
+                                      {prefix, "/app/", "app", false, "mine"},
+                                      {exact, "/app", "app", false, "mine"},
+                                      {snippet_exact, "/auth", "auth", false, "mine"},
+                                      {exact, "/auth", "stranger", false, "theirs"},
+                                      {prefix, "/auth/", "stranger", false, "theirs"},
+                                      {prefix, "/app/x/", "stranger", false, "theirs"}});
+  const auto of = [&](std::string_view ns, std::string_view path) {
+    bool gave_up = false;
+    const Route* route = one->match_of(ns, path, &gave_up);
+    EXPECT_FALSE(gave_up);
+    return route == nullptr ? std::string("nobody") : route->spec->service.str();
+  };
+  EXPECT_EQ(one->match("/auth")->spec->service.view(), "stranger");
+  EXPECT_EQ(of("mine", "/auth"), "auth");
+  EXPECT_EQ(of("mine", "/auth/x"), "root");
+  EXPECT_EQ(of("mine", "/app/x/y"), "app");
+  EXPECT_EQ(of("mine", "/app"), "app");
+  EXPECT_EQ(of("theirs", "/auth"), "stranger");
+  EXPECT_EQ(of("theirs", "/app/y"), "nobody");
+  EXPECT_EQ(of("theirs", "/"), "nobody");
+  EXPECT_EQ(of("", "/auth"), "nobody");
+}
+
+TEST(Routing, OfOneNamespaceAloneAmongPatterns) {
+  using enum PathMatch;
+  const auto one = host("a.example", {{pattern, "/[a-z]+", "words", false, "mine"},
+                                      {snippet_exact, "/auth", "auth", false, "mine"},
+                                      {exact, "/auth", "stranger", false, "theirs"},
+                                      {pattern, "/words/of/.*", "stranger", false, "theirs"}});
+  const auto of = [&](std::string_view ns, std::string_view path) {
+    bool gave_up = false;
+    const Route* route = one->match_of(ns, path, &gave_up);
+    EXPECT_FALSE(gave_up);
+    return route == nullptr ? std::string("nobody") : route->spec->service.str();
+  };
+  EXPECT_EQ(of("mine", "/auth"), "auth");
+  EXPECT_EQ(one->match("/words/of/theirs")->spec->service.view(), "stranger");
+  EXPECT_EQ(of("mine", "/words/of/theirs"), "words");
+  EXPECT_EQ(of("theirs", "/words/of/theirs"), "stranger");
+  EXPECT_EQ(of("theirs", "/words"), "nobody");
 }
 
 }  // namespace

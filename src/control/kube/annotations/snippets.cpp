@@ -127,8 +127,9 @@ void finish_auth(AnnotationResult& out, const WrittenSnippet& written) {
   const Block& block = *written.block;
   auto& auth = out.values.settings.external_auth;
   const bool more = !block.steps.empty() || block.levels != std::vector<model::SnippetLevel>(1) ||
-                    !block.access.empty() || !block.auth.empty() || !block.locations.empty() || !block.limits.empty() ||
-                    !block.changes.empty() || block.internal || block.satisfy_any;
+                    !block.access.empty() || block.asks || !block.auth.empty() || !block.locations.empty() ||
+                    !block.limits.empty() || !block.changes.empty() || block.internal || block.satisfy_any ||
+                    block.without_body;
   if (more)
     return refuse(out, kName, {{}, "", "proxy_set_header alone: what else nginx would do for the question is not done"},
                   false);
@@ -159,8 +160,18 @@ void finish_configuration(AnnotationResult& out, const WrittenSnippet& written) 
                    block.access.front().allow ? "allow" : "deny",
                    "one list: the annotations allowlist-source-range and denylist-source-range are there as well"},
                   false);
-  if (!block.auth.empty() && !settings.external_auth)
-    return refuse(out, kName, {{}, "auth_request_set", "auth-url beside it: nobody is asked"}, false);
+  if (block.asks && !block.asks->empty() && settings.external_auth) {
+    const bool own = !out.values.external_auth.auth.url.empty();
+    return refuse(out, kName,
+                  {block.asks_at, "auth_request",
+                   own ? "no second one: the annotation auth-url is one, and nginx takes no duplicate"
+                       : "no second one: the option global-auth-url is one, and nginx takes no duplicate; the "
+                         "annotation enable-global-auth: \"false\" leaves it out"},
+                  false);
+  }
+  const auto asks = [](const Block* of) { return of != nullptr && of->asks && !of->asks->empty(); };
+  if (!block.auth.empty() && !settings.external_auth && !asks(&block) && !asks(out.values.snippets.server.block.get()))
+    return refuse(out, kName, {{}, "auth_request_set", "auth_request or auth-url beside it: nobody is asked"}, false);
   if (block.internal)
     return refuse(out, kName, {{}, "internal", "it in a location of a server-snippet: nobody reaches such paths"},
                   false);

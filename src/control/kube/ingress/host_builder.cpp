@@ -97,6 +97,7 @@ void HostBuilder::make() {
   choose_names();
   add_routes();
   add_snippet_locations();
+  report_nobody_to_ask();
   add_certificates();
   report_without_effect();
   out_.host = std::move(host_);

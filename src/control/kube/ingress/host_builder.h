@@ -139,6 +139,8 @@ class HostBuilder {
   std::string twin_of(const snippet::Location& location, std::size_t place) const;
   void add_snippet_location(std::size_t place, const IngressState& ingress, const snippet::Block* around,
                             const snippet::Location& location);
+  void report_nobody_to_ask();
+  bool has_path(std::size_t place, std::string_view path) const;
   void lead_snippet_to(model::Route& route, const IngressState& ingress, const snippet::Pass& pass);
 
   // host_routes.cpp: what the paths become.

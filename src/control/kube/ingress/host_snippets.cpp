@@ -125,6 +125,14 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
     settings.satisfy_any = *block.satisfy_any;
   else if (around == nullptr && server != nullptr && server->satisfy_any)
     settings.satisfy_any = *server->satisfy_any;
+  // In nginx global-auth-url is a matter of Ingresses' paths: a server that asks by itself does so here.
+  if (around == nullptr && server != nullptr && server->asks && !server->asks->empty() && !block.asks)
+    settings.external_auth.reset();
+  if (settings.external_auth && !block.auth.empty()) {
+    model::ExternalAuth with = *settings.external_auth;
+    with.variables = block.auth;
+    settings.external_auth = std::move(with);
+  }
   settings.protocol = model::BackendProtocol::http;
   if (block.pass) {
     settings.protocol = block.pass->tls ? model::BackendProtocol::https : model::BackendProtocol::http;
@@ -198,6 +206,55 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
     route.status = 404;
   if (!route.cluster.empty()) lead_to_error_pages(route, *like);
   host_->routes.push_back(std::move(route));
+}
+
+// May any route of the namespace take such a request?
+bool HostBuilder::has_path(std::size_t place, std::string_view path) const {
+  using enum model::PathMatch;
+  return std::ranges::any_of(host_->routes, [&](const model::Route& route) {
+    if (route.rank != 2 * place) return false;
+    if (route.status == 404 && !model::of_snippet(route.match)) return false;
+    switch (route.match) {
+      case pattern:
+      case snippet_pattern:
+      case snippet_pattern_any_case:
+        return true;  // nobody knows without asking it
+      case exact:
+      case snippet_exact:
+        return route.path.view() == path;
+      case slash_redirect:
+      case snippet_slash:
+        return false;
+      default:
+        return path.starts_with(route.path.view());
+    }
+  });
+}
+
+// An auth_request that leads to no path of its namespace closes what it guards, and somebody has to be told.
+void HostBuilder::report_nobody_to_ask() {
+  const auto look = [&](std::size_t place, const IngressState& at, const char* field, const snippet::Block& block) {
+    std::set<std::string> asked;
+    const auto add = [&](const snippet::Block& of) {
+      if (of.asks && !of.asks->empty()) asked.insert(*of.asks);
+    };
+    add(block);
+    for (const auto& location : block.locations) add(*location.block);
+    for (const std::string& path : asked)
+      if (!has_path(place, path))
+        report(at,
+               {Severity::error, "NobodyToAsk", field, "auth_request " + shorten(path),
+                "a location or a path of namespace " + tenants_[place].ns + " at " + shown_name() + " that takes it",
+                "requests that it guards answer 500"});
+  };
+  for (std::size_t place = 0; place < tenants_.size(); ++place) {
+    const Tenant& tenant = tenants_[place];
+    for (const IngressState* o : tenant.ingresses)
+      if (const auto* own = o->configuration_snippet())
+        look(place, *o, "metadata.annotations[configuration-snippet]", *own);
+    if (const IngressState* o = tenant.server_snippet)
+      look(place, *o, "metadata.annotations[server-snippet]", *o->server_snippet());
+  }
 }
 
 void HostBuilder::lead_snippet_to(model::Route& route, const IngressState& ingress, const snippet::Pass& pass) {

@@ -59,6 +59,8 @@ struct Block {
   std::vector<model::SnippetLevel> levels = std::vector<model::SnippetLevel>(1);
   std::vector<model::SnippetAccess> access;
   std::vector<model::SnippetLine> request;
+  std::optional<std::string> asks;  // auth_request: a path, or "" for off
+  Place asks_at;
   std::vector<model::SnippetAuthField> auth;
   std::optional<std::string> default_type;
   bool internal = false;
@@ -74,8 +76,9 @@ struct Block {
   std::string mirror_url;                                // of a location: its proxy_pass
   std::string mirror;                                    // where copies go, an URL; empty: none do
   std::optional<bool> mirror_body;
-  std::set<std::string> sets;      // variables, lower case
-  std::vector<UsedVariable> uses;  // others
+  std::optional<bool> without_body;  // proxy_pass_request_body off
+  std::set<std::string> sets;        // variables, lower case
+  std::vector<UsedVariable> uses;    // others
   std::vector<Said> said;
   std::string written;  // in one line
 };

@@ -36,9 +36,9 @@ constexpr Row kRows[] = {
     {"set", ALL, 2, 2, read_set},
     // who may come
     {"allow", SL, 1, 1, read_access},
-    {"auth_basic", SL, 1, 1, read_off_only},
-    {"auth_request", SL, 1, 1, read_off_only},
-    {"auth_request_set", L, 2, 2, read_auth_request_set},
+    {"auth_basic", SL, 1, 1, read_auth_basic},
+    {"auth_request", SL, 1, 1, read_auth_request},
+    {"auth_request_set", SL, 2, 2, read_auth_request_set},
     {"deny", SL, 1, 1, read_access},
     {"internal", L, 0, 0, read_internal},
     {"satisfy", SL, 1, 1, read_satisfy},
@@ -55,6 +55,7 @@ constexpr Row kRows[] = {
     {"proxy_set_header", SL, 2, 2, read_set_header},
     // pods
     {"proxy_pass", L, 1, 1, read_pass},
+    {"proxy_pass_request_body", SL, 1, 1, read_pass_body},
     {"client_max_body_size", SL, 1, 1, read_size<&RouteSettings::body_limit>},
     {"grpc_buffer_size", SL, 1, 1, read_size<&RouteSettings::response_head_limit>},
     {"grpc_connect_timeout", SL, 1, 1, read_millis<&RouteSettings::connect_timeout>},
@@ -204,7 +205,6 @@ constexpr Row kRows[] = {
     {"proxy_bind", 0, 0, 0, nullptr, "the network's own routes", true},
     {"proxy_cookie_flags", 0, 0, 0, nullptr, "pods to set the flags of their cookies", true},
     {"proxy_method", 0, 0, 0, nullptr, "the client's method: another one is not sent in its place", true},
-    {"proxy_pass_request_body", 0, 0, 0, nullptr, "the request as it came", true},
     {"proxy_pass_request_headers", 0, 0, 0, nullptr, "proxy_set_header NAME \"\" for each of them", true},
     {"proxy_set_body", 0, 0, 0, nullptr, "the client's body: another one is not sent in its place", true},
     {"proxy_ssl_certificate", 0, 0, 0, nullptr, "the annotation proxy-ssl-secret: no file is read", true},

@@ -18,7 +18,8 @@ std::string read_limit_except(Reader& r, const Directive& d);
 // access_directives.cpp
 std::string read_access(Reader& r, const Directive& d);
 std::string read_satisfy(Reader& r, const Directive& d);
-std::string read_off_only(Reader& r, const Directive& d);
+std::string read_auth_basic(Reader& r, const Directive& d);
+std::string read_auth_request(Reader& r, const Directive& d);
 std::string read_auth_request_set(Reader& r, const Directive& d);
 std::string read_internal(Reader& r, const Directive& d);
 
@@ -38,6 +39,7 @@ std::string read_more_input(Reader& r, const Directive& d);
 
 // pass_directives.cpp
 std::string read_pass(Reader& r, const Directive& d);
+std::string read_pass_body(Reader& r, const Directive& d);
 std::string read_mirror(Reader& r, const Directive& d);
 std::string read_mirror_body(Reader& r, const Directive& d);
 

@@ -79,6 +79,17 @@ std::string read_pass(Reader& r, const Directive& d) {
     return {};
   }
   r.block().pass = std::move(pass);
+  if (rest.empty()) return {};
+  SnippetStep step;
+  step.kind = Kind::original;
+  r.keep_for_end(std::move(step));
+  return {};
+}
+
+std::string read_pass_body(Reader& r, const Directive& d) {
+  const auto on = parse_on_off(d.words[0].text);
+  if (!on) return "on or off";
+  r.block().without_body = !*on;
   return {};
 }
 

@@ -412,7 +412,7 @@ std::optional<model::SourceRanges> as_ranges(const std::vector<model::SnippetAcc
 }
 
 bool move_list(model::RouteSettings& settings) {
-  const bool any = settings.satisfy_any && (settings.basic_auth || settings.external_auth);
+  const bool any = settings.satisfy_any && (settings.basic_auth || model::asks_somebody(settings));
   if (!any || !settings.snippet || settings.snippet->access.empty()) return true;
   auto ranges = as_ranges(settings.snippet->access);
   if (!ranges) return false;
@@ -440,9 +440,11 @@ model::Shared<Snippet> settle(const Block* outer, const Block* inner, bool own_l
   settle_levels(far.levels.front(), near, out.location, out);
   out.access = !near.access.empty() ? near.access : own_lists ? std::vector<model::SnippetAccess>() : far.access;
   out.request = near.request;  // the location of an Ingress has lines of its own: nginx inherits none
-  out.auth = near.auth;
+  out.asks = near.asks ? *near.asks : far.asks.value_or("");
+  out.auth = near.auth.empty() ? far.auth : near.auth;
   out.errors = near.errors.empty() ? far.errors : near.errors;
   out.intercepts = near.intercepts.value_or(far.intercepts.value_or(false));
+  out.without_body = near.without_body.value_or(far.without_body.value_or(false));
   if (near.default_type || far.default_type)
     out.default_type = near.default_type ? *near.default_type : *far.default_type;
   out.limits = limits_of({&near, &far}, far);
@@ -454,9 +456,9 @@ model::Shared<Snippet> settle(const Block* outer, const Block* inner, bool own_l
     out.written += near.written;
   }
   if (out.server.empty() && out.location.empty() && out.access.empty() && out.request.empty() && out.auth.empty() &&
-      out.levels.size() == 1 && out.levels.front() == SnippetLevel{} && out.errors.empty() &&
-      out.limits == model::SnippetLimits{} && near.changes.empty() && near.said.empty() && far.changes.empty() &&
-      far.said.empty() && far.locations.empty() && near.locations.empty())
+      out.asks.empty() && !out.without_body && out.levels.size() == 1 && out.levels.front() == SnippetLevel{} &&
+      out.errors.empty() && out.limits == model::SnippetLimits{} && near.changes.empty() && near.said.empty() &&
+      far.changes.empty() && far.said.empty() && far.locations.empty() && near.locations.empty())
     return nullptr;
   return out;
 }
@@ -476,6 +478,10 @@ model::Shared<Snippet> settle_location(const Block* server, const Block* around,
   settle_levels(outer, block, out.location, out);
   out.access = block.access.empty() ? access : block.access;
   out.request = block.request.empty() ? request : block.request;
+  const auto& asks = around != nullptr && around->asks ? around->asks : far.asks;
+  out.asks = block.asks ? *block.asks : asks.value_or("");
+  const auto& auth = around != nullptr && !around->auth.empty() ? around->auth : far.auth;
+  out.auth = block.auth.empty() ? auth : block.auth;
   for (const auto* said :
        {&far.default_type, around != nullptr ? &around->default_type : &none.default_type, &block.default_type})
     if (*said) out.default_type = **said;
@@ -483,6 +489,8 @@ model::Shared<Snippet> settle_location(const Block* server, const Block* around,
   out.errors = block.errors.empty() ? errors : block.errors;
   const auto& intercepts = around != nullptr && around->intercepts ? around->intercepts : far.intercepts;
   out.intercepts = block.intercepts.value_or(intercepts.value_or(false));
+  const auto& without_body = around != nullptr && around->without_body ? around->without_body : far.without_body;
+  out.without_body = block.without_body.value_or(without_body.value_or(false));
   out.internal = block.internal;
   out.limits = limits_of({&block, around, &far}, far);
   out.of_server = server != nullptr;
@@ -512,11 +520,16 @@ Block joined(const Block& first, const Block& second) {
     out.request.push_back(line);
   }
   append(out.auth, second.auth);
+  if (second.asks) {
+    out.asks = second.asks;
+    out.asks_at = second.asks_at;
+  }
   append(out.errors, second.errors);
   append(out.limits, second.limits);
   if (second.rate_status != 0) out.rate_status = second.rate_status;
   if (second.connection_status != 0) out.connection_status = second.connection_status;
   if (second.intercepts) out.intercepts = second.intercepts;
+  if (second.without_body) out.without_body = second.without_body;
   if (second.default_type) out.default_type = second.default_type;
   if (second.satisfy_any) out.satisfy_any = second.satisfy_any;
   out.internal = out.internal || second.internal;
@@ -551,12 +564,15 @@ std::optional<Refusal> refusal_of_option(std::string_view text, Context where, c
   if (!made) return std::move(made.error());
   if (!made->locations.empty())
     return Refusal{made->locations.front().at, "location", "no location: of which host would it be?"};
-  if (!made->auth.empty() || made->satisfy_any || !made->mirror.empty() || made->internal) {
+  const bool asks = made->asks && !made->asks->empty();
+  if (asks || !made->auth.empty() || made->satisfy_any || !made->mirror.empty() || made->internal) {
     Refusal refused{{}, {}, "what holds for all hosts: headers, steps, access and settings"};
     const auto parsed = parse(text);  // once more, for the line
     for (const auto& directive : *parsed) {
       const std::string& name = directive.name;
-      if (name != "auth_request_set" && name != "satisfy" && name != "mirror" && name != "internal") continue;
+      if (name != "auth_request" && name != "auth_request_set" && name != "satisfy" && name != "mirror" &&
+          name != "internal")
+        continue;
       refused.at = directive.at;
       refused.token = name;
       break;

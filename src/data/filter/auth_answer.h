@@ -1,0 +1,64 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "data/exchange/exchange.h"
+#include "data/filter/address_set.h"
+#include "data/plan/step.h"
+#include "model/settings/snippet.h"
+
+// What is common to those who ask somebody whether a request may come: external_auth.cpp another service, and
+// auth_request.cpp a path of the same host. Source: nginx, ngx_http_auth_request_module.
+namespace sluice::data {
+
+// What somebody has said, wherever it comes from.
+struct Said {
+  int status = 0;
+  std::span<const net::http::Field> fields;
+  const ExchangeRecord* record = nullptr;  // of the question; null: it was asked before
+};
+
+// Why a request does not go on, for logs; texts that live for ever.
+struct WhyNot {
+  const char *unauthorized, *forbidden, *failed;
+};
+
+// `satisfy: any`: of the address, the password and whoever is asked one suffices. Otherwise there are no other ways.
+class OtherWays {
+ public:
+  explicit OtherWays(const model::RouteSettings& route);
+
+  bool admits(const std::array<std::uint8_t, 16>& client) const noexcept {
+    return allowed_.ranges() > 0 && allowed_.contains(client) && !denied_.contains(client);
+  }
+  // By the address alone.
+  bool admits(const RequestView& request) const noexcept { return request.client_known && admits(request.client); }
+
+  bool has_password() const noexcept { return password_ != nullptr; }
+  // What the password says, where there is one; nothing: it lets the request in. Errors as those of Step::wait().
+  net::Task<Result<std::optional<LocalReply>>> ask(Exchange& ex) const;
+
+ private:
+  const StepPtr password_;
+  const AddressSet denied_, allowed_;
+};
+
+// 2xx lets the request go on, 401 and 403 are passed on, all else is 500. `other`: the answer that the request would
+// get of its password. Nothing: it goes on.
+std::optional<LocalReply> verdict(const Said& said, const WhyNot& why, Exchange& ex, std::optional<LocalReply> other);
+// 500; the challenge of the password stays in it, as nginx has set it by then.
+LocalReply auth_failure(const char* why, std::optional<LocalReply> other);
+// Counts it.
+void count_answer(int status, WorkerStats& stats) noexcept;
+
+// Does one of them need this field of the answer?
+bool names_answer(std::span<const model::SnippetAuthField> sets, std::string_view field) noexcept;
+// auth_request_set. `of`: the question, whose path and query $uri and $args are. False: it makes too much text of it.
+bool set_variables(std::span<const model::SnippetAuthField> sets, const Said& said, const RequestView& of,
+                   Exchange& ex);
+
+}  // namespace sluice::data
