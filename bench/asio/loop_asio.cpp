@@ -65,6 +65,7 @@ struct Asio {
   asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
   Reactor& reactor = asio::use_service<Reactor>(context);
   const How how = net::how();
+  Asio() { reactor.init_task(); }  // what a socket of Asio's own would do
   std::unordered_map<const Watcher*, Descriptor*> descriptors;
   Wake wake;
   bool any = false;  // events in this turn

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Sluice over its own loop and over Asio's reactor, in one run: CPU time a request, instructions, system calls.
 
 usage: measure.py OWN ASIO [--scenarios h1-1k,tls-1k] [--rounds 10] [--json FILE] [--parts peers,instructions,calls]
