@@ -150,6 +150,16 @@ balance: deps-build build/.made  ## how well the policies of balancing balance, 
 	$(call compile,bench,balance_quality)
 	@bench/balance/run.sh $(SCENARIOS)
 
+asio: build  ## Sluice over its own loop, and over Asio's reactor: CPU a request, instructions, system calls; SCENARIOS='h1-1k' ROUNDS=10
+	@tools/deps.sh build test bench
+	$(call compile,asio,sluice)
+	@set -o pipefail; out=bench/results/$$(date -u +%F)-asio; bench/asio/measure.py build/release/sluice build/asio/sluice --json $$out.json $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(ROUNDS),--rounds $(ROUNDS)) | tee $$out.md
+
+beast: deps-build build/.made  ## heads of HTTP/1.1 by our parser, and by Beast's under the same checks: instructions and time
+	@tools/deps.sh bench
+	$(call compile,bench,beast_heads)
+	@set -o pipefail; bench/beast/measure.py build/bench/bench/beast_heads | tee bench/results/$$(date -u +%F)-beast.md
+
 arch:  ## directions of include, forbidden words, and that this check can fail
 	@tests/arch/check.py . && tests/arch/self_test.py
 
@@ -185,4 +195,4 @@ install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
 clean:  ## remove everything that was built
 	@rm -rf build
 
-.PHONY: help deps deps-build build dev run quick first-answer test unit test-integration test-conformance k8s-harness test-k8s test-k8s-dev test-k8s-long test-oracle asan-build asan asan-short tsan fuzz soak chaos chaos-short chaos-k8s bench peers peers-test instructions scale tail balance arch headers fmt fmt-check tidy docs image test-image install-completions clean
+.PHONY: help deps deps-build build dev run quick first-answer test unit test-integration test-conformance k8s-harness test-k8s test-k8s-dev test-k8s-long test-oracle asan-build asan asan-short tsan fuzz soak chaos chaos-short chaos-k8s bench peers peers-test instructions scale tail balance asio beast arch headers fmt fmt-check tidy docs image test-image install-completions clean

@@ -21,11 +21,13 @@ class Peer:
 
 
 def found():
-    """Name → Peer of those that are installed. BASE_BIN adds another build of Sluice as `base`; a Debian 13 tree made by
-    debootstrap, with nginx-light and haproxy in it, named by TRIXIE, adds nginx126 and haproxy30."""
+    """Name → Peer of those that are installed. BASE_BIN adds another build of Sluice as `base`, or several ones by names that
+    begin so (base-a=PATH,base-b=PATH); a Debian 13 tree made by debootstrap, with nginx-light and haproxy in it, named by
+    TRIXIE, adds nginx126 and haproxy30."""
     peers = {"floor": Peer(floor, "floor"), "sluice": Peer(sluice, sluice.binary())}
-    if os.environ.get("BASE_BIN"):
-        peers["base"] = Peer(sluice, os.environ["BASE_BIN"])
+    for named in filter(None, os.environ.get("BASE_BIN", "").split(",")):
+        name, _, path = named.rpartition("=")
+        peers[name or "base"] = Peer(sluice, path)
     for module in (nginx, haproxy, h2o, envoy):
         if binary := module.find():
             peers[module.NAME] = Peer(module, binary)

@@ -1,10 +1,7 @@
-#include <algorithm>
 #include <cstring>
-#include <optional>
 
-#include "base/strings.h"
-#include "net/h1/connection.h"
 #include "net/h1/parser.h"
+#include "net/h1/response_checks.h"
 #include "net/h1/scan.h"
 
 namespace sluice::net::h1 {
@@ -12,43 +9,15 @@ namespace sluice::net::h1 {
 using std::string_view_literals::operator""sv;
 namespace {
 
-using http::Framing;
-using http::Method;
-using http::Name;
-
-// What a pod cannot have removed by naming it: the frame and meaning of the content, and what clients are secured by.
-bool keep_named(const http::Field& field) noexcept {
-  switch (field.id) {
-    case Name::content_length:
-    case Name::transfer_encoding:
-    case Name::content_type:
-    case Name::content_encoding:
-    case Name::date:
-    case Name::location:
-    case Name::strict_transport_security:
-      return true;
-    case Name::other:
-      return iequals(field.name, "set-cookie") || iequals(field.name, "content-range") ||
-             iequals(field.name, "cache-control") || iequals(field.name, "vary") ||
-             iequals(field.name, "www-authenticate") || iequals(field.name, "content-security-policy");
-    default:
-      return false;
-  }
-}
-
 class ResponseParser {
  public:
-  ResponseParser(std::string_view head, const HeadLimits& limits, Method method, http::ResponseHead& out)
-      : p_(head.data()), end_(head.data() + head.size()), limits_(limits), method_(method), out_(out) {}
+  ResponseParser(std::string_view head, const HeadLimits& limits, http::Method method, http::ResponseHead& out)
+      : p_(head.data()), end_(head.data() + head.size()), limits_(limits), out_(out), checks_(method, out) {}
 
   Status run() {
     if (auto ok = status_line(); !ok) return ok;
     if (auto ok = fields(); !ok) return ok;
-    ConnectionOptions options;
-    if (has_connection_) options = apply_connection(out_.fields, keep_named);
-    if (options.too_many) return refuse_upstream("Connection: more than 64 options");
-    out_.keep_alive = !options.close && (out_.minor == 1 || options.keep_alive);
-    return framing();
+    return checks_.head();
   }
 
  private:
@@ -87,93 +56,24 @@ class ResponseParser {
         return refuse_upstream(why);
       }
       field.id = http::name_of(field.name);
-      if (field.id != Name::other)
-        if (auto ok = known(field); !ok) return ok;
+      if (field.id != http::Name::other)
+        if (auto ok = checks_.known(field); !ok) return ok;
     }
     if (p_ + 2 != end_) return refuse_upstream("head: an empty line before its end");
-    return {};
-  }
-
-  Status known(http::Field& field) {
-    switch (field.id) {
-      case Name::content_length:
-        if (length_) return refuse_upstream("Content-Length: twice");
-        if (!read_length(field.value, out_.content_length))
-          return refuse_upstream("Content-Length: not a number up to 2^63-1");
-        length_ = out_.fields.size() - 1;
-        break;
-      case Name::transfer_encoding:
-        if (coding_) return refuse_upstream("Transfer-Encoding: twice");
-        coding_ = field.value;
-        field.drop = true;
-        break;
-      case Name::connection:
-        has_connection_ = true;
-        field.drop = true;
-        break;
-      case Name::keep_alive:
-        field.drop = true;
-        for_each_element(field.value, [this](std::string_view parameter) { keep_alive(parameter); });
-        break;
-      default:
-        if (http::hop_by_hop(field.id)) field.drop = true;
-        break;
-    }
-    return {};
-  }
-
-  // RFC 2068 section 19.7.1.1. No number: as if it were not there.
-  void keep_alive(std::string_view parameter) noexcept {
-    constexpr std::string_view kTimeout = "timeout=";
-    if (!iequals(parameter.substr(0, kTimeout.size()), kTimeout)) return;
-    auto digits = parameter.substr(kTimeout.size());
-    std::uint64_t seconds = 0;
-    if (http::read_length(digits, seconds))
-      out_.idle_seconds = static_cast<std::uint32_t>(std::min<std::uint64_t>(seconds, out_.idle_seconds));
-  }
-
-  // RFC 9112 section 6.3.
-  Status framing() {
-    if (coding_ && length_) return refuse_upstream("Transfer-Encoding and Content-Length together");
-    if (coding_ && out_.minor == 0) return refuse_upstream("Transfer-Encoding in HTTP/1.0");
-    if (coding_ && !iequals(*coding_, "chunked"))
-      return refuse_upstream("Transfer-Encoding: something other than chunked");
-
-    const bool never_framed = out_.status < 200 || out_.status == 204;
-    if (never_framed) {
-      // Such a field is a mistake (RFC 9110 section 8.6). What the pod would send after it is nobody's: no reuse.
-      if (coding_ || out_.content_length > 0) out_.keep_alive = false;
-      if (length_) out_.fields[*length_].drop = true;
-      out_.content_length = 0;
-      return {};
-    }
-    if (method_ == Method::head || out_.status == 304)
-      return {};  // Content-Length tells what a GET would get: passed on
-    if (coding_) {
-      out_.framing = Framing::chunked;
-    } else if (length_) {
-      out_.framing = Framing::length;
-      out_.fields[*length_].drop = true;
-    } else {
-      out_.framing = Framing::until_close;
-      out_.keep_alive = false;
-    }
     return {};
   }
 
   const char* p_;
   const char* end_;
   const HeadLimits& limits_;
-  Method method_;
   http::ResponseHead& out_;
-  std::optional<std::size_t> length_;  // which field it is
-  std::optional<std::string_view> coding_;
-  bool has_connection_ = false;
+  ResponseChecks checks_;
 };
 
 }  // namespace
 
-Status parse_response(std::string_view head, const HeadLimits& limits, Method request_method, http::ResponseHead& out) {
+Status parse_response(std::string_view head, const HeadLimits& limits, http::Method request_method,
+                      http::ResponseHead& out) {
   out.clear();
   if (!head.ends_with("\r\n\r\n"sv)) return refuse_upstream("head: does not end with an empty line");
   return ResponseParser(head, limits, request_method, out).run();
