@@ -414,10 +414,10 @@ int main(int argc, char** argv) {
                    "(default: the cgroup's limit alone, the nearest of both where there are two)")
       ->transform(CLI::AsSizeValue(false))
       ->check([](const std::string& bytes) {
-        constexpr std::uint64_t kLeast = 8U << 20;  // less is used up by a process that serves nobody
+        constexpr std::uint64_t kLeast = 1U << 20;  // less is used up by a process that serves nobody
         std::uint64_t n = 0;
         std::from_chars(bytes.data(), bytes.data() + bytes.size(), n);
-        return n == 0 || n >= kLeast ? std::string() : "expected 8Mi or more, or 0 for none";
+        return n == 0 || n >= kLeast ? std::string() : "expected 1Mi or more, or 0 for none";
       })
       ->envname("SLUICE_MEMORY_LIMIT");
   serve

@@ -107,7 +107,7 @@ def test_explain_says_what_the_proxy_does(site):
 
 @pytest.mark.parametrize("method,fields,status", [("TRACE", [], 405), ("CONNECT", [], 405), ("GET", ["Expect: more"], 417), ("GET", ["Content-Length: 1", "Content-Length: 2"], None),
                                                   ("GET", ["Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"], 400), ("GET", ["X: " + "y" * 9000], 431),
-                                                  ("GET", ["Transfer-Encoding: gzip"], 501), ("GET", ["Connection: upgrade", "Upgrade: websocket"], 426)])
+                                                  ("GET", ["Transfer-Encoding: gzip"], 501), ("GET", ["Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Version: 12"], 426)])
 def test_explain_knows_what_no_route_is_asked_about(site, method, fields, status):
     site.app("app.example", site.pod().address)
     _, out, _ = run("explain", site.manifests.root, method, "http://app.example/", *sum([["-H", f] for f in fields], []))

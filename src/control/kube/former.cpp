@@ -53,12 +53,6 @@ bool Clusters::use_former(const std::string& name, State& c, const ServicePort* 
                                               : f.name == port->name || (!f.target.empty() && f.target == port->target);
     if (fits > 0 && fits >= best) best = fits, former = &f;
   }
-  // A name that no port has, or had, of a Service with a single one: the Ingress comes first, and the Service follows.
-  const auto* const service_now = core_.objects.find<Service>(service);
-  const bool single = service_now != nullptr && service_now->ports.size() == 1 && known->second.size() == 1;
-  if (former == nullptr && port == nullptr && single)
-    if (const Former& f = known->second.front(); f.ended == Instant{} || f.ended + Store::kGrace > core_.graces.now())
-      former = &f;
   if (!former) return false;
 
   for (const bool leaving : {false, true}) {
