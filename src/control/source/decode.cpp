@@ -234,12 +234,13 @@ ObjectPtr make_husk(std::string_view ns, std::string_view name, const Text& file
 }
 
 // An object of `row` is refused.
-void refuse(const KindRow& row, const Node& n, const Text& file, std::string_view otherwise, Decoded& out) {
+void refuse(const KindRow& row, const Node& n, const Text& file, std::string_view otherwise, bool from_api,
+            Decoded& out) {
   const auto [ns, name] = written_name(n, otherwise);
   out.refused.push_back(
       identity(row.name, row.namespaced ? std::string(ns.substr(0, 253)) : "", std::string(name.substr(0, 253))));
-  if (std::string_view(row.name) != ConfigMap::kRow.name) return;
-  if (auto husk = make_husk(ns, name, file, n.line)) out.husks.push_back(std::move(husk));
+  if (from_api || std::string_view(row.name) != ConfigMap::kRow.name) return;
+  if (auto husk = make_husk(ns, name, file, n.line)) out.objects.push_back(std::move(husk));
 }
 
 // `pruned`: the API server has taken it, so it has no other fields than the API knows.
@@ -261,7 +262,7 @@ void read_known(const KindRow& row, const Node& n, const Text& file, std::string
     out.objects.push_back(std::make_shared<const Object>(std::move(object)));
     out.entries.add(reading.taken);
   } catch (const BadShape& bad) {
-    refuse(row, n, file, otherwise, out);
+    refuse(row, n, file, otherwise, pruned, out);
     out.entries.push_back({reading.ref(bad.line),
                            {model::Severity::error, "BadShape", bad.field, bad.value, bad.expected,
                             "the object is refused; its previous form, if there is one, stays"}});
@@ -318,7 +319,7 @@ void decode_one(const Node& n, const Of& of, const Text& file, std::string_view 
     const auto group = group_of(version);
     const bool ours = group == row.group() || group.empty() || group == "extensions" ||
                       (!row.group().empty() && edits(group, row.group()) <= kSlips);
-    if (ours) refuse(row, n, file, ns, out);
+    if (ours) refuse(row, n, file, ns, false, out);
     auto said = Disclosure::api_version(version);
     if (said.empty()) said = shown.value(version);
     out.entries.push_back({rough_reference(n, row.name, shown, file, ns),

@@ -10,10 +10,9 @@ namespace sluice::control {
 
 // The objects of some documents, in order.
 struct Decoded {
-  std::vector<ObjectPtr> objects;
+  std::vector<ObjectPtr> objects;    // and husks (ConfigMap::unreadable), for where there is no previous form
   model::Entries entries;            // refused and ignored objects
   std::vector<std::string> refused;  // identities of refused objects: their previous form stays
-  std::vector<ObjectPtr> husks;      // ConfigMaps that cannot be read, for where there is no previous form
   std::uint32_t positions = 0;       // objects seen, for the order of those that follow
 };
 

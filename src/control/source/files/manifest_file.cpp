@@ -246,7 +246,7 @@ void ManifestReading::take(const Chunk& chunk, std::span<std::byte> tree) noexce
       const auto* at = dynamic_cast<const SyntaxError*>(&e);
       part.broken = true;
       part.decoded = {};
-      find_husks(chunk.text, path_, ns_, part.decoded.husks);
+      find_husks(chunk.text, path_, ns_, part.decoded.objects);
       part.aliased = 0;
       const bool json = is_json(path_);
       std::string where;
@@ -361,6 +361,10 @@ void ManifestReading::collect() {
     int shift = std::exchange(part.shift, 0);
     auto base = index++ << 24;
     for (auto& object : part.decoded.objects) {
+      if (const auto* map = std::get_if<ConfigMap>(object.get()); map != nullptr && map->unreadable) {
+        husks.push_back(object);
+        continue;
+      }
       auto position = base | (meta(*object).position & 0xffffff);
       if (shift != 0 || meta(*object).position != position) {
         Object copy = *object;
@@ -385,7 +389,6 @@ void ManifestReading::collect() {
     for (auto& e : part.decoded.entries) e.object.origin.line += shift;
     next.entries.add(part.decoded.entries);
     refused.insert(part.decoded.refused.begin(), part.decoded.refused.end());
-    husks.insert(husks.end(), part.decoded.husks.begin(), part.decoded.husks.end());
   }
   // What is smaller than the memory of it is parsed again when the file changes, and so is what did not parse.
   std::erase_if(next.parts, [](const auto& part) {
