@@ -235,8 +235,15 @@ TEST(Decode, AnObjectIsBoundedInBytes) {
         parse_json(R"({"apiVersion":"v1","kind":")" + kind + R"(","metadata":{"name":"a")" + rest + "}", 1);
     Decoded out;
     decode(*doc, "", out);
-    EXPECT_EQ(out.objects.size() + out.entries.size(), 1U);
-    return out.objects.empty();
+    const bool bad = !out.refused.empty();
+    EXPECT_EQ(out.entries.size(), bad ? 1U : 0U);
+    // Of a ConfigMap it is told that it is there.
+    EXPECT_EQ(out.objects.size(), !bad || kind == "ConfigMap" ? 1U : 0U);
+    for (const auto& object : out.objects)
+      if (const auto* map = std::get_if<ConfigMap>(object.get())) {
+        EXPECT_EQ(map->unreadable, bad);
+      }
+    return bad;
   };
   const auto text = [](std::size_t size) { return "\"" + std::string(size, 'A') + "\""; };
   const auto members = [](std::size_t count) {
