@@ -84,6 +84,11 @@ constexpr std::array kGuarding{
                    why_no_snippet<snippet::Context::server>},
 };
 
+const GuardingOption* find(std::span<const GuardingOption> rows, std::string_view key) {
+  const auto it = std::ranges::find(rows, key, &GuardingOption::key);
+  return it == rows.end() ? nullptr : &*it;
+}
+
 // What --accept-unprotected takes.
 std::string unprotected_names() {
   std::set<std::string_view> names;
@@ -100,18 +105,18 @@ std::string unprotected_names() {
 }  // namespace
 
 std::span<const GuardingOption> guarding_options() {
-  return kGuarding;
+  static_assert(kGuarding.front().key == kUnreadable);
+  return std::span(kGuarding).subspan(1);
 }
 
 const GuardingOption* guarding_option(std::string_view key) {
-  const auto it = std::find_if(kGuarding.begin(), kGuarding.end(), [&](const auto& g) { return g.key == key; });
-  return it == kGuarding.end() ? nullptr : &*it;
+  return find(guarding_options(), key);
 }
 
 std::string close_by_options(const std::vector<std::string>& keys, const Own& own, Closing& closing) {
   std::string names;
   for (const auto& key : keys) {
-    const auto* option = guarding_option(key);
+    const auto* option = find(kGuarding, key);
     if (option == nullptr || !option->reaches(own)) continue;
     add_element(names, key);
     add_element(option->authenticates ? closing.but_no_auth_locations : closing.paths, "option " + key);
@@ -122,13 +127,13 @@ std::string close_by_options(const std::vector<std::string>& keys, const Own& ow
 std::string closed_without_ingress(const std::vector<std::string>& keys) {
   std::string names;
   for (const auto& key : keys)
-    if (const auto* option = guarding_option(key); option != nullptr && option->everywhere)
+    if (const auto* option = find(kGuarding, key); option != nullptr && option->everywhere)
       add_element(names, "option " + key);
   return names;
 }
 
 std::string check_unprotected(const std::string& name) {
-  return guarding_option(name) != nullptr || guards(name) ? "" : "expected one of " + unprotected_names();
+  return find(kGuarding, name) != nullptr || guards(name) ? "" : "expected one of " + unprotected_names();
 }
 
 }  // namespace sluice::control

@@ -26,6 +26,7 @@ struct GuardingOption {
 // In place of a key: all of the ConfigMap, where there is one that cannot be read. Whatever it protects is closed.
 inline constexpr std::string_view kUnreadable = "configmap";
 
+// Those that are keys.
 std::span<const GuardingOption> guarding_options();
 // Null when it is none.
 const GuardingOption* guarding_option(std::string_view key);

@@ -96,8 +96,7 @@ std::string meant(std::string_view key) {
   static const auto keys = [] {
     std::vector<std::string_view> out;
     for (const auto& row : options()) out.push_back(row.key);
-    for (const auto& row : guarding_options())
-      if (row.key != kUnreadable) out.push_back(row.key);
+    for (const auto& row : guarding_options()) out.push_back(row.key);
     return out;
   }();
   return did_you_mean(key, keys);
@@ -108,7 +107,7 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
   std::size_t left = kMostMeant;
   for (auto& [key, written] : data) {
     const Option* row = find(key);
-    const auto* const option = key == kUnreadable ? nullptr : guarding_option(key);
+    const auto* const option = guarding_option(key);
     const auto guards = [&] { guard(*option, written, accepted.contains(key), object, prefix + "[" + key + "]", out); };
     if (option && (!row || option->forbids(written))) {
       // A value that forbids nothing is honoured by doing nothing.
@@ -199,7 +198,7 @@ OptionsResult read_options(const std::map<std::string, std::string>& data, const
 }
 
 bool is_option(std::string_view key) {
-  return find(key) != nullptr || (guarding_option(key) != nullptr && key != kUnreadable) || find_idle(key) != nullptr;
+  return find(key) != nullptr || guarding_option(key) != nullptr || find_idle(key) != nullptr;
 }
 
 std::string option_name(const std::string& word) {
@@ -208,7 +207,7 @@ std::string option_name(const std::string& word) {
 
 std::string check_option(const std::string& key, const std::string& value) {
   const Option* row = find(key);
-  if (const auto* option = guarding_option(key); option && key != kUnreadable && (!row || option->forbids(value))) {
+  if (const auto* option = guarding_option(key); option && (!row || option->forbids(value))) {
     if (const auto refused = option->why != nullptr ? option->why(value, nullptr) : std::nullopt)
       return key + ": " + refused->text() + ": expected " + refused->expected;
     return key + " guards requests, and is not served by this version" + (row ? " with that value" : "");
