@@ -26,6 +26,14 @@ constexpr bool iequals(std::string_view a, std::string_view b) noexcept {
   return true;
 }
 
+// Does "*.example.com" stand for this host? Of one label, as in certificates and rules of an Ingress (RFC 6125 section
+// 6.4.3). Both in lower case.
+constexpr bool wildcard_matches(std::string_view pattern, std::string_view host) noexcept {
+  if (!pattern.starts_with("*.")) return false;
+  const auto dot = host.find('.');
+  return dot != std::string_view::npos && dot > 0 && host.substr(dot) == pattern.substr(1);
+}
+
 // Without leading and trailing SP and HTAB (the OWS of RFC 9110 section 5.6.3).
 constexpr std::string_view trim(std::string_view s) noexcept {
   while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);

@@ -145,12 +145,6 @@ std::string_view unfit_for_clients(X509* leaf, EVP_PKEY* key, std::string_view k
              : "";
 }
 
-bool wildcard_matches(std::string_view pattern, std::string_view host) noexcept {
-  if (!pattern.starts_with("*.")) return false;
-  const auto dot = host.find('.');
-  return dot != std::string_view::npos && dot > 0 && host.substr(dot) == pattern.substr(1);
-}
-
 }  // namespace
 
 std::string_view key_type_of(EVP_PKEY* key) noexcept {

@@ -51,10 +51,7 @@ void report_tls_without_rule(const IngressState& state, Entries& entries) {
   };
   // A section for "*.example.com" is that of "app.example.com", too.
   const auto stands_for_a_host = [&](std::string_view host) {
-    return host.starts_with("*.") && std::ranges::any_of(state.hosts, [&](std::string_view of) {
-             const auto dot = of.find('.');
-             return dot != std::string_view::npos && of.substr(dot) == host.substr(1);
-           });
+    return std::ranges::any_of(state.hosts, [&](std::string_view of) { return wildcard_matches(host, of); });
   };
   const bool hosts = state.hosts.size() > 1 || (state.hosts.size() == 1 && !state.hosts.begin()->empty());
   for (std::size_t t = 0; t < ingress.tls.size(); ++t) {
