@@ -63,17 +63,25 @@ void append_part(const Template& text, const Template::Part& part, const Said& s
 
 }  // namespace
 
-OtherWays::OtherWays(const model::RouteSettings& route)
+Asker::Asker(const model::RouteSettings& route)
     : password_(route.satisfy_any ? password_step(route, false) : nullptr),
       denied_(ranges_of(route, &model::SourceRanges::denied)),
       allowed_(ranges_of(route, &model::SourceRanges::allowed)) {}
 
-net::Task<Result<std::optional<LocalReply>>> OtherWays::ask(Exchange& ex) const {
+net::Task<Result<std::optional<LocalReply>>> Asker::wait(Exchange& ex) const {
+  return password_ == nullptr ? ask(ex, std::nullopt) : behind_password(ex);
+}
+
+net::Task<Result<std::optional<LocalReply>>> Asker::behind_password(Exchange& ex) const {
   Result<std::optional<LocalReply>> out{};
   *out = password_->decide(ex);
-  if (*out) co_return std::move(out);
-  net::Task<Result<std::optional<LocalReply>>> checking = password_->wait(ex);
-  out = co_await checking;
+  if (!*out) {
+    net::Task<Result<std::optional<LocalReply>>> checking = password_->wait(ex);
+    out = co_await checking;
+    if (!out || !*out) co_return std::move(out);
+  }
+  net::Task<Result<std::optional<LocalReply>>> asking = ask(ex, std::move(*out));
+  out = co_await asking;
   co_return std::move(out);
 }
 

@@ -27,22 +27,24 @@ struct WhyNot {
   const char *unauthorized, *forbidden, *failed;
 };
 
-// `satisfy: any`: of the address, the password and whoever is asked one suffices. Otherwise there are no other ways.
-class OtherWays {
+// A guard that asks somebody. `satisfy: any`: of the address, the password and whoever is asked one suffices.
+class Asker : public Step {
  public:
-  explicit OtherWays(const model::RouteSettings& route);
+  explicit Asker(const model::RouteSettings& route);
 
-  bool admits(const std::array<std::uint8_t, 16>& client) const noexcept {
+  bool waits(const RequestView& request) const final { return !request.client_known || !admits(request.client); }
+  bool admits(const std::array<std::uint8_t, 16>& client) const final {
     return allowed_.ranges() > 0 && allowed_.contains(client) && !denied_.contains(client);
   }
-  // By the address alone.
-  bool admits(const RequestView& request) const noexcept { return request.client_known && admits(request.client); }
+  net::Task<Result<std::optional<LocalReply>>> wait(Exchange& ex) const final;
 
-  bool has_password() const noexcept { return password_ != nullptr; }
-  // What the password says, where there is one; nothing: it lets the request in. Errors as those of Step::wait().
-  net::Task<Result<std::optional<LocalReply>>> ask(Exchange& ex) const;
+ protected:
+  // As Step::wait(), where no other way lets the request in. `other`: what its password says, where there is one.
+  virtual net::Task<Result<std::optional<LocalReply>>> ask(Exchange& ex, std::optional<LocalReply> other) const = 0;
 
  private:
+  net::Task<Result<std::optional<LocalReply>>> behind_password(Exchange& ex) const;
+
   const StepPtr password_;
   const AddressSet denied_, allowed_;
 };

@@ -15,25 +15,16 @@ namespace {
 constexpr WhyNot kOfPath{"the path of auth_request says 401", "the path of auth_request says 403",
                          "the path of auth_request answers what is neither 2xx, 401 nor 403"};
 
-class AuthRequest final : public Step {
+class AuthRequest final : public Asker {
  public:
-  explicit AuthRequest(const model::RouteSettings& route) : snippet_(route.snippet), others_(route) {
+  explicit AuthRequest(const model::RouteSettings& route) : Asker(route), snippet_(route.snippet) {
     append_encoded(snippet_->asks, target_, [](std::uint8_t byte) { return net::http::kTarget[byte] && byte != '%'; });
   }
 
-  bool waits(const RequestView& request) const override { return !others_.admits(request); }
-  bool admits(const std::array<std::uint8_t, 16>& client) const override { return others_.admits(client); }
   std::string asks(const RequestView&) const override { return snippet_->asks + " of this host (auth_request)"; }
 
-  net::Task<Result<std::optional<LocalReply>>> wait(Exchange& ex) const override {
+  net::Task<Result<std::optional<LocalReply>>> ask(Exchange& ex, std::optional<LocalReply> other) const override {
     Result<std::optional<LocalReply>> out{};
-    std::optional<LocalReply> other;  // what the password says
-    if (others_.has_password()) {
-      net::Task<Result<std::optional<LocalReply>>> checking = others_.ask(ex);
-      Result<std::optional<LocalReply>> checked = co_await checking;
-      if (!checked || !*checked) co_return std::move(checked);
-      other = std::move(*checked);
-    }
     WorkerStats& stats = ex.worker.stats;
     KeptAnswer answer;
     OfSameHost asked(ex, answer, net::http::Method::get, target_);
@@ -62,7 +53,6 @@ class AuthRequest final : public Step {
 
  private:
   const model::Shared<model::Snippet> snippet_;
-  const OtherWays others_;
   std::string target_;
 };
 

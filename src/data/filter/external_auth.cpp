@@ -62,17 +62,15 @@ Lifetime lifetime_of(std::span<const Field> fields) {
 constexpr WhyNot kOfService{"the service of auth-url says 401", "the service of auth-url says 403",
                             "the service of auth-url answers what is neither 2xx, 401 nor 403"};
 
-class ExternalAuth final : public Step {
+class ExternalAuth final : public Asker {
  public:
   ExternalAuth(const model::Shared<model::ExternalAuth>& auth, const model::RouteSettings& route)
-      : auth_(auth), way_(way_to(auth->tls, auth->host)), others_(route) {
+      : Asker(route), auth_(auth), way_(way_to(auth->tls, auth->host)) {
     model::Hash hash;
     hash.add(*auth);
     identity_ = std::to_string(hash.value());
   }
 
-  bool waits(const RequestView& request) const override { return !others_.admits(request); }
-  bool admits(const std::array<std::uint8_t, 16>& client) const override { return others_.admits(client); }
   std::string asks(const RequestView& asked) const override {
     RequestView request(asked);
     request.past_rewrites = false;
@@ -83,15 +81,8 @@ class ExternalAuth final : public Step {
     return out;
   }
 
-  net::Task<Result<std::optional<LocalReply>>> wait(Exchange& ex) const override {
+  net::Task<Result<std::optional<LocalReply>>> ask(Exchange& ex, std::optional<LocalReply> other) const override {
     Result<std::optional<LocalReply>> out{};
-    std::optional<LocalReply> other;  // what the password says
-    if (others_.has_password()) {
-      net::Task<Result<std::optional<LocalReply>>> checking = others_.ask(ex);
-      Result<std::optional<LocalReply>> checked = co_await checking;
-      if (!checked || !*checked) co_return std::move(checked);
-      other = std::move(*checked);
-    }
     WorkerStats& stats = ex.worker.stats;
     // Who is asked is asked about the path that came, whatever rewrite-target makes of $uri.
     const bool past_rewrites = std::exchange(ex.past_rewrites, false);
@@ -261,7 +252,6 @@ class ExternalAuth final : public Step {
 
   const model::Shared<model::ExternalAuth> auth_;
   const model::RouteSettings way_;
-  const OtherWays others_;
   std::string identity_;
 };
 
