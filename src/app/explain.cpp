@@ -12,6 +12,7 @@
 #include "app/describe.h"
 #include "app/explain_stream.h"
 #include "app/terminal.h"
+#include "app/written_request.h"
 #include "base/printable.h"
 #include "base/strings.h"
 #include "data/balance/policy.h"
@@ -25,11 +26,9 @@
 #include "data/proxy/program.h"
 #include "data/proxy/same_host.h"
 #include "data/routing/host_routes.h"
-#include "data/server/head_limits.h"
 #include "model/ip.h"
 #include "net/http/forwarded.h"
 #include "net/http/grammar.h"
-#include "net/http/host.h"
 #include "net/http/message.h"
 #include "net/http/path.h"
 #include "net/tls/tls.h"
@@ -37,96 +36,6 @@
 namespace sluice::app {
 
 namespace {
-
-struct Request {
-  std::string method, url;
-  bool https = false;
-  std::string authority;   // as it would stand in Host
-  std::string host;        // authority without port, as written
-  std::string match_host;  // lower case, without trailing dot
-  std::string sni;         // the URL's host: what a client asks a certificate for
-  std::uint16_t port = 0;  // the URL's; 0: that of its scheme
-  std::string target;      // path and query
-  std::optional<std::uint64_t> content_length;
-  std::vector<std::pair<std::string, std::string>> fields;
-};
-
-using Parsed = std::expected<Request, std::string>;
-
-std::string for_matching(std::string_view host) {
-  std::string out = lower(host);
-  if (out.ends_with('.')) out.pop_back();
-  return out;
-}
-
-std::optional<std::string> read_header(Request& request, const std::string& line) {
-  const std::size_t colon = line.find(':');
-  if (colon == 0 || colon == std::string::npos) return fmt::format("header \"{}\": expected \"Name: value\"", line);
-  const std::string_view name = std::string_view(line).substr(0, colon);
-  const std::string_view value = trim(std::string_view(line).substr(colon + 1));
-  if (iequals(name, "host")) {
-    request.authority = value;
-  } else if (iequals(name, "content-length")) {
-    std::uint64_t bytes = 0;
-    auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), bytes);
-    if (error != std::errc() || end != value.data() + value.size())
-      return fmt::format("header \"{}\": expected a number of bytes", line);
-    request.content_length = bytes;
-  } else {
-    request.fields.emplace_back(name, value);
-  }
-  return std::nullopt;
-}
-
-Parsed read_request(std::string method, std::string url, const std::vector<std::string>& headers) {
-  auto refuse = [&](std::string_view why) { return std::unexpected(fmt::format("URL \"{}\": {}", url, why)); };
-  Request request;
-  request.method = std::move(method);
-  request.url = url;
-  if (!net::http::is_token(request.method))
-    return std::unexpected(fmt::format("method \"{}\": expected a token such as GET", request.method));
-
-  std::string_view rest = url;
-  const std::size_t scheme_end = rest.find("://");
-  if (scheme_end == std::string_view::npos) return refuse("expected http://HOST/PATH or https://HOST/PATH");
-  const std::string_view scheme = rest.substr(0, scheme_end);
-  if (!iequals(scheme, "http") && !iequals(scheme, "https"))
-    return refuse(fmt::format("scheme \"{}\" is not served; expected http or https", scheme));
-  request.https = iequals(scheme, "https");
-  rest.remove_prefix(scheme_end + 3);
-  if (rest.find('#') != std::string_view::npos)
-    return refuse("a fragment (#...) is never sent to a server; leave it out");
-  if (std::any_of(rest.begin(), rest.end(), [](char c) { return c <= ' ' || c >= 0x7f; }))
-    return refuse("spaces, control characters and 8-bit characters must be percent-encoded");
-  const std::size_t target = rest.find_first_of("/?");
-  const std::string_view authority = rest.substr(0, target);
-  request.target = target == std::string_view::npos ? "/" : std::string(rest.substr(target));
-  if (request.target.front() == '?') request.target.insert(0, "/");
-  if (authority.empty()) return refuse("it names no host");
-
-  const auto url_authority = net::http::split_authority(authority);
-  if (!url_authority) return refuse(fmt::format("\"{}\" is not a host with an optional port", authority));
-  request.sni = for_matching(url_authority->host);
-  std::from_chars(url_authority->port.data(), url_authority->port.data() + url_authority->port.size(), request.port);
-  request.authority = authority;
-  for (const std::string& line : headers)
-    if (auto wrong = read_header(request, line)) return std::unexpected(std::move(*wrong));
-  const auto split = net::http::split_authority(request.authority);
-  if (!split)
-    return std::unexpected(
-        fmt::format("header Host \"{}\": not a host with an optional port (400)", request.authority));
-  request.host = split->host;
-  request.match_host = for_matching(split->host);
-  return request;
-}
-
-// The fields of this name as one list.
-std::string joined(const Request& request, std::string_view name) {
-  std::string out;
-  for (const auto& [field, value] : request.fields)
-    if (iequals(field, name)) add_element(out, value);
-  return out;
-}
 
 struct Answer {
   int status = 0;  // 0: a pod answers
@@ -163,9 +72,7 @@ constexpr std::size_t kMostRefused = 10;
 
 // Does an Ingress with a rule for this host ask for requests to `host`?
 bool asks_for(const std::string& rule, const std::string& host) {
-  if (rule == host || !rule.starts_with("*.")) return rule == host;
-  const auto dot = host.find('.');
-  return dot != std::string::npos && host.substr(dot) == rule.substr(1);
+  return rule == host || wildcard_matches(rule, host);
 }
 
 std::vector<std::string> refused_at(const std::string& host, const model::Model& model,
@@ -186,25 +93,9 @@ std::vector<std::string> refused_at(const std::string& host, const model::Model&
   return out;
 }
 
-// What a connection says of the head before any route is looked for: the reader of heads is asked. A name of a field
-// that it would not take is the command line's to refuse.
-std::optional<Answer> refused_before_routing(const Request& request, const model::Options& options) {
-  std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", request.method, request.target, request.authority);
-  for (const auto& [name, value] : request.fields) head += fmt::format("{}: {}\r\n", name, value);
-  if (request.content_length) head += fmt::format("Content-Length: {}\r\n", *request.content_length);
-  head += "\r\n";
-  const auto limits = data::head_limits(options);
-  net::h1::HeadScan scan;
-  const auto found = net::h1::find_head(head, scan, limits, true);
-  net::http::RequestHead parsed;
-  const Status read = found ? net::h1::parse_request(head, limits, parsed) : std::unexpected(found.error());
-  if (read) return std::nullopt;
-  return Answer{data::status_of(read.error()), "", read.error().detail, ""};
-}
-
 // The request as serve() would see it, had it come. Views into `request`.
 struct Asked {
-  explicit Asked(const Request& request, const data::Snapshot& snapshot) : view(head) {
+  explicit Asked(const WrittenRequest& request, const data::Snapshot& snapshot) : view(head) {
     head.method_text = request.method;
     head.method = net::http::method_of(request.method);
     head.target = head.path_query = request.target;
@@ -423,8 +314,9 @@ std::string balancing_of(const model::Cluster& cluster, const data::RequestView&
   return out;
 }
 
-Explanation explain(const Request& request, const std::optional<model::Ip>& client, const control::Settings& settings,
-                    const model::Model& model, const control::AsWritten& written, const data::Snapshot& snapshot) {
+Explanation explain(const WrittenRequest& request, const std::optional<model::Ip>& client,
+                    const control::Settings& settings, const model::Model& model, const control::AsWritten& written,
+                    const data::Snapshot& snapshot) {
   Explanation out;
   out.target = request.target;
   // Of an alias, those that ask for the host.
@@ -455,8 +347,8 @@ Explanation explain(const Request& request, const std::optional<model::Ip>& clie
     data::add_response_fields(process, asked.view, fields);
     for (const auto& field : adds) out.adds.push_back(fmt::format("{}: {}", field.name, field.value));
   };
-  if (auto refused = refused_before_routing(request, *snapshot.options)) {
-    out.answer = std::move(*refused);
+  if (const Status read = read_head(request, *snapshot.options); !read) {
+    out.answer = {data::status_of(read.error()), "", read.error().detail, ""};
     tell_added();
     return out;
   }
@@ -550,7 +442,7 @@ std::string with(std::string_view field) {
                                : fmt::format("with {}", field);
 }
 
-void print(const Request& request, const Explanation& e, std::ostream& out) {
+void print(const WrittenRequest& request, const Explanation& e, std::ostream& out) {
   const auto line = [&](const std::string& text) { print_line(out, text); };
   line(request.method + " " + request.url);
   line("  host " + request.match_host);
@@ -614,7 +506,7 @@ void print(const Request& request, const Explanation& e, std::ostream& out) {
     line("  " + row.name + " = " + row.value + (row.from.empty() ? "" : "  (" + row.from + ")"));
 }
 
-boost::json::object as_json(const Request& request, const Explanation& e) {
+boost::json::object as_json(const WrittenRequest& request, const Explanation& e) {
   boost::json::array steps, settings, endpoints;
   for (const std::string& step : e.steps) steps.emplace_back(step);
   for (const control::SettingRow& row : e.settings)
@@ -663,7 +555,7 @@ boost::json::object as_json(const Request& request, const Explanation& e) {
 int run_explain(const control::Settings& settings, std::string method, std::string url,
                 std::vector<std::string> headers, const std::string& from, bool json, std::ostream& out) {
   if (names_transport(method)) return run_explain_stream(settings, method, url, json, out);
-  const Parsed request = read_request(std::move(method), std::move(url), headers);
+  const auto request = read_request(std::move(method), std::move(url), headers);
   if (!request) return fail(request.error(), json, out);
   const auto client = model::read_ip(from);
   if (!client && !from.empty())
