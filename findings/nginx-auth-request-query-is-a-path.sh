@@ -7,35 +7,20 @@
 set -euo pipefail
 T=$(mktemp -d)
 . "$(dirname "$0")/lib/packages.sh"
-NGINX=1.22.1-9+deb12u11
-(cd "$T" && apt-get download -qq -o APT::Sandbox::User=root nginx=$NGINX && dpkg-deb -x nginx_*.deb nginx)
-mkdir -p "$T/logs"
-PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-cat >"$T/nginx.conf" <<N
-daemon on; pid $T/pid; error_log $T/logs/error.log;
-events {}
-http {
-  access_log off; client_body_temp_path $T/b; proxy_temp_path $T/p; fastcgi_temp_path $T/f; uwsgi_temp_path $T/u; scgi_temp_path $T/s;
-  server {
-    listen 127.0.0.1:$PORT;
-    root $T;
-    location = /ask { return 200 "asked with \$args\n"; }
+. "$(dirname "$0")/lib/nginx.sh"
+serve_nginx <<'N'
+    location = /ask { return 200 "asked with $args\n"; }
     location = "/ask?kind=a" { return 403; }
-    location = /guarded { auth_request /ask?kind=a; auth_request_set \$said "args=\$args"; error_page 403 = @refused; try_files /none =204; }
-    location @refused { return 200 "refused by the location whose name has a question mark, \$said\n"; }
+    location = /guarded { auth_request /ask?kind=a; auth_request_set $said "args=$args"; error_page 403 = @refused; try_files /none =204; }
+    location @refused { return 200 "refused by the location whose name has a question mark, $said\n"; }
     location = /missing { error_page 404 = /ask?kind=a; return 404; }
     location = /tried { try_files /none /ask?kind=a; }
-  }
-}
 N
-trap 'kill "$(cat "$T/pid")" 2>/dev/null; rm -rf "$T"' EXIT
-"$T/nginx/usr/sbin/nginx" -c "$T/nginx.conf" -p "$T" -e "$T/logs/error.log"
 python3 - "$PORT" >"$T/got" <<'P'
 import sys, urllib.request
 for what, path in (("auth_request", "guarded"), ("error_page", "missing"), ("try_files", "tried")):
     print(f"{what}:", urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/{path}").read().decode().strip())
 P
-"$T/nginx/usr/sbin/nginx" -v 2>&1 | sed 's/^/version: /'
 holds "$T/got" <<'X' || exit 1
 auth_request: refused by the location whose name has a question mark, args=
 error_page: asked with kind=a

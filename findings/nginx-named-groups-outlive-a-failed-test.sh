@@ -8,34 +8,20 @@
 set -euo pipefail
 T=$(mktemp -d)
 . "$(dirname "$0")/lib/packages.sh"
-NGINX=1.22.1-9+deb12u11
-(cd "$T" && apt-get download -qq -o APT::Sandbox::User=root nginx=$NGINX && dpkg-deb -x nginx_*.deb nginx)
-mkdir -p "$T/logs"
-PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-cat >"$T/nginx.conf" <<N
-daemon on; pid $T/pid; error_log $T/logs/error.log;
-events {}
-http {
-  access_log off; client_body_temp_path $T/b; proxy_temp_path $T/p; fastcgi_temp_path $T/f; uwsgi_temp_path $T/u; scgi_temp_path $T/s;
-  server {
-    listen 127.0.0.1:$PORT;
+. "$(dirname "$0")/lib/nginx.sh"
+serve_nginx <<'N'
     location / {
-      if (\$arg_a ~ ^(?<name>x)(?<rest>y)?) { set \$seen a; }
-      if (\$arg_b ~ ^(never)) { set \$seen b; }
-      if (\$arg_c ~ ^(?<name>x)(?<rest>y)?) { set \$seen c; }
-      return 200 "name=\$name rest=\$rest number=\$1\n";
+      if ($arg_a ~ ^(?<name>x)(?<rest>y)?) { set $seen a; }
+      if ($arg_b ~ ^(never)) { set $seen b; }
+      if ($arg_c ~ ^(?<name>x)(?<rest>y)?) { set $seen c; }
+      return 200 "name=$name rest=$rest number=$1\n";
     }
-  }
-}
 N
-trap 'kill "$(cat "$T/pid")" 2>/dev/null; rm -rf "$T"' EXIT
-"$T/nginx/usr/sbin/nginx" -c "$T/nginx.conf" -p "$T" -e "$T/logs/error.log"
 python3 - "$PORT" >"$T/got" <<'P'
 import sys, urllib.request
 for what, query in (("one that matches", "c=xy"), ("a match, then a failed test", "a=xy&b=no"), ("the same, then a match without the second group", "a=xy&b=no&c=x")):
     print(f"{what}:", urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/?{query}").read().decode().strip())
 P
-"$T/nginx/usr/sbin/nginx" -v 2>&1 | sed 's/^/version: /'
 holds "$T/got" <<'X' || exit 1
 one that matches: name=x rest=y number=x
 a match, then a failed test: name=x rest=y number=

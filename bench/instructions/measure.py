@@ -15,36 +15,17 @@ import h2.config, h2.connection, h2.events, h2.settings
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench/macro"))
 import lab
+from proxies.sluice import secret, service
 
 BASELINE = ROOT / "bench/results/instructions.json"
 WARM, COUNTED, LIMIT = 300, 2000, 1.02
 SUBREQUEST = 1.6  # of an exchange
-HOST = "app.example.com"
+HOST = lab.HOST
 BODY = b"x" * 1024
 MESSAGE = b"\0\0\0\0\x40" + b"m" * 64  # of gRPC: not compressed, 64 bytes
 BROWSER = b"Host: app.example.com\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\nAccept-Encoding: gzip, br\r\n"
 PLAIN = b"GET /items?page=2 HTTP/1.1\r\n" + BROWSER + b"Cookie: session=0123456789abcdef\r\n\r\n"
 
-SERVICE = """apiVersion: v1
-kind: Service
-metadata: {{name: {name}, namespace: default}}
-spec: {{ports: [{{port: 80, targetPort: {port}}}]}}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: {name}-1, namespace: default, labels: {{kubernetes.io/service-name: {name}}}}}
-addressType: IPv4
-ports: [{{port: {port}}}]
-endpoints: [{endpoints}]
----
-"""
-SECRET = """apiVersion: v1
-kind: Secret
-metadata: {{name: tls, namespace: default}}
-type: kubernetes.io/tls
-data: {{tls.crt: {crt}, tls.key: {key}}}
----
-"""
 INGRESS = """apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {{name: app, namespace: default, annotations: {annotations}}}
@@ -57,21 +38,12 @@ spec:
 """
 
 
-def service(name, port, pods=1):
-    return SERVICE.format(name=name, port=port, endpoints=", ".join(f"{{addresses: [127.0.0.{i + 1}]}}" for i in range(pods)))
-
-
-def secret():
-    key, crt, _ = lab.certificate()
-    return SECRET.format(crt=lab.base64_of(crt), key=lab.base64_of(key))
-
-
 def ingress(tls=False, **annotations):
     named = {f"nginx.ingress.kubernetes.io/{k.replace('_', '-')}": v for k, v in annotations.items()}
     return INGRESS.format(annotations=json.dumps(named), tls="[{hosts: [app.example.com], secretName: tls}]" if tls else "[]")
 
 
-def nothing_else(connection, pod):
+def serve(connection, pod):
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         pod(connection)
@@ -85,7 +57,7 @@ def accept(listener, pod):
             connection, _ = listener.accept()
         except OSError:
             return
-        threading.Thread(target=nothing_else, args=(connection, pod), daemon=True).start()
+        threading.Thread(target=serve, args=(connection, pod), daemon=True).start()
 
 
 def h1_pod(connection):
