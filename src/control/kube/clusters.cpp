@@ -15,19 +15,6 @@ namespace {
 using model::Severity;
 constexpr std::size_t kMaxExternalAddresses = 64;
 
-const ServicePort* find_port(const Service& s, const std::string& wanted, bool udp) {
-  if (wanted.empty()) return s.ports.empty() ? nullptr : &s.ports.front();
-  auto usable = [udp](const ServicePort& p) {
-    return udp ? p.protocol == "UDP" : p.protocol == "TCP" || p.protocol.empty();
-  };
-  const auto number = parse_int(wanted);  // names of ports have a letter
-  for (auto& p : s.ports)
-    if (usable(p) && (number ? p.port == *number : p.name == wanted)) return &p;
-  for (auto& p : s.ports)  // ingress-nginx accepts the target port as well
-    if (usable(p) && p.target == wanted) return &p;
-  return nullptr;
-}
-
 // Where an outside host listens: at the targetPort, if that is a number; else at the port. An ExternalName Service need
 // not have ports: an Ingress may name any number. 0: none.
 std::uint16_t outside_port(const ServicePort* port, const std::string& wanted) {
@@ -85,6 +72,19 @@ bool wishes_differ(const ClusterUser& before, const ClusterUser& now, bool alone
   return was.says != is.says || was.ref->ns != is.ref->ns || was.ref->name != is.ref->name;
 }
 }  // namespace
+
+const ServicePort* find_port(const Service& s, const std::string& wanted, bool udp) {
+  if (wanted.empty()) return s.ports.empty() ? nullptr : &s.ports.front();
+  auto usable = [udp](const ServicePort& p) {
+    return udp ? p.protocol == "UDP" : p.protocol == "TCP" || p.protocol.empty();
+  };
+  const auto number = parse_int(wanted);  // names of ports have a letter
+  for (auto& p : s.ports)
+    if (usable(p) && (number ? p.port == *number : p.name == wanted)) return &p;
+  for (auto& p : s.ports)  // ingress-nginx accepts the target port as well
+    if (usable(p) && p.target == wanted) return &p;
+  return nullptr;
+}
 
 Clusters::Clusters(Core& core, const OptionBuilder& options) : core_(core), options_(options) {
   Entries entries;
@@ -155,6 +155,15 @@ void Clusters::join(const std::string& name, const std::string& user, const Clus
   const ClusterUser& first = c.users.begin()->second;
   if (!before || before_use != first.use || before->ns != first.ref->ns || before->name != first.ref->name)
     dirty_.insert(name);
+}
+
+void Clusters::replaces(const std::string& name, const std::string& before) {
+  const auto now = all_.find(name), had = all_.find(before);
+  if (now == all_.end() || had == all_.end() || now == had) return;
+  const ClusterKey &to = *now->second.key, &from = *had->second.key;
+  if (to.ns.empty() || to.service_key() != from.service_key() || to.udp != from.udp) return;
+  now->second.before = from.port;
+  dirty_.insert(name);
 }
 
 bool Clusters::shared(const Names& clusters) const {
@@ -372,7 +381,10 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
   }
   std::shared_ptr<const model::Cluster> made = c.built && *c.built == *out ? c.built : out;
   if (own_endpoints && !c.key->udp) remember(c, *port, made);
-  if (!former && !out->endpoints.empty()) core_.graces.settle(*this, name, c.grace);
+  if (!former && !out->endpoints.empty()) {
+    core_.graces.settle(*this, name, c.grace);
+    c.before.clear();
+  }
 
   follow(external, name, c);
   return made;

@@ -70,6 +70,9 @@ struct ClusterTexts {
 enum class PortBy : std::uint8_t { listed, guess };
 std::uint16_t port_in(const EndpointSlice& slice, const ServicePort& wanted, PortBy by = PortBy::listed);
 
+// The Service's port of that name or number, as an Ingress spells it; null: it has none. Lives as long as `s`.
+const ServicePort* find_port(const Service& s, const std::string& wanted, bool udp);
+
 // Where a port of a Service led, by what the Service called it then.
 struct Former {
   std::uint16_t number = 0;
@@ -86,6 +89,9 @@ class Clusters final : public Dependant {
   const ClusterTexts& texts(const ClusterKey& key);
   // `user` (a host, or a port as streams spell it) leads to `uses` from here on instead of `had`.
   void lead(const std::string& user, Names& had, const std::map<std::string, ClusterUser>& uses);
+  // Who led to `before` leads to `name` now, which may be a port that their Service has only in a while: until then
+  // what `before` led to is used. Called before lead() says so; rebuild() comes behind both.
+  void replaces(const std::string& name, const std::string& before);
   // Does anybody else lead to one of these?
   bool shared(const Names& clusters) const;
   // Null: there is none.
@@ -120,6 +126,7 @@ class Clusters final : public Dependant {
     Text external;           // name that the resolver is asked for
     References::Uses names;  // its Service
     Instant grace{};         // until when it may lead to former endpoints; none: it has its own
+    std::string before;      // the port of its Service that users named before this one; "": none, or it is there
   };
   struct Resolution {
     std::vector<std::string> addresses;

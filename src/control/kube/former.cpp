@@ -3,9 +3,9 @@
 #include "control/kube/clusters.h"
 
 // Objects that belong together change one after the other: a Service renames a port, and its EndpointSlices follow; a
-// Secret is replaced by deleting and making it; an Ingress names a Secret that is still to be issued. What was good
-// before is used meanwhile: addresses that a slice of this very Service still lists, and pairs, for Store::kGrace at
-// most. Then all is as if it had never been otherwise.
+// Secret is replaced by deleting and making it; an Ingress names a Secret that is still to be issued, or a port that
+// its Service is still to have. What was good before is used meanwhile: addresses that a slice of this very Service
+// still lists, and pairs, for Store::kGrace at most. Then all is as if it had never been otherwise.
 namespace sluice::control {
 
 namespace {
@@ -44,13 +44,18 @@ bool Clusters::use_former(const std::string& name, State& c, const ServicePort* 
   const auto known = formers_.find(service);
   const auto& listed = core_.objects.parts<Service>(service);
   if (known == formers_.end() || listed.empty()) return false;
+  const auto* now = core_.objects.find<Service>(service);
+  // What users named before counts where the Service lacks what they name now, or has that instead.
+  const bool replaced = !c.before.empty() && (!port || (now && !find_port(*now, c.before, c.key->udp)));
   const Former* former = nullptr;
   int best = 0;
   for (const Former& f : known->second) {
     if (f.ended != Instant{} && f.ended + Store::kGrace <= core_.graces.now()) continue;
-    const int fits = !port                    ? (f.name == c.key->port || std::to_string(f.number) == c.key->port)
-                     : f.number == port->port ? 2
-                                              : f.name == port->name || (!f.target.empty() && f.target == port->target);
+    const auto is = [&f](const std::string& text) { return f.name == text || std::to_string(f.number) == text; };
+    const int fits = (port ? f.number == port->port : is(c.key->port))                                   ? 3
+                     : port && (f.name == port->name || (!f.target.empty() && f.target == port->target)) ? 2
+                     : replaced && is(c.before)                                                          ? 1
+                                                                                                         : 0;
     if (fits > 0 && fits >= best) best = fits, former = &f;
   }
   if (!former) return false;
@@ -72,7 +77,6 @@ bool Clusters::use_former(const std::string& name, State& c, const ServicePort* 
     out.endpoints = std::move(kept);
     out.outside = false;
     if (!port || port->app_protocol.empty()) out.protocol = former->led->protocol;
-    const auto* now = core_.objects.find<Service>(service);
     if (!now || now->type == "ExternalName") out.proxy_protocol = former->led->proxy_protocol;
     return true;
   }

@@ -8,10 +8,12 @@ namespace sluice::data {
 
 namespace {
 
-// How long a rung holds on after the figure has fallen. Those that clients feel at once end at once. Descriptors are
-// counted, and each that comes back is one that somebody waits for.
+// How long a rung holds on after the figure has fallen. Descriptors are counted, and each that comes back is one that
+// somebody waits for. Memory that a reset gave back is there: who is served again before it is short once more is one
+// whom the flood did not cost a request.
 constexpr Duration hold(Source s, Rung r) noexcept {
   if (s == Source::descriptors && r == Rung::stop) return Duration{};
+  if (s == Source::memory && r >= Rung::low) return Duration{};
   return r >= Rung::low ? Duration(std::chrono::milliseconds(200)) : Duration(std::chrono::seconds(5));
 }
 

@@ -133,7 +133,56 @@ TEST_F(Former, APortHasAnotherNameAndNumberAtOnce) {
   put(pods("web", {"10.0.0.1"}));
   EXPECT_EQ(leads_to(), "10.0.0.1:8080");
   put(app("other", "82", "another-port") + route("82"));
-  EXPECT_EQ(leads_to(), "") << "that is another port";
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080") << "the path led there, and the Service has that port no more";
+  pass(30s);
+  EXPECT_EQ(leads_to(), "");
+}
+
+// In whatever order: the path led to another port of this Service.
+TEST_F(Former, TheIngressNamesThePortThatItsServiceIsStillToHave) {
+  for (const auto& [name, number, target] : std::vector<std::array<const char*, 3>>{
+           {"web", "80", "8080"}, {"web", "80", "pod-port"}, {"web", "81", "8080"}, {"web", "81", "pod-port"}}) {
+    for (const char* wish : {name, number}) {
+      if (std::string_view(wish) == "80") continue;
+      for (const bool slices_first : {false, true}) {
+        put(route("http") + app("http") + pods("http", {"10.0.0.1"}));
+        ASSERT_EQ(leads_to(), "10.0.0.1:8080");
+        put(route(wish));
+        EXPECT_EQ(leads_to(), "10.0.0.1:8080") << wish;
+        EXPECT_NE(report().find("MissingPort"), std::string::npos) << "it is said all the same";
+        EXPECT_NE(report().find("are used for some seconds"), std::string::npos);
+        put(slices_first ? pods(name, {"10.0.0.1"}) : app(name, number, target));
+        EXPECT_EQ(leads_to(), "10.0.0.1:8080") << wish << " " << number << " " << target;
+        put(slices_first ? app(name, number, target) : pods(name, {"10.0.0.1"}));
+        EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+        EXPECT_EQ(report(), "");
+        EXPECT_EQ(store.next(), Instant::max()) << "nothing is kept any more";
+      }
+    }
+  }
+}
+
+TEST_F(Former, APortThatNobodyMakesIsGivenUpAfterThirtySeconds) {
+  put(route("http") + app("http") + pods("http", {"10.0.0.1"}));
+  put(route("htpp"));
+  pass(29s);
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+  put(pods("http", {"10.0.0.2"}));
+  EXPECT_EQ(leads_to(), "") << "only addresses that a slice still lists";
+  put(pods("http", {"10.0.0.1", "10.0.0.2"}));
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+  pass(1s);
+  EXPECT_EQ(leads_to(), "");
+  EXPECT_NE(report().find("answer 503"), std::string::npos);
+}
+
+// Who led nowhere before keeps nothing, at the start as later.
+TEST_F(Former, APortThatNoServiceHasIsNowhere) {
+  put(route("htpp") + app("http") + pods("http", {"10.0.0.1"}));
+  EXPECT_EQ(leads_to(), "");
+  put(route("http2"));
+  EXPECT_EQ(leads_to(), "");
+  EXPECT_EQ(store.next(), Instant::max());
 }
 
 // Not for some seconds: as long as it is written so, and from the start.
@@ -200,7 +249,9 @@ TEST_F(Former, WhatWasGoodLongAgoIsNot) {
   EXPECT_EQ(leads_to(), "10.0.0.1:9090");
   pass(31s);
   put(route("80"));
-  EXPECT_EQ(leads_to(), "") << "80 has led nowhere for longer than anything is kept";
+  EXPECT_EQ(leads_to(), "10.0.0.1:9090") << "where the path led until now; 80 has led nowhere for longer than is kept";
+  pass(30s);
+  EXPECT_EQ(leads_to(), "");
 }
 
 TEST_F(Former, AServiceIsDeletedAndMadeAnew) {

@@ -95,19 +95,29 @@ TEST(Ladder, OneHighFigureKeepsTheRung) {
 
 // What clients feel ends as soon as it may, what they do not stays for a while.
 TEST(Ladder, RefusingEndsSoon) {
-  OneSource m;
-  m.at(990);
+  OneSource m{Source::connections};
+  m.at(940);
   m.clock.advance(199ms);
-  EXPECT_EQ(m.at(600), Rung::stop);
+  EXPECT_EQ(m.at(600), Rung::low);
   m.clock.advance(1ms);
   EXPECT_EQ(m.at(600), Rung::shed);
   m.clock.advance(4799ms);
   EXPECT_EQ(m.at(600), Rung::shed);
   m.clock.advance(1ms);
   EXPECT_EQ(m.at(600), Rung::calm);
-  m.at(990);
-  m.clock.advance(200ms);
+}
+
+// What a reset gave back is there for whoever asks next: with the margin alone nobody is refused for a flood that is
+// over.
+TEST(Ladder, RefusingForWantOfMemoryEndsWithIt) {
+  OneSource m;
+  EXPECT_EQ(m.at(990), Rung::stop);
+  EXPECT_EQ(m.at(951), Rung::stop) << "below the threshold, but not by the margin";
   EXPECT_EQ(m.at(940), Rung::refuse) << "down by one where the figure says no more";
+  EXPECT_EQ(m.at(919), Rung::low);
+  EXPECT_EQ(m.at(899), Rung::shed);
+  m.clock.advance(5s);
+  EXPECT_EQ(m.at(600), Rung::calm);
 }
 
 TEST(Ladder, ARungWithoutThresholdIsNeverReached) {

@@ -7,6 +7,23 @@ void IngressTranslator::leave_canaries(const std::string& host, const std::strin
   if (them != canaries_.end() && them->second.erase(ingress) > 0 && them->second.empty()) canaries_.erase(them);
 }
 
+namespace {
+
+// Calls f(now, before) for each cluster of `now` that none of `had` is and whose path led to another before.
+void for_each_replaced(const model::Host& now, const model::Host& before, const Names& had, auto f) {
+  const auto is_new = [&had](const model::Route& r) { return !r.cluster.empty() && !had.contains(r.cluster.str()); };
+  if (std::ranges::none_of(now.routes, is_new)) return;
+  std::map<std::pair<model::PathMatch, std::string_view>, const model::Route*> led;
+  for (const model::Route& r : before.routes) led.emplace(std::pair(r.match, r.path.view()), &r);
+  for (const model::Route& r : now.routes) {
+    if (!is_new(r)) continue;
+    const auto at = led.find({r.match, r.path.view()});
+    if (at != led.end() && !at->second->cluster.empty()) f(r.cluster.str(), at->second->cluster.str());
+  }
+}
+
+}  // namespace
+
 void IngressTranslator::rebuild_host(const std::string& name, model::Change& change) {
   auto it = hosts_.all.find(name);
   if (it == hosts_.all.end()) return;
@@ -15,6 +32,9 @@ void IngressTranslator::rebuild_host(const std::string& name, model::Change& cha
   BuiltHost made = HostBuilder(*this, name).build();
   const auto& built = made.host;
   core_.problems.say("host/" + name, std::move(made.entries));
+  if (built && state.built)
+    for_each_replaced(*built, *state.built, state.clusters,
+                      [this](const std::string& now, const std::string& before) { clusters_.replaces(now, before); });
   clusters_.lead(name, state.clusters, made.clusters);
   certificates_.show(name, state.certificates, made.certificates);
   // While it shows Secrets that it named before it waits for those that it names now.

@@ -127,7 +127,11 @@ void StreamTranslator::rebuild(model::Change& change) {
   for (auto& [user, had] : leads_)
     if (!leads.contains(user)) clusters_.lead(user, had, {});
   std::erase_if(leads_, [](const auto& port) { return port.second.empty(); });
-  for (const auto& [user, uses] : leads) clusters_.lead(user, leads_[user], uses);
+  for (const auto& [user, uses] : leads) {
+    Names& had = leads_[user];
+    for (const auto& cluster : had) clusters_.replaces(uses.begin()->first, cluster);
+    clusters_.lead(user, had, uses);
+  }
   lead_to_.clear();
   for (const StreamListener& l : now) lead_to_.insert(l.cluster);
   own_.listen_at(now);
