@@ -19,6 +19,7 @@
 #include "app/nginx_flags.h"
 #include "app/options.h"
 #include "app/questions.h"
+#include "app/signals.h"
 #include "app/terminal.h"
 #include "base/log.h"
 #include "base/nearest.h"
@@ -527,6 +528,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
+  if (!*serve) sluice::app::forbid_core_dumps();  // serve() has a flag for it; the others read keys and tokens, too
 
   if (*version) {
     std::printf("sluice %s (%s)\n", SLUICE_VERSION, SLUICE_COMMIT);

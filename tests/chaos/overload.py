@@ -4,8 +4,9 @@ answers of 200 within half a second, a second.
 
 pods      the pods are what is too slow: so many places, each busy for so long with a request, whatever this machine can do. With
           adaptive-concurrency goodput stays at 90 % of the best that any rate comes to; beside it, what happens without
-proxy     one worker is what is too slow, for one and a half times and for three times what it can do. With overload-loop-lag requests
-          of high priority are answered while those of low priority get 503; beside it, what happens without
+proxy     one worker is what is too slow, for one and a half times and for three times what it can do: it has a quarter of a core, so
+          that those who ask and those who answer are never what is. With overload-loop-lag requests of high priority are answered
+          while those of low priority get 503; beside it, what happens without. Needs root and the cpu cgroup; says so where it did not run
 crowd     clients take all connections, and all descriptors, and ask nothing: those who ask are served, and pods are reached"""
 import json
 import re
@@ -15,11 +16,13 @@ import time
 from pathlib import Path
 
 from common import harness, main
+from cgroup import CpuCgroup, NoCgroup
 from pods import HOST, pod_at, write
 
 DEADLINE = 500  # milliseconds
 PODS, PLACES, SERVICE = 4, 5, 50  # 400 requests a second
 LAG = 20
+CORE = 0.25
 
 
 def goodput(run):
@@ -95,7 +98,15 @@ def proxy(run):
     pod = pod_at(site, "pod")
     routes(site, pod)
     out = {"deadline_ms": DEADLINE, "overload-loop-lag": LAG}
-    both = {name: run.sluice(workers=1, options={"priority-namespaces": "*", **options}, access_log="off") for name, options in (("with", {"overload-loop-lag": LAG}), ("without", {}))}
+    options = {"with": {"overload-loop-lag": LAG}, "without": {}}
+    try:
+        groups = {name: CpuCgroup(f"sluice-chaos-{name}", CORE) for name in options}
+    except NoCgroup as e:
+        run.say(f"proxy: NOT RUN: {e}")
+        run.figure(proxy={"skipped": str(e)})
+        return
+    out["core"] = CORE
+    both = {name: run.sluice(workers=1, options={"priority-namespaces": "*", **o}, access_log="off", wrap=groups[name].wrap()) for name, o in options.items()}
     # What one worker can do: as much as it answers of more than that.
     rate, best = 1000, 0
     while True:
@@ -125,8 +136,9 @@ def proxy(run):
     run.expect(h["with"]["high"]["in_time"] >= h["without"]["high"]["in_time"] - 0.02, f"proxy: of high priority {h['with']['high']['in_time']} in time with overload-loop-lag, and {h['without']['high']['in_time']} without")
     run.expect(h["with"]["high"]["in_time"] >= h["with"]["low"]["in_time"], "proxy: those of low priority fared better")
     run.expect(out["low_priority_refused_with"] > 0 and out["low_priority_refused_without"] == 0, "proxy: nobody was refused, or without the option")
-    for s in both.values():
+    for name, s in both.items():
         s.stop()
+        groups[name].remove()
     run.figure(proxy=out)
     pod.proc.kill()
 

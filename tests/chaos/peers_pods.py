@@ -46,10 +46,12 @@ class Sluice:
 
 
 class Peer:
-    binary = ""
+    binary, policy = "", ""
 
-    def __init__(self, run):
+    def __init__(self, run, policy=None):
         self.run = run
+        if policy is not None:
+            self.policy = policy
         self.port = harness.free_port()
         self.dir = Path(run.directory.name) / f"{type(self).__name__}-{self.port}"
         self.dir.mkdir()
@@ -75,14 +77,14 @@ class Peer:
 
 
 class Nginx(Peer):
-    binary = shutil.which("nginx")
+    binary, policy = shutil.which("nginx"), "least_conn;"
 
     def conf(self, pods):
         servers = "".join(f"server {p.address} max_fails=0;" for p in pods)
         d = self.dir
         return f"""worker_processes 2; pid {d}/pid; error_log {d}/err crit; events {{ worker_connections 8192; }}
 http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {d}/b; proxy_temp_path {d}/p; fastcgi_temp_path {d}/f; uwsgi_temp_path {d}/u; scgi_temp_path {d}/s;
- upstream pods {{ zone pods 1m; least_conn; {servers} keepalive 320; keepalive_requests 100000000; }}
+ upstream pods {{ zone pods 1m; {self.policy} {servers} keepalive 320; keepalive_requests 100000000; }}
  server {{ listen 127.0.0.1:{self.port} reuseport; location / {{ proxy_pass http://pods; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
   proxy_connect_timeout 5s; proxy_next_upstream error timeout; proxy_next_upstream_tries 3; }} }} }}"""
 
@@ -95,7 +97,7 @@ http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {d}/
 
 
 class HAProxy(Peer):
-    binary = shutil.which("haproxy")
+    binary, policy = shutil.which("haproxy"), "leastconn"
 
     def command(self, pods):
         self.slots = [None] * (len(pods) * 2)
@@ -116,12 +118,13 @@ frontend f
   bind 127.0.0.1:{self.port}
   default_backend b
 backend b
-  balance leastconn
+  balance {self.policy}
   http-reuse safe
   server-template s 1-{len(self.slots)} 127.0.0.1:9 disabled
 """)]
 
     def began(self, pods):
+        harness.wait_for((self.dir / "sock").exists, "HAProxy's socket")
         self.endpoints(pods, ())
 
     def tell(self, *commands):
@@ -156,7 +159,7 @@ def envoy():
 
 
 class Envoy(Peer):
-    binary = envoy()
+    binary, policy = envoy(), "LEAST_REQUEST"
 
     def resource(self, pods):
         hosts = [{"endpoint": {"address": {"socket_address": {"address": split(p.address)[0], "port_value": int(split(p.address)[1])}}}} for p in pods]
@@ -172,7 +175,7 @@ class Envoy(Peer):
             "host_selection_retry_max_attempts": 5}
         route = {"name": "r", "virtual_hosts": [{"name": "app", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "pods", "timeout": "60s", "retry_policy": retry}}]}]}
         manager = {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "x", "route_config": route, "http_filters": [router]}
-        cluster = {"name": "pods", "type": "EDS", "lb_policy": "LEAST_REQUEST", "connect_timeout": "5s", "outlier_detection": {"consecutive_5xx": 5, "base_ejection_time": "10s", "max_ejection_percent": 50},
+        cluster = {"name": "pods", "type": "EDS", "lb_policy": self.policy, "connect_timeout": "5s", "outlier_detection": {"consecutive_5xx": 5, "base_ejection_time": "10s", "max_ejection_percent": 50},
                    "eds_cluster_config": {"eds_config": {"path_config_source": {"path": str(self.dir / "eds.json"), "watched_directory": {"path": str(self.dir)}}}},
                    "circuit_breakers": {"thresholds": [{"max_connections": 100000, "max_pending_requests": 100000, "max_requests": 100000, "max_retries": 100000}]}}
         conf = {"node": {"id": "n", "cluster": "c"}, "static_resources": {"clusters": [cluster], "listeners": [

@@ -10,7 +10,7 @@ flags= names=
 for a in "$@"; do
   case $a in --*) flags="$flags $a" ;; *) names="$names $a" ;; esac
 done
-[ -n "$names" ] || names="changes mixed sigterm certswap broken slow fds pods faults overload logs large mutate h2_floods tenants cost peers_reload peers_pods memory"
+[ -n "$names" ] || names="changes mixed sigterm certswap broken slow fds pods faults overload logs large mutate h2_floods tenants cost peers_reload peers_pods peers_balance memory"
 bad=
 for n in $names; do
   # shellcheck disable=SC2086

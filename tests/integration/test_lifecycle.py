@@ -2,13 +2,14 @@
 import os
 import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from h2raw import Http2
-from harness import SLOW, Raw, body_of, certificate, http_get, never_accepts, run_tool, tls_secret, wait_for
+from harness import SLOW, SLUICE, Raw, body_of, certificate, http_get, never_accepts, run_tool, tls_secret, wait_for
 from middle import H2_OPTIONS
 
 
@@ -168,6 +169,15 @@ def test_core_dumps_are_made_only_when_asked_for(site, flag):
         sluice.proc.send_signal(signal.SIGABRT)
         assert os.waitid(os.P_PID, sluice.pid, os.WEXITED | os.WNOWAIT).si_code == os.CLD_KILLED  # not CLD_DUMPED
         sluice.proc.wait()
+
+
+@pytest.mark.parametrize("command", [["check", "-"], ["explain", "-", "GET", "http://app.example/"]], ids=lambda c: c[0])
+def test_nobody_else_dumps_core_either(command):
+    """They read Secrets, too."""
+    with subprocess.Popen(["prlimit", "--core=1000000:1000000", SLUICE, *command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as p:
+        wait_for(lambda: Path(f"/proc/{p.pid}/exe").resolve() == Path(SLUICE).resolve() and "Max core file size        0 " in Path(f"/proc/{p.pid}/limits").read_text(), "no dumps")
+        p.send_signal(signal.SIGABRT)
+        assert os.waitid(os.P_PID, p.pid, os.WEXITED | os.WNOWAIT).si_code == os.CLD_KILLED  # not CLD_DUMPED
 
 
 def test_tunnels_end_at_the_deadline(site):

@@ -314,6 +314,11 @@ def test_a_worker_that_is_behind_refuses_requests_of_low_priority(site):
     load = site.tool("load", "--connect", proxy.http, "--host", "high.example", "-c", 512, "-d", 8, "--size", "0:2000")
     load.wait_connected(512)
     wait_for(lambda: proxy.metric("sluice_overload_actions_total", action="low_priority_refused") > 0 or proxy.get("/", "low.example").status == 503, "it is refused")
+    with proxy.raw() as again:
+        wait_for(lambda: again.get("/", "low.example").status == 503, "it is refused on a connection that goes on")
+        begun = time.monotonic()
+        again.get("/", "low.example")
+        assert time.monotonic() - begun >= 0.2, "who asks again at once waits for a moment"
     assert proxy.metric("sluice_event_loop_lag_seconds", worker="0") > 0
     wait_for(lambda: proxy.metric("sluice_overload_pressure", source="lag") > 0, "the metrics say so, which are made each second")
     r = load.result(60)

@@ -154,6 +154,26 @@ def test_resumption_across_workers(site, version):
     assert reused == 20
 
 
+@pytest.mark.parametrize("tickets", ["true", "false"])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_is_resumed_for_the_name_it_was_made_for_alone(site, version, tickets):
+    """RFC 6066 section 3, be it of the same certificate or not."""
+    sluice = start(site, {"a": certificate("*.example.org"), "b": certificate("b.example.net")},
+                   {"a.example.org": "a", "c.example.org": "a", "b.example.net": "b"}, {"ssl-session-tickets": tickets})
+
+    def again(first, name):
+        with sluice.tls(name, session=first) as c:
+            return c.sock.session_reused, c.get("/", name).status
+
+    for name in ("c.example.org", "b.example.net"):
+        with sluice.tls("a.example.org", minimum=version, maximum=version) as c:
+            assert c.get("/", "a.example.org").status == 200
+            assert again(c.sock, name) == (False, 200)
+    with sluice.tls("a.example.org", minimum=version, maximum=version) as c:
+        assert c.get("/", "a.example.org").status == 200
+        assert again(c.sock, "A.example.org") == (True, 200)
+
+
 def test_alpn(site):
     sluice = start(site, {"a": certificate("a.example.org")}, {"a.example.org": "a"})
     with sluice.tls("a.example.org", alpn=["http/1.1"]) as c:

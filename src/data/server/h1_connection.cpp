@@ -13,6 +13,7 @@
 #include "data/server/shedding.h"
 #include "data/server/worker.h"
 #include "net/http/reason.h"
+#include "net/io/signal.h"
 
 namespace sluice::data {
 
@@ -20,6 +21,10 @@ using net::http::Framing;
 using net::tls::Io;
 
 namespace {
+
+// How long a connection is not read whose request was refused as its worker is behind: to say no costs a part of what
+// an answer does, and whoever asks again before he was told to would have the worker do nothing else.
+constexpr Duration kRest = std::chrono::milliseconds(250);
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -75,6 +80,7 @@ net::Task<void> H1Connection::run() {
     const bool go_on = co_await exchange();
     if (!go_on) break;
     park();
+    if (rests_) co_await rest();
   }
 }
 
@@ -121,6 +127,7 @@ net::Task<bool> H1Connection::exchange() {
   stream_.expect_write_rate(o.client_min_rate);
   stream_.watch_peer(&H1Connection::on_peer, this);
   co_await serve(ex);
+  rests_ = ex.comes_too_soon;
   stream_.unwatch_peer();
   ex_ = nullptr;
   if (!ex.close_after && progress_.complete && decoder_.done() && !aborted_ && !stream_.cancelled() &&
@@ -132,6 +139,11 @@ net::Task<bool> H1Connection::exchange() {
     co_await linger();
   }
   co_return false;
+}
+
+net::Task<void> H1Connection::rest() {
+  net::Signal nothing(worker_.loop);
+  co_await nothing.wait(worker_.loop.now() + kRest);
 }
 
 // Between two exchanges: what the client sent ahead moves to the front, or the buffers go back to the worker.

@@ -29,6 +29,7 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
  private:
   net::Task<Status> next_head();
   net::Task<bool> exchange();
+  net::Task<void> rest();
   net::Task<void> linger();
   void park() noexcept;
   static void on_peer(void* self, bool broken);
@@ -68,7 +69,7 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   std::uint64_t written_before_ = 0;
   net::http::Framing out_framing_ = net::http::Framing::none;
   Progress progress_;  // of the present exchange
-  bool aborted_ = false, probed_ = false;
+  bool aborted_ = false, probed_ = false, rests_ = false;
   bool idle_ = true, draining_ = false;
 };
 

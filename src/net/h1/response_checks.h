@@ -75,11 +75,14 @@ class ResponseChecks {
   }
 
  private:
-  // RFC 2068 section 19.7.1.1. No number: as if it were not there.
+  // RFC 2068 section 19.7.1.1: a token or a quoted string, with white space where its grammar has some. No number: as
+  // if it were not there.
   void keep_alive(std::string_view parameter) noexcept {
-    constexpr std::string_view kTimeout = "timeout=";
-    if (!iequals(parameter.substr(0, kTimeout.size()), kTimeout)) return;
-    auto digits = parameter.substr(kTimeout.size());
+    const auto equals = parameter.find('=');
+    if (equals == std::string_view::npos || !iequals(trim_of(parameter.substr(0, equals), " \t"), "timeout")) return;
+    auto digits = trim_of(parameter.substr(equals + 1), " \t");
+    if (digits.size() > 2 && digits.front() == '"' && digits.back() == '"')
+      digits = digits.substr(1, digits.size() - 2);
     std::uint64_t seconds = 0;
     if (http::read_length(digits, seconds))
       out_.idle_seconds = static_cast<std::uint32_t>(std::min<std::uint64_t>(seconds, out_.idle_seconds));

@@ -80,17 +80,25 @@ int escaped(std::string_view text, std::size_t at) noexcept {
 // pchar of RFC 3986 section 3.3 and the slash. The semicolon begins parameters for some readers.
 constexpr auto kSpelled = letters_digits_and("-._~!$&'()*+,=:@/");
 
-// Of a character beyond ASCII that tables of code pages turn into one that divides a path, or ends a text (Unicode's
-// best-fit tables for Windows, and those that have a currency sign in place of the backslash): fullwidth forms, signs
-// that look like a slash, a dot, a semicolon or a percent sign, and spaces. Letters that lose their accent are not
-// among them.
+// Of a character beyond ASCII that some readers turn into one that divides a path, or trim from its end: by tables of
+// code pages (Unicode's best-fit tables for Windows, and those that have a currency sign in place of the backslash), by
+// compatibility forms (NFKC, UAX 15), as White_Space (PropList.txt) or as a control character of C1. Fullwidth and
+// small forms, signs that look like a slash, a dot, a semicolon or a percent sign, and spaces. Letters that lose their
+// accent are not among them.
 bool becomes_ascii(std::string_view utf8) noexcept {
   static constexpr std::string_view kSigns[] = {
+      "\xc2\xa0",      // no-break space
       "\xc2\xa5",      // yen: a backslash
       "\xcd\xbe",      // Greek question mark: a semicolon
       "\xd9\xaa",      // Arabic percent sign
+      "\xe1\x9a\x80",  // Ogham space mark
       "\xe2\x80\xa4",  // one dot leader
       "\xe2\x80\xa5",  // two dot leader
+      "\xe2\x80\xa6",  // ellipsis: three dots
+      "\xe2\x80\xa8",  // line separator
+      "\xe2\x80\xa9",  // paragraph separator
+      "\xe2\x80\xaf",  // narrow no-break space
+      "\xe2\x81\x9f",  // mathematical space
       "\xe2\x81\x84",  // fraction slash
       "\xe2\x82\xa9",  // won: a backslash
       "\xe2\x83\xa5",  // reverse solidus overlay
@@ -100,7 +108,9 @@ bool becomes_ascii(std::string_view utf8) noexcept {
   };
   for (const auto sign : kSigns)
     if (utf8 == sign) return true;
-  if (utf8.starts_with("\xe2\x80") && byte(utf8[2]) <= 0x8a) return true;  // spaces of all widths
+  if (utf8.size() == 2 && utf8[0] == '\xc2' && byte(utf8[1]) <= 0x9f) return true;  // C1
+  if (utf8.starts_with("\xe2\x80") && byte(utf8[2]) <= 0x8a) return true;           // spaces of all widths
+  if (utf8.starts_with("\xef\xb9") && byte(utf8[2]) >= 0x90 && byte(utf8[2]) <= 0xab) return true;  // small forms
   return utf8.size() == 3 && utf8[0] == '\xef' && (utf8[1] == '\xbc' || (utf8[1] == '\xbd' && utf8[2] <= '\x9e'));
 }
 

@@ -34,6 +34,7 @@ class ServerContext {
   friend std::expected<std::shared_ptr<ServerContext>, std::string> make_server_context(const ServerPolicy&);
   static int on_client_hello(SSL* ssl, int* alert, void* self);
   static bool take_over(SSL* ssl, Peer& peer, std::shared_ptr<ServerContext> own);
+  static void bind_session(SSL* ssl, const Peer& peer);
   static int on_verify(int ok, X509_STORE_CTX* verifying);
   static int on_new_ticket(SSL* ssl, void*);
   static int on_new_session(SSL* ssl, SSL_SESSION* session);
@@ -46,6 +47,7 @@ class ServerContext {
   Owned<SSL_CTX> ctx_;
   std::shared_ptr<TicketKeys> tickets_;
   std::string alpn_;  // in the form of the wire
+  Digest scope_{};    // what sessions of all its names have in common
   std::optional<ClientCheck> clients_;
 };
 

@@ -155,6 +155,19 @@ int ServerContext::on_new_session(SSL* ssl, SSL_SESSION* session) {
   return 0;
 }
 
+// A session is resumed for the name that it was made for and for no other (RFC 6066 section 3). OpenSSL compares this
+// before it resumes one, be that of a ticket or of its cache. Who asks for no name has what is common to all.
+void ServerContext::bind_session(SSL* ssl, const Peer& peer) {
+  if (peer.server_name.empty()) return;
+  const auto* self = static_cast<const ServerContext*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), 0));
+  char text[sizeof(Digest) + 255];
+  const std::size_t size = std::min<std::size_t>(peer.server_name.size(), 255);
+  std::memcpy(text, self->scope_.data(), sizeof(Digest));
+  std::memcpy(text + sizeof(Digest), peer.server_name.data(), size);
+  const Digest scope = sha256({text, sizeof(Digest) + size});
+  SSL_set_session_id_context(ssl, scope.data(), static_cast<unsigned>(scope.size()));
+}
+
 int ServerContext::on_client_hello(SSL* ssl, int* alert, void*) {
   Peer* peer = peer_of(ssl);
   if (!current_table) {
@@ -181,6 +194,7 @@ int ServerContext::on_client_hello(SSL* ssl, int* alert, void*) {
       return SSL_CLIENT_HELLO_ERROR;
     }
   }
+  bind_session(ssl, *peer);
   return SSL_CLIENT_HELLO_SUCCESS;
 }
 
@@ -256,8 +270,7 @@ std::expected<std::shared_ptr<ServerContext>, std::string> make_server_context(c
   const auto timeout = std::clamp<std::int64_t>(policy.session_timeout, 1, 7 * 86400);  // RFC 8446 section 4.6.1
   self->tickets_->set_period(std::chrono::seconds(timeout));
   SSL_CTX_set_timeout(ctx, static_cast<long>(timeout));
-  // OpenSSL compares it before it resumes a session, be that of a ticket or of its cache. It is made of the texts:
-  // other replicas with the same ticket key have the same.
+  // It is made of the texts: other replicas with the same ticket key have the same.
   std::string scope(common_scope);
   if (!policy.scope.empty()) scope += "/" + policy.scope;
   if (policy.clients) {
@@ -265,11 +278,8 @@ std::expected<std::shared_ptr<ServerContext>, std::string> make_server_context(c
     scope += "/" + std::to_string(policy.clients->depth) + "/";
     scope.append(reinterpret_cast<const char*>(authority.data()), authority.size());
   }
-  const Digest scope_digest = sha256(scope);
-  const bool common = scope == common_scope;
-  SSL_CTX_set_session_id_context(
-      ctx, common ? reinterpret_cast<const unsigned char*>(common_scope.data()) : scope_digest.data(),
-      static_cast<unsigned>(common ? common_scope.size() : scope_digest.size()));
+  self->scope_ = sha256(scope);
+  SSL_CTX_set_session_id_context(ctx, self->scope_.data(), static_cast<unsigned>(self->scope_.size()));
   if (policy.clients) {
     self->clients_ = policy.clients;
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, ServerContext::on_verify);

@@ -172,8 +172,11 @@ TEST(Response, TheIdleTimeThatAPodAnnounces) {
   EXPECT_EQ(seconds("keep-alive: max=7 ,TIMEOUT=05"), 5U);
   EXPECT_EQ(seconds("Keep-Alive: timeout=9\r\nKeep-Alive: timeout=3"), 3U);
   EXPECT_EQ(seconds("Keep-Alive: timeout=0"), 0U);
+  EXPECT_EQ(seconds("Keep-Alive: timeout=\"4\", max=100"), 4U);
+  EXPECT_EQ(seconds("Keep-Alive: max=100, Timeout = 4"), 4U);
   EXPECT_EQ(seconds("Keep-Alive: timeout=9223372036854775807"), none);
-  for (const char* odd : {"timeout", "timeout=", "timeout=-1", "timeout=5s", "timeouts=5", "300", ""})
+  for (const char* odd : {"timeout", "timeout=", "timeout=-1", "timeout=\"\"", "timeout=\"5", "timeout=5\"",
+                          "timeout=5s", "timeouts=5", "300", ""})
     EXPECT_EQ(seconds((std::string("Keep-Alive: ") + odd).c_str()), none) << odd;
 }
 
