@@ -28,7 +28,7 @@ _sluice() {
     explain)
       if [[ $prev == explain ]]; then COMPREPLY=($(compgen -f -- "$cur"))
       elif [[ ${COMP_WORDS[COMP_CWORD-2]} == explain ]]; then COMPREPLY=($(compgen -W "GET HEAD POST PUT PATCH DELETE OPTIONS tcp udp" -- "$cur"))
-      else COMPREPLY=($(compgen -W "-H --header --from --namespace --json $common" -- "$cur")); fi ;;
+      else COMPREPLY=($(compgen -W "-H --header --from --namespace --watch-namespace --json $common" -- "$cur")); fi ;;
     health) COMPREPLY=($(compgen -W "--admin --help" -- "$cur")) ;;
     backends) COMPREPLY=($(compgen -W "--backend --list --admin --admin-token-file --help" -- "$cur")) ;;
     ingresses) COMPREPLY=($(compgen -W "--host --namespace --json --admin --admin-token-file --help" -- "$cur")) ;;

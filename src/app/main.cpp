@@ -77,6 +77,11 @@ void add_common(CLI::App& cmd, sluice::control::Settings& c, std::vector<std::st
 }
 
 // What all commands have that read manifests.
+void add_watch_namespace(CLI::App& cmd, sluice::control::Settings& c) {
+  auto* const option = cmd.add_option("--watch-namespace", c.watch_namespace,
+                                      "only this namespace, of the cluster or of the manifests (default: all)");
+  if (cmd.get_name() == "serve") option->envname("SLUICE_WATCH_NAMESPACE");
+}
 void add_namespace(CLI::App& cmd, sluice::control::Settings& c) {
   cmd.add_option("-n,--namespace", c.default_ns,
                  "namespace of objects of the manifests that name none, as for kubectl apply -n "
@@ -183,8 +188,18 @@ std::string take_identity(sluice::control::StatusSettings& status, bool no_elect
   return {};
 }
 
+// RFC 1123, as the API server has it.
+bool names_namespace(std::string_view ns) {
+  const auto fine = [](char x) { return (x >= 'a' && x <= 'z') || (x >= '0' && x <= '9') || x == '-'; };
+  return !ns.empty() && ns.size() <= 63 && std::ranges::all_of(ns, fine) && ns.front() != '-' && ns.back() != '-';
+}
+constexpr const char* kNamespaceName =
+    "the name of a namespace, of at most 63 small letters, digits and '-' between them";
+
 // Which namespaces are watched. Empty when fine, else the message.
 std::string check_namespaces(const sluice::control::Settings& c, bool cluster) {
+  if (!c.watch_namespace.empty() && !names_namespace(c.watch_namespace))
+    return "--watch-namespace " + c.watch_namespace + ": expected " + kNamespaceName;
   const auto& selector = c.watch_namespace_selector;
   if (selector.empty()) return {};
   const std::string given = "--watch-namespace-selector " + selector + ": ";
@@ -196,14 +211,19 @@ std::string check_namespaces(const sluice::control::Settings& c, bool cluster) {
   return wrong.empty() ? wrong : given + wrong;
 }
 
+// Flags that say what is written to a cluster, or how. A directory has nothing to write to.
+void note_idle_beside_manifests(const CLI::App& serve, std::vector<std::string>& notes) {
+  for (const char* flag :
+       {"--update-status", "--update-status-on-shutdown", "--publish-service", "--publish-status-address",
+        "--report-node-internal-ip-address", "--status-annotation", "--disable-leader-election", "--election-id"})
+    if (serve.count(flag) > 0)
+      notes.push_back(std::string(flag) + " has no effect: objects come from a directory, where nothing is written");
+}
+
 // The namespace of objects that name none; `given`: on this command line. Empty when fine, else the message.
 std::string check_namespace(const sluice::control::Settings& c, bool given, bool cluster) {
   const std::string& ns = c.default_ns;
-  // RFC 1123, as the API server has it.
-  const auto fine = [](char x) { return (x >= 'a' && x <= 'z') || (x >= '0' && x <= '9') || x == '-'; };
-  if (ns.empty() || ns.size() > 63 || !std::ranges::all_of(ns, fine) || ns.front() == '-' || ns.back() == '-')
-    return "--namespace " + ns +
-           ": expected the name of a namespace, of at most 63 small letters, digits and '-' between them";
+  if (!names_namespace(ns)) return "--namespace " + ns + ": expected " + kNamespaceName;
   if (given && cluster)
     return "--namespace " + ns + ": expected manifests, as objects of a cluster name their namespace; " +
            "--watch-namespace " + ns + " looks at that one alone";
@@ -236,6 +256,24 @@ std::vector<std::string> flags_of(const CLI::App& command) {
   return out;
 }
 
+// A flag where a command belongs: of commands, or a slip of the pen. Nothing: it is one that needs none.
+std::optional<int> without_command_but_flag(const CLI::App& app, const std::string& flag) {
+  if (app.get_option_no_throw(flag) != nullptr) return std::nullopt;
+  std::string of, all;
+  std::vector<std::string> flags;
+  for (const auto* command : app.get_subcommands([](const CLI::App* c) { return !c->get_group().empty(); })) {
+    const auto& name = command->get_name();
+    all += (all.empty() ? "" : ", ") + name;
+    if (command->get_option_no_throw(flag) != nullptr) of += (of.empty() ? "" : ", ") + name;
+    for (auto& own : flags_of(*command)) flags.push_back(std::move(own));
+  }
+  if (!of.empty())
+    return sluice::app::refuse(flag + ": expected a command in front of it that has this flag, one of " + of +
+                               "; such as sluice " + of.substr(0, of.find(',')) + " " + flag);
+  return sluice::app::refuse(flag + ": is a flag of no command; expected a command in front of flags, one of " + all +
+                             sluice::did_you_mean(flag, flags));
+}
+
 // The first word, when it is no command: `help [COMMAND]`, or a slip of the pen. Empty: go on.
 std::optional<int> without_command(CLI::App& app, int argc, char** argv) {
   std::vector<std::string> commands;
@@ -248,7 +286,8 @@ std::optional<int> without_command(CLI::App& app, int argc, char** argv) {
     return at == all_commands.end() ? nullptr : *at;
   };
   const std::string word = argc > 1 ? argv[1] : "";
-  if (word.empty() || word.starts_with('-') || find(word)) return std::nullopt;
+  if (word.starts_with('-')) return without_command_but_flag(app, word.substr(0, word.find('=')));
+  if (word.empty() || find(word)) return std::nullopt;
   if (word == "help") {
     auto* about = argc > 2 ? find(argv[2]) : &app;
     if (about) {
@@ -318,10 +357,7 @@ int main(int argc, char** argv) {
       ->envname("SLUICE_KUBECONFIG");
   serve->add_option("--context", options.control.kube_context, "of the kubeconfig (default: its current-context)");
   sluice::app::add_api_server(*serve, options.control);
-  serve
-      ->add_option("--watch-namespace", options.control.watch_namespace,
-                   "serve only this namespace of the cluster (default: all)")
-      ->envname("SLUICE_WATCH_NAMESPACE");
+  add_watch_namespace(*serve, options.control);
   serve
       ->add_option("--watch-namespace-selector", options.control.watch_namespace_selector,
                    "serve only namespaces of the cluster whose labels this selects: 'team=a,tier in (x,y)'")
@@ -455,7 +491,7 @@ int main(int argc, char** argv) {
                     "what the API of a cluster says, reached as this file tells; nothing is written there");
   check->add_option("--context", options.control.kube_context, "of the kubeconfig (default: its current-context)");
   sluice::app::add_api_server(*check, options.control);
-  check->add_option("--watch-namespace", options.control.watch_namespace, "only this namespace of the cluster");
+  add_watch_namespace(*check, options.control);
   add_namespace(*check, options.control);
   check->add_flag("--json", checks.json, "as JSON");
   check->add_flag("--all", checks.all, "every problem on a line of its own, also those that repeat");
@@ -475,6 +511,7 @@ int main(int argc, char** argv) {
       ->required();
   explain->add_option("METHOD", method, "GET, POST…; tcp or udp for a port that leads to a Service")->required();
   explain->add_option("URL", url, "http(s)://host[:port]/path?query; the port behind tcp or udp")->required();
+  add_watch_namespace(*explain, options.control);
   add_namespace(*explain, options.control);
   explain->add_option("-H,--header", headers, "'Name: value', repeatable");
   explain->add_option("--from", from, "the client's address, where the answer depends on it");
@@ -573,6 +610,7 @@ int main(int argc, char** argv) {
   if (*serve)
     if (auto message = nginx_flags.take(*serve, options); !message.empty()) return sluice::app::refuse(message);
   options.notes = nginx_flags.notes();
+  if (*serve && !options.control.manifests.empty()) note_idle_beside_manifests(*serve, options.notes);
   if (auto message = check_names(options.control); !message.empty()) return sluice::app::refuse(message);
   if (auto message = take_identity(status, no_election); !message.empty()) return sluice::app::refuse(message);
   auto& source = options.control;
@@ -581,6 +619,8 @@ int main(int argc, char** argv) {
   if (!source.api_ca.empty() && !cluster)
     return sluice::app::refuse("--certificate-authority " + source.api_ca +
                                ": expected --apiserver-host, --kubernetes or --kubeconfig beside it");
+  if (!source.kube_context.empty() && source.kubeconfig.empty())
+    return sluice::app::refuse("--context " + source.kube_context + ": expected --kubeconfig beside it, whose it is");
   if (cluster && !options.control.manifests.empty())
     return sluice::app::refuse("--manifests " + options.control.manifests + " and " +
                                (kubernetes                  ? "--kubernetes"

@@ -147,7 +147,10 @@ std::vector<std::string> problem_lines(const std::vector<Entry>& entries, Severi
   std::map<std::string, std::size_t> unread;  // kinds
   Groups groups;
   std::vector<std::uint32_t> group_of;  // of those that may be alike, in their order
-  const auto said = [&](const Entry& e) { return e.problem.severity == severity && e.problem.reason != "UnknownKind"; };
+  // Kinds of others are summed up; one that is ours and spelt wrong is an error like any other.
+  const auto said = [&](const Entry& e) {
+    return e.problem.severity == severity && (severity != Severity::ignored || e.problem.reason != "UnknownKind");
+  };
   for (const Entry& e : entries) {
     if (e.problem.severity != severity || !may_be_grouped(e)) continue;
     if (said(e))

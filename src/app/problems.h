@@ -15,7 +15,7 @@ struct ProblemCounts {
 ProblemCounts count_problems(const std::vector<model::Entry>& entries);
 
 // Lines for those of one severity. Errors have one each; what is doubtful or ignored for the same reason at several
-// objects is one line that names the first of them, and kinds that are not read are one line together.
+// objects is one line that names the first of them, and kinds that are ignored are one line together.
 std::vector<std::string> problem_lines(const std::vector<model::Entry>& entries, model::Severity severity);
 
 // What makes a problem the same one in a later Report: the object, the field and what is wrong there, not the line.

@@ -26,11 +26,11 @@ class Spool {
  public:
   explicit Spool(const std::string& path) {
     const auto text = path == "-" ? take(STDIN_FILENO, "standard input") : take_file(path);
-    std::string name = path == "-" ? "stdin" : std::filesystem::path(path).filename().string();
-    if (name.starts_with('.')) name.insert(0, 1, '_');
-    if (!is_manifest(name)) {
+    // Whatever a file is called: messages name it so.
+    std::string name = std::filesystem::path(path).filename().string();
+    if (path == "-") {
       const auto first = text.find_first_not_of(" \t\r\n");
-      name += first != std::string::npos && (text[first] == '{' || text[first] == '[') ? ".json" : ".yaml";
+      name = first != std::string::npos && (text[first] == '{' || text[first] == '[') ? "stdin.json" : "stdin.yaml";
     }
     std::string made = (std::filesystem::temp_directory_path() / "sluice-XXXXXX").string();
     if (!::mkdtemp(made.data())) throw std::runtime_error(made + ": " + std::strerror(errno));
@@ -89,7 +89,8 @@ Update load_once(const Settings& settings, AsWritten* written) {
   if (settings.manifests == "-" ||
       (std::filesystem::exists(settings.manifests, ec) && !std::filesystem::is_directory(settings.manifests, ec)))
     spool.emplace(settings.manifests);
-  Directory directory(spool ? spool->directory() : settings.manifests, settings.default_ns);
+  Directory directory(spool ? spool->directory() : settings.manifests, settings.default_ns, settings.watch_namespace,
+                      spool.has_value());
   auto changes = directory.load();
   if (written) note(changes, *written);
   Store store(settings);

@@ -68,7 +68,7 @@ struct Settings {
   bool as_service_account = true;        // without a kubeconfig; false: api_server is asked as nobody
   std::string api_server;                // URL of its API, in place of what these say; empty: as they say
   std::string api_ca;                    // file with the authorities that its certificate is of; likewise
-  std::string watch_namespace;           // of the cluster; empty: all
+  std::string watch_namespace;           // empty: all
   std::string watch_namespace_selector;  // over the labels of Namespaces; empty: all
   StatusSettings status;
   std::shared_ptr<MadePair> webhook_pair;  // to be kept filled; null: the webhook has files, or there is none

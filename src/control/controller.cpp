@@ -352,8 +352,7 @@ Update read_cluster_once(Settings settings, std::chrono::seconds patience) {
 }
 
 std::unique_ptr<Watcher> Watcher::start(Settings settings, std::function<void(Update)> publish) {
-  auto source = settings.manifests.empty() ? make_cluster_source(settings)
-                                           : make_file_source(settings.manifests, settings.default_ns);
+  auto source = settings.manifests.empty() ? make_cluster_source(settings) : make_file_source(settings);
   return std::make_unique<Controller>(settings, std::move(source), std::move(publish));
 }
 

@@ -159,7 +159,12 @@ def test_health_of_one_that_does_not_answer():
     (["serve", "--manifests", "/tmp", "--set", "proxy-body-sise=1m"], ["proxy-body-sise", "did you mean proxy-body-size?"]),
     (["docs", "metric"], ["did you mean metrics?"]),
     (["check"], ["WHERE, --kubernetes or --kubeconfig is missing"]),
-    ([], ["subcommand"])])
+    ([], ["subcommand"]),
+    (["--log-level", "loud"], ["--log-level: expected a command in front of it that has this flag, one of serve; such as sluice serve --log-level"]),
+    (["--ingress-class=x"], ["--ingress-class: expected a command", "one of serve, check, explain"]),
+    (["--nope"], ["--nope: is a flag of no command; expected a command in front of flags, one of serve, check"]),
+    (["--log-levle", "debug"], ["--log-levle: is a flag of no command", "did you mean --log-level?"]),
+    (["-H", "a: b"], ["-H: expected a command", "one of explain"])])
 def test_slips_of_the_pen_are_answered_with_what_was_meant(args, words):
     code, out, err = run(*args)
     assert code == 2 and [w for w in words if w not in err] == [], (code, out, err)
@@ -186,6 +191,66 @@ def test_check_of_a_file_and_of_standard_input(site):
     assert code == 0 and "forwarded to default/app:80" in out
     code, out, _ = run("check", "-", input="kind: [")
     assert code == 2 and "stdin.yaml" in out
+
+
+def test_a_file_is_named_as_it_is_called(site, tmp_path):
+    text = "apiVersion: networking.k8s.io/v1\nkind: Ingres\nmetadata: {name: a}\n"
+    for name in ("t.txt", "objects", ".hidden.yaml", "t.json.bak", "t.yaml"):
+        (tmp_path / name).write_text(text)
+        code, out, _ = run("check", tmp_path / name)
+        assert code == 2 and f"  {name}:1 Ingres default/a: error UnknownKind" in out, (name, out)
+        assert json.loads(run("check", tmp_path / name, "--json")[1])["report"][0]["file"] == name
+
+
+def test_a_kind_that_is_misspelt_is_shown(site):
+    """Not summed up with the kinds of others, which are no faults."""
+    good(site)
+    site.manifests.text("bad.yaml", "apiVersion: networking.k8s.io/v1\nkind: Ingres\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Servcie\nmetadata: {name: b}\n---\n"
+                        "apiVersion: v1\nkind: Secret\nmetadata: {name: c}\n---\napiVersion: core/v1\nkind: Secret\nmetadata: {name: d}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: e}\n")
+    for flags in ([], ["--all"]):
+        code, out, _ = run("check", site.manifests.root, *flags)
+        assert code == 2 and "refused: 3" in out and "3 errors" in out, out
+        for line in ("bad.yaml:1 Ingres default/a: error UnknownKind", "did you mean Ingress?", "bad.yaml:5 Servcie default/b: error UnknownKind", "did you mean Service?",
+                     'bad.yaml:13 Secret default/d: error UnsupportedVersion field=apiVersion value="core/v1" expected v1'):
+            assert line in out[out.index("refused:"):out.index("ignored:")], (line, out)
+        assert ("not read by Sluice: 1 Deployment" in out) == (not flags)
+
+
+def test_all_that_is_wrong_with_an_object_at_once(site):
+    site.manifests.text("bad.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: t}\nspec: {ports: [{port: 0}, {port: x}, {name: 5, port: 80, targetPort: 99999}], externalName: {}}\n")
+    code, out, _ = run("check", site.manifests.root)
+    assert code == 2 and "refused: 4" in out and out.count("error BadShape") == 4 and out.count("NotAString") == 1, out
+    for field in ("spec.externalName", "spec.ports[0].port", "spec.ports[1].port", "spec.ports[2].targetPort"):
+        assert f"field={field} " in out, out
+
+
+def test_one_namespace_may_be_watched(site):
+    """As of a cluster: what lies in others is not there, but for what is asked for by name."""
+    mine, other = site.pod("mine"), site.pod("other")
+    for ns, pod in (("shop", mine), ("bank", other)):
+        site.manifests.write(f"{ns}.yaml", ingress(ns, {f"{ns}.example": "app"}, ns=ns), service("app", ns=ns), *slices("app", [pod.address], ns=ns))
+    site.manifests.text("bad.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: t, namespace: bank}\nspec: {ports: x}\n")
+    site.manifests.write("options.yaml", config_map({"hsts-max-age": "7"}))
+    code, out, _ = run("check", site.manifests.root, "--watch-namespace", "shop")
+    assert code == 0 and "shop.example" in out and "bank" not in out, out
+    assert run("check", site.manifests.root)[0] == 2
+    explained = [run("explain", site.manifests.root, "GET", f"http://{ns}.example/", "--watch-namespace", "shop")[1] for ns in ("shop", "bank")]
+    assert mine.address in explained[0] and "404" in explained[1], explained
+    sluice = site.sluice("--watch-namespace", "shop")
+    assert (sluice.get("/", "shop.example").status, sluice.get("/", "bank.example").status) == (200, 404)
+    site.manifests.write("more.yaml", ingress("bank2", {"bank2.example": "app"}, ns="bank"), ingress("shop2", {"shop2.example": "app"}, ns="shop"))
+    harness.wait_for(lambda: sluice.get("/", "shop2.example").status == 200, "what comes later is served")
+    assert sluice.get("/", "bank2.example").status == 404
+
+
+def test_flags_of_a_cluster_are_said_to_mean_nothing_beside_manifests(site):
+    good(site)
+    idle = {"--update-status": "true", "--update-status-on-shutdown": "true", "--publish-service": "a/b", "--publish-status-address": "192.0.2.1",
+            "--report-node-internal-ip-address": None, "--status-annotation": None, "--disable-leader-election": None, "--election-id": "x"}
+    sluice = site.sluice(*[word for flag, value in idle.items() for word in (flag, value) if word])
+    for flag in idle:
+        sluice.wait_line(f"{flag} has no effect: objects come from a directory", stream="err")
+    assert sum("has no effect" in line for line in sluice.err) == len(idle)
 
 
 def test_check_strict_takes_rendered_charts(site):
@@ -373,6 +438,9 @@ def test_help_has_examples():
     (["--admin-token-file", "/dev/null"], ["--admin-token-file /dev/null: is no regular file", "expected a file with a token"]),
     (["--admin-pages", "some"], ["--admin-pages", "some", "guarded"]),
     (["--admin-host", "ops.example:10254"], ["--admin-host ops.example:10254: expected a DNS name without port"]),
+    (["--watch-namespace", "Team A"], ["--watch-namespace Team A: expected the name of a namespace", "small letters, digits and '-'"]),
+    (["--context", "main"], ["--context main: expected --kubeconfig beside it"]),
+    (["--watch-namespace-selector", "a=b"], ["--watch-namespace-selector a=b", "a directory has no Namespaces"]),
     (["--no-such-flag"], ["no-such-flag"])])
 def test_bad_flags_are_refused_with_what_was_expected(site, args, words):
     code, out, err = run("serve", "--manifests", site.manifests.root, "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0", *args)

@@ -35,6 +35,15 @@ def test_what_begins_and_what_ends_leaves_a_line(site, followed):
     followed.wait_line("info +over: .*File broken.yaml: error InvalidYaml", stream="err")
 
 
+def test_what_is_over_was_announced(site):
+    """Also where it was there at the start, and is a kind that nobody has."""
+    site.manifests.text("bad.yaml", "apiVersion: networking.k8s.io/v1\nkind: Ingres\nmetadata: {name: a}\n")
+    sluice = site.sluice()
+    sluice.wait_line(r"error +bad.yaml:1 Ingres default/a: error UnknownKind .*did you mean Ingress\?", stream="err")
+    site.manifests.text("bad.yaml", "# mended\n")
+    sluice.wait_line("info +over: bad.yaml:1 Ingres default/a: error UnknownKind", stream="err")
+
+
 def test_a_problem_whose_line_moved_is_no_news(site, followed):
     file = site.manifests.root / "app.yaml"
     site.manifests.text("broken.yaml", "kind: [")

@@ -245,7 +245,59 @@ def test_the_flags_that_the_chart_knows_are_those_of_the_binary():
     # Those of ingress-nginx without an effect are taken, and in no help.
     silent = set(re.findall(r'Idle\{"--([a-z_-]+)"', (ROOT / "src/app/nginx_flags.cpp").read_text()))
     assert len(silent) > 40
-    assert set(re.findall(r"^  --([a-z][a-z-]*)", help_text, re.M)) | silent == set(yaml.safe_load((CHART / "flags.yaml").read_text()))
+    assert set(re.findall(r"^  (?:-[a-z],)?--([a-z][a-z-]*)", help_text, re.M)) - {"help"} | silent == set(yaml.safe_load((CHART / "flags.yaml").read_text()))
+
+
+# Of each flag whose values the chart judges: some that the binary takes, some that it refuses at its start.
+VALUES_OF_FLAGS = {
+    "log-level": (["trace", "off", "Info"], ["loud", ""]), "workers": ([4, "0", "1024"], ["abc", 1025, -1, 1728000, "4 "]),
+    "memory-limit": (["512Mi", "1gb", "0", "2 GiB", 1073741824], ["abc", "512MM"]), "buffer-limit": (["1Gi", "10k"], ["abc", "1Z"]), "v": ([2, "5"], ["x", "2x"]),
+    "publish-status-address": (["192.0.2.1", "lb.example.net", "2001:db8::1", "192.0.2.1,lb.example.net", "1a.example", "localhost"],
+                               ["01.2.3.4", "1.2.3", "256.1.1.1", "lb.Example.net", "192.0.2.1,x_y"]),
+    **{flag: (["a/b", "$(POD_NAMESPACE)/b"], ["nope", "a/b/c", "/b", "a/"]) for flag in ("default-ssl-certificate", "tcp-services-configmap", "udp-services-configmap")},
+    **{flag: (["a/b", "a/b:80"], ["nope", "/b", "a/"]) for flag in ("default-backend", "default-backend-service")},
+    "endpoint": (["a/b:80=10.0.0.1:80", "a/b:http=[2001:db8::1]:1", "a/b:80=localhost:8080"], ["nope", "a/b=10.0.0.1:80", "a/b:80=host:80", "a/b:80=10.0.0.1"]),
+    "set": (["keep-alive=7"], ["nope", "=x"]),
+    **{flag: (["true", False, "on", "No"], ["maybe"]) for flag in ("update-status", "update-status-on-shutdown")},
+    **{flag: (["true", False, "Yes", "", None], ["maybe"]) for flag in ("core-dumps", "disable-catch-all", "disable-svc-external-name", "enable-ssl-passthrough", "log-json", "share-ports",
+                                                                        "status-annotation")},
+    "http": ([":8081,proxy-protocol", "127.0.0.1:8081", "[::1]:8081"], [":x", "8081,proxy"]), "https": ([":8444"], [":x"]),
+}
+
+
+def test_values_of_flags_are_judged_as_the_binary_does(tmp_path):
+    """Each line of flag-values.yaml: what it lets through the binary takes, what it refuses would end a pod at its start."""
+    assert set(VALUES_OF_FLAGS) == set(yaml.safe_load((CHART / "flag-values.yaml").read_text()))
+
+    def binary(flag, value):
+        """Whether it takes the flag: then the last complaint is about an address of ours."""
+        given = [f"--{flag}"] if value in (None, "") else [f"--{flag}={value if not isinstance(value, bool) else str(value).lower()}"]
+        r = subprocess.run([SLUICE, "serve", "--manifests", tmp_path, *given, "--admin", "127.0.0.1:0", *([] if flag == "http" else ["--http", "127.0.0.1:0"]),
+                            *([] if flag == "https" else ["--https", "127.0.0.1:0"]), "--stream-address", "nowhere"], capture_output=True, text=True, timeout=30)
+        assert r.returncode != 0
+        return "--stream-address" in r.stderr
+
+    def wrong(case):
+        flag, value, good = case
+        said = helm({f"controller.extraArgs.{flag}": value}, check=False)
+        taken = f"controller.extraArgs.{flag}: " not in said
+        return [] if taken == good and (binary(flag, value) == good or "POD_NAMESPACE" in str(value)) else [(case, said[-300:])]
+
+    cases = [(flag, v, good) for flag, both in VALUES_OF_FLAGS.items() for good, values in zip((True, False), both) for v in values]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        assert [w for ws in pool.map(wrong, cases) for w in ws] == []
+    # Of a list each is judged.
+    assert "controller.extraArgs.endpoint: nope: expected" in helm({"controller.extraArgs.endpoint": ["a/b:80=10.0.0.1:80", "nope"]}, check=False)
+
+
+@pytest.mark.parametrize("image,taken", [
+    ("acme/sluice", True), ("registry.cn-hongkong.aliyuncs.com/acme/sluice", True), ("ghcr.io/acme/nginx-successor/sluice", True), ("localhost:5000/sluice-ingress-controller", True),
+    ("kong/edge", True), ("acme/hongkong-edge", True), ("apache/apisix-ingress-controller", False), ("caddy/ingress", False), ("ingress-nginx/controller", False), ("traefik", False),
+    ("localhost:5000/nginx/nginx-ingress", False), ("haproxytech/kubernetes-ingress", False), ("kong/kubernetes-ingress-controller", False), ("projectcontour/contour", False)])
+def test_an_image_of_another_controller_is_known_by_its_own_name(image, taken):
+    said = helm({"controller.image": {"registry": "", "image": image}}, check=False)
+    assert ("is the image of another controller" not in said) == taken, said
+    assert taken or f", as {image.rsplit('/', 1)[-1]}, the last part of its path, says" in said
 
 
 def test_a_drain_that_fits_is_taken():
@@ -269,5 +321,7 @@ def test_values_that_cannot_work_are_refused():
          "controller.image: registry.k8s.io/ingress-nginx/controller:v1.15.1 is the image of another controller"),
         ({"controller.terminationGracePeriodSeconds": 60}, "controller.terminationGracePeriodSeconds: 60 is less than the drain takes: expected 250 at least"),
         ({"controller.config": {"worker-shutdown-timeout": "5m"}}, "controller.terminationGracePeriodSeconds: 300 is less than the drain takes: expected 310 at least"),
+        ({"controller.extraArgs": {"set": ["keep-alive=7", "worker-shutdown-timeout=1000s"]}}, "controller.terminationGracePeriodSeconds: 300 is less than the drain takes: expected 1010 at least"),
+        ({"controller.extraArgs": {"set": "shutdown-grace-period=2m"}}, "controller.terminationGracePeriodSeconds: 300 is less than the drain takes: expected 360 at least"),
     ):
         assert expected in helm(values, check=False)

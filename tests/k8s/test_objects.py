@@ -15,6 +15,14 @@ INGRESS = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": 
     {"host": "a.example", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"number": 80}}}}]}}]}}
 
 
+def port_of(service):
+    """What an API server makes of it: an empty name and the number 0 are none."""
+    port = service["port"]
+    if set(port) - {"name", "number"} or not all(isinstance(v, (str, type(None)) if k == "name" else (int, type(None))) for k, v in port.items()):
+        return None
+    return {k: v for k, v in port.items() if v}
+
+
 # Host, path, type, Service and port of an Ingress that the API server takes.
 VALID = re.compile(r"([a-z0-9-]+(\.[a-z0-9-]+)*)? /[^\x00-\x1f\x7f-\x9f]* (Prefix|Exact) [\w.:-]+ \{('number': \d+|'name': '[a-z0-9-]*[a-z][a-z0-9-]*')\}")
 
@@ -62,9 +70,9 @@ def meaning(objects):
             for rule in o["spec"].get("rules") or []:
                 for p in (rule.get("http") or {}).get("paths") or []:
                     service = p["backend"]["service"]
-                    port = service["port"]
+                    port = port_of(service)
                     values = (rule.get("host") or "", p.get("path") or "/", p.get("pathType") or "", service["name"])
-                    if not all(isinstance(v, str) for v in values) or len(port) != 1 or not VALID.fullmatch(" ".join((*values, repr(port)))):
+                    if not all(isinstance(v, str) for v in values) or port is None or len(port) != 1 or not VALID.fullmatch(" ".join((*values, repr(port)))):
                         return None
                     rows.add((ns, name, values[0].lower(), *values[1:], str(port.get("number") or port.get("name"))))
     except (TypeError, KeyError, AttributeError):
@@ -128,6 +136,9 @@ CORPUS = {
     "quoted.yaml": A.replace("kind: Ingress", "'kind': \"Ingress\""), "tagged.yaml": A.replace("host: a.example", "host: !!str a.example").replace("80", "!!int 80"),
     "folded.yaml": A.replace("host: a.example", "host: >-\n      a.example"), "literal.yaml": A.replace("host: a.example", "host: |-\n      a.example"),
     "question.yaml": A.replace("kind: Ingress", "? kind\n: Ingress"), "null-members.yaml": A + "status: null\n",
+    "marks-without-space.yaml": f"{A}---#\n{B}---# c\n{C}", "marks-of-space.yaml": f"{A}---\u00a0\n{B}---\f\n{C}---\v# c\n", "cr.yaml": A.replace("\n", "\r"),
+    "cr-in-a-comment.yaml": "# x\r" + A, "empty-name.yaml": A.replace("number: 80", "number: 80\n              name: ''"), "zero-number.yaml": A.replace("number: 80", "number: 0\n              name: http"),
+    "binary.yaml": A.replace("host: a.example", "host: !!binary YS5leGFtcGxl"),
     "not-a-mark.yaml": A.replace("name: a\n", "name: a\n  annotations:\n    text: |\n      x\n      --- y\n      ---\n      z\n"),
 } | {f"port-{i}.yaml": A.replace("80", n) for i, n in enumerate(("80.0", "0x50", "0o120", "0120", "8e1", "8_0", "+80", "0080", "0b1010000", "80.", "8.0e+1", "080"))} | {
     f"text-{i}.yaml": A.replace("name: web", f"name: {t}") for i, t in enumerate(

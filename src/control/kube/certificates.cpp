@@ -37,25 +37,30 @@ void Certificates::show(const std::string& host, Names& had, const std::map<std:
   const auto join = [&](const std::string& name, const RefPtr& user) {
     // What is wrong with it is said of its first user, who may be another one now.
     auto& users = known(name).users;
-    const RefPtr before = users.empty() ? nullptr : users.begin()->second;
-    users[host] = user;
-    const RefPtr& first = users.begin()->second;
-    if (!before || before->ns != first->ns || before->name != first->name) dirty_.insert(name);
+    const User before = users.empty() ? User{nullptr, false} : users.begin()->second;
+    users[host] = {user, uses.size() == 1};
+    const auto& [first, alone] = users.begin()->second;
+    if (!before.ingress || before.ingress->ns != first->ns || before.ingress->name != first->name ||
+        before.alone != alone)
+      dirty_.insert(name);
   };
   exchange(had, uses, leave, join);
 }
 
 std::shared_ptr<const model::Certificate> Certificates::build(const std::string& name, State& c, Entries& entries) {
   const Secret* secret = core_.objects.find<Secret>(name);
-  auto user =
-      c.users.empty() ? model::ObjectRef{"CommandLine", "", "--default-ssl-certificate", {}} : *c.users.begin()->second;
+  auto user = c.users.empty() ? model::ObjectRef{"CommandLine", "", "--default-ssl-certificate", {}}
+                              : *c.users.begin()->second.ingress;
   if (!secret) {
     const auto had = core_.model->certificates.find(name);
     const bool kept = had != core_.model->certificates.end() && core_.graces.graced(*this, name, c.grace);
     entries.push_back(
         {user,
          {model::Severity::warning, "MissingSecret", "spec.tls.secretName", name, "a Secret of type kubernetes.io/tls",
-          kept ? "the pair that it had is used for some seconds" : "the default certificate is used"}});
+          kept ? "the pair that it had is used for some seconds"
+          : c.users.empty() || c.users.begin()->second.alone
+              ? "the default certificate is used"
+              : "the other pairs of the host are used, or the default certificate where there is none"}});
     return kept ? had->second : nullptr;
   }
   core_.graces.settle(*this, name, c.grace);

@@ -26,10 +26,14 @@ class Certificates final : public Dependant {
   model::Shared<model::UpstreamTls> upstream_tls(const ProxySsl& wanted, Unusable& why) const;
 
  private:
+  struct User {
+    RefPtr ingress;
+    bool alone;  // the host has no other Secret
+  };
   struct State {
-    std::map<std::string, RefPtr> users;  // host → Ingress
-    References::Uses names;               // its Secret
-    Instant grace{};                      // until when its pair is kept, as its Secret is gone; none: it is there
+    std::map<std::string, User> users;  // by host
+    References::Uses names;             // its Secret
+    Instant grace{};                    // until when its pair is kept, as its Secret is gone; none: it is there
   };
   State& known(const std::string& name);
   void rebuild(const std::string& name, model::Change& change);

@@ -12,12 +12,14 @@ namespace sluice::control {
 
 namespace {
 
-// An object that does not have the shape of its kind. The value is as a message may show it.
+// Where an object has not the shape of its kind. The value is as a message may show it.
 struct BadShape {
   std::string field, value, expected;
   int line;
+  const Node* node;  // that is wrong
 };
 
+constexpr std::size_t kMostTold = 30;            // of what is wrong with an object
 constexpr std::uint32_t kMaxObject = 16U << 20;  // bytes of its tree; etcd's limit of 1.5 MiB takes less
 constexpr std::uint32_t kMaxMembers = 10'000;    // of a map of strings
 
@@ -48,7 +50,9 @@ struct Reading {
   const Text& file;
   std::string_view ns;  // of an object that names none
   Disclosure shown;
-  model::Entries taken{};  // values that were taken although the API server would refuse them
+  model::Entries taken{};         // values that were taken although the API server would refuse them
+  std::vector<BadShape> wrong{};  // the first kMostTold of them
+  std::size_t wrong_beyond = 0;   // how many more there are
 
   // As messages name it, of what stands in this line.
   model::ObjectRef ref(int line) const {
@@ -64,7 +68,8 @@ bool names_port(std::string_view s) {
 }
 
 // A node with the way that led to it, which is written out for messages alone. It lives no longer than the Field that
-// it was taken from, as it leads back there.
+// it was taken from, as it leads back there. What is wrong is noted, and read as if it were not there: a reader goes
+// on, so that all that is wrong with an object is said at once. The object is refused all the same.
 class Field {
  public:
   Field(const Node* node, Reading& reading) : node_(node), reading_(&reading) {}
@@ -74,21 +79,30 @@ class Field {
   const Node& node() const { return *node_; }
   std::string_view default_ns() const { return reading_->ns; }
 
-  [[noreturn]] void bad(std::string expected) const { bad(*node_, path(), std::move(expected)); }
-  // A member of it, which need not be there.
-  [[noreturn]] void bad(std::string_view name, std::string_view value, std::string expected) const {
-    throw BadShape{below(name), reading_->shown.value(value), std::move(expected), node_->line};
+  void bad(std::string_view expected) const {
+    wrong(node_, nullptr, node_->line, [&] { return path(); }, [&] { return reading_->shown.value(*node_); }, expected);
   }
-
-  [[noreturn]] void bad_member(std::string_view key, std::string expected) const {
-    throw BadShape{member(key), "", std::move(expected), node_->line};
+  // A member of it, which need not be there.
+  void bad(std::string_view name, std::string_view value, std::string_view expected) const {
+    if (full()) return;
+    wrong(
+        node_->get(name), node_, node_->line, [&] { return below(name); }, [&] { return reading_->shown.value(value); },
+        expected);
+  }
+  void bad_member(std::string_view key, std::string_view expected) const {
+    if (full()) return;
+    wrong(node_->get(key), node_, node_->line, [&] { return member(key); }, [] { return std::string(); }, expected);
   }
 
   Field operator[](std::string_view name) const {
     if (node_ && node_->kind != Node::Kind::map) bad("a map");
     return {node_ ? node_->get(name) : nullptr, *this, name, kMember};
   }
-  std::string text(std::string otherwise = {}) const { return node_ ? std::string(string()) : otherwise; }
+  // `otherwise`: where nothing is written, or "", which means the same to the API.
+  std::string text(std::string otherwise = {}) const {
+    std::string out(node_ ? string() : std::string_view());
+    return out.empty() ? otherwise : out;
+  }
   // The same of what many objects say: usual(), where it is there.
   Text word() const { return node_ ? usual(string()) : Text(); }
   // The name of a port, which has a letter.
@@ -97,11 +111,13 @@ class Field {
     if (!names_port(name)) bad("the name of a port, which has a letter; a number goes into the field number");
     return name;
   }
+  // Nothing is written, or what means the same to the API where it says so: "" of a text, 0 of a number.
+  bool is_empty() const { return !node_ || (node_->kind == Node::Kind::string && node_->text.empty()); }
+  bool is_zero() const { return !node_ || (node_->kind == Node::Kind::number && whole_number(node_->text) == 0); }
   // A port's number or its name: IntOrString.
-  bool is_zero() const { return node_ && node_->kind == Node::Kind::number && whole_number(node_->text) == 0; }
   std::string port_or_name() const {
-    if (!node_) return {};
-    if (!node_->is_scalar()) bad("a string or a number");
+    if (is_empty() || is_zero()) return {};  // core/v1, SetDefaults_Service
+    if (!node_->is_scalar()) return bad("a string or a number"), std::string();
     if (node_->kind == Node::Kind::number) return std::to_string(port());
     if (node_->kind == Node::Kind::string && !node_->text.empty() && !names_port(node_->text))
       taken(*node_, path(), "NotANumber", "a number, without quotes", "it is read as the number");
@@ -109,19 +125,19 @@ class Field {
   }
   bool boolean(bool otherwise) const {
     if (!node_) return otherwise;
-    if (node_->kind != Node::Kind::boolean) bad("true or false");
+    if (node_->kind != Node::Kind::boolean) return bad("true or false"), otherwise;
     return means_true(node_->text);
   }
   std::uint16_t port() const {
     const auto number = node_->kind == Node::Kind::number ? whole_number(node_->text) : std::nullopt;
-    if (!number || *number < 1 || *number > 65535) bad("a number from 1 to 65535");
+    if (!number || *number < 1 || *number > 65535) return bad("a number from 1 to 65535"), std::uint16_t{0};
     return static_cast<std::uint16_t>(*number);
   }
   // Appends what `read` makes of each element.
   template <class T, class F>
   void list(std::vector<T>& out, F&& read) const {
     if (!node_) return;
-    if (node_->kind != Node::Kind::list) bad("a list");
+    if (node_->kind != Node::Kind::list) return bad("a list");
     out.reserve(node_->count);
     std::size_t i = 0;
     for (const Node* n = node_->first; n; n = n->next) read(Field(n, *this, {}, i++));
@@ -136,14 +152,17 @@ class Field {
   template <class F>
   void members(std::size_t most, F&& take) const {
     if (!node_) return;
-    if (node_->kind != Node::Kind::map) bad("a map of strings");
-    if (node_->count > kMaxMembers) bad("at most " + std::to_string(kMaxMembers) + " members");
+    if (node_->kind != Node::Kind::map) return bad("a map of strings");
+    if (node_->count > kMaxMembers) return bad("at most " + std::to_string(kMaxMembers) + " members");
     std::size_t left = most;
     for (const Node* n = node_->first; n; n = n->next) {
-      if (!n->is_scalar()) bad(*n, member(n->key), "a string");
+      if (!n->is_scalar()) {
+        wrong(n, node_, n->line, [&] { return member(n->key); }, [&] { return reading_->shown.value(*n); }, "a string");
+        continue;
+      }
       expect_string(*n, [&] { return member(n->key); });
       const std::size_t size = n->key.size() + n->text.size();
-      if (size > left) bad("at most " + std::to_string(most) + " bytes in all, as the API server takes no more");
+      if (size > left) return bad("at most " + std::to_string(most) + " bytes in all, as the API server takes no more");
       left -= size;
       take(n->key, n->text);
     }
@@ -164,11 +183,25 @@ class Field {
     return out += name;
   }
   std::string member(std::string_view key) const { return path() + "[" + reading_->shown.key(key) + "]"; }
-  [[noreturn]] void bad(const Node& n, std::string path, std::string expected) const {
-    throw BadShape{std::move(path), reading_->shown.value(n), std::move(expected), n.line};
+  // No more is said of this object: it is counted.
+  bool full() const {
+    const bool is = reading_->wrong.size() >= kMostTold;
+    reading_->wrong_beyond += is;
+    return is;
+  }
+  // Of a node one thing is said, and nothing of what is not found in it then. `n`: null where nothing is written;
+  // `within`: of a member.
+  template <class Path, class Value>
+  void wrong(const Node* n, const Node* within, int line, Path&& path, Value&& value, std::string_view expected) const {
+    auto& all = reading_->wrong;
+    const auto said = [&](const Node* node) {
+      return node != nullptr && std::ranges::find(all, node, &BadShape::node) != all.end();
+    };
+    if (said(n) || said(within) || full()) return;
+    all.push_back({path(), value(), std::string(expected), line, n});
   }
   std::string_view string() const {
-    if (!node_->is_scalar()) bad("a string");
+    if (!node_->is_scalar()) return bad("a string"), std::string_view();
     expect_string(*node_, [&] { return path(); });
     return node_->text;
   }
@@ -243,30 +276,40 @@ void refuse(const KindRow& row, const Node& n, const Text& file, std::string_vie
   if (auto husk = make_husk(ns, name, file, n.line)) out.objects.push_back(std::move(husk));
 }
 
+// The same, for what was found wrong with it.
+void refuse(Reading& reading, std::string_view otherwise, bool from_api, Decoded& out) {
+  refuse(reading.kind, reading.object, reading.file, otherwise, from_api, out);
+  std::string then = "the object is refused; its previous form, if there is one, stays";
+  for (BadShape& bad : reading.wrong) {
+    const bool last = &bad == &reading.wrong.back() && reading.wrong_beyond > 0;
+    if (last) then += "; " + std::to_string(reading.wrong_beyond) + " more of its values are like that";
+    out.entries.push_back({reading.ref(bad.line),
+                           {model::Severity::error, "BadShape", std::move(bad.field), std::move(bad.value),
+                            std::move(bad.expected), then}});
+  }
+}
+
 // `pruned`: the API server has taken it, so it has no other fields than the API knows.
 void read_known(const KindRow& row, const Node& n, const Text& file, std::string_view otherwise, std::uint32_t position,
                 bool pruned, Decoded& out) {
   Reading reading{n, row, file, otherwise, Disclosure(n, row.name)};
-  try {
-    if (n.cost > kMaxObject)
-      throw BadShape{
-          "", "", "an object that takes at most " + std::to_string(kMaxObject >> 20) + " MiB when it is read", n.line};
-    if (!pruned) report_odd_fields(n, reading, out.entries);
-    Object object = kReaders[&row - kKinds](Field(&n, reading));
-    std::visit(
-        [&](auto& o) {
-          o.meta.origin = {file, n.line};
-          o.meta.position = position;
-        },
-        object);
-    out.objects.push_back(std::make_shared<const Object>(std::move(object)));
-    out.entries.add(reading.taken);
-  } catch (const BadShape& bad) {
-    refuse(row, n, file, otherwise, pruned, out);
-    out.entries.push_back({reading.ref(bad.line),
-                           {model::Severity::error, "BadShape", bad.field, bad.value, bad.expected,
-                            "the object is refused; its previous form, if there is one, stays"}});
+  if (n.cost > kMaxObject) {
+    reading.wrong.push_back(
+        {"", "", "an object that takes at most " + std::to_string(kMaxObject >> 20) + " MiB when it is read", n.line,
+         &n});
+    return refuse(reading, otherwise, pruned, out);
   }
+  if (!pruned) report_odd_fields(n, reading, out.entries);
+  Object object = kReaders[&row - kKinds](Field(&n, reading));
+  out.entries.add(reading.taken);
+  if (!reading.wrong.empty()) return refuse(reading, otherwise, pruned, out);
+  std::visit(
+      [&](auto& o) {
+        o.meta.origin = {file, n.line};
+        o.meta.position = position;
+      },
+      object);
+  out.objects.push_back(std::make_shared<const Object>(std::move(object)));
 }
 
 // What a list says of its items that do not say it themselves.
@@ -296,6 +339,33 @@ bool of_our_groups(std::string_view version) {
   return std::ranges::any_of(kKinds, [&](const KindRow& row) { return version == row.api_version; });
 }
 
+// Groups that have no kinds but those of Kubernetes: nobody can add one named like ours. A group without a dot is one
+// of them (apps, batch, or "core", which is spelt so nowhere), as those of additions have one.
+constexpr std::string_view kGroupsOfKubernetes[] = {"admissionregistration.k8s.io",
+                                                    "apiextensions.k8s.io",
+                                                    "apiregistration.k8s.io",
+                                                    "authentication.k8s.io",
+                                                    "authorization.k8s.io",
+                                                    "certificates.k8s.io",
+                                                    "coordination.k8s.io",
+                                                    "events.k8s.io",
+                                                    "flowcontrol.apiserver.k8s.io",
+                                                    "node.k8s.io",
+                                                    "rbac.authorization.k8s.io",
+                                                    "resource.k8s.io",
+                                                    "scheduling.k8s.io",
+                                                    "storage.k8s.io"};
+
+bool of_kubernetes(std::string_view group) {
+  if (!group.contains('.')) return true;
+  const auto near = [&](const KindRow& row) {
+    constexpr std::size_t kLongest = 64;
+    return !row.group().empty() && group.size() <= kLongest && edits(group, row.group()) <= kSlips;
+  };
+  return std::ranges::any_of(kKinds, near) ||
+         std::ranges::find(kGroupsOfKubernetes, group) != std::end(kGroupsOfKubernetes);
+}
+
 void decode_one(const Node& n, const Of& of, const Text& file, std::string_view ns, Decoded& out) {
   auto position = out.positions++;
   const bool bare = !n.get("kind") && !n.get("apiVersion");
@@ -315,10 +385,8 @@ void decode_one(const Node& n, const Of& of, const Text& file, std::string_view 
   const Disclosure shown(n, kind);
   if (known) {
     const KindRow& row = *known;
-    // The groups that have the kind, or had it; all others have kinds of their own of that name.
-    const auto group = group_of(version);
-    const bool ours = group == row.group() || group.empty() || group == "extensions" ||
-                      (!row.group().empty() && edits(group, row.group()) <= kSlips);
+    // Groups of others have kinds of their own of that name.
+    const bool ours = of_kubernetes(group_of(version));
     if (ours) refuse(row, n, file, ns, false, out);
     auto said = Disclosure::api_version(version);
     if (said.empty()) said = shown.value(version);

@@ -132,6 +132,7 @@ Disclosure::Disclosure(const Node& object, std::string_view kind) : level_(Level
   if (const Node* own = object.get("kind"); own && own->text != kind) return;
   if (kind == "ConfigMap") level_ = Level::keys;
   if (const KindRow* row = kind_of(kind); !row || !row->open) return;
+  fields_ = true;
   for (const Node* n = object.first; n; n = n->next)
     if (!is_open_member(n->key)) return;
   level_ = Level::all;
@@ -151,6 +152,11 @@ std::string Disclosure::key(std::string_view text) const {
   const bool seen = level_ == Level::all || among(kSecretKeys, text) ||
                     (level_ == Level::keys && made_of(text, "-._/") && word(text));
   return seen ? std::string(cut(text, kName)) : kUnseen;
+}
+
+std::string Disclosure::field(std::string_view text) const {
+  if (level_ == Level::all) return std::string(cut(text, kWord));
+  return fields_ && made_of(text, "-._/") && word(text) ? std::string(text) : key(text);
 }
 
 std::string Disclosure::name(std::string_view text) const {

@@ -20,6 +20,10 @@ class Disclosure {
   std::string value(std::string_view text) const;
   // A member's name in the path to a field; "…" when it is not to be seen.
   std::string key(std::string_view text) const;
+  // The name of a field that the API does not have, where it has fields of its own, which are no data of a Secret. Of
+  // an object that says to be a Secret it is not seen: a value may stand in its place. At most 63 bytes; "…" when it
+  // has not the form of a name.
+  std::string field(std::string_view text) const;
   // A name or namespace; empty when it is not to be seen.
   std::string name(std::string_view text) const;
 
@@ -36,6 +40,7 @@ class Disclosure {
  private:
   enum class Level : char { nothing, keys, all };
   Level level_;
+  bool fields_ = false;  // names of fields are seen
 };
 
 }  // namespace sluice::control

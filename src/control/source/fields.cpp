@@ -99,7 +99,7 @@ class Search {
     if (step.as == Step::As::element) return out + "[" + std::to_string(step.index) + "]";
     if (step.as == Step::As::key) return out + "[" + shown_.key(step.key) + "]";
     if (!out.empty()) out += '.';
-    return out += step.as == Step::As::name ? std::string(step.key) : shown_.key(step.key);
+    return out += step.as == Step::As::name ? std::string(step.key) : shown_.field(step.key);
   }
 
   const Disclosure& shown_;

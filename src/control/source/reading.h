@@ -11,7 +11,8 @@
 #include "model/shared.h"
 
 // What the readers of kinds share. A reader is a template over Field, a node with the way that led to it: decode.cpp
-// has the only one, and what it refuses is said with its field and line.
+// has the only one, and what it refuses is said with its field and line. After bad() a reader goes on, to find what
+// else is wrong; what it has made then is thrown away.
 namespace sluice::control {
 
 inline constexpr std::size_t kMaxAnnotations = 256 << 10;  // bytes of all, names and values: the limits of Kubernetes

@@ -50,7 +50,7 @@ class Source {
 
 // A directory that cannot be read yet is waited for. Where the kernel gives no inotify instance, or no watch, it is
 // looked at each second.
-std::unique_ptr<Source> make_file_source(const std::string& directory, const std::string& ns);
+std::unique_ptr<Source> make_file_source(const Settings& settings);
 // The objects of a cluster, by its API. Throws std::runtime_error when the kubeconfig or the service account cannot be
 // used; an API server that does not answer yet is waited for.
 std::unique_ptr<Source> make_cluster_source(const Settings& settings);

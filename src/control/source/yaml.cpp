@@ -5,9 +5,12 @@
 
 #include <functional>
 #include <istream>
+#include <optional>
 #include <streambuf>
 #include <unordered_map>
 
+#include "base/base64.h"
+#include "base/strings.h"
 #include "control/source/node.h"
 
 namespace sluice::control {
@@ -39,6 +42,19 @@ std::string without_text(const std::string& said) {
   return said;
 }
 
+constexpr std::string_view kBinary = "tag:yaml.org,2002:binary";
+
+// The text that base64 under this tag spells, as kubectl takes it. Nothing: it spells none.
+std::optional<std::string> binary_text(std::string_view spelt) {
+  auto out = decode_base64(spelt);
+  for (std::string_view rest = out ? *out : std::string_view(); !rest.empty();) {
+    const auto size = utf8_length(rest);
+    if (size == 0) return std::nullopt;
+    rest.remove_prefix(size);
+  }
+  return out;
+}
+
 class Handler final : public YAML::EventHandler {
  public:
   Handler(const TakeDocument& take, int offset, std::size_t size, AliasAllowance& aliases)
@@ -64,6 +80,11 @@ class Handler final : public YAML::EventHandler {
     tree_->alias(it == anchors_.end() ? nullptr : it->second, line(m), m.column + 1);
   }
   void OnScalar(const YAML::Mark& m, const std::string& tag, YAML::anchor_t a, const std::string& v) override {
+    if (tag == kBinary) {
+      const auto text = binary_text(v);
+      if (!text) throw SyntaxError(line(m), m.column + 1, "!!binary that is not the base64 of a text in UTF-8");
+      return value(Node::Kind::string, *text, m, a);
+    }
     if (tree_->expects_key()) {
       return tree_->key(key_text(v, kind_of(tag, v)), tag == "?" && v == "<<", line(m), m.column + 1);
     }

@@ -181,8 +181,7 @@ PemKeyPair::PemKeyPair(Owned<X509> leaf, Owned<EVP_PKEY> key, Owned<STACK_OF(X50
     if (type != GEN_DNS && type != GEN_IPADD) continue;
     std::string text = text_of(value);
     if (type == GEN_DNS && plain(text)) {
-      if (text.ends_with('.')) text.pop_back();
-      dns_names_.push_back(lower(text));
+      dns_names_.push_back(lower(text));  // a dot at its end makes it one that no client asks for, as for OpenSSL
     } else if (type == GEN_IPADD && (text.size() == 4 || text.size() == 16)) {
       addresses_.push_back(std::move(text));
     }

@@ -116,6 +116,80 @@ TEST_F(DirectoryTest, ABrokenDocumentKeepsWhatTheFileHad) {
   EXPECT_TRUE(reasons().empty());
 }
 
+// What kubectl cuts documents at: --- at the begin of a line, with space and a comment behind it, set apart or not.
+TEST_F(DirectoryTest, DocumentsAreSetApartAsForKubectl) {
+  const auto document = [](const std::string& name) {
+    return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name + "}\n";
+  };
+  int n = 0;
+  for (const std::string mark : {"---", "--- ", "---\t# c", "---#", "---# text", "---#{", "---\xc2\xa0", "---\f",
+                                 "---\v", "---\r", "---\xe3\x80\x80# c", "---\xc2\x85", "---\n---#\n---"}) {
+    const std::string name = "s" + std::to_string(n++);
+    dir.write(name + ".yaml", mark + "\n" + document(name + "a") + mark + "\n" + document(name + "b") + mark + "\n" +
+                                  R"({"apiVersion":"v1","kind":"Service","metadata":{"name":")" + name + "c\"}}\n" +
+                                  mark);
+  }
+  const auto changes = directory.load();
+  EXPECT_EQ(changes.upserts.size(), static_cast<std::size_t>(3 * n));
+  EXPECT_TRUE(reasons().empty());
+  for (const auto& object : changes.upserts)
+    if (meta(*object).name == "s3b") {
+      EXPECT_EQ(meta(*object).origin.line, 6);
+    }
+  // Broken all the same, and named.
+  dir.write("s0.yaml", document("s0a") + "---x\n" + document("s0b"));
+  look({"s0.yaml"}, {"s0.yaml"});
+  EXPECT_EQ(reasons(), Names{"InvalidYaml"});
+}
+
+// A CR alone ends a line for YAML, and for kubectl, which reads the first document of such a file.
+TEST_F(DirectoryTest, LinesMayEndWithCarriageReturnsAlone) {
+  std::string text =
+      "# c\rapiVersion: v1\rkind: Service\rmetadata: {name: a}\r---\r\xef\xbb\xbf"
+      "apiVersion: v1\rkind: Service\r"
+      "metadata:\r  name: b\r  annotations:\r    t: |\r      x\r      y\r";
+  dir.write("a.yaml", text);
+  dir.write("b.yaml", "apiVersion: v1\r\nkind: Service # c\rmetadata: {name: c}\r\r\n");
+  const auto changes = directory.load();
+  ASSERT_EQ(changes.upserts.size(), 3U);
+  EXPECT_TRUE(reasons().empty());
+  EXPECT_EQ(meta(*changes.upserts[1]).origin.line, 6);
+  EXPECT_EQ(meta(*changes.upserts[1]).annotations.at("t"), "x\ny\n");
+}
+
+// docs/manifests.md names it.
+TEST_F(DirectoryTest, AColonBeforeACommaInAFlowMapIsRefusedAloud) {
+  dir.write("a.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a, annotations: {x: /a:, y: z}}\n");
+  EXPECT_TRUE(directory.load().upserts.empty());
+  EXPECT_EQ(reasons(), Names{"InvalidYaml"});
+}
+
+// As of a cluster: objects of other namespaces are not there, nor is what is wrong with them; what is asked for by name
+// is.
+TEST_F(DirectoryTest, OneNamespaceMayBeWatched) {
+  const auto object = [](const std::string& kind, const std::string& ns, const std::string& more = "") {
+    const bool core = kind != "Ingress" && kind != "IngressClass";
+    return std::string("---\napiVersion: ") + (core ? "v1" : "networking.k8s.io/v1") + "\nkind: " + kind +
+           "\nmetadata: {name: a" + (ns.empty() ? "" : ", namespace: " + ns) + "}\n" + more + "\n";
+  };
+  Directory only(dir.str(), "default", "shop");
+  dir.write("a.yaml", object("Service", "shop") + object("Service", "other") + object("Service", "") +
+                          object("IngressClass", "") + object("Secret", "other") + object("ConfigMap", "other"));
+  dir.write("b.yaml", object("Service", "worse", "spec: {ports: x}") + object("Service", "shop", "odd: 1"));
+  std::vector<std::string> ids;
+  for (const auto& o : only.load().upserts) ids.push_back(identity(*o));
+  EXPECT_EQ(ids, (Names{"ConfigMap/other/a", "IngressClass//a", "Secret/other/a", "Service/shop/a"}));
+  std::vector<std::string> said;
+  for (const auto& e : only.problems()) said.push_back(e.object.ns.str() + " " + e.problem.reason);
+  EXPECT_EQ(said, (Names{"shop UnknownField", "shop DuplicateObject"}));
+  dir.write("a.yaml", object("Service", "other", "spec: {ports: [{port: 1}]}"));
+  const auto changes = only.look({{"a.yaml"}, {}}, {"a.yaml"}, doubtful);
+  EXPECT_TRUE(changes.upserts.empty());
+  ids.clear();
+  for (const auto& o : changes.erased) ids.push_back(identity(*o));
+  EXPECT_EQ(ids, (Names{"ConfigMap/other/a", "IngressClass//a", "Secret/other/a"}));
+}
+
 TEST_F(DirectoryTest, ABadShapeKeepsThatObjectAlone) {
   dir.write("a.yaml", service("a") + service("b") + service("c"));
   directory.load();

@@ -27,5 +27,18 @@ TEST(Disclosure, AValueInThePlaceOfAKindIsNotShown) {
     EXPECT_EQ(Disclosure::kind(value), "") << value;
 }
 
+// A stray member makes an object one that may be a Secret, of which no value is shown: what it is called is no value.
+TEST(Disclosure, NamesOfFieldsAreShownWhereTheyHaveTheFormOfOne) {
+  const auto shown = [](const std::string& kind, const std::string& field) {
+    const auto documents = parse_yaml("kind: " + kind + "\nmetadata: {name: a}\n'" + field + "': x\n", 1);
+    return Disclosure(*documents[0]->root, kind).field(field);
+  };
+  for (const auto* field : {"timeout", "extra", "x-backend", "proxy.timeout", "maxConnections"})
+    EXPECT_EQ(shown("Ingress", field), field);
+  for (const auto* value : {"hunter2 x", "dGhpcyBpcyBhIHBhc3M5", "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t", "12345678"})
+    EXPECT_EQ(shown("Ingress", value), "…") << value;
+  EXPECT_EQ(shown("Secret", "timeout"), "…");
+}
+
 }  // namespace
 }  // namespace sluice::control

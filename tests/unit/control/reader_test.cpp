@@ -129,6 +129,24 @@ TEST(Readers, MergeKeys) {
   EXPECT_EQ(shown("\"<<\": *a"), "<<= ");
 }
 
+// kubectl takes the text that the base64 spells, as a value and as a key.
+TEST(Readers, BinaryIsTheTextThatItSpells) {
+  const auto docs =
+      parse_yaml("a: !!binary aGVsbG8=\nb: !!binary |\n  aGVs\n  bG8=\n? !!binary aw==\n: v\nc: !!binary ''\n", 1);
+  const Node& root = *docs[0]->root;
+  for (const char* key : {"a", "b"}) {
+    EXPECT_EQ(root.get(key)->text, "hello");
+    EXPECT_EQ(root.get(key)->kind, Node::Kind::string);
+  }
+  EXPECT_EQ(root.get("k")->text, "v");
+  EXPECT_EQ(root.get("c")->text, "");
+  for (const char* text : {"a: !!binary /w==", "a: !!binary '?!'", "a: 1\nb: !!binary a"}) {
+    const auto refused = refusal(text, false);
+    EXPECT_STREQ(refused.what(), "!!binary that is not the base64 of a text in UTF-8") << text;
+  }
+  EXPECT_EQ(refusal("a: 1\nb: !!binary a", false).line, 2);
+}
+
 TEST(Readers, OfAKeyThatStandsTwiceTheLaterCounts) {
   for (const bool json : {false, true}) {
     std::string text = "{";
@@ -190,6 +208,17 @@ TEST(Decode, KindsAndGroupsThatAreMisspeltAreErrors) {
       {"v1", "Servcie", "a kind that v1 has; did you mean Service?"},
       {"networkin.k8s.io/v1", "Ingress", "networking.k8s.io/v1"},
       {"networking.k8s.io/v1beta1", "Ingress", "networking.k8s.io/v1"},
+      {"networking.k8s.io/v1", "Service", "v1"},
+      {"networking.k8s.io/v1", "EndpointSlice", "discovery.k8s.io/v1"},
+      {"discovery.k8s.io/v1", "Service", "v1"},
+      {"apps/v1", "Ingress", "networking.k8s.io/v1"},
+      {"storage.k8s.io/v1", "ConfigMap", "v1"},
+      {"rbac.authorization.k8s.io/v1", "Ingress", "networking.k8s.io/v1"},
+      {"core/v1", "Secret", "v1"},
+      {"v1", "IngressClass", "networking.k8s.io/v1"},
+      {"serving.knative.dev/v1", "Service", nullptr},
+      {"config.openshift.io/v1", "Ingress", nullptr},
+      {"gateway.networking.k8s.io/v1", "Service", nullptr},
       {"networking.k8s.io/v1", "NetworkPolicy", nullptr},
       {"v1", "ServiceAccount", nullptr},
       {"v1", "Config", nullptr},
@@ -202,7 +231,8 @@ TEST(Decode, KindsAndGroupsThatAreMisspeltAreErrors) {
     for (auto& document :
          parse_yaml(std::string("apiVersion: ") + row.version + "\nkind: " + row.kind + "\nmetadata: {name: x}\n", 1))
       decode(*document, "a.yaml", out);
-    EXPECT_TRUE(out.objects.empty());
+    // Of a ConfigMap it is told that it is there.
+    EXPECT_EQ(out.objects.size(), std::string_view(row.kind) == "ConfigMap" ? 1U : 0U);
     std::vector<model::Entry> entries;
     out.entries.append_to(entries);
     ASSERT_EQ(entries.size(), 1U) << row.kind;
@@ -212,6 +242,118 @@ TEST(Decode, KindsAndGroupsThatAreMisspeltAreErrors) {
       EXPECT_EQ(problem.expected, row.expected);
     }
   }
+}
+
+struct Read {
+  Decoded decoded;
+  std::vector<std::string> fields;  // of the problems
+};
+Read read(const std::string& text) {
+  Read out;
+  for (auto& document : parse_yaml(text, 1)) decode(*document, "a.yaml", out.decoded);
+  std::vector<model::Entry> entries;
+  out.decoded.entries.append_to(entries);
+  for (const auto& e : entries) out.fields.push_back(e.problem.field);
+  return out;
+}
+
+// Fields that an API server takes as if they were not there (core/v1 defaults.go; networking and discovery validation).
+TEST(Decode, WhatIsNothingToTheApiIsNothingHere) {
+  const std::string head =
+      "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a, namespace: \"\"}\nspec: ";
+  const auto port = [&](const std::string& written) {
+    auto out = read(head + "{defaultBackend: {service: {name: s, port: " + written + "}}}");
+    if (out.decoded.objects.empty()) return "refused: " + out.fields.at(0);
+    EXPECT_EQ(meta(*out.decoded.objects[0]).ns, "default");
+    return std::get<Ingress>(*out.decoded.objects[0]).default_backend->port.str();
+  };
+  const std::string at = "refused: spec.defaultBackend.service.port";
+  EXPECT_EQ(port("{name: \"\", number: 80}"), "80");
+  EXPECT_EQ(port("{name: null, number: 80}"), "80");
+  EXPECT_EQ(port("{number: 0, name: http}"), "http");
+  EXPECT_EQ(port("{number: 0x0, name: http}"), "http");
+  EXPECT_EQ(port("{number: 80, name: http}"), at);
+  EXPECT_EQ(port("{number: 0, name: \"\"}"), at);
+  EXPECT_EQ(port("{}"), at);
+  EXPECT_EQ(port("{number: \"\", name: http}"), at);  // no number at all, for kubectl too
+
+  const auto service = read(
+      "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {type: \"\", clusterIP: \"\", ports: [{name: \"\", "
+      "port: 80, "
+      "targetPort: \"\", protocol: \"\", appProtocol: \"\"}, {name: b, port: 81, targetPort: 0}]}");
+  ASSERT_EQ(service.decoded.objects.size(), 1U);
+  EXPECT_TRUE(service.fields.empty());
+  const auto& s = std::get<Service>(*service.decoded.objects[0]);
+  EXPECT_EQ(s.type, "ClusterIP");
+  EXPECT_TRUE(s.cluster_ips.empty());
+  EXPECT_EQ(s.ports[0], (ServicePort{"", 80, "", Text("TCP"), Text()}));
+  EXPECT_EQ(s.ports[1].target, "");
+
+  const auto slice = read(
+      "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a}\naddressType: IPv4\nendpoints: []\n"
+      "ports: [{name: a, port: 0}, {name: \"\", port: 81}]");
+  ASSERT_EQ(slice.decoded.objects.size(), 1U);
+  EXPECT_EQ(std::get<EndpointSlice>(*slice.decoded.objects[0]).ports, (std::vector<SlicePort>{{"", 81, Text("TCP")}}));
+
+  const auto secret = read("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ntype: \"\"\ndata: {k: null}");
+  ASSERT_EQ(secret.decoded.objects.size(), 1U);
+  EXPECT_EQ(std::get<Secret>(*secret.decoded.objects[0]).type, "Opaque");
+  EXPECT_EQ(std::get<Secret>(*secret.decoded.objects[0]).data.at("k"), "");
+
+  const auto tls = read(
+      head + "{ingressClassName: null, tls: [{hosts: null, secretName: \"\"}], rules: [{host: \"\", http: null}]}");
+  ASSERT_EQ(tls.decoded.objects.size(), 1U);
+  EXPECT_TRUE(tls.fields.empty());
+}
+
+using Fields = std::vector<std::string>;
+
+TEST(Decode, AllThatIsWrongWithAnObjectIsSaidAtOnce) {
+  auto out = read(
+      "apiVersion: v1\nkind: Service\nmetadata: {name: t, labels: {a: [1]}}\n"
+      "spec: {ports: [{port: 0}, {port: x}, {name: a}, 5, {port: 80, targetPort: 99999}], externalName: {}, "
+      "clusterIPs: 3}");
+  EXPECT_EQ(out.fields, (Fields{"metadata.labels[a]", "spec.clusterIPs", "spec.externalName", "spec.ports[0].port",
+                                "spec.ports[1].port", "spec.ports[2]", "spec.ports[3]", "spec.ports[4].targetPort"}));
+  EXPECT_TRUE(out.decoded.objects.empty());
+  EXPECT_EQ(out.decoded.refused, Fields{"Service/default/t"});
+
+  const std::string paths =
+      "[{path: [1], pathType: Foo, backend: {service: {port: 80}}}, {path: /x, backend: {service: {name: s, port: "
+      "{number: "
+      "99999}}}}, {path: /y}, {path: /z, backend: {service: s}}]";
+  const std::string at = "spec.rules[0].http.paths";
+  out = read(
+      "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a, namespace: a/b}\nspec: {rules: [{host: a, "
+      "http: {paths: " +
+      paths + "}}, {host: [b], http: {paths: oops}}, {http: oops}], tls: [{hosts: x, secretName: {}}]}");
+  EXPECT_EQ(out.fields, (Fields{"metadata.namespace", "spec.tls[0].hosts", "spec.tls[0].secretName", at + "[0].path",
+                                at + "[0].pathType", at + "[0].backend.service.name", at + "[0].backend.service.port",
+                                at + "[1].backend.service.port.number", at + "[2]", at + "[3].backend.service",
+                                "spec.rules[1].host", "spec.rules[1].http.paths", "spec.rules[2].http"}));
+  EXPECT_TRUE(out.decoded.objects.empty());
+
+  out = read(
+      "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {tls.crt: '?!', tls.key: [], auth: aGk=, ca.crt: "
+      "'!'}");
+  EXPECT_EQ(out.fields, (Fields{"data[tls.key]", "data[ca.crt]", "data[tls.crt]"}));
+
+  // What is read as something else is said beside it, though the object is refused.
+  out = read("apiVersion: v1\nkind: Service\nmetadata: {name: t}\nspec: {ports: [{name: 5, port: 0}]}");
+  EXPECT_EQ(out.fields, (Fields{"spec.ports[0].name", "spec.ports[0].port"}));
+}
+
+// Of one object that has thousands of them: some are named, the others counted.
+TEST(Decode, WhatIsSaidOfAnObjectIsBounded) {
+  std::string ports = "{port: 0}";
+  for (int i = 1; i < 5000; ++i) ports += ",{port: 0}";
+  const auto out = read("apiVersion: v1\nkind: Service\nmetadata: {name: t}\nspec: {ports: [" + ports + "]}");
+  EXPECT_EQ(out.fields.size(), 30U);
+  std::vector<model::Entry> entries;
+  out.decoded.entries.append_to(entries);
+  EXPECT_TRUE(entries.back().problem.consequence.ends_with("; 4970 more of its values are like that"));
+  EXPECT_FALSE(entries.front().problem.consequence.contains("more"));
+  EXPECT_EQ(out.decoded.refused.size(), 1U);
 }
 
 TEST(Decode, TimestampsAreAges) {

@@ -271,6 +271,27 @@ TEST_F(Fixture, CertificatesFollowTheirSecretAlone) {
   EXPECT_TRUE(u.model->certificates.empty());
 }
 
+// What is used in its place is said: the default certificate, unless the host has other pairs.
+TEST_F(Fixture, AMissingSecretBesideOthersOfTheHost) {
+  const auto tls = [](const std::string& sections) {
+    return "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: t}\nspec:\n  ingressClassName: nginx\n  "
+           "tls: [" +
+           sections + "]\n  rules: [{host: t.example}]\n";
+  };
+  const std::string gone = "{hosts: [t.example], secretName: gone}", other = "{hosts: [t.example], secretName: crt}";
+  const auto said = [](const Update& u) {
+    for (const auto& e : u.model->report.entries)
+      if (e.problem.reason == "MissingSecret") return e.problem.consequence;
+    return std::string();
+  };
+  put(secret("one"));
+  EXPECT_EQ(said(put(tls(gone))), "the default certificate is used");
+  const auto both = put(tls(gone + "," + other));
+  EXPECT_EQ(said(both), "the other pairs of the host are used, or the default certificate where there is none");
+  EXPECT_EQ(said(put(tls(gone))), "the default certificate is used");
+  EXPECT_EQ(said(put(tls(other))), "");
+}
+
 TEST_F(Fixture, SecretsNobodyNamesAreNotInTheModel) {
   auto u = put(secret("one"));
   EXPECT_TRUE(u.model->certificates.empty());

@@ -28,7 +28,14 @@ bool lies_in(std::string directory, const std::set<std::string>& these) {
 
 }  // namespace
 
-Directory::Directory(std::string root, std::string ns) : root_(std::move(root)), ns_(std::move(ns)) {}
+Directory::Directory(std::string root, std::string ns, std::string only, bool all_names)
+    : root_(std::move(root)), ns_(std::move(ns)), only_(std::move(only)), all_names_(all_names) {}
+
+// As of a cluster: what is asked for by name may lie in another namespace.
+bool Directory::watched(const Object& object) const {
+  const KindRow& row = kKinds[object.index()];
+  return only_.empty() || !row.namespaced || row.by_name || meta(object).ns == only_;
+}
 
 void Directory::count(const ManifestFile& file, bool more) {
   const auto to = [&](std::size_t& sum, std::size_t of) { sum = more ? sum + of : sum - of; };
@@ -84,12 +91,14 @@ ObjectChanges Directory::settle(const std::set<std::string>& touched, bool probl
     const bool many = known.files.size() > 1;
     if (many ? duplicates_.insert(id).second : duplicates_.erase(id) > 0) out.problems_changed = true;
     if (known.files.empty()) {
-      if (known.current) out.erased.push_back(std::move(known.current));
+      if (known.current && watched(*known.current)) out.erased.push_back(std::move(known.current));
       known_.erase(it);
       continue;
     }
     const auto& object = files_.at(*known.files.back()).objects.at(id);
-    if (!known.current)
+    if (!watched(*object)) {
+      // Nobody is told of it.
+    } else if (!known.current)
       out.upserts.push_back(object);
     else if (known.current != object)
       (*known.current == *object ? out.moved : out.upserts).push_back(object);
@@ -109,7 +118,7 @@ ObjectChanges Directory::load() {
 
 // Lists all directories anew. `certainly`: files to be read; `perhaps`: those whose signature tells.
 void Directory::list(const Touched& touched, std::set<std::string>& certainly, std::set<std::string>& perhaps) {
-  Tree now = walk(root_);
+  Tree now = walk(root_, all_names_);
   if (!now.error.empty()) {
     // The last good state stays.
     problems_changed_ = problems_changed_ || now.error != tree_.error;
@@ -169,7 +178,7 @@ ObjectChanges Directory::look(const Touched& touched, const std::set<std::string
     std::size_t bytes = 0, documents = 0;
     for (; at != paths.end() && bytes < kBatchBytes && documents < kMaxDocuments; ++at) {
       const auto slash = at->rfind('/');
-      if (!is_manifest(slash == std::string::npos ? *at : at->substr(slash + 1))) continue;
+      if (!all_names_ && !is_manifest(slash == std::string::npos ? *at : at->substr(slash + 1))) continue;
       const auto known = files_.find(*at);
       auto& reading = readings.emplace_back(*at, known == files_.end() ? nullptr : &known->second, ns_);
       read(reading);
@@ -292,6 +301,11 @@ std::vector<model::Entry> Directory::problems() const {
                       "one object of this name", "the one of " + *holders.back() + " counts"}});
     }
   }
+  if (only_.empty()) return out;
+  std::erase_if(out, [&](const model::Entry& e) {
+    const KindRow* row = kind_of(e.object.kind.view());
+    return !e.object.ns.empty() && e.object.ns.view() != only_ && !(row && row->by_name);
+  });
   return out;
 }
 

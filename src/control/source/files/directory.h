@@ -19,8 +19,9 @@ namespace sluice::control {
 // of documents, as with `kubectl apply`.
 class Directory {
  public:
-  // `ns`: of objects that name no namespace.
-  explicit Directory(std::string root, std::string ns = "default");
+  // `ns`: of objects that name no namespace; `only`: the namespace that is watched, empty: all; `all_names`: every file
+  // counts, whatever it is called.
+  explicit Directory(std::string root, std::string ns = "default", std::string only = "", bool all_names = false);
 
   static constexpr std::size_t kMaxObjects = 500'000;
 
@@ -72,8 +73,10 @@ class Directory {
   void apply(const std::string& path, ManifestFile* next, std::set<std::string>& touched);
   void count(const ManifestFile& file, bool more);
   ObjectChanges settle(const std::set<std::string>& touched, bool problems_changed);
+  bool watched(const Object& object) const;
 
-  const std::string root_, ns_;
+  const std::string root_, ns_, only_;
+  const bool all_names_;
   std::map<std::string, ManifestFile> files_;
   Tree tree_;                                            // as it was listed last; with an error, as it was before
   StringMap<Known> known_;                               // by identity

@@ -60,6 +60,8 @@ std::string to_utf8(std::string& content) {
   } else if (begin.size() > 1 && (begin[0] == '\0') != (begin[1] == '\0')) {
     return "UTF-16 without a byte order mark";
   }
+  for (auto at = content.find('\r'); at != std::string::npos; at = content.find('\r', at + 1))
+    if (at + 1 == content.size() || content[at + 1] != '\n') content[at] = '\n';
   std::size_t to = 0, from = 0;
   for (std::size_t at = 0; (at = content.find(kMark, at)) != std::string::npos;) {
     if (at > 0 && content[at - 1] != '\n') {

@@ -19,11 +19,13 @@ constexpr auto kRootRetry = milliseconds(250);
 
 class FileSource final : public Source {
  public:
-  FileSource(const std::string& root, const std::string& ns) : watch_(root), directory_(root, ns) {}
+  FileSource(const std::string& root, const std::string& ns, const std::string& only)
+      : only_(only), watch_(root), directory_(root, ns, only) {}
 
   int fd() const noexcept override { return watch_.fd(); }
   bool complete() const noexcept override { return complete_; }
   std::vector<model::Entry> problems() const override { return directory_.problems(); }
+  bool takes(const std::string& ns) const override { return only_.empty() || ns == only_; }
   void served() override { directory_.served(); }
   void again() override {
     directory_.again();
@@ -111,6 +113,7 @@ class FileSource final : public Source {
     return changes;
   }
 
+  const std::string only_;
   Watch watch_;
   Directory directory_;
   Directory::Touched touched_;
@@ -122,8 +125,8 @@ class FileSource final : public Source {
 
 }  // namespace
 
-std::unique_ptr<Source> make_file_source(const std::string& directory, const std::string& ns) {
-  return std::make_unique<FileSource>(directory, ns);
+std::unique_ptr<Source> make_file_source(const Settings& settings) {
+  return std::make_unique<FileSource>(settings.manifests, settings.default_ns, settings.watch_namespace);
 }
 
 }  // namespace sluice::control

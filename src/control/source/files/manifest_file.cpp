@@ -42,6 +42,27 @@ bool blank(std::string_view s) {
   return true;
 }
 
+// Size of the white space, as Go has it (unicode.IsSpace), that the text begins with; 0: none.
+std::size_t space(std::string_view s) {
+  if (s.empty()) return 0;
+  if (s[0] == ' ' || (s[0] >= '\t' && s[0] <= '\r')) return 1;
+  for (const std::string_view one :
+       {"\xc2\x85", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u2007",
+        "\u2008", "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"})
+    if (s.starts_with(one)) return one.size();
+  return 0;
+}
+
+// What kubectl cuts documents at (apimachinery, util/yaml): a line --- with nothing behind it but space and a comment,
+// which need not be set apart from it. It is no part of any of them.
+bool separates(std::string_view line) {
+  if (!line.starts_with("---")) return false;
+  line.remove_prefix(3);
+  while (const auto size = space(line)) line.remove_prefix(size);
+  return line.empty() || line[0] == '#';
+}
+
+// What begins one for YAML alone, with its first words behind it.
 bool begins_document(std::string_view line) {
   return line.starts_with("---") &&
          (line.size() == 3 || line[3] == '\n' || line[3] == '\r' || line[3] == ' ' || line[3] == '\t');
@@ -86,8 +107,8 @@ bool may_have_several(std::string_view text) {
 }
 
 // Calls `each(text, line)` for every document. A line `---` ends a document wherever it stands (YAML 1.2 section
-// 9.1.2), so documents are parsed apart: one broken document leaves its neighbours alone. JSON values may stand behind
-// each other without a mark.
+// 9.1.2, and kubectl), so documents are parsed apart: one broken document leaves its neighbours alone. JSON values may
+// stand behind each other without a mark.
 template <class F>
 void each_document(std::string_view text, F&& each) {
   std::size_t start = 0;
@@ -109,7 +130,11 @@ void each_document(std::string_view text, F&& each) {
   };
   for (std::size_t at = 0; at < text.size(); ++line) {
     auto end = std::min(text.find('\n', at), text.size() - 1) + 1;
-    if (at > start && begins_document(text.substr(at, end - at))) {
+    if (const auto one = text.substr(at, end - at); separates(one)) {
+      cut(at);
+      start = end;
+      start_line = line + 1;
+    } else if (at > start && begins_document(one)) {
       cut(at);
       start = at;
       start_line = line;

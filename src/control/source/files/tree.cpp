@@ -36,7 +36,7 @@ struct Place {
 
 class Walk {
  public:
-  explicit Walk(const std::string& root) : root_(root) {}
+  Walk(const std::string& root, bool all_names) : root_(root), all_names_(all_names) {}
 
   Tree run() {
     look({"", 0}, false);
@@ -105,10 +105,10 @@ class Walk {
     while (const dirent* e = ::readdir(dir)) {
       const std::string_view name = e->d_name;
       if (++names_ > Tree::kMaxNames) return beyond(std::to_string(Tree::kMaxNames) + " names");
-      if (name.starts_with('.')) continue;
+      if (all_names_ ? name == "." || name == ".." : name.starts_with('.')) continue;
       const auto [is_directory, is_link] = kind_of(dir, *e);
       if (is_directory && place.depth == Tree::kMaxDepth) continue;
-      if (!is_directory && !is_manifest(name)) continue;
+      if (!is_directory && !all_names_ && !is_manifest(name)) continue;
       (!is_directory ? files
        : is_link     ? links
                      : real)
@@ -140,6 +140,7 @@ class Walk {
   }
 
   const std::string& root_;
+  const bool all_names_;
   Tree tree_;
   std::deque<Place> own_, linked_;
   std::set<Identity> seen_, above_;
@@ -156,8 +157,8 @@ bool is_manifest(std::string_view name) {
   return !name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml") || is_json(name));
 }
 
-Tree walk(const std::string& root) {
-  return Walk(root).run();
+Tree walk(const std::string& root, bool all_names) {
+  return Walk(root, all_names).run();
 }
 
 }  // namespace sluice::control

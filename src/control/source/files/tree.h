@@ -27,6 +27,7 @@ struct Tree {
 
 // Links are followed, to each directory once however many lead there. What lies below the root itself comes first, so
 // that a link to elsewhere takes nothing from it when there is more than kMax….
-Tree walk(const std::string& root);
+// `all_names`: what is hidden or is called otherwise than manifests are is one all the same.
+Tree walk(const std::string& root, bool all_names = false);
 
 }  // namespace sluice::control

@@ -96,7 +96,7 @@ EndpointSlice EndpointSlice::read(const Field& o) {
     out.endpoints.push_back(std::move(e));
   });
   o["ports"].list(out.ports, [&](const Field& f) {
-    if (!f["port"]) return;  // "all ports": means nothing to a proxy
+    if (f["port"].is_zero()) return;  // "all ports" means nothing to a proxy, and the API server takes a 0
     out.ports.push_back({f["name"].text(), f["port"].port(), usual(f["protocol"].text("TCP"))});
   });
   return out;

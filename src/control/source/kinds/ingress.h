@@ -77,18 +77,21 @@ Backend Backend::read(const Field& f) {
     return b;
   }
   auto service = f["service"];
-  if (!service) f.bad("a service or a resource");
+  if (!service) return f.bad("a service or a resource"), b;
   b.service = service["name"].word();
   if (!plain_name(b.service)) service.bad("name", b.service, "the name of a Service");
   auto port = service["port"];
-  const auto name = port["name"];
-  if (auto number = port["number"]) {
-    if (name) port.bad("a number or a name, not both");
+  // An empty name and the number 0 are none (networking/validation, validateIngressBackend).
+  const auto name = port["name"], number = port["number"];
+  if (!number.is_zero()) {
+    if (!name.is_empty()) port.bad("a number or a name, not both");
     b.port = usual(std::to_string(number.port()));
     b.port_is_number = true;
+  } else if (!name.is_empty()) {
+    b.port = usual(name.port_name());
+    if (!b.port.empty() && !plain_name(b.port)) service.bad("port", b.port, "a port number or the name of a port");
   } else {
-    if (name) b.port = usual(name.port_name());
-    if (!plain_name(b.port)) service.bad("port", b.port, "a port number or the name of a port");
+    service.bad("port", "", "a port number or the name of a port");
   }
   return b;
 }
@@ -98,7 +101,7 @@ Ingress Ingress::read(const Field& o) {
   Ingress out;
   out.meta = read_meta(o, kRow);
   auto spec = o["spec"];
-  if (!spec) o.bad("spec", "", "a map");
+  if (!spec) return o.bad("spec", "", "a map"), out;
   if (auto c = spec["ingressClassName"]) out.class_name = c.word();
   if (auto b = spec["defaultBackend"]) out.default_backend = Backend::read(b);
   spec["tls"].list(out.tls, [&](const Field& f) {
@@ -116,8 +119,10 @@ Ingress Ingress::read(const Field& o) {
       path.type = p["pathType"].word();
       if (!path.type.empty() && path.type != "Exact" && path.type != "Prefix" && path.type != "ImplementationSpecific")
         p["pathType"].bad("Exact, Prefix or ImplementationSpecific");
-      if (!p["backend"]) p.bad("a path with a backend");
-      path.backend = Backend::read(p["backend"]);
+      if (const auto backend = p["backend"])
+        path.backend = Backend::read(backend);
+      else
+        p.bad("a path with a backend");
       r.paths.push_back(std::move(path));
     });
     out.rules.push_back(std::move(r));

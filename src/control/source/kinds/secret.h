@@ -37,8 +37,10 @@ Secret Secret::read(const Field& o) {
   const auto data = o["data"];
   for (auto& [key, text] : data.strings(kMaxData / 3 * 4 + kMaxData / 64)) {
     auto value = decode_base64(text);
-    if (!value) data.bad_member(key, "base64");
-    out.data[key] = std::move(*value);
+    if (value)
+      out.data[key] = std::move(*value);
+    else
+      data.bad_member(key, "base64");
   }
   for (auto& [key, value] : o["stringData"].strings(kMaxData)) out.data[key] = value;
   return out;

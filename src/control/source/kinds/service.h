@@ -73,10 +73,11 @@ Service Service::read(const Field& o) {
   spec["ports"].list(out.ports, [&](const Field& f) {
     ServicePort p;
     p.name = f["name"].text();
-    if (!f["port"]) f.bad("a port with a number");
-    p.port = f["port"].port();
-    // 0 is the API's way to say that there is none (core/v1, SetDefaults_Service).
-    if (const Field target = f["targetPort"]; !target.is_zero()) p.target = target.port_or_name();
+    if (const Field port = f["port"])
+      p.port = port.port();
+    else
+      f.bad("a port with a number");
+    p.target = f["targetPort"].port_or_name();
     p.protocol = usual(f["protocol"].text("TCP"));
     p.app_protocol = f["appProtocol"].text();
     out.ports.push_back(std::move(p));

@@ -145,6 +145,12 @@ TEST(KeyPair, CoversBySanWildcardAddressAndOldCommonName) {
   for (const char* no : {"", "example", "cn.example", "b.example", ".b.example", "x.y.b.example", "xa.example",
                          "10.0.0.2", "2001:db8::2", "a.example.evil", "*.a.example"})
     EXPECT_FALSE(san->covers(no)) << no;
+  // As `openssl x509 -checkhost` has it: a dot at its end makes a name of a SAN another one, and no CN counts beside
+  // it.
+  const auto dotted = make_pair_of({.cn = "a.example", .san = "DNS:a.example.,DNS:*.b.example."});
+  for (const char* no : {"a.example", "a.example.", "x.b.example", "x.b.example."})
+    EXPECT_FALSE(dotted->covers(no)) << no;
+  EXPECT_EQ(dotted->names(), (std::vector<std::string>{"a.example.", "*.b.example."}));
   const auto cn = make_pair_of({.cn = "CN.example"});
   EXPECT_TRUE(cn->covers("cn.example"));
   EXPECT_TRUE(cn->names().empty());
