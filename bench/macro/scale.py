@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a request costs when something around it grows. Each part is one run of its own, interleaved over its rounds.
 
-usage: scale.py hosts|endpoints|workers|idle-tls|syscalls|resumption|load… [--rounds 6] [--seconds 3] [--out FILE]
+usage: scale.py hosts|endpoints|workers|idle-tls|syscalls|resumption|load|load-own… [--rounds 6] [--seconds 3] [--out FILE]
 
   hosts       1, 100 and 10,000 hosts of three paths, asked for at random: CPU time a request
   endpoints   3 and 1,000 endpoints of one Service: CPU time a request
@@ -11,6 +11,8 @@ usage: scale.py hosts|endpoints|workers|idle-tls|syscalls|resumption|load… [--
   resumption  the share of TLS connections that resume: over two workers, after a restart with the same key, with another
   load        10,000 Ingresses of two paths, as JSON and as YAML: CPU time until they are served, and resident memory then;
               SLUICE_BEFORE names others with colons between, which are measured in turn with it
+  load-own    the same where no two Ingresses are alike: each has a rewrite-target and a whitelist-source-range of its own. The base is
+              what the same Ingresses cost without annotations: with the first of SLUICE_BEFORE, which may not serve them, else with it
 
 SLUICE_BIN names the binary (else build/release/sluice). Prints a table for each part and keeps it in bench/results.
 """
@@ -289,7 +291,17 @@ def idle_tls(a):
     say(f"\nAn idle one takes {each:.1f} KB.\n")
 
 
-def objects():
+def usual(i):
+    return {"nginx.ingress.kubernetes.io/proxy-read-timeout": str(30 + i % 7), "nginx.ingress.kubernetes.io/ssl-redirect": "false"}
+
+
+def own(i):
+    """No other Ingress has the same."""
+    return {"nginx.ingress.kubernetes.io/rewrite-target": f"/own-{i}",
+            "nginx.ingress.kubernetes.io/whitelist-source-range": f"10.{i // 250}.{i % 250}.0/24,192.168.0.0/16"}
+
+
+def objects(annotations_of):
     """10,000 Ingresses in 100 namespaces, each with a Service and its pods."""
     out = [{"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "nginx"},
             "spec": {"controller": "k8s.io/ingress-nginx"}}]
@@ -303,10 +315,9 @@ def objects():
                     "endpoints": [{"addresses": [f"10.0.{n}.{k + 1}"], "conditions": {"ready": True}} for k in range(3)]})
     path = lambda at: {"path": at, "pathType": "Prefix", "backend": {"service": {"name": "app", "port": {"number": 80}}}}
     for i in range(10_000):
-        annotations = {"nginx.ingress.kubernetes.io/proxy-read-timeout": str(30 + i % 7),
-                       "nginx.ingress.kubernetes.io/ssl-redirect": "false"}
+        annotations = annotations_of(i)
         out.append({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
-                    "metadata": {"name": f"ing-{i}", "namespace": f"ns-{i % 100}", "annotations": annotations},
+                    "metadata": {"name": f"ing-{i}", "namespace": f"ns-{i % 100}", **({"annotations": annotations} if annotations else {})},
                     "spec": {"ingressClassName": "nginx",
                              "rules": [{"host": f"host-{i}.example", "http": {"paths": [path("/"), path("/api")]}}]}})
     return out
@@ -328,45 +339,100 @@ def block_style(value, indent=0):
     return out
 
 
+STYLES = {"JSON": lambda some: json.dumps({"apiVersion": "v1", "kind": "List", "items": some}),
+          "YAML": lambda some: "---\n".join(map(block_style, some))}
+BOUND = 1.05
+
+
+def written(all_objects, style, name):
+    """A directory of them, a hundred in a file."""
+    directory = pathlib.Path(lab.W) / f"load-{name}-{style}"
+    directory.mkdir(parents=True, exist_ok=True)
+    for at in range(0, len(all_objects), 100):
+        (directory / f"{at // 100:04}.{style.lower()}").write_text(STYLES[style](all_objects[at:at + 100]))
+    return directory
+
+
+def version(path):
+    return sp.run([path, "--version"], capture_output=True, text=True).stdout.strip() or pathlib.Path(path).name
+
+
+def before_and_now():
+    """Paths of the binaries: those of SLUICE_BEFORE, and the one that is measured."""
+    return [*filter(None, os.environ.get("SLUICE_BEFORE", "").split(":"))], os.environ.get("SLUICE_BIN", str(ROOT / "build/release/sluice"))
+
+
+def served_once(binary, directory):
+    """CPU time until it is served, ms, and resident memory then, MB."""
+    p = sp.Popen([binary, "serve", "--manifests", str(directory), "--workers", "1", "--access-log", "off",
+                  *(word for port in ("http", "https", "admin") for word in (f"--{port}", "127.0.0.1:0"))],
+                 stdout=sp.PIPE, stderr=sp.DEVNULL, text=True)
+    try:
+        if not any(line.startswith("ready") for line in p.stdout):
+            sys.exit(f"{binary} does not become ready")
+        cpu = time.clock_gettime(~p.pid << 3 | 2) * 1e3  # of all its threads, those that have ended too (clock_getcpuclockid)
+        time.sleep(0.3)
+        return cpu, int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{p.pid}/status").read_text())[1]) / 1000
+    finally:
+        p.kill()
+        p.wait()
+
+
+def load_rows(a, style, measured):
+    """`measured`: name → (binary, directory), in turn in each round. Says a row of each, and returns its figures."""
+    results = {name: [] for name in measured}
+    for _ in range(a.rounds):
+        for name, (binary, directory) in measured.items():
+            results[name].append(served_once(binary, directory))
+    figures = {}
+    for name, found in results.items():
+        cpu, resident = zip(*found)
+        figures[name] = min(cpu), statistics.median(cpu), statistics.median(resident)
+        say(f"| {style} | {name} | {figures[name][0]:.0f} | {figures[name][1]:.0f} | {figures[name][2]:.1f} |")
+    return figures
+
+
+LOAD_HEAD = "| | | CPU time, best, ms | median | resident, median, MB |\n|---|---|---|---|---|"
+
+
 def load(a):
-    styles = {"JSON": lambda some: json.dumps({"apiVersion": "v1", "kind": "List", "items": some}),
-              "YAML": lambda some: "---\n".join(map(block_style, some))}
-    paths = [*filter(None, os.environ.get("SLUICE_BEFORE", "").split(":")), os.environ.get("SLUICE_BIN", str(ROOT / "build/release/sluice"))]
-    version = lambda path: sp.run([path, "--version"], capture_output=True, text=True).stdout.strip() or pathlib.Path(path).name
-    binaries = {version(path): path for path in paths}
-    all_objects = objects()
-
-    def once(binary, directory):
-        p = sp.Popen([binary, "serve", "--manifests", str(directory), "--workers", "1", "--access-log", "off",
-                      *(word for port in ("http", "https", "admin") for word in (f"--{port}", "127.0.0.1:0"))],
-                     stdout=sp.PIPE, stderr=sp.DEVNULL, text=True)
-        try:
-            if not any(line.startswith("ready") for line in p.stdout):
-                sys.exit(f"{binary} does not become ready")
-            cpu = time.clock_gettime(~p.pid << 3 | 2) * 1e3  # of all its threads, those that have ended too (clock_getcpuclockid)
-            time.sleep(0.3)
-            return cpu, int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{p.pid}/status").read_text())[1]) / 1000
-        finally:
-            p.kill()
-            p.wait()
-
-    say("## 10,000 Ingresses until they are served\n\n| | | CPU time, best, ms | median | resident, median, MB |\n|---|---|---|---|---|")
-    for style, text in styles.items():
-        directory = pathlib.Path(lab.W) / f"load-{style}"
-        directory.mkdir(parents=True, exist_ok=True)
-        for at in range(0, len(all_objects), 100):
-            (directory / f"{at // 100:04}.{style.lower()}").write_text(text(all_objects[at:at + 100]))
-        results = {name: [] for name in binaries}
-        for _ in range(a.rounds):
-            for name, binary in binaries.items():
-                results[name].append(once(binary, directory))
-        for name, found in results.items():
-            cpu, resident = zip(*found)
-            say(f"| {style} | {name} | {min(cpu):.0f} | {statistics.median(cpu):.0f} | {statistics.median(resident):.1f} |")
+    before, now = before_and_now()
+    say(f"## 10,000 Ingresses until they are served\n\n{LOAD_HEAD}")
+    all_objects = objects(usual)
+    for style in STYLES:
+        directory = written(all_objects, style, "usual")
+        load_rows(a, style, {version(path): (path, directory) for path in (*before, now)})
     say()
 
 
-PARTS = {"hosts": hosts, "endpoints": endpoints, "workers": workers, "idle-tls": idle_tls, "syscalls": syscalls, "resumption": resumption, "load": load}
+def must_serve_own(binary, directory):
+    """What is measured is served: the path is another for pods, and who is not on the list is refused."""
+    for address, word in (("10.0.7.1", "/own-7"), ("10.0.8.1", "403")):
+        out = sp.run([binary, "explain", str(directory), "GET", "http://host-7.example/api", "--from", address], capture_output=True, text=True)
+        if word not in out.stdout:
+            sys.exit(f"{binary} explain says nothing of {word} for {address}:\n{out.stdout}{out.stderr}")
+
+
+def load_own(a):
+    before, now = before_and_now()
+    say(f"## 10,000 Ingresses, each with a rewrite-target and a whitelist-source-range of its own, until they are served\n\n{LOAD_HEAD}")
+    ratios = []
+    for style in STYLES:
+        plain, each = written(objects(lambda i: {}), style, "plain"), written(objects(own), style, "own")
+        must_serve_own(now, each)
+        without = {f"{version(path)}, without annotations": (path, plain) for path in (*before, now)}
+        figures = load_rows(a, style, {**without, f"{version(now)}, each its own": (now, each)})
+        base, *_, measured = figures
+        ratios.append((style, base, [m / b for m, b in zip(figures[measured], figures[base])]))
+    say(f"\nCompared are all 10,000 with both annotations, as {version(now)} serves them, and the same Ingresses without any annotation, as "
+        f"{version((*before, now)[0])} does. The bound is {BOUND} of its memory and of its time.\n")
+    say("| | CPU time, best | median | resident | |\n|---|---|---|---|---|")
+    for style, base, (best, median, resident) in ratios:
+        say(f"| {style}, to {base} | {best:.2f} | {median:.2f} | {resident:.2f} | {'within' if max(best, resident) <= BOUND else 'above'} |")
+    say()
+
+
+PARTS = {"hosts": hosts, "endpoints": endpoints, "workers": workers, "idle-tls": idle_tls, "syscalls": syscalls, "resumption": resumption, "load": load, "load-own": load_own}
 
 
 def main():

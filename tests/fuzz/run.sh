@@ -14,7 +14,7 @@ export BUILD=${BUILD:-build/fuzz} KEEP=${KEEP:-0} SECONDS_EACH=${1:-60}
 shift || true
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-  targets=(h1_request h1_response chunked path host client_address proxy_protocol client_hello h2_server h2_client fcgi_response grpc manifests snippet stream_entry annotations options templates rewrite passwords)
+  targets=(h1_request h1_response chunked path host client_address proxy_protocol client_hello h2_server h2_client fcgi_response grpc manifests snippet stream_entry annotations options templates rewrite passwords digest accepts session_cookie replacement auth_answer)
 fi
 
 cmake --preset fuzz -B "$BUILD" >/dev/null
@@ -34,7 +34,9 @@ run_one() {
     grpc) longest=256 dictionary=tests/fuzz/http.dict ;;
     h2_*) longest=2048 dictionary=tests/fuzz/http.dict ;;
     client_hello) longest=2048 dictionary=tests/fuzz/client_hello.dict ;;
-    annotations | options | passwords) longest=600 dictionary=tests/fuzz/values.dict ;;
+    annotations | options | passwords | replacement) longest=600 dictionary=tests/fuzz/values.dict ;;
+    digest | accepts | session_cookie) longest=512 dictionary=tests/fuzz/fields.dict ;;
+    auth_answer) longest=1100 dictionary=tests/fuzz/fields.dict ;;
     templates | rewrite) longest=400 dictionary=tests/fuzz/values.dict ;;
     snippet) longest=2048 dictionary=tests/fuzz/snippet.dict ;;
     *) longest=4096 dictionary=tests/fuzz/manifests.dict ;;
