@@ -191,13 +191,13 @@ void tell_program(const data::RequestView& view, const data::ProgramState& state
 std::optional<data::LocalReply> look_for_asked(const data::RequestView& view, const data::RouteTable& routes,
                                                const std::string& host, std::vector<std::string>& steps) {
   const std::string& path = view.route->settings->snippet->asks;
-  bool gave_up = false;
-  const data::Route* const found = data::find_of_same_host(view, routes, host, path, &gave_up);
+  data::Doubt doubt;
+  const data::Route* const found = data::find_of_same_host(view, routes, host, path, doubt);
   if (found == nullptr) return data::LocalReply{.status = 500, .why = data::kNobodyToAsk};
   const model::Route& spec = *found->spec;
   steps.push_back(fmt::format("  that is {} {} of Ingress {}/{}{}", to_string(spec.match), spec.path, spec.ns,
                               spec.ingress,
-                              gave_up                 ? ", whose pattern takes too many steps: 500"
+                              doubt.undecided         ? ", whose pattern takes too many steps: 500"
                               : !spec.because.empty() ? ", which is closed: 500"
                               : found->forwards       ? fmt::format(", Service {}", spec.service)
                                                       : std::string()));
@@ -364,7 +364,9 @@ Explanation explain(const WrittenRequest& request, const std::optional<model::Ip
                                        [&](std::string_view step) { out.steps.emplace_back(step); });
   if (out.route != nullptr) out.cluster = find_cluster(model, *out.route->spec);
   asked.view.path = out.path;
-  snapshot.routes->match(request.match_host, out.path, &asked.view.undecided);
+  data::Doubt doubt;
+  snapshot.routes->match(request.match_host, out.path, &doubt);
+  asked.view.undecided = doubt.undecided;
   asked.view.route = out.route;
   Texts made;
   data::ProgramState program;

@@ -299,7 +299,8 @@ std::expected<std::shared_ptr<const Regex>, std::string> RegexBudget::make(std::
   return out;
 }
 
-int Regex::search(std::string_view subject, pcre2_match_data* data, pcre2_match_context* context) const noexcept {
+int Regex::search(std::string_view subject, std::uint32_t most, pcre2_match_data* data,
+                  pcre2_match_context* context) const noexcept {
   const pcre2_code* const made = code();
   if (anchored_ || subject.size() <= kShort)
     return pcre2_match(made, bytes(subject), subject.size(), 0, 0, data, context);
@@ -312,7 +313,7 @@ int Regex::search(std::string_view subject, pcre2_match_data* data, pcre2_match_
     from += places;
     if (found != PCRE2_ERROR_NOMATCH || from > subject.size()) break;
     const auto now = thread_time();
-    if (now - begun > kMostTime) {
+    if (now - begun > kMostTime * most / kMatchLimit) {
       found = PCRE2_ERROR_MATCHLIMIT;
       break;
     }
@@ -323,14 +324,14 @@ int Regex::search(std::string_view subject, pcre2_match_data* data, pcre2_match_
   return found;
 }
 
-Regex::Outcome Regex::match(std::string_view subject, Captures* captures,
-                            std::span<std::string_view> named) const noexcept {
+Regex::Outcome Regex::match_within(std::uint32_t most, std::string_view subject, Captures* captures,
+                                   std::span<std::string_view> named) const noexcept {
   thread_local Scratch scratch;
   if (!scratch.data || !scratch.context) return Outcome::gave_up;
   const auto steps =
       subject.empty() ? kMatchLimit : std::min<std::uint64_t>(kMatchLimit, kMostLookedAt / subject.size());
-  pcre2_set_match_limit(scratch.context, std::max(static_cast<std::uint32_t>(steps), kLeastSteps));
-  const int found = search(subject, scratch.data, scratch.context);
+  pcre2_set_match_limit(scratch.context, std::min(most, std::max(static_cast<std::uint32_t>(steps), kLeastSteps)));
+  const int found = search(subject, most, scratch.data, scratch.context);
   if (found == PCRE2_ERROR_NOMATCH) return Outcome::no;
   if (found < 0) return Outcome::gave_up;
   const PCRE2_SIZE* const ends = pcre2_get_ovector_pointer(scratch.data);

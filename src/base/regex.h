@@ -29,6 +29,9 @@ class Regex {
   static constexpr std::size_t kAllMachineCode = 32 << 20;
   static constexpr std::uint32_t kMatchLimit = 100'000;  // steps of one match, about a millisecond; fewer of long
                                                          // subjects, and of those three milliseconds at most
+  // Where several patterns are asked one after the other so many of them may take all steps; then each has few, so that
+  // a hundred that run away do not take a hundred times as long.
+  static constexpr std::uint32_t kMostRunaways = 3, kFewSteps = kMatchLimit / 100;
   // $0, all that matched, to $9. A group that took no part is empty. Views into the subject.
   using Captures = std::array<std::string_view, 10>;
   // A group that the pattern calls by a name: "(?<name>…)". Of its number there is no more than kMostGroups.
@@ -55,7 +58,14 @@ class Regex {
   // life of a pattern that is used often, which is compiled to machine code then (where the system allows that).
   // `named`: where it matches, the text of the groups in names(), in that order, as far as there is room.
   Outcome match(std::string_view subject, Captures* captures = nullptr,
-                std::span<std::string_view> named = {}) const noexcept;
+                std::span<std::string_view> named = {}) const noexcept {
+    return match_within(kMatchLimit, subject, captures, named);
+  }
+  // The same for one of several patterns that are asked one after the other, of which `runaways` gave up: with few
+  // steps where these are kMostRunaways.
+  Outcome match_after(std::uint32_t runaways, std::string_view subject) const noexcept {
+    return match_within(runaways < kMostRunaways ? kMatchLimit : kFewSteps, subject, nullptr, {});
+  }
 
   // Its groups with a name, in the order of PCRE2's table: by name, of one name several times ("(?J)") by number.
   const std::vector<Name>& names() const noexcept { return names_; }
@@ -73,7 +83,9 @@ class Regex {
   friend struct RegexTable;
   struct Account;  // what PCRE2 has of memory for this pattern, and how much it may have
   Regex(std::string_view pattern, pcre2_real_code_8* code, std::unique_ptr<Account> account);
-  int search(std::string_view subject, pcre2_real_match_data_8* data,
+  Outcome match_within(std::uint32_t most, std::string_view subject, Captures* captures,
+                       std::span<std::string_view> named) const noexcept;
+  int search(std::string_view subject, std::uint32_t most, pcre2_real_match_data_8* data,
              pcre2_real_match_context_8* context) const noexcept;
   const pcre2_real_code_8* code() const noexcept;
   void make_fast() const noexcept;

@@ -113,6 +113,52 @@ def test_a_host_of_another_namespace_is_not_taken_by_an_alias(site):
     assert statuses(sluice, "b.example", "x.com", "any") == [200, 200, 200] and theirs.stats()["requests"] == 3
 
 
+def at(site, ns, hosts, pod, created, name="app", **annotations):
+    return site.manifests.write(
+        f"{ns}-{name}.yaml", ingress(name, {host: [("/", "Prefix", "app", 80)] for host in hosts}, ns=ns, created=created, annotations={k.replace("_", "-"): v for k, v in annotations.items()}),
+        service("app", ns=ns), *slices("app", [pod.address], ns=ns))
+
+
+def test_many_aliases_of_another_namespace_take_no_alias(site):
+    theirs, ours = site.pod(), site.pod()
+    at(site, "shop", ["v.example"], ours, "2021-01-01T00:00:00Z", server_alias=r"~^va\.example$")
+    evil = lambda **notes: at(site, "evil", ["e.example"], theirs, "2020-01-01T00:00:00Z", **notes)
+    evil()
+    sluice = site.sluice()
+    assert statuses(sluice, "va.example", "m1a.example") == [200, 404]
+    sluice.changed(lambda: evil(server_alias=",".join(rf"~^m{i}a\.example$" for i in range(150))))
+    assert statuses(sluice, "va.example", "m1a.example", "m99a.example") == [200, 200, 404]
+    told = [e for e in sluice.config()["report"] if "in turns" in e["expected"]]
+    assert len(told) == 51 and {e["object"] for e in told} == {"Ingress evil/app"}
+
+
+def test_an_alias_for_any_name_takes_nothing_from_an_older_catch_all(site):
+    theirs, ours = site.pod(), site.pod()
+    at(site, "shop", [""], ours, "2020-01-01T00:00:00Z")
+    at(site, "evil", ["e.example"], theirs, "2025-01-01T00:00:00Z", server_alias=r"~.,~^[^.]+$,~^named\.example$")
+    sluice = site.sluice()
+    for name, pod in (("nobody.example", ours), ("single", ours), ("127.0.0.1", ours), ("[::1]", ours), ("named.example", theirs), ("e.example", theirs)):
+        before = pod.stats()["requests"]
+        assert statuses(sluice, name) == [200] and pod.stats()["requests"] == before + 1, name
+    told = [e["value"] for e in sluice.config()["report"] if e["object"] == "Ingress evil/app" and e["reason"] == "HostOfOtherNamespace"]
+    assert told == ["~.", "~^[^.]+$"]
+    assert "catch-all host: found" in explain(site, "http://nobody.example/")
+
+
+def test_a_runaway_expression_of_another_namespace_takes_no_request(site):
+    theirs, ours = site.pod(), site.pod()
+    at(site, "shop", [""], ours, "2020-01-01T00:00:00Z", name="catch")
+    at(site, "shop", ["v.example"], ours, "2025-06-01T00:00:00Z", server_alias=r"~^va.*\.example$")
+    runaways = ",".join(f"~^([a-z.-]+)*[0-9]{{{9 + i}}}$" for i in range(20))
+    at(site, "evil", ["e.example"], theirs, "2025-01-01T00:00:00Z", server_alias=runaways)
+    sluice = site.sluice()
+    assert statuses(sluice, "nobody-" + "a" * 40 + ".x", "va-" + "a" * 40 + ".example", "v.example") == [200, 200, 200]
+    assert ours.stats()["requests"] == 3 and theirs.stats()["requests"] == 0
+    assert sluice.metric("sluice_regex_gave_up_total") == 40
+    told = explain(site, f"http://va-{'a' * 40}.example/")
+    assert "passed over" in told and "forwarded to" in told
+
+
 def test_a_runaway_expression_ends_its_request_alone(site):
     site.app("main.example", site.pod().address, annotations={"server-alias": "~^(a+)+$"})
     sluice = site.sluice()

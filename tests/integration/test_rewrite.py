@@ -37,6 +37,25 @@ def test_a_pattern_that_runs_away_is_500_of_that_request_and_no_other(pods):
     assert "500: a pattern of the host takes too many steps" in explain(pods, f"http://h.example{runaway}")
 
 
+@pytest.mark.parametrize("owner", [{}, {"use-regex": "true"}])
+def test_a_pattern_of_another_namespace_that_runs_away_takes_no_request(pods, owner):
+    pods.put("app", "h.example", [("/", "Prefix", "a")], owner, created="2020-01-01T00:00:00Z")
+    sluice = pods.sluice()
+    runaway = "/w" + "a" * 60
+    assert sluice.get(runaway, "h.example").status == 200
+    theirs = pods.pod("theirs")
+    sluice.changed(lambda: pods.manifests.write(
+        "theirs.yaml", service("x", ns="evil"), *slices("x", [theirs.address], ns="evil"),
+        ingress("evil", {"h.example": [("/w([a-z]+)*[0-9]$", "ImplementationSpecific", "x", 80), ("/wa([a-z]+)*[0-9]{9}$", "ImplementationSpecific", "x", 80)]},
+                ns="evil", created="2025-01-01T00:00:00Z", annotations={"use-regex": "true"})))
+    assert sluice.get("/wab7", "h.example").get("x-pod") == "theirs"
+    answer = sluice.get(runaway, "h.example")
+    assert answer.status == 200 and answer.get("x-pod") == "a"
+    assert sluice.metric("sluice_regex_gave_up_total") == 2
+    told = explain(pods, f"http://h.example{runaway}")
+    assert "takes no request from a namespace before its own" in told and "forwarded to" in told
+
+
 def test_a_rewrite_that_leads_nowhere_is_500(pods):
     pods.put("app", "h.example", [("/app(/.*)?", "ImplementationSpecific", "a")], {"rewrite-target": "$1"})
     sluice = pods.sluice()

@@ -157,7 +157,8 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"request-timeout", {own_paths, "7s"}},
       {"rewrite-target", {host, "/taken/$1"}},
       {"satisfy", {own_paths, "any"}},
-      {"server-alias", {names, "alias.example,*.other.example,~^re"}},
+      // For any name, and one that runs away for most.
+      {"server-alias", {names, "alias.example,*.other.example,~.,~^([a-z.-]+)*[0-9]{9}$"}},
       {"server-snippet",
        {host,
         "return 418; more_set_headers \"X-Taken: theirs\"; auth_request /taken; location ~ . { return 418; } "

@@ -113,6 +113,7 @@ void expect_untouched(World& world, const View& alone, const std::function<void(
     SCOPED_TRACE(class_name);
     IngressSpec spec = stranger();
     spec.class_name = class_name;
+    spec.hosts["own.example"] = {{"/own"}};  // other names are those of a host of its own
     change(spec);
     world.put(spec);
     EXPECT_TRUE(same(world.view("shop", requests()), alone));
@@ -151,6 +152,50 @@ TEST(Matrix, AllAnnotationsOfAnotherNamespaceAtOnceChangeNothingOfTheOwner) {
       for (const auto& [name, sample] : every_annotation())
         if (of_canaries || sample.reach != Reach::canary) annotate(s, name, sample);
     });
+}
+
+// Names of each kind, as many as may be, older and younger than the owner's.
+TEST(Matrix, OtherNamesOfAnotherNamespaceTakeNothingOfTheOwners) {
+  const auto many = [](const std::string& before) {
+    std::string out = before;
+    for (int i = 0; i < 300; ++i) out += ",~^m" + std::to_string(i) + "\\.example$";
+    return out;
+  };
+  World world(settings());
+  equip(world);
+  IngressSpec owner = web();
+  owner.annotations["server-alias"] = "named.example,*.names.example,~^re[0-9]+\\.example$,~\\.last$";
+  world.put(owner);
+  world.put(more());
+  auto asked = requests();
+  for (const char* host : {"named.example", "a.names.example", "re12.example", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.last",
+                           "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "127.0.0.1", "x"})
+    for (const char* path : {"/web", "/any", "/"}) asked.push_back(std::string(host) + path);
+  const View alone = world.view("shop", asked);
+  ASSERT_NE(alone.text.find("re12.example/web -> *.wild.example shop web"), std::string::npos) << alone;
+  for (const std::string& names :
+       {std::string("~."), std::string("~^.*$,~^[a-z.0-9]+$,~"), many("~."), many(""),
+        std::string("~^([a-z.-]+)*[0-9]{9}$,~([a-z]+)*[0-9]{9}$"), many("~^([a-z.-]+)*[0-9]{9}$")}) {
+    SCOPED_TRACE(names.substr(0, 60));
+    for (const std::int64_t created : {kOwner + 10 * kDay, kOwner + 30 * kDay}) {
+      IngressSpec spec{.ns = "else", .name = "api", .created = created, .hosts = {{"own.example", {{"/"}}}}};
+      spec.annotations["server-alias"] = names;
+      world.put(spec);
+      EXPECT_TRUE(same(world.view("shop", asked), alone));
+      world.take(spec);
+      EXPECT_TRUE(same(world.view("shop", asked), alone));
+    }
+  }
+  // Where its Ingress is the oldest of all, the same but for what it names.
+  for (const std::string& names : {many("plain.example"), many("~^([a-z.-]+)*[0-9]{9}$")}) {
+    IngressSpec old{.ns = "else", .name = "api", .created = kOwner - kDay, .hosts = {{"own.example", {{"/"}}}}};
+    world.put(old);
+    EXPECT_TRUE(same(world.view("shop", asked), alone));
+    old.annotations["server-alias"] = names;
+    world.put(old);
+    EXPECT_TRUE(same(world.view("shop", asked), alone));
+    world.take(old);
+  }
 }
 
 TEST(Matrix, ATlsSectionOfAnotherNamespaceChangesNothingOfTheOwner) {

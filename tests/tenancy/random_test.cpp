@@ -35,6 +35,9 @@ IngressSpec any_ingress(Random& random, const std::string& ns, const std::string
       const auto at = sample.value.find("NS/");
       spec.annotations[annotation] = at == std::string::npos ? sample.value : ns + "/pair";
     }
+  // One of the owner's for any name would lead what the catch-all has to a host where others may have paths.
+  if (const auto at = spec.annotations.find("server-alias"); at != spec.annotations.end() && ns == "shop")
+    at->second = "alias.example,~^re";
   for (const auto& [annotation, value] : unserved())
     if (random.once_in(60)) spec.annotations[annotation] = value;
   if (random.once_in(refused_once_in)) spec.annotations["temporal-redirect"] = "not a redirect";

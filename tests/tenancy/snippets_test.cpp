@@ -167,7 +167,9 @@ class Site {
     view_->client = *model::read_ip(asked_.client);
     view_->route_seed = &seed_;
     view_->available = true;
-    view_->route = snapshot_->routes->match("h.example", view_->path, &view_->undecided);
+    data::Doubt doubt;
+    view_->route = snapshot_->routes->match("h.example", view_->path, &doubt);
+    view_->undecided = doubt.undecided;
     texts_.clear();
     program_.begin(texts_);
     if (view_->route != nullptr && view_->route->program != nullptr)

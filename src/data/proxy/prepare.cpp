@@ -118,6 +118,13 @@ void ask_error_pages_instead(Exchange& ex) noexcept {
 
 namespace {
 
+// What is undecided is counted with its answer.
+void know_doubt(Exchange& ex, const Doubt& doubt) noexcept {
+  ex.undecided = doubt.undecided;
+  if (doubt.passed > 0) [[unlikely]]
+    ex.worker.stats.regex_gave_up.add(doubt.passed);
+}
+
 constexpr Error kNobodyThere{Fault::unsupported, Whose::internal, Retry::no, 500, kNobodyToAsk};
 
 // nginx's variables are one set for a request and its sub-requests; here what a sub-request sets is its own.
@@ -185,11 +192,14 @@ Status prepare(Exchange& ex) {
   if (!path) return std::unexpected(path.error());
   ex.path = *path;
   const RouteTable& routes = *ex.view->snapshot().routes;
+  Doubt doubt;
   if (ex.main == nullptr) [[likely]] {
-    ex.route = routes.match(host, ex.path, &ex.undecided);
+    ex.route = routes.match(host, ex.path, &doubt);
+    know_doubt(ex, doubt);
     if (!ex.route) return {};
   } else {
-    ex.route = find_of_same_host(*ex.main, routes, host, ex.path, &ex.undecided);
+    ex.route = find_of_same_host(*ex.main, routes, host, ex.path, doubt);
+    know_doubt(ex, doubt);
     if (!ex.route) return std::unexpected(kNobodyThere);
   }
   if (ex.route->program != nullptr) [[unlikely]]

@@ -293,8 +293,9 @@ void run_program(RequestView& request, const RouteTable& routes, std::string_vie
   };
   // False: it ends here.
   const auto search = [&] {
-    request.undecided = false;
-    const Route* const found = routes.match(host, request.path, &request.undecided);
+    Doubt doubt;
+    const Route* const found = routes.match(host, request.path, &doubt);
+    request.undecided = doubt.undecided;
     if (found == nullptr) {
       fail(404, "a rewrite of a snippet leads to a path that the host does not have");
       return false;

@@ -39,10 +39,10 @@ net::Task<void> OfSameHost::run() {
 }
 
 const Route* find_of_same_host(const RequestView& main, const RouteTable& routes, std::string_view host,
-                               std::string_view path, bool* gave_up) noexcept {
+                               std::string_view path, Doubt& doubt) noexcept {
   const HostRoutes* const at = routes.host(host);
   if (at == nullptr || main.route == nullptr) return nullptr;
-  return at->match_of(main.route->spec->ns.view(), path, gave_up);
+  return at->match_of(main.route->spec->ns.view(), path, doubt);
 }
 
 }  // namespace sluice::data

@@ -3,6 +3,7 @@
 
 #include "data/exchange/exchange.h"
 #include "data/proxy/on_behalf.h"
+#include "data/routing/route_table.h"
 #include "data/runtime/borrowed_memory.h"
 #include "net/io/task.h"
 
@@ -37,7 +38,7 @@ class OfSameHost {
 // others have some at the host. Null: there is none for `path`, which is normalised. `gave_up`: nobody knows whether it
 // is the one that is returned. `host`: as RouteTable has it. Any thread.
 const Route* find_of_same_host(const RequestView& main, const RouteTable& routes, std::string_view host,
-                               std::string_view path, bool* gave_up) noexcept;
+                               std::string_view path, Doubt& doubt) noexcept;
 inline constexpr const char* kNobodyToAsk = "auth_request names a path that its namespace does not have at the host";
 
 }  // namespace sluice::data

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <functional>
@@ -38,14 +39,16 @@ class Aliases {
 
   struct Found {
     const Entry* entry = nullptr;
-    bool gave_up = false;  // a regular expression takes too many steps for the name: nobody knows
+    bool undecided = false;   // nobody knows, as a regular expression takes too many steps for the name
+    std::uint32_t given = 0;  // that do
   };
   // Who takes a name that nobody has as it is: as in nginx the longest "*.x", else the longest "x.*", else the first
   // regular expression; but from a namespace only what it has not asked for itself before. `wildcard`: the host of a
-  // rule that takes the name, or null: aliases of other namespaces take nothing from it. tell(entry, matches) of each
-  // that was looked at and might be the answer.
+  // rule that takes the name, or null: aliases of other namespaces take nothing from it. `catch_all` (may be null) has
+  // the names that nobody takes. A regular expression that takes too many steps is passed over, unless the name would
+  // then be its namespace's, or nobody's. tell(entry, outcome) of each that was looked at and might be the answer.
   template <class Tell>
-  Found match(std::string_view name, const HostRoutes* wildcard, Tell&& tell) const;
+  Found match(std::string_view name, const HostRoutes* wildcard, const HostRoutes* catch_all, Tell&& tell) const;
 
  private:
   static constexpr std::size_t kParts = 64;
@@ -69,6 +72,26 @@ class Aliases {
     std::shared_ptr<const Regex> regex;
     Entry entry;
   };
+  // Whose regular expressions took too many steps for a name. Nothing is written before one does.
+  class Runaways {
+   public:
+    bool any() const noexcept { return count_ > 0; }
+    std::uint32_t count() const noexcept { return count_; }
+    bool of(const HostRoutes& host) const noexcept {
+      if (count_ > kKept) return true;  // those that are not kept might be anybody's
+      return std::ranges::any_of(std::span(by_).first(count_),
+                                 [&](const Entry* e) { return e->host->spec().ns == host.spec().ns; });
+    }
+    void add(const Entry& entry) noexcept {
+      if (count_ < kKept) by_[count_] = &entry;
+      ++count_;
+    }
+
+   private:
+    static constexpr std::size_t kKept = 128;  // as many as there are (docs/limits.md), and some more
+    std::uint32_t count_ = 0;
+    std::array<const Entry*, kKept> by_;
+  };
   // With the text that a name is kept by.
   static std::string_view text_of(std::string_view name) noexcept;
 
@@ -80,30 +103,33 @@ class Aliases {
 };
 
 template <class Tell>
-Aliases::Found Aliases::match(std::string_view name, const HostRoutes* wildcard, Tell&& tell) const {
+Aliases::Found Aliases::match(std::string_view name, const HostRoutes* wildcard, const HostRoutes* catch_all,
+                              Tell&& tell) const {
   if (name.empty()) return {};  // a client of HTTP/1.0 that names no host
   const Entry* best = nullptr;
   for (const Entry* entry : {leading(name), trailing(name)}) {
     if (entry == nullptr) continue;
-    tell(*entry, true);
+    tell(*entry, Regex::Outcome::yes);
     if (best == nullptr || entry->goes_before(*best)) best = entry;
   }
   // Rules come before the aliases of others; inside a namespace, as in nginx, before its regular expressions alone.
   if (wildcard != nullptr) {
     if (best == nullptr || best->host->spec().ns != wildcard->spec().ns) return {};
-    return {best, false};
+    return {best};
   }
+  Runaways runaways;
   for (const Pattern& p : patterns_) {
     if (best != nullptr && !p.entry.goes_before(*best)) continue;
-    const auto outcome = p.regex->match(name);
-    if (outcome == Regex::Outcome::gave_up) {
-      tell(p.entry, true);
-      return {&p.entry, true};
-    }
-    tell(p.entry, outcome == Regex::Outcome::yes);
-    if (outcome == Regex::Outcome::yes) return {&p.entry, false};
+    const auto outcome = p.regex->match_after(runaways.count(), name);
+    tell(p.entry, outcome);
+    if (outcome == Regex::Outcome::gave_up) runaways.add(p.entry);
+    if (outcome != Regex::Outcome::yes) continue;
+    best = &p.entry;
+    break;
   }
-  return {best, false};
+  if (!runaways.any()) return {best};
+  const HostRoutes* const takes = best != nullptr ? best->host.get() : catch_all;
+  return {best, takes == nullptr || runaways.of(*takes), runaways.count()};
 }
 
 }  // namespace sluice::data

@@ -131,20 +131,22 @@ const Route* HostRoutes::longest(std::string_view path, std::uint32_t from, std:
   return best;
 }
 
-const Route* HostRoutes::match_patterns(std::string_view path, bool* gave_up) const noexcept {
+const Route* HostRoutes::match_patterns(std::string_view path, Doubt* doubt) const noexcept {
   const auto found = patterns_->walk(
       path, [&](std::uint32_t from, std::uint32_t to, std::int64_t longer) { return longest(path, from, to, longer); },
       [](const Route&, Asked) noexcept {});
-  if (!found.gave_up) return found.route;
-  if (gave_up == nullptr) return nullptr;
-  *gave_up = true;
+  if (found.given == 0) [[likely]]
+    return found.route;
+  if (doubt == nullptr) return found.undecided ? nullptr : found.route;
+  doubt->undecided = found.undecided;
+  doubt->passed += found.given - (found.undecided ? 1 : 0);
   return found.route;
 }
 
-const Route* HostRoutes::match_of(std::string_view ns, std::string_view path, bool* gave_up) const noexcept {
-  const Route* const found = match(path, gave_up);
+const Route* HostRoutes::match_of(std::string_view ns, std::string_view path, Doubt& doubt) const noexcept {
+  const Route* const found = match(path, &doubt);
   if (found != nullptr && found->spec->ns.view() == ns) return found;
-  *gave_up = false;  // of somebody else's pattern
+  if (std::exchange(doubt.undecided, false)) ++doubt.passed;  // of somebody else's pattern
   const Route* own = nullptr;
   const auto is_own = [ns](const Route& route) noexcept {
     return route.spec->ns.view() == ns && route.spec->rank % 2 == 0;
@@ -159,10 +161,10 @@ const Route* HostRoutes::match_of(std::string_view ns, std::string_view path, bo
         [&](const Route& route, Asked what) noexcept {
           if (own != nullptr || !is_own(route) || (what != Asked::yes && what != Asked::gave_up)) return;
           own = &route;
-          *gave_up = what == Asked::gave_up;
+          doubt.undecided = what == Asked::gave_up;
         });
-  if (own == nullptr || snippets_ == nullptr || *gave_up) return own;
-  return &snippets_->choose(*own, path, gave_up);
+  if (own == nullptr || snippets_ == nullptr || doubt.undecided) return own;
+  return &snippets_->choose(*own, path, &doubt.undecided);
 }
 
 Patterns::Found HostRoutes::walk_patterns(std::string_view path,

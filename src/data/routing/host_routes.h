@@ -42,16 +42,16 @@ class HostRoutes {
   std::span<const Route> routes() const noexcept { return {at<Route>(routes_at_), routes_size_}; }
 
   // An exact path (or the /foo of a slash redirect) if there is one, else the longest prefix, else null; where there
-  // are patterns, as Patterns::walk says. `gave_up` as in RouteTable::match.
+  // are patterns, as Patterns::walk says. `doubt` as in RouteTable::match.
   // Locations of snippets have their say last.
-  const Route* match(std::string_view path, bool* gave_up = nullptr) const noexcept {
-    const Route* const found = patterns_ ? match_patterns(path, gave_up) : walk(path, [](const Route&) noexcept {});
-    if (snippets_ == nullptr || found == nullptr || (gave_up != nullptr && *gave_up)) [[likely]]
+  const Route* match(std::string_view path, Doubt* doubt = nullptr) const noexcept {
+    const Route* const found = patterns_ ? match_patterns(path, doubt) : walk(path, [](const Route&) noexcept {});
+    if (snippets_ == nullptr || found == nullptr || (doubt != nullptr && doubt->undecided)) [[likely]]
       return found;
-    return &snippets_->choose(*found, path, gave_up);
+    return &snippets_->choose(*found, path, doubt == nullptr ? nullptr : &doubt->undecided);
   }
   // The same among the routes of one namespace alone, be the path another's by now; null: it has none that takes it.
-  const Route* match_of(std::string_view ns, std::string_view path, bool* gave_up) const noexcept;
+  const Route* match_of(std::string_view ns, std::string_view path, Doubt& doubt) const noexcept;
   // Null: no snippet writes a location.
   const SnippetLocations* snippets() const noexcept { return snippets_.get(); }
   // The same walk, of a host without patterns; tells visit(route) of every route that matches the path, from the
@@ -107,7 +107,7 @@ class HostRoutes {
     return reinterpret_cast<const T*>(reinterpret_cast<const std::byte*>(this) + offset);
   }
 
-  const Route* match_patterns(std::string_view path, bool* gave_up) const noexcept;
+  const Route* match_patterns(std::string_view path, Doubt* doubt) const noexcept;
   // The longest of `rank` from `from` to below `to` that is longer than `longer`.
   const Route* longest(std::string_view path, std::uint32_t from, std::uint32_t to, std::int64_t longer) const noexcept;
 

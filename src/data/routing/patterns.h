@@ -35,13 +35,15 @@ class Patterns {
 
   struct Found {
     const Route* route = nullptr;
-    bool gave_up = false;  // `route` might match, and so might those behind it
+    bool undecided = false;   // nobody knows: a pattern of its namespace takes too many steps, as may its own
+    std::uint32_t given = 0;  // patterns that do
   };
   // The first namespace in the line that has a path there, unless one behind it has a longer one: the path of the one
   // before counts as it is written, the one of the other as long as its literal beginning. Inside a namespace longer
   // text goes first. `plain(from, to, longer)` finds the longest route of the host that is no pattern, of ranks from
   // `from` to below `to`, and longer than `longer` (bytes); or null. visit(route, Asked) of each pattern that was
-  // asked.
+  // asked. One that takes too many steps takes nothing from a namespace before its own; those behind it are asked as if
+  // it matched, as what one has is not changed by those behind it.
   template <class Plain, class Visit>
   Found walk(std::string_view path, Plain&& plain, Visit&& visit) const;
 
@@ -64,7 +66,7 @@ class Patterns {
     std::uint32_t parent = kNone;         // the longest other one that it begins with
     std::vector<std::uint32_t> patterns;  // that begin with it, in order
   };
-  // Calls ask(pattern) in order for those whose literal beginning `path` has, until it returns true.
+  // Calls ask(pattern) in order for those whose literal beginning `path` has.
   template <class Ask>
   void each(std::string_view path, Ask&& ask) const;
   std::uint32_t longest_literal(std::string_view lowered) const noexcept;
@@ -91,7 +93,7 @@ void Patterns::each(std::string_view path, Ask&& ask) const {
   for (auto at = longest_literal({lowered, size}); at != kNone; at = literals_[at].parent) {
     if (count == kCursors) {  // so many beginnings of one another that asking all is no dearer
       for (const Pattern& p : patterns_)
-        if (std::string_view(lowered, size).starts_with(literals_[p.literal].text) && ask(p)) return;
+        if (std::string_view(lowered, size).starts_with(literals_[p.literal].text)) ask(p);
       return;
     }
     const auto& list = literals_[at].patterns;
@@ -101,7 +103,7 @@ void Patterns::each(std::string_view path, Ask&& ask) const {
     std::size_t next = 0;
     for (std::size_t i = 1; i < count; ++i)
       if (*cursors[i].first < *cursors[next].first) next = i;
-    if (ask(patterns_[*cursors[next].first])) return;
+    ask(patterns_[*cursors[next].first]);
     if (++cursors[next].first == cursors[next].second) cursors[next] = cursors[--count];
   }
 }
@@ -112,43 +114,51 @@ Patterns::Found Patterns::walk(std::string_view path, Plain&& plain, Visit&& vis
   constexpr std::uint32_t kEnd = std::numeric_limits<std::uint32_t>::max();
   Found best;
   std::int64_t longer = kNothing;
-  std::uint32_t rank = 0;  // all below it have been asked, and of it the patterns that come before
-  bool decided = false;    // the rank has had its say
+  std::uint32_t rank = 0;          // all below it have been asked, and of it the patterns that come before
+  bool decided = false;            // the rank has had its say
+  bool open = false;               // a pattern of the rank gave up
+  std::int64_t behind = kNothing;  // what those behind the rank have to be longer than beside `longer`
   const auto ask_plain = [&](std::uint32_t to) {
-    if (const Route* route = plain(rank, to, longer)) {
-      best.route = route;
-      longer = length_of(*route);
-    }
+    longer = std::max(longer, behind);
+    const Route* const route = plain(rank, to, longer);
+    if (route == nullptr) return;
+    longer = length_of(*route);
+    // What is withheld says nothing of what would be answered instead.
+    if (!best.undecided || route->spec->rank % 2 == 0) best = {route, false, best.given};
   };
   each(path, [&](const Pattern& p) {
     if (p.rank != rank) {
       ask_plain(p.rank);
       rank = p.rank;
-      decided = false;
+      decided = open = false;
     }
-    if (decided) return false;
+    if (decided) return;
     if (longer > kNothing && p.length <= longer) {
       visit(*p.route, Asked::too_short);
-      return false;
+      return;
     }
-    const auto outcome = p.regex ? p.regex->match(path) : Regex::Outcome::yes;
+    const auto outcome = p.regex ? p.regex->match_after(best.given, path) : Regex::Outcome::yes;
     if (outcome == Regex::Outcome::no) {
       visit(*p.route, Asked::no);
-      return false;
+      return;
     }
     if (outcome == Regex::Outcome::gave_up) {
       visit(*p.route, Asked::gave_up);
-      best = {p.route, true};
-      return true;
+      ++best.given;
+      open = true;
+      behind = std::max(behind, length_of(*p.route));
+      // What would go to nobody otherwise stays open, whatever else the rank has.
+      if (best.route == nullptr || best.route->spec->free) best = {p.route, true, best.given};
+      decided = best.route == p.route;
+      return;
     }
     visit(*p.route, Asked::yes);
     decided = true;
     longer = length_of(*p.route);
     // What is withheld for an Ingress that is refused is answered as before, but by nobody behind it.
-    if (p.rank % 2 == 0 || !best.route) best.route = p.route;
-    return false;
+    if (p.rank % 2 == 0 || !best.route) best = {p.route, open, best.given};
   });
-  if (!best.gave_up) ask_plain(kEnd);
+  ask_plain(kEnd);
   return best;
 }
 

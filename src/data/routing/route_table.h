@@ -63,15 +63,22 @@ inline bool is_status_page(const Route* route, std::string_view path) noexcept {
 // One host's routes, immutable.
 class HostRoutes;
 
+// What patterns leave open whose match takes too many steps. Such a pattern takes no request from another namespace:
+// where it would go there without the pattern, it does.
+struct Doubt {
+  bool undecided = false;    // nobody knows the answer, as it may be such a pattern's
+  std::uint32_t passed = 0;  // matches that gave up beside that
+};
+
 class RouteTable {
  public:
   virtual ~RouteTable() = default;
   // `host`: lower case, without port and trailing dot. `path`: normalised (net/http/path.h). Never throws, never
   // allocates, cost independent of the number of hosts. Null when nothing matches.
   // The returned pointer is valid as long as the table lives.
-  // `gave_up` (may be null: the answer is null then) is set when nobody knows the answer, as the pattern of the route
-  // that is returned takes too many steps for this path.
-  virtual const Route* match(std::string_view host, std::string_view path, bool* gave_up = nullptr) const noexcept = 0;
+  // `doubt` (null: the answer is null where it is undecided): where that is so by a path, the route that is returned is
+  // the one whose pattern takes too many steps for it.
+  virtual const Route* match(std::string_view host, std::string_view path, Doubt* doubt = nullptr) const noexcept = 0;
   // The route of that host whose path is written "/": where all of its TLS goes when that is passed through.
   virtual const Route* root(std::string_view host) const noexcept = 0;
   // The host that takes requests for this name; null when there is none. Valid as long as the table.

@@ -115,12 +115,17 @@ const Route* explain_patterns(const HostRoutes& host, std::string_view path, con
     const auto at = asked.find(route);
     std::string text = "route " + described(*route) + ": ";
     if (route == found.route) {
-      text += found.gave_up ? "it takes more steps than one match may have: 500" : "chosen";
+      text += !found.undecided ? "chosen"
+              : at != asked.end() && at->second == Asked::gave_up
+                  ? "it takes more steps than one match may have: 500"
+                  : "it matches, but another path of its namespace takes more steps than one match may have: 500";
       decided = true;
     } else if (at == asked.end()) {
       text += decided ? "not asked, " + described(*found.route) + " comes first" : "the path does not begin as it does";
     } else if (at->second == Asked::too_short) {
       text += "a namespace before its own has a path there that is no shorter";
+    } else if (at->second == Asked::gave_up) {
+      text += "it takes more steps than one match may have, and takes no request from a namespace before its own";
     } else if (at->second == Asked::yes) {
       text += route->spec->rank % 2 == 1 ? "nobody behind its namespace takes this, as its Ingress is refused"
                                          : "matches, but another namespace has a longer path there";
@@ -142,13 +147,13 @@ const Route* explain_patterns(const HostRoutes& host, std::string_view path, con
 
 class ShardedTable final : public RouteTable {
  public:
-  const Route* match(std::string_view host, std::string_view path, bool* gave_up) const noexcept override {
+  const Route* match(std::string_view host, std::string_view path, Doubt* doubt) const noexcept override {
     const Looked looked = find_host(host, Silent());
-    if (looked.host == nullptr) {
-      if (looked.gave_up && gave_up != nullptr) *gave_up = true;
-      return nullptr;
+    if (looked.given > 0 && doubt != nullptr) [[unlikely]] {
+      doubt->undecided = looked.undecided;
+      doubt->passed = looked.given - (looked.undecided ? 1 : 0);
     }
-    return (*looked.host)->match(path, gave_up);
+    return looked.host == nullptr ? nullptr : (*looked.host)->match(path, doubt);
   }
 
   const Route* root(std::string_view host) const noexcept override {
@@ -176,27 +181,28 @@ class ShardedTable final : public RouteTable {
   }
 
  private:
-  // The host that takes a name. Null: none, or with `gave_up` nobody knows.
+  // The host that takes a name. Null: none, or nobody knows.
   struct Looked {
     const HostPtr* host = nullptr;
-    bool gave_up = false;
+    bool undecided = false;
+    std::uint32_t given = 0;  // regular expressions that took too many steps
   };
   // What is told of each place that is looked at, in order.
   struct Silent {
     void host(std::string_view, const HostPtr*) const noexcept {}
     void wildcard(std::string_view, const HostPtr*) const noexcept {}
-    void alias(const Aliases::Entry&, bool) const noexcept {}
+    void alias(const Aliases::Entry&, Regex::Outcome) const noexcept {}
     void catch_all(const HostPtr&) const noexcept {}
   };
   template <class Tell>
   Looked find_host(std::string_view host, const Tell& tell) const {
     const HostPtr* found = find({host, false});
     tell.host(host, found);
-    if (found != nullptr) return {found, false};
+    if (found != nullptr) return {found};
     if (aliases_) {
       if (const auto* alias = aliases_->exact(host)) {
-        tell.alias(*alias, true);
-        return {&alias->host, false};
+        tell.alias(*alias, Regex::Outcome::yes);
+        return {&alias->host};
       }
     }
     const std::size_t dot = host.find('.');
@@ -204,16 +210,18 @@ class ShardedTable final : public RouteTable {
       found = find({host.substr(dot + 1), true});
       tell.wildcard(host.substr(dot), found);
     }
+    std::uint32_t given = 0;
     if (aliases_) {
       const auto taken =
-          aliases_->match(host, found == nullptr ? nullptr : found->get(),
-                          [&](const Aliases::Entry& entry, bool matches) { tell.alias(entry, matches); });
-      if (taken.gave_up) return {nullptr, true};
-      if (taken.entry != nullptr) return {&taken.entry->host, false};
+          aliases_->match(host, found == nullptr ? nullptr : found->get(), catch_all_.get(),
+                          [&](const Aliases::Entry& entry, Regex::Outcome outcome) { tell.alias(entry, outcome); });
+      given = taken.given;
+      if (taken.undecided) return {nullptr, true, given};
+      if (taken.entry != nullptr) return {&taken.entry->host, false, given};
     }
-    if (found != nullptr) return {found, false};
+    if (found != nullptr) return {found};
     tell.catch_all(catch_all_);
-    return {catch_all_ ? &catch_all_ : nullptr, false};
+    return {catch_all_ ? &catch_all_ : nullptr, false, given};
   }
   const HostPtr* find(Key key) const noexcept {
     if (key.text.empty()) return nullptr;
@@ -245,9 +253,11 @@ struct Telling {
   void wildcard(std::string_view rest, const HostPtr* found) const {
     say("host *" + std::string(rest) + (found ? ": found" : ": not configured"));
   }
-  void alias(const Aliases::Entry& entry, bool matches) const {
+  void alias(const Aliases::Entry& entry, Regex::Outcome outcome) const {
     say("alias " + entry.spec->name + " of host " + std::string(entry.host->name()) +
-        (matches ? ": found" : ": does not match"));
+        (outcome == Regex::Outcome::yes  ? ": found"
+         : outcome == Regex::Outcome::no ? ": does not match"
+                                         : ": takes more steps for this name than one match may have, passed over"));
   }
   void catch_all(const HostPtr& found) const {
     say(std::string("catch-all host") + (found ? ": found" : ": not configured"));
@@ -256,9 +266,9 @@ struct Telling {
 
 const Route* ShardedTable::explain(std::string_view host, std::string_view path,
                                    const std::function<void(std::string_view)>& say) const {
-  const auto [found, gave_up] = find_host(host, Telling{say});
-  if (gave_up) {
-    say("its regular expression takes more steps for this name than one match may have: 500");
+  const auto [found, undecided, given] = find_host(host, Telling{say});
+  if (undecided) {
+    say("without that it would go to the same namespace, or to nobody: 500");
     return nullptr;
   }
   if (found == nullptr) {

@@ -184,7 +184,9 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_loops_total", counter, "",
      "Requests that were ended with 508, and connections passed through that were closed, because they had come back."},
     {"sluice_regex_gave_up_total", counter, "",
-     "Requests that were answered 500 because a regular expression of their host takes too many steps for their path."},
+     "Matches of regular expressions of hosts, paths and rules that took too many steps: the request was answered 500, "
+     "or "
+     "went where it goes without them, to another namespace."},
     {"sluice_limited_requests_total", counter, "limit",
      "Requests that were refused as their client asks more often than limit-rps or limit-rpm (rate), or has as many in "
      "flight as limit-connections (connections)."},

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -148,6 +150,28 @@ TEST(Regex, GivesUpWhatRunsAway) {
 }
 
 // Each alternative runs to the end of the subject from each of its places.
+// Before it is machine code and as such, of short and of long subjects.
+TEST(Regex, HasFewStepsWhereOthersHaveRunAway) {
+  const auto plain = *Regex::make("^/app(/|$)(.*)x?$");
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(plain->match_after(Regex::kMostRunaways, "/app/any/path/there/is"), Regex::Outcome::yes);
+    EXPECT_EQ(plain->match_after(100, "/other"), Regex::Outcome::no);
+  }
+  for (const char* pattern : {"^(a+)+$", "(a+)+$"})
+    for (const std::size_t size : {30, 4000}) {
+      const auto regex = *Regex::make(pattern);
+      const auto took = [&](std::uint32_t runaways) {
+        timespec from{}, to{};
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+        for (int i = 0; i < 100; ++i)
+          EXPECT_EQ(regex->match_after(runaways, std::string(size, 'a') + "b"), Regex::Outcome::gave_up);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+        return static_cast<double>(to.tv_sec - from.tv_sec) * 1e9 + static_cast<double>(to.tv_nsec - from.tv_nsec);
+      };
+      EXPECT_LT(took(Regex::kMostRunaways), took(0) / 3) << pattern << " of " << size;
+    }
+}
+
 TEST(Regex, GivesUpWhatLooksAtALongSubjectTooOften) {
   std::string pattern;
   for (int i = 0; i < 60; ++i)

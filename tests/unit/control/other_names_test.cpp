@@ -5,6 +5,8 @@
 
 #include <random>
 
+#include "control/kube/ingress/name_places.h"
+#include "control/kube/ingress/name_probe.h"
 #include "control/kube/store.h"
 
 namespace sluice::control {
@@ -248,6 +250,126 @@ TEST_F(OtherNames, OfOneIngressAreNoMoreThanThatEither) {
   EXPECT_EQ(model->hosts.at("a.example")->aliases.size(), kMostNamePatterns + 1);
 }
 
+std::string regular(const std::string& of, std::size_t count) {
+  std::string out;
+  for (std::size_t i = 0; i < count; ++i) out += (i == 0 ? "" : ",") + std::string("~^") + of + std::to_string(i) + "$";
+  return out;
+}
+
+TEST_F(OtherNames, OfANamespaceWithFewAreNotTakenByOneWithMany) {
+  put({"evil", "old", 1, {"e.example"}});
+  put(aliased("shop", "v", 5, "v.example", "~^va$,~^vb$"));
+  put(aliased("shop", "w", 6, "w.example", "~^wa$"));
+  const Wish many = aliased("evil", "old", 1, "e.example", regular("m", 3 * kMostNamePatterns));
+  put(many);
+  EXPECT_EQ(aliases("v.example"), "~^va$ ~^vb$");
+  EXPECT_EQ(aliases("w.example"), "~^wa$");
+  EXPECT_EQ(model->hosts.at("e.example")->aliases.size(), kMostNamePatterns - 3);
+  for (const auto& e : model->report.entries) {
+    if (e.problem.reason == "NoEffect") {
+      EXPECT_EQ(e.object.ns.view(), "evil") << model::Report::line(e);
+    }
+  }
+  EXPECT_TRUE(said("expected at most 100 regular expressions in all server-alias, which namespaces get in turns"));
+  // What another namespace lets go is there again.
+  take(aliased("shop", "w", 6, "w.example", ""));
+  EXPECT_EQ(model->hosts.at("e.example")->aliases.size(), kMostNamePatterns - 2);
+  // What has no place keeps its text from nobody.
+  put(aliased("third", "t", 9, "t.example", "~^m99$"));
+  EXPECT_NE(aliases("t.example"), "");
+  // And the webhook says the same beforehand.
+  const Review review = store.review(*object(aliased("evil", "more", 2, "more.example", "~^more$")));
+  EXPECT_TRUE(review.allowed) << review.message;
+  ASSERT_EQ(review.warnings.size(), 1U);
+  EXPECT_NE(review.warnings[0].find("in turns"), std::string::npos) << review.warnings[0];
+  const Review few = store.review(*object(aliased("fourth", "more", 20, "more.example", "~^more$")));
+  EXPECT_TRUE(few.warnings.empty());
+}
+
+TEST_F(OtherNames, OfOneTextTakeOnePlace) {
+  for (int i = 0; i < 3; ++i)
+    put(aliased("shop", "i" + std::to_string(i), i, "h" + std::to_string(i) + ".example",
+                regular("p", kMostNamePatterns)));
+  EXPECT_EQ(model->hosts.at("h0.example")->aliases.size(), kMostNamePatterns);
+  EXPECT_FALSE(said("in turns"));
+}
+
+TEST(NamePlaces, AreGivenInTurns) {
+  NamePlaces wanted;
+  const auto age = [](std::int64_t created) { return model::Age{created, {}, 0, {}, {}}; };
+  for (std::int64_t i = 0; i < 50; ++i) wanted.add("many", age(i), "m" + std::to_string(100 + i));
+  wanted.add("two", age(90), "a");
+  wanted.add("two", age(91), "b");
+  wanted.add("one", age(99), "z");
+  using Given = NamePlaces::Given;
+  EXPECT_EQ(wanted.give(0), Given{});
+  EXPECT_EQ(wanted.give(1), (Given{{"one", "z"}}));
+  EXPECT_EQ(wanted.give(3), (Given{{"many", "m100"}, {"one", "z"}, {"two", "a"}}));
+  // Of those who want as many names, the older.
+  EXPECT_EQ(wanted.give(4), (Given{{"many", "m100"}, {"one", "z"}, {"two", "a"}, {"two", "b"}}));
+  EXPECT_EQ(wanted.give(1000).size(), 53U);
+  wanted.add("many", age(-1), "m149");
+  wanted.add("two", age(80), "a");
+  EXPECT_TRUE(wanted.give(3).contains({"many", "m149"}));
+  wanted.remove("many", age(-1), "m149");
+  EXPECT_TRUE(wanted.give(3).contains({"many", "m100"}));
+  wanted.remove("many", age(49), "m149");
+  wanted.remove("one", age(99), "z");
+  wanted.remove("one", age(99), "z");
+  EXPECT_EQ(wanted.give(1000).size(), 51U);
+}
+
+TEST(NameProbe, TellsWhatIsForAnyName) {
+  for (const char* any : {".", "^.*$", "^", "", "[aeiou]", "^[a-z0-9.-]+$", "^[^.]+$", "^[^.]+\\.[^.]+$", "x|.",
+                          "^(?!www)", "^[0-9.]+$", "^\\[", "^([a-z0-9.-]+)*[^a-z0-9.-]$", "(shop)?"})
+    EXPECT_TRUE(names_nothing(any)) << any;
+  for (const char* some : {"\\.shop\\.example$", "^va\\.z$", "^www\\d+\\.example$", "^re", "^shop\\.",
+                           "tenant-[a-z]+\\.", "^(a+)+$", "^$", "example", "^10\\.0\\.", "(", "\\.(com|org)$"})
+    EXPECT_FALSE(names_nothing(some)) << some;
+}
+
+// Of a younger namespace; the owner of the catch-all, and whoever is older, may ask for that.
+TEST_F(OtherNames, ThatStandForAnyTakeNothingFromTheCatchAllOfAnOlderNamespace) {
+  const Wish all = aliased("else", "e", 5, "e.example", "~.,~\\.shop\\.example$");
+  put(all);
+  EXPECT_EQ(aliases("e.example"), "~. ~\\.shop\\.example$");
+  const Wish catch_all{"shop", "catch", 1, {""}};
+  put(catch_all);
+  EXPECT_EQ(aliases("e.example"), "~\\.shop\\.example$");
+  EXPECT_TRUE(
+      said("Ingress else/e: warning HostOfOtherNamespace field=metadata.annotations[server-alias] value=\"~.\""))
+      << said();
+  EXPECT_TRUE(said("Ingress shop/catch, which is older")) << said();
+  const Review review = store.review(*object(aliased("else", "f", 6, "f.example", "~^.*$")));
+  ASSERT_EQ(review.warnings.size(), 1U);
+  EXPECT_NE(review.warnings[0].find("HostOfOtherNamespace"), std::string::npos) << review.warnings[0];
+  // It keeps its text from nobody.
+  put(aliased("shop", "own", 9, "own.example", "~."));
+  EXPECT_EQ(aliases("own.example"), "~.");
+  take(aliased("shop", "own", 9, "own.example", "~."));
+  take(catch_all);
+  EXPECT_EQ(aliases("e.example"), "~. ~\\.shop\\.example$");
+  put({"shop", "catch", 9, {""}});
+  EXPECT_EQ(aliases("e.example"), "~. ~\\.shop\\.example$") << "the catch-all is younger";
+}
+
+TEST_F(OtherNames, ThatStandForAnyAreOfThoseWhoMayHaveTheCatchAll) {
+  Settings settings;
+  settings.set["host-namespaces"] = "_=shop";
+  Store strict{settings};
+  const Wish evil = aliased("else", "e", 5, "e.example", "~.,~^re$"), mine = aliased("shop", "s", 6, "s.example", "~.");
+  strict.commit();
+  EXPECT_FALSE(strict.review(*object(evil)).allowed);
+  strict.upsert(object(evil));
+  strict.upsert(object(mine));
+  model = strict.commit().model;
+  EXPECT_EQ(aliases("e.example"), "~^re$");
+  EXPECT_EQ(aliases("s.example"), "~.");
+  EXPECT_TRUE(said("Ingress else/e: error HostNotAllowed field=metadata.annotations[server-alias] value=\"~.\""))
+      << said();
+  EXPECT_TRUE(said("by _=shop")) << said();
+}
+
 TEST_F(OtherNames, WwwIsRedirectedWhereNobodyHasIt) {
   const Wish www{"shop", "a", 5, {"a.example", "www.b.example", "*.w.example", ""}, {{"from-to-www-redirect", "true"}}};
   put(www);
@@ -282,9 +404,18 @@ TEST_F(OtherNames, ARedirectComesBeforeAnAliasOfTheSameName) {
 // Whatever came before: a new Store makes the same of what is there.
 TEST_F(OtherNames, DoNotDependOnTheOrderOfChanges) {
   std::mt19937 random(11);
-  const std::vector<std::string> hosts{"a.example", "b.example", "www.a.example", "c.example", "*.d.example"};
-  const std::vector<std::string> names{
-      "", "b.example", "www.a.example", "x.example", "~^p", "b.example,x.example,~q", "*.d.example", "x.*,.y.example"};
+  const std::vector<std::string> hosts{"a.example", "b.example", "www.a.example", "c.example", "*.d.example", ""};
+  const std::vector<std::string> names{"",
+                                       "b.example",
+                                       "www.a.example",
+                                       "x.example",
+                                       "~^p",
+                                       "b.example,x.example,~qqq",
+                                       "*.d.example",
+                                       "x.*,.y.example",
+                                       "~.,~^.*$",
+                                       regular("m", kMostNamePatterns - 2),
+                                       regular("n", 70)};
   std::map<std::string, Wish> there;
   for (int round = 0; round < 400; ++round) {
     for (auto changes = 1 + random() % 3; changes > 0; --changes) {

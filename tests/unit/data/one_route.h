@@ -10,7 +10,7 @@ namespace sluice::data {
 class OneRoute final : public RouteTable {
  public:
   Route route;
-  const Route* match(std::string_view, std::string_view path, bool* = nullptr) const noexcept override {
+  const Route* match(std::string_view, std::string_view path, Doubt* = nullptr) const noexcept override {
     return path.starts_with("/nowhere") ? nullptr : &route;
   }
   const Route* root(std::string_view) const noexcept override { return nullptr; }

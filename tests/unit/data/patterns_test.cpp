@@ -37,9 +37,9 @@ std::shared_ptr<const HostRoutes> host(const std::vector<Path>& paths) {
 }
 
 std::string to(const HostRoutes& h, std::string_view path) {
-  bool gave_up = false;
-  const Route* route = h.match(path, &gave_up);
-  if (gave_up) return "gave up at " + route->spec->path.str();
+  Doubt doubt;
+  const Route* route = h.match(path, &doubt);
+  if (doubt.undecided) return "gave up at " + route->spec->path.str();
   return route ? route->spec->path.str() : "404";
 }
 
@@ -88,6 +88,37 @@ TEST(Patterns, WhatRunsAwayIsNobodys) {
   EXPECT_EQ(to(*h, runaway), "gave up at /(a+)+$");
   EXPECT_EQ(h->match(runaway), nullptr) << "who does not ask gets no route";
   EXPECT_EQ(to(*h, "/b"), "/");
+}
+
+TEST(Patterns, WhatRunsAwayTakesNothingFromANamespaceBefore) {
+  const std::string runaway = "/w" + std::string(60, 'a') + "!";
+  const std::string one = "/w([a-z]+)*[0-9]$", other = "/wa(a+)+[0-9]$";
+  // Plain paths of the owner, and patterns.
+  for (const PathMatch match : {PathMatch::prefix, PathMatch::pattern}) {
+    const auto h = host({{"/", 0, match}, {one, 2}, {other, 2}});
+    EXPECT_EQ(to(*h, runaway), "/");
+    EXPECT_NE(h->match(runaway), nullptr);
+    EXPECT_EQ(to(*h, "/wab7"), one);
+    Doubt doubt;
+    h->match(runaway, &doubt);
+    EXPECT_EQ(doubt.passed, 2U);
+    // Where something else of its own would take it, nobody knows which.
+    EXPECT_EQ(to(*host({{"/", 0, match}, {one, 2}, {"/waa", 2}}), runaway), "gave up at /waa");
+    // One behind it takes what is longer than what runs away, and nothing else.
+    EXPECT_EQ(to(*host({{"/", 0, match}, {one, 2}, {"/waa", 4}}), runaway), "/");
+    const std::string longer = "/w" + std::string(30, 'a');
+    EXPECT_EQ(to(*host({{"/", 0, match}, {one, 2}, {longer, 4}}), runaway), longer);
+    EXPECT_EQ(to(*host({{"/", 0, match}, {one, 2}, {longer + "/", 4, PathMatch::prefix}}), longer + "/x"),
+              longer + "/");
+    // Two namespaces whose patterns run away.
+    EXPECT_EQ(to(*host({{"/", 0, match}, {one, 2}, {"/waaaaaaaaaaaaaaaaaa(a+)+[0-9]$", 4}}), runaway), "/");
+  }
+  // The owner's own: nobody behind it takes its place, but by a longer path.
+  EXPECT_EQ(to(*host({{one}, {"/", 0}, {"/waa", 2}}), runaway), "gave up at " + one);
+  EXPECT_EQ(to(*host({{one}, {"/w" + std::string(30, 'a'), 2}}), runaway), "/w" + std::string(30, 'a'));
+  EXPECT_EQ(to(*host({{one}, {"/waaaaaaaaaaaaaaaaaa(a+)+[0-9]$", 2}}), runaway), "gave up at " + one);
+  // A / that is anybody's is nobody's.
+  EXPECT_EQ(to(*host({{"/", 0, PathMatch::prefix, true}, {one, 2}}), runaway), "gave up at " + one);
 }
 
 TEST(Patterns, ANamespaceBehindTakesWhatIsLonger) {

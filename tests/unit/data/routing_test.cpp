@@ -401,9 +401,9 @@ TEST(Routing, OfOneNamespaceAlone) {
                                       {prefix, "/auth/", "stranger", false, "theirs"},
                                       {prefix, "/app/x/", "stranger", false, "theirs"}});
   const auto of = [&](std::string_view ns, std::string_view path) {
-    bool gave_up = false;
-    const Route* route = one->match_of(ns, path, &gave_up);
-    EXPECT_FALSE(gave_up);
+    Doubt doubt;
+    const Route* route = one->match_of(ns, path, doubt);
+    EXPECT_FALSE(doubt.undecided);
     return route == nullptr ? std::string("nobody") : route->spec->service.str();
   };
   EXPECT_EQ(one->match("/auth")->spec->service.view(), "stranger");
@@ -424,9 +424,9 @@ TEST(Routing, OfOneNamespaceAloneAmongPatterns) {
                                       {exact, "/auth", "stranger", false, "theirs"},
                                       {pattern, "/words/of/.*", "stranger", false, "theirs"}});
   const auto of = [&](std::string_view ns, std::string_view path) {
-    bool gave_up = false;
-    const Route* route = one->match_of(ns, path, &gave_up);
-    EXPECT_FALSE(gave_up);
+    Doubt doubt;
+    const Route* route = one->match_of(ns, path, doubt);
+    EXPECT_FALSE(doubt.undecided);
     return route == nullptr ? std::string("nobody") : route->spec->service.str();
   };
   EXPECT_EQ(of("mine", "/auth"), "auth");

@@ -80,6 +80,7 @@ class HostBuilder {
   bool is_other_name();
   void redirect_to(const NameHolder& holder);
   void choose_names();
+  void report_standing(NameStanding standing, const std::string& name, const NameWish& wish);
   void report_names_without_effect();
 
   // host_builder.cpp: who has a say, and what holds for more than one path.

@@ -2,6 +2,7 @@
 
 #include "control/kube/grammar.h"
 #include "control/kube/guarding_options.h"
+#include "control/kube/host_grants.h"
 #include "control/kube/ingress/by_host.h"
 #include "control/kube/ingress/host_builder.h"
 #include "control/kube/ingress/other_names.h"
@@ -17,7 +18,7 @@ bool HostBuilder::is_other_name() {
   std::optional<NameCandidate> with;
   if (candidate_) {
     wishes_ = state_.wishes_of(name_, candidate_);
-    with.emplace(NameCandidate{*candidate_, name_, wishes_});
+    with.emplace(state_.candidate_for_names(*candidate_, name_, wishes_));
   }
   const auto holder = state_.holder_of(name_, with ? &*with : nullptr);
   if (!holder) return false;
@@ -75,11 +76,17 @@ void HostBuilder::choose_names() {
   if (wishes_.empty()) wishes_ = state_.wishes_of(name_, candidate_);
   if (wishes_.empty()) return;
   std::optional<NameCandidate> with;
-  if (candidate_) with.emplace(NameCandidate{*candidate_, name_, wishes_});
+  if (candidate_) with.emplace(state_.candidate_for_names(*candidate_, name_, wishes_));
   for (const auto& [name, wish] : wishes_) {
     if (wish.ref->ns != owner().ns) continue;
+    if (const auto standing = state_.standing_of(name, wish, with ? &*with : nullptr);
+        standing != NameStanding::counts) {
+      report_standing(standing, name, wish);
+      continue;
+    }
     const auto holder = state_.holder_of(name, with ? &*with : nullptr);
-    if (holder && !holder->by_rules && holder->host == name_) {
+    if (!holder) continue;
+    if (!holder->by_rules && holder->host == name_) {
       if (holder->redirects)
         host_->redirected = name;
       else
@@ -93,10 +100,7 @@ void HostBuilder::choose_names() {
         wish.redirects ? "true" : shorten(name),
         {},
         {}};
-    if (!holder) {
-      problem.expected = "at most " + std::to_string(kMostNamePatterns) + " regular expressions in all server-alias";
-      problem.consequence = "it is no name of " + shown_name() + ", as so many are older";
-    } else if (holder->by_rules) {
+    if (holder->by_rules) {
       problem.expected =
           wish.redirects ? "no Ingress with a rule for " + name : "a name that no Ingress has a rule for";
       problem.consequence = "requests for " + shorten(name) + " go by the rules of namespace " + holder->ns;
@@ -108,6 +112,32 @@ void HostBuilder::choose_names() {
     }
     out_.entries.push_back({*wish.ref, std::move(problem)});
   }
+}
+
+// Why a regular expression does not count.
+void HostBuilder::report_standing(NameStanding standing, const std::string& name, const NameWish& wish) {
+  const std::string ns = wish.ref->ns.str();
+  model::Problem problem{Severity::warning, "NoEffect", "metadata.annotations[server-alias]",
+                         shorten(name),     {},         "it is no name of " + shown_name()};
+  if (standing == NameStanding::too_many) {
+    problem.expected = "at most " + std::to_string(kMostNamePatterns) +
+                       " regular expressions in all server-alias, which namespaces get in turns";
+    problem.consequence += ", as namespace " + ns + " has its share, the oldest of its own";
+  } else if (standing == NameStanding::not_allowed) {
+    std::string rule;
+    may_name(*state_.core_.model->options, ns, "", rule);
+    problem.severity = Severity::error;
+    problem.reason = "HostNotAllowed";
+    problem.expected =
+        "a regular expression for some names: host-namespaces gives any other to namespaces other than " + ns +
+        ", by " + shorten(rule);
+  } else {
+    const IngressState* const first = state_.eldest_at("", candidate_);
+    problem.reason = "HostOfOtherNamespace";
+    problem.expected = "a regular expression for some names, as any other belongs to the catch-all host of Ingress " +
+                       (first ? key_of(first->meta()) : std::string()) + ", which is older";
+  }
+  out_.entries.push_back({*wish.ref, std::move(problem)});
 }
 
 // Names that another Ingress of the host says, or that only its owner may say.

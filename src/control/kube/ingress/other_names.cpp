@@ -1,13 +1,14 @@
 #include "control/kube/ingress/other_names.h"
 
 #include <algorithm>
-#include <iterator>
+#include <utility>
 
 #include "base/strings.h"
 #include "control/kube/grammar.h"
 #include "control/kube/host_grants.h"
 #include "control/kube/ingress/by_host.h"
 #include "control/kube/ingress/host_builder.h"
+#include "control/kube/ingress/name_probe.h"
 
 namespace sluice::control {
 
@@ -160,12 +161,14 @@ std::optional<NameHolder> IngressTranslator::choose_holder(const std::string& na
   const auto known = wishes_.find(name);
   const auto& registered = known == wishes_.end() ? none : known->second;
   std::vector<std::pair<const std::string*, const NameWish*>> all;  // host, wish
+  const auto add = [&](const std::string& host, const NameWish& wish) {
+    // What does not count keeps the name from nobody.
+    if (standing_of(name, wish, candidate) == NameStanding::counts) all.emplace_back(&host, &wish);
+  };
   for (const auto& [host, wish] : registered)
-    if (!candidate || (host != candidate->host && wish.age.key != key_of(candidate->ingress.meta())))
-      all.emplace_back(&host, &wish);
+    if (!candidate || (host != candidate->host && wish.age.key != key_of(candidate->ingress.meta()))) add(host, wish);
   if (candidate)
-    if (const auto at = candidate->wishes.find(name); at != candidate->wishes.end())
-      all.emplace_back(&candidate->host, &at->second);
+    if (const auto at = candidate->wishes.find(name); at != candidate->wishes.end()) add(candidate->host, at->second);
   if (all.empty()) return std::nullopt;
   const auto eldest = std::min_element(all.begin(), all.end(),
                                        [](const auto& a, const auto& b) { return a.second->age < b.second->age; });
@@ -186,30 +189,76 @@ std::optional<NameHolder> IngressTranslator::choose_holder(const std::string& na
     out.redirects = wish->redirects;
     out.ref = wish->ref;
   }
-  if (is_pattern(name) && pattern_wishes_.size() > kMostNamePatterns) {
-    const auto end = std::next(pattern_wishes_.begin(), kMostNamePatterns);
-    if (best && !(std::pair(best->age, name) < *end)) return std::nullopt;
-  }
   return out;
 }
 
-// The first of them.
-Names IngressTranslator::patterns_that_count() const {
-  Names out;
-  std::size_t count = 0;
-  for (const auto& [age, name] : pattern_wishes_)
-    if (++count <= kMostNamePatterns) out.insert(name);
+NameStanding IngressTranslator::standing_of(const std::string& name, const NameWish& wish,
+                                            const NameCandidate* candidate) const {
+  if (!is_pattern(name)) return NameStanding::counts;
+  const std::string ns = wish.ref->ns.str();
+  if (!(candidate ? candidate->places : places_).contains({ns, name})) return NameStanding::too_many;
+  if (!is_for_any_name(name)) return NameStanding::counts;
+  std::string rule;
+  if (!may_name(*core_.model->options, ns, "", rule)) return NameStanding::not_allowed;
+  const IngressState* const first = candidate ? eldest_at("", &candidate->ingress) : eldest_of_catch_all();
+  return first && first->ref->ns != ns && age_of(*first, "") < wish.age ? NameStanding::of_catch_all
+                                                                        : NameStanding::counts;
+}
+
+// Of the names that have a place, which are few.
+bool IngressTranslator::is_for_any_name(const std::string& name) const {
+  if (const auto known = for_any_name_.find(name); known != for_any_name_.end()) return known->second;
+  if (for_any_name_.size() > 10 * kMostNamePatterns) for_any_name_.clear();
+  return for_any_name_.emplace(name, names_nothing(std::string_view(name).substr(1))).first->second;
+}
+
+const IngressState* IngressTranslator::eldest_at(const std::string& host, const IngressState* candidate) const {
+  const IngressState* out = candidate && candidate->hosts.contains(host) ? candidate : nullptr;
+  const auto known = hosts_.all.find(host);
+  if (known == hosts_.all.end()) return out;
+  for (const IngressState* claim : known->second.claims)
+    if (!candidate || key_of(claim->meta()) != key_of(candidate->meta()))
+      if (!out || older(claim->meta(), out->meta())) out = claim;
   return out;
+}
+
+const IngressState* IngressTranslator::eldest_of_catch_all() const {
+  if (!eldest_of_catch_all_) eldest_of_catch_all_ = eldest_at("", nullptr);
+  return *eldest_of_catch_all_;
+}
+
+NameCandidate IngressTranslator::candidate_for_names(const IngressState& ingress, const std::string& host,
+                                                     const std::map<std::string, NameWish>& wishes) const {
+  NameCandidate out{ingress, host, wishes, {}};
+  if (std::ranges::none_of(wishes, [](const auto& w) { return is_pattern(w.first); })) {
+    out.places = places_;
+    return out;
+  }
+  NamePlaces all = pattern_wishes_;
+  if (const auto at = hosts_.all.find(host); at != hosts_.all.end())
+    for (const auto& name : at->second.asks_for)
+      if (is_pattern(name)) {
+        const NameWish& before = wishes_.at(name).at(host);
+        all.remove(before.ref->ns.str(), before.age, name);
+      }
+  for (const auto& [name, wish] : wishes)
+    if (is_pattern(name)) all.add(wish.ref->ns.str(), wish.age, name);
+  out.places = all.give(kMostNamePatterns);
+  return out;
+}
+
+void IngressTranslator::forget_holders() {
+  holders_.clear();
+  eldest_of_catch_all_.reset();
 }
 
 void IngressTranslator::settle_names() {
-  holders_.clear();
+  forget_holders();
   if (asking_ == 0 && wishes_.empty()) return;
   std::set<std::string> touched;  // names that may be somebody else's now
-  const Names patterns = patterns_that_count();
   const auto forget = [&](const std::string& name, const std::string& host) {
     const auto at = wishes_.find(name);
-    if (is_pattern(name)) pattern_wishes_.erase({at->second.at(host).age, name});
+    if (is_pattern(name)) pattern_wishes_.remove(at->second.at(host).ref->ns.str(), at->second.at(host).age, name);
     at->second.erase(host);
     if (at->second.empty()) wishes_.erase(at);
     touched.insert(name);
@@ -230,15 +279,20 @@ void IngressTranslator::settle_names() {
           if (had->second == wish) continue;
           forget(name, host);
         }
-      if (is_pattern(name)) pattern_wishes_.emplace(wish.age, name);
+      if (is_pattern(name)) pattern_wishes_.add(wish.ref->ns.str(), wish.age, name);
       wishes_[name].emplace(host, std::move(wish));
       touched.insert(name);
     }
     at->second.asks_for = std::move(names);
   }
-  const Names after = patterns_that_count();
-  std::set_symmetric_difference(patterns.begin(), patterns.end(), after.begin(), after.end(),
-                                std::inserter(touched, touched.end()));
+  const auto before = std::exchange(places_, pattern_wishes_.give(kMostNamePatterns));
+  const auto& now = places_;
+  // Whose a name is that stands for any goes by whose the catch-all is.
+  const bool catch_all = hosts_.marked.contains("");
+  for (const auto* places : {&before, &now})
+    for (const auto& place : *places)
+      if (!(places == &before ? now : before).contains(place) || (catch_all && is_for_any_name(place.second)))
+        touched.insert(place.second);
   for (const auto& name : touched) {
     bool redirects = false;
     if (const auto all = wishes_.find(name); all != wishes_.end())

@@ -11,7 +11,7 @@
 // the namespace of the oldest Ingress that names it, and inside a namespace rules come first.
 namespace sluice::control {
 
-// Regular expressions that count, the oldest: each is asked about every name that nobody has as it is.
+// Regular expressions that count (name_places.h): each is asked about every name that nobody has as it is.
 inline constexpr std::size_t kMostNamePatterns = 100;
 
 // "www.x" of a host x, "x" of a host www.x; empty where there is none: of a wildcard and of the catch-all.

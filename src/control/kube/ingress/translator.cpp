@@ -250,8 +250,9 @@ void IngressTranslator::moved(const ObjectPtr& object) {
   if (state.wish) take_wish(state);
   for (auto& host : state.hosts)
     if (const auto h = hosts_.all.find(host);
-        h != hosts_.all.end() && (h->second.claims.size() > 1 || !h->second.asks_for.empty() ||
-                                  wishes_.contains(host) || clusters_.shared(h->second.clusters)))
+        h != hosts_.all.end() &&
+        (h->second.claims.size() > 1 || !h->second.asks_for.empty() || wishes_.contains(host) ||
+         (host.empty() && !places_.empty()) || clusters_.shared(h->second.clusters)))
       hosts_.mark(host);
   for (auto& host : state.canary_hosts)
     if (const auto them = canaries_.find(host); them != canaries_.end() && them->second.size() > 1) hosts_.mark(host);
@@ -292,7 +293,7 @@ void IngressTranslator::rebuild(model::Change& change) {
   for (auto& key : std::exchange(dirty_, {})) evaluate(key);
   settle_names();
   for (auto& name : std::exchange(hosts_.marked, {})) rebuild_host(name, change);
-  holders_.clear();
+  forget_holders();
 }
 
 }  // namespace sluice::control

@@ -7,6 +7,7 @@
 #include "control/kube/certificates.h"
 #include "control/kube/clusters.h"
 #include "control/kube/core.h"
+#include "control/kube/ingress/name_places.h"
 #include "control/kube/option_builder.h"
 
 // Ingresses and IngressClasses, translated into hosts. Only this folder knows them.
@@ -122,6 +123,15 @@ struct NameCandidate {
   const IngressState& ingress;
   const std::string& host;
   const std::map<std::string, NameWish>& wishes;  // of the host then
+  NamePlaces::Given places;                       // likewise
+};
+
+// Does a wish for another name count, whoever else wants it? Of names alone that are regular expressions.
+enum class NameStanding {
+  counts,
+  too_many,      // there is no place for it
+  not_allowed,   // it is for any name, and host-namespaces gives the catch-all to others
+  of_catch_all,  // it is for any name, and the catch-all is that of another namespace, whose Ingress is older
 };
 
 // Two Ingresses that ask for one path of a host.
@@ -192,10 +202,17 @@ class IngressTranslator final : public Dependant {
   // other_names.h: the other names that the Ingress asks for, once its hosts are known.
   void take_names(IngressState& state, const AnnotationValues& values, Entries& entries) const;
   std::map<std::string, NameWish> wishes_of(const std::string& host, const IngressState* candidate) const;
-  // Nothing where nobody asks for the name, or too many regular expressions are older. `candidate`: null, none.
+  // Nothing where nobody asks for the name by a wish that counts. `candidate`: null, none.
   std::optional<NameHolder> holder_of(const std::string& name, const NameCandidate* candidate) const;
   std::optional<NameHolder> choose_holder(const std::string& name, const NameCandidate* candidate) const;
-  Names patterns_that_count() const;
+  NameStanding standing_of(const std::string& name, const NameWish& wish, const NameCandidate* candidate) const;
+  bool is_for_any_name(const std::string& name) const;
+  // The oldest Ingress with a rule for the host; null: there is none.
+  const IngressState* eldest_at(const std::string& host, const IngressState* candidate) const;
+  const IngressState* eldest_of_catch_all() const;
+  NameCandidate candidate_for_names(const IngressState& ingress, const std::string& host,
+                                    const std::map<std::string, NameWish>& wishes) const;
+  void forget_holders();
   // Before hosts are rebuilt: marks those too that have a name, or lose it, by what has changed.
   void settle_names();
   // review.cpp: what of the host's conflicts speaks against the candidate.
@@ -211,9 +228,12 @@ class IngressTranslator final : public Dependant {
   StringMap<IngressState> ingresses_;                           // by "ns/name"
   Hosts hosts_;
   StringMap<Names> canaries_;  // by host: Ingresses of ours that are canaries there and served; none has an empty list
-  StringMap<std::map<std::string, NameWish>> wishes_;            // by other name, then by the host that asks for it
-  std::set<std::pair<model::Age, std::string>> pattern_wishes_;  // of them the regular expressions
-  mutable StringMap<std::optional<NameHolder>> holders_;         // by name, as asked for since settle_names()
+  StringMap<std::map<std::string, NameWish>> wishes_;               // by other name, then by the host that asks for it
+  NamePlaces pattern_wishes_;                                       // of them the regular expressions
+  NamePlaces::Given places_;                                        // of these, those that count
+  mutable StringMap<bool> for_any_name_;                            // regular expressions that were asked about that
+  mutable StringMap<std::optional<NameHolder>> holders_;            // by name, as asked for since settle_names()
+  mutable std::optional<const IngressState*> eldest_of_catch_all_;  // likewise
   std::set<std::string> dirty_;
   std::size_t asking_ = 0;  // Ingresses that ask for other names of their hosts
   bool all_dirty_ = false;

@@ -116,9 +116,9 @@ TEST(Rewrite, ATargetThatARequestMakesIsNoRedirect) {
 TEST(Rewrite, WhatRunsAwayIsSaid) {
   const Rewriting r("/(?:a|(x+x+)+[yz])|/a", "/$1");
   const std::string runaway = "/" + std::string(60, 'x') + "/a";
-  bool gave_up = false;
-  const Route* route = r.host->match(runaway, &gave_up);
-  ASSERT_TRUE(gave_up);
+  Doubt doubt;
+  const Route* route = r.host->match(runaway, &doubt);
+  ASSERT_TRUE(doubt.undecided);
   Rewritten out;
   RequestView view(r.head);
   view.route = route;
