@@ -59,6 +59,13 @@ struct StatusSettings {
 // The ConfigMaps of ports that are read in a directory where no flag names others.
 inline constexpr const char *kTcpServices = "ingress-nginx/tcp-services", *kUdpServices = "ingress-nginx/udp-services";
 
+// How many rules, paths and other names there may be in all Ingresses (kube/ingress/ceilings.h). One namespace may have
+// 100,000 hosts with a path and a TLS section each.
+struct Ceilings {
+  std::size_t of_namespace = 250'000;
+  std::size_t of_all = 500'000;
+};
+
 // What a command line adds to the objects.
 struct Settings {
   std::string manifests;                 // directory; empty: the cluster
@@ -84,6 +91,7 @@ struct Settings {
   std::string tcp_services, udp_services;
   std::string stream_address;  // where they listen: an address of this machine; empty: all
   std::string annotations_prefix = "nginx.ingress.kubernetes.io";
+  Ceilings ceilings;                       // no flag: of tests
   bool disable_catch_all = false;          // Ingresses with a defaultBackend are not served
   bool disable_external_names = false;     // nothing is sent to ExternalName Services
   std::string zone, node;                  // where we run, for topology-aware-routing; empty: not known

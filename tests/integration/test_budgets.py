@@ -135,6 +135,22 @@ def test_what_multiplies_has_a_ceiling(tmp_path, name):
     assert took <= 16 * len(text) + 2048 * text.count('"path"') + 24 * MIB, (name, len(text), took / len(text))
 
 
+def many_hosts(namespaces, ingresses, hosts):
+    rule = ",".join(f'{{"host":"{short(i)}.%s"}}' for i in range(hosts))
+    return '{"kind":"List","apiVersion":"v1","items":[' + ",".join(
+        '{"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"i%d","namespace":"n%d"},"spec":{"ingressClassName":"nginx","rules":[%s]}}'
+        % (i, n, rule.replace("%s", f"x{n}y{i}")) for n in range(namespaces) for i in range(ingresses)) + "]}"
+
+
+# Of docs/limits.md: hosts that one namespace may have, and all.
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's memory is its own")
+@pytest.mark.parametrize("namespaces,ingresses,most", [(1, 70, 350), (3, 35, 600)])
+def test_hosts_and_paths_have_a_ceiling(tmp_path, namespaces, ingresses, most):
+    text = many_hosts(namespaces, ingresses, 10_000)
+    took = measured(tmp_path, "m.json", text)
+    assert took <= most * 1_000_000, (namespaces, len(text), took / 1e6)
+
+
 def annotated(name, value):
     return lambda n: redirected("h.example").replace("annotations: {", "annotations: {%s%s: '%s', " % (PREFIX, name, ",".join(value(i) for i in range(n))))
 

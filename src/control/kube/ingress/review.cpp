@@ -52,6 +52,7 @@ Review IngressTranslator::review(const Object& object) {
   if (!std::holds_alternative<Ingress>(object)) return out;
   IngressState candidate;
   candidate.hold(std::make_shared<const Object>(object));
+  review_load(candidate);
   Entries entries, closed;
   LookUp look_up(core_.objects);
   translate(candidate, look_up, entries);

@@ -148,6 +148,23 @@ void IngressTranslator::translate(IngressState& state, LookUp& look_up, Entries&
     state.hosts.clear();
     return;
   }
+  if (state.over) {
+    const OverCeiling& over = *state.over;
+    entries.push_back(
+        {ref,
+         {Severity::error, "TooMany", "spec.rules", std::to_string(over.has),
+          "at most " + std::to_string(over.left) +
+              " rules, paths and other names, which older Ingresses of namespace " + ref.ns + " leave of " +
+              (over.shared ? "its share of the " + std::to_string(core_.settings.ceilings.of_all) + " of all, "
+                           : std::string("its ")) +
+              std::to_string(over.most),
+          "nothing of it is served, and it claims no host"}});
+    state.accepted = nullptr;
+    state.hosts.clear();
+    state.aliases = nullptr;
+    state.to_www = false;
+    return;
+  }
   auto result = read_annotations(ingress, core_.settings, *core_.model->options, *options_.defaults(), look_up);
   for (auto& p : result.problems) entries.push_back({ref, p});
   const bool canary = result.canary;
@@ -205,6 +222,65 @@ void IngressTranslator::evaluate(const std::string& key) {
   core_.problems.say("ingress/" + key, std::move(entries));
 }
 
+void IngressTranslator::weigh(IngressState& state) {
+  std::string why;
+  const Ingress& ingress = state.written();
+  set_load(state, ours(ingress, why) ? load_of(ingress, core_.settings.annotations_prefix) : 0);
+}
+
+void IngressTranslator::set_load(IngressState& state, std::size_t load) {
+  loads_changed_ = true;
+  if (load == state.load) return;
+  const std::size_t most = core_.settings.ceilings.of_namespace;
+  std::size_t& of_namespace = loads_[state.meta().ns];
+  crowded_ -= of_namespace > most ? 1 : 0;
+  load_ += load - state.load;
+  of_namespace += load - state.load;
+  crowded_ += of_namespace > most ? 1 : 0;
+  state.load = load;
+  if (of_namespace == 0) loads_.erase(state.meta().ns);
+}
+
+std::map<const Meta*, OverCeiling> IngressTranslator::over_now(const IngressState* candidate) const {
+  std::map<std::string_view, std::vector<Loaded>> all;
+  for (const auto& [key, state] : ingresses_)
+    if (state.load > 0 && (!candidate || key != key_of(candidate->meta())))
+      all[state.meta().ns].push_back({&state.meta(), state.load});
+  if (candidate) all[candidate->meta().ns].push_back({&candidate->meta(), candidate->load});
+  return who_is_over(std::move(all), core_.settings.ceilings);
+}
+
+// While nothing is above a ceiling this is all: the sums are kept with each change.
+void IngressTranslator::settle_loads() {
+  if (!std::exchange(loads_changed_, false)) return;
+  if (load_ <= core_.settings.ceilings.of_all && crowded_ == 0 && over_ == 0) return;
+  const auto over = over_now(nullptr);
+  for (auto& [key, state] : ingresses_) {
+    const auto at = over.find(&state.meta());
+    if (at == over.end() ? !state.over : state.over && *state.over == at->second) continue;
+    if (at == over.end())
+      state.over = nullptr;
+    else
+      state.over = at->second;
+    dirty_.insert(key);
+  }
+  over_ = over.size();
+}
+
+void IngressTranslator::review_load(IngressState& candidate) const {
+  std::string why;
+  if (!ours(candidate.written(), why)) return;
+  candidate.load = load_of(candidate.written(), core_.settings.annotations_prefix);
+  const auto known = ingresses_.find(key_of(candidate.meta()));
+  const auto sum = loads_.find(candidate.meta().ns);
+  const std::size_t before = known == ingresses_.end() ? 0 : known->second.load;
+  const std::size_t of_namespace = (sum == loads_.end() ? 0 : sum->second) - before + candidate.load;
+  const Ceilings& most = core_.settings.ceilings;
+  if (load_ - before + candidate.load <= most.of_all && of_namespace <= most.of_namespace) return;
+  const auto over = over_now(&candidate);
+  if (const auto at = over.find(&candidate.meta()); at != over.end()) candidate.over = at->second;
+}
+
 IngressTranslator::IngressTranslator(Core& core, const OptionBuilder& options, Clusters& clusters,
                                      Certificates& certificates)
     : core_(core), options_(options), clusters_(clusters), certificates_(certificates) {
@@ -237,6 +313,7 @@ void IngressTranslator::came(const ObjectPtr& object) {
   const auto key = key_of(meta(*object));
   ingresses_[key].hold(object);
   dirty_.insert(key);
+  loads_changed_ = true;
 }
 
 void IngressTranslator::moved(const ObjectPtr& object) {
@@ -247,6 +324,7 @@ void IngressTranslator::moved(const ObjectPtr& object) {
   state.hold(object);
   // Without timestamps the place in the files is the age.
   if (meta(*object).created != kNoTimestamp) return;
+  loads_changed_ = true;
   if (state.wish) take_wish(state);
   for (auto& host : state.hosts)
     if (const auto h = hosts_.all.find(host);
@@ -278,6 +356,8 @@ void IngressTranslator::went(const Object& object) {
   core_.references.set(state.names, *this, it->first, {});
   if (state.served()) serve(key, false);
   asking_ -= state.asks_for_names();
+  set_load(state, 0);
+  over_ -= state.over ? 1 : 0;
   ingresses_.erase(it);
   dirty_.insert(key);
 }
@@ -290,6 +370,9 @@ void IngressTranslator::mark_all() {
 void IngressTranslator::rebuild(model::Change& change) {
   if (std::exchange(all_dirty_, false))
     for (auto& [key, state] : ingresses_) dirty_.insert(key);
+  for (auto& key : dirty_)
+    if (const auto it = ingresses_.find(key); it != ingresses_.end()) weigh(it->second);
+  settle_loads();
   for (auto& key : std::exchange(dirty_, {})) evaluate(key);
   settle_names();
   for (auto& name : std::exchange(hosts_.marked, {})) rebuild_host(name, change);

@@ -7,6 +7,7 @@
 #include "control/kube/certificates.h"
 #include "control/kube/clusters.h"
 #include "control/kube/core.h"
+#include "control/kube/ingress/ceilings.h"
 #include "control/kube/ingress/name_places.h"
 #include "control/kube/option_builder.h"
 
@@ -72,8 +73,10 @@ struct IngressState {
     StringMap<std::vector<std::uint32_t>> rules;  // their places
     StringMap<std::vector<std::string>> secrets;  // "namespace/name"
   };
-  model::Shared<ByHost> by_host;  // of the object; by_host.h
-  References::Uses names;         // Secrets and ConfigMaps that its annotations name
+  model::Shared<ByHost> by_host;    // of the object; by_host.h
+  References::Uses names;           // Secrets and ConfigMaps that its annotations name
+  std::size_t load = 0;             // what it takes of the ceilings; 0 where it is not ours
+  model::Shared<OverCeiling> over;  // that there is no room for it: nothing of it is served. Null: there is
   const Ingress& ingress() const { return std::get<Ingress>(*accepted); }
   bool served() const { return accepted && (!hosts.empty() || !canary_hosts.empty()); }
   const Ingress& written() const { return std::get<Ingress>(*object); }
@@ -160,7 +163,9 @@ class IngressTranslator final : public Dependant {
   void went(const Object& object) override;
   // Options say something else of all.
   void mark_all();
-  bool dirty() const noexcept { return all_dirty_ || !dirty_.empty() || hosts_.dirty(); }
+  bool dirty() const noexcept {
+    return all_dirty_ || !dirty_.empty() || hosts_.dirty() || (loads_changed_ && over_ > 0);
+  }
   void rebuild(model::Change& change);
 
   // What the webhook says about an Ingress, beside what the last rebuild() made. Changes nothing.
@@ -183,6 +188,13 @@ class IngressTranslator final : public Dependant {
   // What the Ingress that `state` holds comes to, by all that there is: nothing here is changed, whoever asks.
   void translate(IngressState& state, LookUp& look_up, Entries& entries) const;
   void evaluate(const std::string& key);
+  // Before Ingresses are evaluated: what they take of the ceilings, and for whom there is no room.
+  void weigh(IngressState& state);
+  void set_load(IngressState& state, std::size_t load);
+  void settle_loads();
+  // With `candidate` in place of the Ingress of its name; null: as it is. By Meta, of the candidate too.
+  std::map<const Meta*, OverCeiling> over_now(const IngressState* candidate) const;
+  void review_load(IngressState& candidate) const;
   // The hosts that the Ingress has rules for; what of them cannot be, or is not its namespace's, is reported.
   Names hosts_claimed_by(const Ingress& ingress, const model::ObjectRef& ref, Entries& entries) const;
   // What of `ingress` counts for its hosts, `result` being its annotations; `entries`: what options close of it.
@@ -235,7 +247,12 @@ class IngressTranslator final : public Dependant {
   mutable StringMap<std::optional<NameHolder>> holders_;            // by name, as asked for since settle_names()
   mutable std::optional<const IngressState*> eldest_of_catch_all_;  // likewise
   std::set<std::string> dirty_;
-  std::size_t asking_ = 0;  // Ingresses that ask for other names of their hosts
+  StringMap<std::size_t> loads_;  // by namespace; none is 0
+  std::size_t load_ = 0;          // of all
+  std::size_t crowded_ = 0;       // namespaces that are above their ceiling
+  std::size_t over_ = 0;          // Ingresses that there is no room for
+  bool loads_changed_ = false;    // or their ages
+  std::size_t asking_ = 0;        // Ingresses that ask for other names of their hosts
   bool all_dirty_ = false;
   Standings served_changed_;
 };
