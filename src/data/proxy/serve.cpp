@@ -447,8 +447,9 @@ net::Task<void> serve(Exchange& ex) {
     if (!body_is_here(ex)) outcome = co_await take_request_body(ex);
     if (outcome && ex.passed != PassedDeadline::none) outcome = std::unexpected(late(ex.passed));
     if (outcome) outcome = co_await attempts(ex);  // pick, lease, relay; again where the rule allows
-    if (!outcome && ex.intercepted != 0 && !ex.given_up && !ex.client_gone) {
-      LocalReply error{ex.intercepted, {}, "the pod's answer is one of custom-http-errors"};
+    if (!outcome && ex.intercepted && !ex.given_up && !ex.client_gone) {
+      LocalReply error{ex.intercepted->status, {}, "the pod's answer is one of custom-http-errors"};
+      error.fields = ex.intercepted->challenges;
       net::Task<Status> sending = send_reply(ex, std::move(error));
       Status sent = co_await sending;
       if (!sent) ex.close_after = true;

@@ -184,7 +184,12 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_loops_total", counter, "",
      "Requests that were ended with 508, and connections passed through that were closed, because they had come back."},
     {"sluice_regex_gave_up_total", counter, "",
-     "Requests that were answered 500 because a regular expression of their host takes too many steps for their path."},
+     "Requests that were answered 500 because a regular expression takes too many steps: of a path, a server-alias, "
+     "block-user-agents, block-referers, auth-tls-match-cn, a snippet, or of proxy-redirect-from and proxy-cookie-*, "
+     "which "
+     "are asked about what a pod answers (a page of an error is left out instead). Those of canary-by-header-pattern "
+     "are "
+     "counted, too, though they are answered by the main Ingress."},
     {"sluice_limited_requests_total", counter, "limit",
      "Requests that were refused as their client asks more often than limit-rps or limit-rpm (rate), or has as many in "
      "flight as limit-connections (connections)."},
