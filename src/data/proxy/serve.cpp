@@ -314,7 +314,9 @@ void pass_no_body(Exchange& ex) {
   std::string_view unused;
   if (!ex.down.body().ended() && !ex.down.whole_body(unused)) ex.close_after = true;
   head.framing = net::http::Framing::none;
-  for (auto& f : head.fields.all()) f.drop = f.drop || f.id == net::http::Name::content_length;
+  // With the body its trailers are left out, and what announces them.
+  using net::http::Name;
+  for (auto& f : head.fields.all()) f.drop = f.drop || f.id == Name::content_length || f.id == Name::trailer;
 }
 
 // By the route's Service of error pages, where it answers in place of this one.
