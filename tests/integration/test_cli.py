@@ -70,6 +70,39 @@ def test_explain_the_winner_and_the_losers(site):
     assert "404" in out
 
 
+def explained(site, url="http://app.example/", *more):
+    """Settings by name: what `explain` says of where each is from."""
+    _, out, _ = run("explain", site.manifests.root, "GET", url, "--json", *more)
+    return {row["name"]: row["from"] for row in json.loads(out)["settings"]}
+
+
+def test_explain_names_the_annotation_that_asks(site):
+    """Of an Ingress alone it is one of its own, be it not the one that the row is of."""
+    site.app("app.example", "127.0.0.1:8080", annotations={"rewrite-target": "/$1", "enable-global-auth": "false"}, paths=[("/(.*)", "ImplementationSpecific")])
+    auth = ["--set", "global-auth-url=http://auth.example/", "--set", "global-auth-signin=https://login.example/"]
+    said = explained(site, "http://app.example/", *auth)
+    assert said["use-regex"] == "annotation rewrite-target; without it false"
+    assert said["enable-global-auth"] == "annotation enable-global-auth; without it true"
+    assert said["auth-url"].startswith("annotation enable-global-auth; without it http://auth.example/")
+    assert said["auth-signin"].startswith("annotation enable-global-auth; without it https://login.example/")
+    # A service of its own stands in place of all that the options say of theirs.
+    site.app("app.example", "127.0.0.1:8080", annotations={"auth-url": "http://own.example/"})
+    said = explained(site, "http://app.example/", *auth)
+    assert said["auth-url"].startswith("annotation auth-url;") and said["auth-signin"].startswith("annotation auth-url;")
+    # A snippet may say what an annotation is for.
+    site.app("app.example", "127.0.0.1:8080", annotations={"configuration-snippet": "proxy_read_timeout 7s;"})
+    said = explained(site, "http://app.example/", "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical")
+    assert said["proxy-read-timeout"] == "annotation configuration-snippet; without it 60s"
+
+
+def test_explain_names_others_where_there_are_some(site):
+    site.manifests.write("x.yaml", ingress("app", {"app.example": [("/a", "ImplementationSpecific", "app", 80)]}), service("app"))
+    site.manifests.write("y.yaml", ingress("other", {"app.example": [("/b", "ImplementationSpecific", "app", 80)]}, annotations={"rewrite-target": "/x"}))
+    site.manifests.write("z.yaml", ingress("far", {"far.example": [("/a", "ImplementationSpecific", "app", 80)]}))
+    assert explained(site, "http://app.example/a")["use-regex"] == "not by this annotation of this Ingress, but as others at the host ask; without them false"
+    assert "use-regex" not in explained(site, "http://far.example/a")
+
+
 def test_explain_a_redirect(site):
     site.manifests.app("app.example", "127.0.0.1:8080", annotations={"force-ssl-redirect": "true"})
     _, out, _ = run("explain", site.manifests.root, "GET", "http://app.example/x")
