@@ -103,6 +103,25 @@ def test_explain_names_others_where_there_are_some(site):
     assert "use-regex" not in explained(site, "http://far.example/a")
 
 
+def test_check_tells_that_a_host_is_closed_for_want_of_authorities(site):
+    """It answers 403 to everybody, which is no more served than a 503."""
+    site.app("app.example", "127.0.0.1:8080", annotations={"auth-tls-secret": "default/none"})
+    site.app("open.example", "127.0.0.1:8080")
+    code, out, _ = run("check", site.manifests.root)
+    assert code == 2 and "served: 1 hosts, 1 paths, 2 clusters; closed by what guards them: 1 paths" in out, out
+    assert re.search(r"/ +Prefix +-> 403: the Secret of auth-tls-secret of Ingress default/app cannot be used", out), out
+    _, out, _ = run("check", site.manifests.root, "--json")
+    told = json.loads(out)
+    row = next(r for r in told["served"] if r["host"] == "app.example")
+    assert row["status"] == 403 and "auth-tls-secret" in row["because"]
+    assert (told["summary"]["hosts"], told["summary"]["paths"], told["summary"]["closed"]) == (1, 1, 1)
+    sluice = site.sluice()
+    assert sluice.get("/", "app.example").status == 403
+    assert sluice.metric("sluice_config_objects", kind="closed_routes") == 1
+    told = sluice.admin_get("/routes").body.decode()
+    assert '"status":403' in told.replace(" ", "") and "the Secret of auth-tls-secret" in told, told
+
+
 def test_explain_a_redirect(site):
     site.manifests.app("app.example", "127.0.0.1:8080", annotations={"force-ssl-redirect": "true"})
     _, out, _ = run("explain", site.manifests.root, "GET", "http://app.example/x")

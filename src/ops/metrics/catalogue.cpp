@@ -231,7 +231,7 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_config_compile_seconds", gauge, "", "Time from a change to its publication, of the last one."},
     {"sluice_config_objects", gauge, "kind",
      "Parts of the configuration: hosts, routes, clusters, endpoints; of the routes those that answer 503 because what "
-     "guards them is not served (closed_routes)."},
+     "guards them is not served, or 403 for want of the authorities of auth-tls-secret (closed_routes)."},
     {"sluice_destinations_refused", gauge, "",
      "Addresses that Services lead to and nothing is sent to: loopback, link-local, metadata and the like, or where "
      "this process listens itself."},
