@@ -55,12 +55,13 @@ std::vector<Served> served(const model::Model& model) {
 }
 
 std::string endpoints_of(const model::Model& model, const model::Route& route) {
-  if (route.cluster.empty() || (route.settings && route.settings->redirect)) return "";
+  if (route.cluster.empty() || !closed_because(route).empty() || (route.settings && route.settings->redirect))
+    return "";
   return endpoints_text(find_cluster(model, route));
 }
 
 bool closed(const Served& row) {
-  return !row.route->because.empty();
+  return !closed_because(*row.route).empty();
 }
 
 // Hosts of which something is served.
@@ -164,7 +165,10 @@ boost::json::object to_json(const model::Model& model, const Served& row) {
     canary["usableEndpoints"] = of ? usable(*of) : 0;
     out["canary"] = std::move(canary);
   }
-  if (r.settings && r.settings->redirect) {
+  if (closed(row)) {
+    out["status"] = closed_status(r);
+    out["because"] = closed_because(r);
+  } else if (r.settings && r.settings->redirect) {
     out["redirect"] = r.settings->redirect->location.text();
     out["status"] = r.settings->redirect->status;
   } else if (r.settings && r.settings->to_host) {
@@ -172,7 +176,6 @@ boost::json::object to_json(const model::Model& model, const Served& row) {
     out["status"] = r.settings->ssl_redirect_status;
   } else if (r.cluster.empty()) {
     out["status"] = r.status != 0 ? r.status : 404;
-    if (!r.because.empty()) out["because"] = std::string_view(r.because);
   } else if (cluster == nullptr || usable(*cluster) == 0) {
     out["status"] = 503;
     out["because"] = empty_text(cluster);

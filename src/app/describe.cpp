@@ -48,15 +48,25 @@ std::string canary_endpoints_text(const model::Cluster* cluster) {
   return "no endpoints (the main Service gets all requests): " + empty_text(cluster);
 }
 
+std::string_view closed_because(const model::Route& route) noexcept {
+  if (!route.because.empty()) return route.because.view();
+  // Asked before anything else of the route.
+  const auto* const clients = route.settings ? route.settings->client_auth.get() : nullptr;
+  return clients != nullptr ? std::string_view(clients->denied) : std::string_view();
+}
+
+int closed_status(const model::Route& route) noexcept {
+  return route.because.empty() ? 403 : route.status;
+}
+
 std::string destination_text(const model::Route& route) {
+  if (const auto why = closed_because(route); !why.empty()) return fmt::format("{}: {}", closed_status(route), why);
   if (route.settings && route.settings->redirect)
     return fmt::format("{} to {}", route.settings->redirect->status, route.settings->redirect->location.text());
   if (route.settings && route.settings->to_host) return "redirected to host " + route.settings->to_host->host;
   if (route.match == model::PathMatch::snippet_slash) return "301 to " + route.path + "/";
-  if (route.cluster.empty()) {
-    if (!route.because.empty()) return fmt::format("{}: {}", route.status, route.because);
+  if (route.cluster.empty())
     return route.path_type.empty() ? "404 (no default backend)" : "404 (the backend is not a Service)";
-  }
   return fmt::format("{}/{}:{}", route.ns, route.service, route.service_port);
 }
 

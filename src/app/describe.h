@@ -26,6 +26,10 @@ std::string health_check_text(const model::HealthCheck& check);
 std::string canary_endpoints_text(const model::Cluster* cluster);
 // Where the route leads: "default/app:80", "301 to https://…", "404 (no default backend)".
 std::string destination_text(const model::Route& route);
+// Why the route refuses all requests, whoever sends them: what guards it is not served, or cannot be used. Empty: it
+// does not.
+std::string_view closed_because(const model::Route& route) noexcept;
+int closed_status(const model::Route& route) noexcept;  // of these
 // Where its canary leads and which requests that takes: "default/next:80: header X-Canary is always, 20 of 100 others".
 // The route has one.
 std::string canary_text(const model::Route& route);

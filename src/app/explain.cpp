@@ -428,13 +428,26 @@ Explanation explain(const WrittenRequest& request, const std::optional<model::Ip
   const control::ServedRoute served{*out.route->settings, host == model.hosts.end() ? nullptr : host->second.get(),
                                     out.cluster, out.route->spec};
   // A closed route has none that count, and its redirects are off; nor has a name that is sent to another.
-  if (out.route->spec->because.empty() && !out.route->settings->to_host)
-    out.settings = control::settings_of(served, *snapshot.options, [&](std::string_view name) {
-      const auto& spec = *out.route->spec;
-      const auto of = written.annotations.find(spec.ns.str() + "/" + spec.ingress.str());
-      return of != written.annotations.end() &&
-             of->second.contains(settings.annotations_prefix + "/" + std::string(name));
-    });
+  if (out.route->spec->because.empty() && !out.route->settings->to_host) {
+    const auto& spec = *out.route->spec;
+    const std::string ns = spec.ns.str() + "/", ingress = ns + spec.ingress.str();
+    const auto spelled = [&](std::string_view name) { return settings.annotations_prefix + "/" + std::string(name); };
+    const control::WhoAsks asks{[&](std::string_view name) {
+                                  const auto of = written.annotations.find(ingress);
+                                  return of != written.annotations.end() && of->second.contains(spelled(name));
+                                },
+                                [&](std::string_view name, bool anywhere) {
+                                  const std::string full = spelled(name);
+                                  return std::ranges::any_of(written.annotations, [&](const auto& other) {
+                                    if (other.first == ingress || !other.second.contains(full)) return false;
+                                    if (anywhere) return other.first.starts_with(ns);
+                                    const auto hosts = written.hosts.find(other.first);
+                                    return hosts != written.hosts.end() &&
+                                           hosts->second.contains(std::string(out.route->host));
+                                  });
+                                }};
+    out.settings = control::settings_of(served, *snapshot.options, asks);
+  }
   return out;
 }
 

@@ -22,7 +22,10 @@ json::object route(const data::Route& r) {
                  {"port", s.service_port}, {"cluster", s.upstream_name},
                  {"location", s.location}, {"pathType", s.path_type},
                  {"tls", r.host_tls}};
-  if (s.settings && s.settings->redirect) {
+  if (const auto why = closed_because(s); !why.empty()) {
+    o["status"] = closed_status(s);
+    o["because"] = why;
+  } else if (s.settings && s.settings->redirect) {
     o["redirect"] = s.settings->redirect->location.text();
     o["status"] = s.settings->redirect->status;
   } else if (s.settings && s.settings->to_host)
@@ -33,7 +36,6 @@ json::object route(const data::Route& r) {
   } else if (s.cluster.empty())
     o["status"] = s.status;
   if (r.choice != nullptr) o["canary"] = to_json(*s.canary);
-  if (!s.because.empty()) o["because"] = s.because.view();
   if (!s.origin.file.empty()) o["origin"] = s.origin.file + ":" + std::to_string(s.origin.line);
   return o;
 }

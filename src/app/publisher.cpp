@@ -3,6 +3,7 @@
 #include <chrono>
 #include <tuple>
 
+#include "app/describe.h"
 #include "base/log.h"
 #include "data/compiler/tls_policies.h"
 #include "data/plan/choice.h"
@@ -216,7 +217,7 @@ void Publisher::count_orphans() {
   std::set<std::tuple<std::string_view, std::string_view, bool>> found;
   std::uint64_t closed = 0;
   snapshot->routes->for_each([&](const data::Route& r) {
-    if (!r.spec->because.empty()) ++closed;
+    if (!closed_because(*r.spec).empty()) ++closed;
     if (r.spec->ingress.empty() || r.spec->cluster.empty()) return;
     const auto* cluster = r.cluster < clusters.size() ? clusters[r.cluster].get() : nullptr;
     if (cluster && cluster->endpoints.empty()) found.emplace(r.spec->ns, r.spec->ingress, cluster->no_service);

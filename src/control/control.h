@@ -214,10 +214,15 @@ struct ServedRoute {
   const model::Cluster* cluster = nullptr;  // null: none
   const model::Route* route = nullptr;      // null: not known
 };
+// Which annotations are written, by their names without the prefix.
+struct WhoAsks {
+  std::function<bool(std::string_view name)> own;  // on the route's Ingress
+  // On another Ingress: one that has the host, or, `anywhere`, one of the namespace. Null: on none.
+  std::function<bool(std::string_view name, bool anywhere)> others;
+};
 // The limits and timeouts always, everything else only when it differs from what it is by itself: each row that the
-// annotations and options have says how. `has`: is there such an annotation on the route's Ingress?
-std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Options& options,
-                                    const std::function<bool(std::string_view)>& has);
+// annotations and options have says how.
+std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Options& options, const WhoAsks& asks);
 // The option table as documentation: name, default, grammar, effect (docs/configmap.md is made of it by `make
 // docs`).
 std::string options_markdown();

@@ -69,7 +69,7 @@ std::string shown(const model::Route& route, const model::Host& host, const mode
   std::string out;
   for (const auto& row : control::settings_of(
            {*route.settings, &host, cluster == m.clusters.end() ? nullptr : cluster->second.get(), &route}, *m.options,
-           [](std::string_view) { return true; }))
+           {[](std::string_view) { return true; }, nullptr}))
     if (!row.from.empty()) out += " " + row.name + "=" + row.value;
   if (const auto& tls = route.settings->upstream_tls)
     out += std::string(tls->ca_pem.empty() ? "" : " (ca)") + (tls->certificate_pem.empty() ? "" : " (pair)");

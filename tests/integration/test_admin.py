@@ -282,3 +282,30 @@ def test_admin_answers_while_busy(site):
         assert http_get(sluice.admin, "/healthz", timeout=2).status == 200
     r = load.result(stop=True)
     assert r["failed"] == 0, r
+
+
+@pytest.mark.parametrize("path", ["/log/level", "/nope", "/config"])
+def test_a_body_that_is_too_long_is_told_so(site, path):
+    """The rest of it is read and thrown away: a reset would destroy the answer for who sends all before it reads."""
+    sluice, _ = site.simple()
+    for size in (100_000, 20 << 20):
+        with Raw(sluice.admin) as c:
+            c.sock.sendall(f"PUT {path} HTTP/1.1\r\nHost: {sluice.admin}\r\nContent-Length: {size}\r\n\r\n".encode())
+            c.sock.sendall(b"x" * size)
+            answer = c.answer("PUT")
+            assert answer.status == 413 and answer.get("connection") == "close" and c.closed()
+
+
+def test_who_sends_too_much_keeps_nobody_out(site):
+    """More of them than there are connections: the oldest gives way, as any does that waits."""
+    sluice, _ = site.simple()
+    many = [Raw(sluice.admin) for _ in range(70)]
+    try:
+        for c in many:
+            c.send(f"PUT /log/level HTTP/1.1\r\nHost: {sluice.admin}\r\nContent-Length: 20000000\r\n\r\n")
+        for c in many[10:]:
+            assert c.answer("PUT").status == 413
+        assert http_get(sluice.admin, "/healthz", timeout=2).status == 200
+    finally:
+        for c in many:
+            c.close()

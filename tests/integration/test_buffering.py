@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from harness import read_request, wait_for
-from h2raw import Http2
+from h2raw import Http2, block
 
 ON = {"proxy-request-buffering": "on", "proxy-body-size": "64m"}
 
@@ -233,8 +233,24 @@ def test_http_1_0_gets_a_length_whatever_the_body(site):
         assert c.answer("POST").status == 200
         assert c.get("/y", "app.example").status == 200
     assert pod.got[0][0].startswith("POST /x HTTP/1.0\r\n") and "content-length: 2097152" in pod.got[0][0].lower()
-    assert "transfer-encoding" not in pod.got[0][0].lower() and "connection:" not in pod.got[0][0].lower()
+    assert not {"transfer-encoding", "connection", "trailer"} & {line.split(":")[0].lower() for line in pod.got[0][0].split("\r\n")[1:]}
     assert len(pod.got[0][1]) == 0x200000 and pod.pod.connections == 2, "one request each"
+
+
+def test_http_1_0_gets_no_trailers_of_a_body_with_a_length_either(site):
+    """HTTP/2 has trailers behind one, for which a pod of HTTP/1.1 gets chunks."""
+    pod = Taker(site)
+    site.app("app.example", pod.address, annotations={"proxy-http-version": "1.0"})
+    sluice = site.sluice(options={"http2-prior-knowledge": "true"})
+    with Http2(sluice.http) as c:
+        stream = c.request("/x", method="POST", fields=[("content-length", "10"), ("trailer", "x-a")], end=False)
+        c.body(stream, b"hello", end=False)
+        wait_for(lambda: pod.pod.connections, "the pod is asked meanwhile")
+        c.body(stream, b"world", end=False)
+        c.send(c.headers(stream.number, block([("x-a", "b")]), True))
+        assert c.done(stream).status == 200
+    head, body = pod.got[0][0].lower(), pod.got[0][1]
+    assert "content-length: 10" in head and "transfer-encoding" not in head and "trailer" not in head and body == b"helloworld"
 
 
 # ---- answers ---------------------------------------------------------------------------------------------------------

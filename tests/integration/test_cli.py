@@ -70,6 +70,58 @@ def test_explain_the_winner_and_the_losers(site):
     assert "404" in out
 
 
+def explained(site, url="http://app.example/", *more):
+    """Settings by name: what `explain` says of where each is from."""
+    _, out, _ = run("explain", site.manifests.root, "GET", url, "--json", *more)
+    return {row["name"]: row["from"] for row in json.loads(out)["settings"]}
+
+
+def test_explain_names_the_annotation_that_asks(site):
+    """Of an Ingress alone it is one of its own, be it not the one that the row is of."""
+    site.app("app.example", "127.0.0.1:8080", annotations={"rewrite-target": "/$1", "enable-global-auth": "false"}, paths=[("/(.*)", "ImplementationSpecific")])
+    auth = ["--set", "global-auth-url=http://auth.example/", "--set", "global-auth-signin=https://login.example/"]
+    said = explained(site, "http://app.example/", *auth)
+    assert said["use-regex"] == "annotation rewrite-target; without it false"
+    assert said["enable-global-auth"] == "annotation enable-global-auth; without it true"
+    assert said["auth-url"].startswith("annotation enable-global-auth; without it http://auth.example/")
+    assert said["auth-signin"].startswith("annotation enable-global-auth; without it https://login.example/")
+    # A service of its own stands in place of all that the options say of theirs.
+    site.app("app.example", "127.0.0.1:8080", annotations={"auth-url": "http://own.example/"})
+    said = explained(site, "http://app.example/", *auth)
+    assert said["auth-url"].startswith("annotation auth-url;") and said["auth-signin"].startswith("annotation auth-url;")
+    # A snippet may say what an annotation is for.
+    site.app("app.example", "127.0.0.1:8080", annotations={"configuration-snippet": "proxy_read_timeout 7s;"})
+    said = explained(site, "http://app.example/", "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical")
+    assert said["proxy-read-timeout"] == "annotation configuration-snippet; without it 60s"
+
+
+def test_explain_names_others_where_there_are_some(site):
+    site.manifests.write("x.yaml", ingress("app", {"app.example": [("/a", "ImplementationSpecific", "app", 80)]}), service("app"))
+    site.manifests.write("y.yaml", ingress("other", {"app.example": [("/b", "ImplementationSpecific", "app", 80)]}, annotations={"rewrite-target": "/x"}))
+    site.manifests.write("z.yaml", ingress("far", {"far.example": [("/a", "ImplementationSpecific", "app", 80)]}))
+    assert explained(site, "http://app.example/a")["use-regex"] == "not by this annotation of this Ingress, but as others at the host ask; without them false"
+    assert "use-regex" not in explained(site, "http://far.example/a")
+
+
+def test_check_tells_that_a_host_is_closed_for_want_of_authorities(site):
+    """It answers 403 to everybody, which is no more served than a 503."""
+    site.app("app.example", "127.0.0.1:8080", annotations={"auth-tls-secret": "default/none"})
+    site.app("open.example", "127.0.0.1:8080")
+    code, out, _ = run("check", site.manifests.root)
+    assert code == 2 and "served: 1 hosts, 1 paths, 2 clusters; closed by what guards them: 1 paths" in out, out
+    assert re.search(r"/ +Prefix +-> 403: the Secret of auth-tls-secret of Ingress default/app cannot be used", out), out
+    _, out, _ = run("check", site.manifests.root, "--json")
+    told = json.loads(out)
+    row = next(r for r in told["served"] if r["host"] == "app.example")
+    assert row["status"] == 403 and "auth-tls-secret" in row["because"]
+    assert (told["summary"]["hosts"], told["summary"]["paths"], told["summary"]["closed"]) == (1, 1, 1)
+    sluice = site.sluice()
+    assert sluice.get("/", "app.example").status == 403
+    assert sluice.metric("sluice_config_objects", kind="closed_routes") == 1
+    told = sluice.admin_get("/routes").body.decode()
+    assert '"status":403' in told.replace(" ", "") and "the Secret of auth-tls-secret" in told, told
+
+
 def test_explain_a_redirect(site):
     site.manifests.app("app.example", "127.0.0.1:8080", annotations={"force-ssl-redirect": "true"})
     _, out, _ = run("explain", site.manifests.root, "GET", "http://app.example/x")

@@ -1,4 +1,5 @@
 """`compat`: what is a hazard of ingress-nginx is done for `exact` alone (docs/compat.md). Each test asks both."""
+import gzip
 import http.client
 import ssl
 import subprocess
@@ -148,6 +149,18 @@ def test_a_pod_names_another_path(site, compat):
     else:
         assert told == [b"the file", "text/x-first", "attachment", "file", None, ["b=2", "a=1"]]
         assert files.asked == [("GET /files/a%20b?v=1", b""), ("GET /files/direct", b"")]
+
+
+@pytest.mark.parametrize("compressed", ["false", "true"])
+def test_what_stands_in_place_of_the_first_pods_fields(site, compressed):
+    """What the first pod says of the document goes the way of the answer's own fields: it decides about compression, and what is set by name stands in place of it."""
+    site.manifests.write("more.yaml", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "more", "namespace": "ingress-nginx"}, "data": {"Content-Disposition": "inline"}})
+    options = {"use-gzip": compressed, "gzip-min-length": "1", "gzip-types": "text/x-first", "add-headers": "ingress-nginx/more", "compat": "exact"}
+    sluice, first, files = two_paths(site, **options)
+    a = sluice.get("/x?to=/files/a", "app.example", headers={"Accept-Encoding": "gzip"})
+    told = {name: [v for n, v in a.headers if n.lower() == name] for name in ("content-type", "content-disposition", "content-encoding")}
+    assert told == {"content-type": ["text/x-first"], "content-disposition": ["inline"], "content-encoding": ["gzip"] if compressed == "true" else []}
+    assert (gzip.decompress(a.body) if compressed == "true" else a.body) == b"the file"
 
 
 def test_who_may_not_come_does_not_come_by_a_pod_either(site):

@@ -1,4 +1,6 @@
 """custom-http-errors and default-backend: a Service answers in place of errors, and of a Service without endpoints."""
+import gzip
+
 import pytest
 
 from harness import config_map, free_port, ingress, read_request, service, slices
@@ -235,3 +237,86 @@ def test_a_long_page_arrives_whole(paged):
     paged.put()
     a = ask(paged.sluice(), "/?s=503")
     assert a.status == 503 and a.body == paged.pages.body
+
+
+def challenging(sock, _):
+    """Answers ?s=STATUS with challenges for the server and for a proxy."""
+    while (request := read_request(sock)) is not None:
+        code = request[0].split(" ")[1].rsplit("=", 1)[-1]
+        sock.sendall(f"HTTP/1.1 {code} Own\r\nContent-Length: 0\r\nWWW-Authenticate: Basic realm=one\r\nWWW-Authenticate: Bearer\r\n"
+                     "Proxy-Authenticate: Basic realm=proxy\r\nX-Own: 1\r\n\r\n".encode())
+
+
+@pytest.mark.parametrize("h2", [False, True])
+def test_what_a_pod_asks_the_client_for_goes_on_to_it(paged, h2):
+    """RFC 9110 sections 11.6.1 and 11.7.1: without the challenge nobody could answer the 401."""
+    paged.app("app.example", paged.scripted(challenging).address, annotations=ERRORS | {"custom-http-errors": "401,403,407"})
+    paged.pages.lines = ["WWW-Authenticate: Page"]
+    sluice = paged.sluice(options={"http2-prior-knowledge": "true"})
+
+    def got(status):
+        if not h2:
+            a = ask(sluice, f"/?s={status}")
+            return a.status, a.body, a.all("www-authenticate"), a.all("proxy-authenticate"), a.get("x-own")
+        with Http2(sluice.http) as c:
+            s = c.done(c.request(f"/?s={status}"))
+            return s.status, bytes(s.body), *([v for n, v in s.headers if n == name] for name in ("www-authenticate", "proxy-authenticate")), dict(s.headers).get("x-own")
+    for page in (None, 200):
+        paged.pages.status = page
+        assert got(401) == (page or 401, b"a page", ["Page", "Basic realm=one", "Bearer"], [], None)
+        assert got(407) == (page or 407, b"a page", ["Page"], ["Basic realm=proxy"], None)
+        assert got(403) == (page or 403, b"a page", ["Page"], [], None)
+    # Where the page cannot be had, too.
+    paged.manifests.remove("errs.yaml")
+    sluice.changed(lambda: paged.manifests.write("errs.yaml", service("errs"), *slices("errs", [f"127.0.0.1:{free_port()}"])))
+    assert (got(401)[0], got(401)[2:]) == (401, (["Basic realm=one", "Bearer"], [], None))
+
+
+@pytest.mark.parametrize("status", [401, 403, 421, 429])
+def test_of_a_pods_refusal_the_page_says_the_status(paged, status):
+    """As in ingress-nginx (error_page = @page): a pod that refuses has a page by its own tenant's wish."""
+    paged.pages.status = 200
+    paged.put(ERRORS | {"custom-http-errors": "401,403,421,429"})
+    assert ask(paged.sluice(), f"/?s={status}").status == 200
+
+
+@pytest.mark.parametrize("status,codings", [(200, ["gzip"]), (404, ["gzip"]), (503, [])])
+def test_a_page_is_compressed_as_a_pods_answer_is(paged, status, codings):
+    paged.pages.status, paged.pages.body = status, b"a page, " * 40_000
+    paged.put()
+    sluice = paged.sluice(options={"use-gzip": "true", "http2-prior-knowledge": "true"})
+    accepts = ["Accept-Encoding: gzip"]
+    for error in (404, 503):
+        a = ask(sluice, f"/?s={error}", headers=accepts)
+        assert a.status == status and a.all("content-encoding") == codings and len(a.all("content-length")) == 1 - len(codings)
+        assert (gzip.decompress(a.body) if codings else a.body) == paged.pages.body
+        assert ("Accept-Encoding" in a.all("vary")) == bool(codings)
+    a = ask(sluice, "/?s=404")
+    assert a.body == paged.pages.body and a.get("content-encoding") is None
+    head = ask(sluice, "/?s=404", method="HEAD", headers=accepts)
+    assert head.all("content-encoding") == codings and head.body == b""
+    with Http2(sluice.http) as c:
+        s = c.done(c.request("/?s=404", fields=[("accept-encoding", "gzip")]))
+        assert (gzip.decompress(bytes(s.body)) if codings else bytes(s.body)) == paged.pages.body
+    assert sluice.metric("sluice_compression_memory_bytes") == 0
+
+
+def test_the_page_of_a_refusal_is_compressed_by_the_status_that_is_sent(paged):
+    """A page of 200 that becomes a 429 or 401 is none of the statuses that are compressed; a 403 is."""
+    paged.pages.status, paged.pages.body = 200, b"a page, " * 1000
+    paged.manifests.text("users.json", '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users"}, "data": {"auth": "Zm9vOntQTEFJTn1iYXIK"}}')
+    paged.put(ERRORS | {"custom-http-errors": "401,403", "auth-type": "basic", "auth-secret": "users"})
+    sluice = paged.sluice(options={"use-gzip": "true"})
+    a = ask(sluice, headers=["Accept-Encoding: gzip"])
+    assert (a.status, a.get("content-encoding"), a.body) == (401, None, paged.pages.body)
+    sluice.changed(lambda: paged.put(ERRORS | {"custom-http-errors": "403", "denylist-source-range": "127.0.0.0/8"}))
+    a = ask(sluice, headers=["Accept-Encoding: gzip"])
+    assert (a.status, a.get("content-encoding")) == (403, "gzip") and gzip.decompress(a.body) == paged.pages.body
+
+
+@pytest.mark.parametrize("compressed", ["false", "true"])
+def test_what_a_snippet_answers_in_place_of_a_401_has_the_challenge(site, compressed):
+    site.app("app.example", site.scripted(challenging).address, annotations={"configuration-snippet": "proxy_intercept_errors on; error_page 401 https://login.example/;"})
+    sluice = site.sluice(options={"allow-snippet-annotations": "true", "annotations-risk-level": "Critical", "use-gzip": compressed})
+    a = ask(sluice, "/?s=401")
+    assert (a.status, a.get("location"), a.all("www-authenticate"), a.get("x-own")) == (302, "https://login.example/", ["Basic realm=one", "Bearer"], None)

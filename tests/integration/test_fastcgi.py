@@ -99,6 +99,14 @@ def test_a_long_chunked_body_lies_on_the_disk_first(site):
     assert (a.status, a.get("X-Length"), a.get("X-Sum")) == (200, str(count * len(piece)), hashlib.sha256(piece * count).hexdigest())
 
 
+def test_trailers_are_not_passed_on_and_not_announced(site):
+    sluice, pod = serve(site)
+    with sluice.raw() as c:
+        c.send("POST / HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n")
+        got = json.loads(c.answer().body)
+    assert got["body"] == "hello" and "HTTP_TRAILER" not in got["params"] and "HTTP_X_SUM" not in got["params"]
+
+
 def test_over_http2_a_body_without_a_length_has_one_for_the_pod(site):
     sluice, pod = serve(site)
     with Http2(sluice.https, sni="app.example") as c:

@@ -4,7 +4,7 @@ import subprocess
 import pytest
 
 from h2raw import Http2
-from harness import SLUICE, read_request
+from harness import SLUICE, read_request, service, slices
 from middle import H2_OPTIONS
 
 FIELDS = (b"Location: http://inner.example/x?y\r\nRefresh: 5; url=http://inner.example/r\r\nContent-Location: http://inner.example/c\r\n"
@@ -95,3 +95,45 @@ def test_explain_names_them(site, inner):
     r = subprocess.run([SLUICE, "explain", site.manifests.root, "GET", "http://app.example/"], capture_output=True, text=True)
     for name, value in ALL.items():
         assert name in r.stdout and value in r.stdout, r
+
+
+LONG = "a" * 60 + "b"
+RUNAWAY = {"proxy-redirect-from": "~^(a+)+$", "proxy-redirect-to": "/z", "proxy-cookie-path": "~^(a+)+$ /z", "proxy-cookie-domain": "~^(a+)+$ z.example"}
+
+
+@pytest.mark.parametrize("compressed", ["false", "true"])
+@pytest.mark.parametrize("field", [f"Location: {LONG}", f"Refresh: 5; url={LONG}", f"Set-Cookie: c=1; Path={LONG}", f"Set-Cookie: c=1; Domain={LONG}"])
+def test_a_pattern_that_takes_too_many_steps_is_a_500(site, field, compressed):
+    """What the pattern was to hide does not pass: nobody knows whether it would have matched."""
+    site.app("app.example", [site.scripted(saying(field)).address])
+    sluice = site.sluice(options={**H2_OPTIONS, **RUNAWAY, "use-gzip": compressed, "gzip-min-length": "1"})
+    a = sluice.get("/bad", "app.example", headers={"Accept-Encoding": "gzip"})
+    assert a.status == 500 and LONG not in str(a.headers) and b"secret" not in a.body
+    assert sluice.metric("sluice_regex_gave_up_total") == 1
+    with Http2(sluice.http, timeout=20) as c:
+        assert c.done(c.request("/bad")).status == 500
+    assert sluice.metric("sluice_regex_gave_up_total") == 2
+    sluice.wait_access(r'GET /bad HTTP/1.1" 500')
+    # It costs that answer alone.
+    a = sluice.get("/good", "app.example")
+    assert a.status == 200 and a.body == b"secret"
+
+
+def test_a_page_that_no_pattern_can_be_asked_about_is_none(site):
+    """Of a Service of error pages likewise: the error is answered without it."""
+    site.app("app.example", [site.scripted(saying("X: y")).address], annotations={"custom-http-errors": "404", "default-backend": "errs"})
+    site.manifests.write("errs.yaml", service("errs"), *slices("errs", [site.scripted(saying(f"Location: {LONG}")).address]))
+    sluice = site.sluice(options=RUNAWAY)
+    a = sluice.get("/404", "app.example")
+    assert a.status == 404 and a.get("location") is None and b"secret" not in a.body
+    assert sluice.metric("sluice_regex_gave_up_total") == 1
+
+
+def saying(field):
+    def pod(sock, _):
+        while r := read_request(sock):
+            path = r[0].split(" ")[1]
+            code = "404" if path == "/404" else "200"
+            more = "" if path == "/good" else field + "\r\n"
+            sock.sendall(f"HTTP/1.1 {code} OK\r\nContent-Type: text/html\r\n{more}Content-Length: 6\r\n\r\nsecret".encode())
+    return pod

@@ -96,6 +96,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"denylist-source-range", {own_paths, "0.0.0.0/0"}},
       {"enable-access-log", {own_paths, "false"}},
       {"enable-cors", {own_paths, "true"}},
+      {"enable-global-auth", {own_paths, "false"}},
       {"enable-grpc-web", {own_paths, "true"}},
       {"fastcgi-index", {own_paths, "index.php", fcgi}},
       {"fastcgi-keep-conn", {own_paths, "true", fcgi}},
@@ -198,7 +199,6 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
 inline const std::map<std::string, std::string, std::less<>>& unserved() {
   static const std::map<std::string, std::string, std::less<>> table{
       {"auth-keepalive-share-vars", "true"},
-      {"enable-global-auth", "false"},
       {"enable-modsecurity", "true"},
       {"enable-opentelemetry", "true"},
       {"enable-owasp-core-rules", "true"},

@@ -6,8 +6,53 @@
 
 namespace sluice::control {
 
-std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Options& options,
-                                    const std::function<bool(std::string_view)>& has) {
+namespace {
+
+constexpr std::string_view kSnippets[] = {"configuration-snippet", "server-snippet", "auth-snippet"};
+
+// Calls say(name) for the annotations beside `row` itself that make its value what it is, the nearest ones first: what
+// it has no effect without decides what becomes of it, too. Until one of them returns true; true: one did.
+template <class Say>
+bool any_beside(const Annotation& row, Say&& say) {
+  const auto rows = annotations();
+  for (const Annotation* at = &row;;) {
+    if (!at->also_by.empty() && say(at->also_by)) return true;
+    if (at->needs.empty()) return false;
+    if (say(at->needs)) return true;
+    const auto next = std::ranges::find(rows, at->needs, &Annotation::name);
+    // Two may need each other.
+    if (next == rows.end() || next->name == row.name || next->needs == at->name) return false;
+    at = &*next;
+  }
+}
+
+// What asks for a value that the options do not give, and what it is called beside "without"; other Ingresses are named
+// where one of them really does.
+std::pair<std::string, std::string_view> asker(const Annotation& row, const WhoAsks& asks) {
+  std::pair<std::string, std::string_view> out{"", "it"};
+  const auto own = [&](std::string_view name) {
+    if (!asks.own(name)) return false;
+    out.first = "annotation " + std::string(name);
+    return true;
+  };
+  const auto others = [&](std::string_view name) {
+    const bool anywhere = row.scope == Scope::backend;
+    if (!asks.others || !asks.others(name, anywhere)) return false;
+    out = {anywhere ? "not by this annotation of this Ingress, but as others of its namespace ask"
+                    : "not by this annotation of this Ingress, but as others at the host ask",
+           "them"};
+    return true;
+  };
+  if (own(row.name) || any_beside(row, own)) return out;
+  if (row.scope != Scope::location && (others(row.name) || any_beside(row, others))) return out;
+  if (std::ranges::any_of(kSnippets, own) || others("server-snippet")) return out;
+  return {"not by this annotation, but by what else is written", "that"};
+}
+
+}  // namespace
+
+std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Options& options, const WhoAsks& asks) {
+  const auto& has = asks.own;
   const model::Options plain;
   const model::RouteSettings by_options = default_settings(options), built_in = default_settings(plain);
   std::vector<SettingRow> out;
@@ -45,11 +90,10 @@ std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Optio
     if (value != without && row.scope == Scope::canary)
       from = "annotation " + std::string(row.name) + " of canary Ingress " + route.route->ns + "/" +
              route.route->canary->ingress + "; without it " + text(without, row.secret);
-    else if (value != without)
-      from = has(row.name) ? "annotation " + std::string(row.name) + "; without it " + text(without, row.secret)
-                           : "not by this annotation of this Ingress, but as others at the host ask; without them " +
-                                 text(without, row.secret);
-    else if (without != initial)
+    else if (value != without) {
+      const auto [what, named] = asker(row, asks);
+      from = what + "; without " + std::string(named) + " " + text(without, row.secret);
+    } else if (without != initial)
       from = row.otherwise.empty() ? from_option(row.option, text(initial, row.secret))
                                    : std::string(row.otherwise) + "; the default is " + text(initial, row.secret);
     if (row.always_shown || !from.empty()) add(row.name, value, std::move(from), row.secret);

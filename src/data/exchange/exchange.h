@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/page_memory.h"
@@ -122,6 +123,13 @@ struct Elsewhere {
   std::vector<std::pair<std::string, std::string>> fields;
 };
 
+// A pod's response that something else answers in place of: a Service of error pages, or a snippet.
+struct Intercepted {
+  std::uint16_t status = 0;
+  // What it asks the client for, which goes on to it beside whatever is answered. The names live for ever.
+  std::vector<std::pair<std::string_view, std::string>> challenges;
+};
+
 // One request and its response in flight. Owned by its connection; lives until the response was sent or given up.
 struct Exchange : RequestView {
   Exchange(WorkerContext& w, Downstream& d, const Peer& p, ExchangeMemory& m)
@@ -186,9 +194,9 @@ struct Exchange : RequestView {
   bool awaits_client = false;          // the next piece of its body: no pod is late meanwhile
   std::uint32_t tries = 0;             // attempts that count for proxy-next-upstream-tries, the present one included
 
-  bool instead = false;           // `cluster` is that of error pages, as the route's has no endpoints
-  std::uint16_t intercepted = 0;  // status of a pod's response that error pages answer in place of
-  bool of_ours = false;           // a request of our own: pods get what it says in set_for_pods, and no usual fields
+  bool instead = false;                      // `cluster` is that of error pages, as the route's has no endpoints
+  std::unique_ptr<Intercepted> intercepted;  // null: the pod's response is passed on
+  bool of_ours = false;  // a request of our own: pods get what it says in set_for_pods, and no usual fields
   std::unique_ptr<Elsewhere> elsewhere;  // the pod named it: there is no answer yet; null: it did not
   ClusterRuntime* awaited_at = nullptr;  // counts it among those without the head of an answer; null: nobody does
   Exchange* asker = nullptr;             // on whose behalf this path of the host is asked (same_host.h); null: none

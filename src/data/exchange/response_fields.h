@@ -60,6 +60,9 @@ class ResponseFields {
   void drop(std::string_view name, net::http::Name id = net::http::Name::other);
   // An empty one, for a value.
   std::string& text() { return texts_.next(); }
+  // Nobody knows what the client is to get of a pod's response: it gets a 500 instead. `why` is a literal, for logs.
+  void give_up(const char* why) noexcept { undecided_ = why; }
+  const char* undecided() const noexcept { return undecided_; }  // null: it is known
   const Response* response() const noexcept { return response_; }
   // Those that were set so far, and the names of dropped ones, marked as not sent.
   std::span<const net::http::Field> ours() const noexcept { return ours_; }
@@ -71,6 +74,7 @@ class ResponseFields {
   std::vector<net::http::Field>& ours_;
   Texts& texts_;
   const Response* response_;
+  const char* undecided_ = nullptr;
 };
 
 }  // namespace sluice::data

@@ -68,6 +68,8 @@ struct ResponseStart {
   std::string_view coding;  // ours: Content-Encoding; empty: none
   bool vary = false;        // it depends on Accept-Encoding
   bool added = false;       // the Exchange's memory has what the Plans add to it
+  // Why a pod's response cannot be sent: a pattern that is to change it took too many steps. Null: it can.
+  const char* undecided = nullptr;
 };
 
 // The client's side of one exchange.
@@ -78,6 +80,10 @@ class Downstream {
   // The whole request body when it has arrived already with its head; it stays valid for the exchange.
   virtual bool whole_body(std::string_view& out) = 0;
   virtual net::Task<Status> interim(int status, std::span<const net::http::Field> fields) = 0;
+  // Whose client gets a response that is about to begin: `ex`, or the exchange on whose behalf that asks; null:
+  // nobody's, it is for us. May change its head. Asked before anything is done to the response, once for each attempt
+  // whose head is to be passed on.
+  virtual Exchange* meant_for(Exchange& ex, ResponseStart& /*response*/) { return &ex; }
   // Head and first piece leave together. After the piece with `last` the response is complete.
   virtual net::Task<Status> start(Exchange& ex, const ResponseStart& response, Chunk first) = 0;
   virtual net::Task<Status> write(Chunk piece) = 0;

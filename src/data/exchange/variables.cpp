@@ -222,6 +222,7 @@ void put_path(const RequestView& request, Out& out) {
   before.past_rewrites = false;
   Regex::Captures groups{};
   const auto* const pattern = request.route->pattern;
+  // Where it gives up it does so for the target, too (proxy/edit.cpp): this is said of the 500 that answers then.
   if (pattern != nullptr && pattern->match(request.path, &groups) != Regex::Outcome::yes) return out.put(request.path);
   const Template& target = request.route->settings->rewrite->target;
   std::string text;

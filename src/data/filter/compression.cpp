@@ -207,6 +207,7 @@ bool Compression::takes(const Rule& rule, const net::http::RequestHead& request,
   if (!accepts_gzip(accepted) || (request.major == 1 && request.minor == 0)) return false;
   if (!disable_) return true;
   const auto* agent = request.find(Name::user_agent);
+  // A pattern that gives up codes nothing: such a response is right for whoever it is.
   return agent == nullptr || disable_->match(agent->value) == Regex::Outcome::no;
 }
 

@@ -14,7 +14,7 @@ namespace {
 // One rule, ready for use.
 class Rule {
  public:
-  // `wanted` was judged when it was read: a pattern that cannot be used any more replaces nothing.
+  // `wanted` was judged when it was read: of a pattern that cannot be used any more nobody knows what it replaces.
   explicit Rule(const model::Replacement& wanted) : from_(wanted.from), to_(wanted.to) {
     if (!wanted.is_pattern()) return;
     auto made = Regex::make(model::regex_text(wanted.from));
@@ -22,9 +22,11 @@ class Rule {
     is_pattern_ = true;
   }
 
-  // Appends what stands in place of `value`; false: it stays. A text is what `value` begins with.
-  bool at_beginning(std::string_view value, Spelling spelling, const RequestView& request, std::string& out) const {
-    if (is_pattern_) return by_pattern(value, spelling, request, out);
+  // Appends what stands in place of `value`; false: it stays. A text is what `value` begins with. A pattern that takes
+  // too many steps leaves the response undecided: what it was to hide must not be passed on.
+  bool at_beginning(std::string_view value, Spelling spelling, const RequestView& request, ResponseFields& fields,
+                    std::string& out) const {
+    if (is_pattern_) return by_pattern(value, spelling, request, fields, out);
     if (!value.starts_with(from_)) return false;
     evaluate(to_, request, spelling, out);
     out += value.substr(from_.size());
@@ -32,8 +34,8 @@ class Rule {
   }
   // The same of a domain: a text is all of it, whatever the case. Dots at the beginning count for neither; the one that
   // the value has stays.
-  bool of_domain(std::string_view value, const RequestView& request, std::string& out) const {
-    if (is_pattern_) return by_pattern(value, Spelling::field, request, out);
+  bool of_domain(std::string_view value, const RequestView& request, ResponseFields& fields, std::string& out) const {
+    if (is_pattern_) return by_pattern(value, Spelling::field, request, fields, out);
     if (!iequals(without_dot(value), without_dot(from_))) return false;
     if (value.starts_with('.')) out += '.';
     const auto begin = out.size();
@@ -46,9 +48,13 @@ class Rule {
   static std::string_view without_dot(std::string_view domain) noexcept {
     return domain.starts_with('.') ? domain.substr(1) : domain;
   }
-  bool by_pattern(std::string_view value, Spelling spelling, const RequestView& request, std::string& out) const {
+  bool by_pattern(std::string_view value, Spelling spelling, const RequestView& request, ResponseFields& fields,
+                  std::string& out) const {
     Regex::Captures groups;
-    if (!pattern_ || pattern_->match(value, &groups) != Regex::Outcome::yes) return false;
+    const auto outcome = pattern_ ? pattern_->match(value, &groups) : Regex::Outcome::gave_up;
+    if (outcome == Regex::Outcome::gave_up)
+      fields.give_up("a pattern of proxy-redirect or proxy-cookie-* takes too many steps for what the pod says");
+    if (outcome != Regex::Outcome::yes) return false;
     evaluate(to_, request, spelling, out, &groups);
     return true;
   }
@@ -81,7 +87,7 @@ class ReplaceRedirects final : public Step {
   // A path gets scheme and host in front, as nginx's redirects have them.
   void location(const RequestView& request, ResponseFields& fields, net::http::Field& field) const {
     std::string& out = fields.text();
-    if (!rule_.at_beginning(field.value, Spelling::url, request, out)) return;
+    if (!rule_.at_beginning(field.value, Spelling::url, request, fields, out)) return;
     if (completed_ && out.starts_with('/')) {
       std::string& whole = fields.text();
       request.append_origin(names_port_, whole);
@@ -99,7 +105,7 @@ class ReplaceRedirects final : public Step {
     const auto kept = static_cast<std::size_t>(at.end() - field.value.begin());
     std::string& out = fields.text();
     out += field.value.substr(0, kept);
-    if (rule_.at_beginning(field.value.substr(kept), Spelling::url, request, out)) field.value = out;
+    if (rule_.at_beginning(field.value.substr(kept), Spelling::url, request, fields, out)) field.value = out;
   }
 
   const Rule rule_;
@@ -136,7 +142,7 @@ class ReplaceInCookies final : public Step {
       if (equals != std::string_view::npos) {
         const auto value = trim_of(part.substr(equals + 1), " ");
         out += '=';
-        if (!first && attribute(name, value, request, out))
+        if (!first && attribute(name, value, request, fields, out))
           replaced = true;
         else
           out += value;
@@ -146,9 +152,10 @@ class ReplaceInCookies final : public Step {
     }
     if (replaced) field.value = out;
   }
-  bool attribute(std::string_view name, std::string_view value, const RequestView& request, std::string& out) const {
-    if (domain_ && iequals(name, "domain")) return domain_->of_domain(value, request, out);
-    return path_ && iequals(name, "path") && path_->at_beginning(value, Spelling::field, request, out);
+  bool attribute(std::string_view name, std::string_view value, const RequestView& request, ResponseFields& fields,
+                 std::string& out) const {
+    if (domain_ && iequals(name, "domain")) return domain_->of_domain(value, request, fields, out);
+    return path_ && iequals(name, "path") && path_->at_beginning(value, Spelling::field, request, fields, out);
   }
 
   std::optional<Rule> domain_, path_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "base/percent.h"
 #include "data/proxy/local_reply.h"
@@ -37,17 +38,20 @@ class Answer final : public OnBehalf {
  public:
   Answer(Exchange& asker, std::span<const std::pair<std::string, std::string>> carried) noexcept
       : OnBehalf(asker), carried_(carried) {}
-  net::Task<Status> start(Exchange& ex, const ResponseStart& response, Chunk first) override {
-    ResponseStart named = response;
-    std::vector<Field> fields(response.fields.begin(), response.fields.end());
-    const auto present = fields.size();
+  Exchange* meant_for(Exchange& ex, ResponseStart& named) override {
+    fields_.assign(named.fields.begin(), named.fields.end());
+    const auto present = fields_.size();
     for (const auto& [name, value] : carried_) {
       const bool beside = iequals(name, "Set-Cookie");
       const auto has = [&](const Field& f) { return !f.drop && iequals(f.name, name); };
-      if (!beside && std::any_of(fields.begin(), fields.begin() + static_cast<std::ptrdiff_t>(present), has)) continue;
-      fields.push_back({name, value, net::http::name_of(name), false});
+      if (!beside && std::any_of(fields_.begin(), fields_.begin() + static_cast<std::ptrdiff_t>(present), has))
+        continue;
+      fields_.push_back({name, value, net::http::name_of(name), false});
     }
-    named.fields = fields;
+    named.fields = fields_;
+    return &ex;
+  }
+  net::Task<Status> start(Exchange& ex, const ResponseStart& named, Chunk first) override {
     ex.close_after = ex.close_after || asker_.close_after;
     net::Task<Status> starting = asker_.down.start(ex, named, first);
     Status started = co_await starting;
@@ -57,6 +61,7 @@ class Answer final : public OnBehalf {
 
  private:
   std::span<const std::pair<std::string, std::string>> carried_;
+  std::vector<Field> fields_;
 };
 
 // What is told of the exchange is what became of it at last.

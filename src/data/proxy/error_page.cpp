@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/strings.h"
 #include "data/proxy/attempt.h"
 #include "data/proxy/edit.h"
 #include "data/proxy/on_behalf.h"
@@ -31,7 +32,7 @@ const model::RouteSettings& way_to_pages() {
   return settings;
 }
 
-// The statuses of who may not come say so whatever the page is: a page is not to open anything.
+// Refusals of ours say so whatever the page is: a page is not to open anything.
 bool keeps_status(int status) noexcept {
   return status == 401 || status == 403 || status == 421 || status == 429;
 }
@@ -40,34 +41,42 @@ bool asks_for_head(const Exchange& ex) noexcept {
   return ex.received.method == net::http::Method::head;
 }
 
-// Passes the page on to the client.
+// Passes the page on to the client, for whom it goes through the same steps as a pod's response.
 class Page final : public OnBehalf {
  public:
-  Page(Exchange& asker, const LocalReply& error) noexcept : OnBehalf(asker), error_(error) {}
-  net::Task<Status> start(Exchange&, const ResponseStart& response, Chunk first) override {
-    ResponseStart page = response;
-    std::vector<Field> fields;
-    if (error_.status != 0 && keeps_status(error_.status)) {
+  Page(Exchange& asker, const LocalReply& error) noexcept
+      : OnBehalf(asker), error_(error), of_pod_(asker.intercepted != nullptr) {}
+  Exchange* meant_for(Exchange& ex, ResponseStart& page) override {
+    const bool refuses = !of_pod_ && keeps_status(error_.status);
+    const bool with_fields = (refuses || of_pod_) && !error_.fields.empty();
+    fields_.assign(page.fields.begin(), page.fields.end());
+    if (with_fields)
+      for (const auto& [name, value] : error_.fields) fields_.push_back({name, value, net::http::name_of(name), false});
+    if (refuses) {
       page.status = error_.status;
       page.reason = {};
-      fields.assign(response.fields.begin(), response.fields.end());
-      for (const auto& [name, value] : error_.fields) fields.push_back({name, value, net::http::name_of(name), false});
       // A client takes what follows for the body of this status, which has one.
       if (page.framing == net::http::Framing::none && !asks_for_head(asker_)) {
         page.framing = net::http::Framing::length;
         page.content_length = 0;
-        std::erase_if(fields, [](const Field& f) { return f.id == Name::content_length; });
+        std::erase_if(fields_, [](const Field& f) { return f.id == Name::content_length; });
       }
-      page.fields = fields;
     }
+    page.fields = fields_;
+    // Via says how the response came.
+    asker_.memory.response.major = ex.memory.response.major;
+    asker_.memory.response.minor = ex.memory.response.minor;
     asker_.record.status = static_cast<std::uint16_t>(page.status);
-    net::Task<Status> starting = asker_.down.start(asker_, page, first);
-    Status started = co_await starting;
-    co_return started;
+    return asker_.down.meant_for(asker_, page);
+  }
+  net::Task<Status> start(Exchange&, const ResponseStart& page, Chunk first) override {
+    return asker_.down.start(asker_, page, first);
   }
 
  private:
   const LocalReply& error_;
+  const bool of_pod_;  // of a pod's error the page says the status, as in ingress-nginx
+  std::vector<Field> fields_;
 };
 
 std::string_view accepted(const Exchange& ex) noexcept {
@@ -104,6 +113,19 @@ bool intercepts(const Exchange& ex, int status) noexcept {
   if (ex.main != nullptr) return false;
   if (!ex.tunnel && !ex.grpc && ex.program != nullptr && intercepts_by_snippet(*ex.settings, status)) return true;
   return has_page(ex, status) && ex.settings->error_pages->of_pods && !ex.tunnel;
+}
+
+void note_intercepted(Exchange& ex) {
+  ex.intercepted = std::make_unique<Intercepted>();
+  const auto& response = ex.memory.response;
+  ex.intercepted->status = static_cast<std::uint16_t>(response.status);
+  static constexpr std::string_view kServers = "WWW-Authenticate", kProxys = "Proxy-Authenticate";
+  const std::string_view asks = response.status == 401   ? kServers
+                                : response.status == 407 ? kProxys
+                                                         : std::string_view();
+  if (asks.empty()) return;
+  for (const auto& f : response.fields.all())
+    if (!f.drop && iequals(f.name, asks)) ex.intercepted->challenges.emplace_back(asks, f.value);
 }
 
 net::Task<Result<bool>> send_error_page(Exchange& ex, const LocalReply& error) {

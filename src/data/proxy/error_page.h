@@ -10,6 +10,9 @@ namespace sluice::data {
 bool has_page(const Exchange& ex, int status) noexcept;
 // And of a pod's response?
 bool intercepts(const Exchange& ex, int status) noexcept;
+// Keeps of the pod's response, whose head is in ex.memory.response, what its stand-in needs: the status, and what a 401
+// or 407 asks the client for (RFC 9110 sections 11.6.1 and 11.7.1), without which nobody could answer it.
+void note_intercepted(Exchange& ex);
 // Asks it for the page of an error, and passes its answer on. False: it could not be asked, and nothing was sent.
 // Otherwise an Error is one of the client's connection, or the page broke off.
 net::Task<Result<bool>> send_error_page(Exchange& ex, const LocalReply& error);

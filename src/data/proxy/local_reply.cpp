@@ -124,8 +124,9 @@ net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
   const bool head_only = ex.head().method == net::http::Method::head || bodiless;
   ex.record.status = reply.status;
   WholeBody plain(body);
-  const std::unique_ptr<BodySource> encoded = encode(ex, start, plain);
-  if (encoded) {
+  const Result<std::unique_ptr<BodySource>> formed = form_response(ex, start, plain);
+  if (!formed) co_return std::unexpected(formed.error());  // of pods' responses alone
+  if (BodySource* const encoded = formed->get()) {
     const Result<Chunk> first = encoded->take(ex.down.room(0));
     if (!first) co_return std::unexpected(first.error());
     const bool last = first->last;

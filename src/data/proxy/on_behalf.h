@@ -7,7 +7,8 @@
 
 namespace sluice::data {
 
-// Passes on to the client of an exchange, which outlives it, what another one answers. Only start() may differ.
+// Passes on to the client of an exchange, which outlives it, what another one answers. Only meant_for() and start() may
+// differ.
 class OnBehalf : public Downstream {
  public:
   explicit OnBehalf(Exchange& asker) noexcept : asker_(asker) {}

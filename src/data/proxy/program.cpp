@@ -280,7 +280,12 @@ Program::Next Program::run_location(RequestView& request, ProgramState& state) c
   const Route& route = *request.route;
   if (names_groups_ && route.pattern != nullptr) {
     state.groups = {};
-    if (route.pattern->match(request.path, &state.groups) == Regex::Outcome::gave_up) state.groups = {};
+    if (route.pattern->match(request.path, &state.groups) == Regex::Outcome::gave_up) {
+      state.groups = {};
+      state.gave_up = true;
+      state.answer = {nullptr, {}, 500, false, false, "the pattern of the route takes too many steps"};
+      return Next::answered;
+    }
   }
   return run(of_->location, location_, false, request, state);
 }

@@ -201,7 +201,7 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
     co_return s;
   }
   if (response.status >= 400 && intercepts(ex, response.status)) [[unlikely]] {
-    ex.intercepted = attempt.status;
+    note_intercepted(ex);
     s = std::unexpected(kIntercepted);
     co_return s;
   }
@@ -229,8 +229,10 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
   start.framing = response.framing;
   start.content_length = response.content_length;
   start.from_pod = true;
-  const std::unique_ptr<BodySource> encoded = encode(ex, start, plain);
-  BodySource& body = encoded ? *encoded : plain;
+  ex.record.status = attempt.status;
+  const Result<std::unique_ptr<BodySource>> formed = form_response(ex, start, plain);
+  if (!formed) co_return std::unexpected(formed.error());
+  BodySource& body = *formed ? **formed : plain;
   Result<Chunk> first = body.take(ex.down.room(0));
   if (!first) co_return std::unexpected(first.error());
   std::unique_ptr<Pacing> pacing;
@@ -240,7 +242,6 @@ net::Task<Status> pump_response(Exchange& ex, Lease& lease, net::Fork<Status>* r
   // An answer before the client has sent all: its connection cannot be trusted to find the next request.
   if (request && !request->done() && !ex.body_whole) ex.close_after = true;
   ex.tunnel = false;
-  ex.record.status = attempt.status;
   const bool last = first->last;
   const std::size_t taken = first->data.size();
   note_trailers(ex, *first);

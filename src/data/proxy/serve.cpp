@@ -315,7 +315,9 @@ void pass_no_body(Exchange& ex) {
   std::string_view unused;
   if (!ex.down.body().ended() && !ex.down.whole_body(unused)) ex.close_after = true;
   head.framing = net::http::Framing::none;
-  for (auto& f : head.fields.all()) f.drop = f.drop || f.id == net::http::Name::content_length;
+  // With the body its trailers are left out, and what announces them.
+  using net::http::Name;
+  for (auto& f : head.fields.all()) f.drop = f.drop || f.id == Name::content_length || f.id == Name::trailer;
 }
 
 // By the route's Service of error pages, where it answers in place of this one.
@@ -448,8 +450,9 @@ net::Task<void> serve(Exchange& ex) {
     if (!body_is_here(ex)) outcome = co_await take_request_body(ex);
     if (outcome && ex.passed != PassedDeadline::none) outcome = std::unexpected(late(ex.passed));
     if (outcome) outcome = co_await attempts(ex);  // pick, lease, relay; again where the rule allows
-    if (!outcome && ex.intercepted != 0 && !ex.given_up && !ex.client_gone) {
-      LocalReply error{ex.intercepted, {}, "the pod's answer is one of custom-http-errors"};
+    if (!outcome && ex.intercepted && !ex.given_up && !ex.client_gone) {
+      LocalReply error{ex.intercepted->status, {}, "the pod's answer is one of custom-http-errors"};
+      error.fields = ex.intercepted->challenges;
       net::Task<Status> sending = send_reply(ex, std::move(error));
       Status sent = co_await sending;
       if (!sent) ex.close_after = true;

@@ -41,6 +41,8 @@ struct KeptAnswer final : Downstream {
   BodySource& body() override { return none; }
   bool whole_body(std::string_view&) override { return false; }
   net::Task<Status> interim(int, std::span<const net::http::Field>) override { co_return Status{}; }
+  // Fields that clients get in place of a pod's are nothing to who asks what the pod says.
+  Exchange* meant_for(Exchange&, ResponseStart&) override { return nullptr; }
   net::Task<Status> start(Exchange&, const ResponseStart& response, Chunk first) override;
   net::Task<Status> write(Chunk piece) override { co_return drop(piece); }
   void abort() noexcept override {}

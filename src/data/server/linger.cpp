@@ -7,9 +7,9 @@
 
 namespace sluice::data {
 
-Linger::Linger(Worker& worker) noexcept
+Linger::Linger(Worker& worker, Duration most) noexcept
     : worker_(worker),
-      end_(worker.loop.now() + kLingerTime),
+      end_(worker.loop.now() + most),
       admitted_(worker.stats.downstream_lingering.get() < kMostLingering) {
   if (admitted_)
     worker_.stats.downstream_lingering.add();
@@ -31,9 +31,9 @@ bool Linger::waited_since(Instant begun) noexcept {
   return !below_rate(bytes_, waited_, worker_.options().client_min_rate);
 }
 
-net::Task<void> linger(Worker& worker, net::Stream& stream) {
+net::Task<void> linger(Worker& worker, net::Stream& stream, Duration most) {
   stream.shutdown_write();
-  Linger state(worker);
+  Linger state(worker, most);
   if (!state.admitted()) co_return;
   for (;;) {
     const auto r = stream.try_read(worker.scratch.get(), Worker::kScratch);

@@ -22,7 +22,7 @@ inline constexpr std::uint32_t kMostLingering = 1024;                 // connect
 // ends at once. On the worker's thread.
 class Linger {
  public:
-  explicit Linger(Worker& worker) noexcept;
+  explicit Linger(Worker& worker, Duration most = kLingerTime) noexcept;  // in all
   ~Linger();
   Linger(const Linger&) = delete;
   Linger& operator=(const Linger&) = delete;
@@ -44,7 +44,7 @@ class Linger {
 };
 
 // Before a close that the client may not expect: announces the end, then reads on as said above. Returns when the
-// client has closed, or was given time enough.
-net::Task<void> linger(Worker& worker, net::Stream& stream);
+// client has closed, or was given time enough: `most` in all.
+net::Task<void> linger(Worker& worker, net::Stream& stream, Duration most = kLingerTime);
 
 }  // namespace sluice::data

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "data/server/shedding.h"
+#include "data/server/turned_away.h"
 #include "data/server/worker.h"
 #include "net/io/socket.h"
 
@@ -109,6 +110,7 @@ void Listener::tell_the_first() {
   if (spare_ >= 0 && worker_.loop.now() - turned_away_at_ >= net::DeadlineWheel::kTick) turn_one_away();
 }
 
+// There is no descriptor to read on with: a client that sends more than what is here by now may see a reset.
 void Listener::turn_one_away() {
   turned_away_at_ = worker_.loop.now();
   close(spare_);

@@ -1,16 +1,11 @@
 #pragma once
 #include <cstdint>
-#include <string_view>
 
 #include "net/io/loop.h"
 
 namespace sluice::data {
 
 class Worker;
-
-// What a client is told that a limit turns away before it could ask.
-inline constexpr std::string_view kBusyAnswer =
-    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
 
 // What connections of a listener begin with.
 struct ListenerSettings {

@@ -3,6 +3,8 @@
 
 #include "data/proxy/prepare.h"
 #include "data/server/connection.h"
+#include "data/server/linger.h"
+#include "data/server/turned_away.h"
 #include "data/server/worker.h"
 
 namespace sluice::data {
@@ -55,6 +57,7 @@ net::Task<Status> Connection::take_proxy_header() {
       believe(header);  // before its bytes go
       stream.try_read(bytes, *size);
       if (count_address()) co_return Status{};
+      if (!peer.tls && !stream_) co_await linger(worker, stream, kTurnedAwayTime);
       co_return std::unexpected(stream.error(Fault::overload, "max-connections-per-address is reached"));
     }
     // Who connects and leaves without a word has only looked whether somebody is there.

@@ -7,6 +7,7 @@
 #include "data/server/connection.h"
 #include "data/server/health_checks.h"
 #include "data/server/shedding.h"
+#include "data/server/turned_away.h"
 #include "data/server/udp_port.h"
 #include "data/snapshot/streams.h"
 
@@ -16,7 +17,8 @@ Worker::Worker(unsigned n, const Clock& clock, Shared& s, WorkerStats& st, Recor
                std::shared_ptr<const Snapshot> first)
     : WorkerContext(n, clock, s, st, r, std::move(first)),
       udp_ports_(std::make_unique<UdpPorts>(*this)),
-      health_checks_(std::make_unique<HealthChecks>(*this)) {
+      health_checks_(std::make_unique<HealthChecks>(*this)),
+      turned_away_(std::make_unique<TurnedAway>(*this)) {
   drain_deadline_.worker = this;
   relief_.worker = this;
   loop.on_turn = [this](const net::Turn& turn) {
@@ -35,6 +37,7 @@ Worker::~Worker() {
   stream_listeners_.clear();
   udp_ports_.reset();
   health_checks_.reset();
+  turned_away_.reset();
 }
 
 void Worker::listen(int fd, ListenerSettings settings) {
@@ -126,11 +129,10 @@ void Worker::accepted(int fd, const net::SocketAddress& from, ListenerSettings s
   const auto max_per_address = proxy_header ? 0 : o.max_connections_per_address;
   if (!shared.limits.enter(peer.bytes, shared.max_connections(o), max_per_address)) {
     stats.shed_connections.add();
-    if (!settings.tls && !settings.stream) {
-      [[maybe_unused]] auto n = send(fd, kBusyAnswer.data(), kBusyAnswer.size(), MSG_NOSIGNAL);
-      shutdown(fd, SHUT_WR);
-    }
-    close(fd);
+    if (!settings.tls && !settings.stream)
+      turned_away_->tell(fd);
+    else
+      close(fd);
     return;
   }
   if (shared.overload.is_crowded(shared.limits.total(), fd)) [[unlikely]]

@@ -13,6 +13,7 @@ namespace sluice::data {
 
 class Connection;
 class HealthChecks;
+class TurnedAway;
 struct Holding;
 class UdpPorts;
 
@@ -79,6 +80,7 @@ class Worker final : public WorkerContext {
   std::vector<Listener*> full_;  // those that wait for a descriptor
   std::unique_ptr<UdpPorts> udp_ports_;
   std::unique_ptr<HealthChecks> health_checks_;
+  std::unique_ptr<TurnedAway> turned_away_;
   Connection* connections_ = nullptr;
   struct Relief final : net::Deadline {
     Worker* worker = nullptr;

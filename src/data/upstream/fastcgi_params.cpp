@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "data/exchange/variables.h"
+#include "data/runtime/worker_context.h"
 #include "net/fcgi/record.h"
 #include "net/http/path.h"
 
@@ -94,13 +95,21 @@ Status append_params(Exchange& ex, const BodyShape& body, std::string& out) {
   edited.body_length = length;
 
   Regex::Captures groups;
-  const bool grouped = ex.route != nullptr && ex.route->pattern != nullptr && names_group(wanted) &&
-                       ex.route->pattern->match(ex.path, &groups) == Regex::Outcome::yes;
+  auto grouped = Regex::Outcome::no;
+  if (ex.route != nullptr && ex.route->pattern != nullptr && names_group(wanted)) {
+    grouped = ex.route->pattern->match(ex.path, &groups);
+    if (grouped == Regex::Outcome::gave_up) {
+      ex.worker.stats.regex_gave_up.add();
+      return std::unexpected(Error{Fault::unsupported, Whose::internal, Retry::no, 500,
+                                   "the pattern of the route takes too many steps for this path"});
+    }
+  }
   net::fcgi::Params params(out);
   std::string value;
   for (const auto& param : wanted.params) {
     value.clear();
-    evaluate(param.value, edited, Spelling::raw, value, grouped ? &groups : nullptr, Spelling::raw);
+    evaluate(param.value, edited, Spelling::raw, value, grouped == Regex::Outcome::yes ? &groups : nullptr,
+             Spelling::raw);
     if (param.when_filled && value.empty()) continue;
     params.add(param.name, value);
   }

@@ -40,7 +40,7 @@ net::Task<Status> H1Client::send_head(Exchange& ex, std::string_view body, bool 
   out.append(ex.settings->http_1_0 ? " HTTP/1.0\r\n"sv : " HTTP/1.1\r\n"sv);
   BodyShape shape = body_shape(ex);
   // Of a body that is still to come trailers are known only where they are announced.
-  if (!whole && !ex.on_disk && head.major == 2 && head.fields.find(net::http::Name::trailer))
+  if (!whole && !ex.on_disk && head.major == 2 && takes_trailers(ex) && head.fields.find(net::http::Name::trailer))
     shape = {Framing::chunked, 0};
   request_chunked_ = shape.framing == Framing::chunked;
   for_each_upstream_field(

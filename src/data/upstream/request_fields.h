@@ -8,6 +8,7 @@
 #include "data/exchange/exchange.h"
 #include "data/exchange/via.h"
 #include "data/runtime/spool.h"
+#include "data/upstream/lease.h"
 #include "net/http/forwarded.h"
 #include "net/http/trailers.h"
 
@@ -34,6 +35,12 @@ inline BodyShape body_shape(const Exchange& ex, bool with_trailers = true) {
   }
   if (head.framing == Framing::length) return {Framing::length, head.content_length};
   return {head.framing, 0};
+}
+
+// Are trailers passed on to the pod? HTTP/1.0 and FastCGI have none, and `Trailer` is to announce none there (RFC 9110
+// section 6.6.2).
+inline bool takes_trailers(const Exchange& ex) noexcept {
+  return !ex.settings->http_1_0 && (ex.cluster == nullptr || upstream_protocol(ex) != model::BackendProtocol::fcgi);
 }
 
 constexpr bool made_by_us(net::http::Name n) noexcept {
@@ -113,7 +120,7 @@ void for_each_usual_field(const Exchange& ex, const BodyShape& shape, Sink&& sin
     sink("Connection", std::string_view("upgrade"));
   }
   for (const auto& f : ex.head().fields.all()) {
-    if (f.drop || made_by_us(f.id)) continue;
+    if (f.drop || made_by_us(f.id) || (f.id == Name::trailer && !takes_trailers(ex))) continue;
     if (f.id == Name::forwarded && !ex.options->exact && !(ex.proxy_trusted && net::http::is_forwarded(f.value)))
       continue;
     if (f.id == Name::x_original_uri && o.proxy_add_original_uri_header) continue;

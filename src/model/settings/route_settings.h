@@ -81,6 +81,7 @@ struct RouteSettings {
   Shared<ToHost> to_host;                                // null: requests stay here
   Shared<BasicAuth> basic_auth;                          // null: nobody is asked for a password
   Shared<ExternalAuth> external_auth;                    // null: no other service is asked
+  bool global_auth = true;                               // global-auth-url counts where it has no service of its own
   Shared<ErrorPages> error_pages;                        // null: errors are answered as they are
   Shared<Mirror> mirror;                                 // null: nobody gets a copy
   Shared<Balancing> balancing;                           // what its Ingress asks for; Cluster says what counts

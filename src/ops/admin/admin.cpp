@@ -17,6 +17,7 @@
 #include <optional>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -34,6 +35,7 @@ using tcp = asio::ip::tcp;
 
 constexpr std::uint32_t kHeadLimit = 16 * 1024;
 constexpr std::uint64_t kBodyLimit = 64 * 1024;
+constexpr unsigned kLongestThrownAway = 5;  // seconds
 
 // Refusals that are logged: a few at once, then one each ten seconds.
 constexpr unsigned kRefusalsAtOnce = 10;
@@ -192,7 +194,25 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   bool waits() const { return reading_; }
 
  private:
-  void refuse(unsigned status, std::string why) { write(plain(status, std::move(why)), false, false, {}); }
+  // Before all of the request is here.
+  void refuse(unsigned status, std::string why) {
+    unread_ = true;
+    write(plain(status, std::move(why)), false, false, {});
+  }
+  // What the client still sends is thrown away for a moment: a close with bytes unread is a reset, which would destroy
+  // the answer for who sends all of a request before it reads. Whoever comes when the connections are used up takes the
+  // place of one that does this.
+  void throw_away() {
+    reading_ = true;
+    rest_.resize(kBodyLimit);
+    stream_.expires_after(std::chrono::seconds(std::min(kLongestThrownAway, server_.limits().seconds)));
+    read_on();
+  }
+  void read_on() {
+    stream_.async_read_some(asio::buffer(rest_), [self = shared_from_this()](beast::error_code error, std::size_t) {
+      if (!error) self->read_on();
+    });
+  }
 
   void serve() {
     Message message = parser_->release();
@@ -269,6 +289,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
       if (keep) return self->read();
       beast::error_code ignored;
       self->stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+      if (self->unread_) self->throw_away();
     };
     if (head)
       http::async_write_header(stream_, *serializer_, std::move(then));
@@ -280,6 +301,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::string peer_text_;
   bool loopback_ = false;
   bool reading_ = true;
+  bool unread_ = false;  // the client was refused before all of its request was read
+  std::vector<char> rest_;
   beast::tcp_stream stream_;
   beast::flat_buffer buffer_{kHeadLimit + kBodyLimit};
   std::optional<http::request_parser<http::string_body>> parser_;

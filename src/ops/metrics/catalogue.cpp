@@ -184,9 +184,11 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_loops_total", counter, "",
      "Requests that were ended with 508, and connections passed through that were closed, because they had come back."},
     {"sluice_regex_gave_up_total", counter, "",
-     "Matches of regular expressions of hosts, paths and rules that took too many steps: the request was answered 500, "
-     "or "
-     "went where it goes without them, to another namespace."},
+     "Matches of regular expressions that took too many steps: of a path, a server-alias, "
+     "block-user-agents, block-referers, auth-tls-match-cn, a snippet, or of proxy-redirect-from and "
+     "proxy-cookie-*, which are asked about what a pod answers. The request is answered 500; where the "
+     "pattern is another namespace's it goes where it goes without it, one of canary-by-header-pattern to "
+     "the main Ingress, and a page of an error is left out."},
     {"sluice_limited_requests_total", counter, "limit",
      "Requests that were refused as their client asks more often than limit-rps or limit-rpm (rate), or has as many in "
      "flight as limit-connections (connections)."},
@@ -228,7 +230,7 @@ constexpr MetricInfo kCatalogue[] = {
     {"sluice_config_compile_seconds", gauge, "", "Time from a change to its publication, of the last one."},
     {"sluice_config_objects", gauge, "kind",
      "Parts of the configuration: hosts, routes, clusters, endpoints; of the routes those that answer 503 because what "
-     "guards them is not served (closed_routes)."},
+     "guards them is not served, or 403 for want of the authorities of auth-tls-secret (closed_routes)."},
     {"sluice_destinations_refused", gauge, "",
      "Addresses that Services lead to and nothing is sent to: loopback, link-local, metadata and the like, or where "
      "this process listens itself."},

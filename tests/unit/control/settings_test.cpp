@@ -43,8 +43,8 @@ struct Seen {
   // Of the route, by name.
   std::map<std::string, SettingRow> shown() const {
     std::map<std::string, SettingRow> out;
-    for (auto& row :
-         settings_of(route(), *model->options, [&](std::string_view name) { return written.contains(name); }))
+    for (auto& row : settings_of(route(), *model->options,
+                                 {[&](std::string_view name) { return written.contains(name); }, nullptr}))
       EXPECT_TRUE(out.emplace(row.name, row).second) << row.name << " twice";
     return out;
   }

@@ -13,7 +13,8 @@ namespace {
 using model::ExternalAuth;
 using model::Severity;
 
-constexpr std::string_view kAuthUrl = "auth-url", kAuthHeaders = "auth-proxy-set-headers", kKept = "auth-keepalive";
+constexpr std::string_view kAuthUrl = "auth-url", kAuthHeaders = "auth-proxy-set-headers", kKept = "auth-keepalive",
+                           kGlobalAuth = "enable-global-auth";
 
 // What is written means nothing without auth-url: finish_external_auth() looks.
 WrittenExternalAuth& beside(std::string_view name, std::string_view value, AnnotationValues& out) {
@@ -226,8 +227,13 @@ constexpr std::array kExternalAuthRows{
                .on_invalid = OnInvalid::deny,
                .risk = model::Risk::high,
                .option = "global-auth-url",
+               .also_by = kGlobalAuth,
                .doc = "the service that is asked whether a request may come: 2xx, it may; 401 and 403 are passed on; "
                       "else 500 ([external authentication](external-authentication.md))"},
+    Annotation{.name = kGlobalAuth,
+               .value = boolean<&RouteSettings::global_auth>,
+               .initial = "true",
+               .doc = "false: the service of the option global-auth-url is not asked about its requests"},
 };
 
 struct ExternalAuthReader {

@@ -88,16 +88,6 @@ Guard beside_modsecurity(std::string_view, const Written& all, const model::Opti
   return ignored("enable-modsecurity: \"true\" beside it, which closes the paths as it is not served");
 }
 
-// It opts out of global-auth-url (external_auth.cpp).
-Guard enable_global_auth(std::string_view value, const Written&, const model::Options&) {
-  if (parse_bool(value)) return honoured();
-  Guard out;
-  out.reason = "InvalidAnnotation";
-  out.expected = "true or false";
-  out.consequence = "global-auth-url counts for it";
-  return out;
-}
-
 Guard enable_modsecurity(std::string_view value, const Written&, const model::Options&) {
   const auto on = parse_bool(value);
   if (on) return *on ? closing(Closes::paths, "enable-modsecurity") : honoured();

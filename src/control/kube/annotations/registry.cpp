@@ -337,7 +337,7 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
     return out;
   }
   out.own = {.auth_url = !written["auth-url"].empty(),
-             .no_global_auth = !parse_bool(written.raw("enable-global-auth")).value_or(true),
+             .no_global_auth = !out.values.settings.global_auth,
              .no_modsecurity = !parse_bool(written.raw("enable-modsecurity")).value_or(true)};
   for (const auto family : kFamilies)
     if (const auto finish = family().finish) finish(out);

@@ -224,6 +224,7 @@ struct Annotation {
   std::string_view otherwise = {};  // what else decides the default
   std::string_view newer = {};      // the name that counts where both are written; empty: it has one name
   std::string_view needs = {};      // the annotation without which it has no effect; empty: none
+  std::string_view also_by = {};    // another annotation that asks for a value of this one; empty: none does
   bool always_shown = false;        // `sluice explain` shows it at its default too
   bool secret = false;              // its value is never shown
   bool lines = false;               // its value may have several

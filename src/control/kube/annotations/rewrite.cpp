@@ -49,6 +49,7 @@ constexpr std::array kRewriteRows{
                .value = {"boolean", read_use_regex, print_use_regex},
                .scope = Scope::host,
                .initial = "false",
+               .also_by = "rewrite-target",
                .doc = "all paths of its namespace at its hosts are regular expressions that match from the beginning, "
                       "whatever the case; the longest text is asked first ([rewrite](rewrite.md))"},
     Annotation{.name = "x-forwarded-prefix",

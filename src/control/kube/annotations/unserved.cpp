@@ -12,7 +12,6 @@ using model::Risk;
 // Of each the question was: does leaving it out open something?
 constexpr std::array kUnserved{
     UnservedAnnotation{"auth-keepalive-share-vars", Risk::low, nothing, guard::of_nginx},
-    UnservedAnnotation{"enable-global-auth", Risk::low, nothing, guard::enable_global_auth},
     UnservedAnnotation{"enable-modsecurity", Risk::low, paths, guard::enable_modsecurity},
     UnservedAnnotation{"enable-opentelemetry", Risk::low, nothing, guard::traces},
     UnservedAnnotation{"enable-owasp-core-rules", Risk::low, nothing, guard::beside_modsecurity},
