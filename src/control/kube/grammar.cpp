@@ -314,10 +314,12 @@ std::optional<model::Millis> parse_patience(std::string_view text) {
 }
 
 std::optional<model::LoadBalance> parse_load_balance(std::string_view text) {
-  using enum model::LoadBalance;
-  for (const auto way : {round_robin, ewma, least_request, random, prequal})
-    if (text == to_string(way)) return way;
-  return std::nullopt;
+  for (std::uint8_t i = 0;; ++i) {
+    const auto way = static_cast<model::LoadBalance>(i);
+    const auto name = to_string(way);
+    if (name.empty()) return std::nullopt;
+    if (text == name) return way;
+  }
 }
 
 bool is_namespace(std::string_view name) {

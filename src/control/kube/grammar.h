@@ -1,4 +1,6 @@
 #pragma once
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -52,9 +54,26 @@ std::optional<model::Priority> parse_priority(std::string_view text);
 // raw, normalize or refuse.
 std::optional<model::AmbiguousPaths> parse_ambiguous_paths(std::string_view text);
 
-inline constexpr std::string_view kLoadBalanceGrammar =
-    "round_robin, ewma, least_request, random or prequal; hashing is upstream-hash-by, and sessions are affinity: "
-    "cookie";
+// The names of model::LoadBalance, all that there are, and `behind`; with zeros up to the end.
+consteval std::array<char, 256> list_load_balances(std::string_view behind) {
+  const auto name = [](std::size_t i) { return to_string(static_cast<model::LoadBalance>(i)); };
+  std::array<char, 256> out{};
+  std::size_t size = 0;
+  const auto append = [&](std::string_view text) {
+    for (const char c : text) out.at(size++) = c;
+  };
+  for (std::size_t i = 0; !name(i).empty(); ++i) {
+    if (i > 0) append(name(i + 1).empty() ? " or " : ", ");
+    append(name(i));
+  }
+  append(behind);
+  return out;
+}
+inline constexpr auto kLoadBalanceNames = list_load_balances("");
+inline constexpr auto kLoadBalanceWish =
+    list_load_balances("; hashing is upstream-hash-by, and sessions are affinity: cookie");
+inline constexpr std::string_view kLoadBalanceValues(kLoadBalanceNames.data()),
+    kLoadBalanceGrammar(kLoadBalanceWish.data());
 std::optional<model::LoadBalance> parse_load_balance(std::string_view text);
 // A whole number and its unit: ms, s, m or h; seconds without one. Not of nginx's own directives, which take more.
 std::optional<model::Millis> parse_time(std::string_view text);

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <iterator>
+
 #include "data/balance/policy.h"
 
 namespace sluice::data {
@@ -29,19 +32,9 @@ const PolicyRow& policy_of(const model::Balancing* balancing) noexcept {
   if (balancing->affinity) return balancing->affinity->persistent ? kStickyPersistent : kStickyBalanced;
   if (const auto& by = balancing->hash_by)
     return by->subset ? kHashToSubset : by->policy == model::HashPolicy::maglev ? kMaglev : kConsistentHash;
-  switch (balancing->load_balance) {
-    case model::LoadBalance::ewma:
-      return kEwma;
-    case model::LoadBalance::least_request:
-      return kLeastRequest;
-    case model::LoadBalance::random:
-      return kRandom;
-    case model::LoadBalance::prequal:
-      return kPrequal;
-    case model::LoadBalance::round_robin:
-      break;
-  }
-  return kRoundRobin;
+  const auto name = to_string(balancing->load_balance);
+  const auto* const row = std::ranges::find(kPolicies, name, &PolicyRow::name);
+  return row != std::end(kPolicies) ? **row : kRoundRobin;
 }
 
 }  // namespace sluice::data

@@ -85,5 +85,30 @@ TEST(Grammar, ControlCharactersNeverReachTheReport) {
   EXPECT_EQ(shorten("http://auth.example:80/a@b"), "http://auth.example:80/a@b");
 }
 
+TEST(Grammar, EachNameOfAPolicyIsRead) {
+  std::size_t names = 0;
+  for (std::uint8_t i = 0; !to_string(static_cast<model::LoadBalance>(i)).empty(); ++i, ++names) {
+    const auto way = static_cast<model::LoadBalance>(i);
+    EXPECT_EQ(parse_load_balance(to_string(way)), way);
+    EXPECT_NE(kLoadBalanceValues.find(to_string(way)), std::string_view::npos);
+  }
+  EXPECT_EQ(names, 5U);
+  EXPECT_EQ(kLoadBalanceValues, "round_robin, ewma, least_request, random or prequal");
+  EXPECT_TRUE(kLoadBalanceGrammar.starts_with(std::string(kLoadBalanceValues) + "; "));
+  for (const auto* none : {"", "EWMA", "ewma ", "round-robin", "chash"}) EXPECT_FALSE(parse_load_balance(none)) << none;
+}
+
+// RFC 9110, section 5.6.2: of each byte.
+TEST(Grammar, TokensAreRfc9110s) {
+  for (int c = 0; c < 256; ++c) {
+    const char byte = static_cast<char>(c);
+    const bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    const bool mark = c != 0 && std::string_view("!#$%&'*+-.^_`|~").find(byte) != std::string_view::npos;
+    EXPECT_EQ(is_token(std::string_view(&byte, 1)), alnum || mark) << c;
+    EXPECT_EQ(is_token(std::string("a") + byte), alnum || mark) << c;
+  }
+  EXPECT_FALSE(is_token(""));
+}
+
 }  // namespace
 }  // namespace sluice::control

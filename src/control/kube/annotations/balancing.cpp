@@ -206,7 +206,7 @@ constexpr std::array kBalancingRows{
                .doc = "balanced: when pods come some sessions move to them; persistent: a session stays for as long as "
                       "its pod is there"},
     Annotation{.name = "load-balance",
-               .value = {"round_robin, ewma, least_request, random or prequal", read_load_balance, print_load_balance},
+               .value = {kLoadBalanceValues, read_load_balance, print_load_balance},
                .scope = Scope::backend,
                .option = "load-balance",
                .doc =

@@ -238,7 +238,7 @@ constexpr std::array kUpstreamRows{
            "what a Path of such cookies begins with, or a regular expression, and what stands in its place",
            to_route<&Options::proxy_cookie_path, &RouteSettings::cookie_path>},
     Option{"load-balance",
-           {"round_robin, ewma, least_request, random or prequal", read_load_balance, print_load_balance},
+           {kLoadBalanceValues, read_load_balance, print_load_balance},
            "which pod the next request goes to, where no annotation says otherwise ([balancing](balancing.md))",
            inherit_balancing},
     Option{"outlier-consecutive-failures", number<&Options::outlier_consecutive_failures, 0, 1000>,

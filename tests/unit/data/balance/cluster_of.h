@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
@@ -21,10 +22,9 @@ class ClusterOf {
   }
 
   static model::Balancing asking_for(const PolicyRow& row, std::uint32_t balance_factor = 0) {
-    using enum model::LoadBalance;
     model::Balancing out;
-    for (const auto way : {round_robin, ewma, least_request, random, prequal})
-      if (row.name == to_string(way)) out.load_balance = way;
+    for (std::uint8_t i = 0; !to_string(static_cast<model::LoadBalance>(i)).empty(); ++i)
+      if (const auto way = static_cast<model::LoadBalance>(i); row.name == to_string(way)) out.load_balance = way;
     if (row.key == PolicyRow::Key::hash) {
       model::HashBy by{"$arg_k"};
       by.subset = row.places == PolicyRow::Places::ring_of_subsets;

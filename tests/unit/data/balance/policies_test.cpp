@@ -5,6 +5,7 @@
 #include <deque>
 #include <random>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "cluster_of.h"
@@ -44,6 +45,18 @@ TEST_P(EachPolicy, IsTheOneThatAClusterAsksFor) {
   const model::Balancing asked = ClusterOf::asking_for(row());
   EXPECT_EQ(&policy_of(&asked), &row());
   EXPECT_FALSE(row().doc.empty());
+}
+
+// The word of an annotation is the name of the policy's row: one without a row would be served by turns.
+TEST(Policies, EachWordOfLoadBalanceNamesOne) {
+  model::Balancing asked;
+  std::set<std::string_view> names;
+  for (std::uint8_t i = 0; !to_string(static_cast<model::LoadBalance>(i)).empty(); ++i) {
+    asked.load_balance = static_cast<model::LoadBalance>(i);
+    EXPECT_EQ(policy_of(&asked).name, to_string(asked.load_balance));
+    names.insert(policy_of(&asked).name);
+  }
+  EXPECT_GE(names.size(), 5U);
 }
 
 TEST_P(EachPolicy, ChoosesNobodyWhereNobodyTakesRequests) {
