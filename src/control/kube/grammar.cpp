@@ -167,10 +167,6 @@ bool is_host_name(std::string_view s, bool wildcard) {
   return label > 0 && before != '-';
 }
 
-bool is_token(std::string_view s) {
-  return !s.empty() && made_of(s, "!#$%&'*+-.^_`|~");
-}
-
 bool has_control(std::string_view s) {
   for (char c : s)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return true;

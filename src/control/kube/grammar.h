@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/token.h"  // what names of header fields are made of
 #include "model/model.h"
 
 // The value grammars that annotations and options share. Each reads the whole text or nothing.
@@ -30,8 +31,6 @@ bool is_ipv4(std::string_view s);
 bool is_ipv6(std::string_view s);
 // RFC 1123 host name; `wildcard` allows one leading "*.".
 bool is_host_name(std::string_view s, bool wildcard);
-// RFC 9110's token: what names of header fields are made of.
-bool is_token(std::string_view s);
 // Has bytes below 0x20 or 0x7f.
 bool has_control(std::string_view s);
 // At most 120 bytes, control characters shown as '?', the password of an URL as an ellipsis.

@@ -8,19 +8,12 @@
 #include <memory>
 
 #include "base/strings.h"
+#include "base/token.h"
+#include "net/http/grammar.h"
 
 namespace sluice::data {
 
 namespace {
-
-constexpr bool is_token_byte(char c) noexcept {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
-
-constexpr bool is_blank(char c) noexcept {
-  return c == ' ' || c == '\t';
-}
 
 // Parameters, one after the other: NAME=VALUE or NAME="VALUE", with commas between them.
 struct Parameters {
@@ -95,7 +88,7 @@ std::optional<DigestGiven> digest_given_by(const net::http::RequestHead& head) n
   constexpr std::string_view scheme = "digest";
   if (field == nullptr || field->value.size() > kMostDigest || field->value.size() <= scheme.size())
     return std::nullopt;
-  if (!iequals(field->value.substr(0, scheme.size()), scheme) || !is_blank(field->value[scheme.size()]))
+  if (!iequals(field->value.substr(0, scheme.size()), scheme) || !net::http::is_space(field->value[scheme.size()]))
     return std::nullopt;
   DigestGiven out;
   std::string_view qop, algorithm;

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "base/strings.h"
+#include "base/token.h"
 #include "net/http/message.h"
 
 #ifdef __SSE2__
@@ -27,7 +28,8 @@ enum : std::uint8_t {
 
 inline constexpr std::array<std::uint8_t, 256> kToken = [] {
   std::array<std::uint8_t, 256> t{};
-  for (unsigned char c : std::string_view("!#$%&'*+.^`|~")) t[c] = kOdd;
+  for (unsigned c = 0; c < t.size(); ++c)
+    if (kTokenBytes[c]) t[c] = kOdd;
   for (unsigned c = '0'; c <= '9'; ++c) t[c] = kPlain;
   for (unsigned c = 'a'; c <= 'z'; ++c) t[c] = t[c - 32] = kPlain;
   t['-'] = kPlain;
@@ -65,12 +67,7 @@ constexpr bool is_digit(char c) noexcept {
   return c >= '0' && c <= '9';
 }
 
-constexpr bool is_token(std::string_view s) noexcept {
-  if (s.empty()) return false;
-  for (char c : s)
-    if (kToken[byte(c)] == 0) return false;
-  return true;
-}
+using sluice::is_token;
 
 // The first control byte (below 0x20, or DEL) of [p, end), or end.
 inline const char* find_control(const char* p, const char* end) noexcept {
