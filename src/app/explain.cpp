@@ -238,7 +238,7 @@ void look_for_stand_in(Explanation& out, data::RequestView& view, const model::M
   out.stand_in = errors;
   view.available = true;
   view.outside = errors->outside;
-  out.steps.push_back(fmt::format("the Service {}: {} answers for it (default-backend), and is told X-Code: 503",
+  out.steps.push_back(fmt::format("{}: {} answers for it (default-backend), and is told X-Code: 503",
                                   empty_text(out.cluster), stand_in_text(spec)));
 }
 
