@@ -249,10 +249,11 @@ def test_a_stale_connection_is_replaced(asked):
 
 
 def test_who_leaves_meanwhile_takes_the_question_along(asked):
-    gone = threading.Event()
+    asked_it, gone = threading.Event(), threading.Event()
 
     def serve(sock, _):
         read_request(sock)
+        asked_it.set()
         sock.recv(1)  # nothing more comes but the end
         gone.set()
     who = asked.scripted(serve)
@@ -261,7 +262,7 @@ def test_who_leaves_meanwhile_takes_the_question_along(asked):
     sluice = asked.sluice(options=LOOPBACK)
     c = sluice.raw()
     c.send("GET / HTTP/1.1\r\nHost: app.example\r\n\r\n")
-    wait_for(lambda: who.connections == 1, "the service is asked")
+    assert asked_it.wait(10)
     c.reset()
     assert gone.wait(10)
     sluice.wait_access(r'" 499 ')
@@ -270,11 +271,12 @@ def test_who_leaves_meanwhile_takes_the_question_along(asked):
 
 def test_who_leaves_while_the_services_body_comes_reaches_no_pod(asked):
     """The service has let him in already, but for the end of a body that nobody reads."""
-    gone = threading.Event()
+    asked_it, gone = threading.Event(), threading.Event()
 
     def serve(sock, _):
         read_request(sock)
         sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+        asked_it.set()
         sock.recv(1)
         gone.set()
     who, pod = asked.scripted(serve), asked.pod()
@@ -282,7 +284,7 @@ def test_who_leaves_while_the_services_body_comes_reaches_no_pod(asked):
     sluice = asked.sluice(options=LOOPBACK)
     c = sluice.raw()
     c.send("GET / HTTP/1.1\r\nHost: app.example\r\n\r\n")
-    wait_for(lambda: who.connections == 1, "the service is asked")
+    assert asked_it.wait(10)
     c.reset()
     assert gone.wait(10)
     sluice.wait_access(r'" 499 ')
