@@ -1,6 +1,7 @@
 #include "app/pages.h"
 
 #include <boost/json.hpp>
+#include <boost/json/monotonic_resource.hpp>
 #include <utility>
 
 #include "app/describe.h"
@@ -59,8 +60,14 @@ json::object cluster(const model::Cluster& c, const EndpointState& state) {
   return o;
 }
 
-json::array routes(const Publisher& publisher) {
-  json::array out;
+// A page of thousands of routes takes tens of megabytes until it is text. They are taken in large pieces, which the
+// kernel has back as soon as they are not needed; small ones would lie between others' for ever.
+json::storage_ptr memory_of_a_page() {
+  return json::make_shared_resource<json::monotonic_resource>();
+}
+
+json::array routes(const Publisher& publisher, json::storage_ptr memory) {
+  json::array out(std::move(memory));
   if (const auto snapshot = publisher.snapshot())
     snapshot->routes->for_each([&](const data::Route& r) { out.push_back(route(r)); });
   return out;
@@ -84,7 +91,8 @@ json::object aliases(const Publisher& publisher) {
 
 ops::AdminResponse config(const Publisher& publisher, const std::vector<std::string>& bound,
                           const EndpointState& state) {
-  json::object out;
+  const auto memory = memory_of_a_page();
+  json::object out(memory);
   const auto snapshot = publisher.snapshot();
   out["version"] = snapshot ? snapshot->version : 0;
   out["listening"] = json::array(bound.begin(), bound.end());
@@ -94,13 +102,13 @@ ops::AdminResponse config(const Publisher& publisher, const std::vector<std::str
     for (const data::StreamTarget& t : snapshot->streams->all())
       streams.push_back(to_json(*t.spec, t.cluster < all.size() ? all[t.cluster].get() : nullptr));
   out["streams"] = std::move(streams);
-  out["routes"] = routes(publisher);
+  out["routes"] = routes(publisher, memory);
   out["aliases"] = aliases(publisher);
-  json::array clusters;
+  json::array clusters(memory);
   for (const auto& c : all)
     if (c) clusters.push_back(cluster(*c, state));
   out["clusters"] = std::move(clusters);
-  json::array problems;
+  json::array problems(memory);
   for (const auto& e : publisher.report().entries) problems.push_back(to_json(e));
   out["report"] = std::move(problems);
   return {200, json_page(out), {}};
@@ -153,9 +161,10 @@ std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, c
   config_page.readers = trusted;
   config_page.slow = true;
   all.push_back(std::move(config_page));
-  ops::AdminPage routes_page{
-      "/routes", as_json, "the route table as it is matched",
-      [&publisher](const ops::AdminRequest&) { return ops::AdminResponse{200, json_page(routes(publisher)), {}}; }};
+  ops::AdminPage routes_page{"/routes", as_json, "the route table as it is matched",
+                             [&publisher](const ops::AdminRequest&) {
+                               return ops::AdminResponse{200, json_page(routes(publisher, memory_of_a_page())), {}};
+                             }};
   routes_page.readers = trusted;
   routes_page.slow = true;
   all.push_back(std::move(routes_page));
