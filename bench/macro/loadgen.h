@@ -160,7 +160,9 @@ class Clients {
     std::vector<char> buffer(256 * 1024);
     while (!pace.over()) {
       send_due(pace, next);
-      const timespec wait = pace.patience();
+      // While no connection is free only an answer helps: looking again and again would take the processor from whoever
+      // is to give it.
+      const timespec wait = free_.empty() ? timespec{0, 20'000'000} : pace.patience();
       const int n = epoll_pwait2(poll_, events.data(), static_cast<int>(events.size()), &wait, nullptr);
       for (int k = 0; k < n; ++k) {
         const std::size_t i = events[static_cast<std::size_t>(k)].data.u64;

@@ -23,6 +23,7 @@ DEADLINE = 500  # milliseconds
 PODS, PLACES, SERVICE = 4, 5, 50  # 400 requests a second
 LAG = 20
 CORE = 0.25
+PATIENT = 0.1  # seconds that an answer may take before those who ask run out of connections
 
 
 def goodput(run):
@@ -120,8 +121,8 @@ def proxy(run):
     for times in (1.5, 3):
         rows = {name: {"high": [], "low": []} for name in both}
         for name in ("with", "without") * run.pick(2, 5):
-            high = Load(run, both[name], int(best * 0.5), seconds, 300, host="high.example")
-            low = Load(run, both[name], int(best * (times - 0.5)), seconds, 600, host="low.example")
+            high, low = (Load(run, both[name], int(best * part), seconds, min(int(best * part * PATIENT), 4000), host=f"{who}.example")
+                         for who, part in (("high", 0.5), ("low", times - 0.5)))
             rows[name]["high"].append(high.result())
             rows[name]["low"].append(low.result())
             alive(run, both[name], f"proxy, {name}")
