@@ -2,35 +2,14 @@
 #include <benchmark/benchmark.h>
 
 #include <array>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
+#include "allocations.h"
 #include "data/balance/placement.h"
 #include "data/balance/policy.h"
 #include "data/runtime/cluster.h"
-
-namespace {
-std::size_t allocations = 0;
-}
-
-// A pick allocates nothing, which is counted here.
-void* operator new(std::size_t size) {
-  ++allocations;
-  void* const at = std::malloc(size);
-  if (at == nullptr) std::abort();
-  return at;
-}
-// NOLINTBEGIN(cppcoreguidelines-no-malloc)
-void operator delete(void* at) noexcept {
-  std::free(at);
-}
-void operator delete(void* at, std::size_t) noexcept {
-  std::free(at);
-}
-// NOLINTEND(cppcoreguidelines-no-malloc)
 
 namespace {
 
@@ -68,7 +47,7 @@ struct Picked {
       if (takes) takers.push_back(static_cast<std::uint32_t>(i));
       cluster.endpoints.push_back(
           {"10." + std::to_string(i / 65'536) + "." + std::to_string(i / 256 % 256) + "." + std::to_string(i % 256),
-           8080, takes, false, ""});
+           8080, takes, false, false, ""});
     }
     auto placement = Placement::of(cluster, nullptr);
     std::uint64_t state = 1;
@@ -128,7 +107,7 @@ void without_one(benchmark::State& state, model::HashPolicy way) {
   cluster.balancing = asked;
   for (int i = 0; i < 10'000; ++i)
     cluster.endpoints.push_back(
-        {"10.0." + std::to_string(i / 256) + "." + std::to_string(i % 256), 8080, true, false, ""});
+        {"10.0." + std::to_string(i / 256) + "." + std::to_string(i % 256), 8080, true, false, false, ""});
   const auto whole = Placement::of(cluster, nullptr);
   cluster.endpoints.erase(cluster.endpoints.begin() + 5'000);
   for (auto _ : state) benchmark::DoNotOptimize(Placement::of(cluster, whole.get()));

@@ -3,37 +3,17 @@
 // and what a response costs, is free of allocations, which is counted here; an answer of ours makes its texts.
 #include <benchmark/benchmark.h>
 
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
+#include "allocations.h"
 #include "data/exchange/exchange.h"
 #include "data/filter/order.h"
 #include "data/plan/choice.h"
 #include "data/proxy/edit.h"
 #include "data/proxy/program.h"
 #include "model/ip.h"
-
-namespace {
-std::size_t allocations = 0;
-}
-
-void* operator new(std::size_t size) {
-  ++allocations;
-  void* const at = std::malloc(size);
-  if (at == nullptr) std::abort();
-  return at;
-}
-// NOLINTBEGIN(cppcoreguidelines-no-malloc)
-void operator delete(void* at) noexcept {
-  std::free(at);
-}
-void operator delete(void* at, std::size_t) noexcept {
-  std::free(at);
-}
-// NOLINTEND(cppcoreguidelines-no-malloc)
 
 namespace {
 

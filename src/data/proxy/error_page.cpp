@@ -48,9 +48,8 @@ class Page final : public OnBehalf {
       : OnBehalf(asker), error_(error), of_pod_(asker.intercepted != nullptr) {}
   Exchange* meant_for(Exchange& ex, ResponseStart& page) override {
     const bool refuses = !of_pod_ && keeps_status(error_.status);
-    const bool with_fields = (refuses || of_pod_) && !error_.fields.empty();
     fields_.assign(page.fields.begin(), page.fields.end());
-    if (with_fields)
+    if (refuses || of_pod_)
       for (const auto& [name, value] : error_.fields) fields_.push_back({name, value, net::http::name_of(name), false});
     if (refuses) {
       page.status = error_.status;

@@ -193,15 +193,10 @@ Status prepare(Exchange& ex) {
   ex.path = *path;
   const RouteTable& routes = *ex.view->snapshot().routes;
   Doubt doubt;
-  if (ex.main == nullptr) [[likely]] {
-    ex.route = routes.match(host, ex.path, &doubt);
-    know_doubt(ex, doubt);
-    if (!ex.route) return {};
-  } else {
-    ex.route = find_of_same_host(*ex.main, routes, host, ex.path, doubt);
-    know_doubt(ex, doubt);
-    if (!ex.route) return std::unexpected(kNobodyThere);
-  }
+  const bool own = ex.main == nullptr;
+  ex.route = own ? routes.match(host, ex.path, &doubt) : find_of_same_host(*ex.main, routes, host, ex.path, doubt);
+  know_doubt(ex, doubt);
+  if (!ex.route) return own ? Status{} : std::unexpected(kNobodyThere);
   if (ex.route->program != nullptr) [[unlikely]]
     run_snippets(ex, host);
   ex.settings = ex.route->settings;

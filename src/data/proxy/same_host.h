@@ -35,8 +35,8 @@ class OfSameHost {
 };
 
 // A sub-request (RequestView::main) leads to paths of the namespace of that request's route alone, be they wherever
-// others have some at the host. Null: there is none for `path`, which is normalised. `gave_up`: nobody knows whether it
-// is the one that is returned. `host`: as RouteTable has it. Any thread.
+// others have some at the host. Null: there is none for `path`, which is normalised. `doubt` says whether it is sure
+// that it is the one that is returned. `host`: as RouteTable has it. Any thread.
 const Route* find_of_same_host(const RequestView& main, const RouteTable& routes, std::string_view host,
                                std::string_view path, Doubt& doubt) noexcept;
 inline constexpr const char* kNobodyToAsk = "auth_request names a path that its namespace does not have at the host";

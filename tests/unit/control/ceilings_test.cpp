@@ -5,7 +5,7 @@
 
 #include <random>
 
-#include "control/kube/objects.h"
+#include "bare_ingress.h"
 #include "control/kube/store.h"
 
 namespace sluice::control {
@@ -21,15 +21,8 @@ struct Wish {
 };
 
 Ingress ingress(const Wish& wish) {
-  Ingress out;
-  out.meta.ns = wish.ns;
-  out.meta.name = wish.name;
-  out.meta.created = wish.created;
-  for (const auto& [name, value] : wish.annotations) out.meta.annotations[std::string(kPrefix) + "/" + name] = value;
-  out.class_name = "nginx";
-  Backend backend;
-  backend.service = "svc";
-  backend.port = "80";
+  Ingress out = testing::bare_ingress(wish.ns, wish.name, wish.created, wish.annotations);
+  const Backend backend = testing::to_service();
   for (std::size_t r = 0; r < wish.rules; ++r) {
     IngressRule rule{wish.ns + "-" + wish.name + "-" + std::to_string(r) + ".example", {}};
     for (std::size_t p = 0; p < wish.paths; ++p) rule.paths.push_back({"/" + std::to_string(p), "Prefix", backend});

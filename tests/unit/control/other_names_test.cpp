@@ -5,6 +5,7 @@
 
 #include <random>
 
+#include "bare_ingress.h"
 #include "control/kube/ingress/name_places.h"
 #include "control/kube/ingress/name_probe.h"
 #include "control/kube/store.h"
@@ -20,17 +21,8 @@ struct Wish {
 };
 
 ObjectPtr object(const Wish& wish) {
-  Ingress out;
-  out.meta.ns = wish.ns;
-  out.meta.name = wish.name;
-  out.meta.created = wish.created;
-  for (const auto& [name, value] : wish.annotations)
-    out.meta.annotations["nginx.ingress.kubernetes.io/" + name] = value;
-  out.class_name = "nginx";
-  Backend backend;
-  backend.service = "svc";
-  backend.port = "80";
-  for (const auto& host : wish.hosts) out.rules.push_back({host, {{"/", "Prefix", backend}}});
+  Ingress out = testing::bare_ingress(wish.ns, wish.name, wish.created, wish.annotations);
+  for (const auto& host : wish.hosts) out.rules.push_back({host, {{"/", "Prefix", testing::to_service()}}});
   return std::make_shared<const Object>(std::move(out));
 }
 
