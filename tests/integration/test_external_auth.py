@@ -238,6 +238,26 @@ def test_its_connection_is_kept_and_a_long_body_ends_it(asked):
         assert ask(sluice).status == 200
 
 
+@pytest.mark.parametrize("by", ["annotation", "option"])
+def test_the_routes_limit_of_heads_is_its_own(asked, by):
+    """proxy-buffer-size counts for the service as for pods, as in ingress-nginx."""
+    said = {"proxy-buffer-size": "16k"}
+    sluice, who, pod = asked.guard(said if by == "annotation" else None, lambda t, f: (200, ["X-Long: " + "x" * int(t[1:])]), path="/5000",
+                                   options=said if by == "option" else None)
+    assert ask(sluice).status == 200
+    sluice.changed(lambda: asked.app("app.example", pod.address, annotations={"auth-url": who.url + "/1500", "proxy-buffer-size": "1k"}))
+    assert ask(sluice).status == 500
+
+
+def test_it_is_asked_in_the_version_of_pods(asked):
+    sluice, who, pod = asked.guard({"proxy-http-version": "1.0"})
+    assert [ask(sluice).status for _ in range(2)] == [200, 200]
+    assert who.asked[-1][0] == "GET /ok HTTP/1.0" and who.pod.connections == 2
+    # ingress-nginx keeps connections by HTTP/1.1 alone.
+    sluice.changed(lambda: asked.app("app.example", pod.address, annotations={"auth-url": who.url, "proxy-http-version": "1.0", "auth-keepalive": "2"}))
+    assert ask(sluice).status == 200 and who.asked[-1][0] == "GET / HTTP/1.1"
+
+
 def test_a_stale_connection_is_replaced(asked):
     count = [0]
 

@@ -66,6 +66,9 @@ class ExternalAuth final : public Asker {
  public:
   ExternalAuth(const model::Shared<model::ExternalAuth>& auth, const model::RouteSettings& route)
       : Asker(route), auth_(auth), way_(way_to(auth->tls, auth->host)) {
+    // Of how the route asks its pods these count for the service, too. HTTP/1.0 would keep no connection.
+    way_.response_head_limit = route.response_head_limit;
+    way_.http_1_0 = route.http_1_0 && auth->kept.idle == 0;
     model::Hash hash;
     hash.add(*auth);
     identity_ = std::to_string(hash.value());
@@ -251,7 +254,7 @@ class ExternalAuth final : public Asker {
   }
 
   const model::Shared<model::ExternalAuth> auth_;
-  const model::RouteSettings way_;
+  model::RouteSettings way_;
   std::string identity_;
 };
 
