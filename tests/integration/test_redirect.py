@@ -156,6 +156,18 @@ def test_permanent_redirect(site):
     assert pod.stats()["requests"] == 0
 
 
+@pytest.mark.parametrize("status,body", [(300, b"https://new.example/x"), (304, b""), (305, b"https://new.example/x"), (306, b"https://new.example/x"), (307, None)])
+def test_a_status_that_leads_nowhere_has_the_url_as_its_text(site, status, body):
+    """As nginx has `return 300 URL`."""
+    sluice, _ = site.simple(annotations={"permanent-redirect": "https://new.example/x", "permanent-redirect-code": str(status)})
+    a = sluice.get("/old.json", "app.example")
+    assert a.status == status
+    if body is None:
+        assert a.get("location") == "https://new.example/x" and a.get("content-type") == "text/html"
+    else:
+        assert a.get("location") is None and a.body == body and a.get("content-type") == "application/json"
+
+
 def test_redirect_annotation_wins_over_https(secured):
     a = secured({"permanent-redirect": "https://new.example"}).get("/", "app.example")
     assert a.status == 301
