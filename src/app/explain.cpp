@@ -22,6 +22,7 @@
 #include "data/plan/destination.h"
 #include "data/plan/plan.h"
 #include "data/proxy/edit.h"
+#include "data/proxy/error_page.h"
 #include "data/proxy/local_reply.h"
 #include "data/proxy/program.h"
 #include "data/proxy/same_host.h"
@@ -242,11 +243,16 @@ void look_for_stand_in(Explanation& out, data::RequestView& view, const model::M
                                   empty_text(out.cluster), stand_in_text(spec)));
 }
 
-// What answers in place of an error of ours: error_page of a snippet, or the Service of custom-http-errors.
+// What answers in place of an error of ours: auth-signin, error_page of a snippet, or the Service of
+// custom-http-errors.
 void look_for_page(Explanation& out, const data::RequestView& view, data::LocalReply& reply,
                    const model::Model& model) {
   if (out.route == nullptr || data::is_own_text(view, reply)) return;
   const int error = reply.status;
+  if (data::send_to_sign_in(view, reply)) {
+    out.steps.push_back(fmt::format("auth-signin says where to sign in, in place of {}", error));
+    return;
+  }
   if (data::answer_error(view, reply)) {
     out.steps.push_back(fmt::format("error_page of a snippet answers in place of {}", error));
     return;
@@ -396,6 +402,7 @@ Explanation explain(const WrittenRequest& request, const std::optional<model::Ip
                                             auth.secret));
   if (out.cluster != nullptr) out.balancing = balancing_of(*out.cluster, asked.view);
   if (auto verdict = decide(process, asked.view, *snapshot.routes, request.match_host, out.steps)) {
+    asked.view.unlocated = data::answers_at_server(verdict->by);
     look_for_page(out, asked.view, verdict->reply, model);
     out.answer = answer_of(std::move(*verdict), out.cluster);
   }

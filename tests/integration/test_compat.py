@@ -170,6 +170,14 @@ def test_who_may_not_come_does_not_come_by_a_pod_either(site):
     assert files.asked == []
 
 
+def test_who_has_to_sign_in_for_what_a_pod_names_is_sent_there(site):
+    site.manifests.text("users.json", '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users"}, "data": {"auth": "Zm9vOntQTEFJTn1iYXIK"}}')
+    sluice, _, files = two_paths(site, annotations={"auth-type": "basic", "auth-secret": "users", "auth-url": "http://127.0.0.1:1/", "auth-signin": "https://login.example/"},
+                                 compat="exact")
+    a = sluice.get("/x?to=/files/a", "app.example")
+    assert a.status == 302 and a.get("location").startswith("https://login.example/?rd=") and files.asked == []
+
+
 def test_what_pods_name_in_turn_is_followed_ten_times(site):
     sluice, first, files = two_paths(site, compat="exact")
     assert sluice.get("/x?to=/x?to=/files/a", "app.example").body == b"the file"

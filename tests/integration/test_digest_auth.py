@@ -233,6 +233,15 @@ def test_a_service_may_agree_instead(guarded):
     assert ask(sluice, digest(nonce)).status == 200 and len(who.asked) == 1
 
 
+def test_auth_signin_takes_who_has_no_digest(guarded):
+    who = Service(guarded, lambda target, fields: (200, []))
+    guarded.put(None, {"auth-url": who.url + "/ok", "auth-signin": "https://login.example/"})
+    sluice = guarded.sluice(options={"allow-destinations": "127.0.0.0/8"})
+    a = ask(sluice)
+    assert a.status == 302 and a.get("location").startswith("https://login.example/?rd=") and who.asked == []
+    assert ask(sluice, digest(nonce_of(a))).status == 200, "the challenge goes with it"
+
+
 def test_explain_tells_and_counts_nothing(guarded):
     sluice = guarded.sluice()
     nonce = nonce_of(ask(sluice))

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from balancer import Balancer
-from harness import SLUICE, certificate, config_map, free_port, ingress, read_request, service, slices, tls_secret, wait_for
+from harness import SLUICE, Raw, certificate, config_map, free_port, ingress, read_request, service, slices, tls_secret, wait_for
 from h2raw import Http2
 
 LOOPBACK = {"allow-destinations": "127.0.0.0/8"}
@@ -170,6 +170,79 @@ def test_where_to_sign_in(asked, url, location):
 def test_another_name_of_the_parameter(asked):
     sluice, _, _ = asked.guard({"auth-signin": "https://login.example/", "auth-signin-redirect-param": "back"}, say=lambda t, f: (401, []))
     assert ask(sluice, path="/x").get("location") == "https://login.example/?back=http://app.example%2Fx"
+
+
+CALLS = [("GET", "/", []), ("GET", "/", ["X-Say: 401"]), ("HEAD", "/", ["X-Say: 401"]), ("GET", "/", ["X-Say: 403"]), ("GET", "/", ["X-Say: 500"]), ("GET", "/?s=401", []),
+         ("GET", "/?s=403", [])]
+ASKS = "auth_request /_auth; auth_request_set $auth_cookie $upstream_http_set_cookie; error_page 401 = @signin;"
+PASSWORD = 'auth_basic ""; auth_basic_user_file USERS;'
+SIGN_IN = [  # what the Ingress says beside auth-url and auth-signin, and what ingress-nginx writes of it: server, location
+    ({}, "", ASKS),
+    ({"auth-type": "basic", "auth-secret": "users"}, "", ASKS + PASSWORD),
+    ({"auth-type": "basic", "auth-secret": "users", "satisfy": "any"}, "", ASKS + PASSWORD + "satisfy any;"),
+    ({"custom-http-errors": "404", "default-backend": "errs"}, "", ASKS + "proxy_intercept_errors on;"),
+    ({"custom-http-errors": "401", "default-backend": "errs"}, "", ASKS + "proxy_intercept_errors on; error_page 401 = @errs;"),
+    ({"custom-http-errors": "404", "default-backend": "errs", "disable-proxy-intercept-errors": "true"}, "", ASKS),
+    ({"configuration-snippet": "proxy_intercept_errors on;"}, "", ASKS + "proxy_intercept_errors on;"),
+    ({"configuration-snippet": "error_page 401 https://else.example/;"}, "", ASKS + "error_page 401 https://else.example/;"),
+    ({"configuration-snippet": "return 401;"}, "", ASKS + "return 401;"),
+    ({"configuration-snippet": "return 401 text;"}, "", ASKS + "return 401 text;"),
+    ({"server-snippet": "if ($arg_s = 403) { return 401; }"}, "if ($arg_s = 403) { return 401; }", ASKS),
+]
+
+
+def test_every_401_leads_to_sign_in_as_in_nginx(asked):
+    """auth-signin is nginx's error_page of 401: whoever says 401, the client is sent there, and the challenges go with it."""
+    who = Service(asked, lambda t, f: (int(f.get("x-say", 200)), ["WWW-Authenticate: Bearer", "Set-Cookie: csrf=1"]))
+    pod = Service(asked, lambda t, f: (int(t.rsplit("=", 1)[-1]) if "?s=" in t else 200, ['WWW-Authenticate: Basic realm="pod"', "X-Pod: 1"]))
+    errs = Service(asked, lambda t, f: (200, ["X-Page: 1"]))
+    asked.manifests.write("errs.yaml", service("errs"), *slices("errs", [errs.address]))
+    asked.manifests.text("users.json", secret({"auth": "foo:{PLAIN}bar\n"}))
+    (asked.tmp / "users").write_text("foo:{PLAIN}bar\n")
+    port, servers = free_port(), ""
+    for i, (annotations, server, location) in enumerate(SIGN_IN):
+        asked.manifests.app(f"s{i}.example", pod.address, name=f"s{i}", file=f"s{i}.yaml",
+                            annotations=annotations | {"auth-url": who.url + "/", "auth-signin": "http://login.example/?rd=$escaped_request_uri"})
+        servers += (f"}} server {{ listen 127.0.0.1:{port}; server_name s{i}.example; default_type text/html; {server}\n"
+                    f"location = /_auth {{ internal; proxy_pass http://{who.address}/; }} location @errs {{ proxy_pass http://{errs.address}; }}\n"
+                    f"location @signin {{ internal; add_header Set-Cookie $auth_cookie; return 302 http://login.example/?rd=$request_uri; }}\n"
+                    f"location / {{ {location.replace('USERS', str(asked.tmp / 'users'))} add_header Set-Cookie $auth_cookie; proxy_pass http://{pod.address}; }}\n")
+    nginx = asked.nginx("server_name none; " + servers, port=port)
+    sluice = asked.sluice(options=LOOPBACK | {"allow-snippet-annotations": "true", "annotations-risk-level": "Critical"})
+    different = []
+    for i, case in enumerate(SIGN_IN):
+        for method, path, fields in [(m, p, [*f, *g]) for m, p, f in CALLS for g in ([], [GOOD])]:
+            got = []
+            for connect in (lambda: Raw(nginx.address), sluice.raw):
+                with connect() as c:
+                    a = c.get(path, f"s{i}.example", method=method, headers=fields)
+                got.append((a.status, (a.get("location") or "").split("?")[0], sorted(a.all("www-authenticate")), a.all("set-cookie"), a.get("x-pod"), a.get("x-page")))
+            if got[0] != got[1]:
+                different.append(f"{case} {method} {path} {fields}\n    nginx  {got[0]}\n    sluice {got[1]}")
+    assert not different, "\n" + "\n".join(different)
+
+
+@pytest.mark.parametrize("compat", ["safe", "exact"])
+def test_a_call_of_grpc_is_sent_nowhere(asked, compat):
+    """A page of another status would tell it less than UNAUTHENTICATED does."""
+    sluice, _, pod = asked.guard({"auth-signin": "https://login.example/", "backend-protocol": "GRPC"}, lambda t, f: (401, []),
+                                 options={"http2-prior-knowledge": "true", "compat": compat})
+    with Http2(sluice.http) as h2:
+        call = h2.done(h2.request(method="POST", fields=[("content-type", "application/grpc"), ("te", "trailers")]))
+        assert (call.status, call.get("grpc-status")) == ((200, "16") if compat == "safe" else (302, None)), call
+    assert pod.stats()["requests"] == 0
+
+
+def test_who_asks_a_path_that_signs_in_gets_its_401(site):
+    """auth_request of a snippet judges what is said: a redirect would be an error to it."""
+    pod = Service(site, lambda t, f: (401, ["WWW-Authenticate: Bearer"]) if t.startswith("/auth") else (200, []))
+    site.app("app.example", pod.address, name="app", paths=[("/x", "Prefix")], annotations={"configuration-snippet": "auth_request /auth;"})
+    site.app("app.example", pod.address, name="auth", file="auth.yaml", paths=[("/auth", "Prefix")],
+             annotations={"auth-url": pod.url + "/ok", "auth-signin": "https://login.example/", "custom-http-errors": "404", "default-backend": "auth"})
+    sluice = site.sluice(options=LOOPBACK | {"allow-snippet-annotations": "true", "annotations-risk-level": "Critical"})
+    a = ask(sluice, path="/x/y")
+    assert (a.status, a.get("www-authenticate"), a.get("location")) == (401, "Bearer", None)
+    assert ask(sluice, path="/auth").status == 302
 
 
 def test_what_it_says_of_the_client_stands_in_place_of_what_clients_say(asked):
@@ -401,9 +474,13 @@ def test_the_service_of_all_ingresses(asked):
     asked.app("plain.example", pod.address, name="plain")
     asked.app("own.example", pod.address, name="own", annotations={"auth-url": own.url})
     asked.app("out.example", pod.address, name="out", annotations={"enable-global-auth": "false"})
+    asked.app("password.example", pod.address, name="password", annotations=BASIC)
+    asked.manifests.text("users.json", secret({"auth": "foo:{PLAIN}bar\n"}))
     asked.manifests.write("options.yaml", config_map({"global-auth-url": who.url + "/g", "global-auth-signin": "https://login.example/g",
                                                       "global-auth-response-headers": "X-User", "allow-destinations": "127.0.0.0/8"}))
     sluice = asked.sluice()
+    a = ask(sluice, host="password.example")
+    assert a.status == 302 and a.get("location").startswith("https://login.example/g?") and a.get("www-authenticate") == 'Basic realm=""'
     a = ask(sluice, host="plain.example", path="/x?a=b")
     assert a.status == 302 and a.get("location") == "https://login.example/g?rd=http://plain.example%2Fx%3Fa%3Db"
     assert ask(sluice, host="own.example").status == 200 and ask(sluice, host="out.example").status == 200
@@ -550,3 +627,10 @@ def test_explain_says_whom_it_would_ask(asked):
     r = subprocess.run([SLUICE, "explain", asked.manifests.root, "GET", "http://app.example/x"], capture_output=True, text=True, timeout=20)
     assert f"it is asked whether it may come: {who.url}/ok?u=/x" in r.stdout
     assert who.asked == []
+
+
+def test_explain_says_where_to_sign_in(asked):
+    asked.manifests.text("users.json", secret({"auth": "foo:{PLAIN}bar\n"}))
+    asked.app("app.example", "127.0.0.1:1", annotations=BASIC | {"auth-url": "http://127.0.0.1:1/", "auth-signin": "https://login.example/"})
+    r = subprocess.run([SLUICE, "explain", asked.manifests.root, "GET", "http://app.example/x"], capture_output=True, text=True, timeout=20)
+    assert "auth-signin says where to sign in, in place of 401" in r.stdout and "302 https://login.example/?rd=http://app.example%2Fx" in r.stdout

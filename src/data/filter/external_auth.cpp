@@ -226,11 +226,6 @@ class ExternalAuth final : public Asker {
     if (!set_variables(auth_->variables, said, ex, ex))
       return auth_failure("auth_request_set makes too much text", std::move(other));
     if (said.status / 100 == 2) vouch(said, ex);
-    if (said.status == 401 && !auth_->signin.empty()) {
-      LocalReply out{.status = 302, .why = "the service of auth-url says 401, and auth-signin where to"};
-      evaluate(auth_->signin, ex, Spelling::url, out.location);
-      return out;
-    }
     return verdict(said, kOfService, ex, std::move(other));
   }
 

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/strings.h"
+#include "data/exchange/variables.h"
 #include "data/proxy/attempt.h"
 #include "data/proxy/edit.h"
 #include "data/proxy/on_behalf.h"
@@ -97,7 +98,29 @@ void describe_error(const Exchange& ex, std::string_view code, bool with_target,
   sink("X-Service-Port", spec.service_port.view());
 }
 
+// As nginx writes them: proxy_intercept_errors, without which its error_page sees our own errors alone.
+bool intercepts_errors(const Exchange& ex) noexcept {
+  const auto& snippet = ex.settings->snippet;
+  const auto& pages = ex.settings->error_pages;
+  return (ex.program != nullptr && snippet && snippet->intercepts) ||
+         (pages && pages->of_pods && !pages->statuses.empty() && !ex.instead);
+}
+
+bool signs_in(const model::RouteSettings& settings, int status) noexcept {
+  return status == 401 && settings.external_auth && !settings.external_auth->signin.empty();
+}
+
 }  // namespace
+
+bool send_to_sign_in(const RequestView& request, LocalReply& reply) {
+  if (request.route == nullptr || request.unlocated) return false;
+  const model::RouteSettings& settings = *request.route->settings;
+  if (!signs_in(settings, reply.status)) return false;
+  reply.status = 302;
+  reply.location.clear();
+  evaluate(settings.external_auth->signin, request, Spelling::url, reply.location);
+  return true;
+}
 
 bool has_page(const Exchange& ex, int status) noexcept {
   if (ex.route == nullptr || ex.further[kErrors] == nullptr || ex.grpc || ex.instead) return false;
@@ -109,9 +132,10 @@ bool has_page(const Exchange& ex, int status) noexcept {
 }
 
 bool intercepts(const Exchange& ex, int status) noexcept {
-  if (ex.main != nullptr) return false;
-  if (!ex.tunnel && !ex.grpc && ex.program != nullptr && intercepts_by_snippet(*ex.settings, status)) return true;
-  return has_page(ex, status) && ex.settings->error_pages->of_pods && !ex.tunnel;
+  if (ex.main != nullptr || ex.tunnel || ex.grpc) return false;
+  if (signs_in(*ex.settings, status) && intercepts_errors(ex)) return true;
+  if (ex.program != nullptr && intercepts_by_snippet(*ex.settings, status)) return true;
+  return has_page(ex, status) && ex.settings->error_pages->of_pods;
 }
 
 void note_intercepted(Exchange& ex) {

@@ -3,9 +3,13 @@
 #include "data/plan/step.h"
 #include "net/io/task.h"
 
-// custom-http-errors: a Service answers in place of errors.
+// What answers in place of errors: custom-http-errors, a Service; and auth-signin, another place where clients sign in.
 namespace sluice::data {
 
+// auth-signin, which is nginx's error_page of 401 at the location: whoever says 401 there, the client is sent to sign
+// in. Makes the redirect of `reply`, which keeps its challenges; false: it is another error, or the route has no such
+// place.
+bool send_to_sign_in(const RequestView& request, LocalReply& reply);
 // Does the route's Service of error pages answer in place of an error of ours with this status?
 bool has_page(const Exchange& ex, int status) noexcept;
 // And of a pod's response?

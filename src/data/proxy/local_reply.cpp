@@ -82,11 +82,15 @@ class WholeBody final : public BodySource {
 
 }  // namespace
 
+// ingress-nginx sends pages of HTML to calls, too; gRPC-Web it does not know.
+bool answers_as_grpc(const Exchange& ex) noexcept {
+  return ex.grpc && (ex.transform || !ex.options->exact);
+}
+
 net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
   using net::http::Field;
   using net::http::Name;
-  // ingress-nginx sends pages of HTML to calls, too; gRPC-Web it does not know.
-  if (ex.grpc && (ex.transform || !ex.options->exact)) {
+  if (answers_as_grpc(ex)) {
     net::Task<Status> sending = send_grpc_reply(ex, reply.status, reply.retry_after);
     Status sent = co_await sending;
     co_return sent;

@@ -324,7 +324,9 @@ void pass_no_body(Exchange& ex) {
 net::Task<Status> send_reply(Exchange& ex, LocalReply reply) {
   // What a sub-request says is judged, and no page has a status that may let anybody in.
   const bool own_text = ex.main != nullptr || is_own_text(ex, reply);
-  if (!own_text && answer_error(ex, reply)) {
+  // The first that takes the error, as nginx has them in its location.
+  const bool instead = !own_text && ((!answers_as_grpc(ex) && send_to_sign_in(ex, reply)) || answer_error(ex, reply));
+  if (instead) {
     net::Task<Status> sending = send_local_reply(ex, std::move(reply));
     Status sent = co_await sending;
     co_return sent;
@@ -451,7 +453,7 @@ net::Task<void> serve(Exchange& ex) {
     if (outcome && ex.passed != PassedDeadline::none) outcome = std::unexpected(late(ex.passed));
     if (outcome) outcome = co_await attempts(ex);  // pick, lease, relay; again where the rule allows
     if (!outcome && ex.intercepted && !ex.given_up && !ex.client_gone) {
-      LocalReply error{ex.intercepted->status, {}, "the pod's answer is one of custom-http-errors"};
+      LocalReply error{ex.intercepted->status, {}, "the pod's answer is one that another stands in for"};
       error.fields = ex.intercepted->challenges;
       net::Task<Status> sending = send_reply(ex, std::move(error));
       Status sent = co_await sending;

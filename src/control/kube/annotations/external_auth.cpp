@@ -215,7 +215,9 @@ constexpr std::array kExternalAuthRows{
                .value = {"URL", read_signin_url, print_signin},
                .risk = model::Risk::high,
                .needs = kAuthUrl,
-               .doc = "where clients are sent (302) that the service answers 401"},
+               .doc =
+                   "where clients are sent (302) in place of 401, whoever says it of the service, auth-type and, with "
+                   "custom-http-errors, the pod"},
     Annotation{.name = "auth-signin-redirect-param",
                .value = {"name", read_signin_param, print_signin_param},
                .risk = model::Risk::medium,

@@ -456,9 +456,10 @@ model::Shared<Snippet> settle(const Block* outer, const Block* inner, bool own_l
     out.written += near.written;
   }
   if (out.server.empty() && out.location.empty() && out.access.empty() && out.request.empty() && out.auth.empty() &&
-      out.asks.empty() && !out.without_body && out.levels.size() == 1 && out.levels.front() == SnippetLevel{} &&
-      out.errors.empty() && out.limits == model::SnippetLimits{} && near.changes.empty() && near.said.empty() &&
-      far.changes.empty() && far.said.empty() && far.locations.empty() && near.locations.empty())
+      out.asks.empty() && !out.without_body && !out.intercepts && out.levels.size() == 1 &&
+      out.levels.front() == SnippetLevel{} && out.errors.empty() && out.limits == model::SnippetLimits{} &&
+      near.changes.empty() && near.said.empty() && far.changes.empty() && far.said.empty() && far.locations.empty() &&
+      near.locations.empty())
     return nullptr;
   return out;
 }
