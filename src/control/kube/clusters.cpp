@@ -15,6 +15,22 @@ namespace {
 using model::Severity;
 constexpr std::size_t kMaxExternalAddresses = 64;
 
+// What becomes of what is to go to a Cluster without endpoints.
+std::string_view without_endpoints(Use use) {
+  switch (use) {
+    case Use::stream:
+      return "its ports lead nowhere";
+    case Use::canary:
+      return "its canary takes no requests";
+    case Use::replaced:
+      return "default-backend answers requests for it where it is written";
+    case Use::errors:
+      return "errors are answered as they are";
+    default:
+      return "requests for it answer 503";
+  }
+}
+
 // Where an outside host listens: at the targetPort, if that is a number; else at the port. An ExternalName Service need
 // not have ports: an Ingress may name any number. 0: none.
 std::uint16_t outside_port(const ServicePort* port, const std::string& wanted) {
@@ -254,9 +270,7 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
   const model::ObjectRef& user = *first.ref;
   // Of ports alone: what they lack is said of their own object.
   const bool streams_only = first.use == Use::stream;
-  const std::string unanswered = streams_only               ? "its ports lead nowhere"
-                                 : first.use == Use::canary ? "its canary takes no requests"
-                                                            : "requests for it answer 503";
+  const std::string unanswered(without_endpoints(first.use));
   const ServicePort* port = service ? find_port(*service, c.key->port, c.key->udp) : nullptr;
   std::string external;
   bool former = false, own_endpoints = false;  // it leads to former ones; to those of its slices

@@ -173,11 +173,11 @@ void HostBuilder::lead_to_error_pages(model::Route& route, const Location& locat
   const auto& pages = route.settings->error_pages;
   if (!pages) return;
   if (!pages->service.empty())
-    return also_lead_to(route, location, model::Role::errors, {route.ns.str(), pages->service, ""});
+    return also_lead_to(route, location, model::Role::errors, {route.ns.str(), pages->service, ""}, Use::errors);
   if (const std::string& all = state_.default_backend_service_; !all.empty()) {
     const auto slash = all.find('/');
     return also_lead_to(route, location, model::Role::errors,
-                        {all.substr(0, slash), all.substr(slash + 1), state_.default_backend_port_});
+                        {all.substr(0, slash), all.substr(slash + 1), state_.default_backend_port_}, Use::errors);
   }
   if (location.owner && without_pages_.insert(location.owner).second && !state_.options_.defaults()->error_pages)
     report(*location.owner,
@@ -193,7 +193,14 @@ void HostBuilder::lead_to(model::Route& route, const Location& location, const C
   route.service = texts.service;
   route.service_port = texts.port;
   ClusterUser& user = out_.clusters[texts.name.str()];
-  if (!user.ref) user.ref = location.owner ? location.owner->ref : default_backend_flag();
+  const auto& pages = route.settings->error_pages;
+  const bool replaced = pages && !pages->service.empty();
+  if (!user.ref) {
+    user.ref = location.owner ? location.owner->ref : default_backend_flag();
+    if (replaced) user.use = Use::replaced;
+  } else if (user.use == Use::errors || (user.use == Use::replaced && !replaced)) {
+    user.use = replaced ? Use::replaced : Use::requests;
+  }
   // Where its own paths lead; what nobody names goes to --default-backend by nobody's wish.
   if (location.owner && location.backend) user.add(location.owner->wish, *route.settings);
 }
