@@ -16,9 +16,8 @@ using Own = AnnotationResult::Own;
 
 // An URL that cannot be read: nobody knows who is to be asked.
 bool unreadable_url(std::string_view value) {
-  value = trim_of(value, kBlank);
   model::ExternalAuth scratch;
-  return !value.empty() && !read_auth_url(value, scratch).empty();
+  return !value.empty() && !read_auth_url(trim_of(value, kBlank), scratch).empty();
 }
 
 bool is_on(std::string_view value) {

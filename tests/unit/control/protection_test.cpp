@@ -57,6 +57,7 @@ TEST_F(Protection, AnOptionThatIsEditedClosesAndOpensEveryHost) {
   EXPECT_NE(closed(u, "a.example").find("global-auth-url"), std::string::npos);
   EXPECT_EQ(closed(u, "b.example"), "");
   EXPECT_EQ(u.change.hosts, std::vector<std::string>{"a.example"});
+  EXPECT_NE(closed(put(options("{global-auth-url: ' '}")), "a.example"), "");
   u = put(options("{no-auth-locations: '/'}"));
   EXPECT_EQ(closed(u, "a.example"), "");
   u = put(options("{global-auth-url: 'ldap://auth/', no-auth-locations: '/'}"));
