@@ -243,10 +243,7 @@ def test_cve_2025_24513_no_file_is_named_after_a_secret(node, name):
     put(node, {"auth-type": "basic", "auth-secret": name})
     sluice = node.sluice()
     a = ask(sluice, "/", basic("anna", "pass"))
-    if name == "users\n":  # white space at the end of an annotation does not count
-        assert a.status == 200 and ask(sluice).status == 401
-    else:
-        assert a.status in (404, 503) and ask(sluice).status == a.status and not node.heads and said(sluice, "auth-secret", "error")
+    assert a.status in (404, 503) and ask(sluice).status == a.status and not node.heads and said(sluice, "auth-secret", "error")
     assert not [f for f in files(sluice) if "manifests" not in f] and [f.name for f in node.marker.iterdir()] == ["index.html"]
 
 

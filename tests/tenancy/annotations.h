@@ -180,7 +180,7 @@ inline const std::map<std::string, Sample, std::less<>>& served() {
       {"ssl-prefer-server-ciphers", {handshake, "false"}},
       {"ssl-redirect", {own_paths, "false"}},
       {"temporal-redirect", {own_paths, "https://to.example/"}},
-      {"temporal-redirect-code", {own_paths, "307", {{"temporal-redirect", "/to"}}}},
+      {"temporal-redirect-code", {own_paths, "307", {{"temporal-redirect", "https://to.example/"}}}},
       {"upstream-hash-by", {own_paths, "$request_uri"}},
       {"upstream-hash-by-balance-factor", {own_paths, "150", hash}},
       {"upstream-hash-by-policy", {own_paths, "maglev", hash}},

@@ -19,7 +19,7 @@ std::string print_access_log(const ServedRoute& served) {
 
 constexpr std::array kAccessLogRows{
     Annotation{.name = "enable-access-log",
-               .value = {"boolean", read_access_log, print_access_log},
+               .value = {"boolean", read_access_log, print_access_log, White::none},
                .initial = "true",
                .option = "disable-access-log",
                .doc = "log the requests of this Ingress"},

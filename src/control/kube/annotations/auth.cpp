@@ -34,7 +34,7 @@ std::string read_type(std::string_view v, const AnnotationContext&, AnnotationVa
   return {};
 }
 
-// The rest means nothing without auth-type, so that finish_auth() judges it.
+// finish_auth() judges the rest, which it knows all of.
 std::string read_secret(std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
   auto& w = out.auth;
   w.secret = v;
@@ -86,29 +86,32 @@ std::string print_satisfy(const ServedRoute& served) {
 
 constexpr std::array kAuthRows{
     Annotation{.name = "auth-realm",
-               .value = {"text", read_realm, print_realm},
+               .value = {"text", read_realm, print_realm, White::spaces_or_absent},
                .on_invalid = OnInvalid::drop,
                .risk = model::Risk::medium,
                .needs = kType,
+               .read_with = kType,
                .doc = "what browsers show when they ask for a password"},
     Annotation{.name = kSecretName,
-               .value = {"[NAMESPACE/]NAME", read_secret, print_secret},
+               .value = {"[NAMESPACE/]NAME", read_secret, print_secret, White::spaces_or_absent},
                .on_invalid = OnInvalid::deny,
                .risk = model::Risk::medium,
                .needs = kType,
+               .read_with = kType,
                .doc = "Secret with the users; without one that can be used the paths answer 503 "
                       "([authentication](authentication.md))"},
     Annotation{.name = "auth-secret-type",
-               .value = {"auth-file or auth-map", read_secret_type, print_secret_type},
+               .value = {"auth-file or auth-map", read_secret_type, print_secret_type, White::spaces},
                .on_invalid = OnInvalid::drop,
                .initial = "auth-file",
                .needs = kType,
+               .read_with = kType,
                .doc = "auth-file: the key `auth` is an htpasswd file, or for digest one of htdigest; auth-map: each "
                       "key is a user, "
                       "its value the hash"},
     Annotation{
         .name = kType,
-        .value = {"basic or digest", read_type, print_type},
+        .value = {"basic or digest", read_type, print_type, White::spaces},
         .on_invalid = OnInvalid::drop,
         .serves = [](std::string_view value) { return value == kBasic || value == kDigest; },
         .doc = "ask for a name and a password ([authentication](authentication.md)); digest: without sending it"},
@@ -189,7 +192,8 @@ struct Reader {
 
   void read_users() {
     if (w.secret.empty()) return deny("InvalidAnnotation", "the name of a Secret");
-    if (w.name.empty()) return deny("InvalidAnnotation", "[NAMESPACE/]NAME of a Secret");
+    if (w.name.empty() || !made_of(w.secret, kSimple))
+      return deny("InvalidAnnotation", "[NAMESPACE/]NAME of a Secret, of letters, digits and -._~/:");
     if (w.foreign)
       return deny("InvalidAnnotation", "a Secret of the Ingress's namespace, not of " + w.ns +
                                            ", as allow-cross-namespace-resources is false");
@@ -208,19 +212,13 @@ struct Reader {
   }
 
   void read() {
-    if (w.type.empty()) {
-      for (const auto& [name, value] : {std::pair(std::string_view("auth-realm"), w.realm),
-                                        {kSecretName, w.secret},
-                                        {std::string_view("auth-secret-type"), w.secret_type}})
-        if (!value.empty()) say(name, value, Severity::warning, "NoEffect", "auth-type beside it", "it has no effect");
-      return;
-    }
+    if (w.type.empty()) return;
     if (!w.secret_type.empty() && !holds_one(w.secret_type, {"auth-file", "auth-map"}))
       drop("auth-secret-type", w.secret_type, "auth-file or auth-map");
-    if (!made_of(w.secret, kSimple)) drop(kSecretName, w.secret, "letters, digits and -._~/:");
     if (!made_of(w.realm, kSimple)) drop("auth-realm", w.realm, "letters, digits, blanks and -._~/:");
     if (w.type == kBasic || w.type == kDigest) {
-      if (!out.dropped) read_users();
+      const bool refused = out.closing.denied.find(kSecretName) != std::string::npos;  // and said
+      if (!out.dropped && !refused) read_users();
       return;
     }
     add_element(out.closing.but_no_auth_locations, kType);

@@ -33,7 +33,6 @@ std::string print_canary(const ServedRoute& served) {
 
 template <std::string CanaryRule::* Member, bool Pattern = false>
 std::string read_canary_text(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
-  v = trim_of(v, kBlank);
   if (!made_of(v, Pattern ? kRegexMarks : kSimpleMarks))
     return Pattern ? "a regular expression of letters, digits and -._~/:^$[](){}*+?|&=\\"
                    : "letters, digits, blanks and -._~/:";
@@ -81,50 +80,54 @@ constexpr std::array kCanaryRows{
                    "on the canary, where its main Ingress has `affinity: cookie`. sticky: whom the canary has served "
                    "stays there; legacy: it takes no part in the sessions"},
     Annotation{.name = kCanary,
-               .value = {"boolean", read_canary, print_canary},
+               .value = {"boolean", read_canary, print_canary, White::none},
                .scope = Scope::canary,
                .initial = "false",
                .doc =
                    "the Ingress takes some of the requests of another one of its namespace, which has the same host, "
                    "path and pathType ([canary](canary.md)); of its other annotations none has an effect"},
-    Annotation{
-        .name = "canary-by-cookie",
-        .value = {"name of a cookie", read_canary_text<&CanaryRule::cookie>, print_canary_text<&CanaryRule::cookie>},
-        .risk = model::Risk::medium,
-        .scope = Scope::canary,
-        .needs = kCanary,
-        .doc = "requests whose cookie of that name is `always` are taken, those of `never` are not"},
-    Annotation{
-        .name = kByHeader,
-        .value = {"name of a header", read_canary_text<&CanaryRule::header>, print_canary_text<&CanaryRule::header>},
-        .risk = model::Risk::medium,
-        .scope = Scope::canary,
-        .needs = kCanary,
-        .doc = "requests whose header of that name is `always` are taken, those of `never` are not; asked before "
-               "the cookie and the weight"},
+    Annotation{.name = "canary-by-cookie",
+               .value = {"name of a cookie", read_canary_text<&CanaryRule::cookie>,
+                         print_canary_text<&CanaryRule::cookie>, White::spaces_or_absent},
+               .risk = model::Risk::medium,
+               .scope = Scope::canary,
+               .needs = kCanary,
+               .doc = "requests whose cookie of that name is `always` are taken, those of `never` are not"},
+    Annotation{.name = kByHeader,
+               .value = {"name of a header", read_canary_text<&CanaryRule::header>,
+                         print_canary_text<&CanaryRule::header>, White::spaces_or_absent},
+               .risk = model::Risk::medium,
+               .scope = Scope::canary,
+               .needs = kCanary,
+               .doc =
+                   "requests whose header of that name is `always` are taken, those of `never` are not; asked before "
+                   "the cookie and the weight"},
     Annotation{.name = "canary-by-header-pattern",
                .value = {"regular expression (PCRE2)", read_canary_text<&CanaryRule::pattern, true>,
-                         print_canary_text<&CanaryRule::pattern>},
+                         print_canary_text<&CanaryRule::pattern>, White::none},
                .risk = model::Risk::medium,
                .scope = Scope::canary,
                .needs = kByHeader,
                .doc = "requests whose header matches it are taken, in place of `always` and `never`"},
     Annotation{.name = "canary-by-header-value",
-               .value = {"text", read_canary_text<&CanaryRule::value>, print_canary_text<&CanaryRule::value>},
+               .value = {"text", read_canary_text<&CanaryRule::value>, print_canary_text<&CanaryRule::value>,
+                         White::spaces_or_absent},
                .risk = model::Risk::medium,
                .scope = Scope::canary,
                .needs = kByHeader,
                .doc = "requests whose header is exactly this are taken, in place of `always` and `never`, and of the "
                       "pattern"},
     Annotation{.name = "canary-weight",
-               .value = {"number", read_canary_number<&CanaryRule::weight>, print_canary_number<&CanaryRule::weight>},
+               .value = {"number", read_canary_number<&CanaryRule::weight>, print_canary_number<&CanaryRule::weight>,
+                         White::none},
                .scope = Scope::canary,
                .initial = "0",
                .needs = kCanary,
                .doc = "of the requests of which neither header nor cookie decides so many in `canary-weight-total` are "
                       "taken, by chance"},
     Annotation{.name = "canary-weight-total",
-               .value = {"number", read_canary_number<&CanaryRule::total>, print_canary_number<&CanaryRule::total>},
+               .value = {"number", read_canary_number<&CanaryRule::total>, print_canary_number<&CanaryRule::total>,
+                         White::none},
                .scope = Scope::canary,
                .initial = "100",
                .needs = "canary-weight",

@@ -18,7 +18,7 @@ constexpr std::string_view kTlsSecret = "auth-tls-secret", kVerifyClient = "auth
                            kPass = "auth-tls-pass-certificate-to-upstream", kMatchCn = "auth-tls-match-cn";
 constexpr std::string_view kModes[] = {"off", "on", "optional", "optional_no_ca"};
 
-// Without auth-tls-secret they mean nothing, so that finish_client_auth() judges all of them.
+// finish_client_auth() judges all of them.
 template <std::string WrittenClientAuth::* M>
 std::string keep(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   out.client_auth.*M = v;
@@ -65,29 +65,33 @@ std::string print_match_cn(const ServedRoute& served) {
 }
 
 constexpr std::array kClientAuthRows{
-    Annotation{.name = kErrorPage,
-               .value = {"absolute URL", keep<&WrittenClientAuth::error_page>, print_error_page},
-               .on_invalid = OnInvalid::drop,
-               .risk = model::Risk::high,
-               .scope = Scope::host,
-               .needs = kTlsSecret,
-               .doc = "where clients are sent (302) that are refused for their certificate, instead of 400"},
+    Annotation{
+        .name = kErrorPage,
+        .value = {"absolute URL", keep<&WrittenClientAuth::error_page>, print_error_page, White::spaces_or_absent},
+        .on_invalid = OnInvalid::drop,
+        .risk = model::Risk::high,
+        .scope = Scope::host,
+        .needs = kTlsSecret,
+        .read_with = kTlsSecret,
+        .doc = "where clients are sent (302) that are refused for their certificate, instead of 400"},
     Annotation{.name = kMatchCn,
                .value = {"CN= and a regular expression", keep<&WrittenClientAuth::match_cn>, print_match_cn},
                .on_invalid = OnInvalid::drop,
                .risk = model::Risk::high,
                .scope = Scope::host,
                .needs = kTlsSecret,
+               .read_with = kTlsSecret,
                .doc = "what the subject of the certificate must match, anywhere in it; else 403"},
     Annotation{.name = kPass,
-               .value = {"boolean", keep<&WrittenClientAuth::pass>, print_pass},
+               .value = {"boolean", keep<&WrittenClientAuth::pass>, print_pass, White::none},
                .on_invalid = OnInvalid::drop,
                .scope = Scope::host,
                .initial = "false",
                .needs = kTlsSecret,
+               .read_with = kTlsSecret,
                .doc = "pods get the certificate, as PEM that is percent-encoded, in `ssl-client-cert`"},
     Annotation{.name = kTlsSecret,
-               .value = {"NAMESPACE/NAME", read_tls_secret, print_tls_secret},
+               .value = {"NAMESPACE/NAME", read_tls_secret, print_tls_secret, White::spaces},  // alone they would open
                .on_invalid = OnInvalid::drop,
                .risk = model::Risk::medium,
                .scope = Scope::host,
@@ -95,19 +99,22 @@ constexpr std::array kClientAuthRows{
                    "Secret with ca.crt, the authorities of clients' certificates, and perhaps ca.crl; without one that "
                    "can be used the host answers 403 ([client certificates](client-certificates.md))"},
     Annotation{.name = kVerifyClient,
-               .value = {"on, off, optional or optional_no_ca", keep<&WrittenClientAuth::verify>, print_verify_client},
+               .value = {"on, off, optional or optional_no_ca", keep<&WrittenClientAuth::verify>, print_verify_client,
+                         White::spaces},
                .risk = model::Risk::medium,
                .scope = Scope::host,
                .initial = "on",
                .needs = kTlsSecret,
+               .read_with = kTlsSecret,
                .doc =
                    "on: who shows no good certificate is refused; optional: who shows none may come; optional_no_ca: "
                    "one of an unknown authority may come as well"},
     Annotation{.name = kVerifyDepth,
-               .value = {"number", keep<&WrittenClientAuth::depth>, print_tls_depth},
+               .value = {"number", keep<&WrittenClientAuth::depth>, print_tls_depth, White::none},
                .scope = Scope::host,
                .initial = "1",
                .needs = kTlsSecret,
+               .read_with = kTlsSecret,
                .doc = "how many authorities may stand between the certificate and one of ca.crt"},
 };
 
@@ -200,16 +207,7 @@ struct ClientAuthReader {
   }
 
   void read() {
-    if (w.secret.empty()) {
-      for (const auto& [name, value] : {std::pair<std::string_view, std::string_view>(kErrorPage, w.error_page),
-                                        {kMatchCn, w.match_cn},
-                                        {kPass, w.pass},
-                                        {kVerifyClient, w.verify},
-                                        {kVerifyDepth, w.depth}})
-        if (!value.empty())
-          say(name, value, Severity::warning, "NoEffect", "auth-tls-secret beside it", "it has no effect");
-      return;
-    }
+    if (w.secret.empty()) return;
     if (!made_of(w.secret, " -._~/:")) drop(kTlsSecret, w.secret, "NAMESPACE/NAME of a Secret");
     read_rest();
     if (out.dropped) return;

@@ -36,7 +36,7 @@ std::string print_map_name(const ServedRoute& served) {
 
 constexpr std::array kHeaderRows{
     Annotation{.name = kCustomHeaders,
-               .value = {"NAMESPACE/NAME", read_map_name, print_map_name},
+               .value = {"NAMESPACE/NAME", read_map_name, print_map_name, White::spaces_or_absent},
                .on_invalid = OnInvalid::deny,
                .risk = model::Risk::medium,
                .doc = "ConfigMap whose data are headers of all responses of its paths, of those that "

@@ -18,7 +18,7 @@ std::string print_errors(const ServedRoute& served) {
 }
 
 std::string read_service(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
-  if (!is_host_name(v, false) || v.find('.') != std::string_view::npos)
+  if (!is_host_name(v, false) || v.find('.') != std::string_view::npos || v.front() < 'a' || v.front() > 'z')
     return "the name of a Service of the Ingress's namespace";
   out.error_pages.service = v;
   return {};
@@ -39,12 +39,12 @@ std::string print_no_intercept(const ServedRoute& served) {
 
 constexpr std::array kErrorPagesRows{
     Annotation{.name = "custom-http-errors",
-               .value = {"list of statuses", read_errors, print_errors},
+               .value = {"list of statuses", read_errors, print_errors, White::spaces_or_absent},
                .on_invalid = OnInvalid::drop,
                .option = "custom-http-errors",
                .doc = "errors that default-backend answers in place of ([error pages](error-pages.md))"},
     Annotation{.name = "default-backend",
-               .value = {"name of a Service", read_service, print_service},
+               .value = {"name of a Service", read_service, print_service, White::none},
                .on_invalid = OnInvalid::drop,
                .otherwise = "--default-backend-service",
                .doc =
@@ -52,7 +52,7 @@ constexpr std::array kErrorPagesRows{
                    "its first port"},
     Annotation{
         .name = "disable-proxy-intercept-errors",
-        .value = {"boolean", read_no_intercept, print_no_intercept},
+        .value = {"boolean", read_no_intercept, print_no_intercept, White::none},
         .initial = "false",
         .needs = "custom-http-errors",
         .doc = "true: errors of pods are passed on as they are, and only our own are answered by default-backend"},

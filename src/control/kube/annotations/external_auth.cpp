@@ -16,12 +16,6 @@ using model::Severity;
 constexpr std::string_view kAuthUrl = "auth-url", kAuthHeaders = "auth-proxy-set-headers", kKept = "auth-keepalive",
                            kGlobalAuth = "enable-global-auth";
 
-// What is written means nothing without auth-url: finish_external_auth() looks.
-WrittenExternalAuth& beside(std::string_view name, std::string_view value, AnnotationValues& out) {
-  out.external_auth.beside.emplace_back(name, value);
-  return out.external_auth;
-}
-
 std::string read_url(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   out.external_auth.auth.url = v;
   return {};
@@ -31,7 +25,7 @@ std::string print_url(const ServedRoute& served) {
 }
 
 std::string read_method(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
-  return read_auth_method(v, beside("auth-method", v, out).auth.method);
+  return read_auth_method(v, out.external_auth.auth.method);
 }
 std::string print_method(const ServedRoute& served) {
   const auto& auth = served.settings.external_auth;
@@ -39,7 +33,7 @@ std::string print_method(const ServedRoute& served) {
 }
 
 std::string read_signin_url(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
-  return read_signin(v, beside("auth-signin", v, out).auth.signin);
+  return read_signin(v, out.external_auth.auth.signin);
 }
 std::string print_signin(const ServedRoute& served) {
   return served.settings.external_auth ? served.settings.external_auth->signin.text() : "";
@@ -47,7 +41,7 @@ std::string print_signin(const ServedRoute& served) {
 
 std::string read_signin_param(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   if (!made_of(v, "-._~")) return "the name of a parameter";
-  beside("auth-signin-redirect-param", v, out).auth.signin_param = v;
+  out.external_auth.auth.signin_param = v;
   return {};
 }
 std::string print_signin_param(const ServedRoute& served) {
@@ -55,7 +49,7 @@ std::string print_signin_param(const ServedRoute& served) {
 }
 
 std::string read_response_headers(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
-  return read_auth_headers(v, beside("auth-response-headers", v, out).auth.response_headers);
+  return read_auth_headers(v, out.external_auth.auth.response_headers);
 }
 std::string print_response_headers(const ServedRoute& served) {
   std::string out;
@@ -66,7 +60,7 @@ std::string print_response_headers(const ServedRoute& served) {
 
 std::string read_request_redirect(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   if (!made_of(v, "-._~/:,?&=")) return "an URL of letters, digits and -._~/:,?&=";
-  beside("auth-request-redirect", v, out).auth.request_redirect = Template(v);
+  out.external_auth.auth.request_redirect = Template(v);
   return {};
 }
 std::string print_request_redirect(const ServedRoute& served) {
@@ -79,7 +73,7 @@ std::string read_auth_config_map(std::string_view v, const AnnotationContext& co
   if (ns != context.ns() && !context.options.allow_cross_namespace_resources)
     return "a ConfigMap of the Ingress's namespace, not of " + shorten(ns) +
            ", as allow-cross-namespace-resources is false";
-  auto& w = beside(kAuthHeaders, v, out);
+  auto& w = out.external_auth;
   w.config_map = v;
   const ConfigMap* map = context.look_up.config_map(v);
   w.missing = map == nullptr;
@@ -97,7 +91,7 @@ std::string print_auth_config_map(const ServedRoute& served) {
 std::string read_always(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   const auto on = parse_bool(v);
   if (!on) return "true or false";
-  beside("auth-always-set-cookie", v, out).auth.always_set_cookie = *on;
+  out.external_auth.auth.always_set_cookie = *on;
   return {};
 }
 std::string print_always(const ServedRoute& served) {
@@ -105,14 +99,14 @@ std::string print_always(const ServedRoute& served) {
 }
 
 std::string read_key(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
-  return read_cache_key(v, beside("auth-cache-key", v, out).auth.cache_key);
+  return read_cache_key(v, out.external_auth.auth.cache_key);
 }
 std::string print_key(const ServedRoute& served) {
   return served.settings.external_auth ? served.settings.external_auth->cache_key.text() : "";
 }
 
 std::string read_times(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
-  return read_cache_times(v, beside("auth-cache-duration", v, out).auth.cache_times);
+  return read_cache_times(v, out.external_auth.auth.cache_times);
 }
 std::string print_times(const ServedRoute& served) {
   const auto& auth = served.settings.external_auth;
@@ -123,7 +117,7 @@ std::string print_times(const ServedRoute& served) {
 std::string read_kept(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   const auto n = parse_int(v);
   if (!n || *n < 0 || *n > 1'000'000) return "a number of connections, 0 for as many as there is room for";
-  beside("auth-keepalive", v, out).auth.kept.idle = static_cast<std::uint32_t>(*n);
+  out.external_auth.auth.kept.idle = static_cast<std::uint32_t>(*n);
   return {};
 }
 std::string print_kept(const ServedRoute& served) {
@@ -132,7 +126,7 @@ std::string print_kept(const ServedRoute& served) {
 std::string read_kept_requests(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   const auto n = parse_int(v);
   if (!n || *n < 1 || *n > 4'000'000'000) return "a number of requests above 0";
-  beside("auth-keepalive-requests", v, out).auth.kept.requests = static_cast<std::uint32_t>(*n);
+  out.external_auth.auth.kept.requests = static_cast<std::uint32_t>(*n);
   return {};
 }
 std::string print_kept_requests(const ServedRoute& served) {
@@ -142,7 +136,7 @@ std::string print_kept_requests(const ServedRoute& served) {
 std::string read_kept_timeout(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   const auto n = parse_int(v);
   if (!n || *n < 1 || *n > 31'536'000) return "seconds above 0";
-  beside("auth-keepalive-timeout", v, out).auth.kept.timeout = std::chrono::seconds(*n);
+  out.external_auth.auth.kept.timeout = std::chrono::seconds(*n);
   return {};
 }
 std::string print_kept_timeout(const ServedRoute& served) {
@@ -152,86 +146,98 @@ std::string print_kept_timeout(const ServedRoute& served) {
 
 constexpr std::array kExternalAuthRows{
     Annotation{.name = "auth-always-set-cookie",
-               .value = {"boolean", read_always, print_always},
+               .value = {"boolean", read_always, print_always, White::none},
                .initial = "false",
                .needs = kAuthUrl,
+               .read_with = kAuthUrl,
                .doc = "clients get the service's cookies with answers of any status, not of 200, 201, 204, 206, 301 to "
                       "304, 307 and 308 alone"},
     Annotation{.name = "auth-cache-duration",
-               .value = {"list of STATUS… TIME", read_times, print_times},
+               .value = {"list of STATUS… TIME", read_times, print_times, White::spaces_or_absent},
                .on_invalid = OnInvalid::deny,
                .risk = model::Risk::medium,
                .initial = "200 202 401 5m",
                .needs = "auth-cache-key",
+               .read_with = kAuthUrl,
                .doc = "how long answers of the service are kept, by their status"},
     Annotation{.name = "auth-cache-key",
-               .value = {"text with variables", read_key, print_key},
+               .value = {"text with variables", read_key, print_key, White::spaces_or_absent},
                .risk = model::Risk::medium,
                .needs = kAuthUrl,
+               .read_with = kAuthUrl,
                .doc = "requests of one path for which this comes to the same get the same answer, which is kept "
                       "([external authentication](external-authentication.md))"},
     Annotation{.name = "auth-keepalive",
-               .value = {"number", read_kept, print_kept},
+               .value = {"number", read_kept, print_kept, White::none},
                .initial = "0",
                .needs = kAuthUrl,
+               .read_with = kAuthUrl,
                .doc = "idle connections to an address of the service that a worker keeps; 0: as many as to pods"},
     Annotation{.name = "auth-keepalive-requests",
-               .value = {"number", read_kept_requests, print_kept_requests},
+               .value = {"number", read_kept_requests, print_kept_requests, White::none},
                .initial = "1000",
                .needs = kKept,
+               .read_with = kAuthUrl,
                .doc = "requests on one of these connections"},
     Annotation{.name = "auth-keepalive-timeout",
-               .value = {"seconds", read_kept_timeout, print_kept_timeout},
+               .value = {"seconds", read_kept_timeout, print_kept_timeout, White::none},
                .initial = "60",
                .needs = kKept,
+               .read_with = kAuthUrl,
                .doc = "how long one of these connections lies idle"},
     Annotation{.name = "auth-method",
-               .value = {"method", read_method, print_method},
+               .value = {"method", read_method, print_method, White::spaces},
                .on_invalid = OnInvalid::deny,
                .initial = "GET",
                .needs = kAuthUrl,
+               .read_with = kAuthUrl,
                .doc = "the method of the question; with it the service gets X-Original-URI and X-Scheme, too"},
     Annotation{.name = kAuthHeaders,
-               .value = {"NAMESPACE/NAME", read_auth_config_map, print_auth_config_map},
+               .value = {"NAMESPACE/NAME", read_auth_config_map, print_auth_config_map, White::spaces_or_absent},
                .on_invalid = OnInvalid::deny,
                .risk = model::Risk::medium,
                .needs = kAuthUrl,
+               .read_with = kAuthUrl,
                .doc = "ConfigMap whose data are headers that the service gets; without one that can be used the paths "
                       "answer 503"},
     Annotation{.name = "auth-request-redirect",
-               .value = {"URL", read_request_redirect, print_request_redirect},
+               .value = {"URL", read_request_redirect, print_request_redirect, White::spaces_or_absent},
                .on_invalid = OnInvalid::drop,
                .risk = model::Risk::medium,
                .otherwise = "the request's path and query",
                .needs = kAuthUrl,
+               .read_with = kAuthUrl,
                .doc = "what the service gets as X-Auth-Request-Redirect"},
     Annotation{.name = "auth-response-headers",
-               .value = {"list", read_response_headers, print_response_headers},
+               .value = {"list", read_response_headers, print_response_headers, White::spaces_or_absent},
                .on_invalid = OnInvalid::deny,
                .risk = model::Risk::medium,
                .needs = kAuthUrl,
+               .read_with = kAuthUrl,
                .doc = "headers of the service's answer that pods get; they get none of these names from clients"},
     Annotation{.name = "auth-signin",
-               .value = {"URL", read_signin_url, print_signin},
+               .value = {"URL", read_signin_url, print_signin, White::spaces_or_absent},
                .risk = model::Risk::high,
                .needs = kAuthUrl,
+               .read_with = kAuthUrl,
                .doc =
                    "where clients are sent (302) in place of 401, whoever says it of the service, auth-type and, with "
                    "custom-http-errors, the pod"},
     Annotation{.name = "auth-signin-redirect-param",
-               .value = {"name", read_signin_param, print_signin_param},
+               .value = {"name", read_signin_param, print_signin_param, White::spaces_or_absent},
                .risk = model::Risk::medium,
                .initial = "rd",
                .needs = "auth-signin",
+               .read_with = kAuthUrl,
                .doc = "the parameter of auth-signin that names the request"},
     Annotation{.name = kAuthUrl,
-               .value = {"URL", read_url, print_url},
-               .on_invalid = OnInvalid::deny,
+               .value = {"URL", read_url, print_url, White::spaces},  // alone they would open
+               .on_invalid = OnInvalid::drop,
                .risk = model::Risk::high,
                .option = "global-auth-url",
                .also_by = kGlobalAuth,
                .doc = "the service that is asked whether a request may come: 2xx, it may; 401 and 403 are passed on; "
-                      "else 500 ([external authentication](external-authentication.md))"},
+                      "else 500; one that is no URL is 503 ([external authentication](external-authentication.md))"},
     Annotation{.name = kGlobalAuth,
                .value = boolean<&RouteSettings::global_auth>,
                .initial = "true",
@@ -256,8 +262,6 @@ struct ExternalAuthReader {
     auto& settings = out.values.settings;
     const std::string url = w.auth.url;
     if (url.empty()) {
-      for (const auto& [name, value] : w.beside)
-        say(name, value, Severity::warning, "NoEffect", "auth-url beside it", "it has no effect");
       if (out.own.no_global_auth) settings.external_auth.reset();
       return;
     }

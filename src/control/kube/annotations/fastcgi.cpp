@@ -109,20 +109,20 @@ std::string print_keep_conn(const ServedRoute& served) {
 
 constexpr std::array kFastcgiRows{
     Annotation{.name = kFastcgiIndex,
-               .value = {"name of a file", read_fastcgi_index, print_fastcgi_index},
+               .value = {"name of a file", read_fastcgi_index, print_fastcgi_index, White::spaces},
                .on_invalid = OnInvalid::drop,
                .risk = model::Risk::medium,
                .needs = "backend-protocol",
                .doc = "what stands behind a path that ends in a slash, in `$fastcgi_script_name` and so in SCRIPT_NAME "
                       "([FastCGI](fastcgi.md))"},
     Annotation{.name = kFastcgiKeep,
-               .value = {"boolean", read_keep_conn, print_keep_conn},
+               .value = {"boolean", read_keep_conn, print_keep_conn, White::none},
                .initial = "false",
                .needs = "backend-protocol",
                .doc = "Sluice's own: FastCGI pods are asked to keep connections, for those that do not serve one "
                       "connection at a time, as php-fpm's processes do ([FastCGI](fastcgi.md#connections))"},
     Annotation{.name = kFastcgiParams,
-               .value = {"NAME or NAMESPACE/NAME", read_params_map, print_params_map},
+               .value = {"NAME or NAMESPACE/NAME", read_params_map, print_params_map, White::spaces_or_absent},
                .on_invalid = OnInvalid::drop,
                .risk = model::Risk::medium,
                .needs = "backend-protocol",

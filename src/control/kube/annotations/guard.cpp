@@ -53,6 +53,16 @@ Guard ignored(std::string expected) {
   return out;
 }
 
+Guard dropping(std::string expected) {
+  Guard out;
+  out.drops = true;
+  out.severity = model::Severity::error;
+  out.reason = "InvalidAnnotation";
+  out.expected = std::move(expected);
+  out.consequence = "the Ingress is not served";
+  return out;
+}
+
 Guard honoured() {
   Guard out;
   out.silent = true;
@@ -76,9 +86,18 @@ Guard traces(std::string_view value, const Written& all, const model::Options&) 
   return ignored("nothing for now: this version makes no traces");
 }
 
+// ingress-nginx reads it where traces are switched on, and hands its error up then.
+Guard operation_name(std::string_view value, const Written& all, const model::Options& options) {
+  const bool read = parse_bool(all.raw("enable-opentelemetry")).value_or(false);
+  if (read && !made_of(all.raw("opentelemetry-operation-name"), "-_ ")) return dropping("letters, digits, - and _");
+  return traces(value, all, options);
+}
+
 // No browser takes a push any more, and nginx from 1.25 on makes none.
-Guard pushes(std::string_view value, const Written&, const model::Options&) {
-  if (!parse_bool(value).value_or(true)) return honoured();
+Guard pushes(std::string_view, const Written& all, const model::Options&) {
+  const auto on = parse_bool(all.raw("http2-push-preload"));
+  if (!on) return dropping("true or false");
+  if (!*on) return honoured();
   return ignored("nothing: neither browsers nor nginx know pushes of HTTP/2 any more");
 }
 

@@ -70,9 +70,9 @@ model::Risk risk_of(std::string_view annotation);
 namespace guard {
 Guard of_nginx(std::string_view, const Written&, const model::Options&);
 Guard traces(std::string_view, const Written&, const model::Options&);
+Guard operation_name(std::string_view, const Written&, const model::Options&);
 Guard pushes(std::string_view, const Written&, const model::Options&);
 Guard beside_modsecurity(std::string_view, const Written&, const model::Options&);
-Guard auth_tls_secret(std::string_view, const Written&, const model::Options&);
 Guard enable_modsecurity(std::string_view, const Written&, const model::Options&);
 Guard other_snippet(std::string_view, const Written&, const model::Options&);
 }  // namespace guard

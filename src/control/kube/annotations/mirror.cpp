@@ -54,19 +54,19 @@ std::string print_mirror_body(const ServedRoute& served) {
 
 constexpr std::array kMirrorRows{
     Annotation{.name = "mirror-host",
-               .value = {"host", read_mirror_host, print_mirror_host},
+               .value = {"host", read_mirror_host, print_mirror_host, White::any_or_absent},
                .risk = model::Risk::high,
                .otherwise = "the host of mirror-target",
                .needs = kMirrorTarget,
                .doc = "Host of copies"},
     Annotation{.name = "mirror-request-body",
-               .value = {"on or off", read_mirror_body, print_mirror_body},
+               .value = {"on or off", read_mirror_body, print_mirror_body, White::spaces},
                .initial = "on",
                .needs = kMirrorTarget,
                .doc = "copies have the body of the request"},
     Annotation{
         .name = kMirrorTarget,
-        .value = {"URL", read_mirror_target, print_mirror_target},
+        .value = {"URL", read_mirror_target, print_mirror_target, White::any_or_absent},
         .risk = model::Risk::high,
         .doc = "who gets a copy of each request; what becomes of it is nothing to the request ([mirrors](mirrors.md))"},
 };

@@ -53,14 +53,14 @@ std::string print_to_www(const ServedRoute& served) {
 
 constexpr std::array kNamesRows{
     Annotation{.name = "from-to-www-redirect",
-               .value = {"boolean", read_to_www, print_to_www},
+               .value = {"boolean", read_to_www, print_to_www, White::none},
                .on_invalid = OnInvalid::drop,
                .scope = Scope::host,
                .initial = "false",
                .doc = "requests for www.HOST are sent to HOST, where the host begins with `www.` those for the name "
                       "without it; only where no Ingress has a rule for that name ([hosts](hosts.md))"},
     Annotation{.name = "server-alias",
-               .value = {"list of names", read_aliases, print_aliases},
+               .value = {"list of names", read_aliases, print_aliases, White::any_or_absent},
                .on_invalid = OnInvalid::drop,
                .risk = model::Risk::high,
                .scope = Scope::host,

@@ -137,7 +137,7 @@ constexpr AnnotationValue time_for_pod{"seconds",
                                            out.no_time.push_back(Name);
                                          return expected;
                                        },
-                                       seconds<M>.print};
+                                       seconds<M>.print, White::none};
 
 void finish_proxy(AnnotationResult& out) {
   for (const auto name : out.values.no_time)
@@ -149,13 +149,13 @@ void finish_proxy(AnnotationResult& out) {
 
 constexpr std::array kProxyRows{
     Annotation{.name = "proxy-body-size",
-               .value = {"size", read_body_size, print_body_size},
+               .value = {"size", read_body_size, print_body_size, White::spaces},
                .risk = model::Risk::medium,
                .option = "proxy-body-size",
                .always_shown = true,
                .doc = "largest request body; beyond it 413; 0 is no limit"},
     Annotation{.name = "proxy-buffer-size",
-               .value = {"size", read_buffer_size, print_buffer_size},
+               .value = {"size", read_buffer_size, print_buffer_size, White::spaces},
                .option = "proxy-buffer-size",
                .doc = "largest response head; beyond it 502; more than 64m counts as 64m"},
     Annotation{.name = "proxy-buffering",
@@ -164,15 +164,15 @@ constexpr std::array kProxyRows{
                .doc = "take answers from pods as fast as they come, whatever the client takes "
                       "([buffering](buffering.md))"},
     Annotation{.name = "proxy-buffers-number",
-               .value = {"number", read_response_buffers, print_response_buffers},
+               .value = {"number", read_response_buffers, print_response_buffers, White::none},
                .option = "proxy-buffers-number",
                .doc = "with proxy-buffering: so many times proxy-buffer-size of an answer lies in memory"},
     Annotation{.name = "proxy-max-temp-file-size",
-               .value = {"size", read_response_disk, print_response_disk},
+               .value = {"size", read_response_disk, print_response_disk, White::spaces},
                .option = "proxy-max-temp-file-size",
                .doc = "with proxy-buffering: what of an answer may lie on the disk; 0: nothing"},
     Annotation{.name = "client-body-buffer-size",
-               .value = {"size", read_body_memory, print_body_memory},
+               .value = {"size", read_body_memory, print_body_memory, White::spaces},
                .on_invalid = OnInvalid::drop,
                .option = "client-body-buffer-size",
                .doc = "with proxy-request-buffering: on, longer bodies lie on the disk; more than 1 MiB counts as "
@@ -183,7 +183,7 @@ constexpr std::array kProxyRows{
                .doc = "of HTTP, for requests to pods; with 1.0 a body is collected before, each connection carries one "
                       "request, and nothing is upgraded"},
     Annotation{.name = "connection-proxy-header",
-               .value = {"close or keep-alive", read_connection, print_connection},
+               .value = {"close or keep-alive", read_connection, print_connection, White::spaces},
                .on_invalid = OnInvalid::drop,
                .doc = "what pods get as Connection; upgrades (WebSockets) are not passed on then"},
     Annotation{.name = kConnectTimeout,
@@ -199,7 +199,7 @@ constexpr std::array kProxyRows{
                    "too, and the first answer counts; 0 is never ([retries](retries.md#two-pods-at-once)). Sluice's "
                    "own"},
     Annotation{.name = "proxy-next-upstream",
-               .value = {"words", read_conditions, print_conditions},
+               .value = {"words", read_conditions, print_conditions, White::none},
                .risk = model::Risk::medium,
                .option = "proxy-next-upstream",
                .doc = "after what another pod is asked: error, timeout, invalid_header, http_500 and the like, "
@@ -209,7 +209,7 @@ constexpr std::array kProxyRows{
                .option = "proxy-next-upstream-timeout",
                .doc = "time in which further tries may start; 0 is no limit"},
     Annotation{.name = "proxy-next-upstream-tries",
-               .value = {"number", read_tries, print_tries},
+               .value = {"number", read_tries, print_tries, White::none},
                .option = "proxy-next-upstream-tries",
                .always_shown = true,
                .doc = "tries in all, the first one included"},

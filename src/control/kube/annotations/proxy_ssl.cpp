@@ -8,6 +8,8 @@ namespace sluice::control::annotation {
 namespace {
 
 std::string read_secret(std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
+  if (!made_of(v, " -._~/:")) return "NAMESPACE/NAME of a Secret, of letters, digits and -._~/:";
+  out.on_invalid = OnInvalid::deny;
   auto slash = v.find('/');
   if (slash == std::string_view::npos || slash == 0 || slash + 1 == v.size() ||
       v.find('/', slash + 1) != std::string_view::npos)
@@ -100,45 +102,47 @@ constexpr std::string_view kSecret = "proxy-ssl-secret";
 
 constexpr std::array kProxySslRows{
     Annotation{.name = "proxy-ssl-ciphers",
-               .value = {"OpenSSL list", read_ciphers, print_ciphers},
+               .value = {"OpenSSL list", read_ciphers, print_ciphers, White::spaces_or_absent},
                .risk = model::Risk::medium,
                .scope = Scope::host,
                .initial = "DEFAULT",
                .needs = kSecret,
                .doc = "ciphers towards pods up to TLS 1.2"},
     Annotation{.name = "proxy-ssl-name",
-               .value = {"host name", read_name, print_name},
+               .value = {"host name", read_name, print_name, White::any_or_absent},
                .risk = model::Risk::high,
                .scope = Scope::host,
                .needs = kSecret,
                .doc = "name that the pod's certificate must have, and that is sent by SNI"},
     Annotation{.name = "proxy-ssl-protocols",
-               .value = {"TLS versions", read_protocols, print_protocols},
+               .value = {"TLS versions", read_protocols, print_protocols, White::spaces_or_absent},
                .scope = Scope::host,
                .initial = "TLSv1.2",
                .needs = kSecret,
                .doc = "versions towards pods"},
-    Annotation{.name = kSecret,
-               .value = {"NAMESPACE/NAME", read_secret, print_secret},
-               .on_invalid = OnInvalid::deny,
-               .risk = model::Risk::medium,
-               .scope = Scope::host,
-               .doc = "Secret with ca.crt and, for client certificates, tls.crt and tls.key; without it the other "
-                      "proxy-ssl-* have no effect"},
+    Annotation{
+        .name = kSecret,
+        .value = {"NAMESPACE/NAME", read_secret, print_secret, White::spaces_or_absent},
+        .on_invalid = OnInvalid::drop,
+        .risk = model::Risk::medium,
+        .scope = Scope::host,
+        .doc =
+            "Secret with ca.crt and, for client certificates, tls.crt and tls.key; one of another namespace or without "
+            "its namespace is 503; without it the other proxy-ssl-* have no effect"},
     Annotation{.name = "proxy-ssl-server-name",
-               .value = {"on or off", read_server_name, print_server_name},
+               .value = {"on or off", read_server_name, print_server_name, White::spaces},
                .scope = Scope::host,
                .initial = "off",
                .needs = kSecret,
                .doc = "send proxy-ssl-name by SNI"},
     Annotation{.name = "proxy-ssl-verify",
-               .value = {"on or off", read_verify, print_verify},
+               .value = {"on or off", read_verify, print_verify, White::spaces},
                .scope = Scope::host,
                .initial = "off",
                .needs = kSecret,
                .doc = "verify the pod's certificate"},
     Annotation{.name = "proxy-ssl-verify-depth",
-               .value = {"number", read_verify_depth, print_verify_depth},
+               .value = {"number", read_verify_depth, print_verify_depth, White::none},
                .scope = Scope::host,
                .initial = "1",
                .needs = kSecret,
@@ -147,7 +151,7 @@ constexpr std::array kProxySslRows{
 
 void finish_proxy_ssl(AnnotationResult& out) {
   const ProxySsl& written = out.values.proxy_ssl;
-  if (out.closing.denied.empty() && written.secret.empty() && written != ProxySsl{})
+  if (!out.dropped && out.closing.denied.empty() && written.secret.empty() && written != ProxySsl{})
     out.problems.push_back({model::Severity::warning, "NoEffect", "metadata.annotations[proxy-ssl-*]", "",
                             "proxy-ssl-secret beside them", "without proxy-ssl-secret they are ignored"});
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "base/strings.h"
@@ -9,17 +10,19 @@ namespace {
 
 constexpr std::string_view kSchemes[] = {"https://", "http://", "$scheme://", "${scheme}://"};
 
-// An absolute http(s) URL or an absolute path, of the characters that RFC 3986 allows, but for variables.
-bool target(const Template& target) {
-  const std::string_view v = target;
-  std::size_t rest = v.starts_with('/') ? 1 : 0;
+// Of the characters that RFC 3986 allows, but for variables.
+bool of_url_characters(const Template& target) {
+  return std::ranges::all_of(target.parts(), [&](const auto& part) {
+    return part.variable != kLiteral || made_of(target.text_of(part), "-._~:/?#[]@!&'()*+,;=%");
+  });
+}
+
+// An absolute http(s) URL.
+bool is_url(std::string_view v) {
+  std::size_t rest = 0;
   for (const auto scheme : kSchemes)
-    if (v.starts_with(scheme)) rest = scheme.size();
-  if (rest == 0 || v.size() > 4096) return false;
-  if (rest > 1 && (v.size() == rest || v[rest] == '/' || v[rest] == '?' || v[rest] == '#')) return false;
-  for (const auto& part : target.parts())
-    if (part.variable == kLiteral && !made_of(target.text_of(part), "-._~:/?#[]@!&'()*+,;=%")) return false;
-  return true;
+    if (iequals(v.substr(0, scheme.size()), scheme)) rest = scheme.size();
+  return rest != 0 && v.size() != rest && v[rest] != '/' && v[rest] != '?' && v[rest] != '#';
 }
 
 using Written = WrittenRedirect AnnotationValues::*;
@@ -32,14 +35,21 @@ std::string read_redirect_target(std::string_view v, const AnnotationContext& co
     return "an absolute http or https URL, or a path, without variables (option redirect-variables allows them)";
   if (const auto unknown = wanted.first_unknown(false); !unknown.empty())
     return "variables of docs/variables.md, which " + unknown + " is not";
-  if (!target(wanted)) return "an absolute http or https URL, or a path";
+  // As ingress-nginx: characters are a matter of the Ingress, and what a temporal one leads to is one of the
+  // annotation.
+  constexpr bool temporal = Which == &AnnotationValues::temporal;
+  const bool fine = v.size() <= 4096 && of_url_characters(wanted);
+  if (fine && temporal && !is_url(v)) out.on_invalid = OnInvalid::use_default;
+  if (!fine || (!is_url(v) && (temporal || !v.starts_with('/'))))
+    return temporal ? "an absolute http or https URL" : "an absolute http or https URL, or a path";
   (out.*Which).location = wanted;
   return {};
 }
 template <Written Which, int Highest>
 std::string read_status(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   const auto n = parse_int(v);
-  if (!n || *n < 300 || *n > Highest) return "a status from 300 to " + std::to_string(Highest);
+  if (n && (*n < 300 || *n > Highest)) out.on_invalid = OnInvalid::use_default;
+  if (!n || out.on_invalid) return "a status from 300 to " + std::to_string(Highest);
   (out.*Which).status = static_cast<std::uint16_t>(*n);
   return {};
 }
@@ -56,7 +66,6 @@ std::string print_status(const ServedRoute& served) {
 }
 
 std::string read_app_root(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
-  v = trim_of(v, kBlank);
   if (!v.starts_with('/') || !made_of(v, "-._~/:")) return "a path of letters, digits and -._~/:";
   out.settings.app_root = model::AppRoot{std::string(v)};
   return {};
@@ -67,36 +76,48 @@ std::string print_app_root(const ServedRoute& served) {
 
 constexpr std::array kRedirectRows{
     Annotation{.name = "app-root",
-               .value = {"path", read_app_root, print_app_root},
+               .value = {"path", read_app_root, print_app_root, White::none},
                .risk = model::Risk::medium,
                .scope = Scope::host,
                .doc = "requests for / of its hosts are sent there with 302; of several at a host the one counts whose "
                       "Ingress has the longest path"},
-    Annotation{
-        .name = "permanent-redirect",
-        .value = {"URL or path", read_redirect_target<&AnnotationValues::permanent>, print_redirect_target<false>},
-        .on_invalid = OnInvalid::drop,
-        .risk = model::Risk::medium,
-        .doc = "answer every request with this redirect"},
-    Annotation{.name = "permanent-redirect-code",
-               .value = {"300 to 308", read_status<&AnnotationValues::permanent, 308>, print_status<false>},
-               .initial = "301",
-               .needs = "permanent-redirect",
-               .doc = "status of permanent-redirect; 300, 304, 305, 306: the URL is the text, without Location"},
-    Annotation{.name = "relative-redirects",
-               .value = boolean<&RouteSettings::relative_redirects>,
-               .option = "relative-redirects",
-               .doc = "Location without scheme and host"},
-    Annotation{.name = "temporal-redirect",
-               .value = {"URL or path", read_redirect_target<&AnnotationValues::temporal>, print_redirect_target<true>},
+    Annotation{.name = "permanent-redirect",
+               .value = {"URL or path", read_redirect_target<&AnnotationValues::permanent>,
+                         print_redirect_target<false>, White::none},
                .on_invalid = OnInvalid::drop,
                .risk = model::Risk::medium,
-               .doc = "answer every request with this redirect; stronger than permanent-redirect"},
+               .read_without = "temporal-redirect",
+               .doc = "answer every request with this redirect"},
+    Annotation{
+        .name = "permanent-redirect-code",
+        .value = {"300 to 308", read_status<&AnnotationValues::permanent, 308>, print_status<false>, White::none},
+        .on_invalid = OnInvalid::drop,
+        .initial = "301",
+        .needs = "permanent-redirect",
+        .read_without = "temporal-redirect",
+        .doc = "status of permanent-redirect; another number is the default; 300, 304, 305, 306: the URL is the text, "
+               "without Location"},
+    Annotation{.name = "relative-redirects",
+               .value = boolean<&RouteSettings::relative_redirects>,
+               .on_invalid = OnInvalid::drop,
+               .option = "relative-redirects",
+               .doc = "Location without scheme and host"},
+    Annotation{
+        .name = "temporal-redirect",
+        .value = {"URL", read_redirect_target<&AnnotationValues::temporal>, print_redirect_target<true>, White::none},
+        .on_invalid = OnInvalid::drop,
+        .risk = model::Risk::medium,
+        .doc =
+            "answer every request with this redirect; stronger than permanent-redirect; what is no http or https URL "
+            "is left out"},
     Annotation{.name = "temporal-redirect-code",
-               .value = {"300 to 307", read_status<&AnnotationValues::temporal, 307>, print_status<true>},
+               .value = {"300 to 307", read_status<&AnnotationValues::temporal, 307>, print_status<true>, White::none},
+               .on_invalid = OnInvalid::drop,
                .initial = "302",
                .needs = "temporal-redirect",
-               .doc = "status of temporal-redirect; 300, 304, 305, 306: the URL is the text, without Location"},
+               .read_with = "temporal-redirect",
+               .doc = "status of temporal-redirect; another number is the default; 300, 304, 305, 306: the URL is the "
+                      "text, without Location"},
     Annotation{.name = "use-port-in-redirects",
                .value = boolean<&RouteSettings::port_in_redirects>,
                .option = "use-port-in-redirects",

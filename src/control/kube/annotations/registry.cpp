@@ -231,35 +231,57 @@ void read_unserved(const UnservedAnnotation* row, std::string_view name, std::st
                   std::move(guard.consequence)});
 }
 
-// Of these ingress-nginx reads a boolean or a number, in which a blank is an error. All others are strings there, which
-// are trimmed.
-constexpr std::string_view kExact[] = {"boolean",      "number",     "seconds",   "KiB",
-                                       "KiB a second", "300 to 308", "300 to 307"};
-
 // Lists may be written over several lines, each of which ingress-nginx trims.
-constexpr std::string_view kLists[] = {"list", "list of ranges", "list of names", "list of statuses", "words"};
+constexpr std::string_view kLists[] = {"list of ranges", "list of names", "list of origins"};
 
 // An annotation of `row`.
 void read_served(const Annotation& row, std::string_view raw, const AnnotationContext& context, AnnotationResult& out) {
-  const bool exact = std::ranges::find(kExact, row.value.grammar) != std::end(kExact);
+  using enum White;
+  const White white = row.value.white;
+  const bool lines = white == any || white == any_or_absent;
   // What refuses a text of several lines counts those in front, too.
   const auto begin = row.lines ? std::size_t{0} : std::min(raw.size(), raw.find_first_not_of(kBlank));
-  auto trimmed = raw.substr(begin, raw.find_last_not_of(kBlank) + 1 - begin);
+  auto value = white == none ? raw : raw.substr(begin, raw.find_last_not_of(kBlank) + 1 - begin);
   std::string joined;  // what is written over several lines
-  if (std::ranges::find(kLists, row.value.grammar) != std::end(kLists) && has_control(trimmed)) {
-    joined = trimmed;
+  if (lines && std::ranges::find(kLists, row.value.grammar) != std::end(kLists) && has_control(value)) {
+    joined = value;
     std::ranges::replace_if(joined, [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
-    trimmed = joined;
+    value = joined;
   }
-  const auto value = exact ? raw : trimmed;
-  auto expected = has_control(trimmed) && !row.lines ? std::string("a value without control characters")
-                                                     : row.value.parse(value, context, out.values);
-  if (expected.empty()) return;
-  if (row.on_invalid == deny) add_element(out.closing.denied, row.name);
-  out.dropped = out.dropped || row.on_invalid == drop;
-  out.problems.push_back({row.on_invalid == use_default ? Severity::warning : Severity::error, "InvalidAnnotation",
+  std::string expected;
+  out.values.on_invalid.reset();
+  if (trim_of(raw, kBlank).empty())
+    expected = std::string(row.value.grammar) + ", not white space alone";
+  else if (has_control(lines ? value : raw) && !row.lines)
+    expected = "a value without control characters";
+  if (!expected.empty())
+    value = raw;
+  else if (expected = row.value.parse(value, context, out.values); expected.empty())
+    return;
+  const OnInvalid what = out.values.on_invalid.value_or(row.on_invalid);
+  if (what == deny) add_element(out.closing.denied, row.name);
+  out.dropped = out.dropped || what == drop;
+  out.problems.push_back({what == use_default ? Severity::warning : Severity::error, "InvalidAnnotation",
                           "metadata.annotations[" + std::string(row.name) + "]", row.secret ? "" : shorten(value),
-                          std::move(expected), std::string(consequence(row.on_invalid))});
+                          std::move(expected), std::string(consequence(what))});
+}
+
+// What stands beside it, or lacks, so that nobody looks at it; empty: somebody does.
+std::string unread(const Annotation& row, const Written& written) {
+  if (!row.read_with.empty() && written.raw(row.read_with).empty()) return std::string(row.read_with) + " beside it";
+  if (!row.read_without.empty() && !written.raw(row.read_without).empty())
+    return "no " + std::string(row.read_without) + " beside it";
+  if (!row.newer.empty() && !written.raw(row.newer).empty())
+    return "one of the two names: " + std::string(row.newer) + " counts";
+  return {};
+}
+
+// White space alone: is it as if the annotation were not there? What it may hold besides spaces is a matter of its row.
+bool is_absent(const Known& row, std::string_view blank) {
+  if (!row.served) return row.unserved == nullptr;
+  const White white = row.served->value.white;
+  return white == White::any_or_absent ||
+         (white == White::spaces_or_absent && blank.find_first_not_of(' ') == std::string_view::npos);
 }
 
 // A canary that asks clients of the host for a certificate: ingress-nginx goes by it, Sluice by main Ingresses alone.
@@ -291,8 +313,10 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
   std::string without_effect;  // of a canary
   std::size_t left = kMostMeant;
   for (const auto& [name, raw] : written.all()) {
-    if (written[name].empty()) continue;  // as if absent
+    if (raw.empty()) continue;  // as if absent
     const Known row = find(name);
+    const bool blank = written[name].empty();
+    if (blank && (is_absent(row, raw) || (out.canary && !(row.served && row.served->scope == Scope::canary)))) continue;
     if (auto expected = against_rules(row, name, raw, options); !expected.empty()) {
       out.dropped = true;
       out.problems.push_back({Severity::error, "RefusedAnnotation", "metadata.annotations[" + shorten(name) + "]",
@@ -312,10 +336,10 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
         add_element(without_effect, name);
       continue;
     }
-    if (row.served && !row.served->newer.empty() && !written[row.served->newer].empty())
-      out.problems.push_back(
-          {Severity::warning, "NoEffect", "metadata.annotations[" + std::string(name) + "]", shorten(written[name]),
-           "one of the two names: " + std::string(row.served->newer) + " counts", "it has no effect"});
+    if (auto expected = row.served ? unread(*row.served, written) : std::string(); !expected.empty())
+      out.problems.push_back({Severity::warning, "NoEffect", "metadata.annotations[" + std::string(name) + "]",
+                              row.served->secret ? "" : shorten(written[name]), std::move(expected),
+                              "it has no effect"});
     else if (row.served)
       read_served(*row.served, raw, context, out);
     else

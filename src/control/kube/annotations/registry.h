@@ -40,6 +40,17 @@ struct ProxySsl {
 // itself), how its pods are spoken to, or which requests a canary takes.
 enum class Scope : std::uint8_t { location, host, backend, canary };
 
+// What ingress-nginx makes of white space at the ends of a value, and of a value that is nothing else: its validators
+// see the value as it is written. `_or_absent`: white space alone is as if the annotation were not there; else it is a
+// value that cannot be read.
+enum class White : std::uint8_t {
+  any,  // is left out, the ends of lines as well
+  any_or_absent,
+  spaces,  // spaces are left out, and anything else makes a value that cannot be read
+  spaces_or_absent,
+  none,  // belongs to the value
+};
+
 // A redirect as it is written, in two annotations.
 struct WrittenRedirect {
   Template location;  // empty: none
@@ -68,7 +79,6 @@ struct WrittenExternalAuth {
   std::string config_map;    // auth-proxy-set-headers: "namespace/name"; empty: it is not
   bool missing = false;      // there is none of the name
   std::vector<WrongHeader> wrong;
-  std::vector<std::pair<std::string_view, std::string>> beside;  // what is written beside auth-url, with its value
 };
 
 // custom-http-errors and what goes with it, as written.
@@ -166,6 +176,8 @@ struct WrittenSnippets {
 
 // What the annotations of one Ingress say: parsers write into this.
 struct AnnotationValues {
+  // Of the value that is being read, where what is wrong with it does not do what its row says.
+  std::optional<OnInvalid> on_invalid;
   model::RouteSettings settings;
   WrittenCors cors;
   WrittenBalancing balancing;
@@ -207,10 +219,12 @@ struct AnnotationContext {
 // How a value is written, read and printed.
 struct AnnotationValue {
   std::string_view grammar;
-  // Reads `value` (trimmed, not empty, free of control characters) and writes `out`, or returns what was expected.
+  // Reads `value` (without the white space that `white` leaves out, not blank, free of control characters) and writes
+  // `out`, or returns what was expected.
   std::string (*parse)(std::string_view value, const AnnotationContext& context, AnnotationValues& out);
   // What is served, as the annotation would ask for it; empty: nothing was asked for.
   std::string (*print)(const ServedRoute& served);
+  White white = White::any;
 };
 
 struct Annotation {
@@ -224,10 +238,13 @@ struct Annotation {
   std::string_view otherwise = {};  // what else decides the default
   std::string_view newer = {};      // the name that counts where both are written; empty: it has one name
   std::string_view needs = {};      // the annotation without which it has no effect; empty: none
-  std::string_view also_by = {};    // another annotation that asks for a value of this one; empty: none does
-  bool always_shown = false;        // `sluice explain` shows it at its default too
-  bool secret = false;              // its value is never shown
-  bool lines = false;               // its value may have several
+  // The annotation without which ingress-nginx does not look at it: whatever it says is no fault then. Empty: none.
+  std::string_view read_with = {};
+  std::string_view read_without = {};  // the same: the one that has to be missing
+  std::string_view also_by = {};       // another annotation that asks for a value of this one; empty: none does
+  bool always_shown = false;           // `sluice explain` shows it at its default too
+  bool secret = false;                 // its value is never shown
+  bool lines = false;                  // its value may have several
   // Is a value served? Those that are not guard and close, so that --accept-unprotected takes the name. Null: all are.
   bool (*serves)(std::string_view value) = nullptr;
   std::string_view doc = {};

@@ -41,25 +41,26 @@ std::string print_cookie_path(const ServedRoute& served) {
 
 constexpr std::array kReplacementRows{
     Annotation{.name = "proxy-cookie-domain",
-               .value = {"off or two texts", read_cookie_domain, print_cookie_domain},
+               .value = {"off or two texts", read_cookie_domain, print_cookie_domain, White::none},
                .risk = model::Risk::medium,
                .option = "proxy-cookie-domain",
                .doc = "a Domain of cookies that pods set, and the one that clients get ([responses](responses.md))"},
     Annotation{.name = "proxy-cookie-path",
-               .value = {"off or two texts", read_cookie_path, print_cookie_path},
+               .value = {"off or two texts", read_cookie_path, print_cookie_path, White::spaces_or_absent},
                .risk = model::Risk::medium,
                .option = "proxy-cookie-path",
                .doc = "what a Path of cookies that pods set begins with, and what it begins with for clients "
                       "([responses](responses.md))"},
-    Annotation{.name = "proxy-redirect-from",
-               .value = {"text or regular expression", read_redirect_from, print_redirect_from},
-               .risk = model::Risk::medium,
-               .option = "proxy-redirect-from",
-               .needs = "proxy-redirect-to",
-               .doc = "what Location and Refresh of pods begin with; off and default: they stay "
-                      "([responses](responses.md))"},
+    Annotation{
+        .name = "proxy-redirect-from",
+        .value = {"text or regular expression", read_redirect_from, print_redirect_from, White::spaces_or_absent},
+        .risk = model::Risk::medium,
+        .option = "proxy-redirect-from",
+        .needs = "proxy-redirect-to",
+        .doc = "what Location and Refresh of pods begin with; off and default: they stay "
+               "([responses](responses.md))"},
     Annotation{.name = "proxy-redirect-to",
-               .value = {"text", read_redirect_to, print_redirect_to},
+               .value = {"text", read_redirect_to, print_redirect_to, White::spaces_or_absent},
                .risk = model::Risk::medium,
                .option = "proxy-redirect-to",
                .needs = "proxy-redirect-from",

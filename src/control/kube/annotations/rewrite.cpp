@@ -20,7 +20,6 @@ std::string print_use_regex(const ServedRoute& served) {
 // What is made of other characters is no rewrite at all in ingress-nginx. A variable that there is not stops all
 // changes of its configuration; here nothing goes to pods, as nobody can tell the path that is meant.
 std::string read_rewrite_target(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
-  v = trim_of(v, kBlank);
   if (!made_of(v, "-._~/:$")) return "a path or URL of letters, digits and -._~/:$";
   out.settings.rewrite = model::Rewrite{std::string(v)};
   out.unknown_in_rewrite = out.settings.rewrite->target.first_unknown(true);
@@ -39,21 +38,22 @@ std::string print_prefix(const ServedRoute& served) {
 }
 
 constexpr std::array kRewriteRows{
-    Annotation{.name = "rewrite-target",
-               .value = {"path or URL with $1 to $9 and variables", read_rewrite_target, print_rewrite_target},
-               .risk = model::Risk::medium,
-               .scope = Scope::host,
-               .doc = "the path that pods get: $1 to $9 are groups of the path of the Ingress, which is a regular "
-                      "expression then, as with use-regex; a URL redirects there with 302 ([rewrite](rewrite.md))"},
+    Annotation{
+        .name = "rewrite-target",
+        .value = {"path or URL with $1 to $9 and variables", read_rewrite_target, print_rewrite_target, White::none},
+        .risk = model::Risk::medium,
+        .scope = Scope::host,
+        .doc = "the path that pods get: $1 to $9 are groups of the path of the Ingress, which is a regular "
+               "expression then, as with use-regex; a URL redirects there with 302 ([rewrite](rewrite.md))"},
     Annotation{.name = "use-regex",
-               .value = {"boolean", read_use_regex, print_use_regex},
+               .value = {"boolean", read_use_regex, print_use_regex, White::none},
                .scope = Scope::host,
                .initial = "false",
                .also_by = "rewrite-target",
                .doc = "all paths of its namespace at its hosts are regular expressions that match from the beginning, "
                       "whatever the case; the longest text is asked first ([rewrite](rewrite.md))"},
     Annotation{.name = "x-forwarded-prefix",
-               .value = {"path with $1 to $9 and variables", read_prefix, print_prefix},
+               .value = {"path with $1 to $9 and variables", read_prefix, print_prefix, White::spaces_or_absent},
                .on_invalid = OnInvalid::drop,
                .risk = model::Risk::medium,
                .needs = "rewrite-target",

@@ -63,14 +63,15 @@ std::string print_auth(const ServedRoute& served) {
 
 constexpr std::array kSnippetRows{
     Annotation{.name = "auth-snippet",
-               .value = {"text of nginx", read_snippet<Context::location, &WrittenSnippets::auth>, print_auth},
+               .value = {"text of nginx", read_snippet<Context::location, &WrittenSnippets::auth>, print_auth,
+                         White::any_or_absent},
                .risk = model::Risk::critical,
                .lines = true,
                .serves = is_readable<Context::location>,
                .doc = "headers that the service of auth-url gets, by `proxy_set_header` ([snippets](snippets.md))"},
     Annotation{.name = "configuration-snippet",
                .value = {"text of nginx", read_snippet<Context::location, &WrittenSnippets::configuration>,
-                         print_configuration},
+                         print_configuration, White::any_or_absent},
                .risk = model::Risk::critical,
                .option = "location-snippet",
                .lines = true,
@@ -78,7 +79,8 @@ constexpr std::array kSnippetRows{
                .doc = "what is to be done with requests of its paths, in nginx's words, which are compiled "
                       "([snippets](snippets.md))"},
     Annotation{.name = "server-snippet",
-               .value = {"text of nginx", read_snippet<Context::server, &WrittenSnippets::server>, print_server},
+               .value = {"text of nginx", read_snippet<Context::server, &WrittenSnippets::server>, print_server,
+                         White::any_or_absent},
                .risk = model::Risk::critical,
                .scope = Scope::host,
                .option = "server-snippet",

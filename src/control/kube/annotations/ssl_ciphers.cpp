@@ -47,14 +47,14 @@ std::string print_prefer(const ServedRoute& served) {
 
 constexpr std::array kCipherRows{
     Annotation{.name = "ssl-ciphers",
-               .value = {"OpenSSL list", read_host_ciphers, print_host_ciphers},
+               .value = {"OpenSSL list", read_host_ciphers, print_host_ciphers, White::spaces_or_absent},
                .on_invalid = OnInvalid::drop,
                .scope = Scope::host,
                .option = "ssl-ciphers",
                .doc = "ciphers of the host up to TLS 1.2; a list without a cipher that is known is reported and leaves "
                       "those of the option ([TLS](tls.md#of-a-host))"},
     Annotation{.name = "ssl-prefer-server-ciphers",
-               .value = {"boolean", read_prefer, print_prefer},
+               .value = {"boolean", read_prefer, print_prefer, White::none},
                .scope = Scope::host,
                .initial = "true",
                .doc = "the order of our ciphers counts at the host, not that of the client"},

@@ -18,7 +18,8 @@ std::string print_passthrough(const ServedRoute& served) {
 
 constexpr std::array kSslPassthroughRows{
     Annotation{.name = "ssl-passthrough",
-               .value = {"boolean", read_passthrough, print_passthrough},
+               .value = {"boolean", read_passthrough, print_passthrough, White::none},
+               .on_invalid = OnInvalid::drop,
                .scope = Scope::host,
                .initial = "false",
                .doc = "with `--enable-ssl-passthrough`: TLS for the host goes on undecrypted to the Service of its "

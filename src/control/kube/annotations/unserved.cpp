@@ -19,7 +19,7 @@ constexpr std::array kUnserved{
     UnservedAnnotation{"http2-push-preload", Risk::low, nothing, guard::pushes},
     UnservedAnnotation{"modsecurity-snippet", Risk::critical, nothing, guard::other_snippet},
     UnservedAnnotation{"modsecurity-transaction-id", Risk::high, nothing, guard::beside_modsecurity},
-    UnservedAnnotation{"opentelemetry-operation-name", Risk::medium, nothing, guard::traces},
+    UnservedAnnotation{"opentelemetry-operation-name", Risk::medium, nothing, guard::operation_name},
     UnservedAnnotation{"opentelemetry-trust-incoming-span", Risk::low, nothing, guard::traces},
     UnservedAnnotation{"proxy-busy-buffers-size", Risk::low, nothing, guard::of_nginx},
     UnservedAnnotation{"stream-snippet", Risk::critical, nothing, guard::other_snippet},

@@ -20,7 +20,7 @@ std::string print_host(const ServedRoute& served) {
 
 constexpr std::array kUpstreamVhostRows{
     Annotation{.name = "upstream-vhost",
-               .value = {"host with variables", read_host, print_host},
+               .value = {"host with variables", read_host, print_host, White::any_or_absent},
                .on_invalid = OnInvalid::drop,
                .doc = "Host that pods get, instead of the client's ([variables](variables.md)); X-Forwarded-Host stays "
                       "the client's"},

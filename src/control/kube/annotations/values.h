@@ -38,7 +38,7 @@ inline constexpr AnnotationValue boolean{
       out.settings.*M = *b;
       return {};
     },
-    [](const ServedRoute& served) { return truth(served.settings.*M); }};
+    [](const ServedRoute& served) { return truth(served.settings.*M); }, White::none};
 
 template <auto M>
 inline constexpr AnnotationValue on_off{
@@ -64,6 +64,7 @@ inline constexpr AnnotationValue seconds{
     [](const ServedRoute& served) {
       const auto ms = (served.settings.*M).count();
       return ms % 1000 == 0 ? std::to_string(ms / 1000) + "s" : std::to_string(ms) + "ms";
-    }};
+    },
+    White::none};
 
 }  // namespace sluice::control::annotation
