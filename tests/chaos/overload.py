@@ -4,8 +4,8 @@ answers of 200 within half a second, a second.
 
 pods      the pods are what is too slow: so many places, each busy for so long with a request, whatever this machine can do. With
           adaptive-concurrency goodput stays at 90 % of the best that any rate comes to; beside it, what happens without
-proxy     one worker is what is too slow, for one and a half times and for three times what it can do: it has a quarter of a core, so
-          that those who ask and those who answer are never what is. With overload-loop-lag requests of high priority are answered
+proxy     one worker is what is too slow, for one and a half times and for three times what it can do: it has a tenth of a core, so
+          that those who ask and those who answer are never what is. What it can do is what it does for as many connections. With overload-loop-lag requests of high priority are answered
           while those of low priority get 503; beside it, what happens without. Needs root and the cpu cgroup; says so where it did not run
 crowd     clients take all connections, and all descriptors, and ask nothing: those who ask are served, and pods are reached"""
 import json
@@ -22,8 +22,8 @@ from pods import HOST, pod_at, write
 DEADLINE = 500  # milliseconds
 PODS, PLACES, SERVICE = 4, 5, 50  # 400 requests a second
 LAG = 20
-CORE = 0.25
-PATIENT = 0.1  # seconds that an answer may take before those who ask run out of connections
+CORE = 0.1
+CONNECTIONS = {"high": 250, "low": 750}
 
 
 def goodput(run):
@@ -106,22 +106,22 @@ def proxy(run):
         run.say(f"proxy: NOT RUN: {e}")
         run.figure(proxy={"skipped": str(e)})
         return
-    out["core"] = CORE
+    out["core"], out["connections"] = CORE, CONNECTIONS
     both = {name: run.sluice(workers=1, options={"priority-namespaces": "*", **o}, access_log="off", wrap=groups[name].wrap()) for name, o in options.items()}
     # What one worker can do: as much as it answers of more than that.
     rate, best = 1000, 0
     while True:
-        r = load(run, both["without"], rate, 2, 64, host="high.example")
+        r = load(run, both["without"], rate, run.pick(2, 4), sum(CONNECTIONS.values()), host="high.example")
         best = max(best, r["goodput"])
         if r["goodput"] < 0.9 * rate:
             break
-        rate = int(rate * 1.4)
+        rate = int(rate * 1.2)
     out["peak"] = best
     # In turns, as what else the machine does goes up and down.
     for times in (1.5, 3):
         rows = {name: {"high": [], "low": []} for name in both}
         for name in ("with", "without") * run.pick(2, 5):
-            high, low = (Load(run, both[name], int(best * part), seconds, min(int(best * part * PATIENT), 4000), host=f"{who}.example")
+            high, low = (Load(run, both[name], int(best * part), seconds, CONNECTIONS[who], host=f"{who}.example")
                          for who, part in (("high", 0.5), ("low", times - 0.5)))
             rows[name]["high"].append(high.result())
             rows[name]["low"].append(low.result())

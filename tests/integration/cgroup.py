@@ -60,17 +60,17 @@ class Cgroup:
 
 
 class CpuCgroup(Cgroup):
-    """So much of one core, in pieces of a few milliseconds."""
+    """So much of one core, in the shortest pieces that the kernel gives."""
     controller = "cpu"
-    PERIOD = 5000  # microseconds
+    PIECE = 1000  # microseconds
 
     def set(self, share):
-        quota = int(self.PERIOD * share)
+        period = int(self.PIECE / share)
         if self.version == 1:
-            (self.path / "cpu.cfs_period_us").write_text(str(self.PERIOD))
-            (self.path / "cpu.cfs_quota_us").write_text(str(quota))
+            (self.path / "cpu.cfs_period_us").write_text(str(period))
+            (self.path / "cpu.cfs_quota_us").write_text(str(self.PIECE))
         else:
-            (self.path / "cpu.max").write_text(f"{quota} {self.PERIOD}")
+            (self.path / "cpu.max").write_text(f"{self.PIECE} {period}")
 
 
 class MemoryCgroup(Cgroup):

@@ -212,8 +212,8 @@ struct Exchange : RequestView {
   std::size_t ahead_memory = 0;                   // bytes of its response that may lie here until the client takes them
 
   bool close_after = false;  // the connection ends with this exchange
-  bool comes_too_soon =
-      false;  // what its connection asks next may wait for a moment: this was refused for want of time
+  // It was refused for want of time, and not for the first that lack it: what its connection asks next may wait.
+  bool comes_too_soon = false;
   bool tunnel = false;
   bool client_gone = false;
   std::optional<Error> given_up;               // by us, for no fault of either side: the deadline of draining

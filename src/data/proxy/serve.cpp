@@ -107,7 +107,7 @@ std::optional<LocalReply> answer_for_overload(Exchange& ex) {
       .why = normal ? "overload: new requests are refused" : "overload: requests of low priority are refused"};
   // A connection that goes on is cheaper than a new one; it costs what else is short.
   out.close = held.of(Source::lag) != held;
-  ex.comes_too_soon = !out.close;
+  ex.comes_too_soon = !out.close && priority != model::Priority::high;
   out.retry_after = ex.options->overload_retry_after;
   return out;
 }

@@ -23,8 +23,10 @@ using net::tls::Io;
 namespace {
 
 // How long a connection is not read whose request was refused as its worker is behind: to say no costs a part of what
-// an answer does, and whoever asks again before he was told to would have the worker do nothing else.
+// an answer does, and whoever asks again before he was told to would have the worker do nothing else. It doubles with
+// each request in a row that is refused, so that many who do not give up leave time for those who are served.
 constexpr Duration kRest = std::chrono::milliseconds(250);
+constexpr unsigned kMostDoubled = 3;  // two seconds
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -80,7 +82,7 @@ net::Task<void> H1Connection::run() {
     const bool go_on = co_await exchange();
     if (!go_on) break;
     park();
-    if (rests_) co_await rest();
+    if (too_soon_ > 0) co_await rest();
   }
 }
 
@@ -127,7 +129,7 @@ net::Task<bool> H1Connection::exchange() {
   stream_.expect_write_rate(o.client_min_rate);
   stream_.watch_peer(&H1Connection::on_peer, this);
   co_await serve(ex);
-  rests_ = ex.comes_too_soon;
+  too_soon_ = ex.comes_too_soon ? too_soon_ + 1 : 0;
   stream_.unwatch_peer();
   ex_ = nullptr;
   if (!ex.close_after && progress_.complete && decoder_.done() && !aborted_ && !stream_.cancelled() &&
@@ -143,7 +145,7 @@ net::Task<bool> H1Connection::exchange() {
 
 net::Task<void> H1Connection::rest() {
   net::Signal nothing(worker_.loop);
-  co_await nothing.wait(worker_.loop.now() + kRest);
+  co_await nothing.wait(worker_.loop.now() + kRest * (1U << std::min(too_soon_ - 1, kMostDoubled)));
 }
 
 // Between two exchanges: what the client sent ahead moves to the front, or the buffers go back to the worker.

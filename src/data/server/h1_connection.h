@@ -69,7 +69,8 @@ class H1Connection final : public Protocol, private Downstream, private BodySour
   std::uint64_t written_before_ = 0;
   net::http::Framing out_framing_ = net::http::Framing::none;
   Progress progress_;  // of the present exchange
-  bool aborted_ = false, probed_ = false, rests_ = false;
+  bool aborted_ = false, probed_ = false;
+  unsigned too_soon_ = 0;  // requests in a row that came while such as they were refused
   bool idle_ = true, draining_ = false;
 };
 
