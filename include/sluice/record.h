@@ -18,6 +18,7 @@ struct Attempt {
   char address[56]{};                // "10.0.0.1:8080", NUL-terminated; empty when none was chosen
   std::uint16_t status = 0;          // 0: no response head came
   std::uint64_t response_bytes = 0;  // body bytes from the pod
+  std::uint64_t received_bytes = 0;  // all bytes of its answer, head and framing included
   float connect_seconds = -1;        // -1: no connect was needed or made
   float header_seconds = -1;         // from the beginning of the attempt, connect included, until the response head
   float response_seconds = 0;        // likewise until its end
@@ -64,11 +65,12 @@ struct ExchangeRecord {
   std::string_view method, target;  // as received; empty when the head could not be parsed
   std::string_view method_label;    // bounded
   int major = 1, minor = 1;
-  std::string_view host;       // authority as received
+  std::string_view host;       // authority as received; null: there is none
   std::string_view best_host;  // the same, or what a trusted proxy says instead
   std::string_view scheme;     // "http" or "https", as a trusted proxy or the connection says; empty: `tls` does
-  std::string_view referer, user_agent;
-  std::string_view remote_user;  // the name in an Authorization of Basic, right or wrong; empty: there is none
+  std::string_view referer, user_agent;  // null: there is no such field
+  std::string_view unread_line;          // of a head that could not be read: its first line as it came, cut; else empty
+  std::string_view remote_user;          // the name in an Authorization of Basic, right or wrong; empty: there is none
   std::string_view request_id;
   std::uint16_t status = 0;          // sent to the client; 499 when it left before a response head, 000 never
   std::int16_t grpc_status = -1;     // of a call of gRPC; -1: none was seen
@@ -79,7 +81,7 @@ struct ExchangeRecord {
   const ProxyHeaderRecord* proxy = nullptr;  // null: the connection had no PROXY header
   bool tls = false;
   std::string_view tls_protocol, tls_cipher, server_name;
-  // the route; empty when none matched, or when Recorder::wants_names() said no
+  // the route; null when none matched, or when Recorder::wants_names() said no
   std::uint32_t series = 0xffffffff;  // Route::series; 0xffffffff: none
   std::string_view route_host, ns, ingress, service, service_port, path, upstream_name;
   std::string_view canary;  // the upstream name of the canary's Cluster, where that took the request; else empty
@@ -103,7 +105,7 @@ struct ExchangeRecord {
   }
   std::int64_t wall_ms = 0;  // Unix milliseconds at the end
   // What the exchange was asked to tell beside: Recorder::wanted as it was when the exchange began, and a value for
-  // each of it, as it came; an empty one is absent. Null: nothing was wanted.
+  // each of it, as it came; one that is null is absent. Null: nothing was wanted.
   const WantedValues* wanted = nullptr;
   std::span<const std::string_view> values;
 };

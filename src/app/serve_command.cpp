@@ -37,6 +37,8 @@ namespace {
 ops::AccessLogSettings log_settings(const model::Options& o, const std::string& flag) {
   ops::AccessLogSettings s;
   s.enabled = flag.empty() ? !o.disable_access_log : flag != "off";
+  s.requests = !o.disable_http_access_log;
+  s.streams = !o.disable_stream_access_log;
   s.path = flag.empty() || flag == "off" ? o.access_log_path : flag;
   s.format = o.log_format_upstream;
   s.stream_format = o.log_format_stream;

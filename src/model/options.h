@@ -174,6 +174,7 @@ struct Options {
   Seconds proxy_read_timeout{60};
   std::uint64_t proxy_body_size = 1 << 20;  // 0: without limit
   std::uint64_t proxy_buffer_size = 4096;   // largest response head
+  std::uint32_t grpc_buffer_size_kb = 0;    // KiB: the same of pods that speak HTTP/2; 0: proxy_buffer_size
   RequestBuffering proxy_request_buffering = RequestBuffering::some;
   std::uint64_t client_body_buffer_size = 8192;      // of a body that is here as a whole; the rest lies on the disk
   bool proxy_buffering = false;                      // of answers
@@ -233,7 +234,7 @@ struct Options {
   std::vector<std::string> allow_destination_names;  // lower case; "*.x": every name below x
 
   // logs
-  bool disable_access_log = false;
+  bool disable_access_log = false, disable_http_access_log = false, disable_stream_access_log = false;
   bool enable_access_log_for_default_backend = false;
   std::string access_log_path = "-";
   std::string log_format_upstream;  // empty: the default line

@@ -87,6 +87,44 @@ def test_refused_requests_are_logged(site):
     sluice.wait_access(r'GET /nobody HTTP/1.1" 404')
 
 
+def test_what_cannot_be_read_has_its_line_as_it_came(site):
+    """And no name of an upstream, which nginx has not set by then."""
+    sluice, _ = site.simple()
+    for line, status in (("TRACE / HTTP/1.1", 405), ("GET /%zz HTTP/1.1", 400), ("GET / HTTP/3.0", 505), ('GET /"\x01 HTTP/1.1', 400)):
+        with sluice.raw() as c:
+            c.send(f"{line}\r\nHost: app.example\r\n\r\n")
+            c.read_all()
+        shown = line.replace('"', "\\x22").replace("\x01", "\\x01")
+        sluice.wait_access(re.escape(f'"{shown}" {status} ') + r'\d+ "-" "-" \d+ \S+ \[\] \[\] ')
+    with sluice.raw() as c:
+        c.send("GET /" + "a" * 20000 + " HTTP/1.1\r\nHost: app.example\r\n\r\n")
+        c.read_all()
+    m = sluice.wait_access(r'"GET /(a+)" (?:414|431) ')
+    assert len(m.group(1)) == 2048 - len("GET /")
+
+
+def test_lengths_count_heads_and_framing(site):
+    """As nginx counts: what came, and not what is left of it."""
+    pod = site.scripted(answering(b"X-A: 1\r\n"))
+    site.app("app.example", pod.address)
+    sluice = site.sluice(options={"log-format-upstream": "L $request_length $upstream_bytes_received $upstream_response_length"})
+    request = b"POST /x HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+
+    def ask():
+        with sluice.raw() as c:
+            c.send(request)
+            c.answer()
+    _, sent, received, body = line_of(sluice, ask, "^L").split()
+    assert int(sent) == len(request) and int(received) > int(body) + len("HTTP/1.1 200 OK\r\nX-A: 1\r\n")
+
+
+def test_requests_and_streams_may_have_no_lines_each_for_itself(site):
+    sluice, _ = site.simple(options={"disable-http-access-log": "true"}, access_log=str(site.tmp / "log"))
+    sluice.get("/", "app.example")
+    sluice.stop()
+    assert (site.tmp / "log").read_text() == ""
+
+
 def test_skip_urls(site):
     sluice, pod = site.simple(options={"skip-access-log-urls": "/ping"})
     sluice.get("/ping", "app.example")
@@ -368,14 +406,14 @@ def test_variables_of_the_connection(site):
         third = told(lambda: c.get("/", "app.example"))
     assert first[0] == second[0] != third[0] and (first[1], second[1], third[1]) == ("1", "2", "1")
     assert re.fullmatch(r"\d+\.\d{3}", second[2]) and float(second[2]) >= float(first[2])
-    assert first[3:9] == [".", "[-]", "[-]", "[-]", "[OK]", port] and all(x.isdigit() for x in first[9:]), first
+    assert first[3:9] == [".", "[]", "[-]", "[-]", "[OK]", port] and all(x.isdigit() for x in first[9:]), first
     session = None
     for reused in (".", "r"):
         with sluice.tls("app.example", alpn=["http/1.1"], session=session) as c:
             line = told(lambda: c.get("/", "app.example"))
             c.session, c.context = c.sock.session, c.sock.context
             session = c
-        assert line[4:7] == ["[-]", f"[{reused}]", "[http/1.1]"], line
+        assert line[4:7] == ["[]", f"[{reused}]", "[http/1.1]"], line
     with Http2(sluice.https, sni="app.example") as c:
         assert told(lambda: c.done(c.request("/")))[1] == "1"
         line = told(lambda: c.done(c.request("/")))

@@ -18,18 +18,20 @@ class LoggedValues {
     text_.clear();
     places_.assign(wanted.of.size(), {});
   }
-  // Sets the value of that number to what `append` puts behind the text that it is given.
+  // Sets the value of that number to what `append` puts behind the text that it is given, and returns true: an empty
+  // one may be there.
   template <class Append>
   void set(std::size_t number, Append&& append) {
     const std::size_t begin = text_.size();
-    append(text_);
+    const bool given = append(text_);
     text_.resize(std::min({text_.size(), begin + WantedValues::kMostOfOne, WantedValues::kMostOfAll}));
-    places_[number] = {begin, text_.size() - begin};
+    places_[number] = {begin, text_.size() - begin, given};
   }
   // Valid until the next call of any of these.
   std::span<const std::string_view> values() {
     values_.clear();
-    for (const auto& place : places_) values_.push_back(std::string_view(text_).substr(place.begin, place.size));
+    for (const auto& place : places_)
+      values_.push_back(place.given ? std::string_view(text_).substr(place.begin, place.size) : std::string_view());
     return values_;
   }
   // Large ones are not remembered for ever.
@@ -40,6 +42,7 @@ class LoggedValues {
  private:
   struct Place {
     std::size_t begin = 0, size = 0;
+    bool given = false;
   };
   std::string text_;
   std::vector<Place> places_;

@@ -125,6 +125,7 @@ class Upstream : public net::Cancellable {
   virtual bool any_sent() const noexcept = 0;      // the pod may have seen something of this request
   virtual bool any_received() const noexcept = 0;  // a byte of the response came
   virtual std::uint64_t body_bytes() const noexcept = 0;
+  virtual std::uint64_t bytes_received() const noexcept = 0;  // of its heads, body and framing
   // After a 101: the bare bytes, and what came behind it.
   virtual net::Duplex& become_tunnel(std::string_view& early) = 0;
   // The attempt is over, and with it this object's life. `clean`: both messages ended as far as the relay knows; the

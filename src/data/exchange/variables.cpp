@@ -48,6 +48,7 @@ class Out {
  public:
   Out(Spelling spelling, std::string& out) : spelling_(spelling), out_(out) {}
   void put(std::string_view text) {
+    given_ = true;
     switch (spelling_) {
       case Spelling::raw:
         out_ += text;
@@ -64,7 +65,12 @@ class Out {
         return net::http::append_spelled(text, out_);
     }
   }
-  std::string& text() noexcept { return out_; }
+  std::string& text() noexcept {
+    given_ = true;
+    return out_;
+  }
+  // Something was put there, be it empty.
+  bool given() const noexcept { return given_; }
   void put_number(std::uint64_t n) {
     char digits[24];
     put({digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, n).ptr - digits)});
@@ -73,6 +79,7 @@ class Out {
  private:
   const Spelling spelling_;
   std::string& out_;
+  bool given_ = false;
 };
 
 // The values of all fields of one name, in one.
@@ -215,6 +222,7 @@ std::string_view host_of_ours() {
 
 // $uri: the path as it is by now, decoded, as nginx has it.
 void put_path(const RequestView& request, Out& out) {
+  if (request.path.empty()) return;  // the head could not be read
   const bool stopped = request.program != nullptr && request.program->stopped;
   if (!request.past_rewrites || request.route == nullptr || !request.route->settings->rewrite || stopped) [[likely]]
     return out.put(request.path);
@@ -332,7 +340,8 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
       if (request.so_far != nullptr) out.put(request.so_far->server_name);
       return;
     case variable("ssl_session_reused"):
-      return out.put(!tls ? "" : request.from->resumed ? "r" : ".");
+      if (tls) out.put(request.from->resumed ? "r" : ".");
+      return;
     case variable("ssl_alpn_protocol"):
       if (request.from != nullptr) out.put(request.from->alpn);
       return;
@@ -375,7 +384,8 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
       return out.put(model::kNginxRoot);
     case variable("args"):
     case variable("query_string"):
-      return out.put(query);
+      if (!query.empty()) out.put(query);
+      return;
     case variable("is_args"):
       return out.put(query.empty() ? "" : "?");
     case variable("server_protocol"):
@@ -405,7 +415,8 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     case variable("http_"):
       return put_fields(head.fields.all(), named.of, out);
     case variable("cookie_"):
-      return out.put(cookie(head.fields.all(), named.of).value_or(""));
+      if (const auto value = cookie(head.fields.all(), named.of)) out.put(*value);
+      return;
     case variable("arg_"):
       return put_argument(query, named.of, out);
     case variable("server_name"):
@@ -423,7 +434,8 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
       return out.put(spec != nullptr ? spec->location.view() : "");
     case variable("proxy_upstream_name"):
     case variable("proxy_host"):
-      return out.put(spec != nullptr ? spec->upstream_name.view() : "");
+      if (spec != nullptr) out.put(spec->upstream_name.view());
+      return;
     case variable("proxy_alternative_upstream_name"):
       return out.put(request.canary != nullptr ? request.canary->upstream_name.view() : "");
     case variable("upstream_http_"):
@@ -449,8 +461,7 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
       return out.put(net::http::format_address(request.client.data(), text));
     }
     case variable("connection_upgrade"):  // a map of ingress-nginx's configuration
-      if (head.find(Name::upgrade) != nullptr) out.put("upgrade");
-      return;
+      return out.put(head.find(Name::upgrade) != nullptr ? "upgrade" : "");
     case kUnknown:  // what a snippet has set
       if (request.program != nullptr) out.put(request.program->value(named.of));
       return;
@@ -469,10 +480,11 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
 
 }  // namespace
 
-void append_value(const RequestView& request, Variable variable, Spelling spelling, std::string& out,
+bool append_value(const RequestView& request, Variable variable, Spelling spelling, std::string& out,
                   const ResponseFields* fields) {
   Out to(spelling, out);
   put_value(request, variable, to, fields);
+  return to.given();
 }
 
 namespace {

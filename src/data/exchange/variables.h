@@ -21,8 +21,8 @@ enum class Spelling : std::uint8_t {
 };
 
 // Appends the value of a variable of base/variables.h; nothing when it has none, or not yet. Allocates nothing but room
-// in `out`. `fields`: of the response, as far as they are made; null: none is.
-void append_value(const RequestView& request, Variable variable, Spelling spelling, std::string& out,
+// in `out`. `fields`: of the response, as far as they are made; null: none is. Returns whether it has one, be it empty.
+bool append_value(const RequestView& request, Variable variable, Spelling spelling, std::string& out,
                   const ResponseFields* fields = nullptr);
 
 // Appends what `text` comes to. Literal text stands as it is. `groups`: $1 to $9; null: they are empty. `fields`: as

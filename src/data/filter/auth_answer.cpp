@@ -57,7 +57,7 @@ void append_part(const Template& text, const Template::Part& part, const Said& s
     case variable("upstream_addr"):
       return for_each_attempt(said, out, [&](const Attempt& a) { out += a.address; });
     default:
-      return append_value(of, {part.variable, name}, Spelling::raw, out);
+      append_value(of, {part.variable, name}, Spelling::raw, out);
   }
 }
 

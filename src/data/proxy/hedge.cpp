@@ -119,6 +119,9 @@ class Hedge final : public Upstream, private net::PreciseDeadline {
   bool any_sent() const noexcept override { return any_sent_ || (upstream() != nullptr && upstream()->any_sent()); }
   bool any_received() const noexcept override { return upstream() != nullptr && upstream()->any_received(); }
   std::uint64_t body_bytes() const noexcept override { return upstream() == nullptr ? 0 : upstream()->body_bytes(); }
+  std::uint64_t bytes_received() const noexcept override {
+    return upstream() == nullptr ? 0 : upstream()->bytes_received();
+  }
   net::Duplex& become_tunnel(std::string_view& early) override { return upstream()->become_tunnel(early); }
   void release(bool clean) noexcept override;
 

@@ -25,6 +25,7 @@ void note_fields(Exchange& ex, VariableId family, Walk&& walk) {
         if (!std::exchange(first, false)) out += ", ";
         out += value;
       });
+      return !first;
     });
   }
 }
@@ -64,7 +65,7 @@ void give_values(Exchange& ex) {
   const auto& of = ex.wanted->of;
   for (std::size_t i = 0; i < of.size(); ++i) {
     if (of[i].id == variable("sent_http_") || of[i].id == variable("upstream_http_")) continue;
-    ex.memory.logged.set(i, [&](std::string& out) { append_value(ex, of[i], Spelling::raw, out); });
+    ex.memory.logged.set(i, [&](std::string& out) { return append_value(ex, of[i], Spelling::raw, out); });
   }
   ex.record.wanted = ex.wanted.get();
   ex.record.values = ex.memory.logged.values();

@@ -272,7 +272,8 @@ void keep_for_log(Exchange& ex) {
       &r.user_agent,     &r.remote_user,  &r.request_id, &r.route_host,    &r.ns,        &r.ingress,
       &r.service,        &r.service_port, &r.path,       &r.upstream_name, &r.canary};
   ex.kept.reserve(std::size(views));  // short strings must not move
-  for (auto* v : views) *v = ex.kept.emplace_back(*v);
+  for (auto* v : views)
+    if (v->data() != nullptr) *v = ex.kept.emplace_back(*v);
   if (r.wanted != nullptr) keep_values(ex);
   ex.recorded = true;
   release(ex);

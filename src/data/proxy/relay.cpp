@@ -146,6 +146,7 @@ constexpr Error kElsewhere{Fault::none, Whose::upstream, Retry::no, 502, "the po
 void note_pod(Exchange& ex, const Upstream& up) {
   ex.pod_saw_it = up.any_sent();
   ex.attempt->response_bytes = up.body_bytes();
+  ex.attempt->received_bytes = up.bytes_received();
   ex.attempt->response_seconds = seconds(ex.worker.loop.now() - ex.try_begun);
 }
 

@@ -28,6 +28,14 @@ namespace {
 constexpr Duration kRest = std::chrono::milliseconds(250);
 constexpr unsigned kMostDoubled = 3;  // two seconds
 
+constexpr std::size_t kMostOfLine = 2048;  // bytes of a line that the log may show
+
+// The first line of what came, as much of it as is there; empty lines before it are skipped, as by who reads heads.
+std::string_view first_line(std::string_view bytes) noexcept {
+  bytes.remove_prefix(std::min(bytes.find_first_not_of("\r\n"), bytes.size()));
+  return bytes.substr(0, std::min(bytes.find_first_of("\r\n"), kMostOfLine));
+}
+
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 }  // namespace
@@ -103,6 +111,9 @@ net::Task<void> H1Connection::turn_away(Error why, bool head) {
   ex_ = &ex;
   written_before_ = stream_.bytes_written();
   ex.record.request_length = in_end_ - in_begin_;
+  ex.record.unread_line = first_line({memory_->in.data() + in_begin_, in_end_ - in_begin_});
+  // As nginx, which has given it no value by then.
+  ex.record.upstream_name = std::string_view("", 0);
   describe_tls(ex.record, stream_);
   co_await refuse(ex, why);
   ex_ = nullptr;
@@ -272,6 +283,8 @@ Result<Chunk> H1Connection::take(std::size_t) {
   if (!piece) return std::unexpected(piece.error());
   in_begin_ += piece->consumed;
   progress_.body_bytes += piece->data.size();
+  ex_->record.request_length +=
+      piece->consumed - piece->data.size();  // what frames it; the rest is counted with the body
   return Chunk{piece->data, piece->done, piece->done ? decoder_.trailers() : std::string_view{}};
 }
 
@@ -294,6 +307,7 @@ net::Task<Result<Chunk>> H1Connection::read(std::size_t most) {
       auto piece = decoder_.take(worker_.scratch.get(), r.bytes);
       if (!piece) co_return std::unexpected(piece.error());
       progress_.body_bytes += piece->data.size();
+      ex_->record.request_length += piece->consumed - piece->data.size();
       // The next request begins behind a chunked body. Kept apart: the views of this head must not move.
       memory_->ahead.assign(worker_.scratch.get() + piece->consumed, worker_.scratch.get() + r.bytes);
       if (piece->done || !piece->data.empty())

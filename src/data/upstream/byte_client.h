@@ -29,6 +29,7 @@ class ByteClient : public PooledConnection, public Upstream, protected BodySourc
   bool any_sent() const noexcept override { return sent_anything_; }
   bool any_received() const noexcept override { return stream_.bytes_read() != read_before_; }
   std::uint64_t body_bytes() const noexcept override { return body_bytes_; }
+  std::uint64_t bytes_received() const noexcept override { return stream_.bytes_read() - read_before_; }
   net::Duplex& become_tunnel(std::string_view& early) override {
     early = pending_;
     return stream_;

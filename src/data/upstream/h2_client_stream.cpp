@@ -21,6 +21,9 @@ using net::http::Name;
 namespace {
 
 constexpr std::size_t kUsualHead = 192, kUsualTrailers = 96;  // bytes: they need not grow
+std::size_t head_limit(const model::RouteSettings& s) noexcept {
+  return static_cast<std::size_t>(s.grpc_head_limit != 0 ? s.grpc_head_limit : s.response_head_limit);
+}
 constexpr std::uint32_t kMostHeads = 64;  // interim ones that may wait; further ones are not passed on
 
 // The fields of a request as they go into a stream. Values are copied, as some live shortly. One a thread: nothing
@@ -238,7 +241,7 @@ bool H2ClientStream::on_field(std::string_view name, std::string_view value) noe
       filling_.status = 0;
     return true;
   }
-  const std::size_t limit = ex_ ? static_cast<std::size_t>(ex_->settings->response_head_limit) : 0;
+  const std::size_t limit = ex_ ? head_limit(*ex_->settings) : 0;
   if (filling_.fields == net::http::kMaxFields || filling_.bytes.size() + name.size() + value.size() + 2 > limit) {
     filling_.too_large = true;
     filling_.refused = "head: larger than proxy-buffer-size, or of too many fields";
@@ -256,6 +259,7 @@ void H2ClientStream::on_fields_end() noexcept {
   if (filling_.status < 100 || filling_.status > 599) filling_.refused = "status: not within 100 to 599";
   final_seen_ = filling_.status >= 200 || filling_.refused;
   ++heads_seen_;
+  head_bytes_ += filling_.bytes.size();
   if (heads_.size() < kMostHeads || final_seen_) heads_.push_back(std::move(filling_));
   filling_ = Head{};
 }

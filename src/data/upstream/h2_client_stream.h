@@ -32,6 +32,8 @@ class H2ClientStream final : public Upstream, private BodySource, private net::h
   bool any_sent() const noexcept override;
   bool any_received() const noexcept override { return heads_seen_ > 0; }
   std::uint64_t body_bytes() const noexcept override { return body_bytes_; }
+  // Heads as they are once they are decompressed: what they took on the wire depends on what came before.
+  std::uint64_t bytes_received() const noexcept override { return head_bytes_ + body_bytes_; }
   [[noreturn]] net::Duplex& become_tunnel(std::string_view& early) override;
   void release(bool clean) noexcept override;
 
@@ -76,7 +78,7 @@ class H2ClientStream final : public Upstream, private BodySource, private net::h
   Head filling_;
   std::string trailers_;
   std::optional<Error> given_up_, over_;
-  std::uint64_t body_bytes_ = 0;
+  std::uint64_t body_bytes_ = 0, head_bytes_ = 0;
   Instant sent_at_{};                  // when something of the request left last
   std::uint64_t connection_read_ = 0;  // bytes that had come when the request began to wait
   std::uint32_t heads_seen_ = 0;

@@ -48,6 +48,7 @@ struct RouteSettings {
   Shared<UpstreamTls> upstream_tls;         // null: unverified_tls()
   std::uint64_t body_limit = 1 << 20;       // bytes; 0: none
   std::uint64_t response_head_limit = 4096;
+  std::uint64_t grpc_head_limit = 0;  // of pods that are spoken to in HTTP/2; 0: response_head_limit
   RequestBuffering request_buffering = RequestBuffering::some;
   std::uint64_t body_memory = 8192;  // bytes of a body that is here as a whole; longer ones lie on the disk
   // Bytes a second of one response, with response_buffering, and bytes that go before; below kMostRate; 0: none

@@ -38,12 +38,12 @@ constexpr auto kFarewell = milliseconds(1000);     // what the last lines may ta
 
 // What workers use of the settings. Immutable.
 struct Active {
-  bool enabled = true;
+  bool requests = true, streams = true;
   bool log_unrouted = false;
   std::shared_ptr<const LogFormat> format, stream_format;
   std::unordered_set<std::string, StringHash, std::equal_to<>> skip;
 
-  bool may_want(const ExchangeRecord& r) const noexcept { return enabled && r.log; }
+  bool may_want(const ExchangeRecord& r) const noexcept { return r.log && (r.stream ? streams : requests); }
   bool wants(const ExchangeRecord& r) const noexcept {
     if (!may_want(r)) return false;
     if (!log_unrouted) {
@@ -122,7 +122,7 @@ void WorkerLog::renew(std::shared_ptr<const WantedValues>& wanted) noexcept {
   w.offered = w.generation;
   wanted = nullptr;
   // With a count of its own, so that workers do not touch each other's.
-  if (const auto& format = w.active->format; w.active->enabled && !format->of.empty())
+  if (const auto& format = w.active->format; w.active->requests && !format->of.empty())
     wanted = std::shared_ptr<const WantedValues>(format.get(), [format](const WantedValues*) {});
 }
 
@@ -216,7 +216,8 @@ std::shared_ptr<WorkerLog> AccessLog::add_worker() {
 
 std::vector<std::string> AccessLog::configure(AccessLogSettings settings) {
   auto active = std::make_shared<Active>();
-  active->enabled = settings.enabled;
+  active->requests = settings.enabled && settings.requests;
+  active->streams = settings.enabled && settings.streams;
   active->log_unrouted = settings.log_unrouted;
   active->format = LogFormat::compile(settings);
   active->stream_format = LogFormat::compile_stream(settings);

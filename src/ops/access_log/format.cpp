@@ -90,7 +90,10 @@ void put_text(LineWriter& out, std::string_view s, LogEscape escape) noexcept {
 
 // "GET /path HTTP/1.1"
 bool put_request(LineWriter& out, const ExchangeRecord& r, LogEscape escape) noexcept {
-  if (r.method.empty() && r.target.empty()) return false;
+  if (r.method.empty() && r.target.empty()) {
+    put_text(out, r.unread_line, escape);
+    return !r.unread_line.empty();
+  }
   put_text(out, r.method, escape);
   out.put(' ');
   put_text(out, r.target, escape);
@@ -108,11 +111,6 @@ bool put_variable(LineWriter& out, VariableId id, const LogReader& reader, const
   if (!reader.text(context, value)) return false;
   put_text(out, value.substr(0, limit), escape);
   return true;
-}
-
-// Values that nginx has for every request, and that may be empty.
-bool never_absent(VariableId id) noexcept {
-  return id == variable("is_args") || id == variable("https");
 }
 
 }  // namespace
@@ -264,7 +262,7 @@ std::size_t LogFormat::write(const ExchangeRecord& record, LogTimes& times, char
       }
       if (op.reader == nullptr) {
         const std::string_view value = given ? record.values[op.begin] : std::string_view();
-        if (value.empty() && escape_ == LogEscape::nginx && !never_absent(op.variable)) out.put('-');
+        if (value.data() == nullptr && escape_ == LogEscape::nginx) out.put('-');
         put_text(out, value.substr(0, limit), escape_);
         continue;
       }

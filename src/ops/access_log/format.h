@@ -22,6 +22,8 @@ enum class LogEscape : std::uint8_t { nginx, json, none };
 
 struct AccessLogSettings {
   bool enabled = true;        // disable-access-log, --access-log off
+  bool requests = true;       // disable-http-access-log
+  bool streams = true;        // disable-stream-access-log: connections that were passed through, and sessions
   std::string path = "-";     // "-": standard output; else a file, made when missing, appended to
   std::string format;         // log-format-upstream; empty: ingress-nginx's default line
   std::string stream_format;  // log-format-stream, for connections that were passed through; empty: its default line

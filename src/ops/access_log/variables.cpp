@@ -43,6 +43,13 @@ bool field(const LogContext& c, std::string_view& value) noexcept {
   return !value.empty();
 }
 
+// Likewise, of what may be there and empty.
+template <std::string_view Record::* Field>
+bool given(const LogContext& c, std::string_view& value) noexcept {
+  value = c.record.*Field;
+  return value.data() != nullptr;
+}
+
 // A part of the PROXY header.
 template <auto Field>
 bool proxy_field(const LogContext& c, std::string_view& value) noexcept {
@@ -109,6 +116,10 @@ bool upstream_status(const LogContext& c, LineWriter& out) noexcept {
 
 bool upstream_response_length(const LogContext& c, LineWriter& out) noexcept {
   return each_attempt(c, out, [&](const Attempt& a, bool) { out.put_number(a.response_bytes); });
+}
+
+bool upstream_bytes_received(const LogContext& c, LineWriter& out) noexcept {
+  return each_attempt(c, out, [&](const Attempt& a, bool) { out.put_number(a.received_bytes); });
 }
 
 bool upstream_connect_time(const LogContext& c, LineWriter& out) noexcept {
@@ -195,9 +206,9 @@ constexpr auto kReaders = [] {
   });
   t[variable("body_bytes_sent")] = number(count<&Record::body_bytes_sent>);
   t[variable("bytes_sent")] = number(count<&Record::bytes_sent>);
-  t[variable("http_referer")] = text(field<&Record::referer>);
-  t[variable("http_user_agent")] = text(field<&Record::user_agent>);
-  t[variable("http_host")] = text(field<&Record::host>);
+  t[variable("http_referer")] = text(given<&Record::referer>);
+  t[variable("http_user_agent")] = text(given<&Record::user_agent>);
+  t[variable("http_host")] = text(given<&Record::host>);
   t[variable("host")] = of_streams(text(field<&Record::host>));
   t[variable("server_name")] = text(field<&Record::route_host>);
   t[variable("request_length")] = number(count<&Record::request_length>);
@@ -213,7 +224,7 @@ constexpr auto kReaders = [] {
     v = r.status == 499 || r.status == 0 || broke_off ? std::string_view() : std::string_view("OK");
     return !v.empty();
   });
-  t[variable("proxy_upstream_name")] = text(field<&Record::upstream_name>);
+  t[variable("proxy_upstream_name")] = text(given<&Record::upstream_name>);
   // Set, be it empty.
   t[variable("proxy_alternative_upstream_name")] = raw([](const LogContext& c, LineWriter& out) noexcept {
     out.put(c.record.canary);
@@ -221,7 +232,7 @@ constexpr auto kReaders = [] {
   });
   t[variable("upstream_addr")] = raw(upstream_addr);
   t[variable("upstream_response_length")] = raw(upstream_response_length);
-  t[variable("upstream_bytes_received")] = raw(upstream_response_length);
+  t[variable("upstream_bytes_received")] = raw(upstream_bytes_received);
   t[variable("upstream_response_time")] = raw(attempt_seconds<&Attempt::response_seconds>);
   t[variable("upstream_header_time")] = raw(attempt_seconds<&Attempt::header_seconds>);
   t[variable("upstream_connect_time")] = raw(upstream_connect_time);

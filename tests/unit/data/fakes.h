@@ -209,6 +209,7 @@ class FakePod final : public Upstream {
   bool any_sent() const noexcept override { return sent; }
   bool any_received() const noexcept override { return false; }
   std::uint64_t body_bytes() const noexcept override { return 0; }
+  std::uint64_t bytes_received() const noexcept override { return 0; }
   [[noreturn]] net::Duplex& become_tunnel(std::string_view&) override { std::terminate(); }
   void release(bool clean) noexcept override { released = clean; }
 

@@ -53,6 +53,20 @@ TEST_F(LogFormatTest, AbsentValuesAreDashes) {
   EXPECT_EQ(line({}, r), R"(::1 - - [01/Jan/1970:00:00:00 +0000] "-" 400 150 "-" "-" 0 0.000 [-] [] - - - - id)");
 }
 
+// As nginx tells an empty field from one that is not there.
+TEST_F(LogFormatTest, WhatIsThereAndEmptyIsNoDash) {
+  ExchangeRecord r;
+  r.referer = r.user_agent = r.host = r.upstream_name = std::string_view("", 0);
+  EXPECT_EQ(with("[$http_referer][$http_user_agent][$http_host][$proxy_upstream_name]", r), "[][][][]");
+  EXPECT_EQ(with("[$http_referer][$http_user_agent][$http_host][$proxy_upstream_name]", {}), "[-][-][-][-]");
+}
+
+TEST_F(LogFormatTest, ALineThatCouldNotBeReadIsShownAsItCame) {
+  ExchangeRecord r;
+  r.unread_line = "GET /%zz\x01\" HTTP/1.1";
+  EXPECT_EQ(with("\"$request\" $request_method", r), R"("GET /%zz\x01\x22 HTTP/1.1" -)");
+}
+
 TEST_F(LogFormatTest, RetriedAttemptsAreLists) {
   auto r = answered();
   r.attempts = 3;
@@ -154,9 +168,9 @@ TEST_F(LogFormatTest, ValuesBesideTheRecordAreEscapedAndMayBeAbsent) {
   EXPECT_EQ(Beside("[$http_x]").line(answered(), {odd}), R"([a\x22b\x0A\xFF])");
   EXPECT_EQ(Beside("[$http_x]", LogEscape::json).line(answered(), {odd}), R"([a\"b\n\u00ff])");
   EXPECT_EQ(Beside("[$http_x]", LogEscape::none).line(answered(), {odd}), "[" + odd + "]");
-  EXPECT_EQ(Beside("[$http_x]").line(answered(), {""}), "[-]");
-  EXPECT_EQ(Beside("[$http_x]", LogEscape::json).line(answered(), {""}), "[]");
-  EXPECT_EQ(Beside("/x$is_args|$https").line(answered(), {"", ""}), "/x|") << "nginx has these for every request";
+  EXPECT_EQ(Beside("[$http_x]").line(answered(), {{}}), "[-]");
+  EXPECT_EQ(Beside("[$http_x]").line(answered(), {""}), "[]");
+  EXPECT_EQ(Beside("[$http_x]", LogEscape::json).line(answered(), {{}}), "[]");
   const Beside other("$http_a $http_b");
   EXPECT_EQ(Beside("[$http_x]").line(answered(), {"1", "2"}, other.compiled.get()), "[-]") << "of another format";
 }

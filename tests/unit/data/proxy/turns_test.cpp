@@ -51,6 +51,7 @@ struct Pod final : Upstream {
   bool any_sent() const noexcept override { return true; }
   bool any_received() const noexcept override { return true; }
   std::uint64_t body_bytes() const noexcept override { return answer.given; }
+  std::uint64_t bytes_received() const noexcept override { return answer.given; }
   [[noreturn]] net::Duplex& become_tunnel(std::string_view&) override { std::terminate(); }
   void release(bool) noexcept override {}
   Endless answer;
