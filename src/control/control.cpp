@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -12,6 +13,7 @@
 
 #include "base/descriptor.h"
 #include "control/kube/annotations/registry.h"
+#include "control/kube/guarding_options.h"
 #include "control/kube/options.h"
 #include "control/kube/options/families.h"
 #include "control/kube/store.h"
@@ -118,6 +120,14 @@ std::string options_markdown() {
   for (auto& o : options())
     out += "| `" + std::string(o.key) + "` | " + std::string(o.value.grammar) + " | " + cell(o.value.print(defaults)) +
            " | " + std::string(o.doc) + " |\n";
+  out +=
+      "\n## Keys that close what they would guard\n\nKeys of ingress-nginx that keep somebody out of something, and "
+      "are not "
+      "served by this version. With a value that forbids something what they would guard is answered 503 "
+      "([protection](protection.md)).\n\n| key |\n|---|\n";
+  for (const auto& guarding : guarding_options())
+    if (std::ranges::find(options(), guarding.key, &Option::key) == options().end())
+      out += "| `" + std::string(guarding.key) + "` |\n";
   out +=
       "\n## Keys that change nothing\n\nKeys of ingress-nginx that are known, and reported once where they are there. "
       "Those marked * are not served by "

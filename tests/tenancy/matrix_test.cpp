@@ -414,6 +414,7 @@ std::string other_value(const control::Option& row) {
                             "4 16k",
                             "TLSv1.3",
                             "HIGH",
+                            "Low",
                             "json",
                             "warn",
                             "/web,/more",

@@ -13,14 +13,15 @@ std::string read_statuses(std::string_view written, std::vector<std::uint16_t>& 
   for_each_element(written, [&](std::string_view element) {
     if (element.empty()) return;
     const auto status = parse_int(element);
-    wrong = wrong || !status || *status < 400 || *status > 599;
-    if (!wrong) out.push_back(static_cast<std::uint16_t>(*status));
+    if (status && *status >= 400 && *status <= 599)
+      out.push_back(static_cast<std::uint16_t>(*status));
+    else
+      wrong = true;
   });
-  if (wrong) return "statuses from 400 to 599, separated by commas";
   std::ranges::sort(out);
   const auto twice = std::ranges::unique(out);
   out.erase(twice.begin(), twice.end());
-  return {};
+  return wrong ? "statuses from 400 to 599, separated by commas" : "";
 }
 
 std::string statuses_text(const std::vector<std::uint16_t>& statuses) {

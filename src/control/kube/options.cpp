@@ -5,6 +5,7 @@
 
 #include "base/nearest.h"
 #include "base/strings.h"
+#include "base/variables.h"
 #include "control/control.h"
 #include "control/kube/grammar.h"
 #include "control/kube/guarding_options.h"
@@ -36,6 +37,16 @@ const Option* find(std::string_view key) {
   const auto rows = options();
   const auto it = std::find_if(rows.begin(), rows.end(), [&](const Option& o) { return o.key == key; });
   return it == rows.end() ? nullptr : &*it;
+}
+
+// "$a, $b"; empty when all are known.
+std::string unknown_variables(const std::string& format) {
+  std::string out;
+  const Template text(format);
+  for (const auto& part : text.parts())
+    if (part.variable == kGroup || part.variable == kUnknown)
+      out.append(out.empty() ? "$" : ", $").append(text.text_of(part));
+  return out;
 }
 
 // What was expected instead of `value`; empty when it could be read. A list judges each of its words.
@@ -194,6 +205,16 @@ OptionsResult read_options(const std::map<std::string, std::string>& data, const
                            {model::Severity::warning, "TrustsEveryone", "data[proxy-real-ip-cidr]",
                             find("proxy-real-ip-cidr")->value.print(o), "the ranges of your own proxies",
                             "any client may choose the address and scheme that pods see"}});
+  for (const auto& [key, format] : {std::pair("log-format-upstream", &o.log_format_upstream),
+                                    std::pair("log-format-stream", &o.log_format_stream)}) {
+    const auto unknown = unknown_variables(*format);
+    if (unknown.empty()) continue;
+    const bool flagged = set.contains(key);
+    out.entries.push_back(
+        {flagged ? model::ObjectRef{"CommandLine", "", "--set", {}} : object,
+         {model::Severity::warning, "UnknownVariable", std::string(flagged ? "--set[" : "data[") + key + "]", unknown,
+          "variables that docs/variables.md lists", "they are written as absent values"}});
+  }
   return out;
 }
 

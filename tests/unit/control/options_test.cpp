@@ -28,6 +28,47 @@ TEST(Options, DefaultsPrintAndReadBackAsThemselves) {
   }
 }
 
+// One value that cannot be used takes no other one with it: OpenSSL is asked before a context is made of them all.
+TEST(Options, ListsOfTlsAreThoseThatOpenSslTakes) {
+  const model::Options before;
+  for (const auto& [key, value] : std::map<std::string, std::string>{{"ssl-ciphers", "abc"},
+                                                                     {"ssl-ciphers", "NONE:NEITHER"},
+                                                                     {"ssl-ecdh-curve", "nosuch"},
+                                                                     {"ssl-ecdh-curve", "prime256v1:nosuch"}}) {
+    const auto read = read_options({{key, value}, {"ssl-protocols", "TLSv1.2"}}, kMap, {}, before);
+    ASSERT_EQ(read.entries.size(), 1U) << value;
+    EXPECT_EQ(read.entries[0].problem.reason, "InvalidOption");
+    EXPECT_EQ(read.entries[0].problem.field, "data[" + key + "]");
+    EXPECT_EQ(read.options.ssl_protocols, "TLSv1.2");
+    EXPECT_EQ(read.options.ssl_ciphers, before.ssl_ciphers);
+    EXPECT_EQ(read.options.ssl_ecdh_curve, before.ssl_ecdh_curve);
+  }
+  const auto good = read_options(
+      {{"ssl-ciphers", "abc:ECDHE-RSA-AES128-GCM-SHA256"}, {"ssl-ecdh-curve", "X25519:P-256"}}, kMap, {}, before);
+  EXPECT_TRUE(good.entries.empty()) << "of ciphers one that is known is enough";
+  EXPECT_EQ(good.options.ssl_ecdh_curve, "X25519:P-256");
+}
+
+// What counts of a value that is wrong in part is what ingress-nginx takes of it, and the rest is said.
+TEST(Options, PartsOfAValueThatAreWrong) {
+  struct Row {
+    const char *key, *value, *consequence;
+  };
+  for (const Row& row : std::initializer_list<Row>{
+           {"custom-http-errors", "404,abc,600,503", "what counts is 404,503"},
+           {"custom-http-errors", "abc", "none counts"},
+           {"annotations-risk-level", "Hgih", "what counts is Low"},
+           {"log-format-upstream", "$status $nosuch", "they are written as absent values"},
+       }) {
+    const auto read = read_options({{row.key, row.value}}, kMap, {}, {});
+    ASSERT_EQ(read.entries.size(), 1U) << row.value;
+    EXPECT_EQ(read.entries[0].problem.consequence, row.consequence);
+  }
+  const auto tab = read_options({{"log-format-upstream", "$status\t$uri\n"}}, kMap, {}, {});
+  EXPECT_TRUE(tab.entries.empty());
+  EXPECT_EQ(tab.options.log_format_upstream, "$status\t$uri");
+}
+
 TEST(Options, CompatExactSetsWhatOtherKeysBeginWith) {
   const auto exact = read_options({{"compat", "exact"}}, kMap, {}, {});
   EXPECT_TRUE(exact.options.exact && exact.options.http2_prior_knowledge && !exact.options.ssl_session_tickets);
@@ -57,6 +98,8 @@ TEST(Options, EveryKeyReachesItsMember) {
                        "2 16k",
                        "TLSv1.3",
                        "HIGH",
+                       "X25519",
+                       "Low",
                        "json",
                        "debug",
                        "/other",

@@ -247,6 +247,8 @@ TEST_F(Rows, OfOptionsAreNoticedByAll) {
                               "2 16k",
                               "TLSv1.3",
                               "HIGH",
+                              "X25519",
+                              "Low",
                               "json",
                               "debug",
                               "/other",
@@ -344,8 +346,10 @@ TEST_F(Rows, ReachEachMemberOfRouteSettings) {
       add_differing(plain, *spec->routes.front().settings, reached, members);
   }
   with({});
-  for (const auto& [key, value] : std::map<std::string, std::string>{
-           {"http-redirect-code", "301"}, {"retry-non-idempotent", "true"}, {"proxy-set-headers", "default/headers"}})
+  for (const auto& [key, value] : std::map<std::string, std::string>{{"http-redirect-code", "301"},
+                                                                     {"retry-non-idempotent", "true"},
+                                                                     {"grpc-buffer-size-kb", "7"},
+                                                                     {"proxy-set-headers", "default/headers"}})
     add_differing(plain, with_option(key, value).settings(), reached, members);
   EXPECT_EQ(reached.size(), members.size()) << "a member of RouteSettings that no row gives";
 }

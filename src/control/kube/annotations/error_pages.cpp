@@ -11,7 +11,10 @@ namespace sluice::control::annotation {
 namespace {
 
 std::string read_errors(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
-  return read_statuses(v, out.error_pages.statuses);
+  std::vector<std::uint16_t> statuses;
+  auto expected = read_statuses(v, statuses);
+  if (expected.empty()) out.error_pages.statuses = std::move(statuses);
+  return expected;
 }
 std::string print_errors(const ServedRoute& served) {
   return served.settings.error_pages ? statuses_text(served.settings.error_pages->statuses) : "";

@@ -94,7 +94,7 @@ void answer_errors(const Options& o, RouteSettings& s) {
 
 constexpr std::array kExternalAuthOptions{
     Option{"custom-http-errors",
-           {"list of statuses", read_custom_errors, print_custom_errors},
+           {"list of statuses", read_custom_errors, print_custom_errors, true},
            "errors that the Service of --default-backend-service answers in place of, or that of `default-backend` "
            "([error pages](error-pages.md))",
            answer_errors},

@@ -8,13 +8,14 @@ namespace sluice::control::options_of {
 
 namespace {
 
-// As ingress-nginx reads it: any case, and what is no level counts as the strictest.
+// As ingress-nginx reads it: any case, and what is no level counts as the strictest, which is said.
 std::string read_risk(std::string_view v, Options& o) {
   const auto level = lower(v);
   o.annotations_risk_level = level == "critical" ? model::Risk::critical
                              : level == "high"   ? model::Risk::high
                              : level == "medium" ? model::Risk::medium
                                                  : model::Risk::low;
+  if (o.annotations_risk_level == model::Risk::low && level != "low") return "Low, Medium, High or Critical";
   return {};
 }
 
@@ -57,7 +58,9 @@ constexpr std::array kRulesRows{
     Option{
         "annotations-risk-level",
         {"Low, Medium, High, Critical", read_risk, print_risk},
-        "an Ingress with an annotation of a higher risk is not served; snippets are Critical; what is no level is Low"},
+        "an Ingress with an annotation of a higher risk is not served; snippets are Critical; what is no level is Low",
+        nullptr,
+        [](const Options&, Options& o) { o.annotations_risk_level = model::Risk::low; }},
     Option{"allow-snippet-annotations", boolean<&Options::allow_snippet_annotations>,
            "with annotations-risk-level Critical, true serves Ingresses with their snippets ([snippets](snippets.md)), "
            "false without them"},

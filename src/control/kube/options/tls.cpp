@@ -1,5 +1,9 @@
 // TLS towards clients.
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
 #include <array>
+#include <memory>
 
 #include "control/kube/options/families.h"
 #include "control/kube/options/values.h"
@@ -25,10 +29,37 @@ std::string read_protocols(std::string_view v, Options& o) {
   return {};
 }
 
-template <auto M>
-std::string read_openssl_list(std::string_view v, Options& o) {
+// Whether OpenSSL takes the list, which alone knows what it can do: a context that it cannot be set in could not be
+// served, and would take the other options of TLS with it.
+bool openssl_takes(int (*set)(SSL_CTX*, const std::string&), const std::string& list) {
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+  if (!context) return true;  // out of memory: nothing can be said of the list
+  const bool taken = set(context.get(), list) == 1;
+  ERR_clear_error();
+  return taken;
+}
+
+std::string read_ciphers(std::string_view v, Options& o) {
   if (v.empty() || !made_of(v, "!:+-_=@.")) return "an OpenSSL list";
-  o.*M = v;
+  std::string list(v);
+  if (!openssl_takes([](SSL_CTX* c, const std::string& text) { return SSL_CTX_set_cipher_list(c, text.c_str()); },
+                     list))
+    return "an OpenSSL list with a cipher of TLS 1.2 that is known";
+  o.ssl_ciphers = std::move(list);
+  return {};
+}
+
+std::string read_curves(std::string_view v, Options& o) {
+  if (v.empty() || !made_of(v, "!:+-_=@.")) return "an OpenSSL list";
+  std::string list(v);
+  // OpenSSL refuses a list for one name that it does not know.
+  if (list != "auto" && !openssl_takes(
+                            [](SSL_CTX* c, const std::string& text) {
+                              return static_cast<int>(SSL_CTX_set1_groups_list(c, text.c_str()));
+                            },
+                            list))
+    return "auto, or names of curves that OpenSSL knows, separated by colons";
+  o.ssl_ecdh_curve = std::move(list);
   return {};
 }
 
@@ -46,11 +77,9 @@ constexpr std::array kTlsRows{
     Option{"ssl-protocols",
            {"TLS versions", read_protocols, print_text<&Options::ssl_protocols>},
            "versions offered to clients"},
-    Option{"ssl-ciphers",
-           {"OpenSSL list", read_openssl_list<&Options::ssl_ciphers>, print_text<&Options::ssl_ciphers>},
-           "ciphers up to TLS 1.2"},
+    Option{"ssl-ciphers", {"OpenSSL list", read_ciphers, print_text<&Options::ssl_ciphers>}, "ciphers up to TLS 1.2"},
     Option{"ssl-ecdh-curve",
-           {"OpenSSL list", read_openssl_list<&Options::ssl_ecdh_curve>, print_text<&Options::ssl_ecdh_curve>},
+           {"OpenSSL list", read_curves, print_text<&Options::ssl_ecdh_curve>},
            "groups for the key exchange"},
     Option{"ssl-session-cache", boolean<&Options::ssl_session_cache>, "keep sessions for resumption"},
     Option{"ssl-session-tickets", boolean<&Options::ssl_session_tickets>,

@@ -57,7 +57,7 @@ constexpr Row kRows[] = {
     {"proxy_pass", L, 1, 1, read_pass},
     {"proxy_pass_request_body", SL, 1, 1, read_pass_body},
     {"client_max_body_size", SL, 1, 1, read_size<&RouteSettings::body_limit>},
-    {"grpc_buffer_size", SL, 1, 1, read_size<&RouteSettings::response_head_limit>},
+    {"grpc_buffer_size", SL, 1, 1, read_size<&RouteSettings::grpc_head_limit>},
     {"grpc_connect_timeout", SL, 1, 1, read_millis<&RouteSettings::connect_timeout>},
     {"grpc_read_timeout", SL, 1, 1, read_millis<&RouteSettings::read_timeout>},
     {"grpc_send_timeout", SL, 1, 1, read_millis<&RouteSettings::send_timeout>},
