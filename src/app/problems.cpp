@@ -50,11 +50,19 @@ std::string without_places(std::string_view field) {
   return out;
 }
 
+// Of "line 3: gzip", as it is said of snippets, the word: it is what the line is about. Other values differ from object
+// to object.
+std::string word_of(std::string_view value) {
+  if (!value.starts_with("line ")) return {};
+  const auto colon = value.find(": ");
+  return colon == std::string_view::npos ? std::string() : std::string(value.substr(colon + 2));
+}
+
 // The line without its object: what several may have in common.
 Entry in_common(const Entry& e) {
   const auto& p = e.problem;
   return {{e.object.kind, "", "", {}},
-          {p.severity, p.reason, without_places(p.field), "", in_general(p.expected, e.object),
+          {p.severity, p.reason, without_places(p.field), word_of(p.value), in_general(p.expected, e.object),
            in_general(p.consequence, e.object)}};
 }
 
@@ -67,8 +75,9 @@ std::string place(const model::ObjectRef& object) {
 
 // Problems that differ in their object alone. There may be tens of thousands.
 struct Group {
-  std::size_t size = 0;
+  std::size_t size = 0;             // objects
   const Entry* named[kNamed] = {};  // the first of them
+  const Entry* last = nullptr;      // those of one object follow each other
 };
 
 std::string group_line(const Group& group) {
@@ -76,6 +85,7 @@ std::string group_line(const Group& group) {
   const auto& p = common.problem;
   std::string out = fmt::format("{} {}: {} {}", group.size, common.object.kind.view(), to_string(p.severity), p.reason);
   if (!p.field.empty()) out += " field=" + p.field;
+  if (!p.value.empty()) out += fmt::format(" value=\"{}\"", p.value);
   if (!p.expected.empty()) out += " expected " + p.expected;
   if (!p.consequence.empty()) out += "; " + p.consequence;
   out += ": ";
@@ -95,6 +105,8 @@ class Groups {
       last_line_ = std::move(line);
     }
     Group& group = all_[last_];
+    if (group.last != nullptr && group.last->object == e.object) return last_;
+    group.last = &e;
     if (group.size < kNamed) group.named[group.size] = &e;
     ++group.size;
     return last_;

@@ -364,6 +364,7 @@ std::string in_place_of_command(std::string_view word) {
   };
   static constexpr Row kRows[] = {
       {"lint", "sluice check WHERE, or sluice check --kubeconfig FILE, says what is refused, doubtful and ignored"},
+      {"ing", "sluice ingresses says what is served, by -n NAMESPACE and --host HOST less of it"},
       {"info", "kubectl get service says the addresses; the status of each Ingress has them, too"},
       {"general", "it is always {} in ingress-nginx; sluice conf --json has everything that changes while it runs"},
       {"logs", "kubectl logs -n NAMESPACE deployment/sluice"},

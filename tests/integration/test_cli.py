@@ -338,6 +338,21 @@ def test_check_says_what_repeats_once(site):
     assert out.count("no-such-annotation") == 7 and out.count("UnknownKind") == 10
 
 
+def test_check_counts_objects_and_keeps_the_lines_of_one_apart(site):
+    """Three lines of one snippet are no three Ingresses, and each names its directive; the same one at many is summed up."""
+    snippet = "keepalive_timeout 5;\nclient_header_timeout 3;\nsendfile on;"
+    allow = ("--set", "annotations-risk-level=Critical", "--set", "allow-snippet-annotations=true")
+    site.manifests.app("one.example", "127.0.0.1:8080", name="one", annotations={"server-snippet": snippet})
+    _, out, _ = run("check", site.manifests.root, *allow)
+    assert all(f'default/one: ignored NoEffect field=metadata.annotations[server-snippet] value="line {n}: {word}"' in out
+               for n, word in ((1, "keepalive_timeout"), (2, "client_header_timeout"), (3, "sendfile"))), out
+    for i in range(3):
+        site.manifests.app(f"h{i}.example", "127.0.0.1:8080", name=f"h{i}", annotations={"server-snippet": snippet})
+    _, out, _ = run("check", site.manifests.root, *allow)
+    ignored = out[out.index("\nignored:"):]
+    assert ignored.count("4 Ingress: ignored NoEffect") == 3 and 'value="client_header_timeout"' in ignored and ignored.count("default/h0") == 3, out
+
+
 def test_check_says_once_what_rules_refuse(site):
     """The same annotation at many Ingresses is one line that names what would allow it; other errors stay one by one."""
     for i in range(5):
