@@ -86,6 +86,15 @@ def split_padded(text):
     return groups + [part]
 
 
+def test_binary_metadata_that_fetch_joined_is_parted(site):
+    proxy, pod = start(site)
+    a = post(proxy, "application/grpc-web", frame(b"x"), "X-A-Bin: AQI=, AwQ=,BQ==", "X-Text: a, b", "X-B-Bin: AQ==")
+    assert a.status == 200
+    fields = [(n, v) for n, v in pod.calls[-1].headers if n in ("x-a-bin", "x-b-bin", "x-text")]
+    assert sorted(fields) == [("x-a-bin", "AQI="), ("x-a-bin", "AwQ="), ("x-a-bin", "BQ=="), ("x-b-bin", "AQ=="), ("x-text", "a, b")]
+    assert [v for n, v in fields if n == "x-a-bin"] == ["AQI=", "AwQ=", "BQ=="]
+
+
 def test_accept_says_what_is_read(site):
     proxy, pod = start(site)
     a = post(proxy, "application/grpc-web+proto", frame(b"x"), "Accept: application/grpc-web-text+proto")

@@ -40,6 +40,22 @@ bool wants_text(const net::http::Fields& fields, bool wrote_text) noexcept {
   return wrote_text;
 }
 
+// Fetch joins what a page sets twice, and no binary value has a comma (gRPC over HTTP/2, "Custom-Metadata"): each
+// becomes a field of its own, as grpc-go and grpcio take no others.
+void part_binary_fields(net::http::Fields& fields) {
+  for (std::size_t i = 0; i < fields.size() && !fields.full(); ++i) {
+    const net::http::Field joined = fields[i];
+    const auto comma = joined.value.find(',');
+    if (joined.drop || comma == std::string_view::npos || joined.name.size() < 4 ||
+        !iequals(joined.name.substr(joined.name.size() - 4), "-bin"))
+      continue;
+    fields[i].value = trim(joined.value.substr(0, comma));
+    net::http::Field& rest = fields.add();  // and is parted in its turn
+    rest = joined;
+    rest.value = trim(joined.value.substr(comma + 1));
+  }
+}
+
 }  // namespace
 
 bool Base64Pieces::decode(std::string_view piece, bool last, std::string& out) {
@@ -87,6 +103,7 @@ std::unique_ptr<GrpcWeb> GrpcWeb::begin(Exchange& ex) {
     std::unique_ptr<GrpcWeb> made(new GrpcWeb(text, wants_text(head.fields, text), suffix));
     f.value = made->call_type_;
     if (text && head.framing == Framing::length) head.framing = Framing::chunked;  // another length than it said
+    part_binary_fields(head.fields);
     return made;
   }
   return nullptr;

@@ -328,7 +328,9 @@ Status H2Stream::respond(Exchange& ex, const ResponseStart& response, bool end) 
   });
   if (response.framing == Framing::length) {
     list.set_length(response.content_length);
-  } else if (response.framing == Framing::none && response.status != 204 && !tunnel) {
+  } else if (response.framing == Framing::none && response.status != 204 && response.status != 304 && !tunnel) {
+    // To HEAD. With 304 a length may be left out (RFC 9110 section 8.6), and Go's client of HTTP/2 takes a body for cut
+    // short that it announces.
     for (const auto& f : response.fields)
       if (f.id == Name::content_length && !f.drop) list.add("content-length", f.value);
   }
