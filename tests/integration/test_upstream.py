@@ -9,7 +9,7 @@ import time
 import pytest
 
 from h2pod import H2Pod
-from harness import (SLOW, body_of, certificate, endpoint_slice, free_port, http_get, ingress, never_accepts, read_request, service, slices, wait_for)
+from harness import (SLOW, body_of, certificate, config_map, endpoint_slice, free_port, http_get, ingress, never_accepts, read_request, service, slices, wait_for)
 
 
 def test_round_robin_over_ready_endpoints(site):
@@ -504,22 +504,95 @@ def test_who_waits_for_a_pod_that_goes_is_asked_of_another(site, method, how):
     wait_for(lambda: sorted(sluice.access_lines()) == [f"L /{i} 200" for i in range(4)], "no attempt that was none")
 
 
-def test_who_waits_stays_where_nobody_else_is(site):
-    """And goes once there is somebody."""
-    a, b = Held(site, "a"), Held(site, "b")
-    b.go.set()
+def test_who_waits_stays_at_a_pod_that_terminates_where_nobody_else_is(site):
+    """And is answered at once when it is gone: its address may be another's."""
+    a = Held(site, "a")
     serve_from(site, endpoint_slice("app", [a.address], name="app-a"))
     sluice = site.sluice(options={"upstream-max-connections": "1", "proxy-connect-timeout": "60"})
-    got, threads = asks(sluice, 3)
+    got, threads = asks(sluice, 3, "POST")
     wait_for(lambda: len(a.asked) == 1 and sluice.metric("sluice_requests_active") == 3, "two that wait")
-    sluice.changed(lambda: serve_from(site, endpoint_slice("app", [], name="app-a")))
+    sluice.changed(lambda: serve_from(site, endpoint_slice("app", [a.address], name="app-a", terminating=True)))
     assert not got
-    serve_from(site, endpoint_slice("app", [b.address], name="app-b"))
+    serve_from(site, endpoint_slice("app", [], name="app-a"))
     wait_for(lambda: len(got) == 2, "the two are answered")
-    assert {pod for _, _, pod in got} == {"b"}
+    assert {(status, pod) for _, status, pod in got} == {(503, None)}
+    assert sluice.get("/", "app.example").get("retry-after") == "1"
     a.go.set()
     for t in threads:
         t.join()
+    assert len(a.asked) == 1 and len(got) == 3 and got[-1][1:] == (200, "a"), "what was written goes on"
+
+
+class Address:
+    """One that takes no connection until `serve()`; from then on `got` has all that comes."""
+
+    def __init__(self):
+        self.address, (self.listener, *self.full) = never_accepts()
+        self.got = []
+
+    def serve(self):
+        def answer(sock):
+            if data := sock.recv(65536):
+                self.got.append(data)
+                sock.sendall(b"HTTP/1.1 200 OK\r\nX-Pod: of another tenant\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            sock.close()
+
+        def accept():
+            for sock in self.full:
+                sock.close()
+            while True:
+                try:
+                    answer(self.listener.accept()[0])
+                except ConnectionError:
+                    pass
+                except OSError:
+                    return
+        threading.Thread(target=accept, daemon=True).start()
+
+
+@pytest.mark.parametrize("how", ["scaled to zero", "deleted"])
+@pytest.mark.parametrize("protocol", ["HTTP", "GRPC", "FCGI", "TCP"])
+def test_nothing_is_sent_to_another_tenant_that_has_the_address(site, protocol, how):
+    """The only pod of one namespace takes no connection, and requests wait for it. It goes, and a pod of another namespace gets its address."""
+    at, port = Address(), free_port()
+
+    def write_a(named):
+        said = {} if protocol == "TCP" else {"backend-protocol": protocol}
+        site.manifests.write("a.yaml", ingress("a", {"a.example": "a"}, ns="ta", annotations={"proxy-connect-timeout": "60", **said}), service("a", ns="ta"),
+                             endpoint_slice("a", [at.address] if named else [], ns="ta"))
+    write_a(True)
+    if protocol == "TCP":
+        site.manifests.write("ports.yaml", config_map({str(port): "ta/a:80"}, name="tcp-services"))
+    sluice = site.sluice("--tcp-services-configmap", "ingress-nginx/tcp-services", options={"proxy-connect-timeout": "60"})
+    answers, threads = [], []
+
+    def ask(method):
+        if protocol == "TCP":
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as s:
+                s.sendall(b"the password of a user of a")
+                try:
+                    answers.append(s.recv(100))
+                except ConnectionResetError:
+                    answers.append(b"")
+            return
+        with sluice.raw(timeout=20) as c:
+            a = c.get("/secret", "a.example", method=method, body=b"the password of a user of a" if method == "POST" else None)
+            answers.append((a.status, a.get("retry-after")))
+    for method in ("GET", "POST"):
+        threads.append(threading.Thread(target=ask, args=(method,)))
+        threads[-1].start()
+    wait_for(lambda: sluice.metric("sluice_upstream_connects_total") >= (1 if protocol == "GRPC" else 2), "they wait for a connection")
+    site.manifests.write("b.yaml", ingress("b", {"b.example": "b"}, ns="tb"), service("b", ns="tb"), endpoint_slice("b", [at.address], ns="tb"))
+    if how == "deleted":
+        site.manifests.remove("a.yaml")
+    else:
+        write_a(False)
+    for t in threads:
+        t.join(20)
+    assert answers == [b"" if protocol == "TCP" else (503, "1")] * 2
+    at.serve()
+    wait_for(lambda: sluice.get("/of-b", "b.example").get("x-pod") == "of another tenant", "the other tenant is served")
+    assert at.got and all(data.startswith(b"GET /of-b ") for data in at.got), at.got
 
 
 def test_who_connects_to_a_pod_that_goes_is_asked_of_another(site):

@@ -112,13 +112,17 @@ std::optional<LocalReply> answer_for_overload(Exchange& ex) {
   return out;
 }
 
+// Pods come back: who asked for one that is not there may ask again soon.
+std::chrono::seconds ask_again(const Exchange& ex) noexcept {
+  return std::chrono::seconds(ex.options->exact ? 0 : 1);
+}
+
 // What becomes of the request once all were asked; nothing: a pod answers.
 std::optional<LocalReply> settle(Exchange& ex, std::optional<Verdict> verdict) {
   take_effect(ex, verdict ? &*verdict : nullptr);
   if (verdict) {
     ex.unlocated = answers_at_server(verdict->by);
-    // Pods come back: who asked for one that is not there may ask again soon.
-    if (verdict->by == kNoEndpoints && !ex.options->exact) verdict->reply.retry_after = std::chrono::seconds(1);
+    if (verdict->by == kNoEndpoints) verdict->reply.retry_after = ask_again(ex);
     return std::move(verdict->reply);
   }
   // What was meant for us is none of the pod's business, as in ingress-nginx.
@@ -366,6 +370,7 @@ net::Task<void> fail(Exchange& ex, Error error) {
   }
   if (error.whose == Whose::downstream || !ex.down.body().ended()) ex.close_after = true;
   LocalReply page{status, {}, error.detail};
+  if (error.fault == Fault::no_endpoints) page.retry_after = ask_again(ex);
   net::Task<Status> sending = send_reply(ex, std::move(page));
   Status sent = co_await sending;
   if (!sent) ex.close_after = true;

@@ -21,10 +21,22 @@ ClusterRuntime::ClusterRuntime(WorkerContext& worker, std::shared_ptr<const mode
 }
 
 ClusterRuntime::~ClusterRuntime() {
-  for (auto& e : endpoints_) {
-    e->retired = true;
-    worker_.pool.close_all(*e);
-  }
+  for (auto& e : endpoints_) retire(*e);
+}
+
+// Its address may be another pod's from now on, of another tenant: what was not written to it yet never is.
+void ClusterRuntime::retire(EndpointRuntime& endpoint) {
+  endpoint.retired = true;
+  endpoint.takes = false;
+  worker_.pool.close_all(endpoint);
+  send_elsewhere(endpoint);
+}
+
+void ClusterRuntime::retire() {
+  auto nowhere = std::make_shared<model::Cluster>(*spec_);
+  nowhere->endpoints.clear();
+  nowhere->balancing.reset();
+  reconcile(std::move(nowhere), nullptr);
 }
 
 void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::shared_ptr<const Placement> placement) {
@@ -56,16 +68,11 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
     }
     runtime->takes = e.ready && runtime->valid;
     if (runtime->takes) (e.far ? far_ : takers_).push_back(at);
-    if (!runtime->takes && runtime->is_waited_for()) waited_for_.push_back(runtime);
+    send_elsewhere(*runtime);
     loads_.push_back(&runtime->load);
     now.push_back(std::move(runtime));
   }
-  for (auto& [identity, gone] : old) {
-    gone->retired = true;
-    gone->takes = false;
-    worker_.pool.close_all(*gone);
-    if (gone->is_waited_for()) waited_for_.push_back(gone);
-  }
+  for (auto& [identity, gone] : old) retire(*gone);
   endpoints_ = std::move(now);
   const bool first = spec_ == nullptr;
   spec_ = std::move(spec);
@@ -97,16 +104,6 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
                       .balancing = balancing != nullptr ? *balancing : plain,
                       .placement = std::move(placement),
                       .now = worker_.loop.now()});
-  let_go_of_waiting();
-}
-
-// Not in this turn of reconcile(), as a request that goes on may be the last one that holds something.
-void ClusterRuntime::let_go_of_waiting() {
-  std::erase_if(waited_for_, [](const auto& e) { return e->takes || !e->is_waited_for(); });
-  if (waited_for_.empty() || !available()) return;
-  worker_.loop.post([left = std::exchange(waited_for_, {})] {
-    for (const auto& endpoint : left) send_elsewhere(*endpoint);
-  });
 }
 
 std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>& tried, std::string_view key,

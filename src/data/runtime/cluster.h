@@ -43,15 +43,14 @@ struct EndpointRuntime {
   std::shared_ptr<EndpointHealth> health;  // once somebody has asked; null: nobody has
   Instant warm_at = Instant::min();        // when its share is that of the others (Balancing::slow_start)
   bool retired = false;                    // no longer named: connections are closed instead of given back
-  bool takes = true;                       // requests; false: no longer named, or about to end
+  bool takes = true;                       // requests; false: it is neither dialled nor waited for any more
   std::uint32_t connections = 0;           // open, idle ones included
   std::uint32_t idle = 0;
   std::uint32_t ended_unused = 0;         // connections of HTTP/2 that ended before a stream was opened, counted
   PooledConnection* idle_head = nullptr;  // last in, first out
   std::vector<H2Client*> h2;              // that take, or will take, streams; oldest first
-  std::deque<SlotWait*> waiting;          // for a connection; first in, first out; at most upstream-max-pending
-  Connecting* connecting = nullptr;       // who makes a connection for a request of its own
-  bool is_waited_for() const noexcept { return !waiting.empty() || connecting != nullptr; }
+  std::deque<SlotWait*> waiting;          // for a connection; first in, first out
+  Connecting* connecting = nullptr;       // connections that are being made, linked
 };
 
 // Shared by the worker's table and the exchanges that pin it; one thread, so the count is a plain one.
@@ -67,6 +66,8 @@ class ClusterRuntime {
   // Takes another form of the same Cluster: endpoints with the same identity keep their state and connections, and the
   // policy what it has learned, if it is the same one.
   void reconcile(std::shared_ptr<const model::Cluster> spec, std::shared_ptr<const Placement> placement);
+  // It is gone: those who still hold it find no endpoint, as nobody knows any longer whose the addresses are.
+  void retire();
   const model::Cluster& spec() const noexcept { return *spec_; }
   bool available() const noexcept { return !takers_.empty(); }
   bool outside() const noexcept { return spec_->outside; }
@@ -134,8 +135,8 @@ class ClusterRuntime {
   std::size_t find_room(const Candidates& candidates, std::size_t at) noexcept;
   // As draw_untried(), and none that is left out.
   std::size_t draw_well(const Candidates& candidates) noexcept;
-  // Whoever waits for one that takes no requests any more goes to another, once there is one.
-  void let_go_of_waiting();
+  // Nobody names it any more.
+  void retire(EndpointRuntime& endpoint);
 
   WorkerContext& worker_;
   std::shared_ptr<const model::Cluster> spec_;
@@ -161,7 +162,6 @@ class ClusterRuntime {
   Instant slow_looked_at_{};             // by find_slow()
   std::vector<std::uint32_t> passed_;    // scratch of draw()
   std::vector<std::uint32_t> awaited_;   // likewise of the one in which another may be: wait_for_proof(), find_room()
-  std::vector<std::shared_ptr<EndpointRuntime>> waited_for_;  // that take no requests, while nobody else does
 };
 
 // An attempt at an endpoint: in flight from its beginning until this goes, however it ends. The Cluster may go before.

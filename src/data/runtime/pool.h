@@ -121,8 +121,7 @@ struct SlotWait final : net::Cancellable {
   }
 };
 
-// A connection that is being made for one request alone. On its coroutine's frame; known to the endpoint while it
-// lives.
+// A connection that is being made. On its coroutine's frame; known to the endpoint while it lives.
 class Connecting {
  public:
   Connecting(EndpointRuntime& endpoint, net::Cancellable& what) noexcept
@@ -146,8 +145,8 @@ class Connecting {
 
 // A connection was closed or became idle, or has room for a stream: the first in the queue looks again.
 void slot_free(EndpointRuntime& endpoint);
-// It takes no requests any more and others do: whoever waits for a connection to it is woken and fails with kPodGoes.
-// Nobody is where it takes them again.
+// Where it takes no requests any more: whoever waits for a connection to it, or makes one, is woken and fails with
+// kPodGoes. They go on at the end of the turn, not here.
 inline constexpr Error kPodGoes{Fault::cancelled, Whose::internal, Retry::elsewhere, 503,
                                 "the pod takes no requests any more"};
 void send_elsewhere(EndpointRuntime& endpoint) noexcept;

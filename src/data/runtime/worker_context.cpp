@@ -36,7 +36,10 @@ void WorkerContext::apply(const Publication& publication) {
       slot->reconcile(update.cluster, update.placement);
       continue;
     }
-    if (slot) std::exchange(slot, nullptr)->unpin();
+    if (slot) {
+      slot->retire();
+      std::exchange(slot, nullptr)->unpin();
+    }
     if (update.cluster) slot = new ClusterRuntime(*this, update.cluster, update.placement, random());
   }
   std::exchange(view_, new View(publication.snapshot))->unpin();

@@ -78,6 +78,7 @@ net::Task<Status> ByteStream::connect() {
   std::vector<std::uint32_t> tried;
   const auto most = std::min(terms_.tries ? terms_.tries : kMostTries, kMostTries);
   Status outcome{};
+  std::uint32_t gone = 0;  // pods that went meanwhile, which were not tried
   for (std::uint32_t i = 0; i < most && !killed_; ++i) {
     const auto asked = static_cast<std::ptrdiff_t>(tried.size());
     auto next = cluster_->pick(tried);
@@ -96,6 +97,11 @@ net::Task<Status> ByteStream::connect() {
     pod_.reset();
     leave(*endpoint_);
     endpoint_.reset();
+    if (outcome.error().retry == Retry::elsewhere && !killed_ && ++gone <= kMostTries) {
+      --record_.attempts;
+      --i;
+      continue;
+    }
     if (terms_.tries_timeout.count() > 0 && worker_.loop.now() - begun_ >= terms_.tries_timeout) break;
   }
   co_return outcome;
@@ -112,6 +118,7 @@ net::Task<Status> ByteStream::try_endpoint(Attempt& attempt) {
   if (!pod_->registered()) co_return std::unexpected(kUnwatched);
   Dial how;
   how.proxy_header = proxy_header(connection_.peer, terms_.proxy_header);
+  const Connecting known(*endpoint_, *pod_);
   net::Task<Status> dialling = dial(worker_, *pod_, std::move(how), net::due_in(begun, terms_.connect_timeout), note_);
   Status connected = co_await dialling;
   if (connected) attempt.connect_seconds = seconds(worker_.loop.fresh_now() - begun);

@@ -46,6 +46,7 @@ bool leads_to_us(WorkerContext& worker, const EndpointRuntime& endpoint, model::
 }
 
 Result<int> open_socket(WorkerContext& worker, const EndpointRuntime& endpoint) {
+  if (!endpoint.takes) return std::unexpected(kPodGoes);
   if (leads_to_us(worker, endpoint)) {
     worker.stats.own_refused.add();
     return std::unexpected(

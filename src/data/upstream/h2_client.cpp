@@ -78,8 +78,12 @@ Upstream& H2Client::stream() {
 net::Task<void> H2Client::run(Dial how, Instant until) {
   std::unique_ptr<H2Client> self(this);
   std::string note;
-  net::Task<Status> dialling = dial(worker_, stream_, std::move(how), until, note);
-  Status ended = co_await dialling;
+  Status ended{};
+  {
+    const Connecting known(*endpoint_, stream_);
+    net::Task<Status> dialling = dial(worker_, stream_, std::move(how), until, note);
+    ended = co_await dialling;
+  }
   if (ended && stream_.tls() && !stream_.tls()->alpn().empty() && stream_.tls()->alpn() != "h2") {
     worker_.stats.upstream_connect_failures.add();
     ended = std::unexpected(

@@ -36,7 +36,6 @@ Dial dial_of(const Exchange& ex, model::BackendProtocol protocol) {
 // connection that the exchange itself has begun; one of those is never too many.
 net::Task<Status> wait_for_slot(WorkerContext& worker, Exchange& ex, EndpointRuntime& endpoint, SlotWait& wait,
                                 Instant until, Error late, bool makes_it) {
-  if (!endpoint.takes && ex.cluster != nullptr && ex.cluster->available()) co_return std::unexpected(kPodGoes);
   if (!makes_it && endpoint.waiting.size() >= ex.options->upstream_max_pending) co_return std::unexpected(kFull);
   const Instant begun = worker.loop.now();
   endpoint.waiting.push_back(&wait);
@@ -50,6 +49,7 @@ net::Task<Status> wait_for_slot(WorkerContext& worker, Exchange& ex, EndpointRun
     if (!wait.note.empty()) ex.note = wait.note;
     co_return std::unexpected(*wait.error);
   }
+  if (!endpoint.takes) co_return std::unexpected(kPodGoes);  // since it was called
   if (woken) co_return Status{};
   co_return std::unexpected(late);
 }
@@ -169,6 +169,7 @@ std::optional<Lease> lease_idle(WorkerContext& worker, const Exchange& ex, Endpo
 
 net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint,
                                bool fresh) {
+  if (!endpoint->takes) co_return std::unexpected(kPodGoes);
   const auto protocol = upstream_protocol(ex);
   Dial how = dial_of(ex, protocol);
   if (protocol == grpc || protocol == grpcs || protocol == fcgi) {

@@ -23,7 +23,7 @@ std::optional<Lease> lease_idle(WorkerContext& worker, const Exchange& ex, Endpo
 // An Upstream at `endpoint`: a connection or, where pods speak HTTP/2, a stream of one; reused or new, then connected
 // and shaken hands with. `fresh`: not a reused connection of HTTP/1. What connecting took goes into ex.attempt. For its
 // turn at full endpoints a request waits proxy-connect-timeout, all of them together (ex.waited). kPodGoes: the
-// endpoint takes no requests any more, and others do.
+// endpoint takes no requests any more.
 net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_ptr<EndpointRuntime> endpoint,
                                bool fresh);
 

@@ -435,6 +435,38 @@ TEST(Serve, APublicationChangesNothingForWhatRuns) {
   EXPECT_EQ(site.worker.pool.size(), 0U) << "its connection is not kept";
 }
 
+// It waits for a connection to the last pod, and that goes: it is answered as who comes then is.
+void loses_its_pod(bool exact, const std::string& retry_after) {
+  model::Options options;
+  options.upstream_max_connections = 1;
+  options.exact = exact;
+  Site site(1, options);
+  PooledConnection* const used = site.worker.pool.take(*site.pods.begin()->second.endpoint, {}, false);
+  ASSERT_NE(used, nullptr);
+  const Lease held(static_cast<H1Client&>(*used));
+  site.asks("POST /x");
+  ASSERT_FALSE(site.over);
+  Publication next;
+  next.snapshot = bare_snapshot(options);
+  auto nobody = std::make_shared<model::Cluster>();
+  nobody->name = "default/svc:80";
+  next.clusters.push_back({0, nobody, nullptr});
+  site.worker.apply(next);
+  site.turn();
+  ASSERT_TRUE(site.over);
+  EXPECT_EQ(site.client.status, 503);
+  EXPECT_EQ(site.client.field("Retry-After: "), retry_after);
+  EXPECT_EQ(site.told.attempts, 0);
+}
+
+TEST(Serve, WhoLosesTheLastPodMayAskAgainSoon) {
+  loses_its_pod(false, "1");
+}
+
+TEST(Serve, WhoLosesTheLastPodIsToldAsMuchAsByNginx) {
+  loses_its_pod(true, "");
+}
+
 TEST(Serve, AHeadThatWasRefusedIsAnsweredAndRecorded) {
   Site site(1);
   site.memory = site.worker.borrow_memory();

@@ -23,21 +23,32 @@ using namespace std::chrono_literals;
 struct Full : BareContext {
   model::RouteSettings settings;
   model::Options options;
+  std::vector<model::Endpoint> named;
   ClusterRuntime* cluster = nullptr;
   std::optional<PooledPod> pod;
 
   explicit Full(const std::string& address = "192.0.2.1", std::uint16_t port = 8080) {
     options.upstream_max_connections = 1;
-    auto spec = std::make_shared<model::Cluster>();
-    spec->name = "default/svc:80";
-    spec->endpoints.push_back({address, port, true, false, false, ""});
-    cluster = new ClusterRuntime(worker, spec, nullptr, 1);
+    named = {{address, port, true, false, false, ""}};
+    cluster = new ClusterRuntime(worker, spec(), nullptr, 1);
     std::vector<std::uint32_t> tried;
     pod.emplace(worker, cluster->pick(tried));
   }
   ~Full() {
     worker.pool.close_everything();
     cluster->unpin();
+  }
+  std::shared_ptr<const model::Cluster> spec() const {
+    auto out = std::make_shared<model::Cluster>();
+    out->name = "default/svc:80";
+    out->endpoints = named;
+    return out;
+  }
+  // Its Service has no pod any more.
+  void nobody_is_left() {
+    named.clear();
+    cluster->reconcile(spec(), nullptr);
+    turn();
   }
   EndpointRuntime& endpoint() { return *pod->endpoint; }
   // The descriptor that is connected to this port; -1: none is.
@@ -57,7 +68,12 @@ struct Full : BareContext {
 
 // One that asks for a connection as soon as it is made.
 struct Asking {
-  explicit Asking(Full& at, bool fresh = false) : full(at), client(at.worker), memory(at.worker.borrow_memory()) {
+  // `of`: the endpoint; null: that of the pod.
+  explicit Asking(Full& at, bool fresh = false, std::shared_ptr<EndpointRuntime> of = nullptr)
+      : full(at),
+        endpoint(of ? std::move(of) : at.pod->endpoint),
+        client(at.worker),
+        memory(at.worker.borrow_memory()) {
     memory->request.clear();
     memory->request.method_text = "GET";
     memory->request.method = net::http::Method::get;
@@ -78,7 +94,7 @@ struct Asking {
   Asking& operator=(const Asking&) = delete;
   net::Task<void> run(bool fresh) {
     ex->attempt = &attempt;
-    net::Task<Result<Lease>> leasing = lease(full.worker, *ex, full.pod->endpoint, fresh);
+    net::Task<Result<Lease>> leasing = lease(full.worker, *ex, endpoint, fresh);
     Result<Lease> leased = co_await leasing;
     over = true;
     if (leased)
@@ -112,8 +128,11 @@ struct Asking {
     EXPECT_TRUE(read);
   }
   bool waits() const { return !over; }
+  // Was it sent away, of which the retry rule says that it may go elsewhere?
+  bool was_sent_away() const { return over && !held && error.retry == Retry::elsewhere; }
 
   Full& full;
+  std::shared_ptr<EndpointRuntime> endpoint;
   FakeClient client;
   Peer peer;
   std::unique_ptr<ExchangeMemory> memory;
@@ -280,6 +299,86 @@ TEST(Lease, ATurnThatComesTooLateIsPassedOn) {
   ASSERT_TRUE(second.over);
   EXPECT_FALSE(second.held);
   EXPECT_TRUE(third.held);
+}
+
+// Another tenant's pod may have the address of one that is gone: who waits leaves it although there is no other.
+TEST(Lease, WhoWaitsForAPodThatIsGoneIsSentAway) {
+  Full full;
+  Asking first(full), second(full), third(full);
+  full.nobody_is_left();
+  EXPECT_TRUE(second.was_sent_away() && third.was_sent_away());
+  first.finishes();
+  EXPECT_EQ(full.endpoint().connections, 0U) << "what was written goes on, and its connection is not kept";
+}
+
+TEST(Lease, WhoWaitsForAPodThatTerminatesStaysWhereNobodyElseIs) {
+  Full full;
+  Asking first(full), second(full);
+  full.named[0].terminating = true;
+  full.cluster->reconcile(full.spec(), nullptr);
+  full.turn();
+  EXPECT_TRUE(second.waits());
+  first.finishes();
+  EXPECT_TRUE(second.held);
+}
+
+TEST(Lease, WhoIsCalledAsThePodGoesIsSentAway) {
+  Full full;
+  Asking first(full), second(full);
+  first.is_answered();
+  first.gives_back();
+  ASSERT_TRUE(second.waits());
+  full.nobody_is_left();
+  EXPECT_TRUE(second.was_sent_away());
+}
+
+TEST(Lease, NobodyGetsAConnectionToAPodThatIsGone) {
+  Full full;
+  full.options.upstream_max_connections = 0;
+  full.nobody_is_left();
+  Asking late(full, true);
+  EXPECT_TRUE(late.was_sent_away());
+  EXPECT_EQ(full.stats.upstream_connects.get(), 0U);
+}
+
+// One whose Cluster is gone: nobody knows any longer what becomes of its addresses.
+TEST(Lease, WhoWaitsAtAClusterThatIsGoneIsSentAway) {
+  Full full;
+  Asking first(full), second(full);
+  full.cluster->retire();
+  full.turn();
+  EXPECT_TRUE(second.was_sent_away());
+  std::vector<std::uint32_t> tried;
+  EXPECT_EQ(full.cluster->pick(tried), nullptr);
+}
+
+// A connection that is being made is given up: its next packet may reach another's pod.
+void gives_up_connecting(model::BackendProtocol protocol) {
+  Deaf pod(0);
+  pod.fill();
+  Full full("127.0.0.1", pod.port());
+  full.settings.protocol = protocol;
+  full.options.upstream_max_connections = 0;
+  Asking connecting(full, true);
+  ASSERT_TRUE(connecting.waits());
+  ASSERT_EQ(full.endpoint().connections, 2U) << "and one that lies idle";
+  full.nobody_is_left();
+  EXPECT_TRUE(connecting.was_sent_away());
+  full.turn();
+  EXPECT_EQ(full.endpoint().connections, 0U);
+  EXPECT_EQ(full.stats.upstream_connect_failures.get(), 0U) << "for no fault of the pod's";
+}
+
+TEST(Lease, AConnectionToAPodThatIsGoneIsNotMade) {
+  gives_up_connecting(model::BackendProtocol::http);
+}
+
+TEST(Lease, NorIsOneOfHttp2) {
+  gives_up_connecting(model::BackendProtocol::grpc);
+}
+
+TEST(Lease, NorIsOneOfFastcgi) {
+  gives_up_connecting(model::BackendProtocol::fcgi);
 }
 
 }  // namespace
