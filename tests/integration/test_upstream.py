@@ -595,6 +595,24 @@ def test_nothing_is_sent_to_another_tenant_that_has_the_address(site, protocol, 
     assert at.got and all(data.startswith(b"GET /of-b ") for data in at.got), at.got
 
 
+def test_a_backend_is_replaced_while_requests_are_on_their_way(site):
+    """One that has matched its path and waits for a connection goes where that led, as long as it is named."""
+    a, b = Held(site, "a"), Held(site, "b")
+    b.go.set()
+    site.manifests.write("services.yaml", service("a"), service("b"), endpoint_slice("a", [a.address]), endpoint_slice("b", [b.address]))
+    site.manifests.write("app.yaml", ingress("app", {"app.example": "a"}))
+    sluice = site.sluice(options={"upstream-max-connections": "1", "proxy-connect-timeout": "60"})
+    got, threads = asks(sluice, 3, "POST")
+    wait_for(lambda: len(a.asked) == 1 and sluice.metric("sluice_requests_active") == 3, "two that wait")
+    sluice.changed(lambda: site.manifests.write("app.yaml", ingress("app", {"app.example": "b"})))
+    assert sluice.get("/", "app.example").get("x-pod") == "b"
+    assert not got
+    a.go.set()
+    for t in threads:
+        t.join()
+    assert {answer[1:] for answer in got} == {(200, "a")}
+
+
 def test_who_connects_to_a_pod_that_goes_is_asked_of_another(site):
     hole, sockets = never_accepts()
     b = Held(site, "b")

@@ -47,6 +47,13 @@ void ClusterUser::add(const WishPtr& wish, const model::RouteSettings& settings)
 }
 
 void Clusters::choose_balancing(const std::string& name, State& c) const {
+  if (c.users.empty()) {  // as it was, for those who are on their way; but nobody asks for checks
+    if (!c.balancing || !c.balancing->health) return;
+    Balancing unchecked = *c.balancing;
+    unchecked.health.reset();
+    c.balancing = model::shared_unless_plain(unchecked);
+    return;
+  }
   if (!std::exchange(c.users_changed, false)) return;
   const auto& by_options = options_.defaults()->balancing;
   const auto by_age = [](const WishPtr& a, const WishPtr& b) { return a != b && older(*a, *b); };

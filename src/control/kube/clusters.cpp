@@ -152,7 +152,10 @@ void Clusters::lead(const std::string& user, Names& had, const std::map<std::str
 
 void Clusters::leave(const std::string& name, const std::string& user) {
   State& c = all_[name];
-  c.users.erase(user);
+  if (const auto at = c.users.find(user); at != c.users.end()) {
+    if (c.users.size() == 1) c.last = std::move(at->second);
+    c.users.erase(at);
+  }
   c.users_changed = true;
   dirty_.insert(name);
 }
@@ -266,7 +269,7 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
   if (c.in_vain) entries.add(*c.in_vain);
   const auto service_key = c.key->service_key();
   const Service* service = core_.objects.find<Service>(service_key);
-  const ClusterUser& first = c.users.begin()->second;
+  const ClusterUser& first = c.users.empty() ? c.last : c.users.begin()->second;
   const model::ObjectRef& user = *first.ref;
   // Of ports alone: what they lack is said of their own object.
   const bool streams_only = first.use == Use::stream;
@@ -394,7 +397,7 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
     own_endpoints = !former && !out->endpoints.empty();
   }
   std::shared_ptr<const model::Cluster> made = c.built && *c.built == *out ? c.built : out;
-  if (own_endpoints && !c.key->udp) remember(c, *port, made);
+  if (own_endpoints && !c.key->udp && !c.users.empty()) remember(c, *port, made);
   if (!former && !out->endpoints.empty()) {
     core_.graces.settle(*this, name, c.grace);
     c.before.clear();
@@ -434,8 +437,9 @@ std::shared_ptr<const model::Cluster> Clusters::build_outside(const std::string&
   out->port = c.key->port;
   out->outside = out->question = true;
   const auto number = static_cast<std::uint16_t>(parse_int(c.key->port).value_or(0));
-  const model::ObjectRef& user = *c.users.begin()->second.ref;
-  const Use use = c.users.begin()->second.use;
+  const ClusterUser& first = c.users.empty() ? c.last : c.users.begin()->second;
+  const model::ObjectRef& user = *first.ref;
+  const Use use = first.use;
   const std::string field = use == Use::mirror ? "mirror-target" : use == Use::pass ? "proxy_pass" : "auth-url";
   const std::string answer = use == Use::mirror ? "no copies are made"
                              : use == Use::pass ? "requests for it answer 503"
@@ -510,37 +514,57 @@ std::size_t Clusters::most_endpoints(const ClusterKey& key, const model::Balanci
   return std::clamp<std::size_t>((placed ? kMostPlacements : kMostOfService) / at->second, 1, kMostEndpoints);
 }
 
-void Clusters::rebuild(const std::string& name, model::Change& change) {
-  auto it = all_.find(name);
-  if (it == all_.end()) return;
-  auto& c = it->second;
+void Clusters::drop(const std::string& name, State& c, model::Change& change) {
   const bool outside = c.key->ns.empty();
-  if (c.users.empty()) {
-    follow({}, name, c);
-    core_.references.set(c.names, *this, it->first, {});
-    if (!outside) perhaps_unused_.insert(c.key->service_key());
-    core_.graces.settle(*this, name, c.grace);
+  follow({}, name, c);
+  core_.references.set(c.names, *this, all_.find(name)->first, {});
+  core_.graces.settle(*this, name, c.grace);
+  core_.graces.settle(*this, name, c.unused);
+  core_.problems.say("cluster/" + name, {});
+  if (c.built) change.clusters.push_back(name);
+  core_.model->clusters.erase(name);
+  if (!outside) recounted_.insert(c.key->service_key());
+  last_asked_ = names_.end();
+  names_.erase(names_.find(*c.key));
+  all_.erase(all_.find(name));
+}
+
+// One that nobody leads to any more stays for a while, as requests may be on their way to it: a backend has been
+// replaced. What its endpoints are is followed meanwhile, so that none is asked that is gone.
+void Clusters::rebuild(const std::string& name, model::Change& change) {
+  const auto it = all_.find(name);
+  if (it == all_.end()) return;
+  State& c = it->second;
+  const bool used = !c.users.empty();
+  if (used) {
+    core_.graces.settle(*this, name, c.unused);
+  } else {
+    if (!c.key->ns.empty()) perhaps_unused_.insert(c.key->service_key());
     outdate(c);
-    core_.problems.say("cluster/" + name, {});
-    if (c.built) change.clusters.push_back(name);
-    core_.model->clusters.erase(name);
-    if (!outside) recounted_.insert(c.key->service_key());
-    last_asked_ = names_.end();
-    names_.erase(names_.find(*c.key));
-    all_.erase(it);
-    return;
+    if (!c.built || c.built->endpoints.empty() || !core_.graces.graced(*this, name, c.unused))
+      return drop(name, c, change);
   }
   ++core_.work.clusters;
-  if (c.names.empty() && !outside)
+  if (c.names.empty() && !c.key->ns.empty())
     core_.references.set(c.names, *this, it->first, {name_of<Service>(c.key->service_key())});
   Entries entries;
   auto built = build(name, c, entries);
-  core_.problems.say("cluster/" + name, std::move(entries));
+  if (!used && built->endpoints.empty()) return drop(name, c, change);
+  core_.problems.say("cluster/" + name, used ? std::move(entries) : Entries{});
   if (c.built == built) return;
   outdate(c);
   c.built = built;
   core_.model->clusters[name] = built;
   change.clusters.push_back(name);
+}
+
+bool Clusters::is_used(const std::string& service) const {
+  const auto slash = service.find('/');
+  const ClusterKey first{service.substr(0, slash), service.substr(slash + 1), "", false};
+  for (auto at = names_.lower_bound(first);
+       at != names_.end() && at->first.service == first.service && at->first.ns == first.ns; ++at)
+    if (const auto c = all_.find(at->second.name.view()); c != all_.end() && !c->second.users.empty()) return true;
+  return false;
 }
 
 void Clusters::rebuild(model::Change& change) {
@@ -554,7 +578,7 @@ void Clusters::rebuild(model::Change& change) {
   if (std::exchange(report_unused_, false) || marked || !change.hosts.empty()) report_unused_endpoints();
   std::erase_if(resolutions_, [&](auto& r) { return !externals_.contains(r.first); });
   for (auto& service : std::exchange(perhaps_unused_, {}))
-    if (!core_.references.is_named<Service>(service)) formers_.erase(service);
+    if (!is_used(service)) formers_.erase(service);
 }
 
 }  // namespace sluice::control

@@ -127,6 +127,8 @@ class Clusters final : public Dependant {
     Text external;           // name that the resolver is asked for
     References::Uses names;  // its Service
     Instant grace{};         // until when it may lead to former endpoints; none: it has its own
+    ClusterUser last;        // the last of its users, once there is none
+    Instant unused{};        // until when it stays without them; none: it has some
     std::string before;      // the port of its Service that users named before this one; "": none, or it is there
   };
   struct Resolution {
@@ -148,6 +150,7 @@ class Clusters final : public Dependant {
     return {options.allow_destinations, options.allow_destination_names};
   }
   void rebuild(const std::string& name, model::Change& change);
+  void drop(const std::string& name, State& c, model::Change& change);
   std::shared_ptr<const model::Cluster> build(const std::string& name, State& c, Entries& entries);
   std::shared_ptr<const model::Cluster> build_outside(const std::string& name, State& c, Entries& entries);
   bool by_cluster_address(const State& c, const Service& service, const ServicePort& port,
@@ -159,6 +162,8 @@ class Clusters final : public Dependant {
   static constexpr std::size_t kMostEndpoints = 20'000;  // of a Cluster
   static constexpr std::size_t kMostOfService = 50'000;  // of the Clusters of a Service with more ports, together
   static constexpr std::size_t kMostPlacements = 4'000;  // the same where keys or cookies choose, which takes more
+  // Does anybody lead to a port of this Service ("ns/service")?
+  bool is_used(const std::string& service) const;
   std::size_t most_endpoints(const ClusterKey& key, const model::Balancing* balancing) const;
   void recount(const std::string& service);
   // endpoints.cpp. Returns where they lead that nothing is sent to, as text; empty: nowhere.

@@ -30,13 +30,13 @@ class Graces {
   // It is needed no more.
   void settle(Dependant& who, const std::string& part, Instant& until) {
     if (until == Instant{}) return;
-    all_.erase({until, &who, part});
+    if (const auto at = all_.find({until, &who, part}); at != all_.end()) all_.erase(at);  // else its time is over
     until = {};
   }
 
  private:
   Instant now_{};
-  std::set<std::tuple<Instant, Dependant*, std::string>> all_;
+  std::multiset<std::tuple<Instant, Dependant*, std::string>> all_;  // a part may have two
 };
 
 }  // namespace sluice::control

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <set>
 
 #include "base/clock.h"
 #include "store_fixture.h"
@@ -55,13 +56,28 @@ struct Former : testing::Fixture {
     store.at(clock.now());
     commit();
   }
-  // "10.0.0.1:8080 …" of all Clusters of the Service; "" where there is none.
-  std::string leads_to() {
+  static std::string text_of(const model::Cluster& cluster) {
     std::string out;
-    for (const auto& [name, cluster] : commit().model->clusters)
-      for (const auto& e : cluster->endpoints)
-        out += (out.empty() ? "" : " ") + e.address + ":" + std::to_string(e.port);
+    for (const auto& e : cluster.endpoints) out += (out.empty() ? "" : " ") + e.address + ":" + std::to_string(e.port);
     return out;
+  }
+  // "10.0.0.1:8080 …" of all Clusters that routes lead to; "" where there is none.
+  std::string leads_to() {
+    const auto model = commit().model;
+    std::set<std::string_view> names;
+    for (const auto& [host, of] : model->hosts)
+      for (const auto& route : of->routes) names.insert(route.cluster.view());
+    std::string out;
+    for (const auto name : names)
+      if (const auto cluster = model->clusters.find(std::string(name)); cluster != model->clusters.end())
+        if (const auto text = text_of(*cluster->second); !text.empty()) out += (out.empty() ? "" : " ") + text;
+    return out;
+  }
+  // The same of one Cluster, whoever leads there; "-": it is none any more.
+  std::string endpoints_of(const std::string& name) {
+    const auto model = commit().model;
+    const auto cluster = model->clusters.find(name);
+    return cluster == model->clusters.end() ? "-" : text_of(*cluster->second);
   }
   std::string report() {
     std::string out;
@@ -156,6 +172,8 @@ TEST_F(Former, TheIngressNamesThePortThatItsServiceIsStillToHave) {
         put(slices_first ? app(name, number, target) : pods(name, {"10.0.0.1"}));
         EXPECT_EQ(leads_to(), "10.0.0.1:8080");
         EXPECT_EQ(report(), "");
+        pass(Store::kGrace);  // until then where the path led before is there for those on their way
+        EXPECT_EQ(leads_to(), "10.0.0.1:8080");
         EXPECT_EQ(store.next(), Instant::max()) << "nothing is kept any more";
       }
     }
@@ -369,6 +387,46 @@ TEST_F(Former, InTheEndItIsAsIfItHadNeverBeenOtherwise) {
       return;
     }
   }
+}
+
+// A request that has matched a route is yet to choose its pod.
+TEST_F(Former, WhereNobodyLeadsAnyMoreIsFollowedForThoseWhoAreOnTheirWay) {
+  std::string elsewhere = route("80");
+  elsewhere.replace(elsewhere.find("name: app"), 9, "name: new");
+  put(route("80") + app("http") + pods("http", {"10.0.0.1", "10.0.0.2"}));
+  put(elsewhere);
+  EXPECT_EQ(leads_to(), "");
+  EXPECT_EQ(endpoints_of("default/app:80"), "10.0.0.1:8080 10.0.0.2:8080");
+  EXPECT_EQ(report().find("app:80"), std::string::npos);
+  put(pods("http", {"10.0.0.2"}));
+  EXPECT_EQ(endpoints_of("default/app:80"), "10.0.0.2:8080") << "none is asked that is gone";
+  pass(Store::kGrace - 1s);
+  EXPECT_EQ(endpoints_of("default/app:80"), "10.0.0.2:8080");
+  pass(1s);
+  EXPECT_EQ(endpoints_of("default/app:80"), "-");
+  EXPECT_EQ(store.next(), Instant::max());
+}
+
+TEST_F(Former, WhereNobodyLeadsAnyMoreMayBeLedToAgain) {
+  put(route("80") + app("http") + pods("http", {"10.0.0.1"}));
+  remove(route("80"));
+  EXPECT_EQ(endpoints_of("default/app:80"), "10.0.0.1:8080");
+  put(route("80"));
+  EXPECT_EQ(store.next(), Instant::max()) << "it is used: nothing is to end";
+  pass(Store::kGrace);
+  EXPECT_EQ(leads_to(), "10.0.0.1:8080");
+}
+
+TEST_F(Former, WhereNobodyLeadsAnyMoreGoesWithItsPods) {
+  const std::string all = route("80") + app("http") + pods("http", {"10.0.0.1"});
+  put(all);
+  remove(all);
+  EXPECT_EQ(endpoints_of("default/app:80"), "-") << "with all at once";
+  put(all);
+  remove(route("80"));
+  put(pods("http", {}));
+  EXPECT_EQ(endpoints_of("default/app:80"), "-") << "or one after the other";
+  EXPECT_EQ(store.next(), Instant::max());
 }
 
 }  // namespace
