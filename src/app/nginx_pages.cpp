@@ -72,13 +72,14 @@ std::map<std::size_t, Use> uses_of(const data::Snapshot& snapshot,
   return uses;
 }
 
-json::object nginx_backend(const model::Cluster& c, const Use& use, const EndpointState& state) {
+json::object nginx_backend(const model::Cluster& c, const Use& use, const EndpointStates& state) {
   const model::Balancing* b = c.balancing ? &*c.balancing : nullptr;
   json::array endpoints;
-  for (const auto& e : c.endpoints)
-    if (e.ready) {
+  const auto states = state(c);
+  for (std::size_t i = 0; i < c.endpoints.size(); ++i)
+    if (const auto& e = c.endpoints[i]; e.ready) {
       json::object endpoint{{"address", e.address}, {"port", std::to_string(e.port)}};
-      if (const auto out_for = state(c.ns, e); !out_for.empty()) endpoint["health"] = out_for;
+      if (!states[i].empty()) endpoint["health"] = states[i];
       endpoints.push_back(std::move(endpoint));
     }
   json::object hash;
@@ -107,7 +108,7 @@ json::object nginx_backend(const model::Cluster& c, const Use& use, const Endpoi
   return out;
 }
 
-ops::AdminResponse nginx_backends(const Publisher& publisher, const EndpointState& state) {
+ops::AdminResponse nginx_backends(const Publisher& publisher, const EndpointStates& state) {
   json::array out;
   if (const auto snapshot = publisher.snapshot()) {
     const auto clusters = publisher.clusters();
@@ -172,7 +173,7 @@ ops::AdminPage nginx_page(std::string path, const std::string& type, std::string
 
 }  // namespace
 
-std::vector<ops::AdminPage> nginx_pages(Publisher& publisher, ops::Metrics& metrics, EndpointState state) {
+std::vector<ops::AdminPage> nginx_pages(Publisher& publisher, ops::Metrics& metrics, EndpointStates state) {
   using enum ops::AdminReaders;
   std::vector<ops::AdminPage> all;
   all.push_back(nginx_page("/nginx_status", "text/plain", "connections and requests, as nginx's stub_status has them",

@@ -41,12 +41,14 @@ json::object route(const data::Route& r) {
   return o;
 }
 
-json::object cluster(const model::Cluster& c, const EndpointState& state) {
+json::object cluster(const model::Cluster& c, const EndpointStates& state) {
   json::array endpoints;
-  for (const auto& e : c.endpoints) {
+  const auto states = state(c);
+  for (std::size_t i = 0; i < c.endpoints.size(); ++i) {
+    const auto& e = c.endpoints[i];
     json::object endpoint{{"address", e.address},         {"port", e.port}, {"ready", e.ready},
                           {"terminating", e.terminating}, {"far", e.far},   {"pod", e.pod}};
-    if (const auto out_for = state(c.ns, e); !out_for.empty()) endpoint["health"] = out_for;
+    if (!states[i].empty()) endpoint["health"] = states[i];
     endpoints.push_back(std::move(endpoint));
   }
   json::object o{{"name", c.upstream_name},
@@ -90,7 +92,7 @@ json::object aliases(const Publisher& publisher) {
 }
 
 ops::AdminResponse config(const Publisher& publisher, const std::vector<std::string>& bound,
-                          const EndpointState& state) {
+                          const EndpointStates& state) {
   const auto memory = memory_of_a_page();
   json::object out(memory);
   const auto snapshot = publisher.snapshot();
@@ -130,7 +132,7 @@ ops::AdminResponse healthz(bool ready, bool draining, bool verbose) {
 }  // namespace
 
 std::vector<ops::AdminPage> pages(Publisher& publisher, ops::Metrics& metrics, const std::atomic<bool>& draining,
-                                  const std::vector<std::string>& bound, EndpointState state) {
+                                  const std::vector<std::string>& bound, EndpointStates state) {
   using enum ops::AdminReaders;
   const std::string text = "text/plain; charset=utf-8", as_json = "application/json";
   std::vector<ops::AdminPage> all;

@@ -245,11 +245,25 @@ int serve(const ServeOptions& options) {
   });
 
   shared.status_page = [&metrics] { return metrics.stub_status(); };
-  const EndpointState endpoint_state = [&shared, &clock](std::string_view ns,
-                                                         const model::Endpoint& endpoint) -> std::string_view {
-    const auto health = shared.health.find(ns, data::identity_of(endpoint));
-    if (!health) return {};
-    return health->is_unwell() ? "unhealthy" : health->is_ejected(clock.now()) ? "ejected" : "";
+  const EndpointStates endpoint_state = [&shared, &clock, &publisher](const model::Cluster& cluster) {
+    const Instant now = clock.now();
+    std::vector<std::string_view> states(cluster.endpoints.size());
+    std::vector<std::string> identities(cluster.endpoints.size());
+    std::vector<data::OutEndpoint> out;
+    std::size_t takers = 0;
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      const auto& endpoint = cluster.endpoints[i];
+      takers += endpoint.ready ? 1 : 0;
+      identities[i] = data::identity_of(endpoint);
+      const auto health = shared.health.find(cluster.ns, identities[i]);
+      if (!health || !health->is_out(now)) continue;
+      states[i] = health->is_unwell() ? "unhealthy, but asked" : "ejected, but asked";
+      out.push_back({health->out_since(now), identities[i], i});
+    }
+    if (out.empty()) return states;
+    data::keep_left_out(out, takers, publisher.snapshot()->options->outlier_max_ejected_percent);
+    for (const auto& one : out) states[one.at].remove_suffix(std::string_view(", but asked").size());
+    return states;
   };
   std::unique_ptr<ops::AdminServer> admin;
   try {

@@ -232,3 +232,37 @@ def test_a_limit_that_is_found_counts_who_waits_for_an_answer(site):
     wait_for(lambda: sluice.get("/", "app.example").status == 200, "there is room again")
     for c in (*readers, *waiting[1:]):
         c.reset()
+
+
+def health_of(sluice):
+    return sorted(e.get("health", "") for c in sluice.config()["clusters"] for e in c["endpoints"])
+
+
+def test_all_fail_and_then_all_are_well(site):
+    """What ails all of them is no reason to leave some out once one of them answers."""
+    sluice, pods = start(site, [503] * 4, outlier_consecutive_failures=1, outlier_ejection_time=3600)
+    ask(sluice, 20)
+    assert sluice.metric("sluice_endpoints_ejected") == 4
+    assert health_of(sluice) == ["ejected"] * 2 + ["ejected, but asked"] * 2
+    sluice.wait_line(r"it has failed too often in a row, and gets requests as too many are left out already", stream="err")
+    for pod in pods:
+        pod.status = 200
+    ask(sluice, 8)
+    assert ask(sluice, 40) == {(200, f"p{i}"): 10 for i in range(4)}
+    assert sluice.metric("sluice_endpoints_ejected") == 0 and health_of(sluice) == [""] * 4
+
+
+def test_who_is_out_alone_stays_out_while_others_come_and_go(site):
+    """Of three that fail one is asked all the same. While it fails nobody is called back; the one that is well says nothing of them."""
+    sluice, pods = start(site, [503, 503, 503, 200], outlier_consecutive_failures=1, outlier_ejection_time=3600)
+    ask(sluice, 20)
+    before = [p.asked for p in pods]
+    ask(sluice, 40)
+    assert sum(p.asked == n for p, n in zip(pods, before)) == 2, "two are left out"
+
+
+def test_the_last_one_is_said_to_be_asked(site):
+    sluice, pods = start(site, [500], outlier_consecutive_failures=1)
+    ask(sluice, 3)
+    assert pods[0].asked == 3 and health_of(sluice) == ["ejected, but asked"]
+    sluice.wait_line(rf"{pods[0].address}.*gets requests as too many are left out already", stream="err")

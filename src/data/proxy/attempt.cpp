@@ -39,10 +39,22 @@ void judge_latency(Exchange& ex, EndpointHealth& health, const Attempt& attempt,
   if (attempt.header_seconds < 0) return;
   health.answered(answer_seconds(ex, attempt), now);
   EndpointRuntime* const slow = ex.cluster->find_slow(*ex.options);
-  if (slow == nullptr || !ex.cluster->health_of(*slow).too_slow(*ex.options, now)) return;
+  if (slow == nullptr) return;
+  const bool crowded = ex.cluster->is_crowded(*ex.options);
+  if (!ex.cluster->health_of(*slow).too_slow(*ex.options, now, crowded)) return;
   ex.worker.stats.endpoints_too_slow.add();
   ex.worker.shared.health.changed(ex.cluster->spec().ns);
-  ex.worker.recorder.noticed(slow->text, "it gets no requests for a while, as it takes much longer than the others");
+  ex.worker.recorder.noticed(
+      slow->text, crowded ? "it takes much longer than the others, and gets requests as too many are left out already"
+                          : "it gets no requests for a while, as it takes much longer than the others");
+}
+
+// One answers that is out, but for too many that are. What has ailed all of them is over, and the others have not been
+// asked since: they may be as well.
+void judge_all(Exchange& ex, const EndpointRuntime& endpoint, const EndpointHealth& health) {
+  if (!health.is_unproven() || ex.try_begun <= health.since() || !ex.cluster->call_back_all()) return;
+  ex.worker.shared.health.changed(ex.cluster->spec().ns);
+  ex.worker.recorder.noticed(endpoint.text, "it answers again, as one of too many that had failed: all may be asked");
 }
 
 // What all workers learn of the endpoint's health from an attempt. Of a stale connection that was kept nothing: its
@@ -60,17 +72,23 @@ void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome) {
     failed = true;
   }
   if (!failed) {
+    if (ex.cluster->too_many_out()) [[unlikely]]
+      judge_all(ex, endpoint, health);
     health.succeeded(now);
     if (ex.options->outlier_latency_factor != 0) judge_latency(ex, health, attempt, now);
     return;
   }
   const bool lost = status == 0 && outcome.error().fault == Fault::unreachable;
-  if (!(lost ? health.lost(*ex.options, now) : health.failed(*ex.options, now))) return;
+  const bool crowded = ex.cluster->is_crowded(*ex.options);
+  if (!(lost ? health.lost(*ex.options, now, crowded) : health.failed(*ex.options, now, crowded))) return;
   ex.worker.stats.endpoints_ejected.add();
   ex.worker.shared.health.changed(ex.cluster->spec().ns);
-  ex.worker.recorder.noticed(endpoint.text,
-                             lost ? "it gets no requests for a while, as its machine does not answer"
-                                  : "it gets no requests for a while, as it has failed too often in a row");
+  ex.worker.recorder.noticed(
+      endpoint.text, crowded
+                         ? lost ? "its machine does not answer, and it gets requests as too many are left out already"
+                                : "it has failed too often in a row, and gets requests as too many are left out already"
+                     : lost ? "it gets no requests for a while, as its machine does not answer"
+                            : "it gets no requests for a while, as it has failed too often in a row");
 }
 
 }  // namespace

@@ -263,7 +263,7 @@ void ClusterRuntime::look_at_health(const model::Options& options) {
   health_seen_ = changes;
   look_again_ = Instant::max();
   left_out_ = unproven_ = 0;
-  std::vector<EndpointRuntime*> out;
+  std::vector<OutEndpoint> out;
   const auto look = [&](std::uint32_t taker) {
     EndpointRuntime& endpoint = *endpoints_[taker];
     endpoint.left_out = false;
@@ -271,17 +271,29 @@ void ClusterRuntime::look_at_health(const model::Options& options) {
     endpoint.unproven = options.outlier_consecutive_failures != 0 && health.is_unproven() && !health.is_out(now);
     unproven_ += endpoint.unproven ? 1 : 0;
     if (!health.is_out(now)) return;
-    out.push_back(&endpoint);
+    out.push_back({health.out_since(now), endpoint.identity, taker});
     if (health.is_ejected(now)) look_again_ = std::min(look_again_, health.until());
   };
   std::ranges::for_each(takers_, look);
   std::ranges::for_each(far_, look);
-  // Of too many those that have been out for longest: workers that look at different times find the same.
-  std::ranges::sort(out, {},
-                    [&](const EndpointRuntime* e) { return std::pair(e->health->out_since(now), e->identity); });
-  left_out_ = std::min(out.size(), most_left_out(takers(), options.outlier_max_ejected_percent));
-  for (std::size_t i = 0; i < left_out_; ++i) out[i]->left_out = true;
+  const std::size_t all = out.size();
+  keep_left_out(out, takers(), options.outlier_max_ejected_percent);
+  left_out_ = out.size();
+  too_many_out_ = all > left_out_ || (too_many_out_ && all != 0);
+  for (const OutEndpoint& one : out) endpoints_[one.at]->left_out = true;
   share_with_far();
+}
+
+bool ClusterRuntime::is_crowded(const model::Options& options) {
+  look_at_health(options);
+  return left_out_ >= most_left_out(takers(), options.outlier_max_ejected_percent);
+}
+
+bool ClusterRuntime::call_back_all() {
+  too_many_out_ = false;
+  bool any = false;
+  for (std::size_t i = 0; i < takers(); ++i) any = health_of(*taker(i)).call_back(worker_.loop.now()) || any;
+  return any;
 }
 
 EndpointHealth& ClusterRuntime::health_of(EndpointRuntime& endpoint) const {

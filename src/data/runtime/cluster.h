@@ -84,6 +84,12 @@ class ClusterRuntime {
   // Whose answers take too long beside those of the others: looked for once a second. Null: nobody's, or it is too
   // early.
   EndpointRuntime* find_slow(const model::Options& options);
+  // Are so many left out that a further one that fails is asked all the same?
+  bool is_crowded(const model::Options& options);
+  // Have more been out than may be left out, and none of them answered since? Then it was something that ailed all.
+  bool too_many_out() const noexcept { return too_many_out_; }
+  // All that are ejected may be asked again, by one request a worker until they have answered. False: there is none.
+  bool call_back_all();
   // Those that take requests; until reconcile().
   std::size_t takers() const noexcept { return takers_.size() + far_.size(); }
   const std::shared_ptr<EndpointRuntime>& taker(std::size_t at) const noexcept {
@@ -156,6 +162,7 @@ class ClusterRuntime {
   std::uint32_t pins_ = 1;
   // Whose health says that they are left out, as this worker has found when it looked last.
   std::size_t left_out_ = 0, unproven_ = 0;
+  bool too_many_out_ = false;
   std::size_t health_slot_ = 0;          // of its namespace
   std::uint64_t health_seen_ = 0;        // HealthTable::changes() then
   Instant look_again_ = Instant::min();  // when the first of them is back

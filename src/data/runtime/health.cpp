@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace sluice::data {
 
@@ -9,18 +10,18 @@ std::string identity_of(const model::Endpoint& endpoint) {
   return endpoint.address + '|' + std::to_string(endpoint.port) + '|' + endpoint.pod;
 }
 
-bool EndpointHealth::failed(const model::Options& options, Instant now) noexcept {
+bool EndpointHealth::failed(const model::Options& options, Instant now, bool crowded) noexcept {
   const std::uint32_t most = options.outlier_consecutive_failures;
   const auto before = until_.load(std::memory_order_relaxed);
   if (most == 0 || now < Instant(Instant::duration(before))) return false;
   if (failures_.fetch_add(1, std::memory_order_relaxed) + 1 < most) return false;
-  if (!eject(options, now, before)) return false;
+  if (!eject(options, now, before, crowded)) return false;
   failures_.store(most - 1, std::memory_order_relaxed);  // back again, one more failure is enough
   unproven_.store(true, std::memory_order_relaxed);
   return true;
 }
 
-bool EndpointHealth::eject(const model::Options& options, Instant now, Instant::rep before) noexcept {
+bool EndpointHealth::eject(const model::Options& options, Instant now, Instant::rep before, bool crowded) noexcept {
   // Each time that it was out counts until it has been well for as long as the shortest time out.
   std::uint32_t times = times_.load(std::memory_order_relaxed);
   const auto shortest = std::chrono::duration_cast<Instant::duration>(options.outlier_ejection_time);
@@ -28,7 +29,7 @@ bool EndpointHealth::eject(const model::Options& options, Instant now, Instant::
     const auto well = (now - Instant(Instant::duration(before))) / shortest;
     times = well >= times ? 0 : times - static_cast<std::uint32_t>(well);
   }
-  ++times;
+  if (!crowded || times == 0) ++times;
   const auto longest = std::chrono::duration_cast<Instant::duration>(options.outlier_max_ejection_time);
   const auto time = std::min<Instant::duration>(shortest * times, std::max(shortest, longest));
   if (!until_.compare_exchange_strong(before, (now + time).time_since_epoch().count(), std::memory_order_relaxed))
@@ -39,10 +40,10 @@ bool EndpointHealth::eject(const model::Options& options, Instant now, Instant::
   return true;
 }
 
-bool EndpointHealth::lost(const model::Options& options, Instant now) noexcept {
+bool EndpointHealth::lost(const model::Options& options, Instant now, bool crowded) noexcept {
   const std::uint32_t most = options.outlier_consecutive_failures;
   if (most != 0 && !is_out(now)) failures_.store(most - 1, std::memory_order_relaxed);
-  return failed(options, now);
+  return failed(options, now, crowded);
 }
 
 void EndpointHealth::succeeded(Instant now) noexcept {
@@ -61,9 +62,17 @@ void EndpointHealth::answered(float seconds, Instant now) noexcept {
   answers_.store(count, std::memory_order_relaxed);
 }
 
-bool EndpointHealth::too_slow(const model::Options& options, Instant now) noexcept {
+bool EndpointHealth::too_slow(const model::Options& options, Instant now, bool crowded) noexcept {
   const auto before = until_.load(std::memory_order_relaxed);
-  return now >= Instant(Instant::duration(before)) && eject(options, now, before);
+  return now >= Instant(Instant::duration(before)) && eject(options, now, before, crowded);
+}
+
+bool EndpointHealth::call_back(Instant now) noexcept {
+  auto before = until_.load(std::memory_order_relaxed);
+  if (now >= Instant(Instant::duration(before))) return false;
+  if (!until_.compare_exchange_strong(before, now.time_since_epoch().count(), std::memory_order_relaxed)) return false;
+  unproven_.store(true, std::memory_order_relaxed);
+  return true;
 }
 
 void EndpointHealth::unwell(Instant now) noexcept {
@@ -121,6 +130,11 @@ HealthTable::Count HealthTable::count(Instant now) const {
       out.unwell += held->is_unwell() ? 1 : 0;
     }
   return out;
+}
+
+void keep_left_out(std::vector<OutEndpoint>& out, std::size_t takers, std::uint32_t per_cent) {
+  std::ranges::sort(out, {}, [](const OutEndpoint& e) { return std::pair(e.since, e.identity); });
+  out.resize(std::min(out.size(), most_left_out(takers, per_cent)));
 }
 
 }  // namespace sluice::data

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/clock.h"
 #include "model/model.h"
@@ -26,10 +27,11 @@ std::string identity_of(const model::Endpoint& endpoint);
 // share.
 class EndpointHealth {
  public:
-  // An attempt has failed, and the endpoint is to blame. True: it is ejected from now on, by this.
-  bool failed(const model::Options& options, Instant now) noexcept;
+  // An attempt has failed, and the endpoint is to blame. True: it is ejected from now on, by this. `crowded`: so many
+  // are out that this one is asked all the same. What ails all of them is no reason to leave one out for longer.
+  bool failed(const model::Options& options, Instant now, bool crowded = false) noexcept;
   // The same of one whose machine does not answer at all, which is not asked so often.
-  bool lost(const model::Options& options, Instant now) noexcept;
+  bool lost(const model::Options& options, Instant now, bool crowded = false) noexcept;
   void succeeded(Instant now) noexcept;
   // It has answered after so long, and well. Answers that come at once in two threads may count as one.
   void answered(float seconds, Instant now) noexcept;
@@ -38,7 +40,9 @@ class EndpointHealth {
     return answers_.load(std::memory_order_relaxed) < kEnoughAnswers ? 0 : typical_.load(std::memory_order_relaxed);
   }
   // It takes too long, as it takes others less. True: it is ejected from now on, by this.
-  bool too_slow(const model::Options& options, Instant now) noexcept;
+  bool too_slow(const model::Options& options, Instant now, bool crowded = false) noexcept;
+  // It is ejected no longer, and has yet to answer. False: it was not.
+  bool call_back(Instant now) noexcept;
   // One of those that check it finds it unwell from now on, or no longer. Each call of the first is undone by one of
   // the second.
   void unwell(Instant now) noexcept;
@@ -63,7 +67,7 @@ class EndpointHealth {
     return Instant(Instant::duration(time.load(std::memory_order_relaxed)));
   }
   // Out from now on; `before`: until_ as it was looked at. False: another thread did so meanwhile.
-  bool eject(const model::Options& options, Instant now, Instant::rep before) noexcept;
+  bool eject(const model::Options& options, Instant now, Instant::rep before, bool crowded) noexcept;
 
   std::atomic<std::uint32_t> failures_ = 0;  // in a row
   std::atomic<bool> unproven_ = false;
@@ -125,11 +129,20 @@ class HealthTable {
   std::array<std::atomic<std::uint64_t>, kSlots> changes_{};
 };
 
+// One of a Cluster's endpoints that are out.
+struct OutEndpoint {
+  Instant since;
+  std::string_view identity;
+  std::size_t at;  // for whoever asks
+};
 // How many of `takers` endpoints of a Cluster may be left out at once: `per_cent` of them, one at least, and never all.
 constexpr std::size_t most_left_out(std::size_t takers, std::uint32_t per_cent) noexcept {
   if (takers < 2) return 0;
   const std::size_t share = takers * per_cent / 100;
   return share == 0 ? 1 : share < takers ? share : takers - 1;
 }
+// Keeps those of `out` that get no requests: of too many those that have been out for longest, so that workers that
+// look at different times find the same.
+void keep_left_out(std::vector<OutEndpoint>& out, std::size_t takers, std::uint32_t per_cent);
 
 }  // namespace sluice::data

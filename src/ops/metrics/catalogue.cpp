@@ -163,9 +163,10 @@ constexpr MetricInfo kCatalogue[] = {
      "later, or the client had left (lost), or failed (failed); or there was none, as the retry budget was used up "
      "(over_budget), or a limit of requests to the Service port was reached or a rung of overload holds (limited)."},
     {"sluice_endpoints_ejected", gauge, "",
-     "Endpoints that are left out at the moment for what became of requests to them."},
+     "Endpoints that are ejected at the moment for what became of requests to them; of those beyond "
+     "outlier-max-ejected-percent of a Service port some are asked all the same."},
     {"sluice_endpoint_ejections_total", counter, "reason",
-     "Times that an endpoint was left out for a while, as it had failed outlier-consecutive-failures times in a row "
+     "Times that an endpoint was ejected for a while, as it had failed outlier-consecutive-failures times in a row "
      "(failures), or took outlier-latency-factor times as long as the others (latency)."},
     {"sluice_endpoints_unhealthy", gauge, "", "Endpoints that are unhealthy at the moment as their health checks say."},
     {"sluice_health_checks_total", counter, "result",

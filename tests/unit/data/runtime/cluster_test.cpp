@@ -462,6 +462,39 @@ TEST_F(OfCluster, NewEndpointsGetAShareThatGrows) {
   EXPECT_NEAR(share_of("10.0.0.6:8080"), 3'333, 2);
 }
 
+// What is left out for failures as others are too, of which too many to leave them all out, is asked again once one of
+// them has answered.
+TEST_F(OfCluster, ThoseThatAreOutTogetherAreCalledBackTogether) {
+  model::Options options;
+  options.outlier_consecutive_failures = 1;
+  options.outlier_ejection_time = 10s;
+  Publication next;
+  next.snapshot = bare_snapshot(options);
+  bare.worker.apply(next);
+  become({"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"});
+  const auto health_of = [&](int i) {
+    return bare.worker.shared.health.of("", "10.0.0." + std::to_string(i) + "|8080|");
+  };
+  const auto fails = [&](int i) {
+    const bool crowded = cluster->is_crowded(options);
+    EXPECT_TRUE(health_of(i)->failed(options, bare.worker.loop.now(), crowded));
+    bare.worker.shared.health.changed("");
+    pass(1ms);
+    return crowded;
+  };
+  EXPECT_FALSE(fails(1) || fails(2));
+  EXPECT_FALSE(cluster->too_many_out());
+  EXPECT_TRUE(fails(3));
+  EXPECT_TRUE(cluster->is_crowded(options) && cluster->too_many_out());
+  pass(10s);  // the first three are back, and two of them fail again
+  EXPECT_FALSE(fails(1) || fails(2));
+  EXPECT_TRUE(cluster->call_back_all());
+  EXPECT_FALSE(health_of(1)->is_out(bare.worker.loop.now()));
+  EXPECT_TRUE(health_of(1)->is_unproven()) << "one request a worker asks it";
+  EXPECT_FALSE(cluster->call_back_all());
+  EXPECT_FALSE(cluster->too_many_out());
+}
+
 // Back again it may still be dead: one request at a time finds out, and the others do not wait with it.
 TEST_F(OfCluster, WhoIsBackIsAskedByOneAtATimeUntilItHasAnswered) {
   model::Options options;

@@ -53,6 +53,34 @@ TEST(EndpointHealth, BackAgainOneFailureIsEnoughAndTheTimeGrowsToItsEnd) {
   EXPECT_EQ(health.until(), now + 10s);
 }
 
+// What ails all of them: the times do not grow with the length of it.
+TEST(EndpointHealth, WhoIsAskedAllTheSameIsNotOutForLonger) {
+  EndpointHealth health;
+  const auto options = after(1);
+  Instant now = kBegin;
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE(health.failed(options, now, true));
+    EXPECT_EQ(health.until(), now + 10s);
+    now = health.until();
+  }
+  EXPECT_TRUE(health.failed(options, now));
+  EXPECT_EQ(health.until(), now + 20s);
+}
+
+TEST(EndpointHealth, WhoIsCalledBackHasYetToAnswer) {
+  EndpointHealth health;
+  const auto options = after(3);
+  EXPECT_FALSE(health.call_back(kBegin)) << "it is not out";
+  for (int i = 0; i < 3; ++i) health.failed(options, kBegin);
+  EXPECT_TRUE(health.call_back(kBegin + 1s));
+  EXPECT_FALSE(health.is_out(kBegin + 1s));
+  EXPECT_TRUE(health.is_unproven());
+  EXPECT_TRUE(health.failed(options, kBegin + 1s)) << "one failure is enough";
+  EXPECT_TRUE(health.call_back(kBegin + 2s));
+  health.succeeded(kBegin + 2s);
+  EXPECT_FALSE(health.is_unproven());
+}
+
 // A machine that does not answer is not asked five times, two seconds each.
 TEST(EndpointHealth, OneWhoseMachineDoesNotAnswerIsOutAtOnce) {
   EndpointHealth health;
