@@ -104,6 +104,29 @@ def test_expected_statuses(site, expect, good, bad):
     assert state_of(sluice, pods[0]) == ""
 
 
+@pytest.mark.parametrize("answer,result", [
+    (b"Content-Length: 10\r\n\r\nabc", "timeout"),
+    (b"Content-Length: 10\r\nConnection: close\r\n\r\nabc", "broken"),
+    (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "broken"),
+    (b"Content-Length: 100000\r\n\r\n" + b"x" * 70000, "ok"),
+], ids=["hangs", "breaks off", "no chunk", "longer than what is read"])
+def test_an_answer_counts_once_its_body_is_here(site, answer, result):
+    hangs = threading.Event()
+
+    def serve(sock, _):
+        while read_request(sock) is not None:
+            sock.sendall(b"HTTP/1.1 200 OK\r\n" + answer)
+            if b"close" in answer:
+                return
+            hangs.wait(30)
+    pod = site.scripted(serve)
+    site.app("app.example", pod.address, annotations={**HTTP, "health-check-timeout": "300ms"})
+    sluice = site.sluice()
+    wait_for(lambda: sluice.metric("sluice_health_checks_total", result=result) >= 1, "it was checked")
+    assert sluice.metric("sluice_health_checks_total", result="ok") == (1 if result == "ok" else 0)
+    hangs.set()
+
+
 @pytest.mark.parametrize("health,result,reason", [(None, "timeout", "no answer within 1 s"), (0, "broken", "closed")])
 def test_no_answer_is_none(site, health, result, reason):
     sluice, pods = start(site, [200, health])

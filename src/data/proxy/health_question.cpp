@@ -153,21 +153,24 @@ net::Task<CheckOutcome> HealthQuestion::converse(Upstream& up) {
     out.kind = expected ? Kind::well : Kind::status;
     if (!expected) out.reason = "status " + std::to_string(status);
     // A connection that is closed with bytes unread is a reset, which pods take for an error.
-    net::Task<void> reading = read_rest(up);
-    co_await reading;
+    net::Task<Status> reading = read_rest(up);
+    Status rest = co_await reading;
+    if (expected && !rest) out = failed(rest.error(), true);
   }
   ex_.waiting_on = nullptr;
   co_return out;
 }
 
-net::Task<void> HealthQuestion::read_rest(Upstream& up) {
+net::Task<Status> HealthQuestion::read_rest(Upstream& up) {
   std::size_t read = 0;
   while (read < KeptAnswer::kMostDropped && !up.body().ended()) {
     net::Task<Result<Chunk>> reading = up.body().read(16 * 1024);
     Result<Chunk> piece = co_await reading;
-    if (!piece || piece->last) co_return;
+    if (!piece) co_return std::unexpected(piece.error());
+    if (piece->last) break;
     read += piece->data.size();
   }
+  co_return Status{};
 }
 
 net::Task<CheckOutcome> HealthQuestion::read_grpc_answer(Upstream& up) {

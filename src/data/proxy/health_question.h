@@ -57,7 +57,8 @@ class HealthQuestion {
   };
   net::Task<CheckOutcome> converse(Upstream& up);
   net::Task<CheckOutcome> read_grpc_answer(Upstream& up);
-  net::Task<void> read_rest(Upstream& up);
+  // Of a body so much as is read; how it fails.
+  net::Task<Status> read_rest(Upstream& up);
   CheckOutcome failed(const Error& error, bool connected) const;
 
   WorkerContext& worker_;
