@@ -430,6 +430,22 @@ def test_upstream_queue_and_limit(site):
     assert pod.stats()["connections"] <= 4
 
 
+def test_those_who_wait_are_bounded_at_all_pods_together(site):
+    """upstream-max-pending is of a Service port. Whom the queue of one refuses was tried at none, so that the next pod is no further try."""
+    pods = [Held(site, f"p{i}") for i in range(3)]
+    site.app("app.example", [p.address for p in pods])
+    sluice = site.sluice(options={"upstream-max-connections": "1", "upstream-max-pending": "2", "proxy-connect-timeout": "60"})
+    got, threads = asks(sluice, 9)
+    wait_for(lambda: len(got) == 4 and sum(len(p.asked) for p in pods) == 3, "three are asked, and two wait")
+    assert {status for _, status, _ in got} == {503}
+    assert sluice.metric("sluice_shed_requests_total") == 4 and sluice.metric("sluice_upstream_retries_total") == 0
+    for p in pods:
+        p.go.set()
+    for t in threads:
+        t.join()
+    assert collections.Counter(status for _, status, _ in got) == {200: 5, 503: 4}
+
+
 def test_an_upload_lasts_as_long_as_it_moves(site):
     """proxy-read-timeout is counted from the last piece of the request on, as in nginx."""
     site.app("app.example", site.pod().address, annotations={"proxy-read-timeout": "1", "proxy-next-upstream-tries": "1"})

@@ -285,9 +285,11 @@ net::Task<Status> attempts(Exchange& ex) {
       if (end != &outcome.error()) outcome = std::unexpected(*end);
       co_return outcome;
     }
-    // Who was only waited for was not asked: the record does not list him.
-    if (how == Retry::elsewhere || is_full(outcome.error())) forget_attempt(ex);
-    if (how == Retry::elsewhere) continue;
+    // Who was only waited for was not asked: the record does not list him, and asking another one is no further try.
+    if (how == Retry::elsewhere || is_full(outcome.error())) {
+      forget_attempt(ex);
+      continue;
+    }
     worker.stats.retries.add();
     if (ex.wanted) forget_pod_fields(ex);
     if (how == Retry::reused_only) {

@@ -99,6 +99,7 @@ class ClusterRuntime {
   std::uint32_t requests = 0;  // under way, where there is a limit of them
   AdaptiveLimit adaptive;      // likewise
   std::uint32_t awaited = 0;   // of these, those without the head of an answer yet
+  std::uint32_t waiting = 0;   // for their turn at full endpoints; at most upstream-max-pending
 
   void pin() noexcept { ++pins_; }
   void unpin() noexcept {

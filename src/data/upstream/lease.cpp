@@ -32,17 +32,19 @@ Dial dial_of(const Exchange& ex, model::BackendProtocol protocol) {
   return how;
 }
 
-// Until somebody notices that it is worth looking again, or `until`. Fails as the wait did. `makes_it`: for the
-// connection that the exchange itself has begun; one of those is never too many.
+// Until somebody notices that it is worth looking again, or `until`. Fails as the wait did, or as `late` says.
 net::Task<Status> wait_for_slot(WorkerContext& worker, Exchange& ex, EndpointRuntime& endpoint, SlotWait& wait,
-                                Instant until, Error late, bool makes_it) {
-  if (!makes_it && endpoint.waiting.size() >= ex.options->upstream_max_pending) co_return std::unexpected(kFull);
+                                Instant until, Error late) {
+  const bool turn = late.fault == Fault::overload;  // else for a connection that is being made
+  if (turn && ex.cluster->waiting >= ex.options->upstream_max_pending) co_return std::unexpected(kFull);
   const Instant begun = worker.loop.now();
   endpoint.waiting.push_back(&wait);
   ex.waiting_on = &wait;
+  ex.cluster->waiting += turn ? 1 : 0;
   const bool woken = co_await wait.signal.wait(until);
   ex.waiting_on = nullptr;
-  if (late.fault == Fault::overload) ex.waited += worker.loop.now() - begun;
+  ex.cluster->waiting -= turn ? 1 : 0;
+  if (turn) ex.waited += worker.loop.now() - begun;
   const bool called = std::erase(endpoint.waiting, &wait) == 0;
   if (called && (wait.error || !woken)) slot_free(endpoint);  // its turn is another's
   if (wait.error) {
@@ -93,7 +95,7 @@ net::Task<Result<Lease>> lease_stream(WorkerContext& worker, Exchange& ex, std::
         late = Error{Fault::closed, Whose::upstream, Retry::yes, 0, "the pod's connections take no stream"};
       co_return std::unexpected(late);
     }
-    bool coming = H2Client::enough_under_way(*endpoint, how), begun_here = false;
+    bool coming = H2Client::enough_under_way(*endpoint, how);
     if (!coming && has_place(worker, ex, *endpoint)) {
       Result<int> fd = open_socket(worker, *endpoint);
       if (!fd) {
@@ -103,13 +105,13 @@ net::Task<Result<Lease>> lease_stream(WorkerContext& worker, Exchange& ex, std::
       Status begins = H2Client::start(worker, endpoint, *fd, how, until);
       if (!begins) co_return std::unexpected(begins.error());
       ++made;
-      coming = begun_here = true;
+      coming = true;
     }
     late = coming ? Error{Fault::connect_timeout, Whose::upstream, Retry::yes, 0, "connect timed out"} : kFull;
     const auto ended = endpoint->ended_unused;
     SlotWait wait(worker.loop, how, true);
     const Instant patience = coming ? until : std::min(until, turn_until(worker, ex));
-    net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, patience, late, begun_here);
+    net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, patience, late);
     Status woken = co_await waiting;
     if (!woken) co_return std::unexpected(woken.error());
     in_vain = coming && endpoint->ended_unused != ended;
@@ -188,7 +190,7 @@ net::Task<Result<Lease>> lease(WorkerContext& worker, Exchange& ex, std::shared_
   const Instant patience = turn_until(worker, ex);
   while (!has_place(worker, ex, *endpoint)) {
     SlotWait wait(worker.loop, how, false);
-    net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, patience, kFull, false);
+    net::Task<Status> waiting = wait_for_slot(worker, ex, *endpoint, wait, patience, kFull);
     Status woken = co_await waiting;
     if (!woken) co_return std::unexpected(woken.error());
     if (fresh) continue;  // what lies idle gives up its place

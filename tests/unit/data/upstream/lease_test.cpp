@@ -185,6 +185,25 @@ TEST(Lease, NoMoreWaitThanMay) {
   EXPECT_TRUE(second.held);
 }
 
+TEST(Lease, SoManyMayWaitAtAllEndpointsTogether) {
+  Full full;
+  full.options.upstream_max_pending = 1;
+  full.named.push_back({"192.0.2.9", 8080, true, false, false, ""});
+  full.cluster->reconcile(full.spec(), nullptr);
+  Asking first(full), second(full);
+  EXPECT_TRUE(second.waits());
+  std::vector<std::uint32_t> tried{full.endpoint().load.id};
+  const auto beside = full.cluster->pick(tried);
+  PooledPod idle(full.worker, beside);
+  Asking third(full, false, beside), fourth(full, false, beside);
+  EXPECT_TRUE(third.held);
+  ASSERT_TRUE(fourth.over);
+  EXPECT_TRUE(is_full(fourth.error)) << "one waits at the first endpoint";
+  first.finishes();
+  EXPECT_TRUE(second.held);
+  EXPECT_EQ(full.cluster->waiting, 0U);
+}
+
 TEST(Lease, NobodyWaitsLongerThanForAConnection) {
   Full full;
   full.settings.connect_timeout = 5s;
