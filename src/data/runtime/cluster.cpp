@@ -88,14 +88,18 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
     row_ = &row;
     policy_ = row.make(seed_);
   }
-  // Those that are there from the beginning are not new, and where nobody else is there, nobody is.
+  // Those that are there from the beginning are not new.
   const auto slow_start =
       balancing != nullptr && row_->key == PolicyRow::Key::none ? balancing->slow_start : std::chrono::seconds(0);
-  if (!first && newcomers.size() < endpoints_.size())
+  if (!first)
     for (const auto at : newcomers) endpoints_[at]->warm_at = worker_.loop.now() + slow_start;
   warm_at_ = Instant::min();
+  first_warm_at_ = Instant::max();
   if (slow_start.count() != 0)
-    for (const auto at : takers_) warm_at_ = std::max(warm_at_, endpoints_[at]->warm_at);
+    for (const auto at : takers_) {
+      warm_at_ = std::max(warm_at_, endpoints_[at]->warm_at);
+      first_warm_at_ = std::min(first_warm_at_, endpoints_[at]->warm_at);
+    }
   checked_ = balancing != nullptr && balancing->health;
   session_id_ = row_->key == PolicyRow::Key::session ? Text(session_id_of(spec_->upstream_name)) : Text();
   policy_->reconcile({.endpoints = loads_,
@@ -167,13 +171,17 @@ std::size_t ClusterRuntime::draw_untried(const Candidates& candidates) noexcept 
   return drawn < endpoints_.size() && candidates.was_tried(drawn) ? kNobody : drawn;
 }
 
-// It is taken by the part of slow_start that it has been there, a tenth at least. Another choice may be as new.
+// It is taken by the part of slow_start that it has been there, a tenth at least, beside that of the oldest one: where
+// all are new they share. Another choice may be as new.
 std::size_t ClusterRuntime::spare_new(const Candidates& candidates, std::size_t at) noexcept {
   const Duration whole = spec_->balancing->slow_start;
+  const auto part = [&](Instant warm_at) {
+    return warm_at <= candidates.now ? whole : whole - std::min(warm_at - candidates.now, whole * 9 / 10);
+  };
+  const Duration most = part(first_warm_at_);
   const auto has_its_turn = [&](std::size_t one) {
-    if (endpoints_[one]->warm_at <= candidates.now) return true;
-    const Duration left = std::min(endpoints_[one]->warm_at - candidates.now, whole * 9 / 10);
-    return chance_.below(kAll) >= static_cast<std::size_t>(left * kAll / whole);
+    const Duration has = part(endpoints_[one]->warm_at);
+    return has >= most || chance_.below(kAll) < static_cast<std::size_t>(has * kAll / most);
   };
   return draw(candidates, at, passed_, has_its_turn, [this](const Candidates& c) { return draw_untried(c); });
 }

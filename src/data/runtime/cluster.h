@@ -152,7 +152,8 @@ class ClusterRuntime {
   std::vector<std::uint32_t> takers_;  // indexes of those that take requests, but for:
   std::vector<std::uint32_t> far_;     // model::Endpoint::far, of a Cluster with endpoints that are none
   std::uint32_t stay_ = 0;             // of 2^16 requests so many stay with takers_, where there are others
-  Instant warm_at_ = Instant::min();   // the latest of these; none: nobody is new
+  Instant warm_at_ = Instant::min();   // the latest of EndpointRuntime::warm_at; none: nobody is new
+  Instant first_warm_at_{};            // the first of them
   Chance chance_;                      // for both
   std::uint32_t last_id_ = 0;          // of endpoints, as tried ones are known
   const PolicyRow* row_ = nullptr;

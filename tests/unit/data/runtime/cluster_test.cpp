@@ -462,6 +462,27 @@ TEST_F(OfCluster, NewEndpointsGetAShareThatGrows) {
   EXPECT_NEAR(share_of("10.0.0.6:8080"), 3'333, 2);
 }
 
+// A Service that had none: the first pod is as cold as those that follow it.
+TEST_F(OfCluster, WhereAllAreNewTheFirstOneIsToo) {
+  model::Balancing slow;
+  slow.slow_start = std::chrono::seconds(100);
+  become({}, slow);
+  become({"10.0.0.1"}, slow);
+  pass(1s);
+  become({"10.0.0.1", "10.0.0.2", "10.0.0.3"}, slow);
+  const auto share_of_the_first = [&] {
+    int got = 0;
+    for (int i = 0; i < 3'000; ++i) {
+      std::vector<std::uint32_t> tried;
+      got += cluster->pick(tried)->text == "10.0.0.1:8080" ? 1 : 0;
+    }
+    return got;
+  };
+  EXPECT_NEAR(share_of_the_first(), 1'000, 2);
+  pass(49s);
+  EXPECT_NEAR(share_of_the_first(), 1'000, 40) << "50 s old beside 49";
+}
+
 // What is left out for failures as others are too, of which too many to leave them all out, is asked again once one of
 // them has answered.
 TEST_F(OfCluster, ThoseThatAreOutTogetherAreCalledBackTogether) {
