@@ -1,6 +1,7 @@
 #include "data/upstream/h2_client.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "data/runtime/worker_context.h"
 #include "data/upstream/h2_client_stream.h"
@@ -114,10 +115,16 @@ net::Task<Status> H2Client::serve_frames() {
   transport_.output_waits();
   const Instant unused_until = worker_.loop.now() + kUnused;
   for (;;) {
+    const bool first = stream_.bytes_read() == 0;
     Status taken = transport_.read(worker_.scratch.get(), WorkerContext::kScratch);
+    // What answers the preface in another protocol is a server of that: nothing of it is a frame.
+    if (first && std::string_view(worker_.scratch.get(), stream_.bytes_read()).starts_with("HTTP/1."))
+      co_return std::unexpected(stream_.error(Fault::closed, "the pod speaks HTTP/1.1, not HTTP/2"));
     if (!taken) co_return taken;
     if (running_ == 0 && (session_.goaway_received() || wearing_)) co_return Status{};
-    if (session_.over()) co_return std::unexpected(stream_.error(Fault::closed, "the pod said GOAWAY"));
+    if (session_.over())
+      co_return std::unexpected(stream_.error(
+          Fault::closed, session_.goaway_received() ? "the pod said GOAWAY" : "the pod breaks the rules of HTTP/2"));
     if (takes_streams()) slot_free(*endpoint_);  // the pod may take more streams than before
     if (stream_.maybe_readable()) {
       net::EndOfTurn others(worker_.loop);

@@ -36,7 +36,7 @@ struct Asked : BareContext {
   int pod = -1;
   std::string heard;  // by the pod, what was not looked at yet
 
-  Asked() {
+  explicit Asked(bool greeted = true) {
     Publication next;
     next.snapshot = bare_snapshot(options);
     worker.apply(next);
@@ -53,7 +53,7 @@ struct Asked : BareContext {
     pod = fds[1];
     EXPECT_TRUE(H2Client::start(worker, endpoint, fds[0], Dial{}, worker.loop.now() + 5s));
     turn();
-    says(frame(4, 0, 0, ""));  // SETTINGS
+    if (greeted) says(frame(4, 0, 0, ""));  // SETTINGS
     ex.emplace(worker, client, peer, *memory);
     memory->request.clear();
     memory->request.method = net::http::Method::get;
@@ -144,6 +144,20 @@ TEST(H2Client, PingsAPodThatIsSilentWhileARequestIsUnderWay) {
   ASSERT_FALSE(*a.outcome);
   EXPECT_STREQ(a.outcome->error().detail, "the pod does not answer a PING");
   EXPECT_EQ(a.outcome->error().retry, Retry::yes);
+}
+
+// Why the connection is over, once the pod has said `bytes`.
+std::string over_by(std::string_view bytes, bool first = false) {
+  Asked a(!first);
+  a.begin();
+  a.says(bytes);
+  EXPECT_TRUE(a.outcome && !*a.outcome);
+  return a.outcome && !*a.outcome ? a.outcome->error().detail : "";
+}
+
+TEST(H2Client, SaysWhoseFaultItIsThatAConnectionIsOver) {
+  EXPECT_EQ(over_by(Asked::frame(0, 0, 0, "x")), "the pod breaks the rules of HTTP/2") << "DATA without a stream";
+  EXPECT_EQ(over_by("HTTP/1.1 400 Bad Request\r\n\r\n", true), "the pod speaks HTTP/1.1, not HTTP/2");
 }
 
 }  // namespace
