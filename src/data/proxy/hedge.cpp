@@ -289,7 +289,7 @@ void Hedge::take_over() {
   (**second_->lease).go_on_for(ex_);
   won_.emplace(std::move(*second_->lease));
   second_.reset();
-  ex_.worker.stats.hedges_won.add();
+  (is_wanted(ex_) ? ex_.worker.stats.hedges_won : ex_.worker.stats.hedges_failed).add();
 }
 
 net::Task<Status> Hedge::lease_first(bool fresh) {

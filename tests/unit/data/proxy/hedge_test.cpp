@@ -369,6 +369,8 @@ TEST(Hedge, OfTwoUnwantedAnswersTheClientGetsTheSecond) {
     EXPECT_EQ(site.client.status, 503);
     EXPECT_EQ(site.client.text, "busy");
     site.told_of(one, 503, last, 503);
+    EXPECT_EQ(site.stats.hedges_won.get(), 0U);
+    EXPECT_EQ(site.stats.hedges_failed.get(), 1U);
   }
 }
 
