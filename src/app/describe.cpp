@@ -14,8 +14,9 @@ std::string address_text(const model::Endpoint& endpoint) {
 }
 
 std::string_view state_text(const model::Endpoint& endpoint) {
-  if (endpoint.ready) return endpoint.far ? "ready, of another zone or node" : "ready";
-  return endpoint.terminating ? "terminating" : "not ready";
+  if (endpoint.terminating) return "terminating; nobody else is left";
+  if (!endpoint.ready) return "not ready";
+  return endpoint.far ? "ready, of another zone or node" : "ready";
 }
 
 std::size_t usable(const model::Cluster& cluster) {

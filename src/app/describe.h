@@ -12,7 +12,7 @@ namespace sluice::app {
 
 // "10.0.0.1:8080", "[fd00::1]:8080".
 std::string address_text(const model::Endpoint& endpoint);
-// "ready", "terminating", "not ready".
+// "ready", "terminating; nobody else is left", "not ready".
 std::string_view state_text(const model::Endpoint& endpoint);
 // Endpoints that take new requests: the ready ones, or without any the terminating ones.
 std::size_t usable(const model::Cluster& cluster);

@@ -95,6 +95,19 @@ def test_explain_names_the_annotation_that_asks(site):
     assert said["proxy-read-timeout"] == "annotation configuration-snippet; without it 60s"
 
 
+def test_explain_names_the_set_that_a_value_is_of(site):
+    site.app("app.example", "127.0.0.1:8080")
+    assert explained(site, "http://app.example/", "--set", "resilience=recommended")["load-balance"] == "resilience: recommended; the default is round_robin"
+    own = ["--set", "resilience=recommended", "--set", "load-balance=least_request"]
+    assert explained(site, "http://app.example/", *own)["load-balance"] == "ConfigMap key or --set load-balance; the default is round_robin"
+
+
+def test_explain_says_that_the_last_pod_terminates(site):
+    site.manifests.write("app.yaml", ingress("app", {"app.example": "app"}), service("app"), endpoint_slice("app", ["127.0.0.1:8080"], terminating=True))
+    _, out, _ = run("explain", site.manifests.root, "GET", "http://app.example/")
+    assert "127.0.0.1:8080 terminating; nobody else is left" in out, out
+
+
 def test_explain_names_others_where_there_are_some(site):
     site.manifests.write("x.yaml", ingress("app", {"app.example": [("/a", "ImplementationSpecific", "app", 80)]}), service("app"))
     site.manifests.write("y.yaml", ingress("other", {"app.example": [("/b", "ImplementationSpecific", "app", 80)]}, annotations={"rewrite-target": "/x"}))

@@ -79,24 +79,36 @@ void guard(const GuardingOption& option, std::string_view value, bool accepted, 
 }
 
 // What `compat: exact` and `resilience: recommended` set unless the keys themselves are there.
+struct BegunBySet {
+  std::string_view set, value, text, key;
+  void (*begin)(model::Options& o);
+};
+constexpr BegunBySet kBegunBySets[] = {
+    {"compat", "exact", "compat: exact", "http2-prior-knowledge",
+     [](model::Options& o) { o.http2_prior_knowledge = true; }},
+    {"compat", "exact", "compat: exact", "ssl-session-tickets",
+     [](model::Options& o) { o.ssl_session_tickets = false; }},
+    {"resilience", "recommended", "resilience: recommended", "load-balance",
+     [](model::Options& o) { o.load_balance = model::LoadBalance::ewma; }},
+    {"resilience", "recommended", "resilience: recommended", "outlier-consecutive-failures",
+     [](model::Options& o) { o.outlier_consecutive_failures = 5; }},
+    {"resilience", "recommended", "resilience: recommended", "retry-budget-percent",
+     [](model::Options& o) { o.retry_budget_percent = 20; }},
+    {"resilience", "recommended", "resilience: recommended", "retry-backoff",
+     [](model::Options& o) { o.retry_backoff = model::Millis(25); }},
+    {"resilience", "recommended", "resilience: recommended", "upstream-tcp-user-timeout",
+     [](model::Options& o) { o.upstream_tcp_user_timeout = model::Millis(2000); }},
+};
+
 void begin_with_sets(const std::map<std::string, std::string>& data, const std::map<std::string, std::string>& set,
                      model::Options& o) {
-  const auto is = [&](const char* key, std::string_view value) {
-    const auto& in = set.contains(key) ? set : data;
-    const auto at = in.find(key);
-    return at != in.end() && trim_space(at->second) == value;
+  const auto says = [&](std::string_view key) {
+    const auto& in = set.contains(std::string(key)) ? set : data;
+    const auto at = in.find(std::string(key));
+    return at == in.end() ? std::string_view() : trim_space(at->second);
   };
-  if (is("compat", "exact")) {
-    o.http2_prior_knowledge = true;
-    o.ssl_session_tickets = false;
-  }
-  if (is("resilience", "recommended")) {
-    o.load_balance = model::LoadBalance::ewma;
-    o.outlier_consecutive_failures = 5;
-    o.retry_budget_percent = 20;
-    o.retry_backoff = model::Millis(25);
-    o.upstream_tcp_user_timeout = model::Millis(2000);
-  }
+  for (const BegunBySet& row : kBegunBySets)
+    if (says(row.set) == row.value) row.begin(o);
 }
 
 // Of a ConfigMap: keys that are compared with all that are known.
@@ -237,6 +249,17 @@ std::string check_option(const std::string& key, const std::string& value) {
   model::Options scratch;
   auto expected = parse(*row, value, scratch);
   return expected.empty() ? "" : key + "=" + (row->secret ? "…" : shorten(value)) + ": expected " + expected;
+}
+
+std::string_view set_of(std::string_view key, const model::Options& options) {
+  for (const BegunBySet& row : kBegunBySets) {
+    if (row.key != key || !(row.set == "compat" ? options.exact : options.resilient)) continue;
+    model::Options begun;
+    row.begin(begun);
+    const OptionValue& value = find(key)->value;
+    if (value.print(begun) == value.print(options)) return row.text;
+  }
+  return {};
 }
 
 }  // namespace sluice::control

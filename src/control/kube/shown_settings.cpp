@@ -59,8 +59,10 @@ std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Optio
   const auto add = [&](std::string_view name, std::string value, std::string from, bool secret) {
     out.push_back({std::string(name), secret ? "\u2026" : std::move(value), std::move(from)});
   };
-  const auto from_option = [](std::string_view key, const std::string& is_default) {
-    return "ConfigMap key or --set " + std::string(key) + "; the default is " + is_default;
+  const auto from_option = [&options](std::string_view key, const std::string& is_default) {
+    const std::string_view set = set_of(key, options);
+    return (set.empty() ? "ConfigMap key or --set " + std::string(key) : std::string(set)) + "; the default is " +
+           is_default;
   };
   const auto text = [](std::string value, bool secret) {
     return value.empty() ? std::string("none") : secret ? std::string("another") : value;
