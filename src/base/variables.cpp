@@ -77,9 +77,13 @@ bool Template::names_groups() const noexcept {
   return std::ranges::any_of(parts_, [](const Part& part) { return part.variable == kGroup; });
 }
 
-bool Template::names_response() const noexcept {
-  return std::ranges::any_of(
-      parts_, [](const Part& part) { return kVariables[part.variable].when == VariableRow::When::response; });
+std::string Template::first_too_late(VariableRow::When by) const {
+  for (const Part& part : parts_) {
+    const VariableRow& row = kVariables[part.variable];
+    if (row.when <= by || row.when == VariableRow::When::never) continue;
+    return "$" + std::string(row.name) + (row.name.ends_with('_') ? std::string(text_of(part)) : "");
+  }
+  return {};
 }
 
 std::string Template::first_unknown(bool groups) const {

@@ -13,7 +13,7 @@ namespace sluice {
 
 struct VariableRow {
   enum class When : std::uint8_t {
-    request,   // there is a value as soon as the head of a request is
+    request,   // there is a value as soon as the head of a request is, and at any moment behind that
     response,  // only once a head of a response is there; empty before
     end,       // only in the access log; empty before
     never,     // known to ingress-nginx, and always absent here
@@ -105,6 +105,8 @@ inline constexpr VariableRow kVariables[] = {
     {"content_length"},
     {"req_id"},
     {"request_id"},
+    {"request_length"},
+    {"request_time"},
     {"http_"},
     {"cookie_"},
     {"arg_"},
@@ -125,16 +127,14 @@ inline constexpr VariableRow kVariables[] = {
     {"grpc_status", VariableRow::When::end},
     {"body_bytes_sent", VariableRow::When::end},
     {"bytes_sent", VariableRow::When::end},
-    {"request_length", VariableRow::When::end},
-    {"request_time", VariableRow::When::end},
     {"request_completion", VariableRow::When::end},
     {"upstream_addr", VariableRow::When::response},
     {"upstream_response_length", VariableRow::When::end},
     {"upstream_bytes_received", VariableRow::When::end},
     {"upstream_response_time", VariableRow::When::end},
-    {"upstream_header_time", VariableRow::When::end},
-    {"upstream_connect_time", VariableRow::When::end},
-    {"upstream_status", VariableRow::When::end},
+    {"upstream_header_time", VariableRow::When::response},
+    {"upstream_connect_time", VariableRow::When::response},
+    {"upstream_status", VariableRow::When::response},
     {"failure_reason", VariableRow::When::end},
     // a connection that was passed through
     {"protocol", VariableRow::When::end},
@@ -143,8 +143,8 @@ inline constexpr VariableRow kVariables[] = {
     {"ssl_preread_server_name", VariableRow::When::end},
     // time and process
     {"msec"},
-    {"time_local", VariableRow::When::end},
-    {"time_iso8601", VariableRow::When::end},
+    {"time_local"},
+    {"time_iso8601"},
     {"pid"},
     {"hostname"},
     {"nginx_version"},
@@ -194,7 +194,9 @@ class Template {
   bool names_groups() const noexcept;     // $1 to $9
   // What it comes to is text(), whatever the request.
   bool is_literal() const noexcept { return !names_variables() && !names_groups(); }
-  bool names_response() const noexcept;  // one of those that have no value before there is a response
+  // The first variable in it that has a value only later than the others of `by`, with its dollar sign; empty: there is
+  // none.
+  std::string first_too_late(VariableRow::When by) const;
   // The first name in it that is no variable, with its dollar sign ("$nobody", or "$" before what is no name); empty:
   // there is none. `groups`: $1 to $9 are fine.
   std::string first_unknown(bool groups) const;

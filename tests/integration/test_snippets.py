@@ -1,5 +1,6 @@
 """Snippets of nginx: what they do over the wire, beside what nginx itself does with the same text."""
 import json
+import re
 import subprocess
 import time
 
@@ -97,6 +98,14 @@ SAME = [
      ["/?o=x", "/?o=xy", "/?o=z"]),
     ("location ~* /files/(.*)\\.json$ { return 200 x; add_header A \"$1\"; }", ["/files/a/b.JSON", "/files/x.txt"]),
     ("return 410;", ["/"]),
+    # What is known at any moment, and of the answer what is known when its head is made.
+    ("if ($time_iso8601 ~ \"^20..-..-..T\") { return 402; }", ["/"]),
+    ("set $t $time_local; if ($t ~ \"^../.../20..:\") { return 402; }", ["/"]),
+    ("if ($request_time) { return 402; }", ["/"]),
+    ("if ($msec) { return 402; }", ["/"]),
+    ("if ($arg_a) { return 200 \"[$status] $request_length\"; } return 404 $status;", ["/?a=1", "/"]),
+    ("return 307 /x?s=$status;", ["/"]),
+    ("proxy_set_header A $request_length; add_header A \"$status $upstream_status\" always;", ["/", ("/?status=404", "B: theirs")]),
     # A length that is not the message's: 204 has none anyway.
     ("if ($request_method = OPTIONS) { add_header A 1; add_header Content-Length 0; return 204; }", [("OPTIONS", "/"), "/"]),
 ]
@@ -163,6 +172,32 @@ def test_it_does_what_nginx_does(site):
 def raw_to(site):
     from harness import Raw
     site.raw_to = lambda address: Raw(address)
+
+
+def test_what_is_known_at_any_moment_and_what_once_a_pod_has_answered(with_snippet):
+    """The other variables of SAME have a value that two servers do not share."""
+    sluice, pod = with_snippet.start('add_header T "$time_local $time_iso8601 $request_time"; add_header P "$upstream_header_time $upstream_connect_time $upstream_addr"; '
+                               'proxy_set_header V "$time_iso8601 $request_time"; location = /here { return 200 "$time_iso8601 $request_time"; }')
+    iso = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d"
+    a = sluice.get("/", "app.example")
+    assert re.fullmatch(r"\d\d/[A-Z][a-z][a-z]/20\d\d:\d\d:\d\d:\d\d [+-]\d{4} " + iso + r" \d+\.\d{3}", a.get("t")), a.get("t")
+    assert re.fullmatch(r"\d+\.\d{3} \d+\.\d{3} " + re.escape(str(pod.address)), a.get("p")), a.get("p")
+    assert re.fullmatch(iso + r" \d+\.\d{3}", of_pod(pod)["v"])
+    assert re.fullmatch(iso + r" \d+\.\d{3}", sluice.get("/here", "app.example").body.decode())
+
+
+@pytest.mark.parametrize("text, where", [
+    ("if ($status = 200) { return 403; }", "$status"), ("set $s $status; add_header S $s;", "$status"), ("if ($upstream_status) { return 402; }", "$upstream_status"),
+    ("proxy_set_header A $upstream_status;", "$upstream_status"), ("rewrite ^ /$status break;", "$status"), ("if ($bytes_sent) { return 402; }", "$bytes_sent"),
+    ("if ($arg_a = $body_bytes_sent) { return 402; }", "$body_bytes_sent"), ("return 200 $bytes_sent;", "$bytes_sent"), ("return 200 $upstream_addr;", "$upstream_addr"),
+    ("return 302 https://a.example/$upstream_http_x;", "$upstream_http_x"), ("add_header A $upstream_response_time;", "$upstream_header_time is known"),
+])
+def test_what_has_no_value_yet_is_refused_by_name(site, text, where):
+    site.app("app.example", site.pod().address, annotations={"configuration-snippet": text})
+    found = json.loads(subprocess.run([SLUICE, "check", "--json", site.manifests.root, "--set", "allow-snippet-annotations=true", "--set", "annotations-risk-level=Critical"],
+                                      stdout=subprocess.PIPE, timeout=30, text=True).stdout)
+    assert where in json.dumps(found), found
+    assert site.sluice(options=ALLOWED).get("/", "app.example").status == 503
 
 
 def test_444_ends_the_connection_without_a_byte(with_snippet):

@@ -526,7 +526,7 @@ TEST(Snippets, ErrorsHaveAnswers) {
              "location = /sorry { default_type text/plain; return 503 sorry; } proxy_intercept_errors on;"));
   EXPECT_EQ(named.in_place_of(401), "302 https://login.example");
   EXPECT_EQ(named.in_place_of(404), "404 text/html: not here");
-  EXPECT_EQ(named.in_place_of(503), "200 text/html: sorry");
+  EXPECT_EQ(named.in_place_of(503), "200 text/plain: sorry");
   EXPECT_TRUE(named.intercepts(404)) << "locations inherit it";
   Site pods(configuration("error_page 500 https://status.example; proxy_intercept_errors on;"));
   EXPECT_TRUE(pods.intercepts(500));

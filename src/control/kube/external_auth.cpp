@@ -31,11 +31,6 @@ bool fine_target(const Template& target) {
   return true;
 }
 
-std::string unknown_variable(const Template& text) {
-  const auto unknown = text.first_unknown(false);
-  return unknown.empty() ? "" : "variables of docs/variables.md, which " + unknown + " is not";
-}
-
 }  // namespace
 
 std::string read_auth_url(std::string_view written, model::ExternalAuth& out) {
@@ -78,7 +73,7 @@ std::string read_auth_url(std::string_view written, model::ExternalAuth& out) {
     out.host_header = std::string(authority);
   }
   out.target = std::move(target);
-  return unknown_variable(out.target);
+  return wrong_variables(out.target, false);
 }
 
 std::string read_auth_method(std::string_view written, std::string& out) {
@@ -97,7 +92,7 @@ std::string read_signin(std::string_view written, Template& out) {
                                             [&](auto scheme) { return written.starts_with(scheme); });
   if (!absolute && !written.starts_with('/')) return "an absolute http or https URL, or a path";
   out = Template(written);
-  return unknown_variable(out);
+  return wrong_variables(out, false);
 }
 
 Template with_return(const Template& url, std::string_view param) {
@@ -142,7 +137,7 @@ std::string read_auth_headers(std::string_view written, std::vector<std::string>
 std::string read_cache_key(std::string_view written, Template& out) {
   if (!made_of(written, "-_${}")) return "variables, letters, digits, - and _";
   out = Template(written);
-  return unknown_variable(out);
+  return wrong_variables(out, false);
 }
 
 namespace {

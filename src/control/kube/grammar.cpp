@@ -137,6 +137,14 @@ std::optional<bool> holds_everybody(std::string_view list) {
   return hold_all(v4, 0) && hold_all(v6, 0);
 }
 
+std::string wrong_variables(const Template& text, bool groups, VariableRow::When by) {
+  if (const auto unknown = text.first_unknown(groups); !unknown.empty())
+    return "variables of docs/variables.md, which " + unknown + " is not";
+  if (const auto late = text.first_too_late(by); !late.empty())
+    return "variables that have a value by then, which " + late + " has not";
+  return {};
+}
+
 bool is_ipv4(std::string_view s) {
   in_addr a{};
   return ::inet_pton(AF_INET, std::string(s).c_str(), &a) == 1;

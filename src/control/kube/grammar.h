@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/token.h"  // what names of header fields are made of
+#include "base/variables.h"
 #include "model/model.h"
 
 // The value grammars that annotations and options share. Each reads the whole text or nothing.
@@ -26,6 +27,9 @@ std::optional<model::Cidr> parse_cidr(std::string_view s);
 // Do the addresses and ranges of a comma-separated list hold every IPv4 and every IPv6 address? Nothing when one of
 // them is none.
 std::optional<bool> holds_everybody(std::string_view list);
+// What was expected where a text names what is no variable, or one that has its value later than those of `by`, so that
+// it would stand for nothing; empty: it is fine. `groups`: $1 to $9 are.
+std::string wrong_variables(const Template& text, bool groups, VariableRow::When by = VariableRow::When::request);
 // An IPv4 or IPv6 literal without brackets.
 bool is_ipv4(std::string_view s);
 bool is_ipv6(std::string_view s);

@@ -54,17 +54,6 @@ std::string wrong_header_name(std::string_view name, HeadersTo to) {
 
 namespace {
 
-// The first variable in it that has no value yet when a head is made; empty: there is none.
-std::string first_too_late(const Template& text, HeadersTo to) {
-  using When = VariableRow::When;
-  for (const auto& part : text.parts()) {
-    const VariableRow& row = kVariables[part.variable];
-    if (row.when != When::end && (row.when != When::response || to != HeadersTo::pods)) continue;
-    return "$" + std::string(row.name) + (row.name.ends_with('_') ? std::string(text.text_of(part)) : "");
-  }
-  return {};
-}
-
 // What lines add up to.
 struct Size {
   std::size_t lines = 0, bytes = 0, variables = 0;
@@ -143,11 +132,8 @@ ReadHeaders read_headers(const std::map<std::string, std::string>& data, Headers
   return read_all(data, to, [to](const std::string& name, std::string_view text, Template& out) -> std::string {
     out = Template(text);
     if (to == HeadersTo::pods && text.empty() && iequals(name, "host")) return "a host, which every request has";
-    if (const auto unknown = out.first_unknown(false); !unknown.empty())
-      return "variables of docs/variables.md, which " + unknown + " is not";
-    if (const auto late = first_too_late(out, to); !late.empty())
-      return "variables that have a value by then, which " + late + " has not";
-    return {};
+    using When = VariableRow::When;
+    return wrong_variables(out, false, to == HeadersTo::pods ? When::request : When::response);
   });
 }
 

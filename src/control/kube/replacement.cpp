@@ -33,9 +33,7 @@ std::string wrong_from(std::string_view from, std::string_view marks) {
 std::string wrong_to(const Template& to, std::string_view marks) {
   if (to.empty() || !fine(to, marks))
     return marks.empty() ? "a text without blanks" : "a text of letters, digits and " + std::string(marks);
-  if (const auto unknown = to.first_unknown(true); !unknown.empty())
-    return "variables of docs/variables.md, which " + unknown + " is not";
-  return {};
+  return wrong_variables(to, true);
 }
 
 void put(model::Replacement wanted, Held& out) {

@@ -181,9 +181,9 @@ struct Exchange : RequestView {
   // request body
   bool body_whole = false;  // body holds all of it: may be sent again
   std::string_view body;
-  std::string_view trailers;  // of a whole one: it goes up chunked, with them behind it
-  bool body_touched = false;  // some of a streamed body was taken: no further attempt
-  std::uint64_t body_received = 0;
+  std::string_view trailers;        // of a whole one: it goes up chunked, with them behind it
+  bool body_touched = false;        // some of a streamed body was taken: no further attempt
+  std::uint64_t body_received = 0;  // bytes; of them record.request_length knows as they come
 
   Attempt* attempt = nullptr;          // the one under way, in whose record it is
   Instant try_begun{};                 // when its pod was chosen
@@ -225,7 +225,6 @@ struct Exchange : RequestView {
   std::shared_ptr<const WantedValues> wanted;  // by the log: one list from the beginning to the end; null: nothing
   std::unique_ptr<LoggedValues> logged;        // of `wanted`, where `recorded`
   std::string note;                            // particulars of a failure, for the operator
-  Instant begun{};
   ExchangeRecord record;
 };
 

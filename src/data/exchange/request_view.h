@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "data/routing/hash.h"
 #include "data/routing/route_table.h"
 #include "net/http/message.h"
@@ -53,6 +54,7 @@ struct RequestView {
   std::span<const std::string_view> set_cookies;  // that an authentication set: Set-Cookie of the response
   std::string_view script;                        // $fastcgi_script_name, where pods speak FastCGI
   std::string_view body_length;                   // $content_length, where it is known otherwise than by the client
+  Instant begun{};                                // when it had come; explain has no such time
   const Peer* from = nullptr;                     // who talks to us
   const ExchangeRecord* so_far = nullptr;         // what is told of it at the end
 

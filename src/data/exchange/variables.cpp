@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/percent.h"
 #include "base/strings.h"
+#include "base/time_text.h"
 #include "data/exchange/basic_credentials.h"
 #include "data/exchange/exchange.h"
 #include "data/exchange/fields.h"
@@ -157,6 +158,33 @@ void put_milliseconds(std::chrono::nanoseconds since, Out& out) {
   const char rest[4] = {'.', static_cast<char>('0' + ms / 100 % 10), static_cast<char>('0' + ms / 10 % 10),
                         static_cast<char>('0' + ms % 10)};
   out.put({rest, sizeof rest});
+}
+
+// Those of a pod's answer: a value for each attempt, with what nginx writes between them.
+template <class Put>
+void put_attempts(const RequestView& request, Out& out, Put&& put) {
+  const auto* const record = request.so_far;
+  if (record == nullptr) return;
+  for (int i = 0; i < record->attempts; ++i) {
+    const Attempt& attempt = record->attempt[i];
+    if (i > 0) out.put(attempt.elsewhere ? " : " : ", ");
+    put(attempt);
+  }
+}
+// Nothing of the kind was: -1.
+void put_seconds(float seconds, Out& out) {
+  if (seconds < 0) return out.put("-");
+  // A float a hair below its millisecond still means that millisecond.
+  put_milliseconds(std::chrono::milliseconds(static_cast<std::int64_t>(static_cast<double>(seconds) * 1000 + 0.001)),
+                   out);
+}
+
+// As it is now, of this second.
+LogTimes times_now() noexcept {
+  LogTimes times;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  times.update(std::chrono::duration_cast<std::chrono::seconds>(now).count());
+  return times;
 }
 
 // A system call: for whoever names it.
@@ -443,15 +471,37 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
     case variable("sent_http_"):
       return put_sent_fields(fields, named.of, out);
     case variable("status"):
-      if (request.so_far != nullptr && request.so_far->status != 0) out.put_number(request.so_far->status);
+      if (request.program != nullptr && request.program->answering != 0)
+        out.put_number(request.program->answering);
+      else if (request.so_far != nullptr && request.so_far->status != 0)
+        out.put_number(request.so_far->status);
       return;
     case variable("upstream_addr"):
-      if (request.so_far == nullptr) return;
-      for (int i = 0; i < request.so_far->attempts; ++i) {
-        if (i > 0) out.put(request.so_far->attempt[i].elsewhere ? " : " : ", ");
-        out.put(request.so_far->attempt[i].address);
-      }
+      return put_attempts(request, out, [&](const Attempt& a) { out.put(a.address); });
+    case variable("upstream_status"):
+      return put_attempts(request, out, [&](const Attempt& a) {
+        if (a.status == 0 && a.blameless) return out.put("-");
+        out.put_number(a.status != 0 ? a.status : a.timed_out ? 504U : 502U);
+      });
+    case variable("upstream_header_time"):
+      return put_attempts(request, out, [&](const Attempt& a) { put_seconds(a.header_seconds, out); });
+    case variable("upstream_connect_time"):  // of a connection that was there before it is nothing, and not absent
+      return put_attempts(request, out, [&](const Attempt& a) {
+        put_seconds(a.connect_seconds < 0 && a.header_seconds >= 0 ? 0 : a.connect_seconds, out);
+      });
+    case variable("request_length"):
+      if (request.so_far != nullptr) out.put_number(request.so_far->request_length);
       return;
+    case variable("request_time"):
+      return put_milliseconds(request.begun == Instant{} ? Duration{} : SystemClock().now() - request.begun, out);
+    case variable("time_local"): {
+      const LogTimes times = times_now();
+      return out.put({times.local, times.local_size});
+    }
+    case variable("time_iso8601"): {
+      const LogTimes times = times_now();
+      return out.put({times.iso8601, times.iso8601_size});
+    }
     case variable("msec"):
       return put_milliseconds(std::chrono::system_clock::now().time_since_epoch(), out);
     case variable("proxy_add_x_forwarded_for"): {

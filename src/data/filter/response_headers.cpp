@@ -23,7 +23,7 @@ class ResponseHeaders final : public Step {
       std::string_view value = line.value;
       if (!line.value.is_literal()) {
         // Explain shows what is of the response as it is written.
-        if (fields.response() == nullptr && line.value.names_response())
+        if (fields.response() == nullptr && !line.value.first_too_late(VariableRow::When::request).empty())
           value = line.value.text();
         else
           value = field_value(line.value, request, fields, fields.text());

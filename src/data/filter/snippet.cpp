@@ -146,7 +146,8 @@ class Headers final : public Step {
 
   static std::string_view value_of(const Known& known, const RequestView& request, ResponseFields& fields) {
     if (known.of.value.is_literal()) return known.of.value;
-    if (fields.response() == nullptr && known.of.value.names_response()) return known.of.value;
+    if (fields.response() == nullptr && !known.of.value.first_too_late(VariableRow::When::request).empty())
+      return known.of.value;
     return field_value(known.of.value, request, fields, fields.text());
   }
 

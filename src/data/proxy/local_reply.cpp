@@ -104,7 +104,10 @@ net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
   std::vector<Field> fields;
   fields.reserve(5 + reply.fields.size());
   const std::string retry_after = std::to_string(reply.retry_after.count());
-  if (!body.empty()) fields.push_back({"Content-Type", reply.content_type, Name::content_type, false});
+  // RFC 9110 sections 8.6 and 15.4.5: 204 and 304 have no body, whoever wrote one for them; behind a head that says so
+  // it would be read as the next answer of the connection.
+  const bool bodiless = reply.status == 204 || reply.status == 304;
+  if (!body.empty() && !bodiless) fields.push_back({"Content-Type", reply.content_type, Name::content_type, false});
   if (!reply.location.empty()) fields.push_back({"Location", reply.location, Name::location, false});
   // RFC 9110 section 15.5.6. What a pod takes of them is its own affair.
   if (reply.status == 405)
@@ -120,9 +123,6 @@ net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
   start.status = reply.status;
   start.reason = phrase;
   start.fields = fields;
-  // RFC 9110 sections 8.6 and 15.4.5: 204 and 304 have no body, whoever wrote one for them; behind a head that says so
-  // it would be read as the next answer of the connection.
-  const bool bodiless = reply.status == 204 || reply.status == 304;
   start.framing = bodiless ? net::http::Framing::none : net::http::Framing::length;
   start.content_length = bodiless ? 0 : body.size();
   const bool head_only = ex.head().method == net::http::Method::head || bodiless;

@@ -140,7 +140,9 @@ class Run {
 
   Program::Next answer(const SnippetStep& step) {
     const auto spelling = step.is_location ? Spelling::url : Spelling::raw;
+    state_.answering = step.status;
     const auto text = keep(step.text, spelling, spelling);
+    state_.answering = 0;
     if (too_much_) return fail("the texts of a snippet are too large");
     state_.answer = {&step, text, step.status, step.is_location, server_, "a return of a snippet"};
     return Program::Next::answered;
@@ -348,20 +350,25 @@ bool answer_error(const RequestView& request, LocalReply& reply) {
   if (page == nullptr) return false;
   const SnippetStep& step = page->answer;
   const auto spelling = step.is_location ? Spelling::url : Spelling::raw;
+  // What is said, and what a redirect has for $status: a browser follows none that has another status.
+  const auto said = page->keeps_status ? reply.status : page->status != 0 ? page->status : step.status;
   std::string text;
+  request.program->answering = said;
   evaluate(step.text, request, spelling, text, &request.program->groups, spelling);
+  request.program->answering = 0;
   if (text.size() > model::Snippet::kMostMade) return false;
-  if (!page->keeps_status) reply.status = step.status;
+  reply.status = step.is_location ? step.status : said;
   if (step.is_location) {
     reply.location.clear();
     if (text.starts_with('/') && !settings.relative_redirects)
       request.append_origin(settings.port_in_redirects, reply.location);
     reply.location += text;
   } else if (step.has_text) {
-    const auto type = media_type_of(request.path);
-    reply.content_type = type.empty() ? std::string_view(settings.snippet->default_type) : type;
+    const auto type = media_type_of(page->path.empty() ? request.path : std::string_view(page->path));
+    reply.content_type = type.empty() ? std::string_view(page->default_type) : type;
     reply.body = std::move(text);
   }
+  if (page->level) request.program->level = *page->level;
   return true;
 }
 

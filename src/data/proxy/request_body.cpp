@@ -18,9 +18,14 @@ Status within_limit(const Exchange& ex) noexcept {
       Error{Fault::too_large, Whose::downstream, Retry::no, 413, "the request body is above proxy-body-size"});
 }
 
+void count(Exchange& ex, std::size_t bytes) noexcept {
+  ex.body_received += bytes;
+  ex.record.request_length += bytes;
+}
+
 // A piece has come.
 Status note(Exchange& ex, Chunk& piece) {
-  ex.body_received += piece.data.size();
+  count(ex, piece.data.size());
   const Status within = within_limit(ex);
   if (!within) return within;
   if (ex.copy) [[unlikely]]
@@ -121,7 +126,7 @@ net::Task<Status> take_request_body(Exchange& ex) {
   const auto framing = ex.head().framing;
   if (!ex.transform && ex.down.whole_body(ex.body)) {
     ex.body_whole = true;
-    ex.body_received = ex.body.size();
+    count(ex, ex.body.size());
     const Status within = within_limit(ex);  // HTTP/2 need not announce a length
     if (within && ex.copy) ex.copy->take(ex.body, true);
     co_return within;

@@ -383,7 +383,6 @@ void finish(Exchange& ex) {
   auto& r = ex.record;
   WorkerContext& worker = ex.worker;
   if (!ex.recorded) describe(ex);
-  r.request_length += ex.body_received;
   r.request_seconds = seconds(worker.loop.fresh_now() - ex.begun);
   r.wall_ms = worker.wall_ms();
   if (!ex.recorded && worker.recorder.wants_names(r)) name_route(ex);

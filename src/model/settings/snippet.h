@@ -132,11 +132,16 @@ struct SnippetLimits {
   bool operator==(const SnippetLimits&) const = default;
 };
 
-// nginx's error_page: what is answered in place of one of our errors.
+// nginx's error_page: what is answered in place of one of our errors. A location that it leads to is nothing but the
+// answer, with fields and a type of its own.
 struct SnippetErrorPage {
   std::vector<std::uint16_t> statuses;
   SnippetStep answer;
-  bool keeps_status = false;  // the error's, whatever the answer says
+  std::string path;                        // of the location, whose extension may say the type; empty: the request's
+  std::string default_type = "text/html";  // of a text, where no extension says it
+  std::optional<std::uint32_t> level;      // of Snippet::levels that counts for it; none: as without it
+  bool keeps_status = false;  // the error's, whatever the answer says; of a redirect its own counts all the same
+  std::uint16_t status = 0;   // likewise this one; 0: as `keeps_status` has it
   bool operator==(const SnippetErrorPage&) const = default;
 };
 

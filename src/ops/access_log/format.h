@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/time_text.h"
 #include "base/variables.h"
 #include "sluice/record.h"
 
@@ -38,15 +39,6 @@ struct AccessLogSettings {
 extern const std::string_view kDefaultLogFormat;
 // And for log-format-stream.
 extern const std::string_view kDefaultStreamFormat;
-
-// Time texts that change once a second. Owned by one worker.
-struct LogTimes {
-  std::int64_t second = -1;
-  char local[32]{};    // 23/Nov/2026:23:28:06 +0000
-  char iso8601[32]{};  // 2026-11-23T23:28:06+00:00
-  std::uint8_t local_size = 0, iso8601_size = 0;
-  void update(std::int64_t unix_seconds) noexcept;
-};
 
 // Immutable; shared by workers. What its lines want beside the record is the WantedValues that it is.
 class LogFormat final : public WantedValues {

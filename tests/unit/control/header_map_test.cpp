@@ -59,11 +59,11 @@ TEST(HeaderMap, VariablesAreThoseOfTheTable) {
             "data[X-C] expected variables of docs/variables.md, which $ is not\n"
             "data[X-D] expected variables of docs/variables.md, which $1 is not\n");
   EXPECT_EQ(text(read_headers({{"X-A", ""}}, HeadersTo::pods)), "X-A: \n") << "removes it";
-  const Data late{{"X-A", "$status"}, {"X-B", "$request_time"}, {"X-C", "$upstream_http_x_pod"}};
+  const Data late{{"X-A", "$status"}, {"X-B", "$bytes_sent"}, {"X-C", "$upstream_http_x_pod"}};
   EXPECT_EQ(text(read_headers(late, HeadersTo::clients)),
             "X-A: $status\n"
             "X-C: $upstream_http_x_pod\n"
-            "data[X-B] expected variables that have a value by then, which $request_time has not\n");
+            "data[X-B] expected variables that have a value by then, which $bytes_sent has not\n");
   EXPECT_EQ(read_headers(late, HeadersTo::pods).wrong.size(), 3U);
 }
 

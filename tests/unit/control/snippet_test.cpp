@@ -337,7 +337,7 @@ TEST(SnippetDirectives, HeadersThatBelongToOthersAreRefused) {
        {"add_header Date x;", "more_set_headers \"grpc-status: 0\";", "add_header \"A B\" c;",
         "more_set_headers \"A(: b\";", "proxy_set_header Content-Length 5;", "add_header A \"b\\r\\nC: d\";",
         "proxy_set_header A \"b\\nC: d\";", "proxy_set_header CDN-Loop x;", "proxy_set_header Host \"\";",
-        "add_header A $request_time;", "proxy_set_header A $upstream_http_b;", "add_header A $;",
+        "add_header A $bytes_sent;", "proxy_set_header A $upstream_http_b;", "add_header A $;",
         "more_clear_headers \"*\";", "more_clear_input_headers \"X-*\";"})
     EXPECT_NE(refusal(text), "taken") << text;
   const auto made = read("proxy_set_header Connection \"upgrade\"; proxy_set_header A 1; proxy_set_header a 2;",
@@ -346,6 +346,32 @@ TEST(SnippetDirectives, HeadersThatBelongToOthersAreRefused) {
   ASSERT_EQ(made->request.size(), 1U) << "the last of two counts";
   EXPECT_EQ(made->request[0].value.text(), "2");
   EXPECT_EQ(made->said.size(), 1U);
+}
+
+TEST(SnippetDirectives, WhatHasNoValueYetIsRefusedByName) {
+  for (const auto* text :
+       {"if ($time_iso8601 ~ ^20) { return 503; }", "set $t $time_local;", "if ($request_time) { return 402; }",
+        "proxy_set_header A $time_iso8601;", "add_header A \"$request_length $upstream_status $upstream_header_time\";",
+        "return 200 \"$status $msec\";"})
+    EXPECT_EQ(refusal(text), "taken") << text;
+  EXPECT_EQ(refusal("set $s $status;"), "line 1: set / no $status: there is no response yet when this is read");
+  EXPECT_EQ(refusal("if ($status = 200) { return 403; }"),
+            "line 1: if / no $status: there is no response yet when this is read");
+  EXPECT_EQ(refusal("proxy_set_header A $upstream_status;"),
+            "line 1: proxy_set_header / no $upstream_status: there is no response yet when pods are asked");
+  for (const auto* text : {"if ($host = $bytes_sent) { break; }", "if ($host = $upstream_addr) { break; }",
+                           "rewrite ^ /$status break;", "return 200 $body_bytes_sent;", "return 200 $upstream_status;",
+                           "return 200 $sent_http_a;", "return 200 $upstream_http_a;", "return 302 /$upstream_addr;",
+                           "more_set_headers \"A: $upstream_response_time\";"})
+    EXPECT_NE(refusal(text), "taken") << text;
+  // Where errors alone lead a pod has been asked, perhaps.
+  for (const auto* text : {"error_page 502 = @e; location @e { return 502 \"$status $upstream_status\"; }",
+                           "error_page 502 /e; location = /e { return 502 $upstream_addr; internal; }",
+                           "error_page 502 https://a.example/$upstream_status;"})
+    EXPECT_EQ(refusal(text, Context::server), "taken") << text;
+  EXPECT_EQ(refusal("location = /e { return 200 $upstream_addr; }", Context::server),
+            "line 1: $upstream_addr / no $upstream_addr: no pod was asked before; a named location or an internal one, "
+            "which error_page leads to, may name it");
 }
 
 TEST(SnippetDirectives, VariablesAreSetByThoseWhoMay) {
@@ -400,14 +426,30 @@ TEST(SnippetDirectives, LocationsHaveNginxsModifiers) {
 
 TEST(SnippetDirectives, NamedLocationsAreOfServersAndLeadNowhereByThemselves) {
   EXPECT_NE(refusal("location @n { return 200 x; }"), "taken") << "nginx takes none inside of a location";
-  EXPECT_NE(refusal("error_page 404 = @n; location @n { return 200 x; }"), "taken");
-  const auto used = read("error_page 404 = @n; location @n { return 200 x; }", Context::server, "");
-  ASSERT_TRUE(used);
-  EXPECT_TRUE(used->said.empty());
-  const auto unused = read("location @n { return 200 x; }", Context::server, "");
-  ASSERT_TRUE(unused);
-  ASSERT_EQ(unused->said.size(), 1u);
-  EXPECT_EQ(unused->said[0].directive, "location @n");
+  EXPECT_EQ(refusal("error_page 404 = @n; location = /x { return 404; }", Context::server),
+            "line 1: error_page @n / an URL, or a location of a server-snippet with that name or path; the annotations "
+            "custom-http-errors and default-backend lead errors to a Service");
+  const auto server =
+      read("error_page 404 = @n; location @n { return 200 x; } location @m { return 200 y; }", Context::server, "");
+  ASSERT_TRUE(server);
+  const auto left = without_use(*server, {});
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0]->path, "@m");
+  // Who reads a configuration-snippet does not know of the server that it will stand in.
+  const auto inside = read("error_page 503 @m; location /a { error_page 404 /b; }", Context::location, "");
+  ASSERT_TRUE(inside);
+  EXPECT_TRUE(without_use(*server, {&*inside}).empty());
+  EXPECT_EQ(leads_nowhere(*inside, nullptr)->token, "error_page @m");
+  EXPECT_EQ(leads_nowhere(*inside, &*server)->token, "error_page /b");
+  const auto with_path =
+      read("location = /b { return 404; } location @m { add_header A 1; return 200 y; }", Context::server, "");
+  ASSERT_TRUE(with_path);
+  EXPECT_FALSE(leads_nowhere(*inside, &*with_path));
+  const auto settled = settle(&*with_path, &*inside, false);
+  ASSERT_EQ(settled->errors.size(), 1u);
+  EXPECT_EQ(settled->errors[0].answer.status, 200);
+  EXPECT_TRUE(settled->errors[0].keeps_status);
+  ASSERT_EQ(settled->levels.at(settled->errors[0].level.value()).added.size(), 1u);
 }
 
 TEST(SnippetDirectives, ProxyPassLeadsToServicesOfItsNamespace) {

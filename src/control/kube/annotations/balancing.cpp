@@ -57,9 +57,7 @@ std::string print_slow_start(const ServedRoute& served) {
 
 std::string read_hash_by(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   Template key(v);
-  if (const auto unknown = key.first_unknown(false); !unknown.empty())
-    return "variables of docs/variables.md, which " + unknown + " is not";
-  if (key.names_response()) return "variables that a request has before there is a response";
+  if (auto expected = wrong_variables(key, false); !expected.empty()) return expected;
   if (!made_of(v, "-_${}")) return "variables, and letters, digits, - and _ between them";
   out.balancing.hash_by.key = std::move(key);
   return {};

@@ -40,9 +40,7 @@ std::string read_fastcgi_param(const std::string& name, const std::string& text,
   if (!made_of(text, "-_${}/.")) return "a value of letters, digits and -_${}/.";
   drops = false;
   out = {name, Template(text)};
-  if (const auto unknown = out.value.first_unknown(true); !unknown.empty())
-    return "variables of docs/variables.md, which " + unknown + " is not";
-  return {};
+  return wrong_variables(out.value, true);
 }
 
 void read_fastcgi_params(const ConfigMap& map, WrittenFastcgi& out) {

@@ -33,8 +33,7 @@ std::string read_redirect_target(std::string_view v, const AnnotationContext& co
   const bool variables = context.options.redirect_variables;
   if (!variables && v.find('$') != std::string_view::npos)
     return "an absolute http or https URL, or a path, without variables (option redirect-variables allows them)";
-  if (const auto unknown = wanted.first_unknown(false); !unknown.empty())
-    return "variables of docs/variables.md, which " + unknown + " is not";
+  if (auto expected = wrong_variables(wanted, false); !expected.empty()) return expected;
   // As ingress-nginx: characters are a matter of the Ingress, and what a temporal one leads to is one of the
   // annotation.
   constexpr bool temporal = Which == &AnnotationValues::temporal;

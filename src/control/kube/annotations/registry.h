@@ -203,8 +203,8 @@ struct AnnotationValues {
   std::vector<std::pair<std::string, std::string>> unreadable_aliases;  // elements, with what was expected
   bool redirect_from = false, redirect_to = false;                      // which of proxy-redirect-* are written
   bool to_www = false;
-  Template forwarded_prefix;       // empty: none is written
-  std::string unknown_in_rewrite;  // what rewrite-target names that is no variable; empty: nothing
+  Template forwarded_prefix;     // empty: none is written
+  std::string wrong_in_rewrite;  // what was expected of the variables that rewrite-target names; empty: they are fine
 };
 
 // What a parser may look at beside the value. An object that it looks up is one that the Ingress names from then on:

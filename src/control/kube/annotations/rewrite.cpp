@@ -22,7 +22,7 @@ std::string print_use_regex(const ServedRoute& served) {
 std::string read_rewrite_target(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   if (!made_of(v, "-._~/:$")) return "a path or URL of letters, digits and -._~/:$";
   out.settings.rewrite = model::Rewrite{std::string(v)};
-  out.unknown_in_rewrite = out.settings.rewrite->target.first_unknown(true);
+  out.wrong_in_rewrite = wrong_variables(out.settings.rewrite->target, true);
   return {};
 }
 std::string print_rewrite_target(const ServedRoute& served) {
@@ -63,13 +63,11 @@ constexpr std::array kRewriteRows{
 void finish_rewrite(AnnotationResult& out) {
   if (auto& rewrite = out.values.settings.rewrite; rewrite && !out.values.forwarded_prefix.empty())
     rewrite = model::Rewrite{rewrite->target, out.values.forwarded_prefix};
-  if (out.values.unknown_in_rewrite.empty()) return;
+  if (out.values.wrong_in_rewrite.empty()) return;
   add_element(out.closing.denied, "rewrite-target");
-  out.problems.push_back(
-      {model::Severity::error, "InvalidAnnotation", "metadata.annotations[rewrite-target]",
-       shorten(out.values.settings.rewrite->target.text()),
-       "$1 to $9 and variables of docs/variables.md, which " + out.values.unknown_in_rewrite + " is not",
-       "the paths of this Ingress answer 503"});
+  out.problems.push_back({model::Severity::error, "InvalidAnnotation", "metadata.annotations[rewrite-target]",
+                          shorten(out.values.settings.rewrite->target.text()),
+                          "$1 to $9 and " + out.values.wrong_in_rewrite, "the paths of this Ingress answer 503"});
 }
 
 }  // namespace

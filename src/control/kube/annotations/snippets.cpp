@@ -131,7 +131,7 @@ void finish_auth(AnnotationResult& out, const WrittenSnippet& written) {
   const bool more = !block.steps.empty() || block.levels != std::vector<model::SnippetLevel>(1) ||
                     !block.access.empty() || block.asks || !block.auth.empty() || !block.locations.empty() ||
                     !block.limits.empty() || !block.changes.empty() || block.internal || block.satisfy_any ||
-                    block.without_body;
+                    block.without_body || !block.errors.empty();
   if (more)
     return refuse(out, kName, {{}, "", "proxy_set_header alone: what else nginx would do for the question is not done"},
                   false);

@@ -24,9 +24,7 @@ inline std::string read_template(std::string_view v, std::string_view marks, std
   out = Template(v);
   for (const auto& part : out.parts())
     if (part.variable == kLiteral && !made_of(out.text_of(part), marks)) return expected;
-  if (const auto unknown = out.first_unknown(true); !unknown.empty())
-    return "variables of docs/variables.md, which " + unknown + " is not";
-  return {};
+  return wrong_variables(out, true);
 }
 
 template <auto M>

@@ -98,6 +98,7 @@ void HostBuilder::make() {
   add_routes();
   add_snippet_locations();
   report_nobody_to_ask();
+  report_locations_without_use();
   add_certificates();
   report_without_effect();
   out_.host = std::move(host_);
@@ -173,6 +174,7 @@ void HostBuilder::choose_ambiguous_paths(Tenant& tenant) {
 model::Shared<model::RouteSettings> HostBuilder::settings_of(const Tenant& tenant, const IngressState& ingress) {
   auto& known = settings_[&ingress];
   if (known) return known;
+  refuse_pages(tenant, ingress);
   const auto protocol = ingress.settings->protocol;
   using enum model::BackendProtocol;
   const bool plain = protocol == http || protocol == grpc || protocol == fcgi;
@@ -272,8 +274,8 @@ void HostBuilder::close_locations() {
         l.closed = "requests that no Ingress takes are protected by " + names + ", which this version does not serve";
     } else if (without_secret_.contains(l.owner)) {
       l.closed = "proxy-ssl-secret of " + l.owner->ref->text() + " cannot be used";
-    } else if (without_list_.contains(l.owner)) {
-      l.closed = "satisfy any cannot be kept with the list of addresses of a snippet";
+    } else if (const auto kept = not_kept_.find(l.owner); kept != not_kept_.end()) {
+      l.closed = kept->second;
     } else if (const auto at = demands_certificates_.find(l.owner->ref->ns.view()); at != demands_certificates_.end()) {
       l.closed = at->second;
     } else {

@@ -136,11 +136,13 @@ class HostBuilder {
   void choose_server_snippet(Tenant& tenant);
   void add_server_snippet(const Tenant& tenant, const IngressState& ingress, model::RouteSettings& settings);
   void refuse_list(const Tenant& tenant, const IngressState& ingress);
+  void refuse_pages(const Tenant& tenant, const IngressState& ingress);
   void add_snippet_locations();
   std::string twin_of(const snippet::Location& location, std::size_t place) const;
   void add_snippet_location(std::size_t place, const IngressState& ingress, const snippet::Block* around,
                             const snippet::Location& location);
   void report_nobody_to_ask();
+  void report_locations_without_use();
   bool has_path(std::size_t place, std::string_view path) const;
   void lead_snippet_to(model::Route& route, const IngressState& ingress, const snippet::Pass& pass);
 
@@ -174,7 +176,7 @@ class HostBuilder {
   std::set<const IngressState*> unprotected_;     // of them, that were reported as such
   std::map<std::string, NameWish> wishes_;        // for other names
   std::set<const IngressState*> without_secret_;  // whose proxy-ssl-secret cannot be used
-  std::set<const IngressState*> without_list_;    // whose list of addresses cannot be kept under `satisfy any`
+  std::map<const IngressState*, Text> not_kept_;  // whose snippets say what cannot be kept here, and why
   std::map<const IngressState*, model::Shared<model::UpstreamTls>> own_upstream_tls_;  // of the others
   std::map<const IngressState*, model::Shared<model::RouteSettings>> settings_;
   std::set<const IngressState*> without_pages_;                   // whose custom-http-errors nobody answers in place of

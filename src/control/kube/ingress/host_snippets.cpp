@@ -39,7 +39,8 @@ void HostBuilder::add_server_snippet(const Tenant& tenant, const IngressState& i
 
 // What a list that cannot be kept was to protect stays closed.
 void HostBuilder::refuse_list(const Tenant& tenant, const IngressState& ingress) {
-  if (!without_list_.insert(&ingress).second) return;
+  if (!not_kept_.try_emplace(&ingress, "satisfy any cannot be kept with the list of addresses of a snippet").second)
+    return;
   const bool own = tenant.server_snippet != nullptr;
   report(own ? *tenant.server_snippet : ingress,
          {Severity::error, "RefusedSnippet",
@@ -47,6 +48,33 @@ void HostBuilder::refuse_list(const Tenant& tenant, const IngressState& ingress)
           std::string(own ? "" : "of the snippets of the ConfigMap ") +
               "addresses that are denied, then those that are allowed, then `deny all`",
           "paths of " + ingress.ref->text() + " at " + shown_name() + " answer 503"});
+}
+
+// As nginx takes no configuration whose error_page leads nowhere.
+void HostBuilder::refuse_pages(const Tenant& tenant, const IngressState& ingress) {
+  const auto* const own = ingress.configuration_snippet();
+  if (own == nullptr) return;
+  const auto refused = snippet::leads_nowhere(
+      *own, tenant.server_snippet != nullptr ? tenant.server_snippet->server_snippet() : nullptr);
+  if (!refused || !not_kept_.try_emplace(&ingress, "an error_page of its snippet leads nowhere").second) return;
+  report(ingress, {Severity::error, "RefusedSnippet", "metadata.annotations[configuration-snippet]", refused->text(),
+                   refused->expected, "paths of " + ingress.ref->text() + " at " + shown_name() + " answer 503"});
+}
+
+// Nothing but error_page leads to a named location.
+void HostBuilder::report_locations_without_use() {
+  for (const Tenant& tenant : tenants_) {
+    if (tenant.server_snippet == nullptr) continue;
+    std::vector<const snippet::Block*> others;
+    for (const IngressState* o : tenant.ingresses)
+      if (const auto* own = o->configuration_snippet()) others.push_back(own);
+    for (const auto* location : snippet::without_use(*tenant.server_snippet->server_snippet(), others))
+      report(*tenant.server_snippet,
+             {Severity::ignored, "NoEffect", "metadata.annotations[server-snippet]",
+              snippet::Refusal{location->at, "location " + location->path, ""}.text(),
+              "an error_page of namespace " + tenant.ns + " at " + shown_name() + " that leads there",
+              "it has no effect"});
+  }
 }
 
 // Behind all others: each takes requests that another route of its namespace would have, in the order of nginx.

@@ -31,9 +31,7 @@ inline constexpr OptionValue kibibytes{"number", read_kibibytes<M>, print_kibiby
 std::string read_who(std::string_view v, Options& o) {
   Template who(v);
   if (v.empty()) return "text with variables";
-  if (const auto unknown = who.first_unknown(false); !unknown.empty())
-    return "variables of docs/variables.md, which " + unknown + " is not";
-  if (who.names_response()) return "variables that a request has before it is answered";
+  if (auto expected = wrong_variables(who, false); !expected.empty()) return expected;
   o.limit_conn_zone_variable = std::move(who);
   return {};
 }

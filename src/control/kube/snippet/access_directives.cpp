@@ -78,7 +78,7 @@ std::string read_auth_request_set(Reader& r, const Directive& d) {
   if (d.words[1].text.find("$upstream_cookie_") != std::string::npos)
     return "$upstream_http_NAME; cookies of the service of auth-url reach clients by themselves";
   Template value;
-  if (auto expected = r.text(d.words[1], Reader::For::text, value); !expected.empty()) return expected;
+  if (auto expected = r.text(d.words[1], Reader::For::said, value); !expected.empty()) return expected;
   for (const auto& part : value.parts()) {
     const auto of = value.text_of(part);
     if (part.variable == kGroup) return "no $" + std::string(of) + ": the answer has no groups";

@@ -50,6 +50,13 @@ struct Limit {
   std::uint32_t a_second = 0;
 };
 
+// error_page. Locations are found by settle(): nginx looks for them among all of the server.
+struct ErrorPage {
+  model::SnippetErrorPage page;  // where it leads to a location without the answer, and what goes with that
+  std::string location;          // "/x" or "@x"; empty: an URL
+  Place at;
+};
+
 struct Location;
 
 // What one block says, be it a whole snippet or a location in it.
@@ -63,13 +70,15 @@ struct Block {
   Place asks_at;
   std::vector<model::SnippetAuthField> auth;
   std::optional<std::string> default_type;
+  std::optional<model::SnippetStep> answer;  // of a location that does nothing but `return`
   bool internal = false;
   std::optional<bool> satisfy_any;
   std::vector<std::function<void(model::RouteSettings&)>> changes;      // of what routes have a setting for
   std::vector<std::function<void(model::RouteSettings&)>> far_changes;  // of them, of a server, those of paths too
   std::vector<Location> locations;                                      // in order of the text
+  std::vector<Location> handlers;                                       // named ones, of a server
   std::optional<Pass> pass;
-  std::vector<model::SnippetErrorPage> errors;
+  std::vector<ErrorPage> errors;
   std::optional<bool> intercepts;
   std::vector<Limit> limits;
   std::uint16_t rate_status = 0, connection_status = 0;  // 0: unsaid
@@ -96,6 +105,12 @@ std::expected<Block, Refusal> read(std::string_view text, Context where, std::st
 
 // Both as one block: `first` stands before `second` in it. Of settings the later counts.
 Block joined(const Block& first, const Block& second);
+
+// An error_page of the block, or of a location in it, that leads nowhere; nothing: there is none. `server`: that of its
+// server, which may be the block itself; null: none. settle() leaves such a page out, so that whoever asks refuses it.
+std::optional<Refusal> leads_nowhere(const Block& block, const Block* server);
+// Named locations of a server that no error_page of these leads to.
+std::vector<const Location*> without_use(const Block& server, const std::vector<const Block*>& others);
 
 // The snippets of the ConfigMap: for the server and for each location, with the maps of its http-snippet; null: there
 // is none, or it cannot be read. Kept for as long as the texts are the same. Any thread.

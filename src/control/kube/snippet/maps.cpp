@@ -81,6 +81,8 @@ class MapReader {
       if (part.variable == kLiteral && out.text.text_of(part).find('$') != std::string_view::npos)
         return "a name behind each $";
     }
+    if (const auto late = out.text.first_too_late(VariableRow::When::request); !late.empty())
+      return "values that are known as soon as a request is there, which " + late + " is not";
     return {};
   }
 

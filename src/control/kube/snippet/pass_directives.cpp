@@ -99,7 +99,7 @@ std::string read_mirror(Reader& r, const Directive& d) {
     return {};
   }
   if (!d.words[0].text.starts_with('/')) return "the path of a location, or off";
-  r.keep_named({d.at, d.name, d.words[0].text, {}, {}, false});
+  r.keep_mirror(d.at, d.words[0].text);
   return {};
 }
 

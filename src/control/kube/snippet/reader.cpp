@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <set>
 #include <tuple>
 
 #include "base/strings.h"
@@ -92,24 +93,49 @@ std::string Reader::add(SnippetStep step) {
   return {};
 }
 
+namespace {
+
+// Why a text must not name what has no value yet. `late`: with its dollar sign.
+std::string too_late(const std::string& late, Reader::For what) {
+  if (Template(late).first_too_late(VariableRow::When::response).empty())
+    return "no " + late + ": there is no response yet when " +
+           (what == Reader::For::request ? "pods are asked" : "this is read");
+  return "no " + late + ": what it is worth is known once the response has been sent, and this is " +
+         (what == Reader::For::step ? "read" : "written") + " before" +
+         (late == "$upstream_response_time" && what != Reader::For::step && what != Reader::For::request
+              ? "; $upstream_header_time is known"
+              : "");
+}
+
+}  // namespace
+
 std::string Reader::text(const Word& word, For what, Template& out) {
   using When = VariableRow::When;
   out = Template(word.text);
-  if (what != For::text && has_control(word.text)) return "a value without control characters";
+  if ((what == For::request || what == For::response) && has_control(word.text))
+    return "a value without control characters";
   for (const auto& part : out.parts()) {
     const auto of = out.text_of(part);
     if (part.variable == kLiteral && of.find('$') != std::string_view::npos)
       return "a name behind each $, as nginx has no other way to write one";
     if (part.variable == kUnknown) block_.uses.push_back({lower(of), word.at});
-    const auto when = kVariables[part.variable].when;
-    if (what == For::text) continue;
-    const std::string name = "$" + std::string(kVariables[part.variable].name) +
-                             (kVariables[part.variable].name.ends_with('_') ? std::string(of) : "");
-    if (when == When::end)
-      return "no " + name + ": what it is worth is known once the response has been sent, and this is written before";
-    if (when == When::response && what == For::request)
-      return "no " + name + ": there is no response yet when pods are asked";
   }
+  const bool answered = what == For::answer || what == For::error || what == For::response;
+  const auto late = what == For::said ? std::string() : out.first_too_late(answered ? When::response : When::request);
+  if (!late.empty()) return too_late(late, what);
+  if (what == For::answer || what == For::error)
+    for (const auto& part : out.parts()) {
+      const bool of_pod = part.variable == variable("upstream_http_") || part.variable == variable("sent_http_");
+      if (kVariables[part.variable].when != When::response || part.variable == variable("status")) continue;
+      const std::string name =
+          "$" + std::string(kVariables[part.variable].name) + (of_pod ? std::string(out.text_of(part)) : std::string());
+      if (of_pod) return "no " + name + ": headers of what this answers in place of are not kept";
+      if (what == For::answer && !too_soon_)
+        too_soon_ = {word.at, name,
+                     "no " + name +
+                         ": no pod was asked before; a named location or an internal one, which error_page leads to, "
+                         "may name it"};
+    }
   if (++fields_ > 4 * Snippet::kMostFields) return "fewer texts";
   return {};
 }
@@ -150,7 +176,7 @@ std::string Reader::read_if(const Directive& directive) {
   if (words.size() != 1 && words.size() != 3) return "($variable), or ($variable OPERATOR value)";
   SnippetStep step;
   step.kind = Kind::test;
-  if (auto expected = text(words[0], For::text, step.text); !expected.empty()) return expected;
+  if (auto expected = text(words[0], For::step, step.text); !expected.empty()) return expected;
   if (step.text.parts().size() != 1 || step.text.parts()[0].variable == kLiteral ||
       step.text.parts()[0].variable == kGroup)
     return "one variable in front, as $host";
@@ -158,7 +184,7 @@ std::string Reader::read_if(const Directive& directive) {
     const std::string& how = words[1].text;
     if (how == "=" || how == "!=") {
       step.test = how == "=" ? Test::equals : Test::differs;
-      if (auto expected = text(words[2], For::text, step.query); !expected.empty()) return expected;
+      if (auto expected = text(words[2], For::step, step.query); !expected.empty()) return expected;
     } else if (how == "~" || how == "~*" || how == "!~" || how == "!~*") {
       step.test = how.starts_with('!') ? Test::fails : Test::matches;
       if (auto expected = pattern(words[2].text, how.ends_with('*'), step.pattern); !expected.empty()) return expected;
@@ -251,7 +277,7 @@ std::string Reader::read_location(const Directive& directive) {
     return other.path == made.path && !model::is_snippet_pattern(made.match) &&
            !model::is_snippet_pattern(other.match) && (other.match == snippet_exact) == (made.match == snippet_exact);
   };
-  if (std::ranges::any_of(handler ? handlers_ : block_.locations, same))
+  if (std::ranges::any_of(handler ? block_.handlers : block_.locations, same))
     return "each location once: nginx takes no configuration with two of one path";
   inside.patterns_ = patterns_;
   inside.budget_ = budget_;
@@ -260,6 +286,11 @@ std::string Reader::read_location(const Directive& directive) {
   budget_ = inside.budget_;
   if (!fine) {
     refusal_ = inside.refusal_;
+    refused_inside_ = true;
+    return "-";
+  }
+  if (const auto* soon = inside.too_soon(); soon != nullptr && !handler && !block->internal) {
+    refusal_ = *soon;
     refused_inside_ = true;
     return "-";
   }
@@ -272,6 +303,9 @@ std::string Reader::read_location(const Directive& directive) {
       return "proxy_pass without a path where the location is a regular expression, as nginx has it";
     block->steps.back().count = static_cast<std::uint32_t>(made.path.size());
   }
+  const bool more = block->pass || !block->access.empty() || block->levels.size() != 1 || !block->locations.empty() ||
+                    (block->asks && !block->asks->empty());
+  if (!more && block->steps.size() == 1 && block->steps[0].kind == Kind::answer) block->answer = block->steps[0];
   block->written = in_one_line(directive.block, 200);
   block_.sets.insert(block->sets.begin(), block->sets.end());
   block_.uses.insert(block_.uses.end(), block->uses.begin(), block->uses.end());
@@ -282,58 +316,89 @@ std::string Reader::read_location(const Directive& directive) {
     return "-";
   }
   made.block = std::move(block);
-  (handler ? handlers_ : block_.locations).push_back(std::move(made));
+  (handler ? block_.handlers : block_.locations).push_back(std::move(made));
   return {};
+}
+
+bool Reader::resolve() {
+  for (const auto& [at, path] : mirrors_) {
+    const auto to = std::ranges::find_if(
+        block_.locations, [&](const Location& l) { return l.path == path && !model::is_snippet_pattern(l.match); });
+    if (to == block_.locations.end() || !to->block->pass || to->block->mirror_url.empty()) {
+      refusal_ = {at, "mirror",
+                  "a location of that path beside it, with `internal` and a proxy_pass; or the annotation "
+                  "mirror-target"};
+      return false;
+    }
+    block_.mirror = to->block->mirror_url;
+  }
+  return true;
 }
 
 namespace {
 
-// The answer of a location that does nothing else; null: it does something else.
-const SnippetStep* answer_of(const Location& location) {
-  const Block& block = *location.block;
-  const bool more = block.pass || !block.access.empty() || block.levels.size() != 1 ||
-                    block.levels.front() != SnippetLevel{} || !block.locations.empty();
-  if (more || block.steps.size() != 1 || block.steps[0].kind != Kind::answer) return nullptr;
-  return block.steps.data();
+// Where an error_page leads. `near`: the block that it stands in, or that its location stands in; `server`: as nginx
+// has it, the one place of named locations.
+struct Led {
+  const Location* to = nullptr;         // null: nowhere
+  const SnippetStep* answer = nullptr;  // null: what it does is more than an answer
+  bool near = false;
+};
+Led led_to(const ErrorPage& page, const Block& near, const Block* server) {
+  const auto among = [&](const std::vector<Location>& list) {
+    const auto at = std::ranges::find_if(
+        list, [&](const Location& l) { return l.path == page.location && !model::is_snippet_pattern(l.match); });
+    return at == list.end() ? nullptr : &*at;
+  };
+  Led out;
+  if (page.location.starts_with('@')) {
+    if (server != nullptr) out.to = among(server->handlers);
+  } else {
+    out.to = among(near.locations);
+    out.near = out.to != nullptr && &near != server;
+    if (out.to == nullptr && server != nullptr) out.to = among(server->locations);
+  }
+  if (out.to == nullptr) return out;
+  if (out.to->block->answer) out.answer = &*out.to->block->answer;
+  return out;
 }
 
 }  // namespace
 
-bool Reader::resolve() {
-  const auto refuse = [&](const Named& named, std::string expected) {
-    refusal_ = {named.at, named.directive, std::move(expected)};
-    return false;
-  };
-  for (const Location& handler : handlers_)
-    if (std::ranges::none_of(named_, [&](const Named& named) { return named.path == handler.path; }))
-      block_.said.push_back({handler.at, "location " + handler.path, "no error_page beside it leads there"});
-  for (Named& named : named_) {
-    const auto has_path = [&](const Location& l) {
-      return l.path == named.path && !model::is_snippet_pattern(l.match);
-    };
-    const auto& among = named.path.starts_with('@') ? handlers_ : block_.locations;
-    const auto at = std::ranges::find_if(among, has_path);
-    if (named.directive == "mirror") {
-      if (at == among.end() || !at->block->pass || at->block->mirror_url.empty())
-        return refuse(named,
-                      "a location of that path beside it, with `internal` and a proxy_pass; or the annotation "
-                      "mirror-target");
-      block_.mirror = at->block->mirror_url;
-      continue;
+std::optional<Refusal> leads_nowhere(const Block& block, const Block* server) {
+  const auto look = [&](const Block& of) -> std::optional<Refusal> {
+    for (const ErrorPage& page : of.errors) {
+      if (page.location.empty()) continue;
+      const Led led = led_to(page, block, server);
+      if (led.answer != nullptr) continue;
+      return Refusal{
+          page.at, "error_page " + page.location,
+          std::string(led.to != nullptr ? "a location that does nothing but `return`"
+                                        : "an URL, or a location of a server-snippet with that name or path") +
+              "; the annotations custom-http-errors and default-backend lead errors to a Service"};
     }
-    const SnippetStep* answer = at == among.end() ? nullptr : answer_of(*at);
-    if (answer == nullptr)
-      return refuse(named,
-                    "an URL, or a location beside it that does nothing but `return`; the annotations "
-                    "custom-http-errors and default-backend lead errors to a Service");
-    named.page.answer = *answer;
-    if (named.status)
-      named.page.answer.status = *named.status;
-    else
-      named.page.keeps_status = !named.takes_status;
-    block_.errors.push_back(std::move(named.page));
-  }
-  return true;
+    return std::nullopt;
+  };
+  auto out = look(block);
+  for (auto at = block.locations.begin(); !out && at != block.locations.end(); ++at) out = look(*at->block);
+  return out;
+}
+
+std::vector<const Location*> without_use(const Block& server, const std::vector<const Block*>& others) {
+  std::set<std::string_view> used;
+  const auto note = [&](const Block& of) {
+    for (const ErrorPage& page : of.errors) used.insert(page.location);
+  };
+  const auto note_all = [&](const Block& of) {
+    note(of);
+    for (const Location& location : of.locations) note(*location.block);
+  };
+  note_all(server);
+  for (const Block* other : others) note_all(*other);
+  std::vector<const Location*> out;
+  for (const Location& handler : server.handlers)
+    if (!used.contains(handler.path)) out.push_back(&handler);
+  return out;
 }
 
 std::expected<Block, Refusal> read(std::string_view text, Context where, std::string_view ns) {
@@ -343,6 +408,9 @@ std::expected<Block, Refusal> read(std::string_view text, Context where, std::st
   out.written = in_one_line(*parsed, 300);
   Reader reader(out, ns);
   if (!reader.read(*parsed, where, 0) || !reader.resolve()) return std::unexpected(reader.refusal());
+  if (where == Context::server)
+    if (auto refused = leads_nowhere(out, &out)) return std::unexpected(std::move(*refused));
+  if (const auto* soon = reader.too_soon()) return std::unexpected(*soon);
   if (out.sets.size() > Snippet::kMostVariables)
     return std::unexpected(Refusal{{}, "set", "at most " + std::to_string(Snippet::kMostVariables) + " variables"});
   return out;
@@ -373,6 +441,28 @@ void settle_levels(const SnippetLevel& outer, const Block& block, std::vector<Sn
   }
   for (auto& step : steps)
     if (step.kind == Kind::level) step.count = place[step.count];
+}
+
+// The error pages of `of`, which stands in `near`, or is it. Each location that one leads to is a level of its own.
+std::vector<model::SnippetErrorPage> pages_of(const std::vector<ErrorPage>& of, const Block& near, const Block& server,
+                                              Snippet& out) {
+  std::vector<model::SnippetErrorPage> made;
+  for (const ErrorPage& error : of) {
+    model::SnippetErrorPage page = error.page;
+    if (!error.location.empty()) {
+      const Led led = led_to(error, near, &server);
+      if (led.answer == nullptr) continue;
+      const Block& block = *led.to->block;
+      const SnippetLevel& outer = server.levels.front();
+      page.answer = *led.answer;
+      if (!error.location.starts_with('@')) page.path = error.location;
+      page.default_type = block.default_type.value_or(server.default_type.value_or(page.default_type));
+      page.level = static_cast<std::uint32_t>(out.levels.size());
+      out.levels.push_back(within(led.near ? within(outer, near.levels.front()) : outer, block.levels.front()));
+    }
+    made.push_back(std::move(page));
+  }
+  return made;
 }
 
 // What limits of `near` come to, or of those it is in where it has none of that kind: the innermost comes first.
@@ -442,7 +532,7 @@ model::Shared<Snippet> settle(const Block* outer, const Block* inner, bool own_l
   out.request = near.request;  // the location of an Ingress has lines of its own: nginx inherits none
   out.asks = near.asks ? *near.asks : far.asks.value_or("");
   out.auth = near.auth.empty() ? far.auth : near.auth;
-  out.errors = near.errors.empty() ? far.errors : near.errors;
+  out.errors = pages_of(near.errors.empty() ? far.errors : near.errors, near, far, out);
   out.intercepts = near.intercepts.value_or(far.intercepts.value_or(false));
   out.without_body = near.without_body.value_or(far.without_body.value_or(false));
   if (near.default_type || far.default_type)
@@ -487,7 +577,7 @@ model::Shared<Snippet> settle_location(const Block* server, const Block* around,
        {&far.default_type, around != nullptr ? &around->default_type : &none.default_type, &block.default_type})
     if (*said) out.default_type = **said;
   const auto& errors = around != nullptr && !around->errors.empty() ? around->errors : far.errors;
-  out.errors = block.errors.empty() ? errors : block.errors;
+  out.errors = pages_of(block.errors.empty() ? errors : block.errors, around != nullptr ? *around : far, far, out);
   const auto& intercepts = around != nullptr && around->intercepts ? around->intercepts : far.intercepts;
   out.intercepts = block.intercepts.value_or(intercepts.value_or(false));
   const auto& without_body = around != nullptr && around->without_body ? around->without_body : far.without_body;
@@ -537,6 +627,7 @@ Block joined(const Block& first, const Block& second) {
   append(out.changes, second.changes);
   append(out.far_changes, second.far_changes);
   append(out.locations, second.locations);
+  append(out.handlers, second.handlers);
   if (!second.mirror.empty()) out.mirror = second.mirror;
   if (second.mirror_body) out.mirror_body = second.mirror_body;
   out.sets.insert(second.sets.begin(), second.sets.end());
@@ -565,6 +656,10 @@ std::optional<Refusal> refusal_of_option(std::string_view text, Context where, c
   if (!made) return std::move(made.error());
   if (!made->locations.empty())
     return Refusal{made->locations.front().at, "location", "no location: of which host would it be?"};
+  if (auto refused = leads_nowhere(*made, nullptr)) {
+    refused->expected = "an URL: no location is of all hosts";
+    return refused;
+  }
   const bool asks = made->asks && !made->asks->empty();
   if (asks || !made->auth.empty() || made->satisfy_any || !made->mirror.empty() || made->internal) {
     Refusal refused{{}, {}, "what holds for all hosts: headers, steps, access and settings"};

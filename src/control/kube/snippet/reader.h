@@ -28,7 +28,10 @@ class Reader {
 
   // A text with variables; what it names beside those of nginx is remembered. Returns what was expected.
   enum class For : std::uint8_t {
-    text,     // set, return: as it comes
+    step,     // set, if, rewrite: before there is an answer
+    answer,   // return: of its answer the status is known, and where it stands in for an error what pods answered
+    error,    // error_page
+    said,     // auth_request_set, which looks itself what may be named of an answer
     request,  // a field that pods get
     response  // a field of responses: what it may name of those is there
   };
@@ -41,20 +44,16 @@ class Reader {
   // Ingress, and count for the locations of the snippet alone; `everywhere`: this is not.
   void change(const Directive& directive, std::function<void(model::RouteSettings&)> how, bool everywhere = false);
 
+  // A `return` that names what pods answered, which is worth something where errors alone lead; null: there is none.
+  const Refusal* too_soon() const noexcept { return too_soon_ ? &*too_soon_ : nullptr; }
+
   // Is it inside of a location that the snippet writes?
   bool nested() const noexcept { return depth_ > 0; }
   // A step that comes behind all others of the block, wherever it is written.
   void keep_for_end(model::SnippetStep step) { end_ = std::move(step); }
 
-  // error_page and mirror name locations, which may stand behind them.
-  struct Named {
-    Place at;
-    std::string directive, path;
-    model::SnippetErrorPage page;
-    std::optional<std::uint16_t> status;
-    bool takes_status = false;
-  };
-  void keep_named(Named named) { named_.push_back(std::move(named)); }
+  // The path of a mirror names a location, which may stand behind it.
+  void keep_mirror(Place at, std::string path) { mirrors_.emplace_back(at, std::move(path)); }
   // Once all of the block is read. False: refusal().
   bool resolve();
 
@@ -72,8 +71,8 @@ class Reader {
   std::size_t patterns_ = 0, fields_ = 0;
   RegexBudget budget_;  // of all patterns
   std::optional<model::SnippetStep> end_;
-  std::vector<Named> named_;
-  std::vector<Location> handlers_;  // named locations
+  std::vector<std::pair<Place, std::string>> mirrors_;
+  std::optional<Refusal> too_soon_;
   Refusal refusal_;
   bool refused_inside_ = false;
 };

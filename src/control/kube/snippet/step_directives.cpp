@@ -30,7 +30,7 @@ std::string read_set(Reader& r, const Directive& d) {
   // As ingress-nginx's configuration does by `set`, so that snippets do too; they lead nowhere else here.
   const bool own = step.name == "proxy_upstream_name";
   if (auto expected = wrong_variable(step.name); !expected.empty() && !own) return expected;
-  if (auto expected = r.text(d.words[1], Reader::For::text, step.text); !expected.empty()) return expected;
+  if (auto expected = r.text(d.words[1], Reader::For::step, step.text); !expected.empty()) return expected;
   r.block().sets.insert(step.name);
   return r.add(std::move(step));
 }
@@ -56,7 +56,7 @@ std::string read_return(Reader& r, const Directive& d) {
     return std::ranges::find(list, step.status) != list.end();
   };
   if (text != nullptr)
-    if (auto expected = r.text(*text, Reader::For::text, step.text); !expected.empty()) return expected;
+    if (auto expected = r.text(*text, Reader::For::answer, step.text); !expected.empty()) return expected;
   step.is_location = text != nullptr && is({301, 302, 303, 307, 308});
   if (step.is_location && has_control(text->text)) return "an URL without control characters";
   if (step.is_location && text->text.empty()) return "an URL";
@@ -87,11 +87,11 @@ std::string read_rewrite(Reader& r, const Directive& d) {
     query.text = to.substr(mark + 1);
     to.erase(mark);
     step.with_query = true;
-    if (auto expected = r.text(query, Reader::For::text, step.query); !expected.empty()) return expected;
+    if (auto expected = r.text(query, Reader::For::step, step.query); !expected.empty()) return expected;
   }
   Word path = d.words[1];
   path.text = to;
-  if (auto expected = r.text(path, Reader::For::text, step.text); !expected.empty()) return expected;
+  if (auto expected = r.text(path, Reader::For::step, step.text); !expected.empty()) return expected;
   if (d.words.size() == 3) {
     const std::string& flag = d.words[2].text;
     if (flag == "last")

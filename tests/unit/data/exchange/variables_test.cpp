@@ -142,7 +142,7 @@ TEST_F(VariablesOfARequest, WhatIsNotThereYetIsEmpty) {
   EXPECT_EQ((*this)("$request"), "GET /x?y=1 HTTP/1.1");
   asked.head.method_text = {};
   EXPECT_EQ((*this)("[$request]"), "[]") << "the head could not be read";
-  EXPECT_EQ((*this)("[$status$upstream_addr$request_time$remote_user$ssl_protocol$remote_port]"), "[]");
+  EXPECT_EQ((*this)("[$status$upstream_addr$upstream_status$remote_user$ssl_protocol$remote_port]"), "[]");
   ExchangeRecord record;
   record.status = 502;
   record.attempts = 2;
@@ -150,6 +150,24 @@ TEST_F(VariablesOfARequest, WhatIsNotThereYetIsEmpty) {
   std::copy_n("10.0.0.2:80", 12, record.attempt[1].address);
   asked.view.so_far = &record;
   EXPECT_EQ((*this)("$status $upstream_addr"), "502 10.0.0.1:80, 10.0.0.2:80");
+}
+
+TEST_F(VariablesOfARequest, OfPodsAreThereOnceTheyHaveAnswered) {
+  const auto& value = *this;
+  ExchangeRecord record;
+  asked.view.so_far = &record;
+  record.request_length = 81;
+  EXPECT_EQ(value("$request_length [$upstream_status$upstream_header_time$upstream_connect_time]"), "81 []");
+  record.attempts = 3;
+  record.attempt[0] = {"10.0.0.1:80", 0, 0, 0, 0.002F, -1, 0.5F, true};
+  record.attempt[1] = {"10.0.0.2:80", 503, 0, 0, -1, 0.021F};
+  record.attempt[2] = {"10.0.0.3:80", 200, 0, 0, 0.001F, 1.5F};
+  record.attempt[2].elsewhere = true;
+  EXPECT_EQ(value("$upstream_status|$upstream_header_time|$upstream_connect_time"),
+            "504, 503 : 200|-, 0.021 : 1.500|0.002, 0.000 : 0.001");
+  EXPECT_EQ(value("$request_time"), "0.000") << "nobody knows when it came";
+  asked.view.begun = SystemClock().now() - std::chrono::milliseconds(2500);
+  EXPECT_EQ(value("$request_time").substr(0, 2), "2.");
 }
 
 TEST_F(VariablesOfARequest, TheUserIsTheOneOfBasic) {
