@@ -106,6 +106,15 @@ SAME = [
     ("if ($arg_a) { return 200 \"[$status] $request_length\"; } return 404 $status;", ["/?a=1", "/"]),
     ("return 307 /x?s=$status;", ["/"]),
     ("proxy_set_header A $request_length; add_header A \"$status $upstream_status\" always;", ["/", ("/?status=404", "B: theirs")]),
+    # The query is the one part of a request that is set by its variable; pods get the path as it was read then.
+    ("set $args \"a=1&$args\";", ["/x?b=2", "/x", "/a%20b?c=%20"]),
+    ("if ($arg_v = \"\") { set $args $args&v=1; } add_header A $args; add_header B $arg_v;", ["/x?b=2", "/x?v=2"]),
+    ("set $args \"\";", ["/x?b=2", "/a%2Fb?c", "/x"]),
+    ("set $args x=1; rewrite ^/old/(.*)$ /new/$1 break;", ["/old/a?b=2", "/other?b=2"]),
+    ("set $args x=1; rewrite ^/old/(.*)$ /new/$1?y=2 break;", ["/old/a?b=2"]),
+    ("set $args x=1; return 301 https://n.example$uri$is_args$args;", ["/old?b=2"]),
+    ("if ($request_uri ~ \"^/q/(.*)\") { set $args g=$1; }", ["/q/a%26b", "/z?y"]),
+    ("proxy_cookie_path ~^/(.)(.*)$ /$2; proxy_redirect ~^http://in/(.*)$ /out/$1; proxy_pass_request_headers on;", ["/"]),
     # A length that is not the message's: 204 has none anyway.
     ("if ($request_method = OPTIONS) { add_header A 1; add_header Content-Length 0; return 204; }", [("OPTIONS", "/"), "/"]),
 ]
@@ -184,6 +193,12 @@ def test_what_is_known_at_any_moment_and_what_once_a_pod_has_answered(with_snipp
     assert re.fullmatch(r"\d+\.\d{3} \d+\.\d{3} " + re.escape(str(pod.address)), a.get("p")), a.get("p")
     assert re.fullmatch(iso + r" \d+\.\d{3}", of_pod(pod)["v"])
     assert re.fullmatch(iso + r" \d+\.\d{3}", sluice.get("/here", "app.example").body.decode())
+
+
+def test_a_header_is_put_beside_the_pods(with_snippet):
+    sluice, _ = with_snippet.start('more_set_headers -a "X-A: 1" "X-A: 2"; more_set_headers "X-B: 1" "X-B: 2";')
+    fields = [(k, v) for k, v in sluice.get("/", "app.example").headers if k.startswith("X-")]
+    assert [v for k, v in fields if k == "X-A"] == ["1", "2"] and [v for k, v in fields if k == "X-B"] == ["2"], fields
 
 
 @pytest.mark.parametrize("text, where", [
@@ -324,8 +339,8 @@ def test_a_trailing_dot_is_none_of_a_name_of_a_map(site):
 def test_a_snippet_of_the_configmap_that_cannot_be_read_says_where(site):
     site.app("app.example", site.pod().address)
     for key, text, value, expected in (
-            ("http-snippet", "map $host $a { default 1; }\nproxy_cache_path /x;", "line 2: proxy_cache_path", "maps, limit_req_zone"),
-            ("server-snippet", "add_header A 1;\n\nsub_filter a b;", "line 3: sub_filter", "bodies are not searched"),
+            ("http-snippet", "map $host $a { default 1; }\nproxy_cache_path /x;", "line 2: proxy_cache_path /x", "maps, limit_req_zone"),
+            ("server-snippet", "add_header A 1;\n\nsub_filter a b;", "line 3: sub_filter a b", "bodies are not searched"),
             ("server-snippet", "deny 10.0.0.1;\nlocation /x { deny all; }", "line 2: location", "of which host"),
             ("location-snippet", "if ($nobody) { return 403; }", "line 1: $nobody", "docs/variables.md"),
             ("location-snippet", "add_header A 1;\nlimit_req zone=z;", "line 2: limit_req", "limit_req_zone"),

@@ -9,6 +9,7 @@
 #include <set>
 #include <span>
 
+#include "base/absent_variables.h"
 #include "base/printable.h"
 #include "base/strings.h"
 
@@ -137,9 +138,14 @@ std::optional<bool> holds_everybody(std::string_view list) {
   return hold_all(v4, 0) && hold_all(v6, 0);
 }
 
+std::string because_absent(std::string_view name) {
+  const auto why = absent_because(name.substr(name.starts_with('$') ? 1 : 0));
+  return why.empty() ? std::string() : ": " + std::string(why);
+}
+
 std::string wrong_variables(const Template& text, bool groups, VariableRow::When by) {
   if (const auto unknown = text.first_unknown(groups); !unknown.empty())
-    return "variables of docs/variables.md, which " + unknown + " is not";
+    return "variables of docs/variables.md, which " + unknown + " is not" + because_absent(unknown);
   if (const auto late = text.first_too_late(by); !late.empty())
     return "variables that have a value by then, which " + late + " has not";
   return {};

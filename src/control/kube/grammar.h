@@ -27,6 +27,9 @@ std::optional<model::Cidr> parse_cidr(std::string_view s);
 // Do the addresses and ranges of a comma-separated list hold every IPv4 and every IPv6 address? Nothing when one of
 // them is none.
 std::optional<bool> holds_everybody(std::string_view list);
+// ": ", and why a variable of nginx has no value here, be the dollar sign in front or not; empty: nginx has none of the
+// name either, or it has one.
+std::string because_absent(std::string_view name);
 // What was expected where a text names what is no variable, or one that has its value later than those of `by`, so that
 // it would stand for nothing; empty: it is fine. `groups`: $1 to $9 are.
 std::string wrong_variables(const Template& text, bool groups, VariableRow::When by = VariableRow::When::request);

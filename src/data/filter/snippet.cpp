@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <ctime>
 
 #include "base/strings.h"
 #include "data/exchange/variables.h"
@@ -161,6 +162,10 @@ class Headers final : public Step {
       return fields.clear(name, known.id);
     }
     auto value = value_of(known, request, fields);
+    if (known.of.kind == SnippetField::Kind::add) {
+      if (!value.empty()) fields.add(name, value, known.id);
+      return;
+    }
     if (value.empty()) return fields.clear(name, known.id);
     // Where clients are sent is an URL, as nginx makes of a path.
     if (known.id == net::http::Name::location && value.starts_with('/') && request.route != nullptr &&
@@ -181,6 +186,24 @@ class Headers final : public Step {
       fields.add(known.of.name, value, known.id);
   }
 
+  // Seconds until the clock of the machine says so again.
+  static std::int64_t until(std::int64_t of_day, std::int64_t now) {
+    const auto then = static_cast<std::time_t>(now);
+    std::tm tm{};
+    ::localtime_r(&then, &tm);
+    tm.tm_hour = static_cast<int>(of_day / 3600);
+    tm.tm_min = static_cast<int>(of_day / 60 % 60);
+    tm.tm_sec = static_cast<int>(of_day % 60);
+    tm.tm_isdst = -1;
+    std::int64_t next = std::mktime(&tm);
+    if (next <= now) {
+      ++tm.tm_mday;
+      tm.tm_isdst = -1;
+      next = std::mktime(&tm);
+    }
+    return next - now;
+  }
+
   static void expire(const SnippetExpires& expires, ResponseFields& fields) {
     using enum SnippetExpires::Kind;
     if (expires.kind == unsaid || expires.kind == off) return;
@@ -196,11 +219,13 @@ class Headers final : public Step {
         control = "max-age=315360000";
         break;
       default: {
-        const auto now = std::chrono::system_clock::now().time_since_epoch();
+        const auto now =
+            std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+                .count();
+        const auto left = expires.kind == daily ? until(expires.seconds, now) : expires.seconds;
         when.resize(net::http::kDateText);
-        net::http::format_date(std::chrono::duration_cast<std::chrono::seconds>(now).count() + expires.seconds,
-                               when.data());
-        control = expires.seconds < 0 ? std::string("no-cache") : "max-age=" + std::to_string(expires.seconds);
+        net::http::format_date(now + left, when.data());
+        control = left < 0 ? std::string("no-cache") : "max-age=" + std::to_string(left);
       }
     }
     fields.replace("Expires", when, net::http::name_of("expires"));

@@ -105,18 +105,21 @@ class Run {
     state_.answer = {&step, text, status, true, server_, "a rewrite of a snippet"};
     return Program::Next::answered;
   }
+  void append_in_query(const Template& text, std::string& out) {
+    for (const auto& part : text.parts()) {
+      const auto of = text.text_of(part);
+      if (part.variable == kLiteral)
+        out += of;
+      else if (part.variable == kGroup)
+        append_encoded(state_.groups[static_cast<std::size_t>(of[0] - '0')], out, fine_in_query);
+      else
+        append_value(request_, {part.variable, of}, Spelling::target, out);
+    }
+  }
   void append_query(const SnippetStep& step, std::string& out) {
     if (step.with_query) {
       out += '?';
-      for (const auto& part : step.query.parts()) {
-        const auto of = step.query.text_of(part);
-        if (part.variable == kLiteral)
-          out += of;
-        else if (part.variable == kGroup)
-          append_encoded(state_.groups[static_cast<std::size_t>(of[0] - '0')], out, fine_in_query);
-        else
-          append_value(request_, {part.variable, of}, Spelling::url, out);
-      }
+      append_in_query(step.query, out);
     }
     if (step.drop_query || request_.query.size() < 2) return;
     out += step.with_query ? '&' : '?';
@@ -146,6 +149,15 @@ class Run {
     if (too_much_) return fail("the texts of a snippet are too large");
     state_.answer = {&step, text, step.status, step.is_location, server_, "a return of a snippet"};
     return Program::Next::answered;
+  }
+
+  void set_query(const SnippetStep& step) {
+    std::string& out = state_.texts->next();
+    out += '?';
+    append_in_query(step.text, out);
+    if (out.size() == 1) out.clear();
+    request_.query = count(out);
+    state_.rewritten = true;
   }
 
   // proxy_pass with a path: what stands behind the location's own goes up as it was read.
@@ -213,6 +225,9 @@ Program::Next Program::run(std::span<const SnippetStep> steps, const Patterns& p
     switch (step.kind) {
       case Kind::set:
         state.set(step.name, run.keep(step.text, Spelling::raw, Spelling::raw));
+        break;
+      case Kind::query:
+        run.set_query(step);
         break;
       case Kind::test: {
         const auto outcome = run.test(step, regex);

@@ -18,6 +18,7 @@ struct SnippetStep {
     set,       // `name` becomes `text`
     test,      // `if`: where it fails, the next `count` steps are left out
     level,     // the block of an `if` is entered: SnippetRules::levels[count] counts for the response
+    query,     // `set $args`: the query becomes `text`
     rewrite,   // where `pattern` matches the path
     answer,    // `return`
     stop,      // `break`
@@ -58,16 +59,23 @@ struct SnippetField {
 
 // nginx's `expires`.
 struct SnippetExpires {
-  enum class Kind : std::uint8_t { unsaid, off, epoch, max, after };
+  enum class Kind : std::uint8_t {
+    unsaid,
+    off,
+    epoch,
+    max,
+    after,  // `seconds` from now
+    daily,  // when it is so many seconds past midnight
+  };
   Kind kind = Kind::unsaid;
-  std::int64_t seconds = 0;  // after
+  std::int64_t seconds = 0;
   bool operator==(const SnippetExpires&) const = default;
 };
 
 // What counts for the response: of the location, or of the last block of an `if` that was entered there, with what that
 // inherits.
 struct SnippetLevel {
-  std::vector<SnippetField> set;    // more_set_headers and more_clear_headers, in order
+  std::vector<SnippetField> set;    // more_set_headers and more_clear_headers, in order; of kind add: -a
   std::vector<SnippetField> added;  // add_header
   std::vector<std::string> hidden;  // proxy_hide_header
   SnippetExpires expires;

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/absent_variables.h"
 #include "base/strings.h"
-#include "ops/access_log/absent.h"
 #include "ops/access_log/variables.h"
 
 namespace sluice::ops {

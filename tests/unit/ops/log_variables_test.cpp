@@ -4,8 +4,8 @@
 #include <iterator>
 #include <string>
 
+#include "base/absent_variables.h"
 #include "base/variables.h"
-#include "ops/access_log/absent.h"
 #include "ops/access_log/format.h"
 
 namespace sluice::ops {

@@ -117,7 +117,8 @@ bool unknown_variable(AnnotationResult& out, std::string_view name, const Block&
   for (const auto& used : block.uses) {
     if (known.contains(used.name)) continue;
     refuse(out, name,
-           {used.at, "$" + used.name, "a variable of docs/variables.md, or one that a snippet of the Ingress sets"},
+           {used.at, "$" + used.name,
+            "a variable of docs/variables.md, or one that a snippet of the Ingress sets" + because_absent(used.name)},
            host);
     return true;
   }

@@ -40,6 +40,7 @@ std::string read_more_input(Reader& r, const Directive& d);
 // pass_directives.cpp
 std::string read_pass(Reader& r, const Directive& d);
 std::string read_pass_body(Reader& r, const Directive& d);
+std::string read_pass_headers(Reader& r, const Directive& d);
 std::string read_mirror(Reader& r, const Directive& d);
 std::string read_mirror_body(Reader& r, const Directive& d);
 

@@ -138,7 +138,6 @@ std::string read_more_set(Reader& r, const Directive& d) {
   std::size_t at = 0;
   if (auto expected = read_options(d, options, at); !expected.empty()) return expected;
   if (options.replace_only) return "no -r, which more_set_input_headers has";
-  if (options.append) return "no -a: add_header puts a header beside the others";
   for (; at < d.words.size(); ++at) {
     if (trim(d.words[at].text).empty()) continue;  // as by nginx
     SnippetField field;
@@ -149,7 +148,10 @@ std::string read_more_set(Reader& r, const Directive& d) {
     if (auto expected = r.text(value, Reader::For::response, field.value); !expected.empty()) return expected;
     field.statuses = options.statuses;
     field.types = options.types;
-    if (field.value.empty()) field.kind = SnippetField::Kind::clear;
+    if (options.append)
+      field.kind = SnippetField::Kind::add;
+    else if (field.value.empty())
+      field.kind = SnippetField::Kind::clear;
     if (auto expected = too_many(r.level().set); !expected.empty()) return expected;
     r.level().set.push_back(std::move(field));
   }
@@ -189,20 +191,37 @@ std::string read_hide(Reader& r, const Directive& d) {
   return {};
 }
 
+namespace {
+
+// "15h30m" of a day, in nginx's units.
+std::optional<std::int64_t> read_time_of_day(std::string_view text) {
+  const auto seconds = read_time(text);
+  return seconds && *seconds < 86'400 ? seconds : std::nullopt;
+}
+
+}  // namespace
+
 std::string read_expires(Reader& r, const Directive& d) {
   using Expires = model::SnippetExpires;
   const std::string& what = d.words[0].text;
   Expires out;
+  if (d.words.size() == 2 || what == "modified")
+    return "a time behind the answer, as 1h: when a pod's file was changed is not read";
   if (what == "off") {
     out.kind = Expires::Kind::off;
   } else if (what == "epoch") {
     out.kind = Expires::Kind::epoch;
   } else if (what == "max") {
     out.kind = Expires::Kind::max;
+  } else if (what.starts_with('@')) {
+    const auto seconds = read_time_of_day(std::string_view(what).substr(1));
+    if (!seconds) return "a time of day behind the @, as @15h30m";
+    out = {Expires::Kind::daily, *seconds};
   } else {
     const bool back = what.starts_with('-');
     const auto seconds = read_time(std::string_view(what).substr(back || what.starts_with('+') ? 1 : 0));
-    if (!seconds) return "a time such as 1h or -1, max, epoch or off; no variable, no modified and no time of day";
+    if (!seconds)
+      return "a time such as 1h, -1 or @15h30m, max, epoch or off, and no variable: `if` chooses between them";
     out = {Expires::Kind::after, back ? -*seconds : *seconds};
   }
   r.level().expires = out;
@@ -229,7 +248,8 @@ std::string read_more_input(Reader& r, const Directive& d) {
   if (auto expected = read_options(d, options, at); !expected.empty()) return expected;
   if (!options.types.empty() || !options.statuses.empty() || options.append) return "no -t, -s or -a";
   const bool clears = d.name == "more_clear_input_headers";
-  if (options.replace_only && !clears) return "no -r: the header is set whether or not the client sent it";
+  if (options.replace_only && !clears)
+    return "no -r: if ($http_NAME) { set $v VALUE; } in front, and this with $v, sets what the client sent alone";
   for (; at < d.words.size(); ++at) {
     std::string name;
     Word value;

@@ -220,7 +220,7 @@ std::expected<Maps, Refusal> read_maps(std::string_view text) {
   RegexBudget budget(kMapsBeside);
   for (const Directive& directive : *parsed) {
     const auto refuse = [&](std::string expected) {
-      return std::unexpected(Refusal{directive.at, directive.name, std::move(expected)});
+      return std::unexpected(Refusal{directive.at, head_of(directive), std::move(expected)});
     };
     if (directive.name == "limit_req_zone" || directive.name == "limit_conn_zone") {
       std::string name;

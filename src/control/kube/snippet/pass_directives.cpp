@@ -16,7 +16,7 @@ using Kind = SnippetStep::Kind;
 }  // namespace
 
 std::string read_pass(Reader& r, const Directive& d) {
-  if (!r.nested() && r.where() == Context::location)
+  if (!r.nested())
     return "no proxy_pass here: the paths of an Ingress lead to its Service, and nginx takes no second one; "
            "a location of a server-snippet may have one";
   std::string_view url = d.words[0].text;
@@ -90,6 +90,13 @@ std::string read_pass_body(Reader& r, const Directive& d) {
   const auto on = parse_on_off(d.words[0].text);
   if (!on) return "on or off";
   r.block().without_body = !*on;
+  return {};
+}
+
+std::string read_pass_headers(Reader& r, const Directive& d) {
+  const auto on = parse_on_off(d.words[0].text);
+  if (!on || !*on) return "on, or proxy_set_header NAME \"\" for each of them";
+  r.say(d, "pods get what clients send");
   return {};
 }
 

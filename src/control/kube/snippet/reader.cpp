@@ -8,6 +8,7 @@
 
 #include "base/strings.h"
 #include "control/kube/grammar.h"
+#include "control/kube/snippet/families.h"
 #include "control/kube/snippet/maps.h"
 
 namespace sluice::control::snippet {
@@ -52,7 +53,7 @@ bool Reader::read(const std::vector<Directive>& directives, Context where, std::
   for (const Directive& directive : directives) {
     std::string expected = read_one(directive);
     if (expected.empty()) continue;
-    if (!std::exchange(refused_inside_, true)) refusal_ = {directive.at, directive.name, std::move(expected)};
+    if (!std::exchange(refused_inside_, true)) refusal_ = {directive.at, head_of(directive), std::move(expected)};
     return false;
   }
   where_ = before;
@@ -62,9 +63,14 @@ bool Reader::read(const std::vector<Directive>& directives, Context where, std::
 
 std::string Reader::read_one(const Directive& directive) {
   const Row* row = find_row(directive.name);
+  if (directive.name.find("_by_lua") != std::string::npos) return "no Lua: there is no interpreter of it here";
   if (row == nullptr) return "a directive that docs/snippets.md lists";
   if (row->refused) return std::string(row->because);
-  if ((row->where & static_cast<std::uint8_t>(where_)) == 0) return "it in " + contexts_text(row->where) + " alone";
+  if (row->handle == read_pass && !nested()) return read_pass(*this, directive);  // which says where it may be
+  if ((row->where & static_cast<std::uint8_t>(where_)) == 0) {
+    const bool in_if = where_ == Context::if_in_server || where_ == Context::if_in_location;
+    return std::string(in_if ? "it outside of this if, in " : "it in ") + contexts_text(row->where) + " alone";
+  }
   if (row->block != directive.has_block) return row->block ? "a block behind it" : "no block behind it";
   if (directive.words.size() < row->fewest || directive.words.size() > row->most)
     return row->fewest == row->most
@@ -162,6 +168,8 @@ std::string Reader::pattern(std::string_view written, bool any_case, std::string
 }
 
 std::string wrong_variable(std::string_view name) {
+  if (name == "limit_rate")
+    return "the directive limit_rate, or the annotation limit-rate: the variable slows nobody down";
   const Variable known = find_variable(name);
   if (known.id == kUnknown) return {};
   return known.of.empty() ? "a variable that nginx does not have itself"
@@ -232,7 +240,7 @@ std::string name_upstream(Block& block, std::string_view ns, const Directive& di
 }  // namespace
 
 std::string Reader::read_location(const Directive& directive) {
-  if (depth_ > 0) return "no location inside of a location of a snippet";
+  if (depth_ > 0) return "it beside the location that it stands in, with its whole path: no location is inside of one";
   if (block_.locations.size() >= Snippet::kMostLocations)
     return "at most " + std::to_string(Snippet::kMostLocations) + " locations";
   Location made;
@@ -326,7 +334,7 @@ bool Reader::resolve() {
         block_.locations, [&](const Location& l) { return l.path == path && !model::is_snippet_pattern(l.match); });
     if (to == block_.locations.end() || !to->block->pass || to->block->mirror_url.empty()) {
       refusal_ = {at, "mirror",
-                  "a location of that path beside it, with `internal` and a proxy_pass; or the annotation "
+                  "a location of that path in the same snippet, with `internal` and a proxy_pass; or the annotation "
                   "mirror-target"};
       return false;
     }
@@ -679,7 +687,8 @@ std::optional<Refusal> refusal_of_option(std::string_view text, Context where, c
   if (auto refused = insert(*maps_or_none(*http), *made)) return refused;
   for (const auto& used : made->uses)
     if (!made->sets.contains(used.name))
-      return Refusal{used.at, "$" + used.name, "a variable of docs/variables.md, or one that the snippet sets"};
+      return Refusal{used.at, "$" + used.name,
+                     "a variable of docs/variables.md, or one that the snippet sets" + because_absent(used.name)};
   return std::nullopt;
 }
 

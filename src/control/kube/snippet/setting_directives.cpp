@@ -114,7 +114,7 @@ std::string read_proxy_redirect(Reader& r, const Directive& d) {
     return {};
   }
   const std::string& from = d.words[0].text;
-  if (from.starts_with('~')) return "a text; the annotations proxy-redirect-from and -to take regular expressions";
+  if (auto expected = read_replaced(from, "", made); !expected.empty()) return expected;
   model::Replacement out;
   out.from = from;
   if (auto expected = r.text(d.words[1], Reader::For::request, out.to); !expected.empty()) return expected;

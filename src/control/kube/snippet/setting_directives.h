@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "control/kube/grammar.h"
+#include "control/kube/replacement.h"
 #include "control/kube/snippet/reader.h"
 
 // Handlers of directives that say what one member of a route's settings is.
@@ -52,7 +53,8 @@ std::string read_cookie(Reader& r, const Directive& d) {
     r.change(d, [](model::RouteSettings& s) { s.*M = nullptr; });
     return {};
   }
-  if (d.words[0].text.starts_with('~')) return "a text; proxy-cookie-path and -domain take regular expressions";
+  model::Shared<model::Replacement> judged;
+  if (auto expected = read_replaced(d.words[0].text, "", judged); !expected.empty()) return expected;
   model::Replacement out;
   out.from = d.words[0].text;
   if (auto expected = r.text(d.words[1], Reader::For::request, out.to); !expected.empty()) return expected;

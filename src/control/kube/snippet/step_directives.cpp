@@ -14,6 +14,15 @@ using model::SnippetStep;
 using Kind = SnippetStep::Kind;
 using Flag = SnippetStep::Flag;
 
+// Such stands in the line of a request, where a blank would end it.
+constexpr const char* kNoBlank = "a query without blanks: %20 or + is one";
+bool has_blank(const Template& query) {
+  return std::ranges::any_of(query.parts(), [&](const auto& part) {
+    const auto text = query.text_of(part);
+    return part.variable == kLiteral && (has_control(text) || text.find(' ') != std::string_view::npos);
+  });
+}
+
 bool is_url(std::string_view text) {
   return text.starts_with("http://") || text.starts_with("https://") || text.starts_with("$scheme");
 }
@@ -27,6 +36,13 @@ std::string read_set(Reader& r, const Directive& d) {
   step.kind = Kind::set;
   step.name = lower(std::string_view(written).substr(1));
   if (!made_of(step.name, "_")) return "a variable, as $name, of letters, digits and _";
+  if (step.name == "args") {  // the one variable of the request that nginx lets be set
+    step.kind = Kind::query;
+    step.name.clear();
+    auto expected = r.text(d.words[1], Reader::For::step, step.text);
+    if (expected.empty() && has_blank(step.text)) expected = kNoBlank;
+    return expected.empty() ? r.add(std::move(step)) : expected;
+  }
   // As ingress-nginx's configuration does by `set`, so that snippets do too; they lead nowhere else here.
   const bool own = step.name == "proxy_upstream_name";
   if (auto expected = wrong_variable(step.name); !expected.empty() && !own) return expected;
@@ -105,6 +121,8 @@ std::string read_rewrite(Reader& r, const Directive& d) {
     else
       return "one of last, break, redirect and permanent";
   }
+  const bool leaves = step.is_location || step.flag == Flag::redirect || step.flag == Flag::permanent;
+  if (!leaves && has_blank(step.query)) return kNoBlank;
   return r.add(std::move(step));
 }
 

@@ -42,16 +42,16 @@ class TextReader {
     return false;
   }
 
-  // Directives up to the brace that closes the block, or at depth 0 to the end of the text.
-  bool block(std::vector<Directive>& out, std::size_t depth) {
+  // Directives up to the brace that closes the block of `of`, or where there is none to the end of the text.
+  bool block(std::vector<Directive>& out, std::size_t depth, const Directive* of = nullptr) {
     for (;;) {
       Token token;
       if (!next(token)) return false;
       switch (token.kind) {
         case Token::Kind::end:
-          return depth == 0 || refuse(token.word.at, "", "a } that closes the block");
+          return of == nullptr || refuse(of->at, head_of(*of), "a } that closes the block");
         case Token::Kind::close:
-          return depth > 0 || refuse(token.word.at, "}", "no } without its {");
+          return of != nullptr || refuse(token.word.at, "}", "no } without its {");
         case Token::Kind::semicolon:
           return refuse(token.word.at, ";", "a directive in front of it");
         case Token::Kind::open:
@@ -87,7 +87,7 @@ class TextReader {
             return refuse(token.word.at, "{",
                           "blocks inside of one another " + std::to_string(Limits::kMostDepth) + " deep at most");
           made.has_block = true;
-          return block(made.block, depth + 1);
+          return block(made.block, depth + 1, &made);
         case Token::Kind::word:
           if (made.words.size() >= Limits::kMostWords)
             return refuse(made.at, made.name, "at most " + std::to_string(Limits::kMostWords) + " words");
@@ -251,6 +251,15 @@ std::string Refusal::text() const {
 
 std::expected<std::vector<Directive>, Refusal> parse(std::string_view text) {
   return TextReader(text).all();
+}
+
+std::string head_of(const Directive& directive) {
+  Directive head;
+  head.name = directive.name;
+  head.words = directive.words;
+  std::string out = in_one_line({head}, 100);
+  if (out.ends_with(';')) out.pop_back();
+  return out;
 }
 
 std::string in_one_line(const std::vector<Directive>& directives, std::size_t most) {

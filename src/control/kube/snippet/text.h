@@ -42,6 +42,8 @@ struct Refusal {
 // brace of a Lua block is no such text: its directive is refused where it begins.
 std::expected<std::vector<Directive>, Refusal> parse(std::string_view text);
 
+// A directive as it is written, without its block, shortened.
+std::string head_of(const Directive& directive);
 // The directives in one line, as parse() would read them again but for quotes; at most `most` bytes.
 std::string in_one_line(const std::vector<Directive>& directives, std::size_t most);
 

@@ -1,8 +1,8 @@
-#include "ops/access_log/absent.h"
+#include "base/absent_variables.h"
 
 #include "base/strings.h"
 
-namespace sluice::ops {
+namespace sluice {
 
 namespace {
 
@@ -110,4 +110,4 @@ std::string_view absent_because(std::string_view name) noexcept {
   return {};
 }
 
-}  // namespace sluice::ops
+}  // namespace sluice
