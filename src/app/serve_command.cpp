@@ -257,12 +257,13 @@ int serve(const ServeOptions& options) {
       identities[i] = data::identity_of(endpoint);
       const auto health = shared.health.find(cluster.ns, identities[i]);
       if (!health || !health->is_out(now)) continue;
-      states[i] = health->is_unwell() ? "unhealthy, but asked" : "ejected, but asked";
+      states[i] = health->is_unwell() ? "unhealthy" : "ejected, but asked";
       out.push_back({health->out_since(now), identities[i], i});
     }
     if (out.empty()) return states;
     data::keep_left_out(out, takers, publisher.snapshot()->options->outlier_max_ejected_percent);
-    for (const auto& one : out) states[one.at].remove_suffix(std::string_view(", but asked").size());
+    for (const auto& one : out)
+      if (states[one.at].starts_with("ejected")) states[one.at] = "ejected";
     return states;
   };
   std::unique_ptr<ops::AdminServer> admin;
