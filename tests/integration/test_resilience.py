@@ -210,7 +210,7 @@ def test_a_pod_that_has_come_begins_with_less(site):
     assert ask(sluice, 10) == {(200, "p0"): 10}
     sluice.changed(lambda: site.app("app.example", [p.address for p in pods], annotations={"slow-start": "3600"}))
     got = ask(sluice, 1000)
-    assert 10 <= got[200, "p1"] <= 110, got
+    assert 40 <= got[200, "p1"] <= 140, got  # 91 and five deviations
 
 
 def test_a_limit_that_is_found_counts_who_waits_for_an_answer(site):
