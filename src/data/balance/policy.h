@@ -10,7 +10,7 @@
 #include "model/settings/balancing.h"
 
 // The contract of a policy, which chooses an endpoint and does nothing else. It knows neither sockets nor routes nor
-// clocks. A policy is one file of policies/ and one line in registry.cpp.
+// clocks. A policy is one file of policies/ and its name in registry.cpp.
 //
 // There is one instance for each Cluster and worker, used on the worker's thread alone. It is made once, and reconciled
 // whenever the Cluster changes: what it has learned outlives that. What is known of an endpoint belongs to the endpoint
