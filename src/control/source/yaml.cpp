@@ -3,10 +3,13 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <functional>
 #include <istream>
 #include <optional>
 #include <streambuf>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "base/base64.h"
@@ -57,8 +60,8 @@ std::optional<std::string> binary_text(std::string_view spelt) {
 
 class Handler final : public YAML::EventHandler {
  public:
-  Handler(const TakeDocument& take, int offset, std::size_t size, AliasAllowance& aliases)
-      : take_(take), offset_(offset), left_(size * kTreeTimes + kTreeSpare), aliases_(aliases) {}
+  Handler(const TakeDocument& take, int offset, std::string_view text, AliasAllowance& aliases)
+      : take_(take), offset_(offset), text_(text), left_(text.size() * kTreeTimes + kTreeSpare), aliases_(aliases) {}
 
   void OnDocumentStart(const YAML::Mark& m) override {
     // Behind a document that ended early ("{a: 1},b") the parser reports empty documents at one place for ever.
@@ -88,6 +91,8 @@ class Handler final : public YAML::EventHandler {
     if (tree_->expects_key()) {
       return tree_->key(key_text(v, kind_of(tag, v)), tag == "?" && v == "<<", line(m), m.column + 1);
     }
+    if (v.empty() && tag == "!") [[unlikely]]
+      return value(Node::Kind::string, folded(m), m, a);
     value(kind_of(tag, v), v, m, a);
   }
   void OnSequenceStart(const YAML::Mark& m, const std::string&, YAML::anchor_t a, YAML::EmitterStyle::value) override {
@@ -101,6 +106,16 @@ class Handler final : public YAML::EventHandler {
 
  private:
   int line(const YAML::Mark& m) const { return m.line + offset_; }
+  // Of quotes with nothing but white space over several lines between them, for which yaml-cpp 0.7 has an empty text:
+  // YAML 1.2 section 7.3.1 folds the first end of a line into a blank, or leaves it out before empty lines.
+  std::string folded(const YAML::Mark& m) const {
+    const std::size_t begin = static_cast<std::size_t>(m.pos) + (text_.starts_with("\xEF\xBB\xBF") ? 3 : 0);
+    if (begin >= text_.size() || (text_[begin] != '"' && text_[begin] != '\'')) return {};
+    const auto end = text_.find_first_not_of(" \t\r\n", begin + 1);
+    if (end == std::string_view::npos || text_[end] != text_[begin]) return {};
+    const auto lines = std::ranges::count(text_.substr(begin, end - begin), '\n');
+    return lines == 0 ? "" : lines == 1 ? " " : std::string(static_cast<std::size_t>(lines) - 1, '\n');
+  }
   void remember(YAML::anchor_t a, const Node* n, const YAML::Mark& m) {
     if (!a) return;
     if (anchors_.size() >= kMaxAnchors)
@@ -118,6 +133,7 @@ class Handler final : public YAML::EventHandler {
 
   const TakeDocument& take_;
   const int offset_;
+  const std::string_view text_;
   std::size_t left_;  // of what the trees may take
   AliasAllowance& aliases_;
   int start_ = -1;  // of the last document
@@ -145,7 +161,7 @@ void parse_yaml(std::string_view text, int first_line, AliasAllowance& aliases, 
     for (char c : before) line += c == '\n';
     throw SyntaxError(line, static_cast<int>(at - (before.rfind('\n') + 1)) + 1, "a NUL byte");
   }
-  Handler handler(take, first_line, text.size(), aliases);
+  Handler handler(take, first_line, text, aliases);
   try {
     ViewBuffer buffer(text);
     std::istream in(&buffer);

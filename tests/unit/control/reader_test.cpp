@@ -147,6 +147,23 @@ TEST(Readers, BinaryIsTheTextThatItSpells) {
   EXPECT_EQ(refusal("a: 1\nb: !!binary a", false).line, 2);
 }
 
+// As PyYAML writes a text of line ends alone, which a protection may be asked for with.
+TEST(Readers, QuotesOverSeveralLinesWithNothingBetweenThemAreNotEmpty) {
+  for (const char* mark : {"", "\xEF\xBB\xBF"}) {
+    const auto docs =
+        parse_yaml(std::string(mark) + "a: '\n\n  '\nb: \"\n\"\nc: '\n \n\n'\nd: ''\ne: ' '\nf: |\n\ng: \"\\n\"\n", 1);
+    ASSERT_EQ(docs.size(), 1U);
+    const auto text = [&](const char* key) { return std::string(docs[0]->root->get(key)->text); };
+    EXPECT_EQ(text("a"), "\n");
+    EXPECT_EQ(text("b"), " ");
+    EXPECT_EQ(text("c"), "\n\n");
+    EXPECT_EQ(text("d"), "");
+    EXPECT_EQ(text("e"), " ");
+    EXPECT_EQ(text("f"), "");
+    EXPECT_EQ(text("g"), "\n");
+  }
+}
+
 TEST(Readers, OfAKeyThatStandsTwiceTheLaterCounts) {
   for (const bool json : {false, true}) {
     std::string text = "{";
