@@ -259,7 +259,8 @@ void look_for_page(Explanation& out, const data::RequestView& view, data::LocalR
   }
   const auto& pages = out.route->settings->error_pages;
   if (!pages || out.stand_in != nullptr || !std::ranges::binary_search(pages->statuses, error)) return;
-  if (find_errors_cluster(model, *out.route->spec) == nullptr) return;
+  const model::Cluster* const errors = find_errors_cluster(model, *out.route->spec);
+  if (errors == nullptr || usable(*errors) == 0) return;
   out.steps.push_back(
       fmt::format("the Service of custom-http-errors is asked for the page of {}, whose status may be another", error));
 }

@@ -36,8 +36,8 @@ bool fine_target(const Template& target) {
 std::string read_auth_url(std::string_view written, model::ExternalAuth& out) {
   static const std::string expected = "an absolute http or https URL";
   out.url = written;
-  out.tls = written.starts_with("https://");
-  if (!out.tls && !written.starts_with("http://")) return expected;
+  out.tls = iequals(written.substr(0, 8), "https://");
+  if (!out.tls && !iequals(written.substr(0, 7), "http://")) return expected;
   auto rest = written.substr(out.tls ? 8 : 7);
   // A variable behind the host begins the path: https://mirror.example$request_uri.
   const auto path = std::min(rest.find_first_of(rest.starts_with('$') ? "/?" : "/?$"), rest.size());
@@ -88,8 +88,9 @@ std::string read_auth_method(std::string_view written, std::string& out) {
 
 std::string read_signin(std::string_view written, Template& out) {
   if (!made_of(written, kOfUrls)) return "an URL of letters, digits and " + std::string(kOfUrls);
-  const bool absolute = std::ranges::any_of(std::array{"http://", "https://", "$scheme://", "${scheme}://"},
-                                            [&](auto scheme) { return written.starts_with(scheme); });
+  const bool absolute =
+      std::ranges::any_of(std::array{"http://", "https://", "$scheme://", "${scheme}://"},
+                          [&](std::string_view scheme) { return iequals(written.substr(0, scheme.size()), scheme); });
   if (!absolute && !written.starts_with('/')) return "an absolute http or https URL, or a path";
   out = Template(written);
   return wrong_variables(out, false);

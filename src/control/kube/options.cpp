@@ -63,7 +63,8 @@ void guard(const GuardingOption& option, std::string_view value, bool accepted, 
            const std::string& field, OptionsResult& out) {
   const std::string key(option.key);
   const auto refused = option.why != nullptr ? option.why(value, &out.options.http_snippet) : std::nullopt;
-  const std::string about = refused ? refused->text() : shorten(value);
+  // Of a ConfigMap and of the command line no more than the directive's name: what is behind it may be a credential.
+  const std::string about = refused ? refused->text_of_name() : shorten(value);
   const std::string expected = refused ? refused->expected : "a key that this version serves";
   if (accepted) {
     out.entries.push_back({object,

@@ -302,9 +302,7 @@ const std::set<std::string, std::less<>> kOwn{"ambiguous-paths",
 bool is_left_alone(std::string_view name, std::string_view in_front, std::string_view behind) {
   const bool tab = in_front == "\t" || behind == "\t";
   // Expressions that are not bound to the ends, or that have \s: a tab is none of spaces here.
-  if (tab && (name == "auth-type" || name == "auth-secret-type" || name.starts_with("cors-") ||
-              name.starts_with("session-cookie-")))
-    return true;
+  if (tab && (name.starts_with("cors-") || name.starts_with("session-cookie-"))) return true;
   if (name == "session-cookie-max-age") return in_front == " ";  // not bound either
   // Words that have blanks between them have them around them, too.
   if (name == "proxy-cookie-domain" || name == "proxy-next-upstream") return tab || in_front == " " || behind == " ";

@@ -69,6 +69,29 @@ TEST(Options, PartsOfAValueThatAreWrong) {
   EXPECT_EQ(tab.options.log_format_upstream, "$status\t$uri");
 }
 
+// Blocks of YAML end in a line break, and lists stand on several lines.
+TEST(Options, ListsMayStandOnSeveralLines) {
+  const auto read = read_options({{"global-auth-response-headers", "X-User,\nX-Email\n"},
+                                  {"global-auth-cache-duration", "200 1m,\n401 5m\n"},
+                                  {"custom-http-errors", "404,\n503\n"},
+                                  {"ssl-protocols", "TLSv1.2\nTLSv1.3\n"}},
+                                 kMap, {}, {});
+  EXPECT_TRUE(read.entries.empty());
+  EXPECT_EQ(read.options.global_auth_response_headers, (std::vector<std::string>{"X-User", "X-Email"}));
+  EXPECT_EQ(read.options.custom_http_errors, (std::vector<std::uint16_t>{404, 503}));
+  EXPECT_EQ(read.options.ssl_protocols, "TLSv1.2 TLSv1.3");
+  EXPECT_EQ(read.options.global_auth_cache_duration, "200 1m, 401 5m");
+}
+
+// What stands behind a directive may be a credential, and a ConfigMap is shown to whoever reads the log.
+TEST(Options, ARefusedSnippetShowsTheNameOfItsDirectiveAlone) {
+  const auto read =
+      read_options({{"location-snippet", "proxy_set_header Authorization \"Bearer abc123\" always;"}}, kMap, {}, {});
+  ASSERT_EQ(read.entries.size(), 1U);
+  EXPECT_EQ(read.entries[0].problem.value, "line 1: proxy_set_header");
+  EXPECT_EQ(read.entries[0].problem.expected.find("abc123"), std::string::npos);
+}
+
 TEST(Options, CompatExactSetsWhatOtherKeysBeginWith) {
   const auto exact = read_options({{"compat", "exact"}}, kMap, {}, {});
   EXPECT_TRUE(exact.options.exact && exact.options.http2_prior_knowledge && !exact.options.ssl_session_tickets);

@@ -101,7 +101,7 @@ constexpr std::array kAuthRows{
                .doc = "Secret with the users; without one that can be used the paths answer 503 "
                       "([authentication](authentication.md))"},
     Annotation{.name = "auth-secret-type",
-               .value = {"auth-file or auth-map", read_secret_type, print_secret_type, White::spaces},
+               .value = {"auth-file or auth-map", read_secret_type, print_secret_type, White::blanks},
                .on_invalid = OnInvalid::drop,
                .initial = "auth-file",
                .needs = kType,
@@ -111,7 +111,7 @@ constexpr std::array kAuthRows{
                       "its value the hash"},
     Annotation{
         .name = kType,
-        .value = {"basic or digest", read_type, print_type, White::spaces},
+        .value = {"basic or digest", read_type, print_type, White::blanks},
         .on_invalid = OnInvalid::drop,
         .serves = [](std::string_view value) { return value == kBasic || value == kDigest; },
         .doc = "ask for a name and a password ([authentication](authentication.md)); digest: without sending it"},

@@ -252,7 +252,8 @@ void read_served(const Annotation& row, std::string_view raw, const AnnotationCo
   out.values.on_invalid.reset();
   if (trim_of(raw, kBlank).empty())
     expected = std::string(row.value.grammar) + ", not white space alone";
-  else if (has_control(lines ? value : raw) && !row.lines)
+  else if (!row.lines && (has_control(lines || white == blanks ? value : raw) ||
+                          (white == blanks && raw.find_first_of("\r\n") != std::string_view::npos)))
     expected = "a value without control characters";
   if (!expected.empty())
     value = raw;

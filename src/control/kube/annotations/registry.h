@@ -46,6 +46,7 @@ enum class Scope : std::uint8_t { location, host, backend, canary };
 enum class White : std::uint8_t {
   any,  // is left out, the ends of lines as well
   any_or_absent,
+  blanks,  // spaces and tabs are left out, and ends of lines make a value that cannot be read
   spaces,  // spaces are left out, and anything else makes a value that cannot be read
   spaces_or_absent,
   none,  // belongs to the value

@@ -1,6 +1,7 @@
 // The service that is asked about requests of every Ingress (global-auth-url).
 #include "control/kube/external_auth.h"
 
+#include <algorithm>
 #include <array>
 
 #include "control/kube/error_pages.h"
@@ -45,8 +46,15 @@ std::string read_global_redirect(std::string_view v, Options& o) {
   return {};
 }
 
+// Blocks of YAML have their elements on lines of their own, and end in a line break.
+std::string on_one_line(std::string_view v) {
+  std::string out(v);
+  std::ranges::replace_if(out, [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+  return out;
+}
+
 std::string read_global_headers(std::string_view v, Options& o) {
-  return read_auth_headers(v, o.global_auth_response_headers);
+  return read_auth_headers(on_one_line(v), o.global_auth_response_headers);
 }
 
 std::string read_global_key(std::string_view v, Options& o) {
@@ -58,8 +66,9 @@ std::string read_global_key(std::string_view v, Options& o) {
 
 std::string read_global_times(std::string_view v, Options& o) {
   std::vector<model::AuthCacheTime> scratch;
-  if (auto expected = read_cache_times(v, scratch); !expected.empty()) return expected;
-  o.global_auth_cache_duration = v;
+  std::string one_line = on_one_line(v);
+  if (auto expected = read_cache_times(one_line, scratch); !expected.empty()) return expected;
+  o.global_auth_cache_duration = std::move(one_line);
   return {};
 }
 
@@ -83,7 +92,9 @@ void ask_global(const Options& o, RouteSettings& s) {
 }
 
 std::string read_custom_errors(std::string_view v, Options& o) {
-  return read_statuses(v, o.custom_http_errors);
+  std::string list;  // each element without the blanks and ends of lines around it
+  for_each_word(v, [&](std::string_view word) { list.append(word).append(","); });
+  return read_statuses(list, o.custom_http_errors);
 }
 std::string print_custom_errors(const Options& o) {
   return statuses_text(o.custom_http_errors);
@@ -101,7 +112,7 @@ constexpr std::array kExternalAuthOptions{
     Option{"global-auth-always-set-cookie", boolean<&Options::global_auth_always_set_cookie>,
            "as auth-always-set-cookie, for global-auth-url"},
     Option{"global-auth-cache-duration",
-           {"list of STATUS… TIME", read_global_times, print_text<&Options::global_auth_cache_duration>},
+           {"list of STATUS… TIME", read_global_times, print_text<&Options::global_auth_cache_duration>, false, true},
            "as auth-cache-duration, for global-auth-url; empty: 200 202 401 5m"},
     Option{"global-auth-cache-key",
            {"text with variables", read_global_key, print_text<&Options::global_auth_cache_key>},
@@ -113,7 +124,7 @@ constexpr std::array kExternalAuthOptions{
            {"URL", read_global_redirect, print_text<&Options::global_auth_request_redirect>},
            "as auth-request-redirect, for global-auth-url"},
     Option{"global-auth-response-headers",
-           {"list", read_global_headers, print_list<&Options::global_auth_response_headers>},
+           {"list", read_global_headers, print_list<&Options::global_auth_response_headers>, true},
            "as auth-response-headers, for global-auth-url"},
     Option{"global-auth-signin",
            {"URL", read_global_signin, print_text<&Options::global_auth_signin>},

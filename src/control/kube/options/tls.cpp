@@ -14,16 +14,17 @@ namespace {
 
 std::string read_protocols(std::string_view v, Options& o) {
   std::string out;
-  while (!v.empty()) {
-    auto space = v.find(' ');
-    auto name = v.substr(0, space);
-    v.remove_prefix(space == std::string_view::npos ? v.size() : space + 1);
-    if (name.empty()) continue;
-    if (name == "SSLv2" || name == "SSLv3") return "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3; SSL is not offered";
-    if (name != "TLSv1" && name != "TLSv1.1" && name != "TLSv1.2" && name != "TLSv1.3")
-      return "names of TLS versions separated by spaces";
+  std::string wrong;
+  const auto take = [&](std::string_view name) {
+    if (name == "SSLv2" || name == "SSLv3")
+      wrong = "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3; SSL is not offered";
+    else if (name != "TLSv1" && name != "TLSv1.1" && name != "TLSv1.2" && name != "TLSv1.3")
+      wrong = "names of TLS versions separated by spaces";
     out += (out.empty() ? "" : " ") + std::string(name);
-  }
+  };
+  if (v.find(',') != std::string_view::npos) return "names of TLS versions separated by spaces";
+  for_each_word(v, take);
+  if (!wrong.empty()) return wrong;
   if (out.empty()) return "names of TLS versions separated by spaces";
   o.ssl_protocols = std::move(out);
   return {};
@@ -75,7 +76,7 @@ std::string read_ticket_key(std::string_view v, Options& o) {
 
 constexpr std::array kTlsRows{
     Option{"ssl-protocols",
-           {"TLS versions", read_protocols, print_text<&Options::ssl_protocols>},
+           {"TLS versions", read_protocols, print_text<&Options::ssl_protocols>, false, true},
            "versions offered to clients"},
     Option{"ssl-ciphers", {"OpenSSL list", read_ciphers, print_text<&Options::ssl_ciphers>}, "ciphers up to TLS 1.2"},
     Option{"ssl-ecdh-curve",

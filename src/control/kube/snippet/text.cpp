@@ -249,6 +249,10 @@ std::string Refusal::text() const {
   return "line " + std::to_string(at.line) + (token.empty() ? std::string() : ": " + shorten(token));
 }
 
+std::string Refusal::text_of_name() const {
+  return Refusal{at, token.substr(0, token.find_first_of(" \t\r\n")), {}}.text();
+}
+
 std::expected<std::vector<Directive>, Refusal> parse(std::string_view text) {
   return TextReader(text).all();
 }

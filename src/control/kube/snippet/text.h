@@ -33,9 +33,10 @@ struct Directive {
 // Why a snippet is not taken.
 struct Refusal {
   Place at;
-  std::string token;         // that it is about; shortened where it is shown
-  std::string expected;      // instead, and the annotation that does the same
-  std::string text() const;  // "line 3: proxy_cache"
+  std::string token;                 // that it is about; shortened where it is shown
+  std::string expected;              // instead, and the annotation that does the same
+  std::string text() const;          // "line 3: proxy_cache a"
+  std::string text_of_name() const;  // "line 3: proxy_cache"
 };
 
 // The whole text or nothing, within model::Snippet's limits of bytes, directives, words and depth. What is behind the
