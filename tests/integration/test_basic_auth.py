@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import SLUICE, certificate, config_map, tls_secret, wait_for
+from harness import SLUICE, certificate, config_map, service, slices, tls_secret, wait_for
 from h2raw import Http2
 
 BASIC = {"auth-type": "basic", "auth-secret": "users", "auth-realm": "My realm"}
@@ -235,7 +235,8 @@ def test_who_waits_for_a_password_is_answered_by_what_counted_when_the_request_c
         elif change == "secret":
             guarded.put({"auth": "other:{PLAIN}bar\n"})
         else:
-            guarded.manifests.remove("app.yaml")
+            # The pod is listed still: to one that is not, nothing is sent.
+            guarded.manifests.write("app.yaml", service("app"), *slices("app", [guarded.guarded_pod.address]))
         assert c.answer().status == 200
     if change == "drain":
         assert sluice.proc.wait(20) == 0

@@ -1,12 +1,13 @@
 """Canaries: which of the two Services of a path takes a request, and what is told of it."""
 import json
 import subprocess
+import threading
 from collections import Counter
 
 import pytest
 
 import h2raw
-from harness import SLUICE, free_port, ingress, service, slices, wait_for
+from harness import SLUICE, free_port, ingress, read_request, service, slices, wait_for
 
 HOST = "app.example"
 UPGRADE = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
@@ -112,6 +113,31 @@ def test_endpoints_of_both(site):
     both.sluice.changed(lambda: both.put({"canary-weight": "100"}))
     both.sluice.changed(lambda: site.app(HOST, []))
     assert both.sluice.get("/", HOST, headers={"X-Canary": "always"}).status == 503, "as in ingress-nginx"
+
+
+def test_who_waits_for_a_canary_that_goes_is_asked_of_the_main_service(site):
+    """As whoever comes then is. What is under way at its pod ends there."""
+    main, go, asked = site.pod("main"), threading.Event(), []
+
+    def held(sock, _):
+        while read_request(sock):
+            asked.append(1)
+            go.wait(20)
+            sock.sendall(b"HTTP/1.1 200 OK\r\nX-Pod: canary\r\nContent-Length: 0\r\n\r\n")
+    site.app(HOST, main.address)
+    write_canary(site, site.scripted(held).address, {"canary-weight": "100"})
+    sluice = site.sluice(options={"upstream-max-connections": "1"})
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(sluice.get("/", HOST).get("x-pod"))) for _ in range(3)]
+    for t in threads:
+        t.start()
+    wait_for(lambda: asked and sluice.metric("sluice_requests_active") == 3, "two that wait")
+    write_canary(site, [], {"canary-weight": "100"})
+    wait_for(lambda: got == ["main", "main"], "the two are answered")
+    go.set()
+    for t in threads:
+        t.join()
+    assert got[2] == "canary" and len(asked) == 1
 
 
 def test_attempts_stay_with_the_canary(site):

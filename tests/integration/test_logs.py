@@ -432,7 +432,7 @@ def test_what_broke_off_is_not_complete(site):
         with sluice.raw() as c:
             c.send("GET / HTTP/1.1\r\nHost: app.example\r\n\r\n")
             c.read_all()
-    assert line_of(sluice, visit) == "V 200 [-]"
+    assert line_of(sluice, visit) == "V 200 []"
     assert line_of(sluice, lambda: sluice.get("/", "none.example")) == "V 503 [OK]", "a page of ours is whole"
 
 

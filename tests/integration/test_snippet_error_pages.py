@@ -31,6 +31,13 @@ SAME = REDIRECTS + [
     ("error_page 404 =200 https://a.example/$status; return 404;", "", ["/"]),
     ("", "error_page 404 @e; location @e { return 302 /t; } error_page 403 = @n; location @n { return 204 t; } location = /n { return 403; }", ["/n"]),
     ("error_page 404 =307 https://a.example/; return 404;", "", ["/"]),
+    # A `return` of an error without a text is an error of its own.
+    ("error_page 404 =200 @e; return 404;", "location @e { return 403; }", ["/"]),
+    ("error_page 404 @e; return 404;", "location @e { return 503 ''; }", ["/"]),
+    ("error_page 404 =418 @e; return 404;", "location @e { return 404; }", ["/"]),
+    # A path is an internal redirect to it; a name is none.
+    ("error_page 404 /e; return 404;", "location = /e { return 200 \"$uri [$args]\"; }", ["/x?q=1"]),
+    ("error_page 404 @e; return 404;", "location @e { return 200 \"$uri [$args]\"; }", ["/x?q=1"]),
 ]
 
 
@@ -59,6 +66,17 @@ def test_error_pages_are_those_of_nginx(site):
             if answers[0] != answers[1]:
                 different.append(f"{inner}\n  {outer}\n  {request}\n    nginx  {answers[0]}\n    sluice {answers[1]}")
     assert not different, "\n" + "\n".join(different)
+
+
+def test_a_location_that_closes_the_connection_closes_it(site):
+    """444, whatever status the page should have."""
+    site.app("app.example", site.pod().address, annotations={"configuration-snippet": "error_page 404 @e; error_page 403 =200 @e; if ($arg_x) { return 403; } return 404;",
+                                                             "server-snippet": "location @e { return 444; }"})
+    sluice = site.sluice(options=ALLOWED)
+    for target in ("/", "/?x=1"):
+        with sluice.raw() as c:
+            c.send(f"GET {target} HTTP/1.1\r\nHost: app.example\r\n\r\n")
+            assert c.read_all() == b""
 
 
 def check(site):

@@ -110,6 +110,7 @@ SAME = [
     ("set $args \"a=1&$args\";", ["/x?b=2", "/x", "/a%20b?c=%20"]),
     ("if ($arg_v = \"\") { set $args $args&v=1; } add_header A $args; add_header B $arg_v;", ["/x?b=2", "/x?v=2"]),
     ("set $args \"\";", ["/x?b=2", "/a%2Fb?c", "/x"]),
+    ("if ($args ~ '^(.*)utm=[^&]*&?(.*)$') { set $args $1$2; }", ["/q?a=1&utm=x&b=2", "/q?n=a&b=%20%2f+&utm=1", "/q?a=1"]),
     ("set $args x=1; rewrite ^/old/(.*)$ /new/$1 break;", ["/old/a?b=2", "/other?b=2"]),
     ("set $args x=1; rewrite ^/old/(.*)$ /new/$1?y=2 break;", ["/old/a?b=2"]),
     ("set $args x=1; return 301 https://n.example$uri$is_args$args;", ["/old?b=2"]),
@@ -339,8 +340,8 @@ def test_a_trailing_dot_is_none_of_a_name_of_a_map(site):
 def test_a_snippet_of_the_configmap_that_cannot_be_read_says_where(site):
     site.app("app.example", site.pod().address)
     for key, text, value, expected in (
-            ("http-snippet", "map $host $a { default 1; }\nproxy_cache_path /x;", "line 2: proxy_cache_path /x", "maps, limit_req_zone"),
-            ("server-snippet", "add_header A 1;\n\nsub_filter a b;", "line 3: sub_filter a b", "bodies are not searched"),
+            ("http-snippet", "map $host $a { default 1; }\nproxy_cache_path /x;", "line 2: proxy_cache_path", "maps, limit_req_zone"),
+            ("server-snippet", "add_header A 1;\n\nsub_filter a b;", "line 3: sub_filter", "bodies are not searched"),
             ("server-snippet", "deny 10.0.0.1;\nlocation /x { deny all; }", "line 2: location", "of which host"),
             ("location-snippet", "if ($nobody) { return 403; }", "line 1: $nobody", "docs/variables.md"),
             ("location-snippet", "add_header A 1;\nlimit_req zone=z;", "line 2: limit_req", "limit_req_zone"),

@@ -371,7 +371,7 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
       if (tls) out.put(request.from->resumed ? "r" : ".");
       return;
     case variable("ssl_alpn_protocol"):
-      if (request.from != nullptr) out.put(request.from->alpn);
+      if (request.from != nullptr && !request.from->alpn.empty()) out.put(request.from->alpn);
       return;
     case variable("ssl_client_verify"):
     case variable("ssl_client_s_dn"):

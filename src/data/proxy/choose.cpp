@@ -28,4 +28,14 @@ void choose(Exchange& ex) {
   ex.outside = ex.cluster->outside();
 }
 
+bool choose_again(Exchange& ex) noexcept {
+  auto& main = ex.further[static_cast<std::size_t>(model::Role::canary)];
+  if (ex.canary == nullptr || main == nullptr || !main->available()) return false;
+  std::swap(ex.cluster, main);
+  ex.canary = nullptr;
+  ex.available = true;
+  ex.outside = ex.cluster->outside();
+  return true;
+}
+
 }  // namespace sluice::data

@@ -134,7 +134,7 @@ bool has_page(const Exchange& ex, int status) noexcept {
 bool intercepts(const Exchange& ex, int status) noexcept {
   if (ex.main != nullptr || ex.tunnel || ex.grpc) return false;
   if (signs_in(*ex.settings, status) && intercepts_errors(ex)) return true;
-  if (ex.program != nullptr && intercepts_by_snippet(*ex.settings, status)) return true;
+  if (ex.program != nullptr && intercepts_by_snippet(*ex.settings, status, intercepts_errors(ex))) return true;
   return has_page(ex, status) && ex.settings->error_pages->of_pods;
 }
 

@@ -107,7 +107,8 @@ net::Task<Status> send_local_reply(Exchange& ex, LocalReply reply) {
   // RFC 9110 sections 8.6 and 15.4.5: 204 and 304 have no body, whoever wrote one for them; behind a head that says so
   // it would be read as the next answer of the connection.
   const bool bodiless = reply.status == 204 || reply.status == 304;
-  if (!body.empty() && !bodiless) fields.push_back({"Content-Type", reply.content_type, Name::content_type, false});
+  if (!body.empty() && reply.status != 204)
+    fields.push_back({"Content-Type", reply.content_type, Name::content_type, false});
   if (!reply.location.empty()) fields.push_back({"Location", reply.location, Name::location, false});
   // RFC 9110 section 15.5.6. What a pod takes of them is its own affair.
   if (reply.status == 405)

@@ -154,7 +154,12 @@ class Run {
   void set_query(const SnippetStep& step) {
     std::string& out = state_.texts->next();
     out += '?';
-    append_in_query(step.text, out);
+    // As nginx, which escapes groups where the path that came has something escaped, and copies them where it has not.
+    const auto path = request_.received.path_query;
+    if (path.substr(0, path.find('?')).find_first_of("%+") != std::string_view::npos)
+      append_in_query(step.text, out);
+    else
+      evaluate(step.text, request_, Spelling::target, out, &state_.groups, Spelling::target);
     if (out.size() == 1) out.clear();
     request_.query = count(out);
     state_.rewritten = true;
@@ -365,11 +370,22 @@ bool answer_error(const RequestView& request, LocalReply& reply) {
   if (page == nullptr) return false;
   const SnippetStep& step = page->answer;
   const auto spelling = step.is_location ? Spelling::url : Spelling::raw;
+  // A `return` of an error without a text is an error of its own, whatever status the page should have.
+  const bool own = !step.is_location && step.status >= 400 && step.text.empty();
   // What is said, and what a redirect has for $status: a browser follows none that has another status.
-  const auto said = page->keeps_status ? reply.status : page->status != 0 ? page->status : step.status;
+  const auto said = own                  ? step.status
+                    : page->keeps_status ? reply.status
+                    : page->status != 0  ? page->status
+                                         : step.status;
   std::string text;
   request.program->answering = said;
-  evaluate(step.text, request, spelling, text, &request.program->groups, spelling);
+  RequestView seen(request);
+  if (!page->path.empty()) {  // an internal redirect: the path is the page's
+    seen.path = page->path;
+    seen.query = {};
+    seen.past_rewrites = false;
+  }
+  evaluate(step.text, seen, spelling, text, &request.program->groups, spelling);
   request.program->answering = 0;
   if (text.size() > model::Snippet::kMostMade) return false;
   reply.status = step.is_location ? step.status : said;
@@ -384,6 +400,7 @@ bool answer_error(const RequestView& request, LocalReply& reply) {
     reply.body = std::move(text);
   }
   if (page->level) request.program->level = *page->level;
+  reply.silent = own && is_silent(step.status);
   return true;
 }
 
@@ -392,8 +409,8 @@ bool is_own_text(const RequestView& request, const LocalReply& reply) noexcept {
          request.program->answer.status == reply.status && reply.body && !reply.body->empty();
 }
 
-bool intercepts_by_snippet(const model::RouteSettings& settings, int status) noexcept {
-  return settings.snippet && settings.snippet->intercepts && page_for(settings, status) != nullptr;
+bool intercepts_by_snippet(const model::RouteSettings& settings, int status, bool intercepts) noexcept {
+  return settings.snippet && (intercepts || settings.snippet->intercepts) && page_for(settings, status) != nullptr;
 }
 
 bool append_target(const RequestView& request, bool spelled, std::string& out) {

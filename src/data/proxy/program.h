@@ -53,8 +53,9 @@ void run_program(RequestView& request, const RouteTable& routes, std::string_vie
 bool answer_error(const RequestView& request, LocalReply& reply);
 // Is it a snippet's answer with a text of its own? That is what it means, as in nginx: no page stands in its place.
 bool is_own_text(const RequestView& request, const LocalReply& reply) noexcept;
-// Does one answer in place of a pod's response with this status?
-bool intercepts_by_snippet(const model::RouteSettings& settings, int status) noexcept;
+// Does one answer in place of a pod's response with this status? `intercepts`: something else has errors of pods
+// intercepted.
+bool intercepts_by_snippet(const model::RouteSettings& settings, int status, bool intercepts = false) noexcept;
 
 // What pods get for a path and a query where snippets say so, appended to `out`; false: they say nothing. `spelled`:
 // of several readings of the path the one that net::http::append_spelled writes.

@@ -9,6 +9,7 @@
 #include "data/plan/loop.h"
 #include "data/plan/plan.h"
 #include "data/proxy/attempt.h"
+#include "data/proxy/choose.h"
 #include "data/proxy/edit.h"
 #include "data/proxy/elsewhere.h"
 #include "data/proxy/error_page.h"
@@ -211,7 +212,8 @@ const Error* end_of(Exchange& ex, const Error& error, bool nothing_sent, std::ui
   if (ex.given_up) return &*ex.given_up;
   if (ex.client_gone) return &kClientLeft;
   if (ex.passed != PassedDeadline::none) return &late(ex.passed);
-  const bool uncounted = error.retry == Retry::unprocessed || error.retry == Retry::elsewhere;
+  const bool uncounted =
+      error.retry == Retry::unprocessed || error.retry == Retry::elsewhere || is_full(error);  // it was not asked
   if (uncounted && ++unprocessed <= kMostUnprocessed) --ex.tries;
   if (error.retry == Retry::answered || may_retry(ex, error, nothing_sent, ex.worker.loop.now())) return nullptr;
   return &error;
@@ -253,6 +255,7 @@ net::Task<Status> attempts(Exchange& ex) {
   bool fresh = false;
   for (;;) {
     std::shared_ptr<EndpointRuntime> endpoint = ex.cluster->pick(ex);
+    if (!endpoint && !ex.pod_saw_it && choose_again(ex)) endpoint = ex.cluster->pick(ex);
     Status outcome{};
     if (!endpoint) {
       outcome = std::unexpected(kNoEndpoint);
@@ -332,6 +335,12 @@ net::Task<Status> send_reply(Exchange& ex, LocalReply reply) {
   const bool own_text = ex.main != nullptr || is_own_text(ex, reply);
   // The first that takes the error, as nginx has them in its location.
   const bool instead = !own_text && ((!answers_as_grpc(ex) && send_to_sign_in(ex, reply)) || answer_error(ex, reply));
+  if (instead && reply.silent) {
+    ex.record.status = reply.status;
+    ex.close_after = true;
+    ex.down.abort();
+    co_return Status{};
+  }
   if (instead) {
     net::Task<Status> sending = send_local_reply(ex, std::move(reply));
     Status sent = co_await sending;
