@@ -270,9 +270,9 @@ def test_what_leads_back_to_us_is_refused(site):
     assert entry["reason"] == "NoEndpoints" and "where this process listens itself" in entry["consequence"]
     # A pod of UDP may have the number of a port of TCP of ours.
     pod = site.add(UdpPod(b"one"))
-    backend(site, "dns", pod.address, udp=True)
+    sluice.changed(lambda: backend(site, "dns", pod.address, udp=True))
     number = pod.address.rsplit(":", 1)[1]
-    ports(site, {number: "default/dns:9000"}, {port: "default/dns:9000"})
+    sluice.changed(lambda: ports(site, {number: "default/dns:9000"}, {port: "default/dns:9000"}))
     wait_for(lambda: not entries(sluice, port), "it leads somewhere")
     with udp_client(port) as c:
         assert asks(c, b"a") == b"one:a"
