@@ -445,6 +445,8 @@ TEST(AsIngressNginx, WhatCannotBeReadDoesWhatItDoesThere) {
       {"enable-modsecurity", alone("enable-modsecurity", " "), by_default},
       {"proxy-ssl-secret", alone("proxy-ssl-secret", "b{d;"), drop},
       {"proxy-ssl-secret", alone("proxy-ssl-secret", "pair"), deny},
+      {"proxy-ssl-protocols", alone("proxy-ssl-protocols", "TLSv1 TLSv1.1"), by_default},
+      {"proxy-ssl-protocols", alone("proxy-ssl-protocols", "SSLv3"), by_default},
       {"auth-secret", {{"auth-type", "basic"}, {"auth-secret", "b{d;"}}, deny},
       {"custom-headers", alone("custom-headers", "b{d;"), deny},
       {"temporal-redirect", alone("temporal-redirect", "/to"), by_default},

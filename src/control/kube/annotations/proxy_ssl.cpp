@@ -55,9 +55,7 @@ std::string read_protocols(std::string_view v, const AnnotationContext&, Annotat
     auto name = v.substr(0, space);
     v.remove_prefix(space == std::string_view::npos ? v.size() : space + 1);
     if (name.empty()) continue;
-    if (name != "SSLv2" && name != "SSLv3" && name != "TLSv1" && name != "TLSv1.1" && name != "TLSv1.2" &&
-        name != "TLSv1.3")
-      return "names of TLS versions separated by spaces, such as TLSv1.2 TLSv1.3";
+    if (name != "TLSv1.2" && name != "TLSv1.3") return "TLSv1.2, TLSv1.3 or both, separated by a space";
     kept += (kept.empty() ? "" : " ") + std::string(name);
   }
   if (kept.empty()) return "names of TLS versions";
@@ -119,7 +117,7 @@ constexpr std::array kProxySslRows{
                .scope = Scope::host,
                .initial = "TLSv1.2",
                .needs = kSecret,
-               .doc = "versions towards pods"},
+               .doc = "versions towards pods, of TLSv1.2 and TLSv1.3"},
     Annotation{
         .name = kSecret,
         .value = {"NAMESPACE/NAME", read_secret, print_secret, White::spaces_or_absent},
