@@ -447,6 +447,8 @@ TEST(AsIngressNginx, WhatCannotBeReadDoesWhatItDoesThere) {
       {"proxy-ssl-secret", alone("proxy-ssl-secret", "pair"), deny},
       {"proxy-ssl-protocols", alone("proxy-ssl-protocols", "TLSv1 TLSv1.1"), by_default},
       {"proxy-ssl-protocols", alone("proxy-ssl-protocols", "SSLv3"), by_default},
+      {"custom-http-errors", alone("custom-http-errors", "404 503"), by_default},
+      {"custom-http-errors", alone("custom-http-errors", "404,abc"), drop},
       {"auth-secret", {{"auth-type", "basic"}, {"auth-secret", "b{d;"}}, deny},
       {"custom-headers", alone("custom-headers", "b{d;"), deny},
       {"temporal-redirect", alone("temporal-redirect", "/to"), by_default},

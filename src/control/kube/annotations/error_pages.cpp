@@ -10,10 +10,27 @@ namespace sluice::control::annotation {
 
 namespace {
 
+// What the expression of ingress-nginx takes, ^(?:[4,5]\d{2},?)*$ without spaces. Where numbers cannot be read of it,
+// it is the annotation alone that does not count.
+bool looks_like_statuses(std::string_view written) {
+  std::string text(written);
+  std::erase(text, ' ');
+  const auto digit = [&](std::size_t i) { return i < text.size() && text[i] >= '0' && text[i] <= '9'; };
+  for (std::size_t i = 0; i < text.size();) {
+    if (std::string_view("45,").find(text[i]) == std::string_view::npos || !digit(i + 1) || !digit(i + 2)) return false;
+    i += 3;
+    if (i < text.size() && text[i] == ',') ++i;
+  }
+  return true;
+}
+
 std::string read_errors(std::string_view v, const AnnotationContext&, AnnotationValues& out) {
   std::vector<std::uint16_t> statuses;
   auto expected = read_statuses(v, statuses);
-  if (expected.empty()) out.error_pages.statuses = std::move(statuses);
+  if (expected.empty())
+    out.error_pages.statuses = std::move(statuses);
+  else if (looks_like_statuses(v))
+    out.on_invalid = OnInvalid::use_default;
   return expected;
 }
 std::string print_errors(const ServedRoute& served) {
