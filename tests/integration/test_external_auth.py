@@ -187,6 +187,7 @@ SIGN_IN = [  # what the Ingress says beside auth-url and auth-signin, and what i
     ({"configuration-snippet": "error_page 401 https://else.example/;"}, "", ASKS + "error_page 401 https://else.example/;"),
     ({"configuration-snippet": "return 401;"}, "", ASKS + "return 401;"),
     ({"configuration-snippet": "return 401 text;"}, "", ASKS + "return 401 text;"),
+    ({"configuration-snippet": "expires 1h; add_header X-A a always;"}, "", ASKS + "expires 1h; add_header X-A a always;"),
     ({"server-snippet": "if ($arg_s = 403) { return 401; }"}, "if ($arg_s = 403) { return 401; }", ASKS),
 ]
 
@@ -216,7 +217,8 @@ def test_every_401_leads_to_sign_in_as_in_nginx(asked):
             for connect in (lambda: Raw(nginx.address), sluice.raw):
                 with connect() as c:
                     a = c.get(path, f"s{i}.example", method=method, headers=fields)
-                got.append((a.status, (a.get("location") or "").split("?")[0], sorted(a.all("www-authenticate")), a.all("set-cookie"), a.get("x-pod"), a.get("x-page")))
+                got.append((a.status, (a.get("location") or "").split("?")[0], sorted(a.all("www-authenticate")), a.all("set-cookie"), a.get("x-pod"), a.get("x-page"),
+                            a.get("x-a"), a.get("cache-control")))
             if got[0] != got[1]:
                 different.append(f"{case} {method} {path} {fields}\n    nginx  {got[0]}\n    sluice {got[1]}")
     assert not different, "\n" + "\n".join(different)

@@ -33,13 +33,14 @@ struct ProgramState {
   Answer answer;
   std::uint16_t answering = 0;  // $status of the text that is made for it; 0: of none
   std::size_t made = 0;         // bytes in `texts` by us; model::Snippet::kMostMade at most
-  std::uint32_t level = 0;      // of SnippetRules::levels that counts for the response
-  unsigned searches = 0;        // times that a location was looked for again
-  bool rewritten = false;       // the path is not the one that came: pods get it, and the query, as they are now
-  bool internal = false;        // a rewrite led here
-  bool stopped = false;         // no further rewrites: rewrite-target does not count
-  bool gave_up = false;         // a pattern took too many steps
-  std::string_view target;      // what pods get in place of path and query; empty: those
+  static constexpr std::uint32_t kNoLevel = ~0U;
+  std::uint32_t level = 0;  // of SnippetRules::levels that counts for the response; kNoLevel: none does
+  unsigned searches = 0;    // times that a location was looked for again
+  bool rewritten = false;   // the path is not the one that came: pods get it, and the query, as they are now
+  bool internal = false;    // a rewrite led here
+  bool stopped = false;     // no further rewrites: rewrite-target does not count
+  bool gave_up = false;     // a pattern took too many steps
+  std::string_view target;  // what pods get in place of path and query; empty: those
 
   void begin(Texts& of) {
     variables.clear();

@@ -109,6 +109,7 @@ class Headers final : public Step {
   void respond(const RequestView& request, ResponseFields& fields) const override {
     if (without_route_ && request.route != nullptr) return;
     const std::size_t at = request.program != nullptr ? request.program->level : 0;
+    if (at == ProgramState::kNoLevel) return;
     const Level& level = levels_[at < levels_.size() ? at : 0];
     const auto* const response = fields.response();
     if (response != nullptr && response->from_pod)

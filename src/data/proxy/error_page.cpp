@@ -119,6 +119,8 @@ bool send_to_sign_in(const RequestView& request, LocalReply& reply) {
   reply.status = 302;
   reply.location.clear();
   evaluate(settings.external_auth->signin, request, Spelling::url, reply.location);
+  // There it is a location of its own that answers: no `expires` has the redirect kept by whoever has signed in.
+  if (request.program != nullptr) request.program->level = ProgramState::kNoLevel;
   return true;
 }
 
