@@ -8,8 +8,8 @@
 
 namespace sluice::app {
 
-// Why an endpoint of the namespace is left out: "ejected", "unhealthy"; empty: it is not, as far as this process knows.
-// Any thread.
+// Of each endpoint of the cluster, in its order, why it is left out: "ejected", "unhealthy"; "ejected, but asked" where
+// too many are; empty: it is not, as far as this process knows. Any thread.
 using EndpointStates = std::function<std::vector<std::string_view>(const model::Cluster& cluster)>;
 
 // What agents, probes and the kubectl plugin ask an ingress-nginx pod for, in its shape, where it is not the metrics:

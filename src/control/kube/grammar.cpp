@@ -138,6 +138,12 @@ std::optional<bool> holds_everybody(std::string_view list) {
   return hold_all(v4, 0) && hold_all(v6, 0);
 }
 
+std::string on_one_line(std::string_view text) {
+  std::string out(text);
+  std::ranges::replace_if(out, [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+  return out;
+}
+
 std::string because_absent(std::string_view name) {
   const auto why = absent_because(name.substr(name.starts_with('$') ? 1 : 0));
   return why.empty() ? std::string() : ": " + std::string(why);

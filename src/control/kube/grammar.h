@@ -27,6 +27,8 @@ std::optional<model::Cidr> parse_cidr(std::string_view s);
 // Do the addresses and ranges of a comma-separated list hold every IPv4 and every IPv6 address? Nothing when one of
 // them is none.
 std::optional<bool> holds_everybody(std::string_view list);
+// Ends of lines and tabs are blanks: a block of YAML has the elements of a list on lines of their own, and ends in one.
+std::string on_one_line(std::string_view text);
 // ": ", and why a variable of nginx has no value here, be the dollar sign in front or not; empty: nginx has none of the
 // name either, or it has one.
 std::string because_absent(std::string_view name);

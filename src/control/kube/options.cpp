@@ -81,23 +81,18 @@ void guard(const GuardingOption& option, std::string_view value, bool accepted, 
 
 // What `compat: exact` and `resilience: recommended` set unless the keys themselves are there.
 struct BegunBySet {
-  std::string_view set, value, text, key;
+  std::string_view set, value, key;
   void (*begin)(model::Options& o);
 };
 constexpr BegunBySet kBegunBySets[] = {
-    {"compat", "exact", "compat: exact", "http2-prior-knowledge",
-     [](model::Options& o) { o.http2_prior_knowledge = true; }},
-    {"compat", "exact", "compat: exact", "ssl-session-tickets",
-     [](model::Options& o) { o.ssl_session_tickets = false; }},
-    {"resilience", "recommended", "resilience: recommended", "load-balance",
-     [](model::Options& o) { o.load_balance = model::LoadBalance::ewma; }},
-    {"resilience", "recommended", "resilience: recommended", "outlier-consecutive-failures",
+    {"compat", "exact", "http2-prior-knowledge", [](model::Options& o) { o.http2_prior_knowledge = true; }},
+    {"compat", "exact", "ssl-session-tickets", [](model::Options& o) { o.ssl_session_tickets = false; }},
+    {"resilience", "recommended", "load-balance", [](model::Options& o) { o.load_balance = model::LoadBalance::ewma; }},
+    {"resilience", "recommended", "outlier-consecutive-failures",
      [](model::Options& o) { o.outlier_consecutive_failures = 5; }},
-    {"resilience", "recommended", "resilience: recommended", "retry-budget-percent",
-     [](model::Options& o) { o.retry_budget_percent = 20; }},
-    {"resilience", "recommended", "resilience: recommended", "retry-backoff",
-     [](model::Options& o) { o.retry_backoff = model::Millis(25); }},
-    {"resilience", "recommended", "resilience: recommended", "upstream-tcp-user-timeout",
+    {"resilience", "recommended", "retry-budget-percent", [](model::Options& o) { o.retry_budget_percent = 20; }},
+    {"resilience", "recommended", "retry-backoff", [](model::Options& o) { o.retry_backoff = model::Millis(25); }},
+    {"resilience", "recommended", "upstream-tcp-user-timeout",
      [](model::Options& o) { o.upstream_tcp_user_timeout = model::Millis(2000); }},
 };
 
@@ -252,13 +247,13 @@ std::string check_option(const std::string& key, const std::string& value) {
   return expected.empty() ? "" : key + "=" + (row->secret ? "…" : shorten(value)) + ": expected " + expected;
 }
 
-std::string_view set_of(std::string_view key, const model::Options& options) {
+std::string set_of(std::string_view key, const model::Options& options) {
   for (const BegunBySet& row : kBegunBySets) {
     if (row.key != key || !(row.set == "compat" ? options.exact : options.resilient)) continue;
     model::Options begun;
     row.begin(begun);
     const OptionValue& value = find(key)->value;
-    if (value.print(begun) == value.print(options)) return row.text;
+    if (value.print(begun) == value.print(options)) return std::string(row.set).append(": ").append(row.value);
   }
   return {};
 }

@@ -37,7 +37,7 @@ std::span<const Option> options();
 // What routes have that no annotation speaks of.
 model::RouteSettings default_settings(const model::Options& options);
 // The set that the key has its value of, as "resilience: recommended"; empty: of none.
-std::string_view set_of(std::string_view key, const model::Options& options);
+std::string set_of(std::string_view key, const model::Options& options);
 // Is it the key of an option, of ours or of ingress-nginx, served or not?
 bool is_option(std::string_view key);
 

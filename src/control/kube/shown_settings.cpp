@@ -60,9 +60,8 @@ std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Optio
     out.push_back({std::string(name), secret ? "\u2026" : std::move(value), std::move(from)});
   };
   const auto from_option = [&options](std::string_view key, const std::string& is_default) {
-    const std::string_view set = set_of(key, options);
-    return (set.empty() ? "ConfigMap key or --set " + std::string(key) : std::string(set)) + "; the default is " +
-           is_default;
+    const std::string set = set_of(key, options);
+    return (set.empty() ? "ConfigMap key or --set " + std::string(key) : set) + "; the default is " + is_default;
   };
   const auto text = [](std::string value, bool secret) {
     return value.empty() ? std::string("none") : secret ? std::string("another") : value;

@@ -329,6 +329,13 @@ void pass_no_body(Exchange& ex) {
   for (auto& f : head.fields.all()) f.drop = f.drop || f.id == Name::content_length || f.id == Name::trailer;
 }
 
+// The connection, or the stream, ends without a byte.
+void say_nothing(Exchange& ex, std::uint16_t status) {
+  ex.record.status = status;
+  ex.close_after = true;
+  ex.down.abort();
+}
+
 // By the route's Service of error pages, where it answers in place of this one.
 net::Task<Status> send_reply(Exchange& ex, LocalReply reply) {
   // What a sub-request says is judged, and no page has a status that may let anybody in.
@@ -336,9 +343,7 @@ net::Task<Status> send_reply(Exchange& ex, LocalReply reply) {
   // The first that takes the error, as nginx has them in its location.
   const bool instead = !own_text && ((!answers_as_grpc(ex) && send_to_sign_in(ex, reply)) || answer_error(ex, reply));
   if (instead && reply.silent) {
-    ex.record.status = reply.status;
-    ex.close_after = true;
-    ex.down.abort();
+    say_nothing(ex, reply.status);
     co_return Status{};
   }
   if (instead) {
@@ -447,10 +452,8 @@ net::Task<void> serve(Exchange& ex) {
     if (reply->close) ex.close_after = true;
     if (reply->gave_up) ex.worker.stats.regex_gave_up.add();
     if (reply->silent) {
-      ex.record.status = reply->status;
       ex.record.reason = reply->why;
-      ex.close_after = true;
-      ex.down.abort();
+      say_nothing(ex, reply->status);
       end(ex);
       co_return;
     }

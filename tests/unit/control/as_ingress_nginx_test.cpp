@@ -36,15 +36,8 @@ struct Reading {
 Reading read(const Annotations& annotations, std::string_view name) {
   static const Objects objects = [] {
     Objects out;
-    Secret pair;
-    pair.meta.ns = "default";
-    pair.meta.name = "pair";
-    pair.data = {{"ca.crt", "-----BEGIN CERTIFICATE-----"}, {"auth", "user:{PLAIN}password\n"}};
-    out.put(std::make_shared<const Object>(std::move(pair)));
-    ConfigMap headers;
-    headers.meta.ns = "default";
-    headers.meta.name = "headers";
-    out.put(std::make_shared<const Object>(std::move(headers)));
+    out.put(testing::pair_secret());
+    out.put(testing::empty_headers());
     return out;
   }();
   static const model::Options options = [] {

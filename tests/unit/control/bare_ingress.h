@@ -1,7 +1,9 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "control/kube/objects.h"
 
@@ -17,6 +19,21 @@ inline Ingress bare_ingress(const std::string& ns, const std::string& name, std:
   for (const auto& [key, value] : annotations) out.meta.annotations["nginx.ingress.kubernetes.io/" + key] = value;
   out.class_name = "nginx";
   return out;
+}
+
+// default/pair and default/headers, which the values of tests name. Of the ConfigMap no option has to allow anything.
+inline std::shared_ptr<const Object> pair_secret() {
+  Secret pair;
+  pair.meta.ns = "default";
+  pair.meta.name = "pair";
+  pair.data = {{"ca.crt", "-----BEGIN CERTIFICATE-----"}, {"auth", "user:{PLAIN}password\n"}};
+  return std::make_shared<const Object>(std::move(pair));
+}
+inline std::shared_ptr<const Object> empty_headers() {
+  ConfigMap headers;
+  headers.meta.ns = "default";
+  headers.meta.name = "headers";
+  return std::make_shared<const Object>(std::move(headers));
 }
 
 inline Backend to_service() {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "../../tenancy/annotations.h"
+#include "bare_ingress.h"
 #include "control/control.h"
 #include "control/kube/annotations/registry.h"
 #include "control/kube/options.h"
@@ -58,15 +59,8 @@ Settings passing_through() {
 
 struct Rows : ::testing::Test {
   Rows() {
-    Secret pair;
-    pair.meta.ns = "default";
-    pair.meta.name = "pair";
-    pair.data = {{"ca.crt", "-----BEGIN CERTIFICATE-----"}, {"auth", "user:{PLAIN}password\n"}};
-    store.upsert(std::make_shared<const Object>(std::move(pair)));
-    ConfigMap headers;
-    headers.meta.ns = "default";
-    headers.meta.name = "headers";  // of nothing: no option has to allow it
-    store.upsert(std::make_shared<const Object>(std::move(headers)));
+    store.upsert(testing::pair_secret());
+    store.upsert(testing::empty_headers());
   }
   Seen seen() {
     auto update = store.commit();

@@ -244,8 +244,7 @@ void read_served(const Annotation& row, std::string_view raw, const AnnotationCo
   auto value = white == none ? raw : raw.substr(begin, raw.find_last_not_of(kBlank) + 1 - begin);
   std::string joined;  // what is written over several lines
   if (lines && std::ranges::find(kLists, row.value.grammar) != std::end(kLists) && has_control(value)) {
-    joined = value;
-    std::ranges::replace_if(joined, [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+    joined = on_one_line(value);
     value = joined;
   }
   std::string expected;

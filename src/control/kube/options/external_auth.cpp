@@ -1,7 +1,6 @@
 // The service that is asked about requests of every Ingress (global-auth-url).
 #include "control/kube/external_auth.h"
 
-#include <algorithm>
 #include <array>
 
 #include "control/kube/error_pages.h"
@@ -44,13 +43,6 @@ std::string read_global_redirect(std::string_view v, Options& o) {
   if (!made_of(v, "-._~/:,?&=")) return "an URL of letters, digits and -._~/:,?&=";
   o.global_auth_request_redirect = v;
   return {};
-}
-
-// Blocks of YAML have their elements on lines of their own, and end in a line break.
-std::string on_one_line(std::string_view v) {
-  std::string out(v);
-  std::ranges::replace_if(out, [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
-  return out;
 }
 
 std::string read_global_headers(std::string_view v, Options& o) {

@@ -40,6 +40,11 @@ struct OfCluster : ::testing::Test {
     else
       cluster->reconcile(spec, placement);
   }
+  void serve_with(const model::Options& options) {
+    Publication next;
+    next.snapshot = bare_snapshot(options);
+    bare.worker.apply(next);
+  }
   // Those that take requests, by address.
   std::map<std::string, std::shared_ptr<EndpointRuntime>> all(std::size_t count) {
     std::map<std::string, std::shared_ptr<EndpointRuntime>> out;
@@ -489,9 +494,7 @@ TEST_F(OfCluster, ThoseThatAreOutTogetherAreCalledBackTogether) {
   model::Options options;
   options.outlier_consecutive_failures = 1;
   options.outlier_ejection_time = 10s;
-  Publication next;
-  next.snapshot = bare_snapshot(options);
-  bare.worker.apply(next);
+  serve_with(options);
   become({"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"});
   const auto health_of = [&](int i) {
     return bare.worker.shared.health.of("", "10.0.0." + std::to_string(i) + "|8080|");
@@ -521,9 +524,7 @@ TEST_F(OfCluster, WhoIsBackIsAskedByOneAtATimeUntilItHasAnswered) {
   model::Options options;
   options.outlier_consecutive_failures = 1;
   options.outlier_ejection_time = 10s;
-  Publication next;
-  next.snapshot = bare_snapshot(options);
-  bare.worker.apply(next);
+  serve_with(options);
   become({"10.0.0.1", "10.0.0.2", "10.0.0.3"});
   const auto health = bare.worker.shared.health.of("", "10.0.0.1|8080|");
   const auto asked = [&](int requests) {
