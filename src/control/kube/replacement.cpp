@@ -4,6 +4,7 @@
 
 #include "base/regex.h"
 #include "base/strings.h"
+#include "control/kube/grammar.h"
 
 namespace sluice::control {
 
