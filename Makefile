@@ -164,7 +164,10 @@ arch:  ## directions of include, forbidden words, and that this check can fail
 	@tests/arch/check.py . && tests/arch/self_test.py
 
 headers: deps-build  ## every header compiles alone (HEADERS='…' for some)
-	@tools/headers.sh $(HEADERS)
+	@tools/alone.sh headers $(HEADERS)
+
+sources: deps-build  ## every source of src compiles alone, as in make build (FILES='…' for some)
+	@tools/alone.sh sources $(FILES)
 
 fmt:  ## format the sources in place
 	@tools/deps.sh lint
@@ -195,4 +198,4 @@ install-completions:  ## completions for bash and zsh below PREFIX (/usr/local)
 clean:  ## remove everything that was built
 	@rm -rf build
 
-.PHONY: help deps deps-build build dev run quick first-answer test unit test-integration test-conformance k8s-harness test-k8s test-k8s-dev test-k8s-long test-oracle asan-build asan asan-short tsan fuzz soak chaos chaos-short chaos-k8s bench peers peers-test instructions scale tail balance asio beast arch headers fmt fmt-check tidy docs image test-image install-completions clean
+.PHONY: help deps deps-build build dev run quick first-answer test unit test-integration test-conformance k8s-harness test-k8s test-k8s-dev test-k8s-long test-oracle asan-build asan asan-short tsan fuzz soak chaos chaos-short chaos-k8s bench peers peers-test instructions scale tail balance asio beast arch headers sources fmt fmt-check tidy docs image test-image install-completions clean
