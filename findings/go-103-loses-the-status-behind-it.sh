@@ -5,7 +5,7 @@
 #   "Status: 103 Early Hints" in its only head, which is no answer that a web server could pass on, and tests with httptest's recorder see 103.
 # Source: documentation of net/http, ResponseWriter.WriteHeader: any number of 1xx headers may be written, followed by at most one 2xx-5xx header;
 #   RFC 9110 section 15.2 (interim), RFC 8297 (103), RFC 3875 section 6.3.3 (Status). Go 1.26.8 and 1.27.1 net/http, net/http/fcgi,
-#   net/http/cgi and httptest; github.com/labstack/echo v5.4.6. Right: net/http's servers of HTTP/1.1 and HTTP/2, ReverseProxy, promhttp, otelhttp.
+#   net/http/cgi and httptest; github.com/labstack/echo v5.4.6. Right: net/http's plain server, promhttp 1.25.0, otelhttp.
 # Usual guess: what wraps a ResponseWriter, in the standard library at least, has known of 1xx since the library does (Go 1.19).
 set -euo pipefail
 T=$(mktemp -d)
