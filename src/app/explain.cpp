@@ -257,6 +257,16 @@ void look_for_page(Explanation& out, const data::RequestView& view, data::LocalR
     out.steps.push_back(fmt::format("error_page of a snippet answers in place of {}", error));
     return;
   }
+  if (const auto* page = data::asked_for(view, error)) {
+    const std::string status = page->keeps_status  ? std::to_string(error)
+                               : page->status != 0 ? std::to_string(page->status)
+                                                   : "that of the answer";
+    out.steps.push_back(
+        fmt::format("error_page of a snippet: {} of this host is asked for in place of {}, the status is {}",
+                    page->asks, error, status));
+    if (!page->keeps_status && page->status != 0) reply.status = page->status;
+    return;
+  }
   const auto& pages = out.route->settings->error_pages;
   if (!pages || out.stand_in != nullptr || !std::ranges::binary_search(pages->statuses, error)) return;
   const model::Cluster* const errors = find_errors_cluster(model, *out.route->spec);

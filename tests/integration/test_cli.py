@@ -635,7 +635,9 @@ def test_explain_names_the_stand_in(site):
     ("deny all; error_page 403 =302 https://login.example/;", "/", "302 https://login.example/"),
     ("location /nf { return 404; } error_page 404 https://x.example/nf;", "/nf", "302 https://x.example/nf"),
     ("location /a { return 404; } location = /nf { return 200 found; } error_page 404 =200 /nf;", "/a", "200"),
-    ("location /own { return 404 mine; } error_page 404 =302 https://x.example/;", "/own", "404")])
+    ("location /own { return 404 mine; } error_page 404 =302 https://x.example/;", "/own", "404"),
+    ("if ($arg_no) { return 403; } error_page 403 =201 /pages;", "/?no=1", "201"),
+    ("if ($arg_no) { return 403; } error_page 403 /pages;", "/?no=1", "403")])
 def test_explain_follows_error_page(site, snippet, path, answer):
     site.app("app.example", site.pod().address, annotations={"configuration-snippet": snippet})
     options = {"allow-snippet-annotations": "true", "annotations-risk-level": "Critical"}

@@ -531,7 +531,8 @@ TEST(Snippets, ErrorsHaveAnswers) {
   Site pods(configuration("error_page 500 https://status.example; proxy_intercept_errors on;"));
   EXPECT_TRUE(pods.intercepts(500));
   EXPECT_FALSE(pods.intercepts(404));
-  EXPECT_EQ(Site(configuration("error_page 404 = /index.html;")).ask("/"), "503 page") << "a path of a pod";
+  EXPECT_EQ(Site(configuration("error_page 404 = /index.html;")).ask("/"), "svc /") << "a path of a pod is asked for";
+  EXPECT_EQ(Site(configuration("error_page 404 = @index;")).ask("/"), "503 page");
   EXPECT_EQ(Site(configuration("error_page 200 https://a.example;")).ask("/"), "503 page");
 }
 

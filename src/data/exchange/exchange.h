@@ -200,6 +200,7 @@ struct Exchange : RequestView {
   std::unique_ptr<Elsewhere> elsewhere;  // the pod named it: there is no answer yet; null: it did not
   ClusterRuntime* awaited_at = nullptr;  // counts it among those without the head of an answer; null: nobody does
   Exchange* asker = nullptr;             // on whose behalf this path of the host is asked (same_host.h); null: none
+  bool for_error = false;                // it answers in place of an error: nothing answers in place of its own
   bool grpc = false;                     // a call of gRPC: both directions stream, and our answers are its own
   PassedDeadline passed = PassedDeadline::none;
   std::unique_ptr<BodyTransform> transform;

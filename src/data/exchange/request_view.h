@@ -35,13 +35,14 @@ struct RequestView {
   std::uint16_t came_by = 0;               // the port that the client connected to; 0: explain was not told it
   std::string_view said_port;              // the same, as a trusted proxy says; empty: none does
 
-  const RequestView* main = nullptr;      // the client's request, of which this is a sub-request; null: it is none
-  const Route* route = nullptr;           // null: none takes it
-  bool undecided = false;                 // nobody knows whether it is the route: its pattern gave up
-  bool available = false;                 // its Cluster has an endpoint that takes requests
-  bool unlocated = false;                 // it was answered where nginx has not looked for a location yet
-  bool past_rewrites = false;             // nothing answered before rewrite-target did: $uri is what that makes
-  bool outside = false;                   // its Cluster is not of pods of ours
+  const RequestView* main = nullptr;   // the client's request, of which this is a sub-request; null: it is none
+  const RequestView* first = nullptr;  // the client's request, in whose place it asks for another path; null: it is it
+  const Route* route = nullptr;        // null: none takes it
+  bool undecided = false;              // nobody knows whether it is the route: its pattern gave up
+  bool available = false;              // its Cluster has an endpoint that takes requests
+  bool unlocated = false;              // it was answered where nginx has not looked for a location yet
+  bool past_rewrites = false;          // nothing answered before rewrite-target did: $uri is what that makes
+  bool outside = false;                // its Cluster is not of pods of ours
   const model::Canary* canary = nullptr;  // that takes it from the route's own Cluster; null: none does
   std::string_view session;               // "NAME=KEY|ID" of the session that began with it; empty: none did
   ProgramState* program = nullptr;        // where its snippets have got to; null: its route has none
@@ -57,6 +58,11 @@ struct RequestView {
   Instant begun{};                                // when it had come; explain has no such time
   const Peer* from = nullptr;                     // who talks to us
   const ExchangeRecord* so_far = nullptr;         // what is told of it at the end
+
+  // What the client has sent, whatever is asked on its behalf.
+  const net::http::RequestHead& sent() const noexcept {
+    return main != nullptr ? main->received : first != nullptr ? first->received : received;
+  }
 
   // For redirects that name it.
   std::string port() const {

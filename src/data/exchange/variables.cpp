@@ -279,7 +279,7 @@ void put_path(const RequestView& request, Out& out) {
 
 void put_value(const RequestView& request, Variable named, Out& out, const ResponseFields* fields) {
   const auto& head = request.received;
-  const auto& line = request.main == nullptr ? head : request.main->received;  // a sub-request has none of its own
+  const auto& line = request.sent();  // what is asked on its behalf has none of its own
   const auto query = request.query.substr(request.query.empty() ? 0 : 1);
   const auto* proxy = request.from != nullptr ? request.from->proxy.get() : nullptr;
   const bool tls = request.from != nullptr && request.from->tls;
@@ -391,7 +391,7 @@ void put_value(const RequestView& request, Variable named, Out& out, const Respo
       out.put(" ");
       return out.put(protocol(head));
     case variable("request_method"):
-      return out.put(line.method_text);
+      return out.put((request.main == nullptr ? head : line).method_text);
     case variable("request_uri"):
       return out.put(line.path_query);
     case variable("escaped_request_uri"): {

@@ -29,7 +29,7 @@ class DigestAuth final : public Step {
   std::optional<LocalReply> decide_at_length(const RequestView& request) const override {
     const auto given = digest_given_by(request.received);
     if (!given) return LocalReply{.status = 401, .why = kNone};
-    if (!right(*given, request.received)) return LocalReply{.status = 401, .why = kWrong};
+    if (!right(*given, request.sent())) return LocalReply{.status = 401, .why = kWrong};
     return std::nullopt;
   }
 
@@ -50,7 +50,7 @@ class DigestAuth final : public Step {
       (*out)->fields.emplace_back("Retry-After", "1");
       co_return std::move(out);
     }
-    if (!right(*given, ex.received)) {
+    if (!right(*given, ex.sent())) {
       checked.wrong(ex.client, now);
       stats.auth_wrong.add();
       out->emplace(refusal(ex, kWrong, false));

@@ -116,7 +116,7 @@ class ExternalAuth final : public Asker {
     evaluate(kUrl, ex, Spelling::field, url);
     std::string redirect;
     if (auth_->request_redirect.empty())
-      redirect = ex.head().path_query;
+      redirect = ex.sent().path_query;
     else
       evaluate(auth_->request_redirect, ex, Spelling::field, redirect);
     std::vector<Field> fields;
@@ -124,7 +124,7 @@ class ExternalAuth final : public Asker {
     fields.push_back({"X-Forwarded-Proto", {}, Name::x_forwarded_proto, false});
     fields.push_back({"X-Request-ID", ex.request_id, Name::x_request_id, false});
     if (!auth_->method.empty()) {
-      fields.push_back({"X-Original-URI", ex.head().path_query, Name::x_original_uri, false});
+      fields.push_back({"X-Original-URI", ex.sent().path_query, Name::x_original_uri, false});
       fields.push_back({"X-Scheme", ex.scheme, Name::x_scheme, false});
     }
     const std::size_t at_host = fields.size();

@@ -9,7 +9,9 @@
 #include "data/proxy/local_reply.h"
 #include "data/proxy/on_behalf.h"
 #include "data/proxy/same_host.h"
+#include "data/proxy/subrequest.h"
 #include "net/http/grammar.h"
+#include "net/http/path.h"
 
 namespace sluice::data {
 
@@ -33,11 +35,28 @@ std::string as_target(std::string_view named) {
   return out;
 }
 
+bool has_no_body(int status) noexcept {
+  return status == 204 || status == 304;
+}
+
+// What another path answers, which the client gets as from itself: the connection ends where either says so.
+class AnswerInPlace : public OnBehalf {
+ public:
+  using OnBehalf::OnBehalf;
+  net::Task<Status> start(Exchange& ex, const ResponseStart& response, Chunk first) override {
+    ex.close_after = ex.close_after || asker_.close_after;
+    net::Task<Status> starting = asker_.down.start(ex, response, first);
+    Status started = co_await starting;
+    asker_.close_after = ex.close_after;
+    co_return started;
+  }
+};
+
 // The answer of who was named.
-class Answer final : public OnBehalf {
+class Answer final : public AnswerInPlace {
  public:
   Answer(Exchange& asker, std::span<const std::pair<std::string, std::string>> carried) noexcept
-      : OnBehalf(asker), carried_(carried) {}
+      : AnswerInPlace(asker), carried_(carried) {}
   Exchange* meant_for(Exchange& ex, ResponseStart& named) override {
     fields_.assign(named.fields.begin(), named.fields.end());
     const auto present = fields_.size();
@@ -51,16 +70,39 @@ class Answer final : public OnBehalf {
     named.fields = fields_;
     return &ex;
   }
-  net::Task<Status> start(Exchange& ex, const ResponseStart& named, Chunk first) override {
-    ex.close_after = ex.close_after || asker_.close_after;
-    net::Task<Status> starting = asker_.down.start(ex, named, first);
-    Status started = co_await starting;
-    asker_.close_after = ex.close_after;
-    co_return started;
-  }
 
  private:
   std::span<const std::pair<std::string, std::string>> carried_;
+  std::vector<Field> fields_;
+};
+
+// What answers in place of an error.
+class ErrorAnswer final : public AnswerInPlace {
+ public:
+  // `status`: what the client gets; 0: what is answered has its own.
+  ErrorAnswer(Exchange& asker, const LocalReply& error, std::uint16_t status) noexcept
+      : AnswerInPlace(asker), error_(error), status_(status) {}
+  Exchange* meant_for(Exchange& ex, ResponseStart& page) override {
+    fields_.assign(page.fields.begin(), page.fields.end());
+    for (const auto& [name, value] : error_.fields) fields_.push_back({name, value, net::http::name_of(name), false});
+    if (status_ != 0 && (page.from_pod || page.status / 100 == 2)) {
+      const bool none = has_no_body(status_);
+      if (none != (page.framing == net::http::Framing::none) || has_no_body(page.status)) {
+        page.framing = none ? net::http::Framing::none : net::http::Framing::length;
+        page.content_length = 0;
+        std::erase_if(fields_, [](const Field& f) { return f.id == Name::content_length; });
+      }
+      page.status = status_;
+      page.reason = {};
+      ex.record.status = status_;
+    }
+    page.fields = fields_;
+    return &ex;
+  }
+
+ private:
+  const LocalReply& error_;
+  const std::uint16_t status_;
   std::vector<Field> fields_;
 };
 
@@ -122,8 +164,8 @@ net::Task<void> answer_from_elsewhere(Exchange& ex) {
   Elsewhere at = std::move(*ex.elsewhere);
   for (int times = 0; times < kMostElsewhere; ++times) {
     Answer answer(ex, at.fields);
-    const bool head_alone = ex.head().method == net::http::Method::head;
-    OfSameHost next(ex, answer, head_alone ? net::http::Method::head : net::http::Method::get, at.target);
+    OfSameHost next(ex, answer, asks_for_head(ex) ? net::http::Method::head : net::http::Method::get, at.target);
+    next.exchange().first = ex.first != nullptr ? ex.first : &ex;
     net::Task<void> asking = next.run();
     co_await asking;
     take_over(ex, next.exchange());
@@ -138,6 +180,34 @@ net::Task<void> answer_from_elsewhere(Exchange& ex) {
   net::Task<Status> sending = send_local_reply(ex, std::move(reply));
   Status sent = co_await sending;
   if (!sent) ex.close_after = true;
+}
+
+net::Task<bool> answer_error_from_elsewhere(Exchange& ex, const model::SnippetErrorPage& page,
+                                            const LocalReply& error) {
+  const std::uint16_t status = page.keeps_status ? error.status : page.status;
+  ErrorAnswer answer(ex, error, status);
+  // The path is taken as it is written: nothing of it has been encoded.
+  const auto question = std::min(page.asks.find('?'), page.asks.size());
+  std::string target;
+  append_encoded(std::string_view(page.asks).substr(0, question), target,
+                 [](std::uint8_t byte) { return net::http::kTarget[byte] && byte != '%'; });
+  target += as_target(std::string_view(page.asks).substr(question));
+  std::string storage(target.size(), '\0');
+  const auto path = net::http::normalise_path(target, storage.data());
+  Doubt doubt;
+  if (!path || find_of_same_host(ex, *ex.view->snapshot().routes, ex.memory.host, *path, doubt) == nullptr)
+    co_return false;
+  const bool head_alone = asks_for_head(ex) || has_no_body(status);
+  OfSameHost next(ex, answer, head_alone ? net::http::Method::head : net::http::Method::get, target);
+  Exchange& asked = next.exchange();
+  asked.first = ex.first != nullptr ? ex.first : &ex;
+  asked.for_error = true;
+  for (auto& f : asked.head().fields.all())
+    f.drop = f.drop || std::ranges::any_of(kConditions, [&](std::string_view name) { return iequals(name, f.name); });
+  net::Task<void> asking = next.run();
+  co_await asking;
+  take_over(ex, asked);
+  co_return true;
 }
 
 }  // namespace sluice::data

@@ -38,10 +38,6 @@ bool keeps_status(int status) noexcept {
   return status == 401 || status == 403 || status == 421 || status == 429;
 }
 
-bool asks_for_head(const Exchange& ex) noexcept {
-  return ex.received.method == net::http::Method::head;
-}
-
 // Passes the page on to the client, for whom it goes through the same steps as a pod's response.
 class Page final : public OnBehalf {
  public:
@@ -91,7 +87,7 @@ void describe_error(const Exchange& ex, std::string_view code, bool with_target,
   const auto& spec = *ex.route->spec;
   sink("X-Code", code);
   sink("X-Format", accepted(ex));
-  if (with_target) sink("X-Original-URI", ex.received.path_query);
+  if (with_target) sink("X-Original-URI", ex.sent().path_query);
   sink("X-Namespace", spec.ns.view());
   sink("X-Ingress-Name", spec.ingress.view());
   sink("X-Service-Name", spec.service.view());
@@ -134,7 +130,7 @@ bool has_page(const Exchange& ex, int status) noexcept {
 }
 
 bool intercepts(const Exchange& ex, int status) noexcept {
-  if (ex.main != nullptr || ex.tunnel || ex.grpc) return false;
+  if (ex.main != nullptr || ex.for_error || ex.tunnel || ex.grpc) return false;
   if (signs_in(*ex.settings, status) && intercepts_errors(ex)) return true;
   if (ex.program != nullptr && intercepts_by_snippet(*ex.settings, status, intercepts_errors(ex))) return true;
   return has_page(ex, status) && ex.settings->error_pages->of_pods;
@@ -168,10 +164,7 @@ net::Task<Result<bool>> send_error_page(Exchange& ex, const LocalReply& error) {
   fields.push_back({"X-Request-ID", ex.request_id, Name::x_request_id, false});
   fields.push_back({"X-Forwarded-For", client_list(ex, list), Name::x_forwarded_for, false});
   fields.push_back({"Host", ex.host_header, Name::host, false});
-  // The page is another document than the one that the client has, or wants a part of.
-  for (const std::string_view name :
-       {"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"})
-    fields.push_back({name, {}, net::http::name_of(name), false});
+  for (const std::string_view name : kConditions) fields.push_back({name, {}, net::http::name_of(name), false});
   if (ex.settings->client_auth)
     tell_certificate(ex, [&](std::string_view name, std::string_view value) {
       fields.push_back({name, value, Name::other, false});

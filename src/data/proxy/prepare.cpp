@@ -125,16 +125,21 @@ void know_doubt(Exchange& ex, const Doubt& doubt) noexcept {
     ex.worker.stats.regex_gave_up.add(doubt.passed);
 }
 
+// The request whose namespace has the paths that this one may lead to, and whose variables it sees; null: any, and
+// none.
+const RequestView* asks_for(const Exchange& ex) noexcept {
+  return ex.main != nullptr ? ex.main : ex.for_error ? ex.asker : nullptr;
+}
+
 constexpr Error kNobodyThere{Fault::unsupported, Whose::internal, Retry::no, 500, kNobodyToAsk};
 
 // nginx's variables are one set for a request and its sub-requests; here what a sub-request sets is its own.
 void run_snippets(Exchange& ex, std::string_view host) {
   auto& program = ex.memory.program;
   program.begin(ex.memory.texts);
-  if (ex.main != nullptr) {
-    program.internal = true;
-    if (ex.main->program != nullptr) program.variables = ex.main->program->variables;
-  }
+  program.internal = ex.asker != nullptr;
+  const RequestView* const before = asks_for(ex);
+  if (before != nullptr && before->program != nullptr) program.variables = before->program->variables;
   if (!ex.undecided) run_program(ex, *ex.view->snapshot().routes, host, program);
 }
 
@@ -193,8 +198,9 @@ Status prepare(Exchange& ex) {
   ex.path = *path;
   const RouteTable& routes = *ex.view->snapshot().routes;
   Doubt doubt;
-  const bool own = ex.main == nullptr;
-  ex.route = own ? routes.match(host, ex.path, &doubt) : find_of_same_host(*ex.main, routes, host, ex.path, doubt);
+  const RequestView* const asker = asks_for(ex);
+  const bool own = asker == nullptr;
+  ex.route = own ? routes.match(host, ex.path, &doubt) : find_of_same_host(*asker, routes, host, ex.path, doubt);
   know_doubt(ex, doubt);
   if (!ex.route) return own ? Status{} : std::unexpected(kNobodyThere);
   if (ex.route->program != nullptr) [[unlikely]]

@@ -367,7 +367,7 @@ bool answer_error(const RequestView& request, LocalReply& reply) {
   if (request.program == nullptr || request.route == nullptr) return false;
   const auto& settings = *request.route->settings;
   const auto* page = page_for(settings, reply.status);
-  if (page == nullptr) return false;
+  if (page == nullptr || !page->asks.empty()) return false;
   const SnippetStep& step = page->answer;
   const auto spelling = step.is_location ? Spelling::url : Spelling::raw;
   // A `return` of an error without a text is an error of its own, whatever status the page should have.
@@ -402,6 +402,12 @@ bool answer_error(const RequestView& request, LocalReply& reply) {
   if (page->level) request.program->level = *page->level;
   reply.silent = own && is_silent(step.status);
   return true;
+}
+
+const model::SnippetErrorPage* asked_for(const RequestView& request, int status) noexcept {
+  if (request.program == nullptr || request.route == nullptr) return nullptr;
+  const auto* page = page_for(*request.route->settings, status);
+  return page != nullptr && !page->asks.empty() ? page : nullptr;
 }
 
 bool is_own_text(const RequestView& request, const LocalReply& reply) noexcept {

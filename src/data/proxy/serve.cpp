@@ -123,7 +123,7 @@ std::optional<LocalReply> settle(Exchange& ex, std::optional<Verdict> verdict) {
   take_effect(ex, verdict ? &*verdict : nullptr);
   if (verdict) {
     ex.unlocated = answers_at_server(verdict->by);
-    if (verdict->by == kNoEndpoints) verdict->reply.retry_after = ask_again(ex);
+    if (verdict->by == kNoEndpoints && verdict->reply.status == 503) verdict->reply.retry_after = ask_again(ex);
     return std::move(verdict->reply);
   }
   // What was meant for us is none of the pod's business, as in ingress-nginx.
@@ -336,10 +336,20 @@ void say_nothing(Exchange& ex, std::uint16_t status) {
   ex.down.abort();
 }
 
+// A path of the host that answers in place of this error; null: none does. As with other pages (has_page()), what
+// comes back to us would ask for itself, a WebSocket's 200 would say that it is open, and near a limit the shortest
+// answer is the best one.
+const model::SnippetErrorPage* page_elsewhere(const Exchange& ex, int status) noexcept {
+  if (ex.program == nullptr) [[likely]]
+    return nullptr;
+  if (ex.grpc || status == 508 || (ex.head().upgrade && ex.head().major >= 2)) return nullptr;
+  return ex.worker.held().refuses() ? nullptr : asked_for(ex, status);
+}
+
 // By the route's Service of error pages, where it answers in place of this one.
 net::Task<Status> send_reply(Exchange& ex, LocalReply reply) {
   // What a sub-request says is judged, and no page has a status that may let anybody in.
-  const bool own_text = ex.main != nullptr || is_own_text(ex, reply);
+  const bool own_text = ex.main != nullptr || ex.for_error || is_own_text(ex, reply);
   // The first that takes the error, as nginx has them in its location.
   const bool instead = !own_text && ((!answers_as_grpc(ex) && send_to_sign_in(ex, reply)) || answer_error(ex, reply));
   if (instead && reply.silent) {
@@ -350,6 +360,11 @@ net::Task<Status> send_reply(Exchange& ex, LocalReply reply) {
     net::Task<Status> sending = send_local_reply(ex, std::move(reply));
     Status sent = co_await sending;
     co_return sent;
+  }
+  if (const auto* page = own_text ? nullptr : page_elsewhere(ex, reply.status)) {
+    net::Task<bool> leading = answer_error_from_elsewhere(ex, *page, reply);
+    const bool led = co_await leading;
+    if (led) co_return Status{};
   }
   if (!own_text && has_page(ex, reply.status)) {
     net::Task<Result<bool>> paging = send_error_page(ex, reply);

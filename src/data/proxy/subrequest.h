@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,6 +34,14 @@ struct NoBody final : BodySource {
   void stop() noexcept override {}
   bool ended() const noexcept override { return true; }
 };
+// What a client says of the document that it has, or wants a part of: no other one is asked for with it.
+inline constexpr std::array<std::string_view, 6> kConditions{
+    "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"};
+
+inline bool asks_for_head(const Exchange& ex) noexcept {
+  return ex.received.method == net::http::Method::head;
+}
+
 // Gets an answer, keeps its head and drops its body.
 struct KeptAnswer final : Downstream {
   static constexpr std::size_t kMostDropped = 64 * 1024;     // bytes of a body; then its connection ends

@@ -110,8 +110,7 @@ void for_each_usual_field(const Exchange& ex, const BodyShape& shape, Sink&& sin
   sink("X-Scheme", ex.scheme);
   if (!ex.forwarded_for.empty()) sink("X-Original-Forwarded-For", ex.forwarded_for);
   if (!ex.forwarded_host.empty()) sink("X-Original-Forwarded-Host", ex.forwarded_host);
-  if (o.proxy_add_original_uri_header)
-    sink("X-Original-URI", ex.main == nullptr ? ex.head().path_query : ex.main->received.path_query);
+  if (o.proxy_add_original_uri_header) sink("X-Original-URI", ex.sent().path_query);
   if (!ex.loop_mark.empty()) sink(kCdnLoop, ex.loop_mark);
   between();
   put_length(shape, sink);

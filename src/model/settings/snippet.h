@@ -140,12 +140,13 @@ struct SnippetLimits {
   bool operator==(const SnippetLimits&) const = default;
 };
 
-// nginx's error_page: what is answered in place of one of our errors. A location that it leads to is nothing but the
-// answer, with fields and a type of its own.
+// nginx's error_page: what is answered in place of one of our errors. A location that does nothing but `return` is the
+// answer, with fields and a type of its own; any other path is asked for as the client might.
 struct SnippetErrorPage {
   std::vector<std::uint16_t> statuses;
   SnippetStep answer;
   std::string path;                        // of the location, whose extension may say the type; empty: the request's
+  std::string asks;                        // the target that is asked for; empty: `answer` is what is said
   std::string default_type = "text/html";  // of a text, where no extension says it
   std::optional<std::uint32_t> level;      // of Snippet::levels that counts for it; none: as without it
   bool keeps_status = false;  // the error's, whatever the answer says; of a redirect its own counts all the same

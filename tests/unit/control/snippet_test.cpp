@@ -431,7 +431,7 @@ TEST(SnippetDirectives, LocationsHaveNginxsModifiers) {
 TEST(SnippetDirectives, NamedLocationsAreOfServersAndLeadNowhereByThemselves) {
   EXPECT_NE(refusal("location @n { return 200 x; }"), "taken") << "nginx takes none inside of a location";
   EXPECT_EQ(refusal("error_page 404 = @n; location = /x { return 404; }", Context::server),
-            "line 1: error_page @n / an URL, or a location of a server-snippet with that name or path; the annotations "
+            "line 1: error_page @n / an URL, a path, or a named location of a server-snippet; the annotations "
             "custom-http-errors and default-backend lead errors to a Service");
   const auto server =
       read("error_page 404 = @n; location @n { return 200 x; } location @m { return 200 y; }", Context::server, "");
@@ -444,11 +444,14 @@ TEST(SnippetDirectives, NamedLocationsAreOfServersAndLeadNowhereByThemselves) {
   ASSERT_TRUE(inside);
   EXPECT_TRUE(without_use(*server, {&*inside}).empty());
   EXPECT_EQ(leads_nowhere(*inside, nullptr)->token, "error_page @m");
-  EXPECT_EQ(leads_nowhere(*inside, &*server)->token, "error_page /b");
+  EXPECT_FALSE(leads_nowhere(*inside, &*server)) << "a path is asked for, whoever has it";
+  ASSERT_EQ(asked_paths(*inside, &*server).size(), 1u);
+  EXPECT_EQ(asked_paths(*inside, &*server)[0]->location, "/b");
   const auto with_path =
       read("location = /b { return 404; } location @m { add_header A 1; return 200 y; }", Context::server, "");
   ASSERT_TRUE(with_path);
   EXPECT_FALSE(leads_nowhere(*inside, &*with_path));
+  EXPECT_TRUE(asked_paths(*inside, &*with_path).empty());
   const auto settled = settle(&*with_path, &*inside, false);
   ASSERT_EQ(settled->errors.size(), 1u);
   EXPECT_EQ(settled->errors[0].answer.status, 200);

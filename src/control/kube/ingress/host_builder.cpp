@@ -98,6 +98,7 @@ void HostBuilder::make() {
   add_routes();
   add_snippet_locations();
   report_nobody_to_ask();
+  report_pages_without_path();
   report_locations_without_use();
   add_certificates();
   report_without_effect();

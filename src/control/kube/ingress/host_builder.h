@@ -141,7 +141,10 @@ class HostBuilder {
   std::string twin_of(const snippet::Location& location, std::size_t place) const;
   void add_snippet_location(std::size_t place, const IngressState& ingress, const snippet::Block* around,
                             const snippet::Location& location);
+  template <class Visit>
+  void visit_snippets(Visit&& visit) const;
   void report_nobody_to_ask();
+  void report_pages_without_path();
   void report_locations_without_use();
   bool has_path(std::size_t place, std::string_view path) const;
   void lead_snippet_to(model::Route& route, const IngressState& ingress, const snippet::Pass& pass);

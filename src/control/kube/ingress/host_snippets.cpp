@@ -61,6 +61,33 @@ void HostBuilder::refuse_pages(const Tenant& tenant, const IngressState& ingress
                    refused->expected, "paths of " + ingress.ref->text() + " at " + shown_name() + " answer 503"});
 }
 
+// Each configuration-snippet, and of each namespace the server-snippet that counts: visit(place of the namespace, whose
+// it is, its field, what it says).
+template <class Visit>
+void HostBuilder::visit_snippets(Visit&& visit) const {
+  for (std::size_t place = 0; place < tenants_.size(); ++place) {
+    for (const IngressState* o : tenants_[place].ingresses)
+      if (const auto* own = o->configuration_snippet())
+        visit(place, *o, "metadata.annotations[configuration-snippet]", *own);
+    if (const IngressState* o = tenants_[place].server_snippet)
+      visit(place, *o, "metadata.annotations[server-snippet]", *o->server_snippet());
+  }
+}
+
+// An error_page that asks for a path which the namespace does not have at the host.
+void HostBuilder::report_pages_without_path() {
+  visit_snippets([&](std::size_t place, const IngressState& at, const char* field, const snippet::Block& block) {
+    const IngressState* const server = tenants_[place].server_snippet;
+    for (const auto* page : snippet::asked_paths(block, server != nullptr ? server->server_snippet() : nullptr))
+      if (!has_path(place, page->location))
+        report(at,
+               {Severity::warning, "NobodyToAsk", field,
+                snippet::Refusal{page->at, "error_page " + page->location, ""}.text(),
+                "a location or a path of namespace " + tenants_[place].ns + " at " + shown_name() + " that takes it",
+                "errors are answered as without it"});
+  });
+}
+
 // Nothing but error_page leads to a named location.
 void HostBuilder::report_locations_without_use() {
   for (const Tenant& tenant : tenants_) {
@@ -261,7 +288,7 @@ bool HostBuilder::has_path(std::size_t place, std::string_view path) const {
 
 // An auth_request that leads to no path of its namespace closes what it guards, and somebody has to be told.
 void HostBuilder::report_nobody_to_ask() {
-  const auto look = [&](std::size_t place, const IngressState& at, const char* field, const snippet::Block& block) {
+  visit_snippets([&](std::size_t place, const IngressState& at, const char* field, const snippet::Block& block) {
     std::set<std::string> asked;
     const auto add = [&](const snippet::Block& of) {
       if (of.asks && !of.asks->empty()) asked.insert(*of.asks);
@@ -274,15 +301,7 @@ void HostBuilder::report_nobody_to_ask() {
                {Severity::error, "NobodyToAsk", field, "auth_request " + shorten(path),
                 "a location or a path of namespace " + tenants_[place].ns + " at " + shown_name() + " that takes it",
                 "requests that it guards answer 500"});
-  };
-  for (std::size_t place = 0; place < tenants_.size(); ++place) {
-    const Tenant& tenant = tenants_[place];
-    for (const IngressState* o : tenant.ingresses)
-      if (const auto* own = o->configuration_snippet())
-        look(place, *o, "metadata.annotations[configuration-snippet]", *own);
-    if (const IngressState* o = tenant.server_snippet)
-      look(place, *o, "metadata.annotations[server-snippet]", *o->server_snippet());
-  }
+  });
 }
 
 void HostBuilder::lead_snippet_to(model::Route& route, const IngressState& ingress, const snippet::Pass& pass) {

@@ -54,6 +54,7 @@ struct Limit {
 struct ErrorPage {
   model::SnippetErrorPage page;  // where it leads to a location without the answer, and what goes with that
   std::string location;          // "/x" or "@x"; empty: an URL
+  std::string query;             // behind a path, with its '?'; empty: none
   Place at;
 };
 
@@ -109,6 +110,8 @@ Block joined(const Block& first, const Block& second);
 // An error_page of the block, or of a location in it, that leads nowhere; nothing: there is none. `server`: that of its
 // server, which may be the block itself; null: none. settle() leaves such a page out, so that whoever asks refuses it.
 std::optional<Refusal> leads_nowhere(const Block& block, const Block* server);
+// Its error pages, and those of its locations, that ask for a path of the host, whoever has it there.
+std::vector<const ErrorPage*> asked_paths(const Block& block, const Block* server);
 // Named locations of a server that no error_page of these leads to.
 std::vector<const Location*> without_use(const Block& server, const std::vector<const Block*>& others);
 

@@ -46,7 +46,8 @@ std::string read_error_page(Reader& r, const Directive& d) {
     answer.status = said ? made.page.status : std::uint16_t{302};
     if (auto expected = r.text(to, Reader::For::error, answer.text); !expected.empty()) return expected;
   } else {
-    made.location = to.text;
+    made.location = to.text.substr(0, to.text.starts_with('/') ? to.text.find('?') : std::string::npos);
+    made.query = to.text.substr(made.location.size());
   }
   r.block().errors.push_back(std::move(made));
   return {};

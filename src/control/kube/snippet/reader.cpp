@@ -367,42 +367,52 @@ Led led_to(const ErrorPage& page, const Block& near, const Block* server) {
     if (out.to == nullptr && server != nullptr) out.to = among(server->locations);
   }
   if (out.to == nullptr) return out;
-  if (out.to->block->answer) out.answer = &*out.to->block->answer;
+  if (out.to->block->answer && page.query.empty()) out.answer = &*out.to->block->answer;
   return out;
+}
+
+// Is the path one that whoever has it at the host is asked for?
+bool asks_for_path(const ErrorPage& page, const Led& led) noexcept {
+  return led.answer == nullptr && page.location.starts_with('/') && page.location.find('$') == std::string::npos;
+}
+
+// Those of a block and of its locations.
+template <class Visit>
+void visit_pages(const Block& block, Visit&& visit) {
+  for (const ErrorPage& page : block.errors) visit(page);
+  for (const Location& location : block.locations)
+    for (const ErrorPage& page : location.block->errors) visit(page);
 }
 
 }  // namespace
 
 std::optional<Refusal> leads_nowhere(const Block& block, const Block* server) {
-  const auto look = [&](const Block& of) -> std::optional<Refusal> {
-    for (const ErrorPage& page : of.errors) {
-      if (page.location.empty()) continue;
-      const Led led = led_to(page, block, server);
-      if (led.answer != nullptr) continue;
-      return Refusal{
-          page.at, "error_page " + page.location,
-          std::string(led.to != nullptr ? "a location that does nothing but `return`"
-                                        : "an URL, or a location of a server-snippet with that name or path") +
-              "; the annotations custom-http-errors and default-backend lead errors to a Service"};
-    }
-    return std::nullopt;
-  };
-  auto out = look(block);
-  for (auto at = block.locations.begin(); !out && at != block.locations.end(); ++at) out = look(*at->block);
+  std::optional<Refusal> out;
+  visit_pages(block, [&](const ErrorPage& page) {
+    if (out || page.location.empty()) return;
+    const Led led = led_to(page, block, server);
+    if (led.answer != nullptr || asks_for_path(page, led)) return;
+    out = Refusal{page.at, "error_page " + page.location,
+                  std::string(led.to != nullptr ? "a location that does nothing but `return`, or a path without a name"
+                                                : "an URL, a path, or a named location of a server-snippet") +
+                      "; the annotations custom-http-errors and default-backend lead errors to a Service"};
+  });
+  return out;
+}
+
+std::vector<const ErrorPage*> asked_paths(const Block& block, const Block* server) {
+  std::vector<const ErrorPage*> out;
+  visit_pages(block, [&](const ErrorPage& page) {
+    if (asks_for_path(page, led_to(page, block, server))) out.push_back(&page);
+  });
   return out;
 }
 
 std::vector<const Location*> without_use(const Block& server, const std::vector<const Block*>& others) {
   std::set<std::string_view> used;
-  const auto note = [&](const Block& of) {
-    for (const ErrorPage& page : of.errors) used.insert(page.location);
-  };
-  const auto note_all = [&](const Block& of) {
-    note(of);
-    for (const Location& location : of.locations) note(*location.block);
-  };
-  note_all(server);
-  for (const Block* other : others) note_all(*other);
+  const auto note = [&](const ErrorPage& page) { used.insert(page.location); };
+  visit_pages(server, note);
+  for (const Block* other : others) visit_pages(*other, note);
   std::vector<const Location*> out;
   for (const Location& handler : server.handlers)
     if (!used.contains(handler.path)) out.push_back(&handler);
@@ -459,6 +469,10 @@ std::vector<model::SnippetErrorPage> pages_of(const std::vector<ErrorPage>& of, 
     model::SnippetErrorPage page = error.page;
     if (!error.location.empty()) {
       const Led led = led_to(error, near, &server);
+      if (asks_for_path(error, led)) {
+        page.asks = error.location + error.query;
+        made.push_back(std::move(page));
+      }
       if (led.answer == nullptr) continue;
       const Block& block = *led.to->block;
       const SnippetLevel& outer = server.levels.front();
@@ -664,10 +678,9 @@ std::optional<Refusal> refusal_of_option(std::string_view text, Context where, c
   if (!made) return std::move(made.error());
   if (!made->locations.empty())
     return Refusal{made->locations.front().at, "location", "no location: of which host would it be?"};
-  if (auto refused = leads_nowhere(*made, nullptr)) {
-    refused->expected = "an URL: no location is of all hosts";
-    return refused;
-  }
+  for (const ErrorPage& page : made->errors)
+    if (!page.location.empty())
+      return Refusal{page.at, "error_page " + page.location, "an URL: no location is of all hosts"};
   const bool asks = made->asks && !made->asks->empty();
   if (asks || !made->auth.empty() || made->satisfy_any || !made->mirror.empty() || made->internal) {
     Refusal refused{{}, {}, "what holds for all hosts: headers, steps, access and settings"};
