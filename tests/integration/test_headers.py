@@ -220,6 +220,18 @@ def test_lists_in_several_fields_are_one_list(site):
     assert values(pod)["x-real-ip"] == ["203.0.113.9"]
 
 
+def test_lists_of_traces_reach_pods_in_one_line(site):
+    """Of several lines some programs read the first alone (findings/tracestate-in-two-lines.sh)."""
+    sluice, pod = site.simple()
+    with sluice.raw() as c:
+        assert c.get("/", "app.example", headers=["tracestate: ", "Tracestate: a=1", "X-Between: x", "tracestate: b=2,c=3", "baggage: k=v", "baggage: l=w"]).status == 200
+        v = values(pod)
+        assert (v["tracestate"], v["baggage"], v["x-between"]) == (["a=1, b=2,c=3"], ["k=v, l=w"], ["x"])
+        assert c.get("/", "app.example", headers=["tracestate: a=1"]).status == 200
+        v = values(pod)
+        assert v["tracestate"] == ["a=1"] and "baggage" not in v
+
+
 def test_upstream_vhost(site):
     """Host is another one for pods; X-Forwarded-Host stays the client's."""
     sluice, pod = site.simple(annotations={"upstream-vhost": "$service_name.${namespace}.svc:81"})

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "data/exchange/variables.h"
 #include "data/plan/choice.h"
@@ -44,6 +45,20 @@ std::string_view joined(Exchange& ex, Name id, std::string_view text = {}) {
     }
   }
   return many ? std::string_view(*many) : one ? one->value : std::string_view();
+}
+
+// Lists that programs read the first line of alone, whoever wrote them in several: pods get one line (RFC 9110 section
+// 5.3; W3C Trace Context section 3.3.1.1, Baggage section 3.2).
+void join_lines(Exchange& ex, Name id) {
+  if (!ex.head().names.has(id)) [[likely]]
+    return;
+  const std::string_view all = joined(ex, id);
+  bool first = true;
+  for (auto& f : ex.head().fields.all()) {
+    if (f.id != id || f.drop) continue;
+    f.value = all;
+    f.drop = !std::exchange(first, false);
+  }
 }
 
 std::string_view joined_by_name(Exchange& ex, std::string_view name) {
@@ -178,6 +193,8 @@ Status prepare(Exchange& ex) {
   ex.grpc = type && is_grpc(type->value) && ex.main == nullptr;
   find_client(ex);
   find_origin(ex);
+  join_lines(ex, Name::tracestate);
+  join_lines(ex, Name::baggage);
   ex.request_id = joined(ex, Name::x_request_id);
   if (ex.options->generate_request_id) give_request_id(ex);
   ex.target = head.path_query;

@@ -40,9 +40,11 @@ inline bool keeps_in_request(const http::Field& field) noexcept {
   }
 }
 
-// Upgrades that are never offered to a pod: to HTTP/2 on clear text, which a tunnel would hide from us.
-inline bool is_http_upgrade(std::string_view token) noexcept {
-  return iequals(token.substr(0, 2), "h2") || iequals(token.substr(0, 5), "http/");
+// Upgrades that are never offered to a pod: to HTTP/2 on clear text, which a tunnel would hide from us, and to TLS
+// (RFC 2817), which would be that of the client's connection and not of ours.
+inline bool is_of_connection(std::string_view token) noexcept {
+  return iequals(token.substr(0, 2), "h2") || iequals(token.substr(0, 5), "http/") ||
+         iequals(token.substr(0, 4), "tls/");
 }
 
 // 501 for a coding that we do not have, 400 for what no list of codings can be (RFC 9112 section 6.1, 6.3).
@@ -202,7 +204,7 @@ class RequestChecks {
         const auto slash = token.find('/');
         tokens = tokens && is_token(token.substr(0, slash)) &&
                  (slash == std::string_view::npos || is_token(token.substr(slash + 1)));
-        if (out_.upgrade_token.empty() && !is_http_upgrade(token)) out_.upgrade_token = token;
+        if (out_.upgrade_token.empty() && !is_of_connection(token)) out_.upgrade_token = token;
       });
     }
     if (!tokens) return refuse(400, "Upgrade: not a list of protocols");

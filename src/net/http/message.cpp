@@ -149,6 +149,7 @@ Name name_of(std::string_view name) noexcept {
       if (same<"referer">(p)) return Name::referer;
       if (same<"upgrade">(p)) return Name::upgrade;
       if (same<"trailer">(p)) return Name::trailer;
+      if (same<"baggage">(p)) return Name::baggage;
       break;
     case 8:
       if (same<"cdn-loop">(p)) return Name::cdn_loop;
@@ -163,6 +164,7 @@ Name name_of(std::string_view name) noexcept {
       if (same<"user-agent">(p)) return Name::user_agent;
       if (same<"connection">(p)) return Name::connection;
       if (same<"keep-alive">(p)) return Name::keep_alive;
+      if (same<"tracestate">(p)) return Name::tracestate;
       break;
     case 12:
       if (same<"content-type">(p)) return Name::content_type;

@@ -217,6 +217,7 @@ TEST(Request, Upgrade) {
   EXPECT_EQ(token("Connection: Upgrade\r\nUpgrade: h2c"), "");
   EXPECT_EQ(token("Connection: Upgrade\r\nUpgrade: H2C"), "");
   EXPECT_EQ(token("Connection: Upgrade\r\nUpgrade: HTTP/2.0"), "");
+  EXPECT_EQ(token("Connection: Upgrade\r\nUpgrade: TLS/1.2"), "");
   EXPECT_EQ(token("Connection: Upgrade\r\nUpgrade: h2c, foo"), "foo");
   EXPECT_EQ(token("Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: foo"), "foo");
   EXPECT_EQ(token("Upgrade: foo"), "");
