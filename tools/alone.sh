@@ -14,7 +14,7 @@ all=("$@")
 [ $# -gt 0 ] || mapfile -t all < <(git ls-files -co --exclude-standard "${patterns[@]}")
 temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT
-export FLAGS="-std=c++23 -Wall -Wextra -Wpedantic -Isrc -Iinclude -DSPDLOG_COMPILED_LIB -DSPDLOG_FMT_EXTERNAL" temporary
+export FLAGS="-std=c++23 -Wall -Wextra -Wpedantic -Isrc -Iinclude -DSPDLOG_COMPILED_LIB -DSPDLOG_FMT_EXTERNAL -DSLUICE_VERSION=\"\" -DSLUICE_COMMIT=\"\"" temporary
 # Sources see what cmake/Modules.cmake precompiles for them, and compile in half the time.
 if [ "$kind" = sources ]; then
   sed -n 's/^set(SLUICE_PRECOMPILED \(.*\))$/\1/p' cmake/Modules.cmake | tr ' ' '\n' | sed 's/^/#include /' >"$temporary/all.h"

@@ -27,6 +27,7 @@
 #include "base/memory_gauge.h"
 #include "base/reserve.h"
 #include "base/strings.h"
+#include "model/text_rules.h"
 #include "net/io/socket.h"
 #include "ops/recorder.h"
 
@@ -46,7 +47,7 @@ ops::AccessLogSettings log_settings(const model::Options& o, const std::string& 
              : o.log_format_escape_none ? ops::LogEscape::none
                                         : ops::LogEscape::nginx;
   s.json = o.access_log_format == model::LogFormat::json;
-  s.skip_urls = o.skip_access_log_urls;
+  s.skip_urls = model::text_map(o.skip_access_log_urls);
   s.log_unrouted = o.enable_access_log_for_default_backend;
   return s;
 }

@@ -113,7 +113,8 @@ std::string options_markdown() {
   std::string out =
       "# Options\n\nKeys of the ConfigMap that `--configmap` names, and of `--set KEY=VALUE`, which is stronger. "
       "Names and defaults are those of\n"
-      "ingress-nginx where it has the key. A value that cannot be read is reported and leaves the key as it was. Sizes "
+      "ingress-nginx where it has the key. For a value that cannot be read, which is reported, the default counts, as "
+      "there. Sizes "
       "are bytes or carry k, m or g; durations are seconds or carry s, m, h or d.\n\n"
       "| key | value | default | effect |\n|---|---|---|---|\n";
   const model::Options defaults;

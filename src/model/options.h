@@ -35,7 +35,7 @@ struct HostGrant {
 enum class AmbiguousPaths : std::uint8_t { raw, normalize, refuse };
 std::string_view to_string(AmbiguousPaths);
 
-// Values of a field that are blocked (control/kube/text_rules.h has the grammar).
+// One of a list of texts, as a map of nginx has them (control/kube/text_rules.h has the grammar).
 struct TextRule {
   enum class Kind : std::uint8_t { whole, pattern, pattern_of_any_case };
   Kind kind = Kind::whole;
@@ -242,7 +242,7 @@ struct Options {
   bool log_format_escape_json = false;
   bool log_format_escape_none = false;
   LogFormat access_log_format = LogFormat::text;  // sluice: access-log-format: text or json
-  std::vector<std::string> skip_access_log_urls;
+  std::vector<TextRule> skip_access_log_urls;
   std::string log_level = "info";  // sluice (ingress-nginx: error-log-level, accepted too)
 
   // what Ingresses may ask for

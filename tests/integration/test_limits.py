@@ -81,6 +81,15 @@ def test_header_buffers_option(site):
         assert c.get("/", "app.example", headers=["X: " + "a" * 15000]).status == 200
 
 
+def test_a_line_that_the_first_buffer_takes_needs_no_large_one(site):
+    sluice, pod = site.simple(options={"client-header-buffer-size": "16k"})
+    with sluice.raw() as c:
+        assert c.get("/", "app.example", headers=["X: " + "a" * 15000]).status == 200
+        assert c.get("/" + "a" * 15000, "app.example").status == 200
+        c.try_send("GET / HTTP/1.1\r\nHost: app.example\r\nX: " + "a" * 17000 + "\r\n\r\n")
+        assert c.answer().status == 431
+
+
 def test_header_timeout_is_absolute(site):
     """A byte now and then does not prolong it."""
     sluice, pod = site.simple(options={"client-header-timeout": 1})

@@ -126,11 +126,15 @@ def test_requests_and_streams_may_have_no_lines_each_for_itself(site):
 
 
 def test_skip_urls(site):
-    sluice, pod = site.simple(options={"skip-access-log-urls": "/ping"})
-    sluice.get("/ping", "app.example")
-    sluice.get("/pong", "app.example")
+    """As keys of a map of nginx: whole texts whatever their case, and regular expressions."""
+    sluice, pod = site.simple(options={"skip-access-log-urls": "/Ping, ~^/health,~*\\.css$"})
+    skipped = ("/ping", "/PING", "/healthz", "/a.CSS")
+    for target in skipped:
+        sluice.get(target, "app.example")
+    for target in ("/Health", "/ping/", "/pong"):
+        sluice.get(target, "app.example")
     sluice.wait_access("/pong")
-    assert not [x for x in sluice.access_lines() if "/ping" in x]
+    assert [line.split('"')[1].split()[1] for line in sluice.access_lines()] == ["/Health", "/ping/", "/pong"]
 
 
 def test_a_blocked_pipe_makes_no_request_wait(site):

@@ -2,6 +2,7 @@
 import signal
 import base64
 import collections
+import re
 import socket
 import threading
 import time
@@ -111,6 +112,26 @@ def test_default_backend(site):
     site.manifests.write("fallback.yaml", service("fallback"), *slices("fallback", [fallback.address]))
     sluice = site.sluice("--default-backend", "default/fallback:80")
     assert sluice.get("/", "nobody.example").get("x-pod") == "fallback"
+
+
+@pytest.mark.parametrize("missing", ["endpoints", "service"])
+def test_a_default_backend_without_endpoints_is_the_page_of_an_unknown_host(site, missing):
+    """As in ingress-nginx, whose own default server answers then; an Ingress's path without endpoints is 503."""
+    site.app("app.example", [])
+    if missing == "endpoints":
+        site.manifests.write("fallback.yaml", service("fallback"), *slices("fallback", []))
+    sluice = site.sluice("--default-backend", "default/fallback:80")
+    answer = sluice.get("/", "nobody.example")
+    assert answer.status == 404 and answer.get("retry-after") is None
+    assert sluice.get("/nope", "app.example").status == 503
+
+
+def test_the_log_calls_the_default_backend_as_ingress_nginx_does(site):
+    fallback = site.pod("fallback")
+    site.manifests.write("fallback.yaml", service("fallback"), *slices("fallback", [fallback.address]))
+    sluice = site.sluice("--default-backend", "default/fallback:80", options={"enable-access-log-for-default-backend": "true"})
+    assert sluice.get("/x", "nobody.example").status == 200
+    assert re.search(r"\[upstream-default-backend\] \[\] " + re.escape(fallback.address) + " ", sluice.wait_access(r"GET /x").string)
 
 
 def test_connections_are_reused(site):

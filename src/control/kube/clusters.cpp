@@ -24,6 +24,8 @@ std::string_view without_endpoints(Use use) {
       return "its canary takes no requests";
     case Use::replaced:
       return "default-backend answers requests for it where it is written";
+    case Use::unclaimed:
+      return "requests that no path of an Ingress takes answer 404";
     case Use::errors:
       return "errors are answered as they are";
     default:

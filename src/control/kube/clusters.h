@@ -34,8 +34,9 @@ struct CheckWay {
 bool older(const BalancingWish& a, const BalancingWish& b);
 
 // What a Cluster is used for: it decides what is said where it has no endpoint.
-// `replaced`: for requests that default-backend answers then.
-enum class Use : std::uint8_t { requests, replaced, errors, canary, authentication, mirror, stream, pass };
+// `replaced`: for requests that default-backend answers then. `unclaimed`: for requests that no path of an Ingress
+// takes.
+enum class Use : std::uint8_t { requests, replaced, unclaimed, errors, canary, authentication, mirror, stream, pass };
 
 // Who leads to a Cluster, for a host or for a port.
 struct ClusterUser {

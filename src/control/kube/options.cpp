@@ -165,17 +165,13 @@ void apply(const std::map<std::string, std::string>& data, const model::ObjectRe
       continue;
     }
     if (row->keep) row->keep(previous, out.options);
-    const bool judged = row->value.list || row->keep;
-    auto kept = row->value.print(judged ? out.options : previous);
-    if (!row->secret && !judged) row->value.parse(kept, out.options);
+    const std::string counts = row->value.print(out.options);
     out.entries.push_back(
         {object,
          {model::Severity::warning, "InvalidOption", field, row->secret ? "" : shorten(written), expected,
-          row->secret              ? "it is not used"
-          : judged && kept.empty() ? "none counts"
-          : judged                 ? "what counts is " + shorten(kept)
-          : kept.empty()           ? "it stays empty"
-                                   : "it stays at " + shorten(kept)}});
+          row->secret      ? "it is not used"
+          : counts.empty() ? "none counts"
+                           : "what counts is " + shorten(counts)}});
   }
 }
 

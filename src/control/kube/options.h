@@ -41,8 +41,10 @@ std::string set_of(std::string_view key, const model::Options& options);
 // Is it the key of an option, of ours or of ingress-nginx, served or not?
 bool is_option(std::string_view key);
 
-// Applies `data` (a ConfigMap's) and then `set` over the defaults. A value that cannot be read keeps what `previous`
-// says (the defaults on the first reading); of a list the elements that can be read count. Problems name `object`.
+// Applies `data` (a ConfigMap's) and then `set` over the defaults. Where a value cannot be read the default counts, as
+// in ingress-nginx, whatever counted before: what is served is what another process, or this one after a restart, would
+// serve. Of a list the elements that can be read count, and a row with `keep` says itself what does. Problems name
+// `object`.
 struct OptionsResult {
   model::Options options;
   model::Entries entries;

@@ -1,6 +1,7 @@
 #include "data/plan/destination.h"
 
 #include "data/plan/loop.h"
+#include "model/default_upstream.h"
 
 namespace sluice::data {
 
@@ -31,6 +32,9 @@ std::optional<LocalReply> route_answer(const RequestView& request) {
 
 std::optional<LocalReply> endpoints(const RequestView& request) {
   if (request.available) return std::nullopt;
+  // As in ingress-nginx, whose own page of 404 answers where --default-backend-service names nobody who could.
+  if (request.route->spec->upstream_name == model::kDefaultUpstream)
+    return LocalReply{404, {}, "no path of an Ingress takes the request, and the default backend has no endpoints"};
   return LocalReply{503, {}, "the Service has no ready endpoints"};
 }
 

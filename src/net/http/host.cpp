@@ -37,6 +37,8 @@ Result<Authority> split_authority(std::string_view text) noexcept {
     end = close + 1;
   } else {
     while (end < text.size() && kRegName[static_cast<std::uint8_t>(text[end])]) ++end;
+    const auto name = text.substr(0, end);
+    if (name == "." || name.find("..") != std::string_view::npos) return bad("host: a name with an empty label");
   }
   if (end == 0) return bad("host: empty or with a byte that no host has");
   if (end > kMaxHost) return bad("host: longer than 255 bytes");

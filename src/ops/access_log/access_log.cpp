@@ -15,7 +15,6 @@
 #include <optional>
 #include <stdexcept>
 #include <thread>
-#include <unordered_set>
 
 #include "base/log.h"
 #include "base/reserve.h"
@@ -41,7 +40,7 @@ struct Active {
   bool requests = true, streams = true;
   bool log_unrouted = false;
   std::shared_ptr<const LogFormat> format, stream_format;
-  std::unordered_set<std::string, StringHash, std::equal_to<>> skip;
+  TextMap skip;
 
   bool may_want(const ExchangeRecord& r) const noexcept { return r.log && (r.stream ? streams : requests); }
   bool wants(const ExchangeRecord& r) const noexcept {
@@ -51,7 +50,7 @@ struct Active {
       const bool default_backend = r.series != 0xffffffff && r.ingress.empty() && r.route_host == "_";
       if (unknown || default_backend) return false;
     }
-    return skip.empty() || !skip.contains(r.target);
+    return skip.empty() || skip.match(r.target) != Regex::Outcome::yes;
   }
 };
 
@@ -221,7 +220,7 @@ std::vector<std::string> AccessLog::configure(AccessLogSettings settings) {
   active->log_unrouted = settings.log_unrouted;
   active->format = LogFormat::compile(settings);
   active->stream_format = LogFormat::compile_stream(settings);
-  active->skip.insert(settings.skip_urls.begin(), settings.skip_urls.end());
+  active->skip = std::move(settings.skip_urls);
   std::vector<std::string> problems;
   for (const auto& problem : active->format->problems()) problems.push_back("log-format-upstream: " + problem);
   for (const auto& problem : active->stream_format->problems()) problems.push_back("log-format-stream: " + problem);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text_map.h"
 #include "base/time_text.h"
 #include "base/variables.h"
 #include "sluice/record.h"
@@ -29,9 +30,9 @@ struct AccessLogSettings {
   std::string format;         // log-format-upstream; empty: ingress-nginx's default line
   std::string stream_format;  // log-format-stream, for connections that were passed through; empty: its default line
   LogEscape escape = LogEscape::nginx;
-  bool json = false;                   // access-log-format: json; `format` and `escape` are not used then
-  std::vector<std::string> skip_urls;  // skip-access-log-urls: request targets, compared whole
-  bool log_unrouted = false;           // enable-access-log-for-default-backend: lines for exchanges without a route
+  bool json = false;          // access-log-format: json; `format` and `escape` are not used then
+  TextMap skip_urls;          // skip-access-log-urls: request targets; one of which nobody knows is logged
+  bool log_unrouted = false;  // enable-access-log-for-default-backend: lines for exchanges without a route
   bool operator==(const AccessLogSettings&) const = default;
 };
 

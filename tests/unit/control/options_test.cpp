@@ -179,15 +179,24 @@ TEST(Options, KeysThatChangeNothingSayWhy) {
     EXPECT_NE(options_markdown().find("`" + std::string(idle.key) + "`"), std::string::npos);
 }
 
-TEST(Options, InvalidValuesKeepThePreviousOne) {
+TEST(Options, InvalidValuesMeanTheDefaultWhateverCountedBefore) {
   model::Options previous;
   previous.proxy_body_size = 7 << 20;
-  auto r = read_options({{"proxy-body-size", "huge"}, {"keep-alive", "-1"}}, kMap, {}, previous);
-  EXPECT_EQ(r.options.proxy_body_size, 7U << 20);
+  previous.use_forwarded_headers = true;
+  auto r = read_options({{"proxy-body-size", "huge"}, {"keep-alive", "-1"}, {"use-forwarded-headers", "fasle"}}, kMap,
+                        {}, previous);
+  EXPECT_EQ(r.options.proxy_body_size, 1U << 20);
   EXPECT_EQ(r.options.keep_alive, model::Seconds(75));
-  ASSERT_EQ(r.entries.size(), 2U);
+  EXPECT_FALSE(r.options.use_forwarded_headers);
+  ASSERT_EQ(r.entries.size(), 3U);
   EXPECT_EQ(r.entries[1].problem.reason, "InvalidOption");
-  EXPECT_EQ(r.entries[1].problem.consequence, "it stays at 7m");
+  EXPECT_EQ(r.entries[1].problem.consequence, "what counts is 1m");
+}
+
+TEST(Options, AnInvalidValueOfASetIsWhatTheSetBeginsWith) {
+  auto r = read_options({{"resilience", "recommended"}, {"retry-budget-percent", "lots"}}, kMap, {}, {});
+  ASSERT_EQ(r.entries.size(), 1U);
+  EXPECT_EQ(r.entries[0].problem.consequence, "what counts is 20");
 }
 
 TEST(Options, TheCommandLineIsStronger) {
@@ -245,7 +254,8 @@ TEST(Options, AListMayStandOnLinesOfItsOwn) {
   EXPECT_TRUE(r.entries.empty());
   EXPECT_EQ(r.options.proxy_real_ip_cidr.size(), 3U);
   EXPECT_EQ(r.options.hide_headers, (std::vector<std::string>{"X-A", "X-B"}));
-  EXPECT_EQ(r.options.skip_access_log_urls, (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_EQ(r.options.skip_access_log_urls,
+            (std::vector<model::TextRule>{{model::TextRule::Kind::whole, "/a"}, {model::TextRule::Kind::whole, "/b"}}));
   EXPECT_EQ(r.options.no_tls_redirect_locations, (std::vector<std::string>{"/a", "/b"}));
   EXPECT_EQ(read_options({{"hide-headers", std::string("X-A\0X-B", 7)}}, kMap, {}, {}).entries.size(), 1U);
   EXPECT_EQ(read_options({{"log-level", "in\nfo"}}, kMap, {}, {}).entries.size(), 1U);
@@ -295,7 +305,7 @@ TEST(Options, AControlCharacterSpoilsOneWordOfAList) {
   ASSERT_EQ(r.options.proxy_real_ip_cidr.size(), 1U);
   EXPECT_EQ(r.options.proxy_real_ip_cidr[0].bits, 96 + 8);
   EXPECT_EQ(r.options.hide_headers, (std::vector<std::string>{"X-A", "X"}));
-  EXPECT_EQ(r.options.skip_access_log_urls, std::vector<std::string>{"/a"});
+  EXPECT_EQ(r.options.skip_access_log_urls, (std::vector<model::TextRule>{{model::TextRule::Kind::whole, "/a"}}));
   ASSERT_EQ(r.entries.size(), 3U);
   for (auto& e : r.entries) EXPECT_FALSE(has_control(model::Report::line(e))) << e.problem.field;
   EXPECT_TRUE(read_options({{"proxy-real-ip-cidr", "\x01"}}, kMap, {}, {}).options.proxy_real_ip_cidr.empty());

@@ -264,7 +264,9 @@ TEST_F(AccessLogTest, TakesANewFormatAndPlaceWhileRunning) {
 
 TEST_F(AccessLogTest, LogsWhatIsAskedForOnly) {
   auto settings = to(path("a.log"));
-  settings.skip_urls = {"/healthz", "/shop?item=1"};
+  settings.skip_urls.add("/Healthz");
+  settings.skip_urls.add("/shop?item=1");
+  settings.skip_urls.add(*Regex::make("\\.css$"));
   AccessLog log(settings);
   const auto worker = log.add_worker();
   const auto write = [&](std::string_view target, std::uint32_t series, std::uint16_t status, bool wanted = true) {
@@ -276,6 +278,7 @@ TEST_F(AccessLogTest, LogsWhatIsAskedForOnly) {
   };
   write("/healthz", 0, 200);
   write("/shop?item=1", 0, 200);
+  write("/a.CSS", 0, 200);
   write("/shop?item=2", 0, 200);
   write("/off", 0, 200, false);
   write("/unknown-host", 0xffffffff, 404);

@@ -3,6 +3,7 @@
 #include "control/kube/error_pages.h"
 #include "control/kube/grammar.h"
 #include "control/kube/ingress/host_builder.h"
+#include "model/default_upstream.h"
 
 namespace sluice::control {
 
@@ -155,6 +156,8 @@ const Location* HostBuilder::add_route(const Location& location, PathMatch match
   } else if (!fallback.empty()) {
     const auto slash = fallback.find('/');
     lead_to(route, location, {fallback.substr(0, slash), fallback.substr(slash + 1), state_.default_backend_port_});
+    static const Text kUpstream{std::string(model::kDefaultUpstream)};
+    if (!route.cluster.empty()) route.upstream_name = kUpstream;
   } else {
     route.status = 404;
   }
@@ -195,10 +198,12 @@ void HostBuilder::lead_to(model::Route& route, const Location& location, const C
   ClusterUser& user = out_.clusters[texts.name.str()];
   const auto& pages = route.settings->error_pages;
   const bool replaced = pages && !pages->service.empty();
+  const bool unclaimed = location.backend == nullptr;
   if (!user.ref) {
     user.ref = location.owner ? location.owner->ref : default_backend_flag();
-    if (replaced) user.use = Use::replaced;
-  } else if (user.use == Use::errors || (user.use == Use::replaced && !replaced)) {
+    user.use = unclaimed ? Use::unclaimed : replaced ? Use::replaced : Use::requests;
+  } else if (location.owner &&
+             (user.use == Use::errors || user.use == Use::unclaimed || (user.use == Use::replaced && !replaced))) {
     user.use = replaced ? Use::replaced : Use::requests;
   }
   // Where its own paths lead; what nobody names goes to --default-backend by nobody's wish.

@@ -4,7 +4,6 @@
 #include "control/kube/options/families.h"
 #include "control/kube/options/values.h"
 #include "control/kube/source_ranges.h"
-#include "control/kube/text_rules.h"
 
 namespace sluice::control::options_of {
 
@@ -42,39 +41,6 @@ void allow_nobody_else(const Options&, Options& o) {
   if ((o.*M).empty()) o.*M = *parse_source_ranges("0.0.0.0/32");
 }
 
-// Of a list of texts and expressions: what its expressions take once compiled, beside 16 bytes for each of their text;
-// elements that are looked at, each of which takes half a KiB at most.
-constexpr std::size_t kRulesBeside = 256 << 10, kMostRules = 10'000;
-
-template <auto M>
-std::string read_rules(std::string_view v, Options& o) {
-  (o.*M).clear();
-  std::string bad;
-  RegexBudget budget(kRulesBeside);
-  for_each_element(v, [&](std::string_view e) {
-    e = trim_space(e);  // the ends of lines too
-    if (e.empty() || !bad.empty()) return;
-    if ((o.*M).size() == kMostRules)
-      bad = "at most " + std::to_string(kMostRules) + " texts and regular expressions";
-    else if (auto rule = read_text_rule(e, budget))
-      (o.*M).push_back(std::move(*rule));
-    else
-      bad = "texts, and regular expressions behind ~ or ~*, which \"" + shorten(e) + "\" is not" +
-            (rule.error().empty() ? "" : ": " + rule.error());
-  });
-  return bad;
-}
-
-template <auto M>
-std::string print_rules(const Options& o) {
-  std::string out;
-  for (const auto& rule : o.*M) out += (out.empty() ? "" : ",") + text_rule_text(rule);
-  return out;
-}
-
-template <auto M>
-constexpr OptionValue rules{"list of texts, ~REGEX, ~*REGEX", read_rules<M>, print_rules<M>, true};
-
 // As above: nobody knows who is meant.
 template <auto M>
 void block_everybody(const Options&, Options& o) {
@@ -100,11 +66,11 @@ constexpr std::array kAddressesRows{
            "whose requests are 403 where neither the Ingress nor the two lists above say whose are taken, and where no "
            "Ingress takes them; a list that cannot be read whole denies everybody",
            inherit, deny_everybody<&Options::block_cidrs>},
-    Option{"block-user-agents", rules<&Options::block_user_agents>,
+    Option{"block-user-agents", text_rules<&Options::block_user_agents>,
            "requests with such a User-Agent are 403: a whole text, whatever the case, or `~` and a regular expression "
            "(`~*`: whatever the case); a list that cannot be read whole blocks everybody ([protection](protection.md))",
            nullptr, block_everybody<&Options::block_user_agents>},
-    Option{"block-referers", rules<&Options::block_referers>, "the same by the Referer", nullptr,
+    Option{"block-referers", text_rules<&Options::block_referers>, "the same by the Referer", nullptr,
            block_everybody<&Options::block_referers>},
 };
 

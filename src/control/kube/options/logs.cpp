@@ -29,7 +29,7 @@ std::string read_level(std::string_view v, Options& o) {
       o.log_level = level;
       return {};
     }
-  return "debug, info, warn, error or off";
+  return "trace, debug, info, notice, warn, error, crit, alert, emerg or off";
 }
 
 std::string print_log_format(const Options& o) {
@@ -38,7 +38,8 @@ std::string print_log_format(const Options& o) {
 
 std::string read_path(std::string_view v, Options& o) {
   if (v.empty()) return "a path, - or off";
-  o.access_log_path = v;
+  // In the image of ingress-nginx its default is a link to standard output.
+  o.access_log_path = v == "/var/log/nginx/access.log" ? "-" : v;
   return {};
 }
 
@@ -53,7 +54,8 @@ constexpr std::array kLogsRows{
            "log requests for unknown hosts too"},
     Option{"access-log-path",
            {"path or -", read_path, print_text<&Options::access_log_path>},
-           "file of the access log; - is standard output"},
+           "file of the access log; - is standard output, and so is /var/log/nginx/access.log, as in ingress-nginx's "
+           "image"},
     Option{"log-format-upstream",
            {"nginx log format", read_text<&Options::log_format_upstream>, print_text<&Options::log_format_upstream>,
             false, true},
@@ -65,7 +67,9 @@ constexpr std::array kLogsRows{
     Option{"log-format-escape-json", boolean<&Options::log_format_escape_json>, "escape variables for JSON"},
     Option{"log-format-escape-none", boolean<&Options::log_format_escape_none>, "escape nothing"},
     Option{"access-log-format", {"text or json", read_log_format, print_log_format}, "json writes one object a line"},
-    Option{"skip-access-log-urls", list<&Options::skip_access_log_urls>, "request targets that are not logged"},
+    Option{"skip-access-log-urls", text_rules<&Options::skip_access_log_urls>,
+           "request targets that are not logged: whole ones, whatever their case, and regular expressions behind ~ or "
+           "~*"},
     Option{"log-level",
            {"debug, info, warn, error, off", read_level, print_text<&Options::log_level>},
            "level of the program log"},

@@ -7,6 +7,7 @@
 #include "control/kube/grammar.h"
 #include "control/kube/header_map.h"
 #include "control/kube/options.h"
+#include "control/kube/text_rules.h"
 
 // The kinds of values that options have: a row names one and the member that it is kept in.
 namespace sluice::control::options_of {
@@ -218,5 +219,38 @@ template <auto From, auto To>
 void to_route(const Options& o, RouteSettings& s) {
   s.*To = o.*From;
 }
+
+// Of a list of texts and expressions: what its expressions take once compiled, beside 16 bytes for each of their text;
+// elements that are looked at, each of which takes half a KiB at most.
+inline constexpr std::size_t kRulesBeside = 256 << 10, kMostRules = 10'000;
+
+template <auto M>
+std::string read_rules(std::string_view v, Options& o) {
+  (o.*M).clear();
+  std::string bad;
+  RegexBudget budget(kRulesBeside);
+  for_each_element(v, [&](std::string_view e) {
+    e = trim_space(e);  // the ends of lines too
+    if (e.empty() || !bad.empty()) return;
+    if ((o.*M).size() == kMostRules)
+      bad = "at most " + std::to_string(kMostRules) + " texts and regular expressions";
+    else if (auto rule = read_text_rule(e, budget))
+      (o.*M).push_back(std::move(*rule));
+    else
+      bad = "texts, and regular expressions behind ~ or ~*, which \"" + shorten(e) + "\" is not" +
+            (rule.error().empty() ? "" : ": " + rule.error());
+  });
+  return bad;
+}
+
+template <auto M>
+std::string print_rules(const Options& o) {
+  std::string out;
+  for (const auto& rule : o.*M) out += (out.empty() ? "" : ",") + text_rule_text(rule);
+  return out;
+}
+
+template <auto M>
+constexpr OptionValue text_rules{"list of texts, ~REGEX, ~*REGEX", read_rules<M>, print_rules<M>, true};
 
 }  // namespace sluice::control::options_of

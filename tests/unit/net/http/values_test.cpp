@@ -131,6 +131,8 @@ TEST(Authority, Refuses) {
                            "a^b"})
     EXPECT_FALSE(split_authority(text).has_value()) << text;
   EXPECT_FALSE(split_authority(std::string(256, 'a')).has_value());
+  for (const char* text : {"a..x", "a.x..", "..", ".", ".:80"}) EXPECT_FALSE(split_authority(text).has_value()) << text;
+  for (const char* text : {"a.x.", ".x", "a.x.:80"}) EXPECT_TRUE(split_authority(text).has_value()) << text;
   EXPECT_FALSE(split_authority(std::string_view("a\0b", 3)).has_value());
   EXPECT_EQ(split_authority("a b").error().status, 400);
 }
