@@ -1,6 +1,8 @@
 #include "net/http/host.h"
 
+#include <array>
 #include <cstdint>
+#include <utility>
 
 #include "base/strings.h"
 #include "net/http/cidr.h"
@@ -13,6 +15,14 @@ constexpr std::size_t kMaxHost = 255;
 
 // reg-name of RFC 3986 section 3.2.2 without percent-encoding and without the comma, which would read as a list.
 constexpr auto kRegName = letters_digits_and("-._~!$&'()*+;=");
+
+// Two dots in a row share a bit that no two other bytes do.
+constexpr std::uint8_t kOther = 1, kDot = 2;
+constexpr auto kKinds = [] {
+  std::array<std::uint8_t, 256> kinds{};
+  for (std::size_t c = 0; c < kinds.size(); ++c) kinds[c] = !kRegName[c] ? 0 : c == '.' ? kDot : kOther;
+  return kinds;
+}();
 
 std::unexpected<Error> bad(const char* why) {
   return std::unexpected(Error{Fault::malformed, Whose::downstream, Retry::no, 400, why});
@@ -36,9 +46,12 @@ Result<Authority> split_authority(std::string_view text) noexcept {
       return bad("host: not an IPv6 literal");
     end = close + 1;
   } else {
-    while (end < text.size() && kRegName[static_cast<std::uint8_t>(text[end])]) ++end;
-    const auto name = text.substr(0, end);
-    if (name == "." || name.find("..") != std::string_view::npos) return bad("host: a name with an empty label");
+    unsigned before = 0, kind = 0, pairs = 0;
+    while (end < text.size() && (kind = kKinds[static_cast<std::uint8_t>(text[end])]) != 0) {
+      pairs |= std::exchange(before, kind) & kind;
+      ++end;
+    }
+    if ((pairs & kDot) != 0 || text.substr(0, end) == ".") return bad("host: a name with an empty label");
   }
   if (end == 0) return bad("host: empty or with a byte that no host has");
   if (end > kMaxHost) return bad("host: longer than 255 bytes");
