@@ -261,9 +261,10 @@ void look_for_page(Explanation& out, const data::RequestView& view, data::LocalR
     const std::string status = page->keeps_status  ? std::to_string(error)
                                : page->status != 0 ? std::to_string(page->status)
                                                    : "that of the answer";
-    out.steps.push_back(
-        fmt::format("error_page of a snippet: {} of this host is asked for in place of {}, the status is {}",
-                    page->asks, error, status));
+    out.steps.push_back(fmt::format(
+        "error_page of a snippet: {} of this host is asked for in place of {}; unless that path refuses, redirects or "
+        "fails, the status is {}",
+        page->asks, error, status));
     if (!page->keeps_status && page->status != 0) reply.status = page->status;
     return;
   }

@@ -151,6 +151,20 @@ def test_a_pod_names_another_path(site, compat):
         assert files.asked == [("GET /files/a%20b?v=1", b""), ("GET /files/direct", b"")]
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_page_of_an_error_may_name_another_path(site, method):
+    """The error's status stays, and what a pod names may be internal."""
+    pod = Files(site)
+    site.app("app.example", pod.address, annotations={"configuration-snippet": "if ($arg_no) { return 403; } error_page 403 =418 /page?to=/inside;",
+                                                      "server-snippet": "location = /inside { internal; set $a 1; return 200 inside; }"})
+    sluice = site.sluice(options={"compat": "exact", "allow-snippet-annotations": "true", "annotations-risk-level": "Critical"})
+    with sluice.raw() as c:
+        a = c.get("/x?no=1", "app.example", method=method)
+        assert a.status == 418 and a.body == (b"" if method == "HEAD" else b"inside")
+        assert c.get("/file", "app.example").body == b"the file"
+    assert [line for line, _ in pod.asked] == [f"{method} /page?to=/inside", "GET /file"]
+
+
 @pytest.mark.parametrize("compressed", ["false", "true"])
 def test_what_stands_in_place_of_the_first_pods_fields(site, compressed):
     """What the first pod says of the document goes the way of the answer's own fields: it decides about compression, and what is set by name stands in place of it."""

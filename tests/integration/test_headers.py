@@ -222,7 +222,7 @@ def test_lists_in_several_fields_are_one_list(site):
 
 def test_lists_of_traces_reach_pods_in_one_line(site):
     """Of several lines some programs read the first alone (findings/tracestate-in-two-lines.sh)."""
-    sluice, pod = site.simple()
+    sluice, pod = site.simple(options={"log-format-upstream": "trace=$http_tracestate"})
     with sluice.raw() as c:
         assert c.get("/", "app.example", headers=["tracestate: ", "Tracestate: a=1", "X-Between: x", "tracestate: b=2,c=3", "baggage: k=v", "baggage: l=w"]).status == 200
         v = values(pod)
@@ -230,6 +230,7 @@ def test_lists_of_traces_reach_pods_in_one_line(site):
         assert c.get("/", "app.example", headers=["tracestate: a=1"]).status == 200
         v = values(pod)
         assert v["tracestate"] == ["a=1"] and "baggage" not in v
+    assert sluice.wait_access("trace=").string.strip() == "trace=a=1, b=2,c=3", "variables name it once, too"
 
 
 def test_upstream_vhost(site):

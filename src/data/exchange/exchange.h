@@ -201,6 +201,7 @@ struct Exchange : RequestView {
   ClusterRuntime* awaited_at = nullptr;  // counts it among those without the head of an answer; null: nobody does
   Exchange* asker = nullptr;             // on whose behalf this path of the host is asked (same_host.h); null: none
   bool for_error = false;                // it answers in place of an error: nothing answers in place of its own
+  std::uint16_t error_status = 0;        // what the client gets then for a status; 0: that of the answer
   bool grpc = false;                     // a call of gRPC: both directions stream, and our answers are its own
   PassedDeadline passed = PassedDeadline::none;
   std::unique_ptr<BodyTransform> transform;

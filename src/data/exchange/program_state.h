@@ -31,8 +31,9 @@ struct ProgramState {
   std::vector<std::pair<std::string_view, std::string_view>> variables;
   Regex::Captures groups{};  // $1 to $9
   Answer answer;
-  std::uint16_t answering = 0;  // $status of the text that is made for it; 0: of none
-  std::size_t made = 0;         // bytes in `texts` by us; model::Snippet::kMostMade at most
+  std::uint16_t answering = 0;    // $status of the text that is made for it; 0: of none
+  std::uint16_t in_place_of = 0;  // the status that its answer gets, as it stands in for an error; 0: its own
+  std::size_t made = 0;           // bytes in `texts` by us; model::Snippet::kMostMade at most
   static constexpr std::uint32_t kNoLevel = ~0U;
   std::uint32_t level = 0;  // of SnippetRules::levels that counts for the response; kNoLevel: none does
   unsigned searches = 0;    // times that a location was looked for again

@@ -61,7 +61,7 @@ struct RequestView {
 
   // What the client has sent, whatever is asked on its behalf.
   const net::http::RequestHead& sent() const noexcept {
-    return main != nullptr ? main->received : first != nullptr ? first->received : received;
+    return main != nullptr ? main->sent() : first != nullptr ? first->received : received;
   }
 
   // For redirects that name it.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/percent.h"
+#include "data/exchange/variables.h"
 #include "data/proxy/local_reply.h"
 #include "data/proxy/on_behalf.h"
 #include "data/proxy/same_host.h"
@@ -39,24 +40,24 @@ bool has_no_body(int status) noexcept {
   return status == 204 || status == 304;
 }
 
-// What another path answers, which the client gets as from itself: the connection ends where either says so.
-class AnswerInPlace : public OnBehalf {
- public:
-  using OnBehalf::OnBehalf;
-  net::Task<Status> start(Exchange& ex, const ResponseStart& response, Chunk first) override {
-    ex.close_after = ex.close_after || asker_.close_after;
-    net::Task<Status> starting = asker_.down.start(ex, response, first);
-    Status started = co_await starting;
-    asker_.close_after = ex.close_after;
-    co_return started;
-  }
+// An error that another path answers in place of.
+struct InError {
+  const LocalReply& reply;
+  std::uint16_t status;  // that the client gets; 0: what is answered has its own
 };
 
-// The answer of who was named.
-class Answer final : public AnswerInPlace {
+// A `return` of a snippet with a text of its own.
+bool has_own_text(const Exchange& ex, int status) noexcept {
+  const auto* const program = ex.program;
+  return program != nullptr && program->answer.step != nullptr && !program->answer.is_location &&
+         !program->answer.text.empty() && program->answer.status == status;
+}
+
+// What another path answers, which the client gets as from itself. `carried`: what pods said on the way there.
+class Answer final : public OnBehalf {
  public:
-  Answer(Exchange& asker, std::span<const std::pair<std::string, std::string>> carried) noexcept
-      : AnswerInPlace(asker), carried_(carried) {}
+  Answer(Exchange& asker, std::span<const std::pair<std::string, std::string>> carried, const InError* error) noexcept
+      : OnBehalf(asker), carried_(carried), error_(error) {}
   Exchange* meant_for(Exchange& ex, ResponseStart& named) override {
     fields_.assign(named.fields.begin(), named.fields.end());
     const auto present = fields_.size();
@@ -67,42 +68,39 @@ class Answer final : public AnswerInPlace {
         continue;
       fields_.push_back({name, value, net::http::name_of(name), false});
     }
+    if (error_ != nullptr) stand_in(ex, named);
     named.fields = fields_;
     return &ex;
   }
-
- private:
-  std::span<const std::pair<std::string, std::string>> carried_;
-  std::vector<Field> fields_;
-};
-
-// What answers in place of an error.
-class ErrorAnswer final : public AnswerInPlace {
- public:
-  // `status`: what the client gets; 0: what is answered has its own.
-  ErrorAnswer(Exchange& asker, const LocalReply& error, std::uint16_t status) noexcept
-      : AnswerInPlace(asker), error_(error), status_(status) {}
-  Exchange* meant_for(Exchange& ex, ResponseStart& page) override {
-    fields_.assign(page.fields.begin(), page.fields.end());
-    for (const auto& [name, value] : error_.fields) fields_.push_back({name, value, net::http::name_of(name), false});
-    if (status_ != 0 && (page.from_pod || page.status / 100 == 2)) {
-      const bool none = has_no_body(status_);
-      if (none != (page.framing == net::http::Framing::none) || has_no_body(page.status)) {
-        page.framing = none ? net::http::Framing::none : net::http::Framing::length;
-        page.content_length = 0;
-        std::erase_if(fields_, [](const Field& f) { return f.id == Name::content_length; });
-      }
-      page.status = status_;
-      page.reason = {};
-      ex.record.status = status_;
-    }
-    page.fields = fields_;
-    return &ex;
+  // The connection ends where either says so.
+  net::Task<Status> start(Exchange& ex, const ResponseStart& response, Chunk first) override {
+    ex.close_after = ex.close_after || asker_.close_after;
+    net::Task<Status> starting = asker_.down.start(ex, response, first);
+    Status started = co_await starting;
+    asker_.close_after = ex.close_after;
+    co_return started;
   }
 
  private:
-  const LocalReply& error_;
-  const std::uint16_t status_;
+  void stand_in(Exchange& ex, ResponseStart& page) {
+    for (const auto& [name, value] : error_->reply.fields)
+      fields_.push_back({name, value, net::http::name_of(name), false});
+    const int status = error_->status;
+    if (status == 0 || (!page.from_pod && page.status / 100 != 2 && !has_own_text(ex, page.status))) return;
+    // Otherwise a client takes what follows for the body of this status, or waits for one.
+    const bool none = has_no_body(status);
+    if (none || has_no_body(page.status)) {
+      page.framing = none ? net::http::Framing::none : net::http::Framing::length;
+      page.content_length = 0;
+      std::erase_if(fields_, [](const Field& f) { return f.id == Name::content_length; });
+    }
+    page.status = status;
+    page.reason = {};
+    ex.record.status = static_cast<std::uint16_t>(status);
+  }
+
+  std::span<const std::pair<std::string, std::string>> carried_;
+  const InError* const error_;  // null: it is in place of none
   std::vector<Field> fields_;
 };
 
@@ -112,7 +110,7 @@ void take_over(Exchange& ex, Exchange& answered) {
   auto& from = answered.record;
   for (int i = 0; i < from.attempts && to.attempts < kMaxAttempts; ++i) {
     auto& attempt = to.attempt[to.attempts++] = from.attempt[i];
-    attempt.elsewhere = i == 0;
+    attempt.elsewhere = i == 0 || attempt.elsewhere;
   }
   to.status = from.status;
   to.reason = from.reason;
@@ -120,6 +118,8 @@ void take_over(Exchange& ex, Exchange& answered) {
   to.bytes_sent = std::max(to.bytes_sent, from.bytes_sent);
   ex.close_after = ex.close_after || answered.close_after;
   ex.note = std::move(answered.note);
+  ex.path = ex.memory.joined.emplace_back(answered.path);
+  ex.query = ex.memory.joined.emplace_back(answered.query);
   std::swap(ex.view, answered.view);
   std::swap(ex.options, answered.options);
   std::swap(ex.process, answered.process);
@@ -160,16 +160,27 @@ bool leads_elsewhere(Exchange& ex) {
   return true;
 }
 
-net::Task<void> answer_from_elsewhere(Exchange& ex) {
-  Elsewhere at = std::move(*ex.elsewhere);
+namespace {
+
+// Asks for what is named, and what that names in turn. `error`: in place of which it answers; null: of none.
+net::Task<void> lead_on(Exchange& ex, Elsewhere at, const InError* error) {
   for (int times = 0; times < kMostElsewhere; ++times) {
-    Answer answer(ex, at.fields);
-    OfSameHost next(ex, answer, asks_for_head(ex) ? net::http::Method::head : net::http::Method::get, at.target);
-    next.exchange().first = ex.first != nullptr ? ex.first : &ex;
+    Answer answer(ex, at.fields, error);
+    const bool head_alone = asks_for_head(ex) || (error != nullptr && has_no_body(error->status));
+    OfSameHost next(ex, answer, head_alone ? net::http::Method::head : net::http::Method::get, at.target);
+    Exchange& asked = next.exchange();
+    asked.first = ex.first != nullptr ? ex.first : &ex;
+    if (error != nullptr) {
+      asked.for_error = true;
+      asked.error_status = error->status;
+      for (auto& f : asked.head().fields.all())
+        f.drop =
+            f.drop || std::ranges::any_of(kConditions, [&](std::string_view name) { return iequals(name, f.name); });
+    }
     net::Task<void> asking = next.run();
     co_await asking;
-    take_over(ex, next.exchange());
-    std::unique_ptr<Elsewhere> further = std::move(next.exchange().elsewhere);
+    std::unique_ptr<Elsewhere> further = std::move(asked.elsewhere);
+    take_over(ex, asked);
     if (!further) co_return;
     keep_older(at, *further);
     at = std::move(*further);
@@ -182,31 +193,37 @@ net::Task<void> answer_from_elsewhere(Exchange& ex) {
   if (!sent) ex.close_after = true;
 }
 
-net::Task<bool> answer_error_from_elsewhere(Exchange& ex, const model::SnippetErrorPage& page,
-                                            const LocalReply& error) {
-  const std::uint16_t status = page.keeps_status ? error.status : page.status;
-  ErrorAnswer answer(ex, error, status);
-  // The path is taken as it is written: nothing of it has been encoded.
-  const auto question = std::min(page.asks.find('?'), page.asks.size());
-  std::string target;
-  append_encoded(std::string_view(page.asks).substr(0, question), target,
-                 [](std::uint8_t byte) { return net::http::kTarget[byte] && byte != '%'; });
-  target += as_target(std::string_view(page.asks).substr(question));
+// Has the namespace of the exchange a path for that target? The / that each host has by itself is none.
+bool has_path(Exchange& ex, std::string_view target) {
   std::string storage(target.size(), '\0');
   const auto path = net::http::normalise_path(target, storage.data());
   Doubt doubt;
-  if (!path || find_of_same_host(ex, *ex.view->snapshot().routes, ex.memory.host, *path, doubt) == nullptr)
-    co_return false;
-  const bool head_alone = asks_for_head(ex) || has_no_body(status);
-  OfSameHost next(ex, answer, head_alone ? net::http::Method::head : net::http::Method::get, target);
-  Exchange& asked = next.exchange();
-  asked.first = ex.first != nullptr ? ex.first : &ex;
-  asked.for_error = true;
-  for (auto& f : asked.head().fields.all())
-    f.drop = f.drop || std::ranges::any_of(kConditions, [&](std::string_view name) { return iequals(name, f.name); });
-  net::Task<void> asking = next.run();
-  co_await asking;
-  take_over(ex, asked);
+  const Route* const route =
+      path ? find_of_same_host(ex, *ex.view->snapshot().routes, ex.memory.host, *path, doubt) : nullptr;
+  return route != nullptr && !route->spec->path_type.empty();
+}
+
+}  // namespace
+
+net::Task<void> answer_from_elsewhere(Exchange& ex) {
+  net::Task<void> leading = lead_on(ex, std::move(*ex.elsewhere), nullptr);
+  co_await leading;
+}
+
+net::Task<bool> answer_error_from_elsewhere(Exchange& ex, const model::SnippetErrorPage& page,
+                                            const LocalReply& error) {
+  const InError in_error{error, page.keeps_status ? error.status : page.status};
+  // The path is taken as it is written: nothing of it has been encoded.
+  Elsewhere at;
+  append_encoded(page.asks, at.target, [](std::uint8_t byte) { return net::http::kTarget[byte] && byte != '%'; });
+  if (!page.query.empty()) {
+    ex.program->answering = in_error.status;
+    evaluate(page.query, ex, Spelling::target, at.target, &ex.program->groups, Spelling::target);
+    ex.program->answering = 0;
+  }
+  if (at.target.size() > model::Snippet::kMostMade || !has_path(ex, at.target)) co_return false;
+  net::Task<void> leading = lead_on(ex, std::move(at), &in_error);
+  co_await leading;
   co_return true;
 }
 

@@ -56,8 +56,10 @@ void join_lines(Exchange& ex, Name id) {
   bool first = true;
   for (auto& f : ex.head().fields.all()) {
     if (f.id != id || f.drop) continue;
-    f.value = all;
-    f.drop = !std::exchange(first, false);
+    if (std::exchange(first, false))
+      f.value = all;
+    else
+      f = {{}, {}, Name::other, true};  // nobody reads it, variables and logs included
   }
 }
 
@@ -153,6 +155,7 @@ void run_snippets(Exchange& ex, std::string_view host) {
   auto& program = ex.memory.program;
   program.begin(ex.memory.texts);
   program.internal = ex.asker != nullptr;
+  program.in_place_of = ex.error_status;
   const RequestView* const before = asks_for(ex);
   if (before != nullptr && before->program != nullptr) program.variables = before->program->variables;
   if (!ex.undecided) run_program(ex, *ex.view->snapshot().routes, host, program);

@@ -143,7 +143,7 @@ class Run {
 
   Program::Next answer(const SnippetStep& step) {
     const auto spelling = step.is_location ? Spelling::url : Spelling::raw;
-    state_.answering = step.status;
+    state_.answering = state_.in_place_of != 0 ? state_.in_place_of : step.status;
     const auto text = keep(step.text, spelling, spelling);
     state_.answering = 0;
     if (too_much_) return fail("the texts of a snippet are too large");

@@ -492,7 +492,7 @@ net::Task<void> serve(Exchange& ex) {
       Status sent = co_await sending;
       if (!sent) ex.close_after = true;
     } else if (!outcome && ex.elsewhere && !ex.given_up && !ex.client_gone) [[unlikely]] {
-      if (ex.asker == nullptr) {
+      if (ex.asker == nullptr) {  // else whoever asks is told of it
         net::Task<void> leading = answer_from_elsewhere(ex);
         co_await leading;
       }

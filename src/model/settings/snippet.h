@@ -146,7 +146,8 @@ struct SnippetErrorPage {
   std::vector<std::uint16_t> statuses;
   SnippetStep answer;
   std::string path;                        // of the location, whose extension may say the type; empty: the request's
-  std::string asks;                        // the target that is asked for; empty: `answer` is what is said
+  std::string asks;                        // the path that is asked for; empty: `answer` is what is said
+  Template query;                          // behind it, with its '?'; empty: none
   std::string default_type = "text/html";  // of a text, where no extension says it
   std::optional<std::uint32_t> level;      // of Snippet::levels that counts for it; none: as without it
   bool keeps_status = false;  // the error's, whatever the answer says; of a redirect its own counts all the same

@@ -193,6 +193,13 @@ TEST(Options, InvalidValuesMeanTheDefaultWhateverCountedBefore) {
   EXPECT_EQ(r.entries[1].problem.consequence, "what counts is 1m");
 }
 
+TEST(Options, WhatCanBeReadOfTheTargetsThatAreNotLoggedCounts) {
+  auto r = read_options({{"skip-access-log-urls", "/a,~[,/b c,~*\\.css$"}}, kMap, {}, {});
+  ASSERT_EQ(r.entries.size(), 1U);
+  EXPECT_NE(r.entries[0].problem.expected.find("\"~[\" is not"), std::string::npos);
+  EXPECT_EQ(r.entries[0].problem.consequence, "what counts is /a,~*\\.css$");
+}
+
 TEST(Options, AnInvalidValueOfASetIsWhatTheSetBeginsWith) {
   auto r = read_options({{"resilience", "recommended"}, {"retry-budget-percent", "lots"}}, kMap, {}, {});
   ASSERT_EQ(r.entries.size(), 1U);

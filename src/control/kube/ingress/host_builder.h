@@ -146,7 +146,8 @@ class HostBuilder {
   void report_nobody_to_ask();
   void report_pages_without_path();
   void report_locations_without_use();
-  bool has_path(std::size_t place, std::string_view path) const;
+  // `implicit`: the / that each host has by itself is one.
+  bool has_path(std::size_t place, std::string_view path, bool implicit = true) const;
   void lead_snippet_to(model::Route& route, const IngressState& ingress, const snippet::Pass& pass);
 
   // host_routes.cpp: what the paths become.

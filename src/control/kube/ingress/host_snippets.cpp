@@ -79,7 +79,7 @@ void HostBuilder::report_pages_without_path() {
   visit_snippets([&](std::size_t place, const IngressState& at, const char* field, const snippet::Block& block) {
     const IngressState* const server = tenants_[place].server_snippet;
     for (const auto* page : snippet::asked_paths(block, server != nullptr ? server->server_snippet() : nullptr))
-      if (!has_path(place, page->location))
+      if (!has_path(place, page->location, false))
         report(at,
                {Severity::warning, "NobodyToAsk", field,
                 snippet::Refusal{page->at, "error_page " + page->location, ""}.text(),
@@ -264,10 +264,10 @@ void HostBuilder::add_snippet_location(std::size_t place, const IngressState& in
 }
 
 // May any route of the namespace take such a request?
-bool HostBuilder::has_path(std::size_t place, std::string_view path) const {
+bool HostBuilder::has_path(std::size_t place, std::string_view path, bool implicit) const {
   using enum model::PathMatch;
   return std::ranges::any_of(host_->routes, [&](const model::Route& route) {
-    if (route.rank != 2 * place) return false;
+    if (route.rank != 2 * place || (!implicit && route.path_type.empty())) return false;
     if (route.status == 404 && !model::of_snippet(route.match)) return false;
     switch (route.match) {
       case pattern:

@@ -231,12 +231,12 @@ std::string read_rules(std::string_view v, Options& o) {
   RegexBudget budget(kRulesBeside);
   for_each_element(v, [&](std::string_view e) {
     e = trim_space(e);  // the ends of lines too
-    if (e.empty() || !bad.empty()) return;
+    if (e.empty()) return;
     if ((o.*M).size() == kMostRules)
       bad = "at most " + std::to_string(kMostRules) + " texts and regular expressions";
     else if (auto rule = read_text_rule(e, budget))
       (o.*M).push_back(std::move(*rule));
-    else
+    else if (bad.empty())
       bad = "texts, and regular expressions behind ~ or ~*, which \"" + shorten(e) + "\" is not" +
             (rule.error().empty() ? "" : ": " + rule.error());
   });

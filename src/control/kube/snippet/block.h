@@ -54,7 +54,6 @@ struct Limit {
 struct ErrorPage {
   model::SnippetErrorPage page;  // where it leads to a location without the answer, and what goes with that
   std::string location;          // "/x" or "@x"; empty: an URL
-  std::string query;             // behind a path, with its '?'; empty: none
   Place at;
 };
 

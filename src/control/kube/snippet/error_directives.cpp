@@ -47,7 +47,10 @@ std::string read_error_page(Reader& r, const Directive& d) {
     if (auto expected = r.text(to, Reader::For::error, answer.text); !expected.empty()) return expected;
   } else {
     made.location = to.text.substr(0, to.text.starts_with('/') ? to.text.find('?') : std::string::npos);
-    made.query = to.text.substr(made.location.size());
+    Word query = to;
+    query.text.erase(0, made.location.size());
+    if (query.text.size() > 1)
+      if (auto expected = r.text(query, Reader::For::error, made.page.query); !expected.empty()) return expected;
   }
   r.block().errors.push_back(std::move(made));
   return {};

@@ -367,7 +367,7 @@ Led led_to(const ErrorPage& page, const Block& near, const Block* server) {
     if (out.to == nullptr && server != nullptr) out.to = among(server->locations);
   }
   if (out.to == nullptr) return out;
-  if (out.to->block->answer && page.query.empty()) out.answer = &*out.to->block->answer;
+  if (out.to->block->answer && page.page.query.empty()) out.answer = &*out.to->block->answer;
   return out;
 }
 
@@ -470,7 +470,7 @@ std::vector<model::SnippetErrorPage> pages_of(const std::vector<ErrorPage>& of, 
     if (!error.location.empty()) {
       const Led led = led_to(error, near, &server);
       if (asks_for_path(error, led)) {
-        page.asks = error.location + error.query;
+        page.asks = error.location;
         made.push_back(std::move(page));
       }
       if (led.answer == nullptr) continue;
