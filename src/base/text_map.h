@@ -15,11 +15,11 @@ namespace sluice {
 // it is in use; any number of threads.
 class TextMap {
  public:
-  void add(std::string text) {
-    const auto at = std::ranges::lower_bound(texts_, text, less_in_any_case);
-    texts_.insert(at, std::move(text));
+  TextMap() = default;
+  TextMap(std::vector<std::string> texts, std::vector<std::shared_ptr<const Regex>> patterns)
+      : texts_(std::move(texts)), patterns_(std::move(patterns)) {
+    std::ranges::sort(texts_, less_in_any_case);
   }
-  void add(std::shared_ptr<const Regex> pattern) { patterns_.push_back(std::move(pattern)); }
 
   bool empty() const noexcept { return texts_.empty() && patterns_.empty(); }
   // Is `text` one of them? gave_up: nobody knows, as an expression takes too many steps.

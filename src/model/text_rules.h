@@ -6,14 +6,15 @@ namespace sluice::model {
 
 // A rule whose expression cannot be compiled any more, which it could when it was read, is left out.
 inline TextMap text_map(const std::vector<TextRule>& rules) {
-  TextMap out;
+  std::vector<std::string> texts;
+  std::vector<std::shared_ptr<const Regex>> patterns;
   for (const auto& rule : rules) {
     if (rule.kind == TextRule::Kind::whole)
-      out.add(rule.text);
+      texts.push_back(rule.text);
     else if (auto regex = Regex::make(regex_text(rule)))
-      out.add(std::move(*regex));
+      patterns.push_back(std::move(*regex));
   }
-  return out;
+  return {std::move(texts), std::move(patterns)};
 }
 
 }  // namespace sluice::model

@@ -9,6 +9,7 @@
 #include "data/exchange/variables.h"
 #include "data/proxy/local_reply.h"
 #include "data/proxy/on_behalf.h"
+#include "data/proxy/program.h"
 #include "data/proxy/same_host.h"
 #include "data/proxy/subrequest.h"
 #include "net/http/grammar.h"
@@ -45,13 +46,6 @@ struct InError {
   const LocalReply& reply;
   std::uint16_t status;  // that the client gets; 0: what is answered has its own
 };
-
-// A `return` of a snippet with a text of its own.
-bool has_own_text(const Exchange& ex, int status) noexcept {
-  const auto* const program = ex.program;
-  return program != nullptr && program->answer.step != nullptr && !program->answer.is_location &&
-         !program->answer.text.empty() && program->answer.status == status;
-}
 
 // What another path answers, which the client gets as from itself. `carried`: what pods said on the way there.
 class Answer final : public OnBehalf {

@@ -410,9 +410,14 @@ const model::SnippetErrorPage* asked_for(const RequestView& request, int status)
   return page != nullptr && !page->asks.empty() ? page : nullptr;
 }
 
+bool has_own_text(const RequestView& request, int status) noexcept {
+  if (request.program == nullptr) return false;
+  const auto& answer = request.program->answer;
+  return answer.step != nullptr && answer.status == status && !answer.is_location && !answer.text.empty();
+}
+
 bool is_own_text(const RequestView& request, const LocalReply& reply) noexcept {
-  return request.program != nullptr && request.program->answer.step != nullptr &&
-         request.program->answer.status == reply.status && reply.body && !reply.body->empty();
+  return reply.body && !reply.body->empty() && has_own_text(request, reply.status);
 }
 
 bool intercepts_by_snippet(const model::RouteSettings& settings, int status, bool intercepts) noexcept {

@@ -53,6 +53,8 @@ void run_program(RequestView& request, const RouteTable& routes, std::string_vie
 bool answer_error(const RequestView& request, LocalReply& reply);
 // The error page whose path is asked for in place of an error of that status (elsewhere.h); null: there is none.
 const model::SnippetErrorPage* asked_for(const RequestView& request, int status) noexcept;
+// Has a snippet answered with this status and a text of its own?
+bool has_own_text(const RequestView& request, int status) noexcept;
 // Is it a snippet's answer with a text of its own? That is what it means, as in nginx: no page stands in its place.
 bool is_own_text(const RequestView& request, const LocalReply& reply) noexcept;
 // Does one answer in place of a pod's response with this status? `intercepts`: something else has errors of pods

@@ -33,7 +33,6 @@ struct AccessLogSettings {
   bool json = false;          // access-log-format: json; `format` and `escape` are not used then
   TextMap skip_urls;          // skip-access-log-urls: request targets; one of which nobody knows is logged
   bool log_unrouted = false;  // enable-access-log-for-default-backend: lines for exchanges without a route
-  bool operator==(const AccessLogSettings&) const = default;
 };
 
 // ingress-nginx's default for log-format-upstream.

@@ -264,9 +264,7 @@ TEST_F(AccessLogTest, TakesANewFormatAndPlaceWhileRunning) {
 
 TEST_F(AccessLogTest, LogsWhatIsAskedForOnly) {
   auto settings = to(path("a.log"));
-  settings.skip_urls.add("/Healthz");
-  settings.skip_urls.add("/shop?item=1");
-  settings.skip_urls.add(*Regex::make("\\.css$"));
+  settings.skip_urls = {{"/shop?item=1", "/Healthz"}, {*Regex::make("\\.css$")}};
   AccessLog log(settings);
   const auto worker = log.add_worker();
   const auto write = [&](std::string_view target, std::uint32_t series, std::uint16_t status, bool wanted = true) {

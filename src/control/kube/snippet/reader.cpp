@@ -392,10 +392,11 @@ std::optional<Refusal> leads_nowhere(const Block& block, const Block* server) {
     if (out || page.location.empty()) return;
     const Led led = led_to(page, block, server);
     if (led.answer != nullptr || asks_for_path(page, led)) return;
-    out = Refusal{page.at, "error_page " + page.location,
-                  std::string(led.to != nullptr ? "a location that does nothing but `return`, or a path without a name"
-                                                : "an URL, a path, or a named location of a server-snippet") +
-                      "; the annotations custom-http-errors and default-backend lead errors to a Service"};
+    out = Refusal{
+        page.at, "error_page " + page.location,
+        std::string(led.to != nullptr ? "a location that does nothing but `return`, or a path in place of its name"
+                                      : "an URL, a path, or a named location of a server-snippet") +
+            "; the annotations custom-http-errors and default-backend lead errors to a Service"};
   });
   return out;
 }
