@@ -166,7 +166,8 @@ arch:  ## directions of include, forbidden words, and that this check can fail
 headers: deps-build  ## every header compiles alone (HEADERS='…' for some)
 	@tools/alone.sh headers $(HEADERS)
 
-sources: deps-build  ## every source of src compiles alone, as in make build (FILES='…' for some)
+sources:  ## every source of src and of the benchmarks compiles alone, as in make build (FILES='…' for some)
+	@tools/deps.sh build test
 	@tools/alone.sh sources $(FILES)
 
 fmt:  ## format the sources in place

@@ -43,7 +43,7 @@ ExchangeRecord typical() {
 
 void format_line(benchmark::State& state, const ops::AccessLogSettings& settings) {
   const auto format = ops::LogFormat::compile(settings);
-  ops::LogTimes times;
+  LogTimes times;
   char line[16384];
   auto record = typical();
   for (auto _ : state) {

@@ -8,7 +8,7 @@ from common import harness, main
 
 
 def body(run):
-    changes, requests = run.pick(100, 1000), run.pick(40_000, 1_000_000)
+    changes, requests = run.pick(100, 1000), run.pick(100_000, 1_000_000)
     site = run.site
     pods = [site.pod(f"p{i}") for i in range(3)]
     spare = site.pod("spare")
