@@ -12,6 +12,7 @@
 #include "app/problems.h"
 #include "app/terminal.h"
 #include "base/strings.h"
+#include "data/plan/destination.h"
 
 namespace sluice::app {
 
@@ -57,19 +58,37 @@ std::vector<Served> served(const model::Model& model) {
 std::string endpoints_of(const model::Model& model, const model::Route& route) {
   if (route.cluster.empty() || !closed_because(route).empty() || (route.settings && route.settings->redirect))
     return "";
-  return endpoints_text(find_cluster(model, route));
+  return endpoints_text(find_cluster(model, route), data::no_endpoints_status(route));
 }
 
 bool closed(const Served& row) {
   return !closed_because(*row.route).empty();
 }
 
-// Hosts of which something is served.
-std::size_t open_hosts(const std::vector<Served>& rows) {
+// No Ingress that is served asks for it, and it answers 404.
+bool nobodys(const Served& row) {
+  const model::Route& r = *row.route;
+  return r.ingress.empty() && r.cluster.empty() && !closed(row) && !model::is_slash_redirect(r.match) &&
+         !(r.settings && (r.settings->redirect || r.settings->to_host));
+}
+
+// How much is served.
+struct Counts {
+  std::size_t hosts = 0, paths = 0, closed = 0;
+};
+Counts count(const std::vector<Served>& rows) {
+  Counts out;
   std::set<const model::Host*> open;
-  for (const Served& row : rows)
-    if (!closed(row)) open.insert(row.host);
-  return open.size();
+  for (const Served& row : rows) {
+    if (closed(row)) {
+      ++out.closed;
+    } else if (!nobodys(row)) {
+      ++out.paths;
+      open.insert(row.host);
+    }
+  }
+  out.hosts = open.size();
+  return out;
 }
 
 void print_served(const model::Model& model, const std::vector<Served>& rows, std::ostream& out) {
@@ -77,7 +96,8 @@ void print_served(const model::Model& model, const std::vector<Served>& rows, st
   for (const auto& [host, route] : rows) {
     path_width = std::min<std::size_t>(40, std::max(path_width, path_of(*route).size()));
     type_width = std::max(type_width, type_of(*route).size());
-    to_width = std::min<std::size_t>(40, std::max(to_width, destination_text(*route).size()));
+    to_width =
+        std::min<std::size_t>(40, std::max(to_width, destination_text(*route, find_cluster(model, *route)).size()));
   }
   const model::Host* current = nullptr;
   for (const auto& [host, route] : rows) {
@@ -95,8 +115,9 @@ void print_served(const model::Model& model, const std::vector<Served>& rows, st
       if (!aliases.empty()) line += "  aliases: " + aliases;
       print_line(out, line);
     }
-    std::string line = fmt::format("    {:<{}}  {:<{}}  -> {:<{}}  {}", path_of(*route), path_width, type_of(*route),
-                                   type_width, destination_text(*route), to_width, endpoints_of(model, *route));
+    std::string line =
+        fmt::format("    {:<{}}  {:<{}}  -> {:<{}}  {}", path_of(*route), path_width, type_of(*route), type_width,
+                    destination_text(*route, find_cluster(model, *route)), to_width, endpoints_of(model, *route));
     line.erase(line.find_last_not_of(' ') + 1);
     print_line(out, line + "  [" + ingress_text(*route) + "]");
     if (route->canary)
@@ -110,9 +131,9 @@ void print_streams(const model::Model& model, std::ostream& out) {
   for (const model::StreamListener& l : *model.streams) {
     const model::Cluster* cluster = find_cluster(model, l);
     const bool none = cluster == nullptr || usable(*cluster) == 0;
-    print_line(out,
-               fmt::format("  {}  {}  [{}]", stream_text(l),
-                           none ? "no endpoints: " + empty_text(cluster) : endpoints_text(cluster), l.object.text()));
+    print_line(out, fmt::format("  {}  {}  [{}]", stream_text(l),
+                                none ? "no endpoints: " + empty_text(cluster) : endpoints_text(cluster, 503),
+                                l.object.text()));
   }
 }
 
@@ -128,14 +149,17 @@ void print_problems(const std::vector<model::Entry>& problems, model::Severity s
     if (e.problem.severity == severity) print_line(out, "  " + model::Report::line(e));
 }
 
-// Charts and most repositories hold no EndpointSlices and no certificates, as a cluster and cert-manager make them:
-// that a Service or a TLS section has none is no fault of theirs then, and `--strict` is about faults.
+// Charts and most repositories hold no EndpointSlices, no cluster addresses and no certificates, as a cluster and
+// cert-manager make them: that a Service or a TLS section has none is no fault of theirs then, and `--strict` is about
+// faults. An address that is written (None) is.
 void expect_none_made_elsewhere(std::vector<model::Entry>& problems, const control::AsWritten& written) {
   for (model::Entry& e : problems) {
     const auto& p = e.problem;
     const bool slice = p.reason == "NoEndpoints" && !written.slices;
     const bool pair = p.reason == "MissingSecret" && p.field == "spec.tls.secretName" && !written.pairs;
-    if ((slice || pair) && p.severity == model::Severity::warning) e.problem.severity = model::Severity::ignored;
+    const bool address = p.reason == "NoEffect" && p.field == "spec.clusterIP" && p.value.empty() && !written.slices;
+    if ((slice || pair || address) && p.severity == model::Severity::warning)
+      e.problem.severity = model::Severity::ignored;
   }
 }
 
@@ -152,6 +176,7 @@ boost::json::object to_json(const model::Model& model, const Served& row) {
                           {"namespace", r.ns},
                           {"ingress", r.ingress},
                           {"service", r.service},
+                          {"serviceNamespace", service_namespace(r, cluster)},
                           {"servicePort", r.service_port},
                           {"cluster", r.upstream_name},
                           {"endpoints", cluster ? cluster->endpoints.size() : 0},
@@ -176,8 +201,9 @@ boost::json::object to_json(const model::Model& model, const Served& row) {
     out["status"] = r.settings->ssl_redirect_status;
   } else if (r.cluster.empty()) {
     out["status"] = r.status != 0 ? r.status : 404;
+    out["because"] = nowhere_because(r);
   } else if (cluster == nullptr || usable(*cluster) == 0) {
-    out["status"] = 503;
+    out["status"] = data::no_endpoints_status(r);
     out["because"] = empty_text(cluster);
   }
   return out;
@@ -211,7 +237,7 @@ int run_check(const control::Settings& settings, const CheckOptions& options, st
   auto problems = all_problems(model, compiler);
   expect_none_made_elsewhere(problems, written);
   const auto [errors, warnings, ignored] = count_problems(problems);
-  const auto closed_paths = static_cast<std::size_t>(std::count_if(rows.begin(), rows.end(), closed));
+  const Counts counts = count(rows);
   const int exit_code = errors > 0 ? 2 : warnings > 0 && options.strict ? 1 : 0;
 
   if (json) {
@@ -219,20 +245,19 @@ int run_check(const control::Settings& settings, const CheckOptions& options, st
     for (const model::StreamListener& l : *model.streams) ports.push_back(app::to_json(l, find_cluster(model, l)));
     for (const Served& row : rows) served_json.push_back(to_json(model, row));
     for (const model::Entry& e : problems) report.push_back(to_json(e));
-    boost::json::object summary{{"hosts", open_hosts(rows)}, {"paths", rows.size() - closed_paths},
-                                {"closed", closed_paths},    {"clusters", model.clusters.size()},
-                                {"errors", errors},          {"warnings", warnings},
-                                {"ignored", ignored},        {"exit", exit_code}};
+    boost::json::object summary{{"hosts", counts.hosts},   {"paths", counts.paths},
+                                {"closed", counts.closed}, {"clusters", model.clusters.size()},
+                                {"errors", errors},        {"warnings", warnings},
+                                {"ignored", ignored},      {"exit", exit_code}};
     print_json(
         out, boost::json::object{{"served", served_json}, {"ports", ports}, {"report", report}, {"summary", summary}});
     return exit_code;
   }
 
   out << fmt::format(
-      "served: {} hosts, {} paths, {} clusters{}\n", open_hosts(rows), rows.size() - closed_paths,
-      model.clusters.size(),
+      "served: {} hosts, {} paths, {} clusters{}\n", counts.hosts, counts.paths, model.clusters.size(),
       (model.streams->empty() ? "" : fmt::format(", {} ports", model.streams->size())) +
-          (closed_paths == 0 ? "" : fmt::format("; closed by what guards them: {} paths", closed_paths)));
+          (counts.closed == 0 ? "" : fmt::format("; closed by what guards them: {} paths", counts.closed)));
   print_served(model, rows, out);
   print_streams(model, out);
   print_problems(problems, model::Severity::error, errors, options.all, "refused", out);

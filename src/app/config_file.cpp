@@ -39,7 +39,7 @@ std::string apply_flag(CLI::Option& flag, const std::vector<std::string>& values
   try {
     for (const auto& value : values) flag.add_result(value);
     flag.run_callback();
-  } catch (const CLI::Error& e) {
+  } catch (const std::exception& e) {  // of CLI11, or of the standard library, which it lets through
     return e.what();
   }
   return {};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "control/kube/health_check.h"
 
@@ -33,19 +34,31 @@ std::string empty_text(const model::Cluster* cluster) {
   return cluster->endpoints.empty() ? "the Service has no endpoints" : "no endpoint of the Service is ready";
 }
 
-std::string endpoints_text(const model::Cluster* cluster) {
+namespace {
+// What endpoints of another zone or node get, as ClusterRuntime shares requests out.
+std::string share_text(const model::Cluster& cluster) {
+  const auto here = static_cast<std::uint32_t>(
+      std::ranges::count_if(cluster.endpoints, [](const model::Endpoint& e) { return e.ready && !e.far; }));
+  const double enough = std::max(cluster.near_enough, 1U) / 100.0;
+  if (here == 0) return "as none is ready here they get all requests";
+  if (here >= enough) return fmt::format("with {:.0f} or more here they get none", std::ceil(enough));
+  return fmt::format("{} here of {:.4g} that would be enough, so that they get {:.0f} of 100 requests", here, enough,
+                     100 - 100 * here / enough);
+}
+}  // namespace
+
+std::string endpoints_text(const model::Cluster* cluster, int without) {
   const std::size_t all = cluster != nullptr ? cluster->endpoints.size() : 0;
   const std::size_t taking = cluster != nullptr ? usable(*cluster) : 0;
-  if (taking == 0) return "no endpoints (503): " + empty_text(cluster);
+  if (taking == 0) return fmt::format("no endpoints ({}): {}", without, empty_text(cluster));
   std::string out = taking == all ? fmt::format("{} endpoint{}", all, all == 1 ? "" : "s")
                                   : fmt::format("{} of {} endpoints", taking, all);
   const auto far = std::ranges::count_if(cluster->endpoints, &model::Endpoint::far);
-  if (far != 0) out += fmt::format(", {} of another zone or node: while there are enough here they get none", far);
-  return out;
+  return far == 0 ? out : out + fmt::format(", {} of another zone or node: {}", far, share_text(*cluster));
 }
 
 std::string canary_endpoints_text(const model::Cluster* cluster) {
-  if (cluster != nullptr && usable(*cluster) > 0) return endpoints_text(cluster);
+  if (cluster != nullptr && usable(*cluster) > 0) return endpoints_text(cluster, 503);
   return "no endpoints (the main Service gets all requests): " + empty_text(cluster);
 }
 
@@ -60,15 +73,25 @@ int closed_status(const model::Route& route) noexcept {
   return route.because.empty() ? 403 : route.status;
 }
 
-std::string destination_text(const model::Route& route) {
+std::string_view nowhere_because(const model::Route& route) noexcept {
+  return route.path_type.empty() ? "no default backend" : "the backend is not a Service";
+}
+
+// The default backend may be of another namespace than the Ingress.
+std::string service_namespace(const model::Route& route, const model::Cluster* cluster) {
+  return cluster != nullptr ? cluster->ns : route.ns.str();
+}
+
+std::string destination_text(const model::Route& route, const model::Cluster* cluster) {
   if (const auto why = closed_because(route); !why.empty()) return fmt::format("{}: {}", closed_status(route), why);
   if (route.settings && route.settings->redirect)
     return fmt::format("{} to {}", route.settings->redirect->status, route.settings->redirect->location.text());
   if (route.settings && route.settings->to_host) return "redirected to host " + route.settings->to_host->host;
   if (route.match == model::PathMatch::snippet_slash) return "301 to " + route.path + "/";
-  if (route.cluster.empty())
-    return route.path_type.empty() ? "404 (no default backend)" : "404 (the backend is not a Service)";
-  return fmt::format("{}/{}:{}", route.ns, route.service, route.service_port);
+  if (route.cluster.empty()) return fmt::format("404 ({})", nowhere_because(route));
+  std::string out = fmt::format("{}/{}", service_namespace(route, cluster), route.service);
+  if (!route.service_port.empty()) out.append(":").append(route.service_port.view());  // the flag may name none
+  return out;
 }
 
 std::string canary_text(const model::Route& route) {
@@ -151,7 +174,8 @@ boost::json::object to_json(const model::Entry& e) {
           {"field", e.problem.field},
           {"value", e.problem.value},
           {"expected", e.problem.expected},
-          {"consequence", e.problem.consequence}};
+          {"consequence", e.problem.consequence},
+          {"objects", e.objects}};
 }
 
 std::string health_check_text(const model::HealthCheck& check) {
@@ -198,6 +222,13 @@ std::vector<model::Entry> all_problems(const model::Model& model, const data::Co
   const auto& compiled = compiler.report().entries;
   all.insert(all.end(), compiled.begin(), compiled.end());
   return all;
+}
+
+std::vector<std::string> problems_of_flags(const std::vector<model::Entry>& entries) {
+  std::vector<std::string> out;
+  for (const model::Entry& e : entries)
+    if (e.object.kind == "CommandLine" || e.problem.field.starts_with("--")) out.push_back(model::Report::line(e));
+  return out;
 }
 
 }  // namespace sluice::app

@@ -65,8 +65,10 @@ struct Explanation {
   Answer answer;
   std::vector<std::string> adds;  // fields of ours in the response; without a value: that are removed from it
   std::vector<control::SettingRow> settings;
+  std::vector<control::SettingRow> bounds;  // of the Service port that takes it
   std::string certificate;
   std::vector<std::string> refused;  // of Ingresses that ask for the host, and do not answer here
+  std::vector<std::string> flags;    // what is wrong with them
 };
 
 constexpr std::size_t kMostRefused = 10;
@@ -467,6 +469,7 @@ Explanation explain(const WrittenRequest& request, const std::optional<model::Ip
                                 }};
     out.settings = control::settings_of(served, *snapshot.options, asks);
   }
+  if (out.answer.status == 0 && out.cluster != nullptr) out.bounds = control::bounds_of(*snapshot.options);
   return out;
 }
 
@@ -494,6 +497,8 @@ void print(const WrittenRequest& request, const Explanation& e, std::ostream& ou
   const auto tell_refused = [&] {
     if (!e.refused.empty()) line("refused of the Ingresses that ask for the host");
     for (const std::string& refused : e.refused) line("  " + refused);
+    if (!e.flags.empty()) line("wrong with flags");
+    for (const std::string& flag : e.flags) line("  " + flag);
   };
   if (e.route == nullptr) return tell_refused();
   const model::Route& spec = *e.route->spec;
@@ -505,7 +510,7 @@ void print(const WrittenRequest& request, const Explanation& e, std::ostream& ou
     line("  forwarded to " +
          (e.stand_in != nullptr ? stand_in_text(spec)
           : to_canary           ? canary_service()
-                                : destination_text(spec)) +
+                                : destination_text(spec, e.cluster)) +
          " as " + request.method + " " + e.target);
   if (e.answer.status == 0 && e.canary && e.canary->by_chance)
     line(fmt::format("    or, {} of {} times, to {}", e.route->choice->share(), e.route->choice->total(),
@@ -531,20 +536,28 @@ void print(const WrittenRequest& request, const Explanation& e, std::ostream& ou
         line(fmt::format("  {} {}{}", address_text(endpoint), state_text(endpoint),
                          endpoint.pod.empty() ? "" : " pod " + endpoint.pod));
   };
-  if (!spec.cluster.empty() && !to_canary) tell_endpoints(spec.upstream_name, e.cluster, endpoints_text(e.cluster));
+  if (!spec.cluster.empty() && !to_canary)
+    tell_endpoints(spec.upstream_name, e.cluster, endpoints_text(e.cluster, data::no_endpoints_status(spec)));
   if (e.canary && (to_canary || e.canary->by_chance))
     tell_endpoints(spec.canary->upstream_name, e.canary->cluster, canary_endpoints_text(e.canary->cluster));
-  if (e.stand_in != nullptr) tell_endpoints(stand_in_text(spec), e.stand_in, endpoints_text(e.stand_in));
-  if (!e.settings.empty()) line("settings");
-  for (const control::SettingRow& row : e.settings)
-    line("  " + row.name + " = " + row.value + (row.from.empty() ? "" : "  (" + row.from + ")"));
+  if (e.stand_in != nullptr) tell_endpoints(stand_in_text(spec), e.stand_in, endpoints_text(e.stand_in, 503));
+  const auto tell_rows = [&](std::string_view title, const std::vector<control::SettingRow>& rows) {
+    if (!rows.empty()) line(std::string(title));
+    for (const control::SettingRow& row : rows)
+      line("  " + row.name + " = " + row.value + (row.from.empty() ? "" : "  (" + row.from + ")"));
+  };
+  tell_rows("settings", e.settings);
+  tell_rows("what bounds requests to the Service port", e.bounds);
 }
 
 boost::json::object as_json(const WrittenRequest& request, const Explanation& e) {
-  boost::json::array steps, settings, endpoints;
+  boost::json::array steps, endpoints;
   for (const std::string& step : e.steps) steps.emplace_back(step);
-  for (const control::SettingRow& row : e.settings)
-    settings.push_back({{"name", row.name}, {"value", row.value}, {"from", row.from}});
+  const auto rows_of = [](const std::vector<control::SettingRow>& rows) {
+    boost::json::array out;
+    for (const auto& row : rows) out.push_back({{"name", row.name}, {"value", row.value}, {"from", row.from}});
+    return out;
+  };
   boost::json::object answer{
       {"status", e.answer.status == 0 ? boost::json::value(nullptr) : boost::json::value(e.answer.status)},
       {"location", e.answer.location},
@@ -558,15 +571,22 @@ boost::json::object as_json(const WrittenRequest& request, const Explanation& e)
                           {"path", e.path},           {"certificate", e.certificate}, {"steps", steps},
                           {"answer", answer}};
   out["refused"] = boost::json::array(e.refused.begin(), e.refused.end());
+  out["flags"] = boost::json::array(e.flags.begin(), e.flags.end());
   if (e.route == nullptr) return out;
   const model::Route& spec = *e.route->spec;
   if (e.cluster != nullptr)
     for (const model::Endpoint& endpoint : e.cluster->endpoints) endpoints.push_back(to_json(endpoint));
-  out["route"] = boost::json::object{{"host", e.route->host},         {"path", spec.path},
-                                     {"location", spec.location},     {"pathType", spec.path_type},
-                                     {"namespace", spec.ns},          {"ingress", spec.ingress},
-                                     {"service", spec.service},       {"servicePort", spec.service_port},
-                                     {"cluster", spec.upstream_name}, {"file", spec.origin.file},
+  out["route"] = boost::json::object{{"host", e.route->host},
+                                     {"path", spec.path},
+                                     {"location", spec.location},
+                                     {"pathType", spec.path_type},
+                                     {"namespace", spec.ns},
+                                     {"ingress", spec.ingress},
+                                     {"service", spec.service},
+                                     {"servicePort", spec.service_port},
+                                     {"serviceNamespace", service_namespace(spec, e.cluster)},
+                                     {"cluster", spec.upstream_name},
+                                     {"file", spec.origin.file},
                                      {"line", spec.origin.line}};
   if (e.canary) {
     auto canary = to_json(*spec.canary);
@@ -576,11 +596,12 @@ boost::json::object as_json(const WrittenRequest& request, const Explanation& e)
   }
   if (e.stand_in != nullptr) out["standIn"] = stand_in_text(spec);
   out["endpoints"] = endpoints;
-  out["endpointsText"] = spec.cluster.empty() ? "" : endpoints_text(e.cluster);
+  out["endpointsText"] = spec.cluster.empty() ? "" : endpoints_text(e.cluster, data::no_endpoints_status(spec));
   out["balancing"] = e.balancing;
   if (e.cluster != nullptr && e.cluster->balancing && e.cluster->balancing->health)
     out["healthCheck"] = health_check_text(*e.cluster->balancing->health);
-  out["settings"] = settings;
+  out["settings"] = rows_of(e.settings);
+  out["bounds"] = rows_of(e.bounds);
   return out;
 }
 
@@ -599,7 +620,8 @@ int run_explain(const control::Settings& settings, std::string method, std::stri
     const control::Update update = control::load_once(settings, &written);
     data::Compiler compiler;
     const data::Publication publication = compiler.compile(*update.model, update.change);
-    const Explanation explanation = explain(*request, client, settings, *update.model, written, *publication.snapshot);
+    Explanation explanation = explain(*request, client, settings, *update.model, written, *publication.snapshot);
+    explanation.flags = problems_of_flags(all_problems(*update.model, compiler));
     if (json)
       print_json(out, as_json(*request, explanation));
     else

@@ -41,7 +41,7 @@ int run_explain_stream(const control::Settings& settings, std::string_view trans
     const auto at = std::ranges::find_if(
         *model.streams, [&](const model::StreamListener& l) { return l.transport == wanted && l.port == number; });
     const auto field = fmt::format("data[{}]", number);
-    std::vector<std::string> said;
+    std::vector<std::string> said = problems_of_flags(model.report.entries);
     for (const model::Entry& e : model.report.entries)
       if (e.object.kind == "ConfigMap" && e.problem.field == field) said.push_back(model::Report::line(e));
     if (at == model.streams->end()) {

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/nearest.h"
 #include "base/printable.h"
+#include "base/strings.h"
 #include "control/control.h"
 #include "control/kube/extra_endpoint.h"
 #include "control/source/kinds.h"
@@ -260,7 +261,7 @@ std::vector<std::string> flags_of(const CLI::App& command) {
 std::optional<int> without_command_but_flag(const CLI::App& app, const std::string& flag) {
   if (app.get_option_no_throw(flag) != nullptr) return std::nullopt;
   std::string of, all;
-  std::vector<std::string> flags;
+  std::vector<std::string> flags = flags_of(app);
   for (const auto* command : app.get_subcommands([](const CLI::App* c) { return !c->get_group().empty(); })) {
     const auto& name = command->get_name();
     all += (all.empty() ? "" : ", ") + name;
@@ -271,7 +272,13 @@ std::optional<int> without_command_but_flag(const CLI::App& app, const std::stri
     return sluice::app::refuse(flag + ": expected a command in front of it that has this flag, one of " + of +
                                "; such as sluice " + of.substr(0, of.find(',')) + " " + flag);
   return sluice::app::refuse(flag + ": is a flag of no command; expected a command in front of flags, one of " + all +
-                             sluice::did_you_mean(flag, flags));
+                             (flag.starts_with("--") ? sluice::did_you_mean(flag, flags) : ""));
+}
+
+// Does a word name a file or a directory, there or not?
+bool is_place(const std::string& word) {
+  std::error_code ec;
+  return word.starts_with('/') || word.starts_with('.') || std::filesystem::exists(word, ec);
 }
 
 // The first word, when it is no command: `help [COMMAND]`, or a slip of the pen. Empty: go on.
@@ -280,6 +287,7 @@ std::optional<int> without_command(CLI::App& app, int argc, char** argv) {
   const auto all_commands = app.get_subcommands([](const CLI::App*) { return true; });
   for (const auto* command : all_commands)
     if (!command->get_group().empty()) commands.push_back(command->get_name());
+  commands.emplace_back("help");
   const auto find = [&](std::string_view name) {
     const auto at =
         std::find_if(all_commands.begin(), all_commands.end(), [&](auto* c) { return c->get_name() == name; });
@@ -289,7 +297,7 @@ std::optional<int> without_command(CLI::App& app, int argc, char** argv) {
   if (word.starts_with('-')) return without_command_but_flag(app, word.substr(0, word.find('=')));
   if (word.empty() || find(word)) return std::nullopt;
   if (word == "help") {
-    auto* about = argc > 2 ? find(argv[2]) : &app;
+    auto* about = argc > 2 && argv[2] != word ? find(argv[2]) : &app;
     if (about) {
       std::cout << about->help(about == &app ? "" : "sluice");
       return 0;
@@ -300,11 +308,20 @@ std::optional<int> without_command(CLI::App& app, int argc, char** argv) {
     return sluice::app::refuse(instead);
   std::string all;
   for (const auto& name : commands) all += (all.empty() ? "" : ", ") + name;
-  std::error_code ec;
-  const bool place = std::filesystem::exists(wrong, ec) || wrong.starts_with('/') || wrong.starts_with('.');
   return sluice::app::refuse(
       wrong + ": is not a command; expected one of " + all +
-      (place ? "; did you mean sluice check " + wrong + "?" : sluice::did_you_mean(wrong, commands)));
+      (is_place(wrong) ? "; did you mean sluice check " + wrong + "?" : sluice::did_you_mean(wrong, commands)));
+}
+
+// What a command expects in place of words that are no flags' values.
+std::string expected_words(const CLI::App& command, const std::string& first) {
+  std::string out = "; expected flags alone behind " + command.get_name();
+  for (const auto* option : command.get_options())
+    if (option->get_positional()) out += " " + option->get_name(true);
+  const auto* const manifests = command.get_option_no_throw("--manifests");
+  if (manifests != nullptr && manifests->count() == 0 && is_place(first))
+    out += "; did you mean --manifests " + first + "?";
+  return out;
 }
 
 // What the command line's own parser refuses. Words that it cannot place may be the value of a misspelt --set.
@@ -312,15 +329,34 @@ std::string refusal(const CLI::App* app, const CLI::Error& e) {
   std::string what = e.what();
   if (e.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
     what = "not expected:";
-    for (const auto& word : app->remaining(true)) {
+    const auto words = app->remaining(true);
+    const auto commands = app->get_subcommands();
+    for (const auto& word : words) {
       const auto name = word.substr(0, word.find('='));
-      what += " " + (name.starts_with('-') ? name : sluice::control::option_name(name)) +
-              (name.size() < word.size() ? "=…" : "");
-      if (const auto commands = app->get_subcommands(); name.starts_with("--") && !commands.empty())
-        what += sluice::did_you_mean(name, flags_of(*commands.front()));
+      const bool shown = name.starts_with('-') || is_place(word);
+      what += " " + (shown ? name : sluice::control::option_name(name)) + (name.size() < word.size() ? "=…" : "");
+      if (name.starts_with("--") && !commands.empty()) what += sluice::did_you_mean(name, flags_of(*commands.front()));
     }
+    if (!commands.empty() && std::ranges::none_of(words, [](auto& word) { return word.starts_with('-'); }))
+      what += expected_words(*commands.front(), words.front());
   }
   return sluice::printable(what) + "\nRun with --help for more information.\n";
+}
+
+// What is true or false says so of another value. CLI11 says then what it could not do, and not what was expected; and
+// it has no name for flags that are not in the help, so that the message is made here.
+void judge_booleans(CLI::App& app) {
+  static constexpr std::string_view kWords[] = {"true",    "false", "on", "off", "yes", "no", "enable",
+                                                "disable", "t",     "f",  "y",   "n",   "1",  "0"};
+  for (auto* command : app.get_subcommands([](CLI::App*) { return true; }))
+    for (auto* option : command->get_options()) {
+      if (option->get_expected_max() != 0 && option->get_type_name() != "BOOLEAN") continue;
+      option->check([name = option->get_lnames().front()](const std::string& text) {
+        if (std::ranges::find(kWords, sluice::lower(text)) == std::end(kWords))
+          throw CLI::ConversionError("--" + name + ": " + text + ": expected true or false");
+        return std::string();
+      });
+    }
 }
 
 }  // namespace
@@ -559,13 +595,21 @@ int main(int argc, char** argv) {
   docs->add_option("PAGE", page, "configmap, annotations, metrics or rbac")->required();
 
   app.set_version_flag("--version", "sluice " SLUICE_VERSION " (" SLUICE_COMMIT ")", "print the version");
+  judge_booleans(app);
   if (const auto code = without_command(app, argc, argv)) return *code;
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
+  } catch (const std::exception& e) {
+    return sluice::app::refuse(e.what());  // of the standard library, that CLI11 lets through
   }
   if (!*serve) sluice::app::forbid_core_dumps();  // serve() has a flag for it; the others read keys and tokens, too
+  // Who asked for JSON gets it, whatever there is to say.
+  const auto refuse = [&](const std::string& why) {
+    const bool json = (*check && checks.json) || (*explain && as_json);
+    return json ? sluice::app::fail(why, true, std::cout) : sluice::app::refuse(why);
+  };
 
   if (*version) {
     std::printf("sluice %s (%s)\n", SLUICE_VERSION, SLUICE_COMMIT);
@@ -574,7 +618,7 @@ int main(int argc, char** argv) {
   if (*health) return sluice::app::health(options.admin);
   const sluice::app::AdminAddress admin{options.admin, options.admin_access.token_file};
   if (*backends && backends_question.list && !backends_question.name.empty())
-    return sluice::app::refuse("--list and --backend " + backends_question.name + ": expected one of them");
+    return refuse("--list and --backend " + backends_question.name + ": expected one of them");
   if (*backends) return sluice::app::print_backends(admin, backends_question, std::cout);
   if (*ingresses) return sluice::app::print_ingresses(admin, ingresses_question, std::cout);
   if (*conf) return sluice::app::print_conf(admin, conf_question, std::cout);
@@ -589,68 +633,66 @@ int main(int argc, char** argv) {
     else if (page == "rbac")
       std::cout << sluice::control::rbac_rules();
     else
-      return sluice::app::refuse(
-          "docs " + page + ": expected configmap, annotations, metrics or rbac" +
-          sluice::did_you_mean(page, std::vector{"configmap", "annotations", "metrics", "rbac"}));
+      return refuse("docs " + page + ": expected configmap, annotations, metrics or rbac" +
+                    sluice::did_you_mean(page, std::vector{"configmap", "annotations", "metrics", "rbac"}));
     return 0;
   }
-  if (auto message = take_set(set, options.control); !message.empty()) return sluice::app::refuse(message);
+  if (auto message = take_set(set, options.control); !message.empty()) return refuse(message);
   for (const auto& e : options.control.endpoints)
-    if (auto message = check_endpoint(e); !message.empty()) return sluice::app::refuse(message);
+    if (auto message = check_endpoint(e); !message.empty()) return refuse(message);
   if (*serve && !config_file.empty()) {
     // --set in the file is weaker than --set on the command line, key by key.
     const auto given = options.control.set;
     if (!set.empty()) set.clear();
     if (auto message = sluice::app::apply_config_file(config_file, *serve, options.control); !message.empty())
-      return sluice::app::refuse(message);
-    if (auto message = take_set(set, options.control); !message.empty())
-      return sluice::app::refuse(config_file + ": " + message);
+      return refuse(message);
+    if (auto message = take_set(set, options.control); !message.empty()) return refuse(config_file + ": " + message);
     for (const auto& [key, value] : given) options.control.set[key] = value;
   }
   if (*serve)
-    if (auto message = nginx_flags.take(*serve, options); !message.empty()) return sluice::app::refuse(message);
+    if (auto message = nginx_flags.take(*serve, options); !message.empty()) return refuse(message);
   options.notes = nginx_flags.notes();
   if (*serve && !options.control.manifests.empty()) note_idle_beside_manifests(*serve, options.notes);
-  if (auto message = check_names(options.control); !message.empty()) return sluice::app::refuse(message);
-  if (auto message = take_identity(status, no_election); !message.empty()) return sluice::app::refuse(message);
+  if (auto message = check_names(options.control); !message.empty()) return refuse(message);
+  if (auto message = take_identity(status, no_election); !message.empty()) return refuse(message);
   auto& source = options.control;
   const bool cluster = kubernetes || !source.kubeconfig.empty() || !source.api_server.empty();
   source.as_service_account = kubernetes;
   if (!source.api_ca.empty() && !cluster)
-    return sluice::app::refuse("--certificate-authority " + source.api_ca +
-                               ": expected --apiserver-host, --kubernetes or --kubeconfig beside it");
+    return refuse("--certificate-authority " + source.api_ca +
+                  ": expected --apiserver-host, --kubernetes or --kubeconfig beside it");
   if (!source.kube_context.empty() && source.kubeconfig.empty())
-    return sluice::app::refuse("--context " + source.kube_context + ": expected --kubeconfig beside it, whose it is");
+    return refuse("--context " + source.kube_context + ": expected --kubeconfig beside it, whose it is");
   if (cluster && !options.control.manifests.empty())
-    return sluice::app::refuse("--manifests " + options.control.manifests + " and " +
-                               (kubernetes                  ? "--kubernetes"
-                                : source.kubeconfig.empty() ? "--apiserver-host"
-                                                            : "--kubeconfig") +
-                               ": expected one of them, objects come from files or from a cluster");
+    return refuse("--manifests " + options.control.manifests + " and " +
+                  (kubernetes                  ? "--kubernetes"
+                   : source.kubeconfig.empty() ? "--apiserver-host"
+                                               : "--kubeconfig") +
+                  ": expected one of them, objects come from files or from a cluster");
   if (!cluster && options.control.manifests.empty())
-    return sluice::app::refuse(std::string(*check ? "WHERE" : "--manifests") +
-                               ", --kubernetes or --kubeconfig is missing: expected where objects come from");
+    return refuse(std::string(*check ? "WHERE" : "--manifests") +
+                  ", --kubernetes or --kubeconfig is missing: expected where objects come from");
   const auto* const command = app.get_subcommands().front();
   if (auto message = check_namespace(options.control, command->count("--namespace") > 0, cluster); !message.empty())
-    return sluice::app::refuse(message);
-  if (auto message = check_namespaces(options.control, cluster); !message.empty()) return sluice::app::refuse(message);
-  if (auto message = take_webhook(options, cluster); !message.empty()) return sluice::app::refuse(message);
+    return refuse(message);
+  if (auto message = check_namespaces(options.control, cluster); !message.empty()) return refuse(message);
+  if (auto message = take_webhook(options, cluster); !message.empty()) return refuse(message);
   std::error_code ec;
   const auto& manifests = options.control.manifests;
   const bool once = *check || *explain;  // they take a file too
   if (!cluster && !std::filesystem::is_directory(manifests, ec) &&
       !(once && (manifests == "-" || std::filesystem::exists(manifests, ec))))
-    return sluice::app::refuse(manifests + ": is not a directory " + (once ? "or file " : "") + "that can be read" +
-                               (ec ? ": " + ec.message() : "") + "; expected a directory of manifests" +
-                               (once ? ", a file, or - for standard input" : ""));
+    return refuse(manifests + ": is not a directory " + (once ? "or file " : "") + "that can be read" +
+                  (ec ? ": " + ec.message() : "") + "; expected a directory of manifests" +
+                  (once ? ", a file, or - for standard input" : ""));
   try {
     if (*check && cluster) sluice::log::start("warn", false);
     if (!*check && !*explain) return sluice::app::serve(options);
     const int said = *check ? sluice::app::run_check(options.control, checks, std::cout)
                             : sluice::app::run_explain(options.control, method, url, headers, from, as_json, std::cout);
-    if (!std::cout.flush()) return sluice::app::refuse("what there is to say could not be written to standard output");
+    if (!std::cout.flush()) return refuse("what there is to say could not be written to standard output");
     return said;
   } catch (const std::exception& e) {
-    return sluice::app::refuse(e.what());
+    return refuse(e.what());
   }
 }

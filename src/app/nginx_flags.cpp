@@ -74,8 +74,8 @@ constexpr std::array kIdle{
     Idle{"--vmodule", true, kLogs},
 };
 
-bool given(const CLI::App& command, const char* flag) {
-  return command.get_option(flag)->count() > 0;
+bool given(const CLI::App& command, std::string_view flag) {
+  return command.get_option(std::string(flag))->count() > 0;
 }
 
 }  // namespace
@@ -100,15 +100,10 @@ void NginxFlags::add(CLI::App& command) {
         verbosity_ = value;
       },
       "3 and 4: --log-level=debug; 5 and more: --log-level=trace"));
+  // Not in the help: what they would say there is said when they are given.
   for (const Idle& flag : kIdle) {
-    const auto note = [this, &flag](const std::string&) {
-      notes_.push_back(fmt::format("{} has no effect: {}", flag.name, flag.why));
-    };
-    // Not in the help: what they would say there is said when they are given.
-    if (flag.value)
-      command.add_option_function<std::string>(std::string(flag.name), note)->group("");
-    else
-      command.add_flag_function(std::string(flag.name), [note](std::int64_t) { note({}); })->group("");
+    const std::string name(flag.name);
+    (flag.value ? command.add_option(name) : command.add_flag(name))->group("");
   }
 }
 
@@ -132,11 +127,12 @@ std::string NginxFlags::take(const CLI::App& command, ServeOptions& options) {
   }
   if (verbosity_ && *verbosity_ >= 3) options.log_level = *verbosity_ >= 5 ? "trace" : "debug";
   if (grace_) {
-    const auto seconds = std::to_string(*grace_);
-    if (auto wrong = control::check_option("shutdown-grace-period", seconds); !wrong.empty())
+    if (auto wrong = control::check_option("shutdown-grace-period", *grace_); !wrong.empty())
       return "--shutdown-grace-period: " + wrong;
-    options.control.set.emplace("shutdown-grace-period", seconds);
+    options.control.set.emplace("shutdown-grace-period", *grace_);
   }
+  for (const Idle& flag : kIdle)
+    if (given(command, flag.name)) notes_.push_back(fmt::format("{} has no effect: {}", flag.name, flag.why));
   return {};
 }
 

@@ -23,7 +23,8 @@ class NginxFlags {
  private:
   std::optional<std::uint16_t> http_, https_, healthz_;
   std::string healthz_host_;
-  std::optional<unsigned> grace_, verbosity_;
+  std::optional<std::string> grace_;
+  std::optional<unsigned> verbosity_;
   std::vector<std::string> notes_;
 };
 

@@ -53,8 +53,11 @@ unsigned number(Rung r) {
   return r >= Rung::low ? static_cast<unsigned>(r) - 1 : static_cast<unsigned>(r);
 }
 
-std::string_view consequence(Source source, Rung r) {
+// `keys`: as the options say them; a rung that is off does nothing beside the others.
+std::string consequence(Source source, Rung r, const data::RungThresholds& keys) {
   const bool memory = source == Source::memory, lag = source == Source::lag;
+  const auto on = [&](Rung which) { return keys[static_cast<std::size_t>(which) - 1] != 0; };
+  const std::string resets = !lag && on(Rung::shed) ? ", and clients that do not go on are reset" : "";
   switch (r) {
     case Rung::calm:
       return "nobody is ended for it";
@@ -66,15 +69,13 @@ std::string_view consequence(Source source, Rung r) {
       return memory ? "clients that hold memory and do not go on are reset, those first that hold most for longest"
                     : "idle connections are closed, and clients that do not go on are reset";
     case Rung::low:
-      return lag ? "new requests of low priority get 503"
-                 : "new requests of low priority get 503, and clients that do not go on are reset";
+      return "new requests of low priority get 503" + resets;
     case Rung::refuse:
-      return lag      ? "new requests get 503, but for those of high priority"
-             : memory ? "new requests get 503, but for those of high priority, and clients that do not go on are reset"
-                      : "no connection is accepted, new requests get 503, but for those of high priority";
+      if (source == Source::descriptors && on(Rung::stop))  // which comes before this one
+        return "no connection is accepted, new requests get 503, but for those of high priority";
+      return "new requests get 503, but for those of high priority" + resets;
     case Rung::stop:
-      return lag ? "no connection is accepted, and new requests get 503"
-                 : "no connection is accepted, and clients that do not go on are reset";
+      return "no connection is accepted" + (lag ? ", and new requests get 503" : resets);
   }
   return "";
 }
@@ -114,8 +115,9 @@ void OverloadWatch::say(Source source, std::chrono::steady_clock::time_point now
     const Usage& u = source == Source::descriptors ? counts.descriptors : counts.connections;
     text = fmt::format("{}: {} of {} ({:.1f} %): ", name(source), u.used, u.limit, percent);
   }
-  text += consequence(source, rung);
-  if (highest > rung) text += fmt::format("; in between {}", consequence(source, highest));
+  const auto keys = overload_.thresholds();
+  text += consequence(source, rung, keys);
+  if (highest > rung) text += fmt::format("; in between {}", consequence(source, highest, keys));
   rung == Rung::calm ? log::info("{}", text) : log::warn("{}", text);
   said.rung = rung;
 }

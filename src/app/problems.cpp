@@ -148,9 +148,9 @@ std::string ProblemCounts::text() const {
 ProblemCounts count_problems(const std::vector<Entry>& entries) {
   ProblemCounts out;
   for (const Entry& e : entries)
-    ++(e.problem.severity == Severity::error     ? out.errors
-       : e.problem.severity == Severity::warning ? out.warnings
-                                                 : out.ignored);
+    (e.problem.severity == Severity::error     ? out.errors
+     : e.problem.severity == Severity::warning ? out.warnings
+                                               : out.ignored) += e.objects;
   return out;
 }
 
@@ -160,15 +160,13 @@ std::vector<std::string> problem_lines(const std::vector<Entry>& entries, Severi
   Groups groups;
   std::vector<std::uint32_t> group_of;  // of those that may be alike, in their order
   // Kinds of others are summed up; one that is ours and spelt wrong is an error like any other.
-  const auto said = [&](const Entry& e) {
-    return e.problem.severity == severity && (severity != Severity::ignored || e.problem.reason != "UnknownKind");
-  };
+  const auto said = [&](const Entry& e) { return e.problem.severity == severity && !model::of_other_kind(e); };
   for (const Entry& e : entries) {
     if (e.problem.severity != severity || !may_be_grouped(e)) continue;
     if (said(e))
       group_of.push_back(groups.add(e));
     else
-      ++unread[e.object.kind.str()];
+      unread[e.object.kind.str()] += e.objects;
   }
   auto number = group_of.begin();
   for (const Entry& e : entries) {
@@ -189,9 +187,12 @@ std::vector<std::string> problem_lines(const std::vector<Entry>& entries, Severi
 
 std::string problem_identity(const Entry& e) {
   const auto& p = e.problem;
-  // Of a file that cannot be parsed the field is a place in it, which moves.
-  const std::string_view field = e.object.kind == "File" ? std::string_view() : std::string_view(p.field);
-  return fmt::format("{}\x1f{}\x1f{}\x1f{}\x1f{}", e.object.text(), to_string(p.severity), p.reason, field, p.value);
+  // Places move: that in a file which cannot be parsed, the line of a snippet, and the place in a list where the value
+  // says what is meant.
+  const std::string field = e.object.kind == "File" ? "" : p.value.empty() ? p.field : without_places(p.field);
+  const std::string word = word_of(p.value);
+  return fmt::format("{}\x1f{}\x1f{}\x1f{}\x1f{}", e.object.text(), to_string(p.severity), p.reason, field,
+                     word.empty() ? p.value : word);
 }
 
 }  // namespace sluice::app

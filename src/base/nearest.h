@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/strings.h"
+
 // For messages: the word that was meant.
 namespace sluice {
 
@@ -23,18 +25,19 @@ inline std::size_t edits(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
-// The word that is nearest to what was written, if one is near: a third of its letters may be wrong, two of them
-// at least; empty: none.
+// The word that is nearest to what was written, whatever the case, if one is near: a third of its letters may be wrong,
+// two of them at least; empty: none.
 template <class Words>
 std::string nearest(std::string_view written, const Words& words) {
   constexpr std::size_t kLongest = 64;
   std::string found;
   std::size_t least = std::min<std::size_t>(std::max<std::size_t>(2, written.size() / 3), written.size() / 2) + 1;
   if (written.size() > kLongest) return found;
+  const std::string folded = lower(written);
   for (const std::string_view word : words) {
     const auto longer = std::max(word.size(), written.size()) - std::min(word.size(), written.size());
     if (word.size() > kLongest || longer >= least) continue;
-    if (const auto n = edits(written, word); n < least) {
+    if (const auto n = edits(folded, lower(word)); n < least) {
       least = n;
       found = word;
     }

@@ -168,7 +168,8 @@ bool light_bsdi(std::string_view hash) {
 bool usable_crypt(std::string_view hash) {
   const auto is = [&](std::string_view magic) { return hash.starts_with(magic); };
   if (is("_")) return light_bsdi(hash);
-  if (!is("$")) return hash.size() == 13 && made_of_digits(hash);
+  // Of DES, and bigcrypt's: 11 digits more for each eight letters of the password, sixteen times at most.
+  if (!is("$")) return hash.size() >= 13 && hash.size() <= 178 && (hash.size() - 2) % 11 == 0 && made_of_digits(hash);
   if (is("$1$") || is("$3$")) return true;
   if (is("$2a$") || is("$2b$") || is("$2x$") || is("$2y$")) return number_up_to(hash, 4, kMostBcrypt);
   if (is("$5$")) return few_rounds(hash, "$5$");

@@ -259,6 +259,15 @@ const pcre2_code* Regex::code() const noexcept {
   return fast ? fast : code_;
 }
 
+// Of one that is not often used yet: in whichever thread is the first to ask. True: it is machine code now.
+bool Regex::make_fast_early() const noexcept {
+  if (is_fast()) return false;
+  if (auto uses = uses_.load(std::memory_order_relaxed);
+      uses < kOften && uses_.exchange(kOften, std::memory_order_relaxed) < kOften)
+    make_fast();
+  return is_fast();
+}
+
 // In one thread, once. What takes too much is matched as it is, and so is what comes when others have all there is;
 // memory that is executed may be forbidden here as well.
 void Regex::make_fast() const noexcept {
@@ -331,7 +340,11 @@ Regex::Outcome Regex::match_within(std::uint32_t most, std::string_view subject,
   const auto steps =
       subject.empty() ? kMatchLimit : std::min<std::uint64_t>(kMatchLimit, kMostLookedAt / subject.size());
   pcre2_set_match_limit(scratch.context, std::min(most, std::max(static_cast<std::uint32_t>(steps), kLeastSteps)));
-  const int found = search(subject, most, scratch.data, scratch.context);
+  int found = search(subject, most, scratch.data, scratch.context);
+  // Machine code counts fewer steps for the same work: whether a pattern takes too many must not hang on how often it
+  // was used before.
+  if (found == PCRE2_ERROR_MATCHLIMIT && make_fast_early())
+    found = search(subject, most, scratch.data, scratch.context);
   if (found == PCRE2_ERROR_NOMATCH) return Outcome::no;
   if (found < 0) return Outcome::gave_up;
   const PCRE2_SIZE* const ends = pcre2_get_ovector_pointer(scratch.data);

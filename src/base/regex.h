@@ -89,6 +89,7 @@ class Regex {
              pcre2_real_match_context_8* context) const noexcept;
   const pcre2_real_code_8* code() const noexcept;
   void make_fast() const noexcept;
+  bool make_fast_early() const noexcept;
 
   const std::string pattern_;
   const std::unique_ptr<Account> account_;  // PCRE2 refers to it

@@ -98,7 +98,14 @@ Update load_once(const Settings& settings, AsWritten* written) {
   Store store(settings);
   store.resolve_at_run_time(true);
   store.apply(changes);
-  store.source_problems(directory.problems());
+  auto problems = directory.problems();
+  const auto& only = settings.watch_namespace;
+  if (!only.empty() && std::ranges::none_of(changes.upserts, [&](auto& object) { return meta(*object).ns == only; }) &&
+      std::ranges::none_of(problems, [&](auto& entry) { return entry.object.ns.view() == only; }))
+    problems.push_back({{"CommandLine", "", "--watch-namespace", {}},
+                        {model::Severity::warning, "EmptyNamespace", "--watch-namespace", only,
+                         "a namespace that objects of the manifests lie in", "no Ingress is served"}});
+  store.source_problems(std::move(problems));
   return store.commit();
 }
 
@@ -113,7 +120,8 @@ std::string options_markdown() {
   std::string out =
       "# Options\n\nKeys of the ConfigMap that `--configmap` names, and of `--set KEY=VALUE`, which is stronger. "
       "Names and defaults are those of\n"
-      "ingress-nginx where it has the key. For a value that cannot be read, which is reported, the default counts, as "
+      "ingress-nginx where it has the key, and as there their case does not matter in the ConfigMap. For a value that "
+      "cannot be read, which is reported, the default counts, as "
       "there. Sizes "
       "are bytes or carry k, m or g; durations are seconds or carry s, m, h or d.\n\n"
       "| key | value | default | effect |\n|---|---|---|---|\n";

@@ -223,6 +223,8 @@ struct WhoAsks {
 // The limits and timeouts always, everything else only when it differs from what it is by itself: each row that the
 // annotations and options have says how.
 std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Options& options, const WhoAsks& asks);
+// What bounds requests to a Service port whatever the route says, where the options say otherwise than by default.
+std::vector<SettingRow> bounds_of(const model::Options& options);
 // The option table as documentation: name, default, grammar, effect (docs/configmap.md is made of it by `make
 // docs`).
 std::string options_markdown();

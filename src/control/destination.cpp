@@ -21,17 +21,20 @@ struct Range {
 // RFC 6890, RFC 4291 and RFC 1122; for metadata what the providers' documentation says, as far as it is not link-local
 // (169.254.169.254 of AWS, Google, Azure, OpenStack and others; 169.254.170.2 and .23 of AWS; fe80::a9fe:a9fe).
 constexpr Range kRanges[] = {
-    {"127.0.0.0/8", Refusal::loopback},      {"::1", Refusal::loopback},
-    {"169.254.0.0/16", Refusal::link_local}, {"fe80::/10", Refusal::link_local},
-    {"0.0.0.0/8", Refusal::unspecified},     {"::", Refusal::unspecified},
-    {"100.100.100.200", Refusal::metadata},  // Alibaba Cloud
-    {"168.63.129.16", Refusal::metadata},    // Azure, WireServer
-    {"192.0.0.192", Refusal::metadata},      // Oracle Cloud
-    {"fd00:ec2::254", Refusal::metadata},    // AWS, instance metadata
-    {"fd00:ec2::23", Refusal::metadata},     // AWS, EKS Pod Identity
-    {"fd20:ce::254", Refusal::metadata},     // Google Cloud
-    {"fd00:42::42", Refusal::metadata},      // Scaleway
-    {"224.0.0.0/4", Refusal::multicast},     {"255.255.255.255", Refusal::multicast},
+    {"127.0.0.0/8", Refusal::loopback},        {"::1", Refusal::loopback},
+    {"169.254.0.0/16", Refusal::link_local},   {"fe80::/10", Refusal::link_local},
+    {"0.0.0.0/8", Refusal::unspecified},       {"::", Refusal::unspecified},
+    {"100.100.100.200", Refusal::metadata},     // Alibaba Cloud
+    {"168.63.129.16", Refusal::metadata},       // Azure, WireServer
+    {"192.0.0.192", Refusal::metadata},         // Oracle Cloud
+    {"fd00:ec2::254", Refusal::metadata},       // AWS, instance metadata
+    {"fd00:ec2::23", Refusal::metadata},        // AWS, EKS Pod Identity
+    {"fd20:ce::254", Refusal::metadata},        // Google Cloud
+    {"fd00:42::42", Refusal::metadata},         // Scaleway
+    {"fd00:a9fe:a9fe::1", Refusal::metadata},   // Akamai (Linode)
+    {"fd00:c1::a9fe:a9fe", Refusal::metadata},  // Oracle Cloud
+    {"fd00:100::100:200", Refusal::metadata},   // Alibaba Cloud
+    {"224.0.0.0/4", Refusal::multicast},       {"255.255.255.255", Refusal::multicast},
     {"ff00::/8", Refusal::multicast},
 };
 

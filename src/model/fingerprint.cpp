@@ -10,12 +10,12 @@ namespace {
 
 // It is published: no key is part of it.
 struct Mixer : Hash {
-  Mixer() : Hash(Secrets::left_out) {}
+  explicit Mixer(Known* known = nullptr) : Hash(Secrets::left_out, known) {}
 };
 
 // Not the files they stand in.
 void add(Hash& m, const HostSecrets& s) {
-  m.all(s.ingress.ns, s.ingress.name, s.secrets);
+  m.all(s.ingress.ns, s.ingress.name, s.secrets, s.former);
 }
 
 std::uint64_t of(const Route& r, std::uint64_t settings) {
@@ -34,7 +34,7 @@ class SettingsHashes {
     if (!settings) return 0;
     const auto [at, added] = known_.try_emplace(settings.get());
     if (added) {
-      Mixer m;
+      Mixer m(&parts_);
       m.add(*settings);
       at->second = m.value();
     }
@@ -43,6 +43,7 @@ class SettingsHashes {
 
  private:
   std::unordered_map<const RouteSettings*, std::uint64_t> known_;  // none goes meanwhile
+  Mixer::Known parts_;                                             // of them
 };
 
 std::uint64_t of(const Host& host, SettingsHashes& settings) {

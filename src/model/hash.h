@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 #include <type_traits>
+#include <unordered_map>
 #include <vector>
 
 #include "model/options.h"
@@ -21,7 +22,10 @@ class Hash {
  public:
   // left_out: for numbers that are shown to others.
   enum class Secrets : std::uint8_t { counted, left_out };
-  explicit Hash(Secrets secrets = Secrets::counted) noexcept : secrets_(secrets) {}
+  // What Common values come to, by their addresses, so that each is read once; they stay where they are meanwhile.
+  using Known = std::unordered_map<const void*, std::uint64_t>;
+  explicit Hash(Secrets secrets = Secrets::counted, Known* known = nullptr) noexcept
+      : secrets_(secrets), known_(known) {}
 
   template <class T>
     requires std::is_arithmetic_v<T> || std::is_enum_v<T>
@@ -60,6 +64,18 @@ class Hash {
     if (value) add(*value);
   }
   template <class T>
+  void add(const Common<T>& value) {
+    const auto of = [&] {
+      Hash part(secrets_);
+      part.add(value.get());
+      return part.value();
+    };
+    if (known_ == nullptr) return word(of());
+    const auto [at, added] = known_->try_emplace(&value.get());
+    if (added) at->second = of();
+    word(at->second);
+  }
+  template <class T>
   void add(const std::vector<T>& values) {
     add(values.size());
     for (const auto& value : values) add(value);
@@ -90,6 +106,7 @@ class Hash {
   }
   std::uint64_t state_ = 0xcbf29ce484222325ULL;
   Secrets secrets_;
+  Known* known_ = nullptr;
 };
 
 }  // namespace sluice::model

@@ -1,6 +1,7 @@
 #include "model/model.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/printable.h"
 
@@ -19,18 +20,43 @@ Problem and_more(Severity severity, std::size_t count) {
 
 void Entries::add(const Entries& others) {
   for (const auto& e : others.told_) push_back(e);
+  for (const auto& [kind, count] : others.other_kinds_) count_kind(kind, count);
   if (others.left_out_ > 0) leave_out(others.worst_, others.left_out_);
 }
 
-void Entries::keep(std::size_t most) {
-  for (std::size_t i = most; i < told_.size(); ++i) leave_out(told_[i].problem.severity, 1);
-  if (most >= told_.size()) return;
-  told_.resize(most);
+void Entries::keep(std::size_t most, std::size_t most_others) {
+  if (told_.size() - others_ <= most && others_ <= most_others) return;
+  std::vector<Entry> all = std::exchange(told_, {});
+  others_ = 0;
+  for (Entry& e : all)
+    if (of_other_kind(e) ? others_ < most_others : told_.size() - others_ < most)
+      push_back(std::move(e));
+    else
+      leave_out(e);
   told_.shrink_to_fit();
+}
+
+void Entries::leave_out(const Entry& entry) {
+  if (of_other_kind(entry))
+    count_kind(entry.object.kind.str(), entry.objects);
+  else
+    leave_out(entry.problem.severity, 1);
+}
+
+void Entries::count_kind(const std::string& kind, std::size_t count) {
+  if (other_kinds_.size() < kMost || other_kinds_.contains(kind))
+    other_kinds_[kind] += count;
+  else
+    leave_out(Severity::ignored, count);
 }
 
 void Entries::append_to(std::vector<Entry>& out) const {
   out.insert(out.end(), told_.begin(), told_.end());
+  const Origin first = told_.empty() ? Origin() : told_.front().object.origin;
+  for (const auto& [kind, count] : other_kinds_)
+    out.push_back({{kind, "", "(" + std::to_string(count) + " more)", first},
+                   {Severity::ignored, "UnknownKind", "kind", "", "", "not read by Sluice"},
+                   count});
   if (left_out_ == 0) return;
   const ObjectRef about = told_.empty() ? ObjectRef{"Report", "", "(all)", {}} : told_.front().object;
   out.push_back({about, and_more(worst_, left_out_)});

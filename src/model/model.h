@@ -121,7 +121,8 @@ struct Route {
 struct HostSecrets {
   ObjectRef ingress;                 // for reports
   std::vector<std::string> secrets;  // "namespace/secret"
-  bool named = false;                // by TLS sections that name the host; else by sections for no host or for others
+  bool named = false;                // by TLS sections for this host alone; else they may be those of others
+  bool former = false;               // they were named before: shown where none of the others has one for the host
   bool operator==(const HostSecrets&) const = default;
 };
 

@@ -62,7 +62,7 @@ struct Options {
   bool exact = false;
 
   // whose requests are taken
-  std::vector<Cidr> whitelist_source_range, denylist_source_range, block_cidrs;  // as SourceRanges counts bits
+  Common<std::vector<Cidr>> whitelist_source_range, denylist_source_range, block_cidrs;  // as SourceRanges counts bits
   std::vector<TextRule> block_user_agents, block_referers;
 
   // redirects and HSTS

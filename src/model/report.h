@@ -1,7 +1,7 @@
 #pragma once
 #include <algorithm>
+#include <boost/container/flat_map.hpp>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,30 +49,38 @@ struct Problem {
 struct Entry {
   ObjectRef object;
   Problem problem;
+  std::size_t objects = 1;  // that it stands for
   bool operator==(const Entry&) const = default;
 };
 
+// About an object of a kind that Sluice does not read: charts are full of them, and nothing is wrong with them.
+inline bool of_other_kind(const Entry& e) {
+  return e.problem.severity == Severity::ignored && e.problem.reason == "UnknownKind";
+}
+
 // The problems of one thing (a file, an object, a host): the first kMost, and how many more there are. A thing with a
-// million of them takes no more memory than one with a hundred.
+// million of them takes no more memory than one with a hundred. Objects of other kinds take no place of what is said
+// of ours: as many of these are kept beside them, and the others are counted by their kinds.
 class Entries {
  public:
   static constexpr std::size_t kMost = 100;
 
   void push_back(Entry entry) {
-    if (told_.size() < kMost)
-      told_.push_back(std::move(entry));
-    else
-      leave_out(entry.problem.severity, 1);
+    const bool other = of_other_kind(entry);
+    if ((other ? others_ : told_.size() - others_) == kMost) return leave_out(entry);
+    others_ += other ? 1 : 0;
+    told_.push_back(std::move(entry));
   }
   void add(const Entries& others);
-  // Keeps `most` of them at most, and counts the others.
-  void keep(std::size_t most);
-  // Appends them, and one that says how many more there are.
+  // Keeps `most` of them at most and `most_others` objects of other kinds, and counts the rest.
+  void keep(std::size_t most, std::size_t most_others);
+  // Appends them, and such as say how many more there are.
   void append_to(std::vector<Entry>& out) const;
   std::vector<Entry> all() const;
 
   bool empty() const noexcept { return told_.empty(); }
   std::size_t size() const noexcept { return told_.size(); }  // of those that are kept
+  std::size_t others() const noexcept { return others_; }     // of these, about objects of other kinds
   Entry& operator[](std::size_t i) { return told_[i]; }
   const Entry& operator[](std::size_t i) const { return told_[i]; }
   auto begin() noexcept { return told_.begin(); }
@@ -82,12 +90,17 @@ class Entries {
   bool operator==(const Entries&) const = default;
 
  private:
+  void leave_out(const Entry& entry);
   void leave_out(Severity severity, std::size_t count) noexcept {
     left_out_ += count;
     worst_ = std::max(worst_, severity);
   }
+  void count_kind(const std::string& kind, std::size_t count);
+  // There is one of these for each Secret that is named: it is small.
   std::vector<Entry> told_;
+  boost::container::flat_map<std::string, std::size_t> other_kinds_;  // objects that were left out, of kMost kinds
   std::size_t left_out_ = 0;
+  std::uint32_t others_ = 0;            // of told_
   Severity worst_ = Severity::ignored;  // of those that were left out
 };
 

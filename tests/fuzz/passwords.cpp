@@ -56,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const auto& [name, host] : update.model->hosts) {
     const auto& auth = host->routes.front().settings->basic_auth;
     PROPERTY(auth);
-    const data::Users read(auth);
+    const data::Users read(auth->users);
     for (const auto& user : read.all) {
       PROPERTY(!user.name.empty() && !user.hash.empty());
       PROPERTY(read.find(user.name) != nullptr);

@@ -14,7 +14,7 @@ export BUILD=${BUILD:-build/fuzz} KEEP=${KEEP:-0} SECONDS_EACH=${1:-60}
 shift || true
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-  targets=(h1_request h1_response chunked path host client_address proxy_protocol client_hello h2_server h2_client fcgi_response grpc manifests snippet stream_entry annotations options templates rewrite passwords digest accepts session_cookie replacement auth_answer)
+  targets=(h1_request h1_response chunked path host client_address proxy_protocol client_hello h2_server h2_client fcgi_response grpc manifests snippet stream_entry annotations options templates rewrite passwords digest accepts session_cookie replacement auth_answer compression grpc_health cdn_loop pacing lifetime json_list watch)
 fi
 
 cmake --preset fuzz -B "$BUILD" >/dev/null
@@ -31,10 +31,11 @@ run_one() {
     host | stream_entry) longest=300 ;;
     client_address) longest=512 ;;
     proxy_protocol) longest=600 dictionary=tests/fuzz/proxy_protocol.dict ;;
-    grpc) longest=256 dictionary=tests/fuzz/http.dict ;;
+    grpc | grpc_health) longest=256 dictionary=tests/fuzz/http.dict ;;
     h2_*) longest=2048 dictionary=tests/fuzz/http.dict ;;
     client_hello) longest=2048 dictionary=tests/fuzz/client_hello.dict ;;
     annotations | options | passwords | replacement) longest=600 dictionary=tests/fuzz/values.dict ;;
+    compression | cdn_loop | lifetime | pacing) longest=400 dictionary=tests/fuzz/fields.dict ;;
     digest | accepts | session_cookie) longest=512 dictionary=tests/fuzz/fields.dict ;;
     auth_answer) longest=1100 dictionary=tests/fuzz/fields.dict ;;
     templates | rewrite) longest=400 dictionary=tests/fuzz/values.dict ;;

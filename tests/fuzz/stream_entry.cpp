@@ -1,4 +1,4 @@
-#include "control/kube/streams/stream_entry.h"
+#include "control/kube/stream_entry.h"
 
 #include <string>
 

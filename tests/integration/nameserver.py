@@ -8,6 +8,7 @@ import threading
 import pytest
 
 A, CNAME, AAAA = 1, 5, 28
+SERVFAIL = 2
 DATAGRAM = 512  # what is longer is asked for once more by TCP
 
 
@@ -17,6 +18,7 @@ class NameServer:
     def __init__(self, **names):
         self.names = {k.replace("_", "."): v for k, v in names.items()}
         self.asked = []
+        self.away = None  # "silent": nothing is answered; "failing": that it cannot tell now
         self.sock, self.listener = self._bound()
         self.port = self.sock.getsockname()[1]
         for serve in (self._datagrams, self._connections):
@@ -37,7 +39,9 @@ class NameServer:
         while True:
             try:
                 query, peer = self.sock.recvfrom(4096)
-                self.sock.sendto(self._answer(query, DATAGRAM), peer)
+                answer = self._answer(query, DATAGRAM)
+                if self.away != "silent":
+                    self.sock.sendto(answer, peer)
             except OSError:
                 return
 
@@ -77,6 +81,8 @@ class NameServer:
                     data, of, name = self._wire(value), CNAME, value
                 if of in (kind, CNAME):
                     records.append(self._wire(owner) + struct.pack(">HHIH", of, 1, 1, len(data)) + data)
+        if self.away:
+            return query[:2] + struct.pack(">HHHHH", 0x8180 | SERVFAIL, 1, 0, 0, 0) + query[12:at + 5]
         flags = 0x8180 if known else 0x8183
         if at + 5 + sum(map(len, records)) > most:
             flags, records = flags | 0x200, []

@@ -159,6 +159,24 @@ def test_satisfy(guarded):
     assert statuses(near | {"denylist-source-range": "127.0.0.1", "satisfy": "any"}) == [401, 200]
 
 
+def test_who_matches_a_list_of_everybody_needs_no_password(guarded):
+    everybody = "0.0.0.0/0,::/0"
+    guarded.put({"auth": "foo:{PLAIN}a\n"}, {"allowlist-source-range": everybody, "satisfy": "any"})
+    guarded.manifests.app("all.example", guarded.guarded_pod.address, annotations=BASIC | {"satisfy": "any"})
+    sluice = guarded.sluice(options={"whitelist-source-range": everybody})
+    assert [ask(sluice, host=h).status for h in ("app.example", "all.example")] == [200, 200]
+    sluice.changed(lambda: guarded.put({"auth": "foo:{PLAIN}a\n"}, {"allowlist-source-range": everybody}))
+    assert [ask(sluice, *h).status for h in ([], [basic("foo", "a")])] == [401, 200]
+
+
+@pytest.mark.parametrize("lock", ["*", "", "{SHA}", "{SHA}xx", "$2y$31$abcdefghijklmnopqrstuuJSQfJ8t5HS1cbX0xVq0v5Fg3YCNwzyu"])
+def test_a_line_locks_its_user_out_though_nobody_can_log_in_by_it(guarded, lock):
+    """The first line of a name counts, whatever is wrong with its hash; a line that names nobody is none."""
+    guarded.put({"auth": f"u:{lock}\nv\nu:{{PLAIN}}p\nv:{{PLAIN}}p\n"})
+    sluice = guarded.sluice()
+    assert [ask(sluice, basic(u, "p")).status for u in "uv"] == [401, 200]
+
+
 def test_preflights_and_no_auth_locations_need_none(guarded):
     guarded.put({"auth": "foo:{PLAIN}a\n"}, {"enable-cors": "true"})
     guarded.manifests.app("acme.example", guarded.guarded_pod.address, paths=[("/.well-known/acme-challenge", "Prefix"), ("/", "Prefix")], annotations=BASIC)

@@ -70,6 +70,22 @@ def test_explain_the_winner_and_the_losers(site):
     assert "404" in out
 
 
+def test_a_default_backend_is_told_by_its_own_namespace_and_status(site):
+    """An Ingress of another namespace has a / that leads there, and requests that find nobody are 404, not 503."""
+    site.app("app.example", "127.0.0.1:8080", paths=[("/only", "Prefix")])
+    flag = ["--default-backend=sys/db"]
+    for expected in ("-> sys/db", "no endpoints (404): Service sys/db does not exist"):
+        _, out, _ = run("check", site.manifests.root, *flag)
+        assert len(re.findall(re.escape(expected), out)) == 2 and "/db:" not in out and "default/db" not in out
+    rows = [r for r in json.loads(run("check", site.manifests.root, *flag, "--json")[1])["served"] if r["service"] == "db"]
+    assert [(r["serviceNamespace"], r["status"]) for r in rows] == [("sys", 404)] * 2
+    for host in ("app.example", "nobody.example"):
+        _, out, _ = run("explain", site.manifests.root, "GET", f"http://{host}/", *flag)
+        assert "no endpoints (404): Service sys/db does not exist" in out and "503" not in out
+        _, out, _ = run("explain", site.manifests.root, "GET", f"http://{host}/", "--json", *flag)
+        assert json.loads(out)["route"]["serviceNamespace"] == "sys"
+
+
 def explained(site, url="http://app.example/", *more):
     """Settings by name: what `explain` says of where each is from."""
     _, out, _ = run("explain", site.manifests.root, "GET", url, "--json", *more)
@@ -100,6 +116,21 @@ def test_explain_names_the_set_that_a_value_is_of(site):
     assert explained(site, "http://app.example/", "--set", "resilience=recommended")["load-balance"] == "resilience: recommended; the default is round_robin"
     own = ["--set", "resilience=recommended", "--set", "load-balance=least_request"]
     assert explained(site, "http://app.example/", *own)["load-balance"] == "ConfigMap key or --set load-balance; the default is round_robin"
+
+
+def test_explain_says_what_bounds_requests_to_the_service_port(site):
+    good(site)
+    _, out, _ = run("explain", site.manifests.root, "GET", "http://app.example/")
+    assert "what bounds requests" not in out, "by default nothing does that is no setting"
+    flags = ["--set", "resilience=recommended", "--set", "adaptive-concurrency=true", "--set", "upstream-max-requests=7"]
+    _, out, _ = run("explain", site.manifests.root, "GET", "http://app.example/", *flags)
+    block = out[out.index("what bounds requests to the Service port\n"):]
+    for row in ("outlier-consecutive-failures = 5  (resilience: recommended; the default is 0)", "retry-budget-percent = 20  (resilience: recommended; the default is 0)",
+                "retry-backoff = 25ms  (resilience: recommended; the default is ", "upstream-tcp-user-timeout = 2s  (resilience: recommended; the default is ",
+                "adaptive-concurrency = true  (ConfigMap key or --set adaptive-concurrency; the default is false)", "upstream-max-requests = 7  (ConfigMap key or --set upstream-max-requests; the default is 0)"):
+        assert f"  {row}" in block, (row, block)
+    told = json.loads(run("explain", site.manifests.root, "GET", "http://app.example/", "--json", *flags)[1])
+    assert {"name": "upstream-max-requests", "value": "7", "from": "ConfigMap key or --set upstream-max-requests; the default is 0"} in told["bounds"]
 
 
 def test_explain_says_that_the_last_pod_terminates(site):
@@ -214,6 +245,16 @@ def test_health_of_one_that_does_not_answer():
     (["chekc"], ["chekc: is not a command", "did you mean check?", "serve, check, explain"]),
     (["upgrade"], ["upgrade: is not a command", "serve, check"]),
     (["help", "chekc"], ["did you mean check?"]),
+    (["CHECK"], ["CHECK: is not a command", "did you mean check?"]),
+    (["helf"], ["helf: is not a command", "did you mean help?"]),
+    (["HELP"], ["did you mean help?"]),
+    *[([flag], [f"{flag}: is a flag of no command", "did you mean --version?"]) for flag in ("--verison", "--versin", "--Version")],
+    (["serve", "/tmp"], ["not expected: /tmp; expected flags alone behind serve; did you mean --manifests /tmp?"]),
+    (["serve", "./nope"], ["not expected: ./nope; expected flags alone behind serve; did you mean --manifests ./nope?"]),
+    (["serve", "nope.yaml"], ["not expected: nope.yaml; expected flags alone behind serve"]),
+    (["serve", "--manifests", "/tmp", "/nope"], ["not expected: /nope; expected flags alone behind serve\n"]),
+    (["check", "/tmp", "/nope"], ["not expected: /nope; expected flags alone behind check WHERE"]),
+    (["explain", "/tmp", "GET", "http://a/", "/nope"], ["expected flags alone behind explain WHERE METHOD URL"]),
     (["/nope"], ["/nope: is not a command", "did you mean sluice check /nope?"]),
     (["check", "/nope"], ["/nope: is not a directory or file", "expected a directory of manifests, a file, or -"]),
     (["explain", "/nope", "GET", "http://a/"], ["/nope: is not a directory or file"]),
@@ -235,7 +276,7 @@ def test_slips_of_the_pen_are_answered_with_what_was_meant(args, words):
     assert code == 2 and [w for w in words if w not in err] == [], (code, out, err)
 
 
-@pytest.mark.parametrize("args,words", [(["help"], ["serve", "check"]), (["help", "check"], ["--strict"]), (["--help"], ["serve"]), (["check", "--help"], ["--strict"]), (["--version"], ["sluice "])])
+@pytest.mark.parametrize("args,words", [(["help"], ["serve", "check"]), (["help", "help"], ["serve", "check"]), (["help", "check"], ["--strict"]), (["--help"], ["serve"]), (["check", "--help"], ["--strict"]), (["--version"], ["sluice "])])
 def test_questions_have_answers(args, words):
     code, out, err = run(*args)
     assert code == 0 and [w for w in words if w not in out] == [], (code, out, err)
@@ -308,6 +349,19 @@ def test_one_namespace_may_be_watched(site):
     assert sluice.get("/", "bank2.example").status == 404
 
 
+def test_a_namespace_without_objects_is_said(site):
+    good(site)
+    for command in (["check"], ["explain"]):
+        more = ["GET", "http://app.example/"] if command == ["explain"] else []
+        _, out, _ = run(*command, site.manifests.root, *more, "--watch-namespace", "nowhere")
+        assert 'CommandLine --watch-namespace: warning EmptyNamespace field=--watch-namespace value="nowhere" expected a namespace that objects of the manifests lie in' in out, out
+        assert "EmptyNamespace" not in run(*command, site.manifests.root, *more, "--watch-namespace", "default")[1]
+    assert run("check", site.manifests.root, "--watch-namespace", "nowhere", "--strict")[0] == 1
+    # What cannot be read lies there as well.
+    site.manifests.text("bad.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: t, namespace: bank}\nspec: {ports: x}\n")
+    assert "EmptyNamespace" not in run("check", site.manifests.root, "--watch-namespace", "bank")[1]
+
+
 def test_flags_of_a_cluster_are_said_to_mean_nothing_beside_manifests(site):
     good(site)
     idle = {"--update-status": "true", "--update-status-on-shutdown": "true", "--publish-service": "a/b", "--publish-status-address": "192.0.2.1",
@@ -336,6 +390,16 @@ def test_check_strict_takes_rendered_charts(site):
     assert code == 1 and "3 Service: warning NoEndpoints" in out
 
 
+def test_check_strict_misses_no_cluster_address_in_a_chart(site):
+    """An API server gives it; None is none."""
+    site.manifests.write("chart.yaml", ingress("a", {"a.example": "a"}, annotations={"service-upstream": "true"}), service("a"))
+    code, out, _ = run("check", site.manifests.root, "--strict")
+    assert code == 0 and "ignored NoEffect field=spec.clusterIP" in out, out
+    site.manifests.write("chart.yaml", ingress("a", {"a.example": "a"}, annotations={"service-upstream": "true"}), service("a", headless=True))
+    code, out, _ = run("check", site.manifests.root, "--strict")
+    assert code == 1 and "warning NoEffect field=spec.clusterIP" in out, out
+
+
 def test_check_says_what_repeats_once(site):
     good(site)
     for i in range(7):
@@ -349,6 +413,39 @@ def test_check_says_what_repeats_once(site):
     assert problems.endswith("0 errors, 7 warnings, 10 ignored\n")
     _, out, _ = run("check", site.manifests.root, "--all")
     assert out.count("no-such-annotation") == 7 and out.count("UnknownKind") == 10
+
+
+def test_check_sums_up_the_kinds_of_one_stream(site):
+    """As helm renders them, all in one: they are counted whatever their number, and hide nothing that is wrong."""
+    kinds = {"Role": "rbac.authorization.k8s.io/v1", "RoleBinding": "rbac.authorization.k8s.io/v1", "ServiceAccount": "v1", "Deployment": "apps/v1"}
+    text = "".join(f"---\napiVersion: {version}\nkind: {kind}\nmetadata: {{name: n{i}}}\n" for kind, version in kinds.items() for i in range(40))
+    text += "---\napiVersion: networking.k8s.io/v1\nkind: Ingres\nmetadata: {name: a}\n"
+    code, out, _ = run("check", "-", input=text)
+    assert code == 2 and "did you mean Ingress?" in out, out
+    assert "  not read by Sluice: 40 Deployment, 40 Role, 40 RoleBinding, 40 ServiceAccount\n" in out and "MoreProblems" not in out, out
+    assert out.endswith("1 error, 0 warnings, 160 ignored\n"), out
+    told = json.loads(run("check", "-", "--json", input=text)[1])
+    assert sum(e["objects"] for e in told["report"]) == 161 and len(told["report"]) < 110
+
+
+def test_objects_that_are_not_read_have_the_namespace_that_they_name(site):
+    """A ClusterRole has none, and nobody here knows which kinds have."""
+    head = "apiVersion: rbac.authorization.k8s.io/v1\nkind: "
+    site.manifests.text("rbac.yaml", head + "ClusterRole\nmetadata: {name: reader}\n---\n" + head + "Role\nmetadata: {name: reader, namespace: shop}\n")
+    report = json.loads(run("check", site.manifests.root, "--json")[1])["report"]
+    assert [(e["object"], e["namespace"]) for e in report] == [("ClusterRole reader", ""), ("Role shop/reader", "shop")]
+
+
+def test_a_host_whose_ingress_is_refused_is_not_served(site):
+    """It answers 404, as any host that nobody asks for."""
+    site.app("app.example", "127.0.0.1:8080", annotations={"server-snippet": "gzip on;"})
+    code, out, _ = run("check", site.manifests.root)
+    assert code == 2 and out.startswith("served: 0 hosts, 0 paths, "), out
+    told = json.loads(run("check", site.manifests.root, "--json")[1])
+    assert {k: told["summary"][k] for k in ("hosts", "paths", "closed")} == {"hosts": 0, "paths": 0, "closed": 0}
+    assert [(r["status"], r["because"]) for r in told["served"]] == [(404, "no default backend")], told["served"]
+    site.app("open.example", "127.0.0.1:8080")
+    assert run("check", site.manifests.root)[1].startswith("served: 1 hosts, 1 paths, ")
 
 
 def test_check_counts_objects_and_keeps_the_lines_of_one_apart(site):
@@ -453,6 +550,54 @@ def test_what_is_asked_for_and_matches_nothing(site):
     assert "UnreadConfigMap" not in out and "MissingConfigMap" not in out
     _, out, _ = run("check", site.manifests.root, "--configmap", "mine/option")
     assert 'MissingConfigMap field=--configmap value="mine/option"' in out
+    # Half of the keys are enough, and so are ports that lead to Services.
+    site.manifests.write("half.yaml", config_map({"keep-alive": "60", "a": "b"}, name="half", ns="mine"))
+    site.manifests.write("ports.yaml", config_map({"9000": "default/web:80"}, name="tcp-services", ns="default"), config_map({"9000": "default"}, name="numbers", ns="default"))
+    _, out, _ = run("check", site.manifests.root)
+    assert "ConfigMap mine/half: warning UnreadConfigMap" in out and "default/numbers" not in out, out
+    assert "ConfigMap default/tcp-services: warning UnreadConfigMap" in out and "expected the ConfigMap that --tcp-services-configmap or --udp-services-configmap names" in out, out
+    for flag in ("--tcp-services-configmap", "--udp-services-configmap"):
+        assert "default/tcp-services: warning UnreadConfigMap" not in run("check", site.manifests.root, flag, "default/tcp-services")[1]
+    # A certificate that a flag names is no cert-manager's.
+    code, out, _ = run("check", site.manifests.root, "--default-ssl-certificate", "default/nope", "--strict")
+    assert code == 1 and 'CommandLine --default-ssl-certificate: warning MissingSecret field=--default-ssl-certificate value="default/nope"' in out, out
+
+
+def test_explain_says_what_is_wrong_with_flags(site):
+    site.app("web.example", "127.0.0.1:8080", name="web")
+    wrong = ["--endpoint", "apps/web:80=10.0.0.1:80", "--configmap", "a/b", "--default-ssl-certificate", "default/nope"]
+    for asked in (["GET", "http://web.example/"], ["GET", "http://nobody.example/"], ["tcp", "9000"]):
+        _, out, _ = run("explain", site.manifests.root, *asked, *wrong)
+        for word in ("--endpoint apps/web:80", 'field=--configmap value="a/b"', 'field=--default-ssl-certificate value="default/nope"'):
+            assert word in out, (asked, word, out)
+        told = json.loads(run("explain", site.manifests.root, *asked, *wrong, "--json")[1])
+        assert len(told["report" if asked[0] == "tcp" else "flags"]) == 3, told
+    assert "wrong with flags" not in run("explain", site.manifests.root, "GET", "http://web.example/")[1]
+
+
+def test_who_asks_for_json_gets_it_for_refusals_too(site):
+    for args, word in ((["check", "/nope", "--json"], "/nope: is not a directory or file"), (["check", "/tmp", "--json", "--set", "nope=1"], "unknown option"),
+                       (["check", "--json"], "WHERE, --kubernetes or --kubeconfig is missing"), (["explain", "/nope", "GET", "http://a/", "--json"], "/nope: is not a directory or file")):
+        code, out, _ = run(*args)
+        assert code == 2 and word in json.loads(out)["error"], (args, out)
+
+
+# Flags of ingress-nginx that need no value and have no effect.
+IDLE_FLAGS = re.findall(r'Idle\{"(--[a-z_-]+)", false', (harness.ROOT / "src/app/nginx_flags.cpp").read_text())
+
+
+@pytest.mark.parametrize("flag", [*IDLE_FLAGS, "--update-status", "--admin-trust-loopback", "--log-json", "--kubernetes", "--enable-topology-aware-routing", "--disable-catch-all"])
+def test_what_is_true_or_false_is_nothing_else(tmp_path, flag):
+    assert len(IDLE_FLAGS) > 15
+    config = tmp_path / "sluice.config"
+    for value in ("maybe", "99999999999999999999"):
+        code, _, err = run("serve", "--manifests", tmp_path, f"{flag}={value}")
+        assert code == 2 and f"{flag}: {value}: expected true or false" in err, (code, err)
+        config.write_text(f"{flag[2:]}: {value}\n")
+        code, _, err = run("serve", "--manifests", tmp_path, "--config", config)
+        assert code == 2 and f"{config}:1: {flag[2:]}: {flag}: {value}: expected true or false" in err, (code, err)
+    config.write_text(f"{flag[2:]}: ''\nlog-level: loud\n")  # the second line ends it, if the first does not
+    assert run("serve", "--manifests", tmp_path, "--config", config)[0] == 2
 
 
 def test_explain_names_what_refused_and_invents_nothing(site):
@@ -589,7 +734,7 @@ def test_flags_of_ingress_nginx(site):
     log = "\n".join(sluice.err)
     for flag in ("--sync-rate-limit", "--enable-metrics", "--profiling", "--metrics-per-host"):
         assert f"{flag} has no effect: " in log, log
-    for flags, told in ((["--http-port=8080", "--http", ":80"], "--http-port and --http: expected one of them"), (["--shutdown-grace-period=-1"], "shutdown-grace-period"), (["--http-port=70000"], "70000"), (["--v=3", "--log-level=warn"], "--v and --log-level")):
+    for flags, told in ((["--http-port=8080", "--http", ":80"], "--http-port and --http: expected one of them"), (["--shutdown-grace-period=-1"], "shutdown-grace-period"), (["--shutdown-grace-period=soon"], "shutdown-grace-period=soon: expected seconds from 0"), (["--http-port=70000"], "70000"), (["--v=3", "--log-level=warn"], "--v and --log-level")):
         code, out, err = run("serve", "--manifests", site.manifests.root, *flags)
         assert code == 2 and told in out + err, (flags, out, err)
 

@@ -74,6 +74,14 @@ def test_the_401_is_as_recorded(guarded):
     assert guarded.guarded_pod.stats()["requests"] == 0
 
 
+@pytest.mark.parametrize("first,status", [("foo:{realm}:*", 401), ("foo:{realm}:", 401), ("foo:other:*", 200), ("foo", 200)])
+def test_a_line_locks_its_user_out_though_nobody_can_log_in_by_it(guarded, first, status):
+    """The first line of a name and realm counts, whatever is wrong with its hash."""
+    guarded.put({"auth": first.format(realm=REALM) + f"\nfoo:{REALM}:{ha1('foo', 'bar')}\n"})
+    sluice = guarded.sluice()
+    assert ask(sluice, digest(nonce_of(ask(sluice)))).status == status
+
+
 @pytest.mark.parametrize("method,body", [("GET", None), ("POST", "x" * 3000)])
 def test_curl(guarded, method, body):
     sluice = guarded.sluice()

@@ -1,9 +1,10 @@
 """custom-http-errors and default-backend: a Service answers in place of errors, and of a Service without endpoints."""
 import gzip
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness import config_map, free_port, ingress, read_request, service, slices
+from harness import config_map, free_port, ingress, never_accepts, read_request, service, slices, wait_for
 from h2raw import Http2
 
 ERRORS = {"custom-http-errors": "404,413,503", "default-backend": "errs"}
@@ -127,13 +128,27 @@ def test_pages_are_told_nothing_that_clients_made_up(paged):
     from test_client_certificates import Authority, secret
     authority = Authority()
     paged.manifests.text("ca.json", secret("ca", {"ca.crt": authority.pem}))
-    paged.put(ERRORS | {"custom-http-errors": "400,503", "auth-tls-secret": "default/ca", "auth-url": "http://127.0.0.1:1/", "auth-response-headers": "X-User"})
+    paged.put(ERRORS | {"custom-http-errors": "500,503", "auth-tls-secret": "default/ca", "auth-tls-verify-client": "optional", "auth-url": "http://127.0.0.1:1/",
+                        "auth-response-headers": "X-User"})
     sluice = paged.sluice(options={"allow-destinations": "127.0.0.0/8"})
     with sluice.tls("app.example") as c:
-        assert c.get("/", "app.example", headers=["ssl-client-verify: SUCCESS", "SSL_Client_Subject_DN: CN=admin", "X-User: admin", "X_User: admin"]).status == 400
+        assert c.get("/", "app.example", headers=["ssl-client-verify: SUCCESS", "SSL_Client_Subject_DN: CN=admin", "X-User: admin", "X_User: admin"]).status == 500
     _, fields, _ = paged.pages.asked[-1]
     assert fields["ssl-client-verify"] == "NONE"
     assert not {"ssl-client-subject-dn", "ssl_client_subject_dn", "x-user", "x_user"} & fields.keys()
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_a_certificate_that_is_refused_has_no_page(paged, shown):
+    """nginx has codes of its own for it (495, 496), which no error_page names: a page's 200 would say that it is good."""
+    from test_client_certificates import Authority, ask as ask_with, secret
+    authority, stranger = Authority(), Authority("stranger")
+    paged.manifests.text("ca.json", secret("ca", {"ca.crt": authority.pem}))
+    paged.pages.status = 200
+    paged.put(ERRORS | {"custom-http-errors": "400,403,404", "auth-tls-secret": "default/ca"})
+    sluice = paged.sluice()
+    a = ask_with(sluice, stranger.client() if shown else None, sni="app.example", host="app.example")
+    assert a.status == 400 and b"SSL certificate" in a.body and not paged.pages.asked
 
 
 def test_pods_errors_may_pass_while_ours_have_pages(paged):
@@ -150,7 +165,8 @@ def test_without_a_page_the_error_is_answered_as_it_is(paged):
     a = ask(sluice, "/?s=404")
     assert a.status == 404 and b"404 Not Found" in a.body
     sluice.changed(lambda: paged.manifests.remove("errs.yaml"))
-    assert ask(sluice, "/?s=404").status == 404
+    a = ask(sluice, "/?s=404")  # there is no such Service any more: errors stay as they are
+    assert (a.status, a.body, a.get("x-own")) == (404, b"the pod's own", "1")
     sluice.changed(lambda: paged.manifests.write("errs.yaml", service("errs"), *slices("errs", [paged.pages.address])))
     assert ask(sluice, "/?s=404").body == b"a page"
 
@@ -183,6 +199,29 @@ def test_a_service_without_endpoints_is_answered_for(paged):
     assert got["x-forwarded-host"] == "empty.example"
     sluice.changed(lambda: paged.manifests.write("defback.yaml", service("defback")))
     assert ask(sluice, "/", host="empty.example").status == 503
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_who_waits_for_the_last_pod_while_it_goes_is_answered_for(paged, method):
+    """As whoever comes then: nothing of it was sent."""
+    pod = paged.pod("defback")
+    paged.manifests.write("defback.yaml", service("defback"), *slices("defback", [pod.address]))
+    silent, held = never_accepts()
+    of = {"default-backend": "defback", "proxy-connect-timeout": "60"}
+    paged.app("waits.example", [silent], name="waits", annotations=of)
+    sluice = paged.sluice()
+    with sluice.raw(timeout=20) as c, ThreadPoolExecutor(1) as asking:
+        body = b"whole" if method == "POST" else None
+        answer = asking.submit(c.get, "/x?y=1", "waits.example", method=method, body=body)
+        wait_for(lambda: sluice.metric("sluice_upstream_connects_total") >= 1, "it waits for a connection")
+        paged.app("waits.example", [], name="waits", annotations=of)
+        a = answer.result(20)
+    assert (a.status, a.get("x-pod")) == (200, "defback")
+    line, fields = pod.last_headers()
+    got = {k.lower(): v for k, v in fields}
+    assert line == f"{method} /x?y=1 HTTP/1.1" and got["x-code"] == "503" and got["x-service-name"] == "waits"
+    for s in held:
+        s.close()
 
 
 def test_for_all_ingresses_by_the_default_backend(paged):

@@ -545,7 +545,11 @@ def test_answers_are_kept_by_their_key(asked):
     (200, [], True), (202, [], True), (401, [], True), (204, [], False), (403, [], False), (500, ["Cache-Control: max-age=60"], False),
     (200, ["Cache-Control: no-store"], False), (200, ["Cache-Control: private"], False), (200, ["Cache-Control: max-age=0"], False),
     (200, ["Set-Cookie: a=b"], False), (200, ["X-Accel-Expires: 60", "Set-Cookie: a=b"], False),
-    (200, ["X-Accel-Expires: 60", "Vary: Cookie"], False), (200, ["X-Accel-Expires: 60", "Cache-Control: no-store"], True), (200, ["Vary: Cookie"], False), (200, ["X-Accel-Expires: 0"], False), (200, ["Cache-Control: max-age=60"], True)])
+    (200, ["X-Accel-Expires: 60", "Vary: Cookie"], False), (200, ["X-Accel-Expires: 60", "Cache-Control: no-store"], True), (200, ["Vary: Cookie"], False), (200, ["X-Accel-Expires: 0"], False), (200, ["Cache-Control: max-age=60"], True),
+    # nginx looks for these texts wherever they stand, and for what is said to shared caches first.
+    (200, ['Cache-Control: private="x-user"'], False), (200, ['Cache-Control: no-cache="set-cookie"'], False), (200, ["Cache-Control: max-age="], False),
+    (200, ["Cache-Control: max-age=6x"], False), (200, ["Cache-Control: s-maxage=0, max-age=3600"], False), (200, ["Cache-Control: max-age=3600, s-maxage=0"], False),
+    (200, ["Cache-Control: max-age=0, S-MaxAge=60"], True), (200, ["Cache-Control: public; max-age=60 x"], True), (200, ["Cache-Control: max-age=60", "Cache-Control: private"], False)])
 def test_which_answers_are_kept(asked, status, fields, kept):
     sluice, who, _ = asked.guard(KEPT, say=lambda t, f: (status, fields))
     assert asked_for(sluice, who, ("a", "/"), ("a", "/"))[1] == (1 if kept else 2)

@@ -238,6 +238,17 @@ def test_request_trailers_of_every_size(site, size, buffering):
         assert b"".join(re.findall(rb"[\x80-\xff]+", rest)) == body
 
 
+@pytest.mark.parametrize("sent", ["", "Host: evil\r\n"])
+def test_trailers_that_do_not_go_on_are_not_announced(site, sent):
+    pod = Keeps(site)
+    site.app("app.example", pod.address)
+    with site.sluice().raw() as c:
+        c.send(f"POST / HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\nTrailer: Host, X-Sum\r\n\r\n5\r\nhello\r\n0\r\n{sent}\r\n")
+        assert c.answer().status == 200
+    head, rest, _ = pod.got[0]
+    assert "trailer" not in head.lower() and "content-length: 5" in head.lower() and rest == b"hello"
+
+
 @pytest.mark.parametrize("size", [5, 7000, 9000, 50_000, 2_000_000])
 @pytest.mark.parametrize("announced,buffering,arrives", [(True, "on", True), (False, "on", True), (True, "off", True), (False, "off", False)])
 def test_trailers_behind_a_length_of_http2(site, size, announced, buffering, arrives):

@@ -38,6 +38,19 @@ def test_a_request_becomes_one_of_http2(site):
     assert call.get("x-forwarded-proto") == "http" and call.get("x-real-ip") == "127.0.0.1"
 
 
+def test_what_a_pod_says_twice_among_many_fields(site):
+    """The last Content-Type and the first Location, as from a pod of HTTP/1; a length is found wherever it stands."""
+    many = [(f"x-{i}", "1") for i in range(70)]
+
+    def answer(pod, call):
+        call.head(("content-type", "a/a"), ("location", "/a"), *many[:30], ("content-length", "5"), ("content-type", "b/b"), ("location", "/b"),
+                  *many[30:]).data(b"hello", end=True)
+    proxy, pod = start(site, answer)
+    a = proxy.get("/", HOST)
+    assert (a.status, a.body, a.all("content-type"), a.all("location"), a.all("content-length")) == (200, b"hello", ["b/b"], ["/a"], ["5"])
+    assert sum(n.lower().startswith("x-") for n, _ in a.headers) >= 70
+
+
 def test_trailers_cross_both_ways(site):
     def answer(pod, call):
         call.head().data(b"x").end(("x-end", "1"), ("authorization", "no"))

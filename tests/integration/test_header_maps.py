@@ -51,6 +51,32 @@ def secured(site, host="app.example"):
     return [([host], "app-tls")]
 
 
+# ---- hide-headers
+
+def test_what_is_hidden_is_the_pods_and_not_ours(site):
+    """An option that hides what pods say leaves what we say: where to go, who may come, what a page is."""
+    pod = site.scripted(pod_with("X-Secret: 1", "x-secret: 2", "X-Seen: 1", "Location: /pod", "Content-Type: text/x", "Content-Length: 2"))
+    site.app("app.example", pod.address)
+    site.app("away.example", pod.address, name="away", annotations={"permanent-redirect": "http://z.example/"})
+    site.app("users.example", pod.address, name="users", annotations={"auth-type": "basic", "auth-secret": "users", "ssl-redirect": "false"},
+             tls=secured(site, "users.example"))
+    site.manifests.write("secret-users.yaml", {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users"}, "stringData": {"auth": "u:{PLAIN}p\n"}})
+    site.app("empty.example", [], name="empty")
+    sluice = site.sluice(options={"hide-headers": "x-secret,Location,WWW-Authenticate,Content-Type"})
+    a = ask(sluice)
+    assert [a.get(n) for n in ("x-secret", "x-seen", "location", "content-type")] == [None, "1", None, None]
+    a = ask(sluice, host="away.example")
+    assert (a.status, a.get("location")) == (301, "http://z.example/") and a.get("content-type")
+    a = ask(sluice, host="users.example")
+    assert a.status == 401 and a.get("www-authenticate").startswith("Basic") and a.get("content-type")
+    assert ask(sluice, host="empty.example").get("content-type")
+    with Http2(sluice.https, sni="users.example") as c:
+        a = c.done(c.request("/", "users.example"))
+        assert a.status == 401 and a.get("www-authenticate").startswith("Basic") and a.get("content-type")
+        a = c.done(c.request("/", "users.example", fields=[("authorization", "Basic dTpw")]))
+        assert [a.get(n) for n in ("x-secret", "x-seen", "location", "content-type")] == [None, "1", None, None]
+
+
 # ---- custom-headers
 
 def test_in_place_of_what_the_pod_says(site):

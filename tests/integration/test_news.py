@@ -59,6 +59,28 @@ def test_a_problem_whose_line_moved_is_no_news(site, followed):
     assert [line for line in followed.err[before:] if "hsts" in line or "broken.yaml" in line] == []
 
 
+def test_a_problem_whose_place_in_its_object_moved_is_no_news(site):
+    """A line of a snippet, a place in a list of rules; of options too."""
+    allowed = {"allow-snippet-annotations": "true", "annotations-risk-level": "Critical"}
+
+    def put(comment, *first):
+        rules = {**{host: "app" for host in first}, "app.example": [("/a//b", "Prefix", "app", 80)]}
+        site.manifests.write("app.yaml", ingress("app", rules, annotations={"configuration-snippet": comment + "more_foo x;"}), service("app"),
+                             *slices("app", ["127.0.0.1:9"]))
+        site.manifests.write("options.yaml", config_map({**allowed, "server-snippet": comment + "more_foo y;"}))
+    put("")
+    sluice = site.sluice()
+    sluice.wait_line("RefusedSnippet|more_foo x", stream="err")
+    before = len(sluice.err)
+    put("# a comment\n", "new.example")
+    report = lambda: [(p["field"], p["value"]) for p in sluice.config()["report"]]
+    wait_for(lambda: any("rules[1]" in field for field, _ in report()), "the rule moved")
+    wait_for(lambda: {"line 2: more_foo x", "line 2: more_foo"} <= {value for _, value in report()}, "the lines moved")
+    site.manifests.write("mark.yaml", ingress("mark", {"mark.example": "app"}))
+    sluice.wait_line("Ingress default/mark: served", stream="err")
+    assert [line for line in sluice.err[before:] if "more_foo" in line or "/a//b" in line] == []
+
+
 def test_what_is_wrong_with_a_certificate_is_said_too(site):
     from harness import certificate, tls_secret
     cert, _ = certificate("tls.example")

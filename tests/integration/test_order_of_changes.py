@@ -131,3 +131,26 @@ def test_certificates_while_secrets_change(site):
     assert shown() == 2
     live(sluice, site, lambda: put(site, "third", tls_secret("third", *pairs[3])))
     assert shown() == 3
+
+
+@pytest.mark.parametrize("how", ["empty", "key only", "mismatched", "another name"])
+def test_the_next_secret_comes_without_a_pair_for_the_host(site, how):
+    """What is named now is still to be issued, and is there before it holds what it is to hold."""
+    (old, old_key), (cert, key) = (certificate("app.example", serial=serial) for serial in (1, 2))
+    elsewhere = certificate("elsewhere.example", serial=3)
+    pair = {"empty": ("", ""), "key only": ("", key), "mismatched": (cert, old_key), "another name": elsewhere}[how]
+    pod = site.pod()
+    put(site, "old", tls_secret("old", old, old_key))
+    site.app("app.example", pod.address, name="app", tls=[(["app.example"], "old")])
+    sluice = site.sluice(options={"keep-alive-requests": 0})
+
+    def shown():
+        with sluice.tls("app.example") as c:
+            return serial_of(c)
+    assert shown() == 1
+    live(sluice, site, lambda: site.app("app.example", pod.address, name="app", tls=[(["app.example"], "next")]))
+    assert shown() == 1
+    live(sluice, site, lambda: put(site, "next", tls_secret("next", *pair)))
+    assert shown() == 1
+    live(sluice, site, lambda: put(site, "next", tls_secret("next", cert, key)))
+    assert shown() == 2

@@ -11,7 +11,8 @@ SPELLINGS = [
     ("/public%252fadmin", "/public", "/public%252fadmin"), ("/public/%c0%ae%c0%ae/admin", "/public", "/public/%C0%AE%C0%AE/admin"),
     ("/public/%c0%af", "/public", "/public/%C0%AF"), ("/public/%e0%80%af", "/public", "/public/%E0%80%AF"), ("/public/%ff", "/public", "/public/%FF"),
     ("/public/x%09", "/public", "/public/x%09"), ("/public/x%3fy", "/public", "/public/x%3Fy"), ("/public/x%23y", "/public", "/public/x%23y"),
-    ("/public/x%20", "/public", "/public/x%20"), ("/public/x.", "/public", "/public/x."), ("/public/%ef%bc%8fx", "/public", "/public/%EF%BC%8Fx")]
+    ("/public/x%20", "/public", "/public/x%20"), ("/public/x.", "/public", "/public/x."), ("/public/%ef%bc%8fx", "/public", "/public/%EF%BC%8Fx"),
+    ("/public/x%ef%bb%bf", "/public", "/public/x%EF%BB%BF"), ("/public/x%e1%a0%8e", "/public", "/public/x%E1%A0%8E")]
 PLAIN = ["/public", "/public/caf%C3%A9", "/public/a%20b", "/public/v1.2/x:verb?q=../;%2f\\"]
 
 

@@ -46,7 +46,7 @@ def test_who_fails_in_a_row_is_left_out(site, policy):
     assert ask(sluice, 100).keys() <= {(200, "p0"), (200, "p2")}
     assert pods[1].asked == before == 5
     assert sluice.metric("sluice_endpoint_ejections_total") == 1
-    sluice.wait_line(rf"{pods[1].address}.*it gets no requests for a while", stream="err")
+    sluice.wait_line(rf"pod {pods[1].address} of Service default/app:80: it gets no requests for a while", stream="err")
 
 
 def test_all_workers_and_routes_know_it(site):
@@ -184,6 +184,37 @@ def test_a_request_has_its_time_with_all_its_tries(site):
         c.sock.settimeout(1.2)
         with pytest.raises(TimeoutError):
             c.sock.recv(1)
+
+
+@pytest.mark.parametrize("options", [{"resilience": "recommended"}, {"outlier-consecutive-failures": "2"}, {"outlier-latency-factor": "3"}])
+@pytest.mark.parametrize("who", ["client", "pod"])
+def test_a_tunnel_that_ends_is_judged_by_how_it_began(site, options, who):
+    """Whoever ends it, however the options have changed meanwhile: its pod has answered, and goes on to be asked."""
+    def switching(sock, _):
+        while (request := read_request(sock)) is not None:
+            if "upgrade: websocket" not in request[0].lower():
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                continue
+            sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+            if who == "pod":
+                return
+    pod = site.scripted(switching)
+    site.app("app.example", pod.address)
+    sluice = site.sluice(options=options)
+    with sluice.raw() as half:  # somebody else's request, which must not be cut
+        half.send("GET /half HTTP/1.1\r\n")
+        for change in (False, True):
+            for n in range(3):
+                with sluice.raw() as c:
+                    assert c.get("/ws", "app.example", headers=WEBSOCKET).status == 101
+                    if change and who == "client":
+                        sluice.changed(lambda: site.app("app.example", pod.address, annotations={"proxy-read-timeout": str(40 + n)}))
+                    if who == "pod":
+                        assert c.sock.recv(1) == b""
+            wait_for(lambda: sluice.metric("sluice_tunnels_active") == 0, "all tunnels have ended")
+        half.send("Host: app.example\r\n\r\n")
+        assert half.answer("GET").status == 200
+    assert sluice.get("/", "app.example").status == 200 and sluice.metric("sluice_endpoints_ejected") == 0
 
 
 def test_requests_of_a_service_port_have_a_limit(site):

@@ -111,3 +111,31 @@ def test_slashes_are_put_as_by_nginx(site):
             if got[0] != got[1]:
                 different.append((case, path, *got))
     assert not different, "\n".join(map(str, different))
+
+
+PATHS_OF_PASS = ["/y", "/y/", "/y?k=v", "/y?k=", "/a%20b/", "/a%2fb/", "/y/?a=%3f&b=", "/$request_uri"]
+
+
+def test_the_path_of_a_pass_goes_up_as_written_and_as_by_nginx(site):
+    """A `?` and escapes of it are sent as they stand; what stands behind the location's own path is put behind."""
+    pod, other, port = site.pod(), site.pod("other"), free_port()
+    site.manifests.write("other.yaml", service("other"), *slices("other", [other.address]))
+    servers = ""
+    for i, path in enumerate(PATHS_OF_PASS):
+        text = "location /x/ { proxy_pass http://other.default.svc.cluster.local" + path + "; }"
+        servers += f"}} server {{ listen 127.0.0.1:{port}; server_name s{i}.example; {text.replace('other.default.svc.cluster.local', other.address)}\n"
+        site.app(f"s{i}.example", pod.address, name=f"s{i}", annotations={"server-snippet": text})
+    nginx = site.nginx("server_name none; " + servers, port=port)
+    sluice = site.sluice(options=ALLOWED)
+    from harness import Raw
+    different = []
+    for i, path in enumerate(PATHS_OF_PASS):
+        for asked in ("/x/", "/x/z", "/x/z?q=1", "/x/%3f%20z"):
+            got = []
+            for connect in (lambda: Raw(nginx.address), sluice.raw):
+                with connect() as c:
+                    a = c.get(asked, f"s{i}.example")
+                    got.append((a.status, other.last_headers()[0].rsplit(" ", 1)[0]))
+            if got[0] != got[1]:
+                different.append((path, asked, *got))
+    assert not different, "\n".join(map(str, different))

@@ -298,6 +298,25 @@ def test_who_does_not_answer_is_left_after_the_connect_timeout(site):
         s.close()
 
 
+def test_who_takes_no_connection_again_and_again_is_left_out(site):
+    silent, held = never_accepts()
+    pod = echo(site, b"one")
+    backend(site, "db", [silent, pod.address])
+    port = free_port()
+    ports(site, {port: "default/db:9000"})
+    sluice = site.sluice(*FLAGS, options={"proxy-connect-timeout": "1", "outlier-consecutive-failures": "2", "outlier-ejection-time": "3600"})
+    for _ in range(4):
+        assert says(port, b"one")
+    sluice.wait_line(rf"pod {silent} of Service default/db:9000: it gets no requests for a while", stream="err")
+    assert sluice.metric("sluice_endpoint_ejections_total") == 1
+    before = sluice.metric("sluice_upstream_connects_total")
+    for _ in range(10):
+        assert says(port, b"one")
+    assert sluice.metric("sluice_upstream_connects_total") == before + 10, "nobody waits for it"
+    for s in held:
+        s.close()
+
+
 def test_a_drain_lets_connections_go_on_until_the_deadline(site):
     sluice, port, _ = one(site, workers=2, options={"worker-shutdown-timeout": "3"})
     lives, ends = dial(port), dial(port)

@@ -212,6 +212,7 @@ def test_plain_http_on_the_tls_port(site):
         c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         data = c.read_all()
         assert data.startswith(b"HTTP/1.1 400 Bad Request\r\n") and b"\r\nConnection: close\r\n" in data
+        assert b"<p>The plain HTTP request was sent to HTTPS port</p>" in data, "as nginx puts it"
     assert sluice.admin_get("/healthz").status == 200
 
 

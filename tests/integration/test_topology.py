@@ -116,7 +116,11 @@ def test_explain_and_check_say_it(site, pods):
     def run(*args):
         done = subprocess.run([SLUICE, args[0], site.manifests.root, *args[1:]], capture_output=True, text=True, timeout=30, env={})
         return done.stdout + done.stderr
-    assert "1 of another zone or node" in run("explain", "GET", "http://app.example/", "--zone", "z1")
+    assert "1 of another zone or node: with 1 or more here they get none" in run("explain", "GET", "http://app.example/", "--zone", "z1")
     assert "another zone" not in run("explain", "GET", "http://app.example/")
     assert "topology-aware-routing" in run("check") and "--node-name" in run("check")
     assert "topology-aware-routing" not in run("check", "--zone", "z1")
+    # Two of three are missing: one is here of the 2.1 that are 70 of 100.
+    missing = [hinted([f"127.0.0.1:{free_port()}"], zone="z1", ready=False) for _ in range(2)]
+    write(site, hinted([a.address], zones=["z1"], zone="z1"), *missing, hinted([b.address], zones=["z2"], zone="z2"))
+    assert "1 of another zone or node: 1 here of 2.1 that would be enough, so that they get 52 of 100 requests" in run("explain", "GET", "http://app.example/", "--zone", "z1")

@@ -479,12 +479,14 @@ def test_an_upload_lasts_as_long_as_it_moves(site):
         assert c.answer("POST").status == 200
 
 
-def test_an_upload_that_does_not_move_is_504(site):
+def test_an_upload_that_does_not_move_is_its_clients_fault(site):
+    """It ends by client-body-timeout; no answer of the pod is due before it has all of the request, whatever proxy-read-timeout says."""
     site.app("app.example", site.pod().address, annotations={"proxy-read-timeout": "1", "proxy-next-upstream-tries": "1"})
-    sluice = site.sluice()
+    sluice = site.sluice(options={"client-body-timeout": "2", "outlier-consecutive-failures": "1"})
     with sluice.raw() as c:
         c.send("POST / HTTP/1.1\r\nHost: app.example\r\nContent-Length: 60\r\n\r\nzzz")
-        assert c.answer("POST").status == 504
+        assert c.answer("POST").status == 408
+    assert sluice.get("/", "app.example").status == 200 and sluice.metric("sluice_endpoints_ejected") == 0
 
 
 class Held:

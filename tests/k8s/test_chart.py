@@ -169,6 +169,7 @@ INSTEAD = {
     "revisionHistoryLimit": 1, "controller.admissionWebhooks.failurePolicy": "Ignore", "controller.service.internal.type": "NodePort",
     "controller.service.type": "NodePort", "controller.extraArgs": {"log-level": "debug"}, "controller.config": {"keep-alive": 7}, "controller.ingressClass": "edge",
     "controller.admin.trustLoopback": False, "controller.admin.pages": "open", "controller.admin.hosts": ["other"],
+    "controller.config.shutdown-grace-period": "5", "controller.config.worker-shutdown-timeout": "5", "controller.healthCheckHost": "localhost", "controller.publishService.pathOverride": "other/one",
     "tcp": {"5432": "default/db:5432"}, "udp": {"53": "kube-system/kube-dns:53"},
 } | {f"controller.service.{of}nodePorts.{transport}": {port: 30000} for of in ("", "internal.") for transport, port in (("tcp", "5432"), ("udp", "53"))}
 STREAMS = {"tcp": {"5432": "default/db:5432"}, "udp": {"53": "kube-system/kube-dns:53"}}
@@ -248,21 +249,36 @@ def test_the_flags_that_the_chart_knows_are_those_of_the_binary():
     assert set(re.findall(r"^  (?:-[a-z],)?--([a-z][a-z-]*)", help_text, re.M)) - {"help"} | silent == set(yaml.safe_load((CHART / "flags.yaml").read_text()))
 
 
+# Flags of ingress-nginx that need no value and have no effect.
+IDLE_FLAGS = re.findall(r'Idle\{"--([a-z_-]+)", false', (ROOT / "src/app/nginx_flags.cpp").read_text())
+
 # Of each flag whose values the chart judges: some that the binary takes, some that it refuses at its start.
 VALUES_OF_FLAGS = {
     "log-level": (["trace", "off", "Info"], ["loud", ""]), "workers": ([4, "0", "1024"], ["abc", 1025, -1, 1728000, "4 "]),
-    "memory-limit": (["512Mi", "1gb", "0", "2 GiB", 1073741824], ["abc", "512MM"]), "buffer-limit": (["1Gi", "10k"], ["abc", "1Z"]), "v": ([2, "5"], ["x", "2x"]),
-    "publish-status-address": (["192.0.2.1", "lb.example.net", "2001:db8::1", "192.0.2.1,lb.example.net", "1a.example", "localhost"],
-                               ["01.2.3.4", "1.2.3", "256.1.1.1", "lb.Example.net", "192.0.2.1,x_y"]),
+    "memory-limit": (["512Mi", "1gb", "0", "2 GiB", 1073741824, 1048576, "1024k", "1025 KiB"], ["abc", "512MM", "1Ki", "1023k", 1048575, "5b"]),
+    "buffer-limit": (["1Gi", "10k"], ["abc", "1Z"]), "v": ([2, "5"], ["x", "2x"]),
+    "publish-status-address": (["192.0.2.1", "lb.example.net", "2001:db8::1", "192.0.2.1,lb.example.net", "1a.example", "localhost", "::1", "::ffff:0:1:2", "1::ffff:102:304", "0:ffff::1"],
+                               ["01.2.3.4", "1.2.3", "256.1.1.1", "lb.Example.net", "192.0.2.1,x_y", "::ffff:1.2.3.4", "0:0:0:0:0:ffff:102:304", "0:0::FFFF:1:2", "0:0:0:0:0:ffff::",
+                                "192.0.2.1,::ffff:1.2.3.4"]),
+    "stream-address": (["127.0.0.1", "::1", "[::1]"], ["nowhere", "127.0.0.1:80", "1.2.3", ""]),
+    "accept-unprotected": (["auth-type", "auth-type,configmap", "server-snippet"], ["nope", "auth-type,nope", ""]),
+    "admin": (["", "127.0.0.1", "localhost", "::1", "[::1]"], ["nope", "1.2.3", "a/b"]), "admin-host": (["ops.example", "sluice-admin.sluice.svc."], ["a:80", ".a", "a b"]),
+    "election-id": (["main", "a.b"], ["a/b"]), "publish-service": (["a/b", "$(POD_NAMESPACE)/b"], ["x", "a/b/c"]), "watch-namespace": (["team-a", "0"], ["Team A", "a/b", "-a", "x" * 64]),
+    "watch-namespace-selector": (["team=a", "team=a,tier in (x,y)", "!a", "a , b!=c", "a=", "example.com/a==b", "a>1", "a notin ( )"],
+                                 ["a=b=c", "a in x", "=a", "a,", "a>b", "Example.com/a", "!a=b", "a b"]),
     **{flag: (["a/b", "$(POD_NAMESPACE)/b"], ["nope", "a/b/c", "/b", "a/"]) for flag in ("default-ssl-certificate", "tcp-services-configmap", "udp-services-configmap")},
     **{flag: (["a/b", "a/b:80"], ["nope", "/b", "a/"]) for flag in ("default-backend", "default-backend-service")},
-    "endpoint": (["a/b:80=10.0.0.1:80", "a/b:http=[2001:db8::1]:1", "a/b:80=localhost:8080"], ["nope", "a/b=10.0.0.1:80", "a/b:80=host:80", "a/b:80=10.0.0.1"]),
+    "endpoint": (["a/b:80=10.0.0.1:80", "a/b:http=[2001:db8::1]:1", "a/b:80=localhost:8080"], ["nope", "a/b=10.0.0.1:80", "a/b:80=host:80", "a/b:80=10.0.0.1",
+                                                                                                      "a/b:80=10.0.0.1:99999", "a/b:80=10.0.0.1:0", "a/b:80=10.0.0:80"]),
     "set": (["keep-alive=7"], ["nope", "=x"]),
     **{flag: (["true", False, "on", "No"], ["maybe"]) for flag in ("update-status", "update-status-on-shutdown")},
-    **{flag: (["true", False, "Yes", "", None], ["maybe"]) for flag in ("core-dumps", "disable-catch-all", "disable-svc-external-name", "enable-ssl-passthrough", "log-json", "share-ports",
-                                                                        "status-annotation")},
-    "http": ([":8081,proxy-protocol", "127.0.0.1:8081", "[::1]:8081"], [":x", "8081,proxy"]), "https": ([":8444"], [":x"]),
+    **{flag: (["true", False, "Yes", "", None], ["maybe", "2"]) for flag in (
+        *IDLE_FLAGS, "core-dumps", "disable-catch-all", "disable-svc-external-name", "enable-ssl-passthrough", "enable-topology-aware-routing", "log-json", "share-ports", "status-annotation")},
+    "http": ([":8081,proxy-protocol", "127.0.0.1:8081", "[::1]:8081"], [":x", "8081,proxy", ":99999", "host:8081"]), "https": ([":8444"], [":x"]),
 }
+# Flags that the chart gives itself: the values that they are of.
+VALUES_FOR_FLAGS = {"admin": "controller.healthCheckHost", "admin-host": "controller.admin.hosts", "election-id": "controller.electionID", "publish-service": "controller.publishService.pathOverride",
+                    "watch-namespace": "controller.scope.namespace", "watch-namespace-selector": "controller.scope.namespaceSelector"}
 
 
 def test_values_of_flags_are_judged_as_the_binary_does(tmp_path):
@@ -270,24 +286,32 @@ def test_values_of_flags_are_judged_as_the_binary_does(tmp_path):
     assert set(VALUES_OF_FLAGS) == set(yaml.safe_load((CHART / "flag-values.yaml").read_text()))
 
     def binary(flag, value):
-        """Whether it takes the flag: then the last complaint is about an address of ours."""
-        given = [f"--{flag}"] if value in (None, "") else [f"--{flag}={value if not isinstance(value, bool) else str(value).lower()}"]
-        r = subprocess.run([SLUICE, "serve", "--manifests", tmp_path, *given, "--admin", "127.0.0.1:0", *([] if flag == "http" else ["--http", "127.0.0.1:0"]),
-                            *([] if flag == "https" else ["--https", "127.0.0.1:0"]), *(["--share-ports"] if flag in ("http", "https") else []),  # several are tried at once
-                            "--stream-address", "nowhere"], capture_output=True, text=True, timeout=30)
+        """Whether it takes the flag: then the last complaint is about a file of ours."""
+        shown = str(value).lower() if isinstance(value, bool) else f"{value}:0" if flag == "admin" else value
+        given = [f"--{flag}"] if value in (None, "") and flag != "admin" else [f"--{flag}={shown}"]
+        source = ["--apiserver-host", "https://127.0.0.1:1"] if flag == "watch-namespace-selector" else ["--manifests", tmp_path]
+        ours = [w for f in ("http", "https", "admin") if f != flag for w in (f"--{f}", "127.0.0.1:0")]
+        r = subprocess.run([SLUICE, "serve", *source, *given, *ours, *(["--share-ports"] if flag in ("http", "https") else []),  # several are tried at once
+                            "--validating-webhook=127.0.0.1:0", "--validating-webhook-certificate=/nonexistent", "--validating-webhook-key=/nonexistent"],
+                           capture_output=True, text=True, timeout=30)
         assert r.returncode != 0
-        return "--stream-address" in r.stderr
+        return "--validating-webhook-certificate /nonexistent" in r.stderr
 
     def wrong(case):
         flag, value, good = case
-        said = helm({f"controller.extraArgs.{flag}": value}, check=False)
-        taken = f"controller.extraArgs.{flag}: " not in said
+        path = VALUES_FOR_FLAGS.get(flag, f"controller.extraArgs.{flag}")
+        scope = {"controller.scope.enabled": True} if flag == "watch-namespace" else {}
+        said = helm({path: [value] if flag == "admin-host" else value} | scope, check=False)
+        taken = f"- {path}: " not in said
         return [] if taken == good and (binary(flag, value) == good or "POD_NAMESPACE" in str(value)) else [(case, said[-300:])]
 
     cases = [(flag, v, good) for flag, both in VALUES_OF_FLAGS.items() for good, values in zip((True, False), both) for v in values]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         assert [w for ws in pool.map(wrong, cases) for w in ws] == []
-    # Of a list each is judged.
+    # All that the binary has an answer for, and each of a list.
+    r = subprocess.run([SLUICE, "serve", "--manifests", tmp_path, "--accept-unprotected", "nope"], capture_output=True, text=True, timeout=30)
+    known = r.stderr.strip().split("expected one of ")[1].split(", ")
+    assert known == yaml.safe_load((CHART / "flag-values.yaml").read_text())["accept-unprotected"]["pattern"].split("|")
     assert "controller.extraArgs.endpoint: nope: expected" in helm({"controller.extraArgs.endpoint": ["a/b:80=10.0.0.1:80", "nope"]}, check=False)
 
 
@@ -304,6 +328,7 @@ def test_an_image_of_another_controller_is_known_by_its_own_name(image, taken):
 def test_a_drain_that_fits_is_taken():
     fits = {"controller.config": {"worker-shutdown-timeout": "1m", "shutdown-grace-period": 5}, "controller.terminationGracePeriodSeconds": 65}
     assert "terminationGracePeriodSeconds: 65" in helm(fits)
+    assert "terminationGracePeriodSeconds: 0" in helm({"controller.config": {"worker-shutdown-timeout": 0, "shutdown-grace-period": 0}, "controller.terminationGracePeriodSeconds": 0})
     assert "--log-level=debug" in helm({"controller.extraArgs": {"log-level": "debug", "endpoint": ["a/b:80=10.0.0.1:80"]}})
 
 
@@ -323,6 +348,9 @@ def test_values_that_cannot_work_are_refused():
         ({"controller.terminationGracePeriodSeconds": 60}, "controller.terminationGracePeriodSeconds: 60 is less than the drain takes: expected 250 at least"),
         ({"controller.config": {"worker-shutdown-timeout": "5m"}}, "controller.terminationGracePeriodSeconds: 300 is less than the drain takes: expected 310 at least"),
         ({"controller.extraArgs": {"set": ["keep-alive=7", "worker-shutdown-timeout=1000s"]}}, "controller.terminationGracePeriodSeconds: 300 is less than the drain takes: expected 1010 at least"),
+        *[({"controller.config": {"worker-shutdown-timeout": time}, "controller.terminationGracePeriodSeconds": 20}, f"controller.config.worker-shutdown-timeout: {time}: expected seconds, or a number")
+          for time in ("4m59s", "1w", "1M", "1m30s", "4m 30s", "-1", "many")],
+        ({"controller.extraArgs": {"set": "worker-shutdown-timeout=1w"}}, "controller.extraArgs.set: worker-shutdown-timeout: 1w: expected seconds"),
         ({"controller.extraArgs": {"set": "shutdown-grace-period=2m"}}, "controller.terminationGracePeriodSeconds: 300 is less than the drain takes: expected 360 at least"),
     ):
         assert expected in helm(values, check=False)

@@ -10,6 +10,7 @@ import pytest
 from cluster import CLASS, Api, Client, Cluster, Load, Pod, Sluice, ingress, service
 from harness import wait_for
 from test_faults import Unwell
+from test_source import INGRESSES
 
 # make test-k8s-long: as long as the promise says.
 AWAY = 600 if os.environ.get("K8S_LONG") else 15
@@ -71,6 +72,32 @@ def test_objects_change_while_it_is_away(away):
         wait_for(converged, "what changed meanwhile", 2)
         print(f"away for {AWAY} s, {changes} changes, {len(there)} Ingresses more: converged {time.monotonic() - back:.2f} s after its return; {asked} requests meanwhile")
         wait_for(lambda: all("loadBalancer" in api.get("Ingress", f"c{i}")["status"] for i in there), "their status", 30)
+
+
+def test_a_start_while_it_is_away(away):
+    """It lives, says what it waits for, and serves as soon as there is somebody to ask."""
+    away.stop_api()
+    s = Sluice(away, "--update-status", "false", wait=False)
+    try:
+        s.process.wait_line("Connection refused.*nothing is served before it succeeds, and it is tried again", stream="err")
+        admin = Client(away, s.port["admin"])
+        assert admin.get("/livez", "localhost")[0] == 200
+        assert admin.get("/readyz", "localhost") == (503, "waiting for the first full sync\n")
+        assert s.metric("sluice_ready") == 0
+        early = away.connect(s.port["http"], 60)  # the kernel takes it, and nobody answers from an empty table
+        early.sendall(f"GET / HTTP/1.1\r\nHost: {STABLE[0]}\r\nConnection: close\r\n\r\n".encode())
+        wait_for(lambda: s.metric("sluice_api_failures_total", INGRESSES) >= 5, "it is tried again")
+        assert admin.get("/livez", "localhost")[0] == 200 and admin.get("/readyz", "localhost")[0] == 503
+        assert "ready" not in s.process.out
+        away.start_api()
+        s.process.wait_line("^ready", 5)
+        with early:
+            assert early.recv(1000).startswith(b"HTTP/1.1 200 ")
+        client = Client(away, s.port["http"])
+        assert {client.get(host=host)[0] for host in STABLE} == {200}, "ready means everything"
+        assert admin.get("/readyz", "localhost")[0] == 200
+    finally:
+        assert s.process.stop() == 0
 
 
 def etcd(c, verb, body):

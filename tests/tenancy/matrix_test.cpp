@@ -18,6 +18,8 @@ control::Settings settings() {
   s.set["global-allowed-response-headers"] = "X-Taken";
   s.set["allow-snippet-annotations"] = "true";
   s.set["annotations-risk-level"] = "Critical";
+  s.tcp_services = control::kTcpServices;
+  s.udp_services = control::kUdpServices;
   return s;
 }
 
@@ -65,11 +67,23 @@ const std::vector<std::string>& requests() {
   return list;
 }
 
+// Ports that lead to the owner's Service: to the Cluster that its Ingresses lead to, and to one of their own.
+const std::map<std::string, std::string>& tcp_ports() {
+  static const std::map<std::string, std::string> map{{"9000", "shop/svc:80"}, {"9001", "shop/svc:80:PROXY:PROXY"}};
+  return map;
+}
+const std::map<std::string, std::string>& udp_ports() {
+  static const std::map<std::string, std::string> map{{"53", "shop/svc:80"}};
+  return map;
+}
+
 void equip(World& world) {
   static const test::Pem shop = test::make_pem("h.example,*.wild.example", "RSA");
   static const test::Pem other = test::make_pem("h.example,root.example,*.wild.example,own.example");
   world.equip("shop", shop);
   world.equip("else", other);
+  world.put(ports("tcp-services", tcp_ports()));
+  world.put(ports("udp-services", udp_ports()));
 }
 
 std::string for_namespace(std::string value, const std::string& ns) {
@@ -105,6 +119,31 @@ TEST(Matrix, TheTablesNameNothingThatTheRegistryDoesNot) {
   const auto known = every_annotation();
   for (const auto& [name, sample] : served()) EXPECT_TRUE(known.contains(name)) << name;
   for (const auto& [name, value] : unserved()) EXPECT_TRUE(known.contains(name)) << name;
+}
+
+// What the rows below compare holds what takes effect in a Cluster and in no route.
+TEST(Matrix, TheViewHoldsHowPodsAreChosenAndChecked) {
+  World world(settings());
+  equip(world);
+  world.put(web());
+  const View alone = world.view("shop", {});
+  std::size_t found = 0;
+  for (const auto& [name, sample] : served()) {
+    if (sample.reach == Reach::canary) continue;
+    SCOPED_TRACE(name);
+    IngressSpec spec = web();
+    annotate(spec, name, sample);
+    world.put(spec);
+    const View view = world.view("shop", {});
+    if (std::ranges::none_of(view.routes, [](const auto& r) { return static_cast<bool>(r.settings->balancing); }))
+      continue;
+    ++found;
+    EXPECT_FALSE(view.clusters == alone.clusters);
+    EXPECT_NE(view.text.find(" as shop/web says"), std::string::npos) << view;
+    EXPECT_NE(view.text.find(" " + name + "="), std::string::npos) << view;
+  }
+  EXPECT_GE(found, 20U);
+  EXPECT_EQ(alone.streams.size(), 3U);
 }
 
 // The owner beside a stranger that wants `change`: younger or of another class, there or gone.
@@ -198,6 +237,30 @@ TEST(Matrix, OtherNamesOfAnotherNamespaceTakeNothingOfTheOwners) {
   }
 }
 
+// Of tcp-services and udp-services, whoever writes them: what one entry says, and what is wrong with it, is no matter
+// of the next one.
+TEST(Matrix, APortOfAnotherNamespaceChangesNothingOfTheOwner) {
+  World world(settings());
+  equip(world);
+  world.put(web());
+  world.put(more());
+  const View alone = world.view("shop", requests());
+  ASSERT_NE(alone.text.find("port tcp 9000 -> shop/svc:80\n"), std::string::npos) << alone;
+  ASSERT_NE(alone.text.find("port udp 53 -> shop/svc:80/udp\n"), std::string::npos) << alone;
+  for (const auto& [name, own] : {std::pair("tcp-services", &tcp_ports()), std::pair("udp-services", &udp_ports())})
+    for (const char* port : {"1", "54", "9002", "70000", "no", ""})
+      for (const char* to :
+           {"else/svc:80", "else/svc:80:PROXY:PROXY", "else/missing:80", "shop/svc", "not a value {"}) {
+        SCOPED_TRACE(std::string(name) + " " + port + ": " + to);
+        auto with = *own;
+        with.emplace(port, to);
+        world.put(ports(name, with));
+        EXPECT_TRUE(same(world.view("shop", requests()), alone));
+        world.put(ports(name, *own));
+        EXPECT_TRUE(same(world.view("shop", requests()), alone));
+      }
+}
+
 TEST(Matrix, ATlsSectionOfAnotherNamespaceChangesNothingOfTheOwner) {
   using Sections = std::vector<std::pair<std::vector<std::string>, std::string>>;
   const std::vector<Sections> shapes{{{{"h.example"}, "pair"}},
@@ -275,7 +338,8 @@ TEST(Matrix, AnAnnotationOfAnOlderNamespaceChangesNothingOfTheYoungerOnesPaths) 
   world.put(younger);
   IngressSpec older = stranger(kOwner - kDay);
   world.put(older);
-  const auto routes = world.view("shop", {}).routes;
+  const View before = world.view("shop", {});
+  const auto& routes = before.routes;
   ASSERT_EQ(routes.size(), 3U);
   EXPECT_EQ(world.model().hosts.at("h.example")->ns, "else");
   for (const auto& [name, sample] : every_annotation()) {
@@ -284,11 +348,13 @@ TEST(Matrix, AnAnnotationOfAnOlderNamespaceChangesNothingOfTheYoungerOnesPaths) 
     SCOPED_TRACE(name);
     IngressSpec annotated = older;
     annotate(annotated, name, sample);
-    world.put(annotated);
-    EXPECT_EQ(world.view("shop", {}).routes, routes);
-    annotated.annotations[name] = "not a value {";
-    world.put(annotated);
-    EXPECT_EQ(world.view("shop", {}).routes, routes);
+    for (const bool valid : {true, false}) {
+      if (!valid) annotated.annotations[name] = "not a value {";
+      world.put(annotated);
+      const View view = world.view("shop", {});
+      EXPECT_EQ(view.routes, routes);
+      EXPECT_TRUE(view.clusters == before.clusters && view.streams == before.streams);
+    }
     EXPECT_EQ(world.model().hosts.at("h.example")->ns, "else") << "a refused Ingress keeps its host";
   }
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../unit/data/pem.h"
+#include "control/kube/annotations/registry.h"
 #include "control/kube/options.h"
 #include "control/kube/store.h"
 #include "data/compiler/compiler.h"
@@ -53,10 +54,33 @@ inline control::ObjectPtr object(const IngressSpec& spec) {
   return std::make_shared<const control::Object>(std::move(out));
 }
 
-// What a namespace has. Equal Views: no route, label, certificate, status or report of it differs.
+// A ConfigMap of ports that lead to Services, of the namespace that has those in a cluster, too.
+inline control::ObjectPtr ports(const std::string& name, const std::map<std::string, std::string>& data) {
+  control::ConfigMap out;
+  out.meta.ns = "ingress-nginx";
+  out.meta.name = name;
+  for (const auto& [port, to] : data) out.data[port] = to;
+  return std::make_shared<const control::Object>(std::move(out));
+}
+
+// How the pods of a Cluster are chosen and checked, as annotations would ask for it.
+inline std::string balancing(const model::Cluster& cluster) {
+  const model::RouteSettings plain;
+  model::RouteSettings settings;
+  settings.balancing = cluster.balancing;
+  std::string out = cluster.balanced_by.empty() ? "" : " as " + cluster.balanced_by.str() + " says";
+  for (const control::Annotation& row : control::annotations())
+    if (const std::string value = row.value.print({settings}); value != row.value.print({plain}))
+      out.append(" ").append(row.name).append("=").append(value);
+  return out;
+}
+
+// What a namespace has. Equal Views: no route, label, Cluster, certificate, port, status or report of it differs.
 struct View {
   std::vector<model::Route> routes;
-  std::string text;  // the rest, and the routes in short
+  std::vector<model::Cluster> clusters;  // in the order of their names
+  std::vector<model::StreamListener> streams;
+  std::string text;  // the rest, and these in short
   bool operator==(const View&) const = default;
 };
 
@@ -85,6 +109,9 @@ inline testing::AssertionResult same(const View& found, const View& expected) {
       failure << e.path << " of " << e.ingress << ": " << (*f.settings == *e.settings ? "labels" : "settings")
               << " differ" << (f.settings->upstream_tls && e.settings->upstream_tls ? "; both with proxy-ssl" : "")
               << '\n';
+  for (std::size_t i = 0; i < std::min(found.clusters.size(), expected.clusters.size()); ++i)
+    if (!(found.clusters[i] == expected.clusters[i]))
+      failure << "cluster " << expected.clusters[i].name << " differs\n";
   return failure;
 }
 
@@ -92,14 +119,15 @@ class World {
  public:
   explicit World(control::Settings settings = {}) : store_(std::move(settings)) {}
 
-  // Service, endpoint, Secret and ConfigMap of a namespace: "pair" for spec.tls and for proxy-ssl-secret, "headers" for
-  // custom-headers and fastcgi-params-configmap.
+  // Service, endpoint, Secret and ConfigMap of a namespace: "svc" with port 80 of both transports, "pair" for spec.tls
+  // and for proxy-ssl-secret, "headers" for custom-headers and fastcgi-params-configmap.
   void equip(const std::string& ns, const test::Pem& pem) {
     control::Service service;
     service.meta.ns = ns;
     service.meta.name = "svc";
     service.ports.emplace_back().port = 80;
     service.ports.back().target = "8080";
+    service.ports.push_back({"udp", 80, "8080", "UDP", {}});
     store_.upsert(std::make_shared<const control::Object>(std::move(service)));
     control::EndpointSlice slice;
     slice.meta.ns = ns;
@@ -108,6 +136,7 @@ class World {
     slice.service = "svc";
     slice.endpoints.emplace_back().addresses = {"10.0.0." + std::to_string(++addresses_)};
     slice.ports.emplace_back().port = 8080;
+    slice.ports.push_back({"udp", 8080, "UDP"});
     store_.upsert(std::make_shared<const control::Object>(std::move(slice)));
     control::Secret secret;
     secret.meta.ns = ns;
@@ -121,10 +150,11 @@ class World {
     headers.data = {{"X-Taken", "theirs"}};
     store_.upsert(std::make_shared<const control::Object>(std::move(headers)));
   }
-  void put(const IngressSpec& spec) {
-    store_.upsert(object(spec));
+  void put(const control::ObjectPtr& made) {
+    store_.upsert(made);
     dirty_ = true;
   }
+  void put(const IngressSpec& spec) { put(object(spec)); }
   void take(const IngressSpec& spec) {
     store_.erase(*object(spec));
     dirty_ = true;
@@ -159,7 +189,15 @@ class World {
       text << "route " << static_cast<int>(r.match) << ' ' << r.path << " of " << r.ingress << " -> "
            << (r.cluster.empty() ? std::to_string(r.status) : r.upstream_name.str()) << '\n';
     for (const auto& [name, cluster] : std::map(model_->clusters.begin(), model_->clusters.end()))
-      if (cluster->ns == ns) text << "cluster " << name << ' ' << cluster->endpoints.size() << '\n';
+      if (cluster->ns == ns) {
+        text << "cluster " << name << ' ' << cluster->endpoints.size() << balancing(*cluster) << '\n';
+        out.clusters.push_back(*cluster);
+      }
+    for (const model::StreamListener& l : *model_->streams)
+      if (l.ns == ns) {
+        text << "port " << model::to_string(l.transport) << ' ' << l.port << " -> " << l.cluster << '\n';
+        out.streams.push_back(l);
+      }
     for (const auto& [key, yes] : served_)
       if (key.starts_with(ns + "/")) text << "served " << key << ' ' << yes << '\n';
     for (const model::Report* report : {&model_->report, &compiler_.report()})

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "control/kube/upstream_pair.h"
+
 namespace sluice::control {
 
 namespace {
@@ -54,13 +56,15 @@ std::shared_ptr<const model::Certificate> Certificates::build(const std::string&
   if (!secret) {
     const auto had = core_.model->certificates.find(name);
     const bool kept = had != core_.model->certificates.end() && core_.graces.graced(*this, name, c.grace);
-    entries.push_back(
-        {user,
-         {model::Severity::warning, "MissingSecret", "spec.tls.secretName", name, "a Secret of type kubernetes.io/tls",
-          kept ? "the pair that it had is used for some seconds"
-          : c.users.empty() || c.users.begin()->second.alone
-              ? "the default certificate is used"
-              : "the other pairs of the host are used, or the default certificate where there is none"}});
+    entries.push_back({user,
+                       {model::Severity::warning, "MissingSecret",
+                        c.users.empty() ? "--default-ssl-certificate" : "spec.tls.secretName", name,
+                        "a Secret of type kubernetes.io/tls",
+                        kept              ? "the pair that it had is used for some seconds"
+                        : c.users.empty() ? "one that is made at the start is the default certificate"
+                        : c.users.begin()->second.alone
+                            ? "the default certificate is used"
+                            : "the other pairs of the host are used, or the default certificate where there is none"}});
     return kept ? had->second : nullptr;
   }
   core_.graces.settle(*this, name, c.grace);
@@ -115,25 +119,22 @@ void Certificates::rebuild(const std::string& name, model::Change& change) {
   change.certificates.push_back(name);
 }
 
-model::Shared<model::UpstreamTls> Certificates::upstream_tls(const ProxySsl& wanted, Unusable& why) const {
+model::Shared<model::UpstreamTls> Certificates::upstream_tls(const ProxySsl& wanted, Unusable& why) {
+  why.value = wanted.secret;
   const Secret* found = core_.objects.find<Secret>(wanted.secret);
   if (!found) {
-    why = {"MissingSecret", "a Secret that exists"};
+    why.reason = "MissingSecret", why.expected = "a Secret that exists";
     return nullptr;
   }
-  auto& secret = *found;
+  const Secret& secret = *found;
   model::UpstreamTls out;
   out.secret = wanted.secret;
-  out.ca_pem = member(secret, "ca.crt");
-  out.certificate_pem = member(secret, "tls.crt");
-  out.key_pem = member(secret, "tls.key");
-  bool pair = pem(out.certificate_pem) && pem(out.key_pem);
-  if (!pair) {
-    out.certificate_pem.clear();
-    out.key_pem.clear();
-  }
-  if (!pair && !pem(out.ca_pem)) {
-    why = {"InvalidSecret", "a Secret with ca.crt, or tls.crt and tls.key, in PEM"};
+  out.ca_pem = data_of(secret, "ca.crt", core_.readings);
+  if (pem(member(secret, "tls.crt")) && pem(member(secret, "tls.key"))) {
+    out.certificate_pem = data_of(secret, "tls.crt", core_.readings);
+    out.key_pem = data_of<model::SecretText>(secret, "tls.key", core_.readings);
+  } else if (!pem(out.ca_pem)) {
+    why.reason = "InvalidSecret", why.expected = "a Secret with ca.crt, or tls.crt and tls.key, in PEM";
     return nullptr;
   }
   out.verify = wanted.verify;
@@ -142,6 +143,16 @@ model::Shared<model::UpstreamTls> Certificates::upstream_tls(const ProxySsl& wan
   out.server_name = wanted.name;
   out.protocols = wanted.protocols;
   out.ciphers = wanted.ciphers;
+  const std::string how = std::string(out.verify ? "verified " : "not verified ") + out.ciphers;
+  const auto& error = core_.readings.of(secret, how, [&] { return wrong_with(out); });
+  if (!error.empty()) {
+    const bool ciphers = error.starts_with("proxy-ssl-ciphers");
+    why.reason = ciphers ? "InvalidAnnotation" : "InvalidSecret";
+    if (ciphers) why.annotation = "proxy-ssl-ciphers", why.value = wanted.ciphers;
+    why.expected =
+        ciphers ? "an OpenSSL list with a cipher that is known" : "what OpenSSL takes for TLS towards pods: " + error;
+    return nullptr;
+  }
   return out;
 }
 

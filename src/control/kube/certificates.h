@@ -21,9 +21,10 @@ class Certificates final : public Dependant {
 
   // The Secret of proxy-ssl-secret as UpstreamTls; an empty pointer and `why` when it cannot be used.
   struct Unusable {
-    const char *reason = "", *expected = "";  // as the Report has them
+    const char *reason = "", *annotation = "proxy-ssl-secret";  // as the Report has them
+    std::string value{}, expected{};
   };
-  model::Shared<model::UpstreamTls> upstream_tls(const ProxySsl& wanted, Unusable& why) const;
+  model::Shared<model::UpstreamTls> upstream_tls(const ProxySsl& wanted, Unusable& why);
 
  private:
   struct User {

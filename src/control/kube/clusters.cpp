@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <set>
+#include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "base/nearest.h"
@@ -13,7 +16,6 @@ namespace sluice::control {
 
 namespace {
 using model::Severity;
-constexpr std::size_t kMaxExternalAddresses = 64;
 
 // What becomes of what is to go to a Cluster without endpoints.
 std::string_view without_endpoints(Use use) {
@@ -164,10 +166,13 @@ void Clusters::leave(const std::string& name, const std::string& user) {
 
 void Clusters::join(const std::string& name, const std::string& user, const ClusterUser& how) {
   State& c = all_[name];
-  // What is wrong with it is said of its first user, who may be another one now.
+  // What is wrong with it is said of its first user, who may be another one now; of what lies outside, of each.
   const RefPtr before = c.users.empty() ? nullptr : c.users.begin()->second.ref;
   const Use before_use = c.users.empty() ? Use() : c.users.begin()->second.use;
   ClusterUser& slot = c.users[user];
+  if (c.key->ns.empty() &&
+      (!slot.ref || slot.use != how.use || slot.ref->ns != how.ref->ns || slot.ref->name != how.ref->name))
+    dirty_.insert(name);
   if (wishes_differ(slot, how, c.users.size() == 1)) {
     c.users_changed = true;
     dirty_.insert(name);
@@ -278,7 +283,8 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
   const std::string unanswered(without_endpoints(first.use));
   const ServicePort* port = service ? find_port(*service, c.key->port, c.key->udp) : nullptr;
   std::string external;
-  bool former = false, own_endpoints = false;  // it leads to former ones; to those of its slices
+  bool former = false, own_endpoints = false;  // it leads to former ones; to those of its slices, or of its name
+  ServicePort led_by;                          // by which it does, where the Service lists none
 
   if (service) read_proxy_protocol(*service, reference(*service), *out, entries);
   if (port && !port->app_protocol.empty()) {
@@ -336,6 +342,7 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
       empty(reference(*service), Severity::error, "InvalidExternalName", "spec.externalName", shorten(target),
             "a DNS name", "externalName is not a DNS name");
     } else if (number == 0) {
+      external = lower(target);
       empty(user, Severity::warning, "MissingPort", "backend.service.port", c.key->port,
             "a port of Service " + service_key, "Service " + service_key + " has no port " + c.key->port);
     } else if (name_says) {
@@ -348,10 +355,12 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
       out->outside = true;
       external = lower(target);
       auto& r = resolutions_[external];
+      // An Ingress may name any number. While one of the two is being changed to another port it is none of these.
+      if (!port && !service->ports.empty() && !c.key->udp) former = use_former(name, c, port, *out);
       const bool listed = name_allowed(external, allowed_destinations());
       Sieve sieve(listed ? Says::operator_ : Says::name, allowed_destinations(), core_.own.get(), c.key->transport());
       std::size_t usable = 0;
-      for (auto& address : r.addresses)
+      for (auto& address : former ? std::vector<std::string>() : r.addresses)
         if (sieve.takes(address, number) && ++usable <= kMaxExternalAddresses)
           out->endpoints.push_back({address, number, true, false, false, ""});
       if (usable > kMaxExternalAddresses)
@@ -364,6 +373,8 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
                    out->endpoints.empty() ? unanswered : "its other addresses are used", entries);
       if (sieve.refused() > 0) {
         if (out->endpoints.empty()) out->empty_because = external + " leads to " + sieve.text();
+      } else if (former) {
+        // What it leads to is known.
       } else if (!r.answered && resolve_later_) {
         out->empty_because = external + " is resolved when serving";
         entries.push_back({reference(*service),
@@ -375,6 +386,8 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
       } else
         empty(reference(*service), Severity::warning, "UnresolvedName", "spec.externalName", target,
               "a name that resolves", external + ": " + r.error);
+      own_endpoints = !former && r.answered && (port || service->ports.empty()) && !out->endpoints.empty();
+      if (!port) led_by.port = number;
     }
   } else if (!port) {
     empty(user, Severity::warning, "MissingPort", "backend.service.port", c.key->port,
@@ -399,7 +412,7 @@ std::shared_ptr<const model::Cluster> Clusters::build(const std::string& name, S
     own_endpoints = !former && !out->endpoints.empty();
   }
   std::shared_ptr<const model::Cluster> made = c.built && *c.built == *out ? c.built : out;
-  if (own_endpoints && !c.key->udp && !c.users.empty()) remember(c, *port, made);
+  if (own_endpoints && !c.key->udp && !c.users.empty()) remember(c, port ? *port : led_by, made);
   if (!former && !out->endpoints.empty()) {
     core_.graces.settle(*this, name, c.grace);
     c.before.clear();
@@ -439,13 +452,24 @@ std::shared_ptr<const model::Cluster> Clusters::build_outside(const std::string&
   out->port = c.key->port;
   out->outside = out->question = true;
   const auto number = static_cast<std::uint16_t>(parse_int(c.key->port).value_or(0));
-  const ClusterUser& first = c.users.empty() ? c.last : c.users.begin()->second;
-  const model::ObjectRef& user = *first.ref;
-  const Use use = first.use;
-  const std::string field = use == Use::mirror ? "mirror-target" : use == Use::pass ? "proxy_pass" : "auth-url";
-  const std::string answer = use == Use::mirror ? "no copies are made"
-                             : use == Use::pass ? "requests for it answer 503"
-                                                : "requests answer 500";
+  // Namespaces know nothing of each other: each Ingress that names it is told, for each of its uses.
+  const auto each_user = [&](auto&& tell) {
+    std::set<std::tuple<std::string_view, std::string_view, Use>> told;
+    const auto one = [&](const ClusterUser& user) {
+      if (!told.emplace(user.ref->ns, user.ref->name, user.use).second) return;
+      const Use use = user.use;
+      tell(*user.ref,
+           use == Use::mirror ? "mirror-target"
+           : use == Use::pass ? "proxy_pass"
+                              : "auth-url",
+           use == Use::mirror ? "no copies are made"
+           : use == Use::pass ? "requests for it answer 503"
+                              : "requests answer 500");
+    };
+    if (c.users.empty()) one(c.last);
+    for (const auto& [host_or_port, user] : c.users) one(user);
+  };
+  using Told = const std::string&;
   const bool address = is_ipv4(host) || is_ipv6(host);
   const bool listed = !address && name_allowed(host, allowed_destinations());
   Sieve sieve(listed ? Says::operator_ : Says::question, allowed_destinations(), core_.own.get());
@@ -454,7 +478,9 @@ std::shared_ptr<const model::Cluster> Clusters::build_outside(const std::string&
     if (sieve.takes(host, number)) out->endpoints.push_back({host, number, true, false, false, ""});
   } else if (const auto refused = judge_name(host, allowed_destinations()); refused || spells_address(host)) {
     ++out->refused;
-    entries.push_back(refusal_entry(user, field, host, refused.value_or(Refusal::unspecified), answer));
+    each_user([&](const model::ObjectRef& user, Told field, Told answer) {
+      entries.push_back(refusal_entry(user, field, host, refused.value_or(Refusal::unspecified), answer));
+    });
   } else {
     external = host;
     const auto& r = resolutions_[external];
@@ -463,18 +489,23 @@ std::shared_ptr<const model::Cluster> Clusters::build_outside(const std::string&
       if (sieve.takes(a, number) && ++usable <= kMaxExternalAddresses)
         out->endpoints.push_back({a, number, true, false, false, ""});
     if (out->endpoints.empty() && sieve.refused() == 0) {
-      if (!r.answered && resolve_later_)
-        entries.push_back(
-            {user, {Severity::ignored, "ResolvedAtRunTime", field, host, "", "the name is resolved when serving"}});
-      else if (r.answered)
-        entries.push_back({user,
-                           {Severity::warning, "UnresolvedName", field, host, "a name that resolves",
-                            answer + ": " + host + ": " + r.error}});
+      each_user([&](const model::ObjectRef& user, Told field, Told answer) {
+        if (r.answered)
+          entries.push_back({user,
+                             {Severity::warning, "UnresolvedName", field, host, "a name that resolves",
+                              answer + ": " + host + ": " + r.error}});
+        else if (resolve_later_ && entries.empty())  // no fault: said once
+          entries.push_back(
+              {user, {Severity::ignored, "ResolvedAtRunTime", field, host, "", "the name is resolved when serving"}});
+      });
     }
   }
   out->refused += sieve.refused();
-  sieve.report(user, field, address ? "" : host, out->endpoints.empty() ? answer : "its other addresses are used",
-               entries);
+  if (sieve.refused() > 0)
+    each_user([&](const model::ObjectRef& user, Told field, Told answer) {
+      sieve.report(user, field, address ? "" : host, out->endpoints.empty() ? answer : "its other addresses are used",
+                   entries);
+    });
   if (out->endpoints.empty()) out->empty_because = host + " has no address that is used";
   follow(external, name, c);
   return c.built && *c.built == *out ? c.built : out;

@@ -160,9 +160,10 @@ class Clusters final : public Dependant {
   // The ports of one Service that routes lead to share what it may have, as each has a copy of the endpoints: how many
   // endpoints the Cluster may have. Up to kOwnPorts there is no share.
   static constexpr std::uint32_t kOwnPorts = 4;
-  static constexpr std::size_t kMostEndpoints = 20'000;  // of a Cluster
-  static constexpr std::size_t kMostOfService = 50'000;  // of the Clusters of a Service with more ports, together
-  static constexpr std::size_t kMostPlacements = 4'000;  // the same where keys or cookies choose, which takes more
+  static constexpr std::size_t kMostEndpoints = 20'000;     // of a Cluster
+  static constexpr std::size_t kMaxExternalAddresses = 64;  // of a name
+  static constexpr std::size_t kMostOfService = 50'000;     // of the Clusters of a Service with more ports, together
+  static constexpr std::size_t kMostPlacements = 4'000;     // the same where keys or cookies choose, which takes more
   // Does anybody lead to a port of this Service ("ns/service")?
   bool is_used(const std::string& service) const;
   std::size_t most_endpoints(const ClusterKey& key, const model::Balancing* balancing) const;
@@ -176,6 +177,8 @@ class Clusters final : public Dependant {
   void remember(const State& c, const ServicePort& port, std::shared_ptr<const model::Cluster> led);
   void outdate(const State& c);
   bool use_former(const std::string& name, State& c, const ServicePort* port, model::Cluster& out);
+  bool use_former_name(const std::string& name, State& c, const Service& now, const model::Cluster& led,
+                       model::Cluster& out);
 
   Core& core_;
   const OptionBuilder& options_;

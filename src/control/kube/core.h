@@ -8,6 +8,7 @@
 #include "control/kube/graces.h"
 #include "control/kube/objects.h"
 #include "control/kube/problems.h"
+#include "control/kube/readings.h"
 #include "control/kube/references.h"
 #include "control/kube/shared_settings.h"
 #include "control/kube/store.h"
@@ -25,6 +26,7 @@ struct Core {
   const Settings settings;
   Store::Work work;
   Objects objects;
+  Readings readings;  // of `objects`
   References references;
   Problems problems;
   Graces graces;

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/strings.h"
 #include "control/kube/clusters.h"
 
 // Objects that belong together change one after the other: a Service renames a port, and its EndpointSlices follow; a
@@ -42,8 +43,8 @@ void Clusters::outdate(const State& c) {
 bool Clusters::use_former(const std::string& name, State& c, const ServicePort* port, model::Cluster& out) {
   const std::string service = c.key->service_key();
   const auto known = formers_.find(service);
+  if (known == formers_.end()) return false;
   const auto& listed = core_.objects.parts<Service>(service);
-  if (known == formers_.end() || listed.empty()) return false;
   const auto* now = core_.objects.find<Service>(service);
   // What users named before counts where the Service lacks what they name now, or has that instead.
   const bool replaced = !c.before.empty() && (!port || (now && !find_port(*now, c.before, c.key->udp)));
@@ -59,6 +60,7 @@ bool Clusters::use_former(const std::string& name, State& c, const ServicePort* 
     if (fits > 0 && fits >= best) best = fits, former = &f;
   }
   if (!former) return false;
+  if (former->led->outside) return now && use_former_name(name, c, *now, *former->led, out);
 
   for (const bool leaving : {false, true}) {
     std::unordered_set<std::string_view> usable;
@@ -81,6 +83,32 @@ bool Clusters::use_former(const std::string& name, State& c, const ServicePort* 
     return true;
   }
   return false;
+}
+
+// The same of an ExternalName: its former port at what its name resolves to; until that is known, where it led.
+bool Clusters::use_former_name(const std::string& name, State& c, const Service& now, const model::Cluster& led,
+                               model::Cluster& out) {
+  if (now.type != "ExternalName") return false;
+  auto target = lower(now.external_name);
+  while (target.ends_with('.')) target.pop_back();
+  const auto at = resolutions_.find(target);
+  const bool known = at != resolutions_.end() && at->second.answered;
+  const auto says = name_allowed(target, allowed_destinations()) ? Says::operator_ : Says::name;
+  Sieve sieve(says, allowed_destinations(), core_.own.get());
+  std::vector<model::Endpoint> kept;
+  const auto keep = [&](const std::string& address, std::uint16_t port) {
+    if (kept.size() < kMaxExternalAddresses && sieve.takes(address, port))
+      kept.push_back({address, port, true, false, false, ""});
+  };
+  if (known && !led.endpoints.empty())
+    for (const auto& address : at->second.addresses) keep(address, led.endpoints.front().port);
+  if (!known)
+    for (const model::Endpoint& e : led.endpoints) keep(e.address, e.port);
+  if (kept.empty() || !core_.graces.graced(*this, name, c.grace)) return false;
+  out.endpoints = std::move(kept);
+  out.outside = true;
+  out.protocol = led.protocol;
+  return true;
 }
 
 }  // namespace sluice::control

@@ -163,4 +163,9 @@ ReadHeaders read_literal_headers(const std::map<std::string, std::string>& data,
                   });
 }
 
+NamedHeaders named_headers(const ConfigMap& map, ReadHeaders&& read) {
+  if (!read.wrong.empty()) return {{}, std::move(read.wrong), read.more};
+  return {model::HeaderMap{map.meta.ns + "/" + map.meta.name, std::move(read.lines)}, {}, 0};
+}
+
 }  // namespace sluice::control

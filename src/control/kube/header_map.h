@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "control/kube/readings.h"
+#include "control/source/object.h"
 #include "model/settings/header_map.h"
 
 // ConfigMaps whose keys are names of fields. Whoever writes one must reach neither the end of a field nor that of a
@@ -48,5 +50,13 @@ ReadHeaders read_headers(const std::map<std::string, std::string>& data, Headers
 // at, as many Ingresses may name it.
 ReadHeaders read_literal_headers(const std::map<std::string, std::string>& data,
                                  const std::vector<std::string>& allowed);
+
+// The fields of a ConfigMap that Ingresses name, read once for all of them: none of them counts if one is wrong.
+struct NamedHeaders {
+  model::Shared<model::HeaderMap> headers;  // null: something is wrong
+  std::vector<WrongHeader> wrong;
+  std::size_t more = 0;
+};
+NamedHeaders named_headers(const ConfigMap& map, ReadHeaders&& read);
 
 }  // namespace sluice::control

@@ -110,7 +110,9 @@ std::string read_check_expect(std::string_view v, HealthCheck& out) {
       std::to_string(kMostRanges) + " of them";
   std::vector<model::StatusRange> all;
   bool bad = false;
-  for_each_element(v, [&](std::string_view e) {
+  std::string list(v);  // whose elements may stand on lines of their own
+  std::ranges::replace_if(list, [](char c) { return c == '\n' || c == '\r'; }, ',');
+  for_each_element(list, [&](std::string_view e) {
     const auto dash = e.find('-');
     const auto first = read_status(trim(e.substr(0, dash)));
     const auto last = dash == std::string_view::npos ? first : read_status(trim(e.substr(dash + 1)));

@@ -7,6 +7,7 @@
 #include "control/kube/annotations/registry.h"
 #include "control/kube/guarding_options.h"
 #include "control/kube/options.h"
+#include "control/kube/stream_entry.h"
 
 namespace sluice::control {
 
@@ -38,14 +39,27 @@ void OptionBuilder::went(const Object& object) {
 
 void OptionBuilder::look_at_other(const ConfigMap& map, bool there) {
   Entries entries;
-  const auto known = static_cast<std::size_t>(
-      std::count_if(map.data.begin(), map.data.end(), [](const auto& d) { return is_option(d.first); }));
-  // One of somebody else may share a word with us.
-  if (there && known > 0 && 2 * known > map.data.size())
+  const auto warn = [&](std::string expected, const char* consequence) {
     entries.push_back({reference("ConfigMap", map.meta),
                        {model::Severity::warning, "UnreadConfigMap", "metadata.name", map.meta.name,
-                        "the ConfigMap that --configmap names, " + core_.settings.config_map,
-                        "nothing of it is read, although its keys are options"}});
+                        std::move(expected), consequence}});
+  };
+  // One of somebody else may share a word with us.
+  const auto mostly = [&](auto&& ours) {
+    const auto known = static_cast<std::size_t>(std::ranges::count_if(map.data, ours));
+    return known > 0 && 2 * known >= map.data.size();
+  };
+  using enum model::Transport;
+  const auto read_for = [&](model::Transport t) { return key_of(map.meta) == config_map_of(t, core_.settings); };
+  if (!there || read_for(tcp) || read_for(udp)) {
+    // Nothing to be said of it here.
+  } else if (mostly([](const auto& d) { return is_option(d.first); })) {
+    warn("the ConfigMap that --configmap names, " + core_.settings.config_map,
+         "nothing of it is read, although its keys are options");
+  } else if (mostly([](const auto& d) { return read_stream_entry(tcp, d.first, d.second).has_value(); })) {
+    warn("the ConfigMap that --tcp-services-configmap or --udp-services-configmap names",
+         "nothing of it is read, although its keys are ports that lead to Services");
+  }
   core_.problems.say("configmap/" + key_of(map.meta), std::move(entries));
 }
 
@@ -119,7 +133,7 @@ OptionBuilder::News OptionBuilder::rebuild(model::Change& change) {
                               {model::Severity::warning, "NoEffect", "topology-aware-routing", "true",
                                "--zone, or --node-name or NODE_NAME in the environment",
                                "every pod gets its share, as it is not known where this process runs"}});
-  LookUp look_up(core_.objects);
+  LookUp look_up(core_.objects, core_.readings);
   const auto read = [&](const char* key, model::Shared<model::HeaderMap>& headers, HeadersTo to) {
     const bool by_flag = core_.settings.set.contains(key);
     read_header_map(headers, to, by_flag ? model::ObjectRef{"CommandLine", "", "--set", {}} : object,

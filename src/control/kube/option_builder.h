@@ -33,7 +33,7 @@ class OptionBuilder final : public Dependant {
 
  private:
   bool is_ours(const Object& map) const { return key_of(meta(map)) == core_.settings.config_map; }
-  // Another ConfigMap whose keys are options: said to be read by nobody. `there`: not gone.
+  // Another ConfigMap whose keys are options or ports: said to be read by nobody. `there`: not gone.
   void look_at_other(const ConfigMap& map, bool there);
 
   Core& core_;

@@ -96,12 +96,31 @@ constexpr BegunBySet kBegunBySets[] = {
      [](model::Options& o) { o.upstream_tcp_user_timeout = model::Millis(2000); }},
 };
 
-void begin_with_sets(const std::map<std::string, std::string>& data, const std::map<std::string, std::string>& set,
-                     model::Options& o) {
+// Values by the keys that they count for, each with the key as it is spelt.
+struct Written {
+  std::string spelling, value;
+};
+using ByKey = std::map<std::string, Written>;
+
+// As in ingress-nginx, the case of a key does not matter: the spelling of the documentation counts before others, of
+// these the first.
+ByKey by_key(const std::map<std::string, std::string>& data) {
+  ByKey out;
+  for (const auto& [key, value] : data)
+    if (is_option(key)) out.emplace(key, Written{key, value});
+  for (const auto& [spelling, value] : data) {
+    const std::string key = lower(spelling);
+    if (!is_option(key) || !out.try_emplace(key, Written{spelling, value}).second)
+      out.try_emplace(spelling, Written{spelling, value});
+  }
+  return out;
+}
+
+void begin_with_sets(const ByKey& data, const ByKey& set, model::Options& o) {
   const auto says = [&](std::string_view key) {
     const auto& in = set.contains(std::string(key)) ? set : data;
     const auto at = in.find(std::string(key));
-    return at == in.end() ? std::string_view() : trim_space(at->second);
+    return at == in.end() ? std::string_view() : trim_space(at->second.value);
   };
   for (const BegunBySet& row : kBegunBySets)
     if (says(row.set) == row.value) row.begin(o);
@@ -121,24 +140,26 @@ std::string meant(std::string_view key) {
   return did_you_mean(key, keys);
 }
 
-void apply(const std::map<std::string, std::string>& data, const model::ObjectRef& object, const std::string& prefix,
-           const model::Options& previous, const std::set<std::string>& accepted, OptionsResult& out) {
+void apply(const ByKey& data, const model::ObjectRef& object, const std::string& prefix, const model::Options& previous,
+           const std::set<std::string>& accepted, OptionsResult& out) {
   std::size_t left = kMostMeant;
-  for (auto& [key, written] : data) {
+  for (const auto& [key, said] : data) {
+    const auto& [spelling, written] = said;
     const Option* row = find(key);
     const auto* const option = guarding_option(key);
-    const auto guards = [&] { guard(*option, written, accepted.contains(key), object, prefix + "[" + key + "]", out); };
+    const std::string named = prefix + "[" + spelling + "]";
+    const auto guards = [&] { guard(*option, written, accepted.contains(key), object, named, out); };
     if (option && (!row || option->forbids(written))) {
       // A value that forbids nothing is honoured by doing nothing.
       if (option->forbids(written))
         guards();
       else if (key == "enable-modsecurity" && !parse_bool(written) && !trim_space(written).empty())
         out.entries.push_back({object,
-                               {model::Severity::warning, "InvalidOption", prefix + "[" + key + "]", shorten(written),
-                                "true or false", "it is off, as in ingress-nginx"}});
+                               {model::Severity::warning, "InvalidOption", named, shorten(written), "true or false",
+                                "it is off, as in ingress-nginx"}});
       continue;
     }
-    auto field = prefix + "[" + (row ? key : Disclosure::option(key)) + "]";
+    const auto field = row ? named : prefix + "[" + Disclosure::option(key) + "]";
     if (!row) {
       const auto* idle = find_idle(key);
       const bool meaningless = idle != nullptr && idle->meaningless;
@@ -193,9 +214,10 @@ OptionsResult read_options(const std::map<std::string, std::string>& data, const
                            const std::map<std::string, std::string>& set, const model::Options& previous,
                            const std::set<std::string>& accepted) {
   OptionsResult out;
-  begin_with_sets(data, set, out.options);
-  apply(data, object, "data", previous, accepted, out);
-  apply(set, {"CommandLine", "", "--set", {}}, "--set", previous, accepted, out);
+  const ByKey written = by_key(data), flags = by_key(set);
+  begin_with_sets(written, flags, out.options);
+  apply(written, object, "data", previous, accepted, out);
+  apply(flags, {"CommandLine", "", "--set", {}}, "--set", previous, accepted, out);
   auto& o = out.options;
   const bool by_flag = set.contains("compat");
   if (o.exact)

@@ -9,7 +9,7 @@ void Problems::say(const std::string& part, Entries entries) {
   auto it = by_part_.find(part);
   if (it != by_part_.end()) told_ -= it->second.size();
   // More than a Report shows is counted, part by part.
-  if (told_ + entries.size() > model::Report::kMost) entries.keep(1);
+  if (told_ + entries.size() > model::Report::kMost) entries.keep(1, 1);
   told_ += entries.size();
   if (entries.empty()) {
     if (it == by_part_.end()) return;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control/kube/objects.h"
+#include "control/kube/readings.h"
 
 // Which object concerns whom: the one index for all kinds of objects and all that is made of them. An object that
 // comes, changes or goes marks whoever named it, through this and nothing else.
@@ -31,7 +32,7 @@ ObjectName name_of(std::string key) {
 class LookUp {
  public:
   // They must outlive it.
-  explicit LookUp(const Objects& objects) : objects_(objects) {}
+  LookUp(const Objects& objects, Readings& readings) : objects_(objects), readings_(readings) {}
 
   // Null when it is not there yet.
   template <class Kind>
@@ -46,6 +47,9 @@ class LookUp {
     return map != nullptr && map->unreadable ? nullptr : map;
   }
 
+  // Of what was found, each thing once for all who look it up.
+  Readings& readings() const noexcept { return readings_; }
+
   // Each that was asked for once, in order.
   std::vector<ObjectName> take() { return std::move(named_); }
 
@@ -53,6 +57,7 @@ class LookUp {
   void record(std::size_t kind, std::string_view key);
 
   const Objects& objects_;
+  Readings& readings_;
   std::vector<ObjectName> named_;
 };
 

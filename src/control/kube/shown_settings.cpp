@@ -49,7 +49,26 @@ std::pair<std::string, std::string_view> asker(const Annotation& row, const WhoA
   return {"not by this annotation, but by what else is written", "that"};
 }
 
+std::string from_option(const model::Options& options, std::string_view key, const std::string& is_default) {
+  const std::string set = set_of(key, options);
+  return (set.empty() ? "ConfigMap key or --set " + std::string(key) : set) + "; the default is " + is_default;
+}
+
+// The keys, or what they begin with, that bound what a Service port and its pods get.
+constexpr std::string_view kBounds[] = {"outlier-", "retry-b", "upstream-max-", "upstream-tcp-", "adaptive-"};
+
 }  // namespace
+
+std::vector<SettingRow> bounds_of(const model::Options& options) {
+  const model::Options plain;
+  std::vector<SettingRow> out;
+  for (const Option& row : control::options()) {
+    if (std::ranges::none_of(kBounds, [&](std::string_view word) { return row.key.starts_with(word); })) continue;
+    const std::string value = row.value.print(options), initial = row.value.print(plain);
+    if (value != initial) out.push_back({std::string(row.key), value, from_option(options, row.key, initial)});
+  }
+  return out;
+}
 
 std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Options& options, const WhoAsks& asks) {
   const auto& has = asks.own;
@@ -58,10 +77,6 @@ std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Optio
   std::vector<SettingRow> out;
   const auto add = [&](std::string_view name, std::string value, std::string from, bool secret) {
     out.push_back({std::string(name), secret ? "\u2026" : std::move(value), std::move(from)});
-  };
-  const auto from_option = [&options](std::string_view key, const std::string& is_default) {
-    const std::string set = set_of(key, options);
-    return (set.empty() ? "ConfigMap key or --set " + std::string(key) : set) + "; the default is " + is_default;
   };
   const auto text = [](std::string value, bool secret) {
     return value.empty() ? std::string("none") : secret ? std::string("another") : value;
@@ -95,7 +110,7 @@ std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Optio
       const auto [what, named] = asker(row, asks);
       from = what + "; without " + std::string(named) + " " + text(without, row.secret);
     } else if (without != initial)
-      from = row.otherwise.empty() ? from_option(row.option, text(initial, row.secret))
+      from = row.otherwise.empty() ? from_option(options, row.option, text(initial, row.secret))
                                    : std::string(row.otherwise) + "; the default is " + text(initial, row.secret);
     if (row.always_shown || !from.empty()) add(row.name, value, std::move(from), row.secret);
   }
@@ -105,7 +120,7 @@ std::vector<SettingRow> settings_of(const ServedRoute& route, const model::Optio
     const bool spoken_of = std::ranges::any_of(annotations(), [&](const auto& a) { return a.option == row.key; });
     const std::string value = row.value.print(options), initial = row.value.print(plain);
     if (!spoken_of && value != initial && counts(row))
-      add(row.key, value, from_option(row.key, text(initial, row.secret)), row.secret);
+      add(row.key, value, from_option(options, row.key, text(initial, row.secret)), row.secret);
   }
   return out;
 }

@@ -30,6 +30,7 @@ Store::~Store() = default;
 
 void Store::upsert(ObjectPtr object) {
   Core& core = state_->core;
+  core.readings.clear();
   const ObjectPtr before = core.objects.put(object);
   core.references.came(object, before.get());
 }
@@ -38,12 +39,14 @@ void Store::moved(ObjectPtr object) {
   Core& core = state_->core;
   core.problems.moved();
   if (!core.objects.find(object->index(), key_of(meta(*object)))) return;
+  core.readings.clear();
   core.objects.put(object);
   core.references.moved(object);
 }
 
 void Store::erase(const Object& object) {
   Core& core = state_->core;
+  core.readings.clear();
   if (const ObjectPtr last = core.objects.remove(object)) core.references.went(*last);
 }
 
@@ -86,7 +89,9 @@ bool Store::report_changed() const {
   return state_->report_changed;
 }
 Review Store::review(const Object& ingress) {
-  return state_->ingresses.review(ingress);
+  Review said = state_->ingresses.review(ingress);
+  state_->core.readings.clear();
+  return said;
 }
 Feedback Store::feedback() {
   auto& s = *state_;
@@ -129,6 +134,7 @@ Update Store::commit() {
     s.core.problems.assemble(s.core.objects, s.core.model->report);
     change.report = true;
   }
+  s.core.readings.clear();
   s.core.model.end(change);
   if (s.first) {
     change = {};

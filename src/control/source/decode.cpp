@@ -105,6 +105,16 @@ class Field {
   }
   // The same of what many objects say: usual(), where it is there.
   Text word() const { return node_ ? usual(string()) : Text(); }
+  // text(otherwise) of a field for which the API has these words alone; `how` another one is read.
+  Text one_of(std::initializer_list<std::string_view> words, std::string otherwise, const char* how) const {
+    const std::string written = text(std::move(otherwise));
+    if (node_ && node_->is_scalar() && !written.empty() && std::ranges::find(words, written) == words.end()) {
+      std::string expected = "one of ";
+      for (const auto word : words) expected.append(word == *words.begin() ? "" : ", ").append(word);
+      taken(*node_, path(), "UnknownValue", expected + did_you_mean(written, words), how);
+    }
+    return usual(written);
+  }
   // The name of a port, which has a letter.
   std::string port_name() const {
     std::string name = text();
@@ -212,10 +222,10 @@ class Field {
     taken(n, path(), "NotAString", "a string, in quotes",
           "it is read as " + (value.empty() ? "text" : "the text " + value));
   }
-  void taken(const Node& n, const std::string& path, const char* reason, const char* expected,
+  void taken(const Node& n, const std::string& path, const char* reason, std::string expected,
              const std::string& how) const {
     reading_->taken.push_back({reading_->ref(n.line),
-                               {model::Severity::warning, reason, path, reading_->shown.value(n), expected,
+                               {model::Severity::warning, reason, path, reading_->shown.value(n), std::move(expected),
                                 how + "; the API server would refuse the object"}});
   }
 
@@ -368,7 +378,12 @@ bool of_kubernetes(std::string_view group) {
 
 void decode_one(const Node& n, const Of& of, const Text& file, std::string_view ns, Decoded& out) {
   auto position = out.positions++;
-  const bool bare = !n.get("kind") && !n.get("apiVersion");
+  // As kubectl has it, an empty text says nothing.
+  const auto unsaid = [&n](std::string_view name) {
+    const Node* const written = n.get(name);
+    return !written || (written->kind == Node::Kind::string && written->text.empty());
+  };
+  const bool bare = unsaid("kind") && unsaid("apiVersion");
   const std::string_view kind = bare ? of.kind : scalar(n.get("kind"));
   const std::string_view version = bare ? of.version : scalar(n.get("apiVersion"));
   if (n.kind != Node::Kind::map || kind.empty()) {
@@ -423,7 +438,8 @@ void decode_one(const Node& n, const Of& of, const Text& file, std::string_view 
           "a kind that " + std::string(version) + " has; did you mean " + meant + "?", "the object is not served"}});
     return;
   }
-  out.entries.push_back({rough_reference(n, spelt.empty() ? "(another kind)" : spelt, shown, file, ns),
+  // Nobody knows here whether its kind has namespaces: it has the one that it names.
+  out.entries.push_back({rough_reference(n, spelt.empty() ? "(another kind)" : spelt, shown, file, ""),
                          {model::Severity::ignored, "UnknownKind", "kind",
                           group.empty() || spelt.empty() ? spelt : group + " " + spelt, "", "not read by Sluice"}});
 }

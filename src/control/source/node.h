@@ -56,6 +56,8 @@ inline constexpr std::size_t kMaxFileBytes = 64U << 20;
 // The tree of a text takes at most so many times its bytes, and a constant. What manifests are made of takes about
 // seven.
 inline constexpr std::size_t kTreeTimes = 10, kTreeSpare = 1U << 20;
+// What the reader of YAML may hold beside it, in the same way. Brackets inside of others are what takes most.
+inline constexpr std::size_t kReaderTimes = 6, kReaderSpare = 8U << 20;
 // The same of one object that an API server has taken: any JSON at all fits, as the shortest value and its comma are
 // two bytes for a Node and a byte. What is too large is refused when it is decoded, by its name and alone.
 inline constexpr std::size_t kJsonTimes = 33;
@@ -138,6 +140,8 @@ class TreeBuilder {
   std::unique_ptr<State> state_;
 };
 
+// Where the first value of a text stands, behind comments and empty lines; its size: nowhere.
+std::size_t before_value(std::string_view text);
 // One YAML document stream (usually one document); hands on each document with a root before it reads the next.
 // `first_line` is the line number of the text's first line; `aliases`: of the file that the text is part of. Throws
 // SyntaxError.

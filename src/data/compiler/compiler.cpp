@@ -437,7 +437,7 @@ std::vector<net::tls::KeyPairPtr> Compiler::State::choose_for(std::string_view h
       if (!entry.stored.pair) continue;
       named.push_back(entry.stored.pair);
       secret_of.emplace(entry.stored.pair, &entry);
-      if (unusable == nullptr) unusable = &entry.stored;
+      if (unusable == nullptr && !one.former) unusable = &entry.stored;
     }
     auto chosen = choose_pairs(host, named);
     if (chosen.empty()) continue;
@@ -451,11 +451,12 @@ std::vector<net::tls::KeyPairPtr> Compiler::State::choose_for(std::string_view h
         if (!one.named || !stored.pair || sent(stored.pair)) continue;
         found.push_back(stored.pair->covers(host) ? not_sent(stored, host) : mismatch(stored, host, &first->stored));
       }
-    } else if (chosen != pairs) {
+    } else if (!one.former && chosen != pairs) {
       found.push_back(not_shown(one, *shown, host));
     }
   }
-  if (shown == nullptr && unusable != nullptr) found.push_back(mismatch(*unusable, host, nullptr));
+  if (unusable != nullptr && (shown == nullptr || shown->former))
+    found.push_back(mismatch(*unusable, host, shown == nullptr ? nullptr : &first->stored));
   return pairs;
 }
 

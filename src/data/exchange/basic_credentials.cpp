@@ -42,7 +42,6 @@ std::optional<Given> given_by(const net::http::RequestHead& head, std::array<cha
   std::string_view text = field->value;
   if (!iequals(text.substr(0, scheme.size()), scheme)) return std::nullopt;
   text.remove_prefix(std::min(text.find_first_not_of(' ', scheme.size()), text.size()));
-  text = text.substr(0, text.find(' '));
   const auto size = decode(text, room);
   if (!size) return std::nullopt;
   const std::string_view both(room.data(), *size);

@@ -29,6 +29,7 @@ namespace sluice::data {
 
 class WorkerContext;
 class View;
+class AttemptInFlight;
 class ClusterRuntime;
 class DiskBody;
 
@@ -185,14 +186,16 @@ struct Exchange : RequestView {
   bool body_touched = false;        // some of a streamed body was taken: no further attempt
   std::uint64_t body_received = 0;  // bytes; of them record.request_length knows as they come
 
-  Attempt* attempt = nullptr;          // the one under way, in whose record it is
-  Instant try_begun{};                 // when its pod was chosen
-  Instant asked{};                     // when it had a connection, and its request was sent
-  Duration waited{};                   // for its turn at full endpoints, in all attempts
-  bool hedged = false;                 // a second pod was asked beside the first one: it is not done again
-  Instant try_until = Instant::max();  // when the head of an answer is due, as another pod may be asked then
-  bool awaits_client = false;          // the next piece of its body: no pod is late meanwhile
-  std::uint32_t tries = 0;             // attempts that count for proxy-next-upstream-tries, the present one included
+  Attempt* attempt = nullptr;            // the one under way, in whose record it is
+  AttemptInFlight* in_flight = nullptr;  // the same, until note_outcome() has been told of it
+  Instant tries_begun{};                 // when the first pod was chosen: proxy-next-upstream-timeout counts from here
+  Instant try_begun{};                   // when its pod was chosen
+  Instant asked{};                       // when it had a connection, and its request was sent
+  Duration waited{};                     // for its turn at full endpoints, in all attempts
+  bool hedged = false;                   // a second pod was asked beside the first one: it is not done again
+  Instant try_until = Instant::max();    // when the head of an answer is due, as another pod may be asked then
+  bool awaits_client = false;            // the next piece of its body: no pod is late meanwhile
+  std::uint32_t tries = 0;               // attempts that count for proxy-next-upstream-tries, the present one included
 
   bool instead = false;                      // `cluster` is that of error pages, as the route's has no endpoints
   std::unique_ptr<Intercepted> intercepted;  // null: the pod's response is passed on

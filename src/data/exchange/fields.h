@@ -24,8 +24,9 @@ inline std::optional<std::string_view> cookie(std::span<const net::http::Field> 
     if (field.id != net::http::Name::cookie) continue;
     auto rest = field.value;
     while (!rest.empty()) {
-      if (rest.size() > of.size() && rest[of.size()] == '=' && iequals(rest.substr(0, of.size()), of)) {
-        rest.remove_prefix(of.size() + 1);
+      const auto equals = rest.find_first_not_of(' ', std::min(of.size(), rest.size()));
+      if (equals != std::string_view::npos && rest[equals] == '=' && iequals(rest.substr(0, of.size()), of)) {
+        rest.remove_prefix(equals + 1);
         rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
         return rest.substr(0, rest.find(';'));
       }

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/strings.h"
 #include "data/routing/hash.h"
 #include "data/routing/route_table.h"
 #include "net/http/message.h"
@@ -76,7 +77,8 @@ struct RequestView {
   }
   // "https://a.example", and the port where it is to be named.
   void append_origin(bool names_port, std::string& out) const {
-    out.append(scheme).append("://").append(received.host);
+    out.append(scheme).append("://");
+    for (const char c : received.host) out += lower(c);
     if (names_port) out += port_behind_host();
   }
 };

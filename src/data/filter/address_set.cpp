@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "data/filter/made_once.h"
+
 namespace sluice::data {
 
 namespace {
@@ -48,5 +50,9 @@ bool AddressSet::contains(const std::array<std::uint8_t, 16>& address) const noe
                                        [](const Ip& value, const auto& range) { return value < range.first; });
   return behind != ranges.begin() && address <= std::prev(behind)->second;
 }
+
+AddressLists::AddressLists(const model::SourceRanges* ranges)
+    : denied_(made_once<AddressSet>(ranges ? ranges->denied : model::Common<std::vector<model::Cidr>>())),
+      allowed_(made_once<AddressSet>(ranges ? ranges->allowed : model::Common<std::vector<model::Cidr>>())) {}
 
 }  // namespace sluice::data

@@ -12,12 +12,6 @@ namespace {
 
 using net::http::Field;
 
-std::span<const model::Cidr> ranges_of(const model::RouteSettings& route,
-                                       std::vector<model::Cidr> model::SourceRanges::* which) {
-  if (!route.satisfy_any || !route.source_ranges) return {};
-  return (*route.source_ranges).*which;
-}
-
 // All fields of a name, as nginx joins them.
 void append_fields(std::string_view name, const Said& said, std::string& out) {
   bool first = true;
@@ -65,8 +59,7 @@ void append_part(const Template& text, const Template::Part& part, const Said& s
 
 Asker::Asker(const model::RouteSettings& route)
     : password_(route.satisfy_any ? password_step(route, false) : nullptr),
-      denied_(ranges_of(route, &model::SourceRanges::denied)),
-      allowed_(ranges_of(route, &model::SourceRanges::allowed)) {}
+      listed_(route.satisfy_any ? route.source_ranges.get() : nullptr) {}
 
 net::Task<Result<std::optional<LocalReply>>> Asker::wait(Exchange& ex) const {
   return password_ == nullptr ? ask(ex, std::nullopt) : behind_password(ex);

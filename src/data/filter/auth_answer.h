@@ -33,9 +33,7 @@ class Asker : public Step {
   explicit Asker(const model::RouteSettings& route);
 
   bool waits(const RequestView& request) const final { return !request.client_known || !admits(request.client); }
-  bool admits(const std::array<std::uint8_t, 16>& client) const final {
-    return allowed_.ranges() > 0 && allowed_.contains(client) && !denied_.contains(client);
-  }
+  bool admits(const std::array<std::uint8_t, 16>& client) const final { return listed_.admits(client); }
   net::Task<Result<std::optional<LocalReply>>> wait(Exchange& ex) const final;
 
  protected:
@@ -46,7 +44,7 @@ class Asker : public Step {
   net::Task<Result<std::optional<LocalReply>>> behind_password(Exchange& ex) const;
 
   const StepPtr password_;
-  const AddressSet denied_, allowed_;
+  const AddressLists listed_;
 };
 
 // 2xx lets the request go on, 401 and 403 are passed on, all else is 500. `other`: the answer that the request would

@@ -6,6 +6,7 @@
 #include "data/exchange/basic_credentials.h"
 #include "data/filter/address_set.h"
 #include "data/filter/basic_auth.h"
+#include "data/filter/made_once.h"
 #include "data/filter/users.h"
 #include "data/plan/step.h"
 #include "data/proxy/aside.h"
@@ -33,11 +34,10 @@ class BasicAuth final : public Step {
  public:
   // `any`: who comes from one of these addresses needs no password; null: everybody does.
   BasicAuth(const model::Shared<model::BasicAuth>& auth, const model::SourceRanges* any)
-      : users_(std::make_shared<const Users>(auth)),
+      : users_(made_once<Users>(auth->users)),
         whose_(auth->secret.substr(0, auth->secret.find('/'))),
         challenge_("Basic realm=\"" + auth->realm + "\""),
-        denied_(any != nullptr ? std::span(any->denied) : std::span<const model::Cidr>()),
-        allowed_(any != nullptr ? std::span(any->allowed) : std::span<const model::Cidr>()) {}
+        listed_(any) {}
 
   std::optional<LocalReply> decide(const RequestView& request) const override {
     if (excused(request)) return std::nullopt;
@@ -111,9 +111,7 @@ class BasicAuth final : public Step {
 
  private:
   static constexpr const char* kWrong = "the name and password are not those of a user";
-  bool of_address(const std::array<std::uint8_t, 16>& client) const noexcept {
-    return allowed_.ranges() > 0 && allowed_.contains(client) && !denied_.contains(client);
-  }
+  bool of_address(const std::array<std::uint8_t, 16>& client) const noexcept { return listed_.admits(client); }
   bool excused(const RequestView& request) const noexcept { return request.client_known && of_address(request.client); }
   LocalReply refusal(const char* why) const {
     LocalReply out{.status = 401, .why = why};
@@ -124,7 +122,7 @@ class BasicAuth final : public Step {
   const std::shared_ptr<const Users> users_;
   const std::string whose_;  // the namespace of the Secret
   const std::string challenge_;
-  const AddressSet denied_, allowed_;
+  const AddressLists listed_;
 };
 
 // Where somebody else may answer instead, auth_answer.cpp asks for both.

@@ -22,7 +22,7 @@ bool is_same_name(std::string_view server_name, std::string_view host) noexcept 
 
 LocalReply refused(const model::ClientAuth& auth, const char* why) {
   if (!auth.error_page.empty()) return LocalReply{302, auth.error_page, why, {}, true};
-  LocalReply out{.status = 400, .why = why, .close = true};
+  LocalReply out{.status = 400, .why = why, .close = true, .alone = true};
   out.body.emplace(
       "<html>\r\n<head><title>400 Bad Request</title></head>\r\n<body>\r\n<h1>400 Bad Request</h1>\r\n<p>");
   out.body->append(why).append("</p>\r\n</body>\r\n</html>\r\n");

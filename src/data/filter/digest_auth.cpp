@@ -3,6 +3,7 @@
 #include "data/exchange/digest_credentials.h"
 #include "data/filter/address_set.h"
 #include "data/filter/basic_auth.h"
+#include "data/filter/made_once.h"
 #include "data/filter/users.h"
 #include "data/plan/step.h"
 #include "data/runtime/worker_context.h"
@@ -17,10 +18,10 @@ class DigestAuth final : public Step {
  public:
   // `any`: who comes from one of these addresses needs no password; null: everybody does.
   DigestAuth(const model::Shared<model::BasicAuth>& auth, const model::SourceRanges* any)
-      : users_(auth),
+      : auth_(auth),
+        users_(made_once<Users>(auth->users)),
         challenge_("Digest algorithm=\"MD5\", qop=\"auth\", realm=\"" + auth->realm + "\", nonce=\""),
-        denied_(any != nullptr ? std::span(any->denied) : std::span<const model::Cidr>()),
-        allowed_(any != nullptr ? std::span(any->allowed) : std::span<const model::Cidr>()) {}
+        listed_(any) {}
 
   // Even a refusal takes a number that is made for it.
   bool waits(const RequestView& request) const override { return !excused(request); }
@@ -69,20 +70,18 @@ class DigestAuth final : public Step {
   static constexpr const char* kNone = "no digest of a name and a password by which the request may come";
   static constexpr const char* kWrong = "the digest is not that of a user, or of another request";
 
-  bool of_address(const std::array<std::uint8_t, 16>& client) const noexcept {
-    return allowed_.ranges() > 0 && allowed_.contains(client) && !denied_.contains(client);
-  }
+  bool of_address(const std::array<std::uint8_t, 16>& client) const noexcept { return listed_.admits(client); }
   bool excused(const RequestView& request) const noexcept { return request.client_known && of_address(request.client); }
 
   // For this request, by a user: a name that nobody has takes as long.
   bool right(const DigestGiven& given, const net::http::RequestHead& head) const {
     static constexpr std::string_view kNobody = "00000000000000000000000000000000";
-    const auto* user = users_.find(unquoted(given.username));
+    const auto* user = users_->find(unquoted(given.username));
     const std::string expected = digest_response(given, user != nullptr ? user->hash : kNobody, head.method_text);
     const bool same = expected.size() == given.response.size() &&
                       CRYPTO_memcmp(expected.data(), given.response.data(), expected.size()) == 0;
     const bool here = given.uri == head.path_query || given.uri == head.target;
-    return user != nullptr && same && here && unquoted(given.realm) == users_.held->realm;
+    return user != nullptr && same && here && unquoted(given.realm) == auth_->realm;
   }
 
   LocalReply refusal(Exchange& ex, const char* why, bool stale) const {
@@ -93,9 +92,10 @@ class DigestAuth final : public Step {
     return out;
   }
 
-  const Users users_;
+  const model::Shared<model::BasicAuth> auth_;
+  const std::shared_ptr<const Users> users_;
   const std::string challenge_;
-  const AddressSet denied_, allowed_;
+  const AddressLists listed_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "data/exchange/variables.h"
 #include "data/filter/auth_answer.h"
+#include "data/filter/lifetime.h"
 #include "data/filter/upstream_way.h"
 #include "data/plan/step.h"
 #include "data/proxy/edit.h"
@@ -20,44 +21,6 @@ namespace {
 
 using net::http::Field;
 using net::http::Name;
-
-// How long the service itself lets an answer be kept; nothing: it does not say. Zero: not at all.
-struct Lifetime {
-  bool said = false;
-  std::chrono::seconds time{};
-};
-
-Lifetime lifetime_of(std::span<const Field> fields) {
-  Lifetime out;
-  // What is for one client alone comes first, wherever it stands.
-  for (const auto& f : fields)
-    if (iequals(f.name, "set-cookie") || iequals(f.name, "vary") || iequals(f.name, "expires")) return {true, {}};
-  for (const auto& f : fields) {
-    const bool accel = iequals(f.name, "x-accel-expires");
-    if (accel) {
-      std::int64_t n = 0;
-      const auto [end, error] = std::from_chars(f.value.data(), f.value.data() + f.value.size(), n);
-      if (error != std::errc() || end != f.value.data() + f.value.size() || n <= 0) return {true, {}};
-      return {true, std::chrono::seconds(std::min<std::int64_t>(n, 31'536'000))};
-    }
-    if (!iequals(f.name, "cache-control")) continue;
-    for_each_element(f.value, [&](std::string_view directive) {
-      const auto is = [&](std::string_view name) { return iequals(directive, name); };
-      if (is("no-store") || is("no-cache") || is("private")) out = {true, {}};
-      for (const std::string_view name : {std::string_view("max-age="), std::string_view("s-maxage=")}) {
-        if (directive.size() <= name.size() || !iequals(directive.substr(0, name.size()), name)) continue;
-        if (out.said && out.time.count() == 0) continue;
-        std::int64_t n = 0;
-        const auto digits = directive.substr(name.size());
-        const auto* const all = digits.data() + digits.size();
-        const auto [end, error] = std::from_chars(digits.data(), all, n);
-        const bool number = error == std::errc() && end == all;
-        out = {true, std::chrono::seconds(number ? std::clamp<std::int64_t>(n, 0, 31'536'000) : 0)};
-      }
-    });
-  }
-  return out;
-}
 
 constexpr WhyNot kOfService{"the service of auth-url says 401", "the service of auth-url says 403",
                             "the service of auth-url answers what is neither 2xx, 401 nor 403"};

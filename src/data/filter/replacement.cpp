@@ -15,9 +15,12 @@ namespace {
 class Rule {
  public:
   // `wanted` was judged when it was read: of a pattern that cannot be used any more nobody knows what it replaces.
-  explicit Rule(const model::Replacement& wanted) : from_(wanted.from), to_(wanted.to) {
+  // `any_case`: whatever its mark says.
+  explicit Rule(const model::Replacement& wanted, bool any_case = false) : from_(wanted.from), to_(wanted.to) {
     if (!wanted.is_pattern()) return;
-    auto made = Regex::make(model::regex_text(wanted.from));
+    auto text = model::regex_text(wanted.from);
+    if (any_case && !wanted.from.starts_with("~*")) text = "(?i)" + text.substr(sizeof "(?-i)" - 1);
+    auto made = Regex::make(text);
     if (made) pattern_ = std::move(*made);
     is_pattern_ = true;
   }
@@ -115,7 +118,7 @@ class ReplaceRedirects final : public Step {
 class ReplaceInCookies final : public Step {
  public:
   explicit ReplaceInCookies(const model::RouteSettings& settings) {
-    if (settings.cookie_domain) domain_.emplace(*settings.cookie_domain);
+    if (settings.cookie_domain) domain_.emplace(*settings.cookie_domain, true);  // as names of hosts are
     if (settings.cookie_path) path_.emplace(*settings.cookie_path);
   }
 
@@ -129,6 +132,8 @@ class ReplaceInCookies final : public Step {
  private:
   // A cookie with an attribute that is replaced is put together anew; any other keeps its bytes.
   void cookie(const RequestView& request, ResponseFields& fields, net::http::Field& field) const {
+    // As nginx, for which what begins with no name and value is no cookie.
+    if (field.value.substr(0, field.value.find(';')).find('=') == std::string_view::npos) return;
     std::string& out = fields.text();
     bool replaced = false;
     std::string_view rest = field.value;

@@ -11,12 +11,14 @@ namespace {
 
 class ResponseHeaders final : public Step {
  public:
-  explicit ResponseHeaders(const model::HeaderMap& map) {
-    for (const auto& line : map.lines) lines_.push_back({line, net::http::name_of(line.name)});
+  explicit ResponseHeaders(const model::Shared<model::HeaderMap>& map) : map_(map) {
+    for (const auto& line : map->lines) ids_.push_back(net::http::name_of(line.name));
   }
 
   void respond(const RequestView& request, ResponseFields& fields) const override {
-    for (const auto& [line, id] : lines_) {
+    for (std::size_t i = 0; i < ids_.size(); ++i) {
+      const model::HeaderLine& line = map_->lines[i];
+      const net::http::Name id = ids_[i];
       if (id == net::http::Name::content_type && fields.response() != nullptr &&
           answers_call(fields.response()->fields))
         continue;
@@ -36,15 +38,12 @@ class ResponseHeaders final : public Step {
   }
 
  private:
-  struct Line {
-    model::HeaderLine of;
-    net::http::Name id;
-  };
-  std::vector<Line> lines_;
+  const model::Shared<model::HeaderMap> map_;  // which many routes may share
+  std::vector<net::http::Name> ids_;           // of its lines
 };
 
 StepPtr make_header_step(const model::Shared<model::HeaderMap>& map) {
-  return map && !map->lines.empty() ? std::make_shared<const ResponseHeaders>(*map) : nullptr;
+  return map && !map->lines.empty() ? std::make_shared<const ResponseHeaders>(map) : nullptr;
 }
 
 }  // namespace

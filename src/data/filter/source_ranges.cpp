@@ -11,8 +11,7 @@ namespace {
 // Who is denied is refused though he is allowed as well, as nginx has it where `deny` stands first.
 class Ranges final : public Step {
  public:
-  explicit Ranges(const model::SourceRanges& ranges, bool or_else = false)
-      : denied_(ranges.denied), allowed_(ranges.allowed), or_else_(or_else) {}
+  explicit Ranges(const model::SourceRanges& ranges, bool or_else = false) : lists_(&ranges), or_else_(or_else) {}
 
   std::optional<LocalReply> decide(const RequestView& request) const override {
     if (or_else_ || !request.client_known) return std::nullopt;
@@ -24,13 +23,11 @@ class Ranges final : public Step {
 
  private:
   const char* refused(const std::array<std::uint8_t, 16>& client) const noexcept {
-    if (denied_.ranges() > 0 && denied_.contains(client))
-      return "the client's address is in denylist-source-range or block-cidrs";
-    if (allowed_.ranges() > 0 && !allowed_.contains(client))
-      return "the client's address is not in allowlist-source-range";
+    if (lists_.denies(client)) return "the client's address is in denylist-source-range or block-cidrs";
+    if (lists_.leaves_out(client)) return "the client's address is not in allowlist-source-range";
     return nullptr;
   }
-  const AddressSet denied_, allowed_;
+  const AddressLists lists_;
   const bool or_else_;  // satisfy: any; basic_auth.cpp or auth_answer.cpp asks for all
 };
 

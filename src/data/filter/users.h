@@ -3,18 +3,17 @@
 #include <string_view>
 #include <vector>
 
-#include "model/settings/basic_auth.h"
-#include "model/shared.h"
+#include "model/secret_text.h"
 
 namespace sluice::data {
 
-// Who may come, by name. Holds the text that the views are of.
+// Who may come, by name: views of the lines of a BasicAuth.
 struct Users {
   struct User {
     std::string_view name, hash;
   };
-  explicit Users(const model::Shared<model::BasicAuth>& auth) : held(auth) {
-    std::string_view rest = held->users.text;
+  explicit Users(const model::SecretText& lines) {
+    std::string_view rest = lines.text;
     while (!rest.empty()) {
       const auto line = rest.substr(0, rest.find('\n'));
       rest.remove_prefix(line.size() + 1);
@@ -27,7 +26,6 @@ struct Users {
     const auto at = std::ranges::lower_bound(all, name, {}, &User::name);
     return at != all.end() && at->name == name ? &*at : nullptr;
   }
-  const model::Shared<model::BasicAuth> held;
   std::vector<User> all;
 };
 

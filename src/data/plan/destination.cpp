@@ -1,5 +1,6 @@
 #include "data/plan/destination.h"
 
+#include "base/strings.h"
 #include "data/plan/loop.h"
 #include "model/default_upstream.h"
 
@@ -14,10 +15,12 @@ std::optional<LocalReply> route_answer(const RequestView& request) {
   if (model::is_slash_redirect(spec.match)) {
     std::string location;
     const auto& settings = *request.route->settings;
-    if (settings.port_in_redirects && !settings.relative_redirects)
+    if (settings.port_in_redirects && !settings.relative_redirects) {
       request.append_origin(true, location);
-    else if (!settings.relative_redirects)
-      location.append(request.scheme).append("://").append(request.received.authority);
+    } else if (!settings.relative_redirects) {
+      location.append(request.scheme).append("://");
+      for (const char c : request.received.authority) location += lower(c);
+    }
     location.append(spec.path.view()).append("/").append(request.query);
     return LocalReply{301, std::move(location), "the path of the route ends in a slash"};
   }
@@ -32,10 +35,11 @@ std::optional<LocalReply> route_answer(const RequestView& request) {
 
 std::optional<LocalReply> endpoints(const RequestView& request) {
   if (request.available) return std::nullopt;
-  // As in ingress-nginx, whose own page of 404 answers where --default-backend-service names nobody who could.
-  if (request.route->spec->upstream_name == model::kDefaultUpstream)
-    return LocalReply{404, {}, "no path of an Ingress takes the request, and the default backend has no endpoints"};
-  return LocalReply{503, {}, "the Service has no ready endpoints"};
+  const std::uint16_t status = no_endpoints_status(*request.route->spec);
+  return LocalReply{status,
+                    {},
+                    status == 404 ? "no path of an Ingress takes the request, and the default backend has no endpoints"
+                                  : "the Service has no ready endpoints"};
 }
 
 constexpr Always kDestination[] = {
@@ -45,6 +49,11 @@ constexpr Always kDestination[] = {
 };
 
 }  // namespace
+
+std::uint16_t no_endpoints_status(const model::Route& route) noexcept {
+  // As in ingress-nginx, whose own page of 404 answers where --default-backend-service names nobody who could.
+  return route.upstream_name == model::kDefaultUpstream ? 404 : 503;
+}
 
 std::optional<LocalReply> body_size(const RequestView& request) {
   const auto limit = request.route->settings->body_limit;

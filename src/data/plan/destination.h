@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -17,6 +18,8 @@ struct Always {
 };
 // Of the one that answers where the Service has none.
 inline constexpr std::string_view kNoEndpoints = "endpoints";
+// What that is: 503, or 404 where the default backend is it.
+std::uint16_t no_endpoints_status(const model::Route& route) noexcept;
 // In the order in which they are asked.
 std::span<const Always> destination();
 

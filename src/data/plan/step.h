@@ -38,6 +38,7 @@ struct LocalReply {
   std::optional<std::string> body{};            // nothing: a page that names the status
   std::string_view content_type = "text/html";  // of the page, or of a body that is not empty
   std::vector<std::pair<std::string_view, std::string>> fields{};  // further ones; the names live for ever
+  bool alone = false;  // no page and no error_page stands in for it, as nginx has a code of its own for it
   std::chrono::seconds retry_after{};  // when it may be worth while to ask again; 0: it is not said
 };
 

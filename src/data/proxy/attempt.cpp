@@ -44,25 +44,15 @@ void judge_latency(Exchange& ex, EndpointHealth& health, const Attempt& attempt,
   if (!ex.cluster->health_of(*slow).too_slow(*ex.options, now, crowded)) return;
   ex.worker.stats.endpoints_too_slow.add();
   ex.worker.shared.health.changed(ex.cluster->spec().ns);
-  ex.worker.recorder.noticed(
-      slow->text, crowded ? "it takes much longer than the others, and gets requests as too many are left out already"
-                          : "it gets no requests for a while, as it takes much longer than the others");
-}
-
-// One answers that is out, but for too many that are. What has ailed all of them is over, and the others have not been
-// asked since: they may be as well.
-void judge_all(Exchange& ex, const EndpointRuntime& endpoint, const EndpointHealth& health) {
-  if (!health.is_unproven() || ex.try_begun <= health.since() || !ex.cluster->call_back_all()) return;
-  ex.worker.shared.health.changed(ex.cluster->spec().ns);
-  ex.worker.recorder.noticed(endpoint.text, "it answers again, as one of too many that had failed: all may be asked");
+  ex.cluster->notice(
+      *slow, crowded ? "it takes much longer than the others, and gets requests as too many are left out already"
+                     : "it gets no requests for a while, as it takes much longer than the others");
 }
 
 // What all workers learn of the endpoint's health from an attempt. Of a stale connection that was kept nothing: its
 // request goes again by itself.
 void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome) {
   const Attempt& attempt = *ex.attempt;
-  EndpointHealth& health = ex.cluster->health_of(endpoint);
-  const Instant now = ex.worker.loop.now();
   const int status = attempt.status;
   constexpr int kUnavailable = 14;
   bool failed = status == 500 || (status >= 502 && status <= 504) || ex.record.grpc_status == kUnavailable;
@@ -71,24 +61,11 @@ void judge(Exchange& ex, EndpointRuntime& endpoint, const Status& outcome) {
     if (left(ex) || outcome.error().retry == Retry::unprocessed) return;
     failed = true;
   }
-  if (!failed) {
-    if (ex.cluster->too_many_out()) [[unlikely]]
-      judge_all(ex, endpoint, health);
-    health.succeeded(now);
-    if (ex.options->outlier_latency_factor != 0) judge_latency(ex, health, attempt, now);
-    return;
-  }
-  const bool lost = status == 0 && outcome.error().fault == Fault::unreachable;
-  const bool crowded = ex.cluster->is_crowded(*ex.options);
-  if (!(lost ? health.lost(*ex.options, now, crowded) : health.failed(*ex.options, now, crowded))) return;
-  ex.worker.stats.endpoints_ejected.add();
-  ex.worker.shared.health.changed(ex.cluster->spec().ns);
-  ex.worker.recorder.noticed(
-      endpoint.text, crowded
-                         ? lost ? "its machine does not answer, and it gets requests as too many are left out already"
-                                : "it has failed too often in a row, and gets requests as too many are left out already"
-                     : lost ? "it gets no requests for a while, as its machine does not answer"
-                            : "it gets no requests for a while, as it has failed too often in a row");
+  if (failed)
+    return ex.cluster->failed(endpoint, status == 0 && outcome.error().fault == Fault::unreachable, *ex.options);
+  ex.cluster->succeeded(endpoint, ex.try_begun);
+  if (ex.options->outlier_latency_factor != 0)
+    judge_latency(ex, ex.cluster->health_of(endpoint), attempt, ex.worker.loop.now());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "data/exchange/exchange.h"
 #include "data/plan/choice.h"
+#include "data/proxy/error_page.h"
 #include "data/runtime/worker_context.h"
 
 namespace sluice::data {
@@ -28,13 +29,26 @@ void choose(Exchange& ex) {
   ex.outside = ex.cluster->outside();
 }
 
-bool choose_again(Exchange& ex) noexcept {
-  auto& main = ex.further[static_cast<std::size_t>(model::Role::canary)];
-  if (ex.canary == nullptr || main == nullptr || !main->available()) return false;
-  std::swap(ex.cluster, main);
-  ex.canary = nullptr;
-  ex.available = true;
+bool choose_stand_in(Exchange& ex) noexcept {
+  auto& pages = ex.further[static_cast<std::size_t>(model::Role::errors)];
+  if (pages == nullptr || !pages->available() || ex.cluster == nullptr || ex.instead) return false;
+  if (ex.settings->error_pages->service.empty()) return false;
+  std::swap(ex.cluster, pages);
+  ex.instead = ex.available = true;
   ex.outside = ex.cluster->outside();
+  return true;
+}
+
+bool choose_again(Exchange& ex) {
+  auto& main = ex.further[static_cast<std::size_t>(model::Role::canary)];
+  if (ex.canary != nullptr && main != nullptr) {
+    std::swap(ex.cluster, main);
+    ex.canary = nullptr;
+    ex.outside = ex.cluster->outside();
+    if (ex.cluster->available()) return true;
+  }
+  if (!choose_stand_in(ex)) return false;
+  tell_default_backend(ex);
   return true;
 }
 

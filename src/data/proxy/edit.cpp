@@ -32,14 +32,21 @@ void rewrite(const RequestView& request, Rewritten& out) {
   // Text of the request is percent-encoded, so that it stays where it is put.
   const bool raw = settings.ambiguous_paths == model::AmbiguousPaths::raw;
   const auto spelling = raw && !out.redirect ? Spelling::path : Spelling::segment;
-  evaluate(wanted.target, request, out.redirect ? Spelling::url : spelling, out.target, &groups, spelling);
+  const auto how = out.redirect ? Spelling::url : spelling;
+  if (request.past_rewrites && wanted.target.names_variables()) [[unlikely]] {
+    RequestView before(request);  // $uri in it is the path that it has not made yet
+    before.past_rewrites = false;
+    evaluate(wanted.target, before, how, out.target, &groups, spelling);
+  } else {
+    evaluate(wanted.target, request, how, out.target, &groups, spelling);
+  }
   if (out.redirect && !out.target.starts_with("http://") && !out.target.starts_with("https://"))
     out.wrong = "rewrite-target makes an URL that is none";
   else if (!out.redirect && !out.target.starts_with('/'))
     out.wrong = "rewrite-target makes a path that begins with no slash";
   else if (!out.redirect && !raw && wanted.target.names_variables() && net::http::ambiguity(out.target) != nullptr)
     out.wrong = "rewrite-target makes a path that two readers may take for different ones";
-  out.target += request.query;
+  if (request.query.size() > 1) out.target += request.query;  // a lone `?` is not written anew, as by nginx
 }
 
 void edited(const RequestView& request, Rewritten& out) {

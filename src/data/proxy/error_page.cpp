@@ -125,6 +125,7 @@ bool has_page(const Exchange& ex, int status) noexcept {
   // A page that came back to us would ask for itself; a WebSocket's 200 would say that it is open (RFC 8441 section 5).
   if (status == 508 || (ex.head().upgrade && ex.head().major >= 2)) return false;
   if (ex.worker.held().refuses()) return false;  // the shortest answer is the best one
+  if (ex.further[kErrors]->spec().no_service) return false;
   const auto& pages = ex.settings->error_pages;
   return pages && std::ranges::binary_search(pages->statuses, status);
 }

@@ -86,14 +86,19 @@ std::uint64_t head_size(const ResponseStart& response) noexcept {
   return bytes;
 }
 
+std::optional<std::uint64_t> asked_rate(std::string_view value) noexcept {
+  std::uint64_t rate = 0;
+  const auto* const end = value.data() + value.size();
+  const auto [at, error] = std::from_chars(value.data(), end, rate);
+  if (error != std::errc() || at != end || rate >= model::RouteSettings::kMostRate) return std::nullopt;
+  return rate;
+}
+
 std::unique_ptr<Pacing> pace(Exchange& ex, const ResponseStart& response) {
   std::uint64_t rate = ex.settings->limit_rate;
   for (const auto& f : response.fields) {
-    if (f.id != net::http::Name::x_accel || !iequals(f.name, "x-accel-limit-rate")) continue;
-    std::uint64_t said = 0;
-    const auto* const end = f.value.data() + f.value.size();
-    const auto [at, error] = std::from_chars(f.value.data(), end, said);
-    if (error == std::errc() && at == end && said < model::RouteSettings::kMostRate) rate = said;
+    if (f.id == net::http::Name::x_accel && iequals(f.name, "x-accel-limit-rate"))
+      rate = asked_rate(f.value).value_or(rate);
   }
   if (rate == 0) return nullptr;
   return std::make_unique<Pacing>(ex, Allowance(rate, ex.settings->limit_rate_after, ex.begun));

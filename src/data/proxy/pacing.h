@@ -1,7 +1,9 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "data/exchange/exchange.h"
@@ -62,6 +64,9 @@ class Pacing {
 
 // Bytes of the head of a response, about, which count as those of the body do.
 std::uint64_t head_size(const ResponseStart& response) noexcept;
+
+// What a value of X-Accel-Limit-Rate asks for, in bytes a second; 0: no limit. Nothing: it is no rate.
+std::optional<std::uint64_t> asked_rate(std::string_view value) noexcept;
 
 // For an answer that is buffered; null: nothing limits it. A pod may ask for a rate itself (X-Accel-Limit-Rate).
 std::unique_ptr<Pacing> pace(Exchange& ex, const ResponseStart& response);

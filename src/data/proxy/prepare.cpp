@@ -121,16 +121,6 @@ void find_origin(Exchange& ex) {
   }
 }
 
-// A Service without endpoints has another that answers for it: default-backend, where that has some.
-void ask_error_pages_instead(Exchange& ex) noexcept {
-  auto& pages = ex.further[static_cast<std::size_t>(model::Role::errors)];
-  if (pages == nullptr || !pages->available() || ex.cluster == nullptr) return;
-  if (ex.settings->error_pages->service.empty()) return;
-  std::swap(ex.cluster, pages);
-  ex.instead = ex.available = true;
-  ex.outside = ex.cluster->outside();
-}
-
 }  // namespace
 
 namespace {
@@ -241,7 +231,7 @@ Status prepare(Exchange& ex) {
     }
   }
   if (ex.route->choice != nullptr) choose(ex);
-  if (!ex.available) ask_error_pages_instead(ex);
+  if (!ex.available) choose_stand_in(ex);
   return {};
 }
 

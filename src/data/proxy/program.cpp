@@ -165,16 +165,14 @@ class Run {
     state_.rewritten = true;
   }
 
-  // proxy_pass with a path: what stands behind the location's own goes up as it was read.
+  // proxy_pass with a path, which stands in place of the location's own.
   void replace(const SnippetStep& step) {
     std::string& out = state_.texts->next();
     if (step.kind == Kind::target) {
       evaluate(step.text, request_, Spelling::target, out, &state_.groups, Spelling::path);
     } else {
-      std::string& path = state_.texts->next();
-      evaluate(step.text, request_, Spelling::raw, path, &state_.groups, Spelling::raw);
-      path += request_.path.substr(std::min<std::size_t>(step.count, request_.path.size()));
-      net::http::append_escaped(path, out);
+      evaluate(step.text, request_, Spelling::raw, out, &state_.groups, Spelling::raw);
+      net::http::append_escaped(request_.path.substr(std::min<std::size_t>(step.count, request_.path.size())), out);
       out += request_.query;
     }
     state_.target = count(out);
@@ -417,7 +415,7 @@ bool has_own_text(const RequestView& request, int status) noexcept {
 }
 
 bool is_own_text(const RequestView& request, const LocalReply& reply) noexcept {
-  return reply.body && !reply.body->empty() && has_own_text(request, reply.status);
+  return reply.alone || (reply.body && !reply.body->empty() && has_own_text(request, reply.status));
 }
 
 bool intercepts_by_snippet(const model::RouteSettings& settings, int status, bool intercepts) noexcept {

@@ -38,13 +38,25 @@ Status note(Exchange& ex, Chunk& piece) {
   return {};
 }
 
-// A quarter more at a time, not twice as much: many may lie here, unfinished, for long.
+// A quarter more at a time, not twice as much: many may lie here, unfinished, for long. Both are there for a moment.
 void add(Exchange& ex, std::string& collected, std::string_view piece) {
   if (const auto size = collected.size() + piece.size(); size > collected.capacity()) {
-    ex.worker.grew(size + size / 4 - collected.capacity());
+    ex.worker.grew(size + size / 4);
     collected.reserve(size + size / 4);
   }
   collected += piece;
+}
+
+// Where memory is so short that new requests are refused, those whose body is still on its way are as new: no pod knows
+// of them, and what they would still bring may be more than is left. `last`: it is all here.
+Status room_for_more(const Exchange& ex, bool last) noexcept {
+  const Held held = ex.worker.held();
+  const Rung refused = ex.settings->priority == model::Priority::high ? Rung::stop : Rung::refuse;
+  if (last || !held.refuses() || !(held.by(Source::memory, refused) || held.by(Source::memory, Rung::stop))) return {};
+  ex.worker.stats.shed_requests.add();
+  ex.worker.stats.overload_refused.add();
+  return std::unexpected(Error{Fault::overload, Whose::internal, Retry::no, 503,
+                               "overload: memory is short, and the request body is not all here"});
 }
 
 bool takes_all(const Exchange& ex) noexcept {
@@ -68,6 +80,7 @@ net::Task<Status> take_all(Exchange& ex) {
     Result<Chunk> piece = co_await next_request_piece(ex, kDiskPiece);
     if (!piece) co_return std::unexpected(piece.error());
     last = piece->last;
+    if (const Status room = room_for_more(ex, last || disk != nullptr); !room) co_return room;
     add(ex, collected, piece->data);
     // HTTP/1.0 has no trailers.
     if (last && !piece->trailers.empty() && !ex.settings->http_1_0)
@@ -145,6 +158,7 @@ net::Task<Status> take_request_body(Exchange& ex) {
   while (collected.size() <= most()) {
     Result<Chunk> piece = co_await next_request_piece(ex, most());
     if (!piece) co_return std::unexpected(piece.error());
+    if (const Status room = room_for_more(ex, piece->last); !room) co_return room;
     add(ex, collected, piece->data);
     if (piece->last) {
       ex.body_whole = true;

@@ -33,7 +33,7 @@ bool can_be_sent_again(const Exchange& ex, bool nothing_sent) noexcept {
 bool more_tries(const Exchange& ex, Instant now) noexcept {
   if (ex.settings->tries != 0 && ex.tries >= ex.settings->tries) return false;
   if (ex.tries >= 16) return false;  // tries 0 means without limit in ingress-nginx; a dead pod is not asked for ever
-  return ex.settings->tries_timeout.count() == 0 || now - ex.begun < ex.settings->tries_timeout;
+  return ex.settings->tries_timeout.count() == 0 || now - ex.tries_begun < ex.settings->tries_timeout;
 }
 
 // What a pod may have seen costs it as much as a request: such tries are a share of these.

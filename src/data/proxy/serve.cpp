@@ -249,6 +249,7 @@ net::Task<Status> attempts(Exchange& ex) {
     co_return refused;
   }
   ex.memory.tried.clear();
+  ex.tries_begun = worker.loop.now();
   if (ex.options->retry_budget_percent != 0) [[unlikely]]
     ex.cluster->budget.asked(worker.loop.now());
   std::uint32_t unprocessed = 0;
@@ -265,6 +266,7 @@ net::Task<Status> attempts(Exchange& ex) {
     bool nothing_sent = true;
     {
       AttemptInFlight in_flight(std::move(endpoint), ex.cluster->policy(), worker.loop.now());
+      ex.in_flight = &in_flight;
       std::optional<Lease> held = lease_at_once(ex, in_flight, fresh);
       if (!held) {
         net::Task<Result<Lease>> leasing = lease_for(ex, in_flight, fresh);
@@ -279,7 +281,7 @@ net::Task<Status> attempts(Exchange& ex) {
         outcome = co_await relaying;
         nothing_sent = !ex.pod_saw_it;
       }
-      note_outcome(ex, in_flight, outcome);
+      if (std::exchange(ex.in_flight, nullptr) != nullptr) note_outcome(ex, in_flight, outcome);
     }
     if (outcome) co_return outcome;
     const Retry how = outcome.error().retry;

@@ -1,6 +1,9 @@
 #include "data/proxy/tunnel.h"
 
+#include <utility>
+
 #include "base/strings.h"
+#include "data/proxy/attempt.h"
 #include "data/proxy/carry.h"
 #include "data/proxy/prepare.h"
 #include "data/runtime/worker_context.h"
@@ -66,6 +69,8 @@ net::Task<Status> tunnel(Exchange& ex, Upstream& up) {
     if (!client.write_now({&part, 1})) s = co_await client.finish_write(limits.idle);
     if (!s) co_return s;
   }
+  // How long a tunnel is open says nothing of its pod, and the Cluster is given up here.
+  if (AttemptInFlight* const answered = std::exchange(ex.in_flight, nullptr)) note_outcome(ex, *answered, Status{});
   keep_for_log(ex);
   ex.down.give_buffers_back();
   worker.stats.tunnels.add();

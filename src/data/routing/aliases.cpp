@@ -91,8 +91,7 @@ std::shared_ptr<const Aliases> Aliases::make(const Aliases* previous, const Hash
 const Aliases::Entry* Aliases::leading(std::string_view name) const noexcept {
   if (leading_.count == 0 || name.size() > kLongestName) return nullptr;
   for (auto dot = name.find('.'); dot != std::string_view::npos; dot = name.find('.', dot + 1))
-    if (dot > 0)
-      if (const Entry* found = leading_.find(name.substr(dot + 1))) return found;
+    if (const Entry* found = leading_.find(name.substr(dot + 1))) return found;
   return nullptr;
 }
 

@@ -1,6 +1,9 @@
 #include "data/runtime/cluster.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "data/balance/placement.h"
@@ -12,11 +15,19 @@ namespace sluice::data {
 
 namespace {
 constexpr std::uint32_t kAll = 1U << 16;  // of ClusterRuntime::stay_
+
+const char* ejection_text(bool lost, bool crowded) noexcept {
+  if (lost)
+    return crowded ? "its machine does not answer, and it gets requests as too many are left out already"
+                   : "it gets no requests for a while, as its machine does not answer";
+  return crowded ? "it has failed too often in a row, and gets requests as too many are left out already"
+                 : "it gets no requests for a while, as it has failed too often in a row";
 }
+}  // namespace
 
 ClusterRuntime::ClusterRuntime(WorkerContext& worker, std::shared_ptr<const model::Cluster> spec,
                                std::shared_ptr<const Placement> placement, std::uint64_t seed)
-    : worker_(worker), chance_(seed), seed_(seed) {
+    : budget(worker.shared.workers), worker_(worker), chance_(seed), seed_(seed) {
   reconcile(std::move(spec), std::move(placement));
 }
 
@@ -79,7 +90,7 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
   look_again_ = Instant::min();
   if (takers_.empty()) takers_.swap(far_);
   left_out_ = unproven_ = 0;
-  share_with_far();
+  regroup();
   health_slot_ = HealthTable::slot_of(spec_->ns);
 
   static const model::Balancing plain{};
@@ -94,12 +105,15 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
   if (!first)
     for (const auto at : newcomers) endpoints_[at]->warm_at = worker_.loop.now() + slow_start;
   warm_at_ = Instant::min();
-  first_warm_at_ = Instant::max();
-  if (slow_start.count() != 0)
-    for (const auto at : takers_) {
+  const auto first_of = [this](const std::vector<std::uint32_t>& group) {
+    Instant out = Instant::max();
+    for (const auto at : group) {
       warm_at_ = std::max(warm_at_, endpoints_[at]->warm_at);
-      first_warm_at_ = std::min(first_warm_at_, endpoints_[at]->warm_at);
+      out = std::min(out, endpoints_[at]->warm_at);
     }
+    return out;
+  };
+  if (slow_start.count() != 0) first_warm_at_ = first_of(takers_), first_far_warm_at_ = first_of(far_);
   checked_ = balancing != nullptr && balancing->health;
   session_id_ = row_->key == PolicyRow::Key::session ? Text(session_id_of(spec_->upstream_name)) : Text();
   policy_->reconcile({.endpoints = loads_,
@@ -112,36 +126,72 @@ void ClusterRuntime::reconcile(std::shared_ptr<const model::Cluster> spec, std::
 
 std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>& tried, std::string_view key,
                                                       std::string* session) {
+  // A key has its place among all of them, whoever is left out.
   const Candidates candidates{.endpoints = loads_,
-                              .takers = takers_,
+                              .takers = key.empty() ? here_ : std::span<const std::uint32_t>(takers_),
                               .tried = tried,
                               .key = key,
                               .now = worker_.loop.now(),
                               .session = session};
   std::size_t at = policy_->pick(candidates);
-  if (at >= endpoints_.size()) return nullptr;
-  if (!far_.empty() && goes_far(candidates, at)) [[unlikely]]
-    at = pick_far(candidates, at);
+  if (!there_.empty()) [[unlikely]]
+    at = settle_here_or_there(candidates, at);
+  else if (at < endpoints_.size()) [[likely]]
+    at = settle(candidates, at);
   else
-    at = pick_near(candidates, at);
-  if (worker_.options().upstream_max_connections != 0 && row_->key == PolicyRow::Key::none) [[unlikely]]
-    at = find_room(candidates, at);
+    return nullptr;
   if (tried.size() < 16) tried.push_back(loads_[at]->id);
   return endpoints_[at];
 }
 
-inline std::size_t ClusterRuntime::pick_near(const Candidates& candidates, std::size_t at) noexcept {
+inline std::size_t ClusterRuntime::settle(const Candidates& candidates, std::size_t at) noexcept {
   if (candidates.now < warm_at_) [[unlikely]]
     at = spare_new(candidates, at);
-  if (left_out_ != 0 && endpoints_[at]->left_out) [[unlikely]] {
+  if (is_left_out(at)) [[unlikely]] {
     if (row_->key != PolicyRow::Key::session)
       at = pick_another(candidates, at);
     else if (candidates.session != nullptr && !candidates.session->empty())
       at = begin_elsewhere(candidates, at);  // a session lives at its endpoint; this one only begins
   }
-  if (unproven_ != 0 && endpoints_[at]->unproven && row_->key != PolicyRow::Key::session) [[unlikely]]
+  if (unproven_ != 0 && row_->key != PolicyRow::Key::session && !may_be_asked(at)) [[unlikely]]
     at = wait_for_proof(candidates, at);
+  if (row_->key == PolicyRow::Key::none && !has_room(at)) [[unlikely]]
+    at = find_room(candidates, at);
   return at;
+}
+
+std::size_t ClusterRuntime::settle_here_or_there(const Candidates& here, std::size_t at) noexcept {
+  Candidates there = here;
+  there.takers = there_;
+  const bool leaves = stay_ < kAll && chance_.below(kAll) >= stay_;
+  const std::size_t first = leaves ? settle(there, choose(there)) : settle(here, at);
+  const int against = misfit(here, first);
+  if (against == 0 || here.takers.empty()) return first;
+  const std::size_t other = leaves ? settle(here, at) : settle(there, choose(there));
+  return misfit(here, other) < against ? other : first;
+}
+
+int ClusterRuntime::misfit(const Candidates& candidates, std::size_t at) noexcept {
+  return candidates.was_tried(at) ? 3 : !may_be_asked(at) ? 2 : !has_room(at) ? 1 : 0;
+}
+
+bool ClusterRuntime::may_be_asked(std::size_t at) noexcept {
+  EndpointRuntime& endpoint = *endpoints_[at];
+  if (unproven_ == 0 || !endpoint.unproven) return true;
+  if (!endpoint.health->is_unproven()) endpoint.unproven = false, --unproven_;
+  return !endpoint.unproven || endpoint.load.in_flight == 0;
+}
+
+// Of HTTP/2 a connection in use may have room for a stream: as long as nobody waits it is taken to have.
+bool ClusterRuntime::has_room(std::size_t at) const noexcept {
+  const auto most = worker_.options().upstream_max_connections;
+  const EndpointRuntime& e = *endpoints_[at];
+  return most == 0 || e.connections < most || (e.waiting.empty() && (e.idle != 0 || !e.h2.empty()));
+}
+
+std::size_t ClusterRuntime::choose(const Candidates& candidates) noexcept {
+  const auto better = [](const EndpointLoad& a, const EndpointLoad& b) { return a.in_flight < b.in_flight; };
+  return is_there(candidates) ? pick_better(candidates, chance_, 8, better) : policy_->pick(candidates);
 }
 
 template <class Fits, class Next>
@@ -162,12 +212,12 @@ std::size_t ClusterRuntime::draw(Candidates candidates, std::size_t at, std::vec
 // Also one that the request was sent to before: rather that than one that is left out.
 std::size_t ClusterRuntime::draw_in(const Candidates& candidates, std::size_t left_out) noexcept {
   return draw(
-      candidates, left_out, passed_, [this](std::size_t one) { return !endpoints_[one]->left_out; },
-      [this](const Candidates& c) { return policy_->pick(c); });
+      candidates, left_out, passed_, [this](std::size_t one) { return !is_left_out(one); },
+      [this](const Candidates& c) { return choose(c); });
 }
 
 std::size_t ClusterRuntime::draw_untried(const Candidates& candidates) noexcept {
-  const std::size_t drawn = policy_->pick(candidates);
+  const std::size_t drawn = choose(candidates);
   return drawn < endpoints_.size() && candidates.was_tried(drawn) ? kNobody : drawn;
 }
 
@@ -178,7 +228,7 @@ std::size_t ClusterRuntime::spare_new(const Candidates& candidates, std::size_t 
   const auto part = [&](Instant warm_at) {
     return warm_at <= candidates.now ? whole : whole - std::min(warm_at - candidates.now, whole * 9 / 10);
   };
-  const Duration most = part(first_warm_at_);
+  const Duration most = part(is_there(candidates) ? first_far_warm_at_ : first_warm_at_);
   const auto has_its_turn = [&](std::size_t one) {
     const Duration has = part(endpoints_[one]->warm_at);
     return has >= most || chance_.below(kAll) < static_cast<std::size_t>(has * kAll / most);
@@ -188,12 +238,12 @@ std::size_t ClusterRuntime::spare_new(const Candidates& candidates, std::size_t 
 
 std::size_t ClusterRuntime::pick_another(const Candidates& candidates, std::size_t left_out) noexcept {
   const std::size_t at = draw_in(candidates, left_out);
-  if (!endpoints_[at]->left_out) return at;
+  if (!is_left_out(at)) return at;
   // The policy chooses among many of these: the next one that is none, from where it has got to.
   const auto from = static_cast<std::size_t>(std::ranges::lower_bound(takers_, at) - takers_.begin());
   for (std::size_t i = 0; i < takers_.size(); ++i) {
     const std::uint32_t taker = takers_[(from + i) % takers_.size()];
-    if (!endpoints_[taker]->left_out && std::ranges::find(passed_, loads_[taker]->id) == passed_.end()) return taker;
+    if (!is_left_out(taker) && std::ranges::find(passed_, loads_[taker]->id) == passed_.end()) return taker;
   }
   return left_out;  // the others were tried already
 }
@@ -201,65 +251,48 @@ std::size_t ClusterRuntime::pick_another(const Candidates& candidates, std::size
 // The session has the key of the first choice, and with each further one that one's.
 std::size_t ClusterRuntime::begin_elsewhere(Candidates candidates, std::size_t left_out) noexcept {
   candidates.key = {};
+  candidates.takers = here_;
   return draw_in(candidates, left_out);
 }
 
 std::size_t ClusterRuntime::wait_for_proof(const Candidates& candidates, std::size_t at) noexcept {
-  const auto may_be_asked = [this](std::size_t one) {
-    EndpointRuntime& endpoint = *endpoints_[one];
-    if (endpoint.unproven && !endpoint.health->is_unproven()) endpoint.unproven = false, --unproven_;
-    return !endpoint.unproven || endpoint.load.in_flight == 0;
-  };
-  return draw(candidates, at, awaited_, may_be_asked, [this](const Candidates& c) { return draw_well(c); });
+  return draw(
+      candidates, at, awaited_, [this](std::size_t one) { return may_be_asked(one); },
+      [this](const Candidates& c) { return draw_well(c); });
 }
 
 std::size_t ClusterRuntime::draw_well(const Candidates& candidates) noexcept {
   std::size_t drawn = draw_untried(candidates);
-  if (drawn < endpoints_.size() && endpoints_[drawn]->left_out) drawn = pick_another(candidates, drawn);
-  return drawn < endpoints_.size() && endpoints_[drawn]->left_out ? kNobody : drawn;
+  if (drawn < endpoints_.size() && is_left_out(drawn)) drawn = pick_another(candidates, drawn);
+  return drawn < endpoints_.size() && is_left_out(drawn) ? kNobody : drawn;
 }
 
-// Of HTTP/2 a connection in use may have room for a stream: as long as nobody waits it is taken to have.
 std::size_t ClusterRuntime::find_room(const Candidates& candidates, std::size_t at) noexcept {
-  const auto most = worker_.options().upstream_max_connections;
   std::size_t best = at;
-  const auto has_room = [&](std::size_t one) {
-    const EndpointRuntime& e = *endpoints_[one];
-    if (e.waiting.size() < endpoints_[best]->waiting.size()) best = one;
-    return e.connections < most || (e.waiting.empty() && (e.idle != 0 || !e.h2.empty()));
+  const auto fits = [&](std::size_t one) {
+    if (endpoints_[one]->waiting.size() < endpoints_[best]->waiting.size()) best = one;
+    return has_room(one);
   };
-  if (has_room(at)) [[likely]]
-    return at;
-  const std::size_t drawn =
-      draw(candidates, at, awaited_, has_room, [this](const Candidates& c) { return draw_well(c); });
-  return has_room(drawn) ? drawn : best;
+  const std::size_t drawn = draw(candidates, at, awaited_, fits, [this](const Candidates& c) { return draw_well(c); });
+  return fits(drawn) ? drawn : best;
 }
 
 // Those here that are neither missing nor left out, beside how many are enough, are the share that stays.
-void ClusterRuntime::share_with_far() noexcept {
-  const auto is_out = [this](std::uint32_t at) { return endpoints_[at]->left_out; };
-  const auto out = left_out_ == 0 ? 0 : std::ranges::count_if(takers_, is_out);
-  const std::uint64_t here = (takers_.size() - static_cast<std::size_t>(out)) * 100;
+void ClusterRuntime::regroup() {
+  here_ = takers_;
+  there_ = far_;
+  if (left_out_ != 0) {
+    const auto is_well = [this](std::uint32_t at) { return !endpoints_[at]->left_out; };
+    well_.clear();
+    std::ranges::copy_if(takers_, std::back_inserter(well_), is_well);
+    const std::size_t are_here = well_.size();
+    std::ranges::copy_if(far_, std::back_inserter(well_), is_well);
+    here_ = std::span(well_).first(are_here);
+    there_ = std::span(well_).subspan(are_here);
+  }
+  const std::uint64_t here = std::uint64_t{here_.size()} * 100;
   const std::uint64_t enough = spec_->near_enough;
   stay_ = here >= enough ? (here == 0 ? 0 : kAll) : static_cast<std::uint32_t>(here * kAll / enough);
-}
-
-bool ClusterRuntime::goes_far(const Candidates& candidates, std::size_t at) noexcept {
-  return candidates.was_tried(at) || (stay_ < kAll && chance_.below(kAll) >= stay_);
-}
-
-// The one of two by chance that has less to do. `otherwise`: where all of them were tried.
-std::size_t ClusterRuntime::pick_far(const Candidates& candidates, std::size_t otherwise) noexcept {
-  Candidates far = candidates;
-  far.takers = far_;
-  const auto better = [](const EndpointLoad& a, const EndpointLoad& b) { return a.in_flight < b.in_flight; };
-  std::size_t at = pick_better(far, chance_, 8, better);
-  if (left_out_ != 0 && endpoints_[at]->left_out) {
-    const auto fine = [&](std::uint32_t one) { return !endpoints_[one]->left_out && !far.was_tried(one); };
-    const auto found = std::ranges::find_if(far_, fine);
-    if (found != far_.end()) at = *found;
-  }
-  return far.was_tried(at) ? otherwise : at;
 }
 
 // Costs two comparisons where nothing has changed.
@@ -289,7 +322,7 @@ void ClusterRuntime::look_at_health(const model::Options& options) {
   left_out_ = out.size();
   too_many_out_ = all > left_out_ || (too_many_out_ && all != 0);
   for (const OutEndpoint& one : out) endpoints_[one.at]->left_out = true;
-  share_with_far();
+  regroup();
 }
 
 bool ClusterRuntime::is_crowded(const model::Options& options) {
@@ -304,6 +337,33 @@ bool ClusterRuntime::call_back_all() {
   return any;
 }
 
+// One answers that is out, but for too many that are. What has ailed all of them is over, and the others have not been
+// asked since: they may be as well.
+void ClusterRuntime::succeeded(EndpointRuntime& endpoint, Instant begun) {
+  EndpointHealth& health = health_of(endpoint);
+  if (too_many_out_ && health.is_unproven() && begun > health.since() && call_back_all()) {
+    worker_.shared.health.changed(spec_->ns);
+    notice(endpoint, "it answers again, as one of too many that had failed: all may be asked");
+  }
+  health.succeeded(worker_.loop.now());
+}
+
+void ClusterRuntime::failed(EndpointRuntime& endpoint, bool lost, const model::Options& options) {
+  EndpointHealth& health = health_of(endpoint);
+  const bool crowded = is_crowded(options);
+  const Instant now = worker_.loop.now();
+  if (!(lost ? health.lost(options, now, crowded) : health.failed(options, now, crowded))) return;
+  worker_.stats.endpoints_ejected.add();
+  worker_.shared.health.changed(spec_->ns);
+  notice(endpoint, ejection_text(lost, crowded));
+}
+
+void ClusterRuntime::notice(const EndpointRuntime& endpoint, const char* what) const {
+  const std::string of = spec_->ns.empty() ? fmt::format("{}:{}", spec_->service, spec_->port)  // a host outside
+                                           : fmt::format("Service {}/{}:{}", spec_->ns, spec_->service, spec_->port);
+  worker_.recorder.noticed(fmt::format("{} of {}", endpoint.text, of), what);
+}
+
 EndpointHealth& ClusterRuntime::health_of(EndpointRuntime& endpoint) const {
   if (!endpoint.health) endpoint.health = worker_.shared.health.of(spec_->ns, endpoint.identity);
   return *endpoint.health;
@@ -316,8 +376,8 @@ EndpointRuntime* ClusterRuntime::find_slow(const model::Options& options) {
   EndpointRuntime* slowest = nullptr;
   std::vector<float> all;
   float most = 0;
-  for (const std::uint32_t taker : takers_) {
-    EndpointRuntime& endpoint = *endpoints_[taker];
+  for (std::size_t i = 0; i < takers(); ++i) {
+    EndpointRuntime& endpoint = *taker(i);
     const float typical = health_of(endpoint).typical_seconds();
     if (typical <= 0 || endpoint.health->is_ejected(now)) continue;
     all.push_back(typical);
@@ -337,7 +397,7 @@ void ClusterRuntime::consider_health(const model::Options& options) {
   if (left_out_ == 0 && unproven_ == 0) [[likely]]
     return;
   left_out_ = unproven_ = 0;
-  share_with_far();
+  regroup();
 }
 
 bool ClusterRuntime::goes_by_health(const model::Options& options) const noexcept {

@@ -1,6 +1,5 @@
 #pragma once
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -49,8 +48,10 @@ struct EndpointRuntime {
   std::uint32_t ended_unused = 0;         // connections of HTTP/2 that ended before a stream was opened, counted
   PooledConnection* idle_head = nullptr;  // last in, first out
   std::vector<H2Client*> h2;              // that take, or will take, streams; oldest first
-  std::deque<SlotWait*> waiting;          // for a connection; first in, first out
-  Connecting* connecting = nullptr;       // connections that are being made, linked
+  // For a connection; first in, first out. Whoever has waited looks itself up in any case; an empty std::deque would
+  // take 576 bytes for each endpoint.
+  std::vector<SlotWait*> waiting;
+  Connecting* connecting = nullptr;  // connections that are being made, linked
 };
 
 // Shared by the worker's table and the exchanges that pin it; one thread, so the count is a plain one.
@@ -88,6 +89,12 @@ class ClusterRuntime {
   bool is_crowded(const model::Options& options);
   // Have more been out than may be left out, and none of them answered since? Then it was something that ailed all.
   bool too_many_out() const noexcept { return too_many_out_; }
+  // What an attempt that began then, and is over, says to all workers of one of its endpoints: it is well, or it is to
+  // blame; `lost`: its machine does not answer at all. `options` count failures.
+  void succeeded(EndpointRuntime& endpoint, Instant begun);
+  void failed(EndpointRuntime& endpoint, bool lost, const model::Options& options);
+  // A line of the log about one of its endpoints.
+  void notice(const EndpointRuntime& endpoint, const char* what) const;
   // All that are ejected may be asked again, by one request a worker until they have answered. False: there is none.
   bool call_back_all();
   // Those that take requests; until reconcile().
@@ -112,12 +119,23 @@ class ClusterRuntime {
   bool goes_by_health(const model::Options& options) const noexcept;
   void consider_health(const model::Options& options);
   void look_at_health(const model::Options& options);
-  // Are there too few endpoints here for this try, or was it at all of them? `at`: the policy's choice.
-  bool goes_far(const Candidates& candidates, std::size_t at) noexcept;
-  std::size_t pick_far(const Candidates& candidates, std::size_t otherwise) noexcept;
-  void share_with_far() noexcept;
-  // The policy's choice, or another in its place where that one is new, left out or unproven.
-  std::size_t pick_near(const Candidates& candidates, std::size_t at) noexcept;
+  // The policy's choice, or elsewhere one of two by chance that has less to do.
+  std::size_t choose(const Candidates& candidates) noexcept;
+  bool is_there(const Candidates& candidates) const noexcept { return candidates.takers.data() == there_.data(); }
+  // Here or elsewhere: as the share says, or where there is somebody against whom less speaks. `at`: the policy's
+  // choice here.
+  std::size_t settle_here_or_there(const Candidates& here, std::size_t at) noexcept;
+  // The choice, or another one of the same candidates in its place where it is new, left out, unproven or full.
+  std::size_t settle(const Candidates& candidates, std::size_t at) noexcept;
+  // What still speaks against it, the worst alone: it was tried, it has yet to prove itself, it is full. 0: nothing.
+  int misfit(const Candidates& candidates, std::size_t at) noexcept;
+  bool is_left_out(std::size_t at) const noexcept { return left_out_ != 0 && endpoints_[at]->left_out; }
+  // Not one that is back and has not answered yet, while a request is about to find out.
+  bool may_be_asked(std::size_t at) noexcept;
+  // Has it a connection left below upstream-max-connections, or one that may be had?
+  bool has_room(std::size_t at) const noexcept;
+  // Whom requests without a key choose from, and how many of them stay here.
+  void regroup();
   // How another is found. From `at` on each that does not fit is passed over and `next` draws another, until one fits:
   // kDraws times, which leaves the one drawn last, or until `next` says kNobody, which leaves the one before. `next`
   // gets the candidates with those that were passed over among the tried ones; `passed` is where these stand meanwhile.
@@ -131,14 +149,14 @@ class ClusterRuntime {
   std::size_t draw_in(const Candidates& candidates, std::size_t left_out) noexcept;
   // In place of an endpoint that has just come, at times.
   std::size_t spare_new(const Candidates& candidates, std::size_t at) noexcept;
-  // In place of an endpoint that is left out.
+  // In place of an endpoint that is left out, for a key.
   std::size_t pick_another(const Candidates& candidates, std::size_t left_out) noexcept;
   // The same for a session that would begin there.
   std::size_t begin_elsewhere(Candidates candidates, std::size_t left_out) noexcept;
-  // In place of an endpoint that is back and has not answered yet, while one request is about to find out.
+  // In place of an endpoint that may not be asked.
   std::size_t wait_for_proof(const Candidates& candidates, std::size_t at) noexcept;
-  // In place of an endpoint that has all its connections (upstream-max-connections), all of them in use: one that has
-  // not. Where that is so of all that were drawn, the one for which the fewest wait.
+  // In place of an endpoint without room: one that has some. Where none of those that were drawn has, the one for which
+  // the fewest wait.
   std::size_t find_room(const Candidates& candidates, std::size_t at) noexcept;
   // As draw_untried(), and none that is left out.
   std::size_t draw_well(const Candidates& candidates) noexcept;
@@ -151,11 +169,15 @@ class ClusterRuntime {
   std::vector<EndpointLoad*> loads_;   // of endpoints_
   std::vector<std::uint32_t> takers_;  // indexes of those that take requests, but for:
   std::vector<std::uint32_t> far_;     // model::Endpoint::far, of a Cluster with endpoints that are none
-  std::uint32_t stay_ = 0;             // of 2^16 requests so many stay with takers_, where there are others
-  Instant warm_at_ = Instant::min();   // the latest of EndpointRuntime::warm_at; none: nobody is new
-  Instant first_warm_at_{};            // the first of them
-  Chance chance_;                      // for both
-  std::uint32_t last_id_ = 0;          // of endpoints, as tried ones are known
+  // Of takers_ and of far_ those that are not left out: themselves, or parts of well_.
+  std::span<const std::uint32_t> here_, there_;
+  std::vector<std::uint32_t> well_;
+  std::uint32_t stay_ = 0;            // of 2^16 requests so many stay here, where there are others
+  Instant warm_at_ = Instant::min();  // the latest of EndpointRuntime::warm_at; none: nobody is new
+  Instant first_warm_at_{};           // the first of them, of takers_
+  Instant first_far_warm_at_{};       // and of far_
+  Chance chance_;                     // for both
+  std::uint32_t last_id_ = 0;         // of endpoints, as tried ones are known
   const PolicyRow* row_ = nullptr;
   std::unique_ptr<Policy> policy_;
   const std::uint64_t seed_;

@@ -35,13 +35,14 @@ void PooledConnection::IdleDeadline::expired() {
 void slot_free(EndpointRuntime& endpoint) {
   if (endpoint.waiting.empty()) return;
   SlotWait* first = endpoint.waiting.front();
-  endpoint.waiting.pop_front();
+  endpoint.waiting.erase(endpoint.waiting.begin());
   first->signal.notify();
 }
 
 void send_elsewhere(EndpointRuntime& endpoint) noexcept {
   if (endpoint.takes) return;
-  for (SlotWait* const waits : std::exchange(endpoint.waiting, {})) waits->cancel(kPodGoes);
+  const auto all = std::exchange(endpoint.waiting, {});
+  for (SlotWait* const waits : all) waits->cancel(kPodGoes);
   for (Connecting* one = endpoint.connecting; one != nullptr; one = one->next_) one->what_.cancel(kPodGoes);
 }
 

@@ -8,10 +8,12 @@ namespace sluice::data {
 
 // What may be asked again: a share of the requests of the last ten seconds, and so many a second in any case, so that
 // an outage is not multiplied by those who try again (GEP-3388 has these terms and defaults). One Cluster of one
-// worker; its thread.
+// worker, which has its part of what may be in any case; its thread.
 class RetryBudget {
  public:
   static constexpr std::uint32_t kSeconds = 10;
+  // `workers`: that share what may be in any case; 0 is one.
+  explicit RetryBudget(unsigned workers) noexcept : workers_(workers == 0 ? 1 : workers) {}
   void asked(Instant now) noexcept {
     turn(now);
     ++slots_[at_].requests;
@@ -21,7 +23,7 @@ class RetryBudget {
   bool take(Instant now, std::uint32_t per_cent, std::uint32_t least_a_second) noexcept {
     turn(now);
     const std::uint64_t share = std::uint64_t{requests_} * per_cent / 100;
-    const std::uint64_t least = std::uint64_t{least_a_second} * kSeconds;
+    const std::uint64_t least = (std::uint64_t{least_a_second} * kSeconds + workers_ - 1) / workers_;
     if (retries_ >= (share > least ? share : least)) return false;
     ++slots_[at_].retries;
     ++retries_;
@@ -43,6 +45,7 @@ class RetryBudget {
     }
     if (second_ < second) second_ = second;
   }
+  const std::uint32_t workers_;
   std::array<Slot, kSeconds> slots_{};
   std::uint32_t requests_ = 0, retries_ = 0;  // of all slots
   std::size_t at_ = 0;

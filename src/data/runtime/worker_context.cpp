@@ -23,24 +23,39 @@ WorkerContext::WorkerContext(unsigned n, const Clock& clock, Shared& s, WorkerSt
 
 WorkerContext::~WorkerContext() {
   pool.close_everything();
-  for (auto* c : clusters_)
-    if (c) c->unpin();
+  for (const auto& known : clusters_)
+    if (known.runtime) known.runtime->unpin();
   view_->unpin();
+}
+
+namespace {
+// Is there something that a Cluster must know from its beginning, as which of its endpoints are new? Or would its first
+// request wait for more than some microseconds?
+bool is_made_at_once(const model::Cluster& cluster) noexcept {
+  constexpr std::size_t kMany = 64;
+  return cluster.balancing || cluster.endpoints.size() > kMany;
+}
+}  // namespace
+
+void WorkerContext::make_runtime(KnownCluster& known) {
+  known.runtime = new ClusterRuntime(*this, std::move(known.spec), std::move(known.placement), random());
 }
 
 void WorkerContext::apply(const Publication& publication) {
   for (const auto& update : publication.clusters) {
     if (update.id >= clusters_.size()) clusters_.resize(update.id + 1);
-    ClusterRuntime*& slot = clusters_[update.id];
-    if (slot && update.cluster && slot->spec().name == update.cluster->name) {
-      slot->reconcile(update.cluster, update.placement);
+    KnownCluster& known = clusters_[update.id];
+    if (known.runtime && update.cluster && known.runtime->spec().name == update.cluster->name) {
+      known.runtime->reconcile(update.cluster, update.placement);
       continue;
     }
-    if (slot) {
-      slot->retire();
-      std::exchange(slot, nullptr)->unpin();
+    if (known.runtime) {
+      known.runtime->retire();
+      std::exchange(known.runtime, nullptr)->unpin();
     }
-    if (update.cluster) slot = new ClusterRuntime(*this, update.cluster, update.placement, random());
+    known.spec = update.cluster;
+    known.placement = update.placement;
+    if (known.spec && is_made_at_once(*known.spec)) make_runtime(known);
   }
   std::exchange(view_, new View(publication.snapshot))->unpin();
   if (client_tls_.size() > 64) std::erase_if(client_tls_, [](const auto& entry) { return entry.first.alone(); });
@@ -54,7 +69,7 @@ std::shared_ptr<net::tls::ClientContext> WorkerContext::client_tls(const model::
   policy.verify_depth = settings->verify_depth;
   policy.ca_pem = settings->ca_pem;
   policy.certificate_pem = settings->certificate_pem;
-  policy.key_pem = settings->key_pem;
+  policy.key_pem = settings->key_pem->text;
   policy.protocols = settings->protocols;
   policy.ciphers = settings->ciphers;
   auto context = net::tls::make_client_context(policy);

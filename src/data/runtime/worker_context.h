@@ -54,7 +54,14 @@ class WorkerContext {
   // Never null: a turn may need the options before anything was published.
   View* view() noexcept { return view_; }
   const model::Options& options() const noexcept { return *view_->snapshot().options; }
-  ClusterRuntime* cluster(ClusterId id) noexcept { return id < clusters_.size() ? clusters_[id] : nullptr; }
+  // Until the next publication, unless it is pinned. Null: it is gone.
+  ClusterRuntime* cluster(ClusterId id) {
+    if (id >= clusters_.size()) return nullptr;
+    auto& known = clusters_[id];
+    if (known.runtime == nullptr && known.spec) [[unlikely]]
+      make_runtime(known);
+    return known.runtime;
+  }
   // Null, and why: the settings make none.
   std::shared_ptr<net::tls::ClientContext> client_tls(const model::Shared<model::UpstreamTls>& settings,
                                                       std::string& error);
@@ -105,7 +112,15 @@ class WorkerContext {
   void trim_memory();
 
   View* view_;  // of nothing, with the default options, until the first publication
-  std::vector<ClusterRuntime*> clusters_;
+  // By number. Most Clusters of a large installation are asked for now and then, and not by each worker: their runtime
+  // is made by the first request that wants it.
+  struct KnownCluster {
+    ClusterRuntime* runtime = nullptr;
+    std::shared_ptr<const model::Cluster> spec;  // null: it is gone, or is made
+    std::shared_ptr<const Placement> placement;
+  };
+  void make_runtime(KnownCluster& known);
+  std::vector<KnownCluster> clusters_;
   // Settings that were read apart and say the same have one context, and with it one store of sessions.
   struct ByValue {
     std::size_t operator()(const model::Shared<model::UpstreamTls>& s) const;

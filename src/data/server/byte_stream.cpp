@@ -92,7 +92,9 @@ net::Task<Status> ByteStream::connect() {
     endpoint_ = std::move(next);
     ++endpoint_->connections;
     endpoint_->load.begin();
+    const Instant begun = worker_.loop.now();
     outcome = co_await try_endpoint(attempt);
+    judge(outcome, begun);
     if (outcome) break;
     pod_.reset();
     leave(*endpoint_);
@@ -123,6 +125,18 @@ net::Task<Status> ByteStream::try_endpoint(Attempt& attempt) {
   Status connected = co_await dialling;
   if (connected) attempt.connect_seconds = seconds(worker_.loop.fresh_now() - begun);
   co_return connected;
+}
+
+// What all workers learn of the pod's health, as from requests. Of bytes that are not ours to read a connection that it
+// takes is an answer.
+void ByteStream::judge(const Status& outcome, Instant begun) {
+  const auto& options = worker_.options();
+  if (options.outlier_consecutive_failures == 0) return;
+  if (outcome) return cluster_->succeeded(*endpoint_, begun);
+  const Error& why = outcome.error();
+  if (why.whose != Whose::upstream || why.retry == Retry::elsewhere) return;
+  if (why.fault == Fault::cancelled || why.fault == Fault::overload) return;  // by us
+  cluster_->failed(*endpoint_, why.fault == Fault::unreachable, options);
 }
 
 // A line of the access log in the form of streams, and one of the program log when no pod was reached.

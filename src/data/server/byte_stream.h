@@ -58,6 +58,7 @@ class ByteStream : public Protocol {
  private:
   net::Task<Status> connect();
   net::Task<Status> try_endpoint(Attempt& attempt);
+  void judge(const Status& outcome, Instant begun);
   void let_go() noexcept;
   void finish(Status outcome);
 

@@ -50,8 +50,8 @@ void Listener::finish() {
 
 bool Listener::accept_one() {
   net::SocketAddress from;
-  from.size = sizeof from.storage;
-  const int fd = accept4(fd_, reinterpret_cast<sockaddr*>(&from.storage), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  from.size = from.kRoom;
+  const int fd = accept4(fd_, from.get(), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) worker_.accepted(fd, from, settings_, port_);
   return fd >= 0;
 }

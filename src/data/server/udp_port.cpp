@@ -39,12 +39,11 @@ bool is_mapped(const std::array<std::uint8_t, 16>& a) noexcept {
 
 UdpClient client_of(const net::SocketAddress& from, msghdr& message) noexcept {
   UdpClient out;
-  if (from.storage.ss_family == AF_INET6) {
-    const auto& a = reinterpret_cast<const sockaddr_in6&>(from.storage);
-    std::memcpy(out.address.data(), &a.sin6_addr, 16);
-    out.interface = a.sin6_scope_id;
+  if (from.family() == AF_INET6) {
+    std::memcpy(out.address.data(), &from.v6.sin6_addr, 16);
+    out.interface = from.v6.sin6_scope_id;
   } else {
-    to_mapped(reinterpret_cast<const sockaddr_in&>(from.storage).sin_addr, out.address);
+    to_mapped(from.v4.sin_addr, out.address);
   }
   out.port = from.port();
   for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
@@ -64,7 +63,7 @@ UdpClient client_of(const net::SocketAddress& from, msghdr& message) noexcept {
 // A socket that speaks with the pod alone, so that nobody else's datagrams are taken for its answers, and ICMP says
 // when nobody is there. -1, with errno: there is none.
 int connect_datagrams(const net::SocketAddress& pod) noexcept {
-  const int fd = socket(pod.storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int fd = socket(pod.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   if (connect(fd, pod.get(), pod.size) == 0) return fd;
   const int why = errno;
@@ -294,8 +293,8 @@ bool UdpPort::take_some() {
     iovec part{bytes, Worker::kScratch};
     alignas(cmsghdr) char control[128];
     msghdr message{};
-    message.msg_name = &from.storage;
-    message.msg_namelen = sizeof from.storage;
+    message.msg_name = from.get();
+    message.msg_namelen = from.kRoom;
     message.msg_iov = &part;
     message.msg_iovlen = 1;
     message.msg_control = control;
@@ -390,7 +389,7 @@ bool UdpPort::answer(const UdpSession& session, const char* bytes, std::size_t s
   iovec part{const_cast<char*>(bytes), size};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in6_pktinfo))] = {};
   msghdr message{};
-  message.msg_name = const_cast<sockaddr_storage*>(&session.from_.storage);
+  message.msg_name = const_cast<sockaddr*>(session.from_.get());
   message.msg_namelen = session.from_.size;
   message.msg_iov = &part;
   message.msg_iovlen = 1;

@@ -36,8 +36,10 @@ net::Task<Status> ByteClient::finish_head(Exchange& ex, bool whole) {
 }
 
 Instant ByteClient::answer_due(const Exchange& ex, Instant asked_for) noexcept {
-  const Instant from = ex.grpc ? asked_for : stream_.waits_to_write().value_or(sent_at_);
-  return std::min(net::due_in(from, ex.settings->read_timeout), ex.try_due(worker_.loop.now()));
+  const Instant now = worker_.loop.now();
+  // No answer is due while the client still owes some of the request: it has a time of its own for that.
+  const Instant from = ex.grpc ? asked_for : ex.awaits_client ? now : stream_.waits_to_write().value_or(sent_at_);
+  return std::min(net::due_in(from, ex.settings->read_timeout), ex.try_due(now));
 }
 
 Error ByteClient::lost() noexcept {

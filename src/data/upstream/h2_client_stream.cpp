@@ -274,8 +274,9 @@ net::Task<Status> H2ClientStream::read_head(Exchange& ex) {
     const bool woken = co_await readable_.wait(until);
     if (woken || !heads_.empty()) continue;
     // A pod answers when it has the request, and that is still on its way, or was not long ago.
-    const Instant from = ex.grpc ? asked_for : sent_at_;
-    const Instant later = std::min(net::due_in(from, ex.settings->read_timeout), ex.try_due(worker.loop.now()));
+    const Instant now = worker.loop.now();
+    const Instant from = ex.grpc ? asked_for : ex.awaits_client ? now : sent_at_;
+    const Instant later = std::min(net::due_in(from, ex.settings->read_timeout), ex.try_due(now));
     if (later > until) {
       until = later;
       continue;
@@ -302,7 +303,9 @@ Status H2ClientStream::parse(const Head& head, Exchange& ex) noexcept {
   if (head.refused)
     return std::unexpected(
         Error{head.too_large ? Fault::too_large : Fault::malformed, Whose::upstream, Retry::no, 502, head.refused});
-  net::http::Field* length = nullptr;
+  constexpr std::size_t kNone = net::http::kMaxFields;
+  std::size_t length_at = kNone;
+  net::http::SaidOnce once;
   for (const char *p = head.bytes.data(), *end = p + head.bytes.size(); p != end;) {
     auto& f = out.fields.add();
     f.name = p;
@@ -311,8 +314,10 @@ Status H2ClientStream::parse(const Head& head, Exchange& ex) noexcept {
     p += std::string_view(p).size() + 1;
     f.id = net::http::name_of(f.name);
     f.drop = f.id == Name::proxy_connection || f.id == Name::te;
-    if (f.id == Name::content_length) length = &f;
+    if (f.id == Name::content_length) length_at = out.fields.size() - 1;
+    if (f.id != Name::other) once.came(out.fields);
   }
+  auto* const length = length_at == kNone ? nullptr : &out.fields[length_at];
   if (length && !net::http::read_length(length->value, out.content_length))
     return std::unexpected(
         Error{Fault::malformed, Whose::upstream, Retry::no, 502, "content-length: not a number up to 2^63-1"});

@@ -43,6 +43,11 @@ inline bool takes_trailers(const Exchange& ex) noexcept {
   return !ex.settings->http_1_0 && (ex.cluster == nullptr || upstream_protocol(ex) != model::BackendProtocol::fcgi);
 }
 
+// May there be some? Where all of the body is here and has none, `Trailer` would announce what does not come.
+inline bool sends_trailers(const Exchange& ex) noexcept {
+  return takes_trailers(ex) && !(ex.body_whole && ex.trailers.empty());
+}
+
 constexpr bool made_by_us(net::http::Name n) noexcept {
   using enum net::http::Name;
   switch (n) {
@@ -119,7 +124,7 @@ void for_each_usual_field(const Exchange& ex, const BodyShape& shape, Sink&& sin
     sink("Connection", std::string_view("upgrade"));
   }
   for (const auto& f : ex.head().fields.all()) {
-    if (f.drop || made_by_us(f.id) || (f.id == Name::trailer && !takes_trailers(ex))) continue;
+    if (f.drop || made_by_us(f.id) || (f.id == Name::trailer && !sends_trailers(ex))) continue;
     if (f.id == Name::forwarded && !ex.options->exact && !(ex.proxy_trusted && net::http::is_forwarded(f.value)))
       continue;
     if (f.id == Name::x_original_uri && o.proxy_add_original_uri_header) continue;

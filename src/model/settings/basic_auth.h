@@ -2,6 +2,7 @@
 #include <string>
 
 #include "model/secret_text.h"
+#include "model/shared.h"
 
 namespace sluice::model {
 
@@ -13,7 +14,7 @@ struct BasicAuth {
   bool digest = false;  // auth-type: digest; else basic
   // NAME:HASH lines, each with its end; of two with one name the first counts. With `digest` the hash is MD5 of
   // NAME:REALM:PASSWORD, 32 digits in lower case, and lines of other realms are not here.
-  SecretText users;
+  Common<SecretText> users;
   bool operator==(const BasicAuth&) const = default;
 };
 

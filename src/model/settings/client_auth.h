@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <string>
 
+#include "model/shared.h"
+
 namespace sluice::model {
 
 // What becomes of clients with and without a certificate, as nginx's ssl_verify_client has it.
@@ -14,9 +16,9 @@ enum class VerifyClient : std::uint8_t {
 
 // auth-tls-*: the certificates that clients of a host show by TLS.
 struct ClientAuth {
-  std::string denied;           // why nobody may come (403): nothing below counts then; empty: it can be told who may
-  std::string secret;           // "namespace/name" of the Secret that the two texts are of
-  std::string ca_pem, crl_pem;  // the authorities, and what they have revoked; no list: nothing
+  std::string denied;  // why nobody may come (403): nothing below counts then; empty: it can be told who may
+  std::string secret;  // "namespace/name" of the Secret that the two texts are of
+  Common<std::string> ca_pem, crl_pem;  // the authorities, and what they have revoked; no list: nothing
   VerifyClient verify = VerifyClient::on;
   std::uint32_t depth = 1;        // of the chain from the certificate to its authority
   std::string error_page;         // the absolute URL that who is refused is sent to; empty: the answer is 400

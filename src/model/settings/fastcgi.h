@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/variables.h"
+#include "model/shared.h"
 
 namespace sluice::model {
 
@@ -20,10 +21,10 @@ struct FastcgiParam {
 struct Fastcgi {
   static constexpr std::size_t kMostParams = 64, kMostBytes = 16 * 1024, kMostVariables = 64;  // of a ConfigMap
 
-  std::string index;                 // stands behind a path that ends in a slash; empty: nothing does
-  std::string config_map;            // "namespace/name"; empty: none
-  std::vector<FastcgiParam> params;  // all of them, nginx's own first; each name once
-  bool keep_connections = false;     // pods are asked to keep theirs
+  std::string index;                         // stands behind a path that ends in a slash; empty: nothing does
+  std::string config_map;                    // "namespace/name"; empty: none
+  Common<std::vector<FastcgiParam>> params;  // all of them, nginx's own first; each name once
+  bool keep_connections = false;             // pods are asked to keep theirs
   bool operator==(const Fastcgi&) const = default;
 };
 

@@ -12,11 +12,11 @@ struct UpstreamTls {
   bool verify = false;
   std::uint32_t verify_depth = 1;
   bool send_sni = false;
-  std::string server_name;            // name to verify and to send; empty: none is sent, Host is verified
-  std::string ca_pem;                 // trust anchors; empty with verify: the system's
-  std::string certificate_pem;        // ours, when the pod asks
-  SecretText key_pem;                 // of the certificate
-  std::string protocols = "TLSv1.2";  // names separated by spaces
+  std::string server_name;              // name to verify and to send; empty: none is sent, Host is verified
+  Common<std::string> ca_pem;           // trust anchors; empty with verify: the system's
+  Common<std::string> certificate_pem;  // ours, when the pod asks
+  Common<SecretText> key_pem;           // of the certificate
+  std::string protocols = "TLSv1.2";    // names separated by spaces
   std::string ciphers = "DEFAULT";
   std::string secret;  // "namespace/name" of the Secret that the PEM texts are of
   bool operator==(const UpstreamTls&) const = default;

@@ -58,6 +58,10 @@ class ResponseChecks {
         field.drop = true;
         for_each_element(field.value, [this](std::string_view parameter) { keep_alive(parameter); });
         break;
+      case Name::content_type:
+      case Name::location:
+        once_.came(out_.fields);
+        break;
       default:
         if (http::hop_by_hop(field.id)) field.drop = true;
         break;
@@ -121,6 +125,7 @@ class ResponseChecks {
   http::ResponseHead& out_;
   std::optional<std::size_t> length_;  // which field it is
   std::optional<std::string_view> coding_;
+  http::SaidOnce once_;
   bool has_connection_ = false;
 };
 

@@ -165,6 +165,30 @@ class Fields {
   alignas(Field) std::byte few_[kFew * sizeof(Field)];
 };
 
+// What a client gets once, though a pod says it several times, as nginx has it: of Content-Type the last one, and an
+// empty one not at all; of Location the first.
+class SaidOnce {
+ public:
+  // The last of `all` has come.
+  void came(Fields& all) noexcept {
+    const std::size_t at = all.size() - 1;
+    Field& field = all[at];
+    if (field.id == Name::content_type) {
+      if (type_ != kNone) all[type_].drop = true;
+      field.drop = field.value.empty();
+      type_ = at;
+    } else if (field.id == Name::location) {
+      field.drop = location_;
+      location_ = true;
+    }
+  }
+
+ private:
+  static constexpr std::size_t kNone = kMaxFields;
+  std::size_t type_ = kNone;
+  bool location_ = false;
+};
+
 struct RequestHead {
   std::string_view method_text;
   Method method = Method::other;

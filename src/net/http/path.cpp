@@ -92,6 +92,7 @@ bool becomes_ascii(std::string_view utf8) noexcept {
       "\xcd\xbe",      // Greek question mark: a semicolon
       "\xd9\xaa",      // Arabic percent sign
       "\xe1\x9a\x80",  // Ogham space mark
+      "\xe1\xa0\x8e",  // Mongolian vowel separator: a space up to Unicode 6.2
       "\xe2\x80\xa4",  // one dot leader
       "\xe2\x80\xa5",  // two dot leader
       "\xe2\x80\xa6",  // ellipsis: three dots
@@ -104,7 +105,8 @@ bool becomes_ascii(std::string_view utf8) noexcept {
       "\xe2\x83\xa5",  // reverse solidus overlay
       "\xe2\x88\x95",  // division slash
       "\xe2\x88\x96",  // set minus: a backslash
-      "\xe3\x80\x80"   // ideographic space
+      "\xe3\x80\x80",  // ideographic space
+      "\xef\xbb\xbf"   // byte order mark: white space of ECMAScript
   };
   for (const auto sign : kSigns)
     if (utf8 == sign) return true;

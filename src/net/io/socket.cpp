@@ -14,20 +14,19 @@
 namespace sluice::net {
 
 std::uint16_t SocketAddress::port() const noexcept {
-  if (storage.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6&>(storage).sin6_port);
-  return ntohs(reinterpret_cast<const sockaddr_in&>(storage).sin_port);
+  return ntohs(family() == AF_INET6 ? v6.sin6_port : v4.sin_port);
 }
 
 std::string SocketAddress::address() const {
   char text[INET6_ADDRSTRLEN] = "";
-  if (storage.ss_family == AF_INET6) {
-    const auto& a = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
+  if (family() == AF_INET6) {
+    const in6_addr& a = v6.sin6_addr;
     if (IN6_IS_ADDR_V4MAPPED(&a))
       inet_ntop(AF_INET, &a.s6_addr[12], text, sizeof text);
     else
       inet_ntop(AF_INET6, &a, text, sizeof text);
   } else {
-    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(storage).sin_addr, text, sizeof text);
+    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
   }
   return text;
 }
@@ -42,18 +41,16 @@ std::expected<SocketAddress, std::string> make_address(std::string_view literal,
     literal = literal.substr(1, literal.size() - 2);
   const std::string text(literal);
   SocketAddress out;
-  auto& v4 = reinterpret_cast<sockaddr_in&>(out.storage);
-  auto& v6 = reinterpret_cast<sockaddr_in6&>(out.storage);
-  if (inet_pton(AF_INET, text.c_str(), &v4.sin_addr) == 1) {
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    out.size = sizeof v4;
+  in_addr v4;
+  if (inet_pton(AF_INET, text.c_str(), &v4) == 1) {
+    out.v4 = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = v4, .sin_zero = {}};
+    out.size = sizeof out.v4;
     return out;
   }
-  if (inet_pton(AF_INET6, text.c_str(), &v6.sin6_addr) == 1) {
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    out.size = sizeof v6;
+  if (inet_pton(AF_INET6, text.c_str(), &out.v6.sin6_addr) == 1) {
+    out.v6.sin6_family = AF_INET6;
+    out.v6.sin6_port = htons(port);
+    out.size = sizeof out.v6;
     return out;
   }
   return std::unexpected(fmt::format("\"{}\" is not an IPv4 or IPv6 address", text));
@@ -94,12 +91,12 @@ void share(int fd) noexcept {
 }
 
 std::expected<int, std::string> bound(const SocketAddress& address, int type, Binding binding) {
-  const int fd = socket(address.storage.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int fd = socket(address.family(), type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return cannot("create a socket for", address, fd);
   const int on = 1, off = 0;
   if (type == SOCK_STREAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (binding == Binding::shared) share(fd);
-  if (address.storage.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  if (address.family() == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   if (bind(fd, address.get(), address.size) < 0) return cannot("bind", address, fd);
   return fd;
 }
@@ -119,7 +116,7 @@ std::expected<int, std::string> take_datagrams(const SocketAddress& address, Bin
   const auto fd = bound(address, SOCK_DGRAM, binding);
   if (!fd) return fd;
   const int on = 1;
-  if (address.storage.ss_family == AF_INET6)
+  if (address.family() == AF_INET6)
     setsockopt(*fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
   else
     setsockopt(*fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
@@ -129,13 +126,13 @@ std::expected<int, std::string> take_datagrams(const SocketAddress& address, Bin
 
 SocketAddress local_address(int fd) {
   SocketAddress a;
-  a.size = sizeof a.storage;
-  getsockname(fd, reinterpret_cast<sockaddr*>(&a.storage), &a.size);
+  a.size = a.kRoom;
+  getsockname(fd, a.get(), &a.size);
   return a;
 }
 
 int connect_to(const SocketAddress& address) noexcept {
-  const int fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int fd = socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   no_delay(fd);
   if (connect(fd, address.get(), address.size) == 0 || errno == EINPROGRESS) return fd;
@@ -146,7 +143,7 @@ int connect_to(const SocketAddress& address) noexcept {
 }
 
 bool is_local(const SocketAddress& address) {
-  const int fd = socket(address.storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int fd = socket(address.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
   bool local = false;
   if (connect(fd, address.get(), address.size) == 0) local = local_address(fd).address() == address.address();

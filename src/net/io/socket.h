@@ -1,4 +1,5 @@
 #pragma once
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cstdint>
@@ -9,10 +10,18 @@
 // Sockets: addresses, listening, connecting. No waiting here.
 namespace sluice::net {
 
+// Of IPv4 or IPv6: nothing else is served or dialled, and one is kept for each endpoint.
 struct SocketAddress {
-  sockaddr_storage storage{};
+  union {
+    sockaddr any;
+    sockaddr_in v4;
+    sockaddr_in6 v6{};
+  };
   socklen_t size = 0;
-  const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
+  static constexpr socklen_t kRoom = sizeof(sockaddr_in6);
+  sa_family_t family() const noexcept { return any.sa_family; }
+  const sockaddr* get() const noexcept { return &any; }
+  sockaddr* get() noexcept { return &any; }
   std::uint16_t port() const noexcept;
   // "10.0.0.1" or "2001:db8::1"; IPv4-mapped addresses as IPv4. Without port.
   std::string address() const;

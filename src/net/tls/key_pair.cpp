@@ -129,6 +129,8 @@ std::expected<void, std::string> try_out(const PemKeyPair& pair) {
 
 // What clients ask of a certificate beside its names and dates; OpenSSL, GnuTLS, NSS and Go agree on these.
 std::string_view unfit_for_clients(X509* leaf, EVP_PKEY* key, std::string_view key_type) {
+  // RFC 5280 section 4.2: who does not know a critical extension refuses the certificate.
+  if ((X509_get_extension_flags(leaf) & EXFLAG_CRITICAL) != 0) return "no critical extension that clients do not know";
   if ((X509_get_extended_key_usage(leaf) & (XKU_SSL_SERVER | XKU_ANYEKU)) == 0)
     return "an extendedKeyUsage with serverAuth, or none";
   const auto usage = X509_get_key_usage(leaf);

@@ -11,6 +11,8 @@ TEST(Nearest, FindsWhatWasMeant) {
   EXPECT_EQ(nearest("serv", words), "serve");
   EXPECT_EQ(nearest("versoin", words), "version");
   EXPECT_EQ(nearest("xplain", words), "explain");
+  EXPECT_EQ(nearest("CHECK", words), "check");
+  EXPECT_EQ(nearest("service", std::vector<std::string_view>{"Secret", "Service"}), "Service");
 }
 
 TEST(Nearest, SaysNothingWhereNothingIsNear) {

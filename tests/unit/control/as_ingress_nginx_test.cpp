@@ -47,7 +47,8 @@ Reading read(const Annotations& annotations, std::string_view name) {
     return out;
   }();
   static const auto defaults = default_settings(options);
-  LookUp look_up(objects);
+  Readings readings;
+  LookUp look_up(objects, readings);
   Reading out{read_annotations(bare_ingress("default", "app", 1, annotations), {}, options, defaults, look_up)};
   const auto& closing = out.result.closing;
   const auto names = [&](std::string_view list) { return list.find(name) != std::string_view::npos; };

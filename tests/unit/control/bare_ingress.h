@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "../data/pem.h"
 #include "control/kube/objects.h"
 
 namespace sluice::control::testing {
@@ -26,7 +27,8 @@ inline std::shared_ptr<const Object> pair_secret() {
   Secret pair;
   pair.meta.ns = "default";
   pair.meta.name = "pair";
-  pair.data = {{"ca.crt", "-----BEGIN CERTIFICATE-----"}, {"auth", "user:{PLAIN}password\n"}};
+  static const std::string authority = test::make_pem("ca.example").chain;
+  pair.data = {{"ca.crt", authority}, {"auth", "user:{PLAIN}password\n"}};
   return std::make_shared<const Object>(std::move(pair));
 }
 inline std::shared_ptr<const Object> empty_headers() {

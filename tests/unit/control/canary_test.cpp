@@ -148,8 +148,7 @@ TEST_F(Canaries, NeedTheSameHostPathAndType) {
   put(main_ingress({{.path = "/a"}}));
   for (const Path& other :
        {Path{.path = "/b"}, Path{.path = "/a/"}, Path{.path = "/a", .type = "Exact"},
-        Path{.path = "/a", .type = "ImplementationSpecific"}, Path{.host = "i.example", .path = "/a"},
-        Path{.host = "*.example", .path = "/a"}, Path{.path = "/"}}) {
+        Path{.host = "i.example", .path = "/a"}, Path{.host = "*.example", .path = "/a"}, Path{.path = "/"}}) {
     Path path = other;
     path.service = "next";
     put(canary({path}));
@@ -159,6 +158,20 @@ TEST_F(Canaries, NeedTheSameHostPathAndType) {
   }
   put(canary({{.host = "H.Example", .path = "/a", .service = "next"}}));
   EXPECT_EQ(routes(), (Lines{"exact /a: app canary next of canary", "prefix /a/: app canary next of canary"}));
+}
+
+// ingress-nginx makes Prefix of ImplementationSpecific and of no type before it looks for the main Ingress.
+TEST_F(Canaries, OfNoTypeOfTheirOwnAreOfPrefix) {
+  const Lines joined{"exact /a: app canary next of canary", "prefix /a/: app canary next of canary"};
+  for (const auto* main : {"Prefix", "ImplementationSpecific", ""})
+    for (const auto* other : {"Prefix", "ImplementationSpecific", ""}) {
+      put(main_ingress({{.path = "/a", .type = main}}));
+      put(canary({{.path = "/a", .type = other, .service = "next"}}));
+      EXPECT_EQ(routes(), joined) << main << " and " << other;
+    }
+  put(main_ingress({{.path = "/a", .type = "Exact"}}));
+  put(canary({{.path = "/a", .type = "ImplementationSpecific", .service = "next"}}));
+  EXPECT_EQ(routes(), (Lines{"exact /a: app"}));
 }
 
 TEST_F(Canaries, TakeNoOtherPathOfTheSameService) {

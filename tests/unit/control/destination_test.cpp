@@ -79,6 +79,10 @@ const struct Row {
     {"fd00:ec2::23", kMeta},
     {"fd20:ce::254", kMeta},
     {"fd00:42::42", kMeta},
+    {"fd00:a9fe:a9fe::1", kMeta},
+    {"fd00:c1::a9fe:a9fe", kMeta},
+    {"fd00:100::100:200", kMeta},
+    {"fd00:100::100:201", ""},
     {"fd00:ec2::1234", ""},
     {"224.0.0.1", kMulticast},
     {"239.255.255.255", kMulticast},
@@ -201,10 +205,12 @@ TEST(Destination, TheOptionIsReadWholeOrNotAtAll) {
     ASSERT_EQ(row.value.parse(row.value.print(o), again), "");
     EXPECT_EQ(o, again);
     for (const char* bad :
-         {"127.0.0.0/33", "127.1", "a b", "10.0.0.0/8,*", "*.", "http://x", "10.0.0.0/8;::1", "a..b"}) {
+         {"127.0.0.0/33", "127.1", "a b_/c", "10.0.0.0/8,*", "*.", "http://x", "10.0.0.0/8;::1", "a..b"}) {
       EXPECT_NE(row.value.parse(bad, o), "") << bad;
       EXPECT_EQ(o, again) << bad;
     }
+    ASSERT_EQ(row.value.parse("127.0.0.0/8 ::1\ndb.example\n*.x.example", o), "") << "words, as those of other lists";
+    EXPECT_EQ(o, again);
     ASSERT_EQ(row.value.parse("", o), "");
     EXPECT_EQ(o, model::Options{});
     return;

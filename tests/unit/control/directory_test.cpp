@@ -313,6 +313,40 @@ TEST_F(DirectoryTest, ProblemsOfAFileAreCountedBeyondTheFirst) {
   EXPECT_EQ(directory.problems().front().object.origin.line, 2);
 }
 
+// They take no place of what is said of ours, and are counted by their kinds.
+TEST_F(DirectoryTest, ObjectsOfOtherKindsAreCountedBesideTheProblemsOfAFile) {
+  const auto check = [&] {
+    std::map<std::string, std::size_t> counted;
+    std::size_t entries = 0, ours = 0;
+    for (const auto& e : directory.problems()) {
+      ++entries;
+      EXPECT_NE(e.problem.reason, "MoreProblems");
+      EXPECT_EQ(e.object.ns, "") << "nobody knows whether its kind has namespaces";
+      if (model::of_other_kind(e))
+        counted[e.object.kind.str()] += e.objects;
+      else
+        ++ours;
+    }
+    EXPECT_EQ(counted,
+              (std::map<std::string, std::size_t>{{"ClusterRole", 40}, {"Deployment", 40}, {"Job", 40}, {"Role", 40}}));
+    EXPECT_EQ(ours, 3U);
+    EXPECT_EQ(entries, model::Entries::kMost + 2 + 3) << "two kinds go on beyond what is kept";
+  };
+  std::string documents;
+  for (const std::string head :
+       {"rbac.authorization.k8s.io/v1\nkind: ClusterRole", "rbac.authorization.k8s.io/v1\nkind: Role",
+        "apps/v1\nkind: Deployment", "batch/v1\nkind: Job"})
+    for (int i = 0; i < 40; ++i)
+      documents += "---\napiVersion: " + head + "\nmetadata: {name: n" + std::to_string(i) + "}\n";
+  for (int i = 0; i < 3; ++i) documents += "---\na: b\n";
+  dir.write("x.yaml", documents);
+  directory.load();
+  check();
+  dir.write("x.yaml", "# further down\n" + documents);
+  look({"x.yaml"}, {});
+  check();
+}
+
 TEST_F(DirectoryTest, TooManyDocumentsAreRefusedWithTheFile) {
   std::string text = service("a");
   for (std::size_t i = 0; i < kMaxDocuments; ++i) text += "---\na\n";

@@ -27,9 +27,9 @@ std::string app(const std::string& port_name, const std::string& number = "80", 
   return "---\napiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec:\n  ports:\n  - {name: '" + port_name +
          "', port: " + number + ", targetPort: " + target + "}\n";
 }
-std::string external(const std::string& name) {
+std::string external(const std::string& name, const std::string& port = "{port: 80}") {
   return "---\napiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {type: ExternalName, externalName: " + name +
-         ", ports: [{port: 80}]}\n";
+         ", ports: [" + port + "]}\n";
 }
 std::string pods(const std::string& port_name, const std::vector<std::string>& ready,
                  const std::vector<std::string>& not_ready = {}, int port = 8080) {
@@ -84,12 +84,15 @@ struct Former : testing::Fixture {
     for (const auto& e : commit().model->report.entries) out += model::Report::line(e) + "\n";
     return out;
   }
-  std::string shown() {
+  // Secrets in the order in which they are looked at; in parentheses those that were named before.
+  std::string shown(const std::string& alias = "") {
     std::string out;
     const auto model = commit().model;
-    for (const auto& named : model->hosts.at("h.example")->certificates)
+    const auto& host = *model->hosts.at("h.example");
+    for (const auto& named : alias.empty() ? host.certificates : host.aliases.at(0).certificates)
       for (const auto& name : named.secrets)
-        if (model->certificates.contains(name)) out += (out.empty() ? "" : " ") + name;
+        if (model->certificates.contains(name))
+          out += (out.empty() ? "" : " ") + (named.former ? "(" + name + ")" : name);
     return out;
   }
 };
@@ -292,6 +295,50 @@ TEST_F(Former, PodsUntilANameIsResolved) {
   EXPECT_EQ(leads_to(), "10.0.0.1:8080");
 }
 
+TEST_F(Former, AnotherNameIsLedToOnceItIsResolved) {
+  for (const std::string port : {"{port: 80}", ""}) {
+    put(route("80") + external("a.example", port));
+    store.resolved("a.example", {"192.0.2.1"}, "");
+    EXPECT_EQ(leads_to(), "192.0.2.1:80");
+    put(external("b.example", port));
+    pass(29s);
+    EXPECT_EQ(leads_to(), "192.0.2.1:80");
+    store.resolved("b.example", {"192.0.2.2"}, "");
+    EXPECT_EQ(leads_to(), "192.0.2.2:80");
+    put(external("c.example", port));
+    pass(31s);
+    EXPECT_EQ(leads_to(), "") << "no longer than thirty seconds";
+    put(external("d.example", port));
+    store.resolved("d.example", {}, "no such name");
+    EXPECT_EQ(leads_to(), "") << "that is an answer";
+  }
+}
+
+TEST_F(Former, ThePortOfANameIsAnotherAndTheIngressFollowsOrIsFirst) {
+  const std::string is = "{name: http, port: 80, targetPort: 9000}",
+                    will_be = "{name: web, port: 8080, targetPort: 9000}";
+  for (const bool service_first : {true, false})
+    for (const bool by_name : {true, false}) {
+      const auto old_port = by_name ? "http" : "80", new_port = by_name ? "web" : "8080";
+      put(route(old_port) + external("a.example", is));
+      store.resolved("a.example", {"192.0.2.1", "192.0.2.2"}, "");
+      ASSERT_EQ(leads_to(), "192.0.2.1:9000 192.0.2.2:9000");
+      put(service_first ? external("a.example", will_be) : route(new_port));
+      EXPECT_EQ(leads_to(), "192.0.2.1:9000 192.0.2.2:9000") << service_first << by_name;
+      store.resolved("a.example", {"192.0.2.2"}, "");
+      EXPECT_EQ(leads_to(), "192.0.2.2:9000") << "what the name resolves to no longer is not kept";
+      put(service_first ? route(new_port) : external("a.example", will_be));
+      EXPECT_EQ(leads_to(), "192.0.2.2:9000");
+      pass(31s);
+    }
+  // A number that the Service never listed is a number, at once where nothing was good before.
+  remove(route("80"));
+  pass(31s);
+  put(route("7000") + external("a.example", is));
+  store.resolved("a.example", {"192.0.2.2"}, "");
+  EXPECT_EQ(leads_to(), "192.0.2.2:7000");
+}
+
 TEST_F(Former, AnIngressOfAnotherClassKeepsNothing) {
   put(route("80") + app("http") + pods("http", {"10.0.0.1"}));
   std::string other = route("80");
@@ -328,16 +375,62 @@ TEST_F(Former, ASecretIsDeletedAndMadeAnew) {
 TEST_F(Former, AnIngressNamesASecretThatIsStillToCome) {
   put(route("80", "old") + app("http") + pods("http", {"10.0.0.1"}) + secret("old"));
   put(route("80", "new"));
-  EXPECT_EQ(shown(), "default/old");
+  EXPECT_EQ(shown(), "(default/old)");
+  pass(29s);
+  // Whether it has a pair for the host is seen where certificates are read.
   put(secret("new"));
-  EXPECT_EQ(shown(), "default/new");
-  EXPECT_EQ(store.next(), Instant::max());
+  EXPECT_EQ(shown(), "default/new (default/old)");
   put(route("80", "never"));
-  EXPECT_EQ(shown(), "default/new");
-  pass(30s);
+  EXPECT_EQ(shown(), "(default/new) (default/old)");
+  pass(29s);
+  EXPECT_EQ(shown(), "(default/new) (default/old)") << "the time of each change is its own";
+  pass(1s);
   EXPECT_EQ(shown(), "");
+  EXPECT_EQ(store.next(), Instant::max());
+  put(route("80", "new"));
+  EXPECT_EQ(shown(), "default/new") << "what was named in vain is not kept";
+  EXPECT_EQ(store.next(), Instant::max());
   put(route("80"));
   EXPECT_EQ(shown(), "");
+}
+
+TEST_F(Former, ASecretThatIsThereMayHaveNoPairForTheHost) {
+  const std::string unusable =
+      "---\napiVersion: v1\nkind: Secret\nmetadata: {name: new}\nstringData: {tls.crt: '', tls.key: ''}\n";
+  put(route("80", "old") + app("http") + pods("http", {"10.0.0.1"}) + secret("old") + unusable);
+  put(route("80", "new"));
+  EXPECT_EQ(shown(), "(default/old)");
+  EXPECT_NE(report().find("InvalidSecret"), std::string::npos);
+  pass(10s);
+  put(secret("new"));
+  EXPECT_EQ(shown(), "default/new (default/old)");
+  pass(20s);
+  EXPECT_EQ(shown(), "default/new");
+  EXPECT_EQ(report(), "");
+  EXPECT_EQ(store.next(), Instant::max());
+}
+
+TEST_F(Former, OtherNamesOfAHostKeepWhatTheyShow) {
+  const auto aliased = [](const char* tls) {
+    std::string out = route("80", tls);
+    return out.replace(out.find("{name: web}"), 11,
+                       "{name: web, annotations: {nginx.ingress.kubernetes.io/server-alias: a.example}}");
+  };
+  put(aliased("old") + app("http") + pods("http", {"10.0.0.1"}) + secret("old"));
+  EXPECT_EQ(shown("a.example"), "default/old");
+  put(aliased("new"));
+  EXPECT_EQ(shown("a.example"), "(default/old)");
+  pass(30s);
+  EXPECT_EQ(shown("a.example"), "");
+}
+
+TEST_F(Former, OfSecretsThatAreNamedAnewAgainAndAgainAFewAreKept) {
+  put(route("80", "s0") + app("http") + pods("http", {"10.0.0.1"}) + secret("s0"));
+  for (int i = 1; i < 20; ++i) {
+    put(secret("s" + std::to_string(i)) + route("80", "s" + std::to_string(i)));
+    commit();
+  }
+  EXPECT_EQ(commit().model->hosts.at("h.example")->certificates.size(), 9U);
 }
 
 // After the time is over all is what a fresh process makes of it, whatever the order was.

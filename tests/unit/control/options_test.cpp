@@ -49,6 +49,26 @@ TEST(Options, ListsOfTlsAreThoseThatOpenSslTakes) {
   EXPECT_EQ(good.options.ssl_ecdh_curve, "X25519:P-256");
 }
 
+// ingress-nginx takes a key in any case; the spelling of the documentation counts before others.
+TEST(Options, TheCaseOfAKeyDoesNotMatter) {
+  const auto read = read_options({{"Denylist-Source-Range", "127.0.0.1"}, {"MAX-HEADERS", "77"}}, kMap, {}, {});
+  EXPECT_TRUE(read.entries.empty());
+  EXPECT_EQ(read.options.max_headers, 77U);
+  EXPECT_EQ(read.options.denylist_source_range,
+            read_options({{"denylist-source-range", "127.0.0.1"}}, kMap, {}, {}).options.denylist_source_range);
+  const auto guarding = read_options({{"Enable-ModSecurity", "true"}}, kMap, {}, {});
+  EXPECT_EQ(guarding.guards, std::vector<std::string>{"enable-modsecurity"});
+  ASSERT_EQ(guarding.entries.size(), 1U);
+  EXPECT_EQ(guarding.entries[0].problem.field, "data[Enable-ModSecurity]");
+  EXPECT_TRUE(read_options({{"Enable-ModSecurity", "true"}}, kMap, {}, {}, {"enable-modsecurity"}).guards.empty());
+  EXPECT_EQ(read_options({{"Resilience", "recommended"}}, kMap, {}, {}).options.retry_budget_percent, 20U);
+
+  const auto twice = read_options({{"MAX-HEADERS", "50"}, {"Max-Headers", "60"}, {"max-headers", "70"}}, kMap, {}, {});
+  EXPECT_EQ(twice.options.max_headers, 70U);
+  ASSERT_EQ(twice.entries.size(), 2U);
+  for (const auto& entry : twice.entries) EXPECT_EQ(entry.problem.reason, "UnknownOption");
+}
+
 // What counts of a value that is wrong in part is what ingress-nginx takes of it, and the rest is said.
 TEST(Options, PartsOfAValueThatAreWrong) {
   struct Row {
@@ -81,6 +101,24 @@ TEST(Options, ListsMayStandOnSeveralLines) {
   EXPECT_EQ(read.options.custom_http_errors, (std::vector<std::uint16_t>{404, 503}));
   EXPECT_EQ(read.options.ssl_protocols, "TLSv1.2 TLSv1.3");
   EXPECT_EQ(read.options.global_auth_cache_duration, "200 1m, 401 5m");
+}
+
+TEST(Options, EachKeyThatIsAListMayStandOnSeveralLines) {
+  const std::map<std::string, std::string> apart{{"allow-destinations", "127.0.0.0/8,\nlocalhost\r\n*.corp.example\n"},
+                                                 {"health-check-expect", "200,\n204 - 206\r\n404"},
+                                                 {"proxy-next-upstream", "error\ntimeout\n http_502"}};
+  const auto read = read_options(apart, kMap, {}, {});
+  EXPECT_TRUE(read.entries.empty());
+  for (const auto& [key, value] :
+       std::map<std::string, std::string>{{"allow-destinations", "127.0.0.0/8,localhost,*.corp.example"},
+                                          {"health-check-expect", "200,204-206,404"},
+                                          {"proxy-next-upstream", "error timeout http_502"}}) {
+    model::Options as_one;
+    const auto row = std::ranges::find(options(), key, &Option::key);
+    ASSERT_EQ(row->value.parse(value, as_one), "") << key;
+    EXPECT_EQ(row->value.print(read.options), row->value.print(as_one)) << key;
+    EXPECT_EQ(read_options({{key, apart.at(key) + "\x01"}}, kMap, {}, {}).entries.size(), 1U) << key;
+  }
 }
 
 // What stands behind a directive may be a credential, and a ConfigMap is shown to whoever reads the log.

@@ -191,12 +191,12 @@ TEST_F(Protection, ListsOfAddressesOfAnIngressStandInPlaceOfTheConfigMaps) {
   EXPECT_EQ(ranges(u, "none.example"), "deny 192.0.2.0/24,0.0.0.0/0 allow ");
   EXPECT_EQ(ranges(u, "allow.example"), "deny  allow 10.1.0.0/16");
   EXPECT_EQ(ranges(u, "deny.example"), "deny 10.2.0.0/16,2001:db8::/32 allow ");
-  EXPECT_EQ(ranges(u, "all.example"), "");
+  EXPECT_EQ(ranges(u, "all.example"), "deny  allow 0.0.0.0/0,::/0");
   u = put(options("{block-cidrs: 192.0.2.0/24, whitelist-source-range: '10.3.0.0/16', denylist-source-range: '::/0'}"));
   EXPECT_EQ(ranges(u, "none.example"), "deny ::/0 allow 10.3.0.0/16");
   EXPECT_EQ(ranges(u, "allow.example"), "deny ::/0 allow 10.1.0.0/16");
   EXPECT_EQ(ranges(u, "deny.example"), "deny 10.2.0.0/16,2001:db8::/32 allow 10.3.0.0/16");
-  EXPECT_EQ(ranges(u, "all.example"), "deny ::/0 allow ");
+  EXPECT_EQ(ranges(u, "all.example"), "deny ::/0 allow 0.0.0.0/0,::/0");
   u = put(options("{}"));
   EXPECT_EQ(ranges(u, "none.example"), "");
   EXPECT_TRUE(u.model->report.entries.empty()) << model::Report::line(u.model->report.entries[0]);

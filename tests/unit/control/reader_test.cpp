@@ -274,6 +274,56 @@ Read read(const std::string& text) {
   return out;
 }
 
+// An item that says neither kind nor apiVersion is of its list, and an empty text says nothing.
+TEST(Decode, ItemsOfATypedListMayHaveEmptyKinds) {
+  const auto list = [](const std::string& of_item) {
+    return read("apiVersion: v1\nkind: ServiceList\nitems:\n- {" + of_item +
+                "metadata: {name: s}, spec: {ports: [{port: 80}]}}\n");
+  };
+  for (const char* bare : {"", "kind: '', apiVersion: '', ", "kind: '', ", "apiVersion: null, kind: '', "}) {
+    const auto out = list(bare);
+    ASSERT_EQ(out.decoded.objects.size(), 1U) << bare;
+    EXPECT_EQ(identity(*out.decoded.objects[0]), "Service/default/s");
+    EXPECT_TRUE(out.fields.empty()) << bare;
+  }
+  EXPECT_TRUE(list("kind: '', apiVersion: v1, ").decoded.objects.empty()) << "kubectl refuses it";
+}
+
+// An API server refuses them; here what is meant is said, and the rest is served.
+TEST(Decode, WordsThatTheApiDoesNotKnowAreSaid) {
+  const auto service = [](const std::string& spec) {
+    return "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: " + spec + "\n";
+  };
+  const auto slice = [](const std::string& type, const std::string& port) {
+    return "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s}\naddressType: " + type +
+           "\nports: [" + port + "]\nendpoints: []\n";
+  };
+  const struct {
+    std::string text, field, expected;
+  } table[] = {
+      {service("{type: externalName}"), "spec.type",
+       "one of ClusterIP, NodePort, LoadBalancer, ExternalName; did you mean ExternalName?"},
+      {service("{type: ClusterIp}"), "spec.type",
+       "one of ClusterIP, NodePort, LoadBalancer, ExternalName; did you mean ClusterIP?"},
+      {service("{ports: [{port: 80, protocol: tcp}]}"), "spec.ports[0].protocol",
+       "one of TCP, UDP, SCTP; did you mean TCP?"},
+      {slice("ipv4", ""), "addressType", "one of IPv4, IPv6, FQDN; did you mean IPv4?"},
+      {slice("IPv4", "{port: 80, protocol: QUIC}"), "ports[0].protocol", "one of TCP, UDP, SCTP"},
+  };
+  for (const auto& row : table) {
+    const auto out = read(row.text);
+    EXPECT_EQ(out.decoded.objects.size(), 1U) << row.text;
+    ASSERT_EQ(out.fields, std::vector<std::string>{row.field}) << row.text;
+    const auto& problem = out.decoded.entries[0].problem;
+    EXPECT_EQ(problem.reason, "UnknownValue");
+    EXPECT_EQ(problem.severity, model::Severity::warning);
+    EXPECT_EQ(problem.expected, row.expected);
+  }
+  for (const auto& usual : {service("{type: LoadBalancer, ports: [{port: 80, protocol: SCTP}]}"),
+                            service("{type: '', ports: []}"), slice("FQDN", "{port: 80}")})
+    EXPECT_TRUE(read(usual).fields.empty()) << usual;
+}
+
 // Fields that an API server takes as if they were not there (core/v1 defaults.go; networking and discovery validation).
 TEST(Decode, WhatIsNothingToTheApiIsNothingHere) {
   const std::string head =

@@ -123,7 +123,8 @@ TEST(LookUp, FindsByKindAndNameAndRecordsWhatWasAskedFor) {
   map.data["auth"] = "map";
   objects.put(std::make_shared<const Object>(map));
 
-  LookUp look_up(objects);
+  Readings readings;
+  LookUp look_up(objects, readings);
   ASSERT_NE(look_up.secret("a/both"), nullptr);
   ASSERT_NE(look_up.config_map("a/both"), nullptr);
   EXPECT_EQ(look_up.config_map("a/both")->data.at("auth"), "map");

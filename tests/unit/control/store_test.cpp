@@ -491,6 +491,21 @@ TEST_F(Fixture, ManySecretsForFewHostsAreAllLookedAt) {
                            [](auto& e) { return e.problem.reason == "TooMany"; }));
 }
 
+// Where nobody else can be meant, what is never sent of several is said (SaysWhichPairsOfAHostAreNeverSent).
+TEST_F(Fixture, SectionsForNoHostAreForTheOneHostThatThereIs) {
+  const auto named = [&](const std::string& rules, const std::string& tls, const std::string& annotations = "") {
+    const auto u =
+        put("---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a, annotations: {" + annotations +
+            "}}\nspec: {ingressClassName: nginx, rules: [" + rules + "], tls: [" + tls + "]}\n");
+    return u.model->hosts.at("h.example")->certificates.at(0).named;
+  };
+  const std::string two = "{secretName: s}, {secretName: t}";
+  EXPECT_TRUE(named("{host: h.example}", two));
+  EXPECT_FALSE(named("{host: h.example}, {host: i.example}", two));
+  EXPECT_FALSE(named("{host: h.example}", two, "nginx.ingress.kubernetes.io/server-alias: a.example"));
+  EXPECT_FALSE(named("{host: h.example}", "{secretName: s}, {hosts: [i.example], secretName: t}"));
+}
+
 TEST_F(Fixture, ConflictsMoveOnWhenTheOwnerGoes) {
   auto u = put(ingress("a", "h.example", "one") + ingress("b", "h.example", "two"));
   EXPECT_EQ(u.model->hosts.at("h.example")->routes[0].service, "one");

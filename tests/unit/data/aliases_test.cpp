@@ -53,11 +53,11 @@ TEST(Aliases, OfEachKindLeadToTheSameRoutes) {
   const auto t = table({host("main.example", {"other.example", "*.wild.example", "shop.*", "~^re[0-9]+\\.example$"})});
   const Route* main = t->match("main.example", "/");
   ASSERT_NE(main, nullptr);
-  for (const char* name : {"other.example", "a.wild.example", "a.b.wild.example", "shop.com", "shop.co.uk",
-                           "re12.example", "main.example"})
+  for (const char* name : {"other.example", "a.wild.example", ".wild.example", "a.b.wild.example", "shop.com",
+                           "shop.co.uk", "re12.example", "main.example"})
     EXPECT_EQ(t->match(name, "/"), main) << name;
   for (const char* name : {"wild.example", "xwild.example", "shop", "ashop.com", "re.example", "re1.example.com",
-                           "other.example.com", ".wild.example", "", "x"})
+                           "other.example.com", "", "x"})
     EXPECT_EQ(taker(*t, name), "404") << name;
   EXPECT_EQ(t->hosts(), 1u);
 }

@@ -457,6 +457,38 @@ TEST(Compiler, SaysWhichPairsOfAHostAreNeverSent) {
   EXPECT_EQ(problem(compiler, "CertificateNameMismatch")->consequence, "h.example is served with Secret ns/first");
 }
 
+// What was named before is kept behind what is named now for a while.
+TEST(Compiler, AFormerPairIsShownWhereNoneOfTheOthersIsForTheHost) {
+  const test::Pem other = test::make_pem("o.example"), fitting = test::make_pem("h.example", "RSA");
+  const test::Pem mismatched{other.chain, fitting.key};
+  for (const auto& [now, what] : std::initializer_list<std::pair<const test::Pem*, const char*>>{
+           {nullptr, ""}, {&mismatched, "InvalidCertificate"}, {&other, "CertificateNameMismatch"}}) {
+    SCOPED_TRACE(what);
+    World w;
+    Compiler compiler;
+    w.certificate("ns/former", test::make_pem("h.example"));
+    if (now != nullptr) w.certificate("ns/now", *now);
+    w.host("h.example", {{"/", "a"}}, {"ns/now"});
+    auto host = std::make_shared<model::Host>(*w.model.hosts["h.example"]);
+    host->certificates[0].named = true;
+    host->certificates.push_back({{"Ingress", "ns", "ing", {}}, {"ns/former"}, false, true});
+    w.model.hosts["h.example"] = host;
+    w.publish(compiler);
+    EXPECT_EQ(compiler.secret_of("h.example"), "ns/former");
+    EXPECT_EQ(compiler.report().entries.size(), now == nullptr ? 0U : 1U);
+    EXPECT_EQ(problem(compiler, what) != nullptr, now != nullptr);
+    if (now == &other) {
+      EXPECT_EQ(problem(compiler, what)->consequence, "h.example is served with Secret ns/former");
+    }
+
+    w.certificate("ns/now", fitting);
+    const auto p = w.publish(compiler);
+    EXPECT_EQ(compiler.secret_of("h.example"), "ns/now");
+    EXPECT_EQ(p.snapshot->certificates->find("h.example")->size(), 1U) << "never side by side with the former";
+    EXPECT_TRUE(compiler.report().entries.empty());
+  }
+}
+
 // In whichever order key types come: a younger Ingress would choose what clients of another type see.
 TEST(Compiler, TheFirstIngressWithACertificateForTheHostIsShownAlone) {
   for (const char* older : {"RSA", "EC"}) {

@@ -42,8 +42,8 @@ struct Datagrams {
     char bytes[16];
     for (int n = 0;; ++n) {
       net::SocketAddress peer;
-      peer.size = sizeof peer.storage;
-      if (recvfrom(fd, bytes, sizeof bytes, 0, reinterpret_cast<sockaddr*>(&peer.storage), &peer.size) < 0) return n;
+      peer.size = peer.kRoom;
+      if (recvfrom(fd, bytes, sizeof bytes, 0, peer.get(), &peer.size) < 0) return n;
       if (from != nullptr) *from = peer;
     }
   }

@@ -42,24 +42,35 @@ void alter(std::optional<T>& value) {
 template <class T>
 concept Plain = requires(T& value) { alter(value); };
 
-// What a Shared is of, or the elements of a vector; void: it is neither.
+// What a Shared is of, or a Common, or the elements of a vector; void: it is none of these.
 template <class T>
 struct Held {
   using Shared = void;
+  using Common = void;
   using Element = void;
 };
 template <class T>
 struct Held<model::Shared<T>> {
   using Shared = T;
+  using Common = void;
+  using Element = void;
+};
+template <class T>
+struct Held<model::Common<T>> {
+  using Shared = void;
+  using Common = T;
   using Element = void;
 };
 template <class T>
 struct Held<std::vector<T>> {
   using Shared = void;
+  using Common = void;
   using Element = T;
 };
 template <class T>
 using SharedPart = typename Held<T>::Shared;
+template <class T>
+using CommonValue = typename Held<T>::Common;
 template <class T>
 using Element = typename Held<T>::Element;
 
@@ -77,6 +88,10 @@ void use_all(T& value) {
     SharedPart<T> part{};
     use_all(part);
     value = std::move(part);
+  } else if constexpr (!std::is_void_v<CommonValue<T>>) {
+    CommonValue<T> common{};
+    use_all(common);
+    value = std::move(common);
   } else if constexpr (!std::is_void_v<Element<T>>) {
     if (value.empty()) value.emplace_back();
     use_all(value.front());
@@ -90,6 +105,8 @@ template <class T>
 constexpr std::size_t values_of() {
   if constexpr (!std::is_void_v<SharedPart<T>>) {
     return 1 + values_of<SharedPart<T>>();
+  } else if constexpr (!std::is_void_v<CommonValue<T>>) {
+    return values_of<CommonValue<T>>();
   } else if constexpr (!std::is_void_v<Element<T>>) {
     return 1 + values_of<Element<T>>();
   } else if constexpr (Plain<T>) {
@@ -109,6 +126,9 @@ void each_altered(const T& from, const std::function<void(const T&, bool secret)
     using Part = SharedPart<T>;
     seen(T(), false);
     if (from) each_altered<Part>(*from, [&](const Part& altered, bool secret) { seen(T(altered), secret); });
+  } else if constexpr (!std::is_void_v<CommonValue<T>>) {
+    using Value = CommonValue<T>;
+    each_altered<Value>(from.get(), [&](const Value& altered, bool secret) { seen(T(altered), secret); });
   } else if constexpr (!std::is_void_v<Element<T>>) {
     T copy = from;
     copy.emplace_back();

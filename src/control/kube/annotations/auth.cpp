@@ -1,4 +1,7 @@
 #include <array>
+#include <functional>
+#include <set>
+#include <string>
 
 #include "base/password_hash.h"
 #include "base/strings.h"
@@ -122,6 +125,66 @@ constexpr std::array kAuthRows{
                       "come from anywhere"},
 };
 
+// Who can log in by a Secret.
+struct ReadUsers {
+  model::Common<model::SecretText> lines;  // as BasicAuth has them
+  std::string expected;                    // instead of what is wrong there; empty: nothing is
+  const char* consequence = "";
+};
+
+// Lines that nobody can log in by are left out, and said once for all. Such a line locks its user out all the same:
+// the first of a name counts, as in nginx.
+ReadUsers users_of(const Secret& held, const WrittenAuth& w) {
+  std::string lines, wrong;
+  std::set<std::string, std::less<>> locked;
+  std::size_t wrong_ones = 0;
+  const bool digest = w.type == kDigest;
+  const auto take = [&](std::string_view name, std::string_view hash, const std::string& where) {
+    const bool named = !name.empty() && name.find_first_of("\r\n:") == std::string_view::npos;
+    bool counts = named;
+    const char* expected = nullptr;
+    if (digest) {
+      hash = hash.substr(0, hash.find_first_of("\r\n"));
+      const bool of_realm = named && hash.starts_with(w.realm) && hash.substr(w.realm.size()).starts_with(':');
+      if (of_realm) hash.remove_prefix(w.realm.size() + 1);
+      hash = hash.substr(0, hash.find(':'));
+      counts = of_realm;
+      expected = !of_realm ? "USER:REALM:HASH of the realm that auth-realm says" : unusable_digest(hash);
+    } else {
+      hash = hash.substr(0, hash.find_first_of("\r\n:"));
+      expected = named ? unusable(hash) : "USER:HASH";
+    }
+    if (expected == nullptr) {
+      if (locked.contains(name)) return;
+      lines.append(name).append(":").append(hash).append("\n");
+      return;
+    }
+    if (counts) locked.emplace(name);
+    if (++wrong_ones <= 3) add_element(wrong, where + ": " + expected);
+  };
+  if (w.secret_type == "auth-map") {
+    // Not by name: who swaps names and passwords has a password there.
+    std::size_t number = 0;
+    for (const auto& [name, hash] : held.data)
+      take(name, hash, "key " + std::to_string(++number) + " of data, in alphabetical order");
+  } else {
+    std::string_view rest = held.data.at("auth");
+    for (std::size_t number = 1; !rest.empty(); ++number) {
+      const auto end = rest.find('\n');
+      const auto line = rest.substr(0, end);
+      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+      if (line.empty() || line.front() == '#' || line.front() == '\r') continue;
+      const auto colon = line.find(':');
+      const bool none = colon == std::string_view::npos;
+      take(none ? std::string_view() : line.substr(0, colon), none ? line : line.substr(colon + 1),
+           "line " + std::to_string(number) + " of data[auth]");
+    }
+  }
+  if (wrong_ones > 3) wrong += " and " + std::to_string(wrong_ones - 3) + " more";
+  if (wrong.empty() && lines.empty()) return {{}, "a user", "nobody can log in"};
+  return {std::move(lines), std::move(wrong), "nobody can log in by what is wrong there"};
+}
+
 struct Reader {
   AnnotationResult& out;
   WrittenAuth& w = out.values.auth;
@@ -141,55 +204,6 @@ struct Reader {
     say(kSecretName, w.secret, Severity::error, reason, std::move(expected), "the paths of this Ingress answer 503");
   }
 
-  // Lines that nobody can log in by are left out, and said once for all.
-  std::string users() {
-    std::string lines, wrong;
-    std::size_t wrong_ones = 0;
-    const bool digest = w.type == kDigest;
-    const auto take = [&](std::string_view name, std::string_view hash, const std::string& where) {
-      const bool named = !name.empty() && name.find_first_of("\r\n:") == std::string_view::npos;
-      const char* expected = nullptr;
-      if (digest) {
-        hash = hash.substr(0, hash.find_first_of("\r\n"));
-        const bool of_realm = named && hash.starts_with(w.realm) && hash.substr(w.realm.size()).starts_with(':');
-        if (of_realm) hash.remove_prefix(w.realm.size() + 1);
-        hash = hash.substr(0, hash.find(':'));
-        expected = !of_realm ? "USER:REALM:HASH of the realm that auth-realm says" : unusable_digest(hash);
-      } else {
-        hash = hash.substr(0, hash.find_first_of("\r\n:"));
-        expected = named ? unusable(hash) : "USER:HASH";
-      }
-      if (expected == nullptr) {
-        lines.append(name).append(":").append(hash).append("\n");
-      } else if (++wrong_ones <= 3) {
-        add_element(wrong, where + ": " + expected);
-      }
-    };
-    if (w.secret_type == "auth-map") {
-      // Not by name: who swaps names and passwords has a password there.
-      std::size_t number = 0;
-      for (const auto& [name, hash] : w.held->data)
-        take(name, hash, "key " + std::to_string(++number) + " of data, in alphabetical order");
-    } else {
-      std::string_view rest = w.held->data.at("auth");
-      for (std::size_t number = 1; !rest.empty(); ++number) {
-        const auto end = rest.find('\n');
-        const auto line = rest.substr(0, end);
-        rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-        if (line.empty() || line.front() == '#' || line.front() == '\r') continue;
-        const auto colon = line.find(':');
-        const auto hash = colon == std::string_view::npos ? std::string_view() : line.substr(colon + 1);
-        take(line.substr(0, colon), hash, "line " + std::to_string(number) + " of data[auth]");
-      }
-    }
-    if (wrong_ones > 3) wrong += " and " + std::to_string(wrong_ones - 3) + " more";
-    if (wrong_ones > 0)
-      say(kSecretName, w.secret, Severity::warning, "InvalidSecret", wrong, "nobody can log in by what is wrong there");
-    else if (lines.empty())
-      say(kSecretName, w.secret, Severity::warning, "InvalidSecret", "a user", "nobody can log in");
-    return lines;
-  }
-
   void read_users() {
     if (w.secret.empty()) return deny("InvalidAnnotation", "the name of a Secret");
     if (w.name.empty() || !made_of(w.secret, kSimple))
@@ -207,7 +221,12 @@ struct Reader {
     auth.secret = w.name;
     auth.map = w.secret_type == "auth-map";
     auth.digest = w.type == kDigest;
-    auth.users = users();
+    // Of a realm alone what digest asks for is.
+    const std::string how = (auth.digest ? "digest " + w.realm : "basic") + (auth.map ? " map" : " file");
+    const auto& read = out.readings->of(*w.held, how, [&] { return users_of(*w.held, w); });
+    if (!read.expected.empty())
+      say(kSecretName, w.secret, Severity::warning, "InvalidSecret", read.expected, read.consequence);
+    auth.users = read.lines;
     out.values.settings.basic_auth = std::move(auth);
   }
 

@@ -219,8 +219,8 @@ struct ClientAuthReader {
       if (asks_nobody) return;
       auth.denied = "the Secret of auth-tls-secret of Ingress " + w.ingress + " cannot be used: expected " + expected;
     } else {
-      auth.ca_pem = w.held->data.at("ca.crt");
-      if (const auto crl = w.held->data.find("ca.crl"); crl != w.held->data.end()) auth.crl_pem = crl->second;
+      auth.ca_pem = data_of(*w.held, "ca.crt", *out.readings);
+      auth.crl_pem = data_of(*w.held, "ca.crl", *out.readings);
     }
     out.values.settings.client_auth = std::move(auth);
   }

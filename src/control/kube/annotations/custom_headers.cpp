@@ -23,10 +23,12 @@ std::string read_map_name(std::string_view v, const AnnotationContext& context, 
   const ConfigMap* map = context.look_up.config_map(v);
   out.headers.missing = map == nullptr;
   if (map == nullptr) return {};
-  auto read = read_literal_headers(map->data, context.options.global_allowed_response_headers);
-  out.headers.wrong = std::move(read.wrong);
+  const auto& read = context.look_up.readings().of(*map, kCustomHeaders, [&] {
+    return named_headers(*map, read_literal_headers(map->data, context.options.global_allowed_response_headers));
+  });
+  out.headers.wrong = read.wrong;
   out.headers.more = read.more;
-  if (out.headers.wrong.empty()) out.settings.custom_headers = model::HeaderMap{std::string(v), std::move(read.lines)};
+  if (read.headers) out.settings.custom_headers = read.headers;
   return {};
 }
 

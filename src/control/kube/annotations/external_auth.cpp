@@ -78,9 +78,10 @@ std::string read_auth_config_map(std::string_view v, const AnnotationContext& co
   const ConfigMap* map = context.look_up.config_map(v);
   w.missing = map == nullptr;
   if (map == nullptr) return {};
-  auto read = read_headers(map->data, HeadersTo::pods);
-  w.wrong = std::move(read.wrong);
-  if (w.wrong.empty()) w.auth.request_headers = model::HeaderMap{std::string(v), std::move(read.lines)};
+  const auto& read = context.look_up.readings().of(
+      *map, "auth-proxy-set-headers", [&] { return named_headers(*map, read_headers(map->data, HeadersTo::pods)); });
+  w.wrong = read.wrong;
+  if (read.headers) w.auth.request_headers = read.headers;
   return {};
 }
 std::string print_auth_config_map(const ServedRoute& served) {

@@ -43,7 +43,17 @@ std::string read_fastcgi_param(const std::string& name, const std::string& text,
   return wrong_variables(out.value, true);
 }
 
-void read_fastcgi_params(const ConfigMap& map, WrittenFastcgi& out) {
+// What a ConfigMap says, as WrittenFastcgi has it.
+struct ReadParams {
+  model::Common<std::vector<model::FastcgiParam>> params;
+  std::vector<WrongHeader> wrong;
+  std::size_t more = 0;
+  bool drops = false;
+};
+
+ReadParams read_fastcgi_params(const ConfigMap& map) {
+  ReadParams out;
+  std::vector<model::FastcgiParam> params;
   std::size_t bytes = 0, variables = 0;
   for (const auto& [name, text] : map.data) {
     model::FastcgiParam param;
@@ -53,14 +63,13 @@ void read_fastcgi_params(const ConfigMap& map, WrittenFastcgi& out) {
       bytes += name.size() + text.size();
       variables += static_cast<std::size_t>(
           std::ranges::count_if(param.value.parts(), [](const auto& p) { return p.variable != kLiteral; }));
-      if (out.params.size() == Fastcgi::kMostParams || bytes > Fastcgi::kMostBytes ||
-          variables > Fastcgi::kMostVariables)
+      if (params.size() == Fastcgi::kMostParams || bytes > Fastcgi::kMostBytes || variables > Fastcgi::kMostVariables)
         expected = "at most " + std::to_string(Fastcgi::kMostParams) + " parameters, " +
                    size_text(Fastcgi::kMostBytes) + " and " + std::to_string(Fastcgi::kMostVariables) +
                    " variables in all";
     }
     if (expected.empty()) {
-      out.params.push_back(std::move(param));
+      params.push_back(std::move(param));
       continue;
     }
     out.drops = out.drops || drops;
@@ -69,6 +78,13 @@ void read_fastcgi_params(const ConfigMap& map, WrittenFastcgi& out) {
     else
       ++out.more;
   }
+  auto all = model::default_fastcgi().params.get();
+  std::erase_if(all, [&](const auto& own) {
+    return std::ranges::find(params, own.name, &model::FastcgiParam::name) != params.end();
+  });
+  all.insert(all.end(), std::make_move_iterator(params.begin()), std::make_move_iterator(params.end()));
+  out.params = std::move(all);
+  return out;
 }
 
 std::string read_params_map(std::string_view v, const AnnotationContext& context, AnnotationValues& out) {
@@ -85,7 +101,12 @@ std::string read_params_map(std::string_view v, const AnnotationContext& context
   written.map_key.append(ns).append("/").append(v.substr(slash == std::string_view::npos ? 0 : slash + 1));
   const ConfigMap* map = context.look_up.config_map(written.map_key);
   written.missing = map == nullptr;
-  if (map != nullptr) read_fastcgi_params(*map, written);
+  if (map == nullptr) return {};
+  const auto& read = context.look_up.readings().of(*map, kFastcgiParams, [&] { return read_fastcgi_params(*map); });
+  written.params = read.params;
+  written.wrong = read.wrong;
+  written.more = read.more;
+  written.drops = read.drops;
   return {};
 }
 
@@ -172,11 +193,7 @@ void finish_fastcgi(AnnotationResult& out) {
   if (usable) {
     made.index = std::move(written.index);
     made.config_map = std::move(written.map_key);
-    std::erase_if(made.params, [&](const auto& own) {
-      return std::ranges::any_of(written.params, [&](const auto& p) { return p.name == own.name; });
-    });
-    made.params.insert(made.params.end(), std::make_move_iterator(written.params.begin()),
-                       std::make_move_iterator(written.params.end()));
+    if (!written.params.empty()) made.params = std::move(written.params);
   }
   out.values.settings.fastcgi = std::move(made);
 }

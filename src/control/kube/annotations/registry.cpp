@@ -190,22 +190,38 @@ std::string instead_of_unknown(std::string_view name, std::size_t& left) {
   return known.empty() ? out : out + "; did you mean " + known + "?";
 }
 
-// An annotation under the prefix of Sluice's own, which Ingresses have none under: one of those that are read under the
-// other prefix, or near to one.
-void look_at_own(const Ingress& ingress, std::string_view prefix, AnnotationResult& out, std::size_t& left) {
-  if (prefix == kOwnPrefix) return;
+// Is this prefix spelt like that of the annotations, and nobody's that is known? `left`: as meant() has it.
+bool misspelt(std::string_view written, std::string_view prefix, std::size_t& left) {
+  constexpr std::size_t kSlips = 2;  // letters
+  static const std::string usual = Settings{}.annotations_prefix;
+  const auto longer = std::max(written.size(), prefix.size()) - std::min(written.size(), prefix.size());
+  const bool fits = prefix.size() > 4 * kSlips && prefix.size() <= 64 && longer <= kSlips;
+  if (!fits || left == 0 || written == usual) return false;
+  --left;
+  return edits(lower(written), lower(prefix)) <= kSlips;
+}
+
+// Annotations that are not read for their prefix: one of those that are read under another one, or near to one, under
+// the prefix of Sluice's own, which Ingresses have none under; and any under a prefix that is misspelt.
+void look_at_other_prefixes(const Ingress& ingress, std::string_view prefix, AnnotationResult& out, std::size_t& left) {
   for (const auto& [full, value] : ingress.meta.annotations) {
     auto name = full.view();
-    if (!name.starts_with(kOwnPrefix) || name.size() <= kOwnPrefix.size() || name == kVerdict) continue;
-    name.remove_prefix(kOwnPrefix.size());
-    if (name.front() != '/') continue;
-    name.remove_prefix(1);
+    const auto slash = name.find('/');
+    const auto written = name.substr(0, slash);
+    if (slash == std::string_view::npos || written == prefix || name == kVerdict) continue;
+    name.remove_prefix(slash + 1);
+    const bool own = written == kOwnPrefix;
+    if (!own && !misspelt(written, prefix, left)) continue;
     const Known row = find(name);
-    const auto known = row.served || row.unserved ? std::string(name) : meant(name, left);
-    if (known.empty()) continue;
+    auto known = row.served || row.unserved ? std::string(name) : meant(name, left);
+    if (known.empty()) {
+      if (own) continue;
+      known = shorten(name);
+    }
     out.problems.push_back({Severity::warning, "UnknownAnnotation",
-                            "metadata.annotations[" + shorten(full.view()) + "]", shorten(value),
-                            std::string(prefix) + "/" + known, "it has no effect"});
+                            "metadata.annotations[" + shorten(full.view()) + "]",
+                            row.served && row.served->secret ? "" : shorten(value), std::string(prefix) + "/" + known,
+                            "it has no effect"});
   }
 }
 
@@ -301,6 +317,7 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
                                   const model::RouteSettings& defaults, LookUp& look_up) {
   AnnotationResult out;
   out.options = &options;
+  out.readings = &look_up.readings();
   out.values.settings = defaults;
   const AnnotationContext context{ingress, options, look_up};
   const Written written(ingress, settings.annotations_prefix, settings.accept_unprotected, options);
@@ -345,7 +362,7 @@ AnnotationResult read_annotations(const Ingress& ingress, const Settings& settin
     else
       read_unserved(row.unserved, name, written[name], written, options, out, closing, left);
   }
-  look_at_own(ingress, settings.annotations_prefix, out, left);
+  look_at_other_prefixes(ingress, settings.annotations_prefix, out, left);
   // All at once: whoever mends one shall not find the next only then.
   for (auto& problem : closing) {
     if (out.dropped) problem.consequence = "the Ingress is not served; were it, " + problem.consequence;

@@ -131,12 +131,12 @@ struct WrittenFastcgi {
   std::string config_map;  // as it is written; empty: it is not
   std::string map_key;     // "namespace/name"; empty: it is spelled as none
   bool keep_connections = false;
-  bool foreign = false;                     // of another namespace, which is not allowed
-  bool missing = false;                     // there is no ConfigMap of the name
-  std::vector<model::FastcgiParam> params;  // of the ConfigMap
-  std::vector<WrongHeader> wrong;           // the first keys of it that cannot be used
-  std::size_t more = 0;                     // that cannot be used beside these
-  bool drops = false;                       // one of them is of those that ingress-nginx drops the Ingress for
+  bool foreign = false;                                    // of another namespace, which is not allowed
+  bool missing = false;                                    // there is no ConfigMap of the name
+  model::Common<std::vector<model::FastcgiParam>> params;  // all of them, those of the ConfigMap last
+  std::vector<WrongHeader> wrong;                          // the first keys of it that cannot be used
+  std::size_t more = 0;                                    // that cannot be used beside these
+  bool drops = false;  // one of them is of those that ingress-nginx drops the Ingress for
   std::vector<std::pair<std::string_view, std::string>> beside;  // what is written, with its value
 };
 
@@ -274,6 +274,7 @@ struct Closing {
 
 struct AnnotationResult {
   const model::Options* options = nullptr;  // that it was read with
+  Readings* readings = nullptr;             // of the objects that it names, until it is finished
   AnnotationValues values;
   std::vector<model::Problem> problems;
   bool dropped = false;  // nothing of the Ingress is served

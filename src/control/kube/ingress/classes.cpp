@@ -1,3 +1,4 @@
+#include "base/nearest.h"
 #include "control/kube/ingress/translator.h"
 
 namespace sluice::control {
@@ -15,7 +16,8 @@ bool IngressTranslator::ours(const Ingress& ingress, std::string& why) const {
   auto named = [&](const std::string& name) {
     const auto* known = core_.objects.find<IngressClass>("/" + name);
     if (known ? contains(core_.settings.controller_classes, known->controller) : contains(names, name)) return true;
-    why = "class \"" + name + (known ? "\" of controller " + known->controller : "\", which is none of ours");
+    why = "class \"" + name +
+          (known ? "\" of controller " + known->controller : "\", which is none of ours" + did_you_mean(name, names));
     return false;
   };
   auto annotation = ingress.meta.annotations.find("kubernetes.io/ingress.class");

@@ -145,7 +145,7 @@ void HostBuilder::choose_upstream_tls(Tenant& tenant) {
     auto made = state_.certificates_.upstream_tls(*o->proxy_ssl, why);
     if (!made) {
       without_secret_.insert(o);
-      report(*o, {Severity::error, why.reason, "metadata.annotations[proxy-ssl-secret]", o->proxy_ssl->secret,
+      report(*o, {Severity::error, why.reason, "metadata.annotations[" + std::string(why.annotation) + "]", why.value,
                   why.expected, "the paths of this Ingress answer 503"});
     } else {
       own_upstream_tls_.emplace(o, made);
@@ -350,13 +350,20 @@ void HostBuilder::add_certificates() {
   if (!candidate_) keep_certificates();
 }
 
+// Do its TLS sections name no host, and can they be for one name alone?
+static bool speaks_of_one_name(const IngressState& state) {
+  return state.hosts.size() == 1 && !state.asks_for_names() &&
+         std::ranges::all_of(state.written().tls, [](const IngressTls& t) { return t.hosts.empty(); });
+}
+
 // The Secrets of the owner's Ingresses for the host, or another name of it.
 std::vector<model::HostSecrets> HostBuilder::certificates_of(const std::string& name) {
   std::vector<model::HostSecrets> out;
   std::set<std::string> seen;
   for (const IngressState* o : owner().ingresses) {
     auto [found, by_name] = secrets_of(*o, name);
-    model::HostSecrets named{{o->ref->kind, o->ref->ns, o->ref->name, {}}, {}, by_name};
+    model::HostSecrets named{
+        {o->ref->kind, o->ref->ns, o->ref->name, {}}, {}, by_name || (found.size() > 1 && speaks_of_one_name(*o))};
     if (host_->passthrough && !found.empty() && name == name_)
       report(*o, {Severity::warning, "NoEffect", "spec.tls", found.front(),
                   "no Secret for " + name_ + ", as its TLS is passed through", "its certificate is never sent"});
@@ -375,23 +382,44 @@ std::vector<model::HostSecrets> HostBuilder::certificates_of(const std::string& 
   return out;
 }
 
-// Where no Secret is there yet of those that are named now, the ones before are shown for a while.
+// Secrets that were named for a name of the host until now stay behind those that are named in their place, for a
+// while: whether one of these has a pair for the name is known to nobody here, be it there or not.
 void HostBuilder::keep_certificates() {
+  constexpr std::size_t kMost = 8;  // for one name, as its Secrets may be named anew again and again
   HostState& state = state_.hosts_.all.find(name_)->second;
-  const auto is_there = [&](const std::string& secret) { return state_.core_.objects.has<Secret>(secret); };
-  const auto& now = host_->certificates;
-  if (now.empty() || std::any_of(now.begin(), now.end(), [&](const model::HostSecrets& named) {
-        return std::any_of(named.secrets.begin(), named.secrets.end(), is_there);
-      }))
-    return state_.core_.graces.settle(state_.hosts_, name_, state.grace);
-  if (!state.built || state.built->ns != host_->ns) return;
-  std::vector<model::HostSecrets> before = state.built->certificates;
-  for (auto& named : before) std::erase_if(named.secrets, [&](const std::string& s) { return !is_there(s); });
-  std::erase_if(before, [](const model::HostSecrets& named) { return named.secrets.empty(); });
-  if (before.empty() || !state_.core_.graces.graced(state_.hosts_, name_, state.grace)) return;
-  for (auto& named : before) {
-    for (const auto& secret : named.secrets) out_.certificates.emplace(secret, owner().ingresses.front()->ref);
-    host_->certificates.push_back(std::move(named));
+  bool replaced = false;  // by this very change
+  std::vector<std::pair<std::vector<model::HostSecrets>*, std::vector<model::HostSecrets>>> kept;
+  const auto keep = [&](std::vector<model::HostSecrets>& now, const std::vector<model::HostSecrets>& before) {
+    if (now.empty() || now == before) return;
+    std::set<std::string_view> known;
+    for (const auto& named : now) known.insert(named.secrets.begin(), named.secrets.end());
+    std::vector<model::HostSecrets> formers;
+    std::size_t left = kMost;
+    for (const auto& named : before) {
+      model::HostSecrets former{named.ingress, {}, false, true};
+      for (const auto& secret : named.secrets)
+        if (left > 0 && state_.core_.objects.has<Secret>(secret) && known.insert(secret).second)
+          former.secrets.push_back(secret), --left;
+      if (former.secrets.empty()) continue;
+      replaced = replaced || !named.former;
+      formers.push_back(std::move(former));
+    }
+    if (!formers.empty()) kept.emplace_back(&now, std::move(formers));
+  };
+  if (state.built && state.built->ns == host_->ns) {
+    keep(host_->certificates, state.built->certificates);
+    for (model::Alias& alias : host_->aliases) {
+      const auto had = std::ranges::find(state.built->aliases, alias.name, &model::Alias::name);
+      if (had != state.built->aliases.end()) keep(alias.certificates, had->certificates);
+    }
+  }
+  if (kept.empty() || replaced) state_.core_.graces.settle(state_.hosts_, name_, state.grace);
+  if (kept.empty() || !state_.core_.graces.graced(state_.hosts_, name_, state.grace)) return;
+  for (auto& [now, formers] : kept) {
+    for (model::HostSecrets& former : formers) {
+      for (const auto& secret : former.secrets) out_.certificates.emplace(secret, owner().ingresses.front()->ref);
+      now->push_back(std::move(former));
+    }
   }
 }
 

@@ -13,11 +13,10 @@ using model::Severity;
 
 namespace {
 
-// The types of the paths that nobody writes.
-constexpr std::string_view kImplicitType = "Prefix";
-
-std::string_view type_of(const Location& location) {
-  return location.written_type.empty() ? kImplicitType : location.written_type.view();
+// As ingress-nginx compares it, which makes Prefix of ImplementationSpecific and of none; so are paths that nobody
+// writes.
+std::string_view compared_type(std::string_view written) {
+  return written.empty() || written == "ImplementationSpecific" ? "Prefix" : written;
 }
 
 // What ingress-nginx knows an upstream by, inside a namespace.
@@ -52,7 +51,7 @@ void HostBuilder::merge_canaries() {
   for (Location& l : locations_) {
     if (l.refused || !l.owner || !l.backend || l.backend->resource) continue;
     Mains& mains = by_namespace[l.owner->ref->ns.view()];
-    mains.locations.emplace(std::pair(std::string_view(l.path), type_of(l)), &l);
+    mains.locations.emplace(std::pair(std::string_view(l.path), compared_type(l.written_type.view())), &l);
     mains.upstreams.insert(upstream_of(*l.backend));
   }
   for (const IngressState* o : canaries_) {
@@ -75,7 +74,7 @@ void HostBuilder::merge_canary(const IngressState& canary, const Mains& mains) {
       const IngressPath& path = rules[r].paths[p];
       const std::string field = "spec.rules[" + std::to_string(r) + "].http.paths[" + std::to_string(p) + "]";
       const std::string_view text = path.path.empty() ? std::string_view("/") : path.path.view();
-      const auto at = mains.locations.find({text, path.type});
+      const auto at = mains.locations.find({text, compared_type(path.type)});
       if (at != mains.locations.end())
         join(canary, path.backend, field, *at->second, mains);
       else

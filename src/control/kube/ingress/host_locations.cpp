@@ -44,6 +44,13 @@ Unreachable unreachable(const std::string& path) {
   return {};
 }
 
+// It has what is written in regular expressions, and what no URL that is meant has.
+bool looks_like_pattern(const std::string& path) {
+  const auto bracket = path.find('[');
+  return path.find(".*") != std::string::npos || path.find("(/|$)") != std::string::npos ||
+         (bracket != std::string::npos && path.find(']', bracket) != std::string::npos);
+}
+
 // What all that the regular expression matches begins with, as one that matches nothing else.
 std::string sure_beginning(const std::string& pattern) {
   auto size = std::min(pattern.find_first_of("\\^$.[|()?*+{"), pattern.size());
@@ -169,11 +176,18 @@ void HostBuilder::add_catch_all(std::size_t place, const IngressState& ingress) 
   add_path(std::move(l));
 }
 
-// Once it is known whose paths are regular expressions, in which these characters mean something else.
+// Once it is known whose paths are regular expressions, in which these characters mean something else unless all of the
+// path is as it is written.
 void HostBuilder::report_unreachable() {
   for (const auto& [owner, rank, field, path] : unreachable_) {
-    if (tenants_[rank / 2].patterns) continue;
-    const auto [expected, because] = unreachable(path);
+    const bool patterns = tenants_[rank / 2].patterns != nullptr;
+    if (patterns && !literal_beginning(path).whole) continue;
+    auto [expected, because] = unreachable(path);
+    if (!patterns && looks_like_pattern(path)) {
+      expected = "a path without .*, (/|$) and [ ], or use-regex; did you mean that?";
+      because = "no request that is meant matches it, as it is compared as it is written";
+    }
+    if (!*expected) continue;
     report(*owner, {Severity::warning, "UnreachablePath", field.text(), shorten(path), expected, because});
   }
 }
@@ -185,7 +199,8 @@ void HostBuilder::add_path(Location l) {
                       "a path that begins with / and has no control characters", "the path is not served"});
     return;
   }
-  if (*unreachable(l.path).expected) unreachable_.push_back({l.owner, l.rank, l.field, l.path});
+  if (*unreachable(l.path).expected || looks_like_pattern(l.path))
+    unreachable_.push_back({l.owner, l.rank, l.field, l.path});
   const auto [at, added] = known_.try_emplace({l.path, l.exact}, locations_.size());
   if (added) {
     locations_.push_back(std::move(l));

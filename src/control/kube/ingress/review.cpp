@@ -54,7 +54,7 @@ Review IngressTranslator::review(const Object& object) {
   candidate.hold(std::make_shared<const Object>(object));
   review_load(candidate);
   Entries entries, closed;
-  LookUp look_up(core_.objects);
+  LookUp look_up(core_.objects, core_.readings);
   translate(candidate, look_up, entries);
   for (auto& e : entries.all()) {
     if (e.problem.reason == "ClosedByOption")

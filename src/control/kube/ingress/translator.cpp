@@ -54,11 +54,21 @@ void report_tls_without_rule(const IngressState& state, Entries& entries) {
     return std::ranges::any_of(state.hosts, [&](std::string_view of) { return wildcard_matches(host, of); });
   };
   const bool hosts = state.hosts.size() > 1 || (state.hosts.size() == 1 && !state.hosts.begin()->empty());
+  // Then nobody looks at sections that name none of them.
+  const bool all_named = hosts && ingress.tls.size() > 1 && !state.asks_for_names() &&
+                         std::ranges::all_of(state.hosts, [&](const std::string& host) {
+                           return host.empty() || secrets_of(state, host).named;
+                         });
   for (std::size_t t = 0; t < ingress.tls.size(); ++t) {
     const auto section = "spec.tls[" + std::to_string(t) + "]";
     const auto& named = ingress.tls[t].hosts;
     if (named.empty() && !hosts && !state.hosts.empty())
       in_vain(section, ingress.tls[t].secret, "a rule with a host", "its certificate is never sent");
+    const auto is_host = [&](std::string_view host) { return state.hosts.contains(lower(host)); };
+    if (all_named && !ingress.tls[t].secret.empty() && std::ranges::none_of(named, is_host) &&
+        (named.empty() || std::ranges::any_of(named, [&](auto& host) { return stands_for_a_host(lower(host)); })))
+      in_vain(section, ingress.tls[t].secret, "a host that no other TLS section names",
+              "its certificate is never sent");
     for (std::size_t h = 0; h < named.size(); ++h) {
       const auto host = lower(named[h]);
       if (!state.hosts.contains(host) && !stands_for_a_host(host) && rules_of(state, host).empty() &&
@@ -200,7 +210,7 @@ void IngressTranslator::evaluate(const std::string& key) {
   const bool served_before = state.served();
   asking_ -= state.asks_for_names();
   Entries entries;
-  LookUp look_up(core_.objects);
+  LookUp look_up(core_.objects, core_.readings);
   translate(state, look_up, entries);
   asking_ += state.asks_for_names();
 

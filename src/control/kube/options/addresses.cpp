@@ -11,14 +11,15 @@ namespace {
 
 template <auto M>
 std::string read_ranges(std::string_view v, Options& o) {
-  (o.*M).clear();
+  std::vector<model::Cidr> read;
   std::string bad;
   for_each_word(v, [&](std::string_view e) {
     if (const auto range = parse_source_ranges(e))
-      (o.*M).push_back(range->front());
+      read.push_back(range->front());
     else if (bad.empty())
       bad = shorten(e);
   });
+  o.*M = std::move(read);
   return bad.empty() ? "" : "addresses and ranges such as 10.0.0.0/8, which \"" + bad + "\" is not";
 }
 

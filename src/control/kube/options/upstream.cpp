@@ -16,14 +16,14 @@ std::string read_destinations(std::string_view v, Options& o) {
   std::vector<model::Cidr> ranges;
   std::vector<std::string> names;
   bool bad = false;
-  for_each_element(v, [&](std::string_view e) {
+  for_each_word(v, [&](std::string_view e) {
     if (const auto range = parse_cidr(e)) return ranges.push_back(*range);
     auto name = lower(e);
     if (name.ends_with('.')) name.pop_back();
     bad = bad || !is_host_name(name, true) || spells_address(name);
     names.push_back(std::move(name));
   });
-  if (bad) return "a comma-separated list of address ranges and host names, such as 127.0.0.0/8,*.corp.example";
+  if (bad) return "a list of address ranges and host names, such as 127.0.0.0/8,*.corp.example";
   o.allow_destinations = std::move(ranges);
   o.allow_destination_names = std::move(names);
   return {};
@@ -128,9 +128,9 @@ std::string read_ping_interval(std::string_view v, Options& o) {
 }
 
 template <auto Read, auto Print>
-constexpr OptionValue check_value(std::string_view grammar) {
+constexpr OptionValue check_value(std::string_view grammar, bool lines = false) {
   return {grammar, [](std::string_view v, Options& o) { return Read(v, o.health_check); },
-          [](const Options& o) { return Print(o.health_check); }};
+          [](const Options& o) { return Print(o.health_check); }, false, lines};
 }
 
 std::string read_latency_factor(std::string_view v, Options& o) {
@@ -182,7 +182,7 @@ constexpr std::array kUpstreamRows{
            "of HTTP, for requests to pods",
            to_route<&Options::proxy_http_1_0, &RouteSettings::http_1_0>},
     Option{"proxy-next-upstream",
-           {"words", read_conditions, print_conditions},
+           {"words", read_conditions, print_conditions, false, true},
            "after what another pod is asked, as nginx has it ([retries](retries.md))",
            to_route<&Options::proxy_next_upstream, &RouteSettings::retry_on>},
     Option{"proxy-next-upstream-tries", number<&Options::proxy_next_upstream_tries, 0, 1000>,
@@ -264,7 +264,7 @@ constexpr std::array kUpstreamRows{
            inherit_balancing},
     Option{"health-check-path", check_value<read_check_path, print_check_path>("path"),
            "sluice: with `health-check: http`, what is asked for", inherit_balancing},
-    Option{"health-check-expect", check_value<read_check_expect, print_check_expect>("statuses and ranges"),
+    Option{"health-check-expect", check_value<read_check_expect, print_check_expect>("statuses and ranges", true),
            "sluice: with `health-check: http`, the statuses of pods that are well", inherit_balancing},
     Option{"health-check-interval", check_value<read_check_interval, print_check_interval>("time, 1s to 1h"),
            "sluice: from the beginning of a check of a pod to that of the next one", inherit_balancing},
@@ -326,7 +326,7 @@ constexpr std::array kUpstreamRows{
            "requests that wait for one of those, a worker and cluster"},
     Option{
         "allow-destinations",
-        {"comma list of ranges and names", read_destinations, print_destinations},
+        {"list of ranges and names", read_destinations, print_destinations, false, true},
         "sluice: where requests may be sent although it is refused by default: loopback, link-local, metadata and the "
         "like, by address; or by the name of an ExternalName Service, `*.` for all below it (docs/destinations.md)"},
 };

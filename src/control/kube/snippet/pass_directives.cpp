@@ -1,6 +1,7 @@
 // proxy_pass, which leads to another Service, and mirror, which copies to one.
 #include <algorithm>
 
+#include "base/percent.h"
 #include "base/strings.h"
 #include "control/kube/grammar.h"
 #include "control/kube/header_map.h"
@@ -66,7 +67,9 @@ std::string read_pass(Reader& r, const Directive& d) {
   if (!rest.empty() && rest != "$request_uri") {
     SnippetStep step;
     Word word = d.words[0];
-    word.text = rest;
+    // nginx sends it as it is written, a `?` and escapes among it. What no target may hold would break the request.
+    word.text.clear();
+    append_encoded(rest, word.text, [](std::uint8_t byte) { return byte > ' ' && byte < 0x7f; });
     const bool variables = rest.find('$') != std::string_view::npos;
     step.kind = variables ? Kind::target : Kind::replace;
     if (!rest.starts_with('/') && !(variables && rest.starts_with("$uri")))

@@ -512,14 +512,14 @@ model::SnippetLimits limits_of(std::initializer_list<const Block*> blocks, const
 }  // namespace
 
 std::optional<model::SourceRanges> as_ranges(const std::vector<model::SnippetAccess>& access) {
-  model::SourceRanges out;
+  std::vector<model::Cidr> denied, allowed;
   for (const auto& rule : access) {
     if (rule.everybody) {
-      if (rule.allow) return std::nullopt;
-      return out.allowed.empty() ? std::nullopt : std::optional(out);
+      if (rule.allow || allowed.empty()) return std::nullopt;
+      return model::SourceRanges{std::move(denied), std::move(allowed)};
     }
-    if (!rule.allow && !out.allowed.empty()) return std::nullopt;
-    (rule.allow ? out.allowed : out.denied).push_back(rule.range);
+    if (!rule.allow && !allowed.empty()) return std::nullopt;
+    (rule.allow ? allowed : denied).push_back(rule.range);
   }
   return std::nullopt;  // who is in none of them passes under `all`, and not under `any`
 }
@@ -531,8 +531,9 @@ bool move_list(model::RouteSettings& settings) {
   if (!ranges) return false;
   // What block-cidrs asks for stays beside it.
   if (settings.source_ranges && settings.source_ranges->blocked) {
-    const auto& denied = settings.source_ranges->denied;
-    ranges->denied.insert(ranges->denied.end(), denied.begin(), denied.end());
+    auto denied = ranges->denied.get();
+    denied.insert(denied.end(), settings.source_ranges->denied.begin(), settings.source_ranges->denied.end());
+    ranges->denied = std::move(denied);
     ranges->blocked = true;
   }
   settings.source_ranges = std::move(*ranges);

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "control/kube/grammar.h"
-#include "control/kube/streams/stream_entry.h"
+#include "control/kube/stream_entry.h"
 
 namespace sluice::control {
 
@@ -35,14 +35,10 @@ std::string user_of(const StreamListener& listener) {
 
 StreamTranslator::StreamTranslator(Core& core, Clusters& clusters, OwnAddresses& own)
     : core_(core), clusters_(clusters), own_(own) {
-  const bool directory = !core.settings.manifests.empty();
-  const auto name = [&](Transport transport, const std::string& flag, const char* otherwise) {
-    const auto which = static_cast<std::size_t>(transport);
-    asked_for_[which] = !flag.empty();
-    config_maps_[which] = !flag.empty() || !directory ? flag : otherwise;
-  };
-  name(Transport::tcp, core.settings.tcp_services, kTcpServices);
-  name(Transport::udp, core.settings.udp_services, kUdpServices);
+  for (const auto transport : {Transport::tcp, Transport::udp})
+    config_maps_[static_cast<std::size_t>(transport)] = config_map_of(transport, core.settings);
+  asked_for_[static_cast<std::size_t>(Transport::tcp)] = !core.settings.tcp_services.empty();
+  asked_for_[static_cast<std::size_t>(Transport::udp)] = !core.settings.udp_services.empty();
 }
 
 // One transport's entries, in the order of their ports. What is wrong with one leaves the others as they are.
@@ -112,7 +108,7 @@ void StreamTranslator::read(Transport transport, LookUp& look_up, model::StreamL
 
 void StreamTranslator::rebuild(model::Change& change) {
   if (!std::exchange(dirty_, false)) return;
-  LookUp look_up(core_.objects);
+  LookUp look_up(core_.objects, core_.readings);
   Entries entries;
   model::StreamListeners now;
   for (const Transport transport : {Transport::tcp, Transport::udp}) read(transport, look_up, now, entries);

@@ -57,6 +57,10 @@ class Reflector {
 
   // Goes on until its io_context is stopped.
   boost::asio::awaitable<void> run();
+  // What run() makes of an answer: a list of all begins; a line of a streamed one or of a watch. Throws ApiError where
+  // that cannot be followed.
+  void list_begins();
+  void event(std::string_view line);
 
   const Resource& resource() const noexcept { return resource_; }
   std::size_t objects() const noexcept { return known_.size(); }
@@ -73,10 +77,8 @@ class Reflector {
   boost::asio::awaitable<void> follow();
   boost::asio::awaitable<void> list();
   boost::asio::awaitable<void> stream();
-  void event(std::string_view line);
   void take(const Node& object);
   void drop(const std::string& identity);
-  void list_begins();
   void list_ends(std::string version);
   std::string query(const std::string& more) const;
 

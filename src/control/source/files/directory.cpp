@@ -264,7 +264,7 @@ bool Directory::take(ManifestReading& reading, bool sure, std::set<std::string>&
   if (objects + next.objects.size() > kMaxObjects && next.objects.size() > (previous ? previous->objects.size() : 0))
     reading.refuse("more than " + std::to_string(kMaxObjects) + " objects in all files");
   const std::size_t told = told_ - (previous ? previous->entries.size() : 0);
-  if (told + next.entries.size() > model::Report::kMost) next.entries.keep(1);
+  if (told + next.entries.size() > model::Report::kMost) next.entries.keep(1, 1);
   problems_changed_ = problems_changed_ || (previous ? previous->entries != next.entries : !next.entries.empty());
   const bool starved = reading.starved() && !given_up_.contains(reading.path());
   apply(reading.path(), &next, ids);

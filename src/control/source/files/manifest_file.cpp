@@ -221,20 +221,22 @@ bool ManifestReading::split() {
     part.shift = part.line - it->second->line;
     part.aliased = it->second->aliased;
     aliased_ += part.aliased;
-    told_ += part.decoded.entries.size();
+    count(part.decoded.entries);
     known.erase(it);
   }
   return true;
 }
 
 // What kubectl takes, whatever the file is called. Flow style that is JSON, as most of it is, reads faster by the JSON
-// reader; and in a file of JSON that one's complaint is the better one.
+// reader, behind comments too; and in a file of JSON that one's complaint is the better one.
 void ManifestReading::parse_into(const Chunk& chunk, ManifestFile::Part& part, std::span<std::byte> tree) const {
-  const auto first = chunk.text.find_first_not_of(kSpace);
+  const auto before = before_value(chunk.text);
+  const auto value = chunk.text.substr(before);
   std::optional<SyntaxError> no_json;
-  if (is_json(path_) || (first != std::string_view::npos && chunk.text[first] == '{')) {
+  if (is_json(path_) || value.starts_with('{')) {
     try {
-      decode(*parse_json(chunk.text, chunk.line, kTreeTimes, tree), path_, part.decoded, ns_);
+      const auto lines = std::ranges::count(chunk.text.substr(0, before), '\n');
+      decode(*parse_json(value, chunk.line + static_cast<int>(lines), kTreeTimes, tree), path_, part.decoded, ns_);
       return;
     } catch (const TooMuch&) {
       throw;
@@ -333,9 +335,14 @@ void ManifestReading::parse(std::deque<ManifestReading>& readings) {
 
 // Problems that nobody will be told are only counted, before there are a hundred thousand of them.
 void ManifestReading::limit(ManifestFile::Part& part) {
-  auto& entries = part.decoded.entries;
-  entries.keep(model::Entries::kMost - std::min(told_, model::Entries::kMost));
-  told_ += entries.size();
+  const auto left = [](std::size_t told) { return model::Entries::kMost - std::min(told, model::Entries::kMost); };
+  part.decoded.entries.keep(left(told_), left(told_others_));
+  count(part.decoded.entries);
+}
+
+void ManifestReading::count(const model::Entries& entries) {
+  told_ += entries.size() - entries.others();
+  told_others_ += entries.others();
 }
 
 void ManifestReading::keep_former(const char* reason, std::string why, std::string expected) {

@@ -75,6 +75,7 @@ class ManifestReading {
   void take(const Chunk& chunk, std::span<std::byte> tree) noexcept;
   void parse_into(const Chunk& chunk, ManifestFile::Part& part, std::span<std::byte> tree) const;
   void limit(ManifestFile::Part& part);
+  void count(const model::Entries& entries);
   void collect();
   void keep_former(const char* reason, std::string why, std::string expected);
 
@@ -85,7 +86,8 @@ class ManifestReading {
   std::string error_;
   std::string content_;
   std::vector<Chunk> to_parse_;
-  std::size_t told_ = 0;                 // problems that are kept
+  std::size_t told_ = 0;                 // problems that are kept,
+  std::size_t told_others_ = 0;          // and objects of other kinds
   std::atomic<std::size_t> aliased_{0};  // of the documents that are parsed
   std::atomic<bool> starved_{false};     // there was no memory for it
 };

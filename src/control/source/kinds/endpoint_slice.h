@@ -65,7 +65,7 @@ EndpointSlice EndpointSlice::read(const Field& o) {
   EndpointSlice out;
   std::map<std::string, std::string> labels;
   out.meta = read_meta(o, kRow, &labels);
-  out.address_type = usual(o["addressType"].text());
+  out.address_type = o["addressType"].one_of({"IPv4", "IPv6", "FQDN"}, "", "its addresses are taken for what they are");
   if (auto it = labels.find("kubernetes.io/service-name"); it != labels.end()) out.service = it->second;
   std::vector<Text> words;  // of the endpoints so far
   const auto once = [&words](std::string text) {
@@ -97,7 +97,8 @@ EndpointSlice EndpointSlice::read(const Field& o) {
   });
   o["ports"].list(out.ports, [&](const Field& f) {
     if (f["port"].is_zero()) return;  // "all ports" means nothing to a proxy, and the API server takes a 0
-    out.ports.push_back({f["name"].text(), f["port"].port(), usual(f["protocol"].text("TCP"))});
+    out.ports.push_back(
+        {f["name"].text(), f["port"].port(), f["protocol"].one_of({"TCP", "UDP", "SCTP"}, "TCP", "it counts as TCP")});
   });
   return out;
 }

@@ -66,7 +66,8 @@ Service Service::read(const Field& o) {
   Service out;
   out.meta = read_meta(o, kRow);
   auto spec = o["spec"];
-  out.type = usual(spec["type"].text("ClusterIP"));
+  out.type = spec["type"].one_of({"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"}, "ClusterIP",
+                                 "it counts as ClusterIP");
   spec["clusterIPs"].list(out.cluster_ips, [&](const Field& f) { out.cluster_ips.push_back(f.text()); });
   if (const auto one = spec["clusterIP"].text(); out.cluster_ips.empty() && !one.empty()) out.cluster_ips = {one};
   out.external_name = spec["externalName"].text();
@@ -78,7 +79,7 @@ Service Service::read(const Field& o) {
     else
       f.bad("a port with a number");
     p.target = f["targetPort"].port_or_name();
-    p.protocol = usual(f["protocol"].text("TCP"));
+    p.protocol = f["protocol"].one_of({"TCP", "UDP", "SCTP"}, "TCP", "nothing leads to the port");
     p.app_protocol = f["appProtocol"].text();
     out.ports.push_back(std::move(p));
   });

@@ -4,6 +4,8 @@
 
 #include "../allocations.h"
 #include "asked.h"
+#include "data/filter/made_once.h"
+#include "data/filter/users.h"
 #include "data/runtime/credentials.h"
 #include "model/ip.h"
 
@@ -15,7 +17,7 @@ model::RouteSettings guarded(std::string users = "foo:{PLAIN}a\nbar:$1$abcd$zNtF
   model::BasicAuth auth;
   auth.realm = "here";
   auth.secret = "default/users";
-  auth.users.text = std::move(users);
+  auth.users = std::move(users);
   out.basic_auth = std::move(auth);
   return out;
 }
@@ -54,11 +56,11 @@ TEST(BasicAuth, ReadsWhatIsGivenAsNginxDoes) {
     return last_word(asked);
   };
   for (const auto* right : {"Basic Zm9vOmE=", "basic Zm9vOmE=", "BASIC    Zm9vOmE=", "Basic Zm9vOmE",
-                            "Basic Zm9vOmE= x", "Basic Zm9vOmEAeA==", "Basic YmFyOmJhcg=="})
+                            "Basic Zm9vOmE= x", "Basic Zm9vOmE==x", "Basic Zm9vOmEAeA==", "Basic YmFyOmJhcg=="})
     EXPECT_EQ(answer(right), "") << right;
   for (const auto* wrong :
        {"Basic Zm9vOmI=", "Basic", "Basic ", "Bearer Zm9vOmE=", "Basic Zm9v", "Basic OmE=", "Basic !!!",
-        "Basic Zm9vOmEx", "Basic Rm9vOmE=", "Basic Zm9vOg==", "BasicZm9vOmE=", "Basic Z"})
+        "Basic Zm9vOmEx", "Basic Rm9vOmE=", "Basic Zm9vOg==", "BasicZm9vOmE=", "Basic Z", "Basic Zm9vOmE x"})
     EXPECT_EQ(answer(wrong), "401") << wrong;
   EXPECT_EQ(answer("Basic " + std::string(2000, 'A')), "401");
 }
@@ -73,9 +75,10 @@ TEST(BasicAuth, AnySparesThoseOfAnAddressThePassword) {
   auto settings = guarded();
   settings.satisfy_any = true;
   model::SourceRanges ranges;
-  auto& range = ranges.allowed.emplace_back();
+  model::Cidr range;
   std::ranges::copy(*model::read_ip("192.0.2.0"), range.bytes);
   range.bits = 120;
+  ranges.allowed = {range};
   settings.source_ranges = ranges;
   Asked asked(settings);
   asked.view.client = *model::read_ip("192.0.2.9");
@@ -85,6 +88,18 @@ TEST(BasicAuth, AnySparesThoseOfAnAddressThePassword) {
   asked.field("Authorization", "Basic Zm9vOmE=");
   EXPECT_EQ(first_word(asked), "waits");
   EXPECT_EQ(last_word(asked), "");
+}
+
+TEST(BasicAuth, OneTableServesAllWhoShareTheUsers) {
+  model::Common<model::SecretText> lines(std::string("foo:{PLAIN}a\n")), apart(std::string("foo:{PLAIN}a\n"));
+  auto table = made_once<Users>(lines);
+  EXPECT_EQ(table, made_once<Users>(model::Common<model::SecretText>(lines)));
+  EXPECT_NE(table, made_once<Users>(apart));
+  const model::Shared<model::SecretText>::Watch held(lines.part());
+  lines = {};
+  EXPECT_EQ(table->find("foo")->hash, "{PLAIN}a") << "it holds what it is made of";
+  table.reset();
+  EXPECT_TRUE(held.gone());
 }
 
 TEST(BasicAuth, DecidesWithoutMemory) {

@@ -86,6 +86,8 @@ TEST(ProxyCookie, Path) {
   EXPECT_EQ(of("a=1 ;  Path = /foo ;Secure"), "a=1; Path=/bar; Secure");
   EXPECT_EQ(of("a=1 ;  Path = /none ;Secure"), "a=1 ;  Path = /none ;Secure");
   EXPECT_EQ(of("path=/foo; Path=/x"), "path=/foo; Path=/x") << "a cookie of that name";
+  for (const std::string none : {"a; Path=/foo", "; Path=/foo", "Path; Path=/foo"}) EXPECT_EQ(of(none), none);
+  EXPECT_EQ(of("=1; Path=/foo"), "=1; Path=/bar");
   EXPECT_EQ(cookie("/", "/app/", "a=1; Path=/"), "a=1; Path=/app/");
   EXPECT_EQ(cookie("/", "/app/", "a=1; Path=/foo"), "a=1; Path=/app/foo");
   EXPECT_EQ(cookie("/", "/app/", "a=1; Path="), "a=1; Path=");
@@ -116,6 +118,7 @@ TEST(ProxyCookie, Domain) {
   EXPECT_EQ(of("in.example", "out.example", "a.in.example"), "a.in.example");
   EXPECT_EQ(of("~^\\.in", "out", ".in.example"), "out");
   EXPECT_EQ(of("~^in", "out", ".in.example"), ".in.example");
+  EXPECT_EQ(of("~\\.in\\.example$", "out", "b.IN.example"), "out") << "nginx looks at no case of domains";
 }
 
 TEST(ProxyRedirect, AllocatesNothingOnceTextsAreThere) {

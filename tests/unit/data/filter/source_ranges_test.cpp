@@ -124,10 +124,10 @@ TEST_F(Clients, WithoutARouteBlockCidrsCount) {
 }
 
 TEST_F(Clients, ADecisionAllocatesNothing) {
-  model::SourceRanges ranges;
-  for (int i = 0; i < 50; ++i) ranges.allowed.push_back(range("10." + std::to_string(i) + ".0.0", 17));
+  std::vector<model::Cidr> allowed;
+  for (int i = 0; i < 50; ++i) allowed.push_back(range("10." + std::to_string(i) + ".0.0", 17));
   model::RouteSettings settings;
-  settings.source_ranges = ranges;
+  settings.source_ranges = model::SourceRanges{{}, allowed};
   Asked asked(settings);
   asked.view.client = *model::read_ip("10.33.0.1");
   const auto before = test::allocations();

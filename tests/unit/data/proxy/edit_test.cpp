@@ -31,6 +31,7 @@ struct Rewriting {
     view.route = route;
     view.path = path;
     view.query = query;
+    view.past_rewrites = past_rewrites;
     rewrite(view, out);
     if (out.wrong != nullptr) return out.wrong;
     return (out.redirect ? "302 " : "") + out.target;
@@ -38,6 +39,7 @@ struct Rewriting {
   std::shared_ptr<model::RouteSettings> settings = std::make_shared<model::RouteSettings>();
   std::shared_ptr<const HostRoutes> host;
   net::http::RequestHead head;
+  bool past_rewrites = false;
 };
 
 TEST(SetForPods, HoldsBehindTheBodyToo) {
@@ -49,6 +51,16 @@ TEST(SetForPods, HoldsBehindTheBodyToo) {
   out.clear();
   append_upstream_trailers(set, "X-User: a\r\n", out);
   EXPECT_EQ(out, "");
+}
+
+// It is evaluated once more for pods when the request is past it, and names the path that the client asked for then,
+// too.
+TEST(Rewrite, TheUriInItIsThatBeforeIt) {
+  Rewriting r("/u/(.*)", "/w$uri/$1");
+  EXPECT_EQ(r("/u/x"), "/w/u/x/x");
+  r.past_rewrites = true;
+  EXPECT_EQ(r("/u/x"), "/w/u/x/x");
+  EXPECT_EQ(Rewriting("/u/(.*)", "/w/$document_uri/$1")("/u/x", "?"), "/w//u/x/x") << "a lone ? goes";
 }
 
 TEST(Rewrite, GroupsAndTheQuery) {

@@ -367,6 +367,7 @@ TEST(Relay, AnAnswerThatAnotherPodIsAskedOverIsNotPassedOn) {
   EXPECT_EQ(r.error().retry, Retry::answered);
   EXPECT_FALSE(r.client.started());
   EXPECT_EQ(r.attempt.status, 503);
+  EXPECT_EQ(r.pod.released, false) << "what is left of the answer is nobody's next one";
   Relayed last;
   last.settings.retry_on.add(model::RetryOn::http_503);
   last.ex.tries = last.settings.tries;

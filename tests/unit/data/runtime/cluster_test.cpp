@@ -59,6 +59,28 @@ struct OfCluster : ::testing::Test {
     bare.worker.loop.turn(0ms);
   }
   std::shared_ptr<EndpointRuntime> pick_untried(std::vector<std::uint32_t>& tried) { return cluster->pick(tried); }
+  // How many of so many requests each gets, by the last part of its address.
+  std::map<std::string, int> shares_of(int requests) {
+    std::map<std::string, int> out;
+    for (int i = 0; i < requests; ++i) {
+      std::vector<std::uint32_t> tried;
+      const std::string text = cluster->pick(tried)->text;
+      ++out[text.substr(text.rfind('.') + 1, text.find(':') - text.rfind('.') - 1)];
+    }
+    return out;
+  }
+  // The first failure leaves one out, for ten seconds.
+  model::Options strict() const {
+    model::Options options;
+    options.outlier_consecutive_failures = 1;
+    options.outlier_ejection_time = 10s;
+    return options;
+  }
+  void leave_out(const std::string& address, const model::Options& options) {
+    cluster->is_crowded(options);  // from now on it holds what is known of its endpoints
+    EXPECT_TRUE(bare.worker.shared.health.of("", address + "|8080|")->failed(options, bare.worker.loop.now()));
+    bare.worker.shared.health.changed("");
+  }
 };
 
 model::Balancing by(model::LoadBalance way) {
@@ -396,6 +418,46 @@ TEST_F(OfCluster, AnotherClusterOfTheSameNumberIsAnother) {
   EXPECT_EQ(publish(nullptr), nullptr);
 }
 
+// Its runtime is made by the first request: what was published before that is known all the same, and nothing else of
+// it is kept. One whose policy must know who is new is made at once.
+TEST_F(OfCluster, ItIsMadeByTheFirstRequestForIt) {
+  const auto publish = [&](std::vector<std::string> addresses, bool slow) {
+    auto spec = std::make_shared<model::Cluster>();
+    spec->name = "default/a:80";
+    for (const auto& address : addresses) spec->endpoints.push_back({address, 8080, true, false, false, ""});
+    if (slow) {
+      model::Balancing balancing;
+      balancing.slow_start = std::chrono::seconds(100);
+      spec->balancing = model::Shared<model::Balancing>(balancing);
+    }
+    Publication next;
+    next.snapshot = bare_snapshot();
+    next.clusters.push_back({3, addresses.empty() ? nullptr : spec, nullptr});
+    bare.worker.apply(next);
+    return std::weak_ptr<const model::Cluster>(spec);
+  };
+  const auto former = publish({"10.0.0.1"}, false);
+  const auto latest = publish({"10.0.0.2", "10.0.0.3"}, false);
+  EXPECT_TRUE(former.expired());
+  EXPECT_EQ(latest.use_count(), 1) << "the worker's number alone";
+  std::vector<std::uint32_t> tried;
+  EXPECT_EQ(bare.worker.cluster(3)->takers(), 2U);
+  EXPECT_EQ(bare.worker.cluster(3), bare.worker.cluster(3));
+  EXPECT_NE(bare.worker.cluster(3)->pick(tried), nullptr);
+  publish({}, false);
+  EXPECT_EQ(bare.worker.cluster(3), nullptr);
+
+  const auto unasked = publish({"10.0.0.1"}, false);
+  publish({}, false);
+  EXPECT_TRUE(unasked.expired());
+  EXPECT_EQ(bare.worker.cluster(3), nullptr);
+
+  publish({"10.0.0.1"}, true);
+  publish({"10.0.0.1", "10.0.0.2"}, true);
+  EXPECT_EQ(bare.worker.cluster(3)->taker(0)->warm_at, Instant::min());
+  EXPECT_GT(bare.worker.cluster(3)->taker(1)->warm_at, bare.clock.now()) << "new to whoever asks for the first time";
+}
+
 // Those of our zone first; of them there are to be enough.
 TEST_F(OfCluster, FarEndpointsGetWhatTheNearOnesAreTooFewFor) {
   far = {"10.0.1.1", "10.0.1.2"};
@@ -519,6 +581,27 @@ TEST_F(OfCluster, ThoseThatAreOutTogetherAreCalledBackTogether) {
   EXPECT_FALSE(cluster->too_many_out());
 }
 
+// The same by what ports say, which have connections alone.
+TEST_F(OfCluster, AttemptsWithoutARequestCountAsWell) {
+  const model::Options options = strict();
+  serve_with(options);
+  become({"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"});
+  const auto of = all(4);
+  const auto& first = of.at("10.0.0.1:8080");
+  for (const char* const text : {"10.0.0.1:8080", "10.0.0.2:8080", "10.0.0.3:8080"}) {
+    cluster->failed(*of.at(text), false, options);
+    pass(1ms);
+  }
+  EXPECT_EQ(bare.stats.endpoints_ejected.get(), 3U);
+  EXPECT_EQ(shares_of(20), (std::map<std::string, int>{{"3", 10}, {"4", 10}}));
+  const Instant early = bare.worker.loop.now() - 1s;
+  cluster->succeeded(*of.at("10.0.0.3:8080"), early);
+  EXPECT_TRUE(cluster->health_of(*first).is_out(bare.worker.loop.now())) << "it had been asked before";
+  cluster->succeeded(*of.at("10.0.0.3:8080"), bare.worker.loop.now());
+  EXPECT_FALSE(cluster->health_of(*first).is_out(bare.worker.loop.now()));
+  EXPECT_TRUE(cluster->health_of(*first).is_unproven());
+}
+
 // Back again it may still be dead: one request at a time finds out, and the others do not wait with it.
 TEST_F(OfCluster, WhoIsBackIsAskedByOneAtATimeUntilItHasAnswered) {
   model::Options options;
@@ -560,6 +643,140 @@ TEST_F(OfCluster, WhoIsBackIsAskedByOneAtATimeUntilItHasAnswered) {
   std::set<std::string> all;
   for (int i = 0; i < 3; ++i) all.insert(cluster->pick(tried)->text);
   EXPECT_EQ(all.size(), 3U);
+}
+
+// They are passed over by turns, too: who stands behind many of them gets no more than the others.
+TEST_F(OfCluster, WhoStandsBehindManyThatAreLeftOutGetsItsShareAlone) {
+  const model::Options options = strict();
+  serve_with(options);
+  std::vector<std::string> addresses;
+  for (int i = 0; i < 100; ++i) addresses.push_back("10.0.0." + std::to_string(i + 1));
+  become(addresses);
+  for (int i = 0; i < 50; ++i) leave_out(addresses[static_cast<std::size_t>(i)], options);
+  const auto shares = shares_of(1'000);
+  EXPECT_EQ(shares.size(), 50U);
+  for (const auto& [text, got] : shares) EXPECT_EQ(got, 20) << text;
+  // A further try goes to none of them either.
+  std::vector<std::uint32_t> tried;
+  std::set<std::string> asked;
+  for (int i = 0; i < 16; ++i) asked.insert(cluster->pick(tried)->text);
+  EXPECT_EQ(asked.size(), 16U);
+  for (int i = 1; i <= 50; ++i) EXPECT_FALSE(asked.contains("10.0.0." + std::to_string(i) + ":8080"));
+}
+
+// A session stays with its pod, out or not; who has none goes to those that are well.
+TEST_F(OfCluster, ARequestWithoutASessionGoesToNobodyWhoIsLeftOut) {
+  const model::Options options = strict();
+  serve_with(options);
+  model::Balancing sessions;
+  sessions.affinity = model::Affinity{};
+  become({"10.0.0.1", "10.0.0.2", "10.0.0.3"}, sessions);
+  leave_out("10.0.0.2", options);
+  const auto shares = shares_of(30);
+  EXPECT_FALSE(shares.contains("2"));
+  EXPECT_EQ(shares.size(), 2U);
+}
+
+// Elsewhere as here: 1 is of our zone, the others are not, and ten would be enough.
+struct OfFarEndpoints : OfCluster {
+  OfFarEndpoints() {
+    near_enough = 1'000;
+    for (int i = 2; i <= 9; ++i) far.insert("10.0.0." + std::to_string(i));
+  }
+};
+
+TEST_F(OfFarEndpoints, OneThatIsLeftOutIsMissedByNobodyMoreThanByOthers) {
+  const model::Options options = strict();
+  serve_with(options);
+  become({"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6", "10.0.0.7"});
+  leave_out("10.0.0.7", options);
+  auto shares = shares_of(10'000);
+  EXPECT_EQ(shares["7"], 0);
+  EXPECT_NEAR(shares["1"], 1'000, 250);
+  for (const char* const one : {"2", "3", "4", "5", "6"}) EXPECT_NEAR(shares[one], 1'800, 250) << one;
+  // All of them but one.
+  model::Options all = options;
+  all.outlier_max_ejected_percent = 100;
+  serve_with(all);
+  for (const char* const one : {"10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"}) leave_out(one, all);
+  EXPECT_EQ(shares_of(100), (std::map<std::string, int>{{"1", 100}}));
+  pass(30s);
+  for (const char* const one : {"10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6", "10.0.0.7"})
+    bare.worker.shared.health.of("", std::string(one) + "|8080|")->succeeded(bare.worker.loop.now());
+  leave_out("10.0.0.1", all);
+  EXPECT_FALSE(shares_of(1'000).contains("1")) << "nobody is well here";
+}
+
+TEST_F(OfFarEndpoints, WhoIsBackIsAskedByOneAtATime) {
+  const model::Options options = strict();
+  serve_with(options);
+  become({"10.0.0.1", "10.0.0.2", "10.0.0.3"});
+  leave_out("10.0.0.2", options);
+  EXPECT_EQ(shares_of(100)["2"], 0);
+  pass(11s);
+  std::shared_ptr<EndpointRuntime> back;
+  while (!back || back->text != "10.0.0.2:8080") {
+    std::vector<std::uint32_t> tried;
+    back = cluster->pick(tried);
+  }
+  std::optional<AttemptInFlight> proof(std::in_place, back, cluster->policy(), Instant{});
+  EXPECT_EQ(shares_of(100)["2"], 0) << "one is about to find out";
+  // Nobody else is elsewhere: rather here.
+  become({"10.0.0.1", "10.0.0.2"});
+  EXPECT_EQ(shares_of(100)["1"], 100);
+  proof.reset();
+  EXPECT_GT(shares_of(100)["2"], 50);
+}
+
+TEST_F(OfFarEndpoints, NewOnesGetAShareThatGrows) {
+  model::Balancing slow;
+  slow.slow_start = std::chrono::seconds(100);
+  become({"10.0.0.1", "10.0.0.2"}, slow);
+  become({"10.0.0.1", "10.0.0.2", "10.0.0.3"}, slow);
+  auto shares = shares_of(10'000);
+  EXPECT_NEAR(shares["1"], 1'000, 250);
+  EXPECT_LT(shares["3"], 1'200) << "it is passed over nine times of ten";
+  EXPECT_GT(shares["3"], 200);
+  pass(101s);
+  EXPECT_NEAR(shares_of(10'000)["3"], 4'500, 300);
+}
+
+TEST_F(OfFarEndpoints, OneThatTakesTooLongIsFound) {
+  model::Options options;
+  options.outlier_latency_factor = 3;
+  options.outlier_latency_floor = 100ms;
+  become({"10.0.0.1", "10.0.0.2", "10.0.0.3"});
+  const std::pair<const char*, float> all[] = {{"10.0.0.1", 0.05F}, {"10.0.0.2", 0.06F}, {"10.0.0.3", 1.5F}};
+  std::vector<std::shared_ptr<EndpointHealth>> known;
+  for (const auto& [address, seconds] : all) {
+    const auto& of = known.emplace_back(bare.worker.shared.health.of("", std::string(address) + "|8080|"));
+    for (std::uint32_t i = 0; i < 50 * EndpointHealth::kEnoughAnswers; ++i) of->answered(seconds, bare.clock.now());
+  }
+  bare.clock.advance(1s);
+  bare.worker.loop.fresh_now();
+  const EndpointRuntime* const slow = cluster->find_slow(options);
+  ASSERT_NE(slow, nullptr);
+  EXPECT_EQ(slow->text, "10.0.0.3:8080");
+}
+
+// upstream-max-connections: also for those here, however many of them are enough.
+TEST_F(OfFarEndpoints, OnesThatHaveRoomAreAskedWhereNobodyHereHasAny) {
+  model::Options options;
+  options.upstream_max_connections = 1;
+  serve_with(options);
+  near_enough = 0;
+  become({"10.0.0.1", "10.0.0.2", "10.0.0.3"});
+  const auto of = all(3);
+  EXPECT_EQ(shares_of(100)["1"], 100);
+  of.at("10.0.0.1:8080")->connections = 1;
+  auto shares = shares_of(100);
+  EXPECT_EQ(shares["1"], 0);
+  EXPECT_NEAR(shares["2"], 50, 25);
+  of.at("10.0.0.2:8080")->connections = 1;
+  EXPECT_EQ(shares_of(100)["3"], 100);
+  of.at("10.0.0.3:8080")->connections = 1;
+  EXPECT_EQ(shares_of(100)["1"], 100) << "nobody has: here";
+  for (const auto& [text, endpoint] : of) endpoint->connections = 0;
 }
 
 }  // namespace

@@ -248,7 +248,7 @@ TEST(LeftOut, AShareOneAtLeastAndNeverAll) {
 }
 
 TEST(RetryBudget, IsAShareOfTenSecondsAndSoManyInAnyCase) {
-  RetryBudget budget;
+  RetryBudget budget(1);
   Instant now = kBegin;
   for (int i = 0; i < 1000; ++i) budget.asked(now);
   int taken = 0;
@@ -267,8 +267,25 @@ TEST(RetryBudget, IsAShareOfTenSecondsAndSoManyInAnyCase) {
   EXPECT_FALSE(budget.take(now, 20, 0));
 }
 
+// What four workers may in any case is together what one may; less than one of ten seconds is one.
+TEST(RetryBudget, WorkersShareWhatMayBeInAnyCase) {
+  const auto most = [](unsigned workers, std::uint32_t least_a_second) {
+    RetryBudget budget(workers);
+    for (int i = 0; i < 150; ++i) budget.asked(kBegin);
+    int taken = 0;
+    while (budget.take(kBegin, 10, least_a_second)) ++taken;
+    return taken;
+  };
+  EXPECT_EQ(most(1, 10), 100);
+  EXPECT_EQ(most(4, 10), 25);
+  EXPECT_EQ(most(8, 10), 15) << "the share of its requests is more";
+  RetryBudget quiet(64);
+  EXPECT_TRUE(quiet.take(kBegin, 10, 1));
+  EXPECT_FALSE(quiet.take(kBegin, 10, 1));
+}
+
 TEST(RetryBudget, SecondsGoOneByOne) {
-  RetryBudget budget;
+  RetryBudget budget(1);
   for (int second = 0; second < 30; ++second) {
     const Instant now = kBegin + std::chrono::seconds(second);
     for (int i = 0; i < 10; ++i) budget.asked(now);

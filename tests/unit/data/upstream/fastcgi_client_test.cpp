@@ -193,8 +193,10 @@ TEST(FastcgiClient, EachNameIsSentOnce) {
 TEST(FastcgiClient, ParametersOfTheRouteStandInPlaceOfFields) {
   Asked a;
   model::Fastcgi fastcgi = *a.settings.fastcgi;
-  fastcgi.params.push_back({"HTTP_X_A", "$request_method"});
-  fastcgi.params.push_back({"SCRIPT_FILENAME", "/app$fastcgi_script_name"});
+  auto params = fastcgi.params.get();
+  params.push_back({"HTTP_X_A", "$request_method"});
+  params.push_back({"SCRIPT_FILENAME", "/app$fastcgi_script_name"});
+  fastcgi.params = std::move(params);
   a.settings.fastcgi = std::move(fastcgi);
   a.field("X-A", "the client's");
   a.begin();
@@ -417,6 +419,23 @@ TEST(FastcgiClient, AnAnswerThatDoesNotComeIsNotWaitedForForEver) {
   a.turn();
   EXPECT_EQ(a.error().fault, Fault::timeout);
   EXPECT_EQ(a.error().retry, Retry::yes);
+}
+
+// It has the time of its own for that, client-body-timeout.
+TEST(FastcgiClient, NoAnswerIsDueWhileTheClientStillOwesSomeOfItsBody) {
+  Asked a;
+  a.settings.read_timeout = 10s;
+  a.begin();
+  a.ex->awaits_client = true;
+  a.clock.advance(25s);
+  a.turn();
+  EXPECT_FALSE(a.outcome);
+  a.clock.advance(9s);
+  a.ex->awaits_client = false;
+  a.turn();
+  a.clock.advance(2s);
+  a.turn();
+  EXPECT_EQ(a.error().fault, Fault::timeout);
 }
 
 TEST(FastcgiClient, StandardErrorIsKeptToItsBeginning) {

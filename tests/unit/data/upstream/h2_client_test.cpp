@@ -146,6 +146,21 @@ TEST(H2Client, PingsAPodThatIsSilentWhileARequestIsUnderWay) {
   EXPECT_EQ(a.outcome->error().retry, Retry::yes);
 }
 
+// It has the time of its own for that, client-body-timeout.
+TEST(H2Client, NoAnswerIsDueWhileTheClientStillOwesSomeOfItsBody) {
+  Asked a;
+  a.settings.read_timeout = 10s;
+  a.begin();
+  a.ex->awaits_client = true;
+  a.pass(25s);
+  a.pass(9s);
+  EXPECT_FALSE(a.outcome);
+  a.ex->awaits_client = false;
+  a.pass(2s);
+  ASSERT_TRUE(a.outcome);
+  EXPECT_EQ(a.outcome->error().fault, Fault::timeout);
+}
+
 // Why the connection is over, once the pod has said `bytes`.
 std::string over_by(std::string_view bytes, bool first = false) {
   Asked a(!first);

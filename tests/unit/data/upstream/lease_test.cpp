@@ -55,9 +55,9 @@ struct Full : BareContext {
   static int held_fd(std::uint16_t port) {
     for (int fd = 3; fd < 1024; ++fd) {
       net::SocketAddress peer;
-      peer.size = sizeof peer.storage;
-      auto* const out = reinterpret_cast<sockaddr*>(&peer.storage);
-      if (getpeername(fd, out, &peer.size) == 0 && peer.storage.ss_family == AF_INET && peer.port() == port) return fd;
+      peer.size = peer.kRoom;
+      sockaddr* const out = peer.get();
+      if (getpeername(fd, out, &peer.size) == 0 && peer.family() == AF_INET && peer.port() == port) return fd;
     }
     return -1;
   }

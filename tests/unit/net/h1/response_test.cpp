@@ -164,6 +164,22 @@ TEST(Response, HopByHopAndNamedFieldsAreDropped) {
   EXPECT_EQ(r.head->framing, Framing::length);
 }
 
+// As nginx has them: of Content-Type the last one and none that is empty, of Location the first.
+TEST(Response, WhatIsSaidOnce) {
+  const auto passed = [](const std::string& fields) {
+    const Response r(ok(fields + "\r\nContent-Length: 0"));
+    std::string out;
+    for (const auto& f : r.head->fields.all())
+      if (!f.drop) out.append(out.empty() ? "" : " ").append(f.value);
+    return out;
+  };
+  EXPECT_EQ(passed("Content-Type: a/a\r\nX: 1\r\ncontent-type: b/b\r\nContent-Type: c/c"), "1 c/c");
+  EXPECT_EQ(passed("Content-Type: a/a\r\nContent-Type:"), "");
+  EXPECT_EQ(passed("Content-Type:\r\nContent-Type: a/a"), "a/a");
+  EXPECT_EQ(passed("Location: /a\r\nLocation: /b\r\nX: 1\r\nlocation: /c"), "/a 1");
+  EXPECT_EQ(passed("Set-Cookie: a=1\r\nSet-Cookie: b=2"), "a=1 b=2");
+}
+
 TEST(Response, TheIdleTimeThatAPodAnnounces) {
   const auto seconds = [](const char* fields) { return Response(ok(fields)).head->idle_seconds; };
   const auto none = http::ResponseHead::kNotSaid;

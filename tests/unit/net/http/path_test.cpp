@@ -226,6 +226,8 @@ TEST(AmbiguousPaths, Spellings) {
                           "/admin%c2%85",
                           "/admin%c2%a0",
                           "/admin%e1%9a%80",
+                          "/admin%e1%a0%8e",
+                          "/admin%ef%bb%bf",
                           "/admin%e2%80%a6",
                           "/admin%e2%80%a8",
                           "/admin%e2%80%a9",

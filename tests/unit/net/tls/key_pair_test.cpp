@@ -129,7 +129,9 @@ TEST(KeyPair, SaysWhatNoClientWouldTake) {
            {{.extended_usage = "clientAuth"}, "an extendedKeyUsage with serverAuth, or none"},
            {{.usage = "keyAgreement"}, "a keyUsage with digitalSignature, or none"},
            {{.type = "RSA1024"}, "an RSA key of 2048 bits or more"},
-           {{.type = "secp256k1"}, "a key of the curve P-256, P-384 or P-521"}}) {
+           {{.type = "secp256k1"}, "a key of the curve P-256, P-384 or P-521"},
+           {{.unknown = "DER:0500"}, ""},
+           {{.unknown = "critical,DER:0500"}, "no critical extension that clients do not know"}}) {
     const auto pair = make_pair_of(wish);
     ASSERT_TRUE(pair);
     EXPECT_EQ(pair->unfit(), expected) << wish.type;

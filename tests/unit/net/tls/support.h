@@ -35,6 +35,7 @@ struct Wish {
   bool ca = false;
   long from = -3600, until = 86400;  // seconds from now
   std::string usage{}, extended_usage{};
+  std::string unknown{};  // what an extension that nobody knows says: "critical,DER:0500"
 };
 
 inline Owned<EVP_PKEY> make_key(const std::string& type) {
@@ -82,6 +83,12 @@ inline Identity make_identity(const Wish& wish) {
   if (!wish.san.empty()) add(NID_subject_alt_name, wish.san);
   if (!wish.usage.empty()) add(NID_key_usage, wish.usage);
   if (!wish.extended_usage.empty()) add(NID_ext_key_usage, wish.extended_usage);
+  if (!wish.unknown.empty()) {
+    X509_EXTENSION* e = X509V3_EXT_nconf(nullptr, &v3, "1.2.3.4", wish.unknown.c_str());
+    EXPECT_TRUE(e) << wish.unknown;
+    X509_add_ext(x, e, -1);
+    X509_EXTENSION_free(e);
+  }
   add(NID_basic_constraints, wish.ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
   EVP_PKEY* signer = wish.issuer ? wish.issuer->key.get() : made.key.get();
   const bool edwards = EVP_PKEY_is_a(signer, "ED25519") || EVP_PKEY_is_a(signer, "ED448");

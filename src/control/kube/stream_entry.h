@@ -11,6 +11,8 @@
 // "namespace/service:port[:[PROXY]][:[PROXY]]".
 namespace sluice::control {
 
+struct Settings;
+
 struct StreamEntry {
   std::uint16_t port = 0;
   std::string ns, service, service_port;
@@ -26,5 +28,8 @@ struct StreamEntryError {
 
 std::expected<StreamEntry, StreamEntryError> read_stream_entry(model::Transport transport, std::string_view key,
                                                                std::string_view value);
+
+// The ConfigMap of a transport's ports, "ns/name"; empty: none.
+std::string config_map_of(model::Transport transport, const Settings& settings);
 
 }  // namespace sluice::control

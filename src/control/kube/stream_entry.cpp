@@ -1,8 +1,9 @@
-#include "control/kube/streams/stream_entry.h"
+#include "control/kube/stream_entry.h"
 
 #include <array>
 
 #include "base/strings.h"
+#include "control/control.h"
 #include "control/kube/grammar.h"
 
 namespace sluice::control {
@@ -67,6 +68,12 @@ std::expected<StreamEntry, StreamEntryError> read_stream_entry(model::Transport 
   out.proxy_in = count >= 3 && is_proxy(words[2]);
   out.proxy_out = count == 4 && is_proxy(words[3]);
   return out;
+}
+
+std::string config_map_of(model::Transport transport, const Settings& settings) {
+  const bool tcp = transport == model::Transport::tcp;
+  const std::string& flag = tcp ? settings.tcp_services : settings.udp_services;
+  return !flag.empty() || settings.manifests.empty() ? flag : tcp ? kTcpServices : kUdpServices;
 }
 
 }  // namespace sluice::control
