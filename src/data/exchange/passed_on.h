@@ -30,9 +30,8 @@ inline bool is_passed_on(const net::http::Field& field, const model::Options& op
       break;
   }
   // Ours are no business of an option that says what of pods is hidden.
-  if (!from_pod) return true;
   for (const auto& hidden : options.hide_headers)
-    if (iequals(hidden, field.name)) return false;
+    if (iequals(hidden, field.name)) return !from_pod;
   return true;
 }
 

@@ -136,15 +136,19 @@ std::shared_ptr<EndpointRuntime> ClusterRuntime::pick(std::vector<std::uint32_t>
   std::size_t at = policy_->pick(candidates);
   if (!there_.empty()) [[unlikely]]
     at = settle_here_or_there(candidates, at);
-  else if (at < endpoints_.size()) [[likely]]
-    at = settle(candidates, at);
-  else
+  else if (at >= endpoints_.size())
     return nullptr;
+  else if (!takes_any(candidates.now)) [[unlikely]]
+    at = settle(candidates, at);
   if (tried.size() < 16) tried.push_back(loads_[at]->id);
   return endpoints_[at];
 }
 
-inline std::size_t ClusterRuntime::settle(const Candidates& candidates, std::size_t at) noexcept {
+inline bool ClusterRuntime::takes_any(Instant now) const noexcept {
+  return now >= warm_at_ && left_out_ == 0 && unproven_ == 0 && worker_.options().upstream_max_connections == 0;
+}
+
+std::size_t ClusterRuntime::settle(const Candidates& candidates, std::size_t at) noexcept {
   if (candidates.now < warm_at_) [[unlikely]]
     at = spare_new(candidates, at);
   if (is_left_out(at)) [[unlikely]] {

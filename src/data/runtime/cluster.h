@@ -125,6 +125,8 @@ class ClusterRuntime {
   // Here or elsewhere: as the share says, or where there is somebody against whom less speaks. `at`: the policy's
   // choice here.
   std::size_t settle_here_or_there(const Candidates& here, std::size_t at) noexcept;
+  // Is each choice as good as any: nobody is new, left out, unproven or may be full?
+  bool takes_any(Instant now) const noexcept;
   // The choice, or another one of the same candidates in its place where it is new, left out, unproven or full.
   std::size_t settle(const Candidates& candidates, std::size_t at) noexcept;
   // What still speaks against it, the worst alone: it was tried, it has yet to prove itself, it is full. 0: nothing.

@@ -32,11 +32,17 @@ void PooledConnection::IdleDeadline::expired() {
   connection->close_idle();
 }
 
-void slot_free(EndpointRuntime& endpoint) {
-  if (endpoint.waiting.empty()) return;
+namespace {
+[[gnu::noinline]] void call_first(EndpointRuntime& endpoint) {
   SlotWait* first = endpoint.waiting.front();
   endpoint.waiting.erase(endpoint.waiting.begin());
   first->signal.notify();
+}
+}  // namespace
+
+void slot_free(EndpointRuntime& endpoint) {
+  if (!endpoint.waiting.empty()) [[unlikely]]
+    call_first(endpoint);
 }
 
 void send_elsewhere(EndpointRuntime& endpoint) noexcept {

@@ -41,6 +41,12 @@ void WorkerContext::make_runtime(KnownCluster& known) {
   known.runtime = new ClusterRuntime(*this, std::move(known.spec), std::move(known.placement), random());
 }
 
+ClusterRuntime* WorkerContext::asked_for(ClusterId id) {
+  KnownCluster& known = clusters_[id];
+  if (known.spec) make_runtime(known);
+  return known.runtime;
+}
+
 void WorkerContext::apply(const Publication& publication) {
   for (const auto& update : publication.clusters) {
     if (update.id >= clusters_.size()) clusters_.resize(update.id + 1);

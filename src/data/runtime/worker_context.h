@@ -57,10 +57,8 @@ class WorkerContext {
   // Until the next publication, unless it is pinned. Null: it is gone.
   ClusterRuntime* cluster(ClusterId id) {
     if (id >= clusters_.size()) return nullptr;
-    auto& known = clusters_[id];
-    if (known.runtime == nullptr && known.spec) [[unlikely]]
-      make_runtime(known);
-    return known.runtime;
+    ClusterRuntime* const runtime = clusters_[id].runtime;
+    return runtime != nullptr ? runtime : asked_for(id);
   }
   // Null, and why: the settings make none.
   std::shared_ptr<net::tls::ClientContext> client_tls(const model::Shared<model::UpstreamTls>& settings,
@@ -120,6 +118,7 @@ class WorkerContext {
     std::shared_ptr<const Placement> placement;
   };
   void make_runtime(KnownCluster& known);
+  ClusterRuntime* asked_for(ClusterId id);  // for the first time
   std::vector<KnownCluster> clusters_;
   // Settings that were read apart and say the same have one context, and with it one store of sessions.
   struct ByValue {

@@ -315,7 +315,7 @@ Status H2ClientStream::parse(const Head& head, Exchange& ex) noexcept {
     f.id = net::http::name_of(f.name);
     f.drop = f.id == Name::proxy_connection || f.id == Name::te;
     if (f.id == Name::content_length) length_at = out.fields.size() - 1;
-    if (f.id != Name::other) once.came(out.fields);
+    if (f.id != Name::other) once.came(out.fields, f);
   }
   auto* const length = length_at == kNone ? nullptr : &out.fields[length_at];
   if (length && !net::http::read_length(length->value, out.content_length))

@@ -54,7 +54,7 @@ class HeadParser {
     while (!f.value.empty() && http::is_space(f.value.back())) f.value.remove_suffix(1);
     f.id = http::name_of(f.name);
     f.drop = http::hop_by_hop(f.id);
-    if (f.id != Name::other) once_.came(out_.fields);
+    if (f.id != Name::other) once_.came(out_.fields, f);
     if (f.id == Name::location && !f.value.empty()) location_ = true;
     if (f.id == Name::content_length) return length(f);
     if (f.id == Name::other && iequals(f.name, "status")) return status(f);

@@ -60,7 +60,7 @@ class ResponseChecks {
         break;
       case Name::content_type:
       case Name::location:
-        once_.came(out_.fields);
+        once_.came(out_.fields, field);
         break;
       default:
         if (http::hop_by_hop(field.id)) field.drop = true;

@@ -169,14 +169,12 @@ class Fields {
 // empty one not at all; of Location the first.
 class SaidOnce {
  public:
-  // The last of `all` has come.
-  void came(Fields& all) noexcept {
-    const std::size_t at = all.size() - 1;
-    Field& field = all[at];
+  // `field`, the last of `all`, has come.
+  void came(Fields& all, Field& field) noexcept {
     if (field.id == Name::content_type) {
-      if (type_ != kNone) all[type_].drop = true;
+      if (types_ != 0) all[types_ - 1].drop = true;
       field.drop = field.value.empty();
-      type_ = at;
+      types_ = all.size();
     } else if (field.id == Name::location) {
       field.drop = location_;
       location_ = true;
@@ -184,8 +182,7 @@ class SaidOnce {
   }
 
  private:
-  static constexpr std::size_t kNone = kMaxFields;
-  std::size_t type_ = kNone;
+  std::size_t types_ = 0;  // fields up to the last Content-Type, that included
   bool location_ = false;
 };
 
